@@ -1,0 +1,173 @@
+//! What all benches share: the sandboxes, criterion's settings, and the report at the end.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use container::Container;
+use criterion::Criterion;
+use microvm::MicroVm;
+use report::{Provenance, Records, Sample, Series, Unit, VERSION};
+use sandbox::{Builtin, Native, Outcome, Sandbox, Workload};
+
+/// All sandboxes that can run here; the others are named with their reason.
+pub fn sandboxes() -> Vec<Box<dyn Sandbox>> {
+    let mut sandboxes: Vec<Box<dyn Sandbox>> = vec![Box::new(Native)];
+    match container::available() {
+        Ok(()) => sandboxes.push(Box::new(Container::default())),
+        Err(error) => eprintln!("no container here: {error:?}"),
+    }
+    match microvm::available() {
+        Ok(()) => sandboxes.push(Box::new(MicroVm::default())),
+        Err(error) => eprintln!("no microVM here: {error:?}"),
+    }
+    sandboxes
+}
+
+/// Runs a built-in program; all benches need it to succeed.
+pub fn run(sandbox: &dyn Sandbox, builtin: Builtin, arguments: &[u64]) -> Outcome {
+    let workload = Workload::builtin(builtin, arguments).deadline(Duration::from_secs(60));
+    let outcome = sandbox.run(&workload).expect("a sandbox that is available runs every built-in");
+    assert!(outcome.status.is_success(), "{builtin} ended with {:?}", outcome.status);
+    outcome
+}
+
+/// Measures the part that the program itself times, without the start around it: `count` of what
+/// the metric counts in each iteration.
+#[allow(dead_code, reason = "each bench is a program of its own and uses its part")]
+pub fn timed_by_program(
+    criterion: &mut Criterion,
+    metric: &'static str,
+    (builtin, arguments): (Builtin, &[u64]),
+) {
+    let rate = tick_rate();
+    let mut group = criterion.benchmark_group(metric);
+    for sandbox in sandboxes() {
+        group.bench_function(sandbox.name(), |bencher| {
+            bencher.iter_custom(|iterations| {
+                let run = |_| run(&*sandbox, builtin, arguments).report.map_or(0, |it| it.ticks());
+                let ticks: u64 = (0..iterations).map(run).sum();
+                Duration::from_secs_f64(ticks as f64 / rate)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Ticks a second of the time stamp counter.
+pub fn tick_rate() -> f64 {
+    let report = run(&Native, Builtin::Spin, &[100_000_000]).report;
+    report.and_then(|report| report.tick_rate()).expect("this spin takes longer than 10 ms")
+}
+
+/// What one iteration of a bench stands for in its metric.
+#[allow(dead_code, reason = "each bench is a program of its own and uses its part")]
+pub enum Scale {
+    /// So many of what the metric counts: its value is the time of one.
+    Each(f64),
+    /// So many bytes: its value is their number in a second.
+    Bytes(f64),
+}
+
+/// Runs the benches of one file and leaves a report of all that criterion has samples of.
+pub fn main(metrics: &[(&str, Scale)], benches: impl FnOnce(&mut Criterion)) {
+    let mut criterion = Criterion::default()
+        .output_directory(&samples_directory())
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(20)
+        .configure_from_args();
+    benches(&mut criterion);
+    criterion.final_summary();
+    match leave_report(metrics) {
+        Ok(Some(page)) => println!("{}", page.display()),
+        Ok(None) => {}
+        Err(error) => {
+            eprintln!("no report: {error}");
+            std::process::exit(1);
+        }
+    }
+}
+
+fn samples_directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("criterion")
+}
+
+/// Criterion's raw samples: each `times` is that of so many `iters`, in nanoseconds.
+#[derive(serde::Deserialize)]
+struct Raw {
+    iters: Vec<f64>,
+    times: Vec<f64>,
+}
+
+/// Adds the samples of this file's metrics to the report of the benches; those that other files
+/// left there stay.
+fn leave_report(metrics: &[(&str, Scale)]) -> Result<Option<PathBuf>, Box<dyn Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/bench");
+    let mut series = earlier(&folder.join("records.json"));
+    let mut found = false;
+    for (metric, scale) in metrics {
+        series.retain(|series: &Series| series.metric != *metric);
+        for sandbox in ["process", "container", "microvm"] {
+            let path = samples_directory().join(metric).join(sandbox).join("new/sample.json");
+            let Ok(text) = fs::read_to_string(path) else { continue };
+            found = true;
+            series.push(of_raw(metric, scale, sandbox, &serde_json::from_str(&text)?));
+        }
+    }
+    if !found {
+        return Ok(None);
+    }
+    let records = Records {
+        version: VERSION,
+        provenance: provenance(),
+        series,
+        gaps: Vec::new(),
+        traces: Vec::new(),
+        probes: Vec::new(),
+    };
+    Ok(Some(report::write_report(&records, &folder)?.page))
+}
+
+fn earlier(path: &Path) -> Vec<Series> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    serde_json::from_str(&text).map(|records: Records| records.series).unwrap_or_default()
+}
+
+fn of_raw(metric: &str, scale: &Scale, sandbox: &str, raw: &Raw) -> Series {
+    let value = |(time, iterations): (&f64, &f64)| match scale {
+        Scale::Each(count) => time / iterations / count,
+        Scale::Bytes(bytes) => bytes / (time / iterations / 1e9),
+    };
+    let values = raw.times.iter().zip(&raw.iters).map(value);
+    let sample = |(round, value)| Sample { value, process: 0, round };
+    Series {
+        metric: metric.to_owned(),
+        sandbox: sandbox.to_owned(),
+        unit: match scale {
+            Scale::Each(_) => Unit::Nanoseconds,
+            Scale::Bytes(_) => Unit::BytesPerSecond,
+        },
+        caveat: None,
+        samples: (0..).zip(values).map(sample).collect(),
+    }
+}
+
+fn provenance() -> Provenance {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let host = [("kernel", kernel.trim()), ("load after", load.trim())];
+    let host = host.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Provenance {
+        command: "cargo bench".into(),
+        began_unix_seconds: since.map_or(0, |since| since.as_secs()),
+        host: BTreeMap::from(host),
+        ..Provenance::default()
+    }
+}

@@ -1,0 +1,17 @@
+//! Does a wall slow the processor down?
+//!
+//! The loop inside of `spin` alone, by the program's own clock: integer work in registers. Not
+//! measured: start, end, memory.
+
+mod common;
+
+use common::{Scale, timed_by_program};
+use sandbox::Builtin;
+
+const ITERATIONS: u64 = 2_000_000;
+
+fn main() {
+    common::main(&[("compute.spin", Scale::Each(ITERATIONS as f64))], |criterion| {
+        timed_by_program(criterion, "compute.spin", (Builtin::Spin, &[ITERATIONS]));
+    });
+}

@@ -1,0 +1,127 @@
+//! The footprint of one instance: memory of its launcher, and disk.
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Write},
+    os::fd::AsRawFd,
+    process::{Child, Command, Stdio},
+};
+
+use nix::{
+    sys::{
+        memfd::{MFdFlags, memfd_create},
+        signal::{Signal, kill},
+    },
+    unistd::Pid,
+};
+use report::Unit;
+use sandbox::Builtin;
+
+use super::{
+    measure::{Failure, Session, Value},
+    message::Message,
+    proc_files::{Mapping, mappings, parent},
+    subjects::Subject,
+};
+
+/// Measures memory and disk of one idle instance, in every sandbox.
+pub fn measure<W: Write>(session: &mut Session<W>) -> io::Result<()> {
+    let counted = [
+        (
+            "footprint.memory",
+            "PSS of `isolab run --in X idle` and all its descendants, the guest's RAM left out; \
+             started from a copy, so that no page of the program is shared with others",
+        ),
+        (
+            "footprint.disk",
+            "blocks of what has to be stored for `hello` besides isolab itself, which all share: \
+             the program; its root directory is made in memory",
+        ),
+    ];
+    for (name, value) in counted {
+        session.sink.send(&Message::Fact(name.into(), value.into()))?;
+    }
+    let program = copy_of_this_program()?;
+    session.rounds(|subject| {
+        let memory = launcher_bytes(&program, subject)?;
+        Ok(vec![("footprint.memory", Unit::Bytes, memory as f64), disk(subject)])
+    })
+}
+
+/// A copy in memory: pages that this process maps as well would count half.
+fn copy_of_this_program() -> io::Result<File> {
+    let mut copy = File::from(memfd_create(c"isolab", MFdFlags::MFD_CLOEXEC)?);
+    io::copy(&mut File::open(env::current_exe()?)?, &mut copy)?;
+    // Linux refuses to execute a file that is open for writing (ETXTBSY): reopen it for reading.
+    File::open(format!("/proc/self/fd/{}", copy.as_raw_fd()))
+}
+
+/// Starts an `isolab run` that idles, and adds up the memory of it and of all its descendants.
+fn launcher_bytes(program: &File, subject: &Subject) -> Result<u64, Failure> {
+    let mut launcher = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+        .args(["run", "--in", subject.sandbox.name(), "idle"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let bytes = idle_bytes(&mut launcher);
+    // As `isolab stop` does: a microVM has no standard input whose end it could wait for.
+    let pid = Pid::from_raw(launcher.id().cast_signed());
+    kill(pid, Signal::SIGTERM).map_err(io::Error::from)?;
+    let ended = launcher.wait_with_output()?;
+    bytes.map_err(|error| match ended.stderr.is_empty() {
+        true => error,
+        false => Failure::of_run(ended.status, &ended.stderr),
+    })
+}
+
+fn idle_bytes(launcher: &mut Child) -> Result<u64, Failure> {
+    let output = launcher.stdout.as_mut().expect("it was asked for");
+    if BufReader::new(output).read_line(&mut String::new())? == 0 {
+        return Err(Failure::new("it ended before it was idle"));
+    }
+    let mut bytes = 0;
+    for pid in family(launcher.id()) {
+        let path = format!("/proc/{pid}/smaps");
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Failure::new(format!("read {path}: {error}")))?;
+        let own = mappings(&text).into_iter().filter(|mapping| !is_guest_memory(mapping));
+        bytes += own.map(|mapping| mapping.pss).sum::<u64>();
+    }
+    Ok(bytes)
+}
+
+/// A launcher maps nothing else of that size.
+fn is_guest_memory(mapping: &Mapping) -> bool {
+    mapping.name.contains("guest") || mapping.size >= 32 << 20
+}
+
+/// The process and all its descendants.
+fn family(first: u32) -> Vec<u32> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        let stat = pid.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+        if let (Some(pid), Some(parent)) = (pid, stat.as_deref().and_then(parent)) {
+            parents.push((pid, parent));
+        }
+    }
+    let mut family = vec![first];
+    let mut next = 0;
+    while let Some(&member) = family.get(next) {
+        family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    family
+}
+
+/// What a file system of 4 KiB blocks needs for the program.
+fn disk(subject: &Subject) -> Value {
+    const BLOCK: usize = 4096;
+    let program = match subject.label {
+        "microvm" => Builtin::Hello.bare_elf(),
+        _ => Builtin::Hello.linux_elf(),
+    };
+    ("footprint.disk", Unit::Bytes, program.len().next_multiple_of(BLOCK) as f64)
+}

@@ -1,0 +1,164 @@
+//! `isolab compare`: the same programs in every sandbox, and a report of what was measured.
+//!
+//! ```text
+//!   compare ──starts──> measure startup ──runs──> process, container, microvm, process again
+//!      │   <──numbers──                           in turn, the order shuffled by the seed
+//!      ├──starts──> measure startup  (a fresh process, so that none owes its numbers
+//!      │                              to the chance of one memory layout)
+//!      ├──starts──> measure density, slices, ...
+//!      └──writes──> records.json, index.html
+//! ```
+
+mod collect;
+mod conduct;
+mod density;
+mod footprint;
+mod lanes;
+mod measure;
+mod message;
+mod parts;
+mod probes;
+mod proc_files;
+mod programs;
+mod progress;
+mod provenance;
+mod slices;
+mod startup;
+mod subjects;
+
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use measure::{MeasureArgs, run as measure};
+
+use conduct::{Stage, conduct};
+use provenance::Begin;
+use report::Records;
+
+use crate::{failure::Failure, output};
+use sandbox::Ledger;
+
+/// Measure every sandbox on this host and write a report.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CompareArgs {
+    /// Fewer rounds and smaller amounts: done in under 20 seconds
+    #[arg(long)]
+    pub quick: bool,
+    /// Folder for the report [default: reports/compare-TIME where there is a folder reports, else
+    /// isolab-report]
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Decides every random choice, such as the order of the sandboxes
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Rounds in each fresh process, instead of the number that suits each part
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rounds: Option<u32>,
+    /// Print the records as JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl CompareArgs {
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+}
+
+/// The exit code of a program that was interrupted, as a shell gives it: 128 and `SIGINT`.
+const INTERRUPTED: u8 = 130;
+
+/// Measures, writes the report and prints the table; returns the exit code.
+///
+/// # Errors
+///
+/// When the report cannot be written or shown. What cannot be measured is part of the report.
+pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
+    let begin = Begin::now();
+    let out = args.out.clone().unwrap_or_else(|| default_folder(begin.unix_seconds()));
+    let stage = Stage::set().map_err(Failure::at("listen for signals"))?;
+    let Ok(collection) = conduct(args, &stage).map_err(Failure::at("start a measuring process"))?
+    else {
+        clean_up()?;
+        eprintln!("isolab: interrupted; nothing was written");
+        return Ok(INTERRUPTED);
+    };
+    let records = collection.into_records(begin.end(args.seed()));
+    show(&records, &out, args.json)?;
+    Ok(0)
+}
+
+/// Removes what the measuring process that was just killed left behind: its processes end with it,
+/// but cgroups do not.
+fn clean_up() -> Result<(), Box<dyn Error>> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let (began, ledger) = (Instant::now(), Ledger::open()?);
+    loop {
+        let cleaned = container::clean(&ledger);
+        let left = ledger.entries()?.iter().any(|entry| !entry.launcher.is_alive());
+        match cleaned {
+            Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
+            _ if !left || began.elapsed() > PATIENCE => return Ok(()),
+            _ => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Writes the report into `folder` and prints the table, the page's path last.
+///
+/// # Errors
+///
+/// When it cannot be written or printed.
+pub fn show(records: &Records, folder: &Path, json: bool) -> Result<(), Failure> {
+    let written = report::write_report(records, folder)?;
+    if json {
+        let text = serde_json::to_string_pretty(records);
+        return output::print(&(text.expect("records hold strings and numbers") + "\n"));
+    }
+    let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80);
+    let table = report::table(records, columns, io::stdout().is_terminal());
+    output::print(&format!("{table}\n{}\n", written.page.display()))
+}
+
+/// `reports/compare-YYYYMMDD-HHMMSS` in UTC, or `isolab-report` where there is no `reports`.
+fn default_folder(unix_seconds: u64) -> PathBuf {
+    match Path::new("reports").is_dir() {
+        true => Path::new("reports").join(format!("compare-{}", utc(unix_seconds))),
+        false => PathBuf::from("isolab-report"),
+    }
+}
+
+/// A time since 1970 as `YYYYMMDD-HHMMSS`.
+fn utc(unix_seconds: u64) -> String {
+    let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
+    // Days since 0000-03-01, in cycles of 400 years (Hinnant, "chrono-compatible low-level date
+    // algorithms", civil_from_days).
+    let days = days + 719_468;
+    let (cycle, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + cycle * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_as_a_date() {
+        assert_eq!(utc(0), "19700101-000000");
+        assert_eq!(utc(951_827_696), "20000229-123456");
+        assert_eq!(utc(1_796_000_000), "20261130-005320");
+    }
+}

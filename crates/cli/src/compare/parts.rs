@@ -1,0 +1,166 @@
+//! What is measured, in which parts, and how often.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// A part of the comparison; each run of a part is a fresh process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// What can be seen from inside.
+    Probes,
+    /// Start and end, again and again in one process.
+    Startup,
+    /// Start of a whole `isolab run`.
+    Cold,
+    /// The programs that report their own times.
+    Programs,
+    /// Memory and disk of one instance.
+    Footprint,
+    /// Many instances at once, and the kernel's memory for them.
+    Density,
+    /// CPU time in slices.
+    Slices,
+}
+
+/// How often a part is repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Amount {
+    /// Fresh processes.
+    pub processes: u32,
+    /// Rounds in each process that are thrown away.
+    pub warm_up: u32,
+    /// Rounds in each process that count.
+    pub rounds: u32,
+    /// What a round takes, roughly: the progress bar counts in these.
+    pub milliseconds: u64,
+}
+
+impl Part {
+    /// All parts in the order in which they are measured.
+    pub const ALL: [Part; 7] = [
+        Self::Probes,
+        Self::Startup,
+        Self::Cold,
+        Self::Programs,
+        Self::Footprint,
+        Self::Density,
+        Self::Slices,
+    ];
+
+    /// How often it is repeated, fixed before anything is measured.
+    pub fn amount(self, quick: bool) -> Amount {
+        let amount = |processes, warm_up, rounds, milliseconds| Amount {
+            processes,
+            warm_up,
+            rounds,
+            milliseconds,
+        };
+        match (self, quick) {
+            (Self::Probes, _) => amount(1, 0, 1, 50),
+            (Self::Startup, true) => amount(2, 3, 15, 10),
+            (Self::Startup, false) => amount(8, 10, 50, 10),
+            (Self::Cold, true) => amount(2, 1, 8, 20),
+            (Self::Cold, false) => amount(6, 3, 20, 20),
+            (Self::Programs, true) => amount(2, 1, 2, 800),
+            (Self::Programs, false) => amount(5, 1, 5, 1500),
+            (Self::Footprint, true) => amount(1, 0, 2, 300),
+            (Self::Footprint, false) => amount(3, 0, 5, 300),
+            (Self::Density, true) => amount(1, 0, 1, 500),
+            (Self::Density, false) => amount(3, 0, 1, 4000),
+            (Self::Slices, true) => amount(1, 0, 1, 6500),
+            (Self::Slices, false) => amount(3, 0, 1, 16_000),
+        }
+    }
+
+    /// What is shown while it is measured.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Probes => "what can be seen inside",
+            Self::Startup => "start and end",
+            Self::Cold => "whole processes",
+            Self::Programs => "compute and memory",
+            Self::Footprint => "footprint of one",
+            Self::Density => "many at once",
+            Self::Slices => "CPU time in slices",
+        }
+    }
+
+    /// The metrics that it owes for every sandbox: a series, or a gap with its reason.
+    pub fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Probes => &[],
+            Self::Startup => &[
+                "startup.created",
+                "startup.entered",
+                "startup.first_byte",
+                "startup.exited",
+                "teardown",
+            ],
+            Self::Cold => &["startup.cold.first_byte"],
+            Self::Programs => {
+                &["compute.spin", "memory.bandwidth", "memory.latency", "memory.touch", "crossing"]
+            }
+            Self::Footprint => &["footprint.memory", "footprint.disk"],
+            Self::Density => {
+                &["density.count", "density.first", "density.last", "footprint.kernel"]
+            }
+            Self::Slices => &[
+                "slices.quota10",
+                "slices.quota10.gap",
+                "slices.quota50",
+                "slices.weight1",
+                "slices.weight2",
+                "slices.weight4",
+                "slices.rr.slice",
+                "slices.rr.share",
+                "slices.normal.slice",
+                "slices.normal.share",
+            ],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Probes => "probes",
+            Self::Startup => "startup",
+            Self::Cold => "cold",
+            Self::Programs => "programs",
+            Self::Footprint => "footprint",
+            Self::Density => "density",
+            Self::Slices => "slices",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|part| part.name() == name);
+        known.ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(ToString::to_string).collect();
+            format!("{name:?} is no part of the comparison: {}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_found_by_its_name() {
+        for part in Part::ALL {
+            assert_eq!(part.to_string().parse(), Ok(part));
+        }
+        assert!("else".parse::<Part>().is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! CPU time in slices: a quota, weights, and two scheduling policies, seen by the programs
+//! themselves.
+
+use std::{
+    io::{self, Write},
+    thread,
+    time::Duration,
+};
+
+use container::scheduling::round_robin;
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
+use report::Unit;
+use sandbox::{
+    Builtin, CpuQuota, Instance, Limits, Native, Report, Sandbox, Workload, monotonic_now,
+};
+
+use super::{
+    lanes::{Stretch, common, cut, periods, running, share, trace, turns},
+    measure::{Failure, Session},
+    message::Message,
+    programs::tick_rate,
+    startup::well,
+    subjects::{AGAIN, LABELS, limited},
+};
+
+/// A pause in one's own running counts as a gap from here on: longer than an interrupt, far shorter
+/// than a time slice.
+const GAP: Duration = Duration::from_micros(200);
+
+/// A gap that a quota made is longer than this; shorter ones are other programs' slices.
+const THROTTLED: Duration = Duration::from_millis(10);
+
+/// How long programs are watched, and the clock that they are watched by.
+struct Watch {
+    length: Duration,
+    rate: f64,
+    /// The CPU that programs have to share.
+    shared: CpuSet,
+}
+
+/// Measures quotas, weights and policies.
+pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()> {
+    let rate = tick_rate().map_err(|failure| io::Error::other(failure.reason))?;
+    let length = Duration::from_millis(if quick { 1100 } else { 3100 });
+    let watch = Watch { length, rate, shared: shared_cpu()? };
+    session.subjects.retain(|subject| subject.label != AGAIN);
+    for percent in [10, 50] {
+        quota(session, &watch, percent)?;
+    }
+    weights(session, &watch)?;
+    for policy in [Policy::RoundRobin, Policy::Normal] {
+        policies(session, &watch, policy)?;
+    }
+    session.sink.send(&Message::Round)
+}
+
+impl Watch {
+    fn ticks(&self, time: Duration) -> u64 {
+        (time.as_secs_f64() * self.rate) as u64
+    }
+
+    /// The tick at `instant`, by the two clocks of a program.
+    fn tick_at(&self, report: &Report, instant: Duration) -> u64 {
+        report.begin_ticks + self.ticks(instant.saturating_sub(report.begin_time))
+    }
+
+    fn nanoseconds(&self, ticks: u64) -> f64 {
+        ticks as f64 * 1e9 / self.rate
+    }
+
+    /// The program that looks for gaps in its own running; it is told when to stop.
+    fn slices(&self) -> Workload {
+        let long = Duration::from_secs(60);
+        let arguments = [self.ticks(long), self.ticks(GAP)];
+        Workload::builtin(Builtin::Slices, &arguments).deadline(long)
+    }
+
+    /// Lets these programs run, and returns what each saw.
+    fn over(&self, running: Vec<Box<dyn Instance>>) -> Result<Vec<Report>, Failure> {
+        thread::sleep(self.length);
+        for instance in &running {
+            instance.control().stop();
+        }
+        let report = |instance: Box<dyn Instance>| {
+            let outcome = well(instance.wait()?)?;
+            outcome.report.ok_or_else(|| Failure::new("the program reported nothing"))
+        };
+        running.into_iter().map(report).collect()
+    }
+}
+
+/// Labels of the sandboxes under measurement.
+fn labels<W: Write>(session: &Session<W>) -> Vec<&'static str> {
+    let present = |label: &&str| session.subjects.iter().any(|subject| subject.label == *label);
+    LABELS.into_iter().filter(present).collect()
+}
+
+/// One program alone that may have so many percent of a CPU.
+fn quota<W: Write>(session: &mut Session<W>, watch: &Watch, percent: u32) -> io::Result<()> {
+    let (metric, gap_metric) = match percent {
+        10 => ("slices.quota10", Some("slices.quota10.gap")),
+        _ => ("slices.quota50", None),
+    };
+    for label in labels(session) {
+        let seen = throttled(label, watch, percent);
+        match seen {
+            Ok(report) => {
+                let window = periods(&report, watch.ticks(THROTTLED))
+                    .unwrap_or((report.begin_ticks, report.end_ticks));
+                let ran = running(&report);
+                session.send(label, (metric, Unit::Share, share(&ran, window)), 0)?;
+                let longest = report.records.iter().map(|(last, first)| first - last).max();
+                if let (Some(metric), Some(longest)) = (gap_metric, longest) {
+                    let gap = watch.nanoseconds(longest);
+                    session.send(label, (metric, Unit::Nanoseconds, gap), 0)?;
+                    let lanes = [(label.to_owned(), ran)];
+                    let picture = trace("slices.quota10", &lanes, window, watch.rate);
+                    session.sink.send(&Message::Trace(picture))?;
+                }
+            }
+            Err(Failure { reason, fix }) => {
+                let metrics: Vec<_> = [Some(metric), gap_metric].into_iter().flatten().collect();
+                session.sink.gaps(&metrics, label, (reason, fix))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn throttled(label: &str, watch: &Watch, percent: u32) -> Result<Report, Failure> {
+    let quota = CpuQuota::cpus(f64::from(percent) / 100.0)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let limits = Limits { cpu_quota: Some(quota), ..Limits::default() };
+    let instance = limited(label, &limits)?.spawn(&watch.slices())?;
+    let reports = watch.over(vec![instance])?;
+    reports.into_iter().next().ok_or_else(|| Failure::new("the program reported nothing"))
+}
+
+/// Three programs on one CPU with weights of 1 : 2 : 4.
+fn weights<W: Write>(session: &mut Session<W>, watch: &Watch) -> io::Result<()> {
+    const METRICS: [&str; 3] = ["slices.weight1", "slices.weight2", "slices.weight4"];
+    for label in labels(session) {
+        let spawn = |weight| {
+            let limits = Limits { cpu_weight: Some(weight), ..Limits::default() };
+            pinned(&*limited(label, &limits)?, watch)
+        };
+        let seen = [100, 200, 400].map(spawn).into_iter().collect::<Result<Vec<_>, _>>();
+        match seen.and_then(|instances| Lanes::of(&watch.over(instances)?)) {
+            Ok(lanes) => {
+                for (metric, ran) in METRICS.into_iter().zip(&lanes.running) {
+                    let share = share(ran, lanes.window);
+                    session.send(label, (metric, Unit::Share, share), 0)?;
+                }
+                let names = ["weight 1", "weight 2", "weight 4"].map(str::to_owned);
+                let picture = lanes.trace("slices.weights", names, watch);
+                session.sink.send(&Message::Trace(picture))?;
+            }
+            Err(Failure { reason, fix }) => session.sink.gaps(&METRICS, label, (reason, fix))?,
+        }
+    }
+    Ok(())
+}
+
+/// How the kernel shares a CPU among equals.
+#[derive(Clone, Copy)]
+enum Policy {
+    /// `SCHED_RR`: each runs a fixed time, then it is the next one's turn.
+    RoundRobin,
+    /// `SCHED_OTHER`: whoever had least.
+    Normal,
+}
+
+/// How many programs share the CPU: the textbook's ten.
+const EQUALS: usize = 10;
+
+/// Ten turns of `SCHED_RR`, at the kernel's usual 100 ms.
+const ROUND: Duration = Duration::from_secs(1);
+
+fn policies<W: Write>(session: &mut Session<W>, watch: &Watch, policy: Policy) -> io::Result<()> {
+    let (slice, part, picture) = match policy {
+        Policy::RoundRobin => ("slices.rr.slice", "slices.rr.share", "slices.round_robin"),
+        Policy::Normal => ("slices.normal.slice", "slices.normal.share", "slices.normal"),
+    };
+    for label in labels(session) {
+        if label != "process" {
+            let reason =
+                "the policy belongs to the host's scheduler, whatever the walls".to_owned();
+            session.sink.gaps(&[slice, part], label, (reason, String::new()))?;
+            continue;
+        }
+        match equals(watch, policy) {
+            Ok(lanes) => {
+                for (round, ran) in lanes.running.iter().enumerate() {
+                    let value = (part, Unit::Share, share(ran, lanes.window));
+                    session.send(label, value, round as u32)?;
+                }
+                for (round, turn) in turns(&lanes.running).into_iter().enumerate() {
+                    let value = (slice, Unit::Nanoseconds, watch.nanoseconds(turn));
+                    session.send(label, value, round as u32)?;
+                }
+                let names = (1..=EQUALS).map(|number| number.to_string());
+                session.sink.send(&Message::Trace(lanes.trace(picture, names, watch)))?;
+            }
+            Err(Failure { reason, fix }) => {
+                session.sink.gaps(&[slice, part], label, (reason, fix))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn equals(watch: &Watch, policy: Policy) -> Result<Lanes, Failure> {
+    let programs: Vec<_> = (0..EQUALS).map(|_| pinned(&Native, watch)).collect::<Result<_, _>>()?;
+    if let Policy::RoundRobin = policy {
+        for pid in programs.iter().flat_map(|program| program.processes()) {
+            round_robin(pid).map_err(|error| Failure {
+                reason: format!("SCHED_RR for process {pid}: {error}"),
+                fix: "run as root, in a cgroup with a real-time budget".into(),
+            })?;
+        }
+    }
+    let set = monotonic_now();
+    // Each gets going only when its turn comes, and all turns make a round.
+    thread::sleep(ROUND);
+    let reports = watch.over(programs)?;
+    let lanes = Lanes::of(&reports)?;
+    let from = reports.first().map_or(0, |report| watch.tick_at(report, set + ROUND));
+    Ok(lanes.whole_rounds(from, watch.ticks(ROUND)))
+}
+
+/// The running stretches of programs inside of their common window.
+struct Lanes {
+    running: Vec<Vec<Stretch>>,
+    window: Stretch,
+}
+
+impl Lanes {
+    fn of(reports: &[Report]) -> Result<Self, Failure> {
+        let window = common(reports)
+            .ok_or_else(|| Failure::new("the programs were never at work all at once"))?;
+        let running = reports.iter().map(|report| cut(&running(report), window)).collect();
+        Ok(Self { running, window })
+    }
+
+    /// The same without what was before `from`, in a window of whole rounds if it holds one: in
+    /// half a round some have had their turn and others have not.
+    fn whole_rounds(mut self, from: u64, round: u64) -> Self {
+        let (begin, end) = (self.window.0.max(from).min(self.window.1), self.window.1);
+        let rounds = (end - begin) / round.max(1);
+        self.window = (begin, if rounds == 0 { end } else { begin + rounds * round });
+        self.running = self.running.iter().map(|ran| cut(ran, self.window)).collect();
+        self
+    }
+
+    fn trace(
+        &self,
+        metric: &str,
+        names: impl IntoIterator<Item = String>,
+        watch: &Watch,
+    ) -> report::Trace {
+        let lanes: Vec<_> = names.into_iter().zip(self.running.iter().cloned()).collect();
+        trace(metric, &lanes, self.window, watch.rate)
+    }
+}
+
+/// Starts the program on the shared CPU.
+fn pinned(sandbox: &dyn Sandbox, watch: &Watch) -> Result<Box<dyn Instance>, Failure> {
+    let instance = sandbox.spawn(&watch.slices())?;
+    for pid in instance.processes() {
+        let pid = Pid::from_raw(pid.cast_signed());
+        sched_setaffinity(pid, &watch.shared).map_err(io::Error::from)?;
+    }
+    Ok(instance)
+}
+
+/// The first CPU that this process may use. From then on the process itself uses the others, if
+/// there are any: real-time programs would keep their own observer waiting.
+fn shared_cpu() -> io::Result<CpuSet> {
+    let mut others = sched_getaffinity(Pid::this())?;
+    let first = (0..CpuSet::count()).find(|&cpu| others.is_set(cpu) == Ok(true)).unwrap_or(0);
+    let mut shared = CpuSet::new();
+    shared.set(first)?;
+    others.unset(first)?;
+    // Refused where there is no other.
+    let _ = sched_setaffinity(Pid::this(), &others);
+    Ok(shared)
+}

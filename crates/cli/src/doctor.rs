@@ -1,0 +1,265 @@
+//! `isolab doctor`: what this host has and lacks for isolation.
+
+use std::{fs, path::Path};
+
+use clap::Args;
+use container::{CgroupLayout, HostFacts};
+use microvm::{Flavour, KvmFlavour};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    failure::{Failure, chain},
+    output::{self, Ink, wrap},
+};
+
+/// Say what this host has and lacks for isolation, and how to mend it.
+///
+/// The exit code is 0 if everything works here, and 1 if something is lacking.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    about: &'static str,
+    state: State,
+    found: String,
+    /// What to do, where something is lacking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Lacks,
+    /// Worth knowing, and nothing to be mended.
+    Note,
+}
+
+impl Finding {
+    fn ok(about: &'static str, found: impl Into<String>) -> Self {
+        Self { about, state: State::Ok, found: found.into(), fix: None }
+    }
+
+    fn note(about: &'static str, found: impl Into<String>) -> Self {
+        Self { about, state: State::Note, found: found.into(), fix: None }
+    }
+
+    fn lacks(about: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { about, state: State::Lacks, found: found.into(), fix: Some(fix.into()) }
+    }
+}
+
+/// Looks and tells.
+pub fn doctor(arguments: &Arguments) -> Result<u8, Failure> {
+    let findings = findings();
+    let healthy = findings.iter().all(|finding| finding.state != State::Lacks);
+    if arguments.json {
+        output::print_json(&json!({ "healthy": healthy, "findings": findings }))?;
+    } else {
+        output::print(&page(&findings, Ink::of_output()))?;
+    }
+    Ok(u8::from(!healthy))
+}
+
+fn findings() -> Vec<Finding> {
+    let host = container::host();
+    let mut findings = vec![kernel(), processor(), user_namespaces(&host), cgroup_layout(&host)];
+    findings.extend(host.controllers.iter().map(controller));
+    findings.push(match host.overlay {
+        true => Finding::ok("overlayfs", "the kernel has it"),
+        false => Finding::lacks(
+            "overlayfs",
+            "the kernel has none: --overlay and the default root cannot be used",
+            "sudo modprobe overlay, or give a directory with --root",
+        ),
+    });
+    findings.push(match host.seccomp {
+        true => Finding::ok("seccomp", "the kernel filters system calls"),
+        false => Finding::lacks(
+            "seccomp",
+            "the kernel has no filters for system calls",
+            "use a kernel with CONFIG_SECCOMP_FILTER, as all distributions have",
+        ),
+    });
+    findings.push(match container::available() {
+        Ok(()) => Finding::ok("containers", "can run here"),
+        Err(error) => of_error("containers", &error),
+    });
+    findings.extend(microvms());
+    findings.push(qemu());
+    findings
+}
+
+fn kernel() -> Finding {
+    let read = |name| fs::read_to_string(Path::new("/proc/sys/kernel").join(name));
+    let release = read("osrelease").unwrap_or_default();
+    let found = format!("Linux {} on {}", release.trim(), std::env::consts::ARCH);
+    let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    // clone3(2) with CLONE_INTO_CGROUP came with 5.7.
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) if (major, minor) < (5, 7) => {
+            Finding::lacks("kernel", found, "use Linux 5.7 or later")
+        }
+        _ => Finding::ok("kernel", found),
+    }
+}
+
+fn processor() -> Finding {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let has = |name: &str| flags.split_whitespace().any(|flag| flag == name);
+    let processors = text.lines().filter(|line| line.starts_with("processor")).count();
+    let shown: Vec<&str> =
+        ["vmx", "svm", "ept", "npt", "hypervisor"].into_iter().filter(|flag| has(flag)).collect();
+    let flags = match shown.as_slice() {
+        [] => "none of vmx, svm, ept, npt, hypervisor".into(),
+        shown => shown.join(", "),
+    };
+    Finding::note("processor", format!("{processors} CPUs; flags: {flags}"))
+}
+
+fn user_namespaces(host: &HostFacts) -> Finding {
+    const ABOUT: &str = "user namespaces";
+    let fix = |key: &str, value| format!("run as root, or: sudo sysctl {key}={value}");
+    let lack = match host {
+        HostFacts { max_user_namespaces: None | Some(0), .. } => {
+            ("switched off for everybody", fix("user.max_user_namespaces", 10_000))
+        }
+        HostFacts { unprivileged_userns_clone: Some(false), .. } => {
+            ("for root only", fix("kernel.unprivileged_userns_clone", 1))
+        }
+        HostFacts { apparmor_restricts_userns: Some(true), .. } => (
+            "restricted by AppArmor for all but root",
+            fix("kernel.apparmor_restrict_unprivileged_userns", 0),
+        ),
+        HostFacts { apparmor_restricts_userns: Some(false), .. } => {
+            return Finding::ok(ABOUT, "for every user; AppArmor does not restrict them");
+        }
+        _ => return Finding::ok(ABOUT, "for every user; no AppArmor rule about them"),
+    };
+    match host.root {
+        true => Finding::note(ABOUT, format!("{}; you are root and need none", lack.0)),
+        false => Finding::lacks(ABOUT, lack.0, lack.1),
+    }
+}
+
+fn cgroup_layout(host: &HostFacts) -> Finding {
+    match host.cgroup_layout {
+        CgroupLayout::None => Finding::lacks(
+            "cgroups",
+            "none is mounted: no limit can be kept",
+            "sudo mount -t cgroup2 none /sys/fs/cgroup",
+        ),
+        CgroupLayout::V1 => Finding::ok("cgroups", "version 1, a hierarchy for each controller"),
+        CgroupLayout::V2 => Finding::ok("cgroups", "version 2, one hierarchy for all"),
+        CgroupLayout::Hybrid => Finding::ok("cgroups", "hybrid: controllers in version 1"),
+    }
+}
+
+fn controller(facts: &container::ControllerFacts) -> Finding {
+    let about = match facts.name {
+        "cpu" => "cgroup cpu",
+        "memory" => "cgroup memory",
+        _ => "cgroup pids",
+    };
+    match (&facts.parent, &facts.problem) {
+        (Some(parent), _) => Finding::ok(about, format!("writable at {}", parent.display())),
+        (None, problem) => Finding::lacks(
+            about,
+            problem.clone().unwrap_or_else(|| "not there".into()),
+            "run as root, or in a cgroup that is yours: systemd-run --user --scope -p Delegate=yes isolab ...",
+        ),
+    }
+}
+
+fn microvms() -> Vec<Finding> {
+    let device = match microvm::available() {
+        Ok(()) => Finding::ok("/dev/kvm", "can be opened"),
+        Err(error) => return vec![of_error("/dev/kvm", &error)],
+    };
+    vec![
+        device,
+        match microvm::flavour() {
+            Ok(flavour) => of_flavour(&flavour),
+            Err(error) => of_error("KVM", &error),
+        },
+    ]
+}
+
+fn of_flavour(flavour: &Flavour) -> Finding {
+    let kind = match flavour.kind {
+        KvmFlavour::Vmx => "VMX (Intel)",
+        KvmFlavour::Svm => "SVM (AMD)",
+        KvmFlavour::Pvm => "PVM (software: guest kernels are interpreted)",
+        KvmFlavour::Unknown => "of an unknown kind",
+    };
+    let nested = if flavour.nested { ", in a virtual machine" } else { "" };
+    Finding::ok("KVM", format!("{kind}{nested}; {}", flavour.evidence.join("; ")))
+}
+
+fn qemu() -> Finding {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join("qemu-system-x86_64"));
+    match places.find(|file| file.is_file()) {
+        Some(file) => Finding::note("QEMU", format!("{} (not needed)", file.display())),
+        None => Finding::note("QEMU", "not installed (not needed)"),
+    }
+}
+
+fn of_error(about: &'static str, error: &sandbox::Error) -> Finding {
+    Finding::lacks(about, chain(error), error.fix().unwrap_or("see the cause"))
+}
+
+/// Columns: the state, what it is about, what was found.
+const ABOUT: usize = 16;
+const FOUND: usize = 54;
+
+fn page(findings: &[Finding], ink: Ink) -> String {
+    let mut page = String::new();
+    for finding in findings {
+        let state = match finding.state {
+            State::Ok => ink.green("ok   "),
+            State::Lacks => ink.yellow("lacks"),
+            State::Note => ink.dim("note "),
+        };
+        for (number, line) in wrap(&finding.found, FOUND).iter().enumerate() {
+            page += &match number {
+                0 => format!("{state}  {:<ABOUT$}  {line}\n", finding.about),
+                _ => format!("{:25}{line}\n", ""),
+            };
+        }
+        for (number, line) in finding.fix.iter().flat_map(|fix| wrap(fix, FOUND - 5)).enumerate() {
+            let lead = if number == 0 { "fix: " } else { "     " };
+            page += &format!("{:25}{}{line}\n", "", ink.bold(lead));
+        }
+    }
+    let lacking = findings.iter().filter(|finding| finding.state == State::Lacks).count();
+    page + &match lacking {
+        0 => "\nEverything works here.\n".to_owned(),
+        1 => "\nOne thing is lacking.\n".to_owned(),
+        count => format!("\n{count} things are lacking.\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_fits_80_columns_whatever_is_found() {
+        let long = "a/long/path/".repeat(20);
+        let findings =
+            [Finding::lacks("cgroup memory", long.clone(), long), Finding::ok("kernel", "Linux")];
+        let page = page(&findings, Ink::PLAIN);
+        assert!(page.lines().all(|line| line.chars().count() < 80), "{page}");
+        assert!(page.contains("fix: ") && page.ends_with("One thing is lacking.\n"));
+    }
+}

@@ -1,0 +1,181 @@
+//! Why a command of isolab did not do its work, and how that is told.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::error::ErrorKind;
+use sandbox::LedgerError;
+
+/// The exit code of a command that was called wrongly.
+const USAGE: u8 = 2;
+/// The exit code when isolab itself failed.
+const ISOLAB_FAILED: u8 = 125;
+
+/// An error with the way out and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    cause: Box<dyn StdError + Send + Sync>,
+    help: Option<String>,
+    /// What the shell is told.
+    pub code: u8,
+}
+
+impl Failure {
+    /// The command was called wrongly.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { cause: message.into().into(), help: None, code: USAGE }
+    }
+
+    /// isolab cannot do what was asked for.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { code: ISOLAB_FAILED, ..Self::usage(message) }
+    }
+
+    /// isolab itself failed at `action`.
+    pub fn at(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self {
+            cause: Action { action, source }.into(),
+            help: None,
+            code: ISOLAB_FAILED,
+        }
+    }
+
+    /// The same failure with what to do about it.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// Says it on standard error: the chain of causes in one line, then the way out.
+    pub fn print(&self) {
+        // There is nobody left to tell when standard error is closed.
+        let _ = writeln!(io::stderr(), "{self}");
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "isolab: {}", chain(&*self.cause))?;
+        match &self.help {
+            Some(help) => write!(formatter, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `A: B: C`, an error and its causes, none of them twice.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut said = error.to_string();
+    let mut text = said.clone();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let message = deeper.to_string();
+        if !said.ends_with(&message) {
+            text += &format!(": {message}");
+        }
+        said = message;
+        cause = deeper.source();
+    }
+    text
+}
+
+impl From<sandbox::Error> for Failure {
+    fn from(error: sandbox::Error) -> Self {
+        let (help, code) = (error.fix().map(str::to_owned), error.exit_code());
+        Self { cause: error.into(), help, code }
+    }
+}
+
+impl From<Box<dyn StdError>> for Failure {
+    fn from(error: Box<dyn StdError>) -> Self {
+        Self { cause: chain(&*error).into(), help: None, code: ISOLAB_FAILED }
+    }
+}
+
+impl From<report::RecordsError> for Failure {
+    fn from(error: report::RecordsError) -> Self {
+        Self { cause: error.into(), help: None, code: ISOLAB_FAILED }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let code = match error {
+            LedgerError::BadName { .. } => USAGE,
+            _ => ISOLAB_FAILED,
+        };
+        Self { cause: error.into(), help: None, code }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{action}")]
+struct Action {
+    action: String,
+    #[source]
+    source: io::Error,
+}
+
+/// Prints what the parser of the command line has to say: help to standard output, a mistake in
+/// the form of every other failure.
+pub fn explain(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print(); // output closed: nobody reads it
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(USAGE)
+        }
+        _ => {
+            mistake(&text.to_string()).print();
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// One line and the way out, from the parser's paragraphs: `error: ...`, tips, usage.
+fn mistake(text: &str) -> Failure {
+    let paragraphs: Vec<String> = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let message = paragraphs.first().map_or("", |line| line.trim_start_matches("error: "));
+    let failure = Failure::usage(message);
+    let tip = paragraphs.iter().find_map(|line| line.strip_prefix("tip: "));
+    let usage = paragraphs.iter().find_map(|line| line.strip_prefix("Usage: "));
+    match (tip, usage) {
+        (Some(tip), _) => failure.help(tip),
+        (None, Some(usage)) => failure.help(format!("usage: {usage}")),
+        (None, None) => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_every_cause_once_and_then_the_way_out() {
+        let not_found = io::Error::from(io::ErrorKind::NotFound);
+        let failure = Failure::at("open \"x\"")(not_found).help("make x");
+        assert_eq!(failure.to_string(), "isolab: open \"x\": entity not found\n  help: make x");
+    }
+
+    #[test]
+    fn a_mistake_on_the_command_line_is_one_line() {
+        let text = "error: unrecognized subcommand 'rum'\n\n  tip: a similar one exists: 'run'\n\n\
+                    Usage: isolab <COMMAND>\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            mistake(text).to_string(),
+            "isolab: unrecognized subcommand 'rum'\n  help: a similar one exists: 'run'"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! Signals to the launcher are meant for the workload.
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Arc,
+    thread,
+};
+
+use nix::unistd::{Pid, getpgid, getpgrp, tcgetpgrp};
+use sandbox::{Control, Instance};
+use signal_hook::{consts, iterator::Signals};
+
+use crate::kinds::Kind;
+
+/// Notes signals from its creation on, so that none ends the launcher before it has cleaned up.
+///
+/// Handlers only, no thread: a program with one thread is cheaper to clone. They are reset in the
+/// workload when it executes its program.
+pub struct Relay {
+    signals: Signals,
+}
+
+impl Relay {
+    /// Sets the handlers.
+    pub fn listen() -> io::Result<Self> {
+        let signals = [consts::SIGINT, consts::SIGTERM, consts::SIGHUP, consts::SIGQUIT];
+        Ok(Self { signals: Signals::new(signals)? })
+    }
+
+    /// Passes on what came since and what comes, from a thread of its own.
+    pub fn pass_to(mut self, instance: &dyn Instance, kind: Kind) -> io::Result<()> {
+        let target = Target {
+            control: instance.control(),
+            kind,
+            first: instance.processes().first().copied(),
+        };
+        let work = move || {
+            let mut asked = false;
+            for signal in self.signals.forever() {
+                target.receive(signal, &mut asked);
+            }
+        };
+        // It needs next to no stack; the default would be 2 MiB of address space.
+        thread::Builder::new().name("relay".into()).stack_size(32 << 10).spawn(work)?;
+        Ok(())
+    }
+}
+
+struct Target {
+    control: Arc<dyn Control>,
+    kind: Kind,
+    first: Option<u32>,
+}
+
+impl Target {
+    /// A microVM knows only an end, so a second signal is an order; so is a second SIGTERM to
+    /// anything, which is how `isolab stop` loses its patience.
+    fn receive(&self, signal: i32, asked: &mut bool) {
+        let order = self.kind == Kind::Microvm || signal == consts::SIGTERM;
+        if order && std::mem::replace(asked, true) {
+            self.control.kill();
+        } else if self.kind == Kind::Microvm {
+            self.control.stop();
+        } else if !self.has_it_from_the_terminal(signal) {
+            self.control.signal(signal);
+        }
+    }
+
+    /// Whether the terminal, which signals every process of its foreground group, has told the
+    /// workload already. Told twice, many programs end without cleaning up.
+    fn has_it_from_the_terminal(&self, signal: i32) -> bool {
+        let by_key = signal == consts::SIGINT || signal == consts::SIGQUIT;
+        let group = getpgrp();
+        let of_first =
+            self.first.and_then(|pid| getpgid(Some(Pid::from_raw(i32::try_from(pid).ok()?))).ok());
+        by_key
+            && of_first == Some(group)
+            && io::stdin().is_terminal()
+            && tcgetpgrp(io::stdin()) == Ok(group)
+    }
+}

@@ -1,0 +1,411 @@
+//! `isolab run`: one program, in whatever walls were asked for.
+
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use container::{Container, Namespaces, Network, Root, Upper};
+use microvm::MicroVm;
+use sandbox::{
+    Claim, CpuQuota, Entry, Ledger, LedgerError, Limits, Native, Outcome, Process, Program,
+    Sandbox, Status, Stdio, Workload,
+};
+use serde_json::json;
+
+use crate::{failure::Failure, kinds::Kind, names, output, program, relay::Relay, trace, units};
+
+/// Run a program apart from the host.
+///
+/// Without --json the program has this command's input and output, and the exit code is the
+/// program's: 128 and the signal's number if a signal ended it, 127 if it was not found, 126 if it
+/// cannot be run. 125 says that isolab itself failed, 2 that it was called wrongly.
+#[derive(Debug, Args)]
+#[command(after_long_help = after_help())]
+pub struct Arguments {
+    /// What to run it in
+    #[arg(long = "in", value_enum, default_value = "container", value_name = "SANDBOX")]
+    kind: Kind,
+    /// Name for `isolab ps`, `exec` and `stop` [default: one is made up]
+    #[arg(long)]
+    name: Option<String>,
+    /// Print the outcome as one JSON object, the program's output in it
+    #[arg(long, conflicts_with = "terminal")]
+    json: bool,
+    /// Tell on standard error afterwards which calls answered which question
+    #[arg(long)]
+    trace: bool,
+    /// Kill it after so long: 10s, 500ms, 2m
+    #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
+    deadline: Option<Duration>,
+    /// Give it a terminal of its own, connected to this one
+    #[arg(short = 't', long = "tty")]
+    terminal: bool,
+    /// Add a variable to its environment; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = units::variable)]
+    environment: Vec<(OsString, OsString)>,
+    /// Its working directory
+    #[arg(long, value_name = "DIRECTORY")]
+    workdir: Option<PathBuf>,
+    #[command(flatten)]
+    limits: LimitArguments,
+    #[command(flatten)]
+    container: ContainerArguments,
+    #[command(flatten)]
+    microvm: MicrovmArguments,
+    /// A built-in program with its numbers, a command, or for a microVM a FILE.bin or FILE.elf
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM"
+    )]
+    words: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What it may consume")]
+struct LimitArguments {
+    /// Memory, swap included, such as 64M or 1G; for a microVM the size of its RAM
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    memory: Option<u64>,
+    /// CPUs, such as 0.5
+    #[arg(long, value_name = "NUMBER", value_parser = units::cpus, allow_hyphen_values = true)]
+    cpus: Option<CpuQuota>,
+    /// Share of a contended CPU, 1 to 10000; 100 is the usual one
+    #[arg(long, value_name = "WEIGHT", value_parser = units::weight, allow_hyphen_values = true)]
+    cpu_weight: Option<u32>,
+    /// Processes and threads
+    #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
+    pids: Option<u32>,
+    /// Virtual CPUs of a microVM
+    #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
+    vcpus: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Only for containers")]
+struct ContainerArguments {
+    /// This directory is its root, as it is: what it writes there stays
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "overlay")]
+    root: Option<PathBuf>,
+    /// Its root is these directories on top of each other, the first uppermost
+    /// [default: the host's /]; what it writes is gone afterwards
+    #[arg(long, value_name = "LOWER[:LOWER...]")]
+    overlay: Option<OsString>,
+    /// Keep what it writes in this directory
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "root")]
+    upper: Option<PathBuf>,
+    /// What it sees of the network
+    #[arg(long, value_enum, value_name = "NETWORK")]
+    net: Option<Net>,
+    /// Leave out these namespaces
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
+    no_ns: Vec<Namespace>,
+    /// Make a command the first process itself, with no init to bury orphans and pass signals on.
+    #[arg(long)]
+    no_init: bool,
+    /// Use just these namespaces
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", conflicts_with = "no_ns")]
+    namespaces: Vec<Namespace>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Only for microVMs")]
+struct MicrovmArguments {
+    /// How a FILE begins [default: an .elf in 64-bit ring 0, any other as a boot sector]
+    #[arg(long, value_enum, value_name = "MODE")]
+    mode: Option<Mode>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Net {
+    /// A loop-back link only
+    None,
+    /// The host's own
+    Host,
+    /// A pair of links to the host
+    Veth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Namespace {
+    Mount,
+    Uts,
+    Ipc,
+    Pid,
+    Net,
+    User,
+    Cgroup,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    /// 16-bit real mode at 0x7c00
+    Real16,
+    /// 64-bit ring 0
+    Long64,
+    /// 64-bit ring 3
+    User64,
+}
+
+fn after_help() -> String {
+    format!(
+        "Built-in programs (a command of the same name is said with its path, ./hello):\n{}\n\
+         Examples:\n  \
+         isolab run -- /bin/sh -c 'echo $$; hostname'\n  \
+         isolab run -t --name box --memory 64M -- /bin/sh\n  \
+         isolab run --in microvm --trace hello\n",
+        program::builtins()
+    )
+}
+
+/// Runs it and gives its exit code.
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let workload = arguments.workload()?;
+    let kind = arguments.kind;
+    // From here on a signal is the workload's, even if there is none yet.
+    let relay = Relay::listen().map_err(Failure::at("set the signal handlers"))?;
+    let (sandbox, claim) = arguments.sandbox(&workload)?;
+    let instance = sandbox.spawn(&workload)?;
+    let name = claim.name;
+    let mut claim = claim.own;
+    if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
+        claim.update(|entry| entry.first = Process::of(*pid))?;
+    }
+    relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
+    let outcome = instance.wait();
+    drop(claim);
+    let outcome = outcome?;
+    if arguments.trace {
+        output::remark(&trace::page(&outcome, kind, &workload, output::Ink::of_errors()));
+    }
+    if arguments.json {
+        output::print_json(&as_json(&outcome, kind, &name, &workload))?;
+    }
+    Ok(outcome.status.code())
+}
+
+/// The name of a run, and its entry in the ledger where the sandbox does not write its own.
+struct Named {
+    name: String,
+    own: Option<Claim>,
+}
+
+impl Arguments {
+    fn workload(&self) -> Result<Workload, Failure> {
+        let program = program::program(&self.words)?;
+        if self.terminal && !std::io::stdin().is_terminal() {
+            return Err(Failure::usage("--tty needs a terminal, and standard input is none")
+                .help("leave -t out when input comes from a file or a pipe"));
+        }
+        if self.terminal && self.kind != Kind::Container {
+            return Err(Failure::usage("only a container can have a terminal of its own")
+                .help("leave -t out, or use --in container"));
+        }
+        self.refuse_foreign_options()?;
+        let stdio = match (self.terminal, self.json) {
+            (true, _) => Stdio::Terminal,
+            (false, true) => Stdio::Capture,
+            (false, false) => Stdio::Inherit,
+        };
+        let mut workload = match program {
+            Program::Builtin(builtin, arguments) => Workload::builtin(builtin, &arguments),
+            Program::Command(words) => Workload::command(words),
+        };
+        workload.environment.clone_from(&self.environment);
+        workload.directory.clone_from(&self.workdir);
+        workload.deadline = self.deadline;
+        workload.trace = self.trace;
+        Ok(workload.stdio(stdio))
+    }
+
+    /// An option that would do nothing is a mistake worth telling.
+    fn refuse_foreign_options(&self) -> Result<(), Failure> {
+        let of_containers = [
+            ("--root", self.container.root.is_some()),
+            ("--overlay", self.container.overlay.is_some()),
+            ("--upper", self.container.upper.is_some()),
+            ("--net", self.container.net.is_some()),
+            ("--no-ns", !self.container.no_ns.is_empty()),
+            ("--no-init", self.container.no_init),
+            ("--namespaces", !self.container.namespaces.is_empty()),
+        ];
+        let of_microvms = [("--mode", self.microvm.mode.is_some())];
+        let of_systems =
+            [("--env", !self.environment.is_empty()), ("--workdir", self.workdir.is_some())];
+        let given = |options: &[(&'static str, bool)]| {
+            options.iter().find(|(_, given)| *given).map(|(option, _)| *option)
+        };
+        let foreign = match self.kind {
+            Kind::Container => given(&of_microvms).map(|option| (option, "a microvm")),
+            Kind::Microvm => {
+                given(&of_containers).or(given(&of_systems)).map(|option| (option, "a container"))
+            }
+            Kind::Process => given(&of_containers)
+                .map(|option| (option, "a container"))
+                .or(given(&of_microvms).map(|option| (option, "a microvm"))),
+        };
+        match foreign {
+            Some((option, owner)) => {
+                let kind = self.kind.name();
+                let message = format!("{option} means nothing to a {kind}: it is for {owner}");
+                Err(Failure::usage(message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn sandbox(&self, workload: &Workload) -> Result<(Box<dyn Sandbox>, Named), Failure> {
+        let limits = self.limits.limits();
+        match self.kind {
+            Kind::Process => {
+                let native = Native::with(&limits)?;
+                Ok((Box::new(native), self.claim(workload)?))
+            }
+            Kind::Microvm => {
+                let mode = match self.microvm.mode {
+                    None => microvm::Mode::Auto,
+                    Some(Mode::Real16) => microvm::Mode::Real16,
+                    Some(Mode::Long64) => microvm::Mode::Long64,
+                    Some(Mode::User64) => microvm::Mode::User64,
+                };
+                let machine = MicroVm { limits, mode, ..MicroVm::default() };
+                Ok((Box::new(machine), self.claim(workload)?))
+            }
+            Kind::Container => {
+                // The container writes its own entry, with its cgroup and its links in it.
+                let name = self.name.clone().unwrap_or_else(names::make_up);
+                let container = self.container.container(name.clone(), limits)?;
+                Ok((Box::new(container), Named { name, own: None }))
+            }
+        }
+    }
+
+    /// Writes the run down, under a name of its own choice if none was given.
+    fn claim(&self, workload: &Workload) -> Result<Named, Failure> {
+        let ledger = Ledger::open()?;
+        let entry = |name| Entry::new(name, self.kind.name(), workload.words());
+        if let Some(name) = &self.name {
+            let own = Some(ledger.claim(entry(name.clone()))?);
+            return Ok(Named { name: name.clone(), own });
+        }
+        loop {
+            let name = names::make_up();
+            match ledger.claim(entry(name.clone())) {
+                Err(LedgerError::NameInUse { .. }) => {}
+                claimed => return Ok(Named { name, own: Some(claimed?) }),
+            }
+        }
+    }
+}
+
+impl LimitArguments {
+    fn limits(&self) -> Limits {
+        Limits {
+            memory_bytes: self.memory,
+            cpu_quota: self.cpus,
+            cpu_weight: self.cpu_weight,
+            pids: self.pids,
+            vcpus: self.vcpus,
+        }
+    }
+}
+
+impl ContainerArguments {
+    fn container(&self, name: String, limits: Limits) -> Result<Container, Failure> {
+        let network = match self.net {
+            None | Some(Net::None) => Network::None,
+            Some(Net::Host) => Network::Host,
+            Some(Net::Veth) => Network::Veth,
+        };
+        Ok(Container {
+            name: Some(name),
+            limits,
+            root: self.root()?,
+            namespaces: self.namespaces(),
+            network,
+            init: !self.no_init,
+            ..Container::default()
+        })
+    }
+
+    fn root(&self) -> Result<Root, Failure> {
+        if let Some(directory) = &self.root {
+            return Ok(Root::Directory(directory.clone()));
+        }
+        if self.overlay.is_none() && self.upper.is_none() {
+            return Ok(Root::Host);
+        }
+        let lowers: Vec<PathBuf> = match &self.overlay {
+            Some(list) => std::env::split_paths(list).collect(),
+            None => vec!["/".into()],
+        };
+        if lowers.iter().any(|lower| lower.as_os_str().is_empty()) {
+            return Err(Failure::usage("--overlay has an empty directory name in its list"));
+        }
+        let upper = self.upper.clone().map_or(Upper::ThrowAway, Upper::Kept);
+        Ok(Root::Overlay { lowers, upper })
+    }
+
+    fn namespaces(&self) -> Namespaces {
+        let usual = Namespaces::default();
+        let is_on = |namespace, usual: bool| match self.namespaces.as_slice() {
+            [] => usual && !self.no_ns.contains(&namespace),
+            just => just.contains(&namespace),
+        };
+        Namespaces {
+            mount: is_on(Namespace::Mount, usual.mount),
+            uts: is_on(Namespace::Uts, usual.uts),
+            ipc: is_on(Namespace::Ipc, usual.ipc),
+            pid: is_on(Namespace::Pid, usual.pid),
+            net: is_on(Namespace::Net, usual.net),
+            user: is_on(Namespace::User, usual.user),
+            cgroup: is_on(Namespace::Cgroup, usual.cgroup),
+        }
+    }
+}
+
+fn as_json(outcome: &Outcome, kind: Kind, name: &str, workload: &Workload) -> serde_json::Value {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let microseconds = |time: Duration| time.as_nanos() as f64 / 1000.0;
+    let milestones: serde_json::Map<String, serde_json::Value> = sandbox::Milestone::ALL
+        .iter()
+        .map(|&milestone| {
+            let reached = outcome.timeline.since_start(milestone).map(microseconds);
+            (milestone.name().to_owned(), json!(reached))
+        })
+        .collect();
+    let steps: Vec<_> = outcome
+        .story
+        .steps
+        .iter()
+        .map(|step| {
+            let began = step.began.saturating_sub(outcome.timeline.started_at());
+            json!({
+                "question": step.question,
+                "call": step.call,
+                "began_us": microseconds(began),
+                "took_us": microseconds(step.took),
+            })
+        })
+        .collect();
+    let (code, signal) = match outcome.status {
+        Status::Exited(code) => (Some(code), None),
+        Status::Signaled(signal) => (None, Some(signal)),
+    };
+    json!({
+        "sandbox": kind.name(),
+        "name": name,
+        "command": workload.words(),
+        "status": { "code": code, "signal": signal },
+        "output": text(&outcome.output),
+        "errors": text(&outcome.errors),
+        "milestones_us": milestones,
+        "usage": {
+            "cpu_us": outcome.usage.cpu_time.map(microseconds),
+            "peak_memory_bytes": outcome.usage.peak_memory_bytes,
+            "crossings": outcome.usage.crossings,
+        },
+        "report": outcome.report,
+        "story": steps,
+    })
+}

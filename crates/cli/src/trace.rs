@@ -1,0 +1,191 @@
+//! `isolab run --trace`: the story of a run, question by question.
+
+use std::time::Duration;
+
+use sandbox::{Milestone, Outcome, Question, Status, Step, Workload};
+
+use crate::{
+    kinds::Kind,
+    output::{Ink, shorten, wrap},
+};
+
+/// Columns: indent, what was called, how long it took, and a bar.
+///
+/// ```text
+///      mount proc on /proc                                     41.2 µs  ███
+///  |4 |                50                            |    12      | |   10    |
+/// ```
+const CALL: usize = 50;
+const BAR: usize = 10;
+const WIDTH: usize = 79;
+
+/// The page, ready to be printed.
+pub fn page(outcome: &Outcome, kind: Kind, workload: &Workload, ink: Ink) -> String {
+    let title = format!("{} in a {}", workload, kind.name());
+    let mut page = format!("\n{}\n", ink.bold(&shorten(&title, WIDTH)));
+    // A sum of calls alike may be longer than this; its bar then ends at the margin.
+    let longest = outcome.story.steps.iter().map(|step| step.took).max().unwrap_or_default();
+    for question in Question::ALL {
+        let heading = format!("{}. {question}", question.number());
+        page += &format!("\n{}\n", ink.bold(&heading));
+        let steps: Vec<&Step> =
+            outcome.story.steps.iter().filter(|step| step.question == question).collect();
+        for alike in steps.chunk_by(|one, next| pattern(&one.call) == pattern(&next.call)) {
+            page += &rows(alike, longest, ink);
+        }
+        match steps.as_slice() {
+            [] => page += &format!("    {}\n", ink.dim(nothing(kind, question))),
+            [_] => {}
+            steps => {
+                let total = steps.iter().map(|step| step.took).sum();
+                page += &format!("    {:<CALL$} {:>12}\n", ink_pad(ink, "together"), time(total));
+            }
+        }
+    }
+    page + &milestones(outcome, ink) + &ending(outcome)
+}
+
+/// A call with a dot-dot-dot for every number.
+fn pattern(call: &str) -> String {
+    let mut pattern = String::new();
+    for letter in call.chars() {
+        match letter.is_ascii_digit() {
+            true if pattern.ends_with('…') => {}
+            true => pattern.push('…'),
+            false => pattern.push(letter),
+        }
+    }
+    pattern
+}
+
+/// Calls that differ in a number only: each in a row, or many in one.
+fn rows(alike: &[&Step], longest: Duration, ink: Ink) -> String {
+    const FEW: usize = 3;
+    if alike.len() <= FEW {
+        return alike.iter().map(|step| row(&step.call, step.took, longest, ink)).collect();
+    }
+    let took = alike.iter().map(|step| step.took).sum();
+    row(&format!("{} × {}", alike.len(), pattern(&alike[0].call)), took, longest, ink)
+}
+
+/// What to say of a question that took no call.
+fn nothing(kind: Kind, question: Question) -> &'static str {
+    match (kind, question) {
+        (Kind::Process, Question::Budget) => "no call: as much as any process of its user",
+        (Kind::Process, Question::Inside) => "no call: the host's own files",
+        (Kind::Process, Question::Power) => "no call: the power of its user",
+        (Kind::Process, Question::WayOut) => "no call: every system call is open to it",
+        (Kind::Container, Question::Budget) => "no call: no limit was asked for",
+        _ => "no call was needed",
+    }
+}
+
+/// `format!` counts the escape codes as columns, so they are put around the padded text.
+fn ink_pad(ink: Ink, text: &str) -> String {
+    ink.dim(&format!("{text:<CALL$}"))
+}
+
+fn row(call: &str, took: Duration, longest: Duration, ink: Ink) -> String {
+    let lines = wrap(call, CALL);
+    let mut text = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        let indent = if number == 0 { "    " } else { "      " };
+        let room = CALL + 4 - indent.len();
+        if number + 1 < lines.len() {
+            text += &format!("{indent}{line}\n");
+        } else {
+            let bar = ink.dim(&bar(took, longest));
+            let row = format!("{indent}{line:<room$} {:>12}  {bar}", time(took));
+            text += &format!("{}\n", row.trim_end());
+        }
+    }
+    text
+}
+
+/// A length in proportion, in eighths of a column.
+fn bar(part: Duration, whole: Duration) -> String {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    if whole.is_zero() {
+        return String::new();
+    }
+    let share = (part.as_secs_f64() / whole.as_secs_f64()).min(1.0);
+    let eighths = (share * (BAR * 8) as f64).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if !eighths.is_multiple_of(8) {
+        bar.push(EIGHTHS[eighths % 8]);
+    }
+    bar
+}
+
+fn time(time: Duration) -> String {
+    format!("{:.1} µs", time.as_nanos() as f64 / 1000.0)
+}
+
+fn milestones(outcome: &Outcome, ink: Ink) -> String {
+    let mut text = format!("\n{}\n", ink.bold("Milestones, since the start"));
+    for milestone in Milestone::ALL {
+        let meaning = match milestone {
+            Milestone::Created => "created: the walls exist",
+            Milestone::Entered => "entered: the program's first instruction may run",
+            Milestone::FirstByte => "first byte: the host has its first output",
+            Milestone::Exited => "exited: the host knows of its end",
+            Milestone::Cleaned => "cleaned: nothing is left",
+        };
+        let reached = outcome.timeline.since_start(milestone);
+        let reached = reached.map_or("not seen".into(), time);
+        text += &format!("    {meaning:<CALL$} {reached:>12}\n");
+    }
+    text
+}
+
+fn ending(outcome: &Outcome) -> String {
+    let mut words = match outcome.status {
+        Status::Exited(code) => format!("It returned {code}"),
+        Status::Signaled(signal) => format!("Signal {signal} ended it"),
+    };
+    if let Some(spent) = outcome.usage.cpu_time {
+        words += &format!(", used {:.1} ms of CPU time", spent.as_secs_f64() * 1000.0);
+    }
+    if let Some(bytes) = outcome.usage.peak_memory_bytes {
+        words += &format!(" and at most {}", crate::units::show_size(bytes));
+    }
+    let crossings = &outcome.usage.crossings;
+    if !crossings.is_empty() {
+        let total: u64 = crossings.iter().map(|crossing| crossing.count).sum();
+        let each: Vec<String> = crossings
+            .iter()
+            .map(|crossing| format!("{} × {}", crossing.count, crossing.reason))
+            .collect();
+        words += &format!(". It left to the host {total} times: {}", each.join(", "));
+    }
+    wrap(&(words + "."), WIDTH).into_iter().fold("\n".into(), |text, line| text + &line + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use sandbox::{Native, Sandbox as _};
+
+    use super::*;
+
+    #[test]
+    fn the_page_has_all_questions_and_fits_80_columns() {
+        let mut workload = Workload::command(["echo", &"long ".repeat(40)]);
+        workload.trace = true;
+        let mut outcome = Native.run(&workload).unwrap();
+        let mut long = outcome.story.steps[0].clone();
+        long.call = "mount overlay on /a/very/long/path/".repeat(5).into();
+        outcome.story.steps.push(long.clone());
+        for number in 0..40 {
+            long.call = format!("drop capability {number} from the bounding set").into();
+            outcome.story.steps.push(long.clone());
+        }
+        let page = page(&outcome, Kind::Process, &workload, Ink::PLAIN);
+        for question in Question::ALL {
+            assert!(page.contains(&question.to_string()));
+        }
+        assert!(page.contains("40 × drop capability … from the bounding set "), "{page}");
+        for line in page.lines() {
+            assert!(line.chars().count() < 80, "{line:?}");
+        }
+    }
+}

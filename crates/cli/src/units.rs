@@ -1,0 +1,132 @@
+//! Sizes and times as people write them.
+
+use std::{ffi::OsString, time::Duration};
+
+use sandbox::CpuQuota;
+
+/// `64M`, `1.5G`, `65536`: bytes, with the powers of 1024.
+pub fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no size: use a number of bytes such as 64M or 1G");
+    let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
+    let (number, unit) = text.split_at(split.unwrap_or(text.len()));
+    let shift = match unit {
+        "" | "B" => 0,
+        "K" | "k" | "KiB" => 10,
+        "M" | "m" | "MiB" => 20,
+        "G" | "g" | "GiB" => 30,
+        "T" | "t" | "TiB" => 40,
+        _ => return Err(wrong()),
+    };
+    let bytes = match number.parse::<u64>() {
+        Ok(whole) => whole.checked_mul(1 << shift).ok_or_else(wrong)?,
+        Err(_) => {
+            let bytes = number.parse::<f64>().map_err(|_| wrong())? * (1u64 << shift) as f64;
+            if bytes >= u64::MAX as f64 {
+                return Err(wrong());
+            }
+            bytes as u64
+        }
+    };
+    if bytes == 0 {
+        return Err(format!("{text:?} leaves nothing to run in: use at least 1M"));
+    }
+    Ok(bytes)
+}
+
+/// `10s`, `500ms`, `2m`, `1h`; a bare number is seconds.
+pub fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time: use a number such as 10s, 500ms or 2m");
+    let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
+    let (number, unit) = text.split_at(split.unwrap_or(text.len()));
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
+/// A time that is not zero.
+pub fn deadline(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err("a deadline of nothing is over before the start".into()),
+        deadline => Ok(deadline),
+    }
+}
+
+/// `0.5`: processors.
+pub fn cpus(text: &str) -> Result<CpuQuota, String> {
+    let number = text.parse().map_err(|_| format!("{text:?} is no number of CPUs, such as 0.5"))?;
+    CpuQuota::cpus(number).map_err(|error| error.to_string())
+}
+
+/// A number from 1 on.
+pub fn count(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("{text:?} is no number from 1 to {}", u32::MAX)),
+    }
+}
+
+/// A weight that the kernel takes.
+pub fn weight(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(weight) if (1..=10_000).contains(&weight) => Ok(weight),
+        _ => Err(format!("{text:?} is no weight from 1 to 10000, 100 being the usual one")),
+    }
+}
+
+/// `NAME=VALUE` of an environment.
+pub fn variable(text: &str) -> Result<(OsString, OsString), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err(format!("{text:?} is no NAME=VALUE")),
+    }
+}
+
+/// `12.3 MiB`, for tables.
+pub fn show_size(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if size < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(size("64M"), Ok(64 << 20));
+        assert_eq!(size("1.5K"), Ok(1536));
+        assert_eq!(size("65536"), Ok(65536));
+        for wrong in ["", "0", "-5M", "64Q", "M", "1e3", "99999999T", "1.2.3M", "nan", "0.0001"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "-1s", "5y", "s", "1e9"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+        assert!(deadline("0").is_err());
+    }
+
+    #[test]
+    fn a_variable_has_a_name() {
+        assert_eq!(variable("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert!(variable("=b").is_err());
+        assert!(variable("A").is_err());
+    }
+}

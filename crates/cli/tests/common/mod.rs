@@ -1,0 +1,99 @@
+//! What the tests of the command share.
+#![allow(dead_code, reason = "each test binary uses its part of it")]
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// Names of one test's own: the ledger is one for all that a user runs.
+pub struct Names {
+    prefix: String,
+}
+
+impl Names {
+    pub fn of(test: &str) -> Self {
+        Self { prefix: format!("test-{}-{test}-", std::process::id()) }
+    }
+
+    pub fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// What is in the ledger of this test, with its state.
+    pub fn listed(&self) -> Vec<(String, String)> {
+        let (code, output, errors) = output_of(&mut isolab(&["ps", "--json"]));
+        assert_eq!(code, 0, "{errors}");
+        let listed: Vec<serde_json::Value> = serde_json::from_str(&output).unwrap();
+        let text = |entry: &serde_json::Value, key: &str| entry[key].as_str().unwrap().to_owned();
+        listed
+            .iter()
+            .map(|entry| (text(entry, "name"), text(entry, "state")))
+            .filter(|(name, _)| name.starts_with(&self.prefix))
+            .collect()
+    }
+
+    /// Waits until that one is running.
+    pub fn wait_for(&self, name: &str) {
+        let expected = (self.name(name), "running".to_owned());
+        wait_for(name, || self.listed().contains(&expected));
+    }
+}
+
+/// The command with these words and no input.
+pub fn isolab(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+/// Exit code, output and errors.
+pub fn output_of(command: &mut Command) -> (i32, String, String) {
+    let ended = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (ended.status.code().unwrap(), text(&ended.stdout), text(&ended.stderr))
+}
+
+/// Waits until `done`, at most 10 seconds.
+pub fn wait_for(what: &str, done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < Duration::from_secs(10), "waiting for {what}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal by its name.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Whether `what` can be tested here; otherwise prints why not, which `ISOLAB_REQUIRE` forbids.
+pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
+    let Err(error) = available else { return true };
+    let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|word| word == what), "{what} is required: {error}");
+    eprintln!("skipped: {error}: {}", error.fix().unwrap_or("no way out is known"));
+    false
+}
+
+/// The cgroups of that name, below all hierarchies.
+pub fn cgroups_named(name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name() == name {
+                    found.push(entry.path());
+                }
+                waiting.push(entry.path());
+            }
+        }
+    }
+    found
+}

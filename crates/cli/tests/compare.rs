@@ -1,0 +1,118 @@
+//! `isolab compare` from outside: what it writes, and what it leaves when it is interrupted.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use report::Records;
+
+const SANDBOXES: [&str; 3] = ["process", "container", "microvm"];
+
+const FAMILIES: [&str; 8] = [
+    "startup.",
+    "teardown",
+    "compute.",
+    "memory.",
+    "crossing",
+    "footprint.",
+    "density.",
+    "slices.",
+];
+
+fn compare(out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
+    command.args(["compare", "--quick", "--rounds", "1", "--out"]).arg(out);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn every_metric_has_numbers_or_a_reason_in_every_sandbox() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = compare(scratch.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(scratch.path().join("records.json")).unwrap();
+    let records: Records = serde_json::from_str(&text).unwrap();
+    let named = records.series.iter().map(|it| &it.metric);
+    let metrics: BTreeSet<_> = named.chain(records.gaps.iter().map(|it| &it.metric)).collect();
+    for family in FAMILIES {
+        assert!(metrics.iter().any(|metric| metric.starts_with(family)), "nothing of {family}");
+    }
+    for metric in metrics {
+        for sandbox in SANDBOXES {
+            let numbers = records.series.iter().any(|it| {
+                it.metric == *metric
+                    && it.sandbox == sandbox
+                    && it.samples.iter().any(|it| it.value.is_finite())
+            });
+            let reason = records
+                .gaps
+                .iter()
+                .any(|it| it.metric == *metric && it.sandbox == sandbox && !it.reason.is_empty());
+            assert!(numbers || reason, "silence about {metric} of {sandbox}");
+        }
+    }
+    // A plain process needs nothing of the host, so it has its numbers everywhere.
+    assert!(records.series.iter().any(|it| it.metric == "compute.spin" && it.sandbox == "process"));
+    assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "the machine's paths are nobody's affair");
+}
+
+/// Parent of each process by number, from `/proc/PID/stat`.
+fn parents() -> Vec<(u32, u32)> {
+    let numbers = fs::read_dir("/proc").unwrap().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parent = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    numbers.filter_map(|pid| Some((pid, parent(pid)?))).collect()
+}
+
+/// All that descends from `first`, told apart from later processes of the same number.
+fn descendants(first: u32) -> Vec<sandbox::Process> {
+    let parents = parents();
+    let mut family = vec![first];
+    let mut next = 0;
+    while let Some(&member) = family.get(next) {
+        family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    family.into_iter().skip(1).filter_map(sandbox::Process::of).collect()
+}
+
+#[test]
+fn an_interruption_leaves_nothing_behind() {
+    for milliseconds in [150, 700, 1500, 3000, 5000] {
+        let scratch = tempfile::tempdir().unwrap();
+        let out = scratch.path().join("report");
+        let child = compare(&out).spawn().unwrap();
+        thread::sleep(Duration::from_millis(milliseconds));
+        let below = descendants(child.id());
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{errors}");
+        assert!(!out.exists(), "an interrupted comparison is no report");
+        assert!(gone(&below), "left behind after {milliseconds} ms: {below:?}");
+        let launchers: Vec<_> = below.iter().map(|process| process.pid).collect();
+        let entries = sandbox::Ledger::open().unwrap().entries().unwrap();
+        assert!(entries.iter().all(|entry| !launchers.contains(&entry.launcher.pid)));
+    }
+}
+
+/// Whether all are gone, once the kernel has come round to those that were killed.
+fn gone(processes: &[sandbox::Process]) -> bool {
+    (0..100).any(|_| {
+        thread::sleep(Duration::from_millis(20));
+        processes.iter().all(|process| !process.is_alive())
+    })
+}

@@ -1,0 +1,369 @@
+//! Question 2: what may it consume? The container's answer: a cgroup.
+//! The microVM's answer is `microvm::memory`.
+//!
+//! A cgroup is a directory in a file system of the kernel's; its limits are files in it. Version 1
+//! has one hierarchy of directories for each controller, version 2 one for all; many hosts have
+//! both ("hybrid"). `Layout` finds out which.
+//!
+//! How the child gets in decides the speed of the start. A pid written to `cgroup.procs` makes the
+//! kernel wait for all CPUs to pass through the scheduler (an RCU grace period): 11 ms, half the
+//! start of a common runtime. On version 2 `CLONE_INTO_CGROUP` creates the child inside; on version
+//! 1 the child itself writes "0" into `tasks`, through a descriptor that the parent has opened,
+//! while it has a single thread: 0.08 ms.
+//!
+//! The crate cgroups-rs does the same in general; here the files themselves are the lesson, and its
+//! way of joining is the slow one.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
+};
+
+use nix::errno::Errno;
+use sandbox::{Limits, Question, Resource, Usage};
+
+use crate::{
+    Error,
+    cgroup_layout::{Controller, Layout, Version},
+    error::file,
+    plan::Plan,
+};
+
+/// One file of a limit and what is to be written into it.
+#[derive(Debug, PartialEq, Eq)]
+struct Setting {
+    controller: Controller,
+    file: &'static str,
+    value: String,
+    /// The kernel may have been built without it.
+    optional: bool,
+}
+
+/// The settings that keep `limits`, in the order of writing.
+fn settings(limits: &Limits, version: Version) -> Vec<Setting> {
+    use Controller::{Cpu, Memory, Pids};
+    let mut settings = Vec::new();
+    let mut set = |controller, file, value: String| {
+        settings.push(Setting { controller, file, value, optional: file.contains("sw") });
+    };
+    if let Some(bytes) = limits.memory_bytes {
+        match version {
+            Version::V1 => {
+                set(Memory, "memory.limit_in_bytes", bytes.to_string());
+                // Memory and swap together; it may not be less than the line above.
+                set(Memory, "memory.memsw.limit_in_bytes", bytes.to_string());
+            }
+            Version::V2 => {
+                set(Memory, "memory.max", bytes.to_string());
+                set(Memory, "memory.swap.max", "0".into());
+            }
+        }
+    }
+    if let Some(quota) = limits.cpu_quota {
+        let (quota, period) = (quota.quota.as_micros(), quota.period.as_micros());
+        match version {
+            Version::V1 => {
+                if period != 100_000 {
+                    set(Cpu, "cpu.cfs_period_us", period.to_string());
+                }
+                set(Cpu, "cpu.cfs_quota_us", quota.to_string());
+            }
+            Version::V2 => set(Cpu, "cpu.max", format!("{quota} {period}")),
+        }
+    }
+    if let Some(weight) = limits.cpu_weight {
+        match version {
+            // 1024 shares are the usual portion, as a weight of 100 is.
+            Version::V1 => {
+                set(Cpu, "cpu.shares", (u64::from(weight) * 1024 / 100).max(2).to_string());
+            }
+            Version::V2 => set(Cpu, "cpu.weight", weight.to_string()),
+        }
+    }
+    if let Some(pids) = limits.pids {
+        set(Pids, "pids.max", pids.to_string());
+    }
+    settings
+}
+
+/// The cgroup of one container: a directory in every hierarchy that a limit needs.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    directories: Vec<Directory>,
+    /// Version 2: the directory, for `CLONE_INTO_CGROUP`.
+    into: Option<OwnedFd>,
+    /// Version 1: the open `tasks` files.
+    tasks: Vec<OwnedFd>,
+}
+
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    version: Version,
+    controllers: Vec<Controller>,
+}
+
+/// Where the cgroup of a container will be, so that the ledger can know before it is there.
+#[derive(Debug)]
+pub(crate) struct Place {
+    directories: Vec<Directory>,
+    settings: Vec<Setting>,
+}
+
+impl Place {
+    /// A place with the controllers that `limits` need. A container without limits needs a cgroup
+    /// only to be found again (`held`): one directory, no controller.
+    pub(crate) fn find(name: &str, limits: &Limits, held: bool) -> Result<Self, Error> {
+        let mut settings = settings(limits, Version::V1);
+        if settings.is_empty() && !held {
+            return Ok(Self { directories: Vec::new(), settings });
+        }
+        let layout = Layout::of_this_process()?;
+        let mut needed: Vec<Controller> =
+            settings.iter().map(|setting| setting.controller).collect();
+        needed.dedup();
+        let version = layout.version_for(&needed);
+        if version == Version::V2 {
+            settings = self::settings(limits, Version::V2);
+        }
+        let mut directories: Vec<Directory> = Vec::new();
+        let parents = match layout.parents(&needed, version) {
+            // Who may make no cgroup is found by the first process in the ledger alone.
+            Err(_) if needed.is_empty() => Vec::new(),
+            parents => parents?,
+        };
+        for (parent, controllers) in parents {
+            directories.push(Directory { path: parent.join(name), version, controllers });
+        }
+        Ok(Self { directories, settings })
+    }
+
+    /// What has to be in the ledger.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = Resource> {
+        self.directories.iter().map(|directory| Resource::Cgroup(directory.path.clone()))
+    }
+
+    /// What will be written, for the story.
+    pub(crate) fn words(&self, limits: &Limits) -> String {
+        let directories = self.directories.iter().map(|directory| directory.path.display());
+        let settings = match self.directories.first() {
+            Some(directory) => settings(limits, directory.version),
+            None => return "no limits, no cgroup".into(),
+        };
+        let settings =
+            settings.iter().map(|setting| format!(" {}={}", setting.file, setting.value));
+        let made: Vec<String> = directories.map(|path| path.to_string()).collect();
+        format!("mkdir {};{}", made.join(" "), settings.collect::<String>())
+    }
+
+    /// Makes the cgroup and writes its limits; there is nobody yet to spend anything.
+    pub(crate) fn create(self) -> Result<Cgroup, Error> {
+        let mut cgroup = Cgroup { directories: Vec::new(), into: None, tasks: Vec::new() };
+        for directory in self.directories {
+            let path = directory.path.clone();
+            fs::create_dir(&path).map_err(file("create the cgroup", &path))?;
+            let version = directory.version;
+            cgroup.directories.push(directory);
+            let open = |name: &str, write: bool| {
+                let path = path.join(name);
+                let opened = fs::File::options().read(!write).write(write).open(&path);
+                opened.map(OwnedFd::from).map_err(file("open", path))
+            };
+            match version {
+                Version::V1 => cgroup.tasks.push(open("tasks", true)?),
+                Version::V2 => cgroup.into = Some(open("", false)?),
+            }
+        }
+        for setting in &self.settings {
+            cgroup.set(setting)?;
+        }
+        Ok(cgroup)
+    }
+}
+
+impl Cgroup {
+    /// The cgroup that is already there, to join it or to remove it.
+    pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Error> {
+        let mut cgroup = Self { directories: Vec::new(), into: None, tasks: Vec::new() };
+        for path in paths {
+            let tasks = path.join("tasks");
+            if tasks.exists() {
+                let opened = fs::File::options().write(true).open(&tasks);
+                cgroup.tasks.push(opened.map_err(file("open", &tasks))?.into());
+            } else {
+                cgroup.into = Some(fs::File::open(path).map_err(file("open", path))?.into());
+            }
+        }
+        Ok(cgroup)
+    }
+
+    fn set(&self, setting: &Setting) -> Result<(), Error> {
+        let home = self.home(setting.controller).ok_or(Error::NoController {
+            controller: setting.controller.name(),
+            why: "its hierarchy has no directory for this container".into(),
+        })?;
+        let path = home.path.join(setting.file);
+        match fs::File::options().write(true).open(&path) {
+            Err(error) if setting.optional && error.kind() == io::ErrorKind::NotFound => Ok(()),
+            opened => opened
+                .and_then(|mut file| io::Write::write_all(&mut file, setting.value.as_bytes()))
+                .map_err(file("write the limit", path)),
+        }
+    }
+
+    fn home(&self, controller: Controller) -> Option<&Directory> {
+        self.directories.iter().find(|directory| directory.controllers.contains(&controller))
+    }
+
+    /// What `clone3` is to create the child in, on version 2.
+    pub(crate) fn clone_target(&self) -> Option<BorrowedFd<'_>> {
+        self.into.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The child's first steps: on version 1 it joins by itself.
+    pub(crate) fn join(&self, plan: &mut Plan) {
+        let zero = plan.keep(*b"0");
+        for tasks in &self.tasks {
+            let arguments = [tasks.as_raw_fd() as usize, zero, 1];
+            plan.step(
+                Question::Budget,
+                "write 0 to tasks of the cgroup",
+                libc::SYS_write,
+                arguments,
+            );
+        }
+    }
+
+    /// What was consumed so far, where a controller tells.
+    pub(crate) fn usage(&self) -> Usage {
+        let read =
+            |directory: &Directory, name: &str| fs::read_to_string(directory.path.join(name)).ok();
+        let peak_memory_bytes = self.home(Controller::Memory).and_then(|home| {
+            let name = match home.version {
+                Version::V1 => "memory.max_usage_in_bytes",
+                Version::V2 => "memory.peak",
+            };
+            read(home, name)?.trim().parse().ok()
+        });
+        let cpu_time = self.directories.iter().find_map(|directory| match directory.version {
+            // Only where cpuacct is mounted together with a controller that is in use.
+            Version::V1 => {
+                let nanoseconds = read(directory, "cpuacct.usage")?.trim().parse().ok()?;
+                Some(Duration::from_nanos(nanoseconds))
+            }
+            Version::V2 => {
+                let stat = read(directory, "cpu.stat")?;
+                let line = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+                Some(Duration::from_micros(line.parse().ok()?))
+            }
+        });
+        Usage { cpu_time, peak_memory_bytes, crossings: Vec::new() }
+    }
+
+    /// Kills all that is left inside and removes the directories; the first failure is returned,
+    /// the others are tried all the same.
+    pub(crate) fn remove(&mut self) -> Result<(), Error> {
+        self.tasks.clear();
+        self.into = None;
+        let removed = self.directories.drain(..).rev().map(|directory| remove(&directory.path));
+        removed.fold(Ok(()), Result::and)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // The ledger still knows the directory, so `isolab clean` can say what is wrong with it.
+        let _ = self.remove();
+    }
+}
+
+/// Kills every process in the cgroup `path` and removes its directory. One that is not there is
+/// removed already.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    const PATIENCE: u32 = 2000;
+    for _ in 0..PATIENCE {
+        match fs::remove_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // A process that has ended leaves its cgroup a moment later.
+            Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
+                kill_all(path);
+                sleep(Duration::from_micros(100));
+            }
+            removed => return removed.map_err(file("remove the cgroup", path)),
+        }
+    }
+    let busy = io::Error::from_raw_os_error(Errno::EBUSY as i32);
+    Err(file("remove the cgroup", path)(busy))
+}
+
+/// Kills every process in the cgroup `path`.
+pub(crate) fn kill_all(path: &Path) {
+    // Version 2 has a file for it, since Linux 5.14.
+    if fs::write(path.join("cgroup.kill"), "1").is_ok() {
+        return;
+    }
+    let Ok(text) = fs::read_to_string(path.join("cgroup.procs")) else { return };
+    for pid in text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0) {
+        // The process was in the cgroup a moment ago; one that has ended meanwhile cannot have
+        // passed its number on, because numbers are given out in turn.
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGKILL,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandbox::CpuQuota;
+
+    use super::*;
+
+    fn all() -> Limits {
+        Limits {
+            memory_bytes: Some(64 << 20),
+            cpu_quota: Some(CpuQuota::cpus(0.5).unwrap()),
+            cpu_weight: Some(200),
+            pids: Some(64),
+            vcpus: None,
+        }
+    }
+
+    fn written(version: Version) -> Vec<String> {
+        let settings = settings(&all(), version).into_iter();
+        settings.map(|setting| format!("{}={}", setting.file, setting.value)).collect()
+    }
+
+    #[test]
+    fn version_1_has_its_own_files_and_units() {
+        let expected = [
+            "memory.limit_in_bytes=67108864",
+            "memory.memsw.limit_in_bytes=67108864",
+            "cpu.cfs_quota_us=50000",
+            "cpu.shares=2048",
+            "pids.max=64",
+        ];
+        assert_eq!(written(Version::V1), expected);
+    }
+
+    #[test]
+    fn version_2_has_its_own_files_and_units() {
+        let expected = [
+            "memory.max=67108864",
+            "memory.swap.max=0",
+            "cpu.max=50000 100000",
+            "cpu.weight=200",
+            "pids.max=64",
+        ];
+        assert_eq!(written(Version::V2), expected);
+    }
+
+    #[test]
+    fn without_limits_there_is_no_cgroup() {
+        let place = Place::find("isolab-test", &Limits::default(), false).unwrap();
+        assert_eq!(place.resources().count(), 0);
+    }
+}

@@ -1,0 +1,324 @@
+//! Which cgroup hierarchies this host has, and below which directories a container's may be made.
+//!
+//! Nothing is at a fixed path: `/proc/self/mountinfo` says where the hierarchies are mounted,
+//! `/proc/self/cgroup` where in them this process is (cgroups(7)).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use crate::{
+    Error,
+    error::file,
+    mounts::{self, Mount},
+};
+
+/// A controller that keeps one of our limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Controller {
+    /// Quota and weight.
+    Cpu,
+    /// Memory and swap.
+    Memory,
+    /// Processes and threads.
+    Pids,
+}
+
+impl Controller {
+    pub(crate) const ALL: [Self; 3] = [Self::Cpu, Self::Memory, Self::Pids];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Pids => "pids",
+        }
+    }
+}
+
+/// The two versions of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    V2,
+}
+
+/// One mounted hierarchy, and where in it this process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    pub(crate) version: Version,
+    /// Where it is mounted.
+    pub(crate) point: PathBuf,
+    /// The directory of this process's own cgroup.
+    pub(crate) own: PathBuf,
+    /// Of version 1: what is mounted there. Of version 2: what the root offers.
+    pub(crate) controllers: Vec<String>,
+    /// Whether the mount is writable at all.
+    pub(crate) writable: bool,
+}
+
+/// The hierarchies of this host, as this process sees them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Layout {
+    pub(crate) hierarchies: Vec<Hierarchy>,
+}
+
+impl Layout {
+    /// Found once a process: a launcher that is moved to another cgroup afterwards makes its
+    /// children where it was.
+    pub(crate) fn of_this_process() -> Result<&'static Self, Error> {
+        static FOUND: OnceLock<Layout> = OnceLock::new();
+        if let Some(layout) = FOUND.get() {
+            return Ok(layout);
+        }
+        let path = "/proc/self/cgroup";
+        let own = fs::read_to_string(path).map_err(file("read", path))?;
+        let mut layout = Self::parse(&mounts::all()?, &own);
+        for hierarchy in &mut layout.hierarchies {
+            if hierarchy.version == Version::V2 {
+                hierarchy.controllers = words_of(&hierarchy.point.join("cgroup.controllers"));
+            }
+        }
+        Ok(FOUND.get_or_init(|| layout))
+    }
+
+    fn parse(mounts: &[Mount], own: &str) -> Self {
+        let memberships: Vec<(&str, &str)> = own.lines().filter_map(membership).collect();
+        let mut hierarchies: Vec<Hierarchy> = Vec::new();
+        for mount in mounts {
+            let (version, controllers) = match &*mount.kind {
+                "cgroup2" => (Version::V2, Vec::new()),
+                "cgroup" => (Version::V1, v1_controllers(&mount.super_options)),
+                _ => continue,
+            };
+            let path = memberships.iter().find_map(|(of, path)| match version {
+                Version::V2 => of.is_empty().then_some(*path),
+                Version::V1 => of
+                    .split(',')
+                    .any(|of| controllers.iter().any(|controller| controller == of))
+                    .then_some(*path),
+            });
+            // Inside another container the mount shows only a part: the path below its root.
+            let below = path.map(Path::new).and_then(|path| path.strip_prefix(&mount.root).ok());
+            // A path that leads out of the view (`/../..`, cgroup_namespaces(7)) is not followed.
+            let below =
+                below.filter(|below| !below.components().any(|part| part.as_os_str() == ".."));
+            let point = mount.point.clone();
+            let own = match below {
+                Some(below) if below != Path::new("") => point.join(below),
+                _ => point.clone(),
+            };
+            hierarchies.retain(|earlier| earlier.point != point);
+            let writable = mount.is_writable();
+            hierarchies.push(Hierarchy { version, point, own, controllers, writable });
+        }
+        Self { hierarchies }
+    }
+
+    /// The hierarchy with this controller, of version 1 only.
+    fn v1(&self, controller: Controller) -> Option<&Hierarchy> {
+        self.hierarchies.iter().find(|hierarchy| {
+            hierarchy.version == Version::V1
+                && hierarchy.controllers.iter().any(|name| name == controller.name())
+        })
+    }
+
+    pub(crate) fn v2(&self) -> Option<&Hierarchy> {
+        self.hierarchies.iter().find(|hierarchy| hierarchy.version == Version::V2)
+    }
+
+    /// The version whose hierarchies have the controllers `needed`: a controller is in one only.
+    pub(crate) fn version_for(&self, needed: &[Controller]) -> Version {
+        let in_v1 = |controller: &Controller| self.v1(*controller).is_some();
+        match needed.is_empty() {
+            // Any hierarchy will do to hold processes together; version 2 can also kill them.
+            true if self.v2().is_some() => Version::V2,
+            false if needed.iter().any(in_v1) => Version::V1,
+            _ if self.v2().is_some() => Version::V2,
+            _ => Version::V1,
+        }
+    }
+
+    /// The directories below which the container's own are made, each with its controllers.
+    pub(crate) fn parents(
+        &self,
+        needed: &[Controller],
+        version: Version,
+    ) -> Result<Vec<(PathBuf, Vec<Controller>)>, Error> {
+        match version {
+            Version::V2 => Ok(vec![(self.v2_parent(needed)?, needed.to_vec())]),
+            Version::V1 => {
+                // Without a limit one hierarchy holds the processes together.
+                let wanted = if needed.is_empty() { &[Controller::Pids][..] } else { needed };
+                let mut parents: Vec<(PathBuf, Vec<Controller>)> = Vec::new();
+                for &controller in wanted {
+                    let own = self.v1_parent(controller)?;
+                    match parents.iter_mut().find(|(path, _)| *path == own) {
+                        Some((_, controllers)) => controllers.push(controller),
+                        None => parents.push((own, vec![controller])),
+                    }
+                }
+                Ok(parents)
+            }
+        }
+    }
+
+    fn v1_parent(&self, controller: Controller) -> Result<PathBuf, Error> {
+        let lacking = |why: String| Error::NoController { controller: controller.name(), why };
+        let hierarchy = self.v1(controller).ok_or_else(|| lacking("it is not mounted".into()))?;
+        if !hierarchy.writable {
+            return Err(lacking(format!("{:?} is mounted read-only", hierarchy.point)));
+        }
+        if !may_write(&hierarchy.own) {
+            return Err(lacking(format!("{:?} may not be written to", hierarchy.own)));
+        }
+        Ok(hierarchy.own.clone())
+    }
+
+    /// Version 2 gives a controller to the children of a cgroup only if `cgroup.subtree_control`
+    /// names it, and lets only a cgroup without processes of its own name any, the root excepted
+    /// (cgroups(7), "no internal processes"). The launcher's own cgroup has a process, the
+    /// launcher; so the place is usually the nearest ancestor that can give what is needed.
+    fn v2_parent(&self, needed: &[Controller]) -> Result<PathBuf, Error> {
+        let controller = needed.first().map_or("cgroup2", |controller| controller.name());
+        let lacking = |why: String| Error::NoController { controller, why };
+        let hierarchy = self.v2().ok_or_else(|| lacking("no cgroup is mounted".into()))?;
+        if !hierarchy.writable {
+            return Err(lacking(format!("{:?} is mounted read-only", hierarchy.point)));
+        }
+        for ancestor in hierarchy.own.ancestors() {
+            if may_write(ancestor) && gives(ancestor, needed) {
+                return Ok(ancestor.to_owned());
+            }
+            if ancestor == hierarchy.point {
+                break;
+            }
+        }
+        if may_write(&hierarchy.own)
+            && leave_for_a_leaf(&hierarchy.own).is_ok()
+            && gives(&hierarchy.own, needed)
+        {
+            return Ok(hierarchy.own.clone());
+        }
+        Err(lacking(format!(
+            "neither {:?} nor a directory above it may be written to and can enable it",
+            hierarchy.own
+        )))
+    }
+}
+
+/// Whether children of `ancestor` get the controllers `needed`, after enabling them if that is
+/// possible.
+fn gives(ancestor: &Path, needed: &[Controller]) -> bool {
+    let control = ancestor.join("cgroup.subtree_control");
+    let enabled = words_of(&control);
+    needed.iter().all(|controller| {
+        let name = controller.name();
+        enabled.iter().any(|word| word == name) || fs::write(&control, format!("+{name}")).is_ok()
+    })
+}
+
+/// Moves the launcher into a leaf below its own cgroup, if it is alone there: a delegated scope.
+fn leave_for_a_leaf(own: &Path) -> io::Result<()> {
+    let alone = format!("{}\n", std::process::id());
+    if fs::read_to_string(own.join("cgroup.procs"))? != alone {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    let leaf = own.join("launcher");
+    match fs::create_dir(&leaf) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    fs::write(leaf.join("cgroup.procs"), "0")
+}
+
+fn may_write(directory: &Path) -> bool {
+    use nix::unistd::{AccessFlags, access};
+    access(directory, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
+fn words_of(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// `4:memory:/user.slice`, `0::/user.slice`: the controllers and the path.
+fn membership(line: &str) -> Option<(&str, &str)> {
+    let (_, rest) = line.split_once(':')?;
+    rest.split_once(':')
+}
+
+fn v1_controllers(super_options: &str) -> Vec<String> {
+    let no_controllers = ["rw", "ro", "xattr", "noprefix", "clone_children"];
+    let all = super_options.split(',').filter(|option| !no_controllers.contains(option));
+    all.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mount(root: &str, point: &str, kind: &str, super_options: &str) -> Mount {
+        Mount {
+            root: root.into(),
+            point: point.into(),
+            options: "rw".into(),
+            kind: kind.into(),
+            super_options: super_options.into(),
+        }
+    }
+
+    #[test]
+    fn a_hybrid_host_has_its_controllers_in_version_1() {
+        let mounts = [
+            mount("/", "/sys/fs/cgroup/cpu,cpuacct", "cgroup", "rw,cpu,cpuacct"),
+            mount("/", "/sys/fs/cgroup/unified", "cgroup2", "rw"),
+        ];
+        let layout = Layout::parse(&mounts, "2:cpu,cpuacct:/a\n0::/b\n");
+        assert_eq!(layout.version_for(&[Controller::Cpu]), Version::V1);
+        assert_eq!(layout.version_for(&[]), Version::V2);
+        assert_eq!(layout.hierarchies[0].own, Path::new("/sys/fs/cgroup/cpu,cpuacct/a"));
+        assert_eq!(layout.hierarchies[1].own, Path::new("/sys/fs/cgroup/unified/b"));
+    }
+
+    #[test]
+    fn a_pure_host_has_one_hierarchy() {
+        let mounts = [mount("/", "/sys/fs/cgroup", "cgroup2", "rw,nsdelegate")];
+        let layout = Layout::parse(&mounts, "0::/user.slice/x.scope\n");
+        assert_eq!(layout.version_for(&[Controller::Pids]), Version::V2);
+        assert_eq!(layout.hierarchies[0].own, Path::new("/sys/fs/cgroup/user.slice/x.scope"));
+    }
+
+    #[test]
+    fn within_a_container_the_path_is_below_the_mounts_root() {
+        let mounts = [mount("/docker/1", "/sys/fs/cgroup/memory", "cgroup", "rw,memory")];
+        let layout = Layout::parse(&mounts, "4:memory:/docker/1/x\n");
+        assert_eq!(layout.hierarchies[0].own, Path::new("/sys/fs/cgroup/memory/x"));
+    }
+
+    #[test]
+    fn a_path_out_of_the_view_is_not_followed() {
+        let mounts = [mount("/", "/sys/fs/cgroup", "cgroup2", "rw")];
+        let layout = Layout::parse(&mounts, "0::/../../etc\n");
+        assert_eq!(layout.hierarchies[0].own, Path::new("/sys/fs/cgroup"));
+    }
+
+    #[test]
+    fn a_controller_that_is_not_mounted_is_named() {
+        let error = Layout::default().parents(&[Controller::Cpu], Version::V1).unwrap_err();
+        assert!(error.to_string().contains("\"cpu\""), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_membership_leads_out_of_the_mount(own in "[0-9]:(memory)?:[/.a-z]{0,20}") {
+            let mounts = [mount("/", "/sys/fs/cgroup/memory", "cgroup", "rw,memory")];
+            let layout = Layout::parse(&mounts, &own);
+            prop_assert!(layout.hierarchies[0].own.starts_with("/sys/fs/cgroup/memory"));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Just enough of rtnetlink(7) to make a pair of links and give them addresses.
+//!
+//! ```text
+//!   nlmsghdr  length:4 type:2 flags:2 sequence:4 port:4
+//!   body      a structure of the type, e.g. ifinfomsg: family, index, flags ...
+//!   attributes, each  length:2 type:2 value, padded to 4; an attribute may hold attributes
+//! ```
+
+use std::{
+    net::Ipv4Addr,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+
+use nix::errno::Errno;
+
+use crate::{Error, error::call};
+
+/// A message under construction.
+struct Message {
+    bytes: Vec<u8>,
+}
+
+const HEADER: usize = 16;
+const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
+const NLM_F_CREATE_EXCL: u16 = 0x400 | 0x200;
+
+impl Message {
+    fn new(kind: u16, flags: u16, body: &[u8]) -> Self {
+        let mut bytes = vec![0; 4];
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend((NLM_F_REQUEST_ACK | flags).to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(body);
+        Self { bytes }
+    }
+
+    fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
+        self.bytes.extend((value.len() as u16 + 4).to_ne_bytes());
+        self.bytes.extend(kind.to_ne_bytes());
+        self.bytes.extend(value);
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        self
+    }
+
+    /// An attribute that holds what `fill` adds.
+    fn nested(mut self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
+        let start = self.bytes.len();
+        self = fill(self.attribute(kind, &[]));
+        let length = (self.bytes.len() - start) as u16;
+        self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        self
+    }
+
+    fn raw(mut self, bytes: &[u8]) -> Self {
+        self.bytes.extend(bytes);
+        self
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let length = (self.bytes.len() as u32).to_ne_bytes();
+        self.bytes[..4].copy_from_slice(&length);
+        self.bytes
+    }
+}
+
+/// `struct ifinfomsg`: the link with this index, 0 for none.
+fn link_body(index: i32, flags: u32, change: u32) -> Vec<u8> {
+    let mut body = vec![0; 4];
+    body.extend(index.to_ne_bytes());
+    body.extend(flags.to_ne_bytes());
+    body.extend(change.to_ne_bytes());
+    body
+}
+
+fn text(name: &str) -> Vec<u8> {
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.push(0);
+    bytes
+}
+
+/// A socket to the kernel's network, of the network namespace in which it was opened.
+pub(crate) struct Netlink {
+    socket: OwnedFd,
+}
+
+impl Netlink {
+    pub(crate) fn open() -> Result<Self, Error> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        // SAFETY: socket takes numbers.
+        let socket = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) };
+        let socket = Errno::result(socket).map_err(call("socket AF_NETLINK"))?;
+        // SAFETY: the call has just made this descriptor.
+        Ok(Self { socket: unsafe { OwnedFd::from_raw_fd(socket) } })
+    }
+
+    /// A pair of links, one of them in the network namespace of process `pid`.
+    pub(crate) fn create_veth(
+        &mut self,
+        name: &str,
+        peer: &str,
+        peer_index: i32,
+        pid: i32,
+    ) -> Result<(), Error> {
+        const VETH_INFO_PEER: u16 = 1;
+        let message = Message::new(libc::RTM_NEWLINK, NLM_F_CREATE_EXCL, &link_body(0, 0, 0))
+            .attribute(libc::IFLA_IFNAME, &text(name))
+            .nested(libc::IFLA_LINKINFO, |info| {
+                info.attribute(libc::IFLA_INFO_KIND, b"veth").nested(libc::IFLA_INFO_DATA, |data| {
+                    data.nested(VETH_INFO_PEER, |end| {
+                        end.raw(&link_body(peer_index, 0, 0))
+                            .attribute(libc::IFLA_IFNAME, &text(peer))
+                            .attribute(libc::IFLA_NET_NS_PID, &pid.to_ne_bytes())
+                    })
+                })
+            });
+        self.request("create a pair of links", message).map(drop)
+    }
+
+    /// The index of the link `name`.
+    pub(crate) fn index_of(&mut self, name: &str) -> Result<i32, Error> {
+        let words = "find a link";
+        let message = Message::new(libc::RTM_GETLINK, 0, &link_body(0, 0, 0))
+            .attribute(libc::IFLA_IFNAME, &text(name));
+        let answer = self.request(words, message)?;
+        let index = answer.get(HEADER + 4..HEADER + 8).and_then(|bytes| bytes.try_into().ok());
+        index.map(i32::from_ne_bytes).ok_or(Error::Netlink { request: words })
+    }
+
+    pub(crate) fn add_address(
+        &mut self,
+        index: i32,
+        address: Ipv4Addr,
+        prefix: u8,
+    ) -> Result<(), Error> {
+        // struct ifaddrmsg: family, prefix length, flags, scope, index.
+        let mut body = vec![libc::AF_INET as u8, prefix, 0, 0];
+        body.extend(index.to_ne_bytes());
+        let message = Message::new(libc::RTM_NEWADDR, NLM_F_CREATE_EXCL, &body)
+            .attribute(libc::IFA_LOCAL, &address.octets())
+            .attribute(libc::IFA_ADDRESS, &address.octets());
+        self.request("add an address to a link", message).map(drop)
+    }
+
+    pub(crate) fn set_up(&mut self, index: i32) -> Result<(), Error> {
+        let up = libc::IFF_UP as u32;
+        let message = Message::new(libc::RTM_NEWLINK, 0, &link_body(index, up, up));
+        self.request("set a link up", message).map(drop)
+    }
+
+    pub(crate) fn add_default_route(&mut self, gateway: Ipv4Addr) -> Result<(), Error> {
+        // struct rtmsg: family, lengths of destination and source, tos, table, protocol, scope,
+        // type; then flags.
+        const MAIN_BOOT_UNIVERSE_UNICAST: [u8; 4] = [254, 3, 0, 1];
+        let mut body = vec![libc::AF_INET as u8, 0, 0, 0];
+        body.extend(MAIN_BOOT_UNIVERSE_UNICAST);
+        body.extend([0; 4]);
+        let message = Message::new(libc::RTM_NEWROUTE, NLM_F_CREATE_EXCL, &body)
+            .attribute(libc::RTA_GATEWAY, &gateway.octets());
+        self.request("add the default route", message).map(drop)
+    }
+
+    /// Removes a link; one that is not there is removed already.
+    pub(crate) fn delete(&mut self, name: &str) -> Result<(), Error> {
+        let message = Message::new(libc::RTM_DELLINK, 0, &link_body(0, 0, 0))
+            .attribute(libc::IFLA_IFNAME, &text(name));
+        match self.request("remove a link", message) {
+            Err(Error::Call { errno: Errno::ENODEV, .. }) => Ok(()),
+            removed => removed.map(drop),
+        }
+    }
+
+    /// Sends `message`; the kernel's first answer, which is an error, a zero error, or data.
+    fn request(&mut self, words: &'static str, message: Message) -> Result<Vec<u8>, Error> {
+        let bytes = message.finish();
+        let descriptor = self.socket.as_raw_fd();
+        // SAFETY: the pointer and the length are those of `bytes`.
+        let sent = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), 0) };
+        Errno::result(sent).map_err(call(words))?;
+        let mut answer = vec![0u8; 16 << 10];
+        // SAFETY: the pointer and the length are those of `answer`.
+        let received =
+            unsafe { libc::recv(descriptor, answer.as_mut_ptr().cast(), answer.len(), 0) };
+        answer.truncate(Errno::result(received).map_err(call(words))? as usize);
+        let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
+        if kind != Some(libc::NLMSG_ERROR as u16) {
+            return Ok(answer);
+        }
+        let number = answer.get(HEADER..HEADER + 4).and_then(|bytes| bytes.try_into().ok());
+        match number.map(i32::from_ne_bytes) {
+            Some(0) => Ok(answer),
+            Some(number) => Err(call(words)(Errno::from_raw(-number))),
+            None => Err(Error::Netlink { request: words }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_padded_and_nested_ones_counted() {
+        let message = Message::new(16, 0, &[])
+            .nested(18, |inner| inner.attribute(1, b"veth").attribute(3, b"x"))
+            .finish();
+        let expected: [&[u8]; 3] =
+            [&[20, 0, 18, 0], &[8, 0, 1, 0, b'v', b'e', b't', b'h'], &[5, 0, 3, 0, b'x', 0, 0, 0]];
+        assert_eq!(message[HEADER..], expected.concat());
+        assert_eq!(message[..4], 36u32.to_ne_bytes());
+    }
+}

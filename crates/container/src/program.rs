@@ -1,0 +1,118 @@
+//! The program that ends a plan: a built-in one from memory, a command, or init with a command.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Write},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use sandbox::{Program, Workload};
+
+use crate::{Error, error, namespaces, plan::Plan, process::INHERITED};
+
+/// The first process of a container that runs a command, compiled by `build.rs`.
+const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
+
+/// Where a command without a slash is looked for, inside.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Ends `plan` with the program of `workload`; with `init` as the child of init, which reports into
+/// the inherited descriptor.
+pub(crate) fn end_with(plan: &mut Plan, workload: &Workload, init: bool) -> Result<(), Error> {
+    match &workload.program {
+        Program::Builtin(builtin, arguments) => {
+            plan.execute_descriptor(image(builtin.linux_elf())?);
+            let arguments = arguments.iter().map(u64::to_string);
+            let words: Vec<String> =
+                std::iter::once(builtin.name().to_owned()).chain(arguments).collect();
+            plan.arguments(&words)?;
+            plan.environment(format!("{}={INHERITED}", guest::abi::MAILBOX_VARIABLE))?;
+        }
+        Program::Command(words) => {
+            let candidates = candidates(words, &workload.environment);
+            if init {
+                plan.execute_descriptor(image(INIT)?);
+                plan.arguments(&["init", &INHERITED.to_string(), &candidates.len().to_string()])?;
+                plan.arguments(&candidates)?;
+            } else {
+                plan.execute_first(&candidates)?;
+            }
+            plan.arguments(words)?;
+        }
+    }
+    let builtin = matches!(workload.program, Program::Builtin(..));
+    if workload.environment.is_empty() && !builtin {
+        for variable in [&format!("PATH={PATH}"), "HOME=/root", "TERM=xterm", "LANG=C.UTF-8"] {
+            plan.environment(variable)?;
+        }
+    }
+    for (name, value) in &workload.environment {
+        let mut variable = name.clone();
+        variable.push("=");
+        variable.push(value);
+        plan.environment(variable)?;
+    }
+    Ok(())
+}
+
+/// The paths at which the command may be, in order; which exists is known only inside.
+fn candidates(words: &[OsString], environment: &[(OsString, OsString)]) -> Vec<PathBuf> {
+    let Some(program) = words.first().map(Path::new) else { return Vec::new() };
+    if program.as_os_str().is_empty() || program.as_os_str().as_bytes().contains(&b'/') {
+        return vec![program.to_owned()];
+    }
+    let given = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| &**value);
+    let path = given.unwrap_or(PATH.as_ref());
+    std::env::split_paths(path).map(|directory| directory.join(program)).collect()
+}
+
+/// A descriptor of a program in memory, made once a process for each program.
+///
+/// It is opened for reading and sealed: what runs inside cannot change what will run in the next.
+fn image(elf: &'static [u8]) -> Result<BorrowedFd<'static>, Error> {
+    static MADE: Mutex<Vec<(&'static [u8], &'static OwnedFd)>> = Mutex::new(Vec::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = made.iter().find(|(program, _)| std::ptr::eq(*program, elf));
+    if let Some(&(_, descriptor)) = found {
+        return Ok(descriptor.as_fd());
+    }
+    let opened = open_image(elf).map_err(error::file("write the program to memory", "memfd"))?;
+    // As long as the process: there are nine programs at most.
+    let kept: &'static OwnedFd = Box::leak(Box::new(namespaces::high(&opened)?));
+    made.push((elf, kept));
+    Ok(kept.as_fd())
+}
+
+fn open_image(elf: &[u8]) -> io::Result<File> {
+    let mut image = File::from(memfd_create(c"isolab-program", MFdFlags::MFD_CLOEXEC)?);
+    image.write_all(elf)?;
+    // Linux refuses to execute a file that is open for writing (ETXTBSY): reopen it for reading.
+    File::open(format!("/proc/self/fd/{}", image.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_a_slash_is_not_searched_for() {
+        assert_eq!(candidates(&["./x".into()], &[]), [PathBuf::from("./x")]);
+    }
+
+    #[test]
+    fn a_command_is_searched_for_in_the_path_inside() {
+        let environment = [("PATH".into(), "/a:/b".into())];
+        let found = candidates(&["x".into()], &environment);
+        assert_eq!(found, [PathBuf::from("/a/x"), PathBuf::from("/b/x")]);
+    }
+
+    #[test]
+    fn init_is_a_few_kilobytes() {
+        assert!(INIT.starts_with(b"\x7fELF") && INIT.len() < 16 << 10, "{}", INIT.len());
+    }
+}

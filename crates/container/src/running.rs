@@ -1,0 +1,199 @@
+//! A container that runs, and how it ends.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use sandbox::{
+    Capture, Claim, Control, Ended, Instance, Mailbox, Milestone, Outcome, Story, Timeline,
+    Workload,
+};
+
+use crate::{
+    Error,
+    cgroup::Cgroup,
+    error::{NAME, Result},
+    namespaces::Child,
+    network::Veth,
+    plan::Progress,
+    process,
+    terminal::Terminal,
+};
+
+/// All that stands around the program. Fields are dropped in this order, the reverse of their
+/// making: the processes first, the ledger's entry when all else is gone.
+pub(crate) struct Walls {
+    pub(crate) child: Child,
+    pub(crate) cgroup: Cgroup,
+    pub(crate) veth: Option<Veth>,
+    pub(crate) claim: Option<Claim>,
+}
+
+impl Walls {
+    /// Writes the first process into the ledger, for `exec` and `stop`.
+    pub(crate) fn note_first(&mut self) -> Result<(), Error> {
+        if let Some(claim) = &mut self.claim {
+            // One that has ended already is not to be found again.
+            let first = crate::process_of(self.child.pid()).ok();
+            claim.update(|entry| entry.first = first)?;
+        }
+        Ok(())
+    }
+}
+
+/// The launcher's ends of standard input and output.
+pub(crate) enum Streams {
+    Captured(Capture),
+    Inherited,
+    Terminal(Terminal),
+}
+
+impl process::Ends {
+    /// Closes the child's ends, so that end of file is seen when the program closes its own: the
+    /// launcher's, and the writing end of standard input if it is captured.
+    pub(crate) fn of_the_launcher(self) -> (Streams, Option<OwnedFd>) {
+        match self {
+            Self::Captured { capture, stdin, .. } => (Streams::Captured(capture), Some(stdin)),
+            Self::Inherited => (Streams::Inherited, None),
+            Self::Terminal { terminal, .. } => (Streams::Terminal(terminal), None),
+        }
+    }
+}
+
+/// A running container.
+pub(crate) struct Running {
+    walls: Walls,
+    control: Arc<ContainerControl>,
+    streams: Streams,
+    mailbox: Option<Mailbox>,
+    deadline: Option<Duration>,
+    /// Whether the first process is init, which reports how the command ended.
+    init: bool,
+    timeline: Timeline,
+    story: Story,
+}
+
+/// The error of a child that did not come to its program.
+pub(crate) fn check_progress(progress: Progress, workload: &Workload) -> Result<()> {
+    match progress {
+        Progress::Executed => Ok(()),
+        Progress::NotExecuted(errno) => {
+            let program = workload.words().first().map(PathBuf::from).unwrap_or_default();
+            Err(process::not_executed(program, errno))
+        }
+        Progress::Stuck { step, errno: Some(errno) } => Err(Error::Child { step, errno }.into()),
+        Progress::Stuck { step, errno: None } => Err(Error::KilledInside { step }.into()),
+    }
+}
+
+impl Running {
+    pub(crate) fn new(
+        walls: Walls,
+        (streams, stdin): (Streams, Option<OwnedFd>),
+        mailbox: Option<Mailbox>,
+        workload: &Workload,
+        init: bool,
+        (timeline, story): (Timeline, Story),
+    ) -> Result<Self, Error> {
+        let pidfd = walls.child.pidfd().try_clone_to_owned();
+        let pidfd = pidfd.map_err(crate::error::file("duplicate", "pidfd"))?;
+        let stdin = Mutex::new(stdin);
+        let control = Arc::new(ContainerControl { pidfd, stdin, mailbox: mailbox.clone() });
+        let deadline = workload.deadline;
+        Ok(Self { walls, control, streams, mailbox, deadline, init, timeline, story })
+    }
+
+    /// Passes output on until the first process has ended.
+    fn until_exit(&mut self) -> Result<()> {
+        let (pidfd, deadline) = (self.walls.child.pidfd(), self.deadline);
+        let mut uncaptured = Capture::default();
+        let capture = match &mut self.streams {
+            Streams::Captured(capture) => capture,
+            Streams::Inherited => &mut uncaptured,
+            Streams::Terminal(terminal) => {
+                return match terminal.until_exit(pidfd, deadline, &mut self.timeline)? {
+                    true => Ok(()),
+                    false => Err(too_late(deadline)),
+                };
+            }
+        };
+        let ended = capture.until_exit(pidfd, deadline, &mut self.timeline);
+        match ended.map_err(crate::error::file("wait for the end of", "container"))? {
+            Ended::Exited => Ok(()),
+            Ended::Deadline => Err(too_late(deadline)),
+            Ended::TooMuchOutput => {
+                Err(sandbox::Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT })
+            }
+        }
+    }
+}
+
+fn too_late(deadline: Option<Duration>) -> sandbox::Error {
+    sandbox::Error::Deadline { sandbox: NAME, after: deadline.unwrap_or_default(), source: None }
+}
+
+impl Instance for Running {
+    fn processes(&self) -> Vec<u32> {
+        u32::try_from(self.walls.child.pid()).into_iter().collect()
+    }
+
+    fn control(&self) -> Arc<dyn Control> {
+        self.control.clone()
+    }
+
+    fn mailbox(&self) -> Option<&Mailbox> {
+        self.mailbox.as_ref()
+    }
+
+    fn timeline(&self) -> Timeline {
+        self.timeline
+    }
+
+    fn wait(mut self: Box<Self>) -> Result<Outcome> {
+        self.until_exit()?;
+        let ended = self.walls.child.reap()?;
+        let reported = if self.init { self.walls.child.reported_status() } else { None };
+        let mut usage = self.walls.cgroup.usage();
+        usage.cpu_time = usage.cpu_time.or(Some(ended.cpu_time));
+        let Self { mut walls, streams, mailbox, mut timeline, story, .. } = *self;
+        walls.cgroup.remove()?;
+        drop(walls);
+        timeline.reach(Milestone::Cleaned);
+        let [output, errors] = match streams {
+            Streams::Captured(capture) => capture.into_texts(),
+            _ => [Vec::new(), Vec::new()],
+        };
+        let report = mailbox.as_ref().map(Mailbox::report);
+        let status = reported.unwrap_or(ended.status);
+        Ok(Outcome { status, output, errors, timeline, usage, report, story })
+    }
+}
+
+/// Ends a container from elsewhere. Killing the first process of a pid namespace kills all in it.
+struct ContainerControl {
+    pidfd: OwnedFd,
+    stdin: Mutex<Option<OwnedFd>>,
+    mailbox: Option<Mailbox>,
+}
+
+impl Control for ContainerControl {
+    fn stop(&self) {
+        self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match &self.mailbox {
+            // It fails only if the mailbox is gone, and the program with it.
+            Some(mailbox) => drop(mailbox.stop()),
+            None => self.signal(libc::SIGTERM),
+        }
+    }
+
+    fn kill(&self) {
+        self.signal(libc::SIGKILL);
+    }
+
+    fn signal(&self, signal: i32) {
+        Child::signal(self.pidfd.as_fd(), signal);
+    }
+}

@@ -1,0 +1,39 @@
+//! Question 2: what may it consume? Here the part that no cgroup decides: in which order the
+//! kernel serves those who want the same processor; see sched(7).
+
+use std::io;
+
+/// The lowest of the real-time priorities: above every normal process, below any other real-time
+/// one.
+const PRIORITY: i32 = 1;
+
+/// Has the process served in turn, each for a fixed time (`SCHED_RR`), before all normal ones.
+///
+/// The kernel keeps a twentieth of each second for the others (`sched_rt_runtime_us`), so a
+/// process that never sleeps does not lock the machine up.
+///
+/// # Errors
+///
+/// Those of `sched_setscheduler(2)`: `EPERM` without `CAP_SYS_NICE`, and in a cgroup without a
+/// real-time budget (`cpu.rt_runtime_us` is 0 for new ones).
+pub fn round_robin(pid: u32) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: PRIORITY };
+    // SAFETY: the call reads one `sched_param`, which lives on this stack until it returns.
+    match unsafe {
+        libc::sched_setscheduler(pid.cast_signed(), libc::SCHED_RR, &raw const parameters)
+    } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_not_there_cannot_be_served() {
+        let error = round_robin(i32::MAX.cast_unsigned()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+    }
+}

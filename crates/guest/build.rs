@@ -1,0 +1,46 @@
+//! Compiles every built-in program twice, with the compiler that compiles this crate.
+//!
+//! The programs are no packages of the workspace: a `no_std` program brings its own panic handler,
+//! and `cargo test` would link the test harness's beside it.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const PROGRAMS: [&str; 8] =
+    ["hello", "spin", "stream", "chase", "touch", "cross", "slices", "idle"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=programs");
+    println!("cargo::rerun-if-changed=src/abi.rs");
+    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    for program in PROGRAMS {
+        compile(program, "linux", &output, &[]);
+        // The red zone below the stack pointer is kept free for the day when an interrupt uses
+        // the program's own stack; all sections lie at fixed physical addresses.
+        compile(program, "bare", &output, &["-Cno-redzone=yes", "-Clink-arg=-Tprograms/bare.ld"]);
+    }
+}
+
+fn compile(program: &str, shell: &str, output: &Path, options: &[&str]) {
+    let compiler = env::var_os("RUSTC").expect("cargo sets RUSTC");
+    let names = PROGRAMS.map(|name| format!("{name:?}")).join(", ");
+    let status = Command::new(compiler)
+        .arg(format!("programs/{shell}.rs"))
+        .args(["--edition=2024", "--crate-type=bin", "--crate-name", program])
+        .args(["--target=x86_64-unknown-linux-gnu", "-Copt-level=3", "-Cpanic=abort"])
+        .args(["-Crelocation-model=static", "-Ccodegen-units=1", "-Cstrip=symbols"])
+        .args(["-Clink-arg=-nostartfiles", "-Clink-arg=-nostdlib", "-Clink-arg=-static"])
+        .args(["-Clink-arg=-no-pie", "-Clink-arg=-Wl,--build-id=none,-z,norelro"])
+        .args(["-Clink-arg=-Wl,-z,max-page-size=4096", "-Clink-arg=-Wl,-z,noseparate-code"])
+        .args(["--cfg", &format!("program={program:?}")])
+        .args(["--check-cfg", &format!("cfg(program, values({names}))")])
+        .args(options)
+        .arg("-o")
+        .arg(output.join(format!("{program}.{shell}")))
+        .status()
+        .expect("the compiler that cargo runs can be run");
+    assert!(status.success(), "programs/{shell}.rs did not compile as {program}");
+}

@@ -1,0 +1,36 @@
+//! CPU time slices, seen by the program itself: it reads the clock all the time, and where two
+//! readings are far apart somebody else had the processor.
+
+use crate::{
+    abi::Word,
+    host::{Host, ticks},
+};
+
+pub fn run(host: &mut impl Host) -> u8 {
+    let length = host.argument(0, 2_000_000_000);
+    let threshold = host.argument(1, 200_000).max(1);
+    let mailbox = host.mailbox();
+    host.measure(|_| {
+        let begin = ticks();
+        let mut last = begin;
+        let mut ran = 0;
+        loop {
+            // Read before the clock: a program that is told to stop while it does not run has to
+            // see that gap as well.
+            let stop = mailbox.get(Word::Stop as usize) != 0;
+            let now = ticks();
+            if now - last > threshold {
+                mailbox.record(last, now);
+            } else {
+                ran += now - last;
+            }
+            last = now;
+            if stop || last - begin >= length {
+                break;
+            }
+        }
+        ran
+    });
+    host.say("slices saw ", mailbox.get(Word::Count as usize), " gaps");
+    0
+}

@@ -1,0 +1,105 @@
+//! Which way a guest left for the host, and how often.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+};
+
+use sandbox::Crossing;
+
+/// Why `KVM_RUN` returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The guest wrote to an I/O port.
+    Out(u16),
+    /// It read from one.
+    In(u16),
+    /// It wrote to a physical address that is no memory.
+    MmioWrite(u64),
+    /// It read from one.
+    MmioRead(u64),
+    /// It halted.
+    Halt,
+    /// The processor gave up: an exception while handling an exception while handling one.
+    TripleFault,
+    /// KVM could not go on, for the reason that it calls so.
+    Broken(&'static str),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Out(port) => write!(formatter, "out {port:#x}"),
+            Self::In(port) => write!(formatter, "in {port:#x}"),
+            Self::MmioWrite(address) => write!(formatter, "mmio write {address:#x}"),
+            Self::MmioRead(address) => write!(formatter, "mmio read {address:#x}"),
+            Self::Halt => formatter.write_str("hlt"),
+            Self::TripleFault => formatter.write_str("triple fault"),
+            Self::Broken(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// The exits of one guest. What a guest can make grow without end is bounded: after so many
+/// different reasons the others are counted together.
+#[derive(Debug, Default)]
+pub struct Crossings {
+    counts: HashMap<Reason, u64>,
+    others: u64,
+    last: VecDeque<Reason>,
+}
+
+impl Crossings {
+    const REASONS: usize = 1024;
+    const LAST: usize = 8;
+
+    /// Counts one.
+    pub fn count(&mut self, reason: Reason) {
+        if self.last.len() == Self::LAST {
+            self.last.pop_front();
+        }
+        self.last.push_back(reason);
+        let full = self.counts.len() >= Self::REASONS;
+        match self.counts.get_mut(&reason) {
+            Some(count) => *count += 1,
+            None if full => self.others += 1,
+            None => drop(self.counts.insert(reason, 1)),
+        }
+    }
+
+    /// The last few, the latest at the end.
+    pub fn last(&self) -> Vec<Reason> {
+        self.last.iter().copied().collect()
+    }
+
+    /// All of them, the most frequent first.
+    pub fn into_list(self) -> Vec<Crossing> {
+        let mut list: Vec<Crossing> = self
+            .counts
+            .into_iter()
+            .map(|(reason, count)| Crossing { reason: reason.to_string(), count })
+            .collect();
+        list.sort_by(|one, two| two.count.cmp(&one.count).then(one.reason.cmp(&two.reason)));
+        if self.others > 0 {
+            list.push(Crossing { reason: "other".into(), count: self.others });
+        }
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_cannot_make_the_list_grow_without_end() {
+        let mut crossings = Crossings::default();
+        for address in 0..5000 {
+            crossings.count(Reason::MmioRead(address));
+        }
+        assert_eq!(crossings.last().len(), Crossings::LAST);
+        let list = crossings.into_list();
+        assert_eq!(list.len(), Crossings::REASONS + 1);
+        assert_eq!(list.iter().map(|crossing| crossing.count).sum::<u64>(), 5000);
+    }
+}

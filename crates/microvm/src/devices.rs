@@ -1,0 +1,137 @@
+//! Question 5, second half: what answers at the guest's ports? See `container::network` for the
+//! other side's.
+//!
+//! A real machine has hundreds of devices. This one has a doorbell, at which a bare program asks
+//! its host for something, a console that takes bytes, and a switch that turns the machine off.
+//! Everything else is empty air: reading gives ones, writing does nothing.
+
+use std::{io, os::fd::AsFd};
+
+use guest::abi::{CONSOLE_BYTES, DOORBELL, Request, map};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd::write,
+};
+use sandbox::{Capture, Milestone, Stdio};
+
+use crate::{
+    control::Handle,
+    error::{Error, Result},
+    exits::{End, Strange},
+    memory::Memory,
+};
+
+/// Two ports that take a byte of text each: Bochs' debug console and the first serial port.
+const CONSOLE_PORTS: [u16; 2] = [0xe9, 0x3f8];
+/// Writing a byte to this port turns the machine off with that code, as `isa-debug-exit` does.
+const OFF_SWITCH: u16 = 0xf4;
+
+/// The devices of one machine.
+pub struct Devices {
+    stdio: Stdio,
+    output: Vec<u8>,
+}
+
+impl Devices {
+    /// Devices whose console leads to `stdio`.
+    pub fn new(stdio: Stdio) -> Self {
+        Self { stdio, output: Vec::new() }
+    }
+
+    /// What was written to a captured console.
+    pub fn into_output(self) -> Vec<u8> {
+        self.output
+    }
+
+    /// The guest wrote `data` to `port`; `Some` if it ended with that.
+    ///
+    /// # Errors
+    ///
+    /// When the guest asked for something that cannot be.
+    pub fn port_write(
+        &mut self,
+        port: u16,
+        data: &[u8],
+        memory: &Memory,
+        handle: &Handle,
+    ) -> Result<Option<End>> {
+        match (port, data) {
+            (DOORBELL, &[number, low, middle, high]) => {
+                let operand = u32::from_le_bytes([low, middle, high, 0]);
+                self.ring(Request::from_number(number), number, operand, memory, handle)
+            }
+            (OFF_SWITCH, &[code, ..]) => Ok(Some(End::Exited(code))),
+            _ if CONSOLE_PORTS.contains(&port) => self.write(data, handle),
+            _ => Ok(None),
+        }
+    }
+
+    fn ring(
+        &mut self,
+        request: Option<Request>,
+        number: u8,
+        operand: u32,
+        memory: &Memory,
+        handle: &Handle,
+    ) -> Result<Option<End>> {
+        match request {
+            Some(Request::Nothing) => Ok(None),
+            Some(Request::Write) => {
+                let length = operand as usize;
+                if length > CONSOLE_BYTES {
+                    return Ok(Some(End::Strange(Strange::LongWrite { length })));
+                }
+                let mut text = [0; CONSOLE_BYTES];
+                memory.read("console buffer", map::CONSOLE, &mut text[..length])?;
+                self.write(&text[..length], handle)
+            }
+            Some(Request::WaitForStop) => {
+                handle.wait_for_stop();
+                Ok(None)
+            }
+            Some(Request::Exit) => Ok(Some(End::Exited(operand as u8))),
+            None => Ok(Some(End::Strange(Strange::UnknownRequest { number }))),
+        }
+    }
+
+    fn write(&mut self, text: &[u8], handle: &Handle) -> Result<Option<End>> {
+        if self.stdio == Stdio::Capture {
+            handle.reach(Milestone::FirstByte);
+            if self.output.len() + text.len() > Capture::LIMIT {
+                return Ok(Some(End::TooMuchOutput));
+            }
+            self.output.extend_from_slice(text);
+            return Ok(None);
+        }
+        write_through(text, handle)
+    }
+}
+
+/// Writes to the launcher's own standard output, at once and without a buffer in between.
+fn write_through(mut text: &[u8], handle: &Handle) -> Result<Option<End>> {
+    let output = io::stdout();
+    while !text.is_empty() {
+        match write(&output, text) {
+            Ok(count) => text = &text[count..],
+            // Only the order to end interrupts for good; the run loop finds it.
+            Err(Errno::EINTR) if handle.has_order() => return Ok(None),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
+                // An interruption leads back to `write`, and from there to the arms above.
+                let _ = poll(&mut ready, PollTimeout::from(100u8));
+                if handle.has_order() {
+                    return Ok(None);
+                }
+            }
+            // Nobody reads any more: a process would be killed by SIGPIPE now.
+            Err(Errno::EPIPE) => return Ok(Some(End::Signaled(libc::SIGPIPE))),
+            Err(errno) => {
+                let call = "write the guest's output to standard output";
+                return Err(Error::System { call: call.into(), source: errno.into() });
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,184 @@
+//! Why a microVM could not be built or run.
+
+use std::{borrow::Cow, io, path::PathBuf};
+
+use crate::{NAME, elf::ElfError, exits::Faulted};
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A step that failed, with its operands.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The device could not be opened.
+    #[error("open {device:?}")]
+    Open {
+        /// The device.
+        device: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The device is not KVM's, or KVM speaks another language.
+    #[error("{device:?} answers KVM_GET_API_VERSION with {version}, not with 12: it is no KVM")]
+    NotKvm {
+        /// The device.
+        device: PathBuf,
+        /// What it answered.
+        version: i32,
+    },
+    /// A request to KVM was refused.
+    #[error("{call}")]
+    Kvm {
+        /// The request.
+        call: Cow<'static, str>,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A system call that is none of KVM's failed.
+    #[error("{call}")]
+    System {
+        /// The call and its object.
+        call: Cow<'static, str>,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Guest memory was asked for beyond its end.
+    #[error("{what} of {bytes} bytes at {address:#x} lies outside of the guest's memory")]
+    OutsideMemory {
+        /// What does.
+        what: &'static str,
+        /// How long it is.
+        bytes: usize,
+        /// Where it begins.
+        address: u64,
+    },
+    /// A limit or a workload that no microVM can keep.
+    #[error("a microvm cannot {what}")]
+    Unsupported {
+        /// What it cannot.
+        what: String,
+        /// Which way to go instead.
+        fix: String,
+    },
+    /// The limits make no sense.
+    #[error("the limits cannot be kept")]
+    Limits(#[from] sandbox::LimitsError),
+    /// There is no such file.
+    #[error("program {program:?} not found")]
+    NotFound {
+        /// The file.
+        program: PathBuf,
+    },
+    /// The file could not be read.
+    #[error("read {program:?}")]
+    Read {
+        /// The file.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is no program for a microVM.
+    #[error("load {program:?}")]
+    Load {
+        /// The file.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: ElfError,
+    },
+    /// The guest broke off in a way that no program ends.
+    #[error(transparent)]
+    Faulted(#[from] Faulted),
+}
+
+impl Error {
+    /// A refused request to KVM; for `map_err`.
+    pub(crate) fn kvm(
+        call: impl Into<Cow<'static, str>>,
+    ) -> impl FnOnce(kvm_ioctls::Error) -> Error {
+        move |errno| Error::Kvm { call: call.into(), source: errno.into() }
+    }
+
+    /// A failed system call; for `map_err`.
+    pub(crate) fn system<E: Into<io::Error>>(
+        call: impl Into<Cow<'static, str>>,
+    ) -> impl FnOnce(E) -> Error {
+        move |errno| Error::System { call: call.into(), source: errno.into() }
+    }
+
+    /// What to do about it, where that is known.
+    fn fix(&self) -> Option<String> {
+        let text = match self {
+            Self::Open { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => {
+                    "load KVM (`sudo modprobe kvm_intel` or `kvm_amd`); if that is refused, switch on \
+                     VT-x or AMD-V in the firmware, or nested virtualization where this host is \
+                     itself a virtual machine; until then `--in container` needs no KVM"
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "join the group that owns it (`sudo usermod -aG kvm $USER`) and log in again"
+                }
+                _ => {
+                    "check that the device is KVM's: `ls -l /dev/kvm` shows `crw-rw---- root kvm 10, 232`"
+                }
+            },
+            Self::NotKvm { .. } => {
+                "name KVM's own device: `ls -l /dev/kvm` shows `crw-rw---- root kvm 10, 232`"
+            }
+            Self::Kvm { call, source } if call.starts_with("KVM_CREATE_VM") => {
+                match source.raw_os_error() {
+                    Some(libc::EBUSY) => {
+                        "another hypervisor holds the processor's virtualization: stop it"
+                    }
+                    Some(libc::EMFILE | libc::ENFILE) => {
+                        "raise the limit of open files: `ulimit -n`"
+                    }
+                    _ => return None,
+                }
+            }
+            Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
+                Some(libc::ENOMEM) => "give the guest less memory: `--memory`",
+                Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files: `ulimit -n`",
+                Some(libc::EAGAIN) => "raise the limit of threads: `ulimit -u`",
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+impl From<Error> for sandbox::Error {
+    fn from(error: Error) -> Self {
+        let fix = error.fix();
+        match error {
+            Error::Open { .. } | Error::NotKvm { .. } => {
+                let fix = fix.unwrap_or_default();
+                Self::Unavailable { sandbox: NAME, source: error.into(), fix }
+            }
+            Error::Unsupported { what, fix } => Self::Unsupported { sandbox: NAME, what, fix },
+            Error::Limits(limits) => Self::Limits(limits),
+            Error::NotFound { program } => Self::NotFound {
+                sandbox: NAME,
+                program,
+                fix: "give the path of a flat binary or static ELF file, or a built-in program \
+                      (`isolab run --help` lists them); host commands run in `--in container`"
+                    .into(),
+            },
+            Error::Read { program, source } => {
+                Self::NotExecutable { sandbox: NAME, program, source: source.into() }
+            }
+            Error::Load { program, source } => {
+                Self::NotExecutable { sandbox: NAME, program, source: source.into() }
+            }
+            Error::Faulted(faulted) => {
+                Self::Failed { sandbox: NAME, source: faulted.into(), fix: None }
+            }
+            error => Self::Failed { sandbox: NAME, source: error.into(), fix },
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Question 5: how does it reach the host? The microVM's answer; see `container::process` for the
+//! other.
+//!
+//! A process makes system calls: hundreds, each with its own meaning. A virtual machine leaves
+//! `KVM_RUN` for a handful of reasons, and this loop is all that the host does for it. The guest is
+//! an adversary here: it may cause any exit at any time with any operands, and whatever it does
+//! ends in an [`End`], never in a panic.
+
+use kvm_ioctls::{VcpuExit, VcpuFd};
+use sandbox::{Milestone, Question, Story};
+
+use crate::{
+    control::{Handle, Order},
+    crossings::{Crossings, Reason},
+    devices::Devices,
+    error::{Error, Result},
+    memory::Memory,
+};
+
+pub use crate::faulted::{Faulted, Strange, Whereabouts};
+
+/// Only so many exits are told in a story.
+const TOLD: usize = 100;
+
+/// How a guest came to its end.
+#[derive(Debug)]
+pub enum End {
+    /// It said so, with this code.
+    Exited(u8),
+    /// A signal from outside, or a closed output, ended it as it would a process.
+    Signaled(i32),
+    /// Its deadline had passed.
+    Deadline,
+    /// Its captured output passed the bound.
+    TooMuchOutput,
+    /// It did what no program may.
+    Strange(Strange),
+}
+
+/// Lets the guest run until it ends, and counts its exits on the way.
+///
+/// # Errors
+///
+/// When the host's own part fails: KVM, or writing the guest's output.
+pub fn run_until_end(
+    cpu: &mut VcpuFd,
+    memory: &Memory,
+    devices: &mut Devices,
+    crossings: &mut Crossings,
+    handle: &Handle,
+    story: &mut Story,
+) -> Result<End> {
+    let mut told = 0;
+    handle.reach(Milestone::Entered);
+    loop {
+        let began = story.is_told().then(sandbox::monotonic_now);
+        let exit = cpu.run();
+        let (reason, end) = match exit {
+            Ok(VcpuExit::IoOut(port, data)) => {
+                (Reason::Out(port), devices.port_write(port, data, memory, handle)?)
+            }
+            Ok(VcpuExit::IoIn(port, data)) => {
+                data.fill(0xff);
+                (Reason::In(port), None)
+            }
+            Ok(VcpuExit::MmioRead(address, data)) => {
+                data.fill(0xff);
+                (Reason::MmioRead(address), None)
+            }
+            Ok(VcpuExit::MmioWrite(address, _)) => (Reason::MmioWrite(address), None),
+            Ok(VcpuExit::Hlt) => (Reason::Halt, Some(halted(cpu, memory)?)),
+            Ok(VcpuExit::Shutdown) => {
+                (Reason::TripleFault, Some(End::Strange(Strange::TripleFault)))
+            }
+            Err(errno) if errno.errno() == libc::EINTR => match handle.order() {
+                Some(Order::End(signal)) => return Ok(End::Signaled(signal)),
+                Some(Order::Deadline) => return Ok(End::Deadline),
+                // A signal that was meant for another thread.
+                None => continue,
+            },
+            Err(errno) if errno.errno() == libc::EAGAIN => continue,
+            Err(errno) => return Err(Error::kvm("KVM_RUN")(errno)),
+            Ok(other) => {
+                let strange = Strange::of(&other);
+                (Reason::Broken(strange.name()), Some(End::Strange(strange)))
+            }
+        };
+        crossings.count(reason);
+        if let Some(began) = began
+            && told < TOLD
+        {
+            told += 1;
+            story.steps.push(sandbox::Step {
+                question: Question::WayOut,
+                call: format!("KVM_RUN -> {reason}").into(),
+                began,
+                took: sandbox::monotonic_now().saturating_sub(began),
+            });
+        }
+        if let Some(end) = end {
+            return Ok(end);
+        }
+    }
+}
+
+/// What a halted CPU means: an exception if it halted in a handler, else the program's end.
+fn halted(cpu: &VcpuFd, memory: &Memory) -> Result<End> {
+    let registers = cpu.get_regs().map_err(Error::kvm("KVM_GET_REGS"))?;
+    let state = cpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?;
+    Ok(match Strange::exception(&registers, &state, memory) {
+        Some(exception) => End::Strange(exception),
+        None => End::Exited(0),
+    })
+}

@@ -1,0 +1,217 @@
+//! A guest that broke off: what it did, and where it was.
+
+use std::fmt;
+
+use kvm_bindings::{kvm_regs, kvm_sregs};
+use kvm_ioctls::{VcpuExit, VcpuFd};
+
+use crate::{
+    crossings::{Crossings, Reason},
+    memory::Memory,
+    tables,
+};
+
+/// Something that no program may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Strange {
+    /// An exception, and nobody inside to handle it.
+    Exception {
+        /// Its number.
+        vector: u8,
+        /// The instruction that caused it, or the one after it (SDM volume 3, section 6.5).
+        rip: u64,
+        /// The ring of that instruction.
+        ring: u8,
+        /// Its error code, if it has one.
+        code: Option<u64>,
+        /// The address that could not be reached, for a page fault.
+        address: Option<u64>,
+    },
+    /// The processor gave up.
+    TripleFault,
+    /// It asked to write more than its console buffer holds.
+    LongWrite {
+        /// So many bytes.
+        length: usize,
+    },
+    /// It rang for something that there is not.
+    UnknownRequest {
+        /// The number of the request.
+        number: u8,
+    },
+    /// KVM could not go on.
+    Broken {
+        /// KVM's own name for the reason.
+        name: &'static str,
+        /// What it says beside.
+        detail: Option<u64>,
+    },
+}
+
+impl Strange {
+    /// The strange end that is an `exit` which this machine has no answer to.
+    pub(crate) fn of(exit: &VcpuExit<'_>) -> Self {
+        let (name, detail) = match exit {
+            VcpuExit::InternalError => ("KVM_EXIT_INTERNAL_ERROR", None),
+            VcpuExit::FailEntry(reason, _) => ("KVM_EXIT_FAIL_ENTRY", Some(*reason)),
+            VcpuExit::MemoryFault { gpa, .. } => ("KVM_EXIT_MEMORY_FAULT", Some(*gpa)),
+            VcpuExit::SystemEvent(event, _) => ("KVM_EXIT_SYSTEM_EVENT", Some((*event).into())),
+            VcpuExit::Hypercall(call) => ("KVM_EXIT_HYPERCALL", Some(call.nr)),
+            VcpuExit::Exception => ("KVM_EXIT_EXCEPTION", None),
+            VcpuExit::Debug(_) => ("KVM_EXIT_DEBUG", None),
+            VcpuExit::Unsupported(number) => ("an exit unknown to isolab", Some((*number).into())),
+            _ => ("an exit that was not asked for", None),
+        };
+        Self::Broken { name, detail }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Broken { name, .. } => name,
+            _ => "fault",
+        }
+    }
+
+    /// The exception in whose handler the CPU halted; `None` if it halted elsewhere.
+    ///
+    /// All is read from memory that the guest may have changed: then this names some other
+    /// exception, and that is all.
+    pub(crate) fn exception(
+        registers: &kvm_regs,
+        state: &kvm_sregs,
+        memory: &Memory,
+    ) -> Option<Self> {
+        let vector = registers.rip.checked_sub(tables::HALTS + 1)?;
+        if vector >= tables::VECTORS || state.cs.selector & 3 != 0 {
+            return None;
+        }
+        let vector = vector as u8;
+        if state.cr0 & 1 == 0 {
+            // Real mode pushed flags, code segment and instruction pointer, 16 bits each.
+            let mut frame = [0; 4];
+            let stack = state.ss.base.wrapping_add(registers.rsp & 0xffff);
+            memory.read("exception frame", stack, &mut frame).ok()?;
+            let [ip, cs] =
+                [[frame[0], frame[1]], [frame[2], frame[3]]].map(u16::from_le_bytes).map(u64::from);
+            return Some(Self::Exception {
+                vector,
+                rip: cs * 16 + ip,
+                ring: 0,
+                code: None,
+                address: None,
+            });
+        }
+        let mut frame = [0; 24];
+        memory.read("exception frame", registers.rsp, &mut frame).ok()?;
+        let words = frame.as_chunks().0;
+        let [first, second, third] = [words[0], words[1], words[2]].map(u64::from_le_bytes);
+        let (code, rip, cs) = match vector {
+            8 | 10..=14 | 17 | 21 | 29 | 30 => (Some(first), second, third),
+            _ => (None, first, second),
+        };
+        const PAGE_FAULT: u8 = 14;
+        let address = (vector == PAGE_FAULT).then_some(state.cr2);
+        Some(Self::Exception { vector, rip, ring: (cs & 3) as u8, code, address })
+    }
+}
+
+/// Names of exceptions, SDM volume 3, table 6-1.
+fn exception_name(vector: u8) -> &'static str {
+    match vector {
+        0 => "divide error",
+        1 => "debug",
+        3 => "breakpoint",
+        4 => "overflow",
+        5 => "bound range exceeded",
+        6 => "invalid opcode",
+        7 => "device not available",
+        8 => "double fault",
+        10 => "invalid task state",
+        11 => "segment not present",
+        12 => "stack fault",
+        13 => "general protection",
+        14 => "page fault",
+        16 => "floating-point error",
+        17 => "alignment check",
+        19 => "SIMD floating-point error",
+        _ => "interrupt",
+    }
+}
+
+impl fmt::Display for Strange {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exception { vector, rip, ring, code, address } => {
+                let name = exception_name(*vector);
+                write!(out, "exception {vector} ({name}) at RIP {rip:#x} in ring {ring}")?;
+                if let Some(address) = address {
+                    write!(out, ", touching {address:#x}")?;
+                }
+                match code {
+                    Some(code) => write!(out, ", error code {code:#x}"),
+                    None => Ok(()),
+                }
+            }
+            Self::TripleFault => out.write_str("triple fault (KVM_EXIT_SHUTDOWN)"),
+            Self::LongWrite { length } => write!(
+                out,
+                "asked to write {length} bytes of its console buffer, which has {}",
+                guest::abi::CONSOLE_BYTES
+            ),
+            Self::UnknownRequest { number } => {
+                write!(out, "rang the doorbell for request {number}, which there is not")
+            }
+            Self::Broken { name, detail: Some(detail) } => write!(out, "{name} ({detail:#x})"),
+            Self::Broken { name, detail: None } => out.write_str(name),
+        }
+    }
+}
+
+/// Where a guest was when it was stopped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+pub struct Whereabouts {
+    /// The next instruction; `None` if KVM does not tell.
+    pub rip: Option<u64>,
+    /// Its ring.
+    pub ring: Option<u8>,
+    /// The last exits before, the latest at the end.
+    pub exits: Vec<Reason>,
+}
+
+impl Whereabouts {
+    /// Where `cpu` is now.
+    pub(crate) fn of(cpu: &VcpuFd, crossings: &Crossings) -> Self {
+        Self {
+            rip: cpu.get_regs().ok().map(|registers| registers.rip),
+            ring: cpu.get_sregs().ok().map(|state| (state.cs.selector & 3) as u8),
+            exits: crossings.last(),
+        }
+    }
+}
+
+impl fmt::Display for Whereabouts {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.rip, self.ring) {
+            (Some(rip), Some(ring)) => write!(out, "it was at RIP {rip:#x} in ring {ring}")?,
+            _ => out.write_str("it was at an unknown RIP")?,
+        }
+        match &*self.exits {
+            [] => out.write_str("; it had not left for the host yet"),
+            exits => {
+                let names: Vec<String> = exits.iter().map(ToString::to_string).collect();
+                write!(out, "; its last exits: {}", names.join(", "))
+            }
+        }
+    }
+}
+
+/// A guest that broke off.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the guest stopped with {strange}")]
+pub struct Faulted {
+    /// What it did.
+    pub strange: Strange,
+    /// Where it was.
+    #[source]
+    pub whereabouts: Whereabouts,
+}

@@ -1,0 +1,148 @@
+//! Which kind of KVM this is, found by several signs and one experiment.
+//!
+//! With hardware assistance (VMX, SVM) all of a guest runs on the processor. A KVM without it (PVM)
+//! runs ring 3 there and interprets ring 0, thousands of times slower. Flags and module names can
+//! be wrong in a nested or emulated machine, so the experiment decides: the same loop in ring 0 and
+//! in ring 3, and how many instructions KVM says that it has interpreted.
+
+use std::{
+    fs::{self, File},
+    os::{
+        fd::{AsRawFd, FromRawFd},
+        unix::fs::FileExt,
+    },
+    path::Path,
+};
+
+use kvm_bindings::kvm_stats_header;
+use kvm_ioctls::{VcpuExit, VcpuFd};
+use sandbox::Story;
+
+use crate::{
+    MicroVm,
+    error::{Error, Result},
+    loader::{Image, Power},
+    machine::Machine,
+    memory::{Memory, Pages},
+    vcpu,
+};
+
+/// What carries the guests of this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvmFlavour {
+    /// Intel's virtual machine extensions.
+    Vmx,
+    /// AMD's secure virtual machine.
+    Svm,
+    /// Software: shadow page tables, and a guest kernel that is interpreted.
+    Pvm,
+    /// The signs disagree, or there are none.
+    Unknown,
+}
+
+/// What is known about this host's KVM, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flavour {
+    /// What carries its guests.
+    pub kind: KvmFlavour,
+    /// Whether this host is itself a virtual machine.
+    pub nested: bool,
+    /// Whether ring 0 of a guest is interpreted; `None` where KVM does not count (before 5.14).
+    pub interprets_ring0: Option<bool>,
+    /// The signs that were found, a line each.
+    pub evidence: Vec<String>,
+}
+
+/// Finds out which kind of KVM this is, in a few milliseconds.
+///
+/// # Errors
+///
+/// Those of [`available`](crate::available), and when the experiment cannot be made.
+pub fn flavour() -> sandbox::Result<Flavour> {
+    let device = MicroVm::default().device;
+    let ring_0 = interpreted(&device, Power::Kernel)?;
+    let ring_3 = interpreted(&device, Power::User)?;
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let flag = |name: &str| flags.split_whitespace().any(|flag| flag == name);
+    let module = |name: &str| Path::new("/sys/module").join(name).exists();
+    let interprets_ring0 = ring_0.zip(ring_3).map(|(kernel, user)| kernel > LOOPS && user < LOOPS);
+    let kind = match interprets_ring0 {
+        Some(true) => KvmFlavour::Pvm,
+        _ if flag("vmx") && module("kvm_intel") => KvmFlavour::Vmx,
+        _ if flag("svm") && module("kvm_amd") => KvmFlavour::Svm,
+        _ if module("kvm_pvm") => KvmFlavour::Pvm,
+        _ => KvmFlavour::Unknown,
+    };
+    let mut evidence: Vec<String> = ["vmx", "svm", "hypervisor"]
+        .map(|name| format!("/proc/cpuinfo: flag {name} {}", if flag(name) { "yes" } else { "no" }))
+        .into();
+    for name in ["kvm_intel", "kvm_amd", "kvm_pvm"] {
+        evidence.push(format!("module {name} {}", if module(name) { "yes" } else { "no" }));
+    }
+    evidence.push(match ring_0.zip(ring_3) {
+        Some((kernel, user)) => {
+            format!("a loop of 2001 instructions: {kernel} interpreted in ring 0, {user} in ring 3")
+        }
+        None => "KVM does not count interpreted instructions (Linux 5.14 and later do)".into(),
+    });
+    Ok(Flavour { kind, nested: flag("hypervisor"), interprets_ring0, evidence })
+}
+
+const LOOPS: u64 = 1000;
+
+/// How many instructions KVM interprets of a loop of 2001 that begins with `power`.
+fn interpreted(device: &Path, power: Power) -> Result<Option<u64>> {
+    // mov ecx, 1000; again: dec ecx; jnz again; out 0xe9, al
+    const CODE: [u8; 11] = [0xb9, 0xe8, 0x03, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xe6, 0xe9];
+    let mut story = Story::default();
+    let image = Image::flat(&CODE, power);
+    let mut machine = Machine::create(device, &mut story)?;
+    machine.attach(Memory::new(image.memory_bytes, Pages::Small, &mut story)?, &mut story)?;
+    let mut cpu = machine.cpu(&mut story)?;
+    let entry = machine.load(&image, &mut story)?;
+    vcpu::prepare(&cpu, &entry, &mut story)?;
+    loop {
+        match cpu.run() {
+            Ok(VcpuExit::IoOut(..)) => return Ok(statistic(&cpu, b"insn_emulation")),
+            Err(errno) if errno.errno() == libc::EINTR => {}
+            Err(errno) => return Err(Error::kvm("KVM_RUN")(errno)),
+            Ok(_) => return Ok(None),
+        }
+    }
+}
+
+/// A statistic of `cpu` by its name (Linux, `Documentation/virt/kvm/api.rst`, section 4.133).
+fn statistic(cpu: &VcpuFd, name: &[u8]) -> Option<u64> {
+    const KVM_GET_STATS_FD: libc::c_ulong = 0xaece;
+    const DESCRIPTION: usize = 16;
+    // SAFETY: the request has no argument, and gives a new descriptor or an error.
+    let descriptor = unsafe { libc::ioctl(cpu.as_raw_fd(), KVM_GET_STATS_FD) };
+    if descriptor < 0 {
+        return None;
+    }
+    // SAFETY: the descriptor is new, and nobody else knows it.
+    let file = unsafe { File::from_raw_fd(descriptor) };
+    let mut header = [0; size_of::<kvm_stats_header>()];
+    file.read_exact_at(&mut header, 0).ok()?;
+    let word = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
+    let [name_size, count, descriptions, data] = [
+        word(&header[4..8])?,
+        word(&header[8..12])?,
+        word(&header[16..20])?,
+        word(&header[20..24])?,
+    ];
+    let size = DESCRIPTION + name_size as usize;
+    for index in 0..u64::from(count) {
+        let mut description = vec![0; size];
+        let at = u64::from(descriptions) + index * size as u64;
+        file.read_exact_at(&mut description, at).ok()?;
+        if description[DESCRIPTION..].split(|byte| *byte == 0).next() == Some(name) {
+            let mut value = [0; 8];
+            let offset = word(&description[8..12])?;
+            file.read_exact_at(&mut value, u64::from(data) + u64::from(offset)).ok()?;
+            return Some(u64::from_le_bytes(value));
+        }
+    }
+    None
+}

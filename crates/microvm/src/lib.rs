@@ -1,0 +1,167 @@
+//! A KVM virtual machine monitor that can be read in class.
+//!
+//! [`MicroVm`] runs a built-in program, or a file of the user's own, in a virtual machine without
+//! firmware, kernel or disk. Like its twin, the crate `container`, it answers five questions, one
+//! in each module:
+//!
+//! | | Question | here | in `container` |
+//! |---|---|---|---|
+//! | 1 | What separates it from the host? | [`machine`]: `KVM_CREATE_VM`, slots | `namespaces` |
+//! | 2 | What may it consume? | [`memory`]: guest RAM | `cgroup` |
+//! | 3 | What does it find inside? | [`loader`]: program, page tables | `rootfs` |
+//! | 4 | With what power does it start? | [`vcpu`]: mode, ring, registers | `privileges` |
+//! | 5 | How does it reach the host? | [`exits`] and [`devices`]: run loop, ports | `process`, `network` |
+//!
+//! The story in which they meet is [`MicroVm::spawn`](sandbox::Sandbox::spawn), below.
+
+mod control;
+mod crossings;
+pub mod devices;
+mod elf;
+mod error;
+pub mod exits;
+mod faulted;
+mod flavour;
+pub mod loader;
+pub mod machine;
+pub mod memory;
+mod running;
+pub mod tables;
+pub mod vcpu;
+
+use std::path::PathBuf;
+
+use guest::abi::map;
+use sandbox::{Instance, Limits, Mailbox, Milestone, Sandbox, Story, Timeline, Workload};
+
+pub use control::{Handle, Order};
+pub use crossings::{Crossings, Reason};
+pub use elf::ElfError;
+pub use error::{Error, Result};
+pub use flavour::{Flavour, KvmFlavour, flavour};
+
+use loader::Image;
+use machine::Machine;
+use memory::Memory;
+use running::{Guest, Running, cpu_time};
+
+const NAME: &str = "microvm";
+
+/// How the user's own file begins. Built-in programs always begin in 64-bit ring 3.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// An ELF file as [`Mode::Long64`], any other as [`Mode::Real16`].
+    #[default]
+    Auto,
+    /// In 16-bit real mode at 0x7c00, as a boot sector.
+    Real16,
+    /// In 64-bit ring 0: a flat file at 0x100000, an ELF file by its segments.
+    Long64,
+    /// The same in 64-bit ring 3.
+    User64,
+}
+
+/// Runs workloads in virtual machines of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MicroVm {
+    /// What a machine may consume.
+    pub limits: Limits,
+    /// How the user's own file begins.
+    pub mode: Mode,
+    /// KVM's device.
+    pub device: PathBuf,
+}
+
+impl Default for MicroVm {
+    fn default() -> Self {
+        Self { limits: Limits::default(), mode: Mode::default(), device: "/dev/kvm".into() }
+    }
+}
+
+impl Sandbox for MicroVm {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn spawn(&self, workload: &Workload) -> sandbox::Result<Box<dyn Instance>> {
+        Ok(Box::new(self.start(workload)?))
+    }
+}
+
+impl MicroVm {
+    /// The story: five questions, answered in order.
+    fn start(&self, workload: &Workload) -> Result<Running> {
+        let mut timeline = Timeline::start();
+        let mut story = Story::new(workload.trace);
+        let before = cpu_time();
+        check(&self.limits)?;
+        let image = Image::of(&workload.program, self.mode, &self.limits)?;
+
+        // 1. What separates it from the host? An address space of its own, made by KVM.
+        let mut machine = Machine::create(&self.device, &mut story)?;
+
+        // 2. What may it consume? So much memory, and one thread's time.
+        let memory = Memory::new(image.memory_bytes, image.pages(), &mut story)?;
+        let mailbox = mailbox(&image, &memory, &mut story)?;
+        machine.attach(memory, &mut story)?;
+        let cpu = machine.cpu(&mut story)?;
+        timeline.reach(Milestone::Created);
+
+        // 3. What does it find inside? Tables for the processor, and its program.
+        let entry = machine.load(&image, &mut story)?;
+
+        // 4. With what power does it start? A mode and a ring.
+        if !image.has_mailbox() {
+            machine.show_features(&cpu, &mut story)?;
+        }
+        vcpu::prepare(&cpu, &entry, &mut story)?;
+
+        // 5. How does it reach the host? By leaving KVM_RUN, in a thread that answers.
+        let spent = cpu_time().saturating_sub(before);
+        let guest = Guest { cpu, machine, stdio: workload.stdio, story, spent };
+        Running::start(guest, Handle::new(timeline, mailbox), workload.deadline)
+    }
+}
+
+/// A mailbox in the pages of `memory`, with the program's arguments in it.
+fn mailbox(image: &Image, memory: &Memory, story: &mut Story) -> Result<Option<Mailbox>> {
+    if !image.has_mailbox() {
+        return Ok(None);
+    }
+    let mailbox =
+        Mailbox::create().map_err(Error::system::<std::io::Error>("create the mailbox"))?;
+    image.address(&mailbox)?;
+    memory.share(&mailbox, map::MAILBOX, story)?;
+    Ok(Some(mailbox))
+}
+
+/// Refuses what a virtual machine in the launcher's own process cannot keep.
+fn check(limits: &Limits) -> Result<()> {
+    limits.check()?;
+    let unsupported =
+        |what: &str, fix: &str| Err(Error::Unsupported { what: what.into(), fix: fix.into() });
+    let outside = "put isolab itself into a cgroup (`systemd-run --scope -p CPUQuota=50% isolab ...`), or use --in container";
+    match limits {
+        Limits { vcpus: Some(2..), .. } => unsupported(
+            "have more than one virtual CPU",
+            "leave --vcpus out, or start several of them",
+        ),
+        Limits { cpu_quota: Some(_), .. } => unsupported("keep a CPU quota", outside),
+        Limits { cpu_weight: Some(_), .. } => unsupported("keep a CPU weight", outside),
+        Limits { pids: Some(_), .. } => unsupported(
+            "limit processes: there are none inside",
+            "leave --pids out, or use --in container",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether this host can run a microVM.
+///
+/// # Errors
+///
+/// [`sandbox::Error::Unavailable`] with the cause, and how to mend it.
+pub fn available() -> sandbox::Result<()> {
+    machine::open(&MicroVm::default().device)?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! A guest that is running: its thread, and those who wait for it.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use kvm_ioctls::VcpuFd;
+use nix::time::{ClockId, clock_gettime};
+use sandbox::{
+    Capture, Control, Instance, Mailbox, Milestone, Outcome, Status, Stdio, Story, Timeline, Usage,
+};
+
+use crate::{
+    NAME,
+    control::{Handle, Order},
+    crossings::Crossings,
+    devices::Devices,
+    error::{Error, Result},
+    exits::{End, Faulted, Strange, Whereabouts, run_until_end},
+    machine::Machine,
+    memory::Memory,
+};
+
+/// CPU time of the calling thread.
+pub(crate) fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
+/// All that a guest needs to run.
+pub(crate) struct Guest {
+    // Dropped in this order: the CPU holds its machine, the machine its memory.
+    pub cpu: VcpuFd,
+    pub machine: Machine,
+    pub stdio: Stdio,
+    pub story: Story,
+    /// CPU time that making the machine took.
+    pub spent: Duration,
+}
+
+/// What a guest's thread brings back.
+struct Finished {
+    end: Result<End>,
+    whereabouts: Whereabouts,
+    output: Vec<u8>,
+    usage: Usage,
+    story: Story,
+}
+
+/// A guest in its thread.
+pub(crate) struct Running {
+    thread: Option<JoinHandle<Finished>>,
+    handle: Arc<Handle>,
+    deadline: Option<Duration>,
+}
+
+impl Running {
+    /// Starts the guest in a thread of its own: this is its virtual CPU.
+    pub fn start(guest: Guest, handle: Handle, deadline: Option<Duration>) -> Result<Self> {
+        let handle = Arc::new(handle);
+        let shared = handle.clone();
+        let thread = thread::Builder::new()
+            .name("vcpu0".into())
+            .spawn(move || {
+                let finished = guest.run(&shared);
+                shared.finish();
+                finished
+            })
+            .map_err(Error::system::<std::io::Error>("start the thread of the virtual CPU"))?;
+        Ok(Self { thread: Some(thread), handle, deadline })
+    }
+
+    fn join(&mut self) -> Option<Finished> {
+        match self.thread.take()?.join() {
+            Ok(finished) => Some(finished),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Guest {
+    fn run(mut self, handle: &Handle) -> Finished {
+        let mut devices = Devices::new(self.stdio);
+        let mut crossings = Crossings::default();
+        let end = self.run_until_end(&mut devices, &mut crossings, handle);
+        handle.reach(Milestone::Exited);
+        handle.end();
+        let whereabouts = match &end {
+            Ok(End::Deadline | End::Strange(_)) => Whereabouts::of(&self.cpu, &crossings),
+            _ => Whereabouts::default(),
+        };
+        let peak_memory_bytes = self.machine.memory().and_then(Memory::resident_bytes);
+        drop(self.cpu);
+        drop(self.machine);
+        let cpu_time = Some(self.spent + cpu_time());
+        let crossings = crossings.into_list();
+        Finished {
+            end,
+            whereabouts,
+            output: devices.into_output(),
+            usage: Usage { cpu_time, peak_memory_bytes, crossings },
+            story: self.story,
+        }
+    }
+
+    fn run_until_end(
+        &mut self,
+        devices: &mut Devices,
+        crossings: &mut Crossings,
+        handle: &Handle,
+    ) -> Result<End> {
+        let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
+        handle.begin(&mut self.cpu);
+        run_until_end(&mut self.cpu, memory, devices, crossings, handle, &mut self.story)
+    }
+}
+
+impl Instance for Running {
+    fn processes(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn control(&self) -> Arc<dyn Control> {
+        self.handle.clone()
+    }
+
+    fn mailbox(&self) -> Option<&Mailbox> {
+        self.handle.mailbox()
+    }
+
+    fn timeline(&self) -> Timeline {
+        self.handle.timeline()
+    }
+
+    fn wait(mut self: Box<Self>) -> sandbox::Result<Outcome> {
+        let started = self.timeline().started_at();
+        self.handle.until_finished(self.deadline.map(|after| started.saturating_add(after)));
+        let finished = self.join().expect("waiting consumes the instance, so it is the first");
+        self.handle.reach(Milestone::Cleaned);
+        let status = match finished.end? {
+            End::Exited(code) => Status::Exited(code),
+            End::Signaled(signal) => Status::Signaled(signal),
+            End::Deadline => {
+                return Err(sandbox::Error::Deadline {
+                    sandbox: NAME,
+                    after: self.deadline.unwrap_or_default(),
+                    source: Some(finished.whereabouts.into()),
+                });
+            }
+            End::TooMuchOutput => {
+                return Err(sandbox::Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT });
+            }
+            End::Strange(strange) => return Err(faulted(strange, finished.whereabouts).into()),
+        };
+        Ok(Outcome {
+            status,
+            output: finished.output,
+            errors: Vec::new(),
+            timeline: self.timeline(),
+            usage: finished.usage,
+            report: self.mailbox().map(Mailbox::report),
+            story: finished.story,
+        })
+    }
+}
+
+fn faulted(strange: Strange, whereabouts: Whereabouts) -> Error {
+    Faulted { strange, whereabouts }.into()
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.handle.give(Order::End(libc::SIGKILL));
+            self.handle.until_finished(None);
+            self.join();
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What is measured: the words for each metric, in the order in which they are shown.
+//!
+//! A metric that is not in here is shown all the same, under its own name.
+
+/// A question of the comparison, with the metrics that answer it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Short name, for file names and links.
+    pub name: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// The question.
+    pub question: &'static str,
+    /// What exactly was measured, and what was not.
+    pub method: &'static str,
+}
+
+/// A metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// The name in records.
+    pub name: &'static str,
+    /// At most 17 characters, for the first column of tables.
+    pub title: &'static str,
+    /// One line for the page.
+    pub explanation: &'static str,
+    /// Which way is better.
+    pub better: Better,
+    /// What it should be, if it was asked for: a tenth for a quota of 10 %.
+    pub expected: Option<f64>,
+}
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Times, costs, memory.
+    Less,
+    /// Throughput, density.
+    More,
+    /// Neither: it should be what was asked for.
+    Neither,
+}
+
+/// The questions, in order.
+pub const GROUPS: &[(Group, &[Metric])] = &[
+    (STARTUP, STARTUP_METRICS),
+    (COMPUTE, COMPUTE_METRICS),
+    (MEMORY, MEMORY_METRICS),
+    (CROSSING, CROSSING_METRICS),
+    (FOOTPRINT, FOOTPRINT_METRICS),
+    (DENSITY, DENSITY_METRICS),
+    (SLICES, SLICES_METRICS),
+];
+
+/// The group of metrics from `cargo bench`.
+pub const BENCHES: Group = Group {
+    name: "benches",
+    title: "Benches",
+    question: "What do the criterion benches say?",
+    method: "Criterion's raw samples: the time of a batch of iterations divided by their number.",
+};
+
+/// The group of metrics that this catalogue does not know.
+pub const OTHER: Group = Group {
+    name: "other",
+    title: "Other",
+    question: "What else was measured?",
+    method: "These rows are shown under the names that the records give them.",
+};
+
+/// The metric of that name, with its group.
+pub fn find(name: &str) -> Option<(&'static Group, &'static Metric)> {
+    let named = |(group, metrics): &'static (Group, &[Metric])| {
+        let metric = metrics.iter().find(|metric| metric.name == name)?;
+        Some((group, metric))
+    };
+    GROUPS.iter().find_map(named)
+}
+
+const STARTUP: Group = Group {
+    name: "startup",
+    title: "Start-up",
+    question: "How long until the program speaks, and until nothing of it is left?",
+    method: "From the call that starts it. The warm rows repeat in one process; the cold row is a \
+             fresh isolab run each time, from its start to the first byte.",
+};
+
+const STARTUP_METRICS: &[Metric] = &[
+    less(
+        "startup.created",
+        "walls up",
+        "the walls exist: the child or the virtual CPU was created",
+    ),
+    less("startup.entered", "program entered", "the first instruction of the program may run"),
+    less("startup.first_byte", "first byte", "the host has the first byte of the program's output"),
+    less("startup.exited", "exited", "the host knows that the program has ended"),
+    less("teardown", "teardown", "from the end of the program until nothing of it is left"),
+    less("startup.cold.first_byte", "first byte, cold", "a whole isolab run, to the first byte"),
+];
+
+const COMPUTE: Group = Group {
+    name: "compute",
+    title: "Compute",
+    question: "Does the program compute more slowly inside?",
+    method: "The same integer loop of a fixed number of iterations, timed inside by the same clock.",
+};
+
+const COMPUTE_METRICS: &[Metric] =
+    &[less("compute.spin", "integer loop", "time of one iteration of a loop of integer work")];
+
+const MEMORY: Group = Group {
+    name: "memory",
+    title: "Memory",
+    question: "What does memory cost behind a second table of pages?",
+    method: "A triad over an array (bandwidth), a chain of dependent loads in random order \
+             (latency), and the first touch of fresh pages.",
+};
+
+const MEMORY_METRICS: &[Metric] = &[
+    Metric {
+        better: Better::More,
+        ..less("memory.bandwidth", "bandwidth", "bytes moved in a second by a triad")
+    },
+    less("memory.latency", "latency", "one step of a pointer chase, which no cache can guess"),
+    less("memory.touch", "touch a page", "the first touch of a fresh page of 4 KiB"),
+];
+
+const CROSSING: Group = Group {
+    name: "crossing",
+    title: "Crossing",
+    question: "What does one trip to the host cost?",
+    method: "A process and a container make a system call; a microVM makes an exit to its monitor \
+             in user space. These are the doors that each has, not the same door.",
+};
+
+const CROSSING_METRICS: &[Metric] =
+    &[less("crossing", "one trip", "a system call, or a VM exit to user space and back")];
+
+const FOOTPRINT: Group = Group {
+    name: "footprint",
+    title: "Footprint",
+    question: "What does an idle one hold of the host's memory and disk?",
+    method: "Memory is the PSS of all processes that keep one instance alive, without the guest's \
+             own RAM; kernel memory is its growth by many instances, divided by their number; disk \
+             is blocks, shared ones counted once.",
+};
+
+const FOOTPRINT_METRICS: &[Metric] = &[
+    less("footprint.memory", "memory", "PSS of the processes that keep one idle instance"),
+    less("footprint.kernel", "kernel memory", "kernel memory of one idle instance"),
+    less("footprint.disk", "disk", "blocks that have to be stored for it"),
+];
+
+const DENSITY: Group = Group {
+    name: "density",
+    title: "Density",
+    question: "How many live at once, and does the last start as fast as the first?",
+    method: "Idle instances are started one after the other until the budget of the run is spent. \
+             The count is that budget's, or less where a limit came first: it is no maximum.",
+};
+
+const DENSITY_METRICS: &[Metric] = &[
+    Metric { better: Better::More, ..less("density.count", "alive at once", "idle instances") },
+    less("density.first", "start of first", "start-up time of the first ones"),
+    less("density.last", "start of last", "start-up time of the last ones, beside all others"),
+];
+
+const SLICES: Group = Group {
+    name: "slices",
+    title: "CPU time",
+    question: "Who gets the processor, for how long at a time?",
+    method: "Programs on one CPU that look at the clock without pause: where the clock jumps, \
+             another program ran. Quotas and weights are those of the CPU cgroup controller.",
+};
+
+const SLICES_METRICS: &[Metric] = &[
+    share("slices.quota10", "quota of 10 %", "share of one CPU under a quota of 10 %", 0.1),
+    share("slices.quota50", "quota of 50 %", "share of one CPU under a quota of 50 %", 0.5),
+    Metric {
+        better: Better::Neither,
+        ..less("slices.quota10.gap", "gap at 10 %", "longest pause under a quota of 10 %")
+    },
+    share("slices.weight1", "weight 1 of 7", "share of the one with weight 1", 1.0 / 7.0),
+    share("slices.weight2", "weight 2 of 7", "share of the one with weight 2", 2.0 / 7.0),
+    share("slices.weight4", "weight 4 of 7", "share of the one with weight 4", 4.0 / 7.0),
+    Metric {
+        better: Better::Neither,
+        ..less("slices.rr.slice", "SCHED_RR slice", "one turn of ten SCHED_RR programs")
+    },
+    share("slices.rr.share", "SCHED_RR share", "share of each of ten SCHED_RR programs", 0.1),
+    Metric {
+        better: Better::Neither,
+        ..less("slices.normal.slice", "normal slice", "one turn of ten normal programs")
+    },
+    share("slices.normal.share", "normal share", "share of each of ten normal programs", 0.1),
+];
+
+const fn less(name: &'static str, title: &'static str, explanation: &'static str) -> Metric {
+    Metric { name, title, explanation, better: Better::Less, expected: None }
+}
+
+const fn share(
+    name: &'static str,
+    title: &'static str,
+    explanation: &'static str,
+    expected: f64,
+) -> Metric {
+    Metric { name, title, explanation, better: Better::Neither, expected: Some(expected) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_fit_the_first_column() {
+        for metric in GROUPS.iter().flat_map(|(_, metrics)| *metrics) {
+            assert!(metric.title.chars().count() <= 17, "{}", metric.title);
+        }
+    }
+
+    #[test]
+    fn a_metric_is_found_in_its_group() {
+        assert_eq!(find("memory.latency").unwrap().0.name, "memory");
+        assert_eq!(find("no such thing"), None);
+    }
+}

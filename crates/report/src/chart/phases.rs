@@ -1,0 +1,122 @@
+//! Start-up as a bar that is stacked from its phases.
+
+use crate::{Comparison, Unit, format::human};
+
+use super::{
+    Drawing,
+    axis::Axis,
+    canvas::{Canvas, DrawError, Held, Pen, fitting, text_width},
+    colours::Ink,
+};
+
+/// The milestone at the end of each phase, and what happens until then.
+const PHASES: [(&str, &str); 4] = [
+    ("startup.created", "walls go up"),
+    ("startup.entered", "program enters"),
+    ("startup.first_byte", "it speaks"),
+    ("startup.exited", "it ends"),
+];
+const CLEANING: (&str, &str) = ("teardown", "it is cleaned up");
+
+const BAR_HEIGHT: i32 = 30;
+const ROW_HEIGHT: i32 = 44;
+const LEGEND_HEIGHT: i32 = 24;
+const AXIS_HEIGHT: i32 = 30;
+
+struct Stack<'a> {
+    sandbox: &'a str,
+    /// How long each phase took; they add up to the whole.
+    phases: Vec<f64>,
+}
+
+/// One bar a sandbox.
+pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
+    let stacks: Vec<Stack> =
+        comparison.sandboxes.iter().filter_map(|name| stack(comparison, name)).collect();
+    let longest = stacks.iter().map(|stack| stack.phases.iter().sum()).fold(0.0, f64::max);
+    if longest <= 0.0 {
+        return Ok(None);
+    }
+    let width = width as i32;
+    let legend = legend(width);
+    let top = (legend.last().map_or(0, |&(_, line)| line) + 1) * LEGEND_HEIGHT + 6;
+    let bottom = top + ROW_HEIGHT * stacks.len() as i32;
+    let labels = stacks.iter().map(|stack| text_width(stack.sandbox)).max().unwrap_or(0);
+    let pixels = (labels.min(110) + 12, width - text_width("1.23 ms") - 14);
+    let axis = Axis::from_zero(longest, Unit::Nanoseconds, pixels);
+    let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |pen| {
+        for (phase, &(x, line)) in legend.iter().enumerate() {
+            let y = line * LEGEND_HEIGHT + LEGEND_HEIGHT / 2;
+            pen.bar((x, y - 6), (x + 12, y + 6), Ink::Phase(phase))?;
+            pen.text(words(phase), (x + 18, y), Held::Left, Ink::Muted)?;
+        }
+        axis.draw(pen, top, bottom)?;
+        for (row, stack) in stacks.iter().enumerate() {
+            bar(pen, &axis, stack, top + ROW_HEIGHT * row as i32 + ROW_HEIGHT / 2, row)?;
+        }
+        Ok(())
+    })?;
+    let describe = |stack: &Stack| {
+        let phases = stack.phases.iter().enumerate();
+        let phases: Vec<String> =
+            phases.map(|(i, &time)| format!("{} {}", words(i), time_text(time))).collect();
+        format!("{}: {}.", stack.sandbox, phases.join(", "))
+    };
+    let description: Vec<String> = stacks.iter().map(describe).collect();
+    Ok(Some((canvas, description.join(" "))))
+}
+
+fn bar(pen: &Pen, axis: &Axis, stack: &Stack, y: i32, row: usize) -> Result<(), DrawError> {
+    pen.text(&fitting(stack.sandbox, 110), (0, y), Held::Left, Ink::Sandbox(row))?;
+    let mut from = 0.0;
+    for (phase, &time) in stack.phases.iter().enumerate() {
+        let (left, right) = (axis.place(from), axis.place(from + time));
+        from += time;
+        if right <= left {
+            continue;
+        }
+        let (above, below) = (y - BAR_HEIGHT / 2, y + BAR_HEIGHT / 2);
+        pen.bar((left, above), (right, below), Ink::Phase(phase))?;
+        let text = time_text(time);
+        if text_width(&text) + 8 <= right - left {
+            pen.text(&text, ((left + right) / 2, y), Held::Middle, Ink::OnPhase(phase))?;
+        }
+    }
+    pen.text(&time_text(from), (axis.place(from) + 8, y), Held::Left, Ink::Text)
+}
+
+/// The differences between the medians of the milestones.
+fn stack<'a>(comparison: &Comparison<'a>, sandbox: &'a str) -> Option<Stack<'a>> {
+    let mut reached = 0.0f64;
+    let mut phases = Vec::new();
+    for (metric, _) in PHASES {
+        let milestone = comparison.measured(metric, sandbox)?.median;
+        phases.push((milestone - reached).max(0.0));
+        reached = reached.max(milestone);
+    }
+    phases.push(comparison.measured(CLEANING.0, sandbox)?.median);
+    Some(Stack { sandbox, phases })
+}
+
+/// Where each word of the legend is: pixels from the left, and line.
+fn legend(width: i32) -> Vec<(i32, i32)> {
+    let (mut x, mut line) = (0, 0);
+    let place = |phase| {
+        let wide = 18 + text_width(words(phase)) + 16;
+        if x > 0 && x + wide > width {
+            (x, line) = (0, line + 1);
+        }
+        let place = (x, line);
+        x += wide;
+        place
+    };
+    (0..=PHASES.len()).map(place).collect()
+}
+
+fn words(phase: usize) -> &'static str {
+    PHASES.get(phase).unwrap_or(&CLEANING).1
+}
+
+fn time_text(time: f64) -> String {
+    human(time, Unit::Nanoseconds)
+}

@@ -1,0 +1,256 @@
+//! What the records say, computed once for every table, chart and page.
+
+use crate::{
+    Gap, Interval, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
+    bootstrap::{median_interval, ratio},
+    catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
+    statistics::median,
+    verdict::noise_floor,
+};
+
+/// The sandbox that all others are compared with.
+pub const BASE: &str = "process";
+/// What a second run of the same sandbox is called, for the noise floor.
+const AGAIN: &str = " (again)";
+
+/// The records with all that follows from them.
+#[derive(Debug)]
+pub struct Comparison<'a> {
+    /// Where, when and how it was measured.
+    pub provenance: &'a Provenance,
+    /// The columns: the base first, then the sandboxes that are compared with it.
+    pub sandboxes: Vec<&'a str>,
+    /// The rows by question.
+    pub questions: Vec<Question<'a>>,
+    /// Who ran when.
+    pub traces: &'a [Trace],
+    /// What can be seen from inside.
+    pub probes: &'a [Probe],
+    records: &'a Records,
+}
+
+/// A question with its rows.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The question.
+    pub group: &'static Group,
+    /// Its rows.
+    pub rows: Vec<Row<'a>>,
+}
+
+/// One metric in all sandboxes.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// The name of the metric.
+    pub metric: &'a str,
+    /// What to call it.
+    pub title: &'a str,
+    /// What it is, in one line; empty if it is not in the catalogue.
+    pub explanation: &'static str,
+    /// Which way is better.
+    pub better: Better,
+    /// What it should be, if it was asked for.
+    pub expected: Option<f64>,
+    /// The unit; `None` if nothing of it was measured.
+    pub unit: Option<Unit>,
+    /// One for each of [`Comparison::sandboxes`].
+    pub cells: Vec<Cell<'a>>,
+    /// How far apart two measurements of the same thing were, as a ratio of at least 1.
+    pub noise_floor: Option<f64>,
+}
+
+/// One metric in one sandbox.
+#[derive(Debug)]
+pub enum Cell<'a> {
+    /// It was measured.
+    Measured(Measured<'a>),
+    /// It could not be, with the reason.
+    Gap(&'a Gap),
+    /// The records say nothing of it.
+    Absent,
+}
+
+/// A measured value.
+#[derive(Debug)]
+pub struct Measured<'a> {
+    /// The median of the samples.
+    pub median: f64,
+    /// Where it lies with 95 % confidence; `None` of too few samples.
+    pub interval: Option<Interval>,
+    /// The ratio to the base, and what it shows; `None` for the base itself.
+    pub against_base: Option<(Ratio, Verdict)>,
+    /// Why the number is not what it seems.
+    pub caveat: Option<&'a str>,
+    /// The samples.
+    pub samples: &'a [Sample],
+}
+
+impl Cell<'_> {
+    /// The measured value, if there is one.
+    pub fn measured(&self) -> Option<&Measured<'_>> {
+        if let Cell::Measured(measured) = self { Some(measured) } else { None }
+    }
+}
+
+impl<'a> Comparison<'a> {
+    /// Computes all that tables and charts show.
+    pub fn of(records: &'a Records) -> Self {
+        let mut comparison = Self {
+            provenance: &records.provenance,
+            sandboxes: sandboxes(records),
+            questions: Vec::new(),
+            traces: &records.traces,
+            probes: &records.probes,
+            records,
+        };
+        let known = GROUPS.iter().map(|(group, metrics)| {
+            (group, metrics.iter().map(|metric| metric.name).collect::<Vec<_>>())
+        });
+        let mut unknown = names(records);
+        unknown.retain(|name| catalogue::find(name).is_none());
+        let (benches, other) = unknown.into_iter().partition(|name| name.starts_with("bench."));
+        let unknown = [(&BENCHES, benches), (&OTHER, other)];
+        for (group, names) in known.chain(unknown) {
+            let rows: Vec<_> = names.into_iter().filter_map(|name| comparison.row(name)).collect();
+            if !rows.is_empty() {
+                comparison.questions.push(Question { group, rows });
+            }
+        }
+        comparison
+    }
+
+    /// The computed row of a metric.
+    pub fn find(&self, metric: &str) -> Option<&Row<'a>> {
+        let mut rows = self.questions.iter().flat_map(|question| &question.rows);
+        rows.find(|row| row.metric == metric)
+    }
+
+    /// The measured value of a metric in a sandbox.
+    pub fn measured(&self, metric: &str, sandbox: &str) -> Option<&Measured<'_>> {
+        let column = self.sandboxes.iter().position(|&name| name == sandbox)?;
+        self.find(metric)?.cells.get(column)?.measured()
+    }
+
+    /// The caveat of a sandbox that holds for all that was measured in it, if there is one.
+    pub fn common_caveat(&self, column: usize) -> Option<&str> {
+        let rows = self.questions.iter().flat_map(|question| &question.rows);
+        let mut caveats =
+            rows.filter_map(|row| row.cells.get(column)?.measured()).map(|cell| cell.caveat);
+        let first = caveats.next()??;
+        caveats.all(|caveat| caveat == Some(first)).then_some(first)
+    }
+
+    /// The ratio of two sandboxes of which neither need be the base.
+    pub fn ratio(&self, metric: &str, sandbox: &str, base: &str) -> Option<Ratio> {
+        let samples = &self.series(metric, sandbox)?.samples;
+        ratio(samples, &self.series(metric, base)?.samples, self.provenance.seed)
+    }
+
+    fn series(&self, metric: &str, sandbox: &str) -> Option<&'a Series> {
+        let there = |series: &&Series| series.metric == metric && series.sandbox == sandbox;
+        self.records.series.iter().find(there).filter(|series| !series.samples.is_empty())
+    }
+
+    fn row(&self, metric: &'a str) -> Option<Row<'a>> {
+        let again = format!("{BASE}{AGAIN}");
+        let noise_floor = self.ratio(metric, &again, BASE).as_ref().map(noise_floor);
+        let cells: Vec<_> =
+            self.sandboxes.iter().map(|sandbox| self.cell(metric, sandbox, noise_floor)).collect();
+        if cells.iter().all(|cell| matches!(cell, Cell::Absent)) {
+            return None;
+        }
+        let known = catalogue::find(metric).map(|(_, metric)| metric);
+        let measured = self.sandboxes.iter().find_map(|sandbox| self.series(metric, sandbox));
+        Some(Row {
+            metric,
+            title: known.map_or(metric, |known| known.title),
+            explanation: known.map_or("", |known| known.explanation),
+            better: known.map_or(Better::Neither, |known| known.better),
+            expected: known.and_then(|known| known.expected),
+            unit: measured.map(|series| series.unit),
+            cells,
+            noise_floor,
+        })
+    }
+
+    fn cell(&self, metric: &str, sandbox: &str, noise_floor: Option<f64>) -> Cell<'a> {
+        let Some(series) = self.series(metric, sandbox) else {
+            let gap = |gap: &&Gap| gap.metric == metric && gap.sandbox == sandbox;
+            return self.records.gaps.iter().find(gap).map_or(Cell::Absent, Cell::Gap);
+        };
+        let seed = self.provenance.seed;
+        let values: Vec<f64> = series.samples.iter().map(|sample| sample.value).collect();
+        let base = (sandbox != BASE).then(|| self.ratio(metric, sandbox, BASE)).flatten();
+        Cell::Measured(Measured {
+            median: median(&values).unwrap_or_default(),
+            interval: median_interval(&series.samples, seed),
+            against_base: base.map(|ratio| (ratio, Verdict::of(&ratio, noise_floor))),
+            caveat: series.caveat.as_deref(),
+            samples: &series.samples,
+        })
+    }
+}
+
+/// All names of metrics, in the order of their first appearance.
+fn names(records: &Records) -> Vec<&str> {
+    let mut names = Vec::new();
+    let series = records.series.iter().map(|series| series.metric.as_str());
+    for name in series.chain(records.gaps.iter().map(|gap| gap.metric.as_str())) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// All sandboxes, the usual ones first, without second runs.
+fn sandboxes(records: &Records) -> Vec<&str> {
+    let mut sandboxes = vec![BASE, "container", "microvm"];
+    let series = records.series.iter().map(|series| series.sandbox.as_str());
+    for name in series.chain(records.probes.iter().map(|probe| probe.sandbox.as_str())) {
+        if !name.ends_with(AGAIN) && !sandboxes.contains(&name) {
+            sandboxes.push(name);
+        }
+    }
+    sandboxes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn second_runs_are_no_columns_but_give_the_noise_floor() {
+        let records = example::records();
+        let comparison = Comparison::of(&records);
+        assert_eq!(comparison.sandboxes, ["process", "container", "microvm"]);
+        let floor = comparison.find("compute.spin").unwrap().noise_floor.unwrap();
+        assert!((1.0..1.1).contains(&floor), "{floor}");
+    }
+
+    #[test]
+    fn a_difference_is_shown_where_there_is_one() {
+        let records = example::records();
+        let comparison = Comparison::of(&records);
+        let verdict =
+            |metric, sandbox| comparison.measured(metric, sandbox).unwrap().against_base.unwrap().1;
+        assert_eq!(verdict("compute.spin", "container"), Verdict::NoDifferenceShown);
+        assert!(matches!(verdict("crossing", "microvm"), Verdict::More(ratio) if ratio > 700.0));
+    }
+
+    #[test]
+    fn unknown_metrics_and_gaps_have_rows() {
+        let mut records = example::records();
+        records.gaps.push(Gap {
+            metric: "weather".into(),
+            sandbox: "container".into(),
+            reason: "no windows".into(),
+            fix: String::new(),
+        });
+        let comparison = Comparison::of(&records);
+        let groups: Vec<_> = comparison.questions.iter().map(|q| q.group.name).collect();
+        assert!(groups.ends_with(&["benches", "other"]), "{groups:?}");
+        assert!(matches!(comparison.find("weather").unwrap().cells[1], Cell::Gap(_)));
+    }
+}

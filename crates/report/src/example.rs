@@ -1,0 +1,111 @@
+//! Made-up records for the tests, with the shape of a real run; nothing here was measured.
+
+use crate::{
+    Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION, random::Random,
+};
+
+/// A made-up run with every kind of row.
+pub fn records() -> Records {
+    let mut series = Vec::new();
+    for (metric, unit, centre) in TIMES {
+        for (sandbox, centre) in SANDBOXES.iter().zip(centre) {
+            series.push(cloud(metric, sandbox, *unit, *centre));
+        }
+    }
+    series.push(Series {
+        caveat: Some("made up: this KVM interprets guest code".into()),
+        ..cloud("memory.touch", "microvm", Unit::Nanoseconds, 21_000.0)
+    });
+    series.push(cloud("slices.quota10", "container", Unit::Share, 0.1));
+    series.push(cloud("slices.rr.slice", "process", Unit::Nanoseconds, 1e8));
+    series.push(cloud("slices.normal.slice", "process", Unit::Nanoseconds, 3.9e6));
+    for (name, weight) in
+        [("slices.weight1", 1.0), ("slices.weight2", 2.0), ("slices.weight4", 4.0)]
+    {
+        series.push(cloud(name, "container", Unit::Share, weight / 7.0));
+    }
+    let host = [("cpu", "made up"), ("kernel", "9.9.9"), ("load before", "0.1")];
+    Records {
+        version: VERSION,
+        provenance: Provenance {
+            command: "made up for a test".into(),
+            began_unix_seconds: 1_000_000_000,
+            took_seconds: 12.5,
+            commit: "0123abc-dirty".into(),
+            seed: 1,
+            host: host.map(|(name, fact)| (name.into(), fact.into())).into(),
+        },
+        series,
+        gaps: vec![Gap {
+            metric: "slices.quota10".into(),
+            sandbox: "microvm".into(),
+            reason: "a microvm cannot keep a CPU quota".into(),
+            fix: "put isolab itself into a cgroup".into(),
+        }],
+        traces: vec![Trace {
+            metric: "slices.round_robin".into(),
+            lanes: (0..10).map(lane).collect(),
+            length_nanoseconds: 1_000_000_000,
+        }],
+        probes: ["kernel", "host files"].into_iter().flat_map(probes).collect(),
+    }
+}
+
+const SANDBOXES: [&str; 4] = ["process", "process (again)", "container", "microvm"];
+
+const TIMES: &[(&str, Unit, [f64; 4])] = &[
+    ("startup.created", Unit::Nanoseconds, [1.6e5, 1.58e5, 3.4e5, 4.6e5]),
+    ("startup.entered", Unit::Nanoseconds, [1.61e5, 1.6e5, 7.0e5, 5.3e5]),
+    ("startup.first_byte", Unit::Nanoseconds, [1.7e5, 1.72e5, 7.2e5, 7.6e5]),
+    ("startup.exited", Unit::Nanoseconds, [1.79e5, 1.8e5, 8.3e5, 8.2e5]),
+    ("startup.cold.first_byte", Unit::Nanoseconds, [1.1e6, 1.1e6, 3.2e6, 2.1e6]),
+    ("teardown", Unit::Nanoseconds, [6.0e3, 6.0e3, 1.2e4, 4.7e5]),
+    ("compute.spin", Unit::Nanoseconds, [1.464, 1.463, 1.465, 1.47]),
+    ("memory.bandwidth", Unit::BytesPerSecond, [1.9e10, 1.9e10, 1.91e10, 1.88e10]),
+    ("crossing", Unit::Nanoseconds, [73.0, 73.0, 78.0, 57_000.0]),
+    ("footprint.memory", Unit::Bytes, [3.0e4, 3.0e4, 2.1e5, 5.4e5]),
+    ("footprint.disk", Unit::Bytes, [8192.0, 8192.0, 8192.0, 4096.0]),
+    ("density.count", Unit::Count, [200.0, 200.0, 200.0, 200.0]),
+    ("density.first", Unit::Nanoseconds, [1.4e5, 1.4e5, 7.6e5, 7.0e5]),
+    ("density.last", Unit::Nanoseconds, [1.5e5, 1.5e5, 9.6e5, 8.0e5]),
+    ("bench.cold_start", Unit::Nanoseconds, [1.7e5, 1.7e5, 8.0e5, 8.3e5]),
+];
+
+/// Samples about `centre` with a tail to the right, as times have it; counts have no spread.
+fn cloud(metric: &str, sandbox: &str, unit: Unit, centre: f64) -> Series {
+    let name = metric.bytes().chain(sandbox.bytes());
+    let seed = name.fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_003);
+    let mut random = Random::new(seed);
+    let spread = if unit == Unit::Count || metric == "footprint.disk" { 0.0 } else { 0.03 };
+    let samples = (0..40).map(|round| {
+        let tail = random.fraction().powi(6) * 8.0;
+        let value = centre * (1.0 + spread * (random.fraction() - 0.5 + tail));
+        Sample { value, process: round % 4, round: round / 4 }
+    });
+    Series {
+        metric: metric.into(),
+        sandbox: sandbox.into(),
+        unit,
+        caveat: None,
+        samples: samples.collect(),
+    }
+}
+
+fn lane(index: u64) -> Lane {
+    let first = index * 100_000_000;
+    Lane { label: (index + 1).to_string(), running: vec![(first, first + 99_000_000)] }
+}
+
+fn probes(probe: &str) -> Vec<Probe> {
+    let seen = |sandbox: &str, seen: &str, exposed| Probe {
+        probe: probe.into(),
+        sandbox: sandbox.into(),
+        seen: seen.into(),
+        exposed,
+    };
+    vec![
+        seen("process", "the host's own", true),
+        seen("container", "the host's own", probe == "kernel"),
+        seen("microvm", "none inside", false),
+    ]
+}

@@ -1,0 +1,266 @@
+//! Records on disk: read with suspicion, written whole or not at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::{Records, VERSION, validation::Invalid};
+
+/// The name of the file in the folder of a report.
+const NAME: &str = "records.json";
+
+/// No run of isolab comes near this size, and a reader should not fill the memory.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// Why records or a report could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The file could not be read.
+    #[error("read the records {path:?}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is larger than any run of isolab.
+    #[error(
+        "the records {path:?} are larger than {} MiB; isolab never writes such a file: \
+         measure again with `isolab compare`",
+        MOST_BYTES >> 20
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A program newer than this one wrote the file.
+    #[error(
+        "the records {path:?} have version {found} of the format, and this isolab reads up to \
+         version {VERSION}: use the newer isolab that wrote them, or measure again with \
+         `isolab compare`"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+    },
+    /// The file is not records, or not all of them.
+    #[error(
+        "the records {path:?} are damaged at line {line}, column {column}: restore the file, or \
+         measure again with `isolab compare`"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong there.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file can be read, and holds what no measurement gives.
+    #[error("the records {path:?} hold what no measurement gives: measure again")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        #[source]
+        source: Invalid,
+    },
+    /// A file of the report could not be written; the one that was there before is untouched.
+    #[error(
+        "write {path:?}; what was there before is unchanged. Make room or choose another folder"
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A chart could not be drawn.
+    #[error("draw the chart {name:?}")]
+    Chart {
+        /// Its name.
+        name: String,
+        /// Why not, in the words of the drawing library.
+        message: String,
+    },
+}
+
+/// The one field that every version of the format has.
+#[derive(serde::Deserialize)]
+struct Version {
+    version: u64,
+}
+
+impl Records {
+    /// Reads records from a file, or from `records.json` in a folder.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is damaged, comes from a newer isolab, or holds numbers that
+    /// no measurement gives.
+    pub fn read(path: &Path) -> Result<Self, RecordsError> {
+        let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
+        let bytes = match read_bounded(&path) {
+            Ok(bytes) if bytes.len() as u64 > MOST_BYTES => {
+                return Err(RecordsError::TooLarge { path });
+            }
+            Ok(bytes) => bytes,
+            Err(source) => return Err(RecordsError::Read { path, source }),
+        };
+        // The version first: a newer file may lack fields that this version demands.
+        let version = serde_json::from_slice(&bytes).map(|Version { version }| version);
+        match version {
+            Ok(found) if found > u64::from(VERSION) => Err(RecordsError::Newer { path, found }),
+            Err(source) => Err(damaged(path, source)),
+            Ok(_) => match serde_json::from_slice::<Self>(&bytes) {
+                Err(source) => Err(damaged(path, source)),
+                Ok(records) => match records.validate() {
+                    Ok(()) => Ok(records),
+                    Err(source) => Err(RecordsError::Invalid { path, source }),
+                },
+            },
+        }
+    }
+
+    /// Writes `records.json` into `folder`, which is made if need be, and returns its path.
+    ///
+    /// # Errors
+    ///
+    /// When the records hold what [`Records::read`] would refuse, or when the file cannot be
+    /// written; then a file that was there before is unchanged.
+    pub fn write(&self, folder: &Path) -> Result<PathBuf, RecordsError> {
+        let path = folder.join(NAME);
+        if let Err(source) = self.validate() {
+            return Err(RecordsError::Invalid { path, source });
+        }
+        let text = serde_json::to_vec(self).map_err(io::Error::from);
+        let written = text.and_then(|text| {
+            fs::create_dir_all(folder)?;
+            replace(&path, &text)
+        });
+        match written {
+            Ok(()) => Ok(path),
+            Err(source) => Err(RecordsError::Write { path, source }),
+        }
+    }
+}
+
+fn damaged(path: PathBuf, source: serde_json::Error) -> RecordsError {
+    RecordsError::Damaged { path, line: source.line(), column: source.column(), source }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Puts `bytes` in the place of the file at `path`: all of them or none (rename(2) is atomic).
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        // A file system may notice only now that it has no room.
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    });
+    if written.is_err() {
+        // What remains of the attempt is of no use; the first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tempfile::tempdir;
+
+    use super::*;
+    use crate::example;
+
+    fn read_text(text: &str) -> Result<Records, RecordsError> {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        fs::write(&path, text).unwrap();
+        Records::read(&path)
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_again() {
+        let folder = tempdir().unwrap();
+        let records = example::records();
+        let path = records.write(&folder.path().join("new")).unwrap();
+        assert_eq!(Records::read(&path).unwrap(), records);
+        assert_eq!(Records::read(path.parent().unwrap()).unwrap(), records);
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_name_even_if_its_fields_differ() {
+        let error = read_text(r#"{"version": 7, "measurements": {}}"#).unwrap_err();
+        assert!(matches!(error, RecordsError::Newer { found: 7, .. }));
+        assert!(error.to_string().contains("version 7"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_with_line_and_column() {
+        let error = read_text("{\n  \"version\": 1,\n  \"prov").unwrap_err();
+        assert!(matches!(error, RecordsError::Damaged { line: 3, .. }), "{error:?}");
+        assert!(error.to_string().contains("line 3, column"), "{error}");
+    }
+
+    #[test]
+    fn numbers_that_no_measurement_gives_are_not_written() {
+        let folder = tempdir().unwrap();
+        for value in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+            let mut records = example::records();
+            records.series[0].samples[0].value = value;
+            let error = records.write(folder.path()).unwrap_err();
+            assert!(matches!(error, RecordsError::Invalid { .. }), "{value}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        // A folder in the place of the file makes the last step fail, after all was written.
+        let folder = tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("old"), "old").unwrap();
+        assert!(matches!(example::records().write(folder.path()), Err(RecordsError::Write { .. })));
+        assert_eq!(fs::read_to_string(path.join("old")).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_file_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let folder = tempdir().unwrap();
+            let path = folder.path().join(NAME);
+            fs::write(&path, bytes).unwrap();
+            prop_assert!(Records::read(&path).is_err());
+        }
+
+        #[test]
+        fn a_file_cut_short_is_refused(part in 0.0..0.999f64) {
+            let text = serde_json::to_string(&example::records()).unwrap();
+            let mut end = (text.len() as f64 * part) as usize;
+            while !text.is_char_boundary(end) { end -= 1; }
+            prop_assert!(read_text(&text[..end]).is_err());
+        }
+    }
+}

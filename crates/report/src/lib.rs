@@ -1,0 +1,44 @@
+//! Records of measurements, their statistics, and the page that shows them.
+//!
+//! This crate knows no sandbox: it works on names, numbers and units.
+//!
+//! ```text
+//!   Records ──> Comparison ──> table        for the terminal
+//!   (raw)       (computed) ──> page, SVGs   for the browser
+//!                          ──> README.md    for a repository
+//! ```
+#![forbid(unsafe_code)]
+
+mod bootstrap;
+pub mod catalogue;
+mod chart;
+pub mod claims;
+pub mod comparison;
+#[cfg(test)]
+mod example;
+mod file;
+pub mod format;
+mod html;
+mod lesson;
+mod markdown;
+mod page;
+pub mod published;
+mod random;
+mod records;
+mod statistics;
+mod table;
+mod text;
+mod validation;
+mod verdict;
+mod words;
+mod write;
+
+pub use bootstrap::{Ratio, median_interval, ratio};
+pub use comparison::Comparison;
+pub use file::RecordsError;
+pub use records::{Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION};
+pub use statistics::{Interval, median, quantile};
+pub use table::table;
+pub use validation::Invalid;
+pub use verdict::Verdict;
+pub use write::{Written, write_report};

@@ -1,0 +1,130 @@
+//! The report as Markdown, for a repository that shows a README beside its files.
+
+use std::fmt::Write;
+
+use crate::{
+    Comparison, Verdict,
+    claims::claims,
+    comparison::{Cell, Row},
+    format::{human, spread, times},
+    page::Illustrated,
+    words,
+};
+
+/// The same content as the page; `files` are the names of the charts, in their order.
+pub(crate) fn markdown(
+    comparison: &Comparison,
+    questions: &[Illustrated],
+    files: &[String],
+) -> String {
+    let mut text = format!("# {}\n\n{}\n", words::TITLE, plain(&words::headline(comparison)));
+    text.push_str("\n| About | The textbook | Measured here | Verdict |\n|---|---|---|---|\n");
+    for claim in claims(comparison) {
+        let verdict = claim.holding.words();
+        row(&mut text, &[claim.subject, claim.claim, &claim.measured, &format!("**{verdict}**")]);
+    }
+    text.push_str("\n## The comparison\n\nMedian, ± half of its 95 % interval, and how many times the process's value;\n≈ no difference shown; – not measured.\n\n| |");
+    for sandbox in &comparison.sandboxes {
+        write!(text, " {} |", plain(sandbox)).ok();
+    }
+    write!(text, "\n|---|{}\n", "---:|".repeat(comparison.sandboxes.len())).ok();
+    for (question, _) in questions {
+        let empty = vec![""; comparison.sandboxes.len()];
+        row(&mut text, &[&[format!("**{}**", question.group.title).as_str()], &empty[..]].concat());
+        for line in &question.rows {
+            let cells: Vec<String> =
+                (0..line.cells.len()).map(|column| cell(line, column)).collect();
+            let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+            row(&mut text, &[&[line.title], &cells[..]].concat());
+        }
+    }
+    let mut files = files.iter();
+    for (question, charts) in questions {
+        write!(text, "\n## {}\n\n{}\n", question.group.title, question.group.question).ok();
+        for (chart, file) in charts.iter().zip(files.by_ref()) {
+            write!(text, "\n![{}]({file})\n", plain(&chart.title)).ok();
+        }
+        write!(text, "\n{}\n", question.group.method).ok();
+    }
+    if !comparison.probes.is_empty() {
+        text.push_str(
+            "\n## What can be seen from inside\n\n| | Where | Seen | |\n|---|---|---|---|\n",
+        );
+        for probe in comparison.probes {
+            let shows = if probe.exposed { "the host shows through" } else { "" };
+            row(&mut text, &[&probe.probe, &probe.sandbox, &probe.seen, shows]);
+        }
+    }
+    text.push_str("\n## How it was measured\n\n");
+    words::METHOD.iter().for_each(|item| list(&mut text, item));
+    text.push_str("\n## What could make it wrong\n\n");
+    words::reservations(comparison).iter().for_each(|item| list(&mut text, item));
+    text.push_str("\n## What was not measured, and why\n\n| Where | What | Why not | What to do |\n|---|---|---|---|\n");
+    for (sandbox, titles, reason, fix) in words::gaps(comparison) {
+        row(&mut text, &[sandbox, &titles, reason, fix]);
+    }
+    text.push_str("\n## Where the numbers come from\n\n| | |\n|---|---|\n");
+    for (name, fact) in words::provenance(comparison) {
+        row(&mut text, &[&name, &fact]);
+    }
+    text.push_str("\nAll of this is computed from the raw samples in [records.json](records.json); the same as a page: [index.html](index.html).\n");
+    text
+}
+
+fn cell(row: &Row, column: usize) -> String {
+    let Cell::Measured(measured) = &row.cells[column] else { return "–".to_owned() };
+    let mut text = row.unit.map_or(String::new(), |unit| human(measured.median, unit));
+    if let Some(interval) = measured.interval {
+        write!(text, " {}", spread(measured.median, interval)).ok();
+    }
+    match measured.against_base {
+        None => {}
+        Some((_, Verdict::NoDifferenceShown)) => text.push_str(" ≈"),
+        Some((_, Verdict::TooFewSamples(ratio) | Verdict::Less(ratio) | Verdict::More(ratio))) => {
+            write!(text, " {}", times(ratio)).ok();
+        }
+    }
+    text
+}
+
+fn row(text: &mut String, cells: &[&str]) {
+    text.push('|');
+    for cell in cells {
+        // Our own bold text keeps its stars.
+        let bold = cell.strip_prefix("**").and_then(|rest| rest.strip_suffix("**"));
+        match bold {
+            Some(inner) => write!(text, " **{}** |", plain(inner)).ok(),
+            None => write!(text, " {} |", plain(cell)).ok(),
+        };
+    }
+    text.push('\n');
+}
+
+fn list(text: &mut String, item: &str) {
+    writeln!(text, "- {}", plain(item)).ok();
+}
+
+/// Text without Markdown or HTML in it, on one line.
+fn plain(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '|' | '[' | ']' | '*' | '_' | '`' | '\\' | '!' => safe.extend(['\\', character]),
+            control if control.is_control() => safe.push(' '),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_cannot_break_out_of_its_cell() {
+        assert_eq!(plain("a|b\n<script>[x](y)"), "a\\|b &lt;script>\\[x\\](y)");
+    }
+}

@@ -1,0 +1,131 @@
+//! What was measured: raw samples, and where they come from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the file format; a file of a higher one is refused.
+pub const VERSION: u32 = 1;
+
+/// One run of the comparison or of the benches, as `records.json` holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Records {
+    /// [`VERSION`] of the program that wrote it.
+    pub version: u32,
+    /// Where, when and how it was measured.
+    pub provenance: Provenance,
+    /// The samples, one series for each metric and sandbox.
+    pub series: Vec<Series>,
+    /// What could not be measured, with the reason.
+    pub gaps: Vec<Gap>,
+    /// Who ran when, for the pictures of time slices.
+    pub traces: Vec<Trace>,
+    /// What can be seen from inside.
+    pub probes: Vec<Probe>,
+}
+
+/// Where, when and how it was measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The command line.
+    pub command: String,
+    /// When it began, in seconds since 1970, UTC.
+    pub began_unix_seconds: u64,
+    /// How long it took, in seconds.
+    pub took_seconds: f64,
+    /// The commit of isolab, with `-dirty` if the tree was changed; empty if unknown.
+    pub commit: String,
+    /// The seed of every random choice, such as the order of rounds.
+    pub seed: u64,
+    /// Facts about the host by name, such as `kernel`, `cpu`, `hz`, `mitigations`, `cgroup`, `kvm`.
+    pub host: BTreeMap<String, String>,
+}
+
+/// Samples of one metric in one sandbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// What was measured, such as `startup.first_byte`; see the catalogue of metrics.
+    pub metric: String,
+    /// Where: `process`, `container`, `microvm`, or a second run of one for the noise floor, such
+    /// as `process (again)`.
+    pub sandbox: String,
+    /// The unit of the values.
+    pub unit: Unit,
+    /// Why the numbers are not what they seem, such as a KVM that interprets guest code.
+    pub caveat: Option<String>,
+    /// The samples in the order in which they were taken.
+    pub samples: Vec<Sample>,
+}
+
+/// One raw number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The number, in the unit of its series.
+    pub value: f64,
+    /// Which of the fresh processes measured it.
+    pub process: u32,
+    /// Which interleaved round it belongs to; the same round of two sandboxes makes a pair.
+    pub round: u32,
+}
+
+/// What a number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Time.
+    Nanoseconds,
+    /// Memory or disk.
+    Bytes,
+    /// Memory or disk throughput.
+    BytesPerSecond,
+    /// A number of things.
+    Count,
+    /// A part of one: 0.1 is ten percent.
+    Share,
+}
+
+/// A row that could not be measured, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The metric.
+    pub metric: String,
+    /// The sandbox.
+    pub sandbox: String,
+    /// What is lacking.
+    pub reason: String,
+    /// What to do about it; empty if nothing can be done.
+    pub fix: String,
+}
+
+/// Who ran when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// What it shows, such as `slices.round_robin`.
+    pub metric: String,
+    /// One lane for each program that shared the processor.
+    pub lanes: Vec<Lane>,
+    /// The length of the time axis in nanoseconds.
+    pub length_nanoseconds: u64,
+}
+
+/// When one program ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Its name.
+    pub label: String,
+    /// Stretches of running, first and last nanosecond on the axis.
+    pub running: Vec<(u64, u64)>,
+}
+
+/// What can be seen from inside one sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The question, such as `kernel` or `host files`.
+    pub probe: String,
+    /// The sandbox.
+    pub sandbox: String,
+    /// What was seen, in a few words.
+    pub seen: String,
+    /// Whether the host showed through.
+    pub exposed: bool,
+}

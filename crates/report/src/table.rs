@@ -1,0 +1,332 @@
+//! The comparison for a terminal: beautiful at 80 columns.
+
+use std::fmt::Write;
+
+use crate::{
+    Comparison, Records, Verdict,
+    claims::{Holding, claims},
+    comparison::{Cell, Row},
+    format::{human, spread, times},
+    text::{pad_left, pad_right, width, wrap},
+};
+
+/// The narrowest table that is drawn; a narrower terminal wraps it.
+const NARROWEST: usize = 80;
+/// Wider lines are hard to follow with the eye.
+const WIDEST: usize = 110;
+/// More sandboxes than this do not fit beside each other in 80 columns.
+const SANDBOXES_ABREAST: usize = 3;
+
+/// The comparison as lines of text of at most `columns`, which is raised to 80 where it is less.
+pub fn table(records: &Records, columns: usize, colour: bool) -> String {
+    let comparison = Comparison::of(records);
+    let mut table = Table {
+        text: String::new(),
+        columns: columns.clamp(NARROWEST, WIDEST),
+        colour,
+        notes: Vec::new(),
+    };
+    table.measurements(&comparison);
+    table.claims(&comparison);
+    table.probes(&comparison);
+    table.text
+}
+
+struct Table {
+    text: String,
+    columns: usize,
+    colour: bool,
+    /// The footnotes; the first is `a`.
+    notes: Vec<String>,
+}
+
+/// The parts of a cell, so that each can be aligned with those above and below.
+#[derive(Default, Clone)]
+struct Parts {
+    value: String,
+    spread: String,
+    ratio: String,
+    mark: String,
+    /// Whether the ratio shows something.
+    shown: bool,
+}
+
+impl Table {
+    fn measurements(&mut self, comparison: &Comparison) {
+        let others: Vec<usize> = (1..comparison.sandboxes.len()).collect();
+        for columns in others.chunks(SANDBOXES_ABREAST - 1) {
+            let columns: Vec<usize> = std::iter::once(0).chain(columns.iter().copied()).collect();
+            self.block(comparison, &columns);
+        }
+        let legend = "Median, ± half of its 95\u{a0}% interval, and how many times the process's value; \
+                      ≈\u{a0}no difference shown; –\u{a0}not measured.";
+        self.paragraph("", legend);
+        for (index, note) in std::mem::take(&mut self.notes).into_iter().enumerate() {
+            self.paragraph(&format!("{} ", letter(index)), &note);
+        }
+    }
+
+    fn block(&mut self, comparison: &Comparison, columns: &[usize]) {
+        // What holds for a whole column is said at its head, and so has the first letters.
+        let heads: Vec<String> = columns.iter().map(|&c| self.head(comparison, c)).collect();
+        let mut rows = Vec::new();
+        for row in comparison.questions.iter().flat_map(|question| &question.rows) {
+            let parts = columns.iter().map(|&c| self.parts(row, c, comparison.common_caveat(c)));
+            rows.push(parts.collect::<Vec<_>>());
+        }
+        let widths: Vec<[usize; 4]> = (0..columns.len())
+            .map(|column| {
+                let widest = |part: fn(&Parts) -> &str| {
+                    rows.iter().map(|row| width(part(&row[column]))).max().unwrap_or(0)
+                };
+                [
+                    widest(|p| &p.value),
+                    widest(|p| &p.spread),
+                    widest(|p| &p.ratio),
+                    widest(|p| &p.mark),
+                ]
+            })
+            .collect();
+        let used: usize = widths.iter().map(cell_width).sum();
+        let label = self.columns.saturating_sub(used).clamp(12, 34);
+
+        let mut head = pad_right("", label);
+        for (name, widths) in heads.iter().zip(&widths) {
+            // Above the values, which are what the eye looks for.
+            let place = cell_width(widths).saturating_sub(2);
+            write!(head, "  {}", pad_right(&pad_left(name, widths[0].max(width(name))), place))
+                .ok();
+        }
+        self.line(&bold(self.colour, head.trim_end()));
+        let mut rows = rows.iter();
+        for question in &comparison.questions {
+            self.line(&bold(self.colour, question.group.title));
+            for (row, cells) in question.rows.iter().zip(rows.by_ref()) {
+                let mut line = pad_right(&format!("  {}", row.title), label);
+                for (parts, widths) in cells.iter().zip(&widths) {
+                    self.cell(&mut line, parts, widths);
+                }
+                self.line(line.trim_end());
+            }
+        }
+        self.line("");
+    }
+
+    fn head(&mut self, comparison: &Comparison, column: usize) -> String {
+        let name = comparison.sandboxes[column];
+        match comparison.common_caveat(column) {
+            Some(caveat) => format!("{name} {}", self.mark(caveat.to_owned())),
+            None => name.to_owned(),
+        }
+    }
+
+    fn parts(&mut self, row: &Row, column: usize, common: Option<&str>) -> Parts {
+        let measured = match &row.cells[column] {
+            Cell::Measured(measured) => measured,
+            Cell::Gap(gap) => {
+                let mut note = gap.reason.clone();
+                if !gap.fix.is_empty() {
+                    note = format!("{note}: {}", gap.fix);
+                }
+                return Parts { value: "–".into(), spread: self.mark(note), ..Parts::default() };
+            }
+            Cell::Absent => {
+                let mark = self.mark("this run did not measure it, and does not say why".into());
+                return Parts { value: "–".into(), spread: mark, ..Parts::default() };
+            }
+        };
+        let (ratio, shown) = match measured.against_base {
+            None => (String::new(), false),
+            Some((_, Verdict::NoDifferenceShown)) => ("≈".to_owned(), false),
+            Some((_, Verdict::TooFewSamples(ratio))) => (times(ratio), false),
+            Some((_, Verdict::Less(ratio) | Verdict::More(ratio))) => (times(ratio), true),
+        };
+        let caveat = measured.caveat.filter(|caveat| Some(*caveat) != common);
+        let caveat = caveat.map(|caveat| self.mark(caveat.to_owned()));
+        Parts {
+            value: row.unit.map_or(String::new(), |unit| human(measured.median, unit)),
+            spread: measured.interval.map_or(String::new(), |i| spread(measured.median, i)),
+            ratio,
+            mark: caveat.unwrap_or_default(),
+            shown,
+        }
+    }
+
+    fn cell(&self, line: &mut String, parts: &Parts, widths: &[usize; 4]) {
+        let ratio = pad_left(&parts.ratio, widths[2]);
+        let ratio = if parts.shown { bold(self.colour, &ratio) } else { dim(self.colour, &ratio) };
+        write!(
+            line,
+            "  {} {}{}{ratio}{}",
+            pad_left(&parts.value, widths[0]),
+            dim(self.colour, &pad_right(&parts.spread, widths[1])),
+            if widths[2] > 0 { " " } else { "" },
+            pad_right(&parts.mark, widths[3]),
+        )
+        .ok();
+    }
+
+    /// The letter of a footnote; the same words are told once.
+    fn mark(&mut self, note: String) -> String {
+        let known = self.notes.iter().position(|known| *known == note);
+        letter(known.unwrap_or_else(|| {
+            self.notes.push(note);
+            self.notes.len() - 1
+        }))
+    }
+
+    fn claims(&mut self, comparison: &Comparison) {
+        self.line("");
+        self.line(&bold(self.colour, "The textbook says"));
+        for claim in claims(comparison) {
+            let mut first = true;
+            for line in wrap(claim.claim, self.columns - 4) {
+                self.line(&format!("  {}{line}", if first { "" } else { "  " }));
+                first = false;
+            }
+            let code = match claim.holding {
+                Holding::Holds => "32",
+                Holding::InDirection => "33",
+                Holding::NotWhatWeMeasured => "31",
+                Holding::CannotTell => "2",
+            };
+            let words = claim.holding.words();
+            for (index, line) in
+                wrap(&format!("{words}: {}", claim.measured), self.columns - 6).iter().enumerate()
+            {
+                let line = match line.strip_prefix(words) {
+                    Some(rest) if index == 0 => {
+                        format!("{}{rest}", paint(self.colour, code, words))
+                    }
+                    _ => line.clone(),
+                };
+                self.line(&format!("    {}{line}", if index == 0 { "→ " } else { "  " }));
+            }
+        }
+    }
+
+    fn probes(&mut self, comparison: &Comparison) {
+        if comparison.probes.is_empty() {
+            return;
+        }
+        self.line("");
+        self.line(&bold(self.colour, "What can be seen from inside"));
+        let mut names: Vec<&str> = Vec::new();
+        for probe in comparison.probes {
+            if !names.contains(&probe.probe.as_str()) {
+                names.push(&probe.probe);
+            }
+        }
+        for name in names {
+            self.line(&format!("  {name}"));
+            for probe in comparison.probes.iter().filter(|probe| probe.probe == name) {
+                let sign = if probe.exposed { "●" } else { "○" };
+                let label = pad_right(&probe.sandbox, 10);
+                for (index, line) in wrap(&probe.seen, self.columns - 17).iter().enumerate() {
+                    match index {
+                        0 => self.line(&format!("    {sign} {label} {line}")),
+                        _ => self.line(&format!("      {:10} {line}", "")),
+                    }
+                }
+            }
+        }
+        self.paragraph("", "●\u{a0}the host shows through; ○\u{a0}it does not.");
+    }
+
+    fn paragraph(&mut self, mark: &str, text: &str) {
+        let indent = " ".repeat(width(mark));
+        for (index, line) in wrap(text, self.columns - width(mark)).iter().enumerate() {
+            let start = if index == 0 { mark } else { &indent };
+            let line = dim(self.colour, &format!("{start}{line}"));
+            self.line(&line);
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+}
+
+/// Two spaces before, one between value and spread, one before the ratio if there is any.
+fn cell_width(widths: &[usize; 4]) -> usize {
+    3 + usize::from(widths[2] > 0) + widths.iter().sum::<usize>()
+}
+
+/// a, b ... z, aa, ab ...
+fn letter(index: usize) -> String {
+    let last = char::from(b'a' + (index % 26) as u8);
+    match index / 26 {
+        0 => last.to_string(),
+        before => letter(before - 1) + &last.to_string(),
+    }
+}
+
+fn bold(colour: bool, text: &str) -> String {
+    paint(colour, "1", text)
+}
+
+fn dim(colour: bool, text: &str) -> String {
+    paint(colour, "2", text)
+}
+
+/// Select Graphic Rendition (ECMA-48, 8.3.117).
+fn paint(colour: bool, code: &str, text: &str) -> String {
+    if colour && !text.trim().is_empty() {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+
+    #[test]
+    fn no_line_is_longer_than_asked_for() {
+        for columns in [0, 97] {
+            let text = table(&example::records(), columns, false);
+            for line in text.lines() {
+                assert!(width(line) <= columns.clamp(80, 110), "{columns}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn differences_have_a_ratio_and_the_rest_says_so() {
+        let text = table(&example::records(), 80, false);
+        let row = |name| text.lines().find(|line| line.contains(name)).unwrap();
+        assert!(row("one trip").contains('×'), "{text}");
+        assert!(row("integer loop").contains('≈'), "{text}");
+    }
+
+    #[test]
+    fn a_gap_and_a_caveat_are_told_in_footnotes() {
+        let text = table(&example::records(), 80, false);
+        assert!(text.contains("a microvm cannot keep a CPU quota"), "{text}");
+        assert!(text.contains("this KVM interprets guest code"), "{text}");
+    }
+
+    #[test]
+    fn colours_are_only_there_when_asked_for() {
+        assert!(!table(&example::records(), 80, false).contains('\x1b'));
+        assert!(table(&example::records(), 80, true).contains("\x1b[1m"));
+    }
+
+    #[test]
+    fn control_characters_of_hostile_records_do_not_reach_the_terminal() {
+        let mut records = example::records();
+        records.gaps[0].reason = "\x1b[2Jgone\nand \u{9b}31m".into();
+        records.probes[0].seen = "\x1b]0;title\x07".into();
+        records.series[0].metric = "\x1b[31mred".into();
+        let text = table(&records, 80, false);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    }
+
+    #[test]
+    fn letters_go_on_after_z() {
+        assert_eq!([letter(0), letter(25), letter(26), letter(52)], ["a", "z", "aa", "ba"]);
+    }
+}

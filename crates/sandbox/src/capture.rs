@@ -1,0 +1,131 @@
+//! Waiting for a process while taking in what it writes.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
+
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+
+use crate::{Milestone, Timeline, monotonic_now};
+
+/// Why waiting came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The process has ended; it still has to be reaped.
+    Exited,
+    /// The deadline has passed and the process still runs.
+    Deadline,
+    /// It wrote more than [`Capture::LIMIT`] and still runs.
+    TooMuchOutput,
+}
+
+/// The two output streams of a process, being read.
+#[derive(Debug, Default)]
+pub struct Capture {
+    pipes: [Option<File>; 2],
+    texts: [Vec<u8>; 2],
+}
+
+impl Capture {
+    /// At most so many bytes are kept of each stream: 16 MiB.
+    pub const LIMIT: usize = 16 << 20;
+
+    /// Reads from these ends of the pipes of standard output and standard error.
+    ///
+    /// # Errors
+    ///
+    /// When a pipe cannot be made non-blocking.
+    pub fn of(output: OwnedFd, errors: OwnedFd) -> io::Result<Self> {
+        for pipe in [&output, &errors] {
+            fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        Ok(Self { pipes: [Some(output.into()), Some(errors.into())], ..Self::default() })
+    }
+
+    /// Reads until the process behind `pidfd` has ended and what it wrote is read. A descendant
+    /// that keeps the pipes open does not delay this.
+    ///
+    /// # Errors
+    ///
+    /// Those of `poll(2)` and `read(2)`.
+    pub fn until_exit(
+        &mut self,
+        pidfd: BorrowedFd<'_>,
+        deadline: Option<Duration>,
+        timeline: &mut Timeline,
+    ) -> io::Result<Ended> {
+        loop {
+            let left = deadline.map(|limit| {
+                let patience =
+                    limit.checked_sub(monotonic_now().saturating_sub(timeline.started_at()));
+                patience.unwrap_or_default()
+            });
+            let timeout = left.map_or(PollTimeout::NONE, |left| {
+                PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+            });
+            let mut watched = vec![PollFd::new(pidfd, PollFlags::POLLIN)];
+            for pipe in self.pipes.iter().flatten() {
+                watched.push(PollFd::new(pipe.as_fd(), PollFlags::POLLIN));
+            }
+            match poll(&mut watched, timeout) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                ready => ready?,
+            };
+            // What is seen together is seen at one instant: a first byte is never after the end.
+            let seen = monotonic_now();
+            let exited = watched[0].any() == Some(true);
+            for stream in 0..2 {
+                if !self.read_ready(stream, seen, timeline)? {
+                    return Ok(Ended::TooMuchOutput);
+                }
+            }
+            if exited {
+                timeline.reach_at(Milestone::Exited, seen);
+                return Ok(Ended::Exited);
+            }
+            if left == Some(Duration::ZERO) {
+                return Ok(Ended::Deadline);
+            }
+        }
+    }
+
+    /// Reads what is there; false when it passes the limit.
+    fn read_ready(
+        &mut self,
+        stream: usize,
+        seen: Duration,
+        timeline: &mut Timeline,
+    ) -> io::Result<bool> {
+        let text = &mut self.texts[stream];
+        while let Some(pipe) = &mut self.pipes[stream] {
+            let mut chunk = [0; 64 << 10];
+            match pipe.read(&mut chunk) {
+                Ok(0) => self.pipes[stream] = None,
+                Ok(count) => {
+                    if stream == 0 {
+                        timeline.reach_at(Milestone::FirstByte, seen);
+                    }
+                    text.extend_from_slice(&chunk[..count]);
+                    if text.len() > Self::LIMIT {
+                        return Ok(false);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// What was written to standard output and standard error.
+    pub fn into_texts(self) -> [Vec<u8>; 2] {
+        self.texts
+    }
+}

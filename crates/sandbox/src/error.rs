@@ -1,0 +1,112 @@
+//! Why a workload could not be run.
+
+use std::{error::Error as StdError, path::PathBuf, time::Duration};
+
+use crate::LimitsError;
+
+/// A result of the contract.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a workload could not be run; the same few cases for every sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// This kind of sandbox cannot do that, on any host.
+    #[error("a {sandbox} cannot {what}")]
+    Unsupported {
+        /// The sandbox.
+        sandbox: &'static str,
+        /// What it cannot, after "cannot": `keep a CPU quota`.
+        what: String,
+        /// Which way to go instead.
+        fix: String,
+    },
+    /// This host lacks what the sandbox needs.
+    #[error("no {sandbox} can run on this host")]
+    Unavailable {
+        /// The sandbox.
+        sandbox: &'static str,
+        /// What is lacking.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+        /// How to mend it.
+        fix: String,
+    },
+    /// A limit that cannot be meant.
+    #[error("the limits cannot be kept")]
+    Limits(#[from] LimitsError),
+    /// The program is not there. A shell's 127.
+    #[error("program {program:?} not found in the {sandbox}")]
+    NotFound {
+        /// The sandbox in which it was looked for.
+        sandbox: &'static str,
+        /// The program as it was asked for.
+        program: PathBuf,
+        /// What to do.
+        fix: String,
+    },
+    /// The program is there and cannot be run. A shell's 126.
+    #[error("program {program:?} cannot be run in the {sandbox}")]
+    NotExecutable {
+        /// The sandbox.
+        sandbox: &'static str,
+        /// The program as it was asked for.
+        program: PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The workload was still running at its deadline, and was killed.
+    #[error("the {sandbox} was still running after {after:?} and was killed")]
+    Deadline {
+        /// The sandbox.
+        sandbox: &'static str,
+        /// The deadline.
+        after: Duration,
+        /// Where it was then, if the sandbox can tell.
+        #[source]
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
+    /// The captured output passed its bound, and the workload was killed.
+    #[error("the {sandbox} wrote more than {limit} bytes and was killed")]
+    TooMuchOutput {
+        /// The sandbox.
+        sandbox: &'static str,
+        /// The bound in bytes.
+        limit: usize,
+    },
+    /// A step of the sandbox failed.
+    #[error("the {sandbox} failed")]
+    Failed {
+        /// The sandbox.
+        sandbox: &'static str,
+        /// The step.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+        /// What to do, where that is known.
+        fix: Option<String>,
+    },
+}
+
+impl Error {
+    /// The exit code that the command gives for this error: 125 when isolab itself failed, 126 and
+    /// 127 as a shell, 2 for a limit that cannot be meant or kept.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Limits(_) | Self::Unsupported { .. } => 2,
+            Self::NotExecutable { .. } => 126,
+            Self::NotFound { .. } => 127,
+            _ => 125,
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn fix(&self) -> Option<&str> {
+        match self {
+            Self::Unsupported { fix, .. }
+            | Self::Unavailable { fix, .. }
+            | Self::NotFound { fix, .. }
+            | Self::Failed { fix: Some(fix), .. } => Some(fix),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The sandbox without walls: a plain process of the host.
+//!
+//! It is the baseline of every comparison, and lets the rest of isolab be tried where there is
+//! neither KVM nor privilege.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Write as _},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, Stdio as Pipe},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use wait4::Wait4 as _;
+
+use crate::{
+    Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome, Program,
+    Question, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload,
+};
+
+/// Runs workloads as plain processes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Native;
+
+const NAME: &str = "process";
+
+impl Sandbox for Native {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn spawn(&self, workload: &Workload) -> Result<Box<dyn Instance>> {
+        let mut story = Story::new(workload.trace);
+        let mut timeline = Timeline::start();
+        let (mut command, mailbox, image) = command(workload)?;
+        let mut child = story
+            .step(Question::Boundary, "posix_spawn: a new address space, no other wall", || {
+                command.spawn()
+            })
+            .map_err(|error| not_started(workload, error))?;
+        drop(image);
+        timeline.reach(Milestone::Created);
+        timeline.reach(Milestone::Entered); // `spawn` returns after the child's execve
+        let control = Arc::new(ProcessControl {
+            pidfd: pidfd(&child).map_err(failed("open a descriptor of the process"))?,
+            stdin: Mutex::new(child.stdin.take()),
+            mailbox: mailbox.clone(),
+        });
+        let capture = match (child.stdout.take(), child.stderr.take()) {
+            (Some(output), Some(errors)) => {
+                Capture::of(output.into(), errors.into()).map_err(failed("prepare the pipes"))?
+            }
+            _ => Capture::default(),
+        };
+        let deadline = workload.deadline;
+        Ok(Box::new(Running {
+            child: Some(child),
+            control,
+            mailbox,
+            capture,
+            deadline,
+            timeline,
+            story,
+        }))
+    }
+}
+
+impl Native {
+    /// Refuses limits: keeping them is what the other sandboxes are for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] unless `limits` has none.
+    pub fn with(limits: &Limits) -> Result<Self> {
+        if *limits == Limits::default() {
+            return Ok(Self);
+        }
+        Err(Error::Unsupported {
+            sandbox: NAME,
+            what: "keep limits".into(),
+            fix: "use --in container, whose cgroup keeps them".into(),
+        })
+    }
+}
+
+/// The command to start, the mailbox of a built-in program, and its image, which must live until
+/// the child has executed it.
+fn command(workload: &Workload) -> Result<(Command, Option<Mailbox>, Option<File>)> {
+    let (mut command, mailbox, image) = match &workload.program {
+        Program::Builtin(builtin, arguments) => {
+            let image =
+                image(builtin.linux_elf()).map_err(failed("write the program to memory"))?;
+            let mailbox = Mailbox::create().map_err(failed("create the mailbox"))?;
+            let mut command = Command::new(format!("/proc/self/fd/{}", image.as_raw_fd()));
+            command.args(arguments.iter().map(u64::to_string));
+            let path = mailbox_path(&mailbox);
+            command.env_clear().env(guest::abi::MAILBOX_VARIABLE, path);
+            (command, Some(mailbox), Some(image))
+        }
+        Program::Command(words) => {
+            let (program, arguments) = words.split_first().ok_or_else(|| Error::NotFound {
+                sandbox: NAME,
+                program: PathBuf::new(),
+                fix: "give a program after `--`".into(),
+            })?;
+            let mut command = Command::new(program);
+            command.args(arguments);
+            (command, None, None)
+        }
+    };
+    if workload.stdio == Stdio::Capture {
+        command.stdin(Pipe::piped()).stdout(Pipe::piped()).stderr(Pipe::piped());
+    }
+    command.envs(workload.environment.iter().map(|(name, value)| (name, value)));
+    if let Some(directory) = &workload.directory {
+        command.current_dir(directory);
+    }
+    Ok((command, mailbox, image))
+}
+
+fn image(elf: &[u8]) -> io::Result<File> {
+    let mut image = File::from(memfd_create(c"isolab-program", MFdFlags::MFD_CLOEXEC)?);
+    image.write_all(elf)?;
+    // Linux refuses to execute a file that is open for writing (ETXTBSY): reopen it for reading.
+    File::open(format!("/proc/self/fd/{}", image.as_raw_fd()))
+}
+
+fn mailbox_path(mailbox: &Mailbox) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), mailbox.file().as_raw_fd())
+}
+
+fn pidfd(child: &Child) -> io::Result<OwnedFd> {
+    Ok(pidfd_open(Pid::from_child(child), PidfdFlags::empty())?)
+}
+
+fn not_started(workload: &Workload, error: io::Error) -> Error {
+    let program = workload.words().first().map(PathBuf::from).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::NotFound => Error::NotFound {
+            sandbox: NAME,
+            program,
+            fix: "check the spelling and PATH; `isolab run --help` lists the built-in programs"
+                .into(),
+        },
+        _ => Error::NotExecutable { sandbox: NAME, program, source: error.into() },
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{step}")]
+struct Step {
+    step: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+fn failed(step: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Failed { sandbox: NAME, source: Step { step, source }.into(), fix: None }
+}
+
+struct Running {
+    /// `None` once it is reaped: its number may then be another process's.
+    child: Option<Child>,
+    control: Arc<ProcessControl>,
+    mailbox: Option<Mailbox>,
+    capture: Capture,
+    deadline: Option<std::time::Duration>,
+    timeline: Timeline,
+    story: Story,
+}
+
+impl Instance for Running {
+    fn processes(&self) -> Vec<u32> {
+        self.child.iter().map(Child::id).collect()
+    }
+
+    fn control(&self) -> Arc<dyn Control> {
+        self.control.clone()
+    }
+
+    fn mailbox(&self) -> Option<&Mailbox> {
+        self.mailbox.as_ref()
+    }
+
+    fn timeline(&self) -> Timeline {
+        self.timeline
+    }
+
+    fn wait(mut self: Box<Self>) -> Result<Outcome> {
+        let ended = self
+            .capture
+            .until_exit(self.control.pidfd.as_fd(), self.deadline, &mut self.timeline)
+            .map_err(failed("wait for the process"))?;
+        match ended {
+            Ended::Exited => {}
+            Ended::Deadline => {
+                let after = self.deadline.unwrap_or_default();
+                return Err(Error::Deadline { sandbox: NAME, after, source: None });
+            }
+            Ended::TooMuchOutput => {
+                return Err(Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT });
+            }
+        }
+        let child = self.child.take().expect("waiting consumes the instance, so it is the first");
+        let used = child.wait4().map_err(failed("reap the process"))?;
+        self.timeline.reach(Milestone::Cleaned);
+        let [output, errors] = std::mem::take(&mut self.capture).into_texts();
+        Ok(Outcome {
+            status: status(used.status),
+            output,
+            errors,
+            timeline: self.timeline,
+            usage: Usage {
+                cpu_time: Some(used.rusage.utime + used.rusage.stime),
+                peak_memory_bytes: Some(used.rusage.maxrss),
+                crossings: Vec::new(),
+            },
+            report: self.mailbox.as_ref().map(Mailbox::report),
+            story: std::mem::take(&mut self.story),
+        })
+    }
+}
+
+fn status(status: std::process::ExitStatus) -> Status {
+    use std::os::unix::process::ExitStatusExt as _;
+    match status.signal() {
+        Some(signal) => Status::Signaled(signal),
+        None => Status::Exited(u8::try_from(status.code().unwrap_or(0)).unwrap_or(u8::MAX)),
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Both fail only for a process that has ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+struct ProcessControl {
+    pidfd: OwnedFd,
+    stdin: Mutex<Option<ChildStdin>>,
+    mailbox: Option<Mailbox>,
+}
+
+impl Control for ProcessControl {
+    fn stop(&self) {
+        self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match &self.mailbox {
+            Some(mailbox) => drop(mailbox.stop()),
+            None => self.signal(Signal::TERM.as_raw()),
+        }
+    }
+
+    fn kill(&self) {
+        self.signal(Signal::KILL.as_raw());
+    }
+
+    fn signal(&self, signal: i32) {
+        if let Some(signal) = Signal::from_named_raw(signal) {
+            // The process may have ended just now; then there is nothing to signal.
+            let _ = pidfd_send_signal(&self.pidfd, signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use guest::Builtin;
+
+    use super::*;
+
+    #[test]
+    fn a_command_returns_its_output_and_code() {
+        let outcome =
+            Native.run(&Workload::command(["sh", "-c", "echo out; echo err >&2; exit 42"]));
+        let outcome = outcome.unwrap();
+        assert_eq!((&*outcome.output, &*outcome.errors), (&b"out\n"[..], &b"err\n"[..]));
+        assert_eq!(outcome.status, Status::Exited(42));
+        assert!(outcome.usage.cpu_time.is_some());
+    }
+
+    #[test]
+    fn an_unknown_program_is_a_shells_127() {
+        let error = Native.spawn(&Workload::command(["isolab-no-such-program"])).err().unwrap();
+        assert_eq!(error.exit_code(), 127);
+    }
+
+    #[test]
+    fn a_process_over_its_deadline_is_killed() {
+        let workload = Workload::command(["sleep", "100"]).deadline(Duration::from_millis(20));
+        let instance = Native.spawn(&workload).unwrap();
+        let pid = instance.processes()[0];
+        assert!(matches!(instance.wait(), Err(Error::Deadline { .. })));
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn a_flood_of_output_is_bounded() {
+        let error = Native.run(&Workload::command(["yes"])).unwrap_err();
+        assert!(matches!(error, Error::TooMuchOutput { .. }), "{error}");
+    }
+
+    #[test]
+    fn idle_runs_until_it_is_told_to_stop() {
+        let instance = Native.spawn(&Workload::builtin(Builtin::Idle, &[])).unwrap();
+        instance.control().stop();
+        assert_eq!(instance.wait().unwrap().status, Status::Exited(0));
+    }
+}

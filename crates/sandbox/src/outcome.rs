@@ -1,0 +1,83 @@
+//! What became of a workload.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Report, Story, Timeline};
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It returned this code.
+    Exited(u8),
+    /// This signal killed it.
+    Signaled(i32),
+}
+
+impl Status {
+    /// The exit code that a shell would give: the program's own, or 128 and the signal's number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Signaled(signal) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX)),
+        }
+    }
+
+    /// Whether the program said that all went well.
+    pub fn is_success(self) -> bool {
+        self == Self::Exited(0)
+    }
+}
+
+/// How often the workload crossed over to the host for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crossing {
+    /// The reason with its port or address: `out 0x10`, `mmio write 0xfee00000`, `hlt`.
+    pub reason: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What the workload consumed; `None` where the host does not tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time, user and system together, of the workload and of the walls around it.
+    pub cpu_time: Option<Duration>,
+    /// The most memory in use at once, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// The trips to the host by reason: VM exits. Containers are not told of their system calls.
+    pub crossings: Vec<Crossing>,
+}
+
+/// What became of a workload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// What it wrote to standard output, if captured.
+    pub output: Vec<u8>,
+    /// What it wrote to standard error, if captured.
+    pub errors: Vec<u8>,
+    /// When it reached which milestone.
+    pub timeline: Timeline,
+    /// What it consumed.
+    pub usage: Usage,
+    /// What a built-in program reported through its mailbox.
+    pub report: Option<Report>,
+    /// The calls that were made for it, if it was traced.
+    pub story: Story,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_program_has_the_code_of_a_shell() {
+        assert_eq!(Status::Signaled(9).code(), 137);
+        assert_eq!(Status::Exited(42).code(), 42);
+        assert!(!Status::Signaled(0).is_success());
+    }
+}

@@ -1,0 +1,110 @@
+//! The story of one run: which calls answered which question, and how long they took.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::monotonic_now;
+
+/// The five questions that every isolation mechanism must answer, in the order of the lesson.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// 1. What separates it from the host?
+    Boundary,
+    /// 2. What may it consume?
+    Budget,
+    /// 3. What does it find inside?
+    Inside,
+    /// 4. With what power does it start?
+    Power,
+    /// 5. How does it reach the host?
+    WayOut,
+}
+
+impl Question {
+    /// All five, in order.
+    pub const ALL: [Question; 5] =
+        [Self::Boundary, Self::Budget, Self::Inside, Self::Power, Self::WayOut];
+
+    /// The number in the lesson, 1 to 5.
+    pub fn number(self) -> usize {
+        self as usize + 1
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Boundary => "What separates it from the host?",
+            Self::Budget => "What may it consume?",
+            Self::Inside => "What does it find inside?",
+            Self::Power => "With what power does it start?",
+            Self::WayOut => "How does it reach the host?",
+        })
+    }
+}
+
+/// One call and what it was for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The question that it helps to answer.
+    pub question: Question,
+    /// The call with the operands that matter, as one would say it: `mount proc on /proc`.
+    pub call: Cow<'static, str>,
+    /// When it began, on the clock of [`monotonic_now`].
+    pub began: Duration,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The steps of one run; empty unless the workload asked for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Story {
+    told: bool,
+    /// The steps in the order in which they began.
+    pub steps: Vec<Step>,
+}
+
+impl Story {
+    /// A story that writes down its steps when `told`, and costs next to nothing otherwise.
+    pub fn new(told: bool) -> Self {
+        Self { told, steps: Vec::new() }
+    }
+
+    /// Whether steps are written down.
+    pub fn is_told(&self) -> bool {
+        self.told
+    }
+
+    /// Does `act` and writes it down as `call`, whether it succeeds or not.
+    pub fn step<T>(
+        &mut self,
+        question: Question,
+        call: impl Into<Cow<'static, str>>,
+        act: impl FnOnce() -> T,
+    ) -> T {
+        if !self.told {
+            return act();
+        }
+        let began = monotonic_now();
+        let result = act();
+        let took = monotonic_now().saturating_sub(began);
+        self.steps.push(Step { question, call: call.into(), began, took });
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_told_story_has_steps() {
+        for told in [false, true] {
+            let mut story = Story::new(told);
+            assert_eq!(story.step(Question::Power, "drop capabilities", || 7), 7);
+            assert_eq!(story.steps.len(), usize::from(told));
+        }
+    }
+}
