@@ -12,7 +12,7 @@ use sandbox::{Milestone, Question, Story};
 use crate::{
     control::{Handle, Order},
     crossings::{Crossings, Reason},
-    devices::Devices,
+    devices::bare::Devices,
     error::{Error, Result},
     memory::Memory,
 };

@@ -16,7 +16,7 @@ use crate::{
     NAME,
     control::{Handle, Order},
     crossings::Crossings,
-    devices::Devices,
+    devices::bare::Devices,
     error::{Error, Result},
     exits::{End, Faulted, Strange, Whereabouts, run_until_end},
     machine::Machine,

@@ -1,5 +1,4 @@
-//! Question 5, second half: what answers at the guest's ports? See `container::network` for the
-//! other side's.
+//! The devices of a bare program.
 //!
 //! A real machine has hundreds of devices. This one has a doorbell, at which a bare program asks
 //! its host for something, a console that takes bytes, and a switch that turns the machine off.

@@ -1,0 +1,163 @@
+//! The buses of a machine: which device answers at which port or address.
+//!
+//! A guest's `out 0x3f8, al` makes `KVM_RUN` return with the port and the byte. The bus finds the
+//! device that was put there and hands it the byte with its offset, as a chipset would. Ports and
+//! memory addresses are two buses; a device sits on one of them.
+//!
+//! ```text
+//!   KVM_EXIT_IO  port 0x3fd  -->  ports  -->  0x3f8 + 8: serial, offset 5
+//!   KVM_EXIT_MMIO 0xd0000050 -->  memory -->  0xd0000000 + 0x1000: virtio, offset 0x50
+//! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A device, as its driver in the guest sees it: registers from offset 0 on.
+///
+/// The guest is an adversary: it reads and writes at any offset, any length, at any time and in any
+/// order. A device answers or ignores it; it never panics and never waits.
+pub trait Device: Send {
+    /// The word for it in traces: `serial`.
+    fn name(&self) -> &'static str;
+
+    /// The guest reads: fills `data` from the registers at `offset`.
+    fn read(&mut self, offset: u64, data: &mut [u8]);
+
+    /// The guest writes `data` to the registers at `offset`.
+    fn write(&mut self, offset: u64, data: &[u8]);
+}
+
+/// A device that several threads reach: the virtual CPUs, and whoever brings it input.
+pub type Shared = Arc<Mutex<dyn Device>>;
+
+/// Devices by where they are. It is built before the guest runs, then only looked at, so that
+/// virtual CPUs wait for each other only at the same device.
+#[derive(Default)]
+pub struct Bus {
+    /// Sorted by `start`, without overlaps.
+    slots: Vec<Slot>,
+}
+
+struct Slot {
+    start: u64,
+    length: u64,
+    name: &'static str,
+    device: Shared,
+}
+
+/// Two devices were put at the same place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} at {start:#x}..{end:#x} overlaps {other}", end = start + length)]
+pub struct Overlap {
+    /// The device that came second.
+    pub name: &'static str,
+    /// Where it was to begin.
+    pub start: u64,
+    /// The length of its registers.
+    pub length: u64,
+    /// The device that is there already.
+    pub other: &'static str,
+}
+
+impl Bus {
+    /// Puts `device` at `length` ports or addresses from `start` on.
+    ///
+    /// # Errors
+    ///
+    /// When another device is there.
+    pub fn put(&mut self, start: u64, length: u64, device: Shared) -> Result<(), Overlap> {
+        let name = device.lock().unwrap_or_else(PoisonError::into_inner).name();
+        let after = self.slots.partition_point(|slot| slot.start < start);
+        let before = after.checked_sub(1).and_then(|index| self.slots.get(index));
+        let overlapped = before
+            .filter(|slot| slot.start + slot.length > start)
+            .or_else(|| self.slots.get(after).filter(|slot| start + length > slot.start));
+        if let Some(slot) = overlapped {
+            return Err(Overlap { name, start, length, other: slot.name });
+        }
+        self.slots.insert(after, Slot { start, length, name, device });
+        Ok(())
+    }
+
+    /// The guest reads at `address`; gives the name of the device that answered. Where there is
+    /// none, the wires float high: all ones.
+    pub fn read(&self, address: u64, data: &mut [u8]) -> Option<&'static str> {
+        let Some((slot, offset)) = self.find(address, data.len()) else {
+            data.fill(0xff);
+            return None;
+        };
+        slot.device.lock().unwrap_or_else(PoisonError::into_inner).read(offset, data);
+        Some(slot.name)
+    }
+
+    /// The guest writes at `address`; gives the name of the device that took it.
+    pub fn write(&self, address: u64, data: &[u8]) -> Option<&'static str> {
+        let (slot, offset) = self.find(address, data.len())?;
+        slot.device.lock().unwrap_or_else(PoisonError::into_inner).write(offset, data);
+        Some(slot.name)
+    }
+
+    /// The device in whose registers all of `address..address + length` lies, and the offset there.
+    fn find(&self, address: u64, length: usize) -> Option<(&Slot, u64)> {
+        let after = self.slots.partition_point(|slot| slot.start <= address);
+        let slot = self.slots.get(after.checked_sub(1)?)?;
+        let offset = address - slot.start;
+        let end = offset.checked_add(length as u64)?;
+        (end <= slot.length).then_some((slot, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers with its first byte and the offset.
+    struct Echo(u8, Vec<u8>);
+
+    impl Device for Echo {
+        fn name(&self) -> &'static str {
+            "echo"
+        }
+
+        fn read(&mut self, offset: u64, data: &mut [u8]) {
+            data.fill(self.0 + offset as u8);
+        }
+
+        fn write(&mut self, _: u64, data: &[u8]) {
+            self.1.extend_from_slice(data);
+        }
+    }
+
+    fn echo(first: u8) -> Shared {
+        Arc::new(Mutex::new(Echo(first, Vec::new())))
+    }
+
+    #[test]
+    fn each_address_reaches_its_device_and_none_other() {
+        let mut bus = Bus::default();
+        bus.put(0x20, 8, echo(0x20)).unwrap();
+        bus.put(0x10, 8, echo(0x10)).unwrap();
+        for (address, answer) in [(0x10, 0x10), (0x17, 0x17), (0x20, 0x20), (0x27, 0x27)] {
+            let mut data = [0];
+            assert_eq!(bus.read(address, &mut data), Some("echo"));
+            assert_eq!(data, [answer]);
+        }
+        for (address, length) in [(0, 1), (0xf, 1), (0x18, 1), (0x28, 1), (0x17, 2), (u64::MAX, 8)]
+        {
+            let mut data = vec![0; length];
+            assert_eq!(bus.read(address, &mut data), None, "{address:#x}");
+            assert_eq!(data, vec![0xff; length]);
+            assert_eq!(bus.write(address, &data), None);
+        }
+    }
+
+    #[test]
+    fn two_devices_cannot_be_at_one_place() {
+        let mut bus = Bus::default();
+        bus.put(0x10, 8, echo(0)).unwrap();
+        for start in [0x9, 0x10, 0x17] {
+            assert!(bus.put(start, 8, echo(0)).is_err(), "{start:#x}");
+        }
+        bus.put(0x8, 8, echo(0)).unwrap();
+        bus.put(0x18, 8, echo(0)).unwrap();
+    }
+}
