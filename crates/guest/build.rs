@@ -3,28 +3,27 @@
 //! The programs are no packages of the workspace: a `no_std` program brings its own panic handler,
 //! and `cargo test` would link the test harness's beside it.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, path::PathBuf, process::Command};
 
 const PROGRAMS: [&str; 8] =
     ["hello", "spin", "stream", "chase", "touch", "cross", "slices", "idle"];
 
 fn main() {
-    println!("cargo::rerun-if-changed=programs");
-    println!("cargo::rerun-if-changed=src/abi.rs");
-    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    for source in ["programs", "src/abi.rs", "src/words.rs"] {
+        println!("cargo::rerun-if-changed={source}");
+    }
     for program in PROGRAMS {
-        compile(program, "linux", &output, &[]);
+        compile(program, "linux", &[]);
         // The red zone below the stack pointer is kept free for the day when an interrupt uses
         // the program's own stack; all sections lie at fixed physical addresses.
-        compile(program, "bare", &output, &["-Cno-redzone=yes", "-Clink-arg=-Tprograms/bare.ld"]);
+        compile(program, "bare", &["-Cno-redzone=yes", "-Clink-arg=-Tprograms/bare.ld"]);
     }
+    // The first process of a Linux guest is a program and a shell at once.
+    compile("init", "init", &["-Copt-level=s", "-Clto"]);
 }
 
-fn compile(program: &str, shell: &str, output: &Path, options: &[&str]) {
+fn compile(program: &str, shell: &str, options: &[&str]) {
+    let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let compiler = env::var_os("RUSTC").expect("cargo sets RUSTC");
     let names = PROGRAMS.map(|name| format!("{name:?}")).join(", ");
     let status = Command::new(compiler)

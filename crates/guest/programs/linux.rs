@@ -9,11 +9,13 @@ mod abi;
 mod host;
 mod memory;
 mod programs;
+mod system;
 
-use core::arch::{asm, naked_asm};
+use core::arch::naked_asm;
 
 use abi::{MAILBOX_BYTES, MAILBOX_VARIABLE, MAILBOX_WORDS};
 use host::{Host, Mailbox};
+use system::{exit, system_call};
 
 /// The first instruction. The kernel leaves argc, argv and the environment on the stack (System V
 /// ABI, "Initial Stack and Register State").
@@ -36,7 +38,6 @@ mod number {
     pub const OPEN: usize = 2;
     pub const MMAP: usize = 9;
     pub const MADVISE: usize = 28;
-    pub const EXIT_GROUP: usize = 231;
     pub const CLOCK_GETTIME: usize = 228;
     pub const GETPPID: usize = 110;
 }
@@ -50,24 +51,6 @@ const MADV_NOHUGEPAGE: usize = 15;
 
 /// The exit code of a program that asked for what its host does not have.
 const NO_MEMORY: u8 = 12;
-
-fn system_call(number: usize, arguments: [usize; 6]) -> isize {
-    let [a, b, c, d, e, f] = arguments;
-    let result;
-    // SAFETY: the callers pass pointers to live memory of the length they name; the kernel
-    // clobbers rcx and r11 and nothing else.
-    unsafe {
-        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
-            in("r10") d, in("r8") e, in("r9") f, out("rcx") _, out("r11") _);
-    }
-    result
-}
-
-fn exit(code: u8) -> ! {
-    loop {
-        system_call(number::EXIT_GROUP, [code.into(), 0, 0, 0, 0, 0]);
-    }
-}
 
 struct Linux {
     stack: *const usize,
@@ -198,9 +181,4 @@ impl Host for Linux {
         }
         parse(self.text(self.word(index + 2))).unwrap_or(default)
     }
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    exit(101)
 }

@@ -6,6 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod plan;
+#[cfg(test)]
+mod words;
 
 use std::{fmt, str::FromStr};
 
@@ -29,6 +32,9 @@ pub enum Builtin {
     /// Nothing, until it is told to stop.
     Idle,
 }
+
+/// The first process of a Linux guest, a static program that follows a [`plan`].
+pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init.init"));
 
 struct Facts {
     name: &'static str,
@@ -181,6 +187,7 @@ mod tests {
                 assert!(elf.len() < 16 << 10, "{builtin} has {} bytes", elf.len());
             }
         }
+        assert!(INIT.starts_with(b"\x7fELF") && INIT.len() < 16 << 10, "{}", INIT.len());
     }
 
     #[test]

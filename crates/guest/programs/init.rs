@@ -1,0 +1,199 @@
+//! The first process of every Linux guest of isolab: it does what its plan says, step after step.
+//!
+//! `guest::plan` documents the steps and writes them; `words` reads them. What is known only to the
+//! machine outside, such as devices and modules, is in the plan and not in here.
+#![no_std]
+#![no_main]
+
+#[path = "init/calls.rs"]
+mod calls;
+#[path = "init/command.rs"]
+mod command;
+#[path = "init/memory.rs"]
+mod memory;
+#[path = "init/sink.rs"]
+mod sink;
+mod system;
+#[path = "../src/words.rs"]
+mod words;
+
+use core::{arch::naked_asm, ffi::CStr};
+
+use calls::{Errno, Result};
+use command::Ended;
+use sink::Sink;
+
+/// Where the initramfs has the plan.
+const PLAN: &CStr = c"/isolab/plan";
+
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn _start() -> ! {
+    naked_asm!("and rsp, -16", "call {main}", main = sym main)
+}
+
+extern "C" fn main() -> ! {
+    calls::fill_standard_streams();
+    let mut init = Init {
+        report: Sink::Device(1),
+        end: End::PowerOff,
+        streams: [0, 1, 2].map(Sink::Device),
+        environment: &mut [],
+        variables: 0,
+    };
+    // Without a plan there is no step to blame: it is called step 0.
+    if let Err((step, errno)) = init.follow_plan() {
+        init.report.line("failed", &[step, errno.0 as usize]);
+    }
+    init.end()
+}
+
+/// How the machine ends once the plan is through.
+enum End {
+    PowerOff,
+    Reboot,
+    /// By a device of the machine that ends it when this port is written.
+    Port(u16),
+}
+
+struct Init {
+    report: Sink,
+    end: End,
+    /// Standard input, output and error of the commands.
+    streams: [Sink; 3],
+    /// Addresses of `NAME=VALUE`, and a null behind them.
+    environment: &'static mut [usize],
+    variables: usize,
+}
+
+impl Init {
+    fn follow_plan(&mut self) -> core::result::Result<(), (usize, Errno)> {
+        let plan = calls::read_file(PLAN).map_err(|errno| (0, errno))?;
+        // No list in a plan is longer than the plan.
+        let room = plan.len() + 1;
+        self.environment = calls::list(room).map_err(|errno| (0, errno))?;
+        for (number, line) in plan.split_inclusive_mut(|byte| *byte == b'\n').enumerate() {
+            self.step(Words(line), room).map_err(|errno| (number + 1, errno))?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, mut words: Words, room: usize) -> Result<()> {
+        match words.next()?.to_bytes() {
+            b"report" => self.report = words.sink()?,
+            b"end" => self.end = words.end()?,
+            b"mount" => {
+                let [kind, source, target, data] = words.take()?;
+                let mut flags = 0;
+                while let Some(flag) = words.optional()? {
+                    flags |= calls::mount_flag(flag.to_bytes())?;
+                }
+                calls::make_directory(target)?;
+                calls::mount(kind, source, target, data, flags)?;
+            }
+            b"module" => {
+                let [file, parameters] = words.take()?;
+                calls::load_module(file, parameters)?;
+            }
+            b"link" => {
+                let [target, path] = words.take()?;
+                calls::link(target, path)?;
+            }
+            b"write" => {
+                let [file, text] = words.take()?;
+                calls::write_file(file, text.to_bytes())?;
+            }
+            b"up" => calls::interface_up(words.next()?)?,
+            b"root" => calls::change_root(words.next()?)?,
+            b"directory" => calls::change_directory(words.next()?)?,
+            b"variable" => {
+                self.environment[self.variables] = words.next()?.as_ptr() as usize;
+                self.variables += 1;
+            }
+            b"stdin" => self.streams[0] = words.sink()?,
+            b"stdout" => self.streams[1] = words.sink()?,
+            b"stderr" => self.streams[2] = words.sink()?,
+            b"terminal" => {
+                let device = calls::open_device(words.next()?)?;
+                let [rows, columns] = [words.number()?, words.number()?];
+                calls::set_window(device, rows as u16, columns as u16)?;
+                self.streams = [Sink::Device(device); 3];
+            }
+            b"run" => {
+                let arguments = calls::list(room)?;
+                let mut count = 0;
+                while let Some(word) = words.optional()? {
+                    arguments[count] = word.as_ptr() as usize;
+                    count += 1;
+                }
+                match command::run(arguments, self.environment, self.streams)? {
+                    Ended::Exited(code) => self.report.line("exit", &[code]),
+                    Ended::Signaled(signal) => self.report.line("signal", &[signal]),
+                }
+            }
+            _ => return Err(Errno::UNKNOWN_STEP),
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> ! {
+        calls::sync();
+        match self.end {
+            End::PowerOff => {}
+            End::Reboot => calls::reboot(),
+            End::Port(port) => sink::output_byte(port, 0),
+        }
+        loop {
+            calls::power_off();
+        }
+    }
+}
+
+/// The words of a step that are still to be read.
+struct Words(&'static mut [u8]);
+
+impl Words {
+    fn optional(&mut self) -> Result<Option<&'static CStr>> {
+        words::next_word(&mut self.0).map_err(|_| Errno::GARBLED)
+    }
+
+    fn next(&mut self) -> Result<&'static CStr> {
+        self.optional()?.ok_or(Errno::GARBLED)
+    }
+
+    fn take<const COUNT: usize>(&mut self) -> Result<[&'static CStr; COUNT]> {
+        let mut words = [c""; COUNT];
+        for word in &mut words {
+            *word = self.next()?;
+        }
+        Ok(words)
+    }
+
+    fn number(&mut self) -> Result<usize> {
+        let digits = core::str::from_utf8(self.next()?.to_bytes());
+        digits.ok().and_then(|digits| digits.parse().ok()).ok_or(Errno::GARBLED)
+    }
+
+    fn port(&mut self) -> Result<u16> {
+        let port = u16::try_from(self.number()?).map_err(|_| Errno::GARBLED)?;
+        calls::allow_port(port)?;
+        Ok(port)
+    }
+
+    fn sink(&mut self) -> Result<Sink> {
+        match self.next()?.to_bytes() {
+            b"port" => Ok(Sink::Port(self.port()?)),
+            b"device" => Ok(Sink::Device(calls::open_device(self.next()?)?)),
+            _ => Err(Errno::GARBLED),
+        }
+    }
+
+    fn end(&mut self) -> Result<End> {
+        match self.next()?.to_bytes() {
+            b"power-off" => Ok(End::PowerOff),
+            b"reboot" => Ok(End::Reboot),
+            b"port" => Ok(End::Port(self.port()?)),
+            _ => Err(Errno::GARBLED),
+        }
+    }
+}

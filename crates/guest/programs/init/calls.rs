@@ -1,0 +1,245 @@
+//! The system calls of the steps (arch/x86/entry/syscalls/syscall_64.tbl).
+
+use core::ffi::CStr;
+
+use crate::system::system_call;
+
+/// An error number of Linux.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// The line is not written as a plan is: EINVAL.
+    pub const GARBLED: Self = Self(22);
+    /// There is no such step: ENOSYS.
+    pub const UNKNOWN_STEP: Self = Self(38);
+    const EXISTS: Self = Self(17);
+    const NO_MEMORY: Self = Self(12);
+}
+
+pub type Result<T> = core::result::Result<T, Errno>;
+
+/// Makes a system call with these arguments, the missing ones 0.
+pub fn call<const COUNT: usize>(number: usize, given: [usize; COUNT]) -> Result<usize> {
+    let mut arguments = [0; 6];
+    for (argument, given) in arguments.iter_mut().zip(given) {
+        *argument = given;
+    }
+    match system_call(number, arguments) {
+        result @ -4095..0 => Err(Errno(-result as i32)),
+        result => Ok(result as usize),
+    }
+}
+
+fn address(text: &CStr) -> usize {
+    text.as_ptr() as usize
+}
+
+/// Writes, maybe not all of it.
+pub fn write(descriptor: usize, bytes: &[u8]) -> Result<usize> {
+    const WRITE: usize = 1;
+    call(WRITE, [descriptor, bytes.as_ptr() as usize, bytes.len()])
+}
+
+/// Reads into `bytes`; 0 at the end.
+pub fn read(descriptor: usize, bytes: &mut [u8]) -> Result<usize> {
+    const READ: usize = 0;
+    call(READ, [descriptor, bytes.as_mut_ptr() as usize, bytes.len()])
+}
+
+/// Closes a descriptor.
+pub fn close(descriptor: usize) {
+    const CLOSE: usize = 3;
+    let _ = call(CLOSE, [descriptor]); // it is gone either way
+}
+
+const O_RDONLY: usize = 0;
+const O_WRONLY: usize = 1;
+const O_RDWR: usize = 2;
+const O_CREAT: usize = 0o100;
+const O_NOCTTY: usize = 0o400;
+const O_TRUNC: usize = 0o1000;
+const O_CLOEXEC: usize = 0o2_000_000;
+
+fn open(path: &CStr, flags: usize) -> Result<usize> {
+    const OPEN: usize = 2;
+    call(OPEN, [address(path), flags | O_CLOEXEC, 0o644])
+}
+
+/// Opens a device for reading and writing.
+pub fn open_device(path: &CStr) -> Result<usize> {
+    open(path, O_RDWR | O_NOCTTY)
+}
+
+/// Opens descriptors 0 to 2 where the kernel had no console for them, so that no later descriptor
+/// takes one of these numbers.
+pub fn fill_standard_streams() {
+    while let Ok(descriptor) = open(c"/", O_RDONLY) {
+        if descriptor > 2 {
+            return close(descriptor);
+        }
+    }
+}
+
+/// Fresh memory that is never given back: a plan is short, and so is the life of this program.
+fn map(length: usize, descriptor: usize) -> Result<*mut u8> {
+    const MMAP: usize = 9;
+    const PROT_READ_WRITE: usize = 3;
+    const MAP_PRIVATE: usize = 2;
+    const MAP_ANONYMOUS: usize = 0x20;
+    let flags = MAP_PRIVATE | if descriptor == usize::MAX { MAP_ANONYMOUS } else { 0 };
+    Ok(call(MMAP, [0, length, PROT_READ_WRITE, flags, descriptor, 0])? as *mut u8)
+}
+
+/// The content of a file, in memory of our own.
+pub fn read_file(path: &CStr) -> Result<&'static mut [u8]> {
+    const LSEEK: usize = 8;
+    const SEEK_END: usize = 2;
+    let descriptor = open(path, O_RDONLY)?;
+    let length = call(LSEEK, [descriptor, 0, SEEK_END])?;
+    let bytes = map(length, descriptor)?;
+    close(descriptor);
+    // SAFETY: the mapping is fresh and private, of that length, and never unmapped.
+    Ok(unsafe { core::slice::from_raw_parts_mut(bytes, length) })
+}
+
+/// A list of `length` nulls.
+pub fn list(length: usize) -> Result<&'static mut [usize]> {
+    let bytes = length.checked_mul(8).ok_or(Errno::NO_MEMORY)?;
+    let words = map(bytes, usize::MAX)?.cast::<usize>();
+    // SAFETY: the mapping is fresh, zeroed, page-aligned, of that length, and never unmapped.
+    Ok(unsafe { core::slice::from_raw_parts_mut(words, length) })
+}
+
+/// Makes a directory where there is none.
+pub fn make_directory(path: &CStr) -> Result<()> {
+    const MKDIR: usize = 83;
+    match call(MKDIR, [address(path), 0o755]) {
+        Err(Errno::EXISTS) => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+/// The bit of a flag of mount(2) by its name.
+pub fn mount_flag(name: &[u8]) -> Result<usize> {
+    match name {
+        b"ro" => Ok(1),
+        b"nosuid" => Ok(2),
+        b"nodev" => Ok(4),
+        b"noexec" => Ok(8),
+        b"bind" => Ok(4096),
+        b"move" => Ok(8192),
+        _ => Err(Errno::GARBLED),
+    }
+}
+
+/// Mounts.
+pub fn mount(kind: &CStr, source: &CStr, target: &CStr, data: &CStr, flags: usize) -> Result<()> {
+    const MOUNT: usize = 165;
+    let [source, target, kind, data] = [source, target, kind, data].map(address);
+    call(MOUNT, [source, target, kind, flags, data]).map(drop)
+}
+
+/// Loads a module of the kernel; one that is there already is as good.
+pub fn load_module(file: &CStr, parameters: &CStr) -> Result<()> {
+    const FINIT_MODULE: usize = 313;
+    let descriptor = open(file, O_RDONLY)?;
+    let loaded = call(FINIT_MODULE, [descriptor, address(parameters), 0]);
+    close(descriptor);
+    match loaded {
+        Err(Errno::EXISTS) => Ok(()),
+        loaded => loaded.map(drop),
+    }
+}
+
+/// Makes a symbolic link.
+pub fn link(target: &CStr, path: &CStr) -> Result<()> {
+    const SYMLINK: usize = 88;
+    call(SYMLINK, [address(target), address(path)]).map(drop)
+}
+
+/// Makes `text` the content of a file.
+pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC)?;
+    let written = write(descriptor, text);
+    close(descriptor);
+    written.map(drop)
+}
+
+/// Switches a network interface on (netdevice(7)).
+pub fn interface_up(name: &CStr) -> Result<()> {
+    const SOCKET: usize = 41;
+    const IOCTL: usize = 16;
+    const SIOCSIFFLAGS: usize = 0x8914;
+    const IFF_UP: u8 = 1;
+    const NAME_BYTES: usize = 16;
+    // struct ifreq: the name, then here the flags.
+    let mut request = [0u8; 40];
+    for (byte, letter) in request[..NAME_BYTES - 1].iter_mut().zip(name.to_bytes()) {
+        *byte = *letter;
+    }
+    request[NAME_BYTES] = IFF_UP;
+    let (inet, datagram) = (2, 2);
+    let socket = call(SOCKET, [inet, datagram, 0])?;
+    let done = call(IOCTL, [socket, SIOCSIFFLAGS, &raw mut request as usize]);
+    close(socket);
+    done.map(drop)
+}
+
+/// Makes `path` the root. The first file system of a kernel cannot be exchanged by `pivot_root`;
+/// the new root is moved over it (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
+pub fn change_root(path: &CStr) -> Result<()> {
+    const CHROOT: usize = 161;
+    change_directory(path)?;
+    mount(c"", c".", c"/", c"", mount_flag(b"move")?)?;
+    call(CHROOT, [address(c".")])?;
+    change_directory(c"/")
+}
+
+/// Changes the working directory.
+pub fn change_directory(path: &CStr) -> Result<()> {
+    const CHDIR: usize = 80;
+    call(CHDIR, [address(path)]).map(drop)
+}
+
+/// Tells a terminal how large it is (ioctl_tty(2)).
+pub fn set_window(terminal: usize, rows: u16, columns: u16) -> Result<()> {
+    const IOCTL: usize = 16;
+    const TIOCSWINSZ: usize = 0x5414;
+    let size = [rows, columns, 0, 0];
+    call(IOCTL, [terminal, TIOCSWINSZ, &raw const size as usize]).map(drop)
+}
+
+/// Permits this process to use an I/O port.
+pub fn allow_port(port: u16) -> Result<()> {
+    const IOPERM: usize = 173;
+    call(IOPERM, [port.into(), 1, 1]).map(drop)
+}
+
+/// Forbids this process all I/O ports.
+pub fn forbid_ports() -> Result<()> {
+    const IOPERM: usize = 173;
+    call(IOPERM, [0, 65536, 0]).map(drop)
+}
+
+/// Writes all that is still in memory to the disks.
+pub fn sync() {
+    const SYNC: usize = 162;
+    let _ = call(SYNC, []);
+}
+
+/// Reboots the machine, if it can.
+pub fn reboot() {
+    request_of_reboot(0x0123_4567);
+}
+
+/// Switches the machine off, if it can.
+pub fn power_off() {
+    request_of_reboot(0x4321_fedc);
+}
+
+fn request_of_reboot(request: usize) {
+    const REBOOT: usize = 169;
+    const MAGIC: [usize; 2] = [0xfee1_dead, 0x2812_1969];
+    let _ = call(REBOOT, [MAGIC[0], MAGIC[1], request]);
+}

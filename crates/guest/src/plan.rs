@@ -1,0 +1,330 @@
+//! What the first process of a Linux guest is to do: a text file, one step a line.
+//!
+//! The guest's initramfs holds [`INIT`](crate::INIT) as `/init` and the text as [`PATH`]. The steps
+//! are done in their order:
+//!
+//! | Step | What it does |
+//! |---|---|
+//! | `report SINK` | results go there; first of all to the console |
+//! | `end power-off`, `end reboot`, `end port PORT` | how the machine ends, after the last step or the first that failed; a port ends it by being written |
+//! | `mount TYPE SOURCE TARGET DATA FLAG...` | mount(2); makes TARGET; flags are `ro nosuid nodev noexec bind move` |
+//! | `module FILE PARAMETERS` | loads a module of the kernel |
+//! | `link TARGET PATH` | makes a symbolic link |
+//! | `write FILE TEXT` | makes TEXT the content of FILE |
+//! | `up INTERFACE` | switches a network interface on |
+//! | `root DIRECTORY` | makes DIRECTORY the root, as an initramfs does that leads to a disk |
+//! | `directory DIRECTORY` | changes the working directory |
+//! | `variable NAME=VALUE` | adds to the environment of the commands |
+//! | `stdin SINK`, `stdout SINK`, `stderr SINK` | what the commands have for it |
+//! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
+//! | `run PROGRAM WORD...` | runs a command, waits for its end and reports it |
+//!
+//! A SINK is `device FILE` or `port PORT`. Into a port goes byte after byte what the commands write
+//! into a pipe; nothing can be read from it.
+//!
+//! Reported are lines: `exit CODE` or `signal NUMBER` of every command, and `failed STEP ERRNO` of
+//! the step that could not be done, counted from 1; the plan itself is step 0. See [`Report`].
+//!
+//! How a word is written: the blank separates, `\` and two hexadecimal digits are a byte.
+
+use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt as _, str::FromStr};
+
+/// Where the initramfs has the plan.
+pub const PATH: &str = "isolab/plan";
+
+/// A way out of the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// A device of Linux, by its path.
+    Device(String),
+    /// An I/O port that takes bytes.
+    Port(u16),
+}
+
+/// How the machine ends once the plan is through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The guest switches it off.
+    PowerOff,
+    /// The guest reboots it.
+    Reboot,
+    /// The guest writes to this I/O port, and the machine ends by that.
+    Port(u16),
+}
+
+/// One of the three streams of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard input.
+    Input,
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Errors,
+}
+
+/// The steps, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    text: String,
+}
+
+impl Plan {
+    /// A plan without steps.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The text, for the file at [`PATH`].
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The line of step `number`, counted from 1.
+    pub fn step(&self, number: usize) -> Option<&str> {
+        self.text.lines().nth(number.checked_sub(1)?)
+    }
+
+    fn add<Word: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = Word>) -> Self {
+        for (index, word) in words.into_iter().enumerate() {
+            if index > 0 {
+                self.text.push(' ');
+            }
+            for byte in word.as_ref().as_bytes() {
+                match byte {
+                    b'\\' | 0..=b' ' | 0x7f.. => self.text += &format!("\\{byte:02x}"),
+                    byte => self.text.push(char::from(*byte)),
+                }
+            }
+        }
+        self.text.push('\n');
+        self
+    }
+
+    fn add_sink(self, step: &str, sink: &Sink) -> Self {
+        match sink {
+            Sink::Device(file) => self.add([step, "device", file]),
+            Sink::Port(port) => self.add([step, "port", &port.to_string()]),
+        }
+    }
+
+    /// Where results go.
+    #[must_use]
+    pub fn report(self, sink: &Sink) -> Self {
+        self.add_sink("report", sink)
+    }
+
+    /// How the machine ends.
+    #[must_use]
+    pub fn end(self, end: End) -> Self {
+        match end {
+            End::PowerOff => self.add(["end", "power-off"]),
+            End::Reboot => self.add(["end", "reboot"]),
+            End::Port(port) => self.add(["end", "port", &port.to_string()]),
+        }
+    }
+
+    /// Mounts a file system of this kind from `source` on `target`, a directory that is made.
+    #[must_use]
+    pub fn mount(self, kind: &str, source: &str, target: &str, data: &str, flags: &[&str]) -> Self {
+        self.add(["mount", kind, source, target, data].iter().chain(flags))
+    }
+
+    /// Loads a module of the kernel.
+    #[must_use]
+    pub fn module(self, file: &str, parameters: &str) -> Self {
+        self.add(["module", file, parameters])
+    }
+
+    /// Makes a symbolic link at `path` to `target`.
+    #[must_use]
+    pub fn link(self, target: &str, path: &str) -> Self {
+        self.add(["link", target, path])
+    }
+
+    /// Makes `text` the content of `file`.
+    #[must_use]
+    pub fn write(self, file: &str, text: &str) -> Self {
+        self.add(["write", file, text])
+    }
+
+    /// Switches a network interface on.
+    #[must_use]
+    pub fn up(self, interface: &str) -> Self {
+        self.add(["up", interface])
+    }
+
+    /// Makes `directory` the root.
+    #[must_use]
+    pub fn root(self, directory: &str) -> Self {
+        self.add(["root", directory])
+    }
+
+    /// Changes the working directory.
+    #[must_use]
+    pub fn directory(self, directory: impl AsRef<OsStr>) -> Self {
+        self.add([OsStr::new("directory"), directory.as_ref()])
+    }
+
+    /// Adds a variable to the environment of the commands.
+    #[must_use]
+    pub fn variable(self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let mut variable = OsStr::new(name).to_owned();
+        variable.push("=");
+        variable.push(value);
+        self.add([OsStr::new("variable"), &variable])
+    }
+
+    /// What the commands have for `stream`.
+    #[must_use]
+    pub fn stream(self, stream: Stream, sink: &Sink) -> Self {
+        let step = match stream {
+            Stream::Input => "stdin",
+            Stream::Output => "stdout",
+            Stream::Errors => "stderr",
+        };
+        self.add_sink(step, sink)
+    }
+
+    /// A terminal of this size for all three streams.
+    #[must_use]
+    pub fn terminal(self, device: &str, rows: u16, columns: u16) -> Self {
+        self.add(["terminal", device, &rows.to_string(), &columns.to_string()])
+    }
+
+    /// Runs a command, which is told by its path.
+    #[must_use]
+    pub fn run<Word: AsRef<OsStr>>(self, words: impl IntoIterator<Item = Word>) -> Self {
+        let words = words.into_iter().map(|word| word.as_ref().to_owned());
+        self.add([OsStr::new("run").to_owned()].into_iter().chain(words))
+    }
+}
+
+/// A line of what the first process reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// A command ended with this code.
+    Exited(u8),
+    /// A signal ended a command.
+    Signaled(u8),
+    /// A step failed, and with it the plan.
+    Failed {
+        /// Its number, counted from 1; 0 is the plan itself.
+        step: usize,
+        /// The error number of Linux.
+        errno: i32,
+    },
+}
+
+/// A line that no first process of ours reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoReport(pub String);
+
+impl fmt::Display for NoReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?} is no report of a guest's first process", self.0)
+    }
+}
+
+impl std::error::Error for NoReport {}
+
+impl FromStr for Report {
+    type Err = NoReport;
+
+    fn from_str(line: &str) -> Result<Self, NoReport> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let report = match *words.as_slice() {
+            ["exit", code] => code.parse().ok().map(Self::Exited),
+            ["signal", number] => number.parse().ok().map(Self::Signaled),
+            ["failed", step, errno] => {
+                let (step, errno) = (step.parse().ok(), errno.parse().ok());
+                step.zip(errno).map(|(step, errno)| Self::Failed { step, errno })
+            }
+            _ => None,
+        };
+        report.ok_or_else(|| NoReport(line.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::words::{Garbled, next_word};
+
+    /// The words of every line, as the first process reads them.
+    fn read(text: &str) -> Result<Vec<Vec<Vec<u8>>>, Garbled> {
+        let mut text = text.as_bytes().to_vec();
+        let mut lines = Vec::new();
+        for mut line in text.split_inclusive_mut(|byte| *byte == b'\n') {
+            let mut words = Vec::new();
+            while let Some(word) = next_word(&mut line)? {
+                words.push(word.to_bytes().to_vec());
+            }
+            lines.push(words);
+        }
+        Ok(lines)
+    }
+
+    #[test]
+    fn steps_are_read_as_they_were_written() {
+        let plan = Plan::new()
+            .report(&Sink::Port(0xea))
+            .mount("tmpfs", "tmp", "/tmp", "", &["nosuid", "nodev"])
+            .stream(Stream::Output, &Sink::Device("/dev/ttyS0".into()))
+            .variable("TEXT", "two words\n")
+            .end(End::Port(0x501));
+        let expected: [&[&str]; 5] = [
+            &["report", "port", "234"],
+            &["mount", "tmpfs", "tmp", "/tmp", "", "nosuid", "nodev"],
+            &["stdout", "device", "/dev/ttyS0"],
+            &["variable", "TEXT=two words\n"],
+            &["end", "port", "1281"],
+        ];
+        assert_eq!(
+            read(plan.text()).unwrap(),
+            expected
+                .map(|line| line.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>())
+        );
+        assert_eq!(plan.step(4), Some("variable TEXT=two\\20words\\0a"));
+        assert_eq!((plan.step(0), plan.step(6)), (None, None));
+    }
+
+    #[test]
+    fn a_line_that_no_plan_has_is_refused() {
+        for line in ["run", "run \\", "run \\4\n", "run \\zz\n", "run \\00\n"] {
+            assert_eq!(read(line), Err(Garbled), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn reports_are_lines() {
+        assert_eq!("exit 42".parse(), Ok(Report::Exited(42)));
+        assert_eq!("signal 9".parse(), Ok(Report::Signaled(9)));
+        assert_eq!("failed 3 2".parse(), Ok(Report::Failed { step: 3, errno: 2 }));
+        for line in ["", "exit", "exit 256", "exit 1 2", "failed 1", "Kernel panic"] {
+            assert!(line.parse::<Report>().is_err(), "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_without_nul_come_through(
+            words in prop::collection::vec(prop::collection::vec(1u8.., 0..20), 0..8)
+        ) {
+            let given: Vec<OsString> = words.iter().cloned().map(OsString::from_vec).collect();
+            let plan = Plan::new().run(&given);
+            let mut expected = vec![b"run".to_vec()];
+            expected.extend(words);
+            prop_assert_eq!(read(plan.text()).unwrap(), [expected]);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[ -~\n\\\\]{0,60}") {
+            let _ = read(&text);
+        }
+    }
+}
