@@ -7,13 +7,17 @@
 //! not a fork of the launcher, so that nothing of the launcher's memory is in the container.
 //!
 //! Command line: `init REPORT COUNT CANDIDATE... WORD...`: the number of a descriptor, the number
-//! of candidates, the paths at which the command may be found, and the command's own words.
+//! of candidates, the paths at which the command may be found (none if its first word is its path),
+//! and the command's own words.
 //! Into the descriptor go two numbers of 32 bits each: 0 or the errno of the command's `execve`,
 //! and at the end the command's wait status.
 #![no_std]
 #![no_main]
 
-use core::arch::{asm, naked_asm};
+use core::{
+    arch::{asm, naked_asm},
+    mem::MaybeUninit,
+};
 
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
@@ -24,6 +28,7 @@ extern "C" fn _start() -> ! {
 /// Numbers of the system calls used here (arch/x86/entry/syscalls/syscall_64.tbl).
 mod number {
     pub const WRITE: usize = 1;
+    pub const STAT: usize = 4;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
     pub const CLONE: usize = 56;
@@ -157,11 +162,15 @@ extern "C" fn command(stack: *const usize, errno: *mut isize) -> ! {
     }
     let none = 0u64;
     system_call(number::RT_SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0]);
-    let mut reason = ENOENT;
+    let execute = |index| system_call(number::EXECVE, [stack.word(4 + index), argv, envp, 0, 0]);
+    // Without candidates the word behind them is the path.
+    let mut reason = if count == 0 { execute(0) } else { ENOENT };
     for index in 0..count {
-        match system_call(number::EXECVE, [stack.word(4 + index), argv, envp, 0, 0]) {
-            EACCES => reason = EACCES,
-            ENOENT | ENOTDIR => {}
+        match execute(index) {
+            // As a shell: a file that may not be executed is remembered, and the search goes on; a
+            // folder that may not be searched has no file to show.
+            EACCES if is_file(stack.word(4 + index)) => reason = EACCES,
+            EACCES | ENOENT | ENOTDIR => {}
             other => {
                 reason = other;
                 break;
@@ -171,6 +180,18 @@ extern "C" fn command(stack: *const usize, errno: *mut isize) -> ! {
     // SAFETY: `start` points to the word that it pushed for this.
     unsafe { errno.write(reason) };
     exit(127)
+}
+
+/// Whether there is a file at `path`.
+fn is_file(path: usize) -> bool {
+    // struct stat has 36 words of 32 bits; the seventh is the mode (arch/x86/include/uapi/asm/stat.h).
+    let mut stat = MaybeUninit::<[u32; 36]>::uninit();
+    if system_call(number::STAT, [path, stat.as_mut_ptr() as usize, 0, 0, 0]) != 0 {
+        return false;
+    }
+    // SAFETY: the call has succeeded, so the kernel has written all of it.
+    let mode = unsafe { stat.assume_init_ref() }[6];
+    mode & 0o170_000 == 0o100_000
 }
 
 fn own_pid() -> isize {

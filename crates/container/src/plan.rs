@@ -40,6 +40,7 @@ struct Step {
 struct Exec {
     /// A descriptor of the program; otherwise the candidates are tried in turn.
     descriptor: Option<i32>,
+    /// None if the first word is the program's path itself.
     candidates: Vec<usize>,
     argv: Vec<usize>,
     envp: Vec<usize>,
@@ -113,7 +114,8 @@ impl Plan {
         self.exec.descriptor = Some(descriptor.as_raw_fd());
     }
 
-    /// Ends the plan with the first of `candidates` that is a program.
+    /// Ends the plan with the first of `candidates` that is a program; without any, with the
+    /// program whose path is the first word.
     pub(crate) fn execute_first(&mut self, candidates: &[impl AsRef<Path>]) -> Result<(), Error> {
         for candidate in candidates {
             let address = self.text(candidate)?;
@@ -189,15 +191,24 @@ impl Plan {
                 Ok(_) => Errno::UnknownErrno,
             };
         }
+        let execute = |path: usize| {
+            // SAFETY: as above; the paths among the lists are strings that the plan keeps, too.
+            match unsafe { sys::call(libc::SYS_execve, [path, argv, envp, 0, 0, 0]) } {
+                Err(errno) => errno,
+                Ok(_) => Errno::UnknownErrno,
+            }
+        };
+        if self.exec.candidates.is_empty() {
+            return self.exec.argv.first().map_or(Errno::ENOENT, |path| execute(*path));
+        }
         let mut reason = Errno::ENOENT;
         for &candidate in &self.exec.candidates {
-            // SAFETY: as above.
-            match unsafe { sys::call(libc::SYS_execve, [candidate, argv, envp, 0, 0, 0]) } {
-                // As execvp(3): a file that may not be executed is remembered, and the search goes on.
-                Err(Errno::EACCES) => reason = Errno::EACCES,
-                Err(Errno::ENOENT | Errno::ENOTDIR) => {}
-                Err(errno) => return errno,
-                Ok(_) => {}
+            match execute(candidate) {
+                // As a shell: a file that may not be executed is remembered, and the search goes
+                // on; a folder that may not be searched has no file to show.
+                Errno::EACCES if is_file(candidate) => reason = Errno::EACCES,
+                Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR => {}
+                errno => return errno,
             }
         }
         reason
@@ -237,6 +248,16 @@ impl Plan {
         }
         told
     }
+}
+
+/// Whether there is a file at `path`, the address of a string that the plan keeps.
+fn is_file(path: usize) -> bool {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut found: libc::stat = unsafe { std::mem::zeroed() };
+    let arguments = [path, &raw mut found as usize, 0, 0, 0, 0];
+    // SAFETY: the path is a live string, and `found` is what stat(2) fills.
+    let looked = unsafe { sys::call(libc::SYS_stat, arguments) };
+    looked.is_ok() && found.st_mode & libc::S_IFMT == libc::S_IFREG
 }
 
 /// How far the child came with its plan.

@@ -229,6 +229,27 @@ fn a_directory_as_root_shows_nothing_else() {
 }
 
 #[test]
+fn a_command_is_searched_for_as_a_shell_does() {
+    if !ready() {
+        return;
+    }
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::write(folder.path().join("plain"), "").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for init in [true, false] {
+        for (program, code) in [("plain", 126), ("folder", 127), ("absent", 127)] {
+            let mut workload = Workload::command([program]);
+            workload.environment.push(("PATH".into(), folder.path().into()));
+            let error = Container { init, ..Container::default() }.run(&workload).unwrap_err();
+            assert_eq!(error.exit_code(), code, "{program}: {error}");
+        }
+        let by_path = Workload::command([folder.path().join("folder")]);
+        let error = Container { init, ..Container::default() }.run(&by_path).unwrap_err();
+        assert_eq!(error.exit_code(), 126, "{error}");
+    }
+}
+
+#[test]
 fn signals_and_codes_come_back_as_a_shell_has_them() {
     if !ready() {
         return;

@@ -4,10 +4,12 @@
 //! neither KVM nor privilege.
 
 use std::{
+    env,
     fs::File,
     io::{self, ErrorKind, Write as _},
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
-    path::PathBuf,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio as Pipe},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -138,15 +140,28 @@ fn pidfd(child: &Child) -> io::Result<OwnedFd> {
 
 fn not_started(workload: &Workload, error: io::Error) -> Error {
     let program = workload.words().first().map(PathBuf::from).unwrap_or_default();
-    match error.kind() {
-        ErrorKind::NotFound => Error::NotFound {
-            sandbox: NAME,
-            program,
-            fix: "check the spelling and PATH; `isolab run --help` lists the built-in programs"
-                .into(),
-        },
-        _ => Error::NotExecutable { sandbox: NAME, program, source: error.into() },
+    let found = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => false,
+        // The search says so of a folder that may not be searched, too.
+        ErrorKind::PermissionDenied => was_found(workload),
+        _ => true,
+    };
+    if found {
+        return Error::NotExecutable { sandbox: NAME, program, source: error.into() };
     }
+    let fix = "check the spelling and PATH; `isolab run --help` lists the built-in programs".into();
+    Error::NotFound { sandbox: NAME, program, fix }
+}
+
+/// Whether the program's path was given, or a file of its name is in `PATH`: a shell says of those
+/// alone that they cannot be executed.
+fn was_found(workload: &Workload) -> bool {
+    let Program::Command(words) = &workload.program else { return true };
+    let program = words.first().map_or(Path::new(""), Path::new);
+    let given = workload.environment.iter().rfind(|(name, _)| name == "PATH");
+    let path = given.map(|(_, value)| value.clone()).or_else(|| env::var_os("PATH"));
+    program.as_os_str().as_bytes().contains(&b'/')
+        || env::split_paths(&path.unwrap_or_default()).any(|folder| folder.join(program).is_file())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -294,12 +309,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_may_not_be_executed_is_a_shells_126() {
+        let folder = env::temp_dir().join(format!("isolab-native-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("plain"), "").unwrap();
+        let mut workload = Workload::command(["plain"]);
+        workload.environment.push(("PATH".into(), folder.clone().into()));
+        let by_search = Native.spawn(&workload).err().unwrap();
+        let by_path = Native.spawn(&Workload::command([folder.join("plain")])).err().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!([by_search.exit_code(), by_path.exit_code()], [126, 126]);
+    }
+
+    #[test]
     fn a_process_over_its_deadline_is_killed() {
         let workload = Workload::command(["sleep", "100"]).deadline(Duration::from_millis(20));
         let instance = Native.spawn(&workload).unwrap();
         let pid = instance.processes()[0];
         assert!(matches!(instance.wait(), Err(Error::Deadline { .. })));
-        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
     }
 
     #[test]
