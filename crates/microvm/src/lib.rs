@@ -22,6 +22,7 @@ mod error;
 pub mod exits;
 mod faulted;
 mod flavour;
+pub mod initramfs;
 pub mod loader;
 pub mod machine;
 pub mod memory;
