@@ -6,11 +6,14 @@ use std::{
     thread,
 };
 
-use nix::unistd::{Pid, getpgid, getpgrp, tcgetpgrp};
+use nix::unistd::{Pid, alarm, getpgid, getpgrp, tcgetpgrp};
 use sandbox::{Control, Instance};
 use signal_hook::{consts, iterator::Signals};
 
 use crate::kinds::Kind;
+
+/// After so long a workload is one that stays, and its launcher's start is past.
+const SETTLED_SECONDS: u32 = 1;
 
 /// Notes signals from its creation on, so that none ends the launcher before it has cleaned up.
 ///
@@ -23,11 +26,13 @@ pub struct Relay {
 impl Relay {
     /// Sets the handlers.
     pub fn listen() -> io::Result<Self> {
-        let signals = [consts::SIGINT, consts::SIGTERM, consts::SIGHUP, consts::SIGQUIT];
+        let signals =
+            [consts::SIGINT, consts::SIGTERM, consts::SIGHUP, consts::SIGQUIT, consts::SIGALRM];
         Ok(Self { signals: Signals::new(signals)? })
     }
 
-    /// Passes on what came since and what comes, from a thread of its own.
+    /// Passes on what came since and what comes, from a thread of its own. That thread also sees
+    /// to it, by the alarm, that a launcher that has waited for a while does so in little memory.
     pub fn pass_to(mut self, instance: &dyn Instance, kind: Kind) -> io::Result<()> {
         let target = Target {
             control: instance.control(),
@@ -37,11 +42,16 @@ impl Relay {
         let work = move || {
             let mut asked = false;
             for signal in self.signals.forever() {
-                target.receive(signal, &mut asked);
+                match signal {
+                    // It can't? Then it waits in more memory.
+                    consts::SIGALRM => drop(container::give_back_code()),
+                    signal => target.receive(signal, &mut asked),
+                }
             }
         };
         // It needs next to no stack; the default would be 2 MiB of address space.
-        thread::Builder::new().name("relay".into()).stack_size(32 << 10).spawn(work)?;
+        thread::Builder::new().name("relay".into()).stack_size(64 << 10).spawn(work)?;
+        alarm::set(SETTLED_SECONDS);
         Ok(())
     }
 }

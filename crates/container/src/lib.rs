@@ -33,6 +33,7 @@ pub mod scheduling;
 pub mod seccomp;
 mod sys;
 mod terminal;
+mod thrift;
 
 use std::{
     path::Path,
@@ -52,6 +53,7 @@ pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use namespaces::Namespaces;
 pub use network::Network;
 pub use rootfs::{Root, Upper};
+pub use thrift::give_back_code;
 
 use cgroup::{Cgroup, Place};
 use error::{NAME, Result, call};

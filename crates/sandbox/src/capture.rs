@@ -25,6 +25,9 @@ pub enum Ended {
     TooMuchOutput,
 }
 
+/// So many bytes are read at once: what a pipe holds, pipe(7).
+const CHUNK: usize = 64 << 10;
+
 /// The two output streams of a process, being read.
 #[derive(Debug, Default)]
 pub struct Capture {
@@ -104,20 +107,18 @@ impl Capture {
     ) -> io::Result<bool> {
         let text = &mut self.texts[stream];
         while let Some(pipe) = &mut self.pipes[stream] {
-            let mut chunk = [0; 64 << 10];
-            match pipe.read(&mut chunk) {
-                Ok(0) => self.pipes[stream] = None,
-                Ok(count) => {
-                    if stream == 0 {
-                        timeline.reach_at(Milestone::FirstByte, seen);
-                    }
-                    text.extend_from_slice(&chunk[..count]);
-                    if text.len() > Self::LIMIT {
-                        return Ok(false);
-                    }
-                }
+            let before = text.len();
+            let end = pipe.take(CHUNK as u64).read_to_end(text);
+            if stream == 0 && text.len() > before {
+                timeline.reach_at(Milestone::FirstByte, seen);
+            }
+            if text.len() > Self::LIMIT {
+                return Ok(false);
+            }
+            match end {
+                Ok(CHUNK) => {}
+                Ok(_) => self.pipes[stream] = None,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
