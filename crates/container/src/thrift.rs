@@ -90,7 +90,9 @@ Anonymous:             0 kB
 
     #[test]
     fn only_unwritten_pages_of_files_are_given_back() {
-        assert_eq!(unwritten(SMAPS), [0x1000..0x3000]);
+        let found = unwritten(SMAPS);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0], 0x1000..0x3000);
     }
 
     #[test]
@@ -102,10 +104,12 @@ Anonymous:             0 kB
             let rss = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
             rss.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
         };
-        // Sorting and formatting touch some code that waiting does not.
-        let before = mapped();
-        give_back_code().unwrap();
-        let after = mapped();
-        assert!(after < before, "{before} KiB of code before, {after} KiB after");
+        // Tests beside this one bring code back meanwhile; not ten times more than goes.
+        let gone = (0..10).any(|_| {
+            let before = mapped();
+            give_back_code().unwrap();
+            mapped() < before
+        });
+        assert!(gone, "as much code is mapped as before");
     }
 }
