@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, io, path::PathBuf};
 
-use crate::{NAME, elf::ElfError, exits::Faulted};
+use crate::{NAME, elf::ElfError, exits::Faulted, kernel::KernelError};
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -90,6 +90,15 @@ pub enum Error {
         #[source]
         source: ElfError,
     },
+    /// The file is no kernel that can be booted.
+    #[error("read the kernel {file:?}")]
+    Kernel {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: KernelError,
+    },
     /// The guest broke off in a way that no program ends.
     #[error(transparent)]
     Faulted(#[from] Faulted),
@@ -139,6 +148,10 @@ impl Error {
                     }
                     _ => return None,
                 }
+            }
+            Self::Kernel { .. } => {
+                "name a distribution's kernel for x86-64 (/boot/vmlinuz-*), or get one: \
+                 `isolab kernel get`"
             }
             Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOMEM) => "give the guest less memory: `--memory`",

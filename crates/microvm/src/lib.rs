@@ -23,6 +23,7 @@ pub mod exits;
 mod faulted;
 mod flavour;
 pub mod initramfs;
+pub mod kernel;
 pub mod loader;
 pub mod machine;
 pub mod memory;
