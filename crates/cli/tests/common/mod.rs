@@ -75,10 +75,16 @@ pub fn signal(pid: u32, name: &str) {
 /// Whether `what` can be tested here; otherwise prints why not, which `ISOLAB_REQUIRE` forbids.
 pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
     let Err(error) = available else { return true };
+    let fix = error.fix().unwrap_or("no way out is known");
+    skip::<()>(what, &format!("{error}: {fix}")).is_some()
+}
+
+/// Says that a test which needs `what` is skipped, and why; fails where it is required.
+pub fn skip<T>(what: &str, reason: &str) -> Option<T> {
     let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|word| word == what), "{what} is required: {error}");
-    eprintln!("skipped: {error}: {}", error.fix().unwrap_or("no way out is known"));
-    false
+    assert!(!required.split(',').any(|word| word == what), "{what} is required: {reason}");
+    eprintln!("skipped: {reason}");
+    None
 }
 
 /// The cgroups of that name, below all hierarchies.

@@ -1,0 +1,139 @@
+//! A container of an ordinary user: a user namespace in place of root's power.
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, fs::chown, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use common::output_of;
+use nix::unistd::Uid;
+use tempfile::TempDir;
+
+/// The user of these tests when root runs them: nobody, who owns nothing.
+const NOBODY: u32 = 65534;
+
+/// An ordinary user with a folder of their own and a copy of the command in reach.
+struct User {
+    folder: TempDir,
+    id: u32,
+}
+
+impl User {
+    /// `None`, with the reason told, where such a user can have no container.
+    fn of_this_host() -> Option<Self> {
+        let id = if Uid::effective().is_root() { NOBODY } else { Uid::effective().as_raw() };
+        let user = Self { folder: tempfile::tempdir().unwrap(), id };
+        set_mode(user.folder.path(), 0o755);
+        fs::create_dir(user.own()).unwrap();
+        chown(user.own(), Some(id), Some(id)).unwrap();
+        let (original, copy) = (Path::new(env!("CARGO_BIN_EXE_isolab")), user.command());
+        fs::hard_link(original, &copy).or_else(|_| fs::copy(original, &copy).map(drop)).unwrap();
+        let (code, _, errors) = output_of(&mut user.isolab(&["run", "hello"]));
+        let forbidden =
+            code == 125 && (errors.contains("on this host") || errors.contains("EPERM"));
+        match forbidden {
+            true => common::skip("container", &errors),
+            false => Some(user),
+        }
+    }
+
+    fn command(&self) -> PathBuf {
+        self.folder.path().join("isolab")
+    }
+
+    /// The folder that is the user's.
+    fn own(&self) -> PathBuf {
+        self.folder.path().join("own")
+    }
+
+    /// The command with these words, as this user runs it.
+    fn isolab(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.command());
+        command.args(words).env("XDG_RUNTIME_DIR", self.own()).stdin(Stdio::null());
+        if Uid::effective().is_root() {
+            command.uid(self.id).gid(self.id); // and no other group: std sees to it
+        }
+        command
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_user_is_root_inside_and_has_no_more_power_than_outside() {
+    let Some(user) = User::of_this_host() else { return };
+    let script = "id -u; cat /proc/self/uid_map; hostname; touch /etc/isolab-rootless; \
+                  echo x >> /etc/passwd; echo mine > /tmp/isolab-rootless && cat /tmp/isolab-rootless; exit 42";
+    let (code, output, errors) =
+        output_of(&mut user.isolab(&["run", "--", "/bin/sh", "-c", script]));
+    assert_eq!(code, 42, "{errors}");
+    let words: Vec<&str> = output.split_whitespace().collect();
+    assert_eq!(words, ["0", "0", &user.id.to_string(), "1", "isolab", "mine"], "{errors}");
+    assert!(errors.contains("Permission denied"), "the file is root's: {errors}");
+    for path in ["/etc/isolab-rootless", "/tmp/isolab-rootless"] {
+        assert!(!Path::new(path).exists(), "{path} came out");
+    }
+}
+
+#[test]
+fn what_the_user_may_not_read_is_not_readable_inside() {
+    let Some(user) = User::of_this_host() else { return };
+    if !Uid::effective().is_root() {
+        println!("skipped: only root can make a file that another user may not read");
+        return;
+    }
+    let secret = tempfile::NamedTempFile::new_in("/var/tmp").unwrap();
+    let path = secret.path().to_str().unwrap();
+    let (code, output, errors) = output_of(&mut user.isolab(&["run", "--", "cat", path]));
+    assert!(code == 1 && errors.contains("Permission denied"), "{code} {output} {errors}");
+}
+
+#[test]
+fn a_folder_that_may_not_be_searched_has_no_program() {
+    let Some(user) = User::of_this_host() else { return };
+    if !Uid::effective().is_root() {
+        println!("skipped: only root can make a folder that another user may not search");
+        return;
+    }
+    let closed = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::write(closed.path().join("program"), "").unwrap();
+    set_mode(closed.path(), 0o700);
+    let path = format!("PATH={}:/usr/bin:/bin", closed.path().display());
+    for kind in [&["process"][..], &["container"], &["container", "--no-init"]] {
+        for (program, code) in [("program", 127), ("true", 0)] {
+            let words = [&["run", "--in"], kind, &["--env", &path, "--", program]].concat();
+            let (found, _, errors) = output_of(&mut user.isolab(&words));
+            assert_eq!(found, code, "{words:?}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn a_users_container_is_listed_entered_and_stopped() {
+    let Some(user) = User::of_this_host() else { return };
+    let mut running = user.isolab(&["run", "--name", "box", "--", "sleep", "60"]).spawn().unwrap();
+    common::wait_for("box", || {
+        output_of(&mut user.isolab(&["ps", "--json"])).1.contains("\"running\"")
+    });
+    let script = "id -u; hostname; exit 7";
+    let inside = output_of(&mut user.isolab(&["exec", "box", "--", "/bin/sh", "-c", script]));
+    assert_eq!(inside, (7, "0\nisolab\n".into(), String::new()));
+    let (code, _, errors) = output_of(&mut user.isolab(&["stop", "box"]));
+    assert_eq!(code, 0, "{errors}");
+    assert_eq!(running.wait().unwrap().code(), Some(143));
+    assert_eq!(output_of(&mut user.isolab(&["ps", "--json"])).1, "[]\n");
+}
+
+#[test]
+fn a_limit_is_kept_or_refused_with_the_way_out() {
+    let Some(user) = User::of_this_host() else { return };
+    let (code, _, errors) = output_of(&mut user.isolab(&["run", "--memory", "64M", "hello"]));
+    let refused = code == 125 && errors.contains("memory") && errors.contains("help: ");
+    assert!(code == 0 || refused, "{code}: {errors}");
+}
