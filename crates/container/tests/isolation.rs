@@ -1,10 +1,14 @@
 //! What a container must keep apart, tried from the inside.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use container::{Container, Network, Root, Upper};
 use sandbox::{
-    Builtin, CpuQuota, Error, Limits, Milestone, Outcome, Sandbox as _, Status, Workload,
+    Builtin, CpuQuota, Error, Limits, Milestone, Outcome, Resource, Sandbox as _, Status, Workload,
 };
 
 /// Whether the test may run; says why not. `ISOLAB_REQUIRE=container` makes that a failure.
@@ -170,6 +174,33 @@ fn half_a_processor_is_half_of_the_time() {
 }
 
 #[test]
+fn the_kernel_counts_how_often_a_quota_held_a_container_back() {
+    if !ready() {
+        return;
+    }
+    let name = format!("throttled-{}", std::process::id());
+    let limits = Limits { cpu_quota: Some(CpuQuota::cpus(0.1).unwrap()), ..Limits::default() };
+    let container = Container { name: Some(name.clone()), limits, ..Container::default() };
+    let instance = container.spawn(&Workload::builtin(Builtin::Spin, &[u64::MAX])).unwrap();
+    let resources = container::find(&name).unwrap().resources;
+    let statistics = |resource: &Resource| match resource {
+        Resource::Cgroup(path) => fs::read_to_string(path.join("cpu.stat")).ok(),
+        _ => None,
+    };
+    let throttled = || {
+        let text = resources.iter().find_map(statistics).expect("cpu.stat is where a quota is");
+        let count = text.lines().find_map(|line| line.strip_prefix("nr_throttled "));
+        count.expect("the kernel counts").parse::<u64>().unwrap()
+    };
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while throttled() < 2 {
+        assert!(Instant::now() < give_up, "a tenth of a CPU, and never held back");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(instance);
+}
+
+#[test]
 fn few_capabilities_are_left_and_no_new_ones_can_be_had() {
     if !ready() {
         return;
@@ -278,11 +309,14 @@ fn a_deadline_kills_all_processes_inside() {
     if !ready() {
         return;
     }
-    let sleepers = shell("sleep 4242 & sleep 4242").deadline(Duration::from_millis(200));
+    let seconds = format!("600.{}", std::process::id());
+    let sleepers = shell(&format!("sleep {seconds} & sleep {seconds}"));
+    let sleepers = sleepers.deadline(Duration::from_millis(200));
     let container = Container { limits: limited(), ..Container::default() };
     assert!(matches!(container.run(&sleepers), Err(Error::Deadline { .. })));
     let alive = fs::read_dir("/proc").unwrap().flatten().any(|process| {
-        fs::read(process.path().join("cmdline")).is_ok_and(|line| line == b"sleep\x004242\x00")
+        let line = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        line.split('\0').any(|word| word == seconds)
     });
     assert!(!alive);
 }
@@ -316,12 +350,18 @@ fn a_veth_is_reachable_and_gone_afterwards() {
     if !ready() {
         return;
     }
-    let container = Container { network: Network::Veth, ..Container::default() };
-    let before = fs::read_dir("/sys/class/net").unwrap().count();
+    let name = format!("veth-{}", std::process::id());
+    let network = Network::Veth;
+    let container = Container { name: Some(name.clone()), network, ..Container::default() };
     let instance = container.spawn(&shell("sleep 30")).unwrap();
-    let names = fs::read_dir("/sys/class/net").unwrap().flatten();
-    let mut names = names.map(|link| link.file_name().into_string().unwrap());
-    let link = names.find(|name| name.starts_with("iso")).unwrap();
+    let resources = container::find(&name).unwrap().resources;
+    let link = resources.iter().find_map(|resource| match resource {
+        Resource::Link(link) => Some(link),
+        _ => None,
+    });
+    let link = link.expect("the ledger knows of it");
+    let there = Path::new("/sys/class/net").join(link);
+    assert!(there.exists());
     let network = u32::from_str_radix(link.strip_prefix("iso").unwrap(), 16).unwrap();
     let inside = std::net::SocketAddr::from((std::net::Ipv4Addr::from(network + 2), 1));
     // Nobody listens there, and the container's own kernel tables say so.
@@ -329,7 +369,7 @@ fn a_veth_is_reachable_and_gone_afterwards() {
         std::net::TcpStream::connect_timeout(&inside, Duration::from_secs(2)).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused, "{refused}");
     drop(instance);
-    assert_eq!(fs::read_dir("/sys/class/net").unwrap().count(), before);
+    assert!(!there.exists());
 }
 
 #[test]
