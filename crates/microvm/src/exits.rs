@@ -10,7 +10,7 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 use sandbox::{Milestone, Question, Story};
 
 use crate::{
-    control::{Handle, Order},
+    control::Handle,
     crossings::{Crossings, Reason},
     devices::bare::Devices,
     error::{Error, Result},
@@ -72,9 +72,8 @@ pub fn run_until_end(
             Ok(VcpuExit::Shutdown) => {
                 (Reason::TripleFault, Some(End::Strange(Strange::TripleFault)))
             }
-            Err(errno) if errno.errno() == libc::EINTR => match handle.order() {
-                Some(Order::End(signal)) => return Ok(End::Signaled(signal)),
-                Some(Order::Deadline) => return Ok(End::Deadline),
+            Err(errno) if errno.errno() == libc::EINTR => match handle.take_end() {
+                Some(end) => return end,
                 // A signal that was meant for another thread.
                 None => continue,
             },

@@ -24,6 +24,7 @@ mod faulted;
 mod flavour;
 pub mod initramfs;
 pub mod kernel;
+mod kick;
 pub mod loader;
 pub mod machine;
 pub mod memory;
@@ -36,7 +37,7 @@ use std::path::PathBuf;
 use guest::abi::map;
 use sandbox::{Instance, Limits, Mailbox, Milestone, Sandbox, Story, Timeline, Workload};
 
-pub use control::{Handle, Order};
+pub use control::Handle;
 pub use crossings::{Crossings, Reason};
 pub use elf::ElfError;
 pub use error::{Error, Result};

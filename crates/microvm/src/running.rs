@@ -14,7 +14,7 @@ use sandbox::{
 
 use crate::{
     NAME,
-    control::{Handle, Order},
+    control::Handle,
     crossings::Crossings,
     devices::bare::Devices,
     error::{Error, Result},
@@ -111,7 +111,7 @@ impl Guest {
         handle: &Handle,
     ) -> Result<End> {
         let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
-        handle.begin(&mut self.cpu);
+        handle.begin(Some(&mut self.cpu));
         run_until_end(&mut self.cpu, memory, devices, crossings, handle, &mut self.story)
     }
 }
@@ -172,7 +172,7 @@ fn faulted(strange: Strange, whereabouts: Whereabouts) -> Error {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.thread.is_some() {
-            self.handle.give(Order::End(libc::SIGKILL));
+            self.handle.give(End::Signaled(libc::SIGKILL));
             self.handle.until_finished(None);
             self.join();
         }

@@ -113,14 +113,14 @@ fn write_through(mut text: &[u8], handle: &Handle) -> Result<Option<End>> {
     while !text.is_empty() {
         match write(&output, text) {
             Ok(count) => text = &text[count..],
-            // Only the order to end interrupts for good; the run loop finds it.
-            Err(Errno::EINTR) if handle.has_order() => return Ok(None),
+            // Only an end interrupts for good; the run loop finds it.
+            Err(Errno::EINTR) if handle.has_ended() => return Ok(None),
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => {
                 let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
                 // An interruption leads back to `write`, and from there to the arms above.
                 let _ = poll(&mut ready, PollTimeout::from(100u8));
-                if handle.has_order() {
+                if handle.has_ended() {
                     return Ok(None);
                 }
             }
