@@ -12,7 +12,7 @@
 //!   thread     --KVM_CREATE_VCPU-->   virtual CPU; KVM_RUN is how our thread becomes it
 //! ```
 
-use std::{os::fd::FromRawFd, path::Path};
+use std::{os::fd::FromRawFd, path::Path, sync::Arc};
 
 use kvm_bindings::{KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
@@ -29,7 +29,7 @@ pub struct Machine {
     // Dropped in this order: the last slot's memory must outlive the machine.
     vm: VmFd,
     kvm: Kvm,
-    memory: Option<Memory>,
+    memory: Option<Arc<Memory>>,
 }
 
 impl Machine {
@@ -49,7 +49,7 @@ impl Machine {
         Ok(Self { vm, kvm, memory: None })
     }
 
-    /// Gives the machine its memory, as slot 0 from address 0 on.
+    /// Gives the machine its memory, a slot for each piece.
     ///
     /// A machine that already has an interrupt controller would wait here for all its CPUs to
     /// notice (an SRCU grace period): memory comes first.
@@ -57,24 +57,29 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn attach(&mut self, memory: Memory, story: &mut Story) -> Result<&Memory> {
-        let region = kvm_userspace_memory_region {
-            slot: 0,
-            flags: 0,
-            guest_phys_addr: 0,
-            memory_size: memory.bytes(),
-            userspace_addr: memory.host_address(),
-        };
-        let call = format!("KVM_SET_USER_MEMORY_REGION slot 0: 0x0..{:#x}", memory.bytes());
-        let vm = &self.vm;
-        story
-            .step(Question::Budget, call.clone(), || {
-                // SAFETY: `memory` owns this range of our address space, and `self` keeps it until
-                // after the machine is closed; nothing but vm-memory's volatile accesses reads it.
-                unsafe { vm.set_user_memory_region(region) }
-            })
-            .map_err(Error::kvm(call))?;
-        Ok(self.memory.insert(memory))
+    pub fn attach(&mut self, memory: Memory, story: &mut Story) -> Result<&Arc<Memory>> {
+        for (slot, (guest_phys_addr, memory_size, userspace_addr)) in (0..).zip(memory.pieces()) {
+            let region = kvm_userspace_memory_region {
+                slot,
+                flags: 0,
+                guest_phys_addr,
+                memory_size,
+                userspace_addr,
+            };
+            let end = guest_phys_addr + memory_size;
+            let call =
+                format!("KVM_SET_USER_MEMORY_REGION slot {slot}: {guest_phys_addr:#x}..{end:#x}");
+            let vm = &self.vm;
+            story
+                .step(Question::Budget, call.clone(), || {
+                    // SAFETY: `memory` owns this range of our address space, and `self` keeps it
+                    // until after the machine is closed; nothing but vm-memory's volatile accesses
+                    // reads it.
+                    unsafe { vm.set_user_memory_region(region) }
+                })
+                .map_err(Error::kvm(call))?;
+        }
+        Ok(self.memory.insert(Arc::new(memory)))
     }
 
     /// The machine's only CPU.
@@ -114,7 +119,7 @@ impl Machine {
     }
 
     /// The memory, once it is attached.
-    pub fn memory(&self) -> Option<&Memory> {
+    pub fn memory(&self) -> Option<&Arc<Memory>> {
         self.memory.as_ref()
     }
 }

@@ -7,12 +7,13 @@
 //! The guest changes this memory while we read it. So nothing here gives out references: bytes are
 //! copied out once, then judged.
 
-use std::{os::fd::AsFd, ptr::NonNull};
+use std::{ops::Range, os::fd::AsFd, ptr::NonNull};
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use sandbox::{Mailbox, Question, Story};
 use vm_memory::{
-    Bytes, GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion, mmap::MmapRegionBuilder,
+    Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
+    GuestRegionMmap, MmapRegion, mmap::MmapRegionBuilder,
 };
 
 use crate::error::{Error, Result};
@@ -21,6 +22,11 @@ use crate::error::{Error, Result};
 pub const PAGE: u64 = 2 << 20;
 /// The most memory: without `KVM_SET_CPUID2` a virtual CPU has 36 address bits.
 pub const MAX_BYTES: u64 = 64 << 30;
+
+/// Where a PC has no memory but devices: the last GiB that 32 bits can name. The interrupt
+/// controllers lie there at fixed places (SDM volume 3, section 11.4), and what is asked for
+/// beyond 3 GiB continues behind it.
+pub const DEVICE_GAP: Range<u64> = 0xc000_0000..0x1_0000_0000;
 
 /// In which pages the host should find the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,26 +45,42 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Memory of `bytes`, a multiple of [`PAGE`].
+    /// Memory of `bytes`, a multiple of [`PAGE`], from address 0 on.
     ///
     /// # Errors
     ///
     /// When this process cannot have so much.
     pub fn new(bytes: u64, pages: Pages, story: &mut Story) -> Result<Self> {
+        Self::with_pieces(&[(0, bytes)], pages, story)
+    }
+
+    /// Memory of `bytes`, a multiple of [`PAGE`], around the [`DEVICE_GAP`].
+    ///
+    /// # Errors
+    ///
+    /// When this process cannot have so much.
+    pub fn of_a_pc(bytes: u64, story: &mut Story) -> Result<Self> {
+        let low = bytes.min(DEVICE_GAP.start);
+        let pieces = [(0, low), (DEVICE_GAP.end, bytes - low)];
+        let count = if low < bytes { 2 } else { 1 };
+        Self::with_pieces(&pieces[..count], Pages::Large, story)
+    }
+
+    /// Memory in pieces, each with its address and its size.
+    fn with_pieces(pieces: &[(u64, u64)], pages: Pages, story: &mut Story) -> Result<Self> {
+        let bytes: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
         let call = format!("mmap {bytes:#x} bytes, aligned to 2 MiB");
         story.step(Question::Budget, call, || {
             let no_room = || Error::OutsideMemory { what: "RAM", bytes: usize::MAX, address: 0 };
             let bytes = usize::try_from(bytes).map_err(|_| no_room())?;
             let mapping = Mapping::new(bytes)?;
-            let start = mapping.aligned();
-            // SAFETY: `bytes` from `start` on lie within `mapping`, which lives as long as `ram`.
-            let builder = unsafe {
-                MmapRegionBuilder::<()>::new(bytes).with_raw_mmap_pointer(start.as_ptr())
-            };
-            let region: Option<MmapRegion> = builder.build().ok();
-            let region = region.and_then(|region| GuestRegionMmap::new(region, GuestAddress(0)));
-            let ram = GuestMemoryMmap::from_regions(region.into_iter().collect())
-                .map_err(|_| no_room())?;
+            let mut regions = Vec::new();
+            let mut offset = 0;
+            for &(address, bytes) in pieces {
+                regions.extend(mapping.region(offset, bytes as usize, address));
+                offset += bytes as usize;
+            }
+            let ram = GuestMemoryMmap::from_regions(regions).map_err(|_| no_room())?;
             if pages == Pages::Large && bytes > PAGE as usize {
                 mapping.advise_large(PAGE as usize, bytes - PAGE as usize);
             }
@@ -94,9 +116,19 @@ impl Memory {
         self.bytes as u64
     }
 
-    /// Where it lies in this process.
-    pub fn host_address(&self) -> u64 {
-        self.mapping.aligned().as_ptr() as u64
+    /// Its pieces: the guest's address of each, its size, and where it lies in this process.
+    pub fn pieces(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        self.ram
+            .iter()
+            .map(|region| (region.start_addr().raw_value(), region.len(), region.as_ptr() as u64))
+    }
+
+    /// The same memory for a device that reads what lies where the guest says.
+    ///
+    /// Whoever clones it out of here must not keep the clone longer than this: the memory is
+    /// freed with `self`.
+    pub fn ram(&self) -> &GuestMemoryMmap {
+        &self.ram
     }
 
     /// Copies `bytes` to the guest's `address`.
@@ -123,9 +155,9 @@ impl Memory {
     }
 
     fn check(&self, what: &'static str, address: u64, bytes: usize) -> Result<()> {
-        match address.checked_add(bytes as u64) {
-            Some(end) if end <= self.bytes() => Ok(()),
-            _ => Err(Error::OutsideMemory { what, bytes, address }),
+        match self.ram.check_range(GuestAddress(address), bytes) {
+            true => Ok(()),
+            false => Err(Error::OutsideMemory { what, bytes, address }),
         }
     }
 
@@ -138,7 +170,7 @@ impl Memory {
         let mut resident = 0;
         for offset in (0..self.bytes).step_by(CHUNK) {
             let length = CHUNK.min(self.bytes - offset);
-            let start = self.host_address() as usize + offset;
+            let start = self.mapping.aligned().as_ptr() as usize + offset;
             // SAFETY: mincore(2) only reads page tables of our own mapping, and `pages` has a byte
             // for each page of the chunk.
             let result = unsafe { libc::mincore(start as *mut _, length, pages.as_mut_ptr()) };
@@ -161,6 +193,9 @@ struct Mapping {
 // SAFETY: the mapping belongs to the process, not to a thread; it is only freed through `drop`,
 // which has it alone.
 unsafe impl Send for Mapping {}
+// SAFETY: through a shared `Mapping` one can learn where it is and advise on its pages, which the
+// kernel orders itself.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Room for `bytes` at a multiple of [`PAGE`]. What is left over is never touched.
@@ -183,6 +218,18 @@ impl Mapping {
         let skipped = start.as_ptr().align_offset(PAGE as usize);
         // SAFETY: the mapping is `PAGE` longer than what is used of it, and less is skipped.
         unsafe { start.add(skipped) }
+    }
+
+    /// `bytes` from `offset` on as the guest's memory from `address` on.
+    fn region(&self, offset: usize, bytes: usize, address: u64) -> Option<GuestRegionMmap> {
+        // SAFETY: the pieces of a `Memory` lie behind each other in a mapping made for all of them.
+        let start = unsafe { self.aligned().add(offset) };
+        let builder = MmapRegionBuilder::<()>::new(bytes);
+        // SAFETY: `bytes` from `start` on lie within this mapping, which lives as long as the
+        // region: `Memory` has both.
+        let builder = unsafe { builder.with_raw_mmap_pointer(start.as_ptr()) };
+        let region: MmapRegion = builder.build().ok()?;
+        GuestRegionMmap::new(region, GuestAddress(address))
     }
 
     /// Asks for large pages. Only advice: a host without them runs the guest all the same.

@@ -20,7 +20,6 @@ use crate::{
     error::{Error, Result},
     exits::{End, Faulted, Strange, Whereabouts, run_until_end},
     machine::Machine,
-    memory::Memory,
 };
 
 /// CPU time of the calling thread.
@@ -90,7 +89,7 @@ impl Guest {
             Ok(End::Deadline | End::Strange(_)) => Whereabouts::of(&self.cpu, &crossings),
             _ => Whereabouts::default(),
         };
-        let peak_memory_bytes = self.machine.memory().and_then(Memory::resident_bytes);
+        let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
         drop(self.cpu);
         drop(self.machine);
         let cpu_time = Some(self.spent + cpu_time());

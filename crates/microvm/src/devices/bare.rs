@@ -4,19 +4,13 @@
 //! its host for something, a console that takes bytes, and a switch that turns the machine off.
 //! Everything else is empty air: reading gives ones, writing does nothing.
 
-use std::{io, os::fd::AsFd};
-
 use guest::abi::{CONSOLE_BYTES, DOORBELL, Request, map};
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    unistd::write,
-};
-use sandbox::{Capture, Milestone, Stdio};
+use sandbox::Stdio;
 
+use super::output::Output;
 use crate::{
     control::Handle,
-    error::{Error, Result},
+    error::Result,
     exits::{End, Strange},
     memory::Memory,
 };
@@ -28,19 +22,18 @@ const OFF_SWITCH: u16 = 0xf4;
 
 /// The devices of one machine.
 pub struct Devices {
-    stdio: Stdio,
-    output: Vec<u8>,
+    output: Output,
 }
 
 impl Devices {
     /// Devices whose console leads to `stdio`.
     pub fn new(stdio: Stdio) -> Self {
-        Self { stdio, output: Vec::new() }
+        Self { output: Output::of(stdio) }
     }
 
     /// What was written to a captured console.
     pub fn into_output(self) -> Vec<u8> {
-        self.output
+        self.output.into_captured()
     }
 
     /// The guest wrote `data` to `port`; `Some` if it ended with that.
@@ -61,7 +54,7 @@ impl Devices {
                 self.ring(Request::from_number(number), number, operand, memory, handle)
             }
             (OFF_SWITCH, &[code, ..]) => Ok(Some(End::Exited(code))),
-            _ if CONSOLE_PORTS.contains(&port) => self.write(data, handle),
+            _ if CONSOLE_PORTS.contains(&port) => self.output.write(data, handle),
             _ => Ok(None),
         }
     }
@@ -83,7 +76,7 @@ impl Devices {
                 }
                 let mut text = [0; CONSOLE_BYTES];
                 memory.read("console buffer", map::CONSOLE, &mut text[..length])?;
-                self.write(&text[..length], handle)
+                self.output.write(&text[..length], handle)
             }
             Some(Request::WaitForStop) => {
                 handle.wait_for_stop();
@@ -93,44 +86,4 @@ impl Devices {
             None => Ok(Some(End::Strange(Strange::UnknownRequest { number }))),
         }
     }
-
-    fn write(&mut self, text: &[u8], handle: &Handle) -> Result<Option<End>> {
-        if self.stdio == Stdio::Capture {
-            handle.reach(Milestone::FirstByte);
-            if self.output.len() + text.len() > Capture::LIMIT {
-                return Ok(Some(End::TooMuchOutput));
-            }
-            self.output.extend_from_slice(text);
-            return Ok(None);
-        }
-        write_through(text, handle)
-    }
-}
-
-/// Writes to the launcher's own standard output, at once and without a buffer in between.
-fn write_through(mut text: &[u8], handle: &Handle) -> Result<Option<End>> {
-    let output = io::stdout();
-    while !text.is_empty() {
-        match write(&output, text) {
-            Ok(count) => text = &text[count..],
-            // Only an end interrupts for good; the run loop finds it.
-            Err(Errno::EINTR) if handle.has_ended() => return Ok(None),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => {
-                let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
-                // An interruption leads back to `write`, and from there to the arms above.
-                let _ = poll(&mut ready, PollTimeout::from(100u8));
-                if handle.has_ended() {
-                    return Ok(None);
-                }
-            }
-            // Nobody reads any more: a process would be killed by SIGPIPE now.
-            Err(Errno::EPIPE) => return Ok(Some(End::Signaled(libc::SIGPIPE))),
-            Err(errno) => {
-                let call = "write the guest's output to standard output";
-                return Err(Error::System { call: call.into(), source: errno.into() });
-            }
-        }
-    }
-    Ok(None)
 }

@@ -14,3 +14,4 @@
 
 pub mod bare;
 pub mod bus;
+pub mod output;
