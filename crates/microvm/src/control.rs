@@ -23,7 +23,27 @@ struct State {
     /// How the guest has come, or is to come, to its end; the first who says so decides.
     end: Option<Result<End>>,
     kicks: Vec<Kick>,
+    started_up: bool,
     finished: bool,
+}
+
+/// Until when a guest is waited for, on the clock of [`monotonic_now`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// It must have ended by then.
+    pub deadline: Option<Duration>,
+    /// It must have started up by then.
+    pub start_up: Option<Duration>,
+}
+
+impl Patience {
+    /// The next instant at which a guest is brought to its end, and to which.
+    fn next(self, started_up: bool) -> Option<(Duration, End)> {
+        let deadline = self.deadline.map(|instant| (instant, End::Deadline));
+        let start_up = self.start_up.filter(|_| !started_up);
+        let start_up = start_up.map(|instant| (instant, End::NeverStartedUp));
+        deadline.into_iter().chain(start_up).min_by_key(|(instant, _)| *instant)
+    }
 }
 
 /// What the guest's threads share with each other and with those who wait for them or end them.
@@ -41,8 +61,14 @@ const KICK_AGAIN: Duration = Duration::from_millis(10);
 impl Handle {
     /// The handle of a guest that does not run yet.
     pub fn new(timeline: Timeline, mailbox: Option<Mailbox>) -> Self {
-        let (kicks, end) = (Vec::new(), None);
-        let state = State { timeline, stop: false, end, kicks, finished: false };
+        let state = State {
+            timeline,
+            stop: false,
+            end: None,
+            kicks: Vec::new(),
+            started_up: false,
+            finished: false,
+        };
         let ended = AtomicBool::new(false);
         Self { state: Mutex::new(state), ended, changed: Condvar::new(), mailbox }
     }
@@ -122,27 +148,34 @@ impl Handle {
         self.changed.notify_all();
     }
 
-    /// Sleeps until the guest's threads have finished; at `deadline`, on the clock of
-    /// [`monotonic_now`], brings them to it.
-    pub fn until_finished(&self, deadline: Option<Duration>) {
+    /// Notes that the guest has started up: what it was started for runs.
+    pub fn has_started_up(&self) {
+        self.lock().started_up = true;
+        self.changed.notify_all();
+    }
+
+    /// Sleeps until the guest's threads have finished, and brings them to it when `patience` ends.
+    pub fn until_finished(&self, patience: Patience) {
         let mut state = self.lock();
         while !state.finished {
-            let patience = match (self.has_ended(), deadline) {
-                (true, _) => Some(KICK_AGAIN),
-                (false, Some(deadline)) => Some(deadline.saturating_sub(monotonic_now())),
-                (false, None) => None,
+            let next = patience.next(state.started_up);
+            let left = next.as_ref().map(|(instant, _)| instant.saturating_sub(monotonic_now()));
+            let sleep = match self.has_ended() {
+                true => Some(KICK_AGAIN),
+                false => left,
             };
-            state = match patience {
+            state = match sleep {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(patience) => {
-                    let slept = self.changed.wait_timeout(state, patience);
+                Some(sleep) => {
+                    let slept = self.changed.wait_timeout(state, sleep);
                     slept.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
-            if deadline.is_some_and(|deadline| deadline <= monotonic_now()) {
-                self.settle(&mut state, Ok(End::Deadline));
-            } else if self.has_ended() {
-                state.kicks.iter().for_each(Kick::kick);
+            let over = patience.next(state.started_up);
+            match over.filter(|(instant, _)| *instant <= monotonic_now()) {
+                Some((_, end)) => self.settle(&mut state, Ok(end)),
+                None if self.has_ended() => state.kicks.iter().for_each(Kick::kick),
+                None => {}
             }
         }
     }

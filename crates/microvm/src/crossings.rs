@@ -59,12 +59,24 @@ impl Crossings {
             self.last.pop_front();
         }
         self.last.push_back(reason);
+        self.add_so_many(reason, 1);
+    }
+
+    fn add_so_many(&mut self, reason: Reason, count: u64) {
         let full = self.counts.len() >= Self::REASONS;
         match self.counts.get_mut(&reason) {
-            Some(count) => *count += 1,
-            None if full => self.others += 1,
-            None => drop(self.counts.insert(reason, 1)),
+            Some(own) => *own += count,
+            None if full => self.others += count,
+            None => drop(self.counts.insert(reason, count)),
         }
+    }
+
+    /// Takes those of another processor of the same guest to its own.
+    pub fn add(&mut self, other: Self) {
+        for (reason, count) in other.counts {
+            self.add_so_many(reason, count);
+        }
+        self.others += other.others;
     }
 
     /// The last few, the latest at the end.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, io, path::PathBuf};
 
-use crate::{NAME, elf::ElfError, exits::Faulted, kernel::KernelError};
+use crate::{NAME, elf::ElfError, exits::Faulted, kernel::KernelError, linux::Ended};
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -99,6 +99,9 @@ pub enum Error {
         #[source]
         source: KernelError,
     },
+    /// A Linux guest came to an end that it should not have.
+    #[error(transparent)]
+    Ended(#[from] Ended),
     /// The guest broke off in a way that no program ends.
     #[error(transparent)]
     Faulted(#[from] Faulted),
@@ -167,31 +170,37 @@ impl Error {
 
 impl From<Error> for sandbox::Error {
     fn from(error: Error) -> Self {
-        let fix = error.fix();
-        match error {
-            Error::Open { .. } | Error::NotKvm { .. } => {
+        error.told_by(NAME)
+    }
+}
+
+impl Error {
+    /// The same error as the contract has it, of the sandbox called `sandbox`.
+    pub(crate) fn told_by(self, sandbox: &'static str) -> sandbox::Error {
+        use sandbox::Error as Told;
+        let fix = self.fix();
+        match self {
+            Self::Open { .. } | Self::NotKvm { .. } => {
                 let fix = fix.unwrap_or_default();
-                Self::Unavailable { sandbox: NAME, source: error.into(), fix }
+                Told::Unavailable { sandbox, source: self.into(), fix }
             }
-            Error::Unsupported { what, fix } => Self::Unsupported { sandbox: NAME, what, fix },
-            Error::Limits(limits) => Self::Limits(limits),
-            Error::NotFound { program } => Self::NotFound {
-                sandbox: NAME,
+            Self::Unsupported { what, fix } => Told::Unsupported { sandbox, what, fix },
+            Self::Limits(limits) => Told::Limits(limits),
+            Self::NotFound { program } => Told::NotFound {
+                sandbox,
                 program,
                 fix: "give the path of a flat binary or static ELF file, or a built-in program \
                       (`isolab run --help` lists them); host commands run in `--in container`"
                     .into(),
             },
-            Error::Read { program, source } => {
-                Self::NotExecutable { sandbox: NAME, program, source: source.into() }
+            Self::Read { program, source } => {
+                Told::NotExecutable { sandbox, program, source: source.into() }
             }
-            Error::Load { program, source } => {
-                Self::NotExecutable { sandbox: NAME, program, source: source.into() }
+            Self::Load { program, source } => {
+                Told::NotExecutable { sandbox, program, source: source.into() }
             }
-            Error::Faulted(faulted) => {
-                Self::Failed { sandbox: NAME, source: faulted.into(), fix: None }
-            }
-            error => Self::Failed { sandbox: NAME, source: error.into(), fix },
+            Self::Faulted(faulted) => Told::Failed { sandbox, source: faulted.into(), fix: None },
+            error => Told::Failed { sandbox, source: error.into(), fix },
         }
     }
 }

@@ -31,8 +31,14 @@ pub enum End {
     Signaled(i32),
     /// Its deadline had passed.
     Deadline,
+    /// It did not start up in the time that it had for that.
+    NeverStartedUp,
     /// Its captured output passed the bound.
     TooMuchOutput,
+    /// It turned its machine off.
+    PowerOff,
+    /// It started its machine anew.
+    Reset,
     /// It did what no program may.
     Strange(Strange),
 }

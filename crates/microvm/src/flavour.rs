@@ -99,7 +99,7 @@ fn interpreted(device: &Path, power: Power) -> Result<Option<u64>> {
     let image = Image::flat(&CODE, power);
     let mut machine = Machine::create(device, &mut story)?;
     machine.attach(Memory::new(image.memory_bytes, Pages::Small, &mut story)?, &mut story)?;
-    let mut cpu = machine.cpu(&mut story)?;
+    let mut cpu = machine.cpu(0, &mut story)?;
     let entry = machine.load(&image, &mut story)?;
     vcpu::prepare(&cpu, &entry, &mut story)?;
     loop {

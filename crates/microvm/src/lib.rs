@@ -25,6 +25,7 @@ mod flavour;
 pub mod initramfs;
 pub mod kernel;
 mod kick;
+pub mod linux;
 pub mod loader;
 pub mod machine;
 pub mod memory;
@@ -42,6 +43,7 @@ pub use crossings::{Crossings, Reason};
 pub use elf::ElfError;
 pub use error::{Error, Result};
 pub use flavour::{Flavour, KvmFlavour, flavour};
+pub use linux::LinuxVm;
 
 use loader::Image;
 use machine::Machine;
@@ -107,7 +109,7 @@ impl MicroVm {
         let memory = Memory::new(image.memory_bytes, image.pages(), &mut story)?;
         let mailbox = mailbox(&image, &memory, &mut story)?;
         machine.attach(memory, &mut story)?;
-        let cpu = machine.cpu(&mut story)?;
+        let cpu = machine.cpu(0, &mut story)?;
         timeline.reach(Milestone::Created);
 
         // 3. What does it find inside? Tables for the processor, and its program.
@@ -138,21 +140,29 @@ fn mailbox(image: &Image, memory: &Memory, story: &mut Story) -> Result<Option<M
     Ok(Some(mailbox))
 }
 
-/// Refuses what a virtual machine in the launcher's own process cannot keep.
+/// Refuses limits of a bare machine that cannot be kept.
 fn check(limits: &Limits) -> Result<()> {
+    check_outside(limits)?;
+    match limits.vcpus {
+        Some(2..) => Err(Error::Unsupported {
+            what: "have more than one virtual CPU".into(),
+            fix: "leave --vcpus out, start several of them, or use --in linux".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what no virtual machine in the launcher's own process can keep.
+fn check_outside(limits: &Limits) -> Result<()> {
     limits.check()?;
     let unsupported =
         |what: &str, fix: &str| Err(Error::Unsupported { what: what.into(), fix: fix.into() });
     let outside = "put isolab itself into a cgroup (`systemd-run --scope -p CPUQuota=50% isolab ...`), or use --in container";
     match limits {
-        Limits { vcpus: Some(2..), .. } => unsupported(
-            "have more than one virtual CPU",
-            "leave --vcpus out, or start several of them",
-        ),
         Limits { cpu_quota: Some(_), .. } => unsupported("keep a CPU quota", outside),
         Limits { cpu_weight: Some(_), .. } => unsupported("keep a CPU weight", outside),
         Limits { pids: Some(_), .. } => unsupported(
-            "limit processes: there are none inside",
+            "limit processes: the host sees none inside",
             "leave --pids out, or use --in container",
         ),
         _ => Ok(()),

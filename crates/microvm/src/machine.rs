@@ -14,12 +14,17 @@
 
 use std::{os::fd::FromRawFd, path::Path, sync::Arc};
 
-use kvm_bindings::{KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
-use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use kvm_bindings::{
+    CpuId, KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_pit_config,
+    kvm_userspace_memory_region,
+};
+use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use sandbox::{Question, Story};
 
 use crate::{
+    devices::interrupt::Interrupt,
     error::{Error, Result},
+    linux::{acpi, boot},
     loader::{self, Entry, Image},
     memory::Memory,
 };
@@ -82,15 +87,77 @@ impl Machine {
         Ok(self.memory.insert(Arc::new(memory)))
     }
 
-    /// The machine's only CPU.
+    /// Interrupt controllers and a timer, all of them in the kernel: an interrupt between two
+    /// virtual CPUs, or from the timer, is no trip to this process. They come after the memory
+    /// (see [`Machine::attach`]) and before the CPUs, each of which gets a controller of its own.
+    ///
+    /// # Errors
+    ///
+    /// When KVM refuses them.
+    pub fn add_interrupt_controllers(&self, story: &mut Story) -> Result<()> {
+        // Intel's processors keep a task state there while the guest is in real mode; the three
+        // pages lie among the devices, where Linux looks for nothing.
+        const TASK_STATE: usize = 0xfffb_d000;
+        let vm = &self.vm;
+        let call = "KVM_SET_TSS_ADDR";
+        let done = story.step(Question::Boundary, call, || vm.set_tss_address(TASK_STATE));
+        done.map_err(Error::kvm(call))?;
+        let call = "KVM_CREATE_IRQCHIP: APICs, IO-APIC and PICs";
+        story.step(Question::Boundary, call, || vm.create_irq_chip()).map_err(Error::kvm(call))?;
+        // Port 0x61, the speaker's, is the timer's too.
+        let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..kvm_pit_config::default() };
+        let call = "KVM_CREATE_PIT2: the timer of an AT";
+        story.step(Question::Boundary, call, || vm.create_pit2(timer)).map_err(Error::kvm(call))
+    }
+
+    /// Ties `interrupt` to an input of the interrupt controller.
     ///
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn cpu(&self, story: &mut Story) -> Result<VcpuFd> {
+    pub fn connect(&self, interrupt: &Interrupt, line: u32, story: &mut Story) -> Result<()> {
+        let call = format!("KVM_IRQFD: an eventfd to line {line}");
         story
-            .step(Question::Boundary, "KVM_CREATE_VCPU 0", || self.vm.create_vcpu(0))
-            .map_err(Error::kvm("KVM_CREATE_VCPU"))
+            .step(Question::WayOut, call.clone(), || {
+                self.vm.register_irqfd(interrupt.eventfd(), line)
+            })
+            .map_err(Error::kvm(call))
+    }
+
+    /// CPU `number`, from 0 on.
+    ///
+    /// # Errors
+    ///
+    /// When KVM refuses it.
+    pub fn cpu(&self, number: u8, story: &mut Story) -> Result<VcpuFd> {
+        let call = format!("KVM_CREATE_VCPU {number}");
+        story
+            .step(Question::Boundary, call.clone(), || self.vm.create_vcpu(number.into()))
+            .map_err(Error::kvm(call))
+    }
+
+    /// CPUs 0 to `count` - 1.
+    ///
+    /// # Errors
+    ///
+    /// When KVM refuses one.
+    pub fn cpus(&self, count: u8, story: &mut Story) -> Result<Vec<VcpuFd>> {
+        (0..count).map(|number| self.cpu(number, story)).collect()
+    }
+
+    /// The processor's features that KVM can show to a guest.
+    ///
+    /// # Errors
+    ///
+    /// When KVM does not tell.
+    pub fn features(&self) -> Result<CpuId> {
+        let features = self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES);
+        features.map_err(Error::kvm("KVM_GET_SUPPORTED_CPUID"))
+    }
+
+    /// Whether KVM can do what `capability` names.
+    pub fn can(&self, capability: Cap) -> bool {
+        self.vm.check_extension(capability)
     }
 
     /// Shows the processor's features to the guest's `cpuid`; without, it finds none.
@@ -99,9 +166,10 @@ impl Machine {
     ///
     /// When KVM refuses it.
     pub fn show_features(&self, cpu: &VcpuFd, story: &mut Story) -> Result<()> {
+        let features = self.features()?;
         story
             .step(Question::Power, "KVM_SET_CPUID2: the features that KVM supports", || {
-                cpu.set_cpuid2(&self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)?)
+                cpu.set_cpuid2(&features)
             })
             .map_err(Error::kvm("KVM_SET_CPUID2"))
     }
@@ -112,10 +180,30 @@ impl Machine {
     ///
     /// When the machine has no memory, or too little of it.
     pub fn load(&self, image: &Image, story: &mut Story) -> Result<Entry> {
-        match &self.memory {
-            Some(memory) => loader::load(memory, image, story),
-            None => Err(Error::OutsideMemory { what: "program", bytes: 0, address: 0 }),
-        }
+        loader::load(self.filled()?, image, story)
+    }
+
+    /// Fills the memory with what a Linux guest finds inside, the description of its `hardware`
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no memory, or too little of it.
+    pub fn boot(
+        &self,
+        plan: &boot::Plan,
+        hardware: &acpi::Hardware,
+        story: &mut Story,
+    ) -> Result<boot::Start> {
+        let memory = self.filled()?;
+        let call = "write ACPI tables: what hardware there is, and what there is not";
+        let tables = story.step(Question::Inside, call, || acpi::write(memory, hardware))?;
+        boot::load(memory, plan, tables, story)
+    }
+
+    fn filled(&self) -> Result<&Memory> {
+        let none = Error::OutsideMemory { what: "program", bytes: 0, address: 0 };
+        self.memory.as_deref().ok_or(none)
     }
 
     /// The memory, once it is attached.

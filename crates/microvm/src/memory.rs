@@ -7,13 +7,13 @@
 //! The guest changes this memory while we read it. So nothing here gives out references: bytes are
 //! copied out once, then judged.
 
-use std::{ops::Range, os::fd::AsFd, ptr::NonNull};
+use std::{fs::File, ops::Range, os::fd::AsFd, ptr::NonNull};
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use sandbox::{Mailbox, Question, Story};
 use vm_memory::{
-    Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
-    GuestRegionMmap, MmapRegion, mmap::MmapRegionBuilder,
+    Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryError, GuestMemoryMmap,
+    GuestMemoryRegion, GuestRegionMmap, MmapRegion, mmap::MmapRegionBuilder,
 };
 
 use crate::error::{Error, Result};
@@ -140,6 +140,24 @@ impl Memory {
         self.check(what, address, bytes.len())?;
         let outside = |_| Error::OutsideMemory { what, bytes: bytes.len(), address };
         self.ram.write_slice(bytes, GuestAddress(address)).map_err(outside)
+    }
+
+    /// Reads `bytes` from `file` straight to the guest's `address`.
+    ///
+    /// # Errors
+    ///
+    /// When they do not fit, or when the file has fewer.
+    pub fn fill(&self, what: &'static str, address: u64, file: &File, bytes: usize) -> Result<()> {
+        self.check(what, address, bytes)?;
+        let mut file = file;
+        let read = self.ram.read_exact_volatile_from(GuestAddress(address), &mut file, bytes);
+        read.map_err(|error| Error::System {
+            call: format!("read the {what} into the guest's memory").into(),
+            source: match error {
+                GuestMemoryError::IOError(source) => source,
+                other => std::io::Error::other(other),
+            },
+        })
     }
 
     /// Copies `N` bytes out of the guest's `address`.

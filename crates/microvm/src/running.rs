@@ -14,7 +14,7 @@ use sandbox::{
 
 use crate::{
     NAME,
-    control::Handle,
+    control::{Handle, Patience},
     crossings::Crossings,
     devices::bare::Devices,
     error::{Error, Result},
@@ -134,11 +134,14 @@ impl Instance for Running {
 
     fn wait(mut self: Box<Self>) -> sandbox::Result<Outcome> {
         let started = self.timeline().started_at();
-        self.handle.until_finished(self.deadline.map(|after| started.saturating_add(after)));
+        let deadline = self.deadline.map(|after| started.saturating_add(after));
+        self.handle.until_finished(Patience { deadline, ..Patience::default() });
         let finished = self.join().expect("waiting consumes the instance, so it is the first");
         self.handle.reach(Milestone::Cleaned);
         let status = match finished.end? {
             End::Exited(code) => Status::Exited(code),
+            // A bare machine has no such switches, and starts up with its first instruction.
+            End::PowerOff | End::Reset | End::NeverStartedUp => Status::Exited(0),
             End::Signaled(signal) => Status::Signaled(signal),
             End::Deadline => {
                 return Err(sandbox::Error::Deadline {
@@ -172,7 +175,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.handle.give(End::Signaled(libc::SIGKILL));
-            self.handle.until_finished(None);
+            self.handle.until_finished(Patience::default());
             self.join();
         }
     }

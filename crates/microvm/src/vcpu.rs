@@ -66,7 +66,7 @@ fn real_mode(state: &mut kvm_sregs) {
     state.cs.selector = 0;
 }
 
-fn long_mode(state: &mut kvm_sregs, ring: u8) {
+pub(crate) fn long_mode(state: &mut kvm_sregs, ring: u8) {
     state.cr0 = CR0;
     state.cr3 = tables::PAGE_MAP;
     state.cr4 = CR4;

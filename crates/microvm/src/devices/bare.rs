@@ -18,7 +18,7 @@ use crate::{
 /// Two ports that take a byte of text each: Bochs' debug console and the first serial port.
 const CONSOLE_PORTS: [u16; 2] = [0xe9, 0x3f8];
 /// Writing a byte to this port turns the machine off with that code, as `isa-debug-exit` does.
-const OFF_SWITCH: u16 = 0xf4;
+pub(super) const OFF_SWITCH: u16 = 0xf4;
 
 /// The devices of one machine.
 pub struct Devices {

@@ -14,4 +14,7 @@
 
 pub mod bare;
 pub mod bus;
+pub mod interrupt;
 pub mod output;
+pub mod reset;
+pub mod serial;

@@ -1,0 +1,341 @@
+//! Question 3: what does a Linux guest find inside? Its kernel, and what a boot loader leaves it.
+//!
+//! On a real machine the firmware finds the memory and the devices, the boot loader reads the
+//! kernel, and the kernel's own first part, in 16 bits, switches to 64 and unpacks the rest. A
+//! virtual machine monitor has made the machine itself: it writes down what it knows in a page
+//! that Linux calls the zero page, and begins at the kernel's 64-bit entry.
+//!
+//! ```text
+//!   0x0000_1000  page tables and descriptors, as for a bare program
+//!   0x0001_0000  zero page: command line, initramfs, memory map, ACPI
+//!   0x0001_1000  the same for PVH: start information, list of modules, memory map
+//!   0x0002_0000  command line
+//!   0x0009_fc00  end of low memory: 640 KiB, as in every PC
+//!   0x000e_0000  ACPI tables
+//!   0x0100_0000  kernel, wherever its segments say
+//!        ...     initramfs, as high as it fits below the devices at 3 GiB
+//! ```
+
+use std::io;
+
+use sandbox::{Question, Story};
+
+use crate::{
+    error::{Error, Result},
+    kernel::KernelImage,
+    linux::source::Source,
+    memory::{DEVICE_GAP, Memory},
+    tables,
+};
+
+const ZERO_PAGE: u64 = 0x1_0000;
+const START_INFO: u64 = 0x1_1000;
+const MODULES: u64 = 0x1_1100;
+const START_MEMORY_MAP: u64 = 0x1_1200;
+const COMMAND_LINE: u64 = 0x2_0000;
+const LOW_MEMORY_END: u64 = 0x9_fc00;
+/// Where ACPI's tables lie; Linux looks for their pointer here even if it is not told.
+pub const ACPI_TABLES: u64 = 0xe_0000;
+/// Where memory goes on behind video memory, option ROMs and firmware.
+const HIGH_MEMORY: u64 = 0x10_0000;
+
+/// Linux wants this much beside itself and its initramfs, or it panics before it can say why.
+const LEAST_ROOM: u64 = 16 << 20;
+
+/// So much is mapped at the 64-bit entry; all that Linux needs before it has tables of its own.
+const MAPPED: u64 = 1 << 30;
+
+/// The kernel's own limit (`COMMAND_LINE_SIZE` less the terminating zero).
+pub const MAX_COMMAND_LINE: usize = 2047;
+
+/// Which of the kernel's entries to begin at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EntryPoint {
+    /// In 64 bits, with page tables: Linux's own boot protocol.
+    #[default]
+    Long64,
+    /// In 32 bits without paging: PVH, the protocol of Xen that others have taken over.
+    Pvh,
+}
+
+/// How the first processor begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// In which mode.
+    pub entry_point: EntryPoint,
+    /// The first instruction.
+    pub instruction: u64,
+    /// The address of what the boot loader has written down.
+    pub information: u64,
+}
+
+/// What is to be booted, read and checked before any machine is made for it.
+#[derive(Debug)]
+pub struct Plan {
+    /// The kernel.
+    pub kernel: KernelImage,
+    /// Where to begin.
+    pub entry_point: EntryPoint,
+    /// The first file system, in pieces that the kernel unpacks one over the other.
+    pub initramfs: Vec<Source>,
+    /// The kernel's command line.
+    pub command_line: String,
+    /// The size of the machine's memory.
+    pub memory_bytes: u64,
+}
+
+impl Plan {
+    /// Checks what can be checked without a machine.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel lacks the entry, or when kernel, initramfs or command line do not fit.
+    pub fn check(&self) -> Result<()> {
+        let unsupported = |what, fix| Err(Error::Unsupported { what, fix });
+        if self.entry_point == EntryPoint::Pvh && self.kernel.pvh_entry().is_none() {
+            let what = "begin at the PVH entry of a kernel that was built without CONFIG_PVH";
+            return unsupported(what.into(), "use its 64-bit entry".into());
+        }
+        if self.command_line.len() > MAX_COMMAND_LINE {
+            let what = format!("boot with a command line of {} bytes", self.command_line.len());
+            let fix = format!("shorten --append: the kernel takes {MAX_COMMAND_LINE} bytes");
+            return unsupported(what, fix);
+        }
+        if let Some(low) = self.kernel.segments().iter().find(|it| it.address < HIGH_MEMORY) {
+            let address = low.address;
+            let what = format!("load a kernel to {address:#x}, below the first megabyte's end");
+            return unsupported(
+                what,
+                "use a kernel for PCs, which lies at 0x100000 or above".into(),
+            );
+        }
+        let needed = self.kernel.end().saturating_add(self.initramfs_bytes());
+        let needed = needed.saturating_add(LEAST_ROOM).next_multiple_of(1 << 20);
+        if needed > self.low_end() {
+            let (given, needed) = (self.memory_bytes >> 20, needed >> 20);
+            let what =
+                format!("boot in {given} MiB of memory: kernel and initramfs need {needed} MiB");
+            return unsupported(what, format!("use --memory {needed}M or more"));
+        }
+        Ok(())
+    }
+
+    fn initramfs_bytes(&self) -> u64 {
+        let padded = |piece: &Source| piece.length().next_multiple_of(4);
+        self.initramfs.iter().map(padded).fold(0, u64::saturating_add)
+    }
+
+    /// The end of the memory below the devices.
+    fn low_end(&self) -> u64 {
+        self.memory_bytes.min(DEVICE_GAP.start)
+    }
+}
+
+/// Fills `memory` with all that the guest finds inside; `rsdp` is where its ACPI tables begin.
+///
+/// # Errors
+///
+/// When a file can no longer be read, or has changed so that it does not fit.
+pub fn load(memory: &Memory, plan: &Plan, rsdp: u64, story: &mut Story) -> Result<Start> {
+    let call = format!("load the kernel: {} segments", plan.kernel.segments().len());
+    story.step(Question::Inside, call, || {
+        plan.kernel
+            .load(|at, bytes| memory.write("kernel", at, bytes).map_err(io::Error::other))
+            .map_err(Error::system::<io::Error>("read the kernel into the guest's memory"))
+    })?;
+    let initramfs = load_initramfs(memory, plan, story)?;
+    let call = format!("write the command line: {}", plan.command_line);
+    let mut text = plan.command_line.clone().into_bytes();
+    text.push(0);
+    story.step(Question::Inside, call, || memory.write("command line", COMMAND_LINE, &text))?;
+    let papers = Papers { rsdp, initramfs, command_line: text.len() as u64 - 1, map: map(memory) };
+    match plan.entry_point {
+        EntryPoint::Long64 => {
+            story.step(Question::Inside, "write page tables and descriptors", || {
+                tables::write_pages(memory, MAPPED)?;
+                tables::write_descriptors(memory)
+            })?;
+            story.step(
+                Question::Inside,
+                "write the zero page: what a boot loader tells",
+                || memory.write("zero page", ZERO_PAGE, &papers.zero_page()),
+            )?;
+            let (instruction, information) = (plan.kernel.entry(), ZERO_PAGE);
+            Ok(Start { entry_point: EntryPoint::Long64, instruction, information })
+        }
+        EntryPoint::Pvh => {
+            story.step(Question::Inside, "write PVH's start information", || {
+                papers.write_start_info(memory)
+            })?;
+            let instruction = plan.kernel.pvh_entry().map_or(plan.kernel.entry(), u64::from);
+            Ok(Start { entry_point: EntryPoint::Pvh, instruction, information: START_INFO })
+        }
+    }
+}
+
+/// Loads the pieces of the initramfs behind each other; gives where they begin and their length.
+fn load_initramfs(memory: &Memory, plan: &Plan, story: &mut Story) -> Result<(u64, u64)> {
+    let bytes = plan.initramfs_bytes();
+    let start = (plan.low_end() - bytes) & !0xfff;
+    let mut address = start;
+    for piece in &plan.initramfs {
+        let length = piece.length();
+        let call = format!("load the initramfs to {address:#x}..{:#x}", address + length);
+        story.step(Question::Inside, call, || piece.copy_to(memory, address))?;
+        address += length.next_multiple_of(4);
+    }
+    Ok((start, bytes))
+}
+
+/// A range of physical addresses and what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Range {
+    start: u64,
+    end: u64,
+    kind: u32,
+}
+
+const RAM: u32 = 1;
+const RESERVED: u32 = 2;
+
+/// The memory map as a PC's firmware tells it (E820).
+fn map(memory: &Memory) -> Vec<Range> {
+    let mut map = vec![
+        Range { start: 0, end: LOW_MEMORY_END, kind: RAM },
+        Range { start: ACPI_TABLES, end: HIGH_MEMORY, kind: RESERVED },
+    ];
+    for (address, bytes, _) in memory.pieces() {
+        map.push(Range { start: address.max(HIGH_MEMORY), end: address + bytes, kind: RAM });
+    }
+    map
+}
+
+/// What a boot loader tells the kernel, in one protocol or the other.
+struct Papers {
+    rsdp: u64,
+    initramfs: (u64, u64),
+    command_line: u64,
+    map: Vec<Range>,
+}
+
+impl Papers {
+    /// Linux, `Documentation/arch/x86/zero-page.rst`; from 0x1f1 on, `boot.rst` there.
+    fn zero_page(&self) -> [u8; 4096] {
+        let mut page = [0; 4096];
+        let mut put = |offset: usize, bytes: &[u8]| {
+            page[offset..offset + bytes.len()].copy_from_slice(bytes);
+        };
+        let (low, high) = (|word: u64| (word as u32).to_le_bytes(), |word: u64| word >> 32);
+        let (start, length) = self.initramfs;
+        put(0x070, &self.rsdp.to_le_bytes()); // acpi_rsdp_addr
+        put(0x0c0, &low(high(start))); // ext_ramdisk_image
+        put(0x0c4, &low(high(length))); // ext_ramdisk_size
+        put(0x1e8, &[self.map.len() as u8]); // e820_entries
+        put(0x1fe, &0xaa55u16.to_le_bytes()); // boot_flag
+        put(0x202, b"HdrS"); // header
+        put(0x206, &0x020fu16.to_le_bytes()); // version of the protocol: 2.15
+        put(0x210, &[0xff]); // type_of_loader: none that has a number
+        put(0x211, &[1]); // loadflags: the kernel is loaded high
+        put(0x218, &low(start)); // ramdisk_image
+        put(0x21c, &low(length)); // ramdisk_size
+        put(0x228, &low(COMMAND_LINE)); // cmd_line_ptr
+        put(0x238, &low(self.command_line)); // cmdline_size
+        for (index, range) in self.map.iter().enumerate() {
+            let entry = 0x2d0 + index * 20; // e820_table
+            put(entry, &range.start.to_le_bytes());
+            put(entry + 8, &(range.end - range.start).to_le_bytes());
+            put(entry + 16, &range.kind.to_le_bytes());
+        }
+        page
+    }
+
+    /// Xen's public interface, `arch-x86/hvm/start_info.h`.
+    fn write_start_info(&self, memory: &Memory) -> Result<()> {
+        const MAGIC: u32 = 0x336e_c578;
+        const VERSION: u32 = 1;
+        let (start, length) = self.initramfs;
+        let modules = u32::from(length > 0);
+        let mut info = Vec::new();
+        for word in [MAGIC, VERSION, 0, modules] {
+            info.extend(word.to_le_bytes());
+        }
+        for address in [MODULES, COMMAND_LINE, self.rsdp, START_MEMORY_MAP] {
+            info.extend(address.to_le_bytes());
+        }
+        info.extend((self.map.len() as u64).to_le_bytes());
+        memory.write("start information", START_INFO, &info)?;
+        let module = [start, length, 0, 0].map(u64::to_le_bytes).concat();
+        memory.write("list of modules", MODULES, &module)?;
+        let entry = |range: &Range| {
+            let kind = u64::from(range.kind);
+            [range.start, range.end - range.start, kind].map(u64::to_le_bytes).concat()
+        };
+        let map: Vec<u8> = self.map.iter().flat_map(entry).collect();
+        memory.write("memory map", START_MEMORY_MAP, &map)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kernel of one halting instruction at 16 MiB.
+    fn kernel() -> KernelImage {
+        let mut file = vec![0; 121];
+        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"\x7fELF\x02\x01\x01");
+        put(16, &[2, 0, 62, 0]);
+        put(24, &0x100_0000u64.to_le_bytes()); // entry
+        put(32, &64u64.to_le_bytes()); // program headers
+        put(54, &[56, 0, 1, 0]);
+        put(64, &[1]);
+        let fields = [120, 0xffff_ffff_8100_0000u64, 0x100_0000, 1, 1];
+        fields.iter().enumerate().for_each(|(index, it)| put(72 + index * 8, &it.to_le_bytes()));
+        put(120, &[0xf4]);
+        KernelImage::from_bytes(file).unwrap()
+    }
+
+    fn plan(memory_bytes: u64, initramfs: usize) -> Plan {
+        let initramfs = vec![Source::Bytes(vec![7; initramfs])];
+        let (command_line, entry_point) = ("quiet".into(), EntryPoint::Long64);
+        Plan { kernel: kernel(), entry_point, initramfs, command_line, memory_bytes }
+    }
+
+    #[test]
+    fn the_zero_page_tells_where_everything_is() {
+        let memory = Memory::of_a_pc(64 << 20, &mut Story::default()).unwrap();
+        let start = load(&memory, &plan(64 << 20, 5), ACPI_TABLES, &mut Story::default()).unwrap();
+        let mut page = [0; 4096];
+        memory.read("zero page", start.information, &mut page).unwrap();
+        let word = |at: usize| u32::from_le_bytes(page[at..at + 4].try_into().unwrap());
+        assert_eq!((word(0x218), word(0x21c)), ((64 << 20) - 4096, 8));
+        assert_eq!(u64::from(word(0x228)), COMMAND_LINE);
+        assert_eq!(page[0x1e8], 3);
+        let mut line = [0; 6];
+        memory.read("command line", COMMAND_LINE, &mut line).unwrap();
+        assert_eq!(&line, b"quiet\0");
+    }
+
+    #[test]
+    fn memory_beyond_the_devices_is_in_the_map() {
+        let memory = Memory::of_a_pc(4 << 30, &mut Story::default()).unwrap();
+        let map = map(&memory);
+        let ram: u64 = map.iter().filter(|it| it.kind == RAM).map(|it| it.end - it.start).sum();
+        assert_eq!(ram, (4 << 30) - (HIGH_MEMORY - LOW_MEMORY_END));
+        assert_eq!(map.last().unwrap().end, 5 << 30);
+        assert!(map.iter().all(|it| it.end <= DEVICE_GAP.start || it.start >= DEVICE_GAP.end));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_size_that_would() {
+        assert!(plan(64 << 20, 5).check().is_ok());
+        let refused = plan(32 << 20, 20 << 20).check().unwrap_err();
+        assert!(refused.to_string().contains("need 53 MiB"), "{refused}");
+        let mut long = plan(64 << 20, 0);
+        long.command_line = "x".repeat(MAX_COMMAND_LINE + 1);
+        assert!(matches!(long.check(), Err(Error::Unsupported { .. })));
+        let mut pvh = plan(64 << 20, 0);
+        pvh.entry_point = EntryPoint::Pvh;
+        assert!(pvh.check().unwrap_err().to_string().contains("CONFIG_PVH"));
+    }
+}

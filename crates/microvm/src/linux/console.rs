@@ -1,0 +1,153 @@
+//! What the guest's kernel says, and what of it matters to the host.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{control::Handle, devices::output::Output};
+
+/// So many last lines are kept, for the one who asks why a guest did not come up.
+const LINES: usize = 20;
+/// So many lines tell of a panic; those after them are registers and code.
+const LINES_OF_PANIC: usize = 8;
+/// A longer line is cut.
+const LINE_BYTES: usize = 200;
+/// What Linux prints when it can go on no longer (`kernel/panic.c`), at a level that is never quiet.
+const PANIC: &str = "Kernel panic - not syncing: ";
+
+/// The far end of a guest's serial cable.
+pub struct Console {
+    line: Vec<u8>,
+    last: VecDeque<String>,
+    panic: Option<Panic>,
+    output: Option<Output>,
+    handle: Arc<Handle>,
+}
+
+struct Panic {
+    words: String,
+    lines_left: usize,
+}
+
+/// A console that the serial port writes to and others look at.
+#[derive(Clone)]
+pub struct SharedConsole(Arc<Mutex<Console>>);
+
+impl SharedConsole {
+    /// A console that keeps the last lines, and passes everything on to `output` if there is one.
+    pub fn new(output: Option<Output>, handle: Arc<Handle>) -> Self {
+        let (line, last) = (Vec::new(), VecDeque::new());
+        Self(Arc::new(Mutex::new(Console { line, last, panic: None, output, handle })))
+    }
+
+    /// The guest prints `byte`.
+    pub fn print(&self, byte: u8) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).print(byte);
+    }
+
+    /// What it printed last and why its kernel panicked, if it did; its output, if captured.
+    pub fn finish(&self) -> Said {
+        let mut console = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        console.end_of_line();
+        let output = console.output.take().map(Output::into_captured).unwrap_or_default();
+        Said {
+            lines: console.last.drain(..).collect(),
+            panic: console.panic.take().map(|panic| panic.words),
+            output,
+        }
+    }
+}
+
+/// What a console was told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The last lines.
+    pub lines: Vec<String>,
+    /// The kernel's last words, if it panicked.
+    pub panic: Option<String>,
+    /// All of it, if it was captured.
+    pub output: Vec<u8>,
+}
+
+impl Console {
+    fn print(&mut self, byte: u8) {
+        match byte {
+            b'\n' => self.end_of_line(),
+            b'\r' => {}
+            _ if self.line.len() < LINE_BYTES => self.line.push(byte),
+            _ => {}
+        }
+        match self.output.as_mut().map(|output| output.write(&[byte], &self.handle)) {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(end))) => self.handle.give(end),
+            Some(Err(error)) => self.handle.fail(error),
+        }
+    }
+
+    fn end_of_line(&mut self) {
+        if self.line.is_empty() {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.line);
+        // It is the guest's text: nothing in it may move the cursor of the one who reads it.
+        let line: String = String::from_utf8_lossy(&bytes)
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
+        if let Some(panic) = &mut self.panic {
+            if panic.lines_left == 0 {
+                return;
+            }
+            panic.lines_left -= 1;
+        } else if let Some((_, words)) = line.split_once(PANIC) {
+            self.panic = Some(Panic { words: words.to_owned(), lines_left: LINES_OF_PANIC });
+        }
+        if self.last.len() == LINES {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandbox::{Stdio, Timeline};
+
+    use super::*;
+
+    fn said(text: &[u8]) -> Said {
+        let handle = Arc::new(Handle::new(Timeline::start(), None));
+        let console = SharedConsole::new(Some(Output::of(Stdio::Capture)), handle);
+        text.iter().for_each(|byte| console.print(*byte));
+        console.finish()
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_and_all_of_it_if_captured() {
+        let text: String = (0..50).map(|number| format!("line {number}\r\n")).collect();
+        let said = said(text.as_bytes());
+        assert_eq!(said.lines.len(), LINES);
+        assert_eq!(said.lines.last().unwrap(), "line 49");
+        assert_eq!(said.output, text.as_bytes());
+        assert_eq!(said.panic, None);
+    }
+
+    #[test]
+    fn the_first_panic_is_the_one_that_counts() {
+        let text = b"[    0.4] Kernel panic - not syncing: No working init found.\r\n\
+            [    0.5] ---[ end Kernel panic - not syncing: No working init found. ]---\r\n";
+        let mut text = text.to_vec();
+        text.extend([b"registers\n".as_slice(); 100].concat());
+        let said = said(&text);
+        assert_eq!(said.panic.unwrap(), "No working init found.");
+        assert!(said.lines[0].contains(PANIC), "what led to it is kept");
+    }
+
+    #[test]
+    fn hostile_text_neither_grows_without_end_nor_moves_the_cursor() {
+        let said = said(&[b"\x1b[2J".as_slice(), &[b'x'; 10_000], b"\n\xff\xfe"].concat());
+        assert!(said.lines.iter().all(|line| line.len() <= LINE_BYTES * 3));
+        assert!(!said.lines.concat().contains('\x1b'));
+    }
+}

@@ -1,0 +1,64 @@
+//! How a Linux guest came to an end that it should not have, and what was seen of it last.
+
+use std::{fmt, time::Duration};
+
+use crate::exits::{Strange, Whereabouts};
+
+/// What was wrong with the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrong {
+    /// The kernel gave up, with these words.
+    Panicked(String),
+    /// It did not start up in so long.
+    NeverStartedUp(Duration),
+    /// A processor stopped.
+    Strange(Strange),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(words) => write!(formatter, "the guest's kernel panicked: {words}"),
+            Self::NeverStartedUp(after) => {
+                write!(formatter, "the guest did not reach user space in {after:?}")
+            }
+            Self::Strange(strange) => write!(formatter, "the guest stopped with {strange}"),
+        }
+    }
+}
+
+/// A guest that came to a wrong end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{wrong}")]
+pub struct Ended {
+    /// What was wrong.
+    pub wrong: Wrong,
+    /// What was seen of it last.
+    #[source]
+    pub last_seen: LastSeen,
+}
+
+/// Where each processor of a guest was at its end, and what its console said last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+pub struct LastSeen {
+    /// One for each processor.
+    pub processors: Vec<Whereabouts>,
+    /// The last lines.
+    pub console: Vec<String>,
+}
+
+impl fmt::Display for LastSeen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, processor) in self.processors.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "; " };
+            write!(formatter, "{separator}processor {number}: {processor}")?;
+        }
+        match &*self.console {
+            [] => formatter.write_str("; its console said nothing"),
+            lines => {
+                formatter.write_str("; the last lines of its console:")?;
+                lines.iter().try_for_each(|line| write!(formatter, "\n    | {line}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Question 5: how does a Linux guest reach the host? By leaving `KVM_RUN`, in a thread for each
+//! processor.
+//!
+//! What KVM answers itself never comes here: page tables, interrupts between processors, timers,
+//! halting. What comes here is for devices, and the loop only carries it to the bus.
+
+use std::time::Duration;
+
+use kvm_ioctls::{VcpuExit, VcpuFd};
+use sandbox::{Milestone, Question, Step, Story, monotonic_now};
+
+use crate::{
+    control::Handle,
+    crossings::{Crossings, Reason},
+    devices::bus::Bus,
+    error::Error,
+    exits::{End, Strange, Whereabouts},
+    running::cpu_time,
+};
+
+/// Only so many exits of a processor are told in a story.
+const TOLD: usize = 100;
+
+/// The two ways to a device.
+#[derive(Default)]
+pub struct Buses {
+    /// `in` and `out`.
+    pub ports: Bus,
+    /// Physical addresses that are no memory.
+    pub memory: Bus,
+}
+
+/// What a processor's thread brings back.
+pub struct Ran {
+    /// Where the processor was at the end.
+    pub whereabouts: Whereabouts,
+    /// Its exits.
+    pub crossings: Crossings,
+    /// CPU time of the thread, the guest's in it.
+    pub cpu_time: Duration,
+}
+
+/// Lets `cpu` run until the guest has come to its end.
+pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, story: &mut Story) -> Ran {
+    let mut crossings = Crossings::default();
+    handle.begin(Some(&mut cpu));
+    handle.reach(Milestone::Entered);
+    let mut told = 0;
+    while !handle.has_ended() {
+        let began = story.is_told().then(monotonic_now);
+        let (reason, device) = match cpu.run() {
+            Ok(VcpuExit::IoOut(port, data)) => {
+                (Reason::Out(port), buses.ports.write(port.into(), data))
+            }
+            Ok(VcpuExit::IoIn(port, data)) => {
+                (Reason::In(port), buses.ports.read(port.into(), data))
+            }
+            Ok(VcpuExit::MmioWrite(address, data)) => {
+                (Reason::MmioWrite(address), buses.memory.write(address, data))
+            }
+            Ok(VcpuExit::MmioRead(address, data)) => {
+                (Reason::MmioRead(address), buses.memory.read(address, data))
+            }
+            Ok(VcpuExit::Shutdown) => {
+                handle.give(End::Strange(Strange::TripleFault));
+                (Reason::TripleFault, None)
+            }
+            // Kicked, or a processor that nobody has started yet.
+            Err(errno) if matches!(errno.errno(), libc::EINTR | libc::EAGAIN) => continue,
+            Err(errno) => {
+                handle.fail(Error::kvm("KVM_RUN")(errno));
+                break;
+            }
+            Ok(other) => {
+                let strange = Strange::of(&other);
+                let name = strange.name();
+                handle.give(End::Strange(strange));
+                (Reason::Broken(name), None)
+            }
+        };
+        crossings.count(reason);
+        if let Some(began) = began
+            && told < TOLD
+        {
+            told += 1;
+            let took = monotonic_now().saturating_sub(began);
+            let call = format!("KVM_RUN -> {reason}: {}", device.unwrap_or("nobody"));
+            story.steps.push(Step { question: Question::WayOut, call: call.into(), began, took });
+        }
+    }
+    handle.end();
+    let whereabouts = Whereabouts::of(&cpu, &crossings);
+    Ran { whereabouts, crossings, cpu_time: cpu_time() }
+}

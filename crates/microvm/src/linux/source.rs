@@ -1,0 +1,62 @@
+//! Bytes on their way into a guest: a file of the user's, or what isolab has made in memory.
+
+use std::{fs::File, io, path::Path};
+
+use crate::{
+    error::{Error, Result},
+    memory::Memory,
+};
+
+/// A piece of an initramfs, wherever its bytes are.
+#[derive(Debug)]
+pub enum Source {
+    /// In a file, which is read when it is loaded.
+    File {
+        /// The file.
+        file: File,
+        /// Its length when it was opened.
+        length: u64,
+    },
+    /// In this process.
+    Bytes(Vec<u8>),
+}
+
+impl Source {
+    /// The regular file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, or is none.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |source| Error::Read { program: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let about = file.metadata().map_err(failed)?;
+        if !about.is_file() {
+            return Err(failed(io::Error::other("it is no regular file")));
+        }
+        Ok(Self::File { file, length: about.len() })
+    }
+
+    /// How many bytes there are.
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::File { length, .. } => *length,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Copies all of it to the guest's `address`; a file's bytes go there straight.
+    ///
+    /// # Errors
+    ///
+    /// When the file has shrunk, or there is no room.
+    pub fn copy_to(&self, memory: &Memory, address: u64) -> Result<()> {
+        match self {
+            Self::File { file, length } => {
+                let length = usize::try_from(*length).unwrap_or(usize::MAX);
+                memory.fill("initramfs", address, file, length)
+            }
+            Self::Bytes(bytes) => memory.write("initramfs", address, bytes),
+        }
+    }
+}
