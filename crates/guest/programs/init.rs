@@ -119,6 +119,7 @@ impl Init {
                 calls::set_window(device, rows as u16, columns as u16)?;
                 self.streams = [Sink::Device(device); 3];
             }
+            b"ready" => self.report.line("ready", &[]),
             b"run" => {
                 let arguments = calls::list(room)?;
                 let mut count = 0;

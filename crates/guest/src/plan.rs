@@ -17,13 +17,15 @@
 //! | `variable NAME=VALUE` | adds to the environment of the commands |
 //! | `stdin SINK`, `stdout SINK`, `stderr SINK` | what the commands have for it |
 //! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
+//! | `ready` | reports that the guest has come so far |
 //! | `run PROGRAM WORD...` | runs a command, waits for its end and reports it |
 //!
 //! A SINK is `device FILE` or `port PORT`. Into a port goes byte after byte what the commands write
 //! into a pipe; nothing can be read from it.
 //!
-//! Reported are lines: `exit CODE` or `signal NUMBER` of every command, and `failed STEP ERRNO` of
-//! the step that could not be done, counted from 1; the plan itself is step 0. See [`Report`].
+//! Reported are lines: `ready`, `exit CODE` or `signal NUMBER` of every command, and
+//! `failed STEP ERRNO` of the step that could not be done, counted from 1; the plan itself is
+//! step 0. See [`Report`].
 //!
 //! How a word is written: the blank separates, `\` and two hexadecimal digits are a byte.
 
@@ -192,6 +194,12 @@ impl Plan {
         self.add(["terminal", device, &rows.to_string(), &columns.to_string()])
     }
 
+    /// Reports that the guest has come so far.
+    #[must_use]
+    pub fn ready(self) -> Self {
+        self.add(["ready"])
+    }
+
     /// Runs a command, which is told by its path.
     #[must_use]
     pub fn run<Word: AsRef<OsStr>>(self, words: impl IntoIterator<Item = Word>) -> Self {
@@ -203,6 +211,8 @@ impl Plan {
 /// A line of what the first process reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
+    /// The guest has come to the step that says so.
+    Ready,
     /// A command ended with this code.
     Exited(u8),
     /// A signal ended a command.
@@ -234,6 +244,7 @@ impl FromStr for Report {
     fn from_str(line: &str) -> Result<Self, NoReport> {
         let words: Vec<&str> = line.split(' ').collect();
         let report = match *words.as_slice() {
+            ["ready"] => Some(Self::Ready),
             ["exit", code] => code.parse().ok().map(Self::Exited),
             ["signal", number] => number.parse().ok().map(Self::Signaled),
             ["failed", step, errno] => {
@@ -302,6 +313,7 @@ mod tests {
 
     #[test]
     fn reports_are_lines() {
+        assert_eq!("ready".parse(), Ok(Report::Ready));
         assert_eq!("exit 42".parse(), Ok(Report::Exited(42)));
         assert_eq!("signal 9".parse(), Ok(Report::Signaled(9)));
         assert_eq!("failed 3 2".parse(), Ok(Report::Failed { step: 3, errno: 2 }));
