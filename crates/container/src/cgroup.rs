@@ -12,7 +12,7 @@
 //! while it has a single thread: 0.08 ms.
 //!
 //! The crate cgroups-rs does the same in general; here the files themselves are the lesson, and its
-//! way of joining is the slow one.
+//! way of joining is the slow one. A test reads the limits back with it.
 
 use std::{
     fs, io,

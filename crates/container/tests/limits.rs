@@ -1,0 +1,154 @@
+//! Question 2: what a container may consume, by the numbers of the kernel and of another library.
+
+mod common;
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use cgroups_rs::{
+    Controller, MaxValue, cpu::CpuController, memory::MemController, pid::PidController,
+};
+use common::{limited, ready, run};
+use container::Container;
+use sandbox::{Builtin, CpuQuota, Limits, Milestone, Resource, Sandbox as _, Workload};
+
+#[test]
+fn too_much_memory_ends_in_137() {
+    if !ready() {
+        return;
+    }
+    let container = Container { limits: limited(), ..Container::default() };
+    let outcome = container.run(&Workload::builtin(Builtin::Touch, &[20_000])).unwrap();
+    assert_eq!(outcome.status.code(), 137);
+}
+
+#[test]
+fn more_processes_than_the_limit_are_refused() {
+    if !ready() {
+        return;
+    }
+    let container = Container { limits: limited(), ..Container::default() };
+    let outcome = run(&container, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1 & done; wait");
+    let errors = String::from_utf8_lossy(&outcome.errors);
+    assert!(errors.contains("fork"), "{errors}");
+}
+
+#[test]
+fn half_a_processor_is_half_of_the_time() {
+    if !ready() {
+        return;
+    }
+    let container = Container { limits: limited(), ..Container::default() };
+    let loop_for_a_second = "end=$(($(date +%s%N) + 1000000000)); \
+        while [ $(date +%s%N) -lt $end ]; do :; done";
+    let outcome = run(&container, loop_for_a_second);
+    let running = outcome.timeline.since_start(Milestone::Exited).unwrap();
+    let used = outcome.usage.cpu_time.unwrap();
+    assert!(used < running.mul_f64(0.7), "{used:?} of {running:?}");
+}
+
+#[test]
+fn the_kernel_counts_how_often_a_quota_held_a_container_back() {
+    if !ready() {
+        return;
+    }
+    let name = format!("throttled-{}", std::process::id());
+    let limits = Limits { cpu_quota: Some(CpuQuota::cpus(0.1).unwrap()), ..Limits::default() };
+    let container = Container { name: Some(name.clone()), limits, ..Container::default() };
+    let instance = container.spawn(&Workload::builtin(Builtin::Spin, &[u64::MAX])).unwrap();
+    let resources = container::find(&name).unwrap().resources;
+    let statistics = |resource: &Resource| match resource {
+        Resource::Cgroup(path) => fs::read_to_string(path.join("cpu.stat")).ok(),
+        _ => None,
+    };
+    let throttled = || {
+        let text = resources.iter().find_map(statistics).expect("cpu.stat is where a quota is");
+        let count = text.lines().find_map(|line| line.strip_prefix("nr_throttled "));
+        count.expect("the kernel counts").parse::<u64>().unwrap()
+    };
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while throttled() < 2 {
+        assert!(Instant::now() < give_up, "a tenth of a CPU, and never held back");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(instance);
+}
+
+#[test]
+fn a_limit_too_small_to_start_in_fails_a_step_and_not_the_launcher() {
+    if !ready() {
+        return;
+    }
+    for user in [false, true] {
+        let limits = Limits { memory_bytes: Some(4096), ..Limits::default() };
+        let mut container = Container { limits, ..Container::default() };
+        container.namespaces.user = user;
+        let error = container.run(&Workload::builtin(Builtin::Hello, &[])).unwrap_err();
+        assert!(error.fix().is_some_and(|fix| fix.contains("--memory")), "{error:?}");
+    }
+}
+
+/// The cgroup of a container as cgroups-rs finds it; the reason where it cannot.
+fn by_cgroups_rs(name: &str) -> Result<cgroups_rs::Cgroup, String> {
+    let hierarchy = cgroups_rs::hierarchies::auto();
+    let folder = format!("isolab-{name}");
+    let found = if hierarchy.v2() {
+        // Version 2 has one directory for all; the ledger knows below which other one.
+        let resources = container::find(name).unwrap().resources;
+        let relative = |resource: &Resource| match resource {
+            Resource::Cgroup(path) => path.strip_prefix(hierarchy.root()).ok().map(Path::to_owned),
+            _ => None,
+        };
+        let path = resources.iter().find_map(relative).ok_or("it is mounted somewhere else")?;
+        cgroups_rs::Cgroup::load(hierarchy, path)
+    } else {
+        let own = cgroups_rs::cgroup::get_cgroups_relative_paths().unwrap();
+        cgroups_rs::Cgroup::load_with_relative_paths(hierarchy, folder, own)
+    };
+    let there = |of: &dyn Controller| Path::new(of.path()).join("cgroup.procs").exists();
+    let all = found.controller_of::<CpuController>().is_some_and(|it| there(it))
+        && found.controller_of::<MemController>().is_some_and(|it| there(it))
+        && found.controller_of::<PidController>().is_some_and(|it| there(it));
+    all.then_some(found).ok_or("it knows either version, and not this mixture of both".into())
+}
+
+#[test]
+fn another_library_reads_the_same_limits() {
+    if !ready() {
+        return;
+    }
+    let name = format!("read-{}", std::process::id());
+    let limits = Limits {
+        cpu_quota: Some(CpuQuota {
+            quota: Duration::from_millis(30),
+            period: Duration::from_millis(50),
+        }),
+        ..limited()
+    };
+    let container = Container { name: Some(name.clone()), limits, ..Container::default() };
+    let instance = container.spawn(&Workload::builtin(Builtin::Idle, &[])).unwrap();
+    let cgroup = match by_cgroups_rs(&name) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => return println!("skipped: cgroups-rs does not find it: {reason}"),
+    };
+    let memory: &MemController = cgroup.controller_of().unwrap();
+    assert_eq!(memory.memory_stat().limit_in_bytes, 32 << 20);
+    // Version 1 counts memory and swap together, version 2 swap alone; a kernel may count neither.
+    let (file, bytes) = match cgroup.v2() {
+        true => ("memory.swap.max", 0),
+        false => ("memory.memsw.limit_in_bytes", 32 << 20),
+    };
+    if Path::new(memory.path()).join(file).exists() {
+        assert_eq!(memory.memswap().limit_in_bytes, bytes);
+    }
+    let cpu: &CpuController = cgroup.controller_of().unwrap();
+    assert_eq!((cpu.cfs_quota().unwrap(), cpu.cfs_period().unwrap()), (30_000, 50_000));
+    assert_eq!(cpu.shares().unwrap(), if cgroup.v2() { 50 } else { 512 });
+    let pids: &PidController = cgroup.controller_of().unwrap();
+    assert_eq!(pids.get_pid_max().unwrap(), MaxValue::Value(8));
+    assert_eq!(pids.get_pid_current().unwrap(), 1);
+    drop(instance);
+}

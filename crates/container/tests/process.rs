@@ -1,0 +1,188 @@
+//! Question 5: programs, signals and links, as a container has them to its host.
+
+mod common;
+
+use std::{fs, path::Path, time::Duration};
+
+use common::{cgroups_left, inside, limited, ready, run, shell, text};
+use container::{Container, Network, Root};
+use sandbox::{Builtin, Error, Limits, Milestone, Resource, Sandbox as _, Status, Workload};
+
+#[test]
+fn a_built_in_program_says_hello_and_passes_all_milestones() {
+    if !ready() {
+        return;
+    }
+    let container = Container { limits: limited(), ..Container::default() };
+    let outcome = container.run(&Workload::builtin(Builtin::Hello, &[])).unwrap();
+    assert_eq!(outcome.status, Status::Exited(0));
+    assert!(!outcome.output.is_empty());
+    let reached = Milestone::ALL.map(|milestone| outcome.timeline.since_start(milestone).unwrap());
+    assert!(reached.is_sorted(), "{reached:?}");
+    assert!(outcome.usage.peak_memory_bytes.is_some());
+}
+
+#[test]
+fn a_built_in_program_reports_through_its_mailbox() {
+    if !ready() {
+        return;
+    }
+    let spin = Workload::builtin(Builtin::Spin, &[1000]);
+    let (here, there) = (Container::default().run(&spin), sandbox::Native.run(&spin));
+    assert_eq!(here.unwrap().report.unwrap().result, there.unwrap().report.unwrap().result);
+}
+
+#[test]
+fn a_command_is_searched_for_as_a_shell_does() {
+    if !ready() {
+        return;
+    }
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::write(folder.path().join("plain"), "").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for init in [true, false] {
+        for (program, code) in [("plain", 126), ("folder", 127), ("absent", 127)] {
+            let mut workload = Workload::command([program]);
+            workload.environment.push(("PATH".into(), folder.path().into()));
+            let error = Container { init, ..Container::default() }.run(&workload).unwrap_err();
+            assert_eq!(error.exit_code(), code, "{program}: {error}");
+        }
+        let by_path = Workload::command([folder.path().join("folder")]);
+        let error = Container { init, ..Container::default() }.run(&by_path).unwrap_err();
+        assert_eq!(error.exit_code(), 126, "{error}");
+    }
+}
+
+#[test]
+fn signals_and_codes_come_back_as_a_shell_has_them() {
+    if !ready() {
+        return;
+    }
+    assert_eq!(run(&Container::default(), "exit 42").status, Status::Exited(42));
+    assert_eq!(run(&Container::default(), "kill -TERM $$").status, Status::Signaled(15));
+    let instance =
+        Container::default().spawn(&shell("trap 'exit 7' TERM; sleep 30 & wait")).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    instance.control().stop();
+    assert_eq!(instance.wait().unwrap().status, Status::Exited(7));
+}
+
+#[test]
+fn orphans_are_buried() {
+    if !ready() {
+        return;
+    }
+    let zombies =
+        inside("(true & true &) ; sleep 0.3; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l");
+    assert_eq!(zombies, "0");
+}
+
+#[test]
+fn a_deadline_kills_all_processes_inside() {
+    if !ready() {
+        return;
+    }
+    let seconds = format!("600.{}", std::process::id());
+    let sleepers = shell(&format!("sleep {seconds} & sleep {seconds}"));
+    let sleepers = sleepers.deadline(Duration::from_millis(200));
+    let container = Container { limits: limited(), ..Container::default() };
+    assert!(matches!(container.run(&sleepers), Err(Error::Deadline { .. })));
+    let alive = fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        let line = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        line.split('\0').any(|word| word == seconds)
+    });
+    assert!(!alive);
+}
+
+#[test]
+fn a_named_container_can_be_joined_and_stopped_and_leaves_nothing() {
+    if !ready() {
+        return;
+    }
+    let name = format!("join-{}", std::process::id());
+    let container =
+        Container { name: Some(name.clone()), limits: limited(), ..Container::default() };
+    let instance = container.spawn(&shell("echo here > /tmp/mark; sleep 100")).unwrap();
+    let again = container.spawn(&shell("true")).err().unwrap();
+    assert!(format!("{again:?}").contains("NameInUse"), "{again:?}");
+    std::thread::sleep(Duration::from_millis(200));
+    let entry = container::find(&name).unwrap();
+    let script = "cat /tmp/mark; hostname; grep CapEff /proc/self/status; exit 5";
+    let joined = container::exec(&entry, ["sh", "-c", script], sandbox::Stdio::Capture).unwrap();
+    assert_eq!(text(&joined), "here\nisolab\nCapEff:\t00000000000004fb");
+    assert_eq!(joined.status, Status::Exited(5));
+    let waiting = std::thread::spawn(move || instance.wait().unwrap().status);
+    container::stop(&entry, Duration::from_secs(5)).unwrap();
+    assert_eq!(waiting.join().unwrap(), Status::Signaled(15));
+    assert!(container::find(&name).is_err());
+    assert_eq!(cgroups_left(&format!("isolab-{name}")), [""; 0]);
+}
+
+#[test]
+fn a_veth_is_reachable_and_gone_afterwards() {
+    if !ready() {
+        return;
+    }
+    let name = format!("veth-{}", std::process::id());
+    let network = Network::Veth;
+    let container = Container { name: Some(name.clone()), network, ..Container::default() };
+    let instance = container.spawn(&shell("sleep 30")).unwrap();
+    let resources = container::find(&name).unwrap().resources;
+    let link = resources.iter().find_map(|resource| match resource {
+        Resource::Link(link) => Some(link),
+        _ => None,
+    });
+    let link = link.expect("the ledger knows of it");
+    let there = Path::new("/sys/class/net").join(link);
+    assert!(there.exists());
+    let network = u32::from_str_radix(link.strip_prefix("iso").unwrap(), 16).unwrap();
+    let inside = std::net::SocketAddr::from((std::net::Ipv4Addr::from(network + 2), 1));
+    // Nobody listens there, and the container's own kernel tables say so.
+    let refused =
+        std::net::TcpStream::connect_timeout(&inside, Duration::from_secs(2)).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused, "{refused}");
+    drop(instance);
+    assert!(!there.exists());
+}
+
+#[test]
+fn containers_cloned_at_once_do_not_hold_each_others_gates() {
+    if !ready() {
+        return;
+    }
+    let mut container = Container::default();
+    container.namespaces.user = true;
+    let hello = Workload::builtin(Builtin::Hello, &[]).deadline(Duration::from_secs(20));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert_eq!(container.run(&hello).unwrap().status, Status::Exited(0));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn bad_inputs_are_named() {
+    if !ready() {
+        return;
+    }
+    let root = Root::Directory("/no/such/directory".into());
+    let missing = Container { root, ..Container::default() }.run(&shell("true")).unwrap_err();
+    assert!(format!("{missing:?}").contains("/no/such/directory"), "{missing:?}");
+    let zero = Limits { memory_bytes: Some(0), ..Limits::default() };
+    let zero = Container { limits: zero, ..Container::default() }.run(&shell("true")).unwrap_err();
+    assert_eq!(zero.exit_code(), 2);
+    let vcpus = Limits { vcpus: Some(2), ..Limits::default() };
+    let vcpus =
+        Container { limits: vcpus, ..Container::default() }.run(&shell("true")).unwrap_err();
+    assert!(matches!(vcpus, Error::Unsupported { .. }));
+    let directory = Workload { directory: Some("/no/such".into()), ..shell("true") };
+    let step = Container::default().run(&directory).unwrap_err();
+    assert!(
+        format!("{step:?}").contains("chdir /no/such") && format!("{step:?}").contains("ENOENT"),
+        "{step:?}"
+    );
+}
