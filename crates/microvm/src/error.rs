@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, io, path::PathBuf};
 
-use crate::{NAME, elf::ElfError, exits::Faulted, kernel::KernelError, linux::Ended};
+use crate::{
+    NAME, elf::ElfError, exits::Faulted, kernel::KernelError, kernels::KernelsError, linux::Ended,
+};
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -102,6 +104,9 @@ pub enum Error {
     /// A Linux guest came to an end that it should not have.
     #[error(transparent)]
     Ended(#[from] Ended),
+    /// There is no kernel for a guest, or none of its modules.
+    #[error(transparent)]
+    Kernels(KernelsError),
     /// The guest broke off in a way that no program ends.
     #[error(transparent)]
     Faulted(#[from] Faulted),
@@ -123,7 +128,7 @@ impl Error {
     }
 
     /// What to do about it, where that is known.
-    fn fix(&self) -> Option<String> {
+    pub fn fix(&self) -> Option<String> {
         let text = match self {
             Self::Open { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => {
@@ -156,6 +161,7 @@ impl Error {
                 "name a distribution's kernel for x86-64 (/boot/vmlinuz-*), or get one: \
                  `isolab kernel get`"
             }
+            Self::Kernels(error) => return error.fix(),
             Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOMEM) => "give the guest less memory: `--memory`",
                 Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files: `ulimit -n`",

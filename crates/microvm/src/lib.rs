@@ -24,6 +24,7 @@ mod faulted;
 mod flavour;
 pub mod initramfs;
 pub mod kernel;
+pub mod kernels;
 mod kick;
 pub mod linux;
 pub mod loader;

@@ -285,4 +285,4 @@ fn release_of(text: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

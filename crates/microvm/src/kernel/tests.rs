@@ -63,6 +63,11 @@ fn bzimage(payload: &[u8]) -> Vec<u8> {
     file
 }
 
+/// A right bzImage of the release 6.1.0-7-lab, for tests of other modules.
+pub fn bzimage_packed() -> Vec<u8> {
+    bzimage(&gzip(&vmlinux()))
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
@@ -154,7 +159,7 @@ fn a_bzimage_is_unpacked_whatever_packed_it() {
 
 #[test]
 fn what_is_wrong_with_a_bzimage_is_named() {
-    let good = bzimage(&gzip(&vmlinux()));
+    let good = bzimage_packed();
     type Change = fn(&mut Vec<u8>);
     let cases: [(Change, &str); 9] = [
         (|file| file.truncate(0x220), "its setup header ends at byte 592, and the file has 544"),
@@ -273,7 +278,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_to_a_bzimage_makes_it_panic(file in damaged(bzimage(&gzip(&vmlinux())))) {
+    fn no_damage_to_a_bzimage_makes_it_panic(file in damaged(bzimage_packed())) {
         survive(file);
     }
 }

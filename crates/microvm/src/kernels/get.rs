@@ -1,0 +1,164 @@
+//! Getting the distribution's kernel for virtual machines into isolab's own folder.
+
+use std::{
+    fs::{self, File},
+    io,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
+};
+
+use super::{
+    Kernel, KernelsError, packages,
+    place::{Place, UNFINISHED},
+    unpack,
+};
+use crate::{Result, kernel::KernelImage};
+
+/// What is being done, for whoever waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// Another isolab is getting a kernel, and is waited for.
+    Waiting,
+    /// The lists of packages are asked which kernel there is.
+    Asking,
+    /// The packages of this kernel come.
+    Downloading {
+        /// Its release.
+        kernel: &'a str,
+        /// How many bytes are there.
+        bytes: u64,
+        /// How many there will be.
+        total: u64,
+    },
+    /// The packages of this kernel are unpacked, and then the kernel itself.
+    Unpacking {
+        /// Its release.
+        kernel: &'a str,
+    },
+    /// This kernel is there, and was there before.
+    AlreadyThere {
+        /// Its release.
+        kernel: &'a str,
+    },
+}
+
+/// Gets the distribution's newest kernel for virtual machines, unless it is there.
+///
+/// It comes through the distribution's own package client, which needs no root for that. It is
+/// there whole or not at all; what an interrupted call leaves is removed by the next one. `progress`
+/// is told what is done several times a second, and may end it.
+///
+/// # Errors
+///
+/// When the host has no client that is known here, when that knows no kernel or fails, and when
+/// there is no room.
+pub fn get(progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<Kernel> {
+    let place = Place::of_user()?;
+    fs::create_dir_all(&place.cache).map_err(writing(&place.cache))?;
+    let _alone = alone(&place, progress)?;
+    remove_unfinished(&place.cache);
+    tell(progress, Progress::Asking)?;
+    let packages = packages::find()?;
+    // That with the kernel comes first, and find() gives no empty list.
+    let Some(release) = packages[0].release() else {
+        return Err(KernelsError::NoKernel.into());
+    };
+    let origin: String =
+        packages.iter().map(|package| format!("{}={}\n", package.name, package.version)).collect();
+    let target = place.cache.join(release);
+    if fs::read_to_string(target.join("package")).is_ok_and(|known| known == origin) {
+        tell(progress, Progress::AlreadyThere { kernel: release })?;
+        return place.named(release);
+    }
+    let scratch = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(&place.cache)
+        .map_err(writing(&place.cache))?;
+    let [debs, root, new] = ["packages", "root", "kernel"].map(|name| scratch.path().join(name));
+    for folder in [&debs, &root, &new] {
+        fs::create_dir(folder).map_err(writing(folder))?;
+    }
+    let total = packages.iter().map(|package| package.bytes).sum();
+    packages::download(&packages, &debs, |bytes| {
+        progress(Progress::Downloading { kernel: release, bytes: bytes.min(total), total })
+    })?;
+    packages::unpack(&debs, &root, || progress(Progress::Unpacking { kernel: release }))?;
+    arrange(&root, &new, &packages[0].name)?;
+    let (image, vmlinux) = (new.join("vmlinuz"), new.join("vmlinux"));
+    unpack(&KernelImage::read(&image)?, &image, &vmlinux)?;
+    fs::write(new.join("package"), origin).map_err(writing(&new))?;
+    put(&new, &target, &scratch.path().join("old"))?;
+    place.named(release)
+}
+
+/// Waits until no other isolab of this user is getting a kernel; then none is until the file is
+/// closed.
+fn alone(place: &Place, progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<File> {
+    let path = place.cache.join(".lock");
+    let file = File::create(&path).map_err(writing(&path))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) => tell(progress, Progress::Waiting)?,
+            Err(fs::TryLockError::Error(error)) => return Err(writing(&path)(error)),
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
+
+fn tell(
+    progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    news: Progress<'_>,
+) -> Result<()> {
+    match progress(news) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(KernelsError::Interrupted.into()),
+    }
+}
+
+/// Removes what killed calls have left. Whoever calls this is alone.
+fn remove_unfinished(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            // What cannot be removed now does no harm, and is tried again next time.
+            let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+        }
+    }
+}
+
+/// Moves the kernel and its modules out of what the packages held.
+fn arrange(root: &Path, new: &Path, package: &str) -> Result<()> {
+    let incomplete = |part| KernelsError::Incomplete { package: package.to_owned(), part };
+    let first = |folder: &Path, prefix: &str| -> Option<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths = entries.map(|entry| entry.path());
+        paths
+            .find(|path| path.file_name().unwrap_or_default().to_string_lossy().starts_with(prefix))
+    };
+    let image = first(&root.join("boot"), "vmlinuz-").ok_or(incomplete("boot/vmlinuz-*"))?;
+    let folders = ["lib/modules", "usr/lib/modules"];
+    let modules = folders.iter().find_map(|folder| first(&root.join(folder), ""));
+    let modules = modules.ok_or(incomplete("lib/modules/*"))?;
+    for (from, to) in [(image, new.join("vmlinuz")), (modules, new.join("modules"))] {
+        fs::rename(&from, &to).map_err(writing(&to))?;
+    }
+    Ok(())
+}
+
+/// Puts the new kernel where an older one of the same release may be.
+fn put(new: &Path, target: &Path, old: &Path) -> Result<()> {
+    match fs::rename(target, old) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(writing(target)(error));
+        }
+        _ => {}
+    }
+    fs::rename(new, target).map_err(writing(target))
+}
+
+fn writing(path: &Path) -> impl FnOnce(io::Error) -> crate::Error + use<> {
+    let path = path.to_owned();
+    move |source| KernelsError::Write { path, source }.into()
+}
