@@ -91,6 +91,13 @@ impl From<sandbox::Error> for Failure {
     }
 }
 
+impl From<microvm::Error> for Failure {
+    fn from(error: microvm::Error) -> Self {
+        let help = error.fix();
+        Self { cause: error.into(), help, code: ISOLAB_FAILED }
+    }
+}
+
 impl From<Box<dyn StdError>> for Failure {
     fn from(error: Box<dyn StdError>) -> Self {
         Self { cause: chain(&*error).into(), help: None, code: ISOLAB_FAILED }

@@ -10,6 +10,7 @@ mod completions;
 mod doctor;
 mod exec;
 mod failure;
+mod kernel;
 mod kinds;
 mod list;
 mod names;
@@ -60,6 +61,8 @@ enum Command {
     Report(report_command::Arguments),
     #[command(hide = true)]
     Measure(compare::MeasureArgs),
+    /// List the kernels for Linux guests, get one, choose one.
+    Kernel(kernel::Arguments),
     /// List the built-in programs with their arguments.
     List,
     /// Print the completions for a shell.
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Measure(arguments) => compare::measure(&arguments)
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),
+        Command::Kernel(arguments) => kernel::kernel(&arguments),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),
     };
