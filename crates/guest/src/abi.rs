@@ -85,18 +85,21 @@ pub const CONSOLE_BYTES: usize = 2048;
 ///
 /// ```text
 ///   0x001000  tables of the host's making: page map, descriptors, task state
-///   0x010000  mailbox, 64 KiB (pages of the memfd)
 ///   0x080800  top of the stack, growing down to 0x030000
 ///   0x080800  console buffer, 2 KiB
 ///   0x100000  the program
+///   0x1f0000  mailbox, 64 KiB (pages of the memfd)
 ///   0x200000  the heap, to the end of memory
 /// ```
+///
+/// The mailbox ends where the host's large pages begin: so guest RAM is three mappings of the host's
+/// and not five. Creating a machine takes the lock of every mapping that its process has.
 ///
 /// The stack's first words and the console buffer share a page: where KVM builds shadow page tables,
 /// each page that a guest touches first costs an exit to the host's kernel.
 pub mod map {
     /// Where the mailbox lies.
-    pub const MAILBOX: u64 = 0x1_0000;
+    pub const MAILBOX: u64 = HEAP - super::MAILBOX_BYTES as u64;
     /// Where the console buffer lies.
     pub const CONSOLE: u64 = 0x8_0800;
     /// The lowest byte of the stack.

@@ -82,7 +82,7 @@ impl Memory {
             }
             let ram = GuestMemoryMmap::from_regions(regions).map_err(|_| no_room())?;
             if pages == Pages::Large && bytes > PAGE as usize {
-                mapping.advise_large(PAGE as usize, bytes - PAGE as usize);
+                mapping.advise_large_from(PAGE as usize);
             }
             Ok(Self { ram, mapping, bytes })
         })
@@ -250,10 +250,12 @@ impl Mapping {
         GuestRegionMmap::new(region, GuestAddress(address))
     }
 
-    /// Asks for large pages. Only advice: a host without them runs the guest all the same.
-    fn advise_large(&self, offset: usize, length: usize) {
-        // SAFETY: both lie within the aligned range of this mapping, by the caller's bounds.
+    /// Asks for large pages from `offset` to the very end, what is never touched too: one range of
+    /// the host's less. Only advice: a host without them runs the guest all the same.
+    fn advise_large_from(&self, offset: usize) {
+        // SAFETY: the offset lies within the aligned range of this mapping, by the caller's bound.
         let start = unsafe { self.aligned().add(offset) };
+        let length = self.start.addr().get() + self.length.get() - start.addr().get();
         // SAFETY: the advice changes how pages are found, not what is in them.
         let _ = unsafe { madvise(start.cast(), length, MmapAdvise::MADV_HUGEPAGE) };
     }
