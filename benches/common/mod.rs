@@ -9,25 +9,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use container::Container;
 use criterion::Criterion;
-use microvm::MicroVm;
 use report::{Provenance, Records, Sample, Series, Unit, VERSION};
 use sandbox::{Builtin, Native, Outcome, Sandbox, Workload};
 
-/// All sandboxes that can run here; the others are named with their reason.
-pub fn sandboxes() -> Vec<Box<dyn Sandbox>> {
-    let mut sandboxes: Vec<Box<dyn Sandbox>> = vec![Box::new(Native)];
-    match container::available() {
-        Ok(()) => sandboxes.push(Box::new(Container::default())),
-        Err(error) => eprintln!("no container here: {error:?}"),
-    }
-    match microvm::available() {
-        Ok(()) => sandboxes.push(Box::new(MicroVm::default())),
-        Err(error) => eprintln!("no microVM here: {error:?}"),
-    }
-    sandboxes
-}
+/// The list of sandboxes is that of the contract's tests.
+#[path = "../../tests/common/mod.rs"]
+mod contract;
+
+pub use contract::sandboxes;
 
 /// Runs a built-in program; all benches need it to succeed.
 pub fn run(sandbox: &dyn Sandbox, builtin: Builtin, arguments: &[u64]) -> Outcome {
