@@ -7,8 +7,6 @@
 use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
     path::{Path, PathBuf},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use sandbox::{
@@ -97,26 +95,6 @@ pub fn exec<S: Into<std::ffi::OsString>>(
     let story = Story::default();
     let running = Running::new(walls, ends, None, &workload, true, (timeline, story))?;
     Box::new(running).wait()
-}
-
-/// Ends the container of `entry`: asks its command to (`SIGTERM`), and after `grace` does not ask.
-///
-/// # Errors
-///
-/// When it has ended already.
-pub fn stop(entry: &Entry, grace: Duration) -> Result<()> {
-    let target = open(entry)?;
-    let ended = || entry.first.is_none_or(|first| !first.is_alive());
-    Child::signal(std::os::fd::AsFd::as_fd(&target), libc::SIGTERM);
-    let asked = Instant::now();
-    while !ended() && asked.elapsed() < grace {
-        sleep(Duration::from_millis(5));
-    }
-    Child::signal(std::os::fd::AsFd::as_fd(&target), libc::SIGKILL);
-    while !ended() && asked.elapsed() < grace + Duration::from_secs(5) {
-        sleep(Duration::from_millis(5));
-    }
-    Ok(())
 }
 
 /// Kills that very process, if it still lives.

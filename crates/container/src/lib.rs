@@ -48,7 +48,7 @@ use sandbox::{
 
 pub use clean::clean;
 pub use error::Error;
-pub use exec::{exec, find, stop};
+pub use exec::{exec, find};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use namespaces::Namespaces;
 pub use network::Network;

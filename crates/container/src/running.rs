@@ -33,7 +33,7 @@ pub(crate) struct Walls {
 }
 
 impl Walls {
-    /// Writes the first process into the ledger, for `exec` and `stop`.
+    /// Writes the first process into the ledger, for `exec` and `clean`.
     pub(crate) fn note_first(&mut self) -> Result<(), Error> {
         if let Some(claim) = &mut self.claim {
             // One that has ended already is not to be found again.

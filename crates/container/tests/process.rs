@@ -111,9 +111,8 @@ fn a_named_container_can_be_joined_and_stopped_and_leaves_nothing() {
     let joined = container::exec(&entry, ["sh", "-c", script], sandbox::Stdio::Capture).unwrap();
     assert_eq!(text(&joined), "here\nisolab\nCapEff:\t00000000000004fb");
     assert_eq!(joined.status, Status::Exited(5));
-    let waiting = std::thread::spawn(move || instance.wait().unwrap().status);
-    container::stop(&entry, Duration::from_secs(5)).unwrap();
-    assert_eq!(waiting.join().unwrap(), Status::Signaled(15));
+    instance.control().stop();
+    assert_eq!(instance.wait().unwrap().status, Status::Signaled(15));
     assert!(container::find(&name).is_err());
     assert_eq!(cgroups_left(&format!("isolab-{name}")), [""; 0]);
 }
