@@ -2,16 +2,13 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
-    io::{self, Write},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use sandbox::{Program, Workload};
+use sandbox::{Program, Workload, in_memory};
 
 use crate::{Error, error, namespaces, plan::Plan, process::INHERITED};
 
@@ -76,8 +73,6 @@ fn candidates(words: &[OsString], environment: &[(OsString, OsString)]) -> Vec<P
 }
 
 /// A descriptor of a program in memory, made once a process for each program.
-///
-/// It is opened for reading and sealed: what runs inside cannot change what will run in the next.
 fn image(elf: &'static [u8]) -> Result<BorrowedFd<'static>, Error> {
     static MADE: Mutex<Vec<(&'static [u8], &'static OwnedFd)>> = Mutex::new(Vec::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,18 +80,11 @@ fn image(elf: &'static [u8]) -> Result<BorrowedFd<'static>, Error> {
     if let Some(&(_, descriptor)) = found {
         return Ok(descriptor.as_fd());
     }
-    let opened = open_image(elf).map_err(error::file("write the program to memory", "memfd"))?;
+    let opened = in_memory(elf).map_err(error::file("write the program to memory", "memfd"))?;
     // As long as the process: there are nine programs at most.
     let kept: &'static OwnedFd = Box::leak(Box::new(namespaces::high(&opened)?));
     made.push((elf, kept));
     Ok(kept.as_fd())
-}
-
-fn open_image(elf: &[u8]) -> io::Result<File> {
-    let mut image = File::from(memfd_create(c"isolab-program", MFdFlags::MFD_CLOEXEC)?);
-    image.write_all(elf)?;
-    // Linux refuses to execute a file that is open for writing (ETXTBSY): reopen it for reading.
-    File::open(format!("/proc/self/fd/{}", image.as_raw_fd()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 
 mod capture;
 mod error;
+mod image;
 mod ledger;
 mod limits;
 mod mailbox;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub use capture::{Capture, Ended};
 pub use error::{Error, Result};
 pub use guest::Builtin;
+pub use image::in_memory;
 pub use ledger::{Claim, Entry, Ledger, LedgerError, Process, Resource};
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};

@@ -6,7 +6,7 @@
 use std::{
     env,
     fs::File,
-    io::{self, ErrorKind, Write as _},
+    io::{self, ErrorKind},
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -14,13 +14,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use wait4::Wait4 as _;
 
 use crate::{
     Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome, Program,
-    Question, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload,
+    Question, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload, in_memory,
 };
 
 /// Runs workloads as plain processes.
@@ -94,7 +93,7 @@ fn command(workload: &Workload) -> Result<(Command, Option<Mailbox>, Option<File
     let (mut command, mailbox, image) = match &workload.program {
         Program::Builtin(builtin, arguments) => {
             let image =
-                image(builtin.linux_elf()).map_err(failed("write the program to memory"))?;
+                in_memory(builtin.linux_elf()).map_err(failed("write the program to memory"))?;
             let mailbox = Mailbox::create().map_err(failed("create the mailbox"))?;
             let mut command = Command::new(format!("/proc/self/fd/{}", image.as_raw_fd()));
             command.args(arguments.iter().map(u64::to_string));
@@ -121,13 +120,6 @@ fn command(workload: &Workload) -> Result<(Command, Option<Mailbox>, Option<File
         command.current_dir(directory);
     }
     Ok((command, mailbox, image))
-}
-
-fn image(elf: &[u8]) -> io::Result<File> {
-    let mut image = File::from(memfd_create(c"isolab-program", MFdFlags::MFD_CLOEXEC)?);
-    image.write_all(elf)?;
-    // Linux refuses to execute a file that is open for writing (ETXTBSY): reopen it for reading.
-    File::open(format!("/proc/self/fd/{}", image.as_raw_fd()))
 }
 
 fn mailbox_path(mailbox: &Mailbox) -> String {

@@ -9,14 +9,11 @@ use std::{
 };
 
 use nix::{
-    sys::{
-        memfd::{MFdFlags, memfd_create},
-        signal::{Signal, kill},
-    },
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use report::Unit;
-use sandbox::Builtin;
+use sandbox::{Builtin, in_memory};
 
 use super::{
     measure::{Failure, Session, Value},
@@ -42,19 +39,12 @@ pub fn measure<W: Write>(session: &mut Session<W>) -> io::Result<()> {
     for (name, value) in counted {
         session.sink.send(&Message::Fact(name.into(), value.into()))?;
     }
-    let program = copy_of_this_program()?;
+    // A copy: pages that this process maps as well would count half.
+    let program = in_memory(File::open(env::current_exe()?)?)?;
     session.rounds(|subject| {
         let memory = launcher_bytes(&program, subject)?;
         Ok(vec![("footprint.memory", Unit::Bytes, memory as f64), disk(subject)])
     })
-}
-
-/// A copy in memory: pages that this process maps as well would count half.
-fn copy_of_this_program() -> io::Result<File> {
-    let mut copy = File::from(memfd_create(c"isolab", MFdFlags::MFD_CLOEXEC)?);
-    io::copy(&mut File::open(env::current_exe()?)?, &mut copy)?;
-    // Linux refuses to execute a file that is open for writing (ETXTBSY): reopen it for reading.
-    File::open(format!("/proc/self/fd/{}", copy.as_raw_fd()))
 }
 
 /// Starts an `isolab run` that idles, and adds up the memory of it and of all its descendants.
