@@ -3,6 +3,8 @@
 //! The file is the guest's, so nothing in it is believed: every offset is checked before it is
 //! followed. The format is described in elf(5).
 
+use std::ops::Range;
+
 /// Why a file is no program for a microVM.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ElfError {
@@ -61,6 +63,20 @@ pub enum ElfError {
         end: u64,
         /// The first byte after the tables.
         tables_end: u64,
+    },
+    /// A segment would lie where the program's stack is.
+    #[error(
+        "the segment {address:#x}..{end:#x} overlaps the stack {bottom:#x}..{top:#x}: link it to 0x100000"
+    )]
+    OverlapsStack {
+        /// Its first byte.
+        address: u64,
+        /// The first byte after it.
+        end: u64,
+        /// The lowest byte of the stack.
+        bottom: u64,
+        /// The first byte above the stack.
+        top: u64,
     },
     /// The program would begin outside of itself.
     #[error("its entry {0:#x} lies in none of its segments")]
@@ -187,12 +203,18 @@ fn segment<'a>(file: &'a [u8], header: &[u8]) -> Result<Option<Segment<'a>>, Elf
 }
 
 impl Elf<'_> {
-    /// Checks that every segment lies in `tables_end..memory_end`.
+    /// Checks that every segment lies in `tables_end..memory_end`, and none on the `stack`.
     ///
     /// # Errors
     ///
     /// The first one that does not.
-    pub fn check_room(&self, tables_end: u64, memory_end: u64) -> Result<(), ElfError> {
+    pub fn check_room(
+        &self,
+        tables_end: u64,
+        stack: Range<u64>,
+        memory_end: u64,
+    ) -> Result<(), ElfError> {
+        let Range { start: bottom, end: top } = stack;
         for segment in &self.segments {
             let (address, end) = (segment.address, segment.end());
             if end > memory_end {
@@ -200,6 +222,9 @@ impl Elf<'_> {
             }
             if address < tables_end {
                 return Err(ElfError::OverlapsTables { address, end, tables_end });
+            }
+            if address < top && end > bottom {
+                return Err(ElfError::OverlapsStack { address, end, bottom, top });
             }
         }
         Ok(())
@@ -231,11 +256,14 @@ mod tests {
         guest::Builtin::Hello.bare_elf().to_vec()
     }
 
+    const TABLES_END: u64 = 0x1_0000;
+    const STACK: Range<u64> = 0x3_0000..0x8_0000;
+
     #[test]
     fn every_bare_program_is_read_and_fits() {
         for builtin in guest::Builtin::ALL {
             let elf = parse(builtin.bare_elf()).unwrap();
-            elf.check_room(0x1_0000, guest::abi::map::HEAP).unwrap();
+            elf.check_room(TABLES_END, STACK, guest::abi::map::HEAP).unwrap();
         }
     }
 
@@ -264,11 +292,29 @@ mod tests {
         let file = hello();
         let mut elf = parse(&file).unwrap();
         elf.segments[0].address = 0x8000;
-        let low = elf.check_room(0x1_0000, 0x20_0000);
+        let low = elf.check_room(TABLES_END, STACK, 0x20_0000);
         assert!(matches!(low, Err(ElfError::OverlapsTables { .. })), "{low:?}");
         elf.segments[0].address = u64::MAX - 1;
-        let high = elf.check_room(0x1_0000, 0x20_0000);
+        let high = elf.check_room(TABLES_END, STACK, 0x20_0000);
         assert!(matches!(high, Err(ElfError::OutsideMemory { .. })), "{high:?}");
+    }
+
+    #[test]
+    fn a_segment_may_touch_the_stack_and_not_overlap_it() {
+        let segment = |address, size| Segment { address, bytes: &[], size };
+        for (address, size, fits) in [
+            (0x2_0000, 0x1_0000, true),
+            (0x2_0000, 0x1_0001, false),
+            (0x4_0000, 0x10, false),
+            (0x2_0000, 0xa_0000, false),
+            (0x7_ffff, 0x10, false),
+            (0x8_0000, 0x10, true),
+        ] {
+            let elf = Elf { entry: address, segments: vec![segment(address, size)] };
+            let checked = elf.check_room(TABLES_END, STACK, 0x20_0000);
+            let overlaps = matches!(checked, Err(ElfError::OverlapsStack { .. }));
+            assert!(checked.is_ok() == fits && overlaps != fits, "{address:#x}: {checked:?}");
+        }
     }
 
     proptest! {
@@ -289,7 +335,7 @@ mod tests {
                 }
             }
             file.truncate(length);
-            if let Ok(elf) = parse(&file) && elf.check_room(0x1_0000, 0x20_0000).is_ok() {
+            if let Ok(elf) = parse(&file) && elf.check_room(TABLES_END, STACK, 0x20_0000).is_ok() {
                 for segment in &elf.segments {
                     prop_assert!(segment.bytes.len() as u64 <= segment.size);
                     prop_assert!(segment.address + segment.size <= 0x20_0000);

@@ -152,7 +152,7 @@ impl Image {
                 return Err(ElfError::NotFlat);
             }
             let elf = elf::parse(file)?;
-            elf.check_room(tables::END, memory_end)?;
+            elf.check_room(tables::END, map::STACK_BOTTOM..map::STACK_TOP, memory_end)?;
             return Ok(elf);
         }
         let (address, end) = match self.power {
