@@ -78,6 +78,10 @@ pub fn run_until_end(
             Ok(VcpuExit::Shutdown) => {
                 (Reason::TripleFault, Some(End::Strange(Strange::TripleFault)))
             }
+            Ok(VcpuExit::InternalError) => {
+                let strange = Strange::internal(cpu.get_kvm_run());
+                (Reason::Broken(strange.name()), Some(End::Strange(strange)))
+            }
             Err(errno) if errno.errno() == libc::EINTR => match handle.take_end() {
                 Some(end) => return end,
                 // A signal that was meant for another thread.

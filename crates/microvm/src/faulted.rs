@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use kvm_bindings::{kvm_regs, kvm_sregs};
+use kvm_bindings::{
+    KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION,
+    KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, KVM_INTERNAL_ERROR_SIMUL_EX,
+    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, kvm_regs, kvm_run, kvm_sregs,
+};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use crate::{
@@ -39,6 +43,13 @@ pub enum Strange {
         /// The number of the request.
         number: u8,
     },
+    /// KVM failed (KVM_EXIT_INTERNAL_ERROR).
+    Internal {
+        /// Its reason, one of `KVM_INTERNAL_ERROR_*`.
+        suberror: u32,
+        /// The instruction that it could not emulate, if it tells.
+        instruction: Vec<u8>,
+    },
     /// KVM could not go on.
     Broken {
         /// KVM's own name for the reason.
@@ -52,7 +63,6 @@ impl Strange {
     /// The strange end that is an `exit` which this machine has no answer to.
     pub(crate) fn of(exit: &VcpuExit<'_>) -> Self {
         let (name, detail) = match exit {
-            VcpuExit::InternalError => ("KVM_EXIT_INTERNAL_ERROR", None),
             VcpuExit::FailEntry(reason, _) => ("KVM_EXIT_FAIL_ENTRY", Some(*reason)),
             VcpuExit::MemoryFault { gpa, .. } => ("KVM_EXIT_MEMORY_FAULT", Some(*gpa)),
             VcpuExit::SystemEvent(event, _) => ("KVM_EXIT_SYSTEM_EVENT", Some((*event).into())),
@@ -65,8 +75,29 @@ impl Strange {
         Self::Broken { name, detail }
     }
 
+    /// What KVM says of its failure, when `KVM_RUN` has just ended with `KVM_EXIT_INTERNAL_ERROR`
+    /// (KVM's API, 5.1 "The kvm_run structure").
+    pub(crate) fn internal(run: &kvm_run) -> Self {
+        // SAFETY: all members of the union are plain numbers, for which any bits are a value.
+        let told = unsafe { run.__bindgen_anon_1.internal };
+        // Of an instruction: flags, then its length and at most 15 bytes of it, in two words.
+        const WITH_BYTES: u64 = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES as u64;
+        let [flags, first, second, ..] = told.data;
+        let has_bytes = told.suberror == KVM_INTERNAL_ERROR_EMULATION
+            && told.ndata >= 3
+            && flags & WITH_BYTES != 0;
+        let instruction = match [first, second].map(u64::to_le_bytes).as_flattened() {
+            [length, bytes @ ..] if has_bytes => {
+                bytes[..bytes.len().min(usize::from(*length))].to_vec()
+            }
+            _ => Vec::new(),
+        };
+        Self::Internal { suberror: told.suberror, instruction }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Self::Internal { .. } => "KVM_EXIT_INTERNAL_ERROR",
             Self::Broken { name, .. } => name,
             _ => "fault",
         }
@@ -138,6 +169,17 @@ fn exception_name(vector: u8) -> &'static str {
     }
 }
 
+/// Names of KVM's internal errors, `include/uapi/linux/kvm.h`.
+fn internal_name(suberror: u32) -> &'static str {
+    match suberror {
+        KVM_INTERNAL_ERROR_EMULATION => "it could not emulate an instruction",
+        KVM_INTERNAL_ERROR_SIMUL_EX => "two exceptions at once",
+        KVM_INTERNAL_ERROR_DELIVERY_EV => "an exit while it delivered an exception or interrupt",
+        KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON => "an exit that it does not know",
+        _ => "a reason unknown to isolab",
+    }
+}
+
 impl fmt::Display for Strange {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -160,6 +202,14 @@ impl fmt::Display for Strange {
             ),
             Self::UnknownRequest { number } => {
                 write!(out, "rang the doorbell for request {number}, which there is not")
+            }
+            Self::Internal { suberror, instruction } => {
+                let reason = internal_name(*suberror);
+                write!(out, "KVM_EXIT_INTERNAL_ERROR, suberror {suberror}: {reason}")?;
+                instruction.iter().enumerate().try_for_each(|(index, byte)| {
+                    let before = if index == 0 { ": " } else { " " };
+                    write!(out, "{before}{byte:02x}")
+                })
             }
             Self::Broken { name, detail: Some(detail) } => write!(out, "{name} ({detail:#x})"),
             Self::Broken { name, detail: None } => out.write_str(name),

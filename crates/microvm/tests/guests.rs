@@ -205,6 +205,20 @@ fn a_triple_fault_is_named() {
 }
 
 #[test]
+fn an_instruction_that_kvm_cannot_emulate_is_named() {
+    if !kvm() {
+        return;
+    }
+    // mov eax, 0xfee00000; fld dword [rax]: no emulator of KVM's loads floating-point numbers from
+    // where there is no memory.
+    let code = [0xb8, 0, 0, 0xe0, 0xfe, 0xd9, 0x00];
+    let text = chain(&flat(Mode::Long64, &code).unwrap_err());
+    assert!(text.contains("KVM_EXIT_INTERNAL_ERROR, suberror 1"), "{text}");
+    assert!(text.contains("could not emulate an instruction"), "{text}");
+    println!("{text}");
+}
+
+#[test]
 fn real_mode_speaks_at_the_console_port_and_halts() {
     if !kvm() {
         return;

@@ -65,6 +65,12 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, story: &mut Story) -
                 handle.give(End::Strange(Strange::TripleFault));
                 (Reason::TripleFault, None)
             }
+            Ok(VcpuExit::InternalError) => {
+                let strange = Strange::internal(cpu.get_kvm_run());
+                let name = strange.name();
+                handle.give(End::Strange(strange));
+                (Reason::Broken(name), None)
+            }
             // Kicked, or a processor that nobody has started yet.
             Err(errno) if matches!(errno.errno(), libc::EINTR | libc::EAGAIN) => continue,
             Err(errno) => {
