@@ -3,7 +3,8 @@
 use std::{borrow::Cow, io, path::PathBuf};
 
 use crate::{
-    NAME, elf::ElfError, exits::Faulted, kernel::KernelError, kernels::KernelsError, linux::Ended,
+    NAME, devices::virtio::disk::DiskError, elf::ElfError, exits::Faulted, kernel::KernelError,
+    kernels::KernelsError, linux::Ended,
 };
 
 /// A result of this crate.
@@ -101,6 +102,15 @@ pub enum Error {
         #[source]
         source: KernelError,
     },
+    /// The file is no disk for a guest, or not now.
+    #[error("use {file:?} as a disk")]
+    Disk {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: DiskError,
+    },
     /// A Linux guest came to an end that it should not have.
     #[error(transparent)]
     Ended(#[from] Ended),
@@ -162,6 +172,16 @@ impl Error {
                  `isolab kernel get`"
             }
             Self::Kernels(error) => return error.fix(),
+            Self::Disk { source, .. } => match source {
+                DiskError::InUse => {
+                    "stop the other guest (`isolab ps` lists them), let both only read it, or give \
+                     each a copy"
+                }
+                DiskError::Size { bytes: 0 } => "give it a size: `truncate -s 1G FILE`",
+                DiskError::Size { .. } => "round it up: `truncate -s %512 FILE`",
+                DiskError::NoDisk => "make one: `truncate -s 1G FILE`",
+                DiskError::Open { .. } | DiskError::Lock(_) => return None,
+            },
             Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOMEM) => "give the guest less memory: `--memory`",
                 Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files: `ulimit -n`",

@@ -18,3 +18,4 @@ pub mod interrupt;
 pub mod output;
 pub mod reset;
 pub mod serial;
+pub mod virtio;

@@ -1,0 +1,225 @@
+//! The event loop: one thread that serves the doorbells of all devices, and the host's files.
+//!
+//! A doorbell that KVM has taken over (`KVM_IOEVENTFD`) is a file: when the guest rings, KVM makes
+//! it readable and lets the guest go on, without a trip to this process. One thread sleeps until
+//! any of these files, or any of the host's with something for the guest, has news.
+//!
+//! Each file wakes the loop when something *new* arrives, not for as long as something is left
+//! (`EPOLLET`, epoll(7)). So a guest that leaves its input lying does not keep the host busy; it
+//! rings when it has room again, and that is news too.
+
+use std::{
+    os::fd::{AsRawFd, RawFd},
+    thread::{self, JoinHandle},
+};
+
+use vmm_sys_util::{
+    epoll::{ControlOperation, Epoll, EpollEvent, EventSet},
+    eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd},
+};
+
+use super::{Device, Transport};
+use crate::error::{Error, Result};
+
+/// Files, and what is to be done when they have news.
+pub struct EventLoop {
+    epoll: Epoll,
+    acts: Vec<Box<dyn FnMut() + Send>>,
+    stop: EventFd,
+}
+
+/// The number by which epoll names the order to stop.
+const STOP: u64 = u64::MAX;
+
+impl EventLoop {
+    /// A loop that waits for nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When this process cannot have more descriptors.
+    pub fn new() -> Result<Self> {
+        let epoll = Epoll::new().map_err(Error::system("epoll_create1"))?;
+        let stop = eventfd()?;
+        epoll
+            .ctl(ControlOperation::Add, stop.as_raw_fd(), EpollEvent::new(EventSet::IN, STOP))
+            .map_err(Error::system("epoll_ctl"))?;
+        Ok(Self { epoll, acts: Vec::new(), stop })
+    }
+
+    /// Serves `device` from here on. The doorbells are for KVM, in the order of the queues: each
+    /// rings at [`DOORBELL`](super::mmio::DOORBELL) with its number as the value.
+    ///
+    /// # Errors
+    ///
+    /// When this process cannot have more descriptors.
+    pub fn attach<D: Device>(&mut self, device: &Transport<D>) -> Result<Vec<EventFd>> {
+        let files: Vec<RawFd> =
+            device.look(|device| device.files().iter().map(AsRawFd::as_raw_fd).collect());
+        for file in files {
+            let device = device.clone();
+            self.watch(file, move || device.wake())?;
+        }
+        let mut doorbells = Vec::new();
+        for number in 0..device.queues() {
+            let doorbell = eventfd()?;
+            let device = device.clone();
+            // Each ring is news, so the count in the file need never be read.
+            self.watch(doorbell.as_raw_fd(), move || device.ring(number))?;
+            doorbells.push(doorbell);
+        }
+        Ok(doorbells)
+    }
+
+    /// Does `act` whenever there is something new to read in `file`, or it ends.
+    ///
+    /// # Errors
+    ///
+    /// When `file` is no open file.
+    pub fn watch(&mut self, file: RawFd, act: impl FnMut() + Send + 'static) -> Result<()> {
+        let news = EventSet::IN | EventSet::EDGE_TRIGGERED;
+        let event = EpollEvent::new(news, self.acts.len() as u64);
+        match self.epoll.ctl(ControlOperation::Add, file, event) {
+            // A file on a disk has no news: all that will ever be in it is there.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => return Ok(()),
+            result => result.map_err(Error::system("epoll_ctl"))?,
+        }
+        self.acts.push(Box::new(act));
+        Ok(())
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When this process cannot have another thread.
+    pub fn start(mut self) -> Result<Running> {
+        let call = "start the thread of the devices";
+        let stop = self.stop.try_clone().map_err(Error::system(call))?;
+        let thread = thread::Builder::new()
+            .name("devices".into())
+            .spawn(move || self.run())
+            .map_err(Error::system(call))?;
+        Ok(Running { stop, thread: Some(thread) })
+    }
+
+    fn run(&mut self) {
+        let mut news = [EpollEvent::default(); 16];
+        loop {
+            // Only a signal ends the wait without news.
+            let count = self.epoll.wait(-1, &mut news).unwrap_or(0);
+            for event in &news[..count] {
+                match self.acts.get_mut(event.data() as usize) {
+                    Some(act) => act(),
+                    None => return,
+                }
+            }
+        }
+    }
+}
+
+fn eventfd() -> Result<EventFd> {
+    EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC).map_err(Error::system("eventfd2"))
+}
+
+/// A loop in its thread, which ends when this is dropped, after what it is about.
+#[derive(Debug)]
+pub struct Running {
+    stop: EventFd,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It fails only when the counter is full, and then the order is given.
+        let _ = self.stop.write(1);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed; here is nothing left to end.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::mpsc,
+        time::{Duration, Instant},
+    };
+
+    use super::{
+        super::{
+            console::{
+                Console,
+                tests::{Said, pipe},
+            },
+            driver::Driver,
+            rng::Rng,
+        },
+        *,
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn eventually(mut holds: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < PATIENCE, "it does not come");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_doorbell_is_served_in_the_thread_of_the_loop() {
+        let mut driver = Driver::of(Rng);
+        let mut events = EventLoop::new().unwrap();
+        let doorbells = events.attach(&driver.device).unwrap();
+        let running = events.start().unwrap();
+        for _ in 0..100 {
+            driver.add(0, &[], &[8]);
+            doorbells[0].write(1).unwrap();
+            eventually(|| driver.used(0).is_some_and(|bytes| bytes.len() == 8));
+        }
+        drop(running);
+        driver.add(0, &[], &[8]);
+        doorbells[0].write(1).unwrap();
+        assert_eq!(driver.used(0), None, "nobody listens any more");
+    }
+
+    #[test]
+    fn input_of_the_host_wakes_the_guest() {
+        let (mut keyboard, input) = pipe();
+        let console = Console::new(Said::default().port(Some(input)), 80, 25);
+        let mut driver = Driver::of(console);
+        let mut events = EventLoop::new().unwrap();
+        events.attach(&driver.device).unwrap();
+        let _running = events.start().unwrap();
+        for text in [b"one", b"two"] {
+            driver.add(0, &[], &[8]);
+            keyboard.write_all(text).unwrap();
+            eventually(|| driver.used(0).is_some_and(|bytes| bytes == text));
+        }
+    }
+
+    #[test]
+    fn what_is_left_lying_does_not_keep_the_loop_busy() {
+        let (mut writer, reader) = pipe();
+        let (news, heard) = mpsc::channel();
+        let mut events = EventLoop::new().unwrap();
+        events.watch(reader.as_raw_fd(), move || news.send(()).unwrap()).unwrap();
+        let _running = events.start().unwrap();
+        writer.write_all(b"x").unwrap();
+        heard.recv_timeout(PATIENCE).unwrap();
+        assert!(heard.recv_timeout(Duration::from_millis(50)).is_err());
+        writer.write_all(b"y").unwrap();
+        heard.recv_timeout(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn a_file_on_a_disk_needs_no_waiting_for() {
+        let file = tempfile::tempfile().unwrap();
+        let mut events = EventLoop::new().unwrap();
+        events.watch(file.as_raw_fd(), || unreachable!()).unwrap();
+        assert!(events.watch(-1, || ()).is_err());
+    }
+}

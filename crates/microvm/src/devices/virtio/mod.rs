@@ -1,0 +1,161 @@
+//! Virtio: devices for a guest that knows that it is one.
+//!
+//! A serial port is played by the host register by register, a trip for each byte. A virtio device
+//! is made for a machine that has no wires: guest and host share memory, the guest lays its
+//! requests into a queue there, and rings once for as many as there are. That is
+//! para-virtualization: both sides know.
+//!
+//! ```text
+//!   guest: a driver of Linux                 | host: this folder
+//!   registers (0x1000 bytes), to set it up  --> mmio: what is asked for at the door
+//!   queues in the guest's own memory       <--> queue: what is passed through; chain: its bytes
+//!   doorbell: a write to QueueNotify        --> the device: console, block, net, rng, balloon
+//!   an interrupt                           <--  signal: why, and the line
+//! ```
+//!
+//! Everything here holds to *Virtual I/O Device (VIRTIO) Version 1.2*, named "virtio" below;
+//! devices before version 1 are not spoken.
+//!
+//! # How a machine gets one
+//!
+//! Each device has [`mmio::LENGTH`] bytes of registers, an interrupt line of its own, and a device
+//! `LNRO0005` in the ACPI tables that names both.
+//!
+//! ```
+//! # use std::sync::{Arc, Mutex};
+//! # use microvm::devices::{bus::Bus, interrupt::Interrupt, virtio::{Transport, rng::Rng, mmio}};
+//! # use vm_memory::{GuestAddress, GuestMemoryMmap};
+//! # let memory: GuestMemoryMmap = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 4096)])?;
+//! # let mut bus = Bus::default();
+//! let line = Interrupt::new()?; // KVM_IRQFD takes line.eventfd()
+//! let rng = Transport::new(Rng, memory.clone(), line);
+//! bus.put(0xd000_0000, mmio::LENGTH, Arc::new(Mutex::new(rng.clone())))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The guest's doorbell then rings in the thread of the processor that pressed it, which serves the
+//! queue itself. To let the processor go on meanwhile, give each doorbell to KVM instead
+//! (`KVM_IOEVENTFD`) and serve it in the machine's event loop: [`events::EventLoop`].
+
+pub mod block;
+pub mod chain;
+pub mod console;
+pub mod disk;
+pub mod events;
+pub mod mmio;
+pub mod port;
+pub mod queue;
+pub mod rng;
+mod signal;
+
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod hostile;
+
+use std::os::fd::BorrowedFd;
+
+use vm_memory::GuestMemoryMmap;
+
+pub use chain::{Buffers, Chain};
+pub use mmio::Transport;
+pub use queue::{Broken, Queue};
+
+/// What a device does behind its registers; all else is the same for every device.
+///
+/// The guest is an adversary. What it has laid into a queue was checked when it comes here: every
+/// buffer lies in its memory and a chain has no more bytes than [`Shape::bytes`]. What is in them
+/// is for the device to judge. It never panics and never waits.
+pub trait Device: Send + 'static {
+    /// The word for it in traces: `virtio-rng`.
+    fn name(&self) -> &'static str;
+
+    /// Its number in virtio, chapter 5.
+    fn number(&self) -> u32;
+
+    /// What it can do beyond what the transport can; bits as in its section of chapter 5.
+    fn features(&self) -> u64 {
+        0
+    }
+
+    /// Its queues, by their numbers.
+    fn queues(&self) -> Vec<Shape>;
+
+    /// What a driver reads of it without a queue, from offset 0 on; zeros follow.
+    fn config(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// The driver writes `data` there.
+    fn write_config(&mut self, _offset: u64, _data: &[u8]) {}
+
+    /// The driver is ready, and has agreed to `features`.
+    fn start(&mut self, _features: u64) {}
+
+    /// The driver rang: there may be something new in queue `number`.
+    ///
+    /// # Errors
+    ///
+    /// When the driver breaks the rules, so that nothing it says can be believed. The device stops.
+    fn serve(&mut self, number: usize, queues: &mut Queues<'_>) -> Result<(), Broken>;
+
+    /// The host's files in which there may be something new for the guest.
+    fn files(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
+
+    /// There may be something new in one of [`Device::files`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::serve`].
+    fn wake(&mut self, _queues: &mut Queues<'_>) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    /// Forgets the driver and what it had asked for.
+    fn reset(&mut self) {}
+}
+
+/// What may be put into a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// So many descriptors; a power of two.
+    pub size: u16,
+    /// So many bytes in one chain. Nothing else keeps a guest from naming all its memory many
+    /// times over in one request, and the host busy with it.
+    pub bytes: u64,
+}
+
+/// A device's queues, while it serves them.
+pub struct Queues<'m> {
+    queues: &'m mut [Queue],
+    memory: &'m GuestMemoryMmap,
+}
+
+impl<'m> Queues<'m> {
+    /// Takes the next chain out of queue `number`; none if it is empty or there is no such queue.
+    ///
+    /// # Errors
+    ///
+    /// When the driver laid something there that is no chain.
+    pub fn pop(&mut self, number: usize) -> Result<Option<Chain<'m>>, Broken> {
+        match self.queues.get_mut(number) {
+            Some(queue) => queue.pop(self.memory),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives the chain that began at `head` back to the driver, with `written` bytes in its
+    /// writable part.
+    ///
+    /// # Errors
+    ///
+    /// When the queue is not where it was said to be.
+    pub fn push(&mut self, number: usize, head: u16, written: u32) -> Result<(), Broken> {
+        match self.queues.get_mut(number) {
+            Some(queue) => queue.push(self.memory, head, written),
+            None => Ok(()),
+        }
+    }
+}
