@@ -1,10 +1,14 @@
 //! Why a microVM could not be built or run.
 
-use std::{borrow::Cow, io, path::PathBuf};
+use std::{
+    borrow::Cow,
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
-    NAME, devices::virtio::disk::DiskError, elf::ElfError, exits::Faulted, kernel::KernelError,
-    kernels::KernelsError, linux::Ended,
+    NAME, devices::virtio::disk::DiskError, elf::ElfError, exits::Faulted,
+    initramfs::InitramfsError, kernel::KernelError, kernels::KernelsError, linux::Ended,
 };
 
 /// A result of this crate.
@@ -114,9 +118,12 @@ pub enum Error {
     /// A Linux guest came to an end that it should not have.
     #[error(transparent)]
     Ended(#[from] Ended),
+    /// The initramfs could not be made.
+    #[error(transparent)]
+    Initramfs(#[from] InitramfsError),
     /// There is no kernel for a guest, or none of its modules.
     #[error(transparent)]
-    Kernels(KernelsError),
+    Kernels(#[from] KernelsError),
     /// The guest broke off in a way that no program ends.
     #[error(transparent)]
     Faulted(#[from] Faulted),
@@ -212,6 +219,16 @@ impl Error {
             }
             Self::Unsupported { what, fix } => Told::Unsupported { sandbox, what, fix },
             Self::Limits(limits) => Told::Limits(limits),
+            Self::Initramfs(InitramfsError::NoProgram { program }) => Told::NotFound {
+                sandbox,
+                program,
+                fix: "check the name, or give the program's path".into(),
+            },
+            Self::Initramfs(error) if error.program().is_some() => Told::NotExecutable {
+                sandbox,
+                program: error.program().unwrap_or(Path::new("")).to_owned(),
+                source: error.into(),
+            },
             Self::NotFound { program } => Told::NotFound {
                 sandbox,
                 program,

@@ -26,7 +26,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Error, Result, kernel::KernelImage};
+use crate::{Result, kernel::KernelImage};
 
 pub use error::KernelsError;
 pub use get::{Progress, get};
@@ -160,12 +160,6 @@ fn parts(release: &str) -> Vec<(u64, &str)> {
             (digits.parse().unwrap_or(0), &piece[digits.len()..])
         })
         .collect()
-}
-
-impl From<KernelsError> for Error {
-    fn from(error: KernelsError) -> Self {
-        Self::Kernels(error)
-    }
 }
 
 #[cfg(test)]

@@ -1,26 +1,26 @@
-//! Question 3: what does it find inside? A Linux guest's first file system, written in memory.
+//! The archive that an initramfs is: cpio of the "newc" kind.
 //!
-//! The kernel unpacks an archive that the machine puts beside it into a file system in RAM, and
-//! starts `/init` in there. The archive is of cpio's "newc" kind: for every entry a header of
-//! hexadecimal digits, the name, and the content, each padded to a multiple of four bytes
-//! (Documentation/driver-api/early-userspace/buffer-format.rst). See `container::rootfs` for the
-//! other answer.
+//! For every entry a header of hexadecimal digits, the name, and the content, each padded to a
+//! multiple of four bytes (Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs,
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Component, Path, PathBuf},
 };
 
-const DIRECTORY: u32 = 0o040_000;
-const FILE: u32 = 0o100_000;
-const LINK: u32 = 0o120_000;
+pub(super) const DIRECTORY: u32 = 0o040_000;
+pub(super) const FILE: u32 = 0o100_000;
+pub(super) const LINK: u32 = 0o120_000;
+/// The name that ends the archive.
+const TRAILER: &[u8] = b"TRAILER!!!";
+const HEADER_BYTES: u64 = 110;
 
 /// An archive that is being written. Everything in it belongs to root and has no time, so that the
-/// same files give the same bytes.
+/// same files give the same bytes; [`Root`](super::Root) knows owners and times.
 #[derive(Debug)]
 pub struct Archive<Output> {
     output: Output,
@@ -97,13 +97,37 @@ impl<Output: Write> Archive<Output> {
         names.iter().try_for_each(|name| self.tree(path.join(name), &from.join(name)))
     }
 
+    /// Adds an entry with all that a header can say of it. Its directories must be there.
+    ///
+    /// # Errors
+    ///
+    /// When `content` has fewer bytes than `about` says, and as of [`Self::directory`].
+    pub(super) fn whole(
+        &mut self,
+        name: &OsStr,
+        about: &Header,
+        content: &mut dyn Read,
+    ) -> io::Result<()> {
+        // Of that name at the root would end the archive.
+        let name = match name.as_bytes() {
+            TRAILER => OsStr::new("./TRAILER!!!"),
+            _ => name,
+        };
+        self.header(name, about)?;
+        let length = about.length.into();
+        match io::copy(&mut content.take(length), &mut self.output)? {
+            copied if copied == length => self.pad(length),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
     /// Ends the archive and gives the output back.
     ///
     /// # Errors
     ///
     /// As of [`Self::directory`].
     pub fn finish(mut self) -> io::Result<Output> {
-        self.entry(OsStr::new("TRAILER!!!"), 0, &[])?;
+        self.entry(OsStr::from_bytes(TRAILER), 0, &[])?;
         self.output.flush()?;
         Ok(self.output)
     }
@@ -117,15 +141,25 @@ impl<Output: Write> Archive<Output> {
     }
 
     fn entry(&mut self, name: &OsStr, mode: u32, content: &[u8]) -> io::Result<()> {
-        self.entries += 1;
-        let name = name.as_bytes();
-        let [size, name_size] = [content.len(), name.len() + 1].map(u32::try_from);
         let too_long =
             |_| io::Error::new(io::ErrorKind::FileTooLarge, "an initramfs holds files below 4 GiB");
-        let (size, name_size) = (size.map_err(too_long)?, name_size.map_err(too_long)?);
-        let (number, links) = (self.entries, 1);
-        // Inode, mode, user, group, links, time, size, two devices of two numbers, name, checksum.
-        let fields = [number, mode, 0, 0, links, 0, size, 0, 0, 0, 0, name_size, 0];
+        let length = u32::try_from(content.len()).map_err(too_long)?;
+        self.entries += 1;
+        let about = Header { number: self.entries, links: 1, mode, length, ..Header::default() };
+        self.header(name, &about)?;
+        self.output.write_all(content)?;
+        self.pad(length.into())
+    }
+
+    fn header(&mut self, name: &OsStr, about: &Header) -> io::Result<()> {
+        let name = name.as_bytes();
+        let Header { number, mode, user, group, links, time, length, device } = *about;
+        let (major, minor) = device;
+        // Of the two devices the first is the one on which the file was. A name is shorter than
+        // 4 KiB (PATH_MAX), and the checksum is another format's.
+        let name_bytes = name.len() as u32 + 1;
+        let fields =
+            [number, mode, user, group, links, time, length, 0, 0, major, minor, name_bytes, 0];
         let mut header = "070701".to_owned();
         for field in fields {
             header += &format!("{field:08x}");
@@ -133,18 +167,51 @@ impl<Output: Write> Archive<Output> {
         self.output.write_all(header.as_bytes())?;
         self.output.write_all(name)?;
         self.output.write_all(&[0])?;
-        self.pad(header.len() + name.len() + 1)?;
-        self.output.write_all(content)?;
-        self.pad(content.len())
+        self.pad(HEADER_BYTES + u64::from(name_bytes))
     }
 
-    fn pad(&mut self, length: usize) -> io::Result<()> {
-        self.output.write_all(&[0; 4][..length.next_multiple_of(4) - length])
+    fn pad(&mut self, length: u64) -> io::Result<()> {
+        self.output.write_all(&[0; 4][..padding(length) as usize])
     }
 }
 
+/// How many bytes an entry takes in the archive.
+pub(super) fn entry_bytes(name: &OsStr, length: u64) -> u64 {
+    let escaped = if name.as_bytes() == TRAILER { 2 } else { 0 };
+    let head = HEADER_BYTES + name.len() as u64 + escaped + 1;
+    head + padding(head) + length + padding(length)
+}
+
+/// How many bytes the end of an archive takes.
+pub(super) fn trailer_bytes() -> u64 {
+    let head = HEADER_BYTES + TRAILER.len() as u64 + 1;
+    head + padding(head)
+}
+
+fn padding(length: u64) -> u64 {
+    length.next_multiple_of(4) - length
+}
+
+/// What a header says of an entry, besides its name.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Header {
+    /// The same for all names of a file, and else for none.
+    pub(super) number: u32,
+    /// How many names it has.
+    pub(super) links: u32,
+    /// Its kind and permissions, as st_mode of inode(7).
+    pub(super) mode: u32,
+    pub(super) user: u32,
+    pub(super) group: u32,
+    /// Seconds since 1970.
+    pub(super) time: u32,
+    pub(super) length: u32,
+    /// Which device it is: major and minor number.
+    pub(super) device: (u32, u32),
+}
+
 /// `path` as the archive names it, from its root on.
-fn inside(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn inside(path: &Path) -> io::Result<PathBuf> {
     let parts = path.components();
     let parts = parts.filter(|part| !matches!(part, Component::RootDir | Component::CurDir));
     parts
@@ -157,27 +224,12 @@ fn inside(path: &Path) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tests::read, *};
 
-    /// Name, mode and content of every entry, read as the kernel reads them.
-    fn entries(mut bytes: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
-        let mut found = Vec::new();
-        loop {
-            assert_eq!(&bytes[..6], b"070701");
-            let field = |index: usize| {
-                let digits = std::str::from_utf8(&bytes[6 + 8 * index..14 + 8 * index]).unwrap();
-                u32::from_str_radix(digits, 16).unwrap()
-            };
-            let (mode, size, name_size) = (field(1), field(6) as usize, field(11) as usize);
-            let name = String::from_utf8(bytes[110..110 + name_size - 1].to_vec()).unwrap();
-            let content = (110 + name_size).next_multiple_of(4);
-            if name == "TRAILER!!!" {
-                assert_eq!(bytes.len(), content);
-                return found;
-            }
-            found.push((name, mode, bytes[content..content + size].to_vec()));
-            bytes = &bytes[(content + size).next_multiple_of(4)..];
-        }
+    /// Name, mode and content of every entry.
+    fn entries(bytes: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
+        let read = read(bytes).into_iter();
+        read.map(|entry| (entry.name, entry.about.mode, entry.content)).collect()
     }
 
     #[test]

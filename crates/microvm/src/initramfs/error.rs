@@ -1,0 +1,87 @@
+//! Why an initramfs could not be made.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// What is wrong with what was to go into an initramfs.
+#[derive(Debug, thiserror::Error)]
+pub enum InitramfsError {
+    /// Something of the host could not be read.
+    #[error("read {path:?}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file became shorter after its length was noted.
+    #[error("read {path:?}: it was cut off meanwhile")]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The format counts to 4 GiB.
+    #[error("{path:?} has {bytes} bytes, and an initramfs holds files below 4 GiB")]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// How long it is.
+        bytes: u64,
+    },
+    /// The kernel skips what has a longer name.
+    #[error("{path:?} has a longer name than the 4095 bytes of a path")]
+    TooLongName {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A path goes outside of the root.
+    #[error("{path:?} leads out of the initramfs")]
+    Outside {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// Links lead to links without end, or through what is no directory.
+    #[error("{path:?} leads nowhere: a link on its way is a loop or leads to a file")]
+    Nowhere {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// The program is not there.
+    #[error("program {program:?} not found")]
+    NoProgram {
+        /// As it was asked for.
+        program: PathBuf,
+    },
+    /// The program is nothing that Linux executes.
+    #[error("{program:?} is no program: {why}")]
+    NotProgram {
+        /// Its file.
+        program: PathBuf,
+        /// How that is known.
+        why: &'static str,
+    },
+    /// A shared library is not there.
+    #[error("{program:?} needs the library {library:?}, which is not on this host")]
+    NoLibrary {
+        /// Which program or library needs it.
+        program: PathBuf,
+        /// Its name.
+        library: String,
+    },
+    /// The archive could not be written.
+    #[error("write the initramfs")]
+    Write(#[source] io::Error),
+}
+
+impl InitramfsError {
+    /// The program that cannot be run, if it is one's fault.
+    pub(crate) fn program(&self) -> Option<&Path> {
+        match self {
+            Self::NotProgram { program, .. } | Self::NoLibrary { program, .. } => Some(program),
+            _ => None,
+        }
+    }
+}
