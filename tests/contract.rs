@@ -102,6 +102,16 @@ fn a_program_that_never_ends_is_stopped_at_its_deadline() {
 }
 
 #[test]
+fn what_was_written_before_the_deadline_is_not_lost() {
+    let workload = Workload::builtin(Builtin::Idle, &[]).deadline(Duration::from_secs(1));
+    for sandbox in sandboxes() {
+        let error = sandbox.run(&workload).unwrap_err();
+        let written = error.written().expect("it ran");
+        assert_eq!(written.output, b"idle\n", "{}: {error}", sandbox.name());
+    }
+}
+
+#[test]
 fn a_dropped_instance_leaves_no_process() {
     for sandbox in sandboxes() {
         let instance = sandbox.spawn(&builtin(Builtin::Idle, &[])).unwrap();

@@ -11,7 +11,13 @@ use sandbox::{
 };
 use serde_json::json;
 
-use crate::{failure::Failure, kinds::Kind, names, output, program, relay::Relay, trace, units};
+use crate::{
+    failure::{self, Failure},
+    kinds::Kind,
+    names, output, program,
+    relay::Relay,
+    trace, units,
+};
 
 /// Run a program apart from the host.
 ///
@@ -174,6 +180,9 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
     let outcome = instance.wait();
     drop(claim);
+    if let (Err(error), true) = (&outcome, arguments.json) {
+        output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
+    }
     let outcome = outcome?;
     if arguments.trace {
         output::remark(&trace::page(&outcome, kind, &workload, output::Ink::of_errors()));
@@ -362,6 +371,26 @@ impl ContainerArguments {
             cgroup: is_on(Namespace::Cgroup, usual.cgroup),
         }
     }
+}
+
+/// The outcome of a workload that was cut off: why, and what it had written. Without --json that
+/// went out as it was written.
+fn cut_off_as_json(
+    error: &sandbox::Error,
+    kind: Kind,
+    name: &str,
+    workload: &Workload,
+) -> serde_json::Value {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let written = error.written().cloned().unwrap_or_default();
+    json!({
+        "sandbox": kind.name(),
+        "name": name,
+        "command": workload.words(),
+        "error": failure::chain(error),
+        "output": text(&written.output),
+        "errors": text(&written.errors),
+    })
 }
 
 fn as_json(outcome: &Outcome, kind: Kind, name: &str, workload: &Workload) -> serde_json::Value {

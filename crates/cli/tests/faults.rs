@@ -42,6 +42,34 @@ fn read_only_cgroups_are_named_with_the_way_out_and_only_limits_need_them() {
     assert_eq!((code, &*output), (0, "hello\n"), "{errors}");
 }
 
+#[test]
+fn what_was_written_before_an_error_comes_out() {
+    let printed = |output: &str| serde_json::from_str::<serde_json::Value>(output).unwrap();
+    let late = vec!["--deadline", "1s", "--", "sh", "-c", "echo early; exec sleep 60"];
+    let mut cases = vec![("process", late.clone(), "early\n")];
+    if common::can("container", container::available()) {
+        cases.push(("container", late, "early\n"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("faults.bin");
+    // mov al, '6'; out 0xe9, al; ud2: it says 6 and breaks off
+    fs::write(&program, [0xb0, b'6', 0xe6, 0xe9, 0x0f, 0x0b]).unwrap();
+    if common::can("microvm", microvm::available()) {
+        cases.push(("microvm", vec!["--mode", "user64", program.to_str().unwrap()], "6"));
+    }
+    for (kind, words, expected) in cases {
+        let plain = [&["run", "--in", kind], &words[..]].concat();
+        let (code, output, errors) = output_of(&mut isolab(&plain));
+        assert_eq!((code, &*output), (125, expected), "{errors}");
+        let as_json = [&["run", "--in", kind, "--json"], &words[..]].concat();
+        let (code, output, errors) = output_of(&mut isolab(&as_json));
+        let object = printed(&output);
+        assert_eq!((code, object["output"].as_str()), (125, Some(expected)), "{errors}");
+        let said = object["error"].as_str().unwrap();
+        assert!(errors.contains(said), "{said}: {errors}");
+    }
+}
+
 /// A program of Linux's whose header says that it is for an AArch64 processor.
 fn foreign_program(folder: &Path) -> String {
     const MACHINE: usize = 18; // e_machine, elf(5)

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use nix::errno::Errno;
-use sandbox::LedgerError;
+use sandbox::{LedgerError, Written};
 
 /// A result of the contract, or with an error of this crate.
 pub(crate) type Result<T, E = sandbox::Error> = std::result::Result<T, E>;
@@ -163,6 +163,6 @@ impl Error {
 impl From<Error> for sandbox::Error {
     fn from(error: Error) -> Self {
         let fix = error.fix();
-        Self::Failed { sandbox: NAME, source: Box::new(error), fix }
+        Self::Failed { sandbox: NAME, source: Box::new(error), fix, written: Written::default() }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use sandbox::{
     Capture, Claim, Control, Ended, Instance, Mailbox, Milestone, Outcome, Story, Timeline,
-    Workload,
+    Workload, Written,
 };
 
 use crate::{
@@ -49,6 +49,16 @@ pub(crate) enum Streams {
     Captured(Capture),
     Inherited,
     Terminal(Terminal),
+}
+
+impl Streams {
+    /// What was captured.
+    fn into_written(self) -> Written {
+        match self {
+            Self::Captured(capture) => capture.into_written(),
+            Self::Inherited | Self::Terminal(_) => Written::default(),
+        }
+    }
 }
 
 impl process::Ends {
@@ -132,7 +142,8 @@ impl Running {
 }
 
 fn too_late(deadline: Option<Duration>) -> sandbox::Error {
-    sandbox::Error::Deadline { sandbox: NAME, after: deadline.unwrap_or_default(), source: None }
+    let (after, written) = (deadline.unwrap_or_default(), Written::default());
+    sandbox::Error::Deadline { sandbox: NAME, after, source: None, written }
 }
 
 impl Instance for Running {
@@ -153,7 +164,9 @@ impl Instance for Running {
     }
 
     fn wait(mut self: Box<Self>) -> Result<Outcome> {
-        self.until_exit()?;
+        if let Err(error) = self.until_exit() {
+            return Err(error.after(self.streams.into_written()));
+        }
         let ended = self.walls.child.reap()?;
         let reported = if self.init { self.walls.child.reported_status() } else { None };
         let mut usage = self.walls.cgroup.usage();
@@ -162,10 +175,7 @@ impl Instance for Running {
         walls.cgroup.remove()?;
         drop(walls);
         timeline.reach(Milestone::Cleaned);
-        let [output, errors] = match streams {
-            Streams::Captured(capture) => capture.into_texts(),
-            _ => [Vec::new(), Vec::new()],
-        };
+        let Written { output, errors } = streams.into_written();
         let report = mailbox.as_ref().map(Mailbox::report);
         let status = reported.unwrap_or(ended.status);
         Ok(Outcome { status, output, errors, timeline, usage, report, story })

@@ -242,8 +242,14 @@ impl Error {
             Self::Load { program, source } => {
                 Told::NotExecutable { sandbox, program, source: source.into() }
             }
-            Self::Faulted(faulted) => Told::Failed { sandbox, source: faulted.into(), fix: None },
-            error => Told::Failed { sandbox, source: error.into(), fix },
+            Self::Faulted(faulted) => {
+                let written = sandbox::Written::default();
+                Told::Failed { sandbox, source: faulted.into(), fix: None, written }
+            }
+            error => {
+                let written = sandbox::Written::default();
+                Told::Failed { sandbox, source: error.into(), fix, written }
+            }
         }
     }
 }

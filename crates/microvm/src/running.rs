@@ -10,6 +10,7 @@ use kvm_ioctls::VcpuFd;
 use nix::time::{ClockId, clock_gettime};
 use sandbox::{
     Capture, Control, Instance, Mailbox, Milestone, Outcome, Status, Stdio, Story, Timeline, Usage,
+    Written,
 };
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     crossings::Crossings,
     devices::bare::Devices,
     error::{Error, Result},
-    exits::{End, Faulted, Strange, Whereabouts, run_until_end},
+    exits::{End, Faulted, Whereabouts, run_until_end},
     machine::Machine,
 };
 
@@ -138,27 +139,16 @@ impl Instance for Running {
         self.handle.until_finished(Patience { deadline, ..Patience::default() });
         let finished = self.join().expect("waiting consumes the instance, so it is the first");
         self.handle.reach(Milestone::Cleaned);
-        let status = match finished.end? {
-            End::Exited(code) => Status::Exited(code),
-            // A bare machine has no such switches, and starts up with its first instruction.
-            End::PowerOff | End::Reset | End::NeverStartedUp => Status::Exited(0),
-            End::Signaled(signal) => Status::Signaled(signal),
-            End::Deadline => {
-                return Err(sandbox::Error::Deadline {
-                    sandbox: NAME,
-                    after: self.deadline.unwrap_or_default(),
-                    source: Some(finished.whereabouts.into()),
-                });
-            }
-            End::TooMuchOutput => {
-                return Err(sandbox::Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT });
-            }
-            End::Strange(strange) => return Err(faulted(strange, finished.whereabouts).into()),
+        let written = Written { output: finished.output, errors: Vec::new() };
+        let status = match self.judge(finished.end, finished.whereabouts) {
+            Ok(status) => status,
+            Err(error) => return Err(error.after(written)),
         };
+        let Written { output, errors } = written;
         Ok(Outcome {
             status,
-            output: finished.output,
-            errors: Vec::new(),
+            output,
+            errors,
             timeline: self.timeline(),
             usage: finished.usage,
             report: self.mailbox().map(Mailbox::report),
@@ -167,8 +157,25 @@ impl Instance for Running {
     }
 }
 
-fn faulted(strange: Strange, whereabouts: Whereabouts) -> Error {
-    Faulted { strange, whereabouts }.into()
+impl Running {
+    /// What the guest's end means to the one who waited for it.
+    fn judge(&self, end: Result<End>, whereabouts: Whereabouts) -> sandbox::Result<Status> {
+        match end? {
+            End::Exited(code) => Ok(Status::Exited(code)),
+            // A bare machine has no such switches, and starts up with its first instruction.
+            End::PowerOff | End::Reset | End::NeverStartedUp => Ok(Status::Exited(0)),
+            End::Signaled(signal) => Ok(Status::Signaled(signal)),
+            End::Deadline => {
+                let (after, source) = (self.deadline.unwrap_or_default(), Some(whereabouts.into()));
+                let written = Written::default();
+                Err(sandbox::Error::Deadline { sandbox: NAME, after, source, written })
+            }
+            End::TooMuchOutput => {
+                Err(sandbox::Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT })
+            }
+            End::Strange(strange) => Err(Error::from(Faulted { strange, whereabouts }).into()),
+        }
+    }
 }
 
 impl Drop for Running {

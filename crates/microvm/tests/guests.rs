@@ -205,6 +205,17 @@ fn a_triple_fault_is_named() {
 }
 
 #[test]
+fn what_a_guest_wrote_before_its_fault_is_not_lost() {
+    if !kvm() {
+        return;
+    }
+    let code = [0xb0, b'6', 0xe6, 0xe9, 0x0f, 0x0b]; // mov al, '6'; out 0xe9, al; ud2
+    let error = flat(Mode::User64, &code).unwrap_err();
+    assert!(chain(&error).contains("invalid opcode"), "{}", chain(&error));
+    assert_eq!(error.written().unwrap().output, b"6");
+}
+
+#[test]
 fn an_instruction_that_kvm_cannot_emulate_is_named() {
     if !kvm() {
         return;

@@ -12,7 +12,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use crate::{Milestone, Timeline, monotonic_now};
+use crate::{Milestone, Timeline, Written, monotonic_now};
 
 /// Why waiting came to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,8 +125,9 @@ impl Capture {
         Ok(true)
     }
 
-    /// What was written to standard output and standard error.
-    pub fn into_texts(self) -> [Vec<u8>; 2] {
-        self.texts
+    /// What was written so far.
+    pub fn into_written(self) -> Written {
+        let [output, errors] = self.texts;
+        Written { output, errors }
     }
 }

@@ -65,6 +65,8 @@ pub enum Error {
         /// Where it was then, if the sandbox can tell.
         #[source]
         source: Option<Box<dyn StdError + Send + Sync>>,
+        /// What it had written.
+        written: Written,
     },
     /// The captured output passed its bound, and the workload was killed.
     #[error("the {sandbox} wrote more than {limit} bytes and was killed")]
@@ -84,7 +86,18 @@ pub enum Error {
         source: Box<dyn StdError + Send + Sync>,
         /// What to do, where that is known.
         fix: Option<String>,
+        /// What the workload had written.
+        written: Written,
     },
+}
+
+/// What a workload had written when it was cut off; nothing if its output is not captured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// To standard output.
+    pub output: Vec<u8>,
+    /// To standard error.
+    pub errors: Vec<u8>,
 }
 
 impl Error {
@@ -96,6 +109,23 @@ impl Error {
             Self::NotExecutable { .. } => 126,
             Self::NotFound { .. } => 127,
             _ => 125,
+        }
+    }
+
+    /// The same error, of a workload that had written so much before.
+    #[must_use]
+    pub fn after(mut self, so_far: Written) -> Self {
+        if let Self::Deadline { written, .. } | Self::Failed { written, .. } = &mut self {
+            *written = so_far;
+        }
+        self
+    }
+
+    /// What the workload had written before, if it ran at all.
+    pub fn written(&self) -> Option<&Written> {
+        match self {
+            Self::Deadline { written, .. } | Self::Failed { written, .. } => Some(written),
+            _ => None,
         }
     }
 

@@ -24,7 +24,7 @@ mod workload;
 use std::sync::Arc;
 
 pub use capture::{Capture, Ended};
-pub use error::{Error, Result};
+pub use error::{Error, Result, Written};
 pub use guest::Builtin;
 pub use image::in_memory;
 pub use ledger::{Claim, Entry, Ledger, LedgerError, Process, Resource};

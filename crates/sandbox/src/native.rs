@@ -19,7 +19,7 @@ use wait4::Wait4 as _;
 
 use crate::{
     Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome, Program,
-    Question, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload, in_memory,
+    Question, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload, Written, in_memory,
 };
 
 /// Runs workloads as plain processes.
@@ -165,7 +165,10 @@ struct Step {
 }
 
 fn failed(step: &'static str) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::Failed { sandbox: NAME, source: Step { step, source }.into(), fix: None }
+    move |source| {
+        let source = Step { step, source }.into();
+        Error::Failed { sandbox: NAME, source, fix: None, written: Written::default() }
+    }
 }
 
 struct Running {
@@ -205,7 +208,8 @@ impl Instance for Running {
             Ended::Exited => {}
             Ended::Deadline => {
                 let after = self.deadline.unwrap_or_default();
-                return Err(Error::Deadline { sandbox: NAME, after, source: None });
+                let written = std::mem::take(&mut self.capture).into_written();
+                return Err(Error::Deadline { sandbox: NAME, after, source: None, written });
             }
             Ended::TooMuchOutput => {
                 return Err(Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT });
@@ -214,7 +218,7 @@ impl Instance for Running {
         let child = self.child.take().expect("waiting consumes the instance, so it is the first");
         let used = child.wait4().map_err(failed("reap the process"))?;
         self.timeline.reach(Milestone::Cleaned);
-        let [output, errors] = std::mem::take(&mut self.capture).into_texts();
+        let Written { output, errors } = std::mem::take(&mut self.capture).into_written();
         Ok(Outcome {
             status: status(used.status),
             output,

@@ -9,7 +9,7 @@ use std::{
 use kvm_ioctls::VcpuFd;
 use sandbox::{
     Capture, Control, Error as SandboxError, Instance, Mailbox, Milestone, Outcome, Status, Story,
-    Timeline, Usage,
+    Timeline, Usage, Written,
 };
 
 use super::{
@@ -165,12 +165,18 @@ impl Instance for Running {
         self.handle.until_finished(Patience { deadline, start_up });
         let finished = self.join().expect("waiting consumes the instance, so it is the first");
         self.handle.reach(Milestone::Cleaned);
-        let end = finished.end.map_err(|error| error.told_by(TOLD_AS))?;
-        let status = self.judge(end, finished.last_seen, finished.said.panic)?;
+        let written = Written { output: finished.said.output, errors: Vec::new() };
+        let end = finished.end.map_err(|error| error.told_by(TOLD_AS));
+        let judge = |end| self.judge(end, finished.last_seen, finished.said.panic);
+        let status = match end.and_then(judge) {
+            Ok(status) => status,
+            Err(error) => return Err(error.after(written)),
+        };
+        let Written { output, errors } = written;
         Ok(Outcome {
             status,
-            output: finished.said.output,
-            errors: Vec::new(),
+            output,
+            errors,
             timeline: self.timeline(),
             usage: finished.usage,
             report: None,
@@ -196,8 +202,8 @@ impl Running {
             (End::Reset, None) => return Ok(Status::Signaled(libc::SIGHUP)),
             (End::Deadline, _) => {
                 let after = self.times.deadline.unwrap_or_default();
-                let source = Some(last_seen.into());
-                return Err(SandboxError::Deadline { sandbox: TOLD_AS, after, source });
+                let (source, written) = (Some(last_seen.into()), Written::default());
+                return Err(SandboxError::Deadline { sandbox: TOLD_AS, after, source, written });
             }
             (End::TooMuchOutput, _) => {
                 let limit = Capture::LIMIT;
