@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use microvm::kernels::{self, Kernel, Place, Progress};
+use microvm::kernels::{self, Kernel, KernelsError, Place, Progress};
 use serde_json::json;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -156,9 +156,11 @@ fn get(json: bool) -> Result<u8, Failure> {
         }
     });
     drop(shown);
+    // A signal from the terminal ends the client too, which may be told first.
+    let ended_by = ended_by.or_else(|| signals.pending().next());
     let kernel = match (got, ended_by) {
-        (Err(error), Some(signal)) => {
-            let mut failure = Failure::from(error);
+        (Err(_), Some(signal)) => {
+            let mut failure = Failure::from(microvm::Error::from(KernelsError::Interrupted));
             // As a shell counts a program that was ended by a signal.
             failure.code = 128 + signal as u8;
             return Err(failure);
@@ -166,7 +168,8 @@ fn get(json: bool) -> Result<u8, Failure> {
         (got, _) => got?,
     };
     if json {
-        output::print_json(&as_json(&kernel, false))?;
+        let chosen = kernels::chosen().is_ok_and(|chosen| chosen == kernel);
+        output::print_json(&as_json(&kernel, chosen))?;
         return Ok(0);
     }
     let news = if already_there { "was there already, and is the newest" } else { "is there" };

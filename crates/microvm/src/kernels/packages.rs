@@ -82,7 +82,11 @@ fn show(name: &str) -> Result<Option<Package>, KernelsError> {
         }
         run => run.map_err(|source| KernelsError::Run { program: "apt-cache", source })?,
     };
-    Ok(parse(&String::from_utf8_lossy(&output.stdout)))
+    match output.status.code() {
+        // It does not know the package.
+        Some(0 | 100) => Ok(parse(&String::from_utf8_lossy(&output.stdout))),
+        _ => Err(failed(&command, &output)),
+    }
 }
 
 /// One paragraph of deb-control(5).
