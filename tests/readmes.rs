@@ -1,0 +1,43 @@
+//! The READMEs: every crate has one, and what they point to is there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn crates() -> Vec<PathBuf> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The targets of Markdown's `[words](target)` that are files.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains("://"))
+}
+
+#[test]
+fn every_crate_says_what_it_answers_where_and_how_to_see_it() {
+    for folder in crates() {
+        let path = folder.join("README.md");
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for part in ["It answers: **", "](src/", "```console\n$ "] {
+            assert!(text.contains(part), "{} lacks {part:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn links_lead_to_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let others = ["README.md", "CONTRIBUTING.md", "labs/README.md", "reports/README.md"];
+    let others = others.iter().map(|name| root.join(name));
+    for path in crates().into_iter().map(|folder| folder.join("README.md")).chain(others) {
+        let text = fs::read_to_string(&path).unwrap();
+        for link in links(&text) {
+            let target = path.with_file_name(link);
+            assert!(target.exists(), "{} leads to {link}, which is not there", path.display());
+        }
+    }
+}
