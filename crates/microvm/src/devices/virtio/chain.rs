@@ -13,7 +13,7 @@
 
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileSlice};
 
-use super::queue::{Broken, Descriptor};
+use super::{Broken, queue::Descriptor};
 
 /// A request.
 #[derive(Debug)]

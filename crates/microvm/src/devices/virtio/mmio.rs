@@ -15,16 +15,9 @@
 //!
 //! virtio, sections 3.1 and 4.2.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use vm_memory::GuestMemoryMmap;
 
-use super::{
-    Broken, Device, Queue, Queues,
-    queue::Setup,
-    signal::{CONFIGURATION, Signal, USED},
-};
-use crate::devices::{bus, interrupt::Interrupt};
+use super::{Broken, Device, Queue, Queues, queue::Setup};
 
 /// The registers' length on the bus.
 pub const LENGTH: u64 = 0x1000;
@@ -34,9 +27,10 @@ pub const DOORBELL: u64 = 0x050;
 const MAGIC: u32 = u32::from_le_bytes(*b"virt");
 const VERSION: u32 = 2;
 const VENDOR: u32 = u32::from_le_bytes(*b"ISOL");
-const CONFIG: u64 = 0x100;
-const INTERRUPT_STATUS: u64 = 0x060;
-const INTERRUPT_ACKNOWLEDGE: u64 = 0x064;
+pub(super) const CONFIG: u64 = 0x100;
+pub(super) const INTERRUPT_STATUS: u64 = 0x060;
+pub(super) const INTERRUPT_ACKNOWLEDGE: u64 = 0x064;
+pub(super) const STATUS: u64 = 0x070;
 /// The length of a region of shared memory that there is not (section 4.2.2).
 const NO_SHARED_MEMORY: [u64; 4] = [0x0b0, 0x0b4, 0x0b8, 0x0bc];
 
@@ -54,135 +48,59 @@ mod status {
     pub const OF_DRIVER: u32 = 1 | DRIVER | DRIVER_OK | FEATURES_OK | 128;
 }
 
-/// A virtio device with its door. A clone is the same device.
+/// A device and its queues behind the registers, and what the driver has written to them.
 #[derive(Debug)]
-pub struct Transport<D> {
-    state: Arc<Mutex<State<D>>>,
-    signal: Arc<Signal>,
-    name: &'static str,
-}
-
-impl<D> Clone for Transport<D> {
-    fn clone(&self) -> Self {
-        Self { state: self.state.clone(), signal: self.signal.clone(), name: self.name }
-    }
-}
-
-#[derive(Debug)]
-struct State<D> {
-    device: D,
+pub(super) struct Registers<D> {
+    pub device: D,
+    pub queues: Vec<Queue>,
+    /// What stopped the device.
+    pub broken: Option<Broken>,
     memory: GuestMemoryMmap,
-    queues: Vec<Queue>,
-    /// Which half of the features, and which queue, the registers show.
+    /// Which half of the device's and of the driver's features, and which queue, are shown.
     features_half: [u32; 2],
     selected: u32,
     driver_features: u64,
     status: u32,
     generation: u32,
-    broken: Option<Broken>,
 }
 
-impl<D: Device> Transport<D> {
-    /// `device` with a door, its queues in `memory`, and a line on which it interrupts.
-    pub fn new(device: D, memory: GuestMemoryMmap, line: Interrupt) -> Self {
-        let name = device.name();
-        let queues = device.queues().into_iter().map(Queue::new).collect();
-        let state = State {
+impl<D: Device> Registers<D> {
+    pub fn new(device: D, memory: GuestMemoryMmap) -> Self {
+        Self {
+            queues: device.queues().into_iter().map(Queue::new).collect(),
             device,
+            broken: None,
             memory,
-            queues,
             features_half: [0; 2],
             selected: 0,
             driver_features: 0,
             status: 0,
             generation: 0,
-            broken: None,
-        };
-        Self { state: Arc::new(Mutex::new(state)), signal: Arc::new(Signal::new(line)), name }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<D>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Number of queues, and so of doorbells.
-    pub fn queues(&self) -> usize {
-        self.lock().queues.len()
-    }
-
-    /// The driver rang for queue `number`.
-    pub fn ring(&self, number: usize) {
-        self.work(|device, queues| device.serve(number, queues));
-    }
-
-    /// There may be something new in one of the device's own files.
-    pub fn wake(&self) {
-        self.work(Device::wake);
-    }
-
-    /// Looks at the device from the host's side.
-    pub fn look<T>(&self, look: impl FnOnce(&D) -> T) -> T {
-        look(&self.lock().device)
-    }
-
-    /// Changes the device's configuration, and tells the driver.
-    pub fn configure(&self, change: impl FnOnce(&mut D)) {
-        let mut state = self.lock();
-        change(&mut state.device);
-        state.generation = state.generation.wrapping_add(1);
-        if state.status & status::DRIVER_OK != 0 {
-            self.signal.raise(CONFIGURATION);
         }
     }
 
-    /// What stopped the device, if anything did since the driver last reset it.
-    pub fn broken(&self) -> Option<Broken> {
-        self.lock().broken
+    /// Whether the driver is ready, and the device believes it.
+    pub fn is_running(&self) -> bool {
+        self.status & (status::DRIVER_OK | status::NEEDS_RESET) == status::DRIVER_OK
     }
 
-    /// Whether the line was raised since the last look.
-    #[cfg(test)]
-    pub(super) fn was_raised(&self) -> bool {
-        self.signal.was_raised()
-    }
-
-    /// Lets the device work on its queues, if the driver is ready, and interrupts if the driver
-    /// wants to know.
-    pub(super) fn work(&self, work: impl FnOnce(&mut D, &mut Queues<'_>) -> Result<(), Broken>) {
-        let mut state = self.lock();
-        if state.status & (status::DRIVER_OK | status::NEEDS_RESET) != status::DRIVER_OK {
-            return;
-        }
-        let State { device, memory, queues, .. } = &mut *state;
-        let done = work(device, &mut Queues { queues, memory });
-        let wanted = queues.iter_mut().try_fold(false, |wanted, queue| {
+    /// The device at its work, with its queues. Gives whether the driver wants an interrupt.
+    pub fn work(
+        &mut self,
+        work: impl FnOnce(&mut D, &mut Queues<'_>) -> Result<(), Broken>,
+    ) -> Result<bool, Broken> {
+        let Self { device, queues, memory, .. } = self;
+        work(device, &mut Queues { queues, memory })?;
+        queues.iter_mut().try_fold(false, |wanted, queue| {
             queue.wants_interrupt(memory).map(|also| wanted || also)
-        });
-        if wanted == Ok(true) {
-            self.signal.raise(USED);
-        }
-        if let Err(broken) = done.and(wanted) {
-            state.stop(broken);
-            self.signal.raise(CONFIGURATION);
-        }
+        })
     }
 
-    fn set_status(&self, value: u32) {
-        let mut state = self.lock();
-        if value == 0 {
-            state.reset();
-            self.signal.acknowledge(u32::MAX);
-            return;
-        }
-        let started = state.advance(value);
-        drop(state);
-        if started {
-            self.wake();
-        }
+    /// What is read as the configuration has changed.
+    pub fn reconfigured(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
     }
-}
 
-impl<D: Device> State<D> {
     fn features(&self) -> u64 {
         self.device.features() | EVENTS | VERSION_1
     }
@@ -191,7 +109,7 @@ impl<D: Device> State<D> {
         self.queues.get(self.selected as usize)
     }
 
-    fn register(&self, offset: u64) -> u32 {
+    pub fn register(&self, offset: u64) -> u32 {
         let half = |features: u64, half: u32| match half {
             0 => features as u32,
             1 => (features >> 32) as u32,
@@ -205,14 +123,14 @@ impl<D: Device> State<D> {
             0x010 => half(self.features(), self.features_half[0]),
             0x034 => self.queue().map_or(0, |queue| queue.shape().size.into()),
             0x044 => self.queue().map_or(0, |queue| queue.is_ready().into()),
-            0x070 => self.status,
+            STATUS => self.status,
             0x0fc => self.generation,
             _ if NO_SHARED_MEMORY.contains(&offset) => u32::MAX,
             _ => 0,
         }
     }
 
-    fn set_register(&mut self, offset: u64, value: u32) {
+    pub fn set_register(&mut self, offset: u64, value: u32) {
         match offset {
             0x014 => self.features_half[0] = value,
             0x020 => self.set_driver_features(value),
@@ -262,7 +180,7 @@ impl<D: Device> State<D> {
     }
 
     /// The driver says how far it is; `true` if it is ready with that. It takes nothing back here.
-    fn advance(&mut self, value: u32) -> bool {
+    pub fn advance(&mut self, value: u32) -> bool {
         let mut new = value & !self.status & status::OF_DRIVER;
         let agreed =
             self.driver_features & VERSION_1 != 0 && self.driver_features & !self.features() == 0;
@@ -283,12 +201,12 @@ impl<D: Device> State<D> {
         started
     }
 
-    fn stop(&mut self, broken: Broken) {
+    pub fn stop(&mut self, broken: Broken) {
         self.status |= status::NEEDS_RESET;
         self.broken = Some(broken);
     }
 
-    fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.device.reset();
         for queue in &mut self.queues {
             *queue = Queue::new(queue.shape());
@@ -309,49 +227,18 @@ fn set_high(word: &mut u64, value: u32) {
     *word = u64::from(value) << 32 | *word & u64::from(u32::MAX);
 }
 
-impl<D: Device> bus::Device for Transport<D> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn read(&mut self, offset: u64, data: &mut [u8]) {
-        data.fill(0);
-        if let Some(offset) = offset.checked_sub(CONFIG) {
-            let config = self.lock().device.config();
-            let rest = config.get(offset as usize..).unwrap_or_default();
-            let count = rest.len().min(data.len());
-            data[..count].copy_from_slice(&rest[..count]);
-            return;
-        }
-        // All registers have four bytes, and are read and written whole (section 4.2.2.2).
-        let Ok(register) = <&mut [u8; 4]>::try_from(data) else { return };
-        *register = match offset {
-            INTERRUPT_STATUS => self.signal.reasons(),
-            _ => self.lock().register(offset),
-        }
-        .to_le_bytes();
-    }
-
-    fn write(&mut self, offset: u64, data: &[u8]) {
-        if let Some(offset) = offset.checked_sub(CONFIG) {
-            return self.lock().device.write_config(offset, data);
-        }
-        let Ok(value) = data.try_into().map(u32::from_le_bytes) else { return };
-        match offset {
-            DOORBELL => self.ring(value as usize),
-            INTERRUPT_ACKNOWLEDGE => self.signal.acknowledge(value),
-            0x070 => self.set_status(value),
-            _ => self.lock().set_register(offset, value),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Shape, driver::Driver, rng::Rng},
+        super::{
+            Shape,
+            driver::Driver,
+            rng::Rng,
+            signal::{CONFIGURATION, USED},
+        },
         *,
     };
+    use crate::devices::bus;
 
     /// A device that can be configured, and has two queues.
     struct Example(Vec<u8>);

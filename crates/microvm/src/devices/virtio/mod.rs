@@ -23,7 +23,7 @@
 //!
 //! ```
 //! # use std::sync::{Arc, Mutex};
-//! # use microvm::devices::{bus::Bus, interrupt::Interrupt, virtio::{Transport, rng::Rng, mmio}};
+//! # use microvm::devices::{bus::Bus, interrupt::Interrupt, virtio::{Transport, mmio, rng::Rng}};
 //! # use vm_memory::{GuestAddress, GuestMemoryMmap};
 //! # let memory: GuestMemoryMmap = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 4096)])?;
 //! # let mut bus = Bus::default();
@@ -38,6 +38,7 @@
 //! (`KVM_IOEVENTFD`) and serve it in the machine's event loop: [`events::EventLoop`].
 
 pub mod block;
+mod broken;
 pub mod chain;
 pub mod console;
 pub mod disk;
@@ -47,6 +48,7 @@ pub mod port;
 pub mod queue;
 pub mod rng;
 mod signal;
+mod transport;
 
 #[cfg(test)]
 mod driver;
@@ -57,9 +59,10 @@ use std::os::fd::BorrowedFd;
 
 use vm_memory::GuestMemoryMmap;
 
+pub use broken::Broken;
 pub use chain::{Buffers, Chain};
-pub use mmio::Transport;
-pub use queue::{Broken, Queue};
+pub use queue::Queue;
+pub use transport::Transport;
 
 /// What a device does behind its registers; all else is the same for every device.
 ///

@@ -1,0 +1,152 @@
+//! A virtio device, shared by those who reach it: processors through its door, the event loop
+//! through its doorbells, and the host.
+//!
+//! One lock holds all of it but the reasons for an interrupt, so that a guest's interrupt handler
+//! does not wait for a device that is at work.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use vm_memory::GuestMemoryMmap;
+
+use super::{
+    Broken, Device, Queues,
+    mmio::{CONFIG, DOORBELL, INTERRUPT_ACKNOWLEDGE, INTERRUPT_STATUS, Registers, STATUS},
+    signal::{CONFIGURATION, Signal, USED},
+};
+use crate::devices::{bus, interrupt::Interrupt};
+
+/// A virtio device with its door. A clone is the same device.
+#[derive(Debug)]
+pub struct Transport<D> {
+    registers: Arc<Mutex<Registers<D>>>,
+    signal: Arc<Signal>,
+    name: &'static str,
+}
+
+impl<D> Clone for Transport<D> {
+    fn clone(&self) -> Self {
+        Self { registers: self.registers.clone(), signal: self.signal.clone(), name: self.name }
+    }
+}
+
+impl<D: Device> Transport<D> {
+    /// `device` with a door, its queues in `memory`, and a line on which it interrupts.
+    pub fn new(device: D, memory: GuestMemoryMmap, line: Interrupt) -> Self {
+        let name = device.name();
+        let registers = Arc::new(Mutex::new(Registers::new(device, memory)));
+        Self { registers, signal: Arc::new(Signal::new(line)), name }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registers<D>> {
+        self.registers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of queues, and so of doorbells.
+    pub fn queues(&self) -> usize {
+        self.lock().queues.len()
+    }
+
+    /// The driver rang for queue `number`.
+    pub fn ring(&self, number: usize) {
+        self.work(|device, queues| device.serve(number, queues));
+    }
+
+    /// There may be something new in one of the device's own files.
+    pub fn wake(&self) {
+        self.work(Device::wake);
+    }
+
+    /// Looks at the device from the host's side.
+    pub fn look<T>(&self, look: impl FnOnce(&D) -> T) -> T {
+        look(&self.lock().device)
+    }
+
+    /// Changes the device's configuration, and tells the driver.
+    pub fn configure(&self, change: impl FnOnce(&mut D)) {
+        let mut registers = self.lock();
+        change(&mut registers.device);
+        registers.reconfigured();
+        if registers.is_running() {
+            self.signal.raise(CONFIGURATION);
+        }
+    }
+
+    /// What stopped the device, if anything did since the driver last reset it.
+    pub fn broken(&self) -> Option<Broken> {
+        self.lock().broken
+    }
+
+    /// Whether the line was raised since the last look.
+    #[cfg(test)]
+    pub(super) fn was_raised(&self) -> bool {
+        self.signal.was_raised()
+    }
+
+    /// Lets the device work on its queues, if the driver is ready, and interrupts if the driver
+    /// wants to know.
+    pub(super) fn work(&self, work: impl FnOnce(&mut D, &mut Queues<'_>) -> Result<(), Broken>) {
+        let mut registers = self.lock();
+        if !registers.is_running() {
+            return;
+        }
+        match registers.work(work) {
+            Ok(true) => self.signal.raise(USED),
+            Ok(false) => {}
+            Err(broken) => {
+                registers.stop(broken);
+                self.signal.raise(CONFIGURATION);
+            }
+        }
+    }
+
+    fn set_status(&self, value: u32) {
+        let mut registers = self.lock();
+        if value == 0 {
+            registers.reset();
+            self.signal.acknowledge(u32::MAX);
+            return;
+        }
+        let started = registers.advance(value);
+        drop(registers);
+        if started {
+            self.wake();
+        }
+    }
+}
+
+impl<D: Device> bus::Device for Transport<D> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn read(&mut self, offset: u64, data: &mut [u8]) {
+        data.fill(0);
+        if let Some(offset) = offset.checked_sub(CONFIG) {
+            let config = self.lock().device.config();
+            let rest = config.get(offset as usize..).unwrap_or_default();
+            let count = rest.len().min(data.len());
+            data[..count].copy_from_slice(&rest[..count]);
+            return;
+        }
+        // All registers have four bytes, and are read and written whole (section 4.2.2.2).
+        let Ok(register) = <&mut [u8; 4]>::try_from(data) else { return };
+        *register = match offset {
+            INTERRUPT_STATUS => self.signal.reasons(),
+            _ => self.lock().register(offset),
+        }
+        .to_le_bytes();
+    }
+
+    fn write(&mut self, offset: u64, data: &[u8]) {
+        if let Some(offset) = offset.checked_sub(CONFIG) {
+            return self.lock().device.write_config(offset, data);
+        }
+        let Ok(value) = data.try_into().map(u32::from_le_bytes) else { return };
+        match offset {
+            DOORBELL => self.ring(value as usize),
+            INTERRUPT_ACKNOWLEDGE => self.signal.acknowledge(value),
+            STATUS => self.set_status(value),
+            _ => self.lock().set_register(offset, value),
+        }
+    }
+}
