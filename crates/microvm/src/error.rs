@@ -115,6 +115,15 @@ pub enum Error {
         #[source]
         source: DiskError,
     },
+    /// The network link cannot be had.
+    #[error("open the tap {name:?}")]
+    Tap {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A Linux guest came to an end that it should not have.
     #[error(transparent)]
     Ended(#[from] Ended),
@@ -188,6 +197,17 @@ impl Error {
                 DiskError::Size { .. } => "round it up: `truncate -s %512 FILE`",
                 DiskError::NoDisk => "make one: `truncate -s 1G FILE`",
                 DiskError::Open { .. } | DiskError::Lock(_) => return None,
+            },
+            Self::Tap { name, source } => match source.raw_os_error() {
+                Some(libc::EPERM | libc::EACCES) => {
+                    return Some(format!(
+                        "run as root, or have root make it for you: \
+                         `sudo ip tuntap add mode tap user $USER name {name}`"
+                    ));
+                }
+                Some(libc::EBUSY) => "stop the guest that has it, or name another",
+                Some(libc::ENOENT | libc::ENODEV) => "load the driver: `sudo modprobe tun`",
+                _ => "name it in 1 to 15 letters and digits",
             },
             Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOMEM) => "give the guest less memory: `--memory`",

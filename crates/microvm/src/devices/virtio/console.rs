@@ -145,7 +145,7 @@ pub(super) mod tests {
         drop(keyboard);
         assert_eq!(driver.ask(INPUT, &[], &[10]), b"end");
         driver.device.wake();
-        driver.device.look(|console| assert!(!console.port.is_open()));
+        driver.device.look(|console| assert!(console.port.has_ended()));
     }
 
     #[test]

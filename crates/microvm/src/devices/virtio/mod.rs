@@ -44,10 +44,13 @@ pub mod console;
 pub mod disk;
 pub mod events;
 pub mod mmio;
+pub mod net;
 pub mod port;
+pub mod ports;
 pub mod queue;
 pub mod rng;
 mod signal;
+pub mod tap;
 mod transport;
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub const SHAPE: Shape = Shape { size: 16, bytes: 256 << 10 };
 pub struct Port {
     output: Sink,
     input: Option<File>,
+    /// There was input, and it came to its end.
+    ended: bool,
     /// Read out of `input`, and not yet given to the guest.
     arrived: Vec<u8>,
 }
@@ -34,7 +36,7 @@ pub struct Port {
 impl Port {
     /// A port that leads to `output`, and from `input` if there is one.
     pub fn new(output: Sink, input: Option<File>) -> Self {
-        Self { output, input, arrived: Vec::new() }
+        Self { output, input, ended: false, arrived: Vec::new() }
     }
 
     /// The file that has something for the guest, until it ends.
@@ -94,14 +96,15 @@ impl Port {
             // It has ended, or can no longer be read, which for the guest is the same.
             _ => {
                 self.input = None;
+                self.ended = true;
                 Vec::new()
             }
         }
     }
 
-    /// Whether there is input, or can be.
-    pub fn is_open(&self) -> bool {
-        self.input.is_some() || !self.arrived.is_empty()
+    /// Whether there was input, and all of it is the guest's.
+    pub fn has_ended(&self) -> bool {
+        self.ended && self.arrived.is_empty()
     }
 }
 
