@@ -4,7 +4,7 @@
 //! The guest's memory lies between two pages that must stay as they are. A device that panics,
 //! hangs or writes a byte beyond fails here.
 
-use std::fs::File;
+use std::{fs::File, io::Write};
 
 use proptest::{collection::vec, prelude::*};
 use vm_memory::{
@@ -14,6 +14,7 @@ use vm_memory::{
 
 use super::{
     Device, Transport,
+    balloon::Balloon,
     block::Block,
     console::{
         Console,
@@ -21,6 +22,8 @@ use super::{
     },
     disk::{Access, Disk, tests::image},
     mmio,
+    net::tests::card_and_cable,
+    ports::Ports,
     rng::Rng,
 };
 use crate::devices::{
@@ -191,6 +194,26 @@ proptest! {
     #[test]
     fn no_guest_breaks_the_rng(acts in vec(act(), 0..60)) {
         play(Rng, &acts)?;
+    }
+
+    #[test]
+    fn no_guest_breaks_the_balloon(acts in vec(act(), 0..60)) {
+        play(Balloon::default(), &acts)?;
+    }
+
+    #[test]
+    fn no_guest_breaks_the_ports(acts in vec(act(), 0..60)) {
+        let said = Said::default();
+        play(Ports::new([("a", said.port(Some(endless()))), ("b", said.port(None))]), &acts)?;
+    }
+
+    #[test]
+    fn no_guest_breaks_the_network_card(acts in vec(act(), 0..60)) {
+        let (card, mut cable) = card_and_cable();
+        for length in 1..20 {
+            cable.write_all(&vec![b'x'; length * length]).unwrap();
+        }
+        play(card, &acts)?;
     }
 
     #[test]

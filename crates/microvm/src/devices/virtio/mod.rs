@@ -37,6 +37,7 @@
 //! queue itself. To let the processor go on meanwhile, give each doorbell to KVM instead
 //! (`KVM_IOEVENTFD`) and serve it in the machine's event loop: [`events::EventLoop`].
 
+pub mod balloon;
 pub mod block;
 mod broken;
 pub mod chain;

@@ -120,7 +120,7 @@ impl Device for Net {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         error::Error as _,
         net::{Ipv4Addr, UdpSocket},
@@ -146,10 +146,15 @@ mod tests {
     const GUEST_IP: Ipv4Addr = Ipv4Addr::new(10, 9, 8, 2);
 
     /// A card whose tap is one end of a socket pair that keeps messages whole, and its other end.
-    fn card() -> (Driver<Net>, std::fs::File) {
+    pub fn card_and_cable() -> (Net, std::fs::File) {
         let (flags, kind) = (SockFlag::SOCK_NONBLOCK, SockType::SeqPacket);
         let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
-        (Driver::of(Net::new(Tap::of(ours, "pair"), GUEST)), theirs.into())
+        (Net::new(Tap::of(ours, "pair"), GUEST), theirs.into())
+    }
+
+    fn card() -> (Driver<Net>, std::fs::File) {
+        let (card, cable) = card_and_cable();
+        (Driver::of(card), cable)
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl<D: Device> Transport<D> {
 
     /// Lets the device work on its queues, if the driver is ready, and interrupts if the driver
     /// wants to know.
-    pub(super) fn work(&self, work: impl FnOnce(&mut D, &mut Queues<'_>) -> Result<(), Broken>) {
+    pub fn work(&self, work: impl FnOnce(&mut D, &mut Queues<'_>) -> Result<(), Broken>) {
         let mut registers = self.lock();
         if !registers.is_running() {
             return;
