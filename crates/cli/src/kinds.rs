@@ -11,6 +11,8 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine: a built-in program, FILE.bin or FILE.elf
     Microvm,
+    /// A KVM virtual machine with a Linux kernel of its own
+    Linux,
 }
 
 impl Kind {
@@ -20,6 +22,7 @@ impl Kind {
             Self::Process => "process",
             Self::Container => "container",
             Self::Microvm => "microvm",
+            Self::Linux => "linux",
         }
     }
 }

@@ -12,6 +12,7 @@ mod exec;
 mod failure;
 mod kernel;
 mod kinds;
+mod linux;
 mod list;
 mod names;
 mod output;

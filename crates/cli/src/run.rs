@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::{
     failure::{self, Failure},
     kinds::Kind,
+    linux::LinuxArguments,
     names, output, program,
     relay::Relay,
     trace, units,
@@ -57,6 +58,8 @@ pub struct Arguments {
     container: ContainerArguments,
     #[command(flatten)]
     microvm: MicrovmArguments,
+    #[command(flatten)]
+    linux: LinuxArguments,
     /// A built-in program with its numbers, a command, or for a microVM a FILE.bin or FILE.elf
     #[arg(
         required = true,
@@ -88,11 +91,14 @@ struct LimitArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Only for containers")]
+#[command(next_help_heading = "Only for containers, and the first two for Linux guests")]
 struct ContainerArguments {
-    /// This directory is its root, as it is: what it writes there stays
+    /// This directory is its root. What a container writes there stays; a Linux guest has a copy
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "overlay")]
     root: Option<PathBuf>,
+    /// What it sees of the network
+    #[arg(long, value_enum, value_name = "NETWORK")]
+    net: Option<Net>,
     /// Its root is these directories on top of each other, the first uppermost
     /// [default: the host's /]; what it writes is gone afterwards
     #[arg(long, value_name = "LOWER[:LOWER...]")]
@@ -100,9 +106,6 @@ struct ContainerArguments {
     /// Keep what it writes in this directory
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "root")]
     upper: Option<PathBuf>,
-    /// What it sees of the network
-    #[arg(long, value_enum, value_name = "NETWORK")]
-    net: Option<Net>,
     /// Leave out these namespaces
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     no_ns: Vec<Namespace>,
@@ -206,9 +209,11 @@ impl Arguments {
             return Err(Failure::usage("--tty needs a terminal, and standard input is none")
                 .help("leave -t out when input comes from a file or a pipe"));
         }
-        if self.terminal && self.kind != Kind::Container {
-            return Err(Failure::usage("only a container can have a terminal of its own")
-                .help("leave -t out, or use --in container"));
+        if self.terminal && !matches!(self.kind, Kind::Container | Kind::Linux) {
+            return Err(Failure::usage(
+                "only a container or a Linux guest has a terminal of its own",
+            )
+            .help("leave -t out, or use --in container or --in linux"));
         }
         self.refuse_foreign_options()?;
         let stdio = match (self.terminal, self.json) {
@@ -229,29 +234,36 @@ impl Arguments {
 
     /// An option that would do nothing is a mistake worth telling.
     fn refuse_foreign_options(&self) -> Result<(), Failure> {
+        let root = [("--root", self.container.root.is_some())];
+        let net = [("--net", self.container.net.is_some())];
         let of_containers = [
-            ("--root", self.container.root.is_some()),
             ("--overlay", self.container.overlay.is_some()),
             ("--upper", self.container.upper.is_some()),
-            ("--net", self.container.net.is_some()),
             ("--no-ns", !self.container.no_ns.is_empty()),
             ("--no-init", self.container.no_init),
             ("--namespaces", !self.container.namespaces.is_empty()),
         ];
-        let of_microvms = [("--mode", self.microvm.mode.is_some())];
         let of_systems =
             [("--env", !self.environment.is_empty()), ("--workdir", self.workdir.is_some())];
-        let given = |options: &[(&'static str, bool)]| {
-            options.iter().find(|(_, given)| *given).map(|(option, _)| *option)
+        let of_microvms = [("--mode", self.microvm.mode.is_some())];
+        type Options<'a> = &'a [(&'static str, bool)];
+        let given = |owner: &'static str, options: Options<'_>| {
+            options.iter().find(|(_, given)| *given).map(|(option, _)| (*option, owner))
         };
+        let for_container = || given("a container", &of_containers);
+        let for_either = || given("a container or a Linux guest", &[root, net].concat());
+        let for_microvm = || given("a microvm", &of_microvms);
+        let for_linux = || self.linux.given().map(|option| (option, "a Linux guest"));
         let foreign = match self.kind {
-            Kind::Container => given(&of_microvms).map(|option| (option, "a microvm")),
-            Kind::Microvm => {
-                given(&of_containers).or(given(&of_systems)).map(|option| (option, "a container"))
+            Kind::Container => for_microvm().or_else(for_linux),
+            Kind::Linux => for_container().or_else(for_microvm),
+            Kind::Microvm => for_container()
+                .or_else(for_either)
+                .or_else(for_linux)
+                .or_else(|| given("a container", &of_systems)),
+            Kind::Process => {
+                for_container().or_else(for_either).or_else(for_linux).or_else(for_microvm)
             }
-            Kind::Process => given(&of_containers)
-                .map(|option| (option, "a container"))
-                .or(given(&of_microvms).map(|option| (option, "a microvm"))),
         };
         match foreign {
             Some((option, owner)) => {
@@ -278,6 +290,19 @@ impl Arguments {
                     Some(Mode::User64) => microvm::Mode::User64,
                 };
                 let machine = MicroVm { limits, mode, ..MicroVm::default() };
+                Ok((Box::new(machine), self.claim(workload)?))
+            }
+            Kind::Linux => {
+                let veth = match self.container.net {
+                    None | Some(Net::None) => false,
+                    Some(Net::Veth) => true,
+                    Some(Net::Host) => {
+                        return Err(Failure::usage("a Linux guest cannot have the host's network")
+                            .help("use --net veth, or --tap with a link of the host's"));
+                    }
+                };
+                let root = self.container.root.as_ref();
+                let machine = self.linux.machine(limits, root, veth)?;
                 Ok((Box::new(machine), self.claim(workload)?))
             }
             Kind::Container => {

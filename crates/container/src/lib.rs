@@ -280,7 +280,7 @@ impl Container {
         place: &Place,
         veth: Option<&Veth>,
     ) -> Result<Option<Claim>, Error> {
-        let links = veth.map(|veth| Resource::Link(veth.name.clone()));
+        let links = veth.map(|veth| Resource::Link(veth.name().to_owned()));
         let resources: Vec<Resource> = place.resources().chain(links).collect();
         if self.name.is_none() && resources.is_empty() {
             return Ok(None);

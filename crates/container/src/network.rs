@@ -38,22 +38,34 @@ pub enum Network {
     Veth,
 }
 
-/// A pair of links that the launcher has planned.
-#[derive(Debug)]
-pub(crate) struct Veth {
+/// A link between the host and one sandbox, as it is planned: a name that only isolab gives, and a
+/// network of two addresses that no route of this host leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
     /// The host's end.
-    pub(crate) name: String,
-    host: Ipv4Addr,
-    inside: Ipv4Addr,
+    pub name: String,
+    /// The host's address.
+    pub host: Ipv4Addr,
+    /// The address inside.
+    pub inside: Ipv4Addr,
 }
 
-const PREFIX: u8 = 30;
+/// A pair of links that the launcher has planned.
+#[derive(Debug)]
+pub(crate) struct Veth(Link);
+
+/// So many bits of both addresses are the network's.
+pub const PREFIX: u8 = 30;
 /// The container's end gets the index after that of `lo`.
 const INSIDE_INDEX: i32 = 2;
 
-impl Veth {
-    /// Chooses a name and a network that no route of this host leads to.
-    pub(crate) fn plan() -> Result<Self, Error> {
+impl Link {
+    /// Chooses a name and a network.
+    ///
+    /// # Errors
+    ///
+    /// When the routes of this host cannot be read, or none of many networks is free.
+    pub fn plan() -> Result<Self, Error> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // Different launchers begin at different places; a collision is seen among the routes.
         let start =
@@ -76,17 +88,40 @@ impl Veth {
         })
     }
 
-    /// Makes the pair, with one end in the network namespace of process `pid`, and sets both up.
-    pub(crate) fn connect(&self, pid: i32) -> Result<(), Error> {
+    /// Gives the host's end, which is there, its address, and sets it up: one of a pair, or the tap
+    /// of a virtual machine.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such link, or the caller may not.
+    pub fn raise(&self) -> Result<(), Error> {
         let mut outside = Netlink::open()?;
-        outside.create_veth(&self.name, "eth0", INSIDE_INDEX, pid)?;
         let index = outside.index_of(&self.name)?;
         outside.add_address(index, self.host, PREFIX)?;
-        outside.set_up(index)?;
+        outside.set_up(index)
+    }
+}
+
+impl Veth {
+    /// Chooses a name and a network.
+    pub(crate) fn plan() -> Result<Self, Error> {
+        Link::plan().map(Self)
+    }
+
+    /// The host's end.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Makes the pair, with one end in the network namespace of process `pid`, and sets both up.
+    pub(crate) fn connect(&self, pid: i32) -> Result<(), Error> {
+        let Self(link) = self;
+        Netlink::open()?.create_veth(&link.name, "eth0", INSIDE_INDEX, pid)?;
+        link.raise()?;
         let mut inside = socket_inside(pid)?;
-        inside.add_address(INSIDE_INDEX, self.inside, PREFIX)?;
+        inside.add_address(INSIDE_INDEX, link.inside, PREFIX)?;
         inside.set_up(INSIDE_INDEX)?;
-        inside.add_default_route(self.host)
+        inside.add_default_route(link.host)
     }
 }
 
@@ -144,7 +179,7 @@ impl Drop for Veth {
     fn drop(&mut self) {
         // The pair dies with the container's namespace, but only some time after it; a name that
         // is free again at once is worth a message. It fails when the pair is gone already.
-        let _ = remove_link(&self.name);
+        let _ = remove_link(self.name());
     }
 }
 

@@ -11,13 +11,15 @@ mod calls;
 mod command;
 #[path = "init/memory.rs"]
 mod memory;
+#[path = "init/network.rs"]
+mod network;
 #[path = "init/sink.rs"]
 mod sink;
 mod system;
 #[path = "../src/words.rs"]
 mod words;
 
-use core::{arch::naked_asm, ffi::CStr};
+use core::{arch::naked_asm, ffi::CStr, net::Ipv4Addr};
 
 use calls::{Errno, Result};
 use command::Ended;
@@ -103,7 +105,11 @@ impl Init {
                 let [file, text] = words.take()?;
                 calls::write_file(file, text.to_bytes())?;
             }
-            b"up" => calls::interface_up(words.next()?)?,
+            b"up" => network::up(words.next()?)?,
+            b"address" => {
+                let (name, inside) = (words.next()?, words.address()?);
+                network::address(name, inside, words.number()?, words.address()?)?;
+            }
             b"root" => calls::change_root(words.next()?)?,
             b"directory" => calls::change_directory(words.next()?)?,
             b"variable" => {
@@ -173,6 +179,11 @@ impl Words {
     fn number(&mut self) -> Result<usize> {
         let digits = core::str::from_utf8(self.next()?.to_bytes());
         digits.ok().and_then(|digits| digits.parse().ok()).ok_or(Errno::GARBLED)
+    }
+
+    fn address(&mut self) -> Result<Ipv4Addr> {
+        let text = core::str::from_utf8(self.next()?.to_bytes());
+        text.ok().and_then(|text| text.parse().ok()).ok_or(Errno::GARBLED)
     }
 
     fn port(&mut self) -> Result<u16> {

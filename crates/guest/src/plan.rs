@@ -12,6 +12,7 @@
 //! | `link TARGET PATH` | makes a symbolic link |
 //! | `write FILE TEXT` | makes TEXT the content of FILE |
 //! | `up INTERFACE` | switches a network interface on |
+//! | `address INTERFACE ADDRESS PREFIX GATEWAY` | gives it an IPv4 address, switches it on, and sends what is for others to GATEWAY |
 //! | `root DIRECTORY` | makes DIRECTORY the root, as an initramfs does that leads to a disk |
 //! | `directory DIRECTORY` | changes the working directory |
 //! | `variable NAME=VALUE` | adds to the environment of the commands |
@@ -29,7 +30,7 @@
 //!
 //! How a word is written: the blank separates, `\` and two hexadecimal digits are a byte.
 
-use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt as _, str::FromStr};
+use std::{ffi::OsStr, fmt, net::Ipv4Addr, os::unix::ffi::OsStrExt as _, str::FromStr};
 
 /// Where the initramfs has the plan.
 pub const PATH: &str = "isolab/plan";
@@ -156,6 +157,14 @@ impl Plan {
         self.add(["up", interface])
     }
 
+    /// Gives a network interface an address of a network with a prefix of so many bits, switches it
+    /// on, and sends what is for others to `gateway`.
+    #[must_use]
+    pub fn address(self, interface: &str, inside: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Self {
+        let [inside, gateway] = [inside, gateway].map(|address| address.to_string());
+        self.add(["address", interface, &inside, &prefix.to_string(), &gateway])
+    }
+
     /// Makes `directory` the root.
     #[must_use]
     pub fn root(self, directory: &str) -> Self {
@@ -170,8 +179,8 @@ impl Plan {
 
     /// Adds a variable to the environment of the commands.
     #[must_use]
-    pub fn variable(self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        let mut variable = OsStr::new(name).to_owned();
+    pub fn variable(self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let mut variable = name.as_ref().to_owned();
         variable.push("=");
         variable.push(value);
         self.add([OsStr::new("variable"), &variable])

@@ -115,6 +115,15 @@ pub enum Error {
         #[source]
         source: DiskError,
     },
+    /// A directory could not be made a disk.
+    #[error("make a disk of the directory {tree:?} with mke2fs")]
+    RootDisk {
+        /// The directory.
+        tree: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The network link cannot be had.
     #[error("open the tap {name:?}")]
     Tap {
@@ -198,6 +207,10 @@ impl Error {
                 DiskError::NoDisk => "make one: `truncate -s 1G FILE`",
                 DiskError::Open { .. } | DiskError::Lock(_) => return None,
             },
+            Self::RootDisk { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "install e2fsprogs, which has mke2fs, or give the guest more memory, so that the \
+                 directory fits into an initramfs: `--memory`"
+            }
             Self::Tap { name, source } => match source.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES) => {
                     return Some(format!(

@@ -18,8 +18,9 @@ use kvm_bindings::{
     CpuId, KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_pit_config,
     kvm_userspace_memory_region,
 };
-use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 use sandbox::{Question, Story};
+use vmm_sys_util::eventfd::EventFd;
 
 use crate::{
     devices::interrupt::Interrupt,
@@ -120,6 +121,28 @@ impl Machine {
         story
             .step(Question::WayOut, call.clone(), || {
                 self.vm.register_irqfd(interrupt.eventfd(), line)
+            })
+            .map_err(Error::kvm(call))
+    }
+
+    /// Lets KVM serve the doorbell of `queue` at `address`: a write of that number there becomes
+    /// news in `doorbell`, and the guest goes on without a trip to this process.
+    ///
+    /// # Errors
+    ///
+    /// When KVM refuses it.
+    pub fn serve_doorbell(
+        &self,
+        doorbell: &EventFd,
+        address: u64,
+        queue: u32,
+        story: &mut Story,
+    ) -> Result<()> {
+        let call = format!("KVM_IOEVENTFD: {queue} at {address:#x} to an eventfd");
+        let address = IoEventAddress::Mmio(address);
+        story
+            .step(Question::WayOut, call.clone(), || {
+                self.vm.register_ioevent(doorbell, &address, queue)
             })
             .map_err(Error::kvm(call))
     }

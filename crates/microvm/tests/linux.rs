@@ -3,7 +3,10 @@
 
 use std::{error::Error as _, io::Write as _, time::Duration};
 
-use microvm::{LinuxVm, linux::EntryPoint};
+use microvm::{
+    LinuxVm,
+    linux::{EntryPoint, GuestRoot},
+};
 use sandbox::{Error, Limits, Milestone, Outcome, Sandbox as _, Status, Workload};
 
 /// Whether there is KVM; prints why not, and fails where it is required.
@@ -45,11 +48,16 @@ fn kernel(code: &[u8]) -> Vec<u8> {
     file
 }
 
+/// A machine that boots the kernel in this file and nothing else.
+fn bare(kernel: &std::path::Path) -> LinuxVm {
+    LinuxVm { root: GuestRoot::Initramfs(Vec::new()), ..LinuxVm::new(kernel) }
+}
+
 /// Boots `code` in a machine that `change` changes, with a deadline of 20 seconds.
 fn boot(code: &[u8], change: impl FnOnce(&mut LinuxVm)) -> sandbox::Result<Outcome> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(&kernel(code)).unwrap();
-    let mut machine = LinuxVm::new(file.path());
+    let mut machine = bare(file.path());
     machine.limits.memory_bytes = Some(64 << 20);
     change(&mut machine);
     machine.run(&Workload::command(["/init"]).deadline(Duration::from_secs(20)))
@@ -149,7 +157,7 @@ fn a_deadline_and_a_kill_end_all_processors() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(&kernel(&HANG)).unwrap();
     let limits = Limits { vcpus: Some(4), memory_bytes: Some(64 << 20), ..Limits::default() };
-    let machine = LinuxVm { limits, ..LinuxVm::new(file.path()) };
+    let machine = LinuxVm { limits, ..bare(file.path()) };
     let workload = Workload::command(["/init"]);
     let late = machine.run(&workload.clone().deadline(Duration::from_millis(100)));
     assert!(matches!(late, Err(Error::Deadline { .. })));
@@ -165,7 +173,7 @@ fn what_is_no_kernel_or_does_not_fit_is_refused_before_there_is_a_machine() {
     let refused = |bytes: &[u8], change: Change| {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        let mut machine = LinuxVm::new(file.path());
+        let mut machine = bare(file.path());
         machine.device = "/dev/null".into();
         change(&mut machine);
         let error = machine.run(&Workload::command(["/init"])).unwrap_err();
@@ -181,7 +189,7 @@ fn what_is_no_kernel_or_does_not_fit_is_refused_before_there_is_a_machine() {
         (&good, |it| it.limits.memory_bytes = Some(8 << 20), "boot in 8 MiB of memory"),
         (&good, |it| it.limits.vcpus = Some(0), "a limit of 0 vcpus"),
         (&good, |it| it.limits.vcpus = Some(1000), "have 1000 virtual CPUs"),
-        (&good, |it| it.initramfs = vec!["/no/such/file".into()], "\"/no/such/file\""),
+        (&good, |it| it.root = GuestRoot::Initramfs(vec!["/no/such/file".into()]), "/no/such/file"),
     ];
     for (bytes, change, expected) in cases {
         let message = refused(bytes, change);

@@ -13,6 +13,8 @@ impl Errno {
     pub const GARBLED: Self = Self(22);
     /// There is no such step: ENOSYS.
     pub const UNKNOWN_STEP: Self = Self(38);
+    const NOT_THERE: Self = Self(2);
+    const NO_DEVICE: Self = Self(19);
     const EXISTS: Self = Self(17);
     const NO_MEMORY: Self = Self(12);
 }
@@ -66,9 +68,24 @@ fn open(path: &CStr, flags: usize) -> Result<usize> {
     call(OPEN, [address(path), flags | O_CLOEXEC, 0o644])
 }
 
-/// Opens a device for reading and writing.
+/// Opens a device for reading and writing. One that its driver is only about to make is waited
+/// for: a port of virtio is there when the host has said its name.
 pub fn open_device(path: &CStr) -> Result<usize> {
+    const TRIES: usize = 10_000;
+    for _ in 1..TRIES {
+        match open(path, O_RDWR | O_NOCTTY) {
+            Err(Errno::NOT_THERE | Errno::NO_DEVICE) => sleep_a_moment(),
+            opened => return opened,
+        }
+    }
     open(path, O_RDWR | O_NOCTTY)
+}
+
+/// Sleeps for half a millisecond.
+fn sleep_a_moment() {
+    const NANOSLEEP: usize = 35;
+    let time: [usize; 2] = [0, 500_000];
+    let _ = call(NANOSLEEP, [&raw const time as usize, 0]); // waking early only asks again early
 }
 
 /// Opens descriptors 0 to 2 where the kernel had no console for them, so that no later descriptor
@@ -164,26 +181,6 @@ pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
     let written = write(descriptor, text);
     close(descriptor);
     written.map(drop)
-}
-
-/// Switches a network interface on (netdevice(7)).
-pub fn interface_up(name: &CStr) -> Result<()> {
-    const SOCKET: usize = 41;
-    const IOCTL: usize = 16;
-    const SIOCSIFFLAGS: usize = 0x8914;
-    const IFF_UP: u8 = 1;
-    const NAME_BYTES: usize = 16;
-    // struct ifreq: the name, then here the flags.
-    let mut request = [0u8; 40];
-    for (byte, letter) in request[..NAME_BYTES - 1].iter_mut().zip(name.to_bytes()) {
-        *byte = *letter;
-    }
-    request[NAME_BYTES] = IFF_UP;
-    let (inet, datagram) = (2, 2);
-    let socket = call(SOCKET, [inet, datagram, 0])?;
-    let done = call(IOCTL, [socket, SIOCSIFFLAGS, &raw mut request as usize]);
-    close(socket);
-    done.map(drop)
 }
 
 /// Makes `path` the root. The first file system of a kernel cannot be exchanged by `pivot_root`;

@@ -165,6 +165,37 @@ impl Root {
         Ok(())
     }
 
+    /// Adds all of `other` below `folder`, as if that were its root.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::directory`].
+    pub fn put_below(&mut self, folder: impl AsRef<Path>, other: Self) -> Result<()> {
+        self.directory(&folder, 0o755)?;
+        let folder = self.resolve(folder.as_ref())?;
+        let moved = other.entries.into_iter().map(|(path, entry)| (folder.join(path), entry));
+        self.entries.extend(moved);
+        Ok(())
+    }
+
+    /// The path of the program that `word` names in this root: `word` itself if it has a slash, or
+    /// else the first of that name in the folders of `path`, a variable like `PATH`.
+    pub fn program(&self, word: &OsStr, path: &OsStr) -> Option<PathBuf> {
+        let is_program = |path: &PathBuf| {
+            let entry = self.resolve(path).ok().and_then(|real| self.entries.get(&real));
+            entry.is_some_and(|it| {
+                it.about.mode & libc::S_IFMT == FILE && it.about.mode & 0o111 != 0
+            })
+        };
+        if word.is_empty() {
+            return None;
+        }
+        if word.as_bytes().contains(&b'/') {
+            return Some(Path::new("/").join(word)).filter(is_program);
+        }
+        std::env::split_paths(path).map(|folder| folder.join(word)).find(is_program)
+    }
+
     /// Whether there is something at that path, at the end of all links on its way.
     pub fn has(&self, path: impl AsRef<Path>) -> bool {
         let found = self.resolve(path.as_ref());

@@ -154,6 +154,8 @@ impl Place {
         let kernel = |folder: PathBuf| {
             let name = folder.file_name()?.to_str()?.to_owned();
             let [image, vmlinux] = ["vmlinuz", "vmlinux"].map(|file| folder.join(file));
+            // Where it was brought unpacked, as into a place that can only be read.
+            let image = if image.is_file() { image } else { vmlinux.clone() };
             let modules = Some(folder.join("modules")).filter(|modules| modules.is_dir());
             let there = !name.starts_with('.') && image.is_file();
             there.then_some(Kernel { name, image, vmlinux, modules })

@@ -11,6 +11,13 @@ pub enum Wrong {
     Panicked(String),
     /// It did not start up in so long.
     NeverStartedUp(Duration),
+    /// Its first process could not do a step of its plan.
+    Stuck {
+        /// The step.
+        step: String,
+        /// The error of the guest's Linux.
+        errno: i32,
+    },
     /// A processor stopped.
     Strange(Strange),
 }
@@ -21,6 +28,10 @@ impl fmt::Display for Wrong {
             Self::Panicked(words) => write!(formatter, "the guest's kernel panicked: {words}"),
             Self::NeverStartedUp(after) => {
                 write!(formatter, "the guest did not reach user space in {after:?}")
+            }
+            Self::Stuck { step, errno } => {
+                let error = std::io::Error::from_raw_os_error(*errno);
+                write!(formatter, "the guest's first process could not do {step:?}: {error}")
             }
             Self::Strange(strange) => write!(formatter, "the guest stopped with {strange}"),
         }

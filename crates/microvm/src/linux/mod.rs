@@ -19,20 +19,26 @@ pub mod boot;
 pub mod command_line;
 pub mod console;
 pub mod cpus;
+mod disk_image;
 mod ended;
 mod hardware;
 pub mod run;
 mod running;
 pub mod source;
+mod streams;
+mod system;
+mod window;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use sandbox::{Instance, Limits, Milestone, Sandbox, Story, Timeline, Workload};
 
 use crate::{
     control::Handle,
+    devices::virtio::{disk::Access, tap::Tap},
     error::{Error, Result},
     kernel::KernelImage,
+    kernels::Kernel,
     machine::Machine,
     memory::{Memory, PAGE},
     running::cpu_time,
@@ -40,12 +46,13 @@ use crate::{
 
 pub use boot::EntryPoint;
 pub use ended::{Ended, LastSeen};
+pub use system::GuestRoot;
 
 use boot::Plan;
 use command_line::CommandLine;
-use hardware::Hardware;
+use hardware::{Hardware, Inventory};
 use running::{Guest, Running, Times};
-use source::Source;
+use system::System;
 
 /// The word for it in tables.
 const NAME: &str = "linux";
@@ -56,36 +63,81 @@ const TOLD_AS: &str = "linux microvm";
 const MEMORY: u64 = 256 << 20;
 
 /// Runs workloads in virtual machines with a Linux kernel of their own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LinuxVm {
     /// What a machine may consume: memory, and a number of virtual CPUs.
     pub limits: Limits,
     /// The kernel: an ELF file, `vmlinux`, or a bzImage, `vmlinuz`.
     pub kernel: PathBuf,
-    /// Files that the kernel unpacks one over the other for its first file system.
-    pub initramfs: Vec<PathBuf>,
+    /// The folder of its modules, for the drivers of the guest's devices.
+    pub modules: Option<PathBuf>,
+    /// What the guest finds for its root.
+    pub root: GuestRoot,
     /// Words for the kernel's command line, behind isolab's own or instead of them.
     pub command_line: CommandLine,
     /// Which of the kernel's entries to begin at.
     pub entry_point: EntryPoint,
+    /// Disks by their files, and what the guest may do with each: `/dev/vda`, `/dev/vdb`, ...
+    pub disks: Vec<(PathBuf, Access)>,
+    /// A network card.
+    pub network: Option<Card>,
+    /// Whether it has a device for randomness.
+    pub rng: bool,
+    /// So much of its memory it is asked to give back once it is up.
+    pub balloon_bytes: Option<u64>,
+    /// Whether the kernel's console goes to standard error.
+    pub show_console: bool,
     /// How long it may take to start up.
     pub start_up: Option<Duration>,
     /// KVM's device.
     pub device: PathBuf,
 }
 
+/// A network card, `eth0` inside.
+#[derive(Debug, Clone)]
+pub struct Card {
+    /// The link of the host's that its cable leads to.
+    pub tap: Arc<Tap>,
+    /// Its own address on that link.
+    pub mac: [u8; 6],
+    /// The address that the guest gets; without, it has a card and must find one.
+    pub address: Option<Address>,
+}
+
+/// An address of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// The guest's.
+    pub inside: Ipv4Addr,
+    /// So many of its bits are the network's.
+    pub prefix: u8,
+    /// Who knows the way to all others.
+    pub gateway: Ipv4Addr,
+}
+
 impl LinuxVm {
-    /// A machine that boots `kernel` and nothing else.
+    /// A machine that boots the kernel in this file, of which no modules are known.
     pub fn new(kernel: impl Into<PathBuf>) -> Self {
         Self {
             limits: Limits::default(),
             kernel: kernel.into(),
-            initramfs: Vec::new(),
+            modules: None,
+            root: GuestRoot::default(),
             command_line: CommandLine::default(),
             entry_point: EntryPoint::default(),
+            disks: Vec::new(),
+            network: None,
+            rng: false,
+            balloon_bytes: None,
+            show_console: false,
             start_up: None,
             device: "/dev/kvm".into(),
         }
+    }
+
+    /// A machine that boots `kernel`.
+    pub fn of(kernel: &Kernel) -> Self {
+        Self { modules: kernel.modules.clone(), ..Self::new(&kernel.vmlinux) }
     }
 }
 
@@ -109,7 +161,7 @@ impl LinuxVm {
         let mut story = Story::new(workload.trace);
         let before = cpu_time();
         let count = processors(&self.limits)?;
-        let plan = self.plan(workload)?;
+        let (plan, inventory) = self.plan(workload)?;
         let handle = Arc::new(Handle::new(timeline, None));
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
@@ -122,7 +174,7 @@ impl LinuxVm {
         handle.reach(Milestone::Created);
 
         // 3. What does it find inside? Its kernel, and papers that describe the machine.
-        let hardware = Hardware::new(&machine, workload, &handle, &mut story)?;
+        let hardware = Hardware::new(&machine, self, inventory, &handle, &mut story)?;
         let start = machine.boot(&plan, &hardware.papers(count), &mut story)?;
 
         // 4. With what power does it start? As processors after firmware.
@@ -134,19 +186,20 @@ impl LinuxVm {
         Running::start(Guest { cpus, machine, hardware, story, spent }, handle, times)
     }
 
-    /// What is to be booted, checked before there is a machine.
-    fn plan(&self, workload: &Workload) -> Result<Plan> {
-        let initramfs: Result<Vec<Source>> =
-            self.initramfs.iter().map(|path| Source::open(path)).collect();
+    /// What is to be booted, and the devices' side of it, checked before there is a machine.
+    fn plan(&self, workload: &Workload) -> Result<(Plan, Inventory)> {
+        let memory_bytes = self.limits.memory_bytes.unwrap_or(MEMORY) / PAGE * PAGE;
+        let system = System::new(self, workload, memory_bytes)?;
         let plan = Plan {
             kernel: KernelImage::read(&self.kernel)?,
             entry_point: self.entry_point,
-            initramfs: initramfs?,
-            command_line: self.command_line.with_init(&workload.program)?,
-            memory_bytes: self.limits.memory_bytes.unwrap_or(MEMORY) / PAGE * PAGE,
+            initramfs: system.initramfs,
+            command_line: self.command_line.with_init(&system.init)?,
+            memory_bytes,
         };
         plan.check()?;
-        Ok(plan)
+        let disks = system::open_disks(&self.disks)?.into_iter().chain(system.root_disk).collect();
+        Ok((plan, Inventory { disks, init: system.plan, stdio: workload.stdio }))
     }
 }
 

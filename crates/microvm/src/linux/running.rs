@@ -1,20 +1,21 @@
 //! A Linux guest that is running: a thread for each processor, and those who wait for them.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+use guest::plan::{Plan, Report};
 use kvm_ioctls::VcpuFd;
 use sandbox::{
-    Capture, Control, Error as SandboxError, Instance, Mailbox, Milestone, Outcome, Status, Story,
-    Timeline, Usage, Written,
+    Capture, Control, Error as SandboxError, Instance, Mailbox, Milestone, Outcome, Question,
+    Status, Story, Timeline, Usage, Written,
 };
 
 use super::{
     TOLD_AS,
-    console::Said,
     ended::{Ended, LastSeen, Wrong},
     hardware::Hardware,
     run::{Buses, Ran, run},
@@ -50,8 +51,12 @@ pub struct Times {
 /// What a guest's threads bring back.
 struct Finished {
     end: Result<End>,
+    /// What the first process said of the end.
+    report: Option<Report>,
+    init: Option<Plan>,
     last_seen: LastSeen,
-    said: Said,
+    panic: Option<String>,
+    written: Written,
     usage: Usage,
     story: Story,
 }
@@ -100,7 +105,15 @@ impl Guest {
         let ran = run_all(cpus, &self.hardware.buses, handle, &mut self.story);
         handle.reach(Milestone::Exited);
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
+        // The devices' thread has passed on all that it was given when it ends.
+        drop(self.hardware.events.take());
         let said = self.hardware.console.finish();
+        let written = self.hardware.written(said.output);
+        let (report, init) = (self.hardware.reports.end(), self.hardware.init.take());
+        if let Some(words) = self.hardware.balloon_words() {
+            // The step took no time of the host's: it was the guest who worked.
+            self.story.step(Question::Budget, words, || ());
+        }
         drop(self.hardware);
         drop(self.machine);
         let end = handle.take_end().unwrap_or(Ok(End::Signaled(libc::SIGKILL)));
@@ -114,8 +127,9 @@ impl Guest {
         }
         let usage =
             Usage { cpu_time: Some(cpu_time), peak_memory_bytes, crossings: crossings.into_list() };
-        let last_seen = LastSeen { processors, console: said.lines.clone() };
-        Finished { end, last_seen, said, usage, story: self.story }
+        let last_seen = LastSeen { processors, console: said.lines };
+        let (panic, story) = (said.panic, self.story);
+        Finished { end, report, init, last_seen, panic, written, usage, story }
     }
 }
 
@@ -163,16 +177,13 @@ impl Instance for Running {
         let instant = |after: Option<Duration>| after.map(|after| started.saturating_add(after));
         let (deadline, start_up) = (instant(self.times.deadline), instant(self.times.start_up));
         self.handle.until_finished(Patience { deadline, start_up });
-        let finished = self.join().expect("waiting consumes the instance, so it is the first");
+        let mut finished = self.join().expect("waiting consumes the instance, so it is the first");
         self.handle.reach(Milestone::Cleaned);
-        let written = Written { output: finished.said.output, errors: Vec::new() };
-        let end = finished.end.map_err(|error| error.told_by(TOLD_AS));
-        let judge = |end| self.judge(end, finished.last_seen, finished.said.panic);
-        let status = match end.and_then(judge) {
+        let status = match self.judge(&mut finished) {
             Ok(status) => status,
-            Err(error) => return Err(error.after(written)),
+            Err(error) => return Err(error.after(finished.written)),
         };
-        let Written { output, errors } = written;
+        let Written { output, errors } = finished.written;
         Ok(Outcome {
             status,
             output,
@@ -187,16 +198,19 @@ impl Instance for Running {
 
 impl Running {
     /// What the guest's end means to the one who waited for it.
-    fn judge(
-        &self,
-        end: End,
-        last_seen: LastSeen,
-        panic: Option<String>,
-    ) -> sandbox::Result<Status> {
-        let wrong = match (end, panic) {
-            (End::Exited(code), _) => return Ok(Status::Exited(code)),
-            (End::Signaled(signal), _) => return Ok(Status::Signaled(signal)),
+    fn judge(&self, finished: &mut Finished) -> sandbox::Result<Status> {
+        let end = std::mem::replace(&mut finished.end, Ok(End::PowerOff));
+        let end = end.map_err(|error| error.told_by(TOLD_AS))?;
+        let last_seen = std::mem::take(&mut finished.last_seen);
+        let wrong = match (end, finished.panic.take()) {
             (End::Reset, Some(words)) => Wrong::Panicked(words),
+            (End::Exited(code), _) => match finished.report {
+                None | Some(Report::Ready) => return Ok(Status::Exited(code)),
+                Some(Report::Exited(code)) => return Ok(Status::Exited(code)),
+                Some(Report::Signaled(signal)) => return Ok(Status::Signaled(signal.into())),
+                Some(Report::Failed { step, errno }) => finished.stuck(step, errno)?,
+            },
+            (End::Signaled(signal), _) => return Ok(Status::Signaled(signal)),
             (End::PowerOff, _) => return Ok(Status::Exited(0)),
             // As of a container whose first process restarts the machine: reboot(2).
             (End::Reset, None) => return Ok(Status::Signaled(libc::SIGHUP)),
@@ -215,6 +229,30 @@ impl Running {
             (End::Strange(strange), _) => Wrong::Strange(strange),
         };
         Err(Error::Ended(Ended { wrong, last_seen }).told_by(TOLD_AS))
+    }
+}
+
+impl Finished {
+    /// What a step that failed means: the command could not be run, or something before it.
+    fn stuck(&self, step: usize, errno: i32) -> sandbox::Result<Wrong> {
+        let step = self.init.as_ref().and_then(|plan| plan.step(step)).unwrap_or("its plan");
+        let Some(command) = step.strip_prefix("run ") else {
+            return Ok(Wrong::Stuck { step: step.to_owned(), errno });
+        };
+        let program = PathBuf::from(command.split(' ').next().unwrap_or_default());
+        let sandbox = TOLD_AS;
+        Err(match errno {
+            libc::ENOENT | libc::ENOTDIR => SandboxError::NotFound {
+                sandbox,
+                program,
+                fix: "a script or a dynamic program also needs its interpreter in the guest's root"
+                    .into(),
+            },
+            errno => {
+                let source = std::io::Error::from_raw_os_error(errno).into();
+                SandboxError::NotExecutable { sandbox, program, source }
+            }
+        })
     }
 }
 

@@ -1,9 +1,14 @@
-//! Bytes on their way into a guest: a file of the user's, or what isolab has made in memory.
+//! Bytes on their way into a guest: a file of the user's, or what isolab makes as it is loaded.
 
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
 
 use crate::{
     error::{Error, Result},
+    initramfs::Root,
     memory::Memory,
 };
 
@@ -19,6 +24,8 @@ pub enum Source {
     },
     /// In this process.
     Bytes(Vec<u8>),
+    /// A root, of which the archive is written straight into the guest's memory.
+    Root(Root),
 }
 
 impl Source {
@@ -42,6 +49,7 @@ impl Source {
         match self {
             Self::File { length, .. } => *length,
             Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Root(root) => root.bytes(),
         }
     }
 
@@ -49,7 +57,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// When the file has shrunk, or there is no room.
+    /// When a file has shrunk, or there is no room.
     pub fn copy_to(&self, memory: &Memory, address: u64) -> Result<()> {
         match self {
             Self::File { file, length } => {
@@ -57,6 +65,29 @@ impl Source {
                 memory.fill("initramfs", address, file, length)
             }
             Self::Bytes(bytes) => memory.write("initramfs", address, bytes),
+            Self::Root(root) => {
+                root.write(io::BufWriter::with_capacity(1 << 16, Writer { memory, address }))?;
+                Ok(())
+            }
         }
+    }
+}
+
+/// Writes into a guest's memory, on from an address.
+struct Writer<'m> {
+    memory: &'m Memory,
+    address: u64,
+}
+
+impl Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.memory.write("initramfs", self.address, bytes);
+        written.map_err(io::Error::other)?;
+        self.address += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

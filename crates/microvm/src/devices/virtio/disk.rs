@@ -99,13 +99,23 @@ impl Disk {
 
     fn try_open(path: &Path, access: Access) -> Result<Self, DiskError> {
         let failed = |source| DiskError::Open { access, source };
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(access == Access::Write)
             // Opening a pipe would wait for somebody at its other end.
             .custom_flags(libc::O_NONBLOCK)
             .open(path)
             .map_err(failed)?;
+        Self::of(file, access)
+    }
+
+    /// The disk in a file that is open.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Disk::open`].
+    pub fn of(mut file: File, access: Access) -> Result<Self, DiskError> {
+        let failed = |source| DiskError::Open { access, source };
         let kind =
             file.metadata().as_ref().map(Metadata::file_type).map_err(|_| DiskError::NoDisk)?;
         if !kind.is_file() && !kind.is_block_device() {

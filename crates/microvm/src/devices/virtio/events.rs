@@ -11,11 +11,13 @@
 use std::{
     os::fd::{AsRawFd, RawFd},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use vmm_sys_util::{
     epoll::{ControlOperation, Epoll, EpollEvent, EventSet},
     eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd},
+    timerfd::TimerFd,
 };
 
 use super::{Device, Transport};
@@ -46,19 +48,33 @@ impl EventLoop {
         Ok(Self { epoll, acts: Vec::new(), stop })
     }
 
-    /// Serves `device` from here on. The doorbells are for KVM, in the order of the queues: each
-    /// rings at [`DOORBELL`](super::mmio::DOORBELL) with its number as the value.
+    /// Whether there is nothing that it would wait for.
+    pub fn is_empty(&self) -> bool {
+        self.acts.is_empty()
+    }
+
+    /// Wakes `device` whenever there is something new in one of its files.
     ///
     /// # Errors
     ///
     /// When this process cannot have more descriptors.
-    pub fn attach<D: Device>(&mut self, device: &Transport<D>) -> Result<Vec<EventFd>> {
+    pub fn watch_files<D: Device>(&mut self, device: &Transport<D>) -> Result<()> {
         let files: Vec<RawFd> =
             device.look(|device| device.files().iter().map(AsRawFd::as_raw_fd).collect());
         for file in files {
             let device = device.clone();
             self.watch(file, move || device.wake())?;
         }
+        Ok(())
+    }
+
+    /// Serves the queues of `device` from here on. The doorbells are for KVM, in the order of the
+    /// queues: each rings at [`DOORBELL`](super::mmio::DOORBELL) with its number as the value.
+    ///
+    /// # Errors
+    ///
+    /// When this process cannot have more descriptors.
+    pub fn doorbells<D: Device>(&mut self, device: &Transport<D>) -> Result<Vec<EventFd>> {
         let mut doorbells = Vec::new();
         for number in 0..device.queues() {
             let doorbell = eventfd()?;
@@ -85,6 +101,28 @@ impl EventLoop {
         }
         self.acts.push(Box::new(act));
         Ok(())
+    }
+
+    /// Does `act` again and again, whenever so much time has passed.
+    ///
+    /// # Errors
+    ///
+    /// When this process cannot have another descriptor.
+    pub fn every(
+        &mut self,
+        period: Duration,
+        mut act: impl FnMut() + Send + 'static,
+    ) -> Result<()> {
+        let failed = |error: vmm_sys_util::errno::Error| {
+            Error::system::<std::io::Error>("timerfd_create")(error.into())
+        };
+        let mut timer = TimerFd::new().map_err(failed)?;
+        timer.reset(period, Some(period)).map_err(failed)?;
+        self.watch(timer.as_raw_fd(), move || {
+            // How often it has passed does not matter; and the timer lives as long as this closure.
+            let _ = timer.wait();
+            act();
+        })
     }
 
     /// Starts the thread.
@@ -173,7 +211,7 @@ mod tests {
     fn a_doorbell_is_served_in_the_thread_of_the_loop() {
         let mut driver = Driver::of(Rng);
         let mut events = EventLoop::new().unwrap();
-        let doorbells = events.attach(&driver.device).unwrap();
+        let doorbells = events.doorbells(&driver.device).unwrap();
         let running = events.start().unwrap();
         for _ in 0..100 {
             driver.add(0, &[], &[8]);
@@ -192,7 +230,7 @@ mod tests {
         let console = Console::new(Said::default().port(Some(input)), 80, 25);
         let mut driver = Driver::of(console);
         let mut events = EventLoop::new().unwrap();
-        events.attach(&driver.device).unwrap();
+        events.watch_files(&driver.device).unwrap();
         let _running = events.start().unwrap();
         for text in [b"one", b"two"] {
             driver.add(0, &[], &[8]);

@@ -9,7 +9,10 @@
 //!   at the tap                   [frame                      ]
 //! ```
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+};
 
 use super::{Broken, Device, Queues, Shape, tap::Tap};
 
@@ -27,7 +30,7 @@ const FRAME: usize = 65_536 + 14 + 4;
 /// A network card.
 #[derive(Debug)]
 pub struct Net {
-    tap: Tap,
+    tap: Arc<Tap>,
     mac: [u8; 6],
     received: Vec<u8>,
     /// So much of it is a frame for which the guest has had no room yet.
@@ -37,7 +40,7 @@ pub struct Net {
 
 impl Net {
     /// A card with the address `mac`, whose cable leads to `tap`.
-    pub fn new(tap: Tap, mac: [u8; 6]) -> Self {
+    pub fn new(tap: Arc<Tap>, mac: [u8; 6]) -> Self {
         Self { tap, mac, received: vec![0; FRAME], waiting: None, sent: Vec::new() }
     }
 
@@ -107,7 +110,7 @@ impl Device for Net {
     }
 
     fn files(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.tap.as_fd()]
+        vec![(*self.tap).as_fd()]
     }
 
     fn wake(&mut self, queues: &mut Queues<'_>) -> Result<(), Broken> {
@@ -149,7 +152,7 @@ pub(super) mod tests {
     pub fn card_and_cable() -> (Net, std::fs::File) {
         let (flags, kind) = (SockFlag::SOCK_NONBLOCK, SockType::SeqPacket);
         let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
-        (Net::new(Tap::of(ours, "pair"), GUEST), theirs.into())
+        (Net::new(Tap::of(ours, "pair").into(), GUEST), theirs.into())
     }
 
     fn card() -> (Driver<Net>, std::fs::File) {
@@ -248,12 +251,12 @@ pub(super) mod tests {
         };
         assert!(tap.name().starts_with("isotest"));
         configure(tap.name());
-        let mut driver = Driver::of(Net::new(tap, GUEST));
+        let mut driver = Driver::of(Net::new(tap.into(), GUEST));
         for _ in 0..8 {
             driver.add(RECEIVE, &[], &[2048]);
         }
         let mut events = EventLoop::new().unwrap();
-        events.attach(&driver.device).unwrap();
+        events.watch_files(&driver.device).unwrap();
         let _running = events.start().unwrap();
 
         let host = UdpSocket::bind((HOST_IP, 0)).unwrap();

@@ -1,0 +1,164 @@
+//! The options of `isolab run --in linux`, and the machine that they describe.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use clap::{Args, ValueEnum};
+use container::network::{Link, PREFIX};
+use microvm::{
+    LinuxVm,
+    devices::virtio::{disk::Access, tap::Tap},
+    kernels::{self, Kernel},
+    linux::{Address, Card, EntryPoint, GuestRoot, command_line::CommandLine},
+};
+use sandbox::Limits;
+
+use crate::{failure::Failure, units};
+
+/// A guest that is not up by then never will be: ten times what a slow host needs.
+const START_UP: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Only for Linux guests")]
+pub struct LinuxArguments {
+    /// Its kernel, a vmlinux or a vmlinuz [default: see `isolab kernel list`]
+    #[arg(long, value_name = "FILE")]
+    kernel: Option<PathBuf>,
+    /// Its first file system instead of one that isolab makes; may be repeated. PROGRAM is then the
+    /// first process itself
+    #[arg(long, value_name = "FILE", conflicts_with = "root")]
+    initrd: Vec<PathBuf>,
+    /// More words for the kernel's command line
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    append: Option<String>,
+    /// All words of the kernel's command line, without isolab's own
+    #[arg(long, value_name = "WORDS", conflicts_with = "append", allow_hyphen_values = true)]
+    cmdline: Option<String>,
+    /// Which of the kernel's entries to begin at
+    #[arg(long, value_enum, value_name = "ENTRY")]
+    entry: Option<Entry>,
+    /// Show what its kernel says, on standard error
+    #[arg(long)]
+    console: bool,
+    /// A disk, /dev/vda and on; with :ro it is only read. May be repeated
+    #[arg(long, value_name = "FILE[:ro]")]
+    disk: Vec<String>,
+    /// A link of the host's for its network card, made before by `ip tuntap add`
+    #[arg(long, value_name = "LINK", conflicts_with = "net")]
+    tap: Option<String>,
+    /// Give it a device for randomness
+    #[arg(long)]
+    rng: bool,
+    /// Ask it to give back so much of its memory once it is up
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    balloon: Option<u64>,
+    /// How long it may take to reach user space
+    #[arg(long, value_name = "TIME", value_parser = units::deadline)]
+    start_up: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Entry {
+    /// In 64 bits, Linux's own
+    Long64,
+    /// In 32 bits, PVH
+    Pvh,
+}
+
+impl LinuxArguments {
+    /// The first of these options that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let all = [
+            ("--kernel", self.kernel.is_some()),
+            ("--initrd", !self.initrd.is_empty()),
+            ("--append", self.append.is_some()),
+            ("--cmdline", self.cmdline.is_some()),
+            ("--entry", self.entry.is_some()),
+            ("--console", self.console),
+            ("--disk", !self.disk.is_empty()),
+            ("--tap", self.tap.is_some()),
+            ("--rng", self.rng),
+            ("--balloon", self.balloon.is_some()),
+            ("--start-up", self.start_up.is_some()),
+        ];
+        all.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+    }
+
+    /// The machine: `root` is a directory of the host's, and `veth` asks for a link to the host.
+    pub fn machine(
+        &self,
+        limits: Limits,
+        root: Option<&PathBuf>,
+        veth: bool,
+    ) -> Result<LinuxVm, Failure> {
+        let kernel = match &self.kernel {
+            Some(file) => Kernel::of_file(file)?,
+            None => kernels::chosen()?,
+        };
+        let root = match (root, &*self.initrd) {
+            (Some(directory), _) => GuestRoot::Directory(directory.clone()),
+            (None, []) => GuestRoot::Command,
+            (None, files) => GuestRoot::Initramfs(files.to_vec()),
+        };
+        let command_line = match (&self.append, &self.cmdline) {
+            (_, Some(words)) => CommandLine::Exactly(words.clone()),
+            (words, None) => CommandLine::Append(words.clone().unwrap_or_default()),
+        };
+        Ok(LinuxVm {
+            limits,
+            root,
+            command_line,
+            entry_point: match self.entry {
+                Some(Entry::Pvh) => EntryPoint::Pvh,
+                Some(Entry::Long64) | None => EntryPoint::Long64,
+            },
+            disks: self.disk.iter().map(|text| disk(text)).collect(),
+            network: self.network(veth)?,
+            rng: self.rng,
+            balloon_bytes: self.balloon,
+            show_console: self.console,
+            start_up: Some(self.start_up.unwrap_or(START_UP)),
+            ..LinuxVm::of(&kernel)
+        })
+    }
+
+    /// A card on a link that is made for it, as a container's is, or on one that is there.
+    fn network(&self, veth: bool) -> Result<Option<Card>, Failure> {
+        if let Some(name) = &self.tap {
+            return Ok(Some(Card {
+                tap: Arc::new(Tap::open(name)?),
+                mac: mac(name),
+                address: None,
+            }));
+        }
+        if !veth {
+            return Ok(None);
+        }
+        let link = Link::plan().map_err(sandbox::Error::from)?;
+        // It goes away with the file that this process holds, whatever ends it.
+        let tap = Arc::new(Tap::open(&link.name)?);
+        link.raise().map_err(sandbox::Error::from)?;
+        let address = Address { inside: link.inside, prefix: PREFIX, gateway: link.host };
+        Ok(Some(Card { tap, mac: mac(&link.name), address: Some(address) }))
+    }
+}
+
+/// A disk as it was said: the file, and whether it is only read.
+fn disk(text: &str) -> (PathBuf, Access) {
+    match text.strip_suffix(":ro") {
+        Some(file) => (file.into(), Access::Read),
+        None => (text.into(), Access::Write),
+    }
+}
+
+/// An address for a card that no other link of this host has: made from the link's name, and marked
+/// as one that nobody has assigned.
+fn mac(link: &str) -> [u8; 6] {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    const LOCAL: u8 = 2;
+    const GROUP: u8 = 1;
+    let mut hasher = DefaultHasher::new();
+    link.hash(&mut hasher);
+    let [first, rest @ ..] = hasher.finish().to_le_bytes();
+    let [b, c, d, e, f, ..] = rest;
+    [(first | LOCAL) & !GROUP, b, c, d, e, f]
+}

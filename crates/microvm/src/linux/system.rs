@@ -1,0 +1,265 @@
+//! Question 3: what does a Linux guest find inside? Its root, and a plan for its first process.
+//!
+//! ```text
+//!   initramfs                              after the plan's step `root`
+//!     init                                   (hidden)
+//!     isolab/plan, isolab/modules/*.ko       (hidden)
+//!     isolab/root/...                        /...        the same as a container's root
+//! ```
+//!
+//! A small root is packed into the initramfs. A large one would lie twice in the guest's memory
+//! while the kernel unpacks it; it comes on a disk instead, an ext4 image that is made for this one
+//! run, as mke2fs(8) makes it from a directory without mounting anything.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use guest::plan::{End, Plan, Sink, Stream};
+use sandbox::{Program, Stdio, Workload};
+
+use crate::{
+    devices::{
+        report,
+        reset::ExitPort,
+        virtio::disk::{Access, Disk},
+    },
+    error::{Error, Result},
+    initramfs::{InitramfsError, Root},
+    kernels,
+    linux::{LinuxVm, disk_image, source::Source},
+};
+
+/// What a guest has for its root file system.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum GuestRoot {
+    /// The command with the libraries that it needs, and busybox where the host has it.
+    #[default]
+    Command,
+    /// All that is in this directory of the host.
+    Directory(PathBuf),
+    /// What is in these files, each unpacked over the one before, and nothing of isolab's: the
+    /// command is the guest's first process itself.
+    Initramfs(Vec<PathBuf>),
+}
+
+/// What the guest is given, checked before there is a machine.
+pub struct System {
+    /// The first file system, in pieces.
+    pub initramfs: Vec<Source>,
+    /// The disk with its root, if that is too large for memory.
+    pub root_disk: Option<Disk>,
+    /// What the first process is to do; none if it is not isolab's.
+    pub plan: Option<Plan>,
+    /// The program that the kernel starts, with its arguments.
+    pub init: Program,
+}
+
+/// Where the command's root is until it becomes the root.
+const ROOT: &str = "/isolab/root";
+const MODULES: &str = "/isolab/modules";
+/// Where a command is looked for, as in a container.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
+const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
+/// A root of more than a fourth of the memory goes onto a disk.
+const SMALL: u64 = 4;
+
+/// The streams of the command, by the ports that lead to the host; in their order.
+pub const STREAMS: [&str; 3] = ["/dev/vport0p0", "/dev/vport0p1", "/dev/vport0p2"];
+/// The terminal.
+const TERMINAL: &str = "/dev/hvc0";
+
+impl System {
+    /// What `machine` gives to `workload`.
+    ///
+    /// # Errors
+    ///
+    /// When the command, a file of the root, or a module of the kernel is not there.
+    pub fn new(machine: &LinuxVm, workload: &Workload, memory_bytes: u64) -> Result<Self> {
+        if let GuestRoot::Initramfs(files) = &machine.root {
+            let initramfs = files.iter().map(|path| Source::open(path)).collect::<Result<_>>()?;
+            let init = workload.program.clone();
+            return Ok(Self { initramfs, root_disk: None, plan: None, init });
+        }
+        let (root, command) = root(machine, workload)?;
+        let words = command.words(&root, workload)?;
+        let mut archive = Root::new();
+        let root_disk = match &machine.root {
+            GuestRoot::Directory(tree) if root.bytes() > memory_bytes / SMALL => {
+                Some(disk_image::of(tree, root.bytes())?)
+            }
+            _ => {
+                archive.put_below(ROOT, root)?;
+                None
+            }
+        };
+        let modules = modules(machine, root_disk.is_some())?;
+        for module in &modules {
+            let file = format!("{MODULES}/{}.ko", module.name);
+            archive.file(file, 0o644, module.unsigned())?;
+        }
+        // The kernel's own first descriptors, on which a plan that cannot be read is reported.
+        archive.character_device("/dev/console", 0o600, (5, 1))?;
+        archive.file("/init", 0o755, guest::INIT)?;
+        let names = modules.iter().map(|module| module.name.as_str());
+        let plan = steps(machine, workload, names, root_disk.is_some()).run(words);
+        archive.file(guest::plan::PATH, 0o644, plan.text())?;
+        let init = Program::Command(vec!["/init".into()]);
+        Ok(Self { initramfs: vec![Source::Root(archive)], root_disk, plan: Some(plan), init })
+    }
+}
+
+/// How the command is named inside.
+enum Command {
+    /// By its path.
+    Known(PathBuf),
+    /// As it was given; to be looked for in the root.
+    Sought,
+}
+
+/// The root without what every guest gets, and the command in it.
+fn root(machine: &LinuxVm, workload: &Workload) -> Result<(Root, Command)> {
+    let mut root = Root::new();
+    let command = match (&workload.program, &machine.root) {
+        (Program::Builtin(builtin, _), _) => {
+            let path = PathBuf::from("/bin").join(builtin.name());
+            root.file(&path, 0o755, builtin.linux_elf())?;
+            Command::Known(path)
+        }
+        (Program::Command(words), GuestRoot::Command) => Command::Known(root.add_command(words)?),
+        (Program::Command(_), _) => Command::Sought,
+    };
+    match &machine.root {
+        GuestRoot::Directory(tree) => root.add_tree(tree)?,
+        _ => {
+            root.add_busybox()?;
+            root.directory("/root", 0o700)?;
+            root.directory("/tmp", 0o1777)?;
+            root.file("/etc/passwd", 0o644, PASSWD)?;
+            root.file("/etc/group", 0o644, GROUP)?;
+        }
+    }
+    Ok((root, command))
+}
+
+impl Command {
+    /// The command's words, its path first.
+    fn words(self, root: &Root, workload: &Workload) -> Result<Vec<OsString>> {
+        let words: Vec<OsString> = match &workload.program {
+            Program::Command(words) => words.clone(),
+            Program::Builtin(..) => workload.words().into_iter().map(Into::into).collect(),
+        };
+        let path = match self {
+            Self::Known(path) => path,
+            Self::Sought => {
+                let word = words.first().map_or(OsStr::new(""), |word| word);
+                let own = workload.environment.iter().find(|(name, _)| name == "PATH");
+                let path = own.map_or(OsStr::new(PATH), |(_, value)| value);
+                let none = || InitramfsError::NoProgram { program: word.into() };
+                root.program(word, path).ok_or_else(none)?
+            }
+        };
+        Ok(std::iter::once(path.into_os_string()).chain(words.into_iter().skip(1)).collect())
+    }
+}
+
+/// The drivers of the guest's devices, with all that they need.
+fn modules(machine: &LinuxVm, root_disk: bool) -> Result<Vec<kernels::Module>> {
+    let mut names = vec!["virtio_mmio", "virtio_console"];
+    let mut wanted = |wanted: bool, name| names.extend(wanted.then_some(name));
+    wanted(root_disk || !machine.disks.is_empty(), "virtio_blk");
+    wanted(machine.network.is_some(), "virtio_net");
+    wanted(machine.rng, "virtio_rng");
+    wanted(machine.balloon_bytes.is_some(), "virtio_balloon");
+    match &machine.modules {
+        Some(folder) => kernels::modules_for(folder, &names),
+        None => {
+            Err(kernels::KernelsError::NoModules { kernel: machine.kernel.display().to_string() }
+                .into())
+        }
+    }
+}
+
+/// All that the first process does before the command.
+fn steps<'a>(
+    machine: &LinuxVm,
+    workload: &Workload,
+    modules: impl Iterator<Item = &'a str>,
+    root_disk: bool,
+) -> Plan {
+    let mut plan =
+        Plan::new().report(&Sink::Port(report::PORT)).end(End::Port(ExitPort::PORT as u16));
+    for module in modules {
+        plan = plan.module(&format!("{MODULES}/{module}.ko"), "");
+    }
+    plan = match root_disk {
+        false => plan.mount("", ROOT, ROOT, "", &["bind"]),
+        true => {
+            // The disks of the user's come first.
+            let letter = char::from(b'a' + machine.disks.len() as u8);
+            let device = format!("/dev/vd{letter}");
+            plan.mount("devtmpfs", "dev", "/dev", "", &[]).mount("ext4", &device, ROOT, "", &[])
+        }
+    };
+    plan = plan
+        .root(ROOT)
+        .mount("proc", "proc", "/proc", "", &["nosuid", "nodev", "noexec"])
+        .mount("sysfs", "sysfs", "/sys", "", &["nosuid", "nodev", "noexec"])
+        .mount("devtmpfs", "dev", "/dev", "", &["nosuid"])
+        .mount("devpts", "devpts", "/dev/pts", "gid=5,mode=620", &["nosuid", "noexec"])
+        .mount("tmpfs", "shm", "/dev/shm", "mode=1777", &["nosuid", "nodev"])
+        .write("/proc/sys/kernel/hostname", "isolab")
+        .up("lo");
+    if let Some(card) = &machine.network {
+        plan = match &card.address {
+            Some(address) => plan.address("eth0", address.inside, address.prefix, address.gateway),
+            None => plan.up("eth0"),
+        };
+    }
+    plan = with_streams(plan, workload);
+    if let Some(directory) = &workload.directory {
+        plan = plan.directory(directory);
+    }
+    plan.ready()
+}
+
+/// The environment and the streams of the command.
+fn with_streams(mut plan: Plan, workload: &Workload) -> Plan {
+    if workload.environment.is_empty() && matches!(workload.program, Program::Command(_)) {
+        for (name, value) in
+            [("PATH", PATH), ("HOME", "/root"), ("TERM", "xterm"), ("LANG", "C.UTF-8")]
+        {
+            plan = plan.variable(name, value);
+        }
+    }
+    for (name, value) in &workload.environment {
+        plan = plan.variable(name, value);
+    }
+    if workload.stdio == Stdio::Terminal {
+        let (rows, columns) = super::window::size();
+        return plan.terminal(TERMINAL, rows, columns);
+    }
+    for (stream, device) in [Stream::Input, Stream::Output, Stream::Errors].into_iter().zip(STREAMS)
+    {
+        plan = plan.stream(stream, &Sink::Device(device.into()));
+    }
+    plan
+}
+
+/// The disks of the user's, opened and locked.
+///
+/// # Errors
+///
+/// When one of them is no disk, or another guest has it.
+pub fn open_disks(disks: &[(PathBuf, Access)]) -> Result<Vec<Disk>> {
+    const MOST: usize = 8;
+    if disks.len() > MOST {
+        return Err(Error::Unsupported {
+            what: format!("have {} disks", disks.len()),
+            fix: format!("give it {MOST} at most"),
+        });
+    }
+    disks.iter().map(|(path, access)| Disk::open(path, *access)).collect()
+}
