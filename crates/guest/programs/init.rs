@@ -156,6 +156,11 @@ impl Init {
     }
 }
 
+fn number(digits: &[u8]) -> Result<usize> {
+    let digits = core::str::from_utf8(digits);
+    digits.ok().and_then(|digits| digits.parse().ok()).ok_or(Errno::GARBLED)
+}
+
 /// The words of a step that are still to be read.
 struct Words(&'static mut [u8]);
 
@@ -177,13 +182,16 @@ impl Words {
     }
 
     fn number(&mut self) -> Result<usize> {
-        let digits = core::str::from_utf8(self.next()?.to_bytes());
-        digits.ok().and_then(|digits| digits.parse().ok()).ok_or(Errno::GARBLED)
+        number(self.next()?.to_bytes())
     }
 
     fn address(&mut self) -> Result<Ipv4Addr> {
-        let text = core::str::from_utf8(self.next()?.to_bytes());
-        text.ok().and_then(|text| text.parse().ok()).ok_or(Errno::GARBLED)
+        let mut parts = self.next()?.to_bytes().split(|byte| *byte == b'.').map(number);
+        let mut octets = [0; 4];
+        for octet in &mut octets {
+            *octet = parts.next().ok_or(Errno::GARBLED)?? as u8;
+        }
+        Ok(octets.into())
     }
 
     fn port(&mut self) -> Result<u16> {

@@ -276,10 +276,11 @@ impl Board<'_> {
         let device = Transport::new(device, self.memory.ram().clone(), line);
         self.events.watch_files(&device)?;
         if served == Served::ByTheLoop {
-            for (queue, doorbell) in (0..).zip(self.events.doorbells(&device)?) {
-                let address = u64::from(place.address) + mmio::DOORBELL;
-                self.machine.serve_doorbell(&doorbell, address, queue, self.story)?;
-            }
+            let address = u64::from(place.address) + mmio::DOORBELL;
+            let (machine, story) = (self.machine, &mut *self.story);
+            self.events.serve(&device, |queue, doorbell| {
+                machine.serve_doorbell(doorbell, address, queue, story)
+            })?;
         }
         put(&mut self.buses.memory, place.address.into(), mmio::LENGTH, device.clone())?;
         self.virtio.push(place);

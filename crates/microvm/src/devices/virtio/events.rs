@@ -68,22 +68,30 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Serves the queues of `device` from here on. The doorbells are for KVM, in the order of the
-    /// queues: each rings at [`DOORBELL`](super::mmio::DOORBELL) with its number as the value.
+    /// Serves the queues of `device` from here on. Each doorbell is given to `connect`, with the
+    /// queue's number: KVM can ring it when the guest writes that number at
+    /// [`DOORBELL`](super::mmio::DOORBELL).
     ///
     /// # Errors
     ///
-    /// When this process cannot have more descriptors.
-    pub fn doorbells<D: Device>(&mut self, device: &Transport<D>) -> Result<Vec<EventFd>> {
-        let mut doorbells = Vec::new();
+    /// When this process cannot have more descriptors, and those of `connect`.
+    pub fn serve<D: Device>(
+        &mut self,
+        device: &Transport<D>,
+        mut connect: impl FnMut(u32, &EventFd) -> Result<()>,
+    ) -> Result<()> {
         for number in 0..device.queues() {
             let doorbell = eventfd()?;
+            connect(number as u32, &doorbell)?;
             let device = device.clone();
-            // Each ring is news, so the count in the file need never be read.
-            self.watch(doorbell.as_raw_fd(), move || device.ring(number))?;
-            doorbells.push(doorbell);
+            self.watch(doorbell.as_raw_fd(), move || {
+                // Each ring is news, so the count in the file need never be read; but the file must
+                // be open for as long as it is waited for.
+                let _open = &doorbell;
+                device.ring(number);
+            })?;
         }
-        Ok(doorbells)
+        Ok(())
     }
 
     /// Does `act` whenever there is something new to read in `file`, or it ends.
@@ -211,7 +219,12 @@ mod tests {
     fn a_doorbell_is_served_in_the_thread_of_the_loop() {
         let mut driver = Driver::of(Rng);
         let mut events = EventLoop::new().unwrap();
-        let doorbells = events.doorbells(&driver.device).unwrap();
+        let mut doorbells = Vec::new();
+        let mut connect = |_, doorbell: &EventFd| {
+            doorbells.push(doorbell.try_clone().unwrap());
+            Ok(())
+        };
+        events.serve(&driver.device, &mut connect).unwrap();
         let running = events.start().unwrap();
         for _ in 0..100 {
             driver.add(0, &[], &[8]);

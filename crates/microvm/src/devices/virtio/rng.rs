@@ -3,6 +3,8 @@
 //! A young guest has nothing to be random about: no disk that turns, nobody who types. The host
 //! lends it what it has. virtio, section 5.4.
 
+use rustix::rand::{GetRandomFlags, getrandom};
+
 use super::{Broken, Device, Queues, Shape};
 
 /// A source of random bytes.
@@ -25,9 +27,10 @@ impl Device for Rng {
     fn serve(&mut self, number: usize, queues: &mut Queues<'_>) -> Result<(), Broken> {
         while let Some(chain) = queues.pop(number)? {
             let mut bytes = vec![0; chain.writable.length()];
-            // A host that has none gives none, rather than bytes that only look so.
-            let count =
-                getrandom::fill(&mut bytes).map_or(0, |()| chain.writable.copy_from(&bytes));
+            // A host that has none yet gives none: it neither waits nor gives bytes that only look
+            // so. Of more than 256 bytes the host may give fewer, and the driver asks again.
+            let filled = getrandom(&mut bytes, GetRandomFlags::NONBLOCK).unwrap_or(0);
+            let count = chain.writable.copy_from(&bytes[..filled]);
             queues.push(number, chain.head, count as u32)?;
         }
         Ok(())

@@ -109,6 +109,8 @@ impl<D: Device> Transport<D> {
         let started = registers.advance(value);
         drop(registers);
         if started {
+            // A driver may have filled its queues, and rung, before it was ready.
+            (0..self.queues()).for_each(|number| self.ring(number));
             self.wake();
         }
     }
