@@ -9,7 +9,7 @@ const PROGRAMS: [&str; 8] =
     ["hello", "spin", "stream", "chase", "touch", "cross", "slices", "idle"];
 
 fn main() {
-    for source in ["programs", "src/abi.rs", "src/words.rs"] {
+    for source in ["programs", "src/abi.rs", "src/ring.rs", "src/words.rs"] {
         println!("cargo::rerun-if-changed={source}");
     }
     for program in PROGRAMS {
@@ -19,7 +19,7 @@ fn main() {
         compile(program, "bare", &["-Cno-redzone=yes", "-Clink-arg=-Tprograms/bare.ld"]);
     }
     // The first process of a Linux guest is a program and a shell at once.
-    compile("init", "init", &["-Copt-level=s", "-Clto"]);
+    compile("init", "init", &["-Copt-level=s", "-Clto", "-Cforce-unwind-tables=no"]);
 }
 
 fn compile(program: &str, shell: &str, options: &[&str]) {

@@ -8,7 +8,7 @@ use microvm::{
     LinuxVm,
     devices::virtio::{disk::Access, tap::Tap},
     kernels::{self, Kernel},
-    linux::{Address, Card, EntryPoint, GuestRoot, command_line::CommandLine},
+    linux::{Address, Card, EntryPoint, GuestRoot, OutputWay, command_line::CommandLine},
 };
 use sandbox::Limits;
 
@@ -45,6 +45,9 @@ pub struct LinuxArguments {
     /// A link of the host's for its network card, made before by `ip tuntap add`
     #[arg(long, value_name = "LINK", conflicts_with = "net")]
     tap: Option<String>,
+    /// Which way its output takes to the host
+    #[arg(long, value_enum, value_name = "WAY")]
+    output: Option<Way>,
     /// Give it a device for randomness
     #[arg(long)]
     rng: bool,
@@ -64,6 +67,16 @@ enum Entry {
     Pvh,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Way {
+    /// A virtio port: para-virtualization, a trip to the host for each buffer
+    Virtio,
+    /// The serial port: full virtualization, trips for each byte
+    Serial,
+    /// Memory that both sides see: passthrough, no trip
+    Page,
+}
+
 impl LinuxArguments {
     /// The first of these options that was given.
     pub fn given(&self) -> Option<&'static str> {
@@ -76,6 +89,7 @@ impl LinuxArguments {
             ("--console", self.console),
             ("--disk", !self.disk.is_empty()),
             ("--tap", self.tap.is_some()),
+            ("--output", self.output.is_some()),
             ("--rng", self.rng),
             ("--balloon", self.balloon.is_some()),
             ("--start-up", self.start_up.is_some()),
@@ -113,6 +127,11 @@ impl LinuxArguments {
             },
             disks: self.disk.iter().map(|text| disk(text)).collect(),
             network: self.network(veth)?,
+            output_way: match self.output {
+                None | Some(Way::Virtio) => OutputWay::Virtio,
+                Some(Way::Serial) => OutputWay::Serial,
+                Some(Way::Page) => OutputWay::Page,
+            },
             rng: self.rng,
             balloon_bytes: self.balloon,
             show_console: self.console,

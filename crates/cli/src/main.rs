@@ -9,6 +9,7 @@ mod compare;
 mod completions;
 mod doctor;
 mod exec;
+mod exits;
 mod failure;
 mod kernel;
 mod kinds;
@@ -71,7 +72,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = match Isolab::try_parse() {
+    let command = match Isolab::try_parse_from(run::spell(std::env::args_os())) {
         Ok(isolab) => isolab.command,
         Err(error) => return failure::explain(&error),
     };

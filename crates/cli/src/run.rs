@@ -12,6 +12,7 @@ use sandbox::{
 use serde_json::json;
 
 use crate::{
+    exits,
     failure::{self, Failure},
     kinds::Kind,
     linux::LinuxArguments,
@@ -37,9 +38,14 @@ pub struct Arguments {
     /// Print the outcome as one JSON object, the program's output in it
     #[arg(long, conflicts_with = "terminal")]
     json: bool,
-    /// Tell on standard error afterwards which calls answered which question
+    /// Tell on standard error afterwards which calls answered which question; with `exits`, each
+    /// trip of a virtual machine to the host, and who answered it
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true,
+        default_missing_value = "story")]
+    trace: Option<Trace>,
+    /// Sum the trips of a virtual machine to the host, on standard error afterwards
     #[arg(long)]
-    trace: bool,
+    stats: bool,
     /// Kill it after so long: 10s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
     deadline: Option<Duration>,
@@ -125,6 +131,15 @@ struct MicrovmArguments {
     mode: Option<Mode>,
 }
 
+/// What to tell of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Trace {
+    /// Which calls answered which question
+    Story,
+    /// Each trip to the host
+    Exits,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Net {
     /// A loop-back link only
@@ -167,6 +182,19 @@ fn after_help() -> String {
     )
 }
 
+/// The words of a command line, with `--trace exits` in the one way in which an option may be left
+/// without its value. A program called exits is said with its path.
+pub fn spell(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut spelt: Vec<OsString> = Vec::new();
+    for word in words {
+        match spelt.last_mut() {
+            Some(last) if last == "--trace" && word == "exits" => *last = "--trace=exits".into(),
+            _ => spelt.push(word),
+        }
+    }
+    spelt
+}
+
 /// Runs it and gives its exit code.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let workload = arguments.workload()?;
@@ -187,8 +215,14 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
     }
     let outcome = outcome?;
-    if arguments.trace {
-        output::remark(&trace::page(&outcome, kind, &workload, output::Ink::of_errors()));
+    let ink = output::Ink::of_errors();
+    match arguments.trace {
+        Some(Trace::Story) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
+        Some(Trace::Exits) => output::remark(&exits::list(&outcome, ink)),
+        None => {}
+    }
+    if arguments.stats {
+        output::remark(&exits::sums(&outcome, ink));
     }
     if arguments.json {
         output::print_json(&as_json(&outcome, kind, &name, &workload))?;
@@ -228,8 +262,14 @@ impl Arguments {
         workload.environment.clone_from(&self.environment);
         workload.directory.clone_from(&self.workdir);
         workload.deadline = self.deadline;
-        workload.trace = self.trace;
+        workload.every_crossing = self.stats || self.trace == Some(Trace::Exits);
+        workload.trace = self.trace.is_some() || workload.every_crossing;
         Ok(workload.stdio(stdio))
+    }
+
+    /// Whether what it runs in leaves for the host in a way that can be counted.
+    fn has_exits(&self) -> bool {
+        matches!(self.kind, Kind::Microvm | Kind::Linux)
     }
 
     /// An option that would do nothing is a mistake worth telling.
@@ -252,6 +292,10 @@ impl Arguments {
         };
         let for_container = || given("a container", &of_containers);
         let for_either = || given("a container or a Linux guest", &[root, net].concat());
+        let of_machines =
+            [("--stats", self.stats), ("--trace=exits", self.trace == Some(Trace::Exits))];
+        let for_machine =
+            || given("a microvm or a Linux guest", &of_machines).filter(|_| !self.has_exits());
         let for_microvm = || given("a microvm", &of_microvms);
         let for_linux = || self.linux.given().map(|option| (option, "a Linux guest"));
         let foreign = match self.kind {
@@ -265,7 +309,7 @@ impl Arguments {
                 for_container().or_else(for_either).or_else(for_linux).or_else(for_microvm)
             }
         };
-        match foreign {
+        match foreign.or_else(for_machine) {
             Some((option, owner)) => {
                 let kind = self.kind.name();
                 let message = format!("{option} means nothing to a {kind}: it is for {owner}");
@@ -458,6 +502,7 @@ fn as_json(outcome: &Outcome, kind: Kind, name: &str, workload: &Workload) -> se
             "cpu_us": outcome.usage.cpu_time.map(microseconds),
             "peak_memory_bytes": outcome.usage.peak_memory_bytes,
             "crossings": outcome.usage.crossings,
+            "crossings_in_kernel": outcome.usage.crossings_in_kernel,
         },
         "report": outcome.report,
         "story": steps,

@@ -260,7 +260,7 @@ impl Cgroup {
                 Some(Duration::from_micros(line.parse().ok()?))
             }
         });
-        Usage { cpu_time, peak_memory_bytes, crossings: Vec::new() }
+        Usage { cpu_time, peak_memory_bytes, ..Usage::default() }
     }
 
     /// Kills all that is left inside and removes the directories; the first failure is returned,

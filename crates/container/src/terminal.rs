@@ -18,9 +18,8 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt},
-    sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr},
 };
-use sandbox::{Milestone, Timeline, monotonic_now};
+use sandbox::{Milestone, RawTerminal, Timeline, monotonic_now};
 
 use crate::{Error, error::call};
 
@@ -60,7 +59,7 @@ impl Terminal {
         deadline: Option<Duration>,
         timeline: &mut Timeline,
     ) -> Result<bool, Error> {
-        let _raw = Raw::set();
+        let _raw = RawTerminal::set();
         let mut size = None;
         let mut keys = Some(std::io::stdin());
         loop {
@@ -149,28 +148,5 @@ impl Terminal {
             unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, size.as_ptr()) };
             *known = Some(size);
         }
-    }
-}
-
-/// The launcher's terminal in raw mode; dropping it restores the mode before.
-struct Raw {
-    before: Termios,
-}
-
-impl Raw {
-    /// `None` when standard input is no terminal.
-    fn set() -> Option<Self> {
-        let before = tcgetattr(std::io::stdin()).ok()?;
-        let mut raw = before.clone();
-        cfmakeraw(&mut raw);
-        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &raw).ok()?;
-        Some(Self { before })
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        // It fails only if the terminal is gone.
-        let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.before);
     }
 }

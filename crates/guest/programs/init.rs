@@ -16,6 +16,8 @@ mod network;
 #[path = "init/sink.rs"]
 mod sink;
 mod system;
+#[path = "../src/ring.rs"]
+mod ring;
 #[path = "../src/words.rs"]
 mod words;
 
@@ -23,7 +25,7 @@ use core::{arch::naked_asm, ffi::CStr, net::Ipv4Addr};
 
 use calls::{Errno, Result};
 use command::Ended;
-use sink::Sink;
+use sink::{Page, Sink};
 
 /// Where the initramfs has the plan.
 const PLAN: &CStr = c"/isolab/plan";
@@ -119,6 +121,7 @@ impl Init {
             b"stdin" => self.streams[0] = words.sink()?,
             b"stdout" => self.streams[1] = words.sink()?,
             b"stderr" => self.streams[2] = words.sink()?,
+            b"plain" => calls::make_plain(calls::open_device(words.next()?)?)?,
             b"terminal" => {
                 let device = calls::open_device(words.next()?)?;
                 let [rows, columns] = [words.number()?, words.number()?];
@@ -204,6 +207,11 @@ impl Words {
         match self.next()?.to_bytes() {
             b"port" => Ok(Sink::Port(self.port()?)),
             b"device" => Ok(Sink::Device(calls::open_device(self.next()?)?)),
+            b"page" => {
+                let (address, bytes) = (self.number()?, self.number()?);
+                let start = calls::map_physical(address, bytes)?;
+                Ok(Sink::Page(Page { start, bytes }))
+            }
             _ => Err(Errno::GARBLED),
         }
     }

@@ -7,6 +7,7 @@
 
 pub mod abi;
 pub mod plan;
+pub mod ring;
 #[cfg(test)]
 mod words;
 

@@ -17,12 +17,14 @@
 //! | `directory DIRECTORY` | changes the working directory |
 //! | `variable NAME=VALUE` | adds to the environment of the commands |
 //! | `stdin SINK`, `stdout SINK`, `stderr SINK` | what the commands have for it |
+//! | `plain DEVICE` | lets a terminal pass bytes on as they are |
 //! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
 //! | `ready` | reports that the guest has come so far |
 //! | `run PROGRAM WORD...` | runs a command, waits for its end and reports it |
 //!
-//! A SINK is `device FILE` or `port PORT`. Into a port goes byte after byte what the commands write
-//! into a pipe; nothing can be read from it.
+//! A SINK is `device FILE`, `port PORT` or `page ADDRESS BYTES`. Into a port goes byte after byte
+//! what the commands write into a pipe, and into a page, which the guest shares with its host, as
+//! [`ring`](crate::ring) has it; nothing can be read from either.
 //!
 //! Reported are lines: `ready`, `exit CODE` or `signal NUMBER` of every command, and
 //! `failed STEP ERRNO` of the step that could not be done, counted from 1; the plan itself is
@@ -42,6 +44,13 @@ pub enum Sink {
     Device(String),
     /// An I/O port that takes bytes.
     Port(u16),
+    /// Memory that the guest shares with its host.
+    Page {
+        /// Where it begins in the guest's physical memory.
+        address: u64,
+        /// Its length.
+        bytes: u64,
+    },
 }
 
 /// How the machine ends once the plan is through.
@@ -108,6 +117,9 @@ impl Plan {
         match sink {
             Sink::Device(file) => self.add([step, "device", file]),
             Sink::Port(port) => self.add([step, "port", &port.to_string()]),
+            Sink::Page { address, bytes } => {
+                self.add([step, "page", &address.to_string(), &bytes.to_string()])
+            }
         }
     }
 
@@ -195,6 +207,12 @@ impl Plan {
             Stream::Errors => "stderr",
         };
         self.add_sink(step, sink)
+    }
+
+    /// Lets a terminal pass bytes on as they are.
+    #[must_use]
+    pub fn plain(self, device: &str) -> Self {
+        self.add(["plain", device])
     }
 
     /// A terminal of this size for all three streams.

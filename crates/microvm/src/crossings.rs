@@ -79,6 +79,12 @@ impl Crossings {
         self.others += other.others;
     }
 
+    /// How many exits KVM answered by itself, if it counted so many in `all`.
+    pub fn in_kernel(&self, all: Option<u64>) -> Option<u64> {
+        let told: u64 = self.counts.values().sum::<u64>() + self.others;
+        Some(all?.saturating_sub(told))
+    }
+
     /// The last few, the latest at the end.
     pub fn last(&self) -> Vec<Reason> {
         self.last.iter().copied().collect()

@@ -7,7 +7,7 @@
 //! ends in an [`End`], never in a panic.
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use sandbox::{Milestone, Question, Story};
+use sandbox::Milestone;
 
 use crate::{
     control::Handle,
@@ -15,12 +15,10 @@ use crate::{
     devices::bare::Devices,
     error::{Error, Result},
     memory::Memory,
+    told::Told,
 };
 
 pub use crate::faulted::{Faulted, Strange, Whereabouts};
-
-/// Only so many exits are told in a story.
-const TOLD: usize = 100;
 
 /// How a guest came to its end.
 #[derive(Debug)]
@@ -54,13 +52,12 @@ pub fn run_until_end(
     devices: &mut Devices,
     crossings: &mut Crossings,
     handle: &Handle,
-    story: &mut Story,
+    told: &mut Told,
 ) -> Result<End> {
-    let mut told = 0;
     handle.reach(Milestone::Entered);
     loop {
-        let began = story.is_told().then(sandbox::monotonic_now);
         let exit = cpu.run();
+        let began = told.now();
         let (reason, end) = match exit {
             Ok(VcpuExit::IoOut(port, data)) => {
                 (Reason::Out(port), devices.port_write(port, data, memory, handle)?)
@@ -95,17 +92,12 @@ pub fn run_until_end(
             }
         };
         crossings.count(reason);
-        if let Some(began) = began
-            && told < TOLD
-        {
-            told += 1;
-            story.steps.push(sandbox::Step {
-                question: Question::WayOut,
-                call: format!("KVM_RUN -> {reason}").into(),
-                began,
-                took: sandbox::monotonic_now().saturating_sub(began),
-            });
-        }
+        let device = match reason {
+            Reason::Out(port) => Devices::at(port),
+            Reason::Halt => Some("the end"),
+            _ => None,
+        };
+        told.tell(began, reason, device);
         if let Some(end) = end {
             return Ok(end);
         }

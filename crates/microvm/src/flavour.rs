@@ -113,7 +113,7 @@ fn interpreted(device: &Path, power: Power) -> Result<Option<u64>> {
 }
 
 /// A statistic of `cpu` by its name (Linux, `Documentation/virt/kvm/api.rst`, section 4.133).
-fn statistic(cpu: &VcpuFd, name: &[u8]) -> Option<u64> {
+pub(crate) fn statistic(cpu: &VcpuFd, name: &[u8]) -> Option<u64> {
     const KVM_GET_STATS_FD: libc::c_ulong = 0xaece;
     const DESCRIPTION: usize = 16;
     // SAFETY: the request has no argument, and gives a new descriptor or an error.

@@ -32,6 +32,7 @@ pub mod machine;
 pub mod memory;
 mod running;
 pub mod tables;
+mod told;
 pub mod vcpu;
 
 use std::path::PathBuf;
@@ -50,6 +51,7 @@ use loader::Image;
 use machine::Machine;
 use memory::Memory;
 use running::{Guest, Running, cpu_time};
+use told::Told;
 
 const NAME: &str = "microvm";
 
@@ -124,7 +126,8 @@ impl MicroVm {
 
         // 5. How does it reach the host? By leaving KVM_RUN, in a thread that answers.
         let spent = cpu_time().saturating_sub(before);
-        let guest = Guest { cpu, machine, stdio: workload.stdio, story, spent };
+        let told = Told::of(workload);
+        let guest = Guest { cpu, machine, stdio: workload.stdio, story, told, spent };
         Running::start(guest, Handle::new(timeline, mailbox), workload.deadline)
     }
 }

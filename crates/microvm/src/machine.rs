@@ -23,7 +23,10 @@ use sandbox::{Question, Story};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::{
-    devices::interrupt::Interrupt,
+    devices::{
+        interrupt::Interrupt,
+        page::{self, Page},
+    },
     error::{Error, Result},
     linux::{acpi, boot},
     loader::{self, Entry, Image},
@@ -86,6 +89,33 @@ impl Machine {
                 .map_err(Error::kvm(call))?;
         }
         Ok(self.memory.insert(Arc::new(memory)))
+    }
+
+    /// Lets the guest see `page` too, in a slot behind those of its memory.
+    ///
+    /// # Errors
+    ///
+    /// When KVM refuses it.
+    pub fn share(&self, page: &Page, story: &mut Story) -> Result<()> {
+        const SLOT: u32 = 8;
+        let region = kvm_userspace_memory_region {
+            slot: SLOT,
+            flags: 0,
+            guest_phys_addr: page::ADDRESS,
+            memory_size: page::BYTES as u64,
+            userspace_addr: page.host_address(),
+        };
+        let call = format!(
+            "KVM_SET_USER_MEMORY_REGION slot {SLOT}: a page of ours at {:#x}",
+            page::ADDRESS
+        );
+        story
+            .step(Question::WayOut, call.clone(), || {
+                // SAFETY: the page is a mapping of our own that lives for as long as a processor of
+                // this machine runs: who holds both lets the processors go first.
+                unsafe { self.vm.set_user_memory_region(region) }
+            })
+            .map_err(Error::kvm(call))
     }
 
     /// Interrupt controllers and a timer, all of them in the kernel: an interrupt between two

@@ -20,7 +20,9 @@ use crate::{
     devices::bare::Devices,
     error::{Error, Result},
     exits::{End, Faulted, Whereabouts, run_until_end},
+    flavour::statistic,
     machine::Machine,
+    told::Told,
 };
 
 /// CPU time of the calling thread.
@@ -35,6 +37,8 @@ pub(crate) struct Guest {
     pub machine: Machine,
     pub stdio: Stdio,
     pub story: Story,
+    /// Its exits, as far as they are told.
+    pub told: Told,
     /// CPU time that making the machine took.
     pub spent: Duration,
 }
@@ -91,15 +95,17 @@ impl Guest {
             _ => Whereabouts::default(),
         };
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
+        let in_kernel = crossings.in_kernel(statistic(&self.cpu, b"exits"));
         drop(self.cpu);
         drop(self.machine);
+        self.story.steps.append(&mut self.told.steps);
         let cpu_time = Some(self.spent + cpu_time());
         let crossings = crossings.into_list();
         Finished {
             end,
             whereabouts,
             output: devices.into_output(),
-            usage: Usage { cpu_time, peak_memory_bytes, crossings },
+            usage: Usage { cpu_time, peak_memory_bytes, crossings, crossings_in_kernel: in_kernel },
             story: self.story,
         }
     }
@@ -112,7 +118,7 @@ impl Guest {
     ) -> Result<End> {
         let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
         handle.begin(Some(&mut self.cpu));
-        run_until_end(&mut self.cpu, memory, devices, crossings, handle, &mut self.story)
+        run_until_end(&mut self.cpu, memory, devices, crossings, handle, &mut self.told)
     }
 }
 

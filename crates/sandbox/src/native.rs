@@ -227,7 +227,7 @@ impl Instance for Running {
             usage: Usage {
                 cpu_time: Some(used.rusage.utime + used.rusage.stime),
                 peak_memory_bytes: Some(used.rusage.maxrss),
-                crossings: Vec::new(),
+                ..Usage::default()
             },
             report: self.mailbox.as_ref().map(Mailbox::report),
             story: std::mem::take(&mut self.story),

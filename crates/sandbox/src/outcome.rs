@@ -49,6 +49,9 @@ pub struct Usage {
     pub peak_memory_bytes: Option<u64>,
     /// The trips to the host by reason: VM exits. Containers are not told of their system calls.
     pub crossings: Vec<Crossing>,
+    /// Trips that the host's kernel answered by itself, which nobody else is told of; `None` where
+    /// it does not count them.
+    pub crossings_in_kernel: Option<u64>,
 }
 
 /// What became of a workload.

@@ -46,6 +46,8 @@ pub struct Workload {
     pub deadline: Option<Duration>,
     /// Whether to write down the [`Story`](crate::Story) of this run.
     pub trace: bool,
+    /// Whether that story has every trip to the host, and not only the first hundred.
+    pub every_crossing: bool,
 }
 
 impl Workload {
@@ -67,6 +69,7 @@ impl Workload {
             directory: None,
             deadline: None,
             trace: false,
+            every_crossing: false,
         }
     }
 

@@ -82,7 +82,7 @@ pub fn open_device(path: &CStr) -> Result<usize> {
 }
 
 /// Sleeps for half a millisecond.
-fn sleep_a_moment() {
+pub fn sleep_a_moment() {
     const NANOSLEEP: usize = 35;
     let time: [usize; 2] = [0, 500_000];
     let _ = call(NANOSLEEP, [&raw const time as usize, 0]); // waking early only asks again early
@@ -205,6 +205,30 @@ pub fn set_window(terminal: usize, rows: u16, columns: u16) -> Result<()> {
     const TIOCSWINSZ: usize = 0x5414;
     let size = [rows, columns, 0, 0];
     call(IOCTL, [terminal, TIOCSWINSZ, &raw const size as usize]).map(drop)
+}
+
+/// Lets a terminal pass bytes on as they are (termios(3), `OPOST`).
+pub fn make_plain(terminal: usize) -> Result<()> {
+    const IOCTL: usize = 16;
+    const TCGETS: usize = 0x5401;
+    const TCSETS: usize = 0x5402;
+    const OPOST: u32 = 1;
+    // struct termios of the kernel: flags for input, output, control, the line; characters.
+    let mut modes = [0u32; 9];
+    call(IOCTL, [terminal, TCGETS, &raw mut modes as usize])?;
+    modes[1] &= !OPOST;
+    call(IOCTL, [terminal, TCSETS, &raw const modes as usize]).map(drop)
+}
+
+/// Maps physical memory that the host sees too (mem(4)).
+pub fn map_physical(address: usize, length: usize) -> Result<*mut u8> {
+    const MMAP: usize = 9;
+    const PROT_READ_WRITE: usize = 3;
+    const MAP_SHARED: usize = 1;
+    let descriptor = open(c"/dev/mem", O_RDWR)?;
+    let mapped = call(MMAP, [0, length, PROT_READ_WRITE, MAP_SHARED, descriptor, address]);
+    close(descriptor);
+    Ok(mapped? as *mut u8)
 }
 
 /// Permits this process to use an I/O port.

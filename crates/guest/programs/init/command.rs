@@ -160,7 +160,7 @@ struct Pump {
 impl Pump {
     fn to(sink: Sink) -> Result<Self> {
         let [outlet, inlet] = match sink {
-            Sink::Port(_) => pipe()?,
+            Sink::Port(_) | Sink::Page(_) => pipe()?,
             Sink::Device(descriptor) => [NONE, descriptor],
         };
         Ok(Self { inlet, outlet, sink })
@@ -190,11 +190,11 @@ impl Pump {
 }
 
 impl Sink {
-    /// What a command reads from; nothing comes in by a port.
+    /// What a command reads from; nothing comes in by a port or a page.
     fn descriptor(self) -> usize {
         match self {
             Self::Device(descriptor) => descriptor,
-            Self::Port(_) => NONE,
+            Self::Port(_) | Self::Page(_) => NONE,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use core::arch::asm;
 
-use crate::calls;
+use crate::{
+    calls,
+    ring::{BYTES_AT, TAKEN, WRITTEN},
+};
 
 /// A way out of the guest.
 #[derive(Clone, Copy)]
@@ -11,6 +14,35 @@ pub enum Sink {
     Device(usize),
     /// A port that takes bytes, one after the other.
     Port(u16),
+    /// Memory that the host sees too.
+    Page(Page),
+}
+
+/// A ring in memory, mapped for as long as this program runs.
+#[derive(Clone, Copy)]
+pub struct Page {
+    pub start: *mut u8,
+    pub bytes: usize,
+}
+
+impl Page {
+    fn write(self, bytes: &[u8]) {
+        let counts = self.start.cast::<u64>();
+        let room = (self.bytes - BYTES_AT) as u64;
+        for byte in bytes {
+            // SAFETY: the counts lie at the start of the mapping, which is aligned to pages.
+            let written = unsafe { counts.add(WRITTEN).read_volatile() };
+            // SAFETY: as above; the host changes this one.
+            while written - unsafe { counts.add(TAKEN).read_volatile() } >= room {
+                calls::sleep_a_moment();
+            }
+            let place = BYTES_AT + (written % room) as usize;
+            // SAFETY: the place lies between the counts and the end of the mapping.
+            unsafe { self.start.add(place).write_volatile(*byte) };
+            // SAFETY: as above. The processor keeps the order of two writes (SDM volume 3, 9.2.2).
+            unsafe { counts.add(WRITTEN).write_volatile(written + 1) };
+        }
+    }
 }
 
 impl Sink {
@@ -18,6 +50,7 @@ impl Sink {
     pub fn write(self, mut bytes: &[u8]) {
         match self {
             Self::Port(port) => output(port, bytes),
+            Self::Page(page) => page.write(bytes),
             Self::Device(descriptor) => {
                 while let Ok(count @ 1..) = calls::write(descriptor, bytes) {
                     bytes = bytes.get(count..).unwrap_or_default();

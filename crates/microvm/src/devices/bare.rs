@@ -36,6 +36,15 @@ impl Devices {
         self.output.into_captured()
     }
 
+    /// The device at `port`, by the word for it in traces.
+    pub fn at(port: u16) -> Option<&'static str> {
+        match port {
+            DOORBELL => Some("doorbell"),
+            OFF_SWITCH => Some("off switch"),
+            _ => CONSOLE_PORTS.contains(&port).then_some("console"),
+        }
+    }
+
     /// The guest wrote `data` to `port`; `Some` if it ended with that.
     ///
     /// # Errors

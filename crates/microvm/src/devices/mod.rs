@@ -16,6 +16,7 @@ pub mod bare;
 pub mod bus;
 pub mod interrupt;
 pub mod output;
+pub mod page;
 pub mod report;
 pub mod reset;
 pub mod serial;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{control::Handle, devices::output::Output};
+use crate::devices::virtio::port::Sink;
 
 /// So many last lines are kept, for the one who asks why a guest did not come up.
 const LINES: usize = 20;
@@ -21,8 +21,7 @@ pub struct Console {
     line: Vec<u8>,
     last: VecDeque<String>,
     panic: Option<Panic>,
-    output: Option<Output>,
-    handle: Arc<Handle>,
+    output: Option<Sink>,
 }
 
 struct Panic {
@@ -36,9 +35,9 @@ pub struct SharedConsole(Arc<Mutex<Console>>);
 
 impl SharedConsole {
     /// A console that keeps the last lines, and passes everything on to `output` if there is one.
-    pub fn new(output: Option<Output>, handle: Arc<Handle>) -> Self {
+    pub fn new(output: Option<Sink>) -> Self {
         let (line, last) = (Vec::new(), VecDeque::new());
-        Self(Arc::new(Mutex::new(Console { line, last, panic: None, output, handle })))
+        Self(Arc::new(Mutex::new(Console { line, last, panic: None, output })))
     }
 
     /// The guest prints `byte`.
@@ -46,15 +45,13 @@ impl SharedConsole {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).print(byte);
     }
 
-    /// What it printed last and why its kernel panicked, if it did; its output, if captured.
+    /// What it printed last, and why its kernel panicked if it did.
     pub fn finish(&self) -> Said {
         let mut console = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         console.end_of_line();
-        let output = console.output.take().map(Output::into_captured).unwrap_or_default();
         Said {
             lines: console.last.drain(..).collect(),
             panic: console.panic.take().map(|panic| panic.words),
-            output,
         }
     }
 }
@@ -66,8 +63,6 @@ pub struct Said {
     pub lines: Vec<String>,
     /// The kernel's last words, if it panicked.
     pub panic: Option<String>,
-    /// All of it, if it was captured.
-    pub output: Vec<u8>,
 }
 
 impl Console {
@@ -78,10 +73,8 @@ impl Console {
             _ if self.line.len() < LINE_BYTES => self.line.push(byte),
             _ => {}
         }
-        match self.output.as_mut().map(|output| output.write(&[byte], &self.handle)) {
-            None | Some(Ok(None)) => {}
-            Some(Ok(Some(end))) => self.handle.give(end),
-            Some(Err(error)) => self.handle.fail(error),
+        if let Some(output) = &mut self.output {
+            output(&[byte]);
         }
     }
 
@@ -112,24 +105,27 @@ impl Console {
 
 #[cfg(test)]
 mod tests {
-    use sandbox::{Stdio, Timeline};
-
     use super::*;
 
     fn said(text: &[u8]) -> Said {
-        let handle = Arc::new(Handle::new(Timeline::start(), None));
-        let console = SharedConsole::new(Some(Output::of(Stdio::Capture)), handle);
+        let console = SharedConsole::new(None);
         text.iter().for_each(|byte| console.print(*byte));
         console.finish()
     }
 
     #[test]
-    fn the_last_lines_are_kept_and_all_of_it_if_captured() {
+    fn the_last_lines_are_kept_and_all_of_it_passed_on() {
         let text: String = (0..50).map(|number| format!("line {number}\r\n")).collect();
-        let said = said(text.as_bytes());
+        let passed = Arc::new(Mutex::new(Vec::new()));
+        let sink = passed.clone();
+        let console = SharedConsole::new(Some(Box::new(move |text: &[u8]| {
+            sink.lock().unwrap().extend_from_slice(text);
+        })));
+        text.bytes().for_each(|byte| console.print(byte));
+        let said = console.finish();
         assert_eq!(said.lines.len(), LINES);
         assert_eq!(said.lines.last().unwrap(), "line 49");
-        assert_eq!(said.output, text.as_bytes());
+        assert_eq!(*passed.lock().unwrap(), text.as_bytes());
         assert_eq!(said.panic, None);
     }
 

@@ -10,12 +10,16 @@
 //! ```
 
 use std::{
-    sync::{Arc, Mutex},
+    fs::File,
+    io::Read as _,
+    os::fd::AsFd as _,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use guest::plan::Plan;
-use sandbox::{Milestone, Stdio, Story, Written};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sandbox::{Stdio, Story, Written};
 
 use crate::{
     control::Handle,
@@ -23,6 +27,7 @@ use crate::{
         bus::{Bus, Device, Overlap},
         interrupt::Interrupt,
         output::Output,
+        page::Page,
         report::{self, ReportPort},
         reset::{ExitPort, KeyboardController, PowerManagement},
         serial::{self, Serial},
@@ -35,18 +40,18 @@ use crate::{
             events::{self, EventLoop},
             mmio,
             net::Net,
-            port::Port,
+            port::{Port, Sink},
             ports::Ports,
             rng::Rng,
         },
     },
     error::{Error, Result},
     linux::{
-        LinuxVm,
+        LinuxVm, OutputWay,
         acpi::{self, MmioDevice, SerialPort},
         console::SharedConsole,
         run::Buses,
-        streams::{Reports, Streams},
+        streams::{Outlet, Reports, Streams},
         window,
     },
     machine::Machine,
@@ -59,6 +64,8 @@ const SERIAL: SerialPort = SerialPort { port: 0x3f8, line: 4 };
 const VIRTIO: MmioDevice =
     MmioDevice { address: 0xd000_0000, length: mmio::LENGTH as u32, line: 5 };
 
+/// So often the host looks into a page that it shares with a guest.
+const LOOK: Duration = Duration::from_millis(5);
 /// So often a guest is asked how its memory is used.
 const ASK: Duration = Duration::from_millis(500);
 
@@ -71,15 +78,35 @@ pub struct Hardware {
     pub buses: Arc<Buses>,
     /// Where the serial port's cable leads.
     pub console: SharedConsole,
-    /// Where a command's streams lead, if isolab's own first process starts it.
-    pub streams: Option<Streams>,
+    /// Where the guest's streams lead.
+    pub streams: Streams,
     /// What isolab's own first process is to do, if the guest has it.
     pub init: Option<Plan>,
     /// What that process reports.
     pub reports: Reports,
     balloon: Option<Transport<Balloon>>,
+    page: Option<SharedPage>,
     virtio: Vec<MmioDevice>,
     _memory: Arc<Memory>,
+}
+
+/// The serial port, which the guest and the host's input reach.
+type SharedSerial = Arc<Mutex<Serial<Box<dyn FnMut(u8) + Send>>>>;
+
+/// A page that guest and host share, and the sink of what the guest writes there.
+#[derive(Clone)]
+struct SharedPage(Arc<Mutex<(Page, Sink)>>);
+
+impl SharedPage {
+    /// Passes on what has come since the last look.
+    fn look(&self) {
+        let mut both = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (page, sink) = &mut *both;
+        let bytes = page.take();
+        if !bytes.is_empty() {
+            sink(&bytes);
+        }
+    }
 }
 
 /// What has to be found before there is a machine to plug it into.
@@ -135,17 +162,24 @@ impl Hardware {
             story,
         };
         let reports = Reports::default();
-        // Without a first process of isolab's, the serial console is all that a guest has.
-        let output = match inventory.init {
-            Some(_) => vm.show_console.then_some(Output::Errors),
-            None => Some(Output::of(inventory.stdio)),
+        let mut streams = Streams::of(inventory.stdio)?;
+        let own_init = inventory.init.is_some();
+        // Where no first process of isolab's opens other ways, the serial port is all there is.
+        let serial = match (own_init, vm.output_way, vm.show_console) {
+            (false, ..) | (true, OutputWay::Serial, _) => Some(streams.output.sink(handle.clone())),
+            (true, _, true) => Some(Outlet::new(Output::Errors).sink(handle.clone())),
+            (true, _, false) => None,
         };
-        let console = SharedConsole::new(output, handle.clone());
-        board.plug_ports(&console, &reports, handle)?;
-        let mut streams = None;
-        if inventory.init.is_some() {
-            let own = streams.insert(Streams::of(inventory.stdio)?);
-            board.plug_streams(own, inventory.stdio, handle)?;
+        let console = SharedConsole::new(serial);
+        let serial = board.plug_ports(&console, &reports, handle)?;
+        let mut page = None;
+        if own_init {
+            board.plug_streams(&mut streams, inventory.stdio, handle)?;
+            if vm.output_way == OutputWay::Page {
+                page = Some(board.share_page(streams.output.sink(handle.clone()))?);
+            }
+        } else if let Some(input) = streams.input.take() {
+            board.type_into(serial, input)?;
         }
         for (number, disk) in (0..).zip(inventory.disks) {
             board.plug(Block::new(disk, format!("isolab{number}")), Served::ByTheLoop)?;
@@ -176,6 +210,7 @@ impl Hardware {
             init,
             reports,
             balloon,
+            page,
             virtio,
             _memory: memory,
         })
@@ -201,12 +236,12 @@ impl Hardware {
         })
     }
 
-    /// What was captured of the command's streams; of the console, where that is all there is.
-    pub fn written(&self, console: Vec<u8>) -> Written {
-        match &self.streams {
-            Some(streams) => streams.written(),
-            None => Written { output: console, errors: Vec::new() },
+    /// What was captured of the guest's streams, when nobody runs it any more.
+    pub fn written(&self) -> Written {
+        if let Some(page) = &self.page {
+            page.look();
         }
+        self.streams.written()
     }
 }
 
@@ -217,20 +252,47 @@ impl Board<'_> {
         console: &SharedConsole,
         reports: &Reports,
         handle: &Arc<Handle>,
-    ) -> Result<()> {
+    ) -> Result<SharedSerial> {
         let line = Interrupt::new()?;
         self.machine.connect(&line, SERIAL.line, self.story)?;
         let far_end = console.clone();
-        let serial = Serial::new(line, move |byte| far_end.print(byte));
+        let print: Box<dyn FnMut(u8) + Send> = Box::new(move |byte| far_end.print(byte));
+        let serial = Arc::new(Mutex::new(Serial::new(line, print)));
         let (hearing, reports) = (handle.clone(), reports.clone());
         let report = ReportPort::new(move |line: &str| reports.hear(line, &hearing));
         let ports = &mut self.buses.ports;
         put(ports, KeyboardController::PORT, 1, KeyboardController(handle.clone()))?;
         put(ports, ExitPort::PORT, 1, ExitPort(handle.clone()))?;
         put(ports, report::PORT.into(), 1, report)?;
-        put(ports, SERIAL.port.into(), serial::PORTS, serial)?;
         let (port, length) = (PowerManagement::PORT, PowerManagement::PORTS);
-        put(ports, port, length, PowerManagement(handle.clone()))
+        put(ports, port, length, PowerManagement(handle.clone()))?;
+        ports.put(SERIAL.port.into(), serial::PORTS, serial.clone()).map_err(overlap)?;
+        Ok(serial)
+    }
+
+    /// Lets `input` arrive over the serial port's cable.
+    fn type_into(&mut self, serial: SharedSerial, mut input: File) -> Result<()> {
+        self.events.every(LOOK, move || {
+            let mut ready = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+            let mut serial = serial.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = serial.room();
+            if room > 0 && matches!(poll(&mut ready, PollTimeout::ZERO), Ok(1)) {
+                let mut typed = vec![0; room];
+                // What has ended has nothing more, and looking again finds that again.
+                let count = input.read(&mut typed).unwrap_or(0);
+                serial.receive(&typed[..count]);
+            }
+        })
+    }
+
+    /// A page that guest and host share; what the guest writes there goes to `sink`.
+    fn share_page(&mut self, sink: Sink) -> Result<SharedPage> {
+        let page = Page::new()?;
+        self.machine.share(&page, self.story)?;
+        let page = SharedPage(Arc::new(Mutex::new((page, sink))));
+        let looking = page.clone();
+        self.events.every(LOOK, move || looking.look())?;
+        Ok(page)
     }
 
     /// The ways of a command's streams: a terminal, or a port for each. They come first of the
@@ -249,15 +311,7 @@ impl Board<'_> {
             return window::watch(&mut self.events, console);
         }
         let nowhere = Port::new(Box::new(|_| ()), input);
-        let mut output = streams.output.sink(handle.clone());
-        let first = handle.clone();
-        let output = Port::new(
-            Box::new(move |text| {
-                first.reach(Milestone::FirstByte);
-                output(text);
-            }),
-            None,
-        );
+        let output = Port::new(streams.output.sink(handle.clone()), None);
         let errors = Port::new(streams.errors.sink(handle.clone()), None);
         let ports = Ports::new([("input", nowhere), ("output", output), ("errors", errors)]);
         self.plug(ports, Served::ByItsProcessor).map(drop)
@@ -289,9 +343,9 @@ impl Board<'_> {
 }
 
 fn put(bus: &mut Bus, start: u64, length: u64, device: impl Device + 'static) -> Result<()> {
-    let failed = |overlap: Overlap| Error::System {
-        call: "put a device on its bus".into(),
-        source: std::io::Error::other(overlap),
-    };
-    bus.put(start, length, Arc::new(Mutex::new(device))).map_err(failed)
+    bus.put(start, length, Arc::new(Mutex::new(device))).map_err(overlap)
+}
+
+fn overlap(overlap: Overlap) -> Error {
+    Error::System { call: "put a device on its bus".into(), source: std::io::Error::other(overlap) }
 }

@@ -31,7 +31,9 @@ mod window;
 
 use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
-use sandbox::{Instance, Limits, Milestone, Sandbox, Story, Timeline, Workload};
+use sandbox::{
+    Instance, Limits, Milestone, RawTerminal, Sandbox, Stdio, Story, Timeline, Workload,
+};
 
 use crate::{
     control::Handle,
@@ -42,6 +44,7 @@ use crate::{
     machine::Machine,
     memory::{Memory, PAGE},
     running::cpu_time,
+    told::Told,
 };
 
 pub use boot::EntryPoint;
@@ -81,6 +84,8 @@ pub struct LinuxVm {
     pub disks: Vec<(PathBuf, Access)>,
     /// A network card.
     pub network: Option<Card>,
+    /// Which way the command's output takes to the host.
+    pub output_way: OutputWay,
     /// Whether it has a device for randomness.
     pub rng: bool,
     /// So much of its memory it is asked to give back once it is up.
@@ -91,6 +96,19 @@ pub struct LinuxVm {
     pub start_up: Option<Duration>,
     /// KVM's device.
     pub device: PathBuf,
+}
+
+/// Which way a command's standard output takes to the host. The bytes are the same; how many trips
+/// they cost is the lesson.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OutputWay {
+    /// Para-virtualization: a port of a virtio device, a trip for each buffer.
+    #[default]
+    Virtio,
+    /// Full virtualization: the serial port, trips for each byte.
+    Serial,
+    /// Passthrough: memory that both sides see, no trip at all.
+    Page,
 }
 
 /// A network card, `eth0` inside.
@@ -127,6 +145,7 @@ impl LinuxVm {
             entry_point: EntryPoint::default(),
             disks: Vec::new(),
             network: None,
+            output_way: OutputWay::default(),
             rng: false,
             balloon_bytes: None,
             show_console: false,
@@ -183,7 +202,10 @@ impl LinuxVm {
         // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
         let spent = cpu_time().saturating_sub(before);
         let times = Times { deadline: workload.deadline, start_up: self.start_up };
-        Running::start(Guest { cpus, machine, hardware, story, spent }, handle, times)
+        let terminal = (workload.stdio == Stdio::Terminal).then(RawTerminal::set).flatten();
+        let told = Told::of(workload);
+        let guest = Guest { cpus, machine, hardware, story, told, terminal, spent };
+        Running::start(guest, handle, times)
     }
 
     /// What is to be booted, and the devices' side of it, checked before there is a machine.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use sandbox::{Milestone, Question, Step, Story, monotonic_now};
+use sandbox::Milestone;
 
 use crate::{
     control::Handle,
@@ -15,11 +15,10 @@ use crate::{
     devices::bus::Bus,
     error::Error,
     exits::{End, Strange, Whereabouts},
+    flavour::statistic,
     running::cpu_time,
+    told::Told,
 };
-
-/// Only so many exits of a processor are told in a story.
-const TOLD: usize = 100;
 
 /// The two ways to a device.
 #[derive(Default)]
@@ -38,17 +37,21 @@ pub struct Ran {
     pub crossings: Crossings,
     /// CPU time of the thread, the guest's in it.
     pub cpu_time: Duration,
+    /// Those of its exits that are told.
+    pub told: Told,
+    /// All of its exits, by KVM's own count.
+    pub exits: Option<u64>,
 }
 
 /// Lets `cpu` run until the guest has come to its end.
-pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, story: &mut Story) -> Ran {
+pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> Ran {
     let mut crossings = Crossings::default();
     handle.begin(Some(&mut cpu));
     handle.reach(Milestone::Entered);
-    let mut told = 0;
     while !handle.has_ended() {
-        let began = story.is_told().then(monotonic_now);
-        let (reason, device) = match cpu.run() {
+        let exit = cpu.run();
+        let began = told.now();
+        let (reason, device) = match exit {
             Ok(VcpuExit::IoOut(port, data)) => {
                 (Reason::Out(port), buses.ports.write(port.into(), data))
             }
@@ -85,16 +88,10 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, story: &mut Story) -
             }
         };
         crossings.count(reason);
-        if let Some(began) = began
-            && told < TOLD
-        {
-            told += 1;
-            let took = monotonic_now().saturating_sub(began);
-            let call = format!("KVM_RUN -> {reason}: {}", device.unwrap_or("nobody"));
-            story.steps.push(Step { question: Question::WayOut, call: call.into(), began, took });
-        }
+        told.tell(began, reason, device);
     }
     handle.end();
     let whereabouts = Whereabouts::of(&cpu, &crossings);
-    Ran { whereabouts, crossings, cpu_time: cpu_time() }
+    let exits = statistic(&cpu, b"exits");
+    Ran { whereabouts, crossings, cpu_time: cpu_time(), told, exits }
 }

@@ -11,7 +11,7 @@ use guest::plan::{Plan, Report};
 use kvm_ioctls::VcpuFd;
 use sandbox::{
     Capture, Control, Error as SandboxError, Instance, Mailbox, Milestone, Outcome, Question,
-    Status, Story, Timeline, Usage, Written,
+    RawTerminal, Status, Story, Timeline, Usage, Written,
 };
 
 use super::{
@@ -26,6 +26,7 @@ use crate::{
     error::{Error, Result},
     exits::End,
     machine::Machine,
+    told::Told,
 };
 
 /// All that a guest needs to run.
@@ -35,6 +36,10 @@ pub struct Guest {
     pub machine: Machine,
     pub hardware: Hardware,
     pub story: Story,
+    /// How many of its exits are told.
+    pub told: Told,
+    /// The launcher's terminal, while the guest has its keys.
+    pub terminal: Option<RawTerminal>,
     /// CPU time that making the machine took.
     pub spent: Duration,
 }
@@ -102,13 +107,14 @@ fn joined<T>(thread: JoinHandle<T>) -> T {
 impl Guest {
     fn run(mut self, handle: &Arc<Handle>) -> Finished {
         let cpus = std::mem::take(&mut self.cpus);
-        let ran = run_all(cpus, &self.hardware.buses, handle, &mut self.story);
+        let ran = run_all(cpus, &self.hardware.buses, handle, &self.told);
         handle.reach(Milestone::Exited);
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
         // The devices' thread has passed on all that it was given when it ends.
         drop(self.hardware.events.take());
+        drop(self.terminal.take());
         let said = self.hardware.console.finish();
-        let written = self.hardware.written(said.output);
+        let written = self.hardware.written();
         let (report, init) = (self.hardware.reports.end(), self.hardware.init.take());
         if let Some(words) = self.hardware.balloon_words() {
             // The step took no time of the host's: it was the guest who worked.
@@ -120,13 +126,22 @@ impl Guest {
         let mut crossings = Crossings::default();
         let mut cpu_time = self.spent;
         let mut processors = Vec::new();
-        for each in ran {
+        let mut exits = Some(0);
+        let before = self.story.steps.len();
+        for mut each in ran {
+            self.story.steps.append(&mut each.told.steps);
+            exits = exits.zip(each.exits).map(|(some, more)| some + more);
             crossings.add(each.crossings);
             cpu_time += each.cpu_time;
             processors.push(each.whereabouts);
         }
-        let usage =
-            Usage { cpu_time: Some(cpu_time), peak_memory_bytes, crossings: crossings.into_list() };
+        self.story.steps[before..].sort_by_key(|step| step.began);
+        let usage = Usage {
+            cpu_time: Some(cpu_time),
+            peak_memory_bytes,
+            crossings_in_kernel: crossings.in_kernel(exits),
+            crossings: crossings.into_list(),
+        };
         let last_seen = LastSeen { processors, console: said.lines };
         let (panic, story) = (said.panic, self.story);
         Finished { end, report, init, last_seen, panic, written, usage, story }
@@ -134,24 +149,19 @@ impl Guest {
 }
 
 /// Runs the first processor in this thread and the others in theirs, until all have stopped.
-fn run_all(
-    cpus: Vec<VcpuFd>,
-    buses: &Arc<Buses>,
-    handle: &Arc<Handle>,
-    story: &mut Story,
-) -> Vec<Ran> {
+fn run_all(cpus: Vec<VcpuFd>, buses: &Arc<Buses>, handle: &Arc<Handle>, told: &Told) -> Vec<Ran> {
     let mut cpus = cpus.into_iter();
     let first = cpus.next();
     let mut others = Vec::new();
     for (number, cpu) in (1..).zip(cpus) {
-        let (buses, shared) = (buses.clone(), handle.clone());
-        let work = move || run(cpu, &buses, &shared, &mut Story::default());
+        let (buses, shared, told) = (buses.clone(), handle.clone(), told.clone());
+        let work = move || run(cpu, &buses, &shared, told);
         match named(number, work) {
             Ok(thread) => others.push(thread),
             Err(error) => handle.fail(error),
         }
     }
-    let first = first.map(|cpu| run(cpu, buses, handle, story));
+    let first = first.map(|cpu| run(cpu, buses, handle, told.clone()));
     first.into_iter().chain(others.into_iter().map(joined)).collect()
 }
 

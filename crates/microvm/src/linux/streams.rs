@@ -8,7 +8,7 @@ use std::{
 };
 
 use guest::plan::Report;
-use sandbox::{Stdio, Written};
+use sandbox::{Milestone, Stdio, Written};
 
 use crate::{
     control::Handle,
@@ -21,7 +21,8 @@ use crate::{
 pub struct Outlet(Arc<Mutex<Output>>);
 
 impl Outlet {
-    fn new(output: Output) -> Self {
+    /// One that leads to `output`.
+    pub fn new(output: Output) -> Self {
         Self(Arc::new(Mutex::new(output)))
     }
 
@@ -30,6 +31,7 @@ impl Outlet {
     pub fn sink(&self, handle: Arc<Handle>) -> Sink {
         let output = self.0.clone();
         Box::new(move |text| {
+            handle.reach(Milestone::FirstByte);
             let written =
                 output.lock().unwrap_or_else(PoisonError::into_inner).write(text, &handle);
             match written {

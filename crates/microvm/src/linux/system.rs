@@ -21,14 +21,14 @@ use sandbox::{Program, Stdio, Workload};
 
 use crate::{
     devices::{
-        report,
+        page, report,
         reset::ExitPort,
         virtio::disk::{Access, Disk},
     },
     error::{Error, Result},
     initramfs::{InitramfsError, Root},
     kernels,
-    linux::{LinuxVm, disk_image, source::Source},
+    linux::{LinuxVm, OutputWay, disk_image, source::Source},
 };
 
 /// What a guest has for its root file system.
@@ -66,8 +66,8 @@ const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 /// A root of more than a fourth of the memory goes onto a disk.
 const SMALL: u64 = 4;
 
-/// The streams of the command, by the ports that lead to the host; in their order.
-pub const STREAMS: [&str; 3] = ["/dev/vport0p0", "/dev/vport0p1", "/dev/vport0p2"];
+/// The serial port.
+const SERIAL: &str = "/dev/ttyS0";
 /// The terminal.
 const TERMINAL: &str = "/dev/hvc0";
 
@@ -218,7 +218,7 @@ fn steps<'a>(
             None => plan.up("eth0"),
         };
     }
-    plan = with_streams(plan, workload);
+    plan = with_streams(plan, workload, machine.output_way);
     if let Some(directory) = &workload.directory {
         plan = plan.directory(directory);
     }
@@ -226,7 +226,7 @@ fn steps<'a>(
 }
 
 /// The environment and the streams of the command.
-fn with_streams(mut plan: Plan, workload: &Workload) -> Plan {
+fn with_streams(mut plan: Plan, workload: &Workload, way: OutputWay) -> Plan {
     if workload.environment.is_empty() && matches!(workload.program, Program::Command(_)) {
         for (name, value) in
             [("PATH", PATH), ("HOME", "/root"), ("TERM", "xterm"), ("LANG", "C.UTF-8")]
@@ -241,11 +241,18 @@ fn with_streams(mut plan: Plan, workload: &Workload) -> Plan {
         let (rows, columns) = super::window::size();
         return plan.terminal(TERMINAL, rows, columns);
     }
-    for (stream, device) in [Stream::Input, Stream::Output, Stream::Errors].into_iter().zip(STREAMS)
-    {
-        plan = plan.stream(stream, &Sink::Device(device.into()));
-    }
-    plan
+    let port = |number: usize| Sink::Device(format!("/dev/vport0p{number}"));
+    let output = match way {
+        OutputWay::Virtio => port(1),
+        OutputWay::Serial => {
+            plan = plan.plain(SERIAL);
+            Sink::Device(SERIAL.into())
+        }
+        OutputWay::Page => Sink::Page { address: page::ADDRESS, bytes: page::BYTES as u64 },
+    };
+    plan.stream(Stream::Input, &port(0))
+        .stream(Stream::Output, &output)
+        .stream(Stream::Errors, &port(2))
 }
 
 /// The disks of the user's, opened and locked.
