@@ -62,6 +62,10 @@ impl Page {
         self.start.as_ptr().cast::<u64>().wrapping_add(index)
     }
 
+    fn byte(&self, place: usize) -> *mut u8 {
+        self.start.as_ptr().wrapping_add(place)
+    }
+
     /// What the guest has written since the last look. A count that no guest of ours would write
     /// gives no more than the page holds.
     pub fn take(&mut self) -> Vec<u8> {
@@ -72,7 +76,7 @@ impl Page {
         let place = |number: u64| BYTES_AT + (self.taken.wrapping_add(number) % room) as usize;
         let bytes = (0..count)
             // SAFETY: each place lies between the counts and the end of the mapping.
-            .map(|number| unsafe { self.start.as_ptr().add(place(number)).read_volatile() })
+            .map(|number| unsafe { self.byte(place(number)).read_volatile() })
             .collect();
         self.taken = written;
         // SAFETY: within the mapping; only this side writes it.
@@ -99,7 +103,7 @@ mod tests {
         for (number, byte) in bytes.iter().enumerate() {
             let place = BYTES_AT + (written as usize + number) % room;
             // SAFETY: the place lies within the mapping.
-            unsafe { page.start.as_ptr().add(place).write_volatile(*byte) };
+            unsafe { page.byte(place).write_volatile(*byte) };
         }
         // SAFETY: as above.
         unsafe { page.count(WRITTEN).write_volatile(written + bytes.len() as u64) };

@@ -29,7 +29,9 @@ mod streams;
 mod system;
 mod window;
 
-use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::Ipv4Addr, panic::resume_unwind, path::PathBuf, sync::Arc, thread, time::Duration,
+};
 
 use sandbox::{
     Instance, Limits, Milestone, RawTerminal, Sandbox, Stdio, Story, Timeline, Workload,
@@ -180,7 +182,9 @@ impl LinuxVm {
         let mut story = Story::new(workload.trace);
         let before = cpu_time();
         let count = processors(&self.limits)?;
-        let (plan, inventory) = self.plan(workload)?;
+        // In a thread of its own, so that what it frees does not lie between what stays.
+        let planned = thread::scope(|scope| scope.spawn(|| self.plan(workload)).join());
+        let (plan, inventory) = planned.unwrap_or_else(|panic| resume_unwind(panic))?;
         let handle = Arc::new(Handle::new(timeline, None));
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
