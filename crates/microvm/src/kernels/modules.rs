@@ -80,7 +80,8 @@ impl Module {
 pub fn modules_for(folder: &Path, names: &[&str]) -> Result<Vec<Module>> {
     let mut search = Search {
         folder,
-        files: files(folder)?,
+        order: fs::read_to_string(folder.join("modules.order")).unwrap_or_default(),
+        files: None,
         built_in: built_in(folder)?,
         begun: HashSet::new(),
         found: Vec::new(),
@@ -93,7 +94,10 @@ pub fn modules_for(folder: &Path, names: &[&str]) -> Result<Vec<Module>> {
 
 struct Search<'a> {
     folder: &'a Path,
-    files: HashMap<String, PathBuf>,
+    /// The modules of the kernel's own build, a path a line.
+    order: String,
+    /// All modules, once one was wanted that is not among them.
+    files: Option<HashMap<String, PathBuf>>,
     built_in: HashSet<String>,
     begun: HashSet<String>,
     found: Vec<Module>,
@@ -104,18 +108,41 @@ impl Search<'_> {
         if self.built_in.contains(name) || !self.begun.insert(name.to_owned()) {
             return Ok(());
         }
-        let Some(path) = self.files.get(name) else {
+        let Some(path) = self.file(name)? else {
             let (folder, module) = (self.folder.to_owned(), name.to_owned());
             return Err(KernelsError::NoModule { folder, module }.into());
         };
-        let module = read(self.folder, name, path)?;
+        let module = read(self.folder, name, &path)?;
         let (needed, soft) = module.needs();
-        let soft = soft.into_iter().filter(|name| self.files.contains_key(name));
-        for name in soft.chain(needed).collect::<Vec<_>>() {
-            self.add(&name)?;
+        for name in soft {
+            if self.file(&name)?.is_some() {
+                self.add(&name)?;
+            }
         }
+        needed.iter().try_for_each(|name| self.add(name))?;
         self.found.push(module);
         Ok(())
+    }
+
+    /// Where that module is. Those of the kernel's own build are listed; a walk through thousands of
+    /// files is for the others.
+    fn file(&mut self, name: &str) -> Result<Option<PathBuf>> {
+        let is_called = |path: &&str| {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            file.strip_suffix(".ko").is_some_and(|file| {
+                let letters = file.bytes().map(|byte| if byte == b'-' { b'_' } else { byte });
+                letters.eq(name.bytes())
+            })
+        };
+        let listed = self.order.lines().find(is_called).and_then(|path| {
+            let packed = ["", ".xz", ".zst", ".gz"].map(|ending| format!("{path}{ending}"));
+            packed.into_iter().map(PathBuf::from).find(|path| self.folder.join(path).is_file())
+        });
+        match (listed, &mut self.files) {
+            (Some(path), _) => Ok(Some(path)),
+            (None, Some(files)) => Ok(files.get(name).cloned()),
+            (None, unknown) => Ok(unknown.insert(files(self.folder)?).get(name).cloned()),
+        }
     }
 }
 
@@ -131,8 +158,7 @@ fn read(folder: &Path, name: &str, path: &Path) -> Result<Module> {
     Ok(Module { name: name.to_owned(), path, content })
 }
 
-/// The files of all modules by name. The kernel's build lists them; what was added is found by
-/// looking.
+/// The files of all modules by name.
 fn files(folder: &Path) -> Result<HashMap<String, PathBuf>> {
     let mut files = HashMap::new();
     let mut folders = vec![folder.to_owned()];
