@@ -12,7 +12,7 @@ use microvm::{
 };
 use sandbox::Limits;
 
-use crate::{failure::Failure, units};
+use crate::{failure::Failure, output, units};
 
 /// A guest that is not up by then never will be: ten times what a slow host needs.
 const START_UP: Duration = Duration::from_secs(120);
@@ -158,6 +158,21 @@ impl LinuxArguments {
         link.raise().map_err(sandbox::Error::from)?;
         let address = Address { inside: link.inside, prefix: PREFIX, gateway: link.host };
         Ok(Some(Card { tap, mac: mac(&link.name), address: Some(address) }))
+    }
+}
+
+/// Says beforehand that a guest's kernel will crawl, where there are signs of it and an experiment
+/// agrees.
+pub fn warn_if_interpreted() {
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let assisted = flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm");
+    let interpreted =
+        || microvm::flavour().is_ok_and(|flavour| flavour.interprets_ring0 == Some(true));
+    if !assisted && interpreted() {
+        output::remark(
+            "isolab: this KVM has no hardware assistance and interprets a guest's kernel: a boot \
+             takes many\nminutes. `isolab nest -- run --in linux ...` takes seconds.\n",
+        );
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     exits,
     failure::{self, Failure},
     kinds::Kind,
-    linux::LinuxArguments,
+    linux::{self, LinuxArguments},
     names, output, program,
     relay::Relay,
     trace, units,
@@ -345,6 +345,7 @@ impl Arguments {
                             .help("use --net veth, or --tap with a link of the host's"));
                     }
                 };
+                linux::warn_if_interpreted();
                 let root = self.container.root.as_ref();
                 let machine = self.linux.machine(limits, root, veth)?;
                 Ok((Box::new(machine), self.claim(workload)?))
