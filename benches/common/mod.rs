@@ -103,7 +103,7 @@ fn leave_report(metrics: &[(&str, Scale)]) -> Result<Option<PathBuf>, Box<dyn Er
     let mut found = false;
     for (metric, scale) in metrics {
         series.retain(|series: &Series| series.metric != *metric);
-        for sandbox in ["process", "container", "microvm"] {
+        for sandbox in ["process", "container", "microvm", "linux"] {
             let path = samples_directory().join(metric).join(sandbox).join("new/sample.json");
             let Ok(text) = fs::read_to_string(path) else { continue };
             found = true;

@@ -66,18 +66,14 @@ impl Target {
     /// A microVM knows only an end, so a second signal is an order; so is a second SIGTERM to
     /// anything, which is how `isolab stop` loses its patience.
     fn receive(&self, signal: i32, asked: &mut bool) {
-        let order = self.is_machine() || signal == consts::SIGTERM;
+        let order = self.kind == Kind::Microvm || signal == consts::SIGTERM;
         if order && std::mem::replace(asked, true) {
             self.control.kill();
-        } else if self.is_machine() {
+        } else if self.kind == Kind::Microvm {
             self.control.stop();
         } else if !self.has_it_from_the_terminal(signal) {
             self.control.signal(signal);
         }
-    }
-
-    fn is_machine(&self) -> bool {
-        matches!(self.kind, Kind::Microvm | Kind::Linux)
     }
 
     /// Whether the terminal, which signals every process of its foreground group, has told the

@@ -13,7 +13,7 @@ mod system;
 
 use core::arch::naked_asm;
 
-use abi::{MAILBOX_BYTES, MAILBOX_VARIABLE, MAILBOX_WORDS};
+use abi::{MAILBOX_AT_VARIABLE, MAILBOX_BYTES, MAILBOX_VARIABLE, MAILBOX_WORDS};
 use host::{Host, Mailbox};
 use system::{exit, system_call};
 
@@ -98,13 +98,14 @@ impl Linux {
             Some(value) => parse(value).map_or(-1, |number| number as isize),
             None => -1,
         };
-        let map = |flags: usize, descriptor: isize| {
+        let at = self.variable(MAILBOX_AT_VARIABLE).and_then(parse).unwrap_or(0) as usize;
+        let map = |flags: usize, descriptor: isize, at: usize| {
             let (length, descriptor) = (MAILBOX_BYTES, descriptor as usize);
-            system_call(number::MMAP, [0, length, PROT_READ_WRITE, flags, descriptor, 0])
+            system_call(number::MMAP, [0, length, PROT_READ_WRITE, flags, descriptor, at])
         };
-        let mut address = map(MAP_SHARED, descriptor);
+        let mut address = map(MAP_SHARED, descriptor, at);
         if address < 0 {
-            address = map(MAP_PRIVATE_ANONYMOUS, -1);
+            address = map(MAP_PRIVATE_ANONYMOUS, -1, 0);
         }
         if address < 0 {
             exit(NO_MEMORY);

@@ -51,6 +51,10 @@ pub const RECORD_PAIRS: usize = (MAILBOX_WORDS - RECORDS) / 2;
 /// number of an inherited descriptor.
 pub const MAILBOX_VARIABLE: &str = "ISOLAB_MAILBOX";
 
+/// The environment variable that says where in that file the mailbox begins, in bytes; without, at
+/// its start.
+pub const MAILBOX_AT_VARIABLE: &str = "ISOLAB_MAILBOX_AT";
+
 /// The I/O port at which a bare program calls its host: one `out` of 32 bits, the [`Request`] in
 /// the low 8, its operand in the high 24.
 pub const DOORBELL: u16 = 0x10;

@@ -1,6 +1,7 @@
 //! The watchdog's chain: how other threads reach a guest that is running, or end it.
 
 use std::{
+    os::fd::OwnedFd,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -53,6 +54,8 @@ pub struct Handle {
     ended: AtomicBool,
     changed: Condvar,
     mailbox: Option<Mailbox>,
+    /// The far end of the guest's standard input.
+    input: Mutex<Option<OwnedFd>>,
 }
 
 /// A kick may be lost on a thread that is about to write to a full pipe: it is repeated.
@@ -70,7 +73,13 @@ impl Handle {
             finished: false,
         };
         let ended = AtomicBool::new(false);
-        Self { state: Mutex::new(state), ended, changed: Condvar::new(), mailbox }
+        Self {
+            state: Mutex::new(state),
+            ended,
+            changed: Condvar::new(),
+            mailbox,
+            input: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,6 +89,11 @@ impl Handle {
     /// The memory shared with a built-in program.
     pub fn mailbox(&self) -> Option<&Mailbox> {
         self.mailbox.as_ref()
+    }
+
+    /// Being stopped means the end of the input whose far end this is.
+    pub fn close_to_stop(&self, input: OwnedFd) {
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = Some(input);
     }
 
     /// The milestones so far.
@@ -188,6 +202,7 @@ impl Control for Handle {
                 // Writing to a memfd of our own fails only beyond its end.
                 let _ = mailbox.stop();
                 self.lock().stop = true;
+                drop(self.input.lock().unwrap_or_else(PoisonError::into_inner).take());
                 self.changed.notify_all();
             }
             None => self.signal(libc::SIGTERM),

@@ -23,10 +23,7 @@ use sandbox::{Question, Story};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::{
-    devices::{
-        interrupt::Interrupt,
-        page::{self, Page},
-    },
+    devices::{interrupt::Interrupt, shared::SharedMemory},
     error::{Error, Result},
     linux::{acpi, boot},
     loader::{self, Entry, Image},
@@ -91,28 +88,28 @@ impl Machine {
         Ok(self.memory.insert(Arc::new(memory)))
     }
 
-    /// Lets the guest see `page` too, in a slot behind those of its memory.
+    /// Lets the guest see `memory` too, from `address` on.
     ///
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn share(&self, page: &Page, story: &mut Story) -> Result<()> {
-        const SLOT: u32 = 8;
+    pub fn share(&self, memory: &SharedMemory, address: u64, story: &mut Story) -> Result<()> {
+        // Behind the slots of its own memory; one for each page of 64 KiB there is at most.
+        const FIRST_SLOT: u32 = 8;
+        let slot = FIRST_SLOT + (address >> 16) as u32 % FIRST_SLOT;
         let region = kvm_userspace_memory_region {
-            slot: SLOT,
+            slot,
             flags: 0,
-            guest_phys_addr: page::ADDRESS,
-            memory_size: page::BYTES as u64,
-            userspace_addr: page.host_address(),
+            guest_phys_addr: address,
+            memory_size: memory.bytes() as u64,
+            userspace_addr: memory.start() as u64,
         };
-        let call = format!(
-            "KVM_SET_USER_MEMORY_REGION slot {SLOT}: a page of ours at {:#x}",
-            page::ADDRESS
-        );
+        let call =
+            format!("KVM_SET_USER_MEMORY_REGION slot {slot}: memory of ours at {address:#x}");
         story
             .step(Question::WayOut, call.clone(), || {
-                // SAFETY: the page is a mapping of our own that lives for as long as a processor of
-                // this machine runs: who holds both lets the processors go first.
+                // SAFETY: it is a mapping of our own that lives for as long as a processor of this
+                // machine runs: who holds both lets the processors go first.
                 unsafe { self.vm.set_user_memory_region(region) }
             })
             .map_err(Error::kvm(call))

@@ -6,14 +6,12 @@
 //! both must trust the memory to be where it was agreed to be. How the bytes lie in it is in
 //! `guest::ring`.
 
-use std::{fs::File, os::fd::AsFd, ptr::NonNull};
+use std::fs::File;
 
 use guest::ring::{BYTES_AT, TAKEN, WRITTEN};
-use nix::sys::{
-    memfd::{MFdFlags, memfd_create},
-    mman::{MapFlags, ProtFlags, mmap, munmap},
-};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use super::shared::SharedMemory;
 use crate::error::{Error, Result};
 
 /// Where the guest finds it: among the devices, where it is no RAM of Linux's.
@@ -24,12 +22,9 @@ pub const BYTES: usize = 64 << 10;
 /// The host's end of a page.
 #[derive(Debug)]
 pub struct Page {
-    start: NonNull<u8>,
+    memory: SharedMemory,
     taken: u64,
 }
-
-// SAFETY: the mapping belongs to the process, and only its owner reads and writes through it.
-unsafe impl Send for Page {}
 
 impl Page {
     /// Memory, all zero.
@@ -38,32 +33,26 @@ impl Page {
     ///
     /// When this process cannot have it.
     pub fn new() -> Result<Self> {
-        let call = "map a page for guest and host";
+        let call = "memfd_create for guest and host";
         let file = memfd_create(c"isolab-page", MFdFlags::MFD_CLOEXEC)
             .map_err(Error::system(call))
             .map(File::from)?;
         file.set_len(BYTES as u64).map_err(Error::system::<std::io::Error>(call))?;
-        let length = std::num::NonZeroUsize::new(BYTES).expect("a page has bytes");
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a fresh mapping at an address of the kernel's choice replaces nothing.
-        let start =
-            unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, file.as_fd(), 0) }
-                .map_err(Error::system(call))?;
-        Ok(Self { start: start.cast(), taken: 0 })
+        Ok(Self { memory: SharedMemory::of(&file, BYTES)?, taken: 0 })
     }
 
-    /// Where it lies in this process, for the machine's slot.
-    pub fn host_address(&self) -> u64 {
-        self.start.as_ptr() as u64
+    /// What the machine gets a slot for.
+    pub fn memory(&self) -> &SharedMemory {
+        &self.memory
     }
 
     fn count(&self, index: usize) -> *mut u64 {
         // The counts lie at the start of the mapping, which is aligned to pages.
-        self.start.as_ptr().cast::<u64>().wrapping_add(index)
+        self.memory.start().cast::<u64>().wrapping_add(index)
     }
 
     fn byte(&self, place: usize) -> *mut u8 {
-        self.start.as_ptr().wrapping_add(place)
+        self.memory.start().wrapping_add(place)
     }
 
     /// What the guest has written since the last look. A count that no guest of ours would write
@@ -82,14 +71,6 @@ impl Page {
         // SAFETY: within the mapping; only this side writes it.
         unsafe { self.count(TAKEN).write_volatile(written) };
         bytes
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        // SAFETY: no processor of the machine that has it as a slot runs any more (see `Guest`), and
-        // nobody else has an address in it.
-        let _ = unsafe { munmap(self.start.cast(), BYTES) };
     }
 }
 

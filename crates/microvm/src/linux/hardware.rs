@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use guest::plan::Plan;
+use guest::{abi::MAILBOX_BYTES, plan::Plan};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sandbox::{Stdio, Story, Written};
 
@@ -27,10 +27,11 @@ use crate::{
         bus::{Bus, Device, Overlap},
         interrupt::Interrupt,
         output::Output,
-        page::Page,
+        page::{self, Page},
         report::{self, ReportPort},
         reset::{ExitPort, KeyboardController, PowerManagement},
         serial::{self, Serial},
+        shared::SharedMemory,
         virtio::{
             self, Transport,
             balloon::Balloon,
@@ -52,7 +53,7 @@ use crate::{
         console::SharedConsole,
         run::Buses,
         streams::{Outlet, Reports, Streams},
-        window,
+        system, window,
     },
     machine::Machine,
     memory::Memory,
@@ -86,6 +87,7 @@ pub struct Hardware {
     pub reports: Reports,
     balloon: Option<Transport<Balloon>>,
     page: Option<SharedPage>,
+    _mailbox: Option<SharedMemory>,
     virtio: Vec<MmioDevice>,
     _memory: Arc<Memory>,
 }
@@ -162,7 +164,7 @@ impl Hardware {
             story,
         };
         let reports = Reports::default();
-        let mut streams = Streams::of(inventory.stdio)?;
+        let mut streams = Streams::of(inventory.stdio, handle)?;
         let own_init = inventory.init.is_some();
         // Where no first process of isolab's opens other ways, the serial port is all there is.
         let serial = match (own_init, vm.output_way, vm.show_console) {
@@ -181,6 +183,10 @@ impl Hardware {
         } else if let Some(input) = streams.input.take() {
             board.type_into(serial, input)?;
         }
+        let mailbox = handle.mailbox().map(|mailbox| {
+            let memory = SharedMemory::of(mailbox.file(), MAILBOX_BYTES)?;
+            machine.share(&memory, system::MAILBOX, board.story).map(|()| memory)
+        });
         for (number, disk) in (0..).zip(inventory.disks) {
             board.plug(Block::new(disk, format!("isolab{number}")), Served::ByTheLoop)?;
         }
@@ -211,6 +217,7 @@ impl Hardware {
             reports,
             balloon,
             page,
+            _mailbox: mailbox.transpose()?,
             virtio,
             _memory: memory,
         })
@@ -288,7 +295,7 @@ impl Board<'_> {
     /// A page that guest and host share; what the guest writes there goes to `sink`.
     fn share_page(&mut self, sink: Sink) -> Result<SharedPage> {
         let page = Page::new()?;
-        self.machine.share(&page, self.story)?;
+        self.machine.share(page.memory(), page::ADDRESS, self.story)?;
         let page = SharedPage(Arc::new(Mutex::new((page, sink))));
         let looking = page.clone();
         self.events.every(LOOK, move || looking.look())?;

@@ -29,12 +29,11 @@ mod streams;
 mod system;
 mod window;
 
-use std::{
-    net::Ipv4Addr, panic::resume_unwind, path::PathBuf, sync::Arc, thread, time::Duration,
-};
+use std::{net::Ipv4Addr, panic::resume_unwind, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use sandbox::{
-    Instance, Limits, Milestone, RawTerminal, Sandbox, Stdio, Story, Timeline, Workload,
+    Instance, Limits, Mailbox, Milestone, Program, RawTerminal, Sandbox, Stdio, Story, Timeline,
+    Workload,
 };
 
 use crate::{
@@ -42,7 +41,7 @@ use crate::{
     devices::virtio::{disk::Access, tap::Tap},
     error::{Error, Result},
     kernel::KernelImage,
-    kernels::Kernel,
+    kernels::{self, Kernel},
     machine::Machine,
     memory::{Memory, PAGE},
     running::cpu_time,
@@ -185,7 +184,7 @@ impl LinuxVm {
         // In a thread of its own, so that what it frees does not lie between what stays.
         let planned = thread::scope(|scope| scope.spawn(|| self.plan(workload)).join());
         let (plan, inventory) = planned.unwrap_or_else(|panic| resume_unwind(panic))?;
-        let handle = Arc::new(Handle::new(timeline, None));
+        let handle = Arc::new(Handle::new(timeline, mailbox(workload)?));
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
         let mut machine = Machine::create(&self.device, &mut story)?;
@@ -227,6 +226,37 @@ impl LinuxVm {
         let disks = system::open_disks(&self.disks)?.into_iter().chain(system.root_disk).collect();
         Ok((plan, Inventory { disks, init: system.plan, stdio: workload.stdio }))
     }
+}
+
+/// A mailbox, for a built-in program to report in.
+fn mailbox(workload: &Workload) -> Result<Option<Mailbox>> {
+    match workload.program {
+        Program::Builtin(..) => Mailbox::create()
+            .map(Some)
+            .map_err(Error::system::<std::io::Error>("create the mailbox")),
+        Program::Command(_) => Ok(None),
+    }
+}
+
+/// Whether this host can run a Linux guest, and in less than minutes.
+///
+/// # Errors
+///
+/// [`sandbox::Error::Unavailable`] with the cause, and how to mend it.
+pub fn available() -> sandbox::Result<()> {
+    crate::machine::open(&LinuxVm::new("").device).map_err(|error| error.told_by(TOLD_AS))?;
+    if crate::flavour()?.interprets_ring0 == Some(true) {
+        return Err(sandbox::Error::Unavailable {
+            sandbox: TOLD_AS,
+            source: "this KVM has no hardware assistance and interprets a guest's kernel".into(),
+            fix: "run it in an emulated computer that has some: `isolab nest -- ...`".into(),
+        });
+    }
+    kernels::chosen().map_err(|error| {
+        let fix = error.fix().unwrap_or_default();
+        sandbox::Error::Unavailable { sandbox: TOLD_AS, source: error.into(), fix }
+    })?;
+    Ok(())
 }
 
 /// How many processors the limits ask for; refuses what a machine in the launcher's own process

@@ -175,7 +175,7 @@ impl Instance for Running {
     }
 
     fn mailbox(&self) -> Option<&Mailbox> {
-        None
+        self.handle.mailbox()
     }
 
     fn timeline(&self) -> Timeline {
@@ -200,7 +200,7 @@ impl Instance for Running {
             errors,
             timeline: self.timeline(),
             usage: finished.usage,
-            report: None,
+            report: self.mailbox().map(Mailbox::report),
             story: finished.story,
         })
     }

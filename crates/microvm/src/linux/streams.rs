@@ -8,6 +8,7 @@ use std::{
 };
 
 use guest::plan::Report;
+use nix::{fcntl::OFlag, unistd::pipe2};
 use sandbox::{Milestone, Stdio, Written};
 
 use crate::{
@@ -64,13 +65,19 @@ impl Streams {
     /// # Errors
     ///
     /// When the launcher has no standard input that could be passed on.
-    pub fn of(stdio: Stdio) -> Result<Self> {
+    pub fn of(stdio: Stdio, handle: &Handle) -> Result<Self> {
         let errors = match stdio {
             Stdio::Capture => Output::of(stdio),
             Stdio::Inherit | Stdio::Terminal => Output::Errors,
         };
         let input = match stdio {
-            Stdio::Capture => None,
+            // Empty, and open until the guest is to stop.
+            Stdio::Capture => {
+                let (read, write) =
+                    pipe2(OFlag::O_CLOEXEC).map_err(Error::system("pipe2 for standard input"))?;
+                handle.close_to_stop(write);
+                Some(read.into())
+            }
             Stdio::Inherit | Stdio::Terminal => Some(standard_input()?),
         };
         Ok(Self { input, output: Outlet::new(Output::of(stdio)), errors: Outlet::new(errors) })

@@ -16,7 +16,10 @@ use std::{
     path::PathBuf,
 };
 
-use guest::plan::{End, Plan, Sink, Stream};
+use guest::{
+    abi::{MAILBOX_AT_VARIABLE, MAILBOX_VARIABLE},
+    plan::{End, Plan, Sink, Stream},
+};
 use sandbox::{Program, Stdio, Workload};
 
 use crate::{
@@ -66,6 +69,8 @@ const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 /// A root of more than a fourth of the memory goes onto a disk.
 const SMALL: u64 = 4;
 
+/// Where the mailbox of a built-in program is in the guest's physical memory, among the devices.
+pub const MAILBOX: u64 = 0xd801_0000;
 /// The serial port.
 const SERIAL: &str = "/dev/ttyS0";
 /// The terminal.
@@ -233,6 +238,11 @@ fn with_streams(mut plan: Plan, workload: &Workload, way: OutputWay) -> Plan {
         {
             plan = plan.variable(name, value);
         }
+    }
+    if matches!(workload.program, Program::Builtin(..)) {
+        plan = plan
+            .variable(MAILBOX_VARIABLE, "/dev/mem")
+            .variable(MAILBOX_AT_VARIABLE, MAILBOX.to_string());
     }
     for (name, value) in &workload.environment {
         plan = plan.variable(name, value);
