@@ -66,7 +66,7 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
         .variable("ISOLAB_OUT", OUT)
         .directory("/root");
     for (name, value) in &nest.environment {
-        plan = plan.variable(&name.to_string_lossy(), value);
+        plan = plan.variable(name, value);
     }
     plan = match stdio {
         Stdio::Terminal => {
