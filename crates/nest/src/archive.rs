@@ -154,3 +154,98 @@ fn unreadable(error: io::Error) -> Error {
         _ => refused(format!("read the archive: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, os::unix::fs::symlink};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An archive of entries with name, mode and content.
+    fn archive(entries: &[(&str, u32, &str)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (name, mode, content) in entries.iter().chain([&("TRAILER!!!", 0, "")]) {
+            let (length, name_bytes) = (content.len() as u32, name.len() as u32 + 1);
+            bytes.extend_from_slice(MAGIC);
+            for field in [0, *mode, 0, 0, 1, 0, length, 0, 0, 0, 0, name_bytes, 0] {
+                bytes.extend(format!("{field:08x}").into_bytes());
+            }
+            for part in [&[name.as_bytes(), &[0]].concat(), content.as_bytes()] {
+                bytes.extend_from_slice(part);
+                bytes.resize(bytes.len().next_multiple_of(4), 0);
+            }
+        }
+        bytes
+    }
+
+    fn unpacked(bytes: &[u8], directory: &Path) -> Result<()> {
+        let mut disk = tempfile::tempfile().unwrap();
+        disk.write_all(bytes).unwrap();
+        unpack(&disk, directory)
+    }
+
+    #[test]
+    fn files_and_directories_come_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries =
+            [("a", DIRECTORY, ""), ("a/b", DIRECTORY, ""), ("a/b/c", FILE | 0o600, "12345")];
+        unpacked(&archive(&entries), folder.path()).unwrap();
+        assert_eq!(fs::read(folder.path().join("a/b/c")).unwrap(), b"12345");
+        // And again, over what is there.
+        unpacked(&archive(&[("a", DIRECTORY, ""), ("a/b/c", FILE, "6")]), folder.path()).unwrap();
+        assert_eq!(fs::read(folder.path().join("a/b/c")).unwrap(), b"6");
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        for name in ["../evil", "/evil", "a/../../evil", "..", ".", ""] {
+            let error = unpacked(&archive(&[(name, FILE, "x")]), &inner).unwrap_err();
+            assert!(matches!(error, Error::Archive { .. }), "{name}: {error}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn no_link_is_followed_and_none_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inner, outer) = (folder.path().join("inner"), folder.path().join("outer"));
+        fs::create_dir_all(&inner).unwrap();
+        fs::create_dir_all(&outer).unwrap();
+        symlink(&outer, inner.join("way")).unwrap();
+        symlink(outer.join("evil"), inner.join("file")).unwrap();
+        for name in ["way/evil", "file"] {
+            let error = unpacked(&archive(&[(name, FILE, "x")]), &inner).unwrap_err();
+            assert!(matches!(error, Error::Write { .. }), "{name}: {error}");
+        }
+        assert!(unpacked(&archive(&[("way/evil", DIRECTORY, "")]), &inner).is_err());
+        assert_eq!(fs::read_dir(&outer).unwrap().count(), 0);
+        let link = archive(&[("link", 0o120_777, "/etc/passwd")]);
+        assert!(matches!(unpacked(&link, &inner), Err(Error::Archive { .. })));
+    }
+
+    #[test]
+    fn an_archive_that_is_cut_off_is_refused() {
+        let whole = archive(&[("a", FILE, "12345")]);
+        for length in 0..whole.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let error = unpacked(&whole[..length], folder.path()).unwrap_err();
+            assert!(matches!(error, Error::Archive { .. }), "{length}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(
+            start in prop::sample::select(vec![&b""[..], MAGIC, b"0707010000000100008180"]),
+            bytes in prop::collection::vec(any::<u8>(), 0..300)
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let _ = unpacked(&[start, &bytes].concat(), folder.path());
+        }
+    }
+}

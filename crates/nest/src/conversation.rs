@@ -1,7 +1,6 @@
 //! How the nest reaches the host: everything that QEMU's pipes carry, until it ends.
 
 use std::{
-    collections::VecDeque,
     io::{self, ErrorKind, Read, Write as _},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
@@ -15,10 +14,8 @@ use nix::{
 };
 use sandbox::{Status, Stdio};
 
-use crate::{Ended, Error, Nest, Result, error::call, machine::Machine, terminal::Raw};
+use crate::{Ended, Error, Nest, Result, error::call, machine::Machine, tail::Tail, terminal::Raw};
 
-/// How much of the console, and of what QEMU says, an error quotes.
-const QUOTED_LINES: usize = 8;
 /// The first process reports short lines; whatever is longer is none of them.
 const REPORTS_BYTES: usize = 4096;
 /// What a program is ended by that writes to nobody.
@@ -203,7 +200,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// What became of the program, now that QEMU has ended.
-    fn verdict(self) -> Result<Ended> {
+    fn verdict(mut self) -> Result<Ended> {
         let mut status = None;
         for report in self.reported() {
             match report {
@@ -216,7 +213,10 @@ impl<'a> Conversation<'a> {
                 }
             }
         }
-        let said = self.messages.lines();
+        let mut said = self.messages.lines();
+        if let Some(signal) = self.machine.killed_by()? {
+            said.push(format!("signal {signal} killed it"));
+        }
         match status {
             Some(status) => Ok(self.ended(status)),
             None if !said.is_empty() => Err(Error::Qemu { said: said.join("; ") }),
@@ -260,30 +260,4 @@ fn take(from: &mut impl Read) -> Result<Option<Vec<u8>>> {
 fn write(name: &str, to: &mut impl io::Write, bytes: &[u8]) -> Result<()> {
     let written = to.write_all(bytes).and_then(|()| to.flush());
     written.map_err(|source| Error::Write { path: name.into(), source })
-}
-
-/// The end of a text, in lines.
-#[derive(Default)]
-struct Tail {
-    bytes: VecDeque<u8>,
-}
-
-impl Tail {
-    const BYTES: usize = 8 << 10;
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.bytes.extend(bytes);
-        let excess = self.bytes.len().saturating_sub(Self::BYTES);
-        self.bytes.drain(..excess);
-    }
-
-    /// The last lines that say something, without what a terminal would obey.
-    fn lines(&self) -> Vec<String> {
-        let bytes: Vec<u8> = self.bytes.iter().copied().collect();
-        let text = String::from_utf8_lossy(&bytes);
-        let visible = |line: &str| line.chars().filter(|sign| !sign.is_control()).collect();
-        let lines: Vec<String> =
-            text.lines().map(visible).filter(|line: &String| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(QUOTED_LINES)..].to_vec()
-    }
 }

@@ -30,7 +30,7 @@ use crate::{Error, Nest, Result, error::call, tools};
 /// What is larger goes on a disk, and is only read as far as it is needed.
 const LARGE_BYTES: u64 = 32 << 20;
 /// How much can come out; the file has holes where nothing was written.
-const OUT_BYTES: u64 = 16 << 30;
+const OUT_BYTES: u64 = 4 << 30;
 
 /// The disks of one nest, in their order.
 pub(crate) struct Disks {
@@ -58,7 +58,8 @@ impl Disks {
         for path in &nest.add {
             if path.is_dir() && bytes_of(path)? > LARGE_BYTES {
                 let file = tempfile::tempfile().map_err(call("make a temporary file"))?;
-                make(path, &file)?;
+                let read = |source| Error::Read { path: path.clone(), source };
+                make(&path.canonicalize().map_err(read)?, &file)?;
                 read_only.push(Disk { file, inside: path.clone() });
             }
         }

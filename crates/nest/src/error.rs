@@ -45,6 +45,18 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
+    /// Something that would be hidden by the nest's own.
+    #[error("{path:?} cannot be brought into the nest: it has a /dev, /proc and /sys of its own")]
+    Hidden {
+        /// What was to be brought in.
+        path: PathBuf,
+    },
+    /// The kernel would not come up in so little memory.
+    #[error("a nest of {bytes} bytes of memory has no room for its kernel")]
+    LittleMemory {
+        /// How much was asked for.
+        bytes: u64,
+    },
     /// A call to this host's kernel failed.
     #[error("{call}")]
     System {
@@ -133,6 +145,8 @@ impl Error {
             Self::NotStatic { .. } => {
                 "link it with its libraries in it: RUSTFLAGS=-Ctarget-feature=+crt-static, cc -static"
             }
+            Self::LittleMemory { .. } => "give it at least 128M: --memory",
+            Self::Qemu { said } if is_about_memory(said) => "give it less memory: --memory",
             Self::NoStart { .. } => "try again when this host has less to do",
             Self::BrokeOff { console } => match console.iter().any(|line| is_about_memory(line)) {
                 true => "give it more memory: --memory 2G",
@@ -147,9 +161,11 @@ impl Error {
         Some(text.to_owned())
     }
 
-    /// The exit code of a command that failed so: 126 and 127 as a shell, and else 125.
+    /// The exit code of a command that failed so: 2 for what cannot be meant, 126 and 127 as a
+    /// shell, and else 125.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::LittleMemory { .. } => 2,
             Self::NotStatic { .. } => 126,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             _ => 125,
@@ -158,7 +174,8 @@ impl Error {
 }
 
 fn is_about_memory(line: &str) -> bool {
-    line.contains("System is deadlocked on memory") || line.contains("Out of memory")
+    let signs = ["deadlocked on memory", "Out of memory", "annot allocate memory"];
+    signs.iter().any(|sign| line.contains(sign))
 }
 
 /// The last lines of a console behind what they explain.

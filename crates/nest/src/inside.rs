@@ -45,8 +45,6 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
         .mount("devtmpfs", "dev", "/dev", "", &["nosuid"])
         .mount("devpts", "devpts", "/dev/pts", "gid=5,mode=620,ptmxmode=666", &["nosuid", "noexec"])
         .mount("tmpfs", "shm", "/dev/shm", "mode=1777", &["nosuid", "nodev"])
-        .mount("tmpfs", "run", "/run", "mode=755", &["nosuid", "nodev"])
-        .mount("tmpfs", "tmp", "/tmp", "mode=1777", &["nosuid", "nodev"])
         .mount("cgroup2", "cgroup", "/sys/fs/cgroup", "", &["nosuid", "nodev", "noexec"])
         // What systemd does on other hosts: without it no group below the root has a limit.
         .write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu +memory +pids")
@@ -72,7 +70,8 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
         Stdio::Terminal => {
             let (rows, columns) = terminal::size();
             let kind = std::env::var_os("TERM").unwrap_or("vt100".into());
-            plan.variable("TERM", kind).terminal(CONSOLE, rows, columns)
+            let plan = plan.variable("TERM", kind).variable("PS1", r"nest:\w\$ ");
+            plan.terminal(CONSOLE, rows, columns)
         }
         Stdio::Capture | Stdio::Inherit => plan
             .stream(Stream::Input, &Sink::Device("/dev/null".into()))
@@ -94,7 +93,8 @@ pub(crate) fn initramfs(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Vec<u
     let mut added = Archive::new(Vec::new());
     for path in nest.add.iter().filter(|path| !disks.have(path)) {
         let read = |source| Error::Read { path: path.clone(), source };
-        added.tree(path, path).map_err(read)?;
+        let real = path.canonicalize().map_err(read)?;
+        added.tree(path, &real).map_err(read)?;
     }
     // Of two archives in a row the kernel unpacks the second over the first.
     let bytes = added.finish().map_err(call("write the initramfs"))?;
@@ -103,7 +103,8 @@ pub(crate) fn initramfs(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Vec<u
 
 fn root(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Root> {
     let mut root = Root::new();
-    for directory in ["dev", "etc", "proc", "sys", "tmp", "run", "mnt", "root", PROGRAMS, OUT] {
+    root.directory("tmp", 0o1777)?;
+    for directory in ["dev", "etc", "proc", "sys", "run", "mnt", "root", PROGRAMS, OUT] {
         root.directory(directory, 0o755)?;
     }
     for disk in &disks.read_only {

@@ -25,6 +25,7 @@ mod error;
 mod inside;
 mod machine;
 mod program;
+mod tail;
 mod terminal;
 mod tools;
 
@@ -41,6 +42,8 @@ use machine::Machine;
 
 /// Memory that is enough for isolab and what it runs inside.
 pub const USUAL_MEMORY_BYTES: u64 = 1 << 30;
+/// Below that Debian's kernel does not come up.
+const LEAST_MEMORY_BYTES: u64 = 128 << 20;
 /// It takes two seconds on a quiet host; a crowded one is given this.
 const USUAL_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -126,6 +129,7 @@ impl Nest {
     /// When the host lacks something, when the computer does not come up or breaks off, when the
     /// program cannot be run, at the deadline, and when the files cannot be brought out.
     pub fn run(&self, stdio: Stdio, end: Option<BorrowedFd<'_>>) -> Result<Ended> {
+        self.check()?;
         // What it finds inside: disks with what is large, and all else in its initramfs.
         let disks = Disks::of(self)?;
         let plan = inside::plan(self, &disks, stdio)?;
@@ -140,6 +144,18 @@ impl Nest {
             archive::unpack(disk, directory)?;
         }
         Ok(ended)
+    }
+
+    /// Refuses what cannot be kept.
+    fn check(&self) -> Result<()> {
+        if self.memory_bytes < LEAST_MEMORY_BYTES {
+            return Err(Error::LittleMemory { bytes: self.memory_bytes });
+        }
+        let own = ["/dev", "/proc", "/sys"];
+        match self.add.iter().find(|path| own.iter().any(|own| path.starts_with(own))) {
+            Some(path) => Err(Error::Hidden { path: path.clone() }),
+            None => Ok(()),
+        }
     }
 }
 

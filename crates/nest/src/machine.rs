@@ -19,7 +19,10 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, PipeReader, PipeWriter, Write as _},
-    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::process::{CommandExt as _, ExitStatusExt as _},
+    },
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -121,6 +124,11 @@ impl Machine {
     pub(crate) fn end(&self) -> Result<OwnedFd> {
         let pid = Pid::from_child(&self.child);
         pidfd_open(pid, PidfdFlags::empty()).map_err(call("pidfd_open"))
+    }
+
+    /// The signal that QEMU was killed by, now that it has ended.
+    pub(crate) fn killed_by(&mut self) -> Result<Option<i32>> {
+        Ok(self.child.wait().map_err(call("wait for QEMU"))?.signal())
     }
 }
 
