@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use clap::Args;
 use container::{CgroupLayout, HostFacts};
-use microvm::{Flavour, KvmFlavour};
+use microvm::{Flavour, KvmFlavour, kernels::Place};
 use serde::Serialize;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ struct Finding {
     about: &'static str,
     state: State,
     found: String,
-    /// What to do, where something is lacking.
+    /// What to do, where something is lacking or could be had.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
@@ -39,7 +39,7 @@ struct Finding {
 enum State {
     Ok,
     Lacks,
-    /// Worth knowing, and nothing to be mended.
+    /// Worth knowing, and nothing that must be mended.
     Note,
 }
 
@@ -94,7 +94,6 @@ fn findings() -> Vec<Finding> {
         Err(error) => of_error("containers", &error),
     });
     findings.extend(microvms());
-    findings.push(qemu());
     findings
 }
 
@@ -180,18 +179,40 @@ fn controller(facts: &container::ControllerFacts) -> Finding {
     }
 }
 
+/// The microVM's rows, and that of the nest, which is for hosts where they say that all is slow.
 fn microvms() -> Vec<Finding> {
     let device = match microvm::available() {
         Ok(()) => Finding::ok("/dev/kvm", "can be opened"),
-        Err(error) => return vec![of_error("/dev/kvm", &error)],
+        Err(error) => return vec![of_error("/dev/kvm", &error), nest(false)],
     };
-    vec![
-        device,
-        match microvm::flavour() {
-            Ok(flavour) => of_flavour(&flavour),
-            Err(error) => of_error("KVM", &error),
-        },
-    ]
+    let flavour = microvm::flavour();
+    let hardware = matches!(&flavour, Ok(Flavour { kind: KvmFlavour::Vmx | KvmFlavour::Svm, .. }));
+    let kvm = match &flavour {
+        Ok(flavour) => of_flavour(flavour),
+        Err(error) => of_error("KVM", error),
+    };
+    vec![device, kvm, nest(hardware)]
+}
+
+fn nest(hardware: bool) -> Finding {
+    const ABOUT: &str = "nest";
+    let lack = match nest::available() {
+        Err(error) => Some((error.to_string(), error.fix().unwrap_or_default())),
+        Ok(()) if Place::of_user().is_ok_and(|place| place.usual().is_some()) => None,
+        Ok(()) => Some(("there is no kernel for it".to_owned(), "isolab kernel get".to_owned())),
+    };
+    const GIVES: &str = "the hardware virtualization that this host lacks";
+    match (lack, hardware) {
+        (None, true) => Finding::ok(ABOUT, "can run here (not needed)"),
+        (None, false) => {
+            Finding::ok(ABOUT, format!("can run here, and has {GIVES}: isolab nest -- doctor"))
+        }
+        (Some((lack, _)), true) => Finding::note(ABOUT, format!("{lack} (not needed)")),
+        (Some((lack, fix)), false) => {
+            let found = format!("{lack}; `isolab nest` would have {GIVES}");
+            Finding { fix: Some(fix), ..Finding::note(ABOUT, found) }
+        }
+    }
 }
 
 fn of_flavour(flavour: &Flavour) -> Finding {
@@ -203,15 +224,6 @@ fn of_flavour(flavour: &Flavour) -> Finding {
     };
     let nested = if flavour.nested { ", in a virtual machine" } else { "" };
     Finding::ok("KVM", format!("{kind}{nested}; {}", flavour.evidence.join("; ")))
-}
-
-fn qemu() -> Finding {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join("qemu-system-x86_64"));
-    match places.find(|file| file.is_file()) {
-        Some(file) => Finding::note("QEMU", format!("{} (not needed)", file.display())),
-        None => Finding::note("QEMU", "not installed (not needed)"),
-    }
 }
 
 fn of_error(about: &'static str, error: &sandbox::Error) -> Finding {

@@ -98,6 +98,13 @@ impl From<microvm::Error> for Failure {
     }
 }
 
+impl From<nest::Error> for Failure {
+    fn from(error: nest::Error) -> Self {
+        let (help, code) = (error.fix(), error.exit_code());
+        Self { cause: error.into(), help, code }
+    }
+}
+
 impl From<Box<dyn StdError>> for Failure {
     fn from(error: Box<dyn StdError>) -> Self {
         Self { cause: chain(&*error).into(), help: None, code: ISOLAB_FAILED }

@@ -16,6 +16,7 @@ mod kinds;
 mod linux;
 mod list;
 mod names;
+mod nest;
 mod output;
 mod program;
 mod ps;
@@ -65,6 +66,8 @@ enum Command {
     Measure(compare::MeasureArgs),
     /// List the kernels for Linux guests, get one, choose one.
     Kernel(kernel::Arguments),
+    /// Run isolab in an emulated computer that has hardware virtualization.
+    Nest(Box<nest::Arguments>),
     /// List the built-in programs with their arguments.
     List,
     /// Print the completions for a shell.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),
         Command::Kernel(arguments) => kernel::kernel(&arguments),
+        Command::Nest(arguments) => nest::nest(&arguments),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),
     };

@@ -13,6 +13,8 @@ mod command;
 mod memory;
 #[path = "init/network.rs"]
 mod network;
+#[path = "init/pack.rs"]
+mod pack;
 #[path = "init/sink.rs"]
 mod sink;
 mod system;
@@ -140,6 +142,10 @@ impl Init {
                     Ended::Exited(code) => self.report.line("exit", &[code]),
                     Ended::Signaled(signal) => self.report.line("signal", &[signal]),
                 }
+            }
+            b"pack" => {
+                let [directory, disk] = words.take()?;
+                pack::pack(directory, disk)?;
             }
             _ => return Err(Errno::UNKNOWN_STEP),
         }

@@ -21,6 +21,7 @@
 //! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
 //! | `ready` | reports that the guest has come so far |
 //! | `run PROGRAM WORD...` | runs a command, waits for its end and reports it |
+//! | `pack DIRECTORY DISK` | writes all directories and files in DIRECTORY as an archive (cpio, newc) to a disk |
 //!
 //! A SINK is `device FILE`, `port PORT` or `page ADDRESS BYTES`. Into a port goes byte after byte
 //! what the commands write into a pipe, and into a page, which the guest shares with its host, as
@@ -232,6 +233,12 @@ impl Plan {
     pub fn run<Word: AsRef<OsStr>>(self, words: impl IntoIterator<Item = Word>) -> Self {
         let words = words.into_iter().map(|word| word.as_ref().to_owned());
         self.add([OsStr::new("run").to_owned()].into_iter().chain(words))
+    }
+
+    /// Brings all directories and files in `directory` out, as an archive on `disk`.
+    #[must_use]
+    pub fn pack(self, directory: &str, disk: &str) -> Self {
+        self.add(["pack", directory, disk])
     }
 }
 

@@ -15,6 +15,10 @@ impl Errno {
     pub const UNKNOWN_STEP: Self = Self(38);
     const NOT_THERE: Self = Self(2);
     const NO_DEVICE: Self = Self(19);
+    /// A path or a nesting of directories is too long: ENAMETOOLONG.
+    pub const TOO_LONG: Self = Self(36);
+    /// A file is too large: EFBIG.
+    pub const TOO_LARGE: Self = Self(27);
     const EXISTS: Self = Self(17);
     const NO_MEMORY: Self = Self(12);
 }
@@ -126,6 +130,50 @@ pub fn list(length: usize) -> Result<&'static mut [usize]> {
     let words = map(bytes, usize::MAX)?.cast::<usize>();
     // SAFETY: the mapping is fresh, zeroed, page-aligned, of that length, and never unmapped.
     Ok(unsafe { core::slice::from_raw_parts_mut(words, length) })
+}
+
+/// Fresh bytes, all zero.
+pub fn buffer(length: usize) -> Result<&'static mut [u8]> {
+    let bytes = map(length, usize::MAX)?;
+    // SAFETY: the mapping is fresh, zeroed, of that length, and never unmapped.
+    Ok(unsafe { core::slice::from_raw_parts_mut(bytes, length) })
+}
+
+/// Where paths begin that no directory was named for: AT_FDCWD.
+pub const HERE: usize = -100_isize as usize;
+
+/// Opens a file or a directory in an open directory for reading, and no link.
+pub fn open_at(directory: usize, name: &CStr) -> Result<usize> {
+    const OPENAT: usize = 257;
+    const O_NONBLOCK: usize = 0o4000;
+    const O_NOFOLLOW: usize = 0o400_000;
+    let flags = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
+    call(OPENAT, [directory, address(name), flags])
+}
+
+/// Reads entries of an open directory (getdents64(2)); 0 bytes at the end.
+pub fn read_directory(directory: usize, entries: &mut [u8]) -> Result<usize> {
+    const GETDENTS64: usize = 217;
+    call(GETDENTS64, [directory, entries.as_mut_ptr() as usize, entries.len()])
+}
+
+/// What is known of a file without opening it.
+pub struct Status {
+    /// Its kind and permissions.
+    pub mode: u32,
+    /// Its length.
+    pub bytes: usize,
+}
+
+/// Looks at what has that name in an open directory, be it a link.
+pub fn status(directory: usize, name: &CStr) -> Result<Status> {
+    const NEWFSTATAT: usize = 262;
+    const AT_SYMLINK_NOFOLLOW: usize = 0x100;
+    // struct stat: the mode is in its fourth eight bytes, the size is its seventh.
+    let mut about = [0u64; 18];
+    let to = &raw mut about as usize;
+    call(NEWFSTATAT, [directory, address(name), to, AT_SYMLINK_NOFOLLOW])?;
+    Ok(Status { mode: about[3] as u32, bytes: about[6] as usize })
 }
 
 /// Makes a directory where there is none.

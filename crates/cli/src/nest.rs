@@ -1,0 +1,156 @@
+//! `isolab nest`: isolab once more, in an emulated computer with hardware virtualization.
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _},
+    os::{fd::AsFd as _, unix::net::UnixStream},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::Args;
+use microvm::kernels::{self, Kernel};
+use nest::Nest;
+use sandbox::Stdio;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
+    low_level::pipe,
+};
+
+use crate::{failure::Failure, units};
+
+/// Run isolab in an emulated computer that has hardware virtualization.
+///
+/// QEMU plays a processor with AMD's SVM, and the chosen kernel of `isolab kernel` runs on it: in
+/// there /dev/kvm is a real kvm_amd and the cgroups are pure version 2, whatever this host has. It
+/// takes two seconds to come up and computes ten to a hundred times slower than this host.
+///
+/// Output, errors and the exit code are those of the isolab inside; 125 says that the nest failed.
+/// It has no input; `isolab nest shell` gives a shell in it, with isolab on its PATH.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    /// Count time in instructions, a nanosecond each: measurements repeat, whatever this host does
+    #[arg(long)]
+    icount: bool,
+    /// Bring a file or directory of this host in, at the same path; may be repeated
+    #[arg(long, value_name = "PATH")]
+    add: Vec<PathBuf>,
+    /// Bring the files that are left in /out ($ISOLAB_OUT) out to this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
+    /// Boot this kernel, instead of the chosen one
+    #[arg(long, value_name = "FILE")]
+    kernel: Option<PathBuf>,
+    /// Its memory, such as 2G [default: 1G]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    memory: Option<u64>,
+    /// Its processors [default: 1]
+    #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
+    vcpus: Option<u32>,
+    /// Switch it off after so long: 10s, 500ms, 2m
+    #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
+    deadline: Option<Duration>,
+    /// Add a variable to the environment inside; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = units::variable)]
+    environment: Vec<(OsString, OsString)>,
+    /// Run this statically linked program, instead of isolab
+    #[arg(long, value_name = "FILE", hide = true)]
+    program: Option<PathBuf>,
+    /// What isolab is to do inside, or `shell`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ISOLAB-ARGS")]
+    words: Vec<OsString>,
+}
+
+const EXAMPLES: &str = "Examples:
+  isolab nest -- doctor
+  isolab nest -- run --in microvm --trace hello
+  isolab nest -- run --in container --memory 64M -- /bin/sh -c 'cat /proc/self/cgroup'
+  isolab nest --icount --out report -- compare --quick --out /out
+  isolab nest shell
+";
+
+/// Runs it and gives the exit code of what ran inside.
+pub fn nest(arguments: &Arguments) -> Result<u8, Failure> {
+    let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
+    let (nest, stdio) = arguments.nest()?;
+    match nest.run(stdio, Some(end.told.as_fd())) {
+        Ok(ended) => Ok(ended.status.code()),
+        // As a shell counts a program that was ended by a signal.
+        Err(nest::Error::ToldToEnd) => Ok(128 + end.signal.load(Ordering::Relaxed) as u8),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Arguments {
+    fn nest(&self) -> Result<(Nest, Stdio), Failure> {
+        let shell = self.words.first().is_some_and(|word| word == "shell");
+        if self.words.is_empty() && self.program.is_none() {
+            return Err(Failure::usage("it was not said what isolab is to do in the nest")
+                .help("`isolab nest -- doctor`, for instance, or `isolab nest shell`"));
+        }
+        if shell && (self.words.len() > 1 || self.program.is_some()) {
+            return Err(Failure::usage("the nest's shell takes no words")
+                .help("options stand before it: `isolab nest --memory 2G shell`"));
+        }
+        if shell && !io::stdin().is_terminal() {
+            return Err(nest::Error::NoTerminal.into());
+        }
+        // Which of what is needed is lacking is said before the kernel that is needed too.
+        nest::available()?;
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            // Under its name, for the one inside.
+            None => std::env::current_exe().map_err(Failure::at("find isolab's own program"))?,
+        };
+        let mut nest = Nest::with(self.kernel()?, program);
+        nest.shell = shell;
+        nest.arguments = if shell { Vec::new() } else { self.words.clone() };
+        nest.environment.clone_from(&self.environment);
+        nest.add = self.added()?;
+        nest.out.clone_from(&self.out);
+        nest.icount = self.icount;
+        nest.memory_bytes = self.memory.unwrap_or(nest.memory_bytes);
+        nest.vcpus = self.vcpus.unwrap_or(nest.vcpus);
+        nest.deadline = self.deadline;
+        Ok((nest, if shell { Stdio::Terminal } else { Stdio::Inherit }))
+    }
+
+    fn kernel(&self) -> Result<Kernel, Failure> {
+        Ok(match &self.kernel {
+            Some(file) => Kernel::of_file(file)?,
+            None => kernels::chosen()?,
+        })
+    }
+
+    fn added(&self) -> Result<Vec<PathBuf>, Failure> {
+        let absolute = |path: &PathBuf| {
+            let there = path.metadata().and_then(|_| std::path::absolute(path));
+            there.map_err(Failure::at(format!("bring in {path:?}")))
+        };
+        self.add.iter().map(absolute).collect()
+    }
+}
+
+/// The signals that ask for an end, as something that can be waited for.
+struct End {
+    told: UnixStream,
+    signal: Arc<AtomicUsize>,
+}
+
+impl End {
+    fn listen() -> io::Result<Self> {
+        let (told, tell) = UnixStream::pair()?;
+        let signal = Arc::new(AtomicUsize::new(0));
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            flag::register_usize(number, Arc::clone(&signal), number as usize)?;
+            pipe::register(number, tell.try_clone()?)?;
+        }
+        Ok(Self { told, signal })
+    }
+}

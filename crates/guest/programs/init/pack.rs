@@ -1,0 +1,186 @@
+//! Brings files out of the guest: all that is in a directory, as one archive on a disk.
+//!
+//! The archive is cpio of the "newc" kind, as an initramfs is
+//! (Documentation/driver-api/early-userspace/buffer-format.rst), because that takes the least
+//! code. Directories and files come out; what is neither has no meaning outside.
+
+use core::ffi::CStr;
+
+use crate::calls::{self, Errno, Result};
+
+/// PATH_MAX of Linux.
+const MAX_NAME: usize = 4096;
+/// Directories in directories; each takes a part of the stack.
+const MAX_DEPTH: usize = 64;
+const KIND: u32 = 0o170_000;
+const DIRECTORY: u32 = 0o040_000;
+const FILE: u32 = 0o100_000;
+
+/// Writes the archive of `directory` to the beginning of `disk`.
+pub fn pack(directory: &CStr, disk: &CStr) -> Result<()> {
+    let mut archive = Archive {
+        disk: calls::open_device(disk)?,
+        buffer: calls::buffer(BUFFER_BYTES)?,
+        filled: 0,
+        name: [0; MAX_NAME],
+    };
+    let root = calls::open_at(calls::HERE, directory)?;
+    archive.directory(root, 0, 0)?;
+    calls::close(root);
+    archive.header(END, 0, 0)?;
+    // A disk takes whole blocks.
+    while !archive.filled.is_multiple_of(BLOCK_BYTES) {
+        archive.add(&[0])?;
+    }
+    archive.flush()?;
+    calls::close(archive.disk);
+    Ok(())
+}
+
+/// The name that ends an archive.
+const END: &[u8] = b"TRAILER!!!";
+/// A multiple of every disk's blocks, so that the kernel need not read what is only overwritten.
+const BLOCK_BYTES: usize = 4096;
+const BUFFER_BYTES: usize = 32 * BLOCK_BYTES;
+
+struct Archive {
+    disk: usize,
+    buffer: &'static mut [u8],
+    filled: usize,
+    /// The path of what is being packed; the part in front is told by its length.
+    name: [u8; MAX_NAME],
+}
+
+impl Archive {
+    /// All that is in the open directory, whose own path is the first `length` bytes of the name.
+    fn directory(&mut self, directory: usize, length: usize, depth: usize) -> Result<()> {
+        if depth == MAX_DEPTH {
+            return Err(Errno::TOO_LONG);
+        }
+        let mut entries = [0; 1024];
+        loop {
+            let count = calls::read_directory(directory, &mut entries)?;
+            if count == 0 {
+                return Ok(());
+            }
+            let mut rest = entries.get(..count).unwrap_or_default();
+            // struct linux_dirent64 of getdents64(2): inode, offset, length, kind, name.
+            while let [_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, low, high, _, name @ ..] =
+                rest
+            {
+                if let Ok(name) = CStr::from_bytes_until_nul(name)
+                    && !matches!(name.to_bytes(), b"." | b"..")
+                {
+                    self.entry(directory, name, length, depth)?;
+                }
+                rest = rest.get(usize::from(u16::from_le_bytes([*low, *high]))..).unwrap_or(&[]);
+            }
+        }
+    }
+
+    fn entry(&mut self, directory: usize, name: &CStr, length: usize, depth: usize) -> Result<()> {
+        let about = calls::status(directory, name)?;
+        let kind = about.mode & KIND;
+        if kind != DIRECTORY && kind != FILE {
+            return Ok(());
+        }
+        let length = self.extend_name(length, name.to_bytes())?;
+        let opened = calls::open_at(directory, name)?;
+        if kind == DIRECTORY {
+            self.named_header(length, about.mode, 0)?;
+            self.directory(opened, length, depth + 1)?;
+        } else {
+            self.named_header(length, about.mode, about.bytes)?;
+            self.content(opened, about.bytes)?;
+        }
+        calls::close(opened);
+        Ok(())
+    }
+
+    /// Puts a name behind the path that has this length, and gives the length of both.
+    fn extend_name(&mut self, length: usize, name: &[u8]) -> Result<usize> {
+        let slash = usize::from(length > 0);
+        let end = length + slash + name.len();
+        let place = self.name.get_mut(length..end).ok_or(Errno::TOO_LONG)?;
+        let (separator, place) = place.split_at_mut(slash);
+        separator.fill(b'/');
+        place.copy_from_slice(name);
+        Ok(end)
+    }
+
+    fn named_header(&mut self, length: usize, mode: u32, bytes: usize) -> Result<()> {
+        let name = self.name;
+        self.header(name.get(..length).unwrap_or_default(), mode, bytes)
+    }
+
+    /// Thirteen numbers of eight hexadecimal digits, and the name.
+    fn header(&mut self, name: &[u8], mode: u32, bytes: usize) -> Result<()> {
+        let bytes = u32::try_from(bytes).map_err(|_| Errno::TOO_LARGE)?;
+        let name_bytes = name.len() as u32 + 1;
+        let fields = [0, mode, 0, 0, 1, 0, bytes, 0, 0, 0, 0, name_bytes, 0];
+        self.add(b"070701")?;
+        for field in fields {
+            let mut digits = [0; 8];
+            for (digit, shift) in digits.iter_mut().zip((0..32).step_by(4).rev()) {
+                *digit = b"0123456789abcdef"[(field >> shift & 0xf) as usize];
+            }
+            self.add(&digits)?;
+        }
+        self.add(name)?;
+        self.add(&[0])?;
+        self.pad()
+    }
+
+    /// So many bytes of an open file; zeros, if it has become shorter.
+    fn content(&mut self, file: usize, mut bytes: usize) -> Result<()> {
+        while bytes > 0 {
+            if self.filled == self.buffer.len() {
+                self.flush()?;
+            }
+            let end = self.buffer.len().min(self.filled + bytes);
+            let room = &mut self.buffer[self.filled..end];
+            let count = match calls::read(file, room)? {
+                0 => {
+                    room.fill(0);
+                    room.len()
+                }
+                count => count,
+            };
+            self.filled += count;
+            bytes -= count;
+        }
+        self.pad()
+    }
+
+    /// Every header and content begins at a multiple of four bytes, as every block does.
+    fn pad(&mut self) -> Result<()> {
+        while !self.filled.is_multiple_of(4) {
+            self.add(&[0])?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            if self.filled == self.buffer.len() {
+                self.flush()?;
+            }
+            let room = &mut self.buffer[self.filled..];
+            let count = room.len().min(bytes.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            self.filled += count;
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut rest = &self.buffer[..self.filled];
+        while !rest.is_empty() {
+            let count = calls::write(self.disk, rest)?;
+            rest = rest.get(count..).unwrap_or_default();
+        }
+        self.filled = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! How the nest reaches the host: everything that QEMU's pipes carry, until it ends.
+
+use std::{
+    io::{self, ErrorKind, Read, Write as _},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+use guest::plan::{Plan, Report};
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use sandbox::{Status, Stdio};
+
+use crate::{Ended, Error, Nest, Result, error::call, machine::Machine, tail::Tail, terminal::Raw};
+
+/// The first process reports short lines; whatever is longer is none of them.
+const REPORTS_BYTES: usize = 4096;
+/// What a program is ended by that writes to nobody.
+const SIGPIPE: i32 = 13;
+
+/// A computer that is running, and what it has said so far.
+pub(crate) struct Conversation<'a> {
+    machine: Machine,
+    /// Readable once QEMU has ended.
+    gone: OwnedFd,
+    nest: &'a Nest,
+    plan: &'a Plan,
+    stdio: Stdio,
+    began: Instant,
+    console: Tail,
+    messages: Tail,
+    reports: Vec<u8>,
+    output: Vec<u8>,
+    errors: Vec<u8>,
+}
+
+impl<'a> Conversation<'a> {
+    pub(crate) fn of(
+        machine: Machine,
+        nest: &'a Nest,
+        plan: &'a Plan,
+        stdio: Stdio,
+    ) -> Result<Self> {
+        let ends = [
+            machine.keys.as_fd(),
+            machine.console.as_fd(),
+            machine.messages.as_fd(),
+            machine.output.from.as_fd(),
+            machine.errors.from.as_fd(),
+            machine.reports.from.as_fd(),
+        ];
+        for end in ends {
+            fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(call("fcntl O_NONBLOCK"))?;
+        }
+        Ok(Self {
+            gone: machine.end()?,
+            machine,
+            nest,
+            plan,
+            stdio,
+            began: Instant::now(),
+            console: Tail::default(),
+            messages: Tail::default(),
+            reports: Vec::new(),
+            output: Vec::new(),
+            errors: Vec::new(),
+        })
+    }
+
+    /// Passes on what comes until QEMU ends, and says how the program ended.
+    pub(crate) fn until_the_end(mut self, end: Option<BorrowedFd<'_>>) -> Result<Ended> {
+        let _raw = match self.stdio {
+            Stdio::Terminal => Some(Raw::set()?),
+            Stdio::Capture | Stdio::Inherit => None,
+        };
+        let mut keys = self.stdio == Stdio::Terminal;
+        loop {
+            let came = self.wait(keys, end)?;
+            if came.keys {
+                keys = self.type_in()?;
+            }
+            match self.listen() {
+                Err(Error::Write { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
+                    return Ok(self.ended(Status::Signaled(SIGPIPE)));
+                }
+                heard => heard?,
+            }
+            if came.end {
+                return Err(Error::ToldToEnd);
+            }
+            if came.gone {
+                return self.verdict();
+            }
+            if let Some(after) = self.nest.deadline.filter(|after| self.began.elapsed() >= *after) {
+                return Err(Error::Deadline { after });
+            }
+            if !self.is_up() && self.began.elapsed() >= self.nest.patience {
+                let (patience, console) = (self.nest.patience, self.console.lines());
+                return Err(Error::NoStart { patience, console });
+            }
+        }
+    }
+
+    /// Waits until something comes or a time is up.
+    fn wait(&self, keys: bool, end: Option<BorrowedFd<'_>>) -> Result<Came> {
+        let machine = &self.machine;
+        let mut watched: Vec<BorrowedFd<'_>> = vec![
+            self.gone.as_fd(),
+            machine.console.as_fd(),
+            machine.messages.as_fd(),
+            machine.output.from.as_fd(),
+            machine.errors.from.as_fd(),
+            machine.reports.from.as_fd(),
+        ];
+        let input = io::stdin();
+        let keys_at = keys.then(|| push(&mut watched, input.as_fd()));
+        let end_at = end.map(|end| push(&mut watched, end));
+        let mut watched: Vec<PollFd<'_>> =
+            watched.into_iter().map(|end| PollFd::new(end, PollFlags::POLLIN)).collect();
+        match poll(&mut watched, self.timeout()) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(call("poll")(errno)),
+        }
+        let came = |at: usize| watched.get(at).is_some_and(|end| end.any() == Some(true));
+        Ok(Came { gone: came(0), keys: keys_at.is_some_and(came), end: end_at.is_some_and(came) })
+    }
+
+    /// Until the next time that is up, at least a millisecond.
+    fn timeout(&self) -> PollTimeout {
+        let patience = (!self.is_up()).then_some(self.nest.patience);
+        match patience.into_iter().chain(self.nest.deadline).min() {
+            Some(until) => {
+                let left = until.saturating_sub(self.began.elapsed()) + Duration::from_millis(1);
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        }
+    }
+
+    /// Takes all that is there by now.
+    fn listen(&mut self) -> Result<()> {
+        let (terminal, machine) = (self.stdio == Stdio::Terminal, &mut self.machine);
+        while let Some(bytes) = take(&mut machine.console)? {
+            self.console.add(&bytes);
+            if terminal {
+                write("standard output", &mut io::stdout().lock(), &bytes)?;
+            }
+        }
+        while let Some(bytes) = take(&mut machine.messages)? {
+            self.messages.add(&bytes);
+        }
+        while let Some(bytes) = take(&mut machine.reports.from)? {
+            let room = REPORTS_BYTES.saturating_sub(self.reports.len());
+            self.reports.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        while let Some(bytes) = take(&mut machine.output.from)? {
+            match self.stdio {
+                Stdio::Capture => self.output.extend(bytes),
+                _ => write("standard output", &mut io::stdout().lock(), &bytes)?,
+            }
+        }
+        while let Some(bytes) = take(&mut machine.errors.from)? {
+            match self.stdio {
+                Stdio::Capture => self.errors.extend(bytes),
+                _ => write("standard error", &mut io::stderr().lock(), &bytes)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what was typed; false at the end of input.
+    fn type_in(&mut self) -> Result<bool> {
+        /// Ctrl-D.
+        const END: &[u8] = &[4];
+        let mut chunk = [0; 256];
+        // Not through the buffer of `stdin`, which poll does not see.
+        let (bytes, more) = match nix::unistd::read(io::stdin(), &mut chunk) {
+            Ok(0) | Err(Errno::EIO) => (END, false),
+            Ok(count) => (&chunk[..count], true),
+            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(true),
+            Err(errno) => return Err(call("read standard input")(errno)),
+        };
+        // A full line loses keys, as a real one does.
+        let _ = self.machine.keys.write(bytes);
+        Ok(more)
+    }
+
+    /// What the first process has reported, line by line.
+    fn reported(&self) -> impl Iterator<Item = Report> + '_ {
+        let whole = self.reports.split_inclusive(|byte| *byte == b'\n');
+        let lines = whole.filter_map(|line| std::str::from_utf8(line.strip_suffix(b"\n")?).ok());
+        lines.filter_map(|line| line.parse().ok())
+    }
+
+    fn is_up(&self) -> bool {
+        self.reported().next().is_some()
+    }
+
+    /// What became of the program, now that QEMU has ended.
+    fn verdict(mut self) -> Result<Ended> {
+        let mut status = None;
+        for report in self.reported() {
+            match report {
+                Report::Ready => {}
+                Report::Exited(code) => status = Some(Status::Exited(code)),
+                Report::Signaled(signal) => status = Some(Status::Signaled(signal.into())),
+                Report::Failed { step, errno } => {
+                    let step = self.plan.step(step).unwrap_or("read the plan").to_owned();
+                    return Err(Error::Step { step, source: io::Error::from_raw_os_error(errno) });
+                }
+            }
+        }
+        let mut said = self.messages.lines();
+        if let Some(signal) = self.machine.killed_by()? {
+            said.push(format!("signal {signal} killed it"));
+        }
+        match status {
+            Some(status) => Ok(self.ended(status)),
+            None if !said.is_empty() => Err(Error::Qemu { said: said.join("; ") }),
+            None => Err(Error::BrokeOff { console: self.console.lines() }),
+        }
+    }
+
+    fn ended(self, status: Status) -> Ended {
+        Ended { status, output: self.output, errors: self.errors }
+    }
+}
+
+/// What has come.
+struct Came {
+    gone: bool,
+    keys: bool,
+    end: bool,
+}
+
+/// Adds to a list and says where.
+fn push<T>(list: &mut Vec<T>, item: T) -> usize {
+    list.push(item);
+    list.len() - 1
+}
+
+/// What can be read without waiting, if there is any.
+fn take(from: &mut impl Read) -> Result<Option<Vec<u8>>> {
+    let mut chunk = vec![0; 16 << 10];
+    match from.read(&mut chunk) {
+        Ok(0) => Ok(None),
+        Ok(count) => {
+            chunk.truncate(count);
+            Ok(Some(chunk))
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
+        Err(error) => Err(call("read a pipe of QEMU's")(error)),
+    }
+}
+
+fn write(name: &str, to: &mut impl io::Write, bytes: &[u8]) -> Result<()> {
+    let written = to.write_all(bytes).and_then(|()| to.flush());
+    written.map_err(|source| Error::Write { path: name.into(), source })
+}

@@ -1,0 +1,136 @@
+//! What is found inside: the initramfs, and the plan of its first process.
+//!
+//! The kernel's first file system cannot be exchanged by `pivot_root`, and that is how a container
+//! gets its root. So the first steps bind it onto a directory of its own and move that over it: the
+//! same files, on a mount that is the kernel's second.
+
+use std::path::{Path, PathBuf};
+
+use guest::plan::{self, End, Plan, Sink, Stream};
+use microvm::{
+    initramfs::{Archive, Root},
+    kernels::Module,
+};
+use sandbox::Stdio;
+
+use crate::{
+    Error, Nest, OUT, Result,
+    disks::{self, Disks},
+    error::call,
+    machine::{CONSOLE, END_PORT, ERRORS_PORT, OUTPUT_PORT, REPORT_PORT},
+    program, terminal,
+};
+
+/// What isolab needs of the kernel: KVM for a processor with SVM, a container's root and links, the
+/// disks. Much of it is built in, or not.
+const MODULES: [&str; 6] = ["kvm_amd", "overlay", "veth", "tun", "nvme", "ext4"];
+/// Where programs are inside.
+const PROGRAMS: &str = "/usr/bin";
+/// A shell of the host's busybox.
+const SHELL: &str = "/bin/sh";
+/// Where the program looks for programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
+const GROUPS: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
+
+/// The plan of the first process.
+pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
+    let mut plan = Plan::new()
+        .report(&Sink::Port(REPORT_PORT))
+        .end(End::Port(END_PORT))
+        .mount("none", "/", "/mnt", "", &["bind"])
+        .root("/mnt")
+        .mount("proc", "proc", "/proc", "", &["nosuid", "nodev", "noexec"])
+        .mount("sysfs", "sysfs", "/sys", "", &["nosuid", "nodev", "noexec"])
+        .mount("devtmpfs", "dev", "/dev", "", &["nosuid"])
+        .mount("devpts", "devpts", "/dev/pts", "gid=5,mode=620,ptmxmode=666", &["nosuid", "noexec"])
+        .mount("tmpfs", "shm", "/dev/shm", "mode=1777", &["nosuid", "nodev"])
+        .mount("cgroup2", "cgroup", "/sys/fs/cgroup", "", &["nosuid", "nodev", "noexec"])
+        // What systemd does on other hosts: without it no group below the root has a limit.
+        .write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu +memory +pids")
+        .write("/proc/sys/kernel/hostname", "nest")
+        .link("/proc/self/fd", "/dev/fd")
+        .up("lo");
+    for module in nest.kernel.modules_for(&MODULES)? {
+        plan = plan.module(&file_of(&module), "");
+    }
+    for (number, disk) in disks.read_only.iter().enumerate() {
+        let inside = disk.inside.to_string_lossy();
+        plan = plan.mount("ext4", &disks::device(number), &inside, "", &["ro", "nosuid", "nodev"]);
+    }
+    plan = plan
+        .variable("PATH", PATH)
+        .variable("HOME", "/root")
+        .variable("ISOLAB_OUT", OUT)
+        .directory("/root");
+    for (name, value) in &nest.environment {
+        plan = plan.variable(name, value);
+    }
+    plan = match stdio {
+        Stdio::Terminal => {
+            let (rows, columns) = terminal::size();
+            let kind = std::env::var_os("TERM").unwrap_or("vt100".into());
+            let plan = plan.variable("TERM", kind).variable("PS1", r"nest:\w\$ ");
+            plan.terminal(CONSOLE, rows, columns)
+        }
+        Stdio::Capture | Stdio::Inherit => plan
+            .stream(Stream::Input, &Sink::Device("/dev/null".into()))
+            .stream(Stream::Output, &Sink::Port(OUTPUT_PORT))
+            .stream(Stream::Errors, &Sink::Port(ERRORS_PORT)),
+    };
+    let program = if nest.shell { SHELL.into() } else { place(&nest.program) };
+    let words = std::iter::once(program.as_os_str());
+    let plan = plan.ready().run(words.chain(nest.arguments.iter().map(AsRef::as_ref)));
+    Ok(match &disks.out {
+        // The last of the disks.
+        Some(_) => plan.pack(OUT, &disks::device(disks.read_only.len())),
+        None => plan,
+    })
+}
+
+/// The initramfs: what the caller adds, and over it what the nest needs.
+pub(crate) fn initramfs(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Vec<u8>> {
+    let mut added = Archive::new(Vec::new());
+    for path in nest.add.iter().filter(|path| !disks.have(path)) {
+        let read = |source| Error::Read { path: path.clone(), source };
+        let real = path.canonicalize().map_err(read)?;
+        added.tree(path, &real).map_err(read)?;
+    }
+    // Of two archives in a row the kernel unpacks the second over the first.
+    let bytes = added.finish().map_err(call("write the initramfs"))?;
+    Ok(root(nest, disks, plan)?.write(bytes)?)
+}
+
+fn root(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Root> {
+    let mut root = Root::new();
+    root.directory("tmp", 0o1777)?;
+    for directory in ["dev", "etc", "proc", "sys", "run", "mnt", "root", PROGRAMS, OUT] {
+        root.directory(directory, 0o755)?;
+    }
+    for disk in &disks.read_only {
+        root.directory(&disk.inside, 0o755)?;
+    }
+    root.file("init", 0o755, guest::INIT)?;
+    root.file(plan::PATH, 0o600, plan.text())?;
+    root.file("etc/passwd", 0o644, USERS)?;
+    root.file("etc/group", 0o644, GROUPS)?;
+    root.file("etc/hosts", 0o644, "127.0.0.1 localhost nest\n")?;
+    for module in nest.kernel.modules_for(&MODULES)? {
+        root.file(file_of(&module), 0o644, module.unsigned())?;
+    }
+    root.file(place(&nest.program), 0o755, program::read(&nest.program)?)?;
+    if !root.add_busybox()? && nest.shell {
+        return Err(Error::NoShell);
+    }
+    Ok(root)
+}
+
+/// Where a module is inside.
+fn file_of(module: &Module) -> String {
+    format!("/lib/modules/{}.ko", module.name)
+}
+
+/// Where a program of the host is inside.
+fn place(program: &Path) -> PathBuf {
+    Path::new(PROGRAMS).join(program.file_name().unwrap_or_default())
+}

@@ -1,0 +1,172 @@
+//! A whole emulated computer with hardware virtualization, for hosts that have none.
+//!
+//! Most classrooms have neither VMX nor SVM: machines of a cloud, containers, other hypervisors'
+//! guests. QEMU can play a processor with SVM, instruction by instruction (TCG, its "tiny code
+//! generator"), and a distribution's kernel on it has a real `kvm_amd` and a cgroup tree of pure
+//! version 2. A [`Nest`] starts the two, runs one static program in there, isolab itself as a rule,
+//! passes on what it writes, brings its files out, and ends with its exit code.
+//!
+//! ```text
+//!   host      isolab nest -- run --in microvm hello
+//!   QEMU        processor with SVM, emulated     [`machine`]: its devices and their channels
+//!   Linux         kvm_amd, cgroup v2             [`inside`]: the initramfs and the plan
+//!   isolab          run --in microvm hello       what is wanted
+//!   guest             hello                      under the emulated hardware's protection
+//! ```
+//!
+//! Nothing of it is left when it ends, however it ends: the files that QEMU is given have no names,
+//! and the kernel kills QEMU together with whoever waits for it.
+#![forbid(unsafe_code)]
+
+mod archive;
+mod conversation;
+mod disks;
+mod error;
+mod inside;
+mod machine;
+mod program;
+mod tail;
+mod terminal;
+mod tools;
+
+use std::{ffi::OsString, os::fd::BorrowedFd, path::PathBuf, time::Duration};
+
+use microvm::kernels::{self, Kernel};
+use sandbox::{Status, Stdio};
+
+pub use error::{Error, Result};
+
+use conversation::Conversation;
+use disks::Disks;
+use machine::Machine;
+
+/// Memory that is enough for isolab and what it runs inside.
+pub const USUAL_MEMORY_BYTES: u64 = 1 << 30;
+/// Below that Debian's kernel does not come up.
+const LEAST_MEMORY_BYTES: u64 = 128 << 20;
+/// It takes two seconds on a quiet host; a crowded one is given this.
+const USUAL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// An emulated computer, and what is to be run in it.
+#[derive(Debug, Clone)]
+pub struct Nest {
+    /// The kernel it boots. One that has its drivers for SVM as files or built in.
+    pub kernel: Kernel,
+    /// A statically linked program of the host. Inside it is in `/usr/bin`.
+    pub program: PathBuf,
+    /// Its arguments, without its name.
+    pub arguments: Vec<OsString>,
+    /// Whether a shell is run instead of it, which finds it by its name.
+    pub shell: bool,
+    /// Additions to its environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Files and directories of the host that are there inside, at the same paths.
+    pub add: Vec<PathBuf>,
+    /// Where the files are to go that the program leaves in the directory [`OUT`].
+    pub out: Option<PathBuf>,
+    /// Whether the computer's clock counts instructions, a nanosecond each, instead of time.
+    pub icount: bool,
+    /// How much memory it has.
+    pub memory_bytes: u64,
+    /// How many processors it has.
+    pub vcpus: u32,
+    /// How long it may take to the program's start.
+    pub patience: Duration,
+    /// How long it may take altogether.
+    pub deadline: Option<Duration>,
+}
+
+/// The directory inside whose files are brought out; the variable `ISOLAB_OUT` says it too.
+pub const OUT: &str = "/out";
+
+/// How the program in a nest ended, and what it wrote if that was to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// How.
+    pub status: Status,
+    /// What it wrote to standard output.
+    pub output: Vec<u8>,
+    /// What it wrote to standard error.
+    pub errors: Vec<u8>,
+}
+
+impl Nest {
+    /// A nest for this program, with the chosen kernel.
+    ///
+    /// # Errors
+    ///
+    /// When there is no kernel.
+    pub fn of(program: PathBuf) -> Result<Self> {
+        Ok(Self::with(kernels::chosen()?, program))
+    }
+
+    /// A nest for this program, with this kernel.
+    pub fn with(kernel: Kernel, program: PathBuf) -> Self {
+        Self {
+            kernel,
+            program,
+            arguments: Vec::new(),
+            shell: false,
+            environment: Vec::new(),
+            add: Vec::new(),
+            out: None,
+            icount: false,
+            memory_bytes: USUAL_MEMORY_BYTES,
+            vcpus: 1,
+            patience: USUAL_PATIENCE,
+            deadline: None,
+        }
+    }
+
+    /// Starts the computer, runs the program in it and waits for its end. With
+    /// [`Stdio::Terminal`] the program has the caller's terminal, otherwise no input.
+    ///
+    /// Once `end` can be read, all of it is ended. The calling thread must live as long as the
+    /// nest: with it the kernel kills QEMU.
+    ///
+    /// # Errors
+    ///
+    /// When the host lacks something, when the computer does not come up or breaks off, when the
+    /// program cannot be run, at the deadline, and when the files cannot be brought out.
+    pub fn run(&self, stdio: Stdio, end: Option<BorrowedFd<'_>>) -> Result<Ended> {
+        self.check()?;
+        // What it finds inside: disks with what is large, and all else in its initramfs.
+        let disks = Disks::of(self)?;
+        let plan = inside::plan(self, &disks, stdio)?;
+        let initramfs = inside::initramfs(self, &disks, &plan)?;
+
+        // What it runs on: a computer that is a process of this host.
+        let machine = Machine::start(self, &initramfs, &disks)?;
+
+        // How it reaches the host: through the computer's ports, until it is switched off.
+        let ended = Conversation::of(machine, self, &plan, stdio)?.until_the_end(end)?;
+        if let (Some(directory), Some(disk)) = (&self.out, &disks.out) {
+            archive::unpack(disk, directory)?;
+        }
+        Ok(ended)
+    }
+
+    /// Refuses what cannot be kept.
+    fn check(&self) -> Result<()> {
+        if self.memory_bytes < LEAST_MEMORY_BYTES {
+            return Err(Error::LittleMemory { bytes: self.memory_bytes });
+        }
+        let own = ["/dev", "/proc", "/sys"];
+        match self.add.iter().find(|path| own.iter().any(|own| path.starts_with(own))) {
+            Some(path) => Err(Error::Hidden { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether this host has what a nest takes, but for a kernel.
+///
+/// # Errors
+///
+/// What is lacking.
+pub fn available() -> Result<()> {
+    tools::find("qemu-system-x86_64")?;
+    tools::find("setpriv")?;
+    tools::find("mke2fs")?;
+    Ok(())
+}
