@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod clock;
 mod conversation;
 mod disks;
 mod error;

@@ -30,7 +30,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::{
-    Error, Nest, Result,
+    Error, Nest, Result, clock,
     disks::{Disks, by_descriptor},
     error::call,
     tools,
@@ -50,7 +50,8 @@ pub(crate) const CONSOLE: &str = "/dev/ttyS0";
 /// What the kernel need not do in a computer that lives for some seconds: look for what is not
 /// there, work around faults of processors, test itself.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=t mitigations=off nokaslr \
-    8250.nr_uarts=1 clearcpuid=rep_good audit=0 lsm= cryptomgr.notests rcupdate.rcu_expedited=1 tsc=reliable";
+    8250.nr_uarts=1 clearcpuid=rep_good audit=0 lsm= cryptomgr.notests rcupdate.rcu_expedited=1 \
+    tsc=reliable pmtmr=0";
 
 /// A running QEMU; dropping it kills it.
 pub(crate) struct Machine {
@@ -167,10 +168,15 @@ fn computer(nest: &Nest) -> Vec<OsString> {
 const FOR_ONE: &str = "nosmp nolapic_timer";
 
 fn command_line(nest: &Nest) -> String {
-    match nest.vcpus {
-        1 => format!("{COMMAND_LINE} {FOR_ONE}"),
-        _ => COMMAND_LINE.to_owned(),
+    let mut words = COMMAND_LINE.to_owned();
+    if nest.vcpus == 1 {
+        words += " ";
+        words += FOR_ONE;
     }
+    if let Some(kilohertz) = clock::rate(nest.icount) {
+        words += &format!(" tsc_early_khz={kilohertz}");
+    }
+    words
 }
 
 fn drives(disks: &Disks) -> Vec<String> {

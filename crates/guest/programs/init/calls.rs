@@ -14,6 +14,7 @@ impl Errno {
     /// There is no such step: ENOSYS.
     pub const UNKNOWN_STEP: Self = Self(38);
     const NOT_THERE: Self = Self(2);
+    const NO_SUCH: Self = Self(6);
     const NO_DEVICE: Self = Self(19);
     /// A path or a nesting of directories is too long: ENAMETOOLONG.
     pub const TOO_LONG: Self = Self(36);
@@ -78,7 +79,7 @@ pub fn open_device(path: &CStr) -> Result<usize> {
     const TRIES: usize = 10_000;
     for _ in 1..TRIES {
         match open(path, O_RDWR | O_NOCTTY) {
-            Err(Errno::NOT_THERE | Errno::NO_DEVICE) => sleep_a_moment(),
+            Err(Errno::NOT_THERE | Errno::NO_SUCH | Errno::NO_DEVICE) => sleep_a_moment(),
             opened => return opened,
         }
     }
