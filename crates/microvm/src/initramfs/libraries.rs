@@ -90,7 +90,7 @@ fn read<'a, R: ReadRef<'a>>(file: R) -> Option<Needs> {
     let mut dynamic: &[elf::Dyn64<LE>] = &[];
     for segment in segments {
         match segment.p_type(LE) {
-            elf::PT_INTERP if segment.p_filesz(LE) <= super::root::MAX_NAME as u64 => {
+            elf::PT_INTERP if segment.p_filesz(LE) <= super::archive::MAX_NAME as u64 => {
                 let name = segment.interpreter(LE, file).ok()??;
                 needs.interpreter = Some(OsStr::from_bytes(name).into());
             }

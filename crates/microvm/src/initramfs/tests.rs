@@ -327,6 +327,25 @@ fn what_is_no_program_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_root_put_below_a_folder_replaces_what_is_in_its_way() {
+    let mut below = Root::new();
+    below.file("a", 0o644, *b"x").unwrap();
+    let mut root = Root::new();
+    root.file("top/a/inside", 0o644, *b"y").unwrap();
+    root.put_below("top", below).unwrap();
+    assert_eq!(names(&root), ["top", "top/a"]);
+}
+
+#[test]
+fn links_that_make_a_name_too_long_are_seen() {
+    let mut root = Root::new();
+    let folder = format!("{}x", "x/".repeat(2000));
+    root.link("short", &folder).unwrap();
+    let refused = root.file(format!("short/{}", "y".repeat(200)), 0o644, *b"").unwrap_err();
+    assert!(refused.to_string().contains("has a longer name"), "{refused}");
+}
+
+#[test]
 fn busybox_adds_the_commands_that_are_not_there() {
     let mut root = Root::new();
     root.file("usr/bin/ls", 0o755, *b"mine").unwrap();
