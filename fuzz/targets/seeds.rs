@@ -24,7 +24,12 @@ fn main() -> io::Result<()> {
     };
     for device in 0..7 {
         let name = format!("device-{device}");
-        write("virtqueue", &name, &[&[device], requests(device).as_slice()].concat())?;
+        write("virtqueue", &name, &[&[device], requests(0, READ).as_slice()].concat())?;
+    }
+    // Of a disk: read, write, flush, its name, discard, write zeros.
+    for (kind, data) in [(1, WRITE), (4, READ), (8, READ), (11, RANGE), (13, RANGE)] {
+        let name = format!("disk-{kind}");
+        write("virtqueue", &name, &[WITH_FLUSHES, &requests(kind, data)].concat())?;
     }
     let vmlinux = vmlinux();
     write("kernel", "vmlinux", &vmlinux)?;
@@ -44,16 +49,24 @@ fn main() -> io::Result<()> {
     write("cpio", "some", &[&[1, 2, 3, 0x40, 1, 0, 1, 7, 1][..], &[0x81; 64]].concat())
 }
 
-/// A request in each of a device's first two queues: a header, some room, a status. See `act.rs`.
-fn requests(device: u8) -> Vec<u8> {
-    const READ: [u8; 8] = [2, 0x00, 0x00, 0x30, 16, 0, 1, 1];
-    const ROOM: [u8; 8] = [2, 0x01, 0x00, 0x31, 0, 2, 3, 2];
+/// A disk, set up once more by a driver that knows of flushes.
+const WITH_FLUSHES: &[u8] = &[4, 0, 0x04, 0, 2];
+
+/// Descriptor 1, between a header and a status: room, data, a range of a disk. See `act.rs`.
+const READ: [u8; 8] = [2, 0x01, 0x00, 0x31, 0x00, 2, 3, 2];
+const WRITE: [u8; 8] = [2, 0x01, 0x00, 0x31, 0x00, 2, 1, 2];
+const RANGE: [u8; 8] = [2, 0x01, 0x00, 0x31, 16, 0, 1, 2];
+
+/// A request in each of a device's first two queues, twice in the first, and a look at a register.
+fn requests(kind: u8, data: [u8; 8]) -> Vec<u8> {
+    const HEADER: [u8; 8] = [2, 0x00, 0x00, 0x30, 16, 0, 1, 1];
     const STATUS: [u8; 8] = [2, 0x02, 0x00, 0x34, 1, 0, 2, 0];
     const OTHER: [u8; 8] = [2, 0x10, 0x00, 0x32, 64, 0, 2, 0];
-    let kind = [1, 0x00, 0x30, 16, device % 4, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
-    let offers = [3, 0x00, 1, 3, 0x10, 1, 3, 0x00, 1, 7, 9, 7, 0, 6, 0x40, 4, 4, 0x19, 1, 0, 0, 0];
-    let chains = [READ, ROOM, STATUS, OTHER].concat();
-    [&[0, 0x04, 0, 2][..], &kind, &chains, &offers].concat()
+    let at_0x3000 = [1, 0x00, 0x30, 16, kind, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    let at_0x3100 = [1, 0x00, 0x31, 16, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    let chains = [HEADER, data, STATUS, OTHER].concat();
+    let offers = [3, 0x00, 1, 3, 0x10, 1, 3, 0x00, 1, 7, 9, 7, 0, 6, 0x40, 4];
+    [&at_0x3000[..], &at_0x3100, &chains, &offers].concat()
 }
 
 /// "hello", packed.
