@@ -52,7 +52,7 @@ fuzz_target!(|input: &[u8]| {
     match device % 8 {
         0 => drop(play(Rng, acts, |_, _| ())),
         1 => drop(play(Balloon::default(), acts, |balloon, value| {
-            balloon.set_target(u64::from(value) << value % 64);
+            balloon.set_target(u64::from(value) << (value % 64));
         })),
         2 => drop(play(Console::new(port(true), 80, 25), acts, |console, value| {
             console.resize(value.into(), value.into());
