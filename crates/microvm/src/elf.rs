@@ -31,6 +31,9 @@ pub enum ElfError {
     /// It is an object file, a core dump or something else.
     #[error("it is an ELF file of type {0}, not an executable one (2)")]
     NotExecutable(u16),
+    /// It has more segments than any program.
+    #[error("it claims to have {0} segments, and a program has at most {MAX_SEGMENTS}")]
+    TooManySegments(u64),
     /// Nothing is to be loaded.
     #[error("it has no segment to load")]
     NoSegments,
@@ -131,6 +134,9 @@ pub fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x7fELF")
 }
 
+/// Programs have some ten. They may overlap, and each is copied: 65,535 times a whole file would
+/// keep the launcher for minutes.
+const MAX_SEGMENTS: u64 = 64;
 const HEADER_BYTES: u64 = 64;
 const PROGRAM_HEADER_BYTES: u64 = 56;
 const TYPE_EXECUTABLE: u16 = 2;
@@ -168,6 +174,9 @@ pub fn parse(file: &[u8]) -> Result<Elf<'_>, ElfError> {
     let table = u64::from_le_bytes(field(header, 32));
     let entry_bytes = u64::from(u16::from_le_bytes(field(header, 54)));
     let count = u64::from(u16::from_le_bytes(field(header, 56)));
+    if count > MAX_SEGMENTS {
+        return Err(ElfError::TooManySegments(count));
+    }
     let mut segments = Vec::new();
     for index in 0..count {
         let program_header = table
@@ -270,7 +279,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_file_is_named() {
         type Change = fn(&mut Vec<u8>);
-        let cases: [(Change, ElfError); 8] = [
+        let cases: [(Change, ElfError); 9] = [
             (|file| file[1] = b'e', ElfError::NotElf),
             (|file| file.truncate(40), ElfError::Truncated("header")),
             (|file| file.truncate(70), ElfError::Truncated("program header table")),
@@ -278,6 +287,7 @@ mod tests {
             (|file| file[5] = 2, ElfError::BigEndian),
             (|file| file[18] = 183, ElfError::OtherMachine(183)),
             (|file| file[16] = 3, ElfError::Dynamic),
+            (|file| file[57] = 1, ElfError::TooManySegments(256 + 2)),
             (|file| file[24..32].fill(0xff), ElfError::BadEntry(u64::MAX)),
         ];
         for (change, expected) in cases {

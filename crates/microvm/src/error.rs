@@ -205,6 +205,10 @@ impl Error {
                 DiskError::Size { bytes: 0 } => "give it a size: `truncate -s 1G FILE`",
                 DiskError::Size { .. } => "round it up: `truncate -s %512 FILE`",
                 DiskError::NoDisk => "make one: `truncate -s 1G FILE`",
+                DiskError::Qcow2 => {
+                    "make a raw one of it (qemu-utils has the program): \
+                     `qemu-img convert -O raw FILE NEW.img`"
+                }
                 DiskError::Open { .. } | DiskError::Lock(_) => return None,
             },
             Self::RootDisk { source, .. } if source.kind() == io::ErrorKind::NotFound => {

@@ -12,12 +12,16 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use super::error::InitramfsError;
+
 pub(super) const DIRECTORY: u32 = 0o040_000;
 pub(super) const FILE: u32 = 0o100_000;
 pub(super) const LINK: u32 = 0o120_000;
 /// The name that ends the archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
 const HEADER_BYTES: u64 = 110;
+/// The kernel's PATH_MAX, with the NUL at the end.
+pub(super) const MAX_NAME: usize = 4096;
 
 /// An archive that is being written. Everything in it belongs to root and has no time, so that the
 /// same files give the same bytes; [`Root`](super::Root) knows owners and times.
@@ -40,7 +44,7 @@ impl<Output: Write> Archive<Output> {
     ///
     /// When the output takes no more; so of the other entries.
     pub fn directory(&mut self, path: impl AsRef<Path>) -> io::Result<()> {
-        let path = inside(path.as_ref())?;
+        let path = inside(path.as_ref()).map_err(io::Error::other)?;
         let mut above: Vec<&Path> = path.ancestors().collect();
         above.reverse();
         for directory in above.into_iter().filter(|path| !path.as_os_str().is_empty()) {
@@ -67,8 +71,10 @@ impl<Output: Write> Archive<Output> {
     ///
     /// As of [`Self::directory`].
     pub fn link(&mut self, path: impl AsRef<Path>, target: impl AsRef<OsStr>) -> io::Result<()> {
+        let target = target.as_ref();
+        check_name(Path::new(target)).map_err(io::Error::other)?;
         let path = self.below_its_directories(path.as_ref())?;
-        self.entry(path.as_os_str(), LINK | 0o777, target.as_ref().as_bytes())
+        self.entry(path.as_os_str(), LINK | 0o777, target.as_bytes())
     }
 
     /// Adds what is at `from` on this host as `path`: a file, a link, or a directory with all that
@@ -108,12 +114,7 @@ impl<Output: Write> Archive<Output> {
         about: &Header,
         content: &mut dyn Read,
     ) -> io::Result<()> {
-        // Of that name at the root would end the archive.
-        let name = match name.as_bytes() {
-            TRAILER => OsStr::new("./TRAILER!!!"),
-            _ => name,
-        };
-        self.header(name, about)?;
+        self.header(escaped(name), about)?;
         let length = about.length.into();
         match io::copy(&mut content.take(length), &mut self.output)? {
             copied if copied == length => self.pad(length),
@@ -127,13 +128,14 @@ impl<Output: Write> Archive<Output> {
     ///
     /// As of [`Self::directory`].
     pub fn finish(mut self) -> io::Result<Output> {
-        self.entry(OsStr::from_bytes(TRAILER), 0, &[])?;
+        let about = Header { number: self.entries + 1, links: 1, ..Header::default() };
+        self.header(OsStr::from_bytes(TRAILER), &about)?;
         self.output.flush()?;
         Ok(self.output)
     }
 
     fn below_its_directories(&mut self, path: &Path) -> io::Result<PathBuf> {
-        let path = inside(path)?;
+        let path = inside(path).map_err(io::Error::other)?;
         if let Some(parent) = path.parent() {
             self.directory(parent)?;
         }
@@ -146,7 +148,7 @@ impl<Output: Write> Archive<Output> {
         let length = u32::try_from(content.len()).map_err(too_long)?;
         self.entries += 1;
         let about = Header { number: self.entries, links: 1, mode, length, ..Header::default() };
-        self.header(name, &about)?;
+        self.header(escaped(name), &about)?;
         self.output.write_all(content)?;
         self.pad(length.into())
     }
@@ -177,8 +179,7 @@ impl<Output: Write> Archive<Output> {
 
 /// How many bytes an entry takes in the archive.
 pub(super) fn entry_bytes(name: &OsStr, length: u64) -> u64 {
-    let escaped = if name.as_bytes() == TRAILER { 2 } else { 0 };
-    let head = HEADER_BYTES + name.len() as u64 + escaped + 1;
+    let head = HEADER_BYTES + escaped(name).len() as u64 + 1;
     head + padding(head) + length + padding(length)
 }
 
@@ -186,6 +187,14 @@ pub(super) fn entry_bytes(name: &OsStr, length: u64) -> u64 {
 pub(super) fn trailer_bytes() -> u64 {
     let head = HEADER_BYTES + TRAILER.len() as u64 + 1;
     head + padding(head)
+}
+
+/// The name of an entry; one of the trailer's name would end the archive.
+fn escaped(name: &OsStr) -> &OsStr {
+    match name.as_bytes() {
+        TRAILER => OsStr::new("./TRAILER!!!"),
+        _ => name,
+    }
 }
 
 fn padding(length: u64) -> u64 {
@@ -211,15 +220,28 @@ pub(super) struct Header {
 }
 
 /// `path` as the archive names it, from its root on.
-pub(super) fn inside(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn inside(path: &Path) -> Result<PathBuf, InitramfsError> {
     let parts = path.components();
     let parts = parts.filter(|part| !matches!(part, Component::RootDir | Component::CurDir));
-    parts
-        .map(|part| match part {
-            Component::Normal(name) => Ok(name),
-            _ => Err(io::Error::other(format!("{path:?} leads out of the initramfs"))),
-        })
-        .collect()
+    let named = parts.map(|part| match part {
+        Component::Normal(name) => Ok(name),
+        _ => Err(InitramfsError::Outside { path: path.to_owned() }),
+    });
+    let path = named.collect::<Result<PathBuf, _>>()?;
+    check_name(&path)?;
+    Ok(path)
+}
+
+/// Refuses a name, or where a link leads, that the kernel would leave out or cut off.
+pub(super) fn check_name(path: &Path) -> Result<(), InitramfsError> {
+    let name = path.as_os_str().as_bytes();
+    if name.len() >= MAX_NAME {
+        return Err(InitramfsError::TooLongName { path: path.to_owned() });
+    }
+    if name.contains(&0) {
+        return Err(InitramfsError::ZeroInName { path: path.to_owned() });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -277,5 +299,27 @@ mod tests {
         let mut archive = Archive::new(Vec::new());
         assert!(archive.file("../etc/passwd", 0o644, b"").is_err());
         assert!(archive.directory("a/../..").is_err());
+        // The kernel reads a name up to its first zero.
+        assert!(archive.file("a/..\0", 0o644, b"").is_err());
+        assert!(archive.link("a", "..\0b").is_err());
+    }
+
+    #[test]
+    fn what_the_kernel_would_leave_out_is_refused() {
+        let mut archive = Archive::new(Vec::new());
+        let long = "x".repeat(MAX_NAME);
+        assert!(archive.file(&long, 0o644, b"").is_err());
+        assert!(archive.link("a", &long).is_err());
+        assert!(archive.link("a", &long[1..]).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_the_trailers_name_ends_nothing() {
+        let mut archive = Archive::new(Vec::new());
+        archive.file("TRAILER!!!", 0o644, b"1").unwrap();
+        archive.file("behind", 0o644, b"2").unwrap();
+        let found = entries(&archive.finish().unwrap());
+        let names: Vec<_> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["./TRAILER!!!", "behind"]);
     }
 }

@@ -37,6 +37,12 @@ pub enum InitramfsError {
         /// Which file.
         path: PathBuf,
     },
+    /// The kernel reads a name up to its first zero.
+    #[error("{path:?} has a zero byte in it, where the kernel would end it")]
+    ZeroInName {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A path goes outside of the root.
     #[error("{path:?} leads out of the initramfs")]
     Outside {

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::{self, File},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -53,7 +53,13 @@ pub(super) struct Needs {
 impl Needs {
     /// Reads the file of a program or library; `None` if it is no ELF file for x86-64.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let file = ReadCache::new(File::open(path).ok()?);
+        // The path may be one that a program names, which is not trusted: to open a device may do
+        // something, and a pipe would wait for somebody at its other end.
+        if !fs::metadata(path).ok()?.is_file() {
+            return None;
+        }
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+        let file = ReadCache::new(file);
         let needs = read(&file)?;
         Some(needs.with_origin(path.parent().unwrap_or(Path::new("/"))))
     }
@@ -90,7 +96,7 @@ fn read<'a, R: ReadRef<'a>>(file: R) -> Option<Needs> {
     let mut dynamic: &[elf::Dyn64<LE>] = &[];
     for segment in segments {
         match segment.p_type(LE) {
-            elf::PT_INTERP if segment.p_filesz(LE) <= super::root::MAX_NAME as u64 => {
+            elf::PT_INTERP if segment.p_filesz(LE) <= super::archive::MAX_NAME as u64 => {
                 let name = segment.interpreter(LE, file).ok()??;
                 needs.interpreter = Some(OsStr::from_bytes(name).into());
             }
@@ -275,6 +281,15 @@ mod tests {
         ]);
         let found = read_cache(&[b"ld.so-1.7.0".to_vec(), cache].concat()).unwrap();
         assert_eq!(found["libx.so.1"], Path::new("/lib/libx.so.1"));
+    }
+
+    #[test]
+    fn a_library_that_is_a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let found = Libraries::of_host().find(pipe.to_str().unwrap(), &Needs::default(), &[]);
+        assert_eq!(found, None);
     }
 
     proptest! {

@@ -144,6 +144,10 @@ impl Adding<'_> {
         let not = |why| InitramfsError::NotProgram { program: program.to_owned(), why }.into();
         if let Some(needs) = Needs::of(program) {
             if let Some(interpreter) = &needs.interpreter {
+                // The program names it, and must not fetch any file of the host into its machine.
+                if Needs::of(interpreter).is_none() {
+                    return Err(not("the dynamic linker that it names is none on this host"));
+                }
                 self.root.add_host_file(interpreter)?;
             }
             let rpath = if needs.runpath.is_empty() { needs.rpath.clone() } else { Vec::new() };

@@ -18,8 +18,6 @@ use crate::Result;
 
 /// As many links as Linux follows on the way to a file (path_resolution(7)).
 pub(super) const MAX_LINKS: u32 = 40;
-/// The kernel's PATH_MAX, with the NUL at the end.
-pub(super) const MAX_NAME: usize = 4096;
 
 /// What is going to be the guest's root file system.
 #[derive(Debug, Default)]
@@ -123,6 +121,7 @@ impl Root {
     ///
     /// As of [`Self::directory`].
     pub fn link(&mut self, path: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<()> {
+        archive::check_name(target.as_ref())?;
         let path = self.place(path.as_ref())?;
         let target = target.as_ref().as_os_str().as_bytes().to_vec();
         self.put(path, Entry::new(LINK | 0o777, target));
@@ -173,8 +172,11 @@ impl Root {
     pub fn put_below(&mut self, folder: impl AsRef<Path>, other: Self) -> Result<()> {
         self.directory(&folder, 0o755)?;
         let folder = self.resolve(folder.as_ref())?;
-        let moved = other.entries.into_iter().map(|(path, entry)| (folder.join(path), entry));
-        self.entries.extend(moved);
+        for (path, entry) in other.entries {
+            let path = folder.join(path);
+            archive::check_name(&path)?;
+            self.put(path, entry);
+        }
         Ok(())
     }
 
@@ -217,13 +219,11 @@ impl Root {
     /// Where a new entry of that path belongs: below its parent, whose links are followed and whose
     /// directories are made.
     pub(super) fn place(&mut self, path: &Path) -> Result<PathBuf> {
-        let path =
-            archive::inside(path).map_err(|_| InitramfsError::Outside { path: path.to_owned() })?;
-        if path.as_os_str().len() >= MAX_NAME {
-            return Err(InitramfsError::TooLongName { path }.into());
-        }
+        let path = archive::inside(path)?;
         let Some(name) = path.file_name() else { return Ok(path) };
         let parent = self.resolve(path.parent().unwrap_or(Path::new("")))?;
+        // Links may have made it longer.
+        archive::check_name(&parent.join(name))?;
         let mut above: Vec<&Path> = parent.ancestors().collect();
         above.pop(); // The root is there.
         for directory in above.into_iter().rev() {

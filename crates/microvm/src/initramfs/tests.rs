@@ -326,6 +326,45 @@ fn what_is_no_program_is_refused_with_the_reason() {
     }
 }
 
+/// The program is there because it is not trusted.
+#[test]
+fn a_program_cannot_name_a_file_of_the_host_as_its_linker() {
+    let folder = tree(&[("secret", "of the host"), ("program", "")]);
+    let path = |name: &str| folder.path().join(name);
+    let linker = format!("{}\0", path("secret").display());
+    let mut program = guest::Builtin::Hello.linux_elf().to_vec();
+    // Its second segment becomes that of a linker's name, which stands at the end.
+    program[0x78..0x7c].copy_from_slice(&3u32.to_le_bytes());
+    let (at, length) = (program.len() as u64, linker.len() as u64);
+    for (field, value) in [(0x80, at), (0x98, length), (0xa0, length)] {
+        program[field..field + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    program.extend(linker.into_bytes());
+    fs::write(path("program"), program).unwrap();
+    fs::set_permissions(path("program"), fs::Permissions::from_mode(0o755)).unwrap();
+    let refused = Root::new().add_command(&[path("program")]).unwrap_err();
+    assert!(refused.to_string().contains("dynamic linker"), "{refused}");
+}
+
+#[test]
+fn a_root_put_below_a_folder_replaces_what_is_in_its_way() {
+    let mut below = Root::new();
+    below.file("a", 0o644, *b"x").unwrap();
+    let mut root = Root::new();
+    root.file("top/a/inside", 0o644, *b"y").unwrap();
+    root.put_below("top", below).unwrap();
+    assert_eq!(names(&root), ["top", "top/a"]);
+}
+
+#[test]
+fn links_that_make_a_name_too_long_are_seen() {
+    let mut root = Root::new();
+    let folder = format!("{}x", "x/".repeat(2000));
+    root.link("short", &folder).unwrap();
+    let refused = root.file(format!("short/{}", "y".repeat(200)), 0o644, *b"").unwrap_err();
+    assert!(refused.to_string().contains("has a longer name"), "{refused}");
+}
+
 #[test]
 fn busybox_adds_the_commands_that_are_not_there() {
     let mut root = Root::new();

@@ -103,7 +103,7 @@ struct Walk {
 
 impl Walk {
     fn entry(&self, from: &Path, path: &Path, about: &Metadata) -> Result<Entry> {
-        if path.as_os_str().len() >= super::root::MAX_NAME {
+        if path.as_os_str().len() >= super::archive::MAX_NAME {
             return Err(InitramfsError::TooLongName { path: from.to_owned() }.into());
         }
         let content = if about.is_symlink() {

@@ -1,5 +1,11 @@
 //! A disk image: the file of the host that a guest has for a disk.
 //!
+//! It is the disk byte for byte, "raw": what the guest writes to its disk is all that is in it, so
+//! nothing in it is ever asked how the rest is to be read. A format with a header of its own, such
+//! as qcow2, takes less room; but who reads a header that a guest could have written can be led by
+//! it to any file of the host. So one that begins as a qcow2 image is refused, which is all that a
+//! guest gains that writes such a beginning to its own disk.
+//!
 //! The file is locked for as long as it is open. Two guests that write one disk, each with its own
 //! idea of the file system on it in memory, destroy it within minutes.
 
@@ -29,6 +35,8 @@ pub const SECTOR: u64 = 512;
 const ZEROS: u64 = 64 << 10;
 /// So many buffers in one system call (`IOV_MAX`, limits.h(0P)).
 const BUFFERS: usize = 1024;
+/// What a qcow2 image begins with (`docs/interop/qcow2.txt` of QEMU).
+const QCOW2: [u8; 4] = *b"QFI\xfb";
 
 /// Why a file cannot be a guest's disk.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +53,9 @@ pub enum DiskError {
     /// It is a folder, a pipe, a terminal.
     #[error("it is neither a file nor a disk")]
     NoDisk,
+    /// Its bytes are not those of the disk.
+    #[error("it is a qcow2 image, and only raw ones can be used")]
+    Qcow2,
     /// It is no number of sectors.
     #[error("it has {bytes} bytes, which is no whole number of sectors of {SECTOR} bytes")]
     Size {
@@ -129,6 +140,11 @@ impl Disk {
             TryLockError::WouldBlock => DiskError::InUse,
             TryLockError::Error(source) => DiskError::Lock(source),
         })?;
+        let mut start = [0; QCOW2.len()];
+        // A shorter file is refused below.
+        if file.read_at(&mut start, 0).map_err(failed)? == start.len() && start == QCOW2 {
+            return Err(DiskError::Qcow2);
+        }
         let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
         match bytes % SECTOR {
             0 if bytes > 0 => Ok(Self { file, bytes, access, is_file: kind.is_file() }),
@@ -320,6 +336,15 @@ pub(super) mod tests {
         assert!(matches!(refused(image(513), Access::Read), DiskError::Size { bytes: 513 }));
         let error = Disk::open(&folder.path().join("none"), Access::Write).unwrap_err();
         assert!(error.to_string().contains("none"), "{error}");
+    }
+
+    #[test]
+    fn a_qcow2_image_is_refused_with_what_to_do() {
+        let image = image(512);
+        fs::write(&image, [&QCOW2[..], &[0; 508]].concat()).unwrap();
+        let refused = Disk::open(image.path(), Access::Read).unwrap_err();
+        assert!(matches!(refused, Error::Disk { source: DiskError::Qcow2, .. }), "{refused}");
+        assert!(refused.fix().unwrap().contains("qemu-img convert -O raw"));
     }
 
     #[test]

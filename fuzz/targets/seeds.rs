@@ -1,0 +1,161 @@
+//! Writes what the fuzzer begins with: for each target a folder of inputs that are right.
+//!
+//! ```console
+//! $ cargo run --release --bin seeds -- corpus
+//! ```
+
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use flate2::{Compression, write::GzEncoder};
+use guest::Builtin;
+// The code here calls into the fuzzer at every branch, as that of the targets does.
+use libfuzzer_sys as _;
+
+fn main() -> io::Result<()> {
+    let corpus = env::args_os().nth(1).unwrap_or_else(|| "corpus".into());
+    let write = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = Path::new(&corpus).join(target);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), bytes)
+    };
+    for device in 0..7 {
+        let name = format!("device-{device}");
+        write("virtqueue", &name, &[&[device], requests(0, READ).as_slice()].concat())?;
+    }
+    // Of a disk: read, write, flush, its name, discard, write zeros.
+    for (kind, data) in [(1, WRITE), (4, READ), (8, READ), (11, RANGE), (13, RANGE)] {
+        let name = format!("disk-{kind}");
+        write("virtqueue", &name, &[WITH_FLUSHES, &requests(kind, data)].concat())?;
+    }
+    let vmlinux = vmlinux();
+    write("kernel", "vmlinux", &vmlinux)?;
+    write("kernel", "bzimage", &bzimage(&vmlinux))?;
+    write("kernel", "bzimage-gzip", &bzimage(&gzip(&vmlinux)?))?;
+    for (name, packed) in PACKED {
+        write("kernel", name, packed)?;
+        let length = 5u32.to_le_bytes();
+        write("kernel", &format!("bzimage-{name}"), &bzimage(&[packed, &length].concat()))?;
+    }
+    write("elf", "hello", Builtin::Hello.bare_elf())?;
+    write("elf", "dynamic", &dynamic())?;
+    write("elf", "script", b"#!/usr/bin/env -S sh -e\n")?;
+    write("module", "module", b"\0license=GPL\0depends=a,b-c\0softdep=pre: a b-c post: d\0")?;
+    write("module", "signed", &signed())?;
+    write("cpio", "empty", b"")?;
+    write("cpio", "some", &[&[1, 2, 3, 0x40, 1, 0, 1, 7, 1][..], &[0x81; 64]].concat())
+}
+
+/// A disk, set up once more by a driver that knows of flushes.
+const WITH_FLUSHES: &[u8] = &[4, 0, 0x04, 0, 2];
+
+/// Descriptor 1, between a header and a status: room, data, a range of a disk. See `act.rs`.
+const READ: [u8; 8] = [2, 0x01, 0x00, 0x31, 0x00, 2, 3, 2];
+const WRITE: [u8; 8] = [2, 0x01, 0x00, 0x31, 0x00, 2, 1, 2];
+const RANGE: [u8; 8] = [2, 0x01, 0x00, 0x31, 16, 0, 1, 2];
+
+/// A request in each of a device's first two queues, twice in the first, and a look at a register.
+fn requests(kind: u8, data: [u8; 8]) -> Vec<u8> {
+    const HEADER: [u8; 8] = [2, 0x00, 0x00, 0x30, 16, 0, 1, 1];
+    const STATUS: [u8; 8] = [2, 0x02, 0x00, 0x34, 1, 0, 2, 0];
+    const OTHER: [u8; 8] = [2, 0x10, 0x00, 0x32, 64, 0, 2, 0];
+    let at_0x3000 = [1, 0x00, 0x30, 16, kind, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    let at_0x3100 = [1, 0x00, 0x31, 16, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    let chains = [HEADER, data, STATUS, OTHER].concat();
+    let offers = [3, 0x00, 1, 3, 0x10, 1, 3, 0x00, 1, 7, 9, 7, 0, 6, 0x40, 4];
+    [&at_0x3000[..], &at_0x3100, &chains, &offers].concat()
+}
+
+/// "hello", packed.
+const PACKED: [(&str, &[u8]); 3] = [
+    ("lz4", b"\x02\x21\x4c\x18\x06\x00\x00\x00\x50hello"),
+    ("zstd", b"\x28\xb5\x2f\xfd\x20\x05\x29\x00\x00hello"),
+    (
+        "xz",
+        b"\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4F\x02\x00!\x01\x16\x00\x00\x00t/\xe5\xa3\x01\x00\x04hello\
+          \x00\x00\x00\x00\xb17\xb9\xdb\xe5\xda\x1e\x9b\x00\x01\x1d\x05\xb8\x2d\x80\xaf\x1f\xb6\xf3\
+          }\x01\x00\x00\x00\x00\x04YZ",
+    ),
+];
+
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+fn set(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    file.resize(file.len().max(at + bytes.len()), 0);
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+fn set_longs(file: &mut Vec<u8>, at: usize, longs: &[u64]) {
+    for (index, long) in longs.iter().enumerate() {
+        set(file, at + 8 * index, &long.to_le_bytes());
+    }
+}
+
+/// A vmlinux of two segments, the second a note with the PVH entry.
+fn vmlinux() -> Vec<u8> {
+    let mut file = elf(2, 0x100_0040, 2);
+    set(&mut file, 64, &[1]);
+    set_longs(&mut file, 72, &[0x200, 0xffff_ffff_8100_0000, 0x100_0000, 0x100, 0x300, 0x1000]);
+    set(&mut file, 120, &[4]);
+    set_longs(&mut file, 128, &[0x100, 0, 0, 24, 24, 4]);
+    set(&mut file, 0x100, b"\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0");
+    set_longs(&mut file, 0x110, &[0x100_0080]);
+    set(&mut file, 0x220, b"Linux version 6.1.0-7-lab (x@y) #1\n");
+    set(&mut file, 0x2ff, &[0x90]);
+    file
+}
+
+/// A bzImage with that payload.
+fn bzimage(payload: &[u8]) -> Vec<u8> {
+    let mut file = Vec::new();
+    set(&mut file, 0x1f1, &[1]);
+    set(&mut file, 0x1fe, b"\x55\xaaxxHdrS\x0f\x02");
+    set(&mut file, 0x20e, &[0x80, 1]);
+    set(&mut file, 0x211, &[1]);
+    set(&mut file, 0x236, &[0x7f, 0]);
+    set(&mut file, 0x248, &[0x40, 0, 0, 0]);
+    set(&mut file, 0x24c, &(payload.len() as u32).to_le_bytes());
+    set(&mut file, 0x380, b"6.1.0-7-lab (x@y) #1 SMP\0");
+    set(&mut file, 0x440, payload);
+    file
+}
+
+/// A program with an interpreter, a library and folders to look for it in.
+fn dynamic() -> Vec<u8> {
+    let mut file = elf(3, 0x1000, 3);
+    set(&mut file, 64, &[3]);
+    set_longs(&mut file, 72, &[0x100, 0x1100, 0, 28, 28, 1]);
+    set(&mut file, 120, &[2]);
+    set_longs(&mut file, 128, &[0x140, 0x1140, 0, 96, 96, 8]);
+    set(&mut file, 176, &[1]);
+    set_longs(&mut file, 184, &[0, 0x1000, 0, 0x200, 0x200, 0x1000]);
+    set(&mut file, 0x100, b"/lib64/ld-linux-x86-64.so.2\0");
+    set_longs(&mut file, 0x140, &[5, 0x11c0, 10, 0x40, 1, 1, 29, 11, 15, 25, 0, 0]);
+    set(&mut file, 0x1c0, b"\0libc.so.6\0$ORIGIN/../lib\0/usr/lib:/lib\0");
+    set(&mut file, 0x1ff, &[0]);
+    file
+}
+
+/// The header of an ELF file for x86-64 of that type.
+fn elf(kind: u8, entry: u64, segments: u8) -> Vec<u8> {
+    let mut file = Vec::new();
+    set(&mut file, 0, b"\x7fELF\x02\x01\x01");
+    set(&mut file, 16, &[kind, 0, 62, 0, 1]);
+    set_longs(&mut file, 24, &[entry, 64]);
+    set(&mut file, 52, &[64, 0, 56, 0, segments, 0]);
+    file
+}
+
+/// What follows the magic of a signed module.
+fn signed() -> Vec<u8> {
+    let signature = [1, 2, 3, 4];
+    let about = [0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 4];
+    [&b"\0depends=\0"[..], &signature, &about, b"~Module signature appended~\n"].concat()
+}
