@@ -1,6 +1,8 @@
 //! What the tests of the command share.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+pub mod person;
+
 use std::{
     fs,
     path::PathBuf,

@@ -27,10 +27,11 @@ pub fn pack(directory: &CStr, disk: &CStr) -> Result<()> {
     let root = calls::open_at(calls::HERE, directory)?;
     archive.directory(root, 0, 0)?;
     calls::close(root);
-    archive.header(END, 0, 0)?;
+    let length = archive.extend_name(0, END)?;
+    archive.header(length, 0, 0)?;
     // A disk takes whole blocks.
     while !archive.filled.is_multiple_of(BLOCK_BYTES) {
-        archive.add(&[0])?;
+        archive.add_byte(0)?;
     }
     archive.flush()?;
     calls::close(archive.disk);
@@ -87,10 +88,10 @@ impl Archive {
         let length = self.extend_name(length, name.to_bytes())?;
         let opened = calls::open_at(directory, name)?;
         if kind == DIRECTORY {
-            self.named_header(length, about.mode, 0)?;
+            self.header(length, about.mode, 0)?;
             self.directory(opened, length, depth + 1)?;
         } else {
-            self.named_header(length, about.mode, about.bytes)?;
+            self.header(length, about.mode, about.bytes)?;
             self.content(opened, about.bytes)?;
         }
         calls::close(opened);
@@ -99,55 +100,55 @@ impl Archive {
 
     /// Puts a name behind the path that has this length, and gives the length of both.
     fn extend_name(&mut self, length: usize, name: &[u8]) -> Result<usize> {
-        let slash = usize::from(length > 0);
-        let end = length + slash + name.len();
-        let place = self.name.get_mut(length..end).ok_or(Errno::TOO_LONG)?;
-        let (separator, place) = place.split_at_mut(slash);
-        separator.fill(b'/');
-        place.copy_from_slice(name);
+        let slash = if length > 0 { Some(b'/') } else { None };
+        let mut end = length;
+        for byte in slash.iter().chain(name) {
+            *self.name.get_mut(end).ok_or(Errno::TOO_LONG)? = *byte;
+            end += 1;
+        }
         Ok(end)
     }
 
-    fn named_header(&mut self, length: usize, mode: u32, bytes: usize) -> Result<()> {
-        let name = self.name;
-        self.header(name.get(..length).unwrap_or_default(), mode, bytes)
-    }
-
-    /// Thirteen numbers of eight hexadecimal digits, and the name.
-    fn header(&mut self, name: &[u8], mode: u32, bytes: usize) -> Result<()> {
+    /// Thirteen numbers of eight hexadecimal digits, and the name, of that length.
+    fn header(&mut self, length: usize, mode: u32, bytes: usize) -> Result<()> {
         let bytes = u32::try_from(bytes).map_err(|_| Errno::TOO_LARGE)?;
-        let name_bytes = name.len() as u32 + 1;
-        let fields = [0, mode, 0, 0, 1, 0, bytes, 0, 0, 0, 0, name_bytes, 0];
         self.add(b"070701")?;
-        for field in fields {
-            let mut digits = [0; 8];
-            for (digit, shift) in digits.iter_mut().zip((0..32).step_by(4).rev()) {
-                *digit = b"0123456789abcdef"[(field >> shift & 0xf) as usize];
+        for field in [0, mode, 0, 0, 1, 0, bytes, 0, 0, 0, 0, length as u32 + 1, 0] {
+            for shift in (0..8).rev() {
+                let digit = (field >> (4 * shift) & 0xf) as u8;
+                self.add_byte(digit + if digit < 10 { b'0' } else { b'a' - 10 })?;
             }
-            self.add(&digits)?;
         }
-        self.add(name)?;
-        self.add(&[0])?;
+        for index in 0..length {
+            let byte = self.name.get(index).copied().unwrap_or_default();
+            self.add_byte(byte)?;
+        }
+        self.add_byte(0)?;
         self.pad()
     }
 
     /// So many bytes of an open file; zeros, if it has become shorter.
     fn content(&mut self, file: usize, mut bytes: usize) -> Result<()> {
         while bytes > 0 {
-            if self.filled == self.buffer.len() {
-                self.flush()?;
-            }
             let end = self.buffer.len().min(self.filled + bytes);
-            let room = &mut self.buffer[self.filled..end];
-            let count = match calls::read(file, room)? {
-                0 => {
-                    room.fill(0);
-                    room.len()
-                }
-                count => count,
+            let Some(room @ [_, ..]) = self.buffer.get_mut(self.filled..end) else {
+                self.flush()?;
+                continue;
             };
-            self.filled += count;
-            bytes -= count;
+            match calls::read(file, room)? {
+                0 => return self.zeros(bytes),
+                count => {
+                    self.filled += count;
+                    bytes = bytes.saturating_sub(count);
+                }
+            }
+        }
+        self.pad()
+    }
+
+    fn zeros(&mut self, bytes: usize) -> Result<()> {
+        for _ in 0..bytes {
+            self.add_byte(0)?;
         }
         self.pad()
     }
@@ -155,27 +156,29 @@ impl Archive {
     /// Every header and content begins at a multiple of four bytes, as every block does.
     fn pad(&mut self) -> Result<()> {
         while !self.filled.is_multiple_of(4) {
-            self.add(&[0])?;
+            self.add_byte(0)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            if self.filled == self.buffer.len() {
-                self.flush()?;
-            }
-            let room = &mut self.buffer[self.filled..];
-            let count = room.len().min(bytes.len());
-            room[..count].copy_from_slice(&bytes[..count]);
-            self.filled += count;
-            bytes = &bytes[count..];
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        bytes.iter().try_for_each(|byte| self.add_byte(*byte))
+    }
+
+    #[inline(never)]
+    fn add_byte(&mut self, byte: u8) -> Result<()> {
+        if self.filled == self.buffer.len() {
+            self.flush()?;
+        }
+        if let Some(place) = self.buffer.get_mut(self.filled) {
+            *place = byte;
+            self.filled += 1;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
-        let mut rest = &self.buffer[..self.filled];
+        let mut rest = self.buffer.get(..self.filled).unwrap_or_default();
         while !rest.is_empty() {
             let count = calls::write(self.disk, rest)?;
             rest = rest.get(count..).unwrap_or_default();

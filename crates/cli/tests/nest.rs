@@ -1,0 +1,191 @@
+//! `isolab nest` as a user meets it: what is inside, what comes out, and that nothing is left.
+
+mod common;
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use common::{
+    isolab, output_of,
+    person::{COLUMNS, Person, ROWS},
+    signal, skip, wait_for,
+};
+
+/// Whether a nest can be had here.
+fn can() -> bool {
+    let made = nest::available().and_then(|()| nest::Nest::of(PathBuf::new()).map(drop));
+    let Err(error) = made else { return true };
+    skip::<()>("nest", &format!("{error}: {}", error.fix().unwrap_or_default())).is_some()
+}
+
+/// The same, with a shell inside.
+fn can_with_shell() -> bool {
+    let busybox = Command::new("busybox").stdout(Stdio::null()).status();
+    let reason = "there is no shell for a nest: sudo apt-get install busybox-static";
+    can() && (busybox.is_ok() || skip::<()>("nest", reason).is_some())
+}
+
+/// Exit code, output and errors of isolab inside.
+fn inside(words: &[&str]) -> (i32, String, String) {
+    output_of(&mut isolab(&[&["nest", "--"], words].concat()))
+}
+
+/// The QEMU that this isolab waits for.
+fn qemu_of(isolab: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{isolab}/task/{isolab}/children")).ok()?;
+    let pid = children.split_whitespace().next()?.parse().ok()?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    name.starts_with("qemu").then_some(pid)
+}
+
+/// Whether the process is gone, or is only remembered until its parent asks.
+fn is_gone(pid: u32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat"));
+    state.map_or(true, |text| text.rsplit(") ").next().unwrap().starts_with('Z'))
+}
+
+#[test]
+fn kvm_is_amds_and_cgroups_are_version_2() {
+    if !can() {
+        return;
+    }
+    let (code, output, errors) = inside(&["doctor", "--json"]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{output}");
+    let page: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let found = |about: &str| {
+        let findings = page["findings"].as_array().unwrap();
+        let finding = findings.iter().find(|finding| finding["about"] == about).unwrap();
+        finding["found"].as_str().unwrap().to_owned()
+    };
+    assert!(found("KVM").starts_with("SVM (AMD)"), "{}", found("KVM"));
+    assert!(found("KVM").contains("0 interpreted in ring 0, 0 in ring 3"), "{}", found("KVM"));
+    assert_eq!(found("cgroups"), "version 2, one hierarchy for all");
+}
+
+#[test]
+fn a_microvm_runs_inside() {
+    if !can() {
+        return;
+    }
+    let (code, output, errors) = inside(&["run", "--in", "microvm", "hello"]);
+    assert_eq!((code, output.as_str(), errors.as_str()), (0, "hello\n", ""));
+}
+
+#[test]
+fn a_container_runs_inside_and_its_code_output_and_errors_are_passed_on() {
+    if !can_with_shell() {
+        return;
+    }
+    let script = "echo out; echo err >&2; touch /inside; exit 42";
+    let words = ["run", "--memory", "64M", "--pids", "9", "--net", "veth", "--"];
+    let (code, output, errors) = inside(&[&words[..], &["/bin/sh", "-c", script]].concat());
+    assert_eq!((code, output.as_str(), errors.as_str()), (42, "out\n", "err\n"));
+}
+
+#[test]
+fn a_linux_guest_runs_inside() {
+    if !can_with_shell() {
+        return;
+    }
+    let (code, output, errors) =
+        inside(&["run", "--in", "linux", "--", "/bin/sh", "-c", "echo out; exit 7"]);
+    assert_eq!((code, output.as_str(), errors.as_str()), (7, "out\n", ""));
+}
+
+#[test]
+fn a_wrong_call_inside_is_told_as_outside() {
+    if !can() {
+        return;
+    }
+    let (code, output, errors) = inside(&["run", "--in", "nowhere", "hello"]);
+    assert_eq!((code, output.as_str()), (2, ""));
+    assert!(errors.starts_with("isolab: invalid value 'nowhere'"), "{errors}");
+}
+
+#[test]
+fn files_come_out() {
+    if !can_with_shell() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let words = ["nest", "--env", "WORD=seventeen", "--out", out.to_str().unwrap(), "--"];
+    let script = "echo $WORD > $ISOLAB_OUT/file";
+    let run = ["run", "--in", "process", "--", "/bin/sh", "-c", script];
+    let ended = output_of(&mut isolab(&[&words[..], &run].concat()));
+    assert_eq!(ended, (0, String::new(), String::new()));
+    assert_eq!(fs::read_to_string(out.join("file")).unwrap(), "seventeen\n");
+}
+
+#[test]
+fn a_clock_of_instructions_repeats() {
+    if !can() {
+        return;
+    }
+    let spin = || {
+        let words = ["run", "--in", "microvm", "--json", "spin", "1000000"];
+        let (code, output, errors) =
+            output_of(&mut isolab(&[&["nest", "--icount", "--"][..], &words].concat()));
+        assert_eq!(code, 0, "{errors}");
+        let outcome: serde_json::Value = serde_json::from_str(&output).unwrap();
+        outcome["milestones_us"]["exited"].as_f64().unwrap()
+    };
+    let (one, other) = (spin(), spin());
+    assert!((one / other - 1.0).abs() < 0.02, "{one} and {other} microseconds");
+}
+
+#[test]
+fn without_qemu_its_package_is_named() {
+    let (code, output, errors) =
+        output_of(isolab(&["nest", "--", "doctor"]).env("PATH", "/nowhere"));
+    assert_eq!((code, output.as_str()), (125, ""));
+    assert!(errors.starts_with("isolab: qemu-system-x86_64 is not installed"), "{errors}");
+    assert!(errors.contains("\n  help: sudo apt-get install qemu-system-x86"), "{errors}");
+}
+
+#[test]
+fn what_is_to_be_done_must_be_said() {
+    let (code, _, errors) = output_of(&mut isolab(&["nest"]));
+    assert_eq!(code, 2);
+    assert!(errors.contains("isolab nest -- doctor"), "{errors}");
+}
+
+#[test]
+fn neither_a_kill_nor_a_request_leaves_a_qemu_behind() {
+    if !can_with_shell() {
+        return;
+    }
+    for (name, code) in [("KILL", None), ("TERM", Some(143)), ("INT", Some(130))] {
+        let words = ["nest", "--", "run", "--in", "process", "/bin/sleep", "600"];
+        let mut running = isolab(&words).stdout(Stdio::null()).spawn().unwrap();
+        wait_for("QEMU", || qemu_of(running.id()).is_some());
+        let qemu = qemu_of(running.id()).unwrap();
+        signal(running.id(), name);
+        assert_eq!(running.wait().unwrap().code(), code, "{name}");
+        wait_for("QEMU's end", || is_gone(qemu));
+    }
+}
+
+#[test]
+fn a_shell_has_the_terminal_and_gives_it_back() {
+    if !can_with_shell() {
+        return;
+    }
+    let mut person = Person::runs(&["nest", "shell"]);
+    person.sees("nest:~# ");
+    assert!(!person.is_cooked(), "keys go through as they are");
+    person.types(b"stty size; isolab list | wc -l\r");
+    person.sees(&format!("{ROWS} {COLUMNS}\r\n"));
+    person.types(b"sleep 600\r\x03");
+    person.types(b"exit 42\r");
+    assert_eq!(person.sees_the_end().code(), Some(42));
+    assert!(person.is_cooked(), "the terminal is left raw");
+    let mut person = Person::runs(&["nest", "shell"]);
+    person.sees("nest:~# ");
+    signal(person.program.id(), "TERM");
+    assert_eq!(person.sees_the_end().code(), Some(143));
+    assert!(person.is_cooked(), "the terminal is left raw");
+}
