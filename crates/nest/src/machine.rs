@@ -49,7 +49,7 @@ pub(crate) const CONSOLE: &str = "/dev/ttyS0";
 
 /// What the kernel need not do in a computer that lives for some seconds: look for what is not
 /// there, work around faults of processors, test itself.
-const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 reboot=t mitigations=off nokaslr \
+const COMMAND_LINE: &str = "console=ttyS0 quiet loglevel=3 panic=-1 reboot=t mitigations=off nokaslr \
     8250.nr_uarts=1 clearcpuid=rep_good audit=0 lsm= cryptomgr.notests rcupdate.rcu_expedited=1 \
     tsc=reliable pmtmr=0";
 
