@@ -27,7 +27,8 @@ fn imports_go_one_way() {
         ("sandbox", &["guest"]),
         ("microvm", &["guest", "sandbox"]),
         ("container", &["guest", "sandbox"]),
-        ("cli", &["container", "guest", "microvm", "report", "sandbox"]),
+        ("nest", &["guest", "microvm", "sandbox"]),
+        ("cli", &["container", "guest", "microvm", "nest", "report", "sandbox"]),
     ];
     for (name, imported) in &imports {
         let (_, allowed) = allowed

@@ -103,7 +103,9 @@ pub(crate) fn initramfs(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Vec<u
 
 fn root(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Root> {
     let mut root = Root::new();
-    root.directory("tmp", 0o1777)?;
+    for directory in ["tmp", "var/tmp"] {
+        root.directory(directory, 0o1777)?;
+    }
     for directory in ["dev", "etc", "proc", "sys", "run", "mnt", "root", PROGRAMS, OUT] {
         root.directory(directory, 0o755)?;
     }

@@ -147,10 +147,11 @@ fn in_memory(bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// The processor, the memory, the board.
+/// The processor, the memory, the board. `rdrand` is the kernel's randomness: where so little
+/// happens it has no other, and who asks for a seed would wait without end.
 fn computer(nest: &Nest) -> Vec<OsString> {
     let mut words = vec!["-M", "q35,hpet=off,vmport=off,smbus=off,sata=off,usb=off"];
-    words.extend(["-cpu", "qemu64,+svm,+npt", "-nodefaults", "-no-user-config"]);
+    words.extend(["-cpu", "qemu64,+svm,+npt,+rdrand", "-nodefaults", "-no-user-config"]);
     words.extend(["-display", "none", "-no-reboot", "-net", "none", "-accel"]);
     words.push(if nest.vcpus == 1 { "tcg,thread=single" } else { "tcg,thread=multi" });
     if nest.icount {

@@ -5,7 +5,7 @@ use std::{
     env,
     error::Error as _,
     fs::{self, File},
-    io::{Write as _, stderr, stdout},
+    io::{Read as _, Write as _, stderr, stdout},
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{abort, exit},
@@ -27,6 +27,7 @@ fn inside() {
         "speak" => speak(),
         "abort" => abort(),
         "panic" => fs::write("/proc/sysrq-trigger", "c").unwrap(),
+        "random" => File::open("/dev/random").unwrap().read_exact(&mut [0; 64]).unwrap(),
         "sleep" => std::thread::sleep(Duration::from_secs(600)),
         "compare" => compare(Path::new(&env::var_os(WAY).unwrap())),
         other => panic!("{other}"),
@@ -102,6 +103,13 @@ fn output_errors_files_and_the_code_come_out_each_its_way() {
 fn a_signal_that_ends_the_program_is_told() {
     let Some(nest) = nest("abort") else { return };
     assert_eq!(run(&nest).unwrap().status, Status::Signaled(6));
+}
+
+#[test]
+fn randomness_is_not_waited_for() {
+    let Some(mut nest) = nest("random") else { return };
+    nest.deadline = Some(Duration::from_secs(60));
+    assert_eq!(run(&nest).unwrap().status, Status::Exited(0));
 }
 
 #[test]
