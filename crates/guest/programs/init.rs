@@ -9,6 +9,8 @@
 mod calls;
 #[path = "init/command.rs"]
 mod command;
+#[path = "init/freeze.rs"]
+mod freeze;
 #[path = "init/memory.rs"]
 mod memory;
 #[path = "init/network.rs"]
@@ -131,6 +133,7 @@ impl Init {
                 self.streams = [Sink::Device(device); 3];
             }
             b"ready" => self.report.line("ready", &[]),
+            b"freeze" => freeze::freeze(words.ports(4)?)?,
             b"run" => {
                 let arguments = calls::list(room)?;
                 let mut count = 0;
@@ -204,8 +207,13 @@ impl Words {
     }
 
     fn port(&mut self) -> Result<u16> {
+        self.ports(1)
+    }
+
+    /// The first of `count` ports, all of which this process may use from here on.
+    fn ports(&mut self, count: usize) -> Result<u16> {
         let port = u16::try_from(self.number()?).map_err(|_| Errno::GARBLED)?;
-        calls::allow_port(port)?;
+        calls::allow_ports(port, count)?;
         Ok(port)
     }
 

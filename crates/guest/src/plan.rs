@@ -20,6 +20,7 @@
 //! | `plain DEVICE` | lets a terminal pass bytes on as they are |
 //! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
 //! | `ready` | reports that the guest has come so far |
+//! | `freeze PORT` | says by a write to PORT that the guest may be frozen and copied here, then reads what a copy cannot know: 32 bytes that seed the random numbers, and nanoseconds since 1970 for the clock, 32 bits at a time |
 //! | `run PROGRAM WORD...` | runs a command, waits for its end and reports it |
 //! | `pack DIRECTORY DISK` | writes all directories and files in DIRECTORY as an archive (cpio, newc) to a disk |
 //!
@@ -228,6 +229,12 @@ impl Plan {
         self.add(["ready"])
     }
 
+    /// Says that the guest may be frozen here, and asks for a seed and the time.
+    #[must_use]
+    pub fn freeze(self, port: u16) -> Self {
+        self.add(["freeze", &port.to_string()])
+    }
+
     /// Runs a command, which is told by its path.
     #[must_use]
     pub fn run<Word: AsRef<OsStr>>(self, words: impl IntoIterator<Item = Word>) -> Self {
@@ -239,6 +246,13 @@ impl Plan {
     #[must_use]
     pub fn pack(self, directory: &str, disk: &str) -> Self {
         self.add(["pack", directory, disk])
+    }
+}
+
+/// A plan that was written before, by its text.
+impl From<String> for Plan {
+    fn from(text: String) -> Self {
+        Self { text }
     }
 }
 

@@ -21,8 +21,11 @@ use crate::{
 struct State {
     timeline: Timeline,
     stop: bool,
-    /// How the guest has come, or is to come, to its end; the first who says so decides.
+    /// How the guest has come, or is to come, to its end; the first who says so decides, unless it
+    /// is only frozen.
     end: Option<Result<End>>,
+    /// Whether it is frozen where it says that it may be.
+    freezes: bool,
     kicks: Vec<Kick>,
     started_up: bool,
     finished: bool,
@@ -68,6 +71,7 @@ impl Handle {
             timeline,
             stop: false,
             end: None,
+            freezes: false,
             kicks: Vec::new(),
             started_up: false,
             finished: false,
@@ -154,8 +158,36 @@ impl Handle {
         self.settle(&mut self.lock(), Err(error));
     }
 
+    /// The guest is to be frozen as soon as it says that it may be.
+    pub fn freeze_where_it_may(&self) {
+        self.lock().freezes = true;
+    }
+
+    /// The guest says that it may be frozen here: its processors leave it, if somebody wants that.
+    pub fn may_freeze(&self) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.freezes) {
+            self.settle(&mut state, Ok(End::Frozen));
+        }
+    }
+
+    /// Whether the guest has stopped and may go on.
+    pub fn is_frozen(&self) -> bool {
+        self.has_ended() && matches!(self.lock().end, Some(Ok(End::Frozen)))
+    }
+
+    /// Lets a frozen guest go on, unless it has come to another end meanwhile.
+    pub fn thaw(&self) {
+        let mut state = self.lock();
+        if matches!(state.end, Some(Ok(End::Frozen))) {
+            state.end = None;
+            self.ended.store(false, Ordering::Release);
+        }
+    }
+
     fn settle(&self, state: &mut State, end: Result<End>) {
-        if !self.ended.swap(true, Ordering::AcqRel) {
+        let was_frozen = matches!(state.end, Some(Ok(End::Frozen)));
+        if !self.ended.swap(true, Ordering::AcqRel) || was_frozen {
             state.end = Some(end);
         }
         state.kicks.iter().for_each(Kick::kick);

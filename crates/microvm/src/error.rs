@@ -9,10 +9,11 @@ use std::{
 use crate::{
     NAME, devices::virtio::disk::DiskError, elf::ElfError, exits::Faulted,
     initramfs::InitramfsError, kernel::KernelError, kernels::KernelsError, linux::Ended,
+    snapshot::SnapshotError,
 };
 
 /// A result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A step that failed, with its operands.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +143,9 @@ pub enum Error {
     /// There is no kernel for a guest, or none of its modules.
     #[error(transparent)]
     Kernels(#[from] KernelsError),
+    /// A guest could not be saved, or a snapshot not be restored.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The guest broke off in a way that no program ends.
     #[error(transparent)]
     Faulted(#[from] Faulted),
@@ -197,6 +201,7 @@ impl Error {
                  `isolab kernel get`"
             }
             Self::Kernels(error) => return error.fix(),
+            Self::Snapshot(error) => return error.fix(),
             Self::Disk { source, .. } => match source {
                 DiskError::InUse => {
                     "stop the other guest (`isolab ps` lists them), let both only read it, or give \

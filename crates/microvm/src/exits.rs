@@ -33,6 +33,8 @@ pub enum End {
     NeverStartedUp,
     /// Its captured output passed the bound.
     TooMuchOutput,
+    /// No end: it is stopped where it said that it may be, and can go on from there.
+    Frozen,
     /// It turned its machine off.
     PowerOff,
     /// It started its machine anew.

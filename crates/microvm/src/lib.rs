@@ -31,6 +31,7 @@ pub mod loader;
 pub mod machine;
 pub mod memory;
 mod running;
+pub mod snapshot;
 pub mod tables;
 mod told;
 pub mod vcpu;

@@ -210,6 +210,26 @@ impl Machine {
         self.vm.check_extension(capability)
     }
 
+    /// How much of what `capability` names KVM has; 0 if it does not know it.
+    pub fn amount(&self, capability: Cap) -> u32 {
+        self.vm.check_extension_int(capability).try_into().unwrap_or(0)
+    }
+
+    /// The numbers of the model-specific registers that hold a part of a guest's state.
+    ///
+    /// # Errors
+    ///
+    /// When KVM does not tell.
+    pub fn registers_of_model(&self) -> Result<Vec<u32>> {
+        let list = self.kvm.get_msr_index_list().map_err(Error::kvm("KVM_GET_MSR_INDEX_LIST"))?;
+        Ok(list.as_slice().to_vec())
+    }
+
+    /// KVM's side of it.
+    pub fn vm(&self) -> &VmFd {
+        &self.vm
+    }
+
     /// Shows the processor's features to the guest's `cpuid`; without, it finds none.
     ///
     /// # Errors

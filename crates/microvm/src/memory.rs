@@ -37,7 +37,16 @@ pub enum Pages {
     Large,
 }
 
-/// A guest's physical memory, all zero at first.
+/// What is in a memory at first.
+#[derive(Clone, Copy)]
+enum Content<'f> {
+    /// Nothing, in such pages.
+    Zeros(Pages),
+    /// What is in this file, which is as long.
+    Of(&'f File),
+}
+
+/// A guest's physical memory.
 pub struct Memory {
     ram: GuestMemoryMmap,
     mapping: Mapping,
@@ -51,7 +60,7 @@ impl Memory {
     ///
     /// When this process cannot have so much.
     pub fn new(bytes: u64, pages: Pages, story: &mut Story) -> Result<Self> {
-        Self::with_pieces(&[(0, bytes)], pages, story)
+        Self::with_pieces(&[(0, bytes)], Content::Zeros(pages), story)
     }
 
     /// Memory of `bytes`, a multiple of [`PAGE`], around the [`DEVICE_GAP`].
@@ -60,16 +69,33 @@ impl Memory {
     ///
     /// When this process cannot have so much.
     pub fn of_a_pc(bytes: u64, story: &mut Story) -> Result<Self> {
+        Self::around_the_gap(bytes, Content::Zeros(Pages::Large), story)
+    }
+
+    /// The same with what is in `file`, which has so many bytes: a page of it is read when it is
+    /// first touched, and copied when it is first written. The file must stay as it is for as long
+    /// as this lives: what is changed in it may change here, and where it was cut off, a touch
+    /// ends this process.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be mapped.
+    pub fn of_file(file: &File, bytes: u64, story: &mut Story) -> Result<Self> {
+        Self::around_the_gap(bytes, Content::Of(file), story)
+    }
+
+    fn around_the_gap(bytes: u64, content: Content<'_>, story: &mut Story) -> Result<Self> {
         let low = bytes.min(DEVICE_GAP.start);
         let pieces = [(0, low), (DEVICE_GAP.end, bytes - low)];
         let count = if low < bytes { 2 } else { 1 };
-        Self::with_pieces(&pieces[..count], Pages::Large, story)
+        Self::with_pieces(&pieces[..count], content, story)
     }
 
     /// Memory in pieces, each with its address and its size.
-    fn with_pieces(pieces: &[(u64, u64)], pages: Pages, story: &mut Story) -> Result<Self> {
+    fn with_pieces(pieces: &[(u64, u64)], content: Content<'_>, story: &mut Story) -> Result<Self> {
         let bytes: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
-        let call = format!("mmap {bytes:#x} bytes, aligned to 2 MiB");
+        let what = if let Content::Of(_) = content { " of a file, privately" } else { "" };
+        let call = format!("mmap {bytes:#x} bytes{what}, aligned to 2 MiB");
         story.step(Question::Budget, call, || {
             let no_room = || Error::OutsideMemory { what: "RAM", bytes: usize::MAX, address: 0 };
             let bytes = usize::try_from(bytes).map_err(|_| no_room())?;
@@ -81,8 +107,12 @@ impl Memory {
                 offset += bytes as usize;
             }
             let ram = GuestMemoryMmap::from_regions(regions).map_err(|_| no_room())?;
-            if pages == Pages::Large && bytes > PAGE as usize {
-                mapping.advise_large_from(PAGE as usize);
+            match content {
+                Content::Of(file) => mapping.put(0, bytes, MapFlags::MAP_PRIVATE, file)?,
+                Content::Zeros(Pages::Large) if bytes > PAGE as usize => {
+                    mapping.advise_large_from(PAGE as usize);
+                }
+                Content::Zeros(_) => {}
             }
             Ok(Self { ram, mapping, bytes })
         })
@@ -98,16 +128,7 @@ impl Memory {
         let call = format!("mmap the mailbox at guest {address:#x}..{:#x}", address + bytes as u64);
         story.step(Question::Budget, call, || {
             self.check("mailbox", address, bytes)?;
-            let place = self.mapping.aligned().as_ptr() as usize + address as usize;
-            let place = std::num::NonZeroUsize::new(place);
-            let length = std::num::NonZeroUsize::new(bytes).expect("a mailbox has bytes");
-            let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-            let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
-            // SAFETY: the range is checked to lie within our own mapping, which nobody holds a
-            // reference into, so that replacing its pages surprises nobody.
-            unsafe { mmap(place, length, protection, flags, mailbox.file().as_fd(), 0) }
-                .map_err(Error::system("mmap the mailbox"))?;
-            Ok(())
+            self.mapping.put(address as usize, bytes, MapFlags::MAP_SHARED, mailbox.file())
         })
     }
 
@@ -229,6 +250,20 @@ impl Mapping {
         let start = unsafe { mmap_anonymous(None, length, protection, flags) }
             .map_err(Error::system(call()))?;
         Ok(Self { start, length })
+    }
+
+    /// Lets the first `bytes` of `file` be what is here from `offset` on; both lie within the
+    /// aligned range, by the caller's bound.
+    fn put(&self, offset: usize, bytes: usize, sharing: MapFlags, file: &File) -> Result<()> {
+        let place = std::num::NonZeroUsize::new(self.aligned().as_ptr() as usize + offset);
+        let length = std::num::NonZeroUsize::new(bytes).unwrap_or(std::num::NonZeroUsize::MIN);
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = sharing | MapFlags::MAP_FIXED | MapFlags::MAP_NORESERVE;
+        // SAFETY: the range lies within our own mapping, which nobody holds a reference into, so
+        // that replacing its pages surprises nobody.
+        unsafe { mmap(place, length, protection, flags, file.as_fd(), 0) }
+            .map_err(Error::system("mmap a file into the guest's memory"))?;
+        Ok(())
     }
 
     fn aligned(&self) -> NonNull<u8> {

@@ -169,7 +169,7 @@ impl Running {
         match end? {
             End::Exited(code) => Ok(Status::Exited(code)),
             // A bare machine has no such switches, and starts up with its first instruction.
-            End::PowerOff | End::Reset | End::NeverStartedUp => Ok(Status::Exited(0)),
+            End::PowerOff | End::Reset | End::Frozen | End::NeverStartedUp => Ok(Status::Exited(0)),
             End::Signaled(signal) => Ok(Status::Signaled(signal)),
             End::Deadline => {
                 let (after, source) = (self.deadline.unwrap_or_default(), Some(whereabouts.into()));

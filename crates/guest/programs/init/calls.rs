@@ -280,10 +280,36 @@ pub fn map_physical(address: usize, length: usize) -> Result<*mut u8> {
     Ok(mapped? as *mut u8)
 }
 
-/// Permits this process to use an I/O port.
-pub fn allow_port(port: u16) -> Result<()> {
+/// Permits this process to use `count` I/O ports.
+pub fn allow_ports(port: u16, count: usize) -> Result<()> {
     const IOPERM: usize = 173;
-    call(IOPERM, [port.into(), 1, 1]).map(drop)
+    call(IOPERM, [port.into(), count, 1]).map(drop)
+}
+
+/// Mixes `seed` into the kernel's random numbers, believes that nobody knows it, and has them begin
+/// anew with it (random(4)).
+pub fn seed_random_numbers(seed: [u32; 8]) -> Result<()> {
+    const IOCTL: usize = 16;
+    const RNDADDENTROPY: usize = 0x4008_5203;
+    const RNDRESEEDCRNG: usize = 0x5207;
+    let bytes = size_of_val(&seed) as u32;
+    // struct rand_pool_info: bits that count, bytes, the bytes.
+    let mut pool = [8 * bytes, bytes, 0, 0, 0, 0, 0, 0, 0, 0];
+    pool[2..].copy_from_slice(&seed);
+    let device = open(c"/dev/urandom", O_WRONLY)?;
+    let seeded = call(IOCTL, [device, RNDADDENTROPY, &raw const pool as usize])
+        .and_then(|_| call(IOCTL, [device, RNDRESEEDCRNG]));
+    close(device);
+    seeded.map(drop)
+}
+
+/// Sets the clock to so many nanoseconds since 1970.
+pub fn set_clock(nanoseconds: u64) -> Result<()> {
+    const CLOCK_SETTIME: usize = 227;
+    const CLOCK_REALTIME: usize = 0;
+    const SECOND: u64 = 1_000_000_000;
+    let time = [nanoseconds / SECOND, nanoseconds % SECOND];
+    call(CLOCK_SETTIME, [CLOCK_REALTIME, &raw const time as usize]).map(drop)
 }
 
 /// Forbids this process all I/O ports.

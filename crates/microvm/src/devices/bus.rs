@@ -9,7 +9,15 @@
 //!   KVM_EXIT_MMIO 0xd0000050 -->  memory -->  0xd0000000 + 0x1000: virtio, offset 0x50
 //! ```
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::snapshot::{Hex, SnapshotError};
 
 /// A device, as its driver in the guest sees it: registers from offset 0 on.
 ///
@@ -24,6 +32,24 @@ pub trait Device: Send {
 
     /// The guest writes `data` to the registers at `offset`.
     fn write(&mut self, offset: u64, data: &[u8]);
+
+    /// All that it knows and will need when it goes on; nothing, if it knows nothing.
+    fn save(&self) -> Value {
+        Value::Null
+    }
+
+    /// Goes on from what [`Device::save`] gave, be it another's or a liar's. What had happened and
+    /// was not told yet, it tells now.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot have been so.
+    fn restore(&mut self, saved: &Value) -> Result<(), String> {
+        match saved {
+            Value::Null => Ok(()),
+            _ => Err("it has nothing to know".into()),
+        }
+    }
 }
 
 /// A device that several threads reach: the virtual CPUs, and whoever brings it input.
@@ -58,7 +84,51 @@ pub struct Overlap {
     pub other: &'static str,
 }
 
+/// A device as it was when its machine was saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Saved {
+    device: String,
+    at: Hex,
+    state: Value,
+}
+
+impl fmt::Display for Saved {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} at {}", self.device, self.at)
+    }
+}
+
 impl Bus {
+    /// What its devices know, in the order of their places.
+    pub fn save(&self) -> impl Iterator<Item = Saved> {
+        self.slots.iter().map(|slot| Saved {
+            device: slot.name.into(),
+            at: Hex(slot.start),
+            state: slot.device.lock().unwrap_or_else(PoisonError::into_inner).save(),
+        })
+    }
+
+    /// Takes what its devices know from the first of `saved`, and gives the rest.
+    ///
+    /// # Errors
+    ///
+    /// When these are not its devices, or a device cannot have been so.
+    pub fn restore<'s>(&self, mut saved: &'s [Saved]) -> Result<&'s [Saved], SnapshotError> {
+        for slot in &self.slots {
+            let built = format!("{} at {}", slot.name, Hex(slot.start));
+            let next = saved.split_off_first();
+            let found = next.map_or("nothing".into(), Saved::to_string);
+            let Some(next) = next.filter(|_| found == built) else {
+                return Err(SnapshotError::Hardware { saved: found, built });
+            };
+            let mut device = slot.device.lock().unwrap_or_else(PoisonError::into_inner);
+            let wrong = |why| SnapshotError::Device { device: built, why };
+            device.restore(&next.state).map_err(wrong)?;
+        }
+        Ok(saved)
+    }
+
     /// Puts `device` at `length` ports or addresses from `start` on.
     ///
     /// # Errors

@@ -14,6 +14,7 @@
 
 pub mod bare;
 pub mod bus;
+pub mod freeze;
 pub mod interrupt;
 pub mod output;
 pub mod page;

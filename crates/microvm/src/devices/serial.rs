@@ -20,6 +20,9 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
 use super::{bus::Device, interrupt::Interrupt};
 
 /// The registers' length on the bus.
@@ -47,6 +50,13 @@ const READY_TO_SEND: u8 = 1 << 5 | 1 << 6;
 pub struct Serial<S> {
     interrupt: Interrupt,
     sink: S,
+    chip: Chip,
+}
+
+/// What the chip knows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chip {
     received: VecDeque<u8>,
     allowed: u8,
     sent_pending: bool,
@@ -60,9 +70,7 @@ pub struct Serial<S> {
 impl<S: FnMut(u8) + Send> Serial<S> {
     /// A port after reset.
     pub fn new(interrupt: Interrupt, sink: S) -> Self {
-        Self {
-            interrupt,
-            sink,
+        let chip = Chip {
             received: VecDeque::new(),
             allowed: 0,
             sent_pending: false,
@@ -71,45 +79,46 @@ impl<S: FnMut(u8) + Send> Serial<S> {
             modem: 0,
             scratch: 0,
             divisor: [12, 0],
-        }
+        };
+        Self { interrupt, sink, chip }
     }
 
     /// How many bytes it can receive now.
     pub fn room(&self) -> usize {
-        QUEUE - self.received.len()
+        QUEUE - self.chip.received.len()
     }
 
     /// `text` arrives over the cable; what is beyond [`Serial::room`] is lost, as on a real one.
     pub fn receive(&mut self, text: &[u8]) {
         let room = self.room();
-        self.received.extend(&text[..text.len().min(room)]);
+        self.chip.received.extend(&text[..text.len().min(room)]);
         self.interrupt_if_allowed();
     }
 
     fn interrupt_if_allowed(&self) {
-        let received = self.allowed & ALLOW_RECEIVED != 0 && !self.received.is_empty();
-        let sent = self.allowed & ALLOW_SENT != 0 && self.sent_pending;
+        let received = self.chip.allowed & ALLOW_RECEIVED != 0 && !self.chip.received.is_empty();
+        let sent = self.chip.allowed & ALLOW_SENT != 0 && self.chip.sent_pending;
         if received || sent {
             self.interrupt.raise();
         }
     }
 
     fn send(&mut self, byte: u8) {
-        if self.modem & LOOP_BACK != 0 {
+        if self.chip.modem & LOOP_BACK != 0 {
             return self.receive(&[byte]);
         }
         (self.sink)(byte);
         // It takes no time to send, so the port is ready again at once.
-        self.sent_pending = true;
+        self.chip.sent_pending = true;
         self.interrupt_if_allowed();
     }
 
     fn what_interrupted(&mut self) -> u8 {
-        let queues = if self.queues { QUEUES_ON } else { 0 };
-        if self.allowed & ALLOW_RECEIVED != 0 && !self.received.is_empty() {
+        let queues = if self.chip.queues { QUEUES_ON } else { 0 };
+        if self.chip.allowed & ALLOW_RECEIVED != 0 && !self.chip.received.is_empty() {
             return queues | RECEIVED_PENDING;
         }
-        if self.allowed & ALLOW_SENT != 0 && std::mem::take(&mut self.sent_pending) {
+        if self.chip.allowed & ALLOW_SENT != 0 && std::mem::take(&mut self.chip.sent_pending) {
             return queues | SENT_PENDING;
         }
         queues | NOTHING_PENDING
@@ -118,28 +127,28 @@ impl<S: FnMut(u8) + Send> Serial<S> {
     /// The modem's lines: connected and ready; looped back, what the guest sets itself.
     fn modem_lines(&self) -> u8 {
         const CONNECTED: u8 = 0b1011_0000;
-        if self.modem & LOOP_BACK == 0 {
+        if self.chip.modem & LOOP_BACK == 0 {
             return CONNECTED;
         }
-        let out = |bit: u8| self.modem >> bit & 1;
+        let out = |bit: u8| self.chip.modem >> bit & 1;
         out(1) << 4 | out(0) << 5 | out(2) << 6 | out(3) << 7
     }
 
     fn register(&mut self, offset: u64) -> u8 {
         match offset {
-            0 | 1 if self.line & DIVISOR_AT_0 != 0 => self.divisor[offset as usize],
+            0 | 1 if self.chip.line & DIVISOR_AT_0 != 0 => self.chip.divisor[offset as usize],
             0 => {
-                let byte = self.received.pop_front().unwrap_or(0);
+                let byte = self.chip.received.pop_front().unwrap_or(0);
                 self.interrupt_if_allowed();
                 byte
             }
-            1 => self.allowed,
+            1 => self.chip.allowed,
             2 => self.what_interrupted(),
-            3 => self.line,
-            4 => self.modem,
-            5 => READY_TO_SEND | if self.received.is_empty() { 0 } else { RECEIVED },
+            3 => self.chip.line,
+            4 => self.chip.modem,
+            5 => READY_TO_SEND | if self.chip.received.is_empty() { 0 } else { RECEIVED },
             6 => self.modem_lines(),
-            7 => self.scratch,
+            7 => self.chip.scratch,
             _ => 0xff,
         }
     }
@@ -160,20 +169,36 @@ impl<S: FnMut(u8) + Send> Device for Serial<S> {
         // The registers are bytes. A wider write is none that a driver of this chip makes.
         let &[byte] = data else { return };
         match offset {
-            0 | 1 if self.line & DIVISOR_AT_0 != 0 => self.divisor[offset as usize] = byte,
+            0 | 1 if self.chip.line & DIVISOR_AT_0 != 0 => {
+                self.chip.divisor[offset as usize] = byte;
+            }
             0 => self.send(byte),
             1 => {
-                self.allowed = byte & ALLOW_ALL;
+                self.chip.allowed = byte & ALLOW_ALL;
                 // Allowed anew, the port says again that it is ready.
-                self.sent_pending = true;
+                self.chip.sent_pending = true;
                 self.interrupt_if_allowed();
             }
-            2 => self.queues = byte & 1 != 0,
-            3 => self.line = byte,
-            4 => self.modem = byte & 0x1f,
-            7 => self.scratch = byte,
+            2 => self.chip.queues = byte & 1 != 0,
+            3 => self.chip.line = byte,
+            4 => self.chip.modem = byte & 0x1f,
+            7 => self.chip.scratch = byte,
             _ => {}
         }
+    }
+
+    fn save(&self) -> Value {
+        json!(self.chip)
+    }
+
+    fn restore(&mut self, saved: &Value) -> Result<(), String> {
+        let chip = Chip::deserialize(saved).map_err(|error| error.to_string())?;
+        if chip.received.len() > QUEUE {
+            return Err(format!("{} bytes wait, where {QUEUE} have room", chip.received.len()));
+        }
+        self.chip = chip;
+        self.interrupt_if_allowed();
+        Ok(())
     }
 }
 
@@ -271,7 +296,7 @@ mod tests {
                     serial.read(offset, &mut data);
                 }
                 serial.receive(b"input");
-                prop_assert!(serial.received.len() <= QUEUE);
+                prop_assert!(serial.chip.received.len() <= QUEUE);
             }
         }
     }

@@ -5,6 +5,7 @@
 //!   0x064  keyboard controller      0xd000_0000  virtio devices, a page each, line 5 and up
 //!   0x0f4  exit                     0xfec0_0000  IO-APIC, in the kernel
 //!   0x0f5  reports                  0xfee0_0000  local APICs, in the kernel
+//!   0x0f8  freeze
 //!   0x3f8  serial, line 4
 //!   0x600  power management
 //! ```
@@ -13,7 +14,7 @@ use std::{
     fs::File,
     io::Read as _,
     os::fd::AsFd as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,7 +25,8 @@ use sandbox::{Stdio, Story, Written};
 use crate::{
     control::Handle,
     devices::{
-        bus::{Bus, Device, Overlap},
+        bus::{Bus, Device, Overlap, Saved},
+        freeze::{self, FreezePort},
         interrupt::Interrupt,
         output::Output,
         page::{self, Page},
@@ -57,6 +59,7 @@ use crate::{
     },
     machine::Machine,
     memory::Memory,
+    snapshot::SnapshotError,
 };
 
 /// The first serial port of a PC.
@@ -228,6 +231,31 @@ impl Hardware {
         acpi::Hardware { processors, serial: Some(SERIAL), virtio: self.virtio.clone() }
     }
 
+    /// Keeps the devices' thread from serving any until the guard goes.
+    pub fn hold(&self) -> Option<MutexGuard<'_, ()>> {
+        self.events.as_ref().map(events::Running::hold)
+    }
+
+    /// What the devices know.
+    pub fn save(&self) -> Vec<Saved> {
+        self.buses.ports.save().chain(self.buses.memory.save()).collect()
+    }
+
+    /// Lets the devices go on from what they knew.
+    ///
+    /// # Errors
+    ///
+    /// When these are others, or one cannot have been so.
+    pub fn restore(&self, saved: &[Saved]) -> Result<(), SnapshotError> {
+        let rest = self.buses.ports.restore(saved)?;
+        match self.buses.memory.restore(rest)? {
+            [] => Ok(()),
+            [more, ..] => {
+                Err(SnapshotError::Hardware { saved: more.to_string(), built: "nothing".into() })
+            }
+        }
+    }
+
     /// What the balloon holds and the guest has said of its memory, in a line.
     pub fn balloon_words(&self) -> Option<String> {
         let mebibytes = |bytes: u64| bytes >> 20;
@@ -271,6 +299,9 @@ impl Board<'_> {
         put(ports, KeyboardController::PORT, 1, KeyboardController(handle.clone()))?;
         put(ports, ExitPort::PORT, 1, ExitPort(handle.clone()))?;
         put(ports, report::PORT.into(), 1, report)?;
+        let freezing = handle.clone();
+        let freeze = FreezePort::new(move || freezing.may_freeze());
+        put(ports, freeze::PORT.into(), freeze::LENGTH, freeze)?;
         let (port, length) = (PowerManagement::PORT, PowerManagement::PORTS);
         put(ports, port, length, PowerManagement(handle.clone()))?;
         ports.put(SERIAL.port.into(), serial::PORTS, serial.clone()).map_err(overlap)?;

@@ -22,14 +22,24 @@ pub mod cpus;
 mod disk_image;
 mod ended;
 mod hardware;
+mod recipe;
+mod restore;
 pub mod run;
 mod running;
+mod saving;
 pub mod source;
 mod streams;
 mod system;
 mod window;
 
-use std::{net::Ipv4Addr, panic::resume_unwind, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    panic::resume_unwind,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use sandbox::{
     Instance, Limits, Mailbox, Milestone, Program, RawTerminal, Sandbox, Stdio, Story, Timeline,
@@ -50,6 +60,8 @@ use crate::{
 
 pub use boot::EntryPoint;
 pub use ended::{Ended, LastSeen};
+pub use recipe::Recipe;
+pub use restore::SavedVm;
 pub use system::GuestRoot;
 
 use boot::Plan;
@@ -101,7 +113,7 @@ pub struct LinuxVm {
 
 /// Which way a command's standard output takes to the host. The bytes are the same; how many trips
 /// they cost is the lesson.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum OutputWay {
     /// Para-virtualization: a port of a virtio device, a trip for each buffer.
     #[default]
@@ -167,7 +179,7 @@ impl Sandbox for LinuxVm {
     }
 
     fn spawn(&self, workload: &Workload) -> sandbox::Result<Box<dyn Instance>> {
-        match self.start(workload) {
+        match self.start(workload, None) {
             Ok(running) => Ok(Box::new(running)),
             Err(error) => Err(error.told_by(TOLD_AS)),
         }
@@ -175,8 +187,9 @@ impl Sandbox for LinuxVm {
 }
 
 impl LinuxVm {
-    /// The story: five questions, answered in order.
-    fn start(&self, workload: &Workload) -> Result<Running> {
+    /// The story: five questions, answered in order. The guest is saved on its way as `saving`
+    /// says: in which folder, and whether it goes on then.
+    fn start(&self, workload: &Workload, saving: Option<(&Path, bool)>) -> Result<Running> {
         let timeline = Timeline::start();
         let mut story = Story::new(workload.trace);
         let before = cpu_time();
@@ -185,6 +198,7 @@ impl LinuxVm {
         let planned = thread::scope(|scope| scope.spawn(|| self.plan(workload)).join());
         let (plan, inventory) = planned.unwrap_or_else(|panic| resume_unwind(panic))?;
         let handle = Arc::new(Handle::new(timeline, mailbox(workload)?));
+        let saving = self.saving(workload, &inventory, saving, &handle)?;
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
         let mut machine = Machine::create(&self.device, &mut story)?;
@@ -207,7 +221,7 @@ impl LinuxVm {
         let times = Times { deadline: workload.deadline, start_up: self.start_up };
         let terminal = (workload.stdio == Stdio::Terminal).then(RawTerminal::set).flatten();
         let told = Told::of(workload);
-        let guest = Guest { cpus, machine, hardware, story, told, terminal, spent };
+        let guest = Guest { cpus, machine, hardware, story, told, terminal, saving, spent };
         Running::start(guest, handle, times)
     }
 

@@ -35,7 +35,7 @@ pub struct Ran {
     pub whereabouts: Whereabouts,
     /// Its exits.
     pub crossings: Crossings,
-    /// CPU time of the thread, the guest's in it.
+    /// CPU time that it took of the thread, the guest's in it.
     pub cpu_time: Duration,
     /// Those of its exits that are told.
     pub told: Told,
@@ -43,13 +43,20 @@ pub struct Ran {
     pub exits: Option<u64>,
 }
 
-/// Lets `cpu` run until the guest has come to its end.
-pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> Ran {
+/// Lets `cpu` run until the guest has come to its end, and gives it back.
+///
+/// A guest that is frozen can go on later. So its processor has to complete what it is about: the
+/// answer to an `in` is taken when `KVM_RUN` is called again, and the kick has seen to it that this
+/// call does nothing beyond that.
+pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (VcpuFd, Ran) {
     let mut crossings = Crossings::default();
+    cpu.set_kvm_immediate_exit(0);
     handle.begin(Some(&mut cpu));
     handle.reach(Milestone::Entered);
-    while !handle.has_ended() {
+    let (mut complete, before) = (false, cpu_time());
+    while !handle.has_ended() || handle.is_frozen() && !complete {
         let exit = cpu.run();
+        complete = exit.is_err();
         let began = told.now();
         let (reason, device) = match exit {
             Ok(VcpuExit::IoOut(port, data)) => {
@@ -93,5 +100,6 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> R
     handle.end();
     let whereabouts = Whereabouts::of(&cpu, &crossings);
     let exits = statistic(&cpu, b"exits");
-    Ran { whereabouts, crossings, cpu_time: cpu_time(), told, exits }
+    let cpu_time = cpu_time().saturating_sub(before);
+    (cpu, Ran { whereabouts, crossings, cpu_time, told, exits })
 }

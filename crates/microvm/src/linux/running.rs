@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -19,6 +22,7 @@ use super::{
     ended::{Ended, LastSeen, Wrong},
     hardware::Hardware,
     run::{Buses, Ran, run},
+    saving::Saving,
 };
 use crate::{
     control::{Handle, Patience},
@@ -40,6 +44,8 @@ pub struct Guest {
     pub told: Told,
     /// The launcher's terminal, while the guest has its keys.
     pub terminal: Option<RawTerminal>,
+    /// Where it is to be saved, if it is.
+    pub saving: Option<Saving>,
     /// CPU time that making the machine took.
     pub spent: Duration,
 }
@@ -71,18 +77,25 @@ pub struct Running {
     thread: Option<JoinHandle<Finished>>,
     handle: Arc<Handle>,
     times: Times,
+    saved: Arc<AtomicBool>,
 }
 
 impl Running {
     /// Starts the guest: its first processor in a thread of its own, which starts the others'.
     pub fn start(guest: Guest, handle: Arc<Handle>, times: Times) -> Result<Self> {
-        let shared = handle.clone();
+        let (shared, saved) = (handle.clone(), Arc::new(AtomicBool::new(false)));
+        let saved_then = saved.clone();
         let thread = named(0, move || {
-            let finished = guest.run(&shared);
+            let finished = guest.run(&shared, &saved_then);
             shared.finish();
             finished
         })?;
-        Ok(Self { thread: Some(thread), handle, times })
+        Ok(Self { thread: Some(thread), handle, times, saved })
+    }
+
+    /// Becomes true once the guest has been saved.
+    pub fn saved(&self) -> Arc<AtomicBool> {
+        self.saved.clone()
     }
 
     fn join(&mut self) -> Option<Finished> {
@@ -105,9 +118,17 @@ fn joined<T>(thread: JoinHandle<T>) -> T {
 }
 
 impl Guest {
-    fn run(mut self, handle: &Arc<Handle>) -> Finished {
+    fn run(mut self, handle: &Arc<Handle>, saved: &AtomicBool) -> Finished {
         let cpus = std::mem::take(&mut self.cpus);
-        let ran = run_all(cpus, &self.hardware.buses, handle, &self.told);
+        let (mut cpus, mut ran) = run_all(cpus, &self.hardware.buses, handle, &self.told);
+        if handle.is_frozen() {
+            self.freeze(&cpus, handle, saved);
+            let (back, again) = run_all(cpus, &self.hardware.buses, handle, &self.told);
+            cpus = back;
+            ran.extend(again);
+        }
+        let at_the_end = ran.len() - cpus.len();
+        drop(cpus);
         handle.reach(Milestone::Exited);
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
         // The devices' thread has passed on all that it was given when it ends.
@@ -128,12 +149,15 @@ impl Guest {
         let mut processors = Vec::new();
         let mut exits = Some(0);
         let before = self.story.steps.len();
-        for mut each in ran {
+        for (number, mut each) in ran.into_iter().enumerate() {
             self.story.steps.append(&mut each.told.steps);
-            exits = exits.zip(each.exits).map(|(some, more)| some + more);
             crossings.add(each.crossings);
             cpu_time += each.cpu_time;
-            processors.push(each.whereabouts);
+            // KVM has counted from the start, also for one that was frozen in between.
+            if number >= at_the_end {
+                exits = exits.zip(each.exits).map(|(some, more)| some + more);
+                processors.push(each.whereabouts);
+            }
         }
         self.story.steps[before..].sort_by_key(|step| step.began);
         let usage = Usage {
@@ -148,8 +172,30 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// The guest stands still where it may be saved: saves it, and lets it go on or ends it.
+    fn freeze(&self, cpus: &[VcpuFd], handle: &Handle, saved: &AtomicBool) {
+        let Some(saving) = &self.saving else { return handle.thaw() };
+        match self.save(cpus, saving) {
+            Err(error) => handle.fail(error),
+            Ok(()) => {
+                saved.store(true, Ordering::Release);
+                match saving.goes_on {
+                    true => handle.thaw(),
+                    false => handle.give(End::Exited(0)),
+                }
+            }
+        }
+    }
+}
+
 /// Runs the first processor in this thread and the others in theirs, until all have stopped.
-fn run_all(cpus: Vec<VcpuFd>, buses: &Arc<Buses>, handle: &Arc<Handle>, told: &Told) -> Vec<Ran> {
+fn run_all(
+    cpus: Vec<VcpuFd>,
+    buses: &Arc<Buses>,
+    handle: &Arc<Handle>,
+    told: &Told,
+) -> (Vec<VcpuFd>, Vec<Ran>) {
     let mut cpus = cpus.into_iter();
     let first = cpus.next();
     let mut others = Vec::new();
@@ -162,7 +208,7 @@ fn run_all(cpus: Vec<VcpuFd>, buses: &Arc<Buses>, handle: &Arc<Handle>, told: &T
         }
     }
     let first = first.map(|cpu| run(cpu, buses, handle, told.clone()));
-    first.into_iter().chain(others.into_iter().map(joined)).collect()
+    first.into_iter().chain(others.into_iter().map(joined)).unzip()
 }
 
 impl Instance for Running {
@@ -214,6 +260,8 @@ impl Running {
         let last_seen = std::mem::take(&mut finished.last_seen);
         let wrong = match (end, finished.panic.take()) {
             (End::Reset, Some(words)) => Wrong::Panicked(words),
+            // Who froze it lets it go on or gives it another end.
+            (End::Frozen, _) => return Ok(Status::Exited(0)),
             (End::Exited(code), _) => match finished.report {
                 None | Some(Report::Ready) => return Ok(Status::Exited(code)),
                 Some(Report::Exited(code)) => return Ok(Status::Exited(code)),

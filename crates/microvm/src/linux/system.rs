@@ -24,7 +24,7 @@ use sandbox::{Program, Stdio, Workload};
 
 use crate::{
     devices::{
-        page, report,
+        freeze, page, report,
         reset::ExitPort,
         virtio::disk::{Access, Disk},
     },
@@ -109,7 +109,8 @@ impl System {
         archive.character_device("/dev/console", 0o600, (5, 1))?;
         archive.file("/init", 0o755, guest::INIT)?;
         let names = modules.iter().map(|module| module.name.as_str());
-        let plan = steps(machine, workload, names, root_disk.is_some()).run(words);
+        let plan =
+            steps(machine, workload, names, root_disk.is_some()).freeze(freeze::PORT).run(words);
         archive.file(guest::plan::PATH, 0o644, plan.text())?;
         let init = Program::Command(vec!["/init".into()]);
         Ok(Self { initramfs: vec![Source::Root(archive)], root_disk, plan: Some(plan), init })

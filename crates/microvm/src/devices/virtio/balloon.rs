@@ -13,6 +13,8 @@
 //! ```
 
 use nix::sys::mman::{MmapAdvise, madvise};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use vm_memory::{GuestAddress, GuestMemoryBackend, VolatileSlice};
 
 use super::{Broken, Chain, Device, Queues, Shape};
@@ -137,7 +139,8 @@ impl Balloon {
     }
 }
 
-/// Gives the pages that lie wholly within `slice` back to the host.
+/// Gives the pages that lie wholly within `slice` back to the host. What the guest finds there next
+/// are zeros, or in a restored guest what its snapshot has there; it must count on neither.
 fn release(slice: &VolatileSlice<'_>) {
     let guard = slice.ptr_guard_mut();
     let skipped = guard.as_ptr().align_offset(PAGE as usize);
@@ -200,6 +203,16 @@ impl Device for Balloon {
             }
             queues.push(number, chain.head, 0)?;
         }
+        Ok(())
+    }
+
+    fn save(&self) -> Value {
+        json!((self.actual, self.waiting))
+    }
+
+    fn restore(&mut self, saved: &Value) -> Result<(), String> {
+        let saved = Deserialize::deserialize(saved).map_err(|error| error.to_string());
+        (self.actual, self.waiting) = saved?;
         Ok(())
     }
 

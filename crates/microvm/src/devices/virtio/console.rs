@@ -5,6 +5,9 @@
 
 use std::os::fd::BorrowedFd;
 
+use serde::Deserialize;
+use serde_json::{Value, json};
+
 use super::{
     Broken, Device, Queues, Shape,
     port::{self, Port},
@@ -72,6 +75,14 @@ impl Device for Console {
 
     fn wake(&mut self, queues: &mut Queues<'_>) -> Result<(), Broken> {
         self.port.give_input(INPUT, queues)
+    }
+
+    fn save(&self) -> Value {
+        json!(self.port.save())
+    }
+
+    fn restore(&mut self, saved: &Value) -> Result<(), String> {
+        self.port.restore(Vec::deserialize(saved).map_err(|error| error.to_string())?)
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::{
     os::fd::{AsRawFd, RawFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -141,18 +142,21 @@ impl EventLoop {
     pub fn start(mut self) -> Result<Running> {
         let call = "start the thread of the devices";
         let stop = self.stop.try_clone().map_err(Error::system(call))?;
+        let gate = Arc::<Mutex<()>>::default();
+        let passed = gate.clone();
         let thread = thread::Builder::new()
             .name("devices".into())
-            .spawn(move || self.run())
+            .spawn(move || self.run(&passed))
             .map_err(Error::system(call))?;
-        Ok(Running { stop, thread: Some(thread) })
+        Ok(Running { stop, gate, thread: Some(thread) })
     }
 
-    fn run(&mut self) {
+    fn run(&mut self, gate: &Mutex<()>) {
         let mut news = [EpollEvent::default(); 16];
         loop {
             // Only a signal ends the wait without news.
             let count = self.epoll.wait(-1, &mut news).unwrap_or(0);
+            let _passed = gate.lock().unwrap_or_else(PoisonError::into_inner);
             for event in &news[..count] {
                 match self.acts.get_mut(event.data() as usize) {
                     Some(act) => act(),
@@ -171,7 +175,17 @@ fn eventfd() -> Result<EventFd> {
 #[derive(Debug)]
 pub struct Running {
     stop: EventFd,
+    /// Held by the thread while it is at work.
+    gate: Arc<Mutex<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Waits until the thread has done what it is about, and keeps it from more until the guard
+    /// goes.
+    pub fn hold(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Running {

@@ -35,11 +35,11 @@ pub(super) const STATUS: u64 = 0x070;
 const NO_SHARED_MEMORY: [u64; 4] = [0x0b0, 0x0b4, 0x0b8, 0x0bc];
 
 /// The transport's own features: both say when to ring; the device is one of version 1 or later.
-const EVENTS: u64 = 1 << 29;
+pub(super) const EVENTS: u64 = 1 << 29;
 const VERSION_1: u64 = 1 << 32;
 
 /// How far the driver is (section 2.1).
-mod status {
+pub(super) mod status {
     pub const DRIVER: u32 = 2;
     pub const DRIVER_OK: u32 = 4;
     pub const FEATURES_OK: u32 = 8;
@@ -55,13 +55,13 @@ pub(super) struct Registers<D> {
     pub queues: Vec<Queue>,
     /// What stopped the device.
     pub broken: Option<Broken>,
-    memory: GuestMemoryMmap,
+    pub memory: GuestMemoryMmap,
     /// Which half of the device's and of the driver's features, and which queue, are shown.
-    features_half: [u32; 2],
-    selected: u32,
-    driver_features: u64,
-    status: u32,
-    generation: u32,
+    pub features_half: [u32; 2],
+    pub selected: u32,
+    pub driver_features: u64,
+    pub status: u32,
+    pub generation: u32,
 }
 
 impl<D: Device> Registers<D> {
@@ -103,6 +103,11 @@ impl<D: Device> Registers<D> {
 
     fn features(&self) -> u64 {
         self.device.features() | EVENTS | VERSION_1
+    }
+
+    /// Whether the driver's features are some of the device's.
+    pub fn has_agreed(&self) -> bool {
+        self.driver_features & VERSION_1 != 0 && self.driver_features & !self.features() == 0
     }
 
     fn queue(&self) -> Option<&Queue> {
@@ -182,9 +187,7 @@ impl<D: Device> Registers<D> {
     /// The driver says how far it is; `true` if it is ready with that. It takes nothing back here.
     pub fn advance(&mut self, value: u32) -> bool {
         let mut new = value & !self.status & status::OF_DRIVER;
-        let agreed =
-            self.driver_features & VERSION_1 != 0 && self.driver_features & !self.features() == 0;
-        if !agreed {
+        if !self.has_agreed() {
             new &= !status::FEATURES_OK;
         }
         if (self.status | new) & status::FEATURES_OK == 0 {

@@ -50,6 +50,7 @@ pub mod port;
 pub mod ports;
 pub mod queue;
 pub mod rng;
+mod saved;
 mod signal;
 pub mod tap;
 mod transport;
@@ -61,6 +62,7 @@ mod hostile;
 
 use std::os::fd::BorrowedFd;
 
+use serde_json::Value;
 use vm_memory::GuestMemoryMmap;
 
 pub use broken::Broken;
@@ -122,6 +124,23 @@ pub trait Device: Send + 'static {
 
     /// Forgets the driver and what it had asked for.
     fn reset(&mut self) {}
+
+    /// What it knows of its driver beyond features and queues.
+    fn save(&self) -> Value {
+        Value::Null
+    }
+
+    /// Goes on from what [`Device::save`] gave, after [`Device::start`] if its driver was ready.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot have been so.
+    fn restore(&mut self, saved: &Value) -> Result<(), String> {
+        match saved {
+            Value::Null => Ok(()),
+            _ => Err("it has nothing to know".into()),
+        }
+    }
 }
 
 /// What may be put into a queue.

@@ -102,6 +102,24 @@ impl Port {
         }
     }
 
+    /// What it has read and not given yet.
+    pub fn save(&self) -> &[u8] {
+        &self.arrived
+    }
+
+    /// Gives `arrived` before any other input.
+    ///
+    /// # Errors
+    ///
+    /// When that is more than it ever reads.
+    pub fn restore(&mut self, arrived: Vec<u8>) -> Result<(), String> {
+        if arrived.len() > PIECE {
+            return Err(format!("{} bytes of input wait, of at most {PIECE}", arrived.len()));
+        }
+        self.arrived = arrived;
+        Ok(())
+    }
+
     /// Whether there was input, and all of it is the guest's.
     pub fn has_ended(&self) -> bool {
         self.ended && self.arrived.is_empty()

@@ -25,6 +25,9 @@
 
 use std::{collections::VecDeque, os::fd::BorrowedFd};
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
 use super::{
     Broken, Device, Queues, Shape,
     port::{self, Port},
@@ -65,6 +68,15 @@ struct Named {
     open: bool,
     /// Whether the guest was told that there is no more to come.
     closed: bool,
+}
+
+/// What the guest has said of the ports, and what it is still to hear.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    /// Of each: whether it is open, whether the guest was told of its end, input that waits.
+    ports: Vec<(bool, bool, Vec<u8>)>,
+    messages: VecDeque<Vec<u8>>,
 }
 
 impl Ports {
@@ -184,6 +196,27 @@ impl Device for Ports {
 
     fn wake(&mut self, queues: &mut Queues<'_>) -> Result<(), Broken> {
         self.deliver(queues)
+    }
+
+    fn save(&self) -> Value {
+        let port = |named: &Named| (named.open, named.closed, named.port.save().to_vec());
+        json!(Saved {
+            ports: self.ports.iter().map(port).collect(),
+            messages: self.messages.clone(),
+        })
+    }
+
+    fn restore(&mut self, saved: &Value) -> Result<(), String> {
+        let saved = Saved::deserialize(saved).map_err(|error| error.to_string())?;
+        if saved.ports.len() != self.ports.len() || saved.messages.len() > MESSAGES {
+            return Err("it has other ports, or more to say".into());
+        }
+        for (named, (open, closed, arrived)) in self.ports.iter_mut().zip(saved.ports) {
+            (named.open, named.closed) = (open, closed);
+            named.port.restore(arrived)?;
+        }
+        self.messages = saved.messages;
+        Ok(())
     }
 
     fn reset(&mut self) {

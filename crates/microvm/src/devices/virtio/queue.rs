@@ -26,6 +26,7 @@ use std::{
     sync::atomic::{Ordering, fence},
 };
 
+use serde::{Deserialize, Serialize};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 use super::{Broken, Chain, Shape};
@@ -58,8 +59,20 @@ pub struct Queue {
     considered: Wrapping<u16>,
 }
 
+/// What the device's end knows that is not in the guest's memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Saved {
+    setup: Setup,
+    /// Whether the driver has set it up.
+    pub ready: bool,
+    next_available: u16,
+    next_used: u16,
+}
+
 /// Where a queue lies in the guest's memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Setup {
     /// Number of descriptors.
     pub size: u16,
@@ -123,6 +136,26 @@ impl Queue {
         }
         self.ready = true;
         Ok(())
+    }
+
+    /// What it knows, while its device is not at work.
+    pub fn save(&self) -> Saved {
+        let Self { setup, ready, next_available, next_used, .. } = *self;
+        Saved { setup, ready, next_available: next_available.0, next_used: next_used.0 }
+    }
+
+    /// Goes on from what [`Queue::save`] gave. The positions need no judgement: wherever they are,
+    /// they say only which entries come next.
+    ///
+    /// # Errors
+    ///
+    /// When it is ready and does not lie in memory as a queue must.
+    pub fn restore(&mut self, saved: &Saved, memory: &GuestMemoryMmap) -> Result<(), Broken> {
+        *self = Self { setup: saved.setup, ..Self::new(self.shape) };
+        self.next_available = Wrapping(saved.next_available);
+        self.next_used = Wrapping(saved.next_used);
+        self.considered = self.next_used;
+        if saved.ready { self.make_ready(memory) } else { Ok(()) }
     }
 
     /// Takes the next chain that the driver laid here.

@@ -28,6 +28,15 @@ impl Signal {
         self.line.raise();
     }
 
+    /// Goes on with these reasons; those that were not acknowledged are told again, for the edge on
+    /// the line may have been lost with the machine that it was for.
+    pub fn resume(&self, reasons: u32) {
+        self.reasons.store(reasons & (USED | CONFIGURATION), Ordering::SeqCst);
+        if self.reasons() != 0 {
+            self.line.raise();
+        }
+    }
+
     pub fn reasons(&self) -> u32 {
         self.reasons.load(Ordering::SeqCst)
     }

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde_json::Value;
 use vm_memory::GuestMemoryMmap;
 
 use super::{
@@ -110,9 +111,13 @@ impl<D: Device> Transport<D> {
         drop(registers);
         if started {
             // A driver may have filled its queues, and rung, before it was ready.
-            (0..self.queues()).for_each(|number| self.ring(number));
-            self.wake();
+            self.look_everywhere();
         }
+    }
+
+    fn look_everywhere(&self) {
+        (0..self.queues()).for_each(|number| self.ring(number));
+        self.wake();
     }
 }
 
@@ -150,5 +155,18 @@ impl<D: Device> bus::Device for Transport<D> {
             STATUS => self.set_status(value),
             _ => self.lock().set_register(offset, value),
         }
+    }
+
+    fn save(&self) -> Value {
+        let registers = self.lock();
+        registers.save(self.signal.reasons())
+    }
+
+    fn restore(&mut self, saved: &Value) -> Result<(), String> {
+        let reasons = self.lock().restore(saved)?;
+        self.signal.resume(reasons);
+        // A ring may have been on its way, and the host's files have news of their own.
+        self.look_everywhere();
+        Ok(())
     }
 }

@@ -1,0 +1,84 @@
+//! How to build the machine around a saved guest: the same devices in the same places.
+
+use std::path::PathBuf;
+
+use guest::plan::Plan;
+use sandbox::{Program, Stdio, Workload};
+use serde::{Deserialize, Serialize};
+
+use super::{LinuxVm, OutputWay, hardware::Inventory, system};
+use crate::{devices::virtio::disk::Access, error::Result, snapshot::SnapshotError};
+
+/// What a machine has beside its memory and its processors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The command that runs in it when it goes on.
+    pub command: Vec<String>,
+    /// What isolab's own first process does, if the guest has it.
+    plan: Option<String>,
+    /// Whether the command reports in a mailbox.
+    pub mailbox: bool,
+    output_way: OutputWay,
+    rng: bool,
+    balloon_bytes: Option<u64>,
+    /// Disks that it only reads.
+    disks: Vec<PathBuf>,
+}
+
+impl Recipe {
+    /// Of a guest that is going to be saved, before it is started.
+    ///
+    /// # Errors
+    ///
+    /// When a part of it is outside of the guest and would not be in the snapshot.
+    pub(super) fn of(vm: &LinuxVm, workload: &Workload, inventory: &Inventory) -> Result<Self> {
+        let unsaveable = |what, fix| Err(SnapshotError::Unsaveable { what, fix }.into());
+        if vm.network.is_some() {
+            return unsaveable(
+                "a network card: all its clones would have one address",
+                "leave the network out",
+            );
+        }
+        if vm.disks.iter().any(|(_, access)| *access == Access::Write) {
+            return unsaveable(
+                "a disk to write: it would go on without the guest",
+                "let it only read the disk: `--disk FILE:ro`",
+            );
+        }
+        if inventory.disks.len() > vm.disks.len() {
+            return unsaveable(
+                "its root on a disk that is made for one run",
+                "give it more memory, so that its root fits there: `--memory`",
+            );
+        }
+        Ok(Self {
+            command: workload.words(),
+            plan: inventory.init.as_ref().map(|plan| plan.text().to_owned()),
+            mailbox: matches!(workload.program, Program::Builtin(..)),
+            output_way: vm.output_way,
+            rng: vm.rng,
+            balloon_bytes: vm.balloon_bytes,
+            disks: vm.disks.iter().map(|(path, _)| path.clone()).collect(),
+        })
+    }
+
+    /// The machine that it makes, as far as devices are concerned, and what is plugged into it.
+    ///
+    /// # Errors
+    ///
+    /// When a disk is no longer there.
+    pub(super) fn follow(&self, stdio: Stdio) -> Result<(LinuxVm, Inventory)> {
+        let disks: Vec<_> = self.disks.iter().map(|path| (path.clone(), Access::Read)).collect();
+        let opened = system::open_disks(&disks)?;
+        let vm = LinuxVm {
+            disks,
+            output_way: self.output_way,
+            rng: self.rng,
+            balloon_bytes: self.balloon_bytes,
+            ..LinuxVm::new("")
+        };
+        let init = self.plan.clone().map(Plan::from);
+        Ok((vm, Inventory { disks: opened, init, stdio }))
+    }
+}

@@ -1,0 +1,140 @@
+//! The Linux microVM again, begun in the middle: a guest that was saved goes on.
+//!
+//! The five questions come in the same order as in [`LinuxVm`]'s story, and each has its answer in
+//! the snapshot: nothing is loaded, prepared or booted.
+
+use std::{path::PathBuf, sync::Arc, thread};
+
+use sandbox::{Instance, Mailbox, Milestone, Question, Sandbox, Stdio, Story, Timeline, Workload};
+
+use super::{
+    LinuxVm, NAME, TOLD_AS,
+    hardware::Hardware,
+    running::{Guest, Running, Times},
+};
+use crate::{
+    control::Handle,
+    error::{Error, Result},
+    machine::Machine,
+    memory::Memory,
+    running::cpu_time,
+    snapshot::{Snapshot, host::Host},
+    told::Told,
+};
+
+/// A saved guest, which can be started as often as one likes, and many times at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedVm {
+    /// The folder of its snapshot.
+    pub folder: PathBuf,
+    /// Whether the kernel's console goes to standard error.
+    pub show_console: bool,
+    /// KVM's device.
+    pub device: PathBuf,
+}
+
+impl SavedVm {
+    /// The guest that was saved in `folder`.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), show_console: false, device: "/dev/kvm".into() }
+    }
+}
+
+impl Sandbox for SavedVm {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    /// Lets the guest go on. It runs the command with which it was saved, whatever the program of
+    /// `workload` is; its streams, its deadline and what is told of it are the workload's.
+    fn spawn(&self, workload: &Workload) -> sandbox::Result<Box<dyn Instance>> {
+        match self.start(workload) {
+            Ok(running) => Ok(Box::new(running)),
+            Err(error) => Err(error.told_by(TOLD_AS)),
+        }
+    }
+}
+
+impl SavedVm {
+    /// The story: five questions, answered before.
+    fn start(&self, workload: &Workload) -> Result<Running> {
+        let timeline = Timeline::start();
+        let mut story = Story::new(workload.trace);
+        let before = cpu_time();
+        if workload.stdio == Stdio::Terminal {
+            return Err(Error::Unsupported {
+                what: "give a restored guest a terminal: it was saved without".into(),
+                fix: "leave --terminal out".into(),
+            });
+        }
+        let snapshot = Snapshot::open(&self.folder)?;
+        thread::scope(|scope| {
+            // All of what is in its memory is read for that, while the machine is made.
+            let checked = scope.spawn(|| snapshot.check_memory());
+            let made = self.make(&snapshot, workload, timeline, &mut story);
+            checked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            let (mut guest, handle) = made?;
+            let state = &snapshot.state;
+
+            // 4. With what power does it start? Each processor with all that it had.
+            let call = "restore processors, interrupt controllers, timer and clock";
+            story.step(Question::Power, call, || {
+                let cpus = guest.cpus.iter().zip(&state.processors);
+                cpus.into_iter().try_for_each(|(cpu, state)| state.restore(cpu, &guest.machine))?;
+                state.chips.restore(&guest.machine)
+            })?;
+            // Interrupts that they raise need the controllers to be as they were.
+            let call = "restore devices";
+            story.step(Question::WayOut, call, || guest.hardware.restore(&state.devices))?;
+
+            // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
+            handle.has_started_up();
+            guest.story = story;
+            guest.spent = cpu_time().saturating_sub(before);
+            let times = Times { deadline: workload.deadline, start_up: None };
+            Running::start(guest, handle, times)
+        })
+    }
+
+    /// The machine around it, with memory and devices, and processors that know nothing.
+    fn make(
+        &self,
+        snapshot: &Snapshot,
+        workload: &Workload,
+        timeline: Timeline,
+        story: &mut Story,
+    ) -> Result<(Guest, Arc<Handle>)> {
+        let state = &snapshot.state;
+        let (vm, inventory) = state.recipe.follow(workload.stdio)?;
+        let vm = LinuxVm { show_console: self.show_console, ..vm };
+        let mailbox = state.recipe.mailbox.then(Mailbox::create).transpose();
+        let mailbox = mailbox.map_err(Error::system::<std::io::Error>("create the mailbox"))?;
+        let handle = Arc::new(Handle::new(timeline, mailbox));
+
+        // 1. What separates it from the host? An address space of its own, on the same processor.
+        let mut machine = Machine::create(&self.device, story)?;
+        snapshot.check_host(Host::of(&machine)?)?;
+
+        // 2. What may it consume? The file of its memory, as long as it only reads.
+        let memory = Memory::of_file(snapshot.memory(), state.memory.bytes, story)?;
+        machine.attach(memory, story)?;
+        machine.add_interrupt_controllers(story)?;
+        let cpus = machine.cpus(state.processors.len() as u8, story)?;
+        handle.reach(Milestone::Created);
+
+        // 3. What does it find inside? What it left there, and the same devices.
+        let hardware = Hardware::new(&machine, &vm, inventory, &handle, story)?;
+        let (told, story) = (Told::of(workload), Story::default());
+        let guest = Guest {
+            cpus,
+            machine,
+            hardware,
+            story,
+            told,
+            terminal: None,
+            saving: None,
+            spent: std::time::Duration::ZERO,
+        };
+        Ok((guest, handle))
+    }
+}

@@ -1,0 +1,110 @@
+//! Saving a Linux guest: it is booted, and stopped where its first process says that it may be.
+//!
+//! All of its processors have left it then, and completed what they were about. The devices' thread
+//! is held. So nothing changes while it is written down, and what is written is one instant.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
+
+use kvm_ioctls::VcpuFd;
+use sandbox::{Instance as _, Stdio, Workload};
+
+use super::{LinuxVm, Recipe, TOLD_AS, hardware::Inventory, running::Guest};
+use crate::{
+    control::Handle,
+    error::{Error, Result},
+    snapshot::{SnapshotError, State, chips, cpu, host::Host, memory::Content},
+};
+
+/// Where a guest is to be saved, and what becomes of it.
+pub struct Saving {
+    /// The folder, which does not exist yet.
+    pub folder: PathBuf,
+    /// How to build its machine again.
+    pub recipe: Recipe,
+    /// Whether it goes on afterwards.
+    pub goes_on: bool,
+}
+
+impl LinuxVm {
+    /// Boots the guest up to where its command would begin, and saves it there in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Those of a start, and when the guest cannot be saved or ends before.
+    pub fn save(&self, workload: &Workload, folder: &Path) -> sandbox::Result<()> {
+        // Nothing comes in: what the guest had taken of its input before would be in every clone.
+        let workload = Workload { stdio: Stdio::Capture, ..workload.clone() };
+        let told = |error: Error| error.told_by(TOLD_AS);
+        let running = self.start(&workload, Some((folder, false))).map_err(told)?;
+        let saved = running.saved();
+        Box::new(running).wait()?;
+        match saved.load(Ordering::Acquire) {
+            true => Ok(()),
+            false => Err(told(SnapshotError::Ended.into())),
+        }
+    }
+
+    /// Starts `workload` as [`spawn`](sandbox::Sandbox::spawn) does; the guest is saved in `folder`
+    /// on the way, before its command begins.
+    ///
+    /// # Errors
+    ///
+    /// Those of a start. That it could not be saved is known when it has ended.
+    pub fn spawn_and_save(
+        &self,
+        workload: &Workload,
+        folder: &Path,
+    ) -> sandbox::Result<Box<dyn sandbox::Instance>> {
+        match self.start(workload, Some((folder, true))) {
+            Ok(running) => Ok(Box::new(running)),
+            Err(error) => Err(error.told_by(TOLD_AS)),
+        }
+    }
+}
+
+impl LinuxVm {
+    /// How a guest that is to be saved in a folder is, and whether it goes on then.
+    pub(super) fn saving(
+        &self,
+        workload: &Workload,
+        inventory: &Inventory,
+        saving: Option<(&Path, bool)>,
+        handle: &Handle,
+    ) -> Result<Option<Saving>> {
+        let Some((folder, goes_on)) = saving else { return Ok(None) };
+        if folder.exists() {
+            return Err(SnapshotError::Exists { folder: folder.to_owned() }.into());
+        }
+        let recipe = Recipe::of(self, workload, inventory)?;
+        handle.freeze_where_it_may();
+        Ok(Some(Saving { folder: folder.to_owned(), recipe, goes_on }))
+    }
+}
+
+impl Guest {
+    /// Saves the guest, none of whose processors runs.
+    ///
+    /// # Errors
+    ///
+    /// When KVM does not tell something, or the folder cannot be written.
+    pub fn save(&self, cpus: &[VcpuFd], saving: &Saving) -> Result<()> {
+        let _quiet = self.hardware.hold();
+        let machine = &self.machine;
+        let memory = machine.memory().expect("a guest that ran has memory");
+        let processors =
+            cpus.iter().map(|cpu| cpu::State::of(cpu, machine)).collect::<Result<_>>()?;
+        let mut state = State {
+            saved_at: 0,
+            host: Host::of(machine)?,
+            recipe: saving.recipe.clone(),
+            processors,
+            chips: chips::State::of(machine)?,
+            devices: self.hardware.save(),
+            memory: Content::default(),
+        };
+        state.write(memory, &saving.folder)
+    }
+}

@@ -1,0 +1,197 @@
+//! Question 4, in the middle of a life: with what power does a processor go on? With all that it
+//! had.
+//!
+//! A processor that was saved must not find out. Its registers are not half of it: there are those
+//! of its model (clocks, system calls, KVM's own), the interrupt controller in it with the timer,
+//! interrupts that are on their way, and what `cpuid` has told it. KVM shows each through a call of
+//! its own, and some calls disturb what others show, so their order matters (Linux,
+//! `Documentation/virt/kvm/api.rst`).
+
+use std::collections::BTreeMap;
+
+use kvm_bindings::{
+    CpuId, KVM_MAX_CPUID_ENTRIES, Msrs, kvm_cpuid_entry2, kvm_debugregs, kvm_lapic_state,
+    kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_vcpu_events, kvm_xcrs, kvm_xsave,
+};
+use kvm_ioctls::{Cap, VcpuFd};
+use serde::{Deserialize, Serialize};
+
+use super::plain::{Hex, Plain};
+use crate::{
+    error::{Error, Result},
+    machine::Machine,
+};
+
+/// All that a processor knows.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Whether it runs, halts, or was never started: `KVM_GET_MP_STATE`.
+    activity: u32,
+    registers: Plain<kvm_regs>,
+    /// The instruction that it goes on with, for the one who reads this.
+    rip: Hex,
+    /// Control registers, segments, tables: `KVM_GET_SREGS`. What `KVM_GET_SREGS2` has beyond it is
+    /// for 32-bit guests.
+    special: Plain<kvm_sregs>,
+    /// Registers of floating point and vectors, and which of them there are.
+    vectors: Plain<kvm_xsave>,
+    vectors_enabled: Plain<kvm_xcrs>,
+    debug: Plain<kvm_debugregs>,
+    /// The interrupt controller with its timer.
+    controller: Plain<kvm_lapic_state>,
+    /// Registers of its model, by number.
+    of_model: BTreeMap<Hex, Hex>,
+    /// Exceptions and interrupts that are on their way.
+    events: Plain<kvm_vcpu_events>,
+    /// What it answers to `cpuid`.
+    cpuid: Vec<Plain<kvm_cpuid_entry2>>,
+    /// How fast its time stamps count, in kHz.
+    clock_khz: Option<u32>,
+}
+
+/// The timer of the interrupt controller rings when the time stamps reach this.
+const TIMER_DEADLINE: Hex = Hex(0x6e0);
+
+impl State {
+    /// Of `cpu`, which is not running and has completed what it was about.
+    ///
+    /// # Errors
+    ///
+    /// When KVM does not tell something, or it has more than a snapshot holds.
+    pub fn of(cpu: &VcpuFd, machine: &Machine) -> Result<Self> {
+        // Saying whether it runs takes signals to start and to reset in, so it comes first.
+        let activity = cpu.get_mp_state().map_err(Error::kvm("KVM_GET_MP_STATE"))?.mp_state;
+        let registers = cpu.get_regs().map_err(Error::kvm("KVM_GET_REGS"))?;
+        let has_clock = machine.can(Cap::GetTscKhz);
+        // More than fits (tiles of AMX) a process has only if it asks for it, and we do not.
+        let vectors = cpu.get_xsave().map_err(Error::kvm("KVM_GET_XSAVE"))?;
+        Ok(Self {
+            activity,
+            registers: Plain(registers),
+            rip: Hex(registers.rip),
+            special: Plain(cpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?),
+            vectors: Plain(vectors),
+            vectors_enabled: Plain(cpu.get_xcrs().map_err(Error::kvm("KVM_GET_XCRS"))?),
+            debug: Plain(cpu.get_debug_regs().map_err(Error::kvm("KVM_GET_DEBUGREGS"))?),
+            controller: Plain(cpu.get_lapic().map_err(Error::kvm("KVM_GET_LAPIC"))?),
+            of_model: registers_of_model(cpu, machine)?,
+            // After all that may still deliver one.
+            events: Plain(cpu.get_vcpu_events().map_err(Error::kvm("KVM_GET_VCPU_EVENTS"))?),
+            cpuid: cpu
+                .get_cpuid2(KVM_MAX_CPUID_ENTRIES)
+                .map_err(Error::kvm("KVM_GET_CPUID2"))?
+                .as_slice()
+                .iter()
+                .map(|leaf| Plain(*leaf))
+                .collect(),
+            clock_khz: has_clock.then(|| cpu.get_tsc_khz().ok()).flatten(),
+        })
+    }
+
+    /// Lets `cpu`, a fresh one of `machine`, go on from here.
+    ///
+    /// # Errors
+    ///
+    /// When KVM refuses a part of it.
+    pub fn restore(&self, cpu: &VcpuFd, machine: &Machine) -> Result<()> {
+        let leaves: Vec<kvm_cpuid_entry2> = self.cpuid.iter().map(|leaf| leaf.0).collect();
+        let cpuid = CpuId::from_entries(&leaves).map_err(|_| Error::Unsupported {
+            what: format!("show a guest {} leaves of cpuid", leaves.len()),
+            fix: "save the snapshot anew".into(),
+        })?;
+        // First what it can do, for KVM judges by that all that follows.
+        cpu.set_cpuid2(&cpuid).map_err(Error::kvm("KVM_SET_CPUID2"))?;
+        if let Some(khz) = self.clock_khz
+            && cpu.get_tsc_khz().ok() != Some(khz)
+        {
+            let call = format!("KVM_SET_TSC_KHZ: time stamps at {khz} kHz");
+            cpu.set_tsc_khz(khz).map_err(Error::kvm(call))?;
+        }
+        let activity = kvm_mp_state { mp_state: self.activity };
+        cpu.set_mp_state(activity).map_err(Error::kvm("KVM_SET_MP_STATE"))?;
+        cpu.set_regs(&self.registers.0).map_err(Error::kvm("KVM_SET_REGS"))?;
+        cpu.set_sregs(&self.special.0).map_err(Error::kvm("KVM_SET_SREGS"))?;
+        self.restore_vectors(cpu, machine)?;
+        cpu.set_xcrs(&self.vectors_enabled.0).map_err(Error::kvm("KVM_SET_XCRS"))?;
+        cpu.set_debug_regs(&self.debug.0).map_err(Error::kvm("KVM_SET_DEBUGREGS"))?;
+        // After KVM_SET_SREGS, which says where the controller is and switches it on.
+        cpu.set_lapic(&self.controller.0).map_err(Error::kvm("KVM_SET_LAPIC"))?;
+        self.restore_registers_of_model(cpu)?;
+        cpu.set_vcpu_events(&self.events.0).map_err(Error::kvm("KVM_SET_VCPU_EVENTS"))?;
+        // So that its watchdogs know that it was stopped; a guest without kvmclock has none to tell.
+        let _ = cpu.kvmclock_ctrl();
+        Ok(())
+    }
+
+    fn restore_vectors(&self, cpu: &VcpuFd, machine: &Machine) -> Result<()> {
+        let bytes = machine.amount(Cap::Xsave2) as usize;
+        if bytes > size_of::<kvm_xsave>() {
+            let what = format!("restore {bytes} bytes of vector registers");
+            let fix = "start isolab from a program that does not ask for AMX".into();
+            return Err(Error::Unsupported { what, fix });
+        }
+        // SAFETY: KVM reads as many bytes as it just said, which the structure has.
+        unsafe { cpu.set_xsave(&self.vectors.0) }.map_err(Error::kvm("KVM_SET_XSAVE"))
+    }
+
+    /// The timer's deadline comes last: it is compared with time stamps, and the controller must be
+    /// in the mode that has one.
+    fn restore_registers_of_model(&self, cpu: &VcpuFd) -> Result<()> {
+        let deadline = self.of_model.get_key_value(&TIMER_DEADLINE);
+        let others = self.of_model.iter().filter(|(number, _)| **number != TIMER_DEADLINE);
+        let entries: Vec<kvm_msr_entry> =
+            others.chain(deadline).map(|(number, value)| entry(number.0, value.0)).collect();
+        let mut rest = &entries[..];
+        while !rest.is_empty() {
+            let call = "KVM_SET_MSRS";
+            let some = &rest[..rest.len().min(SOME)];
+            let list = Msrs::from_entries(some).expect("they are fewer than KVM takes");
+            let done = cpu.set_msrs(&list).map_err(Error::kvm(call))?.min(some.len());
+            rest = &rest[done..];
+            // It stopped at one that it takes no value for: fine if it has that value anyway.
+            if done < some.len() {
+                let refused = rest[0];
+                if read(cpu, refused.index)? != Some(refused.data) {
+                    let call = format!("{call}: {:#x} to {:#x}", refused.index, refused.data);
+                    let source = std::io::ErrorKind::InvalidInput.into();
+                    return Err(Error::Kvm { call: call.into(), source });
+                }
+                rest = &rest[1..];
+            }
+        }
+        Ok(())
+    }
+}
+
+/// So many registers of a model are read and written at once.
+const SOME: usize = 64;
+
+fn entry(number: u64, data: u64) -> kvm_msr_entry {
+    kvm_msr_entry { index: number as u32, data, ..kvm_msr_entry::default() }
+}
+
+/// The registers of its model that can be read; a list of KVM's has some that this one lacks.
+fn registers_of_model(cpu: &VcpuFd, machine: &Machine) -> Result<BTreeMap<Hex, Hex>> {
+    let mut found = BTreeMap::new();
+    let numbers = machine.registers_of_model()?;
+    let mut rest = &numbers[..];
+    while !rest.is_empty() {
+        let some: Vec<_> =
+            rest.iter().take(SOME).map(|number| entry((*number).into(), 0)).collect();
+        let mut list = Msrs::from_entries(&some).expect("they are fewer than KVM takes");
+        let done = cpu.get_msrs(&mut list).map_err(Error::kvm("KVM_GET_MSRS"))?.min(some.len());
+        for entry in &list.as_slice()[..done] {
+            found.insert(Hex(entry.index.into()), Hex(entry.data));
+        }
+        // It stopped at one that cannot be read.
+        rest = &rest[(done + usize::from(done < some.len()))..];
+    }
+    Ok(found)
+}
+
+fn read(cpu: &VcpuFd, number: u32) -> Result<Option<u64>> {
+    let mut list = Msrs::from_entries(&[entry(number.into(), 0)]).expect("it is one");
+    let done = cpu.get_msrs(&mut list).map_err(Error::kvm("KVM_GET_MSRS"))?;
+    Ok(list.as_slice().first().filter(|_| done == 1).map(|entry| entry.data))
+}

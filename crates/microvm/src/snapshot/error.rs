@@ -1,0 +1,159 @@
+//! Why a guest could not be saved, or a snapshot not be restored.
+
+use std::{io, path::PathBuf};
+
+use super::{host::Host, plain::Hex};
+
+/// What is wrong with a snapshot, or with making one.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Nobody knows where snapshots are.
+    #[error("find a place for snapshots: neither XDG_DATA_HOME nor HOME is set")]
+    NoPlace,
+    /// That is no name for a snapshot.
+    #[error("{name:?} is no name for a snapshot")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// There is one already.
+    #[error("there is a snapshot {folder:?} already")]
+    Exists {
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// There is none.
+    #[error("there is no snapshot {folder:?}")]
+    None {
+        /// Where it would be.
+        folder: PathBuf,
+    },
+    /// A file of it is not there.
+    #[error("the snapshot is damaged: {file:?} is missing")]
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file of it cannot be read.
+    #[error("read {file:?}")]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot be written.
+    #[error("write the snapshot {folder:?}")]
+    Write {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file has not the length that it was written with.
+    #[error("the snapshot is damaged: {file:?} has {bytes} bytes, not {expected}")]
+    Length {
+        /// The file.
+        file: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// The length that it should have.
+        expected: u64,
+    },
+    /// What is in a file is not what was written.
+    #[error("the snapshot is damaged: {file:?} is not as it was written, at {at} or behind it")]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Where the first part begins that differs.
+        at: Hex,
+    },
+    /// The state adds up, and is none that isolab writes.
+    #[error("the snapshot is damaged: {file:?} is no state of a machine")]
+    State {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The state names what cannot be.
+    #[error("the snapshot is damaged: {file:?} has {what}")]
+    Nonsense {
+        /// The file.
+        file: PathBuf,
+        /// What cannot be.
+        what: &'static str,
+    },
+    /// Another isolab wrote it.
+    #[error("the snapshot is of {wrote}, and this is {reads}")]
+    Version {
+        /// The format and the isolab that wrote it.
+        wrote: String,
+        /// The format and the isolab that should read it.
+        reads: String,
+    },
+    /// It was saved on another processor.
+    #[error("the snapshot is of another processor: it was saved on {there}, and this is {here}")]
+    Processor {
+        /// Where it was saved.
+        there: Box<Host>,
+        /// Where it is to be restored.
+        here: Box<Host>,
+    },
+    /// The machine has other devices than the snapshot.
+    #[error("the snapshot has other devices than this machine: {saved} and not {built}")]
+    Hardware {
+        /// What was saved.
+        saved: String,
+        /// What was built.
+        built: String,
+    },
+    /// A device cannot have been as it is said to be.
+    #[error("the snapshot is damaged: {device} cannot be as it is said to be: {why}")]
+    Device {
+        /// The device.
+        device: String,
+        /// Why not.
+        why: String,
+    },
+    /// A device has more to it than a snapshot holds.
+    #[error("save a guest that has {what}")]
+    Unsaveable {
+        /// What the guest has.
+        what: &'static str,
+        /// Which way to go instead.
+        fix: &'static str,
+    },
+    /// The guest ended before it could be saved.
+    #[error("the guest ended before it could be saved")]
+    Ended,
+}
+
+impl SnapshotError {
+    /// What to do about it, where that is known.
+    pub fn fix(&self) -> Option<String> {
+        let text = match self {
+            Self::NoPlace => "set HOME",
+            Self::Name { .. } => "use letters, digits, `-`, `_` and `.`, a letter or digit first",
+            Self::Exists { .. } => "choose another name, or remove its folder",
+            Self::None { .. } => "`isolab snapshot list` shows those that there are",
+            Self::Missing { .. }
+            | Self::Length { .. }
+            | Self::Damaged { .. }
+            | Self::State { .. }
+            | Self::Nonsense { .. }
+            | Self::Device { .. } => "remove its folder, and save it anew",
+            Self::Version { .. } | Self::Processor { .. } => {
+                "save it anew here: what a processor knows fits no other"
+            }
+            Self::Unsaveable { fix, .. } => fix,
+            Self::Read { .. } | Self::Write { .. } | Self::Hardware { .. } | Self::Ended => {
+                return None;
+            }
+        };
+        Some(text.to_owned())
+    }
+}

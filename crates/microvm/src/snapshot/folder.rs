@@ -1,0 +1,236 @@
+//! The folder of a snapshot: it is there whole or not at all, and is believed once it is checked.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
+
+use super::{
+    SnapshotError, chips, cpu,
+    host::Host,
+    memory::{Content, Wrong},
+    plain::Hex,
+};
+use crate::{devices::bus::Saved, error::Result, linux::Recipe, memory::Memory};
+
+/// The number of what is written here; another means that it is written in another way.
+const FORMAT: u32 = 1;
+const ISOLAB: &str = env!("CARGO_PKG_VERSION");
+
+const STATE: &str = "state.json";
+const MEMORY: &str = "memory";
+const CHECKSUM: &str = "checksum";
+/// How the name of a folder begins that is not all there yet.
+pub(super) const UNFINISHED: &str = ".unfinished-";
+
+/// No state of ours is longer: 254 processors have some 30 KiB each, extents of 64 GiB 10 MiB.
+const LONGEST_STATE: u64 = 64 << 20;
+
+/// All of a machine but what is in its memory.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// When it was saved, in seconds since 1970.
+    pub saved_at: u64,
+    /// The processor on which it was.
+    pub host: Host,
+    /// How to build the machine around all this.
+    pub recipe: Recipe,
+    /// What KVM plays beside the processors.
+    pub chips: chips::State,
+    /// The processors, from number 0 on.
+    pub processors: Vec<cpu::State>,
+    /// The devices on the machine's buses.
+    pub devices: Vec<Saved>,
+    /// What is in the file of the memory.
+    pub memory: Content,
+}
+
+/// What is looked at before the rest, which may look otherwise in another version.
+#[derive(Serialize, Deserialize)]
+struct Version {
+    format: u32,
+    isolab: String,
+}
+
+#[derive(Serialize)]
+struct Whole<'s> {
+    #[serde(flatten)]
+    version: Version,
+    state: &'s State,
+}
+
+#[derive(Deserialize)]
+struct Parts {
+    state: State,
+}
+
+/// A snapshot that can be restored here, as far as can be told without reading its memory.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// All but the memory.
+    pub state: State,
+    memory: File,
+    folder: PathBuf,
+}
+
+impl State {
+    /// Writes it and `memory` as a new `folder`, which is there once it is whole.
+    ///
+    /// # Errors
+    ///
+    /// When there is one already, or it cannot be written.
+    pub fn write(&mut self, memory: &Memory, folder: &Path) -> Result<()> {
+        if folder.exists() {
+            return Err(SnapshotError::Exists { folder: folder.to_owned() }.into());
+        }
+        let failed = |source| SnapshotError::Write { folder: folder.to_owned(), source };
+        self.write_folder(memory, folder).map_err(failed)?;
+        Ok(())
+    }
+
+    fn write_folder(&mut self, memory: &Memory, folder: &Path) -> io::Result<()> {
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        // Only its owner may look into it, and it is removed should anything fail from here on.
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(parent)?;
+        let file = File::create_new(unfinished.path().join(MEMORY))?;
+        self.memory = Content::write(memory, &file)?;
+        keep(&file)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        self.saved_at = now.map_or(0, |since| since.as_secs());
+        let version = Version { format: FORMAT, isolab: ISOLAB.into() };
+        let text = serde_json::to_vec_pretty(&Whole { version, state: self })?;
+        for (name, bytes) in [(STATE, &text), (CHECKSUM, &checksum(&text).into_bytes())] {
+            let mut file = File::create_new(unfinished.path().join(name))?;
+            file.write_all(bytes)?;
+            keep(&file)?;
+        }
+        File::open(unfinished.path())?.sync_all()?;
+        fs::rename(unfinished.path(), folder)?;
+        // Nothing is left that the folder's guard could remove, and it need not try.
+        let _ = unfinished.keep();
+        File::open(parent)?.sync_all()
+    }
+}
+
+/// What is in a file from now on stays, on the disk and as it is.
+fn keep(file: &File) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(0o400))?;
+    file.sync_all()
+}
+
+fn checksum(text: &[u8]) -> String {
+    format!("{:016x}  {STATE}\n", XxHash3_64::oneshot(text))
+}
+
+impl Snapshot {
+    /// Opens the snapshot in `folder` and checks all but what is in its memory.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, it is damaged, or another isolab wrote it.
+    pub fn open(folder: &Path) -> Result<Self, SnapshotError> {
+        if !folder.is_dir() {
+            return Err(SnapshotError::None { folder: folder.to_owned() });
+        }
+        let text = read(&folder.join(STATE), LONGEST_STATE)?;
+        let sum = checksum(&text).into_bytes();
+        let file = folder.join(CHECKSUM);
+        if read(&file, sum.len() as u64)? != sum {
+            return Err(SnapshotError::Damaged { file: folder.join(STATE), at: Hex(0) });
+        }
+        let file = folder.join(STATE);
+        let no_state = |source| SnapshotError::State { file: file.clone(), source };
+        let wrote: Version = serde_json::from_slice(&text).map_err(no_state)?;
+        if (wrote.format, &*wrote.isolab) != (FORMAT, ISOLAB) {
+            let say = |format, isolab: &str| format!("isolab {isolab:?}, format {format}");
+            let (wrote, reads) = (say(wrote.format, &wrote.isolab), say(FORMAT, ISOLAB));
+            return Err(SnapshotError::Version { wrote, reads });
+        }
+        let Parts { state } = serde_json::from_slice(&text).map_err(no_state)?;
+        let nonsense = |what| Err(SnapshotError::Nonsense { file: file.clone(), what });
+        if !state.memory.is_sound() {
+            return nonsense("a memory that cannot be");
+        }
+        if !(1..=crate::linux::cpus::MOST as usize).contains(&state.processors.len()) {
+            return nonsense("a number of processors that cannot be");
+        }
+        let memory = folder.join(MEMORY);
+        let (file, bytes) = open(&memory)?;
+        match state.memory.bytes {
+            expected if expected == bytes => {
+                Ok(Self { state, memory: file, folder: folder.to_owned() })
+            }
+            expected => Err(SnapshotError::Length { file: memory, bytes, expected }),
+        }
+    }
+
+    /// Checks what is in its memory, all of it.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub fn check_memory(&self) -> Result<(), SnapshotError> {
+        let file = || self.folder.join(MEMORY);
+        self.state.memory.check(&self.memory).map_err(|wrong| match wrong {
+            Wrong::Here(at) => SnapshotError::Damaged { file: file(), at: Hex(at) },
+            Wrong::Unreadable(source) => SnapshotError::Read { file: file(), source },
+        })
+    }
+
+    /// Refuses another processor than `here`.
+    ///
+    /// # Errors
+    ///
+    /// When it is one.
+    pub fn check_host(&self, here: Host) -> Result<(), SnapshotError> {
+        match self.state.host == here {
+            true => Ok(()),
+            false => Err(SnapshotError::Processor {
+                there: Box::new(self.state.host.clone()),
+                here: Box::new(here),
+            }),
+        }
+    }
+
+    /// The file of its memory.
+    pub fn memory(&self) -> &File {
+        &self.memory
+    }
+}
+
+/// Opens a regular file of the folder; gives it with its length.
+fn open(path: &Path) -> Result<(File, u64), SnapshotError> {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => SnapshotError::Missing { file: path.to_owned() },
+        _ => SnapshotError::Read { file: path.to_owned(), source },
+    };
+    // Opening a pipe would wait for somebody at its other end.
+    let about = fs::metadata(path).map_err(unreadable)?;
+    if !about.is_file() {
+        return Err(unreadable(io::Error::other("it is no regular file")));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    Ok((file, length))
+}
+
+/// A file of the folder, of at most so many bytes.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, SnapshotError> {
+    let (file, bytes) = open(path)?;
+    if bytes > most {
+        return Err(SnapshotError::Length { file: path.to_owned(), bytes, expected: most });
+    }
+    let mut text = Vec::new();
+    let unreadable = |source| SnapshotError::Read { file: path.to_owned(), source };
+    file.take(most).read_to_end(&mut text).map_err(unreadable)?;
+    Ok(text)
+}

@@ -1,0 +1,100 @@
+//! Where snapshots are, and which there are.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Snapshot, SnapshotError, State};
+
+/// The folder of a user's snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(pub PathBuf);
+
+/// A snapshot in a list.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// The room that its memory takes on the disk; the rest of it is small.
+    pub bytes_on_disk: u64,
+    /// What is known of it, or what is wrong with it. Its memory was not read for that.
+    pub state: Result<State, SnapshotError>,
+}
+
+impl Place {
+    /// The calling user's.
+    ///
+    /// # Errors
+    ///
+    /// When neither `XDG_DATA_HOME` nor `HOME` is set.
+    pub fn of_user() -> Result<Self, SnapshotError> {
+        // The specification of these variables has relative paths ignored.
+        let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let data = folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")));
+        Ok(Self(data.ok_or(SnapshotError::NoPlace)?.join("isolab/snapshots")))
+    }
+
+    /// The folder of the snapshot of this name, whether there is one or not.
+    ///
+    /// # Errors
+    ///
+    /// When no snapshot can be called so.
+    pub fn named(&self, name: &str) -> Result<PathBuf, SnapshotError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        match first && name.len() <= 100 && name.bytes().all(allowed) {
+            true => Ok(self.0.join(name)),
+            false => Err(SnapshotError::Name { name: name.to_owned() }),
+        }
+    }
+
+    /// All snapshots, by name; those that are damaged are among them.
+    pub fn list(&self) -> Vec<Listed> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let mut list: Vec<Listed> = entries
+            .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
+            .filter(|(name, folder)| self.named(name).is_ok() && folder.is_dir())
+            .map(|(name, folder)| Listed {
+                name,
+                bytes_on_disk: room(&folder.join("memory")),
+                state: Snapshot::open(&folder).map(|snapshot| snapshot.state),
+            })
+            .collect();
+        list.sort_by(|one, other| one.name.cmp(&other.name));
+        list
+    }
+}
+
+fn room(file: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(file).map_or(0, |about| about.blocks() * 512)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_the_place() {
+        let place = Place("/place".into());
+        assert_eq!(place.named("base-1.2_x").unwrap(), Path::new("/place/base-1.2_x"));
+        for name in ["", ".", "..", ".unfinished-x", "a/b", "/etc", "-x", "a b", "\u{e9}"] {
+            assert!(place.named(name).is_err(), "{name:?}");
+        }
+        assert!(place.named(&"x".repeat(101)).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_is_none_is_listed_as_damaged() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("broken")).unwrap();
+        fs::create_dir(place.path().join(".unfinished-1")).unwrap();
+        fs::write(place.path().join("file"), "").unwrap();
+        let list = Place(place.path().into()).list();
+        assert_eq!(list.len(), 1);
+        assert_eq!(list[0].name, "broken");
+        assert!(matches!(&list[0].state, Err(SnapshotError::Missing { .. })));
+        assert!(Place("/no/such/place".into()).list().is_empty());
+    }
+}
