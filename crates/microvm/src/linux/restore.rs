@@ -80,7 +80,9 @@ impl SavedVm {
             let call = "restore processors, interrupt controllers, timer and clock";
             story.step(Question::Power, call, || {
                 let cpus = guest.cpus.iter().zip(&state.processors);
-                cpus.into_iter().try_for_each(|(cpu, state)| state.restore(cpu, &guest.machine))?;
+                cpus.into_iter().try_for_each(|(cpu, state)| {
+                    state.restore(cpu, &guest.machine, &snapshot.state.host)
+                })?;
                 state.chips.restore(&guest.machine)
             })?;
             // Interrupts that they raise need the controllers to be as they were.

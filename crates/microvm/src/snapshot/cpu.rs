@@ -16,7 +16,10 @@ use kvm_bindings::{
 use kvm_ioctls::{Cap, VcpuFd};
 use serde::{Deserialize, Serialize};
 
-use super::plain::{Hex, Plain};
+use super::{
+    host::Host,
+    plain::{Hex, Plain},
+};
 use crate::{
     error::{Error, Result},
     machine::Machine,
@@ -36,7 +39,7 @@ pub struct State {
     special: Plain<kvm_sregs>,
     /// Registers of floating point and vectors, and which of them there are.
     vectors: Plain<kvm_xsave>,
-    vectors_enabled: Plain<kvm_xcrs>,
+    vectors_enabled: Option<Plain<kvm_xcrs>>,
     debug: Plain<kvm_debugregs>,
     /// The interrupt controller with its timer.
     controller: Plain<kvm_lapic_state>,
@@ -64,6 +67,7 @@ impl State {
         let activity = cpu.get_mp_state().map_err(Error::kvm("KVM_GET_MP_STATE"))?.mp_state;
         let registers = cpu.get_regs().map_err(Error::kvm("KVM_GET_REGS"))?;
         let has_clock = machine.can(Cap::GetTscKhz);
+        let enabled = machine.can(Cap::Xcrs).then(|| cpu.get_xcrs()).transpose();
         // More than fits (tiles of AMX) a process has only if it asks for it, and we do not.
         let vectors = cpu.get_xsave().map_err(Error::kvm("KVM_GET_XSAVE"))?;
         Ok(Self {
@@ -72,7 +76,7 @@ impl State {
             rip: Hex(registers.rip),
             special: Plain(cpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?),
             vectors: Plain(vectors),
-            vectors_enabled: Plain(cpu.get_xcrs().map_err(Error::kvm("KVM_GET_XCRS"))?),
+            vectors_enabled: enabled.map_err(Error::kvm("KVM_GET_XCRS"))?.map(Plain),
             debug: Plain(cpu.get_debug_regs().map_err(Error::kvm("KVM_GET_DEBUGREGS"))?),
             controller: Plain(cpu.get_lapic().map_err(Error::kvm("KVM_GET_LAPIC"))?),
             of_model: registers_of_model(cpu, machine)?,
@@ -89,12 +93,12 @@ impl State {
         })
     }
 
-    /// Lets `cpu`, a fresh one of `machine`, go on from here.
+    /// Lets `cpu`, a fresh one of `machine`, go on from here, on the same kind of `host`.
     ///
     /// # Errors
     ///
     /// When KVM refuses a part of it.
-    pub fn restore(&self, cpu: &VcpuFd, machine: &Machine) -> Result<()> {
+    pub fn restore(&self, cpu: &VcpuFd, machine: &Machine, host: &Host) -> Result<()> {
         let leaves: Vec<kvm_cpuid_entry2> = self.cpuid.iter().map(|leaf| leaf.0).collect();
         let cpuid = CpuId::from_entries(&leaves).map_err(|_| Error::Unsupported {
             what: format!("show a guest {} leaves of cpuid", leaves.len()),
@@ -111,9 +115,11 @@ impl State {
         let activity = kvm_mp_state { mp_state: self.activity };
         cpu.set_mp_state(activity).map_err(Error::kvm("KVM_SET_MP_STATE"))?;
         cpu.set_regs(&self.registers.0).map_err(Error::kvm("KVM_SET_REGS"))?;
-        cpu.set_sregs(&self.special.0).map_err(Error::kvm("KVM_SET_SREGS"))?;
+        cpu.set_sregs(&self.special(host)).map_err(Error::kvm("KVM_SET_SREGS"))?;
         self.restore_vectors(cpu, machine)?;
-        cpu.set_xcrs(&self.vectors_enabled.0).map_err(Error::kvm("KVM_SET_XCRS"))?;
+        if let Some(Plain(enabled)) = &self.vectors_enabled {
+            cpu.set_xcrs(enabled).map_err(Error::kvm("KVM_SET_XCRS"))?;
+        }
         cpu.set_debug_regs(&self.debug.0).map_err(Error::kvm("KVM_SET_DEBUGREGS"))?;
         // After KVM_SET_SREGS, which says where the controller is and switches it on.
         cpu.set_lapic(&self.controller.0).map_err(Error::kvm("KVM_SET_LAPIC"))?;
@@ -122,6 +128,17 @@ impl State {
         // So that its watchdogs know that it was stopped; a guest without kvmclock has none to tell.
         let _ = cpu.kvmclock_ctrl();
         Ok(())
+    }
+
+    /// SVM does not show that a task state is busy, and KVM adds it (`svm_get_segment`). A processor
+    /// that is emulated finds ports forbidden by a busy one (QEMU, `check_io`), so it goes again.
+    fn special(&self, host: &Host) -> kvm_sregs {
+        const BUSY: u8 = 2;
+        let mut special = self.special.0;
+        if host.is_svm() {
+            special.tr.type_ &= !BUSY;
+        }
+        special
     }
 
     fn restore_vectors(&self, cpu: &VcpuFd, machine: &Machine) -> Result<()> {

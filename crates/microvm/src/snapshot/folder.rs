@@ -100,7 +100,10 @@ impl State {
         let parent = parent.unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         // Only its owner may look into it, and it is removed should anything fail from here on.
-        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(parent)?;
+        let unfinished = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(parent)?;
         let file = File::create_new(unfinished.path().join(MEMORY))?;
         self.memory = Content::write(memory, &file)?;
         keep(&file)?;
