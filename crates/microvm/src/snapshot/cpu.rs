@@ -53,8 +53,22 @@ pub struct State {
     clock_khz: Option<u32>,
 }
 
+/// The time stamps.
+const TIME_STAMPS: Hex = Hex(0x10);
 /// The timer of the interrupt controller rings when the time stamps reach this.
 const TIMER_DEADLINE: Hex = Hex(0x6e0);
+
+/// Lets `cpus`, fresh ones of `machine`, go on from `states`, on the same kind of `host`.
+///
+/// # Errors
+///
+/// When KVM refuses a part of one.
+pub fn restore(states: &[State], cpus: &[VcpuFd], machine: &Machine, host: &Host) -> Result<()> {
+    if let (Some(cpu), Some(state)) = (cpus.first(), states.first()) {
+        state.keep_time_stamps_apart(cpu)?;
+    }
+    cpus.iter().zip(states).try_for_each(|(cpu, state)| state.restore(cpu, machine, host))
+}
 
 impl State {
     /// Of `cpu`, which is not running and has completed what it was about.
@@ -94,11 +108,7 @@ impl State {
     }
 
     /// Lets `cpu`, a fresh one of `machine`, go on from here, on the same kind of `host`.
-    ///
-    /// # Errors
-    ///
-    /// When KVM refuses a part of it.
-    pub fn restore(&self, cpu: &VcpuFd, machine: &Machine, host: &Host) -> Result<()> {
+    fn restore(&self, cpu: &VcpuFd, machine: &Machine, host: &Host) -> Result<()> {
         let leaves: Vec<kvm_cpuid_entry2> = self.cpuid.iter().map(|leaf| leaf.0).collect();
         let cpuid = CpuId::from_entries(&leaves).map_err(|_| Error::Unsupported {
             what: format!("show a guest {} leaves of cpuid", leaves.len()),
@@ -127,6 +137,17 @@ impl State {
         cpu.set_vcpu_events(&self.events.0).map_err(Error::kvm("KVM_SET_VCPU_EVENTS"))?;
         // So that its watchdogs know that it was stopped; a guest without kvmclock has none to tell.
         let _ = cpu.kvmclock_ctrl();
+        Ok(())
+    }
+
+    /// KVM takes time stamps that are set to about what they are for an attempt to have all
+    /// processors agree, and lets them agree with those that it began with
+    /// (`kvm_synchronize_tsc`). So those of the first are set to something else before. The others'
+    /// shall agree with the first's.
+    fn keep_time_stamps_apart(&self, cpu: &VcpuFd) -> Result<()> {
+        let Some(Hex(now)) = self.of_model.get(&TIME_STAMPS) else { return Ok(()) };
+        let far = Msrs::from_entries(&[entry(TIME_STAMPS.0, now.wrapping_add(1 << 44))]);
+        cpu.set_msrs(&far.expect("it is one")).map_err(Error::kvm("KVM_SET_MSRS: time stamps"))?;
         Ok(())
     }
 
