@@ -23,6 +23,7 @@ mod ps;
 mod relay;
 mod report_command;
 mod run;
+mod snapshot;
 mod stop;
 mod trace;
 mod units;
@@ -66,6 +67,8 @@ enum Command {
     Measure(compare::MeasureArgs),
     /// List the kernels for Linux guests, get one, choose one.
     Kernel(kernel::Arguments),
+    /// Save Linux guests, and let any number of them go on from there.
+    Snapshot(snapshot::Arguments),
     /// Run isolab in an emulated computer that has hardware virtualization.
     Nest(Box<nest::Arguments>),
     /// List the built-in programs with their arguments.
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),
         Command::Kernel(arguments) => kernel::kernel(&arguments),
+        Command::Snapshot(arguments) => snapshot::snapshot(&arguments),
         Command::Nest(arguments) => nest::nest(&arguments),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),

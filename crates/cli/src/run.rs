@@ -463,7 +463,13 @@ fn cut_off_as_json(
     })
 }
 
-fn as_json(outcome: &Outcome, kind: Kind, name: &str, workload: &Workload) -> serde_json::Value {
+/// The outcome of a workload.
+pub fn as_json(
+    outcome: &Outcome,
+    kind: Kind,
+    name: &str,
+    workload: &Workload,
+) -> serde_json::Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let microseconds = |time: Duration| time.as_nanos() as f64 / 1000.0;
     let milestones: serde_json::Map<String, serde_json::Value> = sandbox::Milestone::ALL

@@ -189,6 +189,24 @@ fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(file, bytes).unwrap();
 }
 
+#[test]
+fn a_memory_that_was_checked_is_checked_again_once_somebody_has_changed_it() {
+    if !kvm() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("counting");
+    save(&counting(), 1, &folder).unwrap();
+    std::thread::sleep(Duration::from_millis(150));
+    for _ in 0..2 {
+        assert_eq!(restore(&folder).unwrap().output[4..], *b"3c4d");
+        assert!(folder.join("checked").is_file());
+    }
+    change(&folder.join("memory"), |bytes| bytes[0x100_0000] ^= 1);
+    let message = chain(&restore(&folder).unwrap_err());
+    assert!(message.contains("at 0x1000000 or behind"), "{message}");
+}
+
 /// Makes `state.json` add up again.
 fn forge(folder: &Path) {
     let text = fs::read(folder.join("state.json")).unwrap();
@@ -270,7 +288,7 @@ fn no_damage_goes_unnoticed_and_no_forgery_harms_the_host() {
     let memory = fs::metadata(good.join("memory")).unwrap().len();
     let bad = place.path().join("bad");
     copy(&good, &bad);
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(150));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(100));
     let byte = (any::<prop::sample::Index>(), 1..=255u8);
     runner
         .run(&byte, |(at, bits)| {
@@ -286,7 +304,7 @@ fn no_damage_goes_unnoticed_and_no_forgery_harms_the_host() {
             Ok(())
         })
         .unwrap();
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(50));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(30));
     let file = fs::File::options().read(true).write(true).open(bad.join("memory")).unwrap();
     runner
         .run(&byte, |(at, bits)| {

@@ -18,7 +18,7 @@ use crate::{
     machine::Machine,
     memory::Memory,
     running::cpu_time,
-    snapshot::{Snapshot, host::Host},
+    snapshot::{Snapshot, cpu, host::Host},
     told::Told,
 };
 
@@ -79,9 +79,9 @@ impl SavedVm {
             // 4. With what power does it start? Each processor with all that it had.
             let call = "restore processors, interrupt controllers, timer and clock";
             story.step(Question::Power, call, || {
-                let cpus = guest.cpus.iter().zip(&state.processors);
-                cpus.into_iter().try_for_each(|(cpu, state)| state.restore(cpu, &guest.machine))?;
-                state.chips.restore(&guest.machine)
+                let (machine, host) = (&guest.machine, &state.host);
+                cpu::restore(&state.processors, &guest.cpus, machine, host)?;
+                state.chips.restore(machine)
             })?;
             // Interrupts that they raise need the controllers to be as they were.
             let call = "restore devices";

@@ -16,7 +16,10 @@ use kvm_bindings::{
 use kvm_ioctls::{Cap, VcpuFd};
 use serde::{Deserialize, Serialize};
 
-use super::plain::{Hex, Plain};
+use super::{
+    host::Host,
+    plain::{Hex, Plain},
+};
 use crate::{
     error::{Error, Result},
     machine::Machine,
@@ -36,7 +39,7 @@ pub struct State {
     special: Plain<kvm_sregs>,
     /// Registers of floating point and vectors, and which of them there are.
     vectors: Plain<kvm_xsave>,
-    vectors_enabled: Plain<kvm_xcrs>,
+    vectors_enabled: Option<Plain<kvm_xcrs>>,
     debug: Plain<kvm_debugregs>,
     /// The interrupt controller with its timer.
     controller: Plain<kvm_lapic_state>,
@@ -50,8 +53,22 @@ pub struct State {
     clock_khz: Option<u32>,
 }
 
+/// The time stamps.
+const TIME_STAMPS: Hex = Hex(0x10);
 /// The timer of the interrupt controller rings when the time stamps reach this.
 const TIMER_DEADLINE: Hex = Hex(0x6e0);
+
+/// Lets `cpus`, fresh ones of `machine`, go on from `states`, on the same kind of `host`.
+///
+/// # Errors
+///
+/// When KVM refuses a part of one.
+pub fn restore(states: &[State], cpus: &[VcpuFd], machine: &Machine, host: &Host) -> Result<()> {
+    if let (Some(cpu), Some(state)) = (cpus.first(), states.first()) {
+        state.keep_time_stamps_apart(cpu)?;
+    }
+    cpus.iter().zip(states).try_for_each(|(cpu, state)| state.restore(cpu, machine, host))
+}
 
 impl State {
     /// Of `cpu`, which is not running and has completed what it was about.
@@ -64,6 +81,7 @@ impl State {
         let activity = cpu.get_mp_state().map_err(Error::kvm("KVM_GET_MP_STATE"))?.mp_state;
         let registers = cpu.get_regs().map_err(Error::kvm("KVM_GET_REGS"))?;
         let has_clock = machine.can(Cap::GetTscKhz);
+        let enabled = machine.can(Cap::Xcrs).then(|| cpu.get_xcrs()).transpose();
         // More than fits (tiles of AMX) a process has only if it asks for it, and we do not.
         let vectors = cpu.get_xsave().map_err(Error::kvm("KVM_GET_XSAVE"))?;
         Ok(Self {
@@ -72,7 +90,7 @@ impl State {
             rip: Hex(registers.rip),
             special: Plain(cpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?),
             vectors: Plain(vectors),
-            vectors_enabled: Plain(cpu.get_xcrs().map_err(Error::kvm("KVM_GET_XCRS"))?),
+            vectors_enabled: enabled.map_err(Error::kvm("KVM_GET_XCRS"))?.map(Plain),
             debug: Plain(cpu.get_debug_regs().map_err(Error::kvm("KVM_GET_DEBUGREGS"))?),
             controller: Plain(cpu.get_lapic().map_err(Error::kvm("KVM_GET_LAPIC"))?),
             of_model: registers_of_model(cpu, machine)?,
@@ -89,12 +107,8 @@ impl State {
         })
     }
 
-    /// Lets `cpu`, a fresh one of `machine`, go on from here.
-    ///
-    /// # Errors
-    ///
-    /// When KVM refuses a part of it.
-    pub fn restore(&self, cpu: &VcpuFd, machine: &Machine) -> Result<()> {
+    /// Lets `cpu`, a fresh one of `machine`, go on from here, on the same kind of `host`.
+    fn restore(&self, cpu: &VcpuFd, machine: &Machine, host: &Host) -> Result<()> {
         let leaves: Vec<kvm_cpuid_entry2> = self.cpuid.iter().map(|leaf| leaf.0).collect();
         let cpuid = CpuId::from_entries(&leaves).map_err(|_| Error::Unsupported {
             what: format!("show a guest {} leaves of cpuid", leaves.len()),
@@ -111,9 +125,11 @@ impl State {
         let activity = kvm_mp_state { mp_state: self.activity };
         cpu.set_mp_state(activity).map_err(Error::kvm("KVM_SET_MP_STATE"))?;
         cpu.set_regs(&self.registers.0).map_err(Error::kvm("KVM_SET_REGS"))?;
-        cpu.set_sregs(&self.special.0).map_err(Error::kvm("KVM_SET_SREGS"))?;
+        cpu.set_sregs(&self.special(host)).map_err(Error::kvm("KVM_SET_SREGS"))?;
         self.restore_vectors(cpu, machine)?;
-        cpu.set_xcrs(&self.vectors_enabled.0).map_err(Error::kvm("KVM_SET_XCRS"))?;
+        if let Some(Plain(enabled)) = &self.vectors_enabled {
+            cpu.set_xcrs(enabled).map_err(Error::kvm("KVM_SET_XCRS"))?;
+        }
         cpu.set_debug_regs(&self.debug.0).map_err(Error::kvm("KVM_SET_DEBUGREGS"))?;
         // After KVM_SET_SREGS, which says where the controller is and switches it on.
         cpu.set_lapic(&self.controller.0).map_err(Error::kvm("KVM_SET_LAPIC"))?;
@@ -122,6 +138,28 @@ impl State {
         // So that its watchdogs know that it was stopped; a guest without kvmclock has none to tell.
         let _ = cpu.kvmclock_ctrl();
         Ok(())
+    }
+
+    /// KVM takes time stamps that are set to about what they are for an attempt to have all
+    /// processors agree, and lets them agree with those that it began with
+    /// (`kvm_synchronize_tsc`). So those of the first are set to something else before. The others'
+    /// shall agree with the first's.
+    fn keep_time_stamps_apart(&self, cpu: &VcpuFd) -> Result<()> {
+        let Some(Hex(now)) = self.of_model.get(&TIME_STAMPS) else { return Ok(()) };
+        let far = Msrs::from_entries(&[entry(TIME_STAMPS.0, now.wrapping_add(1 << 44))]);
+        cpu.set_msrs(&far.expect("it is one")).map_err(Error::kvm("KVM_SET_MSRS: time stamps"))?;
+        Ok(())
+    }
+
+    /// SVM does not show that a task state is busy, and KVM adds it (`svm_get_segment`). A processor
+    /// that is emulated finds ports forbidden by a busy one (QEMU, `check_io`), so it goes again.
+    fn special(&self, host: &Host) -> kvm_sregs {
+        const BUSY: u8 = 2;
+        let mut special = self.special.0;
+        if host.is_svm() {
+            special.tr.type_ &= !BUSY;
+        }
+        special
     }
 
     fn restore_vectors(&self, cpu: &VcpuFd, machine: &Machine) -> Result<()> {

@@ -3,9 +3,9 @@
 use std::{
     fs::{self, File, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ const ISOLAB: &str = env!("CARGO_PKG_VERSION");
 const STATE: &str = "state.json";
 const MEMORY: &str = "memory";
 const CHECKSUM: &str = "checksum";
+/// What the memory was when it was checked last.
+const CHECKED: &str = "checked";
 /// How the name of a folder begins that is not all there yet.
 pub(super) const UNFINISHED: &str = ".unfinished-";
 
@@ -78,6 +80,8 @@ pub struct Snapshot {
     pub state: State,
     memory: File,
     folder: PathBuf,
+    /// Of the state, and so of all that is known of the memory.
+    checksum: u64,
 }
 
 impl State {
@@ -100,7 +104,10 @@ impl State {
         let parent = parent.unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         // Only its owner may look into it, and it is removed should anything fail from here on.
-        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(parent)?;
+        let unfinished = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(parent)?;
         let file = File::create_new(unfinished.path().join(MEMORY))?;
         self.memory = Content::write(memory, &file)?;
         keep(&file)?;
@@ -125,6 +132,13 @@ impl State {
 fn keep(file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o400))?;
     file.sync_all()
+}
+
+fn keep_mark(folder: &Path, mark: &[u8], place: &Path) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::with_prefix_in(UNFINISHED, folder)?;
+    file.write_all(mark)?;
+    file.persist(place)?;
+    Ok(())
 }
 
 fn checksum(text: &[u8]) -> String {
@@ -167,18 +181,47 @@ impl Snapshot {
         let (file, bytes) = open(&memory)?;
         match state.memory.bytes {
             expected if expected == bytes => {
-                Ok(Self { state, memory: file, folder: folder.to_owned() })
+                let checksum = XxHash3_64::oneshot(&text);
+                Ok(Self { state, memory: file, folder: folder.to_owned(), checksum })
             }
             expected => Err(SnapshotError::Length { file: memory, bytes, expected }),
         }
     }
 
-    /// Checks what is in its memory, all of it.
+    /// Checks what is in its memory, all of it, unless that was done since the host started and
+    /// nobody has changed the file since. What a disk loses later is not noticed before it starts
+    /// again; nor would it be by a check, for the file is in the host's memory then.
     ///
     /// # Errors
     ///
     /// When it is damaged.
     pub fn check_memory(&self) -> Result<(), SnapshotError> {
+        let (mark, place) = (self.mark(), self.folder.join(CHECKED));
+        if mark.is_some() && fs::read(&place).ok() == mark {
+            return Ok(());
+        }
+        self.read_memory()?;
+        if let Some(mark) = mark {
+            // Where it cannot be kept, the next one checks again.
+            let _ = keep_mark(&self.folder, &mark, &place);
+        }
+        Ok(())
+    }
+
+    /// What the file of the memory is at this moment: another when anybody writes to it. None if
+    /// that was just now, for the clock of files may not have gone on since.
+    fn mark(&self) -> Option<Vec<u8>> {
+        const SETTLED: Duration = Duration::from_millis(100);
+        let about = self.memory.metadata().ok()?;
+        let changed = Duration::new(about.ctime().try_into().ok()?, about.ctime_nsec() as u32);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        now.checked_sub(changed).filter(|age| *age >= SETTLED)?;
+        let start = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let (device, inode, sum) = (about.dev(), about.ino(), self.checksum);
+        Some(format!("{sum:016x} {device}:{inode} {changed:?} {start}").into_bytes())
+    }
+
+    fn read_memory(&self) -> Result<(), SnapshotError> {
         let file = || self.folder.join(MEMORY);
         self.state.memory.check(&self.memory).map_err(|wrong| match wrong {
             Wrong::Here(at) => SnapshotError::Damaged { file: file(), at: Hex(at) },

@@ -53,6 +53,13 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Whether guests run by AMD's virtualization.
+    pub fn is_svm(&self) -> bool {
+        self.kvm.iter().any(|module| module == "kvm_amd")
+    }
+}
+
 /// SDM volume 2A, CPUID, figure 3-6; AMD has it the same.
 fn family_model_stepping(version: u32) -> [u32; 3] {
     let bits = |from: u32, count: u32| version >> from & ((1 << count) - 1);

@@ -9,6 +9,7 @@
 //!   NAME/state.json   processors, chips, devices, and how to build the machine around them
 //!   NAME/memory       all of its memory, with holes where it is zero
 //!   NAME/checksum     of state.json, which has those of the memory
+//!   NAME/checked      when the memory was last compared with them
 //! ```
 //!
 //! The five questions have their answers already; each is read instead of given: [`chips`],

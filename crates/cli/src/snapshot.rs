@@ -1,0 +1,256 @@
+//! `isolab snapshot`: Linux guests that were stopped in the middle of their lives.
+
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use clap::{Args, Subcommand};
+use microvm::{
+    linux::SavedVm,
+    snapshot::{Listed, Place, Snapshot, SnapshotError},
+};
+use sandbox::{Claim, Entry, Ledger, LedgerError, Limits, Program, Sandbox as _, Stdio, Workload};
+use serde_json::json;
+
+use crate::{
+    failure::{self, Failure},
+    kinds::Kind,
+    linux::{self, LinuxArguments},
+    names,
+    output::{self, Ink, shorten},
+    program,
+    relay::Relay,
+    run, trace, units,
+};
+
+/// Linux guests, saved before their command begins: save one, let as many go on as you like, list.
+///
+/// A snapshot is a folder in ~/.local/share/isolab/snapshots ($XDG_DATA_HOME instead of
+/// ~/.local/share, if it is set): state.json can be read, memory is the guest's. Remove the folder
+/// to remove the snapshot. It fits the processor and the isolab that it was saved with.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Boot a Linux guest up to where its command would begin, and save it there
+    Save(Box<Save>),
+    /// Let a saved guest go on, with this command's input and output and its exit code
+    ///
+    /// It begins with random numbers of its own and at the time of day. It has no memory of being
+    /// a copy otherwise, and shares what it only reads with all other copies.
+    Restore(Restore),
+    /// List the snapshots that there are
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Save {
+    /// Its name
+    name: String,
+    /// Its memory, such as 128M [default: 256M]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    memory: Option<u64>,
+    /// Its virtual CPUs
+    #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
+    vcpus: Option<u32>,
+    /// A copy of this directory is its root
+    #[arg(long, value_name = "DIRECTORY")]
+    root: Option<PathBuf>,
+    /// Add a variable to the command's environment; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = units::variable)]
+    environment: Vec<(OsString, OsString)>,
+    /// The command's working directory
+    #[arg(long, value_name = "DIRECTORY")]
+    workdir: Option<PathBuf>,
+    #[command(flatten)]
+    linux: LinuxArguments,
+    /// The command that each copy runs
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+struct Restore {
+    /// The snapshot's name
+    snapshot: String,
+    /// Name for `isolab ps` and `stop` [default: one is made up]
+    #[arg(long)]
+    name: Option<String>,
+    /// Print the outcome as one JSON object, the command's output in it
+    #[arg(long)]
+    json: bool,
+    /// Tell on standard error afterwards which calls answered which question
+    #[arg(long)]
+    trace: bool,
+    /// Kill it after so long: 10s, 500ms, 2m
+    #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
+    deadline: Option<Duration>,
+}
+
+/// Carries out one of them.
+pub fn snapshot(arguments: &Arguments) -> Result<u8, Failure> {
+    match &arguments.command {
+        Command::Save(save) => save.carry_out(),
+        Command::Restore(restore) => restore.carry_out(),
+        Command::List { json } => list(*json),
+    }
+}
+
+impl Save {
+    fn carry_out(&self) -> Result<u8, Failure> {
+        let folder = place()?.named(&self.name).map_err(failed)?;
+        let mut workload = match program::program(&self.words)? {
+            Program::Builtin(builtin, arguments) => Workload::builtin(builtin, &arguments),
+            Program::Command(words) => Workload::command(words),
+        };
+        workload.environment.clone_from(&self.environment);
+        workload.directory.clone_from(&self.workdir);
+        linux::warn_if_interpreted();
+        let limits = Limits { memory_bytes: self.memory, vcpus: self.vcpus, ..Limits::default() };
+        self.linux.machine(limits, self.root.as_ref(), false)?.save(&workload, &folder)?;
+        output::print(&format!("saved {} in {}\n", self.name, folder.display()))?;
+        Ok(0)
+    }
+}
+
+impl Restore {
+    fn carry_out(&self) -> Result<u8, Failure> {
+        let folder = place()?.named(&self.snapshot).map_err(failed)?;
+        let relay = Relay::listen().map_err(Failure::at("set the signal handlers"))?;
+        let words = Snapshot::open(&folder).map_err(failed)?.state.recipe.command;
+        let claim = self.claim(&words)?;
+        let mut workload = Workload::command(&words);
+        workload.deadline = self.deadline;
+        workload.trace = self.trace;
+        workload.stdio = if self.json { Stdio::Capture } else { Stdio::Inherit };
+        let instance = SavedVm::new(folder).spawn(&workload)?;
+        let passed = relay.pass_to(&*instance, Kind::Linux);
+        passed.map_err(Failure::at("start the thread for signals"))?;
+        let outcome = instance.wait()?;
+        if self.trace {
+            let page = trace::page(&outcome, Kind::Linux, &workload, Ink::of_errors());
+            output::remark(&page);
+        }
+        if self.json {
+            let name = &claim.entry().name;
+            output::print_json(&run::as_json(&outcome, Kind::Linux, name, &workload))?;
+        }
+        Ok(outcome.status.code())
+    }
+
+    fn claim(&self, words: &[String]) -> Result<Claim, Failure> {
+        let ledger = Ledger::open()?;
+        let entry = |name| Entry::new(name, Kind::Linux.name(), words.to_vec());
+        if let Some(name) = &self.name {
+            return Ok(ledger.claim(entry(name.clone()))?);
+        }
+        loop {
+            match ledger.claim(entry(names::make_up())) {
+                Err(LedgerError::NameInUse { .. }) => {}
+                claimed => return Ok(claimed?),
+            }
+        }
+    }
+}
+
+fn place() -> Result<Place, Failure> {
+    Place::of_user().map_err(failed)
+}
+
+fn failed(error: SnapshotError) -> Failure {
+    microvm::Error::from(error).into()
+}
+
+fn list(json: bool) -> Result<u8, Failure> {
+    let list = place()?.list();
+    if json {
+        output::print_json(&list.iter().map(as_json).collect())?;
+        return Ok(0);
+    }
+    if list.is_empty() {
+        output::remark("there is no snapshot\n  help: `isolab snapshot save NAME -- PROGRAM`\n");
+        return Ok(0);
+    }
+    output::print(&table(&list, Ink::of_output()))?;
+    Ok(0)
+}
+
+fn as_json(listed: &Listed) -> serde_json::Value {
+    let state = listed.state.as_ref();
+    json!({
+        "name": listed.name,
+        "bytes_on_disk": listed.bytes_on_disk,
+        "damage": state.err().map(|error| failure::chain(error)),
+        "saved_at": state.ok().map(|state| state.saved_at),
+        "command": state.ok().map(|state| &state.recipe.command),
+        "memory_bytes": state.ok().map(|state| state.memory.bytes),
+        "vcpus": state.ok().map(|state| state.processors.len()),
+        "processor": state.ok().map(|state| state.host.to_string()),
+    })
+}
+
+fn table(list: &[Listed], ink: Ink) -> String {
+    let longest = list.iter().map(|listed| listed.name.len()).max().unwrap_or(0);
+    let width = longest.clamp(4, 24);
+    let head =
+        format!("{:<width$}  {:>8}  {:>8}  {:>5}  COMMAND", "NAME", "AGE", "ON DISK", "CPUS");
+    let mut text = format!("{}\n", ink.bold(&head));
+    for listed in list {
+        let name = shorten(&listed.name, width);
+        let on_disk = format!("{} MiB", listed.bytes_on_disk.div_ceil(1 << 20));
+        let (age, cpus, command) = match &listed.state {
+            Ok(state) => {
+                let cpus = state.processors.len().to_string();
+                (age(state.saved_at), cpus, state.recipe.command.join(" "))
+            }
+            Err(error) => ("-".into(), "-".into(), failure::chain(error)),
+        };
+        let rest = shorten(&command, 79 - width - 29);
+        text += &format!("{name:<width$}  {age:>8}  {on_disk:>8}  {cpus:>5}  {rest}\n");
+    }
+    text
+}
+
+fn age(saved_at: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match now.saturating_sub(saved_at) {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_fits_80_columns_and_says_what_is_damaged() {
+        let folder = "/home/somebody/.local/share/isolab/snapshots/base".into();
+        let state = Err(SnapshotError::None { folder });
+        let list = [Listed { name: "x".repeat(90), bytes_on_disk: 41 << 20, state }];
+        let text = table(&list, Ink::PLAIN);
+        assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
+        assert!(text.contains("  41 MiB  ") && text.contains("there is no snapshot"), "{text}");
+    }
+
+    #[test]
+    fn an_age_is_told_in_a_word() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let ages = [5, 600, 10_000, 1_000_000].map(|seconds| age(now - seconds));
+        assert_eq!(ages[1..], ["10 min", "2 h", "11 days"]);
+        assert!(ages[0].ends_with(" s"));
+        assert_eq!(age(u64::MAX), "0 s");
+    }
+}
