@@ -30,8 +30,10 @@ pub fn page(outcome: &Outcome, kind: Kind, workload: &Workload, ink: Ink) -> Str
         page += &format!("\n{}\n", ink.bold(&heading));
         let steps: Vec<&Step> =
             outcome.story.steps.iter().filter(|step| step.question == question).collect();
+        let exits = steps.iter().filter(|step| device(&step.call).is_some()).count();
+        let pattern = if exits > MANY { by_device } else { pattern };
         for alike in steps.chunk_by(|one, next| pattern(&one.call) == pattern(&next.call)) {
-            page += &rows(alike, longest, ink);
+            page += &rows(alike, pattern, longest, ink);
         }
         match steps.as_slice() {
             [] => page += &format!("    {}\n", ink.dim(nothing(kind, question))),
@@ -58,8 +60,21 @@ fn pattern(call: &str) -> String {
     pattern
 }
 
-/// Calls that differ in a number only: each in a row, or many in one.
-fn rows(alike: &[&Step], longest: Duration, ink: Ink) -> String {
+/// More exits than that are told by their devices only; `--trace=exits` tells each.
+const MANY: usize = 20;
+
+/// The device that answered an exit.
+fn device(call: &str) -> Option<&str> {
+    call.strip_prefix("KVM_RUN -> ")?.split_once(": ").map(|(_, device)| device)
+}
+
+/// An exit as the name of its device, all other calls as [`pattern`] has them.
+fn by_device(call: &str) -> String {
+    device(call).map_or_else(|| pattern(call), |device| format!("KVM_RUN -> {device}"))
+}
+
+/// Calls that are alike: each in a row, or many in one.
+fn rows(alike: &[&Step], pattern: fn(&str) -> String, longest: Duration, ink: Ink) -> String {
     const FEW: usize = 3;
     if alike.len() <= FEW {
         return alike.iter().map(|step| row(&step.call, step.took, longest, ink)).collect();
@@ -152,10 +167,15 @@ fn ending(outcome: &Outcome) -> String {
     let crossings = &outcome.usage.crossings;
     if !crossings.is_empty() {
         let total: u64 = crossings.iter().map(|crossing| crossing.count).sum();
-        let each: Vec<String> = crossings
+        const NAMED: usize = 8;
+        let mut each: Vec<String> = crossings
             .iter()
+            .take(NAMED)
             .map(|crossing| format!("{} × {}", crossing.count, crossing.reason))
             .collect();
+        if crossings.len() > NAMED {
+            each.push(format!("and for {} other reasons", crossings.len() - NAMED));
+        }
         words += &format!(". It left to the host {total} times: {}", each.join(", "));
     }
     wrap(&(words + "."), WIDTH).into_iter().fold("\n".into(), |text, line| text + &line + "\n")

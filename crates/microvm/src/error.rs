@@ -214,6 +214,9 @@ impl Error {
                     "make a raw one of it (qemu-utils has the program): \
                      `qemu-img convert -O raw FILE NEW.img`"
                 }
+                DiskError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                    "make one: `truncate -s 1G FILE`"
+                }
                 DiskError::Open { .. } | DiskError::Lock(_) => return None,
             },
             Self::RootDisk { source, .. } if source.kind() == io::ErrorKind::NotFound => {
