@@ -43,7 +43,7 @@ pub struct LinuxArguments {
     #[arg(long, value_name = "FILE[:ro]")]
     disk: Vec<String>,
     /// A link of the host's for its network card, made before by `ip tuntap add`
-    #[arg(long, value_name = "LINK", conflicts_with = "net")]
+    #[arg(long, value_name = "LINK")]
     tap: Option<String>,
     /// Which way its output takes to the host
     #[arg(long, value_enum, value_name = "WAY")]
@@ -142,6 +142,9 @@ impl LinuxArguments {
 
     /// A card on a link that is made for it, as a container's is, or on one that is there.
     fn network(&self, veth: bool) -> Result<Option<Card>, Failure> {
+        if let (Some(_), true) = (&self.tap, veth) {
+            return Err(Failure::usage("a guest has one card: --tap and --net veth are two"));
+        }
         if let Some(name) = &self.tap {
             return Ok(Some(Card {
                 tap: Arc::new(Tap::open(name)?),

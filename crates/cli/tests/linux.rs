@@ -1,0 +1,351 @@
+//! Linux guests as a user meets them.
+//!
+//! On a host with hardware virtualization these tests run as they are. On any other, one of them
+//! runs this very program in a nest, where all the others run.
+
+mod common;
+
+use std::{
+    env, fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use common::{output_of, signal, skip, wait_for};
+use guest::plan::{End, Plan, Sink, Stream};
+use microvm::{
+    LinuxVm,
+    initramfs::Root,
+    kernels,
+    linux::{EntryPoint, GuestRoot},
+};
+use nest::Nest;
+use sandbox::{Sandbox as _, Status, Workload};
+
+/// Says that this program runs in a nest.
+const INSIDE: &str = "ISOLAB_TEST_INSIDE";
+/// The chosen kernel as its distribution packs it.
+const PACKED: &str = "ISOLAB_TEST_VMLINUZ";
+/// Another kernel, if there is one: a vmlinuz.
+const SECOND: &str = "ISOLAB_SECOND_KERNEL";
+
+/// Whether guests run here, rather than in the nest.
+fn here() -> bool {
+    env::var_os(INSIDE).is_some() || microvm::linux::available().is_ok()
+}
+
+#[test]
+fn all_of_these_hold_in_a_nest() {
+    if here() {
+        return;
+    }
+    let lacking = |error: nest::Error| {
+        let reason = format!("{error}: {}", error.fix().unwrap_or_default());
+        skip::<()>("nest", &reason);
+    };
+    if let Err(error) = nest::available() {
+        return lacking(error);
+    }
+    let mut nest = match Nest::of(env::current_exe().unwrap()) {
+        Ok(nest) => nest,
+        Err(error) => return lacking(error),
+    };
+    let packed = kernels::chosen().unwrap().image;
+    nest.arguments = ["--test-threads=1", "--nocapture"].map(Into::into).to_vec();
+    nest.environment = vec![(INSIDE.into(), "1".into()), (PACKED.into(), packed.clone().into())];
+    nest.environment.push(("ISOLAB_REQUIRE".into(), "linux".into()));
+    nest.add = vec![env!("CARGO_BIN_EXE_isolab").into(), packed];
+    if let Some(second) = env::var_os(SECOND) {
+        nest.environment.push((SECOND.into(), second.clone()));
+        nest.add.push(second.into());
+    }
+    nest.memory_bytes = 3 << 30;
+    nest.deadline = Some(Duration::from_secs(600));
+    let ended = nest.run(sandbox::Stdio::Capture, None).unwrap();
+    let output = String::from_utf8_lossy(&ended.output);
+    println!("{output}");
+    eprintln!("{}", String::from_utf8_lossy(&ended.errors));
+    assert_eq!(ended.status, Status::Exited(0));
+    assert!(output.contains("test result: ok."), "no test ran inside");
+}
+
+/// isolab, with a limit that no guest here needs.
+fn run(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
+    command.args(["run", "--in", "linux", "--deadline", "60s"]).args(words);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Exit code, output and errors of a shell in a guest, or of a guest with other words.
+fn guest(options: &[&str], script: &str) -> (i32, String, String) {
+    output_of(run(options).args(["--", "sh", "-c", script]))
+}
+
+#[test]
+fn a_commands_end_is_the_launchers() {
+    if !here() {
+        return;
+    }
+    for (script, expected) in [("exit 0", 0), ("exit 1", 1), ("exit 42", 42), ("kill -9 $$", 137)] {
+        let (code, output, errors) = guest(&[], script);
+        assert_eq!((code, &*output, &*errors), (expected, "", ""), "{script}");
+    }
+    let (code, _, errors) = output_of(run(&[]).args(["--", "/no/such/program"]));
+    assert_eq!(code, 127, "{errors}");
+    let (code, ..) = guest(&[], "poweroff -f");
+    assert_eq!(code, 0, "a guest that switches itself off");
+}
+
+#[test]
+fn streams_go_their_own_ways_and_every_byte_comes_through() {
+    if !here() {
+        return;
+    }
+    let every: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+    let mut command = run(&["--", "sh", "-c", "cat; echo an error >&2"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let given = every.clone();
+    let writer = thread::spawn(move || input.write_all(&given).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.stdout == every, "{} bytes came of {}", output.stdout.len(), every.len());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "an error\n");
+}
+
+#[test]
+fn a_kernel_boots_packed_and_unpacked_by_either_entry_and_on_two_processors() {
+    if !here() {
+        return;
+    }
+    let packed =
+        env::var(PACKED).unwrap_or_else(|_| kernels::chosen().unwrap().image.display().to_string());
+    let ways: [&[&str]; 3] = [&["--kernel", &packed], &["--entry", "pvh"], &["--vcpus", "2"]];
+    for options in ways {
+        let (code, output, errors) = guest(options, "nproc; uname -r");
+        assert_eq!(code, 0, "{options:?}: {errors}");
+        let processors = if options[0] == "--vcpus" { "2" } else { "1" };
+        assert_eq!(output.lines().next(), Some(processors), "{options:?}");
+        assert_eq!(output.lines().nth(1), Some(&*kernels::chosen().unwrap().name), "{options:?}");
+    }
+}
+
+/// Needs no driver as a module: the first process speaks by the serial port.
+#[test]
+fn another_kernel_boots() {
+    if !here() {
+        return;
+    }
+    let Some(kernel) = env::var_os(SECOND).map(PathBuf::from) else {
+        eprintln!("skipped: {SECOND} names no second kernel");
+        return;
+    };
+    let mut root = Root::new();
+    root.add_busybox().unwrap();
+    root.character_device("/dev/console", 0o600, (5, 1)).unwrap();
+    root.file("/init", 0o755, guest::INIT).unwrap();
+    let serial = Sink::Device("/dev/ttyS0".into());
+    let plan = Plan::new()
+        .report(&Sink::Port(0xf5))
+        .end(End::Port(0xf4))
+        .mount("devtmpfs", "dev", "/dev", "", &[])
+        .plain("/dev/ttyS0")
+        .stream(Stream::Output, &serial)
+        .ready()
+        .run(["/bin/uname", "-r"]);
+    root.file(guest::plan::PATH, 0o644, plan.text()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("initramfs");
+    fs::write(&archive, root.to_vec().unwrap()).unwrap();
+    for entry_point in [EntryPoint::Long64, EntryPoint::Pvh] {
+        let root = GuestRoot::Initramfs(vec![archive.clone()]);
+        let machine = LinuxVm { root, entry_point, ..LinuxVm::new(&kernel) };
+        let workload = Workload::command(["/init"]).deadline(Duration::from_secs(60));
+        let outcome = machine.run(&workload).unwrap();
+        let output = String::from_utf8_lossy(&outcome.output);
+        assert_eq!(outcome.status, Status::Exited(0), "{output}");
+        assert!(!output.contains(&kernels::chosen().unwrap().name), "{output}");
+        assert!(output.trim_end().ends_with("-amd64"), "{output}");
+    }
+}
+
+#[test]
+fn what_is_told_to_be_on_a_disk_is_there_for_the_next_guest() {
+    if !here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("disk");
+    fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
+    let disk = image.to_str().unwrap();
+    let write = "mke2fs /dev/vda >/dev/null && mkdir /mnt && mount -t ext4 /dev/vda /mnt && \
+        seq 20000 > /mnt/numbers && sync && md5sum < /mnt/numbers; sleep 60";
+    // It is killed, not unmounted: what sync(2) has returned for is on the disk.
+    let mut child =
+        run(&["--disk", disk, "--", "sh", "-c", write]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut sum = [0; 32];
+    child.stdout.take().unwrap().read_exact(&mut sum).unwrap();
+    let (code, _, errors) = guest(&["--disk", disk], "true");
+    assert_eq!(code, 125);
+    assert!(errors.contains("in use by another guest"), "{errors}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let read_only = format!("{disk}:ro");
+    let read = "mkdir /mnt && mount -t ext4 -o ro,noload /dev/vda /mnt && md5sum < /mnt/numbers; \
+        echo x 2>/dev/null > /dev/vda || echo refused";
+    let (code, output, errors) = guest(&["--disk", &read_only], read);
+    assert_eq!(code, 0, "{errors}");
+    assert!(output.starts_with(std::str::from_utf8(&sum).unwrap()), "{output}");
+    assert!(output.ends_with("refused\n"), "{output}");
+}
+
+#[test]
+fn host_and_guest_talk_over_the_link_and_it_goes_away() {
+    if !here() {
+        return;
+    }
+    const BYTES: usize = 2 << 20;
+    let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let echo = thread::spawn(move || {
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut bytes = vec![0; BYTES];
+        peer.read_exact(&mut bytes).unwrap();
+        peer.write_all(&bytes).unwrap();
+        bytes
+    });
+    let script = format!(
+        "host=$(ip route | sed -n 's/default via \\([^ ]*\\) .*/\\1/p'); ping -c 1 -W 5 $host >/dev/null \
+         || exit 9; head -c {BYTES} /dev/urandom > /tmp/sent; nc $host {port} < /tmp/sent > /tmp/back; \
+         cmp /tmp/sent /tmp/back && md5sum < /tmp/sent"
+    );
+    let (code, output, errors) = guest(&["--net", "veth"], &script);
+    assert_eq!(code, 0, "{output}{errors}");
+    assert!(echo.join().unwrap().iter().any(|byte| *byte != 0));
+    let links = fs::read_dir("/sys/class/net").unwrap();
+    let left = links.flatten().any(|link| link.file_name().to_string_lossy().starts_with("iso"));
+    assert!(!left, "a link is left");
+}
+
+#[test]
+fn the_same_bytes_cost_trips_for_each_for_a_buffer_and_none() {
+    if !here() {
+        return;
+    }
+    let mut exits = Vec::new();
+    let numbers: String = (1..=300).map(|number| format!("{number}\n")).collect();
+    for way in ["serial", "virtio", "page"] {
+        let mut command = run(&["--output", way, "--stats", "--", "seq", "300"]);
+        let (code, output, errors) = output_of(&mut command);
+        assert_eq!((code, &output), (0, &numbers), "{way}: {errors}");
+        let (_, sum) = errors.split_once("part) answered ").unwrap();
+        exits.push(sum.split(' ').next().unwrap().parse::<usize>().unwrap());
+    }
+    assert!(exits[0] > exits[1] + 2 * numbers.len(), "{exits:?}");
+    assert!(exits[1] > exits[2] && exits[1] < exits[2] + 20, "{exits:?}");
+}
+
+/// A root for both: a shell, and files.
+fn tree(folder: &Path, filler: usize) -> PathBuf {
+    let tree = folder.join(format!("tree{filler}"));
+    fs::create_dir_all(tree.join("bin")).unwrap();
+    fs::create_dir_all(tree.join("etc/deep")).unwrap();
+    fs::copy("/bin/busybox", tree.join("bin/sh")).unwrap();
+    fs::write(tree.join("etc/deep/file"), "found\n").unwrap();
+    fs::write(tree.join("filler"), vec![7; filler]).unwrap();
+    tree
+}
+
+#[test]
+fn a_container_and_a_linux_guest_agree_on_the_same_root() {
+    if !here() || !Path::new("/bin/busybox").exists() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let small = tree(folder.path(), 0);
+    for script in [
+        "read line < /etc/deep/file; echo $line; echo /e*; exit 7",
+        "echo $PATH $HOME; echo $0; cd /etc && pwd; cat /nothing",
+        "kill -15 $$",
+    ] {
+        let mut seen = Vec::new();
+        for kind in ["container", "linux"] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
+            command.args(["run", "--in", kind, "--root"]).arg(&small);
+            seen.push(output_of(command.args(["--", "sh", "-c", script]).stdin(Stdio::null())));
+        }
+        assert_eq!(seen[0], seen[1], "{script}");
+    }
+}
+
+#[test]
+fn a_guest_that_goes_wrong_is_told_with_its_last_words() {
+    if !here() {
+        return;
+    }
+    let (code, _, errors) = guest(&[], "echo c > /proc/sysrq-trigger");
+    assert_eq!(code, 125);
+    assert!(errors.contains("the guest's kernel panicked: sysrq triggered crash"), "{errors}");
+    assert!(errors.contains("| [") && errors.contains("processor 0"), "{errors}");
+    let (code, _, errors) = guest(&["--start-up", "100ms", "--vcpus", "2"], "true");
+    assert_eq!(code, 125);
+    assert!(errors.contains("did not reach user space in 100ms"), "{errors}");
+    assert!(errors.contains("processor 1"), "{errors}");
+}
+
+#[test]
+fn a_launcher_that_is_ended_leaves_nothing() {
+    if !here() {
+        return;
+    }
+    for (name, code) in [("TERM", Some(143)), ("KILL", None)] {
+        let mut child = run(&["--net", "veth", "--", "sh", "-c", "echo up; sleep 60"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut up = [0; 3];
+        child.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+        signal(child.id(), name);
+        assert_eq!(child.wait().unwrap().code(), code);
+        let gone = || {
+            let links = fs::read_dir("/sys/class/net").unwrap().flatten();
+            links.into_iter().all(|link| !link.file_name().to_string_lossy().starts_with("iso"))
+        };
+        wait_for("the link to go", gone);
+    }
+    let (code, ..) = output_of(Command::new(env!("CARGO_BIN_EXE_isolab")).arg("clean"));
+    assert_eq!(code, 0);
+    let (_, left, _) = output_of(Command::new(env!("CARGO_BIN_EXE_isolab")).arg("clean"));
+    assert_eq!(left, "nothing was left behind\n");
+}
+
+#[test]
+fn a_saved_guest_goes_on_more_than_once_and_its_clones_differ() {
+    if !here() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let isolab = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
+        command.env("XDG_DATA_HOME", home.path()).args(words).stdin(Stdio::null());
+        output_of(&mut command)
+    };
+    let script = "head -c 16 /dev/urandom | od -x; exit 42";
+    let (code, _, errors) = isolab(&["snapshot", "save", "one", "--", "sh", "-c", script]);
+    assert_eq!(code, 0, "{errors}");
+    let [first, second] = [(); 2].map(|()| isolab(&["snapshot", "restore", "one"]));
+    assert_eq!((first.0, second.0), (42, 42), "{}{}", first.2, second.2);
+    assert_ne!(first.1, second.1, "both have the same randomness");
+    let folder = home.path().join("isolab/snapshots/one");
+    let state = fs::read_to_string(folder.join("state.json")).unwrap();
+    fs::write(folder.join("state.json"), state.replacen('1', "2", 1)).unwrap();
+    let (code, _, errors) = isolab(&["snapshot", "restore", "one"]);
+    assert_eq!(code, 125);
+    assert!(errors.contains("snapshot"), "{errors}");
+}
