@@ -43,7 +43,7 @@ pub struct LinuxArguments {
     #[arg(long, value_name = "FILE[:ro]")]
     disk: Vec<String>,
     /// A link of the host's for its network card, made before by `ip tuntap add`
-    #[arg(long, value_name = "LINK", conflicts_with = "net")]
+    #[arg(long, value_name = "LINK")]
     tap: Option<String>,
     /// Which way its output takes to the host
     #[arg(long, value_enum, value_name = "WAY")]
