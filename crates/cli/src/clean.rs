@@ -1,17 +1,23 @@
 //! `isolab clean`: what killed launchers left behind.
 
 use clap::Args;
+use microvm::snapshot::Place;
 use sandbox::Ledger;
 
 use crate::{failure::Failure, output};
 
-/// Remove what killed launchers left behind: processes, cgroups, links, directories, names.
+/// Remove what killed launchers left behind: processes, cgroups, links, directories, names, and
+/// snapshots that were not finished.
 #[derive(Debug, Args)]
 pub struct Arguments {}
 
 /// Removes it and says what it was.
 pub fn clean(_: &Arguments) -> Result<u8, Failure> {
     let removed = container::clean(&Ledger::open()?)?;
+    // Who has no home has no snapshots.
+    let unfinished = Place::of_user().map(|place| place.clean()).unwrap_or_default();
+    let unfinished = unfinished.iter().map(|folder| format!("snapshot {}", folder.display()));
+    let removed: Vec<String> = removed.iter().map(ToString::to_string).chain(unfinished).collect();
     if removed.is_empty() {
         output::print("nothing was left behind\n")?;
     }

@@ -103,7 +103,7 @@ struct ContainerArguments {
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "overlay")]
     root: Option<PathBuf>,
     /// What it sees of the network
-    #[arg(long, value_enum, value_name = "NETWORK")]
+    #[arg(long, value_enum, value_name = "NETWORK", conflicts_with = "tap")]
     net: Option<Net>,
     /// Its root is these directories on top of each other, the first uppermost
     /// [default: the host's /]; what it writes is gone afterwards

@@ -51,6 +51,7 @@ pub struct Memory {
     ram: GuestMemoryMmap,
     mapping: Mapping,
     bytes: usize,
+    is_of_file: bool,
 }
 
 impl Memory {
@@ -114,7 +115,8 @@ impl Memory {
                 }
                 Content::Zeros(_) => {}
             }
-            Ok(Self { ram, mapping, bytes })
+            let is_of_file = matches!(content, Content::Of(_));
+            Ok(Self { ram, mapping, bytes, is_of_file })
         })
     }
 
@@ -201,8 +203,12 @@ impl Memory {
     }
 
     /// How much of it the host had to find pages for. A guest never gives a page back, so at its
-    /// end this is also the most it had.
+    /// end this is also the most it had. Of memory that is a file it is not known: what is in the
+    /// host's cache may be there for others.
     pub fn resident_bytes(&self) -> Option<u64> {
+        if self.is_of_file {
+            return None;
+        }
         const HOST_PAGE: usize = 4096;
         const CHUNK: usize = 64 << 20;
         let mut pages = vec![0u8; CHUNK.min(self.bytes) / HOST_PAGE];

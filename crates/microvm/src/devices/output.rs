@@ -72,13 +72,13 @@ fn write_through(output: BorrowedFd<'_>, mut text: &[u8], handle: &Handle) -> Re
         match write(output, text) {
             Ok(count) => text = &text[count..],
             // Only an end interrupts for good; the run loop finds it.
-            Err(Errno::EINTR) if handle.has_ended() => return Ok(None),
+            Err(Errno::EINTR) if handle.has_ended() && !handle.is_frozen() => return Ok(None),
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => {
                 let mut ready = [PollFd::new(output, PollFlags::POLLOUT)];
                 // An interruption leads back to `write`, and from there to the arms above.
                 let _ = poll(&mut ready, PollTimeout::from(100u8));
-                if handle.has_ended() {
+                if handle.has_ended() && !handle.is_frozen() {
                     return Ok(None);
                 }
             }

@@ -196,7 +196,9 @@ impl<S: FnMut(u8) + Send> Device for Serial<S> {
         if chip.received.len() > QUEUE {
             return Err(format!("{} bytes wait, where {QUEUE} have room", chip.received.len()));
         }
-        self.chip = chip;
+        // What has arrived here meanwhile comes behind it.
+        let arrived = std::mem::replace(&mut self.chip, chip).received;
+        self.receive(arrived.as_slices().0);
         self.interrupt_if_allowed();
         Ok(())
     }

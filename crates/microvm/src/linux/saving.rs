@@ -48,7 +48,7 @@ impl LinuxVm {
     }
 
     /// Starts `workload` as [`spawn`](sandbox::Sandbox::spawn) does; the guest is saved in `folder`
-    /// on the way, before its command begins.
+    /// on the way, before its command begins. Input that it has taken by then is every clone's too.
     ///
     /// # Errors
     ///

@@ -108,6 +108,9 @@ impl State {
             .prefix(UNFINISHED)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)?;
+        // Whoever clears up what was left by those who were killed finds this one at work.
+        let at_work = File::open(unfinished.path())?;
+        at_work.lock()?;
         let file = File::create_new(unfinished.path().join(MEMORY))?;
         self.memory = Content::write(memory, &file)?;
         keep(&file)?;
@@ -120,7 +123,7 @@ impl State {
             file.write_all(bytes)?;
             keep(&file)?;
         }
-        File::open(unfinished.path())?.sync_all()?;
+        at_work.sync_all()?;
         fs::rename(unfinished.path(), folder)?;
         // Nothing is left that the folder's guard could remove, and it need not try.
         let _ = unfinished.keep();

@@ -1,11 +1,13 @@
 //! Where snapshots are, and which there are.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
-use super::{Snapshot, SnapshotError, State};
+use super::{Snapshot, SnapshotError, State, folder::UNFINISHED};
 
 /// The folder of a user's snapshots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,21 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Removes what was being written by those who were killed at it; gives what that was.
+    pub fn clean(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let unfinished = |name: &OsStr| name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+        let nobody_writes =
+            |folder: &Path| File::open(folder).is_ok_and(|it| it.try_lock().is_ok());
+        entries
+            .filter(|entry| unfinished(&entry.file_name()))
+            .map(|entry| entry.path())
+            .filter(|folder| nobody_writes(folder) && fs::remove_dir_all(folder).is_ok())
+            .collect()
+    }
+}
+
 fn room(file: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(file).map_or(0, |about| about.blocks() * 512)
@@ -83,6 +100,23 @@ mod tests {
             assert!(place.named(name).is_err(), "{name:?}");
         }
         assert!(place.named(&"x".repeat(101)).is_err());
+    }
+
+    #[test]
+    fn what_was_left_unfinished_is_removed_unless_somebody_is_at_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [left, at_work] = ["left", "at-work"].map(|name| {
+            let path = folder.path().join(format!("{UNFINISHED}{name}"));
+            fs::create_dir(&path).unwrap();
+            path
+        });
+        fs::create_dir(folder.path().join("whole")).unwrap();
+        let writer = File::open(&at_work).unwrap();
+        writer.lock().unwrap();
+        assert_eq!(Place(folder.path().into()).clean(), [left]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        drop(writer);
+        assert_eq!(Place(folder.path().into()).clean(), [at_work]);
     }
 
     #[test]
