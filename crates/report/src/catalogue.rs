@@ -50,6 +50,7 @@ pub const GROUPS: &[(Group, &[Metric])] = &[
     (FOOTPRINT, FOOTPRINT_METRICS),
     (DENSITY, DENSITY_METRICS),
     (SLICES, SLICES_METRICS),
+    (LINUX, LINUX_METRICS),
 ];
 
 /// The group of metrics from `cargo bench`.
@@ -193,6 +194,31 @@ const SLICES_METRICS: &[Metric] = &[
         ..less("slices.normal.slice", "normal slice", "one turn of ten normal programs")
     },
     share("slices.normal.share", "normal share", "share of each of ten normal programs", 0.1),
+];
+
+const LINUX: Group = Group {
+    name: "linux",
+    title: "A Linux guest",
+    question: "What does a kernel of its own cost?",
+    method: "The same `hello` as above, also in a guest with a distribution's kernel. All columns \
+             of this question are of one machine; where the host has no hardware virtualization, \
+             that is an emulated one whose clock counts instructions.",
+};
+
+const LINUX_METRICS: &[Metric] = &[
+    less("linux.entered", "entered", "the first instruction inside may run: the kernel's, if any"),
+    less("linux.first_byte", "first byte", "the host has the first byte that `hello` wrote"),
+    less("linux.exits", "exits", "trips of the virtual machine to its monitor, until its end"),
+    less(
+        "linux.memory",
+        "memory",
+        "the most memory at once, the guest's RAM as far as it was used",
+    ),
+    Metric {
+        better: Better::More,
+        ..less("linux.density", "in 1 GiB", "so many of that memory fit in 1 GiB")
+    },
+    less("linux.disk", "disk", "the program, and the guest's kernel, as stored"),
 ];
 
 const fn less(name: &'static str, title: &'static str, explanation: &'static str) -> Metric {

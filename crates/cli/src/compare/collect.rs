@@ -7,7 +7,7 @@ use report::{Gap, Probe, Provenance, Records, Sample, Series, Trace, VERSION};
 use super::{
     message::{Measured, Message},
     parts::Part,
-    subjects::LABELS,
+    subjects::{LABELS, LINUX},
 };
 
 /// What has been told so far.
@@ -54,7 +54,12 @@ impl Collection {
     /// spoke of is a gap with this reason.
     pub fn complete(&mut self, part: Part, reason: &str) {
         for metric in part.metrics() {
-            for sandbox in LABELS {
+            for sandbox in LABELS.into_iter().chain([LINUX]) {
+                let reason = match (sandbox, part) {
+                    (LINUX, Part::Linux) => reason,
+                    (LINUX, _) => "it has a question of its own, the last one",
+                    _ => reason,
+                };
                 let series = self.series.iter().map(|it| (&it.metric, &it.sandbox));
                 let mut told = series.chain(self.gaps.iter().map(|it| (&it.metric, &it.sandbox)));
                 if !told.any(|(told, of)| told == metric && of == sandbox) {

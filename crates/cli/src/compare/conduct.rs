@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use microvm::kernels;
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -23,6 +24,7 @@ use signal_hook::{
 use super::{
     CompareArgs,
     collect::Collection,
+    linux,
     message::{Message, chain},
     parts::Part,
     progress::Progress,
@@ -80,9 +82,19 @@ fn one(
     mut hear: impl FnMut(Message),
 ) -> io::Result<Option<String>> {
     let mut command = Command::new(env::current_exe()?);
+    let in_nest = part == Part::Linux
+        && microvm::linux::available().is_err()
+        && nest::available().is_ok()
+        && kernels::chosen().is_ok();
+    if in_nest {
+        let variable = format!("{}=1", linux::IN_NEST);
+        command.args(["nest", "--icount", "--memory", "2G", "--env", &variable, "--"]);
+    }
     command.arg("measure").arg(part.to_string());
     command.args(["--process", &number.to_string(), "--seed", &args.seed().to_string()]);
-    command.args(["--parent", &process::id().to_string()]);
+    if !in_nest {
+        command.args(["--parent", &process::id().to_string()]);
+    }
     if args.quick {
         command.arg("--quick");
     }

@@ -9,7 +9,7 @@ use nix::{sys::prctl, sys::signal::Signal, unistd::getppid};
 use report::Unit;
 
 use super::{
-    density, footprint,
+    density, footprint, linux,
     message::{Measured, Message, Sink, chain, why},
     parts::{Amount, Part},
     probes, programs, slices, startup,
@@ -99,6 +99,7 @@ pub fn run(args: &MeasureArgs) -> io::Result<()> {
         Part::Footprint => footprint::measure(&mut session),
         Part::Density => density::measure(&mut session, args.quick),
         Part::Slices => slices::measure(&mut session, args.quick),
+        Part::Linux => linux::measure(&mut session, args.part.metrics()),
     }
 }
 

@@ -14,6 +14,7 @@ mod conduct;
 mod density;
 mod footprint;
 mod lanes;
+mod linux;
 mod measure;
 mod message;
 mod parts;

@@ -22,6 +22,8 @@ pub enum Part {
     Density,
     /// CPU time in slices.
     Slices,
+    /// A whole Linux guest beside the others.
+    Linux,
 }
 
 /// How often a part is repeated.
@@ -39,7 +41,7 @@ pub struct Amount {
 
 impl Part {
     /// All parts in the order in which they are measured.
-    pub const ALL: [Part; 7] = [
+    pub const ALL: [Part; 8] = [
         Self::Probes,
         Self::Startup,
         Self::Cold,
@@ -47,6 +49,7 @@ impl Part {
         Self::Footprint,
         Self::Density,
         Self::Slices,
+        Self::Linux,
     ];
 
     /// How often it is repeated, fixed before anything is measured.
@@ -71,6 +74,8 @@ impl Part {
             (Self::Density, false) => amount(3, 0, 1, 4000),
             (Self::Slices, true) => amount(1, 0, 1, 6500),
             (Self::Slices, false) => amount(3, 0, 1, 16_000),
+            (Self::Linux, true) => amount(1, 0, 2, 4000),
+            (Self::Linux, false) => amount(2, 0, 5, 3000),
         }
     }
 
@@ -84,6 +89,7 @@ impl Part {
             Self::Footprint => "footprint of one",
             Self::Density => "many at once",
             Self::Slices => "CPU time in slices",
+            Self::Linux => "a whole Linux guest",
         }
     }
 
@@ -118,6 +124,14 @@ impl Part {
                 "slices.normal.slice",
                 "slices.normal.share",
             ],
+            Self::Linux => &[
+                "linux.entered",
+                "linux.first_byte",
+                "linux.exits",
+                "linux.memory",
+                "linux.density",
+                "linux.disk",
+            ],
         }
     }
 
@@ -130,6 +144,7 @@ impl Part {
             Self::Footprint => "footprint",
             Self::Density => "density",
             Self::Slices => "slices",
+            Self::Linux => "linux",
         }
     }
 }

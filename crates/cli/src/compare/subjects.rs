@@ -29,6 +29,9 @@ pub struct Missing {
 /// The names of the sandboxes in the order of tables.
 pub const LABELS: [&str; 3] = ["process", "container", "microvm"];
 
+/// The one that is measured in a part of its own.
+pub const LINUX: &str = "linux";
+
 /// A second run of the first sandbox: two series of the same thing show how far numbers differ by
 /// chance alone.
 pub const AGAIN: &str = "process (again)";

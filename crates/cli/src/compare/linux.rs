@@ -1,0 +1,94 @@
+//! A whole Linux guest beside the others, all on one machine.
+//!
+//! Where this host has no hardware virtualization, all of this part is measured in a nest: so its
+//! numbers can be compared with each other, and with those of no other part.
+
+use std::{
+    env, fs,
+    io::{self, Write},
+    os::unix::fs::MetadataExt as _,
+};
+
+use microvm::{LinuxVm, kernels};
+use report::Unit;
+use sandbox::{Builtin, Milestone, Workload};
+
+use super::{
+    measure::{Failure, Session, Value},
+    message::{Message, why},
+    startup::{PATIENCE, well},
+    subjects::{AGAIN, LINUX, Subject},
+};
+
+/// Says that this process runs in a nest.
+pub const IN_NEST: &str = "ISOLAB_IN_NEST";
+const CAVEAT: &str = "in a nest: an emulated computer, whose clock counts instructions, one a \
+                      nanosecond; compare it with this question's other columns only";
+const GIB: f64 = 1_073_741_824.0;
+
+/// Runs `hello` in every sandbox and in a Linux guest.
+pub fn measure<W: Write>(session: &mut Session<W>, metrics: &[&'static str]) -> io::Result<()> {
+    session.subjects.retain(|subject| subject.label != AGAIN);
+    let labels: Vec<&str> = session.subjects.iter().map(|subject| subject.label).collect();
+    let (machine, disk) = match machine() {
+        Ok(machine) => machine,
+        Err(error) => {
+            let (reason, fix) = why(&error);
+            let all = labels.into_iter().chain([LINUX]);
+            return all.into_iter().try_for_each(|label| {
+                session.sink.gaps(metrics, label, (reason.clone(), fix.clone()))
+            });
+        }
+    };
+    session.subjects.push(Subject { label: LINUX, sandbox: Box::new(machine), caveat: None });
+    if env::var_os(IN_NEST).is_some() {
+        session.subjects.iter_mut().for_each(|it| it.caveat = Some(CAVEAT.to_owned()));
+        session.sink.send(&Message::Fact("linux.machine".into(), CAVEAT.into()))?;
+    }
+    for label in ["process", "container"] {
+        let reason = "it has no VM exits: it makes system calls".to_owned();
+        session.sink.gaps(&["linux.exits"], label, (reason, String::new()))?;
+        let reason = "it has no RAM of its own: see the footprint".to_owned();
+        let metrics = ["linux.memory", "linux.density"];
+        session.sink.gaps(&metrics, label, (reason, String::new()))?;
+    }
+    session.rounds(|subject| one(subject, disk))
+}
+
+/// A guest of the chosen kernel, and the bytes of its files.
+fn machine() -> sandbox::Result<(LinuxVm, u64)> {
+    microvm::linux::available()?;
+    let kernel = kernels::chosen().map_err(sandbox::Error::from)?;
+    let blocks = fs::metadata(&kernel.image).map_or(0, |about| about.blocks() * 512);
+    Ok((LinuxVm::of(&kernel), blocks))
+}
+
+fn one(subject: &Subject, kernel: u64) -> Result<Vec<Value>, Failure> {
+    let hello = Workload::builtin(Builtin::Hello, &[]).deadline(PATIENCE);
+    let outcome = well(subject.sandbox.run(&hello)?)?;
+    let mut values = Vec::new();
+    for (metric, milestone) in
+        [("linux.entered", Milestone::Entered), ("linux.first_byte", Milestone::FirstByte)]
+    {
+        let time = outcome.timeline.since_start(milestone);
+        let time = time.ok_or_else(|| Failure::new("a milestone was not seen"))?;
+        values.push((metric, Unit::Nanoseconds, time.as_nanos() as f64));
+    }
+    if !outcome.usage.crossings.is_empty() {
+        let exits: u64 = outcome.usage.crossings.iter().map(|crossing| crossing.count).sum();
+        values.push(("linux.exits", Unit::Count, exits as f64));
+        if let Some(bytes) = outcome.usage.peak_memory_bytes.filter(|bytes| *bytes > 0) {
+            values.push(("linux.memory", Unit::Bytes, bytes as f64));
+            values.push(("linux.density", Unit::Count, (GIB / bytes as f64).floor()));
+        }
+    }
+    let program = match subject.label {
+        "microvm" => Builtin::Hello.bare_elf().len(),
+        LINUX => Builtin::Hello.linux_elf().len() + guest::INIT.len(),
+        _ => Builtin::Hello.linux_elf().len(),
+    };
+    let own = if subject.label == LINUX { kernel } else { 0 };
+    let disk = own + (program as u64).next_multiple_of(4096);
+    values.push(("linux.disk", Unit::Bytes, disk as f64));
+    Ok(values)
+}
