@@ -209,15 +209,12 @@ const LINUX_METRICS: &[Metric] = &[
     less("linux.entered", "entered", "the first instruction inside may run: the kernel's, if any"),
     less("linux.first_byte", "first byte", "the host has the first byte that `hello` wrote"),
     less("linux.exits", "exits", "trips of the virtual machine to its monitor, until its end"),
-    less(
-        "linux.memory",
-        "memory",
-        "the most memory at once, the guest's RAM as far as it was used",
-    ),
+    less("linux.memory", "guest RAM", "the guest's RAM, as far as the host had to find it"),
     Metric {
         better: Better::More,
-        ..less("linux.density", "in 1 GiB", "so many of that memory fit in 1 GiB")
+        ..less("linux.density", "in 1 GiB", "so many guests with that RAM fit into 1 GiB")
     },
+    less("linux.restore", "restored", "first byte of a guest that was saved before (bench)"),
     less("linux.disk", "disk", "the program, and the guest's kernel, as stored"),
 ];
 

@@ -47,9 +47,8 @@ pub(crate) fn microvm_startup(comparison: &Comparison) -> Claim {
             Some(_) => Holding::NotWhatWeMeasured,
         },
         measured: start.map_or_else(nothing, |(_, text)| text),
-        note: "This microVM boots no kernel: the program runs bare in it. A full Linux guest's \
-               boot is another thing, about 0.1 s to its first process where firmware and most \
-               devices are left out, and more with them.",
+        note: "This microVM boots no kernel: the program runs bare in it. What a kernel of its own \
+               adds is in the last question.",
     }
 }
 

@@ -88,7 +88,17 @@ fn one(
         && kernels::chosen().is_ok();
     if in_nest {
         let variable = format!("{}=1", linux::IN_NEST);
-        command.args(["nest", "--icount", "--memory", "2G", "--env", &variable, "--"]);
+        command.args([
+            "nest",
+            "--icount",
+            "--memory",
+            "2G",
+            "--deadline",
+            "3m",
+            "--env",
+            &variable,
+            "--",
+        ]);
     }
     command.arg("measure").arg(part.to_string());
     command.args(["--process", &number.to_string(), "--seed", &args.seed().to_string()]);

@@ -9,9 +9,9 @@ use std::{
     os::unix::fs::MetadataExt as _,
 };
 
-use microvm::{LinuxVm, kernels};
+use microvm::{LinuxVm, kernels, linux::SavedVm};
 use report::Unit;
-use sandbox::{Builtin, Milestone, Workload};
+use sandbox::{Builtin, Milestone, Sandbox as _, Workload};
 
 use super::{
     measure::{Failure, Session, Value},
@@ -40,6 +40,7 @@ pub fn measure<W: Write>(session: &mut Session<W>, metrics: &[&'static str]) -> 
             });
         }
     };
+    let saved = machine.clone();
     session.subjects.push(Subject { label: LINUX, sandbox: Box::new(machine), caveat: None });
     if env::var_os(IN_NEST).is_some() {
         session.subjects.iter_mut().for_each(|it| it.caveat = Some(CAVEAT.to_owned()));
@@ -52,7 +53,35 @@ pub fn measure<W: Write>(session: &mut Session<W>, metrics: &[&'static str]) -> 
         let metrics = ["linux.memory", "linux.density"];
         session.sink.gaps(&metrics, label, (reason, String::new()))?;
     }
-    session.rounds(|subject| one(subject, disk))
+    for label in labels {
+        let reason = "nothing of it is saved: it starts anew each time".to_owned();
+        session.sink.gaps(&["linux.restore"], label, (reason, String::new()))?;
+    }
+    session.rounds(|subject| one(subject, disk))?;
+    match restored(&saved) {
+        Ok(times) => (0..).zip(times).try_for_each(|(round, time)| {
+            session.send(LINUX, ("linux.restore", Unit::Nanoseconds, time), round)
+        }),
+        Err(Failure { reason, fix }) => session.sink.gaps(&["linux.restore"], LINUX, (reason, fix)),
+    }
+}
+
+/// How long a guest that was saved takes to its first byte, once its memory has been checked.
+fn restored(machine: &LinuxVm) -> Result<Vec<f64>, Failure> {
+    const ROUNDS: usize = 3;
+    let folder = tempfile::tempdir()?;
+    let hello = Workload::builtin(Builtin::Hello, &[]).deadline(PATIENCE);
+    let snapshot = folder.path().join("hello");
+    machine.save(&hello, &snapshot)?;
+    let saved = SavedVm::new(snapshot);
+    let once = |_| {
+        let outcome = well(saved.run(&hello)?)?;
+        let time = outcome.timeline.since_start(Milestone::FirstByte);
+        let time = time.ok_or_else(|| Failure::new("a milestone was not seen"))?;
+        Ok(time.as_nanos() as f64)
+    };
+    // It is checked as long as its files are so young that they could still be changing.
+    (0..ROUNDS + 2).map(once).skip(2).collect()
 }
 
 /// A guest of the chosen kernel, and the bytes of its files.

@@ -48,7 +48,7 @@ use sandbox::Ledger;
 /// Measure every sandbox on this host and write a report.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CompareArgs {
-    /// Fewer rounds and smaller amounts: done in under 20 seconds
+    /// Fewer rounds and smaller amounts: done in under 30 seconds
     #[arg(long)]
     pub quick: bool,
     /// Folder for the report [default: reports/compare-TIME where there is a folder reports, else

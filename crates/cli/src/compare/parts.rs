@@ -127,6 +127,7 @@ impl Part {
             Self::Linux => &[
                 "linux.entered",
                 "linux.first_byte",
+                "linux.restore",
                 "linux.exits",
                 "linux.memory",
                 "linux.density",
