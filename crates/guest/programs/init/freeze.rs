@@ -13,7 +13,7 @@ pub fn freeze(port: u16) -> Result<()> {
     output_byte(port, 0);
     let seed = [(); 8].map(|()| input(port));
     let nanoseconds = [(); 2].map(|()| u64::from(input(port)));
-    // A host that is itself too young for random numbers gives zeros.
+    // A host that has no random numbers gives zeros.
     if seed != [0; 8] {
         calls::seed_random_numbers(seed)?;
     }
