@@ -45,6 +45,7 @@ fn main() -> io::Result<()> {
     write("elf", "script", b"#!/usr/bin/env -S sh -e\n")?;
     write("module", "module", b"\0license=GPL\0depends=a,b-c\0softdep=pre: a b-c post: d\0")?;
     write("module", "signed", &signed())?;
+    write("snapshot", "state", include_bytes!("../seeds/snapshot.json"))?;
     write("cpio", "empty", b"")?;
     write("cpio", "some", &[&[1, 2, 3, 0x40, 1, 0, 1, 7, 1][..], &[0x81; 64]].concat())
 }
