@@ -35,7 +35,11 @@ const SECOND: &str = "ISOLAB_SECOND_KERNEL";
 
 /// Whether guests run here, rather than in the nest.
 fn here() -> bool {
-    env::var_os(INSIDE).is_some() || microvm::linux::available().is_ok()
+    let here = env::var_os(INSIDE).is_some() || microvm::linux::available().is_ok();
+    if !here {
+        eprintln!("not here: `all_of_these_hold_in_a_nest` runs it there");
+    }
+    here
 }
 
 #[test]
@@ -59,6 +63,15 @@ fn all_of_these_hold_in_a_nest() {
     nest.environment = vec![(INSIDE.into(), "1".into()), (PACKED.into(), packed.clone().into())];
     nest.environment.push(("ISOLAB_REQUIRE".into(), "linux".into()));
     nest.add = vec![env!("CARGO_BIN_EXE_isolab").into(), packed];
+    // For a guest's root on a disk: the program, and what it is linked with.
+    let mut mke2fs = Root::new();
+    if mke2fs.add_command(&["/usr/sbin/mke2fs"]).is_ok() {
+        let linked = Command::new("ldd").arg("/usr/sbin/mke2fs").output().unwrap();
+        let text = String::from_utf8_lossy(&linked.stdout).into_owned();
+        let paths = text.split_whitespace().filter(|word| word.starts_with('/'));
+        nest.add.extend(paths.map(PathBuf::from));
+        nest.add.push("/usr/sbin/mke2fs".into());
+    }
     if let Some(second) = env::var_os(SECOND) {
         nest.environment.push((SECOND.into(), second.clone()));
         nest.add.push(second.into());
@@ -170,8 +183,9 @@ fn another_kernel_boots() {
         let outcome = machine.run(&workload).unwrap();
         let output = String::from_utf8_lossy(&outcome.output);
         assert_eq!(outcome.status, Status::Exited(0), "{output}");
-        assert!(!output.contains(&kernels::chosen().unwrap().name), "{output}");
-        assert!(output.trim_end().ends_with("-amd64"), "{output}");
+        let name = kernel.file_name().unwrap().to_str().unwrap();
+        let release = name.split_once('-').map_or(name, |(_, release)| release);
+        assert_eq!(output.lines().last(), Some(release), "{output}");
     }
 }
 
@@ -268,7 +282,17 @@ fn a_container_and_a_linux_guest_agree_on_the_same_root() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let small = tree(folder.path(), 0);
+    // The second is too large for memory, and goes onto a disk, where this host can make one.
+    let mut trees = vec![tree(folder.path(), 0)];
+    if nest::available().is_ok() || Path::new("/usr/sbin/mke2fs").exists() {
+        trees.push(tree(folder.path(), 80 << 20));
+    }
+    for tree in trees {
+        agree_on(&tree);
+    }
+}
+
+fn agree_on(tree: &Path) {
     for script in [
         "read line < /etc/deep/file; echo $line; echo /e*; exit 7",
         "echo $PATH $HOME; echo $0; cd /etc && pwd; cat /nothing",
@@ -277,7 +301,7 @@ fn a_container_and_a_linux_guest_agree_on_the_same_root() {
         let mut seen = Vec::new();
         for kind in ["container", "linux"] {
             let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
-            command.args(["run", "--in", kind, "--root"]).arg(&small);
+            command.args(["run", "--in", kind, "--root"]).arg(tree);
             seen.push(output_of(command.args(["--", "sh", "-c", script]).stdin(Stdio::null())));
         }
         assert_eq!(seen[0], seen[1], "{script}");
