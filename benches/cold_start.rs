@@ -5,27 +5,13 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{Scale, run, sandboxes};
-use sandbox::{Builtin, Milestone};
+use common::{Scale, sandboxes, until};
+use sandbox::Milestone;
 
 const METRIC: &str = "startup.first_byte";
 
 fn main() {
     common::main(&[(METRIC, Scale::Each(1.0))], |criterion| {
-        let mut group = criterion.benchmark_group(METRIC);
-        for sandbox in sandboxes() {
-            group.bench_function(sandbox.name(), |bencher| {
-                bencher.iter_custom(|iterations| {
-                    let first_byte = |_| {
-                        let timeline = run(&*sandbox, Builtin::Hello, &[]).timeline;
-                        timeline.since_start(Milestone::FirstByte).expect("`hello` says hello")
-                    };
-                    (0..iterations).map(first_byte).sum::<Duration>()
-                });
-            });
-        }
-        group.finish();
+        until(criterion, METRIC, Milestone::FirstByte, &sandboxes());
     });
 }

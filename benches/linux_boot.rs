@@ -6,10 +6,8 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{Scale, run, sandboxes};
-use sandbox::{Builtin, Milestone};
+use common::{Scale, sandboxes, until};
+use sandbox::Milestone;
 
 const STEPS: [(&str, Milestone); 2] =
     [("linux.entered", Milestone::Entered), ("linux.first_byte", Milestone::FirstByte)];
@@ -19,19 +17,7 @@ fn main() {
         let mut sandboxes = sandboxes();
         sandboxes.retain(|sandbox| ["process", "linux"].contains(&sandbox.name()));
         for (metric, milestone) in STEPS {
-            let mut group = criterion.benchmark_group(metric);
-            for sandbox in &sandboxes {
-                group.bench_function(sandbox.name(), |bencher| {
-                    bencher.iter_custom(|iterations| {
-                        let reached = |_| {
-                            let timeline = run(&**sandbox, Builtin::Hello, &[]).timeline;
-                            timeline.since_start(milestone).expect("`hello` says hello")
-                        };
-                        (0..iterations).map(reached).sum::<Duration>()
-                    });
-                });
-            }
-            group.finish();
+            until(criterion, metric, milestone, &sandboxes);
         }
     });
 }

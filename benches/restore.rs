@@ -6,9 +6,9 @@
 
 mod common;
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-use common::{Scale, run, sandboxes};
+use common::{Scale, sandboxes, until};
 use microvm::{LinuxVm, kernels, linux::SavedVm};
 use sandbox::{Builtin, Milestone, Sandbox, Workload};
 
@@ -17,29 +17,18 @@ const METRIC: &str = "linux.restore";
 fn main() {
     common::main(&[(METRIC, Scale::Each(1.0))], |criterion| {
         let folder = tempfile::tempdir().expect("a folder for a snapshot");
-        let mut group = criterion.benchmark_group(METRIC);
-        for sandbox in sandboxes() {
-            let sandbox: Box<dyn Sandbox> = match sandbox.name() {
-                "process" => sandbox,
-                "linux" => Box::new(saved(folder.path().join("hello"))),
-                _ => continue,
-            };
-            group.bench_function(sandbox.name(), |bencher| {
-                bencher.iter_custom(|iterations| {
-                    let first_byte = |_| {
-                        let timeline = run(&*sandbox, Builtin::Hello, &[]).timeline;
-                        timeline.since_start(Milestone::FirstByte).expect("`hello` says hello")
-                    };
-                    (0..iterations).map(first_byte).sum::<Duration>()
-                });
-            });
-        }
-        group.finish();
+        let measured = |sandbox: Box<dyn Sandbox>| match sandbox.name() {
+            "process" => Some(sandbox),
+            "linux" => Some(Box::new(saved(folder.path().join("hello"))) as Box<dyn Sandbox>),
+            _ => None,
+        };
+        let sandboxes: Vec<_> = sandboxes().into_iter().filter_map(measured).collect();
+        until(criterion, METRIC, Milestone::FirstByte, &sandboxes);
     });
 }
 
 /// A guest that was saved before its `hello`.
-fn saved(folder: std::path::PathBuf) -> SavedVm {
+fn saved(folder: PathBuf) -> SavedVm {
     let kernel = kernels::chosen().expect("a Linux guest is available");
     let hello = Workload::builtin(Builtin::Hello, &[]);
     LinuxVm::of(&kernel).save(&hello, &folder).expect("a Linux guest can be saved");

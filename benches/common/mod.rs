@@ -11,7 +11,7 @@ use std::{
 
 use criterion::Criterion;
 use report::{Provenance, Records, Sample, Series, Unit, VERSION};
-use sandbox::{Builtin, Native, Outcome, Sandbox, Workload};
+use sandbox::{Builtin, Milestone, Native, Outcome, Sandbox, Workload};
 
 /// The list of sandboxes is that of the contract's tests.
 #[path = "../../tests/common/mod.rs"]
@@ -43,6 +43,29 @@ pub fn timed_by_program(
                 let run = |_| run(&*sandbox, builtin, arguments).report.map_or(0, |it| it.ticks());
                 let ticks: u64 = (0..iterations).map(run).sum();
                 Duration::from_secs_f64(ticks as f64 / rate)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Measures from the call of `spawn` to `milestone` of a `hello`, in these sandboxes.
+#[allow(dead_code, reason = "each bench is a program of its own and uses its part")]
+pub fn until(
+    criterion: &mut Criterion,
+    metric: &'static str,
+    milestone: Milestone,
+    sandboxes: &[Box<dyn Sandbox>],
+) {
+    let mut group = criterion.benchmark_group(metric);
+    for sandbox in sandboxes {
+        group.bench_function(sandbox.name(), |bencher| {
+            bencher.iter_custom(|iterations| {
+                let reached = |_| {
+                    let timeline = run(&**sandbox, Builtin::Hello, &[]).timeline;
+                    timeline.since_start(milestone).expect("`hello` says hello")
+                };
+                (0..iterations).map(reached).sum::<Duration>()
             });
         });
     }

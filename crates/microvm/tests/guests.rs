@@ -1,19 +1,14 @@
 //! Guests of all kinds, friendly and hostile, in real virtual machines.
 
-use std::{error::Error as _, io::Write as _, time::Duration};
+mod common;
+
+use std::{io::Write as _, time::Duration};
+
+use common::{chain, kvm};
 
 use guest::Builtin;
 use microvm::{MicroVm, Mode};
 use sandbox::{Error, Limits, Milestone, Native, Outcome, Sandbox as _, Status, Workload};
-
-/// Whether there is KVM; prints why not, and fails where it is required.
-fn kvm() -> bool {
-    let Err(error) = microvm::available() else { return true };
-    let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
-    assert!(!required.contains("microvm"), "{error}: {:?}", error.source());
-    eprintln!("skipped: {error}: {:?}", error.source());
-    false
-}
 
 /// Runs `code` as a flat binary, for 10 seconds at most.
 fn flat(mode: Mode, code: &[u8]) -> sandbox::Result<Outcome> {
@@ -25,17 +20,6 @@ fn flat_for(mode: Mode, code: &[u8], deadline: Duration) -> sandbox::Result<Outc
     file.write_all(code).unwrap();
     let machine = MicroVm { mode, ..MicroVm::default() };
     machine.run(&Workload::command([file.path()]).deadline(deadline))
-}
-
-/// The message of an error with all its causes.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[test]

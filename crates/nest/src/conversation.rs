@@ -12,9 +12,9 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use sandbox::{Status, Stdio};
+use sandbox::{RawTerminal, Status, Stdio};
 
-use crate::{Ended, Error, Nest, Result, error::call, machine::Machine, tail::Tail, terminal::Raw};
+use crate::{Ended, Error, Nest, Result, error::call, machine::Machine, tail::Tail};
 
 /// The first process reports short lines; whatever is longer is none of them.
 const REPORTS_BYTES: usize = 4096;
@@ -73,7 +73,7 @@ impl<'a> Conversation<'a> {
     /// Passes on what comes until QEMU ends, and says how the program ended.
     pub(crate) fn until_the_end(mut self, end: Option<BorrowedFd<'_>>) -> Result<Ended> {
         let _raw = match self.stdio {
-            Stdio::Terminal => Some(Raw::set()?),
+            Stdio::Terminal => Some(RawTerminal::set().ok_or(Error::NoTerminal)?),
             Stdio::Capture | Stdio::Inherit => None,
         };
         let mut keys = self.stdio == Stdio::Terminal;

@@ -11,14 +11,14 @@ use microvm::{
     initramfs::{Archive, Root},
     kernels::Module,
 };
-use sandbox::Stdio;
+use sandbox::{Stdio, terminal_size};
 
 use crate::{
     Error, Nest, OUT, Result,
     disks::{self, Disks},
     error::call,
     machine::{CONSOLE, END_PORT, ERRORS_PORT, OUTPUT_PORT, REPORT_PORT},
-    program, terminal,
+    program,
 };
 
 /// What isolab needs of the kernel: KVM for a processor with SVM, a container's root and links, the
@@ -68,7 +68,7 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
     }
     plan = match stdio {
         Stdio::Terminal => {
-            let (rows, columns) = terminal::size();
+            let (rows, columns) = terminal_size();
             let kind = std::env::var_os("TERM").unwrap_or("vt100".into());
             let plan = plan.variable("TERM", kind).variable("PS1", r"nest:\w\$ ");
             plan.terminal(CONSOLE, rows, columns)

@@ -27,7 +27,6 @@ mod inside;
 mod machine;
 mod program;
 mod tail;
-mod terminal;
 mod tools;
 
 use std::{ffi::OsString, os::fd::BorrowedFd, path::PathBuf, time::Duration};

@@ -33,7 +33,7 @@ pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};
 pub use native::Native;
 pub use outcome::{Crossing, Outcome, Status, Usage};
-pub use raw_terminal::RawTerminal;
+pub use raw_terminal::{RawTerminal, terminal_size};
 pub use story::{Question, Step, Story};
 pub use timeline::{Milestone, Timeline, monotonic_now};
 pub use workload::{Program, Stdio, Workload};

@@ -26,3 +26,11 @@ impl Drop for RawTerminal {
         let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.before);
     }
 }
+
+/// Rows and columns of the launcher's terminal; those of a VT100 where nobody knows.
+pub fn terminal_size() -> (u16, u16) {
+    match rustix::termios::tcgetwinsize(std::io::stdin()) {
+        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
+        _ => (24, 80),
+    }
+}

@@ -20,7 +20,7 @@ use std::{
 
 use guest::{abi::MAILBOX_BYTES, plan::Plan};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sandbox::{Stdio, Story, Written};
+use sandbox::{Stdio, Story, Written, terminal_size};
 
 use crate::{
     control::Handle,
@@ -343,7 +343,7 @@ impl Board<'_> {
     ) -> Result<()> {
         let input = streams.input.take();
         if stdio == Stdio::Terminal {
-            let (rows, columns) = window::size();
+            let (rows, columns) = terminal_size();
             let port = Port::new(streams.output.sink(handle.clone()), input);
             let console = self.plug(Console::new(port, columns, rows), Served::ByItsProcessor)?;
             return window::watch(&mut self.events, console);

@@ -20,7 +20,7 @@ use guest::{
     abi::{MAILBOX_AT_VARIABLE, MAILBOX_VARIABLE},
     plan::{End, Plan, Sink, Stream},
 };
-use sandbox::{Program, Stdio, Workload};
+use sandbox::{Program, Stdio, Workload, terminal_size};
 
 use crate::{
     devices::{
@@ -249,7 +249,7 @@ fn with_streams(mut plan: Plan, workload: &Workload, way: OutputWay) -> Plan {
         plan = plan.variable(name, value);
     }
     if workload.stdio == Stdio::Terminal {
-        let (rows, columns) = super::window::size();
+        let (rows, columns) = terminal_size();
         return plan.terminal(TERMINAL, rows, columns);
     }
     let port = |number: usize| Sink::Device(format!("/dev/vport0p{number}"));

@@ -1,4 +1,5 @@
 //! Kernels of a few instructions, and what tests of them have in common.
+#![allow(dead_code, reason = "each test binary uses its part of it")]
 
 use std::error::Error as _;
 
