@@ -171,7 +171,7 @@ fn another_kernel_boots() {
         .plain("/dev/ttyS0")
         .stream(Stream::Output, &serial)
         .ready()
-        .run(["/bin/uname", "-r"]);
+        .run("/bin/uname", ["uname", "-r"]);
     root.file(guest::plan::PATH, 0o644, plan.text()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("initramfs");

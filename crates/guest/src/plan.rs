@@ -21,7 +21,7 @@
 //! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
 //! | `ready` | reports that the guest has come so far |
 //! | `freeze PORT` | says by a write to PORT that the guest may be frozen and copied here, then reads what a copy cannot know: 32 bytes that seed the random numbers, and nanoseconds since 1970 for the clock, 32 bits at a time |
-//! | `run PROGRAM WORD...` | runs a command, waits for its end and reports it |
+//! | `run PROGRAM WORD...` | runs the program with these words, of which the first is what it is called; waits for its end and reports it |
 //! | `pack DIRECTORY DISK` | writes all directories and files in DIRECTORY as an archive (cpio, newc) to a disk |
 //!
 //! A SINK is `device FILE`, `port PORT` or `page ADDRESS BYTES`. Into a port goes byte after byte
@@ -235,11 +235,16 @@ impl Plan {
         self.add(["freeze", &port.to_string()])
     }
 
-    /// Runs a command, which is told by its path.
+    /// Runs the program at that path with these words, of which the first is what it is called.
     #[must_use]
-    pub fn run<Word: AsRef<OsStr>>(self, words: impl IntoIterator<Item = Word>) -> Self {
+    pub fn run<Word: AsRef<OsStr>>(
+        self,
+        program: impl AsRef<OsStr>,
+        words: impl IntoIterator<Item = Word>,
+    ) -> Self {
         let words = words.into_iter().map(|word| word.as_ref().to_owned());
-        self.add([OsStr::new("run").to_owned()].into_iter().chain(words))
+        let step = [OsStr::new("run"), program.as_ref()].map(OsStr::to_owned);
+        self.add(step.into_iter().chain(words))
     }
 
     /// Brings all directories and files in `directory` out, as an archive on `disk`.
@@ -376,8 +381,8 @@ mod tests {
             words in prop::collection::vec(prop::collection::vec(1u8.., 0..20), 0..8)
         ) {
             let given: Vec<OsString> = words.iter().cloned().map(OsString::from_vec).collect();
-            let plan = Plan::new().run(&given);
-            let mut expected = vec![b"run".to_vec()];
+            let plan = Plan::new().run("/program", &given);
+            let mut expected = vec![b"run".to_vec(), b"/program".to_vec()];
             expected.extend(words);
             prop_assert_eq!(read(plan.text()).unwrap(), [expected]);
         }

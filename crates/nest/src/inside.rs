@@ -80,7 +80,8 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
     };
     let program = if nest.shell { SHELL.into() } else { place(&nest.program) };
     let words = std::iter::once(program.as_os_str());
-    let plan = plan.ready().run(words.chain(nest.arguments.iter().map(AsRef::as_ref)));
+    let words = words.chain(nest.arguments.iter().map(AsRef::as_ref));
+    let plan = plan.ready().run(&program, words);
     Ok(match &disks.out {
         // The last of the disks.
         Some(_) => plan.pack(OUT, &disks::device(disks.read_only.len())),

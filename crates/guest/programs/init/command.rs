@@ -17,7 +17,8 @@ const SIGCHLD: usize = 17;
 /// A set of signals with SIGCHLD as its member.
 static DEATHS: u64 = 1 << (SIGCHLD - 1);
 
-/// Runs the command whose words and environment are at these addresses, both ended by a null.
+/// Runs the command whose path and words, and whose environment, are at these addresses, both ended
+/// by a null.
 pub fn run(words: &[usize], environment: &[usize], streams: [Sink; 3]) -> Result<Ended> {
     let deaths = watch_for_deaths()?;
     let output = [Pump::to(streams[1])?, Pump::to(streams[2])?];
@@ -83,7 +84,8 @@ fn become_command(
     let _ = call(IOCTL, [0, TIOCSCTTY, 0]); // refused by what is no terminal
     let none = 0u64;
     call(RT_SIGPROCMASK, [SET_MASK, &raw const none as usize, 0, 8])?;
-    let (program, list) = (words[0], words.as_ptr() as usize);
+    let [program, called @ ..] = words else { return Err(Errno::GARBLED) };
+    let (program, list) = (*program, called.as_ptr() as usize);
     call(EXECVE, [program, list, environment.as_ptr() as usize])?;
     Err(Errno::GARBLED)
 }

@@ -89,7 +89,7 @@ impl System {
             return Ok(Self { initramfs, root_disk: None, plan: None, init });
         }
         let (root, command) = root(machine, workload)?;
-        let words = command.words(&root, workload)?;
+        let (program, words) = command.find(&root, workload)?;
         let mut archive = Root::new();
         let root_disk = match &machine.root {
             GuestRoot::Directory(tree) if root.bytes() > memory_bytes / SMALL => {
@@ -109,8 +109,9 @@ impl System {
         archive.character_device("/dev/console", 0o600, (5, 1))?;
         archive.file("/init", 0o755, guest::INIT)?;
         let names = modules.iter().map(|module| module.name.as_str());
-        let plan =
-            steps(machine, workload, names, root_disk.is_some()).freeze(freeze::PORT).run(words);
+        let plan = steps(machine, workload, names, root_disk.is_some())
+            .freeze(freeze::PORT)
+            .run(program, words);
         archive.file(guest::plan::PATH, 0o644, plan.text())?;
         let init = Program::Command(vec!["/init".into()]);
         Ok(Self { initramfs: vec![Source::Root(archive)], root_disk, plan: Some(plan), init })
@@ -151,8 +152,8 @@ fn root(machine: &LinuxVm, workload: &Workload) -> Result<(Root, Command)> {
 }
 
 impl Command {
-    /// The command's words, its path first.
-    fn words(self, root: &Root, workload: &Workload) -> Result<Vec<OsString>> {
+    /// The command's path, and its words as they were given.
+    fn find(self, root: &Root, workload: &Workload) -> Result<(PathBuf, Vec<OsString>)> {
         let words: Vec<OsString> = match &workload.program {
             Program::Command(words) => words.clone(),
             Program::Builtin(..) => workload.words().into_iter().map(Into::into).collect(),
@@ -167,7 +168,7 @@ impl Command {
                 root.program(word, path).ok_or_else(none)?
             }
         };
-        Ok(std::iter::once(path.into_os_string()).chain(words.into_iter().skip(1)).collect())
+        Ok((path, words))
     }
 }
 
