@@ -1,6 +1,6 @@
 //! The options of `isolab run --in linux`, and the machine that they describe.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{env, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use container::network::{Link, PREFIX};
@@ -104,6 +104,13 @@ impl LinuxArguments {
         root: Option<&PathBuf>,
         veth: bool,
     ) -> Result<LinuxVm, Failure> {
+        let vcpus = limits.vcpus.unwrap_or(1);
+        if vcpus > 1 && env::var_os(nest::ICOUNT).is_some() {
+            // Half of them never come up, and their time stands nearly still.
+            let what = "a Linux guest whose host's clock counts instructions cannot have";
+            return Err(Failure::refused(format!("{what} {vcpus} processors"))
+                .help("give it one, or leave --icount of `isolab nest` away"));
+        }
         let kernel = match &self.kernel {
             Some(file) => Kernel::of_file(file)?,
             None => kernels::chosen()?,

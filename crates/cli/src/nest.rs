@@ -35,7 +35,8 @@ use crate::{failure::Failure, units};
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Count time in instructions, a nanosecond each: measurements repeat, whatever this host does
+    /// Count time in instructions, a nanosecond each: measurements repeat, whatever this host does.
+    /// The nest and the Linux guests in it have one processor then
     #[arg(long)]
     icount: bool,
     /// Bring a file or directory of this host in, at the same path; may be repeated

@@ -137,6 +137,25 @@ fn a_clock_of_instructions_repeats() {
     assert!((one / other - 1.0).abs() < 0.02, "{one} and {other} microseconds");
 }
 
+/// With several, a kernel waits for a lock that nobody holds: the nest's README says what was seen.
+#[test]
+fn where_instructions_are_counted_there_is_one_processor() {
+    if !can() {
+        return;
+    }
+    let (code, output, errors) =
+        output_of(&mut isolab(&["nest", "--icount", "--vcpus", "2", "--", "doctor"]));
+    assert_eq!((code, output.as_str()), (2, ""));
+    assert!(errors.contains("cannot have 2 processors"), "{errors}");
+    assert!(errors.contains("\n  help: leave --icount or --vcpus away"), "{errors}");
+    let words = ["run", "--in", "linux", "--vcpus", "2", "--", "/bin/true"];
+    let (code, output, errors) =
+        output_of(&mut isolab(&[&["nest", "--icount", "--"][..], &words].concat()));
+    assert_eq!((code, output.as_str()), (125, ""));
+    assert!(errors.contains("cannot have 2 processors"), "{errors}");
+    assert!(errors.contains("leave --icount of `isolab nest` away"), "{errors}");
+}
+
 #[test]
 fn without_qemu_its_package_is_named() {
     let (code, output, errors) =

@@ -57,6 +57,12 @@ pub enum Error {
         /// How much was asked for.
         bytes: u64,
     },
+    /// Several processors, and a clock that counts the instructions of one.
+    #[error("a nest whose clock counts instructions cannot have {vcpus} processors")]
+    OneCounts {
+        /// How many were asked for.
+        vcpus: u32,
+    },
     /// A call to this host's kernel failed.
     #[error("{call}")]
     System {
@@ -146,6 +152,7 @@ impl Error {
                 "link it with its libraries in it: RUSTFLAGS=-Ctarget-feature=+crt-static, cc -static"
             }
             Self::LittleMemory { .. } => "give it at least 128M: --memory",
+            Self::OneCounts { .. } => "leave --icount or --vcpus away",
             Self::Qemu { said } if is_about_memory(said) => "give it less memory: --memory",
             Self::NoStart { .. } => "try again when this host has less to do",
             Self::BrokeOff { console } => match console.iter().any(|line| is_about_memory(line)) {
@@ -165,7 +172,7 @@ impl Error {
     /// shell, and else 125.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::LittleMemory { .. } => 2,
+            Self::LittleMemory { .. } | Self::OneCounts { .. } => 2,
             Self::NotStatic { .. } => 126,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
             _ => 125,

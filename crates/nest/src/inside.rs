@@ -14,7 +14,7 @@ use microvm::{
 use sandbox::{Stdio, terminal_size};
 
 use crate::{
-    Error, Nest, OUT, Result,
+    Error, ICOUNT, Nest, OUT, Result,
     disks::{self, Disks},
     error::call,
     machine::{CONSOLE, END_PORT, ERRORS_PORT, OUTPUT_PORT, REPORT_PORT},
@@ -63,6 +63,9 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
         .variable("HOME", "/root")
         .variable("ISOLAB_OUT", OUT)
         .directory("/root");
+    if nest.icount {
+        plan = plan.variable(ICOUNT, "1");
+    }
     for (name, value) in &nest.environment {
         plan = plan.variable(name, value);
     }

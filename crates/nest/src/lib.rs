@@ -64,7 +64,8 @@ pub struct Nest {
     pub add: Vec<PathBuf>,
     /// Where the files are to go that the program leaves in the directory [`OUT`].
     pub out: Option<PathBuf>,
-    /// Whether the computer's clock counts instructions, a nanosecond each, instead of time.
+    /// Whether the computer's clock counts instructions, a nanosecond each, instead of time. Then
+    /// it has one processor, and so must the Linux guests in it: see [`ICOUNT`].
     pub icount: bool,
     /// How much memory it has.
     pub memory_bytes: u64,
@@ -78,6 +79,12 @@ pub struct Nest {
 
 /// The directory inside whose files are brought out; the variable `ISOLAB_OUT` says it too.
 pub const OUT: &str = "/out";
+
+/// The variable that is set inside where the clock counts instructions.
+///
+/// QEMU cannot play several processors then: sooner or later their kernel waits for a lock that none
+/// of them holds. The crate's README says what was seen.
+pub const ICOUNT: &str = "ISOLAB_ICOUNT";
 
 /// How the program in a nest ended, and what it wrote if that was to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +157,9 @@ impl Nest {
     fn check(&self) -> Result<()> {
         if self.memory_bytes < LEAST_MEMORY_BYTES {
             return Err(Error::LittleMemory { bytes: self.memory_bytes });
+        }
+        if self.icount && self.vcpus > 1 {
+            return Err(Error::OneCounts { vcpus: self.vcpus });
         }
         let own = ["/dev", "/proc", "/sys"];
         match self.add.iter().find(|path| own.iter().any(|own| path.starts_with(own))) {
