@@ -20,7 +20,7 @@ use guest::plan::{End, Plan, Sink, Stream};
 use microvm::{
     LinuxVm,
     initramfs::Root,
-    kernels,
+    kernels::{self, Kernel},
     linux::{EntryPoint, GuestRoot},
 };
 use nest::Nest;
@@ -74,7 +74,9 @@ fn all_of_these_hold_in_a_nest() {
     }
     if let Some(second) = env::var_os(SECOND) {
         nest.environment.push((SECOND.into(), second.clone()));
-        nest.add.push(second.into());
+        let second = PathBuf::from(second);
+        nest.add.extend(modules_beside(&second));
+        nest.add.push(second);
     }
     nest.memory_bytes = 3 << 30;
     nest.deadline = Some(Duration::from_secs(600));
@@ -149,16 +151,49 @@ fn a_kernel_boots_packed_and_unpacked_by_either_entry_and_on_two_processors() {
     }
 }
 
-/// Needs no driver as a module: the first process speaks by the serial port.
+/// By either entry with no driver as a module, where the first process speaks by the serial port,
+/// and with its own drivers, where a command does as in every guest.
 #[test]
-fn another_kernel_boots() {
+fn another_kernel_boots_and_runs_a_command_with_its_own_drivers() {
     if !here() {
         return;
     }
-    let Some(kernel) = env::var_os(SECOND).map(PathBuf::from) else {
+    let Some(packed) = env::var_os(SECOND).map(PathBuf::from) else {
         eprintln!("skipped: {SECOND} names no second kernel");
         return;
     };
+    let folder = tempfile::tempdir().unwrap();
+    // Once: it takes this program, which is not optimized, longer than all boots.
+    let vmlinux = folder.path().join("vmlinux");
+    let modules = modules_beside(&packed);
+    let kernel = Kernel { name: release(&packed), image: packed, vmlinux, modules };
+    kernel.unpack().unwrap();
+    let lines = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let archive = folder.path().join("initramfs");
+    fs::write(&archive, speaks_by_the_serial_port().to_vec().unwrap()).unwrap();
+    for entry_point in [EntryPoint::Long64, EntryPoint::Pvh] {
+        let root = GuestRoot::Initramfs(vec![archive.clone()]);
+        let machine = LinuxVm { root, entry_point, ..LinuxVm::of(&kernel) };
+        let workload = Workload::command(["/init"]).deadline(Duration::from_secs(60));
+        let outcome = machine.run(&workload).unwrap();
+        let output = lines(&outcome.output);
+        assert_eq!(outcome.status, Status::Exited(0), "{output}");
+        assert_eq!(output.lines().last(), Some(&*kernel.name), "{output}");
+    }
+    if kernel.modules.is_none() {
+        eprintln!("skipped: there are no modules beside {:?}", kernel.image);
+        return;
+    }
+    let workload = Workload::command(["sh", "-c", "uname -r; echo an error >&2; exit 7"]);
+    let workload = workload.deadline(Duration::from_secs(60));
+    let outcome = LinuxVm::of(&kernel).run(&workload).unwrap();
+    assert_eq!(lines(&outcome.errors), "an error\n");
+    assert_eq!(lines(&outcome.output), format!("{}\n", kernel.name));
+    assert_eq!(outcome.status, Status::Exited(7));
+}
+
+/// A root whose first process says `uname -r` by the serial port.
+fn speaks_by_the_serial_port() -> Root {
     let mut root = Root::new();
     root.add_busybox().unwrap();
     root.character_device("/dev/console", 0o600, (5, 1)).unwrap();
@@ -173,20 +208,20 @@ fn another_kernel_boots() {
         .ready()
         .run("/bin/uname", ["uname", "-r"]);
     root.file(guest::plan::PATH, 0o644, plan.text()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let archive = folder.path().join("initramfs");
-    fs::write(&archive, root.to_vec().unwrap()).unwrap();
-    for entry_point in [EntryPoint::Long64, EntryPoint::Pvh] {
-        let root = GuestRoot::Initramfs(vec![archive.clone()]);
-        let machine = LinuxVm { root, entry_point, ..LinuxVm::new(&kernel) };
-        let workload = Workload::command(["/init"]).deadline(Duration::from_secs(60));
-        let outcome = machine.run(&workload).unwrap();
-        let output = String::from_utf8_lossy(&outcome.output);
-        assert_eq!(outcome.status, Status::Exited(0), "{output}");
-        let name = kernel.file_name().unwrap().to_str().unwrap();
-        let release = name.split_once('-').map_or(name, |(_, release)| release);
-        assert_eq!(output.lines().last(), Some(release), "{output}");
-    }
+    root
+}
+
+/// What `uname -r` says of a kernel: its file's name has it.
+fn release(kernel: &Path) -> String {
+    let name = kernel.file_name().unwrap().to_str().unwrap();
+    name.split_once('-').map_or(name, |(_, release)| release).to_owned()
+}
+
+/// The folder of a kernel's modules, in the tree that its package was unpacked to.
+fn modules_beside(kernel: &Path) -> Option<PathBuf> {
+    let tree = kernel.parent()?.parent()?;
+    let places = ["lib/modules", "usr/lib/modules"].map(|place| tree.join(place));
+    places.into_iter().map(|place| place.join(release(kernel))).find(|folder| folder.is_dir())
 }
 
 #[test]
