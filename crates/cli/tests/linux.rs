@@ -6,9 +6,10 @@
 mod common;
 
 use std::{
+    cell::RefCell,
     env, fs,
-    io::{Read as _, Write as _},
-    net::TcpListener,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -32,6 +33,10 @@ const INSIDE: &str = "ISOLAB_TEST_INSIDE";
 const PACKED: &str = "ISOLAB_TEST_VMLINUZ";
 /// Another kernel, if there is one: a vmlinuz.
 const SECOND: &str = "ISOLAB_SECOND_KERNEL";
+/// Makes file systems, where the host has it.
+const MKE2FS: &str = "/usr/sbin/mke2fs";
+/// Where a guest's server listens.
+const GUESTS_PORT: u16 = 7000;
 
 /// Whether guests run here, rather than in the nest.
 fn here() -> bool {
@@ -65,12 +70,12 @@ fn all_of_these_hold_in_a_nest() {
     nest.add = vec![env!("CARGO_BIN_EXE_isolab").into(), packed];
     // For a guest's root on a disk: the program, and what it is linked with.
     let mut mke2fs = Root::new();
-    if mke2fs.add_command(&["/usr/sbin/mke2fs"]).is_ok() {
-        let linked = Command::new("ldd").arg("/usr/sbin/mke2fs").output().unwrap();
+    if mke2fs.add_command(&[MKE2FS]).is_ok() {
+        let linked = Command::new("ldd").arg(MKE2FS).output().unwrap();
         let text = String::from_utf8_lossy(&linked.stdout).into_owned();
         let paths = text.split_whitespace().filter(|word| word.starts_with('/'));
         nest.add.extend(paths.map(PathBuf::from));
-        nest.add.push("/usr/sbin/mke2fs".into());
+        nest.add.push(MKE2FS.into());
     }
     if let Some(second) = env::var_os(SECOND) {
         nest.environment.push((SECOND.into(), second.clone()));
@@ -233,25 +238,66 @@ fn what_is_told_to_be_on_a_disk_is_there_for_the_next_guest() {
     let image = folder.path().join("disk");
     fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
     let disk = image.to_str().unwrap();
-    let write = "mke2fs /dev/vda >/dev/null && mkdir /mnt && mount -t ext4 /dev/vda /mnt && \
-        seq 20000 > /mnt/numbers && sync && md5sum < /mnt/numbers; sleep 60";
+    // With a journal if this host can make one; busybox in the guest cannot.
+    let journal = Path::new(MKE2FS).exists();
+    if journal {
+        let made = output_of(Command::new(MKE2FS).args(["-q", "-t", "ext4", disk]));
+        assert_eq!(made.0, 0, "{}", made.2);
+    }
+    let make = if journal { "true" } else { "mke2fs /dev/vda >/dev/null" };
+    let write = format!(
+        "{make} && mkdir /mnt && mount -t ext4 /dev/vda /mnt && seq 20000 > /mnt/numbers && sync \
+         && md5sum < /mnt/numbers; sleep 60"
+    );
     // It is killed, not unmounted: what sync(2) has returned for is on the disk.
     let mut child =
-        run(&["--disk", disk, "--", "sh", "-c", write]).stdout(Stdio::piped()).spawn().unwrap();
+        run(&["--disk", disk, "--", "sh", "-c", &write]).stdout(Stdio::piped()).spawn().unwrap();
     let mut sum = [0; 32];
     child.stdout.take().unwrap().read_exact(&mut sum).unwrap();
-    let (code, _, errors) = guest(&["--disk", disk], "true");
-    assert_eq!(code, 125);
-    assert!(errors.contains("in use by another guest"), "{errors}");
+    let sum = std::str::from_utf8(&sum).unwrap();
+    let read_only = format!("{disk}:ro");
+    for second in [disk, &read_only] {
+        let words = ["it is in use by another guest", "help: stop the other guest"];
+        refuses(second, &image, words);
+    }
     child.kill().unwrap();
     child.wait().unwrap();
-    let read_only = format!("{disk}:ro");
-    let read = "mkdir /mnt && mount -t ext4 -o ro,noload /dev/vda /mnt && md5sum < /mnt/numbers; \
-        echo x 2>/dev/null > /dev/vda || echo refused";
+    let recover = "mkdir /mnt && mount -t ext4 /dev/vda /mnt && md5sum < /mnt/numbers && umount /mnt; \
+        dmesg | grep -c 'vda.*recovery complete'";
+    let (_, output, errors) = guest(&["--disk", disk], recover);
+    assert!(output.starts_with(sum), "{output}{errors}");
+    let recovered = if journal { "1" } else { "0" };
+    assert_eq!(output.lines().last(), Some(recovered), "{output}{errors}");
+    let read = "mkdir /mnt && mount -t ext4 -o ro /dev/vda /mnt && md5sum < /mnt/numbers; \
+        echo x > /dev/vda; exit 0";
     let (code, output, errors) = guest(&["--disk", &read_only], read);
     assert_eq!(code, 0, "{errors}");
-    assert!(output.starts_with(std::str::from_utf8(&sum).unwrap()), "{output}");
-    assert!(output.ends_with("refused\n"), "{output}");
+    assert!(output.starts_with(sum), "{output}");
+    assert!(errors.contains("Operation not permitted"), "{errors}");
+}
+
+#[test]
+fn a_disk_that_cannot_be_had_is_refused_with_the_way_out() {
+    if !here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let words = ["open it for writing: No such file", "help: make one: `truncate -s 1G FILE`"];
+    refuses(missing.to_str().unwrap(), &missing, words);
+    // A file that nobody may write, root neither.
+    let fixed = "/sys/kernel/uevent_seqnum";
+    let words = ["open it for writing: Permission denied", "`--disk FILE:ro`"];
+    refuses(fixed, Path::new(fixed), words);
+}
+
+/// Asserts that this disk is refused with the operation and the object, the cause, and the way out.
+fn refuses(disk: &str, file: &Path, [cause, way_out]: [&str; 2]) {
+    let (code, output, errors) = guest(&["--disk", disk], "true");
+    assert_eq!((code, &*output), (125, ""), "{errors}");
+    let [first, help] = &*errors.lines().collect::<Vec<_>>() else { panic!("{errors}") };
+    assert!(first.contains(&format!("use {file:?} as a disk: {cause}")), "{errors}");
+    assert!(help.contains(way_out), "{errors}");
 }
 
 #[test]
@@ -269,17 +315,52 @@ fn host_and_guest_talk_over_the_link_and_it_goes_away() {
         peer.write_all(&bytes).unwrap();
         bytes
     });
+    // The guest begins; then it says its address, and the host does. What a guest has not sent
+    // when it ends is lost, so it waits for the end of its input.
     let script = format!(
         "host=$(ip route | sed -n 's/default via \\([^ ]*\\) .*/\\1/p'); ping -c 1 -W 5 $host >/dev/null \
          || exit 9; head -c {BYTES} /dev/urandom > /tmp/sent; nc $host {port} < /tmp/sent > /tmp/back; \
-         cmp /tmp/sent /tmp/back && md5sum < /tmp/sent"
+         cmp /tmp/sent /tmp/back || exit 10; ip addr show eth0 | sed -n 's|.* inet \\(.*\\)/.*|\\1|p'; \
+         nc -l -p {GUESTS_PORT} -e cat; cat"
     );
-    let (code, output, errors) = guest(&["--net", "veth"], &script);
-    assert_eq!(code, 0, "{output}{errors}");
+    let mut command = run(&["--net", "veth", "--", "sh", "-c", &script]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut address = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let address: Ipv4Addr = address.trim_end().parse().unwrap();
     assert!(echo.join().unwrap().iter().any(|byte| *byte != 0));
+    let ping = ["ping", "-c", "1", "-W", "5", &address.to_string()];
+    let (code, output, errors) = output_of(Command::new("busybox").args(ping));
+    assert_eq!(code, 0, "{output}{errors}");
+    let sent: Vec<u8> = (0..BYTES).map(|number| (number * number / 99) as u8).collect();
+    assert!(echoed(address, &sent) == sent, "other bytes come back than were sent");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
     let links = fs::read_dir("/sys/class/net").unwrap();
     let left = links.flatten().any(|link| link.file_name().to_string_lossy().starts_with("iso"));
     assert!(!left, "a link is left");
+}
+
+/// What a guest's server answers to these bytes.
+fn echoed(address: Ipv4Addr, sent: &[u8]) -> Vec<u8> {
+    let peer = RefCell::new(None);
+    wait_for("the guest's server", || {
+        *peer.borrow_mut() = TcpStream::connect((address, GUESTS_PORT)).ok();
+        peer.borrow().is_some()
+    });
+    let peer = peer.into_inner().unwrap();
+    // A guest that is gone does not say so.
+    peer.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    peer.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut back = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            (&peer).write_all(sent).unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+        });
+        (&peer).read_to_end(&mut back).unwrap();
+    });
+    back
 }
 
 #[test]
@@ -324,7 +405,7 @@ fn a_container_and_a_linux_guest_agree_on_the_same_root() {
     let folder = tempfile::tempdir().unwrap();
     // The second is too large for memory, and goes onto a disk, where this host can make one.
     let mut trees = vec![tree(folder.path(), busybox, 0)];
-    if nest::available().is_ok() || Path::new("/usr/sbin/mke2fs").exists() {
+    if nest::available().is_ok() || Path::new(MKE2FS).exists() {
         trees.push(tree(folder.path(), busybox, 80 << 20));
     }
     for tree in trees {

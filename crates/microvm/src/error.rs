@@ -7,8 +7,14 @@ use std::{
 };
 
 use crate::{
-    NAME, devices::virtio::disk::DiskError, elf::ElfError, exits::Faulted,
-    initramfs::InitramfsError, kernel::KernelError, kernels::KernelsError, linux::Ended,
+    NAME,
+    devices::virtio::disk::{Access, DiskError},
+    elf::ElfError,
+    exits::Faulted,
+    initramfs::InitramfsError,
+    kernel::KernelError,
+    kernels::KernelsError,
+    linux::Ended,
     snapshot::SnapshotError,
 };
 
@@ -216,6 +222,15 @@ impl Error {
                 }
                 DiskError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                     "make one: `truncate -s 1G FILE`"
+                }
+                DiskError::Open { access: Access::Write, source }
+                    if matches!(
+                        source.kind(),
+                        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                    ) =>
+                {
+                    "let the guest only read it, `--disk FILE:ro`, or give it a copy that you may \
+                     write"
                 }
                 DiskError::Open { .. } | DiskError::Lock(_) => return None,
             },
