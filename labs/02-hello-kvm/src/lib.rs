@@ -1,0 +1,1 @@
+//! Lab 02: a virtual machine, its memory and its processor.

@@ -1,0 +1,1 @@
+//! Lab 05: full virtualization, para-virtualization and passthrough.

@@ -1,0 +1,1 @@
+//! Lab 09: the mount namespace and pivot_root.

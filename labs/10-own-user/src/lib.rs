@@ -1,0 +1,1 @@
+//! Lab 10: user namespaces: root that is not root.

@@ -1,0 +1,1 @@
+//! Lab 19: memory, disk and density, measured.

@@ -1,0 +1,1 @@
+//! Lab 20: the comparison table, from your own data.
