@@ -163,7 +163,8 @@ impl Student {
         self.ask(&Asked::Start)?;
         match self.hear(self.deadline()) {
             Some(Said::Started(pid)) => {
-                self.main = Some(self.outside(pid)?);
+                // One that has ended already is told of at the first meeting.
+                self.main = self.outside(pid).ok();
                 Ok(())
             }
             Some(Said::Lacking(error)) => Err(cannot_tell("lacking").fact("error", error)),
