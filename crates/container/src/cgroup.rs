@@ -89,6 +89,14 @@ fn settings(limits: &Limits, version: Version) -> Vec<Setting> {
     settings
 }
 
+/// The files that keep `limits` in a cgroup of version 1 or 2, and what is written into each, in the
+/// order of writing: `("cpu.max", "50000 100000")`. One with `swap` or `memsw` in its name is not
+/// there on a kernel that does not count swap.
+pub fn files(limits: &Limits, version: u8) -> Vec<(&'static str, String)> {
+    let version = if version == 1 { Version::V1 } else { Version::V2 };
+    settings(limits, version).into_iter().map(|setting| (setting.file, setting.value)).collect()
+}
+
 /// A directory below which the calling process may make cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ground {

@@ -12,5 +12,6 @@
 
 pub mod catalogue;
 pub mod check;
+mod place;
 pub mod program;
 pub mod verdict;

@@ -21,6 +21,8 @@ use std::{
     process::ExitCode,
 };
 
+pub use crate::place::Place;
+
 /// The line to the check, and the program's arguments.
 #[derive(Debug)]
 pub struct Host {
@@ -76,6 +78,15 @@ impl Host {
     /// The same as a number; `usual` if there is none.
     pub fn number(&self, name: &str, usual: u64) -> u64 {
         self.argument(name).parse().unwrap_or(usual)
+    }
+
+    /// Where the program may make cgroups.
+    ///
+    /// # Errors
+    ///
+    /// When it is started by hand and may make none.
+    pub fn place(&self) -> Result<Place, Trouble> {
+        self.step("find a place for cgroups", || Place::of(|name| self.argument(name).to_owned()))
     }
 
     /// Whether a check is listening.

@@ -97,7 +97,7 @@ impl Bench {
     /// # Errors
     ///
     /// `no-namespaces`, `no-kvm`, `no-cgroups` when this host lacks what it takes.
-    pub fn start(&mut self, setup: Setup) -> Checked<Student> {
+    pub fn start(&mut self, mut setup: Setup) -> Checked<Student> {
         let began = Instant::now();
         let root = Uid::effective().is_root();
         if setup.kvm {
@@ -118,6 +118,9 @@ impl Bench {
             }
             _ => Vec::new(),
         };
+        if let Some(cgroups) = cgroups.as_ref().filter(|_| setup.cgroups) {
+            setup.arguments.extend(cgroups.place().arguments());
+        }
         let orders = Orders {
             setup,
             program: self.program.clone(),

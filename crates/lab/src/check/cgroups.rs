@@ -10,6 +10,7 @@ use container::cgroup::{Ground, grounds};
 use sandbox::{Claim, Entry, Ledger, Resource};
 
 use super::jail::{FIRST_ID, MEMORY_BYTES, PROCESSES};
+use crate::program::Place;
 
 /// A directory that the program may make cgroups in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,13 +84,27 @@ impl Cgroups {
         })
     }
 
-    /// How often the kernel has killed for want of memory, and refused a process.
+    /// The directories as the program's cgroups are made in them.
+    pub(super) fn place(&self) -> Place {
+        let ground = |directory: &CgroupDirectory| Ground {
+            version: directory.version,
+            parent: directory.path.clone(),
+            controllers: directory.controllers.clone(),
+        };
+        Place::of_grounds(&self.directories.iter().map(ground).collect::<Vec<_>>())
+    }
+
+    /// How often the kernel has killed for want of memory, and refused a process, by the limits
+    /// made here. What the program's own cgroups kill and refuse may be what the lab asks for.
     pub(super) fn kills_and_refusals(&self) -> (u64, u64) {
         let count = |file: &str, field: &str| {
-            let texts = self
-                .directories
-                .iter()
-                .filter_map(|directory| fs::read_to_string(directory.path.join(file)).ok());
+            let own = self.directories.iter().map(|directory| directory.path.clone());
+            let first = self.directories.iter().map(|directory| directory.path.join(FIRST));
+            let texts = own.chain(first).filter_map(|path| {
+                // Version 2 counts what happens below as well, but for this file.
+                let local = fs::read_to_string(path.join(format!("{file}.local")));
+                local.or_else(|_| fs::read_to_string(path.join(file))).ok()
+            });
             let values = texts.filter_map(|text| {
                 let line =
                     text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(' '));

@@ -50,6 +50,16 @@ impl Finding {
         self
     }
 
+    /// The message's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What goes into the braces `{name}`; empty if nothing does.
+    pub fn get(&self, name: &str) -> &str {
+        self.facts.get(name).map_or("", String::as_str)
+    }
+
     pub(super) fn verdict(&self) -> Option<Verdict> {
         match self.kind {
             Kind::Fail => Some(Verdict::Fail),

@@ -18,6 +18,7 @@ use super::{
     jail::{Asked, PROCESSES, Said},
     kernel::{Mount, Process},
 };
+use crate::program::Place;
 
 /// A program that runs in a host of its own. Dropping it takes the whole host away.
 #[derive(Debug)]
@@ -436,6 +437,12 @@ impl Student {
     /// The directories in which the program may make cgroups, if it was set up with them.
     pub fn cgroups(&self) -> &[CgroupDirectory] {
         self.cgroups.as_ref().map_or(&[], |cgroups| &cgroups.directories)
+    }
+
+    /// The same by controllers, as [`Host::place`](crate::program::Host::place) gives them to the
+    /// program.
+    pub fn place(&self) -> Place {
+        self.cgroups.as_ref().map(Cgroups::place).unwrap_or_default()
     }
 
     /// Whether every process runs the student's own program.
