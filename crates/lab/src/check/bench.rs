@@ -126,6 +126,7 @@ impl Bench {
             program: self.program.clone(),
             host_name: format!("host-{}", self.token()),
             root,
+            entered: false,
             join: cgroups.as_ref().map_or_else(Vec::new, Cgroups::join),
             writable,
         };

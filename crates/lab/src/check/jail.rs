@@ -36,7 +36,7 @@ use nix::{
     },
     unistd::{ForkResult, Gid, Pid, Uid, fork, gethostname, sethostname, setresgid, setresuid},
 };
-use rustix::process::set_parent_process_death_signal;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
 use super::kernel::Process;
@@ -94,13 +94,16 @@ impl Setup {
 }
 
 /// What the check tells the warden.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Orders {
     pub(super) setup: Setup,
     pub(super) program: PathBuf,
     pub(super) host_name: String,
     /// Whether the real host's root asks: then ids are mapped to nobody's.
     pub(super) root: bool,
+    /// Whether the warden that is not root has entered its first user namespace already.
+    #[serde(default)]
+    pub(super) entered: bool,
     /// Files into which 0 is written to join a cgroup.
     pub(super) join: Vec<PathBuf>,
     /// Directories that stay writable.
@@ -194,19 +197,22 @@ fn say(line: &Line, said: &Said) -> io::Result<()> {
 
 fn lock_up(orders: &Orders) -> io::Result<ExitCode> {
     set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    for file in &orders.join {
+    for file in orders.join.iter().filter(|_| !orders.entered) {
         fs::write(file, "0").map_err(at(format!("join {}", file.display())))?;
     }
     let line = Line::output();
     let mut asked = BufReader::new(io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from)?);
     if orders.root {
         unshare(CloneFlags::CLONE_NEWNS).map_err(at("unshare mount"))?;
-    } else {
-        // Not root: a first user namespace, so that mounts can be changed at all.
+    } else if !orders.entered {
+        // Not root: a first user namespace, so that mounts can be changed at all. It is executed
+        // anew there: the memory of a process belongs to the namespace in which it was executed.
         let (user, group) = (Uid::current(), Gid::current());
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
             .map_err(at("unshare user and mount"))?;
         map_own_ids(user.as_raw(), group.as_raw(), 0)?;
+        let orders = serde_json::to_string(&Orders { entered: true, ..orders.clone() })?;
+        return Err(Command::new("/proc/self/exe").args(["--warden", &orders]).exec());
     }
     furnish(orders)?;
     limit(orders)?;
@@ -229,9 +235,11 @@ fn lock_up(orders: &Orders) -> io::Result<ExitCode> {
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWPID;
     unshare(all).map_err(at("unshare mount, uts, ipc, net and pid"))?;
-    // SAFETY: this process has a single thread, so the child may do whatever it could do. It does
-    // not execute anything: it keeps the memory of a process outside, and so root inside, the
-    // student, may not look into it or trace it (ptrace(2), "access mode checking").
+    // The child does not execute anything: it keeps this memory, which belongs to a namespace that
+    // root inside, the student, is not root of. So the student may neither look into it nor trace
+    // it (ptrace(2), "access mode checking").
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // SAFETY: this process has a single thread, so the child may do whatever it could do.
     #[expect(unsafe_code, reason = "nix marks fork as unsafe for programs with threads")]
     match unsafe { fork() }.map_err(at("fork"))? {
         ForkResult::Child => init(orders, &line, asked),
@@ -357,7 +365,8 @@ fn limit(orders: &Orders) -> io::Result<()> {
         setrlimit(Resource::RLIMIT_RTPRIO, 1, 1)
             .map_err(at("allow real-time scheduling, which takes root,"))?;
     }
-    let address_space = 8 * MEMORY_BYTES;
+    // Addresses are not memory; where no cgroup counts memory, they have to stand for it.
+    let address_space = if orders.join.is_empty() { 2 } else { 8 } * MEMORY_BYTES;
     setrlimit(Resource::RLIMIT_AS, address_space, address_space).map_err(at("limit memory"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(at("limit core files"))?;
     let most = 4 * PROCESSES;
@@ -438,10 +447,10 @@ fn within(
     look: impl FnOnce() -> io::Result<String> + Send + 'static,
 ) -> io::Result<String> {
     let namespace = fs::File::open(format!("/proc/{pid}/ns/{kind}"))?;
-    let thread = std::thread::spawn(move || {
+    let thread = std::thread::Builder::new().spawn(move || {
         setns(namespace.as_fd(), flag)?;
         look()
-    });
+    })?;
     thread.join().map_err(|_| io::Error::other("the thread that looked panicked"))?
 }
 
