@@ -63,8 +63,7 @@ impl Finding {
     /// Whether it is `refused`: the kernel's answer to `step` was `error` (`EBUSY`, or a part of the
     /// words for it). For a lab that knows better why.
     pub fn is_refusal(&self, step: &str, error: &str) -> bool {
-        let fact = |name: &str| self.facts.get(name).map_or("", String::as_str);
-        self.id == "refused" && fact("step") == step && fact("error").contains(error)
+        self.id == "refused" && self.get("step") == step && self.get("error").contains(error)
     }
 
     pub(super) fn verdict(&self) -> Option<Verdict> {

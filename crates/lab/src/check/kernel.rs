@@ -117,6 +117,24 @@ impl Process {
         Ok(self.read("mountinfo")?.lines().filter_map(Mount::parse).collect())
     }
 
+    /// The path of its cgroup in the hierarchy with this controller, from that hierarchy's root;
+    /// that of version 2 where version 1 has none with it (cgroups(7), `/proc/PID/cgroup`).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn cgroup(self, controller: &str) -> io::Result<String> {
+        let text = self.read("cgroup")?;
+        let lines = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+        let lines: Vec<(&str, &str)> = lines.collect();
+        let with = |name: &str| {
+            let found = lines.iter().find(|(of, _)| of.split(',').any(|of| of == name));
+            found.map(|(_, path)| (*path).to_owned())
+        };
+        let none = || named(&self.path("cgroup"), &io::Error::other("no such hierarchy"));
+        with(controller).or_else(|| with("")).ok_or_else(none)
+    }
+
     /// Its open descriptors: number, and what it refers to (`anon_inode:kvm-vm`).
     ///
     /// # Errors
@@ -143,6 +161,19 @@ impl Process {
         let pid = Pid::from_raw(self.pid.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
         Ok(pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty())?)
+    }
+
+    /// What is in its memory at `address` (proc_pid_mem(5)).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`]; and when there is no memory.
+    pub fn memory(self, address: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt;
+        let path = self.path("mem");
+        let mut content = vec![0; bytes];
+        let read = fs::File::open(&path).and_then(|file| file.read_exact_at(&mut content, address));
+        read.map(|()| content).map_err(|error| named(&path, &error))
     }
 
     /// Its threads, as processes of which `/proc` tells too.
@@ -216,6 +247,23 @@ impl Mount {
         let options = right.nth(1).unwrap_or_default().to_owned();
         Some(Self { root, point, propagation, kind, options, line: line.to_owned() })
     }
+}
+
+/// A number in a file of the kernel's: that of the line which begins with the word `field`, or with
+/// no field the first one.
+///
+/// # Errors
+///
+/// When the file cannot be read or has no such number.
+pub fn number(path: &Path, field: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(path).map_err(|error| named(path, &error))?;
+    let of_line = |line: &str| {
+        let rest = line.strip_prefix(field)?;
+        let apart = field.is_empty() || rest.starts_with(' ');
+        apart.then(|| rest.split_whitespace().next()?.parse().ok()).flatten()
+    };
+    let none = || named(path, &io::Error::other(format!("no number {field}")));
+    text.lines().find_map(of_line).ok_or_else(none)
 }
 
 fn numbers(listing: fs::ReadDir) -> Vec<Process> {
@@ -335,6 +383,11 @@ mod tests {
         assert_eq!(own.inner_pid().unwrap(), std::process::id());
         assert!(own.mounts().unwrap().iter().any(|mount| mount.point == "/"));
         assert!(own.stat(39).unwrap() < 4096);
+        assert!(own.cgroup("memory").unwrap().starts_with('/'));
+        assert!(number(&own.path("stat"), "").is_ok_and(|pid| pid == own.pid.into()));
+        assert!(number(&own.path("io"), "rchar:").is_ok());
+        let word = *b"here";
+        assert_eq!(own.memory(word.as_ptr() as u64, 4).unwrap(), word);
     }
 
     #[test]
