@@ -4,4 +4,5 @@
 #![deny(unsafe_code)]
 
 pub mod catalogue;
+pub mod runner;
 pub mod verdict;
