@@ -31,12 +31,7 @@ impl Person {
         let own = Uid::effective();
         match (number("SUDO_UID"), number("SUDO_GID")) {
             (Some(uid), Some(gid)) if own.is_root() && uid != 0 => Self::of(uid, gid),
-            _ => {
-                let home =
-                    std::env::var_os("HOME").map(PathBuf::from).filter(|it| it.is_absolute());
-                let person = Self::of(own.as_raw(), Gid::effective().as_raw());
-                Self { home: home.or(person.home), ..person }
-            }
+            _ => Self::of(own.as_raw(), Gid::effective().as_raw()),
         }
     }
 
@@ -49,11 +44,13 @@ impl Person {
     fn of(uid: u32, gid: u32) -> Self {
         let account = account(uid);
         let name = account.as_ref().map(|account| account.name.clone());
+        let said = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        let said = said.filter(|_| uid == Uid::effective().as_raw());
         Self {
             name: name.unwrap_or_else(|| uid.to_string()),
             uid: Uid::from_raw(uid),
             gid: Gid::from_raw(account.as_ref().map_or(gid, |account| account.gid)),
-            home: account.map(|account| account.home),
+            home: said.or_else(|| account.map(|account| account.home)),
         }
     }
 
