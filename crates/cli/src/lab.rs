@@ -10,10 +10,11 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use lab::{
     catalogue::Language,
-    runner::{self, Answer, Desk, Error, Style, check::Options},
+    runner::{self, Answer, Desk, Error, Style, Table, check::Options},
 };
 
 use crate::{
+    end::End,
     failure::Failure,
     output::{self, Ink},
 };
@@ -57,6 +58,8 @@ enum Lang {
 enum Command {
     /// List the labs: what each takes, and how far you are.
     List,
+    /// Begin a lab: what it is about, and where to begin.
+    Start(Number),
     /// Build your program, run its check, and say what the kernel showed.
     Check {
         #[command(flatten)]
@@ -64,6 +67,48 @@ enum Command {
         #[command(flatten)]
         how: How,
     },
+    /// Say one more hint on what failed last.
+    Hint(One),
+    /// Show what the kernel said in the last check.
+    Why(One),
+    /// Put your file back as it was at first; a copy of yours is kept.
+    Reset(One),
+    /// Show the solution, once you have passed.
+    Solution {
+        #[command(flatten)]
+        one: One,
+        /// Show it before that; your progress will say so
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Judge skeletons, solutions and wrong answers: the truth table of the labs.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+struct Number {
+    /// The lab's number or name
+    #[arg(value_name = "NUMBER")]
+    lab: String,
+}
+
+#[derive(Debug, Args)]
+struct Verify {
+    /// The labs' numbers or names [default: all]
+    #[arg(value_name = "NUMBER")]
+    numbers: Vec<String>,
+    /// The solutions also while every processor is busy
+    #[arg(long)]
+    load: bool,
+    /// So often, where the verdict depends on measured times
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: Option<u32>,
+    /// In the nest, the labs that behave differently there
+    #[arg(long)]
+    nest: bool,
+    /// Judge the rows in this file, which were built elsewhere
+    #[arg(long, value_name = "FILE", hide = true)]
+    built: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -106,11 +151,16 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
     };
     let style = Style { language, width: front::width(), colours: Ink::of_output().is_on() };
     let failed = |error: Error| Failure::of_lab(&error, language);
+    if let Command::Verify(Verify { built: Some(file), .. }) = &arguments.command {
+        let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
+        output::print_json(&runner::inside(file, Some(end.told())).map_err(failed)?)?;
+        return Ok(0);
+    }
     let (desk, remark) = Desk::open(arguments.labs.as_deref(), style).map_err(failed)?;
     if let Some(remark) = remark {
         output::remark(&format!("isolab: {remark}\n"));
     }
-    let mut front = Terminal::new(language)?;
+    let mut front = Terminal::new(language, arguments.json)?;
     let answer = arguments.answer(&desk, &mut front);
     front.clear();
     let answer = answer.map_err(failed)?;
@@ -120,11 +170,21 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
 
 impl Arguments {
     fn answer(&self, desk: &Desk, front: &mut Terminal) -> runner::Result<Answer> {
+        let lab = |one: &One| desk.lab(one.lab.as_deref());
         match &self.command {
             Command::List => runner::list(desk),
+            Command::Start(number) => runner::start(desk, desk.lab(Some(&number.lab))?),
             Command::Check { one, how } => {
-                let lab = desk.lab(one.lab.as_deref())?;
-                runner::check::check(desk, lab, &how.options(self.json), front)
+                runner::check::check(desk, lab(one)?, &how.options(self.json), front)
+            }
+            Command::Hint(one) => runner::hint(desk, lab(one)?),
+            Command::Why(one) => runner::why(desk, lab(one)?),
+            Command::Reset(one) => runner::reset(desk, lab(one)?),
+            Command::Solution { one, reveal } => runner::solution(desk, lab(one)?, *reveal),
+            Command::Verify(verify) => {
+                let labs = verify.numbers.clone();
+                let Verify { load, repeat, nest, .. } = *verify;
+                runner::verify(desk, &Table { labs, load, repeat, nest }, front)
             }
         }
     }

@@ -113,3 +113,103 @@ fn a_damaged_progress_is_set_aside_and_said() {
     }
     assert_eq!(common::labs::files(&folder).len(), 3, "two backups and the lock");
 }
+
+#[test]
+fn a_lab_is_begun_hinted_at_and_explained() {
+    let labs = Labs::new();
+    let (code, output, _) = output_of(&mut labs.lab(&["start", "8"]));
+    assert_eq!(code, 0);
+    for part in
+        ["A name of its own", "45 minutes", "labs/08-own-name/src/student.rs", "lab check 08"]
+    {
+        assert!(output.contains(part), "{output}");
+    }
+    labs.student_says("no-fork");
+    output_of(&mut labs.lab(&["check"]));
+    for (step, expected) in ["first", "second", "third", "third"].into_iter().enumerate() {
+        let (code, output, _) = output_of(&mut labs.lab(&["hint"]));
+        assert_eq!((code, output.matches(" hint\n").count()), (0, (step + 1).min(3)), "{output}");
+        assert!(output.contains(&format!("{expected} hint")), "{output}");
+    }
+    let (code, output, _) = output_of(&mut labs.lab(&["why"]));
+    assert_eq!(code, 0);
+    assert!(output.contains("/proc/4711/ns/pid") && output.contains("pid:[1]"), "{output}");
+    assert!(output.contains("man 7 pid_namespaces"), "{output}");
+    labs.student_says("solved");
+    output_of(&mut labs.lab(&["check"]));
+    let (_, output, _) = output_of(&mut labs.lab(&["hint"]));
+    assert!(output.contains("3/3"), "all of them after a pass: {output}");
+}
+
+#[test]
+fn the_solution_is_shown_after_a_pass_or_is_written_down() {
+    let labs = Labs::new();
+    let (code, output, _) = output_of(&mut labs.lab(&["solution", "8"]));
+    assert_eq!(code, 1);
+    assert!(output.contains("--reveal") && !output.contains("fn main"), "{output}");
+    let (code, output, _) = output_of(&mut labs.lab(&["solution", "8", "--reveal"]));
+    assert_eq!(code, 0);
+    assert!(output.contains("fn main"), "{output}");
+    let (_, output, _) = output_of(&mut labs.lab(&["list"]));
+    assert!(output.contains("solution revealed"), "{output}");
+}
+
+#[test]
+fn a_reset_brings_gits_file_back_and_keeps_the_students() {
+    let labs = Labs::new();
+    labs.commit();
+    labs.student_says("mine");
+    output_of(&mut labs.lab(&["check", "8"]));
+    let (code, output, errors) = output_of(&mut labs.lab(&["reset", "8", "--json"]));
+    assert_eq!(code, 0, "{errors}");
+    let said: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let backup = fs::read_to_string(said["backup"].as_str().unwrap()).unwrap();
+    assert!(backup.contains("mine"), "{backup}");
+    let student = fs::read_to_string(labs.path("labs/08-own-name/src/student.rs")).unwrap();
+    assert!(student.contains("todo!(\"step 1\")"), "{student}");
+}
+
+#[test]
+fn the_truth_table_holds() {
+    let labs = Labs::new();
+    let (code, output, errors) = output_of(&mut labs.lab(&["verify", "--load"]));
+    assert_eq!(code, 0, "{output}{errors}");
+    assert!(
+        output.contains("5 right, 0 wrong, 0 not judged here; false fails under load: 0"),
+        "{output}"
+    );
+    let (code, output, _) = output_of(&mut labs.lab(&["verify", "8", "--repeat", "3", "--json"]));
+    assert_eq!(code, 0, "{output}");
+    let table: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(table["rows"][4]["got"], "3 pass 0 ? 0 fail");
+}
+
+#[test]
+fn a_truth_table_that_does_not_hold_is_said_row_by_row() {
+    let labs = Labs::new();
+    // A mutant that the check takes for right, a solution that leaves a process, a check that lacks
+    // something, and a mutant that does not compile.
+    labs.program("mutants/no_fork.rs", "solved");
+    labs.write("labs/08-own-name/mutants/silent.rs", "fn main() { silence }");
+    labs.student_says("busy");
+    let solution = "fn main() {
+        if std::env::args().count() > 1 {
+            std::thread::sleep(std::time::Duration::from_secs(5));
+        } else {
+            std::process::Command::new(\"/proc/self/exe\").arg(\"x\")
+                .stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+            println!(\"solved\");
+        }
+    }";
+    labs.write("labs/08-own-name/src/solution.rs", solution);
+    let (code, output, _) = output_of(&mut labs.lab(&["verify"]));
+    assert_eq!(code, 1);
+    assert!(output.contains("0 right, 3 wrong, 1 not judged here"), "{output}");
+    for part in ["process is left: ", "not built", "the host was too busy", "silence"] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+    labs.write("labs/08-own-name/mutants/silent.rs", "fn main() {}");
+    let words = ["verify", "--json"];
+    let (code, _, _) = output_of(labs.lab(&words).env("ISOLAB_REQUIRE", "container,labs"));
+    assert_eq!(code, 1);
+}

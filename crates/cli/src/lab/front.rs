@@ -26,6 +26,8 @@ pub fn width() -> usize {
 /// Questions and progress on standard error.
 pub struct Terminal {
     language: Language,
+    /// Whether only JSON is printed.
+    json: bool,
     end: End,
     /// Whether a line about the work stands there.
     busy: bool,
@@ -33,9 +35,9 @@ pub struct Terminal {
 
 impl Terminal {
     /// From now on a request for the end is heard here.
-    pub fn new(language: Language) -> Result<Self, Failure> {
+    pub fn new(language: Language, json: bool) -> Result<Self, Failure> {
         let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
-        Ok(Self { language, end, busy: false })
+        Ok(Self { language, json, end, busy: false })
     }
 
     /// Takes the line about the work away.
@@ -66,11 +68,19 @@ impl Front for Terminal {
     fn step(&mut self, what: &str) {
         if io::stderr().is_terminal() {
             let verb = match self.language {
-                Language::En => "building",
-                Language::Zh => "正在编译",
+                Language::En => "at work:",
+                Language::Zh => "进行中：",
             };
             output::remark(&format!("\r\x1b[K{verb} {what} "));
             self.busy = true;
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        self.clear();
+        if !self.json {
+            // Who closed standard output is told nothing, and the work goes on.
+            let _ = output::print(&format!("{line}\n"));
         }
     }
 

@@ -126,11 +126,6 @@ impl Book {
         Ok(path)
     }
 
-    /// Whose it is.
-    pub(crate) fn person(&self) -> &Person {
-        &self.person
-    }
-
     fn file(&self) -> PathBuf {
         self.folder.join("labs.json")
     }

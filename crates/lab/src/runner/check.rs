@@ -8,7 +8,7 @@ use super::{
     Answer, Desk, Error, Front, Result,
     compile::{self, Diagnostic, Wanted},
     course::Lab,
-    predict,
+    nested, predict,
     progress::Record,
     run::{self, Check},
     say::{self, Messages},
@@ -49,7 +49,11 @@ pub fn check(desk: &Desk, lab: &Lab, options: &Options, front: &mut dyn Front) -
         Tried::Programs(program, check) => {
             let deadline = run::USUAL;
             let check = Check { lab: lab.id.clone(), check, program, deadline };
-            (check.run(front.end())?, Vec::new())
+            let report = match options.nest {
+                true => nested::check(&check, front.end())?,
+                false => check.run(front.end())?,
+            };
+            (report, Vec::new())
         }
     };
     let record = desk.book.change(|progress| {

@@ -31,6 +31,9 @@ pub trait Front {
     /// Something was done, of a work that takes a while.
     fn step(&mut self, what: &str);
 
+    /// A part of the answer is there already.
+    fn say(&mut self, line: &str);
+
     /// A question is put; `None` if nobody answers with a number.
     fn ask(&mut self, question: &str, unit: &str) -> Option<f64>;
 
