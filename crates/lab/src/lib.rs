@@ -14,4 +14,5 @@ pub mod catalogue;
 pub mod check;
 mod place;
 pub mod program;
+pub mod runner;
 pub mod verdict;

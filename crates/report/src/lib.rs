@@ -18,7 +18,7 @@ pub mod comparison;
 mod example;
 mod file;
 pub mod format;
-mod html;
+pub mod html;
 mod lesson;
 mod markdown;
 mod page;
