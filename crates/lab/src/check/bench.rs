@@ -142,7 +142,8 @@ impl Bench {
         warden.stdout(Stdio::from(write.try_clone()?)).stderr(Stdio::from(write));
         let warden = warden.spawn()?;
         let output = self.output.clone();
-        let mut student = Student::of(warden, ours, cgroups, self.patience, output)?;
+        let program = std::fs::read(&self.program)?;
+        let mut student = Student::of(warden, ours, cgroups, self.patience, output, program)?;
         // A machine that is slow at this is slow at all.
         let slowness = began.elapsed().as_secs_f64() / USUAL.as_secs_f64();
         self.patience = PATIENCE.mul_f64(slowness.clamp(1.0, 6.0));

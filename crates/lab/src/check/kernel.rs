@@ -384,7 +384,7 @@ mod tests {
         assert!(own.mounts().unwrap().iter().any(|mount| mount.point == "/"));
         assert!(own.stat(39).unwrap() < 4096);
         assert!(own.cgroup("memory").unwrap().starts_with('/'));
-        assert!(number(&own.path("stat"), "").is_ok_and(|pid| pid == own.pid.into()));
+        assert!(number(&own.path("stat"), "").is_ok_and(|pid| pid == u64::from(own.pid)));
         assert!(number(&own.path("io"), "rchar:").is_ok());
         let word = *b"here";
         assert_eq!(own.memory(word.as_ptr() as u64, 4).unwrap(), word);
