@@ -16,6 +16,7 @@
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     os::{
         fd::{AsFd, OwnedFd},
         unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
@@ -25,6 +26,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use container::netlink::{Link, Netlink};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, setns, unshare},
@@ -183,6 +185,13 @@ pub(super) enum Asked {
     HostName(u32),
     /// The content of a file, as seen in the network namespace of that process.
     NetworkFile(u32, String),
+    /// Index, flags and other end of a link of that process's network namespace; nothing when there
+    /// is no such link.
+    Link(u32, String),
+    /// Whether this kernel has veth.
+    Veth,
+    /// Send a datagram to an address from the network namespace of that process.
+    Datagram(u32, SocketAddr, String),
     /// The number of System V segments in the IPC namespace of that process.
     Segments(u32),
     /// End a process inside, and all that it has started.
@@ -429,6 +438,16 @@ fn serve(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -> io::Resu
                     fs::read_to_string(file)
                 })
             }
+            Asked::Link(pid, name) => {
+                within(pid, "net", CloneFlags::CLONE_NEWNET, move || link(&name))
+            }
+            Asked::Veth => Ok(has_veth().to_string()),
+            Asked::Datagram(pid, to, text) => {
+                within(pid, "net", CloneFlags::CLONE_NEWNET, move || {
+                    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+                    socket.send_to(text.as_bytes(), to).map(|_| String::new())
+                })
+            }
             Asked::Segments(pid) => within(pid, "ipc", CloneFlags::CLONE_NEWIPC, || {
                 let table = fs::read_to_string("/proc/sysvipc/shm")?;
                 Ok(table.lines().skip(1).count().to_string())
@@ -437,6 +456,23 @@ fn serve(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -> io::Resu
         say(line, &Said::Answer(answer.map_err(|error| error.to_string())))?;
     }
     Ok(())
+}
+
+fn link(name: &str) -> io::Result<String> {
+    match Netlink::open().and_then(|mut netlink| netlink.link(name)) {
+        Ok(Link { index, flags, other }) => Ok(format!("{index} {flags} {other}")),
+        Err(container::Error::Call { errno: nix::errno::Errno::ENODEV, .. }) => Ok(String::new()),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+fn has_veth() -> bool {
+    let (name, peer, own) = ("probe0", "probe1", std::process::id().cast_signed());
+    let made = Netlink::open().and_then(|mut netlink| {
+        netlink.create_veth(name, peer, 0, own)?;
+        netlink.delete(name)
+    });
+    made.is_ok()
 }
 
 /// Does something in a namespace of the process `pid`, in a thread that enters it (setns(2)).

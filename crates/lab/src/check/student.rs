@@ -4,12 +4,15 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
     io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
     os::unix::net::UnixStream,
     process::Child,
     sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
+
+use container::netlink::Link;
 
 use super::{
     CgroupDirectory,
@@ -417,6 +420,38 @@ impl Student {
         let names =
             table.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
         Ok(names.collect())
+    }
+
+    /// The link `name` of `process`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When init cannot tell.
+    pub fn link(&self, process: Process, name: &str) -> Checked<Option<Link>> {
+        let pid = self.inside(process)?;
+        let answer = self.question(&Asked::Link(pid, name.to_owned()))?;
+        let numbers: Vec<i64> = answer.split(' ').map_while(|number| number.parse().ok()).collect();
+        let [index, flags, other] = numbers[..] else { return Ok(None) };
+        Ok(Some(Link { index: index as i32, flags: flags as u32, other: other as i32 }))
+    }
+
+    /// Whether this kernel has pairs of links (veth(4)).
+    ///
+    /// # Errors
+    ///
+    /// When init cannot tell.
+    pub fn has_veth(&self) -> Checked<bool> {
+        Ok(self.question(&Asked::Veth)? == "true")
+    }
+
+    /// Sends a datagram to `to`, from the network namespace of `process`.
+    ///
+    /// # Errors
+    ///
+    /// When no way leads there.
+    pub fn send_datagram(&self, process: Process, to: SocketAddr, text: &str) -> Checked<()> {
+        let pid = self.inside(process)?;
+        self.question(&Asked::Datagram(pid, to, text.to_owned())).map(drop)
     }
 
     /// How many System V segments there are in the IPC namespace of `process`.
