@@ -1,14 +1,13 @@
 //! What must be true of lab 02, look after look.
 
-use std::{os::fd::AsFd, process::ExitCode};
+use std::process::ExitCode;
 
 use hello_kvm::{
+    look::exits,
     plan::{MEMORY_BYTES, Plan},
     watchdog::STOPPED,
 };
-use lab::check::{
-    Bench, Checked, Setup, Student, cannot_tell, ensure, fail, kernel::kvm_statistics,
-};
+use lab::check::{Bench, Checked, Setup, ensure, fail};
 
 /// The kernel wants whole pages.
 const PAGE: u64 = 4096;
@@ -103,22 +102,6 @@ fn check(bench: &mut Bench) -> Checked<()> {
     ensure(said == wanted, || wrong(said))?;
     student.go()?;
     student.finish()
-}
-
-/// The kernel's own count of how often the guest came out.
-fn exits(bench: &mut Bench, student: &Student) -> Checked<u64> {
-    let number: i32 = student.said("statistics")?.parse().unwrap_or(-1);
-    let old = || cannot_tell("lacking").fact("error", "KVM_GET_STATS_FD, Linux 5.14");
-    ensure(number >= 0, old)?;
-    let kind = student.main().link(&format!("fd/{number}"))?;
-    ensure(kind.starts_with("anon_inode:kvm-vcpu-stats"), || {
-        fail("wrong-words").fact("said", format!("`statistics {number}`, {kind}"))
-    })?;
-    let copy = student.main().descriptor(number)?;
-    let all = kvm_statistics(copy.as_fd())?;
-    let count = all.iter().find(|(name, _)| name == "exits").map_or(0, |(_, count)| *count);
-    bench.saw("KVM_GET_STATS_FD, exits", count);
-    Ok(count)
 }
 
 fn hex(number: u64) -> String {

@@ -1,5 +1,6 @@
 //! Lab 02: a virtual machine, its memory and its processor. The part that leads the student's
-//! functions. Labs 03 and 04 use [`plan::Chance`], [`statistics`] and [`watchdog`] too.
+//! functions. Labs 03 and 04 use [`plan::Chance`], [`look`] and
+//! [`watchdog`] too.
 
 use std::{os::fd::AsRawFd, process::ExitCode};
 
@@ -8,6 +9,7 @@ use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use lab::program::run;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
+pub mod look;
 pub mod plan;
 pub mod watchdog;
 
