@@ -134,25 +134,19 @@ impl Netlink {
         Ok(Self { socket: unsafe { OwnedFd::from_raw_fd(socket) } })
     }
 
-    /// Makes a pair of links: `name` here, `peer` in the network namespace of process `pid`, where it
-    /// gets the index `peer_index`; 0 leaves that to the kernel (veth(4)).
+    /// Makes a pair of links: `name` here, `peer` in the network namespace of process `pid`
+    /// (veth(4)).
     ///
     /// # Errors
     ///
     /// When one of the names is taken, or the kernel has no veth.
-    pub fn create_veth(
-        &mut self,
-        name: &str,
-        peer: &str,
-        peer_index: i32,
-        pid: i32,
-    ) -> Result<(), Error> {
+    pub fn create_veth(&mut self, name: &str, peer: &str, pid: i32) -> Result<(), Error> {
         let message = Message::new(libc::RTM_NEWLINK, CREATE, &link(0, 0, 0))
             .attribute(libc::IFLA_IFNAME, &text(name))
             .nested(libc::IFLA_LINKINFO, |info| {
                 info.attribute(libc::IFLA_INFO_KIND, b"veth").nested(libc::IFLA_INFO_DATA, |data| {
                     data.nested(VETH_INFO_PEER, |end| {
-                        end.raw(&link(peer_index, 0, 0))
+                        end.raw(&link(0, 0, 0))
                             .attribute(libc::IFLA_IFNAME, &text(peer))
                             .attribute(libc::IFLA_NET_NS_PID, &pid.to_ne_bytes())
                     })

@@ -469,7 +469,7 @@ fn link(name: &str) -> io::Result<String> {
 fn has_veth() -> bool {
     let (name, peer, own) = ("probe0", "probe1", std::process::id().cast_signed());
     let made = Netlink::open().and_then(|mut netlink| {
-        netlink.create_veth(name, peer, 0, own)?;
+        netlink.create_veth(name, peer, own)?;
         netlink.delete(name)
     });
     made.is_ok()
