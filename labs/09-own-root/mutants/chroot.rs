@@ -1,4 +1,6 @@
 //! chroot(2) in place of pivot_root(2): the old root is still there, one `..` too many away.
+//!
+//! Caught as: L09-breakout
 
 use std::{path::Path, process::ExitCode};
 

@@ -307,6 +307,9 @@ fn furnish(orders: &Orders) -> io::Result<()> {
         }
         read_only(&point)?;
     }
+    // It may lie below one of the directories that are about to be covered.
+    let program =
+        fs::read(&orders.program).map_err(at(format!("read {}", orders.program.display())))?;
     // Kept from what the host's services put there, sockets above all.
     for directory in ["/tmp", "/run", "/dev/shm", "/var/tmp"] {
         if !Path::new(directory).is_dir() {
@@ -320,7 +323,7 @@ fn furnish(orders: &Orders) -> io::Result<()> {
         offer_kvm(orders.root)?;
     }
     fs::create_dir("/run/lab").map_err(at("create /run/lab"))?;
-    fs::copy(&orders.program, PROGRAM).map_err(at(format!("copy {}", orders.program.display())))?;
+    fs::write(PROGRAM, program).map_err(at(format!("write {PROGRAM}")))?;
     fs::set_permissions(PROGRAM, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
