@@ -121,6 +121,7 @@ impl Bench {
         if let Some(cgroups) = cgroups.as_ref().filter(|_| setup.cgroups) {
             setup.arguments.extend(cgroups.place().arguments());
         }
+        let allowed = setup.allowed.clone();
         let orders = Orders {
             setup,
             program: self.program.clone(),
@@ -144,6 +145,7 @@ impl Bench {
         let output = self.output.clone();
         let program = std::fs::read(&self.program)?;
         let mut student = Student::of(warden, ours, cgroups, self.patience, output, program)?;
+        student.allowed = allowed;
         // A machine that is slow at this is slow at all.
         let slowness = began.elapsed().as_secs_f64() / USUAL.as_secs_f64();
         self.patience = PATIENCE.mul_f64(slowness.clamp(1.0, 6.0));

@@ -56,6 +56,8 @@ pub struct Setup {
     pub kvm: bool,
     /// Whether it may ask to be served in real time (sched(7)).
     pub realtime: bool,
+    /// Programs of the host that it may start; no others, but itself.
+    pub allowed: Vec<PathBuf>,
 }
 
 impl Setup {
@@ -92,6 +94,13 @@ impl Setup {
     #[must_use]
     pub fn with_realtime(self) -> Self {
         Self { realtime: true, ..self }
+    }
+
+    /// Allowed to start a program of the host.
+    #[must_use]
+    pub fn allowing(mut self, program: impl Into<PathBuf>) -> Self {
+        self.allowed.push(program.into());
+        self
     }
 }
 

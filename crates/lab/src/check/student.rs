@@ -3,9 +3,11 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     os::unix::net::UnixStream,
+    path::{Path, PathBuf},
     process::Child,
     sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
@@ -44,6 +46,8 @@ pub struct Student {
     /// The program's bytes, and the files that are known to have them.
     program: Vec<u8>,
     own_files: RefCell<Vec<(u64, u64)>>,
+    /// Other programs that it may start.
+    pub(super) allowed: Vec<PathBuf>,
 }
 
 /// The process between the check and the program's host.
@@ -142,6 +146,7 @@ impl Student {
             output,
             program,
             own_files: RefCell::default(),
+            allowed: Vec::new(),
         };
         loop {
             match student.hear(Instant::now() + patience) {
@@ -486,12 +491,14 @@ impl Student {
         self.cgroups.as_ref().map(Cgroups::place).unwrap_or_default()
     }
 
-    /// Whether every process runs the student's own program.
+    /// Whether every process runs the student's own program, or one that is allowed.
     fn no_delegation(&self) -> Checked<()> {
         for process in self.processes() {
             // One that ends at this moment has no program.
             let Ok(program) = process.link("exe") else { continue };
-            let allowed = self.is_own(process) || is_builtin(process, &program);
+            let allowed = self.is_own(process)
+                || is_builtin(process, &program)
+                || self.allowed.iter().any(|allowed| is_the_file(process, allowed));
             ensure(allowed, || {
                 fail("delegated").fact("pid", process.pid).fact("program", program)
             })?;
@@ -505,13 +512,13 @@ impl Student {
         use std::os::unix::fs::MetadataExt;
         let exe = process.path("exe");
         // One that ends at this moment has no program.
-        let Ok(found) = std::fs::metadata(&exe) else { return true };
+        let Ok(found) = fs::metadata(&exe) else { return true };
         let file = (found.dev(), found.ino());
         if self.own_files.borrow().contains(&file) {
             return true;
         }
         let own = found.len() == self.program.len() as u64
-            && std::fs::read(exe).is_ok_and(|bytes| bytes == self.program);
+            && fs::read(exe).is_ok_and(|bytes| bytes == self.program);
         if own {
             self.own_files.borrow_mut().push(file);
         }
@@ -608,11 +615,18 @@ impl Student {
     }
 }
 
+/// Whether `process` runs that very file of this host, and not another one of the same name.
+fn is_the_file(process: Process, file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let seen = (fs::metadata(process.path("exe")), fs::metadata(file));
+    matches!(seen, (Ok(one), Ok(two)) if (one.dev(), one.ino()) == (two.dev(), two.ino()))
+}
+
 /// Whether `process` runs one of the library's built-in programs, from memory as the library does:
 /// a lab's own part may start them, and there is nothing that they could do in the student's place.
 fn is_builtin(process: Process, program: &str) -> bool {
     program.starts_with("/memfd:isolab-program")
-        && std::fs::read(process.path("exe")).is_ok_and(|program| {
+        && fs::read(process.path("exe")).is_ok_and(|program| {
             sandbox::Builtin::ALL.iter().any(|builtin| builtin.linux_elf() == program)
         })
 }
