@@ -28,7 +28,8 @@ fn imports_go_one_way() {
         ("microvm", &["guest", "sandbox"]),
         ("container", &["guest", "sandbox"]),
         ("nest", &["guest", "microvm", "sandbox"]),
-        ("cli", &["container", "guest", "microvm", "nest", "report", "sandbox"]),
+        ("lab", &["container", "guest", "microvm", "nest", "report", "sandbox"]),
+        ("cli", &["container", "guest", "lab", "microvm", "nest", "report", "sandbox"]),
     ];
     for (name, imported) in &imports {
         let (_, allowed) = allowed

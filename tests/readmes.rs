@@ -10,6 +10,13 @@ fn crates() -> Vec<PathBuf> {
     fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
+/// The folders of the labs: `NN-name`.
+fn labs() -> Vec<PathBuf> {
+    let labs = Path::new(env!("CARGO_MANIFEST_DIR")).join("labs");
+    let all = fs::read_dir(labs).unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|path| path.join("Cargo.toml").exists()).collect()
+}
+
 /// The targets of Markdown's `[words](target)` that are files.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
@@ -31,9 +38,22 @@ fn every_crate_says_what_it_answers_where_and_how_to_see_it() {
 #[test]
 fn links_lead_to_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let others = ["README.md", "CONTRIBUTING.md", "labs/README.md", "reports/README.md"];
+    let others = [
+        "README.md",
+        "README.zh.md",
+        "CONTRIBUTING.md",
+        "labs/README.md",
+        "labs/README.zh.md",
+        "labs/TEACHING.md",
+        "labs/TEACHING.zh.md",
+        "reports/README.md",
+    ];
     let others = others.iter().map(|name| root.join(name));
-    for path in crates().into_iter().map(|folder| folder.join("README.md")).chain(others) {
+    let in_crates = crates().into_iter().map(|folder| folder.join("README.md"));
+    let in_labs = labs()
+        .into_iter()
+        .flat_map(|folder| ["README.md", "README.zh.md"].map(|name| folder.join(name)));
+    for path in in_crates.chain(in_labs).chain(others) {
         let text = fs::read_to_string(&path).unwrap();
         for link in links(&text) {
             let target = path.with_file_name(link);

@@ -105,6 +105,14 @@ impl From<nest::Error> for Failure {
     }
 }
 
+impl Failure {
+    /// A command of the labs did not do its work.
+    pub fn of_lab(error: &lab::runner::Error, language: lab::catalogue::Language) -> Self {
+        let (cause, help) = (error.told(language).into(), error.fix(language));
+        Self { cause, help, code: error.code() }
+    }
+}
+
 impl From<Box<dyn StdError>> for Failure {
     fn from(error: Box<dyn StdError>) -> Self {
         Self { cause: chain(&*error).into(), help: None, code: ISOLAB_FAILED }

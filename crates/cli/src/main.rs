@@ -8,11 +8,13 @@ mod clean;
 mod compare;
 mod completions;
 mod doctor;
+mod end;
 mod exec;
 mod exits;
 mod failure;
 mod kernel;
 mod kinds;
+mod lab;
 mod linux;
 mod list;
 mod names;
@@ -71,6 +73,8 @@ enum Command {
     Snapshot(snapshot::Arguments),
     /// Run isolab in an emulated computer that has hardware virtualization.
     Nest(Box<nest::Arguments>),
+    /// Learn it by writing it: lessons that the kernel itself grades.
+    Lab(Box<lab::Arguments>),
     /// List the built-in programs with their arguments.
     List,
     /// Print the completions for a shell.
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Command::Kernel(arguments) => kernel::kernel(&arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&arguments),
         Command::Nest(arguments) => nest::nest(&arguments),
+        Command::Lab(arguments) => lab::lab(&arguments),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),
     };

@@ -3,12 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
-    os::{fd::AsFd as _, unix::net::UnixStream},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 
@@ -16,13 +11,8 @@ use clap::Args;
 use microvm::kernels::{self, Kernel};
 use nest::Nest;
 use sandbox::Stdio;
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    flag,
-    low_level::pipe,
-};
 
-use crate::{failure::Failure, units};
+use crate::{end::End, failure::Failure, units};
 
 /// Run isolab in an emulated computer that has hardware virtualization.
 ///
@@ -80,10 +70,9 @@ const EXAMPLES: &str = "Examples:
 pub fn nest(arguments: &Arguments) -> Result<u8, Failure> {
     let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
     let (nest, stdio) = arguments.nest()?;
-    match nest.run(stdio, Some(end.told.as_fd())) {
+    match nest.run(stdio, Some(end.told())) {
         Ok(ended) => Ok(ended.status.code()),
-        // As a shell counts a program that was ended by a signal.
-        Err(nest::Error::ToldToEnd) => Ok(128 + end.signal.load(Ordering::Relaxed) as u8),
+        Err(nest::Error::ToldToEnd) => Ok(end.code()),
         Err(error) => Err(error.into()),
     }
 }
@@ -135,23 +124,5 @@ impl Arguments {
             there.map_err(Failure::at(format!("bring in {path:?}")))
         };
         self.add.iter().map(absolute).collect()
-    }
-}
-
-/// The signals that ask for an end, as something that can be waited for.
-struct End {
-    told: UnixStream,
-    signal: Arc<AtomicUsize>,
-}
-
-impl End {
-    fn listen() -> io::Result<Self> {
-        let (told, tell) = UnixStream::pair()?;
-        let signal = Arc::new(AtomicUsize::new(0));
-        for number in [SIGINT, SIGTERM, SIGHUP] {
-            flag::register_usize(number, Arc::clone(&signal), number as usize)?;
-            pipe::register(number, tell.try_clone()?)?;
-        }
-        Ok(Self { told, signal })
     }
 }

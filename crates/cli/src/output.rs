@@ -45,6 +45,11 @@ impl Ink {
         Self { on: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) }
     }
 
+    /// Whether there are any.
+    pub fn is_on(self) -> bool {
+        self.on
+    }
+
     /// No highlights, whatever the output is.
     #[cfg(test)]
     pub const PLAIN: Self = Self { on: false };

@@ -89,6 +89,54 @@ fn settings(limits: &Limits, version: Version) -> Vec<Setting> {
     settings
 }
 
+/// The files that keep `limits` in a cgroup of version 1 or 2, and what is written into each, in the
+/// order of writing: `("cpu.max", "50000 100000")`. One with `swap` or `memsw` in its name is not
+/// there on a kernel that does not count swap.
+pub fn files(limits: &Limits, version: u8) -> Vec<(&'static str, String)> {
+    let version = if version == 1 { Version::V1 } else { Version::V2 };
+    settings(limits, version).into_iter().map(|setting| (setting.file, setting.value)).collect()
+}
+
+/// A directory below which the calling process may make cgroups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ground {
+    /// 1 or 2.
+    pub version: u8,
+    /// The directory.
+    pub parent: PathBuf,
+    /// What the cgroups made there have of `cpu`, `cpuacct`, `memory` and `pids`.
+    pub controllers: Vec<&'static str>,
+}
+
+/// Where cgroups with CPU, memory and process limits may be made: one directory on version 2, one
+/// for each hierarchy on version 1.
+///
+/// # Errors
+///
+/// When a controller is not there, or none may be made by the caller.
+pub fn grounds() -> Result<Vec<Ground>, Error> {
+    let layout = Layout::of_this_process()?;
+    let version = layout.version_for(&Controller::ALL);
+    let parents = layout.parents(&Controller::ALL, version)?;
+    let ground = |(parent, controllers): (PathBuf, Vec<Controller>)| Ground {
+        version: if version == Version::V1 { 1 } else { 2 },
+        parent,
+        controllers: controllers.into_iter().map(Controller::name).collect(),
+    };
+    let mut grounds: Vec<Ground> = parents.into_iter().map(ground).collect();
+    // Version 1 counts CPU time by a controller of its own; its hierarchy may be the same.
+    if let Some(accounting) = layout.accounting().filter(|_| version == Version::V1) {
+        match grounds.iter_mut().find(|ground| ground.parent == accounting) {
+            Some(ground) => ground.controllers.push("cpuacct"),
+            None => {
+                let (parent, controllers) = (accounting.to_owned(), vec!["cpuacct"]);
+                grounds.push(Ground { version: 1, parent, controllers });
+            }
+        }
+    }
+    Ok(grounds)
+}
+
 /// The cgroup of one container: a directory in every hierarchy that a limit needs.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
@@ -280,10 +328,20 @@ impl Drop for Cgroup {
     }
 }
 
-/// Kills every process in the cgroup `path` and removes its directory. One that is not there is
-/// removed already.
-pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+/// Kills every process in the cgroup `path` and those below it, and removes their directories. One
+/// that is not there is removed already.
+///
+/// # Errors
+///
+/// When a process in it does not end, or the caller may not remove it.
+pub fn remove(path: &Path) -> Result<(), Error> {
     const PATIENCE: u32 = 2000;
+    for below in fs::read_dir(path).into_iter().flatten().flatten() {
+        // All else in it are the kernel's files.
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&below.path())?;
+        }
+    }
     for _ in 0..PATIENCE {
         match fs::remove_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

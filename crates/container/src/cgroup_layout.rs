@@ -125,6 +125,15 @@ impl Layout {
         })
     }
 
+    /// This process's directory in the version 1 hierarchy that counts CPU time.
+    pub(crate) fn accounting(&self) -> Option<&Path> {
+        let counts = |hierarchy: &&Hierarchy| {
+            let mut controllers = hierarchy.controllers.iter();
+            hierarchy.version == Version::V1 && controllers.any(|name| name == "cpuacct")
+        };
+        self.hierarchies.iter().find(counts).map(|hierarchy| &*hierarchy.own)
+    }
+
     pub(crate) fn v2(&self) -> Option<&Hierarchy> {
         self.hierarchies.iter().find(|hierarchy| hierarchy.version == Version::V2)
     }

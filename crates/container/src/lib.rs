@@ -20,7 +20,7 @@ mod exec;
 mod host;
 mod mounts;
 pub mod namespaces;
-mod netlink;
+pub mod netlink;
 pub mod network;
 pub mod overlay;
 pub mod plan;

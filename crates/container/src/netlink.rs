@@ -5,6 +5,17 @@
 //!   body      a structure of the type, e.g. ifinfomsg: family, index, flags ...
 //!   attributes, each  length:2 type:2 value, padded to 4; an attribute may hold attributes
 //! ```
+//!
+//! ```no_run
+//! use container::netlink::{Message, Netlink, link, text};
+//!
+//! // ip link set lab0 mtu 1400
+//! let message = Message::new(libc::RTM_NEWLINK, 0, &link(0, 0, 0))
+//!     .attribute(libc::IFLA_IFNAME, &text("lab0"))
+//!     .attribute(libc::IFLA_MTU, &1400u32.to_ne_bytes());
+//! Netlink::open()?.request("set the size of packets", message)?;
+//! # Ok::<(), container::Error>(())
+//! ```
 
 use std::{
     net::Ipv4Addr,
@@ -16,16 +27,22 @@ use nix::errno::Errno;
 use crate::{Error, error::call};
 
 /// A message under construction.
-struct Message {
+#[derive(Debug)]
+pub struct Message {
     bytes: Vec<u8>,
 }
 
 const HEADER: usize = 16;
 const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
-const NLM_F_CREATE_EXCL: u16 = 0x400 | 0x200;
+/// Flags of a message: make the object; it is an error if it is there.
+pub const CREATE: u16 = 0x400 | 0x200;
+/// The attribute in `IFLA_INFO_DATA` of a link of the kind `veth` that describes its other end: the
+/// end's own [`link`], then its attributes.
+pub const VETH_INFO_PEER: u16 = 1;
 
 impl Message {
-    fn new(kind: u16, flags: u16, body: &[u8]) -> Self {
+    /// A message of this type (`RTM_NEWLINK`), to which the kernel will answer, with its body.
+    pub fn new(kind: u16, flags: u16, body: &[u8]) -> Self {
         let mut bytes = vec![0; 4];
         bytes.extend(kind.to_ne_bytes());
         bytes.extend((NLM_F_REQUEST_ACK | flags).to_ne_bytes());
@@ -34,7 +51,9 @@ impl Message {
         Self { bytes }
     }
 
-    fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
+    /// With an attribute, or with one more in the attribute that is being filled.
+    #[must_use]
+    pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
         self.bytes.extend((value.len() as u16 + 4).to_ne_bytes());
         self.bytes.extend(kind.to_ne_bytes());
         self.bytes.extend(value);
@@ -42,8 +61,9 @@ impl Message {
         self
     }
 
-    /// An attribute that holds what `fill` adds.
-    fn nested(mut self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
+    /// With an attribute that holds what `fill` adds.
+    #[must_use]
+    pub fn nested(mut self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
         let start = self.bytes.len();
         self = fill(self.attribute(kind, &[]));
         let length = (self.bytes.len() - start) as u16;
@@ -51,7 +71,9 @@ impl Message {
         self
     }
 
-    fn raw(mut self, bytes: &[u8]) -> Self {
+    /// With bytes that are no attribute: a structure at the beginning of a nested one.
+    #[must_use]
+    pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.bytes.extend(bytes);
         self
     }
@@ -63,8 +85,9 @@ impl Message {
     }
 }
 
-/// `struct ifinfomsg`: the link with this index, 0 for none.
-fn link_body(index: i32, flags: u32, change: u32) -> Vec<u8> {
+/// `struct ifinfomsg`, the body of messages about links: the link with this index, 0 for one that an
+/// attribute names or that is to be made; its flags, and which of them the message changes.
+pub fn link(index: i32, flags: u32, change: u32) -> Vec<u8> {
     let mut body = vec![0; 4];
     body.extend(index.to_ne_bytes());
     body.extend(flags.to_ne_bytes());
@@ -72,19 +95,37 @@ fn link_body(index: i32, flags: u32, change: u32) -> Vec<u8> {
     body
 }
 
-fn text(name: &str) -> Vec<u8> {
+/// A name as attributes have it: its bytes and a zero.
+pub fn text(name: &str) -> Vec<u8> {
     let mut bytes = name.as_bytes().to_vec();
     bytes.push(0);
     bytes
 }
 
 /// A socket to the kernel's network, of the network namespace in which it was opened.
-pub(crate) struct Netlink {
+#[derive(Debug)]
+pub struct Netlink {
     socket: OwnedFd,
 }
 
+/// What the kernel says of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Its number in its network namespace.
+    pub index: i32,
+    /// `IFF_UP` and others (netdevice(7)).
+    pub flags: u32,
+    /// The number of what it hangs on: for a veth its other end, for most others itself.
+    pub other: i32,
+}
+
 impl Netlink {
-    pub(crate) fn open() -> Result<Self, Error> {
+    /// Opens one.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no such sockets.
+    pub fn open() -> Result<Self, Error> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: socket takes numbers.
         let socket = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) };
@@ -93,21 +134,19 @@ impl Netlink {
         Ok(Self { socket: unsafe { OwnedFd::from_raw_fd(socket) } })
     }
 
-    /// A pair of links, one of them in the network namespace of process `pid`.
-    pub(crate) fn create_veth(
-        &mut self,
-        name: &str,
-        peer: &str,
-        peer_index: i32,
-        pid: i32,
-    ) -> Result<(), Error> {
-        const VETH_INFO_PEER: u16 = 1;
-        let message = Message::new(libc::RTM_NEWLINK, NLM_F_CREATE_EXCL, &link_body(0, 0, 0))
+    /// Makes a pair of links: `name` here, `peer` in the network namespace of process `pid`
+    /// (veth(4)).
+    ///
+    /// # Errors
+    ///
+    /// When one of the names is taken, or the kernel has no veth.
+    pub fn create_veth(&mut self, name: &str, peer: &str, pid: i32) -> Result<(), Error> {
+        let message = Message::new(libc::RTM_NEWLINK, CREATE, &link(0, 0, 0))
             .attribute(libc::IFLA_IFNAME, &text(name))
             .nested(libc::IFLA_LINKINFO, |info| {
                 info.attribute(libc::IFLA_INFO_KIND, b"veth").nested(libc::IFLA_INFO_DATA, |data| {
                     data.nested(VETH_INFO_PEER, |end| {
-                        end.raw(&link_body(peer_index, 0, 0))
+                        end.raw(&link(0, 0, 0))
                             .attribute(libc::IFLA_IFNAME, &text(peer))
                             .attribute(libc::IFLA_NET_NS_PID, &pid.to_ne_bytes())
                     })
@@ -117,33 +156,60 @@ impl Netlink {
     }
 
     /// The index of the link `name`.
-    pub(crate) fn index_of(&mut self, name: &str) -> Result<i32, Error> {
-        let words = "find a link";
-        let message = Message::new(libc::RTM_GETLINK, 0, &link_body(0, 0, 0))
-            .attribute(libc::IFLA_IFNAME, &text(name));
-        let answer = self.request(words, message)?;
-        let index = answer.get(HEADER + 4..HEADER + 8).and_then(|bytes| bytes.try_into().ok());
-        index.map(i32::from_ne_bytes).ok_or(Error::Netlink { request: words })
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when there is none.
+    pub fn index_of(&mut self, name: &str) -> Result<i32, Error> {
+        Ok(self.link(name)?.index)
     }
 
-    pub(crate) fn add_address(
-        &mut self,
-        index: i32,
-        address: Ipv4Addr,
-        prefix: u8,
-    ) -> Result<(), Error> {
+    /// The link `name`.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when there is none.
+    pub fn link(&mut self, name: &str) -> Result<Link, Error> {
+        let words = "find a link";
+        let message = Message::new(libc::RTM_GETLINK, 0, &link(0, 0, 0))
+            .attribute(libc::IFLA_IFNAME, &text(name));
+        let answer = self.request(words, message)?;
+        // After the header struct ifinfomsg: family:2 type:2 index:4 flags:4 change:4.
+        let number = |at: usize| {
+            let bytes = answer.get(at..at + 4)?.try_into().ok()?;
+            Some(i32::from_ne_bytes(bytes))
+        };
+        let found = || {
+            let (index, flags) = (number(HEADER + 4)?, number(HEADER + 8)?.cast_unsigned());
+            let other = attribute_at(&answer, HEADER + 16, libc::IFLA_LINK);
+            Some(Link { index, flags, other: other.and_then(number).unwrap_or(index) })
+        };
+        found().ok_or(Error::Netlink { request: words })
+    }
+
+    /// Gives an address to the link `index`; `prefix` bits of it are the network's.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such link, or it has that address.
+    pub fn add_address(&mut self, index: i32, address: Ipv4Addr, prefix: u8) -> Result<(), Error> {
         // struct ifaddrmsg: family, prefix length, flags, scope, index.
         let mut body = vec![libc::AF_INET as u8, prefix, 0, 0];
         body.extend(index.to_ne_bytes());
-        let message = Message::new(libc::RTM_NEWADDR, NLM_F_CREATE_EXCL, &body)
+        let message = Message::new(libc::RTM_NEWADDR, CREATE, &body)
             .attribute(libc::IFA_LOCAL, &address.octets())
             .attribute(libc::IFA_ADDRESS, &address.octets());
         self.request("add an address to a link", message).map(drop)
     }
 
-    pub(crate) fn set_up(&mut self, index: i32) -> Result<(), Error> {
+    /// Switches the link `index` on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such link.
+    pub fn set_up(&mut self, index: i32) -> Result<(), Error> {
         let up = libc::IFF_UP as u32;
-        let message = Message::new(libc::RTM_NEWLINK, 0, &link_body(index, up, up));
+        let message = Message::new(libc::RTM_NEWLINK, 0, &link(index, up, up));
         self.request("set a link up", message).map(drop)
     }
 
@@ -154,14 +220,18 @@ impl Netlink {
         let mut body = vec![libc::AF_INET as u8, 0, 0, 0];
         body.extend(MAIN_BOOT_UNIVERSE_UNICAST);
         body.extend([0; 4]);
-        let message = Message::new(libc::RTM_NEWROUTE, NLM_F_CREATE_EXCL, &body)
+        let message = Message::new(libc::RTM_NEWROUTE, CREATE, &body)
             .attribute(libc::RTA_GATEWAY, &gateway.octets());
         self.request("add the default route", message).map(drop)
     }
 
     /// Removes a link; one that is not there is removed already.
-    pub(crate) fn delete(&mut self, name: &str) -> Result<(), Error> {
-        let message = Message::new(libc::RTM_DELLINK, 0, &link_body(0, 0, 0))
+    ///
+    /// # Errors
+    ///
+    /// When it is of a kind that stays.
+    pub fn delete(&mut self, name: &str) -> Result<(), Error> {
+        let message = Message::new(libc::RTM_DELLINK, 0, &link(0, 0, 0))
             .attribute(libc::IFLA_IFNAME, &text(name));
         match self.request("remove a link", message) {
             Err(Error::Call { errno: Errno::ENODEV, .. }) => Ok(()),
@@ -169,8 +239,13 @@ impl Netlink {
         }
     }
 
-    /// Sends `message`; the kernel's first answer, which is an error, a zero error, or data.
-    fn request(&mut self, words: &'static str, message: Message) -> Result<Vec<u8>, Error> {
+    /// Sends `message`; gives the kernel's first answer if it is no error. `words` say what was asked
+    /// for.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's answer.
+    pub fn request(&mut self, words: &'static str, message: Message) -> Result<Vec<u8>, Error> {
         let bytes = message.finish();
         let descriptor = self.socket.as_raw_fd();
         // SAFETY: the pointer and the length are those of `bytes`.
@@ -194,6 +269,20 @@ impl Netlink {
     }
 }
 
+/// Where the value of an attribute begins in `bytes`, whose attributes begin at `start`.
+fn attribute_at(bytes: &[u8], start: usize, kind: u16) -> Option<usize> {
+    let mut at = start;
+    loop {
+        let half = |at: usize| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+        let (length, found) = (usize::from(half(at)?), half(at + 2)?);
+        if found == kind {
+            return Some(at + 4);
+        }
+        // An attribute is at least its own header, so this ends.
+        at += length.max(4).next_multiple_of(4);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,5 +296,20 @@ mod tests {
             [&[20, 0, 18, 0], &[8, 0, 1, 0, b'v', b'e', b't', b'h'], &[5, 0, 3, 0, b'x', 0, 0, 0]];
         assert_eq!(message[HEADER..], expected.concat());
         assert_eq!(message[..4], 36u32.to_ne_bytes());
+    }
+
+    #[test]
+    fn an_attribute_is_found_behind_others() {
+        let message = Message::new(16, 0, &[]).attribute(3, b"x").attribute(5, &[7, 0, 0, 0]);
+        let bytes = message.finish();
+        assert_eq!(attribute_at(&bytes, HEADER, 5), Some(HEADER + 12));
+        assert_eq!(attribute_at(&bytes, HEADER, 6), None);
+        assert_eq!(attribute_at(&[0; 40], HEADER, 6), None);
+    }
+
+    #[test]
+    fn the_loop_back_link_hangs_on_nothing() {
+        let lo = Netlink::open().unwrap().link("lo").unwrap();
+        assert_eq!((lo.index, lo.other), (1, 1));
     }
 }

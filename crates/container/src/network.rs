@@ -56,7 +56,7 @@ pub(crate) struct Veth(Link);
 
 /// So many bits of both addresses are the network's.
 pub const PREFIX: u8 = 30;
-/// The container's end gets the index after that of `lo`.
+/// The container's end is the first link after `lo` in a new network, and the kernel counts them.
 const INSIDE_INDEX: i32 = 2;
 
 impl Link {
@@ -116,7 +116,7 @@ impl Veth {
     /// Makes the pair, with one end in the network namespace of process `pid`, and sets both up.
     pub(crate) fn connect(&self, pid: i32) -> Result<(), Error> {
         let Self(link) = self;
-        Netlink::open()?.create_veth(&link.name, "eth0", INSIDE_INDEX, pid)?;
+        Netlink::open()?.create_veth(&link.name, "eth0", pid)?;
         link.raise()?;
         let mut inside = socket_inside(pid)?;
         inside.add_address(INSIDE_INDEX, link.inside, PREFIX)?;

@@ -89,7 +89,11 @@ const ROOTS_MAP: (u32, u32) = (100_000, 65_536);
 
 /// Writes the maps of a child's user namespace: root gives it a range of ids of its own, any other
 /// caller only its own id, as root inside.
-pub(crate) fn write_maps(pid: i32) -> Result<(), Error> {
+///
+/// # Errors
+///
+/// When the kernel refuses one of them; the error names the file.
+pub fn write_maps(pid: i32) -> Result<(), Error> {
     let (user, group) = (Uid::effective(), Gid::effective());
     if user.is_root() {
         let (first, count) = ROOTS_MAP;

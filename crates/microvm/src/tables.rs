@@ -22,8 +22,10 @@ pub const HALTS: u64 = 0x600;
 pub const VECTORS: u64 = 256;
 /// Where paging begins: the value of CR3.
 pub const PAGE_MAP: u64 = 0x1000;
-const DIRECTORY_POINTERS: u64 = 0x2000;
-const DIRECTORIES: u64 = 0x3000;
+/// The second level: an entry for each GiB.
+pub const DIRECTORY_POINTERS: u64 = 0x2000;
+/// The third level: an entry for each 2 MiB.
+pub const DIRECTORIES: u64 = 0x3000;
 /// The global descriptor table.
 pub const DESCRIPTORS: u64 = 0x7000;
 /// The interrupt descriptor table.

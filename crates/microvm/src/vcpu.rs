@@ -60,13 +60,15 @@ pub fn prepare(cpu: &VcpuFd, entry: &Entry, story: &mut Story) -> Result<()> {
     story.step(Question::Power, call.clone(), || cpu.set_regs(&state)).map_err(Error::kvm(call))
 }
 
-fn real_mode(state: &mut kvm_sregs) {
+/// 16-bit real mode, whose code begins at address 0.
+pub fn real_mode(state: &mut kvm_sregs) {
     // After reset CS lies at the end of the address space, where the firmware would be.
     state.cs.base = 0;
     state.cs.selector = 0;
 }
 
-pub(crate) fn long_mode(state: &mut kvm_sregs, ring: u8) {
+/// 64-bit mode in `ring` 0 or 3, with the tables that [`tables`] writes.
+pub fn long_mode(state: &mut kvm_sregs, ring: u8) {
     state.cr0 = CR0;
     state.cr3 = tables::PAGE_MAP;
     state.cr4 = CR4;

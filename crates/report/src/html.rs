@@ -2,7 +2,7 @@
 
 /// `text` in which nothing is markup, neither between tags nor inside an attribute. Characters that
 /// XML 1.0 does not allow become U+FFFD, because one of them would make a whole SVG unreadable.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -18,7 +18,7 @@ pub mod comparison;
 mod example;
 mod file;
 pub mod format;
-mod html;
+pub mod html;
 mod lesson;
 mod markdown;
 mod page;
@@ -40,5 +40,5 @@ pub use records::{Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, 
 pub use statistics::{Interval, median, quantile};
 pub use table::table;
 pub use validation::Invalid;
-pub use verdict::Verdict;
+pub use verdict::{Verdict, noise_floor};
 pub use write::{Written, write_report};

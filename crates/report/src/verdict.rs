@@ -33,7 +33,7 @@ impl Verdict {
 
 /// How far apart two measurements of the same thing may lie: the farther end of the interval of
 /// their ratio, as a number of at least 1.
-pub(crate) fn noise_floor(again: &Ratio) -> f64 {
+pub fn noise_floor(again: &Ratio) -> f64 {
     let ends = again.interval.map_or([again.value; 2], |interval| [interval.low, interval.high]);
     ends.into_iter().map(|end| end.max(1.0 / end)).fold(1.0, f64::max)
 }

@@ -1,0 +1,45 @@
+//! A request for the end, as something that can be waited for.
+
+use std::{
+    io,
+    os::{fd::AsFd as _, fd::BorrowedFd, unix::net::UnixStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
+    low_level::pipe,
+};
+
+/// The signals that ask for an end.
+pub struct End {
+    told: UnixStream,
+    signal: Arc<AtomicUsize>,
+}
+
+impl End {
+    /// From now on they end nothing by themselves.
+    pub fn listen() -> io::Result<Self> {
+        let (told, tell) = UnixStream::pair()?;
+        let signal = Arc::new(AtomicUsize::new(0));
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            flag::register_usize(number, Arc::clone(&signal), number as usize)?;
+            pipe::register(number, tell.try_clone()?)?;
+        }
+        Ok(Self { told, signal })
+    }
+
+    /// Can be read once one of them came.
+    pub fn told(&self) -> BorrowedFd<'_> {
+        self.told.as_fd()
+    }
+
+    /// The exit code of a program that was ended by it, as a shell counts.
+    pub fn code(&self) -> u8 {
+        128 + self.signal.load(Ordering::Relaxed) as u8
+    }
+}

@@ -1,0 +1,198 @@
+//! `isolab lab`: lessons that the kernel itself grades. The work is done in [`lab::runner`].
+
+mod front;
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+use lab::{
+    catalogue::Language,
+    runner::{self, Answer, Desk, Error, Style, Table, check::Options},
+};
+
+use crate::{
+    end::End,
+    failure::Failure,
+    output::{self, Ink},
+};
+use front::Terminal;
+
+/// Learn it by writing it: lessons in which you write the heart of a container runner and of a
+/// virtual machine monitor, each graded by what the kernel says.
+///
+/// NUMBER is a lab's number or name; without it the last one is meant. The exit code is 0 for a
+/// pass, 1 for a fail, 3 if it cannot be told, 2 for a wrong call and 125 if isolab itself failed.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The language of what is said [default: that of the locale]
+    #[arg(long, global = true, value_name = "LANGUAGE")]
+    lang: Option<Lang>,
+    /// Where the labs are [default: here, or in a folder above]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    labs: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  isolab lab list
+  isolab lab start 01
+  isolab lab check
+  isolab lab hint
+";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Lang {
+    En,
+    Zh,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the labs: what each takes, and how far you are.
+    List,
+    /// Begin a lab: what it is about, and where to begin.
+    Start(Number),
+    /// Build your program, run its check, and say what the kernel showed.
+    Check {
+        #[command(flatten)]
+        one: One,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Say one more hint on what failed last.
+    Hint(One),
+    /// Show what the kernel said in the last check.
+    Why(One),
+    /// Put your file back as it was at first; a copy of yours is kept.
+    Reset(One),
+    /// Show the solution, once you have passed.
+    Solution {
+        #[command(flatten)]
+        one: One,
+        /// Show it before that; your progress will say so
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Judge skeletons, solutions and wrong answers: the truth table of the labs.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+struct Number {
+    /// The lab's number or name
+    #[arg(value_name = "NUMBER")]
+    lab: String,
+}
+
+#[derive(Debug, Args)]
+struct Verify {
+    /// The labs' numbers or names [default: all]
+    #[arg(value_name = "NUMBER")]
+    numbers: Vec<String>,
+    /// The solutions also while every processor is busy
+    #[arg(long)]
+    load: bool,
+    /// So often, where the verdict depends on measured times
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: Option<u32>,
+    /// In the nest, the labs that behave differently there
+    #[arg(long)]
+    nest: bool,
+    /// Judge the rows in this file, which were built elsewhere
+    #[arg(long, value_name = "FILE", hide = true)]
+    built: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct One {
+    /// The lab's number or name [default: the last one]
+    #[arg(value_name = "NUMBER")]
+    lab: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct How {
+    /// Do not ask for guesses
+    #[arg(long)]
+    no_predict: bool,
+    /// Guess a number beforehand; may be repeated
+    #[arg(long, value_name = "NAME=NUMBER")]
+    predict: Vec<String>,
+    /// Run the check in the nest, an emulated computer that has all that it takes
+    #[arg(long)]
+    nest: bool,
+}
+
+impl How {
+    fn options(&self, json: bool) -> Options {
+        let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        Options {
+            ask: terminal && !self.no_predict && !json,
+            predict: self.predict.clone(),
+            nest: self.nest,
+        }
+    }
+}
+
+/// Does what is asked and gives the exit code.
+pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
+    let language = match arguments.lang {
+        Some(Lang::En) => Language::En,
+        Some(Lang::Zh) => Language::Zh,
+        None => Language::of_locale(),
+    };
+    let style = Style { language, width: front::width(), colours: Ink::of_output().is_on() };
+    let failed = |error: Error| Failure::of_lab(&error, language);
+    if let Command::Verify(Verify { built: Some(file), .. }) = &arguments.command {
+        let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
+        output::print_json(&runner::inside(file, Some(end.told())).map_err(failed)?)?;
+        return Ok(0);
+    }
+    let (desk, remark) = Desk::open(arguments.labs.as_deref(), style).map_err(failed)?;
+    if let Some(remark) = remark {
+        output::remark(&format!("isolab: {remark}\n"));
+    }
+    let mut front = Terminal::new(language, arguments.json)?;
+    let answer = arguments.answer(&desk, &mut front);
+    front.clear();
+    let answer = answer.map_err(failed)?;
+    arguments.print(&answer)?;
+    Ok(answer.code)
+}
+
+impl Arguments {
+    fn answer(&self, desk: &Desk, front: &mut Terminal) -> runner::Result<Answer> {
+        let lab = |one: &One| desk.lab(one.lab.as_deref());
+        match &self.command {
+            Command::List => runner::list(desk),
+            Command::Start(number) => runner::start(desk, desk.lab(Some(&number.lab))?),
+            Command::Check { one, how } => {
+                runner::check::check(desk, lab(one)?, &how.options(self.json), front)
+            }
+            Command::Hint(one) => runner::hint(desk, lab(one)?),
+            Command::Why(one) => runner::why(desk, lab(one)?),
+            Command::Reset(one) => runner::reset(desk, lab(one)?),
+            Command::Solution { one, reveal } => runner::solution(desk, lab(one)?, *reveal),
+            Command::Verify(verify) => {
+                let labs = verify.numbers.clone();
+                let Verify { load, repeat, nest, .. } = *verify;
+                runner::verify(desk, &Table { labs, load, repeat, nest }, front)
+            }
+        }
+    }
+
+    fn print(&self, answer: &Answer) -> Result<(), Failure> {
+        match self.json {
+            true => output::print_json(&answer.json),
+            false => output::print(&answer.text),
+        }
+    }
+}

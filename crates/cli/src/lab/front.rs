@@ -1,0 +1,111 @@
+//! The person in front of the terminal.
+
+use std::{
+    io::{self, IsTerminal as _},
+    os::fd::{AsFd as _, BorrowedFd},
+};
+
+use lab::{
+    catalogue::Language,
+    runner::{Front, predict},
+};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::{end::End, failure::Failure, output};
+
+/// How wide it is; 80 columns if there is none.
+pub fn width() -> usize {
+    let (_, columns) = sandbox::terminal_size();
+    match usize::from(columns) {
+        _ if !io::stdout().is_terminal() => 80,
+        0 => 80,
+        columns => columns.clamp(40, 100),
+    }
+}
+
+/// Questions and progress on standard error.
+pub struct Terminal {
+    language: Language,
+    /// Whether only JSON is printed.
+    json: bool,
+    end: End,
+    /// Whether a line about the work stands there.
+    busy: bool,
+}
+
+impl Terminal {
+    /// From now on a request for the end is heard here.
+    pub fn new(language: Language, json: bool) -> Result<Self, Failure> {
+        let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
+        Ok(Self { language, json, end, busy: false })
+    }
+
+    /// Takes the line about the work away.
+    pub fn clear(&mut self) {
+        if std::mem::take(&mut self.busy) {
+            output::remark("\r\x1b[K");
+        }
+    }
+
+    /// Waits for a line of input; `false` if the end is asked for before.
+    fn is_answered(&self) -> bool {
+        let input = io::stdin();
+        loop {
+            let mut waiting = [
+                PollFd::new(input.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.end.told(), PollFlags::POLLIN),
+            ];
+            match poll(&mut waiting, PollTimeout::NONE) {
+                Err(nix::Error::EINTR) => {}
+                Err(_) => return false,
+                Ok(_) => return waiting[1].revents().is_none_or(|events| events.is_empty()),
+            }
+        }
+    }
+}
+
+impl Front for Terminal {
+    fn step(&mut self, what: &str) {
+        if io::stderr().is_terminal() {
+            let verb = match self.language {
+                Language::En => "at work:",
+                Language::Zh => "进行中：",
+            };
+            output::remark(&format!("\r\x1b[K{verb} {what} "));
+            self.busy = true;
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        self.clear();
+        if !self.json {
+            // Who closed standard output is told nothing, and the work goes on.
+            let _ = output::print(&format!("{line}\n"));
+        }
+    }
+
+    fn ask(&mut self, question: &str, unit: &str) -> Option<f64> {
+        let leave = match self.language {
+            Language::En => "Enter leaves it out",
+            Language::Zh => "直接回车跳过",
+        };
+        self.clear();
+        loop {
+            output::remark(&format!("{} [{unit}; {leave}] ", lab::runner::clean(question)));
+            let mut line = String::new();
+            if !self.is_answered() || !io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
+                output::remark("\n");
+                return None;
+            }
+            match predict::number(&line) {
+                Some(number) => return Some(number),
+                None if line.trim().is_empty() => return None,
+                None => {}
+            }
+        }
+    }
+
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.end.told())
+    }
+}

@@ -1,0 +1,215 @@
+//! `isolab lab` as a student meets it.
+
+mod common;
+
+use std::fs;
+
+use common::{labs::Labs, output_of};
+
+#[test]
+fn a_lab_is_listed_with_what_was_done_of_it() {
+    let labs = Labs::new();
+    let (code, output, errors) = output_of(&mut labs.lab(&["list"]));
+    assert_eq!((code, &*errors), (0, ""), "{output}");
+    assert!(output.contains("08  A name of its own"), "{output}");
+    assert!(output.contains("not begun"), "{output}");
+    assert!(output.lines().all(|line| line.len() <= 80), "{output}");
+    let (_, output, _) = output_of(labs.lab(&["list"]).env("LANG", "zh_CN.UTF-8"));
+    assert!(output.contains("08  自己的名字") && output.contains("未开始"), "{output}");
+    let (_, output, _) = output_of(&mut labs.lab(&["list", "--json"]));
+    let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(listed["labs"][0]["state"], "not-begun");
+}
+
+#[test]
+fn a_check_builds_judges_and_is_written_down() {
+    let labs = Labs::new();
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "8"]));
+    assert_eq!((code, &*errors), (1, ""), "{output}");
+    assert!(output.starts_with("Lab 08  own-name  FAIL  not-written\n"), "{output}");
+    assert!(output.contains("Write that step in labs/08-own-name/src/student.rs"), "{output}");
+    assert!(output.contains("isolab lab hint 08"), "{output}");
+
+    labs.student_says("no-fork");
+    let (code, output, _) = output_of(&mut labs.lab(&["check", "--lang", "zh"]));
+    assert_eq!(code, 1);
+    assert!(output.starts_with("实验 08  own-name  未通过  L08-no-fork\n"), "{output}");
+    assert!(output.contains("进程 4711 还在父进程"), "{output}");
+
+    labs.student_says("solved");
+    let words = ["check", "own-name", "--predict", "exits=1,000"];
+    let (code, output, _) = output_of(&mut labs.lab(&words));
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("you guessed 1000 exits, measured 1012 exits"), "{output}");
+    let record = &labs.progress()["labs"]["08"];
+    assert_eq!((&record["attempts"], &record["failures"]["L08-no-fork"]), (&3.into(), &1.into()));
+    assert!(record["passed"].is_string());
+    let (_, output, _) = output_of(&mut labs.lab(&["list"]));
+    assert!(output.contains("passed 20"), "{output}");
+}
+
+#[test]
+fn what_does_not_compile_is_shown_as_the_compiler_says_it() {
+    let labs = Labs::new();
+    labs.student("fn main() {\n    let x: u8 = \"seven\";\n}\n");
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "08"]));
+    assert_eq!((code, &*errors), (1, ""));
+    assert!(output.starts_with("error[E0308]: mismatched types"), "{output}");
+    assert!(output.contains("FAIL  not-compiled"), "{output}");
+    let (_, output, _) = output_of(&mut labs.lab(&["check", "08", "--json"]));
+    let said: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let first = said["errors"][0].as_str().unwrap();
+    assert!(first.starts_with("labs/08-own-name/src/student.rs:2: "), "{first}");
+}
+
+#[test]
+fn a_check_that_cannot_tell_or_dies_fails_nobody() {
+    let labs = Labs::new();
+    labs.student_says("busy");
+    let (code, output, _) = output_of(&mut labs.lab(&["check", "08"]));
+    assert_eq!(code, 3, "{output}");
+    assert!(output.contains("CANNOT TELL  busy"), "{output}");
+    labs.student_says("die");
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "08"]));
+    assert_eq!((code, &*output), (125, ""));
+    assert!(errors.contains("a fault of the check") && errors.contains("no verdict"), "{errors}");
+    assert_eq!(labs.progress()["labs"]["08"]["failures"], serde_json::json!({}));
+}
+
+#[test]
+fn troubles_are_named_with_the_way_out() {
+    let labs = Labs::new();
+    let told = |words: &[&str], code: i32, expected: &str, fix: &str| {
+        let (found, _, errors) = output_of(&mut labs.lab(words));
+        assert_eq!(found, code, "{errors}");
+        assert!(errors.contains(expected) && errors.contains(fix), "{errors}");
+    };
+    told(&["check"], 2, "no lab was begun", "isolab lab list");
+    told(&["check", "13"], 2, "there is no lab \"13\" here; there are 08", "isolab lab list");
+    told(&["check", "08", "--labs", "/tmp"], 125, "no labs in /tmp", "--labs FOLDER");
+    told(&["check", "08", "--predict", "entries=3"], 2, "NAME is of: exits", "");
+    let (code, _, errors) = output_of(
+        labs.lab(&["check", "08"])
+            .env("PATH", "/nowhere")
+            .env("HOME", "/nowhere")
+            .env_remove("CARGO"),
+    );
+    assert_eq!(code, 125);
+    assert!(errors.contains("there is no cargo") && errors.contains("rustup.rs"), "{errors}");
+    fs::rename(labs.path("labs/08-own-name"), labs.path("labs/08-my-name")).unwrap();
+    told(&["check", "08"], 125, "08-my-name was called 08-own-name", "give it that name again");
+}
+
+#[test]
+fn a_damaged_progress_is_set_aside_and_said() {
+    let labs = Labs::new();
+    let folder = labs.state().join("isolab");
+    fs::create_dir_all(&folder).unwrap();
+    for text in ["{\"version\":7}", "damaged"] {
+        fs::write(folder.join("labs.json"), text).unwrap();
+        let (code, _, errors) = output_of(&mut labs.lab(&["list"]));
+        assert_eq!((code, errors.lines().count()), (0, 1), "{errors}");
+        assert!(errors.contains("begun anew"), "{errors}");
+    }
+    assert_eq!(common::labs::files(&folder).len(), 3, "two backups and the lock");
+}
+
+#[test]
+fn a_lab_is_begun_hinted_at_and_explained() {
+    let labs = Labs::new();
+    let (code, output, _) = output_of(&mut labs.lab(&["start", "8"]));
+    assert_eq!(code, 0);
+    for part in
+        ["A name of its own", "45 minutes", "labs/08-own-name/src/student.rs", "lab check 08"]
+    {
+        assert!(output.contains(part), "{output}");
+    }
+    labs.student_says("no-fork");
+    output_of(&mut labs.lab(&["check"]));
+    for (step, expected) in ["first", "second", "third", "third"].into_iter().enumerate() {
+        let (code, output, _) = output_of(&mut labs.lab(&["hint"]));
+        assert_eq!((code, output.matches(" hint\n").count()), (0, (step + 1).min(3)), "{output}");
+        assert!(output.contains(&format!("{expected} hint")), "{output}");
+    }
+    let (code, output, _) = output_of(&mut labs.lab(&["why"]));
+    assert_eq!(code, 0);
+    assert!(output.contains("/proc/4711/ns/pid") && output.contains("pid:[1]"), "{output}");
+    assert!(output.contains("man 7 pid_namespaces"), "{output}");
+    labs.student_says("solved");
+    output_of(&mut labs.lab(&["check"]));
+    let (_, output, _) = output_of(&mut labs.lab(&["hint"]));
+    assert!(output.contains("3/3"), "all of them after a pass: {output}");
+}
+
+#[test]
+fn the_solution_is_shown_after_a_pass_or_is_written_down() {
+    let labs = Labs::new();
+    let (code, output, _) = output_of(&mut labs.lab(&["solution", "8"]));
+    assert_eq!(code, 1);
+    assert!(output.contains("--reveal") && !output.contains("fn main"), "{output}");
+    let (code, output, _) = output_of(&mut labs.lab(&["solution", "8", "--reveal"]));
+    assert_eq!(code, 0);
+    assert!(output.contains("fn main"), "{output}");
+    let (_, output, _) = output_of(&mut labs.lab(&["list"]));
+    assert!(output.contains("solution revealed"), "{output}");
+}
+
+#[test]
+fn a_reset_brings_gits_file_back_and_keeps_the_students() {
+    let labs = Labs::new();
+    labs.commit();
+    labs.student_says("mine");
+    output_of(&mut labs.lab(&["check", "8"]));
+    let (code, output, errors) = output_of(&mut labs.lab(&["reset", "8", "--json"]));
+    assert_eq!(code, 0, "{errors}");
+    let said: serde_json::Value = serde_json::from_str(&output).unwrap();
+    let backup = fs::read_to_string(said["backup"].as_str().unwrap()).unwrap();
+    assert!(backup.contains("mine"), "{backup}");
+    let student = fs::read_to_string(labs.path("labs/08-own-name/src/student.rs")).unwrap();
+    assert!(student.contains("todo!(\"step 1\")"), "{student}");
+}
+
+#[test]
+fn the_truth_table_holds() {
+    let labs = Labs::new();
+    let (code, output, errors) = output_of(&mut labs.lab(&["verify", "--load"]));
+    assert_eq!(code, 0, "{output}{errors}");
+    assert!(
+        output.contains("5 right, 0 wrong, 0 not judged here; false fails under load: 0"),
+        "{output}"
+    );
+    let (code, output, _) = output_of(&mut labs.lab(&["verify", "8", "--repeat", "3", "--json"]));
+    assert_eq!(code, 0, "{output}");
+    let table: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(table["rows"][4]["got"], "3 pass 0 ? 0 fail");
+}
+
+#[test]
+fn a_truth_table_that_does_not_hold_is_said_row_by_row() {
+    let labs = Labs::new();
+    // A mutant that the check takes for right, a solution that leaves a process, a check that lacks
+    // something, and a mutant that does not compile.
+    labs.program("mutants/no_fork.rs", "solved");
+    labs.write("labs/08-own-name/mutants/silent.rs", "fn main() { silence }");
+    labs.student_says("busy");
+    let solution = "fn main() {
+        if std::env::args().count() > 1 {
+            std::thread::sleep(std::time::Duration::from_secs(5));
+        } else {
+            std::process::Command::new(\"/proc/self/exe\").arg(\"x\")
+                .stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+            println!(\"solved\");
+        }
+    }";
+    labs.write("labs/08-own-name/src/solution.rs", solution);
+    let (code, output, _) = output_of(&mut labs.lab(&["verify"]));
+    assert_eq!(code, 1);
+    assert!(output.contains("0 right, 3 wrong, 1 not judged here"), "{output}");
+    for part in ["process is left: ", "not built", "the host was too busy", "silence"] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+    labs.write("labs/08-own-name/mutants/silent.rs", "fn main() {}");
+    let words = ["verify", "--json"];
+    let (code, _, _) = output_of(labs.lab(&words).env("ISOLAB_REQUIRE", "container,labs"));
+    assert_eq!(code, 1);
+}

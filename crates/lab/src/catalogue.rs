@@ -1,0 +1,197 @@
+//! The messages: one file a lab, `labs/NN-name/messages.toml`, both languages side by side.
+//!
+//! ```toml
+//! [lab.en]
+//! title = "A name of its own"
+//! goal = "..."                  # one or two sentences for `isolab lab start`
+//! first = "..."                 # the first step
+//! [lab.zh]
+//! title = "..."
+//!
+//! [predict.exits.en]            # asked before the check, shown beside `measured.exits`
+//! question = "How many exits for 1000 bytes?"
+//! unit = "exits"
+//!
+//! [L08-no-fork]
+//! man = "pid_namespaces(7)"
+//! [L08-no-fork.en]
+//! saw = "process {pid} is still in its parent's pid namespace {namespace}"
+//! expected = "..."
+//! why = "..."
+//! next = "..."
+//! hints = ["the concept", "where to look", "almost the line"]
+//! [L08-no-fork.zh]
+//! ```
+//!
+//! What goes wrong in any lab alike is in this crate's own `messages.toml`.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use serde::Deserialize;
+
+/// A language of the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Chinese, simplified.
+    Zh,
+}
+
+impl Language {
+    /// By the locale: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that says something
+    /// (locale(7)).
+    pub fn of_locale() -> Self {
+        let said = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .filter_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        match said.into_iter().next() {
+            Some(locale) if locale.starts_with("zh") => Self::Zh,
+            _ => Self::En,
+        }
+    }
+}
+
+/// A thing said in both languages.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Both<T> {
+    /// In English.
+    pub en: T,
+    /// In Chinese.
+    pub zh: T,
+}
+
+impl<T> Both<T> {
+    /// In this language.
+    pub fn get(&self, language: Language) -> &T {
+        match language {
+            Language::En => &self.en,
+            Language::Zh => &self.zh,
+        }
+    }
+}
+
+/// What a lab says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Its title.
+    pub title: String,
+    /// What the student will have made.
+    pub goal: String,
+    /// Where to begin.
+    pub first: String,
+}
+
+/// A guess that the student makes before the run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    /// What is asked.
+    pub question: String,
+    /// The unit of the answer.
+    pub unit: String,
+}
+
+/// A message in one language.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// What the check saw; facts go into its braces.
+    pub saw: String,
+    /// What it expected.
+    pub expected: String,
+    /// Why it matters, or how it comes about.
+    pub why: String,
+    /// What to do next.
+    pub next: String,
+    /// The concept, where to look, almost the line.
+    #[serde(default)]
+    pub hints: Vec<String>,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Where the kernel's side of it is described: `pid_namespaces(7)`, `Intel SDM 3A 4.5`.
+    pub man: String,
+    /// In English.
+    pub en: Text,
+    /// In Chinese.
+    pub zh: Text,
+}
+
+impl Message {
+    /// In this language.
+    pub fn get(&self, language: Language) -> &Text {
+        match language {
+            Language::En => &self.en,
+            Language::Zh => &self.zh,
+        }
+    }
+}
+
+/// All that a lab has to say.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Catalogue {
+    /// The lab itself; the common catalogue has none.
+    pub lab: Option<Both<About>>,
+    /// Its predictions, by the name of what is measured.
+    #[serde(default)]
+    pub predict: BTreeMap<String, Both<Prediction>>,
+    /// Its messages, by id.
+    #[serde(flatten)]
+    pub messages: BTreeMap<String, Message>,
+}
+
+impl Catalogue {
+    /// The messages that all labs share.
+    pub fn common() -> Self {
+        Self::parse(include_str!("../messages.toml")).expect("a test reads this very text")
+    }
+
+    /// Reads a lab's messages from its folder.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file or it does not have this form; the error names the line.
+    pub fn of_lab(folder: &Path) -> io::Result<Self> {
+        let text = fs::read_to_string(folder.join("messages.toml"))?;
+        Self::parse(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+}
+
+/// Puts `facts` into the braces of `text`; a brace without a fact stays as it is.
+pub fn fill(text: &str, facts: &BTreeMap<String, String>) -> String {
+    facts
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_messages_are_there_in_both_languages() {
+        let common = Catalogue::common();
+        assert!(common.messages.contains_key("not-written"));
+        for (id, message) in &common.messages {
+            for text in [&message.en, &message.zh] {
+                assert!(!text.saw.is_empty() && !text.next.is_empty(), "{id}");
+            }
+        }
+    }
+
+    #[test]
+    fn facts_go_into_braces() {
+        let facts = BTreeMap::from([("pid".to_owned(), "7".to_owned())]);
+        assert_eq!(fill("process {pid}, {other}", &facts), "process 7, {other}");
+    }
+}

@@ -1,0 +1,186 @@
+//! The bench: where a check begins, and its report.
+
+use std::{
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::unistd::Uid;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use super::{
+    cgroups::Cgroups,
+    finding::{Checked, cannot_tell},
+    jail::{self, Orders, Setup},
+    student::{Student, Tail},
+};
+use crate::verdict::{Evidence, Report, Verdict};
+
+/// How long a program may take from one meeting to the next, on a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long making a host takes on a quiet machine; the patience grows with it.
+const USUAL: Duration = Duration::from_millis(60);
+
+/// Where a check starts programs and writes down what it saw.
+#[derive(Debug)]
+pub struct Bench {
+    program: PathBuf,
+    evidence: Vec<Evidence>,
+    measured: std::collections::BTreeMap<String, f64>,
+    output: Tail,
+    patience: Duration,
+}
+
+/// `main` of every check: reads the arguments, runs `check`, prints its report as a line of JSON.
+///
+/// The exit code is the verdict's; 125 when the check itself is broken.
+pub fn main(lab: &str, check: impl FnOnce(&mut Bench) -> Checked<()>) -> ExitCode {
+    const BROKEN: u8 = 125;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let program = match &arguments[..] {
+        [word, orders] if word == "--warden" => return jail::warden(orders),
+        [word, program] if word == "--program" => PathBuf::from(program),
+        _ => {
+            eprintln!("usage: lab{lab}-check --program FILE; `isolab lab check {lab}` does it");
+            return ExitCode::from(2);
+        }
+    };
+    end_with_the_caller();
+    let mut bench = Bench {
+        program,
+        evidence: Vec::new(),
+        measured: std::collections::BTreeMap::new(),
+        output: Tail::default(),
+        patience: PATIENCE,
+    };
+    let found = check(&mut bench);
+    let (verdict, id, mut facts) = match found {
+        Ok(()) => (Verdict::Pass, None, std::collections::BTreeMap::new()),
+        Err(finding) => match finding.verdict() {
+            Some(verdict) => (verdict, Some(finding.id), finding.facts),
+            None => {
+                eprintln!("lab{lab}-check: {}", finding.id);
+                return ExitCode::from(BROKEN);
+            }
+        },
+    };
+    facts.insert("lab".into(), lab.into());
+    let output = bench.output.lines();
+    let (evidence, measured) = (bench.evidence, bench.measured);
+    let report = Report { lab: lab.into(), verdict, id, facts, evidence, measured, output };
+    let line = serde_json::to_string(&report).unwrap_or_default();
+    // Whoever asked is gone if this fails.
+    let _ = writeln!(io::stdout(), "{line}");
+    ExitCode::from(verdict.code())
+}
+
+/// Ends the check when its standard input does, if that is a pipe: its caller is gone then. All
+/// that it has made goes by the wardens' ends; only its cgroups wait for `isolab lab clean`.
+fn end_with_the_caller() {
+    let is_pipe = rustix::fs::fstat(io::stdin())
+        .is_ok_and(|found| rustix::fs::FileType::from_raw_mode(found.st_mode).is_fifo());
+    if is_pipe {
+        std::thread::spawn(|| {
+            let mut byte = [0];
+            while matches!(io::stdin().read(&mut byte), Ok(1)) {}
+            std::process::exit(1);
+        });
+    }
+}
+
+impl Bench {
+    /// Starts the student's program in a host of its own.
+    ///
+    /// # Errors
+    ///
+    /// `no-namespaces`, `no-kvm`, `no-cgroups` when this host lacks what it takes.
+    pub fn start(&mut self, mut setup: Setup) -> Checked<Student> {
+        let began = Instant::now();
+        let root = Uid::effective().is_root();
+        if setup.kvm {
+            let opened = std::fs::File::options().read(true).write(true).open("/dev/kvm");
+            opened.map_err(|error| cannot_tell("no-kvm").fact("error", error))?;
+        }
+        let cgroups = match Cgroups::create(root, setup.cgroups) {
+            Ok(cgroups) => Some(cgroups),
+            Err(error) if setup.cgroups => {
+                return Err(cannot_tell("no-cgroups").fact("error", error));
+            }
+            // Then the limits of the process itself have to do.
+            Err(_) => None,
+        };
+        let writable = match &cgroups {
+            Some(cgroups) if setup.cgroups => {
+                cgroups.directories.iter().map(|directory| directory.path.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        if let Some(cgroups) = cgroups.as_ref().filter(|_| setup.cgroups) {
+            setup.arguments.extend(cgroups.place().arguments());
+        }
+        let allowed = setup.allowed.clone();
+        let orders = Orders {
+            setup,
+            program: self.program.clone(),
+            host_name: format!("host-{}", self.token()),
+            root,
+            entered: false,
+            join: cgroups.as_ref().map_or_else(Vec::new, Cgroups::join),
+            writable,
+        };
+        let orders = serde_json::to_string(&orders).map_err(io::Error::from)?;
+        let (ours, theirs) = UnixStream::pair()?;
+        let (output, write) = io::pipe()?;
+        self.output = Tail::default();
+        self.output.follow(output);
+        let own = std::env::current_exe()?;
+        let mut warden = Command::new(own);
+        warden.args(["--warden", &orders]).env_clear();
+        warden.stdin(Stdio::from(OwnedFd::from(theirs)));
+        warden.stdout(Stdio::from(write.try_clone()?)).stderr(Stdio::from(write));
+        let warden = warden.spawn()?;
+        let output = self.output.clone();
+        let program = std::fs::read(&self.program)?;
+        let mut student = Student::of(warden, ours, cgroups, self.patience, output, program)?;
+        student.allowed = allowed;
+        // A machine that is slow at this is slow at all.
+        let slowness = began.elapsed().as_secs_f64() / USUAL.as_secs_f64();
+        self.patience = PATIENCE.mul_f64(slowness.clamp(1.0, 6.0));
+        student.begin()?;
+        Ok(student)
+    }
+
+    /// How long a program may take from one meeting to the next, on this machine.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// A word of eight hexadecimal digits that nobody can know beforehand.
+    pub fn token(&self) -> String {
+        format!("{:08x}", self.random(u64::from(u32::MAX) + 1))
+    }
+
+    /// A number below `end` that nobody can know beforehand.
+    pub fn random(&self, end: u64) -> u64 {
+        let mut bytes = [0; 8];
+        // It fails only before the kernel has any randomness; then the time has to do.
+        if getrandom(&mut bytes, GetRandomFlags::empty()).is_err() {
+            bytes =
+                Instant::now().elapsed().as_nanos().to_le_bytes()[..8].try_into().unwrap_or(bytes);
+        }
+        u64::from_le_bytes(bytes) % end.max(1)
+    }
+
+    /// Writes down what the kernel said somewhere.
+    pub fn saw(&mut self, place: impl std::fmt::Display, says: impl std::fmt::Display) {
+        self.evidence.push(Evidence { place: place.to_string(), says: says.to_string() });
+    }
+
+    /// Writes down what was counted or measured, under the name of a prediction.
+    pub fn measured(&mut self, name: &str, value: f64) {
+        self.measured.insert(name.to_owned(), value);
+    }
+}

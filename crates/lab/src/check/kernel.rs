@@ -1,0 +1,400 @@
+//! What the kernel says of a process, seen from outside.
+
+use std::{
+    fs, io,
+    os::fd::{BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+/// A process, by its number on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Process {
+    /// The number.
+    pub pid: u32,
+}
+
+/// A mount as `/proc/PID/mountinfo` tells it (proc_pid_mountinfo(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// What of the file system is mounted.
+    pub root: String,
+    /// Where.
+    pub point: String,
+    /// `shared:1`, `master:2`, or empty: private.
+    pub propagation: String,
+    /// Its type.
+    pub kind: String,
+    /// The options of the file system, such as `lowerdir=`.
+    pub options: String,
+    /// The whole line.
+    pub line: String,
+}
+
+impl Process {
+    /// The path of a file of this process in `/proc`.
+    pub fn path(self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid))
+    }
+
+    /// The content of a file in `/proc/PID`.
+    ///
+    /// # Errors
+    ///
+    /// When the process is gone, or may not be looked at.
+    pub fn read(self, name: &str) -> io::Result<String> {
+        fs::read_to_string(self.path(name)).map_err(|error| named(&self.path(name), &error))
+    }
+
+    /// Where a link in `/proc/PID` leads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn link(self, name: &str) -> io::Result<String> {
+        let target = fs::read_link(self.path(name));
+        let target = target.map_err(|error| named(&self.path(name), &error))?;
+        Ok(target.to_string_lossy().into_owned())
+    }
+
+    /// A namespace of it, by its inode: `uts:[4026531838]` (namespaces(7)). `kind` is a file name
+    /// in `/proc/PID/ns`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn namespace(self, kind: &str) -> io::Result<String> {
+        self.link(&format!("ns/{kind}"))
+    }
+
+    /// A field of `/proc/PID/status`: `NSpid`, `CapEff` (proc_pid_status(5)).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`]; and when there is no such field.
+    pub fn status(self, field: &str) -> io::Result<String> {
+        let status = self.read("status")?;
+        let found = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let none = || named(&self.path("status"), &io::Error::other(format!("no field {field}")));
+        found.map(|value| value.trim().to_owned()).ok_or_else(none)
+    }
+
+    /// A field of `/proc/PID/stat` by its number in proc_pid_stat(5), from 3 on: 39 is the
+    /// processor, 41 the scheduling policy.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`]; and when it is no number.
+    pub fn stat(self, field: usize) -> io::Result<u64> {
+        let stat = self.read("stat")?;
+        // The second field is the name in parentheses and may hold anything.
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let value = rest.split_whitespace().nth(field.saturating_sub(3));
+        let none = || named(&self.path("stat"), &io::Error::other(format!("no number {field}")));
+        value.and_then(|value| value.parse().ok()).ok_or_else(none)
+    }
+
+    /// How long it ran and how long it waited for a processor, by `/proc/PID/schedstat`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn schedstat(self) -> io::Result<(Duration, Duration)> {
+        let text = self.read("schedstat")?;
+        let mut numbers = text.split_whitespace().map_while(|word| word.parse().ok());
+        let mut next = || numbers.next().map(Duration::from_nanos).unwrap_or_default();
+        Ok((next(), next()))
+    }
+
+    /// The mounts that it sees.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn mounts(self) -> io::Result<Vec<Mount>> {
+        Ok(self.read("mountinfo")?.lines().filter_map(Mount::parse).collect())
+    }
+
+    /// The path of its cgroup in the hierarchy with this controller, from that hierarchy's root;
+    /// that of version 2 where version 1 has none with it (cgroups(7), `/proc/PID/cgroup`).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn cgroup(self, controller: &str) -> io::Result<String> {
+        let text = self.read("cgroup")?;
+        let lines = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+        let lines: Vec<(&str, &str)> = lines.collect();
+        let with = |name: &str| {
+            let found = lines.iter().find(|(of, _)| of.split(',').any(|of| of == name));
+            found.map(|(_, path)| (*path).to_owned())
+        };
+        let none = || named(&self.path("cgroup"), &io::Error::other("no such hierarchy"));
+        with(controller).or_else(|| with("")).ok_or_else(none)
+    }
+
+    /// Its open descriptors: number, and what it refers to (`anon_inode:kvm-vm`).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn descriptors(self) -> io::Result<Vec<(i32, String)>> {
+        let listing = fs::read_dir(self.path("fd")).map_err(|e| named(&self.path("fd"), &e))?;
+        let mut descriptors: Vec<(i32, String)> = listing
+            .filter_map(|entry| {
+                let number: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+                Some((number, self.link(&format!("fd/{number}")).ok()?))
+            })
+            .collect();
+        descriptors.sort_unstable();
+        Ok(descriptors)
+    }
+
+    /// A copy of one of its descriptors (pidfd_getfd(2)).
+    ///
+    /// # Errors
+    ///
+    /// When there is none with that number, or the process may not be looked into.
+    pub fn descriptor(self, number: i32) -> io::Result<OwnedFd> {
+        let pid = Pid::from_raw(self.pid.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty())?)
+    }
+
+    /// What is in its memory at `address` (proc_pid_mem(5)).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`]; and when there is no memory.
+    pub fn memory(self, address: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt;
+        let path = self.path("mem");
+        let mut content = vec![0; bytes];
+        let read = fs::File::open(&path).and_then(|file| file.read_exact_at(&mut content, address));
+        read.map(|()| content).map_err(|error| named(&path, &error))
+    }
+
+    /// Its threads, as processes of which `/proc` tells too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn threads(self) -> io::Result<Vec<Self>> {
+        let listing = fs::read_dir(self.path("task")).map_err(|e| named(&self.path("task"), &e))?;
+        Ok(numbers(listing))
+    }
+
+    /// Its number as it is in its own pid namespace: the last of `NSpid`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::read`].
+    pub fn inner_pid(self) -> io::Result<u32> {
+        let chain = self.status("NSpid")?;
+        chain
+            .split_whitespace()
+            .last()
+            .and_then(|pid| pid.parse().ok())
+            .ok_or_else(|| named(&self.path("status"), &io::Error::other("NSpid has no number")))
+    }
+
+    /// Whether it lives; one that only waits to be reaped does not.
+    pub fn is_alive(self) -> bool {
+        self.read("stat").is_ok_and(|stat| {
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            !matches!(state, None | Some('Z' | 'X'))
+        })
+    }
+
+    /// The processes that it has started, and those that they have, in the order of their numbers.
+    pub fn descendants(self) -> Vec<Self> {
+        let Ok(listing) = fs::read_dir("/proc") else { return Vec::new() };
+        let all: Vec<(Self, u32)> = numbers(listing)
+            .into_iter()
+            .filter_map(|process| Some((process, process.status("PPid").ok()?.parse().ok()?)))
+            .collect();
+        let mut found = vec![self];
+        // A child may have a smaller number than its parent, so until nothing is added.
+        loop {
+            let known = found.len();
+            for (process, parent) in &all {
+                let child = found.iter().any(|known| known.pid == *parent);
+                if child && !found.contains(process) {
+                    found.push(*process);
+                }
+            }
+            if found.len() == known {
+                break;
+            }
+        }
+        found.remove(0);
+        found.retain(|process| process.is_alive());
+        found.sort_unstable();
+        found
+    }
+}
+
+impl Mount {
+    fn parse(line: &str) -> Option<Self> {
+        let (left, right) = line.split_once(" - ")?;
+        let mut left = left.split(' ').skip(3);
+        let (root, point) = (left.next()?.to_owned(), left.next()?.to_owned());
+        let propagation = left.skip(1).collect::<Vec<_>>().join(" ");
+        let mut right = right.split(' ');
+        let kind = right.next()?.to_owned();
+        let options = right.nth(1).unwrap_or_default().to_owned();
+        Some(Self { root, point, propagation, kind, options, line: line.to_owned() })
+    }
+}
+
+/// A number in a file of the kernel's: that of the line which begins with the word `field`, or with
+/// no field the first one.
+///
+/// # Errors
+///
+/// When the file cannot be read or has no such number.
+pub fn number(path: &Path, field: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(path).map_err(|error| named(path, &error))?;
+    let of_line = |line: &str| {
+        let rest = line.strip_prefix(field)?;
+        let apart = field.is_empty() || rest.starts_with(' ');
+        apart.then(|| rest.split_whitespace().next()?.parse().ok()).flatten()
+    };
+    let none = || named(path, &io::Error::other(format!("no number {field}")));
+    text.lines().find_map(of_line).ok_or_else(none)
+}
+
+fn numbers(listing: fs::ReadDir) -> Vec<Process> {
+    let names = listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut found: Vec<Process> = names.map(|pid| Process { pid }).collect();
+    found.sort_unstable();
+    found
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// The statistics of a virtual machine or a virtual CPU, read from a copy of the descriptor that
+/// `KVM_GET_STATS_FD` gave (Documentation/virt/kvm/api.rst 4.133). `exits` is among them.
+///
+/// # Errors
+///
+/// When the descriptor is no such file.
+pub fn kvm_statistics(descriptor: BorrowedFd<'_>) -> io::Result<Vec<(String, u64)>> {
+    // struct kvm_stats_header: flags, name_size, num_desc, id_offset, desc_offset, data_offset.
+    let mut header = [0; 24];
+    read_at(descriptor, &mut header, 0)?;
+    let word = |at: usize| {
+        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]) as usize
+    };
+    let (name_size, count, at, data) = (word(4), word(8), word(16), word(20));
+    // struct kvm_stats_desc: flags u32, exponent i16, size u16, offset u32, bucket_size u32, name.
+    let each = 16 + name_size;
+    if name_size > 256 || count > 4096 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no statistics of KVM"));
+    }
+    let mut found = Vec::new();
+    for number in 0..count {
+        let mut description = vec![0; each];
+        read_at(descriptor, &mut description, (at + number * each) as u64)?;
+        let field = |at: usize| {
+            u32::from_le_bytes([
+                description[at],
+                description[at + 1],
+                description[at + 2],
+                description[at + 3],
+            ])
+        };
+        let name = description[16..].split(|&byte| byte == 0).next().unwrap_or_default();
+        let mut value = [0; 8];
+        read_at(descriptor, &mut value, (data + field(8) as usize) as u64)?;
+        found.push((String::from_utf8_lossy(name).into_owned(), u64::from_le_bytes(value)));
+    }
+    Ok(found)
+}
+
+fn read_at(descriptor: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    match rustix::io::pread(descriptor, &mut *buffer, offset)? {
+        read if read == buffer.len() => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// How busy the processors were between two moments, by `/proc/stat` (proc_stat(5)).
+#[derive(Debug, Clone)]
+pub struct Load {
+    before: Vec<[u64; 8]>,
+}
+
+impl Load {
+    /// From now on.
+    pub fn since_now() -> Self {
+        Self { before: Self::read() }
+    }
+
+    /// The share of processor `cpu`'s time, 0 to 1, in which it was not idle, since then.
+    pub fn of(&self, cpu: usize) -> f64 {
+        let now = Self::read();
+        let (Some(now), Some(before)) = (now.get(cpu), self.before.get(cpu)) else { return 0.0 };
+        let spent = |index: usize| now[index].saturating_sub(before[index]) as f64;
+        let all: f64 = (0..8).map(spent).sum();
+        // Fields 4 and 5 are idle and waiting for a device.
+        if all > 0.0 { 1.0 - (spent(3) + spent(4)) / all } else { 0.0 }
+    }
+
+    /// The share of processor `cpu`'s time that the hypervisor gave to somebody else, since then.
+    pub fn stolen(&self, cpu: usize) -> f64 {
+        let now = Self::read();
+        let (Some(now), Some(before)) = (now.get(cpu), self.before.get(cpu)) else { return 0.0 };
+        let spent = |index: usize| now[index].saturating_sub(before[index]) as f64;
+        let all: f64 = (0..8).map(spent).sum();
+        if all > 0.0 { spent(7) / all } else { 0.0 }
+    }
+
+    fn read() -> Vec<[u64; 8]> {
+        let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let lines = text.lines().filter(|line| {
+            line.starts_with("cpu") && line.as_bytes().get(3).is_some_and(u8::is_ascii_digit)
+        });
+        let row = |line: &str| {
+            let mut row = [0; 8];
+            let numbers = line.split_whitespace().skip(1);
+            for (field, number) in row.iter_mut().zip(numbers) {
+                *field = number.parse().unwrap_or(0);
+            }
+            row
+        };
+        lines.map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_can_be_looked_at() {
+        let own = Process { pid: std::process::id() };
+        assert!(own.is_alive());
+        assert!(own.namespace("uts").unwrap().starts_with("uts:["));
+        assert_eq!(own.inner_pid().unwrap(), std::process::id());
+        assert!(own.mounts().unwrap().iter().any(|mount| mount.point == "/"));
+        assert!(own.stat(39).unwrap() < 4096);
+        assert!(own.cgroup("memory").unwrap().starts_with('/'));
+        assert!(number(&own.path("stat"), "").is_ok_and(|pid| pid == u64::from(own.pid)));
+        assert!(number(&own.path("io"), "rchar:").is_ok());
+        let word = *b"here";
+        assert_eq!(own.memory(word.as_ptr() as u64, 4).unwrap(), word);
+    }
+
+    #[test]
+    fn a_mount_is_read_with_its_propagation() {
+        let line = "36 35 98:0 /r /mnt rw,noatime shared:1 master:2 - ext3 /dev/root rw,x=y";
+        let mount = Mount::parse(line).unwrap();
+        assert_eq!((&*mount.root, &*mount.point, &*mount.kind), ("/r", "/mnt", "ext3"));
+        assert_eq!((&*mount.propagation, &*mount.options), ("shared:1 master:2", "rw,x=y"));
+    }
+}

@@ -1,0 +1,196 @@
+//! `isolab lab check`: build as the checkout's owner, run the check, say what it saw.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde_json::json;
+
+use super::{
+    Answer, Desk, Error, Front, Result,
+    compile::{self, Diagnostic, Wanted},
+    course::Lab,
+    nested, predict,
+    progress::Record,
+    run::{self, Check},
+    say::{self, Messages},
+    skeleton,
+    text::{beside, clean},
+};
+use crate::verdict::{Evidence, Report, Verdict};
+
+/// How a lab is to be checked.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Whether the student is asked for guesses.
+    pub ask: bool,
+    /// Guesses, `NAME=NUMBER` each.
+    pub predict: Vec<String>,
+    /// Whether the check runs in the nest.
+    pub nest: bool,
+}
+
+/// What came of building the student's program.
+pub(crate) enum Tried {
+    /// The student's program and the check.
+    Programs(PathBuf, PathBuf),
+    /// The student's program does not compile.
+    Refused(Vec<Diagnostic>),
+}
+
+/// Checks the lab.
+///
+/// # Errors
+///
+/// When no verdict can be had, for reasons that are not the student's.
+pub fn check(desk: &Desk, lab: &Lab, options: &Options, front: &mut dyn Front) -> Result<Answer> {
+    let messages = Messages::new(lab.catalogue()?);
+    begin(desk, lab, &messages, options, front)?;
+    let (report, errors) = match programs(desk, lab, front)? {
+        Tried::Refused(errors) => (refused(lab, &errors), errors),
+        Tried::Programs(program, check) => {
+            let deadline = run::USUAL;
+            let check = Check { lab: lab.id.clone(), check, program, deadline };
+            let report = match options.nest {
+                true => nested::check(&check, front.end())?,
+                false => check.run(front.end())?,
+            };
+            (report, Vec::new())
+        }
+    };
+    let record = desk.book.change(|progress| {
+        let record = progress.begin(&lab.id, &lab.name);
+        record.take(&report);
+        record.clone()
+    });
+    // A verdict is worth telling even where it cannot be written down.
+    let (record, unwritten) = match record {
+        Ok(record) => (record, None),
+        Err(error) => (Record::default(), Some(error)),
+    };
+    let mut answer = told(desk, lab, &report, &messages, &record);
+    let rendered: String = errors.iter().map(|error| error.rendered.clone() + "\n").collect();
+    answer.text.insert_str(0, &rendered);
+    if !errors.is_empty() {
+        answer.json["errors"] = errors.iter().map(|error| error.short.clone()).collect();
+    }
+    if let Some(error) = unwritten {
+        answer.text += &format!("\n{}\n", error.told(desk.style.language));
+        answer.json["unwritten"] = json!(error.to_string());
+    }
+    Ok(answer)
+}
+
+/// Writes down that the lab was begun, and what the student guesses.
+fn begin(
+    desk: &Desk,
+    lab: &Lab,
+    messages: &Messages,
+    options: &Options,
+    front: &mut dyn Front,
+) -> Result<()> {
+    let mut guesses = predict::given(messages.own(), &options.predict)?;
+    skeleton::keep(&desk.book, &desk.course, lab)?;
+    if options.ask {
+        let mut known = desk.progress()?.of(&lab.id).guesses;
+        known.extend(guesses.clone());
+        for (name, prediction) in predict::open(messages.own(), &known, desk.style.language) {
+            if let Some(guess) = front.ask(&prediction.question, &prediction.unit) {
+                guesses.insert(name.to_owned(), predict::guess(guess));
+            }
+        }
+    }
+    desk.book.change(|progress| {
+        progress.begin(&lab.id, &lab.name).guesses.extend(guesses);
+    })?;
+    match run::is_told(front.end()) {
+        true => Err(Error::Interrupted),
+        false => Ok(()),
+    }
+}
+
+/// Builds the student's program and the check.
+pub(crate) fn programs(desk: &Desk, lab: &Lab, front: &mut dyn Front) -> Result<Tried> {
+    let [student, check] = [lab.bin(""), lab.bin("-check")];
+    let wanted = Wanted {
+        packages: vec![&lab.name],
+        bins: vec![student.clone(), check.clone()],
+        colours: desk.style.colours,
+    };
+    let mut built = compile::build(&desk.course, &wanted, &mut |what| front.step(what))?;
+    if let Some(errors) = built.errors.remove(&student) {
+        return Ok(Tried::Refused(errors));
+    }
+    if let Some(error) = built.errors.values().flatten().next() {
+        return Err(Error::LabBroken { first: error.short.clone() });
+    }
+    match (built.programs.remove(&student), built.programs.remove(&check)) {
+        (Some(student), Some(check)) => Ok(Tried::Programs(student, check)),
+        _ => Err(Error::Cargo { said: format!("{student} and {check} were not built") }),
+    }
+}
+
+/// The verdict on a program that does not compile.
+fn refused(lab: &Lab, errors: &[Diagnostic]) -> Report {
+    let first = errors.first().map(|error| error.short.clone()).unwrap_or_default();
+    Report {
+        lab: lab.id.clone(),
+        verdict: Verdict::Fail,
+        id: Some("not-compiled".to_owned()),
+        facts: BTreeMap::from([("error".to_owned(), first)]),
+        evidence: errors
+            .iter()
+            .map(|error| Evidence { place: "rustc".to_owned(), says: error.short.clone() })
+            .collect(),
+        measured: BTreeMap::new(),
+        output: Vec::new(),
+    }
+}
+
+/// The verdict with all that is said around it.
+pub(crate) fn told(
+    desk: &Desk,
+    lab: &Lab,
+    report: &Report,
+    messages: &Messages,
+    record: &Record,
+) -> Answer {
+    let style = &desk.style;
+    let sentences = say::sentences(report, messages, &desk.as_typed(&lab.student()), style);
+    let mut text = say::head(lab, report, style);
+    if report.verdict != Verdict::Pass {
+        text.push('\n');
+        text += &say::body(report, sentences.as_ref(), style);
+    }
+    let table = predict::table(messages.own(), &record.guesses, &report.measured, style);
+    if !table.is_empty() {
+        text = text + "\n" + &clean_lines(&table);
+    }
+    let next = desk.course.after(&lab.id).filter(|_| report.verdict == Verdict::Pass);
+    text.push('\n');
+    text += &match report.verdict {
+        Verdict::Fail => {
+            pointers(lab, style.either("hint", "提示"), style.either("evidence", "证据"))
+        }
+        Verdict::CannotTell => beside("", &format!("isolab lab why {}", lab.id), 0, style.width),
+        Verdict::Pass => match next {
+            Some(next) => format!(
+                "{} isolab lab start {}  {}\n",
+                style.either("next:", "下一个："),
+                next.id,
+                next.about(style.language).map_or(next.name.clone(), |about| about.title)
+            ),
+            None => style.either("That was the last one.\n", "这是最后一个实验。\n").to_owned(),
+        },
+    };
+    let mut json = say::json(lab, report, sentences.as_ref());
+    json["guesses"] = json!(record.guesses);
+    json["next_lab"] = json!(next.map(|next| &next.id));
+    Answer { text, json, code: report.verdict.code() }
+}
+
+fn pointers(lab: &Lab, hint: &str, evidence: &str) -> String {
+    format!("{hint}: isolab lab hint {id}   {evidence}: isolab lab why {id}\n", id = lab.id)
+}
+
+fn clean_lines(text: &str) -> String {
+    text.lines().map(|line| clean(line) + "\n").collect()
+}

@@ -1,0 +1,53 @@
+//! The runner: everything of `isolab lab` but the parsing of its words.
+//!
+//! ```text
+//!   course     the labs of a checkout         needs      what this host has for them
+//!   compile    cargo, as the checkout's owner run        one check, as a process of its own
+//!   book       what a student has done        say        a verdict in words
+//! ```
+//!
+//! Each command is a function of a [`Desk`] that gives an [`Answer`]; nothing here prints.
+
+mod book;
+pub mod check;
+mod clock;
+mod compile;
+pub mod course;
+mod desk;
+mod error;
+mod hint;
+mod host;
+mod list;
+mod load;
+mod needs;
+mod nested;
+mod person;
+pub mod predict;
+mod progress;
+mod run;
+mod say;
+mod skeleton;
+mod solution;
+mod start;
+mod table;
+mod text;
+mod toolchain;
+mod truth;
+mod verify;
+
+pub use book::Book;
+pub use desk::{Answer, Desk, Front};
+pub use error::Error;
+pub use hint::{hint, why};
+pub use list::list;
+pub use nested::inside;
+pub use person::Person;
+pub use progress::{Progress, Record};
+pub use solution::{reset, solution};
+pub use start::start;
+pub use table::Table;
+pub use text::{Style, clean};
+pub use verify::verify;
+
+/// The result of the runner's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

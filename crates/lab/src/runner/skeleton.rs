@@ -1,0 +1,54 @@
+//! The student's file as it was at first, kept for `reset`.
+
+use std::{fs, path::PathBuf};
+
+use super::{
+    Book, Error, Result, clock,
+    course::{Course, Lab},
+};
+
+/// Keeps the pristine file, unless that was done before.
+pub(crate) fn keep(book: &Book, course: &Course, lab: &Lab) -> Result<()> {
+    let place = place(book, lab)?;
+    if place.exists() {
+        return Ok(());
+    }
+    let text = match pristine(course, lab) {
+        Some(text) => text,
+        None => fs::read(lab.student()).map_err(Error::file("read", lab.student()))?,
+    };
+    book.write(&place, &text)
+}
+
+/// Whether the student's file differs from the one that git has; `None` without git.
+pub(crate) fn is_edited(course: &Course, lab: &Lab) -> Option<bool> {
+    let pristine = pristine(course, lab)?;
+    Some(fs::read(lab.student()).ok()? != pristine)
+}
+
+/// The file as git has it.
+fn pristine(course: &Course, lab: &Lab) -> Option<Vec<u8>> {
+    let path = lab.student();
+    let path = path.strip_prefix(&course.root).ok()?.to_str()?.to_owned();
+    let mut git = course.toolchain.command("git");
+    let shown = git.args(["show", &format!(":./{path}")]).output().ok()?;
+    (shown.status.success() && !shown.stdout.is_empty()).then_some(shown.stdout)
+}
+
+/// Puts the file back as it was; gives where the student's own is now.
+pub(crate) fn put_back(book: &Book, course: &Course, lab: &Lab) -> Result<PathBuf> {
+    keep(book, course, lab)?;
+    let (place, student) = (place(book, lab)?, lab.student());
+    let text = fs::read(&place).map_err(Error::file("read", &place))?;
+    let own = fs::read(&student).unwrap_or_default();
+    let backup = book.folder_for("backups")?;
+    let backup = backup.join(format!("{}-{}.rs", lab.full_name(), clock::seconds()));
+    book.write(&backup, &own)?;
+    let write = || fs::write(&student, text);
+    course.toolchain.owner().acting(write).map_err(Error::file("write", &student))?;
+    Ok(backup)
+}
+
+fn place(book: &Book, lab: &Lab) -> Result<PathBuf> {
+    Ok(book.folder_for("skeletons")?.join(format!("{}.rs", lab.full_name())))
+}

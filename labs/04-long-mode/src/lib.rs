@@ -1,0 +1,1 @@
+//! Lab 04: page tables and 64-bit mode.

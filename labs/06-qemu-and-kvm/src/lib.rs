@@ -1,0 +1,1 @@
+//! Lab 06: QEMU's part and KVM's part.

@@ -1,0 +1,45 @@
+//! One thread for all: it runs the first virtual CPU, and the others when that ends.
+
+use std::{fs, io, process::ExitCode, thread, time::Duration};
+
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
+use vcpu_threads::{Answer, Exit, Vcpu, VcpuThread};
+
+fn pin(cpu: usize) -> nix::Result<()> {
+    const MYSELF: Pid = Pid::from_raw(0);
+    let mut one = CpuSet::new();
+    one.set(cpu)?;
+    sched_setaffinity(MYSELF, &one)
+}
+
+fn run(vcpu: &mut Vcpu) -> nix::Result<()> {
+    loop {
+        match vcpu.enter()? {
+            Exit::Halted => vcpu.wait_for_interrupt(),
+            Exit::Interrupted => {}
+            Exit::Off => return Ok(()),
+        }
+    }
+}
+
+fn start(vcpus: Vec<Vcpu>, cpu: usize) -> io::Result<Vec<VcpuThread>> {
+    let thread = thread::Builder::new().name("vcpus".to_owned());
+    let thread = thread.spawn(move || {
+        pin(cpu)?;
+        vcpus.into_iter().try_for_each(|mut vcpu| run(&mut vcpu))
+    })?;
+    Ok(vec![thread])
+}
+
+fn stolen_time(thread: Pid) -> io::Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))?;
+    let waited = text.split_whitespace().nth(1).and_then(|word| word.parse().ok());
+    waited.map(Duration::from_nanos).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn main() -> ExitCode {
+    vcpu_threads::program(&Answer { start, stolen_time })
+}

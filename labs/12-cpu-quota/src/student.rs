@@ -1,0 +1,65 @@
+//! Lab 12: give processes a share of the CPU, and no more.
+//!
+//! Write the functions. `isolab lab check 12` tells how far you are. There are two versions of
+//! cgroups; begin with the one that your host has (`place.version`), add the other afterwards.
+#![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
+
+use std::{fs, io, process::ExitCode, time::Duration};
+
+use cpu_quota::{Answer, Group, Place, Stats};
+use nix::unistd::Pid;
+
+/// Makes the group `name` and gives its directories.
+///
+/// A group is made by making a directory. Version 1 has a hierarchy for each controller: one
+/// directory below `place.cpu` and one below `place.cpuacct`. Version 2 has one below `place.cpu`,
+/// but the kernel puts the files of the CPU controller into it only if the file
+/// `cgroup.subtree_control` of `place.cpu` names that controller: write `+cpu` into it first.
+fn create(place: &Place, name: &str) -> io::Result<Group> {
+    todo!("lab 12, step 1: fs::create_dir, and what version 2 needs before it")
+}
+
+/// Puts the process `pid` into the group: its number goes into `cgroup.procs` of each directory.
+fn attach(group: &Group, pid: Pid) -> io::Result<()> {
+    todo!("lab 12, step 2: write the number, on version 1 into two files")
+}
+
+/// Lets the group's processes run for `quota` in every `period`, all together, and then stops them
+/// until the next one begins.
+///
+/// Version 1: `cpu.cfs_period_us` and `cpu.cfs_quota_us`. Version 2: both numbers in `cpu.max`,
+/// quota first. All are in microseconds.
+fn set_quota(group: &Group, quota: Duration, period: Duration) -> io::Result<()> {
+    todo!("lab 12, step 3: one file or two")
+}
+
+/// Says how much the group gets of a CPU that others want too; the usual portion is 100.
+///
+/// Version 2: that number in `cpu.weight`. Version 1: `cpu.shares`, where the usual portion is
+/// 1024.
+fn set_weight(group: &Group, weight: u32) -> io::Result<()> {
+    todo!("lab 12, step 4: one file, and on version 1 a product")
+}
+
+/// What the kernel has counted since the group was made.
+///
+/// Version 1: `cpuacct.usage` is a number of nanoseconds; `cpu.stat` has a line `nr_throttled`.
+/// Version 2: `cpu.stat` has lines `usage_usec`, in microseconds, and `nr_throttled`.
+fn stats(group: &Group) -> io::Result<Stats> {
+    todo!("lab 12, step 5: find a line by its first word")
+}
+
+/// The share of one CPU, 0 to 1 and more on several, that the group used between the looks `before`
+/// and `after`, with `wall` between them.
+fn share(before: &Stats, after: &Stats, wall: Duration) -> f64 {
+    todo!("lab 12, step 6: one line")
+}
+
+/// Takes the group away, from each hierarchy. Nobody is in it any more.
+fn remove(group: &Group) -> io::Result<()> {
+    todo!("lab 12, step 7: fs::remove_dir")
+}
+
+fn main() -> ExitCode {
+    cpu_quota::program(&Answer { create, attach, set_quota, set_weight, stats, share, remove })
+}

@@ -1,0 +1,55 @@
+//! What the check looks with.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use lab::check::{Process, kernel::Mount};
+
+/// Whether `path`, in an upper layer, hides what is below: a character device with the number 0:0.
+pub fn is_whiteout(path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == 0)
+}
+
+/// The path of something that `process` sees, as seen from here.
+pub fn within(process: Process, path: &Path) -> PathBuf {
+    process.path("root").join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// The files below a directory, with what is in them.
+///
+/// # Errors
+///
+/// When one of them cannot be read.
+pub fn content(root: &Path) -> io::Result<BTreeMap<PathBuf, String>> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.is_file() {
+                let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
+                found.insert(name, fs::read_to_string(&path)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a file has this content.
+pub fn holds(path: &Path, text: &str) -> bool {
+    fs::read_to_string(path).is_ok_and(|found| found == text)
+}
+
+/// The lower layers of an overlay, by its options.
+pub fn lowers(overlay: &Mount) -> impl Iterator<Item = PathBuf> + '_ {
+    let options = overlay.options.split(',');
+    let lowers = options.filter_map(|option| option.strip_prefix("lowerdir")?.split_once('='));
+    lowers.flat_map(|(_, paths)| paths.split(':').map(PathBuf::from))
+}

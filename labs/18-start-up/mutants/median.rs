@@ -1,0 +1,52 @@
+//! The slowest and the fastest tenth are thrown away first, and of an even number the upper one is
+//! taken.
+
+use std::{process::ExitCode, time::Duration};
+
+use report::median_interval;
+use sandbox::{Milestone, Sandbox, Workload, monotonic_now};
+use start_up::{Answer, Measured, Subject};
+
+fn measure(sandbox: &dyn Sandbox, workload: &Workload) -> sandbox::Result<Measured> {
+    let before = monotonic_now();
+    let outcome = sandbox.run(workload)?;
+    let total = monotonic_now() - before;
+    let mut last = Duration::ZERO;
+    let phases = Milestone::ALL.map(|milestone| {
+        let reached = outcome.timeline.since_start(milestone).unwrap_or(last);
+        let phase = reached.saturating_sub(last);
+        last = reached;
+        phase
+    });
+    Ok(Measured { phases, total })
+}
+
+fn plan(subjects: &[Subject]) -> Vec<Vec<Subject>> {
+    const PROCESSES: usize = 6;
+    const ROUNDS: usize = 6;
+    let order = |process: usize| {
+        let rounds = (0..ROUNDS).flat_map(move |round| {
+            let mut round_of_all = subjects.to_vec();
+            // Nobody is always the first, or always after the same other one.
+            round_of_all.rotate_left((process + round) % subjects.len());
+            if round % 2 == 1 {
+                round_of_all.reverse();
+            }
+            round_of_all
+        });
+        rounds.collect()
+    };
+    (0..PROCESSES).map(order).collect()
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let few = sorted.len() / 10;
+    let kept = &sorted[few..sorted.len() - few];
+    kept.get(kept.len() / 2).copied()
+}
+
+fn main() -> ExitCode {
+    start_up::program(&Answer { measure, plan, median, median_interval })
+}

@@ -1,0 +1,99 @@
+//! What the student's statistics make of numbers.
+
+use std::fs;
+
+use lab::program::{Host, Trouble};
+use report::{Interval, Sample};
+
+use super::{Answer, FILE, Subject};
+
+/// Numbers that look random and depend on nothing but the seed (splitmix64).
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// From this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `end`, each as likely as any other.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        ((u128::from(mixed) * end as u128) >> 64) as usize
+    }
+}
+
+/// Made-up samples, `process:round:value`, of which the check knows the median and its interval.
+pub(super) fn drill(host: &Host, answer: &Answer) {
+    let words = host.meet("drill");
+    let samples: Vec<Sample> = words.split(' ').filter_map(sample).collect();
+    if samples.is_empty() {
+        return;
+    }
+    let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+    host.say("drill-median", number((answer.median)(&values)));
+    host.meet("median");
+    let (low, high) = ends((answer.median_interval)(&samples, 1));
+    host.say("drill-low", low);
+    host.say("drill-high", high);
+    host.meet("interval");
+}
+
+fn sample(word: &str) -> Option<Sample> {
+    let mut parts = word.split(':');
+    Some(Sample {
+        process: parts.next()?.parse().ok()?,
+        round: parts.next()?.parse().ok()?,
+        value: parts.next()?.parse().ok()?,
+    })
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or("nothing".into(), |value| value.to_string())
+}
+
+fn ends(interval: Option<Interval>) -> (String, String) {
+    (number(interval.map(|interval| interval.low)), number(interval.map(|interval| interval.high)))
+}
+
+/// The time to the first byte, of each subject.
+pub(super) fn summary(host: &Host, answer: &Answer) -> Result<(), Trouble> {
+    let text = host.step("read the file", || fs::read_to_string(FILE))?;
+    let mut medians = Vec::new();
+    for subject in Subject::ALL {
+        let samples = samples_of(&text, subject);
+        let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+        let median = (answer.median)(&values);
+        let (low, high) = ends((answer.median_interval)(&samples, 1));
+        let name = subject.name();
+        host.say(&format!("{name}-median"), number(median));
+        host.say(&format!("{name}-low"), &low);
+        host.say(&format!("{name}-high"), &high);
+        medians.extend(median);
+    }
+    if let [once, again, machine] = medians[..] {
+        let percent = |left: f64, right: f64| format!("{:+.1} %", (left / right - 1.0) * 100.0);
+        host.say("floor", percent(again, once));
+        host.say("microvm-against-container", percent(machine, once));
+    }
+    host.meet("summary");
+    Ok(())
+}
+
+/// The time to the first byte in nanoseconds: the first three phases.
+pub fn samples_of(text: &str, subject: Subject) -> Vec<Sample> {
+    let rows = text.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let numbers: Vec<f64> = fields.get(3..9)?.iter().filter_map(|f| f.parse().ok()).collect();
+        let own = fields[2] == subject.name();
+        let value = numbers.get(..3)?.iter().sum();
+        let (process, round) = (fields[0].parse().ok()?, fields[1].parse().ok()?);
+        own.then_some(Sample { value, process, round })
+    });
+    rows.collect()
+}

@@ -1,0 +1,115 @@
+//! Many instances in one launcher, this process.
+
+use std::{fs, io, time::Duration};
+
+use crate::chain;
+use sandbox::{Builtin, Instance, Milestone, Sandbox, Workload};
+
+/// A hall of instances. Each is idle, but some end as soon as they have begun, as programs do that
+/// crash at their start: they were started, and they are not there.
+pub struct Hall<'a> {
+    sandbox: &'a dyn Sandbox,
+    mortal: u64,
+    started: usize,
+    instances: Vec<Box<dyn Instance>>,
+}
+
+impl<'a> Hall<'a> {
+    /// Each has some descriptors, of which a process may have 1024.
+    const MOST: usize = 110;
+
+    /// An empty one, in which every so many instances one ends at once.
+    pub(crate) fn new(sandbox: &'a dyn Sandbox, mortal: u64) -> Self {
+        Self { sandbox, mortal: mortal.max(2), started: 0, instances: Vec::new() }
+    }
+
+    /// Starts and ends one, so that what only the first of all costs is paid.
+    pub(crate) fn warm_up(&mut self) -> io::Result<()> {
+        let outcome = self.sandbox.run(&Workload::builtin(Builtin::Hello, &[]));
+        outcome.map(drop).map_err(|error| chain(&error))
+    }
+
+    /// Starts one more.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started, or there are too many.
+    pub fn start(&mut self) -> io::Result<()> {
+        if self.instances.len() >= Self::MOST {
+            return Err(io::Error::other("there are 110 instances, and the budget is not used up"));
+        }
+        let ends_at_once = self.started as u64 % self.mortal == self.mortal - 1;
+        let builtin = if ends_at_once { Builtin::Hello } else { Builtin::Idle };
+        let instance = self.sandbox.spawn(&Workload::builtin(builtin, &[]));
+        self.instances.push(instance.map_err(|error| chain(&error))?);
+        self.started += 1;
+        let last = &**self.instances.last().expect("it was pushed above");
+        let_settle(last);
+        while ends_at_once && is_alive(last) {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(())
+    }
+
+    /// How many were ever started.
+    pub fn started(&self) -> usize {
+        self.started
+    }
+
+    /// How many live now.
+    pub fn alive(&self) -> usize {
+        self.instances.iter().filter(|instance| is_alive(&***instance)).count()
+    }
+
+    /// The process that holds them: this one.
+    pub fn launcher(&self) -> u32 {
+        std::process::id()
+    }
+
+    /// The processes inside of those that live. A microVM has none: it is in its launcher.
+    pub fn inside(&self) -> Vec<u32> {
+        let alive = self.instances.iter().filter(|instance| is_alive(&***instance));
+        alive.flat_map(|instance| instance.processes()).collect()
+    }
+
+    /// Stops all and waits for each.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        for instance in &self.instances {
+            instance.control().stop();
+        }
+        for instance in self.instances.drain(..) {
+            instance.wait().map_err(|error| chain(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Its processes' states, as letters (proc_pid_stat(5)).
+fn states(instance: &dyn Instance) -> Vec<char> {
+    let state = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let rest = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
+        rest.and_then(|rest| rest.chars().next()).unwrap_or('X')
+    };
+    instance.processes().iter().map(state).collect()
+}
+
+/// A process that has ended is a zombie until it is waited for; a machine says itself that its
+/// program has come to its end.
+fn is_alive(instance: &dyn Instance) -> bool {
+    match &states(instance)[..] {
+        [] => instance.timeline().since_start(Milestone::Exited).is_none(),
+        states => states.iter().any(|state| !matches!(state, 'Z' | 'X')),
+    }
+}
+
+/// Waits until it has said all that it says, and touched all the memory that it touches.
+pub(crate) fn let_settle(instance: &dyn Instance) {
+    let is_idle = || match &states(instance)[..] {
+        [] => instance.timeline().since_start(Milestone::FirstByte).is_some(),
+        states => states.iter().all(|&state| state == 'S'),
+    };
+    while is_alive(instance) && !is_idle() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}

@@ -1,0 +1,213 @@
+//! Lab 20: the comparison table, from your own data. The part that measures, and leads the
+//! student's functions over what was measured.
+
+mod claims;
+mod inside;
+mod measure;
+mod signs;
+
+use std::{fmt::Display, io, process::ExitCode};
+
+use lab::program::{Host, Trouble, run};
+use report::{Probe, Records};
+use serde::{Deserialize, Serialize};
+
+pub use claims::{Claim, Judgement, textbook};
+pub use inside::Seen;
+pub use signs::{Carrier, Signs};
+
+/// The rows of the textbook's table that are numbers: its word and the metric.
+pub const ROWS: [(&str, &str); 5] = [
+    ("start-up", "startup.first_byte"),
+    ("performance", "compute.spin"),
+    ("memory", "footprint.memory"),
+    ("disk", "footprint.disk"),
+    ("density", "density.count"),
+];
+
+/// The questions of the last row, isolation: what of the host can be seen from inside?
+pub const PROBES: [&str; 4] = ["kernel", "name", "launcher", "marker"];
+
+/// How one value is to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Relation {
+    /// It is smaller.
+    Less,
+    /// It is larger.
+    More,
+    /// No difference is shown.
+    Same,
+}
+
+/// A sentence of the table: how the microVM's value is to the container's, and by which data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sentence {
+    /// The series that it rests on, each as `METRIC/SANDBOX`: the microVM's, the container's.
+    pub data: Vec<String>,
+    /// How the first is to the second.
+    pub relation: Relation,
+    /// The median of the first divided by that of the second.
+    pub ratio: f64,
+}
+
+/// All that was found out: samples and probes, and what carried the virtual machines.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The series and the probes.
+    pub records: Records,
+    /// The signs of what carries a virtual machine here.
+    pub signs: Signs,
+}
+
+/// What the check gives to try the functions on: made up, and each time anew.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Practice {
+    /// Series and probes.
+    pub records: Records,
+    /// Several hosts that they could have been measured on.
+    pub signs: Vec<Signs>,
+    /// What somebody says of them.
+    pub claims: Vec<Claim>,
+}
+
+impl Practice {
+    /// The hosts, by their numbers, on which the claim of that number is judged: all for what is
+    /// said of hardware; else they make no difference, and one will do.
+    pub fn hosts_for(&self, claim: usize) -> impl Iterator<Item = (usize, &Signs)> {
+        let of_hardware = matches!(&self.claims[claim], Claim::Compares { hardware: true, .. });
+        self.signs.iter().enumerate().take(if of_hardware { usize::MAX } else { 1 })
+    }
+}
+
+/// The student's functions.
+pub struct Answer {
+    /// What carries a virtual machine on a host with these signs?
+    pub carrier: fn(&Signs) -> Carrier,
+    /// The sentence of a row, `None` if it was not measured.
+    pub sentence: fn(&Records, metric: &str) -> Option<Sentence>,
+    /// What of the host shows inside.
+    pub probes: fn(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe>,
+    /// What the evidence says of a claim.
+    pub judge: fn(&Claim, &Evidence) -> Judgement,
+}
+
+/// The program: the functions are tried on data that the check makes up; then the sandboxes are
+/// looked into and measured, and the table is filled.
+pub fn program(answer: &Answer) -> ExitCode {
+    // The same program is what looks around inside of a container.
+    if let Some(marker) = inside::asked_to_look() {
+        return inside::look(&marker);
+    }
+    run(|host| {
+        practise(host, answer)?;
+        let probes = look_inside(host, answer)?;
+        host.say("measuring", "start-up, performance, memory and disk; not density, see lab 19");
+        let records = host.step("measure", || measure::records(probes))?;
+        let signs = host.step("look at KVM", Signs::of_this_host)?;
+        judge_all(host, answer, &Evidence { records, signs })
+    })
+}
+
+/// Every function on the check's data.
+fn practise(host: &Host, answer: &Answer) -> Result<(), Trouble> {
+    let words = host.meet("practice");
+    if words.is_empty() {
+        return Ok(());
+    }
+    let practice: Practice = host.step("read the practice", || serde_json::from_str(&words))?;
+    for (number, signs) in practice.signs.iter().enumerate() {
+        say(host, &format!("carrier.{number}"), &(answer.carrier)(signs))?;
+    }
+    for (_, metric) in ROWS {
+        say(host, &format!("sentence.{metric}"), &(answer.sentence)(&practice.records, metric))?;
+    }
+    for (number, claim) in practice.claims.iter().enumerate() {
+        for (on, signs) in practice.hosts_for(number) {
+            let evidence = Evidence { records: practice.records.clone(), signs: signs.clone() };
+            let judgement = (answer.judge)(claim, &evidence);
+            say(host, &format!("judgement.{number}.{on}"), &judgement)?;
+        }
+    }
+    host.meet("practised");
+    Ok(())
+}
+
+/// A container that shares nothing, one that shares what the check says, and a machine.
+fn look_inside(host: &Host, answer: &Answer) -> Result<Vec<Probe>, Trouble> {
+    let place = host.step("make a root", || inside::Place::make(host.argument("marker")))?;
+    host.say("marker", place.marker().display());
+    let outside = Seen::here(std::process::id(), place.marker());
+    let mut all = Vec::new();
+    for (point, shares) in [("container", ""), ("shared", host.argument("shares"))] {
+        let step = format!("look around in a container that shares: {shares}");
+        let seen = host.step(&step, || place.container(shares, || drop(host.meet(point))))?;
+        let probes = (answer.probes)("container", &seen, &outside);
+        say(host, &format!("probes.{point}"), &probes)?;
+        if point == "container" {
+            all.extend(probes);
+        }
+    }
+    let seen = host.step("start a microVM", || inside::machine(|| drop(host.meet("machine"))))?;
+    let probes = (answer.probes)("microvm", &seen, &outside);
+    say(host, "probes.machine", &probes)?;
+    host.meet("probed");
+    all.extend(probes);
+    Ok(all)
+}
+
+/// The table, and what the textbook says of it.
+fn judge_all(host: &Host, answer: &Answer, evidence: &Evidence) -> Result<(), Trouble> {
+    let folder = std::env::temp_dir().join(format!("lab20-{}", std::process::id()));
+    let path = host.step("write the records", || evidence.records.write(&folder))?;
+    host.say("records", path.display());
+    say(host, "carrier", &(answer.carrier)(&evidence.signs))?;
+    for (row, metric) in ROWS {
+        let sentence = (answer.sentence)(&evidence.records, metric);
+        if !host.is_checked() {
+            println!("  {row:12} {}", Words(&sentence));
+        }
+        say(host, &format!("row.{metric}"), &sentence)?;
+    }
+    for (number, (words, claim)) in textbook().into_iter().enumerate() {
+        let judgement = (answer.judge)(&claim, evidence);
+        if !host.is_checked() {
+            println!("  \"{words}\": {judgement:?}");
+        }
+        say(host, &format!("claim.{number}"), &judgement)?;
+    }
+    host.meet("judged");
+    host.step("remove the records", || std::fs::remove_dir_all(&folder))
+}
+
+fn say(host: &Host, name: &str, value: &impl Serialize) -> Result<(), Trouble> {
+    let text = host.step("write it down", || serde_json::to_string(value))?;
+    if host.is_checked() {
+        host.say(name, text);
+    }
+    Ok(())
+}
+
+/// A sentence for people.
+struct Words<'a>(&'a Option<Sentence>);
+
+impl Display for Words<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(Sentence { data, relation, ratio }) = self.0 else {
+            return formatter.write_str("not measured");
+        };
+        match relation {
+            Relation::Same => write!(formatter, "no difference shown")?,
+            Relation::Less | Relation::More => {
+                write!(formatter, "a microVM has {ratio:.2} times a container's")?;
+            }
+        }
+        write!(formatter, " ({})", data.join(", "))
+    }
+}
+
+/// An error with all that it came of.
+fn chain(error: &dyn std::error::Error) -> io::Error {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    let whole = sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
+    io::Error::other(whole)
+}
