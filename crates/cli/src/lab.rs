@@ -56,12 +56,37 @@ enum Lang {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    AtDesk(AtDesk),
+    /// Make one page and one table of many students' exports.
+    Class {
+        /// The exports
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// Where index.html and class.csv go
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// Remove what killed checks left behind.
+    Clean,
+}
+
+/// What needs the labs and the progress.
+#[derive(Debug, Subcommand)]
+enum AtDesk {
     /// List the labs: what each takes, and how far you are.
     List,
     /// Begin a lab: what it is about, and where to begin.
     Start(Number),
     /// Build your program, run its check, and say what the kernel showed.
     Check {
+        #[command(flatten)]
+        one: One,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Build and check now and at every save; the files are looked at every 300 ms.
+    Watch {
         #[command(flatten)]
         one: One,
         #[command(flatten)]
@@ -80,6 +105,15 @@ enum Command {
         /// Show it before that; your progress will say so
         #[arg(long)]
         reveal: bool,
+    },
+    /// Write down what you have done, for your teacher.
+    Export {
+        /// Your name [default: that of your account]
+        #[arg(long, value_name = "STUDENT")]
+        name: Option<String>,
+        /// Write it to this file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Judge skeletons, solutions and wrong answers: the truth table of the labs.
     Verify(Verify),
@@ -151,48 +185,60 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
     };
     let style = Style { language, width: front::width(), colours: Ink::of_output().is_on() };
     let failed = |error: Error| Failure::of_lab(&error, language);
-    if let Command::Verify(Verify { built: Some(file), .. }) = &arguments.command {
-        let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
-        output::print_json(&runner::inside(file, Some(end.told())).map_err(failed)?)?;
-        return Ok(0);
-    }
-    let (desk, remark) = Desk::open(arguments.labs.as_deref(), style).map_err(failed)?;
-    if let Some(remark) = remark {
-        output::remark(&format!("isolab: {remark}\n"));
-    }
-    let mut front = Terminal::new(language, arguments.json)?;
-    let answer = arguments.answer(&desk, &mut front);
-    front.clear();
-    let answer = answer.map_err(failed)?;
-    arguments.print(&answer)?;
-    Ok(answer.code)
+    let answer = match &arguments.command {
+        Command::Clean => runner::clean(&style),
+        Command::Class { files, out } => runner::class(files, out, &style),
+        Command::AtDesk(AtDesk::Verify(Verify { built: Some(file), .. })) => {
+            let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
+            runner::inside(file, Some(end.told()))
+        }
+        Command::AtDesk(command) => {
+            let (desk, remark) = Desk::open(arguments.labs.as_deref(), style).map_err(failed)?;
+            if let Some(remark) = remark {
+                output::remark(&format!("isolab: {remark}\n"));
+            }
+            let mut front = Terminal::new(language, arguments.json)?;
+            let answer = command.answer(&desk, &mut front, arguments.json);
+            front.clear();
+            answer
+        }
+    };
+    arguments.print(&answer.map_err(failed)?)
 }
 
-impl Arguments {
-    fn answer(&self, desk: &Desk, front: &mut Terminal) -> runner::Result<Answer> {
+impl AtDesk {
+    fn answer(&self, desk: &Desk, front: &mut Terminal, json: bool) -> runner::Result<Answer> {
         let lab = |one: &One| desk.lab(one.lab.as_deref());
-        match &self.command {
-            Command::List => runner::list(desk),
-            Command::Start(number) => runner::start(desk, desk.lab(Some(&number.lab))?),
-            Command::Check { one, how } => {
-                runner::check::check(desk, lab(one)?, &how.options(self.json), front)
+        match self {
+            Self::List => runner::list(desk),
+            Self::Start(number) => runner::start(desk, desk.lab(Some(&number.lab))?),
+            Self::Check { one, how } => {
+                runner::check::check(desk, lab(one)?, &how.options(json), front)
             }
-            Command::Hint(one) => runner::hint(desk, lab(one)?),
-            Command::Why(one) => runner::why(desk, lab(one)?),
-            Command::Reset(one) => runner::reset(desk, lab(one)?),
-            Command::Solution { one, reveal } => runner::solution(desk, lab(one)?, *reveal),
-            Command::Verify(verify) => {
+            Self::Watch { one, how } => runner::watch(desk, lab(one)?, &how.options(json), front),
+            Self::Export { name, out } => runner::export(desk, name.as_deref(), out.as_deref()),
+            Self::Hint(one) => runner::hint(desk, lab(one)?),
+            Self::Why(one) => runner::why(desk, lab(one)?),
+            Self::Reset(one) => runner::reset(desk, lab(one)?),
+            Self::Solution { one, reveal } => runner::solution(desk, lab(one)?, *reveal),
+            Self::Verify(verify) => {
                 let labs = verify.numbers.clone();
                 let Verify { load, repeat, nest, .. } = *verify;
                 runner::verify(desk, &Table { labs, load, repeat, nest }, front)
             }
         }
     }
+}
 
-    fn print(&self, answer: &Answer) -> Result<(), Failure> {
+impl Arguments {
+    /// Prints the answer and gives its exit code.
+    fn print(&self, answer: &Answer) -> Result<u8, Failure> {
         match self.json {
-            true => output::print_json(&answer.json),
-            false => output::print(&answer.text),
+            // One that was told as it came has nothing more to say.
+            true if answer.json.is_null() => {}
+            true => output::print_json(&answer.json)?,
+            false => output::print(&answer.text)?,
         }
+        Ok(answer.code)
     }
 }

@@ -2,9 +2,13 @@
 
 mod common;
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
 
-use common::{labs::Labs, output_of};
+use common::{Names, isolab, labs::Labs, output_of, signal, wait_for};
 
 #[test]
 fn a_lab_is_listed_with_what_was_done_of_it() {
@@ -212,4 +216,92 @@ fn a_truth_table_that_does_not_hold_is_said_row_by_row() {
     let words = ["verify", "--json"];
     let (code, _, _) = output_of(labs.lab(&words).env("ISOLAB_REQUIRE", "container,labs"));
     assert_eq!(code, 1);
+}
+
+#[test]
+fn a_save_is_checked_and_an_interrupt_ends_the_watching() {
+    let labs = Labs::new();
+    let mut command = labs.lab(&["watch", "8", "--json"]);
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut next =
+        || -> serde_json::Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["id"], "not-written");
+    labs.student_says("no-fork");
+    assert_eq!(next()["id"], "L08-no-fork");
+    labs.student("fn main() { nothing }");
+    assert_eq!(next()["id"], "not-compiled");
+    labs.student_says("die");
+    assert!(next()["error"].as_str().unwrap().contains("no verdict"));
+    labs.student_says("solved");
+    assert_eq!(next()["verdict"], "pass");
+    signal(watching.id(), "INT");
+    assert_eq!(watching.wait().unwrap().code(), Some(0));
+}
+
+/// The check of this checkout that hangs.
+fn hanging_check(labs: &Labs) -> Option<u32> {
+    let program = labs.path("target/lab/lab08-check").canonicalize().ok()?;
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.find(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == program))
+}
+
+#[test]
+fn neither_a_kill_nor_an_interrupt_leaves_the_check_behind() {
+    let labs = Labs::new();
+    labs.student_says("hang");
+    for (name, code) in [("KILL", None), ("INT", Some(130)), ("TERM", Some(130))] {
+        let mut command = labs.lab(&["check", "8"]);
+        let mut running = command.stderr(Stdio::null()).spawn().unwrap();
+        wait_for("the check", || hanging_check(&labs).is_some());
+        signal(running.id(), name);
+        assert_eq!(running.wait().unwrap().code(), code, "{name}");
+        wait_for("the check's end", || hanging_check(&labs).is_none());
+    }
+}
+
+#[test]
+fn only_what_checks_have_left_is_cleaned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mine, others) = (folder.path().join("mine"), folder.path().join("others"));
+    let names = Names::of("lab-clean");
+    let place = sandbox::Ledger::open().unwrap();
+    let dead = sandbox::Process { pid: 4_194_305, start_time: 1 };
+    for (name, sandbox, path) in [("mine", "lab", &mine), ("others", "container", &others)] {
+        fs::create_dir(path).unwrap();
+        let mut entry = sandbox::Entry::new(names.name(name), sandbox, vec![]);
+        entry.launcher = dead;
+        entry.resources.push(sandbox::Resource::Directory(path.clone()));
+        std::mem::forget(place.claim(entry).unwrap());
+    }
+    let (code, output, errors) = output_of(&mut isolab(&["lab", "clean"]));
+    assert_eq!(code, 0, "{errors}");
+    assert!(output.contains(&format!("removed directory {}\n", mine.display())), "{output}");
+    assert!(!mine.exists() && others.exists());
+    let entry = place.find(&names.name("others")).unwrap().unwrap();
+    drop(place.adopt(entry));
+}
+
+#[test]
+fn a_class_is_made_of_exports() {
+    let labs = Labs::new();
+    labs.student_says("solved");
+    output_of(&mut labs.lab(&["check", "8", "--predict", "exits=900"]));
+    for name in ["Ada", "Lin"] {
+        let file = format!("{name}.json");
+        let (code, _, errors) =
+            output_of(&mut labs.lab(&["export", "--name", name, "--out", &file]));
+        assert_eq!(code, 0, "{errors}");
+    }
+    let words = ["class", "Ada.json", "Lin.json", "--out", "class"];
+    let (code, output, _) = output_of(&mut labs.lab(&words));
+    assert_eq!((code, &*output), (0, "2 students in class/index.html\n"));
+    let table = fs::read_to_string(labs.path("class/class.csv")).unwrap();
+    assert!(table.contains("Ada,08,own-name,passed,1,20"), "{table}");
+    assert!(table.contains("exits 900,exits 1012"), "{table}");
+    labs.write("bad.json", "{");
+    let (code, output, _) = output_of(&mut labs.lab(&["class", "bad.json", "--out", "class"]));
+    assert_eq!(code, 1);
+    assert!(output.contains("refused bad.json: "), "{output}");
 }

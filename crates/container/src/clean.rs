@@ -15,10 +15,19 @@ use crate::{Error, cgroup, error, error::Result, exec, network};
 /// The first thing that could not be removed; its entry stays in the ledger, the others are
 /// removed all the same.
 pub fn clean(ledger: &Ledger) -> Result<Vec<String>> {
+    clean_those(ledger, |_| true)
+}
+
+/// The same for the entries that `which` chooses.
+///
+/// # Errors
+///
+/// Those of [`clean`].
+pub fn clean_those(ledger: &Ledger, which: impl Fn(&Entry) -> bool) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     let mut failed = None;
     ledger.sweep().map_err(Error::from)?;
-    for entry in ledger.entries().map_err(Error::from)? {
+    for entry in ledger.entries().map_err(Error::from)?.into_iter().filter(which) {
         let Some(claim) = ledger.adopt(entry) else { continue };
         match free(claim.entry(), &mut removed) {
             Ok(()) => {

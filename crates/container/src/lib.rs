@@ -46,7 +46,7 @@ use sandbox::{
     Resource, Sandbox, Story, Timeline, Workload,
 };
 
-pub use clean::clean;
+pub use clean::{clean, clean_those};
 pub use error::Error;
 pub use exec::{exec, find};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};

@@ -7,7 +7,7 @@ use std::{
 
 use lab::{
     catalogue::Language,
-    runner::{Front, predict},
+    runner::{Answer, Front, predict},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -84,6 +84,18 @@ impl Front for Terminal {
         }
     }
 
+    fn page(&mut self, answer: &Answer) {
+        self.clear();
+        let text = match (self.json, io::stdout().is_terminal()) {
+            (true, _) => format!("{}\n", answer.json),
+            // The old page stays until the new one is there.
+            (false, true) => format!("\x1b[H\x1b[2J{}", answer.text),
+            (false, false) => format!("{}\n", answer.text),
+        };
+        // Who closed standard output is told nothing, and the work goes on.
+        let _ = output::print(&text);
+    }
+
     fn ask(&mut self, question: &str, unit: &str) -> Option<f64> {
         let leave = match self.language {
             Language::En => "Enter leaves it out",
@@ -91,7 +103,7 @@ impl Front for Terminal {
         };
         self.clear();
         loop {
-            output::remark(&format!("{} [{unit}; {leave}] ", lab::runner::clean(question)));
+            output::remark(&format!("{} [{unit}; {leave}] ", lab::runner::clean_text(question)));
             let mut line = String::new();
             if !self.is_answered() || !io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
                 output::remark("\n");

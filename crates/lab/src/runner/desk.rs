@@ -34,6 +34,9 @@ pub trait Front {
     /// A part of the answer is there already.
     fn say(&mut self, line: &str);
 
+    /// A whole answer, in the place of the one before.
+    fn page(&mut self, answer: &Answer);
+
     /// A question is put; `None` if nobody answers with a number.
     fn ask(&mut self, question: &str, unit: &str) -> Option<f64>;
 

@@ -89,6 +89,8 @@ pub enum Error {
     Nest(nest::Error),
     /// What a killed check has left could not be removed.
     Clean(sandbox::Error),
+    /// The ledger cannot be read.
+    Ledger(sandbox::LedgerError),
     /// What was asked for makes no sense.
     Usage {
         /// Why, in English.
@@ -161,6 +163,7 @@ impl Error {
             Self::System { call, source } => format!("{call}: {source}"),
             Self::Nest(error) => error.to_string(),
             Self::Clean(error) => error.to_string(),
+            Self::Ledger(error) => error.to_string(),
             Self::Usage { en, .. } => en.clone(),
         }
     }
@@ -201,6 +204,7 @@ impl Error {
             Self::System { call, source } => format!("{call} 失败：{source}"),
             Self::Nest(error) => error.to_string(),
             Self::Clean(error) => error.to_string(),
+            Self::Ledger(error) => error.to_string(),
             Self::Usage { zh, .. } => zh.clone(),
         }
     }

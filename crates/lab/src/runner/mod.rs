@@ -10,11 +10,15 @@
 
 mod book;
 pub mod check;
+mod class;
+mod class_page;
+mod clean;
 mod clock;
 mod compile;
 pub mod course;
 mod desk;
 mod error;
+mod export;
 mod hint;
 mod host;
 mod list;
@@ -34,10 +38,14 @@ mod text;
 mod toolchain;
 mod truth;
 mod verify;
+mod watch;
 
 pub use book::Book;
+pub use class::class;
+pub use clean::clean;
 pub use desk::{Answer, Desk, Front};
 pub use error::Error;
+pub use export::export;
 pub use hint::{hint, why};
 pub use list::list;
 pub use nested::inside;
@@ -46,8 +54,9 @@ pub use progress::{Progress, Record};
 pub use solution::{reset, solution};
 pub use start::start;
 pub use table::Table;
-pub use text::{Style, clean};
+pub use text::{Style, clean as clean_text};
 pub use verify::verify;
+pub use watch::watch;
 
 /// The result of the runner's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -18,7 +18,7 @@ use nest::Nest;
 use sandbox::Stdio;
 
 use super::{
-    Error, Result,
+    Answer, Error, Result,
     run::Check,
     truth::{Expected, Outcome, Row},
 };
@@ -81,13 +81,14 @@ pub(crate) fn check(check: &Check, end: Option<BorrowedFd<'_>>) -> Result<Report
 /// # Errors
 ///
 /// When the file cannot be read.
-pub fn inside(file: &Path, end: Option<BorrowedFd<'_>>) -> Result<serde_json::Value> {
+pub fn inside(file: &Path, end: Option<BorrowedFd<'_>>) -> Result<Answer> {
     let text = fs::read(file).map_err(Error::file("read", file))?;
     let rows: Vec<Row> = serde_json::from_slice(&text)
         .map_err(|error| Error::Damaged { path: file.to_owned(), cause: error.to_string() })?;
     let programs = programs(&rows);
     let outcomes: Result<Vec<Outcome>> = rows.iter().map(|row| row.judge(&programs, end)).collect();
-    Ok(serde_json::to_value(outcomes?).expect("outcomes have only plain values"))
+    let json = serde_json::to_value(outcomes?).expect("outcomes have only plain values");
+    Ok(Answer { text: format!("{json:#}\n"), json, code: 0 })
 }
 
 /// All programs of which no process may be left.

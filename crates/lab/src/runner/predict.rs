@@ -79,6 +79,7 @@ pub(crate) fn table(
 pub(crate) fn short(number: f64) -> String {
     match number.abs() {
         _ if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number:.0}"),
+        1e15.. => format!("{number:.2e}"),
         100.0.. => format!("{number:.0}"),
         1.0.. => format!("{number:.2}"),
         _ => format!("{number:.4}"),

@@ -126,11 +126,15 @@ fn wait(child: &Child, end: Option<BorrowedFd<'_>>, deadline: Duration) -> Resul
     }
 }
 
-/// Whether it can be read already.
-pub(crate) fn is_told(end: Option<BorrowedFd<'_>>) -> bool {
-    let Some(end) = end else { return false };
+/// Whether it can be read, now or before this time is over.
+pub(crate) fn is_told_within(end: Option<BorrowedFd<'_>>, time: Duration) -> bool {
+    let Some(end) = end else {
+        thread::sleep(time);
+        return false;
+    };
     let mut waiting = [PollFd::new(end, PollFlags::POLLIN)];
-    poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    let timeout = PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO);
+    poll(&mut waiting, timeout).is_ok_and(|count| count > 0)
 }
 
 /// Reads in a thread of its own: somebody that the check has left behind may hold the other end for

@@ -131,7 +131,7 @@ fn examined(desk: &Desk, labs: &[&Lab], mut outcome: Outcome) -> Outcome {
                                 "the message {id} asks for {{{name}}}, which the check does not say"
                             )
                         }));
-                        if outcome.mark == Mark::NotJudged && language == desk.style.language {
+                        if outcome.mark != Mark::Right && language == desk.style.language {
                             outcome.why.push(text.saw);
                         }
                     }
