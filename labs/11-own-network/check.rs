@@ -1,3 +1,100 @@
-//! Lab 11.
+//! What must be true of lab 11, look after look.
 
-fn main() {}
+mod outside;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use lab::check::{Bench, Checked, Setup, ensure, fail};
+
+use outside::{End, meet, queued};
+
+/// So many bits of an address are the network's.
+const PREFIX: u8 = 30;
+/// How long a datagram may take that takes microseconds: a link that has just come up does not send
+/// before the kernel has had time for it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+fn main() -> ExitCode {
+    lab::check::main("11", check)
+}
+
+fn check(bench: &mut Bench) -> Checked<()> {
+    let token = bench.token();
+    let (outer, inner) = (format!("lab{token}"), format!("in{}", bench.random(100)));
+    let port = 20_000 + bench.random(10_000);
+    // A network of four addresses; the second and the third are to be used.
+    let (middle, last) = (bench.random(1 << 16) as u32, 4 * (1 + bench.random(40) as u32));
+    let network = 10 << 24 | middle << 8 | last;
+    let addresses = [1, 2].map(|number| Ipv4Addr::from(network + number));
+    let setup = Setup::root().argument("outer", &outer).argument("inner", &inner);
+    let setup = setup.argument("port", port).argument("prefix", PREFIX);
+    let setup = setup.argument("outer-address", addresses[0]);
+    let mut student = bench.start(setup.argument("inner-address", addresses[1]))?;
+    let host = student.host();
+
+    // The child has a network of its own.
+    meet(&mut student, "spawned")?;
+    let child = student.outside(student.number("child")? as u32)?;
+    let (own, hosts) = (child.namespace("net")?, host.namespace("net")?);
+    bench.saw(child.path("ns/net").display(), format!("{own}; host {hosts}"));
+    ensure(own != hosts, || fail("L11-shared").fact("pid", child.pid).fact("namespace", &own))?;
+    student.go()?;
+
+    // One end is here, the other there, and each is the other's.
+    meet(&mut student, "connected")?;
+    for (whose, process) in [("host", host), ("child", child)] {
+        bench.saw(format!("/proc/net/dev, {whose}"), student.links(process)?.join(" "));
+    }
+    let moved = student.link(child, &outer)?;
+    ensure(moved.is_none(), || fail("L11-both-moved").fact("link", &outer))?;
+    let stayed = student.link(host, &inner)?;
+    ensure(stayed.is_none(), || fail("L11-not-moved").fact("link", &inner))?;
+    let ends = student.link(host, &outer)?.zip(student.link(child, &inner)?);
+    let numbers = ends.map(|(here, there)| [here.index, here.other, there.index, there.other]);
+    let pair = numbers.is_some_and(|[a, b, c, d]| a == d && b == c);
+    bench.saw("index and other end, host's and child's", format!("{numbers:?}"));
+    ensure(pair, || fail("L11-no-pair").fact("outer", &outer).fact("inner", &inner))?;
+    student.go()?;
+
+    // Both ends are up and have their addresses, and lo is up inside.
+    meet(&mut student, "ready")?;
+    let outer = End { process: host, link: &outer, address: addresses[0] };
+    let inner = End { process: child, link: &inner, address: addresses[1] };
+    for end in [&outer, &inner] {
+        end.is_up(bench, &student, "L11-down")?;
+        end.has_address(bench, &student, PREFIX)?;
+    }
+    End { link: "lo", ..inner }.is_up(bench, &student, "L11-lo-down")?;
+
+    // The same port is bound on both sides; the check's own word goes from the one to the other.
+    let to = SocketAddr::from((inner.address, port as u16));
+    let missing = || fail("L11-no-datagram").fact("address", to);
+    let bound = (queued(&student, host, port)?, queued(&student, child, port)?);
+    bench.saw(format!("/proc/net/udp, port {port}, host and child"), format!("{bound:?}"));
+    let began = Instant::now();
+    while queued(&student, child, port)? == Some(0) {
+        student.send_datagram(host, to, &token)?;
+        ensure(began.elapsed() < PATIENCE, missing)?;
+        sleep(Duration::from_millis(1));
+    }
+    student.go()?;
+    meet(&mut student, "received")?;
+    bench.saw("the child's datagram", student.said("token")?);
+    ensure(student.said("token")? == token, missing)?;
+    student.go()?;
+
+    // The pair is gone while the child is still there to hold its end.
+    meet(&mut student, "removed")?;
+    for end in [&outer, &inner] {
+        let left = student.link(end.process, end.link)?;
+        bench.saw(format!("{}, afterwards", end.link), format!("{left:?}"));
+        ensure(left.is_none(), || fail("L11-left").fact("link", end.link))?;
+    }
+    student.go()?;
+    student.finish()
+}

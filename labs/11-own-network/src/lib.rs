@@ -1,1 +1,191 @@
-//! Lab 11: network namespaces and veth.
+//! Lab 11: a network of its own. The part that leads the student's functions.
+
+use std::{
+    error::Error as _,
+    fmt,
+    io::{self, PipeReader, PipeWriter, Read, Write},
+    net::{Ipv4Addr, UdpSocket},
+    process::ExitCode,
+    time::Duration,
+};
+
+use container::Error;
+pub use container::netlink::{CREATE, Message, Netlink, VETH_INFO_PEER, link, text};
+use lab::program::{Host, Trouble, run};
+use nix::{
+    sys::wait::waitpid,
+    unistd::{Pid, getpid},
+};
+
+/// What a new process does, from its first instruction to its exit code.
+pub type Inside<'a> = Box<dyn FnMut() -> isize + 'a>;
+
+/// How the host and the new process are to be connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The host's end.
+    pub outer: String,
+    /// The other end.
+    pub inner: String,
+    /// The host's address.
+    pub outer_address: Ipv4Addr,
+    /// The new process's address.
+    pub inner_address: Ipv4Addr,
+    /// So many bits of both addresses are the network's.
+    pub prefix: u8,
+}
+
+/// The student's functions.
+pub struct Answer {
+    /// Makes a process with a network of its own.
+    pub spawn: fn(Inside) -> nix::Result<Pid>,
+    /// Makes a pair of links: a name here, a name and a process there.
+    pub create_pair: fn(&mut Netlink, &str, &str, i32) -> Result<(), Error>,
+    /// Gives an address, with the length of its network's part, to the link with this index.
+    pub add_address: fn(&mut Netlink, i32, Ipv4Addr, u8) -> Result<(), Error>,
+    /// Switches the link with this index on.
+    pub set_up: fn(&mut Netlink, i32) -> Result<(), Error>,
+    /// What the new process does to its own network.
+    pub prepare_inside: fn(&mut Netlink, &Plan) -> Result<(), Error>,
+    /// Takes a link away.
+    pub remove: fn(&mut Netlink, &str) -> Result<(), Error>,
+}
+
+/// The program: a process, a pair of links between it and here, and a datagram over it.
+pub fn program(answer: &Answer) -> ExitCode {
+    run(|host| {
+        let plan = plan(host);
+        let (mut gate, open) = host.step("make a gate", Gate::new)?;
+        let inside = || inside(host, answer, &plan, &mut gate);
+        let child = host.step("spawn", || (answer.spawn)(Box::new(inside)))?;
+        drop(gate);
+        host.say("child", child);
+        host.meet("spawned");
+
+        let mut netlink = ask(host, "open a netlink socket", Netlink::open)?;
+        ask(host, "create_pair", || {
+            (answer.create_pair)(&mut netlink, &plan.outer, &plan.inner, child.as_raw())
+        })?;
+        host.meet("connected");
+
+        let index = ask(host, "find the host's end", || netlink.index_of(&plan.outer))?;
+        ask(host, "add_address", || {
+            (answer.add_address)(&mut netlink, index, plan.outer_address, plan.prefix)
+        })?;
+        ask(host, "set_up", || (answer.set_up)(&mut netlink, index))?;
+        let _socket = host.step("bind a port", || socket(host))?;
+        open.once(host)?;
+        // The child has a network now, and then a datagram; it meets the check meanwhile.
+        open.wait(host)?;
+
+        ask(host, "remove", || (answer.remove)(&mut netlink, &plan.outer))?;
+        host.meet("removed");
+        open.once(host)?;
+        host.step("wait for the child", || waitpid(child, None)).map(drop)
+    })
+}
+
+/// What the new process does once it is connected: it prepares its end, waits for a datagram, and
+/// stays until the link is gone.
+fn inside(host: &Host, answer: &Answer, plan: &Plan, gate: &mut Gate) -> isize {
+    let mut story = || -> Result<(), Trouble> {
+        gate.pass(host)?;
+        let mut netlink = ask(host, "open a netlink socket", Netlink::open)?;
+        ask(host, "prepare_inside", || (answer.prepare_inside)(&mut netlink, plan))?;
+        let socket = host.step("bind the same port", || socket(host))?;
+        host.say("pid", getpid());
+        // The check sends its word now.
+        host.meet("ready");
+        let mut word = [0; 64];
+        let length = host.step("receive a datagram", || socket.recv(&mut word))?;
+        host.say("token", String::from_utf8_lossy(&word[..length]));
+        host.meet("received");
+        gate.tell(host)?;
+        gate.pass(host)
+    };
+    match story() {
+        Ok(()) => 0,
+        Err(trouble) => {
+            host.fail(&trouble);
+            1
+        }
+    }
+}
+
+fn plan(host: &Host) -> Plan {
+    let words = |name: &str, usual: &str| match host.argument(name) {
+        "" => usual.to_owned(),
+        word => word.to_owned(),
+    };
+    let address = |name: &str, usual| host.argument(name).parse().unwrap_or(usual);
+    Plan {
+        outer: words("outer", "lab11"),
+        inner: words("inner", "eth0"),
+        outer_address: address("outer-address", Ipv4Addr::new(10, 211, 0, 1)),
+        inner_address: address("inner-address", Ipv4Addr::new(10, 211, 0, 2)),
+        prefix: host.number("prefix", 30) as u8,
+    }
+}
+
+fn socket(host: &Host) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, host.number("port", 4711) as u16))?;
+    // A check has sent its word by now. By hand there is time to send one.
+    let patience = if host.is_checked() { 5 } else { 600 };
+    socket.set_read_timeout(Some(Duration::from_secs(patience)))?;
+    Ok(socket)
+}
+
+/// Does a step of the student's that asks the kernel's network.
+fn ask<T>(host: &Host, name: &str, step: impl FnOnce() -> Result<T, Error>) -> Result<T, Trouble> {
+    host.step(name, || step().map_err(Told))
+}
+
+/// An error with what caused it.
+struct Told(Error);
+
+impl fmt::Display for Told {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)?;
+        match self.0.source() {
+            Some(cause) => write!(out, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The child's side of two pipes by which it and its parent wait for each other.
+struct Gate {
+    opened: PipeReader,
+    passed: PipeWriter,
+}
+
+/// The parent's.
+struct Opener {
+    open: PipeWriter,
+    passed: PipeReader,
+}
+
+impl Gate {
+    fn new() -> io::Result<(Self, Opener)> {
+        let ((opened, open), (through, passed)) = (io::pipe()?, io::pipe()?);
+        Ok((Self { opened, passed }, Opener { open, passed: through }))
+    }
+
+    fn pass(&mut self, host: &Host) -> Result<(), Trouble> {
+        host.step("wait for the parent", || self.opened.read_exact(&mut [0]))
+    }
+
+    fn tell(&mut self, host: &Host) -> Result<(), Trouble> {
+        host.step("tell the parent", || self.passed.write_all(b"p"))
+    }
+}
+
+impl Opener {
+    fn once(&self, host: &Host) -> Result<(), Trouble> {
+        host.step("tell the child", || (&self.open).write_all(b"o"))
+    }
+
+    fn wait(&self, host: &Host) -> Result<(), Trouble> {
+        host.step("wait for the child", || (&self.passed).read_exact(&mut [0]))
+    }
+}

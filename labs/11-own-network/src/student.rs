@@ -1,3 +1,87 @@
-//! Lab 11.
+//! Lab 11: give a process a network of its own, and a wire to it.
+//!
+//! Write the functions. `isolab lab check 11` tells how far you are.
+#![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
-fn main() {}
+use std::{net::Ipv4Addr, process::ExitCode};
+
+use container::Error;
+use nix::{
+    sched::{CloneFlags, clone},
+    sys::signal::Signal,
+    unistd::Pid,
+};
+use own_network::{Answer, CREATE, Inside, Message, Netlink, Plan, VETH_INFO_PEER, link, text};
+
+/// The loop-back link has this index in every network.
+const LOOPBACK: i32 = 1;
+
+/// Makes a process with a network of its own, which does `inside`. Gives its number; the parent is
+/// told of its end by `SIGCHLD`.
+fn spawn(inside: Inside) -> nix::Result<Pid> {
+    let mut stack = vec![0; 1 << 20];
+    todo!("lab 11, step 1: unsafe {{ clone(...) }} with one flag, as in lab 8")
+}
+
+/// Makes a pair of links: `name` in this network; the other end, `peer`, in the network of process
+/// `pid`.
+///
+/// The message is of the type `RTM_NEWLINK` with the flags `CREATE` and the body `link(0, 0, 0)`.
+/// Its attributes, the nested ones indented:
+///
+/// ```text
+///   IFLA_IFNAME            text(name)
+///   IFLA_LINKINFO
+///     IFLA_INFO_KIND       b"veth"
+///     IFLA_INFO_DATA
+///       VETH_INFO_PEER     raw: link(0, 0, 0), the body of the other end
+///         IFLA_IFNAME      text(peer)
+///         IFLA_NET_NS_PID  pid.to_ne_bytes()
+/// ```
+fn create_pair(netlink: &mut Netlink, name: &str, peer: &str, pid: i32) -> Result<(), Error> {
+    todo!("lab 11, step 2: Message::new(...).attribute(...).nested(...), then netlink.request")
+}
+
+/// Gives the link `index` the address `address`, of which `prefix` bits are the network's.
+///
+/// The type is `RTM_NEWADDR`, the flags `CREATE`. The body is struct ifaddrmsg (rtnetlink(7)): four
+/// bytes, the family `AF_INET`, the prefix, 0 and 0, then the index as four bytes. The attributes
+/// `IFA_LOCAL` and `IFA_ADDRESS` are both `address.octets()`.
+fn add_address(
+    netlink: &mut Netlink,
+    index: i32,
+    address: Ipv4Addr,
+    prefix: u8,
+) -> Result<(), Error> {
+    todo!("lab 11, step 3: a body of eight bytes, two attributes")
+}
+
+/// Switches the link `index` on: `RTM_NEWLINK` without flags, and in the body `link(...)` that
+/// index, `IFF_UP` as the new flags, and `IFF_UP` as the flags that change.
+fn set_up(netlink: &mut Netlink, index: i32) -> Result<(), Error> {
+    todo!("lab 11, step 4: no attributes")
+}
+
+/// What the new process does to its own network, with a socket that it has opened there: its end of
+/// the pair, `plan.inner`, gets its address and goes up. And it has a loop-back link, which is down
+/// in every new network. `netlink.index_of(name)` gives a link's index.
+fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
+    todo!("lab 11, step 5: three calls of your own functions, and one for the index")
+}
+
+/// Takes the link `name` away, and with it its other end: `RTM_DELLINK` with the attribute
+/// `IFLA_IFNAME`.
+fn remove(netlink: &mut Netlink, name: &str) -> Result<(), Error> {
+    todo!("lab 11, step 6: the body is link(0, 0, 0)")
+}
+
+fn main() -> ExitCode {
+    own_network::program(&Answer {
+        spawn,
+        create_pair,
+        add_address,
+        set_up,
+        prepare_inside,
+        remove,
+    })
+}
