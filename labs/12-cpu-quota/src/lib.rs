@@ -19,7 +19,7 @@ use nix::{
         wait::{WaitPidFlag, waitpid},
     },
     time::{ClockId, clock_gettime},
-    unistd::{ForkResult, Pid, fork},
+    unistd::{ForkResult, Pid, fork, getpid},
 };
 
 /// A cgroup: its directory, or on version 1 its two directories.
@@ -70,11 +70,11 @@ pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let place = host.place()?;
         let name = match host.argument("name") {
-            "" => "lab12",
-            name => name,
+            "" => format!("lab12-{}", getpid()),
+            name => name.to_owned(),
         };
-        quota(host, answer, &place, name)?;
-        weights(host, answer, &place, name)
+        quota(host, answer, &place, &name)?;
+        weights(host, answer, &place, &name)
     })
 }
 

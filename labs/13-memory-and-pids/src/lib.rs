@@ -192,12 +192,12 @@ impl Owned {
     /// What lab 12 is about.
     fn make(place: &Place, host: &Host) -> Result<Self, Trouble> {
         let name = match host.argument("name") {
-            "" => "lab13",
-            name => name,
+            "" => format!("lab13-{}", getpid()),
+            name => name.to_owned(),
         };
         let Place { version, memory, pids, .. } = place;
         let owned =
-            Self(Group { version: *version, memory: memory.join(name), pids: pids.join(name) });
+            Self(Group { version: *version, memory: memory.join(&name), pids: pids.join(&name) });
         host.step("make a group", || {
             if *version == 2 {
                 fs::write(memory.join("cgroup.subtree_control"), "+memory +pids")?;
