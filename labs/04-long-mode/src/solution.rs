@@ -1,3 +1,23 @@
-//! Lab 04.
+//! Lab 04, solved: by the library, but for a page that is not where it seems.
 
-fn main() {}
+use std::process::ExitCode;
+
+use long_mode::{Answer, plan::PAGE};
+use microvm::{
+    memory::Memory,
+    tables::{DIRECTORIES, write_pages},
+    vcpu::long_mode,
+};
+
+const PRESENT: u64 = 1 << 0;
+const WRITABLE: u64 = 1 << 1;
+const LARGE: u64 = 1 << 7;
+
+fn remap(memory: &Memory, page: u64, physical: u64) -> microvm::Result<()> {
+    let entry = physical | PRESENT | WRITABLE | LARGE;
+    memory.write("page directory entry", DIRECTORIES + page / PAGE * 8, &entry.to_le_bytes())
+}
+
+fn main() -> ExitCode {
+    long_mode::program(&Answer { write_pages, remap, long_mode })
+}
