@@ -12,7 +12,7 @@ fn main() -> ExitCode {
 }
 
 fn check(bench: &mut Bench) -> Checked<()> {
-    let budget = (320 + bench.random(160)) << 10;
+    let budget = (240 + bench.random(80)) << 10;
     let setup = Setup::root().with_kvm();
     let setup = setup.argument("mebibytes", 6 + bench.random(10)).argument("budget", budget);
     let setup =
@@ -99,7 +99,8 @@ fn many_instances(b: &mut Bench, student: &mut Student, kind: &str, budget: u64)
     let main = student.main();
     let before = Memory::of(&[main])?;
     student.go()?;
-    student.meet(&format!("many-{kind}"))?;
+    // Some fifty starts, where the whole processor may be emulated.
+    student.meet_within(&format!("many-{kind}"), b.patience() * 6)?;
     let alive = instances(main, kind)? as u64;
     let family: Vec<Process> = [main].into_iter().chain(main.descendants()).collect();
     let grown = Memory::of(&family)?.pss.saturating_sub(before.pss);
