@@ -28,7 +28,7 @@ use std::{
 
 use container::netlink::{Link, Netlink};
 use nix::{
-    mount::{MsFlags, mount},
+    mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},
     sys::{
         resource::{Resource, setrlimit},
@@ -371,13 +371,18 @@ fn offer_kvm(root: bool) -> io::Result<()> {
     }
     let number = std::os::unix::fs::MetadataExt::rdev(&real);
     let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
-    let node = "/dev/shm/.kvm";
+    // In a file system that nobody finds afterwards, and not removed from it: what is open would be
+    // called "/dev/kvm (deleted)" in /proc/PID/fd.
+    let place = "/dev/shm";
+    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::MS_NOSUID, None::<&str>)
+        .map_err(at("mount a tmpfs for /dev/kvm"))?;
+    let node = "/dev/shm/kvm";
     let mode = Mode::from_bits_truncate(0o666);
     mknod(node, SFlag::S_IFCHR, mode, makedev(major, minor)).map_err(at("mknod for /dev/kvm"))?;
     fs::set_permissions(node, fs::Permissions::from_mode(0o666))?;
     mount(Some(node), "/dev/kvm", None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .map_err(at("bind /dev/kvm"))?;
-    fs::remove_file(node)
+    umount2(place, MntFlags::MNT_DETACH).map_err(at("hide the tmpfs for /dev/kvm"))
 }
 
 /// Limits that hold without a cgroup too.
