@@ -15,7 +15,7 @@ use kvm_ioctls::VcpuFd;
 use lab::program::Host;
 
 /// How much CPU time a guest has: a right one needs a hundredth, however busy the host is.
-const SECONDS: i64 = 1;
+const MICROSECONDS: i64 = 500_000;
 /// The meeting of a program whose guest has stopped, by itself or not.
 pub const STOPPED: &str = "stopped";
 
@@ -25,8 +25,8 @@ static LINE: AtomicI32 = AtomicI32::new(1);
 static LAST: [AtomicU8; 6] = [const { AtomicU8::new(0) }; 6];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Ends the program when it has used a second of CPU time without a [`rest`]; says `how stuck`,
-/// `rip`, `exits` and `last`, and meets at [`STOPPED`].
+/// Ends the program when it has used half a second of CPU time without a [`rest`]; says
+/// `how stuck`, `rip`, `exits` and `last`, and meets at [`STOPPED`].
 pub fn watch(cpu: &VcpuFd, host: &Host) {
     CPU.store(cpu.as_raw_fd(), Ordering::Relaxed);
     LINE.store(if host.is_checked() { 0 } else { 1 }, Ordering::Relaxed);
@@ -34,7 +34,7 @@ pub fn watch(cpu: &VcpuFd, host: &Host) {
     // SAFETY: the handler makes system calls and touches nothing but atomics and its own stack, so
     // it may come at any moment.
     unsafe { libc::signal(libc::SIGPROF, handler as libc::sighandler_t) };
-    set_timer(SECONDS);
+    set_timer(MICROSECONDS);
 }
 
 /// Ends the watch.
@@ -55,10 +55,12 @@ pub fn last() -> String {
     text.as_str().to_owned()
 }
 
-fn set_timer(seconds: i64) {
+fn set_timer(microseconds: i64) {
     let zero = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    let time =
-        libc::itimerval { it_interval: zero, it_value: libc::timeval { tv_sec: seconds, ..zero } };
+    let time = libc::itimerval {
+        it_interval: zero,
+        it_value: libc::timeval { tv_usec: microseconds, ..zero },
+    };
     // SAFETY: the call reads a structure that is there; no old one is asked for.
     unsafe { libc::setitimer(libc::ITIMER_PROF, &time, std::ptr::null_mut()) };
 }

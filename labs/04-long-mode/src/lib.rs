@@ -74,8 +74,8 @@ pub fn program(answer: &Answer) -> ExitCode {
     })
 }
 
-/// The loop of lab 03: only the hole has a device. Says how often it was asked and where last; gives
-/// why it ended.
+/// The loop of lab 03: only the hole has a device. Says how often it was asked and where last;
+/// gives why it ended.
 fn run_to_the_end(cpu: &mut VcpuFd, plan: &Plan, host: &Host) -> String {
     let (mut mmio, mut last) = (0, 0);
     let how = loop {
