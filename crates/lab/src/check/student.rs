@@ -497,7 +497,7 @@ impl Student {
             // One that ends at this moment has no program.
             let Ok(program) = process.link("exe") else { continue };
             let allowed = self.is_own(process)
-                || is_builtin(process, &program)
+                || is_builtin(process)
                 || self.allowed.iter().any(|allowed| is_the_file(process, allowed));
             ensure(allowed, || {
                 fail("delegated").fact("pid", process.pid).fact("program", program)
@@ -624,11 +624,15 @@ fn is_the_file(process: Process, file: &Path) -> bool {
 
 /// Whether `process` runs one of the library's built-in programs, from memory as the library does:
 /// a lab's own part may start them, and there is nothing that they could do in the student's place.
-fn is_builtin(process: Process, program: &str) -> bool {
+fn is_builtin(process: Process) -> bool {
+    // Its name is read anew: a moment ago it may not have executed it yet; and one that has ended
+    // since then has no program.
+    let Ok(program) = process.link("exe") else { return true };
+    let same = |program: Vec<u8>| {
+        sandbox::Builtin::ALL.iter().any(|builtin| builtin.linux_elf() == program)
+    };
     program.starts_with("/memfd:isolab-program")
-        && fs::read(process.path("exe")).is_ok_and(|program| {
-            sandbox::Builtin::ALL.iter().any(|builtin| builtin.linux_elf() == program)
-        })
+        && fs::read(process.path("exe")).map_or_else(|_| !process.is_alive(), same)
 }
 
 impl Drop for Student {
