@@ -1,9 +1,12 @@
 //! Many instances in one launcher, this process.
 
-use std::{fs, io, time::Duration};
+use std::{io, time::Duration};
 
-use crate::chain;
-use sandbox::{Builtin, Instance, Milestone, Sandbox, Workload};
+use crate::{
+    chain,
+    settled::{is_alive, let_settle},
+};
+use sandbox::{Builtin, Instance, Sandbox, Workload};
 
 /// A hall of instances. Each is idle, but some end as soon as they have begun, as programs do that
 /// crash at their start: they were started, and they are not there.
@@ -81,35 +84,5 @@ impl<'a> Hall<'a> {
             instance.wait().map_err(|error| chain(&error))?;
         }
         Ok(())
-    }
-}
-
-/// Its processes' states, as letters (proc_pid_stat(5)).
-fn states(instance: &dyn Instance) -> Vec<char> {
-    let state = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let rest = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
-        rest.and_then(|rest| rest.chars().next()).unwrap_or('X')
-    };
-    instance.processes().iter().map(state).collect()
-}
-
-/// A process that has ended is a zombie until it is waited for; a machine says itself that its
-/// program has come to its end.
-fn is_alive(instance: &dyn Instance) -> bool {
-    match &states(instance)[..] {
-        [] => instance.timeline().since_start(Milestone::Exited).is_none(),
-        states => states.iter().any(|state| !matches!(state, 'Z' | 'X')),
-    }
-}
-
-/// Waits until it has said all that it says, and touched all the memory that it touches.
-pub(crate) fn let_settle(instance: &dyn Instance) {
-    let is_idle = || match &states(instance)[..] {
-        [] => instance.timeline().since_start(Milestone::FirstByte).is_some(),
-        states => states.iter().all(|&state| state == 'S'),
-    };
-    while is_alive(instance) && !is_idle() {
-        std::thread::sleep(Duration::from_micros(200));
     }
 }

@@ -6,7 +6,10 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
 };
 
-use crate::{chain, density::let_settle};
+use crate::{
+    chain,
+    settled::{let_fall_asleep, let_settle},
+};
 use sandbox::{Builtin, Sandbox, Workload};
 
 /// The launcher's whole life: it says who is inside, and ends when its input does.
@@ -53,6 +56,7 @@ impl Holder {
         match line.trim_end().split_once(' ').unwrap_or((line.trim_end(), "")) {
             ("inside", pids) => {
                 let inside = pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+                let_fall_asleep(process.id());
                 Ok(Self { process, inside })
             }
             (_, error) => {

@@ -4,6 +4,7 @@
 mod density;
 mod disk;
 mod launcher;
+mod settled;
 mod shared;
 
 use std::{io, path::Path, process::ExitCode};
