@@ -7,6 +7,7 @@
 //! ```
 //!
 //! Each command is a function of a [`Desk`] that gives an [`Answer`]; nothing here prints.
+#![cfg(feature = "runner")]
 
 mod book;
 pub mod check;
