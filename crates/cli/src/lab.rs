@@ -117,6 +117,15 @@ enum AtDesk {
     },
     /// Judge skeletons, solutions and wrong answers: the truth table of the labs.
     Verify(Verify),
+    /// Make the beginning of a lab of your own: small, but whole.
+    New {
+        /// Its name: small letters, digits and dashes
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Its title [default: the name]
+        #[arg(long, value_name = "TITLE")]
+        title: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +226,7 @@ impl AtDesk {
             }
             Self::Watch { one, how } => runner::watch(desk, lab(one)?, &how.options(json), front),
             Self::Export { name, out } => runner::export(desk, name.as_deref(), out.as_deref()),
+            Self::New { name, title } => runner::new(desk, name, title.as_deref()),
             Self::Hint(one) => runner::hint(desk, lab(one)?),
             Self::Why(one) => runner::why(desk, lab(one)?),
             Self::Reset(one) => runner::reset(desk, lab(one)?),

@@ -5,6 +5,7 @@ mod common;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::Stdio,
 };
 
@@ -304,4 +305,47 @@ fn a_class_is_made_of_exports() {
     let (code, output, _) = output_of(&mut labs.lab(&["class", "bad.json", "--out", "class"]));
     assert_eq!(code, 1);
     assert!(output.contains("refused bad.json: "), "{output}");
+}
+
+/// A checkout whose labs link this repository's own crate `lab`.
+fn real_labs() -> Labs {
+    let labs = Labs::new();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let text = |path: &str| fs::read_to_string(repository.join(path)).unwrap();
+    // The same workspace with other members; its crates are where they are.
+    let manifest: String = text("Cargo.toml")
+        .lines()
+        .skip_while(|line| !line.starts_with("[workspace]"))
+        .take_while(|line| *line != "[lints]")
+        .filter(|line| !line.starts_with("default-members") && !line.starts_with("exclude"))
+        .map(|line| line.replace("\"crates/*\", ", "") + "\n")
+        .collect();
+    let crates = format!("path = \"{}/crates/", repository.display());
+    let manifest = manifest.replace("path = \"crates/", &crates);
+    labs.write("Cargo.toml", &(manifest + "\n[profile.lab]\ninherits = \"dev\"\ndebug = false\n"));
+    labs.write("Cargo.lock", &text("Cargo.lock"));
+    labs.write(".cargo/config.toml", &text(".cargo/config.toml"));
+    labs
+}
+
+#[test]
+fn a_new_lab_has_a_truth_table_that_holds() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if !common::can("container", container::available()) {
+        return;
+    }
+    let labs = real_labs();
+    let (code, output, errors) =
+        output_of(&mut labs.lab(&["new", "fork-bomb", "--title", "A \"bomb\""]));
+    assert_eq!(code, 0, "{errors}");
+    assert!(output.contains("labs/21-fork-bomb"), "{output}");
+    let (code, _, errors) = output_of(&mut labs.lab(&["new", "fork-bomb"]));
+    assert_eq!(code, 2);
+    assert!(errors.contains("in use already"), "{errors}");
+    // What is built once serves the next time.
+    let target = repository.join("target/new-lab");
+    let mut verify = labs.lab(&["verify", "21"]);
+    let (code, output, errors) = output_of(verify.env("CARGO_TARGET_DIR", target));
+    assert_eq!(code, 0, "{output}{errors}");
+    assert!(output.contains("3 right, 0 wrong, 0 not judged here"), "{output}");
 }

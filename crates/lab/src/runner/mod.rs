@@ -7,6 +7,7 @@
 //! ```
 //!
 //! Each command is a function of a [`Desk`] that gives an [`Answer`]; nothing here prints.
+#![cfg(feature = "runner")]
 
 mod book;
 pub mod check;
@@ -25,6 +26,7 @@ mod list;
 mod load;
 mod needs;
 mod nested;
+mod new;
 mod person;
 pub mod predict;
 mod progress;
@@ -49,6 +51,7 @@ pub use export::export;
 pub use hint::{hint, why};
 pub use list::list;
 pub use nested::inside;
+pub use new::new;
 pub use person::Person;
 pub use progress::{Progress, Record};
 pub use solution::{reset, solution};
