@@ -57,8 +57,9 @@ fn phases(bench: &mut Bench, student: &Student, subject: Subject) -> Checked<()>
         let (total, phases) = times.split_last()?;
         Some(phases.iter().sum::<f64>() / total)
     });
-    // One of them may have been interrupted between two looks at the clock.
-    let part = report::median(&parts.collect::<Vec<_>>()).unwrap_or(0.0) * 100.0;
+    // Some of them, on a busy host many, were interrupted between two looks at the clock; what is
+    // timed besides is missing in every one.
+    let part = parts.fold(0.0, f64::max) * 100.0;
     bench.saw(format!("phases of {name}, sum"), format!("{part:.1} % of the total"));
     let finding = |id| fail(id).fact("part", format!("{part:.0}")).fact("subject", name);
     ensure(part <= 105.0, || finding("L18-phases"))?;

@@ -1,4 +1,6 @@
 //! A thread for each, but on whatever CPU the kernel likes.
+//!
+//! Not in the nest: it has one processor, to which all are pinned.
 
 use std::{fs, io, process::ExitCode, thread, time::Duration};
 

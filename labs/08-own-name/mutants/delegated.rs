@@ -1,6 +1,8 @@
 //! unshare(1) does the work.
 //!
 //! Caught as: delegated
+//!
+//! Not in the nest: there is no unshare(1) there.
 
 use std::process::{Command, ExitCode};
 

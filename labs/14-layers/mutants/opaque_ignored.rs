@@ -1,4 +1,6 @@
 //! A directory that was made anew is taken for one that was there all the time.
+//!
+//! Not in the nest: a tmpfs of its kernel has no attributes by which a directory could be opaque.
 
 use std::{
     fs, io,

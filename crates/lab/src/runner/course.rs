@@ -56,6 +56,8 @@ pub(crate) struct Mutant {
     pub(crate) bin: String,
     /// The message that it must be given.
     pub(crate) caught_as: String,
+    /// Whether its mistake can be made in the nest too.
+    pub(crate) nest: bool,
 }
 
 impl Course {
@@ -216,7 +218,9 @@ impl Package {
             let name = target.name.strip_prefix(&prefix)?;
             (!["check", "solution"].contains(&name)).then(|| Mutant {
                 bin: target.name.clone(),
-                caught_as: caught_as(&target.src_path).unwrap_or(format!("L{id}-{name}")),
+                caught_as: said_by(&target.src_path, "Caught as: ")
+                    .unwrap_or(format!("L{id}-{name}")),
+                nest: said_by(&target.src_path, "Not in the nest: ").is_none(),
             })
         };
         Some(Lab {
@@ -233,10 +237,11 @@ impl Package {
     }
 }
 
-/// The message that a mutant's file names, if it is not the one of its own name.
-fn caught_as(file: &Path) -> Option<String> {
+/// What a mutant's file says of itself: `Caught as: ` the message, if it is not the one of its own
+/// name; `Not in the nest: ` why its mistake cannot be made there.
+fn said_by(file: &Path, what: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
-    let said = text.lines().find_map(|line| line.strip_prefix("//! Caught as: "))?;
+    let said = text.lines().find_map(|line| line.strip_prefix("//! ")?.strip_prefix(what))?;
     Some(said.trim().trim_end_matches('.').trim_matches('`').to_owned())
 }
 

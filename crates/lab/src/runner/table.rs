@@ -50,7 +50,7 @@ pub(crate) fn rows_of(desk: &Desk, lab: &Lab, table: &Table, built: &Built) -> V
         row("skeleton", "", fail("not-written")),
         row("solution", "-solution", Expected::Pass),
     ];
-    for mutant in &lab.mutants {
+    for mutant in lab.mutants.iter().filter(|mutant| mutant.nest || !table.nest) {
         let name = mutant.bin.trim_start_matches(&lab.bin("-"));
         rows.push(row(name, &format!("-{name}"), fail(&mutant.caught_as)));
     }
