@@ -1,10 +1,10 @@
 //! Many instances in one launcher, this process.
 
-use std::{io, time::Duration};
+use std::io;
 
 use crate::{
     chain,
-    settled::{is_alive, let_settle},
+    settled::{is_alive, let_end, let_settle},
 };
 use sandbox::{Builtin, Instance, Sandbox, Workload};
 
@@ -41,6 +41,7 @@ impl<'a> Hall<'a> {
         if self.instances.len() >= Self::MOST {
             return Err(io::Error::other("there are 110 instances, and the budget is not used up"));
         }
+        let others = self.alive();
         let ends_at_once = self.started as u64 % self.mortal == self.mortal - 1;
         let builtin = if ends_at_once { Builtin::Hello } else { Builtin::Idle };
         let instance = self.sandbox.spawn(&Workload::builtin(builtin, &[]));
@@ -48,8 +49,8 @@ impl<'a> Hall<'a> {
         self.started += 1;
         let last = &**self.instances.last().expect("it was pushed above");
         let_settle(last);
-        while ends_at_once && is_alive(last) {
-            std::thread::sleep(Duration::from_micros(200));
+        if ends_at_once {
+            let_end(last, others);
         }
         Ok(())
     }

@@ -40,6 +40,19 @@ pub(crate) fn let_settle(instance: &dyn Instance) {
     }
 }
 
+/// Waits until it has ended, and its machine is gone, if it was one: the thread of its processor
+/// closes it a moment after the program's end. `others` live on.
+pub(crate) fn let_end(instance: &dyn Instance, others: usize) {
+    let processors = || {
+        let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let names = threads.map(|thread| fs::read_to_string(thread.path().join("comm")));
+        names.flatten().filter(|name| name.trim() == "vcpu0").count()
+    };
+    while is_alive(instance) || processors() > others {
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// Waits until all threads of process `pid` sleep: it has nothing more to do, and touches no page.
 pub(crate) fn let_fall_asleep(pid: u32) {
     while !are_asleep(pid, None) {
