@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::{
     course::Lab,
     text::{Style, beside, clean},
@@ -66,16 +68,24 @@ pub(crate) fn facts(report: &Report, file: &Path) -> BTreeMap<String, String> {
     facts
 }
 
-/// `Lab 08  own-name  FAIL  L08-no-fork`.
+/// `Lab 08  A name of its own          FAIL  L08-no-fork`, the end at the right margin.
 pub(crate) fn head(lab: &Lab, report: &Report, style: &Style) -> String {
-    let verdict = match report.verdict {
-        Verdict::Pass => style.green(style.either("PASS", "通过")),
-        Verdict::Fail => style.red(style.either("FAIL", "未通过")),
-        Verdict::CannotTell => style.yellow(style.either("CANNOT TELL", "无法判定")),
-    };
+    let title = lab.about(style.language).map_or(lab.name.clone(), |about| about.title);
+    let title = format!("{} {}  {}", style.either("Lab", "实验"), lab.id, clean(&title));
     let id = report.id.as_deref().map(|id| format!("  {}", clean(id))).unwrap_or_default();
-    let title = format!("{} {}  {}", style.either("Lab", "实验"), lab.id, lab.name);
-    format!("{}  {verdict}{id}\n", style.bold(&title))
+    let verdict = match report.verdict {
+        Verdict::Pass => style.either("PASS", "通过"),
+        Verdict::Fail => style.either("FAIL", "未通过"),
+        Verdict::CannotTell => style.either("CANNOT TELL", "无法判断"),
+    };
+    let room = style.width.saturating_sub(1 + title.width() + verdict.width() + id.width());
+    let space = " ".repeat(room.max(2));
+    let verdict = match report.verdict {
+        Verdict::Pass => style.green(verdict),
+        Verdict::Fail => style.red(verdict),
+        Verdict::CannotTell => style.yellow(verdict),
+    };
+    format!("{}{space}{verdict}{id}\n", style.bold(&title))
 }
 
 /// Saw, expected, why, next, and the program's own last words.
