@@ -1,4 +1,6 @@
 //! Pinned to all processors that there are, which is not pinned at all.
+//!
+//! Not in the nest: it has one processor, to which all are pinned.
 
 use std::{io, process::ExitCode, time::Duration};
 

@@ -50,7 +50,7 @@ pub fn check(desk: &Desk, lab: &Lab, options: &Options, front: &mut dyn Front) -
             let deadline = run::USUAL;
             let check = Check { lab: lab.id.clone(), check, program, deadline };
             let report = match options.nest {
-                true => nested::check(&check, front.end())?,
+                true => nested::check(&check, lab.counted, front.end())?,
                 false => check.run(front.end())?,
             };
             (report, Vec::new())

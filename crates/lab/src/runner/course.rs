@@ -46,6 +46,9 @@ pub struct Lab {
     pub timing: bool,
     /// Whether it is verified in the nest too.
     pub nest: bool,
+    /// Whether it needs a nest whose clock counts instructions: an emulated processor's own time is
+    /// too uneven to see slices in it.
+    pub counted: bool,
     pub(crate) mutants: Vec<Mutant>,
 }
 
@@ -185,6 +188,8 @@ struct InManifest {
     timing: bool,
     #[serde(default)]
     nest: bool,
+    #[serde(default)]
+    counted: bool,
 }
 
 impl Metadata {
@@ -231,6 +236,7 @@ impl Package {
             needs: about.needs,
             timing: about.timing,
             nest: about.nest,
+            counted: about.counted,
             mutants: bins().filter_map(mutant).collect(),
             id,
         })

@@ -29,8 +29,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// Beyond its programs the nest needs this much.
 const MEMORY_BYTES: u64 = 1 << 30;
 
-/// Judges rows inside, in one start of the nest.
+/// Judges rows inside, in one start of the nest for each kind of its clock.
 pub(crate) fn judge(rows: &[Row], end: Option<BorrowedFd<'_>>) -> Result<Vec<Outcome>> {
+    let (counted, others): (Vec<Row>, Vec<Row>) = rows.iter().cloned().partition(|row| row.counted);
+    let mut outcomes = Vec::new();
+    for (rows, counted) in [(counted, true), (others, false)] {
+        if !rows.is_empty() {
+            outcomes.extend(judge_alike(&rows, counted, end)?);
+        }
+    }
+    Ok(outcomes)
+}
+
+fn judge_alike(rows: &[Row], counted: bool, end: Option<BorrowedFd<'_>>) -> Result<Vec<Outcome>> {
     let folder = tempfile::tempdir().map_err(Error::system("make a temporary folder"))?;
     let file = folder.path().join("rows.json");
     let text = serde_json::to_vec(rows).expect("rows have only plain values");
@@ -38,6 +49,7 @@ pub(crate) fn judge(rows: &[Row], end: Option<BorrowedFd<'_>>) -> Result<Vec<Out
     let isolab = std::env::current_exe().map_err(Error::system("find isolab's own program"))?;
     nest::available().map_err(Error::Nest)?;
     let mut nest = Nest::of(isolab).map_err(Error::Nest)?;
+    nest.icount = counted;
     let mut added = programs(rows);
     let bytes: u64 = added.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();
     added.insert(file.clone());
@@ -59,7 +71,7 @@ pub(crate) fn judge(rows: &[Row], end: Option<BorrowedFd<'_>>) -> Result<Vec<Out
 }
 
 /// Runs one check inside.
-pub(crate) fn check(check: &Check, end: Option<BorrowedFd<'_>>) -> Result<Report> {
+pub(crate) fn check(check: &Check, counted: bool, end: Option<BorrowedFd<'_>>) -> Result<Report> {
     let row = Row {
         lab: check.lab.clone(),
         program: "student".to_owned(),
@@ -67,6 +79,7 @@ pub(crate) fn check(check: &Check, end: Option<BorrowedFd<'_>>) -> Result<Report
         check: check.check.clone(),
         binary: check.program.clone(),
         timing: false,
+        counted,
         load: false,
         repeat: 1,
         seconds: PATIENCE.as_secs(),

@@ -42,6 +42,7 @@ pub(crate) fn rows_of(desk: &Desk, lab: &Lab, table: &Table, built: &Built) -> V
         check: PathBuf::new(),
         binary: lab.bin(suffix).into(),
         timing: lab.timing,
+        counted: lab.counted,
         load: false,
         repeat: 1,
         seconds,

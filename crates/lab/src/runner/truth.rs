@@ -32,6 +32,8 @@ pub(crate) struct Row {
     pub(crate) binary: PathBuf,
     /// Whether the verdict depends on measured times.
     pub(crate) timing: bool,
+    /// Whether the nest's clock is to count instructions.
+    pub(crate) counted: bool,
     /// Whether every processor is busy meanwhile.
     pub(crate) load: bool,
     /// How many times it is judged.
