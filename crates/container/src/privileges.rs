@@ -88,14 +88,19 @@ pub(crate) fn become_root(plan: &mut Plan) {
 const ROOTS_MAP: (u32, u32) = (100_000, 65_536);
 
 /// Writes the maps of a child's user namespace: root gives it a range of ids of its own, any other
-/// caller only its own id, as root inside.
+/// caller only its own id, as root inside. So does root of a user namespace that lacks that range.
 ///
 /// # Errors
 ///
 /// When the kernel refuses one of them; the error names the file.
 pub fn write_maps(pid: i32) -> Result<(), Error> {
     let (user, group) = (Uid::effective(), Gid::effective());
-    if user.is_root() {
+    let maps = ["uid_map", "gid_map"];
+    let has_range = |map: &str| {
+        let text = std::fs::read_to_string(format!("/proc/self/{map}")).unwrap_or_default();
+        covers(&text, ROOTS_MAP)
+    };
+    if user.is_root() && maps.into_iter().all(has_range) {
         let (first, count) = ROOTS_MAP;
         let map = format!("0 {first} {count}");
         write_whole(&format!("/proc/{pid}/uid_map"), &map)?;
@@ -105,5 +110,30 @@ pub fn write_maps(pid: i32) -> Result<(), Error> {
         // Else it could drop a group that denies it something (user_namespaces(7)).
         write_whole(&format!("/proc/{pid}/setgroups"), "deny")?;
         write_whole(&format!("/proc/{pid}/gid_map"), &format!("0 {group} 1"))
+    }
+}
+
+/// Whether an id map (user_namespaces(7): inside, outside, count) has all of a range inside.
+fn covers(map: &str, (first, count): (u32, u32)) -> bool {
+    let (first, end) = (u64::from(first), u64::from(first) + u64::from(count));
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        match (numbers.next(), numbers.nth(1)) {
+            (Some(inside), Some(count)) => inside <= first && end <= inside + count,
+            _ => false,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_given_only_by_who_has_it() {
+        assert!(covers("         0          0 4294967295\n", ROOTS_MAP));
+        assert!(!covers("0 100000 65536\n", ROOTS_MAP));
+        assert!(!covers("0 1000 1\n", ROOTS_MAP));
+        assert!(!covers("", ROOTS_MAP));
     }
 }
