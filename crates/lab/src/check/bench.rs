@@ -15,7 +15,7 @@ use super::{
     cgroups::Cgroups,
     finding::{Checked, cannot_tell},
     jail::{self, Orders, Setup},
-    student::{Student, Tail},
+    student::{Line, Started, Student, Tail},
 };
 use crate::verdict::{Evidence, Report, Verdict};
 
@@ -142,10 +142,15 @@ impl Bench {
         warden.stdin(Stdio::from(OwnedFd::from(theirs)));
         warden.stdout(Stdio::from(write.try_clone()?)).stderr(Stdio::from(write));
         let warden = warden.spawn()?;
-        let output = self.output.clone();
-        let program = std::fs::read(&self.program)?;
-        let mut student = Student::of(warden, ours, cgroups, self.patience, output, program)?;
-        student.allowed = allowed;
+        let mut student = Student::of(Started {
+            warden,
+            line: Line::new(ours)?,
+            cgroups,
+            patience: self.patience,
+            output: self.output.clone(),
+            program: std::fs::read(&self.program)?,
+            allowed,
+        })?;
         // A machine that is slow at this is slow at all.
         let slowness = began.elapsed().as_secs_f64() / USUAL.as_secs_f64();
         self.patience = PATIENCE.mul_f64(slowness.clamp(1.0, 6.0));

@@ -1,36 +1,27 @@
 //! What the kernel says of a process, seen from outside.
 
+mod load;
+mod mount;
+mod statistics;
+
 use std::{
     fs, io,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
+pub use load::Load;
+pub use mount::Mount;
+pub use statistics::kvm_statistics;
+
 /// A process, by its number on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
     /// The number.
     pub pid: u32,
-}
-
-/// A mount as `/proc/PID/mountinfo` tells it (proc_pid_mountinfo(5)).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// What of the file system is mounted.
-    pub root: String,
-    /// Where.
-    pub point: String,
-    /// `shared:1`, `master:2`, or empty: private.
-    pub propagation: String,
-    /// Its type.
-    pub kind: String,
-    /// The options of the file system, such as `lowerdir=`.
-    pub options: String,
-    /// The whole line.
-    pub line: String,
 }
 
 impl Process {
@@ -236,19 +227,6 @@ impl Process {
     }
 }
 
-impl Mount {
-    fn parse(line: &str) -> Option<Self> {
-        let (left, right) = line.split_once(" - ")?;
-        let mut left = left.split(' ').skip(3);
-        let (root, point) = (left.next()?.to_owned(), left.next()?.to_owned());
-        let propagation = left.skip(1).collect::<Vec<_>>().join(" ");
-        let mut right = right.split(' ');
-        let kind = right.next()?.to_owned();
-        let options = right.nth(1).unwrap_or_default().to_owned();
-        Some(Self { root, point, propagation, kind, options, line: line.to_owned() })
-    }
-}
-
 /// A number in a file of the kernel's: that of the line which begins with the word `field`, or with
 /// no field the first one.
 ///
@@ -277,100 +255,6 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// The statistics of a virtual machine or a virtual CPU, read from a copy of the descriptor that
-/// `KVM_GET_STATS_FD` gave (Documentation/virt/kvm/api.rst 4.133). `exits` is among them.
-///
-/// # Errors
-///
-/// When the descriptor is no such file.
-pub fn kvm_statistics(descriptor: BorrowedFd<'_>) -> io::Result<Vec<(String, u64)>> {
-    // struct kvm_stats_header: flags, name_size, num_desc, id_offset, desc_offset, data_offset.
-    let mut header = [0; 24];
-    read_at(descriptor, &mut header, 0)?;
-    let word = |at: usize| {
-        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]) as usize
-    };
-    let (name_size, count, at, data) = (word(4), word(8), word(16), word(20));
-    // struct kvm_stats_desc: flags u32, exponent i16, size u16, offset u32, bucket_size u32, name.
-    let each = 16 + name_size;
-    if name_size > 256 || count > 4096 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no statistics of KVM"));
-    }
-    let mut found = Vec::new();
-    for number in 0..count {
-        let mut description = vec![0; each];
-        read_at(descriptor, &mut description, (at + number * each) as u64)?;
-        let field = |at: usize| {
-            u32::from_le_bytes([
-                description[at],
-                description[at + 1],
-                description[at + 2],
-                description[at + 3],
-            ])
-        };
-        let name = description[16..].split(|&byte| byte == 0).next().unwrap_or_default();
-        let mut value = [0; 8];
-        read_at(descriptor, &mut value, (data + field(8) as usize) as u64)?;
-        found.push((String::from_utf8_lossy(name).into_owned(), u64::from_le_bytes(value)));
-    }
-    Ok(found)
-}
-
-fn read_at(descriptor: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    match rustix::io::pread(descriptor, &mut *buffer, offset)? {
-        read if read == buffer.len() => Ok(()),
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
-}
-
-/// How busy the processors were between two moments, by `/proc/stat` (proc_stat(5)).
-#[derive(Debug, Clone)]
-pub struct Load {
-    before: Vec<[u64; 8]>,
-}
-
-impl Load {
-    /// From now on.
-    pub fn since_now() -> Self {
-        Self { before: Self::read() }
-    }
-
-    /// The share of processor `cpu`'s time, 0 to 1, in which it was not idle, since then.
-    pub fn of(&self, cpu: usize) -> f64 {
-        let now = Self::read();
-        let (Some(now), Some(before)) = (now.get(cpu), self.before.get(cpu)) else { return 0.0 };
-        let spent = |index: usize| now[index].saturating_sub(before[index]) as f64;
-        let all: f64 = (0..8).map(spent).sum();
-        // Fields 4 and 5 are idle and waiting for a device.
-        if all > 0.0 { 1.0 - (spent(3) + spent(4)) / all } else { 0.0 }
-    }
-
-    /// The share of processor `cpu`'s time that the hypervisor gave to somebody else, since then.
-    pub fn stolen(&self, cpu: usize) -> f64 {
-        let now = Self::read();
-        let (Some(now), Some(before)) = (now.get(cpu), self.before.get(cpu)) else { return 0.0 };
-        let spent = |index: usize| now[index].saturating_sub(before[index]) as f64;
-        let all: f64 = (0..8).map(spent).sum();
-        if all > 0.0 { spent(7) / all } else { 0.0 }
-    }
-
-    fn read() -> Vec<[u64; 8]> {
-        let text = fs::read_to_string("/proc/stat").unwrap_or_default();
-        let lines = text.lines().filter(|line| {
-            line.starts_with("cpu") && line.as_bytes().get(3).is_some_and(u8::is_ascii_digit)
-        });
-        let row = |line: &str| {
-            let mut row = [0; 8];
-            let numbers = line.split_whitespace().skip(1);
-            for (field, number) in row.iter_mut().zip(numbers) {
-                *field = number.parse().unwrap_or(0);
-            }
-            row
-        };
-        lines.map(row).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,13 +272,5 @@ mod tests {
         assert!(number(&own.path("io"), "rchar:").is_ok());
         let word = *b"here";
         assert_eq!(own.memory(word.as_ptr() as u64, 4).unwrap(), word);
-    }
-
-    #[test]
-    fn a_mount_is_read_with_its_propagation() {
-        let line = "36 35 98:0 /r /mnt rw,noatime shared:1 master:2 - ext3 /dev/root rw,x=y";
-        let mount = Mount::parse(line).unwrap();
-        assert_eq!((&*mount.root, &*mount.point, &*mount.kind), ("/r", "/mnt", "ext3"));
-        assert_eq!((&*mount.propagation, &*mount.options), ("shared:1 master:2", "rw,x=y"));
     }
 }

@@ -1,0 +1,102 @@
+//! The file systems that the program sees: the real host's, read-only, and fresh ones to write to.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
+
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::stat::{Mode, SFlag, makedev, mknod},
+};
+
+use super::{Orders, PROGRAM, at};
+use crate::check::kernel::{Mount, Process};
+
+/// Makes the file systems: all of the real host's read-only, fresh ones where a program writes.
+pub(super) fn furnish(orders: &Orders) -> io::Result<()> {
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(at("make mounts private"))?;
+    for directory in &orders.writable {
+        mount(Some(directory), directory, none, MsFlags::MS_BIND, none)
+            .map_err(at(format!("bind {}", directory.display())))?;
+    }
+    let own = Process { pid: std::process::id() };
+    for point in own.mounts()? {
+        // procfs and sysfs are guarded by their own permissions, and a read-only one could not be
+        // mounted anew inside.
+        let kernels =
+            ["/proc", "/sys"].iter().any(|part| Path::new(&point.point).starts_with(part));
+        let cgroups = point.kind.starts_with("cgroup");
+        let kept = orders.writable.iter().any(|kept| kept == Path::new(&point.point));
+        if kept || (kernels && !cgroups) {
+            continue;
+        }
+        read_only(&point)?;
+    }
+    // It may lie below one of the directories that are about to be covered.
+    let program =
+        fs::read(&orders.program).map_err(at(format!("read {}", orders.program.display())))?;
+    // Kept from what the host's services put there, sockets above all.
+    for directory in ["/tmp", "/run", "/dev/shm", "/var/tmp"] {
+        if !Path::new(directory).is_dir() {
+            continue;
+        }
+        let flags = MsFlags::MS_NOSUID;
+        mount(Some("tmpfs"), directory, Some("tmpfs"), flags, Some("mode=1777,size=256m"))
+            .map_err(at(format!("mount a tmpfs on {directory}")))?;
+    }
+    if orders.setup.kvm {
+        offer_kvm(orders.root)?;
+    }
+    fs::create_dir("/run/lab").map_err(at("create /run/lab"))?;
+    fs::write(PROGRAM, program).map_err(at(format!("write {PROGRAM}")))?;
+    fs::set_permissions(PROGRAM, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// Remounts `point` read-only with the flags that it has.
+fn read_only(point: &Mount) -> io::Result<()> {
+    let options = point.line.split(' ').nth(5).unwrap_or_default();
+    let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    for option in options.split(',') {
+        flags |= match option {
+            "nosuid" => MsFlags::MS_NOSUID,
+            "nodev" => MsFlags::MS_NODEV,
+            "noexec" => MsFlags::MS_NOEXEC,
+            "noatime" => MsFlags::MS_NOATIME,
+            "nodiratime" => MsFlags::MS_NODIRATIME,
+            "relatime" => MsFlags::MS_RELATIME,
+            _ => MsFlags::empty(),
+        };
+    }
+    let path = point.point.replace("\\040", " ");
+    let done = mount(None::<&str>, &*path, None::<&str>, flags, None::<&str>);
+    match done {
+        // Covered by another mount, or out of reach: then nobody inside reaches it either.
+        Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOENT | nix::errno::Errno::EACCES) => {
+            Ok(())
+        }
+        done => done.map_err(at(format!("make {path} read-only"))),
+    }
+}
+
+/// `/dev/kvm` for the program's user, who is nobody to the real one's permissions.
+fn offer_kvm(root: bool) -> io::Result<()> {
+    let real = fs::metadata("/dev/kvm").map_err(at("look at /dev/kvm"))?;
+    if !root || real.permissions().mode() & 0o006 == 0o006 {
+        return Ok(());
+    }
+    let number = std::os::unix::fs::MetadataExt::rdev(&real);
+    let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
+    // In a file system that nobody finds afterwards, and not removed from it: what is open would be
+    // called "/dev/kvm (deleted)" in /proc/PID/fd.
+    let place = "/dev/shm";
+    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::MS_NOSUID, None::<&str>)
+        .map_err(at("mount a tmpfs for /dev/kvm"))?;
+    let node = "/dev/shm/kvm";
+    let mode = Mode::from_bits_truncate(0o666);
+    mknod(node, SFlag::S_IFCHR, mode, makedev(major, minor)).map_err(at("mknod for /dev/kvm"))?;
+    fs::set_permissions(node, fs::Permissions::from_mode(0o666))?;
+    mount(Some(node), "/dev/kvm", None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(at("bind /dev/kvm"))?;
+    umount2(place, MntFlags::MNT_DETACH).map_err(at("hide the tmpfs for /dev/kvm"))
+}

@@ -1,0 +1,137 @@
+//! The warden: from a process of the real host to process 1 of the program's.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader},
+    os::{
+        fd::AsFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    process::{Command, ExitCode},
+};
+
+use nix::{
+    sched::{CloneFlags, unshare},
+    sys::{
+        resource::{Resource, setrlimit},
+        wait::{WaitStatus, waitpid},
+    },
+    unistd::{ForkResult, Gid, Uid, fork, setresgid, setresuid},
+};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, set_parent_process_death_signal};
+
+use super::{
+    FIRST_ID, IDS, MEMORY_BYTES, ORDINARY, Orders, PROCESSES, at,
+    furnish::furnish,
+    init::init,
+    words::{Line, Said, say},
+};
+use crate::check::kernel::Process;
+
+/// The warden's and init's whole life.
+pub(in crate::check) fn warden(orders: &str) -> ExitCode {
+    let told = serde_json::from_str(orders).map_err(io::Error::from);
+    match told.and_then(|orders: Orders| lock_up(&orders)) {
+        Ok(code) => code,
+        Err(error) => {
+            // The check reads this line where it waits for init to be ready.
+            let _ = say(&Line::output(), &Said::Lacking(error.to_string()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn lock_up(orders: &Orders) -> io::Result<ExitCode> {
+    set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    for file in orders.join.iter().filter(|_| !orders.entered) {
+        fs::write(file, "0").map_err(at(format!("join {}", file.display())))?;
+    }
+    let line = Line::output();
+    let mut asked = BufReader::new(io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from)?);
+    if orders.root {
+        unshare(CloneFlags::CLONE_NEWNS).map_err(at("unshare mount"))?;
+    } else if !orders.entered {
+        // Not root: a first user namespace, so that mounts can be changed at all. It is executed
+        // anew there: the memory of a process belongs to the namespace in which it was executed.
+        let (user, group) = (Uid::current(), Gid::current());
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+            .map_err(at("unshare user and mount"))?;
+        map_own_ids(user.as_raw(), group.as_raw(), 0)?;
+        let orders = serde_json::to_string(&Orders { entered: true, ..orders.clone() })?;
+        return Err(Command::new("/proc/self/exe").args(["--warden", &orders]).exec());
+    }
+    furnish(orders)?;
+    limit(orders)?;
+
+    // From here on root is root of nothing but what follows.
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(at("unshare user"))?;
+    if orders.root {
+        say(&line, &Said::MapMe)?;
+        let mut mapped = String::new();
+        asked.read_line(&mut mapped)?;
+        let root = (Uid::from_raw(0), Gid::from_raw(0));
+        setresgid(root.1, root.1, root.1).map_err(at("setresgid 0"))?;
+        setresuid(root.0, root.0, root.0).map_err(at("setresuid 0"))?;
+    } else {
+        map_own_ids(0, 0, if orders.setup.ordinary { ORDINARY } else { 0 })?;
+    }
+    let all = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWPID;
+    unshare(all).map_err(at("unshare mount, uts, ipc, net and pid"))?;
+    // The child does not execute anything: it keeps this memory, which belongs to a namespace that
+    // root inside, the student, is not root of. So the student may neither look into it nor trace
+    // it (ptrace(2), "access mode checking").
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // SAFETY: this process has a single thread, so the child may do whatever it could do.
+    #[expect(unsafe_code, reason = "nix marks fork as unsafe for programs with threads")]
+    match unsafe { fork() }.map_err(at("fork"))? {
+        ForkResult::Child => init(orders, &line, asked),
+        ForkResult::Parent { child } => {
+            drop(line);
+            drop(asked);
+            loop {
+                match waitpid(child, None) {
+                    Err(nix::errno::Errno::EINTR) => {}
+                    Ok(WaitStatus::Exited(_, 0)) => return Ok(ExitCode::SUCCESS),
+                    _ => return Ok(ExitCode::FAILURE),
+                }
+            }
+        }
+    }
+}
+
+/// Maps the one id that this process has outside to `inside` (user_namespaces(7)).
+fn map_own_ids(user: u32, group: u32, inside: u32) -> io::Result<()> {
+    for (file, text) in [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("{inside} {user} 1")),
+        ("gid_map", format!("{inside} {group} 1")),
+    ] {
+        fs::write(format!("/proc/self/{file}"), text).map_err(at(format!("write {file}")))?;
+    }
+    Ok(())
+}
+
+/// The maps that the check writes for a warden whom root has started.
+pub(in crate::check) fn map_ids(warden: Process) -> io::Result<()> {
+    let map = format!("0 {FIRST_ID} {IDS}");
+    fs::write(warden.path("uid_map"), &map).map_err(at("write uid_map"))?;
+    fs::write(warden.path("gid_map"), &map).map_err(at("write gid_map"))
+}
+
+/// Limits that hold without a cgroup too.
+fn limit(orders: &Orders) -> io::Result<()> {
+    if orders.setup.realtime {
+        setrlimit(Resource::RLIMIT_RTPRIO, 1, 1)
+            .map_err(at("allow real-time scheduling, which takes root,"))?;
+    }
+    // Addresses are not memory; where no cgroup counts memory, they have to stand for it.
+    let address_space = if orders.join.is_empty() { 2 } else { 8 } * MEMORY_BYTES;
+    setrlimit(Resource::RLIMIT_AS, address_space, address_space).map_err(at("limit memory"))?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(at("limit core files"))?;
+    let most = 4 * PROCESSES;
+    setrlimit(Resource::RLIMIT_NPROC, most, most).map_err(at("limit processes"))
+}
