@@ -113,6 +113,15 @@ impl Failure {
     }
 }
 
+impl From<demo::Error> for Failure {
+    fn from(error: demo::Error) -> Self {
+        match error {
+            demo::Error::Sandbox(error) => error.into(),
+            error => Self { cause: error.into(), help: None, code: ISOLAB_FAILED },
+        }
+    }
+}
+
 impl From<Box<dyn StdError>> for Failure {
     fn from(error: Box<dyn StdError>) -> Self {
         Self { cause: chain(&*error).into(), help: None, code: ISOLAB_FAILED }

@@ -7,6 +7,7 @@
 mod clean;
 mod compare;
 mod completions;
+mod demo;
 mod doctor;
 mod end;
 mod exec;
@@ -75,6 +76,8 @@ enum Command {
     Nest(Box<nest::Arguments>),
     /// Learn it by writing it: lessons that the kernel itself grades.
     Lab(Box<lab::Arguments>),
+    /// Show what the kernel does, live, for the front of a class.
+    Demo(Box<demo::Arguments>),
     /// List the built-in programs with their arguments.
     List,
     /// Print the completions for a shell.
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         Command::Snapshot(arguments) => snapshot::snapshot(&arguments),
         Command::Nest(arguments) => nest::nest(&arguments),
         Command::Lab(arguments) => lab::lab(&arguments),
+        Command::Demo(arguments) => demo::demo(&arguments),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),
     };

@@ -1,0 +1,69 @@
+//! A picture of character cells as HTML: what the terminal shows, for the page.
+
+use ratatui::{
+    buffer::Buffer,
+    style::{Color, Modifier},
+};
+
+/// The classes of the page's style sheet; each theme gives them its own colours.
+fn class(colour: Color) -> &'static str {
+    match colour {
+        Color::Red => "r",
+        Color::Green => "g",
+        Color::Yellow => "y",
+        Color::Blue => "b",
+        Color::Magenta => "m",
+        Color::Cyan => "c",
+        Color::DarkGray | Color::Gray => "d",
+        _ => "w",
+    }
+}
+
+/// The picture, a line of spans for each row.
+pub(crate) fn html(buffer: &Buffer) -> String {
+    let area = buffer.area;
+    let mut html = String::new();
+    for y in 0..area.height {
+        let mut open = None;
+        for x in 0..area.width {
+            let cell = &buffer[(x, y)];
+            let style = (class(cell.fg), cell.modifier.contains(Modifier::BOLD));
+            if open != Some(style) {
+                if open.is_some() {
+                    html += "</span>";
+                }
+                let bold = if style.1 { " s" } else { "" };
+                html += &format!("<span class=\"{}{bold}\">", style.0);
+                open = Some(style);
+            }
+            for letter in cell.symbol().chars() {
+                match letter {
+                    '<' => html += "&lt;",
+                    '>' => html += "&gt;",
+                    '&' => html += "&amp;",
+                    '"' => html += "&quot;",
+                    letter => html.push(letter),
+                }
+            }
+        }
+        if open.is_some() {
+            html += "</span>";
+        }
+        html.push('\n');
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::{layout::Rect, style::Style};
+
+    use super::*;
+
+    #[test]
+    fn letters_of_html_are_quoted_and_colours_are_classes() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
+        buffer.set_string(0, 0, "<b>", Style::new().fg(Color::Red));
+        assert_eq!(html(&buffer), "<span class=\"r\">&lt;b&gt;</span><span class=\"w\"> </span>\n");
+    }
+}
