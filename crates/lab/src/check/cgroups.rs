@@ -27,8 +27,8 @@ pub struct CgroupDirectory {
 #[derive(Debug)]
 pub(super) struct Cgroups {
     pub(super) directories: Vec<CgroupDirectory>,
-    // Struck out last.
-    _claim: Claim,
+    /// Struck out when all of them are gone.
+    claim: Option<Claim>,
 }
 
 /// On version 2 a cgroup with children has no processes of its own: the program begins in this one.
@@ -58,7 +58,8 @@ impl Cgroups {
             ..Entry::new(name, "lab", std::env::args().collect())
         };
         let claim = Ledger::open().and_then(|ledger| ledger.claim(entry));
-        let made = Self { directories, _claim: claim.map_err(io::Error::other)? };
+        let claim = Some(claim.map_err(io::Error::other)?);
+        let made = Self { directories, claim };
         for directory in &made.directories {
             directory.create(root, for_program).map_err(|error| {
                 io::Error::other(format!("create {}: {error}", directory.path.display()))
@@ -160,9 +161,14 @@ impl CgroupDirectory {
 
 impl Drop for Cgroups {
     fn drop(&mut self) {
+        // A virtual machine that is killed on a busy host takes its time to go.
+        const ATTEMPTS: u32 = 40;
         for directory in self.directories.iter().rev() {
-            // One that stays is seen by whoever compares the host with what it was before.
-            let _ = container::cgroup::remove(&directory.path);
+            let removed = (0..ATTEMPTS).any(|_| container::cgroup::remove(&directory.path).is_ok());
+            if !removed {
+                // Then the ledger has to remember it, for `isolab lab clean`.
+                std::mem::forget(self.claim.take());
+            }
         }
     }
 }
