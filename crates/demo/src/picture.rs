@@ -4,6 +4,7 @@ use ratatui::{
     buffer::Buffer,
     style::{Color, Modifier},
 };
+use unicode_width::UnicodeWidthStr as _;
 
 /// The classes of the page's style sheet; each theme gives them its own colours.
 fn class(colour: Color) -> &'static str {
@@ -25,8 +26,11 @@ pub(crate) fn html(buffer: &Buffer) -> String {
     let mut html = String::new();
     for y in 0..area.height {
         let mut open = None;
-        for x in 0..area.width {
+        let mut x = 0;
+        while x < area.width {
             let cell = &buffer[(x, y)];
+            // A Chinese letter is two cells wide; the second of them is not drawn.
+            x += cell.symbol().width().max(1) as u16;
             let style = (class(cell.fg), cell.modifier.contains(Modifier::BOLD));
             if open != Some(style) {
                 if open.is_some() {
@@ -65,5 +69,12 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
         buffer.set_string(0, 0, "<b>", Style::new().fg(Color::Red));
         assert_eq!(html(&buffer), "<span class=\"r\">&lt;b&gt;</span><span class=\"w\"> </span>\n");
+    }
+
+    #[test]
+    fn a_wide_letter_takes_the_place_of_two() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 5, 1));
+        buffer.set_string(0, 0, "一秒x", Style::new());
+        assert_eq!(html(&buffer), "<span class=\"w\">一秒x</span>\n");
     }
 }
