@@ -18,7 +18,7 @@ use super::{Answer, Measured, Subject};
 pub const FILE: &str = "start-up.csv";
 
 /// How often `measure` is tried out.
-const TRIALS: usize = 5;
+const TRIALS: usize = 15;
 
 fn hello() -> Workload {
     Workload::builtin(Builtin::Hello, &[])
