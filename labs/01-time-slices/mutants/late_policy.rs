@@ -1,33 +1,14 @@
 //! The policy comes after the start, so the first one that has it keeps the others from it.
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io, process::ExitCode};
 
 use container::scheduling::round_robin;
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::Pid,
-};
-use time_slices::{Answer, Policy, Slice, Start};
+use solution::pin;
+use time_slices::{Answer, Policy, Start};
 
-fn pin(cpu: usize) -> nix::Result<()> {
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &cpus)
-}
-
-/// Longer than an interrupt takes, shorter than the turns of nine others.
-const GAP: Duration = Duration::from_millis(1);
-
-fn find_slices(readings: &[Duration]) -> Vec<Slice> {
-    let mut slices: Vec<Slice> = Vec::new();
-    for &reading in readings {
-        match slices.last_mut() {
-            Some(slice) if reading - slice.end < GAP => slice.end = reading,
-            _ => slices.push(Slice { begin: reading, end: reading }),
-        }
-    }
-    slices
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn line_up(cpu: usize, policy: Policy, start: &Start) -> io::Result<()> {
     pin(cpu)?;
@@ -39,5 +20,5 @@ fn line_up(cpu: usize, policy: Policy, start: &Start) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    time_slices::program(&Answer { pin, round_robin, find_slices, line_up })
+    time_slices::program(&Answer { line_up, ..solution::ANSWER })
 }

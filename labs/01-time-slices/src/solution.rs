@@ -9,14 +9,14 @@ use nix::{
 };
 use time_slices::{Answer, Policy, Slice, Start};
 
-fn pin(cpu: usize) -> nix::Result<()> {
+pub(crate) fn pin(cpu: usize) -> nix::Result<()> {
     let mut cpus = CpuSet::new();
     cpus.set(cpu)?;
     sched_setaffinity(Pid::from_raw(0), &cpus)
 }
 
 /// Longer than an interrupt takes, shorter than the turns of nine others.
-const GAP: Duration = Duration::from_millis(1);
+pub(crate) const GAP: Duration = Duration::from_millis(1);
 
 fn find_slices(readings: &[Duration]) -> Vec<Slice> {
     let mut slices: Vec<Slice> = Vec::new();
@@ -37,6 +37,9 @@ fn line_up(cpu: usize, policy: Policy, start: &Start) -> io::Result<()> {
     start.wait()
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer = Answer { pin, round_robin, find_slices, line_up };
+
 fn main() -> ExitCode {
-    time_slices::program(&Answer { pin, round_robin, find_slices, line_up })
+    time_slices::program(&ANSWER)
 }

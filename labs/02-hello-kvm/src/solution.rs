@@ -53,14 +53,10 @@ fn run(cpu: &mut VcpuFd, memory: &GuestMemoryMmap, answer: u64) -> Result<u32> {
     Ok(memory.read_obj(GuestAddress(answer))?)
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer =
+    Answer { create_vm, memory_slot, add_memory, create_vcpu, entry_registers, set_entry, run };
+
 fn main() -> ExitCode {
-    hello_kvm::program(&Answer {
-        create_vm,
-        memory_slot,
-        add_memory,
-        create_vcpu,
-        entry_registers,
-        set_entry,
-        run,
-    })
+    hello_kvm::program(&ANSWER)
 }

@@ -11,13 +11,13 @@ use exit_loop::{
 use hello_kvm::Result;
 use kvm_bindings::{KVM_EXIT_HLT, KVM_EXIT_IO, KVM_EXIT_MMIO};
 
-fn port_data<'p>(page: &'p mut RunPage) -> &'p mut [u8] {
+pub(crate) fn port_data<'p>(page: &'p mut RunPage) -> &'p mut [u8] {
     let access = page.port_access();
     let start = access.data_offset;
     &mut page.bytes()[start..start + access.size * access.count]
 }
 
-fn handle_port(page: &mut RunPage, line: &mut Line) {
+pub(crate) fn handle_port(page: &mut RunPage, line: &mut Line) {
     let access = page.port_access();
     for byte in port_data(page) {
         match (access.port, access.is_out) {
@@ -30,7 +30,7 @@ fn handle_port(page: &mut RunPage, line: &mut Line) {
     }
 }
 
-fn handle_memory(page: &mut RunPage, sum: &mut u32) {
+pub(crate) fn handle_memory(page: &mut RunPage, sum: &mut u32) {
     let access = page.memory_access();
     let data = page.memory_data();
     if access.address != ADDER {
@@ -45,7 +45,7 @@ fn handle_memory(page: &mut RunPage, sum: &mut u32) {
     }
 }
 
-fn handle_exit(page: &mut RunPage, devices: &mut Devices) -> Result<Next> {
+pub(crate) fn handle_exit(page: &mut RunPage, devices: &mut Devices) -> Result<Next> {
     match page.reason() {
         KVM_EXIT_IO => handle_port(page, &mut devices.line),
         KVM_EXIT_MMIO => handle_memory(page, &mut devices.sum),
@@ -68,6 +68,9 @@ fn run(cpu: &mut Cpu, devices: &mut Devices) -> Result<()> {
     }
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer = Answer { handle_exit, run };
+
 fn main() -> ExitCode {
-    exit_loop::program(&Answer { handle_exit, run })
+    exit_loop::program(&ANSWER)
 }

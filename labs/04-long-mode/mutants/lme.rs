@@ -2,54 +2,19 @@
 
 use std::process::ExitCode;
 
-use kvm_bindings::{kvm_segment, kvm_sregs};
-use long_mode::{Answer, plan::PAGE};
-use microvm::{
-    memory::Memory,
-    tables::{DIRECTORIES, DIRECTORY_POINTERS, PAGE_MAP},
-};
+use kvm_bindings::kvm_sregs;
+use long_mode::Answer;
+use microvm::vcpu;
 
-const PRESENT: u64 = 1 << 0;
-const WRITABLE: u64 = 1 << 1;
-const LARGE: u64 = 1 << 7;
-
-fn entry(address: u64, flags: u64) -> [u8; 8] {
-    (address | flags | PRESENT | WRITABLE).to_le_bytes()
-}
-
-fn write_pages(memory: &Memory, mapped: u64) -> microvm::Result<()> {
-    memory.write("page map", PAGE_MAP, &entry(DIRECTORY_POINTERS, 0))?;
-    memory.write("directory pointers", DIRECTORY_POINTERS, &entry(DIRECTORIES, 0))?;
-    for index in 0..mapped / PAGE {
-        memory.write("page directory", DIRECTORIES + index * 8, &entry(index * PAGE, LARGE))?;
-    }
-    Ok(())
-}
-
-fn remap(memory: &Memory, page: u64, physical: u64) -> microvm::Result<()> {
-    memory.write("page directory", DIRECTORIES + page / PAGE * 8, &entry(physical, LARGE))
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn long_mode(state: &mut kvm_sregs, ring: u8) {
-    const PROTECTED: u64 = 1 << 0;
-    const PAGING: u64 = 1 << 31;
-    const PHYSICAL_ADDRESS_EXTENSION: u64 = 1 << 5;
-    state.cr0 = PROTECTED | PAGING;
-    state.cr3 = PAGE_MAP;
-    state.cr4 = PHYSICAL_ADDRESS_EXTENSION;
-    state.cs = kvm_segment {
-        limit: u32::MAX,
-        selector: 0x10 | u16::from(ring),
-        type_: 0xb,
-        present: 1,
-        dpl: ring,
-        s: 1,
-        l: 1,
-        g: 1,
-        ..kvm_segment::default()
-    };
+    vcpu::long_mode(state, ring);
+    state.efer = 0;
 }
 
 fn main() -> ExitCode {
-    long_mode::program(&Answer { write_pages, remap, long_mode })
+    long_mode::program(&Answer { long_mode, ..solution::ANSWER })
 }

@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use kvm_bindings::{kvm_segment, kvm_sregs};
 use long_mode::{Answer, plan::PAGE};
 use microvm::{
     memory::Memory,
     tables::{DIRECTORIES, DIRECTORY_POINTERS, PAGE_MAP},
 };
+use solution::{LARGE, PRESENT, WRITABLE};
 
-const PRESENT: u64 = 1 << 0;
-const WRITABLE: u64 = 1 << 1;
-const LARGE: u64 = 1 << 7;
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn entry(address: u64, flags: u64) -> [u8; 8] {
     (address | flags | PRESENT | WRITABLE).to_le_bytes()
@@ -26,33 +26,6 @@ fn write_pages(memory: &Memory, mapped: u64) -> microvm::Result<()> {
     Ok(())
 }
 
-fn remap(memory: &Memory, page: u64, physical: u64) -> microvm::Result<()> {
-    memory.write("page directory", DIRECTORIES + page / PAGE * 8, &entry(physical, LARGE))
-}
-
-fn long_mode(state: &mut kvm_sregs, ring: u8) {
-    const PROTECTED: u64 = 1 << 0;
-    const PAGING: u64 = 1 << 31;
-    const PHYSICAL_ADDRESS_EXTENSION: u64 = 1 << 5;
-    const LONG_MODE_ENABLED: u64 = 1 << 8;
-    const LONG_MODE_ACTIVE: u64 = 1 << 10;
-    state.cr0 = PROTECTED | PAGING;
-    state.cr3 = PAGE_MAP;
-    state.cr4 = PHYSICAL_ADDRESS_EXTENSION;
-    state.efer = LONG_MODE_ENABLED | LONG_MODE_ACTIVE;
-    state.cs = kvm_segment {
-        limit: u32::MAX,
-        selector: 0x10 | u16::from(ring),
-        type_: 0xb,
-        present: 1,
-        dpl: ring,
-        s: 1,
-        l: 1,
-        g: 1,
-        ..kvm_segment::default()
-    };
-}
-
 fn main() -> ExitCode {
-    long_mode::program(&Answer { write_pages, remap, long_mode })
+    long_mode::program(&Answer { write_pages, ..solution::ANSWER })
 }

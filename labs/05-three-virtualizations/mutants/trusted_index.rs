@@ -1,20 +1,12 @@
 //! The guest's counter is believed.
 
-use std::{fs::File, io, num::NonZeroUsize, process::ExitCode};
+use std::process::ExitCode;
 
-use kvm_ioctls::VmFd;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
-use three_virtualizations::{
-    Answer, Board, Broken, DOORBELL, Driver, LINE_STATUS, READY_TO_SEND, SEND, SIZE, SharedRing,
-    Wire, kvm_userspace_memory_region,
-};
+use three_virtualizations::{Answer, Board, Broken, DOORBELL, SEND, SIZE, SharedRing, Wire};
 
-fn read_port(port: u16) -> u8 {
-    match port {
-        LINE_STATUS => READY_TO_SEND,
-        _ => 0xff,
-    }
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn write_port(board: &mut Board, port: u16, byte: u8) -> Result<(), Broken> {
     match port {
@@ -23,10 +15,6 @@ fn write_port(board: &mut Board, port: u16, byte: u8) -> Result<(), Broken> {
         _ => {}
     }
     Ok(())
-}
-
-fn para_driver() -> Driver {
-    Driver::Ring { bytes_per_doorbell: SIZE }
 }
 
 fn drain(ring: &mut SharedRing, wire: &mut Wire) -> Result<(), Broken> {
@@ -39,23 +27,6 @@ fn drain(ring: &mut SharedRing, wire: &mut Wire) -> Result<(), Broken> {
     Ok(())
 }
 
-fn map_shared(vm: &VmFd, page: &File, address: u64) -> io::Result<()> {
-    const BYTES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
-    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: a fresh mapping at an address of the kernel's choice replaces nothing.
-    let start = unsafe { mmap(None, BYTES, protection, MapFlags::MAP_SHARED, page, 0) }?;
-    let region = kvm_userspace_memory_region {
-        slot: 1,
-        flags: 0,
-        guest_phys_addr: address,
-        memory_size: BYTES.get() as u64,
-        userspace_addr: start.as_ptr() as u64,
-    };
-    // SAFETY: nobody unmaps the page before the process ends, and no Rust reference leads into it.
-    unsafe { vm.set_user_memory_region(region) }?;
-    Ok(())
-}
-
 fn main() -> ExitCode {
-    three_virtualizations::program(&Answer { read_port, write_port, para_driver, map_shared })
+    three_virtualizations::program(&Answer { write_port, ..solution::ANSWER })
 }

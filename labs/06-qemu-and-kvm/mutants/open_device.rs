@@ -1,23 +1,12 @@
 //! Whoever has /dev/kvm open is taken for a virtual machine.
 
-use std::{fs, io, path::Path, process::ExitCode};
+use std::{fs, io, process::ExitCode};
 
-use qemu_and_kvm::{Accel, Answer, Part, Runs, Whose};
+use qemu_and_kvm::{Answer, Runs};
 
-fn qemu_args(accel: Accel, image: &Path, serial: &Path) -> Vec<String> {
-    let accel = match accel {
-        Accel::Tcg => "tcg",
-        Accel::Kvm => "kvm",
-    };
-    vec![
-        "-accel".into(),
-        accel.into(),
-        "-drive".into(),
-        format!("file={},format=raw", image.display()),
-        "-serial".into(),
-        format!("file:{}", serial.display()),
-    ]
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn classify(pid: u32) -> io::Result<Runs> {
     for descriptor in fs::read_dir(format!("/proc/{pid}/fd"))? {
@@ -30,13 +19,6 @@ fn classify(pid: u32) -> io::Result<Runs> {
     Ok(Runs::WithoutKvm)
 }
 
-fn whose(part: Part) -> Whose {
-    match part {
-        Part::Processor | Part::Memory | Part::Interrupts => Whose::Kvm,
-        Part::Board | Part::Serial | Part::Disk => Whose::Qemu,
-    }
-}
-
 fn main() -> ExitCode {
-    qemu_and_kvm::program(&Answer { qemu_args, classify, whose })
+    qemu_and_kvm::program(&Answer { classify, ..solution::ANSWER })
 }

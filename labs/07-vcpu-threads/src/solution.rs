@@ -8,14 +8,14 @@ use nix::{
 };
 use vcpu_threads::{Answer, Exit, Vcpu, VcpuThread};
 
-fn pin(cpu: usize) -> nix::Result<()> {
+pub(crate) fn pin(cpu: usize) -> nix::Result<()> {
     const MYSELF: Pid = Pid::from_raw(0);
     let mut one = CpuSet::new();
     one.set(cpu)?;
     sched_setaffinity(MYSELF, &one)
 }
 
-fn run(vcpu: &mut Vcpu) -> nix::Result<()> {
+pub(crate) fn run(vcpu: &mut Vcpu) -> nix::Result<()> {
     loop {
         match vcpu.enter()? {
             Exit::Halted => vcpu.wait_for_interrupt(),
@@ -42,6 +42,9 @@ fn stolen_time(thread: Pid) -> io::Result<Duration> {
     waited.map(Duration::from_nanos).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer = Answer { start, stolen_time };
+
 fn main() -> ExitCode {
-    vcpu_threads::program(&Answer { start, stolen_time })
+    vcpu_threads::program(&ANSWER)
 }

@@ -6,16 +6,12 @@
 
 use std::process::{Command, ExitCode};
 
-use nix::{
-    errno::Errno,
-    sched::CloneFlags,
-    unistd::{Pid, sethostname},
-};
+use nix::{errno::Errno, sched::CloneFlags, unistd::Pid};
 use own_name::{Answer, Inside};
 
-fn clone_flags() -> CloneFlags {
-    CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWPID
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn spawn_isolated(flags: CloneFlags, inside: Inside) -> nix::Result<Pid> {
     drop(inside);
@@ -31,10 +27,6 @@ fn spawn_isolated(flags: CloneFlags, inside: Inside) -> nix::Result<Pid> {
     Ok(Pid::from_raw(child.id() as i32))
 }
 
-fn set_host_name(name: &str) -> nix::Result<()> {
-    sethostname(name)
-}
-
 fn main() -> ExitCode {
-    own_name::program(&Answer { clone_flags, spawn_isolated, set_host_name })
+    own_name::program(&Answer { spawn_isolated, ..solution::ANSWER })
 }

@@ -4,23 +4,19 @@ use std::process::ExitCode;
 
 use nix::{
     sched::{CloneFlags, unshare},
-    unistd::{Pid, sethostname},
+    unistd::Pid,
 };
 use own_name::{Answer, Inside};
 
-fn clone_flags() -> CloneFlags {
-    CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWPID
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn spawn_isolated(flags: CloneFlags, mut inside: Inside) -> nix::Result<Pid> {
     unshare(flags)?;
     std::process::exit(inside() as i32)
 }
 
-fn set_host_name(name: &str) -> nix::Result<()> {
-    sethostname(name)
-}
-
 fn main() -> ExitCode {
-    own_name::program(&Answer { clone_flags, spawn_isolated, set_host_name })
+    own_name::program(&Answer { spawn_isolated, ..solution::ANSWER })
 }

@@ -11,7 +11,7 @@ use nix::{
 };
 use own_root::Answer;
 
-const NONE: Option<&str> = None;
+pub(crate) const NONE: Option<&str> = None;
 
 fn make_private() -> nix::Result<()> {
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
@@ -36,6 +36,9 @@ fn detach_old() -> nix::Result<()> {
     chdir("/")
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer = Answer { make_private, bind_self, mount_proc, pivot, detach_old };
+
 fn main() -> ExitCode {
-    own_root::program(&Answer { make_private, bind_self, mount_proc, pivot, detach_old })
+    own_root::program(&ANSWER)
 }

@@ -2,12 +2,16 @@
 
 use std::{
     fs,
-    io::{self, Read, Write},
+    io::{self, Read},
     process::ExitCode,
 };
 
 use nix::unistd::{Gid, Pid, Uid};
 use own_user::{Answer, Gate};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn wait_at_gate(mut gate: Gate) -> io::Result<()> {
     fs::write("/proc/self/uid_map", format!("0 {} 1", Uid::effective()))?;
@@ -21,10 +25,6 @@ fn write_maps(_child: Pid) -> io::Result<()> {
     Ok(())
 }
 
-fn open_gate(mut gate: Gate) -> io::Result<()> {
-    gate.open.write_all(&[1])
-}
-
 fn main() -> ExitCode {
-    own_user::program(&Answer { wait_at_gate, write_maps, open_gate })
+    own_user::program(&Answer { wait_at_gate, write_maps, ..solution::ANSWER })
 }

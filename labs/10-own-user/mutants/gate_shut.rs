@@ -1,24 +1,15 @@
 //! The gate is thrown away and not opened: the child takes its parent for dead.
 
 use std::{
-    fs,
-    io::{self, Read},
+    io::{self},
     process::ExitCode,
 };
 
-use nix::unistd::{Gid, Pid, Uid};
 use own_user::{Answer, Gate};
 
-fn wait_at_gate(mut gate: Gate) -> io::Result<()> {
-    drop(gate.open);
-    gate.wait.read_exact(&mut [0])
-}
-
-fn write_maps(child: Pid) -> io::Result<()> {
-    fs::write(format!("/proc/{child}/uid_map"), format!("0 {} 1", Uid::effective()))?;
-    fs::write(format!("/proc/{child}/setgroups"), "deny")?;
-    fs::write(format!("/proc/{child}/gid_map"), format!("0 {} 1", Gid::effective()))
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn open_gate(gate: Gate) -> io::Result<()> {
     drop(gate);
@@ -26,5 +17,5 @@ fn open_gate(gate: Gate) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    own_user::program(&Answer { wait_at_gate, write_maps, open_gate })
+    own_user::program(&Answer { open_gate, ..solution::ANSWER })
 }

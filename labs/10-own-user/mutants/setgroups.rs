@@ -2,17 +2,16 @@
 
 use std::{
     fs,
-    io::{self, Read, Write},
+    io::{self},
     process::ExitCode,
 };
 
 use nix::unistd::{Gid, Pid, Uid};
-use own_user::{Answer, Gate};
+use own_user::Answer;
 
-fn wait_at_gate(mut gate: Gate) -> io::Result<()> {
-    drop(gate.open);
-    gate.wait.read_exact(&mut [0])
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn write_maps(child: Pid) -> io::Result<()> {
     fs::write(format!("/proc/{child}/uid_map"), format!("0 {} 1", Uid::effective()))?;
@@ -20,10 +19,6 @@ fn write_maps(child: Pid) -> io::Result<()> {
     fs::write(format!("/proc/{child}/setgroups"), "deny")
 }
 
-fn open_gate(mut gate: Gate) -> io::Result<()> {
-    gate.open.write_all(&[1])
-}
-
 fn main() -> ExitCode {
-    own_user::program(&Answer { wait_at_gate, write_maps, open_gate })
+    own_user::program(&Answer { write_maps, ..solution::ANSWER })
 }

@@ -3,21 +3,11 @@
 use std::process::ExitCode;
 
 use container::Error;
-use nix::{
-    sched::{CloneFlags, clone},
-    sys::signal::Signal,
-    unistd::Pid,
-};
-use own_network::{Answer, CREATE, Inside, Message, Netlink, Plan, VETH_INFO_PEER, link, text};
+use own_network::{Answer, CREATE, Message, Netlink, VETH_INFO_PEER, link, text};
 
-const LOOPBACK: i32 = 1;
-
-fn spawn(inside: Inside) -> nix::Result<Pid> {
-    let mut stack = vec![0; 1 << 20];
-    // SAFETY: without CLONE_VM the child has a copy of this process's memory, the stack too, and
-    // this process has one thread, so nothing is held that the child would wait for.
-    unsafe { clone(inside, &mut stack, CloneFlags::CLONE_NEWNET, Some(Signal::SIGCHLD as i32)) }
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn create_pair(netlink: &mut Netlink, name: &str, peer: &str, pid: i32) -> Result<(), Error> {
     let _ = pid;
@@ -33,20 +23,6 @@ fn create_pair(netlink: &mut Netlink, name: &str, peer: &str, pid: i32) -> Resul
     netlink.request("create a pair of links", message).map(drop)
 }
 
-fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
-    let index = netlink.index_of(&plan.inner)?;
-    netlink.add_address(index, plan.inner_address, plan.prefix)?;
-    netlink.set_up(index)?;
-    netlink.set_up(LOOPBACK)
-}
-
 fn main() -> ExitCode {
-    own_network::program(&Answer {
-        spawn,
-        create_pair,
-        add_address: Netlink::add_address,
-        set_up: Netlink::set_up,
-        prepare_inside,
-        remove: Netlink::delete,
-    })
+    own_network::program(&Answer { create_pair, ..solution::ANSWER })
 }

@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
-use container::Error;
 use nix::{
     sched::{CloneFlags, clone},
     sys::signal::Signal,
     unistd::Pid,
 };
-use own_network::{Answer, Inside, Netlink, Plan};
+use own_network::{Answer, Inside};
 
-const LOOPBACK: i32 = 1;
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn spawn(inside: Inside) -> nix::Result<Pid> {
     let mut stack = vec![0; 1 << 20];
@@ -19,20 +20,6 @@ fn spawn(inside: Inside) -> nix::Result<Pid> {
     unsafe { clone(inside, &mut stack, CloneFlags::empty(), Some(Signal::SIGCHLD as i32)) }
 }
 
-fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
-    let index = netlink.index_of(&plan.inner)?;
-    netlink.add_address(index, plan.inner_address, plan.prefix)?;
-    netlink.set_up(index)?;
-    netlink.set_up(LOOPBACK)
-}
-
 fn main() -> ExitCode {
-    own_network::program(&Answer {
-        spawn,
-        create_pair: Netlink::create_veth,
-        add_address: Netlink::add_address,
-        set_up: Netlink::set_up,
-        prepare_inside,
-        remove: Netlink::delete,
-    })
+    own_network::program(&Answer { spawn, ..solution::ANSWER })
 }

@@ -10,7 +10,7 @@ use nix::{
 };
 use own_network::{Answer, Inside, Netlink, Plan};
 
-const LOOPBACK: i32 = 1;
+pub(crate) const LOOPBACK: i32 = 1;
 
 fn spawn(inside: Inside) -> nix::Result<Pid> {
     let mut stack = vec![0; 1 << 20];
@@ -26,13 +26,16 @@ fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
     netlink.set_up(LOOPBACK)
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer = Answer {
+    spawn,
+    create_pair: Netlink::create_veth,
+    add_address: Netlink::add_address,
+    set_up: Netlink::set_up,
+    prepare_inside,
+    remove: Netlink::delete,
+};
+
 fn main() -> ExitCode {
-    own_network::program(&Answer {
-        spawn,
-        create_pair: Netlink::create_veth,
-        add_address: Netlink::add_address,
-        set_up: Netlink::set_up,
-        prepare_inside,
-        remove: Netlink::delete,
-    })
+    own_network::program(&ANSWER)
 }

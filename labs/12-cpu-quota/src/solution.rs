@@ -35,7 +35,7 @@ fn set_weight(group: &Group, weight: u32) -> io::Result<()> {
     set(group, &Limits { cpu_weight: Some(weight), ..Limits::default() })
 }
 
-fn set(group: &Group, limits: &Limits) -> io::Result<()> {
+pub(crate) fn set(group: &Group, limits: &Limits) -> io::Result<()> {
     for (file, value) in cgroup::files(limits, group.version) {
         fs::write(group.cpu.join(file), value)?;
     }
@@ -68,6 +68,10 @@ fn remove(group: &Group) -> io::Result<()> {
         .map_err(io::Error::other)
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer =
+    Answer { create, attach, set_quota, set_weight, stats, share, remove };
+
 fn main() -> ExitCode {
-    cpu_quota::program(&Answer { create, attach, set_quota, set_weight, stats, share, remove })
+    cpu_quota::program(&ANSWER)
 }

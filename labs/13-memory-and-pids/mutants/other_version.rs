@@ -1,52 +1,22 @@
 //! Files from two web pages: limits as version 2 has them, events as version 1 has them.
 
-use std::{fs, io, path::Path, process::ExitCode};
+use std::{fs, io, process::ExitCode};
 
-use memory_and_pids::{Answer, Events, Group, Work};
-use nix::unistd::{ForkResult, Pid, fork};
+use memory_and_pids::{Answer, Events, Group};
+use solution::count;
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn set_memory(group: &Group, bytes: u64) -> io::Result<()> {
     fs::write(group.memory.join("memory.max"), bytes.to_string())?;
     fs::write(group.memory.join("memory.swap.max"), "0")
 }
 
-fn set_pids(group: &Group, most: u64) -> io::Result<()> {
-    fs::write(group.pids.join("pids.max"), most.to_string())
-}
-
-fn spawn_in(group: &Group, mut work: Work) -> io::Result<Pid> {
-    // SAFETY: this process has a single thread, so the child may do whatever it could do.
-    match unsafe { fork() }? {
-        ForkResult::Parent { child } => Ok(child),
-        ForkResult::Child => std::process::exit(match join(group) {
-            Ok(()) => work(),
-            Err(_) => 1,
-        }),
-    }
-}
-
-fn join(group: &Group) -> io::Result<()> {
-    fs::write(group.memory.join("cgroup.procs"), "0")?;
-    fs::write(group.pids.join("cgroup.procs"), "0")
-}
-
-fn fill(bytes: usize) -> Vec<u8> {
-    let mut memory = vec![0; bytes];
-    for page in memory.chunks_mut(4096) {
-        page[0] = 1;
-    }
-    memory
-}
-
 fn read_events(group: &Group) -> io::Result<Events> {
     let kills = count(&group.memory.join("memory.oom_control"), "oom_kill ")?;
     Ok(Events { kills, refusals: count(&group.pids.join("pids.events"), "max ")? })
-}
-
-fn count(file: &Path, field: &str) -> io::Result<u64> {
-    let text = fs::read_to_string(file)?;
-    let value = text.lines().find_map(|line| line.strip_prefix(field)?.trim().parse().ok());
-    value.ok_or_else(|| io::Error::other(format!("no line {field}")))
 }
 
 fn events_during(group: &Group, work: &mut dyn FnMut()) -> io::Result<Events> {
@@ -57,12 +27,5 @@ fn events_during(group: &Group, work: &mut dyn FnMut()) -> io::Result<Events> {
 }
 
 fn main() -> ExitCode {
-    memory_and_pids::program(&Answer {
-        set_memory,
-        set_pids,
-        spawn_in,
-        fill,
-        read_events,
-        events_during,
-    })
+    memory_and_pids::program(&Answer { set_memory, read_events, events_during, ..solution::ANSWER })
 }

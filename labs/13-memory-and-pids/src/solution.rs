@@ -34,7 +34,7 @@ fn spawn_in(group: &Group, mut work: Work) -> io::Result<Pid> {
     }
 }
 
-fn join(group: &Group) -> io::Result<()> {
+pub(crate) fn join(group: &Group) -> io::Result<()> {
     fs::write(group.memory.join("cgroup.procs"), "0")?;
     fs::write(group.pids.join("cgroup.procs"), "0")
 }
@@ -47,13 +47,13 @@ fn fill(bytes: usize) -> Vec<u8> {
     memory
 }
 
-fn read_events(group: &Group) -> io::Result<Events> {
+pub(crate) fn read_events(group: &Group) -> io::Result<Events> {
     let file = if group.version == 1 { "memory.oom_control" } else { "memory.events" };
     let kills = count(&group.memory.join(file), "oom_kill ")?;
     Ok(Events { kills, refusals: count(&group.pids.join("pids.events"), "max ")? })
 }
 
-fn count(file: &Path, field: &str) -> io::Result<u64> {
+pub(crate) fn count(file: &Path, field: &str) -> io::Result<u64> {
     let text = fs::read_to_string(file)?;
     let value = text.lines().find_map(|line| line.strip_prefix(field)?.trim().parse().ok());
     value.ok_or_else(|| io::Error::other(format!("no line {field}")))
@@ -66,13 +66,10 @@ fn events_during(group: &Group, work: &mut dyn FnMut()) -> io::Result<Events> {
     Ok(Events { kills: after.kills - before.kills, refusals: after.refusals - before.refusals })
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer =
+    Answer { set_memory, set_pids, spawn_in, fill, read_events, events_during };
+
 fn main() -> ExitCode {
-    memory_and_pids::program(&Answer {
-        set_memory,
-        set_pids,
-        spawn_in,
-        fill,
-        read_events,
-        events_during,
-    })
+    memory_and_pids::program(&ANSWER)
 }

@@ -5,30 +5,15 @@
 use std::{
     fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
 use layers::{Answer, Change};
-use nix::{
-    mount::{MsFlags, mount},
-    sys::stat::{Mode, SFlag, mknod},
-};
 
-fn mount_overlay(lowers: &[PathBuf], upper: &Path, work: &Path, target: &Path) -> nix::Result<()> {
-    let lowers: Vec<String> = lowers.iter().map(|lower| lower.display().to_string()).collect();
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr",
-        lowers.join(":"),
-        upper.display(),
-        work.display()
-    );
-    mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(&*options))
-}
-
-fn delete_file(upper: &Path, path: &Path) -> nix::Result<()> {
-    mknod(&upper.join(path), SFlag::S_IFCHR, Mode::empty(), 0)
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn changes(upper: &Path) -> io::Result<Vec<Change>> {
     let mut found = Vec::new();
@@ -53,5 +38,5 @@ fn walk(upper: &Path, below: &Path, found: &mut Vec<Change>) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    layers::program(&Answer { mount_overlay, delete_file, changes })
+    layers::program(&Answer { changes, ..solution::ANSWER })
 }

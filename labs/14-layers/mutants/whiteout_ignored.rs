@@ -1,31 +1,12 @@
 //! A whiteout is taken for a file that was written.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fs, io, path::Path, process::ExitCode};
 
 use layers::{Answer, Change, attribute};
-use nix::{
-    mount::{MsFlags, mount},
-    sys::stat::{Mode, SFlag, mknod},
-};
 
-fn mount_overlay(lowers: &[PathBuf], upper: &Path, work: &Path, target: &Path) -> nix::Result<()> {
-    let lowers: Vec<String> = lowers.iter().map(|lower| lower.display().to_string()).collect();
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr",
-        lowers.join(":"),
-        upper.display(),
-        work.display()
-    );
-    mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(&*options))
-}
-
-fn delete_file(upper: &Path, path: &Path) -> nix::Result<()> {
-    mknod(&upper.join(path), SFlag::S_IFCHR, Mode::empty(), 0)
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn changes(upper: &Path) -> io::Result<Vec<Change>> {
     let mut found = Vec::new();
@@ -51,5 +32,5 @@ fn walk(upper: &Path, below: &Path, found: &mut Vec<Change>) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    layers::program(&Answer { mount_overlay, delete_file, changes })
+    layers::program(&Answer { changes, ..solution::ANSWER })
 }

@@ -2,9 +2,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use report::{median, median_interval};
 use sandbox::{Milestone, Outcome, Sandbox, Workload, monotonic_now};
-use start_up::{Answer, Measured, Subject};
+use start_up::{Answer, Measured};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn measure(sandbox: &dyn Sandbox, workload: &Workload) -> sandbox::Result<Measured> {
     let first = run(sandbox, workload)?;
@@ -26,24 +29,6 @@ fn run(sandbox: &dyn Sandbox, workload: &Workload) -> sandbox::Result<(Outcome, 
     Ok((outcome, monotonic_now() - before))
 }
 
-fn plan(subjects: &[Subject]) -> Vec<Vec<Subject>> {
-    const PROCESSES: usize = 6;
-    const ROUNDS: usize = 6;
-    let order = |process: usize| {
-        let rounds = (0..ROUNDS).flat_map(move |round| {
-            let mut round_of_all = subjects.to_vec();
-            // Nobody is always the first, or always after the same other one.
-            round_of_all.rotate_left((process + round) % subjects.len());
-            if round % 2 == 1 {
-                round_of_all.reverse();
-            }
-            round_of_all
-        });
-        rounds.collect()
-    };
-    (0..PROCESSES).map(order).collect()
-}
-
 fn main() -> ExitCode {
-    start_up::program(&Answer { measure, plan, median, median_interval })
+    start_up::program(&Answer { measure, ..solution::ANSWER })
 }

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs, io, os::unix::fs::MetadataExt, path::Path, p
 
 use footprint::{Answer, Hall};
 
-fn pss(pid: u32) -> io::Result<u64> {
+pub(crate) fn pss(pid: u32) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kilobytes =
@@ -12,7 +12,7 @@ fn pss(pid: u32) -> io::Result<u64> {
     Ok(kilobytes.ok_or(io::ErrorKind::InvalidData)? * 1024)
 }
 
-fn footprint(launcher: u32, inside: &[u32]) -> io::Result<u64> {
+pub(crate) fn footprint(launcher: u32, inside: &[u32]) -> io::Result<u64> {
     [launcher].iter().chain(inside).map(|&pid| pss(pid)).sum()
 }
 
@@ -22,7 +22,7 @@ fn unique_disk_bytes(tree: &Path) -> io::Result<u64> {
 }
 
 /// The blocks of what was not `seen` before.
-fn blocks(folder: &Path, seen: &mut HashSet<(u64, u64)>) -> io::Result<u64> {
+pub(crate) fn blocks(folder: &Path, seen: &mut HashSet<(u64, u64)>) -> io::Result<u64> {
     let mut sum = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -50,6 +50,9 @@ fn how_many(hall: &mut Hall, budget: u64) -> io::Result<usize> {
     Ok(hall.alive())
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer = Answer { pss, footprint, unique_disk_bytes, how_many };
+
 fn main() -> ExitCode {
-    footprint::program(&Answer { pss, footprint, unique_disk_bytes, how_many })
+    footprint::program(&ANSWER)
 }

@@ -2,61 +2,13 @@
 
 use std::process::ExitCode;
 
-use report::{Probe, Ratio, Records, Series, noise_floor, ratio};
-use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation, Seen, Sentence, Signs};
+use report::Probe;
+use solution::{carrier, compare};
+use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation};
 
-fn carrier(signs: &Signs) -> Carrier {
-    let emulated = |name: &String| name.starts_with("TCG");
-    if signs.hypervisor.as_ref().is_some_and(emulated) {
-        return Carrier::EmulatedProcessor;
-    }
-    match (signs.interprets_ring0, &signs.extension) {
-        (Some(true), _) => Carrier::Interpreter,
-        (_, Some(_)) => Carrier::Hardware,
-        _ => Carrier::Unknown,
-    }
-}
-
-fn sentence(records: &Records, metric: &str) -> Option<Sentence> {
-    let (relation, ratio) = compare(records, metric, "microvm", "container")?;
-    let data = ["microvm", "container"].map(|sandbox| format!("{metric}/{sandbox}"));
-    Some(Sentence { data: data.into(), relation, ratio })
-}
-
-/// How `sandbox` is to `base`, if both were measured often enough to say.
-fn compare(records: &Records, metric: &str, sandbox: &str, base: &str) -> Option<(Relation, f64)> {
-    let floor = ratio_of(records, metric, "process (again)", "process");
-    let found = ratio_of(records, metric, sandbox, base)?;
-    match report::Verdict::of(&found, floor.as_ref().map(noise_floor)) {
-        report::Verdict::Less(value) => Some((Relation::Less, value)),
-        report::Verdict::More(value) => Some((Relation::More, value)),
-        report::Verdict::NoDifferenceShown => Some((Relation::Same, found.value)),
-        report::Verdict::TooFewSamples(_) => None,
-    }
-}
-
-fn ratio_of(records: &Records, metric: &str, sandbox: &str, base: &str) -> Option<Ratio> {
-    let series = |name: &str| {
-        let named = |series: &&Series| series.metric == metric && series.sandbox == name;
-        records.series.iter().find(named).map(|series| &series.samples[..])
-    };
-    ratio(series(sandbox)?, series(base)?, records.provenance.seed)
-}
-
-fn probes(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe> {
-    let probe = |probe: &str, inside: &Option<String>, host: &Option<String>| Probe {
-        probe: probe.into(),
-        sandbox: sandbox.into(),
-        seen: inside.clone().unwrap_or_else(|| "nothing".into()),
-        exposed: inside.is_some() && inside == host,
-    };
-    vec![
-        probe("kernel", &inside.kernel, &host.kernel),
-        probe("name", &inside.name, &host.name),
-        probe("launcher", &inside.launcher, &host.launcher),
-        probe("marker", &inside.marker, &host.marker),
-    ]
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn judge(claim: &Claim, evidence: &Evidence) -> Judgement {
     let holds = match claim {
@@ -82,5 +34,5 @@ fn judge(claim: &Claim, evidence: &Evidence) -> Judgement {
 }
 
 fn main() -> ExitCode {
-    verdict::program(&Answer { carrier, sentence, probes, judge })
+    verdict::program(&Answer { judge, ..solution::ANSWER })
 }

@@ -3,19 +3,12 @@
 use std::process::ExitCode;
 
 use report::{Probe, Ratio, Records, Series, noise_floor, ratio};
-use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation, Seen, Sentence, Signs};
+use solution::carrier;
+use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation, Sentence};
 
-fn carrier(signs: &Signs) -> Carrier {
-    let emulated = |name: &String| name.starts_with("TCG");
-    if signs.hypervisor.as_ref().is_some_and(emulated) {
-        return Carrier::EmulatedProcessor;
-    }
-    match (signs.interprets_ring0, &signs.extension) {
-        (Some(true), _) => Carrier::Interpreter,
-        (_, Some(_)) => Carrier::Hardware,
-        _ => Carrier::Unknown,
-    }
-}
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
 
 fn sentence(records: &Records, metric: &str) -> Option<Sentence> {
     let (relation, ratio) = compare(records, metric, "microvm", "container")?;
@@ -48,21 +41,6 @@ fn ratio_of(records: &Records, metric: &str, sandbox: &str, base: &str) -> Optio
     Some(Ratio { value: mean(sandbox)? / mean(base)?, ..found })
 }
 
-fn probes(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe> {
-    let probe = |probe: &str, inside: &Option<String>, host: &Option<String>| Probe {
-        probe: probe.into(),
-        sandbox: sandbox.into(),
-        seen: inside.clone().unwrap_or_else(|| "nothing".into()),
-        exposed: inside.is_some() && inside == host,
-    };
-    vec![
-        probe("kernel", &inside.kernel, &host.kernel),
-        probe("name", &inside.name, &host.name),
-        probe("launcher", &inside.launcher, &host.launcher),
-        probe("marker", &inside.marker, &host.marker),
-    ]
-}
-
 fn judge(claim: &Claim, evidence: &Evidence) -> Judgement {
     let holds = match claim {
         Claim::Compares { hardware: true, .. } if carrier(&evidence.signs) != Carrier::Hardware => {
@@ -87,5 +65,5 @@ fn judge(claim: &Claim, evidence: &Evidence) -> Judgement {
 }
 
 fn main() -> ExitCode {
-    verdict::program(&Answer { carrier, sentence, probes, judge })
+    verdict::program(&Answer { sentence, judge, ..solution::ANSWER })
 }

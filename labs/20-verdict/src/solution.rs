@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use report::{Probe, Ratio, Records, Series, noise_floor, ratio};
 use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation, Seen, Sentence, Signs};
 
-fn carrier(signs: &Signs) -> Carrier {
+pub(crate) fn carrier(signs: &Signs) -> Carrier {
     let emulated = |name: &String| name.starts_with("TCG");
     if signs.hypervisor.as_ref().is_some_and(emulated) {
         return Carrier::EmulatedProcessor;
@@ -24,7 +24,12 @@ fn sentence(records: &Records, metric: &str) -> Option<Sentence> {
 }
 
 /// How `sandbox` is to `base`, if both were measured often enough to say.
-fn compare(records: &Records, metric: &str, sandbox: &str, base: &str) -> Option<(Relation, f64)> {
+pub(crate) fn compare(
+    records: &Records,
+    metric: &str,
+    sandbox: &str,
+    base: &str,
+) -> Option<(Relation, f64)> {
     let floor = ratio_of(records, metric, "process (again)", "process");
     let found = ratio_of(records, metric, sandbox, base)?;
     match report::Verdict::of(&found, floor.as_ref().map(noise_floor)) {
@@ -35,7 +40,12 @@ fn compare(records: &Records, metric: &str, sandbox: &str, base: &str) -> Option
     }
 }
 
-fn ratio_of(records: &Records, metric: &str, sandbox: &str, base: &str) -> Option<Ratio> {
+pub(crate) fn ratio_of(
+    records: &Records,
+    metric: &str,
+    sandbox: &str,
+    base: &str,
+) -> Option<Ratio> {
     let series = |name: &str| {
         let named = |series: &&Series| series.metric == metric && series.sandbox == name;
         records.series.iter().find(named).map(|series| &series.samples[..])
@@ -43,7 +53,7 @@ fn ratio_of(records: &Records, metric: &str, sandbox: &str, base: &str) -> Optio
     ratio(series(sandbox)?, series(base)?, records.provenance.seed)
 }
 
-fn probes(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe> {
+pub(crate) fn probes(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe> {
     let probe = |probe: &str, inside: &Option<String>, host: &Option<String>| Probe {
         probe: probe.into(),
         sandbox: sandbox.into(),
@@ -81,6 +91,9 @@ fn judge(claim: &Claim, evidence: &Evidence) -> Judgement {
     }
 }
 
+/// The right answers; a wrong one is these but for what is wrong.
+pub(crate) const ANSWER: Answer = Answer { carrier, sentence, probes, judge };
+
 fn main() -> ExitCode {
-    verdict::program(&Answer { carrier, sentence, probes, judge })
+    verdict::program(&ANSWER)
 }
