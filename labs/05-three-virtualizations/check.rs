@@ -2,15 +2,12 @@
 
 use std::{
     fs::File,
-    os::{fd::AsFd, unix::fs::FileExt},
+    os::unix::fs::FileExt,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use lab::check::{
-    Bench, Checked, Setup, Student, ensure, fail,
-    kernel::{Process, kvm_statistics},
-};
+use lab::check::{Bench, Checked, Setup, Student, ensure, fail, kernel::Process};
 use three_virtualizations::{BYTES, SIZE, device};
 
 /// Exits with which the kernel itself is busy: timers, and pages that are touched for the first
@@ -114,8 +111,7 @@ fn passthrough(bench: &mut Bench, student: &Student, bytes: &[u8]) -> Checked<u6
 fn exits(student: &Student, name: &str) -> Checked<u64> {
     let number = student.number(&format!("stats-{name}"))? as i32;
     let statistics = student.main().descriptor(number)?;
-    let counts = kvm_statistics(statistics.as_fd())?;
-    Ok(counts.iter().find(|(name, _)| name == "exits").map_or(0, |(_, count)| *count))
+    Ok(microvm::statistics::find(&statistics.into(), "exits").unwrap_or(0))
 }
 
 /// What has come out of a guest's wire.

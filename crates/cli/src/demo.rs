@@ -2,15 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use demo::{
-    Demo, Language, Source,
+    Demo, Source,
     page::Page,
     recording::{Recorder, Replay},
     screen::Show,
 };
 
-use crate::{failure::Failure, output, units};
+use crate::{failure::Failure, language::Spoken, output, units};
 
 /// Show what the kernel does, live, for the front of a class: in the terminal, and on a page of
 /// this machine.
@@ -45,15 +45,8 @@ pub struct Arguments {
     /// Print what to say, how long it takes, what to ask
     #[arg(long)]
     notes: bool,
-    /// The language [default: that of the locale]
-    #[arg(long, value_name = "LANGUAGE")]
-    lang: Option<Lang>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Lang {
-    En,
-    Zh,
+    #[command(flatten)]
+    spoken: Spoken,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -66,13 +59,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Shows it.
 pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
-    let locale = lab::catalogue::Language::of_locale();
-    let language = match arguments.lang {
-        Some(Lang::Zh) => Language::Zh,
-        Some(Lang::En) => Language::En,
-        None if locale == lab::catalogue::Language::Zh => Language::Zh,
-        None => Language::En,
-    };
+    let language = arguments.spoken.language();
     if arguments.name == "list" {
         let line = |demo: Demo| format!("{:10} {}\n", demo.name(), demo.title(language));
         output::print(&Demo::ALL.map(line).concat())?;

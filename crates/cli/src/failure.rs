@@ -9,6 +9,7 @@ use std::{
 
 use clap::error::ErrorKind;
 use sandbox::LedgerError;
+pub use sandbox::chain;
 
 /// The exit code of a command that was called wrongly.
 const USAGE: u8 = 2;
@@ -66,22 +67,6 @@ impl fmt::Display for Failure {
             None => Ok(()),
         }
     }
-}
-
-/// `A: B: C`, an error and its causes, none of them twice.
-pub fn chain(error: &dyn StdError) -> String {
-    let mut said = error.to_string();
-    let mut text = said.clone();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let message = deeper.to_string();
-        if !said.ends_with(&message) {
-            text += &format!(": {message}");
-        }
-        said = message;
-        cause = deeper.source();
-    }
-    text
 }
 
 impl From<sandbox::Error> for Failure {

@@ -7,15 +7,13 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Subcommand, ValueEnum};
-use lab::{
-    catalogue::Language,
-    runner::{self, Answer, Desk, Error, Style, Table, check::Options},
-};
+use clap::{Args, Subcommand};
+use lab::runner::{self, Answer, Desk, Error, Style, Table, check::Options};
 
 use crate::{
     end::End,
     failure::Failure,
+    language::Spoken,
     output::{self, Ink},
 };
 use front::Terminal;
@@ -30,9 +28,8 @@ use front::Terminal;
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The language of what is said [default: that of the locale]
-    #[arg(long, global = true, value_name = "LANGUAGE")]
-    lang: Option<Lang>,
+    #[command(flatten)]
+    spoken: Spoken,
     /// Where the labs are [default: here, or in a folder above]
     #[arg(long, global = true, value_name = "FOLDER")]
     labs: Option<PathBuf>,
@@ -47,12 +44,6 @@ const EXAMPLES: &str = "Examples:
   isolab lab check
   isolab lab hint
 ";
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Lang {
-    En,
-    Zh,
-}
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -187,11 +178,7 @@ impl How {
 
 /// Does what is asked and gives the exit code.
 pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
-    let language = match arguments.lang {
-        Some(Lang::En) => Language::En,
-        Some(Lang::Zh) => Language::Zh,
-        None => Language::of_locale(),
-    };
+    let language = arguments.spoken.language();
     let style = Style { language, width: front::width(), colours: Ink::of_output().is_on() };
     let failed = |error: Error| Failure::of_lab(&error, language);
     let answer = match &arguments.command {

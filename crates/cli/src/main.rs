@@ -16,6 +16,7 @@ mod failure;
 mod kernel;
 mod kinds;
 mod lab;
+mod language;
 mod linux;
 mod list;
 mod names;

@@ -276,6 +276,7 @@ mod tests {
             root: root.into(),
             point: point.into(),
             options: "rw".into(),
+            propagation: String::new(),
             kind: kind.into(),
             super_options: super_options.into(),
         }

@@ -18,7 +18,7 @@ mod clean;
 mod error;
 mod exec;
 mod host;
-mod mounts;
+pub mod mounts;
 pub mod namespaces;
 pub mod netlink;
 pub mod network;

@@ -6,17 +6,19 @@ use crate::{Error, error::file};
 
 /// One line of mountinfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mount {
+pub struct Mount {
     /// The directory within the file system that is mounted.
-    pub(crate) root: PathBuf,
+    pub root: PathBuf,
     /// Where it is mounted.
-    pub(crate) point: PathBuf,
+    pub point: PathBuf,
     /// Options of this mount: `rw,nosuid`.
-    pub(crate) options: String,
+    pub options: String,
+    /// With whom it is shared: `shared:1 master:2`; empty for a private one.
+    pub propagation: String,
     /// The type of file system.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Options of the file system: for a cgroup hierarchy its controllers.
-    pub(crate) super_options: String,
+    pub super_options: String,
 }
 
 impl Mount {
@@ -28,7 +30,11 @@ impl Mount {
 }
 
 /// All mounts that this process sees, in the order of mounting.
-pub(crate) fn all() -> Result<Vec<Mount>, Error> {
+///
+/// # Errors
+///
+/// When `/proc` cannot be read.
+pub fn all() -> Result<Vec<Mount>, Error> {
     let path = "/proc/self/mountinfo";
     Ok(parse(&fs::read(path).map_err(file("read", path))?))
 }
@@ -38,18 +44,26 @@ fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
 }
 
-/// `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
-fn parse_line(line: &[u8]) -> Option<Mount> {
+/// Reads a line such as `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw,errors=x`;
+/// `None` if it is none.
+pub fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|&byte| byte == b' ');
     let root = path(fields.nth(3)?);
     let point = path(fields.next()?);
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     let options = text(fields.next()?);
     // Any number of optional fields, ended by a lone dash.
-    fields.by_ref().find(|field| *field == b"-")?;
+    let mut shared = Vec::new();
+    loop {
+        match fields.next()? {
+            b"-" => break,
+            field => shared.push(text(field)),
+        }
+    }
+    let propagation = shared.join(" ");
     let kind = text(fields.next()?);
     let super_options = text(fields.nth(1)?);
-    Some(Mount { root, point, options, kind, super_options })
+    Some(Mount { root, point, options, propagation, kind, super_options })
 }
 
 /// Undoes the kernel's `\040` for space, tab, newline and backslash.
@@ -91,6 +105,7 @@ mod tests {
         assert_eq!(mount.root, PathBuf::from("/mnt1"));
         assert_eq!(mount.point, PathBuf::from("/mnt/with space"));
         assert_eq!((&*mount.kind, &*mount.super_options), ("ext3", "ro,errors=continue"));
+        assert_eq!(mount.propagation, "shared:1 master:2");
         assert!(!mount.is_writable());
     }
 

@@ -205,7 +205,8 @@ mod tests {
 
     fn mount(point: &str, kind: &str) -> Mount {
         let (options, super_options) = (String::from("rw"), String::from("rw"));
-        Mount { root: "/".into(), point: point.into(), options, kind: kind.into(), super_options }
+        let (root, propagation) = ("/".into(), String::new());
+        Mount { root, point: point.into(), options, propagation, kind: kind.into(), super_options }
     }
 
     #[test]

@@ -95,12 +95,7 @@ const ROOTS_MAP: (u32, u32) = (100_000, 65_536);
 /// When the kernel refuses one of them; the error names the file.
 pub fn write_maps(pid: i32) -> Result<(), Error> {
     let (user, group) = (Uid::effective(), Gid::effective());
-    let maps = ["uid_map", "gid_map"];
-    let has_range = |map: &str| {
-        let text = std::fs::read_to_string(format!("/proc/self/{map}")).unwrap_or_default();
-        covers(&text, ROOTS_MAP)
-    };
-    if user.is_root() && maps.into_iter().all(has_range) {
+    if has_range() {
         let (first, count) = ROOTS_MAP;
         let map = format!("0 {first} {count}");
         write_whole(&format!("/proc/{pid}/uid_map"), &map)?;
@@ -111,6 +106,20 @@ pub fn write_maps(pid: i32) -> Result<(), Error> {
         write_whole(&format!("/proc/{pid}/setgroups"), "deny")?;
         write_whole(&format!("/proc/{pid}/gid_map"), &format!("0 {group} 1"))
     }
+}
+
+/// The id that root inside has outside, by the maps that [`write_maps`] writes.
+pub fn root_outside() -> u32 {
+    if has_range() { ROOTS_MAP.0 } else { Uid::effective().as_raw() }
+}
+
+/// Whether the caller is root and has the range of ids that it would give.
+fn has_range() -> bool {
+    let covered = |map: &str| {
+        let text = std::fs::read_to_string(format!("/proc/self/{map}")).unwrap_or_default();
+        covers(&text, ROOTS_MAP)
+    };
+    Uid::effective().is_root() && ["uid_map", "gid_map"].into_iter().all(covered)
 }
 
 /// Whether an id map (user_namespaces(7): inside, outside, count) has all of a range inside.

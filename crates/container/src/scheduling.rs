@@ -3,6 +3,11 @@
 
 use std::io;
 
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
+
 /// The lowest of the real-time priorities: above every normal process, below any other real-time
 /// one.
 const PRIORITY: i32 = 1;
@@ -25,6 +30,23 @@ pub fn round_robin(pid: u32) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// The first processor that the calling thread may use. From then on the thread itself uses the
+/// others, if there are any: real-time programs on this one would keep their own observer waiting.
+///
+/// # Errors
+///
+/// Those of `sched_getaffinity(2)`.
+pub fn leave_one_processor() -> io::Result<CpuSet> {
+    let mut others = sched_getaffinity(Pid::this())?;
+    let first = (0..CpuSet::count()).find(|&cpu| others.is_set(cpu) == Ok(true)).unwrap_or(0);
+    let mut left = CpuSet::new();
+    left.set(first)?;
+    others.unset(first)?;
+    // Refused where there is no other.
+    let _ = sched_setaffinity(Pid::this(), &others);
+    Ok(left)
 }
 
 #[cfg(test)]

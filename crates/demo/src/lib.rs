@@ -21,26 +21,7 @@ use ratatui::Frame;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Result};
-
-/// A language of the demonstrations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Chinese, simplified.
-    Zh,
-}
-
-impl Language {
-    /// One of two texts.
-    pub fn either<'a>(self, en: &'a str, zh: &'a str) -> &'a str {
-        match self {
-            Self::En => en,
-            Self::Zh => zh,
-        }
-    }
-}
+pub use sandbox::Language;
 
 /// A demonstration by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,15 +40,7 @@ pub(crate) fn html(buffer: &Buffer) -> String {
                 html += &format!("<span class=\"{}{bold}\">", style.0);
                 open = Some(style);
             }
-            for letter in cell.symbol().chars() {
-                match letter {
-                    '<' => html += "&lt;",
-                    '>' => html += "&gt;",
-                    '&' => html += "&amp;",
-                    '"' => html += "&quot;",
-                    letter => html.push(letter),
-                }
-            }
+            html += &report::html::escaped(cell.symbol());
         }
         if open.is_some() {
             html += "</span>";

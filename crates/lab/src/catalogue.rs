@@ -27,31 +27,8 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+pub use sandbox::Language;
 use serde::Deserialize;
-
-/// A language of the messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Chinese, simplified.
-    Zh,
-}
-
-impl Language {
-    /// By the locale: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that says something
-    /// (locale(7)).
-    pub fn of_locale() -> Self {
-        let said = ["LC_ALL", "LC_MESSAGES", "LANG"]
-            .into_iter()
-            .filter_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-        match said.into_iter().next() {
-            Some(locale) if locale.starts_with("zh") => Self::Zh,
-            _ => Self::En,
-        }
-    }
-}
 
 /// A thing said in both languages.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

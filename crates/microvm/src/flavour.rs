@@ -5,17 +5,9 @@
 //! be wrong in a nested or emulated machine, so the experiment decides: the same loop in ring 0 and
 //! in ring 3, and how many instructions KVM says that it has interpreted.
 
-use std::{
-    fs::{self, File},
-    os::{
-        fd::{AsRawFd, FromRawFd},
-        unix::fs::FileExt,
-    },
-    path::Path,
-};
+use std::{fs, path::Path};
 
-use kvm_bindings::kvm_stats_header;
-use kvm_ioctls::{VcpuExit, VcpuFd};
+use kvm_ioctls::VcpuExit;
 use sandbox::Story;
 
 use crate::{
@@ -24,7 +16,7 @@ use crate::{
     loader::{Image, Power},
     machine::Machine,
     memory::{Memory, Pages},
-    vcpu,
+    statistics, vcpu,
 };
 
 /// What carries the guests of this host.
@@ -104,45 +96,10 @@ fn interpreted(device: &Path, power: Power) -> Result<Option<u64>> {
     vcpu::prepare(&cpu, &entry, &mut story)?;
     loop {
         match cpu.run() {
-            Ok(VcpuExit::IoOut(..)) => return Ok(statistic(&cpu, b"insn_emulation")),
+            Ok(VcpuExit::IoOut(..)) => return Ok(statistics::of(&cpu, "insn_emulation")),
             Err(errno) if errno.errno() == libc::EINTR => {}
             Err(errno) => return Err(Error::kvm("KVM_RUN")(errno)),
             Ok(_) => return Ok(None),
         }
     }
-}
-
-/// A statistic of `cpu` by its name (Linux, `Documentation/virt/kvm/api.rst`, section 4.133).
-pub(crate) fn statistic(cpu: &VcpuFd, name: &[u8]) -> Option<u64> {
-    const KVM_GET_STATS_FD: libc::c_ulong = 0xaece;
-    const DESCRIPTION: usize = 16;
-    // SAFETY: the request has no argument, and gives a new descriptor or an error.
-    let descriptor = unsafe { libc::ioctl(cpu.as_raw_fd(), KVM_GET_STATS_FD) };
-    if descriptor < 0 {
-        return None;
-    }
-    // SAFETY: the descriptor is new, and nobody else knows it.
-    let file = unsafe { File::from_raw_fd(descriptor) };
-    let mut header = [0; size_of::<kvm_stats_header>()];
-    file.read_exact_at(&mut header, 0).ok()?;
-    let word = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
-    let [name_size, count, descriptions, data] = [
-        word(&header[4..8])?,
-        word(&header[8..12])?,
-        word(&header[16..20])?,
-        word(&header[20..24])?,
-    ];
-    let size = DESCRIPTION + name_size as usize;
-    for index in 0..u64::from(count) {
-        let mut description = vec![0; size];
-        let at = u64::from(descriptions) + index * size as u64;
-        file.read_exact_at(&mut description, at).ok()?;
-        if description[DESCRIPTION..].split(|byte| *byte == 0).next() == Some(name) {
-            let mut value = [0; 8];
-            let offset = word(&description[8..12])?;
-            file.read_exact_at(&mut value, u64::from(data) + u64::from(offset)).ok()?;
-            return Some(u64::from_le_bytes(value));
-        }
-    }
-    None
 }

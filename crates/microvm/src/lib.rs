@@ -32,6 +32,7 @@ pub mod machine;
 pub mod memory;
 mod running;
 pub mod snapshot;
+pub mod statistics;
 pub mod tables;
 mod told;
 pub mod vcpu;

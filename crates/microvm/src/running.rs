@@ -20,8 +20,8 @@ use crate::{
     devices::bare::Devices,
     error::{Error, Result},
     exits::{End, Faulted, Whereabouts, run_until_end},
-    flavour::statistic,
     machine::Machine,
+    statistics,
     told::Told,
 };
 
@@ -95,7 +95,7 @@ impl Guest {
             _ => Whereabouts::default(),
         };
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
-        let in_kernel = crossings.in_kernel(statistic(&self.cpu, b"exits"));
+        let in_kernel = crossings.in_kernel(statistics::of(&self.cpu, "exits"));
         drop(self.cpu);
         drop(self.machine);
         self.story.steps.append(&mut self.told.steps);

@@ -35,6 +35,7 @@ use microvm::kernels::{self, Kernel};
 use sandbox::{Status, Stdio};
 
 pub use error::{Error, Result};
+pub use tools::find as find_program;
 
 use conversation::Conversation;
 use disks::Disks;

@@ -15,7 +15,7 @@ const ELSEWHERE: &str = "/usr/sbin:/sbin";
 /// # Errors
 ///
 /// When it is not installed.
-pub(crate) fn find(name: &'static str) -> Result<PathBuf> {
+pub fn find(name: &'static str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(env::split_paths(ELSEWHERE));
     let is_there = |file: &PathBuf| file.is_absolute() && Path::is_file(file);

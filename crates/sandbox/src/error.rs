@@ -140,3 +140,19 @@ impl Error {
         }
     }
 }
+
+/// `A: B: C`, an error and its causes, none of them twice.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut said = error.to_string();
+    let mut text = said.clone();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let message = deeper.to_string();
+        if !said.ends_with(&message) {
+            text += &format!(": {message}");
+        }
+        said = message;
+        cause = deeper.source();
+    }
+    text
+}

@@ -12,6 +12,7 @@
 mod capture;
 mod error;
 mod image;
+mod language;
 mod ledger;
 mod limits;
 mod mailbox;
@@ -25,9 +26,10 @@ mod workload;
 use std::sync::Arc;
 
 pub use capture::{Capture, Ended};
-pub use error::{Error, Result, Written};
+pub use error::{Error, Result, Written, chain};
 pub use guest::Builtin;
 pub use image::in_memory;
+pub use language::Language;
 pub use ledger::{Claim, Entry, Ledger, LedgerError, Process, Resource};
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};

@@ -12,14 +12,16 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio as Pipe},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use wait4::Wait4 as _;
 
 use crate::{
-    Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome, Program,
-    Question, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload, Written, in_memory,
+    Builtin, Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome,
+    Program, Question, Report, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload,
+    Written, in_memory,
 };
 
 /// Runs workloads as plain processes.
@@ -27,6 +29,27 @@ use crate::{
 pub struct Native;
 
 const NAME: &str = "process";
+
+impl Native {
+    /// The rate of the time stamp counter in ticks a second, and the report of a program that has
+    /// read it and the host's clock; `None` if no program ran long enough to tell.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sandbox::run`].
+    pub fn clocks(&self) -> Result<Option<(f64, Report)>> {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        for iterations in [50_000_000, 1_000_000_000] {
+            let spin = Workload::builtin(Builtin::Spin, &[iterations]).deadline(PATIENCE);
+            let report = self.run(&spin)?.report;
+            let told = report.and_then(|report| Some((report.tick_rate()?, report)));
+            if told.is_some() {
+                return Ok(told);
+            }
+        }
+        Ok(None)
+    }
+}
 
 impl Sandbox for Native {
     fn name(&self) -> &'static str {
@@ -177,7 +200,7 @@ struct Running {
     control: Arc<ProcessControl>,
     mailbox: Option<Mailbox>,
     capture: Capture,
-    deadline: Option<std::time::Duration>,
+    deadline: Option<Duration>,
     timeline: Timeline,
     story: Story,
 }

@@ -2,7 +2,7 @@
 //! functions. Labs 03 and 04 use [`plan::Chance`], [`look`] and
 //! [`watchdog`] too.
 
-use std::{os::fd::AsRawFd, process::ExitCode};
+use std::{os::fd::IntoRawFd, process::ExitCode};
 
 use kvm_bindings::{kvm_regs, kvm_userspace_memory_region};
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
@@ -90,9 +90,8 @@ pub fn program(answer: &Answer) -> ExitCode {
     })
 }
 
-/// A new descriptor of `cpu`'s statistics, which the check reads too; -1 if this kernel has none.
+/// A new descriptor of `cpu`'s statistics, which the check reads too and which stays open; -1 if
+/// this kernel has none.
 pub fn statistics(cpu: &VcpuFd) -> i32 {
-    const KVM_GET_STATS_FD: libc::c_ulong = 0xaece;
-    // SAFETY: the request has no argument, and gives a new descriptor or an error.
-    unsafe { libc::ioctl(cpu.as_raw_fd(), KVM_GET_STATS_FD) }
+    microvm::statistics::file(cpu).map_or(-1, IntoRawFd::into_raw_fd)
 }

@@ -1,9 +1,8 @@
 //! A machine with one of the guests, its run loop, and the tally of its exits.
 
 use std::{
-    fs::File,
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
     path::Path,
     sync::Arc,
     thread,
@@ -70,9 +69,9 @@ impl Scene {
         let cpu = machine.cpu(0, story)?;
         let entry = Entry { power: Power::User, instruction: CODE, stack: STACK, memory_end: PAGE };
         vcpu::prepare(&cpu, &entry, story)?;
-        let statistics = statistics(&cpu)?;
+        let statistics = microvm::statistics::file(&cpu)?;
         let board = Board { wire: Wire::new(name)?, ring: SharedRing::new(memory, start)? };
-        Ok(Self { cpu, machine, board, tally: Tally::default(), statistics })
+        Ok(Self { cpu, machine, board, tally: Tally::default(), statistics: statistics.into() })
     }
 
     pub(crate) fn vm(&self) -> &VmFd {
@@ -134,18 +133,4 @@ impl Scene {
         host.say(&format!("exits-{name}"), self.tally.all);
         host.say(&format!("doorbells-{name}"), self.tally.doorbell);
     }
-}
-
-/// `KVM_GET_STATS_FD`: a file in which the kernel shows what it counts of `cpu` (Linux,
-/// `Documentation/virt/kvm/api.rst`, section 4.133).
-fn statistics(cpu: &VcpuFd) -> io::Result<OwnedFd> {
-    const KVM_GET_STATS_FD: libc::c_ulong = 0xaece;
-    // SAFETY: the request has no argument, and gives a new descriptor or an error.
-    let descriptor = unsafe { libc::ioctl(cpu.as_raw_fd(), KVM_GET_STATS_FD) };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, and nobody else knows it.
-    let file = unsafe { File::from_raw_fd(descriptor) };
-    Ok(file.into())
 }

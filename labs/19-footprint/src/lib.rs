@@ -116,7 +116,5 @@ fn many_instances(host: &Host, answer: &Answer, kind: &str) -> Result<(), Troubl
 
 /// An error with all that it came of.
 fn chain(error: &dyn std::error::Error) -> io::Error {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    let whole = sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
-    io::Error::other(whole)
+    io::Error::other(sandbox::chain(error))
 }

@@ -207,7 +207,5 @@ impl Display for Words<'_> {
 
 /// An error with all that it came of.
 fn chain(error: &dyn std::error::Error) -> io::Error {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    let whole = sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
-    io::Error::other(whole)
+    io::Error::other(sandbox::chain(error))
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use report::Unit;
-use sandbox::{Builtin, Native, Report, Sandbox as _, Workload};
+use sandbox::{Builtin, Native, Report, Workload};
 
 use super::{
     measure::{Failure, Session, Task, Value},
@@ -83,12 +83,6 @@ fn value(program: &Program, report: &Report, rate: f64) -> Result<Vec<Value>, Fa
 
 /// Ticks a second of the time stamp counter, against the clock of the host.
 pub fn tick_rate() -> Result<f64, Failure> {
-    for iterations in [50_000_000, 1_000_000_000] {
-        let spin = Workload::builtin(Builtin::Spin, &[iterations]).deadline(PATIENCE);
-        let report = well(Native.run(&spin)?)?.report;
-        if let Some(rate) = report.and_then(|report| report.tick_rate()) {
-            return Ok(rate);
-        }
-    }
-    Err(Failure::new("the rate of the time stamp counter could not be found out"))
+    let unknown = "the rate of the time stamp counter could not be found out";
+    Native.clocks()?.map(|(rate, _)| rate).ok_or_else(|| Failure::new(unknown))
 }

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use container::scheduling::round_robin;
+use container::scheduling::{leave_one_processor, round_robin};
 use nix::{
-    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
 };
 use report::Unit;
@@ -45,7 +45,7 @@ struct Watch {
 pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()> {
     let rate = tick_rate().map_err(|failure| io::Error::other(failure.reason))?;
     let length = Duration::from_millis(if quick { 1100 } else { 3100 });
-    let watch = Watch { length, rate, shared: shared_cpu()? };
+    let watch = Watch { length, rate, shared: leave_one_processor()? };
     session.subjects.retain(|subject| subject.label != AGAIN);
     for percent in [10, 50] {
         quota(session, &watch, percent)?;
@@ -274,17 +274,4 @@ fn pinned(sandbox: &dyn Sandbox, watch: &Watch) -> Result<Box<dyn Instance>, Fai
         sched_setaffinity(pid, &watch.shared).map_err(io::Error::from)?;
     }
     Ok(instance)
-}
-
-/// The first CPU that this process may use. From then on the process itself uses the others, if
-/// there are any: real-time programs would keep their own observer waiting.
-fn shared_cpu() -> io::Result<CpuSet> {
-    let mut others = sched_getaffinity(Pid::this())?;
-    let first = (0..CpuSet::count()).find(|&cpu| others.is_set(cpu) == Ok(true)).unwrap_or(0);
-    let mut shared = CpuSet::new();
-    shared.set(first)?;
-    others.unset(first)?;
-    // Refused where there is no other.
-    let _ = sched_setaffinity(Pid::this(), &others);
-    Ok(shared)
 }

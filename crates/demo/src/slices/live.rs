@@ -2,9 +2,12 @@
 
 use std::{fs, io, time::Duration};
 
-use container::{Container, scheduling::round_robin};
+use container::{
+    Container,
+    scheduling::{leave_one_processor, round_robin},
+};
 use nix::{
-    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
 };
 use sandbox::{Builtin, CpuQuota, Instance, Limits, Native, Sandbox, Workload, monotonic_now};
@@ -42,11 +45,9 @@ struct Clock {
 impl Clock {
     /// Measured by a program that reads both clocks when it begins and when it ends.
     fn measure() -> Result<Self> {
-        let spin = Workload::builtin(Builtin::Spin, &[50_000_000]).deadline(WINDOW * 30);
-        let report = Native.run(&spin)?.report;
-        let clock = report.and_then(|report| {
-            let rate = report.tick_rate()? / 1e9;
-            Some(Self { rate, moment: (report.begin_ticks, report.begin_time) })
+        let clock = Native.clocks()?.map(|(rate, report)| Self {
+            rate: rate / 1e9,
+            moment: (report.begin_ticks, report.begin_time),
         });
         let unknown = || io::Error::other("the rate of the time stamp counter is not known");
         clock.ok_or_else(unknown).map_err(Error::system("measure the clock"))
@@ -83,7 +84,7 @@ impl Live {
     /// When no worker can be started.
     pub fn start() -> Result<Self> {
         let clock = Clock::measure()?;
-        let shared = shared_cpu().map_err(Error::system("choose a processor"))?;
+        let shared = leave_one_processor().map_err(Error::system("choose a processor"))?;
         let mut live = Self { mode: Mode::Normal, workers: Vec::new(), clock, shared, note: None };
         live.change(Mode::RoundRobin);
         if live.workers.is_empty() {
@@ -100,7 +101,7 @@ impl Live {
                 self.mode = mode;
                 self.note = None;
             }
-            Err(error) => self.note = Some(format!("[{}] {}", mode.key(), chain(&error))),
+            Err(error) => self.note = Some(format!("[{}] {}", mode.key(), sandbox::chain(&error))),
         }
     }
 
@@ -266,29 +267,6 @@ fn row(name: String, runs: &[(u64, u64)], (left, right): (u64, u64), rate: f64) 
 fn ran(pid: u32) -> Option<Duration> {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
-}
-
-/// The first processor that this process may use. From then on the process itself uses the others,
-/// if there are any: what it draws is not to disturb what it shows.
-fn shared_cpu() -> io::Result<CpuSet> {
-    let mut others = sched_getaffinity(Pid::this())?;
-    let first = (0..CpuSet::count()).find(|&cpu| others.is_set(cpu) == Ok(true)).unwrap_or(0);
-    let mut shared = CpuSet::new();
-    shared.set(first)?;
-    others.unset(first)?;
-    // Refused where there is no other.
-    let _ = sched_setaffinity(Pid::this(), &others);
-    Ok(shared)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        text += &format!(": {deeper}");
-        cause = deeper.source();
-    }
-    text
 }
 
 #[cfg(test)]

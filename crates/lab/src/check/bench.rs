@@ -171,11 +171,8 @@ impl Bench {
     /// A number below `end` that nobody can know beforehand.
     pub fn random(&self, end: u64) -> u64 {
         let mut bytes = [0; 8];
-        // It fails only before the kernel has any randomness; then the time has to do.
-        if getrandom(&mut bytes, GetRandomFlags::empty()).is_err() {
-            bytes =
-                Instant::now().elapsed().as_nanos().to_le_bytes()[..8].try_into().unwrap_or(bytes);
-        }
+        let filled = getrandom(&mut bytes, GetRandomFlags::empty());
+        filled.expect("getrandom(2) waits for its first bytes, and gives up to 256 of them whole");
         u64::from_le_bytes(bytes) % end.max(1)
     }
 

@@ -6,10 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use container::cgroup::{Ground, grounds};
+use container::{
+    cgroup::{Ground, grounds},
+    privileges::root_outside,
+};
 use sandbox::{Claim, Entry, Ledger, Resource};
 
-use super::jail::{FIRST_ID, MEMORY_BYTES, PROCESSES};
+use super::jail::{MEMORY_BYTES, PROCESSES};
 use crate::program::Place;
 
 /// A directory that the program may make cgroups in.
@@ -144,15 +147,16 @@ impl CgroupDirectory {
         if for_program && root {
             // Delegation: the directory and the files by which processes are moved, not the limits
             // (Documentation/admin-guide/cgroup-v2.rst, "Delegation Containment").
+            let owner = Some(root_outside());
             let files = ["", "cgroup.procs", "tasks", "cgroup.subtree_control", "cgroup.threads"];
             for path in files.map(|file| self.path.join(file)) {
                 if path.exists() {
-                    chown(&path, Some(FIRST_ID), Some(FIRST_ID))?;
+                    chown(&path, owner, owner)?;
                 }
             }
             let first = self.path.join(FIRST).join("cgroup.procs");
             if first.exists() {
-                chown(first, Some(FIRST_ID), Some(FIRST_ID))?;
+                chown(first, owner, owner)?;
             }
         }
         Ok(())

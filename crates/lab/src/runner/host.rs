@@ -39,7 +39,7 @@ impl HostState {
         let is_link_held = |name: &String| {
             held.iter().any(|it| matches!(it, Resource::Link(held) if held == name))
         };
-        let cgroups = cgroups(Path::new("/sys/fs/cgroup"));
+        let cgroups = cgroups();
         Self {
             name: text("/proc/sys/kernel/hostname").trim().to_owned(),
             mounts: text("/proc/self/mountinfo").lines().map(str::to_owned).collect(),
@@ -95,9 +95,13 @@ fn names(folder: &str) -> BTreeSet<String> {
 }
 
 /// The groups that isolab has made, in all hierarchies.
-fn cgroups(top: &Path) -> Vec<PathBuf> {
+fn cgroups() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut waiting = vec![top.to_owned()];
+    let mounts = container::mounts::all().unwrap_or_default().into_iter();
+    let mut waiting: Vec<PathBuf> = mounts
+        .filter(|mount| ["cgroup", "cgroup2"].contains(&&*mount.kind))
+        .map(|mount| mount.point)
+        .collect();
     while let Some(directory) = waiting.pop() {
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {

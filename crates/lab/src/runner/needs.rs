@@ -1,6 +1,6 @@
 //! What labs take of the host, and what to do where it lacks that.
 
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use nix::{
     sched::{CloneFlags, unshare},
@@ -59,7 +59,7 @@ impl Need {
             Self::Root => (!Uid::effective().is_root()).then(|| {
                 lack("you are not root", "你不是 root", "put sudo before it", "在命令前加 sudo")
             }),
-            Self::Qemu => (!is_on_path("qemu-system-x86_64")).then(|| {
+            Self::Qemu => (nest::find_program("qemu-system-x86_64").is_err()).then(|| {
                 let fix = "sudo apt-get install qemu-system-x86";
                 lack("qemu-system-x86_64 is not installed", "没有安装 qemu-system-x86_64", fix, fix)
             }),
@@ -114,11 +114,6 @@ fn no_cgroups() -> Option<Lack> {
         "run it as root, or in `systemd-run --user --scope -p Delegate=yes`",
         "用 root 运行，或放进 `systemd-run --user --scope -p Delegate=yes`",
     ))
-}
-
-fn is_on_path(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// sched(7): who has `CAP_SYS_NICE`, or a limit of real-time priorities above 0.

@@ -18,10 +18,7 @@ pub struct Style {
 impl Style {
     /// One of two texts, by the language.
     pub(crate) fn either<'a>(&self, en: &'a str, zh: &'a str) -> &'a str {
-        match self.language {
-            Language::En => en,
-            Language::Zh => zh,
-        }
+        self.language.either(en, zh)
     }
 
     fn paint(&self, code: &str, text: &str) -> String {

@@ -15,8 +15,8 @@ use crate::{
     devices::bus::Bus,
     error::Error,
     exits::{End, Strange, Whereabouts},
-    flavour::statistic,
     running::cpu_time,
+    statistics,
     told::Told,
 };
 
@@ -99,7 +99,7 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (
     }
     handle.end();
     let whereabouts = Whereabouts::of(&cpu, &crossings);
-    let exits = statistic(&cpu, b"exits");
+    let exits = statistics::of(&cpu, "exits");
     let cpu_time = cpu_time().saturating_sub(before);
     (cpu, Ran { whereabouts, crossings, cpu_time, told, exits })
 }

@@ -55,9 +55,8 @@ pub(super) fn furnish(orders: &Orders) -> io::Result<()> {
 
 /// Remounts `point` read-only with the flags that it has.
 fn read_only(point: &Mount) -> io::Result<()> {
-    let options = point.line.split(' ').nth(5).unwrap_or_default();
     let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-    for option in options.split(',') {
+    for option in point.flags.split(',') {
         flags |= match option {
             "nosuid" => MsFlags::MS_NOSUID,
             "nodev" => MsFlags::MS_NODEV,
@@ -68,8 +67,8 @@ fn read_only(point: &Mount) -> io::Result<()> {
             _ => MsFlags::empty(),
         };
     }
-    let path = point.point.replace("\\040", " ");
-    let done = mount(None::<&str>, &*path, None::<&str>, flags, None::<&str>);
+    let path = &*point.point;
+    let done = mount(None::<&str>, path, None::<&str>, flags, None::<&str>);
     match done {
         // Covered by another mount, or out of reach: then nobody inside reaches it either.
         Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOENT | nix::errno::Errno::EACCES) => {

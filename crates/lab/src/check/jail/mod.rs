@@ -22,7 +22,7 @@ use std::{io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use warden::{map_ids, warden};
+pub(super) use warden::warden;
 pub(super) use words::{Asked, Said};
 
 /// What a program needs of its host.
@@ -105,9 +105,6 @@ pub(super) struct Orders {
 
 /// Where the student's program is, inside.
 pub(super) const PROGRAM: &str = "/run/lab/program";
-/// The ids that root of the real host gives to the ones inside.
-pub(super) const FIRST_ID: u32 = 100_000;
-const IDS: u32 = 65_536;
 /// An ordinary user's number.
 const ORDINARY: u32 = 1000;
 /// What one program may have at most; a lab needs a fraction of it.

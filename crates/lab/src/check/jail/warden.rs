@@ -21,12 +21,11 @@ use nix::{
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, set_parent_process_death_signal};
 
 use super::{
-    FIRST_ID, IDS, MEMORY_BYTES, ORDINARY, Orders, PROCESSES, at,
+    MEMORY_BYTES, ORDINARY, Orders, PROCESSES, at,
     furnish::furnish,
     init::init,
     words::{Line, Said, say},
 };
-use crate::check::kernel::Process;
 
 /// The warden's and init's whole life.
 pub(in crate::check) fn warden(orders: &str) -> ExitCode {
@@ -113,13 +112,6 @@ fn map_own_ids(user: u32, group: u32, inside: u32) -> io::Result<()> {
         fs::write(format!("/proc/self/{file}"), text).map_err(at(format!("write {file}")))?;
     }
     Ok(())
-}
-
-/// The maps that the check writes for a warden whom root has started.
-pub(in crate::check) fn map_ids(warden: Process) -> io::Result<()> {
-    let map = format!("0 {FIRST_ID} {IDS}");
-    fs::write(warden.path("uid_map"), &map).map_err(at("write uid_map"))?;
-    fs::write(warden.path("gid_map"), &map).map_err(at("write gid_map"))
 }
 
 /// Limits that hold without a cgroup too.

@@ -2,7 +2,6 @@
 
 mod load;
 mod mount;
-mod statistics;
 
 use std::{
     fs, io,
@@ -15,7 +14,6 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 pub use load::Load;
 pub use mount::Mount;
-pub use statistics::kvm_statistics;
 
 /// A process, by its number on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,10 +191,7 @@ impl Process {
 
     /// Whether it lives; one that only waits to be reaped does not.
     pub fn is_alive(self) -> bool {
-        self.read("stat").is_ok_and(|stat| {
-            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-            !matches!(state, None | Some('Z' | 'X'))
-        })
+        sandbox::Process::of(self.pid).is_some_and(|process| process.is_alive())
     }
 
     /// The processes that it has started, and those that they have, in the order of their numbers.

@@ -1,5 +1,9 @@
 //! A line of `/proc/PID/mountinfo`.
 
+use std::path::Path;
+
+use container::mounts::parse_line;
+
 /// A mount as `/proc/PID/mountinfo` tells it (proc_pid_mountinfo(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -9,6 +13,8 @@ pub struct Mount {
     pub point: String,
     /// `shared:1`, `master:2`, or empty: private.
     pub propagation: String,
+    /// Its own options: `rw,nosuid`.
+    pub flags: String,
     /// Its type.
     pub kind: String,
     /// The options of the file system, such as `lowerdir=`.
@@ -19,14 +25,17 @@ pub struct Mount {
 
 impl Mount {
     pub(super) fn parse(line: &str) -> Option<Self> {
-        let (left, right) = line.split_once(" - ")?;
-        let mut left = left.split(' ').skip(3);
-        let (root, point) = (left.next()?.to_owned(), left.next()?.to_owned());
-        let propagation = left.skip(1).collect::<Vec<_>>().join(" ");
-        let mut right = right.split(' ');
-        let kind = right.next()?.to_owned();
-        let options = right.nth(1).unwrap_or_default().to_owned();
-        Some(Self { root, point, propagation, kind, options, line: line.to_owned() })
+        let mount = parse_line(line.as_bytes())?;
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        Some(Self {
+            root: text(&mount.root),
+            point: text(&mount.point),
+            propagation: mount.propagation,
+            flags: mount.options,
+            kind: mount.kind,
+            options: mount.super_options,
+            line: line.to_owned(),
+        })
     }
 }
 

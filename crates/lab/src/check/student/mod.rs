@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use container::privileges::write_maps;
+
 use super::{
     CgroupDirectory,
     cgroups::Cgroups,
@@ -103,7 +105,7 @@ impl Student {
         loop {
             match student.line.hear(Instant::now() + patience) {
                 Some(Said::MapMe) => {
-                    super::jail::map_ids(own)?;
+                    write_maps(own.pid.cast_signed()).map_err(std::io::Error::other)?;
                     student.line.say(&Asked::Mapped)?;
                 }
                 Some(Said::Ready) => break,
