@@ -6,11 +6,14 @@ use container::{
     Container,
     scheduling::{leave_one_processor, round_robin},
 };
+use guest::abi::{RECORD_PAIRS, Word};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
 };
-use sandbox::{Builtin, CpuQuota, Instance, Limits, Native, Sandbox, Workload, monotonic_now};
+use sandbox::{
+    Builtin, CpuQuota, Instance, Limits, Mailbox, Native, Sandbox, Workload, monotonic_now,
+};
 
 use super::{Mode, Row, Slices};
 use crate::{Error, Result, Scene, Source};
@@ -154,7 +157,7 @@ impl Live {
     fn seen(&self) -> (Vec<Vec<(u64, u64)>>, u64) {
         let now = self.clock.now();
         let own = |worker: &Worker| {
-            let report = worker.instance.mailbox().map(sandbox::Mailbox::report);
+            let report = worker.instance.mailbox().map(Mailbox::report);
             let mut from = worker.began;
             let mut own = Vec::new();
             for (last, first) in report.unwrap_or_default().records {
@@ -193,9 +196,9 @@ impl Live {
     /// The workers write into a memory of bounded size; before it is full they begin anew.
     fn renew(&mut self) {
         let full = self.workers.iter().any(|worker| {
-            let records =
-                worker.instance.mailbox().map_or(0, |mailbox| mailbox.report().records.len());
-            records + 64 > guest::abi::RECORD_PAIRS
+            let count = |mailbox: &Mailbox| mailbox.word(Word::Count as usize);
+            let records = worker.instance.mailbox().map_or(0, count);
+            records + 64 > RECORD_PAIRS as u64
         });
         if full {
             self.change(self.mode);
