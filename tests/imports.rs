@@ -29,7 +29,7 @@ fn imports_go_one_way() {
         ("container", &["guest", "sandbox"]),
         ("nest", &["guest", "microvm", "sandbox"]),
         ("lab", &["container", "guest", "microvm", "nest", "report", "sandbox"]),
-        ("demo", &["container", "guest", "report", "sandbox"]),
+        ("demo", &["container", "guest", "microvm", "nest", "report", "sandbox"]),
         ("cli", &["container", "demo", "guest", "lab", "microvm", "nest", "report", "sandbox"]),
     ];
     for (name, imported) in &imports {

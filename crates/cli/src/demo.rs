@@ -4,10 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use demo::{
-    Demo, Source,
+    Demo, Language, Source,
     page::Page,
     recording::{Recorder, Replay},
-    screen::Show,
+    screen::{Rehearsal, Show},
+    tour::{NEXT, Tour},
 };
 
 use crate::{failure::Failure, language::Spoken, output, units};
@@ -17,7 +18,7 @@ use crate::{failure::Failure, language::Spoken, output, units};
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which one; `list` says what there is
+    /// Which one; `list` says what there is, and `tour` shows all of them
     #[arg(value_name = "NAME")]
     name: String,
     /// Also show it on a page of this machine
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// End after so long [default: when Esc is pressed]
     #[arg(long = "for", value_name = "TIME", value_parser = units::deadline)]
     length: Option<Duration>,
+    /// Go through its steps by itself, so long each
+    #[arg(long, value_name = "TIME", value_parser = units::deadline)]
+    pace: Option<Duration>,
     /// Print what to say, how long it takes, what to ask
     #[arg(long)]
     notes: bool,
@@ -52,6 +56,8 @@ pub struct Arguments {
 const EXAMPLES: &str = "Examples:
   isolab demo list
   isolab demo slices --web
+  isolab demo slices --notes               # what to say, minutes, questions to ask
+  isolab demo tour                         # all of them, one key a step
   isolab demo slices --for 60s --record slices.demo
   isolab demo slices --replay=slices.demo
   isolab demo slices --replay              # on a laptop without root or KVM
@@ -61,32 +67,36 @@ const EXAMPLES: &str = "Examples:
 pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     let language = arguments.spoken.language();
     if arguments.name == "list" {
-        let line = |demo: Demo| format!("{:10} {}\n", demo.name(), demo.title(language));
-        output::print(&Demo::ALL.map(line).concat())?;
+        let line = |name: &str, title: &str| format!("{name:10}  {title}\n");
+        let one = |demo: Demo| line(demo.name(), demo.script().title.of(language));
+        let tour = line("tour", language.either("all of them, one key a step", "全部，一键一步"));
+        output::print(&(Demo::ALL.map(one).concat() + &tour))?;
         return Ok(0);
     }
-    let found = Demo::ALL.into_iter().find(|demo| demo.name() == arguments.name);
-    let found = found.ok_or_else(|| {
-        Failure::usage(format!("there is no demonstration {:?}", arguments.name))
-            .help("`isolab demo list` says what there is")
-    })?;
+    let chosen = Chosen::by(&arguments.name)?;
     if arguments.notes {
-        output::print(found.notes(language))?;
+        output::print(&chosen.notes(language))?;
         return Ok(0);
     }
     let page = arguments.web.then(|| Page::open(arguments.port, language)).transpose()?;
     if let Some(page) = &page {
         output::remark(&format!("isolab: the page is {}\n", page.url()));
     }
-    let mut source: Box<dyn Source> = match &arguments.replay {
-        Some(Some(file)) => Box::new(Replay::open(file)?),
-        Some(None) => Box::new(found.recorded()?),
-        None => found.live()?,
+    let mut source: Box<dyn Source> = match (&arguments.replay, chosen) {
+        (Some(Some(file)), _) => Box::new(Replay::open(file)?),
+        (Some(None), Chosen::One(demo)) => Box::new(demo.recorded()?),
+        (Some(None), Chosen::Tour) => Box::new(Tour::recorded(language)?),
+        (None, Chosen::One(demo)) => demo.live().map_err(|error| {
+            let way_out = format!("`isolab demo {} --replay` shows a recording", demo.name());
+            Failure::from(error).help(way_out)
+        })?,
+        (None, Chosen::Tour) => Box::new(Tour::start(language)?),
     };
     let mut recorder = arguments.record.as_deref().map(Recorder::create).transpose()?;
     let mut show = Show {
         language,
         length: arguments.length,
+        rehearsal: arguments.pace.map(|pace| Rehearsal { keys: chosen.keys(), pace, begun: 0 }),
         recorder: recorder.as_mut(),
         page: page.as_ref(),
     };
@@ -97,4 +107,42 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     }
     output::print(&summary?.unwrap_or_default())?;
     Ok(0)
+}
+
+/// One of them, or all in order.
+#[derive(Clone, Copy)]
+enum Chosen {
+    One(Demo),
+    Tour,
+}
+
+impl Chosen {
+    fn by(name: &str) -> Result<Self, Failure> {
+        let found = Demo::ALL.into_iter().find(|demo| demo.name() == name).map(Self::One);
+        found.or((name == "tour").then_some(Self::Tour)).ok_or_else(|| {
+            Failure::usage(format!("there is no demonstration {name:?}"))
+                .help("`isolab demo list` says what there is")
+        })
+    }
+
+    fn notes(self, language: Language) -> String {
+        match self {
+            Self::One(demo) => demo.script().notes(language),
+            Self::Tour => {
+                let all = Demo::ALL.map(|demo| demo.script().notes(language));
+                all.join("\n")
+            }
+        }
+    }
+
+    /// What a rehearsal presses.
+    fn keys(self) -> Vec<Option<char>> {
+        match self {
+            Self::One(demo) => demo.script().presses(),
+            Self::Tour => {
+                let rest = vec![Some(NEXT.0); Tour::steps() - 1];
+                [vec![None], rest].concat()
+            }
+        }
+    }
 }

@@ -5,12 +5,13 @@ use std::{fs, path::Path};
 use clap::Args;
 use container::{CgroupLayout, HostFacts};
 use microvm::{Flavour, KvmFlavour, kernels::Place};
+use report::columns::wrapped;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     failure::{Failure, chain},
-    output::{self, Ink, wrap},
+    output::{self, Ink},
 };
 
 /// Say what this host has and lacks for isolation, and how to mend it.
@@ -242,13 +243,14 @@ fn page(findings: &[Finding], ink: Ink) -> String {
             State::Lacks => ink.yellow("lacks"),
             State::Note => ink.dim("note "),
         };
-        for (number, line) in wrap(&finding.found, FOUND).iter().enumerate() {
+        for (number, line) in wrapped(&finding.found, FOUND).iter().enumerate() {
             page += &match number {
                 0 => format!("{state}  {:<ABOUT$}  {line}\n", finding.about),
                 _ => format!("{:25}{line}\n", ""),
             };
         }
-        for (number, line) in finding.fix.iter().flat_map(|fix| wrap(fix, FOUND - 5)).enumerate() {
+        for (number, line) in finding.fix.iter().flat_map(|fix| wrapped(fix, FOUND - 5)).enumerate()
+        {
             let lead = if number == 0 { "fix: " } else { "     " };
             page += &format!("{:25}{}{line}\n", "", ink.bold(lead));
         }

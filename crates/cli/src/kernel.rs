@@ -10,6 +10,7 @@ use std::{
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use microvm::kernels::{self, Kernel, KernelsError, Place, Progress};
+use report::columns::shortened;
 use serde_json::json;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -18,7 +19,7 @@ use signal_hook::{
 
 use crate::{
     failure::Failure,
-    output::{self, Ink, remark, shorten},
+    output::{self, Ink, remark},
 };
 
 /// The kernels for Linux guests: list them, get one, choose one.
@@ -121,7 +122,7 @@ fn table(kernels: &[Kernel], is_chosen: impl Fn(&Kernel) -> bool, ink: Ink) -> S
         text += &format!(
             "{} {:<width$}  {:<7}  {}\n",
             if is_chosen(kernel) { '*' } else { ' ' },
-            shorten(&kernel.name, width),
+            shortened(&kernel.name, width),
             if kernel.modules.is_some() { "yes" } else { "no" },
             end_of(&kernel.image, 79 - width - 13),
         );

@@ -1,12 +1,13 @@
 //! `isolab ps`: what is running.
 
 use clap::Args;
+use report::columns::shortened;
 use sandbox::{Entry, Ledger, Process};
 use serde_json::json;
 
 use crate::{
     failure::Failure,
-    output::{self, Ink, shorten},
+    output::{self, Ink},
 };
 
 /// List what is running.
@@ -61,11 +62,11 @@ fn table(entries: &[Entry], ink: Ink) -> String {
     for entry in entries {
         let state = state(entry);
         dead |= state == "dead";
-        let command = shorten(&entry.command.join(" "), 79 - width - 33);
+        let command = shortened(&entry.command.join(" "), 79 - width - 33);
         text += &format!(
             "{:<width$}  {:<9}  {state:<8}  {:>8}  {command}\n",
-            shorten(&entry.name, width),
-            shorten(&entry.sandbox, 9),
+            shortened(&entry.name, width),
+            shortened(&entry.sandbox, 9),
             entry.launcher.pid
         );
     }

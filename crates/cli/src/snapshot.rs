@@ -11,6 +11,7 @@ use microvm::{
     linux::SavedVm,
     snapshot::{Listed, Place, Snapshot, SnapshotError},
 };
+use report::columns::shortened;
 use sandbox::{Claim, Entry, Ledger, LedgerError, Limits, Program, Sandbox as _, Stdio, Workload};
 use serde_json::json;
 
@@ -19,7 +20,7 @@ use crate::{
     kinds::Kind,
     linux::{self, LinuxArguments},
     names,
-    output::{self, Ink, shorten},
+    output::{self, Ink},
     program,
     relay::Relay,
     run, trace, units,
@@ -206,7 +207,7 @@ fn table(list: &[Listed], ink: Ink) -> String {
         format!("{:<width$}  {:>8}  {:>8}  {:>5}  COMMAND", "NAME", "AGE", "ON DISK", "CPUS");
     let mut text = format!("{}\n", ink.bold(&head));
     for listed in list {
-        let name = shorten(&listed.name, width);
+        let name = shortened(&listed.name, width);
         let on_disk = format!("{} MiB", listed.bytes_on_disk.div_ceil(1 << 20));
         let (age, cpus, command) = match &listed.state {
             Ok(state) => {
@@ -215,7 +216,7 @@ fn table(list: &[Listed], ink: Ink) -> String {
             }
             Err(error) => ("-".into(), "-".into(), failure::chain(error)),
         };
-        let rest = shorten(&command, 79 - width - 29);
+        let rest = shortened(&command, 79 - width - 29);
         text += &format!("{name:<width$}  {age:>8}  {on_disk:>8}  {cpus:>5}  {rest}\n");
     }
     text

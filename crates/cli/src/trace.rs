@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use report::columns::{shortened, wrapped};
 use sandbox::{Milestone, Outcome, Question, Status, Step, Workload};
 
-use crate::{
-    kinds::Kind,
-    output::{Ink, shorten, wrap},
-};
+use crate::{kinds::Kind, output::Ink};
 
 /// Columns: indent, what was called, how long it took, and a bar.
 ///
@@ -22,7 +20,7 @@ const WIDTH: usize = 79;
 /// The page, ready to be printed.
 pub fn page(outcome: &Outcome, kind: Kind, workload: &Workload, ink: Ink) -> String {
     let title = format!("{} in a {}", workload, kind.name());
-    let mut page = format!("\n{}\n", ink.bold(&shorten(&title, WIDTH)));
+    let mut page = format!("\n{}\n", ink.bold(&shortened(&title, WIDTH)));
     // A sum of calls alike may be longer than this; its bar then ends at the margin.
     let longest = outcome.story.steps.iter().map(|step| step.took).max().unwrap_or_default();
     for question in Question::ALL {
@@ -101,7 +99,7 @@ fn ink_pad(ink: Ink, text: &str) -> String {
 }
 
 fn row(call: &str, took: Duration, longest: Duration, ink: Ink) -> String {
-    let lines = wrap(call, CALL);
+    let lines = wrapped(call, CALL);
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         let indent = if number == 0 { "    " } else { "      " };
@@ -178,7 +176,7 @@ fn ending(outcome: &Outcome) -> String {
         }
         words += &format!(". It left to the host {total} times: {}", each.join(", "));
     }
-    wrap(&(words + "."), WIDTH).into_iter().fold("\n".into(), |text, line| text + &line + "\n")
+    wrapped(&(words + "."), WIDTH).into_iter().fold("\n".into(), |text, line| text + &line + "\n")
 }
 
 #[cfg(test)]

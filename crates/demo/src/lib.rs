@@ -15,13 +15,21 @@ pub mod page;
 mod picture;
 pub mod recording;
 pub mod screen;
+pub mod script;
 pub mod slices;
+pub mod stage;
+pub mod tour;
 
-use ratatui::Frame;
+use std::path::Path;
+
+use ratatui::{Frame, layout::Rect};
 use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Result};
 pub use sandbox::Language;
+
+use recording::Replay;
+use script::{Script, Words};
 
 /// A demonstration by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,17 +49,10 @@ impl Demo {
         }
     }
 
-    /// What it shows, in a line.
-    pub fn title(self, language: Language) -> &'static str {
+    /// What is done, said and asked.
+    pub fn script(self) -> &'static Script {
         match self {
-            Self::Slices => language.either("One second in ten tenths", "把一秒分成十份"),
-        }
-    }
-
-    /// What to say, how long it takes, what to ask.
-    pub fn notes(self, language: Language) -> &'static str {
-        match self {
-            Self::Slices => slices::notes(language),
+            Self::Slices => &slices::SCRIPT,
         }
     }
 
@@ -60,13 +61,11 @@ impl Demo {
     /// # Errors
     ///
     /// None of the ones that do.
-    pub fn recorded(self) -> Result<recording::Replay> {
-        match self {
-            Self::Slices => {
-                let bytes: &[u8] = include_bytes!("../recordings/slices.demo");
-                recording::Replay::read(bytes, std::path::Path::new("slices.demo"))
-            }
-        }
+    pub fn recorded(self) -> Result<Replay> {
+        let bytes: &[u8] = match self {
+            Self::Slices => include_bytes!("../recordings/slices.demo"),
+        };
+        Replay::read(bytes, Path::new(self.name()))
     }
 
     /// Its live source.
@@ -75,9 +74,9 @@ impl Demo {
     ///
     /// When this host lacks what it takes.
     pub fn live(self) -> Result<Box<dyn Source>> {
-        match self {
-            Self::Slices => Ok(Box::new(slices::Live::start()?)),
-        }
+        Ok(match self {
+            Self::Slices => Box::new(slices::Live::start()?),
+        })
     }
 }
 
@@ -90,10 +89,17 @@ pub enum Scene {
 }
 
 impl Scene {
-    /// Draws it into the whole of `frame`.
-    pub fn draw(&self, frame: &mut Frame<'_>, language: Language) {
+    /// Whose scene it is.
+    pub fn demo(&self) -> Demo {
         match self {
-            Self::Slices(scene) => slices::draw(scene, frame, language),
+            Self::Slices(_) => Demo::Slices,
+        }
+    }
+
+    /// Draws it into `area`.
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, language: Language) {
+        match self {
+            Self::Slices(scene) => slices::draw(scene, frame, area, language),
         }
     }
 
@@ -101,6 +107,13 @@ impl Scene {
     pub fn summary(&self, language: Language) -> String {
         match self {
             Self::Slices(scene) => slices::summary(scene, language),
+        }
+    }
+
+    /// Whether what `key` chooses is what is seen.
+    pub fn is_on(&self, key: char) -> bool {
+        match self {
+            Self::Slices(scene) => scene.is_on(key),
         }
     }
 }
@@ -114,6 +127,36 @@ pub trait Source {
     /// When it can no longer be seen.
     fn scene(&mut self) -> Result<Option<Scene>>;
 
-    /// A key that was pressed; a recording knows none.
+    /// A key was pressed. What it begins may not take longer than a picture stays, a tenth of a
+    /// second; what fails is told by the next scenes.
     fn key(&mut self, key: char);
+
+    /// Where they really come from.
+    fn origin(&self) -> Origin {
+        Origin::Live
+    }
+
+    /// What to say now, on a tour.
+    fn caption(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Where a scene comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This host, now.
+    Live,
+    /// Another one, at another time.
+    Recording,
+}
+
+impl Origin {
+    /// How it is named on the screen.
+    pub(crate) fn words(self) -> Words {
+        match self {
+            Self::Live => Words("live", "现场"),
+            Self::Recording => Words("recording", "录像"),
+        }
+    }
 }

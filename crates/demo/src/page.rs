@@ -15,7 +15,11 @@ use std::{
 
 use ratatui::{Terminal, backend::TestBackend};
 
-use crate::{Error, Language, Result, Scene, picture};
+use crate::{
+    Error, Language, Result, picture,
+    script::Key,
+    stage::{Keys, View, shown},
+};
 
 /// A class of a hundred looks on; more are sent away.
 const MOST_CLIENTS: usize = 128;
@@ -33,7 +37,7 @@ pub struct Page {
 struct Shared {
     language: Language,
     port: u16,
-    scene: Mutex<(u64, Option<Scene>)>,
+    view: Mutex<(u64, Option<View>)>,
     news: Condvar,
     keys: Mutex<Vec<char>>,
     clients: AtomicUsize,
@@ -52,7 +56,7 @@ impl Page {
         let shared = Arc::new(Shared {
             language,
             port: address.port(),
-            scene: Mutex::default(),
+            view: Mutex::default(),
             news: Condvar::new(),
             keys: Mutex::default(),
             clients: AtomicUsize::new(0),
@@ -84,9 +88,9 @@ impl Page {
     }
 
     /// Shows a scene to all clients.
-    pub fn show(&self, scene: &Scene) {
-        if let Ok(mut shown) = self.shared.scene.lock() {
-            *shown = (shown.0 + 1, Some(scene.clone()));
+    pub fn show(&self, view: &View) {
+        if let Ok(mut shown) = self.shared.view.lock() {
+            *shown = (shown.0 + 1, Some(view.clone()));
         }
         self.shared.news.notify_all();
     }
@@ -123,7 +127,8 @@ impl Shared {
             ("GET", "/") => answer(client, "200 OK", "text/html; charset=utf-8", &self.html()),
             ("GET", "/events") => self.stream(client, query),
             ("POST", "/key") => {
-                if let (Some(key), Ok(mut keys)) = (query.chars().next(), self.keys.lock())
+                let key = query.parse().ok().and_then(char::from_u32);
+                if let (Some(key), Ok(mut keys)) = (key, self.keys.lock())
                     && keys.len() < 16
                 {
                     keys.push(key);
@@ -144,7 +149,8 @@ impl Shared {
 
     fn html(&self) -> String {
         let title = self.language.either("isolab, live", "isolab，现场演示");
-        include_str!("page.html").replace("{title}", title)
+        let tag = self.language.either("en", "zh-CN");
+        include_str!("page.html").replace("{title}", title).replace("{language}", tag)
     }
 
     /// Server-sent events: a picture each, in the size that the client asked for.
@@ -159,28 +165,50 @@ impl Shared {
               Connection: close\r\n\r\n",
         )?;
         let mut seen = 0;
+        let mut buttons = String::new();
         loop {
-            let Ok(shown) = self.scene.lock() else { return Ok(()) };
+            let Ok(shown) = self.view.lock() else { return Ok(()) };
             let waited = self.news.wait_timeout_while(shown, PATIENCE, |shown| shown.0 == seen);
             let Ok((shown, _)) = waited else { return Ok(()) };
-            let (number, scene) = shown.clone();
+            let (number, view) = shown.clone();
             drop(shown);
-            let event = match scene.filter(|_| number != seen) {
-                Some(scene) => self.event(&scene, size),
+            let mut events = String::new();
+            if let Some(view) = view.filter(|_| number != seen) {
+                let now = self.buttons(&view);
+                if now != buttons {
+                    events += &format!("event: keys\ndata: {now}\n\n");
+                    buttons = now;
+                }
+                events += &self.picture(&view, size);
+            } else {
                 // Nothing new: a comment, so that a client that is gone is noticed.
-                None => ":\n\n".into(),
-            };
+                events += ":\n\n";
+            }
             seen = number;
-            client.write_all(event.as_bytes())?;
+            client.write_all(events.as_bytes())?;
         }
     }
 
-    fn event(&self, scene: &Scene, (columns, rows): (u16, u16)) -> String {
+    fn picture(&self, view: &View, (columns, rows): (u16, u16)) -> String {
         let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows));
-        let Ok(drawn) = terminal.draw(|frame| scene.draw(frame, self.language));
+        let Ok(drawn) = terminal.draw(|frame| view.draw(frame, Keys::Elsewhere, self.language));
         let html = picture::html(drawn.buffer);
         let lines: String = html.lines().map(|line| format!("data: {line}\n")).collect();
         lines + "\n"
+    }
+
+    /// The keys, for who has none: a phone.
+    fn buttons(&self, view: &View) -> String {
+        let button = |Key(key, words): Key| {
+            let pressed = view.scene.is_on(key);
+            let words = format!("{} {}", shown(key), words.of(self.language));
+            let words = report::html::escaped(&words);
+            format!(
+                "<button data-key=\"{}\" aria-pressed=\"{pressed}\">{words}</button>",
+                key as u32
+            )
+        };
+        view.keys().into_iter().map(button).collect()
     }
 }
 
@@ -199,12 +227,16 @@ fn answer(mut client: &TcpStream, status: &str, kind: &str, body: &str) -> io::R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slices::{Mode, Slices};
+    use crate::{
+        Origin, Scene,
+        slices::{Mode, Slices},
+    };
 
     fn ask(page: &Page, request: &str) -> String {
         let mut client = TcpStream::connect(page.address).unwrap();
-        client.write_all(request.as_bytes()).unwrap();
-        client.shutdown(std::net::Shutdown::Write).unwrap();
+        // Garbage may be answered, and the door shut, before all of it has come in.
+        let _ = client.write_all(request.as_bytes());
+        let _ = client.shutdown(std::net::Shutdown::Write);
         let mut text = String::new();
         let _ = client.take(20_000).read_to_string(&mut text);
         text
@@ -219,14 +251,14 @@ mod tests {
         for request in [
             "GET / HTTP/1.1\r\n\r\n".to_owned(),
             format!("GET / HTTP/1.1\r\nHost: evil.example:{port}\r\n\r\n"),
-            format!("POST /key?r HTTP/1.1\r\n{own}Origin: http://evil.example\r\n\r\n"),
+            format!("POST /key?114 HTTP/1.1\r\n{own}Origin: http://evil.example\r\n\r\n"),
         ] {
             assert!(ask(&page, &request).starts_with("HTTP/1.1 403"), "{request}");
         }
         assert_eq!(page.keys(), [] as [char; 0]);
         ask(&page, &"\u{7f}\r\n".repeat(10_000));
         ask(&page, "");
-        ask(&page, &format!("POST /key?n HTTP/1.1\r\n{own}\r\n"));
+        ask(&page, &format!("POST /key?110 HTTP/1.1\r\n{own}\r\n"));
         assert_eq!(page.keys(), ['n']);
     }
 
@@ -234,7 +266,7 @@ mod tests {
     fn a_hundred_clients_see_the_same_picture() {
         let page = Page::open(0, Language::En).unwrap();
         let scene = Slices { mode: Mode::Normal, milliseconds: 1000, rows: vec![], note: None };
-        page.show(&Scene::Slices(scene));
+        page.show(&View { scene: Scene::Slices(scene), origin: Origin::Live, caption: None });
         let host = format!("Host: localhost:{}\r\n", page.address.port());
         let clients: Vec<TcpStream> = (0..100)
             .map(|_| {
@@ -248,7 +280,7 @@ mod tests {
             let mut text = String::new();
             for line in BufReader::new(client).lines().map_while(std::result::Result::ok) {
                 text += &line;
-                if text.contains("[Esc] end") {
+                if text.contains("live") {
                     break;
                 }
             }

@@ -31,13 +31,15 @@ pub(crate) fn html(buffer: &Buffer) -> String {
             let cell = &buffer[(x, y)];
             // A Chinese letter is two cells wide; the second of them is not drawn.
             x += cell.symbol().width().max(1) as u16;
-            let style = (class(cell.fg), cell.modifier.contains(Modifier::BOLD));
+            let has = |modifier| cell.modifier.contains(modifier);
+            let style = (class(cell.fg), has(Modifier::BOLD), has(Modifier::REVERSED));
             if open != Some(style) {
                 if open.is_some() {
                     html += "</span>";
                 }
                 let bold = if style.1 { " s" } else { "" };
-                html += &format!("<span class=\"{}{bold}\">", style.0);
+                let inverse = if style.2 { " i" } else { "" };
+                html += &format!("<span class=\"{}{bold}{inverse}\">", style.0);
                 open = Some(style);
             }
             html += &report::html::escaped(cell.symbol());

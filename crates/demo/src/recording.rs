@@ -11,7 +11,7 @@ use std::{
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Scene, Source};
+use crate::{Error, Origin, Result, Scene, Source};
 
 /// The first line of every recording.
 const MAGIC: &str = "isolab demo 1";
@@ -20,9 +20,12 @@ const LONGEST_LINE: u64 = 1 << 20;
 /// More scenes than this, an hour of them, are not kept in memory.
 const MOST_SCENES: usize = 36_000;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Moment {
     milliseconds: u64,
+    /// The keys that were pressed just before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    keys: String,
     scene: Scene,
 }
 
@@ -31,6 +34,7 @@ pub struct Recorder {
     file: GzEncoder<File>,
     path: PathBuf,
     began: Instant,
+    keys: String,
 }
 
 impl Recorder {
@@ -44,7 +48,12 @@ impl Recorder {
         let file = File::create(path).map_err(failed)?;
         let mut file = GzEncoder::new(file, Compression::best());
         writeln!(file, "{MAGIC}").map_err(failed)?;
-        Ok(Self { file, path: path.into(), began: Instant::now() })
+        Ok(Self { file, path: path.into(), began: Instant::now(), keys: String::new() })
+    }
+
+    /// Notes that a key was pressed.
+    pub fn press(&mut self, key: char) {
+        self.keys.push(key);
     }
 
     /// Adds a scene.
@@ -54,14 +63,11 @@ impl Recorder {
     /// When it cannot be written.
     pub fn add(&mut self, scene: &Scene) -> Result<()> {
         let milliseconds = self.began.elapsed().as_millis() as u64;
-        let moment = Moment { milliseconds, scene: scene.clone() };
-        let text = serde_json::to_string(&moment).unwrap_or_default();
-        let path = self.path.clone();
-        writeln!(self.file, "{text}").map_err(|source| Error::Recording {
-            action: "write",
-            path,
-            source,
-        })
+        let keys = std::mem::take(&mut self.keys);
+        let moment = Moment { milliseconds, keys, scene: scene.clone() };
+        let failed = |source| Error::Recording { action: "write", path: self.path.clone(), source };
+        let text = serde_json::to_string(&moment).map_err(|error| failed(error.into()))?;
+        writeln!(self.file, "{text}").map_err(failed)
     }
 
     /// Completes the file.
@@ -76,12 +82,13 @@ impl Recorder {
     }
 }
 
-/// A recording, played at the speed at which it was made.
+/// A recording, played at the speed at which it was made. A key leads to where it was pressed.
 #[derive(Debug)]
 pub struct Replay {
-    moments: Vec<(Duration, Scene)>,
-    began: Instant,
-    next: usize,
+    moments: Vec<Moment>,
+    /// The time in the recording, and when that was.
+    from: (Duration, Instant),
+    at: usize,
 }
 
 impl Replay {
@@ -119,34 +126,55 @@ impl Replay {
         while let Some(line) = next().map_err(failed)? {
             let moment: Moment = serde_json::from_str(&line)
                 .map_err(|error| none(format!("line {}: {error}", moments.len() + 2)))?;
-            moments.push((Duration::from_millis(moment.milliseconds), moment.scene));
+            moments.push(moment);
             if moments.len() > MOST_SCENES {
                 return Err(none("it is longer than an hour".into()));
             }
         }
-        Ok(Self { moments, began: Instant::now(), next: 0 })
+        if moments.is_empty() {
+            return Err(none("it has no scene".into()));
+        }
+        Ok(Self { moments, from: (Duration::ZERO, Instant::now()), at: 0 })
     }
 
-    /// The scenes with their times.
-    pub fn moments(&self) -> &[(Duration, Scene)] {
-        &self.moments
+    /// The scenes in their order.
+    pub fn scenes(&self) -> impl Iterator<Item = &Scene> {
+        self.moments.iter().map(|moment| &moment.scene)
+    }
+
+    /// The first scene after `key` was pressed for the first time, and those that follow it.
+    pub fn scenes_after(&self, key: char) -> impl Iterator<Item = &Scene> {
+        let pressed = move |moment: &&Moment| !moment.keys.contains(key);
+        self.moments.iter().skip_while(pressed).map(|moment| &moment.scene)
     }
 }
 
 impl Source for Replay {
     fn scene(&mut self) -> Result<Option<Scene>> {
-        let now = self.began.elapsed();
-        while self.moments.get(self.next + 1).is_some_and(|(time, _)| *time <= now) {
-            self.next += 1;
+        let now = self.from.0 + self.from.1.elapsed();
+        let is_due = |moment: &Moment| Duration::from_millis(moment.milliseconds) <= now;
+        while self.moments.get(self.at + 1).is_some_and(is_due) {
+            self.at += 1;
         }
-        let last = self.moments.last().map_or(Duration::ZERO, |(time, _)| *time);
-        if now > last + Duration::from_millis(500) {
-            return Ok(None);
-        }
-        Ok(self.moments.get(self.next).map(|(_, scene)| scene.clone()))
+        let moment = &self.moments[self.at];
+        let over = self.at + 1 == self.moments.len()
+            && now > Duration::from_millis(moment.milliseconds + 500);
+        Ok((!over).then(|| moment.scene.clone()))
     }
 
-    fn key(&mut self, _: char) {}
+    fn key(&mut self, key: char) {
+        let (before, after) = self.moments.split_at(self.at + 1);
+        let pressed = |moment: &Moment| moment.keys.contains(key);
+        let next = after.iter().position(pressed).map(|at| before.len() + at);
+        if let Some(at) = next.or_else(|| before.iter().position(pressed)) {
+            let time = Duration::from_millis(self.moments[at].milliseconds);
+            (self.at, self.from) = (at, (time, Instant::now()));
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Recording
+    }
 }
 
 #[cfg(test)]
@@ -154,31 +182,45 @@ mod tests {
     use ratatui::{Terminal, backend::TestBackend};
 
     use super::*;
-    use crate::{Demo, Language};
+    use crate::{
+        Demo, Language,
+        stage::{Keys, View},
+    };
 
     #[test]
     fn every_demonstration_is_drawn_from_its_recording_in_any_size_and_language() {
         for demo in Demo::ALL {
             let recorded = demo.recorded().unwrap();
-            assert!(recorded.moments().len() > 50);
-            for (number, (_, scene)) in recorded.moments().iter().enumerate() {
+            assert!(recorded.scenes().count() > 50);
+            for (number, scene) in recorded.scenes().enumerate() {
+                assert_eq!(scene.demo(), demo);
                 let (width, height) = [(80, 20), (1, 1), (47, 9), (200, 60)][number % 4];
                 let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+                let caption = (number % 3 == 0).then(|| "a caption".to_owned());
+                let view = View { scene: scene.clone(), origin: Origin::Recording, caption };
                 for language in [Language::En, Language::Zh] {
-                    terminal.draw(|frame| scene.draw(frame, language)).unwrap();
-                    assert!(scene.summary(language).starts_with(demo.title(language)));
+                    terminal.draw(|frame| view.draw(frame, Keys::Drawn, language)).unwrap();
+                    assert!(view.summary(language).contains(demo.script().title.of(language)));
                 }
             }
         }
     }
 
     #[test]
-    fn the_recorded_second_is_cut_into_ten_tenths() {
-        let recorded = Demo::Slices.recorded().unwrap();
-        let Scene::Slices(scene) = &recorded.moments()[35].1;
-        assert_eq!(scene.rows.len(), 10);
-        let tenths = scene.rows.iter().filter(|row| (row.share - 0.1).abs() < 0.01).count();
-        assert!(tenths >= 7, "{scene:?}");
+    fn a_key_leads_to_where_it_was_pressed() {
+        for demo in Demo::ALL {
+            let mut recorded = demo.recorded().unwrap();
+            let mut keys = demo.script().steps.iter().filter_map(|step| step.key);
+            // Round once more, from the last to the first.
+            let first = keys.clone().next();
+            let all: Vec<char> = keys.by_ref().chain(first).collect();
+            for key in all {
+                let there = recorded.scenes_after(key).next().expect("it was pressed").clone();
+                recorded.key(key);
+                assert!(recorded.moments[recorded.at].keys.contains(key), "{} {key}", demo.name());
+                assert_eq!(recorded.scene().unwrap().unwrap().demo(), there.demo());
+            }
+        }
     }
 
     #[test]
@@ -186,10 +228,12 @@ mod tests {
         let recorded = Demo::Slices.recorded().unwrap();
         let path = std::env::temp_dir().join(format!("isolab-demo-{}", std::process::id()));
         let mut recorder = Recorder::create(&path).unwrap();
-        recorder.add(&recorded.moments()[0].1).unwrap();
+        let first = recorded.scenes().next().unwrap();
+        recorder.press('r');
+        recorder.add(first).unwrap();
         recorder.finish().unwrap();
         let again = Replay::open(&path).unwrap();
-        assert_eq!(again.moments()[0].1, recorded.moments()[0].1);
+        assert_eq!(again.scenes_after('r').collect::<Vec<_>>(), [first]);
         let whole = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         for damaged in [&b"no gzip"[..], &whole[..whole.len() / 2], b""] {

@@ -7,7 +7,12 @@ use std::{
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
-use crate::{Error, Language, Result, Source, page::Page, recording::Recorder};
+use crate::{
+    Error, Language, Result, Source,
+    page::Page,
+    recording::Recorder,
+    stage::{Keys, View},
+};
 
 /// Ten pictures a second: enough to see it move, and little work.
 const FRAME: Duration = Duration::from_millis(100);
@@ -18,10 +23,39 @@ pub struct Show<'a> {
     pub language: Language,
     /// For how long; until Esc without.
     pub length: Option<Duration>,
+    /// Keys that are pressed by themselves.
+    pub rehearsal: Option<Rehearsal>,
     /// Where it is written down.
     pub recorder: Option<&'a mut Recorder>,
     /// The page that shows the same.
     pub page: Option<&'a Page>,
+}
+
+/// A demonstration that goes through its steps by itself.
+#[derive(Debug, Clone)]
+pub struct Rehearsal {
+    /// The keys of its steps.
+    pub keys: Vec<Option<char>>,
+    /// How long each step is seen.
+    pub pace: Duration,
+    /// How many have begun.
+    pub begun: usize,
+}
+
+impl Rehearsal {
+    fn length(&self) -> Duration {
+        self.pace * self.keys.len() as u32
+    }
+
+    /// The key of a step that begins now.
+    fn due(&mut self, now: Duration) -> Option<char> {
+        let key = *self.keys.get(self.begun)?;
+        if now < self.pace * self.begun as u32 {
+            return None;
+        }
+        self.begun += 1;
+        key
+    }
 }
 
 impl Show<'_> {
@@ -32,12 +66,15 @@ impl Show<'_> {
     ///
     /// When the source fails, or the terminal does.
     pub fn run(&mut self, source: &mut dyn Source) -> Result<Option<String>> {
+        let began = Instant::now();
+        let rehearsed = self.rehearsal.as_ref().map(Rehearsal::length);
+        self.length = self.length.or(rehearsed);
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return self.run_blind(source);
+            return self.run_blind(source, began);
         }
         // It restores the terminal when a panic ends us, too.
         let mut terminal = ratatui::try_init().map_err(Error::system("prepare the terminal"))?;
-        let shown = self.run_on(source, &mut terminal);
+        let shown = self.run_on(source, &mut terminal, began);
         ratatui::restore();
         shown.map(|()| None)
     }
@@ -46,13 +83,16 @@ impl Show<'_> {
         &mut self,
         source: &mut dyn Source,
         terminal: &mut ratatui::DefaultTerminal,
+        began: Instant,
     ) -> Result<()> {
-        let began = Instant::now();
+        let mut last = None;
         while !self.is_over(began) {
             let next = Instant::now() + FRAME;
-            let Some(scene) = self.scene(source)? else { break };
+            // A recording that is over stays at its last scene.
+            last = self.view(source, began)?.or(last);
+            let Some(view) = &last else { break };
             terminal
-                .draw(|frame| scene.draw(frame, self.language))
+                .draw(|frame| view.draw(frame, Keys::Drawn, self.language))
                 .map_err(|error| Error::system("draw")(io::Error::other(error.to_string())))?;
             loop {
                 let left = next.saturating_duration_since(Instant::now());
@@ -67,7 +107,8 @@ impl Show<'_> {
                     _ if key.kind == KeyEventKind::Release => {}
                     KeyCode::Esc => return Ok(()),
                     KeyCode::Char('c' | 'd') if control => return Ok(()),
-                    KeyCode::Char(letter) => source.key(letter),
+                    KeyCode::Enter => self.press(source, ' '),
+                    KeyCode::Char(letter) => self.press(source, letter),
                     _ => {}
                 }
             }
@@ -75,32 +116,42 @@ impl Show<'_> {
         Ok(())
     }
 
-    fn run_blind(&mut self, source: &mut dyn Source) -> Result<Option<String>> {
-        let began = Instant::now();
+    fn run_blind(&mut self, source: &mut dyn Source, began: Instant) -> Result<Option<String>> {
         // Nobody can press Esc.
         self.length = self.length.or(Some(Duration::from_secs(3)).filter(|_| self.page.is_none()));
         let mut last = None;
         while !self.is_over(began) {
             let next = Instant::now() + FRAME;
-            let Some(scene) = self.scene(source)? else { break };
-            last = Some(scene);
+            match self.view(source, began)? {
+                Some(view) => last = Some(view),
+                None if self.page.is_none() => break,
+                None => {} // it stays on the page
+            }
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
-        Ok(last.map(|scene| scene.summary(self.language)))
+        Ok(last.map(|view| view.summary(self.language)))
     }
 
-    fn scene(&mut self, source: &mut dyn Source) -> Result<Option<crate::Scene>> {
+    fn view(&mut self, source: &mut dyn Source, began: Instant) -> Result<Option<View>> {
+        let due = self.rehearsal.as_mut().and_then(|rehearsal| rehearsal.due(began.elapsed()));
+        let clicked = self.page.map(Page::keys).unwrap_or_default();
+        due.into_iter().chain(clicked).for_each(|key| self.press(source, key));
+        let Some(scene) = source.scene()? else { return Ok(None) };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.add(&scene)?;
+        }
+        let view = View { scene, origin: source.origin(), caption: source.caption() };
         if let Some(page) = self.page {
-            page.keys().into_iter().for_each(|key| source.key(key));
+            page.show(&view);
         }
-        let scene = source.scene()?;
-        if let (Some(scene), Some(recorder)) = (&scene, &mut self.recorder) {
-            recorder.add(scene)?;
+        Ok(Some(view))
+    }
+
+    fn press(&mut self, source: &mut dyn Source, key: char) {
+        source.key(key);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.press(key);
         }
-        if let (Some(scene), Some(page)) = (&scene, self.page) {
-            page.show(scene);
-        }
-        Ok(scene)
     }
 
     fn is_over(&self, began: Instant) -> bool {

@@ -13,6 +13,7 @@ mod bootstrap;
 pub mod catalogue;
 mod chart;
 pub mod claims;
+pub mod columns;
 pub mod comparison;
 #[cfg(test)]
 mod example;

@@ -8,8 +8,8 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Mode, Row, Slices};
-use crate::{Demo, Language};
+use super::{Row, Slices};
+use crate::Language;
 
 /// Colours that can be told apart on a projector, in turn.
 const COLOURS: [Color; 5] = [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Blue];
@@ -17,15 +17,13 @@ const COLOURS: [Color; 5] = [Color::Cyan, Color::Yellow, Color::Green, Color::Ma
 const NAME: u16 = 6;
 const NUMBERS: u16 = 27;
 
-/// Draws the scene into the whole of `frame`.
-pub fn draw(scene: &Slices, frame: &mut Frame<'_>, language: Language) {
+/// Draws the scene into `area`.
+pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Language) {
     let rows = scene.rows.len() as u16;
-    let area = frame.area();
-    let heights = [1, 1, 1, rows, 1, 1, 1].map(Constraint::Length);
-    let [title, mode, head, lines, axis, note, keys] = Layout::vertical(heights).areas(area);
+    let heights = [1, 1, rows, 1, 1].map(Constraint::Length);
+    let [mode, head, lines, axis, note] = Layout::vertical(heights).areas(area);
     let bold = Style::new().bold();
     let dim = Style::new().fg(Color::DarkGray);
-    frame.render_widget(Line::styled(Demo::Slices.title(language), bold), title);
     frame.render_widget(Line::from(scene.mode.words(language)), mode);
     let width = lines.width.saturating_sub(NAME + NUMBERS);
     let columns = language.either("share  slice ms  longest gap", "份额  片长 ms  最长等待");
@@ -46,22 +44,6 @@ pub fn draw(scene: &Slices, frame: &mut Frame<'_>, language: Language) {
     frame.render_widget(Line::styled(scale, dim), axis);
     if let Some(text) = &scene.note {
         frame.render_widget(Line::styled(text.clone(), Style::new().fg(Color::Red)), note);
-    }
-    let mut spans = Vec::new();
-    for each in Mode::ALL {
-        let style = if each == scene.mode { bold } else { Style::new() };
-        spans.push(Span::styled(format!("[{}] {}  ", each.key(), short(each, language)), style));
-    }
-    spans.push(Span::raw(language.either("[Esc] end", "[Esc] 结束")));
-    frame.render_widget(Line::from(spans), keys);
-}
-
-fn short(mode: Mode, language: Language) -> &'static str {
-    match mode {
-        Mode::RoundRobin => language.either("in turn", "轮流"),
-        Mode::Normal => language.either("normal", "普通"),
-        Mode::Quota => language.either("quota", "配额"),
-        Mode::Weights => language.either("weights", "权重"),
     }
 }
 
@@ -96,7 +78,7 @@ fn numbers(row: &Row) -> String {
 
 /// The numbers of the picture, for who has no terminal.
 pub fn summary(scene: &Slices, language: Language) -> String {
-    let mut text = format!("{}\n{}\n", Demo::Slices.title(language), scene.mode.words(language));
+    let mut text = format!("{}\n", scene.mode.words(language));
     for row in &scene.rows {
         text += &format!("{:>6} {}{}\n", row.name, line(row, scene.milliseconds, 40), numbers(row));
     }
@@ -111,6 +93,7 @@ mod tests {
     use ratatui::{Terminal, backend::TestBackend};
 
     use super::*;
+    use crate::slices::Mode;
 
     fn scene() -> Slices {
         let row = |number: u32| Row {
@@ -126,7 +109,7 @@ mod tests {
 
     fn screen(width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(&scene(), frame, Language::En)).unwrap();
+        terminal.draw(|frame| draw(&scene(), frame, frame.area(), Language::En)).unwrap();
         terminal.backend().to_string()
     }
 
@@ -135,7 +118,6 @@ mod tests {
         let screen = screen(73, 10);
         assert!(screen.contains("████████████████████····················  50.0 %"), "{screen}");
         assert!(screen.contains("····················████████████████████  50.0 %"), "{screen}");
-        assert!(screen.contains("[r] in turn"), "{screen}");
     }
 
     #[test]

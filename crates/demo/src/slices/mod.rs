@@ -5,11 +5,13 @@
 
 mod draw;
 mod live;
+mod notes;
 
 use serde::{Deserialize, Serialize};
 
 pub use draw::{draw, summary};
 pub use live::Live;
+pub use notes::SCRIPT;
 
 use crate::Language;
 
@@ -87,28 +89,8 @@ pub struct Row {
     pub gap: Option<f32>,
 }
 
-/// What to say in class.
-pub(crate) fn notes(language: Language) -> &'static str {
-    language.either(
-        "\
-8 minutes, after the lecture on CPU time slicing. Needs two processors; SCHED_RR needs root.
-
-1. Begin with [r]. \"Ten programs, one processor, one second.\" Let them find the textbook's
-   picture: ten slices of 0.1 s, in turn. Ask: what would you feel if your shell were one of them?
-2. Press [n]. Same share, other slices. Ask: why are 4 ms better for a shell, and worse for whom?
-3. Press [q]. One program, alone, and yet it stands still nine tenths of the time. Ask: who stops
-   it? (Its cgroup's quota; nr_throttled in cpu.stat counts.)
-4. Press [w]. 1 : 2 : 4. Ask: what happens to the shares when the third one ends?
-",
-        "\
-8 分钟，接在 CPU 时间片那一讲之后。需要两个处理器；SCHED_RR 需要 root。
-
-1. 先按 [r]。“十个程序，一个处理器，一秒钟。”让学生自己认出课本上的图：十片，每片 0.1 秒，轮流来。
-   问：要是你的 shell 是其中之一，用起来会是什么感觉？
-2. 按 [n]。份额一样，片长不一样。问：为什么 4 毫秒对 shell 更好？对谁反而更差？
-3. 按 [q]。只有一个程序，却有九成时间停着不动。问：是谁让它停的？（cgroup 的配额；cpu.stat 里的
-   nr_throttled 在计数。）
-4. 按 [w]。1 : 2 : 4。问：第三个结束以后，份额会怎样变？
-",
-    )
+impl Slices {
+    pub(crate) fn is_on(&self, key: char) -> bool {
+        self.mode.key() == key
+    }
 }

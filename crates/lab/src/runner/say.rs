@@ -4,11 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
 
-use unicode_width::UnicodeWidthStr as _;
-
 use super::{
     course::Lab,
-    text::{Style, beside, clean},
+    text::{Style, beside, clean, columns},
 };
 use crate::{
     catalogue::{Catalogue, Message, Text, fill},
@@ -78,7 +76,8 @@ pub(crate) fn head(lab: &Lab, report: &Report, style: &Style) -> String {
         Verdict::Fail => style.either("FAIL", "未通过"),
         Verdict::CannotTell => style.either("CANNOT TELL", "无法判断"),
     };
-    let room = style.width.saturating_sub(1 + title.width() + verdict.width() + id.width());
+    let taken = columns(&title) + columns(verdict) + columns(&id);
+    let room = style.width.saturating_sub(1 + taken);
     let space = " ".repeat(room.max(2));
     let verdict = match report.verdict {
         Verdict::Pass => style.green(verdict),

@@ -1,0 +1,113 @@
+//! What a teacher does, says and asks: the notes, the tour and the recordings all follow it.
+
+use report::columns::{columns, wrapped};
+
+use crate::Language;
+
+/// A text in both languages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words(
+    /// In English.
+    pub &'static str,
+    /// In Chinese.
+    pub &'static str,
+);
+
+impl Words {
+    /// The text in `language`.
+    pub fn of(self, language: Language) -> &'static str {
+        language.either(self.0, self.1)
+    }
+}
+
+/// A key and what it does, in a word or two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key(
+    /// The key.
+    pub char,
+    /// What it does.
+    pub Words,
+);
+
+/// A step of a demonstration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The key to press; `None` where there is only something to look at.
+    pub key: Option<char>,
+    /// What to say.
+    pub say: Words,
+    /// What to ask.
+    pub ask: Words,
+}
+
+/// A demonstration from its first step to its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Script {
+    /// What it shows, in a few words.
+    pub title: Words,
+    /// How long it takes in class.
+    pub minutes: u32,
+    /// What the host must have, and when in the lesson it is shown.
+    pub needs: Words,
+    /// All keys, in the order in which they are on the screen.
+    pub keys: &'static [Key],
+    /// What happens.
+    pub steps: &'static [Step],
+}
+
+/// Notes are read on paper, or beside the picture.
+const WIDTH: usize = 79;
+
+impl Script {
+    /// The teacher's notes: minutes, and for each step what to press, to say and to ask.
+    pub fn notes(&self, language: Language) -> String {
+        let minutes = match language {
+            Language::En => format!("{} minutes. {}", self.minutes, self.needs.of(language)),
+            Language::Zh => format!("{} 分钟。{}", self.minutes, self.needs.of(language)),
+        };
+        let mut notes = format!("{}\n{}\n", self.title.of(language), beside(&minutes, "", ""));
+        for (number, step) in self.steps.iter().enumerate() {
+            let key = step.key.map_or(String::new(), |key| format!("[{key}]  "));
+            let first = format!("{:>2}. {key}", number + 1);
+            notes += &format!("\n{}\n", beside(step.say.of(language), &first, "    "));
+            let ask = language.either("    Ask: ", "    问：");
+            notes += &format!("{}\n", beside(step.ask.of(language), ask, "    "));
+        }
+        notes
+    }
+
+    /// The keys that are pressed from the first step to the last.
+    pub fn presses(&self) -> Vec<Option<char>> {
+        self.steps.iter().map(|step| step.key).collect()
+    }
+}
+
+/// `text` behind the label `first`, its other lines behind `rest`.
+fn beside(text: &str, first: &str, rest: &str) -> String {
+    let room = WIDTH - columns(first).max(columns(rest));
+    let lines = wrapped(text, room).join(&format!("\n{rest}"));
+    format!("{first}{lines}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::columns;
+    use crate::{Demo, Language};
+
+    #[test]
+    fn notes_fit_the_page_and_every_step_has_its_key_on_the_screen() {
+        for demo in Demo::ALL {
+            let script = demo.script();
+            for language in [Language::En, Language::Zh] {
+                let notes = script.notes(language);
+                for line in notes.lines() {
+                    assert!(columns(line) < 80, "{line}");
+                }
+                assert!(notes.contains(language.either("minutes", "分钟")));
+            }
+            for key in script.steps.iter().filter_map(|step| step.key) {
+                assert!(script.keys.iter().any(|known| known.0 == key), "{} {key}", demo.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What is around every picture: its title, where it comes from, and the keys.
+//!
+//! ```text
+//!   slices  One second in ten tenths                     live      title
+//!   ...                                                            the demonstration's own
+//!   4/6 Say: press [q] ...                                         caption, on a tour
+//!   [r] in turn  [n] normal  ...                       [Esc] end   keys
+//! ```
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout},
+    style::{Color, Style, Stylize as _},
+    text::{Line, Span},
+    widgets::{Paragraph, Wrap},
+};
+
+use crate::{Language, Origin, Scene, script::Key};
+
+/// A scene with what is around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// What is seen.
+    pub scene: Scene,
+    /// Where from.
+    pub origin: Origin,
+    /// What to say about it, on a tour.
+    pub caption: Option<String>,
+}
+
+/// Where the keys are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// In the last line of the picture.
+    Drawn,
+    /// Elsewhere: on a page they are buttons.
+    Elsewhere,
+}
+
+impl View {
+    /// The keys that do something now.
+    pub fn keys(&self) -> Vec<Key> {
+        let next = self.caption.as_ref().map(|_| crate::tour::NEXT);
+        next.into_iter().chain(self.scene.demo().script().keys.iter().copied()).collect()
+    }
+
+    /// The same as lines of text, for who has no terminal.
+    pub fn summary(&self, language: Language) -> String {
+        let demo = self.scene.demo();
+        let origin = self.origin.words().of(language);
+        let title = demo.script().title.of(language);
+        let mut text = format!("{}: {title} ({origin})\n", demo.name());
+        text += &self.scene.summary(language);
+        if let Some(caption) = &self.caption {
+            text += &format!("{caption}\n");
+        }
+        text
+    }
+
+    /// Draws it into the whole of `frame`.
+    pub fn draw(&self, frame: &mut Frame<'_>, keys: Keys, language: Language) {
+        const CAPTION: u16 = 4;
+        let area = frame.area();
+        let key_lines = match keys {
+            Keys::Drawn => self.key_lines(area.width.into(), language),
+            Keys::Elsewhere => Vec::new(),
+        };
+        let heights = [
+            Constraint::Length(1),
+            Constraint::Fill(1),
+            Constraint::Length(if self.caption.is_some() { CAPTION } else { 0 }),
+            Constraint::Length(key_lines.len() as u16),
+        ];
+        let [title, picture, caption, last] = Layout::vertical(heights).areas(area);
+        let demo = self.scene.demo();
+        let [left, right] =
+            Layout::horizontal([Constraint::Fill(1), Constraint::Length(12)]).areas(title);
+        let words = [demo.name().bold(), "  ".into(), demo.script().title.of(language).into()];
+        frame.render_widget(Line::from_iter(words), left);
+        let colour = if self.origin == Origin::Live { Color::Green } else { Color::Yellow };
+        let origin = self.origin.words().of(language).bold().fg(colour);
+        frame.render_widget(Line::from(origin).right_aligned(), right);
+        self.scene.draw(frame, picture, language);
+        if let Some(text) = &self.caption {
+            let words = Paragraph::new(text.as_str()).wrap(Wrap { trim: true });
+            frame.render_widget(words.style(Style::new().fg(Color::Yellow)), caption);
+        }
+        frame.render_widget(Paragraph::new(key_lines), last);
+    }
+
+    /// The keys in as many lines as they need, those in force in bold.
+    fn key_lines(&self, width: usize, language: Language) -> Vec<Line<'static>> {
+        let end = language.either("[Esc] end", "[Esc] 结束").into();
+        let words = |Key(key, words): Key| {
+            let text = format!("{} {}", shown(key), words.of(language));
+            if self.scene.is_on(key) { text.reversed() } else { text.into() }
+        };
+        let mut lines: Vec<Line<'static>> = vec![Line::default()];
+        for word in self.keys().into_iter().map(words).chain([end]) {
+            let word: Span<'static> = word;
+            let last = lines.last_mut().expect("it begins with one");
+            if last.width() > 0 && last.width() + word.width() > width {
+                lines.push(Line::default());
+            }
+            let last = lines.last_mut().expect("it begins with one");
+            last.push_span(word);
+            last.push_span("  ");
+        }
+        lines
+    }
+}
+
+/// A key as it is written on the screen.
+pub(crate) fn shown(key: char) -> String {
+    match key {
+        ' ' => "[Space]".into(),
+        key => format!("[{key}]"),
+    }
+}

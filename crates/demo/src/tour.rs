@@ -1,0 +1,110 @@
+//! All demonstrations in order, one key a step: live where this host can, recorded where not.
+
+use crate::{
+    Demo, Language, Origin, Result, Scene, Source,
+    script::{Key, Step, Words},
+};
+
+/// The key that leads on.
+pub const NEXT: Key = Key(' ', Words("next", "下一步"));
+
+/// A tour, at one of its steps.
+pub struct Tour {
+    language: Language,
+    stops: Vec<(Demo, Step)>,
+    at: usize,
+    source: Box<dyn Source>,
+    begin: Begin,
+    /// Why what is seen is a recording.
+    instead: Option<String>,
+}
+
+/// How a demonstration begins, and why not otherwise.
+type Begin = fn(Demo) -> Result<(Box<dyn Source>, Option<String>)>;
+
+impl Tour {
+    /// At the first step of the first one.
+    ///
+    /// # Errors
+    ///
+    /// When not even its recording can be shown.
+    pub fn start(language: Language) -> Result<Self> {
+        Self::with(language, live_or_recorded)
+    }
+
+    /// The same from the recordings alone.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read.
+    pub fn recorded(language: Language) -> Result<Self> {
+        Self::with(language, |demo| Ok((Box::new(demo.recorded()?), None)))
+    }
+
+    fn with(language: Language, begin: Begin) -> Result<Self> {
+        let steps = |demo: Demo| demo.script().steps.iter().map(move |step| (demo, *step));
+        let stops: Vec<(Demo, Step)> = Demo::ALL.into_iter().flat_map(steps).collect();
+        let (source, instead) = begin(Demo::ALL[0])?;
+        let mut tour = Self { language, stops, at: 0, source, begin, instead };
+        tour.press();
+        Ok(tour)
+    }
+
+    /// How many steps there are.
+    pub fn steps() -> usize {
+        Demo::ALL.iter().map(|demo| demo.script().steps.len()).sum()
+    }
+
+    fn next(&mut self) -> Result<()> {
+        let Some((demo, _)) = self.stops.get(self.at + 1).copied() else { return Ok(()) };
+        if demo != self.stops[self.at].0 {
+            (self.source, self.instead) = (self.begin)(demo)?;
+        }
+        self.at += 1;
+        self.press();
+        Ok(())
+    }
+
+    fn press(&mut self) {
+        if let Some(key) = self.stops[self.at].1.key {
+            self.source.key(key);
+        }
+    }
+}
+
+fn live_or_recorded(demo: Demo) -> Result<(Box<dyn Source>, Option<String>)> {
+    match demo.live() {
+        Ok(source) => Ok((source, None)),
+        Err(error) => Ok((Box::new(demo.recorded()?), Some(sandbox::chain(&error)))),
+    }
+}
+
+impl Source for Tour {
+    fn scene(&mut self) -> Result<Option<Scene>> {
+        self.source.scene()
+    }
+
+    fn key(&mut self, key: char) {
+        if key != NEXT.0 {
+            return self.source.key(key);
+        }
+        if let Err(error) = self.next() {
+            self.instead = Some(sandbox::chain(&error));
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        self.source.origin()
+    }
+
+    fn caption(&self) -> Option<String> {
+        let (_, step) = self.stops.get(self.at)?;
+        let key = step.key.map_or(String::new(), |key| format!("{} ", crate::stage::shown(key)));
+        let (say, ask) = (step.say.of(self.language), step.ask.of(self.language));
+        let mut caption = format!("{}/{}  {key}{say} {ask}", self.at + 1, self.stops.len());
+        if let Some(reason) = &self.instead {
+            caption += &format!("  ({reason})");
+        }
+        Some(caption)
+    }
+}
