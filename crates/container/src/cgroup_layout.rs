@@ -73,15 +73,21 @@ impl Layout {
         if let Some(layout) = FOUND.get() {
             return Ok(layout);
         }
-        let path = "/proc/self/cgroup";
-        let own = fs::read_to_string(path).map_err(file("read", path))?;
+        let layout = Self::of("self")?;
+        Ok(FOUND.get_or_init(|| layout))
+    }
+
+    /// The same hierarchies with the places of any `process`, a number or `self`, in them.
+    pub(crate) fn of(process: impl std::fmt::Display) -> Result<Self, Error> {
+        let path = format!("/proc/{process}/cgroup");
+        let own = fs::read_to_string(&path).map_err(file("read", &path))?;
         let mut layout = Self::parse(&mounts::all()?, &own);
         for hierarchy in &mut layout.hierarchies {
             if hierarchy.version == Version::V2 {
                 hierarchy.controllers = words_of(&hierarchy.point.join("cgroup.controllers"));
             }
         }
-        Ok(FOUND.get_or_init(|| layout))
+        Ok(layout)
     }
 
     fn parse(mounts: &[Mount], own: &str) -> Self {
@@ -118,7 +124,7 @@ impl Layout {
     }
 
     /// The hierarchy with this controller, of version 1 only.
-    fn v1(&self, controller: Controller) -> Option<&Hierarchy> {
+    pub(crate) fn v1(&self, controller: Controller) -> Option<&Hierarchy> {
         self.hierarchies.iter().find(|hierarchy| {
             hierarchy.version == Version::V1
                 && hierarchy.controllers.iter().any(|name| name == controller.name())

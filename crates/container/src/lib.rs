@@ -14,6 +14,7 @@
 
 pub mod cgroup;
 mod cgroup_layout;
+mod cgroup_stat;
 mod clean;
 mod error;
 mod exec;
@@ -46,6 +47,7 @@ use sandbox::{
     Resource, Sandbox, Story, Timeline, Workload,
 };
 
+pub use cgroup_stat::CpuStat;
 pub use clean::{clean, clean_those};
 pub use error::Error;
 pub use exec::{exec, find};

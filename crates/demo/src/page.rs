@@ -265,7 +265,15 @@ mod tests {
     #[test]
     fn a_hundred_clients_see_the_same_picture() {
         let page = Page::open(0, Language::En).unwrap();
-        let scene = Slices { mode: Mode::Normal, milliseconds: 1000, rows: vec![], note: None };
+        let scene = Slices {
+            mode: Mode::Normal,
+            milliseconds: 1000,
+            rows: vec![],
+            counter: None,
+            throttled: None,
+            switches: None,
+            note: None,
+        };
         page.show(&View { scene: Scene::Slices(scene), origin: Origin::Live, caption: None });
         let host = format!("Host: localhost:{}\r\n", page.address.port());
         let clients: Vec<TcpStream> = (0..100)

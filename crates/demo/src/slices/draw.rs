@@ -5,46 +5,123 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     style::{Color, Style},
     text::{Line, Span},
-    widgets::Paragraph,
+    widgets::{Paragraph, Wrap},
 };
 
-use super::{Row, Slices};
+use report::columns::{columns, wrapped};
+
+use super::{Row, Slices, Switches};
 use crate::Language;
 
 /// Colours that can be told apart on a projector, in turn.
 const COLOURS: [Color; 5] = [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Blue];
-/// For a worker's name before its line, and for its numbers behind it.
-const NAME: u16 = 6;
-const NUMBERS: u16 = 27;
+/// For a worker's name before its line.
+const NAME: usize = 6;
+/// For each of its numbers behind the line: share, counted, slice, gap. A narrow picture has room
+/// for the first and the third.
+const NUMBERS: [usize; 4] = [9, 11, 10, 9];
+/// From so many columns on there is room for all.
+const WIDE: u16 = 64;
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Language) {
-    let rows = scene.rows.len() as u16;
-    let heights = [1, 1, rows, 1, 1].map(Constraint::Length);
-    let [mode, head, lines, axis, note] = Layout::vertical(heights).areas(area);
+    let heights = [
+        Constraint::Length(if area.width < WIDE { 2 } else { 1 }),
+        Constraint::Length(1),
+        Constraint::Length(scene.rows.len() as u16),
+        Constraint::Length(1),
+        Constraint::Fill(1),
+    ];
+    let [mode, head, lines, axis, below] = Layout::vertical(heights).areas(area);
     let bold = Style::new().bold();
     let dim = Style::new().fg(Color::DarkGray);
-    frame.render_widget(Line::from(scene.mode.words(language)), mode);
-    let width = lines.width.saturating_sub(NAME + NUMBERS);
-    let columns = language.either("share  slice ms  longest gap", "份额  片长 ms  最长等待");
-    frame.render_widget(Paragraph::new(columns).style(dim).right_aligned(), head);
+    let wrap = Wrap { trim: true };
+    frame.render_widget(Paragraph::new(scene.mode.words(language)).wrap(wrap), mode);
+    let is_wide = area.width >= WIDE;
+    let shown = |columns: &[String; 4]| -> String {
+        let kept = columns.iter().enumerate().filter(|(at, _)| is_wide || at % 2 == 0);
+        kept.map(|(_, column)| column.as_str()).collect()
+    };
+    let taken = NAME + NUMBERS.iter().step_by(if is_wide { 1 } else { 2 }).sum::<usize>();
+    let width = usize::from(area.width).saturating_sub(taken);
+    frame.render_widget(Line::styled(shown(&heads(scene, language)), dim).right_aligned(), head);
     for (number, row) in scene.rows.iter().enumerate().take(lines.height.into()) {
         let place = Rect { y: lines.y + number as u16, height: 1, ..lines };
         let colour = Style::new().fg(COLOURS[number % COLOURS.len()]);
         let spans = vec![
-            Span::styled(format!("{:>w$} ", row.name, w = usize::from(NAME) - 1), bold),
-            Span::styled(line(row, scene.milliseconds, width.into()), colour),
-            Span::raw(numbers(row)),
+            Span::styled(format!("{:>w$} ", row.name, w = NAME - 1), bold),
+            Span::styled(line(row, scene.milliseconds, width), colour),
+            Span::raw(shown(&numbers(row))),
         ];
         frame.render_widget(Line::from(spans), place);
     }
-    let [left, right] = ["0", &format!("{} ms", scene.milliseconds)].map(str::to_owned);
-    let space = usize::from(width).saturating_sub(left.len() + right.len());
-    let scale = format!("{}{left}{}{right}", " ".repeat(NAME.into()), " ".repeat(space));
+    let right = format!("{} ms", scene.milliseconds);
+    let space = width.saturating_sub(1 + right.len());
+    let scale = format!("{}0{}{right}", " ".repeat(NAME), " ".repeat(space));
     frame.render_widget(Line::styled(scale, dim), axis);
-    if let Some(text) = &scene.note {
-        frame.render_widget(Line::styled(text.clone(), Style::new().fg(Color::Red)), note);
-    }
+    let mut told: Vec<Line> = Vec::new();
+    told.extend(throttled(scene, language).map(Line::from));
+    told.push(Line::styled(sources(scene, language), dim));
+    told.extend(scene.note.clone().map(|note| Line::styled(note, Style::new().fg(Color::Red))));
+    frame.render_widget(Paragraph::new(told).wrap(wrap), below);
+}
+
+/// What stands over the numbers, at their right ends.
+fn heads(scene: &Slices, language: Language) -> [String; 4] {
+    let counted = scene.counter.map_or("", super::Counter::name);
+    let heads = [
+        language.either("share", "份额"),
+        counted,
+        language.either("slice ms", "片长 ms"),
+        language.either("gap ms", "等待 ms"),
+    ];
+    let mut at = NUMBERS.iter();
+    heads.map(|head| {
+        let room = at.next().copied().unwrap_or_default();
+        " ".repeat(room.saturating_sub(columns(head))) + head
+    })
+}
+
+/// What the quota did, where there is one.
+fn throttled(scene: &Slices, language: Language) -> Option<String> {
+    let seen = scene.throttled?;
+    let (throttled, periods, time) = (seen.throttled, seen.periods, seen.milliseconds);
+    Some(match language {
+        Language::En => format!(
+            "cpu.stat, in this second: nr_throttled {throttled} of nr_periods {periods}; it stood still for {time:.0} ms."
+        ),
+        Language::Zh => format!(
+            "cpu.stat，这一秒里：nr_throttled {throttled}，nr_periods {periods}；停了 {time:.0} 毫秒。"
+        ),
+    })
+}
+
+/// Who saw what is shown.
+fn sources(scene: &Slices, language: Language) -> String {
+    let own = language.either("Seen by the workers' own clocks.", "由各程序自己的时钟看到。");
+    let switches = match (&scene.switches, language) {
+        (None, _) => String::new(),
+        (Some(Switches::Seen { given, preempted, processors }), language) => {
+            let cpus = processors.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+            match language {
+                Language::En => format!(
+                    " The scheduler's records (perf): CPU {cpus} given {given} times, taken away {preempted} times."
+                ),
+                Language::Zh => {
+                    format!(
+                        " 调度器的记录（perf）：CPU {cpus} 给出 {given} 次，抢走 {preempted} 次。"
+                    )
+                }
+            }
+        }
+        (Some(Switches::NotAllowed(reason)), Language::En) => {
+            format!(" The scheduler's records are not allowed here: {reason}.")
+        }
+        (Some(Switches::NotAllowed(reason)), Language::Zh) => {
+            format!(" 这里不允许读调度器的记录：{reason}。")
+        }
+    };
+    format!("{own}{switches}")
 }
 
 /// A column is a stretch of time; how dark it is says for how much of it the worker ran.
@@ -71,19 +148,33 @@ fn line(row: &Row, milliseconds: u32, width: usize) -> String {
     (0..width).map(shade).collect()
 }
 
-fn numbers(row: &Row) -> String {
-    let number = |value: Option<f32>| value.map_or("–".into(), |value| format!("{value:.1}"));
-    format!("{:>6.1} % {:>8} {:>9}", row.share * 100.0, number(row.slice), number(row.gap))
+/// Share, the same as the kernel counts it, length of a slice, longest gap.
+fn numbers(row: &Row) -> [String; 4] {
+    let percent = |share: f32| format!("{:.1} %", share * 100.0);
+    let milliseconds =
+        |value: Option<f32>| value.map_or("–".into(), |value| format!("{value:.1}"));
+    let texts = [
+        percent(row.share),
+        row.counted.map_or("–".into(), percent),
+        milliseconds(row.slice),
+        milliseconds(row.gap),
+    ];
+    let mut at = NUMBERS.iter();
+    texts.map(|text| format!("{text:>w$}", w = at.next().copied().unwrap_or_default()))
 }
 
 /// The numbers of the picture, for who has no terminal.
 pub fn summary(scene: &Slices, language: Language) -> String {
+    const LINE: usize = 31;
     let mut text = format!("{}\n", scene.mode.words(language));
+    text += &format!("{}{}\n", " ".repeat(NAME + 1 + LINE), heads(scene, language).concat());
     for row in &scene.rows {
-        text += &format!("{:>6} {}{}\n", row.name, line(row, scene.milliseconds, 40), numbers(row));
+        let line = line(row, scene.milliseconds, LINE);
+        text += &format!("{:>NAME$} {line}{}\n", row.name, numbers(row).concat());
     }
-    if let Some(note) = &scene.note {
-        text += &format!("{note}\n");
+    let told = throttled(scene, language).into_iter().chain([sources(scene, language)]);
+    for line in told.flat_map(|told| wrapped(&told, 79)).chain(scene.note.clone()) {
+        text += &format!("{line}\n");
     }
     text
 }
@@ -93,18 +184,27 @@ mod tests {
     use ratatui::{Terminal, backend::TestBackend};
 
     use super::*;
-    use crate::slices::Mode;
+    use crate::slices::{Counter, Mode, Throttled};
 
     fn scene() -> Slices {
         let row = |number: u32| Row {
             name: (number + 1).to_string(),
             runs: vec![(number * 50_000, 50_000)],
             share: 0.5,
+            counted: Some(0.498),
             slice: Some(500.0),
             gap: None,
         };
         let rows = vec![row(0), row(1)];
-        Slices { mode: Mode::RoundRobin, milliseconds: 1000, rows, note: None }
+        Slices {
+            mode: Mode::RoundRobin,
+            milliseconds: 1000,
+            rows,
+            counter: Some(Counter::Schedstat),
+            throttled: Some(Throttled { periods: 10, throttled: 9, milliseconds: 905.4 }),
+            switches: Some(Switches::Seen { given: 12, preempted: 11, processors: vec![0] }),
+            note: None,
+        }
     }
 
     fn screen(width: u16, height: u16) -> String {
@@ -115,9 +215,16 @@ mod tests {
 
     #[test]
     fn who_ran_when_is_a_line_of_dark_and_light() {
-        let screen = screen(73, 10);
-        assert!(screen.contains("████████████████████····················  50.0 %"), "{screen}");
-        assert!(screen.contains("····················████████████████████  50.0 %"), "{screen}");
+        let seen = screen(86, 10);
+        let numbers = "   50.0 %     49.8 %     500.0        –";
+        for line in ["█".repeat(20) + &"·".repeat(20), "·".repeat(20) + &"█".repeat(20)] {
+            assert!(seen.contains(&(line + numbers)), "{seen}");
+        }
+        assert!(seen.contains("nr_throttled 9 of nr_periods 10; it stood still for 905 ms"));
+        assert!(seen.contains("CPU 0 given 12 times, taken away 11 times."), "{seen}");
+        // A phone has room for the share and the slice.
+        let seen = screen(44, 12);
+        assert!(seen.contains("·········   50.0 %     500.0"), "{seen}");
     }
 
     #[test]

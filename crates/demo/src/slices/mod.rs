@@ -3,15 +3,23 @@
 //! Every worker reads the clock all the time and writes down where two readings are far apart:
 //! somebody else had the processor then. So no privilege is needed to see it.
 
+mod counted;
 mod draw;
 mod live;
 mod notes;
+mod row;
+mod switches;
+mod worker;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use counted::{Counter, Throttled};
 pub use draw::{draw, summary};
 pub use live::Live;
 pub use notes::SCRIPT;
+pub use switches::Switches;
 
 use crate::Language;
 
@@ -23,6 +31,8 @@ pub enum Mode {
     RoundRobin,
     /// `SCHED_OTHER`: whoever had least so far.
     Normal,
+    /// The same as virtual processors of ten microVMs.
+    VirtualProcessors,
     /// One container that may have a tenth.
     Quota,
     /// Three containers with weights of 1, 2 and 4.
@@ -30,12 +40,14 @@ pub enum Mode {
 }
 
 impl Mode {
-    const ALL: [Self; 4] = [Self::RoundRobin, Self::Normal, Self::Quota, Self::Weights];
+    const ALL: [Self; 5] =
+        [Self::RoundRobin, Self::Normal, Self::VirtualProcessors, Self::Quota, Self::Weights];
 
     fn key(self) -> char {
         match self {
             Self::RoundRobin => 'r',
             Self::Normal => 'n',
+            Self::VirtualProcessors => 'v',
             Self::Quota => 'q',
             Self::Weights => 'w',
         }
@@ -50,6 +62,10 @@ impl Mode {
             Self::Normal => language.either(
                 "SCHED_OTHER, as always: whoever had least so far",
                 "SCHED_OTHER，平时就是这样：谁用得最少谁先跑",
+            ),
+            Self::VirtualProcessors => language.either(
+                "ten microVMs: to the host a virtual processor is a thread like any other",
+                "十个 microVM：对宿主机来说，虚拟处理器不过是一个普通线程",
             ),
             Self::Quota => language.either(
                 "a container with a quota of 10 %: 10 ms, then throttled until the next period",
@@ -70,6 +86,15 @@ pub struct Slices {
     pub milliseconds: u32,
     /// The workers.
     pub rows: Vec<Row>,
+    /// Who counts CPU time beside the workers.
+    #[serde(default)]
+    pub counter: Option<Counter>,
+    /// What a quota did.
+    #[serde(default)]
+    pub throttled: Option<Throttled>,
+    /// What the scheduler did.
+    #[serde(default)]
+    pub switches: Option<Switches>,
     /// Why the picture is not the one that was asked for.
     pub note: Option<String>,
 }
@@ -81,8 +106,11 @@ pub struct Row {
     pub name: String,
     /// When it ran: begin and length, in hundredths of a millisecond from the picture's left edge.
     pub runs: Vec<(u32, u32)>,
-    /// Its part of the processor, 0 to 1.
+    /// Its part of the processor by its own clock, 0 to 1.
     pub share: f32,
+    /// The same as the kernel counts it.
+    #[serde(default)]
+    pub counted: Option<f32>,
     /// The median of its whole slices, in milliseconds; `None` of none.
     pub slice: Option<f32>,
     /// The longest that it had to wait, in milliseconds.
@@ -90,6 +118,9 @@ pub struct Row {
 }
 
 impl Slices {
+    /// What is seen.
+    pub(crate) const WINDOW: Duration = Duration::from_secs(1);
+
     pub(crate) fn is_on(&self, key: char) -> bool {
         self.mode.key() == key
     }

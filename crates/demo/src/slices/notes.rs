@@ -13,6 +13,7 @@ pub const SCRIPT: Script = Script {
     keys: &[
         Key('r', Words("in turn", "轮流")),
         Key('n', Words("normal", "普通")),
+        Key('v', Words("vCPUs", "虚拟处理器")),
         Key('q', Words("quota", "配额")),
         Key('w', Words("weights", "权重")),
     ],
@@ -34,6 +35,17 @@ pub const SCRIPT: Script = Script {
             ask: Words(
                 "Why are 4 ms better for a shell, and worse for whom?",
                 "为什么 4 毫秒对 shell 更好？对谁反而更差？",
+            ),
+        },
+        Step {
+            key: Some('v'),
+            say: Words(
+                "The same ten programs, each in a virtual machine of its own. The picture does not change: to the host a virtual processor is a thread, and the same scheduler shares it out.",
+                "还是这十个程序，但每个都在自己的虚拟机里。图没有变：对宿主机来说，虚拟处理器就是一个线程，由同一个调度器来分。",
+            ),
+            ask: Words(
+                "What does an operating system in such a machine notice of its gaps? (Stolen time, if it is told.)",
+                "这样的虚拟机里的操作系统，能察觉自己停过吗？（被偷走的时间，如果有人告诉它。）",
             ),
         },
         Step {

@@ -1,0 +1,114 @@
+//! What the kernel counts, to hold the workers' own clocks against: CPU time, and the periods of a
+//! quota.
+
+use std::{collections::VecDeque, fs, time::Duration};
+
+use container::CpuStat;
+use serde::{Deserialize, Serialize};
+
+/// Where the kernel's count of CPU time comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counter {
+    /// `/proc/PID/task/TID/schedstat`, first field: nanoseconds on the processor.
+    Schedstat,
+    /// `usage_usec` of the cgroup's `cpu.stat`, version 2.
+    CpuStat,
+}
+
+impl Counter {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Schedstat => "schedstat",
+            Self::CpuStat => "cpu.stat",
+        }
+    }
+}
+
+/// What a quota did in the second that is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Throttled {
+    /// Periods in which the program wanted to run (`nr_periods`).
+    pub periods: u64,
+    /// Those in which its quota was used up (`nr_throttled`).
+    pub throttled: u64,
+    /// How long it stood still for it, in milliseconds.
+    pub milliseconds: f32,
+}
+
+/// What was counted at a moment, a tick of the time stamp counter.
+#[derive(Clone, Copy)]
+struct Sample {
+    tick: u64,
+    ran: Duration,
+    stat: Option<CpuStat>,
+}
+
+/// The counts of one worker's thread during the last second or so.
+pub(super) struct Count {
+    thread: u32,
+    /// Whether it has a cgroup of its own.
+    in_cgroup: bool,
+    counter: Counter,
+    samples: VecDeque<Sample>,
+}
+
+impl Count {
+    pub(super) fn of(thread: u32, in_cgroup: bool) -> Self {
+        Self { thread, in_cgroup, counter: Counter::Schedstat, samples: VecDeque::new() }
+    }
+
+    pub(super) fn thread(&self) -> u32 {
+        self.thread
+    }
+
+    pub(super) fn counter(&self) -> Counter {
+        self.counter
+    }
+
+    /// Counts at `tick`, and forgets what is older than `left` but for one.
+    pub(super) fn take(&mut self, tick: u64, left: u64) {
+        let stat = self.in_cgroup.then(|| CpuStat::of(self.thread).ok()).flatten();
+        let used = stat.and_then(|stat| stat.usage);
+        self.counter = if used.is_some() { Counter::CpuStat } else { Counter::Schedstat };
+        let Some(ran) = used.or_else(|| on_processor(self.thread)) else { return };
+        self.samples.push_back(Sample { tick, ran, stat });
+        while self.samples.get(1).is_some_and(|second| second.tick <= left) {
+            self.samples.pop_front();
+        }
+    }
+
+    /// The first and the last tick between which it is known.
+    pub(super) fn window(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        (first.tick < last.tick).then_some((first.tick, last.tick))
+    }
+
+    /// How long the worker ran in that time.
+    pub(super) fn ran(&self) -> Option<Duration> {
+        Some(self.samples.back()?.ran.saturating_sub(self.samples.front()?.ran))
+    }
+
+    /// The ticks of the last two looks, and how long it ran between them.
+    pub(super) fn last_step(&self) -> Option<((u64, u64), Duration)> {
+        let mut latest = self.samples.iter().rev();
+        let (last, before) = (latest.next()?, latest.next()?);
+        Some(((before.tick, last.tick), last.ran.saturating_sub(before.ran)))
+    }
+
+    pub(super) fn throttled(&self) -> Option<Throttled> {
+        let (first, last) = (self.samples.front()?.stat?, self.samples.back()?.stat?);
+        let time = last.throttled_time.saturating_sub(first.throttled_time);
+        Some(Throttled {
+            periods: last.periods - first.periods,
+            throttled: last.throttled - first.throttled,
+            milliseconds: time.as_secs_f32() * 1e3,
+        })
+    }
+}
+
+/// How long a thread of any process was on a processor (proc_pid_schedstat(5), first field).
+fn on_processor(thread: u32) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{thread}/schedstat")).ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}

@@ -1,0 +1,172 @@
+//! One worker, wherever it runs, and the clock by which it tells the time.
+
+use std::{
+    collections::BTreeSet,
+    fs, io, thread,
+    time::{Duration, Instant},
+};
+
+use guest::abi::{RECORD_PAIRS, Word};
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
+use sandbox::{Builtin, Instance, Mailbox, Native, Sandbox, Workload, monotonic_now};
+
+use super::{counted::Count, row::cut};
+use crate::{Error, Result};
+
+/// A pause in one's own running is a gap from here on: longer than an interrupt, shorter than a
+/// slice.
+const GAP: Duration = Duration::from_micros(200);
+/// No worker outlives this, whatever becomes of its demonstration.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The time stamp counter, by which workers tell the time: its ticks in a nanosecond, and a moment
+/// on both clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    pub(super) rate: f64,
+    moment: (u64, Duration),
+}
+
+impl Clock {
+    /// Measured by a program that reads both clocks when it begins and when it ends.
+    pub(super) fn measure() -> Result<Self> {
+        let clock = Native.clocks()?.map(|(rate, report)| Self {
+            rate: rate / 1e9,
+            moment: (report.begin_ticks, report.begin_time),
+        });
+        let unknown = || io::Error::other("the rate of the time stamp counter is not known");
+        clock.ok_or_else(unknown).map_err(Error::system("measure the clock"))
+    }
+
+    pub(super) fn ticks(self, time: Duration) -> u64 {
+        (time.as_nanos() as f64 * self.rate) as u64
+    }
+
+    pub(super) fn now(self) -> u64 {
+        self.moment.0 + self.ticks(monotonic_now().saturating_sub(self.moment.1))
+    }
+}
+
+/// A running worker.
+pub(super) struct Worker {
+    pub(super) name: String,
+    pub(super) count: Count,
+    /// The tick at which it was started.
+    began: u64,
+    /// Its open stretch: where it begins, and how long it was so far.
+    open: (u64, u64),
+    /// How far its own counter is ahead of the host's: a guest's may begin at zero.
+    ahead: i64,
+    instance: Box<dyn Instance>,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.instance.control().kill();
+    }
+}
+
+impl Worker {
+    /// Starts one, and leaves it the `processors` only.
+    pub(super) fn start(
+        sandbox: &dyn Sandbox,
+        name: String,
+        clock: Clock,
+        processors: &CpuSet,
+    ) -> Result<Self> {
+        let arguments = [LONGEST, GAP].map(|time| clock.ticks(time));
+        let workload = Workload::builtin(Builtin::Slices, &arguments).deadline(LONGEST);
+        let before = virtual_processors();
+        let began = clock.now();
+        let instance = sandbox.spawn(&workload)?;
+        let ahead = ahead(&*instance, clock, began)?;
+        // A virtual processor is a thread of ours.
+        let new = virtual_processors().difference(&before).next().copied();
+        let thread = instance.processes().first().copied().or(new);
+        let unknown = || io::Error::from(io::ErrorKind::NotFound);
+        let thread = thread.ok_or_else(unknown).map_err(Error::system("find the worker"))?;
+        sched_setaffinity(Pid::from_raw(thread.cast_signed()), processors)
+            .map_err(|errno| Error::system("pin a worker")(errno.into()))?;
+        let count = Count::of(thread, sandbox.name() == "container");
+        Ok(Self { name, count, began, open: (began, 0), ahead, instance })
+    }
+
+    /// Its thread, as the kernel numbers it.
+    pub(super) fn thread(&self) -> u32 {
+        self.count.thread()
+    }
+
+    /// The ticks at which it ran up to `now`, by its own clock. The last stretch is open: a worker
+    /// writes a gap down when it is over.
+    pub(super) fn ran(&self, now: u64) -> Vec<(u64, u64)> {
+        let report = self.instance.mailbox().map(Mailbox::report).unwrap_or_default();
+        let host = |tick: u64| tick.wrapping_sub_signed(self.ahead);
+        let mut from = self.began;
+        let mut own = Vec::new();
+        for (last, first) in report.records.iter().map(|(last, first)| (host(*last), host(*first)))
+        {
+            if last < from || first < last || first > now {
+                break; // no program of ours writes this
+            }
+            own.push((from, last));
+            from = first;
+        }
+        own.push((from, now));
+        own
+    }
+
+    /// Ends the open stretch when the worker had run for as long as the kernel has counted since it
+    /// was last looked at.
+    pub(super) fn close(&mut self, own: &mut Vec<(u64, u64)>, clock: Clock) {
+        let Some((from, to)) = own.pop() else { return };
+        if let Some((step, counted)) = self.count.last_step() {
+            let known: u64 = cut(own, step).iter().map(|(from, to)| to - from).sum();
+            let counted = clock.ticks(counted);
+            self.open = match self.open {
+                (begin, so_far) if begin == from => (from, so_far + counted),
+                _ => (from, counted.saturating_sub(known)),
+            };
+        }
+        own.push((from, to.min(from + self.open.1)));
+    }
+
+    /// Whether the memory into which it writes is almost full.
+    pub(super) fn is_full(&self) -> bool {
+        let count = |mailbox: &Mailbox| mailbox.word(Word::Count as usize);
+        self.instance.mailbox().map_or(0, count) + 64 > RECORD_PAIRS as u64
+    }
+}
+
+/// Waits for the worker's first look at its clock, and returns how far it is ahead of the host's.
+fn ahead(instance: &dyn Instance, clock: Clock, began: u64) -> Result<i64> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let silent = || Error::system("wait for the worker")(io::ErrorKind::TimedOut.into());
+    let mailbox = instance.mailbox().ok_or_else(silent)?;
+    let waiting = Instant::now();
+    loop {
+        let first = mailbox.word(Word::BeginTicks as usize);
+        let now = clock.now();
+        if first != 0 {
+            // It looked after it was started and before it was seen, if this is the same clock.
+            let same = (began..=now).contains(&first);
+            return Ok(if same { 0 } else { first.wrapping_sub(now).cast_signed() });
+        }
+        if waiting.elapsed() > PATIENCE {
+            return Err(silent());
+        }
+        thread::sleep(Duration::from_micros(20));
+    }
+}
+
+/// The threads of this process that are virtual processors.
+fn virtual_processors() -> BTreeSet<u32> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let is_virtual = |entry: &fs::DirEntry| {
+        fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.starts_with("vcpu"))
+    };
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    threads.filter(is_virtual).filter_map(number).collect()
+}
