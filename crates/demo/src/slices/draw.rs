@@ -215,13 +215,13 @@ mod tests {
 
     #[test]
     fn who_ran_when_is_a_line_of_dark_and_light() {
-        let seen = screen(86, 10);
+        let seen = screen(85, 10);
         let numbers = "   50.0 %     49.8 %     500.0        –";
         for line in ["█".repeat(20) + &"·".repeat(20), "·".repeat(20) + &"█".repeat(20)] {
             assert!(seen.contains(&(line + numbers)), "{seen}");
         }
         assert!(seen.contains("nr_throttled 9 of nr_periods 10; it stood still for 905 ms"));
-        assert!(seen.contains("CPU 0 given 12 times, taken away 11 times."), "{seen}");
+        assert!(seen.contains("(perf): CPU 0 given 12"), "{seen}");
         // A phone has room for the share and the slice.
         let seen = screen(44, 12);
         assert!(seen.contains("·········   50.0 %     500.0"), "{seen}");
