@@ -11,7 +11,7 @@ use demo::{
     tour::{NEXT, Tour},
 };
 
-use crate::{failure::Failure, language::Spoken, output, units};
+use crate::{end::End, failure::Failure, language::Spoken, output, units};
 
 /// Show what the kernel does, live, for the front of a class: in the terminal, and on a page of
 /// this machine.
@@ -78,6 +78,8 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         output::print(&chosen.notes(language))?;
         return Ok(0);
     }
+    // Before anything is begun that has to be ended.
+    let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
     let page = arguments.web.then(|| Page::open(arguments.port, language)).transpose()?;
     if let Some(page) = &page {
         output::remark(&format!("isolab: the page is {}\n", page.url()));
@@ -96,6 +98,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     let mut show = Show {
         language,
         length: arguments.length,
+        asked_to_end: &|| end.is_told(),
         rehearsal: arguments.pace.map(|pace| Rehearsal { keys: chosen.keys(), pace, begun: 0 }),
         recorder: recorder.as_mut(),
         page: page.as_ref(),
@@ -106,7 +109,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         recorder.finish()?;
     }
     output::print(&summary?.unwrap_or_default())?;
-    Ok(0)
+    Ok(if end.is_told() { end.code() } else { 0 })
 }
 
 /// One of them, or all in order.

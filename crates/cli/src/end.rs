@@ -38,6 +38,11 @@ impl End {
         self.told.as_fd()
     }
 
+    /// Whether one of them came.
+    pub fn is_told(&self) -> bool {
+        self.signal.load(Ordering::Relaxed) != 0
+    }
+
     /// The exit code of a program that was ended by it, as a shell counts.
     pub fn code(&self) -> u8 {
         128 + self.signal.load(Ordering::Relaxed) as u8

@@ -23,6 +23,8 @@ pub struct Show<'a> {
     pub language: Language,
     /// For how long; until Esc without.
     pub length: Option<Duration>,
+    /// Whether its end is asked for from elsewhere, by a signal.
+    pub asked_to_end: &'a dyn Fn() -> bool,
     /// Keys that are pressed by themselves.
     pub rehearsal: Option<Rehearsal>,
     /// Where it is written down.
@@ -155,6 +157,6 @@ impl Show<'_> {
     }
 
     fn is_over(&self, began: Instant) -> bool {
-        self.length.is_some_and(|length| began.elapsed() >= length)
+        (self.asked_to_end)() || self.length.is_some_and(|length| began.elapsed() >= length)
     }
 }

@@ -78,6 +78,11 @@ impl Host for Bare {
         call(Request::WaitForStop, 0);
     }
 
+    fn is_abandoned(&mut self) -> bool {
+        // The machine goes with its host.
+        false
+    }
+
     fn memory(&mut self, words: usize, _large: bool) -> &'static mut [u64] {
         let start = self.free.next_multiple_of(PAGE);
         let bytes = (words as u64).saturating_mul(8);

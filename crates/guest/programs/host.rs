@@ -13,6 +13,9 @@ pub trait Host {
     /// Returns when the host wants the program to end.
     fn wait_for_stop(&mut self);
 
+    /// Whether the host has gone, and nobody will tell the program to end any more.
+    fn is_abandoned(&mut self) -> bool;
+
     /// Zeroed memory for `words` words at a multiple of 2 MiB, in pages of 2 MiB where the host
     /// can (`large`), or in pages of 4 KiB. Ends the program when there is not so much.
     fn memory(&mut self, words: usize, large: bool) -> &'static mut [u64];

@@ -36,6 +36,7 @@ mod number {
     pub const READ: usize = 0;
     pub const WRITE: usize = 1;
     pub const OPEN: usize = 2;
+    pub const POLL: usize = 7;
     pub const MMAP: usize = 9;
     pub const MADVISE: usize = 28;
     pub const CLOCK_GETTIME: usize = 228;
@@ -144,6 +145,21 @@ impl Host for Linux {
                 return;
             }
         }
+    }
+
+    fn is_abandoned(&mut self) -> bool {
+        /// `struct pollfd` of poll(2).
+        #[repr(C)]
+        struct Look {
+            descriptor: i32,
+            wanted: i16,
+            found: i16,
+        }
+        const POLLHUP: i16 = 0x10;
+        let mut look = Look { descriptor: 0, wanted: 0, found: 0 };
+        system_call(number::POLL, [&raw mut look as usize, 1, 0, 0, 0, 0]);
+        // Standard input is a pipe that the host alone holds the other end of.
+        look.found & POLLHUP != 0
     }
 
     fn memory(&mut self, words: usize, large: bool) -> &'static mut [u64] {

@@ -6,16 +6,20 @@ use crate::{
     host::{Host, ticks},
 };
 
+/// Once in so many looks at the clock, some tenths of a second, it looks whether it has a host.
+const LOOKS: u32 = 1 << 23;
+
 pub fn run(host: &mut impl Host) -> u8 {
     let length = host.argument(0, 2_000_000_000);
     let threshold = host.argument(1, 200_000).max(1);
     let mailbox = host.mailbox();
-    host.measure(|_| {
+    host.measure(|host| {
         let begin = ticks();
         // Who looks on while it runs must know what its clock showed when it began.
         mailbox.set(Word::BeginTicks as usize, begin);
         let mut last = begin;
         let mut ran = 0;
+        let mut looks = 0u32;
         loop {
             // Read before the clock: a program that is told to stop while it does not run has to
             // see that gap as well.
@@ -27,7 +31,9 @@ pub fn run(host: &mut impl Host) -> u8 {
                 ran += now - last;
             }
             last = now;
-            if stop || last - begin >= length {
+            looks = looks.wrapping_add(1);
+            let is_alone = looks.is_multiple_of(LOOKS) && host.is_abandoned();
+            if stop || is_alone || last - begin >= length {
                 break;
             }
         }

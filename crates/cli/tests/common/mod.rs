@@ -1,6 +1,7 @@
 //! What the tests of the command share.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+pub mod browser;
 pub mod labs;
 pub mod person;
 

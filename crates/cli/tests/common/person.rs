@@ -36,16 +36,15 @@ pub struct Person {
 impl Person {
     /// Runs isolab with these words on a new terminal.
     pub fn runs(words: &[&str]) -> Self {
+        Self::starts(Command::new(env!("CARGO_BIN_EXE_isolab")).args(words))
+    }
+
+    /// Runs `command` on a new terminal.
+    pub fn starts(command: &mut Command) -> Self {
         let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None).unwrap();
         let end = || Stdio::from(pair.slave.try_clone().unwrap());
-        let program = Command::new(env!("CARGO_BIN_EXE_isolab"))
-            .args(words)
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
-            .spawn()
-            .unwrap();
+        let program = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let mut eyes = File::from(pair.master.try_clone().unwrap());
         let (sender, seen) = channel();
         thread::spawn(move || {
@@ -68,6 +67,14 @@ impl Person {
             };
             self.text += &String::from_utf8_lossy(&chunk);
         }
+    }
+
+    /// All that has been on the screen, to the last byte that came.
+    pub fn has_seen(&mut self) -> &str {
+        while let Ok(chunk) = self.seen.recv_timeout(Duration::from_millis(200)) {
+            self.text += &String::from_utf8_lossy(&chunk);
+        }
+        &self.text
     }
 
     pub fn types(&mut self, keys: &[u8]) {

@@ -25,10 +25,14 @@ const WIDE: u16 = 64;
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Language) {
+    let rows = scene.rows.len() as u16;
+    // Where there is room, lines are higher, with a blank one between them.
+    const AROUND: u16 = 8;
+    let height = (area.height.saturating_sub(AROUND) / rows.max(1)).clamp(1, 3);
     let heights = [
         Constraint::Length(if area.width < WIDE { 2 } else { 1 }),
         Constraint::Length(1),
-        Constraint::Length(scene.rows.len() as u16),
+        Constraint::Length(rows * height),
         Constraint::Length(1),
         Constraint::Fill(1),
     ];
@@ -45,15 +49,19 @@ pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Languag
     let taken = NAME + NUMBERS.iter().step_by(if is_wide { 1 } else { 2 }).sum::<usize>();
     let width = usize::from(area.width).saturating_sub(taken);
     frame.render_widget(Line::styled(shown(&heads(scene, language)), dim).right_aligned(), head);
-    for (number, row) in scene.rows.iter().enumerate().take(lines.height.into()) {
-        let place = Rect { y: lines.y + number as u16, height: 1, ..lines };
+    for (number, row) in scene.rows.iter().enumerate() {
         let colour = Style::new().fg(COLOURS[number % COLOURS.len()]);
-        let spans = vec![
-            Span::styled(format!("{:>w$} ", row.name, w = NAME - 1), bold),
-            Span::styled(line(row, scene.milliseconds, width), colour),
-            Span::raw(shown(&numbers(row))),
-        ];
-        frame.render_widget(Line::from(spans), place);
+        let line = Span::styled(line(row, scene.milliseconds, width), colour);
+        for part in 0..height.max(2) - 1 {
+            let y = lines.y + number as u16 * height + part;
+            let place = Rect { y, height: 1, ..lines }.intersection(lines);
+            let (name, numbers) = match part {
+                0 => (row.name.as_str(), shown(&numbers(row))),
+                _ => ("", String::new()),
+            };
+            let name = Span::styled(format!("{name:>w$} ", w = NAME - 1), bold);
+            frame.render_widget(Line::from(vec![name, line.clone(), numbers.into()]), place);
+        }
     }
     let right = format!("{} ms", scene.milliseconds);
     let space = width.saturating_sub(1 + right.len());

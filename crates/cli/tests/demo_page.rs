@@ -1,0 +1,137 @@
+//! Every demonstration's page in a real browser: from its recording, on a phone and on a projector,
+//! bright and dark, in both languages.
+
+mod common;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use common::{
+    browser::{Browser, Window},
+    isolab,
+};
+use demo::{Demo, Language};
+
+const PHONE: Window = Window { width: 390, height: 844, dark: true };
+const PROJECTOR: Window = Window { width: 1920, height: 1080, dark: false };
+
+/// A demonstration that gives its page out until it is dropped.
+struct Shown {
+    child: Child,
+    url: String,
+}
+
+impl Shown {
+    fn of(words: &[&str]) -> Self {
+        let mut command = isolab(&["demo"]);
+        command.args(words).args(["--web", "--for", "5m"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.rsplit(' ').next().unwrap().trim().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:"), "{line}");
+        Self { child, url }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where people look at the pictures.
+fn pictures() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo-pages");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn keep(browser: &mut Browser, name: &str) {
+    let path = pictures().join(format!("{name}.png"));
+    let mut decode = Command::new("base64");
+    let decoded = decode.arg("-d").stdin(Stdio::piped()).stdout(fs::File::create(path).unwrap());
+    let mut child = decoded.spawn().unwrap();
+    let text = browser.screenshot();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// The least contrast of any letter with what is behind it, as WCAG 2 computes it: 4.5 is what it
+/// asks of text.
+const CONTRAST: &str = "(() => {
+  const light = colour => {
+    const parts = colour.match(/[0-9.]+/g).slice(0, 3).map(part => {
+      const value = part / 255;
+      return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const back = light(getComputedStyle(document.body).backgroundColor);
+  const all = [...document.querySelectorAll('#picture span')].map(span => {
+    const ink = light(getComputedStyle(span).color);
+    return (Math.max(ink, back) + 0.05) / (Math.min(ink, back) + 0.05);
+  });
+  return Math.min(...all);
+})()";
+
+/// Whether nothing is wider than the window.
+const FITS: &str = "document.documentElement.scrollWidth <= innerWidth
+  && document.getElementById('picture').scrollWidth
+     <= document.getElementById('picture').clientWidth";
+
+#[test]
+fn every_page_can_be_read_on_a_phone_and_on_a_projector() {
+    let Some(mut browser) = Browser::start() else { return };
+    for demo in Demo::ALL {
+        for (language, tag, window) in
+            [(Language::En, "en", PROJECTOR), (Language::Zh, "zh", PHONE)]
+        {
+            let name = demo.name();
+            let shown = Shown::of(&[name, "--replay", "--lang", tag]);
+            browser.open(&shown.url, window);
+            let recording = language.either("recording", "录像");
+            let title = demo.script().title.of(language);
+            browser.wait_for(title);
+            for key in demo.script().steps.iter().filter_map(|step| step.key) {
+                browser.value(&format!(
+                    "document.querySelector('[data-key=\"{}\"]').click()",
+                    key as u32
+                ));
+            }
+            let seen = browser.wait_for(recording);
+            assert!(seen.contains(title), "{seen}");
+            let said = format!("{name} {tag}:\n{seen}");
+            assert_eq!(browser.value(FITS), true, "{said}");
+            let contrast = browser.value(CONTRAST).as_f64().unwrap();
+            assert!(contrast >= 4.5, "contrast {contrast}: {said}");
+            keep(&mut browser, &format!("{name}-{tag}"));
+        }
+    }
+}
+
+#[test]
+fn a_button_and_a_key_do_the_same_and_the_theme_can_be_chosen() {
+    let Some(mut browser) = Browser::start() else { return };
+    let shown = Shown::of(&["slices", "--replay"]);
+    let background = "getComputedStyle(document.body).backgroundColor";
+    browser.open(&format!("{}?theme=dark", shown.url), PROJECTOR);
+    browser.wait_for("recording");
+    assert_eq!(browser.value(background), "rgb(17, 17, 17)");
+    browser.open(&shown.url, PROJECTOR);
+    browser.wait_for("recording");
+    assert_eq!(browser.value(background), "rgb(255, 255, 255)");
+    browser.value(
+        "[...document.querySelectorAll('button')].find(b => b.innerText.includes('quota')).click()",
+    );
+    browser.wait_for("nr_throttled");
+    browser.value("dispatchEvent(new KeyboardEvent('keydown', { key: 'n' }))");
+    browser.wait_for("SCHED_OTHER");
+    let pressed = "document.querySelector('[aria-pressed=true]').innerText";
+    assert_eq!(browser.value(pressed), "[n] normal");
+}

@@ -1,0 +1,157 @@
+//! Demonstrations on a terminal: whatever its size, and however they end, it is as before, and
+//! nothing is left running.
+
+mod common;
+
+use std::{collections::BTreeMap, fs, path::Path, thread::sleep, time::Duration};
+
+use common::{Names, isolab, output_of, person::Person, signal, skip, wait_for};
+use demo::Demo;
+
+/// What crossterm writes when it gives the screen back.
+const LEAVES: &str = "\x1b[?1049l";
+const SHOWS_THE_CURSOR: &str = "\x1b[?25h";
+
+/// All processes that `pid` started, and those that they did.
+fn descendants(pid: u32) -> Vec<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let parent = after_name.split(' ').nth(1).and_then(|parent| parent.parse().ok());
+        children.entry(parent.unwrap_or(0)).or_default().push(child);
+    }
+    let mut found = Vec::new();
+    let mut waiting = vec![pid];
+    while let Some(parent) = waiting.pop() {
+        for child in children.get(&parent).into_iter().flatten() {
+            found.push(*child);
+            waiting.push(*child);
+        }
+    }
+    found
+}
+
+fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Whether that one can be shown live on this host.
+fn can_live(demo: Demo) -> bool {
+    let kvm = || microvm::available();
+    let needed = match demo {
+        Demo::Slices => container::available().and(kvm()),
+    };
+    match needed {
+        Ok(()) => true,
+        Err(error) => {
+            let what = if Path::new("/dev/kvm").exists() { "container" } else { "microvm" };
+            skip::<()>(what, &format!("{}: {error}", demo.name())).is_some()
+        }
+    }
+}
+
+#[test]
+fn every_live_demonstration_takes_its_keys_and_gives_the_terminal_back() {
+    for demo in Demo::ALL.into_iter().filter(|demo| can_live(*demo)) {
+        let mut person = Person::runs(&["demo", demo.name()]);
+        person.sees(demo.name());
+        assert!(!person.is_cooked(), "keys go through as they are");
+        for key in demo.script().steps.iter().filter_map(|step| step.key) {
+            person.types(&[key as u8]);
+            sleep(Duration::from_millis(300));
+        }
+        let started = descendants(person.program.id());
+        person.types(b"\x1b");
+        assert_eq!(person.sees_the_end().code(), Some(0), "{}", demo.name());
+        person.sees(LEAVES);
+        person.sees(SHOWS_THE_CURSOR);
+        assert!(person.is_cooked(), "{}: the terminal is left raw", demo.name());
+        wait_for("the end of all", || !started.iter().any(|pid| is_running(*pid)));
+    }
+}
+
+#[test]
+fn any_size_and_any_change_of_it_is_drawn() {
+    for demo in Demo::ALL {
+        let mut person = Person::runs(&["demo", demo.name(), "--replay"]);
+        person.sees(demo.name());
+        for (rows, columns) in [(1, 1), (3, 12), (9, 47), (60, 220), (24, 80)] {
+            person.resizes(rows, columns);
+            sleep(Duration::from_millis(150));
+        }
+        person.types(b"\x1b");
+        assert_eq!(person.sees_the_end().code(), Some(0), "{}", demo.name());
+        assert!(person.is_cooked());
+    }
+}
+
+#[test]
+fn without_colours_none_is_written() {
+    // What sets the colour of letters: SGR 30 to 37, 38, 90 to 97.
+    let is_coloured = |text: &str| {
+        text.split("\x1b[").any(|rest| {
+            let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != ';');
+            let (numbers, rest) = rest.split_at(end.unwrap_or(rest.len()));
+            let mut numbers = numbers.split(';').filter_map(|number| number.parse::<u8>().ok());
+            rest.starts_with('m') && numbers.any(|number| matches!(number, 30..=38 | 90..=97))
+        })
+    };
+    let words = ["demo", "slices", "--replay", "--for", "1s"];
+    let mut coloured = Person::runs(&words);
+    coloured.sees_the_end();
+    assert!(is_coloured(coloured.has_seen()), "the test can see colours");
+    let mut plain = isolab(&words);
+    let mut person = Person::starts(plain.env("NO_COLOR", "1"));
+    person.sees_the_end();
+    assert!(!is_coloured(person.has_seen()), "{}", person.has_seen());
+}
+
+#[test]
+fn an_end_at_any_moment_leaves_nothing() {
+    let moments = (0..12).map(|number| Duration::from_millis(35 * number));
+    for (number, moment) in moments.enumerate() {
+        for demo in Demo::ALL.into_iter().filter(|demo| can_live(*demo)) {
+            let mut person = Person::runs(&["demo", demo.name()]);
+            sleep(moment);
+            let started = descendants(person.program.id());
+            let way = ["^C", "INT", "TERM", "HUP"][number % 4];
+            if way == "^C" {
+                person.sees(demo.name());
+                person.types(b"\x03");
+            } else {
+                signal(person.program.id(), way);
+            }
+            person.sees_the_end();
+            assert!(person.is_cooked(), "{} {way} after {moment:?}", demo.name());
+            wait_for("the end of all", || !started.iter().any(|pid| is_running(*pid)));
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_one_leaves_can_be_cleaned() {
+    for demo in Demo::ALL.into_iter().filter(|demo| can_live(*demo)) {
+        let script = demo.script().steps.iter().filter_map(|step| step.key);
+        let keys: Vec<u8> = script.map(|key| key as u8).collect();
+        for count in [0, 1, keys.len().div_ceil(2)] {
+            let mut person = Person::runs(&["demo", demo.name()]);
+            person.sees(demo.name());
+            for key in &keys[..count] {
+                person.types(&[*key]);
+                sleep(Duration::from_millis(200));
+            }
+            let started = descendants(person.program.id());
+            signal(person.program.id(), "KILL");
+            person.sees_the_end();
+            let (code, said, errors) = output_of(&mut isolab(&["clean"]));
+            assert_eq!(code, 0, "{said}{errors}");
+            wait_for("the end of all", || !started.iter().any(|pid| is_running(*pid)));
+            assert_eq!(Names::of("").listed(), []);
+        }
+    }
+}
