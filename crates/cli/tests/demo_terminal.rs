@@ -3,9 +3,9 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, path::Path, thread::sleep, time::Duration};
+use std::{collections::BTreeMap, fs, thread::sleep, time::Duration};
 
-use common::{Names, isolab, output_of, person::Person, signal, skip, wait_for};
+use common::{Names, can_live, isolab, output_of, person::Person, signal, wait_for};
 use demo::Demo;
 
 /// What crossterm writes when it gives the screen back.
@@ -38,21 +38,6 @@ fn descendants(pid: u32) -> Vec<u32> {
 fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
-/// Whether that one can be shown live on this host.
-fn can_live(demo: Demo) -> bool {
-    let kvm = || microvm::available();
-    let needed = match demo {
-        Demo::Slices => container::available().and(kvm()),
-    };
-    match needed {
-        Ok(()) => true,
-        Err(error) => {
-            let what = if Path::new("/dev/kvm").exists() { "container" } else { "microvm" };
-            skip::<()>(what, &format!("{}: {error}", demo.name())).is_some()
-        }
-    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use demo::Demo;
+
 /// Names of one test's own: the ledger is one for all that a user runs.
 pub struct Names {
     prefix: String,
@@ -81,6 +83,14 @@ pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
     let Err(error) = available else { return true };
     let fix = error.fix().unwrap_or("no way out is known");
     skip::<()>(what, &format!("{error}: {fix}")).is_some()
+}
+
+/// Whether that demonstration can be shown live on this host.
+pub fn can_live(demo: Demo) -> bool {
+    let kvm = match demo {
+        Demo::Slices => true,
+    };
+    can("container", container::available()) && (!kvm || can("microvm", microvm::available()))
 }
 
 /// Says that a test which needs `what` is skipped, and why; fails where it is required.
