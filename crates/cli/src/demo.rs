@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Show what was written down, instead of this machine; without FILE what comes with isolab
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
     #[arg(conflicts_with = "record")]
     replay: Option<Option<PathBuf>>,
     /// End after so long [default: when Esc is pressed]
@@ -59,7 +59,7 @@ const EXAMPLES: &str = "Examples:
   isolab demo slices --notes               # what to say, minutes, questions to ask
   isolab demo tour                         # all of them, one key a step
   isolab demo slices --for 60s --record slices.demo
-  isolab demo slices --replay=slices.demo
+  isolab demo slices --replay slices.demo
   isolab demo slices --replay              # on a laptop without root or KVM
 ";
 

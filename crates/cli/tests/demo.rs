@@ -39,8 +39,7 @@ fn two_live_seconds_can_be_written_down_and_shown_again() {
         let (code, output, errors) = output_of(&mut isolab(&words));
         assert_eq!((code, &*errors), (0, ""));
         assert!(output.contains("(live)\n"), "{output}");
-        let replay = format!("--replay={path}");
-        let words = ["demo", demo.name(), &replay, "--for", "10s"];
+        let words = ["demo", demo.name(), "--replay", path, "--for", "10s"];
         let (code, again, _) = output_of(&mut isolab(&words));
         assert_eq!((code, again), (0, output.replacen("(live)", "(recording)", 1)));
     }

@@ -295,4 +295,30 @@ mod tests {
             assert!(text.contains("One second in ten tenths"), "{text}");
         }
     }
+
+    #[test]
+    fn who_reads_nothing_keeps_nobody_waiting() {
+        let page = Page::open(0, Language::En).unwrap();
+        let host = format!("Host: localhost:{}\r\n", page.address.port());
+        let request = format!("GET /events?columns=240&rows=60 HTTP/1.1\r\n{host}\r\n");
+        let join = || {
+            let mut client = TcpStream::connect(page.address).unwrap();
+            client.write_all(request.as_bytes()).unwrap();
+            client
+        };
+        let slow = join();
+        let recorded = crate::Demo::Slices.recorded().unwrap();
+        let scenes: Vec<Scene> = recorded.scenes().cloned().collect();
+        // Far more than the kernel keeps for a reader that does not come.
+        for scene in scenes.iter().cycle().take(2000) {
+            let view = View { scene: scene.clone(), origin: Origin::Live, caption: None };
+            page.show(&view);
+        }
+        let last = Some("the last one".to_owned());
+        let quick = join();
+        page.show(&View { scene: scenes[0].clone(), origin: Origin::Recording, caption: last });
+        let lines = BufReader::new(&quick).lines().map_while(std::result::Result::ok);
+        assert!(lines.take(10_000).any(|line| line.contains("the last one")));
+        drop(slow);
+    }
 }
