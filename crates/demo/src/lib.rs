@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod error;
+pub mod namespaces;
 pub mod page;
 mod picture;
 pub mod recording;
@@ -36,16 +37,19 @@ use script::{Script, Words};
 pub enum Demo {
     /// One second in ten tenths.
     Slices,
+    /// What a container is, and is not.
+    Namespaces,
 }
 
 impl Demo {
     /// All of them, in the order of a lesson.
-    pub const ALL: [Self; 1] = [Self::Slices];
+    pub const ALL: [Self; 2] = [Self::Slices, Self::Namespaces];
 
     /// The word for it on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Slices => "slices",
+            Self::Namespaces => "namespaces",
         }
     }
 
@@ -53,6 +57,7 @@ impl Demo {
     pub fn script(self) -> &'static Script {
         match self {
             Self::Slices => &slices::SCRIPT,
+            Self::Namespaces => &namespaces::SCRIPT,
         }
     }
 
@@ -64,6 +69,7 @@ impl Demo {
     pub fn recorded(self) -> Result<Replay> {
         let bytes: &[u8] = match self {
             Self::Slices => include_bytes!("../recordings/slices.demo"),
+            Self::Namespaces => include_bytes!("../recordings/namespaces.demo"),
         };
         Replay::read(bytes, Path::new(self.name()))
     }
@@ -76,6 +82,7 @@ impl Demo {
     pub fn live(self) -> Result<Box<dyn Source>> {
         Ok(match self {
             Self::Slices => Box::new(slices::Live::start()?),
+            Self::Namespaces => Box::new(namespaces::Live::start()?),
         })
     }
 }
@@ -86,6 +93,8 @@ impl Demo {
 pub enum Scene {
     /// Who ran when.
     Slices(slices::Slices),
+    /// Whose tables are whose.
+    Namespaces(namespaces::Namespaces),
 }
 
 impl Scene {
@@ -93,6 +102,7 @@ impl Scene {
     pub fn demo(&self) -> Demo {
         match self {
             Self::Slices(_) => Demo::Slices,
+            Self::Namespaces(_) => Demo::Namespaces,
         }
     }
 
@@ -100,6 +110,7 @@ impl Scene {
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, language: Language) {
         match self {
             Self::Slices(scene) => slices::draw(scene, frame, area, language),
+            Self::Namespaces(scene) => namespaces::draw(scene, frame, area, language),
         }
     }
 
@@ -107,6 +118,7 @@ impl Scene {
     pub fn summary(&self, language: Language) -> String {
         match self {
             Self::Slices(scene) => slices::summary(scene, language),
+            Self::Namespaces(scene) => namespaces::summary(scene, language),
         }
     }
 
@@ -114,6 +126,7 @@ impl Scene {
     pub fn is_on(&self, key: char) -> bool {
         match self {
             Self::Slices(scene) => scene.is_on(key),
+            Self::Namespaces(scene) => scene.is_on(key),
         }
     }
 }

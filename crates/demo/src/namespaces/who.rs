@@ -1,0 +1,123 @@
+//! Who am I? Six questions to one process, and the answers from both sides.
+
+use ratatui::{
+    style::Stylize as _,
+    text::{Line, Span},
+};
+use report::columns::padded;
+
+use super::{
+    Column, Namespaces,
+    column::{colour, dim, fitted, user},
+};
+use crate::{Language, script::Words};
+
+/// The kind of namespace, the question, and the answers from the host and from inside.
+struct Question {
+    link: &'static str,
+    words: Words,
+    outside: String,
+    inside: String,
+}
+
+fn questions(scene: &Namespaces, asked: &Column, language: Language) -> Option<[Question; 6]> {
+    let (host, own) = (scene.host.answers.as_ref()?, asked.answers.as_ref()?);
+    let root = |kind: &str, mounts: usize| match language {
+        Language::En => format!("{kind}, {mounts} mounts"),
+        Language::Zh => format!("{kind}，{mounts} 个挂载"),
+    };
+    let pair = |link, words, outside, inside| Question { link, words, outside, inside };
+    Some([
+        pair(
+            "pid",
+            Words("What is my number?", "我是几号进程？"),
+            asked.pid?.to_string(),
+            own.pid.to_string(),
+        ),
+        pair("user", Words("Who am I?", "我是谁？"), user(asked.user?), user(own.user)),
+        pair(
+            "uts",
+            Words("What is my host called?", "我的主机叫什么？"),
+            host.host_name.clone(),
+            own.host_name.clone(),
+        ),
+        pair(
+            "mnt",
+            Words("What is my / made of?", "我的 / 是什么做的？"),
+            root(&host.root, host.mounts),
+            root(&own.root, own.mounts),
+        ),
+        pair(
+            "net",
+            Words("Which links are there?", "有哪些网络接口？"),
+            host.links.join(" "),
+            own.links.join(" "),
+        ),
+        pair(
+            "cgroup",
+            Words("Which cgroup am I in?", "我在哪个 cgroup？"),
+            asked.cgroup.clone().unwrap_or_default(),
+            own.cgroup.clone(),
+        ),
+    ])
+}
+
+/// The picture, for a place of this size.
+pub(super) fn lines(
+    scene: &Namespaces,
+    (width, height): (usize, usize),
+    language: Language,
+) -> Vec<Line<'static>> {
+    let title = language.either("Who am I?", "我是谁？").to_owned().bold();
+    let newest = scene.containers.iter().enumerate().rfind(|(_, column)| !column.ending);
+    let asked = newest
+        .and_then(|(index, column)| Some((index + 1, column, questions(scene, column, language)?)));
+    let Some((number, column, questions)) = asked else {
+        let first = language.either(
+            "  There is no container to ask yet: press [s].",
+            "  还没有容器可问：先按 [s]。",
+        );
+        return vec![Line::from_iter([title.clone(), first.to_owned().into()])];
+    };
+    let different = questions.iter().filter(|question| question.outside != question.inside).count();
+    let rest = match language {
+        Language::En => {
+            format!("  The shell in {} was asked: {different} of 6 differ.", column.name)
+        }
+        Language::Zh => {
+            format!("  问的是 {} 里的 shell：6 个回答里 {different} 个不同。", column.name)
+        }
+    };
+    let mut lines = vec![Line::from_iter([title.clone(), rest.into()]), Line::default()];
+    // The question beside its answers, or above them.
+    const BESIDE: usize = 72;
+    let before = if width >= BESIDE { 34 } else { 2 };
+    let cell = (width.saturating_sub(before) / 2).clamp(8, 34);
+    let head = [
+        Span::raw(" ".repeat(before)),
+        Span::styled(padded(language.either("from the host", "从宿主机看"), cell), dim()),
+        Span::styled(language.either("from inside", "从里面看"), dim()),
+    ];
+    lines.push(Line::from_iter(head));
+    let roomy = height >= lines.len() + if before > 2 { 13 } else { 19 };
+    for Question { link, words, outside, inside } in questions {
+        let question = [Span::raw(format!("{link:8}")), Span::styled(words.of(language), dim())];
+        let style = if outside == inside { dim() } else { colour(number).bold() };
+        let answers = [
+            fitted(vec![Span::raw(outside)], cell),
+            fitted(vec![Span::styled(inside, style)], cell),
+        ];
+        let answers = answers.into_iter().flatten();
+        if before > 2 {
+            lines.push(Line::from_iter(fitted(question.into(), before).into_iter().chain(answers)));
+        } else {
+            lines.push(Line::from_iter(question));
+            let blank = Span::raw(" ".repeat(before));
+            lines.push(Line::from_iter(std::iter::once(blank).chain(answers)));
+        }
+        if roomy {
+            lines.push(Line::default());
+        }
+    }
+    lines
+}
