@@ -10,7 +10,7 @@ use super::{Column, Kind, Namespaces};
 use crate::{Language, script::Words};
 
 /// For the names of the lines.
-pub(super) const LABEL: usize = 14;
+pub(super) const LABEL: usize = 16;
 /// For `4026531838 NEW` and a gap.
 pub(super) const NARROWEST: usize = 16;
 /// Wider columns are harder to read along.
@@ -26,7 +26,7 @@ const FACTS: [(Words, Fact); 7] = [
     (Words("     inside", "     里面"), Fact::UserInside),
     (Words("host name", "主机名"), Fact::HostName),
     (Words("it can see", "能看见"), Fact::Sees),
-    (Words("joined it", "后来加入的"), Fact::Others),
+    (Words("joined it", "后来加入"), Fact::Others),
 ];
 
 #[derive(Clone, Copy)]
@@ -77,27 +77,28 @@ pub(super) fn user(number: u32) -> String {
     if number == 0 { "0 (root)".into() } else { number.to_string() }
 }
 
-/// How many lines the table has, without the blank one.
+/// How many lines the table has, without a blank one.
 pub(super) const HEIGHT: usize = 1 + FACTS.len() + 1 + Kind::ALL.len();
 
-/// One or more columns of the table; 0 is the host's, `width` that of a column.
+/// One or more columns of the table, number 0 the host's, each of this width: the lines about the
+/// processes, and those about their namespaces.
 pub(super) fn table(
     scene: &Namespaces,
     shown: &[usize],
     width: usize,
     language: Language,
-) -> Vec<Line<'static>> {
+) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
     let column = |number: usize| match number {
         0 => &scene.host,
         number => &scene.containers[number - 1],
     };
     let line = |label: String, cell: &dyn Fn(usize) -> Vec<Span<'static>>| {
-        let label = Span::styled(padded(&shortened(&label, LABEL - 1), LABEL), dim());
+        let label = Span::raw(padded(&shortened(&label, LABEL - 1), LABEL));
         let cells = shown.iter().flat_map(|&number| fitted(cell(number), width));
         Line::from_iter(std::iter::once(label).chain(cells))
     };
     let last = shown.last().copied();
-    let mut lines = vec![line(String::new(), &|number| {
+    let mut facts = vec![line(String::new(), &|number| {
         let name = match number {
             0 => language.either("host", "宿主机"),
             number => &scene.containers[number - 1].name,
@@ -109,11 +110,11 @@ pub(super) fn table(
         vec![Span::styled(name, colour(number).bold()), Span::styled(rule, dim())]
     })];
     for (label, fact) in FACTS {
-        lines.push(line(label.of(language).into(), &|number| {
+        facts.push(line(label.of(language).into(), &|number| {
             vec![Span::raw(fact.of(column(number), language))]
         }));
     }
-    lines.push(line("/proc/PID/ns".into(), &|number| {
+    let mut kinds = vec![line("/proc/PID/ns".into(), &|number| {
         let known = column(number).tables.iter().flatten().count();
         let new = scene.new_tables(column(number));
         let text = match (number, known, language) {
@@ -124,15 +125,15 @@ pub(super) fn table(
             (_, _, Language::Zh) => format!("{new} 新, {} 共用", known - new),
         };
         vec![Span::styled(text, dim())]
-    }));
+    })];
     for (index, kind) in Kind::ALL.iter().enumerate() {
         let label = format!("{:7}{}", kind.link, kind.holds(language));
-        lines.push(line(label, &|number| {
+        kinds.push(line(label, &|number| {
             let table = column(number).tables[index];
             mark(table, scene.host.tables[index], number, language)
         }));
     }
-    lines
+    (facts, kinds)
 }
 
 /// A table's number, and whether it is one that the host does not have.

@@ -49,7 +49,15 @@ fn lines(
         1 => all.rev().take(1).collect(),
         _ => all.filter(|number| *number == 0 || *number > skipped).collect(),
     };
-    let tables = shown.chunks(beside).map(|shown| column::table(scene, shown, cell, language));
+    let blocks: Vec<&[usize]> = shown.chunks(beside).collect();
+    let roomy = height > blocks.len() * (column::HEIGHT + 1);
+    let tables = blocks.into_iter().map(|shown| {
+        let (mut facts, kinds) = column::table(scene, shown, cell, language);
+        if roomy {
+            facts.push(Line::default());
+        }
+        [facts, kinds].concat()
+    });
     tables.collect::<Vec<_>>().join(&Line::default())
 }
 
@@ -69,6 +77,12 @@ fn words(scene: &Namespaces, language: Language) -> String {
             "A number is a table of the kernel's. Who has the same number shares it.".into()
         }
         Told::Nothing => "每个号码是内核里的一张表；号码相同，用的就是同一张。".into(),
+        Told::Asked if english => {
+            "Both read the same files, each in its own /proc: status, mountinfo, cgroup.".into()
+        }
+        Told::Asked => {
+            "两边读的是同样的文件，只是各在各的 /proc 里：status、mountinfo、cgroup。".into()
+        }
         Told::Started { name } if english => {
             format!("clone3(2) made {name}: NEW tables are its own, the others are the host's.")
         }
@@ -80,6 +94,9 @@ fn words(scene: &Namespaces, language: Language) -> String {
         }
         Told::Entered { name } => {
             format!("setns(2)：又有一个进程用上了 {name} 的那些表，一张也没新建。")
+        }
+        Told::Killed { name, processes: 1 } if english => {
+            format!("SIGKILL to number 1 of {name}: it was alone, and its tables are gone with it.")
         }
         Told::Killed { name, processes } if english => format!(
             "SIGKILL to number 1 of {name}: all {processes} in it ended, its tables are gone."

@@ -235,6 +235,16 @@ impl House {
         Ok(())
     }
 
+    /// Whether nothing is expected to be seen soon.
+    fn is_complete(&self) -> bool {
+        match &self.state {
+            State::Running(inside) => {
+                self.column.answers.is_some() && self.column.others.len() >= inside.entered.len()
+            }
+            _ => true,
+        }
+    }
+
     fn look(&mut self) {
         let column = &mut self.column;
         let Some(pid) = column.pid else { return };
@@ -261,8 +271,8 @@ fn explained(error: sandbox::Error) -> String {
 impl Source for Live {
     fn scene(&mut self) -> Result<Option<Scene>> {
         let changed = self.advance();
-        let asked = self.houses.iter().all(|house| house.column.answers.is_some());
-        if changed || !asked || self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
+        let complete = self.houses.iter().all(House::is_complete);
+        if changed || !complete || self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
             self.look();
         }
         Ok(Some(Scene::Namespaces(Namespaces {
@@ -282,6 +292,7 @@ impl Source for Live {
             'k' => self.kill(),
             'w' => {
                 self.who = !self.who;
+                self.told = if self.who { Told::Asked } else { Told::Nothing };
                 Ok(())
             }
             _ => return,

@@ -41,12 +41,12 @@ impl Kind {
     /// All of them. The first six are the ones that a container is made of; the last two came later.
     pub(crate) const ALL: [Self; 8] = [
         Self { link: "mnt", en: "mounts", zh: "挂载" },
-        Self { link: "user", en: "ids", zh: "用户号" },
+        Self { link: "user", en: "users", zh: "用户号" },
         Self { link: "pid", en: "numbers", zh: "进程号" },
         Self { link: "uts", en: "name", zh: "主机名" },
-        Self { link: "ipc", en: "memory", zh: "共享内存" },
+        Self { link: "ipc", en: "segments", zh: "共享内存" },
         Self { link: "net", en: "links", zh: "网络" },
-        Self { link: "cgroup", en: "limits", zh: "控制组" },
+        Self { link: "cgroup", en: "paths", zh: "控制组" },
         Self { link: "time", en: "clocks", zh: "时钟" },
     ];
     /// Where the pid namespace is among them.
@@ -103,6 +103,8 @@ pub struct Column {
 pub enum Told {
     /// Nothing yet.
     Nothing,
+    /// One process was asked who it is.
+    Asked,
     /// A container was started.
     Started {
         /// Its name.

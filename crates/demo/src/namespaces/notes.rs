@@ -49,9 +49,9 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('u'),
             say: Words(
-                "A second one, with a user table too: it is 0 inside, and outside a number that \
-                 nobody has.",
-                "再来一个，连用户表也是新的：在里面是 0 号，在外面是一个谁也没有的号。",
+                "A second one, with a user table too: it is 0 inside, and outside a number that no \
+                 user of this host has.",
+                "再来一个，连用户表也是新的：在里面是 0 号，在外面是本机没有哪个用户在用的号。",
             ),
             ask: Words(
                 "Both are called number 1 by themselves. Which number does your `kill` take?",
@@ -61,9 +61,9 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('e'),
             say: Words(
-                "Entering: one more process of ours, born with the same tables. That is all that \
-                 `docker exec` does.",
-                "进入：我们又多了一个进程，用的是同一套表。`docker exec` 做的就是这件事。",
+                "Entering: one more process of ours joins the same tables, by setns(2). That is the \
+                 heart of `docker exec`.",
+                "进入：我们又派一个进程，用 setns(2) 换上同一套表。`docker exec` 的核心就是这一步。",
             ),
             ask: Words(
                 "It is number 2 in there, although its parent is outside. What does it find as its \
@@ -74,9 +74,9 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('w'),
             say: Words(
-                "One process, six questions. The shell itself has read its answers in its own /proc; \
-                 the host has read the same files.",
-                "一个进程，六个问题。右边是 shell 自己在它的 /proc 里读到的，左边是宿主机读的同样的文件。",
+                "One process, six questions: on the right what the shell has read in its own /proc, \
+                 on the left what the host reads.",
+                "一个进程，六个问题：右边是 shell 自己在它的 /proc 里读到的，左边是宿主机读到的。",
             ),
             ask: Words("Who is right?", "谁说得对？"),
         },

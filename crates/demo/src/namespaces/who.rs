@@ -4,7 +4,7 @@ use ratatui::{
     style::Stylize as _,
     text::{Line, Span},
 };
-use report::columns::padded;
+use report::columns::{padded, wrapped};
 
 use super::{
     Column, Namespaces,
@@ -73,22 +73,23 @@ pub(super) fn lines(
     let asked = newest
         .and_then(|(index, column)| Some((index + 1, column, questions(scene, column, language)?)));
     let Some((number, column, questions)) = asked else {
-        let first = language.either(
-            "  There is no container to ask yet: press [s].",
-            "  还没有容器可问：先按 [s]。",
-        );
-        return vec![Line::from_iter([title.clone(), first.to_owned().into()])];
+        let first = language
+            .either("There is no container to ask: press [s].", "没有容器可问：按 [s] 启动一个。");
+        return vec![Line::from(title), Line::from(first.to_owned())];
     };
     let different = questions.iter().filter(|question| question.outside != question.inside).count();
-    let rest = match language {
+    let name = &column.name;
+    let asked = match language {
         Language::En => {
-            format!("  The shell in {} was asked: {different} of 6 differ.", column.name)
+            format!("The shell in {name} and the host were asked: {different} of 6 answers differ.")
         }
         Language::Zh => {
-            format!("  问的是 {} 里的 shell：6 个回答里 {different} 个不同。", column.name)
+            format!("同样的问题，问 {name} 里的 shell，也问宿主机：6 个回答，{different} 个不同。")
         }
     };
-    let mut lines = vec![Line::from_iter([title.clone(), rest.into()]), Line::default()];
+    let mut lines = vec![Line::from(title)];
+    lines.extend(wrapped(&asked, width).into_iter().map(Line::from));
+    lines.push(Line::default());
     // The question beside its answers, or above them.
     const BESIDE: usize = 72;
     let before = if width >= BESIDE { 34 } else { 2 };
