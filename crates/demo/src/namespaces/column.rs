@@ -18,12 +18,10 @@ pub(super) const WIDEST: usize = 24;
 /// The containers' colours, in the order of their columns.
 const COLOURS: [Color; 3] = [Color::Cyan, Color::Yellow, Color::Magenta];
 
-/// What is said of a process besides its tables.
-const FACTS: [(Words, Fact); 7] = [
-    (Words("pid  outside", "pid  外面"), Fact::PidOutside),
-    (Words("     inside", "     里面"), Fact::PidInside),
-    (Words("user outside", "user 外面"), Fact::UserOutside),
-    (Words("     inside", "     里面"), Fact::UserInside),
+/// What is said of a process besides its tables, the most important first.
+const FACTS: [(Words, Fact); 5] = [
+    (Words("pid  out → in", "pid  外 → 里"), Fact::Pid),
+    (Words("user out → in", "user 外 → 里"), Fact::User),
     (Words("host name", "主机名"), Fact::HostName),
     (Words("it can see", "能看见"), Fact::Sees),
     (Words("joined it", "后来加入"), Fact::Others),
@@ -31,10 +29,8 @@ const FACTS: [(Words, Fact); 7] = [
 
 #[derive(Clone, Copy)]
 enum Fact {
-    PidOutside,
-    PidInside,
-    UserOutside,
-    UserInside,
+    Pid,
+    User,
     HostName,
     Sees,
     Others,
@@ -42,52 +38,63 @@ enum Fact {
 
 impl Fact {
     /// Empty where it is not known, or there is nothing to say.
-    fn of(self, column: &Column, language: Language) -> String {
+    fn of(self, column: &Column, is_host: bool, language: Language) -> String {
         let answers = column.answers.as_ref();
         match self {
-            Self::PidOutside => match (column.ending, column.pid) {
-                (true, _) => language.either("killed", "已杀死").into(),
-                (false, Some(pid)) => pid.to_string(),
-                (false, None) => language.either("starts ...", "正在启动……").into(),
+            Self::Pid => match (column.ending, column.pid, answers) {
+                (true, ..) => language.either("ends ...", "正在结束……").into(),
+                (false, None, _) => language.either("starts ...", "正在启动……").into(),
+                (false, Some(pid), Some(own)) if !is_host => format!("{pid} → {}", own.pid),
+                (false, Some(pid), _) => pid.to_string(),
             },
-            Self::PidInside => text(answers.map(|answers| answers.pid)),
-            Self::UserOutside => column.user.map(user).unwrap_or_default(),
-            Self::UserInside => answers.map(|answers| user(answers.user)).unwrap_or_default(),
-            Self::HostName => text(answers.map(|answers| &answers.host_name)),
+            Self::Others => match column.others.as_slice() {
+                [] => String::new(),
+                [(inside, outside)] => format!("{outside} → {inside}"),
+                many => {
+                    let one = |(inside, outside): &(u32, u32)| format!("{outside}→{inside}");
+                    many.iter().map(one).collect::<Vec<_>>().join(" ")
+                }
+            },
+            Self::User => match (column.user, answers) {
+                (Some(outside), Some(own)) if !is_host => format!("{outside} → {}", user(own.user)),
+                (outside, _) => outside.map(user).unwrap_or_default(),
+            },
+            Self::HostName => answers.map(|own| own.host_name.clone()).unwrap_or_default(),
             Self::Sees => match (column.processes, language) {
                 (None, _) => String::new(),
                 (Some(1), Language::En) => "1 process".into(),
                 (Some(count), Language::En) => format!("{count} processes"),
                 (Some(count), Language::Zh) => format!("{count} 个进程"),
             },
-            Self::Others => {
-                let one = |(inside, outside): &(u32, u32)| format!("{outside}→{inside}");
-                column.others.iter().map(one).collect::<Vec<_>>().join(" ")
-            }
         }
     }
 }
 
-fn text(value: Option<impl ToString>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
-}
-
 /// A user's number; of all names only root's is the same everywhere.
 pub(super) fn user(number: u32) -> String {
-    if number == 0 { "0 (root)".into() } else { number.to_string() }
+    if number == 0 { "0 root".into() } else { number.to_string() }
 }
 
-/// How many lines the table has, without a blank one.
-pub(super) const HEIGHT: usize = 1 + FACTS.len() + 1 + Kind::ALL.len();
+/// How many lines the table has, without the one between its parts.
+pub(super) const HEIGHT: usize = 1 + FACTS.len() + Kind::ALL.len();
 
-/// One or more columns of the table, number 0 the host's, each of this width: the lines about the
-/// processes, and those about their namespaces.
+/// The table in its parts.
+pub(super) struct Table {
+    /// The names, and the lines about the processes, the most important first.
+    pub(super) facts: Vec<Line<'static>>,
+    /// How many of their namespaces are new.
+    pub(super) sum: Line<'static>,
+    /// The lines about their namespaces.
+    pub(super) kinds: Vec<Line<'static>>,
+}
+
+/// One or more columns of the table, number 0 the host's, each of this width.
 pub(super) fn table(
     scene: &Namespaces,
     shown: &[usize],
     width: usize,
     language: Language,
-) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
+) -> Table {
     let column = |number: usize| match number {
         0 => &scene.host,
         number => &scene.containers[number - 1],
@@ -111,10 +118,10 @@ pub(super) fn table(
     })];
     for (label, fact) in FACTS {
         facts.push(line(label.of(language).into(), &|number| {
-            vec![Span::raw(fact.of(column(number), language))]
+            vec![Span::raw(fact.of(column(number), number == 0, language))]
         }));
     }
-    let mut kinds = vec![line("/proc/PID/ns".into(), &|number| {
+    let sum = line("/proc/PID/ns".into(), &|number| {
         let known = column(number).tables.iter().flatten().count();
         let new = scene.new_tables(column(number));
         let text = match (number, known, language) {
@@ -125,7 +132,8 @@ pub(super) fn table(
             (_, _, Language::Zh) => format!("{new} 新, {} 共用", known - new),
         };
         vec![Span::styled(text, dim())]
-    })];
+    });
+    let mut kinds = Vec::new();
     for (index, kind) in Kind::ALL.iter().enumerate() {
         let label = format!("{:7}{}", kind.link, kind.holds(language));
         kinds.push(line(label, &|number| {
@@ -133,7 +141,7 @@ pub(super) fn table(
             mark(table, scene.host.tables[index], number, language)
         }));
     }
-    (facts, kinds)
+    Table { facts, sum, kinds }
 }
 
 /// A table's number, and whether it is one that the host does not have.
@@ -150,11 +158,8 @@ fn mark(
             vec![Span::styled(language.either("same", "共用").to_owned(), dim())]
         }
         Some(table) => {
-            let style = colour(number).bold();
-            vec![
-                Span::styled(format!("{table} "), style),
-                Span::styled(language.either("NEW", "新").to_owned(), style.reversed()),
-            ]
+            let text = format!("{table} {}", language.either("NEW", "新"));
+            vec![Span::styled(text, colour(number).bold())]
         }
     }
 }

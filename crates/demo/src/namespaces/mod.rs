@@ -19,6 +19,7 @@ mod draw;
 mod live;
 mod look;
 mod notes;
+mod shell;
 mod who;
 
 use serde::{Deserialize, Serialize};

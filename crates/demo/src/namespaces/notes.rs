@@ -4,7 +4,7 @@ use crate::script::{Key, Script, Step, Words};
 
 /// What a container is: tables of its own.
 pub const SCRIPT: Script = Script {
-    title: Words("A container is a process with tables of its own", "容器就是自带几张表的进程"),
+    title: Words("What is a container?", "容器是什么？"),
     minutes: 12,
     needs: Words(
         "After the lecture on virtualization by the operating system, before labs 08 to 10. Root \

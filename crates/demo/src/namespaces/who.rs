@@ -122,3 +122,42 @@ pub(super) fn lines(
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Language,
+        namespaces::{
+            Namespaces,
+            draw::tests::{scene, screen},
+        },
+    };
+
+    #[test]
+    fn the_newest_is_seen_from_both_sides() {
+        let scene = Namespaces { who: true, ..scene() };
+        let screen = screen(&scene, (80, 12), Language::En);
+        let expected = "
+Who am I?
+The shell in demo-2 and the host were asked: 4 of 6 answers differ.
+
+                                  from the host          from inside
+pid     What is my number?        4822                   1
+user    Who am I?                 100000                 0 root
+uts     What is my host called?   classroom              demo-2
+mnt     What is my / made of?     overlay, 15 mounts     overlay, 15 mounts
+net     Which links are there?    lo                     lo
+cgroup  Which cgroup am I in?     /isolab-demo-2         /";
+        assert_eq!(format!("\n{}", screen[..10].join("\n")), expected);
+    }
+
+    #[test]
+    fn nobody_is_asked_before_a_container_has_started() {
+        for starting in [false, true] {
+            let mut scene = Namespaces { who: true, ..scene() };
+            scene.containers.truncate(usize::from(starting));
+            scene.containers.iter_mut().for_each(|column| column.answers = None);
+            assert!(screen(&scene, (80, 12), Language::En)[1].contains("press [s]"));
+        }
+    }
+}
