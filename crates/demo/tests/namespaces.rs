@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader},
     process::{Command, Stdio, id},
     sync::{Mutex, MutexGuard, PoisonError},
     thread::sleep,
@@ -224,6 +224,6 @@ fn wait_to_be_killed() {
     let (one, two) = (stage.start('s'), stage.start('u'));
     let scene = stage.press('e', |scene| !scene.containers[1].others.is_empty());
     let joined = scene.containers[1].others[0].1;
-    writeln!(io::stderr(), "{} {} {joined}", one.pid.unwrap(), two.pid.unwrap()).unwrap();
+    eprintln!("{} {} {joined}", one.pid.unwrap(), two.pid.unwrap());
     sleep(Duration::from_secs(60));
 }

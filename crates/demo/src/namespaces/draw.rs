@@ -159,7 +159,7 @@ pub(super) mod tests {
         second.cgroup = Some("/isolab-demo-2".into());
         let first = column("demo-1", (4801, 0), 1, [21, 2, 23, 24, 25, 26, 27, 8]);
         Namespaces {
-            host: column("", (4711, 0), 4711, [1, 2, 3, 4, 5, 6, 7, 8]),
+            host: Box::new(column("", (4711, 0), 4711, [1, 2, 3, 4, 5, 6, 7, 8])),
             containers: vec![first, second],
             who: false,
             told: Told::Started { name: "demo-2".into() },
@@ -255,7 +255,7 @@ clone3(2) made demo-2: NEW tables are its own, the others are the host's.";
     fn no_terminal_is_too_small_and_no_scene_too_empty() {
         let mut starting = scene();
         starting.containers.push(Column::default());
-        let empty = Namespaces { host: Column::default(), containers: vec![], ..scene() };
+        let empty = Namespaces { host: Box::default(), containers: vec![], ..scene() };
         for scene in [scene(), starting, empty] {
             for who in [false, true] {
                 for size in [(1, 1), (2, 40), (10, 3), (40, 5), (17, 60), (300, 100)] {

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(400);
 
 /// The live source.
 pub struct Live {
-    host: Column,
+    host: Box<Column>,
     shells: Vec<Shell>,
     who: bool,
     told: Told,
@@ -40,14 +40,14 @@ impl Live {
         let answers = Answers::own(&hierarchy)
             .ok_or_else(unknown)
             .map_err(Error::system("read /proc/self/status"))?;
-        let host = Column {
+        let host = Box::new(Column {
             pid: Some(answers.pid),
             user: Some(answers.user),
             answers: Some(answers),
             // Once: while a process joins a container, no ordinary user may look at isolab.
             tables: look::tables("self"),
             ..Column::default()
-        };
+        });
         let (shells, told) = (Vec::new(), Told::Nothing);
         Ok(Self { host, shells, who: false, told, note: None, looked: None })
     }

@@ -63,7 +63,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Namespaces {
     /// The process that looks: isolab.
-    pub host: Column,
+    pub host: Box<Column>,
     /// The containers, oldest first.
     pub containers: Vec<Column>,
     /// Whether one process is seen from both sides, in place of the tables.

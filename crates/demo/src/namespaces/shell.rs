@@ -127,7 +127,7 @@ impl Shell {
                 let started = work.result();
                 self.state = State::Gone;
                 let started = started.ok_or("a thread of isolab panicked")?;
-                let (name, instance) = started.map_err(explained)?;
+                let (name, instance) = started.map_err(|error| explained(&error))?;
                 let pid = instance.processes().first().copied();
                 let Some(first) = pid.and_then(Process::of) else {
                     return Ok(Some(Told::Ended { name }));
@@ -146,7 +146,7 @@ impl Shell {
                 let over = running.joined.iter_mut().filter_map(Work::result);
                 let failed = over.filter_map(sandbox::Result::err).next();
                 running.joined.retain(|work| !work.is_over());
-                failed.map_or(Ok(None), |error| Err(explained(error)))
+                failed.map_or(Ok(None), |error| Err(explained(&error)))
             }
             State::Starting(_) | State::Ending(_) | State::Gone => Ok(None),
         }
@@ -200,7 +200,7 @@ fn start(user: bool) -> sandbox::Result<Started> {
 }
 
 /// Why it failed, and the way out if there is one.
-fn explained(error: sandbox::Error) -> String {
+fn explained(error: &sandbox::Error) -> String {
     let way_out = error.fix().map_or(String::new(), |fix| format!(": {fix}"));
-    format!("{}{way_out}", sandbox::chain(&error))
+    format!("{}{way_out}", sandbox::chain(error))
 }
