@@ -49,9 +49,9 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('u'),
             say: Words(
-                "A second one, with a user table too: it is 0 inside, and outside a number that no \
-                 user of this host has.",
-                "再来一个，连用户表也是新的：在里面是 0 号，在外面是本机没有哪个用户在用的号。",
+                "A second one, with a user table too: root inside, and outside an ordinary number \
+                 that has no power over the host.",
+                "再来一个，连用户表也是新的：在里面是 root，在外面只是个普通的号，管不了宿主机。",
             ),
             ask: Words(
                 "Both are called number 1 by themselves. Which number does your `kill` take?",
