@@ -72,6 +72,7 @@ fn the_share_that_a_worker_sees_is_the_one_that_the_kernel_counts() {
         let scenes = recorded.scenes_after(key).skip(20).take(9);
         let rows = scenes.flat_map(|scene| match scene {
             demo::Scene::Slices(slices) => slices.rows.clone(),
+            other => panic!("{other:?}"),
         });
         let far = |row: &demo::slices::Row| row.counted.map(|counted| (row.share - counted).abs());
         let mut apart: Vec<f32> = rows.filter_map(|row| far(&row)).collect();

@@ -89,6 +89,7 @@ pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
 pub fn can_live(demo: Demo) -> bool {
     let kvm = match demo {
         Demo::Slices => true,
+        Demo::Namespaces => false,
     };
     can("container", container::available()) && (!kvm || can("microvm", microvm::available()))
 }
