@@ -49,6 +49,7 @@ pub use error::{Error, Result};
 pub use flavour::{Flavour, KvmFlavour, flavour};
 pub use linux::LinuxVm;
 
+use devices::shared::SharedMemory;
 use loader::Image;
 use machine::Machine;
 use memory::Memory;
@@ -94,13 +95,28 @@ impl Sandbox for MicroVm {
     }
 
     fn spawn(&self, workload: &Workload) -> sandbox::Result<Box<dyn Instance>> {
-        Ok(Box::new(self.start(workload)?))
+        Ok(Box::new(self.start(workload, None)?))
     }
 }
 
 impl MicroVm {
+    /// Starts `workload`, a file of the user's own in ring 3 or ring 0, with a device that is passed
+    /// through to it: memory that lies at [`devices::page::ADDRESS`], and that both sides reach
+    /// without an exit. Who has the file behind it is the device.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sandbox::spawn`].
+    pub fn spawn_with_device(
+        &self,
+        workload: &Workload,
+        device: SharedMemory,
+    ) -> sandbox::Result<Box<dyn Instance>> {
+        Ok(Box::new(self.start(workload, Some(device))?))
+    }
+
     /// The story: five questions, answered in order.
-    fn start(&self, workload: &Workload) -> Result<Running> {
+    fn start(&self, workload: &Workload, device: Option<SharedMemory>) -> Result<Running> {
         let mut timeline = Timeline::start();
         let mut story = Story::new(workload.trace);
         let before = cpu_time();
@@ -126,10 +142,14 @@ impl MicroVm {
         }
         vcpu::prepare(&cpu, &entry, &mut story)?;
 
-        // 5. How does it reach the host? By leaving KVM_RUN, in a thread that answers.
+        // 5. How does it reach the host? By leaving KVM_RUN, in a thread that answers; a device of
+        // its own without that.
+        if let Some(device) = &device {
+            machine.share(device, devices::page::ADDRESS, &mut story)?;
+        }
         let spent = cpu_time().saturating_sub(before);
         let told = Told::of(workload);
-        let guest = Guest { cpu, machine, stdio: workload.stdio, story, told, spent };
+        let guest = Guest { cpu, machine, device, stdio: workload.stdio, story, told, spent };
         Running::start(guest, Handle::new(timeline, mailbox), workload.deadline)
     }
 }

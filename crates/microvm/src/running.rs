@@ -17,7 +17,7 @@ use crate::{
     NAME,
     control::{Handle, Patience},
     crossings::Crossings,
-    devices::bare::Devices,
+    devices::{bare::Devices, shared::SharedMemory},
     error::{Error, Result},
     exits::{End, Faulted, Whereabouts, run_until_end},
     machine::Machine,
@@ -32,9 +32,11 @@ pub(crate) fn cpu_time() -> Duration {
 
 /// All that a guest needs to run.
 pub(crate) struct Guest {
-    // Dropped in this order: the CPU holds its machine, the machine its memory.
+    // Dropped in this order: the CPU holds its machine, the machine its memory and its device.
     pub cpu: VcpuFd,
     pub machine: Machine,
+    /// A device that is passed through to it.
+    pub device: Option<SharedMemory>,
     pub stdio: Stdio,
     pub story: Story,
     /// Its exits, as far as they are told.
@@ -98,6 +100,7 @@ impl Guest {
         let in_kernel = crossings.in_kernel(statistics::of(&self.cpu, "exits"));
         drop(self.cpu);
         drop(self.machine);
+        drop(self.device);
         self.story.steps.append(&mut self.told.steps);
         let cpu_time = Some(self.spent + cpu_time());
         let crossings = crossings.into_list();

@@ -2,12 +2,18 @@
 
 mod common;
 
-use std::{io::Write as _, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    time::Duration,
+};
 
 use common::{chain, kvm};
 
 use guest::Builtin;
-use microvm::{MicroVm, Mode};
+use microvm::{
+    MicroVm, Mode,
+    devices::{page, shared::SharedMemory},
+};
 use sandbox::{Error, Limits, Milestone, Native, Outcome, Sandbox as _, Status, Workload};
 
 /// Runs `code` as a flat binary, for 10 seconds at most.
@@ -276,4 +282,27 @@ fn the_flavour_rests_on_the_experiment() {
     assert_eq!(flavour.interprets_ring0.unwrap_or(pvm), pvm, "{flavour:?}");
     assert!(flavour.evidence.last().unwrap().contains("interpreted"), "{flavour:?}");
     println!("{flavour:#?}");
+}
+
+#[test]
+fn a_device_that_is_passed_through_gets_its_bytes_without_an_exit() {
+    if !kvm() {
+        return;
+    }
+    // mov edi, ADDRESS; mov dword [rdi], 'abcd'; mov al, 0; out 0xf4, al
+    let [a, b, c, d] = (page::ADDRESS as u32).to_le_bytes();
+    let code = [0xbf, a, b, c, d, 0xc7, 0x07, b'a', b'b', b'c', b'd', 0xb0, 0, 0xe6, 0xf4];
+    let mut program = tempfile::NamedTempFile::new().unwrap();
+    program.write_all(&code).unwrap();
+    let mut device = tempfile::tempfile().unwrap();
+    device.set_len(4096).unwrap();
+    let memory = SharedMemory::of(&device, 4096).unwrap();
+    let machine = MicroVm { mode: Mode::User64, ..MicroVm::default() };
+    let workload = Workload::command([program.path()]).deadline(Duration::from_secs(10));
+    let outcome = machine.spawn_with_device(&workload, memory).unwrap().wait().unwrap();
+    let reasons: Vec<_> = outcome.usage.crossings.iter().map(|each| &*each.reason).collect();
+    assert_eq!(reasons, ["out 0xf4"]);
+    let mut bytes = [0; 4];
+    device.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"abcd");
 }
