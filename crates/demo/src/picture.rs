@@ -42,7 +42,9 @@ pub(crate) fn html(buffer: &Buffer) -> String {
                 html += &format!("<span class=\"{}{bold}{inverse}\">", style.0);
                 open = Some(style);
             }
-            html += &report::html::escaped(cell.symbol());
+            let letter = report::html::escaped(cell.symbol());
+            // Not every browser has a font in which it is exactly so wide.
+            html += &if cell.symbol().width() == 2 { format!("<i>{letter}</i>") } else { letter };
         }
         if open.is_some() {
             html += "</span>";
@@ -69,6 +71,6 @@ mod tests {
     fn a_wide_letter_takes_the_place_of_two() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 5, 1));
         buffer.set_string(0, 0, "一秒x", Style::new());
-        assert_eq!(html(&buffer), "<span class=\"w\">一秒x</span>\n");
+        assert_eq!(html(&buffer), "<span class=\"w\"><i>一</i><i>秒</i>x</span>\n");
     }
 }
