@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod error;
+pub mod exits;
 pub mod namespaces;
 pub mod page;
 mod picture;
@@ -39,17 +40,20 @@ pub enum Demo {
     Slices,
     /// What a container is, and is not.
     Namespaces,
+    /// The exits of a microVM, and who answers them.
+    Exits,
 }
 
 impl Demo {
     /// All of them, in the order of a lesson.
-    pub const ALL: [Self; 2] = [Self::Slices, Self::Namespaces];
+    pub const ALL: [Self; 3] = [Self::Slices, Self::Namespaces, Self::Exits];
 
     /// The word for it on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Slices => "slices",
             Self::Namespaces => "namespaces",
+            Self::Exits => "exits",
         }
     }
 
@@ -58,6 +62,7 @@ impl Demo {
         match self {
             Self::Slices => &slices::SCRIPT,
             Self::Namespaces => &namespaces::SCRIPT,
+            Self::Exits => &exits::SCRIPT,
         }
     }
 
@@ -70,6 +75,7 @@ impl Demo {
         let bytes: &[u8] = match self {
             Self::Slices => include_bytes!("../recordings/slices.demo"),
             Self::Namespaces => include_bytes!("../recordings/namespaces.demo"),
+            Self::Exits => include_bytes!("../recordings/exits.demo"),
         };
         Replay::read(bytes, Path::new(self.name()))
     }
@@ -83,6 +89,7 @@ impl Demo {
         Ok(match self {
             Self::Slices => Box::new(slices::Live::start()?),
             Self::Namespaces => Box::new(namespaces::Live::start()?),
+            Self::Exits => Box::new(exits::Live::start()?),
         })
     }
 }
@@ -95,6 +102,8 @@ pub enum Scene {
     Slices(slices::Slices),
     /// Whose tables are whose.
     Namespaces(namespaces::Namespaces),
+    /// Why a guest stopped, and who answered.
+    Exits(exits::Exits),
 }
 
 impl Scene {
@@ -103,6 +112,7 @@ impl Scene {
         match self {
             Self::Slices(_) => Demo::Slices,
             Self::Namespaces(_) => Demo::Namespaces,
+            Self::Exits(_) => Demo::Exits,
         }
     }
 
@@ -111,6 +121,7 @@ impl Scene {
         match self {
             Self::Slices(scene) => slices::draw(scene, frame, area, language),
             Self::Namespaces(scene) => namespaces::draw(scene, frame, area, language),
+            Self::Exits(scene) => exits::draw(scene, frame, area, language),
         }
     }
 
@@ -119,6 +130,7 @@ impl Scene {
         match self {
             Self::Slices(scene) => slices::summary(scene, language),
             Self::Namespaces(scene) => namespaces::summary(scene, language),
+            Self::Exits(scene) => exits::summary(scene, language),
         }
     }
 
@@ -127,6 +139,7 @@ impl Scene {
         match self {
             Self::Slices(scene) => scene.is_on(key),
             Self::Namespaces(scene) => scene.is_on(key),
+            Self::Exits(scene) => scene.is_on(key),
         }
     }
 }

@@ -1,0 +1,138 @@
+//! Who does what: guest, KVM and isolab below each other. Who has answered the guest is lit.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::{Color, Style, Stylize as _},
+    text::Line,
+    widgets::{Block, BorderType, Paragraph},
+};
+
+use super::{Exits, TIMES, Way};
+use crate::{Language, script::Words};
+
+/// The least height of three boxes.
+pub(super) const LEAST: u16 = 9;
+
+/// Guest, KVM and isolab; what goes on to the next is in the lower edge.
+pub(super) fn boxes(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
+    let height = (area.height / 3).clamp(LEAST / 3, 4);
+    let space = if area.height >= 3 * height + 2 { 1 } else { 0 };
+    let heights = [Constraint::Length(height); 3];
+    let [guest, kvm, vmm] = Layout::vertical(heights).spacing(space).areas(area);
+    let said = |words: Words| words.of(language).to_owned();
+    let lit = lit(scene);
+    let [to_kvm, to_vmm] = arrows(scene, language);
+    let small = Words("a small program, no kernel", "一个小程序，没有内核");
+    let role = Role {
+        title: said(Words("the guest: a microVM, ring 3", "客户机：microVM，ring 3")),
+        is_lit: false,
+        lines: [
+            scene.way.map_or(String::new(), |way| said(way.code())),
+            said(scene.way.map_or(small, Way::belief)),
+        ],
+        to_next: to_kvm,
+    };
+    frame.render_widget(role.block(), guest);
+    let title = Words("KVM's role: /dev/kvm, the kernel", "KVM 的角色：/dev/kvm，内核里");
+    let about = Words("runs the guest until it must stop", "让客户机跑，直到非停不可");
+    let role = Role {
+        title: marked(title.of(language), lit.kvm),
+        is_lit: lit.kvm,
+        lines: [kvm_line(scene, language), said(about)],
+        to_next: to_vmm,
+    };
+    frame.render_widget(role.block(), kvm);
+    let title = Words("QEMU's role: isolab, a process", "QEMU 的角色：isolab，一个进程");
+    let about = Words("knows what lies behind each port", "知道每个端口后面是什么");
+    let role = Role {
+        title: marked(title.of(language), lit.vmm),
+        is_lit: lit.vmm,
+        lines: [vmm_line(scene, language), said(about)],
+        to_next: String::new(),
+    };
+    frame.render_widget(role.block(), vmm);
+}
+
+/// A title that says without colours whether its box is lit.
+fn marked(title: &str, is_lit: bool) -> String {
+    format!("{} {title}", if is_lit { '●' } else { '○' })
+}
+
+/// A box.
+struct Role {
+    title: String,
+    is_lit: bool,
+    /// The second is for where there is room.
+    lines: [String; 2],
+    /// What goes from it to the box below.
+    to_next: String,
+}
+
+impl Role {
+    fn block(self) -> Paragraph<'static> {
+        // The edge's colour is not the words'.
+        let title = format!(" {} ", self.title).bold().fg(Color::Reset);
+        let block = Block::bordered().title_bottom(self.to_next.fg(Color::Reset));
+        let block = match self.is_lit {
+            true => block
+                .border_type(BorderType::Thick)
+                .border_style(Style::new().fg(Color::Yellow))
+                .title(title.reversed()),
+            false => block.title(title),
+        };
+        let lines = self.lines.into_iter().filter(|line| !line.is_empty());
+        let lines: Vec<Line<'_>> = lines.map(|line| Line::from(format!(" {line}"))).collect();
+        Paragraph::new(lines).block(block)
+    }
+}
+
+/// Who has answered what the guest did.
+struct Lit {
+    kvm: bool,
+    vmm: bool,
+}
+
+fn lit(scene: &Exits) -> Lit {
+    let by_kvm = scene.way.and_then(|way| scene.count(way)?.by_kvm);
+    let is_over = scene.slower.is_none();
+    // A few are for memory that was touched first, or an interrupt: not what the guest does.
+    let kvm = is_over && by_kvm.is_some_and(|count| count >= TIMES.into());
+    Lit { kvm, vmm: scene.answered > 0 }
+}
+
+fn kvm_line(scene: &Exits, language: Language) -> String {
+    let Some(way) = scene.way else { return String::new() };
+    let handed = scene.answered;
+    let by_kvm = match scene.count(way).filter(|_| scene.slower.is_none()) {
+        Some(count) => count.by_kvm.map_or("?".into(), |count| count.to_string()),
+        None => "...".into(),
+    };
+    match language {
+        Language::En => format!("handed on {handed}, answered alone {by_kvm}"),
+        Language::Zh => format!("转交 {handed} 次，自己回答 {by_kvm} 次"),
+    }
+}
+
+fn vmm_line(scene: &Exits, language: Language) -> String {
+    let (answered, arrived) = (scene.answered, scene.arrived);
+    match (scene.way, language) {
+        (None, _) => String::new(),
+        (Some(Way::Cpuid), Language::En) => format!("answered {answered}"),
+        (Some(Way::Cpuid), Language::Zh) => format!("回答 {answered} 次"),
+        (_, Language::En) => format!("answered {answered}, bytes here: {arrived}"),
+        (_, Language::Zh) => format!("回答 {answered} 次，收到 {arrived} 字节"),
+    }
+}
+
+/// What goes from the guest to KVM, and on to isolab.
+fn arrows(scene: &Exits, language: Language) -> [String; 2] {
+    let reason = scene.stream.iter().find(|exit| !exit.is_end()).map(|exit| &*exit.reason);
+    let exit = language.either("exit: ", "退出：");
+    let returns = language.either(" ▼ KVM_RUN returns ", " ▼ KVM_RUN 返回 ");
+    match (reason, lit(scene).kvm) {
+        (Some(reason), _) => [format!(" ▼ {exit}{reason} "), returns.into()],
+        (None, true) => [format!(" ▼ {exit}cpuid "), String::new()],
+        (None, false) => [String::new(), String::new()],
+    }
+}

@@ -1,0 +1,219 @@
+//! The picture: guest, KVM and isolab below each other, the stream beside them, and the counts.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::{Color, Style, Stylize as _},
+    text::Line,
+    widgets::{Paragraph, Wrap},
+};
+use report::columns::columns;
+
+use super::{Exits, Way, boxes, numbers, stream::stream};
+use crate::{Language, script::Words};
+
+/// From this width on, the stream is beside the boxes.
+const WIDE: u16 = 72;
+/// The width of a box then.
+const BOX: u16 = 39;
+/// What is to be read last.
+pub(super) const DIM: Style = Style::new().fg(Color::DarkGray);
+
+/// Draws the scene into `area`.
+pub fn draw(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
+    let is_wide = area.width >= WIDE;
+    let (mode_lines, rows) = if is_wide { (1, 1) } else { (2, 2) };
+    let note_lines = if scene.note.is_some() { 2 } else { 0 };
+    let needed = mode_lines + boxes::LEAST + note_lines + rows * numbers::HEIGHT;
+    let head_lines = u16::from(area.height > needed);
+    let heights = [
+        Constraint::Length(mode_lines),
+        Constraint::Min(boxes::LEAST),
+        Constraint::Length(note_lines),
+        Constraint::Length(head_lines),
+        Constraint::Length(rows * numbers::HEIGHT),
+    ];
+    let [mode, middle, note, head, counts] = Layout::vertical(heights).areas(area);
+    let paragraph = |text: &str| Paragraph::new(text.to_owned()).wrap(Wrap { trim: true });
+    frame.render_widget(paragraph(mode_words(scene).of(language)).bold(), mode);
+    let text = scene.note.as_deref().unwrap_or_default();
+    frame.render_widget(paragraph(text).fg(Color::Red), note);
+    let [left, right] = if is_wide {
+        let widths = [Constraint::Length(BOX), Constraint::Fill(1)];
+        Layout::horizontal(widths).spacing(1).areas(middle)
+    } else {
+        Layout::vertical([Constraint::Length(boxes::LEAST), Constraint::Fill(1)]).areas(middle)
+    };
+    boxes::boxes(scene, frame, left, language);
+    stream(scene, frame, right, language);
+    let title = Words(
+        "exits to isolab before the end; time, KVM alone",
+        "结束前到 isolab 的退出；用时，KVM 自己回答的",
+    );
+    frame.render_widget(Line::styled(title.of(language), DIM), head);
+    numbers::counts(scene, frame, counts, rows.into(), language);
+}
+
+fn mode_words(scene: &Exits) -> Words {
+    let begin = Words(
+        "1000 bytes are to leave a guest: how many exits does it take?",
+        "1000 个字节要离开客户机：需要退出多少次？",
+    );
+    scene.way.map_or(begin, Way::words)
+}
+
+/// A length of time.
+pub(super) fn time(microseconds: f32) -> String {
+    match microseconds {
+        short if short < 1000.0 => format!("{short:.0} µs"),
+        long => format!("{:.1} ms", long / 1000.0),
+    }
+}
+
+/// The numbers of the picture, for who has no terminal.
+pub fn summary(scene: &Exits, language: Language) -> String {
+    let mut text = format!("{}\n", mode_words(scene).of(language));
+    for count in &scene.counts {
+        let name = count.way.name().of(language);
+        let space = " ".repeat(17usize.saturating_sub(columns(name)));
+        let (answered, took) = (count.answered, time(count.took));
+        let by_kvm = count.by_kvm.map_or("?".into(), |count| count.to_string());
+        text += &match language {
+            Language::En => format!(
+                "{name}{space}{answered:>5} exits answered by isolab, {by_kvm} by KVM alone, {took}\n"
+            ),
+            Language::Zh => format!(
+                "{name}{space}isolab 回答 {answered:>4} 次，KVM 自己回答 {by_kvm} 次，{took}\n"
+            ),
+        };
+    }
+    if let Some(note) = &scene.note {
+        text += &format!("{note}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::{Terminal, backend::TestBackend};
+
+    use super::*;
+    use crate::{
+        Demo, Scene,
+        exits::{Count, Exit},
+    };
+
+    fn exit(at: f32, reason: &str, device: &str) -> Exit {
+        Exit { at, reason: reason.into(), device: device.into(), took: 2.5 }
+    }
+
+    /// The third byte has just left; another way was measured before.
+    fn sending() -> Exits {
+        let stream = [280.0, 240.0, 200.0].map(|at| exit(at, "out 0x3f8", "console"));
+        Exits {
+            way: Some(Way::Full),
+            slower: Some(5000),
+            answered: 3,
+            arrived: 3,
+            stream: stream.into(),
+            counts: vec![Count { way: Way::Para, answered: 1, by_kvm: Some(7), took: 1234.0 }],
+            note: None,
+        }
+    }
+
+    /// `cpuid` is over.
+    fn asked() -> Exits {
+        let count = Count { way: Way::Cpuid, answered: 0, by_kvm: Some(1004), took: 40_000.0 };
+        let stream = vec![exit(40_000.0, "out 0xf4", "off switch")];
+        Exits { way: Some(Way::Cpuid), stream, counts: vec![count], ..Exits::default() }
+    }
+
+    fn screen(scene: &Exits, width: u16, height: u16, language: Language) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(scene, frame, frame.area(), language)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    fn assert_shows(screen: &str, expected: &[&str]) {
+        for text in expected {
+            assert!(screen.contains(text), "{text:?} is not in\n{screen}");
+        }
+    }
+
+    #[test]
+    fn isolab_is_lit_while_it_answers_and_what_it_answers_is_beside_it() {
+        let screen = screen(&sending(), 80, 18, Language::En);
+        let expected = [
+            "○ KVM's role",
+            "● QEMU's role",
+            "▼ exit: out 0x3f8",
+            "▼ KVM_RUN returns",
+            "handed on 3, answered alone ...",
+            "answered 3, bytes here: 3",
+            "newest first: 5000 times slower",
+            "   280.0 out 0x3f8 isolab/console    2.5",
+            "▀▀█                 ▄█                  ▀▀█ ",
+            "1.2 ms, KVM 7",
+        ];
+        assert_shows(&screen, &expected);
+        // What was seen so far is a number of its own, the new one.
+        let number = screen.lines().position(|line| line.contains("1.2 ms")).unwrap() - 3;
+        assert!(screen.lines().nth(number).unwrap().contains("▀▀█"), "{screen}");
+    }
+
+    #[test]
+    fn kvm_is_lit_where_it_answered_alone() {
+        for (width, height) in [(80, 15), (80, 18), (48, 40), (100, 28)] {
+            let screen = screen(&asked(), width, height, Language::En);
+            let expected = [
+                "● KVM's role",
+                "○ QEMU's role",
+                "▼ exit: cpuid",
+                "handed on 0, answered alone 1004",
+                "isolab/the end",
+                "Nothing else came to isolab.",
+                "40.0 ms, KVM 1004",
+            ];
+            assert_shows(&screen, &expected);
+            assert!(!screen.contains("KVM_RUN"), "{screen}");
+        }
+    }
+
+    #[test]
+    fn before_the_first_guest_all_numbers_are_to_be_guessed() {
+        let screen = screen(&Exits::default(), 80, 18, Language::Zh);
+        assert_eq!(screen.matches("▀▀█").count(), Way::ALL.len(), "{screen}");
+        assert!(!screen.contains('●') && !screen.contains('▼'), "{screen}");
+    }
+
+    #[test]
+    fn what_failed_is_said_in_the_picture_and_in_the_summary() {
+        let note = Some("[f] open /dev/kvm: gone; load the module kvm".to_owned());
+        let scene = Exits { note, ..asked() };
+        assert_shows(&screen(&scene, 80, 18, Language::En), &["open /dev/kvm", "● KVM's role"]);
+        assert_shows(&summary(&scene, Language::En), &["open /dev/kvm", "1004 by KVM alone"]);
+    }
+
+    #[test]
+    fn the_recording_ends_with_the_counts_of_the_lesson() {
+        let recorded = Demo::Exits.recorded().unwrap();
+        let Some(Scene::Exits(last)) = recorded.scenes().last() else { panic!("not of exits") };
+        let answered: Vec<u32> = last.counts.iter().map(|count| count.answered).collect();
+        assert_eq!(answered, [1000, 1, 0, 0]);
+        let picture = screen(last, 80, 20, Language::En);
+        let numbers = [
+            "▄█  █▀█ █▀█ █▀█     ▄█                  █▀█                 █▀█",
+            " █  █ █ █ █ █ █      █                  █ █                 █ █",
+            "▀▀▀ ▀▀▀ ▀▀▀ ▀▀▀     ▀▀▀                 ▀▀▀                 ▀▀▀",
+        ];
+        assert_shows(&picture, &numbers);
+        // Every exit of a byte, and the end, came to isolab; the slow part shows the first ones.
+        let first = recorded.scenes_after('f').find_map(|scene| match scene {
+            Scene::Exits(scene) if scene.answered > 0 => Some(scene),
+            _ => None,
+        });
+        let first = first.expect("a byte left");
+        assert!(first.answered < 5 && first.slower > Some(100), "{first:?}");
+        assert_eq!(first.stream.len(), first.answered as usize);
+    }
+}

@@ -1,0 +1,165 @@
+//! The guests: a few instructions each, in 64-bit ring 3 of a microVM, and what became of them.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Write as _},
+    os::fd::AsRawFd,
+    time::Duration,
+};
+
+use guest::abi::{DOORBELL, Request, map};
+use microvm::{
+    MicroVm, Mode,
+    devices::{page, shared::SharedMemory},
+};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use sandbox::{Limits, Milestone, Outcome, Question, Workload};
+
+use super::{Count, Exit, TIMES, Way};
+use crate::{Error, Result};
+
+/// Writing to this port ends a guest.
+const OFF_SWITCH: u8 = 0xf4;
+/// Where the serial port of a PC is.
+const SERIAL: u16 = 0x3f8;
+/// Behind the program, where the bytes lie that are to leave.
+const BYTES_AT: usize = 64;
+/// No guest takes a hundredth of this.
+const LONGEST: Duration = Duration::from_secs(5);
+/// A page of the device's.
+const PAGE: usize = 4096;
+
+/// A whole run.
+pub(super) struct Run {
+    /// All exits that isolab was told of; the last is the guest's end.
+    pub exits: Vec<Exit>,
+    /// What it came to.
+    pub count: Count,
+}
+
+/// Runs a guest from its first instruction to its end, and looks whether its bytes have arrived.
+pub(super) fn run(way: Way) -> Result<Run> {
+    let failed = |what: &str| Error::system(format!("[{}] {what}", way.key()));
+    let bytes = bytes();
+    let program = in_memory(&program(way, &bytes)).map_err(failed("write the guest's program"))?;
+    let mut device = in_memory(&[0; PAGE]).map_err(failed("make the device's page"))?;
+    let machine = MicroVm {
+        mode: Mode::User64,
+        limits: Limits { memory_bytes: Some(2 << 20), ..Limits::default() },
+        ..MicroVm::default()
+    };
+    // A file without a name: it goes with this process, however that ends.
+    let path = format!("/proc/self/fd/{}", program.as_raw_fd());
+    let workload = Workload {
+        trace: true,
+        every_crossing: true,
+        ..Workload::command([path]).deadline(LONGEST)
+    };
+    // Every guest has the device; one of them uses it.
+    let memory = SharedMemory::of(&device, PAGE).map_err(sandbox::Error::from)?;
+    let outcome = machine.spawn_with_device(&workload, memory)?.wait()?;
+    let arrived = match way {
+        Way::Full | Way::Para => outcome.output == bytes,
+        Way::Direct => {
+            let mut found = vec![0; bytes.len()];
+            device.read_exact(&mut found).map_err(failed("read the device's page"))?;
+            found == bytes
+        }
+        Way::Cpuid => true,
+    };
+    if !arrived {
+        return Err(failed("compare the bytes")(io::Error::other("others arrived than were sent")));
+    }
+    Ok(told(way, &outcome))
+}
+
+/// A file of memory with `bytes` in it, to be read from its begin.
+fn in_memory(bytes: &[u8]) -> io::Result<File> {
+    use std::io::{Seek as _, SeekFrom};
+    let mut file = File::from(memfd_create(c"isolab-demo", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+/// What leaves the guest: the alphabet, again and again.
+fn bytes() -> Vec<u8> {
+    (b'a'..=b'z').cycle().take(TIMES as usize).collect()
+}
+
+/// A flat binary for [`map::PROGRAM`] (Intel SDM, volume 2).
+fn program(way: Way, bytes: &[u8]) -> Vec<u8> {
+    // `mov r32, imm32`
+    let set = |register: u8, value: u32| [&[register][..], &value.to_le_bytes()].concat();
+    let [eax, ecx, edx, ebp, esi, edi] = [0xb8, 0xb9, 0xba, 0xbd, 0xbe, 0xbf];
+    let from = set(esi, map::PROGRAM as u32 + BYTES_AT as u32);
+    let copy_to = |address: u64| {
+        let copy = vec![0xf3, 0xa4]; // rep movsb
+        [from.clone(), set(edi, address as u32), set(ecx, TIMES), copy].concat()
+    };
+    let mut code = match way {
+        Way::Full => {
+            // again: lodsb; out dx, al; dec ecx; jnz again
+            let send = vec![0xac, 0xee, 0xff, 0xc9, 0x75, 0xfa];
+            [from.clone(), set(ecx, TIMES), set(edx, SERIAL.into()), send].concat()
+        }
+        Way::Para => {
+            let request = set(eax, Request::Write as u32 | TIMES << 8);
+            let ring = vec![0xe7, DOORBELL as u8]; // out DOORBELL, eax
+            [copy_to(map::CONSOLE), request, ring].concat()
+        }
+        Way::Direct => copy_to(page::ADDRESS),
+        Way::Cpuid => {
+            // again: xor eax, eax; cpuid; dec ebp; jnz again
+            let ask = vec![0x31, 0xc0, 0x0f, 0xa2, 0xff, 0xcd, 0x75, 0xf8];
+            [set(ebp, TIMES), ask].concat()
+        }
+    };
+    code.extend([0xb0, 0, 0xe6, OFF_SWITCH, 0xeb, 0xfe]); // mov al, 0; out OFF_SWITCH, al; jmp $
+    code.resize(BYTES_AT, 0);
+    [&code, bytes].concat()
+}
+
+/// What isolab wrote down about it: `KVM_RUN -> out 0x3f8: console`.
+fn told(way: Way, outcome: &Outcome) -> Run {
+    let entered = outcome.timeline.since_start(Milestone::Entered).unwrap_or_default();
+    let entered = outcome.timeline.started_at() + entered;
+    // To a tenth: a clock is no better.
+    let microseconds = |time: Duration| (time.as_secs_f64() * 1e7).round() as f32 / 10.0;
+    let exits: Vec<Exit> = outcome
+        .story
+        .steps
+        .iter()
+        .filter(|step| step.question == Question::WayOut)
+        .filter_map(|step| {
+            let (reason, device) = step.call.strip_prefix("KVM_RUN -> ")?.split_once(": ")?;
+            Some(Exit {
+                at: microseconds(step.began.saturating_sub(entered)),
+                reason: reason.into(),
+                device: device.into(),
+                took: microseconds(step.took),
+            })
+        })
+        .collect();
+    let count = Count {
+        way,
+        answered: exits.len().saturating_sub(1) as u32,
+        by_kvm: outcome.usage.crossings_in_kernel,
+        took: exits.last().map_or(0.0, |end| end.at),
+    };
+    Run { exits, count }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_ends_before_its_bytes_begin() {
+        for way in Way::ALL {
+            let program = program(way, &bytes());
+            assert_eq!(program.len(), BYTES_AT + TIMES as usize, "{way:?}");
+            assert_eq!(program[BYTES_AT - 1], 0, "{way:?}");
+        }
+    }
+}

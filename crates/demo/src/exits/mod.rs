@@ -1,0 +1,166 @@
+//! The exits of a microVM: why its guest stopped, who answered, and how often each way of doing
+//! I/O needs that.
+//!
+//! ```text
+//!   guest    out 0x3f8, al
+//!              v  exit
+//!   KVM      in the kernel: answers by itself, which it only counts, or
+//!              v  KVM_RUN returns
+//!   isolab   QEMU's role: plays the device, and is the one who can tell of every exit
+//! ```
+
+mod boxes;
+mod draw;
+mod guests;
+mod live;
+mod notes;
+mod numbers;
+mod stream;
+
+use serde::{Deserialize, Serialize};
+
+pub use draw::{draw, summary};
+pub use live::Live;
+pub use notes::SCRIPT;
+
+use crate::script::Words;
+
+/// How many bytes leave the guest, or how often it asks for the processor's name.
+pub const TIMES: u32 = 1000;
+
+/// What the guest does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// Full virtualization: its bytes leave through a serial port.
+    Full,
+    /// Para-virtualization: through memory that both sides know of, and a doorbell.
+    Para,
+    /// Passthrough: into the page of a device of its own.
+    Direct,
+    /// No I/O: `cpuid`, which KVM answers by itself.
+    Cpuid,
+}
+
+impl Way {
+    /// All, in the order of the lesson.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Para, Self::Direct, Self::Cpuid];
+
+    fn key(self) -> char {
+        match self {
+            Self::Full => 'f',
+            Self::Para => 'p',
+            Self::Direct => 'd',
+            Self::Cpuid => 'k',
+        }
+    }
+
+    /// Its short name.
+    fn name(self) -> Words {
+        match self {
+            Self::Full => Words("full", "全虚拟化"),
+            Self::Para => Words("para", "半虚拟化"),
+            Self::Direct => Words("passthrough", "直通"),
+            Self::Cpuid => Words("KVM alone: cpuid", "只有 KVM：cpuid"),
+        }
+    }
+
+    fn words(self) -> Words {
+        match self {
+            Self::Full => Words(
+                "full virtualization: the guest sees a serial port; every byte is an exit",
+                "全虚拟化：客户机眼里是一个串口，每个字节都要退出一次",
+            ),
+            Self::Para => Words(
+                "para-virtualization: bytes into shared memory, then one doorbell for all",
+                "半虚拟化：字节先放进共享内存，最后按一次门铃",
+            ),
+            Self::Direct => Words(
+                "passthrough: the device's page is the guest's own; nobody is asked",
+                "直通：设备的那一页就在客户机的内存里，不必问任何人",
+            ),
+            Self::Cpuid => Words(
+                "cpuid, 1000 times: KVM answers by itself, isolab never hears of it",
+                "cpuid 一千次：KVM 自己就答了，isolab 根本不知道",
+            ),
+        }
+    }
+
+    /// What the guest's program does, in its own words.
+    fn code(self) -> Words {
+        match self {
+            Self::Full => Words("1000 x  out 0x3f8, al", "1000 次  out 0x3f8, al"),
+            Self::Para => {
+                Words("1000 stores, then out 0x10, eax", "1000 次写内存，再 out 0x10, eax")
+            }
+            Self::Direct => Words("1000 stores to the device's page", "往设备的页里写 1000 个字节"),
+            Self::Cpuid => Words("1000 x  cpuid", "1000 次  cpuid"),
+        }
+    }
+
+    /// What the guest takes the world for.
+    fn belief(self) -> Words {
+        match self {
+            Self::Full => Words("sees a serial port, as on any PC", "看见一个串口，和普通 PC 一样"),
+            Self::Para => Words("knows that it is a guest", "知道自己是客户机"),
+            Self::Direct => Words("has a device of its own", "有自己独占的设备"),
+            Self::Cpuid => Words("asks what processor this is", "问这是什么处理器"),
+        }
+    }
+}
+
+/// What is known of the exits at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Exits {
+    /// What the guest does; `None` before the first one.
+    pub way: Option<Way>,
+    /// How many times slower than it ran it is shown; `None` when all of it was.
+    pub slower: Option<u32>,
+    /// How many exits isolab has answered so far, but for the end.
+    pub answered: u32,
+    /// How many of the bytes have arrived on the host.
+    pub arrived: u32,
+    /// The last exits that isolab was told of, the newest first.
+    pub stream: Vec<Exit>,
+    /// What was measured, in the order of [`Way::ALL`].
+    pub counts: Vec<Count>,
+    /// Why the picture is not the one that was asked for.
+    pub note: Option<String>,
+}
+
+/// An exit that isolab answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exit {
+    /// When it came, in microseconds since the guest was entered.
+    pub at: f32,
+    /// Why: `out 0x3f8`.
+    pub reason: String,
+    /// What in isolab answered it.
+    pub device: String,
+    /// How long the answer took, in microseconds.
+    pub took: f32,
+}
+
+/// What one whole run came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Count {
+    /// Of what.
+    pub way: Way,
+    /// The exits that isolab answered, but for the guest's end.
+    pub answered: u32,
+    /// The exits that KVM answered by itself; `None` where it does not count.
+    pub by_kvm: Option<u64>,
+    /// From the first instruction to the guest's end, in microseconds.
+    pub took: f32,
+}
+
+impl Exits {
+    pub(crate) fn is_on(&self, key: char) -> bool {
+        self.way.is_some_and(|way| way.key() == key)
+    }
+
+    /// What was measured of `way`.
+    fn count(&self, way: Way) -> Option<&Count> {
+        self.counts.iter().find(|count| count.way == way)
+    }
+}

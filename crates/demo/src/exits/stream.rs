@@ -1,0 +1,71 @@
+//! The exits that isolab was told of, the newest first.
+
+use ratatui::{Frame, layout::Rect, style::Stylize as _, text::Line, widgets::Paragraph};
+use report::columns::{columns, wrapped};
+
+use super::{
+    Exit, Exits,
+    draw::{DIM, time},
+};
+use crate::Language;
+
+impl Exit {
+    /// Whether it is how the guest ended.
+    pub(super) fn is_end(&self) -> bool {
+        self.device == "off switch"
+    }
+
+    fn words(&self, language: Language) -> String {
+        let device = match self.is_end() {
+            true => language.either("the end", "结束"),
+            false => &self.device,
+        };
+        let [at, took] = [self.at, self.took].map(|time| format!("{time:.1}"));
+        in_columns([&at, &self.reason, &format!("isolab/{device}"), &took])
+    }
+}
+
+/// When, why, by whom and how long, below each other.
+fn in_columns([at, reason, by, took]: [&str; 4]) -> String {
+    let space = |text: &str, width: usize| " ".repeat(width.saturating_sub(columns(text)));
+    let (at, took) = (space(at, 8) + at, space(took, 6) + took);
+    format!("{at} {reason}{} {by}{}{took}", space(reason, 9), space(by, 15))
+}
+
+fn stream_title(scene: &Exits, language: Language) -> String {
+    let took = scene.way.and_then(|way| Some(time(scene.count(way)?.took)));
+    match (scene.slower, took, language) {
+        (Some(slower), _, Language::En) => format!("exits, newest first: {slower} times slower"),
+        (Some(slower), _, Language::Zh) => format!("退出，最新的在上：放慢 {slower} 倍"),
+        (None, Some(took), Language::En) => format!("exits, newest first: all in {took}"),
+        (None, Some(took), Language::Zh) => format!("退出，最新的在上：全程 {took}"),
+        (None, None, _) => language.either("exits, newest first", "退出，最新的在上").into(),
+    }
+}
+
+pub(super) fn stream(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
+    let head = match language {
+        Language::En => ["at µs", "reason", "answered by", "in µs"],
+        Language::Zh => ["µs", "原因", "谁回答", "用时µs"],
+    };
+    let title = stream_title(scene, language);
+    let mut lines = vec![Line::from(title.bold()), Line::styled(in_columns(head), DIM)];
+    for (number, exit) in scene.stream.iter().enumerate() {
+        let words = exit.words(language);
+        lines.push(match (number, exit.is_end()) {
+            (_, true) => Line::styled(words, DIM),
+            (0, false) => Line::from(words.bold()),
+            _ => Line::from(words),
+        });
+    }
+    if scene.way.is_some() && scene.slower.is_none() && scene.answered == 0 {
+        let only = language.either(
+            "Nothing else came to isolab. What KVM answers alone it only counts.",
+            "别的都没有到 isolab。KVM 自己回答的，只计数。",
+        );
+        let width = usize::from(area.width).max(1);
+        lines.push(Line::default());
+        lines.extend(wrapped(only, width).into_iter().map(Line::from));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
