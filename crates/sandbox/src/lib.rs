@@ -18,6 +18,7 @@ mod limits;
 mod mailbox;
 mod native;
 mod outcome;
+pub mod proc_files;
 mod raw_terminal;
 mod story;
 mod timeline;

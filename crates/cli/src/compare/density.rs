@@ -8,12 +8,14 @@ use std::{
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use report::Unit;
-use sandbox::{Builtin, Instance, Milestone, Workload};
+use sandbox::{
+    Builtin, Instance, Milestone, Workload,
+    proc_files::{kernel_bytes, meminfo},
+};
 
 use super::{
     measure::{Failure, Session, Value},
     message::Message,
-    proc_files::{kernel_bytes, meminfo},
     startup::well,
     subjects::{AGAIN, Subject},
 };

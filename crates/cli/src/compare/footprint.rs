@@ -13,12 +13,14 @@ use nix::{
     unistd::Pid,
 };
 use report::Unit;
-use sandbox::{Builtin, in_memory};
+use sandbox::{
+    Builtin, in_memory,
+    proc_files::{Mapping, mappings, parent},
+};
 
 use super::{
     measure::{Failure, Session, Value},
     message::Message,
-    proc_files::{Mapping, mappings, parent},
     subjects::Subject,
 };
 

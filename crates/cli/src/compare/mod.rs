@@ -19,7 +19,6 @@ mod measure;
 mod message;
 mod parts;
 mod probes;
-mod proc_files;
 mod programs;
 mod progress;
 mod provenance;

@@ -9,11 +9,9 @@ use std::{
 
 use microvm::Flavour;
 use report::Provenance;
+use sandbox::proc_files::{pressure, stolen};
 
-use super::{
-    message::chain,
-    proc_files::{pressure, stolen},
-};
+use super::message::chain;
 
 /// The facts at the begin of a measurement.
 pub struct Begin {
