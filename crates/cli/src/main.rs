@@ -79,6 +79,8 @@ enum Command {
     Lab(Box<lab::Arguments>),
     /// Show what the kernel does, live, for the front of a class.
     Demo(Box<demo::Arguments>),
+    #[command(hide = true)]
+    Starts,
     /// List the built-in programs with their arguments.
     List,
     /// Print the completions for a shell.
@@ -107,6 +109,7 @@ fn main() -> ExitCode {
         Command::Nest(arguments) => nest::nest(&arguments),
         Command::Lab(arguments) => lab::lab(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Starts => demo::starts(),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),
     };

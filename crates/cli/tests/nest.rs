@@ -48,6 +48,25 @@ fn is_gone(pid: u32) -> bool {
 }
 
 #[test]
+fn all_that_race_start_in_there_and_linux_is_the_slowest() {
+    if !can() {
+        return;
+    }
+    let (code, output, errors) = output_of(&mut isolab(&["nest", "--icount", "--", "starts"]));
+    assert_eq!((code, errors.as_str()), (0, ""), "{output}");
+    let starts: demo::race::Starts = serde_json::from_str(&output).unwrap();
+    let first_bytes = starts.lanes.iter().map(|lane| match (&lane.missing, lane.reached[2]) {
+        (None, Some(time)) => time,
+        _ => panic!("{lane:?}"),
+    });
+    let first_bytes: Vec<u32> = first_bytes.collect();
+    let [process, container, microvm, linux] = first_bytes[..] else { panic!("{starts:?}") };
+    // The clock counts instructions, so that this holds however busy the host is.
+    assert!(process < container && process < microvm, "{first_bytes:?}");
+    assert!(10 * container.max(microvm) < linux, "{first_bytes:?}");
+}
+
+#[test]
 fn kvm_is_amds_and_cgroups_are_version_2() {
     if !can() {
         return;

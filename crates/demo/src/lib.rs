@@ -15,6 +15,7 @@ pub mod exits;
 pub mod namespaces;
 pub mod page;
 mod picture;
+pub mod race;
 pub mod recording;
 pub mod screen;
 pub mod script;
@@ -42,11 +43,13 @@ pub enum Demo {
     Namespaces,
     /// The exits of a microVM, and who answers them.
     Exits,
+    /// Who starts first, and who holds how much.
+    Race,
 }
 
 impl Demo {
     /// All of them, in the order of a lesson.
-    pub const ALL: [Self; 3] = [Self::Slices, Self::Namespaces, Self::Exits];
+    pub const ALL: [Self; 4] = [Self::Slices, Self::Namespaces, Self::Exits, Self::Race];
 
     /// The word for it on the command line.
     pub fn name(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Demo {
             Self::Slices => "slices",
             Self::Namespaces => "namespaces",
             Self::Exits => "exits",
+            Self::Race => "race",
         }
     }
 
@@ -63,6 +67,7 @@ impl Demo {
             Self::Slices => &slices::SCRIPT,
             Self::Namespaces => &namespaces::SCRIPT,
             Self::Exits => &exits::SCRIPT,
+            Self::Race => &race::SCRIPT,
         }
     }
 
@@ -76,6 +81,7 @@ impl Demo {
             Self::Slices => include_bytes!("../recordings/slices.demo"),
             Self::Namespaces => include_bytes!("../recordings/namespaces.demo"),
             Self::Exits => include_bytes!("../recordings/exits.demo"),
+            Self::Race => include_bytes!("../recordings/race.demo"),
         };
         Replay::read(bytes, Path::new(self.name()))
     }
@@ -90,6 +96,7 @@ impl Demo {
             Self::Slices => Box::new(slices::Live::start()?),
             Self::Namespaces => Box::new(namespaces::Live::start()?),
             Self::Exits => Box::new(exits::Live::start()?),
+            Self::Race => Box::new(race::Live::start()?),
         })
     }
 }
@@ -104,6 +111,8 @@ pub enum Scene {
     Namespaces(namespaces::Namespaces),
     /// Why a guest stopped, and who answered.
     Exits(exits::Exits),
+    /// Who started when, and who lives.
+    Race(race::Race),
 }
 
 impl Scene {
@@ -113,6 +122,7 @@ impl Scene {
             Self::Slices(_) => Demo::Slices,
             Self::Namespaces(_) => Demo::Namespaces,
             Self::Exits(_) => Demo::Exits,
+            Self::Race(_) => Demo::Race,
         }
     }
 
@@ -122,6 +132,7 @@ impl Scene {
             Self::Slices(scene) => slices::draw(scene, frame, area, language),
             Self::Namespaces(scene) => namespaces::draw(scene, frame, area, language),
             Self::Exits(scene) => exits::draw(scene, frame, area, language),
+            Self::Race(scene) => race::draw(scene, frame, area, language),
         }
     }
 
@@ -131,6 +142,7 @@ impl Scene {
             Self::Slices(scene) => slices::summary(scene, language),
             Self::Namespaces(scene) => namespaces::summary(scene, language),
             Self::Exits(scene) => exits::summary(scene, language),
+            Self::Race(scene) => race::summary(scene, language),
         }
     }
 
@@ -140,6 +152,7 @@ impl Scene {
             Self::Slices(scene) => scene.is_on(key),
             Self::Namespaces(scene) => scene.is_on(key),
             Self::Exits(scene) => scene.is_on(key),
+            Self::Race(scene) => scene.is_on(key),
         }
     }
 }

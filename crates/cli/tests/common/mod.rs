@@ -88,7 +88,7 @@ pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
 /// Whether that demonstration can be shown live on this host.
 pub fn can_live(demo: Demo) -> bool {
     let kvm = match demo {
-        Demo::Slices | Demo::Exits => true,
+        Demo::Slices | Demo::Exits | Demo::Race => true,
         Demo::Namespaces => false,
     };
     can("container", container::available()) && (!kvm || can("microvm", microvm::available()))

@@ -1,0 +1,91 @@
+//! The bars of memory: those that live on, on one scale.
+
+use ratatui::{
+    style::{Color, Style, Stylize as _},
+    text::{Line, Span},
+};
+use report::columns::padded;
+
+use super::{Crowd, Race, draw::Picture};
+use crate::{Language, script::Words};
+
+/// Where memory is.
+const PARTS: [(char, Color, Words); 3] = [
+    ('█', Color::Cyan, Words("processes inside", "里面的进程")),
+    ('▓', Color::Yellow, Words("isolab, which holds them", "isolab 自己（持有它们）")),
+    ('░', Color::Magenta, Words("the host's kernel, about", "宿主内核（约）")),
+];
+/// The bars of memory are never drawn on a shorter scale.
+const SCALE: u64 = 4 << 20;
+/// Columns for numbers that stand beside a bar.
+const NUMBERS: usize = 32;
+
+impl Picture {
+    /// Those that live on, and their memory on one scale.
+    pub(super) fn crowds(&self, scene: &Race) -> Vec<Line<'static>> {
+        let most = scene.crowds.iter().map(Crowd::bytes).max().unwrap_or(0);
+        let whole = most.next_power_of_two().max(SCALE);
+        let available = scene.available as f64 / f64::from(1 << 30);
+        let head = match self.language {
+            Language::En => format!(
+                "Idle ones alive and the memory they take; a bar is {} MiB ({available:.1} GiB available)",
+                whole >> 20
+            ),
+            Language::Zh => format!(
+                "活着不动的，和它们占用的内存；一条是 {} MiB（还有 {available:.1} GiB 可用）",
+                whole >> 20
+            ),
+        };
+        let bold = |text: String| Line::styled(text, Style::new().bold());
+        let mut lines: Vec<Line<'static>> = self.wrap(&head).into_iter().map(bold).collect();
+        lines.extend(scene.crowds.iter().flat_map(|crowd| self.crowd(crowd, whole)));
+        let legend = PARTS.iter().map(|(sign, colour, words)| {
+            vec![sign.to_string().fg(*colour), format!(" {}  ", words.of(self.language)).into()]
+        });
+        lines.extend(self.packed(legend));
+        lines
+    }
+
+    fn crowd(&self, crowd: &Crowd, whole: u64) -> Vec<Line<'static>> {
+        let each = crowd.bytes() / u64::from(crowd.count.max(1));
+        let sum = crowd.bytes() as f64 / f64::from(1 << 20);
+        let numbers = match (crowd.count, self.language) {
+            (0, Language::En) => "none".to_owned(),
+            (0, Language::Zh) => "没有".to_owned(),
+            (count, Language::En) => format!("{count}: {sum:.1} MiB, {} KiB each", each >> 10),
+            (count, Language::Zh) => format!("{count}：{sum:.1} MiB，平均 {} KiB", each >> 10),
+        };
+        let numbers = match (crowd.wanted.saturating_sub(crowd.count), self.language) {
+            (0, _) => numbers,
+            (more, Language::En) => format!("{numbers}, {more} to come"),
+            (more, Language::Zh) => format!("{numbers}，还要启动 {more}"),
+        };
+        let beside = self.height == 0 && self.bar() > 2 * NUMBERS;
+        let width = if beside { self.bar() - NUMBERS } else { self.bar() };
+        let bar = bar(crowd, whole, width);
+        let name = padded(crowd.kind.words(self.language), self.name()).bold();
+        if beside {
+            let start = [name, padded(&numbers, NUMBERS).into()];
+            return vec![Line::from_iter(start.into_iter().chain(bar))];
+        }
+        let blank: Span<'static> = " ".repeat(self.name()).into();
+        let bar = Line::from_iter([blank].into_iter().chain(bar));
+        let mut lines = vec![Line::from_iter([name, numbers.into()])];
+        lines.extend(std::iter::repeat_n(bar, self.height.max(1)));
+        lines
+    }
+}
+
+/// The parts of their memory behind each other, and what is left of the scale.
+fn bar(crowd: &Crowd, whole: u64, width: usize) -> Vec<Span<'static>> {
+    let column = |bytes: u64| (bytes as f64 / whole as f64 * width as f64).round() as usize;
+    let ends = [crowd.inside, crowd.inside + crowd.launcher, crowd.bytes()].map(column);
+    let mut from = 0;
+    let mut bar = Vec::new();
+    for (end, (sign, colour, _)) in ends.into_iter().zip(PARTS) {
+        bar.push(sign.to_string().repeat(end.saturating_sub(from)).fg(colour));
+        from = end.max(from);
+    }
+    bar.push("·".repeat(width.saturating_sub(from)).fg(Color::DarkGray));
+    bar
+}

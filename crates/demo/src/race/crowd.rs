@@ -1,0 +1,156 @@
+//! Idle instances of one kind, and the memory that they add.
+
+use std::{collections::VecDeque, fs, io, process, thread, time::Duration};
+
+use sandbox::{
+    Builtin, Instance, Sandbox, Workload,
+    proc_files::{mappings, meminfo},
+};
+
+use super::{Crowd, Kind, starts::told};
+
+/// Time for one that was started to come to rest, so that what it holds stays what it is. It also
+/// lets a bar fill so that it can be seen.
+const SETTLE: Duration = Duration::from_millis(60);
+
+/// Idle instances; dropping them ends them.
+pub(super) struct Idle {
+    kind: Kind,
+    sandbox: Box<dyn Sandbox>,
+    alive: VecDeque<Box<dyn Instance>>,
+    /// What they added to this process and to the kernel, as it was when each was started.
+    launcher: i64,
+    kernel: i64,
+}
+
+impl Idle {
+    pub(super) fn new(kind: Kind, sandbox: Box<dyn Sandbox>) -> Self {
+        Self { kind, sandbox, alive: VecDeque::new(), launcher: 0, kernel: 0 }
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.alive.len() as u32
+    }
+
+    /// Starts one more, and looks what it has added.
+    pub(super) fn grow(&mut self) -> Result<(), String> {
+        let before = Memory::now()?;
+        let idle = Workload::builtin(Builtin::Idle, &[]);
+        self.alive.push_back(self.sandbox.spawn(&idle).map_err(|error| told(&error))?);
+        thread::sleep(SETTLE);
+        let after = Memory::now()?;
+        self.launcher += after.launcher - before.launcher;
+        self.kernel += after.kernel - before.kernel;
+        Ok(())
+    }
+
+    /// Ends the one that was started first; false when there is none.
+    pub(super) fn end_one(&mut self) -> bool {
+        let ended = self.alive.pop_front().is_some();
+        if self.alive.is_empty() {
+            (self.launcher, self.kernel) = (0, 0);
+        }
+        ended
+    }
+
+    /// What is known of them.
+    pub(super) fn seen(&self, wanted: u32) -> Crowd {
+        let processes = self.alive.iter().flat_map(|instance| instance.processes());
+        let processes: Vec<u32> = processes.collect();
+        let tables: u64 = processes.iter().map(|pid| page_tables(*pid)).sum();
+        let positive = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
+        Crowd {
+            kind: self.kind,
+            count: self.count(),
+            wanted,
+            inside: processes.iter().map(|pid| pss(*pid, |_| true).unwrap_or(0)).sum(),
+            launcher: positive(self.launcher),
+            kernel: positive(self.kernel) + tables,
+        }
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        // All are told before the first is waited for.
+        self.alive.iter().for_each(|instance| instance.control().kill());
+    }
+}
+
+/// What this process and the kernel hold now, in bytes.
+struct Memory {
+    launcher: i64,
+    kernel: i64,
+}
+
+impl Memory {
+    fn now() -> Result<Self, String> {
+        // Its code is read from a file whenever it is needed: no instance adds to that.
+        let is_own = |name: &str| !name.starts_with('/') || name.starts_with("/memfd:");
+        let launcher = pss(process::id(), is_own);
+        let kernel = kernel();
+        let both = launcher.and_then(|launcher| Ok((launcher, kernel?)));
+        let (launcher, kernel) =
+            both.map_err(|error| format!("read the memory in use from /proc: {error}"))?;
+        Ok(Self { launcher: launcher as i64, kernel: kernel as i64 })
+    }
+}
+
+/// What the kernel holds and cannot give back, but for the page tables of processes: those of
+/// others change all the time, and [`page_tables`] knows the ones that count.
+fn kernel() -> io::Result<u64> {
+    // Each CPU adds its part to the sums once a second; this makes it do so now. Only root may
+    // (the kernel's admin-guide/sysctl/vm.rst), and without the last start is counted late.
+    let _ = fs::read("/proc/sys/vm/stat_refresh");
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let fields = ["SUnreclaim", "KernelStack", "SecPageTables", "Percpu"];
+    // Older kernels have no line for the page tables of virtual machines.
+    let sum: u64 = fields.iter().filter_map(|field| meminfo(&text, field)).sum();
+    Ok(sum + page_tables(process::id()))
+}
+
+/// The page tables of a process.
+fn page_tables(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    meminfo(&status, "VmPTE").unwrap_or(0)
+}
+
+/// The proportional share of memory of a process, over those of its mappings that count.
+fn pss(pid: u32, counts: impl Fn(&str) -> bool) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps"))?;
+    Ok(mappings(&text).iter().filter(|mapping| counts(&mapping.name)).map(|it| it.pss).sum())
+}
+
+/// What the machine could still give, and all that it has, in bytes.
+pub(super) fn available() -> (u64, u64) {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let field = |name| meminfo(&text, name).unwrap_or(0);
+    (field("MemAvailable"), field("MemTotal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use sandbox::Native;
+
+    use super::*;
+
+    #[test]
+    fn an_idle_process_has_memory_until_it_is_ended() {
+        let mut idle = Idle::new(Kind::Process, Box::new(Native));
+        idle.grow().unwrap();
+        idle.grow().unwrap();
+        let seen = idle.seen(2);
+        assert_eq!(seen.count, 2);
+        assert!(seen.inside > 2 * 4096, "{seen:?}");
+        assert!(idle.end_one() && idle.end_one() && !idle.end_one());
+        assert_eq!(idle.seen(0).bytes(), 0);
+    }
+
+    #[test]
+    fn this_process_and_the_machine_have_memory() {
+        let now = Memory::now().unwrap();
+        let (available, total) = available();
+        assert!(now.launcher > 0 && now.kernel > 0);
+        assert!(0 < available && available < total);
+    }
+}
