@@ -86,30 +86,40 @@ fn is_our_cgroup(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes a directory with all that is in it, but nothing through a mount: a directory on another
-/// file system than its parent is where something of somebody else's begins.
-fn remove_tree(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::MetadataExt;
-    let device = |path: &Path| fs::symlink_metadata(path).map(|found| found.dev());
-    let own = device(path).map_err(error::file("look at", path))?;
+/// Removes a directory with all that is in it, but nothing through a link or a mount: a directory on
+/// another file system than its parent is where something of somebody else's begins.
+///
+/// # Errors
+///
+/// When something in it cannot be removed; what came before it is gone.
+pub fn remove_tree(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let look = |path: &Path| fs::symlink_metadata(path).map_err(error::file("look at", path));
+    let own = look(path)?;
+    if !own.is_dir() {
+        return fs::remove_file(path).map_err(error::file("remove", path));
+    }
+    // overlayfs gives its own directory no permissions at all, and only root needs none.
+    if own.mode() & 0o700 != 0o700 {
+        let open = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(path, open).map_err(error::file("open", path))?;
+    }
     let listing = fs::read_dir(path).map_err(error::file("list", path))?;
     for entry in listing {
         let child = entry.map_err(error::file("list", path))?.path();
-        let found = fs::symlink_metadata(&child).map_err(error::file("look at", &child))?;
-        if found.dev() != own {
+        if look(&child)?.dev() != own.dev() {
             let mounted = io::Error::from(io::ErrorKind::CrossesDevices);
             return Err(error::file("remove, as something is mounted on it,", child)(mounted));
         }
-        match found.is_dir() {
-            true => remove_tree(&child)?,
-            false => fs::remove_file(&child).map_err(error::file("remove", &child))?,
-        }
+        remove_tree(&child)?;
     }
     fs::remove_dir(path).map_err(error::file("remove", path))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -125,6 +135,8 @@ mod tests {
         let tree = tempfile::tempdir().unwrap().keep();
         fs::create_dir(tree.join("inner")).unwrap();
         std::os::unix::fs::symlink(outside.path(), tree.join("inner/link")).unwrap();
+        let closed = fs::Permissions::from_mode(0o000);
+        fs::set_permissions(tree.join("inner"), closed).unwrap();
         remove_tree(&tree).unwrap();
         assert!(!tree.exists() && outside.path().join("kept").exists());
     }

@@ -19,6 +19,7 @@ mod clean;
 mod error;
 mod exec;
 mod host;
+pub mod layer;
 pub mod mounts;
 pub mod namespaces;
 pub mod netlink;
@@ -48,7 +49,7 @@ use sandbox::{
 };
 
 pub use cgroup_stat::CpuStat;
-pub use clean::{clean, clean_those};
+pub use clean::{clean, clean_those, remove_tree};
 pub use error::Error;
 pub use exec::{exec, find};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};

@@ -5,7 +5,10 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{inside, ready, run, text};
-use container::{Container, Root, Upper};
+use container::{
+    Container, Root, Upper,
+    layer::{is_whiteout, opaque_mark},
+};
 use sandbox::{Builtin, Sandbox as _, Status, Workload};
 
 #[test]
@@ -50,6 +53,29 @@ fn a_kept_upper_layer_keeps() {
     assert_eq!(run(&container, "echo new > /etc/isolab-kept").status, Status::Exited(0));
     assert_eq!(fs::read_to_string(kept.path().join("upper/etc/isolab-kept")).unwrap(), "new\n");
     assert!(!Path::new("/etc/isolab-kept").exists());
+}
+
+#[test]
+fn what_is_deleted_and_what_is_replaced_can_be_read_in_the_upper_layer() {
+    if !ready() {
+        return;
+    }
+    // No layer may lie in another one, and `/` is one: it has the shell.
+    let lower = tempfile::tempdir_in("/dev/shm").unwrap();
+    let kept = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::write(lower.path().join("deleted"), "").unwrap();
+    for directory in ["replaced", "left"] {
+        fs::create_dir(lower.path().join(directory)).unwrap();
+    }
+    let upper = Upper::Kept(kept.path().to_owned());
+    let root = Root::Overlay { lowers: vec![lower.path().to_owned(), "/".into()], upper };
+    let container = Container { root, ..Container::default() };
+    let script = "rm /deleted; rmdir /replaced; mkdir /replaced; touch /left/new";
+    assert_eq!(run(&container, script).status, Status::Exited(0));
+    let path = |name: &str| kept.path().join("upper").join(name);
+    assert!(is_whiteout(&path("deleted")) && !is_whiteout(&path("left/new")));
+    assert_eq!(opaque_mark(&path("replaced")), Some("trusted.overlay.opaque"));
+    assert_eq!(opaque_mark(&path("left")), None);
 }
 
 #[test]

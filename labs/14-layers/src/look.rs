@@ -3,17 +3,11 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
+pub use container::layer::is_whiteout;
 use lab::check::{Process, kernel::Mount};
-
-/// Whether `path`, in an upper layer, hides what is below: a character device with the number 0:0.
-pub fn is_whiteout(path: &Path) -> bool {
-    fs::symlink_metadata(path)
-        .is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == 0)
-}
 
 /// The path of something that `process` sees, as seen from here.
 pub fn within(process: Process, path: &Path) -> PathBuf {
