@@ -12,6 +12,7 @@
 
 mod error;
 pub mod exits;
+pub mod layers;
 pub mod namespaces;
 pub mod page;
 mod picture;
@@ -43,13 +44,16 @@ pub enum Demo {
     Namespaces,
     /// The exits of a microVM, and who answers them.
     Exits,
+    /// What overlayfs makes of an image and what a container writes.
+    Layers,
     /// Who starts first, and who holds how much.
     Race,
 }
 
 impl Demo {
     /// All of them, in the order of a lesson.
-    pub const ALL: [Self; 4] = [Self::Slices, Self::Namespaces, Self::Exits, Self::Race];
+    pub const ALL: [Self; 5] =
+        [Self::Slices, Self::Namespaces, Self::Exits, Self::Layers, Self::Race];
 
     /// The word for it on the command line.
     pub fn name(self) -> &'static str {
@@ -57,6 +61,7 @@ impl Demo {
             Self::Slices => "slices",
             Self::Namespaces => "namespaces",
             Self::Exits => "exits",
+            Self::Layers => "layers",
             Self::Race => "race",
         }
     }
@@ -67,6 +72,7 @@ impl Demo {
             Self::Slices => &slices::SCRIPT,
             Self::Namespaces => &namespaces::SCRIPT,
             Self::Exits => &exits::SCRIPT,
+            Self::Layers => &layers::SCRIPT,
             Self::Race => &race::SCRIPT,
         }
     }
@@ -81,6 +87,7 @@ impl Demo {
             Self::Slices => include_bytes!("../recordings/slices.demo"),
             Self::Namespaces => include_bytes!("../recordings/namespaces.demo"),
             Self::Exits => include_bytes!("../recordings/exits.demo"),
+            Self::Layers => include_bytes!("../recordings/layers.demo"),
             Self::Race => include_bytes!("../recordings/race.demo"),
         };
         Replay::read(bytes, Path::new(self.name()))
@@ -96,6 +103,7 @@ impl Demo {
             Self::Slices => Box::new(slices::Live::start()?),
             Self::Namespaces => Box::new(namespaces::Live::start()?),
             Self::Exits => Box::new(exits::Live::start()?),
+            Self::Layers => Box::new(layers::Live::start()?),
             Self::Race => Box::new(race::Live::start()?),
         })
     }
@@ -111,6 +119,8 @@ pub enum Scene {
     Namespaces(namespaces::Namespaces),
     /// Why a guest stopped, and who answered.
     Exits(exits::Exits),
+    /// What is in which layer.
+    Layers(layers::Layers),
     /// Who started when, and who lives.
     Race(race::Race),
 }
@@ -122,6 +132,7 @@ impl Scene {
             Self::Slices(_) => Demo::Slices,
             Self::Namespaces(_) => Demo::Namespaces,
             Self::Exits(_) => Demo::Exits,
+            Self::Layers(_) => Demo::Layers,
             Self::Race(_) => Demo::Race,
         }
     }
@@ -132,6 +143,7 @@ impl Scene {
             Self::Slices(scene) => slices::draw(scene, frame, area, language),
             Self::Namespaces(scene) => namespaces::draw(scene, frame, area, language),
             Self::Exits(scene) => exits::draw(scene, frame, area, language),
+            Self::Layers(scene) => layers::draw(scene, frame, area, language),
             Self::Race(scene) => race::draw(scene, frame, area, language),
         }
     }
@@ -142,6 +154,7 @@ impl Scene {
             Self::Slices(scene) => slices::summary(scene, language),
             Self::Namespaces(scene) => namespaces::summary(scene, language),
             Self::Exits(scene) => exits::summary(scene, language),
+            Self::Layers(scene) => layers::summary(scene, language),
             Self::Race(scene) => race::summary(scene, language),
         }
     }
@@ -152,6 +165,7 @@ impl Scene {
             Self::Slices(scene) => scene.is_on(key),
             Self::Namespaces(scene) => scene.is_on(key),
             Self::Exits(scene) => scene.is_on(key),
+            Self::Layers(scene) => scene.is_on(key),
             Self::Race(scene) => scene.is_on(key),
         }
     }

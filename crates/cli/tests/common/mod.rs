@@ -89,7 +89,7 @@ pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
 pub fn can_live(demo: Demo) -> bool {
     let kvm = match demo {
         Demo::Slices | Demo::Exits | Demo::Race => true,
-        Demo::Namespaces => false,
+        Demo::Namespaces | Demo::Layers => false,
     };
     can("container", container::available()) && (!kvm || can("microvm", microvm::available()))
 }

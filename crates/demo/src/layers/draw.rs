@@ -1,0 +1,201 @@
+//! The picture: the layers in three columns, and what the kernel did at the last key.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::{Color, Style, Stylize as _},
+    text::Line,
+    widgets::Paragraph,
+};
+use report::columns::wrapped;
+
+use super::{Layers, row::Widths, table::Table};
+use crate::Language;
+
+/// Rows that have a place even when they are empty: those of the image, and what a container makes.
+const ROWS: usize = 9;
+/// Lines for what the kernel did, so that nothing below them moves.
+const TOLD: usize = 3;
+
+/// Draws the scene into `area`.
+pub fn draw(scene: &Layers, frame: &mut Frame<'_>, area: Rect, language: Language) {
+    let widths = Widths::of(area.width.into());
+    let height = usize::from(area.height);
+    let told = told(scene, area.width.into(), language);
+    let told_lines = told.len().max(TOLD);
+    let mut table = Table::of(scene, widths, language);
+    if table.height() + told_lines > height {
+        table.shorten();
+    }
+    let room = height.saturating_sub(table.height() + told_lines);
+    table
+        .rows
+        .resize_with((table.rows.len() + room).min(ROWS.max(table.rows.len())), Line::default);
+    let heights = [
+        Constraint::Max(table.height() as u16),
+        Constraint::Length(told.len() as u16),
+        Constraint::Fill(1),
+    ];
+    let [upper, lower, rest] = Layout::vertical(heights).areas(area);
+    frame.render_widget(Paragraph::new(table.lines()), upper);
+    frame.render_widget(Paragraph::new(told), lower);
+    let on_the_host = language.either("On the host: ", "在宿主机上：");
+    let files = format!("{on_the_host}{}/{{lower,{}/upper}}", scene.place, scene.container);
+    let files = wrapped(&files, area.width.into());
+    if let Some(above) = usize::from(rest.height).checked_sub(files.len()) {
+        let place = Rect { y: rest.y + above as u16, height: files.len() as u16, ..rest };
+        let files: Vec<Line<'static>> = files.into_iter().map(Line::from).collect();
+        frame.render_widget(Paragraph::new(files).fg(Color::DarkGray), place);
+    }
+}
+
+/// The picture as text, for who has no terminal.
+pub fn summary(scene: &Layers, language: Language) -> String {
+    const WIDTH: usize = 79;
+    let mut lines = Table::of(scene, Widths::of(WIDTH), language).lines();
+    lines.extend(told(scene, WIDTH, language));
+    lines.iter().map(|line| format!("{}\n", line.to_string().trim_end())).collect()
+}
+
+/// What the kernel did, and what went wrong.
+fn told(scene: &Layers, width: usize, language: Language) -> Vec<Line<'static>> {
+    let (text, style) = match &scene.note {
+        Some(note) => (note.clone(), Style::new().fg(Color::Red)),
+        None if scene.rows.iter().any(|row| row.changed) => {
+            (format!("* {}", scene.words(language)), Style::new())
+        }
+        None => (scene.words(language), Style::new()),
+    };
+    wrapped(&text, width).into_iter().map(|text| Line::styled(text, style)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::{Terminal, backend::TestBackend};
+
+    use super::*;
+    use crate::{
+        Demo, Scene,
+        layers::{Found, Row, Told},
+    };
+
+    fn row(path: &str, cells: [Option<Found>; 3]) -> Row {
+        let [lower, upper, merged] = cells;
+        Row { path: path.into(), lower, upper, merged, changed: path == "gone" }
+    }
+
+    fn scene() -> Layers {
+        let file = |bytes| Some(Found::File(bytes));
+        let directory = Some(Found::Directory);
+        let rows = vec![
+            row("copied", [file(2048), Some(Found::CopiedUp(2048)), file(2048)]),
+            row("gone", [file(12), Some(Found::Whiteout), None]),
+            row("lib/", [directory, Some(Found::Opaque), directory]),
+            row("lib/old", [file(12), None, None]),
+            row("same", [file(12), None, file(12)]),
+            row("made", [None, file(8), file(8)]),
+        ];
+        Layers {
+            container: 2,
+            rows,
+            lower_bytes: 1 << 20,
+            upper_bytes: [Some(0), Some(4096)],
+            told: Told::Hidden { path: "gone".into() },
+            place: "/place".into(),
+            note: None,
+        }
+    }
+
+    fn screen(scene: &Layers, width: u16, height: u16, language: Language) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(scene, frame, frame.area(), language)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn a_line_goes_as_far_as_the_file_is_seen() {
+        let screen = screen(&scene(), 80, 18, Language::En);
+        for line in [
+            " copied         2 KiB ────────────▶ 2 KiB copied up ──────────▶ 2 KiB",
+            "*gone           12 B ─────────────┤ whiteout c 0:0              gone",
+            " lib/           directory ────────┤ opaque directory ─────────▶ directory",
+            " lib/old        12 B ─────────────┤ hidden by lib/              gone",
+            " same           12 B ─────────────────────────────────────────▶ 12 B",
+            " made                               8 B new ──────────────────▶ 8 B",
+            " space          1.0 MiB, shared     4 KiB; container 1: 0 B     none of its own",
+            "* gone stays in lower.",
+            "On the host: /place/{lower,2/upper}",
+        ] {
+            assert!(screen.contains(line), "{line}\n{screen}");
+        }
+    }
+
+    #[test]
+    fn a_phone_has_all_columns() {
+        let screen = screen(&scene(), 48, 40, Language::En);
+        for line in [
+            " copied      2 KiB ──▶ 2 KiB copied ──▶ 2 KiB",
+            "*gone        12 B ───┤ whiteout c 0:0   gone",
+            " lib/        dir ────┤ opaque dir ────▶ dir",
+            " lib/old     12 B ───┤ by lib/          gone",
+            " space       1.0 MiB   4 KiB            none",
+            "             shared    container 1: 0 B",
+        ] {
+            assert!(screen.contains(line), "{line}\n{screen}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_little_room_all_rows_and_the_space_they_take_are_seen() {
+        let rows = scene().rows.len() as u16;
+        let screen = screen(&scene(), 80, 1 + rows + 1 + 3, Language::En);
+        assert!(!screen.contains("read only"), "{screen}");
+        for text in [" copied ", " made ", " space ", "* gone stays"] {
+            assert!(screen.contains(text), "{text}\n{screen}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_in_place_of_what_the_kernel_did() {
+        let scene = Layers { note: Some("[w] it failed".into()), ..scene() };
+        let screen = screen(&scene, 80, 18, Language::En);
+        assert!(screen.contains("[w] it failed") && !screen.contains("stays in lower"), "{screen}");
+    }
+
+    #[test]
+    fn no_terminal_is_too_small_or_too_large() {
+        for (width, height) in [(1, 1), (3, 40), (30, 8), (48, 10), (80, 3), (300, 100)] {
+            for language in [Language::En, Language::Zh] {
+                screen(&scene(), width, height, language);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_recorded_is_what_the_steps_promise() {
+        let recorded = Demo::Layers.recorded().unwrap();
+        let seen: String = recorded
+            .scenes()
+            .map(|scene| match scene {
+                Scene::Layers(scene) => screen(scene, 80, 20, Language::En),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        for line in [
+            "upper is empty",
+            "*note-1                             12 B new ─────────────────▶ 12 B",
+            "*database       1.0 MiB ──────────▶ 1.0 MiB copied up ────────▶ 1.0 MiB",
+            "1,048,576 bytes",
+            "one byte written, nothing copied",
+            "*application    24 KiB ───────────┤ whiteout c 0:0              gone",
+            "note-1 was in upper only",
+            "*lib/           directory ────────┤ opaque directory ─────────▶ directory",
+            "overlay.opaque=y",
+            "container 1: 1.0 MiB",
+            "container 2: 0 B",
+            "all are undone",
+        ] {
+            assert!(seen.contains(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One image, several containers: what overlayfs makes of lower and upper while files are created,
+//! changed and deleted.
+//!
+//! The image is a small directory made for it; the containers are real ones. Their files are
+//! changed through `/proc/PID/root`, which leads through the overlay as their own calls would.
+
+mod acts;
+mod draw;
+mod live;
+mod look;
+mod notes;
+mod place;
+mod row;
+mod table;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+pub use draw::{draw, summary};
+pub use live::Live;
+pub use notes::SCRIPT;
+
+/// An overlay, name by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layers {
+    /// The container that is looked at: 1 or 2.
+    pub container: usize,
+    /// All names that a layer has.
+    pub rows: Vec<Row>,
+    /// What the files of the image take on the disk, in bytes.
+    pub lower_bytes: u64,
+    /// The same of each container's upper layer; `None` where there is no such container.
+    pub upper_bytes: [Option<u64>; 2],
+    /// What the last key has led to.
+    pub told: Told,
+    /// The directory on the host in which all layers lie.
+    pub place: String,
+    /// Why the picture is not the one that was asked for.
+    pub note: Option<String>,
+}
+
+/// A name in each of the columns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its path; that of a directory ends in a slash.
+    pub path: String,
+    /// In the image.
+    pub lower: Option<Found>,
+    /// In what the container wrote.
+    pub upper: Option<Found>,
+    /// In what the container sees.
+    pub merged: Option<Found>,
+    /// Whether the last key has changed it.
+    pub changed: bool,
+}
+
+/// What has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// A file of so many bytes.
+    File(u64),
+    /// A file of so many bytes, in an upper layer, that there is in the lower one, too.
+    CopiedUp(u64),
+    /// A directory; in an upper layer, one that is merged with the lower one's.
+    Directory,
+    /// A directory through which nothing of the lower layer is seen.
+    Opaque,
+    /// The mark that there is nothing.
+    Whiteout,
+}
+
+/// What the kernel did at the last key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// The first container was started.
+    Begun,
+    /// A file was made that no layer had.
+    Created {
+        /// The file.
+        path: String,
+    },
+    /// One byte was written to a file of the image.
+    CopiedUp {
+        /// The file.
+        path: String,
+        /// What was copied.
+        bytes: u64,
+        /// How long it took.
+        microseconds: u64,
+    },
+    /// One byte was written to a file of the upper layer.
+    Written {
+        /// The file.
+        path: String,
+        /// How long it took.
+        microseconds: u64,
+    },
+    /// A file of the image was deleted.
+    Hidden {
+        /// The file.
+        path: String,
+    },
+    /// A file of the upper layer was deleted.
+    Removed {
+        /// The file.
+        path: String,
+    },
+    /// A directory of the image was deleted and made anew.
+    Replaced {
+        /// The directory.
+        path: String,
+        /// The attribute that marks it.
+        mark: String,
+    },
+    /// The container was thrown away, and another one started.
+    Renewed,
+    /// Another container was started on the same image.
+    Started,
+    /// The other container is looked at.
+    Turned,
+    /// There is nothing left for that key.
+    Enough,
+}
+
+impl Layers {
+    pub(crate) fn is_on(&self, key: char) -> bool {
+        key.to_digit(10).is_some_and(|number| number as usize == self.container)
+    }
+}
+
+impl Row {
+    /// Whether what is seen is the lower layer's.
+    fn shines_through(&self) -> bool {
+        self.upper.is_none() && self.lower.is_some() && self.merged.is_some()
+    }
+}

@@ -1,0 +1,145 @@
+//! Where the layers lie, and the containers on them.
+//!
+//! ```text
+//!   isolab-layers-PID-N/lower            the image
+//!                       1/upper 1/work   what container 1 wrote, and overlayfs's own directory
+//!                       2/upper 2/work   the same of container 2
+//! ```
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use container::{Container, Root, Upper, remove_tree};
+use sandbox::{Builtin, Claim, Entry, Instance, Ledger, Process, Resource, Sandbox as _, Workload};
+
+use crate::{Error, Result};
+
+/// A file to be changed: large enough that its copy is seen.
+pub(super) const DATABASE: &str = "database";
+/// A file to be deleted.
+pub(super) const APPLICATION: &str = "application";
+/// A directory to be replaced, and the file that is new in it.
+pub(super) const LIBRARIES: (&str, &str) = ("lib", "lib/libc");
+
+/// The files of the image, and their sizes in bytes.
+const FILES: [(&str, usize); 5] = [
+    (APPLICATION, 24 << 10),
+    (DATABASE, 1 << 20),
+    (LIBRARIES.1, 64 << 10),
+    ("lib/libm", 16 << 10),
+    ("name", 12),
+];
+/// What a container mounts on; it is in every image, and no part of the lesson.
+pub(super) const MOUNTED_ON: [&str; 3] = ["proc", "dev", "sys"];
+
+/// A directory of isolab's own with an image in it. The ledger knows it as long as it is there.
+pub(super) struct Place {
+    path: PathBuf,
+    claim: Option<Claim>,
+}
+
+impl Place {
+    /// Makes it in the directory `parent`.
+    pub(super) fn make(parent: &Path) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Relaxed);
+        let name = format!("layers-{}-{number}", std::process::id());
+        let path = parent.join(format!("isolab-{name}"));
+        let mut entry =
+            Entry::new(name, "demo", ["isolab", "demo", "layers"].map(Into::into).into());
+        entry.resources.push(Resource::Directory(path.clone()));
+        let written_down = Ledger::open().and_then(|ledger| ledger.claim(entry));
+        let claim = written_down.map_err(|error| {
+            Error::system("write the layers down in the ledger")(io::Error::other(error))
+        })?;
+        let made = fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(Error::system(format!("create {path:?}")))?;
+        let place = Self { path, claim: Some(claim) };
+        place.fill().map_err(Error::system(format!("make an image in {:?}", place.path)))?;
+        Ok(place)
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        let lower = self.lower();
+        for directory in MOUNTED_ON.iter().chain([&LIBRARIES.0]) {
+            fs::create_dir_all(lower.join(directory))?;
+        }
+        for (path, bytes) in FILES {
+            // Written out: what a file system leaves out it need not copy.
+            fs::write(lower.join(path), vec![b'.'; bytes])?;
+        }
+        Ok(())
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The image.
+    pub(super) fn lower(&self) -> PathBuf {
+        self.path.join("lower")
+    }
+
+    /// Starts container `number` with an empty upper layer on the image.
+    pub(super) fn start(&self, number: usize) -> Result<Layered> {
+        let kept = Kept(self.path.join(number.to_string()));
+        let upper = Upper::Kept(kept.0.clone());
+        let root = Root::Overlay { lowers: vec![self.lower()], upper };
+        fs::create_dir(&kept.0).map_err(Error::system(format!("create {:?}", kept.0)))?;
+        let container = Container { root, ..Container::default() };
+        let instance = container.spawn(&Workload::builtin(Builtin::Idle, &[]))?;
+        let pid = instance.processes().first().copied();
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let process = pid.and_then(Process::of).ok_or_else(gone);
+        let process = process.map_err(Error::system("look at the container's process"))?;
+        Ok(Layered { _instance: instance, process, kept })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if remove_tree(&self.path).is_err() {
+            // `isolab clean` must be able to find it.
+            std::mem::forget(self.claim.take());
+        }
+    }
+}
+
+/// A container on the image. Its fields are dropped in this order: nobody writes to a layer that is
+/// being removed.
+pub(super) struct Layered {
+    _instance: Box<dyn Instance>,
+    process: Process,
+    kept: Kept,
+}
+
+/// A directory with an upper layer; it goes with its container.
+struct Kept(PathBuf);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // What is left is removed with the place.
+        let _ = remove_tree(&self.0);
+    }
+}
+
+impl Layered {
+    /// What it wrote.
+    pub(super) fn upper(&self) -> PathBuf {
+        self.kept.0.join("upper")
+    }
+
+    /// What it sees: its root, from outside.
+    pub(super) fn merged(&self) -> Result<PathBuf> {
+        let ended = io::Error::other("its process has ended; [x] starts another one");
+        match self.process.is_alive() {
+            true => Ok(format!("/proc/{}/root", self.process.pid).into()),
+            false => Err(Error::system("look into the container")(ended)),
+        }
+    }
+}

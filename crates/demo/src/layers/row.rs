@@ -1,0 +1,127 @@
+//! A row of the picture: a name, from the image at the left to what is seen at the right.
+//!
+//! ```text
+//!                 lower              upper                      merged
+//!   application   24 KiB ──────────┤ whiteout c 0:0             gone
+//!   database      1.0 MiB ─────────▶ 1.0 MiB copied up ───────▶ 1.0 MiB
+//!   name          12 B ───────────────────────────────────────▶ 12 B
+//! ```
+//!
+//! A line goes as far as the file does: through an empty upper layer to where it is seen, or up to
+//! what is in its way.
+
+use ratatui::{
+    style::{Color, Style, Stylize as _},
+    text::{Line, Span},
+};
+use report::columns::{columns, padded, shortened};
+
+use super::{Found, Layers, Row, words::words};
+use crate::Language;
+
+/// The widths of the columns; the upper one has what is left.
+#[derive(Clone, Copy)]
+pub(super) struct Widths {
+    name: usize,
+    lower: usize,
+    upper: usize,
+    merged: usize,
+    /// Whether words must be short.
+    pub(super) short: bool,
+}
+
+impl Widths {
+    /// Those of a picture of so many columns.
+    pub(super) fn of(width: usize) -> Self {
+        let short = width < 72;
+        let (name, lower, merged) = if short { (13, 10, 8) } else { (16, 20, 16) };
+        Self { name, lower, upper: width.saturating_sub(name + lower + merged), merged, short }
+    }
+
+    /// All of them.
+    pub(super) fn whole(self) -> usize {
+        self.name + self.lower + self.upper + self.merged
+    }
+}
+
+/// Texts, each in its column.
+pub(super) fn in_columns(texts: [&str; 4], widths: Widths) -> String {
+    let places = [widths.name, widths.lower, widths.upper, widths.merged];
+    let cells = texts.into_iter().zip(places);
+    cells.map(|(text, width)| padded(&shortened(text, width), width)).collect()
+}
+
+/// The row of a name.
+pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language) -> Line<'static> {
+    let mark = if row.changed { "*" } else { " " };
+    let name = shortened(&format!("{mark}{}", row.path), widths.name - 1);
+    let name = Span::from(padded(&name, widths.name));
+    let name = if row.changed { name.bold() } else { name };
+    let text = |found: Option<Found>, is_upper| {
+        found.map_or(String::new(), |found| words(found, is_upper, widths.short, language))
+    };
+    let through = row.shines_through();
+    let own = row.upper.map_or(Style::new(), |found| Style::new().fg(colour(found)));
+    let image = Style::new().fg(if through { Color::Cyan } else { Color::DarkGray });
+    let above = match row.upper {
+        None if row.lower.is_some() && !through => hidden_by(scene, row, widths.short, language),
+        upper => text(upper, true),
+    };
+    let seen = match row.merged {
+        None => language.either("gone", "没了").into(),
+        merged => text(merged, false),
+    };
+    let (lower_end, upper_end) = match row.upper {
+        _ if through => ("─", "▶ "),
+        Some(Found::CopiedUp(_) | Found::Directory) => ("▶ ", "▶ "),
+        Some(Found::File(_) | Found::Opaque) => ("┤ ", "▶ "),
+        Some(Found::Whiteout) | None => ("┤ ", "  "),
+    };
+    let lower = match row.lower {
+        None => " ".repeat(widths.lower),
+        found => led(&text(found, false), lower_end, widths.lower),
+    };
+    let upper = match row.merged {
+        None => padded(&shortened(&above, widths.upper), widths.upper),
+        Some(_) => led(&above, upper_end, widths.upper),
+    };
+    let merged_style = if row.merged.is_none() || row.upper.is_some() { own } else { image };
+    let upper_style = if through { image } else { own };
+    let merged = Span::styled(shortened(&seen, widths.merged), merged_style);
+    let cells = [Span::styled(lower, image), Span::styled(upper, upper_style), merged];
+    Line::from_iter([name].into_iter().chain(cells))
+}
+
+/// `text`, and from it a line to the `end` of the column.
+fn led(text: &str, end: &str, width: usize) -> String {
+    let text = if text.is_empty() { String::new() } else { format!("{text} ") };
+    let room = width.saturating_sub(columns(end));
+    let text = shortened(&text, room);
+    let space = room.saturating_sub(columns(&text));
+    format!("{text}{}{end}", "─".repeat(space))
+}
+
+/// Which directory, or whiteout of one, is above a name that is not seen.
+fn hidden_by(scene: &Layers, row: &Row, short: bool, language: Language) -> String {
+    let mut above = scene.rows.iter().filter(|other| {
+        let hides = matches!(other.upper, Some(Found::Opaque | Found::Whiteout));
+        hides && other.path.ends_with('/') && row.path.starts_with(&other.path)
+    });
+    let path = above.next_back().map_or("", |other| &other.path);
+    match (language, short) {
+        (Language::En, false) => format!("hidden by {path}"),
+        (Language::En, true) => format!("by {path}"),
+        (Language::Zh, _) => format!("被 {path} 遮住"),
+    }
+}
+
+/// Meant to be told apart at the back of a room; what they say is in the words, too.
+fn colour(found: Found) -> Color {
+    match found {
+        Found::CopiedUp(_) => Color::Yellow,
+        Found::File(_) => Color::Green,
+        Found::Directory => Color::Cyan,
+        Found::Opaque => Color::Magenta,
+        Found::Whiteout => Color::Red,
+    }
+}

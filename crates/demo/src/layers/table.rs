@@ -1,0 +1,93 @@
+//! The three columns: what they are, a row for each name, and what the layers take.
+
+use ratatui::{
+    style::{Color, Stylize as _},
+    text::Line,
+};
+
+use super::{
+    Layers,
+    row::{Widths, in_columns, line},
+    words::size,
+};
+use crate::Language;
+
+/// The three columns.
+pub(super) struct Table {
+    head: Vec<Line<'static>>,
+    pub(super) rows: Vec<Line<'static>>,
+    totals: Vec<Line<'static>>,
+}
+
+impl Table {
+    pub(super) fn of(scene: &Layers, widths: Widths, language: Language) -> Self {
+        let rule = Line::from("─".repeat(widths.whole())).fg(Color::DarkGray);
+        Self {
+            head: head(scene, widths, language).into(),
+            rows: scene.rows.iter().map(|row| line(scene, row, widths, language)).collect(),
+            totals: [rule].into_iter().chain(totals(scene, widths, language)).collect(),
+        }
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.head.len() + self.rows.len() + self.totals.len()
+    }
+
+    /// Without what can be done without, where there is little room.
+    pub(super) fn shorten(&mut self) {
+        self.head.pop();
+        self.totals.remove(0);
+    }
+
+    pub(super) fn lines(self) -> Vec<Line<'static>> {
+        [self.head, self.rows, self.totals].concat()
+    }
+}
+
+/// What the columns are, in a word and in some more.
+fn head(scene: &Layers, widths: Widths, language: Language) -> [Line<'static>; 2] {
+    let number = scene.container;
+    let names = ["", "lower", "upper", "merged"];
+    let about = match (language, widths.short) {
+        (Language::En, true) => ["", "image", &format!("container {number}"), "is seen"],
+        (Language::Zh, true) => ["", "镜像", &format!("容器 {number}"), "看到的"],
+        (Language::En, false) => {
+            ["", "image, read only", &format!("written by container {number}"), "what it sees"]
+        }
+        (Language::Zh, false) => ["", "镜像，只读", &format!("容器 {number} 写下的"), "它看到的"],
+    };
+    let about = Line::from(in_columns(about, widths)).fg(Color::DarkGray);
+    [Line::from(in_columns(names, widths)).bold(), about]
+}
+
+/// What each layer takes; what is merged is a view of them.
+fn totals(scene: &Layers, widths: Widths, language: Language) -> Vec<Line<'static>> {
+    let (one, other) = (scene.container - 1, 2 - scene.container);
+    let bytes = |at: usize| scene.upper_bytes.get(at).copied().flatten();
+    let space = language.either(" space", " 占用空间");
+    let lower = size(scene.lower_bytes);
+    let upper = bytes(one).map_or(String::new(), size);
+    let merged = match widths.short {
+        true => language.either("none", "不占"),
+        false => language.either("none of its own", "自己不占"),
+    };
+    let others = bytes(other).map(|bytes| {
+        let name = language.either("container", "容器");
+        format!("{name} {}: {}", other + 1, size(bytes))
+    });
+    let shared = language.either("shared", "共用");
+    let lines = match (others, widths.short) {
+        (None, _) => vec![[space.into(), lower, upper]],
+        (Some(others), false) => {
+            vec![[space.into(), format!("{lower}, {shared}"), format!("{upper}; {others}")]]
+        }
+        (Some(others), true) => {
+            vec![[space.into(), lower, upper], [String::new(), shared.into(), others]]
+        }
+    };
+    let line = |[space, lower, upper]: &[String; 3], merged| {
+        Line::from(in_columns([space, lower, upper, merged], widths)).bold()
+    };
+    let merged = [merged].into_iter().chain(std::iter::repeat(""));
+    lines.iter().zip(merged).map(|(texts, merged)| line(texts, merged)).collect()
+}

@@ -1,0 +1,223 @@
+//! The layers of real containers: what each key leads to, and that nothing is left.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use demo::{
+    Scene, Source as _,
+    layers::{Found, Layers, Live, Row, Told},
+};
+use sandbox::Ledger;
+
+/// Whether there can be containers with overlays here; says why not. `ISOLAB_REQUIRE=container`
+/// makes that a failure.
+fn ready() -> bool {
+    let reason = match container::available() {
+        Err(error) => error.to_string(),
+        Ok(()) if !container::host().overlay => "this kernel has no overlayfs".into(),
+        Ok(()) => return true,
+    };
+    let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
+    assert!(!required.contains("container"), "container required: {reason}");
+    println!("skipped: {reason}");
+    false
+}
+
+fn seen(live: &mut Live) -> Layers {
+    match live.scene().unwrap() {
+        Some(Scene::Layers(scene)) => {
+            assert_eq!(scene.note, None);
+            scene
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn after(live: &mut Live, key: char) -> Layers {
+    live.key(key);
+    seen(live)
+}
+
+fn row<'a>(scene: &'a Layers, path: &str) -> &'a Row {
+    scene.rows.iter().find(|row| row.path == path).unwrap_or_else(|| panic!("{path}: {scene:?}"))
+}
+
+/// The processes that see a mount of layers in that directory.
+fn processes_with(place: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let sees = |path: &Path| {
+        let mounts = fs::read_to_string(path.join("mountinfo")).unwrap_or_default();
+        mounts.contains(&format!("upperdir={place}/"))
+    };
+    let with = processes.map(|entry| entry.path()).filter(|path| sees(path));
+    with.map(|path| path.display().to_string()).collect()
+}
+
+/// Waits until there are none: a killed process takes its time to end.
+fn has_no_processes(place: &str) -> bool {
+    (0..500).any(|_| {
+        let none = processes_with(place).is_empty();
+        if !none {
+            thread::sleep(Duration::from_millis(10));
+        }
+        none
+    })
+}
+
+#[test]
+fn each_key_does_to_the_layers_what_it_says() {
+    if !ready() {
+        return;
+    }
+    let mut live = Live::start().unwrap();
+    let begun = seen(&mut live);
+    assert!(begun.rows.iter().all(|row| row.upper.is_none() && row.lower == row.merged));
+    assert_eq!((&begun.told, begun.upper_bytes), (&Told::Begun, [Some(0), None]));
+
+    let created = after(&mut live, 'c');
+    let note = row(&created, "note-1");
+    assert!(note.changed && note.lower.is_none() && note.upper.is_some());
+    assert_eq!(note.upper, note.merged);
+
+    let copied = after(&mut live, 'w');
+    let database = row(&copied, "database");
+    let size = 1 << 20;
+    assert_eq!(database.upper, Some(Found::CopiedUp(size)));
+    assert!(matches!(copied.told, Told::CopiedUp { bytes, .. } if bytes == size));
+    assert!(copied.upper_bytes[0] >= Some(size), "{:?}", copied.upper_bytes);
+    let written = after(&mut live, 'w');
+    assert!(matches!(written.told, Told::Written { .. }), "{:?}", written.told);
+    assert_eq!(written.upper_bytes, copied.upper_bytes);
+    let file = |layer: &str| fs::read(Path::new(&begun.place).join(layer).join("database"));
+    assert_eq!((file("lower").unwrap()[0], file("1/upper").unwrap()[0]), (b'.', b'x'));
+
+    let hidden = after(&mut live, 'd');
+    let application = row(&hidden, "application");
+    assert_eq!((application.upper, application.merged), (Some(Found::Whiteout), None));
+    assert_eq!(application.lower, row(&begun, "application").lower);
+    assert!(matches!(hidden.told, Told::Hidden { .. }), "{:?}", hidden.told);
+    let removed = after(&mut live, 'd');
+    assert!(removed.rows.iter().all(|row| row.path != "note-1"));
+    assert!(matches!(removed.told, Told::Removed { .. }), "{:?}", removed.told);
+
+    // tmpfs has attributes for users since Linux 6.6; root's it always had.
+    if container::host().root {
+        let replaced = after(&mut live, 'o');
+        assert_eq!(row(&replaced, "lib/").upper, Some(Found::Opaque));
+        let (old, new) = (row(&replaced, "lib/libm"), row(&replaced, "lib/libc"));
+        assert_eq!((old.upper, old.merged), (None, None));
+        assert!(matches!(new.upper, Some(Found::File(_))) && new.upper == new.merged);
+    }
+}
+
+#[test]
+fn containers_on_one_image_do_not_see_each_other_and_a_new_one_begins_anew() {
+    if !ready() {
+        return;
+    }
+    let mut live = Live::start().unwrap();
+    let begun = seen(&mut live);
+    let written = after(&mut live, 'w');
+    let second = after(&mut live, '2');
+    assert_eq!((&second.told, second.container), (&Told::Started, 2));
+    assert_eq!(second.rows, begun.rows);
+    assert_eq!(second.upper_bytes, [written.upper_bytes[0], Some(0)]);
+    assert_eq!(processes_with(&begun.place).len(), 2);
+    assert!(row(&after(&mut live, 'c'), "note-1").changed);
+
+    let first = after(&mut live, '1');
+    assert_eq!((&first.told, first.container), (&Told::Turned, 1));
+    assert!(first.rows.iter().all(|row| row.path != "note-1"));
+    let renewed = after(&mut live, 'x');
+    assert_eq!((&renewed.told, renewed.upper_bytes[0]), (&Told::Renewed, Some(0)));
+    assert!(renewed.rows.iter().all(|row| row.upper.is_none() && row.lower == row.merged));
+    assert_eq!(processes_with(&begun.place).len(), 2);
+    assert!(after(&mut live, '2').rows.iter().any(|row| row.path == "note-1"));
+}
+
+#[test]
+fn what_cannot_be_done_is_told_with_the_way_out() {
+    if !ready() {
+        return;
+    }
+    let mut live = Live::start().unwrap();
+    for _ in 0..4 {
+        live.key('c');
+    }
+    assert_eq!(seen(&mut live).told, Told::Enough);
+    // A file that is in the way of a key: a directory cannot be deleted as a file.
+    let place = seen(&mut live).place;
+    let process = &processes_with(&place)[0];
+    fs::remove_file(Path::new(process).join("root/application")).unwrap();
+    fs::create_dir(Path::new(process).join("root/application")).unwrap();
+    live.key('d');
+    let Some(Scene::Layers(scene)) = live.scene().unwrap() else { panic!("it has ended") };
+    let note = scene.note.unwrap();
+    assert!(note.starts_with("[d] delete application in the container: "), "{note}");
+    assert_eq!(after(&mut live, 'x').told, Told::Renewed);
+}
+
+#[test]
+fn nothing_is_left_when_it_is_dropped() {
+    if !ready() {
+        return;
+    }
+    let mut live = Live::start().unwrap();
+    let place = after(&mut live, '2').place;
+    live.key('w');
+    live.key('o');
+    let name = Path::new(&place).file_name().unwrap().to_str().unwrap();
+    let name = name.strip_prefix("isolab-").unwrap();
+    assert!(Path::new(&place).exists() && !processes_with(&place).is_empty());
+    assert!(Ledger::open().unwrap().find(name).unwrap().is_some());
+    drop(live);
+    assert!(!Path::new(&place).exists());
+    assert!(Ledger::open().unwrap().find(name).unwrap().is_none());
+    assert!(has_no_processes(&place), "{:?}", processes_with(&place));
+}
+
+/// In the child of the next test.
+const CHILD: &str = "ISOLAB_TEST_LAYERS";
+
+#[test]
+fn what_a_killed_one_leaves_is_known_to_clean() {
+    if std::env::var_os(CHILD).is_some() {
+        let mut live = Live::start().unwrap();
+        for key in ['w', 'd', '2'] {
+            live.key(key);
+        }
+        eprintln!("place {}", seen(&mut live).place);
+        loop {
+            thread::park();
+        }
+    }
+    if !ready() {
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "what_a_killed_one_leaves_is_known_to_clean", "--nocapture"])
+        .env(CHILD, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let place =
+        lines.map_while(Result::ok).find_map(|line| Some(line.strip_prefix("place ")?.to_owned()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let place = place.expect("the child says it when all is made");
+    assert!(Path::new(&place).exists());
+    assert!(has_no_processes(&place), "{:?}", processes_with(&place));
+    let ledger = Ledger::open().unwrap();
+    let pid = child.id();
+    container::clean_those(&ledger, |entry| entry.launcher.pid == pid).unwrap();
+    assert!(!Path::new(&place).exists());
+}
