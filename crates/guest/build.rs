@@ -18,8 +18,11 @@ fn main() {
         // the program's own stack; all sections lie at fixed physical addresses.
         compile(program, "bare", &["-Cno-redzone=yes", "-Clink-arg=-Tprograms/bare.ld"]);
     }
-    // The first process of a Linux guest is a program and a shell at once.
-    compile("init", "init", &["-Copt-level=s", "-Clto", "-Cforce-unwind-tables=no"]);
+    // These are a program and a shell at once: the first process of a Linux guest, and the one that
+    // tries to get out.
+    for program in ["init", "breakout"] {
+        compile(program, program, &["-Copt-level=s", "-Clto", "-Cforce-unwind-tables=no"]);
+    }
 }
 
 fn compile(program: &str, shell: &str, options: &[&str]) {

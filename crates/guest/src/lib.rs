@@ -37,6 +37,10 @@ pub enum Builtin {
 /// The first process of a Linux guest, a static program that follows a [`plan`].
 pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init.init"));
 
+/// A static program that builds a wall around itself and tries to get out, for demonstrations:
+/// `breakout WALL CELL ATTEMPT OPERAND...`, as `programs/breakout.rs` says.
+pub const BREAKOUT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/breakout.breakout"));
+
 struct Facts {
     name: &'static str,
     /// What it does, in a line for help texts.
@@ -189,6 +193,8 @@ mod tests {
             }
         }
         assert!(INIT.starts_with(b"\x7fELF") && INIT.len() < 24 << 10, "{}", INIT.len());
+        let bytes = BREAKOUT.len();
+        assert!(BREAKOUT.starts_with(b"\x7fELF") && bytes < 16 << 10, "{bytes}");
     }
 
     #[test]
