@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod breakout;
 mod error;
 pub mod exits;
 pub mod layers;
@@ -48,12 +49,14 @@ pub enum Demo {
     Layers,
     /// Who starts first, and who holds how much.
     Race,
+    /// Three attempts to get out, and four walls.
+    Breakout,
 }
 
 impl Demo {
     /// All of them, in the order of a lesson.
-    pub const ALL: [Self; 5] =
-        [Self::Slices, Self::Namespaces, Self::Exits, Self::Layers, Self::Race];
+    pub const ALL: [Self; 6] =
+        [Self::Slices, Self::Namespaces, Self::Exits, Self::Layers, Self::Race, Self::Breakout];
 
     /// The word for it on the command line.
     pub fn name(self) -> &'static str {
@@ -63,6 +66,7 @@ impl Demo {
             Self::Exits => "exits",
             Self::Layers => "layers",
             Self::Race => "race",
+            Self::Breakout => "breakout",
         }
     }
 
@@ -74,6 +78,7 @@ impl Demo {
             Self::Exits => &exits::SCRIPT,
             Self::Layers => &layers::SCRIPT,
             Self::Race => &race::SCRIPT,
+            Self::Breakout => &breakout::SCRIPT,
         }
     }
 
@@ -89,6 +94,7 @@ impl Demo {
             Self::Exits => include_bytes!("../recordings/exits.demo"),
             Self::Layers => include_bytes!("../recordings/layers.demo"),
             Self::Race => include_bytes!("../recordings/race.demo"),
+            Self::Breakout => include_bytes!("../recordings/breakout.demo"),
         };
         Replay::read(bytes, Path::new(self.name()))
     }
@@ -105,6 +111,7 @@ impl Demo {
             Self::Exits => Box::new(exits::Live::start()?),
             Self::Layers => Box::new(layers::Live::start()?),
             Self::Race => Box::new(race::Live::start()?),
+            Self::Breakout => Box::new(breakout::Live::start()?),
         })
     }
 }
@@ -123,6 +130,8 @@ pub enum Scene {
     Layers(layers::Layers),
     /// Who started when, and who lives.
     Race(race::Race),
+    /// Who got out of what.
+    Breakout(Box<breakout::Breakout>),
 }
 
 impl Scene {
@@ -134,6 +143,7 @@ impl Scene {
             Self::Exits(_) => Demo::Exits,
             Self::Layers(_) => Demo::Layers,
             Self::Race(_) => Demo::Race,
+            Self::Breakout(_) => Demo::Breakout,
         }
     }
 
@@ -145,6 +155,7 @@ impl Scene {
             Self::Exits(scene) => exits::draw(scene, frame, area, language),
             Self::Layers(scene) => layers::draw(scene, frame, area, language),
             Self::Race(scene) => race::draw(scene, frame, area, language),
+            Self::Breakout(scene) => breakout::draw(scene, frame, area, language),
         }
     }
 
@@ -156,6 +167,7 @@ impl Scene {
             Self::Exits(scene) => exits::summary(scene, language),
             Self::Layers(scene) => layers::summary(scene, language),
             Self::Race(scene) => race::summary(scene, language),
+            Self::Breakout(scene) => breakout::summary(scene, language),
         }
     }
 
@@ -167,6 +179,7 @@ impl Scene {
             Self::Exits(scene) => scene.is_on(key),
             Self::Layers(scene) => scene.is_on(key),
             Self::Race(scene) => scene.is_on(key),
+            Self::Breakout(scene) => scene.is_on(key),
         }
     }
 }

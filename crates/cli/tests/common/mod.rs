@@ -89,7 +89,7 @@ pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
 pub fn can_live(demo: Demo) -> bool {
     let kvm = match demo {
         Demo::Slices | Demo::Exits | Demo::Race => true,
-        Demo::Namespaces | Demo::Layers => false,
+        Demo::Namespaces | Demo::Layers | Demo::Breakout => false,
     };
     can("container", container::available()) && (!kvm || can("microvm", microvm::available()))
 }

@@ -1,0 +1,172 @@
+//! An attempt at a wall: it is made, and judged by its bait.
+
+use std::{
+    error::Error as _,
+    ffi::OsString,
+    fs,
+    time::{Duration, Instant},
+};
+
+use container::{Container, Root};
+use microvm::{
+    MicroVm, Mode,
+    exits::{Faulted, Strange},
+};
+use nix::errno::Errno;
+use sandbox::{Native, Outcome, Sandbox, Status, Workload};
+
+use super::{
+    Attempt, Step, Trial, Verdict, Wall,
+    baits::{Baits, Place},
+    machine,
+};
+use crate::{Error, Result};
+
+/// No attempt takes longer.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Makes the attempt.
+pub(super) fn make(wall: Wall, attempt: Attempt, place: &Place, baits: &Baits) -> Result<Trial> {
+    let (steps, built) = match wall {
+        Wall::MicroVm => (in_microvm(attempt, place, baits)?, true),
+        _ => in_linux(wall, attempt, place, baits)?,
+    };
+    let verdict = match built {
+        true if got_out(attempt, &steps, baits) => Verdict::Out,
+        true => Verdict::Held,
+        false => Verdict::Impossible,
+    };
+    Ok(Trial { verdict, steps })
+}
+
+/// Whether the bait was taken, whatever the attempt says.
+fn got_out(attempt: Attempt, steps: &[Step], baits: &Baits) -> bool {
+    let read = |bait: &str| steps.iter().any(|step| step.result == format!("{bait:?}"));
+    match attempt {
+        Attempt::File => read(&baits.file),
+        Attempt::Memory => read(baits.data()),
+        Attempt::Process => {
+            // A signal that was taken may take effect a little later.
+            let began = Instant::now();
+            let sent = steps.last().is_some_and(|step| step.result == "0");
+            while sent && baits.process.is_alive() && began.elapsed() < LONGEST {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            !baits.process.is_alive()
+        }
+    }
+}
+
+/// What `guest::BREAKOUT` did, and whether it could build its wall.
+fn in_linux(
+    wall: Wall,
+    attempt: Attempt,
+    place: &Place,
+    baits: &Baits,
+) -> Result<(Vec<Step>, bool)> {
+    const NO_WALL: Status = Status::Exited(3);
+    let own = std::process::id().to_string();
+    let what: Vec<OsString> = match attempt {
+        Attempt::File => vec!["file".into(), place.bait().into()],
+        Attempt::Process => vec!["process".into(), baits.process.pid.to_string().into()],
+        Attempt::Memory => vec!["memory".into(), own.into(), baits.address().to_string().into()],
+    };
+    let run = |sandbox: &dyn Sandbox, before: [OsString; 3]| {
+        let words = before.into_iter().chain(what);
+        sandbox.run(&Workload::command(words).deadline(LONGEST))
+    };
+    let (program, cell) = (place.program().into(), place.cell());
+    let outcome = match wall {
+        Wall::Chroot => run(&Native, [program, "chroot".into(), cell.into()]),
+        Wall::PivotRoot => run(&Native, [program, "pivot_root".into(), cell.into()]),
+        Wall::Container | Wall::MicroVm => {
+            let container = Container { root: Root::Directory(cell), ..Container::default() };
+            run(&container, ["/breakout".into(), "none".into(), "/".into()])
+        }
+    }?;
+    let output = String::from_utf8_lossy(&outcome.output);
+    Ok((output.lines().filter_map(step).collect(), outcome.status != NO_WALL))
+}
+
+/// A line of `programs/breakout.rs`.
+fn step(text: &str) -> Option<Step> {
+    let (call, result) = text.split_once('\t')?;
+    let result = match result.parse::<i32>() {
+        Ok(number @ ..0) => format!("{:?}", Errno::from_raw(-number)),
+        _ => result.to_owned(),
+    };
+    Some(Step { call: call.to_owned(), result })
+}
+
+fn in_microvm(attempt: Attempt, place: &Place, baits: &Baits) -> Result<Vec<Step>> {
+    let (pid, address) = (baits.process.pid, baits.address());
+    let (code, calls) = match attempt {
+        Attempt::File => (machine::open(&place.bait()), vec!["mov eax, 2; syscall".to_owned()]),
+        Attempt::Process => {
+            let request = machine::KILL;
+            (machine::kill(pid), vec![format!("out 0x10, {request} | {pid} << 8")])
+        }
+        Attempt::Memory => {
+            let loads = [machine::BEYOND, address].map(|address| format!("mov al, [{address:#x}]"));
+            (machine::read(address), loads.into())
+        }
+    };
+    let path = place.guest();
+    fs::write(&path, code).map_err(Error::system(format!("write the guest {path:?}")))?;
+    let machine = MicroVm { mode: Mode::User64, ..MicroVm::default() };
+    let ended = End::of(machine.run(&Workload::command([path]).deadline(LONGEST)))?;
+    let steps = calls.into_iter().enumerate().map(|(number, call)| {
+        // What came before the end was answered, with a byte each.
+        let byte = ended.output.get(number).map(|byte| format!("{byte:#04x}"));
+        Step { call, result: byte.unwrap_or_else(|| ended.words.clone()) }
+    });
+    Ok(steps.collect())
+}
+
+/// How a guest ended.
+struct End {
+    output: Vec<u8>,
+    words: String,
+}
+
+impl End {
+    fn of(ended: sandbox::Result<Outcome>) -> Result<Self> {
+        let error = match ended {
+            Ok(outcome) => {
+                let words = match outcome.status {
+                    Status::Exited(machine::LANDED) => "RIP 0x0".to_owned(),
+                    Status::Exited(machine::ANSWERED) => "answered".to_owned(),
+                    status => format!("exit {}", status.code()),
+                };
+                return Ok(Self { output: outcome.output, words });
+            }
+            Err(error) => error,
+        };
+        let faulted = error.source().and_then(|source| source.downcast_ref::<Faulted>());
+        let Some(Faulted { strange, .. }) = faulted else { return Err(error.into()) };
+        let words = match strange {
+            Strange::UnknownRequest { number } => format!("request {number} (unknown)"),
+            strange => {
+                let words = strange.to_string();
+                words.split(" at RIP").next().unwrap_or_default().to_owned()
+            }
+        };
+        let output = error.written().map(|written| written.output.clone());
+        Ok(Self { output: output.unwrap_or_default(), words })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_result_is_the_name_of_an_error() {
+        let told = |text: &str| step(text).map(|step| (step.call, step.result));
+        let line = |call: &str, result: &str| Some((call.to_owned(), result.to_owned()));
+        assert_eq!(told("chroot(\".\")\t-1"), line("chroot(\".\")", "EPERM"));
+        assert_eq!(told("open(\".\")\t3"), line("open(\".\")", "3"));
+        assert_eq!(told("read(bait)\t\"-1\""), line("read(bait)", "\"-1\""));
+        assert_eq!(told("no line of ours"), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! What is laid out for the attempts: nothing that anybody would miss.
+
+use std::{
+    fs::{self, DirBuilder},
+    hash::{BuildHasher as _, RandomState},
+    io,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use sandbox::{
+    Builtin, Claim, Entry, Instance, Ledger, Native, Process, Resource, Sandbox as _, Workload,
+};
+
+use super::Seen;
+use crate::{Error, Result};
+
+/// A directory of this demonstration's own, in the ledger, so that `isolab clean` finds it.
+///
+/// ```text
+///   bait              outside of every root
+///   guest             the program of the microVM
+///   cell/             the root of those who are inside
+///   cell/deeper/      and of those who make themselves a second one
+///   cell/breakout     the program that tries to get out
+/// ```
+pub(super) struct Place {
+    path: PathBuf,
+    /// Struck out when the directory is gone.
+    claim: Option<Claim>,
+}
+
+impl Place {
+    /// Makes it, with the program in the cell.
+    pub(super) fn make() -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("breakout-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let path = std::env::temp_dir().join(format!("isolab-{name}"));
+        let command = ["isolab", "demo", "breakout"].map(str::to_owned).into();
+        let resources = vec![Resource::Directory(path.clone())];
+        let entry = Entry { resources, ..Entry::new(name, "demo", command) };
+        let claim = Ledger::open().and_then(|ledger| ledger.claim(entry));
+        let claim = claim.map_err(|error| {
+            Error::system("write the demonstration into the ledger")(io::Error::other(error))
+        })?;
+        let place = Self { path, claim: Some(claim) };
+        place.furnish().map_err(Error::system(format!("make a cell in {:?}", place.path)))?;
+        Ok(place)
+    }
+
+    fn furnish(&self) -> io::Result<()> {
+        // It fails where somebody else has laid something of that name.
+        DirBuilder::new().mode(0o700).create(&self.path)?;
+        fs::create_dir(self.cell())?;
+        fs::create_dir(self.cell().join("deeper"))?;
+        fs::write(self.program(), guest::BREAKOUT)?;
+        fs::set_permissions(self.program(), fs::Permissions::from_mode(0o755))
+    }
+
+    pub(super) fn cell(&self) -> PathBuf {
+        self.path.join("cell")
+    }
+
+    pub(super) fn program(&self) -> PathBuf {
+        self.cell().join("breakout")
+    }
+
+    pub(super) fn bait(&self) -> PathBuf {
+        self.path.join("bait")
+    }
+
+    pub(super) fn guest(&self) -> PathBuf {
+        self.path.join("guest")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let removed = fs::remove_dir_all(&self.path);
+        if removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
+            // The entry stays, so that `isolab clean` tries again and says what is in the way.
+            std::mem::forget(self.claim.take());
+        }
+    }
+}
+
+/// The baits, fresh.
+pub(super) struct Baits {
+    /// What is in the file.
+    pub(super) file: String,
+    /// What is in this process's memory.
+    pub(super) memory: String,
+    /// A process that does nothing. It ends with isolab, however that ends.
+    _idle: Box<dyn Instance>,
+    /// The same.
+    pub(super) process: Process,
+}
+
+impl Baits {
+    pub(super) fn lay(place: &Place) -> Result<Self> {
+        let file = random();
+        let path = place.bait();
+        fs::write(&path, format!("{file}\n"))
+            .map_err(Error::system(format!("lay the bait {path:?}")))?;
+        // As long as what is read of it, and never moved.
+        let memory = format!("{:\0<BYTES$}", random());
+        let idle = Native.spawn(&Workload::builtin(Builtin::Idle, &[]))?;
+        let pid = idle.processes().first().copied().unwrap_or_default();
+        let gone = || io::Error::other(format!("process {pid} ended at once"));
+        let process = Process::of(pid).ok_or_else(gone);
+        let process = process.map_err(Error::system("start a process as a bait"))?;
+        Ok(Self { file, memory, _idle: idle, process })
+    }
+
+    /// What is in the memory, without the zeros behind it.
+    pub(super) fn data(&self) -> &str {
+        self.memory.trim_end_matches('\0')
+    }
+
+    /// Where in the memory.
+    pub(super) fn address(&self) -> u64 {
+        self.memory.as_ptr() as u64
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        let (file, memory) = (self.file.clone(), self.data().to_owned());
+        Seen { file, pid: self.process.pid, alive: self.process.is_alive(), memory }
+    }
+}
+
+/// So much of a bait is read, by `programs/breakout.rs`.
+const BYTES: usize = 16;
+
+/// Four digits that nobody knows before.
+fn random() -> String {
+    // The standard library's hash keys are the random numbers at hand.
+    format!("{:04x}", RandomState::new().hash_one(std::process::id()) >> 48)
+}

@@ -1,0 +1,189 @@
+//! The attempts, made one after the other while the class looks on.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use sandbox::Process;
+
+use super::{
+    Attempt, Breakout, Trial, Verdict, Wall, attempts,
+    baits::{Baits, Place},
+};
+use crate::{Error, Result, Scene, Source};
+
+/// Between two attempts, so that eyes can follow.
+const PAUSE: Duration = Duration::from_millis(600);
+
+/// The live source.
+pub struct Live {
+    known: Arc<Mutex<Known>>,
+    orders: Option<Sender<Order>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// What is shown, and whether that process lives is looked up each time.
+struct Known {
+    scene: Breakout,
+    process: Process,
+}
+
+enum Order {
+    Try(Wall),
+    LayBaits,
+}
+
+impl Live {
+    /// Makes a cell and lays the first baits.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for them.
+    pub fn start() -> Result<Self> {
+        let place = Place::make()?;
+        let baits = Baits::lay(&place)?;
+        let scene = Breakout {
+            baits: baits.seen(),
+            trials: Default::default(),
+            wall: None,
+            attempt: Attempt::File,
+            note: None,
+        };
+        let known = Arc::new(Mutex::new(Known { scene, process: baits.process }));
+        let (orders, given) = channel();
+        let worker = Worker { known: Arc::clone(&known), baits, place };
+        let worker = std::thread::Builder::new()
+            .name("breakout".into())
+            .spawn(move || worker.follow(&given))
+            .map_err(Error::system("start the thread that makes the attempts"))?;
+        Ok(Self { known, orders: Some(orders), worker: Some(worker) })
+    }
+}
+
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Source for Live {
+    fn scene(&mut self) -> Result<Option<Scene>> {
+        let known = lock(&self.known);
+        let mut scene = known.scene.clone();
+        scene.baits.alive = known.process.is_alive();
+        Ok(Some(Scene::Breakout(Box::new(scene))))
+    }
+
+    fn key(&mut self, key: char) {
+        if let Some(attempt) = Attempt::ALL.into_iter().find(|attempt| attempt.key() == key) {
+            lock(&self.known).scene.attempt = attempt;
+            return;
+        }
+        let wall = Wall::ALL.into_iter().find(|wall| wall.key() == key);
+        if let Some(wall) = wall {
+            let scene = &mut lock(&self.known).scene;
+            scene.wall = Some(wall);
+            scene.attempt = Attempt::File;
+        }
+        let order = wall.map(Order::Try).or((key == 'b').then_some(Order::LayBaits));
+        if let (Some(order), Some(orders)) = (order, &self.orders) {
+            // It fails only if the worker has panicked, and then there is nothing new to see.
+            let _ = orders.send(order);
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // The worker ends when no more orders can come, and takes all that it made with it.
+        self.orders = None;
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
+        }
+    }
+}
+
+/// Who makes the attempts.
+struct Worker {
+    known: Arc<Mutex<Known>>,
+    // The bait process ends before the place goes.
+    baits: Baits,
+    place: Place,
+}
+
+impl Worker {
+    fn follow(mut self, orders: &Receiver<Order>) {
+        let mut next = orders.recv().ok();
+        while let Some(order) = next {
+            next = match order {
+                Order::LayBaits => {
+                    let laid = self.lay_baits();
+                    let mut known = lock(&self.known);
+                    known.scene.trials = Default::default();
+                    known.scene.wall = None;
+                    known.scene.attempt = Attempt::File;
+                    known.scene.note = laid.err().map(|error| sandbox::chain(&error));
+                    drop(known);
+                    orders.recv().ok()
+                }
+                Order::Try(wall) => self.attack(wall, orders),
+            };
+        }
+    }
+
+    fn lay_baits(&mut self) -> Result<()> {
+        self.baits = Baits::lay(&self.place)?;
+        let mut known = lock(&self.known);
+        known.scene.baits = self.baits.seen();
+        known.process = self.baits.process;
+        Ok(())
+    }
+
+    /// Makes all attempts at one wall, and gives the order that came meanwhile or comes next; `None`
+    /// when there will be none.
+    fn attack(&mut self, wall: Wall, orders: &Receiver<Order>) -> Option<Order> {
+        let laid = self.lay_baits();
+        let mut known = lock(&self.known);
+        // New baits that were asked for before it have just been laid.
+        known.scene.wall = Some(wall);
+        known.scene.note = None;
+        known.scene.trials[wall as usize] = Default::default();
+        drop(known);
+        if let Err(error) = laid {
+            lock(&self.known).scene.note = Some(sandbox::chain(&error));
+            return orders.recv().ok();
+        }
+        for attempt in Attempt::ALL {
+            self.show(wall, attempt, Trial { verdict: Verdict::Running, ..Trial::default() });
+            let made = attempts::make(wall, attempt, &self.place, &self.baits);
+            let trial = made.unwrap_or_else(|error| {
+                lock(&self.known).scene.note = Some(told(&error));
+                Trial { verdict: Verdict::Impossible, ..Trial::default() }
+            });
+            self.show(wall, attempt, trial);
+            match orders.recv_timeout(PAUSE) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        orders.recv().ok()
+    }
+
+    fn show(&self, wall: Wall, attempt: Attempt, trial: Trial) {
+        lock(&self.known).scene.trials[wall as usize][attempt as usize] = trial;
+    }
+}
+
+/// The error with its causes, and the way out where one is known.
+fn told(error: &Error) -> String {
+    let way_out = match error {
+        Error::Sandbox(error) => error.fix(),
+        _ => None,
+    };
+    let chain = sandbox::chain(error);
+    way_out.map_or(chain.clone(), |way_out| format!("{chain} ({way_out})"))
+}

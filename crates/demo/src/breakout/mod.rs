@@ -1,0 +1,145 @@
+//! Three attempts to get out, and four walls: chroot, pivot_root, a container, a microVM.
+//!
+//! The attempts are real and aim at baits alone: a file, a process and a few bytes of memory that
+//! this demonstration has laid itself. What is told of an attempt is what its program wrote; whether
+//! it got out is judged by the bait.
+
+mod attempts;
+mod baits;
+mod draw;
+mod live;
+mod machine;
+mod notes;
+mod table;
+mod words;
+
+use serde::{Deserialize, Serialize};
+
+pub use draw::{draw, summary};
+pub use live::Live;
+pub use notes::SCRIPT;
+
+/// What stands between the attempt and the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wall {
+    /// `chroot(2)`, with all of root's power.
+    Chroot,
+    /// A mount namespace and `pivot_root(2)`, with all of root's power.
+    PivotRoot,
+    /// A container of isolab: all namespaces, few capabilities, a filter.
+    Container,
+    /// A microVM of isolab, without a kernel.
+    #[serde(rename = "microvm")]
+    MicroVm,
+}
+
+impl Wall {
+    const ALL: [Self; 4] = [Self::Chroot, Self::PivotRoot, Self::Container, Self::MicroVm];
+
+    fn key(self) -> char {
+        match self {
+            Self::Chroot => 'c',
+            Self::PivotRoot => 'p',
+            Self::Container => 'n',
+            Self::MicroVm => 'm',
+        }
+    }
+}
+
+/// What is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attempt {
+    /// To walk out of the root and read a file.
+    File,
+    /// To kill a process.
+    Process,
+    /// To read the memory of isolab.
+    Memory,
+}
+
+impl Attempt {
+    const ALL: [Self; 3] = [Self::File, Self::Process, Self::Memory];
+
+    fn key(self) -> char {
+        match self {
+            Self::File => '1',
+            Self::Process => '2',
+            Self::Memory => '3',
+        }
+    }
+}
+
+/// What the attempts aim at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// What is in the file.
+    pub file: String,
+    /// The process.
+    pub pid: u32,
+    /// Whether it lives.
+    pub alive: bool,
+    /// What is in the memory of isolab.
+    pub memory: String,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It was not made yet.
+    #[default]
+    Untried,
+    /// It is being made.
+    Running,
+    /// It reached its bait.
+    Out,
+    /// It did not.
+    Held,
+    /// It could not be made on this host.
+    Impossible,
+}
+
+/// One attempt at one wall.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What it did, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A step of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The system call, or the instruction.
+    pub call: String,
+    /// What came of it.
+    pub result: String,
+}
+
+/// All that is known at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breakout {
+    /// What the attempts aim at.
+    pub baits: Seen,
+    /// The attempts, by wall.
+    pub trials: [[Trial; Attempt::ALL.len()]; Wall::ALL.len()],
+    /// The wall that was tried last.
+    pub wall: Option<Wall>,
+    /// The attempt that is told.
+    pub attempt: Attempt,
+    /// What went wrong.
+    pub note: Option<String>,
+}
+
+impl Breakout {
+    fn trial(&self, wall: Wall, attempt: Attempt) -> &Trial {
+        &self.trials[wall as usize][attempt as usize]
+    }
+
+    pub(crate) fn is_on(&self, key: char) -> bool {
+        self.wall.is_some_and(|wall| wall.key() == key) || self.attempt.key() == key
+    }
+}

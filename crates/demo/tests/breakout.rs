@@ -1,0 +1,174 @@
+//! The attempts for real: each is judged by its bait, and nothing is left of any of them.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use demo::{
+    Scene, Source as _,
+    breakout::{Attempt, Breakout, Live, Verdict, Wall},
+};
+
+/// Says that a test is skipped, and why; fails where `what` is required.
+fn skip(what: &str, reason: &str) {
+    let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|word| word == what), "{what} is required: {reason}");
+    eprintln!("skipped: {reason}");
+}
+
+fn scene(live: &mut Live) -> Breakout {
+    match live.scene().unwrap().unwrap() {
+        Scene::Breakout(scene) => *scene,
+        other => panic!("{other:?} is another demonstration's"),
+    }
+}
+
+/// The scene in which `done`, which comes within 20 seconds.
+fn wait_for(live: &mut Live, what: &str, done: impl Fn(&Breakout) -> bool) -> Breakout {
+    let began = Instant::now();
+    loop {
+        let scene = scene(live);
+        if done(&scene) {
+            return scene;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "waiting for {what}: {scene:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Presses the wall's key, and waits for the end of all three attempts.
+fn attack(live: &mut Live, key: char, wall: Wall) -> Breakout {
+    live.key(key);
+    wait_for(live, "the attempts", |scene| {
+        let ended = |trial: &demo::breakout::Trial| {
+            !matches!(trial.verdict, Verdict::Untried | Verdict::Running)
+        };
+        scene.wall == Some(wall) && scene.trials[wall as usize].iter().all(ended)
+    })
+}
+
+fn verdicts(scene: &Breakout, wall: Wall) -> [Verdict; 3] {
+    [Attempt::File, Attempt::Process, Attempt::Memory]
+        .map(|attempt| scene.trials[wall as usize][attempt as usize].verdict)
+}
+
+/// What a step of that attempt came to.
+fn result(scene: &Breakout, wall: Wall, attempt: Attempt, call: &str) -> String {
+    let steps = &scene.trials[wall as usize][attempt as usize].steps;
+    let step = steps.iter().rfind(|step| step.call.starts_with(call));
+    step.unwrap_or_else(|| panic!("no {call} in {steps:?}")).result.clone()
+}
+
+fn is_root() -> bool {
+    container::host().root
+}
+
+/// Whether a new mount namespace may be made here, as root of a machine may and root of many a
+/// container may not.
+fn may_mount(scene: &Breakout) -> bool {
+    !verdicts(scene, Wall::PivotRoot).contains(&Verdict::Impossible)
+}
+
+#[test]
+fn roots_chroot_holds_nothing() {
+    if !is_root() {
+        return skip("container", "this test needs root");
+    }
+    let mut live = Live::start().unwrap();
+    let scene = attack(&mut live, 'c', Wall::Chroot);
+    assert_eq!(verdicts(&scene, Wall::Chroot), [Verdict::Out; 3], "{scene:?}");
+    assert!(!scene.baits.alive);
+    let read = result(&scene, Wall::Chroot, Attempt::File, "read(bait)");
+    assert_eq!(read, format!("{:?}", scene.baits.file));
+}
+
+#[test]
+fn a_pivoted_root_holds_files_and_nothing_else() {
+    if !is_root() {
+        return skip("container", "this test needs root");
+    }
+    let mut live = Live::start().unwrap();
+    let scene = attack(&mut live, 'p', Wall::PivotRoot);
+    if !may_mount(&scene) {
+        return skip("container", "this root may make no mount namespace");
+    }
+    let expected = [Verdict::Held, Verdict::Out, Verdict::Out];
+    assert_eq!(verdicts(&scene, Wall::PivotRoot), expected, "{scene:?}");
+    let tried = |call: &str| result(&scene, Wall::PivotRoot, Attempt::File, call);
+    // It was allowed to try all of it.
+    assert_eq!((&*tried("chdir(\"..\") x 64"), &*tried("read(bait)")), ("0", "ENOENT"));
+}
+
+#[test]
+fn a_container_holds_all_three() {
+    if let Err(error) = container::available() {
+        return skip("container", &error.to_string());
+    }
+    let mut live = Live::start().unwrap();
+    let scene = attack(&mut live, 'n', Wall::Container);
+    if verdicts(&scene, Wall::Container).contains(&Verdict::Impossible) {
+        return skip("container", &scene.note.unwrap_or_default());
+    }
+    assert_eq!(verdicts(&scene, Wall::Container), [Verdict::Held; 3], "{scene:?}");
+    assert!(scene.baits.alive);
+    let tried = |attempt, call: &str| result(&scene, Wall::Container, attempt, call);
+    assert_eq!(tried(Attempt::File, "chroot(\"deeper\")"), "EPERM");
+    assert_eq!(tried(Attempt::Process, "kill"), "ESRCH");
+    assert_eq!(tried(Attempt::Memory, "process_vm_readv"), "EPERM");
+}
+
+#[test]
+fn a_microvm_holds_all_three_without_a_kernel() {
+    if let Err(error) = microvm::available() {
+        return skip("microvm", &error.to_string());
+    }
+    let mut live = Live::start().unwrap();
+    let scene = attack(&mut live, 'm', Wall::MicroVm);
+    assert_eq!(verdicts(&scene, Wall::MicroVm), [Verdict::Held; 3], "{scene:?}");
+    assert!(scene.baits.alive && scene.note.is_none());
+    let tried = |attempt, call: &str| result(&scene, Wall::MicroVm, attempt, call);
+    assert_eq!(tried(Attempt::File, "mov eax, 2; syscall"), "RIP 0x0");
+    assert_eq!(tried(Attempt::Process, "out 0x10"), "request 62 (unknown)");
+    assert_eq!(tried(Attempt::Memory, "mov al, [0x40000000]"), "0xff");
+    assert!(tried(Attempt::Memory, "mov al").contains("page fault"), "{scene:?}");
+}
+
+#[test]
+fn a_key_chooses_what_is_told_and_new_baits_begin_again() {
+    let mut live = Live::start().unwrap();
+    let first = attack(&mut live, 'c', Wall::Chroot);
+    assert_eq!(first.attempt, Attempt::File);
+    live.key('3');
+    assert_eq!(scene(&mut live).attempt, Attempt::Memory);
+    live.key('b');
+    let again = wait_for(&mut live, "new baits", |scene| scene.wall.is_none());
+    assert_eq!(again.trials, <[[demo::breakout::Trial; 3]; 4]>::default());
+    assert!(again.baits.alive && again.baits.pid != first.baits.pid);
+}
+
+/// The directory in which that bait lies.
+fn place(bait: &str) -> Option<PathBuf> {
+    let prefix = format!("isolab-breakout-{}-", std::process::id());
+    let listing = fs::read_dir(std::env::temp_dir()).unwrap();
+    let paths = listing.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut own = paths.filter(|path| path.to_string_lossy().contains(&prefix));
+    own.find(|path| fs::read_to_string(path.join("bait")).is_ok_and(|text| text.trim() == bait))
+}
+
+#[test]
+fn a_dropped_demonstration_leaves_nothing() {
+    let mut live = Live::start().unwrap();
+    let baits = scene(&mut live).baits;
+    let place = place(&baits.file).expect("the bait lies there");
+    let process = PathBuf::from(format!("/proc/{}", baits.pid));
+    let name = place.file_name().unwrap().to_string_lossy().replace("isolab-", "");
+    let ledger = sandbox::Ledger::open().unwrap();
+    assert!(process.exists() && ledger.find(&name).unwrap().is_some());
+    // In the middle of an attempt.
+    live.key('n');
+    drop(live);
+    assert!(!process.exists() && !place.exists());
+    assert_eq!(ledger.find(&name).unwrap(), None);
+}
