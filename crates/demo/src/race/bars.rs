@@ -6,7 +6,10 @@ use ratatui::{
 };
 use report::columns::padded;
 
-use super::{Crowd, Race, draw::Picture};
+use super::{
+    Crowd, Race,
+    draw::{Picture, Room},
+};
 use crate::{Language, script::Words};
 
 /// Where memory is.
@@ -18,7 +21,9 @@ const PARTS: [(char, Color, Words); 3] = [
 /// The bars of memory are never drawn on a shorter scale.
 const SCALE: u64 = 4 << 20;
 /// Columns for numbers that stand beside a bar.
-const NUMBERS: usize = 32;
+const NUMBERS: usize = 38;
+/// And for that bar at least.
+const SHORTEST: usize = 20;
 
 impl Picture {
     /// Those that live on, and their memory on one scale.
@@ -60,7 +65,7 @@ impl Picture {
             (more, Language::En) => format!("{numbers}, {more} to come"),
             (more, Language::Zh) => format!("{numbers}，还要启动 {more}"),
         };
-        let beside = self.height == 0 && self.bar() > 2 * NUMBERS;
+        let beside = self.room != Room::Ample(self.height()) && self.bar() > NUMBERS + SHORTEST;
         let width = if beside { self.bar() - NUMBERS } else { self.bar() };
         let bar = bar(crowd, whole, width);
         let name = padded(crowd.kind.words(self.language), self.name()).bold();
@@ -71,7 +76,7 @@ impl Picture {
         let blank: Span<'static> = " ".repeat(self.name()).into();
         let bar = Line::from_iter([blank].into_iter().chain(bar));
         let mut lines = vec![Line::from_iter([name, numbers.into()])];
-        lines.extend(std::iter::repeat_n(bar, self.height.max(1)));
+        lines.extend(std::iter::repeat_n(bar, self.height()));
         lines
     }
 }

@@ -20,26 +20,37 @@ const STATUS_LINES: usize = 2;
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Race, frame: &mut Frame<'_>, area: Rect, language: Language) {
-    let picture = |height| Picture { width: area.width.into(), height, language }.lines(scene);
+    let picture = |room| Picture { width: area.width.into(), room, language }.lines(scene);
     let fits = |lines: &Vec<Line<'static>>| lines.len() <= usize::from(area.height);
-    let lines = (0..=HIGHEST).rev().map(picture).find(fits).unwrap_or_else(|| picture(0));
+    let rooms = (1..=HIGHEST).rev().map(Room::Ample).chain([Room::Short]);
+    let lines = rooms.map(picture).find(fits).unwrap_or_else(|| picture(Room::Least));
     frame.render_widget(Paragraph::new(lines), area);
 }
 
 /// The numbers of the picture, for who has no terminal.
 pub fn summary(scene: &Race, language: Language) -> String {
-    let picture = Picture { width: 79, height: 1, language };
+    let picture = Picture { width: 79, room: Room::Ample(1), language };
     let whole = Race { shown: u32::MAX, ..scene.clone() };
     let lines = picture.lines(&whole);
     let text = lines.iter().map(|line| format!("{line}").trim_end().to_owned() + "\n");
     text.collect()
 }
 
-/// How it is drawn: in so many columns, with bars so many lines high; 0 where there is so little room
-/// that a bar of memory stands beside its numbers.
+/// How much is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Bars are so many lines high.
+    Ample(usize),
+    /// A bar of memory stands beside its numbers.
+    Short,
+    /// A lane too, of which only two are told.
+    Least,
+}
+
+/// How it is drawn.
 pub(super) struct Picture {
     pub(super) width: usize,
-    pub(super) height: usize,
+    pub(super) room: Room,
     pub(super) language: Language,
 }
 
@@ -54,9 +65,10 @@ impl Picture {
                 lines.extend(self.lane(lane, starts.axis(), scene.shown));
             }
             lines.push(self.axis(starts.axis()));
+            lines.extend(self.legend());
         }
         // Only where there is room for it.
-        if self.height > 1 {
+        if self.height() > 1 {
             lines.push(Line::default());
         }
         lines.extend(self.crowds(scene));
@@ -194,6 +206,14 @@ impl Picture {
         self.width.saturating_sub(self.name())
     }
 
+    /// Lines for a bar.
+    pub(super) fn height(&self) -> usize {
+        match self.room {
+            Room::Ample(height) => height,
+            Room::Short | Room::Least => 1,
+        }
+    }
+
     pub(super) fn say(&self, words: Words) -> &'static str {
         words.of(self.language)
     }
@@ -279,6 +299,16 @@ mod tests {
         }
         assert!(screen.contains("800 ms") && screen.contains("10: 2.0 MiB, 200 KiB each"));
         assert!(screen.contains("processes inside"), "{screen}");
+    }
+
+    #[test]
+    fn where_there_is_least_room_what_matters_is_still_there() {
+        let mut scene = scene(&[PROCESS, MICROVM, LINUX], 637_000);
+        scene.starts.as_mut().unwrap().unoptimized = true;
+        let screen = screen(&scene, 80, 14);
+        assert!(screen.contains("▒625    ·637"), "{screen}");
+        assert!(screen.contains("▒first byte") && screen.contains("20: 3.9 MiB"), "{screen}");
+        assert!(screen.contains("10: 2.0 MiB") && screen.contains("processes inside"), "{screen}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sandbox::Milestone;
 
 use super::{
     Lane,
-    draw::{Picture, milliseconds},
+    draw::{Picture, Room, milliseconds},
 };
 use crate::script::Words;
 
@@ -21,6 +21,8 @@ const PHASES: [(char, Color, Words); Milestone::ALL.len()] = [
     ('░', Color::Magenta, Words("exited", "结束")),
     ('·', Color::DarkGray, Words("cleaned", "清理完")),
 ];
+/// Columns for the numbers behind a lane.
+const LAST_NUMBERS: usize = 16;
 
 impl Picture {
     /// A bar, and the numbers below it.
@@ -31,7 +33,10 @@ impl Picture {
         };
         if let Some(reason) = &lane.missing {
             // It takes the room of a lane, so that what is below stays in its place.
-            let height = self.height.max(1) + 1;
+            let height = match self.room {
+                Room::Least => 1,
+                _ => self.height() + 1,
+            };
             let mut told = wrapped(reason, self.bar());
             if told.len() > height {
                 let rest = told.split_off(height - 1).join(" ");
@@ -43,7 +48,7 @@ impl Picture {
             };
             return told.into_iter().enumerate().map(line).collect();
         }
-        let width = self.bar();
+        let width = self.track();
         let phase = |column: usize| {
             let time = (column as f64 + 0.5) / width.max(1) as f64 * f64::from(axis);
             let (index, _) =
@@ -63,11 +68,14 @@ impl Picture {
         let mut pieces: Vec<Span<'static>> = pieces.collect();
         // However short it was, it was there.
         if cells.iter().all(Option::is_none) && shown > 0 && width > 0 {
-            pieces = vec!["▏".into()];
+            pieces = vec!["▏".into(), " ".repeat(width - 1).into()];
         }
         let bar = |line| Line::from_iter([name(line)].into_iter().chain(pieces.iter().cloned()));
-        let mut lines: Vec<Line<'static>> = (0..self.height.max(1)).map(bar).collect();
-        lines.extend(self.numbers(lane, shown));
+        let mut lines: Vec<Line<'static>> = (0..self.height()).map(bar).collect();
+        match (self.room, &mut lines[..]) {
+            (Room::Least, [line]) => line.extend(self.last_numbers(lane, shown)),
+            _ => lines.extend(self.numbers(lane, shown)),
+        }
         lines
     }
 
@@ -75,7 +83,7 @@ impl Picture {
     fn numbers(&self, lane: &Lane, shown: u32) -> Vec<Line<'static>> {
         let number = |((sign, colour, words), reached): (&(char, Color, Words), &Option<u32>)| {
             let time = reached.map_or("–".into(), milliseconds);
-            let text = format!("{} {time}", words.of(self.language));
+            let text = format!("{} {time:4}", words.of(self.language));
             match reached.is_none_or(|reached| reached <= shown) {
                 true => vec![sign.to_string().fg(*colour), format!("{text}  ").into()],
                 false => vec![" ".repeat(columns(&text) + 3).into()],
@@ -84,8 +92,38 @@ impl Picture {
         self.packed(PHASES.iter().zip(&lane.reached).map(number))
     }
 
+    /// First byte and end, where there is no room for more.
+    fn last_numbers(&self, lane: &Lane, shown: u32) -> Vec<Span<'static>> {
+        let number = |milestone: Milestone| {
+            let (sign, colour, _) = PHASES[milestone as usize];
+            let reached = lane.at(milestone).filter(|reached| *reached <= shown);
+            let text = format!("{:<6}", reached.map_or(String::new(), milliseconds));
+            [format!(" {sign}").fg(colour), text.into()]
+        };
+        [Milestone::FirstByte, Milestone::Cleaned].map(number).concat()
+    }
+
+    /// Columns for a lane.
+    fn track(&self) -> usize {
+        match self.room {
+            Room::Least => self.bar().saturating_sub(LAST_NUMBERS),
+            _ => self.bar(),
+        }
+    }
+
+    /// The signs of the phases, where they do not stand before their numbers.
+    pub(super) fn legend(&self) -> Vec<Line<'static>> {
+        let sign = |(sign, colour, words): &(char, Color, Words)| {
+            vec![sign.to_string().fg(*colour), format!("{}  ", words.of(self.language)).into()]
+        };
+        match self.room {
+            Room::Least => self.packed(PHASES.iter().map(sign)),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn axis(&self, axis: u32) -> Line<'static> {
-        let width = self.bar();
+        let width = self.track();
         let end = format!("{} ms", scale(f64::from(axis) / 1000.0));
         let middle = scale(f64::from(axis) / 2000.0);
         let before = (width / 2).saturating_sub(1 + middle.len() / 2);
