@@ -17,15 +17,18 @@ const SETTLE: Duration = Duration::from_millis(60);
 pub(super) struct Idle {
     kind: Kind,
     sandbox: Box<dyn Sandbox>,
-    alive: VecDeque<Box<dyn Instance>>,
-    /// What they added to this process and to the kernel, as it was when each was started.
-    launcher: i64,
-    kernel: i64,
+    alive: VecDeque<Alive>,
+}
+
+/// One that lives, and what it had added when it had come to rest.
+struct Alive {
+    instance: Box<dyn Instance>,
+    added: Memory,
 }
 
 impl Idle {
     pub(super) fn new(kind: Kind, sandbox: Box<dyn Sandbox>) -> Self {
-        Self { kind, sandbox, alive: VecDeque::new(), launcher: 0, kernel: 0 }
+        Self { kind, sandbox, alive: VecDeque::new() }
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -36,36 +39,37 @@ impl Idle {
     pub(super) fn grow(&mut self) -> Result<(), String> {
         let before = Memory::now()?;
         let idle = Workload::builtin(Builtin::Idle, &[]);
-        self.alive.push_back(self.sandbox.spawn(&idle).map_err(|error| told(&error))?);
+        let instance = self.sandbox.spawn(&idle).map_err(|error| told(&error))?;
         thread::sleep(SETTLE);
         let after = Memory::now()?;
-        self.launcher += after.launcher - before.launcher;
-        self.kernel += after.kernel - before.kernel;
+        let launcher = after.launcher - before.launcher;
+        let kernel = after.kernel - before.kernel;
+        self.alive.push_back(Alive { instance, added: Memory { launcher, kernel } });
         Ok(())
     }
 
     /// Ends the one that was started first; false when there is none.
     pub(super) fn end_one(&mut self) -> bool {
-        let ended = self.alive.pop_front().is_some();
-        if self.alive.is_empty() {
-            (self.launcher, self.kernel) = (0, 0);
-        }
-        ended
+        self.alive.pop_front().is_some()
     }
 
     /// What is known of them.
     pub(super) fn seen(&self, wanted: u32) -> Crowd {
-        let processes = self.alive.iter().flat_map(|instance| instance.processes());
+        let processes = self.alive.iter().flat_map(|alive| alive.instance.processes());
         let processes: Vec<u32> = processes.collect();
         let tables: u64 = processes.iter().map(|pid| page_tables(*pid)).sum();
-        let positive = |bytes: i64| u64::try_from(bytes).unwrap_or(0);
+        // Others free memory meanwhile, so that one may seem to have added less than nothing.
+        let sum = |part: fn(&Memory) -> i64| {
+            let bytes: i64 = self.alive.iter().map(|alive| part(&alive.added)).sum();
+            u64::try_from(bytes).unwrap_or(0)
+        };
         Crowd {
             kind: self.kind,
             count: self.count(),
             wanted,
             inside: processes.iter().map(|pid| pss(*pid, |_| true).unwrap_or(0)).sum(),
-            launcher: positive(self.launcher),
-            kernel: positive(self.kernel) + tables,
+            launcher: sum(|added| added.launcher),
+            kernel: sum(|added| added.kernel) + tables,
         }
     }
 }
@@ -73,17 +77,18 @@ impl Idle {
 impl Drop for Idle {
     fn drop(&mut self) {
         // All are told before the first is waited for.
-        self.alive.iter().for_each(|instance| instance.control().kill());
+        self.alive.iter().for_each(|alive| alive.instance.control().kill());
     }
 }
 
-/// What this process and the kernel hold now, in bytes.
+/// Of this process and of the kernel, in bytes.
 struct Memory {
     launcher: i64,
     kernel: i64,
 }
 
 impl Memory {
+    /// What they hold now.
     fn now() -> Result<Self, String> {
         // Its code is read from a file whenever it is needed: no instance adds to that.
         let is_own = |name: &str| !name.starts_with('/') || name.starts_with("/memfd:");
