@@ -6,13 +6,13 @@ use container::{
 };
 use microvm::MicroVm;
 use nix::sched::CpuSet;
-use sandbox::{CpuQuota, Limits, Native, monotonic_now};
+use sandbox::{CpuQuota, Limits, Native, Sandbox, monotonic_now};
 
 use super::{
     Mode, Row, Slices,
     row::{cut, row},
     switches::{Recorder, Switches},
-    worker::{Clock, Worker},
+    worker::{Clock, Worker, set_clocks},
 };
 use crate::{Error, Result, Scene, Source};
 
@@ -68,28 +68,20 @@ impl Live {
 
     fn watch(&mut self, mode: Mode, workers: Vec<Worker>) {
         let threads: Vec<u32> = workers.iter().map(Worker::thread).collect();
+        self.end();
         self.switches = Recorder::of(&threads).map_err(|error| error.to_string());
         (self.mode, self.workers) = (mode, workers);
     }
 
     fn begin(&self, mode: Mode) -> Result<Vec<Worker>> {
-        let start = |sandbox: &dyn sandbox::Sandbox, name: &str| {
-            Worker::start(sandbox, name.to_owned(), self.clock, &self.shared)
-        };
-        let equals = |sandbox: &dyn sandbox::Sandbox| -> Result<Vec<Worker>> {
+        let start =
+            |sandbox: &dyn Sandbox, name: &str| Worker::start(sandbox, name.to_owned(), self.clock);
+        let equals = |sandbox: &dyn Sandbox| -> Result<Vec<Worker>> {
             (1..=EQUALS).map(|number| start(sandbox, &number.to_string())).collect()
         };
         let limited = |limits: Limits| Container { limits, ..Container::default() };
-        match mode {
-            Mode::Normal => equals(&Native),
-            Mode::RoundRobin => {
-                let workers = equals(&Native)?;
-                for worker in &workers {
-                    round_robin(worker.thread())
-                        .map_err(Error::system("ask for SCHED_RR, which root alone gets"))?;
-                }
-                Ok(workers)
-            }
+        let mut workers: Vec<Worker> = match mode {
+            Mode::Normal | Mode::RoundRobin => equals(&Native),
             Mode::VirtualProcessors => equals(&MicroVm::default()),
             Mode::Quota => {
                 let cpu_quota = CpuQuota::cpus(0.1).ok();
@@ -104,7 +96,27 @@ impl Live {
                 };
                 [1, 2, 4].into_iter().map(weighted).collect()
             }
+        }?;
+        if mode == Mode::VirtualProcessors {
+            set_clocks(&mut workers, self.clock)?;
         }
+        for worker in &workers {
+            worker.pin(&self.shared)?;
+        }
+        if mode == Mode::RoundRobin {
+            for worker in &workers {
+                round_robin(worker.thread())
+                    .map_err(Error::system("ask for SCHED_RR, which root alone gets"))?;
+            }
+        }
+        Ok(workers)
+    }
+
+    /// Kills all before any of them is waited for: one that is to end has to have the processor,
+    /// and would wait for its turn.
+    fn end(&mut self) {
+        self.workers.iter().for_each(Worker::kill);
+        self.workers.clear();
     }
 
     /// The ticks at which each worker ran, up to `now`. The last stretch of each is open: it ended
@@ -138,6 +150,12 @@ impl Live {
         if self.workers.iter().any(Worker::is_full) {
             self.change(self.mode);
         }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -63,35 +63,45 @@ pub(super) struct Worker {
     instance: Box<dyn Instance>,
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.instance.control().kill();
-    }
-}
-
 impl Worker {
-    /// Starts one, and leaves it the `processors` only.
-    pub(super) fn start(
-        sandbox: &dyn Sandbox,
-        name: String,
-        clock: Clock,
-        processors: &CpuSet,
-    ) -> Result<Self> {
+    /// Starts one.
+    pub(super) fn start(sandbox: &dyn Sandbox, name: String, clock: Clock) -> Result<Self> {
         let arguments = [LONGEST, GAP].map(|time| clock.ticks(time));
         let workload = Workload::builtin(Builtin::Slices, &arguments).deadline(LONGEST);
         let before = virtual_processors();
         let began = clock.now();
         let instance = sandbox.spawn(&workload)?;
-        let ahead = ahead(&*instance, clock, began)?;
         // A virtual processor is a thread of ours.
         let new = virtual_processors().difference(&before).next().copied();
         let thread = instance.processes().first().copied().or(new);
         let unknown = || io::Error::from(io::ErrorKind::NotFound);
         let thread = thread.ok_or_else(unknown).map_err(Error::system("find the worker"))?;
-        sched_setaffinity(Pid::from_raw(thread.cast_signed()), processors)
-            .map_err(|errno| Error::system("pin a worker")(errno.into()))?;
         let count = Count::of(thread, sandbox.name() == "container");
-        Ok(Self { name, count, began, open: (began, 0), ahead, instance })
+        Ok(Self { name, count, began, open: (began, 0), ahead: 0, instance })
+    }
+
+    /// Leaves it these processors only.
+    pub(super) fn pin(&self, processors: &CpuSet) -> Result<()> {
+        sched_setaffinity(Pid::from_raw(self.thread().cast_signed()), processors)
+            .map_err(|errno| Error::system("pin a worker")(errno.into()))
+    }
+
+    /// Whether it has looked at its clock; the first time that it has, this finds out how far that
+    /// one is ahead of the host's.
+    pub(super) fn set_clock(&mut self, clock: Clock) -> bool {
+        let mailbox = self.instance.mailbox();
+        let first = mailbox.map_or(0, |mailbox| mailbox.word(Word::BeginTicks as usize));
+        let now = clock.now();
+        // It looked after it was started and before it was seen, if this is the same clock.
+        if first != 0 && !(self.began..=now).contains(&first) {
+            self.ahead = first.wrapping_sub(now).cast_signed();
+        }
+        first != 0
+    }
+
+    /// Ends it without waiting for its end, which comes when it is dropped.
+    pub(super) fn kill(&self) {
+        self.instance.control().kill();
     }
 
     /// Its thread, as the kernel numbers it.
@@ -140,25 +150,19 @@ impl Worker {
     }
 }
 
-/// Waits for the worker's first look at its clock, and returns how far it is ahead of the host's.
-fn ahead(instance: &dyn Instance, clock: Clock, began: u64) -> Result<i64> {
+/// Waits until every one of them, virtual processors, has looked at its clock.
+pub(super) fn set_clocks(workers: &mut [Worker], clock: Clock) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(2);
-    let silent = || Error::system("wait for the worker")(io::ErrorKind::TimedOut.into());
-    let mailbox = instance.mailbox().ok_or_else(silent)?;
-    let waiting = Instant::now();
-    loop {
-        let first = mailbox.word(Word::BeginTicks as usize);
-        let now = clock.now();
-        if first != 0 {
-            // It looked after it was started and before it was seen, if this is the same clock.
-            let same = (began..=now).contains(&first);
-            return Ok(if same { 0 } else { first.wrapping_sub(now).cast_signed() });
-        }
-        if waiting.elapsed() > PATIENCE {
-            return Err(silent());
+    let began = Instant::now();
+    let mut waiting: Vec<&mut Worker> = workers.iter_mut().collect();
+    while !waiting.is_empty() {
+        waiting.retain_mut(|worker| !worker.set_clock(clock));
+        if began.elapsed() > PATIENCE {
+            return Err(Error::system("wait for the workers")(io::ErrorKind::TimedOut.into()));
         }
         thread::sleep(Duration::from_micros(20));
     }
+    Ok(())
 }
 
 /// The threads of this process that are virtual processors.
