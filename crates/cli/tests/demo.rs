@@ -70,7 +70,7 @@ fn the_share_that_a_worker_sees_is_the_one_that_the_kernel_counts() {
     let (code, _, errors) = output_of(&mut isolab(&words));
     assert_eq!((code, &*errors), (0, ""));
     let recorded = demo::recording::Replay::open(file.path()).unwrap();
-    let modes = [Mode::Normal, Mode::Quota, Mode::Weights];
+    let modes = [Mode::Normal, Mode::VirtualProcessors, Mode::Quota, Mode::Weights];
     for mode in modes {
         let seconds: Vec<&Slices> = recorded
             .scenes()

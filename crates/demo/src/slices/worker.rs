@@ -19,6 +19,8 @@ use crate::{Error, Result};
 /// A pause in one's own running is a gap from here on: longer than an interrupt, shorter than a
 /// slice.
 const GAP: Duration = Duration::from_micros(200);
+/// Whoever has not begun after so long will not.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// No worker outlives this, whatever becomes of its demonstration.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -71,11 +73,10 @@ impl Worker {
         let before = virtual_processors();
         let began = clock.now();
         let instance = sandbox.spawn(&workload)?;
-        // A virtual processor is a thread of ours.
-        let new = virtual_processors().difference(&before).next().copied();
-        let thread = instance.processes().first().copied().or(new);
-        let unknown = || io::Error::from(io::ErrorKind::NotFound);
-        let thread = thread.ok_or_else(unknown).map_err(Error::system("find the worker"))?;
+        let thread = match instance.processes().first() {
+            Some(process) => *process,
+            None => new_virtual_processor(&before)?,
+        };
         let count = Count::of(thread, sandbox.name() == "container");
         Ok(Self { name, count, began, open: (began, 0), ahead: 0, instance })
     }
@@ -152,7 +153,6 @@ impl Worker {
 
 /// Waits until every one of them, virtual processors, has looked at its clock.
 pub(super) fn set_clocks(workers: &mut [Worker], clock: Clock) -> Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(2);
     let began = Instant::now();
     let mut waiting: Vec<&mut Worker> = workers.iter_mut().collect();
     while !waiting.is_empty() {
@@ -163,6 +163,23 @@ pub(super) fn set_clocks(workers: &mut [Worker], clock: Clock) -> Result<()> {
         thread::sleep(Duration::from_micros(20));
     }
     Ok(())
+}
+
+/// The virtual processor that was not there `before`, a thread of ours: it gives itself its name
+/// when it begins.
+fn new_virtual_processor(before: &BTreeSet<u32>) -> Result<u32> {
+    let began = Instant::now();
+    loop {
+        if let Some(new) = virtual_processors().difference(before).next() {
+            return Ok(*new);
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(Error::system("find the virtual processor")(
+                io::ErrorKind::TimedOut.into(),
+            ));
+        }
+        thread::sleep(Duration::from_micros(20));
+    }
 }
 
 /// The threads of this process that are virtual processors.
