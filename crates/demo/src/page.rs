@@ -4,6 +4,7 @@
 //! somebody else's that the browser has open may not read it (DNS rebinding), nor press its keys.
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -34,11 +35,16 @@ pub struct Page {
     shared: Arc<Shared>,
 }
 
+/// Columns and rows.
+type Size = (u16, u16);
+
 struct Shared {
     language: Language,
     port: u16,
     view: Mutex<(u64, Option<View>)>,
     news: Condvar,
+    /// The newest picture in each size that somebody looks at: drawn once, however many look.
+    drawn: Mutex<BTreeMap<Size, (u64, Arc<str>)>>,
     keys: Mutex<Vec<char>>,
     clients: AtomicUsize,
 }
@@ -58,6 +64,7 @@ impl Page {
             port: address.port(),
             view: Mutex::default(),
             news: Condvar::new(),
+            drawn: Mutex::default(),
             keys: Mutex::default(),
             clients: AtomicUsize::new(0),
         });
@@ -179,7 +186,7 @@ impl Shared {
                     events += &format!("event: keys\ndata: {now}\n\n");
                     buttons = now;
                 }
-                events += &self.picture(&view, size);
+                events += &self.picture(number, &view, size);
             } else {
                 // Nothing new: a comment, so that a client that is gone is noticed.
                 events += ":\n\n";
@@ -189,7 +196,22 @@ impl Shared {
         }
     }
 
-    fn picture(&self, view: &View, (columns, rows): (u16, u16)) -> String {
+    fn picture(&self, number: u64, view: &View, size: Size) -> Arc<str> {
+        let draw = || Arc::from(self.draw(view, size));
+        let Ok(mut drawn) = self.drawn.lock() else { return draw() };
+        match drawn.get(&size) {
+            Some((of, picture)) if *of == number => Arc::clone(picture),
+            _ => {
+                let picture = draw();
+                // Sizes that nobody looks at any more are forgotten.
+                drawn.retain(|_, (of, _)| *of + 1 >= number);
+                drawn.insert(size, (number, Arc::clone(&picture)));
+                picture
+            }
+        }
+    }
+
+    fn draw(&self, view: &View, (columns, rows): Size) -> String {
         let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows));
         let Ok(drawn) = terminal.draw(|frame| view.draw(frame, Keys::Elsewhere, self.language));
         let html = picture::html(drawn.buffer);
