@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{can_live, isolab, output_of};
+use common::{Names, can_live, isolab, output_of};
 use demo::{
     Demo, Language, Scene,
     slices::{Mode, Slices},
@@ -88,6 +88,26 @@ fn the_share_that_a_worker_sees_is_the_one_that_the_kernel_counts() {
         // Of a virtual machine's own gaps the kernel that runs in it knows nothing.
         assert!(apart[apart.len() / 2] <= 0.02, "{mode:?} {apart:?}");
     }
+}
+
+#[test]
+fn a_container_that_runs_already_is_among_those_that_are_seen() {
+    if !can_live(Demo::Namespaces) {
+        return;
+    }
+    let names = Names::of("demo");
+    let name = names.name("box");
+    let words = ["run", "--in", "container", "--name", &name, "--", "sleep", "60"];
+    let mut running = isolab(&words).spawn().unwrap();
+    names.wait_for("box");
+    let seen = output_of(&mut isolab(&["demo", "namespaces", "--for", "1s"]));
+    let left = names.listed();
+    output_of(&mut isolab(&["stop", &name]));
+    running.wait().unwrap();
+    let (code, output, errors) = seen;
+    assert_eq!((code, &*errors), (0, ""));
+    assert!(output.contains(&name[..10]) && output.contains(" NEW, "), "{output}");
+    assert_eq!(left.len(), 1, "it was not touched: {left:?}");
 }
 
 #[test]

@@ -44,8 +44,11 @@ impl Fact {
             Self::Pid => match (column.ending, column.pid, answers) {
                 (true, ..) => language.either("ends ...", "正在结束……").into(),
                 (false, None, _) => language.either("starts ...", "正在启动……").into(),
-                (false, Some(pid), Some(own)) if !is_host => format!("{pid} → {}", own.pid),
-                (false, Some(pid), _) => pid.to_string(),
+                (false, Some(pid), _) if is_host => pid.to_string(),
+                (false, Some(pid), own) => match own.map(|own| own.pid).or(column.inside) {
+                    Some(inside) => format!("{pid} → {inside}"),
+                    None => pid.to_string(),
+                },
             },
             Self::Others => match column.others.as_slice() {
                 [] => String::new(),

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sandbox::{Ledger, Process};
+
 use super::{
     Answers, Column, Namespaces, Told, look,
     shell::{Done, Shell},
@@ -53,11 +55,32 @@ impl Live {
     }
 
     fn begin(&mut self, user: bool) -> Done<()> {
-        if self.shells.len() >= MOST {
+        let is_own = |shell: &&Shell| !shell.is_elsewhere();
+        if self.shells.iter().filter(is_own).count() >= MOST {
             return Err(format!("{MOST} containers have room here: [k] kills the newest"));
         }
         self.shells.push(Shell::begin(user)?);
+        // One's own come first where there is no room for all.
+        while self.shells.len() > MOST
+            && let Some(at) = self.shells.iter().position(Shell::is_elsewhere)
+        {
+            self.shells.remove(at);
+        }
         Ok(())
+    }
+
+    /// Finds the containers that `isolab run` has started, as far as there is room.
+    fn find_others(&mut self) {
+        let entries = Ledger::open().and_then(|ledger| ledger.entries()).unwrap_or_default();
+        let own = Process::current();
+        for entry in entries {
+            let first = entry.first.filter(Process::is_alive);
+            let is_known = self.shells.iter().any(|shell| shell.column.name == entry.name);
+            let is_other = entry.sandbox == "container" && entry.launcher != own && !is_known;
+            if let Some(first) = first.filter(|_| is_other && self.shells.len() < MOST) {
+                self.shells.insert(0, Shell::elsewhere(entry.name, first));
+            }
+        }
     }
 
     /// Does it to the newest container that runs.
@@ -82,6 +105,7 @@ impl Live {
     }
 
     fn look(&mut self) {
+        self.find_others();
         self.host.processes = Some(look::processes(Path::new("/proc")));
         self.shells.iter_mut().for_each(Shell::look);
         self.looked = Some(Instant::now());

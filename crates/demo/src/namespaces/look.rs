@@ -25,14 +25,19 @@ fn table(process: &str, link: &str) -> Option<u64> {
 pub(super) fn others(table_of_pids: u64, first: u32) -> Vec<(u32, u32)> {
     let inside = |pid: u32| {
         let same = table(&pid.to_string(), Kind::ALL[Kind::PID].link) == Some(table_of_pids);
-        let status = same.then(|| fs::read_to_string(format!("/proc/{pid}/status")).ok())??;
-        let chain = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-        Some((chain.split_whitespace().last()?.parse().ok()?, pid))
+        Some((same.then(|| inside(pid))??, pid))
     };
     let others = numbers(Path::new("/proc")).filter(|pid| *pid != first);
     let mut others: Vec<(u32, u32)> = others.filter_map(inside).collect();
     others.sort_unstable();
     others
+}
+
+/// The number by which a process knows itself (`NSpid` of proc_pid_status(5)).
+pub(super) fn inside(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let chain = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    chain.split_whitespace().last()?.parse().ok()
 }
 
 /// How many processes are seen by who has mounted that `/proc`.

@@ -84,11 +84,14 @@ pub struct Column {
     pub ending: bool,
     /// Its number outside.
     pub pid: Option<u32>,
+    /// Its number inside, as the host's kernel knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<u32>,
     /// Its user outside.
     pub user: Option<u32>,
     /// Its cgroup, as it is called outside.
     pub cgroup: Option<String>,
-    /// What it says of itself.
+    /// What it says of itself; a container that was started elsewhere is not asked.
     pub answers: Option<Answers>,
     /// How many processes are seen inside.
     pub processes: Option<usize>,

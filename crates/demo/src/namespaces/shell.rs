@@ -1,4 +1,5 @@
-//! A shell in a container: how it starts, is joined and ends, and what is seen of it.
+//! A shell in a container: how it starts, is joined and ends, and what is seen of it; and what is
+//! seen of a container that is somebody else's.
 
 use std::thread::{Builder, JoinHandle};
 
@@ -23,6 +24,8 @@ enum State {
     Starting(Work<sandbox::Result<Started>>),
     Running(Running),
     Ending(Work<()>),
+    /// Somebody else started it, and ends it.
+    Elsewhere(Process),
     /// It is not there: it did not start, or is gone.
     Gone,
 }
@@ -72,6 +75,16 @@ impl Shell {
         Ok(Self { column: Column::default(), state: State::Starting(work) })
     }
 
+    /// One that somebody else has started, and its first process.
+    pub(super) fn elsewhere(name: String, first: Process) -> Self {
+        let column = Column { name, pid: Some(first.pid), ..Column::default() };
+        Self { column, state: State::Elsewhere(first) }
+    }
+
+    pub(super) fn is_elsewhere(&self) -> bool {
+        matches!(self.state, State::Elsewhere(_))
+    }
+
     pub(super) fn is_running(&self) -> bool {
         matches!(self.state, State::Running(_))
     }
@@ -80,6 +93,7 @@ impl Shell {
         match &self.state {
             State::Ending(work) => work.is_over(),
             State::Gone => true,
+            State::Elsewhere(first) => !first.is_alive(),
             State::Starting(_) | State::Running(_) => false,
         }
     }
@@ -148,7 +162,7 @@ impl Shell {
                 running.joined.retain(|work| !work.is_over());
                 failed.map_or(Ok(None), |error| Err(explained(&error)))
             }
-            State::Starting(_) | State::Ending(_) | State::Gone => Ok(None),
+            State::Starting(_) | State::Ending(_) | State::Elsewhere(_) | State::Gone => Ok(None),
         }
     }
 
@@ -163,6 +177,7 @@ impl Shell {
             let (hierarchy, cgroup) = look::cgroup(&pid.to_string()).unzip();
             column.cgroup = cgroup;
             column.answers = Answers::of_process(pid, &hierarchy.unwrap_or_default());
+            column.inside = look::inside(pid);
         }
         column.processes = Some(look::processes(&look::proc_of(pid)));
         let table = column.tables[Kind::PID];
