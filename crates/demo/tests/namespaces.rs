@@ -42,10 +42,17 @@ impl Stage {
     }
 
     fn scene(&mut self) -> Namespaces {
-        match self.live.scene().unwrap() {
+        let mut scene = match self.live.scene().unwrap() {
             Some(Scene::Namespaces(scene)) => scene,
             other => panic!("{other:?}"),
-        }
+        };
+        // Somebody else's containers may run meanwhile.
+        let own = entries_of(id());
+        scene.containers.retain(|column| {
+            let is_own = own.iter().any(|entry| entry.name == column.name);
+            column.name.is_empty() || column.ending || is_own
+        });
+        scene
     }
 
     /// Presses the key and looks until `seen`.

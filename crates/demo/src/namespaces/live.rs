@@ -56,16 +56,13 @@ impl Live {
 
     fn begin(&mut self, user: bool) -> Done<()> {
         let is_own = |shell: &&Shell| !shell.is_elsewhere();
-        if self.shells.iter().filter(is_own).count() >= MOST {
+        let own = self.shells.iter().filter(is_own).count();
+        if own >= MOST {
             return Err(format!("{MOST} containers have room here: [k] kills the newest"));
         }
-        self.shells.push(Shell::begin(user)?);
-        // One's own come first where there is no room for all.
-        while self.shells.len() > MOST
-            && let Some(at) = self.shells.iter().position(Shell::is_elsewhere)
-        {
-            self.shells.remove(at);
-        }
+        // One's own come first, and the others where there is room.
+        self.shells.insert(own, Shell::begin(user)?);
+        self.shells.truncate(MOST);
         Ok(())
     }
 
@@ -78,7 +75,7 @@ impl Live {
             let is_known = self.shells.iter().any(|shell| shell.column.name == entry.name);
             let is_other = entry.sandbox == "container" && entry.launcher != own && !is_known;
             if let Some(first) = first.filter(|_| is_other && self.shells.len() < MOST) {
-                self.shells.insert(0, Shell::elsewhere(entry.name, first));
+                self.shells.push(Shell::elsewhere(entry.name, first));
             }
         }
     }
