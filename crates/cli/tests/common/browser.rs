@@ -113,6 +113,15 @@ impl Browser {
         }
     }
 
+    /// Waits until an expression is true on the page.
+    pub fn wait_until(&mut self, expression: &str, said: &str) {
+        let began = Instant::now();
+        while self.value(expression) != true {
+            assert!(began.elapsed() < Duration::from_secs(10), "{expression}: {said}");
+            sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The window's picture, a PNG in base 64.
     pub fn screenshot(&mut self) -> String {
         let answer = self.ask("Page.captureScreenshot", &json!({"format": "png"}));
