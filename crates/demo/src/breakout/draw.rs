@@ -111,7 +111,17 @@ fn told(
         let line = Line::from_iter([Span::raw(padded(&step.call, calls)), result]);
         match purposes {
             Purposes::Beside => lines.push(line + purpose),
-            Purposes::Below => lines.extend([line, Line::from_iter(["  ".into(), purpose])]),
+            Purposes::Below => {
+                // A phone has no room for both beside each other.
+                if calls + columns(&step.result) > width {
+                    let result = Span::styled(step.result.clone(), colour(&step.result));
+                    let below = Line::from_iter(["  ".into(), result]);
+                    lines.extend([Line::from(step.call.clone()), below]);
+                } else {
+                    lines.push(line);
+                }
+                lines.push(Line::from_iter(["  ".into(), purpose]));
+            }
             Purposes::LeftOut => lines.push(line),
         }
     }

@@ -175,7 +175,10 @@ impl Source for Live {
         let row = |(worker, runs): (&Worker, &Vec<(u64, u64)>)| {
             let mut row = row(worker.name.clone(), runs, (left, now), rate);
             // Both shares are of the same stretch, or they could not be compared.
-            if let (Some(window), Some(ran)) = (worker.count.window(), worker.count.ran()) {
+            // What the kernel counts goes up in ticks: a short one says nothing.
+            let enough = self.clock.ticks(Slices::WINDOW) / 4;
+            let window = worker.count.window().filter(|(from, to)| to - from >= enough);
+            if let (Some(window), Some(ran)) = (window, worker.count.ran()) {
                 let length = (window.1 - window.0) as f64;
                 let own: u64 = cut(runs, window).iter().map(|(from, to)| to - from).sum();
                 row.share = (own as f64 / length) as f32;
