@@ -1,6 +1,6 @@
 //! Question 2: what may it consume? Here what it did consume, as its cgroup counts it.
 
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use crate::{
     Error,
@@ -14,8 +14,6 @@ use crate::{
 /// version 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuStat {
-    /// 1 or 2.
-    pub version: u8,
     /// CPU time of all processes in it, user and system; version 1 does not count it here.
     pub usage: Option<Duration>,
     /// Periods of the quota in which one of them wanted to run; 0 without a quota.
@@ -26,8 +24,15 @@ pub struct CpuStat {
     pub throttled_time: Duration,
 }
 
-impl CpuStat {
-    /// Reads `cpu.stat` of the cgroup in which the process `pid` is.
+/// The file `cpu.stat` of one cgroup, found once and read often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CpuStatFile {
+    path: PathBuf,
+    version: Version,
+}
+
+impl CpuStatFile {
+    /// That of the cgroup in which the process `pid` is.
     ///
     /// # Errors
     ///
@@ -44,10 +49,21 @@ impl CpuStat {
             why: "no hierarchy is mounted with it".into(),
         };
         let path = hierarchy.ok_or_else(none)?.own.join("cpu.stat");
-        let text = fs::read_to_string(&path).map_err(file("read", &path))?;
-        Ok(Self::parse(&text, version))
+        Ok(Self { path, version })
     }
 
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// When the cgroup is gone.
+    pub fn read(&self) -> Result<CpuStat, Error> {
+        let text = fs::read_to_string(&self.path).map_err(file("read", &self.path))?;
+        Ok(CpuStat::parse(&text, self.version))
+    }
+}
+
+impl CpuStat {
     fn parse(text: &str, version: Version) -> Self {
         let number = |name: &str| {
             let mut values = text.lines().filter_map(|line| line.split_once(' '));
@@ -59,7 +75,6 @@ impl CpuStat {
             Version::V2 => number("throttled_usec").map(Duration::from_micros),
         };
         Self {
-            version: if version == Version::V1 { 1 } else { 2 },
             usage,
             periods: number("nr_periods").unwrap_or_default(),
             throttled: number("nr_throttled").unwrap_or_default(),
@@ -90,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_process_that_has_ended_is_in_no_cgroup() {
-        let error = CpuStat::of(u32::MAX).unwrap_err().to_string();
+        let error = CpuStatFile::of(u32::MAX).unwrap_err().to_string();
         assert!(error.contains("/proc/4294967295/cgroup"), "{error}");
     }
 }

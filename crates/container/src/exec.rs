@@ -34,9 +34,23 @@ use crate::{
 /// When there is none, or the ledger cannot be read.
 pub fn find(name: &str) -> Result<Entry> {
     let found = Ledger::open().and_then(|ledger| ledger.find(name)).map_err(Error::from)?;
-    let running = found
-        .filter(|entry| entry.sandbox == NAME && entry.first.is_some_and(|first| first.is_alive()));
+    let running = found.filter(is_running);
     Ok(running.ok_or_else(|| Error::NotRunning { name: name.to_owned() })?)
+}
+
+/// All running containers that the ledger knows: those with a name or a limit.
+///
+/// # Errors
+///
+/// When the ledger cannot be read.
+pub fn all_running() -> Result<Vec<Entry>> {
+    let mut entries = Ledger::open().and_then(|ledger| ledger.entries()).map_err(Error::from)?;
+    entries.retain(is_running);
+    Ok(entries)
+}
+
+fn is_running(entry: &Entry) -> bool {
+    entry.sandbox == NAME && entry.first.is_some_and(|first| first.is_alive())
 }
 
 /// Runs the command `words` in the container of `entry`, with the same walls around it.

@@ -32,6 +32,7 @@ mod program;
 pub mod rootfs;
 mod running;
 pub mod scheduling;
+mod scratch;
 pub mod seccomp;
 mod sys;
 mod terminal;
@@ -48,14 +49,15 @@ use sandbox::{
     Resource, Sandbox, Story, Timeline, Workload,
 };
 
-pub use cgroup_stat::CpuStat;
+pub use cgroup_stat::{CpuStat, CpuStatFile};
 pub use clean::{clean, clean_those, remove_tree};
 pub use error::Error;
-pub use exec::{exec, find};
+pub use exec::{all_running, exec, find};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use namespaces::Namespaces;
 pub use network::Network;
 pub use rootfs::{Root, Upper};
+pub use scratch::Scratch;
 pub use thrift::give_back_code;
 
 use cgroup::{Cgroup, Place};

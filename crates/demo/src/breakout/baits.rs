@@ -1,22 +1,20 @@
 //! What is laid out for the attempts: nothing that anybody would miss.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs,
     hash::{BuildHasher as _, RandomState},
     io,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use sandbox::{
-    Builtin, Claim, Entry, Instance, Ledger, Native, Process, Resource, Sandbox as _, Workload,
-};
+use container::Scratch;
+use sandbox::{Builtin, Instance, Native, Process, Sandbox as _, Workload};
 
 use super::Seen;
 use crate::{Error, Result};
 
-/// A directory of this demonstration's own, in the ledger, so that `isolab clean` finds it.
+/// A directory of this demonstration's own:
 ///
 /// ```text
 ///   bait              outside of every root
@@ -25,33 +23,18 @@ use crate::{Error, Result};
 ///   cell/deeper/      and of those who make themselves a second one
 ///   cell/breakout     the program that tries to get out
 /// ```
-pub(super) struct Place {
-    path: PathBuf,
-    /// Struck out when the directory is gone.
-    claim: Option<Claim>,
-}
+pub(super) struct Place(Scratch);
 
 impl Place {
     /// Makes it, with the program in the cell.
     pub(super) fn make() -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("breakout-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
-        let path = std::env::temp_dir().join(format!("isolab-{name}"));
-        let command = ["isolab", "demo", "breakout"].map(str::to_owned).into();
-        let resources = vec![Resource::Directory(path.clone())];
-        let entry = Entry { resources, ..Entry::new(name, "demo", command) };
-        let claim = Ledger::open().and_then(|ledger| ledger.claim(entry));
-        let claim = claim.map_err(|error| {
-            Error::system("write the demonstration into the ledger")(io::Error::other(error))
-        })?;
-        let place = Self { path, claim: Some(claim) };
-        place.furnish().map_err(Error::system(format!("make a cell in {:?}", place.path)))?;
+        let words = ["isolab", "demo", "breakout"];
+        let place = Self(Scratch::make(&std::env::temp_dir(), "breakout", "demo", &words)?);
+        place.furnish().map_err(Error::system(format!("make a cell in {:?}", place.0.path())))?;
         Ok(place)
     }
 
     fn furnish(&self) -> io::Result<()> {
-        // It fails where somebody else has laid something of that name.
-        DirBuilder::new().mode(0o700).create(&self.path)?;
         fs::create_dir(self.cell())?;
         fs::create_dir(self.cell().join("deeper"))?;
         fs::write(self.program(), guest::BREAKOUT)?;
@@ -59,7 +42,7 @@ impl Place {
     }
 
     pub(super) fn cell(&self) -> PathBuf {
-        self.path.join("cell")
+        self.0.path().join("cell")
     }
 
     pub(super) fn program(&self) -> PathBuf {
@@ -67,21 +50,11 @@ impl Place {
     }
 
     pub(super) fn bait(&self) -> PathBuf {
-        self.path.join("bait")
+        self.0.path().join("bait")
     }
 
     pub(super) fn guest(&self) -> PathBuf {
-        self.path.join("guest")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let removed = fs::remove_dir_all(&self.path);
-        if removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
-            // The entry stays, so that `isolab clean` tries again and says what is in the way.
-            std::mem::forget(self.claim.take());
-        }
+        self.0.path().join("guest")
     }
 }
 

@@ -8,13 +8,11 @@
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use container::{Container, Root, Upper, remove_tree};
-use sandbox::{Builtin, Claim, Entry, Instance, Ledger, Process, Resource, Sandbox as _, Workload};
+use container::{Container, Root, Scratch, Upper, remove_tree};
+use sandbox::{Builtin, Instance, Process, Sandbox as _, Workload};
 
 use crate::{Error, Result};
 
@@ -36,30 +34,14 @@ const FILES: [(&str, usize); 5] = [
 /// What a container mounts on; it is in every image, and no part of the lesson.
 pub(super) const MOUNTED_ON: [&str; 3] = ["proc", "dev", "sys"];
 
-/// A directory of isolab's own with an image in it. The ledger knows it as long as it is there.
-pub(super) struct Place {
-    path: PathBuf,
-    claim: Option<Claim>,
-}
+/// A directory of isolab's own with an image in it.
+pub(super) struct Place(Scratch);
 
 impl Place {
     /// Makes it in the directory `parent`.
     pub(super) fn make(parent: &Path) -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Relaxed);
-        let name = format!("layers-{}-{number}", std::process::id());
-        let path = parent.join(format!("isolab-{name}"));
-        let mut entry =
-            Entry::new(name, "demo", ["isolab", "demo", "layers"].map(Into::into).into());
-        entry.resources.push(Resource::Directory(path.clone()));
-        let written_down = Ledger::open().and_then(|ledger| ledger.claim(entry));
-        let claim = written_down.map_err(|error| {
-            Error::system("write the layers down in the ledger")(io::Error::other(error))
-        })?;
-        let made = fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(Error::system(format!("create {path:?}")))?;
-        let place = Self { path, claim: Some(claim) };
-        place.fill().map_err(Error::system(format!("make an image in {:?}", place.path)))?;
+        let place = Self(Scratch::make(parent, "layers", "demo", &["isolab", "demo", "layers"])?);
+        place.fill().map_err(Error::system(format!("make an image in {:?}", place.path())))?;
         Ok(place)
     }
 
@@ -77,17 +59,17 @@ impl Place {
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// The image.
     pub(super) fn lower(&self) -> PathBuf {
-        self.path.join("lower")
+        self.path().join("lower")
     }
 
     /// Starts container `number` with an empty upper layer on the image.
     pub(super) fn start(&self, number: usize) -> Result<Layered> {
-        let kept = Kept(self.path.join(number.to_string()));
+        let kept = Kept(self.path().join(number.to_string()));
         let upper = Upper::Kept(kept.0.clone());
         let root = Root::Overlay { lowers: vec![self.lower()], upper };
         fs::create_dir(&kept.0).map_err(Error::system(format!("create {:?}", kept.0)))?;
@@ -98,15 +80,6 @@ impl Place {
         let process = pid.and_then(Process::of).ok_or_else(gone);
         let process = process.map_err(Error::system("look at the container's process"))?;
         Ok(Layered { _instance: instance, process, kept })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if remove_tree(&self.path).is_err() {
-            // `isolab clean` must be able to find it.
-            std::mem::forget(self.claim.take());
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sandbox::{Ledger, Process};
+use sandbox::Process;
 
 use super::{
     Answers, Column, Namespaces, Told, look,
@@ -68,13 +68,11 @@ impl Live {
 
     /// Finds the containers that `isolab run` has started, as far as there is room.
     fn find_others(&mut self) {
-        let entries = Ledger::open().and_then(|ledger| ledger.entries()).unwrap_or_default();
         let own = Process::current();
-        for entry in entries {
-            let first = entry.first.filter(Process::is_alive);
+        for entry in container::all_running().unwrap_or_default() {
             let is_known = self.shells.iter().any(|shell| shell.column.name == entry.name);
-            let is_other = entry.sandbox == "container" && entry.launcher != own && !is_known;
-            if let Some(first) = first.filter(|_| is_other && self.shells.len() < MOST) {
+            let is_wanted = entry.launcher != own && !is_known && self.shells.len() < MOST;
+            if let Some(first) = entry.first.filter(|_| is_wanted) {
                 self.shells.push(Shell::elsewhere(entry.name, first));
             }
         }

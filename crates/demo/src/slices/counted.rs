@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, fs, time::Duration};
 
-use container::CpuStat;
+use container::{CpuStat, CpuStatFile};
 use serde::{Deserialize, Serialize};
 
 /// Where the kernel's count of CPU time comes from.
@@ -47,15 +47,16 @@ struct Sample {
 /// The counts of one worker's thread during the last second or so.
 pub(super) struct Count {
     thread: u32,
-    /// Whether it has a cgroup of its own.
-    in_cgroup: bool,
+    /// Of the cgroup, if it has one of its own.
+    cgroup: Option<CpuStatFile>,
     counter: Counter,
     samples: VecDeque<Sample>,
 }
 
 impl Count {
     pub(super) fn of(thread: u32, in_cgroup: bool) -> Self {
-        Self { thread, in_cgroup, counter: Counter::Schedstat, samples: VecDeque::new() }
+        let cgroup = in_cgroup.then(|| CpuStatFile::of(thread).ok()).flatten();
+        Self { thread, cgroup, counter: Counter::Schedstat, samples: VecDeque::new() }
     }
 
     pub(super) fn thread(&self) -> u32 {
@@ -68,7 +69,7 @@ impl Count {
 
     /// Counts at `tick`, and forgets what is older than `left` but for one.
     pub(super) fn take(&mut self, tick: u64, left: u64) {
-        let stat = self.in_cgroup.then(|| CpuStat::of(self.thread).ok()).flatten();
+        let stat = self.cgroup.as_ref().and_then(|file| file.read().ok());
         let used = stat.and_then(|stat| stat.usage);
         self.counter = if used.is_some() { Counter::CpuStat } else { Counter::Schedstat };
         let Some(ran) = used.or_else(|| on_processor(self.thread)) else { return };
