@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sandbox::{Outcome, Question, Step};
+use sandbox::{Outcome, Step};
 
 use crate::output::Ink;
 
@@ -17,9 +17,8 @@ struct Exit<'a> {
 }
 
 fn exits(outcome: &Outcome) -> impl Iterator<Item = Exit<'_>> {
-    let way_out = |step: &&Step| step.question == Question::WayOut;
-    outcome.story.steps.iter().filter(way_out).filter_map(|step| {
-        let (reason, device) = step.call.strip_prefix("KVM_RUN -> ")?.split_once(": ")?;
+    outcome.story.steps.iter().filter_map(|step| {
+        let (reason, device) = step.crossing()?;
         Some(Exit { reason, device, step })
     })
 }
@@ -80,7 +79,7 @@ fn microseconds(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sandbox::{Crossing, Native, Sandbox as _, Workload};
+    use sandbox::{Crossing, Native, Question, Sandbox as _, Workload};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use report::columns::{shortened, wrapped};
-use sandbox::{Milestone, Outcome, Question, Status, Step, Workload};
+use sandbox::{Milestone, Outcome, Question, Status, Step, Workload, crossing};
 
 use crate::{kinds::Kind, output::Ink};
 
@@ -63,7 +63,7 @@ const MANY: usize = 20;
 
 /// The device that answered an exit.
 fn device(call: &str) -> Option<&str> {
-    call.strip_prefix("KVM_RUN -> ")?.split_once(": ").map(|(_, device)| device)
+    crossing(call).map(|(_, device)| device)
 }
 
 /// An exit as the name of its device, all other calls as [`pattern`] has them.

@@ -42,6 +42,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error as a picture tells it: with its causes, and the way out where one is known.
+    pub(crate) fn told(&self) -> String {
+        let way_out = match self {
+            Self::Sandbox(error) => error.fix(),
+            _ => None,
+        };
+        sandbox::told(self, way_out)
+    }
+
     pub(crate) fn system(step: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let step = step.into();
         move |source| Self::System { step, source }

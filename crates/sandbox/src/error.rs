@@ -141,6 +141,12 @@ impl Error {
     }
 }
 
+/// `A: B: C; D`, an error with its causes, and the way out where one is known.
+pub fn told(error: &dyn StdError, way_out: Option<&str>) -> String {
+    let chain = chain(error);
+    way_out.map_or(chain.clone(), |way_out| format!("{chain}; {way_out}"))
+}
+
 /// `A: B: C`, an error and its causes, none of them twice.
 pub fn chain(error: &dyn StdError) -> String {
     let mut said = error.to_string();

@@ -27,7 +27,7 @@ mod workload;
 use std::sync::Arc;
 
 pub use capture::{Capture, Ended};
-pub use error::{Error, Result, Written, chain};
+pub use error::{Error, Result, Written, chain, told};
 pub use guest::Builtin;
 pub use image::in_memory;
 pub use language::Language;
@@ -37,7 +37,7 @@ pub use mailbox::{Mailbox, Report};
 pub use native::Native;
 pub use outcome::{Crossing, Outcome, Status, Usage};
 pub use raw_terminal::{RawTerminal, terminal_size};
-pub use story::{Question, Step, Story};
+pub use story::{Question, Step, Story, crossing};
 pub use timeline::{Milestone, Timeline, monotonic_now};
 pub use workload::{Program, Stdio, Workload};
 

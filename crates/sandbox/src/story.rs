@@ -58,6 +58,20 @@ pub struct Step {
     pub took: Duration,
 }
 
+impl Step {
+    /// Of a virtual machine's trip to the host, `KVM_RUN -> out 0x3f8: serial`, the reason and who
+    /// answered it; `None` of every other call.
+    pub fn crossing(&self) -> Option<(&str, &str)> {
+        let is_way_out = self.question == Question::WayOut;
+        crossing(&self.call).filter(|_| is_way_out)
+    }
+}
+
+/// The same of the call alone.
+pub fn crossing(call: &str) -> Option<(&str, &str)> {
+    call.strip_prefix("KVM_RUN -> ")?.split_once(": ")
+}
+
 /// The steps of one run; empty unless the workload asked for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Story {

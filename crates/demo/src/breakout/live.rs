@@ -125,7 +125,7 @@ impl Worker {
                     known.scene.trials = Default::default();
                     known.scene.wall = None;
                     known.scene.attempt = Attempt::File;
-                    known.scene.note = laid.err().map(|error| sandbox::chain(&error));
+                    known.scene.note = laid.err().map(|error| error.told());
                     drop(known);
                     orders.recv().ok()
                 }
@@ -153,14 +153,14 @@ impl Worker {
         known.scene.trials[wall as usize] = Default::default();
         drop(known);
         if let Err(error) = laid {
-            lock(&self.known).scene.note = Some(sandbox::chain(&error));
+            lock(&self.known).scene.note = Some(error.told());
             return orders.recv().ok();
         }
         for attempt in Attempt::ALL {
             self.show(wall, attempt, Trial { verdict: Verdict::Running, ..Trial::default() });
             let made = attempts::make(wall, attempt, &self.place, &self.baits);
             let trial = made.unwrap_or_else(|error| {
-                lock(&self.known).scene.note = Some(told(&error));
+                lock(&self.known).scene.note = Some(error.told());
                 Trial { verdict: Verdict::Impossible, ..Trial::default() }
             });
             self.show(wall, attempt, trial);
@@ -176,14 +176,4 @@ impl Worker {
     fn show(&self, wall: Wall, attempt: Attempt, trial: Trial) {
         lock(&self.known).scene.trials[wall as usize][attempt as usize] = trial;
     }
-}
-
-/// The error with its causes, and the way out where one is known.
-fn told(error: &Error) -> String {
-    let way_out = match error {
-        Error::Sandbox(error) => error.fix(),
-        _ => None,
-    };
-    let chain = sandbox::chain(error);
-    way_out.map_or(chain.clone(), |way_out| format!("{chain} ({way_out})"))
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     os::fd::AsRawFd,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use microvm::{
     devices::{page, shared::SharedMemory},
 };
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use sandbox::{Limits, Milestone, Outcome, Question, Workload};
+use sandbox::{Limits, Milestone, Outcome, Workload};
 
 use super::{Count, Exit, TIMES, Way};
 use crate::{Error, Result};
@@ -41,8 +41,9 @@ pub(super) struct Run {
 pub(super) fn run(way: Way) -> Result<Run> {
     let failed = |what: &str| Error::system(format!("[{}] {what}", way.key()));
     let bytes = bytes();
-    let program = in_memory(&program(way, &bytes)).map_err(failed("write the guest's program"))?;
-    let mut device = in_memory(&[0; PAGE]).map_err(failed("make the device's page"))?;
+    let program = sandbox::in_memory(&*program(way, &bytes));
+    let program = program.map_err(failed("write the guest's program"))?;
+    let mut device = device().map_err(failed("make the device's page"))?;
     let machine = MicroVm {
         mode: Mode::User64,
         limits: Limits { memory_bytes: Some(2 << 20), ..Limits::default() },
@@ -73,12 +74,10 @@ pub(super) fn run(way: Way) -> Result<Run> {
     Ok(told(way, &outcome))
 }
 
-/// A file of memory with `bytes` in it, to be read from its begin.
-fn in_memory(bytes: &[u8]) -> io::Result<File> {
-    use std::io::{Seek as _, SeekFrom};
-    let mut file = File::from(memfd_create(c"isolab-demo", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(bytes)?;
-    file.seek(SeekFrom::Start(0))?;
+/// The device's page, empty.
+fn device() -> io::Result<File> {
+    let file = File::from(memfd_create(c"isolab-demo", MFdFlags::MFD_CLOEXEC)?);
+    file.set_len(PAGE as u64)?;
     Ok(file)
 }
 
@@ -130,9 +129,8 @@ fn told(way: Way, outcome: &Outcome) -> Run {
         .story
         .steps
         .iter()
-        .filter(|step| step.question == Question::WayOut)
         .filter_map(|step| {
-            let (reason, device) = step.call.strip_prefix("KVM_RUN -> ")?.split_once(": ")?;
+            let (reason, device) = step.crossing()?;
             Some(Exit {
                 at: microseconds(step.began.saturating_sub(entered)),
                 reason: reason.into(),

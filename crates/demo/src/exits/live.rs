@@ -63,11 +63,7 @@ impl Live {
     }
 
     fn fail(&mut self, error: &Error) {
-        let way_out = match error {
-            Error::Sandbox(error) => error.fix().map(|fix| format!("; {fix}")),
-            _ => None,
-        };
-        self.measured.note = Some(sandbox::chain(error) + &way_out.unwrap_or_default());
+        self.measured.note = Some(error.told());
     }
 
     /// What was shown, or need not be any more, stays as a number.

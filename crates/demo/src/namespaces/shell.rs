@@ -216,6 +216,5 @@ fn start(user: bool) -> sandbox::Result<Started> {
 
 /// Why it failed, and the way out if there is one.
 fn explained(error: &sandbox::Error) -> String {
-    let way_out = error.fix().map_or(String::new(), |fix| format!(": {fix}"));
-    format!("{}{way_out}", sandbox::chain(error))
+    sandbox::told(error, error.fix())
 }

@@ -116,10 +116,7 @@ pub(super) fn linux(begun: &dyn Fn(Cancel)) -> sandbox::Result<Lane> {
 ///
 /// It is this program that runs there once more.
 pub(super) fn in_nest(begun: &dyn Fn(Cancel)) -> Result<Starts, String> {
-    let told = |error: nest::Error| {
-        let chain = sandbox::chain(&error);
-        error.fix().map_or(chain.clone(), |fix| format!("{chain}; {fix}"))
-    };
+    let told = |error: nest::Error| sandbox::told(&error, error.fix().as_deref());
     nest::available().map_err(told)?;
     let program =
         env::current_exe().map_err(|error| format!("find isolab's own program: {error}"))?;
@@ -164,8 +161,7 @@ impl Lane {
 
 /// An error with its causes and the way out.
 pub(super) fn told(error: &sandbox::Error) -> String {
-    let chain = sandbox::chain(error);
-    error.fix().map_or(chain.clone(), |fix| format!("{chain}; {fix}"))
+    sandbox::told(error, error.fix())
 }
 
 #[cfg(test)]
