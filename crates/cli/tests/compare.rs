@@ -1,5 +1,7 @@
 //! `isolab compare` from outside: what it writes, and what it leaves when it is interrupted.
 
+mod common;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -11,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use common::descendants;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -66,29 +69,6 @@ fn every_metric_has_numbers_or_a_reason_in_every_sandbox() {
     // A plain process needs nothing of the host, so it has its numbers everywhere.
     assert!(records.series.iter().any(|it| it.metric == "compute.spin" && it.sandbox == "process"));
     assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "the machine's paths are nobody's affair");
-}
-
-/// Parent of each process by number, from `/proc/PID/stat`.
-fn parents() -> Vec<(u32, u32)> {
-    let numbers = fs::read_dir("/proc").unwrap().flatten();
-    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let parent = |pid: u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-    };
-    numbers.filter_map(|pid| Some((pid, parent(pid)?))).collect()
-}
-
-/// All that descends from `first`, told apart from later processes of the same number.
-fn descendants(first: u32) -> Vec<sandbox::Process> {
-    let parents = parents();
-    let mut family = vec![first];
-    let mut next = 0;
-    while let Some(&member) = family.get(next) {
-        family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    family.into_iter().skip(1).filter_map(sandbox::Process::of).collect()
 }
 
 #[test]

@@ -3,42 +3,15 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, thread::sleep, time::Duration};
+use std::{thread::sleep, time::Duration};
 
-use common::{Names, can_live, isolab, output_of, person::Person, signal, wait_for};
+use common::{Names, can_live, descendants, isolab, output_of, person::Person, signal, wait_for};
 use demo::Demo;
+use sandbox::Process;
 
 /// What crossterm writes when it gives the screen back.
 const LEAVES: &str = "\x1b[?1049l";
 const SHOWS_THE_CURSOR: &str = "\x1b[?25h";
-
-/// All processes that `pid` started, and those that they did.
-fn descendants(pid: u32) -> Vec<u32> {
-    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        let parent = after_name.split(' ').nth(1).and_then(|parent| parent.parse().ok());
-        children.entry(parent.unwrap_or(0)).or_default().push(child);
-    }
-    let mut found = Vec::new();
-    let mut waiting = vec![pid];
-    while let Some(parent) = waiting.pop() {
-        for child in children.get(&parent).into_iter().flatten() {
-            found.push(*child);
-            waiting.push(*child);
-        }
-    }
-    found
-}
-
-fn is_running(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
 
 #[test]
 fn every_live_demonstration_takes_its_keys_and_gives_the_terminal_back() {
@@ -56,7 +29,7 @@ fn every_live_demonstration_takes_its_keys_and_gives_the_terminal_back() {
         person.sees(LEAVES);
         person.sees(SHOWS_THE_CURSOR);
         assert!(person.is_cooked(), "{}: the terminal is left raw", demo.name());
-        wait_for("the end of all", || !started.iter().any(|pid| is_running(*pid)));
+        wait_for("the end of all", || !started.iter().any(Process::is_alive));
     }
 }
 
@@ -113,7 +86,7 @@ fn an_end_at_any_moment_leaves_nothing() {
             }
             person.sees_the_end();
             assert!(person.is_cooked(), "{} {way} after {moment:?}", demo.name());
-            wait_for("the end of all", || !started.iter().any(|pid| is_running(*pid)));
+            wait_for("the end of all", || !started.iter().any(Process::is_alive));
         }
     }
 }
@@ -135,7 +108,7 @@ fn what_a_killed_one_leaves_can_be_cleaned() {
             person.sees_the_end();
             let (code, said, errors) = output_of(&mut isolab(&["clean"]));
             assert_eq!(code, 0, "{said}{errors}");
-            wait_for("the end of all", || !started.iter().any(|pid| is_running(*pid)));
+            wait_for("the end of all", || !started.iter().any(Process::is_alive));
             assert_eq!(Names::of("").listed(), []);
         }
     }

@@ -13,6 +13,7 @@ use common::{
     person::{COLUMNS, Person, ROWS},
     signal, skip, wait_for,
 };
+use sandbox::Process;
 
 /// Whether a nest can be had here.
 fn can() -> bool {
@@ -39,12 +40,6 @@ fn qemu_of(isolab: u32) -> Option<u32> {
     let pid = children.split_whitespace().next()?.parse().ok()?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     name.starts_with("qemu").then_some(pid)
-}
-
-/// Whether the process is gone, or is only remembered until its parent asks.
-fn is_gone(pid: u32) -> bool {
-    let state = fs::read_to_string(format!("/proc/{pid}/stat"));
-    state.map_or(true, |text| text.rsplit(") ").next().unwrap().starts_with('Z'))
 }
 
 #[test]
@@ -200,10 +195,10 @@ fn neither_a_kill_nor_a_request_leaves_a_qemu_behind() {
         let words = ["nest", "--", "run", "--in", "process", "/bin/sleep", "600"];
         let mut running = isolab(&words).stdout(Stdio::null()).spawn().unwrap();
         wait_for("QEMU", || qemu_of(running.id()).is_some());
-        let qemu = qemu_of(running.id()).unwrap();
+        let qemu = qemu_of(running.id()).and_then(Process::of).unwrap();
         signal(running.id(), name);
         assert_eq!(running.wait().unwrap().code(), code, "{name}");
-        wait_for("QEMU's end", || is_gone(qemu));
+        wait_for("QEMU's end", || !qemu.is_alive());
     }
 }
 

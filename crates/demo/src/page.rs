@@ -14,8 +14,6 @@ use std::{
     time::Duration,
 };
 
-use ratatui::{Terminal, backend::TestBackend};
-
 use crate::{
     Error, Language, Result, picture,
     script::Key,
@@ -41,7 +39,7 @@ type Size = (u16, u16);
 struct Shared {
     language: Language,
     port: u16,
-    view: Mutex<(u64, Option<View>)>,
+    view: Mutex<(u64, Option<Arc<View>>)>,
     news: Condvar,
     /// The newest picture in each size that somebody looks at: drawn once, however many look.
     drawn: Mutex<BTreeMap<Size, (u64, Arc<str>)>>,
@@ -97,7 +95,7 @@ impl Page {
     /// Shows a scene to all clients.
     pub fn show(&self, view: &View) {
         if let Ok(mut shown) = self.shared.view.lock() {
-            *shown = (shown.0 + 1, Some(view.clone()));
+            *shown = (shown.0 + 1, Some(Arc::new(view.clone())));
         }
         self.shared.news.notify_all();
     }
@@ -211,10 +209,9 @@ impl Shared {
         }
     }
 
-    fn draw(&self, view: &View, (columns, rows): Size) -> String {
-        let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows));
-        let Ok(drawn) = terminal.draw(|frame| view.draw(frame, Keys::Elsewhere, self.language));
-        let html = picture::html(drawn.buffer);
+    fn draw(&self, view: &View, size: Size) -> String {
+        let drawn = picture::drawn(size, |frame| view.draw(frame, Keys::Elsewhere, self.language));
+        let html = picture::html(drawn.buffer());
         let lines: String = html.lines().map(|line| format!("data: {line}\n")).collect();
         lines + "\n"
     }

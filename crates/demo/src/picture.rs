@@ -1,10 +1,19 @@
 //! A picture of character cells as HTML: what the terminal shows, for the page.
 
 use ratatui::{
+    Frame, Terminal,
+    backend::TestBackend,
     buffer::Buffer,
     style::{Color, Modifier},
 };
 use unicode_width::UnicodeWidthStr as _;
+
+/// What `draw` puts on a screen of so many columns and rows that nobody sits at.
+pub(crate) fn drawn((columns, rows): (u16, u16), draw: impl FnOnce(&mut Frame<'_>)) -> TestBackend {
+    let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows));
+    let Ok(_) = terminal.draw(draw);
+    terminal.backend().clone()
+}
 
 /// The classes of the page's style sheet; each theme gives them its own colours.
 fn class(colour: Color) -> &'static str {

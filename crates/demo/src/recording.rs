@@ -179,11 +179,10 @@ impl Source for Replay {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
     use super::*;
     use crate::{
         Demo, Language,
+        picture::drawn,
         stage::{Keys, View},
     };
 
@@ -194,12 +193,11 @@ mod tests {
             assert!(recorded.scenes().count() > 50);
             for (number, scene) in recorded.scenes().enumerate() {
                 assert_eq!(scene.demo(), demo);
-                let (width, height) = [(80, 20), (1, 1), (47, 9), (200, 60)][number % 4];
-                let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+                let size = [(80, 20), (1, 1), (47, 9), (200, 60)][number % 4];
                 let caption = (number % 3 == 0).then(|| "a caption".to_owned());
                 let view = View { scene: scene.clone(), origin: Origin::Recording, caption };
                 for language in [Language::En, Language::Zh] {
-                    terminal.draw(|frame| view.draw(frame, Keys::Drawn, language)).unwrap();
+                    drawn(size, |frame| view.draw(frame, Keys::Drawn, language));
                     assert!(view.summary(language).contains(demo.script().title.of(language)));
                 }
             }

@@ -1,22 +1,18 @@
 //! The attempts for real: each is judged by its bait, and nothing is left of any of them.
 
+mod common;
+
 use std::{
     fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
+use common::{can, skip};
 use demo::{
     Scene, Source as _,
     breakout::{Attempt, Breakout, Live, Verdict, Wall},
 };
-
-/// Says that a test is skipped, and why; fails where `what` is required.
-fn skip(what: &str, reason: &str) {
-    let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|word| word == what), "{what} is required: {reason}");
-    eprintln!("skipped: {reason}");
-}
 
 fn scene(live: &mut Live) -> Breakout {
     match live.scene().unwrap().unwrap() {
@@ -103,8 +99,8 @@ fn a_pivoted_root_holds_files_and_nothing_else() {
 
 #[test]
 fn a_container_holds_all_three() {
-    if let Err(error) = container::available() {
-        return skip("container", &error.to_string());
+    if !can("container", container::available()) {
+        return;
     }
     let mut live = Live::start().unwrap();
     let scene = attack(&mut live, 'n', Wall::Container);
@@ -121,8 +117,8 @@ fn a_container_holds_all_three() {
 
 #[test]
 fn a_microvm_holds_all_three_without_a_kernel() {
-    if let Err(error) = microvm::available() {
-        return skip("microvm", &error.to_string());
+    if !can("microvm", microvm::available()) {
+        return;
     }
     let mut live = Live::start().unwrap();
     let scene = attack(&mut live, 'm', Wall::MicroVm);

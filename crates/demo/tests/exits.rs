@@ -1,6 +1,10 @@
 //! The exits, live: what each key measures on this host's KVM, and that nothing is left of it.
 
-use std::{error::Error as _, fs, thread, time::Duration};
+mod common;
+
+use std::{fs, thread, time::Duration};
+
+use common::can;
 
 use demo::{
     Demo, Scene, Source,
@@ -10,12 +14,9 @@ use sandbox::{Builtin, Instance, Sandbox as _, Workload};
 
 /// Whether there is KVM; prints why not, and fails where it is required.
 fn kvm() -> bool {
-    let Err(error) = microvm::available() else { return true };
-    let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
-    assert!(!required.contains("microvm"), "{error}: {:?}", error.source());
-    eprintln!("skipped: {error}: {:?}", error.source());
-    assert!(Demo::Exits.live().is_err(), "without KVM there is nothing to show");
-    false
+    let can = can("microvm", microvm::available());
+    assert!(can || Demo::Exits.live().is_err(), "without KVM there is nothing to show");
+    can
 }
 
 fn scene(live: &mut dyn Source) -> Exits {

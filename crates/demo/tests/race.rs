@@ -1,5 +1,7 @@
 //! The race, live: what it measures, who lives, and that nothing is left.
 
+mod common;
+
 use std::{
     fs,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -7,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use common::can;
 use demo::{
     Scene, Source as _,
     race::{Busy, Live, Race},
@@ -21,18 +24,8 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// Whether all of it can be tested here; otherwise prints why not, which `ISOLAB_REQUIRE` forbids.
 fn ready() -> bool {
-    let all = [("container", container::available()), ("microvm", microvm::available())];
-    let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
-    let mut ready = true;
-    for (name, available) in all {
-        if let Err(error) = available {
-            let is_required = required.split(',').any(|word| word == name);
-            assert!(!is_required, "{name} is required: {error}");
-            eprintln!("skipped: {name}: {error}");
-            ready = false;
-        }
-    }
-    ready
+    let container = can("container", container::available());
+    can("microvm", microvm::available()) && container
 }
 
 /// The scene once it is like that; how long that may take is bounded by patience alone.

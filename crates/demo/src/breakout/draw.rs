@@ -162,12 +162,11 @@ pub fn summary(scene: &Breakout, language: Language) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
     use super::*;
     use crate::{
         Demo, Scene,
         breakout::{Attempt, Seen, Trial, Verdict, Wall},
+        picture::drawn,
     };
 
     fn step(call: &str, result: &str) -> Step {
@@ -188,9 +187,7 @@ mod tests {
     }
 
     fn screen(scene: &Breakout, width: u16, height: u16, language: Language) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(scene, frame, frame.area(), language)).unwrap();
-        terminal.backend().to_string()
+        drawn((width, height), |frame| draw(scene, frame, frame.area(), language)).to_string()
     }
 
     #[test]

@@ -95,12 +95,11 @@ pub fn summary(scene: &Exits, language: Language) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
     use super::*;
     use crate::{
         Demo, Scene,
         exits::{Count, Exit},
+        picture::drawn,
     };
 
     fn exit(at: f32, reason: &str, device: &str) -> Exit {
@@ -129,9 +128,7 @@ mod tests {
     }
 
     fn screen(scene: &Exits, width: u16, height: u16, language: Language) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(scene, frame, frame.area(), language)).unwrap();
-        terminal.backend().to_string()
+        drawn((width, height), |frame| draw(scene, frame, frame.area(), language)).to_string()
     }
 
     fn assert_shows(screen: &str, expected: &[&str]) {

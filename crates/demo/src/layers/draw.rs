@@ -71,12 +71,11 @@ fn told(scene: &Layers, width: usize, language: Language) -> Vec<Line<'static>> 
 
 #[cfg(test)]
 mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
     use super::*;
     use crate::{
         Demo, Scene,
         layers::{Found, Row, Told},
+        picture::drawn,
     };
 
     fn row(path: &str, cells: [Option<Found>; 3]) -> Row {
@@ -107,9 +106,7 @@ mod tests {
     }
 
     fn screen(scene: &Layers, width: u16, height: u16, language: Language) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(scene, frame, frame.area(), language)).unwrap();
-        terminal.backend().to_string()
+        drawn((width, height), |frame| draw(scene, frame, frame.area(), language)).to_string()
     }
 
     #[test]

@@ -121,12 +121,11 @@ fn words(scene: &Namespaces, language: Language) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
     use super::*;
     use crate::{
         Demo, Scene,
         namespaces::{Answers, Column},
+        picture::drawn,
     };
 
     fn column(name: &str, (pid, user): (u32, u32), inside: u32, tables: [u64; 8]) -> Column {
@@ -173,9 +172,8 @@ pub(super) mod tests {
         (width, height): (u16, u16),
         language: Language,
     ) -> Vec<String> {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(scene, frame, frame.area(), language)).unwrap();
-        let buffer = terminal.backend().buffer();
+        let screen = drawn((width, height), |frame| draw(scene, frame, frame.area(), language));
+        let buffer = screen.buffer();
         let row = |y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
         (0..height).map(|y| row(y).trim_end().to_owned()).collect()
     }

@@ -238,11 +238,10 @@ fn digits(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
     use super::*;
     use crate::{
         Demo,
+        picture::drawn,
         race::{Crowd, tests::starts},
     };
 
@@ -263,9 +262,7 @@ mod tests {
     }
 
     fn screen(scene: &Race, width: u16, height: u16) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(scene, frame, frame.area(), Language::En)).unwrap();
-        terminal.backend().to_string()
+        drawn((width, height), |frame| draw(scene, frame, frame.area(), Language::En)).to_string()
     }
 
     fn line<'a>(screen: &'a str, begin: &str) -> &'a str {

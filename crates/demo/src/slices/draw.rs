@@ -189,9 +189,8 @@ pub fn summary(scene: &Slices, language: Language) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
     use super::*;
+    use crate::picture::drawn;
     use crate::slices::{Counter, Mode, Throttled};
 
     fn scene() -> Slices {
@@ -216,9 +215,8 @@ mod tests {
     }
 
     fn screen(width: u16, height: u16) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(&scene(), frame, frame.area(), Language::En)).unwrap();
-        terminal.backend().to_string()
+        drawn((width, height), |frame| draw(&scene(), frame, frame.area(), Language::En))
+            .to_string()
     }
 
     #[test]
