@@ -128,19 +128,22 @@ fn remove_unfinished(cache: &Path) {
     }
 }
 
-/// Moves the kernel and its modules out of what the packages held.
+/// Moves the kernel and its modules out of what the packages held. Distributions have the kernel in
+/// `/boot` or beside its modules, and those in `/lib` or, since that is a link, in `/usr/lib`.
 fn arrange(root: &Path, new: &Path, package: &str) -> Result<()> {
     let incomplete = |part| KernelsError::Incomplete { package: package.to_owned(), part };
     let first = |folder: &Path, prefix: &str| -> Option<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut paths = entries.map(|entry| entry.path());
-        paths
-            .find(|path| path.file_name().unwrap_or_default().to_string_lossy().starts_with(prefix))
+        let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let entry = entries
+            .find(|entry| entry.file_name().to_string_lossy().starts_with(prefix))?;
+        Some(entry.path())
     };
-    let image = first(&root.join("boot"), "vmlinuz-").ok_or(incomplete("boot/vmlinuz-*"))?;
     let folders = ["lib/modules", "usr/lib/modules"];
     let modules = folders.iter().find_map(|folder| first(&root.join(folder), ""));
-    let modules = modules.ok_or(incomplete("lib/modules/*"))?;
+    let modules = modules.ok_or_else(|| incomplete("modules (lib/modules/RELEASE)"))?;
+    let image = [(root.join("boot"), "vmlinuz-"), (modules.clone(), "vmlinuz")];
+    let image = image.iter().find_map(|(folder, prefix)| first(folder, prefix));
+    let image = image.ok_or_else(|| incomplete("kernel (boot/vmlinuz-RELEASE)"))?;
     for (from, to) in [(image, new.join("vmlinuz")), (modules, new.join("modules"))] {
         fs::rename(&from, &to).map_err(writing(&to))?;
     }
@@ -161,4 +164,46 @@ fn put(new: &Path, target: &Path, old: &Path) -> Result<()> {
 fn writing(path: &Path) -> impl FnOnce(io::Error) -> crate::Error + use<> {
     let path = path.to_owned();
     move |source| KernelsError::Write { path, source }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What packages with these files are arranged to: the files, sorted.
+    fn arranged(files: &[&str]) -> Result<Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let [root, new] = ["root", "new"].map(|name| folder.path().join(name));
+        fs::create_dir_all(&new).unwrap();
+        for file in files {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        arrange(&root, &new, "linux-image-1")?;
+        let mut found: Vec<String> = ["", "modules"]
+            .iter()
+            .flat_map(|below| fs::read_dir(new.join(below)).unwrap())
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    #[test]
+    fn a_kernel_is_found_wherever_distributions_put_it() {
+        let modules = "lib/modules/1/modules.builtin";
+        let expected = ["modules", "modules.builtin", "vmlinuz"];
+        assert_eq!(arranged(&["boot/vmlinuz-1", modules]).unwrap(), expected);
+        let usr = ["usr/lib/modules/1/vmlinuz", "usr/lib/modules/1/modules.builtin"];
+        assert_eq!(arranged(&usr).unwrap(), expected);
+        assert_eq!(arranged(&["boot/vmlinuz-1", usr[1]]).unwrap(), expected);
+    }
+
+    #[test]
+    fn packages_without_a_kernel_or_its_modules_are_refused() {
+        for files in [&["boot/vmlinuz-1"][..], &["usr/lib/modules/1/modules.builtin"], &[]] {
+            assert!(arranged(files).unwrap_err().to_string().contains("linux-image-1"));
+        }
+    }
 }

@@ -18,8 +18,15 @@ use super::KernelsError;
 /// The packages that lead to a distribution's kernel for virtual machines: Debian's, Ubuntu's new
 /// and old.
 const LEADING: [&str; 3] = ["linux-image-cloud-amd64", "linux-image-virtual", "linux-image-kvm"];
-/// What a package that holds a part of a kernel is called, before the release.
-const PARTS: [&str; 3] = ["linux-image-", "linux-modules-", "linux-binary-"];
+/// What a package that holds a part of a kernel is called, before the release. Debian up to 13 and
+/// Ubuntu have the kernel in `linux-image-RELEASE`; later that one only names the others:
+///
+/// ```text
+///   linux-binary-RELEASE    /usr/lib/modules/RELEASE/vmlinuz
+///   linux-modules-RELEASE   /usr/lib/modules/RELEASE/kernel/...
+///   linux-base-RELEASE      /usr/lib/modules/RELEASE/modules.builtin, modules.order, config
+/// ```
+const PARTS: [&str; 4] = ["linux-image-", "linux-modules-", "linux-binary-", "linux-base-"];
 /// How often progress is looked at.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -217,6 +224,9 @@ mod tests {
             ("linux-image-cloud-amd64", None),
             ("linux-image-unsigned-6.8.0-31-generic", Some("6.8.0-31-generic")),
             ("linux-modules-6.8.0-31-generic", Some("6.8.0-31-generic")),
+            ("linux-binary-7.3.4+deb13-cloud-amd64", Some("7.3.4+deb13-cloud-amd64")),
+            ("linux-base-7.3.4+deb13-cloud-amd64", Some("7.3.4+deb13-cloud-amd64")),
+            ("linux-base-cloud-amd64", None),
             ("linux-base", None),
         ];
         for (name, expected) in names {
