@@ -9,6 +9,8 @@
 mod calls;
 #[path = "init/command.rs"]
 mod command;
+#[path = "init/disk.rs"]
+mod disk;
 #[path = "init/freeze.rs"]
 mod freeze;
 #[path = "init/memory.rs"]
@@ -106,6 +108,10 @@ impl Init {
             b"link" => {
                 let [target, path] = words.take()?;
                 calls::link(target, path)?;
+            }
+            b"disk" => {
+                let [attribute, value, path] = words.take()?;
+                disk::link(attribute, value, path)?;
             }
             b"write" => {
                 let [file, text] = words.take()?;

@@ -10,6 +10,7 @@
 //! | `mount TYPE SOURCE TARGET DATA FLAG...` | mount(2); makes TARGET; flags are `ro nosuid nodev noexec bind move` |
 //! | `module FILE PARAMETERS` | loads a module of the kernel |
 //! | `link TARGET PATH` | makes a symbolic link |
+//! | `disk ATTRIBUTE VALUE PATH` | makes PATH a link to the disk whose ATTRIBUTE in `/sys/class/block` is VALUE, once it is there; needs `/sys` and `/dev` |
 //! | `write FILE TEXT` | makes TEXT the content of FILE |
 //! | `up INTERFACE` | switches a network interface on |
 //! | `address INTERFACE ADDRESS PREFIX GATEWAY` | gives it an IPv4 address, switches it on, and sends what is for others to GATEWAY |
@@ -157,6 +158,15 @@ impl Plan {
     #[must_use]
     pub fn link(self, target: &str, path: &str) -> Self {
         self.add(["link", target, path])
+    }
+
+    /// Waits for the disk whose `attribute` in `/sys/class/block` is `value`, and links `path` to it.
+    ///
+    /// The number in the name of a disk tells when its driver has found it. Drivers look for several
+    /// at once, so the order is another one each time.
+    #[must_use]
+    pub fn disk(self, attribute: &str, value: &str, path: &str) -> Self {
+        self.add(["disk", attribute, value, path])
     }
 
     /// Makes `text` the content of `file`.

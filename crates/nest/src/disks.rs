@@ -1,11 +1,14 @@
 //! The disks of a nest: what is too large for its memory, and what comes out of it.
 //!
 //! ```text
-//!   /dev/nvme0n1   the kernel and its modules, for `isolab run --in linux` inside; ext4, kept in
-//!                  ~/.cache/isolab/nest from one nest to the next
-//!   /dev/nvme0n2.. large trees that were added; ext4, in a file without a name
-//!   the last one   an archive of the files that come out; in a file without a name
+//!   1      the kernel and its modules, for `isolab run --in linux` inside; ext4, kept in
+//!          ~/.cache/isolab/nest from one nest to the next
+//!   2 ..   large trees that were added; ext4, in a file without a name
+//!   last   an archive of the files that come out; in a file without a name
 //! ```
+//!
+//! The number is the disk's namespace on the NVMe controller, by which it is found inside: the names
+//! `/dev/nvme0n1 ..` are given in the order in which the kernel finds them, which changes.
 
 use std::{
     fs::{self, File},
@@ -46,13 +49,22 @@ pub(crate) struct Disk {
     pub(crate) inside: PathBuf,
 }
 
-/// The device of that number, counted from 0, inside.
-pub(crate) fn device(number: usize) -> String {
-    // One controller with a namespace for each: they are found in their order.
-    format!("/dev/nvme0n{}", number + 1)
+/// The number of a namespace on the controller, for the disk at that place in the list.
+pub(crate) fn namespace(index: usize) -> usize {
+    index + 1
+}
+
+/// What the disk at that place in the list is called inside.
+pub(crate) fn device(index: usize) -> String {
+    format!("/dev/disk{}", namespace(index))
 }
 
 impl Disks {
+    /// All of them.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &File> {
+        self.read_only.iter().map(|disk| &disk.file).chain(&self.out)
+    }
+
     pub(crate) fn of(nest: &Nest) -> Result<Self> {
         let mut read_only = vec![of_kernel(&nest.kernel)?];
         for path in &nest.add {

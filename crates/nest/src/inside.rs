@@ -54,6 +54,10 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
     for module in nest.kernel.modules_for(&MODULES)? {
         plan = plan.module(&file_of(&module), "");
     }
+    for index in 0..disks.files().count() {
+        let number = disks::namespace(index).to_string();
+        plan = plan.disk("nsid", &number, &disks::device(index));
+    }
     for (number, disk) in disks.read_only.iter().enumerate() {
         let inside = disk.inside.to_string_lossy();
         plan = plan.mount("ext4", &disks::device(number), &inside, "", &["ro", "nosuid", "nodev"]);

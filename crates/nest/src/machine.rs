@@ -31,7 +31,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::{
     Error, Nest, Result, clock,
-    disks::{Disks, by_descriptor},
+    disks::{self, Disks, by_descriptor},
     error::call,
     tools,
 };
@@ -148,10 +148,11 @@ fn in_memory(bytes: &[u8]) -> io::Result<File> {
 }
 
 /// The processor, the memory, the board. `rdrand` is the kernel's randomness: where so little
-/// happens it has no other, and who asks for a seed would wait without end.
+/// happens it has no other, and who asks for a seed would wait without end. `cmpxchg16b` (cx16) is
+/// left out, since QEMU 7.2 gets it wrong: kernels that use it, 6.12 for instance, crash at random.
 fn computer(nest: &Nest) -> Vec<OsString> {
     let mut words = vec!["-M", "q35,hpet=off,vmport=off,smbus=off,sata=off,usb=off"];
-    words.extend(["-cpu", "qemu64,+svm,+npt,+rdrand", "-nodefaults", "-no-user-config"]);
+    words.extend(["-cpu", "qemu64,+svm,+npt,+rdrand,-cx16", "-nodefaults", "-no-user-config"]);
     words.extend(["-display", "none", "-no-reboot", "-net", "none", "-accel"]);
     words.push(if nest.vcpus == 1 { "tcg,thread=single" } else { "tcg,thread=multi" });
     if nest.icount {
@@ -182,11 +183,9 @@ fn command_line(nest: &Nest) -> String {
 
 fn drives(disks: &Disks) -> Vec<String> {
     let mut words = vec!["-device".to_owned(), "nvme,id=nvme0,serial=isolab".to_owned()];
-    let read_only = disks.read_only.iter().map(|disk| (&disk.file, "on"));
-    for (number, (file, read_only)) in
-        read_only.chain(disks.out.iter().map(|file| (file, "off"))).enumerate()
-    {
-        let path = by_descriptor(file);
+    for (index, file) in disks.files().enumerate() {
+        let (number, path) = (disks::namespace(index), by_descriptor(file));
+        let read_only = if index < disks.read_only.len() { "on" } else { "off" };
         words.extend([
             "-drive".to_owned(),
             format!(
@@ -195,7 +194,7 @@ fn drives(disks: &Disks) -> Vec<String> {
                 path.display()
             ),
             "-device".to_owned(),
-            format!("nvme-ns,bus=nvme0,drive=disk{number},nsid={}", number + 1),
+            format!("nvme-ns,bus=nvme0,drive=disk{number},nsid={number}"),
         ]);
     }
     words

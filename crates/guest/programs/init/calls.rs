@@ -13,7 +13,8 @@ impl Errno {
     pub const GARBLED: Self = Self(22);
     /// There is no such step: ENOSYS.
     pub const UNKNOWN_STEP: Self = Self(38);
-    const NOT_THERE: Self = Self(2);
+    /// There is no such file: ENOENT.
+    pub const NOT_THERE: Self = Self(2);
     const NO_SUCH: Self = Self(6);
     const NO_DEVICE: Self = Self(19);
     /// A path or a nesting of directories is too long: ENAMETOOLONG.
@@ -68,6 +69,11 @@ const O_NOCTTY: usize = 0o400;
 const O_TRUNC: usize = 0o1000;
 const O_CLOEXEC: usize = 0o2_000_000;
 
+/// Opens a file for reading.
+pub fn open_to_read(path: &CStr) -> Result<usize> {
+    open(path, O_RDONLY)
+}
+
 fn open(path: &CStr, flags: usize) -> Result<usize> {
     const OPEN: usize = 2;
     call(OPEN, [address(path), flags | O_CLOEXEC, 0o644])
@@ -76,14 +82,19 @@ fn open(path: &CStr, flags: usize) -> Result<usize> {
 /// Opens a device for reading and writing. One that its driver is only about to make is waited
 /// for: a port of virtio is there when the host has said its name.
 pub fn open_device(path: &CStr) -> Result<usize> {
+    wait_for_device(|| open(path, O_RDWR | O_NOCTTY))
+}
+
+/// Tries until there is such a device, for five seconds at most.
+pub fn wait_for_device(mut find: impl FnMut() -> Result<usize>) -> Result<usize> {
     const TRIES: usize = 10_000;
     for _ in 1..TRIES {
-        match open(path, O_RDWR | O_NOCTTY) {
+        match find() {
             Err(Errno::NOT_THERE | Errno::NO_SUCH | Errno::NO_DEVICE) => sleep_a_moment(),
-            opened => return opened,
+            found => return found,
         }
     }
-    open(path, O_RDWR | O_NOCTTY)
+    find()
 }
 
 /// Sleeps for half a millisecond.
@@ -156,6 +167,19 @@ pub fn open_at(directory: usize, name: &CStr) -> Result<usize> {
 pub fn read_directory(directory: usize, entries: &mut [u8]) -> Result<usize> {
     const GETDENTS64: usize = 217;
     call(GETDENTS64, [directory, entries.as_mut_ptr() as usize, entries.len()])
+}
+
+/// The names in entries of a directory, without `.` and `..`.
+pub fn names(entries: &[u8]) -> impl Iterator<Item = &CStr> {
+    let mut rest = entries;
+    // struct linux_dirent64: inode, offset, its own length, kind, name.
+    let names = core::iter::from_fn(move || {
+        let name = CStr::from_bytes_until_nul(rest.get(19..)?).ok()?;
+        let length = u16::from_le_bytes([*rest.get(16)?, *rest.get(17)?]);
+        rest = rest.get(usize::from(length)..).unwrap_or(&[]);
+        Some(name)
+    });
+    names.filter(|name| !matches!(name.to_bytes(), b"." | b".."))
 }
 
 /// What is known of a file without opening it.

@@ -64,17 +64,8 @@ impl Archive {
             if count == 0 {
                 return Ok(());
             }
-            let mut rest = entries.get(..count).unwrap_or_default();
-            // struct linux_dirent64 of getdents64(2): inode, offset, length, kind, name.
-            while let [_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, low, high, _, name @ ..] =
-                rest
-            {
-                if let Ok(name) = CStr::from_bytes_until_nul(name)
-                    && !matches!(name.to_bytes(), b"." | b"..")
-                {
-                    self.entry(directory, name, length, depth)?;
-                }
-                rest = rest.get(usize::from(u16::from_le_bytes([*low, *high]))..).unwrap_or(&[]);
+            for name in calls::names(entries.get(..count).unwrap_or_default()) {
+                self.entry(directory, name, length, depth)?;
             }
         }
     }

@@ -134,8 +134,8 @@ fn arrange(root: &Path, new: &Path, package: &str) -> Result<()> {
     let incomplete = |part| KernelsError::Incomplete { package: package.to_owned(), part };
     let first = |folder: &Path, prefix: &str| -> Option<PathBuf> {
         let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let entry = entries
-            .find(|entry| entry.file_name().to_string_lossy().starts_with(prefix))?;
+        let entry =
+            entries.find(|entry| entry.file_name().to_string_lossy().starts_with(prefix))?;
         Some(entry.path())
     };
     let folders = ["lib/modules", "usr/lib/modules"];
