@@ -180,6 +180,10 @@ fn controller(facts: &container::ControllerFacts) -> Finding {
     }
 }
 
+/// What to do about a KVM that does not take what isolab asks of it.
+const REFUSED: &str = "tell isolab's authors, with this line and the kernel's release: isolab does \
+    not know such a KVM. Until then `--in container` needs none, and `isolab nest` has its own";
+
 /// The microVM's rows, and that of the nest, which is for hosts where they say that all is slow.
 fn microvms() -> Vec<Finding> {
     let device = match microvm::available() {
@@ -190,7 +194,11 @@ fn microvms() -> Vec<Finding> {
     let hardware = matches!(&flavour, Ok(Flavour { kind: KvmFlavour::Vmx | KvmFlavour::Svm, .. }));
     let kvm = match &flavour {
         Ok(flavour) => of_flavour(flavour),
-        Err(error) => of_error("KVM", error),
+        Err(error) => Finding::lacks(
+            "KVM",
+            format!("is there, and refuses a microVM: {}", chain(error)),
+            error.fix().unwrap_or(REFUSED),
+        ),
     };
     vec![device, kvm, nest(hardware)]
 }

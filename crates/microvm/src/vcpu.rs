@@ -5,7 +5,7 @@
 //! the processor's own powers: a mode, a ring, and the registers that go with them. Ring 3 is where
 //! a process runs too, so that the built-in programs compute there exactly as they do as processes.
 
-use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};
+use kvm_bindings::{CpuId, kvm_cpuid_entry2, kvm_regs, kvm_segment, kvm_sregs};
 use kvm_ioctls::VcpuFd;
 use sandbox::{Question, Story};
 
@@ -32,6 +32,7 @@ const ALL_PORTS: u64 = 3 << 12;
 ///
 /// When KVM refuses the state.
 pub fn prepare(cpu: &VcpuFd, entry: &Entry, story: &mut Story) -> Result<()> {
+    set_cpuid(cpu, story)?;
     let (call, registers) = match entry.power {
         Power::Real => ("KVM_SET_SREGS: real mode, 16 bits, no rings", RFLAGS),
         Power::Kernel => ("KVM_SET_SREGS: CR0=80050033 CR4=620 EFER=d01, ring 0", RFLAGS),
@@ -58,6 +59,32 @@ pub fn prepare(cpu: &VcpuFd, entry: &Entry, story: &mut Story) -> Result<()> {
     };
     let call = format!("KVM_SET_REGS: RIP={:#x} RSP={:#x}", entry.instruction, entry.stack);
     story.step(Question::Power, call.clone(), || cpu.set_regs(&state)).map_err(Error::kvm(call))
+}
+
+/// Gives `cpu` a CPUID with the one leaf that 64-bit mode needs.
+///
+/// Which bits EFER may have follows from CPUID: long mode (LME) needs LM, no-execute pages (NXE)
+/// need NX, and `syscall` (SCE) needs SYSCALL. KVM of Linux 6.12.117 and of all from 7.2 on holds
+/// `KVM_SET_SREGS` to that, as `wrmsr` always was; earlier ones take whatever EFER they are given.
+/// A virtual CPU that was given no CPUID has none of the three. It comes before `KVM_SET_SREGS`.
+///
+/// # Errors
+///
+/// When KVM refuses it.
+pub fn set_cpuid(cpu: &VcpuFd, story: &mut Story) -> Result<()> {
+    // Intel SDM, volume 2, CPUID, table 3-8: extended processor signature and feature bits.
+    const EXTENDED_FEATURES: u32 = 0x8000_0001;
+    const SYSCALL: u32 = 1 << 11;
+    const NX: u32 = 1 << 20;
+    const LM: u32 = 1 << 29;
+    let leaf = kvm_cpuid_entry2 {
+        function: EXTENDED_FEATURES,
+        edx: SYSCALL | NX | LM,
+        ..kvm_cpuid_entry2::default()
+    };
+    let leaves = CpuId::from_entries(&[leaf]).expect("one leaf is fewer than KVM takes");
+    let call = "KVM_SET_CPUID2: leaf 80000001, long mode, no-execute pages, syscall";
+    story.step(Question::Power, call, || cpu.set_cpuid2(&leaves)).map_err(Error::kvm(call))
 }
 
 /// 16-bit real mode, whose code begins at address 0.

@@ -9,7 +9,7 @@ use lab::program::{Host, run};
 use microvm::{
     machine::Machine,
     memory::{Memory, Pages},
-    tables,
+    tables, vcpu,
 };
 use sandbox::Story;
 
@@ -53,6 +53,8 @@ pub fn program(answer: &Answer) -> ExitCode {
             host.say("memory", address);
         }
         let mut cpu = host.step("KVM_CREATE_VCPU", || machine.cpu(0, &mut story))?;
+        // Without long mode in CPUID, KVM refuses a state that is in it.
+        host.step("KVM_SET_CPUID2", || vcpu::set_cpuid(&cpu, &mut story))?;
         let mut state = host.step("KVM_GET_SREGS", || cpu.get_sregs())?;
         (answer.long_mode)(&mut state, 0);
         say_state(host, &state);
