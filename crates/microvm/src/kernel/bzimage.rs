@@ -3,7 +3,7 @@
 //! All offsets are those of `Documentation/arch/x86/boot.rst`.
 
 use super::{
-    MAX_BYTES,
+    MAX_BYTES, checksum,
     error::KernelError,
     release_of,
     unpack::{self, Packing, UnpackError},
@@ -11,6 +11,8 @@ use super::{
 
 /// The length of the real-mode part in sectors; 0 means 4, for the sake of LILO.
 const SETUP_SECTORS: usize = 0x1f1;
+/// The length of what follows, in units of 16 bytes.
+const SYSTEM_SIZE: usize = 0x1f4;
 const MAGIC: (usize, &[u8]) = (0x202, b"HdrS");
 const VERSION: usize = 0x206;
 /// Where the line with the release is, counted from 0x200.
@@ -71,10 +73,16 @@ pub fn parse(file: &[u8]) -> Result<Option<BzImage<'_>>, KernelError> {
         0 => 4,
         sectors => usize::from(sectors),
     };
-    // None of the sums can overflow: their operands have at most 32 bits.
-    let begin = ((setup_sectors + 1) * SECTOR) as u64 + long(PAYLOAD_OFFSET);
+    // None of the sums can overflow: their operands have at most 36 bits.
+    let setup_end = ((setup_sectors + 1) * SECTOR) as u64;
+    let begin = setup_end + long(PAYLOAD_OFFSET);
     let end = begin + long(PAYLOAD_BYTES);
     let payload = file.get(begin as usize..end as usize).ok_or(truncated("payload", end))?;
+    let system_end = setup_end + 16 * long(SYSTEM_SIZE);
+    let image = file.get(..system_end as usize).ok_or(truncated("kernel", system_end))?;
+    if !checksum::is_right(image) {
+        return Err(KernelError::WrongChecksum);
+    }
     let release = file.get(0x200 + usize::from(word(KERNEL_VERSION))..).and_then(release_of);
     Ok(Some(BzImage { payload, release }))
 }

@@ -28,6 +28,9 @@ pub enum KernelError {
         /// How long the file is.
         bytes: u64,
     },
+    /// It is not what was built.
+    #[error("its checksum is wrong: the file is damaged, or was changed after it was built")]
+    WrongChecksum,
     /// It is for another processor.
     #[error("it is a kernel for another processor, {machine}, and this is x86-64")]
     OtherMachine {

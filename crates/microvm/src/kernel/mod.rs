@@ -11,13 +11,14 @@
 //!   0x000  boot sector                                  segments with their addresses
 //!   0x1f1  setup header: sectors, flags, payload  --->  64-bit entry: the ELF header's
 //!   (setup_sects + 1) * 512 + payload_offset            PVH entry: a note of Xen's
-//!          payload: gzip, xz, lz4 or zstd
+//!          payload: gzip, bzip2, lzma, xz, lz4 or zstd
 //! ```
 //!
 //! Sources: `Documentation/arch/x86/boot.rst` of the kernel, elf(5), and for the note
 //! `xen/include/public/elfnote.h`.
 
 mod bzimage;
+mod checksum;
 mod error;
 mod unpack;
 mod vmlinux;

@@ -134,7 +134,9 @@ fn a_release_is_found_across_two_pieces() {
 #[test]
 fn a_bzimage_is_unpacked_whatever_packed_it() {
     let elf = vmlinux();
-    let packers: [(&[&str], Packing); 4] = [
+    let packers: [(&[&str], Packing); 6] = [
+        (&["bzip2", "-9"], Packing::Bzip2),
+        (&["xz", "--format=lzma", "-9"], Packing::Lzma),
         (&["xz", "--check=crc32", "--x86", "--lzma2=dict=128MiB"], Packing::Xz),
         (&["xz", "-6"], Packing::Xz),
         (&["lz4", "-l", "-9", "-c"], Packing::Lz4),
@@ -161,13 +163,16 @@ fn a_bzimage_is_unpacked_whatever_packed_it() {
 fn what_is_wrong_with_a_bzimage_is_named() {
     let good = bzimage_packed();
     type Change = fn(&mut Vec<u8>);
-    let cases: [(Change, &str); 9] = [
+    let cases: [(Change, &str); 12] = [
         (|file| file.truncate(0x220), "its setup header ends at byte 592, and the file has 544"),
         (|file| file.truncate(0x450), "its payload ends at byte"),
         (|file| file[0x206] = 7, "its boot protocol is 2.07"),
         (|file| file[0x211] = 0, "it is a zImage"),
         (|file| file[0x236] = 0x7e, "it has no 64-bit entry: its setup header says so"),
-        (|file| set(file, 0x440, b"BZh9"), "it is packed with bzip2; gzip, xz, lz4 and zstd"),
+        (|file| set(file, 0x1f4, &[0xff]), "its kernel ends at byte 5104, and the file has"),
+        (|file| set(file, 0x1f4, &[5]), "its checksum is wrong"),
+        (|file| set(file, 0x440, b"BZh9"), "its bzip2 data are damaged"),
+        (|file| set(file, 0x440, b"\x89LZO"), "it is packed with lzo; gzip, bzip2, lzma, xz"),
         (|file| set(file, 0x440, b"huh?"), "packed with something unknown"),
         (|file| set(file, 0x460, &[0xff; 64]), "its gzip data are damaged"),
         (|file| set(file, 0x24c, &[60, 0, 0, 0]), "its gzip data are damaged"),

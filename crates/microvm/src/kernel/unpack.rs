@@ -8,12 +8,13 @@ use std::{
     io::{self, Read},
 };
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
-use lzma_rust2::XzReader;
+use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::StreamingDecoder;
 
-/// The dictionary of `xz` in `scripts/xz_wrap.sh` is 128 MiB at most.
-const XZ_MEMORY_KIB: u32 = 192 << 10;
+/// The dictionary of `xz` in `scripts/xz_wrap.sh` is 128 MiB at most, that of `lzma -9` 64 MiB.
+const LZMA_MEMORY_KIB: u32 = 192 << 10;
 /// The length of an unpacked block in lz4's legacy format (`LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE`).
 const LZ4_BLOCK_BYTES: usize = 8 << 20;
 const LZ4_MAGIC: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
@@ -25,6 +26,10 @@ pub enum Packing {
     None,
     /// gzip(1).
     Gzip,
+    /// bzip2(1).
+    Bzip2,
+    /// lzma(1), the format before xz.
+    Lzma,
     /// xz(1), with its filter for x86 programs in bzImages.
     Xz,
     /// lz4(1) in its legacy format: blocks of 8 MiB.
@@ -37,7 +42,7 @@ pub enum Packing {
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// It begins as nothing that is known here.
-    #[error("it is packed with {name}; gzip, xz, lz4 and zstd can be unpacked here")]
+    #[error("it is packed with {name}; gzip, bzip2, lzma, xz, lz4 and zstd can be unpacked here")]
     Unknown {
         /// With what, as far as that can be told.
         name: &'static str,
@@ -72,6 +77,8 @@ impl fmt::Display for Packing {
         formatter.write_str(match self {
             Self::None => "unpacked",
             Self::Gzip => "gzip",
+            Self::Bzip2 => "bzip2",
+            Self::Lzma => "lzma",
             Self::Xz => "xz",
             Self::Lz4 => "lz4",
             Self::Zstd => "zstd",
@@ -89,11 +96,11 @@ impl Packing {
         let name = match bytes {
             [0x7f, b'E', b'L', b'F', ..] => return Ok(Self::None),
             [0x1f, 0x8b | 0x9e, ..] => return Ok(Self::Gzip),
+            [b'B', b'Z', b'h', ..] => return Ok(Self::Bzip2),
+            [0x5d, 0, 0, ..] => return Ok(Self::Lzma),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => return Ok(Self::Xz),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => return Ok(Self::Zstd),
             _ if bytes.starts_with(&LZ4_MAGIC) => return Ok(Self::Lz4),
-            [b'B', b'Z', b'h', ..] => "bzip2",
-            [0x5d, 0, 0, ..] => "lzma",
             [0x89, b'L', b'Z', b'O', ..] => "lzo",
             _ => "something unknown",
         };
@@ -120,7 +127,10 @@ pub(super) fn unpack_as(
     match packing {
         Packing::None => read(bytes, limit),
         Packing::Gzip => read(MultiGzDecoder::new(bytes), limit),
-        Packing::Xz => read(XzReader::new_mem_limit(bytes, true, XZ_MEMORY_KIB), limit),
+        Packing::Bzip2 => read(MultiBzDecoder::new(bytes), limit),
+        Packing::Lzma => LzmaReader::new_mem_limit(bytes, LZMA_MEMORY_KIB, None)
+            .and_then(|reader| read(reader, limit)),
+        Packing::Xz => read(XzReader::new_mem_limit(bytes, true, LZMA_MEMORY_KIB), limit),
         Packing::Lz4 => return unpack_lz4(bytes, limit),
         Packing::Zstd => match StreamingDecoder::new(bytes) {
             Ok(decoder) => read(decoder, limit),
