@@ -1,6 +1,11 @@
 //! The options of `isolab run --in linux`, and the machine that they describe.
 
-use std::{env, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use container::network::{Link, PREFIX};
@@ -23,6 +28,9 @@ pub struct LinuxArguments {
     /// Its kernel, a vmlinux or a vmlinuz [default: see `isolab kernel list`]
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
+    /// The folder of its modules, or a root file system that has it [default: by release]
+    #[arg(long, value_name = "DIRECTORY")]
+    modules: Option<PathBuf>,
     /// Its first file system instead of one that isolab makes; may be repeated. PROGRAM is then the
     /// first process itself
     #[arg(long, value_name = "FILE", conflicts_with = "root")]
@@ -82,6 +90,7 @@ impl LinuxArguments {
     pub fn given(&self) -> Option<&'static str> {
         let all = [
             ("--kernel", self.kernel.is_some()),
+            ("--modules", self.modules.is_some()),
             ("--initrd", !self.initrd.is_empty()),
             ("--append", self.append.is_some()),
             ("--cmdline", self.cmdline.is_some()),
@@ -111,10 +120,7 @@ impl LinuxArguments {
             return Err(Failure::refused(format!("{what} {vcpus} processors"))
                 .help("give it one, or leave --icount of `isolab nest` away"));
         }
-        let kernel = match &self.kernel {
-            Some(file) => Kernel::of_file(file)?,
-            None => kernels::chosen()?,
-        };
+        let kernel = kernel(self.kernel.as_deref(), self.modules.as_deref())?;
         let root = match (root, &*self.initrd) {
             (Some(directory), _) => GuestRoot::Directory(directory.clone()),
             (None, []) => GuestRoot::Command,
@@ -169,6 +175,18 @@ impl LinuxArguments {
         let address = Address { inside: link.inside, prefix: PREFIX, gateway: link.host };
         Ok(Some(Card { tap, mac: mac(&link.name), address: Some(address) }))
     }
+}
+
+/// The kernel in a file, or the chosen one, with its modules or those in a folder.
+pub fn kernel(file: Option<&Path>, modules: Option<&Path>) -> Result<Kernel, Failure> {
+    let kernel = match file {
+        Some(file) => Kernel::of_file(file)?,
+        None => kernels::chosen()?,
+    };
+    Ok(match modules {
+        Some(folder) => kernel.with_modules(folder)?,
+        None => kernel,
+    })
 }
 
 /// Says beforehand that a guest's kernel will crawl, where there are signs of it and an experiment

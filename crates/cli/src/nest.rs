@@ -8,11 +8,10 @@ use std::{
 };
 
 use clap::Args;
-use microvm::kernels::{self, Kernel};
 use nest::Nest;
 use sandbox::Stdio;
 
-use crate::{end::End, failure::Failure, units};
+use crate::{end::End, failure::Failure, linux, units};
 
 /// Run isolab in an emulated computer that has hardware virtualization.
 ///
@@ -38,6 +37,9 @@ pub struct Arguments {
     /// Boot this kernel, instead of the chosen one
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
+    /// The folder of the kernel's modules, or a root file system that has it [default: by release]
+    #[arg(long, value_name = "DIRECTORY")]
+    modules: Option<PathBuf>,
     /// Its memory, such as 2G [default: 1G]
     #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
     memory: Option<u64>,
@@ -98,7 +100,8 @@ impl Arguments {
             // Under its name, for the one inside.
             None => std::env::current_exe().map_err(Failure::at("find isolab's own program"))?,
         };
-        let mut nest = Nest::with(self.kernel()?, program);
+        let kernel = linux::kernel(self.kernel.as_deref(), self.modules.as_deref())?;
+        let mut nest = Nest::with(kernel, program);
         nest.shell = shell;
         nest.arguments = if shell { Vec::new() } else { self.words.clone() };
         nest.environment.clone_from(&self.environment);
@@ -109,13 +112,6 @@ impl Arguments {
         nest.vcpus = self.vcpus.unwrap_or(nest.vcpus);
         nest.deadline = self.deadline;
         Ok((nest, if shell { Stdio::Terminal } else { Stdio::Inherit }))
-    }
-
-    fn kernel(&self) -> Result<Kernel, Failure> {
-        Ok(match &self.kernel {
-            Some(file) => Kernel::of_file(file)?,
-            None => kernels::chosen()?,
-        })
     }
 
     fn added(&self) -> Result<Vec<PathBuf>, Failure> {

@@ -14,7 +14,7 @@ use crate::{
     initramfs::InitramfsError,
     kernel::KernelError,
     kernels::KernelsError,
-    linux::Ended,
+    linux::{Ended, Wrong},
     snapshot::SnapshotError,
 };
 
@@ -249,6 +249,12 @@ impl Error {
                 Some(libc::ENOENT | libc::ENODEV) => "load the driver: `sudo modprobe tun`",
                 _ => "name it in 1 to 15 letters and digits",
             },
+            Self::Ended(Ended { wrong: Wrong::Stuck { step, errno: libc::ENOENT }, .. })
+                if step.contains("/dev/") =>
+            {
+                "the kernel has no driver for it: name the folder of its modules (`--modules`), or \
+                 take a distribution's cloud kernel (`isolab kernel get`)"
+            }
             Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOMEM) => "give the guest less memory: `--memory`",
                 Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files: `ulimit -n`",

@@ -57,6 +57,15 @@ pub enum Error {
         /// How much was asked for.
         bytes: u64,
     },
+    /// Its KVM would refuse the emulated processor.
+    #[error(
+        "the kernel {kernel} is a real-time one (PREEMPT_RT): its KVM refuses a processor without a \
+         constant time stamp counter, and QEMU emulates none"
+    )]
+    RealTime {
+        /// Its release.
+        kernel: String,
+    },
     /// Several processors, and a clock that counts the instructions of one.
     #[error("a nest whose clock counts instructions cannot have {vcpus} processors")]
     OneCounts {
@@ -152,6 +161,13 @@ impl Error {
                 "link it with its libraries in it: RUSTFLAGS=-Ctarget-feature=+crt-static, cc -static"
             }
             Self::LittleMemory { .. } => "give it at least 128M: --memory",
+            Self::RealTime { .. } => {
+                "take another: `isolab kernel list` shows what there is, `isolab kernel get` gets one"
+            }
+            Self::Step { .. } => {
+                "the kernel may lack a driver: take a distribution's cloud kernel (`isolab kernel \
+                 get`), or name the folder of its modules (`--modules`)"
+            }
             Self::OneCounts { .. } => "leave --icount or --vcpus away",
             Self::Qemu { said } if is_about_memory(said) => "give it less memory: --memory",
             Self::NoStart { .. } => "try again when this host has less to do",

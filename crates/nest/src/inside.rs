@@ -51,7 +51,7 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
         .write("/proc/sys/kernel/hostname", "nest")
         .link("/proc/self/fd", "/dev/fd")
         .up("lo");
-    for module in nest.kernel.modules_for(&MODULES)? {
+    for module in modules(nest)? {
         plan = plan.module(&file_of(&module), "");
     }
     for index in 0..disks.files().count() {
@@ -125,7 +125,7 @@ fn root(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Root> {
     root.file("etc/passwd", 0o644, USERS)?;
     root.file("etc/group", 0o644, GROUPS)?;
     root.file("etc/hosts", 0o644, "127.0.0.1 localhost nest\n")?;
-    for module in nest.kernel.modules_for(&MODULES)? {
+    for module in modules(nest)? {
         root.file(file_of(&module), 0o644, module.unsigned())?;
     }
     root.file(place(&nest.program), 0o755, program::read(&nest.program)?)?;
@@ -133,6 +133,15 @@ fn root(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Root> {
         return Err(Error::NoShell);
     }
     Ok(root)
+}
+
+/// The modules that the kernel needs.
+fn modules(nest: &Nest) -> Result<Vec<Module>> {
+    let modules = nest.kernel.modules_for(&MODULES)?;
+    if nest.kernel.is_real_time() || modules.iter().any(Module::is_real_time) {
+        return Err(Error::RealTime { kernel: nest.kernel.name.clone() });
+    }
+    Ok(modules)
 }
 
 /// Where a module is inside.

@@ -19,6 +19,8 @@ use sandbox::{Status, Stdio};
 const TASK: &str = "NEST_TEST";
 /// Where the files of the test of what is brought in are, outside and inside.
 const WAY: &str = "NEST_TEST_WAY";
+/// Large trees among them.
+const TREES: [&str; 3] = ["one", "two", "three"];
 
 #[test]
 fn inside() {
@@ -53,8 +55,11 @@ fn speak() -> ! {
 /// Looks for what was brought in.
 fn compare(way: &Path) -> ! {
     assert_eq!(fs::read_to_string(way.join("small")).unwrap(), "small");
-    assert_eq!(fs::metadata(way.join("tree/large")).unwrap().len(), 40 << 20);
-    assert_eq!(fs::read_to_string(way.join("tree/below/text")).unwrap(), "below");
+    for tree in TREES {
+        assert_eq!(fs::metadata(way.join(tree).join("large")).unwrap().len(), 40 << 20);
+        assert_eq!(fs::read_to_string(way.join(tree).join("below/text")).unwrap(), tree);
+    }
+    fs::write(Path::new(&env::var_os("ISOLAB_OUT").unwrap()).join("seen"), "all").unwrap();
     exit(0)
 }
 
@@ -150,17 +155,38 @@ fn qemu_that_refuses_is_quoted() {
 fn files_and_trees_are_inside_where_they_are_outside() {
     let Some(mut nest) = nest("compare") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (small, tree) = (folder.path().join("small"), folder.path().join("tree"));
-    fs::write(&small, "small").unwrap();
-    fs::create_dir_all(tree.join("below")).unwrap();
-    fs::write(tree.join("below/text"), "below").unwrap();
-    // Enough for a disk.
-    File::create(tree.join("large")).unwrap().set_len(40 << 20).unwrap();
+    nest.add = vec![folder.path().join("small")];
+    fs::write(&nest.add[0], "small").unwrap();
+    for name in TREES {
+        let tree = folder.path().join(name);
+        fs::create_dir_all(tree.join("below")).unwrap();
+        fs::write(tree.join("below/text"), name).unwrap();
+        // Enough for a disk, of which there are several: they appear in any order.
+        File::create(tree.join("large")).unwrap().set_len(40 << 20).unwrap();
+        nest.add.push(tree);
+    }
     nest.environment.push((WAY.into(), folder.path().into()));
-    nest.add = vec![small, tree];
+    nest.out = Some(folder.path().join("out"));
     let ended = run(&nest).unwrap();
     let said = String::from_utf8_lossy(&ended.errors);
     assert_eq!(ended.status, Status::Exited(0), "{said}");
+    assert_eq!(fs::read_to_string(folder.path().join("out/seen")).unwrap(), "all");
+}
+
+#[test]
+fn a_real_time_kernel_is_refused_before_it_boots() {
+    let Some(mut nest) = nest("sleep") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let modules = folder.path().join("modules");
+    fs::create_dir(&modules).unwrap();
+    let module = b"\x7fELF..\0vermagic=6.1.0-rt SMP preempt_rt mod_unload \0";
+    for name in ["kvm_amd", "overlay", "veth", "tun", "nvme", "ext4"] {
+        fs::write(modules.join(name).with_extension("ko"), module).unwrap();
+    }
+    nest.kernel.modules = Some(modules);
+    let error = run(&nest).unwrap_err();
+    assert!(matches!(error, Error::RealTime { .. }), "{error}");
+    assert!(error.fix().unwrap().contains("isolab kernel get"));
 }
 
 #[test]

@@ -26,6 +26,8 @@ const HEADER_END: usize = 0x250;
 const SECTOR: usize = 512;
 /// The kernel belongs at 1 MiB and above; without it the file is an ancient zImage.
 const LOADED_HIGH: u8 = 1;
+/// Longer than any build's line with the release.
+const MAX_VERSION_LINE: usize = 512;
 /// There is a 64-bit entry.
 const KERNEL_64: u16 = 1;
 /// The version that brought the payload's place.
@@ -40,6 +42,19 @@ pub struct BzImage<'a> {
     pub payload: &'a [u8],
     /// The release it names.
     pub release: Option<String>,
+}
+
+/// The line in which a bzImage names its release, its maker and what it was built for; `None` if the
+/// file that begins so is none.
+pub fn version_line(start: &[u8]) -> Option<String> {
+    let (place, magic) = MAGIC;
+    if !start.get(place..)?.starts_with(magic) {
+        return None;
+    }
+    let at = u16::from_le_bytes(*start.get(KERNEL_VERSION..)?.first_chunk()?);
+    let line = start.get(0x200 + usize::from(at)..)?;
+    let end = line.iter().take(MAX_VERSION_LINE).position(|byte| *byte == 0)?;
+    Some(String::from_utf8_lossy(&line[..end]).into_owned())
 }
 
 /// Finds the payload in a bzImage; `None` if the file is none.

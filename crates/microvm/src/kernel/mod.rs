@@ -26,7 +26,7 @@ mod whatis;
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -268,6 +268,17 @@ impl KernelImage {
         }
         Ok(found)
     }
+}
+
+/// The line in which the kernel in `file` names its release, its maker and what it was built for.
+/// `None` of a file that has no setup header, such as an ELF file.
+pub fn version(file: &Path) -> Option<String> {
+    // The line lies in the real-mode part, whose offset of it has 16 bits.
+    const START: u64 = 0x200 + 0x1_0000 + 512;
+    let mut start = Vec::new();
+    let file = File::open(file).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()))?;
+    file.take(START).read_to_end(&mut start).ok()?;
+    bzimage::version_line(&start)
 }
 
 /// The word after the banner, if it is a release and all of it is there.

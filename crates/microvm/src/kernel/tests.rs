@@ -68,6 +68,14 @@ pub fn bzimage_packed() -> Vec<u8> {
     bzimage(&gzip(&vmlinux()))
 }
 
+/// A bzImage whose version line says this.
+pub fn bzimage_of(version: &str) -> Vec<u8> {
+    let mut file = bzimage_packed();
+    file[0x380..0x400].fill(0);
+    set(&mut file, 0x380, version.as_bytes());
+    file
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();

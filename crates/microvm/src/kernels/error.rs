@@ -45,11 +45,23 @@ pub enum KernelsError {
         #[source]
         source: io::Error,
     },
-    /// There is no folder of modules.
-    #[error("no modules are known of the kernel {kernel:?}")]
+    /// There are none in the folder that was named.
+    #[error("there are no kernel modules in {folder:?}")]
     NoModules {
-        /// Its name.
-        kernel: String,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// They are those of another kernel.
+    #[error("the modules in {folder:?} are for the kernel {of}, and {kernel:?} is {name}")]
+    OthersModules {
+        /// Their folder.
+        folder: PathBuf,
+        /// The release that they are for.
+        of: String,
+        /// The kernel's file.
+        kernel: PathBuf,
+        /// Its release.
+        name: String,
     },
     /// It is neither built in nor a file.
     #[error("the kernel of {folder:?} has no {module}, neither built in nor as a module")]
@@ -121,10 +133,13 @@ impl KernelsError {
                 "`isolab kernel list` shows what there is, `isolab kernel use NAME` chooses, \
                  `isolab kernel get` gets it again"
             }
-            Self::NoModules { .. } => {
-                "take a kernel whose modules isolab finds: `isolab kernel list`"
+            Self::NoModules { .. } | Self::OthersModules { .. } => {
+                "name the kernel's own: as /lib/modules/RELEASE, or a root file system that has it"
             }
-            Self::NoModule { .. } => "take a distribution's cloud kernel: `isolab kernel get`",
+            Self::NoModule { .. } => {
+                "take a distribution's cloud kernel (`isolab kernel get`), or name other modules: \
+                 `--modules DIRECTORY`"
+            }
             Self::NoClient => {
                 "install a kernel with the package client of this distribution, or download one, \
                  and name it: `--kernel FILE`"

@@ -97,17 +97,42 @@ impl Kernel {
         unpack(&KernelImage::read(&self.image)?, &self.image, &self.vmlinux)
     }
 
+    /// The same kernel with the modules in `folder`: as `/lib/modules/RELEASE`, or a root file
+    /// system, an unpacked initrd for instance, that has it there.
+    ///
+    /// # Errors
+    ///
+    /// When there are none in it, or they are another kernel's.
+    pub fn with_modules(self, folder: &Path) -> Result<Self> {
+        let below = [Path::new("lib/modules"), Path::new("usr/lib/modules"), Path::new("")];
+        let below = below.map(|path| folder.join(path).join(&self.name));
+        let found = below.into_iter().find(|path| path.is_dir()).unwrap_or(folder.to_owned());
+        let none = || KernelsError::NoModules { folder: folder.to_owned() };
+        let module = modules::any_module(&found)?.ok_or_else(none)?;
+        match module.release() {
+            Some(release) if release != self.name => {
+                let (kernel, of) = (self.image, release.to_owned());
+                Err(KernelsError::OthersModules { folder: found, of, kernel, name: self.name }
+                    .into())
+            }
+            _ => Ok(Self { modules: Some(found), ..self }),
+        }
+    }
+
     /// The modules of these names with all that they need, in the order of loading; what is built
-    /// into the kernel is left out.
+    /// into the kernel is left out, which is all of it where the kernel has no modules.
     ///
     /// # Errors
     ///
     /// When the kernel has no such module, or its file is damaged.
     pub fn modules_for(&self, names: &[&str]) -> Result<Vec<Module>> {
-        match &self.modules {
-            Some(folder) => modules_for(folder, names),
-            None => Err(KernelsError::NoModules { kernel: self.name.clone() }.into()),
-        }
+        self.modules.as_deref().map_or(Ok(Vec::new()), |folder| modules_for(folder, names))
+    }
+
+    /// Whether it is a real-time kernel, as far as its image says. The KVM of such a one wants a
+    /// time stamp counter that no emulated processor has.
+    pub fn is_real_time(&self) -> bool {
+        crate::kernel::version(&self.image).is_some_and(|text| text.contains("PREEMPT_RT"))
     }
 }
 

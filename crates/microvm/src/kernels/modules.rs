@@ -1,7 +1,9 @@
 //! The modules of a kernel: the files of those that are needed, in the order of loading.
 //!
 //! A module says in itself what it needs (`depends=` in its section `.modinfo`), so no index by
-//! depmod(8) is needed, which a package leaves to its installation.
+//! depmod(8) is needed, which a package leaves to its installation. A kernel without a folder of
+//! modules is held for monolithic, and one whose `modules.builtin` is lacking may have built in what
+//! is no file: the guest is asked then, by using it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -58,6 +60,16 @@ impl Module {
         })
     }
 
+    /// The release of the kernel that it was built for.
+    pub fn release(&self) -> Option<&str> {
+        self.information("vermagic").next()?.split(' ').next()
+    }
+
+    /// Whether it was built for a real-time kernel (`PREEMPT_RT`).
+    pub fn is_real_time(&self) -> bool {
+        self.information("vermagic").any(|words| words.split(' ').any(|word| word == "preempt_rt"))
+    }
+
     /// What must be loaded before it, and what should be if the kernel has it.
     fn needs(&self) -> (Vec<String>, Vec<String>) {
         let depends = self.information("depends").flat_map(|value| value.split(','));
@@ -98,17 +110,22 @@ struct Search<'a> {
     order: String,
     /// All modules, once one was wanted that is not among them.
     files: Option<HashMap<String, PathBuf>>,
-    built_in: HashSet<String>,
+    /// `None` where nobody has written what is built in.
+    built_in: Option<HashSet<String>>,
     begun: HashSet<String>,
     found: Vec<Module>,
 }
 
 impl Search<'_> {
     fn add(&mut self, name: &str) -> Result<()> {
-        if self.built_in.contains(name) || !self.begun.insert(name.to_owned()) {
+        let is_built_in = self.built_in.as_ref().is_some_and(|names| names.contains(name));
+        if is_built_in || !self.begun.insert(name.to_owned()) {
             return Ok(());
         }
         let Some(path) = self.file(name)? else {
+            if self.built_in.is_none() {
+                return Ok(());
+            }
             let (folder, module) = (self.folder.to_owned(), name.to_owned());
             return Err(KernelsError::NoModule { folder, module }.into());
         };
@@ -182,17 +199,28 @@ fn files(folder: &Path) -> Result<HashMap<String, PathBuf>> {
     Ok(files)
 }
 
-/// The names of what is built in.
-fn built_in(folder: &Path) -> Result<HashSet<String>> {
+/// The names of what is built in; `None` where no file says it.
+fn built_in(folder: &Path) -> Result<Option<HashSet<String>>> {
     let list = folder.join("modules.builtin");
     match fs::read_to_string(&list) {
-        Ok(text) => Ok(text
-            .lines()
-            .filter_map(|path| module_name(path.rsplit('/').next().unwrap_or(path)))
-            .collect()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(HashSet::new()),
+        Ok(text) => Ok(Some(
+            text.lines()
+                .filter_map(|path| module_name(path.rsplit('/').next().unwrap_or(path)))
+                .collect(),
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(reading(&list)(error)),
     }
+}
+
+/// Some module in `folder`; `None` if there is none.
+///
+/// # Errors
+///
+/// When the folder or the module cannot be read.
+pub(super) fn any_module(folder: &Path) -> Result<Option<Module>> {
+    let first = files(folder)?.into_iter().min();
+    first.map(|(name, path)| read(folder, &name, &path)).transpose()
 }
 
 /// `kvm_amd` of `kvm-amd.ko.xz`; `None` of what is no module.
@@ -275,6 +303,25 @@ mod tests {
         fs::write(folder.path().join("b.ko"), b"junk").unwrap();
         let error = modules_for(folder.path(), &["a"]).unwrap_err();
         assert!(error.to_string().starts_with("unpack the module"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_file_may_be_built_in_where_nobody_says_what_is() {
+        let folder = folder_of(&[("a.ko", &["depends=b"])]);
+        fs::remove_file(folder.path().join("modules.builtin")).unwrap();
+        assert_eq!(names(folder.path(), &["a", "c"]), ["a"]);
+    }
+
+    #[test]
+    fn a_module_names_the_kernel_that_it_is_for() {
+        let folder = folder_of(&[
+            ("usual.ko", &["vermagic=6.1.0-7-lab SMP mod_unload modversions "]),
+            ("real.ko", &["vermagic=6.1.0-7-rt SMP preempt_rt mod_unload "]),
+        ]);
+        let modules = modules_for(folder.path(), &["usual", "real"]).unwrap();
+        assert_eq!(modules[0].release(), Some("6.1.0-7-lab"));
+        assert_eq!([0, 1].map(|index| modules[index].is_real_time()), [false, true]);
+        assert_eq!(any_module(folder.path()).unwrap().unwrap().name, "real");
     }
 
     #[test]

@@ -86,11 +86,13 @@ impl Place {
         Ok(kernel)
     }
 
-    /// The kernel that is used while none is chosen.
+    /// The kernel that is used while none is chosen: the newest that was got, else the host's
+    /// newest, and a real-time one only where there is no other.
     pub fn usual(&self) -> Option<Kernel> {
         let mut got = self.got();
         got.sort_by(newest_first);
-        got.into_iter().next().or_else(|| self.list().into_iter().next())
+        // Of several that are alike the first is the least.
+        got.into_iter().chain(self.list()).min_by_key(Kernel::is_real_time)
     }
 
     /// The name that was chosen, if one was.
@@ -145,8 +147,9 @@ impl Place {
     /// The folder of the modules of that release.
     fn modules_of(&self, release: &str) -> Option<PathBuf> {
         let got = self.cache.join(release).join("modules");
-        let host = self.host.join("lib/modules").join(release);
-        [got, host].into_iter().find(|folder| folder.is_dir())
+        let [lib, usr] =
+            ["lib/modules", "usr/lib/modules"].map(|path| self.host.join(path).join(release));
+        [got, lib, usr].into_iter().find(|folder| folder.is_dir())
     }
 
     /// Those that were got.
@@ -260,6 +263,42 @@ mod tests {
         let gone = place.chosen().unwrap_err();
         assert_eq!(gone.to_string(), "the chosen kernel \"6.2.0\" is not there any more");
         assert!(gone.fix().unwrap().contains("isolab kernel use NAME"));
+    }
+
+    #[test]
+    fn a_real_time_kernel_is_used_where_there_is_no_other() {
+        let (folder, place) = place();
+        let real_time = crate::kernel::tests::bzimage_of("6.9.0-rt (x@y) #1 SMP PREEMPT_RT");
+        write(folder.path(), "cache/6.9.0-rt/vmlinuz", &real_time);
+        assert_eq!(place.usual().unwrap().name, "6.1.0-7-lab");
+        fs::remove_dir_all(place.cache.join("6.1.0-7-lab")).unwrap();
+        assert_eq!(place.usual().unwrap().name, "6.2.0");
+        fs::remove_dir_all(place.host.join("boot")).unwrap();
+        assert_eq!(place.usual().unwrap().name, "6.9.0-rt");
+    }
+
+    #[test]
+    fn modules_are_found_in_a_folder_that_is_named() {
+        let (folder, place) = place();
+        let module = |release: &str| format!("\x7fELF..\0vermagic={release} SMP \0").into_bytes();
+        for root in ["initrd/lib/modules/6.2.0", "initrd/usr/lib/modules/6.2.0", "6.2.0", "own"] {
+            write(folder.path(), &format!("{root}/kernel/a.ko"), &module("6.2.0"));
+        }
+        let kernel = place.named("6.2.0").unwrap();
+        for (named, expected) in
+            [("initrd", "initrd/lib/modules/6.2.0"), ("", "6.2.0"), ("own", "own")]
+        {
+            let found = kernel.clone().with_modules(&folder.path().join(named)).unwrap();
+            assert_eq!(found.modules, Some(folder.path().join(expected)), "{named}");
+        }
+        write(folder.path(), "own/kernel/a.ko", &module("6.3.0"));
+        let error = kernel.clone().with_modules(&folder.path().join("own")).unwrap_err();
+        let file = kernel.image.to_str().unwrap();
+        assert!(error.to_string().contains("for the kernel 6.3.0"), "{error}");
+        assert!(error.to_string().contains(file), "{error}");
+        for named in ["host/boot", "nowhere"] {
+            assert!(kernel.clone().with_modules(&folder.path().join(named)).is_err());
+        }
     }
 
     #[test]

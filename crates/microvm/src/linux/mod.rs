@@ -59,7 +59,7 @@ use crate::{
 };
 
 pub use boot::EntryPoint;
-pub use ended::{Ended, LastSeen};
+pub use ended::{Ended, LastSeen, Wrong};
 pub use recipe::Recipe;
 pub use restore::SavedVm;
 pub use system::GuestRoot;

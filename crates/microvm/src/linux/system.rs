@@ -180,13 +180,8 @@ fn modules(machine: &LinuxVm, root_disk: bool) -> Result<Vec<kernels::Module>> {
     wanted(machine.network.is_some(), "virtio_net");
     wanted(machine.rng, "virtio_rng");
     wanted(machine.balloon_bytes.is_some(), "virtio_balloon");
-    match &machine.modules {
-        Some(folder) => kernels::modules_for(folder, &names),
-        None => {
-            Err(kernels::KernelsError::NoModules { kernel: machine.kernel.display().to_string() }
-                .into())
-        }
-    }
+    let folder = machine.modules.as_deref();
+    folder.map_or(Ok(Vec::new()), |folder| kernels::modules_for(folder, &names))
 }
 
 /// All that the first process does before the command.
