@@ -202,6 +202,10 @@ impl Error {
                     _ => return None,
                 }
             }
+            Self::Kernel { source: KernelError::WrongChecksum, .. } => {
+                "get the file again; if it was changed on purpose, name what the kernel's \
+                 scripts/extract-vmlinux makes of it"
+            }
             Self::Kernel { .. } => {
                 "name a distribution's kernel for x86-64 (/boot/vmlinuz-*), or get one: \
                  `isolab kernel get`"
