@@ -10,6 +10,7 @@ use demo::{
     Demo, Scene, Source,
     exits::{Exits, Way},
 };
+use microvm::KvmFlavour;
 use sandbox::{Builtin, Instance, Sandbox as _, Workload};
 
 /// Whether there is KVM; prints why not, and fails where it is required.
@@ -62,6 +63,7 @@ fn each_way_has_its_count_and_nothing_is_left_of_it() {
     end(idle);
     assert_eq!(held(), 0);
 
+    let hardware = matches!(microvm::flavour().unwrap().kind, KvmFlavour::Vmx | KvmFlavour::Svm);
     let mut live = Demo::Exits.live().unwrap();
     assert_eq!(scene(&mut *live), Exits::default());
     live.key('x');
@@ -81,9 +83,13 @@ fn each_way_has_its_count_and_nothing_is_left_of_it() {
         assert_eq!(over.stream[0].reason, "out 0xf4", "{way:?}");
         assert_eq!(over.stream.get(1).map(|exit| &*exit.reason), reason, "{way:?}");
         assert_eq!(over.arrived, if way == Way::Cpuid { 0 } else { 1000 }, "{way:?}");
-        // KVM before Linux 5.14 does not count.
-        let alone = count.by_kvm.is_none_or(|by_kvm| (by_kvm >= 1000) == (way == Way::Cpuid));
-        assert!(alone, "{count:?}");
+        // With VMX and SVM, KVM counts every `cpuid`, if it counts at all (from Linux 5.14 on); a KVM
+        // without them may not. The passthrough guest is over before an interrupt can come often.
+        match (way, count.by_kvm) {
+            (Way::Cpuid, Some(by_kvm)) if hardware => assert!(by_kvm >= 1000, "{count:?}"),
+            (Way::Direct, Some(by_kvm)) => assert!(by_kvm < 1000, "{count:?}"),
+            _ => {}
+        }
         assert!(over.stream.windows(2).all(|pair| pair[0].at >= pair[1].at), "{over:?}");
     }
     assert_eq!(scene(&mut *live).counts.len(), ways.len());

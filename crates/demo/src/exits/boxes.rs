@@ -8,7 +8,7 @@ use ratatui::{
     widgets::{Block, BorderType, Paragraph},
 };
 
-use super::{Exits, TIMES, Way};
+use super::{CpuidExits, Exits, Way};
 use crate::{Language, script::Words};
 
 /// The least height of three boxes.
@@ -94,10 +94,9 @@ struct Lit {
 }
 
 fn lit(scene: &Exits) -> Lit {
-    let by_kvm = scene.way.and_then(|way| scene.count(way)?.by_kvm);
-    let is_over = scene.slower.is_none();
-    // A few are for memory that was touched first, or an interrupt: not what the guest does.
-    let kvm = is_over && by_kvm.is_some_and(|count| count >= TIMES.into());
+    let cpuid = scene.way.and_then(|way| scene.count(way)?.cpuid_exits());
+    // Others are for memory that was touched first, or an interrupt: not what the guest does.
+    let kvm = scene.slower.is_none() && matches!(cpuid, Some(CpuidExits::Counted(_)));
     Lit { kvm, vmm: scene.answered > 0 }
 }
 

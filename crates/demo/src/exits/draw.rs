@@ -177,6 +177,35 @@ mod tests {
     }
 
     #[test]
+    fn what_kvm_does_not_count_is_not_said_to_be_its_answer() {
+        let uncounted = |by_kvm| {
+            let mut scene = asked();
+            scene.counts[0].by_kvm = by_kvm;
+            scene
+        };
+        let text = |scene: &Exits, size: (u16, u16)| {
+            let screen = screen(scene, size.0, size.1, Language::En);
+            assert!(screen.contains("○ KVM's role") && !screen.contains("exit: cpuid"), "{screen}");
+            // The stream is beside the boxes, or below them.
+            let column =
+                |line: &str| line.chars().skip(if size.0 < WIDE { 0 } else { 40 }).collect();
+            let lines: Vec<String> = screen.lines().map(column).collect();
+            lines.iter().map(|line| line.trim_matches(['"', ' '])).collect::<Vec<_>>().join(" ")
+        };
+        for size in [(80, 15), (80, 18), (48, 40), (100, 28)] {
+            let few = text(&uncounted(Some(2)), size);
+            assert_shows(
+                &few,
+                &["counted 2 exits for 1000 x cpuid", "without an exit that it counts."],
+            );
+            let none = text(&uncounted(None), size);
+            assert_shows(&none, &["This KVM has no counters"]);
+        }
+        let full = Count { way: Way::Full, answered: 1000, by_kvm: Some(5000), took: 1.0 };
+        assert_eq!(full.cpuid_exits(), None);
+    }
+
+    #[test]
     fn before_the_first_guest_all_numbers_are_to_be_guessed() {
         let screen = screen(&Exits::default(), 80, 18, Language::Zh);
         assert_eq!(screen.matches("▀▀█").count(), Way::ALL.len(), "{screen}");

@@ -38,7 +38,7 @@ pub enum Way {
     Para,
     /// Passthrough: into the page of a device of its own.
     Direct,
-    /// No I/O: `cpuid`, which KVM answers by itself.
+    /// No I/O: `cpuid`, of which isolab never hears. What KVM counts of it differs between KVMs.
     Cpuid,
 }
 
@@ -80,8 +80,8 @@ impl Way {
                 "直通：设备的那一页就在客户机的内存里，不必问任何人",
             ),
             Self::Cpuid => Words(
-                "cpuid, 1000 times: KVM answers by itself, isolab never hears of it",
-                "cpuid 一千次：KVM 自己就答了，isolab 根本不知道",
+                "cpuid, 1000 times: isolab never hears of it; what does KVM count?",
+                "cpuid 一千次：isolab 根本不知道；KVM 会数出多少次？",
             ),
         }
     }
@@ -152,6 +152,31 @@ pub struct Count {
     pub by_kvm: Option<u64>,
     /// From the first instruction to the guest's end, in microseconds.
     pub took: f32,
+}
+
+/// What KVM counted while the guest asked for the processor's name.
+///
+/// With VMX every `cpuid` is an exit, and with SVM where KVM asks for it, which it does. A KVM without
+/// such hardware (PVM) may have it answered in a way that it does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CpuidExits {
+    /// At least one for each time.
+    Counted(u64),
+    /// Fewer than there were questions.
+    NotCounted(u64),
+    /// This KVM has no counters (before Linux 5.14).
+    NoCounters,
+}
+
+impl Count {
+    fn cpuid_exits(&self) -> Option<CpuidExits> {
+        let by_kvm = self.by_kvm;
+        (self.way == Way::Cpuid).then_some(match by_kvm {
+            Some(count) if count >= TIMES.into() => CpuidExits::Counted(count),
+            Some(count) => CpuidExits::NotCounted(count),
+            None => CpuidExits::NoCounters,
+        })
+    }
 }
 
 impl Exits {

@@ -64,8 +64,8 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('k'),
             say: Words(
-                "Not every exit comes to QEMU. cpuid leaves the guest 1000 times and KVM answers in the kernel. isolab only gets the count, from KVM_GET_STATS_FD.",
-                "不是每次退出都到 QEMU。cpuid 让客户机退出一千次，KVM 在内核里就答完了。isolab 只能从 KVM_GET_STATS_FD 拿到总数。",
+                "Not every exit comes to QEMU: KVM answers many in the kernel. Here it is cpuid, 1000 times; isolab only gets the count, from KVM_GET_STATS_FD. With VMX or SVM it is 1000 and some; a KVM without them may count none of these.",
+                "不是每次退出都到 QEMU，很多是 KVM 在内核里就答完的。这里是 cpuid 一千次，isolab 只能从 KVM_GET_STATS_FD 拿到总数。有 VMX 或 SVM 时是一千多次；没有它们的 KVM 可能一次也不算。",
             ),
             ask: Words(
                 "KVM also plays the interrupt controller and the timer, but no disk. Why that line? (Often needed and small, against large and risky.)",

@@ -4,7 +4,7 @@ use ratatui::{Frame, layout::Rect, style::Stylize as _, text::Line, widgets::Par
 use report::columns::{columns, wrapped};
 
 use super::{
-    Exit, Exits,
+    CpuidExits, Exit, Exits, TIMES,
     draw::{DIM, time},
 };
 use crate::Language;
@@ -43,6 +43,37 @@ fn stream_title(scene: &Exits, language: Language) -> String {
     }
 }
 
+/// What there is to say of a guest of whose doing isolab has heard nothing.
+fn nothing_else(cpuid: Option<CpuidExits>, language: Language) -> String {
+    let (en, zh) = match cpuid {
+        None => (
+            "What KVM answers alone it only counts.".to_owned(),
+            "KVM 自己回答的，只计数。".to_owned(),
+        ),
+        Some(CpuidExits::Counted(count)) => (
+            format!("KVM answered alone, and counted {count} exits."),
+            format!("KVM 自己回答，数出 {count} 次退出。"),
+        ),
+        Some(CpuidExits::NotCounted(count)) => (
+            format!(
+                "This KVM counted {count} exits for {TIMES} x cpuid: here cpuid is answered \
+                 without an exit that it counts."
+            ),
+            format!(
+                "{TIMES} 次 cpuid，这个 KVM 只数出 {count} 次退出：在这里，回答 cpuid 不算退出。"
+            ),
+        ),
+        Some(CpuidExits::NoCounters) => (
+            "This KVM has no counters (Linux 5.14 and later have).".to_owned(),
+            "这个 KVM 没有计数器（Linux 5.14 起才有）。".to_owned(),
+        ),
+    };
+    match language {
+        Language::En => format!("Nothing else came to isolab. {en}"),
+        Language::Zh => format!("别的都没有到 isolab。{zh}"),
+    }
+}
+
 pub(super) fn stream(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
     let head = match language {
         Language::En => ["at µs", "reason", "answered by", "in µs"],
@@ -59,13 +90,11 @@ pub(super) fn stream(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language:
         });
     }
     if scene.way.is_some() && scene.slower.is_none() && scene.answered == 0 {
-        let only = language.either(
-            "Nothing else came to isolab. What KVM answers alone it only counts.",
-            "别的都没有到 isolab。KVM 自己回答的，只计数。",
-        );
+        let only =
+            nothing_else(scene.way.and_then(|way| scene.count(way)?.cpuid_exits()), language);
         let width = usize::from(area.width).max(1);
         lines.push(Line::default());
-        lines.extend(wrapped(only, width).into_iter().map(Line::from));
+        lines.extend(wrapped(&only, width).into_iter().map(Line::from));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }
