@@ -45,12 +45,12 @@ pub fn sums(outcome: &Outcome, ink: Ink) -> String {
     let mut rows: Vec<_> = sums.into_iter().collect();
     rows.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
     let title =
-        format!("{:>8}  {:<16}{:<28}{:>12}{:>10}", "exits", "by", "reason", "answered in", "each");
+        format!("{:>8}  {:<16}{:<24}{:>13}{:>13}", "exits", "by", "reason", "answered in", "each");
     let mut text = format!("\n{}\n", ink.bold(&title));
     for ((device, reason), (count, took)) in rows {
         let each = took / u32::try_from(count).unwrap_or(u32::MAX);
         let (took, each) = (microseconds(took), microseconds(each));
-        text += &format!("{count:>8}  {device:<16}{reason:<28}{took:>12}{each:>10}\n");
+        text += &format!("{count:>8}  {device:<16}{reason:<24}{took:>13}{each:>13}\n");
     }
     text + &in_all(outcome)
 }

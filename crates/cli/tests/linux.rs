@@ -366,21 +366,49 @@ fn echoed(address: Ipv4Addr, sent: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_same_bytes_cost_trips_for_each_for_a_buffer_and_none() {
+fn the_same_bytes_cost_an_exit_for_each_for_a_buffer_and_none() {
     if !here() {
         return;
     }
-    let mut exits = Vec::new();
     let numbers: String = (1..=300).map(|number| format!("{number}\n")).collect();
-    for way in ["serial", "virtio", "page"] {
+    let [serial, virtio, page] = ["serial", "virtio", "page"].map(|way| {
         let mut command = run(&["--output", way, "--stats", "--", "seq", "300"]);
         let (code, output, errors) = output_of(&mut command);
         assert_eq!((code, &output), (0, &numbers), "{way}: {errors}");
-        let (_, sum) = errors.split_once("part) answered ").unwrap();
-        exits.push(sum.split(' ').next().unwrap().parse::<usize>().unwrap());
+        Exits::of(&errors)
+    });
+    // How often its driver asks the serial port whether it is ready depends on the kernel and on time;
+    // that each byte is an exit does not. The other ways' rings are rung a few times anyway.
+    assert!(serial.bytes >= numbers.len(), "{serial:?}");
+    assert!(virtio.bytes < 10 && page.bytes < 10, "{virtio:?} {page:?}");
+    assert!(virtio.bells > page.bells && virtio.bells < page.bells + 20, "{virtio:?} {page:?}");
+}
+
+/// What was counted of two of the reasons for exits.
+#[derive(Debug, Default)]
+struct Exits {
+    /// Writes to the serial port's data register.
+    bytes: usize,
+    /// Writes to QueueNotify of a virtio device (virtio 1.2, 4.2.2).
+    bells: usize,
+}
+
+impl Exits {
+    /// Reads the table of `--stats`.
+    fn of(table: &str) -> Self {
+        let mut exits = Self::default();
+        for line in table.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                [count, _, "out", "0x3f8", ..] => exits.bytes += count.parse::<usize>().unwrap(),
+                [count, _, "mmio", "write", address, ..] if address.ends_with("050") => {
+                    exits.bells += count.parse::<usize>().unwrap();
+                }
+                _ => {}
+            }
+        }
+        exits
     }
-    assert!(exits[0] > exits[1] + 2 * numbers.len(), "{exits:?}");
-    assert!(exits[1] > exits[2] && exits[1] < exits[2] + 20, "{exits:?}");
 }
 
 /// A root for both: a shell, and files.
