@@ -25,7 +25,9 @@ use crate::{
 ///
 /// Without --json the program has this command's input and output, and the exit code is the
 /// program's: 128 and the signal's number if a signal ended it, 127 if it was not found, 126 if it
-/// cannot be run. 125 says that isolab itself failed, 2 that it was called wrongly.
+/// cannot be run. 125 says that isolab itself failed, 2 that it was called wrongly. A Linux guest
+/// that powers off or halts before its program has ended gives 0, one that restarts 129, and a kernel
+/// that panics 125; what happened is said on standard error.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
 pub struct Arguments {
@@ -215,6 +217,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
     }
     let outcome = outcome?;
+    remark_machine_end(&outcome);
     let ink = output::Ink::of_errors();
     match arguments.trace {
         Some(Trace::Story) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
@@ -228,6 +231,13 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         output::print_json(&as_json(&outcome, kind, &name, &workload))?;
     }
     Ok(outcome.status.code())
+}
+
+/// Says how a guest ended its machine, for the program did not get to its own end.
+pub fn remark_machine_end(outcome: &Outcome) {
+    if let Some(end) = outcome.machine_end {
+        output::remark(&format!("isolab: {end}\n"));
+    }
 }
 
 /// The name of a run, and its entry in the ledger where the sandbox does not write its own.
@@ -502,6 +512,7 @@ pub fn as_json(
         "name": name,
         "command": workload.words(),
         "status": { "code": code, "signal": signal },
+        "machine_end": outcome.machine_end,
         "output": text(&outcome.output),
         "errors": text(&outcome.errors),
         "milestones_us": milestones,

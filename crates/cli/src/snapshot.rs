@@ -138,6 +138,7 @@ impl Restore {
         let passed = relay.pass_to(&*instance, Kind::Linux);
         passed.map_err(Failure::at("start the thread for signals"))?;
         let outcome = instance.wait()?;
+        run::remark_machine_end(&outcome);
         if self.trace {
             let page = trace::page(&outcome, Kind::Linux, &workload, Ink::of_errors());
             output::remark(&page);

@@ -178,7 +178,8 @@ impl Instance for Running {
         let Written { output, errors } = streams.into_written();
         let report = mailbox.as_ref().map(Mailbox::report);
         let status = reported.unwrap_or(ended.status);
-        Ok(Outcome { status, output, errors, timeline, usage, report, story })
+        let machine_end = None;
+        Ok(Outcome { status, machine_end, output, errors, timeline, usage, report, story })
     }
 }
 

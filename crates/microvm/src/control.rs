@@ -15,6 +15,7 @@ use sandbox::{Control, Mailbox, Milestone, Timeline, monotonic_now};
 use crate::{
     error::{Error, Result},
     exits::End,
+    halt::HaltWatch,
     kick::Kick,
 };
 
@@ -27,6 +28,8 @@ struct State {
     /// Whether it is frozen where it says that it may be.
     freezes: bool,
     kicks: Vec<Kick>,
+    /// How many processors have been found halted for good; none if nobody asks them.
+    halted: Option<usize>,
     started_up: bool,
     finished: bool,
 }
@@ -38,6 +41,8 @@ pub struct Patience {
     pub deadline: Option<Duration>,
     /// It must have started up by then.
     pub start_up: Option<Duration>,
+    /// Whether it ends when all of its processors have halted for good.
+    pub watches_halt: bool,
 }
 
 impl Patience {
@@ -73,6 +78,7 @@ impl Handle {
             end: None,
             freezes: false,
             kicks: Vec::new(),
+            halted: None,
             started_up: false,
             finished: false,
         };
@@ -200,15 +206,43 @@ impl Handle {
         self.changed.notify_all();
     }
 
+    /// Whether what the guest was started for has run.
+    pub fn is_started_up(&self) -> bool {
+        self.lock().started_up
+    }
+
+    /// The calling thread has left `KVM_RUN` because it was kicked. If that was to ask whether its
+    /// processor has halted for good, it stays out until all have answered: only then have they
+    /// been so at one instant. See [`halt`](crate::halt).
+    pub fn answer_halt_check(&self, has_halted: impl FnOnce() -> bool) {
+        if self.lock().halted.is_none() {
+            return;
+        }
+        let has_halted = has_halted();
+        let mut state = self.lock();
+        let Some(halted) = state.halted else { return };
+        state.halted = has_halted.then_some(halted + 1);
+        match state.halted {
+            None => self.changed.notify_all(),
+            Some(all) if all == state.kicks.len() => self.settle(&mut state, Ok(End::Halted)),
+            Some(_) => {
+                let waiting = |state: &mut State| state.halted.is_some() && !self.has_ended();
+                drop(self.changed.wait_while(state, waiting));
+            }
+        }
+    }
+
     /// Sleeps until the guest's threads have finished, and brings them to it when `patience` ends.
     pub fn until_finished(&self, patience: Patience) {
         let mut state = self.lock();
+        let mut watch = patience.watches_halt.then(|| HaltWatch::new(monotonic_now()));
         while !state.finished {
-            let next = patience.next(state.started_up);
-            let left = next.as_ref().map(|(instant, _)| instant.saturating_sub(monotonic_now()));
+            let next = patience.next(state.started_up).map(|(instant, _)| instant);
+            let look = watch.as_ref().map(HaltWatch::next_look);
+            let instant = next.into_iter().chain(look).min();
             let sleep = match self.has_ended() {
                 true => Some(KICK_AGAIN),
-                false => left,
+                false => instant.map(|instant| instant.saturating_sub(monotonic_now())),
             };
             state = match sleep {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -217,12 +251,29 @@ impl Handle {
                     slept.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
+            let now = monotonic_now();
             let over = patience.next(state.started_up);
-            match over.filter(|(instant, _)| *instant <= monotonic_now()) {
+            match over.filter(|(instant, _)| *instant <= now) {
                 Some((_, end)) => self.settle(&mut state, Ok(end)),
                 None if self.has_ended() => state.kicks.iter().for_each(Kick::kick),
-                None => {}
+                None => {
+                    if let Some(watch) = watch.as_mut().filter(|watch| watch.next_look() <= now) {
+                        self.look_for_halt(&mut state, watch, now);
+                    }
+                }
             }
+        }
+    }
+
+    /// Takes back the question that not all processors have answered, or asks it.
+    fn look_for_halt(&self, state: &mut State, watch: &mut HaltWatch, now: Duration) {
+        if state.halted.take().is_some() {
+            self.changed.notify_all();
+        }
+        let times = state.kicks.iter().map(Kick::cpu_time).collect();
+        if watch.look(times, now) {
+            state.halted = Some(0);
+            state.kicks.iter().for_each(Kick::kick);
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum End {
     PowerOff,
     /// It started its machine anew.
     Reset,
+    /// All of its processors halted with interrupts off: nothing can wake them.
+    Halted,
     /// It did what no program may.
     Strange(Strange),
 }

@@ -5,10 +5,14 @@
 //! `immediate_exit` byte in the page that the thread shares with KVM (Linux,
 //! `Documentation/virt/kvm/api.rst`, section 5).
 
-use std::{cell::Cell, ptr, sync::Once};
+use std::{cell::Cell, ptr, sync::Once, time::Duration};
 
 use kvm_bindings::kvm_run;
 use kvm_ioctls::VcpuFd;
+use nix::{
+    time::{ClockId, clock_gettime},
+    unistd::gettid,
+};
 
 thread_local! {
     /// The page that this thread shares with KVM, while it runs a guest.
@@ -19,6 +23,8 @@ thread_local! {
 #[derive(PartialEq, Eq)]
 pub(crate) struct Kick {
     thread: libc::pthread_t,
+    /// The kernel's number of the thread, by which its CPU time is asked for.
+    number: libc::pid_t,
 }
 
 impl Kick {
@@ -37,7 +43,16 @@ impl Kick {
 
     fn name() -> Self {
         // SAFETY: returns the calling thread's own name and touches nothing.
-        Self { thread: unsafe { libc::pthread_self() } }
+        Self { thread: unsafe { libc::pthread_self() }, number: gettid().as_raw() }
+    }
+
+    /// CPU time that the thread has taken so far, the guest's in it; nothing if it is gone.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        // The clock of a thread: `CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED` below its number
+        // (Linux, include/linux/posix-timers_types.h), as pthread_getcpuclockid(3) gives it.
+        const OF_A_THREAD: libc::clockid_t = 0b110;
+        let clock = ClockId::from_raw(!self.number << 3 | OF_A_THREAD);
+        clock_gettime(clock).ok().map(Duration::from)
     }
 
     /// Makes the thread leave. Its owner sees to it that the thread lives.

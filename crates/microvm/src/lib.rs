@@ -22,6 +22,7 @@ mod error;
 pub mod exits;
 mod faulted;
 mod flavour;
+mod halt;
 pub mod initramfs;
 pub mod kernel;
 pub mod kernels;

@@ -155,6 +155,7 @@ impl Instance for Running {
         };
         let Written { output, errors } = written;
         Ok(Outcome {
+            machine_end: None,
             status,
             output,
             errors,
@@ -172,7 +173,7 @@ impl Running {
         match end? {
             End::Exited(code) => Ok(Status::Exited(code)),
             // A bare machine has no such switches, and starts up with its first instruction.
-            End::PowerOff | End::Reset | End::Frozen | End::NeverStartedUp => Ok(Status::Exited(0)),
+            End::PowerOff | End::Reset | End::Halted | End::Frozen | End::NeverStartedUp => Ok(Status::Exited(0)),
             End::Signaled(signal) => Ok(Status::Signaled(signal)),
             End::Deadline => {
                 let (after, source) = (self.deadline.unwrap_or_default(), Some(whereabouts.into()));

@@ -10,7 +10,7 @@ use microvm::{
     LinuxVm,
     linux::{EntryPoint, GuestRoot},
 };
-use sandbox::{Error, Limits, Milestone, Outcome, Sandbox as _, Status, Workload};
+use sandbox::{Error, Limits, MachineEnd, Milestone, Outcome, Sandbox as _, Status, Workload};
 
 /// A machine that boots the kernel in this file and nothing else.
 fn bare(kernel: &std::path::Path) -> LinuxVm {
@@ -45,6 +45,43 @@ fn each_way_to_end_is_told_apart() {
     let error = ends(&triple_fault).unwrap_err();
     assert!(chain(&error).contains("triple fault"), "{}", chain(&error));
     assert_eq!(error.exit_code(), 125);
+}
+
+const CLI_HLT: [u8; 4] = [0xfa, 0xf4, 0xeb, 0xfd]; // cli; again: hlt; jmp again
+const STI_HLT: [u8; 4] = [0xfb, 0xf4, 0xeb, 0xfd]; // sti; again: hlt; jmp again
+
+#[test]
+fn a_guest_that_halts_for_good_is_ended_whoever_else_was_never_started() {
+    if !kvm() {
+        return;
+    }
+    for vcpus in [1, 3] {
+        let outcome = boot(&CLI_HLT, |machine| machine.limits.vcpus = Some(vcpus)).unwrap();
+        assert_eq!(outcome.status, Status::Exited(0), "{vcpus} processors");
+        assert_eq!(outcome.machine_end, Some(MachineEnd::Halt), "{vcpus} processors");
+    }
+    let mut code = Vec::new();
+    for byte in b"Kernel panic - not syncing: no dinner\n" {
+        code.extend(out(0x3f8, *byte));
+    }
+    code.extend(CLI_HLT);
+    let message = chain(&boot(&code, |_| ()).unwrap_err());
+    assert!(message.contains("the guest's kernel panicked: no dinner"), "{message}");
+}
+
+/// It waits for an interrupt, which a device may raise at any time.
+#[test]
+fn a_guest_that_halts_with_interrupts_on_goes_on() {
+    if !kvm() {
+        return;
+    }
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&kernel(&STI_HLT)).unwrap();
+    let mut machine = bare(file.path());
+    machine.limits.memory_bytes = Some(64 << 20);
+    let workload = Workload::command(["/init"]).deadline(Duration::from_secs(5));
+    let ended = machine.run(&workload);
+    assert!(matches!(ended, Err(Error::Deadline { .. })), "{ended:?}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub use ledger::{Claim, Entry, Ledger, LedgerError, Process, Resource};
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};
 pub use native::Native;
-pub use outcome::{Crossing, Outcome, Status, Usage};
+pub use outcome::{Crossing, MachineEnd, Outcome, Status, Usage};
 pub use raw_terminal::{RawTerminal, terminal_size};
 pub use story::{Question, Step, Story, crossing};
 pub use timeline::{Milestone, Timeline, monotonic_now};

@@ -243,6 +243,7 @@ impl Instance for Running {
         self.timeline.reach(Milestone::Cleaned);
         let Written { output, errors } = std::mem::take(&mut self.capture).into_written();
         Ok(Outcome {
+            machine_end: None,
             status: status(used.status),
             output,
             errors,

@@ -1,6 +1,6 @@
 //! What became of a workload.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,28 @@ impl Status {
     /// Whether the program said that all went well.
     pub fn is_success(self) -> bool {
         self == Self::Exited(0)
+    }
+}
+
+/// How a machine ended by its guest's will, where the guest did not wait for its program's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineEnd {
+    /// The guest powered it off.
+    PowerOff,
+    /// The guest halted all of its processors, and nothing can wake them.
+    Halt,
+    /// The guest restarted it.
+    Restart,
+}
+
+impl fmt::Display for MachineEnd {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::PowerOff => "the guest powered off",
+            Self::Halt => "the guest halted",
+            Self::Restart => "the guest restarted its machine, which ends it",
+        })
     }
 }
 
@@ -59,6 +81,8 @@ pub struct Usage {
 pub struct Outcome {
     /// How it ended.
     pub status: Status,
+    /// How its machine ended, unless that was at the program's end.
+    pub machine_end: Option<MachineEnd>,
     /// What it wrote to standard output, if captured.
     pub output: Vec<u8>,
     /// What it wrote to standard error, if captured.

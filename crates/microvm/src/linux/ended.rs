@@ -18,6 +18,8 @@ pub enum Wrong {
         /// The error of the guest's Linux.
         errno: i32,
     },
+    /// All of its processors halted for good before its first process ran the command.
+    Halted,
     /// A processor stopped.
     Strange(Strange),
 }
@@ -32,6 +34,9 @@ impl fmt::Display for Wrong {
             Self::Stuck { step, errno } => {
                 let error = std::io::Error::from_raw_os_error(*errno);
                 write!(formatter, "the guest's first process could not do {step:?}: {error}")
+            }
+            Self::Halted => {
+                formatter.write_str("the guest halted all of its processors before its command ran")
             }
             Self::Strange(strange) => write!(formatter, "the guest stopped with {strange}"),
         }

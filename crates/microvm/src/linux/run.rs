@@ -15,6 +15,7 @@ use crate::{
     devices::bus::Bus,
     error::Error,
     exits::{End, Strange, Whereabouts},
+    halt,
     running::cpu_time,
     statistics,
     told::Told,
@@ -82,7 +83,12 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (
                 (Reason::Broken(name), None)
             }
             // Kicked, or a processor that nobody has started yet.
-            Err(errno) if matches!(errno.errno(), libc::EINTR | libc::EAGAIN) => continue,
+            Err(errno) if matches!(errno.errno(), libc::EINTR | libc::EAGAIN) => {
+                // Before the end is looked for, so that no kick for an end is undone.
+                cpu.set_kvm_immediate_exit(0);
+                handle.answer_halt_check(|| halt::has_halted(&cpu));
+                continue;
+            }
             Err(errno) => {
                 handle.fail(Error::kvm("KVM_RUN")(errno));
                 break;

@@ -13,7 +13,7 @@ use std::{
 use guest::plan::{Plan, Report};
 use kvm_ioctls::VcpuFd;
 use sandbox::{
-    Capture, Control, Error as SandboxError, Instance, Mailbox, Milestone, Outcome, Question,
+    Capture, Control, Error as SandboxError, Instance, MachineEnd, Mailbox, Milestone, Outcome, Question,
     RawTerminal, Status, Story, Timeline, Usage, Written,
 };
 
@@ -232,16 +232,17 @@ impl Instance for Running {
         let started = self.timeline().started_at();
         let instant = |after: Option<Duration>| after.map(|after| started.saturating_add(after));
         let (deadline, start_up) = (instant(self.times.deadline), instant(self.times.start_up));
-        self.handle.until_finished(Patience { deadline, start_up });
+        self.handle.until_finished(Patience { deadline, start_up, watches_halt: true });
         let mut finished = self.join().expect("waiting consumes the instance, so it is the first");
         self.handle.reach(Milestone::Cleaned);
-        let status = match self.judge(&mut finished) {
-            Ok(status) => status,
+        let (status, machine_end) = match self.judge(&mut finished) {
+            Ok(end) => end,
             Err(error) => return Err(error.after(finished.written)),
         };
         let Written { output, errors } = finished.written;
         Ok(Outcome {
             status,
+            machine_end,
             output,
             errors,
             timeline: self.timeline(),
@@ -254,24 +255,32 @@ impl Instance for Running {
 
 impl Running {
     /// What the guest's end means to the one who waited for it.
-    fn judge(&self, finished: &mut Finished) -> sandbox::Result<Status> {
+    fn judge(&self, finished: &mut Finished) -> sandbox::Result<(Status, Option<MachineEnd>)> {
+        let status = |status| Ok((status, None));
         let end = std::mem::replace(&mut finished.end, Ok(End::PowerOff));
         let end = end.map_err(|error| error.told_by(TOLD_AS))?;
         let last_seen = std::mem::take(&mut finished.last_seen);
         let wrong = match (end, finished.panic.take()) {
-            (End::Reset, Some(words)) => Wrong::Panicked(words),
+            (End::Reset | End::Halted, Some(words)) => Wrong::Panicked(words),
             // Who froze it lets it go on or gives it another end.
-            (End::Frozen, _) => return Ok(Status::Exited(0)),
+            (End::Frozen, _) => return status(Status::Exited(0)),
             (End::Exited(code), _) => match finished.report {
-                None | Some(Report::Ready) => return Ok(Status::Exited(code)),
-                Some(Report::Exited(code)) => return Ok(Status::Exited(code)),
-                Some(Report::Signaled(signal)) => return Ok(Status::Signaled(signal.into())),
+                None | Some(Report::Ready) => return status(Status::Exited(code)),
+                Some(Report::Exited(code)) => return status(Status::Exited(code)),
+                Some(Report::Signaled(signal)) => return status(Status::Signaled(signal.into())),
                 Some(Report::Failed { step, errno }) => finished.stuck(step, errno)?,
             },
-            (End::Signaled(signal), _) => return Ok(Status::Signaled(signal)),
-            (End::PowerOff, _) => return Ok(Status::Exited(0)),
+            (End::Signaled(signal), _) => return status(Status::Signaled(signal)),
+            (End::PowerOff, _) => return Ok((Status::Exited(0), Some(MachineEnd::PowerOff))),
+            // Before isolab's own first process was through, nobody can have asked for it.
+            (End::Halted, None) if finished.init.is_some() && !self.handle.is_started_up() => {
+                Wrong::Halted
+            }
+            (End::Halted, None) => return Ok((Status::Exited(0), Some(MachineEnd::Halt))),
             // As of a container whose first process restarts the machine: reboot(2).
-            (End::Reset, None) => return Ok(Status::Signaled(libc::SIGHUP)),
+            (End::Reset, None) => {
+                return Ok((Status::Signaled(libc::SIGHUP), Some(MachineEnd::Restart)));
+            }
             (End::Deadline, _) => {
                 let after = self.times.deadline.unwrap_or_default();
                 let (source, written) = (Some(last_seen.into()), Written::default());
