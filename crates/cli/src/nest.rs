@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use microvm::{initramfs::files_of_program, linux::mke2fs};
 use nest::Nest;
 use sandbox::Stdio;
 
@@ -106,12 +107,21 @@ impl Arguments {
         nest.arguments = if shell { Vec::new() } else { self.words.clone() };
         nest.environment.clone_from(&self.environment);
         nest.add = self.added()?;
+        if shell || self.may_make_a_disk() {
+            nest.add.extend(files_of_mke2fs());
+        }
         nest.out.clone_from(&self.out);
         nest.icount = self.icount;
         nest.memory_bytes = self.memory.unwrap_or(nest.memory_bytes);
         nest.vcpus = self.vcpus.unwrap_or(nest.vcpus);
         nest.deadline = self.deadline;
         Ok((nest, if shell { Stdio::Terminal } else { Stdio::Inherit }))
+    }
+
+    /// Whether isolab inside may need mke2fs: for a guest's root that is too large for its memory.
+    fn may_make_a_disk(&self) -> bool {
+        let is_root = |word: &OsString| word.as_encoded_bytes().starts_with(b"--root");
+        self.program.is_none() && self.words.iter().any(is_root)
     }
 
     fn added(&self) -> Result<Vec<PathBuf>, Failure> {
@@ -121,4 +131,10 @@ impl Arguments {
         };
         self.add.iter().map(absolute).collect()
     }
+}
+
+/// This host's mke2fs with its libraries: busybox, of which all programs in a nest are, has one that
+/// cannot fill a disk. Where there is none here, isolab inside says so when it needs it.
+fn files_of_mke2fs() -> Vec<PathBuf> {
+    mke2fs().ok().and_then(|program| files_of_program(&program).ok()).unwrap_or_default()
 }

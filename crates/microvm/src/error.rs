@@ -14,7 +14,7 @@ use crate::{
     initramfs::InitramfsError,
     kernel::KernelError,
     kernels::KernelsError,
-    linux::{Ended, Wrong},
+    linux::{Ended, RootDiskError, Wrong},
     snapshot::SnapshotError,
 };
 
@@ -123,13 +123,15 @@ pub enum Error {
         source: DiskError,
     },
     /// A directory could not be made a disk.
-    #[error("make a disk of the directory {tree:?} with mke2fs")]
+    #[error("make a disk of the directory {tree:?}, which is too large for the guest's memory")]
     RootDisk {
         /// The directory.
         tree: PathBuf,
+        /// With this much memory it would need no disk.
+        enough_memory: u64,
         /// Why.
         #[source]
-        source: io::Error,
+        source: RootDiskError,
     },
     /// The network link cannot be had.
     #[error("open the tap {name:?}")]
@@ -238,9 +240,15 @@ impl Error {
                 }
                 DiskError::Open { .. } | DiskError::Lock(_) => return None,
             },
-            Self::RootDisk { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "install e2fsprogs, which has mke2fs, or give the guest more memory, so that the \
-                 directory fits into an initramfs: `--memory`"
+            Self::RootDisk { enough_memory, source, .. } => {
+                let memory = format!("give the guest `--memory {}M`", enough_memory >> 20);
+                return Some(match source {
+                    RootDiskError::Failed(_) => format!("{memory}, so that it needs no disk"),
+                    RootDiskError::NoMke2fs | RootDiskError::OtherMke2fs { .. } => format!(
+                        "install e2fsprogs (`sudo apt-get install e2fsprogs`; for a nest, on the \
+                         host that it runs on), or {memory}, so that it needs no disk"
+                    ),
+                });
             }
             Self::Tap { name, source } => match source.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES) => {

@@ -15,6 +15,7 @@ mod write;
 
 pub use archive::Archive;
 pub use error::InitramfsError;
+pub use program::files_of_program;
 pub use root::Root;
 
 #[cfg(test)]

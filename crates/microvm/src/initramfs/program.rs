@@ -29,6 +29,22 @@ const MAX_INTERPRETERS: u32 = 4;
 /// The longest first line of a script (`BINPRM_BUF_SIZE` of the kernel).
 const FIRST_LINE: u64 = 256;
 
+/// The files of the host that a program needs to run: itself, its dynamic linker and libraries, or
+/// the interpreter of a script, each by the path at which it is looked for.
+///
+/// # Errors
+///
+/// When the program or a library is not there, or is none.
+pub fn files_of_program(program: &Path) -> Result<Vec<PathBuf>> {
+    let mut root = Root::new();
+    let (host, added) = (Libraries::of_host(), HashSet::new());
+    let mut adding = Adding { root: &mut root, host, added };
+    adding.program(program, 0)?;
+    let mut files: Vec<PathBuf> = adding.added.into_iter().collect();
+    files.sort();
+    Ok(files)
+}
+
 impl Root {
     /// Adds the program of a command, with the shared libraries that it needs, or with the
     /// interpreter of a script, each where the host has it; and says where the program is. A
@@ -134,13 +150,14 @@ impl Root {
 struct Adding<'a> {
     root: &'a mut Root,
     host: Libraries,
-    /// The libraries and programs that were added.
+    /// The libraries, linkers and programs that were added.
     added: HashSet<PathBuf>,
 }
 
 impl Adding<'_> {
     fn program(&mut self, program: &Path, interpreters: u32) -> Result<()> {
         self.root.add_host_file(program)?;
+        self.added.insert(program.to_owned());
         let not = |why| InitramfsError::NotProgram { program: program.to_owned(), why }.into();
         if let Some(needs) = Needs::of(program) {
             if let Some(interpreter) = &needs.interpreter {
@@ -149,6 +166,7 @@ impl Adding<'_> {
                     return Err(not("the dynamic linker that it names is none on this host"));
                 }
                 self.root.add_host_file(interpreter)?;
+                self.added.insert(interpreter.clone());
             }
             let rpath = if needs.runpath.is_empty() { needs.rpath.clone() } else { Vec::new() };
             return self.libraries(program, &needs, &rpath);

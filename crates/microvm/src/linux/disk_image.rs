@@ -2,8 +2,17 @@
 //!
 //! mke2fs(8) fills the image from a directory without mounting it, so no root is needed. The file
 //! has no name from the moment it is there: whatever ends the launcher, it is gone.
+//!
+//! Busybox has a program of the same name that makes an empty ext2 and takes no directory, so each
+//! mke2fs on the path is asked what it is.
 
-use std::{io, path::Path, process::Command};
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     devices::virtio::disk::{Access, Disk},
@@ -14,19 +23,41 @@ use crate::{
 const SHARE: u64 = 4;
 const LEAST_BYTES: u64 = 64 << 20;
 
-/// A disk with all that is in `tree`, which has so many bytes.
+/// Where administrators' programs are, which is not in every user's `PATH`.
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+
+/// Why a directory could not be made a disk.
+#[derive(Debug, thiserror::Error)]
+pub enum RootDiskError {
+    /// There is no such program.
+    #[error("there is no mke2fs")]
+    NoMke2fs,
+    /// There is one, of another package.
+    #[error("{program:?} is not the mke2fs of e2fsprogs, which alone can fill a disk")]
+    OtherMke2fs {
+        /// The program.
+        program: PathBuf,
+    },
+    /// It did not work.
+    #[error("run mke2fs")]
+    Failed(#[source] io::Error),
+}
+
+/// A disk with all that is in `tree`, which has so many bytes. So much memory would make the disk
+/// unnecessary.
 ///
 /// # Errors
 ///
 /// When the host has no mke2fs, no room, or the tree cannot be read.
-pub fn of(tree: &Path, bytes: u64) -> Result<Disk> {
-    let failed = |source| Error::RootDisk { tree: tree.to_owned(), source };
-    let image = tempfile::tempfile().map_err(failed)?;
+pub fn of(tree: &Path, bytes: u64, enough_memory: u64) -> Result<Disk> {
+    let failed = |source| Error::RootDisk { tree: tree.to_owned(), enough_memory, source };
+    let io_failed = |source| failed(RootDiskError::Failed(source));
+    let program = mke2fs().map_err(failed)?;
+    let image = tempfile::tempfile().map_err(io_failed)?;
     let size = (bytes + bytes / SHARE + LEAST_BYTES).next_multiple_of(1 << 20);
-    image.set_len(size).map_err(failed)?;
-    let as_input = image.try_clone().map_err(failed)?;
-    let made = Command::new("mke2fs")
-        .env("PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin")
+    image.set_len(size).map_err(io_failed)?;
+    let as_input = image.try_clone().map_err(io_failed)?;
+    let made = Command::new(program)
         .args(["-q", "-F", "-t", "ext4", "-m", "0", "-O", "^has_journal,^metadata_csum"])
         .args(["-E", "root_owner=0:0,lazy_itable_init=1", "-d"])
         .arg(tree)
@@ -34,10 +65,68 @@ pub fn of(tree: &Path, bytes: u64) -> Result<Disk> {
         .stdin(as_input)
         .arg("/proc/self/fd/0")
         .output()
-        .map_err(failed)?;
+        .map_err(io_failed)?;
     if !made.status.success() {
         let words = String::from_utf8_lossy(&made.stderr);
-        return Err(failed(io::Error::other(words.trim().to_owned())));
+        return Err(io_failed(io::Error::other(words.trim().to_owned())));
     }
     Disk::of(image, Access::Write).map_err(|source| Error::Disk { file: tree.to_owned(), source })
+}
+
+/// The mke2fs of e2fsprogs.
+///
+/// # Errors
+///
+/// When the host has none, or only another program of that name.
+pub fn mke2fs() -> Result<PathBuf, RootDiskError> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    find_mke2fs(&[OsStr::new(USUAL_PATH), &path])
+}
+
+fn find_mke2fs(paths: &[&OsStr]) -> Result<PathBuf, RootDiskError> {
+    let mut other = RootDiskError::NoMke2fs;
+    for folder in paths.iter().flat_map(env::split_paths).filter(|folder| folder.is_absolute()) {
+        let program = folder.join("mke2fs");
+        match Command::new(&program).arg("-V").output() {
+            // What e2fsprogs' own says, on standard error.
+            Ok(said) if memchr::memmem::find(&said.stderr, b"EXT2FS Library").is_some() => {
+                return Ok(program);
+            }
+            Ok(_) => other = RootDiskError::OtherMke2fs { program },
+            Err(_) => {}
+        }
+    }
+    Err(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    /// A folder with an mke2fs that says this when it is asked for its version.
+    fn folder_with(words: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("mke2fs");
+        fs::write(&program, format!("#!/bin/sh\necho '{words}' >&2\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        folder
+    }
+
+    #[test]
+    fn only_the_mke2fs_that_can_fill_a_disk_is_taken() {
+        let busybox = folder_with("mke2fs: invalid option -- V\nBusyBox v1.35.0 multi-call binary.");
+        let e2fsprogs = folder_with("mke2fs 1.47.0 (5-Feb-2023)\nUsing EXT2FS Library version 1.47.0");
+        let none = tempfile::tempdir().unwrap();
+        let [busybox, e2fsprogs, none] = [&busybox, &e2fsprogs, &none].map(|it| it.path());
+        let find = |folders: &[&Path]| find_mke2fs(&[&env::join_paths(folders).unwrap()]);
+        assert_eq!(find(&[none, busybox, e2fsprogs]).unwrap(), e2fsprogs.join("mke2fs"));
+        assert!(matches!(find(&[none]), Err(RootDiskError::NoMke2fs)));
+        let error = find(&[busybox, none]).unwrap_err();
+        assert!(
+            matches!(&error, RootDiskError::OtherMke2fs { program } if program.starts_with(busybox)),
+            "{error}"
+        );
+    }
 }

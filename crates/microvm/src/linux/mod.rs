@@ -59,6 +59,7 @@ use crate::{
 };
 
 pub use boot::EntryPoint;
+pub use disk_image::{RootDiskError, mke2fs};
 pub use ended::{Ended, LastSeen, Wrong};
 pub use recipe::Recipe;
 pub use restore::SavedVm;

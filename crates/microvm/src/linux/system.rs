@@ -32,6 +32,7 @@ use crate::{
     initramfs::{InitramfsError, Root},
     kernels,
     linux::{LinuxVm, OutputWay, disk_image, source::Source},
+    memory::PAGE,
 };
 
 /// What a guest has for its root file system.
@@ -93,7 +94,8 @@ impl System {
         let mut archive = Root::new();
         let root_disk = match &machine.root {
             GuestRoot::Directory(tree) if root.bytes() > memory_bytes / SMALL => {
-                Some(disk_image::of(tree, root.bytes())?)
+                let enough_memory = (root.bytes() * SMALL).next_multiple_of(PAGE);
+                Some(disk_image::of(tree, root.bytes(), enough_memory)?)
             }
             _ => {
                 archive.put_below(ROOT, root)?;
