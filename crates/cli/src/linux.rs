@@ -50,7 +50,7 @@ pub struct LinuxArguments {
     /// A disk, /dev/vda and on; with :ro it is only read. May be repeated
     #[arg(long, value_name = "FILE[:ro]")]
     disk: Vec<String>,
-    /// A link of the host's for its network card, made before by `ip tuntap add`
+    /// A tap of the host's for its network card, made before by `ip tuntap add mode tap`
     #[arg(long, value_name = "LINK")]
     tap: Option<String>,
     /// Which way its output takes to the host
@@ -170,7 +170,7 @@ impl LinuxArguments {
         }
         let link = Link::plan().map_err(sandbox::Error::from)?;
         // It goes away with the file that this process holds, whatever ends it.
-        let tap = Arc::new(Tap::open(&link.name)?);
+        let tap = Arc::new(Tap::create(&link.name)?);
         link.raise().map_err(sandbox::Error::from)?;
         let address = Address { inside: link.inside, prefix: PREFIX, gateway: link.host };
         Ok(Some(Card { tap, mac: mac(&link.name), address: Some(address) }))

@@ -8,7 +8,10 @@ use std::{
 
 use crate::{
     NAME,
-    devices::virtio::disk::{Access, DiskError},
+    devices::virtio::{
+        disk::{Access, DiskError},
+        tap::TapError,
+    },
     elf::ElfError,
     exits::Faulted,
     initramfs::InitramfsError,
@@ -140,7 +143,7 @@ pub enum Error {
         name: String,
         /// Why.
         #[source]
-        source: io::Error,
+        source: TapError,
     },
     /// A Linux guest came to an end that it should not have.
     #[error(transparent)]
@@ -250,17 +253,7 @@ impl Error {
                     ),
                 });
             }
-            Self::Tap { name, source } => match source.raw_os_error() {
-                Some(libc::EPERM | libc::EACCES) => {
-                    return Some(format!(
-                        "run as root, or have root make it for you: \
-                         `sudo ip tuntap add mode tap user $USER name {name}`"
-                    ));
-                }
-                Some(libc::EBUSY) => "stop the guest that has it, or name another",
-                Some(libc::ENOENT | libc::ENODEV) => "load the driver: `sudo modprobe tun`",
-                _ => "name it in 1 to 15 letters and digits",
-            },
+            Self::Tap { name, source } => return source.fix(name),
             Self::Ended(Ended { wrong: Wrong::Stuck { step, errno: libc::ENOENT }, .. })
                 if step.contains("/dev/") =>
             {
