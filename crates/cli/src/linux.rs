@@ -4,6 +4,7 @@ use std::{
     env,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -119,6 +120,13 @@ impl LinuxArguments {
             let what = "a Linux guest whose host's clock counts instructions cannot have";
             return Err(Failure::refused(format!("{what} {vcpus} processors"))
                 .help("give it one, or leave --icount of `isolab nest` away"));
+        }
+        let host = thread::available_parallelism().map_or(1, usize::from);
+        if vcpus as usize > host {
+            output::remark(&format!(
+                "isolab: {vcpus} virtual CPUs take turns on this host's {host}: a guest's processor may \
+                 wait for\nanother that is not running\n"
+            ));
         }
         let kernel = kernel(self.kernel.as_deref(), self.modules.as_deref())?;
         let root = match (root, &*self.initrd) {

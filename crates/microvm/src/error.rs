@@ -130,8 +130,8 @@ pub enum Error {
     RootDisk {
         /// The directory.
         tree: PathBuf,
-        /// With this much memory it would need no disk.
-        enough_memory: u64,
+        /// With this much memory it would need no disk, if any is enough.
+        enough_memory: Option<u64>,
         /// Why.
         #[source]
         source: RootDiskError,
@@ -211,6 +211,12 @@ impl Error {
                 "get the file again; if it was changed on purpose, name what the kernel's \
                  scripts/extract-vmlinux makes of it"
             }
+            Self::Kvm { call, source }
+                if call.starts_with("KVM_SET_USER_MEMORY_REGION")
+                    && source.raw_os_error() == Some(libc::EINVAL) =>
+            {
+                "give the guest less memory: this KVM cannot address so much (`--memory`)"
+            }
             Self::Kernel { .. } => {
                 "name a distribution's kernel for x86-64 (/boot/vmlinuz-*), or get one: \
                  `isolab kernel get`"
@@ -244,14 +250,17 @@ impl Error {
                 DiskError::Open { .. } | DiskError::Lock(_) => return None,
             },
             Self::RootDisk { enough_memory, source, .. } => {
-                let memory = format!("give the guest `--memory {}M`", enough_memory >> 20);
-                return Some(match source {
-                    RootDiskError::Failed(_) => format!("{memory}, so that it needs no disk"),
-                    RootDiskError::NoMke2fs | RootDiskError::OtherMke2fs { .. } => format!(
-                        "install e2fsprogs (`sudo apt-get install e2fsprogs`; for a nest, on the \
-                         host that it runs on), or {memory}, so that it needs no disk"
-                    ),
+                const INSTALL: &str = "install e2fsprogs (`sudo apt-get install e2fsprogs`; for a \
+                                       nest, on the host that it runs on)";
+                let memory = enough_memory.map(|enough| {
+                    let enough = enough >> 20;
+                    format!("give the guest `--memory {enough}M`, so that it needs no disk")
                 });
+                return match (source, memory) {
+                    (RootDiskError::Failed(_), memory) => memory,
+                    (_, Some(memory)) => Some(format!("{INSTALL}, or {memory}")),
+                    (_, None) => Some(INSTALL.into()),
+                };
             }
             Self::Tap { name, source } => return source.fix(name),
             Self::Ended(Ended { wrong: Wrong::Stuck { step, errno: libc::ENOENT }, .. })

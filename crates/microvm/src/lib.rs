@@ -123,6 +123,7 @@ impl MicroVm {
         let before = cpu_time();
         check(&self.limits)?;
         let image = Image::of(&workload.program, self.mode, &self.limits)?;
+        memory::check_host_has(image.memory_bytes)?;
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
         let mut machine = Machine::create(&self.device, &mut story)?;

@@ -9,7 +9,10 @@
 
 use std::{fs::File, ops::Range, os::fd::AsFd, ptr::NonNull};
 
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use nix::sys::{
+    mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap},
+    sysinfo::sysinfo,
+};
 use sandbox::{Mailbox, Question, Story};
 use vm_memory::{
     Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryError, GuestMemoryMmap,
@@ -27,6 +30,28 @@ pub const MAX_BYTES: u64 = 64 << 30;
 /// controllers lie there at fixed places (SDM volume 3, section 11.4), and what is asked for
 /// beyond 3 GiB continues behind it.
 pub const DEVICE_GAP: Range<u64> = 0xc000_0000..0x1_0000_0000;
+
+/// Refuses more memory than the host has. A guest gets its memory page by page, so that it would
+/// start, believe that it has so much, and be killed in the middle of its work.
+///
+/// # Errors
+///
+/// When `bytes` are more than the host's memory and swap together.
+pub fn check_host_has(bytes: u64) -> Result<()> {
+    // A host that does not tell is believed to have enough.
+    let Ok(host) = sysinfo() else { return Ok(()) };
+    let total = host.ram_total().saturating_add(host.swap_total());
+    if bytes <= total {
+        return Ok(());
+    }
+    let (bytes, total) = (bytes.div_ceil(1 << 20), total >> 20);
+    Err(Error::Unsupported {
+        what: format!("have {bytes} MiB of memory: this host has {total} MiB, with its swap"),
+        fix: format!(
+            "use --memory {total}M or less (a nest is given more by `isolab nest --memory`)"
+        ),
+    })
+}
 
 /// In which pages the host should find the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

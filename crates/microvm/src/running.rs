@@ -173,7 +173,9 @@ impl Running {
         match end? {
             End::Exited(code) => Ok(Status::Exited(code)),
             // A bare machine has no such switches, and starts up with its first instruction.
-            End::PowerOff | End::Reset | End::Halted | End::Frozen | End::NeverStartedUp => Ok(Status::Exited(0)),
+            End::PowerOff | End::Reset | End::Halted | End::Frozen | End::NeverStartedUp => {
+                Ok(Status::Exited(0))
+            }
             End::Signaled(signal) => Ok(Status::Signaled(signal)),
             End::Deadline => {
                 let (after, source) = (self.deadline.unwrap_or_default(), Some(whereabouts.into()));

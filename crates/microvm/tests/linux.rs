@@ -171,12 +171,22 @@ fn what_is_no_kernel_or_does_not_fit_is_refused_before_there_is_a_machine() {
         (&good[..100], |_| (), "truncated"),
         (&arm, |_| (), "another processor, arm64"),
         (&good, |it| it.limits.memory_bytes = Some(8 << 20), "boot in 8 MiB of memory"),
+        (&good, |it| it.limits.memory_bytes = Some(1 << 50), "have 1073741824 MiB of memory: this"),
         (&good, |it| it.limits.vcpus = Some(0), "a limit of 0 vcpus"),
-        (&good, |it| it.limits.vcpus = Some(1000), "have 1000 virtual CPUs"),
         (&good, |it| it.root = GuestRoot::Initramfs(vec!["/no/such/file".into()]), "/no/such/file"),
     ];
     for (bytes, change, expected) in cases {
         let message = refused(bytes, change);
         assert!(message.contains(expected), "{expected}: {message}");
     }
+}
+
+#[test]
+fn more_processors_than_there_can_be_are_refused_with_their_number() {
+    if !kvm() {
+        return;
+    }
+    let error = boot(&HANG, |machine| machine.limits.vcpus = Some(1000)).unwrap_err();
+    assert!(chain(&error).contains("have 1000 virtual CPUs: KVM and isolab can give "), "{error}");
+    assert!(error.fix().unwrap().contains("use --vcpus 1 to "), "{error}");
 }

@@ -24,7 +24,7 @@ use crate::{
     error::{Error, Result},
     kernel::KernelImage,
     linux::source::Source,
-    memory::{DEVICE_GAP, Memory},
+    memory::{DEVICE_GAP, Memory, PAGE},
     tables,
 };
 
@@ -41,6 +41,10 @@ const HIGH_MEMORY: u64 = 0x10_0000;
 
 /// Linux wants this much beside itself and its initramfs, or it panics before it can say why.
 const LEAST_ROOM: u64 = 16 << 20;
+
+/// How many times an initramfs needs its own size: the archive is kept until it is unpacked, and it
+/// is unpacked into a tmpfs, which takes no more than half of what memory is left beside it.
+const UNPACKED: u64 = 3;
 
 /// So much is mapped at the 64-bit entry; all that Linux needs before it has tables of its own.
 const MAPPED: u64 = 1 << 30;
@@ -109,9 +113,17 @@ impl Plan {
                 "use a kernel for PCs, which lies at 0x100000 or above".into(),
             );
         }
-        let needed = self.kernel.end().saturating_add(self.initramfs_bytes());
-        let needed = needed.saturating_add(LEAST_ROOM).next_multiple_of(1 << 20);
-        if needed > self.low_end() {
+        let (kernel, initramfs) = (self.kernel.end(), self.initramfs_bytes());
+        let loaded = kernel.saturating_add(initramfs).saturating_add(LEAST_ROOM);
+        if loaded > DEVICE_GAP.start {
+            let (initramfs, most) = (initramfs >> 20, DEVICE_GAP.start >> 20);
+            let what = format!(
+                "boot with an initramfs of {initramfs} MiB: what is loaded has to end below {most} MiB"
+            );
+            return unsupported(what, "put the files on a disk: `--disk`".into());
+        }
+        let needed = memory_needed(kernel, initramfs);
+        if needed > self.memory_bytes {
             let (given, needed) = (self.memory_bytes >> 20, needed >> 20);
             let what =
                 format!("boot in {given} MiB of memory: kernel and initramfs need {needed} MiB");
@@ -129,6 +141,20 @@ impl Plan {
     fn low_end(&self) -> u64 {
         self.memory_bytes.min(DEVICE_GAP.start)
     }
+}
+
+/// The least memory in which a kernel boots that ends at this address, with an initramfs that has so
+/// many bytes and is not compressed: a size that a guest can have.
+pub fn memory_needed(kernel_end: u64, initramfs: u64) -> u64 {
+    let unpacked = initramfs.saturating_mul(UNPACKED);
+    let needed = kernel_end.saturating_add(unpacked).saturating_add(LEAST_ROOM);
+    needed.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX)
+}
+
+/// How large an initramfs may be at most beside such a kernel, in so much memory.
+pub fn initramfs_room(kernel_end: u64, memory_bytes: u64) -> u64 {
+    let beside = |bytes: u64| bytes.saturating_sub(kernel_end).saturating_sub(LEAST_ROOM);
+    (beside(memory_bytes) / UNPACKED).min(beside(DEVICE_GAP.start))
 }
 
 /// Fills `memory` with all that the guest finds inside; `rsdp` is where its ACPI tables begin.
@@ -327,13 +353,41 @@ mod tests {
     }
 
     #[test]
+    fn the_size_that_is_named_is_enough() {
+        for initramfs in [0, 5, 1 << 20, (7 << 20) + 1, 24 << 20] {
+            let mut small = plan(2 << 20, initramfs);
+            let Error::Unsupported { fix, .. } = small.check().unwrap_err() else {
+                panic!("another error")
+            };
+            let named = fix.strip_prefix("use --memory ").unwrap();
+            let named: u64 = named.strip_suffix("M or more").unwrap().parse().unwrap();
+            // As a machine gets it: in whole pages, downwards.
+            small.memory_bytes = (named << 20) / PAGE * PAGE;
+            assert!(small.check().is_ok(), "{named} MiB for {initramfs} bytes");
+            let room = initramfs_room(small.kernel.end(), small.memory_bytes);
+            assert!(room >= initramfs as u64, "{room} bytes of room for {initramfs}");
+            small.memory_bytes -= PAGE;
+            assert!(small.check().is_err(), "less than {named} MiB for {initramfs} bytes");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused_with_the_size_that_would() {
         assert!(plan(64 << 20, 5).check().is_ok());
         let refused = plan(32 << 20, 20 << 20).check().unwrap_err();
-        assert!(refused.to_string().contains("need 53 MiB"), "{refused}");
+        assert!(refused.to_string().contains("need 94 MiB"), "{refused}");
+        let refused = plan(4 << 30, 0).check();
+        assert!(refused.is_ok(), "{refused:?}");
         let mut long = plan(64 << 20, 0);
         long.command_line = "x".repeat(MAX_COMMAND_LINE + 1);
         assert!(matches!(long.check(), Err(Error::Unsupported { .. })));
+        // No memory would do: it would have to end above the devices.
+        let sparse = tempfile::NamedTempFile::new().unwrap();
+        sparse.as_file().set_len(3 << 30).unwrap();
+        let mut high = plan(16 << 30, 0);
+        high.initramfs = vec![Source::open(sparse.path()).unwrap()];
+        let refused = high.check().unwrap_err();
+        assert!(refused.to_string().contains("has to end below 3072 MiB"), "{refused}");
         let mut pvh = plan(64 << 20, 0);
         pvh.entry_point = EntryPoint::Pvh;
         assert!(pvh.check().unwrap_err().to_string().contains("CONFIG_PVH"));

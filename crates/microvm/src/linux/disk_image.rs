@@ -43,13 +43,13 @@ pub enum RootDiskError {
     Failed(#[source] io::Error),
 }
 
-/// A disk with all that is in `tree`, which has so many bytes. So much memory would make the disk
-/// unnecessary.
+/// A disk with all that is in `tree`, which has so many bytes. With enough memory there would be no
+/// need of it.
 ///
 /// # Errors
 ///
 /// When the host has no mke2fs, no room, or the tree cannot be read.
-pub fn of(tree: &Path, bytes: u64, enough_memory: u64) -> Result<Disk> {
+pub fn of(tree: &Path, bytes: u64, enough_memory: Option<u64>) -> Result<Disk> {
     let failed = |source| Error::RootDisk { tree: tree.to_owned(), enough_memory, source };
     let io_failed = |source| failed(RootDiskError::Failed(source));
     let program = mke2fs().map_err(failed)?;
@@ -116,8 +116,10 @@ mod tests {
 
     #[test]
     fn only_the_mke2fs_that_can_fill_a_disk_is_taken() {
-        let busybox = folder_with("mke2fs: invalid option -- V\nBusyBox v1.35.0 multi-call binary.");
-        let e2fsprogs = folder_with("mke2fs 1.47.0 (5-Feb-2023)\nUsing EXT2FS Library version 1.47.0");
+        let busybox =
+            folder_with("mke2fs: invalid option -- V\nBusyBox v1.35.0 multi-call binary.");
+        let e2fsprogs =
+            folder_with("mke2fs 1.47.0 (5-Feb-2023)\nUsing EXT2FS Library version 1.47.0");
         let none = tempfile::tempdir().unwrap();
         let [busybox, e2fsprogs, none] = [&busybox, &e2fsprogs, &none].map(|it| it.path());
         let find = |folders: &[&Path]| find_mke2fs(&[&env::join_paths(folders).unwrap()]);

@@ -52,8 +52,8 @@ use crate::{
     error::{Error, Result},
     kernel::KernelImage,
     kernels::{self, Kernel},
-    machine::Machine,
-    memory::{Memory, PAGE},
+    machine::{self, Machine},
+    memory::{self, Memory, PAGE},
     running::cpu_time,
     told::Told,
 };
@@ -194,7 +194,7 @@ impl LinuxVm {
         let timeline = Timeline::start();
         let mut story = Story::new(workload.trace);
         let before = cpu_time();
-        let count = processors(&self.limits)?;
+        let count = processors(&self.limits, &self.device)?;
         // In a thread of its own, so that what it frees does not lie between what stays.
         let planned = thread::scope(|scope| scope.spawn(|| self.plan(workload)).join());
         let (plan, inventory) = planned.unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -229,9 +229,11 @@ impl LinuxVm {
     /// What is to be booted, and the devices' side of it, checked before there is a machine.
     fn plan(&self, workload: &Workload) -> Result<(Plan, Inventory)> {
         let memory_bytes = self.limits.memory_bytes.unwrap_or(MEMORY) / PAGE * PAGE;
-        let system = System::new(self, workload, memory_bytes)?;
+        memory::check_host_has(memory_bytes)?;
+        let kernel = KernelImage::read(&self.kernel)?;
+        let system = System::new(self, workload, kernel.end(), memory_bytes)?;
         let plan = Plan {
-            kernel: KernelImage::read(&self.kernel)?,
+            kernel,
             entry_point: self.entry_point,
             initramfs: system.initramfs,
             command_line: self.command_line.with_init(&system.init)?,
@@ -259,7 +261,7 @@ fn mailbox(workload: &Workload) -> Result<Option<Mailbox>> {
 ///
 /// [`sandbox::Error::Unavailable`] with the cause, and how to mend it.
 pub fn available() -> sandbox::Result<()> {
-    crate::machine::open(&LinuxVm::new("").device).map_err(|error| error.told_by(TOLD_AS))?;
+    machine::open(&LinuxVm::new("").device).map_err(|error| error.told_by(TOLD_AS))?;
     if crate::flavour()?.interprets_ring0 == Some(true) {
         return Err(sandbox::Error::Unavailable {
             sandbox: TOLD_AS,
@@ -276,13 +278,20 @@ pub fn available() -> sandbox::Result<()> {
 
 /// How many processors the limits ask for; refuses what a machine in the launcher's own process
 /// cannot keep.
-fn processors(limits: &Limits) -> Result<u8> {
+fn processors(limits: &Limits, device: &Path) -> Result<u8> {
     crate::check_outside(limits)?;
-    match limits.vcpus.unwrap_or(1) {
-        count @ 1..=cpus::MOST => Ok(count as u8),
+    let count = limits.vcpus.unwrap_or(1);
+    // No KVM has so few that it matters to a guest as wide as its host.
+    let host = thread::available_parallelism().map_or(1, usize::from) as u32;
+    let most = match count > host {
+        true => cpus::MOST.min(machine::open(device)?.get_max_vcpus() as u32),
+        false => cpus::MOST,
+    };
+    match count {
+        count if (1..=most).contains(&count) => Ok(count as u8),
         count => Err(Error::Unsupported {
-            what: format!("have {count} virtual CPUs"),
-            fix: format!("use --vcpus 1 to {}", cpus::MOST),
+            what: format!("have {count} virtual CPUs: KVM and isolab can give {most}"),
+            fix: format!("use --vcpus 1 to {most}; this host has {host} to run them"),
         }),
     }
 }

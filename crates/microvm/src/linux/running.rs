@@ -13,8 +13,8 @@ use std::{
 use guest::plan::{Plan, Report};
 use kvm_ioctls::VcpuFd;
 use sandbox::{
-    Capture, Control, Error as SandboxError, Instance, MachineEnd, Mailbox, Milestone, Outcome, Question,
-    RawTerminal, Status, Story, Timeline, Usage, Written,
+    Capture, Control, Error as SandboxError, Instance, MachineEnd, Mailbox, Milestone, Outcome,
+    Question, RawTerminal, Status, Story, Timeline, Usage, Written,
 };
 
 use super::{

@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Result},
     initramfs::{InitramfsError, Root},
     kernels,
-    linux::{LinuxVm, OutputWay, disk_image, source::Source},
+    linux::{LinuxVm, OutputWay, boot, disk_image, source::Source},
     memory::PAGE,
 };
 
@@ -69,6 +69,8 @@ const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody
 const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 /// A root of more than a fourth of the memory goes onto a disk.
 const SMALL: u64 = 4;
+/// What lies beside the root in an initramfs: the first process and the modules, at most.
+const BESIDE_ROOT: u64 = 4 << 20;
 
 /// Where the mailbox of a built-in program is in the guest's physical memory, among the devices.
 pub const MAILBOX: u64 = 0xd801_0000;
@@ -78,12 +80,17 @@ const SERIAL: &str = "/dev/ttyS0";
 const TERMINAL: &str = "/dev/hvc0";
 
 impl System {
-    /// What `machine` gives to `workload`.
+    /// What `machine` gives to `workload`, in so much memory beside a kernel that ends there.
     ///
     /// # Errors
     ///
     /// When the command, a file of the root, or a module of the kernel is not there.
-    pub fn new(machine: &LinuxVm, workload: &Workload, memory_bytes: u64) -> Result<Self> {
+    pub fn new(
+        machine: &LinuxVm,
+        workload: &Workload,
+        kernel_end: u64,
+        memory_bytes: u64,
+    ) -> Result<Self> {
         if let GuestRoot::Initramfs(files) = &machine.root {
             let initramfs = files.iter().map(|path| Source::open(path)).collect::<Result<_>>()?;
             let init = workload.program.clone();
@@ -93,9 +100,9 @@ impl System {
         let (program, words) = command.find(&root, workload)?;
         let mut archive = Root::new();
         let root_disk = match &machine.root {
-            GuestRoot::Directory(tree) if root.bytes() > memory_bytes / SMALL => {
-                let enough_memory = (root.bytes() * SMALL).next_multiple_of(PAGE);
-                Some(disk_image::of(tree, root.bytes(), enough_memory)?)
+            GuestRoot::Directory(tree) if root.bytes() > small(kernel_end, memory_bytes) => {
+                let enough = enough_memory(kernel_end, root.bytes());
+                Some(disk_image::of(tree, root.bytes(), enough)?)
             }
             _ => {
                 archive.put_below(ROOT, root)?;
@@ -118,6 +125,19 @@ impl System {
         let init = Program::Command(vec!["/init".into()]);
         Ok(Self { initramfs: vec![Source::Root(archive)], root_disk, plan: Some(plan), init })
     }
+}
+
+/// A root of so many bytes at most is packed into the initramfs.
+fn small(kernel_end: u64, memory_bytes: u64) -> u64 {
+    let room = boot::initramfs_room(kernel_end, memory_bytes).saturating_sub(BESIDE_ROOT);
+    room.min(memory_bytes / SMALL)
+}
+
+/// The memory with which a root of so many bytes needs no disk; nothing if none is enough.
+fn enough_memory(kernel_end: u64, root: u64) -> Option<u64> {
+    let needed = boot::memory_needed(kernel_end, root.saturating_add(BESIDE_ROOT));
+    let needed = needed.max(root.saturating_mul(SMALL)).checked_next_multiple_of(PAGE)?;
+    Some(needed).filter(|needed| root <= small(kernel_end, *needed))
 }
 
 /// How the command is named inside.
@@ -278,4 +298,24 @@ pub fn open_disks(disks: &[(PathBuf, Access)]) -> Result<Vec<Disk>> {
         });
     }
     disks.iter().map(|(path, access)| Disk::open(path, *access)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_goes_onto_a_disk_before_it_fills_the_memory() {
+        const KERNEL_END: u64 = 62 << 20;
+        for memory in [100, 106, 256, 1024, 16 << 10].map(|mebibytes: u64| mebibytes << 20) {
+            let largest = small(KERNEL_END, memory);
+            assert!(largest <= memory / SMALL);
+            assert!(boot::memory_needed(KERNEL_END, largest) <= memory, "{memory}");
+        }
+        for root in [0, 1 << 20, 80 << 20, 700 << 20] {
+            let enough = enough_memory(KERNEL_END, root).unwrap();
+            assert!(root <= small(KERNEL_END, enough), "{root} bytes in {enough}");
+        }
+        assert_eq!(enough_memory(KERNEL_END, 3 << 30), None, "it lies below the devices");
+    }
 }
