@@ -12,7 +12,10 @@ use clap::{Args, ValueEnum};
 use container::network::{Link, PREFIX};
 use microvm::{
     LinuxVm,
-    devices::virtio::{disk::Access, tap::Tap},
+    devices::virtio::{
+        disk::{Access, DiskFile},
+        tap::Tap,
+    },
     kernels::{self, Kernel},
     linux::{Address, Card, EntryPoint, GuestRoot, OutputWay, command_line::CommandLine},
 };
@@ -48,7 +51,9 @@ pub struct LinuxArguments {
     /// Show what its kernel says, on standard error
     #[arg(long)]
     console: bool,
-    /// A disk, /dev/vda and on; with :ro it is only read. May be repeated
+    /// A disk, /dev/vda and on: a raw image, or a disk of the host. With :ro it is only read. With :raw
+    /// it is used byte for byte even if it looks like another format, as a file called .raw always is;
+    /// with :ro,raw both. May be repeated
     #[arg(long, value_name = "FILE[:ro]")]
     disk: Vec<String>,
     /// A tap of the host's for its network card, made before by `ip tuntap add mode tap`
@@ -212,12 +217,15 @@ pub fn warn_if_interpreted() {
     }
 }
 
-/// A disk as it was said: the file, and whether it is only read.
-fn disk(text: &str) -> (PathBuf, Access) {
-    match text.strip_suffix(":ro") {
-        Some(file) => (file.into(), Access::Read),
-        None => (text.into(), Access::Write),
-    }
+/// A disk as it was said: the file, and what is to be done with it. What are no options belongs to
+/// the file's name.
+fn disk(text: &str) -> DiskFile {
+    let are_options = |words: &str| words.split(',').all(|word| matches!(word, "ro" | "raw"));
+    let (file, options) =
+        text.rsplit_once(':').filter(|(_, words)| are_options(words)).unwrap_or((text, ""));
+    let has = |option| options.split(',').any(|word| word == option);
+    let access = if has("ro") { Access::Read } else { Access::Write };
+    DiskFile { path: file.into(), access, is_raw: has("raw") }
 }
 
 /// An address for a card that no other link of this host has: made from the link's name, and marked
@@ -231,4 +239,22 @@ fn mac(link: &str) -> [u8; 6] {
     let [first, rest @ ..] = hasher.finish().to_le_bytes();
     let [b, c, d, e, f, ..] = rest;
     [(first | LOCAL) & !GROUP, b, c, d, e, f]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disks_options_stand_behind_the_last_colon() {
+        let parts = |text| {
+            let DiskFile { path, access, is_raw } = disk(text);
+            (path.display().to_string(), access == Access::Read, is_raw)
+        };
+        assert_eq!(parts("a.img"), ("a.img".into(), false, false));
+        assert_eq!(parts("a.img:ro"), ("a.img".into(), true, false));
+        assert_eq!(parts("a.img:raw"), ("a.img".into(), false, true));
+        assert_eq!(parts("a:b:raw,ro"), ("a:b".into(), true, true));
+        assert_eq!(parts("by-id:x"), ("by-id:x".into(), false, false));
+    }
 }

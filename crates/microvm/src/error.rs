@@ -223,7 +223,7 @@ impl Error {
             }
             Self::Kernels(error) => return error.fix(),
             Self::Snapshot(error) => return error.fix(),
-            Self::Disk { source, .. } => match source {
+            Self::Disk { file, source } => match source {
                 DiskError::InUse => {
                     "stop the other guest (`isolab ps` lists them), let both only read it, or give \
                      each a copy"
@@ -231,9 +231,13 @@ impl Error {
                 DiskError::Size { bytes: 0 } => "give it a size: `truncate -s 1G FILE`",
                 DiskError::Size { .. } => "round it up: `truncate -s %512 FILE`",
                 DiskError::NoDisk => "make one: `truncate -s 1G FILE`",
-                DiskError::Qcow2 => {
-                    "make a raw one of it (qemu-utils has the program): \
-                     `qemu-img convert -O raw FILE NEW.img`"
+                DiskError::NotRaw(format) => {
+                    return Some(format!(
+                        "make a raw image of it: `{}`; if it is a raw disk, on which a guest wrote \
+                         that: `--disk {}:raw`",
+                        format.conversion(file),
+                        file.display()
+                    ));
                 }
                 DiskError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                     "make one: `truncate -s 1G FILE`"

@@ -48,7 +48,7 @@ use sandbox::{
 
 use crate::{
     control::Handle,
-    devices::virtio::{disk::Access, tap::Tap},
+    devices::virtio::{disk::DiskFile, tap::Tap},
     error::{Error, Result},
     kernel::KernelImage,
     kernels::{self, Kernel},
@@ -94,8 +94,8 @@ pub struct LinuxVm {
     pub command_line: CommandLine,
     /// Which of the kernel's entries to begin at.
     pub entry_point: EntryPoint,
-    /// Disks by their files, and what the guest may do with each: `/dev/vda`, `/dev/vdb`, ...
-    pub disks: Vec<(PathBuf, Access)>,
+    /// Its disks: `/dev/vda`, `/dev/vdb`, ...
+    pub disks: Vec<DiskFile>,
     /// A network card.
     pub network: Option<Card>,
     /// Which way the command's output takes to the host.

@@ -7,7 +7,11 @@ use sandbox::{Program, Stdio, Workload};
 use serde::{Deserialize, Serialize};
 
 use super::{LinuxVm, OutputWay, hardware::Inventory, system};
-use crate::{devices::virtio::disk::Access, error::Result, snapshot::SnapshotError};
+use crate::{
+    devices::virtio::disk::{Access, DiskFile},
+    error::Result,
+    snapshot::SnapshotError,
+};
 
 /// What a machine has beside its memory and its processors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +44,7 @@ impl Recipe {
                 "leave the network out",
             );
         }
-        if vm.disks.iter().any(|(_, access)| *access == Access::Write) {
+        if vm.disks.iter().any(|disk| disk.access == Access::Write) {
             return unsaveable(
                 "a disk to write: it would go on without the guest",
                 "let it only read the disk: `--disk FILE:ro`",
@@ -59,7 +63,7 @@ impl Recipe {
             output_way: vm.output_way,
             rng: vm.rng,
             balloon_bytes: vm.balloon_bytes,
-            disks: vm.disks.iter().map(|(path, _)| path.clone()).collect(),
+            disks: vm.disks.iter().map(|disk| disk.path.clone()).collect(),
         })
     }
 
@@ -69,7 +73,10 @@ impl Recipe {
     ///
     /// When a disk is no longer there.
     pub(super) fn follow(&self, stdio: Stdio) -> Result<(LinuxVm, Inventory)> {
-        let disks: Vec<_> = self.disks.iter().map(|path| (path.clone(), Access::Read)).collect();
+        // What it was when the guest was saved it still is, whatever has been written to it since.
+        let disk =
+            |path: &PathBuf| DiskFile { path: path.clone(), access: Access::Read, is_raw: true };
+        let disks: Vec<_> = self.disks.iter().map(disk).collect();
         let opened = system::open_disks(&disks)?;
         let vm = LinuxVm {
             disks,

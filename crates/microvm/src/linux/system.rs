@@ -26,7 +26,7 @@ use crate::{
     devices::{
         freeze, page, report,
         reset::ExitPort,
-        virtio::disk::{Access, Disk},
+        virtio::disk::{Disk, DiskFile},
     },
     error::{Error, Result},
     initramfs::{InitramfsError, Root},
@@ -289,7 +289,7 @@ fn with_streams(mut plan: Plan, workload: &Workload, way: OutputWay) -> Plan {
 /// # Errors
 ///
 /// When one of them is no disk, or another guest has it.
-pub fn open_disks(disks: &[(PathBuf, Access)]) -> Result<Vec<Disk>> {
+pub fn open_disks(disks: &[DiskFile]) -> Result<Vec<Disk>> {
     const MOST: usize = 8;
     if disks.len() > MOST {
         return Err(Error::Unsupported {
@@ -297,7 +297,7 @@ pub fn open_disks(disks: &[(PathBuf, Access)]) -> Result<Vec<Disk>> {
             fix: format!("give it {MOST} at most"),
         });
     }
-    disks.iter().map(|(path, access)| Disk::open(path, *access)).collect()
+    disks.iter().map(DiskFile::open).collect()
 }
 
 #[cfg(test)]

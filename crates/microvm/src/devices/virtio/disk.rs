@@ -3,8 +3,9 @@
 //! It is the disk byte for byte, "raw": what the guest writes to its disk is all that is in it, so
 //! nothing in it is ever asked how the rest is to be read. A format with a header of its own, such
 //! as qcow2, takes less room; but who reads a header that a guest could have written can be led by
-//! it to any file of the host. So one that begins as a qcow2 image is refused, which is all that a
-//! guest gains that writes such a beginning to its own disk.
+//! it to any file of the host. So a file that looks as if it had another format is refused
+//! ([`ImageFormat`]), unless its user says that it is raw. That is all that a guest gains that
+//! writes such a header to its own disk.
 //!
 //! The file is locked for as long as it is open. Two guests that write one disk, each with its own
 //! idea of the file system on it in memory, destroy it within minutes.
@@ -16,7 +17,7 @@ use std::{
         fd::AsRawFd,
         unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -25,7 +26,7 @@ use nix::{
 };
 use vm_memory::VolatileSlice;
 
-use super::Buffers;
+use super::{Buffers, image_format::ImageFormat};
 use crate::error::Error;
 
 /// A disk is read and written in such pieces.
@@ -35,8 +36,6 @@ pub const SECTOR: u64 = 512;
 const ZEROS: u64 = 64 << 10;
 /// So many buffers in one system call (`IOV_MAX`, limits.h(0P)).
 const BUFFERS: usize = 1024;
-/// What a qcow2 image begins with (`docs/interop/qcow2.txt` of QEMU).
-const QCOW2: [u8; 4] = *b"QFI\xfb";
 
 /// Why a file cannot be a guest's disk.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +53,8 @@ pub enum DiskError {
     #[error("it is neither a file nor a disk")]
     NoDisk,
     /// Its bytes are not those of the disk.
-    #[error("it is a qcow2 image, and only raw ones can be used")]
-    Qcow2,
+    #[error("it is {}, and only raw images can be used", .0.name)]
+    NotRaw(ImageFormat),
     /// It is no number of sectors.
     #[error("it has {bytes} bytes, which is no whole number of sectors of {SECTOR} bytes")]
     Size {
@@ -88,6 +87,31 @@ impl std::fmt::Display for Access {
     }
 }
 
+/// A disk as a user names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskFile {
+    /// The file, or the disk of the host.
+    pub path: PathBuf,
+    /// What the guest may do with it.
+    pub access: Access,
+    /// Whether it is taken for raw whatever it looks like. So is one that is called `.raw`.
+    pub is_raw: bool,
+}
+
+impl DiskFile {
+    /// Opens it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Disk::open`].
+    pub fn open(&self) -> Result<Disk, Error> {
+        match self.is_raw || self.path.extension().is_some_and(|end| end == "raw") {
+            true => Disk::open_raw(&self.path, self.access),
+            false => Disk::open(&self.path, self.access),
+        }
+    }
+}
+
 /// An open disk image.
 #[derive(Debug)]
 pub struct Disk {
@@ -99,33 +123,37 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Opens the file or the disk at `path`.
+    /// Opens the file or the disk at `path`, if it looks like the bytes of a disk.
     ///
     /// # Errors
     ///
     /// When it is none that a guest can have, or another guest has it.
     pub fn open(path: &Path, access: Access) -> Result<Self, Error> {
-        Self::try_open(path, access).map_err(|source| Error::Disk { file: path.to_owned(), source })
+        let disk = open_file(path, access).and_then(|file| Self::locked(file, access, true));
+        disk.map_err(|source| Error::Disk { file: path.to_owned(), source })
     }
 
-    fn try_open(path: &Path, access: Access) -> Result<Self, DiskError> {
-        let failed = |source| DiskError::Open { access, source };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(access == Access::Write)
-            // Opening a pipe would wait for somebody at its other end.
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)
-            .map_err(failed)?;
-        Self::of(file, access)
+    /// Opens the file or the disk at `path` whatever its content looks like.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Disk::open`], except for the content.
+    pub fn open_raw(path: &Path, access: Access) -> Result<Self, Error> {
+        let disk = open_file(path, access).and_then(|file| Self::of(file, access));
+        disk.map_err(|source| Error::Disk { file: path.to_owned(), source })
     }
 
     /// The disk in a file that is open.
     ///
     /// # Errors
     ///
-    /// As of [`Disk::open`].
-    pub fn of(mut file: File, access: Access) -> Result<Self, DiskError> {
+    /// As of [`Disk::open_raw`].
+    pub fn of(file: File, access: Access) -> Result<Self, DiskError> {
+        Self::locked(file, access, false)
+    }
+
+    /// The same; with `looks` the content has to look like a raw image.
+    fn locked(mut file: File, access: Access, looks: bool) -> Result<Self, DiskError> {
         let failed = |source| DiskError::Open { access, source };
         let kind =
             file.metadata().as_ref().map(Metadata::file_type).map_err(|_| DiskError::NoDisk)?;
@@ -140,12 +168,10 @@ impl Disk {
             TryLockError::WouldBlock => DiskError::InUse,
             TryLockError::Error(source) => DiskError::Lock(source),
         })?;
-        let mut start = [0; QCOW2.len()];
-        // A shorter file is refused below.
-        if file.read_at(&mut start, 0).map_err(failed)? == start.len() && start == QCOW2 {
-            return Err(DiskError::Qcow2);
-        }
         let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        if looks && let Some(format) = ImageFormat::of(&file, bytes).map_err(failed)? {
+            return Err(DiskError::NotRaw(format));
+        }
         match bytes % SECTOR {
             0 if bytes > 0 => Ok(Self { file, bytes, access, is_file: kind.is_file() }),
             _ => Err(DiskError::Size { bytes }),
@@ -259,6 +285,16 @@ impl Disk {
     }
 }
 
+fn open_file(path: &Path, access: Access) -> Result<File, DiskError> {
+    OpenOptions::new()
+        .read(true)
+        .write(access == Access::Write)
+        // Opening a pipe would wait for somebody at its other end.
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|source| DiskError::Open { access, source })
+}
+
 /// Moves all of `buffers` by as many calls of `move_some` as it takes: it is given an offset and
 /// pieces, and gives the number of bytes as `readv(2)` does.
 fn all(
@@ -310,7 +346,10 @@ pub(super) mod tests {
     }
 
     fn refused(path: impl AsRef<Path>, access: Access) -> DiskError {
-        Disk::try_open(path.as_ref(), access).unwrap_err()
+        match Disk::open(path.as_ref(), access) {
+            Err(Error::Disk { source, .. }) => source,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn buffers(memory: &GuestMemoryMmap, ranges: &[(u64, usize)]) -> Buffers<'static> {
@@ -339,12 +378,35 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_qcow2_image_is_refused_with_what_to_do() {
-        let image = image(512);
-        fs::write(&image, [&QCOW2[..], &[0; 508]].concat()).unwrap();
-        let refused = Disk::open(image.path(), Access::Read).unwrap_err();
-        assert!(matches!(refused, Error::Disk { source: DiskError::Qcow2, .. }), "{refused}");
-        assert!(refused.fix().unwrap().contains("qemu-img convert -O raw"));
+    fn another_format_is_refused_with_the_conversion_unless_it_is_said_to_be_raw() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut vhd = vec![0; 4096];
+        vhd[4096 - 512..4096 - 504].copy_from_slice(b"conectix");
+        let qcow2 = [&b"QFI\xfb\0\0\0\x03"[..], &[0; 504]].concat();
+        // Not even a number of sectors, which is not what is wrong with it.
+        let gzip = [&b"\x1f\x8b\x08"[..], &[0; 98]].concat();
+        for (name, content, word, command) in [
+            ("a.vhd", &vhd, "a VHD image", "qemu-img convert -f vpc -O raw "),
+            ("a.img", &qcow2, "a qcow2 image", "qemu-img convert -f qcow2 -O raw "),
+            ("a.gz", &gzip, "compressed by gzip", "gunzip -k "),
+        ] {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            let file = DiskFile { path: path.clone(), access: Access::Write, is_raw: false };
+            let refused = file.open().unwrap_err();
+            let Error::Disk { source, .. } = &refused else { panic!("{refused}") };
+            assert!(source.to_string().contains(word), "{source}");
+            let fix = refused.fix().unwrap();
+            assert!(fix.contains(command) && fix.contains(&format!("{name}:raw")), "{fix}");
+            assert_eq!(fs::read(&path).unwrap(), *content, "it was changed");
+            // A guest may have written these bytes to its raw disk.
+            if content.len() % 512 == 0 {
+                DiskFile { is_raw: true, ..file }.open().unwrap();
+                let raw = path.with_extension("raw");
+                fs::rename(&path, &raw).unwrap();
+                DiskFile { path: raw, access: Access::Write, is_raw: false }.open().unwrap();
+            }
+        }
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub mod chain;
 pub mod console;
 pub mod disk;
 pub mod events;
+pub mod image_format;
 pub mod mmio;
 pub mod net;
 pub mod port;
