@@ -192,11 +192,15 @@ fn a_memory_that_was_checked_is_checked_again_once_somebody_has_changed_it() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("counting");
     save(&counting(), 1, &folder).unwrap();
-    std::thread::sleep(Duration::from_millis(150));
+    let mark = fs::read(folder.join("checked")).expect("who writes it knows what is in it");
     for _ in 0..2 {
         assert_eq!(restore(&folder).unwrap().output[4..], *b"3c4d");
-        assert!(folder.join("checked").is_file());
+        assert_eq!(fs::read(folder.join("checked")).unwrap(), mark, "it was checked once more");
     }
+    // Without a mark it is checked, and marked for the next one.
+    fs::remove_file(folder.join("checked")).unwrap();
+    assert_eq!(restore(&folder).unwrap().output[4..], *b"3c4d");
+    assert_eq!(fs::read(folder.join("checked")).unwrap(), mark);
     change(&folder.join("memory"), |bytes| bytes[0x100_0000] ^= 1);
     let message = chain(&restore(&folder).unwrap_err());
     assert!(message.contains("at 0x1000000 or behind"), "{message}");
@@ -247,7 +251,7 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
         (|it| change(&it.join("state.json"), |bytes| bytes[99] ^= 4), "state.json\" is not as it"),
         (|it| change(&it.join("state.json"), |bytes| bytes.push(b' ')), "state.json\" is not as"),
         (|it| change(&it.join("checksum"), |bytes| bytes.push(0)), "checksum\" has 30 bytes"),
-        (|it| in_state(it, "\"format\": 1", "\"format\": 9"), "the snapshot is of isolab"),
+        (|it| in_state(it, "\"format\": 2", "\"format\": 9"), "the snapshot is of isolab"),
         (|it| in_state(it, "\"vendor\": \"", "\"vendor\": \"Other"), "of another processor"),
         (
             |it| in_state(it, "\"bytes\": 41943040", "\"bytes\": 41943039"),
@@ -269,6 +273,42 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
     let damaged = Place(place.path().into()).list();
     assert_eq!(damaged.iter().filter(|listed| listed.state.is_err()).count(), 10);
     assert_eq!(restore(&folder).unwrap().output[4..], *b"3c4d", "the good one still is");
+}
+
+/// What KVM gives of a processor changes with the host's kernel.
+#[test]
+fn a_snapshot_of_another_kernel_says_so() {
+    if !kvm() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let good = place.path().join("good");
+    save(&counting(), 1, &good).unwrap();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let release = release.trim();
+    let other = |name: &str, features: bool| {
+        let folder = place.path().join(name);
+        copy(&good, &folder);
+        change(&folder.join("state.json"), |bytes| {
+            let mut state: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+            let host = &mut state["state"]["host"];
+            assert!(host["kernel"].as_str().unwrap().starts_with(release), "{host}");
+            host["kernel"] = "5.4.0-other #1 SMP".into();
+            if features {
+                host["features"] = "0x1".into();
+            }
+            *bytes = serde_json::to_vec(&state).unwrap();
+        });
+        forge(&folder);
+        restore(&folder)
+    };
+    assert_eq!(other("alike", false).unwrap().output[4..], *b"3c4d", "it gives guests the same");
+    let error = other("different", true).unwrap_err();
+    let message = chain(&error);
+    let expected =
+        "the snapshot was saved under the kernel 5.4.0-other #1 SMP, and this host now runs ";
+    assert!(message.contains(&format!("{expected}{release} ")), "{message}");
+    assert!(error.fix().unwrap().contains("save it anew"), "{error}");
 }
 
 #[test]

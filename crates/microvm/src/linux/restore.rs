@@ -73,16 +73,17 @@ impl SavedVm {
             let checked = scope.spawn(|| snapshot.check_memory());
             let made = self.make(&snapshot, workload, timeline, &mut story);
             checked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            let (mut guest, handle) = made?;
+            let (mut guest, handle, host) = made?;
             let state = &snapshot.state;
 
             // 4. With what power does it start? Each processor with all that it had.
             let call = "restore processors, interrupt controllers, timer and clock";
-            story.step(Question::Power, call, || {
+            let restored = story.step(Question::Power, call, || {
                 let (machine, host) = (&guest.machine, &state.host);
                 cpu::restore(&state.processors, &guest.cpus, machine, host)?;
                 state.chips.restore(machine)
-            })?;
+            });
+            restored.map_err(|error| snapshot.blame_kernel(error, &host))?;
             // Interrupts that they raise need the controllers to be as they were.
             let call = "restore devices";
             story.step(Question::WayOut, call, || guest.hardware.restore(&state.devices))?;
@@ -103,7 +104,7 @@ impl SavedVm {
         workload: &Workload,
         timeline: Timeline,
         story: &mut Story,
-    ) -> Result<(Guest, Arc<Handle>)> {
+    ) -> Result<(Guest, Arc<Handle>, Host)> {
         let state = &snapshot.state;
         let (vm, inventory) = state.recipe.follow(workload.stdio)?;
         let vm = LinuxVm { show_console: self.show_console, ..vm };
@@ -113,7 +114,8 @@ impl SavedVm {
 
         // 1. What separates it from the host? An address space of its own, on the same processor.
         let mut machine = Machine::create(&self.device, story)?;
-        snapshot.check_host(Host::of(&machine)?)?;
+        let host = Host::of(&machine)?;
+        snapshot.check_host(&host)?;
 
         // 2. What may it consume? The file of its memory, as long as it only reads.
         let memory = Memory::of_file(snapshot.memory(), state.memory.bytes, story)?;
@@ -135,6 +137,6 @@ impl SavedVm {
             saving: None,
             spent: std::time::Duration::ZERO,
         };
-        Ok((guest, handle))
+        Ok((guest, handle, host))
     }
 }

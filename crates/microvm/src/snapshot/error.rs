@@ -103,6 +103,17 @@ pub enum SnapshotError {
         /// Where it is to be restored.
         here: Box<Host>,
     },
+    /// The host's kernel is another, and gives guests another processor.
+    #[error("the snapshot was saved under the kernel {there}, and this host now runs {here}")]
+    HostKernel {
+        /// The kernel under which it was saved.
+        there: String,
+        /// The one that runs now.
+        here: String,
+        /// What it refused, if it came to that.
+        #[source]
+        source: Option<Box<crate::Error>>,
+    },
     /// The machine has other devices than the snapshot.
     #[error("the snapshot has other devices than this machine: {saved} and not {built}")]
     Hardware {
@@ -146,8 +157,10 @@ impl SnapshotError {
             | Self::State { .. }
             | Self::Nonsense { .. }
             | Self::Device { .. } => "remove its folder, and save it anew",
-            Self::Version { .. } | Self::Processor { .. } => {
-                "save it anew here: what a processor knows fits no other"
+            Self::Version { .. } => "remove its folder, and save it anew with this isolab",
+            Self::Processor { .. } => "save it anew here: what a processor knows fits no other",
+            Self::HostKernel { .. } => {
+                "save it anew, or start that kernel again: with it changed what KVM gives a guest"
             }
             Self::Unsaveable { fix, .. } => fix,
             Self::Read { .. } | Self::Write { .. } | Self::Hardware { .. } | Self::Ended => {

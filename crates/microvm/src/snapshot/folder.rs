@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,10 +18,15 @@ use super::{
     memory::{Content, Wrong},
     plain::Hex,
 };
-use crate::{devices::bus::Saved, error::Result, linux::Recipe, memory::Memory};
+use crate::{
+    devices::bus::Saved,
+    error::{Error, Result},
+    linux::Recipe,
+    memory::Memory,
+};
 
 /// The number of what is written here; another means that it is written in another way.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const ISOLAB: &str = env!("CARGO_PKG_VERSION");
 
 const STATE: &str = "state.json";
@@ -30,6 +36,9 @@ const CHECKSUM: &str = "checksum";
 const CHECKED: &str = "checked";
 /// How the name of a folder begins that is not all there yet.
 pub(super) const UNFINISHED: &str = ".unfinished-";
+
+/// Two changes of a file that are this far apart have different times on any file system.
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// No state of ours is longer: 254 processors have some 30 KiB each, extents of 64 GiB 10 MiB.
 const LONGEST_STATE: u64 = 64 << 20;
@@ -123,6 +132,11 @@ impl State {
             file.write_all(bytes)?;
             keep(&file)?;
         }
+        // Nobody else can have written to the file yet. From here on its mark tells if somebody does.
+        settle(&file);
+        if let Some(mark) = mark(&file, XxHash3_64::oneshot(&text)) {
+            fs::write(unfinished.path().join(CHECKED), mark)?;
+        }
         at_work.sync_all()?;
         fs::rename(unfinished.path(), folder)?;
         // Nothing is left that the folder's guard could remove, and it need not try.
@@ -135,6 +149,33 @@ impl State {
 fn keep(file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o400))?;
     file.sync_all()
+}
+
+/// What the file of a memory is at this moment, with the checksum of what is known of it: another
+/// when anybody writes to it. None if that was just now, for the clock of files may not have gone on
+/// since.
+fn mark(memory: &File, checksum: u64) -> Option<Vec<u8>> {
+    unchanged_for(memory).filter(|age| *age >= SETTLED)?;
+    let about = memory.metadata().ok()?;
+    let changed = Duration::new(about.ctime().try_into().ok()?, about.ctime_nsec() as u32);
+    let start = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let (device, inode) = (about.dev(), about.ino());
+    Some(format!("{checksum:016x} {device}:{inode} {changed:?} {start}").into_bytes())
+}
+
+/// Waits until the mark of `file` is one: a moment, unless the host's clock is set meanwhile.
+fn settle(file: &File) {
+    if let Some(age) = unchanged_for(file) {
+        thread::sleep(SETTLED.saturating_sub(age));
+    }
+}
+
+/// How long ago anybody changed `file`; none if that is in the future.
+fn unchanged_for(file: &File) -> Option<Duration> {
+    let about = file.metadata().ok()?;
+    let changed = Duration::new(about.ctime().try_into().ok()?, about.ctime_nsec() as u32);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    now.checked_sub(changed)
 }
 
 fn keep_mark(folder: &Path, mark: &[u8], place: &Path) -> io::Result<()> {
@@ -191,15 +232,15 @@ impl Snapshot {
         }
     }
 
-    /// Checks what is in its memory, all of it, unless that was done since the host started and
-    /// nobody has changed the file since. What a disk loses later is not noticed before it starts
-    /// again; nor would it be by a check, for the file is in the host's memory then.
+    /// Checks what is in its memory, all of it, unless it was written or checked since the host
+    /// started and nobody has changed the file since. What a disk loses later is not noticed before
+    /// it starts again; nor would it be by a check, for the file is in the host's memory then.
     ///
     /// # Errors
     ///
     /// When it is damaged.
     pub fn check_memory(&self) -> Result<(), SnapshotError> {
-        let (mark, place) = (self.mark(), self.folder.join(CHECKED));
+        let (mark, place) = (mark(&self.memory, self.checksum), self.folder.join(CHECKED));
         if mark.is_some() && fs::read(&place).ok() == mark {
             return Ok(());
         }
@@ -211,19 +252,6 @@ impl Snapshot {
         Ok(())
     }
 
-    /// What the file of the memory is at this moment: another when anybody writes to it. None if
-    /// that was just now, for the clock of files may not have gone on since.
-    fn mark(&self) -> Option<Vec<u8>> {
-        const SETTLED: Duration = Duration::from_millis(100);
-        let about = self.memory.metadata().ok()?;
-        let changed = Duration::new(about.ctime().try_into().ok()?, about.ctime_nsec() as u32);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        now.checked_sub(changed).filter(|age| *age >= SETTLED)?;
-        let start = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let (device, inode, sum) = (about.dev(), about.ino(), self.checksum);
-        Some(format!("{sum:016x} {device}:{inode} {changed:?} {start}").into_bytes())
-    }
-
     fn read_memory(&self) -> Result<(), SnapshotError> {
         let file = || self.folder.join(MEMORY);
         self.state.memory.check(&self.memory).map_err(|wrong| match wrong {
@@ -232,19 +260,38 @@ impl Snapshot {
         })
     }
 
-    /// Refuses another processor than `here`.
+    /// Refuses another processor than `here`, or a kernel that gives guests another one.
     ///
     /// # Errors
     ///
     /// When it is one.
-    pub fn check_host(&self, here: Host) -> Result<(), SnapshotError> {
-        match self.state.host == here {
-            true => Ok(()),
+    pub fn check_host(&self, here: &Host) -> Result<(), SnapshotError> {
+        let there = &self.state.host;
+        if there.gives_the_same_as(here) {
+            return Ok(());
+        }
+        match there.is_the_same_processor_as(here) && there.kernel != here.kernel {
+            true => Err(self.other_kernel(here, None)),
             false => Err(SnapshotError::Processor {
-                there: Box::new(self.state.host.clone()),
-                here: Box::new(here),
+                there: Box::new(there.clone()),
+                here: Box::new(here.clone()),
             }),
         }
+    }
+
+    /// What a failure to restore comes from, where the host's kernel is another now.
+    pub fn blame_kernel(&self, error: Error, here: &Host) -> Error {
+        match &error {
+            Error::Kvm { .. } if self.state.host.kernel != here.kernel => {
+                self.other_kernel(here, Some(Box::new(error))).into()
+            }
+            _ => error,
+        }
+    }
+
+    fn other_kernel(&self, here: &Host, source: Option<Box<Error>>) -> SnapshotError {
+        let (there, here) = (self.state.host.kernel.clone(), here.kernel.clone());
+        SnapshotError::HostKernel { there, here, source }
     }
 
     /// The file of its memory.

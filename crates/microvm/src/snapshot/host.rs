@@ -3,9 +3,10 @@
 //! A guest's kernel looks once at its processor, at its start, and chooses by that its fastest ways
 //! to copy, to encrypt, to save registers. It never asks again. Woken on a processor that lacks one
 //! of the features, it would meet an illegal instruction hours later. So a snapshot names its
-//! processor, and is refused by any other.
+//! processor, and is refused by any other. What KVM gives of a processor changes with the host's
+//! kernel; a snapshot names that too, so that it can be said what has changed.
 
-use std::{fmt, hash::Hasher, path::Path};
+use std::{fmt, fs, hash::Hasher, path::Path};
 
 use kvm_bindings::kvm_cpuid_entry2;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Host {
     pub features: Hex,
     /// The modules of the kernel that carry guests.
     pub kvm: Vec<String>,
+    /// The kernel's release and version, as uname(2) has them.
+    pub kernel: String,
 }
 
 impl Host {
@@ -49,11 +52,31 @@ impl Host {
                 .filter(|name| Path::new("/sys/module").join(name).exists())
                 .map(str::to_owned)
                 .collect(),
+            kernel: kernel(),
         })
     }
 }
 
+/// The host's kernel: the same release is built more than once.
+fn kernel() -> String {
+    let part = |name| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    let [release, version] = ["osrelease", "version"].map(part);
+    format!("{} {}", release.trim(), version.trim())
+}
+
 impl Host {
+    /// Whether a guest that was saved there finds here all that it may depend on.
+    pub fn gives_the_same_as(&self, here: &Self) -> bool {
+        self.is_the_same_processor_as(here)
+            && self.features == here.features
+            && self.kvm == here.kvm
+    }
+
+    /// Whether it is the same processor, whatever its kernel gives of it to guests.
+    pub fn is_the_same_processor_as(&self, here: &Self) -> bool {
+        (&self.vendor, self.model) == (&here.vendor, here.model)
+    }
+
     /// Whether guests run by AMD's virtualization.
     pub fn is_svm(&self) -> bool {
         self.kvm.iter().any(|module| module == "kvm_amd")
@@ -86,7 +109,7 @@ fn checksum(leaves: &[kvm_cpuid_entry2]) -> u64 {
 
 impl fmt::Display for Host {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { vendor, model: [family, model, stepping], features, kvm } = self;
+        let Self { vendor, model: [family, model, stepping], features, kvm, .. } = self;
         let kvm = if kvm.is_empty() { "kvm".to_owned() } else { kvm.join("+") };
         write!(
             formatter,
