@@ -191,7 +191,7 @@ impl Hardware {
             machine.share(&memory, system::MAILBOX, board.story).map(|()| memory)
         });
         for (number, disk) in (0..).zip(inventory.disks) {
-            board.plug(Block::new(disk, format!("isolab{number}")), Served::ByTheLoop)?;
+            board.plug(Block::new(disk, disk_name(number)), Served::ByTheLoop)?;
         }
         if let Some(card) = &vm.network {
             board.plug(Net::new(card.tap.clone(), card.mac), Served::ByTheLoop)?;
@@ -378,6 +378,12 @@ impl Board<'_> {
         self.virtio.push(place);
         Ok(device)
     }
+}
+
+/// What a guest is told of the disk at that place in the list: its `serial` in `/sys/block`. Which of
+/// them is called `/dev/vda` inside depends on which its driver finds first.
+pub fn disk_name(number: usize) -> String {
+    format!("isolab{number}")
 }
 
 fn put(bus: &mut Bus, start: u64, length: u64, device: impl Device + 'static) -> Result<()> {

@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Result},
     initramfs::{InitramfsError, Root},
     kernels,
-    linux::{LinuxVm, OutputWay, boot, disk_image, source::Source},
+    linux::{LinuxVm, OutputWay, boot, disk_image, hardware, source::Source},
     memory::PAGE,
 };
 
@@ -63,6 +63,8 @@ pub struct System {
 /// Where the command's root is until it becomes the root.
 const ROOT: &str = "/isolab/root";
 const MODULES: &str = "/isolab/modules";
+/// The disk with the root, if there is one.
+const ROOT_DISK: &str = "/isolab/disk";
 /// Where a command is looked for, as in a container.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
@@ -222,9 +224,11 @@ fn steps<'a>(
         false => plan.mount("", ROOT, ROOT, "", &["bind"]),
         true => {
             // The disks of the user's come first.
-            let letter = char::from(b'a' + machine.disks.len() as u8);
-            let device = format!("/dev/vd{letter}");
-            plan.mount("devtmpfs", "dev", "/dev", "", &[]).mount("ext4", &device, ROOT, "", &[])
+            let name = hardware::disk_name(machine.disks.len());
+            plan.mount("sysfs", "sysfs", "/sys", "", &[])
+                .mount("devtmpfs", "dev", "/dev", "", &[])
+                .disk("serial", &name, ROOT_DISK)
+                .mount("ext4", ROOT_DISK, ROOT, "", &[])
         }
     };
     plan = plan
