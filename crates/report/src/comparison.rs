@@ -1,7 +1,7 @@
 //! What the records say, computed once for every table, chart and page.
 
 use crate::{
-    Gap, Interval, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
+    Gap, Interval, PROBE, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
     bootstrap::{median_interval, ratio},
     catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
     statistics::median,
@@ -24,8 +24,6 @@ pub struct Comparison<'a> {
     pub questions: Vec<Question<'a>>,
     /// Who ran when.
     pub traces: &'a [Trace],
-    /// What can be seen from inside.
-    pub probes: &'a [Probe],
     records: &'a Records,
 }
 
@@ -85,6 +83,34 @@ pub struct Measured<'a> {
     pub samples: &'a [Sample],
 }
 
+/// What a probe has shown in one sandbox.
+#[derive(Debug, Clone, Copy)]
+pub enum Look<'a> {
+    /// It was made.
+    Seen(&'a Probe),
+    /// It could not be, with the reason.
+    Failed(&'a Gap),
+    /// The records say nothing of it.
+    Absent,
+}
+
+impl<'a> Look<'a> {
+    /// Whether the host showed through; `None` if nobody has looked.
+    pub fn exposed(self) -> Option<bool> {
+        if let Look::Seen(probe) = self { Some(probe.exposed) } else { None }
+    }
+
+    /// A sign for it, and what was seen, or why nothing was.
+    pub(crate) fn words(self) -> (&'static str, std::borrow::Cow<'a, str>) {
+        match self {
+            Look::Seen(probe) if probe.exposed => ("●", probe.seen.as_str().into()),
+            Look::Seen(probe) => ("○", probe.seen.as_str().into()),
+            Look::Failed(gap) => ("–", format!("not seen: {}", gap.reason).into()),
+            Look::Absent => ("–", "not looked at".into()),
+        }
+    }
+}
+
 impl Cell<'_> {
     /// The measured value, if there is one.
     pub fn measured(&self) -> Option<&Measured<'_>> {
@@ -100,7 +126,6 @@ impl<'a> Comparison<'a> {
             sandboxes: sandboxes(records),
             questions: Vec::new(),
             traces: &records.traces,
-            probes: &records.probes,
             records,
         };
         let known = GROUPS.iter().map(|(group, metrics)| {
@@ -125,10 +150,50 @@ impl<'a> Comparison<'a> {
         rows.find(|row| row.metric == metric)
     }
 
+    /// Why a metric was not measured in a sandbox, if the records say it.
+    pub(crate) fn gap(&self, metric: &str, sandbox: &str) -> Option<&'a Gap> {
+        self.records.gaps.iter().find(|gap| gap.metric == metric && gap.sandbox == sandbox)
+    }
+
+    /// Whether anything was measured in a sandbox.
+    pub(crate) fn has(&self, sandbox: &str) -> bool {
+        let mut series = self.records.series.iter();
+        series.any(|series| series.sandbox == sandbox && !series.samples.is_empty())
+    }
+
     /// The measured value of a metric in a sandbox.
     pub fn measured(&self, metric: &str, sandbox: &str) -> Option<&Measured<'_>> {
         let column = self.sandboxes.iter().position(|&name| name == sandbox)?;
         self.find(metric)?.cells.get(column)?.measured()
+    }
+
+    /// The names of all probes, in the order of their first appearance.
+    pub fn probes(&self) -> Vec<&'a str> {
+        let mut names = Vec::new();
+        let seen = self.records.probes.iter().map(|probe| probe.probe.as_str());
+        for name in seen.chain(self.failed_probes().map(|(name, _)| name)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// What that probe has shown in that sandbox.
+    pub fn look(&self, probe: &str, sandbox: &str) -> Look<'a> {
+        let made = self.records.probes.iter();
+        let made = made.clone().find(|it| it.probe == probe && it.sandbox == sandbox);
+        let failed =
+            || self.failed_probes().find(|(name, gap)| *name == probe && gap.sandbox == sandbox);
+        match made {
+            Some(made) => Look::Seen(made),
+            None => failed().map_or(Look::Absent, |(_, gap)| Look::Failed(gap)),
+        }
+    }
+
+    /// The probes that could not be made.
+    pub(crate) fn failed_probes(&self) -> impl Iterator<Item = (&'a str, &'a Gap)> {
+        self.records.gaps.iter().filter_map(|gap| Some((gap.metric.strip_prefix(PROBE)?, gap)))
     }
 
     /// The caveat of a sandbox that holds for all that was measured in it, if there is one.
@@ -175,8 +240,7 @@ impl<'a> Comparison<'a> {
 
     fn cell(&self, metric: &str, sandbox: &str, noise_floor: Option<f64>) -> Cell<'a> {
         let Some(series) = self.series(metric, sandbox) else {
-            let gap = |gap: &&Gap| gap.metric == metric && gap.sandbox == sandbox;
-            return self.records.gaps.iter().find(gap).map_or(Cell::Absent, Cell::Gap);
+            return self.gap(metric, sandbox).map_or(Cell::Absent, Cell::Gap);
         };
         let seed = self.provenance.seed;
         let values: Vec<f64> = series.samples.iter().map(|sample| sample.value).collect();
@@ -195,7 +259,9 @@ impl<'a> Comparison<'a> {
 fn names(records: &Records) -> Vec<&str> {
     let mut names = Vec::new();
     let series = records.series.iter().map(|series| series.metric.as_str());
-    for name in series.chain(records.gaps.iter().map(|gap| gap.metric.as_str())) {
+    let gaps = records.gaps.iter().map(|gap| gap.metric.as_str());
+    // A probe is no number, and has a table of its own.
+    for name in series.chain(gaps.filter(|name| !name.starts_with(PROBE))) {
         if !names.contains(&name) {
             names.push(name);
         }

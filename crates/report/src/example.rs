@@ -17,6 +17,7 @@ pub fn records() -> Records {
         ..cloud("memory.touch", "microvm", Unit::Nanoseconds, 21_000.0)
     });
     series.push(cloud("slices.quota10", "container", Unit::Share, 0.1));
+    series.push(cloud("slices.quota50", "container", Unit::Share, 0.5));
     series.push(cloud("slices.rr.slice", "process", Unit::Nanoseconds, 1e8));
     series.push(cloud("slices.normal.slice", "process", Unit::Nanoseconds, 3.9e6));
     for (name, weight) in
@@ -47,7 +48,7 @@ pub fn records() -> Records {
             lanes: (0..10).map(lane).collect(),
             length_nanoseconds: 1_000_000_000,
         }],
-        probes: ["kernel", "host files"].into_iter().flat_map(probes).collect(),
+        probes: ["kernel", "pids", "host files"].into_iter().flat_map(probes).collect(),
     }
 }
 

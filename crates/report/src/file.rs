@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Records, VERSION, validation::Invalid};
+use crate::{Gap, PROBE, Probe, Records, VERSION, validation::Invalid};
 
 /// The name of the file in the folder of a report.
 const NAME: &str = "records.json";
@@ -123,12 +123,31 @@ impl Records {
             Err(source) => Err(damaged(path, source)),
             Ok(_) => match serde_json::from_slice::<Self>(&bytes) {
                 Err(source) => Err(damaged(path, source)),
-                Ok(records) => match records.validate() {
-                    Ok(()) => Ok(records),
+                Ok(mut records) => match records.validate() {
+                    Ok(()) => {
+                        records.take_failed_probes();
+                        Ok(records)
+                    }
                     Err(source) => Err(RecordsError::Invalid { path, source }),
                 },
             },
         }
+    }
+
+    /// Earlier versions of isolab wrote a probe that had failed as one that saw nothing of the host,
+    /// `not seen: REASON`. It is a gap.
+    fn take_failed_probes(&mut self) {
+        const FAILED: &str = "not seen: ";
+        let (failed, seen) = std::mem::take(&mut self.probes)
+            .into_iter()
+            .partition(|probe: &Probe| !probe.exposed && probe.seen.starts_with(FAILED));
+        self.probes = seen;
+        self.gaps.extend(failed.into_iter().map(|Probe { probe, sandbox, seen, .. }| Gap {
+            metric: format!("{PROBE}{probe}"),
+            sandbox,
+            reason: seen[FAILED.len()..].to_owned(),
+            fix: String::new(),
+        }));
     }
 
     /// Writes `records.json` into `folder`, which is made if need be, and returns its path.

@@ -19,6 +19,8 @@ pub mod comparison;
 mod example;
 mod file;
 pub mod format;
+#[cfg(test)]
+mod holes;
 pub mod html;
 mod lesson;
 mod markdown;
@@ -37,7 +39,9 @@ mod write;
 pub use bootstrap::{Ratio, median_interval, ratio};
 pub use comparison::Comparison;
 pub use file::RecordsError;
-pub use records::{Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION};
+pub use records::{
+    Gap, Lane, PROBE, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION,
+};
 pub use statistics::{Interval, median, quantile};
 pub use table::table;
 pub use validation::Invalid;

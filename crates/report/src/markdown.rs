@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     Comparison, Verdict,
     claims::claims,
-    comparison::{Cell, Row},
+    comparison::{Cell, Look, Row},
     format::{human, spread, times},
     page::Illustrated,
     words,
@@ -46,13 +46,23 @@ pub(crate) fn markdown(
         }
         write!(text, "\n{}\n", question.group.method).ok();
     }
-    if !comparison.probes.is_empty() {
+    let probes = comparison.probes();
+    if !probes.is_empty() {
         text.push_str(
             "\n## What can be seen from inside\n\n| | Where | Seen | |\n|---|---|---|---|\n",
         );
-        for probe in comparison.probes {
-            let shows = if probe.exposed { "the host shows through" } else { "" };
-            row(&mut text, &[&probe.probe, &probe.sandbox, &probe.seen, shows]);
+        for (probe, sandbox) in probes
+            .iter()
+            .flat_map(|probe| comparison.sandboxes.iter().map(move |sandbox| (probe, sandbox)))
+        {
+            let look = comparison.look(probe, sandbox);
+            let shows = match look {
+                Look::Seen(probe) if probe.exposed => "the host shows through",
+                Look::Seen(_) => "",
+                Look::Failed(_) => "nobody could look",
+                Look::Absent => continue,
+            };
+            row(&mut text, &[probe, sandbox, &look.words().1, shows]);
         }
     }
     text.push_str("\n## How it was measured\n\n");

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     Comparison, Records, Verdict,
     claims::{Holding, claims},
-    comparison::{Cell, Row},
+    comparison::{Cell, Look, Row},
     format::{human, spread, times},
     text::{pad_left, pad_right, width, wrap},
 };
@@ -206,23 +206,22 @@ impl Table {
     }
 
     fn probes(&mut self, comparison: &Comparison) {
-        if comparison.probes.is_empty() {
+        let names = comparison.probes();
+        if names.is_empty() {
             return;
         }
         self.line("");
         self.line(&bold(self.colour, "What can be seen from inside"));
-        let mut names: Vec<&str> = Vec::new();
-        for probe in comparison.probes {
-            if !names.contains(&probe.probe.as_str()) {
-                names.push(&probe.probe);
-            }
-        }
         for name in names {
             self.line(&format!("  {name}"));
-            for probe in comparison.probes.iter().filter(|probe| probe.probe == name) {
-                let sign = if probe.exposed { "●" } else { "○" };
-                let label = pad_right(&probe.sandbox, 10);
-                for (index, line) in wrap(&probe.seen, self.columns - 17).iter().enumerate() {
+            for sandbox in &comparison.sandboxes {
+                let look = comparison.look(name, sandbox);
+                if matches!(look, Look::Absent) {
+                    continue;
+                }
+                let (sign, words) = look.words();
+                let label = pad_right(sandbox, 10);
+                for (index, line) in wrap(&words, self.columns - 17).iter().enumerate() {
                     match index {
                         0 => self.line(&format!("    {sign} {label} {line}")),
                         _ => self.line(&format!("      {:10} {line}", "")),
@@ -230,7 +229,8 @@ impl Table {
                 }
             }
         }
-        self.paragraph("", "●\u{a0}the host shows through; ○\u{a0}it does not.");
+        let legend = "●\u{a0}the host shows through; ○\u{a0}it does not; –\u{a0}nobody could look.";
+        self.paragraph("", legend);
     }
 
     fn paragraph(&mut self, mark: &str, text: &str) {

@@ -95,7 +95,9 @@ fn slowdown(comparison: &Comparison) -> Option<String> {
             Verdict::Less(_) => {
                 different.push(format!("{:.1}\u{a0}% faster in a {sandbox}", -percent));
             }
-            _ => alike.push(format!("in a {sandbox}")),
+            Verdict::NoDifferenceShown => alike.push(format!("in a {sandbox}")),
+            // Of too few samples nothing is said.
+            Verdict::TooFewSamples(_) => {}
         }
     }
     let alike = listed(alike).map(|alike| format!("no slower {alike}, as far as this run shows"));
@@ -115,7 +117,8 @@ pub(crate) fn reservations(comparison: &Comparison) -> Vec<String> {
     if comparison.provenance.command.contains("--quick") {
         reservations.push("This was a quick run: few rounds. The full one is surer.".to_owned());
     }
-    let kvm = host.iter().filter(|(name, _)| name.starts_with("kvm"));
+    let microvm = comparison.has("microvm");
+    let kvm = host.iter().filter(|(name, _)| microvm && name.starts_with("kvm"));
     for (name, fact) in kvm {
         reservations.push(format!("The microVM is that of this KVM only ({name}: {fact})."));
     }
@@ -142,11 +145,13 @@ pub(crate) fn reservations(comparison: &Comparison) -> Vec<String> {
     if !few.is_empty() {
         reservations.push(format!("Too few samples for an interval: {}.", few.join(", ")));
     }
-    reservations.push(
-        "The microVM boots no kernel and has no devices but one; the container pulls no image \
-         and asks no daemon. Both are the least that gives the wall, not what a product does."
-            .to_owned(),
-    );
+    if microvm && comparison.has("container") {
+        reservations.push(
+            "The microVM boots no kernel and has no devices but one; the container pulls no image \
+             and asks no daemon. Both are the least that gives the wall, not what a product does."
+                .to_owned(),
+        );
+    }
     reservations.push(
         "One machine, one kernel, one day. Ratios travel better than times, and neither travels \
          far: measure on yours."
@@ -209,6 +214,13 @@ pub(crate) fn gaps<'a>(comparison: &'a Comparison) -> Vec<(&'a str, String, &'a 
         match grouped.iter_mut().find(|(known, _)| *known == key) {
             Some((_, titles)) => titles.push(row.title),
             None => grouped.push((key, vec![row.title])),
+        }
+    }
+    for (probe, gap) in comparison.failed_probes() {
+        let key = (gap.sandbox.as_str(), gap.reason.as_str(), gap.fix.as_str());
+        match grouped.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, titles)) => titles.push(probe),
+            None => grouped.push((key, vec![probe])),
         }
     }
     grouped

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use report::{Gap, Probe, Provenance, Records, Sample, Series, Trace, VERSION};
+use report::{Gap, PROBE, Probe, Provenance, Records, Sample, Series, Trace, VERSION};
 
 use super::{
     message::{Measured, Message},
@@ -50,11 +50,13 @@ impl Collection {
         }
     }
 
-    /// Makes sure that each metric of `part` has a series or a gap for every sandbox: what nobody
-    /// spoke of is a gap with this reason.
+    /// Makes sure that each metric of `part` has a series, a probe or a gap for every sandbox: what
+    /// nobody spoke of is a gap with this reason.
     pub fn complete(&mut self, part: Part, reason: &str) {
         for metric in part.metrics() {
-            for sandbox in LABELS.into_iter().chain([LINUX]) {
+            // Linux guests are not asked what they see.
+            let linux = [LINUX].into_iter().filter(|_| part != Part::Probes);
+            for sandbox in LABELS.into_iter().chain(linux) {
                 let reason = match (sandbox, part) {
                     (LINUX, Part::Linux) => reason,
                     (LINUX, _) => "it has a question of its own, the last one",
@@ -62,7 +64,10 @@ impl Collection {
                 };
                 let series = self.series.iter().map(|it| (&it.metric, &it.sandbox));
                 let mut told = series.chain(self.gaps.iter().map(|it| (&it.metric, &it.sandbox)));
-                if !told.any(|(told, of)| told == metric && of == sandbox) {
+                let probed = self.probes.iter().any(|it| {
+                    metric.strip_prefix(PROBE) == Some(&it.probe) && it.sandbox == sandbox
+                });
+                if !probed && !told.any(|(told, of)| told == metric && of == sandbox) {
                     let (metric, sandbox) = ((*metric).to_owned(), sandbox.to_owned());
                     let (reason, fix) = (reason.to_owned(), String::new());
                     self.gaps.push(Gap { metric, sandbox, reason, fix });
@@ -117,5 +122,24 @@ mod tests {
         };
         assert!(!told("crossing", "process"));
         assert!(told("crossing", "container") && told("compute.spin", "process"));
+    }
+
+    #[test]
+    fn a_probe_that_nobody_made_is_a_gap() {
+        let mut collection = Collection::default();
+        let seen = Probe {
+            probe: "host files".into(),
+            sandbox: "microvm".into(),
+            seen: "none".into(),
+            exposed: false,
+        };
+        collection.take(Message::Probe(seen), 0);
+        collection.complete(Part::Probes, "it was lost");
+        let gaps = |metric: &str| -> Vec<&str> {
+            let gaps = collection.gaps.iter().filter(|gap| gap.metric == metric);
+            gaps.map(|gap| gap.sandbox.as_str()).collect()
+        };
+        assert_eq!(gaps("probe.host files"), ["process", "container"]);
+        assert_eq!(gaps("probe.kernel"), ["process", "container", "microvm"]);
     }
 }

@@ -93,10 +93,17 @@ impl Part {
         }
     }
 
-    /// The metrics that it owes for every sandbox: a series, or a gap with its reason.
+    /// The metrics that it owes for every sandbox: a series or a probe, or a gap with its reason.
     pub fn metrics(self) -> &'static [&'static str] {
         match self {
-            Self::Probes => &[],
+            Self::Probes => &[
+                "probe.kernel",
+                "probe.pids",
+                "probe.host files",
+                "probe.devices",
+                "probe.host name",
+                "probe.way out",
+            ],
             Self::Startup => &[
                 "startup.created",
                 "startup.entered",

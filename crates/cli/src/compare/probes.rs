@@ -9,14 +9,15 @@ use std::{
     time::Duration,
 };
 
-use report::Probe;
+use report::{PROBE, Probe};
 use sandbox::{Builtin, Error, Workload};
 
 use super::{
     measure::{Failure, Session},
-    message::{Message, chain},
+    message::{Message, Sink, chain},
+    parts::Part,
     startup::well,
-    subjects::{AGAIN, LABELS, Subject},
+    subjects::{AGAIN, Subject},
 };
 
 /// The questions that a shell can answer. The launcher's number and a file of the host are the bait.
@@ -30,35 +31,43 @@ if echo changed > "$BAIT.written" 2> /dev/null; then echo bait=written; fi
 echo "devices=$(ls /dev | grep -vc '^fd$\|^std')"
 echo "disks=$(ls -l /dev | grep -c '^b')"
 sed -n 's/^Seccomp:[^0-9]*/seccomp=/p; s/^CapEff:[^0-9a-f]*/capabilities=/p' /proc/self/status
+echo end=
 "#;
 
-/// What the probes are called in the records.
-const PROBES: [&str; 6] = ["kernel", "pids", "host files", "devices", "host name", "way out"];
-
-/// Asks in every sandbox and sends what was seen.
+/// Asks in every sandbox and sends what was seen, and a gap for each question without an answer.
 pub fn look<W: Write>(session: &mut Session<W>) -> io::Result<()> {
     let bait = Bait::lay()?;
     session.subjects.retain(|subject| subject.label != AGAIN);
-    let mut found = Vec::new();
-    for subject in &session.subjects {
-        let seen = match ask(subject, &bait) {
-            Ok(seen) => seen,
-            Err(failure) => PROBES.map(|_| (format!("not seen: {}", failure.reason), false)).into(),
-        };
-        found.push((subject.label, seen));
-    }
-    for label in LABELS {
-        let seen = found.iter().find(|(found, _)| *found == label);
-        for (number, probe) in PROBES.iter().enumerate() {
-            let Some((seen, exposed)) = seen.and_then(|(_, seen)| seen.get(number)) else {
-                continue;
-            };
-            let (probe, sandbox) = ((*probe).to_owned(), label.to_owned());
-            let (seen, exposed) = (seen.clone(), *exposed);
-            session.sink.send(&Message::Probe(Probe { probe, sandbox, seen, exposed }))?;
+    let found: Vec<_> =
+        session.subjects.iter().map(|subject| (subject.label, ask(subject, &bait))).collect();
+    for (label, seen) in found {
+        match seen {
+            Ok(seen) => send(&mut session.sink, label, &seen)?,
+            Err(failure) => {
+                session.sink.gaps(Part::Probes.metrics(), label, (failure.reason, failure.fix))?;
+            }
         }
     }
     session.sink.send(&Message::Round)
+}
+
+/// Sends the answers, which are in the order of the part's metrics.
+fn send<W: Write>(sink: &mut Sink<W>, label: &str, answers: &[Answer]) -> io::Result<()> {
+    for (metric, answer) in Part::Probes.metrics().iter().zip(answers) {
+        match answer {
+            Some((seen, exposed)) => sink.send(&Message::Probe(Probe {
+                probe: metric.trim_start_matches(PROBE).to_owned(),
+                sandbox: label.to_owned(),
+                seen: seen.clone(),
+                exposed: *exposed,
+            }))?,
+            None => {
+                let reason = "the shell inside gave no answer".to_owned();
+                sink.gaps(&[metric], label, (reason, String::new()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A file of the host that nobody inside should see, and less so change.
@@ -84,8 +93,10 @@ impl Drop for Bait {
     }
 }
 
-/// What was seen and whether it was the host's, in the order of [`PROBES`].
-type Seen = Vec<(String, bool)>;
+/// What was seen and whether it was the host's, or nothing if that could not be found out.
+type Answer = Option<(String, bool)>;
+/// All answers, in the order of the metrics of [`Part::Probes`].
+type Seen = Vec<Answer>;
 
 fn ask(subject: &Subject, bait: &Bait) -> Result<Seen, Failure> {
     let mut shell = Workload::command(["sh", "-c", SCRIPT]).deadline(Duration::from_secs(10));
@@ -112,7 +123,7 @@ fn ask(subject: &Subject, bait: &Bait) -> Result<Seen, Failure> {
 fn no_shell(subject: &Subject, error: &Error) -> Result<Seen, Failure> {
     let hello = Workload::builtin(Builtin::Hello, &[]).deadline(Duration::from_secs(10));
     let usage = well(subject.sandbox.run(&hello)?)?.usage;
-    let nothing = |what: &str| (format!("none inside: {what}"), false);
+    let nothing = |what: &str| Some((format!("none inside: {what}"), false));
     let exits = usage.crossings.iter().map(|way| format!("{} x {}", way.count, way.reason));
     let exits = exits.collect::<Vec<_>>().join(", ");
     Ok(vec![
@@ -121,7 +132,7 @@ fn no_shell(subject: &Subject, error: &Error) -> Result<Seen, Failure> {
         nothing("no file system"),
         nothing("no device but the doorbell"),
         nothing("no kernel that would have one"),
-        (format!("no system call reaches the host; exits of `hello`: {exits}"), false),
+        Some((format!("no system call reaches the host; exits of `hello`: {exits}"), false)),
     ])
 }
 
@@ -129,8 +140,14 @@ fn answers(text: &str, bait: &Bait) -> Seen {
     let all = |key: &str| -> Vec<&str> {
         text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
     };
-    let one = |key: &str| all(key).first().copied().unwrap_or("unknown").to_owned();
-    let host = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let one = |key: &str| all(key).first().copied().filter(|answer| !answer.is_empty());
+    let host = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let compared = |key: &str, path: &str| -> Answer {
+        let (inside, outside) = (one(key)?, host(path)?);
+        Some((inside.to_owned(), inside == outside))
+    };
+    // What was not said says something only of a script that came to its end.
+    let is_over = !all("end").is_empty();
     let read = all("bait").contains(&"read");
     let written = bait.written().exists();
     let files = match (read, written) {
@@ -140,23 +157,57 @@ fn answers(text: &str, bait: &Bait) -> Seen {
         (false, false) => "sees none of the host's files",
     };
     let launcher = all("launcher").contains(&"seen");
-    let capabilities = u64::from_str_radix(&one("capabilities"), 16).unwrap_or(0).count_ones();
     let whose = if launcher { "the host's" } else { "all its own" };
-    let filter = match &*one("seccomp") {
+    let filter = one("seccomp").map(|mode| match mode {
         "2" => "through a seccomp filter",
         _ => "all of them",
-    };
-    let disks = one("disks");
+    });
+    let capabilities = one("capabilities").and_then(|mask| u64::from_str_radix(mask, 16).ok());
     vec![
-        (one("kernel"), one("kernel") == host("/proc/sys/kernel/osrelease")),
-        (format!("{} processes, {whose}", one("pids")), launcher),
-        (files.to_owned(), read || written),
-        (format!("{}, disks among them: {disks}", one("devices")), disks != "0"),
-        (one("name"), one("name") == host("/proc/sys/kernel/hostname")),
-        (
-            format!("system calls of the host's kernel, {filter}; {capabilities} capabilities"),
+        compared("kernel", "/proc/sys/kernel/osrelease"),
+        one("pids")
+            .filter(|_| launcher || is_over)
+            .map(|pids| (format!("{pids} processes, {whose}"), launcher)),
+        (read || written || is_over).then(|| (files.to_owned(), read || written)),
+        one("devices")
+            .zip(one("disks"))
+            .map(|(all, disks)| (format!("{all}, disks among them: {disks}"), disks != "0")),
+        compared("name", "/proc/sys/kernel/hostname"),
+        filter.zip(capabilities).map(|(filter, mask)| {
+            let count = mask.count_ones();
             // Filtered or not, it is the host's kernel that answers.
-            true,
-        ),
+            (format!("system calls of the host's kernel, {filter}; {count} capabilities"), true)
+        }),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(text: &str) -> Seen {
+        answers(text, &Bait(env::temp_dir().join("isolab-bait-that-nobody-has-laid")))
+    }
+
+    #[test]
+    fn a_question_without_an_answer_is_not_answered_for_it() {
+        assert!(seen("").iter().all(Option::is_none));
+        let some = seen("kernel=0.0.0\npids=\ndisks=0\nend=\n");
+        let exposed: Vec<_> = some.iter().map(|answer| answer.as_ref().map(|it| it.1)).collect();
+        assert_eq!(exposed, [Some(false), None, Some(false), None, None, None]);
+        // A script that broke off has seen what it has seen, and nothing more.
+        let broken = seen("pids=200\nlauncher=seen\nbait=read\n");
+        let exposed: Vec<_> = broken.iter().map(|answer| answer.as_ref().map(|it| it.1)).collect();
+        assert_eq!(exposed, [None, Some(true), Some(true), None, None, None]);
+    }
+
+    #[test]
+    fn all_answers_make_all_probes() {
+        let text = "kernel=9\nname=x\npids=3\ndevices=12\ndisks=1\nseccomp=2\n\
+                    capabilities=00000000000005fb\nend=\n";
+        let words: Vec<_> = seen(text).into_iter().map(|answer| answer.unwrap().0).collect();
+        assert_eq!(words.len(), Part::Probes.metrics().len());
+        assert_eq!(words[1], "3 processes, all its own");
+        assert!(words[5].ends_with("through a seccomp filter; 9 capabilities"), "{words:?}");
+    }
 }

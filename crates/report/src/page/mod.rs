@@ -40,7 +40,7 @@ pub(crate) fn page(comparison: &Comparison, questions: &[Illustrated]) -> String
             illustrated(page, comparison, question, charts);
         });
     }
-    if !comparison.probes.is_empty() {
+    if !comparison.probes().is_empty() {
         section(&mut page, "isolation", "What can be seen from inside", |page| {
             tables::probes(page, comparison);
         });

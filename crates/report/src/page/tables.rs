@@ -167,7 +167,7 @@ pub(super) fn published(page: &mut String, figures: &[(&str, Published)]) {
 pub(super) fn probes(page: &mut String, comparison: &Comparison) {
     page.push_str(
         "<p class=\"legend\"><span class=\"exposed\">●</span> the host shows through; \
-         <span class=\"hidden\">○</span> it does not.</p>\n\
+         <span class=\"hidden\">○</span> it does not; – nobody could look.</p>\n\
          <table class=\"probes stacked\">\n<thead><tr><th></th>",
     );
     for (column, sandbox) in comparison.sandboxes.iter().enumerate() {
@@ -175,27 +175,21 @@ pub(super) fn probes(page: &mut String, comparison: &Comparison) {
         write!(page, "<th scope=\"col\"><i class=\"key {class}\"></i>{name}</th>").ok();
     }
     page.push_str("</tr></thead>\n<tbody>\n");
-    let mut names: Vec<&str> = Vec::new();
-    for probe in comparison.probes {
-        if !names.contains(&probe.probe.as_str()) {
-            names.push(&probe.probe);
-        }
-    }
-    for name in names {
+    for name in comparison.probes() {
         write!(page, "<tr><th scope=\"row\">{}</th>", escaped(name)).ok();
         for sandbox in &comparison.sandboxes {
-            let mut probes = comparison.probes.iter();
-            let probe = probes.find(|probe| probe.probe == name && probe.sandbox == *sandbox);
-            let (class, sign, words) = match probe {
-                Some(probe) if probe.exposed => ("exposed", "●", probe.seen.as_str()),
-                Some(probe) => ("hidden", "○", probe.seen.as_str()),
-                None => ("none", "–", "not looked at"),
+            let look = comparison.look(name, sandbox);
+            let (sign, words) = look.words();
+            let class = match look.exposed() {
+                Some(true) => "exposed",
+                Some(false) => "hidden",
+                None => "none",
             };
             write!(
                 page,
                 "<td data-label=\"{}\"><span class=\"{class}\">{sign}</span> {}</td>",
                 escaped(sandbox),
-                escaped(words)
+                escaped(&words)
             )
             .ok();
         }
