@@ -192,19 +192,22 @@ impl Evidence<'_> {
 
 pub(crate) fn container_speed(comparison: &Comparison) -> Claim {
     let mut evidence = Evidence::of(comparison);
-    let judged = evidence.losses("container").map(|(loss, verdict)| {
-        Holding::holds_if(loss.abs() <= 5.0 || verdict == Verdict::NoDifferenceShown)
+    let judged = evidence.losses("container").and_then(|loss| match loss {
+        (_, Verdict::TooFewSamples(_)) => None,
+        (_, Verdict::NoDifferenceShown) => Some(Holding::Holds),
+        (loss, _) => Some(Holding::holds_if(loss.abs() <= 5.0)),
     });
     evidence.claim(("Speed", "a container runs at nearly native speed"), judged, "")
 }
 
 pub(crate) fn microvm_speed(comparison: &Comparison) -> Claim {
     let mut evidence = Evidence::of(comparison);
-    let judged = evidence.losses("microvm").map(|loss| match loss {
-        (_, Verdict::NoDifferenceShown) => Holding::NotWhatWeMeasured,
-        (loss, _) if (35.0..=65.0).contains(&loss) => Holding::Holds,
-        (loss, Verdict::More(_)) if loss >= 5.0 => Holding::InDirection,
-        _ => Holding::NotWhatWeMeasured,
+    let judged = evidence.losses("microvm").and_then(|loss| match loss {
+        (_, Verdict::TooFewSamples(_)) => None,
+        (_, Verdict::NoDifferenceShown) => Some(Holding::NotWhatWeMeasured),
+        (loss, _) if (35.0..=65.0).contains(&loss) => Some(Holding::Holds),
+        (loss, Verdict::More(_)) if loss >= 5.0 => Some(Holding::InDirection),
+        _ => Some(Holding::NotWhatWeMeasured),
     });
     evidence.claim(
         ("Speed", "a virtual machine loses about half of it"),

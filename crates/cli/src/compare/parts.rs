@@ -66,7 +66,8 @@ impl Part {
             (Self::Startup, false) => amount(8, 10, 50, 10),
             (Self::Cold, true) => amount(2, 1, 8, 20),
             (Self::Cold, false) => amount(6, 3, 20, 20),
-            (Self::Programs, true) => amount(2, 1, 2, 800),
+            // As few as a verdict takes.
+            (Self::Programs, true) => amount(2, 1, 3, 800),
             (Self::Programs, false) => amount(5, 1, 5, 1500),
             (Self::Footprint, true) => amount(1, 0, 2, 300),
             (Self::Footprint, false) => amount(3, 0, 5, 300),
