@@ -284,7 +284,7 @@ fn a_failed_probe_of_earlier_records_is_a_gap() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn nothing_is_said_of_what_is_missing(fates in fates(), failed in 0_u8..8) {
