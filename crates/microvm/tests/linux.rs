@@ -38,6 +38,13 @@ fn each_way_to_end_is_told_apart() {
     for code in [0, 1, 42, 137] {
         assert_eq!(ends(&out(0xf4, code)).unwrap(), Status::Exited(code));
     }
+    // mov edx, 0xf4; mov eax, 0x2a; out dx, ax or eax
+    let wide = |instruction: &[u8]| {
+        [&[0x66, 0xba, 0xf4, 0, 0xb8, 0x2a, 0, 0, 0][..], instruction].concat()
+    };
+    for instruction in [&[0x66, 0xef][..], &[0xef]] {
+        assert_eq!(ends(&wide(instruction)).unwrap(), Status::Exited(42), "{instruction:x?}");
+    }
     assert_eq!(ends(&out(0x600, 0x34)).unwrap(), Status::Exited(0), "power-off");
     assert_eq!(ends(&out(0x64, 0xfe)).unwrap(), Status::Signaled(libc::SIGHUP), "reset");
     // lidt of an empty table, then an exception: nobody can handle it, nor that nobody can.

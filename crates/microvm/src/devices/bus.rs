@@ -166,6 +166,32 @@ impl Bus {
         Some(slot.name)
     }
 
+    /// As [`Bus::read`], for ports: a word is read byte by byte where no device has all of it, as
+    /// an ISA bus does for devices of 8 bits.
+    pub fn read_port(&self, port: u16, data: &mut [u8]) -> Option<&'static str> {
+        if !self.is_split(port, data.len()) {
+            return self.read(port.into(), data);
+        }
+        let bytes = data.chunks_mut(1).zip(u64::from(port)..);
+        let names: Vec<_> = bytes.map(|(byte, port)| self.read(port, byte)).collect();
+        names.into_iter().flatten().next()
+    }
+
+    /// As [`Bus::write`], for ports: a word is written byte by byte where no device has all of it.
+    pub fn write_port(&self, port: u16, data: &[u8]) -> Option<&'static str> {
+        if !self.is_split(port, data.len()) {
+            return self.write(port.into(), data);
+        }
+        let bytes = data.chunks(1).zip(u64::from(port)..);
+        let names: Vec<_> = bytes.map(|(byte, port)| self.write(port, byte)).collect();
+        names.into_iter().flatten().next()
+    }
+
+    /// Whether an access of 16 or 32 bits reaches no device whole.
+    fn is_split(&self, port: u16, length: usize) -> bool {
+        matches!(length, 2 | 4) && self.find(port.into(), length).is_none()
+    }
+
     /// The device in whose registers all of `address..address + length` lies, and the offset there.
     fn find(&self, address: u64, length: usize) -> Option<(&Slot, u64)> {
         let after = self.slots.partition_point(|slot| slot.start <= address);
@@ -217,6 +243,29 @@ mod tests {
             assert_eq!(bus.read(address, &mut data), None, "{address:#x}");
             assert_eq!(data, vec![0xff; length]);
             assert_eq!(bus.write(address, &data), None);
+        }
+    }
+
+    #[test]
+    fn a_word_at_narrow_ports_is_taken_byte_by_byte() {
+        let mut bus = Bus::default();
+        bus.put(0x10, 1, echo(0x10)).unwrap();
+        bus.put(0x11, 2, echo(0x20)).unwrap();
+        let device = Arc::new(Mutex::new(Echo(0, Vec::new())));
+        bus.put(0xfffe, 2, device.clone()).unwrap();
+        let mut data = [0; 4];
+        assert_eq!(bus.read_port(0x10, &mut data), Some("echo"));
+        assert_eq!(data, [0x10, 0x20, 0x21, 0xff]);
+        // All of it is within one device, which has it whole.
+        let mut data = [0; 2];
+        bus.read_port(0x11, &mut data);
+        assert_eq!(data, [0x20, 0x20]);
+        assert_eq!(bus.write_port(0xffff, &[1, 2, 3, 4]), Some("echo"), "beyond the last port");
+        assert_eq!(device.lock().unwrap().1, [1]);
+        for length in [0, 1, 3, 8, 4096] {
+            let mut data = vec![0; length];
+            assert_eq!(bus.read_port(0x20, &mut data), None, "{length}");
+            assert_eq!(bus.write_port(0x20, &data), None, "{length}");
         }
     }
 

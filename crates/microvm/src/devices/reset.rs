@@ -61,13 +61,14 @@ impl Device for PowerManagement {
     }
 
     fn write(&mut self, offset: u64, data: &[u8]) {
-        if offset == 0 && data == [Self::OFF << 2 | Self::ENABLE] {
+        if offset == 0 && data.first() == Some(&(Self::OFF << 2 | Self::ENABLE)) {
             self.0.give(End::PowerOff);
         }
     }
 }
 
-/// A switch that ends the machine with a code.
+/// A switch that ends the machine with a code: the lowest byte of what is written, as exit(2) takes
+/// it of a number.
 pub struct ExitPort(pub Arc<Handle>);
 
 impl ExitPort {
@@ -85,7 +86,7 @@ impl Device for ExitPort {
     }
 
     fn write(&mut self, _: u64, data: &[u8]) {
-        if let &[code] = data {
+        if let &[code, ..] = data {
             self.0.give(End::Exited(code));
         }
     }
@@ -109,6 +110,10 @@ mod tests {
         assert!(matches!(ending(KeyboardController, 0, &[0xfe]), Some(End::Reset)));
         assert!(matches!(ending(PowerManagement, 0, &[0x34]), Some(End::PowerOff)));
         assert!(matches!(ending(ExitPort, 0, &[42]), Some(End::Exited(42))));
+        // In 16 and in 32 bits.
+        assert!(matches!(ending(ExitPort, 0, &[42, 1]), Some(End::Exited(42))));
+        assert!(matches!(ending(ExitPort, 0, &[42, 0, 0, 0]), Some(End::Exited(42))));
+        assert!(matches!(ending(PowerManagement, 0, &[0x34, 0]), Some(End::PowerOff)));
     }
 
     #[test]
@@ -121,7 +126,8 @@ mod tests {
         }
         assert!(ending(PowerManagement, 1, &[0x34]).is_none());
         assert!(ending(KeyboardController, 0, &[]).is_none());
-        assert!(ending(ExitPort, 0, &[1, 0]).is_none());
+        assert!(ending(ExitPort, 0, &[]).is_none());
+        assert!(ending(PowerManagement, 0, &[]).is_none());
     }
 
     #[test]

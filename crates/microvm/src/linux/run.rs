@@ -61,11 +61,9 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (
         let began = told.now();
         let (reason, device) = match exit {
             Ok(VcpuExit::IoOut(port, data)) => {
-                (Reason::Out(port), buses.ports.write(port.into(), data))
+                (Reason::Out(port), buses.ports.write_port(port, data))
             }
-            Ok(VcpuExit::IoIn(port, data)) => {
-                (Reason::In(port), buses.ports.read(port.into(), data))
-            }
+            Ok(VcpuExit::IoIn(port, data)) => (Reason::In(port), buses.ports.read_port(port, data)),
             Ok(VcpuExit::MmioWrite(address, data)) => {
                 (Reason::MmioWrite(address), buses.memory.write(address, data))
             }
