@@ -4,6 +4,7 @@
 //! exit code or a [`Failure`].
 #![forbid(unsafe_code)]
 
+mod base64;
 mod clean;
 mod compare;
 mod completions;

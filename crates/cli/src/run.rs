@@ -12,7 +12,7 @@ use sandbox::{
 use serde_json::json;
 
 use crate::{
-    exits,
+    base64, exits,
     failure::{self, Failure},
     kinds::Kind,
     linux::{self, LinuxArguments},
@@ -37,7 +37,8 @@ pub struct Arguments {
     /// Name for `isolab ps`, `exec` and `stop` [default: one is made up]
     #[arg(long)]
     name: Option<String>,
-    /// Print the outcome as one JSON object, the program's output in it
+    /// Print the outcome as one JSON object, the program's output in it. Output that is not UTF-8 is
+    /// byte for byte in output_base64 and errors_base64, which are null otherwise
     #[arg(long, conflicts_with = "terminal")]
     json: bool,
     /// Tell on standard error afterwards which calls answered which question; with `exits`, each
@@ -469,7 +470,9 @@ fn cut_off_as_json(
         "command": workload.words(),
         "error": failure::chain(error),
         "output": text(&written.output),
+        "output_base64": base64::unless_text(&written.output),
         "errors": text(&written.errors),
+        "errors_base64": base64::unless_text(&written.errors),
     })
 }
 
@@ -514,7 +517,9 @@ pub fn as_json(
         "status": { "code": code, "signal": signal },
         "machine_end": outcome.machine_end,
         "output": text(&outcome.output),
+        "output_base64": base64::unless_text(&outcome.output),
         "errors": text(&outcome.errors),
+        "errors_base64": base64::unless_text(&outcome.errors),
         "milestones_us": milestones,
         "usage": {
             "cpu_us": outcome.usage.cpu_time.map(microseconds),

@@ -87,7 +87,8 @@ struct Restore {
     /// Name for `isolab ps` and `stop` [default: one is made up]
     #[arg(long)]
     name: Option<String>,
-    /// Print the outcome as one JSON object, the command's output in it
+    /// Print the outcome as one JSON object, the command's output in it. Output that is not UTF-8 is
+    /// byte for byte in output_base64 and errors_base64, which are null otherwise
     #[arg(long)]
     json: bool,
     /// Tell on standard error afterwards which calls answered which question
