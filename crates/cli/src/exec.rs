@@ -29,11 +29,17 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(entry) = Ledger::open()?.find(&arguments.name)?
         && entry.sandbox != "container"
     {
-        let message =
-            format!("{} is a {}: only containers can be entered", entry.name, entry.sandbox);
+        let kind = if entry.sandbox == "linux" { "Linux guest" } else { &*entry.sandbox };
+        let message = format!("{} is a {kind}: only containers can be entered", entry.name);
         let help = match entry.sandbox.as_str() {
-            "microvm" => "a microVM runs its one program and no other; start a second one",
-            _ => "a process has no walls: run the command as it is",
+            "microvm" => "a microVM runs its one program and no other: start a second one".into(),
+            "linux" => format!(
+                "nobody inside waits for a second command: start a guest with both \
+                 (`isolab run --in linux -- sh -c '...'`), with a terminal (`-t -- sh`), or with a \
+                 network and a server (`--net veth`); `isolab stop {}` ends this one",
+                entry.name
+            ),
+            _ => "a process has no walls: run the command as it is".into(),
         };
         return Err(Failure::refused(message).help(help));
     }
