@@ -222,6 +222,7 @@ impl Error {
                  `isolab kernel get`"
             }
             Self::Kernels(error) => return error.fix(),
+            Self::Ended(ended) => return ended.fix(),
             Self::Snapshot(error) => return error.fix(),
             Self::Disk { file, source } => match source {
                 DiskError::InUse => {

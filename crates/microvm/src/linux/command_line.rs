@@ -27,6 +27,21 @@ pub const DEFAULTS: [&str; 10] = [
     "audit=0",
 ];
 
+/// What the kernel must not be told in this machine, and why. The drivers of its devices are modules,
+/// and would find nothing, or not be loaded.
+const IMPOSSIBLE: [(&str, &str); 8] = [
+    ("acpi=off", "its devices are announced by ACPI"),
+    ("acpi=noirq", "the interrupts of its devices are announced by ACPI"),
+    ("noapic", "the interrupts of its devices come by the I/O APIC"),
+    ("nolapic", "interrupts come by the local APIC"),
+    ("disableapic", "interrupts come by the local APIC"),
+    ("nosmp", "it switches off the I/O APIC, by which the interrupts of its devices come"),
+    ("maxcpus=0", "it switches off the I/O APIC, by which the interrupts of its devices come"),
+    ("module.sig_enforce", "the drivers of its devices are modules without signatures"),
+];
+/// What keeps drivers away, by their names.
+const BLACKLIST: &str = "module_blacklist";
+
 /// The kernel's command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandLine {
@@ -71,6 +86,45 @@ impl CommandLine {
     }
 }
 
+impl CommandLine {
+    /// What the user has added.
+    pub fn own_words(&self) -> &str {
+        match self {
+            Self::Append(words) | Self::Exactly(words) => words,
+        }
+    }
+
+    /// Refuses what would keep a guest with these `drivers` from finding its devices.
+    ///
+    /// # Errors
+    ///
+    /// When there is such a word.
+    pub fn check(&self, drivers: &[&str]) -> Result<()> {
+        // What stands behind two dashes is the first process's.
+        for word in self.own_words().split_whitespace().take_while(|word| *word != "--") {
+            // Linux takes one for the other in names.
+            let (name, value) = word.split_once('=').unwrap_or((word, ""));
+            let name = name.replace('-', "_");
+            let refused =
+                IMPOSSIBLE.iter().find(|(impossible, _)| match impossible.split_once('=') {
+                    Some(both) => both == (&*name, value),
+                    None => *impossible == name && !matches!(value, "0" | "n" | "N"),
+                });
+            let driver = value.split(',').find(|it| drivers.contains(&&*it.replace('-', "_")));
+            let why = match (refused, driver.filter(|_| name == BLACKLIST)) {
+                (Some((_, why)), _) => (*why).to_owned(),
+                (None, Some(driver)) => format!("{driver} is the driver of one of its devices"),
+                (None, None) => continue,
+            };
+            return Err(Error::Unsupported {
+                what: format!("boot with {word:?} on its kernel's command line: {why}"),
+                fix: "leave that word out".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
 /// A word as the kernel reads it: quotes keep spaces together, and there is no way to say a quote.
 fn quoted(word: Option<&str>) -> Result<String> {
     match word {
@@ -103,6 +157,37 @@ mod tests {
             line(&CommandLine::Append("debug".into()), &["/bin/sh", "-c", "echo a"]).unwrap();
         assert!(told.starts_with("console=ttyS0 quiet "), "{told}");
         assert!(told.ends_with(" debug rdinit=/bin/sh -- -c \"echo a\""), "{told}");
+    }
+
+    #[test]
+    fn what_cannot_work_in_this_machine_is_refused_by_its_name() {
+        let refused = |words: &str| {
+            CommandLine::Append(words.into()).check(&["virtio_mmio"]).err().map(|it| it.to_string())
+        };
+        for word in [
+            "acpi=off",
+            "acpi=noirq",
+            "noapic",
+            "nolapic",
+            "disableapic",
+            "nosmp",
+            "maxcpus=0",
+            "module.sig_enforce",
+            "module.sig-enforce=1",
+            "module_blacklist=e1000,virtio-mmio",
+        ] {
+            let message = refused(&format!("debug {word} ro")).expect(word);
+            assert!(message.contains(&format!("boot with {word:?}")), "{message}");
+        }
+        for words in [
+            "",
+            "acpi=strict maxcpus=1 nolapic_timer noapictimer",
+            "module.sig_enforce=0 module_blacklist=e1000",
+            "-- noapic",
+        ] {
+            assert_eq!(refused(words), None, "{words}");
+        }
+        assert!(CommandLine::Exactly("console=ttyS0 noapic".into()).check(&[]).is_err());
     }
 
     #[test]

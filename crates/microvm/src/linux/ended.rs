@@ -52,6 +52,39 @@ pub struct Ended {
     /// What was seen of it last.
     #[source]
     pub last_seen: LastSeen,
+    /// What the user has added to its kernel's command line.
+    pub own_words: String,
+}
+
+impl Ended {
+    /// What to do about it, where that is known.
+    pub fn fix(&self) -> Option<String> {
+        let out_of_memory = |words: &str| {
+            let words = words.to_lowercase();
+            ["deadlocked on memory", "out of memory"].iter().any(|it| words.contains(it))
+        };
+        let lines = &self.last_seen.console;
+        let is_short = lines.iter().any(|line| line.contains("Initramfs unpacking failed: write"));
+        match &self.wrong {
+            Wrong::Panicked(words) if is_short || out_of_memory(words) => {
+                Some("give the guest more memory: `--memory`".into())
+            }
+            Wrong::Panicked(_) | Wrong::NeverStartedUp(_) | Wrong::Stuck { .. } | Wrong::Halted
+                if !self.own_words.trim().is_empty() =>
+            {
+                let words = self.own_words.trim();
+                Some(format!(
+                    "try it without {words:?} on its kernel's command line, or see what its kernel \
+                     says: `--console`"
+                ))
+            }
+            Wrong::NeverStartedUp(_) => Some(
+                "see what its kernel says: `--console`; a slow host needs a longer `--start-up`"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
 }
 
 /// Where each processor of a guest was at its end, and what its console said last.

@@ -222,7 +222,9 @@ impl LinuxVm {
         let times = Times { deadline: workload.deadline, start_up: self.start_up };
         let terminal = (workload.stdio == Stdio::Terminal).then(RawTerminal::set).flatten();
         let told = Told::of(workload);
-        let guest = Guest { cpus, machine, hardware, story, told, terminal, saving, spent };
+        let own_words = self.command_line.own_words().to_owned();
+        let guest =
+            Guest { cpus, machine, hardware, story, told, terminal, saving, spent, own_words };
         Running::start(guest, handle, times)
     }
 

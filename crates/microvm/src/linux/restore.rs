@@ -136,6 +136,7 @@ impl SavedVm {
             terminal: None,
             saving: None,
             spent: std::time::Duration::ZERO,
+            own_words: String::new(),
         };
         Ok((guest, handle, host))
     }

@@ -48,6 +48,8 @@ pub struct Guest {
     pub saving: Option<Saving>,
     /// CPU time that making the machine took.
     pub spent: Duration,
+    /// What the user has added to its kernel's command line.
+    pub own_words: String,
 }
 
 /// How long a guest may take, from its start.
@@ -78,6 +80,8 @@ pub struct Running {
     handle: Arc<Handle>,
     times: Times,
     saved: Arc<AtomicBool>,
+    /// What the user has added to the kernel's command line.
+    own_words: String,
 }
 
 impl Running {
@@ -85,12 +89,13 @@ impl Running {
     pub fn start(guest: Guest, handle: Arc<Handle>, times: Times) -> Result<Self> {
         let (shared, saved) = (handle.clone(), Arc::new(AtomicBool::new(false)));
         let saved_then = saved.clone();
+        let own_words = guest.own_words.clone();
         let thread = named(0, move || {
             let finished = guest.run(&shared, &saved_then);
             shared.finish();
             finished
         })?;
-        Ok(Self { thread: Some(thread), handle, times, saved })
+        Ok(Self { thread: Some(thread), handle, times, saved, own_words })
     }
 
     /// Becomes true once the guest has been saved.
@@ -295,7 +300,12 @@ impl Running {
             }
             (End::Strange(strange), _) => Wrong::Strange(strange),
         };
-        Err(Error::Ended(Ended { wrong, last_seen }).told_by(TOLD_AS))
+        // Once it was up, it is the command's doing.
+        let own_words = match self.handle.is_started_up() {
+            true => String::new(),
+            false => self.own_words.clone(),
+        };
+        Err(Error::Ended(Ended { wrong, last_seen, own_words }).told_by(TOLD_AS))
     }
 }
 

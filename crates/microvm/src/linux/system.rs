@@ -98,6 +98,7 @@ impl System {
             let init = workload.program.clone();
             return Ok(Self { initramfs, root_disk: None, plan: None, init });
         }
+        machine.command_line.check(&drivers(machine))?;
         let (root, command) = root(machine, workload)?;
         let (program, words) = command.find(&root, workload)?;
         let mut archive = Root::new();
@@ -196,14 +197,23 @@ impl Command {
     }
 }
 
-/// The drivers of the guest's devices, with all that they need.
-fn modules(machine: &LinuxVm, root_disk: bool) -> Result<Vec<kernels::Module>> {
+/// The drivers of the devices that the guest has in any case.
+fn drivers(machine: &LinuxVm) -> Vec<&'static str> {
     let mut names = vec!["virtio_mmio", "virtio_console"];
     let mut wanted = |wanted: bool, name| names.extend(wanted.then_some(name));
-    wanted(root_disk || !machine.disks.is_empty(), "virtio_blk");
+    wanted(!machine.disks.is_empty(), "virtio_blk");
     wanted(machine.network.is_some(), "virtio_net");
     wanted(machine.rng, "virtio_rng");
     wanted(machine.balloon_bytes.is_some(), "virtio_balloon");
+    names
+}
+
+/// The drivers of the guest's devices, with all that they need.
+fn modules(machine: &LinuxVm, root_disk: bool) -> Result<Vec<kernels::Module>> {
+    let mut names = drivers(machine);
+    if root_disk && !names.contains(&"virtio_blk") {
+        names.push("virtio_blk");
+    }
     let folder = machine.modules.as_deref();
     folder.map_or(Ok(Vec::new()), |folder| kernels::modules_for(folder, &names))
 }
