@@ -62,6 +62,21 @@ fn a_process_has_the_callers_streams_and_gives_its_own_code() {
     assert_eq!(output_of(&mut killed).0, 137);
 }
 
+/// A process has no virtual machine, so this holds on every host.
+#[test]
+fn output_that_is_no_text_is_whole_in_json() {
+    let words = ["run", "--in", "process", "--json", "--", "printf", "a\\377\\000"];
+    let (code, output, errors) = output_of(&mut isolab(&words));
+    assert_eq!(code, 0, "{errors}");
+    let object: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(
+        (&object["output_base64"], &object["output"]),
+        (&"Yf8A".into(), &"a\u{fffd}\0".into())
+    );
+    assert_eq!(object["errors_base64"], serde_json::Value::Null);
+    assert_eq!(object["machine_end"], serde_json::Value::Null);
+}
+
 #[test]
 fn the_outcome_is_one_json_object() {
     let words = ["run", "--in", "process", "--json", "--trace", "--name", "one", "spin", "1000"];

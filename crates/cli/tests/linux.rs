@@ -20,7 +20,7 @@ use common::{output_of, signal, skip, wait_for};
 use guest::plan::{End, Plan, Sink, Stream};
 use microvm::{
     LinuxVm,
-    initramfs::Root,
+    initramfs::{Root, files_of_program},
     kernels::{self, Kernel},
     linux::{EntryPoint, GuestRoot},
 };
@@ -69,14 +69,7 @@ fn all_of_these_hold_in_a_nest() {
     nest.environment.push(("ISOLAB_REQUIRE".into(), "linux".into()));
     nest.add = vec![env!("CARGO_BIN_EXE_isolab").into(), packed];
     // For a guest's root on a disk: the program, and what it is linked with.
-    let mut mke2fs = Root::new();
-    if mke2fs.add_command(&[MKE2FS]).is_ok() {
-        let linked = Command::new("ldd").arg(MKE2FS).output().unwrap();
-        let text = String::from_utf8_lossy(&linked.stdout).into_owned();
-        let paths = text.split_whitespace().filter(|word| word.starts_with('/'));
-        nest.add.extend(paths.map(PathBuf::from));
-        nest.add.push(MKE2FS.into());
-    }
+    nest.add.extend(files_of_program(Path::new(MKE2FS)).unwrap_or_default());
     if let Some(second) = env::var_os(SECOND) {
         nest.environment.push((SECOND.into(), second.clone()));
         let second = PathBuf::from(second);
@@ -121,6 +114,117 @@ fn a_commands_end_is_the_launchers() {
     assert_eq!(code, 127, "{errors}");
     let (code, ..) = guest(&[], "poweroff -f");
     assert_eq!(code, 0, "a guest that switches itself off");
+}
+
+/// The program does not get to its own end, so it is said how the machine ended.
+#[test]
+fn a_guest_that_ends_its_machine_is_told_with_a_code_of_its_own() {
+    if !here() {
+        return;
+    }
+    for (way, expected, words) in [
+        ("poweroff", 0, "isolab: the guest powered off\n"),
+        ("halt", 0, "isolab: the guest halted\n"),
+        ("reboot", 129, "isolab: the guest restarted its machine, which ends it\n"),
+    ] {
+        let (code, output, errors) = guest(&[], &format!("echo up; {way} -f; exit 3"));
+        assert_eq!((code, &*output, &*errors), (expected, "up\n", words), "{way}");
+    }
+    let (code, output, errors) = guest(&["--vcpus", "2", "--json"], "halt -f");
+    assert_eq!(code, 0, "{errors}");
+    let object: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(object["machine_end"], "halt");
+}
+
+#[test]
+fn a_guest_that_sleeps_has_not_halted() {
+    if !here() {
+        return;
+    }
+    let (code, output, errors) = guest(&[], "sleep 5; echo slept");
+    assert_eq!((code, &*output, &*errors), (0, "slept\n", ""));
+}
+
+#[test]
+fn the_memory_that_is_named_when_there_is_too_little_is_enough() {
+    if !here() {
+        return;
+    }
+    let (code, _, errors) = guest(&["--memory", "20M"], "true");
+    assert_eq!(code, 2, "{errors}");
+    let named = errors.split_once("help: use --memory ").unwrap().1;
+    let named = named.split_once(" or more").unwrap().0;
+    let (code, _, errors) = guest(&["--memory", named], "true");
+    assert_eq!((code, &*errors), (0, ""), "{named}");
+    for much in ["1000G", "1000T"] {
+        let (code, _, errors) = guest(&["--memory", much], "true");
+        assert_eq!(code, 2, "{errors}");
+        assert!(errors.contains("of memory: this host has "), "{errors}");
+        assert!(errors.contains("help: use --memory "), "{errors}");
+    }
+}
+
+#[test]
+fn a_tap_that_does_not_exist_is_not_made() {
+    if !here() {
+        return;
+    }
+    let (code, _, errors) = guest(&["--tap", "isotypo"], "true");
+    assert_eq!(code, 125);
+    assert!(errors.contains("open the tap \"isotypo\": the host has no such link"), "{errors}");
+    assert!(errors.contains("ip tuntap add mode tap user $USER name isotypo"), "{errors}");
+    let (_, _, errors) = guest(&["--tap", "lo"], "true");
+    assert!(errors.contains("it is not a tap"), "{errors}");
+}
+
+#[test]
+fn what_the_kernel_must_not_be_told_is_refused_and_what_breaks_it_is_named() {
+    if !here() {
+        return;
+    }
+    for word in ["acpi=off", "noapic", "nolapic", "nosmp"] {
+        let (code, _, errors) = guest(&["--append", word], "true");
+        assert_eq!(code, 2, "{errors}");
+        assert!(errors.contains(&format!("boot with {word:?}")), "{errors}");
+    }
+    let words = "initcall_blacklist=acpi_init";
+    let (code, _, errors) = guest(&["--append", words], "true");
+    assert_eq!(code, 125, "{errors}");
+    assert!(errors.contains(&format!("help: try it without {words:?}")), "{errors}");
+    let (code, _, errors) = guest(&["--append", "mem=64M"], "true");
+    assert_eq!(code, 125, "{errors}");
+    assert!(errors.contains("help: give the guest more memory"), "{errors}");
+}
+
+#[test]
+fn a_second_command_in_a_guest_is_refused_with_the_way_out() {
+    if !here() {
+        return;
+    }
+    let mut child = run(&["--name", "test-guest", "--", "sh", "-c", "echo up; sleep 60"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    let mut exec = Command::new(env!("CARGO_BIN_EXE_isolab"));
+    let (code, _, errors) = output_of(exec.args(["exec", "test-guest", "true"]));
+    assert_eq!(code, 125);
+    assert!(errors.contains("is a Linux guest: only containers can be entered"), "{errors}");
+    assert!(errors.contains("isolab stop test-guest"), "{errors}");
+    signal(child.id(), "TERM");
+    child.wait().unwrap();
+}
+
+#[test]
+fn output_that_is_no_text_is_whole_in_json() {
+    if !here() {
+        return;
+    }
+    let (code, output, errors) = guest(&["--json"], "printf 'a\\377\\000'; printf text >&2");
+    assert_eq!(code, 0, "{errors}");
+    let object: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((&object["output_base64"], &object["errors"]), (&"Yf8A".into(), &"text".into()));
+    assert!(object["errors_base64"].is_null(), "{object}");
 }
 
 #[test]
@@ -438,8 +542,11 @@ fn a_container_and_a_linux_guest_agree_on_the_same_root() {
     if nest::available().is_ok() || Path::new(MKE2FS).exists() {
         trees.push(tree(folder.path(), busybox, 80 << 20));
     }
-    for tree in trees {
-        agree_on(&tree);
+    for tree in &trees {
+        agree_on(tree);
+        let tree = tree.to_str().unwrap();
+        let (code, output, errors) = output_of(run(&["--root", tree]).args(["--", "hello"]));
+        assert_eq!((code, &*output), (0, "hello\n"), "a built-in program: {errors}");
     }
 }
 

@@ -222,3 +222,21 @@ fn a_shell_has_the_terminal_and_gives_it_back() {
     assert_eq!(person.sees_the_end().code(), Some(143));
     assert!(person.is_cooked(), "the terminal is left raw");
 }
+
+/// A root that is too large for a guest's memory goes onto a disk, which busybox cannot make.
+#[test]
+fn a_linux_guest_in_there_has_a_root_on_a_disk() {
+    if !can() {
+        return;
+    }
+    if let Err(error) = microvm::linux::mke2fs() {
+        skip::<()>("nest", &format!("{error}: sudo apt-get install e2fsprogs"));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::File::create(folder.path().join("large")).unwrap().set_len(70 << 20).unwrap();
+    let tree = folder.path().to_str().unwrap();
+    let words = ["nest", "--add", tree, "--", "run", "--in", "linux", "--root", tree, "hello"];
+    let (code, output, errors) = output_of(&mut isolab(&words));
+    assert_eq!((code, &*output, &*errors), (0, "hello\n", ""));
+}

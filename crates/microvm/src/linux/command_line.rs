@@ -29,7 +29,7 @@ pub const DEFAULTS: [&str; 10] = [
 
 /// What the kernel must not be told in this machine, and why. The drivers of its devices are modules,
 /// and would find nothing, or not be loaded.
-const IMPOSSIBLE: [(&str, &str); 8] = [
+const IMPOSSIBLE: [(&str, &str); 11] = [
     ("acpi=off", "its devices are announced by ACPI"),
     ("acpi=noirq", "the interrupts of its devices are announced by ACPI"),
     ("noapic", "the interrupts of its devices come by the I/O APIC"),
@@ -37,6 +37,9 @@ const IMPOSSIBLE: [(&str, &str); 8] = [
     ("disableapic", "interrupts come by the local APIC"),
     ("nosmp", "it switches off the I/O APIC, by which the interrupts of its devices come"),
     ("maxcpus=0", "it switches off the I/O APIC, by which the interrupts of its devices come"),
+    ("no_kvmclock", "it has no other clock than KVM's, by which to set its timer"),
+    ("nopv", "it has no other clock than KVM's, by which to set its timer"),
+    ("nomodule", "the drivers of its devices are modules"),
     ("module.sig_enforce", "the drivers of its devices are modules without signatures"),
 ];
 /// What keeps drivers away, by their names.
@@ -172,6 +175,9 @@ mod tests {
             "disableapic",
             "nosmp",
             "maxcpus=0",
+            "no-kvmclock",
+            "nopv",
+            "nomodule",
             "module.sig_enforce",
             "module.sig-enforce=1",
             "module_blacklist=e1000,virtio-mmio",
@@ -181,7 +187,7 @@ mod tests {
         }
         for words in [
             "",
-            "acpi=strict maxcpus=1 nolapic_timer noapictimer",
+            "acpi=strict maxcpus=1 nolapic_timer noapictimer nopvspin",
             "module.sig_enforce=0 module_blacklist=e1000",
             "-- noapic",
         ] {

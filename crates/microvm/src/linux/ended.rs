@@ -65,16 +65,20 @@ impl Ended {
         };
         let lines = &self.last_seen.console;
         let is_short = lines.iter().any(|line| line.contains("Initramfs unpacking failed: write"));
+        let own_words = self.own_words.trim();
         match &self.wrong {
             Wrong::Panicked(words) if is_short || out_of_memory(words) => {
-                Some("give the guest more memory: `--memory`".into())
+                let without = match own_words.contains("mem") {
+                    true => format!(", and try it without {own_words:?} on its command line"),
+                    false => String::new(),
+                };
+                Some(format!("give the guest more memory: `--memory`{without}"))
             }
             Wrong::Panicked(_) | Wrong::NeverStartedUp(_) | Wrong::Stuck { .. } | Wrong::Halted
-                if !self.own_words.trim().is_empty() =>
+                if !own_words.is_empty() =>
             {
-                let words = self.own_words.trim();
                 Some(format!(
-                    "try it without {words:?} on its kernel's command line, or see what its kernel \
+                    "try it without {own_words:?} on its kernel's command line, or see what its kernel \
                      says: `--console`"
                 ))
             }

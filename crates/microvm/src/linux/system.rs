@@ -13,7 +13,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use guest::{
@@ -65,6 +65,9 @@ const ROOT: &str = "/isolab/root";
 const MODULES: &str = "/isolab/modules";
 /// The disk with the root, if there is one.
 const ROOT_DISK: &str = "/isolab/disk";
+/// Where a built-in program is, if the root is on a disk: in the initramfs, and in the root.
+const BUILTINS: &str = "/isolab/programs";
+const BUILTINS_INSIDE: &str = ".isolab";
 /// Where a command is looked for, as in a container.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
@@ -111,6 +114,15 @@ impl System {
                 archive.put_below(ROOT, root)?;
                 None
             }
+        };
+        let program = match (&workload.program, &root_disk) {
+            // The disk has what is in the directory and no more.
+            (Program::Builtin(builtin, _), Some(_)) => {
+                let file = Path::new(BUILTINS).join(builtin.name());
+                archive.file(file, 0o755, builtin.linux_elf())?;
+                Path::new("/").join(BUILTINS_INSIDE).join(builtin.name())
+            }
+            _ => program,
         };
         let modules = modules(machine, root_disk.is_some())?;
         for module in &modules {
@@ -235,10 +247,17 @@ fn steps<'a>(
         true => {
             // The disks of the user's come first.
             let name = hardware::disk_name(machine.disks.len());
-            plan.mount("sysfs", "sysfs", "/sys", "", &[])
+            let plan = plan
+                .mount("sysfs", "sysfs", "/sys", "", &[])
                 .mount("devtmpfs", "dev", "/dev", "", &[])
                 .disk("serial", &name, ROOT_DISK)
-                .mount("ext4", ROOT_DISK, ROOT, "", &[])
+                .mount("ext4", ROOT_DISK, ROOT, "", &[]);
+            match workload.program {
+                Program::Command(_) => plan,
+                Program::Builtin(..) => {
+                    plan.mount("", BUILTINS, &format!("{ROOT}/{BUILTINS_INSIDE}"), "", &["bind"])
+                }
+            }
         }
     };
     plan = plan
