@@ -121,7 +121,7 @@ mod tests {
         let e2fsprogs =
             folder_with("mke2fs 1.47.0 (5-Feb-2023)\nUsing EXT2FS Library version 1.47.0");
         let none = tempfile::tempdir().unwrap();
-        let [busybox, e2fsprogs, none] = [&busybox, &e2fsprogs, &none].map(|it| it.path());
+        let [busybox, e2fsprogs, none] = [&busybox, &e2fsprogs, &none].map(tempfile::TempDir::path);
         let find = |folders: &[&Path]| find_mke2fs(&[&env::join_paths(folders).unwrap()]);
         assert_eq!(find(&[none, busybox, e2fsprogs]).unwrap(), e2fsprogs.join("mke2fs"));
         assert!(matches!(find(&[none]), Err(RootDiskError::NoMke2fs)));

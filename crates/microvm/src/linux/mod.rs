@@ -6,8 +6,8 @@
 //!
 //! | | Question | here |
 //! |---|---|---|
-//! | 1 | What separates it from the host? | [`machine`](crate::machine): slots, interrupt controllers |
-//! | 2 | What may it consume? | [`memory`](crate::memory): RAM with a gap for devices |
+//! | 1 | What separates it from the host? | [`machine`]: slots, interrupt controllers |
+//! | 2 | What may it consume? | [`memory`]: RAM with a gap for devices |
 //! | 3 | What does it find inside? | [`kernel`](crate::kernel), [`boot`], [`acpi`]: kernel, initramfs, tables |
 //! | 4 | With what power does it start? | [`cpus`]: registers, `cpuid` |
 //! | 5 | How does it reach the host? | [`run`] and [`devices`](crate::devices) |
