@@ -33,8 +33,8 @@ pub const SCRIPT: Script = Script {
             key: Some('n'),
             say: Words("The same share, other slices.", "份额一样，片长不一样。"),
             ask: Words(
-                "Why are 4 ms better for a shell, and worse for whom?",
-                "为什么 4 毫秒对 shell 更好？对谁反而更差？",
+                "Why are slices of a few milliseconds better for a shell, and worse for whom?",
+                "为什么几毫秒的时间片对 shell 更好？对谁反而更差？",
             ),
         },
         Step {
