@@ -1,8 +1,13 @@
 //! What this host has for containers, for `isolab doctor` and for skipping tests with a reason.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::OnceLock, thread};
 
-use nix::unistd::Uid;
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, unshare},
+    sys::wait::{WaitStatus, waitpid},
+    unistd::{ForkResult, Uid, fork},
+};
 
 use crate::{
     cgroup_layout::{Controller, Layout, Version},
@@ -123,6 +128,10 @@ enum Lack {
     AppArmor,
     #[error("this kernel has no seccomp filters")]
     NoSeccomp,
+    #[error("root may not make namespaces here: unshare(2) says {0}")]
+    RootRefused(Errno),
+    #[error("unshare(2) refuses a user namespace, or power in it: {0}")]
+    UserRefused(Errno),
 }
 
 /// Whether a container can run here at all.
@@ -132,11 +141,24 @@ enum Lack {
 /// [`sandbox::Error::Unavailable`] with what is lacking and how to mend it.
 pub fn available() -> sandbox::Result<()> {
     let facts = host();
-    let lack = match facts {
-        HostFacts { seccomp: false, .. } => {
+    let (source, fix) = match (facts, may_make_namespaces()) {
+        (HostFacts { seccomp: false, .. }, _) => {
             (Lack::NoSeccomp, "use a kernel with CONFIG_SECCOMP_FILTER, as all distributions have")
         }
-        HostFacts { root: true, .. } => return Ok(()),
+        (_, Ok(())) => return Ok(()),
+        (facts, Err(errno)) => lack(&facts, errno),
+    };
+    Err(sandbox::Error::Unavailable { sandbox: NAME, source: source.into(), fix: fix.into() })
+}
+
+/// What the kernel's refusal of namespaces comes from, as far as the host's settings tell, and the
+/// way out.
+fn lack(facts: &HostFacts, errno: Errno) -> (Lack, &'static str) {
+    match facts {
+        HostFacts { root: true, .. } => (
+            Lack::RootRefused(errno),
+            "this is a container itself: start it with `--cap-add SYS_ADMIN` or `--privileged`",
+        ),
         HostFacts { max_user_namespaces: None | Some(0), .. } => {
             (Lack::NoUserNamespaces, "run as root, or: sudo sysctl user.max_user_namespaces=10000")
         }
@@ -147,15 +169,81 @@ pub fn available() -> sandbox::Result<()> {
             Lack::AppArmor,
             "run as root, or: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
         ),
-        _ => return Ok(()),
-    };
-    let (source, fix) = lack;
-    Err(sandbox::Error::Unavailable { sandbox: NAME, source: source.into(), fix: fix.into() })
+        _ => (
+            Lack::UserRefused(errno),
+            "run as root: a security module, a seccomp filter, or the limit of an outer user \
+             namespace forbids it to you",
+        ),
+    }
+}
+
+/// Whether the kernel lets this process do what every container begins with. Settings do not tell
+/// it: a capability, a filter, a security module and the limits of outer namespaces have a say.
+fn may_make_namespaces() -> Result<(), Errno> {
+    static TRIED: OnceLock<Result<(), Errno>> = OnceLock::new();
+    *TRIED.get_or_init(|| match Uid::effective().is_root() {
+        // A thread may leave the namespace of the others, and takes nobody along.
+        true => thread::spawn(|| unshare(CloneFlags::CLONE_NEWUTS)).join().unwrap_or(Ok(())),
+        false => may_make_user_namespaces(),
+    })
+}
+
+/// A child tries it: a user namespace is for a whole process. Power in it is tried as well, which
+/// AppArmor takes away where it restricts such namespaces.
+fn may_make_user_namespaces() -> Result<(), Errno> {
+    // SAFETY: the child makes system calls only, and ends by one.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let tried = unshare(CloneFlags::CLONE_NEWUSER)
+                .and_then(|()| unshare(CloneFlags::CLONE_NEWUTS))
+                .map_or_else(|errno| errno as i32, |()| 0);
+            // SAFETY: _exit takes a number, and runs nothing that other threads may have locked.
+            unsafe { libc::_exit(tried) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
+            // A filter may kill instead of refusing.
+            _ => Err(Errno::EPERM),
+        },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_told_by_what_the_host_says_of_it() {
+        let open = HostFacts {
+            cgroup_layout: CgroupLayout::V2,
+            controllers: Vec::new(),
+            root: false,
+            max_user_namespaces: Some(9),
+            unprivileged_userns_clone: None,
+            apparmor_restricts_userns: None,
+            overlay: true,
+            seccomp: true,
+        };
+        let cases = [
+            (HostFacts { root: true, ..open.clone() }, "root may not make namespaces", "--cap-add"),
+            (
+                HostFacts { max_user_namespaces: Some(0), ..open.clone() },
+                "are switched off",
+                "sysctl",
+            ),
+            (
+                HostFacts { apparmor_restricts_userns: Some(true), ..open.clone() },
+                "AppArmor restricts",
+                "sysctl",
+            ),
+            (open, "or power in it: EPERM", "run as root"),
+        ];
+        for (facts, reason, way_out) in cases {
+            let (lack, fix) = lack(&facts, Errno::EPERM);
+            assert!(lack.to_string().contains(reason) && fix.contains(way_out), "{lack}: {fix}");
+        }
+    }
 
     #[test]
     fn a_controller_has_a_place_or_a_reason() {

@@ -56,8 +56,8 @@ pub(crate) struct Veth(Link);
 
 /// So many bits of both addresses are the network's.
 pub const PREFIX: u8 = 30;
-/// The container's end is the first link after `lo` in a new network, and the kernel counts them.
-const INSIDE_INDEX: i32 = 2;
+/// The name of the container's end.
+const INSIDE: &str = "eth0";
 
 impl Link {
     /// Chooses a name and a network.
@@ -116,11 +116,13 @@ impl Veth {
     /// Makes the pair, with one end in the network namespace of process `pid`, and sets both up.
     pub(crate) fn connect(&self, pid: i32) -> Result<(), Error> {
         let Self(link) = self;
-        Netlink::open()?.create_veth(&link.name, "eth0", pid)?;
+        Netlink::open()?.create_veth(&link.name, INSIDE, pid)?;
         link.raise()?;
         let mut inside = socket_inside(pid)?;
-        inside.add_address(INSIDE_INDEX, link.inside, PREFIX)?;
-        inside.set_up(INSIDE_INDEX)?;
+        // Not the first after `lo` everywhere: a kernel with tunnels puts those into every network.
+        let index = inside.index_of(INSIDE)?;
+        inside.add_address(index, link.inside, PREFIX)?;
+        inside.set_up(index)?;
         inside.add_default_route(link.host)
     }
 }

@@ -1,5 +1,7 @@
 //! A launcher that is killed at any moment leaves nothing that `clean` does not remove.
 
+mod common;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -10,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use common::{Need, ready_with};
 use container::{Container, Network};
 use sandbox::{Entry, Ledger, Limits, Resource, Sandbox as _, Workload};
 
@@ -78,10 +81,7 @@ fn a_launcher_killed_at_any_moment_leaves_nothing_after_clean() {
     if let Ok(name) = std::env::var(NAME) {
         launch_for_ever(&name);
     }
-    if container::available().is_err() || !container::host().root {
-        let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
-        assert!(!required.contains("container"), "container required");
-        println!("skipped: this test needs root");
+    if !ready_with(&[Need::Limits, Need::Veth]) {
         return;
     }
     let name = format!("killed-{}", std::process::id());

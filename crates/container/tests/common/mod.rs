@@ -1,22 +1,87 @@
 //! What the tests of containers share.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use container::Container;
-use sandbox::{CpuQuota, Limits, Outcome, Sandbox as _, Workload};
+use container::{Container, Network};
+use nix::sched::{CloneFlags, unshare};
+use sandbox::{Builtin, CpuQuota, Limits, Outcome, Sandbox as _, Workload};
+
+/// What only some hosts let root do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A cgroup for each limit.
+    Limits,
+    /// Another user namespace, with the usual ids in it.
+    UserNamespace,
+    /// A pair of virtual links.
+    Veth,
+}
 
 /// Whether the test may run; says why not. `ISOLAB_REQUIRE=container` makes that a failure.
 pub fn ready() -> bool {
-    let reason = match container::available() {
-        Err(error) => error.to_string(),
-        Ok(()) if !container::host().root => "this test needs root".into(),
-        Ok(()) => return true,
+    ready_with(&[])
+}
+
+/// The same for a test that needs more than a container without limits.
+pub fn ready_with(needs: &[Need]) -> bool {
+    let available = match container::available() {
+        Err(error) => Err(sandbox::chain(&error)),
+        Ok(()) if !container::host().root => Err("this test needs root".into()),
+        Ok(()) => needs.iter().try_for_each(|need| need.is_met()),
     };
+    available.map_err(|reason| skip(&reason)).is_ok()
+}
+
+/// Says that the test is skipped, and why, which `ISOLAB_REQUIRE=container` forbids.
+pub fn skip(reason: &str) {
     let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
     assert!(!required.contains("container"), "container required: {reason}");
     println!("skipped: {reason}");
-    false
+}
+
+impl Need {
+    /// Why this host does not meet it.
+    fn is_met(self) -> Result<(), String> {
+        match self {
+            Self::Limits => {
+                let problem = container::host().controllers.into_iter().find_map(|it| it.problem);
+                problem.map_or(Ok(()), Err)
+            }
+            Self::UserNamespace => user_namespaces(),
+            Self::Veth => {
+                let network = Network::Veth;
+                let container = Container { network, ..Container::default() };
+                let hello = container.run(&Workload::builtin(Builtin::Hello, &[]));
+                let told = hello.map_err(|error| sandbox::chain(&error)).err().unwrap_or_default();
+                // The kernel's word for a kind of link that it has no module for, and for a power
+                // that this root lacks. Any other failure is the test's to find.
+                let refused = ["EOPNOTSUPP", "EPERM"].iter().any(|errno| told.contains(errno));
+                if refused { Err(told) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+/// Whether root may make a user namespace in which root is somebody else.
+fn user_namespaces() -> Result<(), String> {
+    let mut tries = Command::new("true");
+    // SAFETY: the closure makes one system call, and touches nothing of its parent's.
+    unsafe { tries.pre_exec(|| Ok(unshare(CloneFlags::CLONE_NEWUSER)?)) };
+    tries.status().map_err(|error| format!("unshare(CLONE_NEWUSER): {error}"))?;
+    // Root of a user namespace with few ids has none to give away.
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap();
+    let has_range = map.lines().any(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().flat_map(str::parse).collect();
+        matches!(numbers[..], [first, _, count] if first <= 100_000 && first + count >= 165_536)
+    });
+    if has_range { Ok(()) } else { Err(format!("no range of ids for root to give: {map}")) }
 }
 
 pub fn shell(script: &str) -> Workload {
@@ -36,6 +101,18 @@ pub fn run(container: &Container, script: &str) -> Outcome {
 
 pub fn inside(script: &str) -> String {
     text(&run(&Container::default(), script))
+}
+
+/// Waits until the container has a file `/tmp/mark`.
+pub fn wait_for_mark(entry: &sandbox::Entry) {
+    let began = Instant::now();
+    let is_there = || {
+        let looks = container::exec(entry, ["test", "-e", "/tmp/mark"], sandbox::Stdio::Capture);
+        looks.unwrap().status.is_success()
+    };
+    while !is_there() {
+        assert!(began.elapsed() < Duration::from_secs(20), "no /tmp/mark in {}", entry.name);
+    }
 }
 
 pub fn limited() -> Limits {

@@ -53,8 +53,9 @@ impl Need {
     pub(crate) fn lack(self) -> Option<Lack> {
         match self {
             Self::Kvm => from_sandbox(microvm::available(), "/dev/kvm 不能用"),
-            Self::Namespaces => from_sandbox(container::available(), "不能建立命名空间")
-                .or_else(|| (!can_unshare()).then(no_namespaces)),
+            Self::Namespaces => (!can_unshare())
+                .then(no_namespaces)
+                .or_else(|| from_sandbox(container::available(), "不能建立命名空间")),
             Self::Cgroups => no_cgroups(),
             Self::Root => (!Uid::effective().is_root()).then(|| {
                 lack("you are not root", "你不是 root", "put sudo before it", "在命令前加 sudo")
