@@ -3,7 +3,9 @@
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use lab::{
-    check::{Bench, Checked, Finding, Process, Setup, Student, ensure, fail, kernel::number},
+    check::{
+        Bench, Checked, Finding, Process, Setup, Student, cannot_tell, ensure, fail, kernel::number,
+    },
     program::Place,
 };
 
@@ -27,7 +29,9 @@ fn check(bench: &mut Bench) -> Checked<()> {
     ensure(limit == wanted, || fail("L13-memory").fact("seen", &limit).fact("wanted", &wanted))?;
     // A kernel that does not count swap has no file for it.
     let (file, wanted) = group.swap_file(memory);
-    if let Ok(seen) = group.read(file) {
+    let limit = group.read(file);
+    let goes_on_in_swap = limit.is_err() && has_swap();
+    if let Ok(seen) = limit {
         bench.saw(group.memory(file).display(), &seen);
         ensure(seen == wanted, || {
             fail("L13-swap").fact("file", file).fact("seen", &seen).fact("wanted", wanted)
@@ -50,6 +54,10 @@ fn check(bench: &mut Bench) -> Checked<()> {
     let kills = group.kills()? - before;
     bench.saw("oom_kill since then", kills);
     if victim.is_alive() {
+        ensure(!goes_on_in_swap, || {
+            let lacking = format!("there is swap, and no {file} to keep the group out of it");
+            cannot_tell("lacking").fact("error", lacking)
+        })?;
         let resident = victim.status("VmRSS")?;
         bench.saw(victim.path("status").display(), &resident);
         return Err(fail("L13-untouched").fact("pid", victim.pid).fact("resident", resident));
@@ -94,6 +102,11 @@ fn check(bench: &mut Bench) -> Checked<()> {
     })?;
     student.go()?;
     student.finish()
+}
+
+/// Whether this host has somewhere to put pages that do not fit into memory.
+fn has_swap() -> bool {
+    fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() > 1)
 }
 
 /// The group, seen from outside.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use common::descendants;
+use common::{descendants, isolab};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -34,9 +34,8 @@ const FAMILIES: [&str; 8] = [
 ];
 
 fn compare(out: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
-    command.args(["compare", "--quick", "--rounds", "1", "--out"]).arg(out);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = isolab(&["compare", "--quick", "--rounds", "1", "--out"]);
+    command.arg(out).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 

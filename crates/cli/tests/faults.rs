@@ -2,13 +2,9 @@
 
 mod common;
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path, process::Command};
 
-use common::{isolab, output_of};
+use common::{in_english, isolab, output_of};
 use nix::unistd::Uid;
 
 /// The command in a mount namespace in which no cgroup can be written to.
@@ -17,8 +13,8 @@ fn isolab_without_cgroups(words: &[&str]) -> Command {
                   mount -o remount,bind,ro \"$point\" || exit 99; done; exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
-    command.arg(env!("CARGO_BIN_EXE_isolab")).args(words).stdin(Stdio::null());
-    command
+    command.arg(env!("CARGO_BIN_EXE_isolab"));
+    in_english(command, words)
 }
 
 #[test]

@@ -12,11 +12,12 @@ use std::{
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
-use common::{output_of, signal, skip, wait_for};
+use common::{isolab, output_of, signal, skip, wait_for};
 use guest::plan::{End, Plan, Sink, Stream};
 use microvm::{
     LinuxVm,
@@ -90,9 +91,8 @@ fn all_of_these_hold_in_a_nest() {
 
 /// isolab, with a limit that no guest here needs.
 fn run(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
-    command.args(["run", "--in", "linux", "--deadline", "60s"]).args(words);
-    command.stdin(Stdio::null());
+    let mut command = isolab(&["run", "--in", "linux", "--deadline", "60s"]);
+    command.args(words);
     command
 }
 
@@ -406,11 +406,22 @@ fn refuses(disk: &str, file: &Path, [cause, way_out]: [&str; 2]) {
     assert!(help.contains(way_out), "{errors}");
 }
 
+/// The turn of a test that makes links or cleans, if it can: links of all guests look alike, and to
+/// clean what one test has left would be another's end. Prints why not.
+fn turn_with_links() -> Option<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::new(());
+    if !here() {
+        return None;
+    }
+    if !container::host().root {
+        return skip("linux", "only root may make the link of `--net veth`");
+    }
+    Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 #[test]
 fn host_and_guest_talk_over_the_link_and_it_goes_away() {
-    if !here() {
-        return;
-    }
+    let Some(_turn) = turn_with_links() else { return };
     const BYTES: usize = 2 << 20;
     let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -558,9 +569,8 @@ fn agree_on(tree: &Path) {
     ] {
         let mut seen = Vec::new();
         for kind in ["container", "linux"] {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
-            command.args(["run", "--in", kind, "--root"]).arg(tree);
-            seen.push(output_of(command.args(["--", "sh", "-c", script]).stdin(Stdio::null())));
+            let mut command = isolab(&["run", "--in", kind, "--root"]);
+            seen.push(output_of(command.arg(tree).args(["--", "sh", "-c", script])));
         }
         assert_eq!(seen[0], seen[1], "{script}");
     }
@@ -583,9 +593,7 @@ fn a_guest_that_goes_wrong_is_told_with_its_last_words() {
 
 #[test]
 fn a_launcher_that_is_ended_leaves_nothing() {
-    if !here() {
-        return;
-    }
+    let Some(_turn) = turn_with_links() else { return };
     for (name, code) in [("TERM", Some(143)), ("KILL", None)] {
         let mut child = run(&["--net", "veth", "--", "sh", "-c", "echo up; sleep 60"])
             .stdout(Stdio::piped())
@@ -601,9 +609,9 @@ fn a_launcher_that_is_ended_leaves_nothing() {
         };
         wait_for("the link to go", gone);
     }
-    let (code, ..) = output_of(Command::new(env!("CARGO_BIN_EXE_isolab")).arg("clean"));
+    let (code, ..) = output_of(&mut isolab(&["clean"]));
     assert_eq!(code, 0);
-    let (_, left, _) = output_of(Command::new(env!("CARGO_BIN_EXE_isolab")).arg("clean"));
+    let (_, left, _) = output_of(&mut isolab(&["clean"]));
     assert_eq!(left, "nothing was left behind\n");
 }
 
@@ -613,11 +621,7 @@ fn a_saved_guest_goes_on_more_than_once_and_its_clones_differ() {
         return;
     }
     let home = tempfile::tempdir().unwrap();
-    let isolab = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
-        command.env("XDG_DATA_HOME", home.path()).args(words).stdin(Stdio::null());
-        output_of(&mut command)
-    };
+    let isolab = |words: &[&str]| output_of(isolab(words).env("XDG_DATA_HOME", home.path()));
     let script = "head -c 16 /dev/urandom | od -x; exit 42";
     let (code, _, errors) = isolab(&["snapshot", "save", "one", "--", "sh", "-c", script]);
     assert_eq!(code, 0, "{errors}");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::{
-    isolab, output_of,
+    descendants, isolab, output_of,
     person::{COLUMNS, Person, ROWS},
     signal, skip, wait_for,
 };
@@ -35,11 +35,9 @@ fn inside(words: &[&str]) -> (i32, String, String) {
 }
 
 /// The QEMU that this isolab waits for.
-fn qemu_of(isolab: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{isolab}/task/{isolab}/children")).ok()?;
-    let pid = children.split_whitespace().next()?.parse().ok()?;
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    name.starts_with("qemu").then_some(pid)
+fn qemu_of(isolab: u32) -> Option<Process> {
+    let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    descendants(isolab).into_iter().find(|process| name(process.pid).starts_with("qemu"))
 }
 
 #[test]
@@ -195,7 +193,7 @@ fn neither_a_kill_nor_a_request_leaves_a_qemu_behind() {
         let words = ["nest", "--", "run", "--in", "process", "/bin/sleep", "600"];
         let mut running = isolab(&words).stdout(Stdio::null()).spawn().unwrap();
         wait_for("QEMU", || qemu_of(running.id()).is_some());
-        let qemu = qemu_of(running.id()).and_then(Process::of).unwrap();
+        let qemu = qemu_of(running.id()).unwrap();
         signal(running.id(), name);
         assert_eq!(running.wait().unwrap().code(), code, "{name}");
         wait_for("QEMU's end", || !qemu.is_alive());

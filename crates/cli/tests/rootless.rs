@@ -6,10 +6,10 @@ use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use common::output_of;
+use common::{in_english, output_of};
 use nix::unistd::Uid;
 use tempfile::TempDir;
 
@@ -52,8 +52,8 @@ impl User {
 
     /// The command with these words, as this user runs it.
     fn isolab(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(self.command());
-        command.args(words).env("XDG_RUNTIME_DIR", self.own()).stdin(Stdio::null());
+        let mut command = in_english(Command::new(self.command()), words);
+        command.env("XDG_RUNTIME_DIR", self.own());
         if Uid::effective().is_root() {
             command.uid(self.id).gid(self.id); // and no other group: std sees to it
         }

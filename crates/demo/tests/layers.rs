@@ -24,6 +24,11 @@ fn ready() -> bool {
     let reason = match container::available() {
         Err(error) => error.to_string(),
         Ok(()) if !container::host().overlay => "this kernel has no overlayfs".into(),
+        // Before Linux 5.11 an overlay was for root only.
+        Ok(()) if !container::host().root => match Live::start() {
+            Err(error) if sandbox::chain(&error).contains("EPERM") => sandbox::chain(&error),
+            _ => return true,
+        },
         Ok(()) => return true,
     };
     skip("container", &reason);

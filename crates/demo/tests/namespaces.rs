@@ -69,6 +69,23 @@ impl Stage {
         }
     }
 
+    /// Starts one with a user namespace; `None`, with the reason told, where root may make none.
+    fn start_with_user_namespace(&mut self) -> Option<Column> {
+        let before = self.scene().containers.len();
+        let scene = self.press('u', |scene| {
+            let is_answered = |column: &Column| column.answers.is_some();
+            scene.note.is_some() || scene.containers.get(before).is_some_and(is_answered)
+        });
+        match scene.note {
+            Some(note) if note.contains("ENOSPC") || note.contains("EPERM") => {
+                skip("container", &note);
+                None
+            }
+            Some(note) => panic!("{note}"),
+            None => scene.containers.into_iter().nth(before),
+        }
+    }
+
     /// Starts one and waits until it has said who it is.
     fn start(&mut self, key: char) -> Column {
         let before = self.scene().containers.len();
@@ -109,7 +126,11 @@ fn a_container_has_tables_of_its_own_and_says_itself_who_it_is() {
     let answers = column.answers.unwrap();
     assert_eq!((answers.pid, answers.user), (1, 0));
     assert_eq!(answers.host_name, column.name);
-    assert_eq!((answers.links, &*answers.cgroup), (vec!["lo".to_owned()], "/"));
+    // A kernel with tunnels may put some into every network; the host's devices are the host's.
+    let is_device = |link: &String| fs::exists(format!("/sys/class/net/{link}/device")).unwrap();
+    assert!(answers.links.contains(&"lo".to_owned()), "{:?}", answers.links);
+    assert!(!answers.links.iter().any(is_device), "{:?}", answers.links);
+    assert_eq!(answers.cgroup, "/");
     assert_eq!((column.processes, column.others), (Some(1), vec![]));
     let outside = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     assert_ne!(outside.trim(), answers.host_name);
@@ -119,7 +140,7 @@ fn a_container_has_tables_of_its_own_and_says_itself_who_it_is() {
 #[test]
 fn with_a_user_namespace_root_inside_is_another_user_outside() {
     let Some(mut stage) = Stage::open() else { return };
-    let column = stage.start('u');
+    let Some(column) = stage.start_with_user_namespace() else { return };
     assert!(differs(&column, &stage.scene().host, "user"));
     assert_eq!(column.user, Some(container::privileges::root_outside()));
     assert_eq!(column.answers.unwrap().user, 0);
@@ -228,7 +249,7 @@ fn when_isolab_is_killed_its_shells_end_and_clean_finds_the_rest() {
 /// In the child: two containers, one of them joined; their processes are told.
 fn wait_to_be_killed() {
     let mut stage = Stage::open().expect("the parent has looked whether it can");
-    let (one, two) = (stage.start('s'), stage.start('u'));
+    let (one, two) = (stage.start('s'), stage.start('s'));
     let scene = stage.press('e', |scene| !scene.containers[1].others.is_empty());
     let joined = scene.containers[1].others[0].1;
     eprintln!("{} {} {joined}", one.pid.unwrap(), two.pid.unwrap());

@@ -46,8 +46,8 @@ pub(crate) struct Scene {
     machine: Machine,
     board: Board,
     tally: Tally,
-    /// What the kernel counts of this CPU. The check looks at it too.
-    statistics: OwnedFd,
+    /// What the kernel counts of this CPU, if it does. The check looks at it too.
+    statistics: Option<OwnedFd>,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -69,17 +69,18 @@ impl Scene {
         let cpu = machine.cpu(0, story)?;
         let entry = Entry { power: Power::User, instruction: CODE, stack: STACK, memory_end: PAGE };
         vcpu::prepare(&cpu, &entry, story)?;
-        let statistics = microvm::statistics::file(&cpu)?;
+        let statistics = microvm::statistics::file(&cpu).ok().map(OwnedFd::from);
         let board = Board { wire: Wire::new(name)?, ring: SharedRing::new(memory, start)? };
-        Ok(Self { cpu, machine, board, tally: Tally::default(), statistics: statistics.into() })
+        Ok(Self { cpu, machine, board, tally: Tally::default(), statistics })
     }
 
     pub(crate) fn vm(&self) -> &VmFd {
         self.machine.vm()
     }
 
+    /// The number of the descriptor with the kernel's counts; -1 of a kernel without them.
     pub(crate) fn statistics_number(&self) -> i32 {
-        self.statistics.as_raw_fd()
+        self.statistics.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
     /// Runs the guest to its end.

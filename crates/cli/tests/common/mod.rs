@@ -52,8 +52,13 @@ impl Names {
 
 /// The command with these words and no input.
 pub fn isolab(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
-    command.args(words).stdin(Stdio::null());
+    in_english(Command::new(env!("CARGO_BIN_EXE_isolab")), words)
+}
+
+/// The same for a command that leads to it: whatever language this host's user has chosen, what
+/// isolab and the programs below it say is in English.
+pub fn in_english(mut command: Command, words: &[&str]) -> Command {
+    command.args(words).stdin(Stdio::null()).env("LC_ALL", "C");
     command
 }
 

@@ -16,6 +16,8 @@ use nix::{
 };
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
 
+use super::isolab;
+
 /// Long enough for the slowest host.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -36,7 +38,7 @@ pub struct Person {
 impl Person {
     /// Runs isolab with these words on a new terminal.
     pub fn runs(words: &[&str]) -> Self {
-        Self::starts(Command::new(env!("CARGO_BIN_EXE_isolab")).args(words))
+        Self::starts(&mut isolab(words))
     }
 
     /// Runs `command` on a new terminal.

@@ -10,6 +10,7 @@ use std::{
         unix::{net::UnixStream, process::CommandExt},
     },
     process::{Command, Stdio},
+    sync::{Arc, OnceLock},
 };
 
 use container::netlink::{Link, Netlink};
@@ -148,13 +149,12 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
     if orders.setup.ordinary && orders.root {
         command.uid(ORDINARY).gid(ORDINARY);
     }
-    let program = command.spawn().map_err(at("start the program"))?;
-    let pid = program.id();
-    // The kernel takes it first when memory is short; its children inherit that.
-    let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), "1000");
-    say(line, &Said::Started(pid))?;
-    let (words, heard) = (ours.try_clone()?, line.clone());
-    let listener = std::thread::spawn(move || {
+    // The threads are there before the program: one that forks without end leaves room for none.
+    let started = Arc::new(OnceLock::new());
+    let (words, heard, is_started) = (ours.try_clone()?, line.clone(), Arc::clone(&started));
+    let listener = std::thread::Builder::new().spawn(move || {
+        // What it says is told after its number.
+        is_started.wait();
         // A line of a length without end is cut where nobody would read on.
         let mut words = BufReader::new(words);
         loop {
@@ -168,10 +168,11 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
                 break;
             }
         }
-    });
-    let line = line.clone();
+    })?;
+    let (heard, is_started) = (line.clone(), Arc::clone(&started));
     let control = ours.try_clone()?;
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
+        let (line, pid): (_, u32) = (heard, *is_started.wait());
         // Process 1 buries everybody whose parent is gone, and this program.
         loop {
             let status = match waitpid(None, None) {
@@ -202,6 +203,11 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
                 }
             }
         }
-    });
+    })?;
+    let pid = command.spawn().map_err(at("start the program"))?.id();
+    // The kernel takes it first when memory is short; its children inherit that.
+    let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), "1000");
+    say(line, &Said::Started(pid))?;
+    let _ = started.set(pid);
     Ok(ours)
 }

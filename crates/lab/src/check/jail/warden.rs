@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader},
     os::{
         fd::AsFd,
-        unix::{net::UnixStream, process::CommandExt},
+        unix::{fs::MetadataExt, net::UnixStream, process::CommandExt},
     },
     process::{Command, ExitCode},
 };
@@ -124,6 +124,15 @@ fn limit(orders: &Orders) -> io::Result<()> {
     let address_space = if orders.join.is_empty() { 2 } else { 8 } * MEMORY_BYTES;
     setrlimit(Resource::RLIMIT_AS, address_space, address_space).map_err(at("limit memory"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(at("limit core files"))?;
-    let most = 4 * PROCESSES;
+    // Before Linux 5.14 it counts all that the user runs, outside too.
+    let outside = if orders.root { 0 } else { threads_of(Uid::current()) };
+    let most = outside + 4 * PROCESSES;
     setrlimit(Resource::RLIMIT_NPROC, most, most).map_err(at("limit processes"))
+}
+
+/// How many threads that user has.
+fn threads_of(user: Uid) -> u64 {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = processes.filter(|it| it.metadata().is_ok_and(|about| about.uid() == user.as_raw()));
+    own.filter_map(|it| Some(fs::read_dir(it.path().join("task")).ok()?.count() as u64)).sum()
 }
