@@ -17,7 +17,7 @@ use crate::{
     initramfs::InitramfsError,
     kernel::KernelError,
     kernels::KernelsError,
-    linux::{Ended, RootDiskError, Wrong},
+    linux::{Ended, RootDiskError},
     snapshot::SnapshotError,
 };
 
@@ -268,12 +268,6 @@ impl Error {
                 };
             }
             Self::Tap { name, source } => return source.fix(name),
-            Self::Ended(Ended { wrong: Wrong::Stuck { step, errno: libc::ENOENT }, .. })
-                if step.contains("/dev/") =>
-            {
-                "the kernel has no driver for it: name the folder of its modules (`--modules`), or \
-                 take a distribution's cloud kernel (`isolab kernel get`)"
-            }
             Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOMEM) => "give the guest less memory: `--memory`",
                 Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files: `ulimit -n`",

@@ -86,6 +86,11 @@ impl Ended {
                 "see what its kernel says: `--console`; a slow host needs a longer `--start-up`"
                     .into(),
             ),
+            Wrong::Stuck { step, errno: libc::ENOENT } if step.contains("/dev/") => Some(
+                "the kernel has no driver for it: name the folder of its modules (`--modules`), or \
+                 take a distribution's cloud kernel (`isolab kernel get`)"
+                    .into(),
+            ),
             _ => None,
         }
     }
