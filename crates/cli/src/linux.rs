@@ -42,7 +42,8 @@ pub struct LinuxArguments {
     /// More words for the kernel's command line
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     append: Option<String>,
-    /// All words of the kernel's command line, without isolab's own
+    /// All words of the kernel's command line, without isolab's own. Without `panic=-1` and `reboot=k`
+    /// a guest whose kernel panics runs on until its deadline
     #[arg(long, value_name = "WORDS", conflicts_with = "append", allow_hyphen_values = true)]
     cmdline: Option<String>,
     /// Which of the kernel's entries to begin at

@@ -213,7 +213,7 @@ impl Handle {
 
     /// The calling thread has left `KVM_RUN` because it was kicked. If that was to ask whether its
     /// processor has halted for good, it stays out until all have answered: only then have they
-    /// been so at one instant. See [`halt`](crate::halt).
+    /// been so at one instant. The module `halt` says more.
     pub fn answer_halt_check(&self, has_halted: impl FnOnce() -> bool) {
         if self.lock().halted.is_none() {
             return;
