@@ -102,8 +102,7 @@ pub fn signal(pid: u32, name: &str) {
 /// Whether `what` can be tested here; otherwise prints why not, which `ISOLAB_REQUIRE` forbids.
 pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
     let Err(error) = available else { return true };
-    let fix = error.fix().unwrap_or("no way out is known");
-    skip::<()>(what, &format!("{error}: {fix}")).is_some()
+    skip::<()>(what, &sandbox::told(&error, error.fix())).is_some()
 }
 
 /// Whether that demonstration can be shown live on this host.
