@@ -36,7 +36,7 @@ const LINUX_MEMORY: u64 = 256 << 20;
 
 /// Says that tests of `name` are skipped, and why; fails if they are required.
 fn skip(name: &str, error: &dyn std::error::Error) {
-    let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    let reason = sandbox::chain(error);
     let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
     assert!(!required.split(',').any(|word| word == name), "{name} is required: {reason}");
     eprintln!("skipped: {name}: {reason}");

@@ -225,7 +225,7 @@ impl Container {
         if namespaces.mount {
             let around = Surroundings {
                 furniture,
-                user_namespace: namespaces.user,
+                user_namespace: namespaces.user || privileges::in_user_namespace(),
                 pid_namespace: namespaces.pid,
                 terminal: ends.terminal(),
             };

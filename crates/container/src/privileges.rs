@@ -122,6 +122,13 @@ fn has_range() -> bool {
     Uid::effective().is_root() && ["uid_map", "gid_map"].into_iter().all(covered)
 }
 
+/// Whether this process is in a user namespace below the first one, as root of a container without
+/// the host's power is: the first one maps every id to itself.
+pub(crate) fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && !covers(&map, (0, u32::MAX))
+}
+
 /// Whether an id map (user_namespaces(7): inside, outside, count) has all of a range inside.
 fn covers(map: &str, (first, count): (u32, u32)) -> bool {
     let (first, end) = (u64::from(first), u64::from(first) + u64::from(count));
