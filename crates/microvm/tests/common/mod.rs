@@ -1,16 +1,15 @@
 //! Kernels of a few instructions, and what tests of them have in common.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
-use std::error::Error as _;
-
 use sandbox::Error;
 
 /// Whether there is KVM; prints why not, and fails where it is required.
 pub fn kvm() -> bool {
     let Err(error) = microvm::available() else { return true };
     let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();
-    assert!(!required.contains("microvm"), "{error}: {:?}", error.source());
-    eprintln!("skipped: {error}: {:?}", error.source());
+    let reason = chain(&error);
+    assert!(!required.contains("microvm"), "{reason}");
+    eprintln!("skipped: {reason}");
     false
 }
 
@@ -46,13 +45,7 @@ pub fn kernel(code: &[u8]) -> Vec<u8> {
 
 /// The message of an error with all its causes.
 pub fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
+    sandbox::chain(error)
 }
 
 /// `mov al, value; out port, al`
