@@ -8,7 +8,7 @@ use ratatui::{
     widgets::{Block, BorderType, Paragraph},
 };
 
-use super::{CpuidExits, Exits, Way};
+use super::{Answerer, Exits, Way};
 use crate::{Language, script::Words};
 
 /// The least height of three boxes.
@@ -94,9 +94,9 @@ struct Lit {
 }
 
 fn lit(scene: &Exits) -> Lit {
-    let cpuid = scene.way.and_then(|way| scene.count(way)?.cpuid_exits());
-    // Others are for memory that was touched first, or an interrupt: not what the guest does.
-    let kvm = scene.slower.is_none() && matches!(cpuid, Some(CpuidExits::Counted(_)));
+    let answerer = scene.way.and_then(|way| scene.count(way)?.answerer());
+    // What KVM does for any guest, memory that is touched first or an interrupt, is no answer.
+    let kvm = scene.slower.is_none() && answerer == Some(Answerer::Kvm);
     Lit { kvm, vmm: scene.answered > 0 }
 }
 

@@ -9,7 +9,10 @@ use ratatui::{
 };
 use report::columns::columns;
 
-use super::{Exits, Way, boxes, numbers, stream::stream};
+use super::{
+    Exits, Way, boxes, numbers,
+    stream::{about_cpuid, stream},
+};
 use crate::{Language, script::Words};
 
 /// From this width on, the stream is beside the boxes.
@@ -87,6 +90,9 @@ pub fn summary(scene: &Exits, language: Language) -> String {
             ),
         };
     }
+    if let Some(count) = scene.count(Way::Cpuid) {
+        text += &format!("{}\n", about_cpuid(count, language));
+    }
     if let Some(note) = &scene.note {
         text += &format!("{note}\n");
     }
@@ -106,6 +112,10 @@ mod tests {
         Exit { at, reason: reason.into(), device: device.into(), took: 2.5 }
     }
 
+    fn count(way: Way, answered: u32, by_kvm: Option<u64>, took: f32) -> Count {
+        Count { way, answered, by_kvm, took, vendor: None }
+    }
+
     /// The third byte has just left; another way was measured before.
     fn sending() -> Exits {
         let stream = [280.0, 240.0, 200.0].map(|at| exit(at, "out 0x3f8", "console"));
@@ -115,14 +125,14 @@ mod tests {
             answered: 3,
             arrived: 3,
             stream: stream.into(),
-            counts: vec![Count { way: Way::Para, answered: 1, by_kvm: Some(7), took: 1234.0 }],
+            counts: vec![count(Way::Para, 1, Some(7), 1234.0)],
             note: None,
         }
     }
 
     /// `cpuid` is over.
     fn asked() -> Exits {
-        let count = Count { way: Way::Cpuid, answered: 0, by_kvm: Some(1004), took: 40_000.0 };
+        let count = count(Way::Cpuid, 0, Some(1004), 40_000.0);
         let stream = vec![exit(40_000.0, "out 0xf4", "off switch")];
         Exits { way: Some(Way::Cpuid), stream, counts: vec![count], ..Exits::default() }
     }
@@ -177,32 +187,34 @@ mod tests {
     }
 
     #[test]
-    fn what_kvm_does_not_count_is_not_said_to_be_its_answer() {
-        let uncounted = |by_kvm| {
+    fn who_answered_cpuid_is_said_as_far_as_it_was_seen() {
+        let cases = [
+            // A recording of before says no more than the count.
+            (Some(2), None, '○', "KVM counted 2 exits. Who answered cpuid is not known."),
+            (Some(2), Some("AuthenticAMD"), '○', "returned AuthenticAMD: the processor answers"),
+            (Some(2), Some(""), '●', "KVM counted 2 exits. It answered alone"),
+            (None, Some(""), '●', "no counters (Linux 5.14 and later have). It answered"),
+            (None, Some("GenuineIntel"), '○', "returned GenuineIntel: the processor answers"),
+            (Some(1004), Some("GenuineIntel"), '●', "KVM counted 1004 exits: it answered alone."),
+        ];
+        for (by_kvm, vendor, lit, expected) in cases {
             let mut scene = asked();
             scene.counts[0].by_kvm = by_kvm;
-            scene
-        };
-        let text = |scene: &Exits, size: (u16, u16)| {
-            let screen = screen(scene, size.0, size.1, Language::En);
-            assert!(screen.contains("○ KVM's role") && !screen.contains("exit: cpuid"), "{screen}");
-            // The stream is beside the boxes, or below them.
-            let column =
-                |line: &str| line.chars().skip(if size.0 < WIDE { 0 } else { 40 }).collect();
-            let lines: Vec<String> = screen.lines().map(column).collect();
-            lines.iter().map(|line| line.trim_matches(['"', ' '])).collect::<Vec<_>>().join(" ")
-        };
-        for size in [(80, 15), (80, 18), (48, 40), (100, 28)] {
-            let few = text(&uncounted(Some(2)), size);
-            assert_shows(
-                &few,
-                &["counted 2 exits for 1000 x cpuid", "without an exit that it counts."],
-            );
-            let none = text(&uncounted(None), size);
-            assert_shows(&none, &["This KVM has no counters"]);
+            scene.counts[0].vendor = vendor.map(Into::into);
+            assert_shows(&summary(&scene, Language::En), &[expected]);
+            for (width, height) in [(80, 15), (80, 18), (48, 40), (100, 28)] {
+                let screen = screen(&scene, width, height, Language::En);
+                assert!(screen.contains(&format!("{lit} KVM's role")), "{screen}");
+                assert_eq!(screen.contains("exit: cpuid"), lit == '●', "{screen}");
+                // The stream is beside the boxes, or below them.
+                let beside = if width < WIDE { 0 } else { usize::from(BOX) + 1 };
+                let column = |line: &str| line.chars().skip(beside).collect::<String>();
+                let lines: Vec<String> = screen.lines().map(column).collect();
+                let lines = lines.iter().map(|line| line.trim_matches(['"', ' ']));
+                assert_shows(&lines.collect::<Vec<_>>().join(" "), &[expected]);
+            }
         }
-        let full = Count { way: Way::Full, answered: 1000, by_kvm: Some(5000), took: 1.0 };
-        assert_eq!(full.cpuid_exits(), None);
+        assert_eq!(count(Way::Full, 1000, Some(5000), 1.0).answerer(), None);
     }
 
     #[test]

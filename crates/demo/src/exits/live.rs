@@ -201,7 +201,8 @@ mod tests {
         };
         let exits: Vec<Exit> = (1..=count + 1).map(exit).collect();
         let took = exits[count as usize].at;
-        Run { exits, count: Count { way: Way::Full, answered: count, by_kvm: Some(3), took } }
+        let count = Count { way: Way::Full, answered: count, by_kvm: Some(3), took, vendor: None };
+        Run { exits, count }
     }
 
     #[test]

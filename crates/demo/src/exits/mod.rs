@@ -38,7 +38,7 @@ pub enum Way {
     Para,
     /// Passthrough: into the page of a device of its own.
     Direct,
-    /// No I/O: `cpuid`, of which isolab never hears. What KVM counts of it differs between KVMs.
+    /// No I/O: `cpuid`, of which isolab never hears. KVM answers it where it can intercept it.
     Cpuid,
 }
 
@@ -61,7 +61,7 @@ impl Way {
             Self::Full => Words("full", "全虚拟化"),
             Self::Para => Words("para", "半虚拟化"),
             Self::Direct => Words("passthrough", "直通"),
-            Self::Cpuid => Words("KVM alone: cpuid", "只有 KVM：cpuid"),
+            Self::Cpuid => Words("no I/O: cpuid", "不做 I/O：cpuid"),
         }
     }
 
@@ -80,8 +80,8 @@ impl Way {
                 "直通：设备的那一页就在客户机的内存里，不必问任何人",
             ),
             Self::Cpuid => Words(
-                "cpuid, 1000 times: isolab never hears of it; what does KVM count?",
-                "cpuid 一千次：isolab 根本不知道；KVM 会数出多少次？",
+                "cpuid, 1000 times, unseen by isolab: does KVM answer, or the processor?",
+                "cpuid 一千次：isolab 根本不知道；是谁回答的，KVM 还是处理器？",
             ),
         }
     }
@@ -152,30 +152,36 @@ pub struct Count {
     pub by_kvm: Option<u64>,
     /// From the first instruction to the guest's end, in microseconds.
     pub took: f32,
+    /// The vendor that `cpuid` returned to the guest, empty where it returned none; `None` for a
+    /// guest that did not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
 }
 
-/// What KVM counted while the guest asked for the processor's name.
+/// Who answered the guest's `cpuid`.
 ///
-/// With VMX every `cpuid` is an exit, and with SVM where KVM asks for it, which it does. A KVM without
-/// such hardware (PVM) may have it answered in a way that it does not count.
+/// VMX intercepts every `cpuid`, and KVM has SVM do so. A KVM without them (PVM) needs a processor
+/// that can have `cpuid` fault in ring 3; on another one the processor itself answers. It gives
+/// itself away: isolab gives its guests no leaf 0, so the vendor that KVM returns is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CpuidExits {
-    /// At least one for each time.
-    Counted(u64),
-    /// Fewer than there were questions.
-    NotCounted(u64),
-    /// This KVM has no counters (before Linux 5.14).
-    NoCounters,
+enum Answerer<'count> {
+    /// KVM, in the kernel.
+    Kvm,
+    /// The processor, whose own vendor `cpuid` returned.
+    Processor(&'count str),
 }
 
 impl Count {
-    fn cpuid_exits(&self) -> Option<CpuidExits> {
-        let by_kvm = self.by_kvm;
-        (self.way == Way::Cpuid).then_some(match by_kvm {
-            Some(count) if count >= TIMES.into() => CpuidExits::Counted(count),
-            Some(count) => CpuidExits::NotCounted(count),
-            None => CpuidExits::NoCounters,
-        })
+    /// Who answered `cpuid`; `None` where there was none, or nothing shows it.
+    fn answerer(&self) -> Option<Answerer<'_>> {
+        let is_counted = self.by_kvm.is_some_and(|count| count >= TIMES.into());
+        match &self.vendor {
+            _ if self.way != Way::Cpuid => None,
+            _ if is_counted => Some(Answerer::Kvm),
+            Some(vendor) if vendor.is_empty() => Some(Answerer::Kvm),
+            Some(vendor) => Some(Answerer::Processor(vendor)),
+            None => None,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub const SCRIPT: Script = Script {
         Key('f', Words("full", "全虚拟化")),
         Key('p', Words("para", "半虚拟化")),
         Key('d', Words("passthrough", "直通")),
-        Key('k', Words("KVM alone", "只有 KVM")),
+        Key('k', Words("cpuid", "cpuid")),
     ],
     steps: &[
         Step {
@@ -64,8 +64,8 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('k'),
             say: Words(
-                "Not every exit comes to QEMU: KVM answers many in the kernel. Here it is cpuid, 1000 times; isolab only gets the count, from KVM_GET_STATS_FD. With VMX or SVM it is 1000 and some; a KVM without them may count none of these.",
-                "不是每次退出都到 QEMU，很多是 KVM 在内核里就答完的。这里是 cpuid 一千次，isolab 只能从 KVM_GET_STATS_FD 拿到总数。有 VMX 或 SVM 时是一千多次；没有它们的 KVM 可能一次也不算。",
+                "Not every exit comes to QEMU: KVM answers many in the kernel. With VMX or SVM, cpuid is one: 1000 exits that isolab only gets a count of, from KVM_GET_STATS_FD. Where KVM cannot intercept it, the processor answers without an exit, and the picture says so.",
+                "不是每次退出都到 QEMU，很多是 KVM 在内核里就答完的。有 VMX 或 SVM 时 cpuid 就是这样：退出一千次，isolab 只能从 KVM_GET_STATS_FD 拿到总数。KVM 拦截不了 cpuid 时，处理器直接回答，不退出；画面上会说明是哪一种。",
             ),
             ask: Words(
                 "KVM also plays the interrupt controller and the timer, but no disk. Why that line? (Often needed and small, against large and risky.)",

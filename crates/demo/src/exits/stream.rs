@@ -4,7 +4,7 @@ use ratatui::{Frame, layout::Rect, style::Stylize as _, text::Line, widgets::Par
 use report::columns::{columns, wrapped};
 
 use super::{
-    CpuidExits, Exit, Exits, TIMES,
+    Answerer, Count, Exit, Exits, TIMES, Way,
     draw::{DIM, time},
 };
 use crate::Language;
@@ -44,34 +44,41 @@ fn stream_title(scene: &Exits, language: Language) -> String {
 }
 
 /// What there is to say of a guest of whose doing isolab has heard nothing.
-fn nothing_else(cpuid: Option<CpuidExits>, language: Language) -> String {
-    let (en, zh) = match cpuid {
-        None => (
-            "What KVM answers alone it only counts.".to_owned(),
-            "KVM 自己回答的，只计数。".to_owned(),
-        ),
-        Some(CpuidExits::Counted(count)) => (
-            format!("KVM answered alone, and counted {count} exits."),
-            format!("KVM 自己回答，数出 {count} 次退出。"),
-        ),
-        Some(CpuidExits::NotCounted(count)) => (
-            format!(
-                "This KVM counted {count} exits for {TIMES} x cpuid: here cpuid is answered \
-                 without an exit that it counts."
-            ),
-            format!(
-                "{TIMES} 次 cpuid，这个 KVM 只数出 {count} 次退出：在这里，回答 cpuid 不算退出。"
-            ),
-        ),
-        Some(CpuidExits::NoCounters) => (
-            "This KVM has no counters (Linux 5.14 and later have).".to_owned(),
-            "这个 KVM 没有计数器（Linux 5.14 起才有）。".to_owned(),
-        ),
+fn nothing_else(count: Option<&Count>, language: Language) -> String {
+    let none = language.either("Nothing else came to isolab.", "别的都没有到 isolab。");
+    let about = match count.filter(|count| count.way == Way::Cpuid) {
+        Some(count) => about_cpuid(count, language),
+        None => language
+            .either("What KVM answers alone it only counts.", "KVM 自己回答的，只计数。")
+            .into(),
     };
-    match language {
-        Language::En => format!("Nothing else came to isolab. {en}"),
-        Language::Zh => format!("别的都没有到 isolab。{zh}"),
-    }
+    format!("{none}{}{about}", language.either(" ", ""))
+}
+
+/// Who answered `cpuid`, and what KVM counted of it.
+pub(super) fn about_cpuid(count: &Count, language: Language) -> String {
+    let counted = match (count.by_kvm, language) {
+        (Some(counted), Language::En) => format!("KVM counted {counted} exits"),
+        (Some(counted), Language::Zh) => format!("KVM 数出 {counted} 次退出"),
+        (None, Language::En) => "This KVM has no counters (Linux 5.14 and later have)".into(),
+        (None, Language::Zh) => "这个 KVM 没有计数器（Linux 5.14 起才有）".into(),
+    };
+    let is_counted = count.by_kvm.is_some_and(|counted| counted >= TIMES.into());
+    let who = match (count.answerer(), language) {
+        (Some(Answerer::Processor(vendor)), Language::En) => {
+            format!(". cpuid returned {vendor}: the processor answers here, not KVM.")
+        }
+        (Some(Answerer::Processor(vendor)), Language::Zh) => {
+            format!("。cpuid 返回的是 {vendor}：这里由处理器直接回答，不是 KVM。")
+        }
+        (Some(Answerer::Kvm), Language::En) if is_counted => ": it answered alone.".into(),
+        (Some(Answerer::Kvm), Language::Zh) if is_counted => "：是它自己回答的。".into(),
+        (Some(Answerer::Kvm), Language::En) => ". It answered alone, without counting.".into(),
+        (Some(Answerer::Kvm), Language::Zh) => "。是它自己回答的，只是没有计数。".into(),
+        (None, Language::En) => ". Who answered cpuid is not known.".into(),
+        (None, Language::Zh) => "。不知道 cpuid 是谁回答的。".into(),
+    };
+    counted + &who
 }
 
 pub(super) fn stream(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
@@ -90,8 +97,7 @@ pub(super) fn stream(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language:
         });
     }
     if scene.way.is_some() && scene.slower.is_none() && scene.answered == 0 {
-        let only =
-            nothing_else(scene.way.and_then(|way| scene.count(way)?.cpuid_exits()), language);
+        let only = nothing_else(scene.way.and_then(|way| scene.count(way)), language);
         let width = usize::from(area.width).max(1);
         lines.push(Line::default());
         lines.extend(wrapped(&only, width).into_iter().map(Line::from));
