@@ -62,6 +62,9 @@ fn crowd(subject: &Subject, budget: &Budget) -> Result<Vec<Value>, Failure> {
     }
     let grown = kernel_memory()?.saturating_sub(before);
     let count = alive.len();
+    if count == 0 {
+        return Err(Failure::new("the budget was spent before the first instance"));
+    }
     let timelines = alive.iter().map(|one| one.timeline());
     let starts: Vec<_> =
         timelines.filter_map(|timeline| timeline.since_start(Milestone::Entered)).collect();

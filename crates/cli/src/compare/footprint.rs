@@ -81,6 +81,10 @@ fn idle_bytes(launcher: &mut Child) -> Result<u64, Failure> {
         let own = mappings(&text).into_iter().filter(|mapping| !is_guest_memory(mapping));
         bytes += own.map(|mapping| mapping.pss).sum::<u64>();
     }
+    if bytes == 0 {
+        // The mappings of a process that has just ended are an empty file.
+        return Err(Failure::new("none of its processes had any memory"));
+    }
     Ok(bytes)
 }
 

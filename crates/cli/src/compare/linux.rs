@@ -57,6 +57,14 @@ pub fn measure<W: Write>(session: &mut Session<W>, metrics: &[&'static str]) -> 
         let reason = "nothing of it is saved: it starts anew each time".to_owned();
         session.sink.gaps(&["linux.restore"], label, (reason, String::new()))?;
     }
+    let disk = match disk {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            let Failure { reason, fix } = error.into();
+            session.sink.gaps(&["linux.disk"], LINUX, (reason, fix))?;
+            None
+        }
+    };
     session.rounds(|subject| one(subject, disk))?;
     match restored(&saved) {
         Ok(times) => (0..).zip(times).try_for_each(|(round, time)| {
@@ -84,15 +92,15 @@ fn restored(machine: &LinuxVm) -> Result<Vec<f64>, Failure> {
     (0..ROUNDS + 2).map(once).skip(2).collect()
 }
 
-/// A guest of the chosen kernel, and the bytes of its files.
-fn machine() -> sandbox::Result<(LinuxVm, u64)> {
+/// A guest of the chosen kernel, and the bytes that the kernel takes.
+fn machine() -> sandbox::Result<(LinuxVm, io::Result<u64>)> {
     microvm::linux::available()?;
     let kernel = kernels::chosen().map_err(sandbox::Error::from)?;
-    let blocks = fs::metadata(&kernel.image).map_or(0, |about| about.blocks() * 512);
-    Ok((LinuxVm::of(&kernel), blocks))
+    let bytes = fs::metadata(&kernel.image).map(|about| about.blocks() * 512);
+    Ok((LinuxVm::of(&kernel), bytes))
 }
 
-fn one(subject: &Subject, kernel: u64) -> Result<Vec<Value>, Failure> {
+fn one(subject: &Subject, kernel: Option<u64>) -> Result<Vec<Value>, Failure> {
     let hello = Workload::builtin(Builtin::Hello, &[]).deadline(PATIENCE);
     let outcome = well(subject.sandbox.run(&hello)?)?;
     let mut values = Vec::new();
@@ -116,8 +124,10 @@ fn one(subject: &Subject, kernel: u64) -> Result<Vec<Value>, Failure> {
         LINUX => Builtin::Hello.linux_elf().len() + guest::INIT.len(),
         _ => Builtin::Hello.linux_elf().len(),
     };
-    let own = if subject.label == LINUX { kernel } else { 0 };
-    let disk = own + (program as u64).next_multiple_of(4096);
-    values.push(("linux.disk", Unit::Bytes, disk as f64));
+    let own = if subject.label == LINUX { kernel } else { Some(0) };
+    values.extend(own.map(|own| {
+        let disk = own + (program as u64).next_multiple_of(4096);
+        ("linux.disk", Unit::Bytes, disk as f64)
+    }));
     Ok(values)
 }

@@ -136,7 +136,9 @@ fn throttled(label: &str, watch: &Watch, percent: u32) -> Result<Report, Failure
     let limits = Limits { cpu_quota: Some(quota), ..Limits::default() };
     let instance = limited(label, &limits)?.spawn(&watch.slices())?;
     let reports = watch.over(vec![instance])?;
-    reports.into_iter().next().ok_or_else(|| Failure::new("the program reported nothing"))
+    let report = reports.into_iter().next();
+    let worked = |report: &Report| report.begin_ticks < report.end_ticks;
+    report.filter(worked).ok_or_else(|| Failure::new("the program reported nothing"))
 }
 
 /// Three programs on one CPU with weights of 1 : 2 : 4.
@@ -228,7 +230,7 @@ fn equals(watch: &Watch, policy: Policy) -> Result<Lanes, Failure> {
     let reports = watch.over(programs)?;
     let lanes = Lanes::of(&reports)?;
     let from = reports.first().map_or(0, |report| watch.tick_at(report, set + ROUND));
-    Ok(lanes.whole_rounds(from, watch.ticks(ROUND)))
+    lanes.whole_rounds(from, watch.ticks(ROUND))
 }
 
 /// The running stretches of programs inside of their common window.
@@ -247,12 +249,15 @@ impl Lanes {
 
     /// The same without what was before `from`, in a window of whole rounds if it holds one: in
     /// half a round some have had their turn and others have not.
-    fn whole_rounds(mut self, from: u64, round: u64) -> Self {
-        let (begin, end) = (self.window.0.max(from).min(self.window.1), self.window.1);
+    fn whole_rounds(mut self, from: u64, round: u64) -> Result<Self, Failure> {
+        let (begin, end) = (self.window.0.max(from), self.window.1);
+        if begin >= end {
+            return Err(Failure::new("the programs ended before their first round was over"));
+        }
         let rounds = (end - begin) / round.max(1);
         self.window = (begin, if rounds == 0 { end } else { begin + rounds * round });
         self.running = self.running.iter().map(|ran| cut(ran, self.window)).collect();
-        self
+        Ok(self)
     }
 
     fn trace(
