@@ -14,6 +14,7 @@ use nix::{
     sched::{CloneFlags, unshare},
     sys::{
         resource::{Resource, setrlimit},
+        stat::{Mode, umask},
         wait::{WaitStatus, waitpid},
     },
     unistd::{ForkResult, Gid, Uid, fork, setresgid, setresuid},
@@ -59,6 +60,8 @@ fn lock_up(orders: &Orders) -> io::Result<ExitCode> {
         let orders = serde_json::to_string(&Orders { entered: true, ..orders.clone() })?;
         return Err(Command::new("/proc/self/exe").args(["--warden", &orders]).exec());
     }
+    // What is made here is for another user, the program's, whatever the caller keeps private.
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
     furnish(orders)?;
     limit(orders)?;
 
