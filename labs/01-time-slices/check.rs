@@ -6,7 +6,9 @@ mod lanes;
 use std::{fs, io, process::ExitCode, thread};
 
 use container::scheduling::round_robin;
-use lab::check::{Bench, Checked, Process, Setup, Student, cannot_tell, ensure, fail};
+use lab::check::{
+    Bench, Checked, Process, Setup, Student, cannot_tell, ensure, fail, kernel::counts_run_time,
+};
 use nix::{
     sched::{CpuSet, sched_getaffinity},
     sys::resource::{Resource, setrlimit},
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn check(bench: &mut Bench) -> Checked<()> {
+    counts_run_time()?;
     let cpu = some_cpu(bench)?;
     let is_served = may_be_served_in_turn();
     let turn = fs::read_to_string("/proc/sys/kernel/sched_rr_timeslice_ms")?;

@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab::check::{Bench, Checked, Process, Setup, Student, cannot_tell, ensure, fail};
+use lab::check::{
+    Bench, Checked, Process, Setup, Student, cannot_tell, ensure, fail, kernel::counts_run_time,
+};
 
 use moment::{Moment, Span, counted, counters, processors, ratio, threads};
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn check(bench: &mut Bench) -> Checked<()> {
+    counts_run_time()?;
     let processors = processors()?;
     let cpu = processors[bench.random(processors.len() as u64) as usize] as u64;
     let setup = Setup::root().with_kvm().argument("vcpus", BUSY).argument("cpu", cpu);

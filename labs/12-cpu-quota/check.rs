@@ -29,6 +29,7 @@ fn check(bench: &mut Bench) -> Checked<()> {
     let setup = Setup::root().with_cgroups().argument("name", &name).argument("weight", weight);
     let mut student = bench.start(setup.argument("quota", quota).argument("period", period))?;
     let group = Group { place: student.place(), name: name.clone() };
+    group.may_have_quota()?;
 
     // The worker is in the group, has used CPU time there, and stands still; there is a quota.
     group.meet(&mut student, "limited")?;

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use lab::{
-    check::{Bench, Checked, Finding, Process, Student, ensure, fail, kernel::number},
+    check::{Bench, Checked, Finding, Process, Student, cannot_tell, ensure, fail, kernel::number},
     program::Place,
 };
 
@@ -27,6 +27,19 @@ impl Group {
         student.meet(point).map_err(|finding| self.explain(finding).unwrap_or_else(|error| error))
     }
 
+    /// A kernel without `CONFIG_CFS_BANDWIDTH` has no file for a quota, nor above the group.
+    pub fn may_have_quota(&self) -> Checked<()> {
+        let file = self.place.cpu.join(self.quota_file());
+        ensure(file.exists(), || {
+            let lacking = format!("{}, CONFIG_CFS_BANDWIDTH", file.display());
+            cannot_tell("lacking").fact("error", lacking)
+        })
+    }
+
+    fn quota_file(&self) -> &'static str {
+        if self.place.version == 1 { "cpu.cfs_quota_us" } else { "cpu.max" }
+    }
+
     /// Whether it holds `process`, in each hierarchy.
     pub fn holds(&self, process: Process) -> Checked<bool> {
         let own = |path: String| path.ends_with(&format!("/{}", self.name));
@@ -46,7 +59,7 @@ impl Group {
 
     /// Quota and period, in milliseconds, must be these.
     pub fn has_quota(&self, bench: &mut Bench, quota: u64, period: u64) -> Checked<()> {
-        let file = self.cpu(if self.place.version == 1 { "cpu.cfs_quota_us" } else { "cpu.max" });
+        let file = self.cpu(self.quota_file());
         let mut text = fs::read_to_string(&file)?.trim().to_owned();
         if self.place.version == 1 {
             text = format!("{text} {}", fs::read_to_string(self.cpu("cpu.cfs_period_us"))?.trim());

@@ -7,6 +7,7 @@ use std::{
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -14,6 +15,22 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 pub use load::Load;
 pub use mount::Mount;
+
+use super::finding::{Checked, cannot_tell, ensure};
+
+/// Looks whether this kernel counts how long threads run and wait.
+///
+/// # Errors
+///
+/// `lacking` where it does not (`CONFIG_SCHED_INFO`): `schedstat` is absent then, or all zeros.
+pub fn counts_run_time() -> Checked<()> {
+    // The time up to now is added when the thread gives up the processor.
+    thread::sleep(Duration::from_millis(1));
+    let (ran, _) = Process { pid: std::process::id() }.schedstat().unwrap_or_default();
+    ensure(!ran.is_zero(), || {
+        cannot_tell("lacking").fact("error", "/proc/PID/schedstat, CONFIG_SCHED_INFO")
+    })
+}
 
 /// A process, by its number on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
