@@ -1,6 +1,10 @@
 //! What the textbook says, and what was measured.
 
-use crate::{Comparison, lesson};
+use crate::{
+    Comparison,
+    comparison::{Evidence, Missing},
+    lesson,
+};
 
 /// A claim of the textbook beside the measurement.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,40 +13,54 @@ pub struct Claim {
     pub subject: &'static str,
     /// What the textbook says.
     pub claim: &'static str,
-    /// What was measured.
+    /// What was measured; empty if nothing was.
     pub measured: String,
-    /// Whether that is the same.
-    pub holding: Holding,
+    /// Whether that is the same, or what is missing to tell.
+    pub conclusion: Evidence<Conclusion>,
     /// What has to be known to read the two side by side; empty if nothing.
     pub note: &'static str,
 }
 
-/// Whether a claim holds.
+/// What complete data say of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holding {
+pub enum Conclusion {
     /// As the textbook says.
     Holds,
     /// The order is right, the size is not.
     InDirection,
     /// Something else was measured.
     NotWhatWeMeasured,
-    /// This run cannot tell.
-    CannotTell,
 }
 
-impl Holding {
+impl Conclusion {
+    pub(crate) fn holds_if(holds: bool) -> Self {
+        if holds { Self::Holds } else { Self::NotWhatWeMeasured }
+    }
+}
+
+impl Claim {
+    /// The conclusion, if this run allows one.
+    pub fn concluded(&self) -> Option<Conclusion> {
+        self.conclusion.get().ok().copied()
+    }
+
     /// The verdict in words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::InDirection => "holds in direction, not in size",
-            Self::NotWhatWeMeasured => "not what we measured",
-            Self::CannotTell => "this run cannot tell",
+    pub fn verdict(&self) -> &'static str {
+        match self.concluded() {
+            Some(Conclusion::Holds) => "holds",
+            Some(Conclusion::InDirection) => "holds in direction, not in size",
+            Some(Conclusion::NotWhatWeMeasured) => "not what we measured",
+            None => "this run cannot tell",
         }
     }
 
-    pub(crate) fn holds_if(holds: bool) -> Self {
-        if holds { Self::Holds } else { Self::NotWhatWeMeasured }
+    /// What is missing for a verdict, if anything is, and what was measured.
+    pub fn basis(&self) -> String {
+        match self.conclusion.get().map_err(Missing::words) {
+            Ok(_) => self.measured.clone(),
+            Err(missing) if self.measured.is_empty() => format!("missing: {missing}"),
+            Err(missing) => format!("missing: {missing}; measured: {}", self.measured),
+        }
     }
 }
 
@@ -67,9 +85,9 @@ mod tests {
     use super::*;
     use crate::{Records, example};
 
-    fn holding(records: &Records, claim: &str) -> Holding {
+    fn conclusion(records: &Records, claim: &str) -> Option<Conclusion> {
         let claims = claims(&Comparison::of(records));
-        claims.iter().find(|c| c.claim.contains(claim)).unwrap().holding
+        claims.iter().find(|c| c.claim.contains(claim)).unwrap().concluded()
     }
 
     fn set(records: &mut Records, metric: &str, sandbox: &str, value: f64) {
@@ -82,41 +100,41 @@ mod tests {
     #[test]
     fn a_machine_that_boots_in_two_minutes_is_the_textbooks() {
         let mut records = example::records();
-        assert_eq!(holding(&records, "starts in minutes"), Holding::NotWhatWeMeasured);
+        assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::NotWhatWeMeasured));
         set(&mut records, "startup.cold.first_byte", "microvm", 5e6);
-        assert_eq!(holding(&records, "starts in minutes"), Holding::InDirection);
+        assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::InDirection));
         set(&mut records, "startup.cold.first_byte", "microvm", 120e9);
-        assert_eq!(holding(&records, "starts in minutes"), Holding::Holds);
+        assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::Holds));
     }
 
     #[test]
     fn half_the_speed_lost_is_the_textbooks() {
         let mut records = example::records();
-        assert_eq!(holding(&records, "about half"), Holding::NotWhatWeMeasured);
+        assert_eq!(conclusion(&records, "about half"), Some(Conclusion::NotWhatWeMeasured));
         set(&mut records, "compute.spin", "microvm", 2.9);
-        assert_eq!(holding(&records, "about half"), Holding::Holds);
+        assert_eq!(conclusion(&records, "about half"), Some(Conclusion::Holds));
     }
 
     #[test]
     fn few_instances_show_nothing_about_density() {
         let mut records = example::records();
-        assert_eq!(holding(&records, "hundreds"), Holding::NotWhatWeMeasured);
+        assert_eq!(conclusion(&records, "hundreds"), Some(Conclusion::NotWhatWeMeasured));
         set(&mut records, "density.count", "microvm", 24.0);
         set(&mut records, "density.count", "container", 24.0);
-        assert_eq!(holding(&records, "hundreds"), Holding::CannotTell);
+        assert_eq!(conclusion(&records, "hundreds"), None);
     }
 
     #[test]
     fn slices_of_a_tenth_hold_only_for_real_time_programs() {
         let records = example::records();
-        assert_eq!(holding(&records, "ten tenths"), Holding::InDirection);
-        assert_eq!(holding(&records, "as they are told"), Holding::Holds);
+        assert_eq!(conclusion(&records, "ten tenths"), Some(Conclusion::InDirection));
+        assert_eq!(conclusion(&records, "as they are told"), Some(Conclusion::Holds));
     }
 
     #[test]
     fn without_measurements_no_claim_is_judged() {
         let records = Records { series: vec![], probes: vec![], ..example::records() };
         let claims = claims(&Comparison::of(&records));
-        assert!(claims.iter().all(|claim| claim.holding == Holding::CannotTell));
+        assert!(claims.iter().all(|claim| claim.concluded().is_none()));
     }
 }

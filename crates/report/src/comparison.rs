@@ -1,12 +1,18 @@
 //! What the records say, computed once for every table, chart and page.
 
+mod data;
+mod evidence;
+
+use std::borrow::Cow;
+
+pub use evidence::{Evidence, Lack, Missing};
+
 use crate::{
     Gap, Interval, PROBE, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
-    bootstrap::{median_interval, ratio},
+    bootstrap::median_interval,
     catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
-    statistics::median,
-    verdict::noise_floor,
 };
+use data::Found;
 
 /// The sandbox that all others are compared with.
 pub const BASE: &str = "process";
@@ -64,6 +70,8 @@ pub enum Cell<'a> {
     Measured(Measured<'a>),
     /// It could not be, with the reason.
     Gap(&'a Gap),
+    /// There are samples, and none of them is a number that a measurement gives.
+    Unusable,
     /// The records say nothing of it.
     Absent,
 }
@@ -75,12 +83,17 @@ pub struct Measured<'a> {
     pub median: f64,
     /// Where it lies with 95 % confidence; `None` of too few samples.
     pub interval: Option<Interval>,
-    /// The ratio to the base, and what it shows; `None` for the base itself.
+    /// The ratio to the base, and what it shows; `None` for the base itself, and where either of
+    /// the two is missing or incomplete.
     pub against_base: Option<(Ratio, Verdict)>,
     /// Why the number is not what it seems.
     pub caveat: Option<&'a str>,
-    /// The samples.
-    pub samples: &'a [Sample],
+    /// Why there are not more samples, where measuring failed before its end.
+    pub incomplete: Option<&'a Gap>,
+    /// The samples that are numbers which a measurement gives; never empty.
+    pub samples: Cow<'a, [Sample]>,
+    /// How many samples are none.
+    pub unusable: usize,
 }
 
 /// What a probe has shown in one sandbox.
@@ -101,7 +114,7 @@ impl<'a> Look<'a> {
     }
 
     /// A sign for it, and what was seen, or why nothing was.
-    pub(crate) fn words(self) -> (&'static str, std::borrow::Cow<'a, str>) {
+    pub(crate) fn words(self) -> (&'static str, Cow<'a, str>) {
         match self {
             Look::Seen(probe) if probe.exposed => ("●", probe.seen.as_str().into()),
             Look::Seen(probe) => ("○", probe.seen.as_str().into()),
@@ -116,6 +129,28 @@ impl Cell<'_> {
     pub fn measured(&self) -> Option<&Measured<'_>> {
         if let Cell::Measured(measured) = self { Some(measured) } else { None }
     }
+
+    /// Why there is no value, or not all of it, and what to do about it; `None` if it is complete.
+    pub fn why_not(&self) -> Option<(Cow<'_, str>, &str)> {
+        Some(match self {
+            Cell::Measured(Measured { incomplete, samples, .. }) => {
+                let gap = (*incomplete)?;
+                let count = samples.len();
+                (
+                    format!("measuring ended after {}: {}", counted(count), gap.reason).into(),
+                    &gap.fix,
+                )
+            }
+            Cell::Gap(gap) => (gap.reason.as_str().into(), &gap.fix),
+            Cell::Unusable => ("its samples are no numbers that a measurement gives".into(), ""),
+            Cell::Absent => ("this run did not measure it, and does not say why".into(), ""),
+        })
+    }
+}
+
+/// `1 sample`, `2 samples`.
+pub(crate) fn counted(samples: usize) -> String {
+    format!("{samples} sample{}", if samples == 1 { "" } else { "s" })
 }
 
 impl<'a> Comparison<'a> {
@@ -157,8 +192,8 @@ impl<'a> Comparison<'a> {
 
     /// Whether anything was measured in a sandbox.
     pub(crate) fn has(&self, sandbox: &str) -> bool {
-        let mut series = self.records.series.iter();
-        series.any(|series| series.sandbox == sandbox && !series.samples.is_empty())
+        let mut rows = self.questions.iter().flat_map(|question| &question.rows);
+        rows.any(|row| self.measured(row.metric, sandbox).is_some())
     }
 
     /// The measured value of a metric in a sandbox.
@@ -205,52 +240,51 @@ impl<'a> Comparison<'a> {
         caveats.all(|caveat| caveat == Some(first)).then_some(first)
     }
 
-    /// The ratio of two sandboxes of which neither need be the base.
-    pub fn ratio(&self, metric: &str, sandbox: &str, base: &str) -> Option<Ratio> {
-        let samples = &self.series(metric, sandbox)?.samples;
-        ratio(samples, &self.series(metric, base)?.samples, self.provenance.seed)
-    }
-
-    fn series(&self, metric: &str, sandbox: &str) -> Option<&'a Series> {
-        let there = |series: &&Series| series.metric == metric && series.sandbox == sandbox;
-        self.records.series.iter().find(there).filter(|series| !series.samples.is_empty())
-    }
-
     fn row(&self, metric: &'a str) -> Option<Row<'a>> {
-        let again = format!("{BASE}{AGAIN}");
-        let noise_floor = self.ratio(metric, &again, BASE).as_ref().map(noise_floor);
+        let noise_floor = self.noise_floor(metric);
         let cells: Vec<_> =
             self.sandboxes.iter().map(|sandbox| self.cell(metric, sandbox, noise_floor)).collect();
         if cells.iter().all(|cell| matches!(cell, Cell::Absent)) {
             return None;
         }
         let known = catalogue::find(metric).map(|(_, metric)| metric);
-        let measured = self.sandboxes.iter().find_map(|sandbox| self.series(metric, sandbox));
+        let measured = self.sandboxes.iter().find_map(|sandbox| self.found(metric, sandbox).ok());
         Some(Row {
             metric,
             title: known.map_or(metric, |known| known.title),
             explanation: known.map_or("", |known| known.explanation),
             better: known.map_or(Better::Neither, |known| known.better),
             expected: known.and_then(|known| known.expected),
-            unit: measured.map(|series| series.unit),
+            unit: measured.map(|found| found.series.unit),
             cells,
             noise_floor,
         })
     }
 
     fn cell(&self, metric: &str, sandbox: &str, noise_floor: Option<f64>) -> Cell<'a> {
-        let Some(series) = self.series(metric, sandbox) else {
-            return self.gap(metric, sandbox).map_or(Cell::Absent, Cell::Gap);
+        let Ok(Found { series, samples, median, incomplete }) = self.found(metric, sandbox) else {
+            let samples = |it: &Series| {
+                it.metric == metric && it.sandbox == sandbox && !it.samples.is_empty()
+            };
+            return match self.gap(metric, sandbox) {
+                Some(gap) => Cell::Gap(gap),
+                None if self.records.series.iter().any(samples) => Cell::Unusable,
+                None => Cell::Absent,
+            };
         };
-        let seed = self.provenance.seed;
-        let values: Vec<f64> = series.samples.iter().map(|sample| sample.value).collect();
         let base = (sandbox != BASE).then(|| self.ratio(metric, sandbox, BASE)).flatten();
+        let verdict = |ratio: Ratio| match noise_floor {
+            None if catalogue::measured_twice(metric) => Verdict::TooFewSamples(ratio.value),
+            floor => Verdict::of(&ratio, floor),
+        };
         Cell::Measured(Measured {
-            median: median(&values).unwrap_or_default(),
-            interval: median_interval(&series.samples, seed),
-            against_base: base.map(|ratio| (ratio, Verdict::of(&ratio, noise_floor))),
+            median,
+            interval: median_interval(&samples, self.provenance.seed),
+            against_base: base.map(|ratio| (ratio, verdict(ratio))),
             caveat: series.caveat.as_deref(),
-            samples: &series.samples,
+            incomplete,
+            unusable: series.samples.len() - samples.len(),
+            samples,
         })
     }
 }

@@ -48,7 +48,7 @@ pub fn records() -> Records {
             lanes: (0..10).map(lane).collect(),
             length_nanoseconds: 1_000_000_000,
         }],
-        probes: ["kernel", "pids", "host files"].into_iter().flat_map(probes).collect(),
+        probes: crate::catalogue::PROBES.into_iter().flat_map(probes).collect(),
     }
 }
 

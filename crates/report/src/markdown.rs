@@ -20,10 +20,10 @@ pub(crate) fn markdown(
     let mut text = format!("# {}\n\n{}\n", words::TITLE, plain(&words::headline(comparison)));
     text.push_str("\n| About | The textbook | Measured here | Verdict |\n|---|---|---|---|\n");
     for claim in claims(comparison) {
-        let verdict = claim.holding.words();
-        row(&mut text, &[claim.subject, claim.claim, &claim.measured, &format!("**{verdict}**")]);
+        let verdict = format!("**{}**", claim.verdict());
+        row(&mut text, &[claim.subject, claim.claim, &claim.basis(), &verdict]);
     }
-    text.push_str("\n## The comparison\n\nMedian, ± half of its 95 % interval, and how many times the process's value;\n≈ no difference shown; – not measured.\n\n| |");
+    text.push_str("\n## The comparison\n\nMedian, ± half of its 95 % interval, and how many times the process's value;\n≈ no difference shown; – not measured; … measured in part.\n\n| |");
     for sandbox in &comparison.sandboxes {
         write!(text, " {} |", plain(sandbox)).ok();
     }
@@ -60,6 +60,7 @@ pub(crate) fn markdown(
                 Look::Seen(probe) if probe.exposed => "the host shows through",
                 Look::Seen(_) => "",
                 Look::Failed(_) => "nobody could look",
+                Look::Absent if words::COMPARED.contains(sandbox) => "nobody looked",
                 Look::Absent => continue,
             };
             row(&mut text, &[probe, sandbox, &look.words().1, shows]);
@@ -71,7 +72,7 @@ pub(crate) fn markdown(
     words::reservations(comparison).iter().for_each(|item| list(&mut text, item));
     text.push_str("\n## What was not measured, and why\n\n| Where | What | Why not | What to do |\n|---|---|---|---|\n");
     for (sandbox, titles, reason, fix) in words::gaps(comparison) {
-        row(&mut text, &[sandbox, &titles, reason, fix]);
+        row(&mut text, &[sandbox, &titles, &reason, fix]);
     }
     text.push_str("\n## Where the numbers come from\n\n| | |\n|---|---|\n");
     for (name, fact) in words::provenance(comparison) {
@@ -86,6 +87,9 @@ fn cell(row: &Row, column: usize) -> String {
     let mut text = row.unit.map_or(String::new(), |unit| human(measured.median, unit));
     if let Some(interval) = measured.interval {
         write!(text, " {}", spread(measured.median, interval)).ok();
+    }
+    if measured.incomplete.is_some() {
+        text.push_str(" …");
     }
     match measured.against_base {
         None => {}

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use crate::{
     Comparison, Records, Verdict,
-    claims::{Holding, claims},
-    comparison::{Cell, Look, Row},
+    claims::{Conclusion, claims},
+    comparison::{Look, Row},
     format::{human, spread, times},
     text::{pad_left, pad_right, width, wrap},
+    words::COMPARED,
 };
 
 /// The narrowest table that is drawn; a narrower terminal wraps it.
@@ -79,12 +80,15 @@ impl Table {
                 let widest = |part: fn(&Parts) -> &str| {
                     rows.iter().map(|row| width(part(&row[column]))).max().unwrap_or(0)
                 };
-                [
+                let mut widths = [
                     widest(|p| &p.value),
                     widest(|p| &p.spread),
                     widest(|p| &p.ratio),
                     widest(|p| &p.mark),
-                ]
+                ];
+                // A column of gaps is narrower than its name.
+                widths[0] += (width(&heads[column]) + 2).saturating_sub(cell_width(&widths));
+                widths
             })
             .collect();
         let used: usize = widths.iter().map(cell_width).sum();
@@ -121,19 +125,14 @@ impl Table {
     }
 
     fn parts(&mut self, row: &Row, column: usize, common: Option<&str>) -> Parts {
-        let measured = match &row.cells[column] {
-            Cell::Measured(measured) => measured,
-            Cell::Gap(gap) => {
-                let mut note = gap.reason.clone();
-                if !gap.fix.is_empty() {
-                    note = format!("{note}: {}", gap.fix);
-                }
-                return Parts { value: "–".into(), spread: self.mark(note), ..Parts::default() };
-            }
-            Cell::Absent => {
-                let mark = self.mark("this run did not measure it, and does not say why".into());
-                return Parts { value: "–".into(), spread: mark, ..Parts::default() };
-            }
+        let cell = &row.cells[column];
+        let why_not = cell.why_not().map(|(why, fix)| match fix {
+            "" => self.mark(why.into_owned()),
+            fix => self.mark(format!("{why}: {fix}")),
+        });
+        let Some(measured) = cell.measured() else {
+            let mark = why_not.unwrap_or_default();
+            return Parts { value: "–".into(), spread: mark, ..Parts::default() };
         };
         let (ratio, shown) = match measured.against_base {
             None => (String::new(), false),
@@ -147,7 +146,7 @@ impl Table {
             value: row.unit.map_or(String::new(), |unit| human(measured.median, unit)),
             spread: measured.interval.map_or(String::new(), |i| spread(measured.median, i)),
             ratio,
-            mark: caveat.unwrap_or_default(),
+            mark: [caveat, why_not].into_iter().flatten().collect::<Vec<_>>().join(","),
             shown,
         }
     }
@@ -184,15 +183,15 @@ impl Table {
                 self.line(&format!("  {}{line}", if first { "" } else { "  " }));
                 first = false;
             }
-            let code = match claim.holding {
-                Holding::Holds => "32",
-                Holding::InDirection => "33",
-                Holding::NotWhatWeMeasured => "31",
-                Holding::CannotTell => "2",
+            let code = match claim.concluded() {
+                Some(Conclusion::Holds) => "32",
+                Some(Conclusion::InDirection) => "33",
+                Some(Conclusion::NotWhatWeMeasured) => "31",
+                None => "2",
             };
-            let words = claim.holding.words();
+            let words = claim.verdict();
             for (index, line) in
-                wrap(&format!("{words}: {}", claim.measured), self.columns - 6).iter().enumerate()
+                wrap(&format!("{words}: {}", claim.basis()), self.columns - 6).iter().enumerate()
             {
                 let line = match line.strip_prefix(words) {
                     Some(rest) if index == 0 => {
@@ -216,7 +215,7 @@ impl Table {
             self.line(&format!("  {name}"));
             for sandbox in &comparison.sandboxes {
                 let look = comparison.look(name, sandbox);
-                if matches!(look, Look::Absent) {
+                if matches!(look, Look::Absent) && !COMPARED.contains(sandbox) {
                     continue;
                 }
                 let (sign, words) = look.words();

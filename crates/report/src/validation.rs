@@ -1,6 +1,6 @@
 //! Which records can be a measurement, so that everything after need not ask.
 
-use crate::{Records, Sample, Trace};
+use crate::{Records, Sample, Trace, Unit};
 
 /// What records hold that no measurement gives.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,13 @@ fn validate_trace(trace: &Trace) -> Result<(), Invalid> {
 
 fn possible(value: f64) -> bool {
     (0.0..=MOST).contains(&value)
+}
+
+/// Whether a measurement in `unit` can give this number: nothing takes no time, and no amount is
+/// infinite.
+pub(crate) fn is_measurement(value: f64, unit: Unit) -> bool {
+    let may_be_nothing = matches!(unit, Unit::Bytes | Unit::Count | Unit::Share);
+    possible(value) && (may_be_nothing || value > 0.0)
 }
 
 fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), Invalid> {

@@ -1,8 +1,10 @@
 //! What the page and the README say in words: the result, the method, and what could make it wrong.
 
+use std::borrow::Cow;
+
 use crate::{
-    Comparison, Unit, Verdict,
-    comparison::{BASE, Question, Row},
+    Comparison, Unit, catalogue,
+    comparison::{BASE, Question, Row, counted},
     format::{date, told},
 };
 
@@ -39,7 +41,7 @@ pub(crate) const FIVE_QUESTIONS: [[&str; 3]; 5] = [
 ];
 
 /// How the numbers were made.
-pub(crate) const METHOD: [&str; 6] = [
+pub(crate) const METHOD: [&str; 7] = [
     "The same programs ran in every sandbox, with the same limits, on the same machine, and were \
      timed by the same clock (CLOCK_MONOTONIC).",
     "Rounds are interleaved: one of each sandbox, in an order that the seed shuffles, so that what \
@@ -54,60 +56,67 @@ pub(crate) const METHOD: [&str; 6] = [
      ratio is the noise floor of the row: a smaller difference is nothing.",
     "A ratio whose interval spans 1, or that is within the noise floor, is printed as ≈: no \
      difference shown. That does not say that there is none.",
+    "A claim is judged by complete data only. Where a measurement that it speaks of failed or was \
+     not made, this run cannot tell, and names what is missing; unless what is there refutes the \
+     claim alone.",
 ];
+
+/// The sandboxes that a run sets out to compare; the others are asked of in one question only.
+pub(crate) const COMPARED: [&str; 3] = [BASE, "container", "microvm"];
 
 /// The result in a sentence or two.
 pub(crate) fn headline(comparison: &Comparison) -> String {
-    let mut sentences = Vec::new();
     let values = |metric: &str| -> Option<String> {
         let row = comparison.find(metric)?;
-        let named = row.cells.iter().zip(&comparison.sandboxes).filter_map(|(cell, sandbox)| {
-            Some(format!("{} in a {sandbox}", told(cell.measured()?.median, row.unit?)))
-        });
-        listed(named.collect())
+        let (mut measured, mut missing) = (Vec::new(), Vec::new());
+        for sandbox in &comparison.sandboxes {
+            match comparison.median(metric, sandbox).get() {
+                Ok((median, _)) => {
+                    measured.push(format!("{} in a {sandbox}", told(*median, row.unit?)));
+                }
+                Err(_) if COMPARED.contains(sandbox) => missing.push(format!("in a {sandbox}")),
+                Err(_) => {}
+            }
+        }
+        let missing = listed(missing, "or")
+            .map(|where_not| format!(" (no complete measurement {where_not})"));
+        Some(listed(measured, "and")? + &missing.unwrap_or_default())
     };
-    let cold = values("startup.cold.first_byte");
-    if let Some(times) = cold {
-        sentences.push(format!("From the command to the first byte it takes {times}."));
-    } else if let Some(times) = values("startup.first_byte") {
-        sentences.push(format!("From the call to the first byte it takes {times}."));
-    }
-    sentences.extend(slowdown(comparison));
-    if let Some(costs) = values("crossing") {
-        sentences.push(format!("One trip to the host costs {costs}."));
-    }
-    sentences.join(" ")
+    let start = match values("startup.cold.first_byte") {
+        Some(times) => Some(format!("From the command to the first byte it takes {times}.")),
+        None => values("startup.first_byte")
+            .map(|times| format!("From the call to the first byte it takes {times}.")),
+    };
+    let crossing = values("crossing").map(|costs| format!("One trip to the host costs {costs}."));
+    let sentences = [start, slowdown(comparison), crossing];
+    sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 fn slowdown(comparison: &Comparison) -> Option<String> {
-    let (mut different, mut alike) = (Vec::new(), Vec::new());
+    let (mut found, mut alike, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for sandbox in comparison.sandboxes.iter().filter(|sandbox| **sandbox != BASE) {
-        let Some((ratio, verdict)) =
-            comparison.measured("compute.spin", sandbox).and_then(|cell| cell.against_base)
-        else {
-            continue;
-        };
-        let percent = (ratio.value - 1.0) * 100.0;
-        match verdict {
-            Verdict::More(_) => {
-                different.push(format!("{percent:.1}\u{a0}% slower in a {sandbox}"));
+        match comparison.difference("compute.spin", sandbox, BASE).get() {
+            Ok(Some(ratio)) => {
+                let percent = (ratio - 1.0) * 100.0;
+                let order = if percent > 0.0 { "slower" } else { "faster" };
+                found.push(format!("{:.1}\u{a0}% {order} in a {sandbox}", percent.abs()));
             }
-            Verdict::Less(_) => {
-                different.push(format!("{:.1}\u{a0}% faster in a {sandbox}", -percent));
-            }
-            Verdict::NoDifferenceShown => alike.push(format!("in a {sandbox}")),
-            // Of too few samples nothing is said.
-            Verdict::TooFewSamples(_) => {}
+            Ok(None) => alike.push(format!("in a {sandbox}")),
+            Err(_) if COMPARED.contains(sandbox) => unknown.push(format!("a {sandbox}")),
+            Err(_) => {}
         }
     }
-    let alike = listed(alike).map(|alike| format!("no slower {alike}, as far as this run shows"));
-    different.extend(alike);
-    Some(format!("A loop of integer work is {}.", listed(different)?))
+    let alike = listed(alike, "and");
+    found.extend(alike.map(|alike| format!("no slower {alike}, as far as this run shows")));
+    let unknown = listed(unknown, "or").map(|of| format!(" This run cannot tell about {of}."));
+    let found = listed(found, "and")?;
+    Some(format!("A loop of integer work is {found}.{}", unknown.unwrap_or_default()))
 }
 
-fn listed(mut items: Vec<String>) -> Option<String> {
+/// `a, b and c`; `None` of nothing.
+fn listed(mut items: Vec<String>, word: &str) -> Option<String> {
     let last = items.pop()?;
-    Some(if items.is_empty() { last } else { format!("{} and {last}", items.join(", ")) })
+    Some(if items.is_empty() { last } else { format!("{} {word} {last}", items.join(", ")) })
 }
 
 /// What could make the numbers wrong, as far as the records tell.
@@ -124,7 +133,7 @@ pub(crate) fn reservations(comparison: &Comparison) -> Vec<String> {
     }
     let busy = ["load before", "load after", "steal"];
     let busy = busy.iter().filter_map(|name| Some(format!("{name}: {}", host.get(*name)?)));
-    if let Some(busy) = listed(busy.collect()) {
+    if let Some(busy) = listed(busy.collect(), "and") {
         reservations.push(format!("What else the machine had to do: {busy}."));
     }
     if let Some(governor) = host.get("governor") {
@@ -145,6 +154,17 @@ pub(crate) fn reservations(comparison: &Comparison) -> Vec<String> {
     if !few.is_empty() {
         reservations.push(format!("Too few samples for an interval: {}.", few.join(", ")));
     }
+    let once =
+        rows().filter(|row| row.noise_floor.is_none() && catalogue::measured_twice(row.metric));
+    let once: Vec<&str> = once.filter(|row| has_ratio(row)).map(|row| row.title).collect();
+    if !once.is_empty() {
+        reservations.push(format!(
+            "No noise floor, for want of two complete runs of the process, and so no difference \
+             shown: {}.",
+            once.join(", ")
+        ));
+    }
+    reservations.extend(unusable(comparison));
     if microvm && comparison.has("container") {
         reservations.push(
             "The microVM boots no kernel and has no devices but one; the container pulls no image \
@@ -158,6 +178,24 @@ pub(crate) fn reservations(comparison: &Comparison) -> Vec<String> {
             .to_owned(),
     );
     reservations
+}
+
+fn has_ratio(row: &Row) -> bool {
+    row.cells.iter().filter_map(|cell| cell.measured()).any(|it| it.against_base.is_some())
+}
+
+/// The samples that were left out, in a sentence.
+fn unusable(comparison: &Comparison) -> Option<String> {
+    let mut left_out = Vec::new();
+    for row in comparison.questions.iter().flat_map(|question| &question.rows) {
+        for (cell, sandbox) in row.cells.iter().zip(&comparison.sandboxes) {
+            if let Some(count) = cell.measured().map(|it| it.unusable).filter(|count| *count > 0) {
+                left_out.push(format!("{} of {} in a {sandbox}", counted(count), row.title));
+            }
+        }
+    }
+    let left_out = listed(left_out, "and")?;
+    Some(format!("Left out, as no measurement gives such a number: {left_out}."))
 }
 
 fn too_few(row: &Row) -> bool {
@@ -196,20 +234,16 @@ fn belongs(fact: &str, group: &str) -> bool {
 
 /// The gaps of the columns that are shown, those with the same reason in one line: sandbox,
 /// metrics, reason, fix.
-pub(crate) fn gaps<'a>(comparison: &'a Comparison) -> Vec<(&'a str, String, &'a str, &'a str)> {
-    type Key<'a> = (&'a str, &'a str, &'a str);
+pub(crate) fn gaps<'a>(
+    comparison: &'a Comparison,
+) -> Vec<(&'a str, String, Cow<'a, str>, &'a str)> {
+    type Key<'a> = (&'a str, Cow<'a, str>, &'a str);
     let mut grouped: Vec<(Key, Vec<&str>)> = Vec::new();
     let rows = comparison.questions.iter().flat_map(|question| &question.rows);
     for (row, cell, sandbox) in rows.flat_map(|row| {
         row.cells.iter().zip(&comparison.sandboxes).map(move |(cell, name)| (row, cell, *name))
     }) {
-        let (reason, fix) = match cell {
-            crate::comparison::Cell::Gap(gap) => (gap.reason.as_str(), gap.fix.as_str()),
-            crate::comparison::Cell::Absent => {
-                ("this run did not measure it, and does not say why", "")
-            }
-            crate::comparison::Cell::Measured(_) => continue,
-        };
+        let Some((reason, fix)) = cell.why_not() else { continue };
         let key = (sandbox, reason, fix);
         match grouped.iter_mut().find(|(known, _)| *known == key) {
             Some((_, titles)) => titles.push(row.title),
@@ -217,7 +251,7 @@ pub(crate) fn gaps<'a>(comparison: &'a Comparison) -> Vec<(&'a str, String, &'a 
         }
     }
     for (probe, gap) in comparison.failed_probes() {
-        let key = (gap.sandbox.as_str(), gap.reason.as_str(), gap.fix.as_str());
+        let key = (gap.sandbox.as_str(), gap.reason.as_str().into(), gap.fix.as_str());
         match grouped.iter_mut().find(|(known, _)| *known == key) {
             Some((_, titles)) => titles.push(probe),
             None => grouped.push((key, vec![probe])),

@@ -109,7 +109,7 @@ impl<'a> Panel<'a> {
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
-        let samples = self.lines.iter().flat_map(|line| line.measured.samples);
+        let samples = self.lines.iter().flat_map(|line| line.measured.samples.iter());
         let expected = self.lines.iter().filter_map(|line| line.expected);
         samples.map(|sample| sample.value).chain(expected)
     }
@@ -155,7 +155,7 @@ impl Line<'_> {
             let (x, half) = (axis.place(expected), ROW_HEIGHT / 2);
             pen.line((x, y - half), (x, y + half), 2, Ink::Expected)?;
         }
-        let samples = self.measured.samples;
+        let samples = &self.measured.samples;
         let step = samples.len().div_ceil(MOST_DOTS).max(1);
         let mut random = Random::new(samples.len() as u64);
         for sample in samples.iter().step_by(step) {

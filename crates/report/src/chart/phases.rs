@@ -1,6 +1,6 @@
 //! Start-up as a bar that is stacked from its phases.
 
-use crate::{Comparison, Unit, format::human};
+use crate::{Comparison, Unit, comparison::Evidence, format::human};
 
 use super::{
     Drawing,
@@ -25,9 +25,13 @@ const AXIS_HEIGHT: i32 = 30;
 
 struct Stack<'a> {
     sandbox: &'a str,
-    /// How long each phase took; they add up to the whole.
+    /// How long each phase took; they add up to the whole. Empty if one is missing: then the whole
+    /// is unknown.
     phases: Vec<f64>,
 }
+
+/// What stands in the place of a bar of which a phase is missing.
+const INCOMPLETE: &str = "not all phases were measured";
 
 /// One bar a sandbox.
 pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
@@ -57,6 +61,9 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
         Ok(())
     })?;
     let describe = |stack: &Stack| {
+        if stack.phases.is_empty() {
+            return format!("{}: {INCOMPLETE}.", stack.sandbox);
+        }
         let phases = stack.phases.iter().enumerate();
         let phases: Vec<String> =
             phases.map(|(i, &time)| format!("{} {}", words(i), time_text(time))).collect();
@@ -68,6 +75,9 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
 
 fn bar(pen: &Pen, axis: &Axis, stack: &Stack, y: i32, row: usize) -> Result<(), DrawError> {
     pen.text(&fitting(stack.sandbox, 110), (0, y), Held::Left, Ink::Sandbox(row))?;
+    if stack.phases.is_empty() {
+        return pen.text(INCOMPLETE, (axis.place(0.0) + 8, y), Held::Left, Ink::Muted);
+    }
     let mut from = 0.0;
     for (phase, &time) in stack.phases.iter().enumerate() {
         let (left, right) = (axis.place(from), axis.place(from + time));
@@ -85,16 +95,22 @@ fn bar(pen: &Pen, axis: &Axis, stack: &Stack, y: i32, row: usize) -> Result<(), 
     pen.text(&time_text(from), (axis.place(from) + 8, y), Held::Left, Ink::Text)
 }
 
-/// The differences between the medians of the milestones.
+/// The differences between the medians of the milestones; `None` if none was measured.
 fn stack<'a>(comparison: &Comparison<'a>, sandbox: &'a str) -> Option<Stack<'a>> {
+    let metrics = || PHASES.into_iter().chain([CLEANING]).map(|(metric, _)| metric);
+    if !metrics().any(|metric| comparison.measured(metric, sandbox).is_some()) {
+        return None;
+    }
+    let medians = metrics().map(|metric| comparison.median(metric, sandbox));
+    let medians = Evidence::all(medians.map(|median| median.map(|(median, _)| median)));
+    let mut phases = medians.get().cloned().unwrap_or_default();
     let mut reached = 0.0f64;
-    let mut phases = Vec::new();
-    for (metric, _) in PHASES {
-        let milestone = comparison.measured(metric, sandbox)?.median;
-        phases.push((milestone - reached).max(0.0));
+    // The last one is no milestone but the time after them.
+    for phase in phases.iter_mut().take(PHASES.len()) {
+        let milestone = *phase;
+        *phase = (milestone - reached).max(0.0);
         reached = reached.max(milestone);
     }
-    phases.push(comparison.measured(CLEANING.0, sandbox)?.median);
     Some(Stack { sandbox, phases })
 }
 

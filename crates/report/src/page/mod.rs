@@ -31,7 +31,7 @@ pub(crate) fn page(comparison: &Comparison, questions: &[Illustrated]) -> String
         page.push_str(
             "<p class=\"legend\">Median, ± half of its 95 % interval, and how many times the \
              process’s value. <b>Bold</b>: a difference is shown. ≈: no difference shown. \
-             –: not measured, <a href=\"#gaps\">with the reason</a>.</p>\n",
+             –: not measured; …: measured in part; <a href=\"#gaps\">with the reasons</a>.</p>\n",
         );
         tables::comparison(page, comparison);
     });

@@ -1,12 +1,12 @@
 //! The tables of the page.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use crate::{
     Comparison, Verdict,
     chart::class_of,
-    claims::{Claim, Holding},
-    comparison::{Cell, Row},
+    claims::{Claim, Conclusion},
+    comparison::Row,
     format::{human, spread, times},
     html::escaped,
     published::Published,
@@ -21,11 +21,11 @@ pub(super) fn claims(page: &mut String, claims: &[Claim]) {
          <th scope=\"col\">Verdict</th></tr></thead>\n<tbody>\n",
     );
     for claim in claims {
-        let class = match claim.holding {
-            Holding::Holds => "holds",
-            Holding::InDirection => "direction",
-            Holding::NotWhatWeMeasured => "not",
-            Holding::CannotTell => "unknown",
+        let class = match claim.concluded() {
+            Some(Conclusion::Holds) => "holds",
+            Some(Conclusion::InDirection) => "direction",
+            Some(Conclusion::NotWhatWeMeasured) => "not",
+            None => "unknown",
         };
         write!(
             page,
@@ -33,7 +33,7 @@ pub(super) fn claims(page: &mut String, claims: &[Claim]) {
              <td data-label=\"Measured here\">{}",
             escaped(claim.subject),
             escaped(claim.claim),
-            escaped(&claim.measured),
+            escaped(&claim.basis()),
         )
         .ok();
         if !claim.note.is_empty() {
@@ -42,7 +42,7 @@ pub(super) fn claims(page: &mut String, claims: &[Claim]) {
         writeln!(
             page,
             "</td><td data-label=\"Verdict\"><span class=\"verdict {class}\">{}</span></td></tr>",
-            claim.holding.words()
+            claim.verdict()
         )
         .ok();
     }
@@ -99,18 +99,12 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row) {
     )
     .ok();
     for (column, cell) in row.cells.iter().enumerate() {
-        let measured = match cell {
-            Cell::Measured(measured) => measured,
-            Cell::Gap(gap) => {
-                write!(page, "<td class=\"none\" title=\"{}\">–</td>", escaped(&gap.reason)).ok();
-                page.push_str(if column > 0 { "<td></td>" } else { "" });
-                continue;
-            }
-            Cell::Absent => {
-                page.push_str("<td class=\"none\">–</td>");
-                page.push_str(if column > 0 { "<td></td>" } else { "" });
-                continue;
-            }
+        let why_not = cell.why_not();
+        let Some(measured) = cell.measured() else {
+            let why = why_not.map_or_else(String::new, |(why, _)| escaped(&why));
+            write!(page, "<td class=\"none\" title=\"{why}\">–</td>").ok();
+            page.push_str(if column > 0 { "<td></td>" } else { "" });
+            continue;
         };
         let value = row.unit.map_or(String::new(), |unit| human(measured.median, unit));
         let spread = measured.interval.map_or(String::new(), |i| spread(measured.median, i));
@@ -120,7 +114,10 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row) {
             Some(caveat) => format!("<abbr title=\"{}\">*</abbr>", escaped(caveat)),
             None => String::new(),
         };
-        write!(page, "<td>{value}{mark}<span class=\"pm\">{spread}</span></td>").ok();
+        let in_part = why_not.map_or_else(String::new, |(why, _)| {
+            format!("<abbr title=\"{}\">…</abbr>", escaped(&why))
+        });
+        write!(page, "<td>{value}{mark}{in_part}<span class=\"pm\">{spread}</span></td>").ok();
         if column == 0 {
             continue;
         }
@@ -217,7 +214,7 @@ pub(super) fn five_questions(page: &mut String) {
 }
 
 /// What was not measured.
-pub(super) fn gaps(page: &mut String, gaps: &[(&str, String, &str, &str)]) {
+pub(super) fn gaps(page: &mut String, gaps: &[(&str, String, Cow<str>, &str)]) {
     page.push_str(
         "<table class=\"stacked\">\n<thead><tr><th scope=\"col\">Where</th>\
          <th scope=\"col\">What</th><th scope=\"col\">Why not</th><th scope=\"col\">What to do</th>\

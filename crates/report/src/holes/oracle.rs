@@ -1,0 +1,205 @@
+//! What records hold and what follows from it, worked out anew.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Interval, Records, Sample, Unit,
+    bootstrap::{median_interval, ratio},
+    catalogue::{GROUPS, PROBES},
+    claims::Claim,
+    format::{digits, human, spread, times},
+    verdict, words,
+};
+
+pub(super) const COLD: &str = "startup.cold.first_byte";
+pub(super) const WARM: &str = "startup.first_byte";
+pub(super) const AGAIN: &str = "process (again)";
+pub(super) const SHARES: [(&str, f64); 5] = [
+    ("slices.quota10", 0.1),
+    ("slices.quota50", 0.5),
+    ("slices.weight1", 1.0 / 7.0),
+    ("slices.weight2", 2.0 / 7.0),
+    ("slices.weight4", 4.0 / 7.0),
+];
+
+/// What records hold, read without the code under test.
+pub(super) struct Oracle<'a>(pub(super) &'a Records);
+
+impl Oracle<'_> {
+    /// The samples that a measurement can give.
+    pub(super) fn samples(&self, metric: &str, sandbox: &str) -> Vec<Sample> {
+        let mut all = self.0.series.iter();
+        let Some(series) = all.find(|it| it.metric == metric && it.sandbox == sandbox) else {
+            return Vec::new();
+        };
+        let timed = [Unit::Nanoseconds, Unit::BytesPerSecond].contains(&series.unit);
+        let usable =
+            |it: &&Sample| it.value >= 0.0 && it.value < 1e18 && (it.value > 0.0 || !timed);
+        series.samples.iter().filter(usable).copied().collect()
+    }
+
+    pub(super) fn median(&self, metric: &str, sandbox: &str) -> Option<f64> {
+        let mut values: Vec<f64> =
+            self.samples(metric, sandbox).iter().map(|sample| sample.value).collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        match values.len() % 2 {
+            _ if values.is_empty() => None,
+            1 => Some(values[middle]),
+            _ => Some(values[middle - 1] + (values[middle] - values[middle - 1]) / 2.0),
+        }
+    }
+
+    pub(super) fn unit(&self, metric: &str, sandbox: &str) -> Option<Unit> {
+        let mut all = self.0.series.iter();
+        Some(all.find(|it| it.metric == metric && it.sandbox == sandbox)?.unit)
+    }
+
+    pub(super) fn failed(&self, metric: &str, sandbox: &str) -> bool {
+        self.0.gaps.iter().any(|gap| gap.metric == metric && gap.sandbox == sandbox)
+    }
+
+    pub(super) fn complete(&self, metric: &str, sandbox: &str) -> bool {
+        !self.failed(metric, sandbox) && !self.samples(metric, sandbox).is_empty()
+    }
+
+    /// Enough for an interval.
+    pub(super) fn several(&self, metric: &str, sandbox: &str) -> bool {
+        self.complete(metric, sandbox) && self.samples(metric, sandbox).len() >= 6
+    }
+
+    pub(super) fn ratio(&self, metric: &str, sandbox: &str, base: &str) -> Option<f64> {
+        let both = self.complete(metric, sandbox) && self.complete(metric, base);
+        let ratio = self.median(metric, sandbox)? / self.median(metric, base)?;
+        (both && ratio.is_finite()).then_some(ratio)
+    }
+
+    pub(super) fn probe(&self, probe: &str, sandbox: &str) -> Option<bool> {
+        let mut all = self.0.probes.iter();
+        all.find(|it| it.probe == probe && it.sandbox == sandbox).map(|it| it.exposed)
+    }
+
+    /// Whether this claim can be judged: all that it names is there, or one thing decides.
+    pub(super) fn judges(&self, claim: &Claim) -> bool {
+        let speed = |sandbox| {
+            [sandbox, "process", AGAIN].iter().all(|name| self.several("compute.spin", name))
+        };
+        let most = |sandbox: &str| {
+            let samples = self.samples("density.count", sandbox);
+            let values = samples.iter().map(|sample| sample.value);
+            values.fold(0.0, f64::max)
+        };
+        match claim.claim {
+            "a container starts in seconds" => {
+                [COLD, WARM].iter().any(|metric| self.complete(metric, "container"))
+            }
+            "a virtual machine starts in minutes" => [COLD, WARM].iter().any(|metric| {
+                ["container", "microvm"].iter().all(|name| self.several(metric, name))
+            }),
+            "a container runs at nearly native speed" => speed("container"),
+            "a virtual machine loses about half of it" => speed("microvm"),
+            "a container needs KB of disk, a virtual machine GB" => {
+                ["container", "microvm"].iter().all(|name| self.complete("footprint.disk", name))
+            }
+            "hundreds to thousands of containers on a host, tens of virtual machines" => {
+                let machines = self.complete("density.count", "microvm");
+                let containers = self.complete("density.count", "container");
+                machines && (most("microvm") >= 100.0 || containers && most("container") >= 100.0)
+            }
+            "a container isolates processes; a virtual machine has a hypervisor's boundary" => {
+                let container = [("kernel", true), ("pids", false)]
+                    .map(|(probe, shown)| self.probe(probe, "container").map(|is| is == shown));
+                let microvm = PROBES.map(|probe| self.probe(probe, "microvm").map(|is| !is));
+                let all: Vec<_> = container.into_iter().chain(microvm).collect();
+                all.contains(&Some(false)) || !all.contains(&None)
+            }
+            "one second is cut into ten tenths, one for each of ten programs" => {
+                ["slices.rr.slice", "slices.normal.slice"]
+                    .iter()
+                    .all(|metric| self.complete(metric, "process"))
+            }
+            "cgroups share it out as they are told" => {
+                SHARES.iter().all(|(metric, _)| self.complete(metric, "container"))
+            }
+            other => panic!("nobody said what {other:?} speaks of"),
+        }
+    }
+
+    /// Every quantity that a report of these records may name.
+    pub(super) fn quantities(&self) -> BTreeSet<String> {
+        let mut texts: Vec<String> = words::METHOD.map(str::to_owned).into();
+        // What is written down for all runs, and what the records say in words.
+        texts.push("95 % interval; quotas of 10 and 50 %; 2\u{a0}% a tuned one; is 100 ms".into());
+        for (group, metrics) in GROUPS {
+            texts.extend([group.question.to_owned(), group.method.to_owned()]);
+            texts.extend(metrics.iter().flat_map(|it| [it.title, it.explanation]).map(Into::into));
+        }
+        let Records { provenance, gaps, probes, series, .. } = self.0;
+        texts.push(format!("{provenance:?} {gaps:?} {probes:?} {:.1} s", provenance.took_seconds));
+        texts.extend(SHARES.map(|(_, asked)| format!("{:.1} %", asked * 100.0)));
+        for one in series {
+            texts.extend(one.caveat.clone());
+            texts.extend(self.quantities_of(&one.metric, &one.sandbox));
+        }
+        texts.iter().flat_map(|text| quantities(text)).collect()
+    }
+
+    pub(super) fn quantities_of(&self, metric: &str, sandbox: &str) -> Vec<String> {
+        let seed = self.0.provenance.seed;
+        let samples = self.samples(metric, sandbox);
+        let Some((median, unit)) = self.median(metric, sandbox).zip(self.unit(metric, sandbox))
+        else {
+            return Vec::new();
+        };
+        let interval = median_interval(&samples, seed);
+        let mut texts = vec![human(median, unit)];
+        texts.extend(interval.map(|interval: Interval| spread(median, interval)));
+        if let Some(value) = self.ratio(metric, sandbox, "process") {
+            let speed = if metric == "memory.bandwidth" { value } else { 1.0 / value };
+            texts.push(times(value));
+            texts.push(format!("{} %", digits((1.0 - speed).abs() * 100.0)));
+            texts.push(format!("{:.1} %", (value - 1.0).abs() * 100.0));
+            let again = ratio(&samples, &self.samples(metric, "process"), seed);
+            let floor = again.filter(|it| sandbox == AGAIN && it.interval.is_some());
+            let floor = floor.map(|again| (verdict::noise_floor(&again) - 1.0) * 100.0);
+            texts.extend(floor.map(|percent| format!("{percent:.0} %")));
+        }
+        texts
+    }
+
+    /// The lengths of the phases of start-up, and of all of them.
+    pub(super) fn phases(&self, sandbox: &str) -> Option<Vec<f64>> {
+        let milestones =
+            ["startup.created", "startup.entered", "startup.first_byte", "startup.exited"];
+        let (mut reached, mut phases) = (0.0f64, Vec::new());
+        for metric in milestones {
+            let time = self.median(metric, sandbox).filter(|_| self.complete(metric, sandbox))?;
+            phases.push((time - reached).max(0.0));
+            reached = reached.max(time);
+        }
+        phases.push(self.median("teardown", sandbox)?);
+        self.complete("teardown", sandbox).then_some(phases)
+    }
+}
+
+/// The numbers with a unit in a text, as `3.2 ms`.
+pub(super) fn quantities(text: &str) -> Vec<String> {
+    const UNITS: [&str; 15] = [
+        "ns", "µs", "ms", "s", "KiB", "MiB", "GiB", "TiB", "kB/s", "MB/s", "GB/s", "B/s", "B", "%",
+        "×",
+    ];
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
+        let after = &rest[at..];
+        let end = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());
+        let (number, tail) = after.split_at(end);
+        let unit = tail.strip_prefix([' ', '\u{a0}']).unwrap_or(tail);
+        let whole = |name: &&&str| {
+            unit.strip_prefix(**name).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        };
+        found.extend(UNITS.iter().find(whole).map(|name| format!("{number} {name}")));
+        rest = tail;
+    }
+    found
+}
