@@ -112,7 +112,9 @@ fn ask(subject: &Subject, bait: &Bait) -> Result<Seen, Failure> {
             let text = String::from_utf8_lossy(&well(outcome)?.output).into_owned();
             Ok(answers(&text, bait))
         }
-        Err(error @ (Error::Unsupported { .. } | Error::NotFound { .. })) => {
+        Err(error @ (Error::Unsupported { .. } | Error::NotFound { .. }))
+            if subject.label == "microvm" =>
+        {
             no_shell(subject, &error)
         }
         Err(error) => Err(error.into()),
@@ -126,13 +128,14 @@ fn no_shell(subject: &Subject, error: &Error) -> Result<Seen, Failure> {
     let nothing = |what: &str| Some((format!("none inside: {what}"), false));
     let exits = usage.crossings.iter().map(|way| format!("{} x {}", way.count, way.reason));
     let exits = exits.collect::<Vec<_>>().join(", ");
+    let way_out = format!("no system call reaches the host; exits of `hello`: {exits}");
     Ok(vec![
         nothing(&chain(error)),
         nothing("no kernel that would number them"),
         nothing("no file system"),
         nothing("no device but the doorbell"),
         nothing("no kernel that would have one"),
-        Some((format!("no system call reaches the host; exits of `hello`: {exits}"), false)),
+        (!exits.is_empty()).then_some((way_out, false)),
     ])
 }
 
@@ -146,8 +149,10 @@ fn answers(text: &str, bait: &Bait) -> Seen {
         let (inside, outside) = (one(key)?, host(path)?);
         Some((inside.to_owned(), inside == outside))
     };
-    // What was not said says something only of a script that came to its end.
+    // What was not said says something only of a script that came to its end, and what was not
+    // listed only where the shell itself was.
     let is_over = !all("end").is_empty();
+    let lists = one("pids").is_some_and(|pids| pids != "0");
     let read = all("bait").contains(&"read");
     let written = bait.written().exists();
     let files = match (read, written) {
@@ -166,11 +171,12 @@ fn answers(text: &str, bait: &Bait) -> Seen {
     vec![
         compared("kernel", "/proc/sys/kernel/osrelease"),
         one("pids")
-            .filter(|_| launcher || is_over)
+            .filter(|_| launcher || is_over && lists)
             .map(|pids| (format!("{pids} processes, {whose}"), launcher)),
         (read || written || is_over).then(|| (files.to_owned(), read || written)),
         one("devices")
             .zip(one("disks"))
+            .filter(|_| lists)
             .map(|(all, disks)| (format!("{all}, disks among them: {disks}"), disks != "0")),
         compared("name", "/proc/sys/kernel/hostname"),
         filter.zip(capabilities).map(|(filter, mask)| {
@@ -195,10 +201,19 @@ mod tests {
         let some = seen("kernel=0.0.0\npids=\ndisks=0\nend=\n");
         let exposed: Vec<_> = some.iter().map(|answer| answer.as_ref().map(|it| it.1)).collect();
         assert_eq!(exposed, [Some(false), None, Some(false), None, None, None]);
+        // Without `ls` nothing is counted.
+        let counted = seen("pids=0\ndevices=0\ndisks=0\nend=\n");
+        assert!(counted[1].is_none() && counted[3].is_none(), "{counted:?}");
         // A script that broke off has seen what it has seen, and nothing more.
         let broken = seen("pids=200\nlauncher=seen\nbait=read\n");
         let exposed: Vec<_> = broken.iter().map(|answer| answer.as_ref().map(|it| it.1)).collect();
         assert_eq!(exposed, [None, Some(true), Some(true), None, None, None]);
+    }
+
+    #[test]
+    fn the_report_knows_the_same_probes() {
+        let names = report::catalogue::PROBES.map(|probe| format!("{PROBE}{probe}"));
+        assert_eq!(Part::Probes.metrics(), names);
     }
 
     #[test]
