@@ -29,10 +29,19 @@ pub fn running(report: &Report) -> Vec<Stretch> {
     stretches
 }
 
-/// The window in which all of these programs were at work.
+/// Until when it is known whether the program of this report ran: its end, or that of the last gap
+/// for which there was room.
+pub fn known_until(report: &Report) -> u64 {
+    match report.records.last() {
+        Some((_, first)) if report.records.len() >= guest::abi::RECORD_PAIRS => *first,
+        _ => report.end_ticks,
+    }
+}
+
+/// The window in which all of these programs were at work, as far as that is known.
 pub fn common(reports: &[Report]) -> Option<Stretch> {
     let begin = reports.iter().map(|report| report.begin_ticks).max()?;
-    let end = reports.iter().map(|report| report.end_ticks).min()?;
+    let end = reports.iter().map(known_until).min()?;
     (begin < end).then_some((begin, end))
 }
 
@@ -124,6 +133,17 @@ mod tests {
     fn the_window_is_where_all_are_at_work() {
         assert_eq!(common(&[report(0, 50, &[]), report(20, 80, &[])]), Some((20, 50)));
         assert_eq!(common(&[report(0, 10, &[]), report(20, 80, &[])]), None);
+    }
+
+    #[test]
+    fn what_there_was_no_room_for_is_in_no_window() {
+        let gaps: Vec<_> =
+            (1..=guest::abi::RECORD_PAIRS as u64).map(|i| (i * 10, i * 10 + 5)).collect();
+        let end = gaps.last().unwrap().1;
+        let (full, other) = (report(0, end * 4, &gaps), report(5, end * 2, &[]));
+        let window = common(&[full.clone(), other]).unwrap();
+        assert_eq!(window, (5, end));
+        assert!((share(&running(&full), window) - 0.5).abs() < 0.01);
     }
 
     proptest! {

@@ -18,7 +18,7 @@ use sandbox::{
 };
 
 use super::{
-    lanes::{Stretch, common, cut, periods, running, share, trace, turns},
+    lanes::{Stretch, common, cut, known_until, periods, running, share, trace, turns},
     measure::{Failure, Session},
     message::Message,
     programs::tick_rate,
@@ -109,7 +109,7 @@ fn quota<W: Write>(session: &mut Session<W>, watch: &Watch, percent: u32) -> io:
         match seen {
             Ok(report) => {
                 let window = periods(&report, watch.ticks(THROTTLED))
-                    .unwrap_or((report.begin_ticks, report.end_ticks));
+                    .unwrap_or((report.begin_ticks, known_until(&report)));
                 let ran = running(&report);
                 session.send(label, (metric, Unit::Share, share(&ran, window)), 0)?;
                 let longest = report.records.iter().map(|(last, first)| first - last).max();
