@@ -138,6 +138,10 @@ impl Records {
     /// `not seen: REASON`. It is a gap.
     fn take_failed_probes(&mut self) {
         const FAILED: &str = "not seen: ";
+        // What others call what they have seen is their own affair.
+        if !self.provenance.command.starts_with("isolab") {
+            return;
+        }
         let (failed, seen) = std::mem::take(&mut self.probes)
             .into_iter()
             .partition(|probe: &Probe| !probe.exposed && probe.seen.starts_with(FAILED));

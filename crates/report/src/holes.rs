@@ -239,6 +239,7 @@ fn a_sandbox_in_which_all_failed_is_judged_by_nobody() {
 fn a_failed_probe_of_earlier_records_is_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = small();
+    records.provenance.command = "isolab compare".into();
     for probe in records.probes.iter_mut().filter(|probe| probe.sandbox == "microvm") {
         (probe.seen, probe.exposed) = ("not seen: the microvm failed".into(), false);
     }
