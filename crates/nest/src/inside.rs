@@ -34,7 +34,7 @@ const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:
 const GROUPS: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 
 /// The plan of the first process.
-pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
+pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio) -> Plan {
     let mut plan = Plan::new()
         .report(&Sink::Port(REPORT_PORT))
         .end(End::Port(END_PORT))
@@ -51,8 +51,8 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
         .write("/proc/sys/kernel/hostname", "nest")
         .link("/proc/self/fd", "/dev/fd")
         .up("lo");
-    for module in modules(nest)? {
-        plan = plan.module(&file_of(&module), "");
+    for module in modules {
+        plan = plan.module(&file_of(module), "");
     }
     for index in 0..disks.files().count() {
         let number = disks::namespace(index).to_string();
@@ -89,15 +89,20 @@ pub(crate) fn plan(nest: &Nest, disks: &Disks, stdio: Stdio) -> Result<Plan> {
     let words = std::iter::once(program.as_os_str());
     let words = words.chain(nest.arguments.iter().map(AsRef::as_ref));
     let plan = plan.ready().run(&program, words);
-    Ok(match &disks.out {
+    match &disks.out {
         // The last of the disks.
         Some(_) => plan.pack(OUT, &disks::device(disks.read_only.len())),
         None => plan,
-    })
+    }
 }
 
 /// The initramfs: what the caller adds, and over it what the nest needs.
-pub(crate) fn initramfs(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Vec<u8>> {
+pub(crate) fn initramfs(
+    nest: &Nest,
+    modules: &[Module],
+    disks: &Disks,
+    plan: &Plan,
+) -> Result<Vec<u8>> {
     let mut added = Archive::new(Vec::new());
     for path in nest.add.iter().filter(|path| !disks.have(path)) {
         let read = |source| Error::Read { path: path.clone(), source };
@@ -106,10 +111,10 @@ pub(crate) fn initramfs(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Vec<u
     }
     // Of two archives in a row the kernel unpacks the second over the first.
     let bytes = added.finish().map_err(call("write the initramfs"))?;
-    Ok(root(nest, disks, plan)?.write(bytes)?)
+    Ok(root(nest, modules, disks, plan)?.write(bytes)?)
 }
 
-fn root(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Root> {
+fn root(nest: &Nest, modules: &[Module], disks: &Disks, plan: &Plan) -> Result<Root> {
     let mut root = Root::new();
     for directory in ["tmp", "var/tmp"] {
         root.directory(directory, 0o1777)?;
@@ -125,8 +130,8 @@ fn root(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Root> {
     root.file("etc/passwd", 0o644, USERS)?;
     root.file("etc/group", 0o644, GROUPS)?;
     root.file("etc/hosts", 0o644, "127.0.0.1 localhost nest\n")?;
-    for module in modules(nest)? {
-        root.file(file_of(&module), 0o644, module.unsigned())?;
+    for module in modules {
+        root.file(file_of(module), 0o644, module.unsigned())?;
     }
     root.file(place(&nest.program), 0o755, program::read(&nest.program)?)?;
     if !root.add_busybox()? && nest.shell {
@@ -135,8 +140,12 @@ fn root(nest: &Nest, disks: &Disks, plan: &Plan) -> Result<Root> {
     Ok(root)
 }
 
-/// The modules that the kernel needs.
-fn modules(nest: &Nest) -> Result<Vec<Module>> {
+/// The modules that the kernel needs, unpacked.
+///
+/// # Errors
+///
+/// When one is lacking or damaged, or the kernel is a real-time one.
+pub(crate) fn modules(nest: &Nest) -> Result<Vec<Module>> {
     let modules = nest.kernel.modules_for(&MODULES)?;
     if nest.kernel.is_real_time() || modules.iter().any(Module::is_real_time) {
         return Err(Error::RealTime { kernel: nest.kernel.name.clone() });

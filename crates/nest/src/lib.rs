@@ -140,8 +140,9 @@ impl Nest {
         self.check()?;
         // What it finds inside: disks with what is large, and all else in its initramfs.
         let disks = Disks::of(self)?;
-        let plan = inside::plan(self, &disks, stdio)?;
-        let initramfs = inside::initramfs(self, &disks, &plan)?;
+        let modules = inside::modules(self)?;
+        let plan = inside::plan(self, &modules, &disks, stdio);
+        let initramfs = inside::initramfs(self, &modules, &disks, &plan)?;
 
         // What it runs on: a computer that is a process of this host.
         let machine = Machine::start(self, &initramfs, &disks)?;

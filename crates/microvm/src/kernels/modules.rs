@@ -3,7 +3,7 @@
 //! A module says in itself what it needs (`depends=` in its section `.modinfo`), so no index by
 //! depmod(8) is needed, which a package leaves to its installation. A kernel without a folder of
 //! modules is held for monolithic, and one whose `modules.builtin` is lacking may have built in what
-//! is no file: the guest is asked then, by using it.
+//! is not a file: the guest is asked then, by using it.
 
 use std::{
     collections::{HashMap, HashSet},

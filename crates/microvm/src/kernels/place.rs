@@ -91,8 +91,9 @@ impl Place {
     pub fn usual(&self) -> Option<Kernel> {
         let mut got = self.got();
         got.sort_by(newest_first);
-        // Of several that are alike the first is the least.
-        got.into_iter().chain(self.list()).min_by_key(Kernel::is_real_time)
+        let mut kernels: Vec<Kernel> = got.into_iter().chain(self.list()).collect();
+        let usual = kernels.iter().position(|kernel| !kernel.is_real_time()).unwrap_or(0);
+        (usual < kernels.len()).then(|| kernels.swap_remove(usual))
     }
 
     /// The name that was chosen, if one was.
