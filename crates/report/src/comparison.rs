@@ -142,7 +142,7 @@ impl Cell<'_> {
                 )
             }
             Cell::Gap(gap) => (gap.reason.as_str().into(), &gap.fix),
-            Cell::Unusable => ("its samples are no numbers that a measurement gives".into(), ""),
+            Cell::Unusable => ("its samples are not numbers that a measurement gives".into(), ""),
             Cell::Absent => ("this run did not measure it, and does not say why".into(), ""),
         })
     }
@@ -294,7 +294,7 @@ fn names(records: &Records) -> Vec<&str> {
     let mut names = Vec::new();
     let series = records.series.iter().map(|series| series.metric.as_str());
     let gaps = records.gaps.iter().map(|gap| gap.metric.as_str());
-    // A probe is no number, and has a table of its own.
+    // A probe is not a number, and has a table of its own.
     for name in series.chain(gaps.filter(|name| !name.starts_with(PROBE))) {
         if !names.contains(&name) {
             names.push(name);

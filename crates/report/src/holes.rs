@@ -176,7 +176,7 @@ fn check_charts(
     }
     for question in &comparison.questions {
         let charts = charts(comparison, question.group.name).unwrap();
-        // What is drawn of traces is no number of a series.
+        // What is drawn of traces is not a number of a series.
         let traced = |name: &str| comparison.traces.iter().any(|trace| trace.metric == name);
         for chart in charts.iter().filter(|chart| !traced(&chart.name)) {
             let (_, rest) = chart.wide.split_once("<desc>").unwrap();

@@ -89,7 +89,7 @@ impl<'a> Comparison<'a> {
         };
         let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
         let median =
-            median(&values).ok_or("its samples are no numbers that a measurement gives")?;
+            median(&values).ok_or("its samples are not numbers that a measurement gives")?;
         Ok(Found { series, samples, median, incomplete: gap })
     }
 

@@ -70,7 +70,7 @@ impl TapError {
         Some(match self {
             Self::Name => "choose another name".into(),
             Self::Missing => format!("make it: {}, then `sudo ip link set {name} up`", make()),
-            Self::NotTap => "name a tap: `ip tuntap list` shows those that there are".into(),
+            Self::NotTap => "name a tap: `ip tuntap list` lists them".into(),
             Self::SeveralQueues => {
                 format!(
                     "make it without `multi_queue`: `sudo ip link delete {name}`, then {}",
