@@ -20,7 +20,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use microvm::kernels::{Kernel, Place};
+use microvm::{
+    kernels::{Kernel, Place},
+    linux::mke2fs,
+};
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, AtFlags},
@@ -28,7 +31,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::{Error, Nest, Result, error::call, tools};
+use crate::{Error, Nest, Result, error::call};
 
 /// What is larger goes on a disk, and is only read as far as it is needed.
 const LARGE_BYTES: u64 = 32 << 20;
@@ -190,7 +193,11 @@ fn make(tree: &Path, file: &File) -> Result<()> {
     let failed = |said: String| Error::NoDisk { tree: tree.to_owned(), said };
     // A tenth and some for what the file system itself takes.
     let kibibytes = bytes_of(tree)? / 1024 / 10 * 11 + (8 << 10);
-    let mke2fs = tools::find("mke2fs")?;
+    let mke2fs = mke2fs().map_err(|source| microvm::Error::RootDisk {
+        tree: tree.to_owned(),
+        enough_memory: None,
+        source,
+    })?;
     let ended = Command::new(&mke2fs)
         .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0"])
         .args(["-O", "^has_journal,^resize_inode", "-E", "root_owner=0:0", "-d"])
