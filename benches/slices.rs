@@ -21,7 +21,7 @@ fn main() {
         let limits = Limits { cpu_quota, ..Limits::default() };
         let mut sandboxes: Vec<Box<dyn Sandbox>> = vec![Box::new(Native)];
         match container::available() {
-            Ok(()) => sandboxes.push(Box::new(Container { limits, ..Container::default() })),
+            Ok(()) => sandboxes.push(Box::new(Container::default().limits(limits))),
             Err(error) => eprintln!("no container here: {error:?}"),
         }
         eprintln!(

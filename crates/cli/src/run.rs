@@ -407,15 +407,13 @@ impl ContainerArguments {
             Some(Net::Host) => Network::Host,
             Some(Net::Veth) => Network::Veth,
         };
-        Ok(Container {
-            name: Some(name),
-            limits,
-            root: self.root()?,
-            namespaces: self.namespaces(),
-            network,
-            init: !self.no_init,
-            ..Container::default()
-        })
+        Ok(Container::default()
+            .named(name)
+            .limits(limits)
+            .root(self.root()?)
+            .namespaces(self.namespaces())
+            .network(network)
+            .init(!self.no_init))
     }
 
     fn root(&self) -> Result<Root, Failure> {
@@ -438,9 +436,11 @@ impl ContainerArguments {
 
     fn namespaces(&self) -> Namespaces {
         let usual = Namespaces::default();
-        let is_on = |namespace, usual: bool| match self.namespaces.as_slice() {
-            [] => usual && !self.no_ns.contains(&namespace),
-            just => just.contains(&namespace),
+        let is_on = |namespace, usual: container::Namespace| {
+            container::Namespace::new_if(match self.namespaces.as_slice() {
+                [] => usual.is_new() && !self.no_ns.contains(&namespace),
+                just => just.contains(&namespace),
+            })
         };
         Namespaces {
             mount: is_on(Namespace::Mount, usual.mount),

@@ -19,7 +19,7 @@ fn main() -> sandbox::Result<()> {
         pids: Some(64),
         ..Limits::default()
     };
-    let container = Container { limits, ..Container::default() };
+    let container = Container::default().limits(limits);
     if words.first().is_some_and(|word| word == "idle") {
         return idle(&container, number(1));
     }

@@ -1,16 +1,22 @@
 //! The first process of a container that runs a command: it starts the command, passes signals on,
-//! buries the dead, and reports how the command ended.
+//! reaps orphans, and reports how the command ended.
 //!
 //! The kernel gives every orphan of a process-id namespace to its first process, which must wait
 //! for it, and keeps signals from that process unless it handles them (pid_namespaces(7)). Most
 //! commands do neither, so they are not the first process; this one is. It is a program of its own,
 //! not a fork of the launcher, so that nothing of the launcher's memory is in the container.
 //!
-//! Command line: `init REPORT COUNT CANDIDATE... WORD...`: the number of a descriptor, the number
-//! of candidates, the paths at which the command may be found (none if its first word is its path),
-//! and the command's own words.
-//! Into the descriptor go two numbers of 32 bits each: 0 or the errno of the command's `execve`,
-//! and at the end the command's wait status.
+//! Command line: `init MODE REPORT GATE COUNT CANDIDATE... WORD...`: what it is to do (see
+//! `mode`), the numbers of two descriptors, the number of candidates, the paths at which the
+//! command may be found (none if its first word is its path), and the command's own words.
+//!
+//! Into REPORT go numbers of 32 bits each: with a GATE a 0 when it waits there, then 0 or the errno of
+//! the command's `execve`, and at the end the command's wait status. The launcher believes the
+//! kernel's word for how this process ended before it believes that number.
+//!
+//! Nobody inside may look into this process or write to its descriptors, not root either: it is not
+//! dumpable (PR_SET_DUMPABLE(2const)). In a container that was joined it stays outside, in the
+//! launcher's pid namespace, so the command has a copy of its memory, never the memory itself.
 #![no_std]
 #![no_main]
 
@@ -27,7 +33,9 @@ extern "C" fn _start() -> ! {
 
 /// Numbers of the system calls used here (arch/x86/entry/syscalls/syscall_64.tbl).
 mod number {
+    pub const READ: usize = 0;
     pub const WRITE: usize = 1;
+    pub const CLOSE: usize = 3;
     pub const STAT: usize = 4;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
@@ -39,12 +47,24 @@ mod number {
     pub const GETPID: usize = 39;
     pub const FCNTL: usize = 72;
     pub const SETPGID: usize = 109;
-    pub const GETPPID: usize = 110;
     pub const GETSID: usize = 124;
     pub const RT_SIGTIMEDWAIT: usize = 128;
+    pub const PRCTL: usize = 157;
+    pub const PIPE2: usize = 293;
     pub const CLOSE_RANGE: usize = 436;
 }
 
+/// What it is to do.
+mod mode {
+    /// Be the first process of a container, with the command as its child.
+    pub const INIT: usize = 0;
+    /// Be the parent of a command in a container that was joined, from outside.
+    pub const JOIN: usize = 1;
+    /// Become the command.
+    pub const BECOME: usize = 2;
+}
+
+const SIGKILL: usize = 9;
 const SIGCHLD: usize = 17;
 const ENOENT: isize = -2;
 const EACCES: isize = -13;
@@ -94,82 +114,105 @@ impl Stack {
 
 extern "C" fn main(stack: *const usize) -> ! {
     let stack = Stack(stack);
-    let report = stack.number(1);
-    // The command does not inherit the report: F_SETFD, FD_CLOEXEC.
-    system_call(number::FCNTL, [report, 2, 1, 0, 0]);
+    let (mode, report, gate) = (stack.number(1), stack.number(2), stack.number(3));
+    const PR_SET_DUMPABLE: usize = 4;
+    system_call(number::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+    const F_SETFD: usize = 2;
+    const F_SETFL: usize = 4;
+    const FD_CLOEXEC: usize = 1;
+    const O_NONBLOCK: usize = 0o4000;
+    // The command does not inherit the report, and a report that is full stops nobody.
+    system_call(number::FCNTL, [report, F_SETFD, FD_CLOEXEC, 0, 0]);
+    system_call(number::FCNTL, [report, F_SETFL, O_NONBLOCK, 0, 0]);
     // All signals are blocked and taken in turn by sigtimedwait: no handler, no race.
     let all = u64::MAX;
     system_call(number::RT_SIGPROCMASK, [2, &raw const all as usize, 0, 8, 0]);
-    let (child, errno) = start(stack);
+    if gate != 0 {
+        wait_at(gate, report);
+    }
+    if mode == mode::BECOME {
+        tell(report, -execute(stack) as i32);
+        exit(127);
+    }
+    let in_front = leads_session();
+    let (child, errno) = start(stack, mode, in_front);
     tell(report, (-errno) as i32);
     if errno != 0 {
         exit(127);
     }
     // Nobody may hold a pipe open for longer than the command does: only the report stays.
     system_call(number::CLOSE_RANGE, [0, report.wrapping_sub(1), 0, 0, 0]);
-    let status = serve(child);
+    let status = serve(child, in_front);
     tell(report, status);
     exit(if status & 0x7f == 0 { (status >> 8) as u8 } else { 128 + (status & 0x7f) as u8 });
 }
 
-/// Starts the command as `vfork(2)` does: the child borrows this memory until it has executed.
-fn start(stack: Stack) -> (isize, isize) {
-    const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
-    let errno: isize;
-    let child: isize;
-    // SAFETY: with CLONE_VFORK this process sleeps until the child has executed or ended, and the
-    // child calls one function that never returns, below this frame and its red zone, so that
-    // nothing that this process will look at is overwritten but `errno`.
-    unsafe {
-        asm!(
-            "sub rsp, 256",
-            "xor r12d, r12d",
-            "push r12",
-            "mov rsi, 0",
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "mov rdi, r13",
-            "mov rsi, rsp",
-            "and rsp, -16",
-            "call {command}",
-            "ud2",
-            "2:",
-            "pop r12",
-            "add rsp, 256",
-            command = sym command,
-            in("r13") stack.0,
-            inlateout("rax") number::CLONE => child,
-            in("rdi") CLONE_VM_VFORK | SIGCHLD,
-            in("rdx") 0, in("r10") 0, in("r8") 0,
-            out("r12") errno, out("rsi") _, out("rcx") _, out("r11") _,
-        );
+/// Says that all is ready, and waits for a byte; at the end of the file nobody can send one any more.
+fn wait_at(gate: usize, report: usize) {
+    tell(report, 0);
+    let mut byte = 0u8;
+    if system_call(number::READ, [gate, &raw mut byte as usize, 1, 0, 0]) != 1 {
+        exit(125);
     }
-    if child < 0 { (child, child) } else { (child, errno) }
+    system_call(number::CLOSE, [gate, 0, 0, 0, 0]);
 }
 
-/// The child of [`start`]: becomes the command, or leaves the reason and ends.
-extern "C" fn command(stack: *const usize, errno: *mut isize) -> ! {
-    let stack = Stack(stack);
-    let count = stack.number(2);
-    let argv = stack.argument_address(3 + count);
-    let envp = stack.argument_address(stack.word(0) + 1);
-    if leads_session() {
-        // A process group of its own, in front on the terminal if there is one: TIOCSPGRP.
-        system_call(number::SETPGID, [0, 0, 0, 0, 0]);
-        let group = own_pid() as i32;
-        system_call(number::IOCTL, [0, 0x5410, &raw const group as usize, 0, 0]);
+/// Starts the command: its number and 0, or the error.
+fn start(stack: Stack, mode: usize, in_front: bool) -> (isize, isize) {
+    const O_CLOEXEC: usize = 0o2000000;
+    let mut ends = [0i32; 2];
+    let made = system_call(number::PIPE2, [&raw mut ends as usize, O_CLOEXEC, 0, 0, 0]);
+    if made < 0 {
+        return (made, made);
     }
+    let [reading, writing] = ends.map(|end| end as usize);
+    // A copy of this process, as fork(2) makes it.
+    let child = system_call(number::CLONE, [SIGCHLD, 0, 0, 0, 0]);
+    if child == 0 {
+        if in_front {
+            lead_group();
+        }
+        if mode == mode::JOIN {
+            // The command ends with the launcher that joined, and so with this parent of its own.
+            const PR_SET_PDEATHSIG: usize = 1;
+            system_call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+        }
+        tell(writing, execute(stack) as i32);
+        exit(127);
+    }
+    if child < 0 {
+        return (child, child);
+    }
+    system_call(number::CLOSE, [writing, 0, 0, 0, 0]);
+    // Nothing comes but the end of the file, from an `execve` that has worked.
+    let mut errno = 0i32;
+    system_call(number::READ, [reading, &raw mut errno as usize, 4, 0, 0]);
+    system_call(number::CLOSE, [reading, 0, 0, 0, 0]);
+    (child, errno as isize)
+}
+
+/// A process group of its own, in front on the terminal if there is one: TIOCSPGRP.
+fn lead_group() {
+    system_call(number::SETPGID, [0; 5]);
+    let group = own_pid() as i32;
+    system_call(number::IOCTL, [0, 0x5410, &raw const group as usize, 0, 0]);
+}
+
+/// Becomes the command; returns only with the reason why not.
+fn execute(stack: Stack) -> isize {
+    let count = stack.number(4);
+    let argv = stack.argument_address(5 + count);
+    let envp = stack.argument_address(stack.word(0) + 1);
     let none = 0u64;
     system_call(number::RT_SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0]);
-    let execute = |index| system_call(number::EXECVE, [stack.word(4 + index), argv, envp, 0, 0]);
+    let attempt = |index| system_call(number::EXECVE, [stack.word(6 + index), argv, envp, 0, 0]);
     // Without candidates the word behind them is the path.
-    let mut reason = if count == 0 { execute(0) } else { ENOENT };
+    let mut reason = if count == 0 { attempt(0) } else { ENOENT };
     for index in 0..count {
-        match execute(index) {
+        match attempt(index) {
             // As a shell: a file that may not be executed is remembered, and the search goes on; a
             // folder that may not be searched has no file to show.
-            EACCES if is_file(stack.word(4 + index)) => reason = EACCES,
+            EACCES if is_file(stack.word(6 + index)) => reason = EACCES,
             EACCES | ENOENT | ENOTDIR => {}
             other => {
                 reason = other;
@@ -177,9 +220,7 @@ extern "C" fn command(stack: *const usize, errno: *mut isize) -> ! {
             }
         }
     }
-    // SAFETY: `start` points to the word that it pushed for this.
-    unsafe { errno.write(reason) };
-    exit(127)
+    reason
 }
 
 /// Whether there is a file at `path`.
@@ -201,15 +242,13 @@ fn own_pid() -> isize {
 /// Whether init leads a session. It does not where the command shares the launcher's own terminal:
 /// there the command stays in the launcher's process group, in the foreground.
 fn leads_session() -> bool {
-    // Of the calling process and of its parent: this is asked on both sides of the clone.
-    let session = system_call(number::GETSID, [0; 5]);
-    session == own_pid() || (session != 0 && session == system_call(number::GETPPID, [0; 5]))
+    system_call(number::GETSID, [0; 5]) == own_pid()
 }
 
-/// Passes signals on to the command and buries the dead, until the command is among them.
-fn serve(child: isize) -> i32 {
+/// Passes signals on to the command and reaps children, until the command is among them.
+fn serve(child: isize, in_front: bool) -> i32 {
     // To the whole process group of the command, as a terminal would.
-    let whom = if leads_session() { -child } else { child };
+    let whom = if in_front { -child } else { child };
     loop {
         let mut status = 0i32;
         const WNOHANG: usize = 1;

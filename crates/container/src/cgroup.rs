@@ -18,6 +18,7 @@ use std::{
     fs, io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread::sleep,
     time::Duration,
 };
@@ -30,6 +31,7 @@ use crate::{
     cgroup_layout::{Controller, Layout, Version},
     error::file,
     plan::Plan,
+    spec,
 };
 
 /// One file of a limit and what is to be written into it.
@@ -156,19 +158,21 @@ struct Directory {
 
 /// Where the cgroup of a container will be, so that the ledger can know before it is there.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct CgroupPath {
     directories: Vec<Directory>,
     settings: Vec<Setting>,
 }
 
-impl Place {
-    /// A place with the controllers that `limits` need. A container without limits needs a cgroup
-    /// only to be found again (`held`): one directory, no controller.
-    pub(crate) fn find(name: &str, limits: &Limits, held: bool) -> Result<Self, Error> {
+impl CgroupPath {
+    /// A place with the controllers that the limits need. A container without limits needs a cgroup
+    /// only to be found again, if it has a name: one directory, no controller.
+    pub(crate) fn find(budget: &spec::Budget) -> Result<Self, Error> {
+        let limits = &budget.limits;
         let mut settings = settings(limits, Version::V1);
-        if settings.is_empty() && !held {
+        if settings.is_empty() && budget.cgroup.is_none() {
             return Ok(Self { directories: Vec::new(), settings });
         }
+        let name = budget.cgroup.clone().unwrap_or_else(number);
         let layout = Layout::of_this_process()?;
         let mut needed: Vec<Controller> =
             settings.iter().map(|setting| setting.controller).collect();
@@ -184,7 +188,7 @@ impl Place {
             parents => parents?,
         };
         for (parent, controllers) in parents {
-            directories.push(Directory { path: parent.join(name), version, controllers });
+            directories.push(Directory { path: parent.join(&name), version, controllers });
         }
         Ok(Self { directories, settings })
     }
@@ -230,6 +234,12 @@ impl Place {
         }
         Ok(cgroup)
     }
+}
+
+/// A name that this launcher gives out once.
+fn number() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("isolab-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
 }
 
 impl Cgroup {
@@ -421,7 +431,7 @@ mod tests {
 
     #[test]
     fn without_limits_there_is_no_cgroup() {
-        let place = Place::find("isolab-test", &Limits::default(), false).unwrap();
-        assert_eq!(place.resources().count(), 0);
+        let path = CgroupPath::find(&spec::Budget::default()).unwrap();
+        assert_eq!(path.resources().count(), 0);
     }
 }

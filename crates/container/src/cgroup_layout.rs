@@ -12,7 +12,7 @@ use std::{
 use crate::{
     Error,
     error::file,
-    mounts::{self, Mount},
+    mounts::{self, MountInfo},
 };
 
 /// A controller that keeps one of our limits.
@@ -90,7 +90,7 @@ impl Layout {
         Ok(layout)
     }
 
-    fn parse(mounts: &[Mount], own: &str) -> Self {
+    fn parse(mounts: &[MountInfo], own: &str) -> Self {
         let memberships: Vec<(&str, &str)> = own.lines().filter_map(membership).collect();
         let mut hierarchies: Vec<Hierarchy> = Vec::new();
         for mount in mounts {
@@ -277,8 +277,8 @@ mod tests {
 
     use super::*;
 
-    fn mount(root: &str, point: &str, kind: &str, super_options: &str) -> Mount {
-        Mount {
+    fn mount(root: &str, point: &str, kind: &str, super_options: &str) -> MountInfo {
+        MountInfo {
             root: root.into(),
             point: point.into(),
             options: "rw".into(),

@@ -23,6 +23,12 @@ pub enum Error {
         #[source]
         errno: Errno,
     },
+    /// What the child found was not what it had made or opened.
+    #[error("inside the container: this does not hold: {check}")]
+    Refused {
+        /// What should hold.
+        check: String,
+    },
     /// The child was killed before it executed its program.
     #[error(
         "the container was killed during: {step}; if it has a memory limit, it is too small to start in"
@@ -80,20 +86,55 @@ pub enum Error {
         /// The string.
         text: String,
     },
-    /// A path that the options of an overlay cannot express.
+    /// A file that is not a namespace of that kind.
+    #[error("{path:?} is not a {kind} namespace: give a file such as /proc/PID/ns/{kind}")]
+    NotNamespace {
+        /// The file.
+        path: PathBuf,
+        /// The kind of namespace.
+        kind: &'static str,
+    },
+    /// A limit of processes that the kernel does not have.
+    #[error("unknown resource limit {name:?}: see getrlimit(2) for their names, such as nofile")]
+    UnknownRlimit {
+        /// The name.
+        name: String,
+    },
+    /// A kernel setting that would change the host.
     #[error(
-        "the path {path:?} has a ',', ':' or '\\' inside, which the options of an overlay cannot express"
+        "the kernel setting {key:?} is not the container's own: with a net or ipc namespace of its own it may have those below net. and fs.mqueue., kernel.shm* and kernel.msg*"
     )]
-    OverlayPath {
+    SharedSysctl {
+        /// The setting.
+        key: String,
+    },
+    /// A path inside that cannot be meant.
+    #[error("the mount destination {path:?} is not an absolute path below the root")]
+    Destination {
         /// The path.
         path: PathBuf,
     },
+    /// A directory of the host as standard input, output or error: from it every file is reached.
+    #[error("{stream} is a directory of the host, from which a container could reach every file")]
+    OpenDirectory {
+        /// Which of the three.
+        stream: &'static str,
+    },
+    /// The state of a container could not be read.
+    #[error("{path:?} is not the state of a container")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It was started before, or has ended.
+    #[error("the container does not wait to be started: it was started before, or has ended")]
+    NotWaiting,
     /// An overlay of nothing.
     #[error("an overlay needs at least one lower directory")]
     NoLowers,
-    /// No directory of the host can be mounted on without covering a layer.
-    #[error("an overlay needs one of /tmp, /mnt, /run, /var, /opt, /srv without a layer below it")]
-    NoStage,
     /// The ledger refused.
     #[error("write the container down in the ledger")]
     Ledger(#[from] LedgerError),
@@ -139,6 +180,17 @@ impl Error {
     fn fix(&self) -> Option<String> {
         Some(
             match (self, self.errno()) {
+                (Self::Child { step, .. }, Some(Errno::ELOOP | Errno::ENOTDIR))
+                    if step.contains("within the root") =>
+                {
+                    "the root has a symbolic link or a file there; /proc, /sys and /dev must be \
+                     directories of their own, and no path may lead out of the root or through /proc"
+                }
+                (Self::Refused { .. }, _) => {
+                    "something is mounted where it is in the way, or the root is being changed by \
+                     somebody: leave it alone while the container starts"
+                }
+                (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
                 (Self::NoController { .. }, _) => {
                     "leave the limit out, run as root, or run below a delegated cgroup: \
                  systemd-run --user --scope -p Delegate=yes isolab ..."

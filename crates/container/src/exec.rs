@@ -2,11 +2,20 @@
 //!
 //! Joining is the reverse of making: instead of new tables the process gets those of another, with
 //! one `setns(2)` on that process's pidfd. The joined pid namespace is that of children only, so
-//! the process that joins is init again: it stays outside and its child is the command.
+//! there are two processes:
+//!
+//! ```text
+//!   launcher ── clone3 ──> joins all namespaces, drops all power, executes init    stays outside the
+//!                            └─ fork ──> the command                     inside    pid namespace
+//! ```
+//!
+//! What can be seen inside is the second one alone. It has a copy of a few kilobytes that know only
+//! the command line, none of the launcher's descriptors, and no more power than any other process
+//! inside from its first instruction: whoever takes it over has gained nothing.
 
 use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use sandbox::{
@@ -15,16 +24,18 @@ use sandbox::{
 };
 
 use crate::{
-    Error,
+    Begin, Error,
     cgroup::Cgroup,
     error::{NAME, Result},
+    joined::Joined,
+    life::State,
     namespaces::{self, Child, Gate, Namespaces},
     plan::Plan,
     privileges,
-    process::{self, Ends},
-    program, running,
-    running::{Running, Walls},
-    sys,
+    process::{self, Kept, StdioEnds},
+    program::{self, First},
+    running::{self, Running, Started, Walls},
+    spec, sys,
 };
 
 /// The running container of that name.
@@ -65,50 +76,56 @@ pub fn exec<S: Into<std::ffi::OsString>>(
 ) -> Result<Outcome> {
     let workload = Workload::command(words).stdio(stdio);
     let mut timeline = Timeline::start();
-    let target = open(entry)?;
-    let paths: Vec<PathBuf> = entry.resources.iter().filter_map(cgroup_of).collect();
+    let state = state_of(entry)?;
+    let target = pidfd(&state.first).ok_or_else(not_running(entry))?;
+    let namespaces = Foreign::of(state.first.pid);
+    let paths: Vec<PathBuf> = state.resources.iter().filter_map(cgroup_of).collect();
     let cgroup = Cgroup::open(&paths)?;
-    let ends = Ends::new(stdio)?;
+    let stdio = StdioEnds::new(stdio)?;
     let gate = Gate::new()?;
+    let first = First::Join;
+    let inherited = Some(gate.report());
+    let program = first.image(&workload.program)?;
+    let kept = Kept { inherited, program, ..Kept::default() };
+    let way_out = spec::WayOut {
+        program: workload.program.clone(),
+        environment: state.environment.clone(),
+        ..spec::WayOut::default()
+    };
     let mut plan = Box::new(Plan::default());
     cgroup.join(&mut plan);
-    let first = entry.first.map_or(0, |first| first.pid);
-    let (flags, user) = foreign_namespaces(first);
-    let arguments = [target.as_raw_fd() as usize, flags as usize];
-    plan.step(Question::Boundary, "setns into the container", libc::SYS_setns, arguments);
-    if user {
-        privileges::become_root(&mut plan);
-    }
-    crate::rootfs::change_directory(&mut plan, Path::new("/"))?;
-    let report = namespaces::high(&gate.report())?;
-    ends.connect(&mut plan, Some(std::os::fd::AsFd::as_fd(&report)));
-    privileges::drop_all(&mut plan)?;
-    process::reset_signals(&mut plan);
-    program::end_with(&mut plan, &workload, true)?;
+    namespaces.enter(&mut plan, &target);
+    stdio.connect(&mut plan, &kept);
+    process::change_directory(&mut plan, &state.directory)?;
+    privileges::drop_all(&mut plan, &state.power, namespaces.has_user())?;
+    process::reset_signals(&mut plan, Begin::AtOnce);
+    program::end_with(&mut plan, &way_out, first, Begin::AtOnce)?;
     plan.finish(false);
-    let no_new = Namespaces {
-        mount: false,
-        uts: false,
-        ipc: false,
-        pid: false,
-        net: false,
-        user: false,
-        cgroup: false,
-    };
-    // The child shares this process's memory while it is visible inside: nobody there may open it.
+    // Where the container shares the launcher's pid namespace its processes see this one; it shares
+    // the launcher's memory until it has executed init. Nobody inside may open that.
     let unseen = Undumpable::set();
-    let child = namespaces::clone_into(no_new, cgroup.clone_target(), plan, gate, false)?;
-    drop(report);
-    let mut walls = Walls { child, cgroup, veth: None, claim: None };
-    let ends = ends.of_the_launcher();
+    let (shared, none) = (Namespaces::shared(), Joined::default());
+    let child = namespaces::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)?;
+    let mut walls = Walls { child, cgroup, veth: None };
+    let streams = stdio.of_the_launcher();
     let (progress, plan) = walls.child.wait_for_exec(true)?;
     drop(unseen);
     timeline.reach_at(Milestone::Created, plan.began());
     timeline.reach(Milestone::Entered);
-    running::check_progress(progress, &workload)?;
-    let story = Story::default();
-    let running = Running::new(walls, ends, None, &workload, true, (timeline, story))?;
-    Box::new(running).wait()
+    running::check_progress(progress, &workload.program)?;
+    let (story, init) = (Story::default(), true);
+    let started = Started { walls, streams, mailbox: None, init, timeline, story };
+    Box::new(Running::new(started, None, None)?).wait()
+}
+
+/// What the ledger knows of a container that runs.
+fn state_of(entry: &Entry) -> Result<State, Error> {
+    let state = entry.state.clone().and_then(|state| serde_json::from_value(state).ok());
+    state.ok_or_else(not_running(entry))
+}
+
+fn not_running(entry: &Entry) -> impl Fn() -> Error {
+    || Error::NotRunning { name: entry.name.clone() }
 }
 
 /// Kills that very process, if it still lives.
@@ -118,13 +135,8 @@ pub(crate) fn kill(process: &Process) {
     }
 }
 
-fn open(entry: &Entry) -> Result<OwnedFd, Error> {
-    let opened = entry.first.as_ref().and_then(pidfd);
-    opened.ok_or_else(|| Error::NotRunning { name: entry.name.clone() })
-}
-
 /// A descriptor of that very process, not of a later one with its number.
-fn pidfd(process: &Process) -> Option<OwnedFd> {
+pub(crate) fn pidfd(process: &Process) -> Option<OwnedFd> {
     let arguments = [process.pid as usize, 0, 0, 0, 0, 0];
     // SAFETY: pidfd_open takes numbers.
     let descriptor = unsafe { sys::call(libc::SYS_pidfd_open, arguments) }.ok()?;
@@ -140,24 +152,42 @@ fn cgroup_of(resource: &Resource) -> Option<PathBuf> {
     }
 }
 
-/// The flags of the namespaces that process `pid` does not share with us, and whether the user
-/// namespace, which may not be joined twice, is among them.
-fn foreign_namespaces(pid: u32) -> (i32, bool) {
-    let all = [
-        ("user", libc::CLONE_NEWUSER),
-        ("mnt", libc::CLONE_NEWNS),
-        ("uts", libc::CLONE_NEWUTS),
-        ("ipc", libc::CLONE_NEWIPC),
-        ("pid", libc::CLONE_NEWPID),
-        ("net", libc::CLONE_NEWNET),
-        ("cgroup", libc::CLONE_NEWCGROUP),
-    ];
-    let of = |pid: &str, name: &str| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).ok();
-    let theirs = pid.to_string();
-    let foreign = |name: &str| of("self", name) != of(&theirs, name);
-    let flags =
-        all.into_iter().filter(|(name, _)| foreign(name)).fold(0, |all, (_, flag)| all | flag);
-    (flags, flags & libc::CLONE_NEWUSER != 0)
+/// The namespaces of a process that are not the caller's.
+struct Foreign {
+    flags: i32,
+}
+
+impl Foreign {
+    fn of(pid: u32) -> Self {
+        let all = [
+            ("user", libc::CLONE_NEWUSER),
+            ("mnt", libc::CLONE_NEWNS),
+            ("uts", libc::CLONE_NEWUTS),
+            ("ipc", libc::CLONE_NEWIPC),
+            ("pid", libc::CLONE_NEWPID),
+            ("net", libc::CLONE_NEWNET),
+            ("cgroup", libc::CLONE_NEWCGROUP),
+        ];
+        let of = |pid: &str, name: &str| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).ok();
+        let theirs = pid.to_string();
+        let foreign = |name: &str| of("self", name) != of(&theirs, name);
+        let foreign = all.into_iter().filter(|(name, _)| foreign(name));
+        Self { flags: foreign.fold(0, |all, (_, flag)| all | flag) }
+    }
+
+    /// Whether the user namespace, which may not be joined twice, is among them.
+    fn has_user(&self) -> bool {
+        self.flags & libc::CLONE_NEWUSER != 0
+    }
+
+    /// The child's steps: into all at once, the kernel takes the user namespace first (setns(2)).
+    fn enter(&self, plan: &mut Plan, target: &OwnedFd) {
+        let arguments = [target.as_raw_fd() as usize, self.flags as usize];
+        plan.step(Question::Boundary, "setns into the container", libc::SYS_setns, arguments);
+        if self.has_user() {
+            privileges::become_root(plan);
+        }
+    }
 }
 
 /// While it lives, no process without CAP_SYS_PTRACE may open this one's memory.

@@ -8,18 +8,26 @@
 //! | 4 | With what power does it start? | [`privileges`] | `microvm::vcpu` |
 //! | 5 | How does it reach the host? | [`process`] and [`network`] | `microvm::exits` and `microvm::devices` |
 //!
-//! `Container::start` tells the whole story. What the child does between `clone3` and `execve` is
-//! written down as a list of system calls first, in [`plan`].
+//! A container is described by a [`Spec`], plain data with a section for each question;
+//! `Prepared::start` tells the whole story of how it is made. What the child does between `clone3`
+//! and `execve` is written down as a list of system calls first, in [`plan`].
 #![warn(missing_docs)]
 
+mod capabilities;
 pub mod cgroup;
 mod cgroup_layout;
 mod cgroup_stat;
 mod clean;
+mod container;
+mod device;
 mod error;
 mod exec;
 mod host;
+mod joined;
 pub mod layer;
+mod life;
+mod lookup;
+pub mod mount;
 pub mod mounts;
 pub mod namespaces;
 pub mod netlink;
@@ -34,142 +42,131 @@ mod running;
 pub mod scheduling;
 mod scratch;
 pub mod seccomp;
+pub mod spec;
 mod sys;
 mod terminal;
 mod thrift;
 
-use std::{
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
-};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::unistd::Uid;
-use sandbox::{
-    Claim, Entry, Instance, Ledger, Limits, Mailbox, Milestone, Process, Program, Question,
-    Resource, Sandbox, Story, Timeline, Workload,
-};
+use sandbox::{Mailbox, Milestone, Program, Question, Resource, Story, Timeline};
 
 pub use cgroup_stat::{CpuStat, CpuStatFile};
 pub use clean::{clean, clean_those, remove_tree};
+pub use container::Container;
 pub use error::Error;
 pub use exec::{all_running, exec, find};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
-pub use namespaces::Namespaces;
+pub use life::{Created, State};
+pub use mount::Mount;
+pub use namespaces::{Namespace, Namespaces};
 pub use network::Network;
-pub use rootfs::{Root, Upper};
+pub use rootfs::{Device, Root, Upper};
 pub use scratch::Scratch;
+pub use spec::Spec;
 pub use thrift::give_back_code;
 
-use cgroup::{Cgroup, Place};
-use error::{NAME, Result, call};
+use cgroup::CgroupPath;
+use error::Result;
+use joined::Joined;
+use mount::Around;
 use namespaces::Gate;
 use network::Veth;
 use plan::Plan;
-use process::Ends;
-use rootfs::{Furniture, Surroundings};
-use running::{Running, Walls};
+use process::{Kept, StdioEnds};
+use program::First;
+use running::{Started, Walls};
 
-/// Runs workloads in containers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// The name by which `isolab exec` and `isolab stop` know it.
-    pub name: Option<String>,
-    /// What it may consume. Without limits and without a name there is no cgroup.
-    pub limits: Limits,
-    /// What it finds inside.
-    pub root: Root,
-    /// Which of the host's tables it does not share.
-    pub namespaces: Namespaces,
-    /// What it sees of the network.
-    pub network: Network,
-    /// Whether a command runs as the child of a first process that buries orphans and passes
-    /// signals on; otherwise the command is the first process itself. A built-in program always is.
-    pub init: bool,
-    /// The host name inside.
-    pub hostname: String,
+/// A container that is about to be made: what will outlive its launcher has a name already, for the
+/// caller to write down first.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    spec: &'a Spec,
+    /// Those of the spec, as far as this caller may have them.
+    namespaces: Namespaces,
+    cgroup: CgroupPath,
+    veth: Option<Veth>,
 }
 
-impl Default for Container {
-    fn default() -> Self {
-        Self {
-            name: None,
-            limits: Limits::default(),
-            root: Root::default(),
-            namespaces: Namespaces::default(),
-            network: Network::default(),
-            init: true,
-            hostname: "isolab".into(),
-        }
-    }
+/// When the program begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Begin<'a> {
+    /// At once; and it ends with the launcher.
+    AtOnce,
+    /// When a byte can be read from this descriptor.
+    OnByte(BorrowedFd<'a>),
 }
 
-impl Sandbox for Container {
-    fn name(&self) -> &'static str {
-        NAME
+impl<'a> Prepared<'a> {
+    /// Looks at the spec and the host, and makes nothing.
+    ///
+    /// # Errors
+    ///
+    /// What of the spec cannot be meant, or cannot be had on this host.
+    pub fn new(spec: &'a Spec) -> Result<Self> {
+        spec.check()?;
+        let namespaces = spec.effective_namespaces(Uid::effective().is_root());
+        let cgroup = CgroupPath::find(&spec.budget)?;
+        let veth = (spec.way_out.network == Network::Veth).then(Veth::plan).transpose()?;
+        check_memory(spec, namespaces.user.is_new() || veth.is_some())?;
+        Ok(Self { spec, namespaces, cgroup, veth })
     }
 
-    fn spawn(&self, workload: &Workload) -> Result<Box<dyn Instance>> {
-        self.limits.check()?;
-        if self.limits.vcpus.is_some() {
-            return Err(sandbox::Error::Unsupported {
-                sandbox: NAME,
-                what: "have virtual CPUs of its own".into(),
-                fix: "limit its CPU time with --cpus, or use --in microvm".into(),
-            });
-        }
-        Ok(Box::new(self.start(workload)?))
+    /// What will outlive the launcher, in the order in which it is made.
+    pub fn resources(&self) -> Vec<Resource> {
+        let links = self.veth.iter().map(|veth| Resource::Link(veth.name().to_owned()));
+        self.cgroup.resources().chain(links).collect()
     }
-}
 
-impl Container {
     /// The story of a container: five questions, numbered as in the table above.
-    fn start(&self, workload: &Workload) -> Result<Running> {
-        let mut story = Story::new(workload.trace);
+    fn start(self, begin: Begin<'_>, mut story: Story) -> Result<Started> {
+        let Self { spec, namespaces, cgroup: path, veth } = self;
         let mut timeline = Timeline::start();
-        rootfs::check(&self.root)?;
-        let namespaces = self.effective_namespaces();
-        let init = self.init && matches!(workload.program, Program::Command(_));
-        let ends = Ends::new(workload.stdio)?;
+        let joined = Joined::open(&namespaces)?;
+        let stdio = StdioEnds::new(spec.way_out.stdio)?;
         let gate = Gate::new()?;
-        let mailbox = mailbox(workload)?;
+        let needs_gate = namespaces.user.is_new() || veth.is_some();
+        let gate_of_plan = needs_gate.then_some(&gate);
+        let mailbox = mailbox(&spec.way_out.program)?;
+        let first = First::of(&spec.way_out, begin);
+        let inherited = mailbox.as_ref().map(process::mailbox_end).transpose()?;
+        let kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
 
-        // 2. First, before there is anyone to spend anything; and the ledger before that.
-        let place = Place::find(&self.cgroup_name(), &self.limits, self.name.is_some())?;
-        let veth = (self.network == Network::Veth).then(Veth::plan).transpose()?;
-        let claim = self.claim(workload, &place, veth.as_ref())?;
-        let words = place.words(&self.limits);
-        let cgroup = story.step(Question::Budget, words, || place.create())?;
+        // 2. First, before there is anyone to spend anything.
+        let words = path.words(&spec.budget.limits);
+        let cgroup = story.step(Question::Budget, words, || path.create())?;
 
-        // All that the child will do: 3, 4 and 5.
+        // All that the child will do, from its cgroup to its program.
         let mut plan = Box::new(Plan::default());
-        let needs_gate = namespaces.user || veth.is_some();
-        self.check_memory(needs_gate)?;
-        self.write_plan(
-            &mut plan,
-            workload,
-            namespaces,
-            &cgroup,
-            needs_gate.then_some(&gate),
-            &ends,
-        )?;
-        let inherited = match &mailbox {
-            Some(mailbox) => Some(process::mailbox_end(mailbox)?),
-            None if init => Some(namespaces::high(&gate.report())?),
-            None => None,
-        };
-        self.write_end(&mut plan, workload, &ends, inherited.as_ref(), init)?;
-        plan.finish(workload.trace);
+        cgroup.join(&mut plan); // 2
+        joined.enter(&mut plan); // 1
+        namespaces::complete(&mut plan, &spec.boundary, &namespaces, gate_of_plan); // 1
+        stdio.connect(&mut plan, &kept); // 5
+        network::raise_loopback(&mut plan, spec, &namespaces); // 5
+        privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4
+        if namespaces.mount.is_new() {
+            let around = Around::of(&namespaces);
+            rootfs::enter(&mut plan, &spec.inside, around, stdio.terminal()?)?; // 3
+        }
+        kept.close_others(&mut plan, "close what the child has opened"); // 5
+        process::change_directory(&mut plan, &spec.way_out.directory)?; // 5
+        privileges::drop_all(&mut plan, &spec.power, namespaces.user.is_new())?; // 4
+        process::reset_signals(&mut plan, begin); // 5
+        program::end_with(&mut plan, &spec.way_out, first, begin)?; // 5
+        plan.finish(story.is_told());
 
         // 1. The child and its namespaces; it follows the plan at once.
         let clone = format!("clone3: a process with new {} namespaces", namespaces.words());
         let child = story.step(Question::Boundary, clone, || {
-            namespaces::clone_into(namespaces, cgroup.clone_target(), plan, gate, needs_gate)
+            let into = cgroup.clone_target();
+            namespaces::clone_into(&namespaces, &joined, into, plan, gate, needs_gate)
         })?;
         drop(inherited);
-        let mut walls = Walls { child, cgroup, veth, claim };
+        let mut walls = Walls { child, cgroup, veth };
         // 4 and 5, what only the launcher may do: id maps and links.
-        if namespaces.user {
-            let maps = || privileges::write_maps(walls.child.pid());
+        if namespaces.user.is_new() {
+            let maps = || privileges::write_id_maps(walls.child.pid(), spec.power.id_maps.as_ref());
             story.step(Question::Power, "write uid_map and gid_map", maps)?;
         }
         if let Some(veth) = &walls.veth {
@@ -177,143 +174,50 @@ impl Container {
             story.step(Question::WayOut, "create a pair of links", connect)?;
         }
         walls.child.open_gate()?;
-        let ends = ends.of_the_launcher();
-        let (progress, plan) = walls.child.wait_for_exec(init)?;
+        let streams = stdio.of_the_launcher();
+        let (progress, plan) = walls.child.wait_for_exec(first.reports())?;
         timeline.reach_at(Milestone::Created, plan.began());
         timeline.reach(Milestone::Entered);
         story.steps.extend(plan.told());
-        running::check_progress(progress, workload)?;
-        walls.note_first()?;
-        Ok(Running::new(walls, ends, mailbox, workload, init, (timeline, story))?)
-    }
-
-    /// The child's steps up to its root.
-    fn write_plan(
-        &self,
-        plan: &mut Plan,
-        workload: &Workload,
-        namespaces: Namespaces,
-        cgroup: &Cgroup,
-        gate: Option<&Gate>,
-        ends: &Ends,
-    ) -> Result<()> {
-        // What it allocates from here on is counted.
-        cgroup.join(plan);
-        if namespaces.cgroup {
-            let flag = libc::CLONE_NEWCGROUP as usize;
-            plan.step(Question::Boundary, "unshare cgroup", libc::SYS_unshare, [flag]);
-        }
-        if let Some(gate) = gate {
-            gate.pass(plan);
-        }
-        if namespaces.user {
-            privileges::become_root(plan);
-        }
-        if namespaces.uts {
-            let name = plan.keep(self.hostname.as_bytes());
-            let words = format!("sethostname {}", self.hostname);
-            let arguments = [name, self.hostname.len()];
-            plan.step(Question::Boundary, words, libc::SYS_sethostname, arguments);
-        }
-        let furniture = match (&workload.program, &self.root) {
-            (Program::Builtin(..), Root::Host) => Furniture::Bare,
-            _ => Furniture::Full,
-        };
-        if namespaces.net && furniture == Furniture::Full {
-            network::raise_loopback(plan);
-        }
-        if namespaces.mount {
-            let around = Surroundings {
-                furniture,
-                user_namespace: namespaces.user || privileges::in_user_namespace(),
-                pid_namespace: namespaces.pid,
-                terminal: ends.terminal(),
-            };
-            rootfs::enter(plan, &self.root, around)?;
-        }
-        Ok(())
-    }
-
-    /// The child's last steps: its streams, its privileges, its program.
-    fn write_end(
-        &self,
-        plan: &mut Plan,
-        workload: &Workload,
-        ends: &Ends,
-        inherited: Option<&std::os::fd::OwnedFd>,
-        init: bool,
-    ) -> Result<()> {
-        let directory = workload.directory.as_deref().unwrap_or(Path::new("/"));
-        rootfs::change_directory(plan, directory)?;
-        ends.connect(plan, inherited.map(std::os::fd::AsFd::as_fd));
-        privileges::drop_all(plan)?;
-        process::reset_signals(plan);
-        Ok(program::end_with(plan, workload, init)?)
-    }
-
-    /// A child that the launcher cannot sleep for must have memory enough to come to its program.
-    fn check_memory(&self, gated: bool) -> Result<(), Error> {
-        const ENOUGH: u64 = 4 << 20;
-        match self.limits.memory_bytes {
-            Some(bytes) if gated && bytes < ENOUGH => Err(Error::TooLittleMemory { bytes }),
-            _ => Ok(()),
-        }
-    }
-
-    fn effective_namespaces(&self) -> Namespaces {
-        Namespaces {
-            net: self.namespaces.net && self.network != Network::Host,
-            user: self.namespaces.user || !Uid::effective().is_root(),
-            ..self.namespaces
-        }
-    }
-
-    /// `isolab-` and the name, or a number that this launcher gives out once.
-    fn cgroup_name(&self) -> String {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        match &self.name {
-            Some(name) => format!("isolab-{name}"),
-            None => format!("isolab-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed)),
-        }
-    }
-
-    /// Writes down what would outlive the launcher. Nothing would of a container without a name and
-    /// without a cgroup but its processes, and those end with the program.
-    fn claim(
-        &self,
-        workload: &Workload,
-        place: &Place,
-        veth: Option<&Veth>,
-    ) -> Result<Option<Claim>, Error> {
-        let links = veth.map(|veth| Resource::Link(veth.name().to_owned()));
-        let resources: Vec<Resource> = place.resources().chain(links).collect();
-        if self.name.is_none() && resources.is_empty() {
-            return Ok(None);
-        }
-        let name = match (&self.name, resources.first()) {
-            (Some(name), _) => name.clone(),
-            (None, Some(Resource::Cgroup(path))) => {
-                path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-            }
-            _ => self.cgroup_name(),
-        };
-        let entry = Entry { resources, ..Entry::new(name, NAME, workload.words()) };
-        Ok(Some(Ledger::open()?.claim(entry)?))
+        running::check_progress(progress, &spec.way_out.program)?;
+        let init = first == First::Init;
+        Ok(Started { walls, streams, mailbox, init, timeline, story })
     }
 }
 
-fn mailbox(workload: &Workload) -> Result<Option<Mailbox>, Error> {
-    match workload.program {
+/// A child that the launcher cannot sleep for must have memory enough to come to its program.
+fn check_memory(spec: &Spec, gated: bool) -> Result<(), Error> {
+    const ENOUGH: u64 = 4 << 20;
+    match spec.budget.limits.memory_bytes {
+        Some(bytes) if gated && bytes < ENOUGH => Err(Error::TooLittleMemory { bytes }),
+        _ => Ok(()),
+    }
+}
+
+/// What the child keeps of the launcher's descriptors.
+fn kept<'a>(
+    first: First,
+    begin: Begin<'a>,
+    mailbox: Option<BorrowedFd<'a>>,
+    gate: &'a Gate,
+    spec: &Spec,
+) -> Result<Kept<'a>, Error> {
+    let report = Some(gate.report());
+    let (inherited, report) = if first.reports() { (report, None) } else { (mailbox, report) };
+    let start = match begin {
+        Begin::AtOnce => None,
+        Begin::OnByte(start) => Some(start),
+    };
+    Ok(Kept { inherited, program: first.image(&spec.way_out.program)?, report, start })
+}
+
+/// The memory that a built-in program shares with its launcher.
+fn mailbox(program: &Program) -> Result<Option<Mailbox>, Error> {
+    match program {
         Program::Builtin(..) => {
             let mailbox = Mailbox::create().map_err(error::file("create the mailbox", "memfd"))?;
             Ok(Some(mailbox))
         }
         Program::Command(_) => Ok(None),
     }
-}
-
-/// The process with that number as the ledger knows it.
-fn process_of(pid: i32) -> Result<Process, Error> {
-    let gone = call(format!("look at process {pid}"));
-    u32::try_from(pid).ok().and_then(Process::of).ok_or_else(|| gone(nix::errno::Errno::ESRCH))
 }

@@ -6,7 +6,7 @@ use crate::{Error, error::file};
 
 /// One line of mountinfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
+pub struct MountInfo {
     /// The directory within the file system that is mounted.
     pub root: PathBuf,
     /// Where it is mounted.
@@ -21,7 +21,7 @@ pub struct Mount {
     pub super_options: String,
 }
 
-impl Mount {
+impl MountInfo {
     /// Whether both the mount and its file system can be written to.
     pub(crate) fn is_writable(&self) -> bool {
         let read_only = |options: &str| options.split(',').any(|option| option == "ro");
@@ -34,19 +34,19 @@ impl Mount {
 /// # Errors
 ///
 /// When `/proc` cannot be read.
-pub fn all() -> Result<Vec<Mount>, Error> {
+pub fn all() -> Result<Vec<MountInfo>, Error> {
     let path = "/proc/self/mountinfo";
     Ok(parse(&fs::read(path).map_err(file("read", path))?))
 }
 
 /// Leaves out lines that are none: a newer kernel may say more, but not in these fields.
-fn parse(text: &[u8]) -> Vec<Mount> {
+fn parse(text: &[u8]) -> Vec<MountInfo> {
     text.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
 }
 
 /// Reads a line such as `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw,errors=x`;
 /// `None` if it is none.
-pub fn parse_line(line: &[u8]) -> Option<Mount> {
+pub fn parse_line(line: &[u8]) -> Option<MountInfo> {
     let mut fields = line.split(|&byte| byte == b' ');
     let root = path(fields.nth(3)?);
     let point = path(fields.next()?);
@@ -63,7 +63,7 @@ pub fn parse_line(line: &[u8]) -> Option<Mount> {
     let propagation = shared.join(" ");
     let kind = text(fields.next()?);
     let super_options = text(fields.nth(1)?);
-    Some(Mount { root, point, options, propagation, kind, super_options })
+    Some(MountInfo { root, point, options, propagation, kind, super_options })
 }
 
 /// Undoes the kernel's `\040` for space, tab, newline and backslash.

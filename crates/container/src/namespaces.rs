@@ -17,6 +17,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    path::PathBuf,
 };
 
 use nix::{
@@ -31,63 +32,129 @@ use sandbox::Question::Boundary;
 use crate::{
     Error,
     error::call,
+    joined::Joined,
     plan::{Plan, Progress},
-    sys,
+    privileges, spec, sys,
 };
 
+/// One of the host's tables, as a container has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Namespace {
+    /// The host's, or the launcher's.
+    Shared,
+    /// Its own.
+    #[default]
+    New,
+    /// One that is there already, by its file: `/proc/PID/ns/net`, or where one has been bound.
+    Joined(PathBuf),
+}
+
+impl Namespace {
+    /// Its own, or else the host's.
+    pub fn new_if(own: bool) -> Self {
+        if own { Self::New } else { Self::Shared }
+    }
+
+    /// Whether it is made for this container.
+    pub fn is_new(&self) -> bool {
+        *self == Self::New
+    }
+}
+
 /// Which of the host's tables a container does not share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespaces {
     /// Mounts, and so the files that it can see. Without it the container stays in the host's root.
-    pub mount: bool,
+    pub mount: Namespace,
     /// Host name.
-    pub uts: bool,
+    pub uts: Namespace,
     /// System V IPC and message queues.
-    pub ipc: bool,
+    pub ipc: Namespace,
     /// Process ids: the program is number 1, or a child of it, and sees no process outside.
-    pub pid: bool,
+    pub pid: Namespace,
     /// Network links, addresses, ports.
-    pub net: bool,
-    /// User and group ids: root inside is somebody else outside. On for callers who are not root.
-    pub user: bool,
+    pub net: Namespace,
+    /// User and group ids: root inside is somebody else outside. New for callers who are not root.
+    pub user: Namespace,
     /// The view of cgroups: its own is the root of what it sees.
-    pub cgroup: bool,
+    pub cgroup: Namespace,
 }
 
 impl Default for Namespaces {
     fn default() -> Self {
-        Self { mount: true, uts: true, ipc: true, pid: true, net: true, user: false, cgroup: true }
+        use Namespace::{New, Shared};
+        Self { mount: New, uts: New, ipc: New, pid: New, net: New, user: Shared, cgroup: New }
     }
 }
 
 impl Namespaces {
-    /// The flags of `clone3(2)`. The cgroup namespace is missing: its root is the cgroup in which
-    /// the process is when it is made, so the child makes it after it has joined.
-    fn clone_flags(self) -> i32 {
-        [
-            (self.mount, libc::CLONE_NEWNS),
-            (self.uts, libc::CLONE_NEWUTS),
-            (self.ipc, libc::CLONE_NEWIPC),
-            (self.pid, libc::CLONE_NEWPID),
-            (self.net, libc::CLONE_NEWNET),
-            (self.user, libc::CLONE_NEWUSER),
-        ]
-        .into_iter()
-        .fold(0, |flags, (on, flag)| if on { flags | flag } else { flags })
+    /// The host's own, all of them.
+    pub(crate) fn shared() -> Self {
+        use Namespace::Shared;
+        Self {
+            mount: Shared,
+            uts: Shared,
+            ipc: Shared,
+            pid: Shared,
+            net: Shared,
+            user: Shared,
+            cgroup: Shared,
+        }
     }
 
-    /// Their names, for the story.
-    pub(crate) fn words(self) -> String {
-        let all = [
-            (self.mount, "mount"),
-            (self.uts, "uts"),
-            (self.ipc, "ipc"),
-            (self.pid, "pid"),
-            (self.net, "net"),
-            (self.user, "user"),
-        ];
-        let on: Vec<&str> = all.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
-        on.join(" ")
+    /// All but that of cgroups, with their flags and names.
+    pub(crate) fn all(&self) -> [(&Namespace, i32, &'static str); 6] {
+        [
+            (&self.mount, libc::CLONE_NEWNS, "mount"),
+            (&self.uts, libc::CLONE_NEWUTS, "uts"),
+            (&self.ipc, libc::CLONE_NEWIPC, "ipc"),
+            (&self.pid, libc::CLONE_NEWPID, "pid"),
+            (&self.net, libc::CLONE_NEWNET, "net"),
+            (&self.user, libc::CLONE_NEWUSER, "user"),
+        ]
+    }
+
+    /// The flags of `clone3(2)`. The cgroup namespace is missing: its root is the cgroup in which
+    /// the process is when it is made, so the child makes it after it has joined.
+    fn clone_flags(&self) -> i32 {
+        let new = self.all().into_iter().filter(|(namespace, ..)| namespace.is_new());
+        new.fold(0, |flags, (_, flag, _)| flags | flag)
+    }
+
+    /// The names of the new ones, for the story.
+    pub(crate) fn words(&self) -> String {
+        let new = self.all().into_iter().filter(|(namespace, ..)| namespace.is_new());
+        new.map(|(.., name)| name).collect::<Vec<&str>>().join(" ")
+    }
+}
+
+/// The child's steps once it is in its cgroup: what `clone3` has not made, names, and root of its own
+/// user namespace when the launcher has written the maps.
+pub(crate) fn complete(
+    plan: &mut Plan,
+    boundary: &spec::Boundary,
+    namespaces: &Namespaces,
+    gate: Option<&Gate>,
+) {
+    if namespaces.cgroup.is_new() {
+        let flag = libc::CLONE_NEWCGROUP as usize;
+        plan.step(Boundary, "unshare cgroup", libc::SYS_unshare, [flag]);
+    }
+    if let Some(gate) = gate {
+        gate.pass(plan);
+    }
+    if namespaces.user != Namespace::Shared {
+        privileges::become_root(plan);
+    }
+    let names = [
+        ("sethostname", libc::SYS_sethostname, &boundary.hostname),
+        ("setdomainname", libc::SYS_setdomainname, &boundary.domainname),
+    ];
+    for (call, number, name) in names {
+        if let Some(name) = name.as_ref().filter(|_| namespaces.uts.is_new()) {
+            let operand = plan.keep(name.as_bytes());
+            plan.step(Boundary, format!("{call} {name}"), number, [operand, name.len()]);
+        }
     }
 }
 
@@ -127,7 +194,7 @@ impl Gate {
         plan.step(Boundary, "wait for the launcher at the gate", libc::SYS_read, arguments);
     }
 
-    /// The child's end of the report, for an init that outlives the plan.
+    /// The child's end of the report.
     pub(crate) fn report(&self) -> BorrowedFd<'_> {
         self.report.as_fd()
     }
@@ -157,7 +224,8 @@ pub(crate) struct Child {
 /// Makes the process with its namespaces; it follows `plan` at once, up to the gate if it is
 /// `gated`, else to the end before this returns.
 pub(crate) fn clone_into(
-    namespaces: Namespaces,
+    namespaces: &Namespaces,
+    joined: &Joined,
     cgroup: Option<BorrowedFd<'_>>,
     plan: Box<Plan>,
     gate: Gate,
@@ -181,6 +249,7 @@ pub(crate) fn clone_into(
         request.flags |= INTO_CGROUP;
         request.cgroup = cgroup.as_raw_fd() as u64;
     }
+    let elsewhere = joined.children_elsewhere()?;
     // The child inherits the mask: no signal reaches it before its plan unblocks them.
     let mut before = SigSet::empty();
     let masked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
@@ -188,6 +257,7 @@ pub(crate) fn clone_into(
     // SAFETY: `Child` keeps the plan and the stack until the child has executed or ended, and
     // `Plan::follow` makes system calls only.
     let cloned = unsafe { sys::clone_onto(&request, Plan::follow, &raw const *plan as usize) };
+    drop(elsewhere);
     let restored = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
     let pid = cloned.map_err(call(format!("clone3 with new {} namespaces", namespaces.words())))?;
     // SAFETY: clone3 has just made this descriptor for us.
@@ -262,13 +332,31 @@ impl Child {
         Ok((progress, plan))
     }
 
-    /// The wait status that init has reported, once it has ended.
-    pub(crate) fn reported_status(&mut self) -> Option<sandbox::Status> {
+    /// Waits until a program that waited to be started has executed the command, or says why not.
+    pub(crate) fn wait_for_program(&mut self) -> Result<Progress, Error> {
+        let mut errno = [0; 4];
+        match self.reports.read_exact(&mut errno) {
+            // Closed by an `execve`, or by the end.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Ok(Progress::Executed)
+            }
+            Err(error) => Err(crate::error::file("read the report of the child", "pipe")(error)),
+            Ok(()) => match i32::from_ne_bytes(errno) {
+                0 => Ok(Progress::Executed),
+                number => Ok(Progress::NotExecuted(Errno::from_raw(number))),
+            },
+        }
+    }
+
+    /// How the command ended, as init reports it beside its own `ended`. What it cannot have said
+    /// with that exit code is nobody's word.
+    pub(crate) fn reported_status(&mut self, ended: sandbox::Status) -> Option<sandbox::Status> {
         // Init has ended, so this cannot wait unless somebody else inside holds the pipe.
         fcntl(&self.reports, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
         let mut status = [0; 4];
         self.reports.read_exact(&mut status).ok()?;
-        Some(status_of(i32::from_ne_bytes(status)))
+        let reported = status_of(i32::from_ne_bytes(status));
+        (reported.code() == ended.code()).then_some(reported)
     }
 
     /// Sends `signal` to the process.

@@ -18,16 +18,20 @@ use std::{
 
 use nix::sched::{CloneFlags, setns};
 use sandbox::Question::WayOut;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
     error::{call, file},
+    namespaces::Namespaces,
     netlink::Netlink,
-    plan::{LAST, Plan},
+    plan::Plan,
+    rootfs::Root,
+    spec::Spec,
 };
 
 /// What a container sees of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Network {
     /// Its own, with the loop-back link only.
     #[default]
@@ -146,22 +150,35 @@ pub(crate) fn remove_link(name: &str) -> Result<(), Error> {
     Netlink::open()?.delete(name)
 }
 
+/// Removes the link `name` if it is there still: it goes with the container's network namespace.
+pub(crate) fn remove_link_if_there(name: &str) -> Result<(), Error> {
+    match std::path::Path::new("/sys/class/net").join(name).exists() {
+        true => remove_link(name),
+        false => Ok(()),
+    }
+}
+
 /// Whether this is a name that [`Veth::plan`] gives.
 pub(crate) fn is_our_link(name: &str) -> bool {
     let digits = name.strip_prefix("iso").unwrap_or_default();
     digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// The child's steps: the loop-back link comes up (netdevice(7)).
-pub(crate) fn raise_loopback(plan: &mut Plan) {
+/// The child's steps in a network namespace of its own: the loop-back link comes up (netdevice(7)). A
+/// program from memory with an empty root has no use for it.
+pub(crate) fn raise_loopback(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces) {
+    if !namespaces.net.is_new() || spec.inside.root == Root::Empty {
+        return;
+    }
     let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as usize;
     plan.step(WayOut, "socket to set up lo", libc::SYS_socket, [libc::AF_INET as usize, kind, 0]);
+    let socket = plan.result();
     // struct ifreq: 16 bytes of name, then the flags.
     let mut request = [0u8; 40];
     request[..2].copy_from_slice(b"lo");
     request[16..18].copy_from_slice(&(libc::IFF_UP as u16).to_ne_bytes());
     let request = plan.keep(request);
-    let arguments = [LAST, libc::SIOCSIFFLAGS as usize, request];
+    let arguments = [socket.operand(), libc::SIOCSIFFLAGS as usize, request];
     plan.step(WayOut, "ioctl SIOCSIFFLAGS lo up", libc::SYS_ioctl, arguments);
 }
 

@@ -5,9 +5,14 @@
 //! The throw-away upper layer is a tmpfs that nobody but the child's mounts refers to, so the
 //! kernel frees it with them and there is nothing to delete.
 //!
+//! overlayfs takes its layers as paths. Each is opened first, without following a link, and named by
+//! its descriptor: what is mounted is what was opened, whatever its path leads to meanwhile, and no
+//! character of a path means anything in the options.
+//!
 //! An overlay over `/` shows one file system, not what is mounted on it. Where the host has a
 //! separate `/usr`, `/var` or `/home`, it gets an overlay of its own on top; `/proc`, `/sys`,
-//! `/dev`, `/run`, `/tmp` and `/mnt` do not, they are made afresh or stay as the root has them.
+//! `/dev`, `/run`, `/tmp` and `/mnt` do not, they are made afresh or stay as the root has them. A
+//! single file of the host's on which another is mounted is shown read-only.
 
 use std::{
     fs,
@@ -19,12 +24,15 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error, error,
-    mounts::Mount,
-    plan::Plan,
-    rootfs::{STAGE, Surroundings, Upper, change_directory, make_directory, mount},
+    lookup::{self, Links},
+    mount::{self, Around},
+    mounts::MountInfo,
+    plan::{Plan, Slot},
+    rootfs::Upper,
 };
 
-const FLAGS: u64 = libc::MS_NODEV | libc::MS_NOSUID;
+/// A directory that every Linux system has, to mount on: the mount is seen by the child only.
+const STAGE: &str = "/tmp";
 
 /// File systems that hold files, not views of the kernel or other machines' files.
 const WITH_FILES: [&str; 11] = [
@@ -34,59 +42,107 @@ const WITH_FILES: [&str; 11] = [
 const NOT_CARRIED_OVER: [&str; 8] =
     ["/proc", "/sys", "/dev", "/run", "/tmp", "/mnt", "/media", "/boot"];
 
+/// A tmpfs of that size that is mounted where only the child sees it. Files of overlays lie on it.
+pub(crate) fn stage(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
+    let stage = tmpfs(plan, size)?;
+    lookup::open_of_host(plan, Path::new(STAGE))?;
+    let target = plan.result();
+    mount::attach(plan, Path::new(STAGE), stage, target);
+    Ok(stage)
+}
+
+fn tmpfs(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
+    let option = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+    let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    let data = [option("mode", "755"), option("size", size)];
+    mount::fresh(plan, "tmpfs", "tmpfs", (attributes, &data), false)
+}
+
+/// How much goes into what is thrown away: so many bytes, or a quarter of the host's memory.
+fn size(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "25%".to_owned(), |bytes| bytes.to_string())
+}
+
 /// A throw-away overlay over the host's own root.
-pub(crate) fn host(plan: &mut Plan, mounts: &[Mount]) -> Result<(), Error> {
-    stage(plan)?;
-    throw_away(plan, "0", &[PathBuf::from("/")], Path::new("root"), false)?;
+pub(crate) fn host(
+    plan: &mut Plan,
+    mounts: &[MountInfo],
+    bytes: Option<u64>,
+) -> Result<Slot, Error> {
+    let stage = stage(plan, &size(bytes))?;
+    let root = root_on(plan, stage)?;
+    lookup::open_of_host(plan, Path::new("/"))?;
+    let lower = plan.result();
+    throw_away(plan, stage, "0", &[(Path::new("/"), lower)], root, false)?;
+    let root = uppermost(plan, stage)?;
     for (number, point) in separate(mounts).iter().enumerate() {
-        let target = Path::new("root").join(point.strip_prefix("/").unwrap_or(point));
-        if point.is_dir() {
-            let name = (number + 1).to_string();
-            throw_away(plan, &name, &[point.to_path_buf()], &target, false)?;
-            // Its type may not serve as a layer: then the root's empty directory is seen.
-            plan.forgive(&[Errno::EINVAL, Errno::ENOENT]);
-        } else {
-            mount(plan, point, &target, "", libc::MS_BIND, "")?;
-            plan.forgive(&[Errno::ENOENT]);
-        }
+        // One that has gone meanwhile, or that a link has taken the place of, is left out.
+        const GONE: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP];
+        lookup::open_of_host(plan, point)?;
+        let found = plan.result();
+        plan.unless_failed(GONE, |plan| {
+            lookup::open(plan, root, point, Links::Refused)?;
+            let target = plan.result();
+            plan.unless_failed(GONE, |plan| {
+                if point.is_dir() {
+                    let name = (number + 1).to_string();
+                    throw_away(plan, stage, &name, &[(*point, found)], target, false)?;
+                    // Its type may not serve as a layer: then the root's empty directory is seen.
+                    plan.forgive(&[Errno::EINVAL]);
+                    Ok(())
+                } else {
+                    show_read_only(plan, point, found, target, false)
+                }
+            })
+        })?;
     }
-    change_directory(plan, Path::new("root"))
+    Ok(root)
 }
 
 /// The same in a user namespace, where `/` with its locked mounts is refused as a layer: a tmpfs
 /// with an overlay, or a read-only bind, for each folder.
-pub(crate) fn host_by_folders(plan: &mut Plan, mounts: &[Mount]) -> Result<(), Error> {
-    stage(plan)?;
-    mount(plan, "tmpfs", Path::new("root"), "tmpfs", FLAGS, "mode=755")?;
+pub(crate) fn host_by_folders(
+    plan: &mut Plan,
+    mounts: &[MountInfo],
+    bytes: Option<u64>,
+) -> Result<Slot, Error> {
+    let stage = stage(plan, &size(bytes))?;
+    let target = root_on(plan, stage)?;
+    let root = tmpfs(plan, &size(bytes))?;
+    mount::attach(plan, Path::new("/"), root, target);
     let listing = fs::read_dir("/").map_err(error::file("list", "/"))?;
     let mut folders: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
     folders.sort();
     for (number, folder) in folders.iter().enumerate() {
         let Ok(name) = folder.strip_prefix("/") else { continue };
-        let inside = Path::new("root").join(name);
         if let Ok(target) = fs::read_link(folder) {
-            let operands = [plan.text(&target)?, plan.text(&inside)?];
-            let words = format!("symlink {} -> {}", folder.display(), target.display());
-            plan.step(Inside, words, libc::SYS_symlink, operands);
+            let operands = [plan.text(&target)?, root.operand(), plan.text(name)?];
+            let words = format!("symlinkat {} -> {}", folder.display(), target.display());
+            plan.step(Inside, words, libc::SYS_symlinkat, operands);
             continue;
         }
         let fresh = NOT_CARRIED_OVER.iter().any(|made| Path::new(made) == folder);
         if fresh || !folder.is_dir() {
             continue;
         }
-        make_directory(plan, &inside.display().to_string(), 0o755)?;
+        lookup::make_directory(plan, root, name, 0o755)?;
+        lookup::open(plan, root, name, Links::Refused)?;
+        let inside = plan.result();
+        lookup::open_of_host(plan, folder)?;
+        let found = plan.result();
         if mounts.iter().any(|mount| mount.point.starts_with(folder)) {
-            mount(plan, folder, &inside, "", libc::MS_BIND | libc::MS_REC, "")?;
-            read_only(plan, &inside)?;
+            show_read_only(plan, folder, found, inside, true)?;
         } else {
-            throw_away(plan, &number.to_string(), std::slice::from_ref(folder), &inside, true)?;
+            let layer = [(folder.as_path(), found)];
+            throw_away(plan, stage, &number.to_string(), &layer, inside, true)?;
         }
     }
     plan.step(Inside, "umask 0", libc::SYS_umask, [0]);
-    for (name, mode) in [("root/tmp", 0o1777), ("root/run", 0o755)] {
-        make_directory(plan, name, mode)?;
+    for (name, mode) in [("tmp", 0o1777), ("run", 0o755)] {
+        lookup::make_directory(plan, root, Path::new(name), mode)?;
     }
-    change_directory(plan, Path::new("root"))
+    plan.step(Inside, "umask 022", libc::SYS_umask, [0o022]);
+    Ok(root)
 }
 
 /// The overlay that was asked for.
@@ -94,103 +150,111 @@ pub(crate) fn layers(
     plan: &mut Plan,
     lowers: &[PathBuf],
     upper: &Upper,
-    around: Surroundings<'_>,
-) -> Result<(), Error> {
-    let absolute = |path: &PathBuf| path.canonicalize().map_err(error::file("find", path));
-    let lowers = lowers.iter().map(absolute).collect::<Result<Vec<PathBuf>, Error>>()?;
+    bytes: Option<u64>,
+    around: Around,
+) -> Result<Slot, Error> {
+    // Opened before the stage covers one of them.
+    let lowers = lowers.iter().map(|lower| {
+        let path = lower.canonicalize().map_err(error::file("find", lower))?;
+        lookup::open_of_host(plan, &path)?;
+        Ok((lower.as_path(), plan.result()))
+    });
+    let lowers = lowers.collect::<Result<Vec<(&Path, Slot)>, Error>>()?;
     let kept = match upper {
-        Upper::Kept(kept) => Some(absolute(kept)?),
+        Upper::Kept(kept) => Some(kept_layer(plan, kept)?),
         Upper::ThrowAway => None,
     };
-    // What is mounted on a directory covers all below it, so none of the layers may lie there.
-    let covers = |stage: &Path| lowers.iter().chain(&kept).any(|layer| layer.starts_with(stage));
-    let stages = ["/tmp", "/mnt", "/run", "/var", "/opt", "/srv", "/media", "/home", "/boot"];
-    let stage = stages.into_iter().map(Path::new).find(|stage| stage.is_dir() && !covers(stage));
-    let stage = stage.ok_or(Error::NoStage)?;
-    if lowers.is_empty() {
-        return Err(Error::NoLowers);
-    }
+    let stage = stage(plan, &size(bytes))?;
+    let target = root_on(plan, stage)?;
     let user = around.user_namespace;
     match kept {
-        Some(kept) => {
-            overlay(plan, &lowers, &kept.join("upper"), &kept.join("work"), stage, user)?;
-            change_directory(plan, stage)
-        }
-        None => {
-            mount(plan, "tmpfs", stage, "tmpfs", FLAGS, "mode=755")?;
-            change_directory(plan, stage)?;
-            make_directory(plan, "root", 0o755)?;
-            throw_away(plan, "0", &lowers, Path::new("root"), user)?;
-            change_directory(plan, Path::new("root"))
-        }
+        Some(kept) => overlay(plan, &lowers, kept, target, user)?,
+        None => throw_away(plan, stage, "0", &lowers, target, user)?,
     }
+    uppermost(plan, stage)
 }
 
-/// A tmpfs for upper layers, with the directory `root`; the child's working directory.
-fn stage(plan: &mut Plan) -> Result<(), Error> {
-    mount(plan, "tmpfs", Path::new(STAGE), "tmpfs", FLAGS, "mode=755")?;
-    change_directory(plan, Path::new(STAGE))?;
-    make_directory(plan, "root", 0o755)
+/// `upper` and `work` in the directory `kept`, made where they are missing; neither may be a link.
+fn kept_layer(plan: &mut Plan, kept: &Path) -> Result<[Slot; 2], Error> {
+    let path = kept.canonicalize().map_err(error::file("find", kept))?;
+    lookup::open_of_host(plan, &path)?;
+    let kept = plan.result();
+    let upper = lookup::directory(plan, kept, Path::new("/upper"), Links::Refused)?;
+    let work = lookup::directory(plan, kept, Path::new("/work"), Links::Refused)?;
+    Ok([upper, work])
+}
+
+/// The directory `root` on the stage.
+fn root_on(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
+    lookup::make_directory(plan, stage, Path::new("root"), 0o755)?;
+    uppermost(plan, stage)
+}
+
+/// What is mounted on it, if something is.
+fn uppermost(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
+    lookup::open(plan, stage, Path::new("root"), Links::Refused)?;
+    Ok(plan.result())
 }
 
 /// An overlay with an upper layer on the stage, in the directory `name`.
 fn throw_away(
     plan: &mut Plan,
+    stage: Slot,
     name: &str,
-    lowers: &[PathBuf],
-    target: &Path,
+    lowers: &[(&Path, Slot)],
+    target: Slot,
     user_namespace: bool,
 ) -> Result<(), Error> {
-    make_directory(plan, name, 0o755)?;
-    let (upper, work) = (format!("{name}/upper"), format!("{name}/work"));
-    make_directory(plan, &upper, 0o755)?;
-    make_directory(plan, &work, 0o755)?;
-    overlay(plan, lowers, Path::new(&upper), Path::new(&work), target, user_namespace)
+    let layer = Path::new("/").join(name);
+    lookup::make_directory(plan, stage, Path::new(name), 0o755)?;
+    let mut slots = [stage; 2];
+    for (slot, part) in slots.iter_mut().zip(["upper", "work"]) {
+        *slot = lookup::directory(plan, stage, &layer.join(part), Links::Refused)?;
+    }
+    overlay(plan, lowers, slots, target, user_namespace)
 }
 
+/// `mount(2)` of an overlay on the directory behind `target`.
 fn overlay(
     plan: &mut Plan,
-    lowers: &[PathBuf],
-    upper: &Path,
-    work: &Path,
-    target: &Path,
+    lowers: &[(&Path, Slot)],
+    [upper, work]: [Slot; 2],
+    target: Slot,
     user_namespace: bool,
 ) -> Result<(), Error> {
-    let mut options = String::from("lowerdir=");
-    for (index, lower) in lowers.iter().enumerate() {
-        options.push_str(if index == 0 { "" } else { ":" });
-        options.push_str(expressible(lower)?);
-    }
-    options.push_str(&format!(",upperdir={}", expressible(upper)?));
-    options.push_str(&format!(",workdir={}", expressible(work)?));
-    if user_namespace {
-        // Its marks are attributes, of which a user namespace may write only user ones.
-        options.push_str(",userxattr");
-    }
-    mount(plan, "overlay", target, "overlay", FLAGS, &options)
+    // In a user namespace its marks are attributes, of which only user ones may be written there.
+    let marks = if user_namespace { ",userxattr" } else { "" };
+    let lower = vec!["\0"; lowers.len()].join(":");
+    let options = format!("lowerdir={lower},upperdir=\0,workdir=\0{marks}");
+    let slots: Vec<Slot> = lowers.iter().map(|(_, slot)| *slot).chain([upper, work]).collect();
+    let options = plan.text_with_descriptors(Inside, &options, &slots);
+    let target = plan.text_with_descriptors(Inside, "\0", &[target]);
+    let kind = plan.text("overlay")?;
+    let flags = (libc::MS_NODEV | libc::MS_NOSUID) as usize;
+    let paths: Vec<String> = lowers.iter().map(|(path, _)| path.display().to_string()).collect();
+    let words = format!("mount overlay (lowerdir={}{marks})", paths.join(":"));
+    plan.step(Inside, words, libc::SYS_mount, [kind, target, kind, flags, options]);
+    Ok(())
 }
 
-/// A path that means in the options of an overlay what it says.
-fn expressible(path: &Path) -> Result<&str, Error> {
-    let text = path.to_str().filter(|text| !text.contains([',', ':', '\\']));
-    text.ok_or_else(|| Error::OverlayPath { path: path.to_owned() })
-}
-
-/// `mount_setattr(2)`: a mount and all below it, read-only.
-fn read_only(plan: &mut Plan, target: &Path) -> Result<(), Error> {
-    let attributes =
-        [libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID, 0, 0, 0].map(u64::to_ne_bytes);
-    let size = size_of_val(&attributes);
-    let operand = plan.keep(attributes.concat());
-    let path = plan.text(target)?;
-    let words = format!("mount {} read-only", target.display());
-    let arguments = [libc::AT_FDCWD as usize, path, libc::AT_RECURSIVE as usize, operand, size];
-    plan.step(Inside, words, libc::SYS_mount_setattr, arguments);
+/// Shows a part of the host's files, and what is mounted below it, that nothing is written to.
+fn show_read_only(
+    plan: &mut Plan,
+    path: &Path,
+    found: Slot,
+    target: Slot,
+    recursive: bool,
+) -> Result<(), Error> {
+    let copy = mount::copy(plan, path, found, recursive);
+    let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    let words = format!("mount_setattr {} read-only", path.display());
+    mount::set_attributes(plan, words, copy, attributes);
+    mount::attach(plan, path, copy, target);
     Ok(())
 }
 
 /// The mounts of the host that the overlay over `/` does not show and that a user would miss.
-fn separate(mounts: &[Mount]) -> Vec<&Path> {
+fn separate(mounts: &[MountInfo]) -> Vec<&Path> {
     let missed = mounts.iter().filter(|mount| {
         WITH_FILES.contains(&&*mount.kind)
             && mount.point != Path::new("/")
@@ -203,10 +267,17 @@ fn separate(mounts: &[Mount]) -> Vec<&Path> {
 mod tests {
     use super::*;
 
-    fn mount(point: &str, kind: &str) -> Mount {
+    fn mount(point: &str, kind: &str) -> MountInfo {
         let (options, super_options) = (String::from("rw"), String::from("rw"));
         let (root, propagation) = ("/".into(), String::new());
-        Mount { root, point: point.into(), options, propagation, kind: kind.into(), super_options }
+        MountInfo {
+            root,
+            point: point.into(),
+            options,
+            propagation,
+            kind: kind.into(),
+            super_options,
+        }
     }
 
     #[test]
@@ -220,12 +291,5 @@ mod tests {
             mount("/etc/hosts", "ext4"),
         ];
         assert_eq!(separate(&mounts), [Path::new("/usr"), Path::new("/etc/hosts")]);
-    }
-
-    #[test]
-    fn a_path_that_would_add_an_option_is_refused() {
-        for path in ["/a,upperdir=/etc", "/a:/b", "/a\\b"] {
-            assert!(expressible(Path::new(path)).is_err(), "{path}");
-        }
     }
 }

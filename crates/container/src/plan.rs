@@ -9,7 +9,7 @@
 use std::{
     borrow::Cow,
     ffi::{CString, c_long},
-    os::fd::{AsRawFd, BorrowedFd},
+    ops::Range,
     os::unix::ffi::OsStrExt,
     path::Path,
     sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -21,25 +21,60 @@ use sandbox::{Question, Step as Told};
 
 use crate::{Error, sys};
 
-/// An operand that stands for the result of the step before.
-pub(crate) const LAST: usize = usize::MAX - 1;
+/// Where a call's result is kept for the calls after it: a descriptor that the child opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(usize);
 
-/// One system call of the child.
+/// Operands from here on stand for slots. Neither an address nor a number of any call: addresses
+/// of a process end below 2^47.
+const FIRST_SLOT: usize = 0x5107 << 48;
+
+impl Slot {
+    /// The operand that stands for what is in this slot.
+    pub(crate) fn operand(self) -> usize {
+        FIRST_SLOT + self.0
+    }
+}
+
+/// What one step does.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// A system call.
+    Call { number: c_long, arguments: [usize; 6] },
+    /// Compares these parts of what calls have written to two places: all must be equal, or one
+    /// must differ.
+    Compare { left: usize, right: usize, parts: &'static [Range<usize>], equal: bool },
+    /// Writes the number of a descriptor into a path of `/proc/self/fd`.
+    Number { slot: Slot, address: usize },
+}
+
+/// One step of the child.
 #[derive(Debug)]
 struct Step {
     question: Question,
     words: Cow<'static, str>,
-    number: c_long,
-    arguments: [usize; 6],
+    act: Act,
+    /// Where the result goes.
+    result: Option<Slot>,
     /// Errors after which the plan goes on.
     forgiven: &'static [Errno],
+    /// Whether the call is made again until it fails in a way that is forgiven.
+    repeated: bool,
+    /// How many of the steps that follow are left out after a forgiven error, and after success.
+    skip: Skip,
+}
+
+#[derive(Debug, Default)]
+struct Skip {
+    if_failed: usize,
+    if_done: usize,
 }
 
 /// The program that ends the plan, as `execveat(2)` wants it.
 #[derive(Debug, Default)]
 struct Exec {
     /// A descriptor of the program; otherwise the candidates are tried in turn.
-    descriptor: Option<i32>,
+    descriptor: Option<usize>,
     /// None if the first word is the program's path itself.
     candidates: Vec<usize>,
     argv: Vec<usize>,
@@ -63,6 +98,8 @@ struct Record {
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     steps: Vec<Step>,
+    /// What is in the slots; all ones, which is no descriptor, until a step has filled it.
+    slots: Vec<AtomicUsize>,
     exec: Exec,
     record: Record,
     /// The strings and structures that the operands point to.
@@ -80,9 +117,76 @@ impl Plan {
     ) -> &mut Self {
         let mut all = [0; 6];
         all[..N].copy_from_slice(&arguments);
-        let words = words.into();
-        self.steps.push(Step { question, words, number, arguments: all, forgiven: &[] });
+        self.add(question, words.into(), Act::Call { number, arguments: all })
+    }
+
+    /// Adds a check, put in `words`, of what the steps before it have written to two addresses:
+    /// these parts of it are equal, or else (`equal` is false) one of them differs. The plan ends
+    /// where a check does not hold.
+    pub(crate) fn compare(
+        &mut self,
+        question: Question,
+        words: impl Into<Cow<'static, str>>,
+        (left, right): (usize, usize),
+        parts: &'static [Range<usize>],
+        equal: bool,
+    ) {
+        self.add(question, words.into(), Act::Compare { left, right, parts, equal });
+    }
+
+    /// Keeps `text`, in which each null stands for what is behind a descriptor, in the order of
+    /// `slots`: a path of `/proc/self/fd`. For calls that take paths only, as the options of an
+    /// overlay; the path leads to what was opened, whatever has been put in its place since.
+    pub(crate) fn text_with_descriptors(
+        &mut self,
+        question: Question,
+        text: &str,
+        slots: &[Slot],
+    ) -> usize {
+        let mut bytes = Vec::new();
+        let mut places = Vec::new();
+        for (index, part) in text.split('\0').enumerate() {
+            if index > 0 {
+                bytes.extend_from_slice(b"/proc/self/fd/");
+                places.push(bytes.len());
+                bytes.extend_from_slice(&[b'/'; DIGITS]);
+            }
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes.push(0);
+        let start = self.keep(bytes);
+        for (place, slot) in places.into_iter().zip(slots) {
+            let act = Act::Number { slot: *slot, address: start + place };
+            self.add(question, NO_CALL.into(), act);
+        }
+        start
+    }
+
+    fn add(&mut self, question: Question, words: Cow<'static, str>, act: Act) -> &mut Self {
+        let skip = Skip::default();
+        let (result, forgiven, repeated) = (None, &[][..], false);
+        self.steps.push(Step { question, words, act, result, forgiven, repeated, skip });
         self
+    }
+
+    /// A slot that no step has filled yet.
+    pub(crate) fn slot(&mut self) -> Slot {
+        self.slots.push(AtomicUsize::new(usize::MAX));
+        Slot(self.slots.len() - 1)
+    }
+
+    /// Keeps the result of the last added step.
+    pub(crate) fn result(&mut self) -> Slot {
+        let slot = self.slot();
+        self.result_into(slot);
+        slot
+    }
+
+    /// Keeps the result of the last added step in `slot`.
+    pub(crate) fn result_into(&mut self, slot: Slot) {
+        if let Some(step) = self.steps.last_mut() {
+            step.result = Some(slot);
+        }
     }
 
     /// Lets the plan go on when the last added step fails in one of these ways.
@@ -93,10 +197,49 @@ impl Plan {
         self
     }
 
+    /// Makes the last added call again and again, until it fails in one of these ways.
+    pub(crate) fn repeat_until(&mut self, end: &'static [Errno]) {
+        self.forgive(end);
+        if let Some(step) = self.steps.last_mut() {
+            step.repeated = true;
+        }
+    }
+
+    /// Adds the steps of `then` for the case that the last added step fails in one of these ways.
+    pub(crate) fn if_failed<R>(
+        &mut self,
+        failures: &'static [Errno],
+        then: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let at = self.forgive(failures).steps.len();
+        let result = then(self);
+        let added = self.steps.len() - at;
+        if let Some(step) = at.checked_sub(1).and_then(|last| self.steps.get_mut(last)) {
+            step.skip.if_done = added;
+        }
+        result
+    }
+
+    /// Adds the steps of `then` for the case that the last added step does not fail in one of these
+    /// ways.
+    pub(crate) fn unless_failed<R>(
+        &mut self,
+        failures: &'static [Errno],
+        then: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let at = self.forgive(failures).steps.len();
+        let result = then(self);
+        let added = self.steps.len() - at;
+        if let Some(step) = at.checked_sub(1).and_then(|last| self.steps.get_mut(last)) {
+            step.skip.if_failed = added;
+        }
+        result
+    }
+
     /// Keeps `bytes` as long as the plan: their address, as an operand.
     pub(crate) fn keep(&mut self, bytes: impl Into<Vec<u8>>) -> usize {
-        let bytes = bytes.into().into_boxed_slice();
-        let address = bytes.as_ptr() as usize;
+        let mut bytes = bytes.into().into_boxed_slice();
+        let address = bytes.as_mut_ptr() as usize;
         self.kept.push(bytes);
         address
     }
@@ -109,9 +252,9 @@ impl Plan {
         Ok(self.keep(ended.into_bytes_with_nul()))
     }
 
-    /// Ends the plan with the program behind `descriptor`.
-    pub(crate) fn execute_descriptor(&mut self, descriptor: BorrowedFd<'_>) {
-        self.exec.descriptor = Some(descriptor.as_raw_fd());
+    /// Ends the plan with the program behind the child's descriptor of that number.
+    pub(crate) fn execute_descriptor(&mut self, number: usize) {
+        self.exec.descriptor = Some(number);
     }
 
     /// Ends the plan with the first of `candidates` that is a program; without any, with the
@@ -155,27 +298,59 @@ impl Plan {
         // its program or ended, and reads through shared references only.
         let plan = unsafe { &*(plan as *const Self) };
         plan.record.began.store(sys::nanoseconds(), Relaxed);
-        let mut last = 0;
-        let mut ended = plan.record.ended.iter();
-        for (index, step) in plan.steps.iter().enumerate() {
+        let mut index = 0;
+        while let Some(step) = plan.steps.get(index) {
             plan.record.step.store(index, Relaxed);
-            let arguments = step.arguments.map(|value| if value == LAST { last } else { value });
-            // SAFETY: the parent made the operands for this very call, and keeps them.
-            match unsafe { sys::call(step.number, arguments) } {
-                Ok(result) => last = result,
-                Err(errno) if step.forgiven.contains(&errno) => {}
-                Err(errno) => plan.give_up(errno),
-            }
-            if let Some(slot) = ended.next() {
+            let skipped = match plan.act(step) {
+                Ok(()) => step.skip.if_done,
+                Err(errno) if step.forgiven.contains(&errno) => step.skip.if_failed,
+                Err(errno) => plan.give_up(errno as i32),
+            };
+            if let Some(slot) = plan.record.ended.get(index) {
                 slot.store(sys::nanoseconds(), Relaxed);
             }
+            index += 1 + skipped;
         }
         plan.record.step.store(plan.steps.len(), Relaxed);
-        plan.give_up(plan.execute())
+        plan.give_up(plan.execute() as i32)
     }
 
-    fn give_up(&self, errno: Errno) -> ! {
-        self.record.errno.store(errno as i32, Relaxed);
+    /// Does one step.
+    fn act(&self, step: &Step) -> Result<(), Errno> {
+        let (number, arguments) = match step.act {
+            Act::Call { number, arguments } => (number, arguments.map(|value| self.value(value))),
+            Act::Compare { left, right, parts, equal } => {
+                let bytes = parts.iter().flat_map(Clone::clone);
+                if is_equal(left, right, bytes) != equal {
+                    self.give_up(NOT_SO);
+                }
+                return Ok(());
+            }
+            Act::Number { slot, address } => {
+                write_number(self.value(slot.operand()), address);
+                return Ok(());
+            }
+        };
+        loop {
+            // SAFETY: the parent made the operands for this very call, and keeps them.
+            let result = unsafe { sys::call(number, arguments) }?;
+            if let Some(slot) = step.result.and_then(|slot| self.slots.get(slot.0)) {
+                slot.store(result, Relaxed);
+            }
+            if !step.repeated {
+                return Ok(());
+            }
+        }
+    }
+
+    /// An operand as the call gets it: that of a slot is what is in it.
+    fn value(&self, operand: usize) -> usize {
+        let slot = self.slots.get(operand.wrapping_sub(FIRST_SLOT));
+        slot.map_or(operand, |slot| slot.load(Relaxed))
+    }
+
+    fn give_up(&self, errno: i32) -> ! {
+        self.record.errno.store(errno, Relaxed);
         sys::exit(125)
     }
 
@@ -184,7 +359,7 @@ impl Plan {
         let (argv, envp) = (self.exec.argv.as_ptr() as usize, self.exec.envp.as_ptr() as usize);
         if let Some(descriptor) = self.exec.descriptor {
             let flags = libc::AT_EMPTY_PATH as usize;
-            let arguments = [descriptor as usize, c"".as_ptr() as usize, argv, envp, flags, 0];
+            let arguments = [descriptor, c"".as_ptr() as usize, argv, envp, flags, 0];
             // SAFETY: the lists end with null and hold strings that the plan keeps.
             return match unsafe { sys::call(libc::SYS_execveat, arguments) } {
                 Err(errno) => errno,
@@ -226,7 +401,9 @@ impl Plan {
             0 => None,
             number => Some(Errno::from_raw(number)),
         };
+        let refused = self.record.errno.load(Relaxed) == NOT_SO;
         match (self.steps.get(index), errno) {
+            (Some(step), _) if refused => Progress::Refused { check: step.words.to_string() },
             (None, None) => Progress::Executed,
             (None, Some(errno)) => Progress::NotExecuted(errno),
             (Some(step), errno) => Progress::Stuck { step: step.words.to_string(), errno },
@@ -239,8 +416,8 @@ impl Plan {
         let mut told = Vec::new();
         for (step, ended) in self.steps.iter().zip(&self.record.ended) {
             let ended = Duration::from_nanos(ended.load(Relaxed));
-            if ended.is_zero() {
-                break;
+            if ended.is_zero() || step.words == NO_CALL {
+                continue; // left out, or not come to
             }
             let took = ended.saturating_sub(began);
             told.push(Told { question: step.question, call: step.words.clone(), began, took });
@@ -248,6 +425,43 @@ impl Plan {
         }
         told
     }
+}
+
+/// The words of a step that is not worth telling: the check that follows tells of both.
+pub(crate) const NO_CALL: &str = "";
+
+/// Room for the number of a descriptor. Slashes fill it up from the left: several are as good as one
+/// (path_resolution(7)), and a number may not begin with a zero.
+const DIGITS: usize = 8;
+
+/// Writes `number` into the room for it at `address`, which has [`DIGITS`] slashes in it.
+fn write_number(mut number: usize, address: usize) {
+    for place in (0..DIGITS).rev() {
+        let digit = b'0' + (number % 10) as u8;
+        // SAFETY: `text_with_descriptors` has made this room in a buffer that the plan keeps, and
+        // only the child, one thread, uses it.
+        unsafe { (address.wrapping_add(place) as *mut u8).write_volatile(digit) };
+        number /= 10;
+        if number == 0 {
+            return;
+        }
+    }
+}
+
+/// Stands for an error number where a check did not hold.
+const NOT_SO: i32 = -1;
+
+/// Whether the bytes at these offsets from both addresses are equal.
+fn is_equal(left: usize, right: usize, mut offsets: impl Iterator<Item = usize>) -> bool {
+    offsets.all(|offset| {
+        let [left, right] = [left, right].map(|start| start.wrapping_add(offset) as *const u8);
+        // SAFETY: the addresses are those of buffers that the plan keeps, at least as long, into which
+        // the kernel may have written; volatile, because the compiler has seen nobody write.
+        let left = unsafe { left.read_volatile() };
+        // SAFETY: the same.
+        let right = unsafe { right.read_volatile() };
+        left == right
+    })
 }
 
 /// Whether there is a file at `path`, the address of a string that the plan keeps.
@@ -267,6 +481,11 @@ pub(crate) enum Progress {
     Executed,
     /// To the program, which could not be executed.
     NotExecuted(Errno),
+    /// To this check, which did not hold.
+    Refused {
+        /// What was to hold.
+        check: String,
+    },
     /// To this step, which failed; without an error number the child was killed in it.
     Stuck {
         /// The words of the step.

@@ -5,70 +5,129 @@
 //! with a user namespace only), capabilities (what root may do), `no_new_privs` (no program gives
 //! more), and the [`seccomp`] filter (which doors of the kernel exist at all).
 
+use std::path::Path;
+
 use nix::{
     errno::Errno,
     unistd::{Gid, Uid},
 };
 use sandbox::Question::Power;
-use std::sync::OnceLock;
+use serde::{Deserialize, Serialize};
 
-use crate::{Error, namespaces::write_whole, plan::Plan, seccomp};
+use crate::{
+    Error, lookup,
+    namespaces::{Namespace, Namespaces, write_whole},
+    plan::Plan,
+    seccomp, spec,
+};
 
-/// What is left of root's power: handling files and processes of the container's own. Not among
-/// them: CAP_SYS_CHROOT and CAP_MKNOD, with which a process could leave its root or open the
-/// host's disk; CAP_NET_RAW, with which it could forge packets; CAP_SYS_ADMIN, which is nearly all.
-const KEPT: [(&str, u32); 8] = [
-    ("chown", 0),
-    ("dac_override", 1),
-    ("fowner", 3),
-    ("fsetid", 4),
-    ("kill", 5),
-    ("setgid", 6),
-    ("setuid", 7),
-    ("net_bind_service", 10),
-];
+pub use crate::capabilities::{Capabilities, CapabilitySet};
 
-const fn kept_mask() -> u64 {
-    let mut mask = 0;
-    let mut index = 0;
-    while index < KEPT.len() {
-        mask |= 1 << KEPT[index].1;
-        index += 1;
-    }
-    mask
+/// User and groups of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct User {
+    /// User id inside.
+    pub uid: u32,
+    /// Group id inside.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub additional_gids: Vec<u32>,
+    /// Permissions that new files do not get; `None` is 0o022.
+    pub umask: Option<u32>,
 }
 
-/// The bits of the kept capabilities, as `/proc/PID/status` shows them.
-pub(crate) const KEPT_MASK: u64 = kept_mask();
+/// One range of ids of a user namespace (user_namespaces(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IdMap {
+    /// The first id inside.
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    /// The first id outside.
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    /// How many ids.
+    pub size: u32,
+}
 
-/// The number of the last capability that this kernel knows.
-fn last_capability() -> u32 {
-    static LAST: OnceLock<u32> = OnceLock::new();
-    *LAST.get_or_init(|| {
-        let text = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
-        text.trim().parse().unwrap_or(40)
-    })
+/// The maps of a user namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IdMaps {
+    /// Of users.
+    pub uid: Vec<IdMap>,
+    /// Of groups.
+    pub gid: Vec<IdMap>,
+}
+
+/// A limit of a process (getrlimit(2)); it has its number in asm-generic/resource.h.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// `RLIMIT_NOFILE`, with or without `RLIMIT_`, in any case.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// In force; `u64::MAX` is no limit.
+    pub soft: u64,
+    /// How far a process may raise it.
+    pub hard: u64,
+}
+
+const RLIMITS: [&str; 16] = [
+    "cpu",
+    "fsize",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
+    "memlock",
+    "as",
+    "locks",
+    "sigpending",
+    "msgqueue",
+    "nice",
+    "rtprio",
+    "rttime",
+];
+
+impl Rlimit {
+    fn number(&self) -> Result<usize, Error> {
+        let plain = self.kind.to_ascii_lowercase();
+        let plain = plain.strip_prefix("rlimit_").unwrap_or(&plain);
+        let number = RLIMITS.iter().position(|known| *known == plain);
+        number.ok_or_else(|| Error::UnknownRlimit { name: self.kind.clone() })
+    }
 }
 
 /// The child's steps down, in an order in which each is still allowed.
-pub(crate) fn drop_all(plan: &mut Plan) -> Result<(), Error> {
-    const DROP_BOUNDING: usize = libc::PR_CAPBSET_DROP as usize;
-    for capability in (0..=last_capability()).filter(|number| KEPT_MASK >> number & 1 == 0) {
-        let words = format!("drop capability {capability} from the bounding set");
-        plan.step(Power, words, libc::SYS_prctl, [DROP_BOUNDING, capability as usize]);
+pub(crate) fn drop_all(
+    plan: &mut Plan,
+    power: &spec::Power,
+    new_user_namespace: bool,
+) -> Result<(), Error> {
+    let nothing_new = power.no_new_privileges;
+    let capabilities = power.capabilities.available(new_user_namespace);
+    for limit in &power.rlimits {
+        let values = plan.keep([limit.soft, limit.hard].map(u64::to_ne_bytes).concat());
+        let words = format!("prlimit {} {} {}", limit.kind, limit.soft, limit.hard);
+        plan.step(Power, words, libc::SYS_prlimit64, [0, limit.number()?, values, 0]);
     }
-    let clear = [libc::PR_CAP_AMBIENT as usize, libc::PR_CAP_AMBIENT_CLEAR_ALL as usize];
-    plan.step(Power, "clear the ambient capabilities", libc::SYS_prctl, clear);
-    // capset(2): version 3 for the calling thread; then effective, permitted and inheritable, the
-    // low halves before the high ones.
-    const VERSION_3: u32 = 0x2008_0522;
-    let header = plan.keep([VERSION_3, 0].map(u32::to_ne_bytes).concat());
-    let low = KEPT_MASK as u32;
-    let data = plan.keep([low, low, 0, 0, 0, 0].map(u32::to_ne_bytes).concat());
-    let names = KEPT.map(|(name, _)| name).join(" ");
-    plan.step(Power, format!("capset {names}"), libc::SYS_capset, [header, data]);
-    let no_new_privileges = [libc::PR_SET_NO_NEW_PRIVS as usize, 1];
-    plan.step(Power, "prctl no_new_privs", libc::SYS_prctl, no_new_privileges);
+    capabilities.bound(plan, nothing_new);
+    if !nothing_new {
+        // Without no_new_privs it takes CAP_SYS_ADMIN, which goes below (seccomp(2)).
+        filter(plan, power)?;
+    }
+    become_user(plan, &power.user, capabilities.permitted != CapabilitySet::NONE);
+    capabilities.set(plan)?;
+    if nothing_new {
+        let arguments = [libc::PR_SET_NO_NEW_PRIVS as usize, 1];
+        plan.step(Power, "prctl no_new_privs", libc::SYS_prctl, arguments);
+        filter(plan, power)?;
+    }
+    Ok(())
+}
+
+fn filter(plan: &mut Plan, _power: &spec::Power) -> Result<(), Error> {
     for (words, program) in seccomp::filters()? {
         const SET_MODE_FILTER: usize = libc::SECCOMP_SET_MODE_FILTER as usize;
         plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, 0, program]);
@@ -76,13 +135,69 @@ pub(crate) fn drop_all(plan: &mut Plan) -> Result<(), Error> {
     Ok(())
 }
 
+/// The child's steps to the user of its program, of whom it may be root already.
+fn become_user(plan: &mut Plan, user: &User, keep_capabilities: bool) {
+    if user.uid != 0 && keep_capabilities {
+        let arguments = [libc::PR_SET_KEEPCAPS as usize, 1];
+        plan.step(Power, "prctl PR_SET_KEEPCAPS", libc::SYS_prctl, arguments);
+    }
+    let (uid, gid) = (user.uid as usize, user.gid as usize);
+    let groups =
+        plan.keep(user.additional_gids.iter().flat_map(|id| id.to_ne_bytes()).collect::<Vec<u8>>());
+    let count = user.additional_gids.len();
+    // In an unprivileged user namespace `setgroups` is denied; the groups stay then as they are.
+    plan.step(Power, "setgroups", libc::SYS_setgroups, [count, groups]).forgive(&[Errno::EPERM]);
+    plan.step(Power, format!("setresgid {gid}"), libc::SYS_setresgid, [gid; 3]);
+    plan.step(Power, format!("setresuid {uid}"), libc::SYS_setresuid, [uid; 3]);
+    if let Some(umask) = user.umask {
+        plan.step(Power, format!("umask {umask:03o}"), libc::SYS_umask, [umask as usize]);
+    }
+}
+
 /// The child becomes root of its user namespace, once the maps are written.
 pub(crate) fn become_root(plan: &mut Plan) {
-    // An unprivileged map comes with `setgroups` denied; the groups stay then as they are.
-    plan.step(Power, "setgroups none", libc::SYS_setgroups, [0, 0]).forgive(&[Errno::EPERM]);
-    plan.step(Power, "setresgid 0", libc::SYS_setresgid, [0, 0, 0]);
-    plan.step(Power, "setresuid 0", libc::SYS_setresuid, [0, 0, 0]);
+    become_user(plan, &User::default(), false);
 }
+
+/// The child's steps that write kernel settings, through the host's own `/proc/sys`, in which a
+/// process sees those of its namespaces.
+pub(crate) fn set_sysctls(
+    plan: &mut Plan,
+    power: &spec::Power,
+    namespaces: &Namespaces,
+) -> Result<(), Error> {
+    for (key, value) in &power.sysctl {
+        let own = if key.starts_with("net.") {
+            namespaces.net != Namespace::Shared
+        } else if key.starts_with("fs.mqueue.") || IPC_SYSCTLS.contains(&key.as_str()) {
+            namespaces.ipc != Namespace::Shared
+        } else {
+            key == "kernel.domainname" && namespaces.uts != Namespace::Shared
+        };
+        if !own || key.contains('/') || key.contains("..") {
+            return Err(Error::SharedSysctl { key: key.clone() });
+        }
+        let path = format!("/proc/sys/{}", key.replace('.', "/"));
+        lookup::open_of_host_to_write(plan, Path::new(&path))?;
+        let file = plan.result();
+        let operand = plan.keep(value.as_bytes());
+        let arguments = [file.operand(), operand, value.len()];
+        plan.step(Power, format!("sysctl {key}={value}"), libc::SYS_write, arguments);
+    }
+    Ok(())
+}
+
+/// Settings that each ipc namespace has of its own (ipc_namespaces(7)).
+const IPC_SYSCTLS: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+];
 
 /// The first id outside and the number of ids, of a container that root makes: none is a user's.
 const ROOTS_MAP: (u32, u32) = (100_000, 65_536);
@@ -94,18 +209,33 @@ const ROOTS_MAP: (u32, u32) = (100_000, 65_536);
 ///
 /// When the kernel refuses one of them; the error names the file.
 pub fn write_maps(pid: i32) -> Result<(), Error> {
+    write_id_maps(pid, None)
+}
+
+/// The same with the maps that are `given`.
+pub(crate) fn write_id_maps(pid: i32, given: Option<&IdMaps>) -> Result<(), Error> {
+    let map = |host_id: u32, size| vec![IdMap { container_id: 0, host_id, size }];
     let (user, group) = (Uid::effective(), Gid::effective());
-    if has_range() {
-        let (first, count) = ROOTS_MAP;
-        let map = format!("0 {first} {count}");
-        write_whole(&format!("/proc/{pid}/uid_map"), &map)?;
-        write_whole(&format!("/proc/{pid}/gid_map"), &map)
-    } else {
-        write_whole(&format!("/proc/{pid}/uid_map"), &format!("0 {user} 1"))?;
+    let maps = match given {
+        Some(maps) => maps.clone(),
+        None if has_range() => {
+            let (first, count) = ROOTS_MAP;
+            IdMaps { uid: map(first, count), gid: map(first, count) }
+        }
+        None => IdMaps { uid: map(user.as_raw(), 1), gid: map(group.as_raw(), 1) },
+    };
+    if given.is_none() && !has_range() {
         // Else it could drop a group that denies it something (user_namespaces(7)).
         write_whole(&format!("/proc/{pid}/setgroups"), "deny")?;
-        write_whole(&format!("/proc/{pid}/gid_map"), &format!("0 {group} 1"))
     }
+    for (file, maps) in [("uid_map", &maps.uid), ("gid_map", &maps.gid)] {
+        let line = |IdMap { container_id, host_id, size }: &IdMap| {
+            format!("{container_id} {host_id} {size}\n")
+        };
+        let text: String = maps.iter().map(line).collect();
+        write_whole(&format!("/proc/{pid}/{file}"), &text)?;
+    }
+    Ok(())
 }
 
 /// The id that root inside has outside, by the maps that [`write_maps`] writes.
@@ -151,5 +281,13 @@ mod tests {
         assert!(!covers("0 100000 65536\n", ROOTS_MAP));
         assert!(!covers("0 1000 1\n", ROOTS_MAP));
         assert!(!covers("", ROOTS_MAP));
+    }
+
+    #[test]
+    fn a_limit_has_a_name() {
+        let number = |kind: &str| Rlimit { kind: kind.into(), soft: 1, hard: 1 }.number();
+        assert_eq!(number("RLIMIT_NOFILE").unwrap(), libc::RLIMIT_NOFILE as usize);
+        assert_eq!(number("rttime").unwrap(), libc::RLIMIT_RTTIME as usize);
+        assert!(number("everything").is_err());
     }
 }

@@ -4,25 +4,81 @@
 //!
 //! A container has no devices of its own to speak through: it makes system calls of the same
 //! kernel, and the only doors to the outside are the descriptors that it has inherited, three or
-//! four. All others are closed by its `execve`.
+//! four. All others are closed before it enters its root.
 
 use std::{
+    io,
+    ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
-use nix::{errno::Errno, fcntl::OFlag, unistd::pipe2};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    sys::stat::fstat,
+    unistd::{getpid, gettid, pipe2},
+};
 use sandbox::{Capture, Mailbox, Question::WayOut, Stdio};
 
-use crate::{Error, error::call, plan::Plan, terminal::Terminal};
+use crate::{
+    Begin, Error,
+    error::call,
+    lookup,
+    plan::{NO_CALL, Plan},
+    terminal::Terminal,
+};
 
 /// The number of the descriptor that a program inherits besides the three standard ones: the
 /// mailbox of a built-in program, the report of init.
 pub(crate) const INHERITED: usize = 3;
+/// The child's descriptor of the program in memory that it executes.
+pub(crate) const PROGRAM: usize = 4;
+/// The child's end of the report, where the program does not inherit it. Its `execve` closes it.
+const REPORT: usize = 5;
+/// The child's end of what it waits at to be started; the program closes it.
+pub(crate) const START: usize = 6;
+
+/// What the child keeps of the launcher's descriptors besides standard input, output and error.
+#[derive(Debug, Default)]
+pub(crate) struct Kept<'a> {
+    /// What the program inherits.
+    pub(crate) inherited: Option<BorrowedFd<'a>>,
+    /// The program in memory.
+    pub(crate) program: Option<BorrowedFd<'a>>,
+    /// The end of the report that is closed by `execve`.
+    pub(crate) report: Option<BorrowedFd<'a>>,
+    /// Where it waits to be started.
+    pub(crate) start: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> Kept<'a> {
+    fn all(&self) -> [(Option<BorrowedFd<'a>>, usize, i32); 4] {
+        [
+            (self.inherited, INHERITED, 0),
+            (self.program, PROGRAM, libc::O_CLOEXEC),
+            (self.report, REPORT, libc::O_CLOEXEC),
+            (self.start, START, 0),
+        ]
+    }
+
+    /// The child's steps that close all others (close_range(2)): those of the launcher before there
+    /// is a root that could lead to one of them, and the child's own before its program.
+    pub(crate) fn close_others(&self, plan: &mut Plan, words: &'static str) {
+        let mut first = INHERITED;
+        for (_, number, _) in self.all().into_iter().filter(|(kept, ..)| kept.is_some()) {
+            if first < number {
+                plan.step(WayOut, words, libc::SYS_close_range, [first, number - 1, 0]);
+            }
+            first = number + 1;
+        }
+        plan.step(WayOut, words, libc::SYS_close_range, [first, u32::MAX as usize, 0]);
+    }
+}
 
 /// The launcher's and the child's ends of standard input and output.
 #[derive(Debug)]
-pub(crate) enum Ends {
+pub(crate) enum StdioEnds {
     /// Pipes.
     Captured { capture: Capture, stdin: OwnedFd, child: [OwnedFd; 3] },
     /// The launcher's own: nothing to do.
@@ -31,7 +87,7 @@ pub(crate) enum Ends {
     Terminal { terminal: Terminal, child: OwnedFd, path: PathBuf },
 }
 
-impl Ends {
+impl StdioEnds {
     pub(crate) fn new(stdio: Stdio) -> Result<Self, Error> {
         match stdio {
             Stdio::Capture => {
@@ -43,7 +99,7 @@ impl Ends {
                     .map_err(crate::error::file("make non-blocking", "pipe"))?;
                 Ok(Self::Captured { capture, stdin, child: [child_in, child_out, child_err] })
             }
-            Stdio::Inherit => Ok(Self::Inherited),
+            Stdio::Inherit => refuse_directories().map(|()| Self::Inherited),
             Stdio::Terminal => {
                 let (terminal, child, path) = Terminal::open()?;
                 Ok(Self::Terminal { terminal, child, path })
@@ -51,20 +107,20 @@ impl Ends {
         }
     }
 
-    /// The slave's path on the host, of a terminal.
-    pub(crate) fn terminal(&self) -> Option<&Path> {
-        match self {
-            Self::Terminal { path, .. } => Some(path),
-            _ => None,
-        }
+    /// The slave's path on the host and its device number, of a terminal.
+    pub(crate) fn terminal(&self) -> Result<Option<(&Path, u64)>, Error> {
+        let Self::Terminal { path, child, .. } = self else { return Ok(None) };
+        let found = fstat(child).map_err(call("fstat of the pseudo-terminal"))?;
+        Ok(Some((path, found.st_rdev)))
     }
 
-    /// The child's steps: its ends become 0, 1 and 2, `inherited` becomes 3, all others close.
-    pub(crate) fn connect(&self, plan: &mut Plan, inherited: Option<BorrowedFd<'_>>) {
-        let duplicate = |plan: &mut Plan, descriptor: BorrowedFd<'_>, number: usize| {
-            let words = format!("dup2 descriptor {number}");
-            let arguments = [descriptor.as_raw_fd() as usize, number];
-            plan.step(WayOut, words, libc::SYS_dup2, arguments);
+    /// The child's steps: its ends become 0, 1 and 2, what it keeps has the numbers after them, and
+    /// no other descriptor of the launcher is left.
+    pub(crate) fn connect(&self, plan: &mut Plan, kept: &Kept<'_>) {
+        let duplicate = |plan: &mut Plan, descriptor: BorrowedFd<'_>, number: usize, flags: i32| {
+            let words = format!("dup3 descriptor {number}");
+            let arguments = [descriptor.as_raw_fd() as usize, number, flags as usize];
+            plan.step(WayOut, words, libc::SYS_dup3, arguments);
         };
         // A session of its own: signals of the launcher's terminal do not reach it.
         let new_session = |plan: &mut Plan| {
@@ -74,32 +130,76 @@ impl Ends {
             Self::Captured { child, .. } => {
                 new_session(plan);
                 for (number, end) in child.iter().enumerate() {
-                    duplicate(plan, end.as_fd(), number);
+                    duplicate(plan, end.as_fd(), number, 0);
                 }
             }
             Self::Inherited => {}
             Self::Terminal { child, .. } => {
                 new_session(plan);
                 for number in 0..3 {
-                    duplicate(plan, child.as_fd(), number);
+                    duplicate(plan, child.as_fd(), number, 0);
                 }
                 let arguments = [0, libc::TIOCSCTTY as usize, 0];
                 plan.step(WayOut, "ioctl TIOCSCTTY: its terminal", libc::SYS_ioctl, arguments);
             }
         }
-        let mut first_closed = INHERITED;
-        if let Some(inherited) = inherited {
-            duplicate(plan, inherited, INHERITED);
-            first_closed += 1;
+        for (descriptor, number, flags) in kept.all() {
+            if let Some(descriptor) = descriptor {
+                duplicate(plan, descriptor, number, flags);
+            }
         }
-        const CLOEXEC: usize = libc::CLOSE_RANGE_CLOEXEC as usize;
-        let range = [first_closed, u32::MAX as usize, CLOEXEC];
-        plan.step(WayOut, "close all others at execve", libc::SYS_close_range, range);
+        kept.close_others(plan, "close all other descriptors of the launcher");
     }
 }
 
-/// The child's signals as a fresh program expects them: none blocked, none ignored.
-pub(crate) fn reset_signals(plan: &mut Plan) {
+/// A directory that the launcher was given as a standard stream would be a door to the host: `..`
+/// leads from it to the host's root.
+fn refuse_directories() -> Result<(), Error> {
+    let streams = [
+        (io::stdin().as_fd().as_raw_fd(), "standard input"),
+        (io::stdout().as_fd().as_raw_fd(), "standard output"),
+        (io::stderr().as_fd().as_raw_fd(), "standard error"),
+    ];
+    for (number, stream) in streams {
+        // SAFETY: the three are open as long as the process lives, or fstat says that they are not.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+        let is_directory = |found: libc::stat| found.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        if fstat(descriptor).is_ok_and(is_directory) {
+            return Err(Error::OpenDirectory { stream });
+        }
+    }
+    Ok(())
+}
+
+/// The child's working directory: looked up inside, through no link of procfs, and seen to be below
+/// the root (getcwd(3): else its path would begin with "(unreachable)").
+pub(crate) fn change_directory(plan: &mut Plan, directory: &Path) -> Result<(), Error> {
+    let root = plan.text("/")?;
+    plan.step(WayOut, "chdir /", libc::SYS_chdir, [root]);
+    if directory != Path::new("/") {
+        lookup::open_directory_here(plan, directory)?;
+        let found = plan.result();
+        let words = format!("fchdir {}", directory.display());
+        plan.step(WayOut, words, libc::SYS_fchdir, [found.operand()]);
+        plan.step(WayOut, NO_CALL, libc::SYS_close, [found.operand()]);
+    }
+    const FIRST_LETTER: Range<usize> = 0..1;
+    let room = plan.keep([0; libc::PATH_MAX as usize]);
+    plan.step(WayOut, "getcwd", libc::SYS_getcwd, [room, libc::PATH_MAX as usize]);
+    let words = "the working directory lies within the root";
+    plan.compare(WayOut, words, (room, root), &[FIRST_LETTER], true);
+    Ok(())
+}
+
+/// The child's signals as a fresh program expects them: none blocked, none ignored. One that begins
+/// at once ends with its launcher (PR_SET_PDEATHSIG(2const)): the thread that made it, so only the
+/// first thread can promise that.
+pub(crate) fn reset_signals(plan: &mut Plan, begin: Begin<'_>) {
+    if matches!(begin, Begin::AtOnce) && gettid() == getpid() {
+        let arguments = [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize];
+        let words = "prctl PR_SET_PDEATHSIG: end with the launcher";
+        plan.step(WayOut, words, libc::SYS_prctl, arguments);
+    }
     // struct kernel_sigaction, all zero: SIG_DFL. Rust programs ignore SIGPIPE; others may ignore
     // more, and execve keeps that.
     let default = plan.keep([0; 32]);

@@ -8,9 +8,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sandbox::{Program, Workload, in_memory};
+use sandbox::{Program, in_memory};
 
-use crate::{Error, error, namespaces, plan::Plan, process::INHERITED};
+use crate::{
+    Begin, Error, error, namespaces,
+    plan::Plan,
+    process::{INHERITED, PROGRAM, START},
+    spec,
+};
 
 /// The first process of a container that runs a command, compiled by `build.rs`.
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
@@ -18,12 +23,58 @@ const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 /// Where a command without a slash is looked for, inside.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Ends `plan` with the program of `workload`; with `init` as the child of init, which reports into
-/// the inherited descriptor.
-pub(crate) fn end_with(plan: &mut Plan, workload: &Workload, init: bool) -> Result<(), Error> {
-    match &workload.program {
+/// What stands between the plan and the command (the modes of `programs/init.rs`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// Nothing: the child of the plan is the command, or a built-in program.
+    Itself,
+    /// Init, which has the command as its child.
+    Init,
+    /// The same, for a container that is joined.
+    Join,
+    /// A program that becomes the command, once it may.
+    Become,
+}
+
+impl First {
+    pub(crate) fn of(way_out: &spec::WayOut, begin: Begin<'_>) -> Self {
+        match (&way_out.program, begin) {
+            (Program::Builtin(..), _) => Self::Itself,
+            (Program::Command(_), _) if way_out.init => Self::Init,
+            (Program::Command(_), Begin::AtOnce) => Self::Itself,
+            (Program::Command(_), Begin::OnByte(_)) => Self::Become,
+        }
+    }
+
+    /// The program in memory with which a plan ends.
+    pub(crate) fn image(self, program: &Program) -> Result<Option<BorrowedFd<'static>>, Error> {
+        match (self, program) {
+            (Self::Itself, Program::Builtin(builtin, _)) => image(builtin.linux_elf()).map(Some),
+            (Self::Itself, Program::Command(_)) => Ok(None),
+            (Self::Init | Self::Join | Self::Become, _) => image(INIT).map(Some),
+        }
+    }
+
+    /// Whether what the plan ends with has the report as its own, and goes on after it.
+    pub(crate) fn reports(self) -> bool {
+        self != Self::Itself
+    }
+}
+
+/// Ends `plan` with the program of a container.
+pub(crate) fn end_with(
+    plan: &mut Plan,
+    way_out: &spec::WayOut,
+    first: First,
+    begin: Begin<'_>,
+) -> Result<(), Error> {
+    let gate = match begin {
+        Begin::AtOnce => 0,
+        Begin::OnByte(_) => START,
+    };
+    match &way_out.program {
         Program::Builtin(builtin, arguments) => {
-            plan.execute_descriptor(image(builtin.linux_elf())?);
+            plan.execute_descriptor(PROGRAM);
             let arguments = arguments.iter().map(u64::to_string);
             let words: Vec<String> =
                 std::iter::once(builtin.name().to_owned()).chain(arguments).collect();
@@ -31,24 +82,33 @@ pub(crate) fn end_with(plan: &mut Plan, workload: &Workload, init: bool) -> Resu
             plan.environment(format!("{}={INHERITED}", guest::abi::MAILBOX_VARIABLE))?;
         }
         Program::Command(words) => {
-            let candidates = candidates(words, &workload.environment);
-            if init {
-                plan.execute_descriptor(image(INIT)?);
-                plan.arguments(&["init", &INHERITED.to_string(), &candidates.len().to_string()])?;
-                plan.arguments(&candidates)?;
-            } else {
-                plan.execute_first(&candidates)?;
+            let candidates = candidates(words, &way_out.environment);
+            let mode = match first {
+                First::Itself => None,
+                First::Init => Some(0),
+                First::Join => Some(1),
+                First::Become => Some(2),
+            };
+            match mode {
+                Some(mode) => {
+                    plan.execute_descriptor(PROGRAM);
+                    let numbers = [mode, INHERITED, gate, candidates.len()];
+                    plan.arguments(&["init"])?;
+                    plan.arguments(&numbers.map(|number| number.to_string()))?;
+                    plan.arguments(&candidates)?;
+                }
+                None => plan.execute_first(&candidates)?,
             }
             plan.arguments(words)?;
         }
     }
-    let builtin = matches!(workload.program, Program::Builtin(..));
-    if workload.environment.is_empty() && !builtin {
+    let builtin = matches!(way_out.program, Program::Builtin(..));
+    if way_out.environment.is_empty() && !builtin {
         for variable in [&format!("PATH={PATH}"), "HOME=/root", "TERM=xterm", "LANG=C.UTF-8"] {
             plan.environment(variable)?;
         }
     }
-    for (name, value) in &workload.environment {
+    for (name, value) in &way_out.environment {
         let mut variable = name.clone();
         variable.push("=");
         variable.push(value);

@@ -3,14 +3,17 @@
 //!
 //! ```text
 //!   1. make all mounts private          nothing mounted here shows up outside
-//!   2. build the new root               tmpfs, directory or overlay, and enter it
-//!   3. mount proc, dev, sys in it       while the host's are still in reach (user namespaces)
-//!   4. pivot_root(".", ".")             the new root on top, the old one under it
-//!   5. umount2(".", MNT_DETACH)         the old one is gone, with all that was mounted there
+//!   2. build the new root               tmpfs, directory or overlay
+//!   3. prepare its mounts               proc, dev, sys and volumes, attached nowhere yet
+//!   4. pivot_root(".", ".")             the new root is /, the old one lies above it
+//!   5. umount2(".", MNT_DETACH)         until nothing is left above: then there is no path out
+//!   6. attach the mounts inside         by descriptors, whatever links the new root has
+//!   7. mask, and make read-only         what of /proc and /sys tells of the host or changes it
 //! ```
 //!
 //! `chroot(2)` would leave the old root mounted, and a process that keeps a directory open outside
-//! could walk out; after step 5 there is nothing to walk to.
+//! could walk out; after step 5 there is nothing to walk to. A root file system is hostile: step 6
+//! comes after it, so that a link in the new root can lead the launcher to the new root at worst.
 
 use std::path::{Path, PathBuf};
 
@@ -18,18 +21,25 @@ use nix::errno::Errno;
 use sandbox::Question::Inside;
 
 use crate::{
-    Error, error, mounts, overlay,
-    plan::{LAST, Plan},
+    Error, device, error,
+    lookup::{self, Links},
+    mount::{self, Around, Detached},
+    mounts, overlay,
+    plan::{Plan, Slot},
+    spec,
 };
+
+pub use crate::device::Device;
 
 /// The root file system of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Root {
-    /// For a command a throw-away overlay over the host's own `/`: everything can be read, and
-    /// what is written is gone afterwards. For a built-in program an empty tmpfs: it is executed
-    /// from memory (`memfd_create(2)`) and needs no file.
+    /// A throw-away overlay over the host's own `/`: everything can be read, and what is written is
+    /// gone afterwards.
     #[default]
     Host,
+    /// An empty tmpfs, for a program that is executed from memory (`memfd_create(2)`).
+    Empty,
     /// A directory, as it is: what is written there stays.
     Directory(PathBuf),
     /// Directories on top of each other, the first one uppermost.
@@ -51,256 +61,195 @@ pub enum Upper {
     Kept(PathBuf),
 }
 
-/// How much of a usual system is around the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Furniture {
-    /// `/proc` and an empty `/dev`: what a built-in program gets.
-    Bare,
-    /// Devices, pseudo-terminals, shared memory, `/sys`; with parts of `/proc` and `/sys` masked.
-    Full,
+/// Parts of /proc and /sys that tell of the host; as other runtimes mask them, and the maps of
+/// physical pages besides.
+const MASKED: [&str; 15] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+/// Parts of /proc that change the host.
+pub(crate) const READ_ONLY: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// What is masked on this host: the counters by which a processor tells how hot it is are in one
+/// directory for each.
+pub(crate) fn masked() -> Vec<PathBuf> {
+    let throttle = |number: usize| {
+        PathBuf::from(format!("/sys/devices/system/cpu/cpu{number}/thermal_throttle"))
+    };
+    let mut all: Vec<PathBuf> = MASKED.iter().map(PathBuf::from).collect();
+    all.extend((0..).map(throttle).take_while(|path| path.exists()));
+    all
 }
 
-/// What the steps need to know besides the root itself.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Surroundings<'a> {
-    pub(crate) furniture: Furniture,
-    /// In a user namespace some mounts are refused, and others must be made otherwise.
-    pub(crate) user_namespace: bool,
-    pub(crate) pid_namespace: bool,
-    /// The slave of a pseudo-terminal of the host's, to become `/dev/console`.
-    pub(crate) terminal: Option<&'a Path>,
+/// Devices that every program may count on.
+pub(crate) fn usual_devices() -> Vec<Device> {
+    device::usual()
 }
-
-/// A directory that every Linux system has, to mount on: the mount is seen by the child only.
-pub(crate) const STAGE: &str = "/tmp";
-
-const NOSUID: u64 = libc::MS_NOSUID;
-const NODEV: u64 = libc::MS_NODEV;
-const NOEXEC: u64 = libc::MS_NOEXEC;
-const RDONLY: u64 = libc::MS_RDONLY;
-const BIND: u64 = libc::MS_BIND;
-const REC: u64 = libc::MS_REC;
 
 /// Looks whether the directories of `root` are there, before anything is made.
 pub(crate) fn check(root: &Root) -> Result<(), Error> {
     let all: Vec<&PathBuf> = match root {
-        Root::Host => Vec::new(),
+        Root::Host | Root::Empty => Vec::new(),
         Root::Directory(path) => vec![path],
         Root::Overlay { lowers, .. } => lowers.iter().collect(),
     };
     for path in all {
         std::fs::read_dir(path).map_err(|source| Error::NoRoot { path: path.clone(), source })?;
     }
-    if let Root::Overlay { upper: Upper::Kept(kept), .. } = root {
-        for layer in ["upper", "work"] {
-            let path = kept.join(layer);
-            std::fs::create_dir_all(&path).map_err(error::file("create", &path))?;
+    match root {
+        Root::Overlay { lowers, .. } if lowers.is_empty() => Err(Error::NoLowers),
+        Root::Overlay { upper: Upper::Kept(kept), .. } => {
+            std::fs::create_dir_all(kept).map_err(error::file("create", kept))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The child's steps into its own root.
-pub(crate) fn enter(plan: &mut Plan, root: &Root, around: Surroundings<'_>) -> Result<(), Error> {
-    mount(plan, "", Path::new("/"), "", REC | libc::MS_PRIVATE, "")?;
-    match root {
-        Root::Host if around.furniture == Furniture::Bare => empty(plan)?,
-        Root::Host if around.user_namespace => overlay::host_by_folders(plan, &mounts::all()?)?,
-        Root::Host => overlay::host(plan, &mounts::all()?)?,
-        Root::Directory(path) => {
-            let path = path.canonicalize().map_err(error::file("find", path))?;
-            mount(plan, &path, &path, "", BIND | REC, "")?;
-            change_directory(plan, &path)?;
+pub(crate) fn enter(
+    plan: &mut Plan,
+    inside: &spec::Inside,
+    around: Around,
+    terminal: Option<(&Path, u64)>,
+) -> Result<(), Error> {
+    make_all_private(plan)?;
+    let root = build(plan, inside, around)?;
+    let mounts = inside.mounts.iter().map(|mount| Detached::new(plan, mount, around));
+    let mounts = mounts.collect::<Result<Vec<_>, Error>>()?;
+    let devices = device::Nodes::new(plan, &inside.devices, terminal, around)?;
+    leave_the_old_root(plan, root)?;
+    for mount in &mounts {
+        mount.attach(plan, root)?;
+    }
+    devices.attach(plan, root)?;
+    for path in &inside.masked_paths {
+        mask(plan, root, path)?;
+    }
+    for path in &inside.read_only_paths {
+        make_read_only(plan, root, path)?;
+    }
+    if inside.read_only {
+        let words = "mount_setattr / read-only".to_owned();
+        mount::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
+    }
+    Ok(())
+}
+
+fn make_all_private(plan: &mut Plan) -> Result<(), Error> {
+    let (root, flags) = (plan.text("/")?, libc::MS_REC | libc::MS_PRIVATE);
+    plan.step(Inside, "make all mounts private", libc::SYS_mount, [0, root, 0, flags as usize, 0]);
+    Ok(())
+}
+
+/// The mount that becomes the new root. No device node in it works: those that came with its files
+/// are the packer's choice, not the host's.
+fn build(plan: &mut Plan, inside: &spec::Inside, around: Around) -> Result<Slot, Error> {
+    let size = inside.upper_bytes;
+    match &inside.root {
+        Root::Empty => overlay::stage(plan, "64k"),
+        Root::Host if around.user_namespace => {
+            overlay::host_by_folders(plan, &mounts::all()?, size)
         }
-        Root::Overlay { lowers, upper } => overlay::layers(plan, lowers, upper, around)?,
+        Root::Host => overlay::host(plan, &mounts::all()?, size),
+        Root::Directory(path) => directory(plan, path),
+        Root::Overlay { lowers, upper } => overlay::layers(plan, lowers, upper, size, around),
     }
-    match around.furniture {
-        Furniture::Bare => bare(plan, around)?,
-        Furniture::Full => full(plan, around)?,
-    }
+}
+
+/// A copy of the mount at `path`, on top of it: `pivot_root(2)` wants a mount.
+fn directory(plan: &mut Plan, path: &Path) -> Result<Slot, Error> {
+    let path = path.canonicalize().map_err(error::file("find", path))?;
+    lookup::open_of_host(plan, &path)?;
+    let found = plan.result();
+    let root = mount::copy(plan, &path, found, true);
+    let words = format!("mount_setattr of {}: no devices", path.display());
+    mount::set_attributes(plan, words, root, libc::MOUNT_ATTR_NODEV);
+    mount::attach(plan, &path, root, found);
+    Ok(root)
+}
+
+/// Makes the mount behind `root` this process's root, and takes away all of the old one: also what
+/// the host has mounted above its own `/`.
+fn leave_the_old_root(plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    lookup::open_of_host(plan, Path::new("/"))?;
+    let old = plan.result();
     let here = plan.text(".")?;
+    enter_directory(plan, root);
     plan.step(Inside, "pivot_root . .", libc::SYS_pivot_root, [here, here]);
+    // From the old root `.` is what lies uppermost above it; the last to go is the old root itself,
+    // and what is not mounted any more cannot be unmounted (EINVAL).
+    enter_directory(plan, old);
     let detach = libc::MNT_DETACH as usize;
     plan.step(Inside, "umount2 the old root", libc::SYS_umount2, [here, detach]);
-    change_directory(plan, Path::new("/"))
-}
-
-/// An empty root: a tmpfs with two directories to mount on.
-fn empty(plan: &mut Plan) -> Result<(), Error> {
-    mount(plan, "tmpfs", Path::new(STAGE), "tmpfs", NOSUID | NODEV, "mode=755,size=64k")?;
-    change_directory(plan, Path::new(STAGE))?;
-    make_directory(plan, "proc", 0o555)?;
-    make_directory(plan, "dev", 0o755)
-}
-
-fn proc(plan: &mut Plan, around: Surroundings<'_>) -> Result<(), Error> {
-    if around.pid_namespace {
-        mount(plan, "proc", Path::new("proc"), "proc", NOSUID | NODEV | NOEXEC, "")
-    } else {
-        // A fresh one would show the same processes, and a user namespace may not mount it.
-        mount(plan, "/proc", Path::new("proc"), "", BIND | REC, "")
-    }
-}
-
-fn dev(plan: &mut Plan) -> Result<(), Error> {
-    let options = "mode=755,size=65536k";
-    mount(plan, "tmpfs", Path::new("dev"), "tmpfs", NOSUID | libc::MS_STRICTATIME, options)
-}
-
-fn bare(plan: &mut Plan, around: Surroundings<'_>) -> Result<(), Error> {
-    proc(plan, around)?;
-    dev(plan)
-}
-
-/// Parts of /proc and /sys that tell of the host or change it; as other runtimes mask them.
-const MASKED_FILES: [&str; 4] =
-    ["proc/kcore", "proc/keys", "proc/timer_list", "proc/latency_stats"];
-const MASKED_DIRECTORIES: [&str; 3] = ["proc/scsi", "proc/acpi", "sys/firmware"];
-const READ_ONLY: [&str; 5] = ["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
-
-fn full(plan: &mut Plan, around: Surroundings<'_>) -> Result<(), Error> {
-    for (name, mode) in [("proc", 0o555), ("dev", 0o755), ("sys", 0o555)] {
-        make_directory(plan, name, mode)?;
-    }
-    proc(plan, around)?;
-    dev(plan)?;
-    devices(plan, around)?;
-    // In a user namespace only the owner of the network namespace may mount it: then it stays empty.
-    mount(plan, "sysfs", Path::new("sys"), "sysfs", NOSUID | NODEV | NOEXEC | RDONLY, "")?;
-    if around.user_namespace {
-        plan.forgive(&[Errno::EPERM]);
-    }
-    for name in MASKED_FILES {
-        mount(plan, "dev/null", Path::new(name), "", BIND, "")?;
-        plan.forgive(&[Errno::ENOENT]);
-    }
-    for name in MASKED_DIRECTORIES {
-        mount(plan, "tmpfs", Path::new(name), "tmpfs", RDONLY | NOSUID | NODEV, "size=0")?;
-        plan.forgive(&[Errno::ENOENT]);
-    }
-    for name in READ_ONLY {
-        mount(plan, name, Path::new(name), "", BIND | REC, "")?;
-        plan.forgive(&[Errno::ENOENT]);
-        let flags = BIND | libc::MS_REMOUNT | RDONLY | NOSUID | NODEV | NOEXEC;
-        mount(plan, "", Path::new(name), "", flags, "")?;
-        // EINVAL: it is no mount, because the line before found nothing.
-        plan.forgive(&[Errno::ENOENT, Errno::EINVAL]);
-    }
+    plan.repeat_until(&[Errno::EINVAL]);
+    enter_directory(plan, root);
+    lookup::nothing_above(plan, root);
     Ok(())
 }
 
-/// The devices that every program may count on, with their numbers (admin-guide/devices.txt).
-const DEVICES: [(&str, u32, u32); 6] = [
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("random", 1, 8),
-    ("urandom", 1, 9),
-    ("tty", 5, 0),
-];
-const LINKS: [(&str, &str); 5] = [
-    ("/proc/self/fd", "dev/fd"),
-    ("/proc/self/fd/0", "dev/stdin"),
-    ("/proc/self/fd/1", "dev/stdout"),
-    ("/proc/self/fd/2", "dev/stderr"),
-    ("pts/ptmx", "dev/ptmx"),
-];
-
-fn devices(plan: &mut Plan, around: Surroundings<'_>) -> Result<(), Error> {
-    // The modes below are meant as they are written.
-    plan.step(Inside, "umask 0", libc::SYS_umask, [0]);
-    for (name, major, minor) in DEVICES {
-        let target = format!("dev/{name}");
-        if around.user_namespace {
-            // A user namespace may not make devices: those of the host are bound.
-            make_file(plan, &target)?;
-            mount(plan, format!("/dev/{name}"), Path::new(&target), "", BIND, "")?;
-        } else {
-            let path = plan.text(&target)?;
-            let (mode, device) = (libc::S_IFCHR | 0o666, libc::makedev(major, minor));
-            let words = format!("mknod /{target} c {major} {minor}");
-            plan.step(Inside, words, libc::SYS_mknod, [path, mode as usize, device as usize]);
-        }
-    }
-    plan.step(Inside, "umask 022", libc::SYS_umask, [0o022]);
-    for (to, name) in LINKS {
-        let (to_text, path) = (plan.text(to)?, plan.text(name)?);
-        let words = format!("symlink /{name} -> {to}");
-        plan.step(Inside, words, libc::SYS_symlink, [to_text, path]);
-    }
-    for name in ["dev/pts", "dev/shm", "dev/mqueue"] {
-        make_directory(plan, name, 0o755)?;
-    }
-    // The group tty need not have an id in a user namespace.
-    let group = if around.user_namespace { "" } else { ",gid=5" };
-    let options = format!("newinstance,ptmxmode=0666,mode=0620{group}");
-    mount(plan, "devpts", Path::new("dev/pts"), "devpts", NOSUID | NOEXEC, &options)?;
-    let flags = NOSUID | NODEV | NOEXEC;
-    mount(plan, "shm", Path::new("dev/shm"), "tmpfs", flags, "mode=1777,size=65536k")?;
-    mount(plan, "mqueue", Path::new("dev/mqueue"), "mqueue", flags, "")?;
-    // Its owner is the namespace of IPC, which may be the host's; a kernel may lack it.
-    plan.forgive(&[Errno::EPERM, Errno::ENODEV]);
-    if let Some(terminal) = around.terminal {
-        make_file(plan, "dev/console")?;
-        mount(plan, terminal, Path::new("dev/console"), "", BIND, "")?;
-    }
-    Ok(())
+fn enter_directory(plan: &mut Plan, directory: Slot) {
+    plan.step(Inside, "fchdir", libc::SYS_fchdir, [directory.operand()]);
 }
 
-/// `mount(2)`; empty texts are null.
-pub(crate) fn mount(
-    plan: &mut Plan,
-    source: impl AsRef<Path>,
-    target: &Path,
-    kind: &str,
-    flags: u64,
-    options: &str,
-) -> Result<(), Error> {
-    let source = source.as_ref();
-    let words = match (kind, flags) {
-        (_, flags) if flags & libc::MS_PRIVATE != 0 => "make all mounts private".to_owned(),
-        ("", flags) if flags & libc::MS_REMOUNT != 0 => {
-            format!("mount {} read-only", target.display())
-        }
-        ("", _) => format!("mount --bind {} on {}", source.display(), target.display()),
-        (kind, _) if options.is_empty() => format!("mount {kind} on {}", target.display()),
-        (kind, _) => format!("mount {kind} on {} ({options})", target.display()),
-    };
-    let mut operand = |text: &Path| match text.as_os_str().is_empty() {
-        true => Ok(0),
-        false => plan.text(text),
-    };
-    let operands = [
-        operand(source)?,
-        operand(target)?,
-        operand(Path::new(kind))?,
-        flags as usize,
-        operand(Path::new(options))?,
-    ];
-    plan.step(Inside, words, libc::SYS_mount, operands);
-    Ok(())
+/// Those that are not there need no mask.
+const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR];
+
+/// Covers a file with `/dev/null`, a directory with an empty one.
+fn mask(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error> {
+    lookup::open(plan, root, path, links_at(path))?;
+    let target = plan.result();
+    plan.unless_failed(MISSING, |plan| {
+        let null = Path::new("/dev/null");
+        lookup::open(plan, root, null, Links::Refused)?;
+        let found = plan.result();
+        let cover = mount::copy(plan, null, found, false);
+        mount::attach(plan, path, cover, target);
+        // What covers a directory has to be one.
+        plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {
+            let attributes =
+                libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+            let empty = mount::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
+            mount::attach(plan, path, empty, target);
+            Ok(())
+        })
+    })
 }
 
-/// `mkdir(2)`; one that is there already is as good, and on a read-only root there must be one.
-pub(crate) fn make_directory(plan: &mut Plan, path: &str, mode: usize) -> Result<(), Error> {
-    let operand = plan.text(path)?;
-    plan.step(Inside, format!("mkdir {path}"), libc::SYS_mkdir, [operand, mode]);
-    plan.forgive(&[Errno::EEXIST, Errno::EROFS]);
-    Ok(())
+/// Puts a read-only copy of what is at `path` on top of it.
+fn make_read_only(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error> {
+    lookup::open(plan, root, path, links_at(path))?;
+    let target = plan.result();
+    plan.unless_failed(MISSING, |plan| {
+        let copy = mount::copy(plan, path, target, true);
+        let attributes = libc::MOUNT_ATTR_RDONLY
+            | libc::MOUNT_ATTR_NOSUID
+            | libc::MOUNT_ATTR_NODEV
+            | libc::MOUNT_ATTR_NOEXEC;
+        let words = format!("mount_setattr {} read-only", path.display());
+        mount::set_attributes(plan, words, copy, attributes);
+        mount::attach(plan, path, copy, target);
+        Ok(())
+    })
 }
 
-/// An empty file, to bind another one to.
-fn make_file(plan: &mut Plan, path: &str) -> Result<(), Error> {
-    let operand = plan.text(path)?;
-    let flags = (libc::O_CREAT | libc::O_CLOEXEC | libc::O_WRONLY) as usize;
-    plan.step(Inside, format!("create /{path}"), libc::SYS_open, [operand, flags, 0o644]);
-    plan.step(Inside, "close it", libc::SYS_close, [LAST]);
-    Ok(())
-}
-
-/// `chdir(2)`.
-pub(crate) fn change_directory(plan: &mut Plan, path: &Path) -> Result<(), Error> {
-    let operand = plan.text(path)?;
-    plan.step(Inside, format!("chdir {}", path.display()), libc::SYS_chdir, [operand]);
-    Ok(())
+/// The kernel's own views have none on the way to what is masked; a root may have some.
+fn links_at(path: &Path) -> Links {
+    match path.starts_with("/proc") || path.starts_with("/sys") {
+        true => Links::Refused,
+        false => Links::WithinRoot,
+    }
 }

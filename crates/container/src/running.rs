@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox::{
-    Capture, Claim, Control, Ended, Instance, Mailbox, Milestone, Outcome, Story, Timeline,
-    Workload, Written,
+    Capture, Claim, Control, Ended, Instance, Mailbox, Milestone, Outcome, Program, Story,
+    Timeline, Written,
 };
 
 use crate::{
@@ -24,24 +24,23 @@ use crate::{
 };
 
 /// All that stands around the program. Fields are dropped in this order, the reverse of their
-/// making: the processes first, the ledger's entry when all else is gone.
+/// making: the processes first.
 pub(crate) struct Walls {
     pub(crate) child: Child,
     pub(crate) cgroup: Cgroup,
     pub(crate) veth: Option<Veth>,
-    pub(crate) claim: Option<Claim>,
 }
 
-impl Walls {
-    /// Writes the first process into the ledger, for `exec` and `clean`.
-    pub(crate) fn note_first(&mut self) -> Result<(), Error> {
-        if let Some(claim) = &mut self.claim {
-            // One that has ended already is not to be found again.
-            let first = crate::process_of(self.child.pid()).ok();
-            claim.update(|entry| entry.first = first)?;
-        }
-        Ok(())
-    }
+/// A container whose program runs, or waits to be started.
+pub(crate) struct Started {
+    pub(crate) walls: Walls,
+    /// The launcher's ends of standard streams, and the writing end of captured input.
+    pub(crate) streams: (Streams, Option<OwnedFd>),
+    pub(crate) mailbox: Option<Mailbox>,
+    /// Whether the first process reports how the command ended.
+    pub(crate) init: bool,
+    pub(crate) timeline: Timeline,
+    pub(crate) story: Story,
 }
 
 /// The launcher's ends of standard input and output.
@@ -61,7 +60,7 @@ impl Streams {
     }
 }
 
-impl process::Ends {
+impl process::StdioEnds {
     /// Closes the child's ends, so that end of file is seen when the program closes its own: the
     /// launcher's, and the writing end of standard input if it is captured.
     pub(crate) fn of_the_launcher(self) -> (Streams, Option<OwnedFd>) {
@@ -84,16 +83,22 @@ pub(crate) struct Running {
     init: bool,
     timeline: Timeline,
     story: Story,
+    /// Struck out when all else is gone.
+    claim: Option<Claim>,
 }
 
 /// The error of a child that did not come to its program.
-pub(crate) fn check_progress(progress: Progress, workload: &Workload) -> Result<()> {
+pub(crate) fn check_progress(progress: Progress, program: &Program) -> Result<()> {
     match progress {
         Progress::Executed => Ok(()),
         Progress::NotExecuted(errno) => {
-            let program = workload.words().first().map(PathBuf::from).unwrap_or_default();
-            Err(process::not_executed(program, errno))
+            let path = match program {
+                Program::Command(words) => words.first().map(PathBuf::from).unwrap_or_default(),
+                Program::Builtin(builtin, _) => builtin.name().into(),
+            };
+            Err(process::not_executed(path, errno))
         }
+        Progress::Refused { check } => Err(Error::Refused { check }.into()),
         Progress::Stuck { step, errno: Some(errno) } => Err(Error::Child { step, errno }.into()),
         Progress::Stuck { step, errno: None } => Err(Error::KilledInside { step }.into()),
     }
@@ -101,19 +106,16 @@ pub(crate) fn check_progress(progress: Progress, workload: &Workload) -> Result<
 
 impl Running {
     pub(crate) fn new(
-        walls: Walls,
-        (streams, stdin): (Streams, Option<OwnedFd>),
-        mailbox: Option<Mailbox>,
-        workload: &Workload,
-        init: bool,
-        (timeline, story): (Timeline, Story),
+        started: Started,
+        deadline: Option<Duration>,
+        claim: Option<Claim>,
     ) -> Result<Self, Error> {
+        let Started { walls, streams: (streams, stdin), mailbox, init, timeline, story } = started;
         let pidfd = walls.child.pidfd().try_clone_to_owned();
         let pidfd = pidfd.map_err(crate::error::file("duplicate", "pidfd"))?;
         let stdin = Mutex::new(stdin);
         let control = Arc::new(ContainerControl { pidfd, stdin, mailbox: mailbox.clone() });
-        let deadline = workload.deadline;
-        Ok(Self { walls, control, streams, mailbox, deadline, init, timeline, story })
+        Ok(Self { walls, control, streams, mailbox, deadline, init, timeline, story, claim })
     }
 
     /// Passes output on until the first process has ended.
@@ -168,12 +170,16 @@ impl Instance for Running {
             return Err(error.after(self.streams.into_written()));
         }
         let ended = self.walls.child.reap()?;
-        let reported = if self.init { self.walls.child.reported_status() } else { None };
+        let reported = match self.init {
+            true => self.walls.child.reported_status(ended.status),
+            false => None,
+        };
         let mut usage = self.walls.cgroup.usage();
         usage.cpu_time = usage.cpu_time.or(Some(ended.cpu_time));
-        let Self { mut walls, streams, mailbox, mut timeline, story, .. } = *self;
+        let Self { mut walls, streams, mailbox, mut timeline, story, claim, .. } = *self;
         walls.cgroup.remove()?;
         drop(walls);
+        drop(claim);
         timeline.reach(Milestone::Cleaned);
         let Written { output, errors } = streams.into_written();
         let report = mailbox.as_ref().map(Mailbox::report);

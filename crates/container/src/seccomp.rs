@@ -15,7 +15,19 @@ use seccompiler::{
     SeccompRule, TargetArch, sock_filter,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
+
+/// Which system calls exist inside.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Seccomp {
+    /// All but those that a container has no use for.
+    #[default]
+    Default,
+    /// All.
+    Unconfined,
+}
 
 /// Refused with EPERM, whatever the arguments.
 const DENIED: &[i64] = &[

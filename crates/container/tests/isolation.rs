@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use common::{Need, inside, ready, ready_with, run, skip, text};
 use container::{
-    Container, Root, Upper,
+    Container, Namespace, Root, Upper,
     layer::{is_whiteout, opaque_mark},
 };
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
@@ -73,7 +73,7 @@ fn a_kept_upper_layer_keeps() {
     let Some(kept) = folder_for_an_upper_layer() else { return };
     let upper = Upper::Kept(kept.path().to_owned());
     let root = Root::Overlay { lowers: vec!["/".into()], upper };
-    let container = Container { root, ..Container::default() };
+    let container = Container::default().root(root);
     assert_eq!(run(&container, "echo new > /etc/isolab-kept").status, Status::Exited(0));
     assert_eq!(fs::read_to_string(kept.path().join("upper/etc/isolab-kept")).unwrap(), "new\n");
     assert!(!Path::new("/etc/isolab-kept").exists());
@@ -93,7 +93,7 @@ fn what_is_deleted_and_what_is_replaced_can_be_read_in_the_upper_layer() {
     }
     let upper = Upper::Kept(kept.path().to_owned());
     let root = Root::Overlay { lowers: vec![lower.path().to_owned(), "/".into()], upper };
-    let container = Container { root, ..Container::default() };
+    let container = Container::default().root(root);
     let script = "rm /deleted; rmdir /replaced; mkdir /replaced; touch /left/new";
     assert_eq!(run(&container, script).status, Status::Exited(0));
     let path = |name: &str| kept.path().join("upper").join(name);
@@ -134,7 +134,7 @@ fn ways_out_are_refused() {
         ("mknod /tmp/disk b 254 0", "not permitted"),
         ("chroot / true", "not permitted"),
         ("echo 1 > /proc/sys/kernel/printk", "read-only"),
-        ("nsenter -t 1 -m true", "not permitted"),
+        ("nsenter -t 1 -m true", "permission denied"),
     ] {
         let outcome = run(&Container::default(), script);
         let errors = String::from_utf8_lossy(&outcome.errors).to_lowercase();
@@ -161,7 +161,7 @@ fn a_directory_as_root_shows_nothing_else() {
     fs::write(root.path().join("program"), Builtin::Hello.linux_elf()).unwrap();
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(root.path().join("program"), executable).unwrap();
-    let container = Container { root: Root::Directory(root.path().into()), ..Container::default() };
+    let container = Container::default().root(Root::Directory(root.path().into()));
     assert!(container.run(&Workload::command(["/program"])).unwrap().status.is_success());
     let error = container.run(&Workload::command(["/bin/sh"])).unwrap_err();
     assert_eq!(error.exit_code(), 127, "{error}");
@@ -175,7 +175,7 @@ fn a_user_namespace_makes_root_somebody_else() {
         return;
     }
     let mut container = Container::default();
-    container.namespaces.user = true;
+    container.spec.boundary.namespaces.user = Namespace::New;
     let outcome = run(&container, "id -u; cat /proc/self/uid_map; echo x > /tmp/x && cat /tmp/x");
     let words: Vec<String> = text(&outcome).split_whitespace().map(str::to_owned).collect();
     assert_eq!(words, ["0", "0", "100000", "65536", "x"], "{outcome:?}");

@@ -27,7 +27,7 @@ fn launch_for_ever(name: &str) -> ! {
     // To remove links takes most of a container's life; without them other steps are met, too.
     let linked = std::env::var(LINKED).is_ok_and(|linked| linked == "true");
     let network = if linked { Network::Veth } else { Network::None };
-    let container = Container { name: Some(name.into()), limits, network, ..Container::default() };
+    let container = Container::default().named(name).limits(limits).network(network);
     loop {
         let environment = vec![(NAME.into(), name.into())];
         // It does not end by itself when the launcher's end of its input is gone.

@@ -12,7 +12,7 @@ use cgroups_rs::{
     Controller, MaxValue, cpu::CpuController, memory::MemController, pid::PidController,
 };
 use common::{Need, limited, ready_with, run, skip};
-use container::Container;
+use container::{Container, Namespace};
 use sandbox::{Builtin, CpuQuota, Limits, Milestone, Resource, Sandbox as _, Workload};
 
 #[test]
@@ -23,7 +23,7 @@ fn too_much_memory_ends_in_137() {
     if has_swap_without_limit() {
         return skip("this kernel limits no swap, and there is some to go on in");
     }
-    let container = Container { limits: limited(), ..Container::default() };
+    let container = Container::default().limits(limited());
     let outcome = container.run(&Workload::builtin(Builtin::Touch, &[20_000])).unwrap();
     assert_eq!(outcome.status.code(), 137);
 }
@@ -32,8 +32,7 @@ fn too_much_memory_ends_in_137() {
 /// not count whose it is.
 fn has_swap_without_limit() -> bool {
     let name = format!("swap-{}", std::process::id());
-    let container =
-        Container { name: Some(name.clone()), limits: limited(), ..Container::default() };
+    let container = Container::default().named(&*name).limits(limited());
     let instance = container.spawn(&Workload::builtin(Builtin::Idle, &[])).unwrap();
     let has_limit = container::find(&name).unwrap().resources.iter().any(|resource| {
         let files = ["memory.swap.max", "memory.memsw.limit_in_bytes"];
@@ -49,7 +48,7 @@ fn more_processes_than_the_limit_are_refused() {
     if !ready_with(&[Need::Limits]) {
         return;
     }
-    let container = Container { limits: limited(), ..Container::default() };
+    let container = Container::default().limits(limited());
     let outcome = run(&container, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1 & done; wait");
     let errors = String::from_utf8_lossy(&outcome.errors);
     assert!(errors.contains("fork"), "{errors}");
@@ -60,7 +59,7 @@ fn half_a_processor_is_half_of_the_time() {
     if !ready_with(&[Need::Limits]) {
         return;
     }
-    let container = Container { limits: limited(), ..Container::default() };
+    let container = Container::default().limits(limited());
     let instance = container.spawn(&Workload::builtin(Builtin::Spin, &[u64::MAX])).unwrap();
     std::thread::sleep(Duration::from_secs(1));
     instance.control().kill();
@@ -79,7 +78,7 @@ fn the_kernel_counts_how_often_a_quota_held_a_container_back() {
     }
     let name = format!("throttled-{}", std::process::id());
     let limits = Limits { cpu_quota: Some(CpuQuota::cpus(0.1).unwrap()), ..Limits::default() };
-    let container = Container { name: Some(name.clone()), limits, ..Container::default() };
+    let container = Container::default().named(&*name).limits(limits);
     let instance = container.spawn(&Workload::builtin(Builtin::Spin, &[u64::MAX])).unwrap();
     let resources = container::find(&name).unwrap().resources;
     let statistics = |resource: &Resource| match resource {
@@ -106,8 +105,8 @@ fn a_limit_too_small_to_start_in_fails_a_step_and_not_the_launcher() {
     }
     for user in [false, true] {
         let limits = Limits { memory_bytes: Some(4096), ..Limits::default() };
-        let mut container = Container { limits, ..Container::default() };
-        container.namespaces.user = user;
+        let mut container = Container::default().limits(limits);
+        container.spec.boundary.namespaces.user = Namespace::new_if(user);
         let error = container.run(&Workload::builtin(Builtin::Hello, &[])).unwrap_err();
         assert!(error.fix().is_some_and(|fix| fix.contains("--memory")), "{error:?}");
     }
@@ -150,7 +149,7 @@ fn another_library_reads_the_same_limits() {
         }),
         ..limited()
     };
-    let container = Container { name: Some(name.clone()), limits, ..Container::default() };
+    let container = Container::default().named(&*name).limits(limits);
     let instance = container.spawn(&Workload::builtin(Builtin::Idle, &[])).unwrap();
     let cgroup = match by_cgroups_rs(&name) {
         Ok(cgroup) => cgroup,

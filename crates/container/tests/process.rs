@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 use common::{
     Need, cgroups_left, inside, limited, ready, ready_with, run, shell, text, wait_for_mark,
 };
-use container::{Container, Network, Root};
+use container::{Container, Namespace, Network, Root};
 use sandbox::{Builtin, Error, Limits, Milestone, Resource, Sandbox as _, Status, Workload};
 
 #[test]
@@ -15,7 +15,7 @@ fn a_built_in_program_says_hello_and_passes_all_milestones() {
     if !ready_with(&[Need::Limits]) {
         return;
     }
-    let container = Container { limits: limited(), ..Container::default() };
+    let container = Container::default().limits(limited());
     let outcome = container.run(&Workload::builtin(Builtin::Hello, &[])).unwrap();
     assert_eq!(outcome.status, Status::Exited(0));
     assert!(!outcome.output.is_empty());
@@ -46,11 +46,11 @@ fn a_command_is_searched_for_as_a_shell_does() {
         for (program, code) in [("plain", 126), ("folder", 127), ("absent", 127)] {
             let mut workload = Workload::command([program]);
             workload.environment.push(("PATH".into(), folder.path().into()));
-            let error = Container { init, ..Container::default() }.run(&workload).unwrap_err();
+            let error = Container::default().init(init).run(&workload).unwrap_err();
             assert_eq!(error.exit_code(), code, "{program}: {error}");
         }
         let by_path = Workload::command([folder.path().join("folder")]);
-        let error = Container { init, ..Container::default() }.run(&by_path).unwrap_err();
+        let error = Container::default().init(init).run(&by_path).unwrap_err();
         assert_eq!(error.exit_code(), 126, "{error}");
     }
 }
@@ -63,7 +63,7 @@ fn signals_and_codes_come_back_as_a_shell_has_them() {
     assert_eq!(run(&Container::default(), "exit 42").status, Status::Exited(42));
     assert_eq!(run(&Container::default(), "kill -TERM $$").status, Status::Signaled(15));
     let name = format!("trap-{}", std::process::id());
-    let container = Container { name: Some(name.clone()), ..Container::default() };
+    let container = Container::default().named(&*name);
     let script = "trap 'exit 7' TERM; touch /tmp/mark; sleep 30 & wait";
     let instance = container.spawn(&shell(script)).unwrap();
     wait_for_mark(&container::find(&name).unwrap());
@@ -92,7 +92,7 @@ fn a_deadline_kills_all_processes_inside() {
     let seconds = format!("600.{}", std::process::id());
     let sleepers = shell(&format!("sleep {seconds} & sleep {seconds}"));
     let sleepers = sleepers.deadline(Duration::from_millis(200));
-    let container = Container { limits: limited(), ..Container::default() };
+    let container = Container::default().limits(limited());
     assert!(matches!(container.run(&sleepers), Err(Error::Deadline { .. })));
     let alive = fs::read_dir("/proc").unwrap().flatten().any(|process| {
         let line = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
@@ -107,8 +107,7 @@ fn a_named_container_can_be_joined_and_stopped_and_leaves_nothing() {
         return;
     }
     let name = format!("join-{}", std::process::id());
-    let container =
-        Container { name: Some(name.clone()), limits: limited(), ..Container::default() };
+    let container = Container::default().named(&*name).limits(limited());
     let instance =
         container.spawn(&shell("echo here > /tmp/new; mv /tmp/new /tmp/mark; sleep 100")).unwrap();
     let again = container.spawn(&shell("true")).err().unwrap();
@@ -137,7 +136,7 @@ fn a_veth_is_reachable_and_gone_afterwards() {
     }
     let name = format!("veth-{}", std::process::id());
     let network = Network::Veth;
-    let container = Container { name: Some(name.clone()), network, ..Container::default() };
+    let container = Container::default().named(&*name).network(network);
     let instance = container.spawn(&shell("sleep 30")).unwrap();
     let resources = container::find(&name).unwrap().resources;
     let link = resources.iter().find_map(|resource| match resource {
@@ -163,7 +162,7 @@ fn containers_cloned_at_once_do_not_hold_each_others_gates() {
         return;
     }
     let mut container = Container::default();
-    container.namespaces.user = true;
+    container.spec.boundary.namespaces.user = Namespace::New;
     let hello = Workload::builtin(Builtin::Hello, &[]).deadline(Duration::from_secs(20));
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -182,14 +181,13 @@ fn bad_inputs_are_named() {
         return;
     }
     let root = Root::Directory("/no/such/directory".into());
-    let missing = Container { root, ..Container::default() }.run(&shell("true")).unwrap_err();
+    let missing = Container::default().root(root).run(&shell("true")).unwrap_err();
     assert!(format!("{missing:?}").contains("/no/such/directory"), "{missing:?}");
     let zero = Limits { memory_bytes: Some(0), ..Limits::default() };
-    let zero = Container { limits: zero, ..Container::default() }.run(&shell("true")).unwrap_err();
+    let zero = Container::default().limits(zero).run(&shell("true")).unwrap_err();
     assert_eq!(zero.exit_code(), 2);
     let vcpus = Limits { vcpus: Some(2), ..Limits::default() };
-    let vcpus =
-        Container { limits: vcpus, ..Container::default() }.run(&shell("true")).unwrap_err();
+    let vcpus = Container::default().limits(vcpus).run(&shell("true")).unwrap_err();
     assert!(matches!(vcpus, Error::Unsupported { .. }));
     let directory = Workload { directory: Some("/no/such".into()), ..shell("true") };
     let step = Container::default().run(&directory).unwrap_err();

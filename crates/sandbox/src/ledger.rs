@@ -82,6 +82,9 @@ pub struct Entry {
     pub first: Option<Process>,
     /// What it holds, in the order of creation.
     pub resources: Vec<Resource>,
+    /// What the sandbox itself wants to know of it in another process, to act on it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<serde_json::Value>,
 }
 
 impl Entry {
@@ -94,6 +97,7 @@ impl Entry {
             launcher: Process::current(),
             first: None,
             resources: Vec::new(),
+            state: None,
         }
     }
 }

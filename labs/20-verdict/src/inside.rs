@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use container::{Container, Namespaces, Root};
+use container::{Container, Namespace, Namespaces, Root};
 use microvm::MicroVm;
 use sandbox::{Builtin, Sandbox, Workload};
 use serde::{Deserialize, Serialize};
@@ -101,10 +101,11 @@ impl Place {
             // A second name for the same file, as a volume would be.
             fs::hard_link(&self.marker, &inside)?;
         }
+        let own = |what: &str| Namespace::new_if(!shared(what));
         let namespaces =
-            Namespaces { uts: !shared("name"), pid: !shared("launcher"), ..Namespaces::default() };
+            Namespaces { uts: own("name"), pid: own("launcher"), ..Namespaces::default() };
         let root = Root::Directory(self.root());
-        let container = Container { namespaces, root, init: false, ..Container::default() };
+        let container = Container::default().namespaces(namespaces).root(root).init(false);
         let launcher = format!("launcher={}", std::process::id());
         let workload = Workload::command(["/program", "look=/marker", &launcher]);
         let instance = container.spawn(&workload).map_err(|error| chain(&error))?;

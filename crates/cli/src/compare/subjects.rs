@@ -86,7 +86,7 @@ pub fn again() -> Subject {
 pub fn limited(label: &str, limits: &Limits) -> sandbox::Result<Box<dyn Sandbox>> {
     let limits = limits.clone();
     Ok(match label {
-        "container" => Box::new(Container { limits, ..Container::default() }),
+        "container" => Box::new(Container::default().limits(limits)),
         "microvm" => Box::new(MicroVm { limits, ..MicroVm::default() }),
         _ => Box::new(Native::with(&limits)?),
     })

@@ -64,7 +64,7 @@ impl Need {
             Self::UserNamespace => user_namespaces(),
             Self::Veth => {
                 let network = Network::Veth;
-                let container = Container { network, ..Container::default() };
+                let container = Container::default().network(network);
                 let hello = container.run(&Workload::builtin(Builtin::Hello, &[]));
                 let told = hello.map_err(|error| sandbox::chain(&error)).err().unwrap_or_default();
                 // The kernel's word for a kind of link that it has no module for, and for a power

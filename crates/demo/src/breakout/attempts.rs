@@ -80,7 +80,7 @@ fn in_linux(
         Wall::Chroot => run(&Native, [program, "chroot".into(), cell.into()]),
         Wall::PivotRoot => run(&Native, [program, "pivot_root".into(), cell.into()]),
         Wall::Container | Wall::MicroVm => {
-            let container = Container { root: Root::Directory(cell), ..Container::default() };
+            let container = Container::default().root(Root::Directory(cell));
             run(&container, ["/breakout".into(), "none".into(), "/".into()])
         }
     }?;

@@ -73,7 +73,7 @@ impl Place {
         let upper = Upper::Kept(kept.0.clone());
         let root = Root::Overlay { lowers: vec![self.lower()], upper };
         fs::create_dir(&kept.0).map_err(Error::system(format!("create {:?}", kept.0)))?;
-        let container = Container { root, ..Container::default() };
+        let container = Container::default().root(root);
         let instance = container.spawn(&Workload::builtin(Builtin::Idle, &[]))?;
         let pid = instance.processes().first().copied();
         let gone = || io::Error::from(io::ErrorKind::NotFound);

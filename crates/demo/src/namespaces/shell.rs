@@ -3,7 +3,7 @@
 
 use std::thread::{Builder, JoinHandle};
 
-use container::{Container, Namespaces as Own};
+use container::{Container, Namespace, Namespaces as Own};
 use sandbox::{Instance, Ledger, Outcome, Process, Sandbox as _, Stdio, Workload};
 
 use super::{Answers, Column, Kind, Told, answers, look};
@@ -199,13 +199,11 @@ fn start(user: bool) -> sandbox::Result<Started> {
         if is_taken(&name) {
             continue;
         }
-        let container = Container {
-            name: Some(name.clone()),
-            hostname: name.clone(),
-            namespaces: Own { user, ..Own::default() },
-            init: false,
-            ..Container::default()
-        };
+        let mut container = Container::default()
+            .named(&*name)
+            .namespaces(Own { user: Namespace::new_if(user), ..Own::default() })
+            .init(false);
+        container.spec.boundary.hostname = Some(name.clone());
         match container.spawn(&shell) {
             // Somebody was faster.
             Err(_) if is_taken(&name) => {}

@@ -79,7 +79,7 @@ impl Live {
         let equals = |sandbox: &dyn Sandbox| -> Result<Vec<Worker>> {
             (1..=EQUALS).map(|number| start(sandbox, &number.to_string())).collect()
         };
-        let limited = |limits: Limits| Container { limits, ..Container::default() };
+        let limited = |limits: Limits| Container::default().limits(limits);
         let mut workers: Vec<Worker> = match mode {
             Mode::Normal | Mode::RoundRobin => equals(&Native),
             Mode::VirtualProcessors => equals(&MicroVm::default()),

@@ -1,0 +1,111 @@
+//! The container as a sandbox: named, written down in the ledger, and killed when it is dropped.
+
+use std::path::Path;
+
+use sandbox::{
+    Claim, Entry, Instance, Ledger, Limits, Process, Resource, Sandbox, Story, Workload,
+};
+
+use crate::{
+    Begin, Error, Namespaces, Network, Prepared, Root, Spec,
+    error::{NAME, Result},
+    life::State,
+    running::Running,
+};
+
+/// Runs workloads in containers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Container {
+    /// The name by which `isolab exec` and `isolab stop` know it.
+    pub name: Option<String>,
+    /// What it is made of. A workload brings its own program, streams, environment and directory.
+    pub spec: Spec,
+}
+
+impl Container {
+    /// The same container with that name.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// The same container with these limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.spec.budget.limits = limits;
+        self
+    }
+
+    /// The same container with that root.
+    #[must_use]
+    pub fn root(mut self, root: Root) -> Self {
+        self.spec.inside.root = root;
+        self
+    }
+
+    /// The same container with these namespaces.
+    #[must_use]
+    pub fn namespaces(mut self, namespaces: Namespaces) -> Self {
+        self.spec.boundary.namespaces = namespaces;
+        self
+    }
+
+    /// The same container with that network.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.spec.way_out.network = network;
+        self
+    }
+
+    /// The same container with, or without, a first process that reaps orphans for its command.
+    #[must_use]
+    pub fn init(mut self, init: bool) -> Self {
+        self.spec.way_out.init = init;
+        self
+    }
+
+    /// Writes down what would outlive the launcher. Nothing would of a container without a name and
+    /// without a cgroup but its processes, and those end with the program.
+    fn claim(&self, prepared: &Prepared<'_>, workload: &Workload) -> Result<Option<Claim>, Error> {
+        let resources = prepared.resources();
+        let name = match (&self.name, resources.first()) {
+            (Some(name), _) => name.clone(),
+            (None, None) => return Ok(None),
+            (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
+            (None, Some(Resource::Link(link))) => link.clone(),
+        };
+        let entry = Entry { resources, ..Entry::new(name, NAME, workload.words()) };
+        Ok(Some(Ledger::open()?.claim(entry)?))
+    }
+}
+
+fn last_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+impl Sandbox for Container {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn spawn(&self, workload: &Workload) -> Result<Box<dyn Instance>> {
+        let mut spec = self.spec.for_workload(workload);
+        if let Some(name) = &self.name {
+            spec.budget.cgroup = Some(format!("isolab-{name}"));
+        }
+        let prepared = Prepared::new(&spec)?;
+        let mut claim = self.claim(&prepared, workload)?;
+        let resources = prepared.resources();
+        let started = prepared.start(Begin::AtOnce, Story::new(workload.trace))?;
+        if let Some(claim) = &mut claim {
+            // One that has ended already is not to be found again.
+            let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
+            let first = Process::of(pid);
+            let state = first.map(|first| State::new(first, &resources, &spec));
+            let state = state.and_then(|state| serde_json::to_value(state).ok());
+            let note = |entry: &mut Entry| (entry.first, entry.state) = (first, state);
+            claim.update(note).map_err(Error::from)?;
+        }
+        Ok(Box::new(Running::new(started, workload.deadline, claim)?))
+    }
+}

@@ -1,0 +1,154 @@
+//! What is in `/dev`: device nodes, the usual links, and the console.
+
+use std::path::{Path, PathBuf};
+
+use sandbox::Question::Inside;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    lookup::{self, Links},
+    mount::{self, Around},
+    plan::{Plan, Slot},
+};
+
+/// A device node, as the OCI runtime specification has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Where, an absolute path inside. In a user namespace the host's device at this path is shown,
+    /// since no user namespace may make one.
+    pub path: PathBuf,
+    /// `c`, `b` or `p`: character, block, FIFO.
+    #[serde(rename = "type")]
+    pub kind: char,
+    /// Its numbers (admin-guide/devices.txt).
+    pub major: u32,
+    /// See `major`.
+    pub minor: u32,
+    /// Permissions, such as 0o666.
+    pub mode: u32,
+}
+
+/// The devices that every program may count on.
+pub(crate) fn usual() -> Vec<Device> {
+    let numbers = [
+        ("null", 1, 3),
+        ("zero", 1, 5),
+        ("full", 1, 7),
+        ("random", 1, 8),
+        ("urandom", 1, 9),
+        ("tty", 5, 0),
+    ];
+    let device = |(name, major, minor)| {
+        let path = Path::new("/dev").join(name);
+        Device { path, kind: 'c', major, minor, mode: 0o666 }
+    };
+    numbers.map(device).into()
+}
+
+const LINKS: [(&str, &str); 5] = [
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+];
+
+/// Devices, of which those that must come from the host are in reach no longer when they are put in
+/// place.
+pub(crate) struct Nodes<'a> {
+    devices: Vec<(&'a Device, Option<Slot>)>,
+    console: Option<Slot>,
+}
+
+impl<'a> Nodes<'a> {
+    /// The steps that get hold of the host's devices: all of them in a user namespace, and the slave
+    /// of the launcher's pseudo-terminal with its device number.
+    pub(crate) fn new(
+        plan: &mut Plan,
+        devices: &'a [Device],
+        terminal: Option<(&Path, u64)>,
+        around: Around,
+    ) -> Result<Self, Error> {
+        let prepare = |device: &'a Device| {
+            let hosts = around.user_namespace.then(|| hosts(plan, device)).transpose()?;
+            Ok((device, hosts))
+        };
+        let devices = devices.iter().map(prepare).collect::<Result<Vec<_>, Error>>()?;
+        let console = terminal.map(|(path, number)| {
+            let console = mount::copy_of_hosts(plan, path, false)?;
+            let words = format!("{} is the launcher's pseudo-terminal", path.display());
+            let number = (libc::major(number), libc::minor(number));
+            lookup::same_device(plan, words, console, number);
+            Ok::<_, Error>(console)
+        });
+        Ok(Self { devices, console: console.transpose()? })
+    }
+
+    /// The steps that put all in place.
+    pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+        if self.devices.is_empty() {
+            return Ok(());
+        }
+        let dev = lookup::directory(plan, root, Path::new("/dev"), Links::Refused)?;
+        // The modes of the devices are meant as they are written.
+        plan.step(Inside, "umask 0", libc::SYS_umask, [0]);
+        for (device, hosts) in &self.devices {
+            let name = Path::new(device.path.file_name().unwrap_or_default());
+            let parent = match device.path.parent() {
+                Some(parent) if parent == Path::new("/dev") => dev,
+                parent => {
+                    let parent = parent.unwrap_or(Path::new("/"));
+                    lookup::directory(plan, root, parent, Links::Refused)?
+                }
+            };
+            match hosts {
+                Some(hosts) => show(plan, &device.path, *hosts, parent, name)?,
+                None => make(plan, device, parent, name)?,
+            }
+        }
+        plan.step(Inside, "umask 022", libc::SYS_umask, [0o022]);
+        for (to, name) in LINKS {
+            let arguments = [plan.text(to)?, dev.operand(), plan.text(name)?];
+            let words = format!("symlinkat /dev/{name} -> {to}");
+            plan.step(Inside, words, libc::SYS_symlinkat, arguments);
+        }
+        if let Some(console) = self.console {
+            show(plan, Path::new("/dev/console"), console, dev, Path::new("console"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The host's device of that path and number.
+fn hosts(plan: &mut Plan, device: &Device) -> Result<Slot, Error> {
+    let hosts = mount::copy_of_hosts(plan, &device.path, false)?;
+    let Device { path, major, minor, .. } = device;
+    let words = format!("{} of the host is the device {major}:{minor}", path.display());
+    lookup::same_device(plan, words, hosts, (*major, *minor));
+    Ok(hosts)
+}
+
+/// Mounts what is behind `hosts` on a file made for it.
+fn show(plan: &mut Plan, path: &Path, hosts: Slot, parent: Slot, name: &Path) -> Result<(), Error> {
+    lookup::make_file(plan, parent, name)?;
+    let file = plan.result();
+    mount::attach(plan, path, hosts, file);
+    Ok(())
+}
+
+/// `mknodat(2)`, which follows no link that has the last name.
+fn make(plan: &mut Plan, device: &Device, parent: Slot, name: &Path) -> Result<(), Error> {
+    let Device { path, kind, major, minor, mode } = device;
+    let kind_bits = match kind {
+        'b' => libc::S_IFBLK,
+        'p' => libc::S_IFIFO,
+        _ => libc::S_IFCHR,
+    };
+    let operand = plan.text(name)?;
+    let number = libc::makedev(*major, *minor);
+    let arguments = [parent.operand(), operand, (kind_bits | mode) as usize, number as usize];
+    let words = format!("mknodat {} {kind} {major} {minor}", path.display());
+    plan.step(Inside, words, libc::SYS_mknodat, arguments);
+    Ok(())
+}

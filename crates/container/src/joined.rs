@@ -1,0 +1,96 @@
+//! Namespaces that others have made, to start a container in: by their files, as docker's
+//! `--network container:NAME` and a pod's containers share them.
+
+use std::{
+    fs::File,
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+};
+
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, setns},
+};
+use sandbox::Question::Boundary;
+
+use crate::{
+    Error,
+    error::{call, file},
+    namespaces::{Namespace, Namespaces},
+    plan::Plan,
+};
+
+/// Namespaces that are there already, open.
+#[derive(Debug, Default)]
+pub(crate) struct Joined {
+    by_child: Vec<(OwnedFd, i32, &'static str)>,
+    /// A process cannot enter a pid namespace, only be born in it: the launcher's thread sets it for
+    /// its next child.
+    pid: Option<OwnedFd>,
+}
+
+impl Joined {
+    /// Opens those of `namespaces` that are there already.
+    pub(crate) fn open(namespaces: &Namespaces) -> Result<Self, Error> {
+        let cgroup = [(&namespaces.cgroup, libc::CLONE_NEWCGROUP, "cgroup")];
+        // The user namespace first: it gives the power to join the others (setns(2)).
+        let all = namespaces.all().into_iter().rev().chain(cgroup);
+        let mut joined = Self::default();
+        for (namespace, flag, name) in all {
+            let Namespace::Joined(path) = namespace else { continue };
+            let opened = open_namespace(path, flag, name)?;
+            match flag {
+                libc::CLONE_NEWPID => joined.pid = Some(opened),
+                _ => joined.by_child.push((opened, flag, name)),
+            }
+        }
+        Ok(joined)
+    }
+
+    /// While the result lives, this thread's children are born in the joined pid namespace.
+    pub(crate) fn children_elsewhere(&self) -> Result<Option<ChildrenElsewhere>, Error> {
+        self.pid.as_ref().map(ChildrenElsewhere::enter).transpose()
+    }
+
+    /// The child's steps into those that a process can enter.
+    pub(crate) fn enter(&self, plan: &mut Plan) {
+        for (file, flag, name) in &self.by_child {
+            let arguments = [file.as_raw_fd() as usize, *flag as usize];
+            plan.step(Boundary, format!("setns {name}"), libc::SYS_setns, arguments);
+        }
+    }
+}
+
+/// The namespace file at `path`; a file of another kind is an error.
+fn open_namespace(path: &Path, flag: i32, name: &'static str) -> Result<OwnedFd, Error> {
+    // Of linux/nsfs.h; fails with ENOTTY for what is no namespace (ioctl_ns(2)).
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    let file = File::open(path).map_err(file("open the namespace", path))?;
+    // SAFETY: the request takes no argument.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+    match Errno::result(kind) {
+        Ok(kind) if kind == flag => Ok(file.into()),
+        _ => Err(Error::NotNamespace { path: path.to_owned(), kind: name }),
+    }
+}
+
+/// While it lives, children of this thread are born in another pid namespace.
+pub(crate) struct ChildrenElsewhere {
+    own: File,
+}
+
+impl ChildrenElsewhere {
+    fn enter(namespace: &OwnedFd) -> Result<Self, Error> {
+        let path = "/proc/thread-self/ns/pid";
+        let own = File::open(path).map_err(file("open", path))?;
+        setns(namespace, CloneFlags::CLONE_NEWPID).map_err(call("setns pid"))?;
+        Ok(Self { own })
+    }
+}
+
+impl Drop for ChildrenElsewhere {
+    fn drop(&mut self) {
+        // One's own pid namespace can always be chosen again (setns(2)).
+        let _ = setns(&self.own, CloneFlags::CLONE_NEWPID);
+    }
+}

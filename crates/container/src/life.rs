@@ -1,0 +1,241 @@
+//! The life of a container in steps: create, start, kill, wait, delete; also from another process.
+//!
+//! ```text
+//!   create   the walls stand; a first process waits inside, with nothing of its launcher's left
+//!   start    a byte into the FIFO that it waits at: it executes the command, or becomes it
+//!   kill     a signal for it
+//!   wait     until it has ended
+//!   delete   what is left of it is removed: processes, cgroup, links
+//! ```
+//!
+//! What another process needs for this is in a file, the [`State`]; naming containers and keeping
+//! account of them belongs to the caller.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::Write as _,
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::stat::Mode,
+    unistd::mkfifo,
+};
+use sandbox::{Instance as _, Outcome, Process, Program, Resource, Story};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Begin, Prepared, Spec, cgroup,
+    error::{self, Error, NAME, Result, call},
+    exec,
+    namespaces::Child,
+    network,
+    running::{self, Running, Started},
+    spec,
+};
+
+/// What another process needs to know of a container to act on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The first process.
+    pub first: Process,
+    /// What outlives it, in the order in which it was made.
+    pub resources: Vec<Resource>,
+    /// What its programs may do; a second one that joins may do the same.
+    pub power: spec::Power,
+    /// Its environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Its working directory.
+    pub directory: PathBuf,
+    /// The FIFO that the first process waits at.
+    pub start: Option<PathBuf>,
+}
+
+impl State {
+    pub(crate) fn new(first: Process, resources: &[Resource], spec: &Spec) -> Self {
+        Self {
+            first,
+            resources: resources.to_vec(),
+            power: spec.power.clone(),
+            environment: spec.way_out.environment.clone(),
+            directory: spec.way_out.directory.clone(),
+            start: None,
+        }
+    }
+
+    /// Reads the state in the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is not one.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = fs::read(path).map_err(error::file("read", path))?;
+        serde_json::from_slice(&text).map_err(|source| Error::State { path: path.into(), source })
+    }
+
+    /// Writes it into the file `path`, which appears whole.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let draft = path.with_extension("draft");
+        let text = serde_json::to_vec(self);
+        let text = text.map_err(|source| Error::State { path: path.into(), source })?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&draft).and_then(|mut file| file.write_all(&text));
+        written.map_err(error::file("write", &draft))?;
+        fs::rename(&draft, path).map_err(error::file("rename", &draft))
+    }
+
+    /// Lets the first process begin its program.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotWaiting`] when it was started before or has ended.
+    pub fn start(&self) -> Result<(), Error> {
+        let path = self.start.as_deref().ok_or(Error::NotWaiting)?;
+        let opened = File::options()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(path);
+        let mut fifo = opened.map_err(|_| Error::NotWaiting)?;
+        let is_fifo = fifo.metadata().is_ok_and(|found| found.file_type().is_fifo());
+        // Removed first: who starts it twice finds nothing to write to.
+        if !is_fifo || fs::remove_file(path).is_err() {
+            return Err(Error::NotWaiting);
+        }
+        fifo.write_all(&[1]).map_err(error::file("write to", path))
+    }
+
+    /// Sends `signal` to the first process. One that has ended gets none.
+    pub fn kill(&self, signal: i32) {
+        if let Some(pidfd) = exec::pidfd(&self.first) {
+            Child::signal(pidfd.as_fd(), signal);
+        }
+    }
+
+    /// Whether the first process lives.
+    pub fn is_alive(&self) -> bool {
+        self.first.is_alive()
+    }
+
+    /// Waits until the first process has ended. How it ended is known to its parent alone (wait(2)).
+    ///
+    /// # Errors
+    ///
+    /// Those of poll(2).
+    pub fn wait(&self) -> Result<(), Error> {
+        let Some(pidfd) = exec::pidfd(&self.first) else { return Ok(()) };
+        let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match poll(&mut watched, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                done => return done.map(drop).map_err(call("poll the first process")),
+            }
+        }
+    }
+
+    /// Kills what still runs and removes what outlives it.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that could not be removed; the others are removed all the same.
+    pub fn delete(&self) -> Result<(), Error> {
+        self.kill(libc::SIGKILL);
+        self.wait()?;
+        if let Some(path) = &self.start {
+            let _ = fs::remove_file(path); // one that was started has none any more
+        }
+        let removed = self.resources.iter().rev().map(|resource| match resource {
+            Resource::Cgroup(path) => cgroup::remove(path),
+            Resource::Link(name) => network::remove_link_if_there(name),
+            Resource::Directory(path) => crate::remove_tree(path),
+        });
+        removed.fold(Ok(()), Result::and)
+    }
+}
+
+/// A container whose walls stand. Dropping it leaves it as it is: its state knows how to end it.
+pub struct Created {
+    started: Started,
+    state: State,
+    program: Program,
+}
+
+impl Prepared<'_> {
+    /// Makes the container, up to a first process that waits at a FIFO, which is made at `start`. It
+    /// does not end with its launcher.
+    ///
+    /// # Errors
+    ///
+    /// What failed of it; nothing is left then.
+    pub fn create(self, start: &Path) -> Result<Created> {
+        let spec = self.spec;
+        if let Program::Builtin(..) = spec.way_out.program {
+            return Err(sandbox::Error::Unsupported {
+                sandbox: NAME,
+                what: "let a built-in program wait to be started".into(),
+                fix: "create it with a command".into(),
+            });
+        }
+        let resources = self.resources();
+        mkfifo(start, Mode::S_IRUSR | Mode::S_IWUSR)
+            .map_err(call(format!("mkfifo {}", start.display())))?;
+        let created = self.create_at(start, &resources, spec);
+        if created.is_err() {
+            let _ = fs::remove_file(start); // made above
+        }
+        created
+    }
+
+    fn create_at(self, start: &Path, resources: &[Resource], spec: &Spec) -> Result<Created> {
+        // For both: a FIFO opened so does not wait for the other end, and never ends (fifo(7)).
+        let opened = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(start);
+        let fifo = opened.map_err(error::file("open", start))?;
+        let started = self.start(Begin::OnByte(fifo.as_fd()), Story::default())?;
+        let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
+        let first = Process::of(pid).ok_or(Error::NotWaiting)?;
+        let path = start.canonicalize().map_err(error::file("find", start))?;
+        let state = State { start: Some(path), ..State::new(first, resources, spec) };
+        Ok(Created { started, state, program: spec.way_out.program.clone() })
+    }
+}
+
+impl Created {
+    /// What another process needs to know of it.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Lets it begin its program, and waits for the `execve`.
+    ///
+    /// # Errors
+    ///
+    /// When it was started before, has ended, or its program cannot be executed.
+    pub fn start(&mut self) -> Result<()> {
+        self.state.start()?;
+        running::check_progress(self.started.walls.child.wait_for_program()?, &self.program)
+    }
+
+    /// Waits for its end, and removes what is left of it.
+    ///
+    /// # Errors
+    ///
+    /// What could not be removed.
+    pub fn wait(self) -> Result<Outcome> {
+        Box::new(Running::new(self.started, None, None)?).wait()
+    }
+}

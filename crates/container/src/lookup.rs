@@ -1,0 +1,222 @@
+//! How a path of the container's root becomes a descriptor: by `openat2(2)`, which does not follow
+//! what leads out.
+//!
+//! A root file system is somebody's download, and every name in it may be a symbolic link. The child
+//! looks each path up once, with the root as the limit of the lookup, and uses the descriptor from
+//! then on: what was checked is what is used. Links of procfs (`/proc/self/fd/8`), which lead to
+//! what a process has open, are never followed.
+
+use std::{
+    ffi::CStr,
+    mem::offset_of,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use nix::errno::Errno;
+use sandbox::Question::{self, Inside, Power, WayOut};
+
+use crate::{
+    Error,
+    plan::{NO_CALL, Plan, Slot},
+};
+
+/// What becomes of a symbolic link on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// ELOOP.
+    Refused,
+    /// Followed as a process with this root would, never beyond it.
+    WithinRoot,
+}
+
+impl Links {
+    fn resolve(self) -> u64 {
+        let links = match self {
+            Self::Refused => libc::RESOLVE_NO_SYMLINKS,
+            Self::WithinRoot => 0,
+        };
+        libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS | links
+    }
+}
+
+/// `openat2(2)` with these flags.
+fn openat2(
+    plan: &mut Plan,
+    question: Question,
+    words: String,
+    (directory, path): (usize, &Path),
+    (flags, mode, resolve): (i32, u64, u64),
+) -> Result<(), Error> {
+    let flags = (flags | libc::O_CLOEXEC) as u64;
+    let how = [flags, mode, resolve].map(u64::to_ne_bytes).concat();
+    let size = how.len();
+    let (path, how) = (plan.text(path)?, plan.keep(how));
+    plan.step(question, words, libc::SYS_openat2, [directory, path, how, size]);
+    Ok(())
+}
+
+/// Adds the step that opens `path` below `root`, to be a target and nothing else (`O_PATH`).
+pub(crate) fn open(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Result<(), Error> {
+    let words = format!("openat2 {} within the root", path.display());
+    openat2(plan, Inside, words, (root.operand(), path), (libc::O_PATH, 0, links.resolve()))
+}
+
+/// Adds the step that opens a path of the host's as the caller gave it, in which no symbolic link
+/// was left when the launcher looked.
+pub(crate) fn open_of_host(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+    let words = format!("openat2 {}, without links", path.display());
+    let resolve = libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+    let here = libc::AT_FDCWD as usize;
+    openat2(plan, Inside, words, (here, path), (libc::O_PATH, 0, resolve))
+}
+
+/// Adds the step that opens a file of the host's own /proc/sys to write to it.
+pub(crate) fn open_of_host_to_write(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+    let words = format!("openat2 {}", path.display());
+    let resolve = libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+    let here = libc::AT_FDCWD as usize;
+    openat2(plan, Power, words, (here, path), (libc::O_WRONLY, 0, resolve))
+}
+
+/// Adds the step that opens a directory below the working directory, which is the root.
+pub(crate) fn open_directory_here(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+    let words = format!("chdir {}: openat2 within the root", path.display());
+    let how = (libc::O_PATH | libc::O_DIRECTORY, 0, Links::WithinRoot.resolve());
+    openat2(plan, WayOut, words, (libc::AT_FDCWD as usize, path), how)
+}
+
+/// The directory `path` below `root`; what is missing of it is made.
+pub(crate) fn directory(
+    plan: &mut Plan,
+    root: Slot,
+    path: &Path,
+    links: Links,
+) -> Result<Slot, Error> {
+    let Some(name) = path.file_name() else { return Ok(root) };
+    let directory_only = libc::O_PATH | libc::O_DIRECTORY;
+    let open = |plan: &mut Plan| {
+        let words = format!("openat2 {} within the root", path.display());
+        let how = (directory_only, 0, links.resolve());
+        openat2(plan, Inside, words, (root.operand(), path), how)
+    };
+    let found = plan.slot();
+    open(plan)?;
+    plan.result_into(found);
+    plan.if_failed(&[Errno::ENOENT], |plan| {
+        let parent = directory(plan, root, &parent_of(path), links)?;
+        make_directory(plan, parent, Path::new(name), 0o755)?;
+        open(plan)?;
+        plan.result_into(found);
+        Ok(found)
+    })
+}
+
+/// The file `path` below `root`, to be mounted on; if there is none, an empty one.
+pub(crate) fn file(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Result<Slot, Error> {
+    let found = plan.slot();
+    open(plan, root, path, links)?;
+    plan.result_into(found);
+    plan.if_failed(&[Errno::ENOENT], |plan| {
+        let parent = directory(plan, root, &parent_of(path), links)?;
+        let name = path.file_name().unwrap_or_default();
+        make_file(plan, parent, Path::new(name))?;
+        plan.result_into(found);
+        Ok(found)
+    })
+}
+
+/// Without the last name, and absolute.
+fn parent_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+/// `mkdirat(2)`, which follows no link that has the last name; one that is there already is as good,
+/// and on a read-only root there must be one.
+pub(crate) fn make_directory(
+    plan: &mut Plan,
+    parent: Slot,
+    name: &Path,
+    mode: usize,
+) -> Result<(), Error> {
+    let operand = plan.text(name)?;
+    let words = format!("mkdirat {}", name.display());
+    plan.step(Inside, words, libc::SYS_mkdirat, [parent.operand(), operand, mode]);
+    plan.forgive(&[Errno::EEXIST, Errno::EROFS]);
+    Ok(())
+}
+
+/// Adds the step that makes a new empty file of that name, and opens it.
+pub(crate) fn make_file(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW;
+    let words = format!("create {}", name.display());
+    let how = (flags, 0o644, Links::Refused.resolve());
+    openat2(plan, Inside, words, (parent.operand(), name), how)
+}
+
+/// The number of a mount, as statx(2) writes it down.
+const MOUNT: Range<usize> = field(offset_of!(libc::statx, stx_mnt_id));
+const INODE: Range<usize> = field(offset_of!(libc::statx, stx_ino));
+
+const fn field(start: usize) -> Range<usize> {
+    start..start + 8
+}
+
+/// Adds a check, put in `words`: both descriptors lead to the same mount.
+pub(crate) fn same_mount(plan: &mut Plan, words: String, one: Slot, other: Slot) {
+    let found = (statx(plan, one, c""), statx(plan, other, c""));
+    plan.compare(Inside, words, found, &[MOUNT], true);
+}
+
+/// Adds a check, put in `words`: the descriptors lead to different places.
+pub(crate) fn different_place(plan: &mut Plan, words: String, one: Slot, other: Slot) {
+    let found = (statx(plan, one, c""), statx(plan, other, c""));
+    plan.compare(Inside, words, found, &[MOUNT, INODE], false);
+}
+
+/// Adds a check: nothing is mounted above the directory behind `root`, the root of this process. What
+/// is mounted there is not seen from it but by `..`, which climbs onto it.
+pub(crate) fn nothing_above(plan: &mut Plan, root: Slot) {
+    let found = (statx(plan, root, c".."), statx(plan, root, c""));
+    let words = "nothing of the host lies above the new root";
+    plan.compare(Inside, words, found, &[MOUNT], true);
+}
+
+/// Adds a check: the device behind a descriptor has this number.
+pub(crate) fn same_device(
+    plan: &mut Plan,
+    words: String,
+    device: Slot,
+    (major, minor): (u32, u32),
+) {
+    const NUMBER: Range<usize> = field(offset_of!(libc::statx, stx_rdev_major));
+    let found = statx(plan, device, c"");
+    let mut expected = vec![0; size_of::<libc::statx>()];
+    expected[NUMBER].copy_from_slice(&[major, minor].map(u32::to_ne_bytes).concat());
+    let expected = plan.keep(expected);
+    plan.compare(Inside, words, (found, expected), &[NUMBER], true);
+}
+
+/// Adds a check: what is behind a descriptor is in a file system of this type (statfs(2)).
+pub(crate) fn same_type(plan: &mut Plan, words: String, mount: Slot, magic: i64) {
+    const TYPE: Range<usize> = field(offset_of!(libc::statfs, f_type));
+    let found = plan.keep(vec![0; size_of::<libc::statfs>()]);
+    plan.step(Inside, NO_CALL, libc::SYS_fstatfs, [mount.operand(), found]);
+    let expected = plan.keep(magic.to_ne_bytes());
+    plan.compare(Inside, words, (found, expected), &[TYPE], true);
+}
+
+/// Adds statx(2) of `path` below a descriptor; where it writes what it finds.
+fn statx(plan: &mut Plan, of: Slot, path: &CStr) -> usize {
+    let found = plan.keep(vec![0; size_of::<libc::statx>()]);
+    let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { libc::AT_NO_AUTOMOUNT };
+    let path = plan.keep(path.to_bytes_with_nul());
+    let wanted = (libc::STATX_MNT_ID | libc::STATX_INO) as usize;
+    plan.step(
+        Inside,
+        NO_CALL,
+        libc::SYS_statx,
+        [of.operand(), path, flags as usize, wanted, found],
+    );
+    found
+}

@@ -1,0 +1,241 @@
+//! A container, described as plain data: one section a question, in the vocabulary of the OCI runtime
+//! specification. Its default is what `isolab run` means without options.
+//!
+//! | | section | in `config.json` |
+//! |---|---|---|
+//! | 1 | [`Boundary`] | `linux.namespaces`, `hostname`, `domainname` |
+//! | 2 | [`Budget`] | `linux.resources`, `linux.cgroupsPath` |
+//! | 3 | [`Inside`] | `root`, `mounts`, `linux.devices`, `linux.maskedPaths`, `linux.readonlyPaths` |
+//! | 4 | [`Power`] | `process.user`, `.capabilities`, `.rlimits`, `.noNewPrivileges`, `linux.seccomp`, `.uidMappings`, `.sysctl` |
+//! | 5 | [`WayOut`] | `process.args`, `.env`, `.cwd`, `.terminal`, `hooks` |
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use sandbox::{Limits, Program, Stdio, Workload};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::NAME,
+    mount::{self, Mount},
+    namespaces::{Namespace, Namespaces},
+    network::Network,
+    privileges::{Capabilities, IdMaps, Rlimit, User},
+    rootfs::{self, Device, Root},
+    seccomp::Seccomp,
+};
+
+/// A container: what the five modules make it of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Spec {
+    /// 1. What separates it from the host?
+    pub boundary: Boundary,
+    /// 2. What may it consume?
+    pub budget: Budget,
+    /// 3. What does it find inside?
+    pub inside: Inside,
+    /// 4. With what power does it start?
+    pub power: Power,
+    /// 5. How does it reach the host?
+    pub way_out: WayOut,
+}
+
+/// Question 1: namespaces and names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boundary {
+    /// Which of the host's tables it does not share.
+    pub namespaces: Namespaces,
+    /// The host name inside; only with a uts namespace of its own.
+    pub hostname: Option<String>,
+    /// The NIS domain name inside; only with a uts namespace of its own.
+    pub domainname: Option<String>,
+}
+
+impl Default for Boundary {
+    fn default() -> Self {
+        let (namespaces, hostname) = (Namespaces::default(), Some("isolab".into()));
+        Self { namespaces, hostname, domainname: None }
+    }
+}
+
+/// Question 2: resources and the cgroup that keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Budget {
+    /// CPU time, memory, processes.
+    pub limits: Limits,
+    /// The name of its cgroup, below the one in which the launcher may make some. Without a name and
+    /// without limits there is none.
+    pub cgroup: Option<String>,
+}
+
+/// Question 3: the root file system and all that is mounted in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// What lies at `/`.
+    pub root: Root,
+    /// Whether nothing may be written to the root, its own mounts excepted.
+    pub read_only: bool,
+    /// How much may be written to the throw-away layer of an overlay, in bytes; `None` is a quarter
+    /// of the host's memory.
+    pub upper_bytes: Option<u64>,
+    /// What is mounted, in this order.
+    pub mounts: Vec<Mount>,
+    /// Device nodes.
+    pub devices: Vec<Device>,
+    /// Paths of which nothing can be seen: a file reads as empty, a directory has nothing in it. One
+    /// that is not there is left out.
+    pub masked_paths: Vec<PathBuf>,
+    /// Paths below which nothing can be changed; one that is not there is left out.
+    pub read_only_paths: Vec<PathBuf>,
+}
+
+impl Default for Inside {
+    fn default() -> Self {
+        Self {
+            root: Root::default(),
+            read_only: false,
+            upper_bytes: None,
+            mounts: mount::usual(),
+            devices: rootfs::usual_devices(),
+            masked_paths: rootfs::masked(),
+            read_only_paths: rootfs::READ_ONLY.iter().map(PathBuf::from).collect(),
+        }
+    }
+}
+
+impl Inside {
+    /// Nothing but `/proc` and an empty `/dev`: for a program that is executed from memory.
+    pub fn bare() -> Self {
+        Self {
+            root: Root::Empty,
+            read_only: false,
+            upper_bytes: None,
+            mounts: mount::bare(),
+            devices: Vec::new(),
+            masked_paths: Vec::new(),
+            read_only_paths: Vec::new(),
+        }
+    }
+}
+
+/// Question 4: who it is and what that user may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Power {
+    /// User and groups of the first program.
+    pub user: User,
+    /// The maps of a new user namespace; `None` is a range of ids that are nobody's for root, and
+    /// the caller's own id for anybody else.
+    pub id_maps: Option<IdMaps>,
+    /// The five sets of capabilities.
+    pub capabilities: Capabilities,
+    /// Which system calls exist.
+    pub seccomp: Seccomp,
+    /// Limits of a process (getrlimit(2)).
+    pub rlimits: Vec<Rlimit>,
+    /// Whether no program that it executes gives it more power (`PR_SET_NO_NEW_PRIVS`).
+    pub no_new_privileges: bool,
+    /// Settings below `/proc/sys`: `("net.ipv4.ip_forward", "1")`. Those only that the kernel keeps
+    /// apart by a namespace which is the container's own.
+    pub sysctl: Vec<(String, String)>,
+}
+
+impl Default for Power {
+    fn default() -> Self {
+        Self {
+            user: User::default(),
+            id_maps: None,
+            capabilities: Capabilities::default(),
+            seccomp: Seccomp::default(),
+            rlimits: Vec::new(),
+            no_new_privileges: true,
+            sysctl: Vec::new(),
+        }
+    }
+}
+
+/// Question 5: the program, its streams and its network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayOut {
+    /// What is run.
+    pub program: Program,
+    /// Its environment; empty means a small one of `PATH`, `HOME`, `TERM` and `LANG`.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Its working directory, looked up inside.
+    pub directory: PathBuf,
+    /// Where standard input, output and error lead.
+    pub stdio: Stdio,
+    /// What it sees of the network.
+    pub network: Network,
+    /// Whether a command runs as the child of a first process that reaps orphans and passes signals
+    /// on; otherwise the command is the first process itself. A built-in program always is.
+    pub init: bool,
+}
+
+impl Default for WayOut {
+    fn default() -> Self {
+        Self {
+            program: Program::Command(vec!["/bin/sh".into()]),
+            environment: Vec::new(),
+            directory: "/".into(),
+            stdio: Stdio::default(),
+            network: Network::default(),
+            init: true,
+        }
+    }
+}
+
+impl Spec {
+    /// The same container for the program of `workload`, with its streams, environment and working
+    /// directory. A built-in program over the host's root gets an empty root: it needs no file.
+    #[must_use]
+    pub fn for_workload(&self, workload: &Workload) -> Self {
+        let is_builtin = matches!(workload.program, Program::Builtin(..));
+        let inside = match &self.inside.root {
+            Root::Host if is_builtin => Inside::bare(),
+            _ => self.inside.clone(),
+        };
+        let given = workload.directory.as_deref();
+        let way_out = WayOut {
+            program: workload.program.clone(),
+            environment: workload.environment.clone(),
+            directory: given.unwrap_or(Path::new("/")).to_owned(),
+            stdio: workload.stdio,
+            network: self.way_out.network,
+            init: self.way_out.init && !is_builtin,
+        };
+        let (boundary, budget) = (self.boundary.clone(), self.budget.clone());
+        Self { boundary, budget, inside, power: self.power.clone(), way_out }
+    }
+
+    /// Whether all of it can be meant; nothing is made yet.
+    pub(crate) fn check(&self) -> Result<(), sandbox::Error> {
+        self.budget.limits.check()?;
+        if self.budget.limits.vcpus.is_some() {
+            return Err(sandbox::Error::Unsupported {
+                sandbox: NAME,
+                what: "have virtual CPUs of its own".into(),
+                fix: "limit its CPU time with --cpus, or use --in microvm".into(),
+            });
+        }
+        rootfs::check(&self.inside.root)?;
+        for mount in &self.inside.mounts {
+            mount.check()?;
+        }
+        Ok(())
+    }
+
+    /// The namespaces as the caller may have them: only root makes any without a user namespace, and
+    /// the host's network is shared by not making one.
+    pub(crate) fn effective_namespaces(&self, is_root: bool) -> Namespaces {
+        let mut namespaces = self.boundary.namespaces.clone();
+        if self.way_out.network == Network::Host && namespaces.net.is_new() {
+            namespaces.net = Namespace::Shared;
+        }
+        if !is_root && namespaces.user == Namespace::Shared {
+            namespaces.user = Namespace::New;
+        }
+        namespaces
+    }
+}
