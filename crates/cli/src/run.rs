@@ -18,7 +18,8 @@ use crate::{
     linux::{self, LinuxArguments},
     names, output, program,
     relay::Relay,
-    trace, units,
+    trace,
+    units::{self, Pids},
 };
 
 /// Run a program apart from the host.
@@ -91,9 +92,10 @@ struct LimitArguments {
     /// Share of a contended CPU, 1 to 10000; 100 is the usual one
     #[arg(long, value_name = "WEIGHT", value_parser = units::weight, allow_hyphen_values = true)]
     cpu_weight: Option<u32>,
-    /// Processes and threads
-    #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
-    pids: Option<u32>,
+    /// Processes and threads; `max` is as many as the host has [default for a container: 4096 where
+    /// this host lets the caller limit them]
+    #[arg(long, value_name = "NUMBER", value_parser = units::pids, allow_hyphen_values = true)]
+    pids: Option<Pids>,
     /// Virtual CPUs of a microVM
     #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
     vcpus: Option<u32>,
@@ -115,6 +117,11 @@ struct ContainerArguments {
     /// Keep what it writes in this directory
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "root")]
     upper: Option<PathBuf>,
+    /// How much it may write where what it writes is gone afterwards
+    /// [default: a quarter of the host's memory]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true,
+        conflicts_with_all = ["root", "upper"])]
+    upper_size: Option<u64>,
     /// Leave out these namespaces
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     no_ns: Vec<Namespace>,
@@ -290,6 +297,7 @@ impl Arguments {
         let of_containers = [
             ("--overlay", self.container.overlay.is_some()),
             ("--upper", self.container.upper.is_some()),
+            ("--upper-size", self.container.upper_size.is_some()),
             ("--no-ns", !self.container.no_ns.is_empty()),
             ("--no-init", self.container.no_init),
             ("--namespaces", !self.container.namespaces.is_empty()),
@@ -364,7 +372,7 @@ impl Arguments {
             Kind::Container => {
                 // The container writes its own entry, with its cgroup and its links in it.
                 let name = self.name.clone().unwrap_or_else(names::make_up);
-                let container = self.container.container(name.clone(), limits)?;
+                let container = self.container.container(name.clone(), limits, self.limits.pids)?;
                 Ok((Box::new(container), Named { name, own: None }))
             }
         }
@@ -394,26 +402,39 @@ impl LimitArguments {
             memory_bytes: self.memory,
             cpu_quota: self.cpus,
             cpu_weight: self.cpu_weight,
-            pids: self.pids,
+            pids: match self.pids {
+                Some(Pids::AtMost(number)) => Some(number),
+                Some(Pids::Unlimited) | None => None,
+            },
             vcpus: self.vcpus,
         }
     }
 }
 
 impl ContainerArguments {
-    fn container(&self, name: String, limits: Limits) -> Result<Container, Failure> {
+    fn container(
+        &self,
+        name: String,
+        limits: Limits,
+        pids: Option<Pids>,
+    ) -> Result<Container, Failure> {
         let network = match self.net {
             None | Some(Net::None) => Network::None,
             Some(Net::Host) => Network::Host,
             Some(Net::Veth) => Network::Veth,
         };
-        Ok(Container::default()
+        let mut container = Container::default()
             .named(name)
             .limits(limits)
             .root(self.root()?)
             .namespaces(self.namespaces())
             .network(network)
-            .init(!self.no_init))
+            .init(!self.no_init);
+        container.spec.inside.upper_bytes = self.upper_size;
+        if pids == Some(Pids::Unlimited) {
+            container.spec.budget.usual_pids = None;
+        }
+        Ok(container)
     }
 
     fn root(&self) -> Result<Root, Failure> {

@@ -71,6 +71,23 @@ pub fn count(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A limit on processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pids {
+    /// This many.
+    AtMost(u32),
+    /// As many as the host has.
+    Unlimited,
+}
+
+/// A number from 1 on, or `max`, which others write as -1.
+pub fn pids(text: &str) -> Result<Pids, String> {
+    match text {
+        "max" | "unlimited" | "-1" => Ok(Pids::Unlimited),
+        number => count(number).map(Pids::AtMost),
+    }
+}
+
 /// A weight that the kernel takes.
 pub fn weight(text: &str) -> Result<u32, String> {
     match text.parse() {

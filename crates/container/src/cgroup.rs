@@ -164,10 +164,18 @@ pub(crate) struct CgroupPath {
 }
 
 impl CgroupPath {
-    /// A place with the controllers that the limits need. A container without limits needs a cgroup
-    /// only to be found again, if it has a name: one directory, no controller.
+    /// A place with the controllers that the limits need. The usual limit on processes is left out
+    /// where this caller may make no cgroup for it.
     pub(crate) fn find(budget: &spec::Budget) -> Result<Self, Error> {
-        let limits = &budget.limits;
+        let asked = &budget.limits;
+        let usual = asked.pids.or(budget.usual_pids);
+        let found = Self::with(&Limits { pids: usual, ..asked.clone() }, budget);
+        if found.is_err() && usual != asked.pids { Self::with(asked, budget) } else { found }
+    }
+
+    /// A container without limits needs a cgroup only to be found again, if it has a name: one
+    /// directory, no controller.
+    fn with(limits: &Limits, budget: &spec::Budget) -> Result<Self, Error> {
         let mut settings = settings(limits, Version::V1);
         if settings.is_empty() && budget.cgroup.is_none() {
             return Ok(Self { directories: Vec::new(), settings });
@@ -199,15 +207,14 @@ impl CgroupPath {
     }
 
     /// What will be written, for the story.
-    pub(crate) fn words(&self, limits: &Limits) -> String {
+    pub(crate) fn words(&self) -> String {
         let directories = self.directories.iter().map(|directory| directory.path.display());
-        let settings = match self.directories.first() {
-            Some(directory) => settings(limits, directory.version),
-            None => return "no limits, no cgroup".into(),
-        };
-        let settings =
-            settings.iter().map(|setting| format!(" {}={}", setting.file, setting.value));
         let made: Vec<String> = directories.map(|path| path.to_string()).collect();
+        if made.is_empty() {
+            return "no limits, no cgroup".into();
+        }
+        let settings =
+            self.settings.iter().map(|setting| format!(" {}={}", setting.file, setting.value));
         format!("mkdir {};{}", made.join(" "), settings.collect::<String>())
     }
 
@@ -431,7 +438,8 @@ mod tests {
 
     #[test]
     fn without_limits_there_is_no_cgroup() {
-        let path = CgroupPath::find(&spec::Budget::default()).unwrap();
+        let budget = spec::Budget { usual_pids: None, ..spec::Budget::default() };
+        let path = CgroupPath::find(&budget).unwrap();
         assert_eq!(path.resources().count(), 0);
     }
 }

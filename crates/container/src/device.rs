@@ -108,11 +108,15 @@ impl<'a> Nodes<'a> {
             }
         }
         plan.step(Inside, "umask 022", libc::SYS_umask, [0o022]);
-        for (to, name) in LINKS {
-            let arguments = [plan.text(to)?, dev.operand(), plan.text(name)?];
-            let words = format!("symlinkat /dev/{name} -> {to}");
-            plan.step(Inside, words, libc::SYS_symlinkat, arguments);
-        }
+        let names = LINKS.map(|(_, name)| name).join(" ");
+        plan.together(format!("symlinkat in /dev: {names}"), |plan| {
+            for (to, name) in LINKS {
+                let arguments = [plan.text(to)?, dev.operand(), plan.text(name)?];
+                let words = format!("symlinkat /dev/{name} -> {to}");
+                plan.step(Inside, words, libc::SYS_symlinkat, arguments);
+            }
+            Ok::<_, Error>(())
+        })?;
         if let Some(console) = self.console {
             show(plan, Path::new("/dev/console"), console, dev, Path::new("console"))?;
         }

@@ -134,7 +134,7 @@ impl<'a> Prepared<'a> {
         let kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
 
         // 2. First, before there is anyone to spend anything.
-        let words = path.words(&spec.budget.limits);
+        let words = path.words();
         let cgroup = story.step(Question::Budget, words, || path.create())?;
 
         // All that the child will do, from its cgroup to its program.

@@ -251,6 +251,13 @@ fn told(key: &str, value: Option<&str>) -> String {
 impl<'a> Detached<'a> {
     /// The steps that make `mount`, attached nowhere; the host's files are still in reach.
     pub(crate) fn new(plan: &mut Plan, mount: &'a Mount, around: Around) -> Result<Self, Error> {
+        let Mount { destination, kind, options, .. } = mount;
+        let path = destination.display();
+        let words = format!("fsmount {kind} for {path} ({})", options.join(","));
+        plan.together(words, |plan| Self::prepare(plan, mount, around))
+    }
+
+    fn prepare(plan: &mut Plan, mount: &'a Mount, around: Around) -> Result<Self, Error> {
         let options = Options::of(mount);
         // A fresh one would show the same processes, and a user namespace may not mount it.
         let is_hosts_proc = mount.kind == "proc" && !around.pid_namespace;
@@ -288,6 +295,11 @@ impl<'a> Detached<'a> {
     /// The steps that attach it below `root`, the container's own. What was mounted is looked at
     /// again through its path.
     pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+        let words = format!("move_mount onto {}", self.mount.destination.display());
+        plan.together(words, |plan| self.attach_and_look(plan, root))
+    }
+
+    fn attach_and_look(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
         let path = &self.mount.destination;
         // The kernel's views belong where their names say; a volume may lie behind a link, as
         // /var/run does, but never at the root itself.

@@ -44,11 +44,13 @@ const NOT_CARRIED_OVER: [&str; 8] =
 
 /// A tmpfs of that size that is mounted where only the child sees it. Files of overlays lie on it.
 pub(crate) fn stage(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
-    let stage = tmpfs(plan, size)?;
-    lookup::open_of_host(plan, Path::new(STAGE))?;
-    let target = plan.result();
-    mount::attach(plan, Path::new(STAGE), stage, target);
-    Ok(stage)
+    plan.together(format!("mount tmpfs for what is written (size={size})"), |plan| {
+        let stage = tmpfs(plan, size)?;
+        lookup::open_of_host(plan, Path::new(STAGE))?;
+        let target = plan.result();
+        mount::attach(plan, Path::new(STAGE), stage, target);
+        Ok(stage)
+    })
 }
 
 fn tmpfs(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
@@ -206,12 +208,15 @@ fn throw_away(
     user_namespace: bool,
 ) -> Result<(), Error> {
     let layer = Path::new("/").join(name);
-    lookup::make_directory(plan, stage, Path::new(name), 0o755)?;
-    let mut slots = [stage; 2];
-    for (slot, part) in slots.iter_mut().zip(["upper", "work"]) {
-        *slot = lookup::directory(plan, stage, &layer.join(part), Links::Refused)?;
-    }
-    overlay(plan, lowers, slots, target, user_namespace)
+    let paths: Vec<String> = lowers.iter().map(|(path, _)| path.display().to_string()).collect();
+    plan.together(format!("mount overlay over {}", paths.join(":")), |plan| {
+        lookup::make_directory(plan, stage, Path::new(name), 0o755)?;
+        let mut slots = [stage; 2];
+        for (slot, part) in slots.iter_mut().zip(["upper", "work"]) {
+            *slot = lookup::directory(plan, stage, &layer.join(part), Links::Refused)?;
+        }
+        overlay(plan, lowers, slots, target, user_namespace)
+    })
 }
 
 /// `mount(2)` of an overlay on the directory behind `target`.

@@ -62,6 +62,8 @@ struct Step {
     repeated: bool,
     /// How many of the steps that follow are left out after a forgiven error, and after success.
     skip: Skip,
+    /// Index of the heading under which it is told.
+    heading: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +102,10 @@ pub(crate) struct Plan {
     steps: Vec<Step>,
     /// What is in the slots; all ones, which is no descriptor, until a step has filled it.
     slots: Vec<AtomicUsize>,
+    /// What several steps are together.
+    headings: Vec<String>,
+    /// Whether the steps that are added now belong to the last heading.
+    under_heading: bool,
     exec: Exec,
     record: Record,
     /// The strings and structures that the operands point to.
@@ -165,8 +171,21 @@ impl Plan {
     fn add(&mut self, question: Question, words: Cow<'static, str>, act: Act) -> &mut Self {
         let skip = Skip::default();
         let (result, forgiven, repeated) = (None, &[][..], false);
-        self.steps.push(Step { question, words, act, result, forgiven, repeated, skip });
+        let heading = self.headings.len().checked_sub(1).filter(|_| self.under_heading);
+        self.steps.push(Step { question, words, act, result, forgiven, repeated, skip, heading });
         self
+    }
+
+    /// Adds steps that are told as one, in `words`. One that fails is told by its own.
+    pub(crate) fn together<R>(&mut self, words: String, add: impl FnOnce(&mut Self) -> R) -> R {
+        if self.under_heading {
+            return add(self);
+        }
+        self.headings.push(words);
+        self.under_heading = true;
+        let result = add(self);
+        self.under_heading = false;
+        result
     }
 
     /// A slot that no step has filled yet.
@@ -413,21 +432,32 @@ impl Plan {
     /// The steps with their times, of a traced plan.
     pub(crate) fn told(&self) -> Vec<Told> {
         let mut began = self.began();
-        let mut told = Vec::new();
+        let mut told: Vec<Told> = Vec::new();
+        let mut last_heading = None;
         for (step, ended) in self.steps.iter().zip(&self.record.ended) {
             let ended = Duration::from_nanos(ended.load(Relaxed));
-            if ended.is_zero() || step.words == NO_CALL {
-                continue; // left out, or not come to
+            if ended.is_zero() || (step.words == NO_CALL && step.heading.is_none()) {
+                continue; // left out, not come to, or told with the next
             }
             let took = ended.saturating_sub(began);
-            told.push(Told { question: step.question, call: step.words.clone(), began, took });
+            match told.last_mut() {
+                Some(last) if step.heading.is_some() && step.heading == last_heading => {
+                    last.took += took;
+                }
+                _ => {
+                    let heading = step.heading.and_then(|index| self.headings.get(index));
+                    let call = heading.map_or(step.words.clone(), |words| words.clone().into());
+                    told.push(Told { question: step.question, call, began, took });
+                }
+            }
+            last_heading = step.heading;
             began = ended;
         }
         told
     }
 }
 
-/// The words of a step that is not worth telling: the check that follows tells of both.
+/// The words of a step that is told with the next one.
 pub(crate) const NO_CALL: &str = "";
 
 /// Room for the number of a descriptor. Slashes fill it up from the left: several are as good as one

@@ -136,17 +136,23 @@ pub(crate) fn enter(
         mount.attach(plan, root)?;
     }
     devices.attach(plan, root)?;
-    for path in &inside.masked_paths {
-        mask(plan, root, path)?;
-    }
-    for path in &inside.read_only_paths {
-        make_read_only(plan, root, path)?;
-    }
+    let words = format!("cover what tells of the host: {}", list(&inside.masked_paths));
+    plan.together(words, |plan| {
+        inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path))
+    })?;
+    let words = format!("mount read-only what changes it: {}", list(&inside.read_only_paths));
+    plan.together(words, |plan| {
+        inside.read_only_paths.iter().try_for_each(|path| make_read_only(plan, root, path))
+    })?;
     if inside.read_only {
         let words = "mount_setattr / read-only".to_owned();
         mount::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
     }
     Ok(())
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
 fn make_all_private(plan: &mut Plan) -> Result<(), Error> {
@@ -173,30 +179,38 @@ fn build(plan: &mut Plan, inside: &spec::Inside, around: Around) -> Result<Slot,
 /// A copy of the mount at `path`, on top of it: `pivot_root(2)` wants a mount.
 fn directory(plan: &mut Plan, path: &Path) -> Result<Slot, Error> {
     let path = path.canonicalize().map_err(error::file("find", path))?;
-    lookup::open_of_host(plan, &path)?;
-    let found = plan.result();
-    let root = mount::copy(plan, &path, found, true);
-    let words = format!("mount_setattr of {}: no devices", path.display());
-    mount::set_attributes(plan, words, root, libc::MOUNT_ATTR_NODEV);
-    mount::attach(plan, &path, root, found);
-    Ok(root)
+    let words = format!("mount --bind -o nodev {0} {0}", path.display());
+    plan.together(words, |plan| {
+        lookup::open_of_host(plan, &path)?;
+        let found = plan.result();
+        let root = mount::copy(plan, &path, found, true);
+        let words = format!("mount_setattr of {}: no devices", path.display());
+        mount::set_attributes(plan, words, root, libc::MOUNT_ATTR_NODEV);
+        mount::attach(plan, &path, root, found);
+        Ok(root)
+    })
 }
 
 /// Makes the mount behind `root` this process's root, and takes away all of the old one: also what
 /// the host has mounted above its own `/`.
 fn leave_the_old_root(plan: &mut Plan, root: Slot) -> Result<(), Error> {
-    lookup::open_of_host(plan, Path::new("/"))?;
-    let old = plan.result();
     let here = plan.text(".")?;
-    enter_directory(plan, root);
-    plan.step(Inside, "pivot_root . .", libc::SYS_pivot_root, [here, here]);
+    let old = plan.together("pivot_root . .".into(), |plan| {
+        lookup::open_of_host(plan, Path::new("/"))?;
+        let old = plan.result();
+        enter_directory(plan, root);
+        plan.step(Inside, "pivot_root . .", libc::SYS_pivot_root, [here, here]);
+        Ok::<_, Error>(old)
+    })?;
     // From the old root `.` is what lies uppermost above it; the last to go is the old root itself,
     // and what is not mounted any more cannot be unmounted (EINVAL).
-    enter_directory(plan, old);
-    let detach = libc::MNT_DETACH as usize;
-    plan.step(Inside, "umount2 the old root", libc::SYS_umount2, [here, detach]);
-    plan.repeat_until(&[Errno::EINVAL]);
-    enter_directory(plan, root);
+    plan.together("umount2 the old root".into(), |plan| {
+        enter_directory(plan, old);
+        let detach = libc::MNT_DETACH as usize;
+        plan.step(Inside, "umount2 the old root", libc::SYS_umount2, [here, detach]);
+        plan.repeat_until(&[Errno::EINVAL]);
+        enter_directory(plan, root);
+    });
     lookup::nothing_above(plan, root);
     Ok(())
 }

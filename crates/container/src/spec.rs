@@ -61,13 +61,22 @@ impl Default for Boundary {
 }
 
 /// Question 2: resources and the cgroup that keeps them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
-    /// CPU time, memory, processes.
+    /// CPU time, memory, processes. Each is kept, or there is no container.
     pub limits: Limits,
+    /// The limit on processes of a container that was not given any: a program that does nothing but
+    /// fork fills a host without one. It is kept where the caller may make a cgroup for it.
+    pub usual_pids: Option<u32>,
     /// The name of its cgroup, below the one in which the launcher may make some. Without a name and
     /// without limits there is none.
     pub cgroup: Option<String>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { limits: Limits::default(), usual_pids: Some(4096), cgroup: None }
+    }
 }
 
 /// Question 3: the root file system and all that is mounted in it.
