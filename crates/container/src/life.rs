@@ -35,7 +35,7 @@ use crate::{
     Begin, Prepared, Spec, cgroup,
     error::{self, Error, NAME, Result, call},
     exec,
-    namespaces::Child,
+    namespaces::{self, Child},
     network,
     running::{self, Running, Started},
     spec,
@@ -164,7 +164,8 @@ impl State {
     }
 }
 
-/// A container whose walls stand. Dropping it leaves it as it is: its state knows how to end it.
+/// A container whose walls stand. Dropping it kills it and removes what is left of it, unless it has
+/// been detached.
 pub struct Created {
     started: Started,
     state: State,
@@ -204,7 +205,7 @@ impl Prepared<'_> {
             .write(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(start);
-        let fifo = opened.map_err(error::file("open", start))?;
+        let fifo = namespaces::high(&opened.map_err(error::file("open", start))?)?;
         let started = self.start(Begin::OnByte(fifo.as_fd()), Story::default())?;
         let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
         let first = Process::of(pid).ok_or(Error::NotWaiting)?;
@@ -218,6 +219,13 @@ impl Created {
     /// What another process needs to know of it.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Leaves it to whoever has its state: it goes on when this process ends.
+    pub fn detach(self) -> State {
+        // Its process, cgroup and links are not to be removed here.
+        std::mem::forget(self.started);
+        self.state
     }
 
     /// Lets it begin its program, and waits for the `execve`.
