@@ -97,3 +97,33 @@ fn a_program_for_another_machine_cannot_be_run_anywhere() {
         assert!(errors.contains(reason) && errors.contains(&program), "{kind}: {errors}");
     }
 }
+
+#[test]
+fn a_container_ends_with_its_launcher() {
+    if !common::can("container", container::available()) {
+        return;
+    }
+    for init in [&[][..], &["--no-init"]] {
+        let name = format!("orphan-{}-{}", std::process::id(), init.len());
+        let words = [&["run", "--name", &name], init, &["--", "/bin/sleep", "600"]].concat();
+        let mut launcher = isolab(&words).spawn().unwrap();
+        let entry = wait_for(|| container::find(&name).ok());
+        launcher.kill().unwrap();
+        launcher.wait().unwrap();
+        let first = entry.first.unwrap();
+        wait_for(|| (!first.is_alive()).then_some(()));
+        let (code, _, errors) = output_of(&mut isolab(&["clean"]));
+        assert_eq!(code, 0, "{errors}");
+    }
+}
+
+/// What `look` finds, in ten seconds at most.
+fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+    for _ in 0..1000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("it did not happen in ten seconds");
+}

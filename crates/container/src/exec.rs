@@ -26,10 +26,11 @@ use sandbox::{
 use crate::{
     Begin, Error,
     cgroup::Cgroup,
+    child::{self, Child, Gate},
     error::{NAME, Result},
     joined::Joined,
     life::State,
-    namespaces::{self, Child, Gate, Namespaces},
+    namespaces::Namespaces,
     plan::Plan,
     privileges,
     process::{self, Kept, StdioEnds},
@@ -101,15 +102,11 @@ pub fn exec<S: Into<std::ffi::OsString>>(
     process::reset_signals(&mut plan, Begin::AtOnce);
     program::end_with(&mut plan, &way_out, first, Begin::AtOnce)?;
     plan.finish(false);
-    // Where the container shares the launcher's pid namespace its processes see this one; it shares
-    // the launcher's memory until it has executed init. Nobody inside may open that.
-    let unseen = Undumpable::set();
     let (shared, none) = (Namespaces::shared(), Joined::default());
-    let child = namespaces::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)?;
+    let child = child::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)?;
     let mut walls = Walls { child, cgroup, veth: None };
     let streams = stdio.of_the_launcher();
     let (progress, plan) = walls.child.wait_for_exec(true)?;
-    drop(unseen);
     timeline.reach_at(Milestone::Created, plan.began());
     timeline.reach(Milestone::Entered);
     running::check_progress(progress, &workload.program)?;
@@ -187,25 +184,5 @@ impl Foreign {
         if self.has_user() {
             privileges::become_root(plan);
         }
-    }
-}
-
-/// While it lives, no process without CAP_SYS_PTRACE may open this one's memory.
-struct Undumpable {
-    before: bool,
-}
-
-impl Undumpable {
-    fn set() -> Self {
-        let before = nix::sys::prctl::get_dumpable().unwrap_or(true);
-        // It fails for no value of this type.
-        let _ = nix::sys::prctl::set_dumpable(false);
-        Self { before }
-    }
-}
-
-impl Drop for Undumpable {
-    fn drop(&mut self) {
-        let _ = nix::sys::prctl::set_dumpable(self.before);
     }
 }

@@ -17,6 +17,7 @@ mod capabilities;
 pub mod cgroup;
 mod cgroup_layout;
 mod cgroup_stat;
+mod child;
 mod clean;
 mod container;
 mod device;
@@ -46,6 +47,7 @@ pub mod spec;
 mod sys;
 mod terminal;
 mod thrift;
+mod undumpable;
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -68,10 +70,10 @@ pub use spec::Spec;
 pub use thrift::give_back_code;
 
 use cgroup::CgroupPath;
+use child::Gate;
 use error::Result;
 use joined::Joined;
 use mount::Around;
-use namespaces::Gate;
 use network::Veth;
 use plan::Plan;
 use process::{Kept, StdioEnds};
@@ -160,7 +162,7 @@ impl<'a> Prepared<'a> {
         let clone = format!("clone3: a process with new {} namespaces", namespaces.words());
         let child = story.step(Question::Boundary, clone, || {
             let into = cgroup.clone_target();
-            namespaces::clone_into(&namespaces, &joined, into, plan, gate, needs_gate)
+            child::clone_into(&namespaces, &joined, into, plan, gate, needs_gate)
         })?;
         drop(inherited);
         let mut walls = Walls { child, cgroup, veth };

@@ -33,10 +33,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Begin, Prepared, Spec, cgroup,
+    child::{self, Child},
     error::{self, Error, NAME, Result, call},
-    exec,
-    namespaces::{self, Child},
-    network,
+    exec, network,
     running::{self, Running, Started},
     spec,
 };
@@ -205,7 +204,7 @@ impl Prepared<'_> {
             .write(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(start);
-        let fifo = namespaces::high(&opened.map_err(error::file("open", start))?)?;
+        let fifo = child::high(&opened.map_err(error::file("open", start))?)?;
         let started = self.start(Begin::OnByte(fifo.as_fd()), Story::default())?;
         let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
         let first = Process::of(pid).ok_or(Error::NotWaiting)?;

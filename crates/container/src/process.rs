@@ -219,7 +219,7 @@ pub(crate) fn reset_signals(plan: &mut Plan, begin: Begin<'_>) {
 
 /// A copy of the mailbox's descriptor that the child inherits, out of the way of 0 to 3.
 pub(crate) fn mailbox_end(mailbox: &Mailbox) -> Result<OwnedFd, Error> {
-    crate::namespaces::high(mailbox.file())
+    crate::child::high(mailbox.file())
 }
 
 /// Why a program could not be executed, as the contract has it.

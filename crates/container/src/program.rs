@@ -11,7 +11,7 @@ use std::{
 use sandbox::{Program, in_memory};
 
 use crate::{
-    Begin, Error, error, namespaces,
+    Begin, Error, child, error,
     plan::Plan,
     process::{INHERITED, PROGRAM, START},
     spec,
@@ -142,7 +142,7 @@ fn image(elf: &'static [u8]) -> Result<BorrowedFd<'static>, Error> {
     }
     let opened = in_memory(elf).map_err(error::file("write the program to memory", "memfd"))?;
     // As long as the process: there are nine programs at most.
-    let kept: &'static OwnedFd = Box::leak(Box::new(namespaces::high(&opened)?));
+    let kept: &'static OwnedFd = Box::leak(Box::new(child::high(&opened)?));
     made.push((elf, kept));
     Ok(kept.as_fd())
 }

@@ -15,8 +15,8 @@ use sandbox::{
 use crate::{
     Error,
     cgroup::Cgroup,
+    child::Child,
     error::{NAME, Result},
-    namespaces::Child,
     network::Veth,
     plan::Progress,
     process,

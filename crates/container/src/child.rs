@@ -1,0 +1,298 @@
+//! The child: one `clone3(2)` that makes it with its namespaces, and what it and its launcher say to
+//! each other until it runs its program.
+//!
+//! The child shares its parent's memory (`CLONE_VM`) until it executes its program, as with
+//! `posix_spawn(3)`: no page table is copied, however large the launcher. It runs on a stack of its
+//! own and follows a [plan](crate::plan), which allocates nothing. With `CLONE_VFORK` the parent
+//! sleeps meanwhile, and the kernel's out-of-memory killer passes the child by: it would kill all
+//! who share the memory, the launcher too, when the limit is too small to start in; so a step
+//! fails with ENOMEM instead. A launcher that has to write id maps or make links while the child
+//! waits cannot sleep; for those the limit may not be that small.
+
+use std::{
+    fs::File,
+    io::Read,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::signal::{SigSet, SigmaskHow, pthread_sigmask},
+    unistd::{pipe2, write},
+};
+use sandbox::Question::Boundary;
+
+use crate::{
+    Error,
+    error::call,
+    joined::Joined,
+    namespaces::Namespaces,
+    plan::{Plan, Progress},
+    sys,
+    undumpable::Undumpable,
+};
+
+/// 32 KiB, far more than a loop over system calls needs in a debug build.
+const STACK_WORDS: usize = 32 << 10 >> 4;
+
+/// A stack, aligned as the System V ABI wants it.
+type Stack = Box<[u128]>;
+
+/// The descriptors by which parent and child speak before there is a program.
+pub(crate) struct Gate {
+    /// The child reads a byte from it where its plan says so; end of file if the launcher died.
+    wait: OwnedFd,
+    open: OwnedFd,
+    /// The child's end of the report: closed by its `execve`.
+    report: OwnedFd,
+    reports: File,
+}
+
+/// Descriptors that the child still needs when it rearranges those below.
+const HIGH: i32 = 10;
+
+impl Gate {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let failed = || call("pipe2 for the gate of the child");
+        let (wait, open) = pipe2(OFlag::O_CLOEXEC).map_err(failed())?;
+        let (reports, report) = pipe2(OFlag::O_CLOEXEC).map_err(failed())?;
+        Ok(Self { wait, open, report: high(&report)?, reports: reports.into() })
+    }
+
+    /// The child's steps through the gate: it gives up its own copy of the other end, then waits.
+    pub(crate) fn pass(&self, plan: &mut Plan) {
+        let words = "close the other end of the gate";
+        plan.step(Boundary, words, libc::SYS_close, [self.open.as_raw_fd() as usize]);
+        let room = plan.keep([0]);
+        let arguments = [self.wait.as_raw_fd() as usize, room, 1];
+        plan.step(Boundary, "wait for the launcher at the gate", libc::SYS_read, arguments);
+    }
+
+    /// The child's end of the report.
+    pub(crate) fn report(&self) -> BorrowedFd<'_> {
+        self.report.as_fd()
+    }
+}
+
+/// A copy of `descriptor` that is out of the way of the child's standard ones.
+pub(crate) fn high(descriptor: &impl AsFd) -> Result<OwnedFd, Error> {
+    let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(HIGH))
+        .map_err(call("fcntl F_DUPFD_CLOEXEC"))?;
+    // SAFETY: fcntl has just made this descriptor, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The first process of a container. Dropping it kills it, and with it all in its pid namespace.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pid: i32,
+    pidfd: OwnedFd,
+    /// Both ends of the gate, until it is opened: without a reader a write would be a signal.
+    gate: Option<(OwnedFd, OwnedFd)>,
+    reports: File,
+    reaped: bool,
+    /// What the child uses until it has executed its program; given up afterwards.
+    borrowed: Option<(Box<Plan>, Stack)>,
+    /// Whether others can see the child, in a pid namespace that is not its own alone.
+    is_seen: bool,
+    /// While others can see it with its launcher's memory.
+    unseen: Option<Undumpable>,
+}
+
+/// Makes the process with its namespaces; it follows `plan` at once, up to the gate if it is
+/// `gated`, else to the end before this returns.
+pub(crate) fn clone_into(
+    namespaces: &Namespaces,
+    joined: &Joined,
+    cgroup: Option<BorrowedFd<'_>>,
+    plan: Box<Plan>,
+    gate: Gate,
+    gated: bool,
+) -> Result<Child, Error> {
+    let mut stack: Stack = vec![0; STACK_WORDS].into_boxed_slice();
+    let mut pidfd = -1i32;
+    // CLONE_CLEAR_SIGHAND: no handler of the launcher may run in the child, on its small stack.
+    const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
+    let sleep = if gated { 0 } else { libc::CLONE_VFORK };
+    let flags = libc::CLONE_PIDFD | libc::CLONE_VM | sleep | namespaces.clone_flags();
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut request: libc::clone_args = unsafe { std::mem::zeroed() };
+    request.flags = u64::from(flags as u32) | CLEAR_SIGHAND;
+    request.pidfd = &raw mut pidfd as u64;
+    request.exit_signal = libc::SIGCHLD as u64;
+    request.stack = stack.as_mut_ptr() as u64;
+    request.stack_size = size_of_val(&*stack) as u64;
+    if let Some(cgroup) = cgroup {
+        request.flags |= INTO_CGROUP;
+        request.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    let elsewhere = joined.children_elsewhere()?;
+    let is_seen = !namespaces.pid.is_new();
+    let unseen = (is_seen && !gated).then(Undumpable::set);
+    // The child inherits the mask: no signal reaches it before its plan unblocks them.
+    let mut before = SigSet::empty();
+    let masked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
+    masked.map_err(call("pthread_sigmask"))?;
+    // SAFETY: `Child` keeps the plan and the stack until the child has executed or ended, and
+    // `Plan::follow` makes system calls only.
+    let cloned = unsafe { sys::clone_onto(&request, Plan::follow, &raw const *plan as usize) };
+    drop(elsewhere);
+    let restored = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+    let pid = cloned.map_err(call(format!("clone3 with new {} namespaces", namespaces.words())))?;
+    // SAFETY: clone3 has just made this descriptor for us.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let Gate { wait, open, reports, .. } = gate;
+    let gate = Some((wait, open));
+    let borrowed = Some((plan, stack));
+    let (pid, reaped) = (pid as i32, false);
+    let child = Child { pid, pidfd, gate, reports, reaped, borrowed, is_seen, unseen };
+    restored.map_err(call("pthread_sigmask"))?;
+    Ok(child)
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    /// As `wait(2)` says it.
+    pub(crate) status: sandbox::Status,
+    /// CPU time of it and of the children that it has waited for.
+    pub(crate) cpu_time: std::time::Duration,
+}
+
+impl Child {
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Lets the child go on where its plan waits, by a byte: the end of the file would come only
+    /// when nobody has a copy of our end, and the child of another thread, cloned meanwhile, has.
+    pub(crate) fn open_gate(&mut self) -> Result<(), Error> {
+        if self.is_seen && self.unseen.is_none() {
+            // Not before: who writes an id map without root's power needs a dumpable process.
+            self.unseen = Some(Undumpable::set());
+        }
+        match self.gate.take() {
+            Some((_wait, open)) => write(open, &[1]).map(drop).map_err(call("write to the gate")),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the program runs, or it is known why it does not: how far the plan came, and the
+    /// plan, which is the parent's alone again. With `init` the command's own `execve` is waited
+    /// for too: its errno takes the place of the plan's.
+    pub(crate) fn wait_for_exec(&mut self, init: bool) -> Result<(Progress, Box<Plan>), Error> {
+        let mut errno = [0; 4];
+        let failed = "read the report of the child";
+        let reported = if init {
+            match self.reports.read_exact(&mut errno) {
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
+                read => read.map(|()| true).map_err(crate::error::file(failed, "pipe"))?,
+            }
+        } else {
+            // Nothing is ever written: end of file comes with the `execve` or the death.
+            self.reports.read(&mut errno).map_err(crate::error::file(failed, "pipe"))?;
+            false
+        };
+        let Some((plan, stack)) = self.borrowed.take() else {
+            return Err(Error::Call {
+                step: "wait twice for the execve".into(),
+                errno: Errno::EINVAL,
+            });
+        };
+        drop(stack);
+        self.unseen = None;
+        let progress = match (plan.progress(), i32::from_ne_bytes(errno)) {
+            (Progress::Executed, number) if number != 0 => {
+                Progress::NotExecuted(Errno::from_raw(number))
+            }
+            (Progress::Executed, _) if init && !reported => {
+                Progress::Stuck { step: "start of the first process".into(), errno: None }
+            }
+            (progress, _) => progress,
+        };
+        Ok((progress, plan))
+    }
+
+    /// Waits until a program that waited to be started has executed the command, or says why not.
+    pub(crate) fn wait_for_program(&mut self) -> Result<Progress, Error> {
+        let mut errno = [0; 4];
+        match self.reports.read_exact(&mut errno) {
+            // Closed by an `execve`, or by the end.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Ok(Progress::Executed)
+            }
+            Err(error) => Err(crate::error::file("read the report of the child", "pipe")(error)),
+            Ok(()) => match i32::from_ne_bytes(errno) {
+                0 => Ok(Progress::Executed),
+                number => Ok(Progress::NotExecuted(Errno::from_raw(number))),
+            },
+        }
+    }
+
+    /// How the command ended, as init reports it beside its own `ended`. What it cannot have said
+    /// with that exit code is nobody's word.
+    pub(crate) fn reported_status(&mut self, ended: sandbox::Status) -> Option<sandbox::Status> {
+        // Init has ended, so this cannot wait unless somebody else inside holds the pipe.
+        fcntl(&self.reports, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
+        let mut status = [0; 4];
+        self.reports.read_exact(&mut status).ok()?;
+        let reported = status_of(i32::from_ne_bytes(status));
+        (reported.code() == ended.code()).then_some(reported)
+    }
+
+    /// Sends `signal` to the process.
+    pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: i32) {
+        let arguments = [pidfd.as_raw_fd() as usize, signal as usize, 0, 0, 0, 0];
+        // SAFETY: the call takes numbers and a null pointer. It fails only for a process that has
+        // ended, or a number that is no signal: then there is nothing to do.
+        let _ = unsafe { sys::call(libc::SYS_pidfd_send_signal, arguments) };
+    }
+
+    /// Waits for the end of the process and buries it.
+    pub(crate) fn reap(&mut self) -> Result<Ended, Error> {
+        // SAFETY: integers only, for which zero is a value.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        let mut status = 0i32;
+        loop {
+            let (status, usage) = (&raw mut status as usize, &raw mut usage as usize);
+            let arguments = [self.pid as usize, status, 0, usage, 0, 0];
+            // SAFETY: both point to live variables of the types that wait4(2) names.
+            match unsafe { sys::call(libc::SYS_wait4, arguments) } {
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(call(format!("wait4 for process {}", self.pid))(errno)),
+                Ok(_) => break,
+            }
+        }
+        self.reaped = true;
+        let time = |time: libc::timeval| {
+            std::time::Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
+        };
+        let cpu_time = time(usage.ru_utime) + time(usage.ru_stime);
+        Ok(Ended { status: status_of(status), cpu_time })
+    }
+}
+
+/// Reads a wait status as `WIFSIGNALED(3)` and the like do.
+fn status_of(status: i32) -> sandbox::Status {
+    match status & 0x7f {
+        0 => sandbox::Status::Exited((status >> 8) as u8),
+        signal => sandbox::Status::Signaled(signal),
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped {
+            Self::signal(self.pidfd(), libc::SIGKILL);
+            // It fails only if somebody else has reaped it, and then it is gone too. The plan and
+            // the stack are freed after this: the child no longer uses them.
+            let _ = self.reap();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The child's side of a plan: system calls and nothing else.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use nix::errno::Errno;
+
+use super::{Act, DIGITS, FIRST_SLOT, NOT_SO, Plan, Step};
+use crate::sys;
+
+impl Plan {
+    /// Does all of it and never returns. This is the child: system calls and nothing else.
+    pub(crate) extern "C" fn follow(plan: usize) -> ! {
+        // SAFETY: `namespaces::clone_into` passes a plan that it keeps until the child has executed
+        // its program or ended, and reads through shared references only.
+        let plan = unsafe { &*(plan as *const Self) };
+        plan.record.began.store(sys::nanoseconds(), Relaxed);
+        let mut index = 0;
+        while let Some(step) = plan.steps.get(index) {
+            plan.record.step.store(index, Relaxed);
+            let skipped = match plan.act(step) {
+                Ok(()) => step.skip.if_done,
+                Err(errno) if step.forgiven.contains(&errno) => step.skip.if_failed,
+                Err(errno) => plan.give_up(errno as i32),
+            };
+            if let Some(slot) = plan.record.ended.get(index) {
+                slot.store(sys::nanoseconds(), Relaxed);
+            }
+            index += 1 + skipped;
+        }
+        plan.record.step.store(plan.steps.len(), Relaxed);
+        plan.give_up(plan.execute() as i32)
+    }
+
+    /// Does one step.
+    fn act(&self, step: &Step) -> Result<(), Errno> {
+        let (number, arguments) = match step.act {
+            Act::Call { number, arguments } => (number, arguments.map(|value| self.value(value))),
+            Act::Compare { left, right, parts, equal } => {
+                let bytes = parts.iter().flat_map(Clone::clone);
+                if is_equal(left, right, bytes) != equal {
+                    self.give_up(NOT_SO);
+                }
+                return Ok(());
+            }
+            Act::Number { slot, address } => {
+                write_number(self.value(slot.operand()), address);
+                return Ok(());
+            }
+        };
+        loop {
+            // SAFETY: the parent made the operands for this very call, and keeps them.
+            let result = unsafe { sys::call(number, arguments) }?;
+            if let Some(slot) = step.result.and_then(|slot| self.slots.get(slot.0)) {
+                slot.store(result, Relaxed);
+            }
+            if !step.repeated {
+                return Ok(());
+            }
+        }
+    }
+
+    /// An operand as the call gets it: that of a slot is what is in it.
+    fn value(&self, operand: usize) -> usize {
+        let slot = self.slots.get(operand.wrapping_sub(FIRST_SLOT));
+        slot.map_or(operand, |slot| slot.load(Relaxed))
+    }
+
+    fn give_up(&self, errno: i32) -> ! {
+        self.record.errno.store(errno, Relaxed);
+        sys::exit(125)
+    }
+
+    /// Executes the program; returns only with the reason why not.
+    fn execute(&self) -> Errno {
+        let (argv, envp) = (self.exec.argv.as_ptr() as usize, self.exec.envp.as_ptr() as usize);
+        if let Some(descriptor) = self.exec.descriptor {
+            let flags = libc::AT_EMPTY_PATH as usize;
+            let arguments = [descriptor, c"".as_ptr() as usize, argv, envp, flags, 0];
+            // SAFETY: the lists end with null and hold strings that the plan keeps.
+            return match unsafe { sys::call(libc::SYS_execveat, arguments) } {
+                Err(errno) => errno,
+                Ok(_) => Errno::UnknownErrno,
+            };
+        }
+        let execute = |path: usize| {
+            // SAFETY: as above; the paths among the lists are strings that the plan keeps, too.
+            match unsafe { sys::call(libc::SYS_execve, [path, argv, envp, 0, 0, 0]) } {
+                Err(errno) => errno,
+                Ok(_) => Errno::UnknownErrno,
+            }
+        };
+        if self.exec.candidates.is_empty() {
+            return self.exec.argv.first().map_or(Errno::ENOENT, |path| execute(*path));
+        }
+        let mut reason = Errno::ENOENT;
+        for &candidate in &self.exec.candidates {
+            match execute(candidate) {
+                // As a shell: a file that may not be executed is remembered, and the search goes
+                // on; a folder that may not be searched has no file to show.
+                Errno::EACCES if is_file(candidate) => reason = Errno::EACCES,
+                Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR => {}
+                errno => return errno,
+            }
+        }
+        reason
+    }
+}
+
+/// Writes `number` into the room for it at `address`, which has [`DIGITS`] slashes in it.
+fn write_number(mut number: usize, address: usize) {
+    for place in (0..DIGITS).rev() {
+        let digit = b'0' + (number % 10) as u8;
+        // SAFETY: `text_with_descriptors` has made this room in a buffer that the plan keeps, and
+        // only the child, one thread, uses it.
+        unsafe { (address.wrapping_add(place) as *mut u8).write_volatile(digit) };
+        number /= 10;
+        if number == 0 {
+            return;
+        }
+    }
+}
+
+/// Whether the bytes at these offsets from both addresses are equal.
+fn is_equal(left: usize, right: usize, mut offsets: impl Iterator<Item = usize>) -> bool {
+    offsets.all(|offset| {
+        let [left, right] = [left, right].map(|start| start.wrapping_add(offset) as *const u8);
+        // SAFETY: the addresses are those of buffers that the plan keeps, at least as long, into which
+        // the kernel may have written; volatile, because the compiler has seen nobody write.
+        let left = unsafe { left.read_volatile() };
+        // SAFETY: the same.
+        let right = unsafe { right.read_volatile() };
+        left == right
+    })
+}
+
+/// Whether there is a file at `path`, the address of a string that the plan keeps.
+fn is_file(path: usize) -> bool {
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut found: libc::stat = unsafe { std::mem::zeroed() };
+    let arguments = [path, &raw mut found as usize, 0, 0, 0, 0];
+    // SAFETY: the path is a live string, and `found` is what stat(2) fills.
+    let looked = unsafe { sys::call(libc::SYS_stat, arguments) };
+    looked.is_ok() && found.st_mode & libc::S_IFMT == libc::S_IFREG
+}
