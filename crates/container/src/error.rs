@@ -147,6 +147,20 @@ pub enum Error {
     /// No free network was found for a pair of links.
     #[error("all networks 10.x.x.x/30 are in use on this host")]
     NoAddress,
+    /// A rule of a seccomp profile looks at an argument that no system call has.
+    #[error("the seccomp profile looks at argument {index} of {name}: arguments are 0 to 5")]
+    SeccompArgument {
+        /// The first call of the rule.
+        name: String,
+        /// The argument.
+        index: u8,
+    },
+    /// A seccomp profile that is too long for the kernel.
+    #[error("the seccomp profile takes {instructions} BPF instructions, and the kernel 4096")]
+    SeccompTooLong {
+        /// Its length, compiled.
+        instructions: usize,
+    },
     /// The kernel's answer on a netlink socket was not understood.
     #[error("the kernel's answer to {request} was not understood")]
     Netlink {
@@ -205,6 +219,7 @@ impl Error {
                 (Self::Child { .. }, Some(Errno::ENOMEM)) => "raise --memory",
                 (Self::TooLittleMemory { .. }, _) => "use at least --memory 4M",
                 (Self::KilledInside { .. }, _) => "raise --memory",
+                (Self::SeccompTooLong { .. }, _) => "give the profile fewer rules with arguments",
                 _ => return None,
             }
             .to_owned(),

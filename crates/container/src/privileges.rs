@@ -127,9 +127,12 @@ pub(crate) fn drop_all(
     Ok(())
 }
 
-fn filter(plan: &mut Plan, _power: &spec::Power) -> Result<(), Error> {
-    for (words, program) in seccomp::filters()? {
-        const SET_MODE_FILTER: usize = libc::SECCOMP_SET_MODE_FILTER as usize;
+fn filter(plan: &mut Plan, power: &spec::Power) -> Result<(), Error> {
+    const SET_MODE_FILTER: usize = libc::SECCOMP_SET_MODE_FILTER as usize;
+    let bounding = power.capabilities.bounding;
+    if let Some(program) = seccomp::program(&power.seccomp, bounding.0)? {
+        let program = program.keep(plan);
+        let words = "seccomp: all but the allowed system calls are refused";
         plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, 0, program]);
     }
     Ok(())

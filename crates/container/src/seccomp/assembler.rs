@@ -1,0 +1,121 @@
+//! Writes a program of classic BPF, the language in which seccomp(2) takes filters, from its end.
+//!
+//! A jump goes forward only, and by 255 instructions at most when it has a condition. Written from
+//! the end, whatever is jumped to is there before the jump is, and its distance is known. An answer
+//! that several jumps share is written once.
+
+use crate::Error;
+
+/// One instruction: `struct sock_filter`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Instruction {
+    pub(super) code: u16,
+    /// How many instructions a jump skips if its condition holds, and if not.
+    pub(super) jt: u8,
+    pub(super) jf: u8,
+    pub(super) k: u32,
+}
+
+pub(super) const INSTRUCTION_SIZE: usize = 8;
+
+impl Instruction {
+    pub(super) fn bytes(self) -> [u8; INSTRUCTION_SIZE] {
+        let ([a, b], [e, f, g, h]) = (self.code.to_ne_bytes(), self.k.to_ne_bytes());
+        [a, b, self.jt, self.jf, e, f, g, h]
+    }
+}
+
+pub(super) const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+pub(super) const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+pub(super) const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
+pub(super) const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+pub(super) const JUMP_GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
+pub(super) const JUMP_GREATER_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+pub(super) const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+/// Offsets in `struct seccomp_data` (linux/seccomp.h): the number, the architecture, the address of
+/// the call, six arguments of 64 bits.
+pub(super) const NUMBER: u32 = 0;
+pub(super) const ARCHITECTURE: u32 = 4;
+pub(super) const ARGUMENTS: u32 = 16;
+
+/// AUDIT_ARCH_X86_64 of linux/audit.h: EM_X86_64, 64 bits, little-endian.
+pub(super) const X86_64: u32 = 62 | 0x8000_0000 | 0x4000_0000;
+
+/// The calls of the x32 ABI have numbers of their own, from here on, under the same architecture.
+pub(super) const X32: u32 = 1 << 30;
+
+/// The call does not exist.
+pub(super) const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+
+/// A place in the program, counted from its end, so that it stays when more is put before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Label(usize);
+
+/// A program, from its last instruction to its first.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    reversed: Vec<Instruction>,
+    /// The answers that are written already.
+    answers: Vec<(u32, Label)>,
+}
+
+impl Assembler {
+    /// Returns `value`; shares the instruction that does it already, if a jump reaches it.
+    pub(super) fn answer(&mut self, value: u32) -> Label {
+        let mut near = self.answers.iter().rev().take_while(|it| self.distance(it.1) < NEAR);
+        if let Some((_, label)) = near.find(|it| it.0 == value) {
+            return *label;
+        }
+        let label = self.push(RETURN, 0, 0, value);
+        self.answers.push((value, label));
+        label
+    }
+
+    /// Loads 32 bits of the structure and goes on at `next`.
+    pub(super) fn load(&mut self, offset: u32, next: Label) -> Label {
+        if self.distance(next) > 0 {
+            self.jump(next);
+        }
+        self.push(LOAD, 0, 0, offset)
+    }
+
+    pub(super) fn branch(&mut self, code: u16, k: u32, holds: Label, fails: Label) -> Label {
+        let holds = self.near(holds);
+        let fails = self.near(fails);
+        let [jt, jf] = [holds, fails].map(|label| self.distance(label) as u8);
+        self.push(code, jt, jf, k)
+    }
+
+    /// A place that a jump with a condition reaches, from which it goes on to `label`.
+    fn near(&mut self, label: Label) -> Label {
+        if self.distance(label) < NEAR { label } else { self.jump(label) }
+    }
+
+    fn jump(&mut self, label: Label) -> Label {
+        self.push(JUMP, 0, 0, self.distance(label) as u32)
+    }
+
+    /// How many instructions the next one to be written would have to skip.
+    fn distance(&self, label: Label) -> usize {
+        self.reversed.len() - label.0
+    }
+
+    pub(super) fn push(&mut self, code: u16, jt: u8, jf: u8, k: u32) -> Label {
+        self.reversed.push(Instruction { code, jt, jf, k });
+        Label(self.reversed.len())
+    }
+
+    /// The program, if no kernel would find it too long.
+    pub(super) fn finish(mut self) -> Result<Vec<Instruction>, Error> {
+        const MOST: usize = libc::BPF_MAXINSNS as usize;
+        self.reversed.reverse();
+        match self.reversed.len() {
+            instructions if instructions > MOST => Err(Error::SeccompTooLong { instructions }),
+            _ => Ok(self.reversed),
+        }
+    }
+}
+
+/// A jump with a condition skips 255 instructions; another one may come to lie between.
+const NEAR: usize = 255;

@@ -1,0 +1,230 @@
+//! From a profile to a program of classic BPF.
+//!
+//! The program sees one `struct seccomp_data` a call and has one register, the accumulator. It loads
+//! 32 bits of that structure, compares, jumps, and returns what shall happen. Numbers with the same
+//! outcome that follow each other are one interval; the search halves the list of intervals:
+//!
+//! ```text
+//!         load arch      not x86_64? -> ENOSYS
+//!         load number
+//!         number >= 157? --no--> number >= 56? --no--> ...
+//!              |yes                   |yes
+//!             ...                   ALLOW        or: load an argument, compare, ...
+//! ```
+//!
+//! When the kernel installs a filter it tries it for each number, and stops at the first argument
+//! that is loaded: so short ways to the answer matter, and arguments come last.
+
+use super::{
+    Argument, Operator, Profile, Rule,
+    assembler::{
+        AND, ARCHITECTURE, ARGUMENTS, Assembler, Instruction, JUMP_EQUAL, JUMP_GREATER,
+        JUMP_GREATER_EQUAL, Label, NUMBER, UNKNOWN, X32, X86_64,
+    },
+    syscalls,
+};
+use crate::Error;
+
+/// What happens at a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    /// This, whatever its arguments.
+    Answer(u32),
+    /// What the first of these rules says that applies, by their index in the profile.
+    Tests {
+        rules: Vec<usize>,
+        /// The answer if none does.
+        otherwise: u32,
+    },
+}
+
+/// Numbers from `first` on, to the first of the next interval.
+#[derive(Debug)]
+struct Interval {
+    first: u32,
+    outcome: Outcome,
+}
+
+/// Compiles `profile`.
+///
+/// # Errors
+///
+/// When a rule looks at an argument that no call has, or the program is too long for the kernel.
+pub(super) fn compile(profile: &Profile) -> Result<Vec<Instruction>, Error> {
+    check_arguments(profile)?;
+    let assembler = Assembler::default();
+    let mut compiler = Compiler { profile, assembler, tests: Vec::new() };
+    let search = compiler.search(&intervals(profile));
+    let mut assembler = compiler.assembler;
+    let number = assembler.load(NUMBER, search);
+    let foreign = assembler.answer(UNKNOWN);
+    let architecture = assembler.branch(JUMP_EQUAL, X86_64, number, foreign);
+    assembler.load(ARCHITECTURE, architecture);
+    assembler.finish()
+}
+
+fn check_arguments(profile: &Profile) -> Result<(), Error> {
+    for rule in &profile.rules {
+        if let Some(argument) = rule.arguments.iter().find(|argument| argument.index > 5) {
+            let name = rule.names.first().cloned().unwrap_or_default();
+            return Err(Error::SeccompArgument { name, index: argument.index });
+        }
+    }
+    Ok(())
+}
+
+/// The outcomes of all numbers.
+fn intervals(profile: &Profile) -> Vec<Interval> {
+    let pairs = rules_by_number(profile);
+    let newest = pairs.last().map_or(0, |(number, _)| *number);
+    let mut by_number = pairs.chunk_by(|one, other| one.0 == other.0).peekable();
+    let default = profile.default_action.answer(profile.default_errno);
+    let unknown = if profile.default_action.lets_pass() { default } else { UNKNOWN };
+    let mut intervals: Vec<Interval> = Vec::new();
+    let mut add = |first, outcome| {
+        if intervals.last().is_none_or(|last| last.outcome != outcome) {
+            intervals.push(Interval { first, outcome });
+        }
+    };
+    for range in syscalls::RANGES {
+        let end = range.end;
+        for number in range {
+            let rules = by_number.next_if(|pairs| pairs[0].0 == number);
+            add(
+                number,
+                match rules {
+                    Some(pairs) => outcome(profile, pairs, default),
+                    None if number < newest => Outcome::Answer(default),
+                    None => Outcome::Answer(unknown),
+                },
+            );
+        }
+        add(end, Outcome::Answer(unknown));
+    }
+    add(X32, Outcome::Answer(UNKNOWN));
+    intervals
+}
+
+/// The rules of each number that has any, as pairs in order.
+fn rules_by_number(profile: &Profile) -> Vec<(u32, usize)> {
+    let numbers = syscalls::numbers();
+    let mut pairs = Vec::new();
+    for (index, rule) in profile.rules.iter().enumerate() {
+        let known = rule.names.iter().filter_map(|name| numbers.get(name.as_str()));
+        pairs.extend(known.map(|number| (*number, index)));
+    }
+    pairs.sort_unstable();
+    pairs
+}
+
+/// What the rules of one number say.
+fn outcome(profile: &Profile, pairs: &[(u32, usize)], default: u32) -> Outcome {
+    let rule = |pair: &(u32, usize)| &profile.rules[pair.1];
+    let end = pairs.iter().position(|pair| rule(pair).arguments.is_empty());
+    let otherwise = end.map_or(default, |end| answer(rule(&pairs[end])));
+    match &pairs[..end.unwrap_or(pairs.len())] {
+        [] => Outcome::Answer(otherwise),
+        tests => Outcome::Tests { rules: tests.iter().map(|pair| pair.1).collect(), otherwise },
+    }
+}
+
+fn answer(rule: &Rule) -> u32 {
+    rule.action.answer(rule.errno)
+}
+
+/// Turns outcomes into code.
+struct Compiler<'a> {
+    profile: &'a Profile,
+    assembler: Assembler,
+    /// The tests of arguments that are written already.
+    tests: Vec<(Outcome, Label)>,
+}
+
+impl Compiler<'_> {
+    /// Finds the interval of the number in the accumulator, and does what it says.
+    fn search(&mut self, intervals: &[Interval]) -> Label {
+        if let [interval] = intervals {
+            return self.outcome(&interval.outcome);
+        }
+        let (low, high) = intervals.split_at(intervals.len() / 2);
+        let (first, high) = (high[0].first, self.search(high));
+        let low = self.search(low);
+        self.assembler.branch(JUMP_GREATER_EQUAL, first, high, low)
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) -> Label {
+        let (rules, otherwise) = match outcome {
+            Outcome::Answer(answer) => return self.assembler.answer(*answer),
+            Outcome::Tests { rules, otherwise } => (rules, *otherwise),
+        };
+        if let Some((_, label)) = self.tests.iter().find(|(known, _)| known == outcome) {
+            return *label;
+        }
+        let profile = self.profile;
+        let mut next = self.assembler.answer(otherwise);
+        for rule in rules.iter().rev().map(|index| &profile.rules[*index]) {
+            let mut holds = self.assembler.answer(answer(rule));
+            for argument in rule.arguments.iter().rev() {
+                holds = self.test(argument, holds, next);
+            }
+            next = holds;
+        }
+        self.tests.push((outcome.clone(), next));
+        next
+    }
+
+    /// Compares an argument. It has 64 bits, the accumulator 32.
+    fn test(&mut self, argument: &Argument, holds: Label, fails: Label) -> Label {
+        let Argument { index, value, value_two, operator } = *argument;
+        match operator {
+            Operator::Equal => self.equal(index, u64::MAX, value, holds, fails),
+            Operator::NotEqual => self.equal(index, u64::MAX, value, fails, holds),
+            Operator::MaskedEqual => self.equal(index, value, value_two, holds, fails),
+            Operator::Greater => self.greater(index, JUMP_GREATER, value, holds, fails),
+            Operator::GreaterEqual => self.greater(index, JUMP_GREATER_EQUAL, value, holds, fails),
+            Operator::Less => self.greater(index, JUMP_GREATER_EQUAL, value, fails, holds),
+            Operator::LessEqual => self.greater(index, JUMP_GREATER, value, fails, holds),
+        }
+    }
+
+    fn equal(&mut self, index: u8, mask: u64, value: u64, holds: Label, fails: Label) -> Label {
+        let (low, high) = halves(index);
+        let low = self.half_equal(low, mask as u32, value as u32, holds, fails);
+        self.half_equal(high, (mask >> 32) as u32, (value >> 32) as u32, low, fails)
+    }
+
+    fn half_equal(&mut self, at: u32, mask: u32, value: u32, holds: Label, fails: Label) -> Label {
+        if mask == 0 {
+            return if value == 0 { holds } else { fails };
+        }
+        let mut next = self.assembler.branch(JUMP_EQUAL, value, holds, fails);
+        if mask != u32::MAX {
+            next = self.assembler.push(AND, 0, 0, mask);
+        }
+        self.assembler.load(at, next)
+    }
+
+    /// `compare`, which is "greater" with or without "equal", decides on the lower half when the
+    /// upper halves are equal.
+    fn greater(
+        &mut self,
+        index: u8,
+        compare: u16,
+        value: u64,
+        holds: Label,
+        fails: Label,
+    ) -> Label {
+        let (low, high) = halves(index);
+        let next = self.assembler.branch(compare, value as u32, holds, fails);
+        let low = self.assembler.load(low, next);
+        let same = self.assembler.branch(JUMP_EQUAL, (value >> 32) as u32, low, fails);
+        let more = self.assembler.branch(JUMP_GREATER, (value >> 32) as u32, holds, same);
+        self.assembler.load(high, more)
+    }
+}
+
+/// Where the lower and the upper half of an argument are, on a little-endian machine.
+fn halves(index: u8) -> (u32, u32) {
+    let low = ARGUMENTS + 8 * u32::from(index);
+    (low, low + 4)
+}
