@@ -113,8 +113,8 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('3'),
             say: Words(
-                "Two answers again: EPERM from the filter, ESRCH from the namespace. Several thin walls, and one kernel behind all of them.",
-                "又是两个答案：过滤器说 EPERM，命名空间说 ESRCH。好几道薄墙，后面是同一个内核。",
+                "ESRCH again: the filter lets this call pass, for debuggers, and the namespace has nobody of that number. Several thin walls, and one kernel behind all of them.",
+                "又是 ESRCH：调试器要用这个调用，过滤器放行；命名空间里那个编号不是任何人。好几道薄墙，后面是同一个内核。",
             ),
             ask: Words(
                 "What if that one kernel has a bug in a call that the filter lets through?",

@@ -121,9 +121,9 @@ pub(super) fn reason(wall: Wall, attempt: Attempt, trial: &Trial) -> Words {
             "是什么挡住的：PID 命名空间。里面的进程重新编号，那个号码不是任何人。",
         ),
         (Verdict::Held, Wall::Container, Attempt::Memory) => Words(
-            "What stopped it: seccomp denies the call before anybody looks for the process. Nor \
-             would one be found: in here that number is nobody's.",
-            "是什么挡住的：还没去找进程，seccomp 就拒绝了。就算去找也找不到：在里面那个号码不是任何人。",
+            "What stopped it: a PID namespace. The call is allowed, as debuggers need it, but it \
+             takes a number, and in here that number is nobody's.",
+            "是什么挡住的：PID 命名空间。调试器要用这个调用，所以它是允许的；但它按编号找进程，而里面那个编号不是任何人。",
         ),
         (Verdict::Held, Wall::MicroVm, Attempt::File) => Words(
             "What stopped it: `syscall` goes where the register LSTAR says: address 0, in the \
