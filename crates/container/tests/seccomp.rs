@@ -80,7 +80,7 @@ fn folder(program: &[u8]) -> (TempDir, PathBuf) {
 fn confined(program: &[u8]) -> Status {
     let (folder, _) = folder(program);
     let root = Root::Directory(folder.path().into());
-    let container = Container { root, ..Container::default() };
+    let container = Container::default().root(root);
     container.run(&Workload::command(["/program"])).unwrap().status
 }
 
