@@ -266,8 +266,9 @@ fn neither_a_kill_nor_an_interrupt_leaves_the_check_behind() {
 
 #[test]
 fn only_what_checks_have_left_is_cleaned() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mine, others) = (folder.path().join("mine"), folder.path().join("others"));
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().canonicalize().unwrap();
+    let (mine, others) = (folder.join("isolab-mine"), folder.join("isolab-others"));
     let names = Names::of("lab-clean");
     let place = sandbox::Ledger::open().unwrap();
     let dead = sandbox::Process { pid: 4_194_305, start_time: 1 };

@@ -1,11 +1,20 @@
 //! Removing what dead launchers have left behind.
 
-use std::{fs, io, path::Path};
+mod own;
+mod tree;
 
-use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
+use std::{
+    io,
+    os::{fd::AsRawFd as _, unix::ffi::OsStrExt as _},
+    path::Path,
+};
+
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use sandbox::{Entry, Ledger, Process, Resource};
 
 use crate::{Error, cgroup, error, error::Result, exec, network};
+use own::OwnDirectory;
+pub use tree::remove_tree;
 
 /// Removes what the ledger knows of launchers that no longer live, newest first: processes,
 /// cgroups, links and directories. Returns what was removed, a line each.
@@ -50,94 +59,121 @@ fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {
         removed.push(format!("process {}", first.pid));
     }
     for resource in entry.resources.iter().rev() {
-        let line = match resource {
-            Resource::Cgroup(path) if !path.exists() => continue,
-            Resource::Directory(path) if !path.exists() => continue,
-            Resource::Cgroup(path) => {
-                is_our_cgroup(path)?;
-                cgroup::remove(path)?;
-                format!("cgroup {}", path.display())
-            }
-            Resource::Link(name) => {
-                if !network::is_our_link(name) || !Path::new("/sys/class/net").join(name).exists() {
-                    continue;
-                }
-                network::remove_link(name)?;
-                format!("link {name}")
-            }
-            Resource::Directory(path) => {
-                remove_tree(path)?;
-                format!("directory {}", path.display())
-            }
+        let gone = match resource {
+            Resource::Cgroup(path) => ours(path)?.map(remove_cgroup),
+            Resource::Directory(path) => ours(path)?.map(tree::remove),
+            Resource::Link(name) => is_there(name).then(|| network::remove_link(name)),
         };
-        removed.push(line);
+        let Some(gone) = gone else { continue };
+        gone?;
+        removed.push(match resource {
+            Resource::Cgroup(path) => format!("cgroup {}", path.display()),
+            Resource::Directory(path) => format!("directory {}", path.display()),
+            Resource::Link(name) => format!("link {name}"),
+        });
     }
     Ok(())
 }
 
-/// Refuses to kill what is in a directory that isolab has not made.
-fn is_our_cgroup(path: &Path) -> Result<(), Error> {
-    let named = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("isolab-"));
-    let found = statfs(path).map_err(error::call(format!("statfs {}", path.display())))?;
-    let kind = found.filesystem_type();
-    match named && (kind == CGROUP_SUPER_MAGIC || kind == CGROUP2_SUPER_MAGIC) {
-        true => Ok(()),
-        false => Err(error::file("remove the cgroup", path)(io::ErrorKind::InvalidInput.into())),
+/// What an entry names, if it is still there. Whatever isolab makes has a name that says so.
+fn ours(path: &Path) -> Result<Option<OwnDirectory<'_>>, Error> {
+    let named = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"isolab-"));
+    if !named {
+        let why = "its name does not begin with isolab-, so isolab has not made it: look at it";
+        return Err(error::file("remove", path)(io::Error::other(why)));
     }
+    OwnDirectory::open(path)
 }
 
-/// Removes a directory with all that is in it, but nothing through a link or a mount: a directory on
-/// another file system than its parent is where something of somebody else's begins.
-///
-/// # Errors
-///
-/// When something in it cannot be removed; what came before it is gone.
-pub fn remove_tree(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    let look = |path: &Path| fs::symlink_metadata(path).map_err(error::file("look at", path));
-    let own = look(path)?;
-    if !own.is_dir() {
-        return fs::remove_file(path).map_err(error::file("remove", path));
+/// A name that isolab gives has neither a slash nor a dot in it.
+fn is_there(link: &str) -> bool {
+    network::is_our_link(link) && Path::new("/sys/class/net").join(link).exists()
+}
+
+/// Kills all that is in a cgroup and removes it; the kernel's files in it cannot be removed.
+fn remove_cgroup(cgroup: OwnDirectory<'_>) -> Result<(), Error> {
+    let OwnDirectory { parent, name, path, directory } = cgroup;
+    let found = fstatfs(&directory).map_err(error::call(format!("statfs {}", path.display())))?;
+    if ![CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&found.filesystem_type()) {
+        let why = "it is no cgroup, so isolab has not made it: look at it";
+        return Err(error::file("remove the cgroup", path)(io::Error::other(why)));
     }
-    // overlayfs gives its own directory no permissions at all, and only root needs none.
-    if own.mode() & 0o700 != 0o700 {
-        let open = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(path, open).map_err(error::file("open", path))?;
-    }
-    let listing = fs::read_dir(path).map_err(error::file("list", path))?;
-    for entry in listing {
-        let child = entry.map_err(error::file("list", path))?.path();
-        if look(&child)?.dev() != own.dev() {
-            let mounted = io::Error::from(io::ErrorKind::CrossesDevices);
-            return Err(error::file("remove, as something is mounted on it,", child)(mounted));
-        }
-        remove_tree(&child)?;
-    }
-    fs::remove_dir(path).map_err(error::file("remove", path))
+    // By the descriptor of the directory above, which nobody can exchange; there are no links on
+    // this file system.
+    let place = format!("/proc/self/fd/{}", parent.as_raw_fd());
+    cgroup::remove(&Path::new(&place).join(name)).map_err(|error| match error {
+        Error::File { action, source, .. } => Error::File { action, path: path.into(), source },
+        error => error,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 
-    #[test]
-    fn a_directory_that_is_no_cgroup_is_not_touched() {
-        let directory = tempfile::Builder::new().prefix("isolab-").tempdir().unwrap();
-        assert!(is_our_cgroup(directory.path()).is_err());
+    /// The ledger in a directory that is removed with all that is in it, and a place beside it.
+    fn place() -> (tempfile::TempDir, std::path::PathBuf, Ledger) {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().canonicalize().unwrap();
+        let ledger = Ledger::at(place.join("ledger")).unwrap();
+        (directory, place, ledger)
+    }
+
+    /// What `isolab clean` says to the entry of a dead launcher that holds `resource`.
+    fn cleaned(ledger: &Ledger, resource: Resource) -> std::result::Result<Vec<String>, String> {
+        let mut entry = Entry::new("dead".into(), "container", vec![]);
+        entry.launcher = Process { pid: 4_194_305, start_time: 1 };
+        entry.resources.push(resource);
+        std::mem::forget(ledger.claim(entry).unwrap());
+        let cleaned = clean(ledger).map_err(|error| sandbox::chain(&error));
+        assert_eq!(ledger.find("dead").unwrap().is_none(), cleaned.is_ok(), "the entry");
+        for entry in ledger.entries().unwrap() {
+            drop(ledger.adopt(entry));
+        }
+        cleaned
     }
 
     #[test]
-    fn a_tree_is_removed_and_what_its_links_point_to_is_not() {
-        let outside = tempfile::tempdir().unwrap();
-        fs::write(outside.path().join("kept"), "").unwrap();
-        let tree = tempfile::tempdir().unwrap().keep();
-        fs::create_dir(tree.join("inner")).unwrap();
-        std::os::unix::fs::symlink(outside.path(), tree.join("inner/link")).unwrap();
-        let closed = fs::Permissions::from_mode(0o000);
-        fs::set_permissions(tree.join("inner"), closed).unwrap();
-        remove_tree(&tree).unwrap();
-        assert!(!tree.exists() && outside.path().join("kept").exists());
+    fn a_directory_is_removed_and_one_that_is_gone_is_no_trouble() {
+        let (_directory, place, ledger) = place();
+        let path = place.join("isolab-made");
+        fs::create_dir_all(path.join("inner")).unwrap();
+        let line = format!("directory {}", path.display());
+        let directory = Resource::Directory(path.clone());
+        assert_eq!(cleaned(&ledger, directory.clone()).unwrap(), [line, "name dead".into()]);
+        assert!(!path.exists());
+        assert_eq!(cleaned(&ledger, directory).unwrap(), ["name dead"]);
+    }
+
+    #[test]
+    fn an_entry_names_nothing_that_isolab_has_not_made() {
+        let (_directory, place, ledger) = place();
+        let canary = place.join("canary/isolab-kept");
+        fs::create_dir_all(&canary).unwrap();
+        symlink(&canary, place.join("isolab-link")).unwrap();
+        symlink(place.join("canary"), place.join("through")).unwrap();
+        let paths = ["canary", "isolab-link", "through/isolab-kept", "canary/isolab-kept/..", "/"];
+        for path in paths.map(|path| place.join(path)) {
+            let kinds: [fn(_) -> _; 2] = [Resource::Directory, Resource::Cgroup];
+            for resource in kinds.map(|kind| kind(path.clone())) {
+                let refused = cleaned(&ledger, resource).unwrap_err();
+                assert!(refused.contains("look at it") || refused.contains("EINVAL"), "{refused}");
+                assert!(canary.exists(), "{path:?}");
+            }
+        }
+        for name in ["lo", "eth0", "../lo", "iso0000000/", "iso0123456g"] {
+            assert_eq!(cleaned(&ledger, Resource::Link(name.into())).unwrap(), ["name dead"]);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_no_cgroup_is_not_touched() {
+        let (_directory, place, ledger) = place();
+        let path = place.join("isolab-no-cgroup");
+        fs::create_dir(&path).unwrap();
+        let refused = cleaned(&ledger, Resource::Cgroup(path.clone())).unwrap_err();
+        assert!(refused.contains("no cgroup") && path.exists(), "{refused}");
     }
 }

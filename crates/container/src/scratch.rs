@@ -1,12 +1,14 @@
 //! A directory of isolab's own, for as long as it is needed and no longer.
 
 use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt as _,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
+use nix::unistd::Uid;
 use sandbox::{Claim, Entry, Ledger, Resource};
 
 use crate::{clean::remove_tree, error, error::Result};
@@ -26,11 +28,15 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be written, or something of that name is there already.
+    /// When the ledger cannot be written, something of that name is there already, or `parent` is a
+    /// directory in which anybody may put another one in its place.
     pub fn make(parent: &Path, name: &str, kind: &str, words: &[&str]) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Relaxed);
         let name = format!("{name}-{}-{number}", std::process::id());
+        // What is removed later is looked up without links.
+        let parent = parent.canonicalize().map_err(error::file("resolve", parent))?;
+        only_its_owner_renames(&parent)?;
         let path = parent.join(format!("isolab-{name}"));
         let command = words.iter().map(|word| (*word).to_owned()).collect();
         let resources = vec![Resource::Directory(path.clone())];
@@ -49,16 +55,37 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if remove_tree(&self.path).is_err() && self.path.exists() {
+        if remove_tree(&self.path).is_err() {
             // The entry stays, so that `isolab clean` tries again and says what is in the way.
             std::mem::forget(self.claim.take());
         }
     }
 }
 
+/// Who owns what nobody in this user namespace does (user_namespaces(7)): such a one rules over all
+/// that is in it anyhow.
+const OUTSIDE: u32 = 65534;
+
+/// Refuses a directory in which others may rename what is not theirs: then a name leads where they
+/// want. The group of a directory is trusted as its owner is.
+fn only_its_owner_renames(parent: &Path) -> Result<(), error::Error> {
+    let found = fs::metadata(parent).map_err(error::file("look at", parent))?;
+    let (owner, mode) = (found.uid(), found.mode());
+    let foreign = ![0, OUTSIDE, Uid::effective().as_raw()].contains(&owner);
+    if foreign || (mode & 0o002 != 0 && mode & 0o1000 == 0) {
+        let why = format!(
+            "user {owner} or others may rename what is in it (mode {mode:o}): set TMPDIR to a \
+             directory of your own, or `chmod +t` it"
+        );
+        return Err(error::file("create a directory in", parent)(io::Error::other(why)));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
+
+    use sandbox::Process;
 
     use super::*;
 
@@ -91,5 +118,41 @@ mod tests {
         }
         assert!(Scratch::make(parent.path(), "squat", "test", &["isolab"]).is_err());
         assert!(taken.iter().all(|path| path.exists()));
+    }
+
+    #[test]
+    fn a_parent_in_which_others_may_rename_is_refused() {
+        use std::os::unix::fs::{PermissionsExt as _, chown};
+        let parent = tempfile::tempdir().unwrap();
+        let make = || Scratch::make(parent.path(), "shared", "test", &["isolab"]);
+        let set = |mode| fs::set_permissions(parent.path(), fs::Permissions::from_mode(mode));
+        set(0o777).unwrap();
+        let refused = sandbox::chain(&make().unwrap_err());
+        assert!(refused.contains("TMPDIR"), "{refused}");
+        set(0o1777).unwrap();
+        drop(make().unwrap());
+        if Uid::effective().is_root() {
+            chown(parent.path(), Some(12345), None).unwrap();
+            assert!(make().is_err());
+        }
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = Scratch::make(parent.path(), "swapped", "test", &["isolab"]).unwrap();
+        let (path, kept) = (scratch.path().to_owned(), parent.path().join("kept"));
+        fs::create_dir_all(kept.join("inner")).unwrap();
+        fs::remove_dir(&path).unwrap();
+        std::os::unix::fs::symlink(&kept, &path).unwrap();
+        let name = scratch.claim.as_ref().unwrap().entry().name.clone();
+        drop(scratch);
+        assert!(path.is_symlink() && kept.join("inner").exists());
+        // `isolab clean` says what is in the way.
+        let entry = Ledger::open().unwrap().find(&name).unwrap().unwrap();
+        fs::remove_file(&path).unwrap();
+        let unclaimed = Entry { launcher: Process { pid: 4_194_305, start_time: 1 }, ..entry };
+        drop(Ledger::open().unwrap().adopt(unclaimed));
     }
 }
