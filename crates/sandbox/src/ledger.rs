@@ -4,14 +4,25 @@
 //! a directory), and removes the entry when all of it is gone again. So the entries of launchers
 //! that no longer live name exactly what `isolab clean` has to remove, whatever killed them.
 
+mod error;
+
 use std::{
-    fs, io,
+    ffi::OsStr,
+    fs::{self, File},
+    io::{self, Read as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use nix::unistd::Uid;
+use nix::{
+    fcntl::{OFlag, openat},
+    sys::stat::Mode,
+    unistd::Uid,
+};
 use serde::{Deserialize, Serialize};
+
+pub use error::LedgerError;
+use error::file_error;
 
 /// A process told apart from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,52 +113,6 @@ impl Entry {
     }
 }
 
-/// Why the ledger could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// There is an entry with that name.
-    #[error(
-        "the name {name:?} is in use: `isolab ps` shows by whom, `isolab clean` frees the names of dead ones"
-    )]
-    NameInUse {
-        /// The name.
-        name: String,
-    },
-    /// A name that could not be a file's.
-    #[error(
-        "{name:?} is no name: use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
-    )]
-    BadName {
-        /// The name.
-        name: String,
-    },
-    /// A file of the ledger could not be read or written.
-    #[error("{action} {path:?}")]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-    /// The directory belongs to somebody else, who could make us remove what is not ours.
-    #[error(
-        "the ledger's directory {path:?} belongs to user {owner}: remove it, or set XDG_RUNTIME_DIR to a directory of your own"
-    )]
-    NotOurs {
-        /// The directory.
-        path: PathBuf,
-        /// Its owner.
-        owner: u32,
-    },
-}
-
-fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
-    move |source| LedgerError::File { action, path: path.to_owned(), source }
-}
-
 /// The directory of entries, one file each.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -160,7 +125,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When its directory cannot be created, or is another user's.
+    /// When its directory cannot be created, or others may write into it.
     pub fn open() -> Result<Self, LedgerError> {
         let user = Uid::effective();
         Self::at(match std::env::var_os("XDG_RUNTIME_DIR") {
@@ -181,11 +146,26 @@ impl Ledger {
             .mode(0o700)
             .create(&directory)
             .map_err(file_error("create", &directory))?;
-        let found = fs::symlink_metadata(&directory).map_err(file_error("look at", &directory))?;
-        if found.uid() != Uid::effective().as_raw() || !found.is_dir() {
-            return Err(LedgerError::NotOurs { path: directory, owner: found.uid() });
+        let ledger = Self { directory };
+        ledger.opened().map(|_| ledger)
+    }
+
+    /// The directory itself, which is looked at before it is used: nobody else may write into it,
+    /// or what it says is not ours.
+    fn opened(&self) -> Result<File, LedgerError> {
+        let path = &self.directory;
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let opened = File::options().read(true).custom_flags(flags.bits()).open(path);
+        let opened = opened.map_err(file_error("open the ledger's directory", path))?;
+        let found = opened.metadata().map_err(file_error("look at", path))?;
+        let (owner, mode) = (found.uid(), found.mode() & 0o7777);
+        if owner != Uid::effective().as_raw() {
+            return Err(LedgerError::NotOurs { path: path.clone(), owner });
         }
-        Ok(Self { directory })
+        match mode & OTHERS_WRITE {
+            0 => Ok(opened),
+            _ => Err(LedgerError::OthersMayWrite { path: path.clone(), mode }),
+        }
     }
 
     /// Writes `entry` down under its name, for as long as the claim is held.
@@ -217,19 +197,17 @@ impl Ledger {
         }
     }
 
-    /// All entries that can be read, by name. A damaged one is left out.
+    /// All entries that can be read, by name. A damaged one is left out, and so is what is not a
+    /// file of the caller's own under the name that it gives.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be read.
+    /// When the directory cannot be read, or others may write into it.
     pub fn entries(&self) -> Result<Vec<Entry>, LedgerError> {
+        let directory = self.opened()?;
         let listing = fs::read_dir(&self.directory).map_err(file_error("list", &self.directory))?;
-        let mut entries: Vec<Entry> = listing
-            .filter_map(|file| Some(file.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-            .filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
-            .filter(|entry: &Entry| is_name(&entry.name))
-            .collect();
+        let mut entries: Vec<Entry> =
+            listing.filter_map(|file| read_entry(&directory, &file.ok()?.file_name())).collect();
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
     }
@@ -255,6 +233,7 @@ impl Ledger {
     ///
     /// When the directory cannot be read.
     pub fn sweep(&self) -> Result<(), LedgerError> {
+        self.opened()?;
         let listing = fs::read_dir(&self.directory).map_err(file_error("list", &self.directory))?;
         for path in listing.filter_map(|file| Some(file.ok()?.path())) {
             // NAME.PID.draft
@@ -272,6 +251,27 @@ impl Ledger {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(format!("{name}.json"))
     }
+}
+
+/// Writing, by the group and all others.
+const OTHERS_WRITE: u32 = 0o022;
+/// A command line has 2 MiB at most (execve(2)); in JSON a byte takes up to six.
+const LONGEST: u64 = 16 << 20;
+
+/// The entry in the file `file` of `directory`. It is neither followed, if it is a link, nor waited
+/// for, if it is a pipe; what is checked is what is read.
+fn read_entry(directory: &File, file: &OsStr) -> Option<Entry> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let name = file.to_str()?.strip_suffix(".json").filter(|name| is_name(name))?;
+    let file = File::from(openat(directory, file, flags, Mode::empty()).ok()?);
+    let found = file.metadata().ok()?;
+    let ours = found.is_file() && found.uid() == Uid::effective().as_raw();
+    if !ours || found.mode() & OTHERS_WRITE != 0 || found.len() > LONGEST {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok().filter(|entry: &Entry| entry.name == name)
 }
 
 fn is_name(name: &str) -> bool {
@@ -326,59 +326,4 @@ impl Drop for Claim {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scratch(test: &str) -> Ledger {
-        let name = format!("isolab-ledger-{test}-{}", std::process::id());
-        Ledger::at(std::env::temp_dir().join(name)).unwrap()
-    }
-
-    #[test]
-    fn a_name_is_free_again_once_its_claim_is_dropped() {
-        let ledger = scratch("free");
-        let entry = Entry::new("one".into(), "process", vec!["true".into()]);
-        let claim = ledger.claim(entry.clone()).unwrap();
-        let refused = ledger.claim(entry.clone()).unwrap_err();
-        assert!(matches!(refused, LedgerError::NameInUse { .. }), "{refused}");
-        assert_eq!(ledger.find("one").unwrap(), Some(entry.clone()));
-        drop(claim);
-        drop(ledger.claim(entry).unwrap());
-        assert_eq!(ledger.entries().unwrap(), []);
-        fs::remove_dir(&ledger.directory).unwrap();
-    }
-
-    #[test]
-    fn names_cannot_leave_the_directory() {
-        let ledger = scratch("names");
-        for name in ["", "../x", "a/b", ".hidden", "-x", "a b", &"x".repeat(65)] {
-            let refused = ledger.claim(Entry::new(name.into(), "process", vec![])).unwrap_err();
-            assert!(matches!(refused, LedgerError::BadName { .. }), "{name}");
-        }
-        fs::remove_dir(&ledger.directory).unwrap();
-    }
-
-    #[test]
-    fn only_the_drafts_of_dead_writers_are_swept() {
-        let ledger = scratch("sweep");
-        let own = ledger.directory.join(format!("one.{}.draft", std::process::id()));
-        // Linux gives out no process id above 2^22.
-        let dead = ledger.directory.join("one.4194305.draft");
-        for draft in [&own, &dead] {
-            fs::write(draft, "").unwrap();
-        }
-        ledger.sweep().unwrap();
-        assert!(own.exists() && !dead.exists());
-        fs::remove_dir_all(&ledger.directory).unwrap();
-    }
-
-    #[test]
-    fn only_the_entries_of_dead_launchers_are_adopted() {
-        let ledger = scratch("adopt");
-        let mut entry = Entry::new("one".into(), "container", vec![]);
-        assert!(ledger.adopt(entry.clone()).is_none());
-        entry.launcher.start_time += 1;
-        assert!(ledger.adopt(entry).is_some());
-        fs::remove_dir(&ledger.directory).unwrap();
-    }
-}
+mod tests;

@@ -1,0 +1,65 @@
+//! Why there is no ledger, or no entry in it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why the ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// There is an entry with that name.
+    #[error(
+        "the name {name:?} is in use: `isolab ps` shows by whom, `isolab clean` frees the names of dead ones"
+    )]
+    NameInUse {
+        /// The name.
+        name: String,
+    },
+    /// A name that could not be a file's.
+    #[error(
+        "{name:?} is no name: use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
+    )]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// A file of the ledger could not be read or written.
+    #[error("{action} {path:?}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// Others may write into the directory, and so make us remove what is not ours.
+    #[error(
+        "others may write into the ledger's directory {path:?} (mode {mode:o}): look at what is in it, then `chmod 700` it"
+    )]
+    OthersMayWrite {
+        /// The directory.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The directory belongs to somebody else, who could make us remove what is not ours.
+    #[error(
+        "the ledger's directory {path:?} belongs to user {owner}: remove it, or set XDG_RUNTIME_DIR to a directory of your own"
+    )]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+}
+
+pub(super) fn file_error(
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(io::Error) -> LedgerError {
+    move |source| LedgerError::File { action, path: path.to_owned(), source }
+}
