@@ -121,7 +121,7 @@ fn a_button_and_a_key_do_the_same_and_the_theme_can_be_chosen() {
     let Some(mut browser) = Browser::start() else { return };
     let shown = Shown::of(&["slices", "--replay"]);
     let background = "getComputedStyle(document.body).backgroundColor";
-    browser.open(&format!("{}?theme=dark", shown.url), PROJECTOR);
+    browser.open(&format!("{}&theme=dark", shown.url), PROJECTOR);
     browser.wait_for("recording");
     assert_eq!(browser.value(background), "rgb(17, 17, 17)");
     browser.open(&shown.url, PROJECTOR);
