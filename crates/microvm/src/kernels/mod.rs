@@ -31,6 +31,7 @@ use crate::{Result, kernel::KernelImage};
 pub use error::KernelsError;
 pub use get::{Progress, get};
 pub use modules::{Module, modules_for};
+pub use packages::Package;
 pub use place::Place;
 
 /// A kernel, with all that is known of it without reading it.

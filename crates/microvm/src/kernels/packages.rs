@@ -44,10 +44,39 @@ pub struct Package {
 }
 
 impl Package {
+    /// What one paragraph of deb-control(5) says of a package. Its name becomes that of a folder,
+    /// and both it and its version words for the client: names that no package has are none.
+    pub fn of_paragraph(paragraph: &str) -> Option<Self> {
+        let field = |name: &str| {
+            paragraph
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+                .map(str::trim)
+        };
+        // `name (>= version) | other, next`
+        let first =
+            |choice: &str| choice.split(['|', '(', ':']).next().unwrap_or("").trim().to_owned();
+        let depends = field("Depends").unwrap_or("").split(',').map(first);
+        Some(Self {
+            name: field("Package").filter(|name| is_name(name, ""))?.to_owned(),
+            version: field("Version").filter(|version| is_name(version, "~:"))?.to_owned(),
+            bytes: field("Size")?.parse().ok()?,
+            depends: depends.filter(|name| is_name(name, "")).collect(),
+        })
+    }
+
     /// The release of a package of a kernel, if it is one: it begins with a digit.
     pub fn release(&self) -> Option<&str> {
         release(&self.name)
     }
+}
+
+/// Whether all of its characters may be in the name of a package or, with some `more`, in a version
+/// (Debian Policy, sections 5.6.1 and 5.6.12); it begins with a letter or a digit.
+fn is_name(name: &str, more: &str) -> bool {
+    let is_usual = |sign: char| sign.is_ascii_alphanumeric() || "+-.".contains(sign);
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.chars().all(|sign| is_usual(sign) || more.contains(sign))
 }
 
 fn release(name: &str) -> Option<&str> {
@@ -91,27 +120,12 @@ fn show(name: &str) -> Result<Option<Package>, KernelsError> {
     };
     match output.status.code() {
         // It does not know the package.
-        Some(0 | 100) => Ok(parse(&String::from_utf8_lossy(&output.stdout))),
+        Some(0 | 100) => {
+            let package = Package::of_paragraph(&String::from_utf8_lossy(&output.stdout));
+            Ok(package.filter(|package| package.name == name))
+        }
         _ => Err(failed(&command, &output)),
     }
-}
-
-/// One paragraph of deb-control(5).
-fn parse(paragraph: &str) -> Option<Package> {
-    let field = |name: &str| {
-        paragraph
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-            .map(str::trim)
-    };
-    // `name (>= version) | other, next`
-    let first = |choice: &str| choice.split(['|', '(', ':']).next().unwrap_or("").trim().to_owned();
-    Some(Package {
-        name: field("Package")?.to_owned(),
-        version: field("Version")?.to_owned(),
-        bytes: field("Size")?.parse().ok()?,
-        depends: field("Depends").unwrap_or("").split(',').map(first).collect(),
-    })
 }
 
 /// Downloads the packages into `folder`, and says how many bytes are there as they come.
@@ -211,11 +225,28 @@ mod tests {
         let text = "Package: linux-image-6.8.0-31-generic\nVersion: 6.8.0-31.31\n\
                     Depends: kmod, linux-base (>= 4.5ubuntu1~16.04.1), linux-modules-6.8.0-31-generic | x\n\
                     Description: a kernel\nSize: 14000000\n";
-        let package = parse(text).unwrap();
+        let package = Package::of_paragraph(text).unwrap();
         assert_eq!(package.release(), Some("6.8.0-31-generic"));
         assert_eq!((package.version.as_str(), package.bytes), ("6.8.0-31.31", 14_000_000));
         assert_eq!(package.depends, ["kmod", "linux-base", "linux-modules-6.8.0-31-generic"]);
-        assert_eq!(parse("N: Unable to locate package\n"), None);
+        assert_eq!(Package::of_paragraph("N: Unable to locate package\n"), None);
+    }
+
+    #[test]
+    fn a_name_leads_to_no_other_folder_and_is_no_option_of_the_client() {
+        let paragraph = |name: &str, version: &str| {
+            let text = format!("Package: {name}\nVersion: {version}\nSize: 1\nDepends: {name}\n");
+            Package::of_paragraph(&text)
+        };
+        assert!(paragraph("linux-image-6.1+b1", "1:6.1~rc1-2").is_some());
+        for name in ["linux-image-6/../../x", "-o=Dpkg::x", "linux-image-6 x", "..", "", "ä"] {
+            assert_eq!(paragraph(name, "1"), None, "{name}");
+        }
+        for version in ["1 -o x", "-1", "1/2", ""] {
+            assert_eq!(paragraph("linux-image-6", version), None, "{version}");
+        }
+        let text = "Package: a\nVersion: 1\nSize: 1\nDepends: linux-image-6/x, -o, b\n";
+        assert_eq!(Package::of_paragraph(text).unwrap().depends, ["b"]);
     }
 
     #[test]
