@@ -34,7 +34,7 @@ const FILE: u32 = 0o100_000;
 /// # Errors
 ///
 /// When it is no archive, holds what must not come out, or when the directory cannot be written.
-pub(crate) fn unpack(disk: &File, directory: &Path) -> Result<()> {
+pub fn unpack(disk: &File, directory: &Path) -> Result<()> {
     let write = |source| Error::Write { path: directory.to_owned(), source };
     fs::create_dir_all(directory).map_err(write)?;
     let root = File::open(directory).map_err(write)?;

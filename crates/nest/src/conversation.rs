@@ -14,10 +14,10 @@ use nix::{
 };
 use sandbox::{RawTerminal, Status, Stdio};
 
-use crate::{Ended, Error, Nest, Result, error::call, machine::Machine, tail::Tail};
+use crate::{
+    Ended, Error, Nest, Result, error::call, machine::Machine, reports::Reports, tail::Tail,
+};
 
-/// The first process reports short lines; whatever is longer is none of them.
-const REPORTS_BYTES: usize = 4096;
 /// What a program is ended by that writes to nobody.
 const SIGPIPE: i32 = 13;
 
@@ -32,7 +32,7 @@ pub(crate) struct Conversation<'a> {
     began: Instant,
     console: Tail,
     messages: Tail,
-    reports: Vec<u8>,
+    reports: Reports,
     output: Vec<u8>,
     errors: Vec<u8>,
 }
@@ -64,7 +64,7 @@ impl<'a> Conversation<'a> {
             began: Instant::now(),
             console: Tail::default(),
             messages: Tail::default(),
-            reports: Vec::new(),
+            reports: Reports::default(),
             output: Vec::new(),
             errors: Vec::new(),
         })
@@ -153,8 +153,7 @@ impl<'a> Conversation<'a> {
             self.messages.add(&bytes);
         }
         while let Some(bytes) = take(&mut machine.reports.from)? {
-            let room = REPORTS_BYTES.saturating_sub(self.reports.len());
-            self.reports.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.reports.add(&bytes);
         }
         while let Some(bytes) = take(&mut machine.output.from)? {
             match self.stdio {
@@ -188,21 +187,14 @@ impl<'a> Conversation<'a> {
         Ok(more)
     }
 
-    /// What the first process has reported, line by line.
-    fn reported(&self) -> impl Iterator<Item = Report> + '_ {
-        let whole = self.reports.split_inclusive(|byte| *byte == b'\n');
-        let lines = whole.filter_map(|line| std::str::from_utf8(line.strip_suffix(b"\n")?).ok());
-        lines.filter_map(|line| line.parse().ok())
-    }
-
     fn is_up(&self) -> bool {
-        self.reported().next().is_some()
+        self.reports.lines().next().is_some()
     }
 
     /// What became of the program, now that QEMU has ended.
     fn verdict(mut self) -> Result<Ended> {
         let mut status = None;
-        for report in self.reported() {
+        for report in self.reports.lines() {
             match report {
                 Report::Ready => {}
                 Report::Exited(code) => status = Some(Status::Exited(code)),

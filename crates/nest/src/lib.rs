@@ -18,7 +18,7 @@
 //! and the kernel kills QEMU together with whoever waits for it.
 #![forbid(unsafe_code)]
 
-mod archive;
+pub mod archive;
 mod clock;
 mod conversation;
 mod disks;
@@ -26,7 +26,8 @@ mod error;
 mod inside;
 mod machine;
 mod program;
-mod tail;
+pub mod reports;
+pub mod tail;
 mod tools;
 
 use std::{ffi::OsString, os::fd::BorrowedFd, path::PathBuf, time::Duration};

@@ -8,13 +8,14 @@ const KEPT_BYTES: usize = 8 << 10;
 const QUOTED_LINES: usize = 8;
 
 /// The end of a text, in lines.
-#[derive(Default)]
-pub(crate) struct Tail {
+#[derive(Debug, Default)]
+pub struct Tail {
     bytes: VecDeque<u8>,
 }
 
 impl Tail {
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
+    /// Takes what has come.
+    pub fn add(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
         let excess = self.bytes.len().saturating_sub(KEPT_BYTES);
         self.bytes.drain(..excess);
@@ -22,7 +23,7 @@ impl Tail {
 
     /// Why it ended, if that is said, and the last lines that say something, without what a
     /// terminal would obey.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let bytes: Vec<u8> = self.bytes.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
         let visible = |line: &str| line.chars().filter(|sign| !sign.is_control()).collect();
