@@ -12,7 +12,7 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use sandbox::{RawTerminal, Status, Stdio};
+use sandbox::{Capture, RawTerminal, Status, Stdio};
 
 use crate::{
     Ended, Error, Nest, Result, error::call, machine::Machine, reports::Reports, tail::Tail,
@@ -157,13 +157,13 @@ impl<'a> Conversation<'a> {
         }
         while let Some(bytes) = take(&mut machine.output.from)? {
             match self.stdio {
-                Stdio::Capture => self.output.extend(bytes),
+                Stdio::Capture => keep(&mut self.output, &bytes)?,
                 _ => write("standard output", &mut io::stdout().lock(), &bytes)?,
             }
         }
         while let Some(bytes) = take(&mut machine.errors.from)? {
             match self.stdio {
-                Stdio::Capture => self.errors.extend(bytes),
+                Stdio::Capture => keep(&mut self.errors, &bytes)?,
                 _ => write("standard error", &mut io::stderr().lock(), &bytes)?,
             }
         }
@@ -234,6 +234,18 @@ fn push<T>(list: &mut Vec<T>, item: T) -> usize {
     list.len() - 1
 }
 
+/// Keeps what has come, up to a bound.
+fn keep(kept: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
+    let limit = Capture::LIMIT;
+    match kept.len() + bytes.len() > limit {
+        true => Err(Error::TooMuchOutput { limit }),
+        false => {
+            kept.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+}
+
 /// What can be read without waiting, if there is any.
 fn take(from: &mut impl Read) -> Result<Option<Vec<u8>>> {
     let mut chunk = vec![0; 16 << 10];
@@ -252,4 +264,18 @@ fn take(from: &mut impl Read) -> Result<Option<Vec<u8>>> {
 fn write(name: &str, to: &mut impl io::Write, bytes: &[u8]) -> Result<()> {
     let written = to.write_all(bytes).and_then(|()| to.flush());
     written.map_err(|source| Error::Write { path: name.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_has_a_bound() {
+        let mut kept = Vec::new();
+        keep(&mut kept, &vec![b'x'; Capture::LIMIT]).unwrap();
+        let refused = keep(&mut kept, b"x").unwrap_err();
+        assert!(matches!(refused, Error::TooMuchOutput { .. }), "{refused}");
+        assert_eq!(kept.len(), Capture::LIMIT);
+    }
 }

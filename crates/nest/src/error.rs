@@ -37,6 +37,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The output was to be kept, and is more than that: root inside may write without end.
+    #[error("the nest wrote more than {limit} bytes and was ended")]
+    TooMuchOutput {
+        /// The bound.
+        limit: usize,
+    },
     /// A program that needs what is not inside.
     #[error("the nest cannot run {program:?}: {why}")]
     NotStatic {
