@@ -3,7 +3,7 @@
 use std::{
     os::fd::OwnedFd,
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -27,11 +27,26 @@ struct State {
     end: Option<Result<End>>,
     /// Whether it is frozen where it says that it may be.
     freezes: bool,
+    /// The processors' threads.
     kicks: Vec<Kick>,
+    /// The threads that pass on what the guest gave, and are not hurried when it ends by itself.
+    servants: Vec<Kick>,
+    /// Whether somebody wants the end at once, whoever else waits for what the guest wrote.
+    forced: bool,
     /// How many processors have been found halted for good; none if nobody asks them.
     halted: Option<usize>,
     started_up: bool,
     finished: bool,
+}
+
+impl State {
+    /// Lets every thread that may have to see the end see it.
+    fn kick(&self) {
+        self.kicks.iter().for_each(Kick::kick);
+        if self.forced {
+            self.servants.iter().for_each(Kick::kick);
+        }
+    }
 }
 
 /// Until when a guest is waited for, on the clock of [`monotonic_now`].
@@ -60,6 +75,8 @@ pub struct Handle {
     state: Mutex<State>,
     /// Whether `state.end` was ever set, to be read at every exit.
     ended: AtomicBool,
+    /// Whether `state.end` was ever set to an end from which the guest does not go on.
+    over: Arc<AtomicBool>,
     changed: Condvar,
     mailbox: Option<Mailbox>,
     /// The far end of the guest's standard input.
@@ -78,6 +95,8 @@ impl Handle {
             end: None,
             freezes: false,
             kicks: Vec::new(),
+            servants: Vec::new(),
+            forced: false,
             halted: None,
             started_up: false,
             finished: false,
@@ -86,6 +105,7 @@ impl Handle {
         Self {
             state: Mutex::new(state),
             ended,
+            over: Arc::default(),
             changed: Condvar::new(),
             mailbox,
             input: Mutex::default(),
@@ -121,6 +141,12 @@ impl Handle {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Becomes true when the guest is to come to its end for good: its devices stop in the middle of
+    /// what it has asked for.
+    pub fn over(&self) -> Arc<AtomicBool> {
+        self.over.clone()
+    }
+
     /// How it ended. Only the first caller is told.
     pub fn take_end(&self) -> Option<Result<End>> {
         self.lock().end.take()
@@ -132,20 +158,25 @@ impl Handle {
         drop(self.changed.wait_while(self.lock(), waiting));
     }
 
-    /// Lets the calling thread be kicked: out of running `cpu`, or out of a system call.
+    /// Lets the calling thread be kicked: out of running `cpu`; or, of a thread without one, out of a
+    /// system call in which it waits for somebody to read what the guest wrote. That it may do for
+    /// as long as nobody demands an end.
     pub fn begin(&self, cpu: Option<&mut VcpuFd>) {
+        let serves = cpu.is_none();
         let kick = Kick::of_this_thread(cpu);
         let mut state = self.lock();
-        if self.has_ended() {
+        if self.has_ended() && (!serves || state.forced) {
             kick.kick();
         }
-        state.kicks.push(kick);
+        if serves { state.servants.push(kick) } else { state.kicks.push(kick) }
     }
 
     /// The calling thread is done with the guest.
     pub fn end(&self) {
         let kick = Kick::end_of_this_thread();
-        self.lock().kicks.retain(|other| *other != kick);
+        let mut state = self.lock();
+        state.kicks.retain(|other| *other != kick);
+        state.servants.retain(|other| *other != kick);
     }
 
     /// The calling thread has freed all that the guest held.
@@ -193,10 +224,18 @@ impl Handle {
 
     fn settle(&self, state: &mut State, end: Result<End>) {
         let was_frozen = matches!(state.end, Some(Ok(End::Frozen)));
+        if !matches!(end, Ok(End::Frozen)) {
+            self.over.store(true, Ordering::Release);
+        }
+        state.forced |= matches!(
+            end,
+            Err(_)
+                | Ok(End::Signaled(_) | End::Deadline | End::NeverStartedUp | End::TooMuchOutput)
+        );
         if !self.ended.swap(true, Ordering::AcqRel) || was_frozen {
             state.end = Some(end);
         }
-        state.kicks.iter().for_each(Kick::kick);
+        state.kick();
         self.changed.notify_all();
     }
 
@@ -255,7 +294,7 @@ impl Handle {
             let over = patience.next(state.started_up);
             match over.filter(|(instant, _)| *instant <= now) {
                 Some((_, end)) => self.settle(&mut state, Ok(end)),
-                None if self.has_ended() => state.kicks.iter().for_each(Kick::kick),
+                None if self.has_ended() => state.kick(),
                 None => {
                     if let Some(watch) = watch.as_mut().filter(|watch| watch.next_look() <= now) {
                         self.look_for_halt(&mut state, watch, now);

@@ -92,3 +92,57 @@ fn write_through(output: BorrowedFd<'_>, mut text: &[u8], handle: &Handle) -> Re
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, io::Read, sync::Arc, thread, time::Duration};
+
+    use nix::unistd::pipe;
+    use sandbox::{Control as _, Timeline};
+
+    use super::*;
+
+    const TEXT: usize = 1 << 20;
+
+    /// A thread that passes more on than the pipe takes, and gives how it went; and the pipe's end.
+    fn passing_on(handle: &Arc<Handle>) -> (thread::JoinHandle<Result<Option<End>>>, File) {
+        let (reader, writer) = pipe().unwrap();
+        let handle = handle.clone();
+        let thread = thread::spawn(move || {
+            handle.begin(None);
+            let written = write_through(writer.as_fd(), &vec![b'x'; TEXT], &handle);
+            handle.end();
+            written
+        });
+        (thread, reader.into())
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_cannot_hold_up_an_end_that_is_demanded() {
+        let handle = Arc::new(Handle::new(Timeline::start(), None));
+        let (thread, _reader) = passing_on(&handle);
+        thread::sleep(Duration::from_millis(20));
+        // As the one who waits for the guest does, until its threads have ended.
+        for _ in 0..1000 {
+            handle.signal(libc::SIGTERM);
+            if thread.is_finished() {
+                return assert!(matches!(thread.join().unwrap(), Ok(None)));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the thread still waits for its reader");
+    }
+
+    #[test]
+    fn what_a_guest_wrote_before_it_ended_by_itself_waits_for_a_slow_reader() {
+        let handle = Arc::new(Handle::new(Timeline::start(), None));
+        let (thread, mut reader) = passing_on(&handle);
+        handle.give(End::Exited(0));
+        thread::sleep(Duration::from_millis(20));
+        handle.give(End::Exited(0));
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).unwrap();
+        assert_eq!(text.len(), TEXT);
+        assert!(matches!(thread.join().unwrap(), Ok(None)));
+    }
+}

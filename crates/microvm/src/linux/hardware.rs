@@ -133,9 +133,26 @@ enum Served {
     ByTheLoop,
 }
 
+/// A thread that serves devices, and can be called away when the guest is to end.
+struct Serving(Arc<Handle>);
+
+impl Serving {
+    fn begin(handle: Arc<Handle>) -> Self {
+        handle.begin(None);
+        Self(handle)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// A machine that is being equipped.
 struct Board<'m> {
     machine: &'m Machine,
+    handle: &'m Arc<Handle>,
     memory: Arc<Memory>,
     buses: Buses,
     events: EventLoop,
@@ -160,6 +177,7 @@ impl Hardware {
         let memory = machine.memory().expect("a machine gets its memory before its devices");
         let mut board = Board {
             machine,
+            handle,
             memory: memory.clone(),
             buses: Buses::default(),
             events: EventLoop::new()?,
@@ -208,7 +226,11 @@ impl Hardware {
             balloon = Some(device);
         }
         let Board { buses, events, virtio, memory, .. } = board;
-        let events = if events.is_empty() { None } else { Some(events.start()?) };
+        let shared = handle.clone();
+        let events = match events.is_empty() {
+            true => None,
+            false => Some(events.start(move || Serving::begin(shared))?),
+        };
         let buses = Arc::new(buses);
         let init = inventory.init;
         Ok(Self {
@@ -366,6 +388,7 @@ impl Board<'_> {
         let line = Interrupt::new()?;
         self.machine.connect(&line, place.line, self.story)?;
         let device = Transport::new(device, self.memory.ram().clone(), line);
+        let device = device.until(self.handle.over());
         self.events.watch_files(&device)?;
         if served == Served::ByTheLoop {
             let address = u64::from(place.address) + mmio::DOORBELL;

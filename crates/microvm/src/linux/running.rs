@@ -140,7 +140,10 @@ impl Guest {
         drop(self.hardware.events.take());
         drop(self.terminal.take());
         let said = self.hardware.console.finish();
+        // What is left may have to wait for somebody to read it, and the deadline still holds.
+        handle.begin(None);
         let written = self.hardware.written();
+        handle.end();
         let (report, init) = (self.hardware.reports.end(), self.hardware.init.take());
         if let Some(words) = self.hardware.balloon_words() {
             // The step took no time of the host's: it was the guest who worked.

@@ -54,7 +54,9 @@ impl EventLoop {
         self.acts.is_empty()
     }
 
-    /// Wakes `device` whenever there is something new in one of its files.
+    /// Wakes `device` whenever there is something new in one of its files, and gives it another turn
+    /// when one was too short for all that is in its queues. Each turn comes through the file that
+    /// the loop waits for, so the order to stop and all other devices come in between.
     ///
     /// # Errors
     ///
@@ -66,7 +68,13 @@ impl EventLoop {
             let device = device.clone();
             self.watch(file, move || device.wake())?;
         }
-        Ok(())
+        let again = eventfd()?;
+        device.ask_for_turns(again.try_clone().map_err(Error::system("duplicate an eventfd"))?);
+        let device = device.clone();
+        self.watch(again.as_raw_fd(), move || {
+            let _open = &again;
+            device.look_everywhere();
+        })
     }
 
     /// Serves the queues of `device` from here on. Each doorbell is given to `connect`, with the
@@ -134,19 +142,22 @@ impl EventLoop {
         })
     }
 
-    /// Starts the thread.
+    /// Starts the thread, in which `enter` is called first; what it gives is dropped last.
     ///
     /// # Errors
     ///
     /// When this process cannot have another thread.
-    pub fn start(mut self) -> Result<Running> {
+    pub fn start<G>(mut self, enter: impl FnOnce() -> G + Send + 'static) -> Result<Running> {
         let call = "start the thread of the devices";
         let stop = self.stop.try_clone().map_err(Error::system(call))?;
         let gate = Arc::<Mutex<()>>::default();
         let passed = gate.clone();
         let thread = thread::Builder::new()
             .name("devices".into())
-            .spawn(move || self.run(&passed))
+            .spawn(move || {
+                let _entered = enter();
+                self.run(&passed);
+            })
             .map_err(Error::system(call))?;
         Ok(Running { stop, gate, thread: Some(thread) })
     }
@@ -239,7 +250,7 @@ mod tests {
             Ok(())
         };
         events.serve(&driver.device, &mut connect).unwrap();
-        let running = events.start().unwrap();
+        let running = events.start(|| ()).unwrap();
         for _ in 0..100 {
             driver.add(0, &[], &[8]);
             doorbells[0].write(1).unwrap();
@@ -258,7 +269,7 @@ mod tests {
         let mut driver = Driver::of(console);
         let mut events = EventLoop::new().unwrap();
         events.watch_files(&driver.device).unwrap();
-        let _running = events.start().unwrap();
+        let _running = events.start(|| ()).unwrap();
         for text in [b"one", b"two"] {
             driver.add(0, &[], &[8]);
             keyboard.write_all(text).unwrap();
@@ -272,7 +283,7 @@ mod tests {
         let (news, heard) = mpsc::channel();
         let mut events = EventLoop::new().unwrap();
         events.watch(reader.as_raw_fd(), move || news.send(()).unwrap()).unwrap();
-        let _running = events.start().unwrap();
+        let _running = events.start(|| ()).unwrap();
         writer.write_all(b"x").unwrap();
         heard.recv_timeout(PATIENCE).unwrap();
         assert!(heard.recv_timeout(Duration::from_millis(50)).is_err());

@@ -15,6 +15,8 @@
 //!
 //! virtio, sections 3.1 and 4.2.
 
+use std::sync::atomic::AtomicBool;
+
 use vm_memory::GuestMemoryMmap;
 
 use super::{Broken, Device, Queue, Queues, queue::Setup};
@@ -46,6 +48,15 @@ pub(super) mod status {
     pub const NEEDS_RESET: u32 = 64;
     /// What a driver may say; the bits not named here are "seen" (1) and "given up" (128).
     pub const OF_DRIVER: u32 = 1 | DRIVER | DRIVER_OK | FEATURES_OK | 128;
+}
+
+/// What is to be done after a device has worked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Turn {
+    /// The driver wants an interrupt.
+    pub interrupts: bool,
+    /// There was more to do than fits into one turn.
+    pub is_cut_short: bool,
 }
 
 /// A device and its queues behind the registers, and what the driver has written to them.
@@ -84,16 +95,21 @@ impl<D: Device> Registers<D> {
         self.status & (status::DRIVER_OK | status::NEEDS_RESET) == status::DRIVER_OK
     }
 
-    /// The device at its work, with its queues. Gives whether the driver wants an interrupt.
+    /// The device at its work for a turn, with its queues, unless the guest's end is `over`.
     pub fn work(
         &mut self,
+        over: &AtomicBool,
         work: impl FnOnce(&mut D, &mut Queues<'_>) -> Result<(), Broken>,
-    ) -> Result<bool, Broken> {
+    ) -> Result<Turn, Broken> {
         let Self { device, queues, memory, .. } = self;
-        work(device, &mut Queues { queues, memory })?;
-        queues.iter_mut().try_fold(false, |wanted, queue| {
-            queue.wants_interrupt(memory).map(|also| wanted || also)
-        })
+        queues.iter_mut().for_each(Queue::begin_turn);
+        work(device, &mut Queues { queues, memory, over })?;
+        let mut turn = Turn::default();
+        for queue in queues {
+            turn.interrupts |= queue.wants_interrupt(memory)?;
+            turn.is_cut_short |= queue.is_cut_short();
+        }
+        Ok(turn)
     }
 
     /// What is read as the configuration has changed.

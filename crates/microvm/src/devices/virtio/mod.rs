@@ -60,8 +60,13 @@ mod transport;
 mod driver;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod turns;
 
-use std::os::fd::BorrowedFd;
+use std::{
+    os::fd::BorrowedFd,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::Value;
 use vm_memory::GuestMemoryMmap;
@@ -102,7 +107,8 @@ pub trait Device: Send + 'static {
     /// The driver is ready, and has agreed to `features`.
     fn start(&mut self, _features: u64) {}
 
-    /// The driver rang: there may be something new in queue `number`.
+    /// The driver rang: there may be something new in queue `number`. What is left when the turn is
+    /// over is served in another, which this need not see to.
     ///
     /// # Errors
     ///
@@ -158,18 +164,22 @@ pub struct Shape {
 pub struct Queues<'m> {
     queues: &'m mut [Queue],
     memory: &'m GuestMemoryMmap,
+    /// Whether the guest is to end: then nothing more is taken.
+    over: &'m AtomicBool,
 }
 
 impl<'m> Queues<'m> {
-    /// Takes the next chain out of queue `number`; none if it is empty or there is no such queue.
+    /// Takes the next chain out of queue `number`; none if it is empty, if there is no such queue,
+    /// if this turn has served as many as the queue has descriptors, or if the guest is to end. So
+    /// `while let Some(chain) = queues.pop(number)?` has an end whatever the guest does.
     ///
     /// # Errors
     ///
     /// When the driver laid something there that is no chain.
     pub fn pop(&mut self, number: usize) -> Result<Option<Chain<'m>>, Broken> {
         match self.queues.get_mut(number) {
-            Some(queue) => queue.pop(self.memory),
-            None => Ok(None),
+            Some(queue) if !self.over.load(Ordering::Acquire) => queue.pop(self.memory),
+            _ => Ok(None),
         }
     }
 

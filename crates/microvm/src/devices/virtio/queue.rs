@@ -57,6 +57,10 @@ pub struct Queue {
     next_used: Wrapping<u16>,
     /// `next_used` when we last considered an interrupt.
     considered: Wrapping<u16>,
+    /// How many more chains may be taken in this turn.
+    turn: u16,
+    /// Whether a chain was left because the turn was over.
+    cut_short: bool,
 }
 
 /// What the device's end knows that is not in the guest's memory.
@@ -112,7 +116,25 @@ impl Queue {
             next_available: zero,
             next_used: zero,
             considered: zero,
+            turn: shape.size,
+            cut_short: false,
         }
+    }
+
+    /// Begins a turn, in which as many chains may be taken as the queue has descriptors.
+    ///
+    /// A driver can lay no more than that into a queue before it gets some of them back. But the
+    /// rings are the guest's memory: another processor can add to them for as long as we look, and
+    /// so can the device itself, when a disk is read into the ring from which it is told to read.
+    /// Without turns, one doorbell would keep the thread that serves it for good.
+    pub fn begin_turn(&mut self) {
+        self.turn = self.setup.size;
+        self.cut_short = false;
+    }
+
+    /// Whether chains were left in this turn, for which the driver need not ring again.
+    pub fn is_cut_short(&self) -> bool {
+        self.cut_short
     }
 
     /// What may be put into it.
@@ -158,7 +180,7 @@ impl Queue {
         if saved.ready { self.make_ready(memory) } else { Ok(()) }
     }
 
-    /// Takes the next chain that the driver laid here.
+    /// Takes the next chain that the driver laid here; none once the turn is over.
     ///
     /// # Errors
     ///
@@ -167,6 +189,11 @@ impl Queue {
         if !self.ready || !self.has_more(memory)? {
             return Ok(None);
         }
+        let Some(turn) = self.turn.checked_sub(1) else {
+            self.cut_short = true;
+            return Ok(None);
+        };
+        self.turn = turn;
         let slot = u64::from(self.next_available.0 % self.setup.size);
         let head = load(memory, self.setup.available + HEADER + slot * AVAILABLE)?;
         self.next_available += 1;

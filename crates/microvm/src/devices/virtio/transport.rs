@@ -3,11 +3,20 @@
 //!
 //! One lock holds all of it but the reasons for an interrupt, so that a guest's interrupt handler
 //! does not wait for a device that is at work.
+//!
+//! A device works in turns, each of which takes at most as many chains from a queue as it has
+//! descriptors ([`Queue::begin_turn`](super::Queue::begin_turn)). If that leaves some, the lock goes
+//! and the event loop is asked for another turn. So whoever else wants the device, and the order to
+//! stop, comes in between however much a guest lays into its queues.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::Value;
 use vm_memory::GuestMemoryMmap;
+use vmm_sys_util::eventfd::EventFd;
 
 use super::{
     Broken, Device, Queues,
@@ -21,12 +30,22 @@ use crate::devices::{bus, interrupt::Interrupt};
 pub struct Transport<D> {
     registers: Arc<Mutex<Registers<D>>>,
     signal: Arc<Signal>,
+    /// How the event loop is asked for another turn.
+    again: Arc<OnceLock<EventFd>>,
+    /// Whether the guest is to end.
+    over: Arc<AtomicBool>,
     name: &'static str,
 }
 
 impl<D> Clone for Transport<D> {
     fn clone(&self) -> Self {
-        Self { registers: self.registers.clone(), signal: self.signal.clone(), name: self.name }
+        Self {
+            registers: self.registers.clone(),
+            signal: self.signal.clone(),
+            again: self.again.clone(),
+            over: self.over.clone(),
+            name: self.name,
+        }
     }
 }
 
@@ -35,7 +54,20 @@ impl<D: Device> Transport<D> {
     pub fn new(device: D, memory: GuestMemoryMmap, line: Interrupt) -> Self {
         let name = device.name();
         let registers = Arc::new(Mutex::new(Registers::new(device, memory)));
-        Self { registers, signal: Arc::new(Signal::new(line)), name }
+        let (signal, again) = (Arc::new(Signal::new(line)), Arc::default());
+        Self { registers, signal, again, over: Arc::default(), name }
+    }
+
+    /// The same device, which stops in the middle of its queues once `over` is true.
+    pub fn until(self, over: Arc<AtomicBool>) -> Self {
+        Self { over, ..self }
+    }
+
+    /// Lets `again` be written to when a turn has left something in a queue. Who reads it calls
+    /// [`Transport::look_everywhere`].
+    pub(super) fn ask_for_turns(&self, again: EventFd) {
+        // A device is in one event loop; the first keeps it.
+        let _ = self.again.set(again);
     }
 
     fn lock(&self) -> MutexGuard<'_, Registers<D>> {
@@ -90,13 +122,27 @@ impl<D: Device> Transport<D> {
         if !registers.is_running() {
             return;
         }
-        match registers.work(work) {
-            Ok(true) => self.signal.raise(USED),
-            Ok(false) => {}
+        match registers.work(&self.over, work) {
+            Ok(turn) => {
+                if turn.interrupts {
+                    self.signal.raise(USED);
+                }
+                if turn.is_cut_short && !self.over.load(Ordering::Acquire) {
+                    self.ask_for_another_turn();
+                }
+            }
             Err(broken) => {
                 registers.stop(broken);
                 self.signal.raise(CONFIGURATION);
             }
+        }
+    }
+
+    /// Without an event loop the rest waits for the next doorbell.
+    fn ask_for_another_turn(&self) {
+        if let Some(again) = self.again.get() {
+            // It fails only when the counter is full, and then the loop has been asked.
+            let _ = again.write(1);
         }
     }
 
@@ -115,7 +161,8 @@ impl<D: Device> Transport<D> {
         }
     }
 
-    fn look_everywhere(&self) {
+    /// Gives every queue a turn, and looks into the device's own files.
+    pub(super) fn look_everywhere(&self) {
         (0..self.queues()).for_each(|number| self.ring(number));
         self.wake();
     }
