@@ -31,6 +31,7 @@ pub mod linux;
 pub mod loader;
 pub mod machine;
 pub mod memory;
+pub mod ram;
 mod running;
 pub mod snapshot;
 pub mod statistics;

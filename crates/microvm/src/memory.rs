@@ -7,19 +7,18 @@
 //! The guest changes this memory while we read it. So nothing here gives out references: bytes are
 //! copied out once, then judged.
 
-use std::{fs::File, ops::Range, os::fd::AsFd, ptr::NonNull};
+use std::{fs::File, ops::Range, sync::Arc};
 
-use nix::sys::{
-    mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap},
-    sysinfo::sysinfo,
-};
+use nix::sys::{mman::MapFlags, sysinfo::sysinfo};
 use sandbox::{Mailbox, Question, Story};
 use vm_memory::{
-    Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryError, GuestMemoryMmap,
-    GuestMemoryRegion, GuestRegionMmap, MmapRegion, mmap::MmapRegionBuilder,
+    Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryError, GuestMemoryRegion,
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    ram::{Mapping, Ram},
+};
 
 /// Pages of guest memory, in the guest's page tables and where the host can also in its own.
 pub const PAGE: u64 = 2 << 20;
@@ -73,8 +72,8 @@ enum Content<'f> {
 
 /// A guest's physical memory.
 pub struct Memory {
-    ram: GuestMemoryMmap,
-    mapping: Mapping,
+    ram: Ram,
+    mapping: Arc<Mapping>,
     bytes: usize,
     is_of_file: bool,
 }
@@ -125,14 +124,14 @@ impl Memory {
         story.step(Question::Budget, call, || {
             let no_room = || Error::OutsideMemory { what: "RAM", bytes: usize::MAX, address: 0 };
             let bytes = usize::try_from(bytes).map_err(|_| no_room())?;
-            let mapping = Mapping::new(bytes)?;
+            let mapping = Arc::new(Mapping::new(bytes)?);
             let mut regions = Vec::new();
             let mut offset = 0;
             for &(address, bytes) in pieces {
                 regions.extend(mapping.region(offset, bytes as usize, address));
                 offset += bytes as usize;
             }
-            let ram = GuestMemoryMmap::from_regions(regions).map_err(|_| no_room())?;
+            let ram = Ram::from_regions(regions).map_err(|_| no_room())?;
             match content {
                 Content::Of(file) => mapping.put(0, bytes, MapFlags::MAP_PRIVATE, file)?,
                 Content::Zeros(Pages::Large) if bytes > PAGE as usize => {
@@ -168,14 +167,11 @@ impl Memory {
     pub fn pieces(&self) -> impl Iterator<Item = (u64, u64, u64)> {
         self.ram
             .iter()
-            .map(|region| (region.start_addr().raw_value(), region.len(), region.as_ptr() as u64))
+            .map(|region| (region.start_addr().raw_value(), region.len(), region.host_address()))
     }
 
-    /// The same memory for a device that reads what lies where the guest says.
-    ///
-    /// Whoever clones it out of here must not keep the clone longer than this: the memory is
-    /// freed with `self`.
-    pub fn ram(&self) -> &GuestMemoryMmap {
+    /// The same memory for a device that reads what lies where the guest says. A clone keeps it.
+    pub fn ram(&self) -> &Ram {
         &self.ram
     }
 
@@ -254,83 +250,24 @@ impl Memory {
     }
 }
 
-/// Address space with room for an aligned range; freed when dropped.
-struct Mapping {
-    start: NonNull<libc::c_void>,
-    length: std::num::NonZeroUsize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-// SAFETY: the mapping belongs to the process, not to a thread; it is only freed through `drop`,
-// which has it alone.
-unsafe impl Send for Mapping {}
-// SAFETY: through a shared `Mapping` one can learn where it is and advise on its pages, which the
-// kernel orders itself.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// Room for `bytes` at a multiple of [`PAGE`]. What is left over is never touched.
-    fn new(bytes: usize) -> Result<Self> {
-        let call = || format!("mmap {bytes} bytes of guest memory");
-        let length = bytes
-            .checked_add(PAGE as usize)
-            .and_then(std::num::NonZeroUsize::new)
-            .ok_or(Error::OutsideMemory { what: "RAM", bytes, address: 0 })?;
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
-        // SAFETY: a fresh mapping at an address of the kernel's choice replaces nothing.
-        let start = unsafe { mmap_anonymous(None, length, protection, flags) }
-            .map_err(Error::system(call()))?;
-        Ok(Self { start, length })
-    }
-
-    /// Lets the first `bytes` of `file` be what is here from `offset` on; both lie within the
-    /// aligned range, by the caller's bound.
-    fn put(&self, offset: usize, bytes: usize, sharing: MapFlags, file: &File) -> Result<()> {
-        let place = std::num::NonZeroUsize::new(self.aligned().as_ptr() as usize + offset);
-        let length = std::num::NonZeroUsize::new(bytes).unwrap_or(std::num::NonZeroUsize::MIN);
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let flags = sharing | MapFlags::MAP_FIXED | MapFlags::MAP_NORESERVE;
-        // SAFETY: the range lies within our own mapping, which nobody holds a reference into, so
-        // that replacing its pages surprises nobody.
-        unsafe { mmap(place, length, protection, flags, file.as_fd(), 0) }
-            .map_err(Error::system("mmap a file into the guest's memory"))?;
-        Ok(())
-    }
-
-    fn aligned(&self) -> NonNull<u8> {
-        let start = self.start.cast::<u8>();
-        let skipped = start.as_ptr().align_offset(PAGE as usize);
-        // SAFETY: the mapping is `PAGE` longer than what is used of it, and less is skipped.
-        unsafe { start.add(skipped) }
-    }
-
-    /// `bytes` from `offset` on as the guest's memory from `address` on.
-    fn region(&self, offset: usize, bytes: usize, address: u64) -> Option<GuestRegionMmap> {
-        // SAFETY: the pieces of a `Memory` lie behind each other in a mapping made for all of them.
-        let start = unsafe { self.aligned().add(offset) };
-        let builder = MmapRegionBuilder::<()>::new(bytes);
-        // SAFETY: `bytes` from `start` on lie within this mapping, which lives as long as the
-        // region: `Memory` has both.
-        let builder = unsafe { builder.with_raw_mmap_pointer(start.as_ptr()) };
-        let region: MmapRegion = builder.build().ok()?;
-        GuestRegionMmap::new(region, GuestAddress(address))
-    }
-
-    /// Asks for large pages from `offset` to the very end, what is never touched too: one range of
-    /// the host's less. Only advice: a host without them runs the guest all the same.
-    fn advise_large_from(&self, offset: usize) {
-        // SAFETY: the offset lies within the aligned range of this mapping, by the caller's bound.
-        let start = unsafe { self.aligned().add(offset) };
-        let length = self.start.addr().get() + self.length.get() - start.addr().get();
-        // SAFETY: the advice changes how pages are found, not what is in them.
-        let _ = unsafe { madvise(start.cast(), length, MmapAdvise::MADV_HUGEPAGE) };
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the machine that used it is closed before (field order in `Machine`), and `ram`
-        // does not own it. It cannot fail for a range that was mapped whole.
-        let _ = unsafe { munmap(self.start, self.length.get()) };
+    #[test]
+    fn a_clone_of_the_ram_outlives_the_memory_that_it_is_of() {
+        let memory = Memory::of_a_pc(2 * PAGE, &mut Story::new(false)).unwrap();
+        memory.write("text", 0x1000, b"still here").unwrap();
+        let (_, _, place) = memory.pieces().next().unwrap();
+        let (ram, mapping) = (memory.ram().clone(), Arc::downgrade(&memory.mapping));
+        drop(memory);
+        assert!(mapping.upgrade().is_some(), "the pages were freed under a clone");
+        let mut text = [0; 10];
+        ram.read_slice(&mut text, GuestAddress(0x1000)).unwrap();
+        assert_eq!(&text, b"still here");
+        let region = ram.iter().next().unwrap().get_slice(Default::default(), 16).unwrap();
+        assert_eq!(region.ptr_guard().as_ptr() as u64, place);
+        drop(ram);
+        assert!(mapping.upgrade().is_none(), "nobody has it, and it is still there");
     }
 }

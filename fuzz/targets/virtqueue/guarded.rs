@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 
+use microvm::ram::Ram;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect};
-use vm_memory::{GuestAddress, GuestMemoryMmap, GuestRegionMmap, mmap::MmapRegionBuilder};
+use vm_memory::{GuestAddress, GuestRegionMmap, mmap::MmapRegionBuilder};
 
 /// Small, so that random addresses hit.
 pub const MEMORY: usize = 16 << 10;
@@ -11,7 +12,7 @@ const GUARD: usize = 4096;
 
 /// Maps it. Whoever reads or writes a byte beyond it ends the process with `SIGSEGV`. It is mapped
 /// once and never freed.
-pub fn memory() -> GuestMemoryMmap {
+pub fn memory() -> Ram {
     let length = NonZeroUsize::new(GUARD + MEMORY + GUARD).expect("it is not zero");
     // SAFETY: a fresh mapping at an address of the kernel's choice replaces nothing.
     let whole =
@@ -27,5 +28,5 @@ pub fn memory() -> GuestMemoryMmap {
     let builder = unsafe { builder.with_raw_mmap_pointer(start.as_ptr().cast()) };
     let region = builder.build().expect("the pointer is that of a page");
     let region = GuestRegionMmap::new(region, GuestAddress(0)).expect("it ends below 2^64");
-    GuestMemoryMmap::from_regions(vec![region]).expect("there is one")
+    Ram::from_regions(vec![region.into()]).expect("there is one")
 }

@@ -35,16 +35,17 @@ use microvm::devices::{
         tap::Tap,
     },
 };
+use microvm::ram::Ram;
 use nix::sys::{
     memfd::{MFdFlags, memfd_create},
     socket::{AddressFamily, SockFlag, SockType, socketpair},
 };
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes, GuestAddress};
 
 use act::{Act, Acts};
 use guarded::MEMORY;
 
-static GUEST: LazyLock<GuestMemoryMmap> = LazyLock::new(guarded::memory);
+static GUEST: LazyLock<Ram> = LazyLock::new(guarded::memory);
 const DISK: u64 = 8192;
 
 fuzz_target!(|input: &[u8]| {
@@ -164,7 +165,7 @@ fn play<D: Device>(device: D, acts: &[u8], mut configure: impl FnMut(&mut D, u8)
 
 /// What the guest has in its memory at first: nothing where its queues may be, then the fuzzer's
 /// bytes again and again.
-fn fill(memory: &GuestMemoryMmap, bytes: &[u8]) {
+fn fill(memory: &Ram, bytes: &[u8]) {
     const QUEUES: usize = 0x3000;
     let data = bytes.iter().chain(&[0]).cycle().take(MEMORY - QUEUES);
     let content: Vec<u8> = [0; QUEUES].into_iter().chain(data.copied()).collect();

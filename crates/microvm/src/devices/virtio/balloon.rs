@@ -223,12 +223,13 @@ impl Device for Balloon {
 
 #[cfg(test)]
 mod tests {
-    use vm_memory::{Bytes, GuestMemoryMmap};
+    use vm_memory::Bytes;
 
     use super::{super::driver::Driver, *};
+    use crate::ram::Ram;
 
     /// How many of the pages from number `first` on have memory of the host.
-    fn resident(memory: &GuestMemoryMmap, first: u64, count: usize) -> usize {
+    fn resident(memory: &Ram, first: u64, count: usize) -> usize {
         let start = memory.get_host_address(GuestAddress(first * PAGE)).unwrap();
         let mut pages = vec![0u8; count];
         // SAFETY: mincore(2) only reads page tables of our own mapping, and `pages` has a byte for
@@ -239,7 +240,7 @@ mod tests {
         pages.iter().filter(|page| **page & 1 == 1).count()
     }
 
-    fn touch(memory: &GuestMemoryMmap, first: u64, count: u64) {
+    fn touch(memory: &Ram, first: u64, count: u64) {
         for page in first..first + count {
             memory.write_slice(&[7; PAGE as usize], GuestAddress(page * PAGE)).unwrap();
         }

@@ -11,9 +11,10 @@
 //! All buffers were found in the guest's memory when the chain was taken. From then on they are
 //! ranges of this process, and nothing that the guest does moves them.
 
-use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, VolatileSlice};
+use vm_memory::{GuestAddress, GuestMemoryBackend, VolatileSlice};
 
 use super::{Broken, queue::Descriptor};
+use crate::ram::Ram;
 
 /// A request.
 #[derive(Debug)]
@@ -34,11 +35,7 @@ impl<'m> Chain<'m> {
     }
 
     /// Adds the buffer of `descriptor`.
-    pub(super) fn add(
-        &mut self,
-        memory: &'m GuestMemoryMmap,
-        descriptor: &Descriptor,
-    ) -> Result<(), Broken> {
+    pub(super) fn add(&mut self, memory: &'m Ram, descriptor: &Descriptor) -> Result<(), Broken> {
         let (address, length) = (descriptor.address(), descriptor.length() as usize);
         if descriptor.is_indirect() {
             return Err(Broken::Indirect);
@@ -140,7 +137,7 @@ mod tests {
     use super::*;
 
     /// "abcdefghij" in pieces of 3, 0, 5 and 2 bytes.
-    fn cut(memory: &GuestMemoryMmap) -> Buffers<'_> {
+    fn cut(memory: &Ram) -> Buffers<'_> {
         memory.write_slice(b"abcdefghij", GuestAddress(0)).unwrap();
         let mut buffers = Buffers::default();
         for (address, length) in [(0, 3), (3, 0), (3, 5), (8, 2)] {

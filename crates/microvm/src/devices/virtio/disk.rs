@@ -327,9 +327,10 @@ pub(super) mod tests {
     use std::{fs, os::unix::fs::MetadataExt};
 
     use tempfile::NamedTempFile;
-    use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
+    use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
     use super::{super::driver, *};
+    use crate::ram::Ram;
 
     /// An image of so many bytes, each the number of its sector.
     pub fn image(bytes: usize) -> NamedTempFile {
@@ -352,8 +353,8 @@ pub(super) mod tests {
         }
     }
 
-    fn buffers(memory: &GuestMemoryMmap, ranges: &[(u64, usize)]) -> Buffers<'static> {
-        let memory: &'static GuestMemoryMmap = Box::leak(Box::new(memory.clone()));
+    fn buffers(memory: &Ram, ranges: &[(u64, usize)]) -> Buffers<'static> {
+        let memory: &'static Ram = Box::leak(Box::new(memory.clone()));
         let mut all = Buffers::default();
         for &(address, length) in ranges {
             let slices = memory.get_slices(GuestAddress(address), length);

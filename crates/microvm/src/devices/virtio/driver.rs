@@ -2,10 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use sandbox::Story;
+use vm_memory::{Bytes, GuestAddress};
 
 use super::{Device, Transport, mmio};
-use crate::devices::{bus::Device as _, interrupt::Interrupt};
+use crate::{
+    devices::{bus::Device as _, interrupt::Interrupt},
+    memory::{Memory, Pages},
+    ram::Ram,
+};
 
 /// The guest's memory.
 pub const MEMORY: u64 = 4 << 20;
@@ -21,7 +26,7 @@ pub const WRITE: u16 = 2;
 /// A device, and its driver in a guest that does not exist.
 pub struct Driver<D> {
     pub device: Transport<D>,
-    pub memory: GuestMemoryMmap,
+    pub memory: Ram,
     queues: Vec<Ring>,
     next_buffer: u64,
     last_byte: u64,
@@ -37,8 +42,8 @@ struct Ring {
     answers: Vec<(u16, Vec<(u64, u32)>)>,
 }
 
-pub fn memory() -> GuestMemoryMmap {
-    GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY as usize)]).unwrap()
+pub fn memory() -> Ram {
+    Memory::new(MEMORY, Pages::Small, &mut Story::new(false)).unwrap().ram().clone()
 }
 
 impl<D: Device> Driver<D> {

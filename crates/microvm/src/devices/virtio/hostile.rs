@@ -8,8 +8,7 @@ use std::{fs::File, io::Write};
 
 use proptest::{collection::vec, prelude::*};
 use vm_memory::{
-    Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestRegionMmap,
-    mmap::MmapRegionBuilder,
+    Bytes, GuestAddress, GuestMemoryBackend, GuestRegionMmap, mmap::MmapRegionBuilder,
 };
 
 use super::{
@@ -26,9 +25,12 @@ use super::{
     ports::Ports,
     rng::Rng,
 };
-use crate::devices::{
-    bus::{self, Device as _},
-    interrupt::Interrupt,
+use crate::{
+    devices::{
+        bus::{self, Device as _},
+        interrupt::Interrupt,
+    },
+    ram::Ram,
 };
 
 /// Small, so that random addresses hit.
@@ -38,16 +40,16 @@ const GUARDED: u8 = 0x5a;
 
 /// Memory between two guards.
 struct Guarded {
-    memory: GuestMemoryMmap,
-    whole: GuestMemoryMmap,
+    memory: Ram,
+    whole: Ram,
 }
 
 const GUARDS: [GuestAddress; 2] = [GuestAddress(0), GuestAddress((GUARD + MEMORY) as u64)];
 
 impl Guarded {
     fn new() -> Self {
-        let whole = [(GuestAddress(0), GUARD + MEMORY + GUARD)];
-        let whole: GuestMemoryMmap = GuestMemoryMmap::from_ranges(&whole).unwrap();
+        let whole = GuestRegionMmap::from_range(GuestAddress(0), GUARD + MEMORY + GUARD, None);
+        let whole = Ram::from_regions(vec![whole.unwrap().into()]).unwrap();
         for guard in GUARDS {
             whole.write_slice(&[GUARDED; GUARD], guard).unwrap();
         }
@@ -55,7 +57,7 @@ impl Guarded {
         // SAFETY: the range lies within `whole`, which outlives all of a test's devices.
         let region = unsafe { MmapRegionBuilder::new(MEMORY).with_raw_mmap_pointer(start).build() };
         let region = GuestRegionMmap::new(region.unwrap(), GuestAddress(0)).unwrap();
-        Self { memory: GuestMemoryMmap::from_regions(vec![region]).unwrap(), whole }
+        Self { memory: Ram::from_regions(vec![region.into()]).unwrap(), whole }
     }
 
     fn is_whole(&self) -> bool {

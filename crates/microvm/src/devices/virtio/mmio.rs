@@ -17,9 +17,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use vm_memory::GuestMemoryMmap;
-
 use super::{Broken, Device, Queue, Queues, queue::Setup};
+use crate::ram::Ram;
 
 /// The registers' length on the bus.
 pub const LENGTH: u64 = 0x1000;
@@ -66,7 +65,7 @@ pub(super) struct Registers<D> {
     pub queues: Vec<Queue>,
     /// What stopped the device.
     pub broken: Option<Broken>,
-    pub memory: GuestMemoryMmap,
+    pub memory: Ram,
     /// Which half of the device's and of the driver's features, and which queue, are shown.
     pub features_half: [u32; 2],
     pub selected: u32,
@@ -76,7 +75,7 @@ pub(super) struct Registers<D> {
 }
 
 impl<D: Device> Registers<D> {
-    pub fn new(device: D, memory: GuestMemoryMmap) -> Self {
+    pub fn new(device: D, memory: Ram) -> Self {
         Self {
             queues: device.queues().into_iter().map(Queue::new).collect(),
             device,

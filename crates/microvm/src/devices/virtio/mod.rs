@@ -24,11 +24,11 @@
 //! ```
 //! # use std::sync::{Arc, Mutex};
 //! # use microvm::devices::{bus::Bus, interrupt::Interrupt, virtio::{Transport, mmio, rng::Rng}};
-//! # use vm_memory::{GuestAddress, GuestMemoryMmap};
-//! # let memory: GuestMemoryMmap = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 4096)])?;
+//! # use microvm::memory::{Memory, Pages};
+//! # let memory = Memory::new(4096, Pages::Small, &mut sandbox::Story::new(false))?;
 //! # let mut bus = Bus::default();
 //! let line = Interrupt::new()?; // KVM_IRQFD takes line.eventfd()
-//! let rng = Transport::new(Rng, memory.clone(), line);
+//! let rng = Transport::new(Rng, memory.ram().clone(), line);
 //! bus.put(0xd000_0000, mmio::LENGTH, Arc::new(Mutex::new(rng.clone())))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -69,12 +69,13 @@ use std::{
 };
 
 use serde_json::Value;
-use vm_memory::GuestMemoryMmap;
 
 pub use broken::Broken;
 pub use chain::{Buffers, Chain};
 pub use queue::Queue;
 pub use transport::Transport;
+
+use crate::ram::Ram;
 
 /// What a device does behind its registers; all else is the same for every device.
 ///
@@ -163,7 +164,7 @@ pub struct Shape {
 /// A device's queues, while it serves them.
 pub struct Queues<'m> {
     queues: &'m mut [Queue],
-    memory: &'m GuestMemoryMmap,
+    memory: &'m Ram,
     /// Whether the guest is to end: then nothing more is taken.
     over: &'m AtomicBool,
 }

@@ -27,9 +27,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
 use super::{Broken, Chain, Shape};
+use crate::ram::Ram;
 
 /// Lengths in the tables.
 const DESCRIPTOR: u64 = 16;
@@ -90,7 +91,7 @@ pub struct Setup {
 
 impl Setup {
     /// Whether a queue of at most `largest` can be there.
-    fn is_sound(&self, largest: u16, memory: &GuestMemoryMmap) -> bool {
+    fn is_sound(&self, largest: u16, memory: &Ram) -> bool {
         let size = u64::from(self.size);
         let lies = |address: u64, alignment: u64, bytes: u64| {
             address.is_multiple_of(alignment)
@@ -152,7 +153,7 @@ impl Queue {
     /// # Errors
     ///
     /// When it does not lie in memory as a queue must.
-    pub fn make_ready(&mut self, memory: &GuestMemoryMmap) -> Result<(), Broken> {
+    pub fn make_ready(&mut self, memory: &Ram) -> Result<(), Broken> {
         if !self.setup.is_sound(self.shape.size, memory) {
             return Err(Broken::Setup { size: self.setup.size });
         }
@@ -172,7 +173,7 @@ impl Queue {
     /// # Errors
     ///
     /// When it is ready and does not lie in memory as a queue must.
-    pub fn restore(&mut self, saved: &Saved, memory: &GuestMemoryMmap) -> Result<(), Broken> {
+    pub fn restore(&mut self, saved: &Saved, memory: &Ram) -> Result<(), Broken> {
         *self = Self { setup: saved.setup, ..Self::new(self.shape) };
         self.next_available = Wrapping(saved.next_available);
         self.next_used = Wrapping(saved.next_used);
@@ -185,7 +186,7 @@ impl Queue {
     /// # Errors
     ///
     /// When there is something, and it is no chain.
-    pub fn pop<'m>(&mut self, memory: &'m GuestMemoryMmap) -> Result<Option<Chain<'m>>, Broken> {
+    pub fn pop<'m>(&mut self, memory: &'m Ram) -> Result<Option<Chain<'m>>, Broken> {
         if !self.ready || !self.has_more(memory)? {
             return Ok(None);
         }
@@ -210,7 +211,7 @@ impl Queue {
 
     /// Whether a chain waits. If not, the driver is asked to ring for the next; and as it may have
     /// added one just before it saw that, we look again.
-    fn has_more(&self, memory: &GuestMemoryMmap) -> Result<bool, Broken> {
+    fn has_more(&self, memory: &Ram) -> Result<bool, Broken> {
         if self.waiting(memory)? > 0 {
             return Ok(true);
         }
@@ -224,7 +225,7 @@ impl Queue {
     }
 
     /// How many chains wait.
-    fn waiting(&self, memory: &GuestMemoryMmap) -> Result<u16, Broken> {
+    fn waiting(&self, memory: &Ram) -> Result<u16, Broken> {
         let index = load(memory, self.setup.available + INDEX)?;
         let waiting = (Wrapping(index) - self.next_available).0;
         match waiting <= self.setup.size {
@@ -233,7 +234,7 @@ impl Queue {
         }
     }
 
-    fn descriptor(&self, memory: &GuestMemoryMmap, index: u16) -> Result<Descriptor, Broken> {
+    fn descriptor(&self, memory: &Ram, index: u16) -> Result<Descriptor, Broken> {
         if index >= self.setup.size {
             return Err(Broken::NoDescriptor { index, size: self.setup.size });
         }
@@ -248,12 +249,7 @@ impl Queue {
     /// # Errors
     ///
     /// When the used ring is not where it was said to be.
-    pub fn push(
-        &mut self,
-        memory: &GuestMemoryMmap,
-        head: u16,
-        written: u32,
-    ) -> Result<(), Broken> {
+    pub fn push(&mut self, memory: &Ram, head: u16, written: u32) -> Result<(), Broken> {
         let slot = u64::from(self.next_used.0 % self.setup.size);
         let address = self.setup.used + HEADER + slot * USED;
         let entry = u64::from(head) | u64::from(written) << 32;
@@ -270,7 +266,7 @@ impl Queue {
     /// # Errors
     ///
     /// When the available ring is not where it was said to be.
-    pub fn wants_interrupt(&mut self, memory: &GuestMemoryMmap) -> Result<bool, Broken> {
+    pub fn wants_interrupt(&mut self, memory: &Ram) -> Result<bool, Broken> {
         let before = std::mem::replace(&mut self.considered, self.next_used);
         if before == self.next_used {
             return Ok(false);
@@ -320,12 +316,12 @@ fn outside(address: u64) -> Broken {
     Broken::Outside { address, length: DESCRIPTOR }
 }
 
-fn load(memory: &GuestMemoryMmap, address: u64) -> Result<u16, Broken> {
+fn load(memory: &Ram, address: u64) -> Result<u16, Broken> {
     let value = memory.load(GuestAddress(address), Ordering::Acquire);
     value.map(u16::from_le).map_err(|_| outside(address))
 }
 
-fn store(memory: &GuestMemoryMmap, address: u64, value: u16) -> Result<(), Broken> {
+fn store(memory: &Ram, address: u64, value: u16) -> Result<(), Broken> {
     memory
         .store(value.to_le(), GuestAddress(address), Ordering::Release)
         .map_err(|_| outside(address))

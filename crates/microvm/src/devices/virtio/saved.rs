@@ -93,7 +93,6 @@ mod tests {
     use std::io::Write;
 
     use proptest::prelude::*;
-    use vm_memory::GuestMemoryMmap;
 
     use super::{
         super::{
@@ -106,18 +105,17 @@ mod tests {
         },
         *,
     };
-    use crate::devices::{bus::Device as _, interrupt::Interrupt};
+    use crate::{
+        devices::{bus::Device as _, interrupt::Interrupt},
+        ram::Ram,
+    };
 
     /// The same device in another machine, whose memory is the same too.
     fn clone<D: Device>(driver: &Driver<D>, device: D) -> Result<Transport<D>, String> {
         restored(&driver.device.save(), device, &driver.memory)
     }
 
-    fn restored<D: Device>(
-        saved: &Value,
-        device: D,
-        memory: &GuestMemoryMmap,
-    ) -> Result<Transport<D>, String> {
+    fn restored<D: Device>(saved: &Value, device: D, memory: &Ram) -> Result<Transport<D>, String> {
         let mut clone = Transport::new(device, memory.clone(), Interrupt::new().unwrap());
         clone.restore(saved).map(|()| clone)
     }

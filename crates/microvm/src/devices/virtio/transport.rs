@@ -15,7 +15,6 @@ use std::sync::{
 };
 
 use serde_json::Value;
-use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::{
@@ -23,7 +22,10 @@ use super::{
     mmio::{CONFIG, DOORBELL, INTERRUPT_ACKNOWLEDGE, INTERRUPT_STATUS, Registers, STATUS},
     signal::{CONFIGURATION, Signal, USED},
 };
-use crate::devices::{bus, interrupt::Interrupt};
+use crate::{
+    devices::{bus, interrupt::Interrupt},
+    ram::Ram,
+};
 
 /// A virtio device with its door. A clone is the same device.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ impl<D> Clone for Transport<D> {
 
 impl<D: Device> Transport<D> {
     /// `device` with a door, its queues in `memory`, and a line on which it interrupts.
-    pub fn new(device: D, memory: GuestMemoryMmap, line: Interrupt) -> Self {
+    pub fn new(device: D, memory: Ram, line: Interrupt) -> Self {
         let name = device.name();
         let registers = Arc::new(Mutex::new(Registers::new(device, memory)));
         let (signal, again) = (Arc::new(Signal::new(line)), Arc::default());

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes, GuestAddress};
 
 use super::{
     Broken, Device, Queues, Shape, Transport,
@@ -27,7 +27,10 @@ use super::{
     mmio,
     port::Port,
 };
-use crate::devices::{bus::Device as _, interrupt::Interrupt};
+use crate::{
+    devices::{bus::Device as _, interrupt::Interrupt},
+    ram::Ram,
+};
 
 /// Nothing here takes a hundredth of it, unless it has no end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,20 +42,20 @@ fn tables(number: usize) -> [u64; 3] {
     [base, base + 0x400, base + 0x800]
 }
 
-fn store(memory: &GuestMemoryMmap, address: u64, value: u16) {
+fn store(memory: &Ram, address: u64, value: u16) {
     memory.store(value, GuestAddress(address), Ordering::Release).unwrap();
 }
 
-fn load(memory: &GuestMemoryMmap, address: u64) -> u16 {
+fn load(memory: &Ram, address: u64) -> u16 {
     memory.load(GuestAddress(address), Ordering::Acquire).unwrap()
 }
 
 /// How many chains came back from queue `number`, modulo 65,536.
-fn served(memory: &GuestMemoryMmap, number: usize) -> u16 {
+fn served(memory: &Ram, number: usize) -> u16 {
     load(memory, tables(number)[2] + 2)
 }
 
-fn describe(memory: &GuestMemoryMmap, table: u64, chain: &[(u64, u32, u16)]) {
+fn describe(memory: &Ram, table: u64, chain: &[(u64, u32, u16)]) {
     for (index, (address, length, flags)) in (0u16..).zip(chain) {
         let next = u128::from(index + 1) << 112;
         let bytes = u128::from(*address) | u128::from(*length) << 64 | u128::from(*flags) << 96;
@@ -62,7 +65,7 @@ fn describe(memory: &GuestMemoryMmap, table: u64, chain: &[(u64, u32, u16)]) {
 }
 
 /// A device that is ready, with the tables of its first queue at `first` or where all others are.
-fn ready<D: Device>(device: D, memory: &GuestMemoryMmap, first: [u64; 3]) -> Transport<D> {
+fn ready<D: Device>(device: D, memory: &Ram, first: [u64; 3]) -> Transport<D> {
     let mut device = Transport::new(device, memory.clone(), Interrupt::new().unwrap());
     let mut set = |register: u64, value: u64| device.write(register, &(value as u32).to_le_bytes());
     for (register, value) in [(0x70, 3), (0x24, 1), (0x20, 1), (0x70, 11)] {
@@ -92,12 +95,12 @@ fn has_an_end(what: &str, work: impl FnOnce() + Send + 'static) {
 }
 
 /// Lets another chain wait in queue `number`, as another processor of the guest might just then.
-fn feed(memory: &GuestMemoryMmap, number: usize) {
+fn feed(memory: &Ram, number: usize) {
     store(memory, tables(number)[1] + 2, served(memory, number).wrapping_add(2));
 }
 
 /// What any device does, beside a processor that has another request for each.
-struct Fed(GuestMemoryMmap);
+struct Fed(Ram);
 
 impl Device for Fed {
     fn name(&self) -> &'static str {
@@ -126,7 +129,7 @@ fn disk_of(file: &File) -> Block {
 }
 
 /// Lays a request into every queue, and rings for each; gives how many came back from each.
-fn ring_everywhere<D: Device>(device: D, memory: &GuestMemoryMmap) -> Vec<u16> {
+fn ring_everywhere<D: Device>(device: D, memory: &Ram) -> Vec<u16> {
     let (name, queues) = (device.name(), device.queues().len());
     for number in 0..queues {
         describe(memory, tables(number)[0], &[(0x8000, 32, NEXT), (0x9000, 513, WRITE)]);
@@ -162,7 +165,7 @@ fn a_console_that_is_printed_to_without_end_is_left_after_one_round() {
 ///   0x2000  type: read  reserved  sector n + 1     the header that descriptor 0 names
 ///   0x2010  flags  index n + 2  ring: 0 0 0 0      the available ring
 /// ```
-fn disk_that_feeds_itself() -> (Transport<Block>, GuestMemoryMmap) {
+fn disk_that_feeds_itself() -> (Transport<Block>, Ram) {
     const PLACE: u64 = 0x2000;
     let image = tempfile::tempfile().unwrap();
     let mut content = vec![0; 512 << 16];
