@@ -17,7 +17,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     if let Ok(unpacked) = unpack(input, LIMIT) {
         assert!(unpacked.len() as u64 <= LIMIT);
     }
-    let Ok(kernel) = KernelImage::from_bytes(input.to_vec()) else { return Corpus::Keep };
+    let Ok(kernel) = KernelImage::from_bytes(input.to_vec(), 64 << 20) else { return Corpus::Keep };
     let bytes = kernel.elf_bytes().expect("it is in memory");
     for segment in kernel.segments() {
         assert!(segment.file_bytes <= segment.memory_bytes);

@@ -27,7 +27,7 @@ fuzz_target!(|input: &[u8]| {
     // Unpacking is the target `kernel`'s.
     let content = [b"\x7fELF", input].concat();
     fs::write(folder.path().join("fuzzed.ko"), &content).expect("memory for a file");
-    let Ok(modules) = modules_for(folder.path(), &["fuzzed"]) else { return };
+    let Ok(modules) = modules_for(folder.path(), &["fuzzed"], 64 << 20) else { return };
     let fuzzed = modules.last().expect("it was found");
     assert_eq!((fuzzed.name.as_str(), &fuzzed.content), ("fuzzed", &content));
     assert!(content.starts_with(fuzzed.unsigned()));

@@ -134,7 +134,8 @@ impl LinuxArguments {
                  wait for\nanother that is not running\n"
             ));
         }
-        let kernel = kernel(self.kernel.as_deref(), self.modules.as_deref())?;
+        let room = microvm::linux::memory_bytes(&limits);
+        let kernel = kernel(self.kernel.as_deref(), self.modules.as_deref(), room)?;
         let root = match (root, &*self.initrd) {
             (Some(directory), _) => GuestRoot::Directory(directory.clone()),
             (None, []) => GuestRoot::Command,
@@ -191,10 +192,11 @@ impl LinuxArguments {
     }
 }
 
-/// The kernel in a file, or the chosen one, with its modules or those in a folder.
-pub fn kernel(file: Option<&Path>, modules: Option<&Path>) -> Result<Kernel, Failure> {
+/// The kernel in a file, for a guest whose memory is `room`, or the chosen one, with its modules or
+/// those in a folder.
+pub fn kernel(file: Option<&Path>, modules: Option<&Path>, room: u64) -> Result<Kernel, Failure> {
     let kernel = match file {
-        Some(file) => Kernel::of_file(file)?,
+        Some(file) => Kernel::of_file(file, room)?,
         None => kernels::chosen()?,
     };
     Ok(match modules {

@@ -101,7 +101,8 @@ impl Arguments {
             // Under its name, for the one inside.
             None => std::env::current_exe().map_err(Failure::at("find isolab's own program"))?,
         };
-        let kernel = linux::kernel(self.kernel.as_deref(), self.modules.as_deref())?;
+        let room = self.memory.unwrap_or(nest::USUAL_MEMORY_BYTES);
+        let kernel = linux::kernel(self.kernel.as_deref(), self.modules.as_deref(), room)?;
         let mut nest = Nest::with(kernel, program);
         nest.shell = shell;
         nest.arguments = if shell { Vec::new() } else { self.words.clone() };

@@ -217,6 +217,10 @@ impl Error {
             {
                 "give the guest less memory: this KVM cannot address so much (`--memory`)"
             }
+            Self::Kernel { source: KernelError::NoRoom { .. }, .. } => {
+                "give the guest more memory (`--memory`) if it is a kernel that you trust; else name \
+                 a distribution's (/boot/vmlinuz-*), or get one: `isolab kernel get`"
+            }
             Self::Kernel { .. } => {
                 "name a distribution's kernel for x86-64 (/boot/vmlinuz-*), or get one: \
                  `isolab kernel get`"

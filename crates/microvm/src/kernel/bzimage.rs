@@ -3,7 +3,7 @@
 //! All offsets are those of `Documentation/arch/x86/boot.rst`.
 
 use super::{
-    MAX_BYTES, checksum,
+    MAX_UNPACKED_BYTES, checksum,
     error::KernelError,
     release_of,
     unpack::{self, Packing, UnpackError},
@@ -102,19 +102,23 @@ pub fn parse(file: &[u8]) -> Result<Option<BzImage<'_>>, KernelError> {
     Ok(Some(BzImage { payload, release }))
 }
 
-/// The ELF file in a payload, and how it was packed.
+/// The ELF file in a payload, of at most `room` bytes, and how it was packed.
 ///
 /// # Errors
 ///
-/// When it cannot be unpacked, or its length is not the one that was appended to it.
-pub fn unpack_payload(payload: &[u8]) -> Result<(Vec<u8>, Packing), KernelError> {
+/// When it is longer, cannot be unpacked, or its length is not the one that was appended to it.
+pub fn unpack_payload(payload: &[u8], room: u64) -> Result<(Vec<u8>, Packing), KernelError> {
     let packing = Packing::of(payload)?;
     // gzip has its own length at the end; to all the others the kernel's build appends one.
     let (packed, said) = match (packing, payload.split_last_chunk()) {
         (Packing::None | Packing::Gzip, _) | (_, None) => (payload, None),
         (_, Some((packed, length))) => (packed, Some(u32::from_le_bytes(*length))),
     };
-    let elf = unpack::unpack_as(packing, packed, MAX_BYTES)?;
+    let limit = room.min(MAX_UNPACKED_BYTES);
+    let elf = unpack::unpack_as(packing, packed, limit).map_err(|error| match error {
+        UnpackError::TooLarge { limit } => KernelError::NoRoom { limit },
+        error => error.into(),
+    })?;
     match said {
         Some(said) if u64::from(said) != elf.len() as u64 => {
             Err(UnpackError::WrongLength { said: said.into(), bytes: elf.len() as u64 }.into())

@@ -55,6 +55,15 @@ pub enum KernelError {
     /// The payload could not be unpacked.
     #[error("unpack its payload")]
     Unpack(#[from] UnpackError),
+    /// What is packed in it does not fit where it is to go.
+    #[error(
+        "unpacked it has more than {} MiB, which is all that there is room for in the guest",
+        limit >> 20
+    )]
+    NoRoom {
+        /// How much may come out.
+        limit: u64,
+    },
     /// It is longer than any kernel.
     #[error("it has {bytes} bytes, and no kernel has more than {limit}")]
     TooLarge {

@@ -25,9 +25,9 @@ mod vmlinux;
 mod whatis;
 
 use std::{
-    fs::{self, File},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read as _, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -42,6 +42,8 @@ pub use unpack::{Packing, UnpackError, unpack};
 const MAX_PACKED_BYTES: u64 = 256 << 20;
 /// An unpacked one has some 50 MB, with all its debugging information nearly 1 GiB.
 const MAX_BYTES: u64 = 2 << 30;
+/// What is packed in a bzImage has no debugging information: the kernel's build strips it off.
+pub const MAX_UNPACKED_BYTES: u64 = 512 << 20;
 /// How much is copied at a time: little enough to stay in a processor's cache.
 const CHUNK: usize = 128 << 10;
 /// What precedes the release in the line that every kernel prints first.
@@ -88,24 +90,34 @@ enum Contents {
     Memory(Vec<u8>),
 }
 
+/// Opens what may be no file, and tells what it is. A named pipe would make open(2) wait for a
+/// writer, which `O_NONBLOCK` does not; for files it means nothing.
+pub(crate) fn open_file(path: &Path) -> io::Result<(File, Metadata)> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let about = file.metadata()?;
+    Ok((file, about))
+}
+
 impl KernelImage {
     /// The kernel in `file`: an ELF file (`vmlinux`) or a bzImage (`vmlinuz`).
+    ///
+    /// `room` is the guest's memory. A few kilobytes of a packed file can stand for gigabytes, and
+    /// they would be this process's before any limit of the guest's counts: no more is unpacked than
+    /// the guest could hold, and never more than [`MAX_UNPACKED_BYTES`].
     ///
     /// # Errors
     ///
     /// [`Error::Kernel`] with what is wrong with the file: no kernel, truncated, for another
     /// processor, without 64-bit entry, or packed in a way that is not known here.
-    pub fn read(file: &Path) -> Result<Self> {
-        Self::open(file).map_err(|source| Error::Kernel { file: file.to_owned(), source })
+    pub fn read(file: &Path, room: u64) -> Result<Self> {
+        Self::open(file, room).map_err(|source| Error::Kernel { file: file.to_owned(), source })
     }
 
-    fn open(path: &Path) -> std::result::Result<Self, KernelError> {
-        let about = path.metadata()?;
-        // Opening a named pipe would wait for a writer.
+    fn open(path: &Path, room: u64) -> std::result::Result<Self, KernelError> {
+        let (file, about) = open_file(path)?;
         if !about.is_file() {
             return Err(KernelError::NotKernel { what: whatis::kind(about.file_type()).into() });
         }
-        let file = File::open(path)?;
         if about.len() >= 4 && vmlinux::is_elf(&file)? {
             if about.len() > MAX_BYTES {
                 return Err(KernelError::TooLarge { bytes: about.len(), limit: MAX_BYTES });
@@ -119,7 +131,10 @@ impl KernelImage {
             file.read_exact_at(&mut start, 0)?;
             return Err(whatis::refuse(&start));
         }
-        Self::from_bytes(fs::read(path)?)
+        let mut bytes = Vec::new();
+        // It may have grown since.
+        file.take(MAX_PACKED_BYTES).read_to_end(&mut bytes)?;
+        Self::from_bytes(bytes, room)
     }
 
     /// The same kernel from the contents of its file.
@@ -127,10 +142,10 @@ impl KernelImage {
     /// # Errors
     ///
     /// What is wrong with them.
-    pub fn from_bytes(bytes: Vec<u8>) -> std::result::Result<Self, KernelError> {
+    pub fn from_bytes(bytes: Vec<u8>, room: u64) -> std::result::Result<Self, KernelError> {
         let (elf, packing, release) = match bzimage::parse(&bytes)? {
             Some(image) => {
-                let (elf, packing) = bzimage::unpack_payload(image.payload)?;
+                let (elf, packing) = bzimage::unpack_payload(image.payload, room)?;
                 (elf, packing, image.release)
             }
             None if bytes.starts_with(vmlinux::MAGIC) => (bytes, Packing::None, None),

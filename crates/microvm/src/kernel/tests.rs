@@ -1,6 +1,7 @@
 //! Kernels made by hand, right ones and wrong ones.
 
 use std::{
+    fs,
     io::Write as _,
     process::{Command, Stdio},
 };
@@ -10,6 +11,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The memory of the guests that these kernels are for.
+const ROOM: u64 = 1 << 20;
 const ENTRY: u64 = 0x100_0040;
 const PVH_ENTRY: u32 = 0x100_0080;
 const TEXT: u64 = 0x200;
@@ -99,7 +102,7 @@ fn packed_by(command: &[&str], bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn error_of(bytes: Vec<u8>) -> String {
-    let error = KernelImage::from_bytes(bytes).unwrap_err();
+    let error = KernelImage::from_bytes(bytes, ROOM).unwrap_err();
     match std::error::Error::source(&error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
@@ -111,7 +114,7 @@ fn a_vmlinux_is_read_whole_from_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vmlinux");
     fs::write(&file, vmlinux()).unwrap();
-    let kernel = KernelImage::read(&file).unwrap();
+    let kernel = KernelImage::read(&file, ROOM).unwrap();
     assert_eq!(kernel.entry(), ENTRY);
     assert_eq!(kernel.pvh_entry(), Some(PVH_ENTRY));
     assert_eq!((kernel.packing(), kernel.end()), (Packing::None, 0x100_3000));
@@ -135,7 +138,7 @@ fn a_release_is_found_across_two_pieces() {
     file.resize(TEXT as usize + long, 0);
     file[TEXT as usize..].fill(b'x');
     set(&mut file, TEXT as usize + CHUNK - 7, b"Linux version 6.9.1 (gcc)");
-    let kernel = KernelImage::from_bytes(file).unwrap();
+    let kernel = KernelImage::from_bytes(file, ROOM).unwrap();
     assert_eq!(kernel.release().unwrap().as_deref(), Some("6.9.1"));
 }
 
@@ -158,7 +161,7 @@ fn a_bzimage_is_unpacked_whatever_packed_it() {
         }
     }
     for (payload, packing) in payloads {
-        let kernel = KernelImage::from_bytes(bzimage(&payload)).unwrap();
+        let kernel = KernelImage::from_bytes(bzimage(&payload), ROOM).unwrap();
         assert_eq!(kernel.packing(), packing);
         assert_eq!(kernel.release().unwrap().as_deref(), Some("6.1.0-7-lab"));
         let mut unpacked = Vec::new();
@@ -239,7 +242,7 @@ fn a_file_that_is_no_kernel_is_called_by_its_name() {
         let error = error_of(bytes.to_vec());
         assert!(error.contains(message), "{message}: {error}");
     }
-    let error = KernelImage::read(Path::new("/")).unwrap_err();
+    let error = KernelImage::read(Path::new("/"), ROOM).unwrap_err();
     assert!(matches!(error, Error::Kernel { source: KernelError::NotKernel { .. }, .. }));
 }
 
@@ -249,6 +252,33 @@ fn nothing_unpacks_beyond_its_limit() {
     let refused = unpack(&packed, (1 << 20) - 1).unwrap_err();
     assert!(matches!(refused, UnpackError::TooLarge { limit: 0xf_ffff }), "{refused}");
     assert_eq!(unpack(&packed, 1 << 20).unwrap().len(), 1 << 20);
+}
+
+/// A thousandth of it is in the file: whoever unpacked it all would have it beside the guest.
+#[test]
+fn a_kernel_that_grows_beyond_the_guest_is_not_unpacked_whatever_packed_it() {
+    let zeros = vec![0; 64 << 20];
+    let packers: [&[&str]; 5] = [
+        &["bzip2", "-1"],
+        &["xz", "--format=lzma", "-0"],
+        &["xz", "--check=crc32", "-0"],
+        &["lz4", "-l", "-1", "-c"],
+        &["zstd", "-1", "-c"],
+    ];
+    let mut payloads = vec![gzip(&zeros)];
+    for command in packers {
+        payloads.extend(packed_by(command, &zeros).map(|mut packed| {
+            packed.extend_from_slice(&(zeros.len() as u32).to_le_bytes());
+            packed
+        }));
+    }
+    for payload in payloads {
+        let name = Packing::of(&payload).unwrap();
+        let error = KernelImage::from_bytes(bzimage(&payload), ROOM).unwrap_err();
+        assert!(matches!(error, KernelError::NoRoom { limit: ROOM }), "{name}: {error}");
+        let error = KernelImage::from_bytes(bzimage(&payload), u64::MAX).unwrap_err();
+        assert!(!matches!(error, KernelError::NoRoom { .. }), "{name}: it is no kernel, and fits");
+    }
 }
 
 /// Bytes of a file, damaged where its headers are.
@@ -267,7 +297,7 @@ fn damaged(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
 
 /// Reads a damaged kernel, and all that it claims to have.
 fn survive(file: Vec<u8>) {
-    if let Ok(kernel) = KernelImage::from_bytes(file) {
+    if let Ok(kernel) = KernelImage::from_bytes(file, ROOM) {
         let bytes = kernel.elf_bytes().unwrap();
         for segment in kernel.segments() {
             assert!(segment.offset + segment.file_bytes <= bytes);

@@ -80,6 +80,14 @@ pub enum KernelsError {
         #[source]
         source: UnpackError,
     },
+    /// A module does not fit into what is left of the guest's memory.
+    #[error("the module {path:?} has more than {} KiB", limit >> 10)]
+    LargeModule {
+        /// Its file.
+        path: PathBuf,
+        /// How much there is room for.
+        limit: u64,
+    },
     /// The distribution's package client is none that is known here.
     #[error(
         "get a kernel: this host has no apt-get, and isolab knows no other client for packages"
@@ -135,6 +143,10 @@ impl KernelsError {
             }
             Self::NoModules { .. } | Self::OthersModules { .. } => {
                 "name the kernel's own: as /lib/modules/RELEASE, or a root file system that has it"
+            }
+            Self::LargeModule { .. } => {
+                "that is all that is left of the guest's memory: give it more (`--memory`) if the \
+                 file is a module of the kernel's, or name other modules: `--modules DIRECTORY`"
             }
             Self::NoModule { .. } => {
                 "take a distribution's cloud kernel (`isolab kernel get`), or name other modules: \

@@ -14,7 +14,10 @@ use super::{
     place::{Place, UNFINISHED},
     unpack,
 };
-use crate::{Result, kernel::KernelImage};
+use crate::{
+    Result,
+    kernel::{KernelImage, MAX_UNPACKED_BYTES},
+};
 
 /// What is being done, for whoever waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +90,7 @@ pub fn get(progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<
     packages::unpack(&debs, &root, || progress(Progress::Unpacking { kernel: release }))?;
     arrange(&root, &new, &packages[0].name)?;
     let (image, vmlinux) = (new.join("vmlinuz"), new.join("vmlinux"));
-    unpack(&KernelImage::read(&image)?, &image, &vmlinux)?;
+    unpack(&KernelImage::read(&image, MAX_UNPACKED_BYTES)?, &image, &vmlinux)?;
     fs::write(new.join("package"), origin).map_err(writing(&new))?;
     put(&new, &target, &scratch.path().join("old"))?;
     place.named(release)

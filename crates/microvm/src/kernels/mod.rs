@@ -26,7 +26,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Result, kernel::KernelImage};
+use crate::{
+    Result,
+    kernel::{KernelImage, MAX_UNPACKED_BYTES},
+};
 
 pub use error::KernelsError;
 pub use get::{Progress, get};
@@ -76,14 +79,14 @@ pub fn select(name: &str) -> Result<Kernel> {
 }
 
 impl Kernel {
-    /// The kernel in a file of the user's. Its modules are found by its release, among those of the
+    /// The kernel in a file of the user's, for a guest whose memory is `room`. Its modules are found by its release, among those of the
     /// other kernels and in `/lib/modules`.
     ///
     /// # Errors
     ///
-    /// When it is no kernel, or cannot be unpacked.
-    pub fn of_file(image: &Path) -> Result<Self> {
-        Place::of_user()?.of_file(image)
+    /// When it is no kernel, or cannot be unpacked into so much.
+    pub fn of_file(image: &Path, room: u64) -> Result<Self> {
+        Place::of_user()?.of_file(image, room)
     }
 
     /// Makes [`Kernel::vmlinux`], unless it is there and was made from the image as it is.
@@ -95,7 +98,7 @@ impl Kernel {
         if self.vmlinux == self.image || is_unpacked(&self.vmlinux, &self.image) {
             return Ok(());
         }
-        unpack(&KernelImage::read(&self.image)?, &self.image, &self.vmlinux)
+        unpack(&KernelImage::read(&self.image, MAX_UNPACKED_BYTES)?, &self.image, &self.vmlinux)
     }
 
     /// The same kernel with the modules in `folder`: as `/lib/modules/RELEASE`, or a root file
@@ -125,9 +128,10 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// When the kernel has no such module, or its file is damaged.
-    pub fn modules_for(&self, names: &[&str]) -> Result<Vec<Module>> {
-        self.modules.as_deref().map_or(Ok(Vec::new()), |folder| modules_for(folder, names))
+    /// When the kernel has no such module, its file is damaged, or all of them have more than `room`
+    /// bytes.
+    pub fn modules_for(&self, names: &[&str], room: u64) -> Result<Vec<Module>> {
+        self.modules.as_deref().map_or(Ok(Vec::new()), |folder| modules_for(folder, names, room))
     }
 
     /// Whether it is a real-time kernel, as far as its image says. The KVM of such a one wants a

@@ -7,12 +7,16 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use super::KernelsError;
-use crate::{Result, kernel};
+use crate::{
+    Result,
+    kernel::{self, UnpackError},
+};
 
 /// The largest module of Debian's kernel has 10 MB.
 const MAX_BYTES: u64 = 256 << 20;
@@ -84,12 +88,13 @@ impl Module {
 }
 
 /// The modules of these names in `folder` with all that they need, in the order of loading. What is
-/// built into the kernel is left out.
+/// built into the kernel is left out. `room` is the memory of the guest that they are for: together
+/// they unpack to no more.
 ///
 /// # Errors
 ///
-/// When the kernel has no such module, or when its file cannot be read or unpacked.
-pub fn modules_for(folder: &Path, names: &[&str]) -> Result<Vec<Module>> {
+/// When the kernel has no such module, or when its file cannot be read or unpacked into what is left.
+pub fn modules_for(folder: &Path, names: &[&str], room: u64) -> Result<Vec<Module>> {
     let mut search = Search {
         folder,
         order: fs::read_to_string(folder.join("modules.order")).unwrap_or_default(),
@@ -97,6 +102,7 @@ pub fn modules_for(folder: &Path, names: &[&str]) -> Result<Vec<Module>> {
         built_in: built_in(folder)?,
         begun: HashSet::new(),
         found: Vec::new(),
+        room,
     };
     for name in names {
         search.add(&normal(name))?;
@@ -114,6 +120,8 @@ struct Search<'a> {
     built_in: Option<HashSet<String>>,
     begun: HashSet<String>,
     found: Vec<Module>,
+    /// So many bytes more.
+    room: u64,
 }
 
 impl Search<'_> {
@@ -129,7 +137,8 @@ impl Search<'_> {
             let (folder, module) = (self.folder.to_owned(), name.to_owned());
             return Err(KernelsError::NoModule { folder, module }.into());
         };
-        let module = read(self.folder, name, &path)?;
+        let module = read(self.folder, name, &path, self.room)?;
+        self.room -= module.content.len() as u64;
         let (needed, soft) = module.needs();
         for name in soft {
             if self.file(&name)?.is_some() {
@@ -163,16 +172,33 @@ impl Search<'_> {
     }
 }
 
-fn read(folder: &Path, name: &str, path: &Path) -> Result<Module> {
+fn read(folder: &Path, name: &str, path: &Path, room: u64) -> Result<Module> {
     let file = folder.join(path);
-    let bytes = fs::read(&file).map_err(reading(&file))?;
-    let content = kernel::unpack(&bytes, MAX_BYTES)
-        .map_err(|source| KernelsError::DamagedModule { path: file, source })?;
+    let limit = room.min(MAX_BYTES);
+    let bytes = contents(&file, limit)?;
+    let content = kernel::unpack(&bytes, limit).map_err(|source| match source {
+        UnpackError::TooLarge { limit } => KernelsError::LargeModule { path: file, limit },
+        source => KernelsError::DamagedModule { path: file, source },
+    })?;
     let path = match path.extension() {
         Some(extension) if extension != "ko" => path.with_extension(""),
         _ => path.to_owned(),
     };
     Ok(Module { name: name.to_owned(), path, content })
+}
+
+/// What is in a module's file, packed or not. It has no more than what comes out of it may have.
+fn contents(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let (file, about) = kernel::open_file(path).map_err(reading(path))?;
+    if !about.is_file() {
+        return Err(reading(path)(io::Error::other("it is no regular file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(reading(path))?;
+    match bytes.len() as u64 <= limit {
+        true => Ok(bytes),
+        false => Err(KernelsError::LargeModule { path: path.to_owned(), limit }.into()),
+    }
 }
 
 /// The files of all modules by name.
@@ -220,7 +246,7 @@ fn built_in(folder: &Path) -> Result<Option<HashSet<String>>> {
 /// When the folder or the module cannot be read.
 pub(super) fn any_module(folder: &Path) -> Result<Option<Module>> {
     let first = files(folder)?.into_iter().min();
-    first.map(|(name, path)| read(folder, &name, &path)).transpose()
+    first.map(|(name, path)| read(folder, &name, &path, MAX_BYTES)).transpose()
 }
 
 /// `kvm_amd` of `kvm-amd.ko.xz`; `None` of what is no module.
@@ -241,9 +267,11 @@ fn reading(path: &Path) -> impl FnOnce(io::Error) -> crate::Error + use<> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::{fs::File, io::Write as _};
 
     use super::*;
+
+    const ROOM: u64 = 1 << 20;
 
     fn module(information: &[&str]) -> Vec<u8> {
         let strings: String = information.iter().map(|text| format!("{text}\0")).collect();
@@ -269,7 +297,7 @@ mod tests {
     }
 
     fn names(folder: &Path, wanted: &[&str]) -> Vec<String> {
-        modules_for(folder, wanted).unwrap().into_iter().map(|module| module.name).collect()
+        modules_for(folder, wanted, ROOM).unwrap().into_iter().map(|module| module.name).collect()
     }
 
     #[test]
@@ -284,7 +312,7 @@ mod tests {
         ]);
         let expected = ["early", "irqbypass", "kvm", "kvm_amd"];
         assert_eq!(names(folder.path(), &["kvm-amd", "ext4", "kvm"]), expected);
-        let found = modules_for(folder.path(), &["kvm"]).unwrap();
+        let found = modules_for(folder.path(), &["kvm"], ROOM).unwrap();
         assert_eq!(found[2].path, Path::new("kernel/kvm/kvm.ko"));
         assert!(found[2].content.starts_with(b"\x7fELF"));
     }
@@ -298,10 +326,10 @@ mod tests {
     #[test]
     fn a_missing_module_is_named() {
         let folder = folder_of(&[("a.ko", &["depends=b"])]);
-        let error = modules_for(folder.path(), &["a"]).unwrap_err();
+        let error = modules_for(folder.path(), &["a"], ROOM).unwrap_err();
         assert!(error.to_string().ends_with("has no b, neither built in nor as a module"));
         fs::write(folder.path().join("b.ko"), b"junk").unwrap();
-        let error = modules_for(folder.path(), &["a"]).unwrap_err();
+        let error = modules_for(folder.path(), &["a"], ROOM).unwrap_err();
         assert!(error.to_string().starts_with("unpack the module"), "{error}");
     }
 
@@ -313,12 +341,53 @@ mod tests {
     }
 
     #[test]
+    fn modules_have_together_no_more_than_the_guest() {
+        let folder = folder_of(&[("a.ko", &["depends=b"]), ("b.ko", &["depends="])]);
+        let both: u64 = modules_for(folder.path(), &["a"], ROOM)
+            .unwrap()
+            .iter()
+            .map(|module| module.content.len() as u64)
+            .sum();
+        assert!(modules_for(folder.path(), &["a"], both).is_ok());
+        for room in [both - 1, both / 2, 0] {
+            let error = modules_for(folder.path(), &["a"], room).unwrap_err();
+            assert!(error.to_string().contains("ko\" has more than"), "{error}");
+            assert!(error.fix().unwrap().contains("--memory"));
+        }
+    }
+
+    /// 1 MiB in a thousandth of it.
+    #[test]
+    fn a_module_that_grows_when_it_is_unpacked_is_refused() {
+        let folder = folder_of(&[]);
+        let level = flate2::Compression::best();
+        let mut packer = flate2::write::GzEncoder::new(
+            File::create(folder.path().join("a.ko.gz")).unwrap(),
+            level,
+        );
+        packer.write_all(&vec![0; ROOM as usize + 1]).unwrap();
+        packer.finish().unwrap();
+        let error = modules_for(folder.path(), &["a"], ROOM).unwrap_err();
+        assert!(error.to_string().ends_with("a.ko.gz\" has more than 1024 KiB"), "{error}");
+    }
+
+    #[test]
+    fn a_pipe_is_no_module_and_nobody_waits_for_its_writer() {
+        let folder = folder_of(&[]);
+        fs::write(folder.path().join("modules.order"), "a.ko\n").unwrap();
+        let pipe = folder.path().join("a.ko");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = contents(&pipe, ROOM).unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("no regular file"));
+    }
+
+    #[test]
     fn a_module_names_the_kernel_that_it_is_for() {
         let folder = folder_of(&[
             ("usual.ko", &["vermagic=6.1.0-7-lab SMP mod_unload modversions "]),
             ("real.ko", &["vermagic=6.1.0-7-rt SMP preempt_rt mod_unload "]),
         ]);
-        let modules = modules_for(folder.path(), &["usual", "real"]).unwrap();
+        let modules = modules_for(folder.path(), &["usual", "real"], ROOM).unwrap();
         assert_eq!(modules[0].release(), Some("6.1.0-7-lab"));
         assert_eq!([0, 1].map(|index| modules[index].is_real_time()), [false, true]);
         assert_eq!(any_module(folder.path()).unwrap().unwrap().name, "real");

@@ -129,9 +129,9 @@ impl Place {
     /// # Errors
     ///
     /// As there.
-    pub fn of_file(&self, image: &Path) -> Result<Kernel> {
+    pub fn of_file(&self, image: &Path, room: u64) -> Result<Kernel> {
         let read = |source| KernelsError::Read { path: image.to_owned(), source };
-        let kernel = KernelImage::read(image)?;
+        let kernel = KernelImage::read(image, room)?;
         let release = kernel.release().map_err(read)?;
         let modules = release.as_ref().and_then(|release| self.modules_of(release));
         let file_name = || image.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -337,11 +337,11 @@ mod tests {
         let (folder, place) = place();
         write(folder.path(), "host/lib/modules/6.1.0-7-lab/modules.order", b"");
         write(folder.path(), "mine", &crate::kernel::tests::bzimage_packed());
-        let kernel = place.of_file(&folder.path().join("mine")).unwrap();
+        let kernel = place.of_file(&folder.path().join("mine"), 1 << 20).unwrap();
         assert_eq!(kernel.name, "6.1.0-7-lab");
         assert_eq!(kernel.modules, Some(place.host.join("lib/modules/6.1.0-7-lab")));
         assert_ne!(kernel.vmlinux, kernel.image);
-        let again = place.of_file(&kernel.vmlinux).unwrap();
+        let again = place.of_file(&kernel.vmlinux, 1 << 20).unwrap();
         assert_eq!(again.vmlinux, again.image);
     }
 }

@@ -318,7 +318,7 @@ mod tests {
         let fields = [120, 0xffff_ffff_8100_0000u64, 0x100_0000, 1, 1];
         fields.iter().enumerate().for_each(|(index, it)| put(72 + index * 8, &it.to_le_bytes()));
         put(120, &[0xf4]);
-        KernelImage::from_bytes(file).unwrap()
+        KernelImage::from_bytes(file, u64::MAX).unwrap()
     }
 
     fn plan(memory_bytes: u64, initramfs: usize) -> Plan {

@@ -230,9 +230,9 @@ impl LinuxVm {
 
     /// What is to be booted, and the devices' side of it, checked before there is a machine.
     fn plan(&self, workload: &Workload) -> Result<(Plan, Inventory)> {
-        let memory_bytes = self.limits.memory_bytes.unwrap_or(MEMORY) / PAGE * PAGE;
+        let memory_bytes = memory_bytes(&self.limits) / PAGE * PAGE;
         memory::check_host_has(memory_bytes)?;
-        let kernel = KernelImage::read(&self.kernel)?;
+        let kernel = KernelImage::read(&self.kernel, memory_bytes)?;
         let system = System::new(self, workload, kernel.end(), memory_bytes)?;
         let plan = Plan {
             kernel,
@@ -245,6 +245,11 @@ impl LinuxVm {
         let disks = system::open_disks(&self.disks)?.into_iter().chain(system.root_disk).collect();
         Ok((plan, Inventory { disks, init: system.plan, stdio: workload.stdio }))
     }
+}
+
+/// How much memory a Linux guest of these limits has.
+pub fn memory_bytes(limits: &Limits) -> u64 {
+    limits.memory_bytes.unwrap_or(MEMORY)
 }
 
 /// A mailbox, for a built-in program to report in.

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     initramfs::Root,
+    kernel,
     memory::Memory,
 };
 
@@ -36,8 +37,7 @@ impl Source {
     /// When it cannot be opened, or is none.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |source| Error::Read { program: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        let about = file.metadata().map_err(failed)?;
+        let (file, about) = kernel::open_file(path).map_err(failed)?;
         if !about.is_file() {
             return Err(failed(io::Error::other("it is no regular file")));
         }

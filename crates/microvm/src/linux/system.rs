@@ -124,7 +124,7 @@ impl System {
             }
             _ => program,
         };
-        let modules = modules(machine, root_disk.is_some())?;
+        let modules = modules(machine, root_disk.is_some(), memory_bytes)?;
         for module in &modules {
             let file = format!("{MODULES}/{}.ko", module.name);
             archive.file(file, 0o644, module.unsigned())?;
@@ -221,13 +221,13 @@ fn drivers(machine: &LinuxVm) -> Vec<&'static str> {
 }
 
 /// The drivers of the guest's devices, with all that they need.
-fn modules(machine: &LinuxVm, root_disk: bool) -> Result<Vec<kernels::Module>> {
+fn modules(machine: &LinuxVm, root_disk: bool, room: u64) -> Result<Vec<kernels::Module>> {
     let mut names = drivers(machine);
     if root_disk && !names.contains(&"virtio_blk") {
         names.push("virtio_blk");
     }
     let folder = machine.modules.as_deref();
-    folder.map_or(Ok(Vec::new()), |folder| kernels::modules_for(folder, &names))
+    folder.map_or(Ok(Vec::new()), |folder| kernels::modules_for(folder, &names, room))
 }
 
 /// All that the first process does before the command.
