@@ -87,6 +87,10 @@ struct Restore {
     /// Name for `isolab ps` and `stop` [default: one is made up]
     #[arg(long)]
     name: Option<String>,
+    /// A disk that it was saved with, to be read: a raw image. Once for each, in that order; without,
+    /// those that the snapshot names, if it lies where it was saved
+    #[arg(long, value_name = "FILE")]
+    disk: Vec<PathBuf>,
     /// Print the outcome as one JSON object, the command's output in it. Output that is not UTF-8 is
     /// byte for byte in output_base64 and errors_base64, which are null otherwise
     #[arg(long)]
@@ -135,7 +139,8 @@ impl Restore {
         workload.deadline = self.deadline;
         workload.trace = self.trace;
         workload.stdio = if self.json { Stdio::Capture } else { Stdio::Inherit };
-        let instance = SavedVm::new(folder).spawn(&workload)?;
+        let saved = SavedVm { disks: self.disk.clone(), ..SavedVm::new(folder) };
+        let instance = saved.spawn(&workload)?;
         let passed = relay.pass_to(&*instance, Kind::Linux);
         passed.map_err(Failure::at("start the thread for signals"))?;
         let outcome = instance.wait()?;

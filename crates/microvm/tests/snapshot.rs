@@ -4,11 +4,17 @@
 
 mod common;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::Path,
+    time::Duration,
+};
 
 use common::{chain, kernel, kvm, out};
 use microvm::{
     LinuxVm,
+    devices::virtio::disk::{Access, DiskFile},
     linux::{GuestRoot, SavedVm},
     snapshot::{Place, Snapshot},
 };
@@ -79,10 +85,19 @@ fn workload() -> Workload {
 
 /// Saves the guest with this kernel in `folder`; gives what the guest did then.
 fn save(code: &[u8], vcpus: u64, folder: &Path) -> sandbox::Result<Outcome> {
+    save_with(code, vcpus, Vec::new(), folder)
+}
+
+fn save_with(
+    code: &[u8],
+    vcpus: u64,
+    disks: Vec<DiskFile>,
+    folder: &Path,
+) -> sandbox::Result<Outcome> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, kernel(code)).unwrap();
     let mut machine =
-        LinuxVm { root: GuestRoot::Initramfs(Vec::new()), ..LinuxVm::new(file.path()) };
+        LinuxVm { root: GuestRoot::Initramfs(Vec::new()), disks, ..LinuxVm::new(file.path()) };
     machine.limits.memory_bytes = Some(40 << 20);
     machine.limits.vcpus = Some(vcpus.try_into().unwrap());
     machine.spawn_and_save(&workload(), folder)?.wait()
@@ -251,7 +266,7 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
         (|it| change(&it.join("state.json"), |bytes| bytes[99] ^= 4), "state.json\" is not as it"),
         (|it| change(&it.join("state.json"), |bytes| bytes.push(b' ')), "state.json\" is not as"),
         (|it| change(&it.join("checksum"), |bytes| bytes.push(0)), "checksum\" has 30 bytes"),
-        (|it| in_state(it, "\"format\": 2", "\"format\": 9"), "the snapshot is of isolab"),
+        (|it| in_state(it, "\"format\": 3", "\"format\": 9"), "the snapshot is of isolab"),
         (|it| in_state(it, "\"vendor\": \"", "\"vendor\": \"Other"), "of another processor"),
         (
             |it| in_state(it, "\"bytes\": 41943040", "\"bytes\": 41943039"),
@@ -273,6 +288,90 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
     let damaged = Place(place.path().into()).list();
     assert_eq!(damaged.iter().filter(|listed| listed.state.is_err()).count(), 10);
     assert_eq!(restore(&folder).unwrap().output[4..], *b"3c4d", "the good one still is");
+}
+
+#[test]
+fn nobody_else_may_be_able_to_change_what_is_restored() {
+    if !kvm() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("mine");
+    save(&counting(), 1, &folder).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let files = ["state.json", "checksum", "memory"].map(|name| folder.join(name));
+    for path in files.iter().chain([&folder]) {
+        let before = fs::metadata(path).unwrap().permissions();
+        for open in [0o720, 0o702] {
+            mode(path, open);
+            let error = restore(&folder).unwrap_err();
+            let expected = format!("{path:?}: others than its owner may write to it");
+            assert!(chain(&error).contains(&expected), "{}", chain(&error));
+            assert!(error.fix().unwrap().contains("chmod"), "{error}");
+        }
+        fs::set_permissions(path, before).unwrap();
+    }
+    assert_eq!(restore(&folder).unwrap().output[4..], *b"3c4d");
+    // A link leads to what somebody else may have put there.
+    fs::rename(folder.join("memory"), place.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(place.path().join("elsewhere"), folder.join("memory")).unwrap();
+    let message = chain(&restore(&folder).unwrap_err());
+    assert!(message.contains("read") && message.contains("memory"), "{message}");
+}
+
+#[test]
+fn what_belongs_to_another_user_is_refused() {
+    const NOBODY: u32 = 65534;
+    if !kvm() {
+        return;
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("skipped: only root can give a file away");
+    }
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("given");
+    save(&counting(), 1, &folder).unwrap();
+    for path in ["", "state.json", "checksum", "memory"].map(|name| folder.join(name)) {
+        chown(&path, Some(NOBODY), None).unwrap();
+        let error = restore(&folder).unwrap_err();
+        let expected = "it belongs to user 65534, who can change it at any time";
+        assert!(chain(&error).contains(expected), "{}", chain(&error));
+        chown(&path, Some(0), None).unwrap();
+    }
+    assert_eq!(restore(&folder).unwrap().output[4..], *b"3c4d");
+}
+
+/// What comes in an archive belongs to whoever unpacks it, and is another's all the same.
+#[test]
+fn a_snapshot_from_elsewhere_does_not_say_which_files_are_opened() {
+    if !kvm() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let (folder, brought) = (place.path().join("here"), place.path().join("brought"));
+    let secret = place.path().join("secret");
+    fs::write(&secret, [b's'; 4096]).unwrap();
+    let disk = DiskFile { path: secret.clone(), access: Access::Read, is_raw: true };
+    save_with(&counting(), 1, vec![disk], &folder).unwrap();
+    assert_eq!(
+        restore(&folder).unwrap().output[4..],
+        *b"3c4d",
+        "where it was saved it is believed"
+    );
+    fs::create_dir(&brought).unwrap();
+    for name in ["state.json", "memory", "checksum"] {
+        fs::copy(folder.join(name), brought.join(name)).unwrap();
+    }
+    let error = restore(&brought).unwrap_err();
+    let expected = format!("names files of this host as disks: {}", secret.display());
+    assert!(chain(&error).contains(&expected), "{}", chain(&error));
+    assert!(error.fix().unwrap().contains("--disk FILE"), "{error}");
+    let with = |disks| SavedVm { disks, ..SavedVm::new(&brought) }.run(&workload());
+    let other = place.path().join("other");
+    fs::write(&other, [b'o'; 4096]).unwrap();
+    assert_eq!(with(vec![other.clone()]).unwrap().output[4..], *b"3c4d");
+    let message = chain(&with(vec![other.clone(), other]).unwrap_err());
+    assert!(message.contains("2 disks were given, and the guest was saved with 1"), "{message}");
 }
 
 /// What KVM gives of a processor changes with the host's kernel.

@@ -67,16 +67,39 @@ impl Recipe {
         })
     }
 
+    /// Which files are its disks: those that are `given`, else those that it names, which only an
+    /// original may.
+    ///
+    /// # Errors
+    ///
+    /// When the snapshot is a copy and names some, or others were given than it had.
+    fn disks<'a>(&'a self, given: &'a [PathBuf], is_original: bool) -> Result<&'a [PathBuf]> {
+        let (saved, count) = (self.disks.len(), given.len());
+        match (given, is_original) {
+            ([], false) if saved > 0 => {
+                Err(SnapshotError::NamesDisks { disks: self.disks.clone() }.into())
+            }
+            ([], _) => Ok(&self.disks),
+            _ if count == saved => Ok(given),
+            _ => Err(SnapshotError::Disks { saved, given: count }.into()),
+        }
+    }
+
     /// The machine that it makes, as far as devices are concerned, and what is plugged into it.
     ///
     /// # Errors
     ///
-    /// When a disk is no longer there.
-    pub(super) fn follow(&self, stdio: Stdio) -> Result<(LinuxVm, Inventory)> {
+    /// When a disk is no longer there, and those of [`Recipe::disks`].
+    pub(super) fn follow(
+        &self,
+        stdio: Stdio,
+        given: &[PathBuf],
+        is_original: bool,
+    ) -> Result<(LinuxVm, Inventory)> {
         // What it was when the guest was saved it still is, whatever has been written to it since.
         let disk =
             |path: &PathBuf| DiskFile { path: path.clone(), access: Access::Read, is_raw: true };
-        let disks: Vec<_> = self.disks.iter().map(disk).collect();
+        let disks: Vec<_> = self.disks(given, is_original)?.iter().map(disk).collect();
         let opened = system::open_disks(&disks)?;
         let vm = LinuxVm {
             disks,

@@ -27,6 +27,9 @@ use crate::{
 pub struct SavedVm {
     /// The folder of its snapshot.
     pub folder: PathBuf,
+    /// Its disks, in the order in which it was saved with them, instead of those that the snapshot
+    /// names; they are only read.
+    pub disks: Vec<PathBuf>,
     /// Whether the kernel's console goes to standard error.
     pub show_console: bool,
     /// KVM's device.
@@ -36,7 +39,12 @@ pub struct SavedVm {
 impl SavedVm {
     /// The guest that was saved in `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), show_console: false, device: "/dev/kvm".into() }
+        Self {
+            folder: folder.into(),
+            disks: Vec::new(),
+            show_console: false,
+            device: "/dev/kvm".into(),
+        }
     }
 }
 
@@ -106,7 +114,8 @@ impl SavedVm {
         story: &mut Story,
     ) -> Result<(Guest, Arc<Handle>, Host)> {
         let state = &snapshot.state;
-        let (vm, inventory) = state.recipe.follow(workload.stdio)?;
+        let (vm, inventory) =
+            state.recipe.follow(workload.stdio, &self.disks, snapshot.is_original())?;
         let vm = LinuxVm { show_console: self.show_console, ..vm };
         let mailbox = state.recipe.mailbox.then(Mailbox::create).transpose();
         let mailbox = mailbox.map_err(Error::system::<std::io::Error>("create the mailbox"))?;

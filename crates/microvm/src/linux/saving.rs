@@ -104,6 +104,7 @@ impl Guest {
             chips: chips::State::of(machine)?,
             devices: self.hardware.save(),
             memory: Content::default(),
+            birth: None,
         };
         state.write(memory, &saving.folder)
     }

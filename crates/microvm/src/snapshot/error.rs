@@ -28,6 +28,39 @@ pub enum SnapshotError {
         /// Where it would be.
         folder: PathBuf,
     },
+    /// It, or a file of it, belongs to somebody else.
+    #[error("restore {path:?}: it belongs to user {owner}, who can change it at any time")]
+    Foreign {
+        /// The folder or the file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+    /// Others may write to it, or to a file of it.
+    #[error("restore {path:?}: others than its owner may write to it (mode {mode:o})")]
+    OthersMayWrite {
+        /// The folder or the file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It was brought from elsewhere, and says which files of this host are to be opened.
+    #[error(
+        "restore a copied snapshot that names files of this host as disks: {}",
+        disks.iter().map(|disk| disk.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NamesDisks {
+        /// What it names.
+        disks: Vec<PathBuf>,
+    },
+    /// Not as many disks as it had.
+    #[error("{given} disks were given, and the guest was saved with {saved}")]
+    Disks {
+        /// How many it had.
+        saved: usize,
+        /// How many there are to be.
+        given: usize,
+    },
     /// A file of it is not there.
     #[error("the snapshot is damaged: {file:?} is missing")]
     Missing {
@@ -150,6 +183,16 @@ impl SnapshotError {
             Self::NoPlace => "set HOME",
             Self::Name { .. } => "use letters, digits, `-`, `_` and `.`, a letter or digit first",
             Self::Exists { .. } => "choose another name, or remove its folder",
+            Self::Foreign { .. } => {
+                "if you trust who made it, copy it and restore the copy: \
+                 `cp -r --no-preserve=mode,ownership FOLDER COPY`"
+            }
+            Self::OthersMayWrite { .. } => "let nobody else change it: `chmod -R go-w FOLDER`",
+            Self::NamesDisks { .. } => {
+                "only where it was saved is it you who has named them. Name the disks that this guest \
+                 is to read, in that order: `isolab snapshot restore NAME --disk FILE`"
+            }
+            Self::Disks { .. } => "name as many as it had: `--disk FILE` for each",
             Self::None { .. } => "`isolab snapshot list` shows those that there are",
             Self::Missing { .. }
             | Self::Length { .. }

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, Permissions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -16,6 +16,7 @@ use super::{
     SnapshotError, chips, cpu,
     host::Host,
     memory::{Content, Wrong},
+    owner::{Birth, OwnFolder},
     plain::Hex,
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// The number of what is written here; another means that it is written in another way.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const ISOLAB: &str = env!("CARGO_PKG_VERSION");
 
 const STATE: &str = "state.json";
@@ -42,6 +43,8 @@ const SETTLED: Duration = Duration::from_millis(100);
 
 /// No state of ours is longer: 254 processors have some 30 KiB each, extents of 64 GiB 10 MiB.
 const LONGEST_STATE: u64 = 64 << 20;
+/// A checksum, two numbers, a time, and the name of a start of the host.
+const LONGEST_MARK: u64 = 1024;
 
 /// All of a machine but what is in its memory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,6 +64,8 @@ pub struct State {
     pub devices: Vec<Saved>,
     /// What is in the file of the memory.
     pub memory: Content,
+    /// Which file that was; nothing where the file system does not tell files apart so far.
+    pub birth: Option<Birth>,
 }
 
 /// What is looked at before the rest, which may look otherwise in another version.
@@ -88,7 +93,7 @@ pub struct Snapshot {
     /// All but the memory.
     pub state: State,
     memory: File,
-    folder: PathBuf,
+    folder: OwnFolder,
     /// Of the state, and so of all that is known of the memory.
     checksum: u64,
 }
@@ -123,6 +128,7 @@ impl State {
         let file = File::create_new(unfinished.path().join(MEMORY))?;
         self.memory = Content::write(memory, &file)?;
         keep(&file)?;
+        self.birth = Birth::of(&file);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         self.saved_at = now.map_or(0, |since| since.as_secs());
         let version = Version { format: FORMAT, isolab: ISOLAB.into() };
@@ -178,10 +184,10 @@ fn unchanged_for(file: &File) -> Option<Duration> {
     now.checked_sub(changed)
 }
 
-fn keep_mark(folder: &Path, mark: &[u8], place: &Path) -> io::Result<()> {
+fn keep_mark(folder: &Path, mark: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::with_prefix_in(UNFINISHED, folder)?;
     file.write_all(mark)?;
-    file.persist(place)?;
+    file.persist(folder.join(CHECKED))?;
     Ok(())
 }
 
@@ -196,16 +202,13 @@ impl Snapshot {
     ///
     /// When there is none, it is damaged, or another isolab wrote it.
     pub fn open(folder: &Path) -> Result<Self, SnapshotError> {
-        if !folder.is_dir() {
-            return Err(SnapshotError::None { folder: folder.to_owned() });
-        }
-        let text = read(&folder.join(STATE), LONGEST_STATE)?;
+        let folder = OwnFolder::open(folder)?;
+        let text = read(&folder, STATE, LONGEST_STATE)?;
         let sum = checksum(&text).into_bytes();
-        let file = folder.join(CHECKSUM);
-        if read(&file, sum.len() as u64)? != sum {
-            return Err(SnapshotError::Damaged { file: folder.join(STATE), at: Hex(0) });
+        let file = folder.path().join(STATE);
+        if read(&folder, CHECKSUM, sum.len() as u64)? != sum {
+            return Err(SnapshotError::Damaged { file, at: Hex(0) });
         }
-        let file = folder.join(STATE);
         let no_state = |source| SnapshotError::State { file: file.clone(), source };
         let wrote: Version = serde_json::from_slice(&text).map_err(no_state)?;
         if (wrote.format, &*wrote.isolab) != (FORMAT, ISOLAB) {
@@ -221,15 +224,23 @@ impl Snapshot {
         if !(1..=crate::linux::cpus::MOST as usize).contains(&state.processors.len()) {
             return nonsense("a number of processors that cannot be");
         }
-        let memory = folder.join(MEMORY);
-        let (file, bytes) = open(&memory)?;
+        let (memory, bytes) = folder.file(MEMORY)?;
         match state.memory.bytes {
             expected if expected == bytes => {
                 let checksum = XxHash3_64::oneshot(&text);
-                Ok(Self { state, memory: file, folder: folder.to_owned(), checksum })
+                Ok(Self { state, memory, folder, checksum })
             }
-            expected => Err(SnapshotError::Length { file: memory, bytes, expected }),
+            expected => {
+                let file = folder.path().join(MEMORY);
+                Err(SnapshotError::Length { file, bytes, expected })
+            }
         }
+    }
+
+    /// Whether it lies where it was saved: it was neither copied nor brought from elsewhere. Only
+    /// then is it its user who has named the files of the host that it names.
+    pub fn is_original(&self) -> bool {
+        self.state.birth.is_some() && self.state.birth == Birth::of(&self.memory)
     }
 
     /// Checks what is in its memory, all of it, unless it was written or checked since the host
@@ -240,20 +251,20 @@ impl Snapshot {
     ///
     /// When it is damaged.
     pub fn check_memory(&self) -> Result<(), SnapshotError> {
-        let (mark, place) = (mark(&self.memory, self.checksum), self.folder.join(CHECKED));
-        if mark.is_some() && fs::read(&place).ok() == mark {
+        let mark = mark(&self.memory, self.checksum);
+        if mark.is_some() && read(&self.folder, CHECKED, LONGEST_MARK).ok() == mark {
             return Ok(());
         }
         self.read_memory()?;
         if let Some(mark) = mark {
             // Where it cannot be kept, the next one checks again.
-            let _ = keep_mark(&self.folder, &mark, &place);
+            let _ = keep_mark(&self.folder.by_descriptor(), &mark);
         }
         Ok(())
     }
 
     fn read_memory(&self) -> Result<(), SnapshotError> {
-        let file = || self.folder.join(MEMORY);
+        let file = || self.folder.path().join(MEMORY);
         self.state.memory.check(&self.memory).map_err(|wrong| match wrong {
             Wrong::Here(at) => SnapshotError::Damaged { file: file(), at: Hex(at) },
             Wrong::Unreadable(source) => SnapshotError::Read { file: file(), source },
@@ -300,30 +311,15 @@ impl Snapshot {
     }
 }
 
-/// Opens a regular file of the folder; gives it with its length.
-fn open(path: &Path) -> Result<(File, u64), SnapshotError> {
-    let unreadable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => SnapshotError::Missing { file: path.to_owned() },
-        _ => SnapshotError::Read { file: path.to_owned(), source },
-    };
-    // Opening a pipe would wait for somebody at its other end.
-    let about = fs::metadata(path).map_err(unreadable)?;
-    if !about.is_file() {
-        return Err(unreadable(io::Error::other("it is no regular file")));
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    Ok((file, length))
-}
-
 /// A file of the folder, of at most so many bytes.
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, SnapshotError> {
-    let (file, bytes) = open(path)?;
+fn read(folder: &OwnFolder, name: &str, most: u64) -> Result<Vec<u8>, SnapshotError> {
+    let (file, bytes) = folder.file(name)?;
+    let path = || folder.path().join(name);
     if bytes > most {
-        return Err(SnapshotError::Length { file: path.to_owned(), bytes, expected: most });
+        return Err(SnapshotError::Length { file: path(), bytes, expected: most });
     }
     let mut text = Vec::new();
-    let unreadable = |source| SnapshotError::Read { file: path.to_owned(), source };
+    let unreadable = |source| SnapshotError::Read { file: path(), source };
     file.take(most).read_to_end(&mut text).map_err(unreadable)?;
     Ok(text)
 }

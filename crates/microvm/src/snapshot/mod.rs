@@ -28,8 +28,9 @@
 //!
 //! The folder holds all that the guest had in memory, keys among it: only its owner may read it. It
 //! must stay as it is while a clone runs (`memory` can only be read, so only force changes it):
-//! clones read it when they come to it. Checksums find damage, not malice; a forged snapshot is a
-//! hostile guest, and is trusted as little as one.
+//! clones read it when they come to it. So it is refused where anybody but its user and root could
+//! change it. Checksums find damage, not malice; a forged snapshot is a hostile guest, and is trusted
+//! as little as one: where it was not saved, it names no disks ([`Snapshot::is_original`]).
 
 pub mod chips;
 pub mod cpu;
@@ -37,6 +38,7 @@ mod error;
 mod folder;
 pub mod host;
 pub mod memory;
+mod owner;
 mod place;
 mod plain;
 
