@@ -353,17 +353,15 @@ impl Drop for Cgroup {
 /// When a process in it does not end, or the caller may not remove it.
 pub fn remove(path: &Path) -> Result<(), Error> {
     const PATIENCE: u32 = 2000;
-    for below in fs::read_dir(path).into_iter().flatten().flatten() {
-        // All else in it are the kernel's files.
-        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&below.path())?;
-        }
-    }
-    for _ in 0..PATIENCE {
+    for attempt in 0..PATIENCE {
         match fs::remove_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            // A process that has ended leaves its cgroup a moment later.
+            // There are cgroups below it, or a process is left: one that has ended leaves its cgroup
+            // a moment later.
             Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
+                if attempt % 64 == 0 {
+                    remove_below(path)?;
+                }
                 kill_all(path);
                 sleep(Duration::from_micros(100));
             }
@@ -372,6 +370,16 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
     let busy = io::Error::from_raw_os_error(Errno::EBUSY as i32);
     Err(file("remove the cgroup", path)(busy))
+}
+
+fn remove_below(path: &Path) -> Result<(), Error> {
+    for below in fs::read_dir(path).into_iter().flatten().flatten() {
+        // All else in it are the kernel's files.
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&below.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Kills every process in the cgroup `path`.

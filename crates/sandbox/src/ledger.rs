@@ -11,7 +11,7 @@ use std::{
     fs::{self, File},
     io::{self, Read as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -271,7 +271,10 @@ fn read_entry(directory: &File, file: &OsStr) -> Option<Entry> {
     }
     let mut text = Vec::new();
     file.take(LONGEST).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok().filter(|entry: &Entry| entry.name == name)
+    // The last line counts; that of a launcher which was killed in the middle of it is not whole.
+    let lines = text.rsplit(|byte| *byte == b'\n');
+    let mut entries = lines.filter_map(|line| serde_json::from_slice(line).ok());
+    entries.find(|entry: &Entry| entry.name == name)
 }
 
 fn is_name(name: &str) -> bool {
@@ -293,28 +296,34 @@ impl Claim {
         &self.entry
     }
 
-    /// Changes the entry, on disk before anything else happens.
+    /// Changes the entry, on disk before anything else happens: a line more in its file. (To put a
+    /// new file in its place makes ext4 write it out at once, which takes milliseconds.)
     ///
     /// # Errors
     ///
     /// Those of the file system.
     pub fn update(&mut self, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
         change(&mut self.entry);
-        let draft = self.write_draft()?;
-        fs::rename(&draft, &self.path).map_err(file_error("replace", &self.path))
+        let mut options = fs::OpenOptions::new();
+        options.append(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+        self.write_line(&self.path, &options)
     }
 
     fn write_draft(&self) -> Result<PathBuf, LedgerError> {
         let draft = self.path.with_extension(format!("{}.draft", std::process::id()));
-        let text = serde_json::to_vec(&self.entry).expect("an entry has only strings and numbers");
-        let write = || -> io::Result<()> {
-            use io::Write;
-            let mut options = fs::OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&draft)?.write_all(&text)
-        };
-        write().map_err(file_error("write", &draft))?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        self.write_line(&draft, &options)?;
         Ok(draft)
+    }
+
+    fn write_line(&self, path: &Path, options: &fs::OpenOptions) -> Result<(), LedgerError> {
+        let mut line =
+            serde_json::to_vec(&self.entry).expect("an entry has only strings and numbers");
+        line.push(b'\n');
+        let written =
+            options.open(path).and_then(|mut file| io::Write::write_all(&mut file, &line));
+        written.map_err(file_error("write", path))
     }
 }
 

@@ -117,3 +117,17 @@ fn a_directory_that_others_may_write_into_is_no_ledger() {
     fs::remove_file(&directory).unwrap();
     fs::remove_dir(&moved).unwrap();
 }
+
+#[test]
+fn a_line_that_a_killed_launcher_cut_short_leaves_the_one_before_it() {
+    let ledger = scratch("cut");
+    let mut claim = ledger.claim(Entry::new("one".into(), "container", vec![])).unwrap();
+    claim.update(|entry| entry.resources = vec![Resource::Link("iso00000004".into())]).unwrap();
+    let path = ledger.directory.join("one.json");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&*whole, br#"{"name":"one","sandbox":"cont"#].concat()).unwrap();
+    let found = ledger.find("one").unwrap().unwrap();
+    assert_eq!(found.resources, claim.entry().resources);
+    drop(claim);
+    fs::remove_dir(&ledger.directory).unwrap();
+}
