@@ -5,6 +5,7 @@ mod common;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -54,21 +55,26 @@ fn row<'a>(scene: &'a Layers, path: &str) -> &'a Row {
     scene.rows.iter().find(|row| row.path == path).unwrap_or_else(|| panic!("{path}: {scene:?}"))
 }
 
-/// The processes that see a mount of layers in that directory.
-fn processes_with(place: &str) -> Vec<String> {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let sees = |path: &Path| {
-        let mounts = fs::read_to_string(path.join("mountinfo")).unwrap_or_default();
-        mounts.contains(&format!("upperdir={place}/"))
-    };
-    let with = processes.map(|entry| entry.path()).filter(|path| sees(path));
+/// A file of the image that no key changes: in every container's root it is the same one.
+const UNCHANGED: &str = "name";
+
+/// Its number in the image at `place`.
+fn image_of(place: &str) -> u64 {
+    fs::metadata(Path::new(place).join("lower").join(UNCHANGED)).unwrap().ino()
+}
+
+/// The processes whose root has the files of that image.
+fn processes_with(image: u64) -> Vec<String> {
+    let inode = |path: &Path| Some(fs::metadata(path.join("root").join(UNCHANGED)).ok()?.ino());
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let with = processes.filter(|path| inode(path) == Some(image));
     with.map(|path| path.display().to_string()).collect()
 }
 
 /// Waits until there are none: a killed process takes its time to end.
-fn has_no_processes(place: &str) -> bool {
+fn has_no_processes(image: u64) -> bool {
     (0..500).any(|_| {
-        let none = processes_with(place).is_empty();
+        let none = processes_with(image).is_empty();
         if !none {
             thread::sleep(Duration::from_millis(10));
         }
@@ -134,7 +140,7 @@ fn containers_on_one_image_do_not_see_each_other_and_a_new_one_begins_anew() {
     assert_eq!((&second.told, second.container), (&Told::Started, 2));
     assert_eq!(second.rows, begun.rows);
     assert_eq!(second.upper_bytes, [written.upper_bytes[0], Some(0)]);
-    assert_eq!(processes_with(&begun.place).len(), 2);
+    assert_eq!(processes_with(image_of(&begun.place)).len(), 2);
     assert!(row(&after(&mut live, 'c'), "note-1").changed);
 
     let first = after(&mut live, '1');
@@ -143,7 +149,7 @@ fn containers_on_one_image_do_not_see_each_other_and_a_new_one_begins_anew() {
     let renewed = after(&mut live, 'x');
     assert_eq!((&renewed.told, renewed.upper_bytes[0]), (&Told::Renewed, Some(0)));
     assert!(renewed.rows.iter().all(|row| row.upper.is_none() && row.lower == row.merged));
-    assert_eq!(processes_with(&begun.place).len(), 2);
+    assert_eq!(processes_with(image_of(&begun.place)).len(), 2);
     assert!(after(&mut live, '2').rows.iter().any(|row| row.path == "note-1"));
 }
 
@@ -159,7 +165,7 @@ fn what_cannot_be_done_is_told_with_the_way_out() {
     assert_eq!(seen(&mut live).told, Told::Enough);
     // A file that is in the way of a key: a directory cannot be deleted as a file.
     let place = seen(&mut live).place;
-    let process = &processes_with(&place)[0];
+    let process = &processes_with(image_of(&place))[0];
     fs::remove_file(Path::new(process).join("root/application")).unwrap();
     fs::create_dir(Path::new(process).join("root/application")).unwrap();
     live.key('d');
@@ -180,12 +186,13 @@ fn nothing_is_left_when_it_is_dropped() {
     live.key('o');
     let name = Path::new(&place).file_name().unwrap().to_str().unwrap();
     let name = name.strip_prefix("isolab-").unwrap();
-    assert!(Path::new(&place).exists() && !processes_with(&place).is_empty());
+    let image = image_of(&place);
+    assert!(!processes_with(image).is_empty());
     assert!(Ledger::open().unwrap().find(name).unwrap().is_some());
     drop(live);
     assert!(!Path::new(&place).exists());
     assert!(Ledger::open().unwrap().find(name).unwrap().is_none());
-    assert!(has_no_processes(&place), "{:?}", processes_with(&place));
+    assert!(has_no_processes(image), "{:?}", processes_with(image));
 }
 
 /// In the child of the next test.
@@ -220,8 +227,8 @@ fn what_a_killed_one_leaves_is_known_to_clean() {
     child.kill().unwrap();
     child.wait().unwrap();
     let place = place.expect("the child says it when all is made");
-    assert!(Path::new(&place).exists());
-    assert!(has_no_processes(&place), "{:?}", processes_with(&place));
+    let image = image_of(&place);
+    assert!(has_no_processes(image), "{:?}", processes_with(image));
     let ledger = Ledger::open().unwrap();
     let pid = child.id();
     container::clean_those(&ledger, |entry| entry.launcher.pid == pid).unwrap();
