@@ -147,6 +147,23 @@ pub enum Error {
     /// No free network was found for a pair of links.
     #[error("all networks 10.x.x.x/30 are in use on this host")]
     NoAddress,
+    /// A list of exceptions cannot say what this rule for devices says.
+    #[error("cgroup version 1 cannot take the devices {rule:?} out of {wider:?}")]
+    DeviceRule {
+        /// The rule.
+        rule: String,
+        /// The rule before it.
+        wider: String,
+    },
+    /// The kernel did not take the program with the rules for devices.
+    #[error("give the device rules to the kernel as a BPF program: {log}")]
+    DeviceProgram {
+        /// What its verifier said.
+        log: String,
+        /// Why it refused.
+        #[source]
+        errno: Errno,
+    },
     /// A rule of a seccomp profile looks at an argument that no system call has.
     #[error("the seccomp profile looks at argument {index} of {name}: arguments are 0 to 5")]
     SeccompArgument {
@@ -185,7 +202,9 @@ pub(crate) fn file(
 impl Error {
     fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Child { errno, .. } | Self::Call { errno, .. } => Some(*errno),
+            Self::Child { errno, .. }
+            | Self::Call { errno, .. }
+            | Self::DeviceProgram { errno, .. } => Some(*errno),
             Self::File { source, .. } => source.raw_os_error().map(Errno::from_raw),
             _ => None,
         }
@@ -209,9 +228,10 @@ impl Error {
                     "leave the limit out, run as root, or run below a delegated cgroup: \
                  systemd-run --user --scope -p Delegate=yes isolab ..."
                 }
-                (Self::Child { .. } | Self::Call { .. }, Some(Errno::EPERM | Errno::EACCES)) => {
-                    "run as root, or see `isolab doctor` for what this host lets a user do"
-                }
+                (
+                    Self::Child { .. } | Self::Call { .. } | Self::DeviceProgram { .. },
+                    Some(Errno::EPERM | Errno::EACCES),
+                ) => "run as root, or see `isolab doctor` for what this host lets a user do",
                 (Self::Call { .. }, Some(Errno::ENOSPC)) => {
                     "a limit of namespaces is reached: see /proc/sys/user/max_*_namespaces"
                 }
@@ -219,6 +239,9 @@ impl Error {
                 (Self::Child { .. }, Some(Errno::ENOMEM)) => "raise --memory",
                 (Self::TooLittleMemory { .. }, _) => "use at least --memory 4M",
                 (Self::KilledInside { .. }, _) => "raise --memory",
+                (Self::DeviceRule { .. }, _) => {
+                    "name the devices that are allowed instead, or use a host with cgroup version 2"
+                }
                 (Self::SeccompTooLong { .. }, _) => "give the profile fewer rules with arguments",
                 _ => return None,
             }

@@ -21,6 +21,7 @@ mod child;
 mod clean;
 mod container;
 mod device;
+pub mod devices;
 mod error;
 mod exec;
 mod host;

@@ -1,0 +1,126 @@
+//! bpf(2): gives a program to the kernel, and to a cgroup.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+use nix::errno::Errno;
+
+use super::{DeviceRule, program};
+use crate::{Error, error::call};
+
+// Commands and constants of linux/bpf.h.
+const PROG_LOAD: usize = 5;
+const PROG_ATTACH: usize = 8;
+const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+const ATTACH_TYPE_CGROUP_DEVICE: u32 = 6;
+/// Programs of the cgroups above are asked, too, and so is another one of this cgroup.
+const ALLOW_MULTI: u32 = 2;
+
+/// `union bpf_attr` of BPF_PROG_LOAD, as far as it is needed.
+#[repr(C)]
+#[derive(Default)]
+struct LoadAttributes {
+    prog_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buffer: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    interface: u32,
+    expected_attach_type: u32,
+}
+
+/// `union bpf_attr` of BPF_PROG_ATTACH.
+#[repr(C)]
+struct AttachAttributes {
+    target: u32,
+    program: u32,
+    kind: u32,
+    flags: u32,
+}
+
+/// Gives the program of `rules` to the kernel, which checks and compiles it.
+///
+/// # Errors
+///
+/// When the caller may not, or the kernel's check fails; the error has what it said.
+pub fn load(rules: &[DeviceRule]) -> Result<OwnedFd, Error> {
+    let instructions = program::program(rules);
+    let mut attributes = LoadAttributes {
+        prog_type: PROG_TYPE_CGROUP_DEVICE,
+        instruction_count: instructions.len() as u32,
+        instructions: instructions.as_ptr() as u64,
+        license: c"MIT".as_ptr() as u64,
+        name: *b"isolab_devices\0\0",
+        expected_attach_type: ATTACH_TYPE_CGROUP_DEVICE,
+        ..LoadAttributes::default()
+    };
+    // SAFETY: the attributes are laid out as bpf(2) has them and their addresses are those of live
+    // objects that the kernel only reads.
+    let loaded = unsafe { bpf(PROG_LOAD, &attributes) };
+    let descriptor = match loaded {
+        Ok(descriptor) => descriptor,
+        // The caller may not: there is nothing to tell about the program.
+        Err(errno @ Errno::EPERM) => {
+            return Err(Error::DeviceProgram { log: String::new(), errno });
+        }
+        Err(errno) => {
+            // Once more, for the reason.
+            let mut log = vec![0u8; 64 << 10];
+            attributes.log_level = 1;
+            attributes.log_size = log.len() as u32;
+            attributes.log_buffer = log.as_mut_ptr() as u64;
+            // SAFETY: as above; the log is written to the buffer, which is of that size.
+            match unsafe { bpf(PROG_LOAD, &attributes) } {
+                Ok(descriptor) => descriptor,
+                Err(_) => {
+                    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+                    let log = String::from_utf8_lossy(&log[..end]).trim().to_owned();
+                    return Err(Error::DeviceProgram { log, errno });
+                }
+            }
+        }
+    };
+    // SAFETY: the kernel has just opened this descriptor for us, closed on exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Lets the kernel ask `program` for the processes of `cgroup`, a directory of a version 2 hierarchy,
+/// until that is removed.
+///
+/// # Errors
+///
+/// When the caller may not, or `cgroup` is not such a directory.
+pub fn attach(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>) -> Result<(), Error> {
+    let attributes = AttachAttributes {
+        target: cgroup.as_raw_fd() as u32,
+        program: program.as_raw_fd() as u32,
+        kind: ATTACH_TYPE_CGROUP_DEVICE,
+        flags: ALLOW_MULTI,
+    };
+    // SAFETY: the attributes are laid out as bpf(2) has them, and hold no addresses.
+    let attached = unsafe { bpf(PROG_ATTACH, &attributes) };
+    attached.map(drop).map_err(call("attach the device rules to the cgroup"))
+}
+
+/// bpf(2).
+///
+/// # Safety
+///
+/// The attributes are those of the command, and what they point to lives as long as the call.
+unsafe fn bpf<T>(command: usize, attributes: &T) -> Result<i32, Errno> {
+    // SAFETY: the caller vouches for the attributes; the kernel reads their size and no more.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>())
+    };
+    match result {
+        -1 => Err(Errno::from_raw(io::Error::last_os_error().raw_os_error().unwrap_or(0))),
+        descriptor => Ok(descriptor as i32),
+    }
+}
