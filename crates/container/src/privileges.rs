@@ -132,7 +132,7 @@ fn filter(plan: &mut Plan, power: &spec::Power) -> Result<(), Error> {
     let bounding = power.capabilities.bounding;
     if let Some(program) = seccomp::program(&power.seccomp, bounding.0)? {
         let program = program.keep(plan);
-        let words = "seccomp: all but the allowed system calls are refused";
+        let words = "seccomp: a list of allowed calls";
         plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, 0, program]);
     }
     Ok(())
