@@ -16,8 +16,8 @@
 //!   compares 64, so that a call with a bit above them set is another one to its filter.
 //! - `personality` may also switch off the randomization of addresses, the caller's own, which
 //!   debuggers do.
-//! - The 32-bit and x32 ABIs do not exist: each has a second table of calls, with sockets behind
-//!   pointers. Docker allows both.
+//! - The 32-bit and x32 ABIs do not exist: each has a table of calls of its own, and the first one
+//!   takes the arguments of sockets by a pointer, where no filter can look. Docker allows both.
 //! - Allowed, and newer than Docker's list: `file_getattr` and `file_setattr`, which `ioctl` does,
 //!   too, `uprobe`, which the kernel itself puts into a traced program; with CAP_SYS_ADMIN,
 //!   `open_tree_attr`.
