@@ -23,12 +23,13 @@ use std::{
     time::Duration,
 };
 
-use nix::errno::Errno;
+use nix::{errno::Errno, unistd::Uid};
 use sandbox::{Limits, Question, Resource, Usage};
 
 use crate::{
     Error,
     cgroup_layout::{Controller, Layout, Version},
+    devices::{self, DeviceRule},
     error::file,
     plan::Plan,
     spec,
@@ -161,44 +162,66 @@ struct Directory {
 pub(crate) struct CgroupPath {
     directories: Vec<Directory>,
     settings: Vec<Setting>,
+    /// Version 2: what the kernel is to ask about devices.
+    devices: Vec<DeviceRule>,
 }
 
 impl CgroupPath {
-    /// A place with the controllers that the limits need. The usual limit on processes is left out
-    /// where this caller may make no cgroup for it.
+    /// A place with the controllers that the limits need. The usual limit on processes, and the rules
+    /// about devices, are left out where this caller may make no cgroup for them: who is not root
+    /// can make no device, and the file systems of a container show none (`nodev`).
     pub(crate) fn find(budget: &spec::Budget) -> Result<Self, Error> {
         let asked = &budget.limits;
-        let usual = asked.pids.or(budget.usual_pids);
-        let found = Self::with(&Limits { pids: usual, ..asked.clone() }, budget);
-        if found.is_err() && usual != asked.pids { Self::with(asked, budget) } else { found }
+        let usual = Limits { pids: asked.pids.or(budget.usual_pids), ..asked.clone() };
+        let devices: &[DeviceRule] = match Uid::effective().is_root() {
+            true => &budget.devices,
+            false => &[],
+        };
+        let attempts = [(&usual, devices), (&usual, &[]), (asked, &[])];
+        let mut attempts = attempts.into_iter();
+        let first = attempts.next().map(|(limits, devices)| Self::with(limits, devices, budget));
+        let first = first.expect("there are three attempts");
+        let succeeded = |found: Result<Self, Error>, (limits, devices)| match found {
+            Err(_) => Self::with(limits, devices, budget),
+            found => found,
+        };
+        attempts.fold(first, succeeded)
     }
 
     /// A container without limits needs a cgroup only to be found again, if it has a name: one
     /// directory, no controller.
-    fn with(limits: &Limits, budget: &spec::Budget) -> Result<Self, Error> {
+    fn with(limits: &Limits, devices: &[DeviceRule], budget: &spec::Budget) -> Result<Self, Error> {
         let mut settings = settings(limits, Version::V1);
-        if settings.is_empty() && budget.cgroup.is_none() {
-            return Ok(Self { directories: Vec::new(), settings });
+        if settings.is_empty() && devices.is_empty() && budget.cgroup.is_none() {
+            return Ok(Self { directories: Vec::new(), settings, devices: Vec::new() });
         }
         let name = budget.cgroup.clone().unwrap_or_else(number);
         let layout = Layout::of_this_process()?;
         let mut needed: Vec<Controller> =
             settings.iter().map(|setting| setting.controller).collect();
+        if !devices.is_empty() && layout.v1(Controller::Devices).is_some() {
+            needed.push(Controller::Devices);
+        }
         needed.dedup();
         let version = layout.version_for(&needed);
-        if version == Version::V2 {
-            settings = self::settings(limits, Version::V2);
+        let mut asked = Vec::new();
+        match version {
+            Version::V1 => settings.extend(device_settings(devices)?),
+            Version::V2 => {
+                settings = self::settings(limits, Version::V2);
+                asked = devices.to_vec();
+            }
         }
         let mut directories: Vec<Directory> = Vec::new();
         let parents = match layout.parents(&needed, version) {
             // Who may make no cgroup is found by the first process in the ledger alone.
-            Err(_) if needed.is_empty() => Vec::new(),
+            Err(_) if needed.is_empty() && devices.is_empty() => Vec::new(),
             parents => parents?,
         };
         for (parent, controllers) in parents {
             directories.push(Directory { path: parent.join(&name), version, controllers });
         }
-        Ok(Self { directories, settings })
+        Ok(Self { directories, settings, devices: asked })
     }
 
     /// What has to be in the ledger.
@@ -213,9 +236,15 @@ impl CgroupPath {
         if made.is_empty() {
             return "no limits, no cgroup".into();
         }
-        let settings =
-            self.settings.iter().map(|setting| format!(" {}={}", setting.file, setting.value));
-        format!("mkdir {};{}", made.join(" "), settings.collect::<String>())
+        let settings = self.settings.iter().filter(|it| it.controller != Controller::Devices);
+        let settings = settings.map(|setting| format!(" {}={}", setting.file, setting.value));
+        let has_devices = self.settings.iter().any(|it| it.controller == Controller::Devices);
+        let devices = match (has_devices, self.devices.is_empty()) {
+            (true, _) => " devices.deny=a, devices.allow=..",
+            (false, false) => " a program about devices",
+            (false, true) => "",
+        };
+        format!("mkdir {};{}{devices}", made.join(" "), settings.collect::<String>())
     }
 
     /// Makes the cgroup and writes its limits; there is nobody yet to spend anything.
@@ -236,10 +265,44 @@ impl CgroupPath {
                 Version::V2 => cgroup.into = Some(open("", false)?),
             }
         }
-        for setting in &self.settings {
-            cgroup.set(setting)?;
+        for settings in self.settings.chunk_by(|one, next| one.file == next.file) {
+            cgroup.set(settings)?;
+        }
+        if let Some(into) = cgroup.into.as_ref().filter(|_| !self.devices.is_empty()) {
+            rule_devices(&self.devices, into.as_fd())?;
         }
         Ok(cgroup)
+    }
+}
+
+fn is_eperm(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::EPERM as i32)
+}
+
+/// The settings of version 1 that let only these devices be used.
+fn device_settings(rules: &[DeviceRule]) -> Result<Vec<Setting>, Error> {
+    let (controller, optional) = (Controller::Devices, false);
+    let setting = |(file, value)| Setting { controller, file, value, optional };
+    match rules {
+        [] => Ok(Vec::new()),
+        rules => Ok(devices::lines(rules)?.into_iter().map(setting).collect()),
+    }
+}
+
+/// The same on version 2. Who may not give the kernel a program is root of a container, who can make
+/// no device either.
+fn rule_devices(rules: &[DeviceRule], cgroup: BorrowedFd<'_>) -> Result<(), Error> {
+    let attached = if rules == devices::default_rules() {
+        devices::default_program().and_then(|program| devices::attach(program.as_fd(), cgroup))
+    } else {
+        devices::load(rules).and_then(|program| devices::attach(program.as_fd(), cgroup))
+    };
+    match attached {
+        Err(
+            Error::DeviceProgram { errno: Errno::EPERM, .. }
+            | Error::Call { errno: Errno::EPERM, .. },
+        ) => Ok(()),
+        attached => attached,
     }
 }
 
@@ -265,17 +328,33 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    fn set(&self, setting: &Setting) -> Result<(), Error> {
-        let home = self.home(setting.controller).ok_or(Error::NoController {
-            controller: setting.controller.name(),
+    /// Writes the settings of one file, one write each.
+    fn set(&self, settings: &[Setting]) -> Result<(), Error> {
+        let Some(first) = settings.first() else { return Ok(()) };
+        let home = self.home(first.controller).ok_or(Error::NoController {
+            controller: first.controller.name(),
             why: "its hierarchy has no directory for this container".into(),
         })?;
-        let path = home.path.join(setting.file);
+        let path = home.path.join(first.file);
         match fs::File::options().write(true).open(&path) {
-            Err(error) if setting.optional && error.kind() == io::ErrorKind::NotFound => Ok(()),
-            opened => opened
-                .and_then(|mut file| io::Write::write_all(&mut file, setting.value.as_bytes()))
-                .map_err(file("write the limit", path)),
+            Err(error) if first.optional && error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(file("write the limit", path)(error)),
+            Ok(mut opened) => {
+                let mut values = settings.iter().map(|setting| setting.value.as_bytes());
+                let written = values.try_for_each(|value| {
+                    match io::Write::write_all(&mut opened, value) {
+                        // A cgroup allows no more than the one above it, and root of a container
+                        // may change nothing of it: then what is above holds.
+                        Err(error)
+                            if first.controller == Controller::Devices && is_eperm(&error) =>
+                        {
+                            Ok(())
+                        }
+                        written => written,
+                    }
+                });
+                written.map_err(file("write the limit", path))
+            }
         }
     }
 
@@ -446,7 +525,8 @@ mod tests {
 
     #[test]
     fn without_limits_there_is_no_cgroup() {
-        let budget = spec::Budget { usual_pids: None, ..spec::Budget::default() };
+        let devices = Vec::new();
+        let budget = spec::Budget { usual_pids: None, devices, ..spec::Budget::default() };
         let path = CgroupPath::find(&budget).unwrap();
         assert_eq!(path.resources().count(), 0);
     }

@@ -24,9 +24,12 @@ pub(crate) enum Controller {
     Memory,
     /// Processes and threads.
     Pids,
+    /// Devices that may be used. A controller of version 1 only: version 2 asks a program.
+    Devices,
 }
 
 impl Controller {
+    /// Those of the limits.
     pub(crate) const ALL: [Self; 3] = [Self::Cpu, Self::Memory, Self::Pids];
 
     pub(crate) fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Controller {
             Self::Cpu => "cpu",
             Self::Memory => "memory",
             Self::Pids => "pids",
+            Self::Devices => "devices",
         }
     }
 }

@@ -18,6 +18,7 @@ use sandbox::{Limits, Program, Stdio, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    devices::{self, DeviceRule},
     error::NAME,
     mount::{self, Mount},
     namespaces::{Namespace, Namespaces},
@@ -68,6 +69,9 @@ pub struct Budget {
     /// The limit on processes of a container that was not given any: a program that does nothing but
     /// fork fills a host without one. It is kept where the caller may make a cgroup for it.
     pub usual_pids: Option<u32>,
+    /// The devices that may be used, by the last rule that matches; without rules, all. Kept where
+    /// the caller is root and may make a cgroup for it.
+    pub devices: Vec<DeviceRule>,
     /// The name of its cgroup, below the one in which the launcher may make some. Without a name and
     /// without limits there is none.
     pub cgroup: Option<String>,
@@ -75,7 +79,8 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { limits: Limits::default(), usual_pids: Some(4096), cgroup: None }
+        let (limits, devices) = (Limits::default(), devices::default_rules());
+        Self { limits, usual_pids: Some(4096), devices, cgroup: None }
     }
 }
 

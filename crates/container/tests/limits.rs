@@ -4,6 +4,7 @@ mod common;
 
 use std::{
     fs,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::Path,
     time::{Duration, Instant},
 };
@@ -12,7 +13,8 @@ use cgroups_rs::{
     Controller, MaxValue, cpu::CpuController, memory::MemController, pid::PidController,
 };
 use common::{Need, limited, ready_with, run, skip};
-use container::{Container, Namespace};
+use container::{Container, Namespace, privileges::CapabilitySet};
+use nix::sys::stat::{major, minor};
 use sandbox::{Builtin, CpuQuota, Limits, Milestone, Resource, Sandbox as _, Workload};
 
 #[test]
@@ -172,4 +174,47 @@ fn another_library_reads_the_same_limits() {
     assert_eq!(pids.get_pid_max().unwrap(), MaxValue::Value(8));
     assert_eq!(pids.get_pid_current().unwrap(), 1);
     drop(instance);
+}
+
+#[test]
+fn a_device_that_a_container_has_no_business_with_cannot_be_opened() {
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    let Some((kind, number)) = foreign_device() else {
+        return skip("this host has no device that root can open and no container should");
+    };
+    // With the power to make any device, in a file system that shows devices: only its cgroup is
+    // left to refuse it.
+    let mut container = Container::default();
+    let capabilities = &mut container.spec.power.capabilities;
+    let mknod = CapabilitySet::of(["mknod"]).unwrap();
+    for set in
+        [&mut capabilities.bounding, &mut capabilities.effective, &mut capabilities.permitted]
+    {
+        set.0 |= mknod.0;
+    }
+    let script = format!(
+        "mknod /dev/nothing c 1 5 && head -c 1 /dev/nothing | wc -c && \
+         mknod /dev/foreign {kind} {number} && : < /dev/foreign && echo opened"
+    );
+    let outcome = run(&container, &script);
+    let errors = String::from_utf8_lossy(&outcome.errors).into_owned();
+    assert_eq!(common::text(&outcome), "1", "{errors}");
+    assert!(errors.contains("Operation not permitted"), "{errors}");
+    container.spec.budget.devices = Vec::new();
+    let outcome = run(&container, &script);
+    assert_eq!(common::text(&outcome), "1\nopened", "{outcome:?}");
+}
+
+/// A block device of this host's which root can open, and no container should: its kind and numbers
+/// as mknod(1) has them.
+fn foreign_device() -> Option<(char, String)> {
+    fs::read_dir("/dev").unwrap().flatten().find_map(|entry| {
+        let found = fs::metadata(entry.path()).ok()?;
+        let (major, minor) = (major(found.rdev()), minor(found.rdev()));
+        // Character devices may have a say of their own in who opens them, or do something then.
+        let fits = found.file_type().is_block_device() && fs::File::open(entry.path()).is_ok();
+        fits.then(|| ('b', format!("{major} {minor}")))
+    })
 }
