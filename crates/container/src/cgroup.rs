@@ -14,91 +14,30 @@
 //! The crate cgroups-rs does the same in general; here the files themselves are the lesson, and its
 //! way of joining is the slow one. A test reads the limits back with it.
 
+mod path;
+mod settings;
+
 use std::{
     fs, io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread::sleep,
     time::Duration,
 };
 
-use nix::{errno::Errno, unistd::Uid};
-use sandbox::{Limits, Question, Resource, Usage};
+use nix::errno::Errno;
+use sandbox::{Question, Usage};
 
 use crate::{
     Error,
     cgroup_layout::{Controller, Layout, Version},
-    devices::{self, DeviceRule},
     error::file,
     plan::Plan,
-    spec,
 };
 
-/// One file of a limit and what is to be written into it.
-#[derive(Debug, PartialEq, Eq)]
-struct Setting {
-    controller: Controller,
-    file: &'static str,
-    value: String,
-    /// The kernel may have been built without it.
-    optional: bool,
-}
-
-/// The settings that keep `limits`, in the order of writing.
-fn settings(limits: &Limits, version: Version) -> Vec<Setting> {
-    use Controller::{Cpu, Memory, Pids};
-    let mut settings = Vec::new();
-    let mut set = |controller, file, value: String| {
-        settings.push(Setting { controller, file, value, optional: file.contains("sw") });
-    };
-    if let Some(bytes) = limits.memory_bytes {
-        match version {
-            Version::V1 => {
-                set(Memory, "memory.limit_in_bytes", bytes.to_string());
-                // Memory and swap together; it may not be less than the line above.
-                set(Memory, "memory.memsw.limit_in_bytes", bytes.to_string());
-            }
-            Version::V2 => {
-                set(Memory, "memory.max", bytes.to_string());
-                set(Memory, "memory.swap.max", "0".into());
-            }
-        }
-    }
-    if let Some(quota) = limits.cpu_quota {
-        let (quota, period) = (quota.quota.as_micros(), quota.period.as_micros());
-        match version {
-            Version::V1 => {
-                if period != 100_000 {
-                    set(Cpu, "cpu.cfs_period_us", period.to_string());
-                }
-                set(Cpu, "cpu.cfs_quota_us", quota.to_string());
-            }
-            Version::V2 => set(Cpu, "cpu.max", format!("{quota} {period}")),
-        }
-    }
-    if let Some(weight) = limits.cpu_weight {
-        match version {
-            // 1024 shares are the usual portion, as a weight of 100 is.
-            Version::V1 => {
-                set(Cpu, "cpu.shares", (u64::from(weight) * 1024 / 100).max(2).to_string());
-            }
-            Version::V2 => set(Cpu, "cpu.weight", weight.to_string()),
-        }
-    }
-    if let Some(pids) = limits.pids {
-        set(Pids, "pids.max", pids.to_string());
-    }
-    settings
-}
-
-/// The files that keep `limits` in a cgroup of version 1 or 2, and what is written into each, in the
-/// order of writing: `("cpu.max", "50000 100000")`. One with `swap` or `memsw` in its name is not
-/// there on a kernel that does not count swap.
-pub fn files(limits: &Limits, version: u8) -> Vec<(&'static str, String)> {
-    let version = if version == 1 { Version::V1 } else { Version::V2 };
-    settings(limits, version).into_iter().map(|setting| (setting.file, setting.value)).collect()
-}
+pub(crate) use path::CgroupPath;
+use settings::Setting;
+pub use settings::files;
 
 /// A directory below which the calling process may make cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,159 +96,8 @@ struct Directory {
     controllers: Vec<Controller>,
 }
 
-/// Where the cgroup of a container will be, so that the ledger can know before it is there.
-#[derive(Debug)]
-pub(crate) struct CgroupPath {
-    directories: Vec<Directory>,
-    settings: Vec<Setting>,
-    /// Version 2: what the kernel is to ask about devices.
-    devices: Vec<DeviceRule>,
-}
-
-impl CgroupPath {
-    /// A place with the controllers that the limits need. The usual limit on processes, and the rules
-    /// about devices, are left out where this caller may make no cgroup for them: who is not root
-    /// can make no device, and the file systems of a container show none (`nodev`).
-    pub(crate) fn find(budget: &spec::Budget) -> Result<Self, Error> {
-        let asked = &budget.limits;
-        let usual = Limits { pids: asked.pids.or(budget.usual_pids), ..asked.clone() };
-        let devices: &[DeviceRule] = match Uid::effective().is_root() {
-            true => &budget.devices,
-            false => &[],
-        };
-        let attempts = [(&usual, devices), (&usual, &[]), (asked, &[])];
-        let mut attempts = attempts.into_iter();
-        let first = attempts.next().map(|(limits, devices)| Self::with(limits, devices, budget));
-        let first = first.expect("there are three attempts");
-        let succeeded = |found: Result<Self, Error>, (limits, devices)| match found {
-            Err(_) => Self::with(limits, devices, budget),
-            found => found,
-        };
-        attempts.fold(first, succeeded)
-    }
-
-    /// A container without limits needs a cgroup only to be found again, if it has a name: one
-    /// directory, no controller.
-    fn with(limits: &Limits, devices: &[DeviceRule], budget: &spec::Budget) -> Result<Self, Error> {
-        let mut settings = settings(limits, Version::V1);
-        if settings.is_empty() && devices.is_empty() && budget.cgroup.is_none() {
-            return Ok(Self { directories: Vec::new(), settings, devices: Vec::new() });
-        }
-        let name = budget.cgroup.clone().unwrap_or_else(number);
-        let layout = Layout::of_this_process()?;
-        let mut needed: Vec<Controller> =
-            settings.iter().map(|setting| setting.controller).collect();
-        if !devices.is_empty() && layout.v1(Controller::Devices).is_some() {
-            needed.push(Controller::Devices);
-        }
-        needed.dedup();
-        let version = layout.version_for(&needed);
-        let mut asked = Vec::new();
-        match version {
-            Version::V1 => settings.extend(device_settings(devices)?),
-            Version::V2 => {
-                settings = self::settings(limits, Version::V2);
-                asked = devices.to_vec();
-            }
-        }
-        let mut directories: Vec<Directory> = Vec::new();
-        let parents = match layout.parents(&needed, version) {
-            // Who may make no cgroup is found by the first process in the ledger alone.
-            Err(_) if needed.is_empty() && devices.is_empty() => Vec::new(),
-            parents => parents?,
-        };
-        for (parent, controllers) in parents {
-            directories.push(Directory { path: parent.join(&name), version, controllers });
-        }
-        Ok(Self { directories, settings, devices: asked })
-    }
-
-    /// What has to be in the ledger.
-    pub(crate) fn resources(&self) -> impl Iterator<Item = Resource> {
-        self.directories.iter().map(|directory| Resource::Cgroup(directory.path.clone()))
-    }
-
-    /// What will be written, for the story.
-    pub(crate) fn words(&self) -> String {
-        let directories = self.directories.iter().map(|directory| directory.path.display());
-        let made: Vec<String> = directories.map(|path| path.to_string()).collect();
-        if made.is_empty() {
-            return "no limits, no cgroup".into();
-        }
-        let settings = self.settings.iter().filter(|it| it.controller != Controller::Devices);
-        let settings = settings.map(|setting| format!(" {}={}", setting.file, setting.value));
-        let has_devices = self.settings.iter().any(|it| it.controller == Controller::Devices);
-        let devices = match (has_devices, self.devices.is_empty()) {
-            (true, _) => " devices.deny=a, devices.allow=..",
-            (false, false) => " a program about devices",
-            (false, true) => "",
-        };
-        format!("mkdir {};{}{devices}", made.join(" "), settings.collect::<String>())
-    }
-
-    /// Makes the cgroup and writes its limits; there is nobody yet to spend anything.
-    pub(crate) fn create(self) -> Result<Cgroup, Error> {
-        let mut cgroup = Cgroup { directories: Vec::new(), into: None, tasks: Vec::new() };
-        for directory in self.directories {
-            let path = directory.path.clone();
-            fs::create_dir(&path).map_err(file("create the cgroup", &path))?;
-            let version = directory.version;
-            cgroup.directories.push(directory);
-            let open = |name: &str, write: bool| {
-                let path = path.join(name);
-                let opened = fs::File::options().read(!write).write(write).open(&path);
-                opened.map(OwnedFd::from).map_err(file("open", path))
-            };
-            match version {
-                Version::V1 => cgroup.tasks.push(open("tasks", true)?),
-                Version::V2 => cgroup.into = Some(open("", false)?),
-            }
-        }
-        for settings in self.settings.chunk_by(|one, next| one.file == next.file) {
-            cgroup.set(settings)?;
-        }
-        if let Some(into) = cgroup.into.as_ref().filter(|_| !self.devices.is_empty()) {
-            rule_devices(&self.devices, into.as_fd())?;
-        }
-        Ok(cgroup)
-    }
-}
-
 fn is_eperm(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::EPERM as i32)
-}
-
-/// The settings of version 1 that let only these devices be used.
-fn device_settings(rules: &[DeviceRule]) -> Result<Vec<Setting>, Error> {
-    let (controller, optional) = (Controller::Devices, false);
-    let setting = |(file, value)| Setting { controller, file, value, optional };
-    match rules {
-        [] => Ok(Vec::new()),
-        rules => Ok(devices::lines(rules)?.into_iter().map(setting).collect()),
-    }
-}
-
-/// The same on version 2. Who may not give the kernel a program is root of a container, who can make
-/// no device either.
-fn rule_devices(rules: &[DeviceRule], cgroup: BorrowedFd<'_>) -> Result<(), Error> {
-    let attached = if rules == devices::default_rules() {
-        devices::default_program().and_then(|program| devices::attach(program.as_fd(), cgroup))
-    } else {
-        devices::load(rules).and_then(|program| devices::attach(program.as_fd(), cgroup))
-    };
-    match attached {
-        Err(
-            Error::DeviceProgram { errno: Errno::EPERM, .. }
-            | Error::Call { errno: Errno::EPERM, .. },
-        ) => Ok(()),
-        attached => attached,
-    }
-}
-
-/// A name that this launcher gives out once.
-fn number() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("isolab-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
 }
 
 impl Cgroup {
@@ -475,59 +263,5 @@ pub(crate) fn kill_all(path: &Path) {
             nix::unistd::Pid::from_raw(pid),
             nix::sys::signal::Signal::SIGKILL,
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sandbox::CpuQuota;
-
-    use super::*;
-
-    fn all() -> Limits {
-        Limits {
-            memory_bytes: Some(64 << 20),
-            cpu_quota: Some(CpuQuota::cpus(0.5).unwrap()),
-            cpu_weight: Some(200),
-            pids: Some(64),
-            vcpus: None,
-        }
-    }
-
-    fn written(version: Version) -> Vec<String> {
-        let settings = settings(&all(), version).into_iter();
-        settings.map(|setting| format!("{}={}", setting.file, setting.value)).collect()
-    }
-
-    #[test]
-    fn version_1_has_its_own_files_and_units() {
-        let expected = [
-            "memory.limit_in_bytes=67108864",
-            "memory.memsw.limit_in_bytes=67108864",
-            "cpu.cfs_quota_us=50000",
-            "cpu.shares=2048",
-            "pids.max=64",
-        ];
-        assert_eq!(written(Version::V1), expected);
-    }
-
-    #[test]
-    fn version_2_has_its_own_files_and_units() {
-        let expected = [
-            "memory.max=67108864",
-            "memory.swap.max=0",
-            "cpu.max=50000 100000",
-            "cpu.weight=200",
-            "pids.max=64",
-        ];
-        assert_eq!(written(Version::V2), expected);
-    }
-
-    #[test]
-    fn without_limits_there_is_no_cgroup() {
-        let devices = Vec::new();
-        let budget = spec::Budget { usual_pids: None, devices, ..spec::Budget::default() };
-        let path = CgroupPath::find(&budget).unwrap();
-        assert_eq!(path.resources().count(), 0);
     }
 }

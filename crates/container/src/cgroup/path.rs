@@ -1,0 +1,176 @@
+//! Where a container's cgroup will be, and with what: found before anything is made.
+
+use std::{
+    fs,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use nix::{errno::Errno, unistd::Uid};
+use sandbox::{Limits, Resource};
+
+use super::{
+    Cgroup, Directory,
+    settings::{Setting, device_settings, settings},
+};
+use crate::{
+    Error,
+    cgroup_layout::{Controller, Layout, Version},
+    devices::{self, DeviceRule},
+    error::file,
+    spec,
+};
+
+/// Where the cgroup of a container will be, so that the ledger can know before it is there.
+#[derive(Debug)]
+pub(crate) struct CgroupPath {
+    directories: Vec<Directory>,
+    settings: Vec<Setting>,
+    /// Version 2: what the kernel is to ask about devices.
+    devices: Vec<DeviceRule>,
+}
+
+impl CgroupPath {
+    /// A place with the controllers that the limits need. The usual limit on processes, and the rules
+    /// about devices, are left out where this caller may make no cgroup for them: who is not root
+    /// can make no device, and the file systems of a container show none (`nodev`).
+    pub(crate) fn find(budget: &spec::Budget) -> Result<Self, Error> {
+        let asked = &budget.limits;
+        let usual = Limits { pids: asked.pids.or(budget.usual_pids), ..asked.clone() };
+        let devices: &[DeviceRule] = match Uid::effective().is_root() {
+            true => &budget.devices,
+            false => &[],
+        };
+        let attempts = [(&usual, devices), (&usual, &[]), (asked, &[])];
+        let mut attempts = attempts.into_iter();
+        let first = attempts.next().map(|(limits, devices)| Self::with(limits, devices, budget));
+        let first = first.expect("there are three attempts");
+        let succeeded = |found: Result<Self, Error>, (limits, devices)| match found {
+            Err(_) => Self::with(limits, devices, budget),
+            found => found,
+        };
+        attempts.fold(first, succeeded)
+    }
+
+    /// A container without limits needs a cgroup only to be found again, if it has a name: one
+    /// directory, no controller.
+    fn with(limits: &Limits, devices: &[DeviceRule], budget: &spec::Budget) -> Result<Self, Error> {
+        let mut settings = settings(limits, Version::V1);
+        if settings.is_empty() && devices.is_empty() && budget.cgroup.is_none() {
+            return Ok(Self { directories: Vec::new(), settings, devices: Vec::new() });
+        }
+        let name = budget.cgroup.clone().unwrap_or_else(number);
+        let layout = Layout::of_this_process()?;
+        let mut needed: Vec<Controller> =
+            settings.iter().map(|setting| setting.controller).collect();
+        if !devices.is_empty() && layout.v1(Controller::Devices).is_some() {
+            needed.push(Controller::Devices);
+        }
+        needed.dedup();
+        let version = layout.version_for(&needed);
+        let mut asked = Vec::new();
+        match version {
+            Version::V1 => settings.extend(device_settings(devices)?),
+            Version::V2 => {
+                settings = self::settings(limits, Version::V2);
+                asked = devices.to_vec();
+            }
+        }
+        let mut directories: Vec<Directory> = Vec::new();
+        let parents = match layout.parents(&needed, version) {
+            // Who may make no cgroup is found by the first process in the ledger alone.
+            Err(_) if needed.is_empty() && devices.is_empty() => Vec::new(),
+            parents => parents?,
+        };
+        for (parent, controllers) in parents {
+            directories.push(Directory { path: parent.join(&name), version, controllers });
+        }
+        Ok(Self { directories, settings, devices: asked })
+    }
+
+    /// What has to be in the ledger.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = Resource> {
+        self.directories.iter().map(|directory| Resource::Cgroup(directory.path.clone()))
+    }
+
+    /// What will be written, for the story.
+    pub(crate) fn words(&self) -> String {
+        let directories = self.directories.iter().map(|directory| directory.path.display());
+        let made: Vec<String> = directories.map(|path| path.to_string()).collect();
+        if made.is_empty() {
+            return "no limits, no cgroup".into();
+        }
+        let settings = self.settings.iter().filter(|it| it.controller != Controller::Devices);
+        let settings = settings.map(|setting| format!(" {}={}", setting.file, setting.value));
+        let has_devices = self.settings.iter().any(|it| it.controller == Controller::Devices);
+        let devices = match (has_devices, self.devices.is_empty()) {
+            (true, _) => " devices.deny=a, devices.allow=..",
+            (false, false) => " a program about devices",
+            (false, true) => "",
+        };
+        format!("mkdir {};{}{devices}", made.join(" "), settings.collect::<String>())
+    }
+
+    /// Makes the cgroup and writes its limits; there is nobody yet to spend anything.
+    pub(crate) fn create(self) -> Result<Cgroup, Error> {
+        let mut cgroup = Cgroup { directories: Vec::new(), into: None, tasks: Vec::new() };
+        for directory in self.directories {
+            let path = directory.path.clone();
+            fs::create_dir(&path).map_err(file("create the cgroup", &path))?;
+            let version = directory.version;
+            cgroup.directories.push(directory);
+            let open = |name: &str, write: bool| {
+                let path = path.join(name);
+                let opened = fs::File::options().read(!write).write(write).open(&path);
+                opened.map(OwnedFd::from).map_err(file("open", path))
+            };
+            match version {
+                Version::V1 => cgroup.tasks.push(open("tasks", true)?),
+                Version::V2 => cgroup.into = Some(open("", false)?),
+            }
+        }
+        for settings in self.settings.chunk_by(|one, next| one.file == next.file) {
+            cgroup.set(settings)?;
+        }
+        if let Some(into) = cgroup.into.as_ref().filter(|_| !self.devices.is_empty()) {
+            rule_devices(&self.devices, into.as_fd())?;
+        }
+        Ok(cgroup)
+    }
+}
+
+/// The same on version 2. Who may not give the kernel a program is root of a container, who can make
+/// no device either.
+fn rule_devices(rules: &[DeviceRule], cgroup: BorrowedFd<'_>) -> Result<(), Error> {
+    let attached = if rules == devices::default_rules() {
+        devices::default_program().and_then(|program| devices::attach(program.as_fd(), cgroup))
+    } else {
+        devices::load(rules).and_then(|program| devices::attach(program.as_fd(), cgroup))
+    };
+    match attached {
+        Err(
+            Error::DeviceProgram { errno: Errno::EPERM, .. }
+            | Error::Call { errno: Errno::EPERM, .. },
+        ) => Ok(()),
+        attached => attached,
+    }
+}
+
+/// A name that this launcher gives out once.
+fn number() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("isolab-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_limits_there_is_no_cgroup() {
+        let devices = Vec::new();
+        let budget = spec::Budget { usual_pids: None, devices, ..spec::Budget::default() };
+        let path = CgroupPath::find(&budget).unwrap();
+        assert_eq!(path.resources().count(), 0);
+    }
+}

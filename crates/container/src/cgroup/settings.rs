@@ -1,0 +1,130 @@
+//! Limits as the files of a cgroup keep them.
+
+use sandbox::Limits;
+
+use crate::{
+    Error,
+    cgroup_layout::{Controller, Version},
+    devices::{self, DeviceRule},
+};
+
+/// One file of a limit and what is to be written into it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) controller: Controller,
+    pub(super) file: &'static str,
+    pub(super) value: String,
+    /// The kernel may have been built without it.
+    pub(super) optional: bool,
+}
+
+/// The settings that keep `limits`, in the order of writing.
+pub(super) fn settings(limits: &Limits, version: Version) -> Vec<Setting> {
+    use Controller::{Cpu, Memory, Pids};
+    let mut settings = Vec::new();
+    let mut set = |controller, file, value: String| {
+        settings.push(Setting { controller, file, value, optional: file.contains("sw") });
+    };
+    if let Some(bytes) = limits.memory_bytes {
+        match version {
+            Version::V1 => {
+                set(Memory, "memory.limit_in_bytes", bytes.to_string());
+                // Memory and swap together; it may not be less than the line above.
+                set(Memory, "memory.memsw.limit_in_bytes", bytes.to_string());
+            }
+            Version::V2 => {
+                set(Memory, "memory.max", bytes.to_string());
+                set(Memory, "memory.swap.max", "0".into());
+            }
+        }
+    }
+    if let Some(quota) = limits.cpu_quota {
+        let (quota, period) = (quota.quota.as_micros(), quota.period.as_micros());
+        match version {
+            Version::V1 => {
+                if period != 100_000 {
+                    set(Cpu, "cpu.cfs_period_us", period.to_string());
+                }
+                set(Cpu, "cpu.cfs_quota_us", quota.to_string());
+            }
+            Version::V2 => set(Cpu, "cpu.max", format!("{quota} {period}")),
+        }
+    }
+    if let Some(weight) = limits.cpu_weight {
+        match version {
+            // 1024 shares are the usual portion, as a weight of 100 is.
+            Version::V1 => {
+                set(Cpu, "cpu.shares", (u64::from(weight) * 1024 / 100).max(2).to_string());
+            }
+            Version::V2 => set(Cpu, "cpu.weight", weight.to_string()),
+        }
+    }
+    if let Some(pids) = limits.pids {
+        set(Pids, "pids.max", pids.to_string());
+    }
+    settings
+}
+
+/// The files that keep `limits` in a cgroup of version 1 or 2, and what is written into each, in the
+/// order of writing: `("cpu.max", "50000 100000")`. One with `swap` or `memsw` in its name is not
+/// there on a kernel that does not count swap.
+pub fn files(limits: &Limits, version: u8) -> Vec<(&'static str, String)> {
+    let version = if version == 1 { Version::V1 } else { Version::V2 };
+    settings(limits, version).into_iter().map(|setting| (setting.file, setting.value)).collect()
+}
+
+/// The settings of version 1 that let only these devices be used.
+pub(super) fn device_settings(rules: &[DeviceRule]) -> Result<Vec<Setting>, Error> {
+    let (controller, optional) = (Controller::Devices, false);
+    let setting = |(file, value)| Setting { controller, file, value, optional };
+    match rules {
+        [] => Ok(Vec::new()),
+        rules => Ok(devices::lines(rules)?.into_iter().map(setting).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandbox::CpuQuota;
+
+    use super::*;
+
+    fn all() -> Limits {
+        Limits {
+            memory_bytes: Some(64 << 20),
+            cpu_quota: Some(CpuQuota::cpus(0.5).unwrap()),
+            cpu_weight: Some(200),
+            pids: Some(64),
+            vcpus: None,
+        }
+    }
+
+    fn written(version: Version) -> Vec<String> {
+        let settings = settings(&all(), version).into_iter();
+        settings.map(|setting| format!("{}={}", setting.file, setting.value)).collect()
+    }
+
+    #[test]
+    fn version_1_has_its_own_files_and_units() {
+        let expected = [
+            "memory.limit_in_bytes=67108864",
+            "memory.memsw.limit_in_bytes=67108864",
+            "cpu.cfs_quota_us=50000",
+            "cpu.shares=2048",
+            "pids.max=64",
+        ];
+        assert_eq!(written(Version::V1), expected);
+    }
+
+    #[test]
+    fn version_2_has_its_own_files_and_units() {
+        let expected = [
+            "memory.max=67108864",
+            "memory.swap.max=0",
+            "cpu.max=50000 100000",
+            "cpu.weight=200",
+            "pids.max=64",
+        ];
+        assert_eq!(written(Version::V2), expected);
+    }
+}
