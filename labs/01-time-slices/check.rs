@@ -26,7 +26,8 @@ fn main() -> ExitCode {
     lab::check::main("01", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     counts_run_time()?;
     let cpu = some_cpu(bench)?;
     let is_served = may_be_served_in_turn();
@@ -34,7 +35,7 @@ fn check(bench: &mut Bench) -> Checked<()> {
     let turn: f64 = turn.trim().parse().unwrap_or(100.0);
     bench.saw("/proc/sys/kernel/sched_rr_timeslice_ms", turn);
 
-    let setup = Setup::root().argument("cpu", cpu).argument("in-turn", 11.0 * turn);
+    let setup = Setup::ordinary().argument("cpu", cpu).argument("in-turn", 11.0 * turn);
     let mut student = bench.start(if is_served { setup.with_realtime() } else { setup })?;
     student.meet("pinned")?;
     let child = student.only_child().map_err(|_| fail("wrong-words").fact("said", "`pinned`"))?;

@@ -18,10 +18,11 @@ fn main() -> ExitCode {
     lab::check::main("02", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let (seed, token) = (bench.random(u64::MAX), bench.random(1 << 32) as u32);
     let (plan, wanted) = (Plan::of(seed), Plan::of(seed).of_token(token));
-    let setup = Setup::root().with_kvm().argument("seed", seed).argument("token", token);
+    let setup = Setup::ordinary().with_kvm().argument("seed", seed).argument("token", token);
     let mut student = bench.start(setup)?;
 
     // The slot, before it is offered to the kernel: 0 is nobody's address.

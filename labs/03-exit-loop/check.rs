@@ -14,10 +14,11 @@ fn main() -> ExitCode {
     lab::check::main("03", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let seed = bench.random(u64::MAX);
     let plan = Plan::of(seed);
-    let mut student = bench.start(Setup::root().with_kvm().argument("seed", seed))?;
+    let mut student = bench.start(Setup::ordinary().with_kvm().argument("seed", seed))?;
 
     // The check is at the far end of the guest's serial line.
     student.meet("ready")?;

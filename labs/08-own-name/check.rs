@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 
-use lab::check::{Bench, Checked, Setup, ensure, fail};
+use lab::check::{Bench, Capability, Checked, Setup, ensure, fail};
 
 fn main() -> ExitCode {
     lab::check::main("08", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let name = format!("lab-{}", bench.token());
-    let mut student = bench.start(Setup::root().argument("name", &name))?;
+    let mut student = bench
+        .start(Setup::root(&[Capability::SysAdmin]).with_namespaces().argument("name", &name))?;
     let host = student.host();
     let before = student.host_name(host)?;
 

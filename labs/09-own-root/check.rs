@@ -2,15 +2,20 @@
 
 use std::{collections::BTreeSet, fs, io, process::ExitCode};
 
-use lab::check::{Bench, Checked, Process, Setup, ensure, fail, kernel::Mount};
+use lab::check::{Bench, Capability, Checked, Process, Setup, ensure, fail, kernel::Mount};
 
 fn main() -> ExitCode {
     lab::check::main("09", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let token = bench.token();
-    let mut student = bench.start(Setup::root().argument("token", &token))?;
+    let mut student = bench.start(
+        Setup::root(&[Capability::SysAdmin, Capability::SysChroot])
+            .with_namespaces()
+            .argument("token", &token),
+    )?;
     let host = student.host();
     student.meet("ready")?;
     let before = lines(&host.mounts()?);

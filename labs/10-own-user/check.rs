@@ -8,9 +8,10 @@ fn main() -> ExitCode {
     lab::check::main("10", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let token = bench.token();
-    let mut student = bench.start(Setup::ordinary().argument("token", &token))?;
+    let mut student = bench.start(Setup::ordinary().with_namespaces().argument("token", &token))?;
     let host = student.host();
 
     // The new process is born: it is nobody yet, all-powerful where nothing is, and it waits.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab::check::{Bench, Checked, Setup, ensure, fail};
+use lab::check::{Bench, Capability, Checked, Setup, ensure, fail};
 
 use outside::{End, meet, queued};
 
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
     lab::check::main("11", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let token = bench.token();
     let (outer, inner) = (format!("lab{token}"), format!("in{}", bench.random(100)));
     let port = 20_000 + bench.random(10_000);
@@ -31,7 +32,10 @@ fn check(bench: &mut Bench) -> Checked<()> {
     let (middle, last) = (bench.random(1 << 16) as u32, 4 * (1 + bench.random(40) as u32));
     let network = 10 << 24 | middle << 8 | last;
     let addresses = [1, 2].map(|number| Ipv4Addr::from(network + number));
-    let setup = Setup::root().argument("outer", &outer).argument("inner", &inner);
+    let setup = Setup::root(&[Capability::SysAdmin, Capability::NetAdmin])
+        .with_namespaces()
+        .argument("outer", &outer)
+        .argument("inner", &inner);
     let setup = setup.argument("port", port).argument("prefix", PREFIX);
     let setup = setup.argument("outer-address", addresses[0]);
     let mut student = bench.start(setup.argument("inner-address", addresses[1]))?;

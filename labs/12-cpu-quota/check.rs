@@ -22,11 +22,12 @@ fn main() -> ExitCode {
     lab::check::main("12", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let name = format!("lab-{}", bench.token());
     let (quota, period) = (21 + bench.random(20), 50 + bench.random(40));
     let weight = 60 + bench.random(80);
-    let setup = Setup::root().with_cgroups().argument("name", &name).argument("weight", weight);
+    let setup = Setup::root(&[]).with_cgroups().argument("name", &name).argument("weight", weight);
     let mut student = bench.start(setup.argument("quota", quota).argument("period", period))?;
     let group = Group { place: student.place(), name: name.clone() };
     group.may_have_quota()?;

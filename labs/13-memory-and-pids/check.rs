@@ -13,10 +13,11 @@ fn main() -> ExitCode {
     lab::check::main("13", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let name = format!("lab-{}", bench.token());
     let (memory, most) = ((24 + bench.random(16)) << 20, 6 + bench.random(6));
-    let setup = Setup::root().with_cgroups().argument("name", &name);
+    let setup = Setup::root(&[]).with_cgroups().argument("name", &name);
     let setup = setup.argument("memory", memory).argument("pids", most);
     let mut student = bench.start(setup)?;
     let group = Group { place: student.place(), name };

@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use lab::check::{Bench, Checked, Setup, Student, cannot_tell, ensure, fail};
+use lab::check::{Bench, Capability, Checked, Setup, Student, cannot_tell, ensure, fail};
 use layers::{
     Change, Edit, Plan, attribute,
     look::{content, holds, is_whiteout, lowers, within},
@@ -18,10 +18,19 @@ fn main() -> ExitCode {
     lab::check::main("14", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let plan = Plan::random(|end| bench.random(end));
     let layers = serde_json::to_string(&plan.layers).map_err(io::Error::from)?;
-    let setup = Setup::root().argument("layers", layers);
+    let setup = Setup::root(&[
+        Capability::SysAdmin,
+        Capability::DacOverride,
+        Capability::Chown,
+        Capability::Fowner,
+        Capability::Mknod,
+    ])
+    .with_namespaces()
+    .argument("layers", layers);
     let mut student = bench.start(setup.argument("hidden", plan.hidden.display()))?;
 
     student.meet("built")?;

@@ -11,9 +11,10 @@ fn main() -> ExitCode {
     lab::check::main("19", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     let budget = (240 + bench.random(80)) << 10;
-    let setup = Setup::root().with_kvm();
+    let setup = Setup::ordinary().with_namespaces().with_kvm();
     let setup = setup.argument("mebibytes", 6 + bench.random(10)).argument("budget", budget);
     let setup =
         setup.argument("files", 3 + bench.random(9)).argument("mortal", 3 + bench.random(3));

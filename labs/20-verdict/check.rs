@@ -15,13 +15,14 @@ fn main() -> ExitCode {
     lab::check::main("20", check)
 }
 
-fn check(bench: &mut Bench) -> Checked<()> {
+/// Judges the program on the bench.
+pub fn check(bench: &mut Bench) -> Checked<()> {
     // A container that shares something, never the same.
     let which = 1 + bench.random(7);
     let shares = ["name", "launcher", "marker"].into_iter().enumerate();
     let shares: Vec<&str> =
         shares.filter(|(bit, _)| which & (1 << bit) != 0).map(|(_, word)| word).collect();
-    let setup = Setup::ordinary().with_kvm().argument("marker", bench.token());
+    let setup = Setup::ordinary().with_namespaces().with_kvm().argument("marker", bench.token());
     let mut student = bench.start(setup.argument("shares", shares.join(",")))?;
 
     practise(bench, &mut student)?;

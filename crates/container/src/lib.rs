@@ -20,6 +20,7 @@ mod cgroup_stat;
 mod child;
 mod clean;
 mod container;
+pub mod descriptors;
 mod device;
 pub mod devices;
 mod error;

@@ -16,3 +16,4 @@ mod place;
 pub mod program;
 pub mod runner;
 pub mod verdict;
+mod visible;

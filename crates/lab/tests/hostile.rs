@@ -2,13 +2,24 @@
 //! is as it was.
 
 use std::{
-    env, fs,
-    path::PathBuf,
+    env,
+    fs::{self, File},
+    io::Read,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::PermissionsExt,
+            net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
+            process::CommandExt,
+        },
+    },
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
 use lab::verdict::{Report, Verdict};
+use nix::{pty::openpty, unistd::Uid};
 use sandbox::Ledger;
 
 fn example(name: &str) -> PathBuf {
@@ -16,28 +27,51 @@ fn example(name: &str) -> PathBuf {
     own.parent().unwrap().parent().unwrap().join("examples").join(name)
 }
 
-/// What the check says of a program that does this; `None` where this host lacks namespaces.
+/// What takes power over the program's own host.
+const POWERFUL: [&str; 6] = [
+    "lets unshare do it",
+    "leaves a mount",
+    "renames the host",
+    "writes to the host",
+    "looks into the check",
+    "takes the covers off",
+];
+
+/// What the check says of a program that does this, as this user calls it; `None` where this host
+/// lacks namespaces.
 fn check(does: &str) -> Option<Report> {
-    let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    check_by(does, &Uid::effective().to_string(), |check| check)
+}
+
+/// The same by another user, of a command that leads to the check.
+fn check_by(does: &str, user: &str, led: impl FnOnce(Command) -> Command) -> Option<Report> {
+    let folder = home();
+    let file = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
     // As hostile as it gets: everybody may write to it.
-    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let everybody = PermissionsExt::from_mode(0o666);
     fs::set_permissions(file.path(), everybody).unwrap();
     fs::write(file.path(), "kept").unwrap();
+    let sockets = Sockets::beside(file.path());
     let before = host();
-    let check = Command::new(example("plain_check"))
-        .arg("--program")
-        .arg(example("hostile"))
-        .env("DOES", does)
-        .env("FILE", file.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("`cargo test -p lab` builds the examples too");
+    let mut check = Command::new(example("plain_check"));
+    check.arg("--program").arg(example("hostile")).stdin(Stdio::null());
+    let mut check = led(check);
+    check.env("DOES", does).env("FILE", file.path());
+    if POWERFUL.contains(&does) {
+        check.env("POWER", "yes");
+    }
+    if user != Uid::effective().to_string() {
+        let id = user.parse().unwrap();
+        check.uid(id).gid(id).env_remove("XDG_RUNTIME_DIR");
+    }
+    let check =
+        check.stdout(Stdio::piped()).spawn().expect("`cargo test -p lab` builds the examples too");
     let pid = check.id();
     let output = check.wait_with_output().unwrap();
     assert_eq!(host(), before, "after a program that {does}");
     assert_eq!(cgroups_of(pid), [] as [PathBuf; 0], "after a program that {does}");
     assert_eq!(fs::read_to_string(file.path()).unwrap(), "kept");
+    sockets.were_not_called();
     let report: Report = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {output:?}"));
     if report.id.as_deref() == Some("no-namespaces") {
@@ -47,6 +81,55 @@ fn check(does: &str) -> Option<Report> {
         return None;
     }
     Some(report)
+}
+
+/// A folder as people have it at home: not one that is covered for a program anyway, as /tmp is.
+fn home() -> tempfile::TempDir {
+    let own = env::var_os("HOME").map(PathBuf::from);
+    let places = ["/srv", "/var/lib"].map(PathBuf::from).into_iter().chain(own);
+    let folder = places.into_iter().find_map(|place| tempfile::tempdir_in(place).ok());
+    let folder = folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// A service of this host: a socket with a name in a folder, and one with an abstract name.
+struct Sockets(Vec<UnixListener>, UnixDatagram, PathBuf);
+
+impl Sockets {
+    fn beside(file: &Path) -> Self {
+        let path = PathBuf::from(format!("{}.socket", file.display()));
+        let hidden = format!("{}.abstract", path.display());
+        let hidden = SocketAddr::from_abstract_name(hidden).unwrap();
+        let listeners =
+            vec![UnixListener::bind(&path).unwrap(), UnixListener::bind_addr(&hidden).unwrap()];
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
+        Self(listeners, UnixDatagram::unbound().unwrap(), path)
+    }
+
+    fn were_not_called(self) {
+        let Self(listeners, own, path) = self;
+        // What is denied is there to be called.
+        own.connect(&path).expect_err("it is no socket of datagrams");
+        UnixStream::connect(&path).unwrap();
+        for (listener, calls) in listeners.iter().zip([1, 0]) {
+            listener.set_nonblocking(true).unwrap();
+            let called = (0..2).filter(|_| listener.accept().is_ok()).count();
+            assert_eq!(called, calls, "{listener:?}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+}
+
+/// As root and as an ordinary user, whose jail is made otherwise.
+fn passes_by_all(does: &str) {
+    let nobody = "65534".to_owned();
+    let root = Uid::effective().is_root().then_some(nobody);
+    for user in [Some(Uid::effective().to_string()), root].into_iter().flatten() {
+        if let Some(report) = check_by(does, &user, |check| check) {
+            assert_eq!(report.verdict, Verdict::Pass, "as user {user}: {report:?}");
+        }
+    }
 }
 
 /// Mounts, host name and links of this host.
@@ -182,4 +265,70 @@ fn processes() -> Vec<String> {
 #[test]
 fn another_program_does_not_do_it() {
     caught("lets unshare do it", "delegated");
+}
+
+#[test]
+fn the_callers_terminal_is_out_of_reach() {
+    let pair = openpty(None, None).unwrap();
+    let slave = File::from(pair.slave);
+    let report = check_by("reaches for the terminal", &Uid::effective().to_string(), |check| {
+        // It is the terminal by which the check's session is controlled.
+        let mut session = Command::new("setsid");
+        session.args(["--ctty", "--wait"]).arg(check.get_program()).args(check.get_args());
+        session.stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap());
+        session
+    });
+    if let Some(report) = report {
+        assert_eq!(report.verdict, Verdict::Pass, "{report:?}");
+    }
+    drop(slave);
+    let mut drawn = Vec::new();
+    // Nobody holds the other end any more: that is EIO.
+    let _ = File::from(pair.master).read_to_end(&mut drawn);
+    assert_eq!(String::from_utf8_lossy(&drawn), "");
+}
+
+#[test]
+fn sockets_of_the_host_cannot_be_called() {
+    passes_by_all("calls sockets of the host");
+}
+
+#[test]
+fn what_the_caller_has_open_is_not_handed_on() {
+    let report =
+        check_by("uses what its caller has open", &Uid::effective().to_string(), |check| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "exec 9<>/dev/null; exec \"$@\"", "sh"]);
+            shell.arg(check.get_program()).args(check.get_args()).stdin(Stdio::null());
+            shell
+        });
+    if let Some(report) = report {
+        assert_eq!(report.verdict, Verdict::Pass, "{report:?}");
+    }
+}
+
+#[test]
+fn nothing_of_the_host_is_behind_what_can_be_unmounted() {
+    passes_by_all("takes the covers off");
+}
+
+#[test]
+fn nobody_traces_the_check() {
+    passes_by_all("traces the check");
+}
+
+#[test]
+fn a_program_that_needs_no_power_has_none() {
+    passes_by_all("takes all power it can get");
+}
+
+#[test]
+fn one_that_fills_the_disk_fills_its_own() {
+    passes_by_all("fills the disk");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_shown() {
+    let Some(report) = check("sends escapes to the terminal") else { return };
+    assert_eq!(report.output, ["harmless\\u{1b}]0;title\\u{7}\\u{202e}end"]);
 }

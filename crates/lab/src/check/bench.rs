@@ -28,6 +28,8 @@ const USUAL: Duration = Duration::from_millis(60);
 #[derive(Debug)]
 pub struct Bench {
     program: PathBuf,
+    /// The words by which this very program is called again, as a warden.
+    again: Vec<String>,
     evidence: Vec<Evidence>,
     measured: std::collections::BTreeMap<String, f64>,
     output: Tail,
@@ -38,19 +40,36 @@ pub struct Bench {
 ///
 /// The exit code is the verdict's; 125 when the check itself is broken.
 pub fn main(lab: &str, check: impl FnOnce(&mut Bench) -> Checked<()>) -> ExitCode {
-    const BROKEN: u8 = 125;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let program = match &arguments[..] {
+    ExitCode::from(judge(lab, &[], &arguments, check))
+}
+
+/// The same in a program that does other things too: `again` are the words by which it is called to
+/// do this, `arguments` those that follow. Gives the exit code.
+pub fn judge(
+    lab: &str,
+    again: &[&str],
+    arguments: &[String],
+    check: impl FnOnce(&mut Bench) -> Checked<()>,
+) -> u8 {
+    const BROKEN: u8 = 125;
+    let program = match arguments {
         [word, orders] if word == "--warden" => return jail::warden(orders),
         [word, program] if word == "--program" => PathBuf::from(program),
         _ => {
             eprintln!("usage: lab{lab}-check --program FILE; `isolab lab check {lab}` does it");
-            return ExitCode::from(2);
+            return 2;
         }
     };
+    // What the caller has open is the caller's: a terminal, another program's socket.
+    if let Err(error) = container::descriptors::close_at_execve() {
+        eprintln!("lab{lab}-check: {}", sandbox::chain(&error));
+        return BROKEN;
+    }
     end_with_the_caller();
     let mut bench = Bench {
         program,
+        again: again.iter().map(ToString::to_string).collect(),
         evidence: Vec::new(),
         measured: std::collections::BTreeMap::new(),
         output: Tail::default(),
@@ -63,7 +82,7 @@ pub fn main(lab: &str, check: impl FnOnce(&mut Bench) -> Checked<()>) -> ExitCod
             Some(verdict) => (verdict, Some(finding.id), finding.facts),
             None => {
                 eprintln!("lab{lab}-check: {}", finding.id);
-                return ExitCode::from(BROKEN);
+                return BROKEN;
             }
         },
     };
@@ -74,7 +93,7 @@ pub fn main(lab: &str, check: impl FnOnce(&mut Bench) -> Checked<()>) -> ExitCod
     let line = serde_json::to_string(&report).unwrap_or_default();
     // Whoever asked is gone if this fails.
     let _ = writeln!(io::stdout(), "{line}");
-    ExitCode::from(verdict.code())
+    verdict.code()
 }
 
 /// Ends the check when its standard input does, if that is a pipe: its caller is gone then. All
@@ -125,6 +144,7 @@ impl Bench {
         let orders = Orders {
             setup,
             program: self.program.clone(),
+            again: self.again.clone(),
             host_name: format!("host-{}", self.token()),
             root,
             entered: false,
@@ -136,9 +156,9 @@ impl Bench {
         let (output, write) = io::pipe()?;
         self.output = Tail::default();
         self.output.follow(output);
-        let own = std::env::current_exe()?;
-        let mut warden = Command::new(own);
-        warden.args(["--warden", &orders]).env_clear();
+        // This very program, whatever stands where it was found.
+        let mut warden = Command::new("/proc/self/exe");
+        warden.args(&self.again).args(["--warden", &orders]).env_clear();
         warden.stdin(Stdio::from(OwnedFd::from(theirs)));
         warden.stdout(Stdio::from(write.try_clone()?)).stderr(Stdio::from(write));
         let warden = warden.spawn()?;

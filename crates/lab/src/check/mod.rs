@@ -4,14 +4,15 @@
 //! ends it:
 //!
 //! ```no_run
-//! use lab::check::{Bench, Checked, Setup, ensure, fail};
+//! use lab::check::{Bench, Capability, Checked, Setup, ensure, fail};
 //!
 //! fn main() -> std::process::ExitCode {
 //!     lab::check::main("08", check)
 //! }
 //!
 //! fn check(bench: &mut Bench) -> Checked<()> {
-//!     let mut student = bench.start(Setup::root())?;
+//!     let power = [Capability::SysAdmin];
+//!     let mut student = bench.start(Setup::root(&power).with_namespaces())?;
 //!     student.meet("inside")?;
 //!     let child = student.only_child()?;
 //!     let (own, hosts) = (child.namespace("uts")?, student.host().namespace("uts")?);
@@ -22,15 +23,17 @@
 //! }
 //! ```
 mod bench;
+mod built_in;
 mod cgroups;
 mod finding;
 mod jail;
 pub mod kernel;
 mod student;
 
-pub use bench::{Bench, main};
+pub use bench::{Bench, judge, main};
+pub use built_in::{BuiltIn, SOURCES, digest};
 pub use cgroups::CgroupDirectory;
 pub use finding::{Checked, Finding, cannot_tell, ensure, fail};
-pub use jail::Setup;
+pub use jail::{Capability, Setup};
 pub use kernel::Process;
 pub use student::Student;

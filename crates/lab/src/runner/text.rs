@@ -2,6 +2,8 @@
 
 pub(crate) use report::columns::{columns, padded, shortened, wrapped};
 
+pub use crate::visible::visible as clean;
+
 use crate::catalogue::Language;
 
 /// How an answer is to look.
@@ -46,17 +48,6 @@ impl Style {
     }
 }
 
-/// `text` without anything that a terminal obeys or that turns its direction around.
-pub fn clean(text: &str) -> String {
-    let harmless = |letter: char| match letter {
-        '\t' => ' ',
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        control if control.is_control() => '\u{fffd}',
-        other => other,
-    };
-    text.chars().map(harmless).collect()
-}
-
 /// A label of `indent` columns and a wrapped text beside it.
 pub(crate) fn beside(label: &str, text: &str, indent: usize, width: usize) -> String {
     let mut lines = String::new();
@@ -68,14 +59,4 @@ pub(crate) fn beside(label: &str, text: &str, indent: usize, width: usize) -> St
         lines.push('\n');
     }
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_finds_nothing_to_obey() {
-        assert_eq!(clean("a\x1b[2Jb\u{202e}c\td"), "a\u{fffd}[2Jb\u{fffd}c d");
-    }
 }

@@ -1,4 +1,4 @@
-//! The file systems that the program sees: the real host's, read-only, and fresh ones to write to.
+//! The real host's file systems, before the program's root is made of them: read-only, for good.
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
@@ -7,10 +7,10 @@ use nix::{
     sys::stat::{Mode, SFlag, makedev, mknod},
 };
 
-use super::{Orders, PROGRAM, at};
+use super::{Orders, at};
 use crate::check::kernel::{Mount, Process};
 
-/// Makes the file systems: all of the real host's read-only, fresh ones where a program writes.
+/// Makes all file systems read-only but the program's cgroups, and offers `/dev/kvm` if it may.
 pub(super) fn furnish(orders: &Orders) -> io::Result<()> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
@@ -32,24 +32,9 @@ pub(super) fn furnish(orders: &Orders) -> io::Result<()> {
         }
         read_only(&point)?;
     }
-    // It may lie below one of the directories that are about to be covered.
-    let program =
-        fs::read(&orders.program).map_err(at(format!("read {}", orders.program.display())))?;
-    // Kept from what the host's services put there, sockets above all.
-    for directory in ["/tmp", "/run", "/dev/shm", "/var/tmp"] {
-        if !Path::new(directory).is_dir() {
-            continue;
-        }
-        let flags = MsFlags::MS_NOSUID;
-        mount(Some("tmpfs"), directory, Some("tmpfs"), flags, Some("mode=1777,size=256m"))
-            .map_err(at(format!("mount a tmpfs on {directory}")))?;
-    }
     if orders.setup.kvm {
         offer_kvm(orders.root)?;
     }
-    fs::create_dir("/run/lab").map_err(at("create /run/lab"))?;
-    fs::write(PROGRAM, program).map_err(at(format!("write {PROGRAM}")))?;
-    fs::set_permissions(PROGRAM, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 

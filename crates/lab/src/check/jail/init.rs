@@ -4,35 +4,40 @@
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, UdpSocket},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt},
     },
     process::{Command, Stdio},
     sync::{Arc, OnceLock},
 };
 
-use container::netlink::{Link, Netlink};
 use nix::{
     mount::{MsFlags, mount},
-    sched::{CloneFlags, setns},
     sys::{
         signal::{Signal, kill},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Pid, gethostname, sethostname},
+    unistd::{Pid, sethostname},
 };
 use rustix::process::set_parent_process_death_signal;
 
 use super::{
-    ORDINARY, Orders, PROGRAM, at,
+    ORDINARY, Orders, PROGRAM, Setup, at, filter,
+    look::{Proc, has_veth},
+    power::bound_to,
+    root,
     words::{Asked, Line, Said, say},
 };
 
 /// Process 1 of the program's host. It does not come back.
-pub(super) fn init(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -> ! {
-    let done = settle(orders).and_then(|()| serve(orders, line, asked));
+pub(super) fn init(
+    orders: &Orders,
+    program: &[u8],
+    line: &Line,
+    asked: BufReader<UnixStream>,
+) -> ! {
+    let done = settle(orders, program).and_then(|()| serve(orders, line, asked));
     if let Err(error) = done {
         let _ = say(line, &Said::Lacking(error.to_string()));
     }
@@ -40,11 +45,10 @@ pub(super) fn init(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -
     std::process::exit(0)
 }
 
-fn settle(orders: &Orders) -> io::Result<()> {
+fn settle(orders: &Orders, program: &[u8]) -> io::Result<()> {
     set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let none = None::<&str>;
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), flags, none).map_err(at("mount proc"))?;
+    root::enter(orders, program)?;
     // As systemd leaves them: what is mounted in a namespace made from here shows up here, unless
     // the program sees to it that it does not.
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SHARED, none)
@@ -55,7 +59,7 @@ fn settle(orders: &Orders) -> io::Result<()> {
 
 /// Answers the check until it is gone.
 fn serve(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -> io::Result<()> {
-    let mut program = None;
+    let (mut program, proc) = (None, Proc::open()?);
     say(line, &Said::Ready)?;
     for words in asked.lines() {
         let Ok(asked) = serde_json::from_str(&words?) else { continue };
@@ -76,66 +80,27 @@ fn serve(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -> io::Resu
                 let done = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
                 done.map(|()| String::new()).map_err(io::Error::from)
             }
-            Asked::HostName(pid) => within(pid, "uts", CloneFlags::CLONE_NEWUTS, || {
-                Ok(gethostname()?.to_string_lossy().into_owned())
-            }),
-            Asked::NetworkFile(pid, file) => {
-                within(pid, "net", CloneFlags::CLONE_NEWNET, move || {
-                    // /proc/net is that of the thread that reads it, which is not the process's first.
-                    let file = file.replace("/proc/net", "/proc/thread-self/net");
-                    fs::read_to_string(file)
-                })
-            }
-            Asked::Link(pid, name) => {
-                within(pid, "net", CloneFlags::CLONE_NEWNET, move || link(&name))
-            }
+            Asked::HostName(pid) => proc.host_name(pid),
+            Asked::NetworkFile(pid, file) => proc.network_file(pid, &file),
+            Asked::Link(pid, name) => proc.link(pid, name),
             Asked::Veth => Ok(has_veth().to_string()),
-            Asked::Datagram(pid, to, text) => {
-                within(pid, "net", CloneFlags::CLONE_NEWNET, move || {
-                    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-                    socket.send_to(text.as_bytes(), to).map(|_| String::new())
-                })
-            }
-            Asked::Segments(pid) => within(pid, "ipc", CloneFlags::CLONE_NEWIPC, || {
-                let table = fs::read_to_string("/proc/sysvipc/shm")?;
-                Ok(table.lines().skip(1).count().to_string())
-            }),
+            Asked::Datagram(pid, to, text) => proc.send(pid, to, text),
+            Asked::Segments(pid) => proc.segments(pid),
         };
         say(line, &Said::Answer(answer.map_err(|error| error.to_string())))?;
     }
     Ok(())
 }
 
-fn link(name: &str) -> io::Result<String> {
-    match Netlink::open().and_then(|mut netlink| netlink.link(name)) {
-        Ok(Link { index, flags, other }) => Ok(format!("{index} {flags} {other}")),
-        Err(container::Error::Call { errno: nix::errno::Errno::ENODEV, .. }) => Ok(String::new()),
-        Err(error) => Err(io::Error::other(error)),
-    }
-}
-
-fn has_veth() -> bool {
-    let (name, peer, own) = ("probe0", "probe1", std::process::id().cast_signed());
-    let made = Netlink::open().and_then(|mut netlink| {
-        netlink.create_veth(name, peer, own)?;
-        netlink.delete(name)
-    });
-    made.is_ok()
-}
-
-/// Does something in a namespace of the process `pid`, in a thread that enters it (setns(2)).
-fn within(
-    pid: u32,
-    kind: &str,
-    flag: CloneFlags,
-    look: impl FnOnce() -> io::Result<String> + Send + 'static,
-) -> io::Result<String> {
-    let namespace = fs::File::open(format!("/proc/{pid}/ns/{kind}"))?;
+/// Starts the program in a thread of its own: a thread's capabilities and filters are what it hands
+/// on, and init keeps what it needs to answer the check.
+fn spawn(mut command: Command, setup: Setup) -> io::Result<u32> {
     let thread = std::thread::Builder::new().spawn(move || {
-        setns(namespace.as_fd(), flag)?;
-        look()
+        bound_to(&setup.capabilities)?;
+        filter::install(&setup)?;
+        Ok(command.spawn().map_err(at("start the program"))?.id())
     })?;
-    thread.join().map_err(|_| io::Error::other("the thread that looked panicked"))?
+    thread.join().map_err(|_| io::Error::other("the thread that starts the program panicked"))?
 }
 
 /// Starts the program; gives the line to it.
@@ -146,7 +111,7 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
     // Nothing is found by its name alone.
     command.env_clear().env("PATH", "").env("RUST_BACKTRACE", "0").current_dir("/tmp");
     command.stdin(Stdio::from(OwnedFd::from(theirs)));
-    if orders.setup.ordinary && orders.root {
+    if !orders.setup.root && orders.root {
         command.uid(ORDINARY).gid(ORDINARY);
     }
     // The threads are there before the program: one that forks without end leaves room for none.
@@ -204,7 +169,7 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
             }
         }
     })?;
-    let pid = command.spawn().map_err(at("start the program"))?.id();
+    let pid = spawn(command, orders.setup.clone())?;
     // The kernel takes it first when memory is short; its children inherit that.
     let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), "1000");
     say(line, &Said::Started(pid))?;

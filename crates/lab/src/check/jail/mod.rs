@@ -5,16 +5,24 @@
 //!    `- warden   makes every mount read-only, then enters new namespaces: user, mount, uts, ipc,
 //!        |       net, pid; everything below is in them
 //!        `- init   process 1 there; starts the program, buries what it leaves, answers the check
-//!            `- the student's program, root of a host that consists of namespaces
+//!            `- the student's program, in a host that consists of namespaces, with the
+//!               capabilities and system calls that its lab is about
 //! ```
 //!
 //! Mounts are made read-only *before* the user namespace, so root inside may not undo it
-//! (mount_namespaces(7): such mounts are locked). Its ids are nobody's outside. When the check ends,
-//! however it ends, init reads the end of its input and leaves, and the kernel takes away all that
-//! was inside: processes, mounts, links, segments. Only cgroups outlive it; they are in the ledger.
+//! (mount_namespaces(7): such mounts are locked). The root is a new one, in which programs and
+//! libraries of the real host are found and nothing that people or services keep: no home folders,
+//! no sockets, no terminals. Its ids are nobody's outside. When the check ends, however it ends,
+//! init reads the end of its input and leaves, and the kernel takes away all that was inside:
+//! processes, mounts, links, segments. Only cgroups outlive it; they are in the ledger.
 
+mod filter;
 mod furnish;
 mod init;
+mod look;
+mod power;
+mod root;
+mod setup;
 mod warden;
 mod words;
 
@@ -22,75 +30,18 @@ use std::{io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use power::Capability;
+pub use setup::Setup;
 pub(super) use warden::warden;
 pub(super) use words::{Asked, Said};
-
-/// What a program needs of its host.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Setup {
-    /// Its arguments: `name=value`.
-    pub arguments: Vec<String>,
-    /// Whether it is an ordinary user, number 1000, and not root of its host.
-    pub ordinary: bool,
-    /// Whether it may make cgroups, with limits of CPU, memory and processes.
-    pub cgroups: bool,
-    /// Whether it needs `/dev/kvm`.
-    pub kvm: bool,
-    /// Whether it may ask to be served in real time (sched(7)).
-    pub realtime: bool,
-    /// Programs of the host that it may start; no others, but itself.
-    pub allowed: Vec<PathBuf>,
-}
-
-impl Setup {
-    /// Root of its host.
-    pub fn root() -> Self {
-        Self::default()
-    }
-
-    /// An ordinary user of its host.
-    pub fn ordinary() -> Self {
-        Self { ordinary: true, ..Self::default() }
-    }
-
-    /// With an argument.
-    #[must_use]
-    pub fn argument(mut self, name: &str, value: impl std::fmt::Display) -> Self {
-        self.arguments.push(format!("{name}={value}"));
-        self
-    }
-
-    /// With `/dev/kvm`.
-    #[must_use]
-    pub fn with_kvm(self) -> Self {
-        Self { kvm: true, ..self }
-    }
-
-    /// With cgroups of its own.
-    #[must_use]
-    pub fn with_cgroups(self) -> Self {
-        Self { cgroups: true, ..self }
-    }
-
-    /// With real-time scheduling.
-    #[must_use]
-    pub fn with_realtime(self) -> Self {
-        Self { realtime: true, ..self }
-    }
-
-    /// Allowed to start a program of the host.
-    #[must_use]
-    pub fn allowing(mut self, program: impl Into<PathBuf>) -> Self {
-        self.allowed.push(program.into());
-        self
-    }
-}
 
 /// What the check tells the warden.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Orders {
     pub(super) setup: Setup,
     pub(super) program: PathBuf,
+    /// The words by which this program is called to be a warden.
+    pub(super) again: Vec<String>,
     pub(super) host_name: String,
     /// Whether the real host's root asks: then ids are mapped to nobody's.
     pub(super) root: bool,

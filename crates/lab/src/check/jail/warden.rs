@@ -7,7 +7,7 @@ use std::{
         fd::AsFd,
         unix::{fs::MetadataExt, net::UnixStream, process::CommandExt},
     },
-    process::{Command, ExitCode},
+    process::Command,
 };
 
 use nix::{
@@ -19,7 +19,9 @@ use nix::{
     },
     unistd::{ForkResult, Gid, Uid, fork, setresgid, setresuid},
 };
-use rustix::process::{DumpableBehavior, set_dumpable_behavior, set_parent_process_death_signal};
+use rustix::process::{
+    DumpableBehavior, set_dumpable_behavior, set_parent_process_death_signal, setsid,
+};
 
 use super::{
     MEMORY_BYTES, ORDINARY, Orders, PROCESSES, at,
@@ -29,22 +31,26 @@ use super::{
 };
 
 /// The warden's and init's whole life.
-pub(in crate::check) fn warden(orders: &str) -> ExitCode {
+pub(in crate::check) fn warden(orders: &str) -> u8 {
     let told = serde_json::from_str(orders).map_err(io::Error::from);
     match told.and_then(|orders: Orders| lock_up(&orders)) {
         Ok(code) => code,
         Err(error) => {
             // The check reads this line where it waits for init to be ready.
             let _ = say(&Line::output(), &Said::Lacking(error.to_string()));
-            ExitCode::FAILURE
+            1
         }
     }
 }
 
-fn lock_up(orders: &Orders) -> io::Result<ExitCode> {
+fn lock_up(orders: &Orders) -> io::Result<u8> {
     set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     for file in orders.join.iter().filter(|_| !orders.entered) {
         fs::write(file, "0").map_err(at(format!("join {}", file.display())))?;
+    }
+    if !orders.entered {
+        // A session of its own is controlled by no terminal: nobody inside has one.
+        setsid().map_err(at("setsid"))?;
     }
     let line = Line::output();
     let mut asked = BufReader::new(io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from)?);
@@ -57,11 +63,15 @@ fn lock_up(orders: &Orders) -> io::Result<ExitCode> {
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
             .map_err(at("unshare user and mount"))?;
         map_own_ids(user.as_raw(), group.as_raw(), 0)?;
+        let words = &orders.again;
         let orders = serde_json::to_string(&Orders { entered: true, ..orders.clone() })?;
-        return Err(Command::new("/proc/self/exe").args(["--warden", &orders]).exec());
+        let mut again = Command::new("/proc/self/exe");
+        return Err(again.args(words).args(["--warden", &orders]).exec());
     }
     // What is made here is for another user, the program's, whatever the caller keeps private.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    let program =
+        fs::read(&orders.program).map_err(at(format!("read {}", orders.program.display())))?;
     furnish(orders)?;
     limit(orders)?;
 
@@ -75,7 +85,7 @@ fn lock_up(orders: &Orders) -> io::Result<ExitCode> {
         setresgid(root.1, root.1, root.1).map_err(at("setresgid 0"))?;
         setresuid(root.0, root.0, root.0).map_err(at("setresuid 0"))?;
     } else {
-        map_own_ids(0, 0, if orders.setup.ordinary { ORDINARY } else { 0 })?;
+        map_own_ids(0, 0, if orders.setup.root { 0 } else { ORDINARY })?;
     }
     let all = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWUTS
@@ -90,15 +100,15 @@ fn lock_up(orders: &Orders) -> io::Result<ExitCode> {
     // SAFETY: this process has a single thread, so the child may do whatever it could do.
     #[expect(unsafe_code, reason = "nix marks fork as unsafe for programs with threads")]
     match unsafe { fork() }.map_err(at("fork"))? {
-        ForkResult::Child => init(orders, &line, asked),
+        ForkResult::Child => init(orders, &program, &line, asked),
         ForkResult::Parent { child } => {
             drop(line);
             drop(asked);
             loop {
                 match waitpid(child, None) {
                     Err(nix::errno::Errno::EINTR) => {}
-                    Ok(WaitStatus::Exited(_, 0)) => return Ok(ExitCode::SUCCESS),
-                    _ => return Ok(ExitCode::FAILURE),
+                    Ok(WaitStatus::Exited(_, 0)) => return Ok(0),
+                    _ => return Ok(1),
                 }
             }
         }

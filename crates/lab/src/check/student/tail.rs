@@ -7,6 +7,8 @@ use std::{
     thread::JoinHandle,
 };
 
+use crate::visible::visible;
+
 /// The last bytes that a program wrote itself.
 #[derive(Debug, Clone, Default)]
 pub(in crate::check) struct Tail(Arc<Mutex<VecDeque<u8>>>);
@@ -35,8 +37,7 @@ impl Tail {
         let Ok(kept) = self.0.lock() else { return Vec::new() };
         let bytes: Vec<u8> = kept.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let lines = text.lines().map(|line| line.replace(|letter: char| letter.is_control(), " "));
-        let lines: Vec<String> = lines.collect();
+        let lines: Vec<String> = text.lines().map(visible).collect();
         lines[lines.len().saturating_sub(10)..].to_vec()
     }
 }

@@ -1,0 +1,40 @@
+//! What a program has open besides its standard streams is not what the next one is to find.
+
+use nix::errno::Errno;
+
+use crate::{Error, error::call};
+
+/// Has all descriptors but the standard streams closed when this process, or a child of it,
+/// executes a program. What libraries open is so anyway; what was inherited need not be.
+///
+/// # Errors
+///
+/// When the kernel is older than Linux 5.11.
+pub fn close_at_execve() -> Result<(), Error> {
+    const CLOEXEC: i32 = libc::CLOSE_RANGE_CLOEXEC as i32;
+    // SAFETY: close_range takes three numbers. With this flag it closes nothing that is in use
+    // here: it sets a mark that counts at execve (close_range(2)).
+    let done = unsafe { libc::close_range(libc::STDERR_FILENO as u32 + 1, u32::MAX, CLOEXEC) };
+    Errno::result(done).map(drop).map_err(call("close_range"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::{FcntlArg, fcntl};
+    use std::{fs, process::Command};
+
+    #[test]
+    fn a_program_finds_only_its_standard_streams() {
+        let file = fs::File::open("/dev/null").unwrap();
+        // Without the mark, as a shell leaves one; so high that `ls` opens nothing there.
+        let number = fcntl(&file, FcntlArg::F_DUPFD(200)).unwrap().to_string();
+        let is_inherited = || {
+            let listed = Command::new("ls").args(["-1", "/proc/self/fd"]).output().unwrap();
+            String::from_utf8(listed.stdout).unwrap().lines().any(|line| line == number)
+        };
+        assert!(is_inherited());
+        close_at_execve().unwrap();
+        assert!(!is_inherited());
+    }
+}
