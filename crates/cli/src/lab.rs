@@ -3,6 +3,7 @@
 mod front;
 
 use std::{
+    ffi::OsString,
     io::{self, IsTerminal as _},
     path::PathBuf,
 };
@@ -60,6 +61,19 @@ enum Command {
     },
     /// Remove what killed checks left behind.
     Clean,
+    /// Judge a program with isolab's own check of that lab.
+    #[command(hide = true)]
+    Judge {
+        lab: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Give up all of root's powers and run a program.
+    #[command(hide = true)]
+    AsUser {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
 }
 
 /// What needs the labs and the progress.
@@ -183,13 +197,20 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
     let failed = |error: Error| Failure::of_lab(&error, language);
     let answer = match &arguments.command {
         Command::Clean => runner::clean(&style),
+        Command::Judge { lab, words } => {
+            return Ok(judge::judge(lab, &["lab", "judge", lab], words).unwrap_or(2));
+        }
+        Command::AsUser { words } => {
+            return Err(Failure::at("run a program as another user")(runner::become_user(words)));
+        }
         Command::Class { files, out } => runner::class(files, out, &style),
         Command::AtDesk(AtDesk::Verify(Verify { built: Some(file), .. })) => {
             let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
             runner::inside(file, Some(end.told()))
         }
         Command::AtDesk(command) => {
-            let (desk, remark) = Desk::open(arguments.labs.as_deref(), style).map_err(failed)?;
+            let (desk, remark) =
+                Desk::open(arguments.labs.as_deref(), style, judge::CHECKS).map_err(failed)?;
             if let Some(remark) = remark {
                 output::remark(&format!("isolab: {remark}\n"));
             }

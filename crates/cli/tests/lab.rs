@@ -16,11 +16,11 @@ fn a_lab_is_listed_with_what_was_done_of_it() {
     let labs = Labs::new();
     let (code, output, errors) = output_of(&mut labs.lab(&["list"]));
     assert_eq!((code, &*errors), (0, ""), "{output}");
-    assert!(output.contains("08  A name of its own"), "{output}");
+    assert!(output.contains("88  A name of its own"), "{output}");
     assert!(output.contains("not begun"), "{output}");
     assert!(output.lines().all(|line| line.len() <= 80), "{output}");
     let (_, output, _) = output_of(labs.lab(&["list"]).env("LANG", "zh_CN.UTF-8"));
-    assert!(output.contains("08  自己的名字") && output.contains("未开始"), "{output}");
+    assert!(output.contains("88  自己的名字") && output.contains("未开始"), "{output}");
     let (_, output, _) = output_of(&mut labs.lab(&["list", "--json"]));
     let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!(listed["labs"][0]["state"], "not-begun");
@@ -29,18 +29,18 @@ fn a_lab_is_listed_with_what_was_done_of_it() {
 #[test]
 fn a_check_builds_judges_and_is_written_down() {
     let labs = Labs::new();
-    let (code, output, errors) = output_of(&mut labs.lab(&["check", "8"]));
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "88"]));
     assert_eq!((code, &*errors), (1, ""), "{output}");
-    assert!(output.starts_with("Lab 08  A name of its own    "), "{output}");
+    assert!(output.starts_with("Lab 88  A name of its own    "), "{output}");
     assert!(output.lines().next().unwrap().ends_with("    FAIL  not-written"), "{output}");
-    assert!(output.contains("Write that step in labs/08-own-name/src/student.rs"), "{output}");
-    assert!(output.contains("isolab lab hint 08"), "{output}");
+    assert!(output.contains("Write that step in labs/88-own-name/src/student.rs"), "{output}");
+    assert!(output.contains("isolab lab hint 88"), "{output}");
 
     labs.student_says("no-fork");
     let (code, output, _) = output_of(&mut labs.lab(&["check", "--lang", "zh"]));
     assert_eq!(code, 1);
-    assert!(output.starts_with("实验 08  自己的名字    "), "{output}");
-    assert!(output.lines().next().unwrap().ends_with("    未通过  L08-no-fork"), "{output}");
+    assert!(output.starts_with("实验 88  自己的名字    "), "{output}");
+    assert!(output.lines().next().unwrap().ends_with("    未通过  L88-no-fork"), "{output}");
     assert!(output.contains("进程 4711 还在父进程"), "{output}");
 
     labs.student_says("solved");
@@ -48,8 +48,8 @@ fn a_check_builds_judges_and_is_written_down() {
     let (code, output, _) = output_of(&mut labs.lab(&words));
     assert_eq!(code, 0, "{output}");
     assert!(output.contains("you guessed 1000 exits, measured 1012 exits"), "{output}");
-    let record = &labs.progress()["labs"]["08"];
-    assert_eq!((&record["attempts"], &record["failures"]["L08-no-fork"]), (&3.into(), &1.into()));
+    let record = &labs.progress()["labs"]["88"];
+    assert_eq!((&record["attempts"], &record["failures"]["L88-no-fork"]), (&3.into(), &1.into()));
     assert!(record["passed"].is_string());
     let (_, output, _) = output_of(&mut labs.lab(&["list"]));
     assert!(output.contains("passed 20"), "{output}");
@@ -59,28 +59,28 @@ fn a_check_builds_judges_and_is_written_down() {
 fn what_does_not_compile_is_shown_as_the_compiler_says_it() {
     let labs = Labs::new();
     labs.student("fn main() {\n    let x: u8 = \"seven\";\n}\n");
-    let (code, output, errors) = output_of(&mut labs.lab(&["check", "08"]));
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "88"]));
     assert_eq!((code, &*errors), (1, ""));
     assert!(output.starts_with("error[E0308]: mismatched types"), "{output}");
     assert!(output.contains("FAIL  not-compiled"), "{output}");
-    let (_, output, _) = output_of(&mut labs.lab(&["check", "08", "--json"]));
+    let (_, output, _) = output_of(&mut labs.lab(&["check", "88", "--json"]));
     let said: serde_json::Value = serde_json::from_str(&output).unwrap();
     let first = said["errors"][0].as_str().unwrap();
-    assert!(first.starts_with("labs/08-own-name/src/student.rs:2: "), "{first}");
+    assert!(first.starts_with("labs/88-own-name/src/student.rs:2: "), "{first}");
 }
 
 #[test]
 fn a_check_that_cannot_tell_or_dies_fails_nobody() {
     let labs = Labs::new();
     labs.student_says("busy");
-    let (code, output, _) = output_of(&mut labs.lab(&["check", "08"]));
+    let (code, output, _) = output_of(&mut labs.lab(&["check", "88"]));
     assert_eq!(code, 3, "{output}");
     assert!(output.contains("CANNOT TELL  busy"), "{output}");
     labs.student_says("die");
-    let (code, output, errors) = output_of(&mut labs.lab(&["check", "08"]));
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "88"]));
     assert_eq!((code, &*output), (125, ""));
     assert!(errors.contains("a fault of the check") && errors.contains("no verdict"), "{errors}");
-    assert_eq!(labs.progress()["labs"]["08"]["failures"], serde_json::json!({}));
+    assert_eq!(labs.progress()["labs"]["88"]["failures"], serde_json::json!({}));
 }
 
 #[test]
@@ -92,19 +92,19 @@ fn troubles_are_named_with_the_way_out() {
         assert!(errors.contains(expected) && errors.contains(fix), "{errors}");
     };
     told(&["check"], 2, "no lab was begun", "isolab lab list");
-    told(&["check", "13"], 2, "there is no lab \"13\" here; there are 08", "isolab lab list");
-    told(&["check", "08", "--labs", "/tmp"], 125, "no labs in /tmp", "--labs FOLDER");
-    told(&["check", "08", "--predict", "entries=3"], 2, "NAME is of: exits", "");
+    told(&["check", "13"], 2, "there is no lab \"13\" here; there are 88", "isolab lab list");
+    told(&["check", "88", "--labs", "/tmp"], 125, "no labs in /tmp", "--labs FOLDER");
+    told(&["check", "88", "--predict", "entries=3"], 2, "NAME is of: exits", "");
     let (code, _, errors) = output_of(
-        labs.lab(&["check", "08"])
+        labs.lab(&["check", "88"])
             .env("PATH", "/nowhere")
             .env("HOME", "/nowhere")
             .env_remove("CARGO"),
     );
     assert_eq!(code, 125);
     assert!(errors.contains("there is no cargo") && errors.contains("rustup.rs"), "{errors}");
-    fs::rename(labs.path("labs/08-own-name"), labs.path("labs/08-my-name")).unwrap();
-    told(&["check", "08"], 125, "08-my-name was called 08-own-name", "give it that name again");
+    fs::rename(labs.path("labs/88-own-name"), labs.path("labs/88-my-name")).unwrap();
+    told(&["check", "88"], 125, "88-my-name was called 88-own-name", "give it that name again");
 }
 
 #[test]
@@ -124,10 +124,10 @@ fn a_damaged_progress_is_set_aside_and_said() {
 #[test]
 fn a_lab_is_begun_hinted_at_and_explained() {
     let labs = Labs::new();
-    let (code, output, _) = output_of(&mut labs.lab(&["start", "8"]));
+    let (code, output, _) = output_of(&mut labs.lab(&["start", "88"]));
     assert_eq!(code, 0);
     for part in
-        ["A name of its own", "45 minutes", "labs/08-own-name/src/student.rs", "lab check 08"]
+        ["A name of its own", "45 minutes", "labs/88-own-name/src/student.rs", "lab check 88"]
     {
         assert!(output.contains(part), "{output}");
     }
@@ -151,10 +151,10 @@ fn a_lab_is_begun_hinted_at_and_explained() {
 #[test]
 fn the_solution_is_shown_after_a_pass_or_is_written_down() {
     let labs = Labs::new();
-    let (code, output, _) = output_of(&mut labs.lab(&["solution", "8"]));
+    let (code, output, _) = output_of(&mut labs.lab(&["solution", "88"]));
     assert_eq!(code, 1);
     assert!(output.contains("--reveal") && !output.contains("fn main"), "{output}");
-    let (code, output, _) = output_of(&mut labs.lab(&["solution", "8", "--reveal"]));
+    let (code, output, _) = output_of(&mut labs.lab(&["solution", "88", "--reveal"]));
     assert_eq!(code, 0);
     assert!(output.contains("fn main"), "{output}");
     let (_, output, _) = output_of(&mut labs.lab(&["list"]));
@@ -166,13 +166,13 @@ fn a_reset_brings_gits_file_back_and_keeps_the_students() {
     let labs = Labs::new();
     labs.commit();
     labs.student_says("mine");
-    output_of(&mut labs.lab(&["check", "8"]));
-    let (code, output, errors) = output_of(&mut labs.lab(&["reset", "8", "--json"]));
+    output_of(&mut labs.lab(&["check", "88"]));
+    let (code, output, errors) = output_of(&mut labs.lab(&["reset", "88", "--json"]));
     assert_eq!(code, 0, "{errors}");
     let said: serde_json::Value = serde_json::from_str(&output).unwrap();
     let backup = fs::read_to_string(said["backup"].as_str().unwrap()).unwrap();
     assert!(backup.contains("mine"), "{backup}");
-    let student = fs::read_to_string(labs.path("labs/08-own-name/src/student.rs")).unwrap();
+    let student = fs::read_to_string(labs.path("labs/88-own-name/src/student.rs")).unwrap();
     assert!(student.contains("todo!(\"step 1\")"), "{student}");
 }
 
@@ -185,7 +185,7 @@ fn the_truth_table_holds() {
         output.contains("5 right, 0 wrong, 0 not judged here; false fails under load: 0"),
         "{output}"
     );
-    let (code, output, _) = output_of(&mut labs.lab(&["verify", "8", "--repeat", "3", "--json"]));
+    let (code, output, _) = output_of(&mut labs.lab(&["verify", "88", "--repeat", "3", "--json"]));
     assert_eq!(code, 0, "{output}");
     let table: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!(table["rows"][4]["got"], "3 pass 0 ? 0 fail");
@@ -197,7 +197,7 @@ fn a_truth_table_that_does_not_hold_is_said_row_by_row() {
     // A mutant that the check takes for right, a solution that leaves a process, a check that lacks
     // something, and a mutant that does not compile.
     labs.program("mutants/no_fork.rs", "solved");
-    labs.write("labs/08-own-name/mutants/silent.rs", "fn main() { silence }");
+    labs.write("labs/88-own-name/mutants/silent.rs", "fn main() { silence }");
     labs.student_says("busy");
     let solution = "fn main() {
         if std::env::args().count() > 1 {
@@ -208,14 +208,14 @@ fn a_truth_table_that_does_not_hold_is_said_row_by_row() {
             println!(\"solved\");
         }
     }";
-    labs.write("labs/08-own-name/src/solution.rs", solution);
+    labs.write("labs/88-own-name/src/solution.rs", solution);
     let (code, output, _) = output_of(&mut labs.lab(&["verify"]));
     assert_eq!(code, 1);
     assert!(output.contains("0 right, 3 wrong, 1 not judged here"), "{output}");
     for part in ["process is left: ", "not built", "the host was too busy", "silence"] {
         assert!(output.contains(part), "{part}: {output}");
     }
-    labs.write("labs/08-own-name/mutants/silent.rs", "fn main() {}");
+    labs.write("labs/88-own-name/mutants/silent.rs", "fn main() {}");
     let words = ["verify", "--json"];
     let (code, _, _) = output_of(labs.lab(&words).env("ISOLAB_REQUIRE", "container,labs"));
     assert_eq!(code, 1);
@@ -224,14 +224,14 @@ fn a_truth_table_that_does_not_hold_is_said_row_by_row() {
 #[test]
 fn a_save_is_checked_and_an_interrupt_ends_the_watching() {
     let labs = Labs::new();
-    let mut command = labs.lab(&["watch", "8", "--json"]);
+    let mut command = labs.lab(&["watch", "88", "--json"]);
     let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let mut next =
         || -> serde_json::Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     assert_eq!(next()["id"], "not-written");
     labs.student_says("no-fork");
-    assert_eq!(next()["id"], "L08-no-fork");
+    assert_eq!(next()["id"], "L88-no-fork");
     labs.student("fn main() { nothing }");
     assert_eq!(next()["id"], "not-compiled");
     labs.student_says("die");
@@ -244,7 +244,7 @@ fn a_save_is_checked_and_an_interrupt_ends_the_watching() {
 
 /// The check of this checkout that hangs.
 fn hanging_check(labs: &Labs) -> Option<u32> {
-    let program = labs.path("target/lab/lab08-check").canonicalize().ok()?;
+    let program = labs.path("target/lab/lab88-check").canonicalize().ok()?;
     let pids = fs::read_dir("/proc").unwrap().flatten();
     let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.find(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == program))
@@ -255,7 +255,7 @@ fn neither_a_kill_nor_an_interrupt_leaves_the_check_behind() {
     let labs = Labs::new();
     labs.student_says("hang");
     for (name, code) in [("KILL", None), ("INT", Some(130)), ("TERM", Some(130))] {
-        let mut command = labs.lab(&["check", "8"]);
+        let mut command = labs.lab(&["check", "88"]);
         let mut running = command.stderr(Stdio::null()).spawn().unwrap();
         wait_for("the check", || hanging_check(&labs).is_some());
         signal(running.id(), name);
@@ -291,7 +291,7 @@ fn only_what_checks_have_left_is_cleaned() {
 fn a_class_is_made_of_exports() {
     let labs = Labs::new();
     labs.student_says("solved");
-    output_of(&mut labs.lab(&["check", "8", "--predict", "exits=900"]));
+    output_of(&mut labs.lab(&["check", "88", "--predict", "exits=900"]));
     for name in ["Ada", "Lin"] {
         let file = format!("{name}.json");
         let (code, _, errors) =
@@ -302,7 +302,7 @@ fn a_class_is_made_of_exports() {
     let (code, output, _) = output_of(&mut labs.lab(&words));
     assert_eq!((code, &*output), (0, "2 students in class/index.html\n"));
     let table = fs::read_to_string(labs.path("class/class.csv")).unwrap();
-    assert!(table.contains("Ada,08,own-name,passed,1,20"), "{table}");
+    assert!(table.contains("Ada,88,own-name,passed,1,20"), "{table}");
     assert!(table.contains("exits 900,exits 1012"), "{table}");
     labs.write("bad.json", "{");
     let (code, output, _) = output_of(&mut labs.lab(&["class", "bad.json", "--out", "class"]));

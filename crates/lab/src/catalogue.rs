@@ -25,7 +25,7 @@
 //!
 //! What goes wrong in any lab alike is in this crate's own `messages.toml`.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, io};
 
 pub use sandbox::Language;
 use serde::Deserialize;
@@ -129,14 +129,13 @@ impl Catalogue {
         Self::parse(include_str!("../messages.toml")).expect("a test reads this very text")
     }
 
-    /// Reads a lab's messages from its folder.
+    /// A lab's messages, from the text of its `messages.toml`.
     ///
     /// # Errors
     ///
-    /// When there is no such file or it does not have this form; the error names the line.
-    pub fn of_lab(folder: &Path) -> io::Result<Self> {
-        let text = fs::read_to_string(folder.join("messages.toml"))?;
-        Self::parse(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    /// When it does not have this form; the error names the line.
+    pub fn of_lab(text: &str) -> io::Result<Self> {
+        Self::parse(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
     fn parse(text: &str) -> Result<Self, toml::de::Error> {

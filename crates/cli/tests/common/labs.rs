@@ -34,23 +34,23 @@ nest = true
 path = "src/lib.rs"
 
 [[bin]]
-name = "lab08"
+name = "lab88"
 path = "src/student.rs"
 
 [[bin]]
-name = "lab08-solution"
+name = "lab88-solution"
 path = "src/solution.rs"
 
 [[bin]]
-name = "lab08-check"
+name = "lab88-check"
 path = "check.rs"
 
 [[bin]]
-name = "lab08-no-fork"
+name = "lab88-no-fork"
 path = "mutants/no_fork.rs"
 
 [[bin]]
-name = "lab08-silent"
+name = "lab88-silent"
 path = "mutants/silent.rs"
 "#;
 
@@ -70,15 +70,15 @@ unit = "exits"
 question = "会有多少次退出？"
 unit = "次"
 
-[L08-no-fork]
+[L88-no-fork]
 man = "pid_namespaces(7)"
-[L08-no-fork.en]
+[L88-no-fork.en]
 saw = "process {pid} is in its parent's pid namespace"
 expected = "a namespace of its own"
 why = "Only children are in the new one."
 next = "Fork in {file}."
 hints = ["first hint", "second hint", "third hint"]
-[L08-no-fork.zh]
+[L88-no-fork.zh]
 saw = "进程 {pid} 还在父进程的 PID 命名空间里"
 expected = "自己的命名空间"
 why = "只有子进程才在新的命名空间里。"
@@ -97,7 +97,7 @@ fn main() {
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let (verdict, id, code) = match (output.status.code(), &*said) {
         (_, "solved") => ("pass", "null", 0),
-        (_, "no-fork") => ("fail", "\"L08-no-fork\"", 1),
+        (_, "no-fork") => ("fail", "\"L88-no-fork\"", 1),
         (_, "busy") => ("cannot-tell", "\"busy\"", 3),
         (_, "die") => { eprintln!("a fault of the check"); std::process::abort() }
         (_, "hang") => { let _ = std::io::stdin().read(&mut [0]); std::process::exit(9) }
@@ -105,7 +105,7 @@ fn main() {
         _ => ("fail", "\"ended-early\"", 1),
     };
     println!(
-        "{{\"lab\":\"08\",\"verdict\":\"{verdict}\",\"id\":{id},\"facts\":{{\"pid\":\"4711\",\"todo\":\"step 1\",\
+        "{{\"lab\":\"88\",\"verdict\":\"{verdict}\",\"id\":{id},\"facts\":{{\"pid\":\"4711\",\"todo\":\"step 1\",\
          \"seen\":\"s\",\"wanted\":\"w\",\"status\":\"exit 0\",\"point\":\"inside\"}},\
          \"evidence\":[{{\"place\":\"/proc/4711/ns/pid\",\"says\":\"pid:[1]\"}}],\
          \"measured\":{{\"exits\":1012.0}},\"output\":[\"{said}\"]}}"
@@ -123,15 +123,15 @@ impl Labs {
     pub fn new() -> Self {
         let labs = Self { folder: tempfile::tempdir().unwrap() };
         labs.write("Cargo.toml", WORKSPACE);
-        labs.write("labs/08-own-name/Cargo.toml", MANIFEST);
-        labs.write("labs/08-own-name/messages.toml", MESSAGES);
-        labs.write("labs/08-own-name/src/lib.rs", "");
-        labs.write("labs/08-own-name/check.rs", CHECK);
+        labs.write("labs/88-own-name/Cargo.toml", MANIFEST);
+        labs.write("labs/88-own-name/messages.toml", MESSAGES);
+        labs.write("labs/88-own-name/src/lib.rs", "");
+        labs.write("labs/88-own-name/check.rs", CHECK);
         labs.student("fn main() { todo!(\"step 1\") }\n");
         labs.program("src/solution.rs", "solved");
         labs.program("mutants/no_fork.rs", "no-fork");
         labs.write(
-            "labs/08-own-name/mutants/silent.rs",
+            "labs/88-own-name/mutants/silent.rs",
             "//! Caught as: ended-early\nfn main() {}\n",
         );
         labs
@@ -150,14 +150,14 @@ impl Labs {
     /// A program that prints this.
     pub fn program(&self, path: &str, says: &str) {
         self.write(
-            &format!("labs/08-own-name/{path}"),
+            &format!("labs/88-own-name/{path}"),
             &format!("fn main() {{ println!({says:?}) }}\n"),
         );
     }
 
     /// What the student has written.
     pub fn student(&self, text: &str) {
-        self.write("labs/08-own-name/src/student.rs", text);
+        self.write("labs/88-own-name/src/student.rs", text);
     }
 
     pub fn student_says(&self, says: &str) {

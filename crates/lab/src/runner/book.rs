@@ -105,6 +105,11 @@ impl Book {
         })?
     }
 
+    /// Reads a file below the folder.
+    pub(crate) fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.person.read(path)
+    }
+
     /// Writes a file below the folder: whole, or not at all.
     pub(crate) fn write(&self, path: &Path, text: &[u8]) -> Result<()> {
         let folder = path.parent().unwrap_or(&self.folder);

@@ -10,12 +10,16 @@ use super::{
     course::Lab,
     nested, predict,
     progress::Record,
-    run::{self, Check},
+    run::{self, Check, Judge},
     say::{self, Messages},
     skeleton,
+    staged::Staged,
     text::{beside, clean},
 };
-use crate::verdict::{Evidence, Report, Verdict};
+use crate::{
+    check::{SOURCES, digest},
+    verdict::{Evidence, Report, Verdict},
+};
 
 /// How a lab is to be checked.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +34,8 @@ pub struct Options {
 
 /// What came of building the student's program.
 pub(crate) enum Tried {
-    /// The student's program and the check.
-    Programs(PathBuf, PathBuf),
+    /// The student's program, and who judges it.
+    Program(PathBuf, Judge),
     /// The student's program does not compile.
     Refused(Vec<Diagnostic>),
 }
@@ -46,12 +50,15 @@ pub fn check(desk: &Desk, lab: &Lab, options: &Options, front: &mut dyn Front) -
     begin(desk, lab, &messages, options, front)?;
     let (report, errors) = match programs(desk, lab, front)? {
         Tried::Refused(errors) => (refused(lab, &errors), errors),
-        Tried::Programs(program, check) => {
+        Tried::Program(program, judge) => {
             let deadline = run::USUAL;
-            let check = Check { lab: lab.id.clone(), check, program, deadline };
+            let check = Check { lab: lab.id.clone(), judge, program, deadline };
             let report = match options.nest {
-                true => nested::check(&check, lab.counted, front.end())?,
-                false => check.run(front.end())?,
+                true => nested::check(&check, &lab.owner, lab.counted, front.end())?,
+                false => {
+                    let staged = Staged::of(&check.program, &lab.owner)?;
+                    Check { program: staged.path.clone(), ..check }.run(front.end())?
+                }
             };
             (report, Vec::new())
         }
@@ -72,11 +79,45 @@ pub fn check(desk: &Desk, lab: &Lab, options: &Options, front: &mut dyn Front) -
     if !errors.is_empty() {
         answer.json["errors"] = errors.iter().map(|error| error.short.clone()).collect();
     }
+    if let Some(note) = judged_by(desk, lab) {
+        answer.text += &format!("\n{}", beside("", &note, 0, desk.style.width));
+        answer.json["judge"] = json!(note);
+    }
     if let Some(error) = unwritten {
         answer.text += &format!("\n{}\n", error.told(desk.style.language));
         answer.json["unwritten"] = json!(error.to_string());
     }
     Ok(answer)
+}
+
+/// What is to be said of the judge: that it is not the one that the checkout has, or that it is.
+fn judged_by(desk: &Desk, lab: &Lab) -> Option<String> {
+    let (id, owner) = (&lab.id, &lab.owner.name);
+    let Some(built_in) = desk.built_in(lab) else {
+        return lab.owner.is_not_root_here().then(|| match desk.style.either("en", "zh") {
+            "en" => format!(
+                "isolab has no check of its own for lab {id}: this is the word of the one in the \
+                 checkout, which {owner} can change."
+            ),
+            _ => format!(
+                "isolab 自己没有实验 {id} 的检查程序：这个结论出自仓库里的检查程序，而 {owner} 可以改动它。"
+            ),
+        });
+    };
+    let sources = SOURCES.map(|path| lab.owner.read(&lab.folder.join(path)).unwrap_or_default());
+    let same = digest(sources.each_ref().map(Vec::as_slice)) == built_in.sources;
+    (!same).then(|| match desk.style.either("en", "zh") {
+        "en" => format!(
+            "Judged by isolab's own check of lab {id}, which was made for another check.rs or \
+             src/lib.rs than this checkout has. `git status` shows whether they were changed here; \
+             if they are newer, install isolab anew. `isolab lab verify {id}` uses those here."
+        ),
+        _ => format!(
+            "结论出自 isolab 自带的实验 {id} 检查程序，它对应的 check.rs 或 src/lib.rs 与这份仓库里的不同。\
+             `git status` 可以看到是否在这里改动过；如果是仓库更新，请重新安装 isolab。\
+             `isolab lab verify {id}` 使用仓库里的检查程序。"
+        ),
+    })
 }
 
 /// Writes down that the lab was begun, and what the student guesses.
@@ -107,15 +148,17 @@ fn begin(
     }
 }
 
-/// Builds the student's program and the check.
+/// Builds the student's program, and the check where this isolab has none for the lab.
 pub(crate) fn programs(desk: &Desk, lab: &Lab, front: &mut dyn Front) -> Result<Tried> {
     let [student, check] = [lab.bin(""), lab.bin("-check")];
+    let is_built_in = desk.built_in(lab).is_some();
+    let bins = [&student].into_iter().chain((!is_built_in).then_some(&check));
     let wanted = Wanted {
         packages: vec![&lab.name],
-        bins: vec![student.clone(), check.clone()],
+        bins: bins.cloned().collect(),
         colours: desk.style.colours,
     };
-    let mut built = compile::build(&desk.course, &wanted, &mut |what| front.step(what))?;
+    let mut built = compile::build(&desk.course, &wanted, front)?;
     if let Some(errors) = built.errors.remove(&student) {
         return Ok(Tried::Refused(errors));
     }
@@ -123,7 +166,10 @@ pub(crate) fn programs(desk: &Desk, lab: &Lab, front: &mut dyn Front) -> Result<
         return Err(Error::LabBroken { first: error.short.clone() });
     }
     match (built.programs.remove(&student), built.programs.remove(&check)) {
-        (Some(student), Some(check)) => Ok(Tried::Programs(student, check)),
+        (Some(student), _) if is_built_in => Ok(Tried::Program(student, Judge::Isolab)),
+        (Some(student), Some(check)) => {
+            Ok(Tried::Program(student, Judge::Checkout(check, lab.owner.clone())))
+        }
         _ => Err(Error::Cargo { said: format!("{student} and {check} were not built") }),
     }
 }

@@ -3,14 +3,15 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{BufRead as _, BufReader, Read as _, Seek as _},
+    io::{Read as _, Seek as _},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use serde::Deserialize;
 
-use super::{Error, Result, course::Course};
+use super::{Error, Front, Result, course::Course, lines::lines_of, text::clean};
+use crate::visible::visible_with_colours;
 
 /// What came of a build: the programs that there are now, and the targets that did not compile.
 #[derive(Debug, Default)]
@@ -41,16 +42,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) colours: bool,
 }
 
-/// Builds, and tells `step` what was compiled just now.
-pub(crate) fn build(
-    course: &Course,
-    wanted: &Wanted<'_>,
-    step: &mut dyn FnMut(&str),
-) -> Result<Built> {
-    match attempt(course, wanted, true, step) {
+/// Builds, and tells `front` what was compiled just now.
+pub(crate) fn build(course: &Course, wanted: &Wanted<'_>, front: &mut dyn Front) -> Result<Built> {
+    match attempt(course, wanted, true, front) {
         // What was never fetched cannot be built without the network.
         Err(Error::Cargo { said }) if said.contains("offline") => {
-            attempt(course, wanted, false, step)
+            attempt(course, wanted, false, front)
         }
         built => built,
     }
@@ -60,10 +57,10 @@ fn attempt(
     course: &Course,
     wanted: &Wanted<'_>,
     offline: bool,
-    step: &mut dyn FnMut(&str),
+    front: &mut dyn Front,
 ) -> Result<Built> {
-    let mut cargo = course.toolchain.cargo();
-    cargo.args(["build", "--profile", "lab", "--keep-going", "--quiet", "--color", "never"]);
+    let mut cargo = course.toolchain.cargo("build");
+    cargo.args(["--profile", "lab", "--keep-going", "--quiet", "--color", "never"]);
     cargo.args([
         "--message-format",
         match wanted.colours {
@@ -91,15 +88,12 @@ fn attempt(
     let clone = words.try_clone().map_err(Error::system("dup"))?;
     cargo.stdout(Stdio::piped()).stderr(clone);
     let mut child = cargo.spawn().map_err(|error| course.toolchain.no_start(&error))?;
-    let output = child.stdout.take().expect("it was asked for");
     let mut built = Built::default();
-    for line in BufReader::new(output).lines() {
-        let line = line.map_err(Error::system("read what cargo says"))?;
-        if let Ok(message) = serde_json::from_str(&line) {
-            built.take(message, &course.root, step);
+    let status = lines_of(&mut child, front, &mut |line, front| {
+        if let Ok(message) = serde_json::from_slice(line) {
+            built.take(message, &course.root, &mut |what| front.step(what));
         }
-    }
-    let status = child.wait().map_err(Error::system("wait for cargo"))?;
+    })?;
     if status.success() || !built.errors.is_empty() {
         return Ok(built);
     }
@@ -115,7 +109,10 @@ fn last_words(file: &mut File) -> String {
     let mut text = Vec::new();
     let read = file.rewind().and_then(|()| file.take(64 << 10).read_to_end(&mut text));
     match read {
-        Ok(_) => String::from_utf8_lossy(&text).trim().to_owned(),
+        Ok(_) => {
+            let text = String::from_utf8_lossy(&text).trim().to_owned();
+            text.lines().map(clean).collect::<Vec<_>>().join("\n")
+        }
         Err(error) => error.to_string(),
     }
 }
@@ -156,7 +153,7 @@ impl Built {
         match message {
             Message::Artifact { target, executable, fresh } => {
                 if !fresh {
-                    step(&target.name);
+                    step(&clean(&target.name));
                 }
                 if let Some(path) = executable {
                     self.programs.insert(target.name, path);
@@ -182,8 +179,8 @@ impl Words {
         });
         let first = self.message.lines().next().unwrap_or_default();
         Diagnostic {
-            short: place.unwrap_or_default() + first,
-            rendered: self.rendered.unwrap_or(self.message),
+            short: clean(&(place.unwrap_or_default() + first)),
+            rendered: visible_with_colours(&self.rendered.unwrap_or(self.message)),
         }
     }
 }

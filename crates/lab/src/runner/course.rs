@@ -1,15 +1,15 @@
 //! The labs of a checkout: what cargo knows of their packages, and what their folders say.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Error, Result, needs::Need, toolchain::Toolchain};
-use crate::catalogue::{About, Catalogue, Language};
+use super::{Error, Person, Result, needs::Need, toolchain::Toolchain};
+use crate::{
+    catalogue::{About, Catalogue, Language},
+    visible::visible as clean,
+};
 
 /// One semester in this order; the others are optional.
 const ORDER: [&str; 15] =
@@ -50,6 +50,8 @@ pub struct Lab {
     /// too uneven to see slices in it.
     pub counted: bool,
     pub(crate) mutants: Vec<Mutant>,
+    /// Whose files these are, with whose rights they are read.
+    pub(crate) owner: Person,
 }
 
 /// A wrong answer.
@@ -77,8 +79,9 @@ impl Course {
         let root = root.ok_or_else(|| Error::NoCheckout { from: start.clone() })?.to_owned();
         let toolchain = Toolchain::of(&root)?;
         let metadata = Metadata::of(&toolchain)?;
-        let mut labs: Vec<Lab> =
-            metadata.packages.iter().filter_map(|package| package.lab(&root)).collect();
+        toolchain.trust(&metadata.target_directory)?;
+        let lab = |package: &Package| package.lab(&root, toolchain.owner());
+        let mut labs: Vec<Lab> = metadata.packages.iter().filter_map(lab).collect();
         labs.sort_by(|one, other| one.id.cmp(&other.id));
         if labs.is_empty() {
             return Err(Error::NoCheckout { from: start });
@@ -129,7 +132,8 @@ impl Lab {
     ///
     /// When its messages are missing or damaged.
     pub fn catalogue(&self) -> Result<Catalogue> {
-        Catalogue::of_lab(&self.folder).map_err(|error| Error::Damaged {
+        let text = self.owner.read_text(&self.folder.join("messages.toml"));
+        text.and_then(|text| Catalogue::of_lab(&text)).map_err(|error| Error::Damaged {
             path: self.folder.join("messages.toml"),
             cause: error.to_string().trim_end().to_owned(),
         })
@@ -194,10 +198,13 @@ struct InManifest {
 
 impl Metadata {
     fn of(toolchain: &Toolchain) -> Result<Self> {
-        let mut cargo = toolchain.cargo();
-        cargo.args(["metadata", "--no-deps", "--format-version", "1", "--offline"]);
+        let mut cargo = toolchain.cargo("metadata");
+        cargo.args(["--no-deps", "--format-version", "1", "--offline"]);
         let ended = cargo.output().map_err(|error| toolchain.no_start(&error))?;
-        let said = || String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+        let said = || {
+            let text = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+            text.lines().map(clean).collect::<Vec<_>>().join("\n")
+        };
         if !ended.status.success() {
             return Err(Error::Cargo { said: said() });
         }
@@ -207,9 +214,12 @@ impl Metadata {
 }
 
 impl Package {
-    fn lab(&self, root: &Path) -> Option<Lab> {
+    fn lab(&self, root: &Path, owner: &Person) -> Option<Lab> {
         let folder = self.manifest_path.parent()?;
         folder.starts_with(root.join("labs")).then_some(())?;
+        // They go to a terminal, and to cargo again.
+        let name = folder.to_str().filter(|folder| clean(folder) == *folder)?;
+        (is_plain(&self.name) && !name.contains("/../")).then_some(())?;
         let about: InManifest =
             serde_json::from_value(self.metadata.as_ref()?.get("lab")?.clone()).ok()?;
         let bins = || self.targets.iter().filter(|target| target.kind.iter().any(|it| it == "bin"));
@@ -221,11 +231,11 @@ impl Package {
         let prefix = format!("lab{id}-");
         let mutant = |target: &Target| {
             let name = target.name.strip_prefix(&prefix)?;
-            (!["check", "solution"].contains(&name)).then(|| Mutant {
+            let text = owner.read_text(&target.src_path).unwrap_or_default();
+            (!["check", "solution"].contains(&name) && is_plain(name)).then(|| Mutant {
                 bin: target.name.clone(),
-                caught_as: said_by(&target.src_path, "Caught as: ")
-                    .unwrap_or(format!("L{id}-{name}")),
-                nest: said_by(&target.src_path, "Not in the nest: ").is_none(),
+                caught_as: said_by(&text, "Caught as: ").unwrap_or(format!("L{id}-{name}")),
+                nest: said_by(&text, "Not in the nest: ").is_none(),
             })
         };
         Some(Lab {
@@ -238,15 +248,21 @@ impl Package {
             nest: about.nest,
             counted: about.counted,
             mutants: bins().filter_map(mutant).collect(),
+            owner: owner.clone(),
             id,
         })
     }
 }
 
+/// Whether a name is one as cargo lets packages and programs have.
+fn is_plain(name: &str) -> bool {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    name.chars().all(allowed) && !name.starts_with('-')
+}
+
 /// What a mutant's file says of itself: `Caught as: ` the message, if it is not the one of its own
 /// name; `Not in the nest: ` why its mistake cannot be made there.
-fn said_by(file: &Path, what: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
+fn said_by(text: &str, what: &str) -> Option<String> {
     let said = text.lines().find_map(|line| line.strip_prefix("//! ")?.strip_prefix(what))?;
     Some(said.trim().trim_end_matches('.').trim_matches('`').to_owned())
 }
@@ -254,6 +270,7 @@ fn said_by(file: &Path, what: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_package_with_a_check_is_a_lab_and_its_other_programs_are_mutants() {
@@ -278,7 +295,7 @@ mod tests {
             ],
         }))
         .unwrap();
-        let lab = package.lab(folder.path()).unwrap();
+        let lab = package.lab(folder.path(), &Person::caller()).unwrap();
         assert_eq!((&*lab.id, lab.needs.as_slice()), ("08", &[Need::Namespaces][..]));
         let caught: Vec<&str> = lab.mutants.iter().map(|mutant| &*mutant.caught_as).collect();
         assert_eq!(caught, ["L08-no-fork", "ended-early"]);

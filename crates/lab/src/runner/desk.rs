@@ -13,7 +13,7 @@ use super::{
     course::{Course, Lab},
     text::Style,
 };
-use crate::catalogue::Language;
+use crate::{catalogue::Language, check::BuiltIn};
 
 /// What a command has to say.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct Desk {
     pub book: Book,
     /// How answers look.
     pub style: Style,
+    /// The checks that isolab itself has.
+    built_in: &'static [BuiltIn],
     here: PathBuf,
 }
 
@@ -63,11 +65,18 @@ impl Desk {
     /// # Errors
     ///
     /// When there are no labs, when cargo is missing, and when no progress can be kept.
-    pub fn open(labs: Option<&Path>, style: Style) -> Result<(Self, Option<String>)> {
+    pub fn open(
+        labs: Option<&Path>,
+        style: Style,
+        built_in: &'static [BuiltIn],
+    ) -> Result<(Self, Option<String>)> {
         let here = std::env::current_dir().map_err(Error::system("getcwd"))?;
         let course = Course::find(labs.unwrap_or(&here))?;
         let (book, aside) = Book::open()?;
-        Ok((Self { course, book, style, here }, aside.map(|aside| told(&aside, style.language))))
+        Ok((
+            Self { course, book, style, built_in, here },
+            aside.map(|aside| told(&aside, style.language)),
+        ))
     }
 
     /// The lab that is meant: the one that is asked for, or the last one.
@@ -80,6 +89,11 @@ impl Desk {
             Some(asked) => self.course.lab(asked),
             None => self.course.lab(&self.progress()?.last.ok_or(Error::NotSaid)?),
         }
+    }
+
+    /// The check that isolab itself has for the lab.
+    pub(crate) fn built_in(&self, lab: &Lab) -> Option<&'static BuiltIn> {
+        self.built_in.iter().find(|it| it.lab == lab.id && it.name == lab.name)
     }
 
     /// The progress as it stands.

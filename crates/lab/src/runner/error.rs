@@ -2,6 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use super::trust::{Doubt, Why};
 use crate::catalogue::Language;
 
 /// A step of the runner that failed.
@@ -40,6 +41,8 @@ pub enum Error {
         /// For whom.
         user: String,
     },
+    /// Root would build what somebody else can change.
+    Shared(Doubt),
     /// Cargo failed, and not because of the student's program.
     Cargo {
         /// Its words.
@@ -146,6 +149,16 @@ impl Error {
             }
             Self::Damaged { path, cause } => format!("read {}: {cause}", path.display()),
             Self::NoCargo { user } => format!("there is no cargo to build with, for user {user}"),
+            Self::Shared(Doubt { path, why }) => format!(
+                "root builds only what root alone can change, and {} {}",
+                path.display(),
+                match why {
+                    Why::Owner(uid) => format!("belongs to user {uid}"),
+                    Why::Mode(mode) => format!("can be written by others: its mode is {mode:o}"),
+                    Why::Link => "is a symbolic link".to_owned(),
+                    Why::Unseen(error) => format!("cannot be looked at: {error}"),
+                }
+            ),
             Self::Cargo { said } => format!("cargo could not build the lab: {said}"),
             Self::ReadOnly { path } => format!("nothing can be written to {}", path.display()),
             Self::LabBroken { first } => {
@@ -180,6 +193,16 @@ impl Error {
             }
             Self::Damaged { path, cause } => format!("读不了 {}：{cause}", path.display()),
             Self::NoCargo { user } => format!("用户 {user} 没有可用的 cargo，无法编译"),
+            Self::Shared(Doubt { path, why }) => format!(
+                "root 只编译仅有 root 能改动的文件，而 {} {}",
+                path.display(),
+                match why {
+                    Why::Owner(uid) => format!("属于用户 {uid}"),
+                    Why::Mode(mode) => format!("其他用户可写（权限 {mode:o}）"),
+                    Why::Link => "是符号链接".to_owned(),
+                    Why::Unseen(error) => format!("无法查看：{error}"),
+                }
+            ),
             Self::Cargo { said } => format!("cargo 没能编译实验：{said}"),
             Self::ReadOnly { path } => format!("{} 不可写", path.display()),
             Self::LabBroken { first } => format!("实验中不归你写的部分无法编译：{first}"),
@@ -236,6 +259,12 @@ impl Error {
             Self::NoCargo { .. } => (
                 "install Rust from https://rustup.rs as that user, or put cargo on the PATH",
                 "以该用户身份按 https://rustup.rs 安装 Rust，或把 cargo 放进 PATH",
+            ),
+            Self::Shared(_) => (
+                "make it root's alone (`chown -R root FOLDER; chmod -R go-w FOLDER`), or give the \
+                 whole checkout to the student: then it is built as that user",
+                "让它只归 root 所有（`chown -R root 目录; chmod -R go-w 目录`），或者把整个仓库的\
+                 属主改成学生：那样就以该学生的身份编译",
             ),
             Self::Cargo { said } if said.contains("network") || said.contains("download") => (
                 "it needs the network once: `cargo fetch` in the repository",

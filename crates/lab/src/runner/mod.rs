@@ -3,12 +3,14 @@
 //! ```text
 //!   course     the labs of a checkout         needs      what this host has for them
 //!   compile    cargo, as the checkout's owner run        one check, as a process of its own
+//!   trust      what root alone can change     as_user    what root runs as somebody else
 //!   book       what a student has done        say        a verdict in words
 //! ```
 //!
 //! Each command is a function of a [`Desk`] that gives an [`Answer`]; nothing here prints.
 #![cfg(feature = "runner")]
 
+mod as_user;
 mod book;
 pub mod check;
 mod class;
@@ -18,10 +20,12 @@ mod clock;
 mod compile;
 pub mod course;
 mod desk;
+mod environment;
 mod error;
 mod export;
 mod hint;
 mod host;
+mod lines;
 mod list;
 mod load;
 mod needs;
@@ -34,14 +38,17 @@ mod run;
 mod say;
 mod skeleton;
 mod solution;
+mod staged;
 mod start;
 mod table;
 mod text;
 mod toolchain;
+mod trust;
 mod truth;
 mod verify;
 mod watch;
 
+pub use as_user::become_user;
 pub use book::Book;
 pub use class::class;
 pub use clean::clean;
@@ -58,6 +65,7 @@ pub use solution::{reset, solution};
 pub use start::start;
 pub use table::Table;
 pub use text::{Style, clean as clean_text};
+pub use trust::{Doubt, Why as DoubtfulBecause};
 pub use verify::verify;
 pub use watch::watch;
 

@@ -18,8 +18,9 @@ use nest::Nest;
 use sandbox::Stdio;
 
 use super::{
-    Answer, Error, Result,
-    run::Check,
+    Answer, Error, Person, Result,
+    run::{Check, Judge},
+    staged::Staged,
     truth::{Expected, Outcome, Row},
 };
 use crate::verdict::Report;
@@ -30,8 +31,20 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 const MEMORY_BYTES: u64 = 1 << 30;
 
 /// Judges rows inside, in one start of the nest for each kind of its clock.
-pub(crate) fn judge(rows: &[Row], end: Option<BorrowedFd<'_>>) -> Result<Vec<Outcome>> {
-    let (counted, others): (Vec<Row>, Vec<Row>) = rows.iter().cloned().partition(|row| row.counted);
+pub(crate) fn judge(
+    rows: &[Row],
+    owner: &Person,
+    end: Option<BorrowedFd<'_>>,
+) -> Result<Vec<Outcome>> {
+    let mut rows = rows.to_vec();
+    // A nest takes its files with the caller's rights.
+    let mut staged = Vec::new();
+    for path in rows.iter_mut().flat_map(Row::paths) {
+        let copy = Staged::of(path, owner)?;
+        path.clone_from(&copy.path);
+        staged.push(copy);
+    }
+    let (counted, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.counted);
     let mut outcomes = Vec::new();
     for (rows, counted) in [(counted, true), (others, false)] {
         if !rows.is_empty() {
@@ -71,12 +84,17 @@ fn judge_alike(rows: &[Row], counted: bool, end: Option<BorrowedFd<'_>>) -> Resu
 }
 
 /// Runs one check inside.
-pub(crate) fn check(check: &Check, counted: bool, end: Option<BorrowedFd<'_>>) -> Result<Report> {
+pub(crate) fn check(
+    check: &Check,
+    owner: &Person,
+    counted: bool,
+    end: Option<BorrowedFd<'_>>,
+) -> Result<Report> {
     let row = Row {
         lab: check.lab.clone(),
         program: "student".to_owned(),
         expected: Expected::NoFail,
-        check: check.check.clone(),
+        judge: check.judge.clone(),
         binary: check.program.clone(),
         timing: false,
         counted,
@@ -84,7 +102,7 @@ pub(crate) fn check(check: &Check, counted: bool, end: Option<BorrowedFd<'_>>) -
         repeat: 1,
         seconds: PATIENCE.as_secs(),
     };
-    let outcome = judge(&[row], end)?.pop();
+    let outcome = judge(&[row], owner, end)?.pop();
     let outcome = outcome.ok_or(Error::CheckDied { said: "the nest judged nothing".to_owned() })?;
     outcome.report.ok_or(Error::CheckDied { said: outcome.why.join("; ") })
 }
@@ -106,5 +124,9 @@ pub fn inside(file: &Path, end: Option<BorrowedFd<'_>>) -> Result<Answer> {
 
 /// All programs of which no process may be left.
 pub(crate) fn programs<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeSet<PathBuf> {
-    rows.into_iter().flat_map(|row| [row.check.clone(), row.binary.clone()]).collect()
+    let check = |row: &Row| match &row.judge {
+        Judge::Checkout(program, _) => Some(program.clone()),
+        Judge::Isolab => None,
+    };
+    rows.into_iter().flat_map(|row| check(row).into_iter().chain([row.binary.clone()])).collect()
 }

@@ -183,7 +183,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lab = folder.path().join("21-fork-bomb");
         write(&lab, "21", "fork-bomb", "A \"bomb\" \\ 炸弹").unwrap();
-        let catalogue = Catalogue::of_lab(&lab).unwrap();
+        let catalogue =
+            Catalogue::of_lab(&fs::read_to_string(lab.join("messages.toml")).unwrap()).unwrap();
         assert_eq!(catalogue.lab.unwrap().zh.title, "A \"bomb\" \\ 炸弹");
         assert!(catalogue.messages.contains_key("L21-only-printed"));
         for (path, _) in TEMPLATE {

@@ -1,17 +1,31 @@
 //! Who works here: whose progress it is, and as whom programs are built.
 //!
 //! Many labs need root, so many a student calls `sudo isolab lab check`. Nothing of what that
-//! writes may end up root's: cargo runs as the owner of the checkout, and the progress is written
-//! with the rights of whoever called sudo, not of root.
+//! reads, runs or writes may be done with root's rights: cargo runs as the owner of the checkout,
+//! the checkout's files are read as that owner, and the progress is written with the rights of
+//! whoever called sudo.
 
 use std::{
-    fs, io,
-    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    ffi::OsStr,
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::{
+        fs::{MetadataExt as _, OpenOptionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::Command,
 };
 
-use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use nix::{
+    fcntl::OFlag,
+    unistd::{Gid, Uid, setfsgid, setfsuid},
+};
+
+use super::{as_user, environment};
+
+/// No text of a lab is longer.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// A user of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,23 +73,49 @@ impl Person {
         Uid::effective().is_root() && !self.uid.is_root()
     }
 
-    /// Lets a command run as this person, where that is somebody else.
-    pub(crate) fn dress(&self, command: &mut Command) {
-        if !self.is_not_root_here() {
-            return;
-        }
-        command.uid(self.uid.as_raw()).gid(self.gid.as_raw());
-        let roots = std::env::var_os("HOME").map_or("/root".into(), PathBuf::from);
-        for name in ["CARGO_HOME", "RUSTUP_HOME"] {
-            // One that all users share is kept.
-            if std::env::var_os(name).is_some_and(|value| Path::new(&value).starts_with(&roots)) {
-                command.env_remove(name);
-            }
-        }
-        match &self.home {
-            Some(home) => command.env("HOME", home),
-            None => command.env_remove("HOME"),
+    /// A call of a program in `folder` as this person: by root with none of root's powers.
+    pub(crate) fn command(&self, program: &OsStr, folder: &Path) -> Command {
+        let mut command = match self.is_not_root_here() {
+            true => as_user::command(
+                self.uid,
+                self.gid,
+                &groups(&self.name, self.gid),
+                folder.as_os_str(),
+                program,
+            ),
+            false => Command::new(program),
         };
+        if !self.is_not_root_here() {
+            // A key that interrupts isolab lets it end this itself, and all that comes of it.
+            command.current_dir(folder).process_group(0);
+        }
+        environment::prepare(&mut command, self);
+        command
+    }
+
+    /// The content of a regular file that this person may read, up to `MOST_BYTES`.
+    pub(crate) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open(path)?.take(MOST_BYTES).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// The same as text.
+    pub(crate) fn read_text(&self, path: &Path) -> io::Result<String> {
+        String::from_utf8(self.read(path)?)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// A regular file that this person may read; a pipe in its place is not waited at.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let mut options = File::options();
+        let options = options.read(true).custom_flags(flags.bits());
+        let file = self.acting(|| options.open(path))?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("not a regular file")),
+        }
     }
 
     /// Does something on files with this person's rights: what is made is theirs, and what they
@@ -114,6 +154,21 @@ fn account(uid: u32) -> Option<Account> {
     })
 }
 
+/// The groups that group(5) names the account in, and its own.
+fn groups(name: &str, own: Gid) -> Vec<Gid> {
+    let file = fs::read_to_string("/etc/group").unwrap_or_default();
+    let others = file.lines().filter_map(|line| member_of(line, name));
+    std::iter::once(own).chain(others.filter(|group| *group != own)).collect()
+}
+
+/// The group in a line of group(5), if the account is named in it.
+fn member_of(line: &str, name: &str) -> Option<Gid> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [_, _, number, members] = fields[..] else { return None };
+    let named = members.split(',').any(|member| member == name);
+    named.then(|| number.parse().ok().map(Gid::from_raw))?
+}
+
 /// A line of passwd(5), if it is that user's.
 fn entry(line: &str, uid: u32) -> Option<Account> {
     let fields: Vec<&str> = line.split(':').collect();
@@ -133,6 +188,15 @@ mod tests {
         assert_eq!((&*account.name, account.gid), ("student", 1001));
         assert_eq!(account.home, Path::new("/home/student"));
         assert!(entry(line, 100).is_none() && entry("damaged", 0).is_none());
+    }
+
+    #[test]
+    fn an_account_is_in_the_groups_that_name_it() {
+        let gid = |line| member_of(line, "ada").map(Gid::as_raw);
+        assert_eq!(gid("kvm:x:108:lin,ada"), Some(108));
+        for line in ["kvm:x:108:", "kvm:x:108:adam", "damaged", "kvm:x:-1:ada"] {
+            assert_eq!(gid(line), None, "{line}");
+        }
     }
 
     #[test]

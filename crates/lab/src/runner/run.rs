@@ -1,17 +1,19 @@
 //! One check, as a process of its own.
 //!
 //! ```text
-//!   isolab                          labNN-check --program FILE
+//!   isolab                          isolab lab judge NN --program FILE
 //!   a pipe that stays open   --->   standard input: at its end the check ends, whoever closed it
 //!   one line of JSON         <---   standard output
 //!   its own faults           <---   standard error
 //! ```
 //!
+//! The judge of a lab that this isolab knows is this isolab: what is graded has no part in it. That
+//! of another lab is the checkout's own `labNN-check`, which runs as the checkout's owner.
+//!
 //! The check is of a process group of its own, so that a key which interrupts isolab lets the check
 //! clear up before it goes.
 
 use std::{
-    env,
     io::Read,
     os::{
         fd::{AsFd as _, BorrowedFd},
@@ -27,7 +29,9 @@ use std::{
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{Error, Result, text::clean};
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Person, Result, environment::search_path, text::clean};
 use crate::verdict::Report;
 
 /// A check has its own time limits; this one is for a check that does not keep them.
@@ -37,13 +41,22 @@ const CLEARING: Duration = Duration::from_secs(5);
 /// No report and no fault is longer.
 const MOST_BYTES: u64 = 1 << 20;
 
+/// Who judges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Judge {
+    /// This isolab.
+    Isolab,
+    /// A program of the checkout, as the checkout's owner.
+    Checkout(PathBuf, #[serde(skip, default = "Person::caller")] Person),
+}
+
 /// A check and what it is to look at.
 #[derive(Debug, Clone)]
 pub(crate) struct Check {
     /// The number of its lab.
     pub(crate) lab: String,
-    /// Its program.
-    pub(crate) check: PathBuf,
+    /// Who runs it.
+    pub(crate) judge: Judge,
     /// The student's program.
     pub(crate) program: PathBuf,
     /// How long it may take.
@@ -53,12 +66,12 @@ pub(crate) struct Check {
 impl Check {
     /// Runs it. Once `end` can be read, it is ended.
     pub(crate) fn run(&self, end: Option<BorrowedFd<'_>>) -> Result<Report> {
-        let mut command = Command::new(&self.check);
+        let mut command = self.judge.command(&self.lab);
         command.arg("--program").arg(&self.program).env_clear();
-        command.env("PATH", env::var_os("PATH").unwrap_or("/usr/bin:/bin".into()));
-        command.process_group(0);
+        command.env("PATH", search_path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let died = |error| Error::CheckDied { said: format!("{}: {error}", self.check.display()) };
+        let name = command.get_program().to_owned();
+        let died = |error| Error::CheckDied { said: format!("{}: {error}", name.display()) };
         let mut child = command.spawn().map_err(died)?;
         let piped = "it was asked for";
         let line = child.stdin.take().expect(piped);
@@ -83,6 +96,20 @@ impl Check {
             Ok(report) if status.code() == code => Ok(report),
             Ok(_) => Err(died_as(&format!("its verdict and its {status} differ"), &all(&errors))),
             Err(why) => Err(died_as(&format!("{status}, {why}"), &all(&errors))),
+        }
+    }
+}
+
+impl Judge {
+    fn command(&self, lab: &str) -> Command {
+        match self {
+            Self::Isolab => {
+                // This very program, whatever stands where it was found.
+                let mut command = Command::new("/proc/self/exe");
+                command.args(["lab", "judge", lab]).process_group(0);
+                command
+            }
+            Self::Checkout(program, owner) => owner.command(program.as_os_str(), "/".as_ref()),
         }
     }
 }
@@ -194,7 +221,7 @@ pub(crate) fn script(folder: &std::path::Path, text: &str) -> Check {
     std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).unwrap();
     Check {
         lab: "08".into(),
-        check,
+        judge: Judge::Checkout(check, Person::caller()),
         program: "/bin/true".into(),
         deadline: Duration::from_secs(60),
     }

@@ -15,7 +15,7 @@ pub(crate) fn keep(book: &Book, course: &Course, lab: &Lab) -> Result<()> {
     }
     let text = match pristine(course, lab) {
         Some(text) => text,
-        None => fs::read(lab.student()).map_err(Error::file("read", lab.student()))?,
+        None => lab.owner.read(&lab.student()).map_err(Error::file("read", lab.student()))?,
     };
     book.write(&place, &text)
 }
@@ -23,7 +23,7 @@ pub(crate) fn keep(book: &Book, course: &Course, lab: &Lab) -> Result<()> {
 /// Whether the student's file differs from the one that git has; `None` without git.
 pub(crate) fn is_edited(course: &Course, lab: &Lab) -> Option<bool> {
     let pristine = pristine(course, lab)?;
-    Some(fs::read(lab.student()).ok()? != pristine)
+    Some(lab.owner.read(&lab.student()).ok()? != pristine)
 }
 
 /// The file as git has it.
@@ -39,13 +39,13 @@ fn pristine(course: &Course, lab: &Lab) -> Option<Vec<u8>> {
 pub(crate) fn put_back(book: &Book, course: &Course, lab: &Lab) -> Result<PathBuf> {
     keep(book, course, lab)?;
     let (place, student) = (place(book, lab)?, lab.student());
-    let text = fs::read(&place).map_err(Error::file("read", &place))?;
-    let own = fs::read(&student).unwrap_or_default();
+    let text = book.read_file(&place).map_err(Error::file("read", &place))?;
+    let own = lab.owner.read(&student).unwrap_or_default();
     let backup = book.folder_for("backups")?;
     let backup = backup.join(format!("{}-{}.rs", lab.full_name(), clock::seconds()));
     book.write(&backup, &own)?;
     let write = || fs::write(&student, text);
-    course.toolchain.owner().acting(write).map_err(Error::file("write", &student))?;
+    lab.owner.acting(write).map_err(Error::file("write", &student))?;
     Ok(backup)
 }
 

@@ -1,7 +1,5 @@
 //! `isolab lab solution` and `isolab lab reset`.
 
-use std::fs;
-
 use serde_json::json;
 
 use super::{Answer, Desk, Error, Result, clock, course::Lab, progress::State, skeleton};
@@ -33,7 +31,7 @@ pub fn solution(desk: &Desk, lab: &Lab, reveal: bool) -> Result<Answer> {
         return Ok(Answer { text, json, code: 1 });
     }
     let path = lab.folder.join("src/solution.rs");
-    let text = fs::read_to_string(&path).map_err(Error::file("read", path))?;
+    let text = lab.owner.read_text(&path).map_err(Error::file("read", path))?;
     if !passed {
         desk.book.change(|progress| {
             progress.begin(&lab.id, &lab.name).revealed.get_or_insert_with(clock::now);

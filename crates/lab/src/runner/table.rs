@@ -1,12 +1,12 @@
 //! The rows of the truth table.
 
-use std::path::PathBuf;
-
 use super::{
     Desk,
     compile::Built,
     course::Lab,
-    nested, run, skeleton,
+    nested,
+    run::{self, Judge},
+    skeleton,
     truth::{Expected, Mark, Outcome, Row},
 };
 
@@ -39,7 +39,7 @@ pub(crate) fn rows_of(desk: &Desk, lab: &Lab, table: &Table, built: &Built) -> V
         lab: lab.id.clone(),
         program: program.to_owned(),
         expected,
-        check: PathBuf::new(),
+        judge: Judge::Isolab,
         binary: lab.bin(suffix).into(),
         timing: lab.timing,
         counted: lab.counted,
@@ -77,7 +77,8 @@ fn found(row: Row, lab: &Lab, built: &Built) -> Planned {
     let check = lab.bin("-check");
     match (built.programs.get(&check), built.programs.get(&program)) {
         (Some(check), Some(binary)) => {
-            Planned::Run(Row { check: check.clone(), binary: binary.clone(), ..row })
+            let judge = Judge::Checkout(check.clone(), lab.owner.clone());
+            Planned::Run(Row { judge, binary: binary.clone(), ..row })
         }
         (found, _) => {
             let missing = if found.is_none() { check } else { program };

@@ -1,13 +1,19 @@
 //! Cargo, as the owner of the checkout.
+//!
+//! What a build runs is what the checkout says: build scripts, wrappers, linkers. So root builds as
+//! root only what root alone can change, and everything else as the checkout's owner.
 
 use std::{
     env,
     ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use super::{Error, Person, Result};
+use nix::unistd::Uid;
+
+use super::{Error, Person, Result, environment, trust};
 
 /// A cargo, and as whom it is run.
 #[derive(Debug, Clone)]
@@ -21,23 +27,70 @@ impl Toolchain {
     /// The cargo for the checkout in `root`.
     pub(crate) fn of(root: &Path) -> Result<Self> {
         let owner = Person::owner_of(root).map_err(Error::file("look at", root))?;
+        if is_roots(&owner) {
+            trust::tree(root).map_err(Error::Shared)?;
+            let homes = ["CARGO_HOME", "RUSTUP_HOME"].into_iter().filter_map(env::var_os);
+            for home in homes.map(PathBuf::from).filter(|home| home.exists()) {
+                trust::path(&home).map_err(Error::Shared)?;
+            }
+        }
         let there = |path: &PathBuf| owner.acting(|| path.is_file());
-        let cargo = candidates(&owner).into_iter().find(there);
+        // Another user's cargo is nothing to root but a word that this user is to execute.
+        let usable = |path: &PathBuf| !is_roots(&owner) || environment::may_run(path);
+        let cargo = candidates(&owner).into_iter().filter(there).find(usable);
         let cargo = cargo.ok_or_else(|| Error::NoCargo { user: owner.name.clone() })?;
         Ok(Self { cargo, owner, root: root.to_owned() })
     }
 
-    /// A call of cargo in the checkout.
-    pub(crate) fn cargo(&self) -> Command {
-        self.command(self.cargo.as_os_str().to_owned())
+    /// A call of cargo on the checkout.
+    pub(crate) fn cargo(&self, subcommand: &str) -> Command {
+        let program = self.cargo.as_os_str().to_owned();
+        if !is_roots(&self.owner) {
+            let mut cargo = self.command(program);
+            cargo.arg(subcommand);
+            return cargo;
+        }
+        // Cargo and rustup heed files of all folders above the one they are called in, where others
+        // may have put them: /tmp/.cargo/config.toml.
+        let mut cargo = self.command_in(program, Path::new("/"));
+        for config in [".cargo/config.toml", ".cargo/config"].map(|path| self.root.join(path)) {
+            if config.is_file() {
+                cargo.arg("--config").arg(config);
+            }
+        }
+        cargo.args([subcommand, "--manifest-path"]).arg(self.root.join("Cargo.toml"));
+        cargo
     }
 
     /// A call of another program there, as the same user.
     pub(crate) fn command(&self, program: impl Into<OsString>) -> Command {
-        let mut command = Command::new(program.into());
-        command.current_dir(&self.root).stdin(Stdio::null());
-        self.owner.dress(&mut command);
+        let mut command = self.command_in(program, &self.root);
+        if is_roots(&self.owner) {
+            // A repository above the checkout may be somebody else's, and has programs to run.
+            command.env("GIT_CEILING_DIRECTORIES", self.root.parent().unwrap_or(&self.root));
+        }
         command
+    }
+
+    fn command_in(&self, program: impl Into<OsString>, folder: &Path) -> Command {
+        let mut command = self.owner.command(&program.into(), folder);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Makes sure that nobody else has put something where root's cargo puts what it builds, and
+    /// takes it from there.
+    pub(crate) fn trust(&self, target: &Path) -> Result<()> {
+        if !is_roots(&self.owner) || target.starts_with(&self.root) {
+            return Ok(());
+        }
+        // Once it is there, and root's, nobody else can put another one in its place.
+        match fs::create_dir(target) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(Error::file("create", target)(error))
+            }
+            _ => trust::tree(target).map_err(Error::Shared),
+        }
     }
 
     /// Whose checkout it is.
@@ -46,16 +99,21 @@ impl Toolchain {
     }
 
     /// Why cargo could not even be started.
-    pub(crate) fn no_start(&self, error: &std::io::Error) -> Error {
+    pub(crate) fn no_start(&self, error: &io::Error) -> Error {
         Error::Cargo { said: format!("{}: {error}", self.cargo.display()) }
     }
+}
+
+/// Whether root works on what is root's.
+fn is_roots(owner: &Person) -> bool {
+    Uid::effective().is_root() && !owner.is_not_root_here()
 }
 
 fn candidates(owner: &Person) -> Vec<PathBuf> {
     let own = owner.home.as_ref().map(|home| home.join(".cargo/bin/cargo"));
     // Who was started by cargo is told which one that was.
     let said = env::var_os("CARGO").map(PathBuf::from);
-    let path = env::var_os("PATH").unwrap_or_default();
+    let path = environment::search_path();
     let on_path: Vec<PathBuf> =
         env::split_paths(&path).map(|folder| folder.join("cargo")).collect();
     match owner.is_not_root_here() {

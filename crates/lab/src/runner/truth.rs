@@ -9,7 +9,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, host::HostState, load::Load, run::Check};
+use super::{
+    Error, Result,
+    host::HostState,
+    load::Load,
+    run::{Check, Judge},
+};
 use crate::verdict::{Report, Verdict};
 
 /// Under a full load a check may take twice its time.
@@ -26,8 +31,8 @@ pub(crate) struct Row {
     pub(crate) program: String,
     /// What its check must say.
     pub(crate) expected: Expected,
-    /// The check.
-    pub(crate) check: PathBuf,
+    /// Who judges.
+    pub(crate) judge: Judge,
     /// The program.
     pub(crate) binary: PathBuf,
     /// Whether the verdict depends on measured times.
@@ -137,6 +142,15 @@ impl Outcome {
 }
 
 impl Row {
+    /// The files that it takes.
+    pub(crate) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let check = match &mut self.judge {
+            Judge::Checkout(program, _) => Some(program),
+            Judge::Isolab => None,
+        };
+        check.into_iter().chain([&mut self.binary])
+    }
+
     /// Judges it, as often as it says, and looks whether the host is as before.
     pub(crate) fn judge(
         &self,
@@ -186,7 +200,7 @@ impl Row {
         let deadline = Duration::from_secs(self.seconds);
         let check = Check {
             lab: self.lab.clone(),
-            check: self.check.clone(),
+            judge: self.judge.clone(),
             program: self.binary.clone(),
             deadline: if self.load { deadline.max(UNDER_LOAD) } else { deadline },
         };

@@ -14,6 +14,7 @@ use super::{
     course::Lab,
     nested,
     say::{self, Messages},
+    staged::Staged,
     table::{self, Planned, Table},
     text::{beside, clean, padded, shortened},
     truth::{Expected, Mark, Outcome},
@@ -34,7 +35,7 @@ pub fn verify(desk: &Desk, table: &Table, front: &mut dyn Front) -> Result<Answe
     };
     let built = match labs.is_empty() {
         true => Built::default(),
-        false => compile::build(&desk.course, &wanted, &mut |what| front.step(what))?,
+        false => compile::build(&desk.course, &wanted, front)?,
     };
     let planned: Vec<Planned> =
         labs.iter().flat_map(|lab| table::rows_of(desk, lab, table, &built)).collect();
@@ -64,12 +65,15 @@ fn out_here(
         Planned::Run(row) => Some(row),
         Planned::Settled(_) => None,
     });
-    let programs = nested::programs(rows);
+    let mut programs = nested::programs(rows);
     let mut outcomes = Vec::new();
     for row in planned {
         let outcome = match row {
-            Planned::Run(row) => {
+            Planned::Run(mut row) => {
                 front.step(&format!("{} {}", row.lab, row.program));
+                let staged = Staged::of(&row.binary, desk.course.toolchain.owner())?;
+                row.binary.clone_from(&staged.path);
+                programs.insert(row.binary.clone());
                 row.judge(&programs, front.end())?
             }
             Planned::Settled(outcome) => outcome,
@@ -96,7 +100,7 @@ fn in_the_nest(
     }
     if !rows.is_empty() {
         front.step("nest");
-        outcomes.extend(nested::judge(&rows, front.end())?);
+        outcomes.extend(nested::judge(&rows, desk.course.toolchain.owner(), front.end())?);
     }
     let outcomes = outcomes.into_iter().map(|outcome| examined(desk, labs, outcome));
     let outcomes: Vec<Outcome> = outcomes.collect();
