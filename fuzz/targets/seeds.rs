@@ -22,7 +22,7 @@ fn main() -> io::Result<()> {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(name), bytes)
     };
-    for device in 0..7 {
+    for device in 0..8 {
         let name = format!("device-{device}");
         write("virtqueue", &name, &[&[device], requests(0, READ).as_slice()].concat())?;
     }
@@ -31,6 +31,12 @@ fn main() -> io::Result<()> {
         let name = format!("disk-{kind}");
         write("virtqueue", &name, &[WITH_FLUSHES, &requests(kind, data)].concat())?;
     }
+    for device in 0..8 {
+        let name = format!("other-processor-{device}");
+        let acts = requests(0, READ);
+        write("virtqueue", &name, &[&[0x80 | device], acts.as_slice()].concat())?;
+    }
+    write("virtqueue", "disk-feeds-itself", FEEDS_ITSELF)?;
     let vmlinux = vmlinux();
     write("kernel", "vmlinux", &vmlinux)?;
     write("kernel", "bzimage", &bzimage(&vmlinux))?;
@@ -46,12 +52,62 @@ fn main() -> io::Result<()> {
     write("module", "module", b"\0license=GPL\0depends=a,b-c\0softdep=pre: a b-c post: d\0")?;
     write("module", "signed", &signed())?;
     write("snapshot", "state", include_bytes!("../seeds/snapshot.json"))?;
+    write("packages", "debian", PACKAGE)?;
+    let archive =
+        [entry("d", 0o040_755, b""), entry("d/f", 0o100_644, b"text"), entry(END, 0, b"")];
+    write("nest-output", "archive", &[&[0], archive.concat().as_slice()].concat())?;
+    let through = [entry("link/f", 0o100_644, b"text"), entry("file-link", 0o100_644, b"text")];
+    for (name, entry) in ["through-link", "over-link"].into_iter().zip(through) {
+        write("nest-output", name, &[&[0], entry.as_slice()].concat())?;
+    }
+    write("nest-output", "reports", b"\x83ready\nfailed 3 2\nexit 0\nsignal 9\n")?;
+    write("nest-output", "console", b"\xff[1.0] Kernel panic - not syncing\r\n\x1b[1mtrace\r\n")?;
+    write("http", "page", b"\xffGET /?token=00 HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")?;
+    write("http", "key", HTTP_KEY)?;
+    write("ports", "some", &[0x55; 256])?;
+    write("bare", "some", &[0x55; 256])?;
     write("cpio", "empty", b"")?;
     write("cpio", "some", &[&[1, 2, 3, 0x40, 1, 0, 1, 7, 1][..], &[0x81; 64]].concat())
 }
 
 /// A disk, set up once more by a driver that knows of flushes.
 const WITH_FLUSHES: &[u8] = &[4, 0, 0x04, 0, 2];
+
+/// A disk (`fed.rs`) that is read into its own ring: a queue of four, a header and a ring with one
+/// request, the chain of that request, the doorbell.
+const FEEDS_ITSELF: &[u8] = &[
+    6, 0, 2, 0, 0, // set up
+    1, 0xf0, 0x03, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, // a header: read sector 0
+    2, 0x00, 0xf0, 0x03, 16, 0, 1, 1, // descriptor 0: that header
+    2, 0x01, 0xf0, 0x03, 0x00, 0x02, 3, 2, // descriptor 1: a sector, over it and the ring
+    2, 0x02, 0x00, 0x34, 1, 0, 2, 0, // descriptor 2: the status
+    3, 0, 1, // one request waits
+];
+
+/// What apt-cache says of a kernel's package.
+const PACKAGE: &[u8] =
+    b"Package: linux-image-6.1.0-7-cloud-amd64\nSource: linux\nVersion: 6.1.20-1\n\
+    Depends: kmod, linux-base (>= 4.3~), linux-modules-6.1.0-7 | x\nSize: 14000000\n";
+
+/// What the page's script says when a key is pressed.
+const HTTP_KEY: &[u8] = b"\x07POST /key?token=00&key=110 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\
+    Origin: http://127.0.0.1:8080\r\nSec-Fetch-Site: same-origin\r\n\r\n";
+
+/// How an archive ends.
+const END: &str = "TRAILER!!!";
+
+/// An entry of an archive as the first process of a nest writes it: cpio of the kind "newc".
+fn entry(name: &str, mode: u32, content: &[u8]) -> Vec<u8> {
+    let (length, name_length) = (content.len() as u32, name.len() as u32 + 1);
+    let numbers = [0, mode, 0, 0, 1, 0, length, 0, 0, 0, 0, name_length, 0];
+    let numbers: String = numbers.iter().map(|number| format!("{number:08x}")).collect();
+    let mut entry = format!("070701{numbers}{name}\0").into_bytes();
+    entry.resize(entry.len().next_multiple_of(4), 0);
+    entry.extend(content);
+    entry.resize(entry.len().next_multiple_of(4), 0);
+    entry
+}
 
 /// Descriptor 1, between a header and a status: room, data, a range of a disk. See `act.rs`.
 const READ: [u8; 8] = [2, 0x01, 0x00, 0x31, 0x00, 2, 3, 2];

@@ -1,14 +1,17 @@
 //! A hostile guest against every virtio device: anything it likes to its registers, its queues and
 //! its memory, and nothing to the host.
 //!
-//! The first byte names the device, the others are what the guest does ([`act`]) and what is in its
+//! The first byte names the device, and whether another processor of the guest's changes its memory
+//! meanwhile ([`other`]); the others are what the guest does ([`act`]) and what is in its
 //! memory at first. A device that panics, waits, takes memory without bound, or touches a byte
 //! beyond the guest's ([`guarded`]) is a finding. Its sibling in `crates/microvm`,
 //! `devices::virtio::hostile`, does the same with random guests in every test run.
 #![no_main]
 
 mod act;
+mod fed;
 mod guarded;
+mod other;
 
 use std::{
     fs::File,
@@ -50,6 +53,7 @@ const DISK: u64 = 8192;
 
 fuzz_target!(|input: &[u8]| {
     let Some((device, acts)) = input.split_first() else { return };
+    let _other = (device & 0x80 != 0).then(|| other::Processor::at_work(acts));
     match device % 8 {
         0 => drop(play(Rng, acts, |_, _| ())),
         1 => drop(play(Balloon::default(), acts, |balloon, value| {
@@ -61,6 +65,7 @@ fuzz_target!(|input: &[u8]| {
         3 => drop(play(Ports::new([("a", port(true)), ("b", port(false))]), acts, |_, _| ())),
         4 => disk(Access::Write, acts),
         5 => disk(Access::Read, acts),
+        6 => drop(play(Block::new(fed::disk(), "fed"), acts, |_, _| ())),
         _ => {
             let (card, mut cable) = card_and_cable();
             drop(play(card, acts, |_, value| {

@@ -1,0 +1,177 @@
+//! A hostile bare program: its devices, and where there is KVM the whole loop of exits around it.
+//!
+//! A program is a list of acts ([`code`]). Without KVM its `out` instructions go to the devices
+//! alone. With it the program runs, in ring 3 or ring 0, and what it has written must be what the
+//! list says.
+#![no_main]
+
+mod code;
+
+use std::{cell::RefCell, fs, path::PathBuf, rc::Rc, sync::LazyLock, time::Duration};
+
+use arbitrary::Arbitrary;
+use guest::abi::{CONSOLE_BYTES, Request, map};
+use libfuzzer_sys::{Corpus, fuzz_target};
+use microvm::{
+    Handle, MicroVm, Mode,
+    devices::bare::Devices,
+    exits::End,
+    memory::{Memory, Pages},
+};
+use sandbox::{Error, Limits, Sandbox as _, Status, Stdio, Story, Timeline, Workload};
+use tempfile::NamedTempFile;
+
+use code::{Act, Port, Special, Width, assemble};
+
+const MEMORY: u64 = 2 << 20;
+/// No program here needs a hundredth of it.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A program: in which ring, and what it does.
+#[derive(Debug, Arbitrary)]
+struct Program {
+    kernel: bool,
+    acts: Vec<Act>,
+}
+
+thread_local! {
+    static MEMORY_OF_DEVICES: Memory =
+        Memory::new(MEMORY, Pages::Small, &mut Story::new(false)).expect("a fuzzer has memory");
+    static FILE: Rc<RefCell<NamedTempFile>> =
+        Rc::new(RefCell::new(NamedTempFile::new().expect("memory for a file")));
+}
+
+static HAS_KVM: LazyLock<bool> = LazyLock::new(|| match microvm::available() {
+    Ok(()) => true,
+    Err(error) => {
+        eprintln!("skipped: the loop of exits: {}", sandbox::chain(&error));
+        false
+    }
+});
+
+fuzz_target!(|program: Program| -> Corpus {
+    // Whether it waits to be stopped is said elsewhere; here it would only cost time.
+    let waits = |act: &Act| {
+        matches!(act, Act::Ring(2, _))
+            || matches!(act, Act::Out(Port::Doorbell, _, value) if value & 0xff == 2)
+    };
+    if program.acts.len() > 64 || program.acts.iter().any(waits) {
+        return Corpus::Reject;
+    }
+    let written = devices_alone(&program.acts);
+    let expected = expected(&program.acts);
+    assert!(written.starts_with(&expected.output), "{written:?} is not {:?}", expected.output);
+    if *HAS_KVM {
+        whole(&program, expected);
+    }
+    Corpus::Keep
+});
+
+/// What the list says that it writes and how it ends, as far as that can be said.
+struct Expected {
+    output: Vec<u8>,
+    /// Nothing is said once it has done what may fail or change itself.
+    end: Option<Result<u8, ()>>,
+}
+
+/// The devices by themselves, at every `out`. Gives what was written.
+fn devices_alone(acts: &[Act]) -> Vec<u8> {
+    let handle = Handle::new(Timeline::start(), None);
+    let mut devices = Devices::new(Stdio::Capture);
+    MEMORY_OF_DEVICES.with(|memory| {
+        memory.write("console buffer", map::CONSOLE, &[0; CONSOLE_BYTES]).expect("it is there");
+        for act in acts {
+            let (port, data) = match act {
+                Act::Out(port, width, value) => {
+                    (port.number(), value.to_le_bytes()[..width.bytes()].to_vec())
+                }
+                Act::Ring(request, operand) => {
+                    let value = u32::from(*request) | operand << 8;
+                    (Port::Doorbell.number(), value.to_le_bytes().to_vec())
+                }
+                Act::Fill(letter) => {
+                    memory
+                        .write("console buffer", map::CONSOLE, &[*letter; CONSOLE_BYTES])
+                        .expect("it is there");
+                    continue;
+                }
+                _ => continue,
+            };
+            match devices.port_write(port, &data, memory, &handle) {
+                Ok(None) => {}
+                Ok(Some(End::Exited(_) | End::Strange(_) | End::TooMuchOutput)) => break,
+                other => panic!("{act:?} ends in {other:?}"),
+            }
+        }
+    });
+    devices.into_output()
+}
+
+fn expected(acts: &[Act]) -> Expected {
+    let mut output = Vec::new();
+    let mut buffer = [0; CONSOLE_BYTES];
+    for act in acts {
+        let (request, operand) = match act {
+            Act::Fill(letter) => {
+                buffer.fill(*letter);
+                continue;
+            }
+            Act::In(..) => continue,
+            Act::Out(Port::Debug | Port::Serial | Port::Any(0xe9 | 0x3f8), width, value) => {
+                output.extend(&value.to_le_bytes()[..width.bytes()]);
+                continue;
+            }
+            Act::Out(Port::Off | Port::Any(0xf4), _, value) => {
+                return Expected { output, end: Some(Ok(*value as u8)) };
+            }
+            Act::Out(Port::Doorbell | Port::Any(0x10), Width::Long, value) => {
+                (*value as u8, value >> 8)
+            }
+            Act::Ring(request, operand) => (*request, operand & 0xff_ffff),
+            Act::Out(..) => continue,
+            // Registers that are there, and an instruction that no ring forbids.
+            Act::Bytes(Special::Cpuid) => continue,
+            Act::OutString(..) | Act::Store(..) | Act::Load(_) | Act::Bytes(_) => {
+                return Expected { output, end: None };
+            }
+        };
+        match Request::from_number(request) {
+            Some(Request::Nothing | Request::WaitForStop) => {}
+            Some(Request::Write) if operand as usize <= CONSOLE_BYTES => {
+                output.extend(&buffer[..operand as usize]);
+            }
+            Some(Request::Exit) => return Expected { output, end: Some(Ok(operand as u8)) },
+            Some(Request::Write) | None => return Expected { output, end: Some(Err(())) },
+        }
+    }
+    Expected { output, end: Some(Ok(0)) }
+}
+
+/// The program in a machine of its own.
+fn whole(program: &Program, Expected { output, end }: Expected) {
+    let file = FILE.with(Rc::clone);
+    let file = file.borrow();
+    fs::write(file.path(), assemble(&program.acts)).expect("memory for a file");
+    let mode = if program.kernel { Mode::Long64 } else { Mode::User64 };
+    let limits = Limits { memory_bytes: Some(MEMORY), ..Limits::default() };
+    let sandbox = MicroVm { limits, mode, ..MicroVm::default() };
+    let words: [PathBuf; 1] = [file.path().to_owned()];
+    let workload = Workload::command(words).stdio(Stdio::Capture).deadline(DEADLINE);
+    let (status, written) = match sandbox.run(&workload) {
+        Ok(outcome) => (Ok(outcome.status), outcome.output),
+        Err(Error::Unavailable { .. }) => return,
+        Err(error) => {
+            let told = sandbox::chain(&error);
+            (Err(told), error.written().map(|it| it.output.clone()).unwrap_or_default())
+        }
+    };
+    assert!(written.starts_with(&output), "{status:?}: {written:?} is not {output:?}");
+    match (end, status) {
+        (None, _) => {}
+        (Some(Ok(code)), Ok(status)) => {
+            assert_eq!((status, &written), (Status::Exited(code), &output));
+        }
+        (Some(Err(())), Err(_)) => {}
+        (end, status) => panic!("{end:?} was to be, and {status:?} is"),
+    }
+}
