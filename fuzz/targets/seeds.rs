@@ -64,6 +64,8 @@ fn main() -> io::Result<()> {
     write("nest-output", "console", b"\xff[1.0] Kernel panic - not syncing\r\n\x1b[1mtrace\r\n")?;
     write("http", "page", b"\xffGET /?token=00 HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")?;
     write("http", "key", HTTP_KEY)?;
+    let long = ["\x7fGET / HTTP/1.1\r\nX: ", &"y".repeat(9000), "\r\n\r\n"].concat();
+    write("http", "long", long.as_bytes())?;
     write("ports", "some", &[0x55; 256])?;
     write("bare", "some", &[0x55; 256])?;
     write("cpio", "empty", b"")?;

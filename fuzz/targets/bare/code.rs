@@ -3,7 +3,7 @@
 //! It has no loop, so it ends; and whatever it does to itself is done once.
 
 use arbitrary::Arbitrary;
-use guest::abi::{DOORBELL, map};
+use guest::abi::{CONSOLE_BYTES, DOORBELL, Request, map};
 
 /// An act of a bare program's.
 #[derive(Debug, Clone, Arbitrary)]
@@ -15,7 +15,7 @@ pub enum Act {
     /// It writes so many bytes of its own code, each an exit.
     OutString(Port, u8),
     /// It rings the doorbell with that request and operand.
-    Ring(u8, u32),
+    Ring(Wish, Operand),
     /// It fills the console buffer with that letter.
     Fill(u8),
     /// It writes a word to an address, be it memory or not.
@@ -45,6 +45,47 @@ impl Port {
             Self::Off => 0xf4,
             Self::Any(port) => port,
         }
+    }
+}
+
+/// The request at a doorbell. Whoever waits to be stopped is told elsewhere; here it would only cost
+/// time.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub enum Wish {
+    Nothing,
+    Write,
+    Exit,
+    Any(u8),
+}
+
+impl Wish {
+    fn number(self) -> u8 {
+        match self {
+            Self::Nothing => Request::Nothing as u8,
+            Self::Write => Request::Write as u8,
+            Self::Exit => Request::Exit as u8,
+            Self::Any(number) => number,
+        }
+    }
+}
+
+/// What a request is about: nearly always a length.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub enum Operand {
+    Around(i8),
+    Short(u16),
+    Any(u32),
+}
+
+impl Operand {
+    /// The word at the doorbell with that request.
+    pub fn with(self, wish: Wish) -> u32 {
+        let operand = match self {
+            Self::Around(by) => (CONSOLE_BYTES as u32).wrapping_add_signed(by.into()),
+            Self::Short(length) => length.into(),
+            Self::Any(any) => any,
+        };
+        u32::from(wish.number()) | operand << 8
     }
 }
 
@@ -105,7 +146,7 @@ pub fn assemble(acts: &[Act]) -> Vec<u8> {
     for act in acts {
         act.append(&mut code);
     }
-    Act::Ring(3, 0).append(&mut code);
+    Act::Ring(Wish::Exit, Operand::Short(0)).append(&mut code);
     code
 }
 
@@ -138,9 +179,8 @@ impl Act {
                 code.extend((map::PROGRAM as u32).to_le_bytes());
                 code.extend([0xf3, 0x6e]); // rep outsb
             }
-            Self::Ring(request, operand) => {
-                let value = u32::from(*request) | operand << 8;
-                Self::Out(Port::Doorbell, Width::Long, value).append(code);
+            Self::Ring(wish, operand) => {
+                Self::Out(Port::Doorbell, Width::Long, operand.with(*wish)).append(code);
             }
             Self::Fill(letter) => {
                 code.push(0xbf); // mov edi, console
