@@ -33,7 +33,7 @@ mod stop;
 mod trace;
 mod units;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -88,9 +88,31 @@ enum Command {
     Completions(completions::Arguments),
 }
 
+/// `isolab run` alone: what is started most does not build the arguments of the top level and the
+/// names of all other commands first.
+#[derive(Debug, Parser)]
+#[command(name = "isolab run", bin_name = "isolab run", version)]
+struct Run {
+    #[command(flatten)]
+    arguments: Box<run::Arguments>,
+}
+
+/// The command that `words` ask for. A request for help and a mistake are left to the parser of all
+/// commands, so that there is one text for each.
+fn parse(words: &[OsString]) -> Result<Command, clap::Error> {
+    if let [_, rest @ ..] = words
+        && rest.first().is_some_and(|word| word == "run")
+        && let Ok(run) = Run::try_parse_from(rest)
+    {
+        return Ok(Command::Run(run.arguments));
+    }
+    Isolab::try_parse_from(words).map(|isolab| isolab.command)
+}
+
 fn main() -> ExitCode {
-    let command = match Isolab::try_parse_from(run::spell(std::env::args_os())) {
-        Ok(isolab) => isolab.command,
+    let words = run::spell(std::env::args_os());
+    let command = match parse(&words) {
+        Ok(command) => command,
         Err(error) => return failure::explain(&error),
     };
     let done = match command {
@@ -119,6 +141,59 @@ fn main() -> ExitCode {
         Err(failure) => {
             failure.print();
             ExitCode::from(failure.code)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn options(mut command: clap::Command) -> Vec<String> {
+        command.build();
+        command
+            .get_arguments()
+            .map(|argument| {
+                format!("{:?} {:?} {argument}", argument.get_id(), argument.get_short())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_run_that_is_parsed_alone_has_the_options_that_it_has_among_all_commands() {
+        let mut all = Isolab::command();
+        all.build();
+        let among_all = all.find_subcommand("run").unwrap().clone();
+        assert_eq!(options(Run::command()), options(among_all));
+    }
+
+    #[test]
+    fn a_run_that_is_parsed_alone_says_what_it_says_among_all_commands() {
+        let lines = [
+            "run hello",
+            "run --memory 64M --cpus 2 --pids 64 --root / -- /bin/true --version",
+            "run -t --trace=exits --env A=B /bin/sh -c -V",
+            "run --in process --no-such-option hello",
+            "run --memory much hello",
+            "run --root / --overlay / hello",
+            "run",
+            "run -V",
+            "run --version hello",
+            "run --help",
+            "run help",
+            "ran hello",
+        ];
+        for line in lines {
+            let words: Vec<OsString> =
+                std::iter::once("isolab").chain(line.split(' ')).map(OsString::from).collect();
+            let among_all = Isolab::try_parse_from(&words).map(|isolab| isolab.command);
+            let said = |parsed: Result<Command, clap::Error>| match parsed {
+                Ok(command) => format!("{command:?}"),
+                Err(error) => error.render().to_string(),
+            };
+            assert_eq!(said(parse(&words)), said(among_all), "{line}");
         }
     }
 }
