@@ -109,13 +109,30 @@ fn parse(words: &[OsString]) -> Result<Command, clap::Error> {
     Isolab::try_parse_from(words).map(|isolab| isolab.command)
 }
 
+/// What `isolab --version` says, for which no parser is built.
+const VERSION: &str = concat!("isolab ", env!("CARGO_PKG_VERSION"), "\n");
+
 fn main() -> ExitCode {
     let words = run::spell(std::env::args_os());
-    let command = match parse(&words) {
-        Ok(command) => command,
-        Err(error) => return failure::explain(&error),
+    let done = match words.as_slice() {
+        [_, word] if word == "--version" => output::print(VERSION).map(|()| 0),
+        words => match parse(words) {
+            Ok(command) => execute(command),
+            Err(error) => return failure::explain(&error),
+        },
     };
-    let done = match command {
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Does it and gives the exit code.
+fn execute(command: Command) -> Result<u8, Failure> {
+    match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Ps(arguments) => ps::ps(&arguments),
         Command::Exec(arguments) => exec::exec(&arguments),
@@ -135,13 +152,6 @@ fn main() -> ExitCode {
         Command::Starts => demo::starts(),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),
-    };
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            failure.print();
-            ExitCode::from(failure.code)
-        }
     }
 }
 
@@ -159,6 +169,11 @@ mod tests {
                 format!("{:?} {:?} {argument}", argument.get_id(), argument.get_short())
             })
             .collect()
+    }
+
+    #[test]
+    fn the_version_is_what_the_parser_says() {
+        assert_eq!(VERSION, Isolab::command().render_version());
     }
 
     #[test]
