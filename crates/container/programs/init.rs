@@ -37,6 +37,7 @@ mod number {
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
     pub const STAT: usize = 4;
+    pub const MMAP: usize = 9;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
     pub const CLONE: usize = 56;
@@ -50,7 +51,6 @@ mod number {
     pub const GETSID: usize = 124;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const PRCTL: usize = 157;
-    pub const PIPE2: usize = 293;
     pub const CLOSE_RANGE: usize = 436;
 }
 
@@ -157,38 +157,73 @@ fn wait_at(gate: usize, report: usize) {
     system_call(number::CLOSE, [gate, 0, 0, 0, 0]);
 }
 
+/// What the child of [`start`] needs.
+struct Start {
+    stack: Stack,
+    mode: usize,
+    in_front: bool,
+    /// Where it leaves the reason why it could not become the command: memory that both see.
+    errno: *mut isize,
+}
+
 /// Starts the command: its number and 0, or the error.
 fn start(stack: Stack, mode: usize, in_front: bool) -> (isize, isize) {
-    const O_CLOEXEC: usize = 0o2000000;
-    let mut ends = [0i32; 2];
-    let made = system_call(number::PIPE2, [&raw mut ends as usize, O_CLOEXEC, 0, 0, 0]);
-    if made < 0 {
-        return (made, made);
+    // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, no file: a page of zeros.
+    let shared = system_call(number::MMAP, [0, 4096, 3, 0x21, usize::MAX]);
+    if shared < 0 {
+        return (shared, shared);
     }
-    let [reading, writing] = ends.map(|end| end as usize);
-    // A copy of this process, as fork(2) makes it.
-    let child = system_call(number::CLONE, [SIGCHLD, 0, 0, 0, 0]);
-    if child == 0 {
-        if in_front {
-            lead_group();
-        }
-        if mode == mode::JOIN {
-            // The command ends with the launcher that joined, and so with this parent of its own.
-            const PR_SET_PDEATHSIG: usize = 1;
-            system_call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
-        }
-        tell(writing, execute(stack) as i32);
-        exit(127);
+    let start = Start { stack, mode, in_front, errno: shared as *mut isize };
+    // This process sleeps until the child has executed or ended. Inside it lends its memory, as
+    // vfork(2) does, which saves a copy; from outside it gives a copy.
+    const CLONE_VM: usize = 0x100;
+    const CLONE_VFORK: usize = 0x4000;
+    let memory = if mode == mode::JOIN { 0 } else { CLONE_VM };
+    let child: isize;
+    // SAFETY: the child calls one function that never returns, below this frame and its red zone, so
+    // that nothing that this process will look at is overwritten.
+    unsafe {
+        asm!(
+            "sub rsp, 256",
+            "xor esi, esi",
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "mov rdi, r13",
+            "and rsp, -16",
+            "call {command}",
+            "ud2",
+            "2:",
+            "add rsp, 256",
+            command = sym command,
+            in("r13") &raw const start,
+            inlateout("rax") number::CLONE => child,
+            in("rdi") memory | CLONE_VFORK | SIGCHLD,
+            in("rdx") 0, in("r10") 0, in("r8") 0,
+            out("rsi") _, out("rcx") _, out("r11") _,
+        );
     }
-    if child < 0 {
-        return (child, child);
+    // SAFETY: the page is mapped, and the child that could write to it has executed or ended.
+    let errno = unsafe { start.errno.read_volatile() };
+    if child < 0 { (child, child) } else { (child, errno) }
+}
+
+/// The child of [`start`]: becomes the command, or leaves the reason and ends.
+extern "C" fn command(start: *const Start) -> ! {
+    // SAFETY: `start` is alive: its process sleeps, or this is a copy of its memory.
+    let start = unsafe { &*start };
+    if start.in_front {
+        lead_group();
     }
-    system_call(number::CLOSE, [writing, 0, 0, 0, 0]);
-    // Nothing comes but the end of the file, from an `execve` that has worked.
-    let mut errno = 0i32;
-    system_call(number::READ, [reading, &raw mut errno as usize, 4, 0, 0]);
-    system_call(number::CLOSE, [reading, 0, 0, 0, 0]);
-    (child, errno as isize)
+    if start.mode == mode::JOIN {
+        // The command ends with the launcher that joined, and so with this parent of its own.
+        const PR_SET_PDEATHSIG: usize = 1;
+        system_call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+    }
+    let reason = execute(start.stack);
+    // SAFETY: the page is mapped in both.
+    unsafe { start.errno.write_volatile(reason) };
+    exit(127)
 }
 
 /// A process group of its own, in front on the terminal if there is one: TIOCSPGRP.
