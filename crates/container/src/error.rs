@@ -199,6 +199,10 @@ pub(crate) fn file(
     move |source| Error::File { action, path: path.into(), source }
 }
 
+/// What to do about a root that does not hold still.
+const CHANGED: &str = "something is mounted where it is in the way, or the root is being changed by \
+                       somebody: leave it alone while the container starts";
+
 impl Error {
     fn errno(&self) -> Option<Errno> {
         match self {
@@ -219,9 +223,11 @@ impl Error {
                     "the root has a symbolic link or a file there; /proc, /sys and /dev must be \
                      directories of their own, and no path may lead out of the root or through /proc"
                 }
-                (Self::Refused { .. }, _) => {
-                    "something is mounted where it is in the way, or the root is being changed by \
-                     somebody: leave it alone while the container starts"
+                (Self::Refused { .. }, _) => CHANGED,
+                (Self::Child { step, .. }, Some(Errno::EAGAIN))
+                    if step.contains("within the root") =>
+                {
+                    CHANGED
                 }
                 (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
                 (Self::NoController { .. }, _) => {

@@ -7,6 +7,11 @@ use nix::errno::Errno;
 use super::{Act, DIGITS, FIRST_SLOT, NOT_SO, Plan, Step};
 use crate::sys;
 
+/// How often a path is looked up again. While anybody on the host mounts or renames something, the
+/// kernel cannot tell whether a step up stays within the root, and says EAGAIN (openat2(2)): that is
+/// an accident twice or thrice, and an attack after this many.
+const RACES: u32 = 10_000;
+
 impl Plan {
     /// Does all of it and never returns. This is the child: system calls and nothing else.
     pub(crate) extern "C" fn follow(plan: usize) -> ! {
@@ -47,9 +52,16 @@ impl Plan {
                 return Ok(());
             }
         };
+        let mut raced = 0;
         loop {
             // SAFETY: the parent made the operands for this very call, and keeps them.
-            let result = unsafe { sys::call(number, arguments) }?;
+            let result = match unsafe { sys::call(number, arguments) } {
+                Err(Errno::EAGAIN) if number == libc::SYS_openat2 && raced < RACES => {
+                    raced += 1;
+                    continue;
+                }
+                called => called?,
+            };
             if let Some(slot) = step.result.and_then(|slot| self.slots.get(slot.0)) {
                 slot.store(result, Relaxed);
             }
