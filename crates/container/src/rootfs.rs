@@ -227,6 +227,7 @@ fn mask(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
+        below_the_root(plan, root, path, target);
         let null = Path::new("/dev/null");
         lookup::open(plan, root, null, Links::Refused)?;
         let found = plan.result();
@@ -248,6 +249,7 @@ fn make_read_only(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error>
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
+        below_the_root(plan, root, path, target);
         let copy = mount::copy(plan, path, target, true);
         let attributes = libc::MOUNT_ATTR_RDONLY
             | libc::MOUNT_ATTR_NOSUID
@@ -258,6 +260,15 @@ fn make_read_only(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error>
         mount::attach(plan, path, copy, target);
         Ok(())
     })
+}
+
+/// Adds a check: no link has led to the root itself, above which nothing may lie.
+fn below_the_root(plan: &mut Plan, root: Slot, path: &Path, target: Slot) {
+    if links_at(path) == Links::Refused {
+        return;
+    }
+    let words = format!("{} is not the root itself", path.display());
+    lookup::different_place(plan, words, target, root);
 }
 
 /// The kernel's own views have none on the way to what is masked; a root may have some.
