@@ -1,0 +1,300 @@
+//! Where volumes, masks and upper layers are put, in roots that lead them astray.
+
+use std::{
+    fs,
+    os::unix::{fs::symlink, net::UnixListener},
+    path::Path,
+};
+
+use container::{Device, Mount};
+use nix::{sys::stat::Mode, unistd::mkfifo};
+
+use crate::{
+    everywhere::ready,
+    host::Host,
+    launch::{Answer, Files, Launch, Who, volume},
+};
+
+type Make = fn(&Path);
+
+/// What may be found in the place of a directory, or of a file.
+pub const NO_DIRECTORIES: [(&str, Make); 3] = [
+    ("file", |path| fs::write(path, "").unwrap()),
+    ("FIFO", |path| mkfifo(path, Mode::from_bits_truncate(0o666)).unwrap()),
+    ("socket", |path| drop(UnixListener::bind(path).unwrap())),
+];
+
+fn run(host: &Host, who: Who, root: &Path, change: impl FnOnce(&mut Launch)) -> Answer {
+    let nothing = "/none";
+    let mut launch = Launch::of(host, Files::Directory(root.into()), &["tell-where", nothing]);
+    change(&mut launch);
+    launch.run_as(who, host)
+}
+
+/// What a container says that has a volume there.
+fn with_volume(host: &Host, who: Who, root: &Path, source: &Path, destination: &str) -> Answer {
+    run(host, who, root, |launch| launch.volumes.push(volume(source, destination)))
+}
+
+#[test]
+fn a_volume_is_put_below_the_root_only() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let (root, source) = (host.new_root("root"), host.new_root("source"));
+    for destination in
+        ["/", "//", "/.", "..", "/..", "/tmp/..", "/tmp/../..", "tmp", "", "/a/../../b"]
+    {
+        let error = with_volume(&host, Who::Root, &root, &source, destination).error;
+        let error = error.unwrap_or_else(|| panic!("{destination:?} is a destination"));
+        let reason = "is not an absolute path below the root";
+        assert!(error.contains(reason) && error.contains("mount destination"), "{error}");
+    }
+    host.is_unchanged("a volume at the root");
+}
+
+#[test]
+fn a_volume_behind_a_link_to_the_root_is_refused() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let source = host.new_root("source");
+    for who in [Who::Root, Who::Ordinary] {
+        for (number, target) in
+            ["/", ".", "..", "../../../..", "tmp/..", "/tmp/../../.."].into_iter().enumerate()
+        {
+            let root = host.new_root(&format!("root-{who:?}-{number}"));
+            fs::remove_dir(root.join("volume")).unwrap();
+            symlink(target, root.join("volume")).unwrap();
+            let answer = with_volume(&host, who, &root, &source, "/volume");
+            let error =
+                answer.error.unwrap_or_else(|| panic!("{target} is taken: {:?}", answer.output));
+            let reason = "this does not hold: /volume is not the root itself";
+            assert!(error.contains(reason), "{target} as {who:?}: {error}");
+            host.is_unchanged(&format!("a volume at a link to {target}"));
+        }
+    }
+}
+
+#[test]
+fn a_volume_behind_a_link_out_of_the_root_stays_within() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let source = host.new_root("source");
+    let canary = host.canary().display().to_string();
+    let out = [
+        canary.clone(),
+        format!("../../../../../..{canary}"),
+        "/proc/self/cwd".into(),
+        "/proc/self/fd/3".into(),
+        "/proc/1/root".into(),
+    ];
+    for who in [Who::Root, Who::Ordinary] {
+        for (number, target) in out.iter().enumerate() {
+            for destination in ["/volume", "/volume/below", "/volume/secrets"] {
+                let name = destination.replace('/', "-");
+                let root = host.new_root(&format!("root-{who:?}-{number}{name}"));
+                fs::remove_dir(root.join("volume")).unwrap();
+                symlink(target, root.join("volume")).unwrap();
+                let error = with_volume(&host, who, &root, &source, destination).error;
+                let told = format!("{destination} by {target} as {who:?}: {error:?}");
+                let error = error.unwrap_or_else(|| panic!("{told}"));
+                // The place is missing within the root, or the link is one of procfs.
+                let magic = target.starts_with("/proc/self") || target.starts_with("/proc/1/");
+                let expected =
+                    if magic { "within the root: ELOOP" } else { "within the root: ENOENT" };
+                assert!(error.contains(expected), "{told}");
+                host.is_unchanged(&told);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_on_a_link_to_a_file_of_the_host_does_not_reach_it() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let source = host.folder().join("resolv.conf");
+    fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
+    let outside = host.canary().join("file").display().to_string();
+    for who in [Who::Root, Who::Ordinary] {
+        for (number, target) in [
+            outside.clone(),
+            format!("../../../../../..{outside}"),
+            "resolv.conf".into(),
+            "/no/such".into(),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let root = host.new_root(&format!("root-{who:?}-{number}"));
+            symlink(target, root.join("etc/resolv.conf")).unwrap();
+            let error = with_volume(&host, who, &root, &source, "/etc/resolv.conf").error;
+            let told = format!("{target} as {who:?}: {error:?}");
+            let error = error.unwrap_or_else(|| panic!("{told}"));
+            let reasons = ["create resolv.conf: EEXIST", "within the root: ELOOP"];
+            assert!(reasons.iter().any(|reason| error.contains(reason)), "{told}");
+            host.is_unchanged(&told);
+        }
+    }
+}
+
+#[test]
+fn a_file_is_put_on_files_of_every_kind_without_opening_them() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let source = host.folder().join("source");
+    fs::write(&source, "of the volume").unwrap();
+    for who in [Who::Root, Who::Ordinary] {
+        for (kind, make) in NO_DIRECTORIES {
+            let root = host.new_root(&format!("root-{who:?}-{kind}"));
+            make(&root.join("place"));
+            let files = Files::Directory(root);
+            let launch = Launch::of(&host, files, &["read", "/place"]);
+            let launch = Launch { volumes: vec![volume(&source, "/place")], ..launch };
+            assert_eq!(launch.run_as(who, &host).told(), "of the volume", "{who:?} {kind}");
+        }
+    }
+    host.is_unchanged("a file on a FIFO");
+}
+
+#[test]
+fn a_mount_cannot_take_the_place_of_the_kernels_views() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let (root, source) = (host.new_root("root"), host.new_root("source"));
+    // Later mounts of the caller's own lie on top, where they were asked for: nowhere else.
+    for destination in
+        ["/proc/self/cwd", "/proc/self/fd/3/x", "/proc/thread-self/root", "/dev/fd/x"]
+    {
+        let error = with_volume(&host, Who::Root, &root, &source, destination).error;
+        let error = error.unwrap_or_else(|| panic!("{destination} is taken"));
+        let refusals = ["ELOOP", "ENOENT", "EEXIST"];
+        assert!(refusals.iter().any(|errno| error.contains(errno)), "{destination}: {error}");
+    }
+    host.is_unchanged("a mount below /proc");
+}
+
+#[test]
+fn masks_and_read_only_paths_behind_links_stay_within() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let canary = host.canary().display().to_string();
+    for who in [Who::Root, Who::Ordinary] {
+        for (number, target) in
+            ["/", "..", &canary, "/proc/self/root", "/proc/self/fd/3", "work", "/none"]
+                .into_iter()
+                .enumerate()
+        {
+            for masks in [true, false] {
+                let root = host.new_root(&format!("root-{who:?}-{number}-{masks}"));
+                symlink(target, root.join("work")).unwrap();
+                let nothing = "/none";
+                let files = Files::Directory(root);
+                let mut launch = Launch::of(&host, files, &["climb", nothing]);
+                let paths = if masks { &mut launch.masked } else { &mut launch.read_only };
+                paths.push("/work".into());
+                let answer = launch.run_as(who, &host);
+                let told = format!("{target} as {who:?}, mask {masks}: {answer:?}");
+                match answer.error {
+                    None => assert_eq!(
+                        answer.output.trim(),
+                        "0 lead elsewhere, 0 to the secret",
+                        "{told}"
+                    ),
+                    Some(error) => assert!(
+                        error.contains("/work")
+                            && (error.contains("ELOOP") || error.contains("root itself")),
+                        "{told}"
+                    ),
+                }
+                host.is_unchanged(&told);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_upper_layer_is_not_written_through_a_link() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    for (number, name) in ["upper", "work"].into_iter().enumerate() {
+        for target in [host.canary().display().to_string(), "../canary".into(), "/".into()] {
+            let root = host.new_root(&format!("root-{number}-{}", target.len()));
+            let kept = host.folder().join(format!("kept-{number}-{}", target.len()));
+            fs::create_dir(&kept).unwrap();
+            symlink(&target, kept.join(name)).unwrap();
+            let launch = Launch::of(&host, Files::Kept(root, kept), &["write", "/new"]);
+            let error = launch.run_as(Who::Root, &host).error.unwrap();
+            assert!(error.contains(&format!("openat2 /{name} within the root: ELOOP")), "{error}");
+            host.is_unchanged(&format!("{name} -> {target}"));
+        }
+    }
+}
+
+#[test]
+fn a_new_file_system_is_put_within_the_root_too() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let canary = host.canary().display().to_string();
+    for kind in ["tmpfs", "proc", "sysfs", "mqueue"] {
+        for (number, target) in ["/", "..", &canary].into_iter().enumerate() {
+            let root = host.new_root(&format!("root-{kind}-{number}"));
+            symlink(target, root.join("place")).unwrap();
+            let answer = run(&host, Who::Root, &root, |launch| {
+                launch.volumes.push(Mount {
+                    destination: "/place".into(),
+                    kind: kind.into(),
+                    source: kind.into(),
+                    options: Vec::new(),
+                });
+            });
+            let told = format!("{kind} at {target}: {answer:?}");
+            let error = answer.error.unwrap_or_else(|| panic!("{told}"));
+            let reasons = ["/place is not the root itself", "within the root: ENOENT"];
+            assert!(reasons.iter().any(|reason| error.contains(reason)), "{told}");
+            host.is_unchanged(&told);
+        }
+    }
+}
+
+#[test]
+fn a_device_is_not_made_through_a_link() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    let canary = host.canary().display().to_string();
+    for who in [Who::Root, Who::Ordinary] {
+        for (number, target) in ["/", "..", &canary, "/proc/self/cwd"].into_iter().enumerate() {
+            let root = host.new_root(&format!("root-{who:?}-{number}"));
+            symlink(target, root.join("place")).unwrap();
+            let answer = run(&host, who, &root, |launch| {
+                let path = "/place/null".into();
+                launch.devices.push(Device { path, kind: 'c', major: 1, minor: 3, mode: 0o666 });
+            });
+            let error = answer.error.unwrap_or_else(|| panic!("{target}: {}", answer.output));
+            // A user shows the host's device of that path, and there is none.
+            let reasons = ["openat2 /place within the root: ELOOP", "openat2 /place/null, without"];
+            let reason = reasons[usize::from(who == Who::Ordinary)];
+            assert!(error.contains(reason), "{target} as {who:?}: {error}");
+            host.is_unchanged(&format!("a device below a link to {target}"));
+        }
+    }
+}
