@@ -129,7 +129,6 @@ fn device_nodes_of_the_hosts_own_files_do_not_work() {
 }
 
 #[test]
-#[ignore = "a volume has the devices of its mount options until a cgroup says which may be used"]
 fn device_nodes_of_a_volume_do_not_work() {
     if !ready() {
         return;

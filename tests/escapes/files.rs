@@ -221,7 +221,6 @@ fn init_is_nobodys_interpreter() {
 
 /// CVE-2019-5736: with the launcher's own file as its program a process could write to that file.
 #[test]
-#[ignore = "without init the child has the launcher's file as its program until the execve"]
 fn the_launcher_is_nobodys_interpreter() {
     run_by_itself(true);
 }

@@ -30,6 +30,9 @@ struct Standing {
     power: Vec<String>,
 }
 
+/// Index of the user namespace among those of a [`Standing`].
+const USER: usize = 0;
+
 impl Standing {
     /// Whether it has no capability beyond those that every container has.
     fn is_of_a_container(&self) -> bool {
@@ -48,7 +51,7 @@ impl Standing {
 
     /// Of the process whose directory of /proc is open as `process`; it may end meanwhile.
     fn of(process: &str) -> Option<Self> {
-        let namespaces = ["pid", "mnt", "net", "ipc", "uts", "user", "cgroup"];
+        let namespaces = ["user", "pid", "mnt", "net", "ipc", "uts", "cgroup"];
         let link = |name| fs::read_link(format!("{process}/ns/{name}")).ok();
         let namespaces = namespaces.into_iter().map(link).collect::<Option<_>>()?;
         let status = fs::read_to_string(format!("{process}/status")).ok()?;
@@ -79,8 +82,11 @@ fn lie_in_wait(words: &[String]) -> Result<String, Failed> {
             let Some(standing) = Standing::of(&process).filter(|_| memory.is_ok()) else {
                 continue;
             };
-            // In a pid namespace that all share there are other containers, of the same power.
-            let gains = standing != own && !(shares && standing.is_of_a_container());
+            // In a pid namespace that all share there are other containers: of the same power, or of
+            // power in a user namespace of their own, which is none over the host.
+            let elsewhere = standing.namespaces[USER] != own.namespaces[USER];
+            let is_other = shares && (elsewhere || standing.is_of_a_container());
+            let gains = standing != own && !is_other;
             if gains {
                 gained.push(standing.told());
             }

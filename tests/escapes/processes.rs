@@ -138,7 +138,6 @@ fn with_own_streams(launch: &Launch, who: Who, host: &Host, stdin: Stdio) -> (St
 }
 
 #[test]
-#[ignore = "a container with the launcher's own streams is in its process group"]
 fn a_signal_to_its_own_group_does_not_reach_the_launcher() {
     if !ready() {
         return;

@@ -48,7 +48,6 @@ mod number {
     pub const GETPID: usize = 39;
     pub const FCNTL: usize = 72;
     pub const SETPGID: usize = 109;
-    pub const GETSID: usize = 124;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const PRCTL: usize = 157;
     pub const CLOSE_RANGE: usize = 436;
@@ -139,15 +138,14 @@ extern "C" fn main(stack: *const usize) -> ! {
         tell(report, -execute(stack) as i32);
         exit(127);
     }
-    let in_front = leads_session();
-    let (child, errno) = start(stack, mode, in_front);
+    let (child, errno) = start(stack, mode);
     tell(report, (-errno) as i32);
     if errno != 0 {
         exit(127);
     }
     // Nobody may hold a pipe open for longer than the command does: only the report stays.
     system_call(number::CLOSE_RANGE, [0, report.wrapping_sub(1), 0, 0, 0]);
-    let status = serve(child, in_front);
+    let status = serve(child);
     tell(report, status);
     exit(if status & 0x7f == 0 { (status >> 8) as u8 } else { 128 + (status & 0x7f) as u8 });
 }
@@ -166,19 +164,18 @@ fn wait_at(gate: usize, report: usize) {
 struct Start {
     stack: Stack,
     mode: usize,
-    in_front: bool,
     /// Where it leaves the reason why it could not become the command: memory that both see.
     errno: *mut isize,
 }
 
 /// Starts the command: its number and 0, or the error.
-fn start(stack: Stack, mode: usize, in_front: bool) -> (isize, isize) {
+fn start(stack: Stack, mode: usize) -> (isize, isize) {
     // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, no file: a page of zeros.
     let shared = system_call(number::MMAP, [0, 4096, 3, 0x21, usize::MAX]);
     if shared < 0 {
         return (shared, shared);
     }
-    let start = Start { stack, mode, in_front, errno: shared as *mut isize };
+    let start = Start { stack, mode, errno: shared as *mut isize };
     // This process sleeps until the child has executed or ended. Inside it lends its memory, as
     // vfork(2) does, which saves a copy; from outside it gives a copy.
     const CLONE_VM: usize = 0x100;
@@ -217,9 +214,7 @@ fn start(stack: Stack, mode: usize, in_front: bool) -> (isize, isize) {
 extern "C" fn command(start: *const Start) -> ! {
     // SAFETY: `start` is alive: its process sleeps, or this is a copy of its memory.
     let start = unsafe { &*start };
-    if start.in_front {
-        lead_group();
-    }
+    lead_group();
     if start.mode == mode::JOIN {
         // The command ends with the launcher that joined, and so with this parent of its own.
         const PR_SET_PDEATHSIG: usize = 1;
@@ -279,16 +274,10 @@ fn own_pid() -> isize {
     system_call(number::GETPID, [0; 5])
 }
 
-/// Whether init leads a session. It does not where the command shares the launcher's own terminal:
-/// there the command stays in the launcher's process group, in the foreground.
-fn leads_session() -> bool {
-    system_call(number::GETSID, [0; 5]) == own_pid()
-}
-
 /// Passes signals on to the command and reaps children, until the command is among them.
-fn serve(child: isize, in_front: bool) -> i32 {
+fn serve(child: isize) -> i32 {
     // To the whole process group of the command, as a terminal would.
-    let whom = if in_front { -child } else { child };
+    let whom = -child;
     loop {
         let mut status = 0i32;
         const WNOHANG: usize = 1;

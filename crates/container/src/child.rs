@@ -184,18 +184,19 @@ impl Child {
     }
 
     /// Waits until the program runs, or it is known why it does not: how far the plan came, and the
-    /// plan, which is the parent's alone again. With `init` the command's own `execve` is waited
-    /// for too: its errno takes the place of the plan's.
-    pub(crate) fn wait_for_exec(&mut self, init: bool) -> Result<(Progress, Box<Plan>), Error> {
+    /// plan, which is the parent's alone again. Where the program in memory has a report of its own
+    /// (`reports`: always one) the command's `execve` is waited for too: its errno takes the place of
+    /// the plan's.
+    pub(crate) fn wait_for_exec(&mut self, reports: bool) -> Result<(Progress, Box<Plan>), Error> {
         let mut errno = [0; 4];
         let failed = "read the report of the child";
-        let reported = if init {
+        let reported = if reports {
             match self.reports.read_exact(&mut errno) {
                 Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
                 read => read.map(|()| true).map_err(crate::error::file(failed, "pipe"))?,
             }
         } else {
-            // Nothing is ever written: end of file comes with the `execve` or the death.
+            // End of file comes with the `execve` or the death, or before it why it has failed.
             self.reports.read(&mut errno).map_err(crate::error::file(failed, "pipe"))?;
             false
         };
@@ -211,7 +212,7 @@ impl Child {
             (Progress::Executed, number) if number != 0 => {
                 Progress::NotExecuted(Errno::from_raw(number))
             }
-            (Progress::Executed, _) if init && !reported => {
+            (Progress::Executed, _) if reports && !reported => {
                 Progress::Stuck { step: "start of the first process".into(), errno: None }
             }
             (progress, _) => progress,

@@ -86,7 +86,7 @@ pub fn exec<S: Into<std::ffi::OsString>>(
     let gate = Gate::new()?;
     let first = First::Join;
     let inherited = Some(gate.report());
-    let program = first.image(&workload.program)?;
+    let program = Some(first.image(&workload.program)?);
     let kept = Kept { inherited, program, ..Kept::default() };
     let way_out = spec::WayOut {
         program: workload.program.clone(),

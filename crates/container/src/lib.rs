@@ -133,7 +133,7 @@ impl<'a> Prepared<'a> {
         let needs_gate = namespaces.user.is_new() || veth.is_some();
         let gate_of_plan = needs_gate.then_some(&gate);
         let mailbox = mailbox(&spec.way_out.program)?;
-        let first = First::of(&spec.way_out, begin);
+        let first = First::of(&spec.way_out);
         let inherited = mailbox.as_ref().map(process::mailbox_end).transpose()?;
         let kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
 
@@ -179,7 +179,7 @@ impl<'a> Prepared<'a> {
         }
         walls.child.open_gate()?;
         let streams = stdio.of_the_launcher();
-        let (progress, plan) = walls.child.wait_for_exec(first.reports())?;
+        let (progress, plan) = walls.child.wait_for_exec(first.always_reports(begin))?;
         timeline.reach_at(Milestone::Created, plan.began());
         timeline.reach(Milestone::Entered);
         story.steps.extend(plan.told());
@@ -212,7 +212,8 @@ fn kept<'a>(
         Begin::AtOnce => None,
         Begin::OnByte(start) => Some(start),
     };
-    Ok(Kept { inherited, program: first.image(&spec.way_out.program)?, report, start })
+    let program = Some(first.image(&spec.way_out.program)?);
+    Ok(Kept { inherited, program, report, start })
 }
 
 /// The memory that a built-in program shares with its launcher.

@@ -30,7 +30,7 @@ pub struct Mount {
     /// What: for a bind mount a path of the host's, else a name that is shown in lists.
     pub source: PathBuf,
     /// As mount(8) writes them: `ro`, `nosuid`, `nodev`, `noexec`, `rbind`, and any that the file
-    /// system has: `mode=755`.
+    /// system has: `mode=755`. A bind mount shows no devices unless it has the option `dev`.
     pub options: Vec<String>,
 }
 
@@ -285,10 +285,13 @@ impl<'a> Detached<'a> {
     ) -> Result<Self, Error> {
         let source = if is_hosts_proc { Path::new("/proc") } else { &mount.source };
         let source = source.canonicalize().map_err(error::file("find", source))?;
+        // Device nodes among a volume's files are its packer's choice, as those of the root are.
+        let shows_devices = mount.options.iter().any(|option| option == "dev");
+        let no_devices = if shows_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
         let recursive = options.recursive || is_hosts_proc;
         let slot = copy_of_hosts(plan, &source, recursive)?;
         let words = format!("mount_setattr of {}", mount.destination.display());
-        set_attributes(plan, words, slot, options.attributes);
+        set_attributes(plan, words, slot, options.attributes | no_devices);
         Ok(Self { mount, slot, may_lack: false, is_directory: source.is_dir() })
     }
 

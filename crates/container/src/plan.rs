@@ -77,10 +77,8 @@ struct Skip {
 /// The program that ends the plan, as `execveat(2)` wants it.
 #[derive(Debug, Default)]
 struct Exec {
-    /// A descriptor of the program; otherwise the candidates are tried in turn.
-    descriptor: Option<usize>,
-    /// None if the first word is the program's path itself.
-    candidates: Vec<usize>,
+    /// The child's descriptor of the program.
+    descriptor: usize,
     argv: Vec<usize>,
     envp: Vec<usize>,
 }
@@ -275,17 +273,7 @@ impl Plan {
 
     /// Ends the plan with the program behind the child's descriptor of that number.
     pub(crate) fn execute_descriptor(&mut self, number: usize) {
-        self.exec.descriptor = Some(number);
-    }
-
-    /// Ends the plan with the first of `candidates` that is a program; without any, with the
-    /// program whose path is the first word.
-    pub(crate) fn execute_first(&mut self, candidates: &[impl AsRef<Path>]) -> Result<(), Error> {
-        for candidate in candidates {
-            let address = self.text(candidate)?;
-            self.exec.candidates.push(address);
-        }
-        Ok(())
+        self.exec.descriptor = number;
     }
 
     /// The words of the program's command line.

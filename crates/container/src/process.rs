@@ -133,7 +133,9 @@ impl StdioEnds {
                     duplicate(plan, end.as_fd(), number, 0);
                 }
             }
-            Self::Inherited => {}
+            // Also with the launcher's own streams: a signal to its process group would reach the
+            // launcher, and whoever else is in its pipeline.
+            Self::Inherited => new_session(plan),
             Self::Terminal { child, .. } => {
                 new_session(plan);
                 for number in 0..3 {

@@ -26,38 +26,48 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// What stands between the plan and the command (the modes of `programs/init.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum First {
-    /// Nothing: the child of the plan is the command, or a built-in program.
+    /// Nothing: the child of the plan is a built-in program.
     Itself,
     /// Init, which has the command as its child.
     Init,
     /// The same, for a container that is joined.
     Join,
-    /// A program that becomes the command, once it may.
+    /// A program that becomes the command, once it may. The child of the plan does not become it
+    /// by itself: until an `execve` its `/proc/self/exe` is the launcher's own file, and a script
+    /// inside may name that as its interpreter.
     Become,
 }
 
 impl First {
-    pub(crate) fn of(way_out: &spec::WayOut, begin: Begin<'_>) -> Self {
-        match (&way_out.program, begin) {
+    pub(crate) fn of(way_out: &spec::WayOut) -> Self {
+        match (&way_out.program, way_out.init) {
             (Program::Builtin(..), _) => Self::Itself,
-            (Program::Command(_), _) if way_out.init => Self::Init,
-            (Program::Command(_), Begin::AtOnce) => Self::Itself,
-            (Program::Command(_), Begin::OnByte(_)) => Self::Become,
+            (Program::Command(_), true) => Self::Init,
+            (Program::Command(_), false) => Self::Become,
         }
     }
 
     /// The program in memory with which a plan ends.
-    pub(crate) fn image(self, program: &Program) -> Result<Option<BorrowedFd<'static>>, Error> {
+    pub(crate) fn image(self, program: &Program) -> Result<BorrowedFd<'static>, Error> {
         match (self, program) {
-            (Self::Itself, Program::Builtin(builtin, _)) => image(builtin.linux_elf()).map(Some),
-            (Self::Itself, Program::Command(_)) => Ok(None),
-            (Self::Init | Self::Join | Self::Become, _) => image(INIT).map(Some),
+            (Self::Itself, Program::Builtin(builtin, _)) => image(builtin.linux_elf()),
+            _ => image(INIT),
         }
     }
 
-    /// Whether what the plan ends with has the report as its own, and goes on after it.
+    /// Whether what the plan ends with has the report as its own.
     pub(crate) fn reports(self) -> bool {
         self != Self::Itself
+    }
+
+    /// Whether it always says something when the plan has ended: that the command runs, or that it
+    /// waits to be started. One that becomes the command at once only says why it could not.
+    pub(crate) fn always_reports(self, begin: Begin<'_>) -> bool {
+        match self {
+            Self::Itself => false,
+            Self::Init | Self::Join => true,
+            Self::Become => matches!(begin, Begin::OnByte(_)),
+        }
     }
 }
 
@@ -84,21 +94,15 @@ pub(crate) fn end_with(
         Program::Command(words) => {
             let candidates = candidates(words, &way_out.environment);
             let mode = match first {
-                First::Itself => None,
-                First::Init => Some(0),
-                First::Join => Some(1),
-                First::Become => Some(2),
+                First::Itself | First::Become => 2,
+                First::Init => 0,
+                First::Join => 1,
             };
-            match mode {
-                Some(mode) => {
-                    plan.execute_descriptor(PROGRAM);
-                    let numbers = [mode, INHERITED, gate, candidates.len()];
-                    plan.arguments(&["init"])?;
-                    plan.arguments(&numbers.map(|number| number.to_string()))?;
-                    plan.arguments(&candidates)?;
-                }
-                None => plan.execute_first(&candidates)?,
-            }
+            plan.execute_descriptor(PROGRAM);
+            let numbers = [mode, INHERITED, gate, candidates.len()];
+            plan.arguments(&["init"])?;
+            plan.arguments(&numbers.map(|number| number.to_string()))?;
+            plan.arguments(&candidates)?;
             plan.arguments(words)?;
         }
     }

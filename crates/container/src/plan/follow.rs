@@ -85,36 +85,13 @@ impl Plan {
     /// Executes the program; returns only with the reason why not.
     fn execute(&self) -> Errno {
         let (argv, envp) = (self.exec.argv.as_ptr() as usize, self.exec.envp.as_ptr() as usize);
-        if let Some(descriptor) = self.exec.descriptor {
-            let flags = libc::AT_EMPTY_PATH as usize;
-            let arguments = [descriptor, c"".as_ptr() as usize, argv, envp, flags, 0];
-            // SAFETY: the lists end with null and hold strings that the plan keeps.
-            return match unsafe { sys::call(libc::SYS_execveat, arguments) } {
-                Err(errno) => errno,
-                Ok(_) => Errno::UnknownErrno,
-            };
+        let flags = libc::AT_EMPTY_PATH as usize;
+        let arguments = [self.exec.descriptor, c"".as_ptr() as usize, argv, envp, flags, 0];
+        // SAFETY: the lists end with null and hold strings that the plan keeps.
+        match unsafe { sys::call(libc::SYS_execveat, arguments) } {
+            Err(errno) => errno,
+            Ok(_) => Errno::UnknownErrno,
         }
-        let execute = |path: usize| {
-            // SAFETY: as above; the paths among the lists are strings that the plan keeps, too.
-            match unsafe { sys::call(libc::SYS_execve, [path, argv, envp, 0, 0, 0]) } {
-                Err(errno) => errno,
-                Ok(_) => Errno::UnknownErrno,
-            }
-        };
-        if self.exec.candidates.is_empty() {
-            return self.exec.argv.first().map_or(Errno::ENOENT, |path| execute(*path));
-        }
-        let mut reason = Errno::ENOENT;
-        for &candidate in &self.exec.candidates {
-            match execute(candidate) {
-                // As a shell: a file that may not be executed is remembered, and the search goes
-                // on; a folder that may not be searched has no file to show.
-                Errno::EACCES if is_file(candidate) => reason = Errno::EACCES,
-                Errno::EACCES | Errno::ENOENT | Errno::ENOTDIR => {}
-                errno => return errno,
-            }
-        }
-        reason
     }
 }
 
@@ -143,14 +120,4 @@ fn is_equal(left: usize, right: usize, mut offsets: impl Iterator<Item = usize>)
         let right = unsafe { right.read_volatile() };
         left == right
     })
-}
-
-/// Whether there is a file at `path`, the address of a string that the plan keeps.
-fn is_file(path: usize) -> bool {
-    // SAFETY: all fields are integers, for which zero is a value.
-    let mut found: libc::stat = unsafe { std::mem::zeroed() };
-    let arguments = [path, &raw mut found as usize, 0, 0, 0, 0];
-    // SAFETY: the path is a live string, and `found` is what stat(2) fills.
-    let looked = unsafe { sys::call(libc::SYS_stat, arguments) };
-    looked.is_ok() && found.st_mode & libc::S_IFMT == libc::S_IFREG
 }
