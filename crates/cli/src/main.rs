@@ -53,6 +53,7 @@ struct Isolab {
 #[command(defer = true)]
 enum Command {
     /// Run a program apart from the host.
+    #[command(after_long_help = run::after_help())]
     Run(Box<run::Arguments>),
     /// List what is running.
     Ps(ps::Arguments),

@@ -2,11 +2,21 @@
 
 use std::{
     io::{self, IsTerminal as _},
+    os::fd::BorrowedFd,
     sync::Arc,
     thread,
+    time::{Duration, Instant},
 };
 
-use nix::unistd::{Pid, alarm, getpgid, getpgrp, tcgetpgrp};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, ppoll},
+    sys::{
+        signal::{SigSet, SigmaskHow, Signal},
+        time::TimeSpec,
+    },
+    unistd::{Pid, alarm, getpgid, getpgrp, tcgetpgrp},
+};
 use sandbox::{Control, Instance};
 use signal_hook::{consts, iterator::Signals};
 
@@ -39,8 +49,13 @@ impl Relay {
             kind,
             first: instance.processes().first().copied(),
         };
+        let mut asked = false;
+        if let Some(end) = instance.end()
+            && self.until_end(end, &target, &mut asked)?
+        {
+            return Ok(());
+        }
         let work = move || {
-            let mut asked = false;
             for signal in self.signals.forever() {
                 match signal {
                     // It can't? Then it waits in more memory.
@@ -53,6 +68,41 @@ impl Relay {
         thread::Builder::new().name("relay".into()).stack_size(64 << 10).spawn(work)?;
         alarm::set(SETTLED_SECONDS);
         Ok(())
+    }
+}
+
+impl Relay {
+    /// Passes signals on for a moment, and says whether `end` could be read in that time: most
+    /// programs end soon, and a thread for their signals would take longer than some of them.
+    fn until_end(
+        &mut self,
+        end: BorrowedFd<'_>,
+        target: &Target,
+        asked: &mut bool,
+    ) -> io::Result<bool> {
+        const MOMENT: Duration = Duration::from_millis(50);
+        let began = Instant::now();
+        // A signal that comes before ppoll waits until ppoll lets it in, and ends it.
+        let mut blocked = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+            blocked.add(signal);
+        }
+        let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let ended = loop {
+            for signal in self.signals.pending() {
+                target.receive(signal, asked);
+            }
+            let left = MOMENT.saturating_sub(began.elapsed());
+            let mut watched = [PollFd::new(end, PollFlags::POLLIN)];
+            match ppoll(&mut watched, Some(TimeSpec::from_duration(left)), Some(before)) {
+                Ok(ready) if ready > 0 => break true,
+                Ok(_) | Err(Errno::EINTR) if left.is_zero() => break false,
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => break false,
+            }
+        };
+        before.thread_set_mask()?;
+        Ok(ended)
     }
 }
 

@@ -30,7 +30,6 @@ use crate::{
 /// that powers off or halts before its program has ended gives 0, one that restarts 129, and a kernel
 /// that panics 125; what happened is said on standard error.
 #[derive(Debug, Args)]
-#[command(after_long_help = after_help())]
 pub struct Arguments {
     /// What to run it in
     #[arg(long = "in", value_enum, default_value = "container", value_name = "SANDBOX")]
@@ -181,7 +180,8 @@ enum Mode {
     User64,
 }
 
-fn after_help() -> String {
+/// The built-in programs and examples, for the end of the help.
+pub fn after_help() -> String {
     format!(
         "Built-in programs (a command of the same name is said with its path, ./hello):\n{}\n\
          Examples:\n  \

@@ -9,6 +9,8 @@ use std::{
     sync::OnceLock,
 };
 
+use sandbox::proc_files::read_proc;
+
 use crate::{
     Error,
     error::file,
@@ -84,8 +86,8 @@ impl Layout {
     /// The same hierarchies with the places of any `process`, a number or `self`, in them.
     pub(crate) fn of(process: impl std::fmt::Display) -> Result<Self, Error> {
         let path = format!("/proc/{process}/cgroup");
-        let own = fs::read_to_string(&path).map_err(file("read", &path))?;
-        let mut layout = Self::parse(&mounts::all()?, &own);
+        let own = read_proc(&path).map_err(file("read", &path))?;
+        let mut layout = Self::parse(&mounts::all()?, &String::from_utf8_lossy(&own));
         for hierarchy in &mut layout.hierarchies {
             if hierarchy.version == Version::V2 {
                 hierarchy.controllers = words_of(&hierarchy.point.join("cgroup.controllers"));

@@ -1,6 +1,8 @@
 //! What is mounted where: `/proc/self/mountinfo`, as proc_pid_mountinfo(5) describes it.
 
-use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt, path::PathBuf};
+use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
+
+use sandbox::proc_files::read_proc;
 
 use crate::{Error, error::file};
 
@@ -36,7 +38,7 @@ impl MountInfo {
 /// When `/proc` cannot be read.
 pub fn all() -> Result<Vec<MountInfo>, Error> {
     let path = "/proc/self/mountinfo";
-    Ok(parse(&fs::read(path).map_err(file("read", path))?))
+    Ok(parse(&read_proc(path).map_err(file("read", path))?))
 }
 
 /// Leaves out lines that are none: a newer kernel may say more, but not in these fields.

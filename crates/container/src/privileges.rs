@@ -11,7 +11,7 @@ use nix::{
     errno::Errno,
     unistd::{Gid, Uid},
 };
-use sandbox::Question::Power;
+use sandbox::{Question::Power, proc_files::read_proc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -248,17 +248,20 @@ pub fn root_outside() -> u32 {
 
 /// Whether the caller is root and has the range of ids that it would give.
 fn has_range() -> bool {
-    let covered = |map: &str| {
-        let text = std::fs::read_to_string(format!("/proc/self/{map}")).unwrap_or_default();
-        covers(&text, ROOTS_MAP)
-    };
+    let covered = |map: &str| covers(&id_map(map), ROOTS_MAP);
     Uid::effective().is_root() && ["uid_map", "gid_map"].into_iter().all(covered)
+}
+
+/// A map of the calling process; empty if it cannot be read.
+fn id_map(file: &str) -> String {
+    let text = read_proc(Path::new("/proc/self").join(file)).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Whether this process is in a user namespace below the first one, as root of a container without
 /// the host's power is: the first one maps every id to itself.
 pub(crate) fn in_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let map = id_map("uid_map");
     !map.is_empty() && !covers(&map, (0, u32::MAX))
 }
 

@@ -1,7 +1,7 @@
 //! A container that runs, and how it ends.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -163,6 +163,11 @@ impl Instance for Running {
 
     fn timeline(&self) -> Timeline {
         self.timeline
+    }
+
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        let waits_alone = matches!(self.streams, Streams::Inherited) && self.deadline.is_none();
+        waits_alone.then(|| self.walls.child.pidfd())
     }
 
     fn wait(mut self: Box<Self>) -> Result<Outcome> {

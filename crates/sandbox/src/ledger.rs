@@ -21,6 +21,7 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::proc_files::read_proc;
 pub use error::LedgerError;
 use error::file_error;
 
@@ -58,7 +59,8 @@ struct Stat {
 
 impl Stat {
     fn of(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let text = read_proc(format!("/proc/{pid}/stat")).ok()?;
+        let stat = String::from_utf8_lossy(&text);
         // The second field is the name in parentheses and may hold anything, parentheses too.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
         let ended = matches!(fields.next()?, "Z" | "X");

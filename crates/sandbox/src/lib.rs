@@ -24,7 +24,7 @@ mod story;
 mod timeline;
 mod workload;
 
-use std::sync::Arc;
+use std::{os::fd::BorrowedFd, sync::Arc};
 
 pub use capture::{Capture, Ended};
 pub use error::{Error, Result, Written, chain, told};
@@ -80,6 +80,12 @@ pub trait Instance: Send {
 
     /// The milestones reached so far.
     fn timeline(&self) -> Timeline;
+
+    /// A descriptor that can be read when the workload has ended. `None` where somebody has to call
+    /// [`Instance::wait`] meanwhile, to pass on what it writes or to run it.
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 
     /// Waits until the workload has ended and all that it held is free again.
     ///

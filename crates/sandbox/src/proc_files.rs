@@ -1,5 +1,25 @@
 //! Files of `/proc` that are lists of names and numbers; see proc(5).
 
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
+
+/// Reads a file of `/proc` in as few calls as it takes. The kernel does not say how long such a file
+/// is, so that [`std::fs::read`] begins with 32 bytes, and the kernel makes the text anew for many.
+///
+/// # Errors
+///
+/// Those of open(2) and read(2).
+pub fn read_proc(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    const USUAL: usize = 16 << 10;
+    let mut text = Vec::with_capacity(USUAL);
+    // Without `take` the file would be asked for its length first.
+    File::open(path)?.take(u64::MAX).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 /// One mapping of `/proc/PID/smaps`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
