@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
+    detached::{self, Around},
     lookup::{self, Links},
-    mount::{self, Around},
     plan::{Plan, Slot},
 };
 
@@ -76,7 +76,7 @@ impl<'a> Nodes<'a> {
         };
         let devices = devices.iter().map(prepare).collect::<Result<Vec<_>, Error>>()?;
         let console = terminal.map(|(path, number)| {
-            let console = mount::copy_of_hosts(plan, path, false)?;
+            let console = detached::copy_of_hosts(plan, path, false)?;
             let words = format!("{} is the launcher's pseudo-terminal", path.display());
             let number = (libc::major(number), libc::minor(number));
             lookup::same_device(plan, words, console, number);
@@ -126,7 +126,7 @@ impl<'a> Nodes<'a> {
 
 /// The host's device of that path and number.
 fn hosts(plan: &mut Plan, device: &Device) -> Result<Slot, Error> {
-    let hosts = mount::copy_of_hosts(plan, &device.path, false)?;
+    let hosts = detached::copy_of_hosts(plan, &device.path, false)?;
     let Device { path, major, minor, .. } = device;
     let words = format!("{} of the host is the device {major}:{minor}", path.display());
     lookup::same_device(plan, words, hosts, (*major, *minor));
@@ -137,7 +137,7 @@ fn hosts(plan: &mut Plan, device: &Device) -> Result<Slot, Error> {
 fn show(plan: &mut Plan, path: &Path, hosts: Slot, parent: Slot, name: &Path) -> Result<(), Error> {
     lookup::make_file(plan, parent, name)?;
     let file = plan.result();
-    mount::attach(plan, path, hosts, file);
+    detached::attach(plan, path, hosts, file);
     Ok(())
 }
 

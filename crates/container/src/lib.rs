@@ -21,6 +21,7 @@ mod child;
 mod clean;
 mod container;
 pub mod descriptors;
+mod detached;
 mod device;
 pub mod devices;
 mod error;
@@ -73,9 +74,9 @@ pub use thrift::give_back_code;
 
 use cgroup::CgroupPath;
 use child::Gate;
+use detached::Around;
 use error::Result;
 use joined::Joined;
-use mount::Around;
 use network::Veth;
 use plan::Plan;
 use process::{Kept, StdioEnds};

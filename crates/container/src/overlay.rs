@@ -23,9 +23,10 @@ use nix::errno::Errno;
 use sandbox::Question::Inside;
 
 use crate::{
-    Error, error,
+    Error,
+    detached::{self, Around},
+    error,
     lookup::{self, Links},
-    mount::{self, Around},
     mounts::MountInfo,
     plan::{Plan, Slot},
     rootfs::Upper,
@@ -48,7 +49,7 @@ pub(crate) fn stage(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
         let stage = tmpfs(plan, size)?;
         lookup::open_of_host(plan, Path::new(STAGE))?;
         let target = plan.result();
-        mount::attach(plan, Path::new(STAGE), stage, target);
+        detached::attach(plan, Path::new(STAGE), stage, target);
         Ok(stage)
     })
 }
@@ -57,7 +58,7 @@ fn tmpfs(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
     let option = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
     let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let data = [option("mode", "755"), option("size", size)];
-    mount::fresh(plan, "tmpfs", "tmpfs", (attributes, &data), false)
+    detached::fresh(plan, "tmpfs", "tmpfs", (attributes, &data), false)
 }
 
 /// How much goes into what is thrown away: so many bytes, or a quarter of the host's memory.
@@ -111,7 +112,7 @@ pub(crate) fn host_by_folders(
     let stage = stage(plan, &size(bytes))?;
     let target = root_on(plan, stage)?;
     let root = tmpfs(plan, &size(bytes))?;
-    mount::attach(plan, Path::new("/"), root, target);
+    detached::attach(plan, Path::new("/"), root, target);
     let listing = fs::read_dir("/").map_err(error::file("list", "/"))?;
     let mut folders: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
     folders.sort();
@@ -250,11 +251,11 @@ fn show_read_only(
     target: Slot,
     recursive: bool,
 ) -> Result<(), Error> {
-    let copy = mount::copy(plan, path, found, recursive);
+    let copy = detached::copy(plan, path, found, recursive);
     let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let words = format!("mount_setattr {} read-only", path.display());
-    mount::set_attributes(plan, words, copy, attributes);
-    mount::attach(plan, path, copy, target);
+    detached::set_attributes(plan, words, copy, attributes);
+    detached::attach(plan, path, copy, target);
     Ok(())
 }
 

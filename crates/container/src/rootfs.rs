@@ -21,9 +21,10 @@ use nix::errno::Errno;
 use sandbox::Question::Inside;
 
 use crate::{
-    Error, device, error,
+    Error,
+    detached::{self, Around, Detached},
+    device, error,
     lookup::{self, Links},
-    mount::{self, Around, Detached},
     mounts, overlay,
     plan::{Plan, Slot},
     spec,
@@ -146,7 +147,7 @@ pub(crate) fn enter(
     })?;
     if inside.read_only {
         let words = "mount_setattr / read-only".to_owned();
-        mount::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
+        detached::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
     }
     Ok(())
 }
@@ -183,10 +184,10 @@ fn directory(plan: &mut Plan, path: &Path) -> Result<Slot, Error> {
     plan.together(words, |plan| {
         lookup::open_of_host(plan, &path)?;
         let found = plan.result();
-        let root = mount::copy(plan, &path, found, true);
+        let root = detached::copy(plan, &path, found, true);
         let words = format!("mount_setattr of {}: no devices", path.display());
-        mount::set_attributes(plan, words, root, libc::MOUNT_ATTR_NODEV);
-        mount::attach(plan, &path, root, found);
+        detached::set_attributes(plan, words, root, libc::MOUNT_ATTR_NODEV);
+        detached::attach(plan, &path, root, found);
         Ok(root)
     })
 }
@@ -231,14 +232,14 @@ fn mask(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error> {
         let null = Path::new("/dev/null");
         lookup::open(plan, root, null, Links::Refused)?;
         let found = plan.result();
-        let cover = mount::copy(plan, null, found, false);
-        mount::attach(plan, path, cover, target);
+        let cover = detached::copy(plan, null, found, false);
+        detached::attach(plan, path, cover, target);
         // What covers a directory has to be one.
         plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {
             let attributes =
                 libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-            let empty = mount::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
-            mount::attach(plan, path, empty, target);
+            let empty = detached::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
+            detached::attach(plan, path, empty, target);
             Ok(())
         })
     })
@@ -250,14 +251,14 @@ fn make_read_only(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error>
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
-        let copy = mount::copy(plan, path, target, true);
+        let copy = detached::copy(plan, path, target, true);
         let attributes = libc::MOUNT_ATTR_RDONLY
             | libc::MOUNT_ATTR_NOSUID
             | libc::MOUNT_ATTR_NODEV
             | libc::MOUNT_ATTR_NOEXEC;
         let words = format!("mount_setattr {} read-only", path.display());
-        mount::set_attributes(plan, words, copy, attributes);
-        mount::attach(plan, path, copy, target);
+        detached::set_attributes(plan, words, copy, attributes);
+        detached::attach(plan, path, copy, target);
         Ok(())
     })
 }

@@ -1,0 +1,269 @@
+//! One mount of a container: prepared while the host's files are in reach, attached when they are gone.
+//!
+//! A mount is made as a descriptor first, attached nowhere (`fsopen(2)` and `fsmount(2)` for a new
+//! file system, `open_tree(2)` for a part of the host's). Only after the old root has been detached
+//! is it attached inside, by another descriptor: at that moment there is no path left that leads
+//! out, whatever the root file system makes of the names in it.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+use sandbox::Question::Inside;
+
+use crate::{
+    Error, error,
+    lookup::{self, Links},
+    mount::{Mount, Options},
+    namespaces::{Namespace, Namespaces},
+    plan::{Plan, Slot},
+    privileges,
+};
+
+/// What the steps need to know of the namespaces around them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around {
+    /// In a user namespace some mounts are refused, and others must be made otherwise.
+    pub(crate) user_namespace: bool,
+    pub(crate) pid_namespace: bool,
+}
+
+impl Around {
+    pub(crate) fn of(namespaces: &Namespaces) -> Self {
+        let user_namespace =
+            namespaces.user != Namespace::Shared || privileges::in_user_namespace();
+        Self { user_namespace, pid_namespace: namespaces.pid != Namespace::Shared }
+    }
+}
+
+/// A mount that is attached nowhere yet.
+#[derive(Debug)]
+pub(crate) struct Detached<'a> {
+    mount: &'a Mount,
+    /// All ones if this host does not let it be made, and it can be done without.
+    slot: Slot,
+    may_lack: bool,
+    is_directory: bool,
+}
+
+/// `MOUNT_ATTR_*` and propagation, as mount_setattr(2) takes them.
+fn attributes(plan: &mut Plan, set: u64) -> [usize; 2] {
+    const PRIVATE: u64 = libc::MS_PRIVATE;
+    let bytes = [set, 0, PRIVATE, 0].map(u64::to_ne_bytes).concat();
+    let size = bytes.len();
+    [plan.keep(bytes), size]
+}
+
+/// `mount_setattr(2)` on the mount behind a descriptor and all below it.
+pub(crate) fn set_attributes(plan: &mut Plan, words: String, mount: Slot, set: u64) {
+    let nothing = plan.keep([0]);
+    let [operand, size] = attributes(plan, set);
+    let flags = libc::AT_EMPTY_PATH as usize | libc::AT_RECURSIVE as usize;
+    let arguments = [mount.operand(), nothing, flags, operand, size];
+    plan.step(Inside, words, libc::SYS_mount_setattr, arguments);
+}
+
+/// The same on this mount alone.
+pub(crate) fn set_attributes_of_one(plan: &mut Plan, words: String, mount: Slot, set: u64) {
+    let nothing = plan.keep([0]);
+    let [operand, size] = attributes(plan, set);
+    let arguments = [mount.operand(), nothing, libc::AT_EMPTY_PATH as usize, operand, size];
+    plan.step(Inside, words, libc::SYS_mount_setattr, arguments);
+}
+
+/// `open_tree(2)`: a copy of the mount at a host's `path`, attached nowhere. The path is the
+/// caller's own, without symbolic links when it was looked at.
+pub(crate) fn copy_of_hosts(plan: &mut Plan, path: &Path, recursive: bool) -> Result<Slot, Error> {
+    lookup::open_of_host(plan, path)?;
+    let found = plan.result();
+    Ok(copy(plan, path, found, recursive))
+}
+
+/// The same of what is behind a descriptor.
+pub(crate) fn copy(plan: &mut Plan, path: &Path, found: Slot, recursive: bool) -> Slot {
+    let nothing = plan.keep([0]);
+    let below = if recursive { libc::AT_RECURSIVE as usize } else { 0 };
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as usize | libc::AT_EMPTY_PATH as usize | below;
+    let words = format!("open_tree a copy of {}", path.display());
+    plan.step(Inside, words, libc::SYS_open_tree, [found.operand(), nothing, flags]);
+    plan.result()
+}
+
+const OPEN_TREE_CLONE: usize = 1;
+const FSCONFIG_SET_FLAG: usize = 0;
+const FSCONFIG_SET_STRING: usize = 1;
+const FSCONFIG_CMD_CREATE: usize = 6;
+
+/// A new file system, attached nowhere: `fsopen(2)`, `fsconfig(2)`, `fsmount(2)`. With `may_lack`
+/// the slot stays empty where this host refuses it.
+pub(crate) fn fresh(
+    plan: &mut Plan,
+    kind: &str,
+    source: &str,
+    (attributes, data): (u64, &[(String, Option<String>)]),
+    may_lack: bool,
+) -> Result<Slot, Error> {
+    /// Nobody may mount it here, or this kernel does not have it.
+    const LACKING: &[Errno] = &[Errno::EPERM, Errno::ENODEV];
+    let failures = if may_lack { LACKING } else { &[] };
+    let made = plan.slot();
+    let name = plan.text(kind)?;
+    let told: String = data.iter().map(|(key, value)| told(key, value.as_deref())).collect();
+    plan.step(Inside, format!("fsopen {kind}"), libc::SYS_fsopen, [name, CLOEXEC]);
+    let context = plan.result();
+    plan.unless_failed(failures, |plan| {
+        let configure = |plan: &mut Plan, command, key: usize, value: usize, words: String| {
+            plan.step(
+                Inside,
+                words,
+                libc::SYS_fsconfig,
+                [context.operand(), command, key, value, 0],
+            );
+        };
+        let (key, value) = (plan.text("source")?, plan.text(source)?);
+        configure(plan, FSCONFIG_SET_STRING, key, value, format!("fsconfig source={source}"));
+        for (key, value) in data {
+            let words = format!("fsconfig{}", self::told(key, value.as_deref()));
+            let key = plan.text(key)?;
+            match value {
+                Some(value) => {
+                    let value = plan.text(value)?;
+                    configure(plan, FSCONFIG_SET_STRING, key, value, words);
+                }
+                None => configure(plan, FSCONFIG_SET_FLAG, key, 0, words),
+            }
+        }
+        configure(plan, FSCONFIG_CMD_CREATE, 0, 0, format!("fsconfig create {kind}"));
+        plan.unless_failed(failures, |plan| {
+            let arguments = [context.operand(), CLOEXEC, attributes as usize];
+            plan.step(Inside, format!("fsmount {kind}{told}"), libc::SYS_fsmount, arguments);
+            plan.result_into(made);
+            plan.forgive(failures);
+        });
+        Ok(made)
+    })
+}
+
+const CLOEXEC: usize = 1; // FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC
+
+fn told(key: &str, value: Option<&str>) -> String {
+    value.map_or_else(|| format!(" {key}"), |value| format!(" {key}={value}"))
+}
+
+impl<'a> Detached<'a> {
+    /// The steps that make `mount`, attached nowhere; the host's files are still in reach.
+    pub(crate) fn new(plan: &mut Plan, mount: &'a Mount, around: Around) -> Result<Self, Error> {
+        let Mount { destination, kind, options, .. } = mount;
+        let path = destination.display();
+        let words = format!("fsmount {kind} for {path} ({})", options.join(","));
+        plan.together(words, |plan| Self::prepare(plan, mount, around))
+    }
+
+    fn prepare(plan: &mut Plan, mount: &'a Mount, around: Around) -> Result<Self, Error> {
+        let options = Options::of(mount);
+        // A fresh one would show the same processes, and a user namespace may not mount it.
+        let is_hosts_proc = mount.kind == "proc" && !around.pid_namespace;
+        if mount.is_bind() || is_hosts_proc {
+            return Self::bind(plan, mount, &options, is_hosts_proc);
+        }
+        // In a user namespace only the owner of the network namespace may mount sysfs: then /sys
+        // stays empty. Queues belong to the ipc namespace, which may be the host's, or are missing.
+        let may_lack = (around.user_namespace && mount.kind == "sysfs") || mount.kind == "mqueue";
+        let mut data = options.data;
+        if around.user_namespace && mount.kind == "devpts" {
+            // The group tty need not have an id in a user namespace.
+            data.retain(|(key, _)| key != "gid");
+        }
+        let source = mount.source.to_string_lossy();
+        let slot = fresh(plan, &mount.kind, &source, (options.attributes, &data), may_lack)?;
+        Ok(Self { mount, slot, may_lack, is_directory: true })
+    }
+
+    fn bind(
+        plan: &mut Plan,
+        mount: &'a Mount,
+        options: &Options,
+        is_hosts_proc: bool,
+    ) -> Result<Self, Error> {
+        let source = if is_hosts_proc { Path::new("/proc") } else { &mount.source };
+        let source = source.canonicalize().map_err(error::file("find", source))?;
+        // Device nodes among a volume's files are its packer's choice, as those of the root are.
+        let shows_devices = mount.options.iter().any(|option| option == "dev");
+        let no_devices = if shows_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
+        let recursive = options.recursive || is_hosts_proc;
+        let slot = copy_of_hosts(plan, &source, recursive)?;
+        let words = format!("mount_setattr of {}", mount.destination.display());
+        set_attributes(plan, words, slot, options.attributes | no_devices);
+        Ok(Self { mount, slot, may_lack: false, is_directory: source.is_dir() })
+    }
+
+    /// The steps that attach it below `root`, the container's own. What was mounted is looked at
+    /// again through its path.
+    pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+        let words = format!("move_mount onto {}", self.mount.destination.display());
+        plan.together(words, |plan| self.attach_and_look(plan, root))
+    }
+
+    fn attach_and_look(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+        let path = &self.mount.destination;
+        // The kernel's views belong where their names say; a volume may lie behind a link, as
+        // /var/run does, but never at the root itself.
+        let links = if is_systems_own(path) { Links::Refused } else { Links::WithinRoot };
+        let target = match self.is_directory {
+            true => lookup::directory(plan, root, path, links)?,
+            false => lookup::file(plan, root, path, links)?,
+        };
+        if links == Links::WithinRoot {
+            let words = format!("{} is not the root itself", path.display());
+            lookup::different_place(plan, words, target, root);
+        }
+        attach(plan, path, self.slot, target);
+        if self.may_lack {
+            plan.forgive(&[Errno::EBADF]);
+        }
+        let check = |plan: &mut Plan| {
+            lookup::open(plan, root, path, links)?;
+            let found = plan.result();
+            let words = format!("what stands at {} is what was mounted", path.display());
+            lookup::same_mount(plan, words, found, self.slot);
+            match self.mount.kind.as_str() {
+                "proc" => is_of_type(plan, path, self.slot, libc::PROC_SUPER_MAGIC),
+                "sysfs" => is_of_type(plan, path, self.slot, SYSFS_MAGIC),
+                _ => {}
+            }
+            Ok(())
+        };
+        match self.may_lack {
+            true => plan.unless_failed(&[Errno::EBADF], check),
+            false => check(plan),
+        }
+    }
+}
+
+/// Of linux/magic.h.
+const SYSFS_MAGIC: i64 = 0x6265_6572;
+
+/// Adds a check: what is mounted is that view of the kernel.
+fn is_of_type(plan: &mut Plan, path: &Path, mount: Slot, magic: i64) {
+    let words = format!("what stands at {} is the kernel's", path.display());
+    lookup::same_type(plan, words, mount, magic);
+}
+
+/// `move_mount(2)` of a mount onto what is behind a descriptor.
+pub(crate) fn attach(plan: &mut Plan, path: &Path, mount: Slot, target: Slot) {
+    const FROM_DESCRIPTOR: usize = 4; // MOVE_MOUNT_F_EMPTY_PATH
+    const TO_DESCRIPTOR: usize = 0x40; // MOVE_MOUNT_T_EMPTY_PATH
+    let nothing = plan.keep([0]);
+    let flags = FROM_DESCRIPTOR | TO_DESCRIPTOR;
+    let arguments = [mount.operand(), nothing, target.operand(), nothing, flags];
+    plan.step(
+        Inside,
+        format!("move_mount onto {}", path.display()),
+        libc::SYS_move_mount,
+        arguments,
+    );
+}
+
+/// Whether a path is that of the kernel's views or devices, or below it.
+fn is_systems_own(path: &Path) -> bool {
+    ["/proc", "/sys", "/dev"].iter().any(|own| path.starts_with(own))
+}
