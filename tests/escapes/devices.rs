@@ -13,7 +13,7 @@ use nix::{
 
 use crate::{
     call::call,
-    everywhere::{everywhere_is, ready, skip},
+    everywhere::{everywhere_is, ready, ready_for_limits, skip},
     host::{Host, set_mode},
     inside::{Attempt, Failed, each, told},
     launch::{Files, Launch, Who, volume},
@@ -144,6 +144,31 @@ fn device_nodes_of_a_volume_do_not_work() {
         let launch = Launch::of(&host, files, &["open-nodes", "/volume"]);
         let launch = Launch { volumes: vec![volume(&nodes, "/volume")], ..launch };
         assert_eq!(launch.run_as(who, &host).told(), all, "{who:?}");
+    }
+    host.is_unchanged("device nodes of a volume");
+}
+
+/// A volume may show the devices in it, where its options say so; which of them work says the
+/// cgroup. A user without one can open what that user may open outside.
+#[test]
+fn devices_of_the_host_in_a_volume_that_shows_devices_are_not_opened() {
+    if !ready_for_limits() {
+        return;
+    }
+    let mut host = Host::watched();
+    let nodes = host.folder().join("nodes");
+    if !prepare_nodes(&nodes) {
+        return;
+    }
+    let mut shows = volume(&nodes, "/volume");
+    shows.options.push("dev".into());
+    for no_init in [false, true] {
+        let files = Files::Directory(host.new_root(&format!("root-{no_init}")));
+        let launch = Launch::of(&host, files, &["open-nodes", "/volume"]);
+        let launch = Launch { volumes: vec![shows.clone()], no_init, ..launch };
+        let told = launch.run_as(Who::Root, &host).told();
+        let refused = "disk=EPERM,EPERM memory=EPERM,EPERM kvm=EPERM,EPERM ";
+        assert!(told.starts_with(refused), "{told}");
     }
     host.is_unchanged("device nodes of a volume");
 }

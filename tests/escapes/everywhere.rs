@@ -108,6 +108,15 @@ pub fn ready() -> bool {
     available.map_err(|reason| skip(&reason)).is_ok()
 }
 
+/// Whether there can be limits, too.
+pub fn ready_for_limits() -> bool {
+    if !ready() {
+        return false;
+    }
+    let problem = container::host().controllers.into_iter().find_map(|facts| facts.problem);
+    problem.map(|problem| skip(&problem)).is_none()
+}
+
 /// Says that the test is skipped, and why.
 pub fn skip(reason: &str) {
     let required = std::env::var("ISOLAB_REQUIRE").unwrap_or_default();

@@ -11,7 +11,7 @@ use sandbox::{Limits, Status};
 
 use crate::{
     call::call,
-    everywhere::{Kind, everywhere, ready, skip},
+    everywhere::{Kind, everywhere, ready, ready_for_limits},
     host::Host,
     inside::{Attempt, Failed, each},
     launch::{Files, Launch, Who},
@@ -51,15 +51,6 @@ fn a_fork_bomb_stays_within_its_limit() {
         assert_eq!(answer.told(), expected);
         host.is_unchanged("a fork bomb");
     }
-}
-
-/// Whether there can be limits, too.
-fn ready_for_limits() -> bool {
-    if !ready() {
-        return false;
-    }
-    let problem = container::host().controllers.into_iter().find_map(|facts| facts.problem);
-    problem.map(|problem| skip(&problem)).is_none()
 }
 
 fn use_memory(words: &[String]) -> Result<String, Failed> {
