@@ -299,6 +299,13 @@ fn root_hears_nothing_of_the_callers_cargo() {
         check.env(name, &evil);
     }
     check.env("PATH", path).env("CARGO", folder.join("bin/cargo"));
+    // As some sudo leaves it: its .cargo is the planted one.
+    check.env("HOME", folder);
+    chown(folder, Some(STUDENT), None).unwrap();
+    let checkout = folder.join("checkout");
+    let moved = tempfile::tempdir().unwrap();
+    fs::rename(&checkout, moved.path().join("checkout")).unwrap();
+    check.current_dir(moved.path().join("checkout"));
     let (code, output, errors) = output_of(&mut check);
     assert!(!canary.exists(), "{output}{errors}");
     assert_eq!(code, 0, "{output}{errors}");

@@ -41,7 +41,7 @@ pub(crate) fn prepare(command: &mut Command, builder: &Person) {
     for name in HARMLESS {
         command.envs(env::var_os(name).map(|value| (name, value)));
     }
-    let mut path: Vec<PathBuf> = env::split_paths(&search_path()).collect();
+    let mut path: Vec<PathBuf> = env::split_paths(&search_path(builder)).collect();
     if let Some(home) = &builder.home {
         command.env("HOME", home);
         path.insert(0, home.join(".cargo/bin"));
@@ -54,7 +54,7 @@ pub(crate) fn prepare(command: &mut Command, builder: &Person) {
         let usable = match builder.is_not_root_here() {
             // One that all users share.
             true => !value.starts_with(&roots),
-            false => trust::path(&value).is_ok(),
+            false => trust::may_hold(&value),
         };
         if usable {
             command.env(name, value);
@@ -66,14 +66,15 @@ pub(crate) fn prepare(command: &mut Command, builder: &Person) {
     command.envs(toolchain.filter(is_name).map(|value| ("RUSTUP_TOOLCHAIN", value)));
 }
 
-/// Where programs are looked for: for root, only where root alone puts them.
-pub(crate) fn search_path() -> OsString {
+/// Where programs are looked for that this person is to run: for root, only where root alone puts
+/// them.
+pub(crate) fn search_path(person: &Person) -> OsString {
     let said = env::var_os("PATH").unwrap_or(DISTRIBUTIONS.into());
     if !Uid::effective().is_root() {
         return said;
     }
-    let sole = |folder: &PathBuf| folder.is_absolute() && trust::path(folder).is_ok();
-    let kept = env::split_paths(&said).filter(sole);
+    let sole = |folder: &PathBuf| person.is_not_root_here() || trust::path(folder).is_ok();
+    let kept = env::split_paths(&said).filter(|folder| folder.is_absolute() && sole(folder));
     env::join_paths(kept).unwrap_or(DISTRIBUTIONS.into())
 }
 

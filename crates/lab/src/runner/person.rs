@@ -22,7 +22,7 @@ use nix::{
     unistd::{Gid, Uid, setfsgid, setfsuid},
 };
 
-use super::{as_user, environment};
+use super::{as_user, environment, trust};
 
 /// No text of a lab is longer.
 const MOST_BYTES: u64 = 4 << 20;
@@ -45,8 +45,13 @@ impl Person {
         let own = Uid::effective();
         match (number("SUDO_UID"), number("SUDO_GID")) {
             (Some(uid), Some(gid)) if own.is_root() && uid != 0 => Self::of(uid, gid),
-            _ => Self::of(own.as_raw(), Gid::effective().as_raw()),
+            _ => Self::own(),
         }
+    }
+
+    /// The user as whom this process runs.
+    pub(crate) fn own() -> Self {
+        Self::of(Uid::effective().as_raw(), Gid::effective().as_raw())
     }
 
     /// The owner of a file or folder.
@@ -60,6 +65,8 @@ impl Person {
         let name = account.as_ref().map(|account| account.name.clone());
         let said = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
         let said = said.filter(|_| uid == Uid::effective().as_raw());
+        // Cargo takes its configuration from there; sudo may leave the caller's.
+        let said = said.filter(|home| uid != 0 || trust::may_hold(home));
         Self {
             name: name.unwrap_or_else(|| uid.to_string()),
             uid: Uid::from_raw(uid),
@@ -149,7 +156,10 @@ fn account(uid: u32) -> Option<Account> {
     let of = |text: &str| text.lines().find_map(|line| entry(line, uid));
     let file = fs::read_to_string("/etc/passwd").unwrap_or_default();
     of(&file).or_else(|| {
-        let asked = Command::new("getent").args(["passwd", &uid.to_string()]).output().ok()?;
+        // Not the one that the caller's PATH leads to.
+        let mut getent = Command::new("getent");
+        getent.env_clear().env("PATH", "/usr/bin:/bin:/run/current-system/sw/bin");
+        let asked = getent.args(["passwd", &uid.to_string()]).output().ok()?;
         of(&String::from_utf8_lossy(&asked.stdout))
     })
 }

@@ -47,7 +47,7 @@ pub(crate) enum Judge {
     /// This isolab.
     Isolab,
     /// A program of the checkout, as the checkout's owner.
-    Checkout(PathBuf, #[serde(skip, default = "Person::caller")] Person),
+    Checkout(PathBuf, #[serde(skip, default = "Person::own")] Person),
 }
 
 /// A check and what it is to look at.
@@ -68,7 +68,7 @@ impl Check {
     pub(crate) fn run(&self, end: Option<BorrowedFd<'_>>) -> Result<Report> {
         let mut command = self.judge.command(&self.lab);
         command.arg("--program").arg(&self.program).env_clear();
-        command.env("PATH", search_path());
+        command.env("PATH", search_path(&self.judge.person()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let name = command.get_program().to_owned();
         let died = |error| Error::CheckDied { said: format!("{}: {error}", name.display()) };
@@ -101,6 +101,14 @@ impl Check {
 }
 
 impl Judge {
+    /// Who runs it.
+    fn person(&self) -> Person {
+        match self {
+            Self::Isolab => Person::own(),
+            Self::Checkout(_, owner) => owner.clone(),
+        }
+    }
+
     fn command(&self, lab: &str) -> Command {
         match self {
             Self::Isolab => {
@@ -221,7 +229,7 @@ pub(crate) fn script(folder: &std::path::Path, text: &str) -> Check {
     std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).unwrap();
     Check {
         lab: "08".into(),
-        judge: Judge::Checkout(check, Person::caller()),
+        judge: Judge::Checkout(check, Person::own()),
         program: "/bin/true".into(),
         deadline: Duration::from_secs(60),
     }

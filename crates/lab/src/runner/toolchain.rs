@@ -29,9 +29,12 @@ impl Toolchain {
         let owner = Person::owner_of(root).map_err(Error::file("look at", root))?;
         if is_roots(&owner) {
             trust::tree(root).map_err(Error::Shared)?;
-            let homes = ["CARGO_HOME", "RUSTUP_HOME"].into_iter().filter_map(env::var_os);
-            for home in homes.map(PathBuf::from).filter(|home| home.exists()) {
-                trust::path(&home).map_err(Error::Shared)?;
+            for (name, usual) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+                let usual = || Some(owner.home.as_ref()?.join(usual));
+                let home = env::var_os(name).map(PathBuf::from).or_else(usual);
+                if let Some(home) = home.filter(|home| home.exists()) {
+                    trust::path(&home).map_err(Error::Shared)?;
+                }
             }
         }
         let there = |path: &PathBuf| owner.acting(|| path.is_file());
@@ -85,12 +88,8 @@ impl Toolchain {
             return Ok(());
         }
         // Once it is there, and root's, nobody else can put another one in its place.
-        match fs::create_dir(target) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(Error::file("create", target)(error))
-            }
-            _ => trust::tree(target).map_err(Error::Shared),
-        }
+        fs::create_dir_all(target).map_err(Error::file("create", target))?;
+        trust::tree(target).map_err(Error::Shared)
     }
 
     /// Whose checkout it is.
@@ -113,7 +112,7 @@ fn candidates(owner: &Person) -> Vec<PathBuf> {
     let own = owner.home.as_ref().map(|home| home.join(".cargo/bin/cargo"));
     // Who was started by cargo is told which one that was.
     let said = env::var_os("CARGO").map(PathBuf::from);
-    let path = environment::search_path();
+    let path = environment::search_path(owner);
     let on_path: Vec<PathBuf> =
         env::split_paths(&path).map(|folder| folder.join("cargo")).collect();
     match owner.is_not_root_here() {

@@ -56,6 +56,18 @@ pub(crate) fn path(path: &Path) -> Result<OwnedFd, Doubt> {
     Ok(walk.opened.pop().expect("a walk has the root at least"))
 }
 
+/// Whether root alone can change what the path leads to, or put something there.
+pub(crate) fn may_hold(it: &Path) -> bool {
+    let is_absent = |doubt: &Doubt| matches!(&doubt.why, Why::Unseen(error) if error.kind() == io::ErrorKind::NotFound);
+    for folder in it.ancestors() {
+        match path(folder) {
+            Err(doubt) if is_absent(&doubt) => {}
+            seen => return seen.is_ok(),
+        }
+    }
+    false
+}
+
 /// Whether root alone can change the directory, all that is in it and the way to it.
 pub(crate) fn tree(root: &Path) -> Result<(), Doubt> {
     below(path(root)?.as_fd(), root)
@@ -207,6 +219,7 @@ mod tests {
         assert!(matches!(tree(&root).unwrap_err().why, Why::Link));
         fs::remove_file(&file).unwrap();
         tree(&root).unwrap();
+        assert!(may_hold(&file) && !may_hold(&std::env::temp_dir().join("isolab-absent")));
         // The way there counts too.
         chown(folder.path(), Some(65534), None).unwrap();
         assert!(matches!(tree(&root).unwrap_err().why, Why::Owner(65534)));
