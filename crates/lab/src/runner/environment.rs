@@ -13,7 +13,9 @@ use std::{
 
 use nix::unistd::Uid;
 
-use super::{Person, trust};
+use tempfile::TempDir;
+
+use super::{Error, Person, Result, trust};
 
 /// What only says how words are shown, and how the network is reached.
 const HARMLESS: [&str; 11] = [
@@ -64,6 +66,16 @@ pub(crate) fn prepare(command: &mut Command, builder: &Person) {
     let toolchain = env::var_os("RUSTUP_TOOLCHAIN");
     let is_name = |value: &OsString| !value.as_encoded_bytes().contains(&b'/');
     command.envs(toolchain.filter(is_name).map(|value| ("RUSTUP_TOOLCHAIN", value)));
+}
+
+/// A folder for what only lasts as long as this call: for root in /tmp, where what is root's stays,
+/// and not in a folder of the caller's (`TMPDIR`).
+pub(crate) fn temporary_folder() -> Result<TempDir> {
+    let made = match Uid::effective().is_root() {
+        true => tempfile::tempdir_in("/tmp"),
+        false => tempfile::tempdir(),
+    };
+    made.map_err(Error::system("make a temporary folder"))
 }
 
 /// Where programs are looked for that this person is to run: for root, only where root alone puts

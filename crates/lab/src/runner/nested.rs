@@ -18,7 +18,7 @@ use nest::Nest;
 use sandbox::Stdio;
 
 use super::{
-    Answer, Error, Person, Result,
+    Answer, Error, Person, Result, environment,
     run::{Check, Judge},
     staged::Staged,
     truth::{Expected, Outcome, Row},
@@ -55,7 +55,7 @@ pub(crate) fn judge(
 }
 
 fn judge_alike(rows: &[Row], counted: bool, end: Option<BorrowedFd<'_>>) -> Result<Vec<Outcome>> {
-    let folder = tempfile::tempdir().map_err(Error::system("make a temporary folder"))?;
+    let folder = environment::temporary_folder()?;
     let file = folder.path().join("rows.json");
     let text = serde_json::to_vec(rows).expect("rows have only plain values");
     fs::write(&file, text).map_err(Error::file("write", &file))?;

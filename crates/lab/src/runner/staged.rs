@@ -11,7 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, Person, Result};
+use tempfile::TempDir;
+
+use super::{Error, Person, Result, environment::temporary_folder};
 
 /// No program of a lab is larger.
 const MOST_BYTES: u64 = 256 << 20;
@@ -22,7 +24,7 @@ pub(crate) struct Staged {
     /// Where it is.
     pub(crate) path: PathBuf,
     /// The folder of the copy, if it is one.
-    _folder: Option<tempfile::TempDir>,
+    _folder: Option<TempDir>,
 }
 
 impl Staged {
@@ -31,7 +33,7 @@ impl Staged {
         if !owner.is_not_root_here() {
             return Ok(Self { path: program.to_owned(), _folder: None });
         }
-        let folder = tempfile::tempdir().map_err(Error::system("make a temporary folder"))?;
+        let folder = temporary_folder()?;
         let name = program.file_name().unwrap_or("program".as_ref());
         let path = folder.path().join(name);
         copied(program, owner, &path).map_err(Error::file("copy", program))?;

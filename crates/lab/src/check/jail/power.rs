@@ -13,14 +13,8 @@ use super::at;
 /// A part of root's power (capabilities(7)), in the program's own user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Capability {
-    /// Make any file somebody's.
-    Chown,
     /// Read and write any file.
     DacOverride,
-    /// Act as the owner of any file.
-    Fowner,
-    /// Make device files.
-    Mknod,
     /// Configure the network.
     NetAdmin,
     /// Mount, make namespaces, set the host's name.
@@ -32,10 +26,7 @@ pub enum Capability {
 impl Capability {
     fn bit(self) -> CapabilitySet {
         match self {
-            Self::Chown => CapabilitySet::CHOWN,
             Self::DacOverride => CapabilitySet::DAC_OVERRIDE,
-            Self::Fowner => CapabilitySet::FOWNER,
-            Self::Mknod => CapabilitySet::MKNOD,
             Self::NetAdmin => CapabilitySet::NET_ADMIN,
             Self::SysAdmin => CapabilitySet::SYS_ADMIN,
             Self::SysChroot => CapabilitySet::SYS_CHROOT,
