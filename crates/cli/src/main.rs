@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod base64;
+mod cell;
 mod clean;
 mod compare;
 mod completions;

@@ -1,6 +1,7 @@
 //! Signals to the launcher are meant for the workload.
 
 use std::{
+    fs::File,
     io::{self, IsTerminal as _},
     os::fd::BorrowedFd,
     sync::Arc,
@@ -8,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use microvm::cell::{Role, enter};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, ppoll},
@@ -17,10 +19,10 @@ use nix::{
     },
     unistd::{Pid, alarm, getpgid, getpgrp, tcgetpgrp},
 };
-use sandbox::{Control, Instance};
+use sandbox::{Control, Instance, Story};
 use signal_hook::{consts, iterator::Signals};
 
-use crate::kinds::Kind;
+use crate::{cell, failure, kinds::Kind, output};
 
 /// After so long a workload is one that stays, and its launcher's start is past.
 const SETTLED_SECONDS: u32 = 1;
@@ -56,10 +58,19 @@ impl Relay {
             return Ok(());
         }
         let work = move || {
+            // Opened while it may; and whoever cannot wait in little memory waits in more.
+            let smaps = File::open(container::SMAPS).ok();
+            if cell::is_needed(kind)
+                && let Err(error) = enter(Role::Monitor, &mut Story::default())
+            {
+                output::remark(&format!("isolab: {}\n", failure::chain(&error)));
+                return target.control.kill();
+            }
             for signal in self.signals.forever() {
                 match signal {
-                    // It can't? Then it waits in more memory.
-                    consts::SIGALRM => drop(container::give_back_code()),
+                    consts::SIGALRM => {
+                        drop(smaps.as_ref().map(container::give_back_code_by));
+                    }
                     signal => target.receive(signal, &mut asked),
                 }
             }

@@ -12,7 +12,9 @@ use sandbox::{
 use serde_json::json;
 
 use crate::{
-    base64, exits,
+    base64,
+    cell::Cell,
+    exits,
     failure::{self, Failure},
     kinds::Kind,
     linux::{self, LinuxArguments},
@@ -212,6 +214,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     // From here on a signal is the workload's, even if there is none yet.
     let relay = Relay::listen().map_err(Failure::at("set the signal handlers"))?;
     let (sandbox, claim) = arguments.sandbox(&workload)?;
+    let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
     let instance = sandbox.spawn(&workload)?;
     let name = claim.name;
     let mut claim = claim.own;
@@ -219,12 +222,14 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         claim.update(|entry| entry.first = Process::of(*pid))?;
     }
     relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
+    cell.wait_inside()?;
     let outcome = instance.wait();
     drop(claim);
     if let (Err(error), true) = (&outcome, arguments.json) {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
     }
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    cell.tell(&mut outcome);
     remark_machine_end(&outcome);
     let ink = output::Ink::of_errors();
     match arguments.trace {

@@ -16,6 +16,7 @@ use sandbox::{Claim, Entry, Ledger, LedgerError, Limits, Program, Sandbox as _, 
 use serde_json::json;
 
 use crate::{
+    cell::Cell,
     failure::{self, Failure},
     kinds::Kind,
     linux::{self, LinuxArguments},
@@ -133,17 +134,26 @@ impl Restore {
     fn carry_out(&self) -> Result<u8, Failure> {
         let folder = place()?.named(&self.snapshot).map_err(failed)?;
         let relay = Relay::listen().map_err(Failure::at("set the signal handlers"))?;
-        let words = Snapshot::open(&folder).map_err(failed)?.state.recipe.command;
+        let state = Snapshot::open(&folder).map_err(failed)?.state;
+        let limits = Limits {
+            memory_bytes: Some(state.memory.bytes),
+            vcpus: state.processors.len().try_into().ok(),
+            ..Limits::default()
+        };
+        let words = state.recipe.command;
         let claim = self.claim(&words)?;
         let mut workload = Workload::command(&words);
         workload.deadline = self.deadline;
         workload.trace = self.trace;
         workload.stdio = if self.json { Stdio::Capture } else { Stdio::Inherit };
         let saved = SavedVm { disks: self.disk.clone(), ..SavedVm::new(folder) };
+        let mut cell = Cell::close(Kind::Linux, &limits, self.trace)?;
         let instance = saved.spawn(&workload)?;
         let passed = relay.pass_to(&*instance, Kind::Linux);
         passed.map_err(Failure::at("start the thread for signals"))?;
-        let outcome = instance.wait()?;
+        cell.wait_inside()?;
+        let mut outcome = instance.wait()?;
+        cell.tell(&mut outcome);
         run::remark_machine_end(&outcome);
         if self.trace {
             let page = trace::page(&outcome, Kind::Linux, &workload, Ink::of_errors());

@@ -70,7 +70,7 @@ pub use network::Network;
 pub use rootfs::{Device, Root, Upper};
 pub use scratch::Scratch;
 pub use spec::Spec;
-pub use thrift::give_back_code;
+pub use thrift::{SMAPS, give_back_code, give_back_code_by};
 
 use cgroup::CgroupPath;
 use child::Gate;

@@ -5,7 +5,11 @@
 //! do is to wait. They are the page cache's, so giving them back costs nothing: one that is needed
 //! again is found there.
 
-use std::{fs, io, ops::Range};
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _},
+    ops::Range,
+};
 
 /// Gives back the pages of this process that hold nothing but what is in their files: its code and
 /// its constants. What it writes to is left alone.
@@ -14,7 +18,24 @@ use std::{fs, io, ops::Range};
 ///
 /// When `/proc/self/smaps` cannot be read (proc_pid_smaps(5)), or madvise(2) refuses.
 pub fn give_back_code() -> io::Result<()> {
-    let unwritten = unwritten(&fs::read_to_string("/proc/self/smaps")?);
+    give_back_code_by(&File::open(SMAPS)?)
+}
+
+/// What the kernel says of the calling process's mappings (proc_pid_smaps(5)).
+pub const SMAPS: &str = "/proc/self/smaps";
+
+/// The same, of a process that can open no file any more, by [`SMAPS`] that it opened before: the
+/// file is written anew whenever it is read from its beginning.
+///
+/// # Errors
+///
+/// As of [`give_back_code`].
+pub fn give_back_code_by(mut smaps: &File) -> io::Result<()> {
+    let mut text = String::new();
+    smaps.rewind()?;
+    // Through `take`, which does not ask for the file's length: that takes a call with a path.
+    smaps.take(u64::MAX).read_to_string(&mut text)?;
+    let unwritten = unwritten(&text);
     // SAFETY: malloc_trim(3) takes from the heap only what is free in it.
     unsafe { libc::malloc_trim(0) };
     for pages in unwritten {
@@ -98,7 +119,7 @@ Anonymous:             0 kB
     #[test]
     fn the_process_runs_on_with_less_in_memory() {
         let mapped = || {
-            let rollup = fs::read_to_string("/proc/self/smaps").unwrap();
+            let rollup = std::fs::read_to_string("/proc/self/smaps").unwrap();
             let of_files = |line: &&str| line.contains("r-xp") && line.contains('/');
             let mut lines = rollup.lines().skip_while(|line| !of_files(line));
             let rss = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     NAME,
+    cell::Breach,
     devices::virtio::{
         disk::{Access, DiskError},
         tap::TapError,
@@ -157,6 +158,18 @@ pub enum Error {
     /// A guest could not be saved, or a snapshot not be restored.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The kernel refused a step into the cell of the VMM's threads.
+    #[error("close the cell of the VMM: {call}")]
+    Cell {
+        /// The call.
+        call: Cow<'static, str>,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A thread of the VMM asked for what its cell refuses.
+    #[error("{0}: the guest has broken into the VMM, or isolab has a fault; the guest was ended")]
+    Breach(Breach),
     /// The guest broke off in a way that no program ends.
     #[error(transparent)]
     Faulted(#[from] Faulted),
@@ -272,6 +285,12 @@ impl Error {
                 };
             }
             Self::Tap { name, source } => return source.fix(name),
+            Self::Cell { call, source }
+                if call == "seccomp" && source.raw_os_error() == Some(libc::EINVAL) =>
+            {
+                "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER), as all distributions have"
+            }
+            Self::Breach(_) => "keep the guest, and report it",
             Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOMEM) => "give the guest less memory: `--memory`",
                 Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files: `ulimit -n`",

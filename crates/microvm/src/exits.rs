@@ -10,6 +10,7 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 use sandbox::Milestone;
 
 use crate::{
+    cell,
     control::Handle,
     crossings::{Crossings, Reason},
     devices::bare::Devices,
@@ -96,6 +97,9 @@ pub fn run_until_end(
             }
         };
         crossings.count(reason);
+        if let Some(breach) = cell::breach() {
+            return Err(Error::Breach(breach));
+        }
         let device = match reason {
             Reason::Out(port) => Devices::at(port),
             Reason::Halt => Some("the end"),

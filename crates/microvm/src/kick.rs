@@ -67,7 +67,7 @@ fn kick_signal() -> libc::c_int {
 }
 
 /// Makes the kick interrupt system calls in this thread, and the next `KVM_RUN` return at once.
-fn listen() {
+pub(crate) fn listen() {
     extern "C" fn leave(_: libc::c_int) {
         let shared = SHARED.get();
         if !shared.is_null() {

@@ -12,8 +12,11 @@
 //! | 4 | With what power does it start? | [`vcpu`]: mode, ring, registers | `privileges` |
 //! | 5 | How does it reach the host? | [`exits`] and [`devices`]: run loop, ports | `process`, `network` |
 //!
+//! [`cell`] closes the process around the machine, in case a guest gets out of it.
+//!
 //! The story in which they meet is [`MicroVm::spawn`](sandbox::Sandbox::spawn), below.
 
+pub mod cell;
 mod control;
 mod crossings;
 pub mod devices;

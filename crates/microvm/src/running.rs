@@ -15,6 +15,7 @@ use sandbox::{
 
 use crate::{
     NAME,
+    cell::{self, Role},
     control::{Handle, Patience},
     crossings::Crossings,
     devices::{bare::Devices, shared::SharedMemory},
@@ -89,7 +90,8 @@ impl Guest {
     fn run(mut self, handle: &Handle) -> Finished {
         let mut devices = Devices::new(self.stdio);
         let mut crossings = Crossings::default();
-        let end = self.run_until_end(&mut devices, &mut crossings, handle);
+        let end = cell::enter(Role::Vcpu, &mut self.story)
+            .and_then(|()| self.run_until_end(&mut devices, &mut crossings, handle));
         handle.reach(Milestone::Exited);
         handle.end();
         let whereabouts = match &end {
@@ -121,7 +123,11 @@ impl Guest {
     ) -> Result<End> {
         let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
         handle.begin(Some(&mut self.cpu));
-        run_until_end(&mut self.cpu, memory, devices, crossings, handle, &mut self.told)
+        let end = run_until_end(&mut self.cpu, memory, devices, crossings, handle, &mut self.told);
+        match cell::breach() {
+            Some(breach) => Err(Error::Breach(breach)),
+            None => end,
+        }
     }
 }
 

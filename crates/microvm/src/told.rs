@@ -30,6 +30,11 @@ impl Told {
         Self { most, steps: Vec::new() }
     }
 
+    /// Whether anything is told.
+    pub fn is_told(&self) -> bool {
+        self.most > 0
+    }
+
     /// The instant, if the exit that has just come is to be told.
     pub fn now(&self) -> Option<Duration> {
         (self.steps.len() < self.most).then(monotonic_now)

@@ -14,7 +14,7 @@ use std::{
     fs::File,
     io::Read as _,
     os::fd::AsFd as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sandbox::{Stdio, Story, Written, terminal_size};
 
 use crate::{
+    cell::{self, Role},
     control::Handle,
     devices::{
         bus::{Bus, Device, Overlap, Saved},
@@ -136,17 +137,31 @@ enum Served {
 /// A thread that serves devices, and can be called away when the guest is to end.
 struct Serving(Arc<Handle>);
 
-impl Serving {
-    fn begin(handle: Arc<Handle>) -> Self {
-        handle.begin(None);
-        Self(handle)
-    }
-}
-
 impl Drop for Serving {
     fn drop(&mut self) {
         self.0.end();
     }
+}
+
+/// Starts the thread that serves devices, in its cell.
+fn serve(events: EventLoop, handle: &Arc<Handle>, story: &mut Story) -> Result<events::Running> {
+    let handle = handle.clone();
+    let mut own = Story::new(story.is_told());
+    let (tell, told) = mpsc::sync_channel(1);
+    let running = events.start(move || {
+        handle.begin(None);
+        let serving = Serving(handle);
+        cell::enter(Role::Devices, &mut own)?;
+        // Nobody who waits for it has gone.
+        let _ = tell.send(own.steps);
+        Ok(move || {
+            if let Some(breach) = cell::breach() {
+                serving.0.fail(Error::Breach(breach));
+            }
+        })
+    })?;
+    story.steps.extend(told.recv().into_iter().flatten());
+    Ok(running)
 }
 
 /// A machine that is being equipped.
@@ -225,12 +240,8 @@ impl Hardware {
             board.events.every(ASK, move || asked.work(Balloon::ask))?;
             balloon = Some(device);
         }
-        let Board { buses, events, virtio, memory, .. } = board;
-        let shared = handle.clone();
-        let events = match events.is_empty() {
-            true => None,
-            false => Some(events.start(move || Serving::begin(shared))?),
-        };
+        let Board { buses, events, virtio, memory, story, .. } = board;
+        let events = if events.is_empty() { None } else { Some(serve(events, handle, story)?) };
         let buses = Arc::new(buses);
         let init = inventory.init;
         Ok(Self {
@@ -327,7 +338,20 @@ impl Board<'_> {
         let (port, length) = (PowerManagement::PORT, PowerManagement::PORTS);
         put(ports, port, length, PowerManagement(handle.clone()))?;
         ports.put(SERIAL.port.into(), serial::PORTS, serial.clone()).map_err(overlap)?;
+        #[cfg(feature = "hole")]
+        self.plug_holes()?;
         Ok(serial)
+    }
+
+    /// A hole into the thread of the processor that uses it, and one into the devices' thread.
+    #[cfg(feature = "hole")]
+    fn plug_holes(&mut self) -> Result<()> {
+        use std::os::fd::AsRawFd as _;
+
+        use crate::cell::hole::{self, Hole};
+        let (own, devices) = Hole::pair(self.memory.ram().clone())?;
+        self.events.watch(devices.as_raw_fd(), move || devices.serve())?;
+        put(&mut self.buses.ports, hole::PORT.into(), 8, own)
     }
 
     /// Lets `input` arrive over the serial port's cable.

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use sandbox::Milestone;
+use sandbox::{Milestone, Story};
 
 use crate::{
+    cell::{self, Role},
     control::Handle,
     crossings::{Crossings, Reason},
     devices::bus::Bus,
@@ -51,6 +52,11 @@ pub struct Ran {
 /// call does nothing beyond that.
 pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (VcpuFd, Ran) {
     let mut crossings = Crossings::default();
+    let mut story = Story::new(told.is_told());
+    if let Err(error) = cell::enter(Role::Vcpu, &mut story) {
+        handle.fail(error);
+    }
+    told.steps.append(&mut story.steps);
     cpu.set_kvm_immediate_exit(0);
     handle.begin(Some(&mut cpu));
     handle.reach(Milestone::Entered);
@@ -99,6 +105,9 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (
             }
         };
         crossings.count(reason);
+        if let Some(breach) = cell::breach() {
+            handle.fail(Error::Breach(breach));
+        }
         told.tell(began, reason, device);
     }
     handle.end();

@@ -1,9 +1,10 @@
-//! A Linux guest that is running: a thread for each processor, and those who wait for them.
+//! A Linux guest that is running: a thread for each processor, one for the machine, and those who
+//! wait for them.
 
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -25,6 +26,7 @@ use super::{
     saving::Saving,
 };
 use crate::{
+    cell::{self, Role},
     control::{Handle, Patience},
     crossings::Crossings,
     error::{Error, Result},
@@ -85,12 +87,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the guest: its first processor in a thread of its own, which starts the others'.
+    /// Starts the guest: a thread for the machine, which starts one for each processor, and frees all
+    /// that the guest held when they have ended.
     pub fn start(guest: Guest, handle: Arc<Handle>, times: Times) -> Result<Self> {
         let (shared, saved) = (handle.clone(), Arc::new(AtomicBool::new(false)));
         let saved_then = saved.clone();
         let own_words = guest.own_words.clone();
-        let thread = named(0, move || {
+        let thread = named("machine".into(), move || {
             let finished = guest.run(&shared, &saved_then);
             shared.finish();
             finished
@@ -108,13 +111,13 @@ impl Running {
     }
 }
 
-/// Starts the thread of processor `number`.
+/// Starts a thread.
 fn named<T: Send + 'static>(
-    number: usize,
+    name: String,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
-    let call = "start the thread of a virtual CPU";
-    let thread = thread::Builder::new().name(format!("vcpu{number}")).spawn(work);
+    let call = "start a thread of the machine";
+    let thread = thread::Builder::new().name(name).spawn(work);
     thread.map_err(Error::system::<std::io::Error>(call))
 }
 
@@ -125,10 +128,18 @@ fn joined<T>(thread: JoinHandle<T>) -> T {
 impl Guest {
     fn run(mut self, handle: &Arc<Handle>, saved: &AtomicBool) -> Finished {
         let cpus = std::mem::take(&mut self.cpus);
-        let (mut cpus, mut ran) = run_all(cpus, &self.hardware.buses, handle, &self.told);
+        let (buses, told) = (self.hardware.buses.clone(), self.told.clone());
+        // A guest that is saved is written to files, which no cell lets anybody open.
+        let stays_open = self.saving.is_some();
+        let story = &mut self.story;
+        let (mut cpus, mut ran) = run_all(cpus, &buses, handle, &told, || {
+            if !stays_open && let Err(error) = cell::enter(Role::Monitor, story) {
+                handle.fail(error);
+            }
+        });
         if handle.is_frozen() {
             self.freeze(&cpus, handle, saved);
-            let (back, again) = run_all(cpus, &self.hardware.buses, handle, &self.told);
+            let (back, again) = run_all(cpus, &buses, handle, &told, || ());
             cpus = back;
             ran.extend(again);
         }
@@ -197,26 +208,33 @@ impl Guest {
     }
 }
 
-/// Runs the first processor in this thread and the others in theirs, until all have stopped.
+/// Runs each processor in a thread of its own, until all have stopped; does `then` meanwhile.
 fn run_all(
     cpus: Vec<VcpuFd>,
     buses: &Arc<Buses>,
     handle: &Arc<Handle>,
     told: &Told,
+    then: impl FnOnce(),
 ) -> (Vec<VcpuFd>, Vec<Ran>) {
-    let mut cpus = cpus.into_iter();
-    let first = cpus.next();
-    let mut others = Vec::new();
-    for (number, cpu) in (1..).zip(cpus) {
+    let mut threads = Vec::new();
+    // None of them runs the guest before this thread is where it is to be.
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    for (number, cpu) in cpus.into_iter().enumerate() {
         let (buses, shared, told) = (buses.clone(), handle.clone(), told.clone());
-        let work = move || run(cpu, &buses, &shared, told);
-        match named(number, work) {
-            Ok(thread) => others.push(thread),
+        let gate = gate.clone();
+        let work = move || {
+            drop(gate.lock());
+            run(cpu, &buses, &shared, told)
+        };
+        match named(format!("vcpu{number}"), work) {
+            Ok(thread) => threads.push(thread),
             Err(error) => handle.fail(error),
         }
     }
-    let first = first.map(|cpu| run(cpu, buses, handle, told.clone()));
-    first.into_iter().chain(others.into_iter().map(joined)).unzip()
+    then();
+    drop(closed);
+    threads.into_iter().map(joined).unzip()
 }
 
 impl Instance for Running {

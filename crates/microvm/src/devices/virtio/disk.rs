@@ -190,7 +190,9 @@ impl Disk {
 
     /// Whether `length` bytes from `offset` on are there, now.
     fn check(&self, offset: u64, length: u64) -> io::Result<()> {
-        let now = if self.is_file { self.file.metadata()?.len() } else { self.bytes };
+        // By lseek(2), for statx(2) takes a path, and has no place in a cell. All else is read and
+        // written at an offset of its own.
+        let now = if self.is_file { (&self.file).seek(SeekFrom::End(0))? } else { self.bytes };
         match offset.checked_add(length) {
             Some(end) if end <= self.bytes.min(now) => Ok(()),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -10,7 +10,7 @@
 
 use std::{
     os::fd::{AsRawFd, RawFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -142,27 +142,41 @@ impl EventLoop {
         })
     }
 
-    /// Starts the thread, in which `enter` is called first; what it gives is dropped last.
+    /// Starts the thread, in which `enter` is called first. What it gives is called whenever files
+    /// have had their news, and dropped last.
     ///
     /// # Errors
     ///
-    /// When this process cannot have another thread.
-    pub fn start<G>(mut self, enter: impl FnOnce() -> G + Send + 'static) -> Result<Running> {
+    /// When this process cannot have another thread, and those of `enter`.
+    pub fn start<G: FnMut()>(
+        mut self,
+        enter: impl FnOnce() -> Result<G> + Send + 'static,
+    ) -> Result<Running> {
         let call = "start the thread of the devices";
         let stop = self.stop.try_clone().map_err(Error::system(call))?;
         let gate = Arc::<Mutex<()>>::default();
         let passed = gate.clone();
+        let (tell, begun) = mpsc::sync_channel(1);
         let thread = thread::Builder::new()
             .name("devices".into())
             .spawn(move || {
-                let _entered = enter();
-                self.run(&passed);
+                let (begun, glance) = match enter() {
+                    Ok(glance) => (Ok(()), Some(glance)),
+                    Err(error) => (Err(error), None),
+                };
+                // Whoever starts the thread waits for this.
+                let _ = tell.send(begun);
+                if let Some(mut glance) = glance {
+                    self.run(&passed, &mut glance);
+                }
             })
             .map_err(Error::system(call))?;
-        Ok(Running { stop, gate, thread: Some(thread) })
+        let running = Running { stop, gate, thread: Some(thread) };
+        // Without an answer it has panicked, and said so; then it serves nobody.
+        begun.recv().unwrap_or(Ok(())).map(|()| running)
     }
 
-    fn run(&mut self, gate: &Mutex<()>) {
+    fn run(&mut self, gate: &Mutex<()>, glance: &mut dyn FnMut()) {
         let mut news = [EpollEvent::default(); 16];
         loop {
             // Only a signal ends the wait without news.
@@ -174,6 +188,7 @@ impl EventLoop {
                     None => return,
                 }
             }
+            glance();
         }
     }
 }
@@ -214,7 +229,6 @@ impl Drop for Running {
 mod tests {
     use std::{
         io::Write,
-        sync::mpsc,
         time::{Duration, Instant},
     };
 
@@ -250,7 +264,7 @@ mod tests {
             Ok(())
         };
         events.serve(&driver.device, &mut connect).unwrap();
-        let running = events.start(|| ()).unwrap();
+        let running = events.start(|| Ok(|| ())).unwrap();
         for _ in 0..100 {
             driver.add(0, &[], &[8]);
             doorbells[0].write(1).unwrap();
@@ -269,7 +283,7 @@ mod tests {
         let mut driver = Driver::of(console);
         let mut events = EventLoop::new().unwrap();
         events.watch_files(&driver.device).unwrap();
-        let _running = events.start(|| ()).unwrap();
+        let _running = events.start(|| Ok(|| ())).unwrap();
         for text in [b"one", b"two"] {
             driver.add(0, &[], &[8]);
             keyboard.write_all(text).unwrap();
@@ -283,7 +297,7 @@ mod tests {
         let (news, heard) = mpsc::channel();
         let mut events = EventLoop::new().unwrap();
         events.watch(reader.as_raw_fd(), move || news.send(()).unwrap()).unwrap();
-        let _running = events.start(|| ()).unwrap();
+        let _running = events.start(|| Ok(|| ())).unwrap();
         writer.write_all(b"x").unwrap();
         heard.recv_timeout(PATIENCE).unwrap();
         assert!(heard.recv_timeout(Duration::from_millis(50)).is_err());

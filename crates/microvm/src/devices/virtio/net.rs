@@ -256,7 +256,7 @@ pub(super) mod tests {
         }
         let mut events = EventLoop::new().unwrap();
         events.watch_files(&driver.device).unwrap();
-        let _running = events.start(|| ()).unwrap();
+        let _running = events.start(|| Ok(|| ())).unwrap();
 
         let host = UdpSocket::bind((HOST_IP, 0)).unwrap();
         host.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

@@ -196,7 +196,7 @@ fn what_a_turn_leaves_is_served_without_another_doorbell_until_the_loop_is_to_st
     let (mut device, memory) = disk_that_feeds_itself();
     let mut events = EventLoop::new().unwrap();
     events.watch_files(&device).unwrap();
-    let running = events.start(|| ()).unwrap();
+    let running = events.start(|| Ok(|| ())).unwrap();
     device.write(mmio::DOORBELL, &[0; 4]);
     let began = Instant::now();
     while served(&memory, 0) < 100 * SIZE as u16 {
@@ -216,7 +216,7 @@ fn a_guest_that_is_to_end_is_served_no_more() {
     let mut device = device.until(over.clone());
     let mut events = EventLoop::new().unwrap();
     events.watch_files(&device).unwrap();
-    let _running = events.start(|| ()).unwrap();
+    let _running = events.start(|| Ok(|| ())).unwrap();
     device.write(mmio::DOORBELL, &[0; 4]);
     assert_ne!(served(&memory, 0), 0);
     over.store(true, Ordering::Release);
