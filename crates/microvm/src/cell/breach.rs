@@ -58,14 +58,43 @@ pub(super) fn listen(role: Role) {
     });
     ROLE.set(Some(role));
     // Where it is blocked, the kernel would end the process without a word.
-    // SAFETY: an all-zero `sigset_t` is a valid object for `sigemptyset` to fill.
-    let mut signals: libc::sigset_t = unsafe { mem::zeroed() };
+    let mut signals = set_of(&[libc::SIGSYS]);
+    mask(libc::SIG_UNBLOCK, &mut signals);
+}
+
+/// Blocks all signals of the calling thread but those that are meant for it: others run handlers of
+/// the program that uses this library, whose calls are on no list. Its other threads take them.
+pub(crate) fn take_own_signals_only() {
+    const FAULTS: [libc::c_int; 6] =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT];
+    // SAFETY: an all-zero `sigset_t` is a valid object for `sigfillset` to fill.
+    let mut all: libc::sigset_t = unsafe { mem::zeroed() };
     // SAFETY: a set of our own.
-    unsafe { libc::sigemptyset(&raw mut signals) };
-    // SAFETY: as above, and the number is a signal's.
-    unsafe { libc::sigaddset(&raw mut signals, libc::SIGSYS) };
+    unsafe { libc::sigfillset(&raw mut all) };
+    mask(libc::SIG_SETMASK, &mut all);
+    let mut own = set_of(&FAULTS);
+    for signal in [libc::SIGSYS, libc::SIGRTMIN()] {
+        // SAFETY: a set of our own, and the number of a signal.
+        unsafe { libc::sigaddset(&raw mut own, signal) };
+    }
+    mask(libc::SIG_UNBLOCK, &mut own);
+}
+
+fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
+    // SAFETY: an all-zero `sigset_t` is a valid object for `sigemptyset` to fill.
+    let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: a set of our own.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    for signal in signals {
+        // SAFETY: as above, and the number is a signal's.
+        unsafe { libc::sigaddset(&raw mut set, *signal) };
+    }
+    set
+}
+
+fn mask(how: libc::c_int, signals: &mut libc::sigset_t) {
     // SAFETY: changes the mask of the calling thread alone.
-    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const signals, ptr::null_mut()) };
+    unsafe { libc::pthread_sigmask(how, ptr::from_mut(signals), ptr::null_mut()) };
 }
 
 /// The handler of SIGSYS. It runs in the thread that asked for the call, in its place.

@@ -68,6 +68,7 @@ use crate::{
     kick,
 };
 
+pub(crate) use breach::take_own_signals_only;
 pub use breach::{Breach, breach};
 pub use process::{Walls, enter_process};
 
@@ -106,6 +107,9 @@ pub fn enter(role: Role, story: &mut Story) -> Result<()> {
     // Signals first: their handlers cannot be set any more afterwards.
     kick::listen();
     breach::listen(role);
+    if role != Role::Monitor {
+        take_own_signals_only();
+    }
     step(story, role, "prctl PR_SET_NO_NEW_PRIVS", || {
         // SAFETY: sets a flag of the calling thread.
         unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }

@@ -82,13 +82,18 @@ fn lower(resource: Resource, bound: u64) -> nix::Result<()> {
 fn close_inherited() {
     const LOOKED_AT: i32 = 256;
     const FIRST: i32 = 3;
-    for descriptor in FIRST..LOOKED_AT {
+    let nothing = |fd| libc::pollfd { fd, events: 0, revents: 0 };
+    let mut found: Vec<_> = (FIRST..LOOKED_AT).map(nothing).collect();
+    // One call tells which of them are open (poll(2), POLLNVAL).
+    // SAFETY: the array is `found`, of that length, and nobody waits.
+    unsafe { libc::poll(found.as_mut_ptr(), found.len() as libc::nfds_t, 0) };
+    for open in found.iter().filter(|each| each.revents & libc::POLLNVAL == 0) {
         // SAFETY: asks for a flag of a descriptor; of one that is not open, it fails.
-        let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+        let flags = unsafe { libc::fcntl(open.fd, libc::F_GETFD) };
         if flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
             // SAFETY: nothing in this process owns a descriptor without this flag: the standard
             // library and isolab open none such.
-            unsafe { libc::close(descriptor) };
+            unsafe { libc::close(open.fd) };
         }
     }
 }

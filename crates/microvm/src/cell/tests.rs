@@ -48,6 +48,7 @@ fn attacks() -> Vec<(&'static str, i64, [u64; 6])> {
         ("make a socket of this host", libc::SYS_socket, [unix, stream, 0, 0, 0, 0]),
         ("connect", libc::SYS_connect, [nothing, 0, 0, 0, 0, 0]),
         ("bind", libc::SYS_bind, [nothing, 0, 0, 0, 0, 0]),
+        ("send to an address", libc::SYS_sendto, [nothing, 0, 0, 0, nowhere, 16]),
         ("send a message", libc::SYS_sendmsg, [nothing, 0, 0, 0, 0, 0]),
         ("trace its parent", libc::SYS_ptrace, [16, parent, 0, 0, 0, 0]),
         ("signal its parent", libc::SYS_kill, [parent, 0, 0, 0, 0, 0]),

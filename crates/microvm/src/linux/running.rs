@@ -128,6 +128,7 @@ fn joined<T>(thread: JoinHandle<T>) -> T {
 impl Guest {
     fn run(mut self, handle: &Arc<Handle>, saved: &AtomicBool) -> Finished {
         let cpus = std::mem::take(&mut self.cpus);
+        cell::take_own_signals_only();
         let (buses, told) = (self.hardware.buses.clone(), self.told.clone());
         // A guest that is saved is written to files, which no cell lets anybody open.
         let stays_open = self.saving.is_some();
