@@ -193,6 +193,28 @@ fn a_container_is_listed_entered_and_stopped() {
     assert_eq!(common::cgroups_named(&format!("isolab-{name}")), Vec::<PathBuf>::new());
 }
 
+/// What separates the host from a guest that has left its machine is told with what keeps it there.
+#[test]
+fn a_microvms_cell_is_a_part_of_its_trace() {
+    if !common::can("microvm", microvm::available()) {
+        return;
+    }
+    let (code, output, errors) =
+        output_of(&mut isolab(&["run", "--in", "microvm", "--trace", "hello"]));
+    assert_eq!((code, &*output), (0, "hello\n"), "{errors}");
+    let boundary = errors.split("2. What may it consume?").next().unwrap();
+    for call in [
+        "close inherited descriptors",
+        "virtual CPU: prctl PR_SET_NO_NEW_PRIVS",
+        "virtual CPU: capset: none",
+        "virtual CPU: seccomp: ",
+        "monitor: seccomp: ",
+    ] {
+        assert!(boundary.contains(call), "{call}: {errors}");
+    }
+    assert!(errors.contains("setrlimit: AS "), "{errors}");
+}
+
 #[test]
 fn a_microvm_is_listed_and_stopped_and_cannot_be_entered() {
     if !common::can("microvm", microvm::available()) {

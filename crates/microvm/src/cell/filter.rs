@@ -22,9 +22,16 @@ const KVM: [u64; 6] = [
 ];
 /// The size of the launcher's terminal.
 const WINDOW: &[u64] = &[libc::TIOCGWINSZ];
-/// Whether it is one, its size, and its mode as it was before. Typing into it is not among them.
-const TERMINAL: &[u64] =
-    &[libc::TCGETS, libc::TCSETS, libc::TCSETS + 1, libc::TCSETS + 2, libc::TIOCGWINSZ];
+/// Whether it is one, its size, whose it is, and its mode as it was before. Typing into it is not
+/// among them.
+const TERMINAL: &[u64] = &[
+    libc::TCGETS,
+    libc::TCSETS,
+    libc::TCSETS + 1,
+    libc::TCSETS + 2,
+    libc::TIOCGWINSZ,
+    libc::TIOCGPGRP,
+];
 
 /// A request that reads, `_IOR(KVMIO, number, size)` (Linux, `include/uapi/asm-generic/ioctl.h`).
 const fn of_kvm(number: u64, size: usize) -> u64 {

@@ -1,7 +1,7 @@
 //! The system calls that are left to a thread, by its role, and what for.
 //!
 //! None of them takes a path (but `unlink` of the monitor), makes a descriptor that leads anywhere,
-//! starts a process or reaches one. What has an argument that matters is in [`rules`](super::filter).
+//! starts a process or reaches one. What has an argument that matters is decided in `filter`.
 
 use super::Role;
 
@@ -71,6 +71,9 @@ const MONITOR: &[i64] = &[
     // address.
     libc::SYS_recvfrom,
     libc::SYS_sendto,
+    // Whether the terminal has told the guest of a signal already.
+    libc::SYS_getpgrp,
+    libc::SYS_getpgid,
     // A built-in program is told to stop in a file of memory.
     libc::SYS_pwrite64,
     // When the launcher has waited for a while (alarm(2)).
