@@ -221,10 +221,8 @@ impl<'a> Detached<'a> {
             plan.forgive(&[Errno::EBADF]);
         }
         let check = |plan: &mut Plan| {
-            lookup::open(plan, root, path, links)?;
-            let found = plan.result();
             let words = format!("what stands at {} is what was mounted", path.display());
-            lookup::same_mount(plan, words, found, self.slot);
+            lookup::stands_at(plan, words, path, self.slot)?;
             match self.mount.kind.as_str() {
                 "proc" => is_of_type(plan, path, self.slot, libc::PROC_SUPER_MAGIC),
                 "sysfs" => is_of_type(plan, path, self.slot, SYSFS_MAGIC),

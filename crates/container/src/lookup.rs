@@ -162,10 +162,19 @@ const fn field(start: usize) -> Range<usize> {
     start..start + 8
 }
 
-/// Adds a check, put in `words`: both descriptors lead to the same mount.
-pub(crate) fn same_mount(plan: &mut Plan, words: String, one: Slot, other: Slot) {
-    let found = (statx(plan, one, c""), statx(plan, other, c""));
+/// Adds a check, put in `words`: `path` leads to that mount. There is no other root any more that a
+/// link could lead to.
+pub(crate) fn stands_at(
+    plan: &mut Plan,
+    words: String,
+    path: &Path,
+    mount: Slot,
+) -> Result<(), Error> {
+    let path = plan.text(path)?;
+    let at = statx_at(plan, libc::AT_FDCWD as usize, path, libc::AT_NO_AUTOMOUNT);
+    let found = (at, statx(plan, mount, c""));
     plan.compare(Inside, words, found, &[MOUNT], true);
+    Ok(())
 }
 
 /// Adds a check, put in `words`: the descriptors lead to different places.
@@ -208,15 +217,14 @@ pub(crate) fn same_type(plan: &mut Plan, words: String, mount: Slot, magic: i64)
 
 /// Adds statx(2) of `path` below a descriptor; where it writes what it finds.
 fn statx(plan: &mut Plan, of: Slot, path: &CStr) -> usize {
-    let found = plan.keep(vec![0; size_of::<libc::statx>()]);
     let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { libc::AT_NO_AUTOMOUNT };
     let path = plan.keep(path.to_bytes_with_nul());
+    statx_at(plan, of.operand(), path, flags)
+}
+
+fn statx_at(plan: &mut Plan, directory: usize, path: usize, flags: i32) -> usize {
+    let found = plan.keep([0; size_of::<libc::statx>()]);
     let wanted = (libc::STATX_MNT_ID | libc::STATX_INO) as usize;
-    plan.step(
-        Inside,
-        NO_CALL,
-        libc::SYS_statx,
-        [of.operand(), path, flags as usize, wanted, found],
-    );
+    plan.step(Inside, NO_CALL, libc::SYS_statx, [directory, path, flags as usize, wanted, found]);
     found
 }

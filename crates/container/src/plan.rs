@@ -10,7 +10,7 @@ mod follow;
 
 use std::{
     borrow::Cow,
-    ffi::{CString, c_long},
+    ffi::c_long,
     ops::Range,
     os::unix::ffi::OsStrExt,
     path::Path,
@@ -97,7 +97,7 @@ struct Record {
 }
 
 /// What the child will do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     steps: Vec<Step>,
     /// What is in the slots; all ones, which is no descriptor, until a step has filled it.
@@ -109,7 +109,50 @@ pub(crate) struct Plan {
     exec: Exec,
     record: Record,
     /// The strings and structures that the operands point to.
-    kept: Vec<Box<[u8]>>,
+    kept: Kept,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        // A plan of a usual size does not move: each page that it touches is a fault of the start.
+        Self {
+            steps: Vec::with_capacity(224),
+            slots: Vec::with_capacity(96),
+            headings: Vec::with_capacity(32),
+            under_heading: false,
+            exec: Exec::default(),
+            record: Record::default(),
+            kept: Kept::default(),
+        }
+    }
+}
+
+/// Bytes that stay where they are, side by side.
+#[derive(Debug, Default)]
+struct Kept {
+    /// None of them grows beyond its capacity, which would move it.
+    chunks: Vec<Vec<u8>>,
+}
+
+impl Kept {
+    /// Adds these bytes, one behind the other: their address.
+    fn add(&mut self, bytes: &[u8], end: &[u8]) -> usize {
+        const CHUNK: usize = 16 << 10;
+        const ALIGNMENT: usize = 8;
+        let needed = bytes.len() + end.len();
+        let fits =
+            |chunk: &Vec<u8>| chunk.len().next_multiple_of(ALIGNMENT) + needed <= chunk.capacity();
+        if !self.chunks.last().is_some_and(fits) {
+            self.chunks.push(Vec::with_capacity(needed.max(CHUNK)));
+        }
+        let last = self.chunks.len() - 1;
+        let chunk = &mut self.chunks[last];
+        chunk.resize(chunk.len().next_multiple_of(ALIGNMENT), 0);
+        let address = chunk.as_mut_ptr() as usize + chunk.len();
+        chunk.extend_from_slice(bytes);
+        chunk.extend_from_slice(end);
+        address
+    }
 }
 
 impl Plan {
@@ -256,19 +299,18 @@ impl Plan {
     }
 
     /// Keeps `bytes` as long as the plan: their address, as an operand.
-    pub(crate) fn keep(&mut self, bytes: impl Into<Vec<u8>>) -> usize {
-        let mut bytes = bytes.into().into_boxed_slice();
-        let address = bytes.as_mut_ptr() as usize;
-        self.kept.push(bytes);
-        address
+    pub(crate) fn keep(&mut self, bytes: impl AsRef<[u8]>) -> usize {
+        self.kept.add(bytes.as_ref(), &[])
     }
 
     /// Keeps `text` as a string for the kernel.
     pub(crate) fn text(&mut self, text: impl AsRef<Path>) -> Result<usize, Error> {
         let text = text.as_ref();
-        let ended = CString::new(text.as_os_str().as_bytes())
-            .map_err(|_| Error::NulInside { text: text.display().to_string() })?;
-        Ok(self.keep(ended.into_bytes_with_nul()))
+        let bytes = text.as_os_str().as_bytes();
+        if bytes.contains(&0) {
+            return Err(Error::NulInside { text: text.display().to_string() });
+        }
+        Ok(self.kept.add(bytes, &[0]))
     }
 
     /// Ends the plan with the program behind the child's descriptor of that number.

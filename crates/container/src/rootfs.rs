@@ -139,7 +139,11 @@ pub(crate) fn enter(
     devices.attach(plan, root)?;
     let words = format!("cover what tells of the host: {}", list(&inside.masked_paths));
     plan.together(words, |plan| {
-        inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path))
+        lookup::open(plan, root, Path::new(NULL), Links::Refused)?;
+        // Without one nothing can be covered, and perhaps nothing has to be.
+        plan.forgive(&[Errno::ENOENT]);
+        let null = plan.result();
+        inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path, null))
     })?;
     let words = format!("mount read-only what changes it: {}", list(&inside.read_only_paths));
     plan.together(words, |plan| {
@@ -223,16 +227,16 @@ fn enter_directory(plan: &mut Plan, directory: Slot) {
 /// Those that are not there need no mask.
 const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR];
 
+/// What covers a file: it reads as empty.
+const NULL: &str = "/dev/null";
+
 /// Covers a file with `/dev/null`, a directory with an empty one.
-fn mask(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error> {
+fn mask(plan: &mut Plan, root: Slot, path: &Path, null: Slot) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
-        let null = Path::new("/dev/null");
-        lookup::open(plan, root, null, Links::Refused)?;
-        let found = plan.result();
-        let cover = detached::copy(plan, null, found, false);
+        let cover = detached::copy(plan, Path::new(NULL), null, false);
         detached::attach(plan, path, cover, target);
         // What covers a directory has to be one.
         plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {

@@ -183,7 +183,7 @@ impl Program {
     /// Keeps a copy as long as the plan: the address of its `sock_fprog`, for seccomp(2).
     pub(crate) fn keep(&self, plan: &mut Plan) -> usize {
         let length = self.code.len() / assembler::INSTRUCTION_SIZE;
-        let code = plan.keep(self.code.to_vec());
+        let code = plan.keep(&self.code);
         // struct sock_fprog: a 16-bit length, padding, a pointer.
         plan.keep([length, code].map(usize::to_ne_bytes).concat())
     }
