@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{chown, symlink},
     path::{Path, PathBuf},
     process::exit,
     time::Duration,
@@ -125,6 +125,9 @@ impl Place {
         for name in ["canary/file", "volume/file"] {
             fs::write(folder.path().join(name), name).expect("memory for files");
         }
+        // It is that of the root of a new user namespace: else nothing could be made in it.
+        let owner = Some(100_000);
+        chown(folder.path().join("root"), owner, owner).expect("root may");
         Self { folder }
     }
 

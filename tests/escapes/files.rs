@@ -92,6 +92,26 @@ fn no_descriptor_of_the_launcher_comes_along() {
     everywhere_is("list-descriptors", "0 1 2");
 }
 
+#[test]
+fn no_descriptor_comes_along_to_one_that_has_waited() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::watched();
+    for who in [Who::Root, Who::Ordinary] {
+        for no_init in [false, true] {
+            let files = Files::Directory(host.new_root(&format!("root-{who:?}-{no_init}")));
+            let launch = Launch::of(&host, files, &["list-descriptors"]);
+            let own = host.folder().join("own");
+            fs::create_dir_all(&own).unwrap();
+            let waits_at = Some(own.join(format!("fifo-{who:?}-{no_init}")));
+            let answer = Launch { waits_at, no_init, ..launch }.run_as(who, &host);
+            assert_eq!(answer.told(), "0 1 2", "{who:?} {no_init}");
+        }
+    }
+    host.is_unchanged("a container that has waited");
+}
+
 fn link_across_mounts(_: &[String]) -> Result<String, Failed> {
     fs::create_dir_all("/dev/shm/mine")?;
     fs::write("/dev/shm/mine/file", "")?;

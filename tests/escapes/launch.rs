@@ -1,26 +1,19 @@
 //! Containers as these tests want them: plain data, so that another process can launch one, too.
 
 use std::{
-    fs::{self, File},
-    os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio, exit},
+    process::Stdio,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
-use container::{Container, Device, Mount, Namespace, Network, Root, Upper, seccomp::Seccomp};
-use nix::{
-    mount::{MsFlags, mount},
-    unistd::Uid,
+use container::{
+    Container, Device, Mount, Namespace, Network, Prepared, Root, Upper, seccomp::Seccomp,
 };
 use sandbox::{Limits, Outcome, Sandbox as _, Status, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
-
-/// The first word of the command line of a launcher.
-pub const ROLE: &str = "--launch";
 
 /// An ordinary user, whom no list of users has to know.
 pub const ORDINARY: u32 = 54_321;
@@ -76,6 +69,8 @@ pub struct Launch {
     pub uid: u32,
     pub limits: Limits,
     pub upper_bytes: Option<u64>,
+    /// It is created first, to wait at this FIFO, and started then.
+    pub waits_at: Option<PathBuf>,
     /// Bind mounts that the launcher makes in its own mount namespace before: source and target.
     pub before: Vec<(PathBuf, PathBuf)>,
 }
@@ -152,7 +147,7 @@ impl Launch {
     }
 
     /// Runs it in this process.
-    fn here(&self) -> Answer {
+    pub fn here(&self) -> Answer {
         if let Err(error) = container::available() {
             let unavailable = Some(sandbox::chain(&error));
             return Answer { unavailable, ..Answer::default() };
@@ -179,6 +174,12 @@ impl Launch {
         };
         let workload = Workload::command(&self.words).deadline(Duration::from_secs(60));
         let workload = Workload { directory: self.directory.clone(), stdio, ..workload };
+        if let Some(fifo) = &self.waits_at {
+            let spec = container.spec.for_workload(&workload);
+            let mut created = Prepared::new(&spec)?.create(fifo)?;
+            created.start()?;
+            return created.wait();
+        }
         let Some(words) = &self.joins else { return container.run(&workload) };
         let first = container.spawn(&workload)?;
         let entry = container::find(container.name.as_deref().unwrap_or_default())?;
@@ -209,24 +210,6 @@ impl Launch {
         let answer = serde_json::from_slice(&output.stdout);
         answer.unwrap_or_else(|error| panic!("{error}: the launcher said {output:?}"))
     }
-
-    /// The command that launches it, and says what came of it on its standard output, or in the file
-    /// `answer` of the host's folder if the container has that output for its own.
-    pub fn launcher(&self, who: Who, host: &Host) -> Command {
-        let mut launcher = Command::new(host.program());
-        launcher.arg(ROLE).arg(serde_json::to_string(self).unwrap());
-        let own = host.folder().join("own");
-        fs::create_dir_all(&own).unwrap();
-        launcher.arg(own.join("answer"));
-        if who == Who::Ordinary {
-            launcher.env("XDG_RUNTIME_DIR", &own);
-            if Uid::effective().is_root() {
-                chown(&own, Some(ORDINARY), Some(ORDINARY)).unwrap();
-                launcher.uid(ORDINARY).gid(ORDINARY); // and no other group: std sees to it
-            }
-        }
-        launcher
-    }
 }
 
 /// The command line of an attempt inside.
@@ -237,24 +220,4 @@ pub fn words(host: &Host, files: &Files, attempt: &[&str]) -> Vec<String> {
     };
     let words = [&program, crate::inside::ROLE].map(str::to_owned);
     words.into_iter().chain(attempt.iter().map(|word| (*word).to_owned())).collect()
-}
-
-/// The launcher's process.
-pub fn play(words: &[String]) -> ! {
-    let [launch, answer] = words else { exit(2) };
-    let launch: Launch = serde_json::from_str(launch).expect("the test has written it");
-    let none = None::<&str>;
-    for (source, target) in &launch.before {
-        crate::host::have_mounts_of_our_own();
-        mount(Some(source), target, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
-            .expect("root of its own mounts");
-    }
-    let told = launch.here();
-    if launch.inherit {
-        let file = File::create(answer).expect("the test has made the folder");
-        serde_json::to_writer(file, &told).expect("plain data");
-    } else {
-        println!("{}", serde_json::to_string(&told).expect("plain data"));
-    }
-    exit(0)
 }

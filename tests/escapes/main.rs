@@ -13,6 +13,7 @@
 
 mod above;
 mod call;
+mod covers;
 mod devices;
 mod everywhere;
 mod files;
@@ -21,6 +22,7 @@ mod inside;
 mod joined;
 mod kernel;
 mod launch;
+mod launcher;
 mod limits;
 mod links;
 mod mounts;
@@ -42,7 +44,7 @@ extern "C" fn before_main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.split_first() {
         Some((role, words)) if role == inside::ROLE => inside::play(words),
-        Some((role, words)) if role == launch::ROLE => launch::play(words),
+        Some((role, words)) if role == launcher::ROLE => launcher::play(words),
         Some((role, _)) if role == host::CANARY => host::play_canary(),
         _ => host::have_mounts_of_our_own(),
     }

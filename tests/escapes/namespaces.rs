@@ -1,12 +1,16 @@
 //! Namespaces: made, and joined.
 
-use std::fs::{self, File};
+use std::{
+    fs::{self, File},
+    process,
+};
 
 use nix::errno::Errno;
 
 use crate::{
     call::call,
     everywhere::{Kind, everywhere, everywhere_is},
+    host::Host,
     inside::{Attempt, Failed, each, told},
 };
 
@@ -16,6 +20,7 @@ pub const ATTEMPTS: &[(&str, Attempt)] = &[
     ("clone3", clone3),
     ("join-the-first-process", join_the_first_process),
     ("set-names", set_names),
+    ("open-shared-memory", open_shared_memory),
 ];
 
 const KINDS: [(&str, i32); 6] = [
@@ -39,7 +44,7 @@ fn no_namespace_is_unshared() {
 /// As `clone3` takes them; a process that is made ends at once.
 fn clone(_: &[String]) -> Result<String, Failed> {
     let clone = |flag: i32| match call!(SYS_clone, flag | libc::SIGCHLD, 0, 0, 0, 0) {
-        Ok(0) => std::process::exit(0),
+        Ok(0) => process::exit(0),
         other => other,
     };
     each(KINDS.map(|(name, flag)| (name, clone(flag))))
@@ -57,7 +62,7 @@ fn clone3(_: &[String]) -> Result<String, Failed> {
         (arguments[0], arguments[4]) = (flag as u64, libc::SIGCHLD as u64);
         let arguments = arguments.map(u64::to_ne_bytes).concat();
         match call!(SYS_clone3, arguments.as_slice(), arguments.len()) {
-            Ok(0) => std::process::exit(0),
+            Ok(0) => process::exit(0),
             other => other,
         }
     };
@@ -108,4 +113,29 @@ fn set_names(_: &[String]) -> Result<String, Failed> {
 #[test]
 fn the_host_name_is_set_neither_inside_nor_outside() {
     everywhere_is("set-names", "host=EPERM domain=EPERM now=isolab");
+}
+
+/// Memory and a semaphore that a process of the host shares by a key (sysvipc(7)).
+fn open_shared_memory(words: &[String]) -> Result<String, Failed> {
+    let key: i32 = words.first().and_then(|key| key.parse().ok()).ok_or("which key?")?;
+    each([
+        ("memory", call!(SYS_shmget, key, 0, 0)),
+        ("semaphore", call!(SYS_semget, key, 0, 0)),
+        ("queue", call!(SYS_msgget, key, 0)),
+    ])
+}
+
+#[test]
+fn what_processes_of_the_host_share_by_a_key_is_not_found() {
+    let key = process::id() as i32;
+    let mode = libc::IPC_CREAT | 0o666;
+    let memory = call!(SYS_shmget, key, 4096, mode).unwrap();
+    let semaphore = call!(SYS_semget, key, 1, mode).unwrap();
+    let queue = call!(SYS_msgget, key, mode).unwrap();
+    let words = |_: &Host| vec!["open-shared-memory".to_owned(), key.to_string()];
+    let all = "memory=ENOENT semaphore=ENOENT queue=ENOENT";
+    everywhere(words, |_| Some(all.to_owned()));
+    call!(SYS_shmctl, memory, libc::IPC_RMID, 0).unwrap();
+    call!(SYS_semctl, semaphore, 0, libc::IPC_RMID, 0).unwrap();
+    call!(SYS_msgctl, queue, libc::IPC_RMID, 0).unwrap();
 }
