@@ -148,7 +148,8 @@ pub(crate) fn make_directory(
 
 /// Adds the step that makes a new empty file of that name, and opens it.
 pub(crate) fn make_file(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
-    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW;
+    // Not to be written to: as long as somebody may, its mount cannot be made read-only (EBUSY).
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDONLY | libc::O_NOFOLLOW;
     let words = format!("create {}", name.display());
     let how = (flags, 0o644, Links::Refused.resolve());
     openat2(plan, Inside, words, (parent.operand(), name), how)

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use common::{Need, inside, ready, ready_with, run, skip, text};
 use container::{
-    Container, Namespace, Root, Upper,
+    Container, Mount, Namespace, Root, Upper,
     layer::{is_whiteout, opaque_mark},
 };
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
@@ -167,6 +167,21 @@ fn a_directory_as_root_shows_nothing_else() {
     assert_eq!(error.exit_code(), 127, "{error}");
     let error = container.run(&Workload::command(["/proc/version"])).unwrap_err();
     assert_eq!(error.exit_code(), 126, "{error}");
+}
+
+#[test]
+fn a_root_that_is_read_only_inside_gets_the_file_that_a_volume_needs() {
+    if !ready() {
+        return;
+    }
+    let (root, volume) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let mut container = Container::default().root(Root::Directory(root.path().into()));
+    let (destination, source) = ("/a/file".into(), volume.path().to_owned());
+    let mount = Mount { destination, kind: "bind".into(), source, options: Vec::new() };
+    container.spec.inside.mounts.push(mount);
+    container.spec.inside.read_only = true;
+    let hello = Workload::builtin(Builtin::Hello, &[]);
+    assert_eq!(container.run(&hello).unwrap().status, Status::Exited(0));
 }
 
 #[test]
