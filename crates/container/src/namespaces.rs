@@ -6,7 +6,7 @@
 //! own. There is no object "container" in the kernel; this set of tables is all there is.
 //!
 //! How the process is made, and what it shares with its launcher until it runs its program, is in
-//! [`child`](crate::child).
+//! `child`.
 
 use std::{fs::File, io::Write, path::PathBuf};
 
