@@ -167,7 +167,7 @@ fn devices_of_the_host_in_a_volume_that_shows_devices_are_not_opened() {
         let launch = Launch::of(&host, files, &["open-nodes", "/volume"]);
         let launch = Launch { volumes: vec![shows.clone()], no_init, ..launch };
         let told = launch.run_as(Who::Root, &host).told();
-        let refused = "disk=EPERM,EPERM memory=EPERM,EPERM kvm=EPERM,EPERM ";
+        let refused = "disk=EPERM,EPERM memory=EPERM,EPERM kvm=EPERM,EPERM console=EPERM,EPERM ";
         assert!(told.starts_with(refused), "{told}");
     }
     host.is_unchanged("device nodes of a volume");

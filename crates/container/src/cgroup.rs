@@ -181,7 +181,8 @@ impl Cgroup {
             read(home, name)?.trim().parse().ok()
         });
         let cpu_time = self.directories.iter().find_map(|directory| match directory.version {
-            // Only where cpuacct is mounted together with a controller that is in use.
+            // Only where cpuacct is mounted together with cpu, as it usually is, and that is in use.
+            Version::V1 if !directory.controllers.contains(&Controller::Cpu) => None,
             Version::V1 => {
                 let nanoseconds = read(directory, "cpuacct.usage")?.trim().parse().ok()?;
                 Some(Duration::from_nanos(nanoseconds))

@@ -141,7 +141,8 @@ impl DeviceRule {
 /// Docker's list, as runc completes it: nothing but what every program may expect in `/dev`.
 ///
 /// A node may be made of any device, as archives and packages have them, but not opened. Unlike runc
-/// before 1.2 there is no `/dev/net/tun` (10:200); unlike Docker there is no line that refuses
+/// before 1.2 there is no `/dev/net/tun` (10:200); unlike Docker there is no console (5:1), which is
+/// the host's own, where a container's `/dev/console` is a pseudo-terminal; and no line that refuses
 /// `/dev/fuse`, which the first one does already.
 pub fn default_rules() -> Vec<DeviceRule> {
     vec![
@@ -154,7 +155,6 @@ pub fn default_rules() -> Vec<DeviceRule> {
         DeviceRule::allowed_char(1, Some(8)), // random
         DeviceRule::allowed_char(1, Some(9)), // urandom
         DeviceRule::allowed_char(5, Some(0)), // tty
-        DeviceRule::allowed_char(5, Some(1)), // console
         DeviceRule::allowed_char(5, Some(2)), // ptmx
         DeviceRule::allowed_char(136, None),  // pts/*
     ]
