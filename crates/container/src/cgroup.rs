@@ -18,14 +18,19 @@ mod path;
 mod settings;
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     thread::sleep,
     time::Duration,
 };
 
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, openat},
+    sys::stat::Mode,
+};
 use sandbox::{Question, Usage};
 
 use crate::{
@@ -82,7 +87,7 @@ pub fn grounds() -> Result<Vec<Ground>, Error> {
 /// The cgroup of one container: a directory in every hierarchy that a limit needs.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
-    directories: Vec<Directory>,
+    directories: Vec<Made>,
     /// Version 2: the directory, for `CLONE_INTO_CGROUP`.
     into: Option<OwnedFd>,
     /// Version 1: the open `tasks` files.
@@ -94,6 +99,34 @@ struct Directory {
     path: PathBuf,
     version: Version,
     controllers: Vec<Controller>,
+}
+
+/// A directory that is there; its files are found from it.
+#[derive(Debug)]
+struct Made {
+    directory: Directory,
+    descriptor: OwnedFd,
+}
+
+impl Made {
+    /// A directory that is not there after all is removed.
+    fn open(directory: Directory) -> Result<Self, Error> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        match nix::fcntl::open(&directory.path, flags, Mode::empty()) {
+            Ok(descriptor) => Ok(Self { directory, descriptor }),
+            Err(errno) => {
+                let failed = Err(file("open", &directory.path)(errno.into()));
+                remove(&directory.path).and(failed)
+            }
+        }
+    }
+
+    /// Opens one of its files.
+    fn file(&self, name: &str, flags: OFlag) -> Result<fs::File, Error> {
+        let opened = openat(&self.descriptor, name, flags | OFlag::O_CLOEXEC, Mode::empty());
+        let opened = opened.map_err(io::Error::from);
+        opened.map(fs::File::from).map_err(file("open", self.directory.path.join(name)))
+    }
 }
 
 fn is_eperm(error: &io::Error) -> bool {
@@ -123,10 +156,13 @@ impl Cgroup {
             controller: first.controller.name(),
             why: "its hierarchy has no directory for this container".into(),
         })?;
-        let path = home.path.join(first.file);
-        match fs::File::options().write(true).open(&path) {
-            Err(error) if first.optional && error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(file("write the limit", path)(error)),
+        match home.file(first.file, OFlag::O_WRONLY) {
+            Err(Error::File { source, .. })
+                if first.optional && source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error),
             Ok(mut opened) => {
                 let mut values = settings.iter().map(|setting| setting.value.as_bytes());
                 let written = values.try_for_each(|value| {
@@ -141,13 +177,15 @@ impl Cgroup {
                         written => written,
                     }
                 });
-                written.map_err(file("write the limit", path))
+                let path = || home.directory.path.join(first.file);
+                written.map_err(|error| file("write the limit", path())(error))
             }
         }
     }
 
-    fn home(&self, controller: Controller) -> Option<&Directory> {
-        self.directories.iter().find(|directory| directory.controllers.contains(&controller))
+    fn home(&self, controller: Controller) -> Option<&Made> {
+        let mut all = self.directories.iter();
+        all.find(|made| made.directory.controllers.contains(&controller))
     }
 
     /// What `clone3` is to create the child in, on version 2.
@@ -171,24 +209,29 @@ impl Cgroup {
 
     /// What was consumed so far, where a controller tells.
     pub(crate) fn usage(&self) -> Usage {
-        let read =
-            |directory: &Directory, name: &str| fs::read_to_string(directory.path.join(name)).ok();
+        /// More than any of these files has.
+        const TEXT: u64 = 64 << 10;
+        let read = |made: &Made, name: &str| {
+            let mut text = String::new();
+            made.file(name, OFlag::O_RDONLY).ok()?.take(TEXT).read_to_string(&mut text).ok()?;
+            Some(text)
+        };
         let peak_memory_bytes = self.home(Controller::Memory).and_then(|home| {
-            let name = match home.version {
+            let name = match home.directory.version {
                 Version::V1 => "memory.max_usage_in_bytes",
                 Version::V2 => "memory.peak",
             };
             read(home, name)?.trim().parse().ok()
         });
-        let cpu_time = self.directories.iter().find_map(|directory| match directory.version {
+        let cpu_time = self.directories.iter().find_map(|made| match made.directory.version {
             // Only where cpuacct is mounted together with cpu, as it usually is, and that is in use.
-            Version::V1 if !directory.controllers.contains(&Controller::Cpu) => None,
+            Version::V1 if !made.directory.controllers.contains(&Controller::Cpu) => None,
             Version::V1 => {
-                let nanoseconds = read(directory, "cpuacct.usage")?.trim().parse().ok()?;
+                let nanoseconds = read(made, "cpuacct.usage")?.trim().parse().ok()?;
                 Some(Duration::from_nanos(nanoseconds))
             }
             Version::V2 => {
-                let stat = read(directory, "cpu.stat")?;
+                let stat = read(made, "cpu.stat")?;
                 let line = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
                 Some(Duration::from_micros(line.parse().ok()?))
             }
@@ -201,7 +244,7 @@ impl Cgroup {
     pub(crate) fn remove(&mut self) -> Result<(), Error> {
         self.tasks.clear();
         self.into = None;
-        let removed = self.directories.drain(..).rev().map(|directory| remove(&directory.path));
+        let removed = self.directories.drain(..).rev().map(|made| remove(&made.directory.path));
         removed.fold(Ok(()), Result::and)
     }
 }

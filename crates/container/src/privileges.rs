@@ -5,7 +5,7 @@
 //! with a user namespace only), capabilities (what root may do), `no_new_privs` (no program gives
 //! more), and the [`seccomp`] filter (which doors of the kernel exist at all).
 
-use std::path::Path;
+use std::{path::Path, sync::OnceLock};
 
 use nix::{
     errno::Errno,
@@ -261,8 +261,11 @@ fn id_map(file: &str) -> String {
 /// Whether this process is in a user namespace below the first one, as root of a container without
 /// the host's power is: the first one maps every id to itself.
 pub(crate) fn in_user_namespace() -> bool {
-    let map = id_map("uid_map");
-    !map.is_empty() && !covers(&map, (0, u32::MAX))
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let map = id_map("uid_map");
+        !map.is_empty() && !covers(&map, (0, u32::MAX))
+    })
 }
 
 /// Whether an id map (user_namespaces(7): inside, outside, count) has all of a range inside.

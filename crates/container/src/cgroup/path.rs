@@ -2,15 +2,15 @@
 
 use std::{
     fs,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use nix::{errno::Errno, unistd::Uid};
+use nix::{errno::Errno, fcntl::OFlag, unistd::Uid};
 use sandbox::{Limits, Resource};
 
 use super::{
-    Cgroup, Directory,
+    Cgroup, Directory, Made,
     settings::{Setting, device_settings, settings},
 };
 use crate::{
@@ -115,18 +115,15 @@ impl CgroupPath {
     pub(crate) fn create(self) -> Result<Cgroup, Error> {
         let mut cgroup = Cgroup { directories: Vec::new(), into: None, tasks: Vec::new() };
         for directory in self.directories {
-            let path = directory.path.clone();
-            fs::create_dir(&path).map_err(file("create the cgroup", &path))?;
+            let path = &directory.path;
+            fs::create_dir(path).map_err(file("create the cgroup", path))?;
             let version = directory.version;
-            cgroup.directories.push(directory);
-            let open = |name: &str, write: bool| {
-                let path = path.join(name);
-                let opened = fs::File::options().read(!write).write(write).open(&path);
-                opened.map(OwnedFd::from).map_err(file("open", path))
-            };
+            // From here on it is removed with the others.
+            cgroup.directories.push(Made::open(directory)?);
+            let Some(made) = cgroup.directories.last() else { continue };
             match version {
-                Version::V1 => cgroup.tasks.push(open("tasks", true)?),
-                Version::V2 => cgroup.into = Some(open("", false)?),
+                Version::V1 => cgroup.tasks.push(made.file("tasks", OFlag::O_WRONLY)?.into()),
+                Version::V2 => cgroup.into = Some(made.file(".", OFlag::O_DIRECTORY)?.into()),
             }
         }
         for settings in self.settings.chunk_by(|one, next| one.file == next.file) {
