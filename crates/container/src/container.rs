@@ -93,6 +93,13 @@ impl Sandbox for Container {
         if let Some(name) = &self.name {
             spec.budget.cgroup = Some(format!("isolab-{name}"));
         }
+        if spec.way_out.hooks.need_steps() {
+            return Err(sandbox::Error::Unsupported {
+                sandbox: NAME,
+                what: "run hooks of its start and its end when it is run at once".into(),
+                fix: "create it, start it and delete it".into(),
+            });
+        }
         let prepared = Prepared::new(&spec)?;
         let mut claim = self.claim(&prepared, workload)?;
         let resources = prepared.resources();

@@ -129,6 +129,14 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// A hook that did not end with 0.
+    #[error("the hook {path:?} did not succeed: {ended}")]
+    HookFailed {
+        /// The program.
+        path: PathBuf,
+        /// How it ended.
+        ended: String,
+    },
     /// It was started before, or has ended.
     #[error("the container does not wait to be started: it was started before, or has ended")]
     NotWaiting,

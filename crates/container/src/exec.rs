@@ -14,13 +14,17 @@
 //! inside from its first instruction: whoever takes it over has gained nothing.
 
 use std::{
+    ffi::OsString,
+    fs::File,
+    io::Write as _,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
     path::PathBuf,
+    time::Duration,
 };
 
 use sandbox::{
-    Entry, Instance, Ledger, Milestone, Outcome, Process, Question, Resource, Stdio, Story,
-    Timeline, Workload,
+    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Question, Resource, Stdio,
+    Story, Timeline,
 };
 
 use crate::{
@@ -28,6 +32,7 @@ use crate::{
     cgroup::Cgroup,
     child::{self, Child, Gate},
     error::{NAME, Result},
+    hooks::Hook,
     joined::Joined,
     life::State,
     namespaces::Namespaces,
@@ -70,15 +75,48 @@ fn is_running(entry: &Entry) -> bool {
 /// # Errors
 ///
 /// Those of [`Sandbox::run`](sandbox::Sandbox::run), and when the container has ended.
-pub fn exec<S: Into<std::ffi::OsString>>(
+pub fn exec<S: Into<OsString>>(
     entry: &Entry,
     words: impl IntoIterator<Item = S>,
     stdio: Stdio,
 ) -> Result<Outcome> {
-    let workload = Workload::command(words).stdio(stdio);
-    let mut timeline = Timeline::start();
     let state = state_of(entry)?;
-    let target = pidfd(&state.first).ok_or_else(not_running(entry))?;
+    let environment = state.environment.clone();
+    let words = words.into_iter().map(Into::into).collect();
+    join(&state, Joining { words, environment, stdio, input: None, deadline: None })
+}
+
+/// A command for a container that runs.
+pub(crate) struct Joining {
+    words: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    stdio: Stdio,
+    /// What it finds on standard input, where that is captured; `None` leaves it open and empty.
+    input: Option<Vec<u8>>,
+    deadline: Option<Duration>,
+}
+
+impl Joining {
+    /// A hook, which is run inside and told this.
+    pub(crate) fn hook(hook: &Hook, told: Vec<u8>) -> Self {
+        let variable =
+            |text: &String| text.split_once('=').map(|(name, value)| (name.into(), value.into()));
+        Self {
+            words: hook.words(),
+            environment: hook.env.iter().filter_map(variable).collect(),
+            stdio: Stdio::Capture,
+            input: Some(told),
+            deadline: hook.timeout.map(Duration::from_secs),
+        }
+    }
+}
+
+/// Runs a command in the container of that state, with the same walls around it.
+pub(crate) fn join(state: &State, joining: Joining) -> Result<Outcome> {
+    let Joining { words, environment, stdio, input, deadline } = joining;
+    let program = Program::Command(words);
+    let mut timeline = Timeline::start();
+    let target = pidfd(&state.first).ok_or(Error::NotWaiting)?;
     let namespaces = Foreign::of(state.first.pid);
     let paths: Vec<PathBuf> = state.resources.iter().filter_map(cgroup_of).collect();
     let cgroup = Cgroup::open(&paths)?;
@@ -86,13 +124,9 @@ pub fn exec<S: Into<std::ffi::OsString>>(
     let gate = Gate::new()?;
     let first = First::Join;
     let inherited = Some(gate.report());
-    let program = Some(first.image(&workload.program)?);
-    let kept = Kept { inherited, program, ..Kept::default() };
-    let way_out = spec::WayOut {
-        program: workload.program.clone(),
-        environment: state.environment.clone(),
-        ..spec::WayOut::default()
-    };
+    let image = Some(first.image(&program)?);
+    let kept = Kept { inherited, program: image, ..Kept::default() };
+    let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
     let mut plan = Box::new(Plan::default());
     cgroup.join(&mut plan);
     namespaces.enter(&mut plan, &target);
@@ -105,14 +139,18 @@ pub fn exec<S: Into<std::ffi::OsString>>(
     let (shared, none) = (Namespaces::shared(), Joined::default());
     let child = child::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)?;
     let mut walls = Walls { child, cgroup, veth: None };
-    let streams = stdio.of_the_launcher();
+    let mut streams = stdio.of_the_launcher();
+    if let Some(input) = input {
+        // One that does not care may have closed it.
+        let _ = streams.1.take().map(|stdin| File::from(stdin).write_all(&input));
+    }
     let (progress, plan) = walls.child.wait_for_exec(true)?;
     timeline.reach_at(Milestone::Created, plan.began());
     timeline.reach(Milestone::Entered);
-    running::check_progress(progress, &workload.program)?;
+    running::check_progress(progress, &way_out.program)?;
     let (story, init) = (Story::default(), true);
     let started = Started { walls, streams, mailbox: None, init, timeline, story };
-    Box::new(Running::new(started, None, None)?).wait()
+    Box::new(Running::new(started, deadline, None)?).wait()
 }
 
 /// What the ledger knows of a container that runs.
@@ -150,12 +188,12 @@ fn cgroup_of(resource: &Resource) -> Option<PathBuf> {
 }
 
 /// The namespaces of a process that are not the caller's.
-struct Foreign {
+pub(crate) struct Foreign {
     flags: i32,
 }
 
 impl Foreign {
-    fn of(pid: u32) -> Self {
+    pub(crate) fn of(pid: u32) -> Self {
         let all = [
             ("user", libc::CLONE_NEWUSER),
             ("mnt", libc::CLONE_NEWNS),
@@ -170,6 +208,11 @@ impl Foreign {
         let foreign = |name: &str| of("self", name) != of(&theirs, name);
         let foreign = all.into_iter().filter(|(name, _)| foreign(name));
         Self { flags: foreign.fold(0, |all, (_, flag)| all | flag) }
+    }
+
+    /// As setns(2) takes them.
+    pub(crate) fn flags(&self) -> i32 {
+        self.flags
     }
 
     /// Whether the user namespace, which may not be joined twice, is among them.

@@ -26,6 +26,7 @@ mod device;
 pub mod devices;
 mod error;
 mod exec;
+pub mod hooks;
 mod host;
 mod joined;
 pub mod layer;
@@ -114,7 +115,7 @@ impl<'a> Prepared<'a> {
         let namespaces = spec.effective_namespaces(Uid::effective().is_root());
         let cgroup = CgroupPath::find(&spec.budget)?;
         let veth = (spec.way_out.network == Network::Veth).then(Veth::plan).transpose()?;
-        check_memory(spec, namespaces.user.is_new() || veth.is_some())?;
+        check_memory(spec, needs_gate(spec, &namespaces, veth.as_ref()))?;
         Ok(Self { spec, namespaces, cgroup, veth })
     }
 
@@ -131,7 +132,7 @@ impl<'a> Prepared<'a> {
         let joined = Joined::open(&namespaces)?;
         let stdio = StdioEnds::new(spec.way_out.stdio)?;
         let gate = Gate::new()?;
-        let needs_gate = namespaces.user.is_new() || veth.is_some();
+        let needs_gate = needs_gate(spec, &namespaces, veth.as_ref());
         let gate_of_plan = needs_gate.then_some(&gate);
         let mailbox = mailbox(&spec.way_out.program)?;
         let first = First::of(&spec.way_out);
@@ -178,6 +179,7 @@ impl<'a> Prepared<'a> {
             let connect = || veth.connect(walls.child.pid());
             story.step(Question::WayOut, "create a pair of links", connect)?;
         }
+        spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;
         walls.child.open_gate()?;
         let streams = stdio.of_the_launcher();
         let (progress, plan) = walls.child.wait_for_exec(first.always_reports(begin))?;
@@ -188,6 +190,11 @@ impl<'a> Prepared<'a> {
         let init = first == First::Init;
         Ok(Started { walls, streams, mailbox, init, timeline, story })
     }
+}
+
+/// Whether the launcher has something to do while the child waits.
+fn needs_gate(spec: &Spec, namespaces: &Namespaces, veth: Option<&Veth>) -> bool {
+    namespaces.user.is_new() || veth.is_some() || spec.way_out.hooks.need_gate()
 }
 
 /// A child that the launcher cannot sleep for must have memory enough to come to its program.

@@ -35,7 +35,9 @@ use crate::{
     Begin, Prepared, Spec, cgroup,
     child::{self, Child},
     error::{self, Error, NAME, Result, call},
-    exec, network,
+    exec,
+    hooks::Hooks,
+    network,
     running::{self, Running, Started},
     spec,
 };
@@ -55,6 +57,9 @@ pub struct State {
     pub directory: PathBuf,
     /// The FIFO that the first process waits at.
     pub start: Option<PathBuf>,
+    /// Programs of the caller's that are run when it is started and deleted.
+    #[serde(default)]
+    pub hooks: Hooks,
 }
 
 impl State {
@@ -66,6 +71,7 @@ impl State {
             environment: spec.way_out.environment.clone(),
             directory: spec.way_out.directory.clone(),
             start: None,
+            hooks: spec.way_out.hooks.clone(),
         }
     }
 
@@ -99,20 +105,23 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`Error::NotWaiting`] when it was started before or has ended.
-    pub fn start(&self) -> Result<(), Error> {
-        let path = self.start.as_deref().ok_or(Error::NotWaiting)?;
-        let opened = File::options()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(path);
-        let mut fifo = opened.map_err(|_| Error::NotWaiting)?;
-        let is_fifo = fifo.metadata().is_ok_and(|found| found.file_type().is_fifo());
-        // Removed first: who starts it twice finds nothing to write to.
-        if !is_fifo || fs::remove_file(path).is_err() {
-            return Err(Error::NotWaiting);
+    /// [`Error::NotWaiting`] when it was started before or has ended, and those of its hooks.
+    pub fn start(&self) -> Result<()> {
+        self.begin()?;
+        self.hooks.after_start(self.first.pid);
+        Ok(())
+    }
+
+    /// The same up to the byte in the FIFO.
+    fn begin(&self) -> Result<()> {
+        let path = self.start.as_deref().filter(|path| path.exists()).ok_or(Error::NotWaiting)?;
+        for hook in &self.hooks.start_container {
+            let told = self.hooks.told(i32::try_from(self.first.pid).ok(), "created");
+            let ended = exec::join(self, exec::Joining::hook(hook, told))?;
+            let code = i32::from(ended.status.code());
+            hook.check(Some(code), format!("exit code {code}"))?;
         }
-        fifo.write_all(&[1]).map_err(error::file("write to", path))
+        Ok(open_start(path)?)
     }
 
     /// Sends `signal` to the first process. One that has ended gets none.
@@ -159,8 +168,25 @@ impl State {
             Resource::Link(name) => network::remove_link_if_there(name),
             Resource::Directory(path) => crate::remove_tree(path),
         });
-        removed.fold(Ok(()), Result::and)
+        let removed = removed.fold(Ok(()), Result::and);
+        self.hooks.after_stop();
+        removed
     }
+}
+
+/// Writes the byte into the FIFO at `path`, which somebody waits at.
+fn open_start(path: &Path) -> Result<(), Error> {
+    let opened = File::options()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path);
+    let mut fifo = opened.map_err(|_| Error::NotWaiting)?;
+    let is_fifo = fifo.metadata().is_ok_and(|found| found.file_type().is_fifo());
+    // Removed first: who starts it twice finds nothing to write to.
+    if !is_fifo || fs::remove_file(path).is_err() {
+        return Err(Error::NotWaiting);
+    }
+    fifo.write_all(&[1]).map_err(error::file("write to", path))
 }
 
 /// A container whose walls stand. Dropping it kills it and removes what is left of it, unless it has
@@ -233,8 +259,10 @@ impl Created {
     ///
     /// When it was started before, has ended, or its program cannot be executed.
     pub fn start(&mut self) -> Result<()> {
-        self.state.start()?;
-        running::check_progress(self.started.walls.child.wait_for_program()?, &self.program)
+        self.state.begin()?;
+        running::check_progress(self.started.walls.child.wait_for_program()?, &self.program)?;
+        self.state.hooks.after_start(self.state.first.pid);
+        Ok(())
     }
 
     /// Waits for its end, and removes what is left of it.

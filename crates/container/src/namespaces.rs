@@ -117,12 +117,6 @@ pub(crate) fn complete(
         let flag = libc::CLONE_NEWCGROUP as usize;
         plan.step(Boundary, "unshare cgroup", libc::SYS_unshare, [flag]);
     }
-    if let Some(gate) = gate {
-        gate.pass(plan);
-    }
-    if namespaces.user != Namespace::Shared {
-        privileges::become_root(plan);
-    }
     let names = [
         ("sethostname", libc::SYS_sethostname, &boundary.hostname),
         ("setdomainname", libc::SYS_setdomainname, &boundary.domainname),
@@ -132,6 +126,12 @@ pub(crate) fn complete(
             let operand = plan.keep(name.as_bytes());
             plan.step(Boundary, format!("{call} {name}"), number, [operand, name.len()]);
         }
+    }
+    if let Some(gate) = gate {
+        gate.pass(plan);
+    }
+    if namespaces.user != Namespace::Shared {
+        privileges::become_root(plan);
     }
 }
 

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     devices::{self, DeviceRule},
     error::NAME,
+    hooks::Hooks,
     mount::{self, Mount},
     namespaces::{Namespace, Namespaces},
     network::Network,
@@ -182,6 +183,8 @@ pub struct WayOut {
     pub stdio: Stdio,
     /// What it sees of the network.
     pub network: Network,
+    /// Programs of the caller's that are run at certain places of its life.
+    pub hooks: Hooks,
     /// Whether a command runs as the child of a first process that reaps orphans and passes signals
     /// on; otherwise the command is the first process itself. A built-in program always is.
     pub init: bool,
@@ -195,6 +198,7 @@ impl Default for WayOut {
             directory: "/".into(),
             stdio: Stdio::default(),
             network: Network::default(),
+            hooks: Hooks::default(),
             init: true,
         }
     }
@@ -217,6 +221,7 @@ impl Spec {
             directory: given.unwrap_or(Path::new("/")).to_owned(),
             stdio: workload.stdio,
             network: self.way_out.network,
+            hooks: self.way_out.hooks.clone(),
             init: self.way_out.init && !is_builtin,
         };
         let (boundary, budget) = (self.boundary.clone(), self.budget.clone());

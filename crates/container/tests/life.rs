@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::{Need, cgroups_left, ready, ready_with};
-use container::{Namespace, Prepared, Root, Spec, State};
+use container::{Namespace, Prepared, Root, Spec, State, hooks::Hook};
 use nix::sys::signal::Signal;
 use sandbox::{Program, Status, Stdio};
 use tempfile::TempDir;
@@ -167,4 +167,85 @@ fn namespaces_of_others_are_joined() {
     let error = Prepared::new(&second).unwrap().create(&place.path().join("third")).err().unwrap();
     assert!(sandbox::chain(&error).contains("is not a net namespace"), "{error:?}");
     host.state().delete().unwrap();
+}
+
+/// A hook that notes its place, what it was told, and the host name that it sees.
+fn noting(place: &str, notes: &Path) -> Hook {
+    let script = "read -r told; echo \"$0 $(hostname) $told\" >> \"$1\"";
+    let args = ["sh", "-c", script, place, notes.to_str().unwrap()].map(str::to_owned);
+    let path = "/bin/sh".into();
+    Hook { path, args: args.into(), env: vec!["PATH=/bin:/usr/bin".into()], timeout: Some(20) }
+}
+
+#[test]
+fn hooks_are_run_at_their_places_and_told_of_the_container() {
+    if !ready() {
+        return;
+    }
+    let (place, shared, _) = place();
+    let notes = shared.join("notes");
+    let mut spec = spec("echo program >> /run/shared/notes", &shared);
+    spec.boundary.hostname = Some("inside".into());
+    let hooks = &mut spec.way_out.hooks;
+    hooks.create_runtime = vec![noting("create_runtime", &notes)];
+    hooks.create_container = vec![noting("create_container", &notes)];
+    hooks.start_container = vec![noting("start_container", Path::new("/run/shared/notes"))];
+    hooks.poststart = vec![noting("poststart", &shared.join("poststart"))];
+    hooks.poststop = vec![noting("poststop", &notes)];
+    hooks.state.insert("id".into(), "one".into());
+    let mut created = Prepared::new(&spec).unwrap().create(&place.path().join("start")).unwrap();
+    created.start().unwrap();
+    let state = created.state().clone();
+    created.wait().unwrap();
+    state.delete().unwrap();
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_owned();
+    let text = fs::read_to_string(&notes).unwrap()
+        + &fs::read_to_string(shared.join("poststart")).unwrap();
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.splitn(3, ' ').collect()).collect();
+    let seen: Vec<(&str, &str)> =
+        lines.iter().map(|line| (line[0], line.get(1).copied().unwrap_or_default())).collect();
+    let host = host.as_str();
+    let expected = [
+        ("create_runtime", host),
+        ("create_container", "inside"),
+        ("start_container", "inside"),
+        ("program", ""),
+        ("poststop", host),
+        ("poststart", host),
+    ];
+    assert_eq!(seen, expected, "{text}");
+    for (line, status) in [(0, "creating"), (2, "created"), (4, "stopped"), (5, "running")] {
+        let told: serde_json::Value = serde_json::from_str(lines[line][2]).unwrap();
+        assert_eq!((&told["id"], &told["status"]), (&"one".into(), &status.into()), "{text}");
+    }
+}
+
+#[test]
+fn a_hook_that_fails_or_takes_too_long_is_named() {
+    if !ready() {
+        return;
+    }
+    let (place, shared, _) = place();
+    let script = |script: &str, timeout| Hook {
+        path: "/bin/sh".into(),
+        args: ["sh", "-c", script].map(str::to_owned).into(),
+        env: vec!["PATH=/bin:/usr/bin".into()],
+        timeout,
+    };
+    let late = script("exec sleep 600", Some(1));
+    for (hook, reason) in [(script("exit 3", None), "exit status: 3"), (late, "timeout")] {
+        let mut spec = spec("true", &shared);
+        spec.way_out.hooks.create_runtime = vec![hook];
+        let error =
+            Prepared::new(&spec).unwrap().create(&place.path().join("start")).err().unwrap();
+        let told = sandbox::chain(&error);
+        assert!(told.contains("/bin/sh") && told.contains(reason), "{told}");
+        assert!(!place.path().join("start").exists());
+    }
+    let mut spec = spec("true", &shared);
+    spec.way_out.hooks.start_container = vec![script("exit 4", None)];
+    let mut created = Prepared::new(&spec).unwrap().create(&place.path().join("start")).unwrap();
+    let told = sandbox::chain(&created.start().unwrap_err());
+    assert!(told.contains("exit code 4"), "{told}");
+    created.state().delete().unwrap();
 }

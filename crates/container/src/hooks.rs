@@ -1,0 +1,182 @@
+//! Hooks: programs of the caller's that are run at certain places of a container's life
+//! (OCI runtime specification, "POSIX-platform Hooks").
+//!
+//! ```text
+//!   create   namespaces and cgroup are there
+//!              create_runtime      outside
+//!              create_container    in the container's namespaces, before its root
+//!            the walls stand; the first process waits
+//!   start      start_container     inside, with the power of the container's program
+//!            the program runs
+//!              poststart           outside
+//!   delete   all is removed
+//!              poststop            outside
+//! ```
+//!
+//! Each is told the container's state on its standard input and has to end with 0: the first one that
+//! does not is the error of its place. The last two places have none: the container runs, or is gone.
+
+use std::{
+    io::Write as _,
+    os::{fd::BorrowedFd, unix::process::CommandExt as _},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use nix::sched::{CloneFlags, setns};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Error, error::file, exec::Foreign};
+
+/// A program with its arguments and environment, as `config.json` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// The program, an absolute path: outside, of `start_container` inside.
+    pub path: PathBuf,
+    /// Its arguments, its own name first.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// All of its environment: `NAME=VALUE`.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// After this many seconds it is killed, which is an error; `None` is never.
+    #[serde(default)]
+    pub timeout: Option<u64>,
+}
+
+/// The hooks of a container, by place.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Hooks {
+    /// Outside, when the namespaces are there and the root is not entered yet.
+    #[serde(alias = "prestart")]
+    pub create_runtime: Vec<Hook>,
+    /// At the same place, in the container's namespaces; that of process ids is for its children.
+    pub create_container: Vec<Hook>,
+    /// Inside, before the program of a created container begins.
+    pub start_container: Vec<Hook>,
+    /// Outside, when the program has begun.
+    pub poststart: Vec<Hook>,
+    /// Outside, when the container has been deleted.
+    pub poststop: Vec<Hook>,
+    /// What they are told besides `pid` and `status`: `ociVersion`, `id`, `bundle`, `annotations`.
+    pub state: Map<String, Value>,
+}
+
+impl Hooks {
+    /// Whether the child has to wait for some before it enters its root.
+    pub(crate) fn need_gate(&self) -> bool {
+        !self.create_runtime.is_empty() || !self.create_container.is_empty()
+    }
+
+    /// Whether there are some that only a container with a life in steps has places for.
+    pub(crate) fn need_steps(&self) -> bool {
+        ![&self.start_container, &self.poststart, &self.poststop].into_iter().all(Vec::is_empty)
+    }
+
+    /// Runs those of the first two places, for the child `pid` that waits.
+    pub(crate) fn at_create(&self, pid: i32, pidfd: BorrowedFd<'_>) -> Result<(), Error> {
+        if !self.need_gate() {
+            return Ok(());
+        }
+        let told = self.told(Some(pid), "creating");
+        for hook in &self.create_runtime {
+            run(hook, &told, hook.command())?;
+        }
+        let foreign = Foreign::of(u32::try_from(pid).unwrap_or_default());
+        for hook in &self.create_container {
+            let target = pidfd.try_clone_to_owned().map_err(file("duplicate", "pidfd"))?;
+            let flags = CloneFlags::from_bits_truncate(foreign.flags());
+            let mut command = hook.command();
+            // SAFETY: after the fork the closure makes one system call, on a descriptor of its own.
+            unsafe { command.pre_exec(move || Ok(setns(&target, flags)?)) };
+            run(hook, &told, command)?;
+        }
+        Ok(())
+    }
+
+    /// Runs those of `poststart`.
+    pub(crate) fn after_start(&self, pid: u32) {
+        let pid = i32::try_from(pid).ok();
+        for hook in &self.poststart {
+            let _ = run(hook, &self.told(pid, "running"), hook.command());
+        }
+    }
+
+    /// Runs those of `poststop`.
+    pub(crate) fn after_stop(&self) {
+        for hook in &self.poststop {
+            let _ = run(hook, &self.told(None, "stopped"), hook.command());
+        }
+    }
+
+    /// The state as a hook is told it.
+    pub(crate) fn told(&self, pid: Option<i32>, status: &str) -> Vec<u8> {
+        let mut told = self.state.clone();
+        told.insert("status".into(), status.into());
+        if let Some(pid) = pid {
+            told.insert("pid".into(), pid.into());
+        }
+        Value::Object(told).to_string().into_bytes()
+    }
+}
+
+impl Hook {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        if let [name, arguments @ ..] = self.args.as_slice() {
+            command.arg0(name).args(arguments);
+        }
+        command.env_clear().envs(self.env.iter().filter_map(|variable| variable.split_once('=')));
+        command
+    }
+
+    /// The words of its command line, to be executed inside.
+    pub(crate) fn words(&self) -> Vec<std::ffi::OsString> {
+        let arguments = self.args.iter().skip(1).map(Into::into);
+        std::iter::once(self.path.clone().into_os_string()).chain(arguments).collect()
+    }
+
+    /// What it ended with, if that is an error.
+    pub(crate) fn check(&self, code: Option<i32>, ended: String) -> Result<(), Error> {
+        match code {
+            Some(0) => Ok(()),
+            _ => Err(Error::HookFailed { path: self.path.clone(), ended }),
+        }
+    }
+}
+
+/// Runs a hook to its end.
+fn run(hook: &Hook, told: &[u8], mut command: Command) -> Result<(), Error> {
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let mut child = spawned.map_err(file("run the hook", &hook.path))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that does not care may have closed it.
+        let _ = stdin.write_all(told);
+    }
+    let status = wait(&mut child, hook.timeout).map_err(file("wait for the hook", &hook.path))?;
+    match status {
+        Some(status) => hook.check(status.code(), status.to_string()),
+        None => hook.check(None, "timeout".into()),
+    }
+}
+
+/// Waits for the end of a process, and kills it after so many seconds.
+fn wait(child: &mut Child, timeout: Option<u64>) -> std::io::Result<Option<ExitStatus>> {
+    let Some(seconds) = timeout else { return child.wait().map(Some) };
+    let end = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= end {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
