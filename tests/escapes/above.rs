@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    everywhere::{Kind, Root, everywhere, ready},
+    everywhere::{Kind, Root, everywhere, ready_as_root},
     host::Host,
     inside::{Attempt, Failed, told},
     launch::{Files, Launch, Who},
@@ -30,9 +30,9 @@ fn climb(words: &[String]) -> Result<String, Failed> {
 #[test]
 fn nothing_lies_above_the_root() {
     let words = |host: &Host| vec!["climb".to_owned(), host.secret()];
-    // The overlay over the host's own root shows root the host's files, by their own names.
+    // The overlay over the host's own root shows whose they are the host's files, by their names.
     let expected = |kind: &Kind| match kind.root {
-        Root::Host if kind.is_hosts_root() => None,
+        Root::Host if kind.is_owner() => None,
         _ => Some("0 lead elsewhere, 0 to the secret".to_owned()),
     };
     everywhere(words, expected);
@@ -40,7 +40,7 @@ fn nothing_lies_above_the_root() {
 
 #[test]
 fn what_the_host_has_mounted_above_its_root_does_not_lie_above_the_new_one() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
@@ -65,7 +65,7 @@ fn write(paths: &[String]) -> Result<String, Failed> {
 
 #[test]
 fn a_single_file_that_the_host_has_mounted_is_not_written_through() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink};
 use container::Device;
 
 use crate::{
-    everywhere::ready,
+    everywhere::{callers, ready, ready_as_root},
     host::Host,
     launch::{Files, Launch, Who},
 };
@@ -17,7 +17,7 @@ fn masks_and_read_only_paths_behind_links_stay_within() {
     }
     let mut host = Host::watched();
     let canary = host.canary().display().to_string();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (number, target) in
             ["/", "..", &canary, "/proc/self/root", "/proc/self/fd/3", "work", "/none"]
                 .into_iter()
@@ -53,7 +53,7 @@ fn masks_and_read_only_paths_behind_links_stay_within() {
 
 #[test]
 fn an_upper_layer_is_not_written_through_a_link() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
@@ -78,7 +78,7 @@ fn a_device_is_not_made_through_a_link() {
     }
     let mut host = Host::watched();
     let canary = host.canary().display().to_string();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (number, target) in ["/", "..", &canary, "/proc/self/cwd"].into_iter().enumerate() {
             let root = host.new_root(&format!("root-{who:?}-{number}"));
             symlink(target, root.join("place")).unwrap();

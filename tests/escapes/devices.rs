@@ -13,7 +13,7 @@ use nix::{
 
 use crate::{
     call::call,
-    everywhere::{everywhere_is, ready, ready_for_limits, skip},
+    everywhere::{callers, everywhere_is, ready, ready_for_limits, skip},
     host::{Host, set_mode},
     inside::{Attempt, Failed, each, told},
     launch::{Files, Launch, Who, volume},
@@ -96,7 +96,7 @@ fn device_nodes_that_came_with_the_root_do_not_work() {
     }
     assert!(can_be_opened_outside(&root.join("nodes")));
     let all = NODES.map(|(name, ..)| format!("{name}=EACCES,EACCES")).join(" ");
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for files in [Files::Directory(root.clone()), Files::Overlay(root.clone())] {
             for user_namespace in [false, true] {
                 let launch = Launch::of(&host, files.clone(), &["open-nodes", "/nodes"]);
@@ -121,7 +121,7 @@ fn device_nodes_of_the_hosts_own_files_do_not_work() {
     }
     let all = NODES.map(|(name, ..)| format!("{name}=EACCES,EACCES")).join(" ");
     let path = nodes.display().to_string();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         let launch = Launch::of(&host, Files::Host, &["open-nodes", &path]);
         assert_eq!(launch.run_as(who, &host).told(), all, "{who:?}");
     }
@@ -139,7 +139,7 @@ fn device_nodes_of_a_volume_do_not_work() {
         return;
     }
     let all = NODES.map(|(name, ..)| format!("{name}=EACCES,EACCES")).join(" ");
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         let files = Files::Directory(host.new_root(&format!("root-{who:?}")));
         let launch = Launch::of(&host, files, &["open-nodes", "/volume"]);
         let launch = Launch { volumes: vec![volume(&nodes, "/volume")], ..launch };

@@ -59,6 +59,12 @@ impl Kind {
         Self { joins: true, ..self }
     }
 
+    /// Whether the files and the process that must not be changed are those of the user inside, as
+    /// they are where an ordinary user runs these tests.
+    pub fn is_owner(&self) -> bool {
+        self.is_hosts_root() || !Uid::effective().is_root()
+    }
+
     /// Whether root inside is root outside.
     pub fn is_hosts_root(&self) -> bool {
         self.who != Who::Ordinary && !self.user_namespace
@@ -98,19 +104,42 @@ const KINDS: [Kind; 20] = {
 pub fn ready() -> bool {
     let available = match container::available() {
         Err(error) => Err(sandbox::chain(&error)),
-        Ok(()) if !Uid::effective().is_root() => Err("this test needs root".to_owned()),
+        Ok(()) if !Uid::effective().is_root() => Ok(()),
         // Whether this is the first user namespace, which maps every id to itself.
         Ok(()) => match fs::read_to_string("/proc/self/uid_map") {
             Ok(map) if map.split_whitespace().eq(["0", "0", "4294967295"]) => Ok(()),
-            _ => Err("this test needs root of the first user namespace".to_owned()),
+            _ => Err("this root is one of a user namespace, not the host's".to_owned()),
         },
     };
     available.map_err(|reason| skip(&reason)).is_ok()
 }
 
+/// The same for a test that takes root's power to make.
+pub fn ready_as_root() -> bool {
+    match Uid::effective().is_root() {
+        true => ready(),
+        false => {
+            skip("this test needs root");
+            false
+        }
+    }
+}
+
+/// Who can launch containers here: root and an ordinary user, or the ordinary user who runs this.
+pub fn callers() -> Vec<Who> {
+    let root = Uid::effective().is_root().then_some(Who::Root);
+    root.into_iter().chain([Who::Ordinary]).collect()
+}
+
+/// The same, each in a process of its own.
+pub fn callers_elsewhere() -> Vec<Who> {
+    let root = Uid::effective().is_root().then_some(Who::RootElsewhere);
+    root.into_iter().chain([Who::Ordinary]).collect()
+}
+
 /// Whether there can be limits, too.
 pub fn ready_for_limits() -> bool {
-    if !ready() {
+    if !ready_as_root() {
         return false;
     }
     let problem = container::host().controllers.into_iter().find_map(|facts| facts.problem);
@@ -168,7 +197,8 @@ pub fn everywhere_with(
         return;
     }
     let mut wrong = Vec::new();
-    for kind in &KINDS {
+    let is_root = Uid::effective().is_root();
+    for kind in KINDS.iter().filter(|kind| is_root || kind.who == Who::Ordinary) {
         let Some(expected) = expected(kind) else { continue };
         let mut host = Host::watched();
         let words = words(&host);

@@ -17,7 +17,9 @@ use sandbox::Status;
 
 use crate::{
     call::call,
-    everywhere::{Kind, Root, everywhere, everywhere_is, everywhere_with, ready},
+    everywhere::{
+        Kind, Root, callers, everywhere, everywhere_is, everywhere_with, ready, ready_as_root,
+    },
     host::{Host, set_mode},
     inside::{Attempt, Failed, each},
     launch::{Files, Launch, Who, volume},
@@ -98,7 +100,7 @@ fn no_descriptor_comes_along_to_one_that_has_waited() {
         return;
     }
     let mut host = Host::watched();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for no_init in [false, true] {
             let files = Files::Directory(host.new_root(&format!("root-{who:?}-{no_init}")));
             let launch = Launch::of(&host, files, &["list-descriptors"]);
@@ -169,7 +171,7 @@ fn a_directory_that_is_moved_out_of_a_volume_does_not_lead_out() {
     if !ready() {
         return;
     }
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         let mut host = Host::watched();
         let files = Files::Directory(host.new_root("root"));
         let mut launch = Launch::of(&host, files, &["climb-from-a-moved-directory"]);
@@ -196,7 +198,7 @@ fn tell_the_user(_: &[String]) -> Result<String, Failed> {
 
 #[test]
 fn a_program_with_the_set_user_id_bit_gives_nobody_power() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
@@ -224,7 +226,7 @@ fn run_by_itself(no_init: bool) {
     let root = host.new_root("root");
     fs::write(root.join("script"), "#!/proc/self/exe\n").unwrap();
     set_mode(&root.join("script"), 0o755);
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         let launch = Launch::of(&host, Files::Directory(root.clone()), &[]);
         let launch = Launch { words: vec!["/script".into()], no_init, ..launch };
         let answer = launch.run_as(who, &host);

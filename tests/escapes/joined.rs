@@ -8,10 +8,10 @@ use std::{
 };
 
 use crate::{
-    everywhere::ready,
+    everywhere::{callers, ready},
     host::Host,
     inside::{Attempt, Failed},
-    launch::{Files, Launch, Who, words},
+    launch::{Files, Launch, words},
 };
 
 pub const ATTEMPTS: &[(&str, Attempt)] = &[
@@ -101,7 +101,7 @@ fn who_takes_over_a_joining_process_gains_nothing() {
     if !ready() {
         return;
     }
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (share_pids, no_init) in [(false, false), (false, true), (true, false)] {
             let mut host = Host::watched();
             let files = Files::Directory(host.new_root("root"));

@@ -11,7 +11,7 @@ use sandbox::{Limits, Status};
 
 use crate::{
     call::call,
-    everywhere::{Kind, everywhere, ready, ready_for_limits},
+    everywhere::{Kind, callers, everywhere, ready_as_root, ready_for_limits},
     host::Host,
     inside::{Attempt, Failed, each},
     launch::{Files, Launch, Who},
@@ -98,12 +98,12 @@ fn fill(paths: &[String]) -> Result<String, Failed> {
 
 #[test]
 fn what_lies_in_memory_has_an_end() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
     let root = host.new_root("root");
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         let mut paths = vec![("/dev/shm/file", 64), ("/dev/file", 64)];
         if who == Who::Root {
             paths.push(("/tmp/file", 8)); // whose directory is not that user's

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use sandbox::Status;
 
 use crate::{
-    everywhere::ready,
+    everywhere::{callers, ready, ready_as_root},
     host::Host,
     inside::{Attempt, Failed},
     launch::{Answer, Files, Launch, Who, volume},
@@ -76,7 +76,7 @@ fn link_instead_of(names: &[&str]) {
         return;
     }
     let mut host = Host::watched();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (number, target) in ways_out(&host.canary()).into_iter().enumerate() {
             for name in names {
                 let root = host.new_root(&format!("{who:?}-{number}-{}", name.replace('/', "-")));
@@ -113,7 +113,7 @@ fn dev_is_not_filled_through_a_link() {
 
 #[test]
 fn a_terminal_is_not_shown_through_a_link() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
@@ -135,7 +135,7 @@ fn what_is_no_directory_is_not_mounted_on() {
         return;
     }
     let mut host = Host::watched();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for name in ["proc", "sys", "dev"] {
             for (kind, make) in NO_DIRECTORIES {
                 let root = host.new_root(&format!("{who:?}-{name}-{kind}"));
@@ -159,7 +159,7 @@ fn a_working_directory_behind_links_lies_within_the_root() {
     let mut host = Host::watched();
     // A directory that the launcher has open, which no link of procfs may reach.
     let _open = fs::File::open(host.canary().join("secrets")).unwrap();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (number, target) in ways_out(&host.canary()).into_iter().enumerate() {
             for (part, path) in ["work", "work/below", "a/work/c"].into_iter().enumerate() {
                 let root = host.new_root(&format!("{who:?}-{number}-{part}"));
@@ -194,7 +194,7 @@ fn a_working_directory_behind_links_lies_within_the_root() {
 
 #[test]
 fn a_working_directory_that_is_a_descriptor_of_the_launcher_is_refused() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
@@ -213,7 +213,7 @@ fn a_working_directory_that_is_a_descriptor_of_the_launcher_is_refused() {
 
 #[test]
 fn a_directory_that_is_joined_at_is_looked_up_again() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();

@@ -11,7 +11,7 @@ use nix::{errno::Errno, pty::openpty};
 
 use crate::{
     call::call,
-    everywhere::{Kind, everywhere, ready},
+    everywhere::{Kind, callers_elsewhere, everywhere, ready},
     host::Host,
     inside::{Attempt, Failed, each},
     launch::{Answer, Files, Launch, Who},
@@ -82,8 +82,8 @@ fn a_process_of_the_host_has_no_number_inside() {
     };
     let expected = |kind: &Kind| match kind.share_pids {
         false => Some("kill=ESRCH tgkill=ESRCH queue=ESRCH group=ESRCH".to_owned()),
-        // Who shares the host's pid namespace as its root may kill: that was asked for.
-        true if kind.is_hosts_root() => None,
+        // Who shares the host's pid namespace may kill what is theirs: that was asked for.
+        true if kind.is_owner() => None,
         true => Some("kill=EPERM tgkill=EPERM queue=EPERM group=ESRCH".to_owned()),
     };
     everywhere(words, expected);
@@ -143,7 +143,7 @@ fn a_signal_to_its_own_group_does_not_reach_the_launcher() {
         return;
     }
     let mut host = Host::watched();
-    for who in [Who::RootElsewhere, Who::Ordinary] {
+    for who in callers_elsewhere() {
         for no_init in [false, true] {
             let files = Files::Directory(host.new_root(&format!("root-{who:?}-{no_init}")));
             let launch = Launch::of(&host, files, &["signal-the-group"]);
@@ -169,7 +169,7 @@ fn nothing_is_typed_into_the_launchers_terminal() {
         return;
     }
     let host = Host::watched();
-    for who in [Who::RootElsewhere, Who::Ordinary] {
+    for who in callers_elsewhere() {
         let files = Files::Directory(host.new_root(&format!("root-{who:?}")));
         let launch = Launch::of(&host, files, &["type"]);
         let terminal = openpty(None, None).unwrap();
@@ -189,7 +189,7 @@ fn a_directory_as_a_standard_stream_is_refused() {
         return;
     }
     let mut host = Host::watched();
-    for who in [Who::RootElsewhere, Who::Ordinary] {
+    for who in callers_elsewhere() {
         let files = Files::Directory(host.new_root(&format!("root-{who:?}")));
         let launch = Launch::of(&host, files, &["type"]);
         let (_, answer) = with_own_streams(&launch, who, &host, File::open("/").unwrap().into());
@@ -206,7 +206,7 @@ fn a_container_ends_with_a_launcher_that_is_killed() {
         return;
     }
     let host = Host::watched();
-    for who in [Who::RootElsewhere, Who::Ordinary] {
+    for who in callers_elsewhere() {
         let files = Files::Directory(host.new_root(&format!("root-{who:?}")));
         let mark = format!("{who:?}-{}", std::process::id());
         let launch = Launch::of(&host, files, &["idle", &mark]);

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 
 use crate::{
     call::call,
-    everywhere::ready,
+    everywhere::ready_as_root,
     host::Host,
     inside::{Attempt, Failed},
     launch::{Files, Launch, Who, volume},
@@ -98,7 +98,7 @@ fn root_with(host: &Host, name: &str, target: &str) -> std::path::PathBuf {
 }
 
 fn race(name: &str, change: impl Fn(&Host, &mut Launch)) {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
@@ -143,7 +143,7 @@ fn the_working_directory_exchanged_for_a_link_gains_nothing() {
 
 #[test]
 fn a_container_in_the_same_directory_gains_nothing() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();

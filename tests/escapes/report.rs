@@ -6,10 +6,10 @@ use sandbox::Status;
 
 use crate::{
     call::call,
-    everywhere::ready,
+    everywhere::{callers, ready},
     host::Host,
     inside::{Attempt, Failed, told},
-    launch::{Files, Launch, Who, words},
+    launch::{Files, Launch, words},
 };
 
 pub const ATTEMPTS: &[(&str, Attempt)] = &[("end", end)];
@@ -53,7 +53,7 @@ fn how_it_ended_cannot_be_forged() {
         ("0", "9", Status::Signaled(9)),
         ("0", "15", Status::Signaled(15)),
     ];
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         let files = Files::Directory(host.new_root(&format!("root-{who:?}")));
         for (code, signal, status) in ends {
             for joins in [false, true] {

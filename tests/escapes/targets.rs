@@ -10,7 +10,7 @@ use container::Mount;
 use nix::{sys::stat::Mode, unistd::mkfifo};
 
 use crate::{
-    everywhere::ready,
+    everywhere::{callers, ready, ready_as_root},
     host::Host,
     launch::{Answer, Files, Launch, Who, volume},
 };
@@ -38,7 +38,7 @@ fn with_volume(host: &Host, who: Who, root: &Path, source: &Path, destination: &
 
 #[test]
 fn a_volume_is_put_below_the_root_only() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
@@ -61,7 +61,7 @@ fn a_volume_behind_a_link_to_the_root_is_refused() {
     }
     let mut host = Host::watched();
     let source = host.new_root("source");
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (number, target) in
             ["/", ".", "..", "../../../..", "tmp/..", "/tmp/../../.."].into_iter().enumerate()
         {
@@ -93,7 +93,7 @@ fn a_volume_behind_a_link_out_of_the_root_stays_within() {
         "/proc/self/fd/3".into(),
         "/proc/1/root".into(),
     ];
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (number, target) in out.iter().enumerate() {
             for destination in ["/volume", "/volume/below", "/volume/secrets"] {
                 let name = destination.replace('/', "-");
@@ -123,7 +123,7 @@ fn a_file_on_a_link_to_a_file_of_the_host_does_not_reach_it() {
     let source = host.folder().join("resolv.conf");
     fs::write(&source, "nameserver 192.0.2.1\n").unwrap();
     let outside = host.canary().join("file").display().to_string();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (number, target) in [
             outside.clone(),
             format!("../../../../../..{outside}"),
@@ -153,7 +153,7 @@ fn a_file_is_put_on_files_of_every_kind_without_opening_them() {
     let mut host = Host::watched();
     let source = host.folder().join("source");
     fs::write(&source, "of the volume").unwrap();
-    for who in [Who::Root, Who::Ordinary] {
+    for who in callers() {
         for (kind, make) in NO_DIRECTORIES {
             let root = host.new_root(&format!("root-{who:?}-{kind}"));
             make(&root.join("place"));
@@ -168,7 +168,7 @@ fn a_file_is_put_on_files_of_every_kind_without_opening_them() {
 
 #[test]
 fn a_mount_cannot_take_the_place_of_the_kernels_views() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
@@ -187,7 +187,7 @@ fn a_mount_cannot_take_the_place_of_the_kernels_views() {
 
 #[test]
 fn a_new_file_system_is_put_within_the_root_too() {
-    if !ready() {
+    if !ready_as_root() {
         return;
     }
     let mut host = Host::watched();
