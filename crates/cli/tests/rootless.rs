@@ -145,3 +145,13 @@ fn a_limit_is_kept_or_refused_with_the_way_out() {
     let refused = code == 125 && errors.contains("memory") && errors.contains("help: ");
     assert!(code == 0 || refused, "{code}: {errors}");
 }
+
+#[test]
+fn a_runtime_directory_that_is_none_is_as_good_as_unset() {
+    let Some(user) = User::of_this_host() else { return };
+    for directory in ["", "relative"] {
+        let mut command = user.isolab(&["run", "hello"]);
+        let (code, output, errors) = output_of(command.env("XDG_RUNTIME_DIR", directory));
+        assert_eq!((code, &*output), (0, "hello\n"), "{directory:?}: {errors}");
+    }
+}

@@ -132,8 +132,11 @@ impl Ledger {
         let user = Uid::effective();
         Self::at(match std::env::var_os("XDG_RUNTIME_DIR") {
             _ if user.is_root() => "/run/isolab".into(),
-            Some(runtime) => PathBuf::from(runtime).join("isolab"),
-            None => format!("/tmp/isolab-{user}").into(),
+            // The XDG base directory specification: a path that is not absolute is as good as none.
+            Some(runtime) if Path::new(&runtime).is_absolute() => {
+                PathBuf::from(runtime).join("isolab")
+            }
+            _ => format!("/tmp/isolab-{user}").into(),
         })
     }
 
