@@ -59,13 +59,9 @@ fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {
         removed.push(format!("process {}", first.pid));
     }
     for resource in entry.resources.iter().rev() {
-        let gone = match resource {
-            Resource::Cgroup(path) => ours(path)?.map(remove_cgroup),
-            Resource::Directory(path) => ours(path)?.map(tree::remove),
-            Resource::Link(name) => is_there(name).then(|| network::remove_link(name)),
-        };
-        let Some(gone) = gone else { continue };
-        gone?;
+        if !remove(resource)? {
+            continue;
+        }
         removed.push(match resource {
             Resource::Cgroup(path) => format!("cgroup {}", path.display()),
             Resource::Directory(path) => format!("directory {}", path.display()),
@@ -73,6 +69,16 @@ fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+/// Removes what outlives a launcher, if isolab has made it; false if it is gone already.
+pub(crate) fn remove(resource: &Resource) -> Result<bool, Error> {
+    let gone = match resource {
+        Resource::Cgroup(path) => ours(path)?.map(remove_cgroup),
+        Resource::Directory(path) => ours(path)?.map(tree::remove),
+        Resource::Link(name) => is_there(name).then(|| network::remove_link(name)),
+    };
+    gone.map_or(Ok(false), |gone| gone.map(|()| true))
 }
 
 /// What an entry names, if it is still there. Whatever isolab makes has a name that says so.

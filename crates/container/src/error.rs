@@ -129,6 +129,12 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// A name for a cgroup that could lead elsewhere, or that `isolab clean` would not remove.
+    #[error("the cgroup name {name:?} is not one name that begins with isolab-")]
+    CgroupName {
+        /// The name.
+        name: String,
+    },
     /// A hook that did not end with 0.
     #[error("the hook {path:?} did not succeed: {ended}")]
     HookFailed {

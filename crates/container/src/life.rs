@@ -32,12 +32,12 @@ use sandbox::{Instance as _, Outcome, Process, Program, Resource, Story};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Begin, Prepared, Spec, cgroup,
+    Begin, Prepared, Spec,
     child::{self, Child},
+    clean,
     error::{self, Error, NAME, Result, call},
     exec,
     hooks::Hooks,
-    network,
     running::{self, Running, Started},
     spec,
 };
@@ -121,7 +121,7 @@ impl State {
             let code = i32::from(ended.status.code());
             hook.check(Some(code), format!("exit code {code}"))?;
         }
-        Ok(open_start(path)?)
+        Ok(open_the_gate(path)?)
     }
 
     /// Sends `signal` to the first process. One that has ended gets none.
@@ -163,11 +163,7 @@ impl State {
         if let Some(path) = &self.start {
             let _ = fs::remove_file(path); // one that was started has none any more
         }
-        let removed = self.resources.iter().rev().map(|resource| match resource {
-            Resource::Cgroup(path) => cgroup::remove(path),
-            Resource::Link(name) => network::remove_link_if_there(name),
-            Resource::Directory(path) => crate::remove_tree(path),
-        });
+        let removed = self.resources.iter().rev().map(|one| clean::remove(one).map(drop));
         let removed = removed.fold(Ok(()), Result::and);
         self.hooks.after_stop();
         removed
@@ -175,7 +171,7 @@ impl State {
 }
 
 /// Writes the byte into the FIFO at `path`, which somebody waits at.
-fn open_start(path: &Path) -> Result<(), Error> {
+fn open_the_gate(path: &Path) -> Result<(), Error> {
     let opened = File::options()
         .write(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_CLOEXEC)
@@ -205,8 +201,7 @@ impl Prepared<'_> {
     ///
     /// What failed of it; nothing is left then.
     pub fn create(self, start: &Path) -> Result<Created> {
-        let spec = self.spec;
-        if let Program::Builtin(..) = spec.way_out.program {
+        if let Program::Builtin(..) = self.spec.way_out.program {
             return Err(sandbox::Error::Unsupported {
                 sandbox: NAME,
                 what: "let a built-in program wait to be started".into(),
@@ -216,14 +211,15 @@ impl Prepared<'_> {
         let resources = self.resources();
         mkfifo(start, Mode::S_IRUSR | Mode::S_IWUSR)
             .map_err(call(format!("mkfifo {}", start.display())))?;
-        let created = self.create_at(start, &resources, spec);
+        let created = self.create_at(start, &resources);
         if created.is_err() {
             let _ = fs::remove_file(start); // made above
         }
         created
     }
 
-    fn create_at(self, start: &Path, resources: &[Resource], spec: &Spec) -> Result<Created> {
+    fn create_at(self, start: &Path, resources: &[Resource]) -> Result<Created> {
+        let spec = self.spec;
         // For both: a FIFO opened so does not wait for the other end, and never ends (fifo(7)).
         let opened = File::options()
             .read(true)

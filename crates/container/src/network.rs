@@ -150,14 +150,6 @@ pub(crate) fn remove_link(name: &str) -> Result<(), Error> {
     Netlink::open()?.delete(name)
 }
 
-/// Removes the link `name` if it is there still: it goes with the container's network namespace.
-pub(crate) fn remove_link_if_there(name: &str) -> Result<(), Error> {
-    match std::path::Path::new("/sys/class/net").join(name).exists() {
-        true => remove_link(name),
-        false => Ok(()),
-    }
-}
-
 /// Whether this is a name that [`Veth::plan`] gives.
 pub(crate) fn is_our_link(name: &str) -> bool {
     let digits = name.strip_prefix("iso").unwrap_or_default();

@@ -96,11 +96,6 @@ pub(crate) fn masked() -> Vec<PathBuf> {
     all
 }
 
-/// Devices that every program may count on.
-pub(crate) fn usual_devices() -> Vec<Device> {
-    device::usual()
-}
-
 /// Looks whether the directories of `root` are there, before anything is made.
 pub(crate) fn check(root: &Root) -> Result<(), Error> {
     let all: Vec<&PathBuf> = match root {

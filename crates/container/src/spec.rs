@@ -18,8 +18,9 @@ use sandbox::{Limits, Program, Stdio, Workload};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    device,
     devices::{self, DeviceRule},
-    error::NAME,
+    error::{Error, NAME},
     hooks::Hooks,
     mount::{self, Mount},
     namespaces::{Namespace, Namespaces},
@@ -113,7 +114,7 @@ impl Default for Inside {
             read_only: false,
             upper_bytes: None,
             mounts: mount::usual(),
-            devices: rootfs::usual_devices(),
+            devices: device::usual(),
             masked_paths: rootfs::masked(),
             read_only_paths: rootfs::READ_ONLY.iter().map(PathBuf::from).collect(),
         }
@@ -238,6 +239,9 @@ impl Spec {
                 fix: "limit its CPU time with --cpus, or use --in microvm".into(),
             });
         }
+        if let Some(name) = self.budget.cgroup.as_ref().filter(|name| !is_cgroup_name(name)) {
+            return Err(Error::CgroupName { name: name.clone() }.into());
+        }
         rootfs::check(&self.inside.root)?;
         for mount in &self.inside.mounts {
             mount.check()?;
@@ -256,5 +260,28 @@ impl Spec {
             namespaces.user = Namespace::New;
         }
         namespaces
+    }
+}
+
+/// Whether it is one name, which leads nowhere else, of those that `isolab clean` takes for isolab's.
+fn is_cgroup_name(name: &str) -> bool {
+    name.starts_with("isolab-") && !name.contains(['/', '\0'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_cgroup_leads_nowhere_else() {
+        for name in ["", "x", "..", "/etc/isolab-x", "isolab-x/../../y", "isolab-\0"] {
+            let mut spec = Spec::default();
+            spec.budget.cgroup = Some(name.into());
+            let told = sandbox::chain(&spec.check().unwrap_err());
+            assert!(told.contains("cgroup"), "{name:?}: {told}");
+        }
+        let mut spec = Spec::default();
+        spec.budget.cgroup = Some("isolab-x".into());
+        spec.check().unwrap();
     }
 }
