@@ -45,28 +45,23 @@ pub(crate) struct Detached<'a> {
     is_directory: bool,
 }
 
-/// `MOUNT_ATTR_*` and propagation, as mount_setattr(2) takes them.
-fn attributes(plan: &mut Plan, set: u64) -> [usize; 2] {
-    const PRIVATE: u64 = libc::MS_PRIVATE;
-    let bytes = [set, 0, PRIVATE, 0].map(u64::to_ne_bytes).concat();
-    let size = bytes.len();
-    [plan.keep(bytes), size]
-}
-
 /// `mount_setattr(2)` on the mount behind a descriptor and all below it.
 pub(crate) fn set_attributes(plan: &mut Plan, words: String, mount: Slot, set: u64) {
-    let nothing = plan.keep([0]);
-    let [operand, size] = attributes(plan, set);
-    let flags = libc::AT_EMPTY_PATH as usize | libc::AT_RECURSIVE as usize;
-    let arguments = [mount.operand(), nothing, flags, operand, size];
-    plan.step(Inside, words, libc::SYS_mount_setattr, arguments);
+    mount_setattr(plan, words, mount, set, libc::AT_RECURSIVE);
 }
 
 /// The same on this mount alone.
 pub(crate) fn set_attributes_of_one(plan: &mut Plan, words: String, mount: Slot, set: u64) {
-    let nothing = plan.keep([0]);
-    let [operand, size] = attributes(plan, set);
-    let arguments = [mount.operand(), nothing, libc::AT_EMPTY_PATH as usize, operand, size];
+    mount_setattr(plan, words, mount, set, 0);
+}
+
+fn mount_setattr(plan: &mut Plan, words: String, mount: Slot, set: u64, below: i32) {
+    // struct mount_attr: what to set, what to clear, propagation, user namespace.
+    let attributes = [set, 0, libc::MS_PRIVATE, 0].map(u64::to_ne_bytes).concat();
+    let size = attributes.len();
+    let (nothing, attributes) = (plan.keep([0]), plan.keep(attributes));
+    let flags = (libc::AT_EMPTY_PATH | below) as usize;
+    let arguments = [mount.operand(), nothing, flags, attributes, size];
     plan.step(Inside, words, libc::SYS_mount_setattr, arguments);
 }
 

@@ -99,11 +99,12 @@ pub(crate) struct Joining {
 impl Joining {
     /// A hook, which is run inside and told this.
     pub(crate) fn hook(hook: &Hook, told: Vec<u8>) -> Self {
-        let variable =
-            |text: &String| text.split_once('=').map(|(name, value)| (name.into(), value.into()));
         Self {
             words: hook.words(),
-            environment: hook.env.iter().filter_map(variable).collect(),
+            environment: hook
+                .variables()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
             stdio: Stdio::Capture,
             input: Some(told),
             deadline: hook.timeout.map(Duration::from_secs),

@@ -130,8 +130,13 @@ impl Hook {
         if let [name, arguments @ ..] = self.args.as_slice() {
             command.arg0(name).args(arguments);
         }
-        command.env_clear().envs(self.env.iter().filter_map(|variable| variable.split_once('=')));
+        command.env_clear().envs(self.variables());
         command
+    }
+
+    /// Its environment; what has no `=` is no variable.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.env.iter().filter_map(|variable| variable.split_once('='))
     }
 
     /// The words of its command line, to be executed inside.

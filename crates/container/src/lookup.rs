@@ -65,18 +65,23 @@ pub(crate) fn open(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Re
 /// Adds the step that opens a path of the host's as the caller gave it, in which no symbolic link
 /// was left when the launcher looked.
 pub(crate) fn open_of_host(plan: &mut Plan, path: &Path) -> Result<(), Error> {
-    let words = format!("openat2 {}, without links", path.display());
-    let resolve = libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
-    let here = libc::AT_FDCWD as usize;
-    openat2(plan, Inside, words, (here, path), (libc::O_PATH, 0, resolve))
+    without_links(plan, Inside, path, libc::O_PATH)
 }
 
 /// Adds the step that opens a file of the host's own /proc/sys to write to it.
 pub(crate) fn open_of_host_to_write(plan: &mut Plan, path: &Path) -> Result<(), Error> {
-    let words = format!("openat2 {}", path.display());
+    without_links(plan, Power, path, libc::O_WRONLY)
+}
+
+fn without_links(
+    plan: &mut Plan,
+    question: Question,
+    path: &Path,
+    flags: i32,
+) -> Result<(), Error> {
+    let words = format!("openat2 {}, without links", path.display());
     let resolve = libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
-    let here = libc::AT_FDCWD as usize;
-    openat2(plan, Power, words, (here, path), (libc::O_WRONLY, 0, resolve))
+    openat2(plan, question, words, (libc::AT_FDCWD as usize, path), (flags, 0, resolve))
 }
 
 /// Adds the step that opens a directory below the working directory, which is the root.

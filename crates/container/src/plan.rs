@@ -273,13 +273,7 @@ impl Plan {
         failures: &'static [Errno],
         then: impl FnOnce(&mut Self) -> R,
     ) -> R {
-        let at = self.forgive(failures).steps.len();
-        let result = then(self);
-        let added = self.steps.len() - at;
-        if let Some(step) = at.checked_sub(1).and_then(|last| self.steps.get_mut(last)) {
-            step.skip.if_done = added;
-        }
-        result
+        self.branch(failures, then, |skip| &mut skip.if_done)
     }
 
     /// Adds the steps of `then` for the case that the last added step does not fail in one of these
@@ -289,11 +283,21 @@ impl Plan {
         failures: &'static [Errno],
         then: impl FnOnce(&mut Self) -> R,
     ) -> R {
+        self.branch(failures, then, |skip| &mut skip.if_failed)
+    }
+
+    /// Adds steps that the last added one leaves out in the `other` case.
+    fn branch<R>(
+        &mut self,
+        failures: &'static [Errno],
+        then: impl FnOnce(&mut Self) -> R,
+        other: impl FnOnce(&mut Skip) -> &mut usize,
+    ) -> R {
         let at = self.forgive(failures).steps.len();
         let result = then(self);
         let added = self.steps.len() - at;
         if let Some(step) = at.checked_sub(1).and_then(|last| self.steps.get_mut(last)) {
-            step.skip.if_failed = added;
+            *other(&mut step.skip) = added;
         }
         result
     }
