@@ -4,7 +4,6 @@ use std::{
     error::Error as StdError,
     fmt,
     io::{self, Write as _},
-    process::ExitCode,
 };
 
 use clap::error::ErrorKind;
@@ -139,20 +138,20 @@ struct Action {
 
 /// Prints what the parser of the command line has to say: help to standard output, a mistake in
 /// the form of every other failure.
-pub fn explain(error: &clap::Error) -> ExitCode {
+pub fn explain(error: &clap::Error) -> u8 {
     let text = error.render();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = error.print(); // output closed: nobody reads it
-            ExitCode::SUCCESS
+            0
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
-            ExitCode::from(USAGE)
+            USAGE
         }
         _ => {
             mistake(&text.to_string()).print();
-            ExitCode::from(USAGE)
+            USAGE
         }
     }
 }

@@ -1,216 +1,28 @@
-//! The `isolab` command: every part of the laboratory by one name.
+//! Where the process of `isolab` begins.
 //!
-//! One file a command; each has its `Arguments` and a function that does the work and gives the
-//! exit code or a [`Failure`].
-#![forbid(unsafe_code)]
+//! Rust's own start-up code lays out an alternate signal stack and reads `/proc/self/maps`, which
+//! costs a short command a tenth of a millisecond. So the C library calls [`main`] directly, and
+//! what else that code does is done here and in [`cli::main`].
+#![no_main]
+#![deny(unsafe_code)]
 
-mod base64;
-mod cell;
-mod clean;
-mod compare;
-mod completions;
-mod demo;
-mod doctor;
-mod end;
-mod exec;
-mod exits;
-mod failure;
-mod kernel;
-mod kinds;
-mod lab;
-mod language;
-mod linux;
-mod list;
-mod names;
-mod nest;
-mod output;
-mod program;
-mod ps;
-mod relay;
-mod report_command;
-mod run;
-mod snapshot;
-mod stop;
-mod trace;
-mod units;
+use std::ffi::{c_char, c_int};
 
-use std::{ffi::OsString, process::ExitCode};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
-use clap::{Parser, Subcommand};
-
-use failure::Failure;
-
-/// An isolation laboratory: runs a program as a plain process, in a container or in a microVM,
-/// tells how each of them keeps it apart from the host, and measures them against each other.
-#[derive(Debug, Parser)]
-#[command(name = "isolab", version, propagate_version = true, max_term_width = 100)]
-struct Isolab {
-    #[command(subcommand)]
-    command: Command,
+/// Called by the C library. The words of the command line are in [`std::env::args_os`] by then:
+/// glibc hands them to `.init_array`.
+#[expect(unsafe_code, reason = "the symbol that the C library calls")]
+// SAFETY: nothing else that is linked defines `main`, and this is its C signature.
+#[unsafe(no_mangle)]
+pub extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
+    ignore_broken_pipes();
+    cli::main()
 }
 
-// Deferred: the arguments of a command are built when it is the one that was asked for.
-#[derive(Debug, Subcommand)]
-#[command(defer = true)]
-enum Command {
-    /// Run a program apart from the host.
-    #[command(after_long_help = run::after_help())]
-    Run(Box<run::Arguments>),
-    /// List what is running.
-    Ps(ps::Arguments),
-    /// Run a command in a running container.
-    Exec(exec::Arguments),
-    /// Stop what is running, first by asking.
-    Stop(stop::Arguments),
-    /// Remove what killed launchers left behind.
-    Clean(clean::Arguments),
-    /// Say what this host has and lacks for isolation, and how to mend it.
-    Doctor(doctor::Arguments),
-    /// Measure every sandbox on this host and write a report.
-    Compare(compare::CompareArgs),
-    /// Draw a report anew from its records.
-    Report(report_command::Arguments),
-    #[command(hide = true)]
-    Measure(compare::MeasureArgs),
-    /// List the kernels for Linux guests, get one, choose one.
-    Kernel(kernel::Arguments),
-    /// Save Linux guests, and let any number of them go on from there.
-    Snapshot(snapshot::Arguments),
-    /// Run isolab in an emulated computer that has hardware virtualization.
-    Nest(Box<nest::Arguments>),
-    /// Learn it by writing it: lessons that the kernel itself grades.
-    Lab(Box<lab::Arguments>),
-    /// Show what the kernel does, live, for the front of a class.
-    Demo(Box<demo::Arguments>),
-    #[command(hide = true)]
-    Starts,
-    /// List the built-in programs with their arguments.
-    List,
-    /// Print the completions for a shell.
-    Completions(completions::Arguments),
-}
-
-/// `isolab run` alone: what is started most does not build the arguments of the top level and the
-/// names of all other commands first.
-#[derive(Debug, Parser)]
-#[command(name = "isolab run", bin_name = "isolab run", version)]
-struct Run {
-    #[command(flatten)]
-    arguments: Box<run::Arguments>,
-}
-
-/// The command that `words` ask for. A request for help and a mistake are left to the parser of all
-/// commands, so that there is one text for each.
-fn parse(words: &[OsString]) -> Result<Command, clap::Error> {
-    if let [_, rest @ ..] = words
-        && rest.first().is_some_and(|word| word == "run")
-        && let Ok(run) = Run::try_parse_from(rest)
-    {
-        return Ok(Command::Run(run.arguments));
-    }
-    Isolab::try_parse_from(words).map(|isolab| isolab.command)
-}
-
-/// What `isolab --version` says, for which no parser is built.
-const VERSION: &str = concat!("isolab ", env!("CARGO_PKG_VERSION"), "\n");
-
-fn main() -> ExitCode {
-    let words = run::spell(std::env::args_os());
-    let done = match words.as_slice() {
-        [_, word] if word == "--version" => output::print(VERSION).map(|()| 0),
-        words => match parse(words) {
-            Ok(command) => execute(command),
-            Err(error) => return failure::explain(&error),
-        },
-    };
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            failure.print();
-            ExitCode::from(failure.code)
-        }
-    }
-}
-
-/// Does it and gives the exit code.
-fn execute(command: Command) -> Result<u8, Failure> {
-    match command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Ps(arguments) => ps::ps(&arguments),
-        Command::Exec(arguments) => exec::exec(&arguments),
-        Command::Stop(arguments) => stop::stop(&arguments),
-        Command::Clean(arguments) => clean::clean(&arguments),
-        Command::Doctor(arguments) => doctor::doctor(&arguments),
-        Command::Compare(arguments) => compare::compare(&arguments),
-        Command::Report(arguments) => report_command::report(&arguments),
-        Command::Measure(arguments) => compare::measure(&arguments)
-            .map(|()| 0)
-            .map_err(Failure::at("answer the process that compares")),
-        Command::Kernel(arguments) => kernel::kernel(&arguments),
-        Command::Snapshot(arguments) => snapshot::snapshot(&arguments),
-        Command::Nest(arguments) => nest::nest(&arguments),
-        Command::Lab(arguments) => lab::lab(&arguments),
-        Command::Demo(arguments) => demo::demo(&arguments),
-        Command::Starts => demo::starts(),
-        Command::List => list::list(),
-        Command::Completions(arguments) => completions::completions(&arguments),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    fn options(mut command: clap::Command) -> Vec<String> {
-        command.build();
-        command
-            .get_arguments()
-            .map(|argument| {
-                format!("{:?} {:?} {argument}", argument.get_id(), argument.get_short())
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_version_is_what_the_parser_says() {
-        assert_eq!(VERSION, Isolab::command().render_version());
-    }
-
-    #[test]
-    fn a_run_that_is_parsed_alone_has_the_options_that_it_has_among_all_commands() {
-        let mut all = Isolab::command();
-        all.build();
-        let among_all = all.find_subcommand("run").unwrap().clone();
-        assert_eq!(options(Run::command()), options(among_all));
-    }
-
-    #[test]
-    fn a_run_that_is_parsed_alone_says_what_it_says_among_all_commands() {
-        let lines = [
-            "run hello",
-            "run --memory 64M --cpus 2 --pids 64 --root / -- /bin/true --version",
-            "run -t --trace=exits --env A=B /bin/sh -c -V",
-            "run --in process --no-such-option hello",
-            "run --memory much hello",
-            "run --root / --overlay / hello",
-            "run",
-            "run -V",
-            "run --version hello",
-            "run --help",
-            "run help",
-            "ran hello",
-        ];
-        for line in lines {
-            let words: Vec<OsString> =
-                std::iter::once("isolab").chain(line.split(' ')).map(OsString::from).collect();
-            let among_all = Isolab::try_parse_from(&words).map(|isolab| isolab.command);
-            let said = |parsed: Result<Command, clap::Error>| match parsed {
-                Ok(command) => format!("{command:?}"),
-                Err(error) => error.render().to_string(),
-            };
-            assert_eq!(said(parse(&words)), said(among_all), "{line}");
-        }
-    }
+/// A write to a pipe that nobody reads is an error then, not the end (pipe(7)).
+#[expect(unsafe_code, reason = "signal(2)")]
+fn ignore_broken_pipes() {
+    // SAFETY: no handler runs, and nothing else has chosen a disposition: this is the first call.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
 }
