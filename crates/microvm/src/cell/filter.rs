@@ -1,6 +1,6 @@
 //! The lists as seccomp filters: programs that the kernel runs at every system call of a thread.
 //!
-//! A search that halves the list comes to its end in seven steps. When a filter is installed, the
+//! A search that halves the numbers comes to its end in seven steps. When a filter is installed, the
 //! kernel runs it once for every number that there is, to find those that are always allowed, and
 //! translates it for the processor: a short program starts a machine sooner than a long one.
 
@@ -56,7 +56,7 @@ pub fn install(role: Role) -> io::Result<()> {
 // Classic BPF (Linux, `include/uapi/linux/bpf_common.h`), which loads words of the call's
 // `struct seccomp_data`: number:32 architecture:32 instruction:64 arguments:6 x 64.
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
+const ANY_BIT: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
 const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const GREATER_EQUAL: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
@@ -65,12 +65,44 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-const ALLOWED: sock_filter = instruction(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW);
-const REFUSED: sock_filter = instruction(RETURN, 0, 0, libc::SECCOMP_RET_TRAP);
+/// Where a program goes on: an instruction by its number from the end, as jumps lead forwards only
+/// and what they lead to is there first.
+type Label = usize;
 
-/// One instruction; a jump skips `jt` instructions if its condition holds, else `jf`.
-const fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
-    sock_filter { code, jt, jf, k }
+/// A program that is written from its end.
+#[derive(Default)]
+struct Backwards {
+    reversed: BpfProgram,
+}
+
+impl Backwards {
+    fn push(&mut self, code: u16, (jt, jf): (u8, u8), k: u32) -> Label {
+        self.reversed.push(sock_filter { code, jt, jf, k });
+        self.reversed.len() - 1
+    }
+
+    /// The end: what becomes of the call.
+    fn answer(&mut self, action: u32) -> Label {
+        self.push(RETURN, (0, 0), action)
+    }
+
+    /// Loads a word of the call; the instruction that was written last comes next.
+    fn load(&mut self, offset: u32) -> Label {
+        self.push(LOAD, (0, 0), offset)
+    }
+
+    /// Goes on at `holds` if what was loaded compares so with `k`, else at `fails`.
+    fn branch(&mut self, code: u16, k: u32, holds: Label, fails: Label) -> Label {
+        let skipped = |label: Label| {
+            u8::try_from(self.reversed.len() - 1 - label).expect("fewer than 256 instructions")
+        };
+        self.push(code, (skipped(holds), skipped(fails)), k)
+    }
+
+    fn finish(mut self) -> BpfProgram {
+        self.reversed.reverse();
+        self.reversed
+    }
 }
 
 fn compile(role: Role) -> BpfProgram {
@@ -78,54 +110,70 @@ fn compile(role: Role) -> BpfProgram {
     const X86_64: u32 = 0xc000_003e;
     let mut calls: Vec<i64> = list::of(role).collect();
     calls.sort_unstable();
-    let mut program = vec![
-        instruction(LOAD, 0, 0, ARCHITECTURE),
-        instruction(EQUAL, 1, 0, X86_64),
-        REFUSED,
-        instruction(LOAD, 0, 0, NUMBER),
-    ];
-    program.extend(search(role, &calls));
-    program
+    let mut program = Backwards::default();
+    let refused = program.answer(libc::SECCOMP_RET_TRAP);
+    let allowed = program.answer(libc::SECCOMP_RET_ALLOW);
+    // What becomes of the numbers from each of these on.
+    let mut intervals = vec![(0, refused)];
+    for call in calls {
+        let (number, then) = (call as u32, arguments(&mut program, role, call, (allowed, refused)));
+        intervals.pop_if(|(first, _)| *first == number);
+        if intervals.last().is_none_or(|(_, before)| *before != then) {
+            intervals.push((number, then));
+        }
+        intervals.push((number + 1, refused));
+    }
+    search(&mut program, &intervals);
+    let number = program.load(NUMBER);
+    program.branch(EQUAL, X86_64, number, refused);
+    program.load(ARCHITECTURE);
+    program.finish()
 }
 
-/// Decides about the number that was loaded, by halving those that are allowed.
-fn search(role: Role, sorted: &[i64]) -> BpfProgram {
-    const SHORT: &str = "half of a list of some forty calls has fewer than 256 instructions";
-    let jump = |program: &BpfProgram| u8::try_from(program.len()).expect(SHORT);
-    match sorted {
-        [] => vec![REFUSED],
-        [call] => {
-            let then = arguments(role, *call);
-            let mut program = vec![instruction(EQUAL, 0, jump(&then), *call as u32)];
-            program.extend(then);
-            program.push(REFUSED);
-            program
-        }
+/// Finds the interval of the number that was loaded, by halving.
+fn search(program: &mut Backwards, intervals: &[(u32, Label)]) -> Label {
+    match intervals {
+        [] => unreachable!("halves of two or more have one or more"),
+        [(_, then)] => *then,
         _ => {
-            let (low, high) = sorted.split_at(sorted.len() / 2);
-            let then = search(role, low);
-            let mut program = vec![instruction(GREATER_EQUAL, jump(&then), 0, high[0] as u32)];
-            program.extend(then);
-            program.extend(search(role, high));
-            program
+            let (low, high) = intervals.split_at(intervals.len() / 2);
+            let (less, more) = (search(program, low), search(program, high));
+            program.branch(GREATER_EQUAL, high[0].0, more, less)
         }
     }
 }
 
 /// Decides about the arguments of a call that is on the list of `role`.
-fn arguments(role: Role, call: i64) -> BpfProgram {
+fn arguments(
+    program: &mut Backwards,
+    role: Role,
+    call: i64,
+    (allowed, refused): (Label, Label),
+) -> Label {
     match call {
         // Nobody here makes code.
-        libc::SYS_mmap | libc::SYS_mprotect => lacks(2, libc::PROT_EXEC as u32),
-        libc::SYS_fcntl => is_one_of(1, &[libc::F_GETFD as u64]),
-        libc::SYS_tgkill => is_one_of(0, &[process::id().into()]),
-        libc::SYS_sendto => is_null(4),
-        libc::SYS_ioctl => match role {
-            Role::Vcpu => is_one_of(1, &[&KVM, WINDOW].concat()),
-            Role::Devices => is_one_of(1, WINDOW),
-            Role::Monitor => is_one_of(1, TERMINAL),
-        },
-        _ => vec![ALLOWED],
+        libc::SYS_mmap | libc::SYS_mprotect => {
+            program.branch(ANY_BIT, libc::PROT_EXEC as u32, refused, allowed);
+            program.load(argument(2))
+        }
+        libc::SYS_fcntl => one_of(program, 1, &[libc::F_GETFD as u64], allowed, refused),
+        libc::SYS_tgkill => one_of(program, 0, &[process::id().into()], allowed, refused),
+        // A pointer to nothing.
+        libc::SYS_sendto => {
+            program.branch(EQUAL, 0, allowed, refused);
+            let high = program.load(argument(4) + 4);
+            program.branch(EQUAL, 0, high, refused);
+            program.load(argument(4))
+        }
+        libc::SYS_ioctl => {
+            let requests = match role {
+                Role::Vcpu => &[&KVM, WINDOW].concat(),
+                Role::Devices => WINDOW,
+                Role::Monitor => TERMINAL,
+            };
+            one_of(program, 1, requests, allowed, refused)
+        }
+        _ => allowed,
     }
 }
 
@@ -135,29 +183,15 @@ const fn argument(index: u32) -> u32 {
 }
 
 /// Allows an argument of 32 bits that is among `values`.
-fn is_one_of(index: u32, values: &[u64]) -> BpfProgram {
-    let mut program = vec![instruction(LOAD, 0, 0, argument(index))];
-    for (after, value) in (0..values.len() as u8).rev().zip(values) {
-        program.push(instruction(EQUAL, after + 1, 0, *value as u32));
+fn one_of(
+    program: &mut Backwards,
+    index: u32,
+    values: &[u64],
+    allowed: Label,
+    mut otherwise: Label,
+) -> Label {
+    for value in values {
+        otherwise = program.branch(EQUAL, *value as u32, allowed, otherwise);
     }
-    program.extend([REFUSED, ALLOWED]);
-    program
-}
-
-/// Allows an argument without any of these bits.
-fn lacks(index: u32, bits: u32) -> BpfProgram {
-    let load = instruction(LOAD, 0, 0, argument(index));
-    vec![load, instruction(AND, 0, 0, bits), instruction(EQUAL, 1, 0, 0), REFUSED, ALLOWED]
-}
-
-/// Allows a pointer to nothing.
-fn is_null(index: u32) -> BpfProgram {
-    vec![
-        instruction(LOAD, 0, 0, argument(index)),
-        instruction(EQUAL, 0, 2, 0),
-        instruction(LOAD, 0, 0, argument(index) + 4),
-        instruction(EQUAL, 1, 0, 0),
-        REFUSED,
-        ALLOWED,
-    ]
+    program.load(argument(index))
 }
