@@ -1,0 +1,279 @@
+//! `isolab run`: one program, in whatever walls were asked for.
+
+mod foreign;
+mod json;
+mod limits;
+mod walls;
+
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+pub use json::as_json;
+use microvm::MicroVm;
+use sandbox::{
+    Claim, Entry, Ledger, LedgerError, Native, Outcome, Process, Program, Sandbox, Stdio, Workload,
+};
+
+use crate::{
+    cell::Cell,
+    exits,
+    failure::Failure,
+    kinds::Kind,
+    linux::{self, LinuxArguments},
+    names, output, program,
+    relay::Relay,
+    trace, units,
+};
+use json::cut_off_as_json;
+use limits::LimitArguments;
+use walls::{ContainerArguments, Net};
+
+/// Run a program apart from the host.
+///
+/// Without --json the program has this command's input and output, and the exit code is the
+/// program's: 128 and the signal's number if a signal ended it, 127 if it was not found, 126 if it
+/// cannot be run. 125 says that isolab itself failed, 2 that it was called wrongly. A Linux guest
+/// that powers off or halts before its program has ended gives 0, one that restarts 129, and a kernel
+/// that panics 125; what happened is said on standard error.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// What to run it in
+    #[arg(long = "in", value_enum, default_value = "container", value_name = "SANDBOX")]
+    kind: Kind,
+    /// Name for `isolab ps`, `exec` and `stop` [default: one is made up]
+    #[arg(long)]
+    name: Option<String>,
+    /// Print the outcome as one JSON object, the program's output in it. Output that is not UTF-8 is
+    /// byte for byte in output_base64 and errors_base64, which are null otherwise
+    #[arg(long, conflicts_with = "terminal")]
+    json: bool,
+    /// Tell on standard error afterwards which calls answered which question; with `exits`, each
+    /// trip of a virtual machine to the host, and who answered it
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true,
+        default_missing_value = "story")]
+    trace: Option<Trace>,
+    /// Sum the trips of a virtual machine to the host, on standard error afterwards
+    #[arg(long)]
+    stats: bool,
+    /// Kill it after so long: 10s, 500ms, 2m
+    #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
+    deadline: Option<Duration>,
+    /// Give it a terminal of its own, connected to this one
+    #[arg(short = 't', long = "tty")]
+    terminal: bool,
+    /// Add a variable to its environment; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = units::variable)]
+    environment: Vec<(OsString, OsString)>,
+    /// Its working directory
+    #[arg(long, value_name = "DIRECTORY")]
+    workdir: Option<PathBuf>,
+    #[command(flatten)]
+    limits: LimitArguments,
+    #[command(flatten)]
+    container: ContainerArguments,
+    #[command(flatten)]
+    microvm: MicrovmArguments,
+    #[command(flatten)]
+    linux: LinuxArguments,
+    /// A built-in program with its numbers, a command, or for a microVM a FILE.bin or FILE.elf
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM"
+    )]
+    words: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Only for microVMs")]
+struct MicrovmArguments {
+    /// How a FILE begins [default: an .elf in 64-bit ring 0, any other as a boot sector]
+    #[arg(long, value_enum, value_name = "MODE")]
+    mode: Option<Mode>,
+}
+
+/// What to tell of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Trace {
+    /// Which calls answered which question
+    Story,
+    /// Each trip to the host
+    Exits,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    /// 16-bit real mode at 0x7c00
+    Real16,
+    /// 64-bit ring 0
+    Long64,
+    /// 64-bit ring 3
+    User64,
+}
+
+/// The built-in programs and examples, for the end of the help.
+pub fn after_help() -> String {
+    format!(
+        "Built-in programs (a command of the same name is said with its path, ./hello):\n{}\n\
+         Examples:\n  \
+         isolab run -- /bin/sh -c 'echo $$; hostname'\n  \
+         isolab run -t --name box --memory 64M -- /bin/sh\n  \
+         isolab run --in microvm --trace hello\n",
+        program::builtins()
+    )
+}
+
+/// The words of a command line, with `--trace exits` in the one way in which an option may be left
+/// without its value. A program called exits is said with its path.
+pub fn spell(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut spelt: Vec<OsString> = Vec::new();
+    for word in words {
+        match spelt.last_mut() {
+            Some(last) if last == "--trace" && word == "exits" => *last = "--trace=exits".into(),
+            _ => spelt.push(word),
+        }
+    }
+    spelt
+}
+
+/// Runs it and gives its exit code.
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let workload = arguments.workload()?;
+    let kind = arguments.kind;
+    // From here on a signal is the workload's, even if there is none yet.
+    let relay = Relay::listen().map_err(Failure::at("set the signal handlers"))?;
+    let (sandbox, claim) = arguments.sandbox(&workload)?;
+    let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
+    let instance = sandbox.spawn(&workload)?;
+    let name = claim.name;
+    let mut claim = claim.own;
+    if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
+        claim.update(|entry| entry.first = Process::of(*pid))?;
+    }
+    relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
+    cell.wait_inside()?;
+    let outcome = instance.wait();
+    drop(claim);
+    if let (Err(error), true) = (&outcome, arguments.json) {
+        output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
+    }
+    let mut outcome = outcome?;
+    cell.tell(&mut outcome);
+    remark_machine_end(&outcome);
+    let ink = output::Ink::of_errors();
+    match arguments.trace {
+        Some(Trace::Story) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
+        Some(Trace::Exits) => output::remark(&exits::list(&outcome, ink)),
+        None => {}
+    }
+    if arguments.stats {
+        output::remark(&exits::sums(&outcome, ink));
+    }
+    if arguments.json {
+        output::print_json(&as_json(&outcome, kind, &name, &workload))?;
+    }
+    Ok(outcome.status.code())
+}
+
+/// Says how a guest ended its machine, for the program did not get to its own end.
+pub fn remark_machine_end(outcome: &Outcome) {
+    if let Some(end) = outcome.machine_end {
+        output::remark(&format!("isolab: {end}\n"));
+    }
+}
+
+/// The name of a run, and its entry in the ledger where the sandbox does not write its own.
+struct Named {
+    name: String,
+    own: Option<Claim>,
+}
+
+impl Arguments {
+    fn workload(&self) -> Result<Workload, Failure> {
+        let program = program::program(&self.words)?;
+        if self.terminal && !std::io::stdin().is_terminal() {
+            return Err(Failure::usage("--tty needs a terminal, and standard input is none")
+                .help("leave -t out when input comes from a file or a pipe"));
+        }
+        if self.terminal && !matches!(self.kind, Kind::Container | Kind::Linux) {
+            return Err(Failure::usage(
+                "only a container or a Linux guest has a terminal of its own",
+            )
+            .help("leave -t out, or use --in container or --in linux"));
+        }
+        self.refuse_foreign_options()?;
+        let stdio = match (self.terminal, self.json) {
+            (true, _) => Stdio::Terminal,
+            (false, true) => Stdio::Capture,
+            (false, false) => Stdio::Inherit,
+        };
+        let mut workload = match program {
+            Program::Builtin(builtin, arguments) => Workload::builtin(builtin, &arguments),
+            Program::Command(words) => Workload::command(words),
+        };
+        workload.environment.clone_from(&self.environment);
+        workload.directory.clone_from(&self.workdir);
+        workload.deadline = self.deadline;
+        workload.every_crossing = self.stats || self.trace == Some(Trace::Exits);
+        workload.trace = self.trace.is_some() || workload.every_crossing;
+        Ok(workload.stdio(stdio))
+    }
+
+    fn sandbox(&self, workload: &Workload) -> Result<(Box<dyn Sandbox>, Named), Failure> {
+        let limits = self.limits.limits();
+        match self.kind {
+            Kind::Process => {
+                let native = Native::with(&limits)?;
+                Ok((Box::new(native), self.claim(workload)?))
+            }
+            Kind::Microvm => {
+                let mode = match self.microvm.mode {
+                    None => microvm::Mode::Auto,
+                    Some(Mode::Real16) => microvm::Mode::Real16,
+                    Some(Mode::Long64) => microvm::Mode::Long64,
+                    Some(Mode::User64) => microvm::Mode::User64,
+                };
+                let machine = MicroVm { limits, mode, ..MicroVm::default() };
+                Ok((Box::new(machine), self.claim(workload)?))
+            }
+            Kind::Linux => {
+                let veth = match self.container.net {
+                    None | Some(Net::None) => false,
+                    Some(Net::Veth) => true,
+                    Some(Net::Host) => {
+                        return Err(Failure::usage("a Linux guest cannot have the host's network")
+                            .help("use --net veth, or --tap with a link of the host's"));
+                    }
+                };
+                linux::warn_if_interpreted();
+                let root = self.container.root.as_ref();
+                let machine = self.linux.machine(limits, root, veth)?;
+                Ok((Box::new(machine), self.claim(workload)?))
+            }
+            Kind::Container => {
+                // The container writes its own entry, with its cgroup and its links in it.
+                let name = self.name.clone().unwrap_or_else(names::make_up);
+                let container = self.container.container(name.clone(), limits, self.limits.pids)?;
+                Ok((Box::new(container), Named { name, own: None }))
+            }
+        }
+    }
+
+    /// Writes the run down, under a name of its own choice if none was given.
+    fn claim(&self, workload: &Workload) -> Result<Named, Failure> {
+        let ledger = Ledger::open()?;
+        let entry = |name| Entry::new(name, self.kind.name(), workload.words());
+        if let Some(name) = &self.name {
+            let own = Some(ledger.claim(entry(name.clone()))?);
+            return Ok(Named { name: name.clone(), own });
+        }
+        loop {
+            let name = names::make_up();
+            match ledger.claim(entry(name.clone())) {
+                Err(LedgerError::NameInUse { .. }) => {}
+                claimed => return Ok(Named { name, own: Some(claimed?) }),
+            }
+        }
+    }
+}

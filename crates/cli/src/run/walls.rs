@@ -1,0 +1,129 @@
+//! The options of `isolab run` that only a container has.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use container::{Container, Namespaces, Network, Root, Upper};
+use sandbox::Limits;
+
+use crate::{
+    failure::Failure,
+    units::{self, Pids},
+};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Only for containers, and the first two for Linux guests")]
+pub(super) struct ContainerArguments {
+    /// This directory is its root. What a container writes there stays; a Linux guest has a copy
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "overlay")]
+    pub(super) root: Option<PathBuf>,
+    /// What it sees of the network
+    #[arg(long, value_enum, value_name = "NETWORK", conflicts_with = "tap")]
+    pub(super) net: Option<Net>,
+    /// Its root is these directories on top of each other, the first uppermost
+    /// [default: the host's /]; what it writes is gone afterwards
+    #[arg(long, value_name = "LOWER[:LOWER...]")]
+    pub(super) overlay: Option<OsString>,
+    /// Keep what it writes in this directory
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "root")]
+    pub(super) upper: Option<PathBuf>,
+    /// How much it may write where what it writes is gone afterwards
+    /// [default: a quarter of the host's memory]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true,
+        conflicts_with_all = ["root", "upper"])]
+    pub(super) upper_size: Option<u64>,
+    /// Leave out these namespaces
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
+    pub(super) no_ns: Vec<Namespace>,
+    /// Make a command the first process itself, with no init to bury orphans and pass signals on.
+    #[arg(long)]
+    pub(super) no_init: bool,
+    /// Use just these namespaces
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", conflicts_with = "no_ns")]
+    pub(super) namespaces: Vec<Namespace>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Net {
+    /// A loop-back link only
+    None,
+    /// The host's own
+    Host,
+    /// A pair of links to the host
+    Veth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Namespace {
+    Mount,
+    Uts,
+    Ipc,
+    Pid,
+    Net,
+    User,
+    Cgroup,
+}
+
+impl ContainerArguments {
+    pub(super) fn container(
+        &self,
+        name: String,
+        limits: Limits,
+        pids: Option<Pids>,
+    ) -> Result<Container, Failure> {
+        let network = match self.net {
+            None | Some(Net::None) => Network::None,
+            Some(Net::Host) => Network::Host,
+            Some(Net::Veth) => Network::Veth,
+        };
+        let mut container = Container::default()
+            .named(name)
+            .limits(limits)
+            .root(self.root()?)
+            .namespaces(self.namespaces())
+            .network(network)
+            .init(!self.no_init);
+        container.spec.inside.upper_bytes = self.upper_size;
+        if pids == Some(Pids::Unlimited) {
+            container.spec.budget.usual_pids = None;
+        }
+        Ok(container)
+    }
+
+    fn root(&self) -> Result<Root, Failure> {
+        if let Some(directory) = &self.root {
+            return Ok(Root::Directory(directory.clone()));
+        }
+        if self.overlay.is_none() && self.upper.is_none() {
+            return Ok(Root::Host);
+        }
+        let lowers: Vec<PathBuf> = match &self.overlay {
+            Some(list) => std::env::split_paths(list).collect(),
+            None => vec!["/".into()],
+        };
+        if lowers.iter().any(|lower| lower.as_os_str().is_empty()) {
+            return Err(Failure::usage("--overlay has an empty directory name in its list"));
+        }
+        let upper = self.upper.clone().map_or(Upper::ThrowAway, Upper::Kept);
+        Ok(Root::Overlay { lowers, upper })
+    }
+
+    pub(super) fn namespaces(&self) -> Namespaces {
+        let usual = Namespaces::default();
+        let is_on = |namespace, usual: container::Namespace| {
+            container::Namespace::new_if(match self.namespaces.as_slice() {
+                [] => usual.is_new() && !self.no_ns.contains(&namespace),
+                just => just.contains(&namespace),
+            })
+        };
+        Namespaces {
+            mount: is_on(Namespace::Mount, usual.mount),
+            uts: is_on(Namespace::Uts, usual.uts),
+            ipc: is_on(Namespace::Ipc, usual.ipc),
+            pid: is_on(Namespace::Pid, usual.pid),
+            net: is_on(Namespace::Net, usual.net),
+            user: is_on(Namespace::User, usual.user),
+            cgroup: is_on(Namespace::Cgroup, usual.cgroup),
+        }
+    }
+}
