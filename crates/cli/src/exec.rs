@@ -1,20 +1,44 @@
 //! `isolab exec`: a second command in a running container.
 
-use std::{ffi::OsString, io::IsTerminal as _};
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 
 use clap::Args;
-use sandbox::{Ledger, Stdio};
+use container::{Command, privileges::User};
+use sandbox::{Entry, Ledger, Stdio};
 
-use crate::failure::Failure;
+use crate::{environment, failure::Failure};
 
 /// Run a command in a running container.
+///
+/// It has the container's walls, environment and working directory. The exit code is the command's,
+/// as that of `isolab run` is the program's.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The container's name, as `isolab ps` shows it
     name: String,
     /// Give the command a terminal of its own, connected to this one
-    #[arg(short = 't', long = "tty")]
+    #[arg(short = 't', long = "tty", conflicts_with = "detach")]
     terminal: bool,
+    /// Accepted: standard input is always passed on
+    #[arg(short = 'i', long)]
+    interactive: bool,
+    /// Leave it running in the background, with no input and no output
+    #[arg(short = 'd', long)]
+    detach: bool,
+    /// Set a variable, or pass on the caller's one of that name; may be repeated
+    #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]")]
+    environment: Vec<OsString>,
+    /// Read variables from a file with a line for each; may be repeated
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_files: Vec<PathBuf>,
+    /// Its working directory [default: the container's]
+    #[arg(short = 'w', long, value_name = "DIRECTORY")]
+    workdir: Option<PathBuf>,
+    /// Its user, and group, as numbers [default: the container's]
+    #[arg(short = 'u', long, value_name = "UID[:GID]", value_parser = user)]
+    user: Option<User>,
+    #[arg(long, hide = true)]
+    privileged: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
@@ -26,7 +50,42 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
         return Err(Failure::usage("--tty needs a terminal, and standard input is none")
             .help("leave -t out when input comes from a file or a pipe"));
     }
-    if let Some(entry) = Ledger::open()?.find(&arguments.name)?
+    if arguments.privileged {
+        return Err(Failure::usage(
+            "--privileged: a command cannot have more power than its container",
+        )
+        .help("start the container with the capabilities that its commands need"));
+    }
+    let environment = environment::variables(&arguments.environment, &arguments.env_files)?;
+    let entry = find(&arguments.name)?;
+    let command = Command {
+        environment,
+        directory: arguments.workdir.clone(),
+        user: arguments.user.clone(),
+        stdio: if arguments.terminal { Stdio::Terminal } else { Stdio::Inherit },
+        ..Command::new(arguments.command.iter().cloned())
+    };
+    if arguments.detach {
+        command.detach(&entry)?;
+        return Ok(0);
+    }
+    let outcome = command.start(&entry)?.wait()?;
+    Ok(outcome.status.code())
+}
+
+/// `1000` or `1000:50`; the group of a user alone is root's, as in an image without /etc/passwd.
+fn user(text: &str) -> Result<User, String> {
+    let number = |part: &str| {
+        let wrong = || format!("{text:?} is not a user: use numbers such as 1000 or 1000:50");
+        part.parse().map_err(|_| wrong())
+    };
+    let (uid, gid) = text.split_once(':').unwrap_or((text, "0"));
+    Ok(User { uid: number(uid)?, gid: number(gid)?, ..User::default() })
+}
+
+/// The container of that name, which runs.
+fn find(name: &str) -> Result<Entry, Failure> {
+    if let Some(entry) = Ledger::open()?.find(name)?
         && entry.sandbox != "container"
     {
         let kind = if entry.sandbox == "linux" { "Linux guest" } else { &*entry.sandbox };
@@ -43,8 +102,5 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
         };
         return Err(Failure::refused(message).help(help));
     }
-    let entry = container::find(&arguments.name)?;
-    let stdio = if arguments.terminal { Stdio::Terminal } else { Stdio::Inherit };
-    let outcome = container::exec(&entry, arguments.command.iter().cloned(), stdio)?;
-    Ok(outcome.status.code())
+    Ok(container::find(name)?)
 }

@@ -12,6 +12,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod end;
+mod environment;
 mod exec;
 mod exits;
 mod failure;

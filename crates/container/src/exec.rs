@@ -17,14 +17,13 @@ use std::{
     ffi::OsString,
     fs::File,
     io::Write as _,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{FromRawFd, OwnedFd},
     path::PathBuf,
     time::Duration,
 };
 
 use sandbox::{
-    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Question, Resource, Stdio,
-    Story, Timeline,
+    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Resource, Stdio, Story, Timeline,
 };
 
 use crate::{
@@ -32,12 +31,13 @@ use crate::{
     cgroup::Cgroup,
     child::{self, Child, Gate},
     error::{NAME, Result},
+    foreign::Foreign,
     hooks::Hook,
     joined::Joined,
     life::State,
     namespaces::Namespaces,
     plan::Plan,
-    privileges,
+    privileges::{self, Capabilities, CapabilitySet, User},
     process::{self, Kept, StdioEnds},
     program::{self, First},
     running::{self, Running, Started, Walls},
@@ -70,6 +70,87 @@ fn is_running(entry: &Entry) -> bool {
     entry.sandbox == NAME && entry.first.is_some_and(|first| first.is_alive())
 }
 
+/// A second command for a container that runs, and what it has otherwise than the first one.
+#[derive(Debug, Clone, Default)]
+pub struct Command {
+    /// The command and its arguments.
+    pub words: Vec<OsString>,
+    /// Variables on top of the container's own; of one name, the last value holds.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Its working directory; `None` is the container's.
+    pub directory: Option<PathBuf>,
+    /// Its user and groups; `None` are the container's.
+    pub user: Option<User>,
+    /// Where its standard streams lead.
+    pub stdio: Stdio,
+}
+
+impl Command {
+    /// The command of these words.
+    pub fn new<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Self {
+        Self { words: words.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// Starts it in the container of `entry`, with the same walls around it. It ends with the
+    /// calling process.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sandbox::spawn`](sandbox::Sandbox::spawn), and when the container has ended.
+    pub fn start(self, entry: &Entry) -> Result<Box<dyn Instance>> {
+        let state = state_of(entry)?;
+        let streams = StdioEnds::new(self.stdio)?;
+        let joining = self.joining(&state);
+        let started = join(&joining, &state, streams, Begin::AtOnce)?;
+        Ok(Box::new(Running::new(started, None, None)?))
+    }
+
+    /// Starts it with `/dev/null` as its streams, and leaves it to the container, with which it ends.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn detach(self, entry: &Entry) -> Result<()> {
+        let state = state_of(entry)?;
+        let joining = self.joining(&state);
+        let started = join(&joining, &state, StdioEnds::null()?, Begin::Detached)?;
+        // Dropping it would kill it.
+        std::mem::forget(started);
+        Ok(())
+    }
+
+    fn joining(self, state: &State) -> Joining {
+        let Self { words, environment: added, directory, user, .. } = self;
+        let mut environment = match state.environment.as_slice() {
+            [] => program::usual_environment(),
+            own => own.to_vec(),
+        };
+        for (name, value) in added {
+            environment.retain(|(known, _)| *known != name);
+            environment.push((name, value));
+        }
+        let directory = directory.unwrap_or_else(|| state.directory.clone());
+        let power = match user {
+            Some(user) => power_of(&state.power, user),
+            None => state.power.clone(),
+        };
+        Joining { words, environment, directory, power }
+    }
+}
+
+/// The power of another user in the same container: root has what the container's bounding set
+/// leaves it, anybody else has no capability, as after execve(2) of a user who is not root
+/// (capabilities(7)).
+fn power_of(power: &spec::Power, user: User) -> spec::Power {
+    let none = CapabilitySet::NONE;
+    let bounding = power.capabilities.bounding;
+    let kept = if user.uid == 0 { bounding } else { none };
+    let (effective, permitted) = (kept, kept);
+    let capabilities =
+        Capabilities { bounding, effective, permitted, inheritable: none, ambient: none };
+    spec::Power { user, capabilities, ..power.clone() }
+}
+
 /// Runs the command `words` in the container of `entry`, with the same walls around it.
 ///
 /// # Errors
@@ -80,78 +161,67 @@ pub fn exec<S: Into<OsString>>(
     words: impl IntoIterator<Item = S>,
     stdio: Stdio,
 ) -> Result<Outcome> {
-    let state = state_of(entry)?;
-    let environment = state.environment.clone();
-    let words = words.into_iter().map(Into::into).collect();
-    join(&state, Joining { words, environment, stdio, input: None, deadline: None })
+    Command { stdio, ..Command::new(words) }.start(entry)?.wait()
+}
+
+/// A hook of a container, which is run inside and told `input`.
+pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> {
+    let joining = Joining {
+        words: hook.words(),
+        environment: hook.variables().map(|(name, value)| (name.into(), value.into())).collect(),
+        directory: state.directory.clone(),
+        power: state.power.clone(),
+    };
+    let streams = StdioEnds::new(Stdio::Capture)?;
+    let mut started = join(&joining, state, streams, Begin::AtOnce)?;
+    // One that does not care may have closed it.
+    let _ = started.streams.1.take().map(|stdin| File::from(stdin).write_all(input));
+    let deadline = hook.timeout.map(Duration::from_secs);
+    Box::new(Running::new(started, deadline, None)?).wait()
 }
 
 /// A command for a container that runs.
-pub(crate) struct Joining {
+struct Joining {
     words: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
-    stdio: Stdio,
-    /// What it finds on standard input, where that is captured; `None` leaves it open and empty.
-    input: Option<Vec<u8>>,
-    deadline: Option<Duration>,
+    directory: PathBuf,
+    power: spec::Power,
 }
 
-impl Joining {
-    /// A hook, which is run inside and told this.
-    pub(crate) fn hook(hook: &Hook, told: Vec<u8>) -> Self {
-        Self {
-            words: hook.words(),
-            environment: hook
-                .variables()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-            stdio: Stdio::Capture,
-            input: Some(told),
-            deadline: hook.timeout.map(Duration::from_secs),
-        }
-    }
-}
-
-/// Runs a command in the container of that state, with the same walls around it.
-pub(crate) fn join(state: &State, joining: Joining) -> Result<Outcome> {
-    let Joining { words, environment, stdio, input, deadline } = joining;
-    let program = Program::Command(words);
+/// Starts a command in the container of that state.
+fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) -> Result<Started> {
+    let program = Program::Command(joining.words.clone());
     let mut timeline = Timeline::start();
     let target = pidfd(&state.first).ok_or(Error::NotWaiting)?;
     let namespaces = Foreign::of(state.first.pid);
     let paths: Vec<PathBuf> = state.resources.iter().filter_map(cgroup_of).collect();
     let cgroup = Cgroup::open(&paths)?;
-    let stdio = StdioEnds::new(stdio)?;
     let gate = Gate::new()?;
     let first = First::Join;
     let inherited = Some(gate.report());
     let image = Some(first.image(&program)?);
     let kept = Kept { inherited, program: image, ..Kept::default() };
+    let environment = joining.environment.clone();
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
     let mut plan = Box::new(Plan::default());
     cgroup.join(&mut plan);
     namespaces.enter(&mut plan, &target);
     stdio.connect(&mut plan, &kept);
-    process::change_directory(&mut plan, &state.directory)?;
-    privileges::drop_all(&mut plan, &state.power, namespaces.has_user())?;
-    process::reset_signals(&mut plan, Begin::AtOnce);
-    program::end_with(&mut plan, &way_out, first, Begin::AtOnce)?;
+    process::change_directory(&mut plan, &joining.directory)?;
+    privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;
+    process::reset_signals(&mut plan, begin);
+    program::end_with(&mut plan, &way_out, first, begin)?;
     plan.finish(false);
     let (shared, none) = (Namespaces::shared(), Joined::default());
     let child = child::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)?;
     let mut walls = Walls { child, cgroup, veth: None };
-    let mut streams = stdio.of_the_launcher();
-    if let Some(input) = input {
-        // One that does not care may have closed it.
-        let _ = streams.1.take().map(|stdin| File::from(stdin).write_all(&input));
-    }
+    let streams = stdio.of_the_launcher();
     let (progress, plan) = walls.child.wait_for_exec(true)?;
     timeline.reach_at(Milestone::Created, plan.began());
     timeline.reach(Milestone::Entered);
     running::check_progress(progress, &way_out.program)?;
     let (story, init) = (Story::default(), true);
-    let started = Started { walls, streams, mailbox: None, init, timeline, story };
-    Box::new(Running::new(started, deadline, None)?).wait()
+    Ok(Started { walls, streams, mailbox: None, init, timeline, story })
 }
 
 /// What the ledger knows of a container that runs.
@@ -185,48 +255,5 @@ fn cgroup_of(resource: &Resource) -> Option<PathBuf> {
     match resource {
         Resource::Cgroup(path) => Some(path.clone()),
         _ => None,
-    }
-}
-
-/// The namespaces of a process that are not the caller's.
-pub(crate) struct Foreign {
-    flags: i32,
-}
-
-impl Foreign {
-    pub(crate) fn of(pid: u32) -> Self {
-        let all = [
-            ("user", libc::CLONE_NEWUSER),
-            ("mnt", libc::CLONE_NEWNS),
-            ("uts", libc::CLONE_NEWUTS),
-            ("ipc", libc::CLONE_NEWIPC),
-            ("pid", libc::CLONE_NEWPID),
-            ("net", libc::CLONE_NEWNET),
-            ("cgroup", libc::CLONE_NEWCGROUP),
-        ];
-        let of = |pid: &str, name: &str| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).ok();
-        let theirs = pid.to_string();
-        let foreign = |name: &str| of("self", name) != of(&theirs, name);
-        let foreign = all.into_iter().filter(|(name, _)| foreign(name));
-        Self { flags: foreign.fold(0, |all, (_, flag)| all | flag) }
-    }
-
-    /// As setns(2) takes them.
-    pub(crate) fn flags(&self) -> i32 {
-        self.flags
-    }
-
-    /// Whether the user namespace, which may not be joined twice, is among them.
-    fn has_user(&self) -> bool {
-        self.flags & libc::CLONE_NEWUSER != 0
-    }
-
-    /// The child's steps: into all at once, the kernel takes the user namespace first (setns(2)).
-    fn enter(&self, plan: &mut Plan, target: &OwnedFd) {
-        let arguments = [target.as_raw_fd() as usize, self.flags as usize];
-        plan.step(Question::Boundary, "setns into the container", libc::SYS_setns, arguments);
-        if self.has_user() {
-            privileges::become_root(plan);
-        }
     }
 }

@@ -29,7 +29,7 @@ use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, error::file, exec::Foreign};
+use crate::{Error, error::file, foreign::Foreign};
 
 /// A program with its arguments and environment, as `config.json` has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

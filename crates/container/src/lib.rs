@@ -26,6 +26,7 @@ mod device;
 pub mod devices;
 mod error;
 mod exec;
+mod foreign;
 pub mod hooks;
 mod host;
 mod joined;
@@ -62,7 +63,7 @@ pub use cgroup_stat::{CpuStat, CpuStatFile};
 pub use clean::{clean, clean_those, remove_tree};
 pub use container::Container;
 pub use error::Error;
-pub use exec::{all_running, exec, find};
+pub use exec::{Command, all_running, exec, find};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use life::{Created, State};
 pub use mount::Mount;
@@ -100,6 +101,8 @@ pub struct Prepared<'a> {
 pub(crate) enum Begin<'a> {
     /// At once; and it ends with the launcher.
     AtOnce,
+    /// At once; and it stays when the launcher ends.
+    Detached,
     /// When a byte can be read from this descriptor.
     OnByte(BorrowedFd<'a>),
 }
@@ -217,7 +220,7 @@ fn kept<'a>(
     let report = Some(gate.report());
     let (inherited, report) = if first.reports() { (report, None) } else { (mailbox, report) };
     let start = match begin {
-        Begin::AtOnce => None,
+        Begin::AtOnce | Begin::Detached => None,
         Begin::OnByte(start) => Some(start),
     };
     let program = Some(first.image(&spec.way_out.program)?);

@@ -117,7 +117,7 @@ impl State {
         let path = self.start.as_deref().filter(|path| path.exists()).ok_or(Error::NotWaiting)?;
         for hook in &self.hooks.start_container {
             let told = self.hooks.told(i32::try_from(self.first.pid).ok(), "created");
-            let ended = exec::join(self, exec::Joining::hook(hook, told))?;
+            let ended = exec::hook(self, hook, &told)?;
             let code = i32::from(ended.status.code());
             hook.check(Some(code), format!("exit code {code}"))?;
         }

@@ -7,6 +7,7 @@
 //! four. All others are closed before it enters its root.
 
 use std::{
+    fs::File,
     io,
     ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -85,6 +86,8 @@ pub(crate) enum StdioEnds {
     Inherited,
     /// A new pseudo-terminal.
     Terminal { terminal: Terminal, child: OwnedFd, path: PathBuf },
+    /// Nobody's: `/dev/null`.
+    Null { child: OwnedFd },
 }
 
 impl StdioEnds {
@@ -105,6 +108,13 @@ impl StdioEnds {
                 Ok(Self::Terminal { terminal, child, path })
             }
         }
+    }
+
+    /// `/dev/null` three times.
+    pub(crate) fn null() -> Result<Self, Error> {
+        let opened = File::options().read(true).write(true).open("/dev/null");
+        let null = opened.map_err(crate::error::file("open", "/dev/null"))?;
+        Ok(Self::Null { child: crate::child::high(&null)? })
     }
 
     /// The slave's path on the host and its device number, of a terminal.
@@ -131,6 +141,12 @@ impl StdioEnds {
                 new_session(plan);
                 for (number, end) in child.iter().enumerate() {
                     duplicate(plan, end.as_fd(), number, 0);
+                }
+            }
+            Self::Null { child } => {
+                new_session(plan);
+                for number in 0..3 {
+                    duplicate(plan, child.as_fd(), number, 0);
                 }
             }
             // Also with the launcher's own streams: a signal to its process group would reach the

@@ -1,7 +1,7 @@
 //! The program that ends a plan: a built-in one from memory, a command, or init with a command.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -79,7 +79,7 @@ pub(crate) fn end_with(
     begin: Begin<'_>,
 ) -> Result<(), Error> {
     let gate = match begin {
-        Begin::AtOnce => 0,
+        Begin::AtOnce | Begin::Detached => 0,
         Begin::OnByte(_) => START,
     };
     match &way_out.program {
@@ -108,17 +108,27 @@ pub(crate) fn end_with(
     }
     let builtin = matches!(way_out.program, Program::Builtin(..));
     if way_out.environment.is_empty() && !builtin {
-        for variable in [&format!("PATH={PATH}"), "HOME=/root", "TERM=xterm", "LANG=C.UTF-8"] {
-            plan.environment(variable)?;
+        for (name, value) in usual_environment() {
+            plan.environment(join(name, &value))?;
         }
     }
     for (name, value) in &way_out.environment {
-        let mut variable = name.clone();
-        variable.push("=");
-        variable.push(value);
-        plan.environment(variable)?;
+        plan.environment(join(name.clone(), value))?;
     }
     Ok(())
+}
+
+/// The environment of a command that was not given any.
+pub(crate) fn usual_environment() -> Vec<(OsString, OsString)> {
+    let usual = [("PATH", PATH), ("HOME", "/root"), ("TERM", "xterm"), ("LANG", "C.UTF-8")];
+    usual.map(|(name, value)| (name.into(), value.into())).into()
+}
+
+/// `NAME=VALUE`.
+fn join(mut name: OsString, value: &OsStr) -> OsString {
+    name.push("=");
+    name.push(value);
+    name
 }
 
 /// The paths at which the command may be, in order; which exists is known only inside. None for a

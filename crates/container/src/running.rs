@@ -66,7 +66,7 @@ impl process::StdioEnds {
     pub(crate) fn of_the_launcher(self) -> (Streams, Option<OwnedFd>) {
         match self {
             Self::Captured { capture, stdin, .. } => (Streams::Captured(capture), Some(stdin)),
-            Self::Inherited => (Streams::Inherited, None),
+            Self::Inherited | Self::Null { .. } => (Streams::Inherited, None),
             Self::Terminal { terminal, .. } => (Streams::Terminal(terminal), None),
         }
     }
