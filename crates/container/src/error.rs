@@ -100,6 +100,28 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A user or group by a name that the root does not know.
+    #[error("there is no {kind} {name:?} in {file} of the root")]
+    UnknownName {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The file that has the names.
+        file: &'static str,
+    },
+    /// A number that is no id of a user or group.
+    #[error("{word} is not an id of a user or group: they are 0 to 4294967294")]
+    IdOutOfRange {
+        /// The number.
+        word: String,
+    },
+    /// More groups than a process can be in.
+    #[error("the user is in {groups} groups, and a process can be in 65536 (setgroups(2))")]
+    TooManyGroups {
+        /// How many.
+        groups: usize,
+    },
     /// A kernel setting that would change the host.
     #[error(
         "the kernel setting {key:?} is not the container's own: with a net or ipc namespace of its own it may have those below net. and fs.mqueue., kernel.shm* and kernel.msg*"
@@ -243,6 +265,12 @@ impl Error {
                 {
                     CHANGED
                 }
+                (Self::UnknownName { kind, file, .. }, _) => {
+                    return Some(format!(
+                        "give the {kind} as a number, which need not be there, or add it to {file}"
+                    ));
+                }
+                (Self::TooManyGroups { .. }, _) => "name the group too, as in --user NAME:GROUP",
                 (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
                 (Self::NoController { .. }, _) => {
                     "leave the limit out, run as root, or run below a delegated cgroup: \

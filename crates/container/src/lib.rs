@@ -31,6 +31,7 @@ pub mod hooks;
 mod host;
 mod joined;
 pub mod layer;
+mod layers;
 mod life;
 mod lookup;
 pub mod mount;
@@ -53,6 +54,7 @@ mod sys;
 mod terminal;
 mod thrift;
 mod undumpable;
+pub mod users;
 
 use std::os::fd::{AsFd, BorrowedFd};
 

@@ -1,0 +1,300 @@
+//! Question 4, by name: which user and groups `--user NAME` means inside.
+//!
+//! The names are those of the container's own `/etc/passwd` and `/etc/group` (passwd(5), group(5)),
+//! which are somebody's download: they are found by the module `layers`, which follows no link
+//! out of the root, and what does not look like a line of such a file is left out.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+
+use crate::{Error, layers::Layers, privileges::User, rootfs::Root};
+
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
+
+/// In how many groups a process can be: NGROUPS_MAX of linux/limits.h.
+const MOST_GROUPS: usize = 65_536;
+
+/// What the words of `--user` mean in a root.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Found {
+    /// The ids.
+    pub user: User,
+    /// The home directory; `None` for a user without a line in `/etc/passwd`.
+    pub home: Option<PathBuf>,
+}
+
+/// Looks `words` up in the files of `root`: `USER[:GROUP]`, each a name or a number, as
+/// `docker run --user` takes them. No user at all is root. `extra_groups`, names or numbers, are
+/// those of `--group-add`.
+///
+/// A number need not be in the files. A user who is there has the group and the supplementary groups
+/// of the files; one who is not has group 0. With a group in `words` there are no supplementary
+/// groups but the extra ones.
+///
+/// # Errors
+///
+/// A name that the files do not have, a number that is no id, or a file that cannot be read.
+pub fn find(root: &Root, words: &str, extra_groups: &[String]) -> Result<Found, Error> {
+    let (user, group) = match words.split_once(':') {
+        Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
+        None => (words, None),
+    };
+    let layers = Layers::of(root)?;
+    let passwd = layers.read(PASSWD)?;
+    let user = Id::parse(if user.is_empty() { "0" } else { user })?;
+    let account = accounts(&passwd).find(|account| user.is(account.uid, account.name));
+    let uid = match (&account, &user) {
+        (Some(account), _) => account.uid,
+        (None, Id::Number(uid)) => *uid,
+        (None, Id::Name(name)) => return Err(unknown("user", name, PASSWD)),
+    };
+    let is_member = account.is_some() && group.is_none();
+    let groups = match is_member || group.is_some() || !extra_groups.is_empty() {
+        true => layers.read(GROUP)?,
+        false => Vec::new(),
+    };
+    let gid = match (group, &account) {
+        (Some(group), _) => group_id(&groups, group)?,
+        (None, Some(account)) => account.gid,
+        (None, None) => 0,
+    };
+    let mut additional_gids = match &account {
+        Some(account) if is_member => memberships(&groups, account.name),
+        _ => Vec::new(),
+    };
+    for group in extra_groups {
+        additional_gids.push(group_id(&groups, group)?);
+    }
+    let home = account.and_then(|account| account.home());
+    let user = User { uid, gid, additional_gids: distinct(additional_gids)?, umask: None };
+    Ok(Found { user, home })
+}
+
+/// A name, or the number itself.
+#[derive(Debug, Clone, Copy)]
+enum Id<'a> {
+    Number(u32),
+    Name(&'a str),
+}
+
+impl<'a> Id<'a> {
+    /// What is all digits is a number, even if somebody is called so, as in Docker.
+    fn parse(word: &'a str) -> Result<Self, Error> {
+        if !word.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Self::Name(word));
+        }
+        id(word.as_bytes())
+            .map(Self::Number)
+            .ok_or_else(|| Error::IdOutOfRange { word: word.to_owned() })
+    }
+
+    fn is(&self, number: u32, name: &[u8]) -> bool {
+        match self {
+            Self::Number(wanted) => *wanted == number,
+            Self::Name(wanted) => wanted.as_bytes() == name,
+        }
+    }
+}
+
+/// A line of passwd(5): `name:password:uid:gid:comment:home:shell`.
+#[derive(Debug)]
+struct Account<'a> {
+    name: &'a [u8],
+    uid: u32,
+    gid: u32,
+    home: &'a [u8],
+}
+
+impl Account<'_> {
+    fn home(&self) -> Option<PathBuf> {
+        self.home.starts_with(b"/").then(|| OsStr::from_bytes(self.home).into())
+    }
+}
+
+/// The lines that are such lines.
+fn accounts(file: &[u8]) -> impl Iterator<Item = Account<'_>> {
+    lines(file).filter_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let (uid, gid) = (id(fields.nth(1)?)?, id(fields.next()?)?);
+        Some(Account { name, uid, gid, home: fields.nth(1).unwrap_or_default() })
+    })
+}
+
+/// The lines of group(5), `name:password:gid:members`: name, number, members.
+fn groups(file: &[u8]) -> impl Iterator<Item = (&[u8], u32, &[u8])> {
+    lines(file).filter_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        Some((name, id(fields.nth(1)?)?, fields.next().unwrap_or_default()))
+    })
+}
+
+fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.contains(&0))
+}
+
+/// An id; all ones is none, but "leave it as it is" to setresuid(2).
+fn id(digits: &[u8]) -> Option<u32> {
+    let digits = str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+    digits.parse().ok().filter(|id| *id != u32::MAX)
+}
+
+/// The number of one group.
+fn group_id(file: &[u8], word: &str) -> Result<u32, Error> {
+    let wanted = Id::parse(word)?;
+    match (groups(file).find(|(name, gid, _)| wanted.is(*gid, name)), wanted) {
+        (Some((_, gid, _)), _) | (None, Id::Number(gid)) => Ok(gid),
+        (None, Id::Name(name)) => Err(unknown("group", name, GROUP)),
+    }
+}
+
+/// The groups that name this user as a member.
+fn memberships(file: &[u8], user: &[u8]) -> Vec<u32> {
+    let names = |members: &[u8]| members.split(|byte| *byte == b',').any(|name| name == user);
+    groups(file).filter(|(.., members)| names(members)).map(|(_, gid, _)| gid).collect()
+}
+
+fn distinct(mut gids: Vec<u32>) -> Result<Vec<u32>, Error> {
+    gids.sort_unstable();
+    gids.dedup();
+    match gids.len() {
+        groups if groups > MOST_GROUPS => Err(Error::TooManyGroups { groups }),
+        _ => Ok(gids),
+    }
+}
+
+fn unknown(kind: &'static str, name: &str, file: &'static str) -> Error {
+    Error::UnknownName { kind, name: name.to_owned(), file }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const USERS: &str = "root:x:0:0:root:/root:/bin/sh\n\
+        a bad line\n\nnobody:x:99999999999:1::/:\n+::::::\nself:x:4294967295:1::/self:/bin/sh\n\
+        ann:x:1000:100:Ann,,,:/home/ann:/bin/sh\nrel:x:1001:100::home:/bin/sh\n\
+        7:x:1007:7::/seven:/bin/sh\nshort:x:5:6\nann:x:0:0::/root:/bin/sh\n";
+    const GROUPS: &str = "root:x:0:\nusers:x:100:\naudio:x:29:ann,bob\nvideo:x:44:bob\n\
+        bad:x:-3:ann\nworse\ndup:x:29:ann\nwheel:x:10:anna,ann\n";
+
+    fn root() -> (TempDir, Root) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("etc")).unwrap();
+        fs::write(folder.path().join("etc/passwd"), USERS).unwrap();
+        fs::write(folder.path().join("etc/group"), GROUPS).unwrap();
+        let root = Root::Directory(folder.path().to_owned());
+        (folder, root)
+    }
+
+    fn ids(words: &str, extra: &[&str]) -> Result<(u32, u32, Vec<u32>, Option<String>), Error> {
+        let (_folder, root) = root();
+        let extra: Vec<String> = extra.iter().map(|group| (*group).to_owned()).collect();
+        let Found { user, home } = find(&root, words, &extra)?;
+        let home = home.map(|home| home.into_os_string().into_string().unwrap());
+        Ok((user.uid, user.gid, user.additional_gids, home))
+    }
+
+    #[test]
+    fn words_mean_what_they_mean_to_docker() {
+        let home = |path: &str| Some(path.to_owned());
+        for (words, extra, expected) in [
+            ("", &[][..], (0, 0, vec![], home("/root"))),
+            ("root", &[], (0, 0, vec![], home("/root"))),
+            ("ann", &[], (1000, 100, vec![10, 29], home("/home/ann"))),
+            ("1000", &[], (1000, 100, vec![10, 29], home("/home/ann"))),
+            ("ann:", &[], (1000, 100, vec![10, 29], home("/home/ann"))),
+            ("ann:audio", &[], (1000, 29, vec![], home("/home/ann"))),
+            ("ann:5", &["video", "77", "5"], (1000, 5, vec![5, 44, 77], home("/home/ann"))),
+            ("ann", &["29"], (1000, 100, vec![10, 29], home("/home/ann"))),
+            (":video", &[], (0, 44, vec![], home("/root"))),
+            ("1234", &["video"], (1234, 0, vec![44], None)),
+            ("1234:5678", &[], (1234, 5678, vec![], None)),
+            ("7", &[], (7, 0, vec![], None)),
+            ("rel", &[], (1001, 100, vec![], None)),
+            ("short", &[], (5, 6, vec![], None)),
+        ] {
+            assert_eq!(ids(words, extra).unwrap(), expected, "{words:?} {extra:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_with_the_file_and_the_way_out() {
+        for (words, extra, file, name) in [
+            ("eve", &[][..], PASSWD, "eve"),
+            ("nobody", &[], PASSWD, "nobody"),
+            ("self", &[], PASSWD, "self"),
+            ("-1", &[], PASSWD, "-1"),
+            ("+5", &[], PASSWD, "+5"),
+            ("ann:eves", &[], GROUP, "eves"),
+            ("ann:1:2", &[], GROUP, "1:2"),
+            ("ann", &["bad"], GROUP, "bad"),
+        ] {
+            let error = sandbox::Error::from(ids(words, extra).unwrap_err());
+            let told = sandbox::chain(&error);
+            assert!(told.contains(file) && told.contains(name), "{words:?}: {told}");
+            let sandbox::Error::Failed { fix: Some(fix), .. } = error else { panic!("{told}") };
+            assert!(fix.contains("as a number") && fix.contains(file), "{fix}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_an_id_or_an_error() {
+        for words in ["4294967295", "4294967296", "99999999999999999999", "0:4294967295"] {
+            let told = ids(words, &[]).unwrap_err().to_string();
+            assert!(told.contains("4294967294"), "{words}: {told}");
+        }
+        assert_eq!(ids("4294967294:4294967294", &[]).unwrap().0, u32::MAX - 1);
+        assert!(ids("0", &["4294967295"]).is_err());
+    }
+
+    #[test]
+    fn nobody_is_in_more_groups_than_the_kernel_takes() {
+        let (folder, root) = root();
+        let many = |count| (0..count).map(|gid| format!("g:x:{gid}:ann\n")).collect::<String>();
+        fs::write(folder.path().join("etc/group"), many(65_537)).unwrap();
+        let error = find(&root, "ann", &[]).unwrap_err();
+        assert!(matches!(error, Error::TooManyGroups { groups: 65_537 }), "{error}");
+        fs::write(folder.path().join("etc/group"), many(65_536)).unwrap();
+        assert_eq!(find(&root, "ann", &[]).unwrap().user.additional_gids.len(), 65_536);
+    }
+
+    #[test]
+    fn a_root_without_the_files_knows_numbers() {
+        let empty = tempfile::tempdir().unwrap();
+        for root in [Root::Empty, Root::Directory(empty.path().to_owned())] {
+            let user = User { uid: 5, gid: 6, additional_gids: vec![7], umask: None };
+            let found = find(&root, "5:6", &["7".into()]).unwrap();
+            assert_eq!(found, Found { user, home: None });
+            assert!(find(&root, "root", &[]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_hosts_files_are_those_of_the_hosts_root() {
+        let found = find(&Root::Host, "root", &[]).unwrap();
+        assert_eq!((found.user.uid, found.user.gid), (0, 0));
+        assert!(found.home.is_some());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_makes_the_search_panic(
+            passwd in "([a-z0-9:,\n]|\\PC){0,200}",
+            group in "([a-z0-9:,\n]|\\PC){0,200}",
+            words in "[a-z0-9:]{0,6}",
+        ) {
+            let (folder, root) = root();
+            fs::write(folder.path().join("etc/passwd"), passwd).unwrap();
+            fs::write(folder.path().join("etc/group"), group).unwrap();
+            if let Ok(found) = find(&root, &words, std::slice::from_ref(&words)) {
+                proptest::prop_assert!(found.user.uid != u32::MAX && found.user.gid != u32::MAX);
+            }
+        }
+    }
+}
