@@ -6,7 +6,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sandbox::LedgerError;
 pub use sandbox::chain;
 
@@ -55,6 +55,12 @@ impl Failure {
     pub fn print(&self) {
         // There is nobody left to tell when standard error is closed.
         let _ = writeln!(io::stderr(), "{self}");
+    }
+
+    /// The same, at the end of a command: its exit code.
+    pub fn end(&self) -> u8 {
+        self.print();
+        self.code
     }
 }
 
@@ -153,6 +159,28 @@ pub fn explain(error: &clap::Error) -> u8 {
             mistake(&text.to_string()).print();
             USAGE
         }
+    }
+}
+
+/// The option that the parser does not know, if that is what it has to say.
+pub fn unknown_option(error: &clap::Error) -> Option<String> {
+    let option = context(error, ContextKind::InvalidArg)?;
+    (error.kind() == ErrorKind::UnknownArgument && option.starts_with('-')).then_some(option)
+}
+
+/// An option that a command does not have, and the one that is nearest to it.
+pub fn of_unknown_option(error: &clap::Error, option: &str) -> Failure {
+    let failure = Failure::usage(format!("unknown option {option}"));
+    match context(error, ContextKind::SuggestedArg) {
+        Some(nearest) => failure.help(format!("the nearest is {nearest}; --help lists all")),
+        None => failure.help("--help lists all; the options of a program stand behind its name"),
+    }
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        _ => None,
     }
 }
 

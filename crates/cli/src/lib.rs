@@ -101,6 +101,15 @@ enum Command {
     Completions(completions::Arguments),
 }
 
+impl Command {
+    fn with_dashes(mut self, words: &[OsString]) -> Self {
+        if let Self::Run(arguments) = &mut self {
+            arguments.note_dashes(words);
+        }
+        self
+    }
+}
+
 /// `isolab run` alone: what is started most does not build the arguments of the top level and the
 /// names of all other commands first.
 #[derive(Debug, Parser)]
@@ -117,9 +126,9 @@ fn parse(words: &[OsString]) -> Result<Command, clap::Error> {
         && rest.first().is_some_and(|word| word == "run")
         && let Ok(run) = Run::try_parse_from(rest)
     {
-        return Ok(Command::Run(run.arguments));
+        return Ok(Command::Run(run.arguments).with_dashes(words));
     }
-    Isolab::try_parse_from(words).map(|isolab| isolab.command)
+    Isolab::try_parse_from(words).map(|isolab| isolab.command.with_dashes(words))
 }
 
 /// What `isolab --version` says, for which no parser is built.
@@ -153,13 +162,21 @@ fn run_words(words: &[OsString]) -> u8 {
         [_, word] if word == "--version" => output::print(VERSION).map(|()| 0),
         words => match parse(words) {
             Ok(command) => execute(command),
-            Err(error) => return failure::explain(&error),
+            Err(error) => return explain(&error, words),
         },
     };
-    done.unwrap_or_else(|failure| {
-        failure.print();
-        failure.code
-    })
+    done.unwrap_or_else(|failure| failure.end())
+}
+
+/// Says what the parser has to say.
+fn explain(error: &clap::Error, words: &[OsString]) -> u8 {
+    match failure::unknown_option(error) {
+        Some(option) if words.get(1).is_some_and(|word| word == "run") => {
+            run::unknown_option(error, &option).end()
+        }
+        Some(option) => failure::of_unknown_option(error, &option).end(),
+        None => failure::explain(error),
+    }
 }
 
 /// Does it and gives the exit code.
@@ -235,7 +252,8 @@ mod tests {
         for line in lines {
             let words: Vec<OsString> =
                 std::iter::once("isolab").chain(line.split(' ')).map(OsString::from).collect();
-            let among_all = Isolab::try_parse_from(&words).map(|isolab| isolab.command);
+            let among_all =
+                Isolab::try_parse_from(&words).map(|isolab| isolab.command.with_dashes(&words));
             let said = |parsed: Result<Command, clap::Error>| match parsed {
                 Ok(command) => format!("{command:?}"),
                 Err(error) => error.render().to_string(),

@@ -1,4 +1,4 @@
-//! The words after `--`: a built-in program or a command.
+//! The last words of a command line: a built-in program or a command.
 
 use std::ffi::OsString;
 
@@ -6,10 +6,18 @@ use sandbox::{Builtin, Program};
 
 use crate::failure::Failure;
 
-/// What `words` mean: a first word that is a built-in's name is that built-in, so that a command
-/// of the same name is said with its path.
-pub fn program(words: &[OsString]) -> Result<Program, Failure> {
-    let builtin = words.first().and_then(|word| word.to_str()?.parse::<Builtin>().ok());
+/// What begins the name of a built-in program, where a command could be meant.
+const BUILTIN: char = '@';
+
+/// What `words` mean: behind `--` a command, else a built-in program if the first of them is its
+/// name. `@touch` is the built-in program in any case.
+pub fn program(words: &[OsString], behind_dashes: bool) -> Result<Program, Failure> {
+    let first = words.first().and_then(|word| word.to_str()).unwrap_or_default();
+    let builtin = match first.strip_prefix(BUILTIN) {
+        Some(name) => Some(name.parse::<Builtin>().map_err(|_| unknown(first))?),
+        None if behind_dashes => None,
+        None => first.parse().ok(),
+    };
     let Some(builtin) = builtin else {
         return Ok(Program::Command(words.to_vec()));
     };
@@ -33,13 +41,22 @@ pub fn program(words: &[OsString]) -> Result<Program, Failure> {
     Ok(Program::Builtin(builtin, arguments))
 }
 
+fn unknown(word: &str) -> Failure {
+    let names: Vec<String> = Builtin::ALL.iter().map(ToString::to_string).collect();
+    let help = format!(
+        "the built-in programs are {}; a command of that name is ./{word}",
+        names.join(", ")
+    );
+    Failure::usage(format!("unknown built-in program {word:?}")).help(help)
+}
+
 /// `spin ITERATIONS (100000000)`, what it is called with and what is taken without.
 fn usage(builtin: Builtin) -> String {
     let mut text = format!("usage: {builtin}");
     for (name, default) in builtin.arguments() {
         text += &format!(" [{}={default}]", name.to_uppercase());
     }
-    text + &format!("; a command of that name is ./{builtin}")
+    text + &format!("; for a command of that name write `-- {builtin}`")
 }
 
 /// A line for every built-in program: call, and what it does.
@@ -65,17 +82,30 @@ mod tests {
 
     #[test]
     fn a_first_word_may_be_a_builtin() {
-        let spin = program(&words("spin 1_000")).unwrap();
-        assert_eq!(spin, Program::Builtin(Builtin::Spin, vec![1000]));
-        assert!(matches!(program(&words("./spin 1000")).unwrap(), Program::Command(_)));
+        for (text, behind_dashes) in
+            [("spin 1_000", false), ("@spin 1000", false), ("@spin 1000", true)]
+        {
+            let spin = program(&words(text), behind_dashes).unwrap();
+            assert_eq!(spin, Program::Builtin(Builtin::Spin, vec![1000]), "{text}");
+        }
+    }
+
+    #[test]
+    fn behind_dashes_is_a_command() {
+        for (text, behind_dashes) in
+            [("spin 1000", true), ("./spin 1000", false), ("touch f", true)]
+        {
+            let command = program(&words(text), behind_dashes).unwrap();
+            assert_eq!(command, Program::Command(words(text)), "{text}");
+        }
     }
 
     #[test]
     fn wrong_arguments_are_answered_with_the_right_ones() {
-        for wrong in ["hello 1", "spin x", "spin -1", "stream 1 2 3"] {
-            let failure = program(&words(wrong)).unwrap_err();
+        for wrong in ["hello 1", "spin x", "spin -1", "stream 1 2 3", "@", "@spun"] {
+            let failure = program(&words(wrong), false).unwrap_err();
             assert_eq!(failure.code, 2, "{wrong}");
-            assert!(failure.to_string().contains("help: usage: "), "{failure}");
+            assert!(failure.to_string().contains("help: "), "{failure}");
         }
     }
 }

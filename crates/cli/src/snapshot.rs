@@ -116,7 +116,7 @@ pub fn snapshot(arguments: &Arguments) -> Result<u8, Failure> {
 impl Save {
     fn carry_out(&self) -> Result<u8, Failure> {
         let folder = place()?.named(&self.name).map_err(failed)?;
-        let mut workload = match program::program(&self.words)? {
+        let mut workload = match program::program(&self.words, false)? {
             Program::Builtin(builtin, arguments) => Workload::builtin(builtin, &arguments),
             Program::Command(words) => Workload::command(words),
         };

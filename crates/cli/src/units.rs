@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, time::Duration};
 
+use container::privileges::Rlimit;
 use sandbox::CpuQuota;
 
 /// `64M`, `1.5G`, `65536`: bytes, with the powers of 1024.
@@ -9,12 +10,12 @@ pub fn size(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is no size: use a number of bytes such as 64M or 1G");
     let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
     let (number, unit) = text.split_at(split.unwrap_or(text.len()));
-    let shift = match unit {
-        "" | "B" => 0,
-        "K" | "k" | "KiB" => 10,
-        "M" | "m" | "MiB" => 20,
-        "G" | "g" | "GiB" => 30,
-        "T" | "t" | "TiB" => 40,
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
         _ => return Err(wrong()),
     };
     let bytes = match number.parse::<u64>() {
@@ -93,6 +94,30 @@ pub fn weight(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(weight) if (1..=10_000).contains(&weight) => Ok(weight),
         _ => Err(format!("{text:?} is no weight from 1 to 10000, 100 being the usual one")),
+    }
+}
+
+/// `nofile=1024:4096`: a limit of a process, soft and hard; -1 is none.
+pub fn ulimit(text: &str) -> Result<Rlimit, String> {
+    let wrong = || format!("{text:?} is not a limit such as nofile=1024 or nofile=1024:4096");
+    let (kind, values) = text.split_once('=').ok_or_else(wrong)?;
+    let value = |text: &str| match text {
+        "-1" | "unlimited" => Ok(u64::MAX),
+        number => number.parse().map_err(|_| wrong()),
+    };
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    let (soft, hard) = (value(soft)?, value(hard)?);
+    if soft > hard {
+        return Err(format!("{text:?}: the soft limit is above the hard one"));
+    }
+    Ok(Rlimit { kind: kind.into(), soft, hard })
+}
+
+/// `NAME=VALUE` of a setting.
+pub fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err(format!("{text:?} is not NAME=VALUE")),
     }
 }
 

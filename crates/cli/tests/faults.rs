@@ -103,7 +103,7 @@ fn a_container_ends_with_its_launcher() {
     if !common::can("container", container::available()) {
         return;
     }
-    for init in [&[][..], &["--no-init"]] {
+    for init in [&[][..], &["--init"]] {
         let name = format!("orphan-{}-{}", std::process::id(), init.len());
         let words = [&["run", "--name", &name], init, &["--", "/bin/sleep", "600"]].concat();
         let mut launcher = isolab(&words).spawn().unwrap();

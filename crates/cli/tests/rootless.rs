@@ -113,7 +113,7 @@ fn a_folder_that_may_not_be_searched_has_no_program() {
     fs::write(closed.path().join("program"), "").unwrap();
     set_mode(closed.path(), 0o700);
     let path = format!("PATH={}:/usr/bin:/bin", closed.path().display());
-    for kind in [&["process"][..], &["container"], &["container", "--no-init"]] {
+    for kind in [&["process"][..], &["container"], &["container", "--init"]] {
         for (program, code) in [("program", 127), ("true", 0)] {
             let words = [&["run", "--in"], kind, &["--env", &path, "--", program]].concat();
             let (found, _, errors) = output_of(&mut user.isolab(&words));
@@ -125,7 +125,8 @@ fn a_folder_that_may_not_be_searched_has_no_program() {
 #[test]
 fn a_users_container_is_listed_entered_and_stopped() {
     let Some(user) = User::of_this_host() else { return };
-    let mut running = user.isolab(&["run", "--name", "box", "--", "sleep", "60"]).spawn().unwrap();
+    let mut running =
+        user.isolab(&["run", "--init", "--name", "box", "--", "sleep", "60"]).spawn().unwrap();
     common::wait_for("box", || {
         output_of(&mut user.isolab(&["ps", "--json"])).1.contains("\"running\"")
     });

@@ -23,7 +23,8 @@ use std::{
 };
 
 use sandbox::{
-    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Resource, Stdio, Story, Timeline,
+    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Resource, Stdio, Story,
+    Timeline, environment,
 };
 
 use crate::{
@@ -121,14 +122,8 @@ impl Command {
 
     fn joining(self, state: &State) -> Joining {
         let Self { words, environment: added, directory, user, .. } = self;
-        let mut environment = match state.environment.as_slice() {
-            [] => program::usual_environment(),
-            own => own.to_vec(),
-        };
-        for (name, value) in added {
-            environment.retain(|(known, _)| *known != name);
-            environment.push((name, value));
-        }
+        let mut environment = state.environment.clone();
+        environment::add(&mut environment, &added);
         let directory = directory.unwrap_or_else(|| state.directory.clone());
         let power = match user {
             Some(user) => power_of(&state.power, user),

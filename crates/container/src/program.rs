@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sandbox::{Program, in_memory};
+use sandbox::{Program, environment, in_memory};
 
 use crate::{
     Begin, Error, child, error,
@@ -19,9 +19,6 @@ use crate::{
 
 /// The first process of a container that runs a command, compiled by `build.rs`.
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
-
-/// Where a command without a slash is looked for, inside.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What stands between the plan and the command (the modes of `programs/init.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,22 +103,10 @@ pub(crate) fn end_with(
             plan.arguments(words)?;
         }
     }
-    let builtin = matches!(way_out.program, Program::Builtin(..));
-    if way_out.environment.is_empty() && !builtin {
-        for (name, value) in usual_environment() {
-            plan.environment(join(name, &value))?;
-        }
-    }
     for (name, value) in &way_out.environment {
         plan.environment(join(name.clone(), value))?;
     }
     Ok(())
-}
-
-/// The environment of a command that was not given any.
-pub(crate) fn usual_environment() -> Vec<(OsString, OsString)> {
-    let usual = [("PATH", PATH), ("HOME", "/root"), ("TERM", "xterm"), ("LANG", "C.UTF-8")];
-    usual.map(|(name, value)| (name.into(), value.into())).into()
 }
 
 /// `NAME=VALUE`.
@@ -141,9 +126,9 @@ fn candidates(words: &[OsString], environment: &[(OsString, OsString)]) -> Vec<P
     if program.as_os_str().as_bytes().contains(&b'/') {
         return Vec::new();
     }
-    let given = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| &**value);
-    let path = given.unwrap_or(PATH.as_ref());
-    std::env::split_paths(path).map(|directory| directory.join(program)).collect()
+    std::env::split_paths(environment::path(environment))
+        .map(|directory| directory.join(program))
+        .collect()
 }
 
 /// A descriptor of a program in memory, made once a process for each program.

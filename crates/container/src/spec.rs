@@ -9,12 +9,12 @@
 //! | 4 | [`Power`] | `process.user`, `.capabilities`, `.rlimits`, `.noNewPrivileges`, `linux.seccomp`, `.uidMappings`, `.sysctl` |
 //! | 5 | [`WayOut`] | `process.args`, `.env`, `.cwd`, `.terminal`, `hooks` |
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use sandbox::{Limits, Program, Stdio, Workload};
+use sandbox::{
+    Limits, Program, Stdio, Workload,
+    environment::{self, Variable},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -176,8 +176,8 @@ impl Default for Power {
 pub struct WayOut {
     /// What is run.
     pub program: Program,
-    /// Its environment; empty means a small one of `PATH`, `HOME`, `TERM` and `LANG`.
-    pub environment: Vec<(OsString, OsString)>,
+    /// All of its environment.
+    pub environment: Vec<Variable>,
     /// Its working directory, looked up inside.
     pub directory: PathBuf,
     /// Where standard input, output and error lead.
@@ -195,12 +195,12 @@ impl Default for WayOut {
     fn default() -> Self {
         Self {
             program: Program::Command(vec!["/bin/sh".into()]),
-            environment: Vec::new(),
+            environment: environment::usual(),
             directory: "/".into(),
             stdio: Stdio::default(),
             network: Network::default(),
             hooks: Hooks::default(),
-            init: true,
+            init: false,
         }
     }
 }
@@ -216,9 +216,11 @@ impl Spec {
             _ => self.inside.clone(),
         };
         let given = workload.directory.as_deref();
+        let mut environment = self.way_out.environment.clone();
+        environment::add(&mut environment, &workload.environment);
         let way_out = WayOut {
             program: workload.program.clone(),
-            environment: workload.environment.clone(),
+            environment,
             directory: given.unwrap_or(Path::new("/")).to_owned(),
             stdio: workload.stdio,
             network: self.way_out.network,

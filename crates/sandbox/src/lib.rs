@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod capture;
+pub mod environment;
 mod error;
 mod image;
 mod language;

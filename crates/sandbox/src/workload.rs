@@ -38,7 +38,7 @@ pub struct Workload {
     pub program: Program,
     /// Its standard input and output.
     pub stdio: Stdio,
-    /// Its environment; empty means the sandbox's own small default.
+    /// What is added to the sandbox's own small environment ([`environment`](crate::environment)).
     pub environment: Vec<(OsString, OsString)>,
     /// Its working directory inside; `None` is the root of a container, the caller's for a process.
     pub directory: Option<PathBuf>,

@@ -18,11 +18,19 @@ impl Arguments {
             ("--upper", self.container.upper.is_some()),
             ("--upper-size", self.container.upper_size.is_some()),
             ("--no-ns", !self.container.no_ns.is_empty()),
+            ("--init", self.container.init),
             ("--no-init", self.container.no_init),
             ("--namespaces", !self.container.namespaces.is_empty()),
+            ("--pid", self.container.pid.is_some()),
+            ("--ipc", self.container.ipc.is_some()),
+            ("--uts", self.container.uts.is_some()),
+            ("--cgroupns", self.container.cgroupns.is_some()),
         ];
-        let of_systems =
-            [("--env", !self.environment.is_empty()), ("--workdir", self.workdir.is_some())];
+        let of_systems = [
+            ("--env", !self.environment.is_empty()),
+            ("--env-file", !self.env_file.is_empty()),
+            ("--workdir", self.workdir.is_some()),
+        ];
         let of_microvms = [("--mode", self.microvm.mode.is_some())];
         type Options<'a> = &'a [(&'static str, bool)];
         let given = |owner: &'static str, options: Options<'_>| {

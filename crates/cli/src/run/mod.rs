@@ -1,11 +1,18 @@
 //! `isolab run`: one program, in whatever walls were asked for.
 
+mod docker;
 mod foreign;
 mod json;
 mod limits;
 mod walls;
 
-use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 pub use json::as_json;
@@ -16,8 +23,8 @@ use sandbox::{
 
 use crate::{
     cell::Cell,
-    exits,
-    failure::Failure,
+    environment, exits,
+    failure::{self, Failure},
     kinds::Kind,
     linux::{self, LinuxArguments},
     names, output, program,
@@ -61,12 +68,24 @@ pub struct Arguments {
     /// Give it a terminal of its own, connected to this one
     #[arg(short = 't', long = "tty")]
     terminal: bool,
-    /// Add a variable to its environment; may be repeated
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = units::variable)]
-    environment: Vec<(OsString, OsString)>,
+    /// Keep standard input open, which isolab does in any case
+    #[arg(short = 'i', long)]
+    interactive: bool,
+    /// Add a variable to its environment, with NAME alone the one that is set here; may be repeated
+    #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]")]
+    environment: Vec<OsString>,
+    /// Add the variables in this file, one a line; may be repeated
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
     /// Its working directory
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(short = 'w', long, value_name = "DIRECTORY")]
     workdir: Option<PathBuf>,
+    /// Run this instead of PROGRAM, whose words are its arguments then
+    #[arg(long, value_name = "COMMAND")]
+    entrypoint: Option<OsString>,
+    /// Write its name into this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArguments,
     #[command(flatten)]
@@ -75,14 +94,13 @@ pub struct Arguments {
     microvm: MicrovmArguments,
     #[command(flatten)]
     linux: LinuxArguments,
-    /// A built-in program with its numbers, a command, or for a microVM a FILE.bin or FILE.elf
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "PROGRAM"
-    )]
+    /// A built-in program with its numbers, a command, or for a microVM a FILE.bin or FILE.elf.
+    /// Behind `--` it is a command in any case, and @NAME a built-in program
+    #[arg(required_unless_present = "entrypoint", trailing_var_arg = true, value_name = "PROGRAM")]
     words: Vec<OsString>,
+    /// Whether `--` stood before those words.
+    #[arg(skip)]
+    behind_dashes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -115,13 +133,22 @@ enum Mode {
 /// The built-in programs and examples, for the end of the help.
 pub fn after_help() -> String {
     format!(
-        "Built-in programs (a command of the same name is said with its path, ./hello):\n{}\n\
+        "Built-in programs (a command of the same name is written behind --):\n{}\n\
          Examples:\n  \
          isolab run -- /bin/sh -c 'echo $$; hostname'\n  \
          isolab run -t --name box --memory 64M -- /bin/sh\n  \
          isolab run --in microvm --trace hello\n",
         program::builtins()
     )
+}
+
+impl Arguments {
+    /// Takes note of whether `--` stood before the program, which the parser does not keep. The
+    /// program's words are the last of the command line, as they are.
+    pub fn note_dashes(&mut self, line: &[OsString]) {
+        let before = line.len().checked_sub(self.words.len() + 1);
+        self.behind_dashes = before.is_some_and(|at| line[at] == "--");
+    }
 }
 
 /// The words of a command line, with `--trace exits` in the one way in which an option may be left
@@ -137,6 +164,14 @@ pub fn spell(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     spelt
 }
 
+/// An option that `run` does not have; of one that `docker run` has, why.
+pub fn unknown_option(error: &clap::Error, option: &str) -> Failure {
+    match docker::reason(option) {
+        Some(reason) => Failure::usage(format!("isolab run does not take {option}")).help(reason),
+        None => failure::of_unknown_option(error, option),
+    }
+}
+
 /// Runs it and gives its exit code.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let workload = arguments.workload()?;
@@ -144,6 +179,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     // From here on a signal is the workload's, even if there is none yet.
     let relay = Relay::listen().map_err(Failure::at("set the signal handlers"))?;
     let (sandbox, claim) = arguments.sandbox(&workload)?;
+    arguments.write_cidfile(&claim.name)?;
     let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
     let instance = sandbox.spawn(&workload)?;
     let name = claim.name;
@@ -191,7 +227,7 @@ struct Named {
 
 impl Arguments {
     fn workload(&self) -> Result<Workload, Failure> {
-        let program = program::program(&self.words)?;
+        let program = self.program()?;
         if self.terminal && !std::io::stdin().is_terminal() {
             return Err(Failure::usage("--tty needs a terminal, and standard input is none")
                 .help("leave -t out when input comes from a file or a pipe"));
@@ -212,12 +248,31 @@ impl Arguments {
             Program::Builtin(builtin, arguments) => Workload::builtin(builtin, &arguments),
             Program::Command(words) => Workload::command(words),
         };
-        workload.environment.clone_from(&self.environment);
+        workload.environment = environment::variables(&self.environment, &self.env_file)?;
         workload.directory.clone_from(&self.workdir);
         workload.deadline = self.deadline;
         workload.every_crossing = self.stats || self.trace == Some(Trace::Exits);
         workload.trace = self.trace.is_some() || workload.every_crossing;
         Ok(workload.stdio(stdio))
+    }
+
+    fn program(&self) -> Result<Program, Failure> {
+        match &self.entrypoint {
+            Some(command) => {
+                let words = std::iter::once(command).chain(&self.words);
+                Ok(Program::Command(words.cloned().collect()))
+            }
+            None => program::program(&self.words, self.behind_dashes),
+        }
+    }
+
+    /// Writes `name` down where a script asked for it.
+    fn write_cidfile(&self, name: &str) -> Result<(), Failure> {
+        let Some(path) = &self.cidfile else { return Ok(()) };
+        let written = File::create_new(path).and_then(|mut file| file.write_all(name.as_bytes()));
+        written.map_err(Failure::at(format!("write the name into {path:?}"))).map_err(|failure| {
+            failure.help("it must not be there before: another container may have been named in it")
+        })
     }
 
     fn sandbox(&self, workload: &Workload) -> Result<(Box<dyn Sandbox>, Named), Failure> {

@@ -35,9 +35,25 @@ pub(super) struct ContainerArguments {
     /// Leave out these namespaces
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     pub(super) no_ns: Vec<Namespace>,
-    /// Make a command the first process itself, with no init to bury orphans and pass signals on.
-    #[arg(long)]
+    /// Run an init as its first process, which reaps orphans and passes signals on; the command is
+    /// its child. Without, the command is process 1 itself
+    #[arg(long, overrides_with = "no_init")]
+    pub(super) init: bool,
+    /// No init, which is the default
+    #[arg(long, overrides_with = "init")]
     pub(super) no_init: bool,
+    /// `host` shares the host's process ids, or `private`
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub(super) pid: Option<Whose>,
+    /// `host` shares the host's System V IPC and message queues, or `private`
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub(super) ipc: Option<Whose>,
+    /// `host` shares the host's name, or `private`
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub(super) uts: Option<Whose>,
+    /// `host` shows the host's cgroups by their whole paths, or `private`
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub(super) cgroupns: Option<Whose>,
     /// Use just these namespaces
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", conflicts_with = "no_ns")]
     pub(super) namespaces: Vec<Namespace>,
@@ -51,6 +67,16 @@ pub(super) enum Net {
     Host,
     /// A pair of links to the host
     Veth,
+}
+
+/// Whose table of the kernel's a container uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Whose {
+    /// The host's
+    Host,
+    /// Its own
+    #[value(alias = "shareable")]
+    Private,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,12 +108,24 @@ impl ContainerArguments {
             .root(self.root()?)
             .namespaces(self.namespaces())
             .network(network)
-            .init(!self.no_init);
+            .init(self.init);
         container.spec.inside.upper_bytes = self.upper_size;
         if pids == Some(Pids::Unlimited) {
             container.spec.budget.usual_pids = None;
         }
         Ok(container)
+    }
+
+    /// What `--pid` and the like say of a namespace.
+    fn shared_by_option(&self, namespace: Namespace) -> bool {
+        let whose = match namespace {
+            Namespace::Pid => self.pid,
+            Namespace::Ipc => self.ipc,
+            Namespace::Uts => self.uts,
+            Namespace::Cgroup => self.cgroupns,
+            Namespace::Mount | Namespace::Net | Namespace::User => None,
+        };
+        whose == Some(Whose::Host)
     }
 
     fn root(&self) -> Result<Root, Failure> {
@@ -112,7 +150,11 @@ impl ContainerArguments {
         let usual = Namespaces::default();
         let is_on = |namespace, usual: container::Namespace| {
             container::Namespace::new_if(match self.namespaces.as_slice() {
-                [] => usual.is_new() && !self.no_ns.contains(&namespace),
+                [] => {
+                    usual.is_new()
+                        && !self.no_ns.contains(&namespace)
+                        && !self.shared_by_option(namespace)
+                }
                 just => just.contains(&namespace),
             })
         };

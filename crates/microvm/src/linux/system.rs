@@ -20,7 +20,7 @@ use guest::{
     abi::{MAILBOX_AT_VARIABLE, MAILBOX_VARIABLE},
     plan::{End, Plan, Sink, Stream},
 };
-use sandbox::{Program, Stdio, Workload, terminal_size};
+use sandbox::{Program, Stdio, Workload, environment, terminal_size};
 
 use crate::{
     devices::{
@@ -68,8 +68,6 @@ const ROOT_DISK: &str = "/isolab/disk";
 /// Where a built-in program is, if the root is on a disk: in the initramfs, and in the root.
 const BUILTINS: &str = "/isolab/programs";
 const BUILTINS_INSIDE: &str = ".isolab";
-/// Where a command is looked for, as in a container.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
 const GROUP: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 /// A root of more than a fourth of the memory goes onto a disk.
@@ -199,8 +197,7 @@ impl Command {
             Self::Known(path) => path,
             Self::Sought => {
                 let word = words.first().map_or(OsStr::new(""), |word| word);
-                let own = workload.environment.iter().find(|(name, _)| name == "PATH");
-                let path = own.map_or(OsStr::new(PATH), |(_, value)| value);
+                let path = environment::path(&workload.environment);
                 let none = || InitramfsError::NoProgram { program: word.into() };
                 root.program(word, path).ok_or_else(none)?
             }
@@ -284,19 +281,15 @@ fn steps<'a>(
 
 /// The environment and the streams of the command.
 fn with_streams(mut plan: Plan, workload: &Workload, way: OutputWay) -> Plan {
-    if workload.environment.is_empty() && matches!(workload.program, Program::Command(_)) {
-        for (name, value) in
-            [("PATH", PATH), ("HOME", "/root"), ("TERM", "xterm"), ("LANG", "C.UTF-8")]
-        {
-            plan = plan.variable(name, value);
-        }
-    }
-    if matches!(workload.program, Program::Builtin(..)) {
-        plan = plan
-            .variable(MAILBOX_VARIABLE, "/dev/mem")
-            .variable(MAILBOX_AT_VARIABLE, MAILBOX.to_string());
-    }
-    for (name, value) in &workload.environment {
+    let mut environment = match workload.program {
+        Program::Command(_) => environment::usual(),
+        Program::Builtin(..) => vec![
+            (MAILBOX_VARIABLE.into(), "/dev/mem".into()),
+            (MAILBOX_AT_VARIABLE.into(), MAILBOX.to_string().into()),
+        ],
+    };
+    environment::add(&mut environment, &workload.environment);
+    for (name, value) in &environment {
         plan = plan.variable(name, value);
     }
     if workload.stdio == Stdio::Terminal {

@@ -1,0 +1,56 @@
+//! The options of `docker run` that isolab does not take, and why: an answer for hands that know
+//! them. The README of this crate has the table of all.
+
+/// Why `option` is not taken; none for one that docker does not have either.
+pub(super) fn reason(option: &str) -> Option<&'static str> {
+    let name = option.split('=').next().unwrap_or(option);
+    REFUSED.iter().find(|(names, _)| names.split(' ').any(|known| known == name)).map(|it| it.1)
+}
+
+const NO_IMAGE: &str = "a container's root is a directory or layers (--root, --overlay)";
+const NO_HEALTH: &str = "nobody watches a container of isolab's; `isolab exec` asks one in it";
+const NO_BLOCK_RATE: &str = "the speed of a container's disks is not limited; a Linux guest's is";
+const NO_BRIDGE: &str = "--network veth is a pair of links with addresses of its own choice";
+const NO_REAL_TIME: &str = "no kernel of a distribution has real-time group scheduling";
+
+const REFUSED: [(&str, &str); 18] = [
+    ("--pull --platform --disable-content-trust", NO_IMAGE),
+    ("--volumes-from --volume-driver", "isolab has no volumes; -v shows a directory of the host's"),
+    ("--storage-opt", "--upper-size limits what a container may write"),
+    (
+        "--health-cmd --health-interval --health-retries --health-start-interval \
+         --health-start-period --health-timeout",
+        NO_HEALTH,
+    ),
+    ("--restart", "a container of isolab's is run once; `while isolab run ...` repeats it"),
+    (
+        "--blkio-weight-device --device-read-bps --device-read-iops --device-write-bps \
+         --device-write-iops",
+        NO_BLOCK_RATE,
+    ),
+    ("--cpu-rt-period --cpu-rt-runtime", NO_REAL_TIME),
+    ("--kernel-memory", "Linux limits it no longer by itself; --memory counts it"),
+    ("--memory-swappiness", "cgroup version 2 has it no longer; --memory-swap limits swap"),
+    ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", "it is for Windows"),
+    ("--ip --ip6 --link-local-ip --mac-address --network-alias --net-alias", NO_BRIDGE),
+    ("--link", "--add-host NAME:ADDRESS names another container"),
+    ("--gpus", "--device shows the nodes in /dev; the libraries have to be in the root"),
+    ("--runtime --isolation", "--in chooses what it runs in"),
+    ("--log-driver --log-opt", "the output is this command's own; with -d, `isolab logs` has it"),
+    ("--use-api-socket", "no daemon stands behind isolab run"),
+    ("--device-cgroup-rule", "--device gives one device with its rule"),
+    ("--cgroup-parent", "a container's cgroup is below that of its launcher"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_option_has_a_reason_and_others_have_none() {
+        assert!(reason("--gpus=all").is_some_and(|why| why.contains("--device")));
+        assert!(reason("--health-timeout").is_some());
+        assert_eq!(reason("--memory"), None);
+        assert_eq!(reason("--frobnicate"), None);
+    }
+}
