@@ -2,8 +2,10 @@
 
 mod docker;
 mod foreign;
+mod host_devices;
 mod json;
 mod limits;
+mod power;
 mod walls;
 
 use std::{
@@ -33,6 +35,7 @@ use crate::{
 };
 use json::cut_off_as_json;
 use limits::LimitArguments;
+use power::PowerArguments;
 use walls::{ContainerArguments, Net};
 
 /// Run a program apart from the host.
@@ -90,6 +93,8 @@ pub struct Arguments {
     limits: LimitArguments,
     #[command(flatten)]
     container: ContainerArguments,
+    #[command(flatten)]
+    power: PowerArguments,
     #[command(flatten)]
     microvm: MicrovmArguments,
     #[command(flatten)]
@@ -309,7 +314,9 @@ impl Arguments {
             Kind::Container => {
                 // The container writes its own entry, with its cgroup and its links in it.
                 let name = self.name.clone().unwrap_or_else(names::make_up);
-                let container = self.container.container(name.clone(), limits, self.limits.pids)?;
+                let mut container =
+                    self.container.container(name.clone(), limits, self.limits.pids)?;
+                self.power.apply(&mut container.spec)?;
                 Ok((Box::new(container), Named { name, own: None }))
             }
         }

@@ -1,0 +1,213 @@
+//! Question 4 on the command line of `isolab run`: with what power does it start?
+
+use std::{fs, path::Path};
+
+use clap::Args;
+use container::{
+    Spec,
+    privileges::{Capabilities, CapabilitySet, Rlimit},
+    seccomp::{Profile, Seccomp},
+    users,
+};
+
+use super::host_devices;
+use crate::{failure::Failure, units};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With what power a container starts")]
+pub(super) struct PowerArguments {
+    /// Who it is, by its own /etc/passwd and /etc/group
+    #[arg(short = 'u', long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// One more group; may be repeated
+    #[arg(long, value_name = "GROUP")]
+    group_add: Vec<String>,
+    /// A capability more than usual, or ALL; may be repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    cap_add: Vec<String>,
+    /// A capability less, or ALL; may be repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    cap_drop: Vec<String>,
+    /// All capabilities, all system calls, all devices, nothing masked: root inside is root
+    #[arg(long)]
+    privileged: bool,
+    /// seccomp=FILE (a profile in JSON) or seccomp=unconfined, no-new-privileges[=false],
+    /// systempaths=unconfined; may be repeated
+    #[arg(long, value_name = "OPTION")]
+    security_opt: Vec<String>,
+    /// A limit of a process, such as nofile=1024:4096; may be repeated
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = units::ulimit)]
+    ulimit: Vec<Rlimit>,
+    /// A setting of the kernel's that belongs to a namespace of its own; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = units::setting)]
+    sysctl: Vec<(String, String)>,
+}
+
+impl PowerArguments {
+    /// The first of these options that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let all = [
+            ("--user", self.user.is_some()),
+            ("--group-add", !self.group_add.is_empty()),
+            ("--cap-add", !self.cap_add.is_empty()),
+            ("--cap-drop", !self.cap_drop.is_empty()),
+            ("--privileged", self.privileged),
+            ("--security-opt", !self.security_opt.is_empty()),
+            ("--ulimit", !self.ulimit.is_empty()),
+            ("--sysctl", !self.sysctl.is_empty()),
+        ];
+        all.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+    }
+
+    /// Writes them into `spec`, whose root is there already: names are looked up in it.
+    pub(super) fn apply(&self, spec: &mut Spec) -> Result<(), Failure> {
+        if self.privileged {
+            make_privileged(spec)?;
+        }
+        self.become_user(spec)?;
+        let kept = self.capabilities(spec.power.capabilities.bounding)?;
+        spec.power.capabilities = Capabilities {
+            bounding: kept,
+            effective: kept,
+            permitted: kept,
+            ..spec.power.capabilities
+        };
+        spec.power.rlimits.extend_from_slice(&self.ulimit);
+        spec.power.sysctl.extend_from_slice(&self.sysctl);
+        for option in &self.security_opt {
+            secure(spec, option)?;
+        }
+        Ok(())
+    }
+
+    fn become_user(&self, spec: &mut Spec) -> Result<(), Failure> {
+        if self.user.is_none() && self.group_add.is_empty() {
+            return Ok(());
+        }
+        let words = self.user.as_deref().unwrap_or("0");
+        let found =
+            users::find(&spec.inside.root, words, &self.group_add).map_err(sandbox::Error::from)?;
+        if let Some(home) = found.home {
+            let home = [("HOME".into(), home.into())];
+            sandbox::environment::add(&mut spec.way_out.environment, &home);
+        }
+        spec.power.user = found.user;
+        Ok(())
+    }
+
+    /// The usual capabilities with those that were added and dropped. One that is named is stronger
+    /// than ALL, and added stronger than dropped.
+    fn capabilities(&self, usual: CapabilitySet) -> Result<CapabilitySet, Failure> {
+        let (all_added, added) = set(&self.cap_add)?;
+        let (all_dropped, dropped) = set(&self.cap_drop)?;
+        let CapabilitySet(usual) = usual;
+        Ok(CapabilitySet(match (all_added, all_dropped) {
+            (true, _) => u64::MAX & !dropped,
+            (false, true) => added,
+            (false, false) => usual & !dropped | added,
+        }))
+    }
+}
+
+/// Whether ALL is among these names, and the set of the others.
+fn set(names: &[String]) -> Result<(bool, u64), Failure> {
+    let is_all = |name: &str| name.eq_ignore_ascii_case("ALL");
+    let others = names.iter().map(String::as_str).filter(|name| !is_all(name));
+    let CapabilitySet(set) = CapabilitySet::of(others).map_err(|name| {
+        Failure::usage(format!("unknown capability {name:?}"))
+            .help("capabilities(7) lists them: CAP_NET_ADMIN, in any case, with or without CAP_")
+    })?;
+    Ok((names.iter().any(|name| is_all(name)), set))
+}
+
+/// Takes away all walls of questions 3 and 4 but the root.
+fn make_privileged(spec: &mut Spec) -> Result<(), Failure> {
+    let all = CapabilitySet(u64::MAX);
+    let power = &mut spec.power;
+    (power.seccomp, power.no_new_privileges) = (Seccomp::Unconfined, false);
+    power.capabilities.bounding = all;
+    spec.budget.devices.clear();
+    unmask(spec);
+    for mount in &mut spec.inside.mounts {
+        if matches!(mount.kind.as_str(), "sysfs" | "cgroup" | "cgroup2") {
+            mount.options.retain(|option| option != "ro");
+        }
+    }
+    host_devices::add(&mut spec.inside.devices)
+}
+
+fn unmask(spec: &mut Spec) {
+    spec.inside.masked_paths.clear();
+    spec.inside.read_only_paths.clear();
+}
+
+/// One `--security-opt`, with `=` or the older `:` in it.
+fn secure(spec: &mut Spec, option: &str) -> Result<(), Failure> {
+    let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+    match (name, value) {
+        ("seccomp", "unconfined") => spec.power.seccomp = Seccomp::Unconfined,
+        ("seccomp", "" | "default" | "builtin") => spec.power.seccomp = Seccomp::Default,
+        ("seccomp", file) => {
+            let read = || {
+                const MOST: u64 = 1 << 20;
+                use std::io::Read as _;
+                let mut text = Vec::new();
+                fs::File::open(Path::new(file))?.take(MOST).read_to_end(&mut text)?;
+                Ok(text)
+            };
+            let text = read().map_err(Failure::at(format!("read the seccomp profile {file:?}")))?;
+            spec.power.seccomp = Seccomp::Profile(
+                serde_json::from_slice::<Profile>(&text)
+                    .map_err(|e| Failure::usage(format!("{file:?}: {e}")))?,
+            );
+        }
+        ("no-new-privileges", "" | "true") => spec.power.no_new_privileges = true,
+        ("no-new-privileges", "false") => spec.power.no_new_privileges = false,
+        ("systempaths", "unconfined") | ("unmask", "ALL" | "all") => unmask(spec),
+        // Isolab confines by neither of the two.
+        ("label", "disable") | ("apparmor", "unconfined") => {}
+        ("label" | "apparmor", _) => {
+            let module = if name == "label" { "SELinux" } else { "AppArmor" };
+            let message = format!("--security-opt {option}: isolab applies no {module} policy");
+            return Err(Failure::refused(message)
+                .help("its walls are namespaces, capabilities, seccomp and cgroups"));
+        }
+        _ => {
+            return Err(Failure::usage(format!("unknown --security-opt {option:?}")).help(
+                "seccomp=FILE, seccomp=unconfined, no-new-privileges[=false], systempaths=unconfined",
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(add: &[&str], drop: &[&str]) -> CapabilitySet {
+        let words = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let arguments = PowerArguments {
+            user: None,
+            group_add: Vec::new(),
+            cap_add: words(add),
+            cap_drop: words(drop),
+            privileged: false,
+            security_opt: Vec::new(),
+            ulimit: Vec::new(),
+            sysctl: Vec::new(),
+        };
+        arguments.capabilities(CapabilitySet::of(["chown", "kill"]).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn capabilities_are_added_and_dropped_as_docker_does() {
+        let set = |names: &[&str]| CapabilitySet::of(names.iter().copied()).unwrap();
+        assert_eq!(with(&[], &[]), set(&["chown", "kill"]));
+        assert_eq!(with(&["CAP_NET_RAW"], &["kill"]), set(&["chown", "net_raw"]));
+        assert_eq!(with(&["net_raw"], &["ALL"]), set(&["net_raw"]));
+        assert_eq!(with(&[], &["all"]), CapabilitySet::NONE);
+        assert_eq!(with(&["all"], &["kill"]).0, !set(&["kill"]).0);
+        assert!(super::set(&["flying".into()]).is_err());
+    }
+}
