@@ -113,6 +113,16 @@ pub fn ulimit(text: &str) -> Result<Rlimit, String> {
     Ok(Rlimit { kind: kind.into(), soft, hard })
 }
 
+/// CPU shares as Docker counts them, of which 1024 are a weight of 100: as a weight.
+pub fn shares(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(shares) if (2..=262_144).contains(&shares) => {
+            Ok((shares * 100).div_ceil(1024).clamp(1, 10_000))
+        }
+        _ => Err(format!("{text:?} is not a number of shares from 2 to 262144, 1024 being usual")),
+    }
+}
+
 /// `NAME=VALUE` of a setting.
 pub fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

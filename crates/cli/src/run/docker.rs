@@ -1,6 +1,52 @@
 //! The options of `docker run` that isolab does not take, and why: an answer for hands that know
 //! them. The README of this crate has the table of all.
 
+use clap::{Args, ValueEnum};
+
+/// Options that ask for what isolab does in any case.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Taken for scripts, without an effect")]
+pub(super) struct WithoutEffect {
+    /// No image is pulled
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pull: Option<Never>,
+    /// What little isolab says of a start is what went wrong
+    #[arg(short = 'q', long)]
+    quiet: bool,
+    /// Nobody watches a container's health
+    #[arg(long)]
+    no_healthcheck: bool,
+    /// Every port of a container can be reached from where its network leads
+    #[arg(long, value_name = "PORT")]
+    expose: Vec<String>,
+    /// A container is run once
+    #[arg(long, value_enum, value_name = "POLICY")]
+    restart: Option<No>,
+    /// The one that isolab knows
+    #[arg(long, value_enum, value_name = "PLATFORM")]
+    platform: Option<Platform>,
+    /// Signals are passed on
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_parser = ["true"])]
+    sig_proxy: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Never {
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum No {
+    No,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Platform {
+    #[value(name = "linux/amd64", alias = "linux")]
+    LinuxAmd64,
+}
+
 /// Why `option` is not taken; none for one that docker does not have either.
 pub(super) fn reason(option: &str) -> Option<&'static str> {
     let name = option.split('=').next().unwrap_or(option);
@@ -13,8 +59,8 @@ const NO_BLOCK_RATE: &str = "the speed of a container's disks is not limited; a 
 const NO_BRIDGE: &str = "--network veth is a pair of links with addresses of its own choice";
 const NO_REAL_TIME: &str = "no kernel of a distribution has real-time group scheduling";
 
-const REFUSED: [(&str, &str); 18] = [
-    ("--pull --platform --disable-content-trust", NO_IMAGE),
+const REFUSED: [(&str, &str); 19] = [
+    ("--disable-content-trust", NO_IMAGE),
     ("--volumes-from --volume-driver", "isolab has no volumes; -v shows a directory of the host's"),
     ("--storage-opt", "--upper-size limits what a container may write"),
     (
@@ -22,7 +68,6 @@ const REFUSED: [(&str, &str); 18] = [
          --health-start-period --health-timeout",
         NO_HEALTH,
     ),
-    ("--restart", "a container of isolab's is run once; `while isolab run ...` repeats it"),
     (
         "--blkio-weight-device --device-read-bps --device-read-iops --device-write-bps \
          --device-write-iops",
@@ -39,6 +84,11 @@ const REFUSED: [(&str, &str); 18] = [
     ("--log-driver --log-opt", "the output is this command's own; with -d, `isolab logs` has it"),
     ("--use-api-socket", "no daemon stands behind isolab run"),
     ("--device-cgroup-rule", "--device gives one device with its rule"),
+    (
+        "--label -l --label-file --annotation",
+        "isolab keeps no labels; --name tells one from others",
+    ),
+    ("--attach -a", "its three streams are this command's own"),
     ("--cgroup-parent", "a container's cgroup is below that of its launcher"),
 ];
 

@@ -21,6 +21,8 @@ impl Arguments {
             ("--init", self.container.init),
             ("--no-init", self.container.no_init),
             ("--namespaces", !self.container.namespaces.is_empty()),
+            ("--shm-size", self.container.shm_size.is_some()),
+            ("--domainname", self.container.domainname.is_some()),
             ("--pid", self.container.pid.is_some()),
             ("--ipc", self.container.ipc.is_some()),
             ("--uts", self.container.uts.is_some()),

@@ -99,6 +99,8 @@ pub struct Arguments {
     microvm: MicrovmArguments,
     #[command(flatten)]
     linux: LinuxArguments,
+    #[command(flatten)]
+    without_effect: docker::WithoutEffect,
     /// A built-in program with its numbers, a command, or for a microVM a FILE.bin or FILE.elf.
     /// Behind `--` it is a command in any case, and @NAME a built-in program
     #[arg(required_unless_present = "entrypoint", trailing_var_arg = true, value_name = "PROGRAM")]

@@ -1,6 +1,9 @@
 //! The options of `isolab run` that only a container has.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use container::{Container, Namespaces, Network, Root, Upper};
@@ -42,6 +45,12 @@ pub(super) struct ContainerArguments {
     /// No init, which is the default
     #[arg(long, overrides_with = "init")]
     pub(super) no_init: bool,
+    /// How much fits into its /dev/shm [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    pub(super) shm_size: Option<u64>,
+    /// Its NIS domain name
+    #[arg(long, value_name = "NAME")]
+    pub(super) domainname: Option<String>,
     /// `host` shares the host's process ids, or `private`
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(super) pid: Option<Whose>,
@@ -110,6 +119,14 @@ impl ContainerArguments {
             .network(network)
             .init(self.init);
         container.spec.inside.upper_bytes = self.upper_size;
+        container.spec.boundary.domainname.clone_from(&self.domainname);
+        if let Some(bytes) = self.shm_size {
+            let mounts = &mut container.spec.inside.mounts;
+            let shm = mounts.iter_mut().find(|mount| mount.destination == Path::new("/dev/shm"));
+            let options = &mut shm.expect("every container has one").options;
+            options.retain(|option| !option.starts_with("size="));
+            options.push(format!("size={bytes}"));
+        }
         if pids == Some(Pids::Unlimited) {
             container.spec.budget.usual_pids = None;
         }
