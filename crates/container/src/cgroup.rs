@@ -15,11 +15,12 @@
 //! way of joining is the slow one. A test reads the limits back with it.
 
 mod path;
+mod resources;
 mod settings;
+mod write;
 
 use std::{
-    fs,
-    io::{self, Read as _},
+    fs, io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     thread::sleep,
@@ -41,7 +42,7 @@ use crate::{
 };
 
 pub(crate) use path::CgroupPath;
-use settings::Setting;
+pub use resources::Resources;
 pub use settings::files;
 
 /// A directory below which the calling process may make cgroups.
@@ -129,10 +130,6 @@ impl Made {
     }
 }
 
-fn is_eperm(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::EPERM as i32)
-}
-
 impl Cgroup {
     /// The cgroup that is already there, to join it or to remove it.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Error> {
@@ -147,40 +144,6 @@ impl Cgroup {
             }
         }
         Ok(cgroup)
-    }
-
-    /// Writes the settings of one file, one write each.
-    fn set(&self, settings: &[Setting]) -> Result<(), Error> {
-        let Some(first) = settings.first() else { return Ok(()) };
-        let home = self.home(first.controller).ok_or(Error::NoController {
-            controller: first.controller.name(),
-            why: "its hierarchy has no directory for this container".into(),
-        })?;
-        match home.file(first.file, OFlag::O_WRONLY) {
-            Err(Error::File { source, .. })
-                if first.optional && source.kind() == io::ErrorKind::NotFound =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error),
-            Ok(mut opened) => {
-                let mut values = settings.iter().map(|setting| setting.value.as_bytes());
-                let written = values.try_for_each(|value| {
-                    match io::Write::write_all(&mut opened, value) {
-                        // A cgroup allows no more than the one above it, and root of a container
-                        // may change nothing of it: then what is above holds.
-                        Err(error)
-                            if first.controller == Controller::Devices && is_eperm(&error) =>
-                        {
-                            Ok(())
-                        }
-                        written => written,
-                    }
-                });
-                let path = || home.directory.path.join(first.file);
-                written.map_err(|error| file("write the limit", path())(error))
-            }
-        }
     }
 
     fn home(&self, controller: Controller) -> Option<&Made> {
@@ -209,29 +172,22 @@ impl Cgroup {
 
     /// What was consumed so far, where a controller tells.
     pub(crate) fn usage(&self) -> Usage {
-        /// More than any of these files has.
-        const TEXT: u64 = 64 << 10;
-        let read = |made: &Made, name: &str| {
-            let mut text = String::new();
-            made.file(name, OFlag::O_RDONLY).ok()?.take(TEXT).read_to_string(&mut text).ok()?;
-            Some(text)
-        };
         let peak_memory_bytes = self.home(Controller::Memory).and_then(|home| {
             let name = match home.directory.version {
                 Version::V1 => "memory.max_usage_in_bytes",
                 Version::V2 => "memory.peak",
             };
-            read(home, name)?.trim().parse().ok()
+            home.read(name)?.trim().parse().ok()
         });
         let cpu_time = self.directories.iter().find_map(|made| match made.directory.version {
             // Only where cpuacct is mounted together with cpu, as it usually is, and that is in use.
             Version::V1 if !made.directory.controllers.contains(&Controller::Cpu) => None,
             Version::V1 => {
-                let nanoseconds = read(made, "cpuacct.usage")?.trim().parse().ok()?;
+                let nanoseconds = made.read("cpuacct.usage")?.trim().parse().ok()?;
                 Some(Duration::from_nanos(nanoseconds))
             }
             Version::V2 => {
-                let stat = read(made, "cpu.stat")?;
+                let stat = made.read("cpu.stat")?;
                 let line = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
                 Some(Duration::from_micros(line.parse().ok()?))
             }

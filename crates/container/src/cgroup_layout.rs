@@ -26,6 +26,10 @@ pub(crate) enum Controller {
     Memory,
     /// Processes and threads.
     Pids,
+    /// Processors and memory nodes.
+    Cpuset,
+    /// Disk time; version 1 calls it `blkio`.
+    Io,
     /// Devices that may be used. A controller of version 1 only: version 2 asks a program.
     Devices,
 }
@@ -39,7 +43,17 @@ impl Controller {
             Self::Cpu => "cpu",
             Self::Memory => "memory",
             Self::Pids => "pids",
+            Self::Cpuset => "cpuset",
+            Self::Io => "io",
             Self::Devices => "devices",
+        }
+    }
+
+    /// Its name in hierarchies of that version.
+    pub(crate) fn name_in(self, version: Version) -> &'static str {
+        match (self, version) {
+            (Self::Io, Version::V1) => "blkio",
+            _ => self.name(),
         }
     }
 }
@@ -133,7 +147,7 @@ impl Layout {
     pub(crate) fn v1(&self, controller: Controller) -> Option<&Hierarchy> {
         self.hierarchies.iter().find(|hierarchy| {
             hierarchy.version == Version::V1
-                && hierarchy.controllers.iter().any(|name| name == controller.name())
+                && hierarchy.controllers.iter().any(|name| name == controller.name_in(Version::V1))
         })
     }
 
@@ -187,7 +201,8 @@ impl Layout {
     }
 
     fn v1_parent(&self, controller: Controller) -> Result<PathBuf, Error> {
-        let lacking = |why: String| Error::NoController { controller: controller.name(), why };
+        let lacking =
+            |why: String| Error::NoController { controller: controller.name_in(Version::V1), why };
         let hierarchy = self.v1(controller).ok_or_else(|| lacking("it is not mounted".into()))?;
         if !hierarchy.writable {
             return Err(lacking(format!("{:?} is mounted read-only", hierarchy.point)));

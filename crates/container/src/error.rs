@@ -71,6 +71,34 @@ pub enum Error {
         /// What was found instead.
         why: String,
     },
+    /// A resource that cannot be meant, or that this version of cgroups does not have.
+    #[error("--{option}: {why}")]
+    Resource {
+        /// The option.
+        option: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// More than the cgroup above has to give.
+    #[error("{file}={wanted} is more than the cgroup above has, {above:?}: {available}")]
+    BeyondParent {
+        /// The file with the limit.
+        file: &'static str,
+        /// What was to be written into it.
+        wanted: String,
+        /// The cgroup above.
+        above: PathBuf,
+        /// What that has.
+        available: String,
+    },
+    /// The kernel was built or started without a part of a controller.
+    #[error("the cgroup controller {controller:?} of this kernel has no {file}")]
+    NoCgroupFile {
+        /// The controller.
+        controller: &'static str,
+        /// The file.
+        file: &'static str,
+    },
     /// The root directory is not a directory.
     #[error("the root {path:?} is no directory that can be entered")]
     NoRoot {
@@ -271,6 +299,16 @@ impl Error {
                     ));
                 }
                 (Self::TooManyGroups { .. }, _) => "name the group too, as in --user NAME:GROUP",
+                (Self::BeyondParent { .. }, _) => {
+                    "ask for less, or start isolab in a cgroup that has more"
+                }
+                (Self::NoCgroupFile { controller: "memory", .. }, _) => {
+                    "start the kernel with swapaccount=1, or leave --memory-swap out"
+                }
+                (Self::NoCgroupFile { .. }, _) => {
+                    "leave the weight out, or give the disk an I/O scheduler that knows weights: \
+                     modprobe bfq; echo bfq > /sys/block/DISK/queue/scheduler"
+                }
                 (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
                 (Self::NoController { .. }, _) => {
                     "leave the limit out, run as root, or run below a delegated cgroup: \

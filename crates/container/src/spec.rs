@@ -18,6 +18,7 @@ use sandbox::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cgroup::Resources,
     device,
     devices::{self, DeviceRule},
     error::{Error, NAME},
@@ -68,6 +69,8 @@ impl Default for Boundary {
 pub struct Budget {
     /// CPU time, memory, processes. Each is kept, or there is no container.
     pub limits: Limits,
+    /// What else its cgroup keeps. Each is kept, or there is no container.
+    pub resources: Resources,
     /// The limit on processes of a container that was not given any: a program that does nothing but
     /// fork fills a host without one. It is kept where the caller may make a cgroup for it.
     pub usual_pids: Option<u32>,
@@ -81,8 +84,13 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        let (limits, devices) = (Limits::default(), devices::default_rules());
-        Self { limits, usual_pids: Some(4096), devices, cgroup: None }
+        Self {
+            limits: Limits::default(),
+            resources: Resources::default(),
+            usual_pids: Some(4096),
+            devices: devices::default_rules(),
+            cgroup: None,
+        }
     }
 }
 
@@ -234,6 +242,7 @@ impl Spec {
     /// Whether all of it can be meant; nothing is made yet.
     pub(crate) fn check(&self) -> Result<(), sandbox::Error> {
         self.budget.limits.check()?;
+        self.budget.resources.check(&self.budget.limits)?;
         if self.budget.limits.vcpus.is_some() {
             return Err(sandbox::Error::Unsupported {
                 sandbox: NAME,

@@ -55,24 +55,28 @@ impl CgroupPath {
     /// A container without limits needs a cgroup only to be found again, if it has a name: one
     /// directory, no controller.
     fn with(limits: &Limits, devices: &[DeviceRule], budget: &spec::Budget) -> Result<Self, Error> {
-        let mut settings = settings(limits, Version::V1);
+        // Which controllers they need is the same on both versions, as far as both can.
+        let mut settings = settings(limits, &budget.resources, Version::V1)?;
         if settings.is_empty() && devices.is_empty() && budget.cgroup.is_none() {
             return Ok(Self { directories: Vec::new(), settings, devices: Vec::new() });
         }
         let name = budget.cgroup.clone().unwrap_or_else(number);
         let layout = Layout::of_this_process()?;
-        let mut needed: Vec<Controller> =
-            settings.iter().map(|setting| setting.controller).collect();
+        let mut needed: Vec<Controller> = Vec::new();
+        for setting in &settings {
+            if !needed.contains(&setting.controller) {
+                needed.push(setting.controller);
+            }
+        }
         if !devices.is_empty() && layout.v1(Controller::Devices).is_some() {
             needed.push(Controller::Devices);
         }
-        needed.dedup();
         let version = layout.version_for(&needed);
         let mut asked = Vec::new();
         match version {
             Version::V1 => settings.extend(device_settings(devices)?),
             Version::V2 => {
-                settings = self::settings(limits, Version::V2);
+                settings = self::settings(limits, &budget.resources, Version::V2)?;
                 asked = devices.to_vec();
             }
         }
@@ -126,6 +130,7 @@ impl CgroupPath {
                 Version::V2 => cgroup.into = Some(made.file(".", OFlag::O_DIRECTORY)?.into()),
             }
         }
+        cgroup.prepare()?;
         for settings in self.settings.chunk_by(|one, next| one.file == next.file) {
             cgroup.set(settings)?;
         }

@@ -2,6 +2,7 @@
 
 use sandbox::Limits;
 
+use super::Resources;
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
@@ -16,28 +17,46 @@ pub(super) struct Setting {
     pub(super) value: String,
     /// The kernel may have been built without it.
     pub(super) optional: bool,
+    /// Another file and value, for a kernel that has no such file.
+    pub(super) instead: Option<(&'static str, String)>,
 }
 
-/// The settings that keep `limits`, in the order of writing.
-pub(super) fn settings(limits: &Limits, version: Version) -> Vec<Setting> {
+impl Setting {
+    /// One that has to be written.
+    pub(super) fn new(controller: Controller, file: &'static str, value: String) -> Self {
+        Self { controller, file, value, optional: false, instead: None }
+    }
+}
+
+/// The settings that keep `limits` and `resources`, in the order of writing.
+///
+/// # Errors
+///
+/// What of the resources this version does not have.
+pub(super) fn settings(
+    limits: &Limits,
+    resources: &Resources,
+    version: Version,
+) -> Result<Vec<Setting>, Error> {
+    let mut settings = of_limits(limits, resources, version);
+    settings.extend(resources.settings(version)?);
+    Ok(settings)
+}
+
+fn of_limits(limits: &Limits, resources: &Resources, version: Version) -> Vec<Setting> {
     use Controller::{Cpu, Memory, Pids};
     let mut settings = Vec::new();
-    let mut set = |controller, file, value: String| {
-        settings.push(Setting { controller, file, value, optional: file.contains("sw") });
-    };
     if let Some(bytes) = limits.memory_bytes {
-        match version {
-            Version::V1 => {
-                set(Memory, "memory.limit_in_bytes", bytes.to_string());
-                // Memory and swap together; it may not be less than the line above.
-                set(Memory, "memory.memsw.limit_in_bytes", bytes.to_string());
-            }
-            Version::V2 => {
-                set(Memory, "memory.max", bytes.to_string());
-                set(Memory, "memory.swap.max", "0".into());
-            }
-        }
+        let file = match version {
+            Version::V1 => "memory.limit_in_bytes",
+            Version::V2 => "memory.max",
+        };
+        settings.push(Setting::new(Memory, file, bytes.to_string()));
+        settings.extend(resources.swap(bytes, version));
     }
+    let mut set = |controller, file, value: String| {
+        settings.push(Setting::new(controller, file, value));
+    };
     if let Some(quota) = limits.cpu_quota {
         let (quota, period) = (quota.quota.as_micros(), quota.period.as_micros());
         match version {
@@ -70,13 +89,13 @@ pub(super) fn settings(limits: &Limits, version: Version) -> Vec<Setting> {
 /// there on a kernel that does not count swap.
 pub fn files(limits: &Limits, version: u8) -> Vec<(&'static str, String)> {
     let version = if version == 1 { Version::V1 } else { Version::V2 };
-    settings(limits, version).into_iter().map(|setting| (setting.file, setting.value)).collect()
+    let settings = of_limits(limits, &Resources::default(), version).into_iter();
+    settings.map(|setting| (setting.file, setting.value)).collect()
 }
 
 /// The settings of version 1 that let only these devices be used.
 pub(super) fn device_settings(rules: &[DeviceRule]) -> Result<Vec<Setting>, Error> {
-    let (controller, optional) = (Controller::Devices, false);
-    let setting = |(file, value)| Setting { controller, file, value, optional };
+    let setting = |(file, value)| Setting::new(Controller::Devices, file, value);
     match rules {
         [] => Ok(Vec::new()),
         rules => Ok(devices::lines(rules)?.into_iter().map(setting).collect()),
@@ -100,7 +119,7 @@ mod tests {
     }
 
     fn written(version: Version) -> Vec<String> {
-        let settings = settings(&all(), version).into_iter();
+        let settings = of_limits(&all(), &Resources::default(), version).into_iter();
         settings.map(|setting| format!("{}={}", setting.file, setting.value)).collect()
     }
 

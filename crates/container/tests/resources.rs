@@ -1,0 +1,256 @@
+//! Question 2: processors, swap, weights, and limits below other limits, by the kernel's own files.
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use common::{Need, ready_with, run, text};
+use container::{Container, Error, cgroup::Resources};
+use sandbox::{Builtin, CpuQuota, Limits, Resource, Sandbox as _, Workload};
+
+/// A container with these resources.
+fn container(resources: Resources) -> Container {
+    let mut container = Container::default();
+    container.spec.budget.resources = resources;
+    container
+}
+
+/// The error of this crate.
+fn cause(error: &sandbox::Error) -> &Error {
+    let sandbox::Error::Failed { source, .. } = error else { panic!("{error:?}") };
+    source.downcast_ref().expect("an error of a container")
+}
+
+/// Whether this host has no such controller, or no such file of it, and what says so names it.
+fn lacks(error: &sandbox::Error) -> bool {
+    match cause(error) {
+        Error::NoController { controller, .. } | Error::NoCgroupFile { controller, .. } => {
+            let told = sandbox::chain(error);
+            assert!(told.contains(controller), "{told}");
+            println!("skipped: {told}");
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The processors of this test, as the kernel lists them.
+fn processors() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    line.unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_container_runs_on_its_processors_alone() {
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    let first: String = processors().chars().take_while(char::is_ascii_digit).collect();
+    let resources = Resources { cpuset_cpus: Some(first.clone()), ..Resources::default() };
+    let script = "grep Cpus_allowed_list: /proc/self/status | cut -f 2";
+    let workload = common::shell(script);
+    match container(resources).run(&workload) {
+        Ok(outcome) => assert_eq!(text(&outcome), first),
+        Err(error) => assert!(lacks(&error), "{error:?}"),
+    }
+    let resources = Resources { cpuset_mems: Some("0".into()), ..Resources::default() };
+    match container(resources).run(&workload) {
+        Ok(outcome) => assert_eq!(text(&outcome), processors()),
+        Err(error) => assert!(lacks(&error), "{error:?}"),
+    }
+}
+
+#[test]
+fn processors_that_are_not_there_are_refused_with_those_that_are() {
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    for (cpus, mems) in [(Some("4095"), None), (Some("0,4095"), None), (None, Some("1000-1001"))] {
+        let [cpuset_cpus, cpuset_mems] = [cpus, mems].map(|list| list.map(str::to_owned));
+        let resources = Resources { cpuset_cpus, cpuset_mems, ..Resources::default() };
+        let error = container(resources)
+            .run(&Workload::builtin(Builtin::Hello, &[]))
+            .expect_err("there are no so many");
+        if lacks(&error) {
+            return;
+        }
+        let Error::BeyondParent { wanted, available, .. } = cause(&error) else {
+            panic!("{error:?}")
+        };
+        assert_eq!(Some(&**wanted), cpus.or(mems));
+        assert!(available.starts_with('0'), "{available:?}");
+        assert!(error.fix().is_some());
+    }
+}
+
+/// The content of a file of the container's cgroup.
+fn file_of(name: &str, file: &str) -> Option<String> {
+    let resources = container::find(name).unwrap().resources;
+    resources.iter().find_map(|resource| match resource {
+        Resource::Cgroup(path) => fs::read_to_string(path.join(file)).ok(),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_kernel_has_what_was_asked_for() {
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    const MEMORY: u64 = 32 << 20;
+    let none = Resources::default;
+    for (number, (resources, files)) in [
+        (
+            Resources { memory_reservation: Some(16 << 20), ..none() },
+            [("memory.soft_limit_in_bytes", "16777216"), ("memory.low", "16777216")],
+        ),
+        (
+            Resources { memory_swap: Some(48 << 20), ..none() },
+            [("memory.memsw.limit_in_bytes", "50331648"), ("memory.swap.max", "16777216")],
+        ),
+        (
+            Resources { blkio_weight: Some(500), ..none() },
+            [("blkio.bfq.weight", "500"), ("io.weight", "default 4950")],
+        ),
+        (
+            Resources { oom_kill_disable: true, ..none() },
+            [("memory.oom_control", "oom_kill_disable 1"); 2],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("kept-{}-{number}", std::process::id());
+        let mut container = container(resources.clone()).named(&*name);
+        container.spec.budget.limits.memory_bytes = Some(MEMORY);
+        let instance = match container.spawn(&Workload::builtin(Builtin::Idle, &[])) {
+            Ok(instance) => instance,
+            Err(error)
+                if matches!(cause(&error), Error::Resource { option: "oom-kill-disable", .. }) =>
+            {
+                let memory =
+                    container::host().controllers.into_iter().find(|it| it.name == "memory");
+                println!("skipped: {} ({memory:?})", sandbox::chain(&error));
+                continue;
+            }
+            Err(error) if lacks(&error) => continue,
+            Err(error) => panic!("{}", sandbox::chain(&error)),
+        };
+        let found = files.iter().find_map(|(file, value)| Some((file_of(&name, file)?, value)));
+        match found {
+            Some((text, value)) => assert!(text.trim().starts_with(value), "{resources:?}: {text}"),
+            None => {
+                let text = file_of(&name, "io.bfq.weight").expect("a file that keeps the weight");
+                assert!(text.contains("500"), "{text}");
+            }
+        }
+        drop(instance);
+    }
+}
+
+/// In which test a copy of this program is, below a limited cgroup.
+const BELOW: &str = "ISOLAB_TEST_BELOW_A_LIMIT";
+
+/// A cgroup of the test's own, below one that has `limits`.
+struct Limited(Vec<PathBuf>);
+
+impl Limited {
+    fn new(limits: &Limits, depth: u32) -> Self {
+        let mut made = Self(Vec::new());
+        for ground in container::cgroup::grounds().unwrap() {
+            let mut path = ground.parent;
+            for depth in 0..depth {
+                path = path.join(format!("isolab-test-{}-{depth}", std::process::id()));
+                fs::create_dir(&path).unwrap();
+                made.0.push(path.clone());
+                for (file, value) in container::cgroup::files(limits, ground.version) {
+                    if path.join(file).exists() {
+                        fs::write(path.join(file), value).unwrap();
+                    }
+                }
+            }
+        }
+        made
+    }
+
+    /// Runs the test `name` once more, as a process in this cgroup: what it printed.
+    fn run(&self, name: &str) -> String {
+        let lowest =
+            self.0.iter().filter(|path| !self.0.iter().any(|it| it.parent() == Some(path)));
+        let tasks: Vec<String> =
+            lowest.map(|path| path.join("cgroup.procs").display().to_string()).collect();
+        let output = Command::new("/bin/sh")
+            .arg("-c")
+            .arg("for file in $TASKS; do echo $$ > $file || exit 99; done; exec \"$0\" \"$@\"")
+            .arg(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .env("TASKS", tasks.join(" "))
+            .env(BELOW, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        for path in self.0.iter().rev() {
+            container::cgroup::remove(path).unwrap();
+        }
+    }
+}
+
+fn cpus(count: f64) -> Limits {
+    Limits { cpu_quota: Some(CpuQuota::cpus(count).unwrap()), ..Limits::default() }
+}
+
+#[test]
+fn limits_below_limits_are_kept_or_refused_with_the_one_above() {
+    if std::env::var_os(BELOW).is_some() {
+        return ask_below_a_fifth();
+    }
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    let limits = Limits { memory_bytes: Some(256 << 20), pids: Some(100), ..cpus(0.2) };
+    for depth in [1, 2] {
+        let limited = Limited::new(&limits, depth);
+        let told = limited.run("limits_below_limits_are_kept_or_refused_with_the_one_above");
+        assert!(told.contains("0.1 CPU: runs"), "{told}");
+        // Version 1 refuses what is above; version 2 takes it, and the cgroup above holds.
+        let refused = told.lines().find(|line| line.starts_with("0.5 CPU: ")).unwrap();
+        let names_it = limited.0.iter().any(|path| refused.contains(&format!("{path:?}")));
+        match is_v1(&limited.0[0]) {
+            true => assert!(names_it && refused.contains("20000 of 100000"), "{told}"),
+            false => assert_eq!(refused, "0.5 CPU: runs"),
+        }
+    }
+}
+
+fn is_v1(cgroup: &Path) -> bool {
+    !cgroup.join("cgroup.controllers").exists()
+}
+
+/// What the kernel says to two quotas, where the cgroup above has a fifth of a processor.
+fn ask_below_a_fifth() {
+    for count in [0.1, 0.5] {
+        let small = Limits { memory_bytes: Some(64 << 20), pids: Some(16), ..cpus(count) };
+        let container = Container::default().limits(small);
+        match container.run(&Workload::builtin(Builtin::Hello, &[])) {
+            Ok(_) => println!("{count} CPU: runs"),
+            Err(error) => {
+                assert!(error.fix().is_some());
+                println!("{count} CPU: {}", sandbox::chain(&error));
+            }
+        }
+    }
+    // And a command, in the same cgroups.
+    assert_eq!(text(&run(&Container::default().limits(cpus(0.1)), "echo runs")), "runs");
+}
