@@ -299,6 +299,12 @@ impl Error {
                     ));
                 }
                 (Self::TooManyGroups { .. }, _) => "name the group too, as in --user NAME:GROUP",
+                (Self::Child { step, .. } | Self::Call { step, .. }, Some(Errno::EACCES))
+                    if step.contains("oom_score_adj") =>
+                {
+                    "only who has CAP_SYS_RESOURCE on the host can lower it: run as root, or give no \
+                     lower value than in /proc/self/oom_score_adj"
+                }
                 (Self::BeyondParent { .. }, _) => {
                     "ask for less, or start isolab in a cgroup that has more"
                 }

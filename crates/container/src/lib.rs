@@ -39,6 +39,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod netlink;
 pub mod network;
+mod oom_score;
 pub mod overlay;
 pub mod plan;
 pub mod privileges;
@@ -156,6 +157,7 @@ impl<'a> Prepared<'a> {
         stdio.connect(&mut plan, &kept); // 5
         network::raise_loopback(&mut plan, spec, &namespaces); // 5
         privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4
+        oom_score::set_own(&mut plan, spec.power.oom_score_adj, needs_gate)?; // 4
         if namespaces.mount.is_new() {
             let around = Around::of(&namespaces);
             rootfs::enter(&mut plan, &spec.inside, around, stdio.terminal()?)?; // 3
@@ -184,10 +186,12 @@ impl<'a> Prepared<'a> {
             let connect = || veth.connect(walls.child.pid());
             story.step(Question::WayOut, "create a pair of links", connect)?;
         }
+        let shared = oom_score::give(walls.child.pid(), spec.power.oom_score_adj, needs_gate)?; // 4
         spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;
         walls.child.open_gate()?;
         let streams = stdio.of_the_launcher();
         let (progress, plan) = walls.child.wait_for_exec(first.always_reports(begin))?;
+        drop(shared);
         timeline.reach_at(Milestone::Created, plan.began());
         timeline.reach(Milestone::Entered);
         story.steps.extend(plan.told());

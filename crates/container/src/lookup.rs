@@ -73,6 +73,15 @@ pub(crate) fn open_of_host_to_write(plan: &mut Plan, path: &Path) -> Result<(), 
     without_links(plan, Power, path, libc::O_WRONLY)
 }
 
+/// Adds the step that opens a file of the child's own in the host's /proc to write to it.
+pub(crate) fn open_own_proc_to_write(plan: &mut Plan, name: &Path) -> Result<(), Error> {
+    let path = Path::new("/proc/self").join(name);
+    let words = format!("openat2 {}", path.display());
+    // `self` is a link.
+    let how = (libc::O_WRONLY, 0, libc::RESOLVE_NO_MAGICLINKS);
+    openat2(plan, Power, words, (libc::AT_FDCWD as usize, &path), how)
+}
+
 fn without_links(
     plan: &mut Plan,
     question: Question,

@@ -26,6 +26,7 @@ use crate::{
     mount::{self, Mount},
     namespaces::{Namespace, Namespaces},
     network::Network,
+    oom_score,
     privileges::{Capabilities, IdMaps, Rlimit, User},
     rootfs::{self, Device, Root},
     seccomp::Seccomp,
@@ -156,6 +157,10 @@ pub struct Power {
     pub capabilities: Capabilities,
     /// Which system calls exist.
     pub seccomp: Seccomp,
+    /// How gladly the kernel kills it when the host has no memory left, from -1000 (never) to 1000
+    /// (first); `None` is as gladly as the launcher.
+    #[serde(default)]
+    pub oom_score_adj: Option<i32>,
     /// Limits of a process (getrlimit(2)).
     pub rlimits: Vec<Rlimit>,
     /// Whether no program that it executes gives it more power (`PR_SET_NO_NEW_PRIVS`).
@@ -172,6 +177,7 @@ impl Default for Power {
             id_maps: None,
             capabilities: Capabilities::default(),
             seccomp: Seccomp::default(),
+            oom_score_adj: None,
             rlimits: Vec::new(),
             no_new_privileges: true,
             sysctl: Vec::new(),
@@ -253,6 +259,7 @@ impl Spec {
         if let Some(name) = self.budget.cgroup.as_ref().filter(|name| !is_cgroup_name(name)) {
             return Err(Error::CgroupName { name: name.clone() }.into());
         }
+        oom_score::check(self.power.oom_score_adj)?;
         rootfs::check(&self.inside.root)?;
         for mount in &self.inside.mounts {
             mount.check()?;
