@@ -15,6 +15,8 @@ use signal_hook::{
     low_level::pipe,
 };
 
+use crate::relay::Ignored;
+
 /// The signals that ask for an end.
 pub struct End {
     told: UnixStream,
@@ -22,11 +24,12 @@ pub struct End {
 }
 
 impl End {
-    /// From now on they end nothing by themselves.
+    /// From now on they end nothing by themselves. One that the caller ignores stays so.
     pub fn listen() -> io::Result<Self> {
         let (told, tell) = UnixStream::pair()?;
         let signal = Arc::new(AtomicUsize::new(0));
-        for number in [SIGINT, SIGTERM, SIGHUP] {
+        let ignored = Ignored::by_the_caller();
+        for number in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|it| !ignored.has(*it)) {
             flag::register_usize(number, Arc::clone(&signal), number as usize)?;
             pipe::register(number, tell.try_clone()?)?;
         }

@@ -6,7 +6,7 @@ use clap::Args;
 use container::{Command, privileges::User};
 use sandbox::{Entry, Ledger, Stdio};
 
-use crate::{environment, failure::Failure};
+use crate::{environment, failure::Failure, kinds::Kind, relay::Relay};
 
 /// Run a command in a running container.
 ///
@@ -69,7 +69,13 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
         command.detach(&entry)?;
         return Ok(0);
     }
-    let outcome = command.start(&entry)?.wait()?;
+    // From here on a signal is the command's, even if there is none yet.
+    let relay = Relay::listen(Kind::Container).map_err(Failure::at("hold signals back"))?;
+    let instance = command.start(&entry)?;
+    let relay = relay.with_terminal(arguments.terminal);
+    let passed = relay.pass_to(&*instance, Kind::Container);
+    passed.map_err(Failure::at("start the thread for signals"))?;
+    let outcome = instance.wait()?;
     Ok(outcome.status.code())
 }
 

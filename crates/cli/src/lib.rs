@@ -136,9 +136,13 @@ const VERSION: &str = concat!("isolab ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// Runs `isolab` with the words of this process's command line, and ends the process.
 ///
-/// For a caller that begins without Rust's start-up code, as isolab's own `main` does.
-pub fn main() -> ! {
+/// For a caller that begins without Rust's start-up code, as isolab's own `main` does, and has looked
+/// whether its own caller ignores SIGPIPE.
+pub fn main(broken_pipes_were_ignored: bool) -> ! {
     open_standard_descriptors();
+    if broken_pipes_were_ignored {
+        container::process::keep_broken_pipes();
+    }
     let code = run_words(&run::spell(std::env::args_os()));
     process::exit(code.into()) // flushes standard output
 }

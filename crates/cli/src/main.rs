@@ -16,13 +16,23 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 // SAFETY: nothing else that is linked defines `main`, and this is its C signature.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
-    ignore_broken_pipes();
-    cli::main()
+    let broken_pipes_were_ignored = ignore_broken_pipes();
+    wait_for_children();
+    cli::main(broken_pipes_were_ignored)
 }
 
-/// A write to a pipe that nobody reads is an error then, not the end (pipe(7)).
+/// A write to a pipe that nobody reads is an error then, not the end (pipe(7)). Says whether the
+/// caller had chosen the same.
 #[expect(unsafe_code, reason = "signal(2)")]
-fn ignore_broken_pipes() {
+fn ignore_broken_pipes() -> bool {
     // SAFETY: no handler runs, and nothing else has chosen a disposition: this is the first call.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    let before = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    matches!(before, Ok(SigHandler::SigIgn))
+}
+
+/// Whoever ignores SIGCHLD, as a caller may have chosen, is never told how a child ended (wait(2)).
+#[expect(unsafe_code, reason = "signal(2)")]
+fn wait_for_children() {
+    // SAFETY: no handler runs, and nothing else has chosen what becomes of this signal.
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
 }

@@ -1,10 +1,31 @@
 //! Signals to the launcher are meant for the workload.
+//!
+//! They are blocked and taken in turn from a descriptor (signalfd(2)), so none ends the
+//! launcher and leaves its workload behind, and no handler costs a start anything. What becomes of
+//! each:
+//!
+//! | Signal | |
+//! |---|---|
+//! | one that the caller ignores (nohup(1), a background job of a script) | nothing: the workload ignores it, too |
+//! | SIGTSTP | to the workload; then the launcher stops, as the shell's job that it is |
+//! | SIGTTIN, SIGTTOU | stop the launcher alone: it is the one that used the terminal |
+//! | SIGPIPE by a write of the launcher's own | nothing: the write has failed |
+//! | SIGWINCH where the workload has a terminal of its own | nothing: that terminal tells it, once it has the new size |
+//! | SIGCHLD | the launcher's own |
+//! | all others | to the workload |
+//!
+//! A launcher with `-t` does not stop: Ctrl-Z is the container's there, and so is SIGTSTP. The program
+//! inside begins with no signal blocked, and ignores what the caller ignores (but SIGCHLD, without
+//! which no program can wait).
+//!
+//! A plain process would inherit what is blocked (posix_spawn(3)), so there handlers note the
+//! signals. They leave out what a handler is wrong for: faults and SIGPIPE, which a launcher can
+//! cause itself; and real-time signals, which safe code cannot pass on.
 
 use std::{
     fs::File,
-    io::{self, IsTerminal as _},
-    os::fd::BorrowedFd,
-    sync::Arc,
+    io,
+    os::fd::{AsFd as _, BorrowedFd},
     thread,
     time::{Duration, Instant},
 };
@@ -12,141 +33,170 @@ use std::{
 use microvm::cell::{Role, enter};
 use nix::{
     errno::Errno,
-    poll::{PollFd, PollFlags, ppoll},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
-        signal::{SigSet, SigmaskHow, Signal},
-        time::TimeSpec,
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
     },
-    unistd::{Pid, alarm, getpgid, getpgrp, tcgetpgrp},
 };
-use sandbox::{Control, Instance, Story};
+use sandbox::{Instance, Story};
 use signal_hook::{consts, iterator::Signals};
 
 use crate::{cell, failure, kinds::Kind, output};
 
-/// After so long a workload is one that stays, and its launcher's start is past.
-const SETTLED_SECONDS: u32 = 1;
+mod target;
 
-/// Notes signals from its creation on, so that none ends the launcher before it has cleaned up.
-///
-/// Handlers only, no thread: a program with one thread is cheaper to clone. They are reset in the
-/// workload when it executes its program.
+pub use target::Ignored;
+use target::{Received, Target};
+
+/// After this long a workload is one that stays, and its launcher's start is past.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Holds signals back from its creation on, so that none ends the launcher before it has cleaned up.
 pub struct Relay {
-    signals: Signals,
+    source: Source,
+    own_terminal: bool,
 }
 
+enum Source {
+    Blocked(SignalFd),
+    Noted(Signals),
+}
+
+/// What handlers note.
+const NOTED: [i32; 19] = [
+    consts::SIGHUP,
+    consts::SIGINT,
+    consts::SIGQUIT,
+    consts::SIGUSR1,
+    consts::SIGUSR2,
+    consts::SIGALRM,
+    consts::SIGTERM,
+    16, // SIGSTKFLT, which has no use (signal(7))
+    consts::SIGCONT,
+    consts::SIGTSTP,
+    consts::SIGURG,
+    consts::SIGXCPU,
+    consts::SIGXFSZ,
+    consts::SIGVTALRM,
+    consts::SIGPROF,
+    consts::SIGWINCH,
+    consts::SIGIO,
+    30, // SIGPWR
+    consts::SIGSYS,
+];
+
 impl Relay {
-    /// Sets the handlers.
-    pub fn listen() -> io::Result<Self> {
-        let signals =
-            [consts::SIGINT, consts::SIGTERM, consts::SIGHUP, consts::SIGQUIT, consts::SIGALRM];
-        Ok(Self { signals: Signals::new(signals)? })
+    /// Blocks them, or sets handlers; a child has neither when it begins its program.
+    pub fn listen(kind: Kind) -> io::Result<Self> {
+        let own_terminal = false;
+        if kind == Kind::Process {
+            let ignored = Ignored::by_the_caller();
+            let noted = NOTED.into_iter().filter(|number| !ignored.has(*number));
+            return Ok(Self { source: Source::Noted(Signals::new(noted)?), own_terminal });
+        }
+        let mut signals = SigSet::all();
+        for own in [Signal::SIGCHLD, Signal::SIGTTIN, Signal::SIGTTOU] {
+            signals.remove(own);
+        }
+        signals.thread_block()?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let source = Source::Blocked(SignalFd::with_flags(&signals, flags)?);
+        Ok(Self { source, own_terminal })
+    }
+
+    /// The same for a workload that may have a terminal of its own.
+    #[must_use]
+    pub fn with_terminal(self, own_terminal: bool) -> Self {
+        Self { own_terminal, ..self }
     }
 
     /// Passes on what came since and what comes, from a thread of its own. That thread also sees
-    /// to it, by the alarm, that a launcher that has waited for a while does so in little memory.
-    pub fn pass_to(mut self, instance: &dyn Instance, kind: Kind) -> io::Result<()> {
-        let target = Target {
-            control: instance.control(),
-            kind,
-            first: instance.processes().first().copied(),
+    /// to it that a launcher that has waited for a while does so in little memory.
+    pub fn pass_to(self, instance: &dyn Instance, kind: Kind) -> io::Result<()> {
+        let mut target = Target::new(instance, kind, self.own_terminal);
+        let signals = match self.source {
+            Source::Blocked(signals) => signals,
+            Source::Noted(mut noted) => {
+                thread("settled", || {
+                    thread::sleep(SETTLED);
+                    drop(container::give_back_code());
+                })?;
+                return thread("relay", move || {
+                    noted.forever().for_each(|number| target.receive(Received::noted(number)));
+                });
+            }
         };
-        let mut asked = false;
         if let Some(end) = instance.end()
-            && self.until_end(end, &target, &mut asked)?
+            && until_end(&signals, end, &mut target)?
         {
             return Ok(());
         }
-        let work = move || {
-            // Opened while it may; and whoever cannot wait in little memory waits in more.
+        thread("relay", move || {
+            // Opened and read while it may; and whoever cannot wait in little memory waits in more.
             let smaps = File::open(container::SMAPS).ok();
+            target.look_up_ignored();
             if cell::is_needed(kind)
                 && let Err(error) = enter(Role::Monitor, &mut Story::default())
             {
                 output::remark(&format!("isolab: {}\n", failure::chain(&error)));
-                return target.control.kill();
+                return target.kill();
             }
-            for signal in self.signals.forever() {
-                match signal {
-                    consts::SIGALRM => {
-                        drop(smaps.as_ref().map(container::give_back_code_by));
-                    }
-                    signal => target.receive(signal, &mut asked),
-                }
-            }
-        };
-        // It needs next to no stack; the default would be 2 MiB of address space.
-        thread::Builder::new().name("relay".into()).stack_size(64 << 10).spawn(work)?;
-        alarm::set(SETTLED_SECONDS);
-        Ok(())
+            for_ever(&signals, &mut target, smaps.as_ref());
+        })
     }
 }
 
-impl Relay {
-    /// Passes signals on for a moment, and says whether `end` could be read in that time: most
-    /// programs end soon, and a thread for their signals would take longer than some of them.
-    fn until_end(
-        &mut self,
-        end: BorrowedFd<'_>,
-        target: &Target,
-        asked: &mut bool,
-    ) -> io::Result<bool> {
-        const MOMENT: Duration = Duration::from_millis(50);
-        let began = Instant::now();
-        // A signal that comes before ppoll waits until ppoll lets it in, and ends it.
-        let mut blocked = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-            blocked.add(signal);
-        }
-        let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        let ended = loop {
-            for signal in self.signals.pending() {
-                target.receive(signal, asked);
-            }
-            let left = MOMENT.saturating_sub(began.elapsed());
-            let mut watched = [PollFd::new(end, PollFlags::POLLIN)];
-            match ppoll(&mut watched, Some(TimeSpec::from_duration(left)), Some(before)) {
-                Ok(ready) if ready > 0 => break true,
-                Ok(_) | Err(Errno::EINTR) if left.is_zero() => break false,
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => break false,
-            }
-        };
-        before.thread_set_mask()?;
-        Ok(ended)
+/// A thread that needs next to no stack; the default would be 2 MiB of address space.
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.into()).stack_size(64 << 10).spawn(work).map(drop)
+}
+
+/// Passes on what has come.
+fn pass_on(signals: &SignalFd, target: &mut Target) {
+    // It fails only if the descriptor is none of signalfd(2).
+    while let Ok(Some(signal)) = signals.read_signal() {
+        target.receive(Received::read(&signal));
     }
 }
 
-struct Target {
-    control: Arc<dyn Control>,
-    kind: Kind,
-    first: Option<u32>,
-}
-
-impl Target {
-    /// A microVM knows only an end, so a second signal is an order; so is a second SIGTERM to
-    /// anything, which is how `isolab stop` loses its patience.
-    fn receive(&self, signal: i32, asked: &mut bool) {
-        let order = self.kind == Kind::Microvm || signal == consts::SIGTERM;
-        if order && std::mem::replace(asked, true) {
-            self.control.kill();
-        } else if self.kind == Kind::Microvm {
-            self.control.stop();
-        } else if !self.has_it_from_the_terminal(signal) {
-            self.control.signal(signal);
+/// Passes signals on for a moment, and says whether `end` could be read in that time: most programs
+/// end soon, and a thread for their signals would take longer than some of them.
+fn until_end(signals: &SignalFd, end: BorrowedFd<'_>, target: &mut Target) -> io::Result<bool> {
+    const MOMENT: Duration = Duration::from_millis(50);
+    let began = Instant::now();
+    loop {
+        let left = MOMENT.saturating_sub(began.elapsed());
+        let mut watched =
+            [PollFd::new(end, PollFlags::POLLIN), PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut watched, timeout(left)) {
+            Ok(_) if watched[0].any() == Some(true) => return Ok(true),
+            Ok(_) if watched[1].any() == Some(true) => pass_on(signals, target),
+            Ok(_) | Err(Errno::EINTR) if left.is_zero() => return Ok(false),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
+}
 
-    /// Whether the terminal, which signals every process of its foreground group, has told the
-    /// workload already. Told twice, many programs end without cleaning up.
-    fn has_it_from_the_terminal(&self, signal: i32) -> bool {
-        let by_key = signal == consts::SIGINT || signal == consts::SIGQUIT;
-        let group = getpgrp();
-        let of_first =
-            self.first.and_then(|pid| getpgid(Some(Pid::from_raw(i32::try_from(pid).ok()?))).ok());
-        by_key
-            && of_first == Some(group)
-            && io::stdin().is_terminal()
-            && tcgetpgrp(io::stdin()) == Ok(group)
+/// Passes signals on as long as the process lives, and gives its clean pages back once it waits.
+fn for_ever(signals: &SignalFd, target: &mut Target, smaps: Option<&File>) {
+    let mut patience = timeout(SETTLED);
+    loop {
+        let mut watched = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut watched, patience) {
+            Ok(0) => {
+                drop(smaps.map(container::give_back_code_by));
+                patience = PollTimeout::NONE;
+            }
+            Ok(_) => pass_on(signals, target),
+            Err(Errno::EINTR) => {}
+            Err(_) => return, // no memory: signals wait then until the workload has ended
+        }
     }
+}
+
+/// `duration` as poll(2) takes it, rounded up.
+fn timeout(duration: Duration) -> PollTimeout {
+    PollTimeout::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
 }

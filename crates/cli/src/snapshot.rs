@@ -133,7 +133,7 @@ impl Save {
 impl Restore {
     fn carry_out(&self) -> Result<u8, Failure> {
         let folder = place()?.named(&self.snapshot).map_err(failed)?;
-        let relay = Relay::listen().map_err(Failure::at("set the signal handlers"))?;
+        let relay = Relay::listen(Kind::Linux).map_err(Failure::at("set the signal handlers"))?;
         let state = Snapshot::open(&folder).map_err(failed)?.state;
         let limits = Limits {
             memory_bytes: Some(state.memory.bytes),

@@ -12,6 +12,7 @@ use std::{
     ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use nix::{
@@ -209,26 +210,41 @@ pub(crate) fn change_directory(plan: &mut Plan, directory: &Path) -> Result<(), 
     Ok(())
 }
 
-/// The child's signals as a fresh program expects them: none blocked, none ignored. One that begins
-/// at once ends with its launcher (PR_SET_PDEATHSIG(2const)): the thread that made it, so only the
-/// first thread can promise that.
+/// Whether SIGPIPE is left as this process has it; else a program begins with its default.
+static BROKEN_PIPES_KEPT: AtomicBool = AtomicBool::new(false);
+
+/// For a program whose own caller ignores SIGPIPE: from now on programs inside do so, too. Every Rust
+/// program ignores it by itself, which says nothing of its caller.
+pub fn keep_broken_pipes() {
+    BROKEN_PIPES_KEPT.store(true, Relaxed);
+}
+
+/// Whether [`keep_broken_pipes`] was called.
+pub fn broken_pipes_are_kept() -> bool {
+    BROKEN_PIPES_KEPT.load(Relaxed)
+}
+
+/// The child's signals as a fresh program expects them: none blocked, and ignored only those that
+/// its launcher's caller ignores, as nohup(1) or a shell's background job does (execve(2) keeps
+/// that; `clone3` has taken all handlers away). SIGCHLD is not among them: no program could wait for
+/// its children.
+///
+/// One that begins at once ends with its launcher (PR_SET_PDEATHSIG(2const)): the thread that made
+/// it, so only the first thread can promise that.
 pub(crate) fn reset_signals(plan: &mut Plan, begin: Begin<'_>) {
     if matches!(begin, Begin::AtOnce) && gettid() == getpid() {
         let arguments = [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize];
         let words = "prctl PR_SET_PDEATHSIG: end with the launcher";
         plan.step(WayOut, words, libc::SYS_prctl, arguments);
     }
-    // struct kernel_sigaction, all zero: SIG_DFL. Rust programs ignore SIGPIPE; others may ignore
-    // more, and execve keeps that.
+    // struct kernel_sigaction, all zero: SIG_DFL.
     let default = plan.keep([0; 32]);
-    for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP] {
-        let arguments = [signal as usize, default, 0, 8];
-        plan.step(
-            WayOut,
-            format!("default for signal {signal}"),
-            libc::SYS_rt_sigaction,
-            arguments,
-        );
+    let mut reset = |signal: i32, words| {
+        plan.step(WayOut, words, libc::SYS_rt_sigaction, [signal as usize, default, 0, 8]);
+    };
+    reset(libc::SIGCHLD, "default for SIGCHLD");
+    if !broken_pipes_are_kept() {
+        reset(libc::SIGPIPE, "default for SIGPIPE");
     }
     let none = plan.keep([0; 8]);
     let arguments = [libc::SIG_SETMASK as usize, none, 0, 8];

@@ -297,6 +297,7 @@ impl Control for ProcessControl {
     }
 
     fn signal(&self, signal: i32) {
+        // A real-time signal has no name, and without one it takes unsafe code.
         if let Some(signal) = Signal::from_named_raw(signal) {
             // The process may have ended just now; then there is nothing to signal.
             let _ = pidfd_send_signal(&self.pidfd, signal);

@@ -184,7 +184,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let workload = arguments.workload()?;
     let kind = arguments.kind;
     // From here on a signal is the workload's, even if there is none yet.
-    let relay = Relay::listen().map_err(Failure::at("set the signal handlers"))?;
+    let relay = Relay::listen(kind).map_err(Failure::at("set the signal handlers"))?;
     let (sandbox, claim) = arguments.sandbox(&workload)?;
     arguments.write_cidfile(&claim.name)?;
     let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
@@ -194,6 +194,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
         claim.update(|entry| entry.first = Process::of(*pid))?;
     }
+    let relay = relay.with_terminal(arguments.terminal);
     relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
     cell.wait_inside()?;
     let outcome = instance.wait();

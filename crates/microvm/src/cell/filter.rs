@@ -158,13 +158,6 @@ fn arguments(
         }
         libc::SYS_fcntl => one_of(program, 1, &[libc::F_GETFD as u64], allowed, refused),
         libc::SYS_tgkill => one_of(program, 0, &[process::id().into()], allowed, refused),
-        // A pointer to nothing.
-        libc::SYS_sendto => {
-            program.branch(EQUAL, 0, allowed, refused);
-            let high = program.load(argument(4) + 4);
-            program.branch(EQUAL, 0, high, refused);
-            program.load(argument(4))
-        }
         libc::SYS_ioctl => {
             let requests = match role {
                 Role::Vcpu => &[&KVM, WINDOW].concat(),

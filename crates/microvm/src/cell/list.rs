@@ -67,18 +67,11 @@ const DEVICES: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
 const MONITOR: &[i64] = &[
     // How much of the guest's memory is there.
     libc::SYS_mincore,
-    // Signals for the launcher come through a socket of its own (signal-hook), without an
-    // address.
-    libc::SYS_recvfrom,
-    libc::SYS_sendto,
     // Whether the terminal has told the guest of a signal already.
     libc::SYS_getpgrp,
     libc::SYS_getpgid,
     // A built-in program is told to stop in a file of memory.
     libc::SYS_pwrite64,
-    // When the launcher has waited for a while (alarm(2)).
-    libc::SYS_alarm,
-    libc::SYS_setitimer,
     // The launcher's entry in the ledger goes.
     libc::SYS_unlink,
     libc::SYS_unlinkat,

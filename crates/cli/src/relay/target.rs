@@ -1,0 +1,162 @@
+//! What becomes of a signal, by what the workload is.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _},
+    process,
+    sync::Arc,
+};
+
+use nix::{
+    sys::{
+        signal::{Signal, raise},
+        signalfd::siginfo,
+    },
+    unistd::{Pid, getpgid, getpgrp, tcgetpgrp},
+};
+use sandbox::{Control, Instance};
+use signal_hook::consts;
+
+use crate::kinds::Kind;
+
+/// A signal that came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received {
+    number: i32,
+    by_the_terminal: bool,
+    /// By a write of this process to a pipe without a reader: the kernel sends that in its own name.
+    by_own_write: bool,
+}
+
+impl Received {
+    /// With all that the kernel says of it.
+    pub(super) fn read(signal: &siginfo) -> Self {
+        const SI_KERNEL: i32 = 0x80; // sigaction(2): not by a process
+        let number = signal.ssi_signo.cast_signed();
+        let by_own_write = number == consts::SIGPIPE && signal.ssi_pid == process::id();
+        Self { number, by_the_terminal: signal.ssi_code == SI_KERNEL, by_own_write }
+    }
+
+    /// With its number alone: the terminal sends these, by a key, to its foreground group.
+    pub(super) fn noted(number: i32) -> Self {
+        const BY_KEY: [i32; 4] =
+            [consts::SIGINT, consts::SIGQUIT, consts::SIGTSTP, consts::SIGWINCH];
+        let by_the_terminal = BY_KEY.contains(&number)
+            && io::stdin().is_terminal()
+            && tcgetpgrp(io::stdin()) == Ok(getpgrp());
+        Self { number, by_the_terminal, by_own_write: false }
+    }
+}
+
+/// Whom signals are passed to.
+pub(super) struct Target {
+    control: Arc<dyn Control>,
+    kind: Kind,
+    first: Option<u32>,
+    own_terminal: bool,
+    /// Whether it was asked to end before.
+    asked: bool,
+    /// What the caller ignores, once it was looked up.
+    ignored: Option<Ignored>,
+}
+
+impl Target {
+    pub(super) fn new(instance: &dyn Instance, kind: Kind, own_terminal: bool) -> Self {
+        let (control, first) = (instance.control(), instance.processes().first().copied());
+        Self { control, kind, first, own_terminal, asked: false, ignored: None }
+    }
+
+    pub(super) fn kill(&self) {
+        self.control.kill();
+    }
+
+    /// Reads what the caller ignores, while files can be opened.
+    pub(super) fn look_up_ignored(&mut self) -> Ignored {
+        *self.ignored.get_or_insert_with(Ignored::by_the_caller)
+    }
+
+    /// A microVM knows only an end, so a second request for it is an order; so is a second SIGTERM to
+    /// anything, which is how `isolab stop` loses its patience.
+    pub(super) fn receive(&mut self, signal: Received) {
+        let number = signal.number;
+        if signal.by_own_write || self.look_up_ignored().has(number) {
+            return;
+        }
+        match number {
+            consts::SIGTSTP => self.stop_as_a_job(signal),
+            consts::SIGWINCH if self.own_terminal => {}
+            consts::SIGINT | consts::SIGTERM | consts::SIGHUP | consts::SIGQUIT => {
+                let order = self.kind == Kind::Microvm || number == consts::SIGTERM;
+                if order && std::mem::replace(&mut self.asked, true) {
+                    self.control.kill();
+                } else if self.kind == Kind::Microvm {
+                    self.control.stop();
+                } else {
+                    self.tell(signal);
+                }
+            }
+            _ => self.tell(signal),
+        }
+    }
+
+    fn tell(&self, signal: Received) {
+        if !self.has_it_from_the_terminal(signal) {
+            self.control.signal(signal.number);
+        }
+    }
+
+    /// Ctrl-Z: the workload stops, then the launcher. A virtual machine stops with its launcher.
+    fn stop_as_a_job(&self, signal: Received) {
+        if matches!(self.kind, Kind::Container | Kind::Process) {
+            self.tell(signal);
+        }
+        if !self.own_terminal {
+            // It goes on here after SIGCONT, which is passed on as any other. It fails for no signal
+            // that there is.
+            let _ = raise(Signal::SIGSTOP);
+        }
+    }
+
+    /// Whether the terminal, which signals every process of its foreground group, has told the
+    /// workload already. Told twice, many programs end without cleaning up.
+    fn has_it_from_the_terminal(&self, signal: Received) -> bool {
+        let group = |pid: u32| getpgid(Some(Pid::from_raw(pid.try_into().ok()?))).ok();
+        signal.by_the_terminal && self.first.and_then(group) == Some(getpgrp())
+    }
+}
+
+/// Signals that the caller of this process ignores.
+#[derive(Debug, Clone, Copy)]
+pub struct Ignored(u64);
+
+impl Ignored {
+    /// By the kernel's word: isolab itself ignores SIGPIPE alone.
+    pub fn by_the_caller() -> Self {
+        let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let set = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+        match container::process::broken_pipes_are_kept() {
+            true => Self(set),
+            false => Self(set & !(1 << (consts::SIGPIPE - 1))),
+        }
+    }
+
+    /// Whether it is one of them.
+    pub fn has(self, signal: i32) -> bool {
+        let bit = u32::try_from(signal - 1).ok().and_then(|bit| self.0.checked_shr(bit));
+        bit.is_some_and(|rest| rest & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_signals_is_read_as_the_kernel_writes_it() {
+        let nohup = Ignored(1);
+        assert!(nohup.has(consts::SIGHUP) && !nohup.has(consts::SIGINT));
+        let last = Ignored(1 << 63);
+        assert!(last.has(64) && !last.has(63) && !last.has(0) && !last.has(65));
+    }
+}
