@@ -34,6 +34,14 @@ pub fn size(text: &str) -> Result<u64, String> {
     Ok(bytes)
 }
 
+/// A size, or -1 for no limit.
+pub fn size_or_unlimited(text: &str) -> Result<i64, String> {
+    match text {
+        "-1" => Ok(-1),
+        text => size(text)?.try_into().map_err(|_| format!("{text:?} is more than any host has")),
+    }
+}
+
 /// `10s`, `500ms`, `2m`, `1h`; a bare number is seconds.
 pub fn time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time: use a number such as 10s, 500ms or 2m");

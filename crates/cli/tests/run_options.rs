@@ -14,6 +14,10 @@ fn inside(options: &[&str], script: &str) -> String {
     output
 }
 
+fn is_root() -> bool {
+    nix::unistd::Uid::effective().is_root()
+}
+
 fn has_containers() -> bool {
     can("container", container::available())
 }
@@ -108,7 +112,7 @@ fn namespaces_of_the_hosts_are_shared_when_asked_for() {
     }
     let own = std::process::id();
     let script = format!("test -d /proc/{own} && echo seen || echo hidden");
-    if nix::unistd::Uid::effective().is_root() {
+    if is_root() {
         assert_eq!(inside(&["--pid", "host"], &script), "seen\n");
     }
     assert_eq!(inside(&["--pid", "private"], &script), "hidden\n");
@@ -148,4 +152,142 @@ fn options_that_bundle_are_taken() {
     let mut command: Command =
         isolab(&["run", "-ieA=1", "-w/tmp", "--", "sh", "-c", "pwd; echo $A"]);
     assert_eq!(output_of(&mut command), (0, "/tmp\n1\n".into(), String::new()));
+}
+
+#[test]
+fn a_user_is_one_of_the_roots_own_files_or_a_number() {
+    if !has_containers() || !is_root() {
+        return;
+    }
+    // The container's root is the host's, and so are its users.
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let users = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let is_another = |user: &Vec<&str>| user.len() == 7 && user[2] != "0" && !user[5].is_empty();
+    let Some(user) = users.into_iter().find(is_another) else {
+        println!("skipped: this host has no user but root");
+        return;
+    };
+    let (name, uid, gid, home) = (user[0], user[2], user[3], user[5]);
+    let ids = |options: &[&str]| {
+        let output = inside(options, "id -u; id -g; echo $HOME");
+        output.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&["-u", name]), [uid, gid, home]);
+    assert_eq!(ids(&["--user", uid]), [uid, gid, home]);
+    assert_eq!(ids(&["-u", &format!("{name}:4711")]), [uid, "4711", home]);
+    assert_eq!(ids(&["-u", "54321"]), ["54321", "0", "/root"]);
+    assert_eq!(ids(&["-u", name, "-e", "HOME=/x"])[2], "/x");
+    let groups = inside(&["-u", "54321", "--group-add", "4711", "--group-add", "4712"], "id -G");
+    assert_eq!(groups, "0 4711 4712\n");
+    for unknown in ["no-such-user", "54321:no-such-group"] {
+        let (code, _, errors) = output_of(&mut isolab(&["run", "-u", unknown, "--", "true"]));
+        assert!(code == 125 && errors.contains("/etc/"), "{unknown}: {code} {errors}");
+    }
+}
+
+/// A line of `/proc/self/status` of a container with these options.
+fn status(options: &[&str], field: &str) -> String {
+    let line = inside(options, &format!("grep {field} /proc/self/status"));
+    line.split_whitespace().last().unwrap().to_owned()
+}
+
+#[test]
+fn capabilities_are_added_and_dropped() {
+    if !has_containers() || !is_root() {
+        return;
+    }
+    let set = |options: &[&str]| u64::from_str_radix(&status(options, "CapEff:"), 16).unwrap();
+    let (usual, kill, raw) = (set(&[]), 1 << 5, 1 << 13);
+    assert!(usual & kill != 0 && usual & raw == 0);
+    assert_eq!(set(&["--cap-drop", "CAP_KILL", "--cap-add", "net_raw"]), usual & !kill | raw);
+    assert_eq!(set(&["--cap-drop", "ALL", "--cap-add", "NET_RAW,kill"]), kill | raw);
+    assert_eq!(set(&["--cap-drop=all"]), 0);
+    assert_ne!(set(&["--privileged"]) & 1 << 21, 0, "CAP_SYS_ADMIN");
+}
+
+#[test]
+fn the_filter_and_the_bound_on_privileges_can_be_chosen() {
+    if !has_containers() {
+        return;
+    }
+    assert_eq!(status(&[], "Seccomp:"), "2");
+    assert_eq!(status(&["--security-opt", "seccomp=unconfined"], "Seccomp:"), "0");
+    assert_eq!(status(&[], "NoNewPrivs:"), "1");
+    assert_eq!(status(&["--security-opt", "no-new-privileges=true"], "NoNewPrivs:"), "1");
+    if is_root() {
+        let off = ["--security-opt", "no-new-privileges:false"];
+        assert_eq!(status(&off, "NoNewPrivs:"), "0");
+    }
+    for wrong in ["seccomp=/no/such/file", "apparmor=mine", "colour=blue"] {
+        let words = ["run", "--security-opt", wrong, "--", "true"];
+        let (code, _, errors) = output_of(&mut isolab(&words));
+        assert!(code != 0 && errors.contains(wrong.split('=').nth(1).unwrap()), "{errors}");
+    }
+}
+
+#[test]
+fn limits_and_settings_of_a_process_are_its_own() {
+    if !has_containers() {
+        return;
+    }
+    assert_eq!(inside(&["--ulimit", "nofile=100:200"], "ulimit -n; ulimit -Hn"), "100\n200\n");
+    assert_eq!(inside(&["--ulimit", "cpu=7", "--ulimit", "core=0"], "ulimit -t"), "7\n");
+    assert_eq!(inside(&["--oom-score-adj", "900"], "cat /proc/self/oom_score_adj"), "900\n");
+    let forward = "cat /proc/sys/net/ipv4/ip_forward";
+    assert_eq!(inside(&["--sysctl", "net.ipv4.ip_forward=1"], forward), "1\n");
+    assert_eq!(inside(&["--sysctl", "net.ipv4.ip_forward=0"], forward), "0\n");
+    for wrong in ["kernel.panic=1", "net.ipv4/../../kernel.panic=1", "vm.swappiness=1"] {
+        let words = ["run", "--sysctl", wrong, "--", "true"];
+        assert_eq!(output_of(&mut isolab(&words)).0, 125, "{wrong}");
+    }
+    for wrong in ["nofile", "nofile=9:1", "nofile=many"] {
+        let words = ["run", "--ulimit", wrong, "--", "true"];
+        assert_eq!(output_of(&mut isolab(&words)).0, 2, "{wrong}");
+    }
+}
+
+#[test]
+fn shared_memory_and_names_are_as_asked_for() {
+    if !has_containers() {
+        return;
+    }
+    for (size, bytes) in [("1m", 1 << 20), ("64M", 64 << 20), ("3MiB", 3 << 20)] {
+        let found = inside(&["--shm-size", size], "stat -f -c '%S %b' /dev/shm");
+        let numbers: Vec<u64> =
+            found.split_whitespace().map(|word| word.parse().unwrap()).collect();
+        assert_eq!(numbers[0] * numbers[1], bytes, "{size}");
+    }
+    assert_eq!(
+        inside(&["--domainname", "x.example"], "cat /proc/sys/kernel/domainname"),
+        "x.example\n"
+    );
+}
+
+#[test]
+fn processors_are_those_of_the_list() {
+    if !has_containers() || !is_root() {
+        return;
+    }
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    let first = own.trim().split([',', '-']).next().unwrap();
+    let words = [
+        "run",
+        "--cpuset-cpus",
+        first,
+        "--",
+        "/bin/sh",
+        "-c",
+        "grep Cpus_allowed_list /proc/self/status",
+    ];
+    let (code, output, errors) = output_of(&mut isolab(&words));
+    if code != 0 && errors.contains("cpuset") {
+        println!("skipped: this host gives no cpuset: {errors}");
+        return;
+    }
+    assert_eq!((code, output.split_whitespace().last()), (0, Some(first)), "{errors}");
+    for wrong in ["", "x", "5-1"] {
+        let words = ["run", "--cpuset-cpus", wrong, "--", "true"];
+        assert_ne!(output_of(&mut isolab(&words)).0, 0, "{wrong}");
+    }
 }

@@ -38,7 +38,10 @@ impl Arguments {
         let given = |owner: &'static str, options: Options<'_>| {
             options.iter().find(|(_, given)| *given).map(|(option, _)| (*option, owner))
         };
-        let of_power = || self.power.given().map(|option| (option, "a container"));
+        let of_power = || {
+            let given = self.power.given().or_else(|| self.resources.given());
+            given.map(|option| (option, "a container"))
+        };
         let for_container = || given("a container", &of_containers).or_else(of_power);
         let for_either = || given("a container or a Linux guest", &[root, net].concat());
         let of_machines =

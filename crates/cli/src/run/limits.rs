@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use container::cgroup::Resources;
 use sandbox::{CpuQuota, Limits};
 
 use crate::units::{self, Pids};
@@ -38,6 +39,57 @@ pub(super) struct LimitArguments {
     /// Virtual CPUs of a microVM
     #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
     pub(super) vcpus: Option<u32>,
+}
+
+/// What only a container's cgroup keeps.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What a container's cgroup keeps besides")]
+pub(super) struct ResourceArguments {
+    /// Memory and swap together; -1 is any amount of swap [default: no swap beside --memory]
+    #[arg(long, value_name = "SIZE", value_parser = units::size_or_unlimited,
+        allow_hyphen_values = true)]
+    memory_swap: Option<i64>,
+    /// What it keeps of its memory when the host has too little
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    memory_reservation: Option<u64>,
+    /// Let it wait at its limit of memory, and do not kill it; cgroup version 1 only
+    #[arg(long)]
+    oom_kill_disable: bool,
+    /// The processors that it may run on, such as 0-2,7
+    #[arg(long, value_name = "LIST")]
+    cpuset_cpus: Option<String>,
+    /// The memory nodes that it may have memory of
+    #[arg(long, value_name = "LIST")]
+    cpuset_mems: Option<String>,
+    /// Its weight at a busy disk, 10 to 1000; 0 is the usual one
+    #[arg(long, value_name = "WEIGHT")]
+    blkio_weight: Option<u16>,
+}
+
+impl ResourceArguments {
+    /// The first of these options that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let all = [
+            ("--memory-swap", self.memory_swap.is_some()),
+            ("--memory-reservation", self.memory_reservation.is_some()),
+            ("--oom-kill-disable", self.oom_kill_disable),
+            ("--cpuset-cpus", self.cpuset_cpus.is_some()),
+            ("--cpuset-mems", self.cpuset_mems.is_some()),
+            ("--blkio-weight", self.blkio_weight.is_some()),
+        ];
+        all.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+    }
+
+    pub(super) fn resources(&self) -> Resources {
+        Resources {
+            cpuset_cpus: self.cpuset_cpus.clone(),
+            cpuset_mems: self.cpuset_mems.clone(),
+            memory_swap: self.memory_swap,
+            memory_reservation: self.memory_reservation,
+            blkio_weight: self.blkio_weight.filter(|weight| *weight != 0),
+            oom_kill_disable: self.oom_kill_disable,
+        }
+    }
 }
 
 impl LimitArguments {

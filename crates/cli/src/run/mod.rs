@@ -34,7 +34,7 @@ use crate::{
     trace, units,
 };
 use json::cut_off_as_json;
-use limits::LimitArguments;
+use limits::{LimitArguments, ResourceArguments};
 use power::PowerArguments;
 use walls::{ContainerArguments, Net};
 
@@ -93,6 +93,8 @@ pub struct Arguments {
     limits: LimitArguments,
     #[command(flatten)]
     container: ContainerArguments,
+    #[command(flatten)]
+    resources: ResourceArguments,
     #[command(flatten)]
     power: PowerArguments,
     #[command(flatten)]
@@ -319,6 +321,7 @@ impl Arguments {
                 let name = self.name.clone().unwrap_or_else(names::make_up);
                 let mut container =
                     self.container.container(name.clone(), limits, self.limits.pids)?;
+                container.spec.budget.resources = self.resources.resources();
                 self.power.apply(&mut container.spec)?;
                 Ok((Box::new(container), Named { name, own: None }))
             }

@@ -41,6 +41,10 @@ pub(super) struct PowerArguments {
     /// A setting of the kernel's that belongs to a namespace of its own; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = units::setting)]
     sysctl: Vec<(String, String)>,
+    /// How soon the kernel kills it when memory is short, -1000 to 1000
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true,
+        value_parser = clap::value_parser!(i32).range(-1000..=1000))]
+    oom_score_adj: Option<i32>,
 }
 
 impl PowerArguments {
@@ -55,6 +59,7 @@ impl PowerArguments {
             ("--security-opt", !self.security_opt.is_empty()),
             ("--ulimit", !self.ulimit.is_empty()),
             ("--sysctl", !self.sysctl.is_empty()),
+            ("--oom-score-adj", self.oom_score_adj.is_some()),
         ];
         all.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
     }
@@ -74,6 +79,7 @@ impl PowerArguments {
         };
         spec.power.rlimits.extend_from_slice(&self.ulimit);
         spec.power.sysctl.extend_from_slice(&self.sysctl);
+        spec.power.oom_score_adj = self.oom_score_adj;
         for option in &self.security_opt {
             secure(spec, option)?;
         }
@@ -102,7 +108,7 @@ impl PowerArguments {
         let (all_dropped, dropped) = set(&self.cap_drop)?;
         let CapabilitySet(usual) = usual;
         Ok(CapabilitySet(match (all_added, all_dropped) {
-            (true, _) => u64::MAX & !dropped,
+            (true, _) => !dropped,
             (false, true) => added,
             (false, false) => usual & !dropped | added,
         }))
@@ -196,6 +202,7 @@ mod tests {
             security_opt: Vec::new(),
             ulimit: Vec::new(),
             sysctl: Vec::new(),
+            oom_score_adj: None,
         };
         arguments.capabilities(CapabilitySet::of(["chown", "kill"]).unwrap()).unwrap()
     }
