@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, time::Duration};
 
-use container::privileges::Rlimit;
+use container::{
+    devices::{Access, DeviceKind, DeviceRule},
+    privileges::Rlimit,
+};
 use sandbox::CpuQuota;
 
 /// `64M`, `1.5G`, `65536`: bytes, with the powers of 1024.
@@ -32,6 +35,35 @@ pub fn size(text: &str) -> Result<u64, String> {
         return Err(format!("{text:?} leaves nothing to run in: use at least 1M"));
     }
     Ok(bytes)
+}
+
+/// `size=64M`.
+pub fn storage_size(text: &str) -> Result<u64, String> {
+    match text.strip_prefix("size=") {
+        Some(bytes) => size(bytes),
+        None => Err(format!("{text:?} is not size=SIZE, the only option that isolab has")),
+    }
+}
+
+/// `c 42:* rwm`: kind, major and minor number of devices, and what may be done with them.
+pub fn device_rule(text: &str) -> Result<DeviceRule, String> {
+    let wrong = || format!("{text:?} is not a rule such as 'c 42:* rwm'");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [kind, numbers, access] = words.as_slice() else { return Err(wrong()) };
+    let kind = match *kind {
+        "a" => DeviceKind::All,
+        "c" => DeviceKind::Char,
+        "b" => DeviceKind::Block,
+        _ => return Err(wrong()),
+    };
+    let (major, minor) = numbers.split_once(':').ok_or_else(wrong)?;
+    let number = |text: &str| match text {
+        "*" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| wrong()),
+    };
+    let (major, minor) = (number(major)?, number(minor)?);
+    let access = Access::try_from((*access).to_owned()).map_err(|_| wrong())?;
+    Ok(DeviceRule { allow: true, kind, major, minor, access })
 }
 
 /// A size, or -1 for no limit.

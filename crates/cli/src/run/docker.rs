@@ -19,6 +19,9 @@ pub(super) struct WithoutEffect {
     /// Every port of a container can be reached from where its network leads
     #[arg(long, value_name = "PORT")]
     expose: Vec<String>,
+    /// Nothing is downloaded that could be signed
+    #[arg(long)]
+    disable_content_trust: bool,
     /// A container is run once
     #[arg(long, value_enum, value_name = "POLICY")]
     restart: Option<No>,
@@ -53,16 +56,13 @@ pub(super) fn reason(option: &str) -> Option<&'static str> {
     REFUSED.iter().find(|(names, _)| names.split(' ').any(|known| known == name)).map(|it| it.1)
 }
 
-const NO_IMAGE: &str = "a container's root is a directory or layers (--root, --overlay)";
 const NO_HEALTH: &str = "nobody watches a container of isolab's; `isolab exec` asks one in it";
 const NO_BLOCK_RATE: &str = "the speed of a container's disks is not limited; a Linux guest's is";
 const NO_BRIDGE: &str = "--network veth is a pair of links with addresses of its own choice";
 const NO_REAL_TIME: &str = "no kernel of a distribution has real-time group scheduling";
 
-const REFUSED: [(&str, &str); 19] = [
-    ("--disable-content-trust", NO_IMAGE),
+const REFUSED: [(&str, &str); 21] = [
     ("--volumes-from --volume-driver", "isolab has no volumes; -v shows a directory of the host's"),
-    ("--storage-opt", "--upper-size limits what a container may write"),
     (
         "--health-cmd --health-interval --health-retries --health-start-interval \
          --health-start-period --health-timeout",
@@ -83,17 +83,23 @@ const REFUSED: [(&str, &str); 19] = [
     ("--runtime --isolation", "--in chooses what it runs in"),
     ("--log-driver --log-opt", "the output is this command's own; with -d, `isolab logs` has it"),
     ("--use-api-socket", "no daemon stands behind isolab run"),
-    ("--device-cgroup-rule", "--device gives one device with its rule"),
     (
         "--label -l --label-file --annotation",
         "isolab keeps no labels; --name tells one from others",
     ),
     ("--attach -a", "its three streams are this command's own"),
+    ("--dns-option --dns-opt", "the options of the host's resolv.conf are kept"),
+    ("--publish -p --publish-all -P", "a container with --network veth is reached by its address"),
+    ("--stop-signal", "`isolab kill -s` sends any signal"),
+    ("--stop-timeout", "`isolab stop --grace` says how long"),
+    ("--detach-keys", "they are an option of `isolab attach`"),
     ("--cgroup-parent", "a container's cgroup is below that of its launcher"),
 ];
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
@@ -102,5 +108,52 @@ mod tests {
         assert!(reason("--health-timeout").is_some());
         assert_eq!(reason("--memory"), None);
         assert_eq!(reason("--frobnicate"), None);
+    }
+
+    /// Every option of docker's, with what the table of the README says of it.
+    fn table() -> Vec<(Vec<&'static str>, &'static str)> {
+        let readme = include_str!("../../README.md");
+        let (_, table) = readme.split_once("## The options of `docker run`").unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| `-"));
+        rows.map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let names = cells[1].split(", ").map(|name| name.trim_matches('`')).collect();
+            (names, cells[2])
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_table_says_what_is_taken() {
+        let mut run = crate::Run::command();
+        run.build();
+        let is_taken = |name: &str| {
+            run.get_arguments().any(|argument| match name.strip_prefix("--") {
+                Some(long) => {
+                    let aliases = argument.get_all_aliases().unwrap_or_default();
+                    argument.get_long() == Some(long) || aliases.contains(&long)
+                }
+                None => argument.get_short() == name.chars().nth(1),
+            })
+        };
+        let table = table();
+        assert_eq!(table.len(), 100);
+        for (names, here) in &table {
+            for name in names {
+                match *here {
+                    "taken" | "another meaning" => {
+                        assert!(is_taken(name), "{name} is not taken");
+                        assert_eq!(reason(name), None, "{name} is taken");
+                    }
+                    "refused" => {
+                        assert!(!is_taken(name), "{name} is taken");
+                        assert!(reason(name).is_some(), "{name} is refused without a reason");
+                    }
+                    other => panic!("{name}: {other:?}"),
+                }
+            }
+        }
+        let taken = table.iter().filter(|(_, here)| *here != "refused").count();
+        assert!(include_str!("../../README.md").contains(&format!("{taken} of 100 are taken")));
     }
 }

@@ -17,6 +17,7 @@ impl Arguments {
             ("--overlay", self.container.overlay.is_some()),
             ("--upper", self.container.upper.is_some()),
             ("--upper-size", self.container.upper_size.is_some()),
+            ("--storage-opt", self.container.storage_opt.is_some()),
             ("--no-ns", !self.container.no_ns.is_empty()),
             ("--init", self.container.init),
             ("--no-init", self.container.no_init),

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use clap::Args;
 use container::{
     Spec,
+    devices::DeviceRule,
     privileges::{Capabilities, CapabilitySet, Rlimit},
     seccomp::{Profile, Seccomp},
     users,
@@ -35,6 +36,9 @@ pub(super) struct PowerArguments {
     /// systempaths=unconfined; may be repeated
     #[arg(long, value_name = "OPTION")]
     security_opt: Vec<String>,
+    /// Devices that it may use, such as 'c 42:* rwm'; may be repeated
+    #[arg(long, value_name = "RULE", value_parser = units::device_rule)]
+    device_cgroup_rule: Vec<DeviceRule>,
     /// A limit of a process, such as nofile=1024:4096; may be repeated
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = units::ulimit)]
     ulimit: Vec<Rlimit>,
@@ -57,6 +61,7 @@ impl PowerArguments {
             ("--cap-drop", !self.cap_drop.is_empty()),
             ("--privileged", self.privileged),
             ("--security-opt", !self.security_opt.is_empty()),
+            ("--device-cgroup-rule", !self.device_cgroup_rule.is_empty()),
             ("--ulimit", !self.ulimit.is_empty()),
             ("--sysctl", !self.sysctl.is_empty()),
             ("--oom-score-adj", self.oom_score_adj.is_some()),
@@ -77,6 +82,10 @@ impl PowerArguments {
             permitted: kept,
             ..spec.power.capabilities
         };
+        if !spec.budget.devices.is_empty() {
+            // Without any rule, all devices may be used.
+            spec.budget.devices.extend_from_slice(&self.device_cgroup_rule);
+        }
         spec.power.rlimits.extend_from_slice(&self.ulimit);
         spec.power.sysctl.extend_from_slice(&self.sysctl);
         spec.power.oom_score_adj = self.oom_score_adj;
@@ -200,6 +209,7 @@ mod tests {
             cap_drop: words(drop),
             privileged: false,
             security_opt: Vec::new(),
+            device_cgroup_rule: Vec::new(),
             ulimit: Vec::new(),
             sysctl: Vec::new(),
             oom_score_adj: None,

@@ -35,6 +35,10 @@ pub(super) struct ContainerArguments {
     #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true,
         conflicts_with_all = ["root", "upper"])]
     pub(super) upper_size: Option<u64>,
+    /// The same, as Docker writes it
+    #[arg(long, value_name = "size=SIZE", value_parser = units::storage_size,
+        conflicts_with_all = ["root", "upper", "upper_size"])]
+    pub(super) storage_opt: Option<u64>,
     /// Leave out these namespaces
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     pub(super) no_ns: Vec<Namespace>,
@@ -118,7 +122,7 @@ impl ContainerArguments {
             .namespaces(self.namespaces())
             .network(network)
             .init(self.init);
-        container.spec.inside.upper_bytes = self.upper_size;
+        container.spec.inside.upper_bytes = self.upper_size.or(self.storage_opt);
         container.spec.boundary.domainname.clone_from(&self.domainname);
         if let Some(bytes) = self.shm_size {
             let mounts = &mut container.spec.inside.mounts;
