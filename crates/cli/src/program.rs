@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use sandbox::{Builtin, Program};
+use sandbox::{Builtin, Program, Workload};
 
 use crate::failure::Failure;
 
@@ -57,6 +57,20 @@ fn usage(builtin: Builtin) -> String {
         text += &format!(" [{}={default}]", name.to_uppercase());
     }
     text + &format!("; for a command of that name write `-- {builtin}`")
+}
+
+/// Why a program was not run; of a command with the name of a built-in program, how to get that.
+pub fn not_started(error: sandbox::Error, workload: &Workload) -> Failure {
+    let name = match &workload.program {
+        Program::Command(words) => words.first().and_then(|word| word.to_str()),
+        Program::Builtin(..) => None,
+    };
+    let is_builtin = name.is_some_and(|name| name.parse::<Builtin>().is_ok());
+    match (&error, name) {
+        (sandbox::Error::NotFound { .. }, Some(name)) if is_builtin => Failure::from(error)
+            .help(format!("the built-in program is @{name}, or {name} without `--` before it")),
+        _ => error.into(),
+    }
 }
 
 /// A line for every built-in program: call, and what it does.

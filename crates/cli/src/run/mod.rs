@@ -190,7 +190,8 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let (sandbox, claim) = arguments.sandbox(&workload)?;
     arguments.write_cidfile(&claim.name)?;
     let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
-    let instance = sandbox.spawn(&workload)?;
+    let instance =
+        sandbox.spawn(&workload).map_err(|error| program::not_started(error, &workload))?;
     let name = claim.name;
     let mut claim = claim.own;
     if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
@@ -204,7 +205,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let (Err(error), true) = (&outcome, arguments.json) {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
     }
-    let mut outcome = outcome?;
+    let mut outcome = outcome.map_err(|error| program::not_started(error, &workload))?;
     cell.tell(&mut outcome);
     remark_machine_end(&outcome);
     let ink = output::Ink::of_errors();
