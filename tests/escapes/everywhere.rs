@@ -28,6 +28,8 @@ pub struct Kind {
     /// In the launcher's own pid namespace.
     pub share_pids: bool,
     pub user_namespace: bool,
+    /// Files keep their owners in the user namespace.
+    pub keep_owners: bool,
     pub unconfined: bool,
     /// The attempt is a second process, that joins.
     pub joins: bool,
@@ -36,7 +38,18 @@ pub struct Kind {
 impl Kind {
     const fn of(who: Who, root: Root, network: Network) -> Self {
         let (share_pids, user_namespace, unconfined, joins) = (false, false, false, false);
-        Self { who, root, network, init: true, share_pids, user_namespace, unconfined, joins }
+        let (init, keep_owners) = (true, false);
+        Self {
+            who,
+            root,
+            network,
+            init,
+            share_pids,
+            user_namespace,
+            keep_owners,
+            unconfined,
+            joins,
+        }
     }
 
     const fn without_init(self) -> Self {
@@ -49,6 +62,10 @@ impl Kind {
 
     const fn in_user_namespace(self) -> Self {
         Self { user_namespace: true, ..self }
+    }
+
+    const fn keeping_owners(self) -> Self {
+        Self { keep_owners: true, ..self.in_user_namespace() }
     }
 
     const fn unconfined(self) -> Self {
@@ -72,7 +89,7 @@ impl Kind {
 }
 
 /// Each with each is too many: every two settings meet here at least once.
-const KINDS: [Kind; 20] = {
+const KINDS: [Kind; 24] = {
     use Network::{Host as HostNet, None as NoNet, Veth};
     use Root::{Directory, Host, Overlay};
     use Who::{Ordinary, Root as AsRoot};
@@ -91,6 +108,10 @@ const KINDS: [Kind; 20] = {
         Kind::of(AsRoot, Directory, NoNet).unconfined(),
         Kind::of(AsRoot, Host, NoNet).in_user_namespace().unconfined(),
         Kind::of(AsRoot, Overlay, HostNet).without_init().unconfined().joined(),
+        Kind::of(AsRoot, Host, NoNet).keeping_owners(),
+        Kind::of(AsRoot, Directory, NoNet).keeping_owners(),
+        Kind::of(AsRoot, Overlay, HostNet).keeping_owners().joined(),
+        Kind::of(AsRoot, Directory, Veth).keeping_owners().without_init().unconfined(),
         Kind::of(Ordinary, Host, NoNet),
         Kind::of(Ordinary, Directory, NoNet).joined(),
         Kind::of(Ordinary, Overlay, HostNet),
@@ -173,6 +194,7 @@ pub fn launch(host: &Host, kind: &Kind, attempt: &[&str]) -> Launch {
         no_init: !kind.init,
         share_pids: kind.share_pids,
         user_namespace: kind.user_namespace,
+        keep_owners: kind.keep_owners,
         unconfined: kind.unconfined,
         ..Launch::default()
     }

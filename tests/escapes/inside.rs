@@ -62,6 +62,7 @@ pub fn each<'a, T, F: Into<Failed>>(
 fn find(name: &str) -> Option<Attempt> {
     let all = [
         crate::above::ATTEMPTS,
+        crate::cgroups::ATTEMPTS,
         crate::devices::ATTEMPTS,
         crate::files::ATTEMPTS,
         crate::joined::ATTEMPTS,

@@ -62,6 +62,8 @@ pub struct Launch {
     pub no_init: bool,
     pub share_pids: bool,
     pub user_namespace: bool,
+    /// Files keep their owners in it.
+    pub keep_owners: bool,
     pub unconfined: bool,
     pub terminal: bool,
     /// The launcher's own standard streams, not captured ones.
@@ -139,6 +141,7 @@ impl Launch {
         spec.inside.masked_paths.extend(self.masked.iter().cloned());
         spec.inside.read_only_paths.extend(self.read_only.iter().cloned());
         spec.inside.upper_bytes = self.upper_bytes;
+        spec.inside.keep_owners = self.keep_owners;
         (spec.power.user.uid, spec.power.user.gid) = (self.uid, self.uid);
         if self.unconfined {
             spec.power.seccomp = Seccomp::Unconfined;

@@ -13,6 +13,7 @@
 
 mod above;
 mod call;
+mod cgroups;
 mod covers;
 mod devices;
 mod everywhere;

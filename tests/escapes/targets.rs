@@ -115,6 +115,35 @@ fn a_volume_behind_a_link_out_of_the_root_stays_within() {
 }
 
 #[test]
+fn a_volume_that_keeps_its_owners_stays_within_too() {
+    if !ready_as_root() {
+        return;
+    }
+    let mut host = Host::watched();
+    let source = host.new_root("source");
+    let canary = host.canary().display().to_string();
+    let cases = [
+        ("/", "/volume is not the root itself"),
+        ("..", "/volume is not the root itself"),
+        (&canary, "within the root: ENOENT"),
+        ("/proc/self/cwd", "within the root: ELOOP"),
+        ("/proc/1/root", "within the root: ELOOP"),
+    ];
+    for (number, (target, reason)) in cases.into_iter().enumerate() {
+        let root = host.new_root(&format!("root-{number}"));
+        fs::remove_dir(root.join("volume")).unwrap();
+        symlink(target, root.join("volume")).unwrap();
+        let answer = run(&host, Who::Root, &root, |launch| {
+            launch.volumes.push(volume(&source, "/volume"));
+            (launch.user_namespace, launch.keep_owners) = (true, true);
+        });
+        let error = answer.error.unwrap_or_else(|| panic!("{target}: {:?}", answer.output));
+        assert!(error.contains(reason), "{target}: {error}");
+        host.is_unchanged(&format!("a volume at a link to {target}"));
+    }
+}
+
+#[test]
 fn a_file_on_a_link_to_a_file_of_the_host_does_not_reach_it() {
     if !ready() {
         return;

@@ -1,6 +1,9 @@
 //! `isolab doctor`: what this host has and lacks for isolation.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use container::{CgroupLayout, HostFacts};
@@ -94,8 +97,19 @@ fn findings() -> Vec<Finding> {
         Ok(()) => Finding::ok("containers", "can run here"),
         Err(error) => of_error("containers", &error),
     });
+    findings.extend(mounts());
     findings.extend(microvms());
     findings
+}
+
+/// The host's mounts that a container over its `/` does not have.
+fn mounts() -> Option<Finding> {
+    let all = container::not_shown().ok().filter(|all| !all.is_empty())?;
+    let list = |(path, kind): &(PathBuf, String)| format!("{} ({kind})", path.display());
+    let all: Vec<String> = all.iter().map(list).collect();
+    let found = format!("not in a container's default root: {}", all.join(", "));
+    let fix = Some("isolab run -v SOURCE:DESTINATION ... shows one".into());
+    Some(Finding { fix, ..Finding::note("mounts", found) })
 }
 
 fn kernel() -> Finding {

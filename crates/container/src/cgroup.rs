@@ -37,6 +37,7 @@ use sandbox::{Question, Usage};
 use crate::{
     Error,
     cgroup_layout::{Controller, Layout, Version},
+    cgroup_view::OwnDirectory,
     error::file,
     plan::Plan,
 };
@@ -149,6 +150,33 @@ impl Cgroup {
     fn home(&self, controller: Controller) -> Option<&Made> {
         let mut all = self.directories.iter();
         all.find(|made| made.directory.controllers.contains(&controller))
+    }
+
+    /// Its directories that the container finds inside (the twin in [`CgroupView`] says which).
+    ///
+    /// [`CgroupView`]: crate::cgroup_view::CgroupView
+    pub(crate) fn shown(&self) -> Vec<OwnDirectory> {
+        let sizes = |made: &Made| {
+            let Directory { version, controllers, .. } = &made.directory;
+            *version == Version::V2
+                || controllers.iter().any(|it| matches!(it, Controller::Cpu | Controller::Memory))
+        };
+        if !self.directories.iter().any(sizes) {
+            return Vec::new();
+        }
+        let Ok(layout) = Layout::of_this_process() else { return Vec::new() };
+        let own = |made: &Made| {
+            let Directory { path, version, .. } = &made.directory;
+            let hierarchies = layout.hierarchies.iter().filter(|it| path.starts_with(&it.point));
+            let hierarchy = hierarchies.max_by_key(|it| it.point.components().count())?;
+            let name = hierarchy.point.file_name()?.to_owned();
+            let links = match version {
+                Version::V1 => hierarchy.controllers.clone(),
+                Version::V2 => Vec::new(),
+            };
+            Some(OwnDirectory { version: *version, path: path.clone(), name, links })
+        };
+        self.directories.iter().filter_map(own).collect()
     }
 
     /// What `clone3` is to create the child in, on version 2.

@@ -16,22 +16,50 @@ use crate::{
     mount::{Mount, Options},
     namespaces::{Namespace, Namespaces},
     plan::{Plan, Slot},
-    privileges,
+    privileges, process, spec,
 };
 
 /// What the steps need to know of the namespaces around them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Around {
+pub(crate) struct Around<'a> {
     /// In a user namespace some mounts are refused, and others must be made otherwise.
     pub(crate) user_namespace: bool,
     pub(crate) pid_namespace: bool,
+    /// Whether no program gives more power than it is executed with.
+    pub(crate) no_new_privileges: bool,
+    /// Of which of the host's paths the launcher has made mounts with the ids of the user namespace:
+    /// the child's descriptors from [`process::MOUNTS`] on.
+    pub(crate) id_mapped: &'a [&'a Path],
 }
 
-impl Around {
-    pub(crate) fn of(namespaces: &Namespaces) -> Self {
+impl Around<'_> {
+    pub(crate) fn of(namespaces: &Namespaces, power: &spec::Power) -> Self {
         let user_namespace =
             namespaces.user != Namespace::Shared || privileges::in_user_namespace();
-        Self { user_namespace, pid_namespace: namespaces.pid != Namespace::Shared }
+        let pid_namespace = namespaces.pid != Namespace::Shared;
+        let no_new_privileges = power.no_new_privileges;
+        Self { user_namespace, pid_namespace, no_new_privileges, id_mapped: &[] }
+    }
+
+    /// The mount that the launcher has made of `path`, attached nowhere.
+    pub(crate) fn id_mapped(self, plan: &mut Plan, path: &Path) -> Option<Slot> {
+        let index = self.id_mapped.iter().position(|made| *made == path)?;
+        Some(plan.descriptor(process::MOUNTS + index))
+    }
+
+    /// `MOUNT_ATTR_*` of a volume. Device nodes among its files are its packer's choice, as those of
+    /// the root are.
+    pub(crate) fn attributes_of_volume(self, mount: &Mount, options: &Options) -> u64 {
+        let shows_devices = mount.options.iter().any(|option| option == "dev");
+        let no_devices = if shows_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
+        options.attributes | no_devices | self.no_set_user_id()
+    }
+
+    /// `MOUNT_ATTR_NOSUID`, which is MS_NOSUID too, where set-user-ID bits and capabilities of files
+    /// give nothing anyway. Without it a file that is to have a capability outside the bounding set
+    /// is not executed at all (EPERM, capabilities(7)); with it, it runs and has none.
+    pub(crate) fn no_set_user_id(self) -> u64 {
+        if self.no_new_privileges { libc::MOUNT_ATTR_NOSUID } else { 0 }
     }
 }
 
@@ -146,19 +174,23 @@ fn told(key: &str, value: Option<&str>) -> String {
 
 impl<'a> Detached<'a> {
     /// The steps that make `mount`, attached nowhere; the host's files are still in reach.
-    pub(crate) fn new(plan: &mut Plan, mount: &'a Mount, around: Around) -> Result<Self, Error> {
+    pub(crate) fn new(
+        plan: &mut Plan,
+        mount: &'a Mount,
+        around: Around<'_>,
+    ) -> Result<Self, Error> {
         let Mount { destination, kind, options, .. } = mount;
         let path = destination.display();
         let words = format!("fsmount {kind} for {path} ({})", options.join(","));
         plan.together(words, |plan| Self::prepare(plan, mount, around))
     }
 
-    fn prepare(plan: &mut Plan, mount: &'a Mount, around: Around) -> Result<Self, Error> {
+    fn prepare(plan: &mut Plan, mount: &'a Mount, around: Around<'_>) -> Result<Self, Error> {
         let options = Options::of(mount);
         // A fresh one would show the same processes, and a user namespace may not mount it.
         let is_hosts_proc = mount.kind == "proc" && !around.pid_namespace;
         if mount.is_bind() || is_hosts_proc {
-            return Self::bind(plan, mount, &options, is_hosts_proc);
+            return Self::bind(plan, mount, &options, (is_hosts_proc, around));
         }
         // In a user namespace only the owner of the network namespace may mount sysfs: then /sys
         // stays empty. Queues belong to the ipc namespace, which may be the host's, or are missing.
@@ -177,17 +209,21 @@ impl<'a> Detached<'a> {
         plan: &mut Plan,
         mount: &'a Mount,
         options: &Options,
-        is_hosts_proc: bool,
+        (is_hosts_proc, around): (bool, Around<'_>),
     ) -> Result<Self, Error> {
         let source = if is_hosts_proc { Path::new("/proc") } else { &mount.source };
         let source = source.canonicalize().map_err(error::file("find", source))?;
-        // Device nodes among a volume's files are its packer's choice, as those of the root are.
-        let shows_devices = mount.options.iter().any(|option| option == "dev");
-        let no_devices = if shows_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
-        let recursive = options.recursive || is_hosts_proc;
-        let slot = copy_of_hosts(plan, &source, recursive)?;
-        let words = format!("mount_setattr of {}", mount.destination.display());
-        set_attributes(plan, words, slot, options.attributes | no_devices);
+        let slot = match around.id_mapped(plan, &source) {
+            Some(slot) => slot,
+            None => {
+                let recursive = options.recursive || is_hosts_proc;
+                let slot = copy_of_hosts(plan, &source, recursive)?;
+                let words = format!("mount_setattr of {}", mount.destination.display());
+                let attributes = around.attributes_of_volume(mount, options);
+                set_attributes(plan, words, slot, attributes);
+                slot
+            }
+        };
         Ok(Self { mount, slot, may_lack: false, is_directory: source.is_dir() })
     }
 

@@ -68,7 +68,7 @@ impl<'a> Nodes<'a> {
         plan: &mut Plan,
         devices: &'a [Device],
         terminal: Option<(&Path, u64)>,
-        around: Around,
+        around: Around<'_>,
     ) -> Result<Self, Error> {
         let prepare = |device: &'a Device| {
             let hosts = around.user_namespace.then(|| hosts(plan, device)).transpose()?;

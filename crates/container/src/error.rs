@@ -199,6 +199,21 @@ pub enum Error {
     /// An overlay of nothing.
     #[error("an overlay needs at least one lower directory")]
     NoLowers,
+    /// A mount whose files cannot have other owners.
+    #[error("mount {path:?} with the owners that a user namespace has for its files")]
+    IdMappedMount {
+        /// What is mounted.
+        path: PathBuf,
+        /// Why it cannot be.
+        #[source]
+        errno: Errno,
+    },
+    /// An overlay of more layers than the kernel takes.
+    #[error("an overlay has at most 500 lower directories, not {count}: unite some of them first")]
+    TooManyLowers {
+        /// How many there are.
+        count: usize,
+    },
     /// The ledger refused.
     #[error("write the container down in the ledger")]
     Ledger(#[from] LedgerError),
@@ -287,6 +302,11 @@ impl Error {
                     "the root has a symbolic link or a file there; /proc, /sys and /dev must be \
                      directories of their own, and no path may lead out of the root or through /proc"
                 }
+                (Self::Child { step, .. }, Some(Errno::EINVAL | Errno::ENOTDIR))
+                    if step.starts_with("move_mount onto") =>
+                {
+                    "a file is put on a file only, and a directory on a directory"
+                }
                 (Self::Refused { .. }, _) => CHANGED,
                 (Self::Child { step, .. }, Some(Errno::EAGAIN))
                     if step.contains("within the root") =>
@@ -326,6 +346,11 @@ impl Error {
                 ) => "run as root, or see `isolab doctor` for what this host lets a user do",
                 (Self::Call { .. }, Some(Errno::ENOSPC)) => {
                     "a limit of namespaces is reached: see /proc/sys/user/max_*_namespaces"
+                }
+                (Self::IdMappedMount { .. }, _) => {
+                    "its file system, or one mounted below it, does not map ids on this kernel \
+                     (mount_setattr(2), NOTES): leave --userns auto out, or mount it by itself with \
+                     --mount type=bind,..,bind-recursive=disabled"
                 }
                 (Self::NoRoot { .. }, _) => "give an existing directory with the program in it",
                 (Self::Child { .. }, Some(Errno::ENOMEM)) => "raise --memory",

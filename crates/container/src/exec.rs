@@ -200,7 +200,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
     let mut plan = Box::new(Plan::default());
     cgroup.join(&mut plan);
-    namespaces.enter(&mut plan, &target);
+    namespaces.enter(&mut plan, &target, &state.power);
     stdio.connect(&mut plan, &kept);
     process::change_directory(&mut plan, &joining.directory)?;
     privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;

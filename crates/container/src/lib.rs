@@ -17,6 +17,7 @@ mod capabilities;
 pub mod cgroup;
 mod cgroup_layout;
 mod cgroup_stat;
+mod cgroup_view;
 mod child;
 mod clean;
 mod container;
@@ -29,6 +30,8 @@ mod exec;
 mod foreign;
 pub mod hooks;
 mod host;
+mod host_root;
+mod idmapped;
 mod joined;
 pub mod layer;
 mod layers;
@@ -57,7 +60,10 @@ mod thrift;
 mod undumpable;
 pub mod users;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    path::PathBuf,
+};
 
 use nix::unistd::Uid;
 use sandbox::{Mailbox, Milestone, Program, Question, Resource, Story, Timeline};
@@ -68,6 +74,7 @@ pub use container::Container;
 pub use error::Error;
 pub use exec::{Command, all_running, exec, find};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
+pub use host_root::not_shown;
 pub use life::{Created, State};
 pub use mount::Mount;
 pub use namespaces::{Namespace, Namespaces};
@@ -81,11 +88,13 @@ use cgroup::CgroupPath;
 use child::Gate;
 use detached::Around;
 use error::Result;
+use idmapped::IdMappedMounts;
 use joined::Joined;
 use network::Veth;
 use plan::Plan;
 use process::{Kept, StdioEnds};
 use program::First;
+use rootfs::Launcher;
 use running::{Started, Walls};
 
 /// A container that is about to be made: what will outlive its launcher has a name already, for the
@@ -143,7 +152,10 @@ impl<'a> Prepared<'a> {
         let mailbox = mailbox(&spec.way_out.program)?;
         let first = First::of(&spec.way_out);
         let inherited = mailbox.as_ref().map(process::mailbox_end).transpose()?;
-        let kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
+        let around = Around::of(&namespaces, &spec.power);
+        let id_mapped = IdMappedMounts::make(spec, &namespaces, around)?;
+        let mut kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
+        kept.mounts = id_mapped.descriptors();
 
         // 2. First, before there is anyone to spend anything.
         let words = path.words();
@@ -153,15 +165,19 @@ impl<'a> Prepared<'a> {
         let mut plan = Box::new(Plan::default());
         cgroup.join(&mut plan); // 2
         joined.enter(&mut plan); // 1
-        namespaces::complete(&mut plan, &spec.boundary, &namespaces, gate_of_plan); // 1
+        namespaces::complete(&mut plan, spec, &namespaces, gate_of_plan); // 1
         stdio.connect(&mut plan, &kept); // 5
         network::raise_loopback(&mut plan, spec, &namespaces); // 5
         privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4
         oom_score::set_own(&mut plan, spec.power.oom_score_adj, needs_gate)?; // 4
         if namespaces.mount.is_new() {
-            let around = Around::of(&namespaces);
-            rootfs::enter(&mut plan, &spec.inside, around, stdio.terminal()?)?; // 3
+            let around = Around { id_mapped: &id_mapped.paths(), ..around };
+            let (terminal, own_cgroup) = (stdio.terminal()?, &*cgroup.shown());
+            let directory = &*spec.way_out.directory;
+            let launcher = Launcher { terminal, own_cgroup, directory };
+            rootfs::enter(&mut plan, &spec.inside, around, launcher)?; // 3
         }
+        kept.mounts.clear();
         kept.close_others(&mut plan, "close what the child has opened"); // 5
         process::change_directory(&mut plan, &spec.way_out.directory)?; // 5
         privileges::drop_all(&mut plan, &spec.power, namespaces.user.is_new())?; // 4
@@ -195,10 +211,24 @@ impl<'a> Prepared<'a> {
         timeline.reach_at(Milestone::Created, plan.began());
         timeline.reach(Milestone::Entered);
         story.steps.extend(plan.told());
+        if story.is_told() && namespaces.mount.is_new() && spec.inside.root == Root::Host {
+            tell_what_is_not_shown(&mut story)?;
+        }
         running::check_progress(progress, &spec.way_out.program)?;
         let init = first == First::Init;
         Ok(Started { walls, streams, mailbox, init, timeline, story })
     }
+}
+
+/// Names the mounts of the host that the container does not have.
+fn tell_what_is_not_shown(story: &mut Story) -> Result<(), Error> {
+    let list = |(path, kind): &(PathBuf, String)| format!("{} ({kind})", path.display());
+    let all: Vec<String> = not_shown()?.iter().map(list).collect();
+    if !all.is_empty() {
+        let words = format!("not shown, but with -v SOURCE:DESTINATION: {}", all.join(", "));
+        story.step(Question::Inside, words, || Ok::<_, Error>(()))?;
+    }
+    Ok(())
 }
 
 /// Whether the launcher has something to do while the child waits.
@@ -230,7 +260,7 @@ fn kept<'a>(
         Begin::OnByte(start) => Some(start),
     };
     let program = Some(first.image(&spec.way_out.program)?);
-    Ok(Kept { inherited, program, report, start })
+    Ok(Kept { inherited, program, report, start, mounts: Vec::new() })
 }
 
 /// The memory that a built-in program shares with its launcher.

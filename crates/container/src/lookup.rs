@@ -10,7 +10,7 @@ use std::{
     ffi::CStr,
     mem::offset_of,
     ops::Range,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use nix::errno::Errno;
@@ -138,6 +138,20 @@ pub(crate) fn file(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Re
         plan.result_into(found);
         Ok(found)
     })
+}
+
+/// The absolute path that `path` is as it is written, where nothing is there yet: a step up leads to
+/// the directory above.
+pub(crate) fn without_steps_up(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = clean.pop(),
+            Component::Normal(name) => clean.push(name),
+            _ => {}
+        }
+    }
+    clean
 }
 
 /// Without the last name, and absolute.

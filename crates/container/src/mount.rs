@@ -38,6 +38,11 @@ impl Mount {
         if is_below { Ok(()) } else { Err(refused()) }
     }
 
+    /// Whether it is the container's own cgroup, which runtimes show by their own rules.
+    pub fn is_own_cgroup(&self) -> bool {
+        self.kind == "cgroup" || self.kind == "cgroup2"
+    }
+
     /// Whether it is a part of the host's files.
     pub fn is_bind(&self) -> bool {
         self.kind == "bind"
@@ -54,7 +59,9 @@ pub(crate) fn usual() -> Vec<Mount> {
     all.push(Mount::new("/dev/pts", "devpts", "devpts", &pts));
     all.push(Mount::new("/dev/shm", "tmpfs", "shm", &shm));
     all.push(Mount::new("/dev/mqueue", "mqueue", "mqueue", &KERNEL));
-    all.push(Mount::new("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"]));
+    let view = ["nosuid", "noexec", "nodev", "ro"];
+    all.push(Mount::new("/sys", "sysfs", "sysfs", &view));
+    all.push(Mount::new("/sys/fs/cgroup", "cgroup", "cgroup", &view));
     all
 }
 

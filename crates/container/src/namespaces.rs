@@ -12,7 +12,7 @@ use std::{fs::File, io::Write, path::PathBuf};
 
 use sandbox::Question::Boundary;
 
-use crate::{Error, child::Gate, plan::Plan, privileges, spec};
+use crate::{Error, Spec, child::Gate, plan::Plan, privileges};
 
 /// One of the host's tables, as a container has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -107,12 +107,8 @@ impl Namespaces {
 
 /// The child's steps once it is in its cgroup: what `clone3` has not made, names, and root of its own
 /// user namespace when the launcher has written the maps.
-pub(crate) fn complete(
-    plan: &mut Plan,
-    boundary: &spec::Boundary,
-    namespaces: &Namespaces,
-    gate: Option<&Gate>,
-) {
+pub(crate) fn complete(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces, gate: Option<&Gate>) {
+    let boundary = &spec.boundary;
     if namespaces.cgroup.is_new() {
         let flag = libc::CLONE_NEWCGROUP as usize;
         plan.step(Boundary, "unshare cgroup", libc::SYS_unshare, [flag]);
@@ -131,7 +127,7 @@ pub(crate) fn complete(
         gate.pass(plan);
     }
     if namespaces.user != Namespace::Shared {
-        privileges::become_root(plan);
+        privileges::become_first(plan, &spec.power);
     }
 }
 

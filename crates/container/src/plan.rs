@@ -47,7 +47,27 @@ enum Act {
     /// must differ.
     Compare { left: usize, right: usize, parts: &'static [Range<usize>], equal: bool },
     /// Writes the number of a descriptor into a path of `/proc/self/fd`.
-    Number { slot: Slot, address: usize },
+    Number { slot: Slot, address: usize, digits: usize },
+}
+
+/// How a descriptor is named in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Descriptors {
+    /// By a path of `/proc/self/fd`.
+    Whole,
+    /// By a path from `/proc/self/fd`, which is the working directory then.
+    Short,
+}
+
+impl Descriptors {
+    /// The path before the number, and the room for that. Slashes fill it up from the left: several
+    /// are as good as one (path_resolution(7)), and a number may not begin with a zero.
+    fn parts(self) -> (&'static [u8], usize) {
+        match self {
+            Self::Whole => (b"/proc/self/fd/", 8),
+            Self::Short => (b"./", 4),
+        }
+    }
 }
 
 /// One step of the child.
@@ -94,6 +114,8 @@ struct Record {
     began: AtomicU64,
     /// When each step ended; of a traced plan only.
     ended: Vec<AtomicU64>,
+    /// The errors of steps that are forgiven; of a traced plan only.
+    forgiven: Vec<AtomicI32>,
 }
 
 /// What the child will do.
@@ -191,21 +213,23 @@ impl Plan {
         question: Question,
         text: &str,
         slots: &[Slot],
+        written: Descriptors,
     ) -> usize {
+        let (prefix, digits) = written.parts();
         let mut bytes = Vec::new();
         let mut places = Vec::new();
         for (index, part) in text.split('\0').enumerate() {
             if index > 0 {
-                bytes.extend_from_slice(b"/proc/self/fd/");
+                bytes.extend_from_slice(prefix);
                 places.push(bytes.len());
-                bytes.extend_from_slice(&[b'/'; DIGITS]);
+                bytes.resize(bytes.len() + digits, b'/');
             }
             bytes.extend_from_slice(part.as_bytes());
         }
         bytes.push(0);
         let start = self.keep(bytes);
         for (place, slot) in places.into_iter().zip(slots) {
-            let act = Act::Number { slot: *slot, address: start + place };
+            let act = Act::Number { slot: *slot, address: start + place, digits };
             self.add(question, NO_CALL.into(), act);
         }
         start
@@ -234,6 +258,12 @@ impl Plan {
     /// A slot that no step has filled yet.
     pub(crate) fn slot(&mut self) -> Slot {
         self.slots.push(AtomicUsize::new(usize::MAX));
+        Slot(self.slots.len() - 1)
+    }
+
+    /// A slot with a descriptor that the child has from its launcher.
+    pub(crate) fn descriptor(&mut self, number: usize) -> Slot {
+        self.slots.push(AtomicUsize::new(number));
         Slot(self.slots.len() - 1)
     }
 
@@ -344,6 +374,7 @@ impl Plan {
         self.exec.envp.push(0);
         if traced {
             self.record.ended.resize_with(self.steps.len() + 1, AtomicU64::default);
+            self.record.forgiven.resize_with(self.steps.len(), AtomicI32::default);
         }
     }
 
@@ -373,7 +404,7 @@ impl Plan {
         let mut began = self.began();
         let mut told: Vec<Told> = Vec::new();
         let mut last_heading = None;
-        for (step, ended) in self.steps.iter().zip(&self.record.ended) {
+        for (index, (step, ended)) in self.steps.iter().zip(&self.record.ended).enumerate() {
             let ended = Duration::from_nanos(ended.load(Relaxed));
             if ended.is_zero() || (step.words == NO_CALL && step.heading.is_none()) {
                 continue; // left out, not come to, or told with the next
@@ -385,7 +416,8 @@ impl Plan {
                 }
                 _ => {
                     let heading = step.heading.and_then(|index| self.headings.get(index));
-                    let call = heading.map_or(step.words.clone(), |words| words.clone().into());
+                    let call = heading
+                        .map_or_else(|| self.words_with_error(index), |words| words.clone().into());
                     told.push(Told { question: step.question, call, began, took });
                 }
             }
@@ -394,14 +426,23 @@ impl Plan {
         }
         told
     }
+
+    /// The words of a step; of one without which something is left out, the reason too.
+    fn words_with_error(&self, index: usize) -> Cow<'static, str> {
+        let Some(step) = self.steps.get(index) else { return NO_CALL.into() };
+        let error = self.record.forgiven.get(index).map_or(0, |errno| errno.load(Relaxed));
+        match error {
+            0 => step.words.clone(),
+            number if step.skip.if_failed > 0 => {
+                format!("{}: {}: left out", step.words, Errno::from_raw(number)).into()
+            }
+            _ => step.words.clone(),
+        }
+    }
 }
 
 /// The words of a step that is told with the next one.
 pub(crate) const NO_CALL: &str = "";
-
-/// Room for the number of a descriptor. Slashes fill it up from the left: several are as good as one
-/// (path_resolution(7)), and a number may not begin with a zero.
-const DIGITS: usize = 8;
 
 /// Stands for an error number where a check did not hold.
 const NOT_SO: i32 = -1;

@@ -157,9 +157,16 @@ fn become_user(plan: &mut Plan, user: &User, keep_capabilities: bool) {
     }
 }
 
-/// The child becomes root of its user namespace, once the maps are written.
-pub(crate) fn become_root(plan: &mut Plan) {
-    become_user(plan, &User::default(), false);
+/// The child becomes root of its user namespace, once the maps are written; where they have no root,
+/// the first user that they have. Power over the namespace it has either way.
+pub(crate) fn become_first(plan: &mut Plan, power: &spec::Power) {
+    let first = |maps: &[IdMap]| maps.iter().map(|map| map.container_id).min().unwrap_or(0);
+    let user = power.id_maps.as_ref().map_or_else(User::default, |maps| User {
+        uid: first(&maps.uid),
+        gid: first(&maps.gid),
+        ..User::default()
+    });
+    become_user(plan, &user, true);
 }
 
 /// The child's steps that write kernel settings, through the host's own `/proc/sys`, in which a
@@ -227,7 +234,7 @@ pub(crate) fn write_id_maps(pid: i32, given: Option<&IdMaps>) -> Result<(), Erro
         }
         None => IdMaps { uid: map(user.as_raw(), 1), gid: map(group.as_raw(), 1) },
     };
-    if given.is_none() && !has_range() {
+    if !user.is_root() || (given.is_none() && !has_range()) {
         // Else it could drop a group that denies it something (user_namespaces(7)).
         write_whole(&format!("/proc/{pid}/setgroups"), "deny")?;
     }

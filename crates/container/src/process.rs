@@ -11,7 +11,7 @@ use std::{
     io,
     ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
@@ -40,6 +40,8 @@ pub(crate) const PROGRAM: usize = 4;
 const REPORT: usize = 5;
 /// The child's end of what it waits at to be started; the program closes it.
 pub(crate) const START: usize = 6;
+/// The first of the child's mounts that its launcher has made.
+pub(crate) const MOUNTS: usize = 7;
 
 /// What the child keeps of the launcher's descriptors besides standard input, output and error.
 #[derive(Debug, Default)]
@@ -52,23 +54,29 @@ pub(crate) struct Kept<'a> {
     pub(crate) report: Option<BorrowedFd<'a>>,
     /// Where it waits to be started.
     pub(crate) start: Option<BorrowedFd<'a>>,
+    /// Mounts, until the root is entered. Their numbers here lie above those in the child.
+    pub(crate) mounts: Vec<BorrowedFd<'a>>,
 }
 
 impl<'a> Kept<'a> {
-    fn all(&self) -> [(Option<BorrowedFd<'a>>, usize, i32); 4] {
-        [
+    fn all(&self) -> impl Iterator<Item = (BorrowedFd<'a>, usize, i32)> {
+        let single = [
             (self.inherited, INHERITED, 0),
             (self.program, PROGRAM, libc::O_CLOEXEC),
             (self.report, REPORT, libc::O_CLOEXEC),
             (self.start, START, 0),
-        ]
+        ];
+        let single =
+            single.into_iter().filter_map(|(kept, number, flags)| Some((kept?, number, flags)));
+        let mounts = self.mounts.iter().zip(MOUNTS..);
+        single.chain(mounts.map(|(kept, number)| (*kept, number, libc::O_CLOEXEC)))
     }
 
     /// The child's steps that close all others (close_range(2)): those of the launcher before there
     /// is a root that could lead to one of them, and the child's own before its program.
     pub(crate) fn close_others(&self, plan: &mut Plan, words: &'static str) {
         let mut first = INHERITED;
-        for (_, number, _) in self.all().into_iter().filter(|(kept, ..)| kept.is_some()) {
+        for (_, number, _) in self.all() {
             if first < number {
                 plan.step(WayOut, words, libc::SYS_close_range, [first, number - 1, 0]);
             }
@@ -163,9 +171,7 @@ impl StdioEnds {
             }
         }
         for (descriptor, number, flags) in kept.all() {
-            if let Some(descriptor) = descriptor {
-                duplicate(plan, descriptor, number, flags);
-            }
+            duplicate(plan, descriptor, number, flags);
         }
         kept.close_others(plan, "close all other descriptors of the launcher");
     }
@@ -196,8 +202,18 @@ pub(crate) fn change_directory(plan: &mut Plan, directory: &Path) -> Result<(), 
     let root = plan.text("/")?;
     plan.step(WayOut, "chdir /", libc::SYS_chdir, [root]);
     if directory != Path::new("/") {
+        let found = plan.slot();
         lookup::open_directory_here(plan, directory)?;
-        let found = plan.result();
+        plan.result_into(found);
+        // It has been made as it is written, without what it would have led through.
+        let made = lookup::without_steps_up(directory);
+        if directory.components().any(|part| part == Component::ParentDir) {
+            plan.if_failed(&[Errno::ENOENT], |plan| {
+                lookup::open_directory_here(plan, &made)?;
+                plan.result_into(found);
+                Ok::<_, Error>(())
+            })?;
+        }
         let words = format!("fchdir {}", directory.display());
         plan.step(WayOut, words, libc::SYS_fchdir, [found.operand()]);
         plan.step(WayOut, NO_CALL, libc::SYS_close, [found.operand()]);

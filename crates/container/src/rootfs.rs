@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   1. make all mounts private          nothing mounted here shows up outside
-//!   2. build the new root               tmpfs, directory or overlay
-//!   3. prepare its mounts               proc, dev, sys and volumes, attached nowhere yet
+//!   2. prepare its mounts               proc, dev, sys and volumes, attached nowhere yet
+//!   3. build the new root               tmpfs, directory or overlay
 //!   4. pivot_root(".", ".")             the new root is /, the old one lies above it
 //!   5. umount2(".", MNT_DETACH)         until nothing is left above: then there is no path out
 //!   6. attach the mounts inside         by descriptors, whatever links the new root has
@@ -22,10 +22,11 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
+    cgroup_view::{CgroupView, OwnDirectory},
     detached::{self, Around, Detached},
-    device, error,
+    device, error, host_root,
     lookup::{self, Links},
-    mounts, overlay,
+    overlay,
     plan::{Plan, Slot},
     spec,
 };
@@ -108,6 +109,9 @@ pub(crate) fn check(root: &Root) -> Result<(), Error> {
     }
     match root {
         Root::Overlay { lowers, .. } if lowers.is_empty() => Err(Error::NoLowers),
+        Root::Overlay { lowers, .. } if lowers.len() > overlay::MAX_LOWERS => {
+            Err(Error::TooManyLowers { count: lowers.len() })
+        }
         Root::Overlay { upper: Upper::Kept(kept), .. } => {
             std::fs::create_dir_all(kept).map_err(error::file("create", kept))
         }
@@ -115,22 +119,38 @@ pub(crate) fn check(root: &Root) -> Result<(), Error> {
     }
 }
 
+/// What the launcher has found out for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Launcher<'a> {
+    /// The slave of its pseudo-terminal, and the device number.
+    pub(crate) terminal: Option<(&'a Path, u64)>,
+    pub(crate) own_cgroup: &'a [OwnDirectory],
+    /// The working directory, which is made where it is missing.
+    pub(crate) directory: &'a Path,
+}
+
 /// The child's steps into its own root.
 pub(crate) fn enter(
     plan: &mut Plan,
     inside: &spec::Inside,
-    around: Around,
-    terminal: Option<(&Path, u64)>,
+    around: Around<'_>,
+    launcher: Launcher<'_>,
 ) -> Result<(), Error> {
+    let Launcher { terminal, own_cgroup, directory } = launcher;
     make_all_private(plan)?;
-    let root = build(plan, inside, around)?;
-    let mounts = inside.mounts.iter().map(|mount| Detached::new(plan, mount, around));
+    // Before the root is built, in a place of the host's that may have one of the sources in it.
+    let mounts = inside.mounts.iter().filter(|mount| !mount.is_own_cgroup());
+    let mounts = mounts.map(|mount| Detached::new(plan, mount, around));
     let mounts = mounts.collect::<Result<Vec<_>, Error>>()?;
+    let (root, points) = build(plan, inside, around)?;
+    let parts = if inside.read_only { open_all(plan, root, &points)? } else { Vec::new() };
+    let cgroup = CgroupView::new(plan, inside, own_cgroup)?;
     let devices = device::Nodes::new(plan, &inside.devices, terminal, around)?;
     leave_the_old_root(plan, root)?;
     for mount in &mounts {
         mount.attach(plan, root)?;
     }
+    cgroup.attach(plan, root)?;
     devices.attach(plan, root)?;
     let words = format!("cover what tells of the host: {}", list(&inside.masked_paths));
     plan.together(words, |plan| {
@@ -144,11 +164,41 @@ pub(crate) fn enter(
     plan.together(words, |plan| {
         inside.read_only_paths.iter().try_for_each(|path| make_read_only(plan, root, path))
     })?;
+    make_directory(plan, root, directory)?;
     if inside.read_only {
         let words = "mount_setattr / read-only".to_owned();
         detached::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
+        for part in parts {
+            let words = "mount_setattr / read-only: a part of it".to_owned();
+            detached::set_attributes_of_one(plan, words, part, libc::MOUNT_ATTR_RDONLY);
+            // What could not be mounted there has left a directory of the root, or nothing.
+            plan.forgive(&[Errno::EINVAL, Errno::EBADF]);
+        }
     }
     Ok(())
+}
+
+/// What is missing of the working directory is made, root's own, as other runtimes do: within the
+/// root, whatever links are on the way.
+fn make_directory(plan: &mut Plan, root: Slot, directory: &Path) -> Result<(), Error> {
+    if directory == Path::new("/") {
+        return Ok(());
+    }
+    lookup::open(plan, root, directory, Links::WithinRoot)?;
+    plan.if_failed(&[Errno::ENOENT], |plan| {
+        let directory = lookup::without_steps_up(directory);
+        lookup::directory(plan, root, &directory, Links::WithinRoot).map(drop)
+    })
+}
+
+/// The mounts of which a root is made besides its own, as they are before anything is put on them.
+fn open_all(plan: &mut Plan, root: Slot, points: &[PathBuf]) -> Result<Vec<Slot>, Error> {
+    let open = |point: &PathBuf| {
+        lookup::open(plan, root, point, Links::Refused)?;
+        plan.forgive(&[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP, Errno::EACCES]);
+        Ok(plan.result())
+    };
+    points.iter().map(open).collect()
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -162,30 +212,41 @@ fn make_all_private(plan: &mut Plan) -> Result<(), Error> {
 }
 
 /// The mount that becomes the new root. No device node in it works: those that came with its files
-/// are the packer's choice, not the host's.
-fn build(plan: &mut Plan, inside: &spec::Inside, around: Around) -> Result<Slot, Error> {
+/// are the packer's choice, not the host's. With it, where other mounts are parts of the root.
+fn build(
+    plan: &mut Plan,
+    inside: &spec::Inside,
+    around: Around<'_>,
+) -> Result<(Slot, Vec<PathBuf>), Error> {
     let size = inside.upper_bytes;
+    let alone = |root: Slot| (root, Vec::new());
     match &inside.root {
-        Root::Empty => overlay::stage(plan, "64k"),
-        Root::Host if around.user_namespace => {
-            overlay::host_by_folders(plan, &mounts::all()?, size)
+        Root::Empty => overlay::stage(plan, "64k").map(alone),
+        Root::Host if around.user_namespace && around.id_mapped.is_empty() => {
+            host_root::by_folders(plan, size, around)
         }
-        Root::Host => overlay::host(plan, &mounts::all()?, size),
-        Root::Directory(path) => directory(plan, path),
-        Root::Overlay { lowers, upper } => overlay::layers(plan, lowers, upper, size, around),
+        Root::Host => host_root::overlays(plan, size, around),
+        Root::Directory(path) => directory(plan, path, around).map(alone),
+        Root::Overlay { lowers, upper } => {
+            overlay::layers(plan, lowers, upper, size, around).map(alone)
+        }
     }
 }
 
 /// A copy of the mount at `path`, on top of it: `pivot_root(2)` wants a mount.
-fn directory(plan: &mut Plan, path: &Path) -> Result<Slot, Error> {
+fn directory(plan: &mut Plan, path: &Path, around: Around<'_>) -> Result<Slot, Error> {
     let path = path.canonicalize().map_err(error::file("find", path))?;
     let words = format!("mount --bind -o nodev {0} {0}", path.display());
     plan.together(words, |plan| {
         lookup::open_of_host(plan, &path)?;
         let found = plan.result();
-        let root = detached::copy(plan, &path, found, true);
-        let words = format!("mount_setattr of {}: no devices", path.display());
-        detached::set_attributes(plan, words, root, libc::MOUNT_ATTR_NODEV);
+        let root = around.id_mapped(plan, &path).unwrap_or_else(|| {
+            let root = detached::copy(plan, &path, found, true);
+            let words = format!("mount_setattr of {}: no devices", path.display());
+            let attributes = libc::MOUNT_ATTR_NODEV | around.no_set_user_id();
+            detached::set_attributes(plan, words, root, attributes);
+            root
+        });
         detached::attach(plan, &path, root, found);
         Ok(root)
     })

@@ -102,6 +102,9 @@ pub struct Inside {
     pub root: Root,
     /// Whether nothing may be written to the root, its own mounts excepted.
     pub read_only: bool,
+    /// Whether files keep their owners inside where a user namespace has other ids for them: the root
+    /// and the volumes are mounted with its ids (mount_setattr(2), "ID-mapped mounts").
+    pub keep_owners: bool,
     /// How much may be written to the throw-away layer of an overlay, in bytes; `None` is a quarter
     /// of the host's memory.
     pub upper_bytes: Option<u64>,
@@ -121,6 +124,7 @@ impl Default for Inside {
         Self {
             root: Root::default(),
             read_only: false,
+            keep_owners: false,
             upper_bytes: None,
             mounts: mount::usual(),
             devices: device::usual(),
@@ -136,6 +140,7 @@ impl Inside {
         Self {
             root: Root::Empty,
             read_only: false,
+            keep_owners: false,
             upper_bytes: None,
             mounts: mount::bare(),
             devices: Vec::new(),

@@ -14,7 +14,7 @@ impl Arguments {
         let root = [("--root", self.container.root.is_some())];
         let net = [("--net", self.container.net.is_some())];
         let of_containers = [
-            ("--overlay", self.container.overlay.is_some()),
+            ("--overlay", !self.container.overlay.is_empty()),
             ("--upper", self.container.upper.is_some()),
             ("--upper-size", self.container.upper_size.is_some()),
             ("--storage-opt", self.container.storage_opt.is_some()),
@@ -39,11 +39,14 @@ impl Arguments {
         let given = |owner: &'static str, options: Options<'_>| {
             options.iter().find(|(_, given)| *given).map(|(option, _)| (*option, owner))
         };
+        let of_mounts = self.mounts.given();
         let of_power = || {
             let given = self.power.given().or_else(|| self.resources.given());
             given.map(|option| (option, "a container"))
         };
-        let for_container = || given("a container", &of_containers).or_else(of_power);
+        let of_mounts = || given("a container", &of_mounts);
+        let for_container =
+            || given("a container", &of_containers).or_else(of_power).or_else(of_mounts);
         let for_either = || given("a container or a Linux guest", &[root, net].concat());
         let of_machines =
             [("--stats", self.stats), ("--trace=exits", self.trace == Some(Trace::Exits))];

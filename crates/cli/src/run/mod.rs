@@ -5,6 +5,7 @@ mod foreign;
 mod host_devices;
 mod json;
 mod limits;
+mod mounts;
 mod power;
 mod walls;
 
@@ -35,6 +36,7 @@ use crate::{
 };
 use json::cut_off_as_json;
 use limits::{LimitArguments, ResourceArguments};
+use mounts::MountArguments;
 use power::PowerArguments;
 use walls::{ContainerArguments, Net};
 
@@ -97,6 +99,8 @@ pub struct Arguments {
     resources: ResourceArguments,
     #[command(flatten)]
     power: PowerArguments,
+    #[command(flatten)]
+    mounts: MountArguments,
     #[command(flatten)]
     microvm: MicrovmArguments,
     #[command(flatten)]
@@ -324,6 +328,7 @@ impl Arguments {
                     self.container.container(name.clone(), limits, self.limits.pids)?;
                 container.spec.budget.resources = self.resources.resources();
                 self.power.apply(&mut container.spec)?;
+                self.mounts.apply(&mut container.spec)?;
                 Ok((Box::new(container), Named { name, own: None }))
             }
         }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use container::{Container, Namespaces, Network, Root, Upper};
 use sandbox::Limits;
 
+use super::mounts;
 use crate::{
     failure::Failure,
     units::{self, Pids},
@@ -24,9 +25,10 @@ pub(super) struct ContainerArguments {
     #[arg(long, value_enum, value_name = "NETWORK", conflicts_with = "tap")]
     pub(super) net: Option<Net>,
     /// Its root is these directories on top of each other, the first uppermost
-    /// [default: the host's /]; what it writes is gone afterwards
+    /// [default: the host's /]; what it writes is gone afterwards. A colon in a name is written \\:.
+    /// May be repeated, and goes on below then
     #[arg(long, value_name = "LOWER[:LOWER...]")]
-    pub(super) overlay: Option<OsString>,
+    pub(super) overlay: Vec<OsString>,
     /// Keep what it writes in this directory
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "root")]
     pub(super) upper: Option<PathBuf>,
@@ -153,12 +155,12 @@ impl ContainerArguments {
         if let Some(directory) = &self.root {
             return Ok(Root::Directory(directory.clone()));
         }
-        if self.overlay.is_none() && self.upper.is_none() {
+        if self.overlay.is_empty() && self.upper.is_none() {
             return Ok(Root::Host);
         }
-        let lowers: Vec<PathBuf> = match &self.overlay {
-            Some(list) => std::env::split_paths(list).collect(),
-            None => vec!["/".into()],
+        let lowers: Vec<PathBuf> = match self.overlay.as_slice() {
+            [] => vec!["/".into()],
+            lists => lists.iter().flat_map(|list| mounts::split(list)).map(Into::into).collect(),
         };
         if lowers.iter().any(|lower| lower.as_os_str().is_empty()) {
             return Err(Failure::usage("--overlay has an empty directory name in its list"));

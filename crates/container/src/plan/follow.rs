@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use nix::errno::Errno;
 
-use super::{Act, DIGITS, FIRST_SLOT, NOT_SO, Plan, Step};
+use super::{Act, FIRST_SLOT, NOT_SO, Plan, Step};
 use crate::sys;
 
 /// How often a path is looked up again. While anybody on the host mounts or renames something, the
@@ -24,7 +24,12 @@ impl Plan {
             plan.record.step.store(index, Relaxed);
             let skipped = match plan.act(step) {
                 Ok(()) => step.skip.if_done,
-                Err(errno) if step.forgiven.contains(&errno) => step.skip.if_failed,
+                Err(errno) if step.forgiven.contains(&errno) => {
+                    if let Some(slot) = plan.record.forgiven.get(index) {
+                        slot.store(errno as i32, Relaxed);
+                    }
+                    step.skip.if_failed
+                }
                 Err(errno) => plan.give_up(errno as i32),
             };
             if let Some(slot) = plan.record.ended.get(index) {
@@ -47,9 +52,8 @@ impl Plan {
                 }
                 return Ok(());
             }
-            Act::Number { slot, address } => {
-                write_number(self.value(slot.operand()), address);
-                return Ok(());
+            Act::Number { slot, address, digits } => {
+                return write_number(self.value(slot.operand()), address, digits);
             }
         };
         let mut raced = 0;
@@ -95,18 +99,20 @@ impl Plan {
     }
 }
 
-/// Writes `number` into the room for it at `address`, which has [`DIGITS`] slashes in it.
-fn write_number(mut number: usize, address: usize) {
-    for place in (0..DIGITS).rev() {
+/// Writes `number` into the room for it at `address`, which has that many slashes in it. A number that
+/// has more digits would name another descriptor.
+fn write_number(mut number: usize, address: usize, digits: usize) -> Result<(), Errno> {
+    for place in (0..digits).rev() {
         let digit = b'0' + (number % 10) as u8;
         // SAFETY: `text_with_descriptors` has made this room in a buffer that the plan keeps, and
         // only the child, one thread, uses it.
         unsafe { (address.wrapping_add(place) as *mut u8).write_volatile(digit) };
         number /= 10;
         if number == 0 {
-            return;
+            return Ok(());
         }
     }
+    Err(Errno::EMFILE)
 }
 
 /// Whether the bytes at these offsets from both addresses are equal.

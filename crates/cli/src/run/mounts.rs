@@ -1,0 +1,106 @@
+//! Question 3 on the command line of `isolab run`: what does a container find inside?
+//!
+//! The grammars are Docker's: `-v` in [`volume`], `--mount` in [`mount`], `--device` in [`device`].
+//! All of them end up as the mounts and devices of a [`container::Spec`].
+
+mod device;
+mod mount;
+mod path;
+mod tmpfs;
+mod userns;
+mod volume;
+
+use std::{ffi::OsString, path::Path};
+
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser},
+};
+use container::{Mount, Spec};
+
+use crate::failure::Failure;
+use device::HostDevice;
+pub(super) use path::split;
+use userns::UserNamespace;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What a container finds inside")]
+pub(super) struct MountArguments {
+    /// Show this file or directory of the host inside. SOURCE is absolute or begins with ./ or ../;
+    /// a colon in it is written \:. OPTIONS are ro, rw, noexec, dev, suid; z and Z are accepted and
+    /// mean nothing here. May be repeated
+    #[arg(short = 'v', long = "volume", value_name = "SOURCE:DESTINATION[:OPTIONS]",
+        value_parser = os(volume::parse))]
+    volumes: Vec<Mount>,
+    /// The same in fields, such as type=bind,src=/a,dst=/b,readonly or
+    /// type=tmpfs,dst=/c,tmpfs-size=64m,tmpfs-mode=1777. May be repeated
+    #[arg(long = "mount", value_name = "FIELDS", value_parser = os(mount::parse))]
+    mounts: Vec<Mount>,
+    /// Mount an empty file system in memory, such as /run or /run:size=64m,mode=755,exec. May be
+    /// repeated
+    #[arg(long, value_name = "DESTINATION[:OPTIONS]", value_parser = os(tmpfs::parse))]
+    tmpfs: Vec<Mount>,
+    /// Mount its root read-only; its volumes and what else is mounted inside are not
+    #[arg(long)]
+    read_only: bool,
+    /// Let it use this device of the host. PERMISSIONS are r, w and m (mknod) [default: rwm]. May be
+    /// repeated
+    #[arg(long = "device", value_name = "DEVICE[:PATH[:PERMISSIONS]]",
+        value_parser = os(device::parse))]
+    devices: Vec<HostDevice>,
+    /// Whose users its users are: the host's own; nobody's, by a range of ids; or the caller's
+    /// [default: host for root, else a user namespace in which the caller is root]
+    #[arg(long, value_enum, value_name = "USERS")]
+    userns: Option<UserNamespace>,
+}
+
+/// A parser of words in which any byte may be.
+fn os<T: Clone + Send + Sync + 'static>(
+    parse: fn(OsString) -> Result<T, String>,
+) -> impl TypedValueParser<Value = T> {
+    OsStringValueParser::new().try_map(parse)
+}
+
+impl MountArguments {
+    /// Each option, and whether it was given, for what it means nothing to.
+    pub(super) fn given(&self) -> [(&'static str, bool); 6] {
+        [
+            ("--volume", !self.volumes.is_empty()),
+            ("--mount", !self.mounts.is_empty()),
+            ("--tmpfs", !self.tmpfs.is_empty()),
+            ("--read-only", self.read_only),
+            ("--device", !self.devices.is_empty()),
+            ("--userns", self.userns.is_some()),
+        ]
+    }
+
+    /// Adds them to what a container has without options.
+    pub(super) fn apply(&self, spec: &mut Spec) -> Result<(), Failure> {
+        spec.inside.read_only |= self.read_only;
+        self.userns.map_or(Ok(()), |users| users.apply(spec))?;
+        self.add_mounts(spec)?;
+        self.devices.iter().try_for_each(|device| device.add(spec))
+    }
+
+    /// What lies deeper is mounted later, whatever the order of the options; a mount at the place of
+    /// one that every container has takes its place.
+    fn add_mounts(&self, spec: &mut Spec) -> Result<(), Failure> {
+        let all = self.volumes.iter().chain(&self.mounts).chain(&self.tmpfs);
+        let mut asked: Vec<&Mount> = all.collect();
+        asked.sort_by_key(|mount| mount.destination.components().count());
+        for (index, mount) in asked.iter().enumerate() {
+            let place = &mount.destination;
+            if asked[..index].iter().any(|earlier| earlier.destination == *place) {
+                return Err(Failure::usage(format!("two mounts at {}", place.display()))
+                    .help("give each a destination of its own"));
+            }
+            spec.inside.mounts.retain(|usual| usual.destination != *place);
+            if place == Path::new("/dev") {
+                // It brings its own nodes, as in other runtimes.
+                spec.inside.devices.clear();
+            }
+            spec.inside.mounts.push((*mount).clone());
+        }
+        Ok(())
+    }
+}

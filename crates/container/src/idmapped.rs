@@ -1,0 +1,183 @@
+//! Files that keep their owners in a user namespace: ID-mapped mounts (mount_setattr(2)).
+//!
+//! Root of a user namespace is an id outside that owns nothing: of the host's files it is "others",
+//! and what it writes into a volume is nobody's there. A mount with the namespace's ids changes that
+//! on its way through: what root owns in the file system is root's inside, and the other way round.
+//!
+//! ```text
+//!   launcher   a helper with the id maps ──> its namespace ──> a copy of each mount with these ids
+//!   child      has the copies as descriptors, and puts them where it would put its own
+//! ```
+//!
+//! Only who has power over the file system may map its ids, so the launcher makes the copies; and
+//! before the child, which has them from its birth. The helper ends when its namespace is open.
+
+use std::{
+    fs::File,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        unix::fs::FileTypeExt as _,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl, open},
+    sys::stat::Mode,
+};
+use sandbox::Question::Boundary;
+
+use crate::{
+    Error, Root, Spec, Upper,
+    child::{self, Gate},
+    detached::Around,
+    error, host_root,
+    joined::Joined,
+    mount::Options,
+    namespaces::{Namespace, Namespaces},
+    plan::Plan,
+    privileges::{self, IdMaps},
+    process, sys,
+};
+
+/// Copies of mounts, attached nowhere, with the ids of a user namespace.
+#[derive(Debug, Default)]
+pub(crate) struct IdMappedMounts {
+    made: Vec<(PathBuf, OwnedFd)>,
+}
+
+impl IdMappedMounts {
+    /// All that `spec` shows of the host's files, where it is to keep its owners.
+    pub(crate) fn make(
+        spec: &Spec,
+        namespaces: &Namespaces,
+        around: Around<'_>,
+    ) -> Result<Self, Error> {
+        let mut all = Self::default();
+        if !spec.inside.keep_owners || !namespaces.user.is_new() {
+            return Ok(all);
+        }
+        let users = user_namespace(spec.power.id_maps.as_ref())?;
+        let nodev = libc::MOUNT_ATTR_NODEV | around.no_set_user_id();
+        match &spec.inside.root {
+            Root::Empty => {}
+            Root::Host => all.add_host(&users)?,
+            Root::Directory(path) => all.add(path, true, nodev, &users)?,
+            Root::Overlay { lowers, upper } => {
+                for lower in lowers {
+                    all.add(lower, false, 0, &users)?;
+                }
+                if let Upper::Kept(kept) = upper {
+                    all.add(kept, false, 0, &users)?;
+                }
+            }
+        }
+        // A device has no owner but the host's.
+        let volumes = spec.inside.mounts.iter().filter(|it| it.is_bind() && !is_device(&it.source));
+        for mount in volumes {
+            let options = Options::of(mount);
+            let attributes = around.attributes_of_volume(mount, &options);
+            all.add(&mount.source, options.recursive, attributes, &users)?;
+        }
+        let first = process::MOUNTS + all.made.len();
+        for (_, made) in &mut all.made {
+            *made = above(made, first)?;
+        }
+        Ok(all)
+    }
+
+    /// The host's own `/` and what is mounted on it. What cannot have other owners is shown with
+    /// those that it has, as in a container without this.
+    fn add_host(&mut self, users: &File) -> Result<(), Error> {
+        self.add(Path::new("/"), false, 0, users)?;
+        for point in host_root::carried_over()? {
+            // One that is gone meanwhile is left out; the child looks as well.
+            let Ok(copy) = copy(&point, false) else { continue };
+            let _ = map_ids(&copy, false, 0, users);
+            self.made.push((point, copy));
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        path: &Path,
+        recursive: bool,
+        attributes: u64,
+        users: &File,
+    ) -> Result<(), Error> {
+        let path = path.canonicalize().map_err(error::file("find", path))?;
+        if self.made.iter().any(|(made, _)| *made == path) {
+            return Ok(());
+        }
+        let failed = |errno| Error::IdMappedMount { path: path.clone(), errno };
+        let copy = copy(&path, recursive).map_err(failed)?;
+        map_ids(&copy, recursive, attributes, users).map_err(failed)?;
+        self.made.push((path, copy));
+        Ok(())
+    }
+
+    /// The copies, for the child to inherit.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.made.iter().map(|(_, made)| made.as_fd()).collect()
+    }
+
+    /// Of what they are copies, in the same order.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        self.made.iter().map(|(path, _)| &**path).collect()
+    }
+}
+
+fn is_device(path: &Path) -> bool {
+    let kind = std::fs::metadata(path).map(|found| found.file_type());
+    kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device())
+}
+
+/// A copy of `descriptor` with at least that number, so that the child's own numbers are free.
+fn above(descriptor: &OwnedFd, first: usize) -> Result<OwnedFd, Error> {
+    let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(first as i32))
+        .map_err(error::call("fcntl F_DUPFD_CLOEXEC"))?;
+    // SAFETY: fcntl has just made this descriptor, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A user namespace with these maps, which lives as long as it is open.
+fn user_namespace(maps: Option<&IdMaps>) -> Result<File, Error> {
+    let gate = Gate::new()?;
+    let mut plan = Box::new(Plan::default());
+    gate.pass(&mut plan);
+    plan.step(Boundary, "exit", libc::SYS_exit_group, [0]);
+    plan.finish(false);
+    let namespaces = Namespaces { user: Namespace::New, ..Namespaces::shared() };
+    let helper = child::clone_into(&namespaces, &Joined::default(), None, plan, gate, true)?;
+    privileges::write_id_maps(helper.pid(), maps)?;
+    let path = format!("/proc/{}/ns/user", helper.pid());
+    File::open(&path).map_err(error::file("open the namespace", path))
+}
+
+/// `open_tree(2)`: a copy of the mount from `path` downwards, attached nowhere.
+fn copy(path: &Path, recursive: bool) -> Result<OwnedFd, Errno> {
+    const OPEN_TREE_CLONE: usize = 1;
+    let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    let below = if recursive { libc::AT_RECURSIVE as usize } else { 0 };
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as usize | libc::AT_EMPTY_PATH as usize | below;
+    let arguments = [found.as_raw_fd() as usize, c"".as_ptr() as usize, flags, 0, 0, 0];
+    // SAFETY: the path is an empty string of this program, and the descriptor is open.
+    let made = unsafe { sys::call(libc::SYS_open_tree, arguments) }?;
+    // SAFETY: the call has just made this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(made as i32) })
+}
+
+/// `mount_setattr(2)`: the ids of `users`, and these attributes besides.
+fn map_ids(copy: &OwnedFd, recursive: bool, set: u64, users: &File) -> Result<(), Errno> {
+    // struct mount_attr: what to set, what to clear, propagation, user namespace.
+    let set = set | libc::MOUNT_ATTR_IDMAP;
+    let attributes = [set, 0, libc::MS_PRIVATE, users.as_raw_fd() as u64];
+    let below = if recursive { libc::AT_RECURSIVE as usize } else { 0 };
+    let flags = libc::AT_EMPTY_PATH as usize | below;
+    let (path, size) = (c"".as_ptr() as usize, size_of_val(&attributes));
+    let arguments = [copy.as_raw_fd() as usize, path, flags, attributes.as_ptr() as usize, size, 0];
+    // SAFETY: the kernel reads `attributes`, which is laid out as it expects, and an empty string.
+    unsafe { sys::call(libc::SYS_mount_setattr, arguments) }.map(drop)
+}
