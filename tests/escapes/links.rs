@@ -177,9 +177,8 @@ fn a_working_directory_behind_links_lies_within_the_root() {
                         assert!(answer.output.ends_with(" 0\n"), "{told}");
                     }
                     (Some(error), _) => {
-                        let call = format!("chdir /{path}: openat2 within the root: ");
                         let reasons = ["ELOOP", "ENOENT", "ENOTDIR"];
-                        let named = |reason| error.contains(&format!("{call}{reason}"));
+                        let named = |reason| error.contains(&format!("within the root: {reason}"));
                         assert!(reasons.into_iter().any(named), "{told}");
                         let is_magic = ["/proc/self/root", "/proc/self/cwd", "/proc/1/root"];
                         assert!(!is_magic.contains(&&*target) || named("ELOOP"), "{told}");
