@@ -25,6 +25,7 @@ fn imports_go_one_way() {
         ("guest", &[]),
         ("report", &[]),
         ("sandbox", &["guest"]),
+        ("supervisor", &["sandbox"]),
         ("microvm", &["guest", "sandbox"]),
         ("container", &["guest", "sandbox"]),
         ("nest", &["guest", "microvm", "sandbox"]),
@@ -34,7 +35,18 @@ fn imports_go_one_way() {
         ("demo", &["container", "guest", "microvm", "nest", "report", "sandbox"]),
         (
             "cli",
-            &["container", "demo", "guest", "judge", "lab", "microvm", "nest", "report", "sandbox"],
+            &[
+                "container",
+                "demo",
+                "guest",
+                "judge",
+                "lab",
+                "microvm",
+                "nest",
+                "report",
+                "sandbox",
+                "supervisor",
+            ],
         ),
     ];
     for (name, imported) in &imports {

@@ -9,11 +9,19 @@ use crate::{failure::Failure, output};
 /// Remove what killed launchers left behind: processes, cgroups, links, directories, names, and
 /// snapshots that were not finished.
 #[derive(Debug, Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Also the logs and exit codes of all runs in the background that have ended
+    #[arg(long)]
+    ended: bool,
+}
 
 /// Removes it and says what it was.
-pub fn clean(_: &Arguments) -> Result<u8, Failure> {
-    let removed = container::clean(&Ledger::open()?)?;
+pub fn clean(arguments: &Arguments) -> Result<u8, Failure> {
+    let ledger = Ledger::open()?;
+    let removed = match arguments.ended {
+        true => container::clean_those(&ledger, |_| true)?,
+        false => container::clean(&ledger)?,
+    };
     // Who has no home has no snapshots.
     let unfinished = Place::of_user().map(|place| place.clean()).unwrap_or_default();
     let unfinished = unfinished.iter().map(|folder| format!("snapshot {}", folder.display()));

@@ -108,5 +108,10 @@ fn find(name: &str) -> Result<Entry, Failure> {
         };
         return Err(Failure::refused(message).help(help));
     }
-    Ok(container::find(name)?)
+    let entry = container::find(name)?;
+    if container::is_frozen(&entry) {
+        return Err(Failure::refused(format!("{name} is paused: nothing can start in it"))
+            .help(format!("`isolab unpause {name}` lets it go on")));
+    }
+    Ok(entry)
 }

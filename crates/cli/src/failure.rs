@@ -134,6 +134,15 @@ impl From<LedgerError> for Failure {
     }
 }
 
+impl From<supervisor::Error> for Failure {
+    fn from(error: supervisor::Error) -> Self {
+        match error {
+            supervisor::Error::Ledger(error) => error.into(),
+            error => Self { cause: error.into(), help: None, code: ISOLAB_FAILED },
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("{action}")]
 struct Action {

@@ -4,11 +4,13 @@
 //! exit code or a [`Failure`].
 #![forbid(unsafe_code)]
 
-mod base64;
+mod attach;
+mod background;
 mod cell;
 mod clean;
 mod compare;
 mod completions;
+mod cp;
 mod demo;
 mod doctor;
 mod end;
@@ -16,24 +18,33 @@ mod environment;
 mod exec;
 mod exits;
 mod failure;
+mod inspect;
 mod kernel;
+mod kill;
 mod kinds;
 mod lab;
 mod language;
 mod linux;
 mod list;
+mod logs;
 mod names;
 mod nest;
 mod output;
+mod pause;
 mod program;
 mod ps;
 mod relay;
 mod report_command;
+mod rm;
 mod run;
 mod snapshot;
+mod stats;
 mod stop;
+mod supervise;
+mod top;
 mod trace;
 mod units;
+mod wait;
 
 use std::{
     ffi::OsString,
@@ -50,6 +61,7 @@ use nix::{
 };
 
 use failure::Failure;
+use supervisor::base64;
 
 /// An isolation laboratory: runs a program as a plain process, in a container or in a microVM,
 /// tells how each of them keeps it apart from the host, and measures them against each other.
@@ -73,6 +85,28 @@ enum Command {
     Exec(exec::Arguments),
     /// Stop what is running, first by asking.
     Stop(stop::Arguments),
+    /// Show what a run in the background has written.
+    Logs(logs::Arguments),
+    /// Connect this terminal to a run in the background.
+    Attach(attach::Arguments),
+    /// Wait until runs in the background have ended, and print their exit codes.
+    Wait(wait::Arguments),
+    /// Send a signal to what is running.
+    Kill(kill::Arguments),
+    /// Remove the log and the exit code of a run in the background that has ended.
+    Rm(rm::Arguments),
+    /// List the processes of what is running.
+    Top(top::Arguments),
+    /// Show what is running consumes.
+    Stats(stats::Arguments),
+    /// Say in JSON what is known of a run.
+    Inspect(inspect::Arguments),
+    /// Copy files between the host and a container.
+    Cp(cp::Arguments),
+    /// Let a container stand still.
+    Pause(pause::Arguments),
+    /// Let a paused container go on.
+    Unpause(pause::Arguments),
     /// Remove what killed launchers left behind.
     Clean(clean::Arguments),
     /// Say what this host has and lacks for isolation, and how to mend it.
@@ -81,6 +115,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Draw a report anew from its records.
     Report(report_command::Arguments),
+    #[command(hide = true)]
+    Supervise(supervise::Arguments),
     #[command(hide = true)]
     Measure(compare::MeasureArgs),
     /// List the kernels for Linux guests, get one, choose one.
@@ -190,10 +226,22 @@ fn execute(command: Command) -> Result<u8, Failure> {
         Command::Ps(arguments) => ps::ps(&arguments),
         Command::Exec(arguments) => exec::exec(&arguments),
         Command::Stop(arguments) => stop::stop(&arguments),
+        Command::Logs(arguments) => logs::logs(&arguments),
+        Command::Attach(arguments) => attach::attach(&arguments),
+        Command::Wait(arguments) => wait::wait(&arguments),
+        Command::Kill(arguments) => kill::kill(&arguments),
+        Command::Rm(arguments) => rm::rm(&arguments),
+        Command::Top(arguments) => top::top(&arguments),
+        Command::Stats(arguments) => stats::stats(&arguments),
+        Command::Inspect(arguments) => inspect::inspect(&arguments),
+        Command::Cp(arguments) => cp::cp(&arguments),
+        Command::Pause(arguments) => pause::pause(&arguments),
+        Command::Unpause(arguments) => pause::unpause(&arguments),
         Command::Clean(arguments) => clean::clean(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Report(arguments) => report_command::report(&arguments),
+        Command::Supervise(arguments) => supervise::supervise(&arguments),
         Command::Measure(arguments) => compare::measure(&arguments)
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),

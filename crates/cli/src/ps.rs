@@ -2,17 +2,21 @@
 
 use clap::Args;
 use report::columns::shortened;
-use sandbox::{Entry, Ledger, Process};
+use sandbox::{Entry, ExitRecord, Ledger, Process, unix_ms};
 use serde_json::json;
 
 use crate::{
     failure::Failure,
     output::{self, Ink},
+    pause,
 };
 
 /// List what is running.
 #[derive(Debug, Args)]
 pub struct Arguments {
+    /// Also what has ended of what was started with -d, with its exit code
+    #[arg(short, long)]
+    all: bool,
     /// Print a JSON array
     #[arg(long)]
     json: bool,
@@ -20,7 +24,8 @@ pub struct Arguments {
 
 /// Prints the list.
 pub fn ps(arguments: &Arguments) -> Result<u8, Failure> {
-    let entries = Ledger::open()?.entries()?;
+    let mut entries = Ledger::open()?.entries()?;
+    entries.retain(|entry| arguments.all || exit(entry).is_none());
     if arguments.json {
         output::print_json(&entries.iter().map(as_json).collect())?;
     } else {
@@ -29,7 +34,8 @@ pub fn ps(arguments: &Arguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn as_json(entry: &Entry) -> serde_json::Value {
+/// One of them.
+pub fn as_json(entry: &Entry) -> serde_json::Value {
     json!({
         "name": entry.name,
         "sandbox": entry.sandbox,
@@ -37,13 +43,38 @@ fn as_json(entry: &Entry) -> serde_json::Value {
         "command": entry.command,
         "launcher": entry.launcher.pid,
         "first": entry.first.map(|first| first.pid),
+        "detached": entry.detached.is_some(),
+        "exit_code": exit(entry).map(|exit| exit.code),
+        "created_ms": entry.detached.as_ref().map(|detached| detached.created_ms),
+        "ended_ms": exit(entry).map(|exit| exit.at_ms),
     })
+}
+
+/// How it ended, of one in the background that has.
+fn exit(entry: &Entry) -> Option<ExitRecord> {
+    entry.detached.as_ref().and_then(|detached| detached.exit)
+}
+
+/// `exited 3, 5m ago`.
+fn exited(exit: ExitRecord) -> String {
+    let seconds = unix_ms().saturating_sub(exit.at_ms) / 1000;
+    let age = match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    };
+    format!("exited {}, {age} ago", exit.code)
 }
 
 /// A dead launcher's entry says what `isolab clean` has to remove.
 fn state(entry: &Entry) -> &'static str {
     match entry.launcher.is_alive() {
+        false if exit(entry).is_some() => "exited",
+        // Its supervisor is about to write down how.
+        false if entry.detached.as_ref().is_some_and(|it| it.supervisor.is_alive()) => "exited",
         false => "dead",
+        true if pause::is_paused(entry) => "paused",
         true if entry.sandbox == "microvm"
             || entry.first.as_ref().is_some_and(Process::is_alive) =>
         {
@@ -55,19 +86,29 @@ fn state(entry: &Entry) -> &'static str {
 
 fn table(entries: &[Entry], ink: Ink) -> String {
     let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or(0).clamp(4, 28);
-    let head =
-        format!("{:<width$}  {:<9}  {:<8}  {:>8}  COMMAND", "NAME", "SANDBOX", "STATE", "LAUNCHER");
+    let states: Vec<String> = entries
+        .iter()
+        .map(|entry| exit(entry).map_or_else(|| state(entry).to_owned(), exited))
+        .collect();
+    let wide = states.iter().map(String::len).max().unwrap_or(0).max(8);
+    let head = format!(
+        "{:<width$}  {:<9}  {:<wide$}  {:>8}  COMMAND",
+        "NAME", "SANDBOX", "STATE", "LAUNCHER"
+    );
     let mut text = format!("{}\n", ink.bold(&head));
     let mut dead = false;
-    for entry in entries {
-        let state = state(entry);
+    for (entry, state) in entries.iter().zip(states) {
         dead |= state == "dead";
-        let command = shortened(&entry.command.join(" "), 79 - width - 33);
+        let room = 79_usize.saturating_sub(width + wide + 25).max(8);
+        let command = shortened(&entry.command.join(" "), room);
+        let launcher = match exit(entry) {
+            Some(_) => "-".to_owned(),
+            None => entry.launcher.pid.to_string(),
+        };
         text += &format!(
-            "{:<width$}  {:<9}  {state:<8}  {:>8}  {command}\n",
+            "{:<width$}  {:<9}  {state:<wide$}  {launcher:>8}  {command}\n",
             shortened(&entry.name, width),
             shortened(&entry.sandbox, 9),
-            entry.launcher.pid
         );
     }
     if dead {

@@ -11,12 +11,15 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use sandbox::{Ledger, Process};
+use sandbox::{Entry, Ledger, Process};
 
-use crate::{failure::Failure, units};
+use crate::{failure::Failure, pause, units};
 
 /// How long a launcher may take to clean up behind what it has killed.
 const CLEANING: Duration = Duration::from_secs(5);
+
+/// How long until it is told again.
+const REPEAT: Duration = Duration::from_millis(50);
 
 /// Stop what is running, first by asking.
 #[derive(Debug, Args)]
@@ -37,27 +40,47 @@ pub fn stop(arguments: &Arguments) -> Result<u8, Failure> {
     };
     let entry = Ledger::open()?.find(name)?.ok_or_else(not_running)?;
     if !entry.launcher.is_alive() {
-        return Err(not_running().help("its launcher was killed: `isolab clean` removes the rest"));
+        return Err(match entry.detached.is_some_and(|detached| detached.exit.is_some()) {
+            true => not_running().help("it has ended: `isolab ps -a` says how"),
+            false => not_running().help("its launcher was killed: `isolab clean` removes the rest"),
+        });
     }
-    for patience in [arguments.grace, CLEANING] {
-        signal(&entry.launcher, Signal::SIGTERM)?;
-        if has_ended_within(&entry.launcher, patience) {
-            return Ok(0);
-        }
-    }
-    let failure =
-        Failure::usage(format!("{name} does not end: its launcher {} hangs", entry.launcher.pid));
-    let help = format!("kill -9 {}, then `isolab clean`", entry.launcher.pid);
-    Err(failure.help(help))
+    end(&entry, arguments.grace)?;
+    until_recorded(&entry);
+    Ok(0)
 }
 
-fn signal(process: &Process, signal: Signal) -> Result<(), Failure> {
+/// Ends what runs: asks its launcher, and tells it after `grace`.
+pub fn end(entry: &Entry, grace: Duration) -> Result<(), Failure> {
+    pause::thaw(entry);
+    let asked = Instant::now();
+    let mut patience = grace;
+    while asked.elapsed() < grace + CLEANING {
+        // Again and again once it is an order: two that come at once are one (signal(7)).
+        signal(&entry.launcher, Signal::SIGTERM)?;
+        if has_ended_within(&entry.launcher, patience) {
+            return Ok(());
+        }
+        patience = REPEAT;
+    }
+    let (name, launcher) = (&entry.name, entry.launcher.pid);
+    let failure = Failure::usage(format!("{name} does not end: its launcher {launcher} hangs"));
+    Err(failure.help(format!("kill -9 {launcher}, then `isolab clean`")))
+}
+
+/// Waits a moment for the supervisor of what has ended, which writes that down.
+pub fn until_recorded(entry: &Entry) {
+    if let Some(detached) = &entry.detached {
+        has_ended_within(&detached.supervisor, CLEANING);
+    }
+}
+
+/// Sends a signal; one that has ended gets none.
+pub fn signal(process: &Process, signal: Signal) -> Result<(), Failure> {
     let pid = Pid::from_raw(i32::try_from(process.pid).unwrap_or(i32::MAX));
     match kill(pid, signal) {
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => {
-            Err(Failure::at(format!("send {signal} to the launcher {pid}"))(errno.into()))
-        }
+        Err(errno) => Err(Failure::at(format!("send {signal} to process {pid}"))(errno.into())),
     }
 }
 

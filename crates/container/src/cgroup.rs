@@ -283,6 +283,11 @@ pub(crate) fn kill_all(path: &Path) {
     if fs::write(path.join("cgroup.kill"), "1").is_ok() {
         return;
     }
+    // A frozen process of version 1 ends only when it may go on.
+    let state = path.join("freezer.state");
+    if state.exists() {
+        let _ = fs::write(state, "THAWED"); // it fails only if the cgroup is gone
+    }
     let Ok(text) = fs::read_to_string(path.join("cgroup.procs")) else { return };
     for pid in text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0) {
         // The process was in the cgroup a moment ago; one that has ended meanwhile cannot have

@@ -17,17 +17,23 @@ use own::OwnDirectory;
 pub use tree::remove_tree;
 
 /// Removes what the ledger knows of launchers that no longer live, newest first: processes,
-/// cgroups, links and directories. Returns what was removed, a line each.
+/// cgroups, links and directories. Returns what was removed, a line each. What is known of runs in
+/// the background that have ended by themselves stays.
 ///
 /// # Errors
 ///
 /// The first thing that could not be removed; its entry stays in the ledger, the others are
 /// removed all the same.
 pub fn clean(ledger: &Ledger) -> Result<Vec<String>> {
-    clean_those(ledger, |_| true)
+    clean_those(ledger, |entry| !has_ended(entry))
 }
 
-/// The same for the entries that `which` chooses.
+/// Whether somebody has written down how it ended.
+fn has_ended(entry: &Entry) -> bool {
+    entry.detached.as_ref().is_some_and(|detached| detached.exit.is_some())
+}
+
+/// The same for the entries that `which` chooses, whether they have ended by themselves or not.
 ///
 /// # Errors
 ///
@@ -51,6 +57,18 @@ pub fn clean_those(ledger: &Ledger, which: impl Fn(&Entry) -> bool) -> Result<Ve
         }
     }
     failed.map_or(Ok(removed), |error| Err(error.into()))
+}
+
+/// Removes what the launcher of `entry`, which no longer lives, has left behind, and returns what
+/// that was. The entry itself stays.
+///
+/// # Errors
+///
+/// The first thing that could not be removed.
+pub fn free_resources(entry: &Entry) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    free(entry, &mut removed)?;
+    Ok(removed)
 }
 
 fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {

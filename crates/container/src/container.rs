@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sandbox::{
-    Claim, Entry, Instance, Ledger, Limits, Process, Resource, Sandbox, Story, Workload,
+    Claim, Detached, Entry, Instance, Ledger, Limits, Process, Resource, Sandbox, Story, Workload,
 };
 
 use crate::{
@@ -20,6 +20,8 @@ pub struct Container {
     pub name: Option<String>,
     /// What it is made of. A workload brings its own program, streams, environment and directory.
     pub spec: Spec,
+    /// What the ledger is to know of it as a run in the background.
+    pub detached: Option<Detached>,
 }
 
 impl Container {
@@ -74,7 +76,8 @@ impl Container {
             (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
             (None, Some(Resource::Link(link))) => link.clone(),
         };
-        let entry = Entry { resources, ..Entry::new(name, NAME, workload.words()) };
+        let detached = self.detached.clone();
+        let entry = Entry { resources, detached, ..Entry::new(name, NAME, workload.words()) };
         Ok(Some(Ledger::open()?.claim(entry)?))
     }
 }

@@ -4,6 +4,7 @@
 //! a directory), and removes the entry when all of it is gone again. So the entries of launchers
 //! that no longer live name exactly what `isolab clean` has to remove, whatever killed them.
 
+mod detached;
 mod error;
 
 use std::{
@@ -22,6 +23,7 @@ use nix::{
 use serde::{Deserialize, Serialize};
 
 use crate::proc_files::read_proc;
+pub use detached::{Detached, ExitRecord, unix_ms};
 pub use error::LedgerError;
 use error::file_error;
 
@@ -98,6 +100,9 @@ pub struct Entry {
     /// What the sandbox itself wants to know of it in another process, to act on it there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<serde_json::Value>,
+    /// What is known of a run in the background. Its entry stays when it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detached: Option<Detached>,
 }
 
 impl Entry {
@@ -111,6 +116,7 @@ impl Entry {
             first: None,
             resources: Vec::new(),
             state: None,
+            detached: None,
         }
     }
 }
@@ -183,7 +189,8 @@ impl Ledger {
             return Err(LedgerError::BadName { name: entry.name });
         }
         let path = self.path(&entry.name);
-        let claim = Claim { path: path.clone(), entry };
+        let kept = entry.detached.is_some();
+        let claim = Claim { path: path.clone(), entry, kept };
         // A link appears whole or not at all, and never over another one.
         let draft = claim.write_draft()?;
         let linked = fs::hard_link(&draft, &path);
@@ -191,7 +198,7 @@ impl Ledger {
         match linked {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let name = claim.entry.name.clone();
-                std::mem::forget(claim); // the entry there is not ours to remove
+                claim.keep(); // the entry there is not ours to remove
                 Err(LedgerError::NameInUse { name })
             }
             linked => {
@@ -226,13 +233,19 @@ impl Ledger {
         Ok(self.entries()?.into_iter().find(|entry| entry.name == name))
     }
 
-    /// Takes over the entry of a launcher that no longer lives, to remove what it left.
-    /// Dropping the claim then frees the name.
+    /// Takes over the entry of a launcher that no longer lives, to remove what it left; of a run in
+    /// the background also its supervisor must have ended, or be the calling process. Dropping the
+    /// claim then frees the name.
     pub fn adopt(&self, entry: Entry) -> Option<Claim> {
-        (!entry.launcher.is_alive()).then(|| Claim { path: self.path(&entry.name), entry })
+        let supervisor = entry.detached.as_ref().map(|detached| detached.supervisor);
+        let supervised = supervisor
+            .is_some_and(|process| process.pid != std::process::id() && process.is_alive());
+        let abandoned = !entry.launcher.is_alive() && !supervised;
+        abandoned.then(|| Claim { path: self.path(&entry.name), entry, kept: false })
     }
 
-    /// Removes the drafts of launchers that were killed while they wrote one.
+    /// Removes the drafts of launchers that were killed while they wrote one, and the directories of
+    /// supervisors that were killed before there was an entry.
     ///
     /// # Errors
     ///
@@ -243,11 +256,14 @@ impl Ledger {
         for path in listing.filter_map(|file| Some(file.ok()?.path())) {
             // NAME.PID.draft
             let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.strip_suffix(".d").is_some_and(is_name) {
+                detached::sweep(&path);
+            }
             let writer = name.strip_suffix(".draft").and_then(|rest| rest.rsplit_once('.'));
             let writer = writer.and_then(|(_, pid)| pid.parse().ok());
             if writer.is_some_and(|pid| Process::of(pid).is_none()) {
                 // It fails only if another sweep was faster.
-                let _ = fs::remove_file(&path);
+                let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
             }
         }
         Ok(())
@@ -288,11 +304,13 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter))
 }
 
-/// An entry that is written down; dropping it strikes it out.
+/// An entry that is written down; dropping it strikes it out, unless it is kept.
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
     entry: Entry,
+    /// That of a run in the background is its supervisor's to strike out.
+    kept: bool,
 }
 
 impl Claim {
@@ -312,6 +330,11 @@ impl Claim {
         let mut options = fs::OpenOptions::new();
         options.append(true).custom_flags(OFlag::O_NOFOLLOW.bits());
         self.write_line(&self.path, &options)
+    }
+
+    /// Leaves the entry where it is.
+    pub fn keep(mut self) {
+        self.kept = true;
     }
 
     fn write_draft(&self) -> Result<PathBuf, LedgerError> {
@@ -334,6 +357,13 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if self.entry.detached.is_some() {
+            // Its log and its socket. The name is freed last.
+            let _ = fs::remove_dir_all(self.path.with_extension("d"));
+        }
         // Nothing useful can be done about a failure: the entry then shows as a dead one.
         let _ = fs::remove_file(&self.path);
     }

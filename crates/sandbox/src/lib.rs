@@ -32,12 +32,14 @@ pub use error::{Error, Result, Written, chain, told};
 pub use guest::Builtin;
 pub use image::in_memory;
 pub use language::Language;
-pub use ledger::{Claim, Entry, Ledger, LedgerError, Process, Resource};
+pub use ledger::{
+    Claim, Detached, Entry, ExitRecord, Ledger, LedgerError, Process, Resource, unix_ms,
+};
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};
 pub use native::Native;
 pub use outcome::{Crossing, MachineEnd, Outcome, Status, Usage};
-pub use raw_terminal::{RawTerminal, terminal_size};
+pub use raw_terminal::{RawTerminal, raw_pair, set_terminal_size, terminal_size};
 pub use story::{Question, Step, Story, crossing};
 pub use timeline::{Milestone, Timeline, monotonic_now};
 pub use workload::{Program, Stdio, Workload};

@@ -1,6 +1,11 @@
 //! A terminal that passes every key on.
 
-use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use std::os::fd::AsFd;
+
+use nix::{
+    pty::{OpenptyResult, openpty},
+    sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr},
+};
 
 /// The launcher's terminal in raw mode: no key means anything to it, Ctrl-C neither. Dropping this
 /// restores the mode before.
@@ -33,4 +38,28 @@ pub fn terminal_size() -> (u16, u16) {
         Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
         _ => (24, 80),
     }
+}
+
+/// A new pair of pseudo-terminals that change no byte on its way.
+///
+/// # Errors
+///
+/// Those of openpty(3) and tcsetattr(3).
+pub fn raw_pair() -> std::io::Result<OpenptyResult> {
+    let pair = openpty(None, None)?;
+    let mut raw = tcgetattr(&pair.slave)?;
+    cfmakeraw(&mut raw);
+    tcsetattr(&pair.slave, SetArg::TCSANOW, &raw)?;
+    Ok(pair)
+}
+
+/// Gives a terminal so many rows and columns; the kernel sends SIGWINCH to the processes in front.
+///
+/// # Errors
+///
+/// Those of ioctl_tty(2).
+pub fn set_terminal_size(terminal: impl AsFd, (rows, columns): (u16, u16)) -> std::io::Result<()> {
+    let (ws_row, ws_col) = (rows, columns);
+    let size = rustix::termios::Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+    Ok(rustix::termios::tcsetwinsize(terminal, size)?)
 }

@@ -1,5 +1,6 @@
 //! `isolab run`: one program, in whatever walls were asked for.
 
+mod detach;
 mod docker;
 mod foreign;
 mod host_devices;
@@ -34,6 +35,7 @@ use crate::{
     relay::Relay,
     trace, units,
 };
+use detach::{DetachArguments, Supervised};
 use json::cut_off_as_json;
 use limits::{LimitArguments, ResourceArguments};
 use mounts::MountArguments;
@@ -73,7 +75,7 @@ pub struct Arguments {
     /// Give it a terminal of its own, connected to this one
     #[arg(short = 't', long = "tty")]
     terminal: bool,
-    /// Keep standard input open, which isolab does in any case
+    /// Keep standard input open: with -d for `isolab attach`; without, isolab does so in any case
     #[arg(short = 'i', long)]
     interactive: bool,
     /// Add a variable to its environment, with NAME alone the one that is set here; may be repeated
@@ -91,6 +93,8 @@ pub struct Arguments {
     /// Write its name into this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
+    #[command(flatten)]
+    detach: DetachArguments,
     #[command(flatten)]
     limits: LimitArguments,
     #[command(flatten)]
@@ -187,11 +191,16 @@ pub fn unknown_option(error: &clap::Error, option: &str) -> Failure {
 
 /// Runs it and gives its exit code.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let name = arguments.name.as_deref();
+    if arguments.detach.in_background() {
+        return detach::start(name, arguments.terminal, arguments.interactive);
+    }
+    let supervised = arguments.detach.supervised(name, arguments.terminal)?;
     let workload = arguments.workload()?;
     let kind = arguments.kind;
     // From here on a signal is the workload's, even if there is none yet.
     let relay = Relay::listen(kind).map_err(Failure::at("set the signal handlers"))?;
-    let (sandbox, claim) = arguments.sandbox(&workload)?;
+    let (sandbox, claim) = arguments.sandbox(&workload, supervised.as_ref())?;
     arguments.write_cidfile(&claim.name)?;
     let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
     let instance =
@@ -201,6 +210,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
         claim.update(|entry| entry.first = Process::of(*pid))?;
     }
+    supervised.as_ref().map(Supervised::say_started).transpose()?;
     let relay = relay.with_terminal(arguments.terminal);
     relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
     cell.wait_inside()?;
@@ -290,12 +300,16 @@ impl Arguments {
         })
     }
 
-    fn sandbox(&self, workload: &Workload) -> Result<(Box<dyn Sandbox>, Named), Failure> {
+    fn sandbox(
+        &self,
+        workload: &Workload,
+        supervised: Option<&Supervised>,
+    ) -> Result<(Box<dyn Sandbox>, Named), Failure> {
         let limits = self.limits.limits();
         match self.kind {
             Kind::Process => {
                 let native = Native::with(&limits)?;
-                Ok((Box::new(native), self.claim(workload)?))
+                Ok((Box::new(native), self.claim(workload, supervised)?))
             }
             Kind::Microvm => {
                 let mode = match self.microvm.mode {
@@ -305,7 +319,7 @@ impl Arguments {
                     Some(Mode::User64) => microvm::Mode::User64,
                 };
                 let machine = MicroVm { limits, mode, ..MicroVm::default() };
-                Ok((Box::new(machine), self.claim(workload)?))
+                Ok((Box::new(machine), self.claim(workload, supervised)?))
             }
             Kind::Linux => {
                 let veth = match self.container.net {
@@ -319,7 +333,7 @@ impl Arguments {
                 linux::warn_if_interpreted();
                 let root = self.container.root.as_ref();
                 let machine = self.linux.machine(limits, root, veth)?;
-                Ok((Box::new(machine), self.claim(workload)?))
+                Ok((Box::new(machine), self.claim(workload, supervised)?))
             }
             Kind::Container => {
                 // The container writes its own entry, with its cgroup and its links in it.
@@ -329,15 +343,23 @@ impl Arguments {
                 container.spec.budget.resources = self.resources.resources();
                 self.power.apply(&mut container.spec)?;
                 self.mounts.apply(&mut container.spec)?;
+                container.detached = supervised.map(|supervised| supervised.record.clone());
                 Ok((Box::new(container), Named { name, own: None }))
             }
         }
     }
 
     /// Writes the run down, under a name of its own choice if none was given.
-    fn claim(&self, workload: &Workload) -> Result<Named, Failure> {
+    fn claim(
+        &self,
+        workload: &Workload,
+        supervised: Option<&Supervised>,
+    ) -> Result<Named, Failure> {
         let ledger = Ledger::open()?;
-        let entry = |name| Entry::new(name, self.kind.name(), workload.words());
+        let entry = |name| Entry {
+            detached: supervised.map(|supervised| supervised.record.clone()),
+            ..Entry::new(name, self.kind.name(), workload.words())
+        };
         if let Some(name) = &self.name {
             let own = Some(ledger.claim(entry(name.clone()))?);
             return Ok(Named { name: name.clone(), own });

@@ -22,6 +22,24 @@ pub fn unless_text(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(bytes).is_err().then(|| encode(bytes))
 }
 
+/// The bytes of padded base64; `None` for what is not that.
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for group in text.as_bytes().chunks(4) {
+        let digits = group.iter().take_while(|digit| **digit != b'=').count();
+        let padded = group[digits..].iter().all(|digit| *digit == b'=');
+        if group.len() != 4 || digits < 2 || !padded {
+            return None;
+        }
+        let value = |digit: &u8| DIGITS.iter().position(|known| known == digit);
+        let bits =
+            group[..digits].iter().try_fold(0, |bits, digit| Some(bits << 6 | value(digit)?))?;
+        let bits = (bits << (6 * (4 - digits))) as u32;
+        bytes.extend(&bits.to_be_bytes()[1..digits]);
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,8 +56,16 @@ mod tests {
             ("foobar", "Zm9vYmFy"),
         ] {
             assert_eq!(encode(bytes.as_bytes()), text);
+            assert_eq!(decode(text).as_deref(), Some(bytes.as_bytes()));
         }
         assert_eq!(encode(&[0xff, 0xfe, 0xfd, 0xfb]), "//79+w==");
+    }
+
+    #[test]
+    fn what_is_not_base64_is_none() {
+        for text in ["Zg", "Z===", "Zg=a", "Zg ="] {
+            assert_eq!(decode(text), None, "{text}");
+        }
     }
 
     #[test]

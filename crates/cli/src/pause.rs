@@ -1,0 +1,77 @@
+//! `isolab pause` and `unpause`: a container that stands still.
+
+use clap::Args;
+use sandbox::{Entry, Ledger};
+
+use crate::{background, failure::Failure};
+
+/// Let containers stand still, or go on.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Their names, as `isolab ps` shows them
+    #[arg(required = true)]
+    names: Vec<String>,
+}
+
+/// Freezes them.
+pub fn pause(arguments: &Arguments) -> Result<u8, Failure> {
+    each(arguments, |ledger, entry| {
+        if container::is_frozen(entry) {
+            return Err(Failure::refused(format!("{} is paused already", entry.name)));
+        }
+        Ok(container::freeze(ledger, entry)?)
+    })
+}
+
+/// Lets them go on.
+pub fn unpause(arguments: &Arguments) -> Result<u8, Failure> {
+    each(arguments, |ledger, entry| {
+        if !container::is_frozen(entry) {
+            return Err(Failure::refused(format!("{} is not paused", entry.name)));
+        }
+        Ok(container::thaw(ledger, entry)?)
+    })
+}
+
+fn each(
+    arguments: &Arguments,
+    act: impl Fn(&Ledger, &Entry) -> Result<(), Failure>,
+) -> Result<u8, Failure> {
+    let ledger = Ledger::open()?;
+    for name in &arguments.names {
+        let entry = background::find_running(name)?;
+        match entry.sandbox.as_str() {
+            "container" if entry.first.is_none() => {
+                return Err(Failure::refused(format!("{name} is only just starting")));
+            }
+            "container" => act(&ledger, &entry)?,
+            "process" => {
+                return Err(Failure::refused(format!(
+                    "{name} is a process without a cgroup, which is what can be paused"
+                ))
+                .help(format!("`isolab kill -s STOP {name}` stops its first process alone")));
+            }
+            kind => {
+                return Err(Failure::refused(format!(
+                    "{name} is a {kind}: only containers have a cgroup that can be paused"
+                )));
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// Whether it stands still.
+pub fn is_paused(entry: &Entry) -> bool {
+    container::is_frozen(entry)
+}
+
+/// Lets one that is to end go on: it can do neither what it is asked for nor, with version 1 of
+/// cgroups, be killed.
+pub fn thaw(entry: &Entry) {
+    if is_paused(entry)
+        && let Ok(ledger) = Ledger::open()
+    {
+        let _ = container::thaw(&ledger, entry); // its end is asked for all the same
+    }
+}

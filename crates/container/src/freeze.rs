@@ -1,0 +1,192 @@
+//! Question 2, its other end: a container that may consume nothing for a while stands still.
+//!
+//! Version 2 has a file for it in every cgroup, `cgroup.freeze`
+//! (Documentation/admin-guide/cgroup-v2.rst). Version 1 has a hierarchy of its own for it, in which a
+//! container that was never paused has no directory: one is made, the processes are moved into it
+//! and frozen together (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use nix::errno::Errno;
+use sandbox::{Entry, Ledger, Resource};
+
+use crate::{
+    Error,
+    cgroup_layout::{Layout, Version},
+    error::{self, Result},
+    observe,
+};
+
+/// How long processes may take to stand still; one in an uninterruptible sleep takes its time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The freezer of a container.
+enum Freezer {
+    /// Version 2: its own directory.
+    Own(PathBuf),
+    /// Version 1: a directory for this, which need not be there yet.
+    Apart(PathBuf),
+}
+
+impl Freezer {
+    fn of(entry: &Entry) -> Result<Self, Error> {
+        if let Some(own) = observe::cgroups(entry).find(|path| path.join("cgroup.freeze").exists())
+        {
+            return Ok(Self::Own(own.to_owned()));
+        }
+        if let Some(apart) = apart(entry) {
+            return Ok(Self::Apart(apart.to_owned()));
+        }
+        let lacking = |why: &str| Error::NoController { controller: "freezer", why: why.into() };
+        if observe::cgroups(entry).next().is_none() {
+            return Err(lacking(
+                "the container has no cgroup, so nothing holds its processes together",
+            ));
+        }
+        let layout = Layout::of(entry.launcher.pid)?;
+        let has = |controllers: &[String]| controllers.iter().any(|name| name == "freezer");
+        let mut all = layout.hierarchies.iter();
+        let found = all.find(|found| found.version == Version::V1 && has(&found.controllers));
+        let found = found.ok_or_else(|| lacking("it is not mounted"))?;
+        Ok(Self::Apart(found.own.join(format!("isolab-{}", entry.name))))
+    }
+}
+
+/// The directory of version 1, if the entry has it.
+fn apart(entry: &Entry) -> Option<&Path> {
+    observe::cgroups(entry).find(|path| path.join("freezer.state").exists())
+}
+
+/// Whether the container stands still.
+pub fn is_frozen(entry: &Entry) -> bool {
+    let reads =
+        |path: PathBuf, word: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == word);
+    observe::cgroups(entry).any(|path| {
+        reads(path.join("cgroup.freeze"), "1") || reads(path.join("freezer.state"), "FROZEN")
+    })
+}
+
+/// Lets the container stand still.
+///
+/// # Errors
+///
+/// When it has no cgroup, none that can do this, or one that the caller may not change.
+pub fn freeze(ledger: &Ledger, entry: &Entry) -> Result<()> {
+    match Freezer::of(entry)? {
+        Freezer::Own(path) => {
+            write(&path.join("cgroup.freeze"), "1")?;
+            let events = path.join("cgroup.events");
+            Ok(until(&events, |text| text.lines().any(|line| line == "frozen 1"))?)
+        }
+        Freezer::Apart(path) => {
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(error::file("create the cgroup", &path)(error).into());
+                }
+                _ => {}
+            }
+            // Known before anything is in it: `isolab clean` finds it.
+            let resource = Resource::Cgroup(path.clone());
+            let note = |entry: &mut Entry| {
+                if !entry.resources.contains(&resource) {
+                    entry.resources.push(resource);
+                }
+            };
+            ledger.amend(&entry.name, note).map_err(Error::from)?;
+            let frozen = freeze_apart(entry, &path);
+            if frozen.is_err() {
+                let _ = thaw(ledger, entry); // the first failure is told
+            }
+            Ok(frozen?)
+        }
+    }
+}
+
+/// Moves the container's processes into `path` and freezes them. What they fork meanwhile is where
+/// its parent is.
+fn freeze_apart(entry: &Entry, path: &Path) -> Result<(), Error> {
+    let began = Instant::now();
+    loop {
+        let inside = observe::members(path);
+        let outside = observe::processes(entry).into_iter().filter(|pid| !inside.contains(pid));
+        let outside: Vec<u32> = outside.collect();
+        for pid in &outside {
+            move_into(path, *pid)?;
+        }
+        if outside.is_empty() {
+            break;
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(error::file("gather all processes in", path)(Errno::EBUSY.into()));
+        }
+    }
+    let state = path.join("freezer.state");
+    write(&state, "FROZEN")?;
+    until(&state, |text| text.trim() == "FROZEN")
+}
+
+/// Lets a frozen container go on; one that is not frozen does anyway.
+///
+/// # Errors
+///
+/// When the caller may not change its cgroup.
+pub fn thaw(ledger: &Ledger, entry: &Entry) -> Result<()> {
+    // As the ledger has it now: another process may have frozen it.
+    let entry = ledger.find(&entry.name).map_err(Error::from)?.unwrap_or_else(|| entry.clone());
+    for path in observe::cgroups(&entry).filter(|path| path.join("cgroup.freeze").exists()) {
+        write(&path.join("cgroup.freeze"), "0")?;
+    }
+    let Some(path) = apart(&entry) else { return Ok(()) };
+    write(&path.join("freezer.state"), "THAWED")?;
+    let parent = path.parent().unwrap_or(path);
+    let began = Instant::now();
+    loop {
+        for pid in observe::members(path) {
+            move_into(parent, pid)?;
+        }
+        match fs::remove_dir(path) {
+            Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {}
+            removed => break removed.map_err(error::file("remove the cgroup", path))?,
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(error::file("empty the cgroup", path)(Errno::EBUSY.into()).into());
+        }
+    }
+    let gone = Resource::Cgroup(path.to_owned());
+    let note = |entry: &mut Entry| entry.resources.retain(|resource| *resource != gone);
+    ledger.amend(&entry.name, note).map_err(Error::from)?;
+    Ok(())
+}
+
+/// One that has ended meanwhile is nowhere.
+fn move_into(cgroup: &Path, pid: u32) -> Result<(), Error> {
+    let procs = cgroup.join("cgroup.procs");
+    match fs::write(&procs, pid.to_string()) {
+        Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => Ok(()),
+        written => written.map_err(error::file("move a process into", procs)),
+    }
+}
+
+fn write(path: &Path, word: &str) -> Result<(), Error> {
+    fs::write(path, word).map_err(error::file("write", path))
+}
+
+/// Reads the file at `path` until what it says is right.
+fn until(path: &Path, is_right: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let began = Instant::now();
+    loop {
+        let text = fs::read_to_string(path).map_err(error::file("read", path))?;
+        if is_right(&text) {
+            return Ok(());
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(error::file("wait for", path)(Errno::ETIMEDOUT.into()));
+        }
+        sleep(Duration::from_millis(1));
+    }
+}

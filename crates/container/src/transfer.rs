@@ -1,0 +1,163 @@
+//! Files between the host and the root of a container that runs.
+//!
+//! Whoever is inside can change every name there at any moment, and may hope that a file of the
+//! host's is read or written for them. So a path inside is looked up by `openat2(2)` within the root,
+//! from a descriptor of it, and links of procfs are not followed; from there on each step takes one
+//! name in a directory that is open, and follows no link. What comes out is files, directories and
+//! symbolic links of the caller's: no devices, no set-user bits.
+
+mod tree;
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::{Component, Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2},
+    sys::stat::Mode,
+};
+use sandbox::{Entry, Process};
+
+use crate::{
+    Error,
+    error::{self, Result},
+};
+use tree::Rules;
+
+/// One end of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// A path of the host's, the caller's own word.
+    Host(PathBuf),
+    /// A path in a container.
+    Inside(Box<Entry>, PathBuf),
+}
+
+/// An end that is open.
+enum Side<'a> {
+    Host(&'a Path),
+    Inside { root: OwnedFd, first: Process, path: &'a Path },
+}
+
+/// Copies `from` to `to`, as `docker cp` does it: into a directory that is there, or under the new
+/// name. Returns what was left out, a line each.
+///
+/// # Errors
+///
+/// When one of them is not there or cannot be read or written, and when the container has ended.
+pub fn copy(from: &End, to: &End) -> Result<Vec<String>> {
+    let (from, to) = (Side::open(from)?, Side::open(to)?);
+    let contents = from.path().as_os_str().as_encoded_bytes().ends_with(b"/.");
+    let (source, name) = from.parent_and_name(contents)?;
+    let (target, new_name) = match to.directory(to.path()) {
+        // Into it; of `DIRECTORY/.` what is in that.
+        Ok(directory) => (directory, name.clone()),
+        Err(_) if ends_in_slash(to.path()) => return Err(to.failed(Errno::ENOTDIR).into()),
+        Err(_) => to.parent_and_name(false)?,
+    };
+    let rules = to.rules()?;
+    let mut left_out = Vec::new();
+    tree::copy(&source, &name, (&target, &new_name), &rules, &mut left_out).map_err(|failed| {
+        Error::File { action: "copy", path: failed.path, source: failed.source }
+    })?;
+    Ok(left_out)
+}
+
+fn ends_in_slash(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+impl<'a> Side<'a> {
+    fn open(end: &'a End) -> Result<Self, Error> {
+        let (entry, path) = match end {
+            End::Host(path) => return Ok(Self::Host(path)),
+            End::Inside(entry, path) => (entry, path),
+        };
+        let gone = || Error::NotRunning { name: entry.name.clone() };
+        let first = entry.first.ok_or_else(gone)?;
+        let place = format!("/proc/{}/root", first.pid);
+        let root =
+            open(&*place, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+        let root = root.map_err(error::call(format!("open {place}")))?;
+        // Looked at after that: the number may have become another process's.
+        if !first.is_alive() {
+            return Err(gone());
+        }
+        Ok(Self::Inside { root, first, path })
+    }
+
+    fn path(&self) -> &'a Path {
+        match self {
+            Self::Host(path) | Self::Inside { path, .. } => path,
+        }
+    }
+
+    /// Opens a directory on this side, to find names in.
+    fn directory(&self, path: &Path) -> std::result::Result<OwnedFd, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        // An empty path is where names without a slash are.
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let Self::Inside { root, .. } = self else { return open(path, flags, Mode::empty()) };
+        let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags).resolve(resolve);
+        /// A rename anywhere on the host makes one lookup uncertain (openat2(2)).
+        const RACES: usize = 64;
+        for _ in 0..RACES {
+            match openat2(root, path, how) {
+                Err(Errno::EAGAIN) => {}
+                opened => return opened,
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// The directory that the last name of the path is in, and that name; `.` of the directory itself
+    /// where it has none, or its contents are asked for.
+    fn parent_and_name(&self, contents: bool) -> Result<(OwnedFd, PathBuf), Error> {
+        let path = self.path();
+        let named =
+            !contents && matches!(path.components().next_back(), Some(Component::Normal(_)));
+        let (directory, name) = match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) if named => (parent, PathBuf::from(name)),
+            _ => (path, ".".into()),
+        };
+        let opened = self.directory(directory).map_err(|errno| self.failed(errno))?;
+        Ok((opened, name))
+    }
+
+    fn failed(&self, errno: Errno) -> Error {
+        error::file("open the directory of", self.path())(io::Error::from(errno))
+    }
+
+    /// How files are made on this side.
+    fn rules(&self) -> Result<Rules, Error> {
+        match self {
+            Self::Host(_) => Ok(Rules { owner: None, mode: 0o777 }),
+            Self::Inside { first, .. } => {
+                let owner = Some((root_inside(first, "uid_map")?, root_inside(first, "gid_map")?));
+                Ok(Rules { owner, mode: 0o7777 })
+            }
+        }
+    }
+}
+
+/// Which id root of the container is here (user_namespaces(7)).
+fn root_inside(first: &Process, map: &str) -> Result<u32, Error> {
+    let path = format!("/proc/{}/{map}", first.pid);
+    let text = std::fs::read_to_string(&path).map_err(error::file("read", &path))?;
+    let mut lines = text.lines().map(str::split_whitespace);
+    let of_root = lines.find_map(|mut line| match (line.next()?, line.next()?) {
+        ("0", outside) => outside.parse().ok(),
+        _ => None,
+    });
+    Ok(of_root.unwrap_or(0))
+}
+
+/// Of the host's, for the tests of [`tree`].
+#[cfg(test)]
+fn here(path: &Path) -> OwnedFd {
+    Side::Host(path).directory(path).unwrap()
+}

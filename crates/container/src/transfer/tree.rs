@@ -1,0 +1,263 @@
+//! One file, or a directory with all that is in it, from one open directory into another.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, Read as _},
+    os::{
+        fd::{AsFd, AsRawFd as _, OwnedFd},
+        unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    dir::Dir,
+    errno::Errno,
+    fcntl::{AtFlags, OFlag, open, openat, readlinkat},
+    sys::{
+        stat::{FileStat, Mode, SFlag, fchmod, fstat, futimens, mkdirat},
+        statfs::{PROC_SUPER_MAGIC, fstatfs},
+        time::TimeSpec,
+    },
+    unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat},
+};
+
+/// Directories in each other: more is taken for an attempt to use up descriptors.
+const DEPTH: usize = 128;
+/// Names in one directory.
+const NAMES: usize = 1 << 20;
+
+/// How files are made.
+pub(super) struct Rules {
+    /// Whose they become; `None` leaves them the caller's.
+    pub(super) owner: Option<(u32, u32)>,
+    /// Which bits of their mode are kept.
+    pub(super) mode: u32,
+}
+
+/// What could not be copied.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) path: PathBuf,
+    pub(super) source: io::Error,
+}
+
+/// Copies `name` of the directory `source` to the directory and name `target`.
+pub(super) fn copy(
+    source: &OwnedFd,
+    name: &Path,
+    target: (&OwnedFd, &Path),
+    rules: &Rules,
+    left_out: &mut Vec<String>,
+) -> Result<(), Failed> {
+    let mut copier = Copier { rules, left_out, path: name.to_owned(), depth: 0 };
+    copier.one(source, name.as_os_str(), target).map_err(|source| {
+        let path = std::mem::take(&mut copier.path);
+        Failed { path, source }
+    })
+}
+
+struct Copier<'a> {
+    rules: &'a Rules,
+    left_out: &'a mut Vec<String>,
+    /// What is being copied, for messages.
+    path: PathBuf,
+    depth: usize,
+}
+
+impl Copier<'_> {
+    fn one(&mut self, source: &OwnedFd, name: &OsStr, target: (&OwnedFd, &Path)) -> io::Result<()> {
+        // Nothing happens to what is opened so, a device say; from now on it is the same one.
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let found = openat(source, name, flags, Mode::empty())?;
+        let about = fstat(&found)?;
+        // What a process knows of itself is not the container's to hand out or to take.
+        if fstatfs(&found)?.filesystem_type() == PROC_SUPER_MAGIC {
+            return Err(io::Error::other("it is in /proc, which is not copied"));
+        }
+        match SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFREG => self.file(&found, &about, target),
+            SFlag::S_IFDIR => self.directory(&found, &about, target),
+            SFlag::S_IFLNK => self.link(&found, target),
+            kind => {
+                let kind = match kind {
+                    SFlag::S_IFIFO => "FIFO",
+                    SFlag::S_IFSOCK => "socket",
+                    _ => "device",
+                };
+                self.left_out.push(format!("{}: a {kind}", self.path.display()));
+                Ok(())
+            }
+        }
+    }
+
+    fn file(&self, found: &OwnedFd, about: &FileStat, target: (&OwnedFd, &Path)) -> io::Result<()> {
+        // The very file that was looked at, whatever its name leads to by now.
+        let again = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let from = File::from(open(&*again, flags, Mode::empty())?);
+        make_room(target)?;
+        // New, so that nothing stands there that could lead elsewhere.
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut to = File::from(openat(target.0, target.1, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+        // As long as it was: who adds to it for ever does not fill the other side.
+        let length = u64::try_from(about.st_size).unwrap_or(0);
+        io::copy(&mut from.take(length), &mut to)?;
+        self.finish(&to, about)
+    }
+
+    fn directory(
+        &mut self,
+        found: &OwnedFd,
+        about: &FileStat,
+        target: (&OwnedFd, &Path),
+    ) -> io::Result<()> {
+        if self.depth >= DEPTH {
+            return Err(io::Error::other(format!("more than {DEPTH} directories in each other")));
+        }
+        let made = match mkdirat(target.0, target.1, Mode::S_IRWXU) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
+            Err(errno) => return Err(errno.into()),
+        };
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let to = openat(target.0, target.1, flags, Mode::empty())?;
+        let mut listing = Dir::openat(found, ".", flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in listing.iter().take(NAMES) {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        // Into itself: what was just made is not copied again.
+        let itself = File::from(to.try_clone()?).metadata()?;
+        self.depth += 1;
+        for name in names {
+            self.path.push(&name);
+            if !is_same(found, &name, (itself.dev(), itself.ino())) {
+                self.one(found, &name, (&to, Path::new(&name)))?;
+            }
+            self.path.pop();
+        }
+        self.depth -= 1;
+        if made { self.finish(&to, about) } else { Ok(()) }
+    }
+
+    fn link(&self, found: &OwnedFd, target: (&OwnedFd, &Path)) -> io::Result<()> {
+        let leads_to = readlinkat(found, "")?;
+        make_room(target)?;
+        symlinkat(&*leads_to, target.0, target.1)?;
+        if let Some((user, group)) = self.rules.owner {
+            let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+            fchownat(target.0, target.1, user, group, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        }
+        Ok(())
+    }
+
+    /// Owner first: changing it takes set-user bits away (chown(2)).
+    fn finish(&self, made: impl AsFd, about: &FileStat) -> io::Result<()> {
+        if let Some((user, group)) = self.rules.owner {
+            fchown(&made, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+        }
+        fchmod(&made, Mode::from_bits_truncate(about.st_mode & self.rules.mode))?;
+        let modified = TimeSpec::new(about.st_mtime, about.st_mtime_nsec);
+        Ok(futimens(&made, &modified, &modified)?)
+    }
+}
+
+/// Removes what has that name, which is no directory.
+fn make_room((directory, name): (&OwnedFd, &Path)) -> io::Result<()> {
+    match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn is_same(directory: &OwnedFd, name: &OsStr, (device, inode): (u64, u64)) -> bool {
+    let found = nix::sys::stat::fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    found.is_ok_and(|found| (found.st_dev, found.st_ino) == (device, inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
+
+    use nix::unistd::mkfifo;
+
+    use super::{super::here, *};
+
+    fn copied(from: &Path, name: &str, to: &Path) -> (Result<(), Failed>, Vec<String>) {
+        let rules = Rules { owner: None, mode: 0o777 };
+        let mut left_out = Vec::new();
+        let (source, target, name) = (here(from), here(to), Path::new(name));
+        let done = copy(&source, name, (&target, name), &rules, &mut left_out);
+        (done, left_out)
+    }
+
+    #[test]
+    fn files_links_and_directories_come_as_they_are_and_nothing_else_does() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let tree = from.path().join("tree");
+        fs::create_dir_all(tree.join("below")).unwrap();
+        fs::write(tree.join("below/file"), "content").unwrap();
+        fs::set_permissions(tree.join("below/file"), fs::Permissions::from_mode(0o6755)).unwrap();
+        symlink("/etc/passwd", tree.join("link")).unwrap();
+        mkfifo(&tree.join("fifo"), Mode::S_IRUSR).unwrap();
+        let (done, left_out) = copied(from.path(), "tree", to.path());
+        done.unwrap();
+        assert_eq!(left_out, ["tree/fifo: a FIFO"]);
+        let made = to.path().join("tree");
+        assert_eq!(fs::read_to_string(made.join("below/file")).unwrap(), "content");
+        let mode = fs::metadata(made.join("below/file")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755, "no set-user bits");
+        assert_eq!(fs::read_link(made.join("link")).unwrap(), Path::new("/etc/passwd"));
+        assert!(!made.join("fifo").exists());
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_that_stands_at_the_target() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let canary = to.path().join("canary");
+        fs::create_dir(&canary).unwrap();
+        fs::write(canary.join("file"), "kept").unwrap();
+        fs::create_dir_all(from.path().join("tree")).unwrap();
+        fs::write(from.path().join("tree/file"), "new").unwrap();
+        fs::write(from.path().join("file"), "new").unwrap();
+        // A file replaces the link itself; a directory does not go through it.
+        symlink(canary.join("file"), to.path().join("file")).unwrap();
+        symlink(&canary, to.path().join("tree")).unwrap();
+        copied(from.path(), "file", to.path()).0.unwrap();
+        assert_eq!(fs::read_to_string(to.path().join("file")).unwrap(), "new");
+        let failed = copied(from.path(), "tree", to.path()).0.unwrap_err();
+        assert!(failed.path.starts_with("tree"), "{failed:?}");
+        assert_eq!(fs::read_to_string(canary.join("file")).unwrap(), "kept");
+    }
+
+    #[test]
+    fn a_directory_that_is_copied_into_itself_ends() {
+        let from = tempfile::tempdir().unwrap();
+        fs::create_dir_all(from.path().join("tree/below")).unwrap();
+        let (source, target) = (here(from.path()), here(&from.path().join("tree/below")));
+        let rules = Rules { owner: None, mode: 0o777 };
+        let name = Path::new("tree");
+        copy(&source, name, (&target, name), &rules, &mut Vec::new()).unwrap();
+        assert!(from.path().join("tree/below/tree/below").exists());
+        assert!(!from.path().join("tree/below/tree/below/tree").exists());
+    }
+
+    #[test]
+    fn what_is_too_deep_is_refused() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let deep: PathBuf = std::iter::repeat_n("d", DEPTH + 1).collect();
+        fs::create_dir_all(from.path().join(deep)).unwrap();
+        let failed = copied(from.path(), "d", to.path()).0.unwrap_err();
+        assert!(failed.source.to_string().contains("in each other"), "{failed:?}");
+    }
+}
