@@ -370,6 +370,24 @@ fn the_callers_terminal_may_go() {
 }
 
 #[test]
+fn nothing_of_the_callers_is_kept_open() {
+    let mut runs = Runs::of("descriptors");
+    for (at, kept) in ["7>&1", "8>&2", "3>&1 9>&2"].into_iter().enumerate() {
+        let name = runs.names.name(&at.to_string());
+        runs.made.push(name.clone());
+        let script = format!(
+            "exec {kept}; exec {} run -d --in process --name {name} -- sleep 30",
+            env!("CARGO_BIN_EXE_isolab")
+        );
+        let began = Instant::now();
+        let mut shell = std::process::Command::new("/bin/sh");
+        assert_eq!(output_of(shell.args(["-c", &script])).1, format!("{name}\n"));
+        assert!(began.elapsed() < Duration::from_secs(20), "{kept}: its pipe was held open");
+        says(&["kill", &name]);
+    }
+}
+
+#[test]
 fn stop_ends_one_in_the_background_and_its_code_stays() {
     let mut runs = Runs::of("stop");
     let trap = "trap 'exit 8' TERM; echo ready; while :; do sleep 0.05; done";

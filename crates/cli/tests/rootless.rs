@@ -139,6 +139,32 @@ fn a_users_container_is_listed_entered_and_stopped() {
     assert_eq!(output_of(&mut user.isolab(&["ps", "--json"])).1, "[]\n");
 }
 
+/// The address of a socket has 108 bytes (unix(7)), which a directory's path may pass.
+#[test]
+fn a_users_run_in_the_background_is_kept_in_a_directory_of_any_length() {
+    let Some(user) = User::of_this_host() else { return };
+    for length in [1, 90, 200] {
+        let runtime = user.own().join("r".repeat(length));
+        let isolab = |words: &[&str]| {
+            let mut command = user.isolab(words);
+            command.env("XDG_RUNTIME_DIR", &runtime);
+            output_of(&mut command)
+        };
+        let script = "read word; echo \"<$word>\"; exit 7";
+        let words = ["run", "-d", "-i", "--name", "box", "--", "/bin/sh", "-c", script];
+        assert_eq!(isolab(&words), (0, "box\n".into(), String::new()), "{length}");
+        let mut client = user.isolab(&["attach", "box"]);
+        client.env("XDG_RUNTIME_DIR", &runtime).stdin(std::process::Stdio::piped());
+        client.stdout(std::process::Stdio::piped());
+        let mut client = client.spawn().unwrap();
+        std::io::Write::write_all(&mut client.stdin.take().unwrap(), b"word\n").unwrap();
+        assert_eq!(client.wait().unwrap().code(), Some(7), "{length}");
+        assert_eq!(isolab(&["logs", "box"]).1, "<word>\n", "{length}");
+        assert_eq!(isolab(&["wait", "box"]).1, "7\n", "{length}");
+        assert_eq!(isolab(&["rm", "box"]).0, 0, "{length}");
+    }
+}
+
 #[test]
 fn a_limit_is_kept_or_refused_with_the_way_out() {
     let Some(user) = User::of_this_host() else { return };

@@ -80,8 +80,7 @@ pub fn freeze(ledger: &Ledger, entry: &Entry) -> Result<()> {
     match Freezer::of(entry)? {
         Freezer::Own(path) => {
             write(&path.join("cgroup.freeze"), "1")?;
-            let events = path.join("cgroup.events");
-            Ok(until(&events, |text| text.lines().any(|line| line == "frozen 1"))?)
+            Ok(until_frozen(&path.join("cgroup.events"))?)
         }
         Freezer::Apart(path) => {
             match fs::create_dir(&path) {
@@ -125,9 +124,29 @@ fn freeze_apart(entry: &Entry, path: &Path) -> Result<(), Error> {
             return Err(error::file("gather all processes in", path)(Errno::EBUSY.into()));
         }
     }
-    let state = path.join("freezer.state");
-    write(&state, "FROZEN")?;
-    until(&state, |text| text.trim() == "FROZEN")
+    hold(&path.join("freezer.state"))
+}
+
+/// Version 1 may stay at FREEZING while processes fork: it is asked again and again, and let go now
+/// and then, as runc does it.
+fn hold(state: &Path) -> Result<(), Error> {
+    let began = Instant::now();
+    for attempt in 1_u32.. {
+        write(state, "FROZEN")?;
+        if says(state, "FROZEN") {
+            break;
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(error::file("wait for FROZEN in", state)(Errno::ETIMEDOUT.into()));
+        }
+        if attempt % 50 == 0 {
+            write(state, "THAWED")?;
+            sleep(Duration::from_millis(10));
+        } else {
+            sleep(Duration::from_millis(1));
+        }
+    }
+    Ok(())
 }
 
 /// Lets a frozen container go on; one that is not frozen does anyway.
@@ -176,16 +195,16 @@ fn write(path: &Path, word: &str) -> Result<(), Error> {
     fs::write(path, word).map_err(error::file("write", path))
 }
 
-/// Reads the file at `path` until what it says is right.
-fn until(path: &Path, is_right: impl Fn(&str) -> bool) -> Result<(), Error> {
+/// Waits until version 2 says that all of it stands still.
+fn until_frozen(events: &Path) -> Result<(), Error> {
     let began = Instant::now();
     loop {
-        let text = fs::read_to_string(path).map_err(error::file("read", path))?;
-        if is_right(&text) {
+        let text = fs::read_to_string(events).map_err(error::file("read", events))?;
+        if text.lines().any(|line| line == "frozen 1") {
             return Ok(());
         }
         if began.elapsed() > PATIENCE {
-            return Err(error::file("wait for", path)(Errno::ETIMEDOUT.into()));
+            return Err(error::file("wait for", events)(Errno::ETIMEDOUT.into()));
         }
         sleep(Duration::from_millis(1));
     }

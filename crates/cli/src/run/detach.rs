@@ -85,6 +85,8 @@ pub(super) fn start(name: Option<&str>, terminal: bool, interactive: bool) -> Re
         Some(name) => name.to_owned(),
         None => unused_name()?,
     };
+    // Whoever waits for the end of a pipe of the caller's does not wait for the run.
+    container::descriptors::close_at_execve().map_err(sandbox::Error::from)?;
     let words: Vec<OsString> = env::args_os().skip(2).collect(); // behind `isolab run`
     let mut command = Command::new("/proc/self/exe");
     command.arg0("isolab").args(["supervise", &name]);
