@@ -189,6 +189,26 @@ fn a_log_has_both_streams_in_order_and_every_byte() {
     }
 }
 
+/// What a program leaves behind may hold its streams, and use them.
+#[test]
+fn the_end_of_the_program_is_the_end() {
+    let mut runs = Runs::of("end");
+    for (at, left) in
+        ["yes", "sleep 20", "while :; do sleep 0.01; echo; done"].into_iter().enumerate()
+    {
+        let script = format!("trap '' HUP; ({left}) & echo $!; exit 3");
+        let name = runs.script(&at.to_string(), &["--in", "process"], &script);
+        let began = Instant::now();
+        assert_eq!(says(&["wait", &name]), "3\n");
+        assert!(began.elapsed() < Duration::from_secs(10), "{left}: {:?}", began.elapsed());
+        let log = says(&["logs", &name]);
+        let left = log.lines().find_map(|line| line.parse().ok()).and_then(Process::of);
+        if let Some(left) = left {
+            let _ = std::process::Command::new("kill").arg(left.pid.to_string()).output();
+        }
+    }
+}
+
 #[test]
 fn a_log_has_a_bounded_size_and_keeps_the_newest() {
     let mut runs = Runs::of("bound");

@@ -64,11 +64,14 @@ fn apart(entry: &Entry) -> Option<&Path> {
 
 /// Whether the container stands still.
 pub fn is_frozen(entry: &Entry) -> bool {
-    let reads =
-        |path: PathBuf, word: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == word);
     observe::cgroups(entry).any(|path| {
-        reads(path.join("cgroup.freeze"), "1") || reads(path.join("freezer.state"), "FROZEN")
+        says(&path.join("cgroup.freeze"), "1") || says(&path.join("freezer.state"), "FROZEN")
     })
+}
+
+/// Whether the file at `path` has that word in it.
+fn says(path: &Path, word: &str) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text.trim() == word)
 }
 
 /// Lets the container stand still.

@@ -214,11 +214,14 @@ impl Supervisor {
         Ok(ended.map_or(Next::GoOn, Next::End))
     }
 
-    /// Writes one output to the log, then shows it to the clients: a few chunks at a time, all there
-    /// is when the launcher has ended.
+    /// Writes one output to the log, then shows it to the clients: a few chunks at a time, and at the
+    /// launcher's end as much as a pipe can hold (pipe(7)). A process that it left behind could
+    /// write for ever.
     fn take_output(&mut self, output: usize, all: bool) {
-        let mut chunk = [0; 32 << 10];
-        let mut turns = if all { usize::MAX } else { 8 };
+        const CHUNK: usize = 32 << 10;
+        const PIPE: usize = 1 << 20;
+        let mut chunk = [0; CHUNK];
+        let mut turns = if all { PIPE / CHUNK } else { 8 };
         let stream = self.launcher.outputs[output].0;
         while turns > 0
             && let Some(count) = self.launcher.read(output, &mut chunk)
