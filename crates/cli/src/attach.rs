@@ -1,5 +1,7 @@
 //! `isolab attach`: this terminal, or these streams, connected to a run in the background.
 
+mod keys;
+
 use std::{
     io::{self, ErrorKind, IsTerminal as _, Read as _, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
@@ -19,6 +21,7 @@ use signal_hook::{
 use supervisor::{Client, Frame, Stream};
 
 use crate::{background, failure::Failure, output};
+use keys::{Detector, Keys, keys};
 
 /// Connect to a run in the background: see what it writes from now on, type into it if it has a
 /// terminal or was started with -i. Ctrl-P Ctrl-Q leaves it to run on. Signals are passed on.
@@ -39,52 +42,6 @@ pub struct Arguments {
     sig_proxy: bool,
 }
 
-/// The bytes of the keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Keys(Vec<u8>);
-
-fn keys(text: &str) -> Result<Keys, String> {
-    let wrong = |key: &str| format!("{key:?} is not a key: use a letter, or ctrl-a to ctrl-z");
-    let key = |key: &str| match (key.as_bytes(), key.strip_prefix("ctrl-").map(str::as_bytes)) {
-        ([letter], _) if letter.is_ascii_graphic() => Ok(*letter),
-        // The control characters are 64 below the letters (ascii(7)).
-        (_, Some([letter])) if (b'@'..=b'_').contains(&letter.to_ascii_uppercase()) => {
-            Ok(letter.to_ascii_uppercase() - 64)
-        }
-        _ => Err(wrong(key)),
-    };
-    text.split(',').map(key).collect::<Result<_, _>>().map(Keys)
-}
-
-/// Finds the keys among what is typed, over several reads.
-struct Detector {
-    keys: Vec<u8>,
-    matched: usize,
-}
-
-impl Detector {
-    /// What of `typed` is to be passed on, and whether the keys came, which ends it.
-    fn pass(&mut self, typed: &[u8]) -> (Vec<u8>, bool) {
-        let mut passed = Vec::with_capacity(typed.len());
-        for byte in typed {
-            if self.keys.get(self.matched) == Some(byte) {
-                self.matched += 1;
-                if self.matched == self.keys.len() {
-                    return (passed, true);
-                }
-            } else {
-                // The first ones are held back until it is known that they were only typed.
-                passed.extend(&self.keys[..self.matched]);
-                self.matched = usize::from(self.keys.first() == Some(byte));
-                if self.matched == 0 {
-                    passed.push(*byte);
-                }
-            }
-        }
-        (passed, false)
-    }
-}
-
 /// Does it, and gives the exit code.
 pub fn attach(arguments: &Arguments) -> Result<u8, Failure> {
     let name = &arguments.name;
@@ -100,7 +57,7 @@ pub fn attach(arguments: &Arguments) -> Result<u8, Failure> {
     woken.set_nonblocking(true).map_err(Failure::at("make a socket non-blocking"))?;
     let typing = detached.terminal && io::stdin().is_terminal() && !arguments.no_stdin;
     let raw = typing.then(RawTerminal::set).flatten();
-    let keys = Detector { keys: arguments.detach_keys.0.clone(), matched: 0 };
+    let keys = Detector::of(&arguments.detach_keys);
     let input = !arguments.no_stdin;
     let mut session = Session { client, signals, woken, input, keys };
     let ended = session.until_the_end(typing);
@@ -269,27 +226,4 @@ fn show(frame: Frame) -> io::Result<Option<End>> {
         _ => {}
     }
     Ok(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_letters_or_control_characters() {
-        assert_eq!(keys("ctrl-p,ctrl-q"), Ok(Keys(vec![16, 17])));
-        assert_eq!(keys("a,ctrl-@,ctrl-]"), Ok(Keys(vec![b'a', 0, 29])));
-        for text in ["", "ctrl-", "ctrl-pp", "ab", "ctrl-1", "a,,b"] {
-            assert!(keys(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_only_begins_as_the_keys_is_passed_on() {
-        let mut keys = Detector { keys: vec![16, 17], matched: 0 };
-        assert_eq!(keys.pass(b"a\x10"), (b"a".to_vec(), false));
-        assert_eq!(keys.pass(b"\x10b"), (b"\x10\x10b".to_vec(), false));
-        assert_eq!(keys.pass(b"\x10"), (b"".to_vec(), false));
-        assert_eq!(keys.pass(b"\x11x"), (b"".to_vec(), true));
-    }
 }

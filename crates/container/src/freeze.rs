@@ -212,3 +212,60 @@ fn until_frozen(events: &Path) -> Result<(), Error> {
         sleep(Duration::from_millis(1));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use sandbox::Process;
+
+    use super::*;
+
+    /// One directory of each hierarchy that can freeze, where this caller may make one.
+    fn places(name: &str) -> Vec<PathBuf> {
+        let layout = Layout::of_this_process().unwrap();
+        let has = |controllers: &[String]| controllers.iter().any(|name| name == "freezer");
+        let able = layout
+            .hierarchies
+            .iter()
+            .filter(|it| it.version == Version::V2 || has(&it.controllers));
+        able.map(|it| it.own.join(name)).filter(|path| fs::create_dir(path).is_ok()).collect()
+    }
+
+    #[test]
+    fn both_versions_freeze_and_let_go() {
+        let name = format!("isolab-freeze-test-{}", std::process::id());
+        let places = places(&name);
+        if places.is_empty() {
+            println!("skipped: no cgroup that can be frozen may be made here");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::at(directory.path().join("ledger")).unwrap();
+        for place in places {
+            let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+            move_into(&place, child.id()).unwrap();
+            let first = Process::of(child.id());
+            let resources = vec![Resource::Cgroup(place.clone())];
+            let entry = Entry { first, resources, ..Entry::new(name.clone(), "container", vec![]) };
+            let claim = ledger.claim(entry.clone()).unwrap();
+            assert!(!is_frozen(&entry), "{place:?}");
+            freeze(&ledger, &entry).unwrap();
+            assert!(is_frozen(&entry), "{place:?}");
+            let spent = || observe::process_facts(child.id()).unwrap().cpu_time;
+            let before = spent();
+            sleep(Duration::from_millis(200));
+            assert_eq!(spent(), before, "{place:?}: it goes on");
+            thaw(&ledger, &entry).unwrap();
+            assert!(!is_frozen(&entry), "{place:?}");
+            let began = Instant::now();
+            while spent() == before {
+                assert!(began.elapsed() < PATIENCE, "{place:?}: it does not go on");
+                sleep(Duration::from_millis(10));
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            drop(claim);
+            crate::cgroup::remove(&place).unwrap();
+        }
+    }
+}

@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod labs;
 pub mod person;
+pub mod runs;
 
 use std::{
     fs,
