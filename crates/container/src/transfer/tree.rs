@@ -6,7 +6,7 @@ use std::{
     io::{self, Read as _},
     os::{
         fd::{AsFd, AsRawFd as _, OwnedFd},
-        unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+        unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
 };
@@ -51,7 +51,7 @@ pub(super) fn copy(
     rules: &Rules,
     left_out: &mut Vec<String>,
 ) -> Result<(), Failed> {
-    let mut copier = Copier { rules, left_out, path: name.to_owned(), depth: 0 };
+    let mut copier = Copier { rules, left_out, path: name.to_owned(), depth: 0, made: None };
     copier.one(source, name.as_os_str(), target).map_err(|source| {
         let path = std::mem::take(&mut copier.path);
         Failed { path, source }
@@ -64,6 +64,8 @@ struct Copier<'a> {
     /// What is being copied, for messages.
     path: PathBuf,
     depth: usize,
+    /// The first directory that was made, which may lie in what is copied.
+    made: Option<(u64, u64)>,
 }
 
 impl Copier<'_> {
@@ -134,11 +136,12 @@ impl Copier<'_> {
             }
         }
         // Into itself: what was just made is not copied again.
-        let itself = File::from(to.try_clone()?).metadata()?;
+        let itself = fstat(&to)?;
+        let itself = *self.made.get_or_insert((itself.st_dev, itself.st_ino));
         self.depth += 1;
         for name in names {
             self.path.push(&name);
-            if !is_same(found, &name, (itself.dev(), itself.ino())) {
+            if !is_same(found, &name, itself) {
                 self.one(found, &name, (&to, Path::new(&name)))?;
             }
             self.path.pop();
