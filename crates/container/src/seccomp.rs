@@ -16,13 +16,16 @@
 //! Two answers mean no. EPERM: the call is known and refused on purpose. ENOSYS: the profile is older
 //! than the call and has no opinion, as if the kernel were older, too; C libraries then fall back to
 //! an older call. `clone3` is answered with ENOSYS as well, because its flags lie in memory, where no
-//! filter can look, and `clone` does the same. So is all that a program asks through another ABI
-//! (`int 0x80`, x32), whose numbers are not those of the profile.
+//! filter can look, and `clone` does the same.
+//!
+//! A processor of this kind knows three ABIs, each with numbers of its own. Those of 32-bit programs
+//! (`int 0x80`, i386) have the rules of the same names, if the profile says so; x32 does not exist.
 
 mod assembler;
 mod compile;
 mod defaults;
 mod syscalls;
+mod syscalls_i386;
 #[cfg(test)]
 mod tests;
 
@@ -56,10 +59,23 @@ pub struct Profile {
     /// The error of [`Action::Errno`] as the default; EPERM if it is not given.
     #[serde(rename = "defaultErrnoRet", default, skip_serializing_if = "Option::is_none")]
     pub default_errno: Option<u16>,
+    /// The architectures with calls of these names, as `SCMP_ARCH_X86` is for 32-bit programs. That of
+    /// 64-bit programs is always among them; those that are neither are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub architectures: Vec<String>,
     /// The rules: for each call the first one that applies counts. (libseccomp lets a rule without
     /// arguments win over the others of its call, wherever it stands.)
     #[serde(rename = "syscalls", default)]
     pub rules: Vec<Rule>,
+}
+
+/// 32-bit programs, as config.json calls them.
+const SCMP_ARCH_X86: &str = "SCMP_ARCH_X86";
+
+impl Profile {
+    fn has_i386(&self) -> bool {
+        self.architectures.iter().any(|name| name == SCMP_ARCH_X86)
+    }
 }
 
 /// What happens at some calls.

@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use common::{inside, ready, skip};
+use common::{inside, ready};
 use container::{Container, Root};
 use sandbox::{Sandbox as _, Status, Workload};
 use tempfile::TempDir;
@@ -56,13 +56,6 @@ fn system_call(number: u32, arguments: [u64; 3]) -> Vec<u8> {
     code.push(0xb8); // mov eax, number
     code.extend(number.to_le_bytes());
     code.extend([0x0f, 0x05]); // syscall
-    code.extend(EXIT_WITH_ERROR);
-    elf(&code)
-}
-
-/// Asks for `getpid` as a 32-bit program does. The number is that of `writev` in the other table.
-fn by_int_0x80() -> Vec<u8> {
-    let mut code = vec![0xb8, 20, 0, 0, 0, 0xcd, 0x80]; // mov eax, 20; int 0x80
     code.extend(EXIT_WITH_ERROR);
     elf(&code)
 }
@@ -156,18 +149,12 @@ fn clone3_does_not_exist_so_that_libraries_fall_back() {
 }
 
 #[test]
-fn the_other_abis_of_the_processor_do_not_exist() {
+fn the_x32_abi_does_not_exist() {
     if !ready() {
         return;
     }
     let x32 = system_call(1 << 30 | libc::SYS_getpid as u32, [0; 3]);
     assert_eq!(confined(&x32), failed_with(libc::ENOSYS));
-    let program = by_int_0x80();
-    if free(&program).is_none() {
-        return skip("this kernel has no 32-bit system calls (ia32_emulation)");
-    }
-    assert_ne!(free(&program), Some(libc::ENOSYS));
-    assert_eq!(confined(&program), failed_with(libc::ENOSYS));
 }
 
 #[test]

@@ -42,6 +42,9 @@ pub(super) const ARGUMENTS: u32 = 16;
 /// AUDIT_ARCH_X86_64 of linux/audit.h: EM_X86_64, 64 bits, little-endian.
 pub(super) const X86_64: u32 = 62 | 0x8000_0000 | 0x4000_0000;
 
+/// AUDIT_ARCH_I386: EM_386, 32 bits, little-endian.
+pub(super) const I386: u32 = 3 | 0x4000_0000;
+
 /// The calls of the x32 ABI have numbers of their own, from here on, under the same architecture.
 pub(super) const X32: u32 = 1 << 30;
 

@@ -5,12 +5,14 @@
 //! outcome that follow each other are one interval; the search halves the list of intervals:
 //!
 //! ```text
-//!         load arch      not x86_64? -> ENOSYS
+//!         load arch      not x86_64? -> the same for i386, if the profile has it; else ENOSYS
 //!         load number
 //!         number >= 157? --no--> number >= 56? --no--> ...
 //!              |yes                   |yes
 //!             ...                   ALLOW        or: load an argument, compare, ...
 //! ```
+//!
+//! Each architecture has a search of its own; answers and tests of arguments are shared.
 //!
 //! When the kernel installs a filter it tries it for each number, and stops at the first argument
 //! that is loaded: so short ways to the answer matter, and arguments come last.
@@ -18,10 +20,11 @@
 use super::{
     Argument, Operator, Profile, Rule,
     assembler::{
-        AND, ARCHITECTURE, ARGUMENTS, Assembler, Instruction, JUMP_EQUAL, JUMP_GREATER,
+        AND, ARCHITECTURE, ARGUMENTS, Assembler, I386, Instruction, JUMP_EQUAL, JUMP_GREATER,
         JUMP_GREATER_EQUAL, Label, NUMBER, UNKNOWN, X32, X86_64,
     },
-    syscalls,
+    syscalls::{self, COMMON, Table},
+    syscalls_i386,
 };
 use crate::Error;
 
@@ -39,7 +42,7 @@ enum Outcome {
 }
 
 /// Numbers from `first` on, to the first of the next interval.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Interval {
     first: u32,
     outcome: Outcome,
@@ -53,14 +56,17 @@ struct Interval {
 pub(super) fn compile(profile: &Profile) -> Result<Vec<Instruction>, Error> {
     check_arguments(profile)?;
     let assembler = Assembler::default();
-    let mut compiler = Compiler { profile, assembler, tests: Vec::new() };
-    let search = compiler.search(&intervals(profile));
-    let mut assembler = compiler.assembler;
-    let number = assembler.load(NUMBER, search);
-    let foreign = assembler.answer(UNKNOWN);
-    let architecture = assembler.branch(JUMP_EQUAL, X86_64, number, foreign);
-    assembler.load(ARCHITECTURE, architecture);
-    assembler.finish()
+    let mut compiler = Compiler { profile, assembler, tests: Vec::new(), common: None };
+    // From the end of the program to its beginning.
+    let mut architecture = compiler.assembler.answer(UNKNOWN);
+    if profile.has_i386() {
+        let calls = compiler.calls(intervals(profile, &syscalls_i386::I386, None));
+        architecture = compiler.assembler.branch(JUMP_EQUAL, I386, calls, architecture);
+    }
+    let calls = compiler.calls(intervals(profile, &syscalls::X86_64, Some(X32)));
+    let architecture = compiler.assembler.branch(JUMP_EQUAL, X86_64, calls, architecture);
+    compiler.assembler.load(ARCHITECTURE, architecture);
+    compiler.assembler.finish()
 }
 
 fn check_arguments(profile: &Profile) -> Result<(), Error> {
@@ -73,20 +79,22 @@ fn check_arguments(profile: &Profile) -> Result<(), Error> {
     Ok(())
 }
 
-/// The outcomes of all numbers.
-fn intervals(profile: &Profile) -> Vec<Interval> {
-    let pairs = rules_by_number(profile);
+/// The outcomes of all numbers of one architecture; those from `foreign` on are another one's.
+fn intervals(profile: &Profile, table: &Table, foreign: Option<u32>) -> Vec<Interval> {
+    let pairs = rules_by_number(profile, table);
     let newest = pairs.last().map_or(0, |(number, _)| *number);
     let mut by_number = pairs.chunk_by(|one, other| one.0 == other.0).peekable();
     let default = profile.default_action.answer(profile.default_errno);
     let unknown = if profile.default_action.lets_pass() { default } else { UNKNOWN };
     let mut intervals: Vec<Interval> = Vec::new();
     let mut add = |first, outcome| {
-        if intervals.last().is_none_or(|last| last.outcome != outcome) {
+        if first == COMMON || intervals.last().is_none_or(|last| last.outcome != outcome) {
+            // Where two ranges meet, nothing is between them.
+            intervals.pop_if(|last| last.first == first);
             intervals.push(Interval { first, outcome });
         }
     };
-    for range in syscalls::RANGES {
+    for range in table.ranges() {
         let end = range.end;
         for number in range {
             let rules = by_number.next_if(|pairs| pairs[0].0 == number);
@@ -101,13 +109,15 @@ fn intervals(profile: &Profile) -> Vec<Interval> {
         }
         add(end, Outcome::Answer(unknown));
     }
-    add(X32, Outcome::Answer(UNKNOWN));
+    if let Some(foreign) = foreign {
+        add(foreign, Outcome::Answer(UNKNOWN));
+    }
     intervals
 }
 
 /// The rules of each number that has any, as pairs in order.
-fn rules_by_number(profile: &Profile) -> Vec<(u32, usize)> {
-    let numbers = syscalls::numbers();
+fn rules_by_number(profile: &Profile, table: &Table) -> Vec<(u32, usize)> {
+    let numbers = table.numbers();
     let mut pairs = Vec::new();
     for (index, rule) in profile.rules.iter().enumerate() {
         let known = rule.names.iter().filter_map(|name| numbers.get(name.as_str()));
@@ -138,9 +148,25 @@ struct Compiler<'a> {
     assembler: Assembler,
     /// The tests of arguments that are written already.
     tests: Vec<(Outcome, Label)>,
+    /// The search of the numbers that architectures share, as it was written last.
+    common: Option<(Vec<Interval>, Label)>,
 }
 
 impl Compiler<'_> {
+    /// Loads the number and searches. The search from [`COMMON`] on is usually the same for all
+    /// architectures, and written once.
+    fn calls(&mut self, mut intervals: Vec<Interval>) -> Label {
+        let common = intervals.split_off(intervals.partition_point(|it| it.first < COMMON));
+        let high = match self.common.take() {
+            Some((written, label)) if written == common => label,
+            _ => self.search(&common),
+        };
+        self.common = Some((common, high));
+        let low = self.search(&intervals);
+        let search = self.assembler.branch(JUMP_GREATER_EQUAL, COMMON, high, low);
+        self.assembler.load(NUMBER, search)
+    }
+
     /// Finds the interval of the number in the accumulator, and does what it says.
     fn search(&mut self, intervals: &[Interval]) -> Label {
         if let [interval] = intervals {

@@ -16,13 +16,19 @@
 //!   compares 64, so that a call with a bit above them set is another one to its filter.
 //! - `personality` may also switch off the randomization of addresses, the caller's own, which
 //!   debuggers do.
-//! - The 32-bit and x32 ABIs do not exist: each has a table of calls of its own, and the first one
-//!   takes the arguments of sockets by a pointer, where no filter can look. Docker allows both.
+//! - 32-bit programs make no sockets by `socketcall`: the family lies behind a pointer there, where no
+//!   filter can look, and AF_VSOCK and AF_ALG must stay closed. It fails with ENOSYS for `socket` and
+//!   `socketpair`; a C library that knows the calls of these names (Linux 4.3) uses those, one that
+//!   knows nothing else has no sockets. Docker allows all of `socketcall`.
+//! - Allowed, and not in Docker's list: to 32-bit programs the older forms of what is allowed (`nice`,
+//!   `oldstat`, `sigaction`, ..), and names behind which no kernel has anything (`break`, `stty`, ..).
+//!   The fewer gaps there are, the shorter is the filter, and the sooner the kernel has taken it.
+//! - The x32 ABI does not exist. Docker allows it.
 //! - Allowed, and newer than Docker's list: `file_getattr` and `file_setattr`, which `ioctl` does,
 //!   too, `uprobe`, which the kernel itself puts into a traced program; with CAP_SYS_ADMIN,
 //!   `open_tree_attr`.
 
-use super::{Action, Argument, Operator, Profile, Rule, Seccomp};
+use super::{Action, Argument, Operator, Profile, Rule, SCMP_ARCH_X86, Seccomp};
 
 /// Allowed, whatever the arguments.
 const ALLOWED: &str = "
@@ -67,6 +73,20 @@ adjtimex alarm clock_adjtime clock_getres clock_gettime clock_nanosleep getitime
 nanosleep pause setitimer time timer_create timer_delete timer_getoverrun timer_gettime
 timer_settime times
 
+_llseek _newselect chown32 clock_adjtime64 clock_getres_time64 clock_gettime64
+clock_nanosleep_time64 fadvise64_64 fchown32 fcntl64 fstat64 fstatat64 fstatfs64 ftruncate64
+futex_time64 getegid32 geteuid32 getgid32 getgroups32 getresgid32 getresuid32 getuid32
+io_pgetevents_time64 ipc lchown32 lstat64 mmap2 mq_timedreceive_time64 mq_timedsend_time64
+ppoll_time64 pselect6_time64 recvmmsg_time64 rt_sigtimedwait_time64 sched_rr_get_interval_time64
+semtimedop_time64 sendfile64 setfsgid32 setfsuid32 setgid32 setgroups32 setregid32 setresgid32
+setresuid32 setreuid32 setuid32 sigprocmask sigreturn stat64 statfs64 timer_gettime64
+timer_settime64 timerfd_gettime64 timerfd_settime64 truncate64 ugetrlimit utimensat_time64 waitpid
+
+nice oldfstat oldlstat oldolduname oldstat olduname readdir sgetmask sigaction signal sigpending
+sigsuspend ssetmask
+afs_syscall break ftime getpmsg gtty idle lock mpx nfsservctl prof profil putpmsg security stty tuxcall
+ulimit
+
 getrandom mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget
 msgrcv msgsnd semctl semget semop semtimedop shmat shmctl shmdt shmget sysinfo uname";
 
@@ -81,7 +101,7 @@ const ALLOWED_WITH: [(u32, &str); 14] = [
     (SYS_ADMIN, WITH_SYS_ADMIN),
     (22, "reboot"),                                                    // SYS_BOOT
     (23, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"), // SYS_NICE
-    (25, "clock_settime settimeofday"),                                // SYS_TIME
+    (25, "clock_settime clock_settime64 settimeofday stime"),          // SYS_TIME
     (26, "vhangup"),                                                   // SYS_TTY_CONFIG
     (34, "syslog"),                                                    // SYSLOG
     (38, "perf_event_open"),                                           // PERFMON
@@ -92,7 +112,7 @@ const SYS_ADMIN: u32 = 21;
 const WITH_SYS_ADMIN: &str = "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick
 lookup_dcookie lsm_get_self_attr lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount
 open_tree open_tree_attr perf_event_open quotactl quotactl_fd setdomainname sethostname setns
-syslog umount2 unshare";
+syslog umount umount2 unshare";
 
 /// The flags of `clone` that make a namespace. CLONE_NEWTIME is none: its bit is one of the signal
 /// that the child ends with.
@@ -106,6 +126,9 @@ const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
 
 const FAMILIES: [i32; 5] =
     [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_PACKET];
+
+/// SYS_SOCKET and SYS_SOCKETPAIR of linux/net.h: the functions of `socketcall` that make sockets.
+const SOCKETS: [u32; 2] = [1, 8];
 
 /// PER_LINUX, PER_LINUX32 and both with UNAME26, Linux without randomized addresses, and the
 /// question which one it is.
@@ -138,6 +161,13 @@ impl Seccomp {
             rules.push(Rule { arguments: typing, ..refuse("ioctl", libc::EPERM) });
         }
         rules.push(allow("ioctl"));
+        for function in SOCKETS {
+            rules.push(Rule {
+                arguments: vec![is(0, function)],
+                ..refuse("socketcall", libc::ENOSYS)
+            });
+        }
+        rules.push(allow("socketcall"));
         for family in FAMILIES {
             let family = vec![is(0, family as u32)];
             rules.push(Rule { arguments: family, ..allow("socket socketpair") });
@@ -145,7 +175,8 @@ impl Seccomp {
         for personality in PERSONALITIES {
             rules.push(Rule { arguments: vec![is(0, personality)], ..allow("personality") });
         }
-        Profile { default_action: Action::Errno, default_errno: None, rules }
+        let architectures = ["SCMP_ARCH_X86_64", SCMP_ARCH_X86].map(str::to_owned).into();
+        Profile { default_action: Action::Errno, default_errno: None, architectures, rules }
     }
 }
 

@@ -46,8 +46,11 @@ kcmp finit_module sched_setattr sched_getattr renameat2 seccomp getrandom memfd_
 kexec_file_load bpf execveat userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2
 pkey_mprotect pkey_alloc pkey_free statx io_pgetevents rseq uretprobe uprobe";
 
-/// From number 424 on, where all architectures count together.
-const FROM_424: &str = "
+/// From here on all architectures count together.
+pub(super) const COMMON: u32 = 424;
+
+/// From number 424 on.
+pub(super) const FROM_424: &str = "
 pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen
 fsconfig fsmount fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2
 process_madvise epoll_pwait2 mount_setattr quotactl_fd landlock_create_ruleset landlock_add_rule
@@ -56,20 +59,28 @@ fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount listmou
 lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat
 removexattrat open_tree_attr file_getattr file_setattr";
 
-/// The numbers that have a name.
-pub(super) const RANGES: [Range<u32>; 2] = [0..337, 424..470];
+/// The calls of one architecture: names, and the numbers that are theirs in turn.
+pub(super) struct Table(pub(super) &'static [(&'static str, Range<u32>)]);
 
-/// All calls with their numbers, in the order of the numbers.
-pub(super) fn all() -> impl Iterator<Item = (&'static str, u32)> {
-    [FROM_0, FROM_424]
-        .into_iter()
-        .zip(RANGES)
-        .flat_map(|(names, numbers)| names.split_ascii_whitespace().zip(numbers))
-}
+/// Those of 64-bit programs.
+pub(super) static X86_64: Table = Table(&[(FROM_0, 0..337), (FROM_424, 424..470)]);
 
-/// The number of each name.
-pub(super) fn numbers() -> HashMap<&'static str, u32, BuildHasherDefault<Fnv>> {
-    all().collect()
+impl Table {
+    /// All calls with their numbers, in the order of the numbers.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let parts = self.0.iter();
+        parts.flat_map(|(names, numbers)| names.split_ascii_whitespace().zip(numbers.clone()))
+    }
+
+    /// The number of each name.
+    pub(super) fn numbers(&self) -> HashMap<&'static str, u32, BuildHasherDefault<Fnv>> {
+        self.all().collect()
+    }
+
+    /// The numbers that have a name.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range<u32>> {
+        self.0.iter().map(|(_, numbers)| numbers.clone())
+    }
 }
 
 /// The hash function of Fowler, Noll and Vo: a tenth of the default one's time for a short name.
@@ -95,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_c_library() {
-        let numbers = numbers();
+        let numbers = X86_64.numbers();
         let known = [
             ("read", libc::SYS_read),
             ("pause", libc::SYS_pause),
@@ -121,8 +132,8 @@ mod tests {
         for (name, number) in known {
             assert_eq!(numbers.get(name).copied().map(i64::from), Some(number), "{name}");
         }
-        assert_eq!(numbers.len(), all().count(), "a name is there twice");
-        for (names, range) in [FROM_0, FROM_424].into_iter().zip(RANGES) {
+        assert_eq!(numbers.len(), X86_64.all().count(), "a name is there twice");
+        for (names, range) in X86_64.0 {
             assert_eq!(names.split_ascii_whitespace().count(), range.len());
         }
         assert_eq!((numbers["uprobe"], numbers["file_setattr"]), (336, 469));
@@ -134,9 +145,9 @@ mod tests {
         let Ok(text) = std::fs::read_to_string(HEADER) else {
             return println!("skipped: no {HEADER} here (Debian: linux-libc-dev)");
         };
-        let numbers = numbers();
+        let numbers = X86_64.numbers();
         // A later kernel than the table's has calls that it lacks.
-        let last = all().last().unwrap().1;
+        let last = X86_64.all().last().unwrap().1;
         let mut seen = 0;
         for line in text.lines().filter_map(|line| line.strip_prefix("#define __NR_")) {
             let (name, number) = line.split_once(' ').unwrap();

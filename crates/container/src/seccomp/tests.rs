@@ -24,6 +24,12 @@ fn call(number: u32, arguments: [u64; 6]) -> Call {
     Call { architecture: X86_64, number, arguments }
 }
 
+/// The same call of a 32-bit program, whose arguments have 32 bits.
+fn call_i386(number: u32, arguments: [u64; 6]) -> Call {
+    let arguments = arguments.map(|argument| argument & u64::from(u32::MAX));
+    Call { architecture: I386, number, arguments }
+}
+
 impl Call {
     fn word(&self, offset: u32) -> u32 {
         match offset {
@@ -70,10 +76,12 @@ fn run(program: &[Instruction], call: &Call) -> u32 {
 
 /// What the profile says, rule by rule.
 fn expected(profile: &Profile, call: &Call) -> u32 {
-    if call.architecture != X86_64 || call.number >= X32 {
-        return UNKNOWN;
-    }
-    let name = syscalls::all().find(|(_, number)| *number == call.number).map(|(name, _)| name);
+    let table = match call.architecture {
+        X86_64 if call.number < X32 => &syscalls::X86_64,
+        I386 if profile.has_i386() => &syscalls_i386::I386,
+        _ => return UNKNOWN,
+    };
+    let name = table.all().find(|(_, number)| *number == call.number).map(|(name, _)| name);
     let holds = |argument: &Argument| {
         let actual = call.arguments[usize::from(argument.index)];
         match argument.operator {
@@ -93,7 +101,7 @@ fn expected(profile: &Profile, call: &Call) -> u32 {
     }
     let named: HashSet<&str> =
         profile.rules.iter().flat_map(|rule| &rule.names).map(String::as_str).collect();
-    let newest = syscalls::all().filter(|(name, _)| named.contains(name)).last();
+    let newest = table.all().filter(|(name, _)| named.contains(name)).last();
     let has_opinion = name.is_some() && newest.is_some_and(|newest| call.number <= newest.1);
     if has_opinion || profile.default_action.lets_pass() {
         profile.default_action.answer(profile.default_errno)
@@ -106,13 +114,18 @@ fn expected(profile: &Profile, call: &Call) -> u32 {
 fn a_newer_call_than_the_profile_does_not_exist() {
     let mut profile = Seccomp::default_profile(0);
     for rule in &mut profile.rules {
-        rule.names.retain(|name| syscalls::numbers()[name.as_str()] < 450);
+        rule.names.retain(|name| {
+            let tables = [&syscalls::X86_64, &syscalls_i386::I386];
+            tables.iter().all(|it| it.numbers().get(name.as_str()).is_none_or(|it| *it < 450))
+        });
     }
     let answer = |profile: &Profile, name| {
-        run(&compile(profile).unwrap(), &call(syscalls::numbers()[name], [0; 6]))
+        run(&compile(profile).unwrap(), &call(syscalls::X86_64.numbers()[name], [0; 6]))
     };
     assert_eq!(answer(&profile, "fchmodat2"), UNKNOWN);
     assert_eq!(answer(&profile, "mount"), REFUSED);
+    let foreign = call_i386(syscalls_i386::I386.numbers()["fchmodat2"], [0; 6]);
+    assert_eq!(run(&compile(&profile).unwrap(), &foreign), UNKNOWN);
     profile.default_action = Action::KillProcess;
     assert_eq!(answer(&profile, "fchmodat2"), UNKNOWN);
     profile.default_action = Action::Allow;
@@ -147,6 +160,7 @@ fn a_profile_is_read_as_config_json_has_it() {
     let expected = Profile {
         default_action: Action::Errno,
         default_errno: Some(38),
+        architectures: vec!["SCMP_ARCH_X86_64".into()],
         rules: vec![
             rule("getcwd", Action::KillThread, None, vec![]),
             rule("clone", Action::Allow, Some(1), vec![flags]),
@@ -172,6 +186,7 @@ fn many_rules(count: u16) -> Profile {
     Profile {
         default_action: Action::Allow,
         default_errno: None,
+        architectures: Vec::new(),
         rules: (0..count).map(rule).collect(),
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 fn default_answer(name: &str, arguments: [u64; 6]) -> u32 {
     let program = compile(&Seccomp::default_profile(0)).unwrap();
-    run(&program, &call(syscalls::numbers()[name], arguments))
+    run(&program, &call(syscalls::X86_64.numbers()[name], arguments))
 }
 
 #[test]
@@ -15,7 +15,10 @@ fn each_number_is_answered_as_the_default_profile_says() {
         for number in (0..1024).chain([X32 - 1, X32, X32 + 1, u32::MAX]) {
             let call = call(number, [0; 6]);
             assert_eq!(run(&program, &call), expected(&profile, &call), "{call:?}");
-            let foreign = Call { architecture: 0x4000_0003, ..call };
+            let call = call_i386(number, [0; 6]);
+            assert_eq!(run(&program, &call), expected(&profile, &call), "{call:?}");
+            // AArch64
+            let foreign = Call { architecture: 0xc000_00b7, ..call };
             assert_eq!(run(&program, &foreign), UNKNOWN, "{foreign:?}");
         }
     }
@@ -23,7 +26,8 @@ fn each_number_is_answered_as_the_default_profile_says() {
 
 #[test]
 fn the_default_profile_names_only_calls_that_there_are_and_each_once() {
-    let numbers = syscalls::numbers();
+    let mut numbers = syscalls::X86_64.numbers();
+    numbers.extend(syscalls_i386::I386.all());
     let profile = Seccomp::default_profile(0);
     let mut seen = HashSet::new();
     for rule in &profile.rules {
@@ -31,7 +35,7 @@ fn the_default_profile_names_only_calls_that_there_are_and_each_once() {
             assert!(numbers.contains_key(name.as_str()), "{name}");
             let first = seen.insert(name.clone());
             assert!(
-                first || !rule.arguments.is_empty() || name == "ioctl",
+                first || !rule.arguments.is_empty() || name == "ioctl" || name == "socketcall",
                 "{name} is there twice"
             );
         }
@@ -95,7 +99,7 @@ fn what_is_dangerous_is_refused_by_default() {
 fn a_capability_allows_its_calls_and_no_others() {
     let answers = |capabilities| {
         let program = compile(&Seccomp::default_profile(capabilities)).unwrap();
-        move |name: &str| run(&program, &call(syscalls::numbers()[name], [0; 6]))
+        move |name: &str| run(&program, &call(syscalls::X86_64.numbers()[name], [0; 6]))
     };
     for (capability, name) in [
         (2, "open_by_handle_at"),
