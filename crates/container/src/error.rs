@@ -251,6 +251,12 @@ pub enum Error {
         /// The argument.
         index: u8,
     },
+    /// A file that is not a seccomp profile.
+    #[error("the seccomp profile cannot be used: {why}")]
+    SeccompProfile {
+        /// What is wrong with it.
+        why: String,
+    },
     /// A seccomp profile that is too long for the kernel.
     #[error("the seccomp profile takes {instructions} BPF instructions, and the kernel 4096")]
     SeccompTooLong {

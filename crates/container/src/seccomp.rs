@@ -24,6 +24,7 @@
 mod assembler;
 mod compile;
 mod defaults;
+mod docker;
 mod syscalls;
 mod syscalls_i386;
 #[cfg(test)]
@@ -89,7 +90,7 @@ pub struct Rule {
     #[serde(rename = "errnoRet", default, skip_serializing_if = "Option::is_none")]
     pub errno: Option<u16>,
     /// The rule applies if all of these hold. (runc makes a rule of each when two of them look at the
-    /// same argument: who reads config.json has to part them.)
+    /// same argument: [`Profile::from_docker`] parts them.)
     #[serde(rename = "args", default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<Argument>,
 }

@@ -1,6 +1,7 @@
 //! The filter against the profile read rule by rule.
 
 mod defaults;
+mod docker;
 mod kernel;
 mod random;
 
