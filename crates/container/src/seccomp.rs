@@ -23,6 +23,7 @@
 
 mod assembler;
 mod compile;
+mod compiled;
 mod defaults;
 mod docker;
 mod syscalls;
@@ -30,7 +31,10 @@ mod syscalls_i386;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,23 +188,24 @@ impl Action {
     }
 }
 
-/// A compiled profile, as the bytes that the kernel reads.
+/// A compiled profile: each number is a `struct sock_filter` in its memory.
 #[derive(Debug)]
 pub(crate) struct Program {
-    code: Box<[u8]>,
+    code: Cow<'static, [u64]>,
 }
 
 impl Program {
     fn of(profile: &Profile) -> Result<Self, Error> {
         let instructions = compile::compile(profile)?;
-        let code = instructions.into_iter().flat_map(assembler::Instruction::bytes).collect();
+        let code = instructions.into_iter().map(assembler::Instruction::word).collect();
         Ok(Self { code })
     }
 
     /// Keeps a copy as long as the plan: the address of its `sock_fprog`, for seccomp(2).
     pub(crate) fn keep(&self, plan: &mut Plan) -> usize {
-        let length = self.code.len() / assembler::INSTRUCTION_SIZE;
-        let code = plan.keep(&self.code);
+        let length = self.code.len();
+        let code: Vec<u8> = self.code.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let code = plan.keep(code);
         // struct sock_fprog: a 16-bit length, padding, a pointer.
         plan.keep([length, code].map(usize::to_ne_bytes).concat())
     }
@@ -220,11 +225,14 @@ pub(crate) fn program(seccomp: &Seccomp, bounding: u64) -> Result<Option<Arc<Pro
     }
 }
 
-/// The default filter. Most containers of a process have the same capabilities, so the last one is
-/// kept.
+/// The default filter. Most containers have the usual capabilities, for which it is there already;
+/// most containers of a process have the same, so the last one is kept.
 fn default_program(bounding: u64) -> Result<Arc<Program>, Error> {
     static LAST: Mutex<Option<(u64, Arc<Program>)>> = Mutex::new(None);
     let capabilities = bounding & defaults::relevant_capabilities();
+    if capabilities == compiled::CAPABILITIES {
+        return Ok(Arc::new(Program { code: Cow::Borrowed(&compiled::CODE) }));
+    }
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     match &*last {
         Some((known, program)) if *known == capabilities => Ok(Arc::clone(program)),

@@ -16,12 +16,11 @@ pub(super) struct Instruction {
     pub(super) k: u32,
 }
 
-pub(super) const INSTRUCTION_SIZE: usize = 8;
-
 impl Instruction {
-    pub(super) fn bytes(self) -> [u8; INSTRUCTION_SIZE] {
+    /// The 8 bytes of the structure, as a number.
+    pub(super) fn word(self) -> u64 {
         let ([a, b], [e, f, g, h]) = (self.code.to_ne_bytes(), self.k.to_ne_bytes());
-        [a, b, self.jt, self.jf, e, f, g, h]
+        u64::from_ne_bytes([a, b, self.jt, self.jf, e, f, g, h])
     }
 }
 

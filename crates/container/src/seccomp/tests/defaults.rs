@@ -151,3 +151,20 @@ fn bits_that_the_kernel_does_not_look_at_change_no_answer() {
         }
     }
 }
+
+#[test]
+fn what_is_compiled_already_is_what_the_profile_says() {
+    let usual = crate::privileges::Capabilities::default().bounding.0;
+    let usual = usual & super::super::defaults::relevant_capabilities();
+    let program = Program::of(&Seccomp::default_profile(usual)).unwrap();
+    let lines = program.code.chunks(5).map(|line| {
+        let words: Vec<String> = line.iter().map(|word| format!("{word:#018x}")).collect();
+        format!("    {},\n", words.join(", "))
+    });
+    let lines: String = lines.collect();
+    let length = program.code.len();
+    assert!(
+        compiled::CAPABILITIES == usual && compiled::CODE == *program.code,
+        "write into compiled.rs: CAPABILITIES = {usual:#x}, CODE: [u64; {length}] = [\n{lines}]"
+    );
+}
