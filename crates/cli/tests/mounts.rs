@@ -255,23 +255,24 @@ fn a_mount_that_is_no_layer_is_shown_read_only() {
     if !ready() {
         return;
     }
-    for (name, mounts) in [
-        // What overlayfs refuses as a layer: one that lies on two others.
-        (
-            "stacked",
-            "mkdir 1 2 3; mount -t overlay o -o lowerdir=/etc:/usr 1; \
-             mount -t overlay o -o lowerdir=1:/usr 2; touch 3; mkdir -p m; mount --bind 2 m",
-        ),
+    // What overlayfs refuses as a layer: an overlay that lies on another one.
+    let stacked = "mount -t tmpfs t /srv; cd /srv; mkdir 1 2; \
+                   mount -t overlay o -o lowerdir=/etc:/usr 1; \
+                   mount -t overlay o -o lowerdir=1:/usr 2";
+    for (mounts, file) in [
+        ("mkdir m; mount --bind 2 m", "m/passwd"),
+        ("mkdir -p deep/er; mount --bind 2 deep/er", "deep/er/passwd"),
+        ("touch file; mount --bind 2/passwd file", "file"),
     ] {
-        let mounts = format!("mount -t tmpfs t /srv; cd /srv; {mounts}; cd /");
-        let script = "cat /srv/m/passwd | wc -l; echo x > /srv/m/passwd || echo refused";
-        let Some(mut command) = isolab_after(&mounts, &["run", "--", "sh", "-c", script]) else {
+        let script = format!("wc -l < /srv/{file}; echo x > /srv/{file} || echo refused");
+        let mounts = format!("{stacked}; {mounts}; cd /");
+        let Some(mut command) = isolab_after(&mounts, &["run", "--", "sh", "-c", &script]) else {
             return;
         };
         let (_, output, errors) = output_of(&mut command);
         let lines = output.lines().next().unwrap_or("0").trim();
-        assert!(lines != "0" && output.ends_with("refused\n"), "{name}: {output} {errors}");
-        assert!(errors.contains("Read-only"), "{name}: {errors}");
+        assert!(lines != "0" && output.ends_with("refused\n"), "{file}: {output} {errors}");
+        assert!(errors.contains("Read-only"), "{file}: {errors}");
     }
 }
 

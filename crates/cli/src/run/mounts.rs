@@ -10,7 +10,10 @@ mod tmpfs;
 mod userns;
 mod volume;
 
-use std::{ffi::OsString, path::Path};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
 
 use clap::{
     Args,
@@ -56,9 +59,9 @@ pub(super) struct MountArguments {
 
 /// A parser of words in which any byte may be.
 fn os<T: Clone + Send + Sync + 'static>(
-    parse: fn(OsString) -> Result<T, String>,
+    parse: fn(&OsStr) -> Result<T, String>,
 ) -> impl TypedValueParser<Value = T> {
-    OsStringValueParser::new().try_map(parse)
+    OsStringValueParser::new().try_map(move |text: OsString| parse(&text))
 }
 
 impl MountArguments {

@@ -1,7 +1,7 @@
 //! `--device DEVICE[:PATH[:PERMISSIONS]]`: the node inside, and the cgroup's leave to use it.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs, io,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
@@ -28,8 +28,8 @@ pub(super) struct HostDevice {
 }
 
 /// Reads one.
-pub(super) fn parse(text: OsString) -> Result<HostDevice, String> {
-    let parts = path::split(&text);
+pub(super) fn parse(text: &OsStr) -> Result<HostDevice, String> {
+    let parts = path::split(text);
     let access = |text: &OsString| -> Result<Access, String> {
         let letters = text.to_str().filter(|letters| !letters.is_empty());
         let letters = letters.ok_or("the permissions are letters of rwm")?;
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn it_is_read_as_docker_reads_it() {
-        let device = |text: &str| parse(text.into()).unwrap();
+        let device = |text: &str| parse(text.as_ref()).unwrap();
         let all = |text: &str| {
             let device = device(text);
             (device.source, device.destination, device.access.to_string())
@@ -138,19 +138,19 @@ mod tests {
             "/a:/b:r:c",
             "/dev/kvm:/",
         ] {
-            assert!(parse(text.into()).is_err(), "{text}");
+            assert!(parse(text.as_ref()).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_device_is_a_node_and_a_rule() {
         let mut spec = Spec::default();
-        parse("/dev/full:/dev/other:r".into()).unwrap().add(&mut spec).unwrap();
+        parse("/dev/full:/dev/other:r".as_ref()).unwrap().add(&mut spec).unwrap();
         let (device, rule) =
             (spec.inside.devices.last().unwrap(), spec.budget.devices.last().unwrap());
         assert_eq!((&*device.path, device.major, device.minor), (Path::new("/dev/other"), 1, 7));
         assert_eq!((rule.major, rule.minor, rule.access), (Some(1), Some(7), Access::READ));
-        assert!(parse("/etc/passwd".into()).unwrap().add(&mut spec).is_err());
-        assert!(parse("/dev/no-such".into()).unwrap().add(&mut spec).is_err());
+        assert!(parse("/etc/passwd".as_ref()).unwrap().add(&mut spec).is_err());
+        assert!(parse("/dev/no-such".as_ref()).unwrap().add(&mut spec).is_err());
     }
 }

@@ -12,7 +12,7 @@ use container::Mount;
 use super::{path, tmpfs, volume};
 
 /// Reads one.
-pub(super) fn parse(text: OsString) -> Result<Mount, String> {
+pub(super) fn parse(text: &OsStr) -> Result<Mount, String> {
     let fields = fields(text.as_bytes())?;
     let mut asked = Asked::default();
     for field in &fields {
@@ -148,12 +148,12 @@ mod tests {
 
     #[test]
     fn fields_are_read_as_docker_reads_them() {
-        let mount = parse("type=bind,source=/tmp,target=/x,readonly".into()).unwrap();
+        let mount = parse("type=bind,source=/tmp,target=/x,readonly".as_ref()).unwrap();
         assert_eq!((&*mount.source, &*mount.destination), (Path::new("/tmp"), Path::new("/x")));
         assert_eq!(mount.options, ["rbind", "ro"]);
         let flat = "type=bind,src=/tmp,dst=/x,bind-recursive=disabled,ro=false";
-        assert_eq!(parse(flat.into()).unwrap().options, ["bind"]);
-        let tmpfs = parse("type=tmpfs,dst=/x,tmpfs-size=64m,tmpfs-mode=1770".into()).unwrap();
+        assert_eq!(parse(flat.as_ref()).unwrap().options, ["bind"]);
+        let tmpfs = parse("type=tmpfs,dst=/x,tmpfs-size=64m,tmpfs-mode=1770".as_ref()).unwrap();
         assert_eq!(tmpfs.options, ["nosuid", "nodev", "noexec", "size=64m", "mode=1770"]);
     }
 
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(all("a,,b"), Ok(3));
         assert!(all("\"a").is_err() && all("\"a\"b").is_err());
         let bytes = OsString::from_vec(b"type=tmpfs,dst=/\xff".to_vec());
-        assert_eq!(parse(bytes).unwrap().destination.as_os_str().as_bytes(), b"/\xff");
+        assert_eq!(parse(&bytes).unwrap().destination.as_os_str().as_bytes(), b"/\xff");
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
             ("type=bind,src=/tmp,dst=/x,bind-propagation=rshared", "do not spread"),
             ("type=bind,src=/tmp,dst=/x,colour=red", "unknown field"),
         ] {
-            let told = parse(text.into()).unwrap_err();
+            let told = parse(text.as_ref()).unwrap_err();
             assert!(told.contains(reason), "{text}: {told}");
         }
     }

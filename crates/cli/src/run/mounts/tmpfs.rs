@@ -1,6 +1,6 @@
 //! `--tmpfs DESTINATION[:OPTIONS]`: files in memory, gone with the container.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 
 use container::Mount;
 
@@ -10,8 +10,8 @@ use super::path;
 const USUAL: [&str; 3] = ["nosuid", "nodev", "noexec"];
 
 /// Reads one.
-pub(super) fn parse(text: OsString) -> Result<Mount, String> {
-    let parts = path::split(&text);
+pub(super) fn parse(text: &OsStr) -> Result<Mount, String> {
+    let parts = path::split(text);
     let (place, options) = match parts.as_slice() {
         [place] => (place, ""),
         [place, options] => (place, options.to_str().ok_or("its options are not UTF-8")?),
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn nothing_in_it_is_executed_unless_asked_for() {
-        let options = |text: &str| parse(text.into()).unwrap().options;
+        let options = |text: &str| parse(text.as_ref()).unwrap().options;
         assert_eq!(options("/run"), ["nosuid", "nodev", "noexec"]);
         assert_eq!(
             options("/run:exec,size=64m,mode=700"),
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn other_options_are_refused() {
         for text in ["/run:x", "/run:size", "/run:exec=1", "run", "/", "/proc/x", "/a:b:c"] {
-            assert!(parse(text.into()).is_err(), "{text}");
+            assert!(parse(text.as_ref()).is_err(), "{text}");
         }
     }
 }

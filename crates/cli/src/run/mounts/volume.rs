@@ -1,14 +1,14 @@
 //! `-v SOURCE:DESTINATION[:OPTIONS]`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 
 use container::Mount;
 
 use super::path;
 
 /// Reads one.
-pub(super) fn parse(text: OsString) -> Result<Mount, String> {
-    let parts = path::split(&text);
+pub(super) fn parse(text: &OsStr) -> Result<Mount, String> {
+    let parts = path::split(text);
     let (source, destination, options) = match parts.as_slice() {
         [source, destination] => (source, destination, OsStr::new("")),
         [source, destination, options] => (source, destination, options.as_os_str()),
@@ -72,11 +72,11 @@ mod tests {
 
     #[test]
     fn it_is_read_as_docker_reads_it() {
-        let mount = parse("/tmp:/inside/../in:ro,z".into()).unwrap();
+        let mount = parse("/tmp:/inside/../in:ro,z".as_ref()).unwrap();
         assert_eq!((&*mount.source, &*mount.destination), (Path::new("/tmp"), Path::new("/in")));
         assert_eq!(mount.options, ["rbind", "ro"]);
         for plain in ["/tmp:/x", "/tmp:/x:rw", "/tmp:/x:Z,rprivate", "/tmp:/x:"] {
-            assert_eq!(parse(plain.into()).unwrap().options, ["rbind"], "{plain}");
+            assert_eq!(parse(plain.as_ref()).unwrap().options, ["rbind"], "{plain}");
         }
     }
 
@@ -92,7 +92,7 @@ mod tests {
             ("/tmp:/x:rshared", "do not spread"),
             ("/tmp:/x:upside-down", "unknown option"),
         ] {
-            let told = parse(text.into()).unwrap_err();
+            let told = parse(text.as_ref()).unwrap_err();
             assert!(told.contains(reason), "{text}: {told}");
         }
     }
