@@ -281,7 +281,7 @@ fn what_is_not_shown_is_named_by_trace_and_doctor() {
     if !ready() {
         return;
     }
-    for parent in ["/run", "/tmp", "/boot"] {
+    for parent in ["/run", "/tmp", "/boot", "/mnt", "/media"] {
         let Ok(place) = tempfile::tempdir_in(parent) else { continue };
         let place = place.path().display();
         let mounts = format!("mount -t ramfs r {place}");

@@ -5,7 +5,8 @@
 //! not take as a layer, and a single file on which another is mounted, is shown read-only.
 //! `/proc`, `/sys` and `/dev` are made afresh. Not shown, and named by [`not_shown`], are
 //!
-//! - what is below `/run`, `/tmp` and `/boot`, which belongs to programs of the host;
+//! - what is mounted below `/run`, `/tmp` and `/boot`, which belongs to programs of the host, and
+//!   below `/mnt` and `/media`, which is mounted for a while: `-v` shows it;
 //! - files of other machines: a server that does not answer would hold up every start.
 
 use std::{
@@ -61,8 +62,8 @@ const VIEWS: [&str; 24] = [
 ];
 /// Made afresh.
 const FRESH: [&str; 3] = ["/proc", "/sys", "/dev"];
-/// Of no use inside.
-const NOT_CARRIED_OVER: [&str; 3] = ["/run", "/tmp", "/boot"];
+/// Of no use inside, or of no use to most: each mount costs every start an overlay.
+const NOT_CARRIED_OVER: [&str; 5] = ["/run", "/tmp", "/boot", "/mnt", "/media"];
 
 /// What becomes of a mount of the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -289,15 +290,17 @@ mod tests {
             ("/", "ext4", Shown::No),
             ("/usr", "ext4", Shown::Overlay),
             ("/etc/hosts", "ext4", Shown::Overlay),
-            ("/mnt/disk", "xfs", Shown::Overlay),
-            ("/media/stick", "vfat", Shown::Overlay),
+            ("/srv/disk", "xfs", Shown::Overlay),
+            ("/srv/stick", "vfat", Shown::Overlay),
             ("/srv/ram", "ramfs", Shown::Overlay),
             ("/home/me/there", "fuse.sshfs", Shown::ReadOnly),
-            ("/mnt/windows", "fuseblk", Shown::ReadOnly),
+            ("/srv/windows", "fuseblk", Shown::ReadOnly),
             ("/home", "nfs4", Shown::Left),
             ("/mnt/share", "cifs", Shown::Left),
             ("/run/user/0", "tmpfs", Shown::Left),
             ("/tmp", "tmpfs", Shown::Left),
+            ("/mnt/disk", "xfs", Shown::Left),
+            ("/media/stick", "vfat", Shown::Left),
             ("/runs", "tmpfs", Shown::Overlay),
             ("/proc", "proc", Shown::No),
             ("/srv/chroot/proc", "proc", Shown::No),

@@ -226,6 +226,120 @@ fn its_own_cgroup_is_shown_and_cannot_be_changed() {
     }
 }
 
+/// Gives the program of `root` these capabilities; false where this host has no way to.
+fn give(root: &Path, capabilities: &str) -> bool {
+    let program = root.join("program");
+    let mut setcap = std::process::Command::new("setcap");
+    match setcap.arg(capabilities).arg(program).status() {
+        Ok(ended) if ended.success() => true,
+        failed => {
+            common::skip(&format!("setcap {capabilities}: {failed:?}"));
+            false
+        }
+    }
+}
+
+#[test]
+fn a_file_with_capabilities_runs_without_them_where_nothing_may_be_gained() {
+    if !ready() {
+        return;
+    }
+    for capabilities in ["cap_net_raw+ep", "cap_sys_admin+ep", "cap_net_bind_service+ep"] {
+        let root = tempfile::tempdir().unwrap();
+        put_program(root.path());
+        if !give(root.path(), capabilities) {
+            return;
+        }
+        let layers = vec![root.path().to_owned()];
+        for container in [
+            Container::default().root(Root::Directory(root.path().into())),
+            over(layers, Upper::ThrowAway),
+        ] {
+            for uid in [0, 1000] {
+                let mut container = container.clone();
+                container.spec.power.user.uid = uid;
+                let outcome = container.run(&program());
+                assert!(outcome.unwrap().status.is_success(), "{capabilities} of {uid}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_is_not_run_with_less_than_it_is_to_have_where_it_may_gain() {
+    if !ready() {
+        return;
+    }
+    // As with Docker: the kernel refuses what is outside the bounding set (capabilities(7)).
+    for (capabilities, runs) in
+        [("cap_sys_admin+ep", false), ("cap_net_bind_service+ep", true), ("cap_sys_admin+p", true)]
+    {
+        let root = tempfile::tempdir().unwrap();
+        put_program(root.path());
+        if !give(root.path(), capabilities) {
+            return;
+        }
+        let mut container = Container::default().root(Root::Directory(root.path().into()));
+        container.spec.power.no_new_privileges = false;
+        container.spec.power.user.uid = 1000;
+        let ended = container.run(&program()).map(|outcome| outcome.status.is_success());
+        assert_eq!(ended.as_ref().is_ok_and(|success| *success), runs, "{capabilities}: {ended:?}");
+    }
+}
+
+/// What a container with a user namespace says, of files that keep their owners in it or not.
+fn with_owners(keep_owners: bool, root: Root, volume_of_host: &Path, script: &str) -> String {
+    let mut container = Container::default().root(root);
+    container.spec.boundary.namespaces.user = container::Namespace::New;
+    container.spec.inside.keep_owners = keep_owners;
+    container.spec.inside.mounts.push(volume(volume_of_host, Path::new("/there")));
+    text(&common::run(&container, script))
+}
+
+#[test]
+fn files_keep_their_owners_in_a_user_namespace_if_they_are_to() {
+    if !ready_with(&[Need::UserNamespace]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let owned = folder.path().join("owned");
+    fs::write(&owned, "").unwrap();
+    std::os::unix::fs::chown(&owned, Some(1234), Some(1234)).unwrap();
+    let script = "cd /there; stat -c %u file owned /etc/passwd /; \
+                  echo > new 2> /dev/null && stat -c %u new; chown 77 new && stat -c %u new";
+    let whole = Root::Overlay { lowers: vec!["/".into()], upper: Upper::ThrowAway };
+    for root in [Root::Host, whole] {
+        let kept = with_owners(true, root, folder.path(), script);
+        let kept: Vec<&str> = kept.split_whitespace().collect();
+        assert_eq!(kept, ["0", "1234", "0", "0", "0", "77"]);
+        // On the host it is as it was asked for inside, and not of an id that nobody has.
+        let new = folder.path().join("new");
+        let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(&new).unwrap());
+        assert_eq!(owner, 77);
+        fs::remove_file(new).unwrap();
+    }
+    let other =
+        with_owners(false, Root::Host, folder.path(), "stat -c %u /there/file /there/owned");
+    assert_eq!(other.split_whitespace().collect::<Vec<_>>(), ["65534", "65534"]);
+}
+
+#[test]
+fn what_cannot_have_other_owners_is_named() {
+    if !ready_with(&[Need::UserNamespace]) {
+        return;
+    }
+    for source in ["/proc", "/sys"] {
+        let mut container = Container::default();
+        container.spec.boundary.namespaces.user = container::Namespace::New;
+        container.spec.inside.keep_owners = true;
+        container.spec.inside.mounts.push(volume(Path::new(source), Path::new("/there")));
+        let error = container.run(&common::shell("true")).unwrap_err();
+        let told = format!("{} {}", sandbox::chain(&error), error.fix().unwrap_or_default());
+        assert!(told.contains(source) && told.contains("does not map ids"), "{told}");
+    }
+}
+
 #[test]
 fn a_read_only_root_is_so_everywhere_but_in_its_own_mounts() {
     if !ready() {

@@ -150,7 +150,7 @@ mod tests {
             (spec.inside.devices.last().unwrap(), spec.budget.devices.last().unwrap());
         assert_eq!((&*device.path, device.major, device.minor), (Path::new("/dev/other"), 1, 7));
         assert_eq!((rule.major, rule.minor, rule.access), (Some(1), Some(7), Access::READ));
-        assert!(parse("/etc/passwd".as_ref()).unwrap().add(&mut spec).is_err());
+        assert!(parse("/etc/passwd:/dev/x".as_ref()).unwrap().add(&mut spec).is_err());
         assert!(parse("/dev/no-such".as_ref()).unwrap().add(&mut spec).is_err());
     }
 }
