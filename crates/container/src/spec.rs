@@ -95,6 +95,15 @@ impl Default for Budget {
     }
 }
 
+impl Budget {
+    /// Lets the container use the devices of `rule` as well. Without any rules it may use all.
+    pub fn allow(&mut self, rule: DeviceRule) {
+        if !self.devices.is_empty() {
+            self.devices.push(rule);
+        }
+    }
+}
+
 /// Question 3: the root file system and all that is mounted in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inside {

@@ -105,6 +105,8 @@ fn another_process_goes_on_from_the_state_file() {
     let (place, shared, file) = place();
     let name = format!("isolab-life-{}", std::process::id());
     let mut spec = spec("echo begun > /run/shared/mark; exec sleep 600", &shared);
+    // Process 1 ignores a signal that it has no handler for.
+    spec.way_out.init = true;
     spec.budget.limits = common::limited();
     spec.budget.cgroup = Some(name.clone());
     let created = Prepared::new(&spec).unwrap().create(&place.path().join("start")).unwrap();

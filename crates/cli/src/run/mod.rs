@@ -3,7 +3,6 @@
 mod detach;
 mod docker;
 mod foreign;
-mod host_devices;
 mod json;
 mod limits;
 mod mounts;

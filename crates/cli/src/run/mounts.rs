@@ -3,7 +3,7 @@
 //! The grammars are Docker's: `-v` in [`volume`], `--mount` in [`mount`], `--device` in [`device`].
 //! All of them end up as the mounts and devices of a [`container::Spec`].
 
-mod device;
+pub(super) mod device;
 mod mount;
 mod path;
 mod tmpfs;

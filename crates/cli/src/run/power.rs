@@ -1,6 +1,6 @@
 //! Question 4 on the command line of `isolab run`: with what power does it start?
 
-use std::{fs, path::Path};
+use std::{fs::File, io::Read as _};
 
 use clap::Args;
 use container::{
@@ -11,7 +11,7 @@ use container::{
     users,
 };
 
-use super::host_devices;
+use super::mounts;
 use crate::{failure::Failure, units};
 
 #[derive(Debug, Args)]
@@ -82,10 +82,7 @@ impl PowerArguments {
             permitted: kept,
             ..spec.power.capabilities
         };
-        if !spec.budget.devices.is_empty() {
-            // Without any rule, all devices may be used.
-            spec.budget.devices.extend_from_slice(&self.device_cgroup_rule);
-        }
+        self.device_cgroup_rule.iter().for_each(|rule| spec.budget.allow(*rule));
         spec.power.rlimits.extend_from_slice(&self.ulimit);
         spec.power.sysctl.extend_from_slice(&self.sysctl);
         spec.power.oom_score_adj = self.oom_score_adj;
@@ -148,12 +145,24 @@ fn make_privileged(spec: &mut Spec) -> Result<(), Failure> {
             mount.options.retain(|option| option != "ro");
         }
     }
-    host_devices::add(&mut spec.inside.devices)
+    mounts::device::add_all(spec)
 }
 
 fn unmask(spec: &mut Spec) {
     spec.inside.masked_paths.clear();
     spec.inside.read_only_paths.clear();
+}
+
+/// The profile in `file`, for the capabilities of `spec`.
+fn profile(file: &str, spec: &Spec) -> Result<Profile, Failure> {
+    /// A byte more than is taken.
+    const MOST: u64 = (1 << 20) + 1;
+    let mut text = Vec::new();
+    let read = |opened: File| opened.take(MOST).read_to_end(&mut text);
+    let what = format!("read the seccomp profile {file:?}");
+    File::open(file).and_then(read).map_err(Failure::at(what))?;
+    let profile = Profile::from_docker(&text, spec.power.capabilities.bounding);
+    Ok(profile.map_err(sandbox::Error::from)?)
 }
 
 /// One `--security-opt`, with `=` or the older `:` in it.
@@ -162,20 +171,7 @@ fn secure(spec: &mut Spec, option: &str) -> Result<(), Failure> {
     match (name, value) {
         ("seccomp", "unconfined") => spec.power.seccomp = Seccomp::Unconfined,
         ("seccomp", "" | "default" | "builtin") => spec.power.seccomp = Seccomp::Default,
-        ("seccomp", file) => {
-            let read = || {
-                const MOST: u64 = 1 << 20;
-                use std::io::Read as _;
-                let mut text = Vec::new();
-                fs::File::open(Path::new(file))?.take(MOST).read_to_end(&mut text)?;
-                Ok(text)
-            };
-            let text = read().map_err(Failure::at(format!("read the seccomp profile {file:?}")))?;
-            spec.power.seccomp = Seccomp::Profile(
-                serde_json::from_slice::<Profile>(&text)
-                    .map_err(|e| Failure::usage(format!("{file:?}: {e}")))?,
-            );
-        }
+        ("seccomp", file) => spec.power.seccomp = Seccomp::Profile(profile(file, spec)?),
         ("no-new-privileges", "" | "true") => spec.power.no_new_privileges = true,
         ("no-new-privileges", "false") => spec.power.no_new_privileges = false,
         ("systempaths", "unconfined") | ("unmask", "ALL" | "all") => unmask(spec),

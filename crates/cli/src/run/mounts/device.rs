@@ -52,14 +52,34 @@ pub(super) fn parse(text: &OsStr) -> Result<HostDevice, String> {
     Ok(HostDevice { source, destination, access })
 }
 
+/// What every container has of its own in `/dev`.
+const OWN: [&str; 6] = ["pts", "shm", "mqueue", "hugepages", "console", "ptmx"];
+
+/// Adds all devices of the host's. Who is not root may use hardly any.
+pub(in crate::run) fn add_all(spec: &mut Spec) -> Result<(), Failure> {
+    if !Uid::effective().is_root() {
+        return Ok(());
+    }
+    let place = Path::new("/dev");
+    let all = HostDevice { source: place.into(), destination: place.into(), access: Access::ALL };
+    all.add_below(spec, place, place, &OWN)
+}
+
 impl HostDevice {
     /// Adds it, or all devices of the directory, to a container's.
     pub(super) fn add(&self, spec: &mut Spec) -> Result<(), Failure> {
         let found = fs::canonicalize(&self.source).map_err(Failure::at(self.told()))?;
-        self.add_below(spec, &found, &self.destination)
+        self.add_below(spec, &found, &self.destination, &[])
     }
 
-    fn add_below(&self, spec: &mut Spec, found: &Path, place: &Path) -> Result<(), Failure> {
+    /// Without those of a directory that have the names `left_out`.
+    fn add_below(
+        &self,
+        spec: &mut Spec,
+        found: &Path,
+        place: &Path,
+        left_out: &[&str],
+    ) -> Result<(), Failure> {
         let about = fs::symlink_metadata(found).map_err(Failure::at(self.told()))?;
         if about.is_dir() {
             let listing = fs::read_dir(found).map_err(Failure::at(self.told()))?;
@@ -68,8 +88,9 @@ impl HostDevice {
                 let is_meant = entry.file_type().is_ok_and(|kind| {
                     kind.is_dir() || kind.is_block_device() || kind.is_char_device()
                 });
-                if is_meant {
-                    self.add_below(spec, &entry.path(), &place.join(entry.file_name()))?;
+                let name = entry.file_name();
+                if is_meant && !left_out.iter().any(|left_out| name == *left_out) {
+                    self.add_below(spec, &entry.path(), &place.join(name), &[])?;
                 }
             }
             return Ok(());
@@ -83,7 +104,7 @@ impl HostDevice {
             }
         };
         let (major, minor) = (major(about.rdev()) as u32, minor(about.rdev()) as u32);
-        spec.budget.devices.push(DeviceRule {
+        spec.budget.allow(DeviceRule {
             allow: true,
             kind,
             major: Some(major),
