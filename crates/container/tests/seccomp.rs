@@ -7,6 +7,7 @@ mod common;
 
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -80,7 +81,13 @@ fn confined(program: &[u8]) -> Status {
 /// How it ends without a container.
 fn free(program: &[u8]) -> Option<i32> {
     let (_folder, path) = folder(program);
-    Command::new(path).status().unwrap().code()
+    loop {
+        match Command::new(&path).status() {
+            // Another test's child has the file open to write, until it executes its own.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {}
+            ended => return ended.unwrap().code(),
+        }
+    }
 }
 
 fn failed_with(errno: i32) -> Status {
