@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Names, in_english, isolab, output_of, signal};
+use common::{Host, in_english, isolab, output_of, signal};
 
 /// How the command is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,30 +20,6 @@ enum By {
     NoInit,
     Process,
     Exec,
-}
-
-/// A container to run second commands in, ended with this.
-struct Host {
-    name: String,
-    launcher: Child,
-}
-
-impl Host {
-    fn start(test: &str) -> Self {
-        let names = Names::of(test);
-        let name = names.name("host");
-        let launcher = isolab(&["run", "--name", &name, "--", "sleep", "600"]).spawn().unwrap();
-        names.wait_for("host");
-        Self { name, launcher }
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = isolab(&["stop", &self.name]).stderr(Stdio::null()).status();
-        let _ = self.launcher.kill();
-        let _ = self.launcher.wait();
-    }
 }
 
 /// All of them that this host can show.

@@ -138,6 +138,9 @@ fn last() -> u32 {
     })
 }
 
+/// The number of `CAP_SYS_RESOURCE`, which raises limits.
+pub(crate) const SYS_RESOURCE: u32 = 24;
+
 /// capset(2) and capget(2): the current version of their structures.
 const VERSION_3: u32 = 0x2008_0522;
 

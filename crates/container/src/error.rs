@@ -350,6 +350,14 @@ impl Error {
                     Self::Child { .. } | Self::Call { .. } | Self::DeviceProgram { .. },
                     Some(Errno::EPERM | Errno::EACCES),
                 ) => "run as root, or see `isolab doctor` for what this host lets a user do",
+                (Self::Child { .. } | Self::Call { .. }, Some(Errno::EMFILE)) => {
+                    "raise the limit of open files, to 256 say: ulimit -n 256"
+                }
+                (Self::File { source, .. }, _)
+                    if source.raw_os_error() == Some(Errno::EFBIG as i32) =>
+                {
+                    "raise the limit of file sizes, which isolab may not: ulimit -f unlimited"
+                }
                 (Self::Call { .. }, Some(Errno::ENOSPC)) => {
                     "a limit of namespaces is reached: see /proc/sys/user/max_*_namespaces"
                 }

@@ -31,9 +31,10 @@ use crate::{
     Begin, Error,
     cgroup::Cgroup,
     child::{self, Child, Gate},
-    error::{NAME, Result},
+    error::{self, NAME, Result},
     foreign::Foreign,
     hooks::Hook,
+    inherited,
     joined::Joined,
     life::State,
     namespaces::Namespaces,
@@ -187,6 +188,7 @@ struct Joining {
 fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) -> Result<Started> {
     let program = Program::Command(joining.words.clone());
     let mut timeline = Timeline::start();
+    inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
     let target = pidfd(&state.first).ok_or(Error::NotWaiting)?;
     let namespaces = Foreign::of(state.first.pid);
     let paths: Vec<PathBuf> = state.resources.iter().filter_map(cgroup_of).collect();
@@ -200,6 +202,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
     let mut plan = Box::new(Plan::default());
     cgroup.join(&mut plan);
+    inherited::leave_out(&mut plan, false);
     namespaces.enter(&mut plan, &target, &state.power);
     stdio.connect(&mut plan, &kept);
     process::change_directory(&mut plan, &joining.directory)?;

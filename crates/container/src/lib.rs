@@ -33,6 +33,7 @@ pub mod hooks;
 mod host;
 mod host_root;
 mod idmapped;
+mod inherited;
 mod joined;
 pub mod layer;
 mod layers;
@@ -148,6 +149,7 @@ impl<'a> Prepared<'a> {
     fn start(self, begin: Begin<'_>, mut story: Story) -> Result<Started> {
         let Self { spec, namespaces, cgroup: path, veth } = self;
         let mut timeline = Timeline::start();
+        inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
         let joined = Joined::open(&namespaces)?;
         let stdio = StdioEnds::new(spec.way_out.stdio)?;
         let gate = Gate::new()?;
@@ -168,6 +170,7 @@ impl<'a> Prepared<'a> {
         // All that the child will do, from its cgroup to its program.
         let mut plan = Box::new(Plan::default());
         cgroup.join(&mut plan); // 2
+        inherited::leave_out(&mut plan, namespaces.user.is_new()); // 4
         joined.enter(&mut plan); // 1
         namespaces::complete(&mut plan, spec, &namespaces, gate_of_plan); // 1
         stdio.connect(&mut plan, &kept); // 5

@@ -15,7 +15,7 @@ use sandbox::{Question::Power, proc_files::read_proc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, lookup,
+    Error, inherited, lookup,
     namespaces::{Namespace, Namespaces, write_whole},
     plan::Plan,
     seccomp, spec,
@@ -71,30 +71,9 @@ pub struct Rlimit {
     pub hard: u64,
 }
 
-const RLIMITS: [&str; 16] = [
-    "cpu",
-    "fsize",
-    "data",
-    "stack",
-    "core",
-    "rss",
-    "nproc",
-    "nofile",
-    "memlock",
-    "as",
-    "locks",
-    "sigpending",
-    "msgqueue",
-    "nice",
-    "rtprio",
-    "rttime",
-];
-
 impl Rlimit {
     fn number(&self) -> Result<usize, Error> {
-        let plain = self.kind.to_ascii_lowercase();
-        let plain = plain.strip_prefix("rlimit_").unwrap_or(&plain);
-        let number = RLIMITS.iter().position(|known| *known == plain);
+        let number = inherited::number_of(&self.kind);
         number.ok_or_else(|| Error::UnknownRlimit { name: self.kind.clone() })
     }
 }

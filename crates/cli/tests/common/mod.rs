@@ -51,6 +51,31 @@ impl Names {
     }
 }
 
+/// A container to run second commands in, ended with this.
+pub struct Host {
+    pub name: String,
+    launcher: std::process::Child,
+}
+
+impl Host {
+    pub fn start(test: &str) -> Self {
+        let names = Names::of(test);
+        let name = names.name("host");
+        let mut command = isolab(&["run", "--name", &name, "--", "sleep", "600"]);
+        let launcher = command.stdout(Stdio::null()).spawn().unwrap();
+        names.wait_for("host");
+        Self { name, launcher }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = isolab(&["stop", &self.name]).stderr(Stdio::null()).status();
+        let _ = self.launcher.kill();
+        let _ = self.launcher.wait();
+    }
+}
+
 /// The command with these words and no input.
 pub fn isolab(words: &[&str]) -> Command {
     in_english(Command::new(env!("CARGO_BIN_EXE_isolab")), words)
