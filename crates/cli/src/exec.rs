@@ -6,7 +6,7 @@ use clap::Args;
 use container::{Command, privileges::User};
 use sandbox::{Entry, Ledger, Stdio};
 
-use crate::{environment, failure::Failure, kinds::Kind, relay::Relay};
+use crate::{environment, failure::Failure, kinds::Kind, memory, relay::Relay};
 
 /// Run a command in a running container.
 ///
@@ -76,6 +76,7 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
     let passed = relay.pass_to(&*instance, Kind::Container);
     passed.map_err(Failure::at("start the thread for signals"))?;
     let outcome = instance.wait()?;
+    memory::remark(&outcome);
     Ok(outcome.status.code())
 }
 

@@ -27,6 +27,7 @@ mod language;
 mod linux;
 mod list;
 mod logs;
+mod memory;
 mod names;
 mod nest;
 mod output;

@@ -14,6 +14,7 @@
 //! The crate cgroups-rs does the same in general; here the files themselves are the lesson, and its
 //! way of joining is the slow one. A test reads the limits back with it.
 
+mod memory;
 mod path;
 mod resources;
 mod settings;
@@ -32,7 +33,7 @@ use nix::{
     fcntl::{OFlag, openat},
     sys::stat::Mode,
 };
-use sandbox::{Question, Usage};
+use sandbox::{OutOfMemory, Question, Usage};
 
 use crate::{
     Error,
@@ -42,6 +43,7 @@ use crate::{
     plan::Plan,
 };
 
+pub(crate) use memory::MemoryWatch;
 pub(crate) use path::CgroupPath;
 pub use resources::Resources;
 pub use settings::files;
@@ -221,6 +223,11 @@ impl Cgroup {
             }
         });
         Usage { cpu_time, peak_memory_bytes, ..Usage::default() }
+    }
+
+    /// What was killed in it for want of memory, if it has a limit of it.
+    pub(crate) fn out_of_memory(&self) -> Option<OutOfMemory> {
+        MemoryWatch::of_new(&self.home(Controller::Memory)?.directory.path)?.killed()
     }
 
     /// Kills all that is left inside and removes the directories; the first failure is returned,

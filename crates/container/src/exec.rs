@@ -29,7 +29,7 @@ use sandbox::{
 
 use crate::{
     Begin, Error,
-    cgroup::Cgroup,
+    cgroup::{Cgroup, MemoryWatch},
     child::{self, Child, Gate},
     error::{self, NAME, Result},
     foreign::Foreign,
@@ -193,6 +193,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let namespaces = Foreign::of(state.first.pid);
     let paths: Vec<PathBuf> = state.resources.iter().filter_map(cgroup_of).collect();
     let cgroup = Cgroup::open(&paths)?;
+    let memory = paths.iter().find_map(|path| MemoryWatch::of(path));
     let gate = Gate::new()?;
     let first = First::Join;
     let inherited = Some(gate.report());
@@ -219,7 +220,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     timeline.reach(Milestone::Entered);
     running::check_progress(progress, &way_out.program)?;
     let (story, init) = (Story::default(), true);
-    Ok(Started { walls, streams, mailbox: None, init, timeline, story })
+    Ok(Started { walls, streams, mailbox: None, memory, init, timeline, story })
 }
 
 /// What the ledger knows of a container that runs.

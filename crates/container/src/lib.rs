@@ -133,7 +133,7 @@ impl<'a> Prepared<'a> {
     pub fn new(spec: &'a Spec) -> Result<Self> {
         spec.check()?;
         let namespaces = spec.effective_namespaces(Uid::effective().is_root());
-        let cgroup = CgroupPath::find(&spec.budget)?;
+        let cgroup = CgroupPath::find(&spec.budget, First::of(&spec.way_out) == First::Init)?;
         let veth = (spec.way_out.network == Network::Veth).then(Veth::plan).transpose()?;
         check_memory(spec, needs_gate(spec, &namespaces, veth.as_ref()))?;
         Ok(Self { spec, namespaces, cgroup, veth })
@@ -223,7 +223,7 @@ impl<'a> Prepared<'a> {
         }
         running::check_progress(progress, &spec.way_out.program)?;
         let init = first == First::Init;
-        Ok(Started { walls, streams, mailbox, init, timeline, story })
+        Ok(Started { walls, streams, mailbox, memory: None, init, timeline, story })
     }
 }
 

@@ -14,7 +14,7 @@ use sandbox::{
 
 use crate::{
     Error,
-    cgroup::Cgroup,
+    cgroup::{Cgroup, MemoryWatch},
     child::Child,
     error::{NAME, Result},
     network::Veth,
@@ -37,6 +37,8 @@ pub(crate) struct Started {
     /// The launcher's ends of standard streams, and the writing end of captured input.
     pub(crate) streams: (Streams, Option<OwnedFd>),
     pub(crate) mailbox: Option<Mailbox>,
+    /// Counts kills for want of memory in a cgroup that was there before.
+    pub(crate) memory: Option<MemoryWatch>,
     /// Whether the first process reports how the command ended.
     pub(crate) init: bool,
     pub(crate) timeline: Timeline,
@@ -79,6 +81,7 @@ pub(crate) struct Running {
     streams: Streams,
     mailbox: Option<Mailbox>,
     deadline: Option<Duration>,
+    memory: Option<MemoryWatch>,
     /// Whether the first process is init, which reports how the command ended.
     init: bool,
     timeline: Timeline,
@@ -110,12 +113,24 @@ impl Running {
         deadline: Option<Duration>,
         claim: Option<Claim>,
     ) -> Result<Self, Error> {
-        let Started { walls, streams: (streams, stdin), mailbox, init, timeline, story } = started;
+        let Started { walls, streams: (streams, stdin), mailbox, memory, init, timeline, story } =
+            started;
         let pidfd = walls.child.pidfd().try_clone_to_owned();
         let pidfd = pidfd.map_err(crate::error::file("duplicate", "pidfd"))?;
         let stdin = Mutex::new(stdin);
         let control = Arc::new(ContainerControl { pidfd, stdin, mailbox: mailbox.clone() });
-        Ok(Self { walls, control, streams, mailbox, deadline, init, timeline, story, claim })
+        Ok(Self {
+            walls,
+            control,
+            streams,
+            mailbox,
+            deadline,
+            memory,
+            init,
+            timeline,
+            story,
+            claim,
+        })
     }
 
     /// Passes output on until the first process has ended.
@@ -181,6 +196,10 @@ impl Instance for Running {
         };
         let mut usage = self.walls.cgroup.usage();
         usage.cpu_time = usage.cpu_time.or(Some(ended.cpu_time));
+        usage.out_of_memory = match &mut self.memory {
+            Some(watch) => watch.killed(),
+            None => self.walls.cgroup.out_of_memory(),
+        };
         let Self { mut walls, streams, mailbox, mut timeline, story, claim, .. } = *self;
         walls.cgroup.remove()?;
         drop(walls);

@@ -110,7 +110,13 @@ impl Guest {
             end,
             whereabouts,
             output: devices.into_output(),
-            usage: Usage { cpu_time, peak_memory_bytes, crossings, crossings_in_kernel: in_kernel },
+            usage: Usage {
+                cpu_time,
+                peak_memory_bytes,
+                crossings,
+                crossings_in_kernel: in_kernel,
+                ..Usage::default()
+            },
             story: self.story,
         }
     }

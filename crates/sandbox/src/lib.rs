@@ -38,7 +38,7 @@ pub use ledger::{
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};
 pub use native::Native;
-pub use outcome::{Crossing, MachineEnd, Outcome, Status, Usage};
+pub use outcome::{Crossing, MachineEnd, OutOfMemory, Outcome, Status, Usage};
 pub use raw_terminal::{RawTerminal, raw_pair, set_terminal_size, terminal_size};
 pub use story::{Question, Step, Story, crossing};
 pub use timeline::{Milestone, Timeline, monotonic_now};

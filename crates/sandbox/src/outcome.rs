@@ -62,6 +62,16 @@ pub struct Crossing {
     pub count: u64,
 }
 
+/// Processes that the kernel killed because there was no memory left for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutOfMemory {
+    /// How many.
+    pub kills: u64,
+    /// The limit of the workload; without one it is the host, or a limit around isolab, that had no
+    /// more.
+    pub limit_bytes: Option<u64>,
+}
+
 /// What the workload consumed; `None` where the host does not tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -71,6 +81,9 @@ pub struct Usage {
     pub peak_memory_bytes: Option<u64>,
     /// The trips to the host by reason: VM exits. Containers are not told of their system calls.
     pub crossings: Vec<Crossing>,
+    /// What the kernel killed of it for want of memory, if anything.
+    #[serde(default)]
+    pub out_of_memory: Option<OutOfMemory>,
     /// Trips that the host's kernel answered by itself, which nobody else is told of; `None` where
     /// it does not count them.
     pub crossings_in_kernel: Option<u64>,

@@ -69,6 +69,7 @@ pub fn as_json(
         "command": workload.words(),
         "status": { "code": code, "signal": signal },
         "machine_end": outcome.machine_end,
+        "oom_killed": outcome.usage.out_of_memory.is_some(),
         "output": text(&outcome.output),
         "output_base64": base64::unless_text(&outcome.output),
         "errors": text(&outcome.errors),

@@ -30,7 +30,7 @@ use crate::{
     failure::{self, Failure},
     kinds::Kind,
     linux::{self, LinuxArguments},
-    names, output, program,
+    memory, names, output, program,
     relay::Relay,
     trace, units,
 };
@@ -221,6 +221,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut outcome = outcome.map_err(|error| program::not_started(error, &workload))?;
     cell.tell(&mut outcome);
     remark_machine_end(&outcome);
+    memory::remark(&outcome);
     let ink = output::Ink::of_errors();
     match arguments.trace {
         Some(Trace::Story) => output::remark(&trace::page(&outcome, kind, &workload, ink)),

@@ -34,8 +34,11 @@ impl CgroupPath {
     /// A place with the controllers that the limits need. The usual limit on processes, and the rules
     /// about devices, are left out where this caller may make no cgroup for them: who is not root
     /// can make no device, and the file systems of a container show none (`nodev`).
-    pub(crate) fn find(budget: &spec::Budget) -> Result<Self, Error> {
-        let asked = &budget.limits;
+    ///
+    /// Init, if there is one, is no process of the user's: it is not counted against their number.
+    pub(crate) fn find(budget: &spec::Budget, has_init: bool) -> Result<Self, Error> {
+        let pids = budget.limits.pids.map(|pids| pids.saturating_add(has_init.into()));
+        let asked = &Limits { pids, ..budget.limits.clone() };
         let usual = Limits { pids: asked.pids.or(budget.usual_pids), ..asked.clone() };
         let devices: &[DeviceRule] = match Uid::effective().is_root() {
             true => &budget.devices,
@@ -172,7 +175,7 @@ mod tests {
     fn without_limits_there_is_no_cgroup() {
         let devices = Vec::new();
         let budget = spec::Budget { usual_pids: None, devices, ..spec::Budget::default() };
-        let path = CgroupPath::find(&budget).unwrap();
+        let path = CgroupPath::find(&budget, true).unwrap();
         assert_eq!(path.resources().count(), 0);
     }
 }

@@ -185,6 +185,7 @@ impl Guest {
             peak_memory_bytes,
             crossings_in_kernel: crossings.in_kernel(exits),
             crossings: crossings.into_list(),
+            out_of_memory: None,
         };
         let last_seen = LastSeen { processors, console: said.lines };
         let (panic, story) = (said.panic, self.story);
