@@ -156,10 +156,14 @@ struct Action {
 pub fn explain(error: &clap::Error) -> u8 {
     let text = error.render();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print(); // output closed: nobody reads it
-            0
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
+            Err(lost) if lost.kind() != io::ErrorKind::BrokenPipe => {
+                let failure = Failure::at("write to standard output")(lost);
+                failure.print();
+                failure.code
+            }
+            _ => 0, // a pipe without a reader: nobody wants more
+        },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             USAGE

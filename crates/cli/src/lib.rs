@@ -41,25 +41,16 @@ mod run;
 mod snapshot;
 mod stats;
 mod stop;
+mod streams;
 mod supervise;
 mod top;
 mod trace;
 mod units;
 mod wait;
 
-use std::{
-    ffi::OsString,
-    io,
-    os::fd::{AsFd as _, IntoRawFd as _},
-    process,
-};
+use std::{ffi::OsString, process};
 
 use clap::{Parser, Subcommand};
-use nix::{
-    errno::Errno,
-    fcntl::{FcntlArg, OFlag, fcntl, open},
-    sys::stat::Mode,
-};
 
 use failure::Failure;
 use supervisor::base64;
@@ -176,25 +167,12 @@ const VERSION: &str = concat!("isolab ", env!("CARGO_PKG_VERSION"), "\n");
 /// For a caller that begins without Rust's start-up code, as isolab's own `main` does, and has looked
 /// whether its own caller ignores SIGPIPE.
 pub fn main(broken_pipes_were_ignored: bool) -> ! {
-    open_standard_descriptors();
+    streams::prepare();
     if broken_pipes_were_ignored {
         container::process::keep_broken_pipes();
     }
     let code = run_words(&run::spell(std::env::args_os()));
     process::exit(code.into()) // flushes standard output
-}
-
-/// A file that is opened where one of the three standard descriptors is closed would be read or
-/// written as that one: /dev/null takes its place.
-fn open_standard_descriptors() {
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    for standard in [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()] {
-        if fcntl(standard, FcntlArg::F_GETFD) == Err(Errno::EBADF)
-            && let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty())
-        {
-            let _ = null.into_raw_fd(); // the lowest that is free: this one
-        }
-    }
 }
 
 /// Does what `words` ask for, prints why it could not, and gives the exit code.

@@ -1,26 +1,55 @@
-//! Standard output and standard error, either of which somebody may have closed.
+//! Standard output and standard error, either of which somebody may have closed, or made
+//! non-blocking.
 
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::{
+    io::{self, ErrorKind, IsTerminal as _, Write},
+    os::fd::AsFd,
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::failure::Failure;
 
 /// Writes `text` to standard output. A reader who has seen enough (`| head`) is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    match write(io::stdout(), text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(Failure::at("write to standard output")),
     }
 }
 
-/// Writes `value` to standard output as one JSON object and a line feed.
+/// Writes `value` to standard output as one JSON object and a line feed. A reader that is gone before
+/// all of it was read has lost something.
 pub fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
-    print(&format!("{value:#}\n"))
+    let written = write(io::stdout(), &format!("{value:#}\n"));
+    written.map_err(Failure::at("write to standard output"))
 }
 
 /// Writes `text` to standard error, if anybody reads it.
 pub fn remark(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = write(io::stderr(), text);
+}
+
+/// Writes all of `text`, however slowly it is read: one that is non-blocking and full is waited for.
+fn write(mut stream: impl Write + AsFd, text: &str) -> io::Result<()> {
+    let mut left = text.as_bytes();
+    loop {
+        let written = match left {
+            [] => stream.flush().map(|()| None),
+            left => stream.write(left).map(Some),
+        };
+        match written {
+            Ok(None) => return Ok(()),
+            Ok(Some(0)) => return Err(ErrorKind::WriteZero.into()),
+            Ok(Some(count)) => left = &left[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let mut watched = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
+                let _ = poll(&mut watched, PollTimeout::NONE); // it is tried again whatever it says
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Highlights for a terminal, nothing for a file.
