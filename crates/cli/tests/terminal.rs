@@ -66,3 +66,70 @@ fn what_is_typed_is_read_and_the_terminal_is_as_before() {
     assert_eq!(person.sees_the_end().code(), Some(0));
     assert!(person.is_cooked(), "the terminal is left raw");
 }
+
+/// Says how its terminal is called, and whether that is one of its own.
+const NAME: &str = "tty; test -c $(tty) && test $(tty) -ef /proc/self/fd/0 && echo mine; \
+                    echo to-it > $(tty); exit 3";
+
+#[test]
+fn a_terminal_is_a_device_of_the_containers_own() {
+    if !containers() {
+        return;
+    }
+    let host = common::Host::start("tty");
+    let exec = ["exec", "-it", &host.name];
+    for front in [&["run", "-it", "--"][..], &["run", "-t", "--no-init", "--"], &exec] {
+        let mut person = Person::runs(&[front, &["sh", "-c", NAME]].concat());
+        person.sees("/dev/pts/0\r\nmine\r\nto-it\r\n");
+        assert_eq!(person.sees_the_end().code(), Some(3), "{front:?}");
+    }
+    let mut first = Person::runs(&[&exec[..], &["sh", "-c", "tty; sleep 60"]].concat());
+    first.sees("/dev/pts/0");
+    let mut second = Person::runs(&[&exec[..], &["sh", "-c", NAME]].concat());
+    second.sees("/dev/pts/1\r\nmine");
+    second.sees_the_end();
+    first.types(b"\x03");
+    assert_eq!(first.sees_the_end().code(), Some(130));
+}
+
+#[test]
+fn the_console_is_the_terminal_and_each_user_may_open_it() {
+    if !containers() {
+        return;
+    }
+    let script = "echo console > /dev/console; test /dev/console -ef $(tty) || stat -c %t:%T /dev/console $(tty); stty size";
+    let mut person = runs(script);
+    person.sees("console\r\n");
+    person.sees(&format!("{ROWS} {COLUMNS}\r\n"));
+    person.sees_the_end();
+    let host = common::Host::start("tty-user");
+    for user in ["0", "1000", "65534:65534"] {
+        let words =
+            ["exec", "-t", "-u", user, &host.name, "sh", "-c", "echo by-name > $(tty); id -u"];
+        let mut person = Person::runs(&words);
+        person.sees(&format!("by-name\r\n{}\r\n", user.split(':').next().unwrap()));
+        assert_eq!(person.sees_the_end().code(), Some(0), "{user}");
+    }
+}
+
+#[test]
+fn a_dev_that_the_container_has_made_hostile_gets_no_terminal_of_anybody_elses() {
+    if !containers() {
+        return;
+    }
+    // What root inside can do to the way there: /dev and its parts may be renamed and replaced.
+    let scripts = [
+        "rm -f /dev/ptmx; mkfifo /dev/ptmx",
+        "ln -sfn /proc/self/fd/0 /dev/ptmx; ln -sfn /etc /dev/pts-other",
+        "for i in 1 2 3; do ln -sf /dev/null /dev/pts/$i; done 2>/dev/null; mv /dev/pts /dev/x 2>/dev/null",
+    ];
+    for (index, script) in scripts.iter().enumerate() {
+        let host = common::Host::start(&format!("hostile-{index}"));
+        let words = ["exec", &host.name, "sh", "-c", &format!("{script}; true")];
+        let (code, _, errors) = common::output_of(&mut common::isolab(&words));
+        assert_eq!(code, 0, "{errors}");
+        let mut person = Person::runs(&["exec", "-t", &host.name, "sh", "-c", NAME]);
+        person.sees("/dev/pts/0\r\nmine");
+        assert_eq!(person.sees_the_end().code(), Some(3), "{script}");
+    }
+}

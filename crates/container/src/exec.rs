@@ -37,6 +37,7 @@ use crate::{
     inherited,
     joined::Joined,
     life::State,
+    mounts,
     namespaces::Namespaces,
     plan::Plan,
     privileges::{self, Capabilities, CapabilitySet, User},
@@ -44,6 +45,7 @@ use crate::{
     program::{self, First},
     running::{self, Running, Started, Walls},
     spec, sys,
+    terminal::inside,
 };
 
 /// The running container of that name.
@@ -101,7 +103,8 @@ impl Command {
     /// Those of [`Sandbox::spawn`](sandbox::Sandbox::spawn), and when the container has ended.
     pub fn start(self, entry: &Entry) -> Result<Box<dyn Instance>> {
         let state = state_of(entry)?;
-        let streams = StdioEnds::new(self.stdio)?;
+        let has_devpts = inside::is_among(&mounts::of(state.first.pid)?);
+        let streams = StdioEnds::within(self.stdio, has_devpts)?;
         let joining = self.joining(&state);
         let started = join(&joining, &state, streams, Begin::AtOnce)?;
         Ok(Box::new(Running::new(started, None, None)?))
@@ -198,7 +201,8 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let first = First::Join;
     let inherited = Some(gate.report());
     let image = Some(first.image(&program)?);
-    let kept = Kept { inherited, program: image, ..Kept::default() };
+    let terminal = stdio.socket();
+    let mut kept = Kept { inherited, program: image, terminal, ..Kept::default() };
     let environment = joining.environment.clone();
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
     let mut plan = Box::new(Plan::default());
@@ -206,6 +210,9 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     inherited::leave_out(&mut plan, false);
     namespaces.enter(&mut plan, &target, &state.power);
     stdio.connect(&mut plan, &kept);
+    if kept.terminal.take().is_some() {
+        stdio.connect_inside(&mut plan, &joining.power.user, false)?;
+    }
     process::change_directory(&mut plan, &joining.directory)?;
     privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;
     process::reset_signals(&mut plan, begin);

@@ -151,7 +151,8 @@ impl<'a> Prepared<'a> {
         let mut timeline = Timeline::start();
         inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
         let joined = Joined::open(&namespaces)?;
-        let stdio = StdioEnds::new(spec.way_out.stdio)?;
+        let has_devpts = namespaces.mount.is_new() && spec.inside.has_devpts();
+        let stdio = StdioEnds::within(spec.way_out.stdio, has_devpts)?;
         let gate = Gate::new()?;
         let needs_gate = needs_gate(spec, &namespaces, veth.as_ref());
         let gate_of_plan = needs_gate.then_some(&gate);
@@ -162,6 +163,7 @@ impl<'a> Prepared<'a> {
         let id_mapped = IdMappedMounts::make(spec, &namespaces, around)?;
         let mut kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
         kept.mounts = id_mapped.descriptors();
+        kept.terminal = stdio.socket();
 
         // 2. First, before there is anyone to spend anything.
         let words = path.words();
@@ -184,7 +186,8 @@ impl<'a> Prepared<'a> {
             let launcher = Launcher { terminal, own_cgroup, directory };
             rootfs::enter(&mut plan, &spec.inside, around, launcher)?; // 3
         }
-        kept.mounts.clear();
+        stdio.connect_inside(&mut plan, &spec.power.user, true)?; // 5
+        (kept.mounts, kept.terminal) = (Vec::new(), None);
         kept.close_others(&mut plan, "close what the child has opened"); // 5
         process::change_directory(&mut plan, &spec.way_out.directory)?; // 5
         privileges::drop_all(&mut plan, &spec.power, namespaces.user.is_new())?; // 4
@@ -267,7 +270,8 @@ fn kept<'a>(
         Begin::OnByte(start) => Some(start),
     };
     let program = Some(first.image(&spec.way_out.program)?);
-    Ok(Kept { inherited, program, report, start, mounts: Vec::new() })
+    let (terminal, mounts) = (None, Vec::new());
+    Ok(Kept { inherited, program, report, start, terminal, mounts })
 }
 
 /// The memory that a built-in program shares with its launcher.

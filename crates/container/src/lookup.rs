@@ -100,6 +100,13 @@ pub(crate) fn open_directory_here(plan: &mut Plan, path: &Path) -> Result<(), Er
     openat2(plan, WayOut, words, (libc::AT_FDCWD as usize, path), how)
 }
 
+/// Adds the step that opens a new terminal in the devpts behind a descriptor.
+pub(crate) fn open_terminal(plan: &mut Plan, pts: Slot) -> Result<(), Error> {
+    let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV;
+    let how = (libc::O_RDWR | libc::O_NOCTTY, 0, resolve);
+    openat2(plan, WayOut, "open ptmx".into(), (pts.operand(), Path::new("ptmx")), how)
+}
+
 /// The directory `path` below `root`; what is missing of it is made.
 pub(crate) fn directory(
     plan: &mut Plan,

@@ -41,6 +41,16 @@ pub fn all() -> Result<Vec<MountInfo>, Error> {
     Ok(parse(&read_proc(path).map_err(file("read", path))?))
 }
 
+/// All mounts that the process of that number sees.
+///
+/// # Errors
+///
+/// When it has ended, or `/proc` cannot be read.
+pub(crate) fn of(pid: u32) -> Result<Vec<MountInfo>, Error> {
+    let path = format!("/proc/{pid}/mountinfo");
+    Ok(parse(&read_proc(&path).map_err(file("read", &path))?))
+}
+
 /// Leaves out lines that are none: a newer kernel may say more, but not in these fields.
 fn parse(text: &[u8]) -> Vec<MountInfo> {
     text.split(|&byte| byte == b'\n').filter_map(parse_line).collect()

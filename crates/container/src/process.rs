@@ -28,7 +28,8 @@ use crate::{
     error::call,
     lookup,
     plan::{NO_CALL, Plan},
-    terminal::Terminal,
+    privileges::User,
+    terminal::{Terminal, inside},
 };
 
 /// The number of the descriptor that a program inherits besides the three standard ones: the
@@ -40,8 +41,10 @@ pub(crate) const PROGRAM: usize = 4;
 const REPORT: usize = 5;
 /// The child's end of what it waits at to be started; the program closes it.
 pub(crate) const START: usize = 6;
+/// The child's end of the socket by which the launcher gets the master of a terminal.
+pub(crate) const TERMINAL: usize = 7;
 /// The first of the child's mounts that its launcher has made.
-pub(crate) const MOUNTS: usize = 7;
+pub(crate) const MOUNTS: usize = 8;
 
 /// What the child keeps of the launcher's descriptors besides standard input, output and error.
 #[derive(Debug, Default)]
@@ -54,6 +57,8 @@ pub(crate) struct Kept<'a> {
     pub(crate) report: Option<BorrowedFd<'a>>,
     /// Where it waits to be started.
     pub(crate) start: Option<BorrowedFd<'a>>,
+    /// By which it sends the master of its terminal.
+    pub(crate) terminal: Option<BorrowedFd<'a>>,
     /// Mounts, until the root is entered. Their numbers here lie above those in the child.
     pub(crate) mounts: Vec<BorrowedFd<'a>>,
 }
@@ -65,6 +70,7 @@ impl<'a> Kept<'a> {
             (self.program, PROGRAM, libc::O_CLOEXEC),
             (self.report, REPORT, libc::O_CLOEXEC),
             (self.start, START, 0),
+            (self.terminal, TERMINAL, libc::O_CLOEXEC),
         ];
         let single =
             single.into_iter().filter_map(|(kept, number, flags)| Some((kept?, number, flags)));
@@ -95,6 +101,8 @@ pub(crate) enum StdioEnds {
     Inherited,
     /// A new pseudo-terminal.
     Terminal { terminal: Terminal, child: OwnedFd, path: PathBuf },
+    /// One that the child makes inside, and both ends of the socket by which its master comes out.
+    TerminalInside { socket: OwnedFd, child: OwnedFd },
     /// Nobody's: `/dev/null`.
     Null { child: OwnedFd },
 }
@@ -116,6 +124,37 @@ impl StdioEnds {
                 let (terminal, child, path) = Terminal::open()?;
                 Ok(Self::Terminal { terminal, child, path })
             }
+        }
+    }
+
+    /// The same for a container that may have a devpts of its own.
+    pub(crate) fn within(stdio: Stdio, has_devpts: bool) -> Result<Self, Error> {
+        if stdio != Stdio::Terminal || !has_devpts {
+            return Self::new(stdio);
+        }
+        let (socket, child) = inside::pair()?;
+        Ok(Self::TerminalInside { socket, child })
+    }
+
+    /// The child's end of a terminal's socket.
+    pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::TerminalInside { child, .. } => Some(child.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// The child's steps to a terminal that is made inside, once it is in its root; it is the
+    /// `console`, too, where nothing else runs inside yet.
+    pub(crate) fn connect_inside(
+        &self,
+        plan: &mut Plan,
+        user: &User,
+        console: bool,
+    ) -> Result<(), Error> {
+        match self {
+            Self::TerminalInside { .. } => inside::connect(plan, user, console),
+            _ => Ok(()),
         }
     }
 
@@ -160,7 +199,7 @@ impl StdioEnds {
             }
             // Also with the launcher's own streams: a signal to its process group would reach the
             // launcher, and whoever else is in its pipeline.
-            Self::Inherited => new_session(plan),
+            Self::Inherited | Self::TerminalInside { .. } => new_session(plan),
             Self::Terminal { child, .. } => {
                 new_session(plan);
                 for number in 0..3 {

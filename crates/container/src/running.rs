@@ -50,6 +50,8 @@ pub(crate) enum Streams {
     Captured(Capture),
     Inherited,
     Terminal(Terminal),
+    /// One that was made inside: its master waits in this socket.
+    TerminalInside(OwnedFd),
 }
 
 impl Streams {
@@ -57,7 +59,7 @@ impl Streams {
     fn into_written(self) -> Written {
         match self {
             Self::Captured(capture) => capture.into_written(),
-            Self::Inherited | Self::Terminal(_) => Written::default(),
+            Self::Inherited | Self::Terminal(_) | Self::TerminalInside(_) => Written::default(),
         }
     }
 }
@@ -70,6 +72,7 @@ impl process::StdioEnds {
             Self::Captured { capture, stdin, .. } => (Streams::Captured(capture), Some(stdin)),
             Self::Inherited | Self::Null { .. } => (Streams::Inherited, None),
             Self::Terminal { terminal, .. } => (Streams::Terminal(terminal), None),
+            Self::TerminalInside { socket, .. } => (Streams::TerminalInside(socket), None),
         }
     }
 }
@@ -136,10 +139,13 @@ impl Running {
     /// Passes output on until the first process has ended.
     fn until_exit(&mut self) -> Result<()> {
         let (pidfd, deadline) = (self.walls.child.pidfd(), self.deadline);
+        if let Streams::TerminalInside(socket) = &self.streams {
+            self.streams = Streams::Terminal(Terminal::receive(socket)?);
+        }
         let mut uncaptured = Capture::default();
         let capture = match &mut self.streams {
             Streams::Captured(capture) => capture,
-            Streams::Inherited => &mut uncaptured,
+            Streams::Inherited | Streams::TerminalInside(_) => &mut uncaptured,
             Streams::Terminal(terminal) => {
                 return match terminal.until_exit(pidfd, deadline, &mut self.timeline)? {
                     true => Ok(()),

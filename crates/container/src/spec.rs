@@ -144,6 +144,12 @@ impl Default for Inside {
 }
 
 impl Inside {
+    /// Whether it has pseudo-terminals of its own.
+    pub(crate) fn has_devpts(&self) -> bool {
+        let at_its_place = |mount: &&Mount| mount.destination == Path::new("/dev/pts");
+        self.mounts.iter().rfind(at_its_place).is_some_and(|mount| mount.kind == "devpts")
+    }
+
     /// Nothing but `/proc` and an empty `/dev`: for a program that is executed from memory.
     pub fn bare() -> Self {
         Self {

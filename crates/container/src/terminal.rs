@@ -1,10 +1,12 @@
 //! A pseudo-terminal between the launcher's terminal and the container.
 //!
-//! The host makes the pair: the launcher keeps the master, the container's program gets the slave
-//! as its controlling terminal, and finds it as `/dev/console`. While they are connected, the
+//! It is made inside where the container has a devpts of its own: see [`inside`]. Elsewhere the host
+//! makes the pair: the launcher keeps the master, the program gets the slave as its controlling
+//! terminal, and finds it as `/dev/console`. While they are connected, the
 //! launcher's own terminal is raw, so that every key goes through, Ctrl-C too; it is restored
 //! whatever happens, because a guard does it.
 
+pub(crate) mod inside;
 mod pump;
 
 use std::{
@@ -43,22 +45,32 @@ impl Terminal {
         let slave = unsafe { OwnedFd::from_raw_fd(slave) };
         let master = master.as_fd().try_clone_to_owned();
         let master = File::from(master.map_err(crate::error::file("duplicate", "ptmx"))?);
-        fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(call("fcntl O_NONBLOCK"))?;
-        let terminal = Self { master };
+        let terminal = Self::of(master)?;
         terminal.copy_size(&mut None);
         Ok((terminal, slave, path))
+    }
+
+    fn of(master: File) -> Result<Self, Error> {
+        fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(call("fcntl O_NONBLOCK"))?;
+        Ok(Self { master })
     }
 
     /// Gives the window of the launcher's terminal to the container's when it has changed; the
     /// kernel sends SIGWINCH to the processes in front there.
     fn copy_size(&self, known: &mut Option<[u16; 4]>) {
-        let mut size = [0u16; 4];
-        // SAFETY: `size` is laid out as a winsize, which is four u16.
-        let got = unsafe { libc::ioctl(0, libc::TIOCGWINSZ, size.as_mut_ptr()) };
-        if got == 0 && *known != Some(size) {
-            // SAFETY: as above.
+        let size = window();
+        if let Some(size) = size.filter(|_| size != *known) {
+            // SAFETY: `size` is laid out as a winsize, which is four u16.
             unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, size.as_ptr()) };
             *known = Some(size);
         }
     }
+}
+
+/// The window of the launcher's terminal, if it has one.
+fn window() -> Option<[u16; 4]> {
+    let mut size = [0u16; 4];
+    // SAFETY: `size` is laid out as a winsize, which is four u16.
+    let got = unsafe { libc::ioctl(0, libc::TIOCGWINSZ, size.as_mut_ptr()) };
+    (got == 0).then_some(size)
 }
