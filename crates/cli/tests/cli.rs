@@ -38,7 +38,7 @@ fn every_mistake_has_its_exit_code_and_one_message() {
         (&["run", "--volumes-from=x", "hello"], 2, "isolab has no volumes"),
         (&["run", "@jump"], 2, "unknown built-in program"),
         (&["run", "--in", "process", "--memory", "64M", "hello"], 2, "cannot keep limits"),
-        (&["run", "--in", "process", "--net", "host", "hello"], 2, "--net means nothing"),
+        (&["run", "--in", "process", "--net", "host", "hello"], 2, "--network means nothing"),
         (&["run", "--in", "container", "--mode", "long64", "hello"], 2, "--mode means nothing"),
         (&["run", "--in", "process", "-t", "hello"], 2, "terminal"),
         (&["run", "--in", "process", "hello", "1"], 2, "hello takes no arguments"),

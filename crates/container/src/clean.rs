@@ -12,7 +12,7 @@ use std::{
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use sandbox::{Entry, Ledger, Process, Resource};
 
-use crate::{Error, cgroup, error, error::Result, exec, network};
+use crate::{Error, cgroup, error, error::Result, exec, nat, netlink::Netlink, network};
 use own::OwnDirectory;
 pub use tree::remove_tree;
 
@@ -84,6 +84,7 @@ fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {
             Resource::Cgroup(path) => format!("cgroup {}", path.display()),
             Resource::Directory(path) => format!("directory {}", path.display()),
             Resource::Link(name) => format!("link {name}"),
+            Resource::Table(name) => format!("nf_tables rules {name}"),
         });
     }
     Ok(())
@@ -95,6 +96,7 @@ pub(crate) fn remove(resource: &Resource) -> Result<bool, Error> {
         Resource::Cgroup(path) => ours(path)?.map(remove_cgroup),
         Resource::Directory(path) => ours(path)?.map(tree::remove),
         Resource::Link(name) => is_there(name).then(|| network::remove_link(name)),
+        Resource::Table(name) => nat::is_there(name).then(|| nat::disconnect(name)),
     };
     gone.map_or(Ok(false), |gone| gone.map(|()| true))
 }
@@ -109,9 +111,9 @@ fn ours(path: &Path) -> Result<Option<OwnDirectory<'_>>, Error> {
     OwnDirectory::open(path)
 }
 
-/// A name that isolab gives has neither a slash nor a dot in it.
+/// By the network namespace of this process: `/sys/class/net` shows that of whoever has mounted it.
 fn is_there(link: &str) -> bool {
-    network::is_our_link(link) && Path::new("/sys/class/net").join(link).exists()
+    network::is_our_link(link) && Netlink::open().is_ok_and(|mut open| open.index_of(link).is_ok())
 }
 
 /// Kills all that is in a cgroup and removes it; the kernel's files in it cannot be removed.
@@ -189,6 +191,9 @@ mod tests {
         }
         for name in ["lo", "eth0", "../lo", "iso0000000/", "iso0123456g"] {
             assert_eq!(cleaned(&ledger, Resource::Link(name.into())).unwrap(), ["name dead"]);
+        }
+        for name in ["filter", "isolab-", "isolab-forwarding", "isolab-iso0123456g", "nat"] {
+            assert_eq!(cleaned(&ledger, Resource::Table(name.into())).unwrap(), ["name dead"]);
         }
     }
 

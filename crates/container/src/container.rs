@@ -74,7 +74,7 @@ impl Container {
             (Some(name), _) => name.clone(),
             (None, None) => return Ok(None),
             (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
-            (None, Some(Resource::Link(link))) => link.clone(),
+            (None, Some(Resource::Link(link) | Resource::Table(link))) => link.clone(),
         };
         let detached = self.detached.clone();
         let entry = Entry { resources, detached, ..Entry::new(name, NAME, workload.words()) };

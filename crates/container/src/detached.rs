@@ -12,6 +12,7 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error, error,
+    hosts::{Files, NO_FILES},
     lookup::{self, Links},
     mount::{Mount, Options},
     namespaces::{Namespace, Namespaces},
@@ -30,6 +31,8 @@ pub(crate) struct Around<'a> {
     /// Of which of the host's paths the launcher has made mounts with the ids of the user namespace:
     /// the child's descriptors from [`process::MOUNTS`] on.
     pub(crate) id_mapped: &'a [&'a Path],
+    /// The container's own files of `/etc`.
+    pub(crate) files: &'a Files,
 }
 
 impl Around<'_> {
@@ -38,7 +41,8 @@ impl Around<'_> {
             namespaces.user != Namespace::Shared || privileges::in_user_namespace();
         let pid_namespace = namespaces.pid != Namespace::Shared;
         let no_new_privileges = power.no_new_privileges;
-        Self { user_namespace, pid_namespace, no_new_privileges, id_mapped: &[] }
+        let (id_mapped, files) = (&[][..], &NO_FILES);
+        Self { user_namespace, pid_namespace, no_new_privileges, id_mapped, files }
     }
 
     /// The mount that the launcher has made of `path`, attached nowhere.

@@ -122,6 +122,12 @@ pub enum Error {
         /// The kind of namespace.
         kind: &'static str,
     },
+    /// A process whose namespace was to be joined.
+    #[error("the process {pid}, whose namespace was to be joined, has ended")]
+    ProcessEnded {
+        /// Its number.
+        pid: u32,
+    },
     /// A limit of processes that the kernel does not have.
     #[error("unknown resource limit {name:?}: see getrlimit(2) for their names, such as nofile")]
     UnknownRlimit {
@@ -224,8 +230,27 @@ pub enum Error {
         name: String,
     },
     /// No free network was found for a pair of links.
-    #[error("all networks 10.x.x.x/30 are in use on this host")]
-    NoAddress,
+    #[error(
+        "no private network is free for the link to the container: this host has routes to {routes}"
+    )]
+    NoAddress {
+        /// Those that leave nothing of 10/8, 172.16/12, 192.168/16 and 100.64/10.
+        routes: String,
+    },
+    /// A name that cannot stand in a file of host names.
+    #[error(
+        "{name:?} is not a host name: up to 64 letters, digits, dashes, dots and underscores, a letter or digit first"
+    )]
+    HostName {
+        /// The name.
+        name: String,
+    },
+    /// The host has no address that a container without a link to it could use.
+    #[error("host-gateway is the host's end of a link, and this container has none")]
+    NoGateway,
+    /// A port of the host's is to lead where nothing leads.
+    #[error("a port of the host's leads into a container by a link of its own")]
+    NoLinkForPorts,
     /// A list of exceptions cannot say what this rule for devices says.
     #[error("cgroup version 1 cannot take the devices {rule:?} out of {wider:?}")]
     DeviceRule {
@@ -373,6 +398,10 @@ impl Error {
                 (Self::DeviceRule { .. }, _) => {
                     "name the devices that are allowed instead, or use a host with cgroup version 2"
                 }
+                (Self::NoAddress { .. }, _) => {
+                    "use --network none or host, or end the VPN that has these routes (`ip route`)"
+                }
+                (Self::NoGateway | Self::NoLinkForPorts, _) => "use --network veth",
                 (Self::SeccompTooLong { .. }, _) => "give the profile fewer rules with arguments",
                 _ => return None,
             }

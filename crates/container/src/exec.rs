@@ -70,6 +70,27 @@ pub fn all_running() -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
+/// The namespaces of a running container, for another that is to share some of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamespacesOf {
+    /// Its first process.
+    pub process: Process,
+    /// Whether its user namespace is not the caller's.
+    pub has_own_user: bool,
+}
+
+/// Those of the running container of that name.
+///
+/// # Errors
+///
+/// Those of [`find`].
+pub fn namespaces_of(name: &str) -> Result<NamespacesOf> {
+    let entry = find(name)?;
+    let process = entry.first.ok_or_else(not_running(&entry))?;
+    let has_own_user = Foreign::of(process.pid).has_user();
+    Ok(NamespacesOf { process, has_own_user })
+}
+
 fn is_running(entry: &Entry) -> bool {
     entry.sandbox == NAME && entry.first.is_some_and(|first| first.is_alive())
 }

@@ -156,7 +156,8 @@ pub(crate) fn overlays(
     let mut points = Vec::new();
     for (number, mount) in mounts::all()?.iter().enumerate() {
         let (point, shown) = (&mount.point, shown(mount));
-        if !matches!(shown, Shown::Overlay | Shown::ReadOnly) {
+        // A file of the host's that the container has one of its own for is not shown either.
+        if !matches!(shown, Shown::Overlay | Shown::ReadOnly) || around.files.has(point) {
             continue;
         }
         let name = (number + 1).to_string();

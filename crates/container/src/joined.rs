@@ -11,11 +11,12 @@ use nix::{
     errno::Errno,
     sched::{CloneFlags, setns},
 };
-use sandbox::Question::Boundary;
+use sandbox::{Process, Question::Boundary};
 
 use crate::{
     Error,
     error::{call, file},
+    exec,
     namespaces::{Namespace, Namespaces},
     plan::Plan,
 };
@@ -37,8 +38,11 @@ impl Joined {
         let all = namespaces.all().into_iter().rev().chain(cgroup);
         let mut joined = Self::default();
         for (namespace, flag, name) in all {
-            let Namespace::Joined(path) = namespace else { continue };
-            let opened = open_namespace(path, flag, name)?;
+            let opened = match namespace {
+                Namespace::Joined(path) => open_namespace(path, flag, name)?,
+                Namespace::Of(process) => namespace_of(process, name)?,
+                Namespace::Shared | Namespace::New => continue,
+            };
             match flag {
                 libc::CLONE_NEWPID => joined.pid = Some(opened),
                 _ => joined.by_child.push((opened, flag, name)),
@@ -71,6 +75,18 @@ fn open_namespace(path: &Path, flag: i32, name: &'static str) -> Result<OwnedFd,
     match Errno::result(kind) {
         Ok(kind) if kind == flag => Ok(file.into()),
         _ => Err(Error::NotNamespace { path: path.to_owned(), kind: name }),
+    }
+}
+
+/// The namespace of that very process, not of a later one with its number.
+fn namespace_of(process: &Process, name: &'static str) -> Result<OwnedFd, Error> {
+    let file_name = if name == "mount" { "mnt" } else { name };
+    let path = format!("/proc/{}/ns/{file_name}", process.pid);
+    let opened = File::open(&path);
+    // It lives now, so it was the one with that number when the file was opened, too.
+    match exec::pidfd(process) {
+        Some(_) => Ok(opened.map_err(file("open the namespace", path))?.into()),
+        None => Err(Error::ProcessEnded { pid: process.pid }),
     }
 }
 

@@ -32,6 +32,7 @@ mod freeze;
 pub mod hooks;
 mod host;
 mod host_root;
+pub mod hosts;
 mod idmapped;
 mod inherited;
 mod joined;
@@ -42,8 +43,10 @@ mod lookup;
 pub mod mount;
 pub mod mounts;
 pub mod namespaces;
+mod nat;
 pub mod netlink;
 pub mod network;
+mod nftables;
 pub mod observe;
 mod oom_score;
 pub mod overlay;
@@ -57,6 +60,7 @@ pub mod scheduling;
 mod scratch;
 pub mod seccomp;
 pub mod spec;
+mod subnet;
 mod sys;
 mod terminal;
 mod thrift;
@@ -76,7 +80,7 @@ pub use cgroup_stat::{CpuStat, CpuStatFile};
 pub use clean::{clean, clean_those, free_resources, remove_tree};
 pub use container::Container;
 pub use error::Error;
-pub use exec::{Command, all_running, exec, find};
+pub use exec::{Command, NamespacesOf, all_running, exec, find, namespaces_of};
 pub use freeze::{freeze, is_frozen, thaw};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use host_root::not_shown;
@@ -93,6 +97,7 @@ use cgroup::CgroupPath;
 use child::Gate;
 use detached::Around;
 use error::Result;
+use hosts::Files;
 use idmapped::IdMappedMounts;
 use joined::Joined;
 use network::Veth;
@@ -134,14 +139,15 @@ impl<'a> Prepared<'a> {
         spec.check()?;
         let namespaces = spec.effective_namespaces(Uid::effective().is_root());
         let cgroup = CgroupPath::find(&spec.budget, First::of(&spec.way_out) == First::Init)?;
-        let veth = (spec.way_out.network == Network::Veth).then(Veth::plan).transpose()?;
+        let plan = || Veth::plan(&spec.way_out.published);
+        let veth = (spec.way_out.network == Network::Veth).then(plan).transpose()?;
         check_memory(spec, needs_gate(spec, &namespaces, veth.as_ref()))?;
         Ok(Self { spec, namespaces, cgroup, veth })
     }
 
     /// What will outlive the launcher, in the order in which it is made.
     pub fn resources(&self) -> Vec<Resource> {
-        let links = self.veth.iter().map(|veth| Resource::Link(veth.name().to_owned()));
+        let links = self.veth.iter().flat_map(Veth::resources);
         self.cgroup.resources().chain(links).collect()
     }
 
@@ -176,11 +182,12 @@ impl<'a> Prepared<'a> {
         joined.enter(&mut plan); // 1
         namespaces::complete(&mut plan, spec, &namespaces, gate_of_plan); // 1
         stdio.connect(&mut plan, &kept); // 5
-        network::raise_loopback(&mut plan, spec, &namespaces); // 5
+        network::set_up_inside(&mut plan, spec, &namespaces)?; // 5
         privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4
         oom_score::set_own(&mut plan, spec.power.oom_score_adj, needs_gate)?; // 4
         if namespaces.mount.is_new() {
-            let around = Around { id_mapped: &id_mapped.paths(), ..around };
+            let files = Files::of(spec, &namespaces, veth.as_ref().map(Veth::link))?;
+            let around = Around { id_mapped: &id_mapped.paths(), files: &files, ..around };
             let (terminal, own_cgroup) = (stdio.terminal()?, &*cgroup.shown());
             let directory = &*spec.way_out.directory;
             let launcher = Launcher { terminal, own_cgroup, directory };
@@ -211,6 +218,7 @@ impl<'a> Prepared<'a> {
         if let Some(veth) = &walls.veth {
             let connect = || veth.connect(walls.child.pid());
             story.step(Question::WayOut, "create a pair of links", connect)?;
+            veth.open_the_way(&mut story)?;
         }
         let shared = oom_score::give(walls.child.pid(), spec.power.oom_score_adj, needs_gate)?; // 4
         spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;

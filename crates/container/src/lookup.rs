@@ -190,6 +190,21 @@ pub(crate) fn make_file(plan: &mut Plan, parent: Slot, name: &Path) -> Result<()
     openat2(plan, Inside, words, (parent.operand(), name), how)
 }
 
+/// Adds the step that makes a new empty file of that name, and opens it to be written to.
+pub(crate) fn make_file_to_write(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW;
+    let words = format!("create {}", name.display());
+    let how = (flags, 0o644, Links::Refused.resolve());
+    openat2(plan, Inside, words, (parent.operand(), name), how)
+}
+
+/// Adds the step that opens what has that name in a directory, also where it is a link.
+pub(crate) fn open_itself(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
+    let words = format!("openat2 {} itself", name.display());
+    let how = (libc::O_PATH | libc::O_NOFOLLOW, 0, Links::WithinRoot.resolve());
+    openat2(plan, Inside, words, (parent.operand(), name), how)
+}
+
 /// The number of a mount, as statx(2) writes it down.
 const MOUNT: Range<usize> = field(offset_of!(libc::statx, stx_mnt_id));
 const INODE: Range<usize> = field(offset_of!(libc::statx, stx_ino));

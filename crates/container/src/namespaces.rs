@@ -10,7 +10,7 @@
 
 use std::{fs::File, io::Write, path::PathBuf};
 
-use sandbox::Question::Boundary;
+use sandbox::{Process, Question::Boundary};
 
 use crate::{Error, Spec, child::Gate, plan::Plan, privileges};
 
@@ -24,6 +24,8 @@ pub enum Namespace {
     New,
     /// One that is there already, by its file: `/proc/PID/ns/net`, or where one has been bound.
     Joined(PathBuf),
+    /// That of a process which runs, and of no later one with its number.
+    Of(Process),
 }
 
 impl Namespace {

@@ -32,8 +32,10 @@ pub struct Message {
     bytes: Vec<u8>,
 }
 
-const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
+/// Answer with every object of the kind, a message each.
+const NLM_F_DUMP: u16 = 0x300;
 /// Flags of a message: make the object; it is an error if it is there.
 pub const CREATE: u16 = 0x400 | 0x200;
 /// The attribute in `IFLA_INFO_DATA` of a link of the kind `veth` that describes its other end: the
@@ -58,6 +60,14 @@ impl Message {
         self.bytes.extend(kind.to_ne_bytes());
         self.bytes.extend(value);
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        self
+    }
+
+    /// One that no answer is wanted to, unless it is an error.
+    #[must_use]
+    pub(crate) fn without_answer(mut self) -> Self {
+        const NLM_F_ACK: u8 = 0x4;
+        self.bytes[6] &= !NLM_F_ACK;
         self
     }
 
@@ -126,9 +136,14 @@ impl Netlink {
     ///
     /// When the kernel has no such sockets.
     pub fn open() -> Result<Self, Error> {
+        Self::open_to(libc::NETLINK_ROUTE)
+    }
+
+    /// Opens one to another part of the kernel: `NETLINK_NETFILTER`.
+    pub(crate) fn open_to(part: i32) -> Result<Self, Error> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: socket takes numbers.
-        let socket = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) };
+        let socket = unsafe { libc::socket(libc::AF_NETLINK, kind, part) };
         let socket = Errno::result(socket).map_err(call("socket AF_NETLINK"))?;
         // SAFETY: the call has just made this descriptor.
         Ok(Self { socket: unsafe { OwnedFd::from_raw_fd(socket) } })
@@ -185,6 +200,15 @@ impl Netlink {
             Some(Link { index, flags, other: other.and_then(number).unwrap_or(index) })
         };
         found().ok_or(Error::Netlink { request: words })
+    }
+
+    /// The name of the link `index`.
+    pub(crate) fn name_of(&mut self, index: i32) -> Result<String, Error> {
+        let words = "find a link by its number";
+        let answer = self.request(words, Message::new(libc::RTM_GETLINK, 0, &link(index, 0, 0)))?;
+        let name = attribute(&answer, HEADER + 16, libc::IFLA_IFNAME);
+        let name = name.and_then(|name| std::str::from_utf8(name.strip_suffix(&[0])?).ok());
+        name.map(str::to_owned).ok_or(Error::Netlink { request: words })
     }
 
     /// Gives an address to the link `index`; `prefix` bits of it are the network's.
@@ -246,27 +270,103 @@ impl Netlink {
     ///
     /// The kernel's answer.
     pub fn request(&mut self, words: &'static str, message: Message) -> Result<Vec<u8>, Error> {
-        let bytes = message.finish();
-        let descriptor = self.socket.as_raw_fd();
-        // SAFETY: the pointer and the length are those of `bytes`.
-        let sent = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), 0) };
-        Errno::result(sent).map_err(call(words))?;
-        let mut answer = vec![0u8; 16 << 10];
-        // SAFETY: the pointer and the length are those of `answer`.
-        let received =
-            unsafe { libc::recv(descriptor, answer.as_mut_ptr().cast(), answer.len(), 0) };
-        answer.truncate(Errno::result(received).map_err(call(words))? as usize);
-        let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
-        if kind != Some(libc::NLMSG_ERROR as u16) {
-            return Ok(answer);
+        self.send(words, &message.finish())?;
+        let answer = self.receive(words)?;
+        match Self::error_in(words, &answer)? {
+            None | Some(0) => Ok(answer),
+            Some(number) => Err(call(words)(Errno::from_raw(-number))),
         }
-        let number = answer.get(HEADER..HEADER + 4).and_then(|bytes| bytes.try_into().ok());
-        match number.map(i32::from_ne_bytes) {
-            Some(0) => Ok(answer),
+    }
+
+    /// Sends messages that take effect together or not at all (nf_tables). The first of them begins
+    /// the batch and the last ends it.
+    pub(crate) fn batch(
+        &mut self,
+        words: &'static str,
+        messages: Vec<Message>,
+    ) -> Result<(), Error> {
+        // The kernel answers to the last but one when all is done, and before that to whatever has
+        // failed: the first answer tells.
+        let count = messages.len();
+        let bytes = messages.into_iter().enumerate().flat_map(|(number, message)| {
+            let answers = number + 2 == count;
+            (if answers { message } else { message.without_answer() }).finish()
+        });
+        self.send(words, &bytes.collect::<Vec<u8>>())?;
+        let answer = self.receive(words)?;
+        match Self::error_in(words, &answer)? {
+            Some(0) => Ok(()),
             Some(number) => Err(call(words)(Errno::from_raw(-number))),
             None => Err(Error::Netlink { request: words }),
         }
     }
+
+    /// All objects that `message` asks for, a message each, with its header.
+    pub(crate) fn dump(
+        &mut self,
+        words: &'static str,
+        mut message: Message,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        message.bytes[6..8].copy_from_slice(&(1 | NLM_F_DUMP).to_ne_bytes());
+        self.send(words, &message.finish())?;
+        let mut found = Vec::new();
+        loop {
+            let answer = self.receive(words)?;
+            let mut rest = &answer[..];
+            while let Some(length) = rest.get(..4).and_then(|bytes| bytes.try_into().ok()) {
+                let length = u32::from_ne_bytes(length) as usize;
+                // A message is at least its own header, so this ends.
+                let Some(one) = rest.get(..length.max(HEADER)) else { break };
+                match Self::error_in(words, one)? {
+                    Some(0) => return Ok(found),
+                    Some(number) => return Err(call(words)(Errno::from_raw(-number))),
+                    None if kind_of(one) == Some(libc::NLMSG_DONE as u16) => return Ok(found),
+                    None => found.push(one.to_vec()),
+                }
+                rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            }
+        }
+    }
+
+    fn send(&mut self, words: &'static str, bytes: &[u8]) -> Result<(), Error> {
+        let descriptor = self.socket.as_raw_fd();
+        // SAFETY: the pointer and the length are those of `bytes`.
+        let sent = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), 0) };
+        Errno::result(sent).map(drop).map_err(call(words))
+    }
+
+    fn receive(&mut self, words: &'static str) -> Result<Vec<u8>, Error> {
+        let descriptor = self.socket.as_raw_fd();
+        // The kernel puts as much into a part of a dump as the reader has had room for, 32 KiB at
+        // most.
+        let mut answer = vec![0u8; 32 << 10];
+        // SAFETY: the pointer and the length are those of `answer`.
+        let received =
+            unsafe { libc::recv(descriptor, answer.as_mut_ptr().cast(), answer.len(), 0) };
+        answer.truncate(Errno::result(received).map_err(call(words))? as usize);
+        Ok(answer)
+    }
+
+    /// The number in an answer that is an error; 0 is success.
+    fn error_in(words: &'static str, answer: &[u8]) -> Result<Option<i32>, Error> {
+        if kind_of(answer) != Some(libc::NLMSG_ERROR as u16) {
+            return Ok(None);
+        }
+        let number = answer.get(HEADER..HEADER + 4).and_then(|bytes| bytes.try_into().ok());
+        let number = number.map(i32::from_ne_bytes).ok_or(Error::Netlink { request: words })?;
+        Ok(Some(number))
+    }
+}
+
+fn kind_of(message: &[u8]) -> Option<u16> {
+    message.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes)
+}
+
+/// The value of an attribute in `bytes`, whose attributes begin at `start`.
+pub(crate) fn attribute(bytes: &[u8], start: usize, kind: u16) -> Option<&[u8]> {
+    let at = attribute_at(bytes, start, kind)?;
+    let length = u16::from_ne_bytes(bytes.get(at - 4..at - 2)?.try_into().ok()?);
+    bytes.get(at..at + usize::from(length).checked_sub(4)?)
 }
 
 /// Where the value of an attribute begins in `bytes`, whose attributes begin at `start`.
@@ -275,7 +375,8 @@ fn attribute_at(bytes: &[u8], start: usize, kind: u16) -> Option<usize> {
     loop {
         let half = |at: usize| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
         let (length, found) = (usize::from(half(at)?), half(at + 2)?);
-        if found == kind {
+        // The two upper bits say how the value is written (NLA_F_NESTED, NLA_F_NET_BYTEORDER).
+        if found & 0x3fff == kind {
             return Some(at + 4);
         }
         // An attribute is at least its own header, so this ends.

@@ -6,29 +6,35 @@
 //!                                                         comes out at the other (veth(4))
 //! ```
 //!
-//! There is no bridge and no address translation: the host reaches the container and the container
-//! the host. Both links die with the container's network namespace.
+//! There is no bridge. What is for others than the host it passes on under its own address
+//! (`nat`), where its kernel can and the caller may; else the container reaches the host alone. Both
+//! links die with the container's network namespace.
 
-use std::{
-    fs,
-    net::Ipv4Addr,
-    os::fd::AsFd,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+use std::{borrow::Cow, fs, net::Ipv4Addr, os::fd::AsFd, path::Path};
+
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, setns},
 };
-
-use nix::sched::{CloneFlags, setns};
-use sandbox::Question::WayOut;
+use sandbox::{Question::WayOut, Resource, Story};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
     error::{call, file},
+    lookup,
     namespaces::Namespaces,
+    nat::{self, Reach},
     netlink::Netlink,
+    nftables,
     plan::Plan,
+    privileges,
     rootfs::Root,
     spec::Spec,
+    subnet::{self, Subnet},
 };
+
+pub use crate::{nat::Published, subnet::PREFIX};
 
 /// What a container sees of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,8 +49,9 @@ pub enum Network {
 }
 
 /// A link between the host and one sandbox, as it is planned: a name that only isolab gives, and a
-/// network of two addresses that no route of this host leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// network of two addresses that no route of this host leads to. Nobody else plans the same while it
+/// lives.
+#[derive(Debug)]
 pub struct Link {
     /// The host's end.
     pub name: String,
@@ -52,16 +59,20 @@ pub struct Link {
     pub host: Ipv4Addr,
     /// The address inside.
     pub inside: Ipv4Addr,
+    _subnet: Subnet,
 }
 
-/// A pair of links that the launcher has planned.
+/// A pair of links that the launcher has planned, and the rules that lead from it to others.
 #[derive(Debug)]
-pub(crate) struct Veth(Link);
+pub(crate) struct Veth {
+    link: Link,
+    published: Vec<Published>,
+}
 
-/// So many bits of both addresses are the network's.
-pub const PREFIX: u8 = 30;
 /// The name of the container's end.
 const INSIDE: &str = "eth0";
+/// What the names of the host's ends begin with; eight hexadecimal digits follow.
+const PREFIX_OF_NAMES: &str = "iso";
 
 impl Link {
     /// Chooses a name and a network.
@@ -70,25 +81,16 @@ impl Link {
     ///
     /// When the routes of this host cannot be read, or none of many networks is free.
     pub fn plan() -> Result<Self, Error> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        // Different launchers begin at different places; a collision is seen among the routes.
-        let start =
-            std::process::id().wrapping_mul(0x9e37_79b1).wrapping_add(COUNT.fetch_add(1, Relaxed));
-        let path = "/proc/self/net/route";
-        let routes = parse_routes(&fs::read_to_string(path).map_err(file("read", path))?);
-        let networks = (0..1 << 12).map(|step| {
-            // 10.0.0.0/8 has 2^22 networks of four addresses.
-            let number = start.wrapping_add(step * 0x1f35) & 0x3f_ffff;
-            0x0a00_0000 | number << 2
-        });
-        let free = |network: &u32| {
-            !routes.iter().any(|(route, mask)| network & mask == *route && *mask != 0)
-        };
-        let network = networks.into_iter().find(free).ok_or(Error::NoAddress)?;
+        // A table that a killed launcher has left is as good as a link: `isolab clean` removes it.
+        let tables = nftables::tables().unwrap_or_default();
+        let name = |network: u32| format!("{PREFIX_OF_NAMES}{network:08x}");
+        let subnet = Subnet::take(|network| tables.contains(&nat::table_of(&name(network))))?;
+        let network = subnet.network;
         Ok(Self {
-            name: format!("iso{network:08x}"),
+            name: name(network),
             host: Ipv4Addr::from(network + 1),
             inside: Ipv4Addr::from(network + 2),
+            _subnet: subnet,
         })
     }
 
@@ -104,22 +106,66 @@ impl Link {
         outside.add_address(index, self.host, PREFIX)?;
         outside.set_up(index)
     }
+
+    /// What outlives this process if [`Link::open_the_way`] is called: for the ledger, before that.
+    pub fn resource(&self) -> Resource {
+        Resource::Table(nat::table_of(&self.name))
+    }
+
+    /// Lets the host pass on what comes in by the link, which is up, until [`Link::close_the_way`].
+    ///
+    /// # Errors
+    ///
+    /// What the kernel lacks or the caller may not; then the other end reaches the host alone.
+    pub fn open_the_way(&self, published: &[Published]) -> Result<Cow<'static, str>, Error> {
+        let mut netlink = Netlink::open()?;
+        let mut ways = Vec::new();
+        for index in subnet::routes()?.links {
+            // One that has gone since is no way.
+            let Ok(name) = netlink.name_of(index) else { continue };
+            if name != "lo" && !is_our_link(&name) && !ways.contains(&name) {
+                ways.push(name);
+            }
+        }
+        let reach = nat::connect(&self.name, self.inside, &ways, published)?;
+        let masquerade = format!("nf_tables: masquerade {} beyond the host", self.inside);
+        Ok(match reach {
+            Reach::Further => masquerade.into(),
+            Reach::UpTo { table, chain } => format!(
+                "{masquerade}; but the chain {chain} of the host's table {table} drops what no rule \
+                 of its own accepts: sudo iptables -I {chain} -i {PREFIX_OF_NAMES}+ -j ACCEPT, and \
+                 the same with -o"
+            )
+            .into(),
+        })
+    }
+
+    /// Takes away what [`Link::open_the_way`] has made.
+    pub fn close_the_way(&self) {
+        // Where it was not made there is nothing to remove; what is left, `isolab clean` knows of.
+        let _ = nat::disconnect(&nat::table_of(&self.name));
+    }
 }
 
 impl Veth {
     /// Chooses a name and a network.
-    pub(crate) fn plan() -> Result<Self, Error> {
-        Link::plan().map(Self)
+    pub(crate) fn plan(published: &[Published]) -> Result<Self, Error> {
+        Ok(Self { link: Link::plan()?, published: published.to_vec() })
     }
 
-    /// The host's end.
-    pub(crate) fn name(&self) -> &str {
-        &self.0.name
+    /// The link between host and container.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// What outlives the launcher.
+    pub(crate) fn resources(&self) -> [Resource; 2] {
+        [Resource::Link(self.link.name.clone()), self.link.resource()]
     }
 
     /// Makes the pair, with one end in the network namespace of process `pid`, and sets both up.
     pub(crate) fn connect(&self, pid: i32) -> Result<(), Error> {
-        let Self(link) = self;
+        let link = &self.link;
         Netlink::open()?.create_veth(&link.name, INSIDE, pid)?;
         link.raise()?;
         let mut inside = socket_inside(pid)?;
@@ -128,6 +174,25 @@ impl Veth {
         inside.add_address(index, link.inside, PREFIX)?;
         inside.set_up(index)?;
         inside.add_default_route(link.host)
+    }
+
+    /// Lets it reach more than the host, where that can be had. A port that was to lead inside must.
+    pub(crate) fn open_the_way(&self, story: &mut Story) -> Result<(), Error> {
+        let open = || self.link.open_the_way(&self.published);
+        let opened = story.step(WayOut, "nf_tables", open);
+        let words = match opened {
+            Err(error) if !self.published.is_empty() => return Err(error),
+            Err(error) => {
+                // Half of it may be there.
+                self.link.close_the_way();
+                format!("only the host is reached: {}", sandbox::chain(&error)).into()
+            }
+            Ok(words) => words,
+        };
+        if let Some(step) = story.steps.last_mut().filter(|step| step.call == "nf_tables") {
+            step.call = words;
+        }
+        Ok(())
     }
 }
 
@@ -150,18 +215,47 @@ pub(crate) fn remove_link(name: &str) -> Result<(), Error> {
     Netlink::open()?.delete(name)
 }
 
-/// Whether this is a name that [`Veth::plan`] gives.
+/// Whether this is a name that [`Link::plan`] gives.
 pub(crate) fn is_our_link(name: &str) -> bool {
-    let digits = name.strip_prefix("iso").unwrap_or_default();
+    let digits = name.strip_prefix(PREFIX_OF_NAMES).unwrap_or_default();
     digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// The child's steps in a network namespace of its own: the loop-back link comes up (netdevice(7)). A
-/// program from memory with an empty root has no use for it.
-pub(crate) fn raise_loopback(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces) {
+/// The child's steps in a network namespace of its own. A program from memory with an empty root has
+/// no use for them.
+pub(crate) fn set_up_inside(
+    plan: &mut Plan,
+    spec: &Spec,
+    namespaces: &Namespaces,
+) -> Result<(), Error> {
     if !namespaces.net.is_new() || spec.inside.root == Root::Empty {
-        return;
+        return Ok(());
     }
+    raise_loopback(plan);
+    match spec.way_out.network {
+        Network::Veth => let_everybody_ping(plan, spec, namespaces),
+        Network::None | Network::Host => Ok(()),
+    }
+}
+
+/// Sockets for echo requests, and for nothing else, to every group that has a number inside (icmp(7)):
+/// `ping` needs no power then. CAP_NET_RAW, which other runtimes leave for it, could forge packets.
+fn let_everybody_ping(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces) -> Result<(), Error> {
+    // In a container with a read-only /proc/sys there may be no way to do it.
+    const REFUSED: &[Errno] = &[Errno::ENOENT, Errno::EROFS, Errno::EACCES, Errno::EPERM];
+    let last = privileges::last_group(spec.power.id_maps.as_ref(), namespaces.user.is_new());
+    let range = format!("0 {last}");
+    lookup::open_of_host_to_write(plan, Path::new("/proc/sys/net/ipv4/ping_group_range"))?;
+    let file = plan.result();
+    plan.unless_failed(REFUSED, |plan| {
+        let arguments = [file.operand(), plan.keep(&range), range.len()];
+        plan.step(WayOut, format!("ping_group_range {range}"), libc::SYS_write, arguments);
+    });
+    Ok(())
+}
+
+/// The loop-back link comes up (netdevice(7)).
+fn raise_loopback(plan: &mut Plan) {
     let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as usize;
     plan.step(WayOut, "socket to set up lo", libc::SYS_socket, [libc::AF_INET as usize, kind, 0]);
     let socket = plan.result();
@@ -174,36 +268,18 @@ pub(crate) fn raise_loopback(plan: &mut Plan, spec: &Spec, namespaces: &Namespac
     plan.step(WayOut, "ioctl SIOCSIFFLAGS lo up", libc::SYS_ioctl, arguments);
 }
 
-/// Destination and mask of each route, as host numbers: `/proc/net/route` has them in hexadecimal,
-/// in the byte order of the network.
-fn parse_routes(text: &str) -> Vec<(u32, u32)> {
-    let number = |field: &str| Some(u32::from_str_radix(field, 16).ok()?.swap_bytes());
-    let route = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let destination = number(fields.nth(1)?)?;
-        Some((destination, number(fields.nth(5)?)?))
-    };
-    text.lines().skip(1).filter_map(route).collect()
-}
-
 impl Drop for Veth {
     fn drop(&mut self) {
         // The pair dies with the container's namespace, but only some time after it; a name that
         // is free again at once is worth a message. It fails when the pair is gone already.
-        let _ = remove_link(self.name());
+        self.link.close_the_way();
+        let _ = remove_link(&self.link.name);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn routes_are_read_in_the_order_of_the_network() {
-        let text = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n\
-                    eth0\t0000010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
-        assert_eq!(parse_routes(text), [(0x0a01_0000, 0xffff_ff00)]);
-    }
 
     #[test]
     fn only_our_own_links_would_be_removed() {

@@ -127,7 +127,8 @@ pub(crate) fn uppermost(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
     Ok(plan.result())
 }
 
-/// An overlay with an upper layer on the stage, in the directory `name`.
+/// An overlay with an upper layer on the stage, in the directory `name`, with the container's own files
+/// in it.
 pub(crate) fn throw_away(
     plan: &mut Plan,
     stage: Slot,
@@ -143,6 +144,9 @@ pub(crate) fn throw_away(
         let mut slots = [stage; 2];
         for (slot, part) in slots.iter_mut().zip(["upper", "work"]) {
             *slot = lookup::directory(plan, stage, &layer.join(part), Links::Refused)?;
+        }
+        if let [(point, _)] = lowers {
+            around.files.write_into(plan, slots[0], point)?;
         }
         overlay(plan, lowers, slots, target, around)
     })

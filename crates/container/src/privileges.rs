@@ -232,6 +232,25 @@ pub fn root_outside() -> u32 {
     if has_range() { ROOTS_MAP.0 } else { Uid::effective().as_raw() }
 }
 
+/// The last of the group ids from 0 on that a container has, by the maps that are `given`, or the usual
+/// ones of a new user namespace, or the caller's own.
+pub(crate) fn last_group(given: Option<&IdMaps>, new_user_namespace: bool) -> u32 {
+    const LAST: u32 = i32::MAX as u32; // the kernel's own limit for such ranges
+    let count = match (given, new_user_namespace) {
+        (Some(maps), true) => {
+            maps.gid.iter().find(|map| map.container_id == 0).map(|map| u64::from(map.size))
+        }
+        (None, true) if has_range() => Some(u64::from(ROOTS_MAP.1)),
+        (None, true) => Some(1),
+        (_, false) => id_map("gid_map").lines().find_map(|line| {
+            let mut numbers = line.split_whitespace().map(|word| word.parse().ok());
+            (numbers.next()? == Some(0)).then(|| numbers.nth(1).flatten()).flatten()
+        }),
+    };
+    let last = count.unwrap_or(1).saturating_sub(1);
+    u32::try_from(last).unwrap_or(LAST).min(LAST)
+}
+
 /// Whether the caller is root and has the range of ids that it would give.
 fn has_range() -> bool {
     let covered = |map: &str| covers(&id_map(map), ROOTS_MAP);

@@ -25,6 +25,7 @@ use crate::{
     cgroup_view::{CgroupView, OwnDirectory},
     detached::{self, Around, Detached},
     device, error, host_root,
+    hosts::NO_FILES,
     lookup::{self, Links},
     overlay,
     plan::{Plan, Slot},
@@ -142,7 +143,11 @@ pub(crate) fn enter(
     let mounts = inside.mounts.iter().filter(|mount| !mount.is_own_cgroup());
     let mounts = mounts.map(|mount| Detached::new(plan, mount, around));
     let mounts = mounts.collect::<Result<Vec<_>, Error>>()?;
-    let (root, points) = build(plan, inside, around)?;
+    // In the layer of an overlay that was asked for they would lie in a directory of the user's.
+    let (root, points) = match are_in_the_layer(inside, around) {
+        true => build(plan, inside, around)?,
+        false => build(plan, inside, Around { files: &NO_FILES, ..around })?,
+    };
     let parts = if inside.read_only { open_all(plan, root, &points)? } else { Vec::new() };
     let cgroup = CgroupView::new(plan, inside, own_cgroup)?;
     let devices = device::Nodes::new(plan, &inside.devices, terminal, around)?;
@@ -152,6 +157,11 @@ pub(crate) fn enter(
     }
     cgroup.attach(plan, root)?;
     devices.attach(plan, root)?;
+    if !are_in_the_layer(inside, around) {
+        plan.together("mount the files with its names in /etc".into(), |plan| {
+            around.files.mount(plan, root, inside)
+        })?;
+    }
     let words = format!("cover what tells of the host: {}", list(&inside.masked_paths));
     plan.together(words, |plan| {
         lookup::open(plan, root, Path::new(NULL), Links::Refused)?;
@@ -222,15 +232,23 @@ fn build(
     let alone = |root: Slot| (root, Vec::new());
     match &inside.root {
         Root::Empty => overlay::stage(plan, "64k").map(alone),
-        Root::Host if around.user_namespace && around.id_mapped.is_empty() => {
-            host_root::by_folders(plan, size, around)
-        }
+        Root::Host if is_by_folders(around) => host_root::by_folders(plan, size, around),
         Root::Host => host_root::overlays(plan, size, around),
         Root::Directory(path) => directory(plan, path, around).map(alone),
         Root::Overlay { lowers, upper } => {
             overlay::layers(plan, lowers, upper, size, around).map(alone)
         }
     }
+}
+
+/// Whether the container's own files of `/etc` are in the layer that is thrown away.
+fn are_in_the_layer(inside: &spec::Inside, around: Around<'_>) -> bool {
+    inside.root == Root::Host && !is_by_folders(around)
+}
+
+/// Whether the host's root is made of its folders one by one.
+fn is_by_folders(around: Around<'_>) -> bool {
+    around.user_namespace && around.id_mapped.is_empty()
 }
 
 /// A copy of the mount at `path`, on top of it: `pivot_root(2)` wants a mount.

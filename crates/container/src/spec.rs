@@ -23,9 +23,10 @@ use crate::{
     devices::{self, DeviceRule},
     error::{Error, NAME},
     hooks::Hooks,
+    hosts::{self, NameService},
     mount::{self, Mount},
     namespaces::{Namespace, Namespaces},
-    network::Network,
+    network::{Network, Published},
     oom_score,
     privileges::{Capabilities, IdMaps, Rlimit, User},
     rootfs::{self, Device, Root},
@@ -218,6 +219,10 @@ pub struct WayOut {
     pub stdio: Stdio,
     /// What it sees of the network.
     pub network: Network,
+    /// Ports of the host's that lead inside; by a link of its own only.
+    pub published: Vec<Published>,
+    /// Names and name servers, as files of `/etc`; `None` leaves those of its root as they are.
+    pub names: Option<NameService>,
     /// Programs of the caller's that are run at certain places of its life.
     pub hooks: Hooks,
     /// Whether a command runs as the child of a first process that reaps orphans and passes signals
@@ -233,6 +238,8 @@ impl Default for WayOut {
             directory: "/".into(),
             stdio: Stdio::default(),
             network: Network::default(),
+            published: Vec::new(),
+            names: Some(NameService::default()),
             hooks: Hooks::default(),
             init: false,
         }
@@ -258,6 +265,8 @@ impl Spec {
             directory: given.unwrap_or(Path::new("/")).to_owned(),
             stdio: workload.stdio,
             network: self.way_out.network,
+            published: self.way_out.published.clone(),
+            names: self.way_out.names.clone(),
             hooks: self.way_out.hooks.clone(),
             init: self.way_out.init && !is_builtin,
         };
@@ -280,6 +289,13 @@ impl Spec {
             return Err(Error::CgroupName { name: name.clone() }.into());
         }
         oom_score::check(self.power.oom_score_adj)?;
+        let host_name = self.boundary.hostname.as_ref();
+        if let Some(name) = host_name.filter(|name| !hosts::is_host_name(name)) {
+            return Err(Error::HostName { name: name.clone() }.into());
+        }
+        if !self.way_out.published.is_empty() && self.way_out.network != Network::Veth {
+            return Err(Error::NoLinkForPorts.into());
+        }
         rootfs::check(&self.inside.root)?;
         for mount in &self.inside.mounts {
             mount.check()?;

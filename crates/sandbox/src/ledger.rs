@@ -80,6 +80,8 @@ pub enum Resource {
     Directory(PathBuf),
     /// A network link, by its name.
     Link(String),
+    /// A table of rules of nf_tables, by its name.
+    Table(String),
 }
 
 /// One sandbox that is running, or was.

@@ -61,7 +61,7 @@ const NO_BLOCK_RATE: &str = "the speed of a container's disks is not limited; a 
 const NO_BRIDGE: &str = "--network veth is a pair of links with addresses of its own choice";
 const NO_REAL_TIME: &str = "no kernel of a distribution has real-time group scheduling";
 
-const REFUSED: [(&str, &str); 21] = [
+const REFUSED: [(&str, &str); 20] = [
     ("--volumes-from --volume-driver", "isolab has no volumes; -v shows a directory of the host's"),
     (
         "--health-cmd --health-interval --health-retries --health-start-interval \
@@ -88,8 +88,7 @@ const REFUSED: [(&str, &str); 21] = [
         "isolab keeps no labels; --name tells one from others",
     ),
     ("--attach -a", "its three streams are this command's own"),
-    ("--dns-option --dns-opt", "the options of the host's resolv.conf are kept"),
-    ("--publish -p --publish-all -P", "a container with --network veth is reached by its address"),
+    ("--publish-all -P", "isolab reads no image that names ports; -p names one"),
     ("--stop-signal", "`isolab kill -s` sends any signal"),
     ("--stop-timeout", "`isolab stop --grace` says how long"),
     ("--detach-keys", "they are an option of `isolab attach`"),

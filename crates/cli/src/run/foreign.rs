@@ -12,7 +12,6 @@ impl Arguments {
     /// An option that would do nothing is a mistake worth telling.
     pub(super) fn refuse_foreign_options(&self) -> Result<(), Failure> {
         let root = [("--root", self.container.root.is_some())];
-        let net = [("--net", self.container.net.is_some())];
         let of_containers = [
             ("--overlay", !self.container.overlay.is_empty()),
             ("--upper", self.container.upper.is_some()),
@@ -42,12 +41,16 @@ impl Arguments {
         let of_mounts = self.mounts.given();
         let of_power = || {
             let given = self.power.given().or_else(|| self.resources.given());
+            let given = given.or_else(|| self.network.given_of_containers());
             given.map(|option| (option, "a container"))
         };
         let of_mounts = || given("a container", &of_mounts);
         let for_container =
             || given("a container", &of_containers).or_else(of_power).or_else(of_mounts);
-        let for_either = || given("a container or a Linux guest", &[root, net].concat());
+        let for_either = || {
+            let owner = "a container or a Linux guest";
+            given(owner, &root).or(self.network.given().map(|option| (option, owner)))
+        };
         let of_machines =
             [("--stats", self.stats), ("--trace=exits", self.trace == Some(Trace::Exits))];
         let for_machine =

@@ -6,6 +6,7 @@ mod foreign;
 mod json;
 mod limits;
 mod mounts;
+mod network;
 mod power;
 mod walls;
 
@@ -38,8 +39,9 @@ use detach::{DetachArguments, Supervised};
 use json::cut_off_as_json;
 use limits::{LimitArguments, ResourceArguments};
 use mounts::MountArguments;
+use network::NetworkArguments;
 use power::PowerArguments;
-use walls::{ContainerArguments, Net};
+use walls::ContainerArguments;
 
 /// Run a program apart from the host.
 ///
@@ -96,6 +98,8 @@ pub struct Arguments {
     detach: DetachArguments,
     #[command(flatten)]
     limits: LimitArguments,
+    #[command(flatten)]
+    network: NetworkArguments,
     #[command(flatten)]
     container: ContainerArguments,
     #[command(flatten)]
@@ -322,14 +326,7 @@ impl Arguments {
                 Ok((Box::new(machine), self.claim(workload, supervised)?))
             }
             Kind::Linux => {
-                let veth = match self.container.net {
-                    None | Some(Net::None) => false,
-                    Some(Net::Veth) => true,
-                    Some(Net::Host) => {
-                        return Err(Failure::usage("a Linux guest cannot have the host's network")
-                            .help("use --net veth, or --tap with a link of the host's"));
-                    }
-                };
+                let veth = self.network.is_veth_of_a_guest()?;
                 linux::warn_if_interpreted();
                 let root = self.container.root.as_ref();
                 let machine = self.linux.machine(limits, root, veth)?;
@@ -343,6 +340,7 @@ impl Arguments {
                 container.spec.budget.resources = self.resources.resources();
                 self.power.apply(&mut container.spec)?;
                 self.mounts.apply(&mut container.spec)?;
+                self.network.apply(&mut container)?;
                 container.detached = supervised.map(|supervised| supervised.record.clone());
                 Ok((Box::new(container), Named { name, own: None }))
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use container::{Container, Namespaces, Network, Root, Upper};
+use container::{Container, Namespaces, Root, Upper};
 use sandbox::Limits;
 
 use super::mounts;
@@ -16,14 +16,11 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Only for containers, and the first two for Linux guests")]
+#[command(next_help_heading = "Only for containers, and the first for Linux guests")]
 pub(super) struct ContainerArguments {
     /// This directory is its root. What a container writes there stays; a Linux guest has a copy
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "overlay")]
     pub(super) root: Option<PathBuf>,
-    /// What it sees of the network
-    #[arg(long, value_enum, value_name = "NETWORK", conflicts_with = "tap")]
-    pub(super) net: Option<Net>,
     /// Its root is these directories on top of each other, the first uppermost
     /// [default: the host's /]; what it writes is gone afterwards. A colon in a name is written \\:.
     /// May be repeated, and goes on below then
@@ -74,16 +71,6 @@ pub(super) struct ContainerArguments {
     pub(super) namespaces: Vec<Namespace>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Net {
-    /// A loop-back link only
-    None,
-    /// The host's own
-    Host,
-    /// A pair of links to the host
-    Veth,
-}
-
 /// Whose table of the kernel's a container uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Whose {
@@ -112,17 +99,11 @@ impl ContainerArguments {
         limits: Limits,
         pids: Option<Pids>,
     ) -> Result<Container, Failure> {
-        let network = match self.net {
-            None | Some(Net::None) => Network::None,
-            Some(Net::Host) => Network::Host,
-            Some(Net::Veth) => Network::Veth,
-        };
         let mut container = Container::default()
             .named(name)
             .limits(limits)
             .root(self.root()?)
             .namespaces(self.namespaces())
-            .network(network)
             .init(self.init);
         container.spec.inside.upper_bytes = self.upper_size.or(self.storage_opt);
         container.spec.boundary.domainname.clone_from(&self.domainname);

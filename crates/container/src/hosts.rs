@@ -1,0 +1,435 @@
+//! Names: what a container is called, and whom it asks for addresses. Three files of `/etc` say it
+//! to programs (hostname(5), hosts(5), resolv.conf(5)).
+//!
+//! They are a container's own, whatever lies at `/etc` of its root, which is not changed: over the
+//! host's root they are put into the throw-away layer before it is mounted; elsewhere they are files of
+//! the container's own `/dev`, shown at their place and nowhere else.
+//!
+//! A name server on the host's loop-back link (that of systemd-resolved is 127.0.0.53) cannot be asked
+//! from another network namespace. Then those count that it asks itself, as far as it writes them down.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
+
+use nix::{errno::Errno, unistd::gethostname};
+use sandbox::Question::Inside;
+
+use crate::{
+    Error, detached,
+    lookup::{self, Links},
+    namespaces::{Namespace, Namespaces},
+    network::Link,
+    plan::{Plan, Slot},
+    rootfs::Root,
+    spec::{self, Spec},
+};
+
+/// How a container finds addresses by names, and its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NameService {
+    /// More lines for `/etc/hosts`.
+    pub hosts: Vec<(String, HostAddress)>,
+    /// Name servers instead of the host's.
+    pub servers: Vec<IpAddr>,
+    /// Domains in which a short name is looked for instead of the host's; `.` alone is none.
+    pub search: Vec<String>,
+    /// Options of the resolver instead of the host's.
+    pub options: Vec<String>,
+}
+
+impl NameService {
+    fn changes_the_resolver(&self) -> bool {
+        !(self.servers.is_empty() && self.search.is_empty() && self.options.is_empty())
+    }
+}
+
+/// The address of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostAddress {
+    /// This one.
+    Address(IpAddr),
+    /// The host's, as the container reaches it.
+    Gateway,
+}
+
+/// Where the host writes down whom its own name server on the loop-back link asks: systemd-resolved,
+/// NetworkManager, and dnsmasq as resolvconf runs it.
+const UPSTREAM: [&str; 3] = [
+    "/run/systemd/resolve/resolv.conf",
+    "/run/NetworkManager/no-stub-resolv.conf",
+    "/run/dnsmasq/resolv.conf",
+];
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
+
+/// The files, with what is in them.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// Names below `/etc`.
+    all: Vec<(&'static str, String)>,
+    /// Whether a directory that lacks one of them gets it, empty, to mount on.
+    are_made: bool,
+    are_read_only: bool,
+}
+
+/// None at all: the root's own stay.
+pub(crate) static NO_FILES: Files =
+    Files { all: Vec::new(), are_made: false, are_read_only: false };
+
+impl Files {
+    /// Those of a container in these namespaces, with that link to the host.
+    pub(crate) fn of(
+        spec: &Spec,
+        namespaces: &Namespaces,
+        link: Option<&Link>,
+    ) -> Result<Self, Error> {
+        let inside = &spec.inside;
+        let names = match &spec.way_out.names {
+            Some(names) if namespaces.mount.is_new() && inside.root != Root::Empty => names,
+            _ => return Ok(Self::default()),
+        };
+        let has_hosts_network = namespaces.net == Namespace::Shared;
+        let own_name = match &spec.boundary.hostname {
+            Some(name) if namespaces.uts.is_new() => name.clone(),
+            _ => gethostname().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        let mut all = Vec::new();
+        let host =
+            if has_hosts_network { Some(Ipv4Addr::LOCALHOST) } else { link.map(|it| it.host) };
+        let start = match has_hosts_network {
+            true => read(HOSTS).unwrap_or_else(|| LOCALHOST.into()),
+            false => LOCALHOST.into(),
+        };
+        let own = link.map_or(DEBIANS_OWN, |link| link.inside);
+        all.push(("hosts", hosts(&start, names, host, &own_name, own)?));
+        if namespaces.uts.is_new() {
+            all.push(("hostname", format!("{own_name}\n")));
+        }
+        let reaches_servers = namespaces.net != Namespace::New || link.is_some();
+        if reaches_servers || names.changes_the_resolver() {
+            let found = if has_hosts_network { read(RESOLV_CONF) } else { of_a_namespace() };
+            if let Some(text) = resolv_conf(found.as_deref(), names, has_hosts_network) {
+                all.push(("resolv.conf", text));
+            }
+        }
+        all.retain(|(name, _)| !is_mounted(inside, &Path::new("/etc").join(name)));
+        let is_thrown_away =
+            matches!(inside.root, Root::Overlay { upper: crate::Upper::ThrowAway, .. });
+        let are_made = reaches_servers || is_thrown_away;
+        Ok(Self { all, are_made, are_read_only: inside.read_only })
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        self.all
+            .iter()
+            .any(|(name, _)| path.parent() == Some(Path::new("/etc")) && path.ends_with(name))
+    }
+
+    /// The steps that put them into the upper layer of an overlay over the host's directory `point`,
+    /// which is not mounted yet.
+    pub(crate) fn write_into(
+        &self,
+        plan: &mut Plan,
+        upper: Slot,
+        point: &Path,
+    ) -> Result<(), Error> {
+        let etc = Path::new("etc");
+        let folder = match point.to_str() {
+            Some("/") => etc,
+            Some("/etc") => Path::new(""),
+            _ => return Ok(()),
+        };
+        if self.all.is_empty() {
+            return Ok(());
+        }
+        if folder == etc {
+            lookup::make_directory(plan, upper, etc, 0o755)?;
+        }
+        for (name, content) in &self.all {
+            create(plan, upper, &folder.join(name), content)?;
+        }
+        Ok(())
+    }
+
+    /// The steps that show them in `/etc` of a root of which they are no part. They lie in the
+    /// container's own `/dev`, which is mounted, and have no name there afterwards.
+    pub(crate) fn mount(
+        &self,
+        plan: &mut Plan,
+        root: Slot,
+        inside: &spec::Inside,
+    ) -> Result<(), Error> {
+        let has_dev = |it: &crate::Mount| it.destination == Path::new("/dev") && it.kind == "tmpfs";
+        if self.all.is_empty() || !inside.mounts.iter().any(has_dev) {
+            return Ok(());
+        }
+        lookup::open(plan, root, Path::new("/dev"), Links::Refused)?;
+        let dev = plan.result();
+        let etc = match self.are_made {
+            true => lookup::directory(plan, root, Path::new("/etc"), Links::WithinRoot)?,
+            false => {
+                lookup::open(plan, root, Path::new("/etc"), Links::WithinRoot)?;
+                plan.result()
+            }
+        };
+        plan.unless_failed(MISSING, |plan| {
+            self.all.iter().try_for_each(|(name, content)| {
+                self.mount_one(plan, (dev, etc), Path::new(name), content)
+            })
+        })
+    }
+
+    fn mount_one(
+        &self,
+        plan: &mut Plan,
+        (dev, etc): (Slot, Slot),
+        name: &Path,
+        content: &str,
+    ) -> Result<(), Error> {
+        let target = plan.slot();
+        // What stands there may be a link that leads nowhere inside: it is covered, not followed.
+        lookup::open_itself(plan, etc, name)?;
+        plan.result_into(target);
+        plan.forgive(&[Errno::ENOENT]);
+        if self.are_made {
+            plan.if_failed(&[Errno::ENOENT], |plan| {
+                lookup::make_file(plan, etc, name)?;
+                plan.result_into(target);
+                // On a read-only root there must be one.
+                plan.forgive(&[Errno::EROFS]);
+                Ok::<_, Error>(())
+            })?;
+        }
+        let path = Path::new("/etc").join(name);
+        let file = create(plan, dev, name, content)?;
+        let mount = detached::copy(plan, &path, file, false);
+        if self.are_read_only {
+            let words = format!("mount_setattr {} read-only", path.display());
+            detached::set_attributes_of_one(plan, words, mount, libc::MOUNT_ATTR_RDONLY);
+        }
+        detached::attach(plan, &path, mount, target);
+        // There is none, or a directory has the name: then the root is not one that has such files.
+        plan.forgive(&[Errno::EBADF, Errno::ENOTDIR, Errno::EINVAL]);
+        let operand = plan.text(name)?;
+        let words = format!("unlinkat {}", name.display());
+        plan.step(Inside, words, libc::SYS_unlinkat, [dev.operand(), operand, 0]);
+        Ok(())
+    }
+}
+
+/// A root need not have them.
+const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP];
+
+/// The address that Debian gives a host's own name where it has no other (hosts(5)).
+const DEBIANS_OWN: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+
+const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+/// Adds the steps that make a new file and fill it.
+fn create(plan: &mut Plan, folder: Slot, name: &Path, content: &str) -> Result<Slot, Error> {
+    lookup::make_file_to_write(plan, folder, name)?;
+    let file = plan.result();
+    let text = plan.keep(content);
+    let words = format!("write {}", name.display());
+    plan.step(Inside, words, libc::SYS_write, [file.operand(), text, content.len()]);
+    Ok(file)
+}
+
+/// Whether the caller has something of its own there.
+fn is_mounted(inside: &spec::Inside, path: &Path) -> bool {
+    inside.mounts.iter().any(|mount| path.starts_with(&mount.destination))
+}
+
+/// What is in `/etc/hosts`. The user's own lines come first: of lines with the same name the first
+/// counts (hosts(5)).
+fn hosts(
+    start: &str,
+    names: &NameService,
+    host: Option<Ipv4Addr>,
+    own_name: &str,
+    own: Ipv4Addr,
+) -> Result<String, Error> {
+    let mut text = String::new();
+    for (name, address) in &names.hosts {
+        if !is_host_name(name) {
+            return Err(Error::HostName { name: name.clone() });
+        }
+        let address = match address {
+            HostAddress::Address(address) => *address,
+            HostAddress::Gateway => host.ok_or(Error::NoGateway)?.into(),
+        };
+        text += &format!("{address}\t{name}\n");
+    }
+    text += start;
+    if !start.ends_with('\n') {
+        text.push('\n');
+    }
+    if !is_host_name(own_name) {
+        // The kernel takes any bytes for a host's name; such a one cannot be looked up.
+        return Ok(text);
+    }
+    // The full name first: it is the one that a search for the short one is told (hostname(1)).
+    let short = own_name.split_once('.').map_or("", |(short, _)| short);
+    text += format!("{own}\t{own_name} {short}").trim_end();
+    text.push('\n');
+    Ok(text)
+}
+
+/// Whether it can be a name in `/etc/hosts` and for sethostname(2).
+pub fn is_host_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter))
+}
+
+/// The host's resolver configuration for another network namespace: the one of its files that names a
+/// server which can be asked from there.
+fn of_a_namespace() -> Option<String> {
+    let own = read(RESOLV_CONF);
+    if own.as_deref().is_some_and(|text| servers(text).any(can_be_asked)) {
+        return own;
+    }
+    let upstream = UPSTREAM.into_iter().filter_map(read);
+    upstream.into_iter().find(|text| servers(text).any(can_be_asked)).or(own)
+}
+
+/// A file of the host's; `None` if there is none. A link in its place is the host's own to lead
+/// anywhere.
+fn read(path: &str) -> Option<String> {
+    const LONGEST: u64 = 1 << 20;
+    let mut text = Vec::new();
+    File::open(path).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The servers that a configuration names; one with a zone is for a link of the host's.
+fn servers(text: &str) -> impl Iterator<Item = IpAddr> {
+    values(text, "nameserver").filter_map(|value| value.parse().ok())
+}
+
+/// The words behind a keyword; of several lines with it all.
+fn values<'a>(text: &'a str, keyword: &str) -> impl Iterator<Item = &'a str> {
+    let of_line = move |line: &'a str| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|word| *word == keyword).map(|_| words)
+    };
+    text.lines().filter_map(of_line).flatten()
+}
+
+/// Whether a server of the host's is reached over a link that has IPv4 alone.
+fn can_be_asked(server: IpAddr) -> bool {
+    server.is_ipv4() && !server.is_loopback() && !server.is_unspecified()
+}
+
+/// What is in `/etc/resolv.conf`: the host's, unless something was asked for.
+fn resolv_conf(found: Option<&str>, names: &NameService, is_hosts: bool) -> Option<String> {
+    if is_hosts && !names.changes_the_resolver() {
+        return found.map(str::to_owned);
+    }
+    let found = found.unwrap_or_default();
+    let chosen = |asked: &[String], keyword: &str| match asked {
+        [] => values(found, keyword).map(str::to_owned).collect(),
+        asked => asked.to_vec(),
+    };
+    // Of several lines with domains the last counts (resolv.conf(5)).
+    let last_search = found
+        .lines()
+        .rev()
+        .find(|line| matches!(line.split_whitespace().next(), Some("search" | "domain")));
+    let search: Vec<String> = match names.search.as_slice() {
+        [] => {
+            last_search.unwrap_or_default().split_whitespace().skip(1).map(str::to_owned).collect()
+        }
+        asked => asked.iter().filter(|domain| *domain != ".").cloned().collect(),
+    };
+    let servers: Vec<IpAddr> = match names.servers.as_slice() {
+        [] => servers(found).filter(|server| is_hosts || can_be_asked(*server)).collect(),
+        asked => asked.to_vec(),
+    };
+    let mut text = String::new();
+    if servers.is_empty() {
+        text += "# The host names no server that can be asked from here: see --dns.\n";
+    }
+    for server in servers {
+        text += &format!("nameserver {server}\n");
+    }
+    for (keyword, words) in [("search", search), ("options", chosen(&names.options, "options"))] {
+        if !words.is_empty() {
+            text += &format!("{keyword} {}\n", words.join(" "));
+        }
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUB: &str = "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch lan\n";
+
+    fn text(found: &str, names: &NameService) -> String {
+        resolv_conf(Some(found), names, false).unwrap()
+    }
+
+    #[test]
+    fn servers_that_cannot_be_asked_are_left_out() {
+        let found = "# x\nnameserver 127.0.0.1\nnameserver\t192.0.2.1 \nnameserver ::1\n\
+                     nameserver fe80::1%eth0\n;nameserver 192.0.2.2\nsearch a\nsearch b c\n";
+        let text = text(found, &NameService::default());
+        assert_eq!(text, "nameserver 192.0.2.1\nsearch b c\n");
+        let none = self::text(STUB, &NameService::default());
+        assert!(none.starts_with("# ") && none.contains("--dns"), "{none}");
+        assert!(none.ends_with("search lan\noptions edns0 trust-ad\n"), "{none}");
+    }
+
+    #[test]
+    fn what_was_asked_for_takes_the_place_of_the_hosts() {
+        let servers = vec!["192.0.2.7".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        let search = vec![".".to_owned()];
+        let names = NameService { servers, search, ..NameService::default() };
+        let expected = "nameserver 192.0.2.7\nnameserver 2001:db8::1\noptions edns0 trust-ad\n";
+        assert_eq!(text(STUB, &names), expected);
+        let options = vec!["ndots:2".to_owned()];
+        let names = NameService { options, search: vec!["x.y".into()], ..NameService::default() };
+        assert!(text(STUB, &names).ends_with("search x.y\noptions ndots:2\n"));
+    }
+
+    #[test]
+    fn the_hosts_network_has_the_hosts_servers() {
+        let names = NameService::default();
+        assert_eq!(resolv_conf(Some(STUB), &names, true).as_deref(), Some(STUB));
+        assert_eq!(resolv_conf(None, &names, true), None);
+    }
+
+    #[test]
+    fn the_own_name_has_an_address_and_a_short_form() {
+        let own = Ipv4Addr::new(10, 0, 0, 2);
+        let written = |names: &NameService, host, own_name: &str| {
+            hosts(LOCALHOST, names, host, own_name, own).map_err(|error| error.to_string())
+        };
+        let names = NameService::default();
+        assert!(written(&names, None, "box").unwrap().ends_with("loopback\n10.0.0.2\tbox\n"));
+        let full = written(&names, None, "box.example.org").unwrap();
+        assert!(full.ends_with("\n10.0.0.2\tbox.example.org box\n"), "{full}");
+        let hosts = vec![
+            ("db".to_owned(), HostAddress::Address("192.0.2.3".parse().unwrap())),
+            ("host".to_owned(), HostAddress::Gateway),
+        ];
+        let names = NameService { hosts, ..NameService::default() };
+        let gateway = Some(Ipv4Addr::new(10, 0, 0, 1));
+        let text = written(&names, gateway, "box").unwrap();
+        assert!(text.starts_with("192.0.2.3\tdb\n10.0.0.1\thost\n127.0.0.1\tlocalhost"), "{text}");
+        assert!(written(&names, None, "box").unwrap_err().contains("host-gateway"));
+        // A name may not bring a line of its own.
+        for name in ["", "a b", "a\n127.0.0.1 x", "-x", "a\0", "a#"] {
+            let hosts = vec![(name.to_owned(), HostAddress::Gateway)];
+            let names = NameService { hosts, ..NameService::default() };
+            assert!(written(&names, gateway, "box").is_err(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! How a container's packets come further than the host: it passes them on under its own address.
+//!
+//! ```text
+//!   container          host                                       a server
+//!   10.7.3.2 ─ eth0 ── iso0a070300 ─ forward ─ masquerade ─ eth0 ── 192.0.2.7
+//!                                                └ source 10.7.3.2 becomes that of eth0, and
+//!                                                  answers to it become the container's again
+//! ```
+//!
+//! For each link there is a table of rules, which says what of the link's packets goes where, and
+//! ends with it. Forwarding, which makes a router of the host, is set for the links that need it
+//! alone (`net.ipv4.conf.LINK.forwarding`), never for all (`net.ipv4.ip_forward`). Where isolab has
+//! switched it on:
+//!
+//! * The table `isolab-forwarding` has a chain of the link's name. In it, whatever begins a connection
+//!   through the host is dropped: of what comes in by that link, only answers are passed on, and
+//!   connections that somebody's rules have redirected on purpose, as those of published ports.
+//! * Who removes the last link's table switches it off again, unless somebody has set it for all
+//!   meanwhile.
+//!
+//! Several launchers do this at once. The kernel counts the generations of its rules: a batch that was
+//! made up by what another one has changed meanwhile is refused, and made up anew.
+
+use std::{fs, net::Ipv4Addr};
+
+use nix::errno::Errno;
+
+use crate::{
+    Error,
+    error::file,
+    nftables::{self, Batch, FORWARD, Hook, OUTPUT, POSTROUTING, PREROUTING, Part},
+};
+
+/// The table whose chains are named by the links that isolab has switched forwarding on for.
+const FORWARDING: &str = "isolab-forwarding";
+/// Before the kernel looks up to which connection a packet belongs.
+const RAW: Hook = Hook { kind: "filter", number: 0, priority: -300 };
+
+/// A port of the host's that leads into a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The host's address; unspecified for each that it has.
+    pub address: Ipv4Addr,
+    /// Its port.
+    pub host_port: u16,
+    /// The port inside.
+    pub port: u16,
+    /// Whether of UDP, else of TCP.
+    pub udp: bool,
+}
+
+/// How far packets from inside come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// As far as the host's.
+    Further,
+    /// Not beyond the host, because a chain drops what no rule accepts.
+    UpTo { table: String, chain: String },
+}
+
+/// The name of the table that belongs to a link.
+pub(crate) fn table_of(link: &str) -> String {
+    format!("isolab-{link}")
+}
+
+/// Whether it is the name of such a table.
+pub(crate) fn is_our_table(name: &str) -> bool {
+    name.strip_prefix("isolab-").is_some_and(crate::network::is_our_link)
+}
+
+/// Writes the rules for the link `link`, whose other end has the address `inside`, and switches on
+/// forwarding for it and for `ways`, the links by which the host reaches other networks.
+pub(crate) fn connect(
+    link: &str,
+    inside: Ipv4Addr,
+    ways: &[String],
+    published: &[Published],
+) -> Result<Reach, Error> {
+    let table = table_of(link);
+    let chains = change("write the nf_tables rules of the link", |batch| {
+        let chains = nftables::chains()?;
+        let ours = |way: &String| is_switched_on_by_us(&chains, way);
+        let needed = |way: &&String| ours(way) || !is_forwarding(way);
+        let needed: Vec<&String> = ways.iter().filter(needed).collect();
+        if !needed.is_empty() && !chains.iter().any(|chain| chain.table == FORWARDING) {
+            batch.table(FORWARDING);
+        }
+        for way in needed.into_iter().filter(|way| !ours(way)) {
+            batch.chain(FORWARDING, way, FORWARD);
+            let parts = [Part::From(way), Part::IsNew, Part::IsNotRedirected, Part::Drop];
+            batch.rule(FORWARDING, way, &parts);
+        }
+        write_table(batch, &table, link, inside, published);
+        Ok(chains)
+    })?;
+    set_forwarding(link, true)?;
+    for way in ways.iter().filter(|way| !is_forwarding(way)) {
+        set_forwarding(way, true)?;
+    }
+    if published.iter().any(|port| port.address.is_unspecified() || port.address.is_loopback()) {
+        // What a process of the host's sends to 127.0.0.1 may then leave by the link; what comes in
+        // by it for that network is dropped by the rule above.
+        set(link, "route_localnet", true)?;
+    }
+    let drops = chains.into_iter().find(|chain| chain.drops_forwarded);
+    Ok(drops.map_or(Reach::Further, |it| Reach::UpTo { table: it.table, chain: it.name }))
+}
+
+/// The rules of one link.
+fn write_table(
+    batch: &mut Batch,
+    table: &str,
+    link: &str,
+    inside: Ipv4Addr,
+    published: &[Published],
+) {
+    batch.table(table);
+    batch.chain(table, "postrouting", POSTROUTING);
+    batch.rule(table, "postrouting", &[Part::Source(inside), Part::NotTo(link), Part::Masquerade]);
+    batch.chain(table, "forward", FORWARD);
+    // Other containers and the host's neighbours have no business inside.
+    let uninvited = [Part::To(link), Part::IsNew, Part::IsNotRedirected, Part::Drop];
+    batch.rule(table, "forward", &uninvited);
+    if published.is_empty() {
+        return;
+    }
+    batch.chain(table, "raw", RAW);
+    let loopback = Part::Destination(Ipv4Addr::new(127, 0, 0, 0), 8);
+    batch.rule(table, "raw", &[Part::From(link), loopback, Part::Drop]);
+    // Its own connections, to a port of the host's or its own that leads inside, come from the
+    // host's end; and so do those of the host's processes that go by 127.0.0.1.
+    batch.rule(table, "postrouting", &[Part::To(link), Part::Masquerade]);
+    batch.chain(table, "prerouting", PREROUTING);
+    batch.chain(table, "output", OUTPUT);
+    for port in published {
+        let protocol = if port.udp { libc::IPPROTO_UDP } else { libc::IPPROTO_TCP };
+        let port_is = Part::Port(protocol as u8, port.host_port);
+        let address_is = match port.address.is_unspecified() {
+            true => Part::DestinationIsLocal,
+            false => Part::Destination(port.address, 32),
+        };
+        let parts = [address_is, port_is, Part::Redirect(inside, port.port)];
+        batch.rule(table, "prerouting", &parts);
+        batch.rule(table, "output", &parts);
+    }
+}
+
+/// Removes the rules of a link; those that are not there are removed already. With the last ones
+/// forwarding goes, where isolab has switched it on.
+pub(crate) fn disconnect(table: &str) -> Result<(), Error> {
+    let mut switched_off = Vec::new();
+    let removed = change("remove the nf_tables rules of the link", |batch| {
+        // Another launcher came between: it needs what was switched off for the try before.
+        switch(&mut switched_off, true);
+        let tables = nftables::tables()?;
+        if tables.iter().any(|found| found == table) {
+            batch.remove_table(table);
+        }
+        let others = tables.iter().any(|found| found != table && is_our_table(found));
+        if !others && tables.iter().any(|found| found == FORWARDING) {
+            let chains = nftables::chains()?.into_iter();
+            switched_off =
+                chains.filter(|chain| chain.table == FORWARDING).map(|chain| chain.name).collect();
+            // Before the rules that stand for it are gone, so that who comes after that finds the
+            // host as it was.
+            switch(&mut switched_off, false);
+            batch.remove_table(FORWARDING);
+        }
+        Ok(())
+    });
+    if removed.is_err() {
+        switch(&mut switched_off, true);
+    }
+    removed
+}
+
+/// Whether the rules of a link are there.
+pub(crate) fn is_there(table: &str) -> bool {
+    is_our_table(table) && nftables::tables().is_ok_and(|all| all.iter().any(|one| one == table))
+}
+
+/// Makes up a batch and commits it, until nobody has changed the rules meanwhile.
+fn change<R>(
+    words: &'static str,
+    mut make_up: impl FnMut(&mut Batch) -> Result<R, Error>,
+) -> Result<R, Error> {
+    const TRIES: u32 = 100;
+    let mut tries = 0;
+    loop {
+        let mut batch = Batch::new(nftables::generation()?);
+        let made = make_up(&mut batch);
+        tries += 1;
+        match made.and_then(|made| batch.commit(words).map(|()| made)) {
+            Err(Error::Call { errno: Errno::ERESTART | Errno::EINTR, .. }) if tries < TRIES => {}
+            done => return done,
+        }
+    }
+}
+
+fn is_switched_on_by_us(chains: &[nftables::Chain], link: &str) -> bool {
+    chains.iter().any(|chain| chain.table == FORWARDING && chain.name == link)
+}
+
+/// Sets forwarding for links, as far as they are still there. Where somebody has set it for all links
+/// meanwhile it is theirs and stays on.
+fn switch(links: &mut Vec<String>, on: bool) {
+    if !on && is_forwarding("all") {
+        links.clear();
+    }
+    for link in links.iter() {
+        let _ = set_forwarding(link, on); // one that is gone needs none
+    }
+    if on {
+        links.clear();
+    }
+}
+
+fn setting(link: &str, name: &str) -> String {
+    // The kernel's own replacement for dots in the names of links is for sysctl(8), not for paths.
+    format!("/proc/sys/net/ipv4/conf/{link}/{name}")
+}
+
+fn is_forwarding(link: &str) -> bool {
+    fs::read_to_string(setting(link, "forwarding")).is_ok_and(|text| text.trim() != "0")
+}
+
+fn set_forwarding(link: &str, on: bool) -> Result<(), Error> {
+    set(link, "forwarding", on)
+}
+
+fn set(link: &str, name: &str, on: bool) -> Result<(), Error> {
+    let path = setting(link, name);
+    fs::write(&path, if on { "1" } else { "0" }).map_err(file("write", path))
+}
