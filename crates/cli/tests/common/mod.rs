@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod labs;
+pub mod lan;
 pub mod person;
 pub mod runs;
 
