@@ -74,7 +74,8 @@ fn take_name(network: u32) -> Option<OwnedFd> {
 /// Networks of each pool, in an order of this start's own.
 fn candidates() -> impl Iterator<Item = u32> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    const OF_A_POOL: u32 = 1 << 12;
+    // All of the two smaller ones, and of the others enough to find one of a few that are free.
+    const OF_A_POOL: u32 = 1 << 16;
     let start =
         std::process::id().wrapping_mul(0x9e37_79b1).wrapping_add(COUNT.fetch_add(1, Relaxed));
     POOLS.into_iter().flat_map(move |(pool, bits)| {
