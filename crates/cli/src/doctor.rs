@@ -6,7 +6,10 @@ use std::{
 };
 
 use clap::Args;
-use container::{CgroupLayout, HostFacts};
+use container::{
+    CgroupLayout, HostFacts,
+    network::{self, Beyond},
+};
 use microvm::{Flavour, KvmFlavour, kernels::Place};
 use report::columns::wrapped;
 use serde::Serialize;
@@ -98,6 +101,7 @@ fn findings() -> Vec<Finding> {
         Err(error) => of_error("containers", &error),
     });
     findings.extend(mounts());
+    findings.push(container_network(&host));
     findings.extend(microvms());
     findings
 }
@@ -191,6 +195,28 @@ fn controller(facts: &container::ControllerFacts) -> Finding {
             problem.clone().unwrap_or_else(|| "not there".into()),
             "run as root, or in a cgroup that is yours: systemd-run --user --scope -p Delegate=yes isolab ...",
         ),
+    }
+}
+
+/// How far `--network veth` leads.
+fn container_network(host: &HostFacts) -> Finding {
+    const ABOUT: &str = "--network veth";
+    if !host.root {
+        return Finding::note(ABOUT, "for root only; none and host are for every user");
+    }
+    match network::beyond_the_host() {
+        Beyond::Reached => Finding::ok(ABOUT, "reaches the host, and what the host reaches"),
+        Beyond::HostOnly { why } => Finding {
+            fix: Some("sudo modprobe nf_tables nft_masq nft_ct, or use --network host".into()),
+            ..Finding::note(ABOUT, format!("reaches the host alone: {why}"))
+        },
+        Beyond::Dropped { chain, table } => {
+            let found = format!(
+                "reaches the host; the chain {chain} of its table {table} drops what it passes on \
+                 unless a rule accepts it"
+            );
+            Finding { fix: Some(network::accept_in(&chain)), ..Finding::note(ABOUT, found) }
+        }
     }
 }
 

@@ -291,7 +291,7 @@ fn its_own_name_resolves_to_itself() {
         }
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
         for wrong in ["", "a b", "-x", "a/b", &"x".repeat(65)] {
-            let (code, _, errors) = inside(&["--hostname", wrong], "true");
+            let (code, _, errors) = inside(&[&format!("--hostname={wrong}")], "true");
             assert!(code == 2 && errors.contains("--hostname"), "{wrong:?}: {errors}");
         }
     });

@@ -21,13 +21,16 @@
 //! Several launchers do this at once. The kernel counts the generations of its rules: a batch that was
 //! made up by what another one has changed meanwhile is refused, and made up anew.
 
-use std::{fs, net::Ipv4Addr};
+use std::{fs, net::Ipv4Addr, thread};
 
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, unshare},
+};
 
 use crate::{
     Error,
-    error::file,
+    error::{call, file},
     nftables::{self, Batch, FORWARD, Hook, OUTPUT, POSTROUTING, PREROUTING, Part},
 };
 
@@ -104,6 +107,27 @@ pub(crate) fn connect(
     }
     let drops = chains.into_iter().find(|chain| chain.drops_forwarded);
     Ok(drops.map_or(Reach::Further, |it| Reach::UpTo { table: it.table, chain: it.name }))
+}
+
+/// Whether the kernel takes such rules from this caller: tried in a network namespace that nobody else
+/// uses, and that ends with the thread.
+pub(crate) fn try_out() -> Result<(), Error> {
+    let tried = thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(call("unshare a network namespace"))?;
+        change("write nf_tables rules", |batch| {
+            let address = Ipv4Addr::UNSPECIFIED;
+            let port = Published { address, host_port: 1, port: 1, udp: false };
+            write_table(batch, FORWARDING, "lo", Ipv4Addr::LOCALHOST, &[port]);
+            Ok(())
+        })
+    });
+    tried.join().unwrap_or(Ok(()))
+}
+
+/// A chain of the host's that drops what it passes on unless a rule accepts it, with its table.
+pub(crate) fn dropping_chain() -> Option<(String, String)> {
+    let drops = nftables::chains().ok()?.into_iter().find(|chain| chain.drops_forwarded)?;
+    Some((drops.table, drops.name))
 }
 
 /// The rules of one link.
@@ -231,4 +255,106 @@ fn set_forwarding(link: &str, on: bool) -> Result<(), Error> {
 fn set(link: &str, name: &str, on: bool) -> Result<(), Error> {
     let path = setting(link, name);
     fs::write(&path, if on { "1" } else { "0" }).map_err(file("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::Uid;
+
+    use super::*;
+    use crate::{netlink::Netlink, nftables::Chain};
+
+    /// Does it in a network of its own, where root may; whether that could be had.
+    fn alone(test: impl FnOnce() + Send + 'static) {
+        if !Uid::effective().is_root() || try_out().is_err() {
+            println!("skipped: this caller cannot write nf_tables rules on this host");
+            return;
+        }
+        let tested = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            test();
+        });
+        tested.join().unwrap();
+    }
+
+    const INSIDE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+    /// The host's end of a link, and the link by which the host reaches others.
+    fn link(name: &str, peer: &str) {
+        Netlink::open().unwrap().create_veth(name, peer, nix::unistd::gettid().as_raw()).unwrap();
+    }
+
+    #[test]
+    fn the_last_links_rules_take_forwarding_along() {
+        alone(|| {
+            link("up0", "other0");
+            let names = ["iso0a000000", "iso0a000004", "iso0a000008"];
+            for (number, name) in names.iter().enumerate() {
+                link(name, &format!("in{number}"));
+                let reach = connect(name, INSIDE, &["up0".into()], &[]).unwrap();
+                assert_eq!(reach, Reach::Further);
+                assert!(is_there(&table_of(name)) && is_forwarding(name) && is_forwarding("up0"));
+            }
+            for name in names {
+                assert!(is_forwarding("up0"), "before {name}");
+                disconnect(&table_of(name)).unwrap();
+                // One that is gone is removed already.
+                disconnect(&table_of(name)).unwrap();
+            }
+            assert!(!is_forwarding("up0"));
+            assert_eq!(nftables::tables().unwrap(), [""; 0]);
+        });
+    }
+
+    #[test]
+    fn launchers_at_once_leave_nothing() {
+        alone(|| {
+            link("up0", "other0");
+            let launcher = |number: u32| {
+                let name = format!("iso0000000{number}");
+                link(&name, &format!("in{number}"));
+                for _ in 0..20 {
+                    connect(&name, INSIDE, &["up0".into()], &[]).unwrap();
+                    assert!(is_forwarding("up0"), "of {name}");
+                    disconnect(&table_of(&name)).unwrap();
+                }
+            };
+            thread::scope(|scope| {
+                for number in 0..4 {
+                    scope.spawn(move || launcher(number));
+                }
+            });
+            assert!(!is_forwarding("up0"));
+            assert_eq!(nftables::tables().unwrap(), [""; 0]);
+        });
+    }
+
+    #[test]
+    fn a_chain_that_drops_what_is_forwarded_is_named() {
+        alone(|| {
+            link("iso0a000000", "in0");
+            let docker = |policy| {
+                let mut batch = Batch::new(nftables::generation().unwrap());
+                batch.table("filter");
+                batch.chain_with_policy("filter", "FORWARD", FORWARD, policy);
+                batch.commit("write a table").unwrap();
+            };
+            for (policy, drops) in [(libc::NF_ACCEPT, false), (libc::NF_DROP, true)] {
+                docker(policy);
+                let chain = ("filter".to_owned(), "FORWARD".to_owned());
+                assert_eq!(dropping_chain(), drops.then_some(chain));
+                let reach = connect("iso0a000000", INSIDE, &[], &[]).unwrap();
+                assert_eq!(reach != Reach::Further, drops);
+                disconnect(&table_of("iso0a000000")).unwrap();
+                disconnect("filter").unwrap();
+            }
+            let chain = |table: &str| Chain {
+                table: table.into(),
+                name: "up0".into(),
+                drops_forwarded: false,
+            };
+            assert!(is_switched_on_by_us(&[chain(FORWARDING)], "up0"));
+            assert!(!is_switched_on_by_us(&[chain("filter")], "up0"));
+        });
+    }
 }

@@ -69,6 +69,40 @@ pub(crate) struct Veth {
     published: Vec<Published>,
 }
 
+/// How far a container with a link to the host comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beyond {
+    /// As far as the host.
+    Reached,
+    /// Not beyond the host: the kernel lacks what it takes, or the caller may not.
+    HostOnly {
+        /// Why.
+        why: String,
+    },
+    /// Not beyond the host, if none of its rules accepts what it passes on.
+    Dropped {
+        /// The chain that drops it.
+        chain: String,
+        /// The chain's table.
+        table: String,
+    },
+}
+
+/// Finds out how far a container with a link to this host would come; nothing of the host is changed.
+pub fn beyond_the_host() -> Beyond {
+    match (nat::try_out(), nat::dropping_chain()) {
+        (Err(error), _) => Beyond::HostOnly { why: sandbox::chain(&error) },
+        (Ok(()), Some((table, chain))) => Beyond::Dropped { chain, table },
+        (Ok(()), None) => Beyond::Reached,
+    }
+}
+
+/// How to let a chain of the host's accept what comes from and goes to containers.
+pub fn accept_in(chain: &str) -> String {
+    let rule = |way: &str| format!("sudo iptables -I {chain} {way} {PREFIX_OF_NAMES}+ -j ACCEPT");
+    format!("{} && {}", rule("-i"), rule("-o"))
+}
+
 /// The name of the container's end.
 const INSIDE: &str = "eth0";
 /// What the names of the host's ends begin with; eight hexadecimal digits follow.
@@ -132,9 +166,9 @@ impl Link {
         Ok(match reach {
             Reach::Further => masquerade.into(),
             Reach::UpTo { table, chain } => format!(
-                "{masquerade}; but the chain {chain} of the host's table {table} drops what no rule \
-                 of its own accepts: sudo iptables -I {chain} -i {PREFIX_OF_NAMES}+ -j ACCEPT, and \
-                 the same with -o"
+                "{masquerade}; but {chain} of the host's table {table} drops what no rule of its own \
+                 accepts: {}",
+                accept_in(&chain)
             )
             .into(),
         })

@@ -83,8 +83,13 @@ impl Batch {
         self.0.push(message(libc::NFT_MSG_DELTABLE, 0).attribute(TABLE, &text(name)));
     }
 
-    /// Makes a chain in a table.
+    /// Makes a chain in a table: what no rule of it decides goes on.
     pub(crate) fn chain(&mut self, table: &str, name: &str, hook: Hook) {
+        self.chain_with_policy(table, name, hook, libc::NF_ACCEPT);
+    }
+
+    /// Makes a chain with another decision for what none of its rules decides (`NF_DROP`).
+    pub(crate) fn chain_with_policy(&mut self, table: &str, name: &str, hook: Hook, policy: i32) {
         let message = message(libc::NFT_MSG_NEWCHAIN, CREATE)
             .attribute(TABLE, &text(table))
             .attribute(CHAIN_NAME, &text(name))
@@ -92,6 +97,7 @@ impl Batch {
                 at.attribute(1, &number(hook.number as u32))
                     .attribute(2, &hook.priority.to_be_bytes())
             })
+            .attribute(5, &number(policy as u32))
             .attribute(7, &text(hook.kind));
         self.0.push(message);
     }
