@@ -170,17 +170,23 @@ impl Files {
         }
         lookup::open(plan, root, Path::new("/dev"), Links::Refused)?;
         let dev = plan.result();
-        let etc = match self.are_made {
-            true => lookup::directory(plan, root, Path::new("/etc"), Links::WithinRoot)?,
-            false => {
-                lookup::open(plan, root, Path::new("/etc"), Links::WithinRoot)?;
-                plan.result()
-            }
-        };
-        plan.unless_failed(MISSING, |plan| {
-            self.all.iter().try_for_each(|(name, content)| {
-                self.mount_one(plan, (dev, etc), Path::new(name), content)
-            })
+        let etc = plan.slot();
+        let path = Path::new("/etc");
+        lookup::open(plan, root, path, Links::WithinRoot)?;
+        plan.result_into(etc);
+        plan.forgive(MISSING);
+        if self.are_made {
+            plan.if_failed(MISSING, |plan| {
+                lookup::make_directory(plan, root, Path::new("etc"), 0o755)?;
+                plan.forgive(NOT_MADE);
+                lookup::open(plan, root, path, Links::WithinRoot)?;
+                plan.result_into(etc);
+                plan.forgive(MISSING);
+                Ok::<_, Error>(())
+            })?;
+        }
+        self.all.iter().try_for_each(|(name, content)| {
+            self.mount_one(plan, (dev, etc), Path::new(name), content)
         })
     }
 
@@ -195,13 +201,12 @@ impl Files {
         // What stands there may be a link that leads nowhere inside: it is covered, not followed.
         lookup::open_itself(plan, etc, name)?;
         plan.result_into(target);
-        plan.forgive(&[Errno::ENOENT]);
+        plan.forgive(MISSING);
         if self.are_made {
-            plan.if_failed(&[Errno::ENOENT], |plan| {
+            plan.if_failed(MISSING, |plan| {
                 lookup::make_file(plan, etc, name)?;
                 plan.result_into(target);
-                // On a read-only root there must be one.
-                plan.forgive(&[Errno::EROFS]);
+                plan.forgive(NOT_MADE);
                 Ok::<_, Error>(())
             })?;
         }
@@ -222,8 +227,19 @@ impl Files {
     }
 }
 
-/// A root need not have them.
-const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP];
+/// A root need not have them: no file, no `/etc`, or something else in its place.
+const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP, Errno::EBADF];
+/// Nothing can be made in a root that is read-only, or that belongs to nobody inside.
+const NOT_MADE: &[Errno] = &[
+    Errno::EEXIST,
+    Errno::ENOENT,
+    Errno::ENOTDIR,
+    Errno::EBADF,
+    Errno::EROFS,
+    Errno::EACCES,
+    Errno::EPERM,
+    Errno::EOVERFLOW,
+];
 
 /// The address that Debian gives a host's own name where it has no other (hosts(5)).
 const DEBIANS_OWN: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
