@@ -222,3 +222,32 @@ fn logs_and_sockets_are_for_their_owner_alone() {
         assert_eq!(mode & 0o7777, 0o600, "{file}");
     }
 }
+
+#[test]
+fn what_a_kind_cannot_serve_is_said_with_the_reason() {
+    let mut runs = Runs::of("kinds");
+    let mut kinds = vec![("process", "process")];
+    if common::can("microvm", microvm::available()) {
+        kinds.push(("microvm", "microvm"));
+    }
+    for (kind, word) in kinds {
+        // An end of file on its input would end it.
+        let name = runs.start(kind, &["-i", "--in", kind, "idle"]);
+        wait_for("its output", || says(&["logs", &name]) == "idle\n");
+        assert_eq!(listed(&name).unwrap()["detached"], true);
+        let path = format!("{name}:/etc/hostname");
+        let refused =
+            [&["pause", &name][..], &["cp", &path, "/dev/null"], &["exec", &name, "true"]];
+        for words in refused {
+            let (code, _, errors) = output_of(&mut isolab(words));
+            assert!(code == 125 && errors.contains(word), "{words:?}: {errors}");
+        }
+        let (code, _, errors) = output_of(&mut isolab(&["top", &name]));
+        assert_eq!(code == 125, kind == "microvm", "{errors}");
+        says(&["stats", "--json", &name]);
+        says(&["stop", &name]);
+        assert_eq!(says(&["logs", &name]), "idle\n");
+        let exit = listed(&name).unwrap()["exit_code"].as_u64().unwrap();
+        assert_eq!(says(&["wait", &name]), format!("{exit}\n"));
+    }
+}

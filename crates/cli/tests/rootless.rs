@@ -166,6 +166,26 @@ fn a_users_run_in_the_background_is_kept_in_a_directory_of_any_length() {
 }
 
 #[test]
+fn a_user_copies_files_out_of_a_container_of_theirs_and_into_it() {
+    let Some(user) = User::of_this_host() else { return };
+    let script = "mkdir /tmp/d; echo inside > /tmp/d/f; echo ready; exec sleep 60";
+    let words = ["run", "-d", "--name", "box", "--", "/bin/sh", "-c", script];
+    assert_eq!(output_of(&mut user.isolab(&words)).0, 0);
+    common::wait_for("the file", || output_of(&mut user.isolab(&["logs", "box"])).1 == "ready\n");
+    let copy = user.own().join("copy");
+    let path = copy.to_str().unwrap();
+    let out = output_of(&mut user.isolab(&["cp", "box:/tmp/d", path]));
+    assert_eq!(out, (0, String::new(), String::new()));
+    assert_eq!(fs::read_to_string(copy.join("f")).unwrap(), "inside\n");
+    let back = output_of(&mut user.isolab(&["cp", path, "box:/tmp/back"]));
+    assert_eq!(back, (0, String::new(), String::new()));
+    let words = ["exec", "box", "--", "/bin/sh", "-c", "cat /tmp/back/f; stat -c %u /tmp/back/f"];
+    let inside = output_of(&mut user.isolab(&words));
+    assert_eq!(inside, (0, "inside\n0\n".into(), String::new()));
+    assert_eq!(output_of(&mut user.isolab(&["rm", "-f", "box"])).0, 0);
+}
+
+#[test]
 fn a_limit_is_kept_or_refused_with_the_way_out() {
     let Some(user) = User::of_this_host() else { return };
     let (code, _, errors) = output_of(&mut user.isolab(&["run", "--memory", "64M", "hello"]));

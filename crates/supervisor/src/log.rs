@@ -235,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_written_is_said_when_there_is_room_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = LogWriter::create(directory.path()).unwrap();
+        log.append(Stream::Stdout, b"before\n");
+        let full = File::options().append(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut log.file, full);
+        log.append(Stream::Stdout, b"12345");
+        log.append(Stream::Stderr, b"678");
+        log.file = file;
+        // A record that was cut off in the middle.
+        log.file.write_all(b"{\"log\":\"hal").unwrap();
+        log.append(Stream::Stdout, b"after\n");
+        log.append(Stream::Stdout, b"more\n");
+        let all = text(&LogReader::open(directory.path()).unwrap().read().unwrap());
+        let said = "isolab: 8 bytes could not be written to this log\n";
+        assert_eq!(all, format!("before\n{said}after\nmore\n"));
+    }
+
+    #[test]
     fn the_last_lines_may_be_in_several_records() {
         let record =
             |text: &str| Record { bytes: text.into(), stream: Stream::Stdout, time: String::new() };

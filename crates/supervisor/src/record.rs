@@ -86,6 +86,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn every_byte_comes_back(bytes in prop::collection::vec(any::<u8>(), 0..40_000)) {
             let mut lines = Vec::new();
