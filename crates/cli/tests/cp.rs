@@ -165,3 +165,51 @@ fn links_inside_lead_to_no_file_of_the_hosts() {
         }
     }
 }
+
+/// What is a directory at one moment and a link at the next must not lead out at either.
+#[test]
+fn links_that_come_and_go_lead_to_no_file_of_the_hosts() {
+    if !containers() {
+        return;
+    }
+    let Some(root) = hostile_root() else { return };
+    let host = tempfile::tempdir_in("/var/tmp").unwrap();
+    let folder = host.path().to_str().unwrap();
+    fs::write(host.path().join("f"), "the host's").unwrap();
+    let mut runs = Runs::of("race");
+    let targets = [folder.to_owned(), format!("../../../../..{folder}"), "/proc/self/cwd".into()];
+    for (at, target) in targets.iter().enumerate() {
+        let script = format!(
+            "cd /; B=/bin/busybox; $B mkdir -p real{at}; echo inside > real{at}/f; echo ready
+             while :; do $B ln -s {target} x; $B rm x; $B mv real{at} x; $B mv x real{at}; done"
+        );
+        let options = ["--root", root.path().to_str().unwrap(), "--", "/bin/busybox", "sh", "-c"];
+        let name = runs.start(&at.to_string(), &[&options[..], &[&script]].concat());
+        wait_for("its start", || says(&["logs", &name]) == "ready\n");
+        let out = tempfile::tempdir().unwrap();
+        let (new, copy) = (out.path().join("new"), out.path().join("copy"));
+        fs::write(&new, "attack").unwrap();
+        let mut read = 0;
+        for _ in 0..100 {
+            for (from, to) in [
+                (format!("{name}:/x/f"), copy.display().to_string()),
+                (format!("{name}:/x/."), out.path().join("all").display().to_string()),
+                (new.display().to_string(), format!("{name}:/x/f")),
+                (new.display().to_string(), format!("{name}:/x/new")),
+            ] {
+                let (code, _, errors) = output_of(&mut isolab(&["cp", &from, &to]));
+                assert!(code == 0 || code == 125, "{from} {to}: {errors}");
+                read += u32::from(code == 0);
+            }
+            for copied in [&copy, &out.path().join("all/f")] {
+                if let Ok(text) = fs::read_to_string(copied) {
+                    assert_ne!(text, "the host's", "{target}");
+                }
+            }
+        }
+        assert!(read > 0, "nothing was ever there to be copied");
+        assert_eq!(fs::read_to_string(host.path().join("f")).unwrap(), "the host's");
+        assert_eq!(fs::read_dir(host.path()).unwrap().count(), 1, "{target}: written outside");
+        says(&["rm", "-f", &name]);
+    }
+}
