@@ -21,7 +21,7 @@ use signal_hook::{
 use supervisor::{Client, Frame, Stream};
 
 use crate::{background, failure::Failure, output};
-use keys::{Detector, Keys, keys};
+use keys::{DetachKeys, KeyMatcher, keys};
 
 /// Connect to a run in the background: see what it writes from now on, type into it if it has a
 /// terminal or was started with -i. Ctrl-P Ctrl-Q leaves it to run on. Signals are passed on.
@@ -33,7 +33,7 @@ pub struct Arguments {
     name: String,
     /// The keys that leave it: letters, or ctrl- and a letter or one of @ [ \ ] ^ _
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q", value_parser = keys)]
-    detach_keys: Keys,
+    detach_keys: DetachKeys,
     /// Look only: pass no input on
     #[arg(long)]
     no_stdin: bool,
@@ -57,19 +57,21 @@ pub fn attach(arguments: &Arguments) -> Result<u8, Failure> {
     woken.set_nonblocking(true).map_err(Failure::at("make a socket non-blocking"))?;
     let typing = detached.terminal && io::stdin().is_terminal() && !arguments.no_stdin;
     let raw = typing.then(RawTerminal::set).flatten();
-    let keys = Detector::of(&arguments.detach_keys);
+    let keys = KeyMatcher::of(&arguments.detach_keys);
     let input = !arguments.no_stdin;
     let mut session = Session { client, signals, woken, input, keys };
     let ended = session.until_the_end(typing);
     drop(raw);
     match ended {
-        Ok(End::Exit(code)) => Ok(code),
-        Ok(End::Left) => {
+        Ok(SessionEnd::Exit(code)) => Ok(code),
+        Ok(SessionEnd::Left) => {
             output::remark(&format!("isolab: {name} runs on\n"));
             Ok(0)
         }
-        Ok(End::TooSlow) => Err(Failure::refused("what was written came faster than it was read")
-            .help(format!("`isolab logs {name}` has it all"))),
+        Ok(SessionEnd::TooSlow) => {
+            Err(Failure::refused("what was written came faster than it was read")
+                .help(format!("`isolab logs {name}` has it all")))
+        }
         Err(AttachError::Output(error)) => Err(Failure::at("write to standard output")(error)),
         Err(AttachError::Client(error)) => Err(background::lost(name, error)),
     }
@@ -85,7 +87,7 @@ fn listen(proxy: bool, wake: &UnixStream) -> io::Result<Signals> {
     Ok(signals)
 }
 
-enum End {
+enum SessionEnd {
     Exit(u8),
     Left,
     TooSlow,
@@ -108,11 +110,11 @@ struct Session {
     woken: UnixStream,
     /// Whether there is more to be passed on of standard input.
     input: bool,
-    keys: Detector,
+    keys: KeyMatcher,
 }
 
 impl Session {
-    fn until_the_end(&mut self, typing: bool) -> Result<End, AttachError> {
+    fn until_the_end(&mut self, typing: bool) -> Result<SessionEnd, AttachError> {
         self.send(&Frame::Subscribe)?;
         if typing {
             self.send_size()?;
@@ -129,7 +131,7 @@ impl Session {
                 self.pass_signals(typing)?;
             }
             if typed && self.pass_input(typing)? {
-                return Ok(End::Left);
+                return Ok(SessionEnd::Left);
             }
             if received
                 && let Some(end) = show(self.client.receive()?).map_err(AttachError::Output)?
@@ -214,15 +216,15 @@ impl Session {
 }
 
 /// Shows what the supervisor said; the end, if it was that.
-fn show(frame: Frame) -> io::Result<Option<End>> {
+fn show(frame: Frame) -> io::Result<Option<SessionEnd>> {
     match frame {
         Frame::Output(Stream::Stdout, bytes) => {
             let mut output = io::stdout().lock();
             output.write_all(&bytes).and_then(|()| output.flush())?;
         }
         Frame::Output(Stream::Stderr, bytes) => io::stderr().lock().write_all(&bytes)?,
-        Frame::Exit(code) => return Ok(Some(End::Exit(code))),
-        Frame::TooSlow => return Ok(Some(End::TooSlow)),
+        Frame::Exit(code) => return Ok(Some(SessionEnd::Exit(code))),
+        Frame::TooSlow => return Ok(Some(SessionEnd::TooSlow)),
         _ => {}
     }
     Ok(None)

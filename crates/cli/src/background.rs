@@ -8,8 +8,7 @@ use crate::failure::Failure;
 /// Any run of that name, also one that has ended.
 pub fn find(name: &str) -> Result<Entry, Failure> {
     Ledger::open()?.find(name)?.ok_or_else(|| {
-        Failure::refused(format!("nothing of the name {name:?} is known"))
-            .help("`isolab ps -a` lists what is")
+        Failure::refused(format!("no run named {name:?}")).help("`isolab ps -a` lists what is")
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use container::transfer::{self, End};
+use container::transfer::{self, CopyPath};
 
 use crate::{background, failure::Failure, output};
 
@@ -28,7 +28,7 @@ pub struct Arguments {
 /// Copies and says what was left out.
 pub fn cp(arguments: &Arguments) -> Result<u8, Failure> {
     let (from, to) = (end(&arguments.from)?, end(&arguments.to)?);
-    if matches!((&from, &to), (End::Host(_), End::Host(_))) {
+    if matches!((&from, &to), (CopyPath::Host(_), CopyPath::Host(_))) {
         return Err(Failure::usage("neither path is in a container")
             .help("one of them is NAME:PATH; a file of the host's that has a colon is ./FILE"));
     }
@@ -39,7 +39,7 @@ pub fn cp(arguments: &Arguments) -> Result<u8, Failure> {
 }
 
 /// What a word means: as with Docker, a word that begins with `/` or `.` is a path of the host's.
-fn end(word: &OsStr) -> Result<End, Failure> {
+fn end(word: &OsStr) -> Result<CopyPath, Failure> {
     let bytes = word.as_bytes();
     if bytes == b"-" {
         return Err(Failure::usage("`-` is for tar archives, which isolab does not read or write")
@@ -47,9 +47,9 @@ fn end(word: &OsStr) -> Result<End, Failure> {
     }
     let colon = bytes.iter().position(|byte| *byte == b':');
     let name = colon.and_then(|colon| std::str::from_utf8(&bytes[..colon]).ok());
-    let (Some(name), Some(colon)) = (name, colon) else { return Ok(End::Host(word.into())) };
+    let (Some(name), Some(colon)) = (name, colon) else { return Ok(CopyPath::Host(word.into())) };
     if name.is_empty() || name.starts_with(['/', '.']) || name.contains('/') {
-        return Ok(End::Host(word.into()));
+        return Ok(CopyPath::Host(word.into()));
     }
     let path = PathBuf::from(OsStr::from_bytes(&bytes[colon + 1..]));
     if path.as_os_str().is_empty() {
@@ -57,7 +57,7 @@ fn end(word: &OsStr) -> Result<End, Failure> {
     }
     let entry = background::find_running(name)?;
     match entry.sandbox.as_str() {
-        "container" => Ok(End::Inside(Box::new(entry), path)),
+        "container" => Ok(CopyPath::Inside(Box::new(entry), path)),
         "process" => {
             Err(Failure::refused(format!("{name} is a process: its files are the host's"))
                 .help("`cp` copies them"))
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_path_of_the_hosts_may_have_a_colon() {
         for word in ["/a:b", "./a:b", "a/b:c", "plain", ":x", "../x:y"] {
-            assert_eq!(end(word.as_ref()).unwrap(), End::Host(word.into()), "{word}");
+            assert_eq!(end(word.as_ref()).unwrap(), CopyPath::Host(word.into()), "{word}");
         }
         for word in ["-", "isolab-nobody:", "isolab-nobody:/x"] {
             assert!(end(word.as_ref()).is_err(), "{word}");

@@ -19,7 +19,7 @@ use crate::{
     output::{self, Ink},
 };
 
-/// CPU time is a difference: so long it is counted for.
+/// CPU use is a difference over this time.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// Show what is running consumes: processor, memory, processes. Once a second on a terminal, until

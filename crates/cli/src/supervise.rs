@@ -17,7 +17,7 @@ use nix::{
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
 };
 use sandbox::{Ledger, Process};
-use supervisor::{Duties, Settings, Started};
+use supervisor::{Callbacks, Settings, StartOutcome};
 
 use crate::failure::Failure;
 
@@ -46,7 +46,7 @@ pub fn supervise(arguments: &Arguments) -> Result<u8, Failure> {
     };
     let mut command = Command::new("/proc/self/exe");
     command.arg0("isolab").arg("run").args(&arguments.words);
-    let duties = Duties {
+    let callbacks = Callbacks {
         started: &mut || {
             let mut output = io::stdout();
             let _ = output.write_all(STARTED.as_bytes()).and_then(|()| output.flush());
@@ -55,10 +55,10 @@ pub fn supervise(arguments: &Arguments) -> Result<u8, Failure> {
         settled: &mut || drop(container::give_back_code()),
         free: &mut |entry| drop(container::free_resources(entry)),
     };
-    match supervisor::supervise(&Ledger::open()?, &settings, command, duties)? {
-        Started::Ended => Ok(0),
-        Started::Failed(code, complaint) => {
-            let _ = io::stderr().write_all(&complaint);
+    match supervisor::supervise(&Ledger::open()?, &settings, command, callbacks)? {
+        StartOutcome::Ended => Ok(0),
+        StartOutcome::Failed(code, start_errors) => {
+            let _ = io::stderr().write_all(&start_errors);
             // A launcher that ended well without running its program was asked for help.
             Ok(code)
         }

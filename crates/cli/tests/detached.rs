@@ -175,7 +175,7 @@ fn a_killed_supervisor_or_launcher_leaves_nothing_running() {
                 // The ledger is one for all: somebody else may clean up first.
                 if state(&name) == "dead" {
                     let (code, _, errors) = output_of(&mut isolab(&["wait", &name]));
-                    let said = errors.contains("isolab clean") || errors.contains("is known");
+                    let said = errors.contains("isolab clean") || errors.contains("no run named");
                     assert!(code == 125 && said, "{errors}");
                 }
                 says(&["clean"]);

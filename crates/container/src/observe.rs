@@ -42,7 +42,7 @@ pub fn processes(entry: &Entry) -> Vec<u32> {
     let mut found: Vec<u32> = cgroups(entry).next().map(members).unwrap_or_default();
     if found.is_empty() {
         found = match &entry.first {
-            Some(first) if first.is_alive() => around(first.pid),
+            Some(first) if first.is_alive() => of_namespace_or_family(first.pid),
             Some(_) => Vec::new(),
             None => vec![entry.launcher.pid],
         };
@@ -62,7 +62,7 @@ pub(crate) fn members(cgroup: &Path) -> Vec<u32> {
 
 /// The processes in the pid namespace of `first`, if that is another than the caller's; else what
 /// descends from it.
-fn around(first: u32) -> Vec<u32> {
+fn of_namespace_or_family(first: u32) -> Vec<u32> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let theirs = namespace(&first.to_string());
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();

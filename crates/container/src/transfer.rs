@@ -29,7 +29,7 @@ use tree::Rules;
 
 /// One end of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum CopyPath {
     /// A path of the host's, the caller's own word.
     Host(PathBuf),
     /// A path in a container.
@@ -48,7 +48,7 @@ enum Side<'a> {
 /// # Errors
 ///
 /// When one of them is not there or cannot be read or written, and when the container has ended.
-pub fn copy(from: &End, to: &End) -> Result<Vec<String>> {
+pub fn copy(from: &CopyPath, to: &CopyPath) -> Result<Vec<String>> {
     let (from, to) = (Side::open(from)?, Side::open(to)?);
     let contents = from.path().as_os_str().as_encoded_bytes().ends_with(b"/.");
     let (source, name) = from.parent_and_name(contents)?;
@@ -71,10 +71,10 @@ fn ends_in_slash(path: &Path) -> bool {
 }
 
 impl<'a> Side<'a> {
-    fn open(end: &'a End) -> Result<Self, Error> {
+    fn open(end: &'a CopyPath) -> Result<Self, Error> {
         let (entry, path) = match end {
-            End::Host(path) => return Ok(Self::Host(path)),
-            End::Inside(entry, path) => (entry, path),
+            CopyPath::Host(path) => return Ok(Self::Host(path)),
+            CopyPath::Inside(entry, path) => (entry, path),
         };
         let gone = || Error::NotRunning { name: entry.name.clone() };
         let first = entry.first.ok_or_else(gone)?;

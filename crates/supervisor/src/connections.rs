@@ -91,7 +91,7 @@ impl Connections {
     }
 
     /// Sends what was written to those who want to see it.
-    pub(crate) fn show(&mut self, stream: Stream, bytes: &[u8]) {
+    pub(crate) fn broadcast(&mut self, stream: Stream, bytes: &[u8]) {
         if !self.clients.iter().any(|client| client.subscribed) {
             return;
         }
@@ -108,7 +108,7 @@ impl Connections {
     }
 
     /// Tells all of the end, and waits for them a little.
-    pub(crate) fn say_exit(mut self, code: u8) {
+    pub(crate) fn send_exit(mut self, code: u8) {
         // Who has come, but was not let in yet, waits for this too.
         self.serve(false);
         for client in &mut self.clients {

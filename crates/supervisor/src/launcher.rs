@@ -46,7 +46,7 @@ pub(crate) struct Launcher {
 }
 
 /// The supervisor's ends and the launcher's.
-struct Ends {
+struct LauncherStdio {
     outputs: [Option<File>; 2],
     input: Option<File>,
     terminal: Option<OwnedFd>,
@@ -66,8 +66,12 @@ impl Launcher {
         let mut options = File::options();
         options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
         let start = options.open(&path).map_err(at("open the FIFO for the start"))?;
-        let ends = if settings.terminal { Ends::terminal() } else { Ends::pipes(settings.input) };
-        let Ends { outputs: [out, err], input, terminal, of_launcher } =
+        let ends = if settings.terminal {
+            LauncherStdio::terminal()
+        } else {
+            LauncherStdio::pipes(settings.input)
+        };
+        let LauncherStdio { outputs: [out, err], input, terminal, of_launcher } =
             ends.map_err(at("make its standard streams"))?;
         let [stdin, stdout, stderr] = of_launcher;
         let child = command.stdin(stdin).stdout(stdout).stderr(stderr).spawn();
@@ -130,7 +134,7 @@ impl Launcher {
     }
 }
 
-impl Ends {
+impl LauncherStdio {
     fn pipes(open_input: bool) -> io::Result<Self> {
         let pipe = || pipe2(OFlag::O_CLOEXEC);
         let ((out, launcher_out), (err, launcher_err)) = (pipe()?, pipe()?);
@@ -170,7 +174,7 @@ impl Ends {
 /// # Errors
 ///
 /// When its supervisor is gone, or the FIFO is.
-pub fn say_started(directory: &Path) -> io::Result<()> {
+pub fn report_started(directory: &Path) -> io::Result<()> {
     let flags = (OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits();
     let opened = File::options().write(true).custom_flags(flags).open(directory.join(START));
     opened?.write_all(b"s")

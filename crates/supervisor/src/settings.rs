@@ -14,7 +14,7 @@ pub struct Settings {
 }
 
 /// What the crates above this one do for a supervisor.
-pub struct Duties<'a> {
+pub struct Callbacks<'a> {
     /// The program runs: tells whoever waits for that.
     pub started: &'a mut dyn FnMut(),
     /// A while has passed: what the start needed of memory can be given back.

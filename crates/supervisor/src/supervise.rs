@@ -27,17 +27,17 @@ use crate::{
     frame::Frame,
     launcher::Launcher,
     log::LogWriter,
-    settings::{Duties, Settings},
+    settings::{Callbacks, Settings},
 };
 
 /// So much of what a launcher says before its program runs is kept to be told.
-const COMPLAINT: usize = 64 << 10;
+const START_ERRORS: usize = 64 << 10;
 /// After this long a run is one that stays.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// What became of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Started {
+pub enum StartOutcome {
     /// The program ran, and has ended.
     Ended,
     /// It did not come to that: the launcher's exit code, and what it said.
@@ -54,14 +54,14 @@ pub fn supervise(
     ledger: &Ledger,
     settings: &Settings,
     command: Command,
-    duties: Duties<'_>,
-) -> Result<Started, Error> {
+    callbacks: Callbacks<'_>,
+) -> Result<StartOutcome, Error> {
     // The caller's terminal may go (setsid(2)); it fails for who leads one already.
     let _ = setsid();
     let directory = ledger.make_directory_of(&settings.name)?;
     let begun = Supervisor::begin(settings, command, &directory);
-    let ended = begun.and_then(|supervisor| supervisor.until_the_end(ledger, settings, duties));
-    if !matches!(ended, Ok(Started::Ended)) {
+    let ended = begun.and_then(|supervisor| supervisor.until_the_end(ledger, settings, callbacks));
+    if !matches!(ended, Ok(StartOutcome::Ended)) {
         // The entry too, if the launcher came to write one.
         forget(ledger, settings)?;
     }
@@ -87,13 +87,7 @@ struct Supervisor {
     signals: Signals,
     woken: UnixStream,
     started: bool,
-    complaint: Vec<u8>,
-}
-
-/// What to do next.
-enum Next {
-    GoOn,
-    End(ExitStatus),
+    start_errors: Vec<u8>,
 }
 
 impl Supervisor {
@@ -111,16 +105,16 @@ impl Supervisor {
         let log = LogWriter::create(directory).map_err(at("create the log"))?;
         let connections = Connections::listen(directory).map_err(at("make the socket"))?;
         let launcher = Launcher::start(command, settings, directory)?;
-        let (started, complaint) = (false, Vec::new());
-        Ok(Self { launcher, log, connections, signals, woken, started, complaint })
+        let (started, start_errors) = (false, Vec::new());
+        Ok(Self { launcher, log, connections, signals, woken, started, start_errors })
     }
 
     fn until_the_end(
         mut self,
         ledger: &Ledger,
         settings: &Settings,
-        mut duties: Duties<'_>,
-    ) -> Result<Started, Error> {
+        mut callbacks: Callbacks<'_>,
+    ) -> Result<StartOutcome, Error> {
         let began = Instant::now();
         let mut settled = false;
         let status = loop {
@@ -129,13 +123,13 @@ impl Supervisor {
                 false => Some(SETTLED.saturating_sub(began.elapsed())),
             };
             self.wait(patience)?;
-            match self.turn(&mut duties)? {
-                Next::End(status) => break status,
-                Next::GoOn if !settled && began.elapsed() >= SETTLED => {
+            match self.turn(&mut callbacks)? {
+                Some(status) => break status,
+                None if !settled && began.elapsed() >= SETTLED => {
                     settled = true;
-                    (duties.settled)();
+                    (callbacks.settled)();
                 }
-                Next::GoOn => {}
+                None => {}
             }
         };
         let code = match status.signal() {
@@ -143,16 +137,16 @@ impl Supervisor {
             None => u8::try_from(status.code().unwrap_or_default()).unwrap_or(u8::MAX),
         };
         if !self.started {
-            return Ok(Started::Failed(code, self.complaint));
+            return Ok(StartOutcome::Failed(code, self.start_errors));
         }
         let entry = ledger.find(&settings.name)?.filter(|entry| is_ours(entry.detached.as_ref()));
         if let Some(claim) = entry.and_then(|entry| ledger.adopt(entry)) {
             // Of a launcher that was killed, what it held; else what others made for the run.
-            (duties.free)(claim.entry());
+            (callbacks.free)(claim.entry());
             record(claim, code)?;
         }
-        self.connections.say_exit(code);
-        Ok(Started::Ended)
+        self.connections.send_exit(code);
+        Ok(StartOutcome::Ended)
     }
 
     /// Waits until there is something to do, or for so long.
@@ -178,8 +172,8 @@ impl Supervisor {
         }
     }
 
-    /// Does what there is to do.
-    fn turn(&mut self, duties: &mut Duties<'_>) -> Result<Next, Error> {
+    /// Does what there is to do; how the launcher ended, once it has.
+    fn turn(&mut self, callbacks: &mut Callbacks<'_>) -> Result<Option<ExitStatus>, Error> {
         while (&self.woken).read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
         let signals: Vec<i32> = self.signals.pending().collect();
         // Asked before the last look at what it wrote: nothing comes after that.
@@ -189,8 +183,8 @@ impl Supervisor {
         }
         if !self.started && self.launcher.has_started() {
             self.started = true;
-            self.complaint = Vec::new();
-            (duties.started)();
+            self.start_errors = Vec::new();
+            (callbacks.started)();
         }
         for output in 0..self.launcher.outputs.len() {
             self.take_output(output, ended.is_some());
@@ -211,7 +205,7 @@ impl Supervisor {
             }
         }
         self.launcher.type_in();
-        Ok(ended.map_or(Next::GoOn, Next::End))
+        Ok(ended)
     }
 
     /// Writes one output to the log, then shows it to the clients: a few chunks at a time, and at the
@@ -228,11 +222,11 @@ impl Supervisor {
         {
             turns -= 1;
             let bytes = &chunk[..count];
-            if !self.started && self.complaint.len() < COMPLAINT {
-                self.complaint.extend(bytes);
+            if !self.started && self.start_errors.len() < START_ERRORS {
+                self.start_errors.extend(bytes);
             }
             self.log.append(stream, bytes);
-            self.connections.show(stream, bytes);
+            self.connections.broadcast(stream, bytes);
         }
     }
 

@@ -2,10 +2,10 @@
 
 /// The bytes of the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Keys(Vec<u8>);
+pub(super) struct DetachKeys(Vec<u8>);
 
 /// Reads them: letters, or ctrl- and a letter.
-pub(super) fn keys(text: &str) -> Result<Keys, String> {
+pub(super) fn keys(text: &str) -> Result<DetachKeys, String> {
     let wrong = |key: &str| format!("{key:?} is not a key: use a letter, or ctrl-a to ctrl-z");
     let key = |key: &str| match (key.as_bytes(), key.strip_prefix("ctrl-").map(str::as_bytes)) {
         ([letter], _) if letter.is_ascii_graphic() => Ok(*letter),
@@ -15,17 +15,17 @@ pub(super) fn keys(text: &str) -> Result<Keys, String> {
         }
         _ => Err(wrong(key)),
     };
-    text.split(',').map(key).collect::<Result<_, _>>().map(Keys)
+    text.split(',').map(key).collect::<Result<_, _>>().map(DetachKeys)
 }
 
 /// Finds the keys among what is typed, over several reads.
-pub(super) struct Detector {
+pub(super) struct KeyMatcher {
     keys: Vec<u8>,
     matched: usize,
 }
 
-impl Detector {
-    pub(super) fn of(keys: &Keys) -> Self {
+impl KeyMatcher {
+    pub(super) fn of(keys: &DetachKeys) -> Self {
         Self { keys: keys.0.clone(), matched: 0 }
     }
 
@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn keys_are_letters_or_control_characters() {
-        assert_eq!(keys("ctrl-p,ctrl-q"), Ok(Keys(vec![16, 17])));
-        assert_eq!(keys("a,ctrl-@,ctrl-]"), Ok(Keys(vec![b'a', 0, 29])));
+        assert_eq!(keys("ctrl-p,ctrl-q"), Ok(DetachKeys(vec![16, 17])));
+        assert_eq!(keys("a,ctrl-@,ctrl-]"), Ok(DetachKeys(vec![b'a', 0, 29])));
         for text in ["", "ctrl-", "ctrl-pp", "ab", "ctrl-1", "a,,b"] {
             assert!(keys(text).is_err(), "{text}");
         }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_only_begins_as_the_keys_is_passed_on() {
-        let mut keys = Detector { keys: vec![16, 17], matched: 0 };
+        let mut keys = KeyMatcher { keys: vec![16, 17], matched: 0 };
         assert_eq!(keys.pass(b"a\x10"), (b"a".to_vec(), false));
         assert_eq!(keys.pass(b"\x10b"), (b"\x10\x10b".to_vec(), false));
         assert_eq!(keys.pass(b"\x10"), (b"".to_vec(), false));

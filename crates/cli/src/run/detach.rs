@@ -72,8 +72,8 @@ impl DetachArguments {
 
 impl Supervised {
     /// Tells the supervisor that the program runs.
-    pub(super) fn say_started(&self) -> Result<(), Failure> {
-        supervisor::say_started(&self.directory).map_err(Failure::at("tell the supervisor"))
+    pub(super) fn report_started(&self) -> Result<(), Failure> {
+        supervisor::report_started(&self.directory).map_err(Failure::at("tell the supervisor"))
     }
 }
 

@@ -213,7 +213,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
         claim.update(|entry| entry.first = Process::of(*pid))?;
     }
-    supervised.as_ref().map(Supervised::say_started).transpose()?;
+    supervised.as_ref().map(Supervised::report_started).transpose()?;
     let relay = relay.with_terminal(arguments.terminal);
     relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
     cell.wait_inside()?;
