@@ -178,7 +178,12 @@ impl Cgroup {
             };
             Some(OwnDirectory { version: *version, path: path.clone(), name, links })
         };
-        self.directories.iter().filter_map(own).collect()
+        // By the devices nothing sizes itself.
+        let tells = |made: &&Made| {
+            let Directory { version, controllers, .. } = &made.directory;
+            *version == Version::V2 || controllers.iter().any(|it| *it != Controller::Devices)
+        };
+        self.directories.iter().filter(tells).filter_map(own).collect()
     }
 
     /// What `clone3` is to create the child in, on version 2.
