@@ -9,7 +9,7 @@
 //! its descriptor: what is mounted is what was opened, whatever its path leads to meanwhile, and no
 //! character of a path means anything in the options.
 //!
-//! The overlay over the host's own `/` is in [`host_root`](crate::host_root).
+//! The overlay over the host's own `/` is in `host_root`.
 
 use std::path::{Path, PathBuf};
 
