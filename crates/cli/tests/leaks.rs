@@ -23,7 +23,7 @@ fn containers() -> bool {
 /// What `words` print inside after `prologue`, by `run` with and without init, and by `exec`.
 fn inside(test: &str, prologue: &str, words: &[&str]) -> Vec<String> {
     let host = Host::start(test);
-    let fronts = [&["run", "--"][..], &["run", "--no-init", "--"], &["exec", &host.name]];
+    let fronts = [&["run", "--init", "--"][..], &["run", "--no-init", "--"], &["exec", &host.name]];
     let said = fronts.map(|front| {
         let (code, output, errors) =
             output_of(&mut isolab_after(prologue, &[front, words].concat()));
@@ -49,7 +49,7 @@ fn the_callers_limits_do_not_hold_inside() {
     }
     let usual = inside("limits", "true", &["cat", "/proc/self/limits"]);
     assert!(usual.iter().all(|limits| *limits == usual[0]), "{usual:?}");
-    let soft = ["-S -f 1", "-S -n 64", "-S -s 256", "-S -c 9", "-S -t 1000", "-S -v 900000"];
+    let soft = ["-S -f 1", "-S -n 64", "-S -s 2048", "-S -c 9", "-S -t 1000", "-S -v 900000"];
     let hard = ["-f 1", "-n 64", "-l 64", "-i 5", "-u 100"];
     let hard = if may_raise() { &hard[..] } else { &[] };
     for (index, limit) in soft.iter().chain(hard).enumerate() {

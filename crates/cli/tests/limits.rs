@@ -32,7 +32,7 @@ fn a_program_that_was_killed_for_its_memory_is_told_of() {
         [&["touch", "200000"], &["--", "tail", "/dev/zero"], &["--", "sh", "-c", GREEDY]];
     for (limit, words) in [("32M", "32 MiB"), ("65536K", "64 MiB"), ("50000000", "48828 KiB")] {
         for program in greedy {
-            for init in [&[][..], &["--no-init"]] {
+            for init in [&["--init"][..], &["--no-init"]] {
                 let words_of = [&["run", "--memory", limit], init, program].concat();
                 let (code, _, errors) = output_of(&mut isolab(&words_of));
                 let expected = format!("isolab: killed by its memory limit ({words})\n");
@@ -83,7 +83,8 @@ fn a_second_command_that_was_killed_for_its_memory_is_told_of_and_no_other() {
     }
     let names = Names::of("memory");
     let name = names.name("host");
-    let mut command = isolab(&["run", "--name", &name, "--memory", "32M", "--", "sleep", "600"]);
+    let mut command =
+        isolab(&["run", "--init", "--name", &name, "--memory", "32M", "--", "sleep", "600"]);
     let mut host = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     names.wait_for("host");
     let exec = |script| output_of(&mut isolab(&["exec", &name, "sh", "-c", script]));
@@ -105,7 +106,7 @@ fn init_is_not_counted_against_the_number_of_processes() {
         skip::<()>("container", &errors);
         return;
     }
-    for init in [&[][..], &["--no-init"]] {
+    for init in [&["--init"][..], &["--no-init"]] {
         for pids in [1, 2, 5] {
             // The shell is one of them.
             let more = "sleep 9 & ".repeat(pids - 1);

@@ -32,7 +32,7 @@ fn all() -> Vec<By> {
 
 fn words<'a>(by: By, host: &'a str, command: &[&'a str]) -> Vec<&'a str> {
     let front: &[&str] = match by {
-        By::Init => &["run", "--"],
+        By::Init => &["run", "--init", "--"],
         By::NoInit => &["run", "--no-init", "--"],
         By::Process => &["run", "--in", "process", "--"],
         By::Exec => &["exec", host],

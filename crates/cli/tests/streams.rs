@@ -27,7 +27,7 @@ fn fronts(host: Option<&Host>) -> Vec<Vec<&str>> {
     let mut fronts = vec![vec!["run", "--in", "process", "--"]];
     if let Some(host) = host {
         fronts.extend([
-            vec!["run", "--"],
+            vec!["run", "--init", "--"],
             vec!["run", "--no-init", "--"],
             vec!["run", "--json", "--"],
             vec!["exec", &host.name],

@@ -78,7 +78,7 @@ fn a_terminal_is_a_device_of_the_containers_own() {
     }
     let host = common::Host::start("tty");
     let exec = ["exec", "-it", &host.name];
-    for front in [&["run", "-it", "--"][..], &["run", "-t", "--no-init", "--"], &exec] {
+    for front in [&["run", "-it", "--init", "--"][..], &["run", "-t", "--no-init", "--"], &exec] {
         let mut person = Person::runs(&[front, &["sh", "-c", NAME]].concat());
         person.sees("/dev/pts/0\r\nmine\r\nto-it\r\n");
         assert_eq!(person.sees_the_end().code(), Some(3), "{front:?}");

@@ -62,7 +62,7 @@ impl Host {
     pub fn start(test: &str) -> Self {
         let names = Names::of(test);
         let name = names.name("host");
-        let mut command = isolab(&["run", "--name", &name, "--", "sleep", "600"]);
+        let mut command = isolab(&["run", "--init", "--name", &name, "--", "sleep", "600"]);
         let launcher = command.stdout(Stdio::null()).spawn().unwrap();
         names.wait_for("host");
         Self { name, launcher }
