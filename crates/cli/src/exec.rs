@@ -3,7 +3,7 @@
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 
 use clap::Args;
-use container::{Command, privileges::User};
+use container::{Command, users::Found};
 use sandbox::{Entry, Ledger, Stdio};
 
 use crate::{environment, failure::Failure, kinds::Kind, memory, relay::Relay};
@@ -34,9 +34,9 @@ pub struct Arguments {
     /// Its working directory [default: the container's]
     #[arg(short = 'w', long, value_name = "DIRECTORY")]
     workdir: Option<PathBuf>,
-    /// Its user, and group, as numbers [default: the container's]
-    #[arg(short = 'u', long, value_name = "UID[:GID]", value_parser = user)]
-    user: Option<User>,
+    /// Its user, and group, by name or number [default: the container's]
+    #[arg(short = 'u', long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     #[arg(long, hide = true)]
     privileged: bool,
     /// The command and its arguments
@@ -56,12 +56,24 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
         )
         .help("start the container with the capabilities that its commands need"));
     }
-    let environment = environment::variables(&arguments.environment, &arguments.env_files)?;
+    let mut environment = environment::variables(&arguments.environment, &arguments.env_files)?;
     let entry = find(&arguments.name)?;
+    let found = arguments.user.as_deref().map(|words| container::user_in(&entry, words));
+    let user = match found.transpose()? {
+        Some(Found { user, home }) => {
+            // As docker exec does: root's home is of no use to another user.
+            if let Some(home) = home.filter(|_| !environment.iter().any(|(name, _)| name == "HOME"))
+            {
+                environment.push(("HOME".into(), home.into()));
+            }
+            Some(user)
+        }
+        None => None,
+    };
     let command = Command {
         environment,
         directory: arguments.workdir.clone(),
-        user: arguments.user.clone(),
+        user,
         stdio: if arguments.terminal { Stdio::Terminal } else { Stdio::Inherit },
         ..Command::new(arguments.command.iter().cloned())
     };
@@ -78,16 +90,6 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
     let outcome = instance.wait()?;
     memory::remark(&outcome);
     Ok(outcome.status.code())
-}
-
-/// `1000` or `1000:50`; the group of a user alone is root's, as in an image without /etc/passwd.
-fn user(text: &str) -> Result<User, String> {
-    let number = |part: &str| {
-        let wrong = || format!("{text:?} is not a user: use numbers such as 1000 or 1000:50");
-        part.parse().map_err(|_| wrong())
-    };
-    let (uid, gid) = text.split_once(':').unwrap_or((text, "0"));
-    Ok(User { uid: number(uid)?, gid: number(gid)?, ..User::default() })
 }
 
 /// The container of that name, which runs.

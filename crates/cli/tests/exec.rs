@@ -59,11 +59,24 @@ fn another_user_has_that_users_ids_and_no_capabilities() {
     let Some(host) = host("user") else { return };
     let script = "id -u; id -g; id -G; grep CapEff /proc/self/status | cut -f2";
     for (user, expected) in
-        [("1000", "1000\n0\n0\n"), ("7:8", "7\n8\n8\n"), ("65534:1", "65534\n1\n1\n")]
+        [("54321", "54321\n0\n0\n"), ("7:8", "7\n8\n8\n"), ("65534:1", "65534\n1\n1\n")]
     {
         let (code, output) = exec(&host, &["-u", user], script);
         assert_eq!((code, output), (0, format!("{expected}0000000000000000\n")), "{user}");
     }
+    for (user, expected) in [("nobody", "65534\n"), ("daemon:mail", "1\n8\n"), ("2:nogroup", "2\n")]
+    {
+        if std::fs::read_to_string("/etc/passwd").unwrap().contains("daemon:x:1:1:") {
+            let (code, output) = exec(&host, &["-u", user], "id -u; id -g; echo $HOME");
+            assert!(
+                code == 0 && output.starts_with(expected) && !output.contains("/root"),
+                "{output}"
+            );
+        }
+    }
+    let words = ["exec", "-u", "no-such-user", &host.name, "true"];
+    let (code, _, errors) = output_of(&mut isolab(&words));
+    assert!(code == 125 && errors.contains("no-such-user"), "{errors}");
     let (_, root) = exec(&host, &["-u", "0"], script);
     let (_, usual) = exec(&host, &[], script);
     assert_eq!(root, usual);
@@ -98,7 +111,6 @@ fn what_it_does_not_take_is_refused_with_the_reason() {
     for (options, said) in [
         (&["--privileged"][..], "more power"),
         (&["-t"], "terminal"),
-        (&["-u", "nobody:x:y"], "not a user"),
         (&["-e", "=1"], "names no variable"),
     ] {
         let words = [&["exec"], options, &[&host.name, "true"]].concat();

@@ -43,9 +43,11 @@ use crate::{
     privileges::{self, Capabilities, CapabilitySet, User},
     process::{self, Kept, StdioEnds},
     program::{self, First},
+    rootfs::Root,
     running::{self, Running, Started, Walls},
     spec, sys,
     terminal::inside,
+    users::{self, Found},
 };
 
 /// The running container of that name.
@@ -93,6 +95,23 @@ pub fn namespaces_of(name: &str) -> Result<NamespacesOf> {
 
 fn is_running(entry: &Entry) -> bool {
     entry.sandbox == NAME && entry.first.is_some_and(|first| first.is_alive())
+}
+
+/// What the words of `--user` mean in the container of `entry`, by its own files.
+///
+/// # Errors
+///
+/// Those of [`users::find`], and when the container has ended.
+pub fn user_in(entry: &Entry, words: &str) -> Result<Found> {
+    let first = state_of(entry)?.first;
+    // The kernel's own link to the root of that process, which nobody inside can change.
+    let root = Root::Directory(format!("/proc/{}/root/.", first.pid).into());
+    let found = users::find(&root, words, &[]);
+    // Else the number may have been another process's by then.
+    match first.is_alive() {
+        true => Ok(found?),
+        false => Err(not_running(entry)().into()),
+    }
 }
 
 /// A second command for a container that runs, and what it has otherwise than the first one.
