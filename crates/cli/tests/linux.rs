@@ -556,7 +556,7 @@ fn a_container_and_a_linux_guest_agree_on_the_same_root() {
     for tree in &trees {
         agree_on(tree);
         let tree = tree.to_str().unwrap();
-        let (code, output, errors) = output_of(run(&["--root", tree]).args(["--", "hello"]));
+        let (code, output, errors) = output_of(run(&["--root", tree]).arg("hello"));
         assert_eq!((code, &*output), (0, "hello\n"), "a built-in program: {errors}");
     }
 }
@@ -568,9 +568,11 @@ fn agree_on(tree: &Path) {
         "kill -15 $$",
     ] {
         let mut seen = Vec::new();
-        for kind in ["container", "linux"] {
-            let mut command = isolab(&["run", "--in", kind, "--root"]);
-            seen.push(output_of(command.arg(tree).args(["--", "sh", "-c", script])));
+        // A guest's command is the child of an init, too.
+        for kind in [&["container", "--init"][..], &["linux"]] {
+            let mut command = isolab(&["run", "--in"]);
+            command.args(kind).arg("--root").arg(tree);
+            seen.push(output_of(command.args(["--", "sh", "-c", script])));
         }
         assert_eq!(seen[0], seen[1], "{script}");
     }
