@@ -6,6 +6,7 @@
 
 mod detached;
 mod error;
+mod socket;
 
 use std::{
     ffi::OsStr,
@@ -26,6 +27,7 @@ use crate::proc_files::read_proc;
 pub use detached::{Detached, ExitRecord, unix_ms};
 pub use error::LedgerError;
 use error::file_error;
+pub use socket::Socket;
 
 /// A process told apart from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -255,6 +257,7 @@ impl Ledger {
     pub fn sweep(&self) -> Result<(), LedgerError> {
         self.opened()?;
         let listing = fs::read_dir(&self.directory).map_err(file_error("list", &self.directory))?;
+        socket::sweep(self)?;
         for path in listing.filter_map(|file| Some(file.ok()?.path())) {
             // NAME.PID.draft
             let name = path.file_name().unwrap_or_default().to_string_lossy();
