@@ -9,7 +9,7 @@ const PROGRAMS: [&str; 8] =
     ["hello", "spin", "stream", "chase", "touch", "cross", "slices", "idle"];
 
 fn main() {
-    for source in ["programs", "src/abi.rs", "src/ring.rs", "src/words.rs"] {
+    for source in ["programs", "src/abi.rs", "src/frames.rs", "src/ring.rs", "src/words.rs"] {
         println!("cargo::rerun-if-changed={source}");
     }
     for program in PROGRAMS {

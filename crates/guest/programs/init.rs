@@ -7,18 +7,26 @@
 
 #[path = "init/calls.rs"]
 mod calls;
+#[path = "init/channel.rs"]
+mod channel;
 #[path = "init/command.rs"]
 mod command;
 #[path = "init/disk.rs"]
 mod disk;
+#[path = "../src/frames.rs"]
+mod frames;
 #[path = "init/freeze.rs"]
 mod freeze;
 #[path = "init/memory.rs"]
 mod memory;
 #[path = "init/network.rs"]
 mod network;
+#[path = "init/order.rs"]
+mod order;
 #[path = "init/pack.rs"]
 mod pack;
+#[path = "init/session.rs"]
+mod session;
 #[path = "init/sink.rs"]
 mod sink;
 mod system;
@@ -30,6 +38,7 @@ mod words;
 use core::{arch::naked_asm, ffi::CStr, net::Ipv4Addr};
 
 use calls::{Errno, Result};
+use channel::Channel;
 use command::Ended;
 use sink::{Page, Sink};
 
@@ -50,6 +59,7 @@ extern "C" fn main() -> ! {
         streams: [0, 1, 2].map(Sink::Device),
         environment: &mut [],
         variables: 0,
+        channel: Channel::closed(),
     };
     // Without a plan there is no step to blame: it is called step 0.
     if let Err((step, errno)) = init.follow_plan() {
@@ -74,6 +84,8 @@ struct Init {
     /// Addresses of `NAME=VALUE`, and a null behind them.
     environment: &'static mut [usize],
     variables: usize,
+    /// Signals for the commands, and sessions beside them.
+    channel: Channel,
 }
 
 impl Init {
@@ -138,6 +150,7 @@ impl Init {
                 calls::set_window(device, rows as u16, columns as u16)?;
                 self.streams = [Sink::Device(device); 3];
             }
+            b"control" => self.channel = Channel::open(words.next()?)?,
             b"ready" => self.report.line("ready", &[]),
             b"freeze" => freeze::freeze(words.ports(4)?)?,
             b"run" => {
@@ -147,7 +160,7 @@ impl Init {
                     arguments[count] = word.as_ptr() as usize;
                     count += 1;
                 }
-                match command::run(arguments, self.environment, self.streams)? {
+                match command::run(arguments, self.environment, self.streams, &mut self.channel)? {
                     Ended::Exited(code) => self.report.line("exit", &[code]),
                     Ended::Signaled(signal) => self.report.line("signal", &[signal]),
                 }

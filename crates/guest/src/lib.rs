@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod frames;
 pub mod plan;
 pub mod ring;
 #[cfg(test)]

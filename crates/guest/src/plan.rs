@@ -20,6 +20,7 @@
 //! | `stdin SINK`, `stdout SINK`, `stderr SINK` | what the commands have for it |
 //! | `plain DEVICE` | lets a terminal pass bytes on as they are |
 //! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
+//! | `control DEVICE` | while a command runs, signals for it and sessions beside it come over this port, in [`frames`](crate::frames) |
 //! | `ready` | reports that the guest has come so far |
 //! | `freeze PORT` | says by a write to PORT that the guest may be frozen and copied here, then reads what a copy cannot know: 32 bytes that seed the random numbers, and nanoseconds since 1970 for the clock, 32 bits at a time |
 //! | `run PROGRAM WORD...` | runs the program with these words, of which the first is what it is called; waits for its end and reports it |
@@ -231,6 +232,18 @@ impl Plan {
     #[must_use]
     pub fn terminal(self, device: &str, rows: u16, columns: u16) -> Self {
         self.add(["terminal", device, &rows.to_string(), &columns.to_string()])
+    }
+
+    /// Where signals for the command and sessions beside it come from.
+    #[must_use]
+    pub fn control(self, device: &str) -> Self {
+        self.add(["control", device])
+    }
+
+    /// A terminal of this size, for a session beside the plan.
+    #[must_use]
+    pub fn window(self, rows: u16, columns: u16) -> Self {
+        self.add(["window", &rows.to_string(), &columns.to_string()])
     }
 
     /// Reports that the guest has come so far.

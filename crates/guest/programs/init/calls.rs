@@ -21,6 +21,12 @@ impl Errno {
     pub const TOO_LONG: Self = Self(36);
     /// A file is too large: EFBIG.
     pub const TOO_LARGE: Self = Self(27);
+    /// There is nothing now, or no room: EAGAIN.
+    pub const AGAIN: Self = Self(11);
+    /// There are so many already: EBUSY.
+    pub const BUSY: Self = Self(16);
+    /// Too many words, or too long: E2BIG.
+    pub const TOO_MANY_WORDS: Self = Self(7);
     const EXISTS: Self = Self(17);
     const NO_MEMORY: Self = Self(12);
 }
@@ -149,6 +155,61 @@ pub fn buffer(length: usize) -> Result<&'static mut [u8]> {
     let bytes = map(length, usize::MAX)?;
     // SAFETY: the mapping is fresh, zeroed, of that length, and never unmapped.
     Ok(unsafe { core::slice::from_raw_parts_mut(bytes, length) })
+}
+
+/// Gives the memory of a list back. Nobody may look at it any more.
+pub fn forget(list: &'static mut [usize]) {
+    const MUNMAP: usize = 11;
+    let bytes = size_of_val(list);
+    let _ = call(MUNMAP, [list.as_mut_ptr() as usize, bytes]); // at worst it stays
+}
+
+/// The bytes of a list.
+pub fn bytes_of(list: &mut [usize]) -> &mut [u8] {
+    let length = size_of_val(list);
+    // SAFETY: any bytes are words and any words are bytes; the list is borrowed for as long.
+    unsafe { core::slice::from_raw_parts_mut(list.as_mut_ptr().cast(), length) }
+}
+
+/// Whether there is a file at `path` that may be executed.
+pub fn is_program(path: &CStr) -> bool {
+    const ACCESS: usize = 21;
+    const X_OK: usize = 1;
+    call(ACCESS, [address(path), X_OK]).is_ok()
+}
+
+/// Opens a new terminal (pts(4)): where its user is, and where its program is.
+pub fn open_terminal() -> Result<[usize; 2]> {
+    const IOCTL: usize = 16;
+    const TIOCSPTLCK: usize = 0x4004_5431;
+    const TIOCGPTPEER: usize = 0x5441;
+    let master = open(c"/dev/ptmx", O_RDWR | O_NOCTTY)?;
+    let unlocked = 0u32;
+    let opened = call(IOCTL, [master, TIOCSPTLCK, &raw const unlocked as usize])
+        .and_then(|_| call(IOCTL, [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC]));
+    match opened {
+        Ok(slave) => Ok([master, slave]),
+        Err(errno) => {
+            close(master);
+            Err(errno)
+        }
+    }
+}
+
+/// Lets nobody wait who reads or writes this open file.
+pub fn do_not_wait(descriptor: usize) -> Result<()> {
+    const FCNTL: usize = 72;
+    const F_GETFL: usize = 3;
+    const F_SETFL: usize = 4;
+    const O_NONBLOCK: usize = 0o4000;
+    let flags = call(FCNTL, [descriptor, F_GETFL])?;
+    call(FCNTL, [descriptor, F_SETFL, flags | O_NONBLOCK]).map(drop)
+}
+
+/// Changes the working directory to one that is open.
+pub fn go_back_to(directory: usize) -> Result<()> {
+    const FCHDIR: usize = 81;
+    call(FCHDIR, [directory]).map(drop)
 }
 
 /// Where paths begin that no directory was named for: AT_FDCWD.

@@ -1,13 +1,15 @@
-//! One command of the plan: started, served while it runs, and told apart from the orphans that
-//! the kernel gives to the first process.
+//! One command of the plan: started, served while it runs, and told apart from the sessions beside
+//! it and from the orphans that the kernel gives to the first process.
 
 use crate::{
     calls::{self, Errno, Result, call},
+    channel::Channel,
     sink::Sink,
     system,
 };
 
 /// How a command ended.
+#[derive(Clone, Copy)]
 pub enum Ended {
     Exited(usize),
     Signaled(usize),
@@ -18,13 +20,38 @@ const SIGCHLD: usize = 17;
 static DEATHS: u64 = 1 << (SIGCHLD - 1);
 
 /// Runs the command whose path and words, and whose environment, are at these addresses, both ended
-/// by a null.
-pub fn run(words: &[usize], environment: &[usize], streams: [Sink; 3]) -> Result<Ended> {
+/// by a null, and serves `channel` meanwhile.
+pub fn run(
+    words: &[usize],
+    environment: &[usize],
+    streams: [Sink; 3],
+    channel: &mut Channel,
+) -> Result<Ended> {
     let deaths = watch_for_deaths()?;
     let output = [Pump::to(streams[1])?, Pump::to(streams[2])?];
-    let verdict = pipe()?;
     let ends = [streams[0].descriptor(), output[0].inlet, output[1].inlet];
+    let (child, failed) = start(words, environment, ends)?;
+    for pump in &output {
+        pump.close_inlet();
+    }
+    channel.command = child;
+    let ended = serve(child, deaths, output, environment, channel)?;
+    calls::close(deaths);
+    match failed {
+        Some(errno) => Err(errno),
+        None => Ok(ended),
+    }
+}
+
+/// Starts a command with these descriptors as its streams; gives its process, and why it is not the
+/// command, if it is not.
+pub fn start(
+    words: &[usize],
+    environment: &[usize],
+    ends: [usize; 3],
+) -> Result<(usize, Option<Errno>)> {
     const FORK: usize = 57;
+    let verdict = pipe()?;
     let child = call(FORK, [])?;
     if child == 0 {
         let Err(errno) = become_command(words, environment, ends);
@@ -32,16 +59,11 @@ pub fn run(words: &[usize], environment: &[usize], streams: [Sink; 3]) -> Result
         system::exit(127);
     }
     calls::close(verdict[1]);
-    for pump in &output {
-        pump.close_inlet();
-    }
     // The pipe closes when the command executes; before that it tells why it cannot.
     let mut errno = [0; 4];
     let failed = calls::read(verdict[0], &mut errno)? == errno.len();
     calls::close(verdict[0]);
-    let ended = serve(child, deaths, output)?;
-    calls::close(deaths);
-    if failed { Err(Errno(i32::from_le_bytes(errno))) } else { Ok(ended) }
+    Ok((child, failed.then_some(Errno(i32::from_le_bytes(errno)))))
 }
 
 /// A descriptor that can be read when a child has died (signalfd(2)).
@@ -55,7 +77,8 @@ fn watch_for_deaths() -> Result<usize> {
     call(SIGNALFD4, [usize::MAX, set, 8, CLOEXEC])
 }
 
-fn pipe() -> Result<[usize; 2]> {
+/// A pipe: where it is read, where it is written.
+pub fn pipe() -> Result<[usize; 2]> {
     const PIPE2: usize = 293;
     const CLOEXEC: usize = 0o2_000_000;
     let mut ends = [0u32; 2];
@@ -90,25 +113,43 @@ fn become_command(
     Err(Errno::GARBLED)
 }
 
-/// Carries what the command says, and buries the dead until the command is among them.
-fn serve(command: usize, deaths: usize, mut pumps: [Pump; 2]) -> Result<Ended> {
+/// Carries what the command says, serves `channel`, and reaps the dead until the command is among
+/// them.
+fn serve(
+    command: usize,
+    deaths: usize,
+    mut pumps: [Pump; 2],
+    environment: &[usize],
+    channel: &mut Channel,
+) -> Result<Ended> {
     const FOREVER: isize = -1;
     loop {
-        let ready = wait([deaths, pumps[0].outlet, pumps[1].outlet], FOREVER)?;
+        let mut polled = [Polled::NONE; 3 + Channel::POLLED];
+        let (own, of_channel) = polled.split_at_mut(3);
+        for (polled, file) in own.iter_mut().zip([deaths, pumps[0].outlet, pumps[1].outlet]) {
+            *polled = Polled::to_read(file);
+        }
+        channel.poll(of_channel);
+        wait(&mut polled, FOREVER)?;
+        let (own, of_channel) = polled.split_at(3);
+        let ready = [own[0].is_ready(), own[1].is_ready(), own[2].is_ready()];
         for (pump, ready) in pumps.iter_mut().zip(&ready[1..]) {
             if *ready {
                 pump.carry();
             }
         }
         if ready[0]
-            && let Some(ended) = bury(command, deaths)
+            && let Some(ended) = reap(command, deaths, channel)
         {
             // What it said is in the pipes; orphans may hold them open, so their end may not come.
-            while let [_, first, second] = wait([NONE, pumps[0].outlet, pumps[1].outlet], 0)?
-                && (first || second)
-            {
-                for (pump, ready) in pumps.iter_mut().zip([first, second]) {
-                    if ready {
+            loop {
+                let mut polled = [&pumps[0], &pumps[1]].map(|pump| Polled::to_read(pump.outlet));
+                wait(&mut polled, 0)?;
+                if !polled.iter().any(Polled::is_ready) {
+                    break;
+                }
+                for (pump, polled) in pumps.iter_mut().zip(&polled) {
+                    if polled.is_ready() {
                         pump.carry();
                     }
                 }
@@ -116,24 +157,47 @@ fn serve(command: usize, deaths: usize, mut pumps: [Pump; 2]) -> Result<Ended> {
             pumps.iter_mut().for_each(Pump::close);
             return Ok(ended);
         }
+        channel.serve(of_channel, environment);
     }
 }
 
 /// No descriptor: `poll` passes over it.
-const NONE: usize = u32::MAX as usize;
+pub const NONE: usize = u32::MAX as usize;
 
-/// Which of these can be read, at once or after waiting (poll(2)).
-fn wait(descriptors: [usize; 3], milliseconds: isize) -> Result<[bool; 3]> {
+/// struct pollfd: the descriptor, what is asked for, and what is found.
+#[derive(Clone, Copy)]
+pub struct Polled(u64);
+
+impl Polled {
+    /// Nothing is asked for.
+    pub const NONE: Self = Self(NONE as u64);
+
+    /// Whether `descriptor` can be read.
+    pub fn to_read(descriptor: usize) -> Self {
+        const POLLIN: u64 = 1;
+        Self(descriptor as u64 | POLLIN << 32)
+    }
+
+    /// Whether `descriptor` can be written.
+    pub fn to_write(descriptor: usize) -> Self {
+        const POLLOUT: u64 = 4;
+        Self(descriptor as u64 | POLLOUT << 32)
+    }
+
+    /// Whether it can, or is broken, which is to be seen at the next use.
+    pub fn is_ready(&self) -> bool {
+        self.0 >> 48 != 0
+    }
+}
+
+/// Finds which of these are ready, at once or after waiting (poll(2)).
+fn wait(polled: &mut [Polled], milliseconds: isize) -> Result<()> {
     const POLL: usize = 7;
-    const POLLIN: u64 = 1;
-    // struct pollfd: the descriptor, what is asked for, and what is found.
-    let mut polled = descriptors.map(|descriptor| descriptor as u64 | POLLIN << 32);
-    call(POLL, [&raw mut polled as usize, polled.len(), milliseconds as usize])?;
-    Ok(polled.map(|entry| entry >> 48 != 0))
+    call(POLL, [polled.as_mut_ptr() as usize, polled.len(), milliseconds as usize]).map(drop)
 }
 
 /// Waits for all who have died; gives the end of `command` if it is one of them.
-fn bury(command: usize, deaths: usize) -> Option<Ended> {
+fn reap(command: usize, deaths: usize, channel: &mut Channel) -> Option<Ended> {
     const WAIT4: usize = 61;
     const WNOHANG: usize = 1;
     const ANY: usize = usize::MAX;
@@ -142,11 +206,13 @@ fn bury(command: usize, deaths: usize) -> Option<Ended> {
     let mut ended = None;
     let mut status = 0u32;
     while let Ok(pid @ 1..) = call(WAIT4, [ANY, &raw mut status as usize, WNOHANG, 0]) {
-        if pid == command {
-            ended = Some(match status & 0x7f {
-                0 => Ended::Exited((status >> 8 & 0xff) as usize),
-                signal => Ended::Signaled(signal as usize),
-            });
+        let how = match status & 0x7f {
+            0 => Ended::Exited((status >> 8 & 0xff) as usize),
+            signal => Ended::Signaled(signal as usize),
+        };
+        match pid == command {
+            true => ended = Some(how),
+            false => channel.has_died(pid, how),
         }
     }
     ended

@@ -62,3 +62,43 @@ unsafe extern "C" fn bcmp(first: *const u8, second: *const u8, count: usize) -> 
     // SAFETY: the caller promises the same.
     unsafe { memcmp(first, second, count) }
 }
+
+/// memmove(3).
+///
+/// # Safety
+///
+/// As the C standard has it: `count` bytes at `to` are the caller's, and as many at `from` are
+/// readable; they may overlap.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+    if (to as usize).wrapping_sub(from as usize) >= count {
+        // SAFETY: upwards, no byte is written before it is read.
+        return unsafe { memcpy(to, from, count) };
+    }
+    // SAFETY: as in `memcpy`, but downwards from the last byte, for the same reason; the direction
+    // flag is cleared again, as the ABI wants it.
+    unsafe {
+        asm!("std", "rep movsb", "cld", inout("rdi") to.wrapping_add(count).wrapping_sub(1) => _,
+            inout("rsi") from.wrapping_add(count).wrapping_sub(1) => _, inout("rcx") count => _,
+            options(nostack));
+    }
+    to
+}
+
+/// strlen(3).
+///
+/// # Safety
+///
+/// As the C standard has it: there is a NUL at `text` or behind it, and all bytes up to it are
+/// readable.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strlen(text: *const u8) -> usize {
+    let left: usize;
+    // SAFETY: reads up to the NUL that the caller promises, upwards, because the ABI keeps the
+    // direction flag clear.
+    unsafe {
+        asm!("repne scasb", inout("rdi") text => _, inout("rcx") usize::MAX => left, in("al") 0u8,
+            options(nostack, readonly));
+    }
+    usize::MAX - left - 1
+}

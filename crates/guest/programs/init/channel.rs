@@ -1,0 +1,143 @@
+//! The port over which the host sends signals for the command, and opens sessions beside it.
+
+use core::ffi::CStr;
+
+use crate::{
+    calls::{self, Errno, Result, call},
+    command::{Ended, NONE, Polled},
+    frames::{self, HEADER, Header, Kind, PAYLOAD, SESSIONS},
+    session::Session,
+};
+
+/// The port, what has come over it so far, and the sessions.
+pub struct Channel {
+    port: usize,
+    buffer: &'static mut [u8],
+    filled: usize,
+    sessions: [Session; SESSIONS],
+    /// The process of the plan's command.
+    pub command: usize,
+}
+
+impl Channel {
+    /// So many descriptors are waited for: the port, and three of each session.
+    pub const POLLED: usize = 1 + 3 * SESSIONS;
+
+    /// One over which nothing comes.
+    pub fn closed() -> Self {
+        let sessions = [const { Session::free() }; SESSIONS];
+        Self { port: NONE, buffer: &mut [], filled: 0, sessions, command: 0 }
+    }
+
+    /// The channel over the port of that name.
+    pub fn open(port: &CStr) -> Result<Self> {
+        let buffer = calls::buffer(HEADER + PAYLOAD)?;
+        Ok(Self { port: calls::open_device(port)?, buffer, ..Self::closed() })
+    }
+
+    /// Says what to wait for.
+    pub fn poll(&self, polled: &mut [Polled]) {
+        let [port, of_sessions @ ..] = polled else { return };
+        *port = Polled::to_read(self.port);
+        for (session, polled) in self.sessions.iter().zip(of_sessions.chunks_mut(3)) {
+            session.poll(polled);
+        }
+    }
+
+    /// Does what can be done; `environment` is that of the plan's commands.
+    pub fn serve(&mut self, polled: &[Polled], environment: &[usize]) {
+        let [port, of_sessions @ ..] = polled else { return };
+        for (session, polled) in self.sessions.iter_mut().zip(of_sessions.chunks(3)) {
+            session.carry(self.port, polled);
+        }
+        if port.is_ready() {
+            self.receive(environment);
+        }
+    }
+
+    /// A child that is not the command has died: it may be a session's.
+    pub fn has_died(&mut self, pid: usize, how: Ended) {
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.is(pid)) {
+            session.ended = Some(how);
+        }
+    }
+
+    /// Reads what has come, and does what each whole frame says.
+    fn receive(&mut self, environment: &[usize]) {
+        match calls::read(self.port, self.buffer.get_mut(self.filled..).unwrap_or_default()) {
+            Ok(count @ 1..) => self.filled += count,
+            // The host has gone, and nobody else speaks here.
+            _ => return self.port = NONE,
+        }
+        let mut taken = 0;
+        while let Some(rest) = self.buffer.get(taken..self.filled) {
+            match frames::first(rest) {
+                Ok(Some((header, payload))) => {
+                    taken += HEADER + payload.len();
+                    obey(&mut self.sessions, self.port, self.command, environment, header, payload);
+                }
+                Ok(None) => break,
+                Err(_) => return self.port = NONE,
+            }
+        }
+        self.buffer.copy_within(taken..self.filled, 0);
+        self.filled -= taken;
+    }
+}
+
+/// Does what a frame says.
+fn obey(
+    sessions: &mut [Session],
+    port: usize,
+    command: usize,
+    environment: &[usize],
+    header: Header,
+    payload: &[u8],
+) {
+    if header.session == 0 {
+        if header.kind == Kind::Signal {
+            signal(command, header.argument);
+            send(port, Header::new(Kind::Heard, header.argument, 0), &[]);
+        }
+        return;
+    }
+    let known = |session: &Session| session.number == header.session;
+    let place = match sessions.iter().position(known) {
+        Some(place) => Some(place),
+        None if header.kind == Kind::Words => sessions.iter().position(|it| it.number == 0),
+        // It has ended while this frame was on its way.
+        None => return,
+    };
+    match place.and_then(|place| sessions.get_mut(place)) {
+        Some(session) => session.obey(port, environment, header, payload),
+        None => fail(port, header.session, Errno::BUSY),
+    }
+}
+
+/// Sends a signal to a process, or to a group of which the number is negated.
+pub fn signal(process: usize, number: u8) {
+    const KILL: usize = 62;
+    let _ = call(KILL, [process, number.into()]); // it may have ended
+}
+
+/// Says that a session could not be.
+pub fn fail(port: usize, session: u16, errno: Errno) {
+    send(port, Header::new(Kind::Failed, 0, session), &errno.0.to_le_bytes());
+}
+
+/// Sends a frame.
+pub fn send(port: usize, header: Header, payload: &[u8]) {
+    let mut frame = [0; HEADER + PAYLOAD];
+    let length = payload.len().min(PAYLOAD);
+    let (head, rest) = frame.split_at_mut(HEADER);
+    head.copy_from_slice(&Header { length, ..header }.to_bytes());
+    for (to, from) in rest.iter_mut().zip(payload) {
+        *to = *from;
+    }
+    let mut left = frame.get(..HEADER + length).unwrap_or_default();
+    while !left.is_empty()
+        && let Ok(count @ 1..) = calls::write(port, left)
+    {
+        left = left.get(count..).unwrap_or_default();
+    }
+}

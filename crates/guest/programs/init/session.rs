@@ -1,0 +1,274 @@
+//! A session: a command beside the plan's, whose streams come and go over the channel.
+
+use crate::{
+    calls::{self, Errno, Result},
+    channel::{fail, send, signal},
+    command::{self, Ended, NONE, Polled},
+    frames::{self, Header, Kind, PAYLOAD},
+    order::Order,
+};
+
+/// A place for a session; number 0 is none.
+pub struct Session {
+    pub number: u16,
+    /// Its process; 0 before it is started.
+    process: usize,
+    /// Where its input is written: a pipe, or its terminal.
+    input: usize,
+    /// Where its output and its errors are read.
+    outlets: [Outlet; 2],
+    is_terminal: bool,
+    /// Input that it has not taken yet, from one place to another.
+    pending: (&'static mut [u8], usize, usize),
+    /// What is to be run, and how much of that has come.
+    words: (&'static mut [u8], usize),
+    /// How its process ended.
+    pub ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy)]
+struct Outlet {
+    file: usize,
+    /// The host has not taken the last frame yet.
+    waits: bool,
+}
+
+impl Outlet {
+    const NONE: Self = Self { file: NONE, waits: false };
+}
+
+const SIGKILL: u8 = 9;
+
+impl Session {
+    /// A place that nobody has.
+    pub const fn free() -> Self {
+        Self {
+            number: 0,
+            process: 0,
+            input: NONE,
+            outlets: [Outlet::NONE; 2],
+            is_terminal: false,
+            pending: (&mut [], 0, 0),
+            words: (&mut [], 0),
+            ended: None,
+        }
+    }
+
+    /// Whether this is its process.
+    pub fn is(&self, process: usize) -> bool {
+        self.process == process && self.process != 0
+    }
+
+    /// Says what to wait for.
+    pub fn poll(&self, polled: &mut [Polled]) {
+        let [input, output, errors] = polled else { return };
+        if self.pending.1 < self.pending.2 {
+            *input = Polled::to_write(self.input);
+        }
+        for (outlet, polled) in self.outlets.iter().zip([output, errors]) {
+            if !outlet.waits {
+                *polled = Polled::to_read(outlet.file);
+            }
+        }
+    }
+
+    /// Carries what can be carried, and says that it has ended when that was all.
+    pub fn carry(&mut self, port: usize, polled: &[Polled]) {
+        let [input, output, errors] = polled else { return };
+        if input.is_ready() {
+            self.give_input(port);
+        }
+        for (stream, polled) in [(0, output), (1, errors)] {
+            if polled.is_ready() {
+                self.pass_output(port, stream);
+            }
+        }
+        // What it wrote is in the pipes; who else holds them open is not waited for.
+        let silent = |(outlet, polled): (&Outlet, &Polled)| {
+            outlet.file == NONE || !outlet.waits && !polled.is_ready()
+        };
+        if let Some(how) = self.ended
+            && self.outlets.iter().zip([output, errors]).all(silent)
+        {
+            let (kind, number) = match how {
+                Ended::Exited(code) => (Kind::Exited, code),
+                Ended::Signaled(signal) => (Kind::Signaled, signal),
+            };
+            send(port, Header::new(kind, number as u8, self.number), &[]);
+            self.end();
+        }
+    }
+
+    /// Does what a frame says.
+    pub fn obey(&mut self, port: usize, environment: &[usize], header: Header, payload: &[u8]) {
+        match header.kind {
+            Kind::Words => {
+                if let Err(errno) = self.add_words(header.session, payload) {
+                    fail(port, header.session, errno);
+                    self.end();
+                }
+            }
+            Kind::Start if self.process == 0 => match self.start(environment) {
+                Ok(()) => send(port, Header::new(Kind::Started, 0, self.number), &[]),
+                Err(errno) => {
+                    fail(port, self.number, errno);
+                    self.end();
+                }
+            },
+            Kind::Input if payload.is_empty() => self.end_input(),
+            Kind::Input => {
+                for (to, from) in self.pending.0.iter_mut().zip(payload) {
+                    *to = *from;
+                }
+                (self.pending.1, self.pending.2) = (0, payload.len());
+                self.give_input(port);
+            }
+            Kind::Window => {
+                if let &[a, b, c, d] = payload {
+                    let [rows, columns] = [[a, b], [c, d]].map(u16::from_le_bytes);
+                    let _ = calls::set_window(self.input, rows, columns); // a pipe has none
+                }
+            }
+            Kind::Taken => {
+                if let Some(outlet) = self.outlets.get_mut(usize::from(header.argument).wrapping_sub(1)) {
+                    outlet.waits = false;
+                }
+            }
+            Kind::Signal => {
+                if self.process != 0 && self.ended.is_none() {
+                    signal(self.process, header.argument);
+                }
+                send(port, Header::new(Kind::Heard, header.argument, self.number), &[]);
+            }
+            Kind::Close => {
+                // It leads a session of its own, and so a group.
+                if self.process != 0 && self.ended.is_none() {
+                    signal(self.process.wrapping_neg(), SIGKILL);
+                }
+                self.end();
+            }
+            _ => {}
+        }
+    }
+
+    fn add_words(&mut self, number: u16, text: &[u8]) -> Result<()> {
+        if self.number == 0 {
+            self.number = number;
+            if self.words.0.is_empty() {
+                self.words.0 = calls::buffer(frames::WORDS)?;
+                self.pending.0 = calls::buffer(PAYLOAD)?;
+            }
+        }
+        let end = self.words.1 + text.len();
+        let room = self.words.0.get_mut(self.words.1..end).ok_or(Errno::TOO_MANY_WORDS)?;
+        room.copy_from_slice(text);
+        self.words.1 = end;
+        Ok(())
+    }
+
+    /// Starts what the words say.
+    fn start(&mut self, environment: &[usize]) -> Result<()> {
+        let text = self.words.0.get_mut(..self.words.1).unwrap_or_default();
+        let order = Order::read(text, environment)?;
+        let before = order.enter()?;
+        let started = match order.window {
+            Some([rows, columns]) => self.start_on_terminal(&order, rows, columns),
+            None => self.start_on_pipes(&order),
+        };
+        let _ = calls::go_back_to(before);
+        calls::close(before);
+        order.forget();
+        started
+    }
+
+    fn start_on_terminal(&mut self, order: &Order, rows: usize, columns: usize) -> Result<()> {
+        let [master, slave] = calls::open_terminal()?;
+        let started = calls::set_window(master, rows as u16, columns as u16)
+            .and_then(|()| command::start(order.words, order.environment, [slave; 3]));
+        calls::close(slave);
+        self.take(started, master, [master, NONE])
+    }
+
+    fn start_on_pipes(&mut self, order: &Order) -> Result<()> {
+        let [input, output, errors] = [command::pipe()?, command::pipe()?, command::pipe()?];
+        let ends = [input[0], output[1], errors[1]];
+        let started = command::start(order.words, order.environment, ends);
+        ends.into_iter().for_each(calls::close);
+        self.take(started, input[1], [output[0], errors[0]])
+    }
+
+    /// Keeps a process that was started, and these ends of its streams.
+    fn take(
+        &mut self,
+        started: Result<(usize, Option<Errno>)>,
+        input: usize,
+        outlets: [usize; 2],
+    ) -> Result<()> {
+        self.input = input;
+        self.is_terminal = outlets[1] == NONE;
+        self.outlets = outlets.map(|file| Outlet { file, waits: false });
+        // A full pipe must not hold up everybody else.
+        calls::do_not_wait(input)?;
+        match started? {
+            (process, None) => {
+                self.process = process;
+                Ok(())
+            }
+            // The child that is not the command is reaped with the orphans.
+            (_, Some(errno)) => Err(errno),
+        }
+    }
+
+    fn give_input(&mut self, port: usize) {
+        let (bytes, from, to) = &mut self.pending;
+        while from < to {
+            match calls::write(self.input, bytes.get(*from..*to).unwrap_or_default()) {
+                Ok(count) => *from += count,
+                Err(Errno::AGAIN) => return,
+                // It does not read any more: what comes is thrown away.
+                Err(_) => *from = *to,
+            }
+        }
+        send(port, Header::new(Kind::Taken, 0, self.number), &[]);
+    }
+
+    fn end_input(&mut self) {
+        if !self.is_terminal && self.input != NONE {
+            calls::close(self.input);
+            self.input = NONE;
+        }
+    }
+
+    fn pass_output(&mut self, port: usize, stream: usize) {
+        let Some(outlet) = self.outlets.get_mut(stream) else { return };
+        let mut bytes = [0; PAYLOAD];
+        match calls::read(outlet.file, &mut bytes) {
+            Ok(count @ 1..) => {
+                outlet.waits = true;
+                let header = Header::new(Kind::Output, stream as u8 + 1, self.number);
+                send(port, header, bytes.get(..count).unwrap_or_default());
+            }
+            Err(Errno::AGAIN) => {}
+            // Its end, or that of the last who had the terminal open.
+            _ => {
+                if !self.is_terminal {
+                    calls::close(outlet.file);
+                }
+                outlet.file = NONE;
+            }
+        }
+    }
+
+    /// Frees the place.
+    fn end(&mut self) {
+        if self.is_terminal {
+            self.outlets[0].file = NONE; // it is the input
+        }
+        let files = [self.input, self.outlets[0].file, self.outlets[1].file];
+        files.into_iter().filter(|file| *file != NONE).for_each(calls::close);
+        let pending = core::mem::take(&mut self.pending.0);
+        let words = core::mem::take(&mut self.words.0);
+        *self = Self { pending: (pending, 0, 0), words: (words, 0), ..Self::free() };
+    }
+}
+
