@@ -37,7 +37,14 @@ struct State {
     halted: Option<usize>,
     started_up: bool,
     finished: bool,
+    /// Whether its processors are to stand still.
+    paused: bool,
+    /// How many of them do.
+    resting: usize,
 }
+
+/// Takes a signal for the guest, if it can be passed on.
+pub type Courier = Box<dyn Fn(i32) -> bool + Send>;
 
 impl State {
     /// Lets every thread that may have to see the end see it.
@@ -81,6 +88,8 @@ pub struct Handle {
     mailbox: Option<Mailbox>,
     /// The far end of the guest's standard input.
     input: Mutex<Option<OwnedFd>>,
+    /// Who passes signals on, where somebody inside takes them.
+    courier: Mutex<Option<Courier>>,
 }
 
 /// A kick may be lost on a thread that is about to write to a full pipe: it is repeated.
@@ -100,6 +109,8 @@ impl Handle {
             halted: None,
             started_up: false,
             finished: false,
+            paused: false,
+            resting: 0,
         };
         let ended = AtomicBool::new(false);
         Self {
@@ -109,6 +120,7 @@ impl Handle {
             changed: Condvar::new(),
             mailbox,
             input: Mutex::default(),
+            courier: Mutex::default(),
         }
     }
 
@@ -124,6 +136,16 @@ impl Handle {
     /// Being stopped means the end of the input whose far end this is.
     pub fn close_to_stop(&self, input: OwnedFd) {
         *self.input.lock().unwrap_or_else(PoisonError::into_inner) = Some(input);
+    }
+
+    /// From when the guest has started up, `courier` passes on the signals that are for it.
+    pub fn pass_signals_to(&self, courier: Courier) {
+        *self.courier.lock().unwrap_or_else(PoisonError::into_inner) = Some(courier);
+    }
+
+    fn passes_on(&self, signal: i32) -> bool {
+        let courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_started_up() && courier.as_ref().is_some_and(|courier| courier(signal))
     }
 
     /// The milestones so far.
@@ -165,7 +187,7 @@ impl Handle {
         let serves = cpu.is_none();
         let kick = Kick::of_this_thread(cpu);
         let mut state = self.lock();
-        if self.has_ended() && (!serves || state.forced) {
+        if self.has_ended() && (!serves || state.forced) || state.paused && !serves {
             kick.kick();
         }
         if serves { state.servants.push(kick) } else { state.kicks.push(kick) }
@@ -220,6 +242,44 @@ impl Handle {
             state.end = None;
             self.ended.store(false, Ordering::Release);
         }
+    }
+
+    /// Lets the processors stand still at their next chance, which they get at once.
+    pub fn pause(&self) {
+        let mut state = self.lock();
+        state.paused = true;
+        state.kick();
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.lock().paused = false;
+        self.changed.notify_all();
+    }
+
+    /// Whether the processors are to stand still, how many do, and how many there are.
+    pub fn pausing(&self) -> (bool, usize, usize) {
+        let state = self.lock();
+        (state.paused, state.resting, state.kicks.len())
+    }
+
+    /// The calling thread, which is a processor's and not in `KVM_RUN`, stands still for as long as
+    /// that is wanted; whether it was.
+    pub fn rest_while_paused(&self) -> bool {
+        let mut state = self.lock();
+        if !state.paused {
+            return false;
+        }
+        state.resting += 1;
+        let resting = |state: &mut State| state.paused && !self.has_ended();
+        let waited = self.changed.wait_while(state, resting);
+        waited.unwrap_or_else(PoisonError::into_inner).resting -= 1;
+        true
+    }
+
+    /// CPU time of each processor's thread.
+    pub fn cpu_times(&self) -> Vec<Duration> {
+        self.lock().kicks.iter().filter_map(Kick::cpu_time).collect()
     }
 
     fn settle(&self, state: &mut State, end: Result<End>) {
@@ -310,7 +370,8 @@ impl Handle {
             self.changed.notify_all();
         }
         let times = state.kicks.iter().map(Kick::cpu_time).collect();
-        if watch.look(times, now) {
+        // Who is not let run has not halted.
+        if watch.look(times, now) && !state.paused {
             state.halted = Some(0);
             state.kicks.iter().for_each(Kick::kick);
         }
@@ -335,10 +396,13 @@ impl Control for Handle {
         self.give(End::Signaled(libc::SIGKILL));
     }
 
-    /// A guest without a kernel has no signals. Those that a process ignores unless it asked for
+    /// A guest in which nobody takes them has no signals. Those that a process ignores unless it asked for
     /// them do nothing; every other ends the guest, as it would end a process.
     fn signal(&self, signal: i32) {
         const IGNORED: [i32; 4] = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];
+        if self.passes_on(signal) {
+            return;
+        }
         if signal > 0 && !IGNORED.contains(&signal) {
             self.give(End::Signaled(signal));
         }

@@ -71,6 +71,11 @@ impl Crossings {
         }
     }
 
+    /// Each reason that is told apart, and how often it was.
+    pub fn counts(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        self.counts.iter().map(|(reason, count)| (*reason, *count))
+    }
+
     /// Takes those of another processor of the same guest to its own.
     pub fn add(&mut self, other: Self) {
         for (reason, count) in other.counts {
@@ -88,6 +93,11 @@ impl Crossings {
     /// The last few, the latest at the end.
     pub fn last(&self) -> Vec<Reason> {
         self.last.iter().copied().collect()
+    }
+
+    /// How many there were of reasons that are not told apart.
+    pub fn others(&self) -> u64 {
+        self.others
     }
 
     /// All of them, the most frequent first.

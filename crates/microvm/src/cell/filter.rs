@@ -12,8 +12,9 @@ use seccompiler::{BpfProgram, sock_filter};
 use super::{Role, list};
 
 /// Of virtual CPUs (Linux, `include/uapi/linux/kvm.h`): running, and looking at what it did.
-const KVM: [u64; 6] = [
+const KVM: [u64; 7] = [
     0xae80, // KVM_RUN
+    0xaead, // KVM_KVMCLOCK_CTRL: it was paused
     of_kvm(0x81, size_of::<kvm_regs>()),
     of_kvm(0x83, size_of::<kvm_sregs>()),
     of_kvm(0x98, size_of::<kvm_mp_state>()),
@@ -45,7 +46,7 @@ const fn of_kvm(number: u64, size: usize) -> u64 {
 ///
 /// When the kernel has no seccomp.
 pub fn install(role: Role) -> io::Result<()> {
-    static COMPILED: [OnceLock<BpfProgram>; 3] = [const { OnceLock::new() }; 3];
+    static COMPILED: [OnceLock<BpfProgram>; 4] = [const { OnceLock::new() }; 4];
     let program = COMPILED[role as usize].get_or_init(|| compile(role));
     seccompiler::apply_filter(program).map_err(|error| match error {
         seccompiler::Error::Prctl(source) | seccompiler::Error::Seccomp(source) => source,
@@ -158,11 +159,18 @@ fn arguments(
         }
         libc::SYS_fcntl => one_of(program, 1, &[libc::F_GETFD as u64], allowed, refused),
         libc::SYS_tgkill => one_of(program, 0, &[process::id().into()], allowed, refused),
+        // A pointer to nothing: those who ask are answered, and nobody is called.
+        libc::SYS_sendto => {
+            program.branch(EQUAL, 0, allowed, refused);
+            let high = program.load(argument(4) + 4);
+            program.branch(EQUAL, 0, high, refused);
+            program.load(argument(4))
+        }
         libc::SYS_ioctl => {
             let requests = match role {
                 Role::Vcpu => &[&KVM, WINDOW].concat(),
                 Role::Devices => WINDOW,
-                Role::Monitor => TERMINAL,
+                Role::Monitor | Role::Control => TERMINAL,
             };
             one_of(program, 1, requests, allowed, refused)
         }

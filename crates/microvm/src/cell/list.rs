@@ -79,12 +79,28 @@ const MONITOR: &[i64] = &[
     libc::SYS_lseek,
 ];
 
+/// Of the machine's thread of a Linux guest: waiting for its processors.
+const CONTROL: &[i64] = &[
+    // How much of the guest's memory is there.
+    libc::SYS_mincore,
+    // Those who ask come to a socket that is open, send lines, frames and descriptors, and are
+    // answered without an address. None is called from here.
+    libc::SYS_accept4,
+    libc::SYS_recvmsg,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    // The mode of the launcher's terminal is set back by the terminal's own group.
+    libc::SYS_getpgrp,
+    libc::SYS_getpgid,
+];
+
 /// All of a role.
 pub fn of(role: Role) -> impl Iterator<Item = i64> {
     let own: [&[i64]; 2] = match role {
         Role::Vcpu => [SERVING, VCPU],
         Role::Devices => [SERVING, DEVICES],
         Role::Monitor => [MONITOR, &[]],
+        Role::Control => [CONTROL, &[]],
     };
     [ALL, own[0], own[1]].into_iter().flatten().copied()
 }

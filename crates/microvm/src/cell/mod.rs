@@ -83,6 +83,8 @@ pub enum Role {
     Devices,
     /// It waits for the others, and tells of them.
     Monitor,
+    /// It waits for the processors of a Linux guest, and answers those who ask from outside.
+    Control,
 }
 
 impl Role {
@@ -92,7 +94,16 @@ impl Role {
             Self::Vcpu => "virtual CPU",
             Self::Devices => "devices",
             Self::Monitor => "monitor",
+            Self::Control => "control",
         }
+    }
+}
+
+impl Role {
+    /// Whether it is on the launcher's side: what its threads do does not depend on what a guest
+    /// puts into its queues.
+    fn is_the_launchers(self) -> bool {
+        matches!(self, Self::Monitor)
     }
 }
 
@@ -109,14 +120,14 @@ pub fn enter(role: Role, story: &mut Story) -> Result<()> {
     // Signals first: their handlers cannot be set any more afterwards.
     kick::listen();
     breach::listen(role);
-    if role != Role::Monitor {
+    if !role.is_the_launchers() {
         take_own_signals_only();
     }
     step(story, role, "prctl PR_SET_NO_NEW_PRIVS", || {
         // SAFETY: sets a flag of the calling thread.
         unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
     })?;
-    if role != Role::Monitor {
+    if !role.is_the_launchers() {
         leave_files(role, story)?;
         if process::is_ours() && geteuid().is_root() {
             become_nobody(role, story)?;

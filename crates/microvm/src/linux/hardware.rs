@@ -13,7 +13,7 @@
 use std::{
     fs::File,
     io::Read as _,
-    os::fd::AsFd as _,
+    os::{fd::AsFd as _, unix::net::UnixStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
@@ -53,6 +53,7 @@ use crate::{
     linux::{
         LinuxVm, OutputWay,
         acpi::{self, MmioDevice, SerialPort},
+        channel,
         console::SharedConsole,
         run::Buses,
         streams::{Outlet, Reports, Streams},
@@ -89,6 +90,8 @@ pub struct Hardware {
     pub init: Option<Plan>,
     /// What that process reports.
     pub reports: Reports,
+    /// The host's end of the channel to that process.
+    pub channel: Option<UnixStream>,
     balloon: Option<Transport<Balloon>>,
     page: Option<SharedPage>,
     _mailbox: Option<SharedMemory>,
@@ -210,9 +213,9 @@ impl Hardware {
         };
         let console = SharedConsole::new(serial);
         let serial = board.plug_ports(&console, &reports, handle)?;
-        let mut page = None;
+        let (mut page, mut channel) = (None, None);
         if own_init {
-            board.plug_streams(&mut streams, inventory.stdio, handle)?;
+            channel = Some(board.plug_streams(&mut streams, inventory.stdio, handle)?);
             if vm.output_way == OutputWay::Page {
                 page = Some(board.share_page(streams.output.sink(handle.clone()))?);
             }
@@ -251,6 +254,7 @@ impl Hardware {
             streams,
             init,
             reports,
+            channel,
             balloon,
             page,
             _mailbox: mailbox.transpose()?,
@@ -287,6 +291,11 @@ impl Hardware {
                 Err(SnapshotError::Hardware { saved: more.to_string(), built: "nothing".into() })
             }
         }
+    }
+
+    /// How much memory the guest has given back, if it has a balloon.
+    pub fn balloon_bytes(&self) -> Option<u64> {
+        self.balloon.as_ref().map(|balloon| balloon.look(Balloon::actual_bytes))
     }
 
     /// What the balloon holds and the guest has said of its memory, in a line.
@@ -379,26 +388,35 @@ impl Board<'_> {
         Ok(page)
     }
 
-    /// The ways of a command's streams: a terminal, or a port for each. They come first of the
-    /// virtio devices, for Linux names ports by the number of their device.
+    /// The ways of a command's streams: a terminal, or a port for each; and the channel to the first
+    /// process, whose other end it gives. They come first of the virtio devices, for Linux names
+    /// ports by the number of their device.
     fn plug_streams(
         &mut self,
         streams: &mut Streams,
         stdio: Stdio,
         handle: &Arc<Handle>,
-    ) -> Result<()> {
+    ) -> Result<UnixStream> {
         let input = streams.input.take();
+        let (control, far_end) = channel::port(handle)?;
         if stdio == Stdio::Terminal {
             let (rows, columns) = terminal_size();
             let port = Port::new(streams.output.sink(handle.clone()), input);
             let console = self.plug(Console::new(port, columns, rows), Served::ByItsProcessor)?;
-            return window::watch(&mut self.events, console);
+            window::watch(&mut self.events, console)?;
+            self.plug(Ports::new([("control", control)]), Served::ByItsProcessor)?;
+            return Ok(far_end);
         }
         let nowhere = Port::new(Box::new(|_| ()), input);
         let output = Port::new(streams.output.sink(handle.clone()), None);
         let errors = Port::new(streams.errors.sink(handle.clone()), None);
-        let ports = Ports::new([("input", nowhere), ("output", output), ("errors", errors)]);
-        self.plug(ports, Served::ByItsProcessor).map(drop)
+        let ports = Ports::new([
+            ("input", nowhere),
+            ("output", output),
+            ("errors", errors),
+            ("control", control),
+        ]);
+        self.plug(ports, Served::ByItsProcessor).map(|_| far_end)
     }
 
     /// Puts a virtio device into the next place.

@@ -16,12 +16,14 @@
 
 pub mod acpi;
 pub mod boot;
+mod channel;
 pub mod command_line;
 pub mod console;
 pub mod cpus;
 mod disk_image;
 mod ended;
 mod hardware;
+mod monitor;
 mod recipe;
 mod restore;
 pub mod run;
@@ -34,6 +36,7 @@ mod window;
 
 use std::{
     net::Ipv4Addr,
+    os::unix::net::UnixListener,
     panic::resume_unwind,
     path::{Path, PathBuf},
     sync::Arc,
@@ -108,6 +111,8 @@ pub struct LinuxVm {
     pub show_console: bool,
     /// How long it may take to start up.
     pub start_up: Option<Duration>,
+    /// Where others may ask for it to be paused, looked at, or to run a second command.
+    pub control: Option<Arc<UnixListener>>,
     /// KVM's device.
     pub device: PathBuf,
 }
@@ -164,6 +169,7 @@ impl LinuxVm {
             balloon_bytes: None,
             show_console: false,
             start_up: None,
+            control: None,
             device: "/dev/kvm".into(),
         }
     }
@@ -223,8 +229,19 @@ impl LinuxVm {
         let terminal = (workload.stdio == Stdio::Terminal).then(RawTerminal::set).flatten();
         let told = Told::of(workload);
         let own_words = self.command_line.own_words().to_owned();
-        let guest =
-            Guest { cpus, machine, hardware, story, told, terminal, saving, spent, own_words };
+        let control = self.control.clone();
+        let guest = Guest {
+            cpus,
+            machine,
+            hardware,
+            story,
+            told,
+            terminal,
+            saving,
+            spent,
+            own_words,
+            control,
+        };
         Running::start(guest, handle, times)
     }
 

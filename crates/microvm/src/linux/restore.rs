@@ -3,7 +3,7 @@
 //! The five questions come in the same order as in [`LinuxVm`]'s story, and each has its answer in
 //! the snapshot: nothing is loaded, prepared or booted.
 
-use std::{path::PathBuf, sync::Arc, thread};
+use std::{os::unix::net::UnixListener, path::PathBuf, sync::Arc, thread};
 
 use sandbox::{Instance, Mailbox, Milestone, Question, Sandbox, Stdio, Story, Timeline, Workload};
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A saved guest, which can be started as often as one likes, and many times at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SavedVm {
     /// The folder of its snapshot.
     pub folder: PathBuf,
@@ -32,6 +32,8 @@ pub struct SavedVm {
     pub disks: Vec<PathBuf>,
     /// Whether the kernel's console goes to standard error.
     pub show_console: bool,
+    /// Where others may ask for it to be paused, looked at, or to run a second command.
+    pub control: Option<Arc<UnixListener>>,
     /// KVM's device.
     pub device: PathBuf,
 }
@@ -43,6 +45,7 @@ impl SavedVm {
             folder: folder.into(),
             disks: Vec::new(),
             show_console: false,
+            control: None,
             device: "/dev/kvm".into(),
         }
     }
@@ -146,6 +149,7 @@ impl SavedVm {
             saving: None,
             spent: std::time::Duration::ZERO,
             own_words: String::new(),
+            control: self.control.clone(),
         };
         Ok((guest, handle, host))
     }

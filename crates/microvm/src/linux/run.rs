@@ -4,7 +4,10 @@
 //! What KVM answers itself never comes here: page tables, interrupts between processors, timers,
 //! halting. What comes here is for devices, and the loop only carries it to the bus.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use sandbox::{Milestone, Story};
@@ -50,8 +53,13 @@ pub struct Ran {
 /// A guest that is frozen can go on later. So its processor has to complete what it is about: the
 /// answer to an `in` is taken when `KVM_RUN` is called again, and the kick has seen to it that this
 /// call does nothing beyond that.
-pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (VcpuFd, Ran) {
-    let mut crossings = Crossings::default();
+pub fn run(
+    mut cpu: VcpuFd,
+    buses: &Buses,
+    handle: &Handle,
+    crossings: &Mutex<Crossings>,
+    mut told: Told,
+) -> (VcpuFd, Ran) {
     let mut story = Story::new(told.is_told());
     if let Err(error) = cell::enter(Role::Vcpu, &mut story) {
         handle.fail(error);
@@ -91,6 +99,11 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (
                 // Before the end is looked for, so that no kick for an end is undone.
                 cpu.set_kvm_immediate_exit(0);
                 handle.answer_halt_check(|| halt::has_halted(&cpu));
+                if handle.rest_while_paused() {
+                    // The guest's watchdog would take the time that is missing for a fault. A guest
+                    // without a clock of KVM's refuses, and has no such watchdog to tell.
+                    let _ = cpu.kvmclock_ctrl();
+                }
                 continue;
             }
             Err(errno) => {
@@ -104,13 +117,15 @@ pub fn run(mut cpu: VcpuFd, buses: &Buses, handle: &Handle, mut told: Told) -> (
                 (Reason::Broken(name), None)
             }
         };
-        crossings.count(reason);
+        crossings.lock().unwrap_or_else(PoisonError::into_inner).count(reason);
         if let Some(breach) = cell::breach() {
             handle.fail(Error::Breach(breach));
         }
         told.tell(began, reason, device);
     }
     handle.end();
+    // What was counted is taken out: what a processor counts later is counted anew.
+    let crossings = std::mem::take(&mut *crossings.lock().unwrap_or_else(PoisonError::into_inner));
     let whereabouts = Whereabouts::of(&cpu, &crossings);
     let exits = statistics::of(&cpu, "exits");
     let cpu_time = cpu_time().saturating_sub(before);

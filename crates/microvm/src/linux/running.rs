@@ -2,10 +2,11 @@
 //! wait for them.
 
 use std::{
+    os::unix::net::UnixListener,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -18,10 +19,13 @@ use sandbox::{
     Question, RawTerminal, Status, Story, Timeline, Usage, Written,
 };
 
+use vmm_sys_util::eventfd::EventFd;
+
 use super::{
     TOLD_AS,
     ended::{Ended, LastSeen, Wrong},
     hardware::Hardware,
+    monitor::{self, Metrics, Monitor, Tallies},
     run::{Buses, Ran, run},
     saving::Saving,
 };
@@ -52,6 +56,8 @@ pub struct Guest {
     pub spent: Duration,
     /// What the user has added to its kernel's command line.
     pub own_words: String,
+    /// Where others may ask.
+    pub control: Option<Arc<UnixListener>>,
 }
 
 /// How long a guest may take, from its start.
@@ -129,22 +135,31 @@ impl Guest {
     fn run(mut self, handle: &Arc<Handle>, saved: &AtomicBool) -> Finished {
         let cpus = std::mem::take(&mut self.cpus);
         cell::take_own_signals_only();
-        let (buses, told) = (self.hardware.buses.clone(), self.told.clone());
         // A guest that is saved is written to files, which no cell lets anybody open.
         let stays_open = self.saving.is_some();
-        let story = &mut self.story;
-        let (mut cpus, mut ran) = run_all(cpus, &buses, handle, &told, || {
-            if !stays_open && let Err(error) = cell::enter(Role::Monitor, story) {
-                handle.fail(error);
-            }
+        let channel = self.hardware.channel.take();
+        let tallies = Tallies::of(cpus.len());
+        let begun = Monitor::new(channel, self.control.take(), handle).and_then(|monitor| {
+            let bell = monitor.bell()?;
+            let buses = self.hardware.buses.clone();
+            let told = self.told.clone();
+            let processors = Processors { buses, handle: handle.clone(), told, tallies, bell };
+            Ok((monitor, processors))
         });
-        if handle.is_frozen() {
-            self.freeze(&cpus, handle, saved);
-            let (back, again) = run_all(cpus, &buses, handle, &told, || ());
-            cpus = back;
-            ran.extend(again);
+        let (mut cpus, mut ran) = (cpus, Vec::new());
+        match begun {
+            Err(error) => handle.fail(error),
+            Ok((mut monitor, processors)) => {
+                (cpus, ran) = self.run_all(cpus, &processors, &mut monitor, !stays_open);
+                if handle.is_frozen() {
+                    self.freeze(&cpus, handle, saved);
+                    let (back, again) = self.run_all(cpus, &processors, &mut monitor, false);
+                    cpus = back;
+                    ran.extend(again);
+                }
+            }
         }
-        let at_the_end = ran.len() - cpus.len();
+        let at_the_end = ran.len().saturating_sub(cpus.len());
         drop(cpus);
         handle.reach(Milestone::Exited);
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
@@ -210,33 +225,83 @@ impl Guest {
     }
 }
 
-/// Runs each processor in a thread of its own, until all have stopped; does `then` meanwhile.
-fn run_all(
-    cpus: Vec<VcpuFd>,
-    buses: &Arc<Buses>,
-    handle: &Arc<Handle>,
-    told: &Told,
-    then: impl FnOnce(),
-) -> (Vec<VcpuFd>, Vec<Ran>) {
-    let mut threads = Vec::new();
-    // None of them runs the guest before this thread is where it is to be.
-    let gate = Arc::new(Mutex::new(()));
-    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
-    for (number, cpu) in cpus.into_iter().enumerate() {
-        let (buses, shared, told) = (buses.clone(), handle.clone(), told.clone());
-        let gate = gate.clone();
-        let work = move || {
-            drop(gate.lock());
-            run(cpu, &buses, &shared, told)
-        };
-        match named(format!("vcpu{number}"), work) {
-            Ok(thread) => threads.push(thread),
-            Err(error) => handle.fail(error),
-        }
+/// What the threads of all processors share.
+struct Processors {
+    buses: Arc<Buses>,
+    handle: Arc<Handle>,
+    told: Told,
+    tallies: Tallies,
+    /// Rung when one of them is through.
+    bell: EventFd,
+}
+
+/// Counts a thread that is through, however it ends, and rings the bell.
+struct Through(Arc<AtomicUsize>, EventFd);
+
+impl Drop for Through {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Release);
+        // It fails only when the counter is full, and then the bell is heard.
+        let _ = self.1.write(1);
     }
-    then();
-    drop(closed);
-    threads.into_iter().map(joined).unzip()
+}
+
+impl Processors {
+    /// Starts the thread of a processor, which does not run before the gate opens.
+    fn start(
+        &self,
+        (number, cpu): (usize, VcpuFd),
+        gate: &Arc<Mutex<()>>,
+        through: &Arc<AtomicUsize>,
+    ) -> Result<JoinHandle<(VcpuFd, Ran)>> {
+        let (buses, handle, told) = (self.buses.clone(), self.handle.clone(), self.told.clone());
+        let tally = self.tallies.of_processor(number);
+        let bell = self.bell.try_clone().map_err(Error::system("duplicate an eventfd"))?;
+        let (gate, through) = (gate.clone(), Through(through.clone(), bell));
+        named(format!("vcpu{number}"), move || {
+            let _through = through;
+            drop(gate.lock());
+            run(cpu, &buses, &handle, &tally, told)
+        })
+    }
+}
+
+impl Guest {
+    /// Runs each processor in a thread of its own, until all have stopped, and does what the monitor
+    /// does meanwhile: in its cell, if it `is_closed`.
+    fn run_all(
+        &mut self,
+        cpus: Vec<VcpuFd>,
+        processors: &Processors,
+        monitor: &mut Monitor,
+        is_closed: bool,
+    ) -> (Vec<VcpuFd>, Vec<Ran>) {
+        let handle = &processors.handle;
+        let mut threads = Vec::new();
+        let through = Arc::<AtomicUsize>::default();
+        // None of them runs the guest before this thread is where it is to be.
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        for processor in cpus.into_iter().enumerate() {
+            match processors.start(processor, &gate, &through) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => handle.fail(error),
+            }
+        }
+        if is_closed && let Err(error) = cell::enter(Role::Control, &mut self.story) {
+            handle.fail(error);
+        }
+        drop(closed);
+        let metrics = Metrics {
+            tallies: &processors.tallies,
+            memory: self.machine.memory().map(Arc::as_ref),
+            hardware: &self.hardware,
+        };
+        let all = threads.len();
+        let machine = monitor::Machine { handle, metrics: &metrics };
+        monitor.run_until(machine, || through.load(Ordering::Acquire) == all);
+        threads.into_iter().map(joined).unzip()
+    }
 }
 
 impl Instance for Running {

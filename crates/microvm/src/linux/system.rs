@@ -294,9 +294,10 @@ fn with_streams(mut plan: Plan, workload: &Workload, way: OutputWay) -> Plan {
     }
     if workload.stdio == Stdio::Terminal {
         let (rows, columns) = terminal_size();
-        return plan.terminal(TERMINAL, rows, columns);
+        return plan.terminal(TERMINAL, rows, columns).control("/dev/vport1p0");
     }
     let port = |number: usize| Sink::Device(format!("/dev/vport0p{number}"));
+    plan = plan.control("/dev/vport0p3");
     let output = match way {
         OutputWay::Virtio => port(1),
         OutputWay::Serial => {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The number of what is written here; another means that it is written in another way.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const ISOLAB: &str = env!("CARGO_PKG_VERSION");
 
 const STATE: &str = "state.json";

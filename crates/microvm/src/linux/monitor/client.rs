@@ -1,0 +1,228 @@
+//! One who asks from outside: `isolab pause`, `inspect`, `exec` over the socket in the ledger.
+//!
+//! A request is a line of JSON, and so is its answer. After the answer to `exec` come frames, as
+//! `guest::frames` has them, until one side closes.
+
+use std::{
+    io::IoSliceMut,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        unix::net::UnixStream,
+    },
+    time::Instant,
+};
+
+use guest::frames::{self, HEADER, Header};
+use nix::{
+    cmsg_space,
+    errno::Errno,
+    poll::PollFlags,
+    sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send},
+};
+
+use super::{Machine, request, sessions::Sessions};
+
+/// No request is longer.
+const LINE: usize = 4096;
+/// What may wait for a client that does not read. A guest that keeps to the protocol makes no more.
+const QUEUE: usize = 256 << 10;
+
+/// A connection.
+pub struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// Files that came with a request.
+    pub files: Vec<OwnedFd>,
+    state: State,
+    /// It sends no more, or not what it should.
+    ended: bool,
+}
+
+/// What is going on with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It may ask.
+    Asks,
+    /// It waits until the processors stand still, or that time is over.
+    WaitsForPause(Instant),
+    /// It has a command inside.
+    Session(u16),
+    /// It had one.
+    Over,
+}
+
+impl Client {
+    /// One who has come.
+    pub fn new(stream: UnixStream) -> Self {
+        let (input, output, files) = (Vec::new(), Vec::new(), Vec::new());
+        Self { stream, input, output, files, state: State::Asks, ended: false }
+    }
+
+    /// One who has a session already.
+    #[cfg(test)]
+    pub fn with_session(stream: UnixStream, number: u16) -> Self {
+        Self { state: State::Session(number), ..Self::new(stream) }
+    }
+
+    /// The file to wait for.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    /// What to wait for; a guest that has no room makes its own clients wait.
+    pub fn interest(&self, guest_has_room: bool) -> PollFlags {
+        let mut interest = PollFlags::empty();
+        let reads = match self.state {
+            State::Asks => true,
+            State::Session(_) => guest_has_room,
+            State::WaitsForPause(_) | State::Over => false,
+        };
+        interest.set(PollFlags::POLLIN, reads && !self.ended);
+        interest.set(PollFlags::POLLOUT, !self.output.is_empty());
+        interest
+    }
+
+    /// Its session, if it has one.
+    pub fn session(&self) -> Option<u16> {
+        match self.state {
+            State::Session(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// When something is to be done for it at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::WaitsForPause(until) => Some(until.min(Instant::now() + request::LOOK)),
+            _ => None,
+        }
+    }
+
+    /// Reads what it has sent, and takes the files that came with it.
+    pub fn receive(&mut self, found: PollFlags, guest_has_room: bool) {
+        if !self.interest(guest_has_room).contains(PollFlags::POLLIN) {
+            // Who has gone does not wait to be read.
+            self.ended |= found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR);
+            return;
+        }
+        let mut piece = [0; HEADER + frames::PAYLOAD];
+        let mut parts = [IoSliceMut::new(&mut piece)];
+        let mut files = cmsg_space!([i32; 2]);
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let stream = self.stream.as_raw_fd();
+        let count = match recvmsg::<()>(stream, &mut parts, Some(&mut files), flags) {
+            Ok(message) => {
+                for part in message.cmsgs().into_iter().flatten() {
+                    if let ControlMessageOwned::ScmRights(received) = part {
+                        // SAFETY: the kernel has just opened these for this process, and told
+                        // nobody else their numbers.
+                        let owned =
+                            received.into_iter().map(|it| unsafe { OwnedFd::from_raw_fd(it) });
+                        self.files.extend(owned);
+                    }
+                }
+                message.bytes
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => return,
+            Err(_) => 0,
+        };
+        // More would only fill this process's table of descriptors.
+        self.files.truncate(2);
+        self.ended |= count == 0;
+        self.input.extend_from_slice(&piece[..count]);
+    }
+
+    /// Does what it asks for, as far as it can be done now.
+    pub fn work(&mut self, sessions: &mut Sessions, machine: Machine<'_>) {
+        match self.state {
+            State::Asks => {
+                let end = self.input.iter().position(|byte| *byte == b'\n');
+                match end {
+                    Some(end) => {
+                        let line: Vec<u8> = self.input.drain(..=end).collect();
+                        self.ask(&line[..end], sessions, machine);
+                    }
+                    None => self.ended |= self.input.len() > LINE,
+                }
+            }
+            State::WaitsForPause(until) => {
+                if let Some(answer) = request::paused(machine, Instant::now() >= until) {
+                    self.state = State::Asks;
+                    self.answer(&answer);
+                }
+            }
+            State::Session(number) => self.forward(number, sessions),
+            State::Over => {}
+        }
+    }
+
+    fn ask(&mut self, line: &[u8], sessions: &mut Sessions, machine: Machine<'_>) {
+        use request::Answer;
+        match request::of(line, &mut self.files, sessions, machine) {
+            Answer::Now(answer) => self.answer(&answer),
+            Answer::WhenPaused(until) => self.state = State::WaitsForPause(until),
+            Answer::Session(number) => {
+                self.answer(&serde_json::json!({ "done": true }));
+                self.state = State::Session(number);
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: &serde_json::Value) {
+        self.output.extend(answer.to_string().into_bytes());
+        self.output.push(b'\n');
+    }
+
+    /// Sends its frames to the guest.
+    fn forward(&mut self, number: u16, sessions: &mut Sessions) {
+        while sessions.have_room() {
+            match frames::first(&self.input) {
+                Ok(Some((header, payload))) => {
+                    self.ended |= sessions.forward(number, header, payload).is_err();
+                    let length = HEADER + payload.len();
+                    self.input.drain(..length);
+                }
+                Ok(None) => return,
+                Err(_) => return self.ended = true,
+            }
+        }
+    }
+
+    /// Gives it a frame of the guest's.
+    pub fn tell(&mut self, header: Header, payload: &[u8]) {
+        use frames::Kind::{Exited, Failed, Signaled};
+        self.output.extend(header.to_bytes());
+        self.output.extend(payload);
+        if matches!(header.kind, Exited | Signaled | Failed) {
+            self.state = State::Over;
+        }
+        // A guest that repeats itself without end.
+        self.ended |= self.output.len() > QUEUE;
+    }
+
+    /// It has no session any more, and finds its connection closed.
+    pub fn dismiss(&mut self) {
+        self.state = State::Over;
+    }
+
+    /// Sends what is for it; whether it stays.
+    pub fn send(&mut self) -> bool {
+        while !self.output.is_empty() {
+            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            match send(self.stream.as_raw_fd(), &self.output, flags) {
+                Ok(count) => drop(self.output.drain(..count)),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return !self.ended,
+                Err(_) => return false,
+            }
+        }
+        !self.ended && self.state != State::Over
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Client").field("session", &self.session()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! The figures of a machine while it runs.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{control::Handle, crossings::Crossings, linux::hardware::Hardware, memory::Memory};
+
+/// The exits of each processor, counted while it runs.
+#[derive(Clone, Default)]
+pub struct Tallies(Vec<Arc<Mutex<Crossings>>>);
+
+impl Tallies {
+    /// For so many processors.
+    pub fn of(processors: usize) -> Self {
+        Self((0..processors).map(|_| Arc::default()).collect())
+    }
+
+    /// That of a processor.
+    pub fn of_processor(&self, number: usize) -> Arc<Mutex<Crossings>> {
+        self.0.get(number).cloned().unwrap_or_default()
+    }
+
+    /// How often for which reason, of all processors together.
+    fn sum(&self) -> (BTreeMap<String, u64>, u64) {
+        let (mut sum, mut others) = (BTreeMap::new(), 0);
+        for tally in &self.0 {
+            let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            for (reason, count) in tally.counts() {
+                *sum.entry(reason.to_string()).or_default() += count;
+            }
+            others += tally.others();
+        }
+        (sum, others)
+    }
+}
+
+/// Where the figures are.
+pub struct Metrics<'a> {
+    /// The exits.
+    pub tallies: &'a Tallies,
+    /// The memory.
+    pub memory: Option<&'a Memory>,
+    /// The devices.
+    pub hardware: &'a Hardware,
+}
+
+impl Metrics<'_> {
+    /// All of them.
+    pub fn tell(&self, handle: &Handle) -> Value {
+        let (exits, others) = self.tallies.sum();
+        let times = handle.cpu_times();
+        let state = match handle.pausing() {
+            (true, resting, all) if resting == all => "paused",
+            (true, ..) => "pausing",
+            (false, ..) if handle.is_started_up() => "running",
+            (false, ..) => "booting",
+        };
+        let seconds = |time: &Duration| time.as_secs_f64();
+        json!({
+            "state": state,
+            "vcpus": times.len(),
+            "vcpu_seconds": times.iter().map(seconds).collect::<Vec<_>>(),
+            "exits": exits,
+            "exits_of_other_reasons": others,
+            "memory_bytes": self.memory.map(Memory::bytes),
+            "memory_resident_bytes": self.memory.and_then(Memory::resident_bytes),
+            "memory_balloon_bytes": self.hardware.balloon_bytes(),
+        })
+    }
+}
