@@ -1,4 +1,4 @@
-//! `isolab exec`: a second command in a running container.
+//! `isolab exec`: a second command in a running container or Linux guest.
 
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 
@@ -6,15 +6,15 @@ use clap::Args;
 use container::{Command, users::Found};
 use sandbox::{Entry, Ledger, Stdio};
 
-use crate::{environment, failure::Failure, kinds::Kind, memory, relay::Relay};
+use crate::{environment, failure::Failure, guest_session, kinds::Kind, memory, relay::Relay};
 
-/// Run a command in a running container.
+/// Run a command in a running container or Linux guest.
 ///
 /// It has the container's walls, environment and working directory. The exit code is the command's,
 /// as that of `isolab run` is the program's.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The container's name, as `isolab ps` shows it
+    /// The name, as `isolab ps` shows it
     name: String,
     /// Give the command a terminal of its own, connected to this one
     #[arg(short = 't', long = "tty", conflicts_with = "detach")]
@@ -57,6 +57,10 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
         .help("start the container with the capabilities that its commands need"));
     }
     let mut environment = environment::variables(&arguments.environment, &arguments.env_files)?;
+    let guest = Ledger::open()?.find(&arguments.name)?.filter(|entry| entry.sandbox == "linux");
+    if let Some(guest) = guest {
+        return exec_in_guest(&guest, arguments, environment);
+    }
     let entry = find(&arguments.name)?;
     let found = arguments.user.as_deref().map(|words| container::user_in(&entry, words));
     let user = match found.transpose()? {
@@ -92,22 +96,41 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
     Ok(outcome.status.code())
 }
 
+/// The same in a Linux guest, where it is root, as the guest's own command is.
+fn exec_in_guest(
+    guest: &Entry,
+    arguments: &Arguments,
+    environment: Vec<(OsString, OsString)>,
+) -> Result<u8, Failure> {
+    let refused = |option: &str, help: &str| {
+        let message = format!("{} is a Linux guest, which has no {option} here", guest.name);
+        Err(Failure::usage(message).help(help))
+    };
+    if arguments.detach {
+        return refused("--detach", "put it into the background inside: `sh -c 'COMMAND &'`");
+    }
+    if arguments.user.is_some() {
+        return refused("--user", "change the user inside: `su -s /bin/sh USER -c COMMAND`");
+    }
+    let command = guest_session::Command {
+        words: arguments.command.clone(),
+        environment,
+        directory: arguments.workdir.clone(),
+        terminal: arguments.terminal,
+    };
+    guest_session::run(guest, &command)
+}
+
 /// The container of that name, which runs.
 fn find(name: &str) -> Result<Entry, Failure> {
     if let Some(entry) = Ledger::open()?.find(name)?
         && entry.sandbox != "container"
     {
-        let kind = if entry.sandbox == "linux" { "Linux guest" } else { &*entry.sandbox };
-        let message = format!("{} is a {kind}: only containers can be entered", entry.name);
+        let kind = &*entry.sandbox;
+        let message = format!("{} is a {kind}: it cannot be entered", entry.name);
         let help = match entry.sandbox.as_str() {
-            "microvm" => "a microVM runs its one program and no other: start a second one".into(),
-            "linux" => format!(
-                "nobody inside waits for a second command: start a guest with both \
-                 (`isolab run --in linux -- sh -c '...'`), with a terminal (`-t -- sh`), or with a \
-                 network and a server (`--net veth`); `isolab stop {}` ends this one",
-                entry.name
-            ),
-            _ => "a process has no walls: run the command as it is".into(),
+            "microvm" => "a microVM runs its one program and no other: start a second one",
+            _ => "a process has no walls: run the command as it is",
         };
         return Err(Failure::refused(message).help(help));
     }

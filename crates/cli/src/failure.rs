@@ -51,6 +51,12 @@ impl Failure {
         Self { help: Some(help.into()), ..self }
     }
 
+    /// The same failure with another exit code.
+    #[must_use]
+    pub fn code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
     /// Says it on standard error: the chain of causes in one line, then the way out.
     pub fn print(&self) {
         // There is nobody left to tell when standard error is closed.

@@ -7,7 +7,7 @@ use container::observe;
 use sandbox::{Entry, Process, Resource};
 use serde_json::{Map, Value, json};
 
-use crate::{background, failure::Failure, output, ps};
+use crate::{background, failure::Failure, guest_control, output, ps};
 
 /// Print in JSON what is known of runs, also of those in the background that have ended: what the
 /// ledger has written down, and what the kernel says of them now.
@@ -43,6 +43,10 @@ fn as_json(entry: &Entry) -> Value {
     });
     if let (Value::Object(about), Value::Object(more)) = (&mut about, more) {
         about.extend(more);
+        if entry.sandbox == "linux" {
+            // One that has just ended has none any more.
+            about.insert("machine".into(), guest_control::inspect(entry).unwrap_or_default());
+        }
     }
     about
 }

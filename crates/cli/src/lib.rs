@@ -18,6 +18,8 @@ mod environment;
 mod exec;
 mod exits;
 mod failure;
+mod guest_control;
+mod guest_session;
 mod inspect;
 mod kernel;
 mod kill;
@@ -73,7 +75,7 @@ enum Command {
     Run(Box<run::Arguments>),
     /// List what is running.
     Ps(ps::Arguments),
-    /// Run a command in a running container.
+    /// Run a command in a running container or Linux guest.
     Exec(exec::Arguments),
     /// Stop what is running, first by asking.
     Stop(stop::Arguments),
@@ -95,9 +97,10 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Copy files between the host and a container.
     Cp(cp::Arguments),
-    /// Let a container stand still.
+    /// Let a container or a Linux guest stand still.
     Pause(pause::Arguments),
-    /// Let a paused container go on.
+    /// Let what is paused go on.
+    #[command(alias = "resume")]
     Unpause(pause::Arguments),
     /// Remove what killed launchers left behind.
     Clean(clean::Arguments),

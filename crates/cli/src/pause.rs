@@ -1,11 +1,11 @@
-//! `isolab pause` and `unpause`: a container that stands still.
+//! `isolab pause` and `unpause`: a container or a Linux guest that stands still.
 
 use clap::Args;
 use sandbox::{Entry, Ledger};
 
-use crate::{background, failure::Failure};
+use crate::{background, failure::Failure, guest_control};
 
-/// Let containers stand still, or go on.
+/// Let containers and Linux guests stand still, or go on.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Their names, as `isolab ps` shows them
@@ -15,7 +15,7 @@ pub struct Arguments {
 
 /// Freezes them.
 pub fn pause(arguments: &Arguments) -> Result<u8, Failure> {
-    each(arguments, |ledger, entry| {
+    each(arguments, guest_control::pause, |ledger, entry| {
         if container::is_frozen(entry) {
             return Err(Failure::refused(format!("{} is paused already", entry.name)));
         }
@@ -25,7 +25,7 @@ pub fn pause(arguments: &Arguments) -> Result<u8, Failure> {
 
 /// Lets them go on.
 pub fn unpause(arguments: &Arguments) -> Result<u8, Failure> {
-    each(arguments, |ledger, entry| {
+    each(arguments, guest_control::resume, |ledger, entry| {
         if !container::is_frozen(entry) {
             return Err(Failure::refused(format!("{} is not paused", entry.name)));
         }
@@ -35,6 +35,7 @@ pub fn unpause(arguments: &Arguments) -> Result<u8, Failure> {
 
 fn each(
     arguments: &Arguments,
+    act_on_guest: impl Fn(&Entry) -> Result<(), Failure>,
     act: impl Fn(&Ledger, &Entry) -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
     let ledger = Ledger::open()?;
@@ -45,6 +46,7 @@ fn each(
                 return Err(Failure::refused(format!("{name} is only just starting")));
             }
             "container" => act(&ledger, &entry)?,
+            "linux" => act_on_guest(&entry)?,
             "process" => {
                 return Err(Failure::refused(format!(
                     "{name} is a process without a cgroup, which is what can be paused"
@@ -53,7 +55,7 @@ fn each(
             }
             kind => {
                 return Err(Failure::refused(format!(
-                    "{name} is a {kind}: only containers have a cgroup that can be paused"
+                    "{name} is a {kind}: only containers and Linux guests can be paused"
                 )));
             }
         }

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -146,13 +147,17 @@ impl Restore {
         workload.deadline = self.deadline;
         workload.trace = self.trace;
         workload.stdio = if self.json { Stdio::Capture } else { Stdio::Inherit };
-        let saved = SavedVm { disks: self.disk.clone(), ..SavedVm::new(folder) };
+        let (socket, listener) = Ledger::open()?.listen(&claim)?;
+        let control = Some(Arc::new(listener));
+        let saved = SavedVm { disks: self.disk.clone(), control, ..SavedVm::new(folder) };
         let mut cell = Cell::close(Kind::Linux, &limits, self.trace)?;
         let instance = saved.spawn(&workload)?;
         let passed = relay.pass_to(&*instance, Kind::Linux);
         passed.map_err(Failure::at("start the thread for signals"))?;
         cell.wait_inside()?;
-        let mut outcome = instance.wait()?;
+        let outcome = instance.wait();
+        drop(socket);
+        let mut outcome = outcome?;
         cell.tell(&mut outcome);
         run::remark_machine_end(&outcome);
         if self.trace {

@@ -197,25 +197,6 @@ fn what_the_kernel_must_not_be_told_is_refused_and_what_breaks_it_is_named() {
 }
 
 #[test]
-fn a_second_command_in_a_guest_is_refused_with_the_way_out() {
-    if !here() {
-        return;
-    }
-    let mut child = run(&["--name", "test-guest", "--", "sh", "-c", "echo up; sleep 60"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
-    let mut exec = Command::new(env!("CARGO_BIN_EXE_isolab"));
-    let (code, _, errors) = output_of(exec.args(["exec", "test-guest", "true"]));
-    assert_eq!(code, 125);
-    assert!(errors.contains("is a Linux guest: only containers can be entered"), "{errors}");
-    assert!(errors.contains("isolab stop test-guest"), "{errors}");
-    signal(child.id(), "TERM");
-    child.wait().unwrap();
-}
-
-#[test]
 fn output_that_is_no_text_is_whole_in_json() {
     if !here() {
         return;

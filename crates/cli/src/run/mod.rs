@@ -14,15 +14,18 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{IsTerminal as _, Write as _},
+    os::unix::net::UnixListener,
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
 use clap::{Args, ValueEnum};
 pub use json::as_json;
-use microvm::MicroVm;
+use microvm::{LinuxVm, MicroVm};
 use sandbox::{
-    Claim, Entry, Ledger, LedgerError, Native, Outcome, Process, Program, Sandbox, Stdio, Workload,
+    Claim, Entry, Ledger, LedgerError, Native, Outcome, Process, Program, Sandbox, Socket, Stdio,
+    Workload,
 };
 
 use crate::{
@@ -208,8 +211,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
     let instance =
         sandbox.spawn(&workload).map_err(|error| program::not_started(error, &workload))?;
-    let name = claim.name;
-    let mut claim = claim.own;
+    let Named { name, socket, own: mut claim } = claim;
     if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
         claim.update(|entry| entry.first = Process::of(*pid))?;
     }
@@ -218,6 +220,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
     cell.wait_inside()?;
     let outcome = instance.wait();
+    drop(socket);
     drop(claim);
     if let (Err(error), true) = (&outcome, arguments.json) {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
@@ -251,7 +254,23 @@ pub fn remark_machine_end(outcome: &Outcome) {
 /// The name of a run, and its entry in the ledger where the sandbox does not write its own.
 struct Named {
     name: String,
+    // Dropped in this order: nobody listens at a name that is free again.
+    socket: Option<Socket>,
     own: Option<Claim>,
+}
+
+impl Named {
+    fn of(claim: Claim) -> Self {
+        Self { name: claim.entry().name.clone(), socket: None, own: Some(claim) }
+    }
+
+    /// Where others can ask.
+    fn listen(&mut self) -> Result<Option<Arc<UnixListener>>, Failure> {
+        let Some(claim) = &self.own else { return Ok(None) };
+        let (socket, listener) = Ledger::open()?.listen(claim)?;
+        self.socket = Some(socket);
+        Ok(Some(Arc::new(listener)))
+    }
 }
 
 impl Arguments {
@@ -330,7 +349,9 @@ impl Arguments {
                 linux::warn_if_interpreted();
                 let root = self.container.root.as_ref();
                 let machine = self.linux.machine(limits, root, veth)?;
-                Ok((Box::new(machine), self.claim(workload, supervised)?))
+                let mut named = self.claim(workload, supervised)?;
+                let control = named.listen()?;
+                Ok((Box::new(LinuxVm { control, ..machine }), named))
             }
             Kind::Container => {
                 // The container writes its own entry, with its cgroup and its links in it.
@@ -342,7 +363,7 @@ impl Arguments {
                 self.mounts.apply(&mut container.spec)?;
                 self.network.apply(&mut container)?;
                 container.detached = supervised.map(|supervised| supervised.record.clone());
-                Ok((Box::new(container), Named { name, own: None }))
+                Ok((Box::new(container), Named { name, socket: None, own: None }))
             }
         }
     }
@@ -359,14 +380,13 @@ impl Arguments {
             ..Entry::new(name, self.kind.name(), workload.words())
         };
         if let Some(name) = &self.name {
-            let own = Some(ledger.claim(entry(name.clone()))?);
-            return Ok(Named { name: name.clone(), own });
+            return Ok(Named::of(ledger.claim(entry(name.clone()))?));
         }
         loop {
             let name = names::make_up();
             match ledger.claim(entry(name.clone())) {
                 Err(LedgerError::NameInUse { .. }) => {}
-                claimed => return Ok(Named { name, own: Some(claimed?) }),
+                claimed => return Ok(Named::of(claimed?)),
             }
         }
     }

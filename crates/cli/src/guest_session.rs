@@ -1,0 +1,373 @@
+//! `isolab exec` in a Linux guest: a second command, whose streams come and go as frames through
+//! its launcher.
+//!
+//! One thread waits for all of it: keys, the guest, signals, and room where the output goes. The
+//! guest is mistrusted here too: what it sends is bounded by what was taken before, and one that
+//! says nothing is not waited for.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read as _, Write as _},
+    os::{
+        fd::{AsFd as _, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use guest::{
+    frames::{self, HEADER, Header, Kind, PAYLOAD},
+    plan::Plan,
+};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd,
+};
+use sandbox::{Entry, RawTerminal, terminal_size};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
+    flag,
+    low_level::pipe,
+};
+
+use crate::{failure::Failure, guest_control, relay::Ignored};
+
+/// A first process inside that has said nothing by then is not there, or does not work.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What a signal would end a command by, if it were killed with its guest.
+const KILLED: u8 = 137;
+
+/// What to run.
+pub struct Command {
+    /// The program and its arguments.
+    pub words: Vec<OsString>,
+    /// More variables than the guest's command has.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Its working directory, if it is to be another than that of the guest's command.
+    pub directory: Option<PathBuf>,
+    /// Whether it is to have a terminal of its own.
+    pub terminal: bool,
+}
+
+impl Command {
+    /// The order for the first process: lines of a plan.
+    fn order(&self) -> String {
+        let mut order = Plan::new();
+        for (name, value) in &self.environment {
+            order = order.variable(name, value);
+        }
+        if let Some(directory) = &self.directory {
+            order = order.directory(directory);
+        }
+        if self.terminal {
+            let (rows, columns) = terminal_size();
+            order = order.window(rows, columns);
+        }
+        let program = self.words.first().cloned().unwrap_or_default();
+        order.run(program, &self.words).text().to_owned()
+    }
+}
+
+/// Runs `command` in the guest `entry`, and gives its exit code.
+pub fn run(entry: &Entry, command: &Command) -> Result<u8, Failure> {
+    let order = command.order();
+    if order.len() > frames::WORDS {
+        return Err(Failure::usage(format!(
+            "a command of {} bytes: a Linux guest takes {} at most",
+            order.len(),
+            frames::WORDS
+        )));
+    }
+    let signals = Signals::listen().map_err(Failure::at("set the signal handlers"))?;
+    let stream = guest_control::ask(entry, "exec")?.0;
+    let _raw = if command.terminal { RawTerminal::set() } else { None };
+    let mut session = Session {
+        stream,
+        terminal: command.terminal,
+        from_guest: Vec::new(),
+        to_write: [Vec::new(), Vec::new()],
+        reads_input: true,
+        input_taken: true,
+        started: false,
+        waits_since: Some(Instant::now()),
+        end: None,
+    };
+    let failed = format!("talk to the launcher of {}", entry.name);
+    let ended = session.order(&order).and_then(|()| session.serve(&signals));
+    match ended.map_err(Failure::at(failed))? {
+        End::Code(code) => Ok(code),
+        End::Failed(libc) => Err(not_run(entry, command, libc)),
+        End::Mute => Err(Failure::refused(format!("{} does not answer", entry.name)).help(format!(
+            "its first process or its kernel hangs, or it is paused (`isolab unpause {0}`); `isolab \
+             stop {0}` ends it",
+            entry.name
+        ))),
+        End::Closed => Err(Failure::refused(format!(
+            "{} ended, and the command with it",
+            entry.name
+        ))
+        .code(KILLED)),
+    }
+}
+
+/// Why it could not be run, as a shell says it.
+fn not_run(entry: &Entry, command: &Command, errno: i32) -> Failure {
+    const NOT_FOUND: u8 = 127;
+    const NOT_EXECUTABLE: u8 = 126;
+    const ENOENT: i32 = 2;
+    const ENOTDIR: i32 = 20;
+    let program = command.words.first().cloned().unwrap_or_default();
+    let error = io::Error::from_raw_os_error(errno);
+    let failure = Failure::refused(format!("run {program:?} in {}: {error}", entry.name));
+    match errno {
+        ENOENT | ENOTDIR => failure
+            .code(NOT_FOUND)
+            .help("the program, its interpreter, or the directory is not in the guest's root"),
+        _ => failure.code(NOT_EXECUTABLE),
+    }
+}
+
+/// Signals of this process, as something that can be waited for.
+struct Signals {
+    told: UnixStream,
+    came: Vec<(i32, Arc<AtomicUsize>)>,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let (told, tell) = UnixStream::pair()?;
+        told.set_nonblocking(true)?;
+        let mut came = Vec::new();
+        let ignored = Ignored::by_the_caller();
+        let all = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
+        for number in all.into_iter().filter(|number| !ignored.has(*number)) {
+            let flag = Arc::new(AtomicUsize::new(0));
+            flag::register_usize(number, flag.clone(), 1)?;
+            pipe::register(number, tell.try_clone()?)?;
+            came.push((number, flag));
+        }
+        Ok(Self { told, came })
+    }
+
+    /// Those that came since.
+    fn take(&self) -> Vec<i32> {
+        // Only that there is something matters; what, the flags say.
+        let _ = (&self.told).read(&mut [0; 64]);
+        let came = self.came.iter().filter(|(_, flag)| flag.swap(0, Ordering::Relaxed) != 0);
+        came.map(|(number, _)| *number).collect()
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy)]
+enum End {
+    /// With an exit code, or 128 and a signal's number.
+    Code(u8),
+    /// It could not be run.
+    Failed(i32),
+    /// Nobody in the guest answers.
+    Mute,
+    /// The guest has ended.
+    Closed,
+}
+
+struct Session {
+    stream: UnixStream,
+    terminal: bool,
+    from_guest: Vec<u8>,
+    /// What is to be written to standard output and standard error.
+    to_write: [Vec<u8>; 2],
+    /// Whether standard input has not ended.
+    reads_input: bool,
+    /// Whether the guest has taken all of it so far.
+    input_taken: bool,
+    started: bool,
+    /// Since when an answer is missing.
+    waits_since: Option<Instant>,
+    end: Option<End>,
+}
+
+impl Session {
+    fn send(&mut self, kind: Kind, argument: u8, payload: &[u8]) -> io::Result<()> {
+        let header = Header { length: payload.len(), ..Header::new(kind, argument, 0) };
+        self.stream.write_all(&[&header.to_bytes()[..], payload].concat())
+    }
+
+    fn order(&mut self, order: &str) -> io::Result<()> {
+        for piece in order.as_bytes().chunks(PAYLOAD) {
+            self.send(Kind::Words, 0, piece)?;
+        }
+        self.send(Kind::Start, 0, &[])
+    }
+
+    fn serve(&mut self, signals: &Signals) -> io::Result<End> {
+        loop {
+            let written = self.to_write.iter().all(Vec::is_empty);
+            if let Some(end) = self.end
+                && written
+            {
+                return Ok(end);
+            }
+            let [input, output, errors, guest, signal] = self.wait(signals);
+            if signal {
+                for number in signals.take() {
+                    self.pass_on(number)?;
+                }
+            }
+            for (stream, ready) in [(0, output), (1, errors)] {
+                if ready {
+                    self.write(stream)?;
+                }
+            }
+            if input {
+                self.read_input()?;
+            }
+            if guest {
+                self.receive()?;
+            }
+            if self.waits_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
+                return Ok(End::Mute);
+            }
+        }
+    }
+
+    /// Which can be used: input, output, errors, the guest, signals.
+    fn wait(&self, signals: &Signals) -> [bool; 5] {
+        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+        let reads = self.started && self.reads_input && self.input_taken && self.end.is_none();
+        let when = |wanted: bool, flags: PollFlags| wanted.then_some(flags);
+        let wanted: [(BorrowedFd<'_>, Option<PollFlags>); 5] = [
+            (stdin.as_fd(), when(reads, PollFlags::POLLIN)),
+            (stdout.as_fd(), when(!self.to_write[0].is_empty(), PollFlags::POLLOUT)),
+            (stderr.as_fd(), when(!self.to_write[1].is_empty(), PollFlags::POLLOUT)),
+            (self.stream.as_fd(), when(self.end.is_none(), PollFlags::POLLIN)),
+            (signals.told.as_fd(), when(true, PollFlags::POLLIN)),
+        ];
+        let mut polled = Vec::new();
+        let mut places = [None; 5];
+        for (place, (file, flags)) in places.iter_mut().zip(wanted) {
+            if let Some(flags) = flags {
+                *place = Some(polled.len());
+                polled.push(PollFd::new(file, flags));
+            }
+        }
+        let left = self.waits_since.map(|since| PATIENCE.saturating_sub(since.elapsed()));
+        let timeout = left.map_or(PollTimeout::NONE, |left| {
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        });
+        // A signal interrupts it, and has made its file ready.
+        if poll(&mut polled, timeout).is_err() {
+            return [false, false, false, false, true];
+        }
+        places.map(|place| place.is_some_and(|at: usize| polled[at].any().unwrap_or(true)))
+    }
+
+    fn read_input(&mut self) -> io::Result<()> {
+        let mut piece = [0; PAYLOAD];
+        match unistd::read(io::stdin(), &mut piece) {
+            Ok(count @ 1..) => {
+                self.input_taken = false;
+                self.send(Kind::Input, 0, &piece[..count])
+            }
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => Ok(()),
+            // It has ended, or can no longer be read, which for the command is the same.
+            _ => {
+                self.reads_input = false;
+                self.send(Kind::Input, 0, &[])
+            }
+        }
+    }
+
+    /// Writes what there is room for, at least a byte of it.
+    fn write(&mut self, stream: usize) -> io::Result<()> {
+        let bytes = &self.to_write[stream];
+        let written = match stream {
+            0 => unistd::write(io::stdout(), bytes),
+            _ => unistd::write(io::stderr(), bytes),
+        };
+        match written {
+            Ok(count) => drop(self.to_write[stream].drain(..count)),
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => return Ok(()),
+            // Nobody reads any more: the command is told as a process would be.
+            Err(_) => {
+                self.to_write[stream].clear();
+                const SIGPIPE: u8 = 13;
+                self.send_while_it_runs(Kind::Signal, SIGPIPE)?;
+            }
+        }
+        match self.to_write[stream].is_empty() {
+            true => self.send_while_it_runs(Kind::Taken, stream as u8 + 1),
+            false => Ok(()),
+        }
+    }
+
+    fn send_while_it_runs(&mut self, kind: Kind, argument: u8) -> io::Result<()> {
+        match self.end {
+            Some(_) => Ok(()),
+            None => self.send(kind, argument, &[]),
+        }
+    }
+
+    fn pass_on(&mut self, number: i32) -> io::Result<()> {
+        if number == SIGWINCH {
+            let (rows, columns) = terminal_size();
+            let size = [rows.to_le_bytes(), columns.to_le_bytes()].concat();
+            return if self.terminal { self.send(Kind::Window, 0, &size) } else { Ok(()) };
+        }
+        // Asked twice, it is not waited for an answer.
+        if self.waits_since.is_some() {
+            self.end = Some(End::Code(128 + number as u8));
+            self.to_write.iter_mut().for_each(Vec::clear);
+            return Ok(());
+        }
+        self.waits_since = Some(Instant::now());
+        self.send(Kind::Signal, number as u8, &[])
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let mut piece = [0; HEADER + PAYLOAD];
+        match self.stream.read(&mut piece) {
+            Ok(0) => self.end = Some(End::Closed),
+            Ok(count) => self.from_guest.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                self.end = Some(End::Closed);
+            }
+            Err(error) => return Err(error),
+        }
+        let received = std::mem::take(&mut self.from_guest);
+        let mut rest = &*received;
+        while let Ok(Some((header, payload))) = frames::first(rest) {
+            rest = &rest[HEADER + payload.len()..];
+            self.hear(header, payload);
+        }
+        self.from_guest = rest.to_vec();
+        Ok(())
+    }
+
+    fn hear(&mut self, header: Header, payload: &[u8]) {
+        match header.kind {
+            Kind::Started => (self.started, self.waits_since) = (true, None),
+            Kind::Heard => self.waits_since = None,
+            Kind::Taken => self.input_taken = true,
+            Kind::Output => {
+                let stream = usize::from(header.argument).wrapping_sub(1);
+                if let Some(bytes) = self.to_write.get_mut(stream) {
+                    bytes.extend_from_slice(payload);
+                }
+            }
+            Kind::Exited => self.end = Some(End::Code(header.argument)),
+            Kind::Signaled => self.end = Some(End::Code(header.argument.saturating_add(128))),
+            Kind::Failed => {
+                let errno = payload.first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+                self.end = Some(End::Failed(errno));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! A running Linux guest from outside: signals to its launcher, `pause`, `unpause`, `inspect`, `exec`.
+
+mod common;
+
+use std::{
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use common::{
+    inside::{all_hold_in_a_nest, here},
+    isolab, output_of, signal,
+};
+
+#[test]
+fn all_of_these_hold_in_a_nest() {
+    all_hold_in_a_nest();
+}
+
+/// A guest that is up: its command has said so. Dropping it kills its launcher.
+struct Guest {
+    name: String,
+    launcher: Child,
+    output: ChildStdout,
+}
+
+impl Guest {
+    fn of(name: &str, options: &[&str], script: &str) -> Self {
+        let name = format!("control-{}-{name}", std::process::id());
+        let mut command = isolab(&["run", "--in", "linux", "--deadline", "90s", "--name", &name]);
+        command.args(options).args(["--", "/bin/sh", "-c", &format!("echo up; {script}")]);
+        let mut launcher = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = launcher.stdout.take().unwrap();
+        let mut up = [0; 3];
+        if output.read_exact(&mut up).is_err() || !up.starts_with(b"up") {
+            let mut errors = String::new();
+            launcher.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+            panic!("{errors}");
+        }
+        Self { name, launcher, output }
+    }
+
+    fn idle(name: &str) -> Self {
+        Self::of(name, &[], "while :; do sleep 1; done")
+    }
+
+    fn signal(&self, name: &str) {
+        signal(self.launcher.id(), name);
+    }
+
+    /// Waits for its end; its code, and what it said behind "up".
+    fn end(&mut self) -> (i32, String) {
+        let mut said = String::new();
+        self.output.read_to_string(&mut said).unwrap();
+        (self.launcher.wait().unwrap().code().unwrap(), said)
+    }
+
+    /// isolab's command of that name, for this guest.
+    fn ask(&self, word: &str) -> (i32, String, String) {
+        output_of(&mut isolab(&[word, &self.name]))
+    }
+
+    fn exec(&self, words: &[&str]) -> Command {
+        let mut command = isolab(&["exec", &self.name, "--"]);
+        command.args(words);
+        command
+    }
+
+    /// Its machine's figures.
+    fn machine(&self) -> serde_json::Value {
+        let (code, output, errors) = self.ask("inspect");
+        assert_eq!(code, 0, "{errors}");
+        let mut listed: serde_json::Value = serde_json::from_str(&output).unwrap();
+        assert_eq!(listed[0]["name"], self.name);
+        listed[0]["machine"].take()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = self.launcher.kill();
+        let _ = self.launcher.wait();
+    }
+}
+
+#[test]
+fn a_signal_to_the_launcher_is_the_commands() {
+    if !here() {
+        return;
+    }
+    for name in ["TERM", "INT", "HUP", "QUIT"] {
+        let script =
+            format!("trap 'echo got {name}; exit 9' {name}; echo set; while :; do sleep 0.1; done");
+        let mut guest = Guest::of("caught", &[], &script);
+        guest.output.read_exact(&mut [0; 4]).unwrap();
+        guest.signal(name);
+        assert_eq!(guest.end(), (9, format!("got {name}\n")));
+    }
+    for (name, code) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
+        let mut guest = Guest::of("uncaught", &["--vcpus", "1"], "exec sleep 60");
+        guest.signal(name);
+        assert_eq!(guest.end(), (code, String::new()), "{name}");
+    }
+}
+
+#[test]
+fn a_command_that_does_not_end_has_a_grace_period_and_no_more() {
+    if !here() {
+        return;
+    }
+    let mut guest = Guest::of("deaf", &[], "trap '' TERM; echo deaf; while :; do sleep 1; done");
+    guest.output.read_exact(&mut [0; 5]).unwrap();
+    let began = Instant::now();
+    guest.signal("TERM");
+    assert_eq!(guest.end(), (143, String::new()));
+    assert!(began.elapsed() > Duration::from_secs(9), "{:?}", began.elapsed());
+    // A second request is an order.
+    for _ in 0..2 {
+        let mut guest =
+            Guest::of("stopped", &[], "trap '' TERM; echo deaf; while :; do sleep 1; done");
+        guest.output.read_exact(&mut [0; 5]).unwrap();
+        let (code, _, errors) = output_of(&mut isolab(&["stop", "--grace", "200ms", &guest.name]));
+        assert_eq!(code, 0, "{errors}");
+        assert_eq!(guest.end(), (137, String::new()));
+    }
+}
+
+#[test]
+fn a_guest_without_isolabs_first_process_ends_at_the_first_signal() {
+    if !here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("initramfs");
+    let mut root = microvm::initramfs::Root::new();
+    root.add_busybox().unwrap();
+    root.character_device("/dev/console", 0o600, (5, 1)).unwrap();
+    std::fs::write(&archive, root.to_vec().unwrap()).unwrap();
+    for (name, code) in [("TERM", 143), ("INT", 130), ("QUIT", 131)] {
+        let initrd = ["--initrd", archive.to_str().unwrap()];
+        let mut guest = Guest::of("initrd", &initrd, "while :; do sleep 1; done");
+        let (exec, _, errors) = output_of(&mut guest.exec(&["true"]));
+        assert_eq!(exec, 125, "{errors}");
+        assert!(errors.contains("nobody inside waits for a second command"), "{errors}");
+        assert_eq!(guest.machine()["state"], "booting", "nobody says that it is up");
+        guest.signal(name);
+        assert_eq!(guest.end().0, code, "{name}");
+    }
+}
+
+#[test]
+fn a_paused_guest_stands_still_and_goes_on_where_it_was() {
+    if !here() {
+        return;
+    }
+    for vcpus in ["1", "2"] {
+        let counts = "i=0; while :; do i=$((i + 1)); echo $i > /next; mv /next /count; done";
+        let guest = Guest::of("paused", &["--vcpus", vcpus], counts);
+        let before = guest.machine();
+        assert_eq!(
+            (&before["state"], before["vcpus"].to_string()),
+            (&"running".into(), vcpus.into())
+        );
+        for _ in 0..3 {
+            assert_eq!(guest.ask("pause").0, 0);
+            assert_eq!(guest.ask("pause").0, 0, "it is so already");
+            let machine = guest.machine();
+            assert_eq!(machine["state"], "paused");
+            thread::sleep(Duration::from_millis(300));
+            let later = guest.machine();
+            let seconds = |machine: &serde_json::Value| {
+                let times = machine["vcpu_seconds"].as_array().unwrap();
+                times.iter().map(|time| time.as_f64().unwrap()).sum::<f64>()
+            };
+            assert!(seconds(&later) - seconds(&machine) < 0.1, "{machine} {later}");
+            let (code, _, errors) = output_of(&mut guest.exec(&["true"]));
+            assert_eq!(code, 125);
+            assert!(errors.contains("it is paused"), "{errors}");
+            assert_eq!(guest.ask("unpause").0, 0);
+            let (code, output, errors) = output_of(&mut guest.exec(&["cat", "/count"]));
+            assert_eq!(code, 0, "{errors}");
+            assert!(output.trim().parse::<u64>().unwrap() > 0);
+        }
+        assert_eq!(guest.ask("pause").0, 0);
+        let (code, _, errors) = output_of(&mut isolab(&["stop", "--grace", "100ms", &guest.name]));
+        assert_eq!(code, 0, "{errors}");
+    }
+}
+
+#[test]
+fn a_guest_that_waits_for_its_reader_is_paused_when_that_has_read() {
+    if !here() {
+        return;
+    }
+    let guest = Guest::of("writer", &[], "while :; do echo many words that nobody reads; done");
+    thread::sleep(Duration::from_secs(1));
+    let (code, _, errors) = guest.ask("pause");
+    // It may just have been between two writes.
+    assert!(code == 0 || errors.contains("somebody to read"), "{errors}");
+    let machine = guest.machine();
+    assert!(machine["exits"].as_object().unwrap().len() > 10, "{machine}");
+    assert!(machine["memory_resident_bytes"].as_u64().unwrap() > 1 << 20, "{machine}");
+}
+
+#[test]
+fn a_second_command_has_its_own_streams_and_code() {
+    if !here() {
+        return;
+    }
+    let guest = Guest::idle("second");
+    for (script, code, output, errors) in [
+        ("exit 0", 0, "", ""),
+        ("echo out; echo err >&2; exit 42", 42, "out\n", "err\n"),
+        ("kill -9 $$", 137, "", ""),
+        ("echo $HOME $PATH | cut -c-20; pwd", 0, "/root /usr/local/sbi\n/\n", ""),
+    ] {
+        let expected = (code, output.to_owned(), errors.to_owned());
+        assert_eq!(output_of(&mut guest.exec(&["sh", "-c", script])), expected, "{script}");
+    }
+    // Without a path, by PATH; and what there is not.
+    assert_eq!(output_of(&mut guest.exec(&["true"])).0, 0);
+    for missing in ["no-such-program", "/no/such/program", "./no"] {
+        let (code, _, errors) = output_of(&mut guest.exec(&[missing]));
+        assert_eq!(code, 127, "{errors}");
+        assert!(errors.contains(missing) && errors.contains("help:"), "{errors}");
+    }
+    assert_eq!(output_of(&mut guest.exec(&["/etc/passwd"])).0, 126);
+    let long = "x".repeat(100_000);
+    let (code, _, errors) = output_of(&mut guest.exec(&["echo", &long, &long]));
+    assert_eq!(code, 2, "{errors}");
+    let (code, output, errors) = output_of(&mut guest.exec(&["echo", &long]));
+    assert_eq!((code, output.len(), &*errors), (0, 100_001, ""));
+}
+
+#[test]
+fn every_byte_of_a_second_commands_input_and_output_comes_through() {
+    if !here() {
+        return;
+    }
+    let guest = Guest::idle("bytes");
+    for length in [0, 1, 70_000, 1_000_000] {
+        let every: Vec<u8> = (0..=255).cycle().take(length).collect();
+        let mut command = guest.exec(&["cat"]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let given = every.clone();
+        let writer = thread::spawn(move || input.write_all(&given).unwrap());
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout == every, "{} of {length} bytes came", output.stdout.len());
+    }
+    // Who closes his end, or reads nothing, holds nobody up.
+    let mut command = guest.exec(&["sh", "-c", "yes | head -c 1000000; echo more; sleep 60"]);
+    let mut slow = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut head = guest.exec(&["yes"]).stdout(Stdio::piped()).spawn().unwrap();
+    head.stdout.take().unwrap().read_exact(&mut [0; 10_000]).unwrap();
+    assert_eq!(head.wait().unwrap().code(), Some(141), "as a process that nobody reads");
+    assert_eq!(output_of(&mut guest.exec(&["true"])).0, 0);
+    slow.kill().unwrap();
+    slow.wait().unwrap();
+    // Its command went with its client.
+    let count = "for try in 1 2 3 4 5 6 7 8 9; do pgrep yes || exit 0; sleep 0.2; done; exit 1";
+    assert_eq!(output_of(&mut guest.exec(&["sh", "-c", count])).0, 0);
+}
+
+#[test]
+fn a_signal_to_the_client_is_the_second_commands() {
+    if !here() {
+        return;
+    }
+    let guest = Guest::idle("signals");
+    for (name, code) in [("INT", 7), ("TERM", 7), ("USR1", 7)] {
+        let script = format!("trap 'exit 7' {name}; echo up; while :; do sleep 0.1; done");
+        let mut client = guest.exec(&["sh", "-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+        client.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+        signal(client.id(), name);
+        assert_eq!(client.wait().unwrap().code(), Some(code), "{name}");
+    }
+    let mut client =
+        guest.exec(&["sh", "-c", "echo up; sleep 60"]).stdout(Stdio::piped()).spawn().unwrap();
+    client.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+    guest.signal("TERM");
+    assert_eq!(client.wait().unwrap().code(), Some(137), "the guest ended, and it with it");
+}
+
+#[test]
+fn no_more_commands_than_there_is_room_for_run_at_once() {
+    if !here() {
+        return;
+    }
+    let guest = Guest::idle("many");
+    let start = || {
+        let mut client = guest
+            .exec(&["sh", "-c", "echo up; cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        client.stdout.as_mut().unwrap().read_exact(&mut [0; 3]).unwrap();
+        client
+    };
+    for _ in 0..3 {
+        let mut clients: Vec<Child> = (0..8).map(|_| start()).collect();
+        let (code, _, errors) = output_of(&mut guest.exec(&["true"]));
+        assert_eq!(code, 125);
+        assert!(errors.contains("as many commands as can be"), "{errors}");
+        for client in &mut clients {
+            drop(client.stdin.take());
+            assert_eq!(client.wait().unwrap().code(), Some(0));
+        }
+    }
+    assert_eq!(output_of(&mut guest.exec(&["true"])).0, 0);
+}
+
+/// Its first process is frozen from inside.
+#[test]
+fn a_guest_that_does_not_answer_holds_nobody_up() {
+    if !here() {
+        return;
+    }
+    let script = "mkdir /mnt && mount -t cgroup2 none /mnt && mkdir /mnt/ice && \
+        echo 1 > /mnt/ice/cgroup.procs && echo 1 > /mnt/ice/cgroup.freeze && echo mute; sleep 60";
+    let mut guest = Guest::of("mute", &[], script);
+    guest.output.read_exact(&mut [0; 5]).unwrap();
+    let (code, _, errors) = output_of(&mut guest.exec(&["true"]));
+    assert_eq!(code, 125);
+    assert!(errors.contains("does not answer"), "{errors}");
+    assert_eq!(guest.machine()["state"], "running");
+    assert_eq!((guest.ask("pause").0, guest.ask("unpause").0), (0, 0));
+    let began = Instant::now();
+    guest.signal("INT");
+    assert_eq!(guest.end().0, 130);
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn what_is_not_a_request_is_refused_and_harms_nobody() {
+    if !here() {
+        return;
+    }
+    let guest = Guest::idle("requests");
+    let path = format!("/run/isolab/{}.socket", guest.name);
+    let Ok(_) = UnixStream::connect(&path) else {
+        return common::skip("linux", "only root's ledger is in /run/isolab").unwrap_or(());
+    };
+    let long = format!("{}\n", "x".repeat(10_000));
+    let texts = [
+        "\n",
+        "{}\n",
+        "{\"request\":\"fly\"}\n",
+        "{\"request\":\"pause\",\"more\":1}\n",
+        &long,
+        "\0\n",
+    ];
+    for text in texts {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        // It may be closed before all is written.
+        let _ = stream.write_all(text.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert!(!answer.contains("done"), "{text:?}: {answer}");
+    }
+    // Frames that no client sends.
+    for kind in [0u8, 8, 9, 10, 11, 12, 13, 14, 255] {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(b"{\"request\":\"exec\"}\n").unwrap();
+        stream.read_exact(&mut [0; 14]).unwrap();
+        let _ = stream.write_all(&[kind, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(stream.read(&mut [0; 10]).unwrap_or(0), 0, "{kind}");
+    }
+    // As many as like, who say nothing.
+    let silent: Vec<_> = (0..40).filter_map(|_| UnixStream::connect(&path).ok()).collect();
+    drop(silent);
+    assert_eq!(output_of(&mut guest.exec(&["true"])).0, 0);
+    assert_eq!(guest.machine()["state"], "running");
+}
