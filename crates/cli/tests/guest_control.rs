@@ -389,3 +389,45 @@ fn what_is_not_a_request_is_refused_and_harms_nobody() {
     assert_eq!(output_of(&mut guest.exec(&["true"])).0, 0);
     assert_eq!(guest.machine()["state"], "running");
 }
+
+/// A debugger of one line, for what it sees first; then it leaves.
+#[test]
+fn a_kernel_waits_for_its_debugger_at_its_first_instruction() {
+    if !here() {
+        return;
+    }
+    for (options, first) in [(&["--entry", "long64"][..], 0x100_0000u64), (&["--entry", "pvh"], 0)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gdb");
+        let mut command = isolab(&["run", "--in", "linux", "--deadline", "60s", "--gdb"]);
+        command.arg(&path).args(options).args(["--", "/bin/sh", "-c", "echo up; exit 5"]);
+        let launcher = command.stdout(Stdio::piped()).spawn().unwrap();
+        common::wait_for("its socket", || path.exists());
+        let mut gdb = UnixStream::connect(&path).unwrap();
+        gdb.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        // Register 16 is RIP, least significant byte first.
+        let rip = |gdb: &mut UnixStream| {
+            gdb.write_all(b"$p10#d1").unwrap();
+            let mut answer = [0; 21];
+            gdb.read_exact(&mut answer).unwrap();
+            let digits = std::str::from_utf8(&answer[2..18]).unwrap();
+            u64::from_str_radix(digits, 16).unwrap().swap_bytes()
+        };
+        let before = rip(&mut gdb);
+        assert!(first == 0 || before == first, "{before:#x}");
+        for _ in 0..3 {
+            gdb.write_all(b"$s#73").unwrap();
+            gdb.read_exact(&mut [0; 8]).unwrap();
+        }
+        let after = rip(&mut gdb);
+        assert!(after > before && after < before + 50, "{before:#x} {after:#x}");
+        gdb.write_all(b"$D#44").unwrap();
+        let output = launcher.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(5), &b"up\n"[..]));
+    }
+    let words = ["run", "--in", "linux", "--vcpus", "2", "--gdb", "0", "--", "true"];
+    let (code, _, errors) = output_of(&mut isolab(&words));
+    assert_eq!(code, 2, "{errors}");
+    assert!(errors.contains("--vcpus 1"), "{errors}");
+}

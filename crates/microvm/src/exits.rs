@@ -15,6 +15,7 @@ use crate::{
     crossings::{Crossings, Reason},
     devices::bare::Devices,
     error::{Error, Result},
+    gdb::{self, Debugger},
     memory::Memory,
     told::Told,
 };
@@ -58,8 +59,10 @@ pub fn run_until_end(
     crossings: &mut Crossings,
     handle: &Handle,
     told: &mut Told,
+    debugger: &mut Option<Debugger>,
 ) -> Result<End> {
     handle.reach(Milestone::Entered);
+    gdb::begin(debugger, cpu, memory, handle)?;
     loop {
         let exit = cpu.run();
         let began = told.now();
@@ -84,10 +87,17 @@ pub fn run_until_end(
                 let strange = Strange::internal(cpu.get_kvm_run());
                 (Reason::Broken(strange.name()), Some(End::Strange(strange)))
             }
+            Ok(VcpuExit::Debug(_)) => {
+                gdb::trapped(debugger, cpu, memory, handle)?;
+                continue;
+            }
             Err(errno) if errno.errno() == libc::EINTR => match handle.take_end() {
                 Some(end) => return end,
-                // A signal that was meant for another thread.
-                None => continue,
+                // A debugger's, or a signal that was meant for another thread.
+                None => {
+                    gdb::interrupted(debugger, cpu, memory, handle)?;
+                    continue;
+                }
             },
             Err(errno) if errno.errno() == libc::EAGAIN => continue,
             Err(errno) => return Err(Error::kvm("KVM_RUN")(errno)),

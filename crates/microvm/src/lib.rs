@@ -25,6 +25,7 @@ mod error;
 pub mod exits;
 mod faulted;
 mod flavour;
+pub mod gdb;
 mod halt;
 pub mod initramfs;
 pub mod kernel;
@@ -42,7 +43,7 @@ pub mod tables;
 mod told;
 pub mod vcpu;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use guest::abi::map;
 use sandbox::{Instance, Limits, Mailbox, Milestone, Sandbox, Story, Timeline, Workload};
@@ -78,19 +79,26 @@ pub enum Mode {
 }
 
 /// Runs workloads in virtual machines of their own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct MicroVm {
     /// What a machine may consume.
     pub limits: Limits,
     /// How the user's own file begins.
     pub mode: Mode,
+    /// Where a debugger may come: the machine waits for it at its first instruction.
+    pub debugger: Option<Arc<gdb::Listener>>,
     /// KVM's device.
     pub device: PathBuf,
 }
 
 impl Default for MicroVm {
     fn default() -> Self {
-        Self { limits: Limits::default(), mode: Mode::default(), device: "/dev/kvm".into() }
+        Self {
+            limits: Limits::default(),
+            mode: Mode::default(),
+            debugger: None,
+            device: "/dev/kvm".into(),
+        }
     }
 }
 
@@ -155,7 +163,13 @@ impl MicroVm {
         }
         let spent = cpu_time().saturating_sub(before);
         let told = Told::of(workload);
-        let guest = Guest { cpu, machine, device, stdio: workload.stdio, story, told, spent };
+        let width = match entry.power {
+            loader::Power::Real => gdb::Width::Bits32,
+            loader::Power::Kernel | loader::Power::User => gdb::Width::Bits64,
+        };
+        let debugger = self.debugger.clone().map(|listener| (listener, width));
+        let stdio = workload.stdio;
+        let guest = Guest { cpu, machine, device, stdio, story, told, spent, debugger };
         Running::start(guest, Handle::new(timeline, mailbox), workload.deadline)
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     devices::{bare::Devices, shared::SharedMemory},
     error::{Error, Result},
     exits::{End, Faulted, Whereabouts, run_until_end},
+    gdb::{self, Debugger},
     machine::Machine,
     statistics,
     told::Told,
@@ -44,6 +45,8 @@ pub(crate) struct Guest {
     pub told: Told,
     /// CPU time that making the machine took.
     pub spent: Duration,
+    /// Where a debugger may come, and how wide it is told that the processor is.
+    pub debugger: Option<(Arc<gdb::Listener>, gdb::Width)>,
 }
 
 /// What a guest's thread brings back.
@@ -90,8 +93,14 @@ impl Guest {
     fn run(mut self, handle: &Handle) -> Finished {
         let mut devices = Devices::new(self.stdio);
         let mut crossings = Crossings::default();
-        let end = cell::enter(Role::Vcpu, &mut self.story)
-            .and_then(|()| self.run_until_end(&mut devices, &mut crossings, handle));
+        let end = self.begin(handle).and_then(|mut debugger| {
+            let debugged = &mut debugger;
+            let end = self.run_until_end(&mut devices, &mut crossings, handle, debugged);
+            if let Some(debugger) = debugger {
+                debugger.ended(&end);
+            }
+            end
+        });
         handle.reach(Milestone::Exited);
         handle.end();
         let whereabouts = match &end {
@@ -121,15 +130,26 @@ impl Guest {
         }
     }
 
+    /// Waits for a debugger, if one is to come, and closes the cell.
+    fn begin(&mut self, handle: &Handle) -> Result<Option<Debugger>> {
+        handle.begin(Some(&mut self.cpu));
+        let debugger = match &self.debugger {
+            Some((listener, width)) => Debugger::wait_for(listener, *width, handle)?,
+            None => None,
+        };
+        cell::enter(Role::Vcpu, &mut self.story).map(|()| debugger)
+    }
+
     fn run_until_end(
         &mut self,
         devices: &mut Devices,
         crossings: &mut Crossings,
         handle: &Handle,
+        debugger: &mut Option<Debugger>,
     ) -> Result<End> {
         let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
-        handle.begin(Some(&mut self.cpu));
-        let end = run_until_end(&mut self.cpu, memory, devices, crossings, handle, &mut self.told);
+        let told = &mut self.told;
+        let end = run_until_end(&mut self.cpu, memory, devices, crossings, handle, told, debugger);
         match cell::breach() {
             Some(breach) => Err(Error::Breach(breach)),
             None => end,

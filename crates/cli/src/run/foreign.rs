@@ -51,8 +51,11 @@ impl Arguments {
             let owner = "a container or a Linux guest";
             given(owner, &root).or(self.network.given().map(|option| (option, owner)))
         };
-        let of_machines =
-            [("--stats", self.stats), ("--trace=exits", self.trace == Some(Trace::Exits))];
+        let of_machines = [
+            ("--stats", self.stats),
+            ("--trace=exits", self.trace == Some(Trace::Exits)),
+            ("--gdb", self.debugger.gdb.is_some()),
+        ];
         let for_machine =
             || given("a microvm or a Linux guest", &of_machines).filter(|_| !self.has_exits());
         let for_microvm = || given("a microvm", &of_microvms);

@@ -1,5 +1,6 @@
 //! `isolab run`: one program, in whatever walls were asked for.
 
+mod debugger;
 mod detach;
 mod docker;
 mod foreign;
@@ -38,6 +39,7 @@ use crate::{
     relay::Relay,
     trace, units,
 };
+use debugger::DebuggerArguments;
 use detach::{DetachArguments, Supervised};
 use json::cut_off_as_json;
 use limits::{LimitArguments, ResourceArguments};
@@ -113,6 +115,8 @@ pub struct Arguments {
     mounts: MountArguments,
     #[command(flatten)]
     microvm: MicrovmArguments,
+    #[command(flatten)]
+    debugger: DebuggerArguments,
     #[command(flatten)]
     linux: LinuxArguments,
     #[command(flatten)]
@@ -341,8 +345,9 @@ impl Arguments {
                     Some(Mode::Long64) => microvm::Mode::Long64,
                     Some(Mode::User64) => microvm::Mode::User64,
                 };
-                let machine = MicroVm { limits, mode, ..MicroVm::default() };
-                Ok((Box::new(machine), self.claim(workload, supervised)?))
+                let named = self.claim(workload, supervised)?;
+                let debugger = self.debugger.listen()?;
+                Ok((Box::new(MicroVm { limits, mode, debugger, ..MicroVm::default() }), named))
             }
             Kind::Linux => {
                 let veth = self.network.is_veth_of_a_guest()?;
@@ -350,8 +355,8 @@ impl Arguments {
                 let root = self.container.root.as_ref();
                 let machine = self.linux.machine(limits, root, veth)?;
                 let mut named = self.claim(workload, supervised)?;
-                let control = named.listen()?;
-                Ok((Box::new(LinuxVm { control, ..machine }), named))
+                let (control, debugger) = (named.listen()?, self.debugger.listen()?);
+                Ok((Box::new(LinuxVm { control, debugger, ..machine }), named))
             }
             Kind::Container => {
                 // The container writes its own entry, with its cgroup and its links in it.

@@ -6,17 +6,23 @@
 
 use std::{io, process, sync::OnceLock};
 
-use kvm_bindings::{kvm_mp_state, kvm_regs, kvm_sregs, kvm_vcpu_events};
+use kvm_bindings::{
+    kvm_guest_debug, kvm_mp_state, kvm_regs, kvm_sregs, kvm_translation, kvm_vcpu_events,
+};
 use seccompiler::{BpfProgram, sock_filter};
 
 use super::{Role, list};
 
 /// Of virtual CPUs (Linux, `include/uapi/linux/kvm.h`): running, and looking at what it did.
-const KVM: [u64; 7] = [
+const KVM: [u64; 10] = [
     0xae80, // KVM_RUN
     0xaead, // KVM_KVMCLOCK_CTRL: it was paused
     of_kvm(0x81, size_of::<kvm_regs>()),
     of_kvm(0x83, size_of::<kvm_sregs>()),
+    // What a debugger asks for of its own guest.
+    WRITE | of_size(0x82, size_of::<kvm_regs>()), // KVM_SET_REGS
+    READ | WRITE | of_size(0x85, size_of::<kvm_translation>()), // KVM_TRANSLATE
+    WRITE | of_size(0x9b, size_of::<kvm_guest_debug>()), // KVM_SET_GUEST_DEBUG
     of_kvm(0x98, size_of::<kvm_mp_state>()),
     of_kvm(0x9f, size_of::<kvm_vcpu_events>()),
     0xaece, // KVM_GET_STATS_FD
@@ -36,8 +42,17 @@ const TERMINAL: &[u64] = &[
 
 /// A request that reads, `_IOR(KVMIO, number, size)` (Linux, `include/uapi/asm-generic/ioctl.h`).
 const fn of_kvm(number: u64, size: usize) -> u64 {
-    const READ: u64 = 2 << 30;
-    READ | (size as u64) << 16 | 0xae << 8 | number
+    READ | of_size(number, size)
+}
+
+/// From the kernel.
+const READ: u64 = 2 << 30;
+/// To the kernel.
+const WRITE: u64 = 1 << 30;
+
+/// The rest of a request's number.
+const fn of_size(number: u64, size: usize) -> u64 {
+    (size as u64) << 16 | 0xae << 8 | number
 }
 
 /// Puts the filter of `role` on the calling thread.

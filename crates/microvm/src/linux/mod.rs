@@ -53,6 +53,7 @@ use crate::{
     control::Handle,
     devices::virtio::{disk::DiskFile, tap::Tap},
     error::{Error, Result},
+    gdb,
     kernel::KernelImage,
     kernels::{self, Kernel},
     machine::{self, Machine},
@@ -113,6 +114,8 @@ pub struct LinuxVm {
     pub start_up: Option<Duration>,
     /// Where others may ask for it to be paused, looked at, or to run a second command.
     pub control: Option<Arc<UnixListener>>,
+    /// Where a debugger may come: the machine waits for it at its first instruction.
+    pub debugger: Option<Arc<gdb::Listener>>,
     /// KVM's device.
     pub device: PathBuf,
 }
@@ -170,6 +173,7 @@ impl LinuxVm {
             show_console: false,
             start_up: None,
             control: None,
+            debugger: None,
             device: "/dev/kvm".into(),
         }
     }
@@ -201,6 +205,12 @@ impl LinuxVm {
         let mut story = Story::new(workload.trace);
         let before = cpu_time();
         let count = processors(&self.limits, &self.device)?;
+        if count > 1 && self.debugger.is_some() {
+            return Err(Error::Unsupported {
+                what: format!("be debugged with {count} virtual CPUs"),
+                fix: "give it one: `--vcpus 1`".into(),
+            });
+        }
         // In a thread of its own, so that what it frees does not lie between what stays.
         let planned = thread::scope(|scope| scope.spawn(|| self.plan(workload)).join());
         let (plan, inventory) = planned.unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -225,7 +235,9 @@ impl LinuxVm {
 
         // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
         let spent = cpu_time().saturating_sub(before);
-        let times = Times { deadline: workload.deadline, start_up: self.start_up };
+        // One that stands still in a debugger takes as long as its user.
+        let start_up = self.start_up.filter(|_| self.debugger.is_none());
+        let times = Times { deadline: workload.deadline, start_up };
         let terminal = (workload.stdio == Stdio::Terminal).then(RawTerminal::set).flatten();
         let told = Told::of(workload);
         let own_words = self.command_line.own_words().to_owned();
@@ -241,6 +253,7 @@ impl LinuxVm {
             spent,
             own_words,
             control,
+            debugger: self.debugger.clone(),
         };
         Running::start(guest, handle, times)
     }

@@ -150,6 +150,7 @@ impl SavedVm {
             spent: std::time::Duration::ZERO,
             own_words: String::new(),
             control: self.control.clone(),
+            debugger: None,
         };
         Ok((guest, handle, host))
     }

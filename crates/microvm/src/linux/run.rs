@@ -5,7 +5,7 @@
 //! halting. What comes here is for devices, and the loop only carries it to the bus.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,9 +17,11 @@ use crate::{
     control::Handle,
     crossings::{Crossings, Reason},
     devices::bus::Bus,
-    error::Error,
+    error::{Error, Result},
     exits::{End, Strange, Whereabouts},
+    gdb::{self, Debugger},
     halt,
+    memory::Memory,
     running::cpu_time,
     statistics,
     told::Told,
@@ -48,6 +50,30 @@ pub struct Ran {
     pub exits: Option<u64>,
 }
 
+/// What a debugger's stop is for.
+type Stop = fn(&mut Option<Debugger>, &mut VcpuFd, &Memory, &Handle) -> Result<()>;
+
+/// Where a debugger may come, and what it looks into.
+pub struct Debugging {
+    /// Where.
+    pub listener: Arc<gdb::Listener>,
+    /// The guest's memory.
+    pub memory: Arc<Memory>,
+}
+
+impl Debugging {
+    /// The debugger that has come; nobody, if the guest is to end before.
+    fn wait(&self, handle: &Handle) -> Option<Debugger> {
+        match Debugger::wait_for(&self.listener, gdb::Width::Bits64, handle) {
+            Ok(debugger) => debugger,
+            Err(error) => {
+                handle.fail(error);
+                None
+            }
+        }
+    }
+}
+
 /// Lets `cpu` run until the guest has come to its end, and gives it back.
 ///
 /// A guest that is frozen can go on later. So its processor has to complete what it is about: the
@@ -58,9 +84,19 @@ pub fn run(
     buses: &Buses,
     handle: &Handle,
     crossings: &Mutex<Crossings>,
+    debugging: Option<&Debugging>,
     mut told: Told,
 ) -> (VcpuFd, Ran) {
     let mut story = Story::new(told.is_told());
+    // It comes before the cell, which lets nobody in.
+    let mut debugger = debugging.and_then(|debugging| debugging.wait(handle));
+    let mut debug = |cpu: &mut VcpuFd, what: Stop| {
+        if let Some(Err(error)) =
+            debugging.map(|debugging| what(&mut debugger, cpu, &debugging.memory, handle))
+        {
+            handle.fail(error);
+        }
+    };
     if let Err(error) = cell::enter(Role::Vcpu, &mut story) {
         handle.fail(error);
     }
@@ -68,6 +104,7 @@ pub fn run(
     cpu.set_kvm_immediate_exit(0);
     handle.begin(Some(&mut cpu));
     handle.reach(Milestone::Entered);
+    debug(&mut cpu, gdb::begin);
     let (mut complete, before) = (false, cpu_time());
     while !handle.has_ended() || handle.is_frozen() && !complete {
         let exit = cpu.run();
@@ -84,6 +121,10 @@ pub fn run(
             Ok(VcpuExit::MmioRead(address, data)) => {
                 (Reason::MmioRead(address), buses.memory.read(address, data))
             }
+            Ok(VcpuExit::Debug(_)) => {
+                debug(&mut cpu, gdb::trapped);
+                continue;
+            }
             Ok(VcpuExit::Shutdown) => {
                 handle.give(End::Strange(Strange::TripleFault));
                 (Reason::TripleFault, None)
@@ -99,6 +140,7 @@ pub fn run(
                 // Before the end is looked for, so that no kick for an end is undone.
                 cpu.set_kvm_immediate_exit(0);
                 handle.answer_halt_check(|| halt::has_halted(&cpu));
+                debug(&mut cpu, gdb::interrupted);
                 if handle.rest_while_paused() {
                     // The guest's watchdog would take the time that is missing for a fault. A guest
                     // without a clock of KVM's refuses, and has no such watchdog to tell.

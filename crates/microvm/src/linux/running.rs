@@ -26,7 +26,7 @@ use super::{
     ended::{Ended, LastSeen, Wrong},
     hardware::Hardware,
     monitor::{self, Metrics, Monitor, Tallies},
-    run::{Buses, Ran, run},
+    run::{Buses, Debugging, Ran, run},
     saving::Saving,
 };
 use crate::{
@@ -35,6 +35,7 @@ use crate::{
     crossings::Crossings,
     error::{Error, Result},
     exits::End,
+    gdb,
     machine::Machine,
     told::Told,
 };
@@ -58,6 +59,8 @@ pub struct Guest {
     pub own_words: String,
     /// Where others may ask.
     pub control: Option<Arc<UnixListener>>,
+    /// Where a debugger may come.
+    pub debugger: Option<Arc<gdb::Listener>>,
 }
 
 /// How long a guest may take, from its start.
@@ -143,7 +146,11 @@ impl Guest {
             let bell = monitor.bell()?;
             let buses = self.hardware.buses.clone();
             let told = self.told.clone();
-            let processors = Processors { buses, handle: handle.clone(), told, tallies, bell };
+            let handle = handle.clone();
+            let debugging = self.debugger.take().zip(self.machine.memory().cloned());
+            let debugging =
+                debugging.map(|(listener, memory)| Arc::new(Debugging { listener, memory }));
+            let processors = Processors { buses, handle, told, tallies, bell, debugging };
             Ok((monitor, processors))
         });
         let (mut cpus, mut ran) = (cpus, Vec::new());
@@ -233,6 +240,8 @@ struct Processors {
     tallies: Tallies,
     /// Rung when one of them is through.
     bell: EventFd,
+    /// Where a debugger of the one processor may come.
+    debugging: Option<Arc<Debugging>>,
 }
 
 /// Counts a thread that is through, however it ends, and rings the bell.
@@ -256,12 +265,13 @@ impl Processors {
     ) -> Result<JoinHandle<(VcpuFd, Ran)>> {
         let (buses, handle, told) = (self.buses.clone(), self.handle.clone(), self.told.clone());
         let tally = self.tallies.of_processor(number);
+        let debugging = self.debugging.clone();
         let bell = self.bell.try_clone().map_err(Error::system("duplicate an eventfd"))?;
         let (gate, through) = (gate.clone(), Through(through.clone(), bell));
         named(format!("vcpu{number}"), move || {
             let _through = through;
             drop(gate.lock());
-            run(cpu, &buses, &handle, &tally, told)
+            run(cpu, &buses, &handle, &tally, debugging.as_deref(), told)
         })
     }
 }

@@ -1,0 +1,55 @@
+//! `--gdb`: a way for a debugger into a virtual machine.
+
+use std::{
+    ffi::{OsStr, OsString},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::net::UnixListener,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use clap::Args;
+use microvm::gdb::Listener;
+
+use crate::{failure::Failure, output};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Only for virtual machines")]
+pub(super) struct DebuggerArguments {
+    /// Wait for gdb before the first instruction, at this port of this host alone or at a new socket of
+    /// this path; port 0 is one that is free. In gdb: `target remote :PORT`
+    #[arg(long, value_name = "PORT|PATH")]
+    pub(super) gdb: Option<OsString>,
+}
+
+impl DebuggerArguments {
+    /// Listens where it was said, and says so.
+    pub(super) fn listen(&self) -> Result<Option<Arc<Listener>>, Failure> {
+        let Some(place) = &self.gdb else { return Ok(None) };
+        let (listener, place) = match place.to_str().map(str::parse::<u16>) {
+            Some(Ok(port)) => {
+                let failed = || Failure::at(format!("listen for gdb at port {port}"));
+                let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed())?;
+                let port = bound.local_addr().map_err(failed())?.port();
+                (Listener::Tcp(bound), format!(":{port}"))
+            }
+            _ => of_path(place)?,
+        };
+        output::remark(&format!("isolab: waiting for gdb: `target remote {place}`\n"));
+        Ok(Some(Arc::new(listener)))
+    }
+}
+
+fn of_path(place: &OsStr) -> Result<(Listener, String), Failure> {
+    let failed = Failure::at(format!("listen for gdb at {place:?}"));
+    // Absolute: whoever removes it may be elsewhere by then.
+    let path = std::path::absolute(PathBuf::from(place));
+    let listener = path.and_then(|path| {
+        let listener = UnixListener::bind(&path)?;
+        Ok(Listener::Unix(listener, path))
+    });
+    match listener {
+        Ok(listener) => Ok((listener, place.display().to_string())),
+        Err(error) => Err(failed(error).help("name a port, or a path at which there is nothing")),
+    }
+}
