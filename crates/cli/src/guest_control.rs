@@ -4,15 +4,22 @@
 //! A request is a line of JSON, and so is its answer; `microvm::linux` has the other end.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::net::UnixStream,
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, IoSlice, Read as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::{fs::OpenOptionsExt as _, net::UnixStream},
+    },
+    path::PathBuf,
     time::Duration,
 };
 
+use clap::Args;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use sandbox::{Entry, Ledger};
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::{background, failure::Failure};
 
 /// The launcher answers without asking the guest, so it answers soon.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,8 +41,60 @@ pub fn inspect(entry: &Entry) -> Result<Value, Failure> {
     Ok(ask(entry, "inspect")?.1["machine"].take())
 }
 
+/// Write the memory and the registers of a Linux guest to a file, as an ELF core.
+///
+/// The guest stands still meanwhile. `gdb -c FILE` and crash open it; addresses are the guest's
+/// physical ones.
+#[derive(Debug, Args)]
+pub struct DumpArguments {
+    /// The name, as `isolab ps` shows it
+    name: String,
+    /// The file, which does not exist yet
+    file: PathBuf,
+}
+
+/// `isolab dump`.
+pub fn dump_by_name(arguments: &DumpArguments) -> Result<u8, Failure> {
+    let entry = background::find_running(&arguments.name)?;
+    if entry.sandbox != "linux" {
+        let message = format!("{} is a {}: it cannot be dumped", entry.name, entry.sandbox);
+        let help = "only a Linux guest can: `isolab run --in linux`; of a process, see gcore(1)";
+        return Err(Failure::refused(message).help(help));
+    }
+    let path = &arguments.file;
+    // What a guest has in its memory is nobody else's.
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+    let file = file.map_err(Failure::at(format!("make {path:?}")))?;
+    let dumped = dump(&entry, &file);
+    if dumped.is_err() {
+        // It is ours, and not a dump. The error before says more than one here would.
+        let _ = fs::remove_file(path);
+    }
+    dumped.map(|()| 0)
+}
+
+/// Writes the memory and the registers of the guest `entry` to `file`.
+fn dump(entry: &Entry, file: &File) -> Result<(), Failure> {
+    let was_paused = inspect(entry)?["state"] == "paused";
+    pause(entry)?;
+    let dumped = ask_with(entry, "dump", Some(file));
+    if !was_paused {
+        resume(entry)?;
+    }
+    dumped.map(drop)
+}
+
 /// Asks the launcher of `entry`; gives the connection and the answer.
 pub fn ask(entry: &Entry, request: &str) -> Result<(UnixStream, Value), Failure> {
+    ask_with(entry, request, None)
+}
+
+/// The same with a file of the caller's, which goes along.
+fn ask_with(
+    entry: &Entry,
+    request: &str,
+    file: Option<&File>,
+) -> Result<(UnixStream, Value), Failure> {
     let name = &entry.name;
     let action = || format!("ask the launcher of {name} to {request}");
     let stream = Ledger::open()?.connect(entry).map_err(|error| {
@@ -45,8 +104,10 @@ pub fn ask(entry: &Entry, request: &str) -> Result<(UnixStream, Value), Failure>
         ))
     })?;
     let mut answer = String::new();
-    let asked = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| {
-        (&stream).write_all(format!("{}\n", json!({ "request": request })).as_bytes())?;
+    // To write a large memory takes as long as its disk does.
+    let patience = if file.is_some() { None } else { Some(PATIENCE) };
+    let asked = stream.set_read_timeout(patience).and_then(|()| {
+        send(&stream, &format!("{}\n", json!({ "request": request })), file)?;
         // Without more than the line: what follows it belongs to others.
         let mut line = BufReader::with_capacity(1, (&stream).take(LONGEST));
         line.read_line(&mut answer)
@@ -60,4 +121,15 @@ pub fn ask(entry: &Entry, request: &str) -> Result<(UnixStream, Value), Failure>
         _ => Err(Failure::refused(format!("{}: it did not answer", action()))
             .help(format!("does it still run? `isolab ps` says so; `isolab stop {name}` ends it"))),
     }
+}
+
+/// Sends a line, and a descriptor with it (unix(7), `SCM_RIGHTS`).
+fn send(stream: &UnixStream, line: &str, file: Option<&File>) -> io::Result<()> {
+    let descriptors: Vec<i32> = file.iter().map(|file| file.as_raw_fd()).collect();
+    let rights = [ControlMessage::ScmRights(&descriptors)];
+    let messages = if file.is_some() { &rights[..] } else { &[] };
+    let text = [IoSlice::new(line.as_bytes())];
+    // A line fits into the socket whole.
+    sendmsg::<()>(stream.as_raw_fd(), &text, messages, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
 }

@@ -102,6 +102,8 @@ enum Command {
     /// Let what is paused go on.
     #[command(alias = "resume")]
     Unpause(pause::Arguments),
+    /// Write the memory of a Linux guest to a file, for gdb and crash.
+    Dump(guest_control::DumpArguments),
     /// Remove what killed launchers left behind.
     Clean(clean::Arguments),
     /// Say what this host has and lacks for isolation, and how to mend it.
@@ -219,6 +221,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
         Command::Cp(arguments) => cp::cp(&arguments),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Unpause(arguments) => pause::unpause(&arguments),
+        Command::Dump(arguments) => guest_control::dump_by_name(&arguments),
         Command::Clean(arguments) => clean::clean(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),

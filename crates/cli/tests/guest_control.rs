@@ -3,8 +3,10 @@
 mod common;
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
-    os::unix::net::UnixStream,
+    os::unix::{fs::MetadataExt as _, net::UnixStream},
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -143,7 +145,7 @@ fn a_guest_without_isolabs_first_process_ends_at_the_first_signal() {
     let mut root = microvm::initramfs::Root::new();
     root.add_busybox().unwrap();
     root.character_device("/dev/console", 0o600, (5, 1)).unwrap();
-    std::fs::write(&archive, root.to_vec().unwrap()).unwrap();
+    fs::write(&archive, root.to_vec().unwrap()).unwrap();
     for (name, code) in [("TERM", 143), ("INT", 130), ("QUIT", 131)] {
         let initrd = ["--initrd", archive.to_str().unwrap()];
         let mut guest = Guest::of("initrd", &initrd, "while :; do sleep 1; done");
@@ -430,4 +432,37 @@ fn a_kernel_waits_for_its_debugger_at_its_first_instruction() {
     let (code, _, errors) = output_of(&mut isolab(&words));
     assert_eq!(code, 2, "{errors}");
     assert!(errors.contains("--vcpus 1"), "{errors}");
+}
+
+#[test]
+fn a_dump_has_what_is_in_the_guests_memory() {
+    if !here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for vcpus in ["1", "2"] {
+        let guest = Guest::of("dump", &["--vcpus", vcpus], "while :; do sleep 1; done");
+        // Taken apart, so that the words alone are not in the memory of the shell that is told.
+        let script = "printf 'a needle%s' ' in the guest' > /tmp/needle";
+        assert_eq!(output_of(&mut guest.exec(&["sh", "-c", script])).0, 0);
+        let file = folder.path().join(format!("core{vcpus}"));
+        let dump = |file: &Path| output_of(isolab(&["dump", &guest.name]).arg(file));
+        let (code, _, errors) = dump(&file);
+        assert_eq!(code, 0, "{errors}");
+        assert_eq!(guest.machine()["state"], "running", "it goes on");
+        let bytes = fs::read(&file).unwrap();
+        assert!(bytes.starts_with(b"\x7fELF"));
+        let needle = b"a needle in the guest";
+        // A file begins at the start of a page.
+        assert!(bytes.chunks(4096).any(|page| page.starts_with(needle)));
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        let (code, _, errors) = dump(&file);
+        assert_eq!(code, 125, "{errors}");
+        assert!(errors.contains("exists"), "nothing is written over: {errors}");
+        // One that was paused before stays so.
+        assert_eq!(guest.ask("pause").0, 0);
+        assert_eq!(dump(&folder.path().join(format!("other{vcpus}"))).0, 0);
+        assert_eq!(guest.machine()["state"], "paused");
+        assert_eq!(dump(&folder.path().join("no/folder/file")).0, 125);
+    }
 }

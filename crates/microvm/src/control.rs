@@ -264,8 +264,12 @@ impl Handle {
     }
 
     /// The calling thread, which is a processor's and not in `KVM_RUN`, stands still for as long as
-    /// that is wanted; whether it was.
-    pub fn rest_while_paused(&self) -> bool {
+    /// that is wanted; whether it was. Before, it does `first`.
+    pub fn rest_while_paused(&self, first: impl FnOnce()) -> bool {
+        if !self.pausing().0 {
+            return false;
+        }
+        first();
         let mut state = self.lock();
         if !state.paused {
             return false;

@@ -5,7 +5,7 @@
 //! halting. What comes here is for devices, and the loop only carries it to the bus.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use crate::{
     exits::{End, Strange, Whereabouts},
     gdb::{self, Debugger},
     halt,
+    linux::monitor::Tally,
     memory::Memory,
     running::cpu_time,
     statistics,
@@ -83,7 +84,7 @@ pub fn run(
     mut cpu: VcpuFd,
     buses: &Buses,
     handle: &Handle,
-    crossings: &Mutex<Crossings>,
+    tally: &Tally,
     debugging: Option<&Debugging>,
     mut told: Told,
 ) -> (VcpuFd, Ran) {
@@ -141,7 +142,12 @@ pub fn run(
                 cpu.set_kvm_immediate_exit(0);
                 handle.answer_halt_check(|| halt::has_halted(&cpu));
                 debug(&mut cpu, gdb::interrupted);
-                if handle.rest_while_paused() {
+                let tell_registers = || {
+                    let state = cpu.get_regs().and_then(|it| Ok((it, cpu.get_sregs()?)));
+                    let mut told = tally.registers.lock().unwrap_or_else(PoisonError::into_inner);
+                    *told = state.ok();
+                };
+                if handle.rest_while_paused(tell_registers) {
                     // The guest's watchdog would take the time that is missing for a fault. A guest
                     // without a clock of KVM's refuses, and has no such watchdog to tell.
                     let _ = cpu.kvmclock_ctrl();
@@ -159,7 +165,7 @@ pub fn run(
                 (Reason::Broken(name), None)
             }
         };
-        crossings.lock().unwrap_or_else(PoisonError::into_inner).count(reason);
+        tally.crossings.lock().unwrap_or_else(PoisonError::into_inner).count(reason);
         if let Some(breach) = cell::breach() {
             handle.fail(Error::Breach(breach));
         }
@@ -167,7 +173,8 @@ pub fn run(
     }
     handle.end();
     // What was counted is taken out: what a processor counts later is counted anew.
-    let crossings = std::mem::take(&mut *crossings.lock().unwrap_or_else(PoisonError::into_inner));
+    let crossings =
+        std::mem::take(&mut *tally.crossings.lock().unwrap_or_else(PoisonError::into_inner));
     let whereabouts = Whereabouts::of(&cpu, &crossings);
     let exits = statistics::of(&cpu, "exits");
     let cpu_time = cpu_time().saturating_sub(before);

@@ -6,13 +6,23 @@ use std::{
     time::Duration,
 };
 
+use kvm_bindings::{kvm_regs, kvm_sregs};
 use serde_json::{Value, json};
 
 use crate::{control::Handle, crossings::Crossings, linux::hardware::Hardware, memory::Memory};
 
-/// The exits of each processor, counted while it runs.
+/// What a processor tells of itself while it runs.
+#[derive(Default)]
+pub struct Tally {
+    /// Its exits.
+    pub crossings: Mutex<Crossings>,
+    /// Its registers, when it stood still last.
+    pub registers: Mutex<Option<(kvm_regs, kvm_sregs)>>,
+}
+
+/// What all of them tell.
 #[derive(Clone, Default)]
-pub struct Tallies(Vec<Arc<Mutex<Crossings>>>);
+pub struct Tallies(Vec<Arc<Tally>>);
 
 impl Tallies {
     /// For so many processors.
@@ -21,15 +31,22 @@ impl Tallies {
     }
 
     /// That of a processor.
-    pub fn of_processor(&self, number: usize) -> Arc<Mutex<Crossings>> {
+    pub fn of_processor(&self, number: usize) -> Arc<Tally> {
         self.0.get(number).cloned().unwrap_or_default()
+    }
+
+    /// The registers of all, which stand still; those that KVM has not told are left out.
+    pub fn registers(&self) -> Vec<(kvm_regs, kvm_sregs)> {
+        let registers =
+            |tally: &Arc<Tally>| *tally.registers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.iter().filter_map(registers).collect()
     }
 
     /// How often for which reason, of all processors together.
     fn sum(&self) -> (BTreeMap<String, u64>, u64) {
         let (mut sum, mut others) = (BTreeMap::new(), 0);
         for tally in &self.0 {
-            let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            let tally = tally.crossings.lock().unwrap_or_else(PoisonError::into_inner);
             for (reason, count) in tally.counts() {
                 *sum.entry(reason.to_string()).or_default() += count;
             }

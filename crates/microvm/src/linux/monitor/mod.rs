@@ -17,6 +17,7 @@
 //! to no frame at all is not listened to any more.
 
 mod client;
+mod dump;
 mod metrics;
 mod request;
 mod sessions;
@@ -40,7 +41,7 @@ use crate::{
     exits::End,
 };
 use client::Client;
-pub use metrics::{Metrics, Tallies};
+pub use metrics::{Metrics, Tallies, Tally};
 use sessions::Sessions;
 
 /// A command that was asked to end has this long, as docker-stop(1) gives it.

@@ -1,6 +1,7 @@
 //! What can be asked of a running guest, and the answers.
 
 use std::{
+    fs::File,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Machine, sessions::Sessions};
+use super::{Machine, dump, sessions::Sessions};
 
 /// So long a pause may take: a processor that waits for somebody to read what it wrote stands
 /// still only afterwards.
@@ -33,6 +34,8 @@ enum Request {
     Resume,
     /// Tell the machine's figures.
     Inspect,
+    /// Write its memory and its registers to the file that came along.
+    Dump,
     /// Run a second command; frames follow.
     Exec,
 }
@@ -54,6 +57,7 @@ pub fn of(
     sessions: &mut Sessions,
     machine: Machine<'_>,
 ) -> Answer {
+    let file = files.pop();
     files.clear();
     let request = match serde_json::from_slice(line) {
         Ok(Line { request }) => request,
@@ -74,6 +78,7 @@ pub fn of(
         Request::Inspect => {
             Answer::Now(json!({ "done": true, "machine": machine.metrics.tell(machine.handle) }))
         }
+        Request::Dump => dump(file, machine),
         Request::Exec if !sessions.are_open() => refused(
             "nobody inside waits for a second command: its first process is not isolab's, or does \
              not work as that does",
@@ -84,6 +89,19 @@ pub fn of(
             Ok(number) => Answer::Session(number),
             Err(why) => refused(why),
         },
+    }
+}
+
+/// Writes a dump of a machine that stands still.
+fn dump(file: Option<OwnedFd>, machine: Machine<'_>) -> Answer {
+    let Some(file) = file.map(File::from) else { return refused("no file came with it") };
+    if !matches!(machine.handle.pausing(), (true, resting, all) if resting == all) {
+        return refused("it is not paused: its memory would change meanwhile");
+    }
+    let Some(memory) = machine.metrics.memory else { return refused("it has no memory") };
+    match dump::write(&file, memory, &machine.metrics.tallies.registers()) {
+        Ok(bytes) => Answer::Now(json!({ "done": true, "bytes": bytes })),
+        Err(error) => refused(&format!("write the dump: {error}")),
     }
 }
 
