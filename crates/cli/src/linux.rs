@@ -14,6 +14,7 @@ use microvm::{
     LinuxVm,
     devices::virtio::{
         disk::{Access, DiskFile},
+        rate::Limit,
         tap::Tap,
     },
     kernels::{self, Kernel},
@@ -60,6 +61,15 @@ pub struct LinuxArguments {
     /// A tap of the host's for its network card, made before by `ip tuntap add mode tap`
     #[arg(long, value_name = "LINK")]
     tap: Option<String>,
+    /// No more bytes a second go through each of its disks: 10M
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    disk_bps: Option<u64>,
+    /// No more requests a second go to each of its disks
+    #[arg(long, value_name = "NUMBER", value_parser = units::count)]
+    disk_iops: Option<u32>,
+    /// No more bytes a second go through its network card, both ways together
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    net_bps: Option<u64>,
     /// Which way its output takes to the host
     #[arg(long, value_enum, value_name = "WAY")]
     output: Option<Way>,
@@ -105,6 +115,9 @@ impl LinuxArguments {
             ("--console", self.console),
             ("--disk", !self.disk.is_empty()),
             ("--tap", self.tap.is_some()),
+            ("--disk-bps", self.disk_bps.is_some()),
+            ("--disk-iops", self.disk_iops.is_some()),
+            ("--net-bps", self.net_bps.is_some()),
             ("--output", self.output.is_some()),
             ("--rng", self.rng),
             ("--balloon", self.balloon.is_some()),
@@ -154,7 +167,9 @@ impl LinuxArguments {
                 Some(Entry::Long64) | None => EntryPoint::Long64,
             },
             disks: self.disk.iter().map(|text| disk(text)).collect(),
+            disk_limit: Limit { bytes: self.disk_bps, operations: self.disk_iops.map(u64::from) },
             network: self.network(veth)?,
+            network_limit: Limit { bytes: self.net_bps, operations: None },
             output_way: match self.output {
                 None | Some(Way::Virtio) => OutputWay::Virtio,
                 Some(Way::Serial) => OutputWay::Serial,

@@ -8,6 +8,7 @@ use std::{
     os::unix::{fs::MetadataExt as _, net::UnixStream},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -22,7 +23,7 @@ fn all_of_these_hold_in_a_nest() {
     all_hold_in_a_nest();
 }
 
-/// A guest that is up: its command has said so. Dropping it kills its launcher.
+/// A guest that is up: its command has said so. Dropping it ends it.
 struct Guest {
     name: String,
     launcher: Child,
@@ -31,7 +32,9 @@ struct Guest {
 
 impl Guest {
     fn of(name: &str, options: &[&str], script: &str) -> Self {
-        let name = format!("control-{}-{name}", std::process::id());
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("control-{}-{number}-{name}", std::process::id());
         let mut command = isolab(&["run", "--in", "linux", "--deadline", "90s", "--name", &name]);
         command.args(options).args(["--", "/bin/sh", "-c", &format!("echo up; {script}")]);
         let mut launcher = command
@@ -88,8 +91,11 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let _ = self.launcher.kill();
-        let _ = self.launcher.wait();
+        // Twice is an order; one that is killed would leave its name behind.
+        while let Ok(None) = self.launcher.try_wait() {
+            signal(self.launcher.id(), "TERM");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
@@ -464,5 +470,39 @@ fn a_dump_has_what_is_in_the_guests_memory() {
         assert_eq!(dump(&folder.path().join(format!("other{vcpus}"))).0, 0);
         assert_eq!(guest.machine()["state"], "paused");
         assert_eq!(dump(&folder.path().join("no/folder/file")).0, 125);
+    }
+}
+
+#[test]
+fn a_disk_is_held_to_its_rate_and_its_traffic_is_told() {
+    if !here() {
+        return;
+    }
+    let image = tempfile::NamedTempFile::new().unwrap();
+    image.as_file().set_len(64 << 20).unwrap();
+    let disk = image.path().to_str().unwrap();
+    let read = |guest: &Guest, blocks: &str| {
+        // Not out of the guest's own memory.
+        let script = format!(
+            "echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda of=/dev/null bs=64k count={blocks}"
+        );
+        let began = Instant::now();
+        let (code, _, errors) = output_of(&mut guest.exec(&["sh", "-c", &script]));
+        assert_eq!(code, 0, "{errors}");
+        began.elapsed()
+    };
+    for (options, blocks, least) in [
+        (&["--disk-bps", "4M"][..], "160", 2.0),
+        (&["--disk-iops", "10"], "160", 1.0),
+        (&["--disk-bps", "1G", "--disk-iops", "100000"], "16", 0.0),
+    ] {
+        let options = [&["--disk", disk][..], options].concat();
+        let guest = Guest::of("rate", &options, "while :; do sleep 1; done");
+        let before = guest.machine()["devices"]["isolab0"]["bytes_in"].as_u64().unwrap();
+        let took = read(&guest, blocks);
+        assert!(took.as_secs_f64() >= least, "{options:?}: {took:?}");
+        let after = guest.machine()["devices"]["isolab0"]["bytes_in"].as_u64().unwrap();
+        let expected = blocks.parse::<u64>().unwrap() << 16;
+        assert!(after - before >= expected, "{options:?}: {before} {after}");
     }
 }

@@ -46,6 +46,7 @@ use crate::{
             net::Net,
             port::{Port, Sink},
             ports::Ports,
+            rate::Count,
             rng::Rng,
         },
     },
@@ -92,6 +93,8 @@ pub struct Hardware {
     pub reports: Reports,
     /// The host's end of the channel to that process.
     pub channel: Option<UnixStream>,
+    /// What has gone through each disk and card, by its name.
+    pub counts: Vec<(String, Arc<Count>)>,
     balloon: Option<Transport<Balloon>>,
     page: Option<SharedPage>,
     _mailbox: Option<SharedMemory>,
@@ -226,11 +229,22 @@ impl Hardware {
             let memory = SharedMemory::of(mailbox.file(), MAILBOX_BYTES)?;
             machine.share(&memory, system::MAILBOX, board.story).map(|()| memory)
         });
+        let mut counts = Vec::new();
         for (number, disk) in (0..).zip(inventory.disks) {
-            board.plug(Block::new(disk, disk_name(number)), Served::ByTheLoop)?;
+            let block = Block::new(disk, disk_name(number)).limited(vm.disk_limit);
+            counts.push((disk_name(number), block.count()));
+            let block = board.plug(block, Served::ByTheLoop)?;
+            if vm.disk_limit.is_any() {
+                board.events.serve_later(&block)?;
+            }
         }
         if let Some(card) = &vm.network {
-            board.plug(Net::new(card.tap.clone(), card.mac), Served::ByTheLoop)?;
+            let net = Net::new(card.tap.clone(), card.mac).limited(vm.network_limit);
+            counts.push(("eth0".into(), net.count()));
+            let net = board.plug(net, Served::ByTheLoop)?;
+            if vm.network_limit.is_any() {
+                board.events.serve_later(&net)?;
+            }
         }
         if vm.rng {
             board.plug(Rng, Served::ByItsProcessor)?;
@@ -255,6 +269,7 @@ impl Hardware {
             init,
             reports,
             channel,
+            counts,
             balloon,
             page,
             _mailbox: mailbox.transpose()?,

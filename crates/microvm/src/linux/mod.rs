@@ -51,7 +51,7 @@ use sandbox::{
 
 use crate::{
     control::Handle,
-    devices::virtio::{disk::DiskFile, tap::Tap},
+    devices::virtio::{disk::DiskFile, rate::Limit, tap::Tap},
     error::{Error, Result},
     gdb,
     kernel::KernelImage,
@@ -100,8 +100,12 @@ pub struct LinuxVm {
     pub entry_point: EntryPoint,
     /// Its disks: `/dev/vda`, `/dev/vdb`, ...
     pub disks: Vec<DiskFile>,
+    /// What may go through each of its disks.
+    pub disk_limit: Limit,
     /// A network card.
     pub network: Option<Card>,
+    /// What may go through that.
+    pub network_limit: Limit,
     /// Which way the command's output takes to the host.
     pub output_way: OutputWay,
     /// Whether it has a device for randomness.
@@ -166,7 +170,9 @@ impl LinuxVm {
             command_line: CommandLine::default(),
             entry_point: EntryPoint::default(),
             disks: Vec::new(),
+            disk_limit: Limit::default(),
             network: None,
+            network_limit: Limit::default(),
             output_way: OutputWay::default(),
             rng: false,
             balloon_bytes: None,

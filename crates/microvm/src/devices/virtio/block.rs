@@ -9,11 +9,12 @@
 //! was written before (fdatasync(2)), and a guest that does not know of flushes gets one with each
 //! write.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use super::{
     Broken, Buffers, Chain, Device, Queues, Shape,
     disk::{Disk, SECTOR},
+    rate::{Count, Limit, Rate, Way},
 };
 
 /// The queue's size, and what Linux puts into one request: a header, a status, data in between.
@@ -73,13 +74,25 @@ pub struct Block {
     disk: Disk,
     name: String,
     features: u64,
+    rate: Rate,
 }
 
 impl Block {
     /// A disk with the content of `disk`. The guest can ask for its `name`, of which it gets
     /// 20 bytes; Linux shows it as `serial` in `/sys/block`.
     pub fn new(disk: Disk, name: impl Into<String>) -> Self {
-        Self { disk, name: name.into(), features: 0 }
+        Self { disk, name: name.into(), features: 0, rate: Rate::of(Limit::default()) }
+    }
+
+    /// The same disk, through which no more may go than this.
+    #[must_use]
+    pub fn limited(self, limit: Limit) -> Self {
+        Self { rate: Rate::of(limit), ..self }
+    }
+
+    /// What has gone through.
+    pub fn count(&self) -> Arc<Count> {
+        self.rate.count()
     }
 
     fn answer(&self, chain: &mut Chain<'_>) -> Result<usize, Failed> {
@@ -210,13 +223,20 @@ impl Device for Block {
     }
 
     fn serve(&mut self, number: usize, queues: &mut Queues<'_>) -> Result<(), Broken> {
-        while let Some(mut chain) = queues.pop(number)? {
+        while self.rate.allows()
+            && let Some(mut chain) = queues.pop(number)?
+        {
+            let given = chain.readable.length().saturating_sub(HEADER);
             let status = chain.writable.take_last(1).ok_or(Broken::Malformed("status"))?;
             let (code, written) = match self.answer(&mut chain) {
                 Ok(written) => (0, written),
                 Err(Failed::Io) => (1, 0),
                 Err(Failed::Unsupported) => (2, 0),
             };
+            match written {
+                0 => self.rate.spend(Way::Out, given),
+                written => self.rate.spend(Way::In, written),
+            }
             status.copy_from(&[code]);
             queues.push(number, chain.head, written as u32 + 1)?;
         }

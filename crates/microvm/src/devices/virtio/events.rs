@@ -142,6 +142,18 @@ impl EventLoop {
         })
     }
 
+    /// Looks at `device` again and again: one that is held to a rate has left something in its queues
+    /// for later, and nobody rings for that.
+    ///
+    /// # Errors
+    ///
+    /// When this process cannot have another descriptor.
+    pub fn serve_later<D: Device>(&mut self, device: &Transport<D>) -> Result<()> {
+        const LOOK: Duration = Duration::from_millis(5);
+        let device = device.clone();
+        self.every(LOOK, move || device.look_everywhere())
+    }
+
     /// Starts the thread, in which `enter` is called first. What it gives is called whenever files
     /// have had their news, and dropped last.
     ///

@@ -50,6 +50,7 @@ pub mod net;
 pub mod port;
 pub mod ports;
 pub mod queue;
+pub mod rate;
 pub mod rng;
 mod saved;
 mod signal;

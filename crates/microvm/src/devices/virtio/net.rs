@@ -14,7 +14,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Broken, Device, Queues, Shape, tap::Tap};
+use super::{
+    Broken, Device, Queues, Shape,
+    rate::{Count, Limit, Rate, Way},
+    tap::Tap,
+};
 
 const RECEIVE: usize = 0;
 const SEND: usize = 1;
@@ -36,17 +40,30 @@ pub struct Net {
     /// So much of it is a frame for which the guest has had no room yet.
     waiting: Option<usize>,
     sent: Vec<u8>,
+    rate: Rate,
 }
 
 impl Net {
     /// A card with the address `mac`, whose cable leads to `tap`.
     pub fn new(tap: Arc<Tap>, mac: [u8; 6]) -> Self {
-        Self { tap, mac, received: vec![0; FRAME], waiting: None, sent: Vec::new() }
+        let rate = Rate::of(Limit::default());
+        Self { tap, mac, received: vec![0; FRAME], waiting: None, sent: Vec::new(), rate }
+    }
+
+    /// The same card, through which no more may go than this, both ways together.
+    #[must_use]
+    pub fn limited(self, limit: Limit) -> Self {
+        Self { rate: Rate::of(limit), ..self }
+    }
+
+    /// What has gone through.
+    pub fn count(&self) -> Arc<Count> {
+        self.rate.count()
     }
 
     /// Gives the guest what the host sent, as far as it has room.
     fn receive(&mut self, queues: &mut Queues<'_>) -> Result<(), Broken> {
-        loop {
+        while self.rate.allows() {
             let length = match self.waiting.take() {
                 Some(length) => length,
                 None => self.tap.receive(&mut self.received),
@@ -65,15 +82,20 @@ impl Net {
                 written += chain.writable.copy_from(&self.received[..length]);
             }
             queues.push(RECEIVE, chain.head, written as u32)?;
+            self.rate.spend(Way::In, length);
         }
+        Ok(())
     }
 
     fn send(&mut self, queues: &mut Queues<'_>) -> Result<(), Broken> {
-        while let Some(mut chain) = queues.pop(SEND)? {
+        while self.rate.allows()
+            && let Some(mut chain) = queues.pop(SEND)?
+        {
             chain.readable.take(HEADER.len());
             self.sent.resize(chain.readable.length(), 0);
             chain.readable.copy_to(&mut self.sent);
             self.tap.send(&self.sent);
+            self.rate.spend(Way::Out, self.sent.len());
             queues.push(SEND, chain.head, 0)?;
         }
         Ok(())

@@ -9,7 +9,10 @@ use std::{
 use kvm_bindings::{kvm_regs, kvm_sregs};
 use serde_json::{Value, json};
 
-use crate::{control::Handle, crossings::Crossings, linux::hardware::Hardware, memory::Memory};
+use crate::{
+    control::Handle, crossings::Crossings, devices::virtio::rate::Count, linux::hardware::Hardware,
+    memory::Memory,
+};
 
 /// What a processor tells of itself while it runs.
 #[derive(Default)]
@@ -67,6 +70,21 @@ pub struct Metrics<'a> {
 }
 
 impl Metrics<'_> {
+    /// What has gone through each disk and card: to the guest, and from it.
+    fn devices(&self) -> Value {
+        let device = |(name, count): &(String, Arc<Count>)| {
+            let [bytes_in, operations_in, bytes_out, operations_out] = count.all();
+            let told = json!({
+                "bytes_in": bytes_in,
+                "operations_in": operations_in,
+                "bytes_out": bytes_out,
+                "operations_out": operations_out,
+            });
+            (name.clone(), told)
+        };
+        Value::Object(self.hardware.counts.iter().map(device).collect())
+    }
+
     /// All of them.
     pub fn tell(&self, handle: &Handle) -> Value {
         let (exits, others) = self.tallies.sum();
@@ -87,6 +105,7 @@ impl Metrics<'_> {
             "memory_bytes": self.memory.map(Memory::bytes),
             "memory_resident_bytes": self.memory.and_then(Memory::resident_bytes),
             "memory_balloon_bytes": self.hardware.balloon_bytes(),
+            "devices": self.devices(),
         })
     }
 }
