@@ -39,7 +39,7 @@ fn change_own_cgroup(_: &[String]) -> Result<String, Failed> {
         let name = file.file_name().unwrap_or_default();
         name == "memory.limit_in_bytes" || name == "memory.max"
     });
-    let remount = (libc::MS_REMOUNT | libc::MS_BIND) as u64;
+    let remount = libc::MS_REMOUNT | libc::MS_BIND;
     Ok(format!(
         "opened={} made={} foreign={} limits={} remount={}",
         opened.count(),

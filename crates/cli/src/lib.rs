@@ -1,7 +1,7 @@
 //! The `isolab` command: every part of the laboratory by one name.
 //!
 //! One file a command; each has its `Arguments` and a function that does the work and gives the
-//! exit code or a [`Failure`].
+//! exit code or a `Failure`.
 #![forbid(unsafe_code)]
 
 mod attach;
