@@ -1,5 +1,7 @@
 //! `isolab doctor`: what this host has and lacks for isolation.
 
+mod outer;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -103,6 +105,7 @@ fn findings() -> Vec<Finding> {
     findings.extend(mounts());
     findings.push(container_network(&host));
     findings.extend(microvms());
+    outer::tell(&mut findings);
     findings
 }
 

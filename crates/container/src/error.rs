@@ -366,6 +366,9 @@ impl Error {
                     "leave the weight out, or give the disk an I/O scheduler that knows weights: \
                      modprobe bfq; echo bfq > /sys/block/DISK/queue/scheduler"
                 }
+                (Self::Call { step, .. }, Some(Errno::ENOSYS)) if step.starts_with("clone3") => {
+                    "a container around this one has no such call: `isolab doctor` says how to start it"
+                }
                 (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
                 (Self::NoController { .. }, _) => {
                     "leave the limit out, run as root, or run below a delegated cgroup: \
