@@ -56,6 +56,7 @@ const SETTLED: Duration = Duration::from_secs(1);
 pub struct Relay {
     source: Source,
     own_terminal: bool,
+    is_process_1: bool,
 }
 
 enum Source {
@@ -93,7 +94,10 @@ impl Relay {
         if kind == Kind::Process {
             let ignored = Ignored::by_the_caller();
             let noted = NOTED.into_iter().filter(|number| !ignored.has(*number));
-            return Ok(Self { source: Source::Noted(Signals::new(noted)?), own_terminal });
+            let source = Source::Noted(Signals::new(noted)?);
+            // What the caller has blocked would be blocked in the program, too.
+            SigSet::empty().thread_set_mask()?;
+            return Ok(Self { source, own_terminal, is_process_1: false });
         }
         let mut signals = SigSet::all();
         for own in [Signal::SIGCHLD, Signal::SIGTTIN, Signal::SIGTTOU] {
@@ -102,7 +106,7 @@ impl Relay {
         signals.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let source = Source::Blocked(SignalFd::with_flags(&signals, flags)?);
-        Ok(Self { source, own_terminal })
+        Ok(Self { source, own_terminal, is_process_1: false })
     }
 
     /// The same for a workload that may have a terminal of its own.
@@ -111,10 +115,16 @@ impl Relay {
         Self { own_terminal, ..self }
     }
 
+    /// The same for a container whose command may be process 1.
+    #[must_use]
+    pub fn with_process_1(self, is_process_1: bool) -> Self {
+        Self { is_process_1, ..self }
+    }
+
     /// Passes on what came since and what comes, from a thread of its own. That thread also sees
     /// to it that a launcher that has waited for a while does so in little memory.
     pub fn pass_to(self, instance: &dyn Instance, kind: Kind) -> io::Result<()> {
-        let mut target = Target::new(instance, kind, self.own_terminal);
+        let mut target = Target::new(instance, kind, self.own_terminal, self.is_process_1);
         let signals = match self.source {
             Source::Blocked(signals) => signals,
             Source::Noted(mut noted) => {

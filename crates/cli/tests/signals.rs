@@ -271,3 +271,47 @@ fn job_control_stops_the_launcher_and_the_program_and_lets_both_go_on() {
         common::wait_for("the launcher to go on", || state(pid) != 'T');
     }
 }
+
+/// The kernel keeps from process 1 what it has no handler for; a caller who asks twice means it.
+#[test]
+fn a_second_signal_that_process_1_has_no_handler_for_ends_it() {
+    if !all().contains(&By::NoInit) {
+        return;
+    }
+    for (number, name) in [(2, "INT"), (3, "QUIT"), (1, "HUP")] {
+        if common::is_ignored(number) {
+            continue;
+        }
+        let words = ["run", "--", "sh", "-c", "echo ready; exec sleep 60"];
+        let mut child = isolab(&words).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut String::new()).unwrap();
+        sleep(Duration::from_millis(100)); // until it is sleep(1)
+        signal(child.id(), name);
+        sleep(Duration::from_millis(200));
+        assert_eq!(child.try_wait().unwrap(), None, "{name}");
+        signal(child.id(), name);
+        assert_eq!(child.wait().unwrap().code(), Some(137), "{name}");
+    }
+    if common::is_ignored(2) {
+        return;
+    }
+    // One that has a handler is told as often as the caller likes.
+    let script = "trap 'echo told' INT; echo ready; while :; do sleep 0.05; done";
+    let mut child =
+        isolab(&["run", "--", "sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    for _ in 0..3 {
+        signal(child.id(), "INT");
+        line.clear();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "told\n");
+    }
+    for _ in 0..2 {
+        signal(child.id(), "TERM");
+        sleep(Duration::from_millis(100));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(137));
+}

@@ -54,6 +54,8 @@ pub(super) struct Target {
     kind: Kind,
     first: Option<u32>,
     own_terminal: bool,
+    /// Whether the first process is the command itself, and number 1 of its namespace.
+    is_process_1: bool,
     /// Whether it was asked to end before.
     asked: bool,
     /// What the caller ignores, once it was looked up.
@@ -61,9 +63,14 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(instance: &dyn Instance, kind: Kind, own_terminal: bool) -> Self {
+    pub(super) fn new(
+        instance: &dyn Instance,
+        kind: Kind,
+        own_terminal: bool,
+        is_process_1: bool,
+    ) -> Self {
         let (control, first) = (instance.control(), instance.processes().first().copied());
-        Self { control, kind, first, own_terminal, asked: false, ignored: None }
+        Self { control, kind, first, own_terminal, is_process_1, asked: false, ignored: None }
     }
 
     pub(super) fn kill(&self) {
@@ -76,7 +83,8 @@ impl Target {
     }
 
     /// A microVM knows only an end, so a second request for it is an order; so is a second SIGTERM to
-    /// anything, which is how `isolab stop` loses its patience.
+    /// anything, which is how `isolab stop` loses its patience, and a second signal for which process
+    /// 1 of a container has no handler: the kernel keeps those from it (pid_namespaces(7)).
     pub(super) fn receive(&mut self, signal: Received) {
         let number = signal.number;
         if signal.by_own_write || self.look_up_ignored().has(number) {
@@ -86,7 +94,9 @@ impl Target {
             consts::SIGTSTP => self.stop_as_a_job(signal),
             consts::SIGWINCH if self.own_terminal => {}
             consts::SIGINT | consts::SIGTERM | consts::SIGHUP | consts::SIGQUIT => {
-                let order = self.kind == Kind::Microvm || number == consts::SIGTERM;
+                let order = self.kind == Kind::Microvm
+                    || number == consts::SIGTERM
+                    || self.is_process_1 && !self.is_caught(number);
                 if order && std::mem::replace(&mut self.asked, true) {
                     self.control.kill();
                 } else if self.kind == Kind::Microvm {
@@ -97,6 +107,19 @@ impl Target {
             }
             _ => self.tell(signal),
         }
+    }
+
+    /// Whether the first process has a handler for that signal, or has blocked it to take it when it
+    /// likes, as far as /proc tells.
+    fn is_caught(&self, number: i32) -> bool {
+        let Some(first) = self.first else { return true };
+        let status = fs::read_to_string(format!("/proc/{first}/status")).unwrap_or_default();
+        let set = |name: &str| {
+            let set = status.lines().find_map(|line| line.strip_prefix(name))?;
+            u64::from_str_radix(set.trim(), 16).ok()
+        };
+        let (Some(caught), Some(blocked)) = (set("SigCgt:"), set("SigBlk:")) else { return true };
+        (caught | blocked) >> (number - 1) & 1 == 1
     }
 
     fn tell(&self, signal: Received) {

@@ -221,6 +221,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     }
     supervised.as_ref().map(Supervised::report_started).transpose()?;
     let relay = relay.with_terminal(arguments.terminal);
+    let relay = relay.with_process_1(kind == Kind::Container && !arguments.container.init);
     relay.pass_to(&*instance, kind).map_err(Failure::at("start the thread for signals"))?;
     cell.wait_inside()?;
     let outcome = instance.wait();

@@ -121,6 +121,13 @@ pub fn descendants(first: u32) -> Vec<Process> {
     family.into_iter().skip(1).filter_map(Process::of).collect()
 }
 
+/// Whether this process ignores that signal, as all do below nohup(1): so do its children then.
+pub fn is_ignored(number: u32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(set.trim(), 16).unwrap() >> (number - 1) & 1 == 1
+}
+
 /// Sends a signal by its name.
 pub fn signal(pid: u32, name: &str) {
     let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap();
