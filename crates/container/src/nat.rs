@@ -18,10 +18,16 @@
 //! * Who removes the last link's table switches it off again, unless somebody has set it for all
 //!   meanwhile.
 //!
-//! Several launchers do this at once. The kernel counts the generations of its rules: a batch that was
+//! Several launchers do this at once, by turns. The kernel counts the generations of its rules: a batch that was
 //! made up by what another one has changed meanwhile is refused, and made up anew.
 
-use std::{fs, net::Ipv4Addr, thread};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    os::fd::OwnedFd,
+    thread,
+    time::{Duration, Instant},
+};
 
 use nix::{
     errno::Errno,
@@ -32,6 +38,7 @@ use crate::{
     Error,
     error::{call, file},
     nftables::{self, Batch, FORWARD, Hook, OUTPUT, POSTROUTING, PREROUTING, Part},
+    subnet::take_name,
 };
 
 /// The table whose chains are named by the links that isolab has switched forwarding on for.
@@ -71,6 +78,23 @@ pub(crate) fn is_our_table(name: &str) -> bool {
     name.strip_prefix("isolab-").is_some_and(crate::network::is_our_link)
 }
 
+/// Whoever has it changes rules and forwarding, which are two things to the kernel, as one; all others
+/// wait. It ends with the process that has it.
+fn take_turn() -> Result<OwnedFd, Error> {
+    const LONGEST: Duration = Duration::from_secs(10);
+    let began = Instant::now();
+    loop {
+        match take_name("forwarding") {
+            Some(turn) => return Ok(turn),
+            None if began.elapsed() < LONGEST => thread::sleep(Duration::from_micros(200)),
+            None => {
+                let words = "wait for another launcher to change the host's forwarding";
+                return Err(call(words)(Errno::ETIMEDOUT));
+            }
+        }
+    }
+}
+
 /// Writes the rules for the link `link`, whose other end has the address `inside`, and switches on
 /// forwarding for it and for `ways`, the links by which the host reaches other networks.
 pub(crate) fn connect(
@@ -79,6 +103,7 @@ pub(crate) fn connect(
     ways: &[String],
     published: &[Published],
 ) -> Result<Reach, Error> {
+    let _turn = take_turn()?;
     let table = table_of(link);
     let chains = change("write the nf_tables rules of the link", |batch| {
         let chains = nftables::chains()?;
@@ -172,6 +197,7 @@ fn write_table(
 /// Removes the rules of a link; those that are not there are removed already. With the last ones
 /// forwarding goes, where isolab has switched it on.
 pub(crate) fn disconnect(table: &str) -> Result<(), Error> {
+    let _turn = take_turn()?;
     let mut switched_off = Vec::new();
     let removed = change("remove the nf_tables rules of the link", |batch| {
         // Another launcher came between: it needs what was switched off for the try before.

@@ -49,7 +49,7 @@ impl Subnet {
             if is_in_use(network, &routes.destinations) || in_use(network) {
                 continue;
             }
-            let Some(taken) = take_name(network) else { continue };
+            let Some(taken) = take_name(&format!("{network:08x}")) else { continue };
             // Whoever had the name a moment ago may have made its link meanwhile.
             routes = self::routes()?;
             if !is_in_use(network, &routes.destinations) {
@@ -66,8 +66,8 @@ impl Subnet {
 
 /// A name in the network namespace that only one process can have at a time (unix(7), abstract
 /// sockets): it ends with that process, however that ends.
-fn take_name(network: u32) -> Option<OwnedFd> {
-    let name = SocketAddr::from_abstract_name(format!("isolab-{network:08x}")).ok()?;
+pub(crate) fn take_name(name: &str) -> Option<OwnedFd> {
+    let name = SocketAddr::from_abstract_name(format!("isolab-{name}")).ok()?;
     UnixDatagram::bind_addr(&name).ok().map(OwnedFd::from)
 }
 
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn no_two_processes_have_the_same_network_at_once() {
-        let taken = take_name(0x0a01_0205).unwrap();
-        assert!(take_name(0x0a01_0205).is_none());
+        let taken = take_name("0a010205").unwrap();
+        assert!(take_name("0a010205").is_none());
         drop(taken);
-        assert!(take_name(0x0a01_0205).is_some());
+        assert!(take_name("0a010205").is_some());
     }
 }
