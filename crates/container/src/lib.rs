@@ -85,6 +85,7 @@ pub use freeze::{freeze, is_frozen, thaw};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use host_root::not_shown;
 pub use life::{Created, State};
+pub use lookup::without_steps_up;
 pub use mount::Mount;
 pub use namespaces::{Namespace, Namespaces};
 pub use network::Network;

@@ -149,7 +149,7 @@ pub(crate) fn file(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Re
 
 /// The absolute path that `path` is as it is written, where nothing is there yet: a step up leads to
 /// the directory above.
-pub(crate) fn without_steps_up(path: &Path) -> PathBuf {
+pub fn without_steps_up(path: &Path) -> PathBuf {
     let mut clean = PathBuf::from("/");
     for part in path.components() {
         match part {

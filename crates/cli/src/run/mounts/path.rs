@@ -31,14 +31,7 @@ pub(super) fn destination(path: &OsStr) -> Result<PathBuf, String> {
     if !path.is_absolute() {
         return Err(format!("the destination {path:?} is not an absolute path"));
     }
-    let mut clean = PathBuf::from("/");
-    for part in path.components() {
-        match part {
-            Component::ParentDir => _ = clean.pop(),
-            Component::Normal(name) => clean.push(name),
-            _ => {}
-        }
-    }
+    let clean = container::without_steps_up(path);
     if clean == Path::new("/") {
         return Err("the destination is the root itself: --root DIRECTORY gives another one".into());
     }
