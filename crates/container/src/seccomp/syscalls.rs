@@ -101,7 +101,7 @@ impl Hasher for Fnv {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::seccomp) mod tests {
     use super::*;
 
     #[test]
@@ -139,15 +139,14 @@ mod tests {
         assert_eq!((numbers["uprobe"], numbers["file_setattr"]), (336, 469));
     }
 
-    #[test]
-    fn the_numbers_are_those_of_the_kernels_header() {
-        const HEADER: &str = "/usr/include/x86_64-linux-gnu/asm/unistd_64.h";
-        let Ok(text) = std::fs::read_to_string(HEADER) else {
-            return println!("skipped: no {HEADER} here (Debian: linux-libc-dev)");
+    /// Holds `table` against a header of the kernel's, which names more than `least` calls.
+    pub(in crate::seccomp) fn has_the_numbers_of(table: &Table, header: &str, least: usize) {
+        let Ok(text) = std::fs::read_to_string(header) else {
+            return println!("skipped: no {header} here (Debian: linux-libc-dev)");
         };
-        let numbers = X86_64.numbers();
+        let numbers = table.numbers();
         // A later kernel than the table's has calls that it lacks.
-        let last = X86_64.all().last().unwrap().1;
+        let last = table.all().last().unwrap().1;
         let mut seen = 0;
         for line in text.lines().filter_map(|line| line.strip_prefix("#define __NR_")) {
             let (name, number) = line.split_once(' ').unwrap();
@@ -157,6 +156,11 @@ mod tests {
                 seen += 1;
             }
         }
-        assert!(seen > 300, "{HEADER} names {seen} calls");
+        assert!(seen > least, "{header} names {seen} calls");
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_the_kernels_header() {
+        has_the_numbers_of(&X86_64, "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", 300);
     }
 }
