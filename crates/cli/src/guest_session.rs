@@ -86,17 +86,7 @@ pub fn run(entry: &Entry, command: &Command) -> Result<u8, Failure> {
     let signals = Signals::listen().map_err(Failure::at("set the signal handlers"))?;
     let stream = guest_control::ask(entry, "exec")?.0;
     let _raw = if command.terminal { RawTerminal::set() } else { None };
-    let mut session = Session {
-        stream,
-        terminal: command.terminal,
-        from_guest: Vec::new(),
-        to_write: [Vec::new(), Vec::new()],
-        reads_input: true,
-        input_taken: true,
-        started: false,
-        waits_since: Some(Instant::now()),
-        end: None,
-    };
+    let mut session = Session::new(stream, command.terminal);
     let failed = format!("talk to the launcher of {}", entry.name);
     let ended = session.order(&order).and_then(|()| session.serve(&signals));
     match ended.map_err(Failure::at(failed))? {
@@ -176,6 +166,11 @@ enum End {
     Closed,
 }
 
+/// Whether the other end of a connection is closed (unix(7)).
+fn is_hung_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 struct Session {
     stream: UnixStream,
     terminal: bool,
@@ -193,9 +188,28 @@ struct Session {
 }
 
 impl Session {
+    fn new(stream: UnixStream, terminal: bool) -> Self {
+        Self {
+            stream,
+            terminal,
+            from_guest: Vec::new(),
+            to_write: [Vec::new(), Vec::new()],
+            reads_input: true,
+            input_taken: true,
+            started: false,
+            waits_since: Some(Instant::now()),
+            end: None,
+        }
+    }
+
+    /// Sends a frame, unless the launcher reads no more: the command has ended then, and how is in
+    /// what is still to be received.
     fn send(&mut self, kind: Kind, argument: u8, payload: &[u8]) -> io::Result<()> {
         let header = Header { length: payload.len(), ..Header::new(kind, argument, 0) };
-        self.stream.write_all(&[&header.to_bytes()[..], payload].concat())
+        match self.stream.write_all(&[&header.to_bytes()[..], payload].concat()) {
+            Err(error) if is_hung_up(&error) => Ok(()),
+            sent => sent,
+        }
     }
 
     fn order(&mut self, order: &str) -> io::Result<()> {
@@ -335,9 +349,7 @@ impl Session {
             Ok(0) => self.end = Some(End::Closed),
             Ok(count) => self.from_guest.extend_from_slice(&piece[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                self.end = Some(End::Closed);
-            }
+            Err(error) if is_hung_up(&error) => self.end = Some(End::Closed),
             Err(error) => return Err(error),
         }
         let received = std::mem::take(&mut self.from_guest);
@@ -369,5 +381,37 @@ impl Session {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_launcher_that_has_closed_its_end_is_believed_about_the_exit_code() {
+        let (stream, mut launcher) = UnixStream::pair().unwrap();
+        let mut session = Session::new(stream, false);
+        session.order("run true").unwrap();
+        let frames = [(Kind::Started, 0), (Kind::Output, 1), (Kind::Exited, 42)];
+        for (kind, argument) in frames {
+            launcher.write_all(&Header::new(kind, argument, 0).to_bytes()).unwrap();
+        }
+        // What the session sent is not read: the connection is reset, not just closed.
+        drop(launcher);
+        session.send(Kind::Taken, 1, &[]).unwrap();
+        session.send(Kind::Input, 0, b"more").unwrap();
+        let signals = Signals::listen().unwrap();
+        assert!(matches!(session.serve(&signals), Ok(End::Code(42))));
+    }
+
+    #[test]
+    fn a_launcher_that_is_gone_without_a_word_has_ended_the_command() {
+        let (stream, launcher) = UnixStream::pair().unwrap();
+        drop(launcher);
+        let mut session = Session::new(stream, false);
+        session.order("run true").unwrap();
+        let signals = Signals::listen().unwrap();
+        assert!(matches!(session.serve(&signals), Ok(End::Closed)));
     }
 }
