@@ -18,6 +18,7 @@ mod memory;
 mod path;
 mod resources;
 mod settings;
+mod skipped;
 mod write;
 
 use std::{
@@ -37,7 +38,7 @@ use sandbox::{OutOfMemory, Question, Usage};
 
 use crate::{
     Error,
-    cgroup_layout::{Controller, Layout, Version},
+    cgroup_layout::{Controller, Layout, Parent, Version},
     cgroup_view::OwnDirectory,
     error::file,
     plan::Plan,
@@ -69,10 +70,10 @@ pub fn grounds() -> Result<Vec<Ground>, Error> {
     let layout = Layout::of_this_process()?;
     let version = layout.version_for(&Controller::ALL);
     let parents = layout.parents(&Controller::ALL, version)?;
-    let ground = |(parent, controllers): (PathBuf, Vec<Controller>)| Ground {
+    let ground = |parent: Parent| Ground {
         version: if version == Version::V1 { 1 } else { 2 },
-        parent,
-        controllers: controllers.into_iter().map(Controller::name).collect(),
+        parent: parent.path,
+        controllers: parent.controllers.into_iter().map(Controller::name).collect(),
     };
     let mut grounds: Vec<Ground> = parents.into_iter().map(ground).collect();
     // Version 1 counts CPU time by a controller of its own; its hierarchy may be the same.

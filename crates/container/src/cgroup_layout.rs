@@ -3,8 +3,10 @@
 //! Nothing is at a fixed path: `/proc/self/mountinfo` says where the hierarchies are mounted,
 //! `/proc/self/cgroup` where in them this process is (cgroups(7)).
 
+mod v2;
+
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -16,6 +18,8 @@ use crate::{
     error::file,
     mounts::{self, MountInfo},
 };
+
+pub(crate) use v2::{INHERITED, limit_in};
 
 /// A controller that keeps one of our limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,17 @@ pub(crate) struct Hierarchy {
     pub(crate) controllers: Vec<String>,
     /// Whether the mount is writable at all.
     pub(crate) writable: bool,
+}
+
+/// A directory below which a container's own is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parent {
+    pub(crate) path: PathBuf,
+    /// What the container's own directory there has.
+    pub(crate) controllers: Vec<Controller>,
+    /// The launcher's own cgroup and those above it that the container is not below, whose limits
+    /// it takes as its own.
+    pub(crate) skipped: Vec<PathBuf>,
 }
 
 /// The hierarchies of this host, as this process sees them.
@@ -181,23 +196,27 @@ impl Layout {
         &self,
         needed: &[Controller],
         version: Version,
-    ) -> Result<Vec<(PathBuf, Vec<Controller>)>, Error> {
-        match version {
-            Version::V2 => Ok(vec![(self.v2_parent(needed)?, needed.to_vec())]),
-            Version::V1 => {
-                // Without a limit one hierarchy holds the processes together.
-                let wanted = if needed.is_empty() { &[Controller::Pids][..] } else { needed };
-                let mut parents: Vec<(PathBuf, Vec<Controller>)> = Vec::new();
-                for &controller in wanted {
-                    let own = self.v1_parent(controller)?;
-                    match parents.iter_mut().find(|(path, _)| *path == own) {
-                        Some((_, controllers)) => controllers.push(controller),
-                        None => parents.push((own, vec![controller])),
-                    }
+    ) -> Result<Vec<Parent>, Error> {
+        if version == Version::V2 {
+            return Ok(vec![self.v2_parent(needed)?]);
+        }
+        // Without a limit one hierarchy holds the processes together.
+        let wanted = if needed.is_empty() { &[Controller::Pids][..] } else { needed };
+        let mut parents: Vec<Parent> = Vec::new();
+        for &controller in wanted {
+            let path = self.v1_parent(controller)?;
+            match parents.iter_mut().find(|parent| parent.path == path) {
+                Some(parent) => parent.controllers.push(controller),
+                None => {
+                    parents.push(Parent {
+                        path,
+                        controllers: vec![controller],
+                        skipped: Vec::new(),
+                    });
                 }
-                Ok(parents)
             }
         }
+        Ok(parents)
     }
 
     fn v1_parent(&self, controller: Controller) -> Result<PathBuf, Error> {
@@ -212,62 +231,6 @@ impl Layout {
         }
         Ok(hierarchy.own.clone())
     }
-
-    /// Version 2 gives a controller to the children of a cgroup only if `cgroup.subtree_control`
-    /// names it, and lets only a cgroup without processes of its own name any, the root excepted
-    /// (cgroups(7), "no internal processes"). The launcher's own cgroup has a process, the
-    /// launcher; so the place is usually the nearest ancestor that can give what is needed.
-    fn v2_parent(&self, needed: &[Controller]) -> Result<PathBuf, Error> {
-        let controller = needed.first().map_or("cgroup2", |controller| controller.name());
-        let lacking = |why: String| Error::NoController { controller, why };
-        let hierarchy = self.v2().ok_or_else(|| lacking("no cgroup is mounted".into()))?;
-        if !hierarchy.writable {
-            return Err(lacking(format!("{:?} is mounted read-only", hierarchy.point)));
-        }
-        for ancestor in hierarchy.own.ancestors() {
-            if may_write(ancestor) && gives(ancestor, needed) {
-                return Ok(ancestor.to_owned());
-            }
-            if ancestor == hierarchy.point {
-                break;
-            }
-        }
-        if may_write(&hierarchy.own)
-            && leave_for_a_leaf(&hierarchy.own).is_ok()
-            && gives(&hierarchy.own, needed)
-        {
-            return Ok(hierarchy.own.clone());
-        }
-        Err(lacking(format!(
-            "neither {:?} nor a directory above it may be written to and can enable it",
-            hierarchy.own
-        )))
-    }
-}
-
-/// Whether children of `ancestor` get the controllers `needed`, after enabling them if that is
-/// possible.
-fn gives(ancestor: &Path, needed: &[Controller]) -> bool {
-    let control = ancestor.join("cgroup.subtree_control");
-    let enabled = words_of(&control);
-    needed.iter().all(|controller| {
-        let name = controller.name();
-        enabled.iter().any(|word| word == name) || fs::write(&control, format!("+{name}")).is_ok()
-    })
-}
-
-/// Moves the launcher into a leaf below its own cgroup, if it is alone there: a delegated scope.
-fn leave_for_a_leaf(own: &Path) -> io::Result<()> {
-    let alone = format!("{}\n", std::process::id());
-    if fs::read_to_string(own.join("cgroup.procs"))? != alone {
-        return Err(io::ErrorKind::ResourceBusy.into());
-    }
-    let leaf = own.join("launcher");
-    match fs::create_dir(&leaf) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    fs::write(leaf.join("cgroup.procs"), "0")
 }
 
 fn may_write(directory: &Path) -> bool {

@@ -94,7 +94,7 @@ fn facts_of(layout: &Layout, controller: Controller) -> ControllerFacts {
     let name = controller.name();
     match layout.parents(&[controller], layout.version_for(&[controller])) {
         Ok(parents) => {
-            let parent = parents.into_iter().next().map(|(path, _)| path);
+            let parent = parents.into_iter().next().map(|parent| parent.path);
             ControllerFacts { name, parent, problem: None }
         }
         Err(error) => ControllerFacts { name, parent: None, problem: Some(error.to_string()) },

@@ -6,10 +6,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 use common::{Need, ready_with, run, text};
-use container::{CgroupLayout, Container, Error, cgroup::Resources};
+use container::{Container, Error, cgroup::Resources};
 use sandbox::{Builtin, CpuQuota, Limits, Resource, Sandbox as _, Workload};
 
 /// A container with these resources.
@@ -160,14 +161,21 @@ const BELOW: &str = "ISOLAB_TEST_BELOW_A_LIMIT";
 struct Limited(Vec<PathBuf>);
 
 impl Limited {
-    fn new(limits: &Limits, depth: u32) -> Self {
+    fn new(limits: &Limits, depths: u32) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Relaxed);
         let mut made = Self(Vec::new());
         for ground in container::cgroup::grounds().unwrap() {
             let mut path = ground.parent;
-            for depth in 0..depth {
-                path = path.join(format!("isolab-test-{}-{depth}", std::process::id()));
+            for depth in 0..depths {
+                path = path.join(format!("isolab-test-{}-{number}-{depth}", std::process::id()));
                 fs::create_dir(&path).unwrap();
                 made.0.push(path.clone());
+                // On version 2 the one below has the same controllers, and so the same limits.
+                let control = path.join("cgroup.subtree_control");
+                if depth + 1 < depths && control.exists() {
+                    fs::write(control, "+cpu +memory +pids").unwrap();
+                }
                 for (file, value) in container::cgroup::files(limits, ground.version) {
                     if path.join(file).exists() {
                         fs::write(path.join(file), value).unwrap();
@@ -178,15 +186,19 @@ impl Limited {
         made
     }
 
-    /// Runs the test `name` once more, as a process in this cgroup: what it printed.
-    fn run(&self, name: &str) -> String {
+    /// Runs the test `name` once more, as a process in this cgroup, beside the shell that has
+    /// started it or in its place: what it printed.
+    fn run(&self, name: &str, alone: bool) -> String {
         let lowest =
             self.0.iter().filter(|path| !self.0.iter().any(|it| it.parent() == Some(path)));
         let tasks: Vec<String> =
             lowest.map(|path| path.join("cgroup.procs").display().to_string()).collect();
         let output = Command::new("/bin/sh")
             .arg("-c")
-            .arg("for file in $TASKS; do echo $$ > $file || exit 99; done; exec \"$0\" \"$@\"")
+            .arg(format!(
+                "for file in $TASKS; do echo $$ > $file || exit 99; done; {} \"$0\" \"$@\"; exit $?",
+                if alone { "exec" } else { "" }
+            ))
             .arg(std::env::current_exe().unwrap())
             .args([name, "--exact", "--nocapture"])
             .env("TASKS", tasks.join(" "))
@@ -220,17 +232,87 @@ fn limits_below_limits_are_kept_or_refused_with_the_one_above() {
         return;
     }
     let limits = Limits { memory_bytes: Some(256 << 20), pids: Some(100), ..cpus(0.2) };
-    for depth in [1, 2] {
+    for (depth, alone) in [(1, true), (2, true), (1, false), (2, false)] {
         let limited = Limited::new(&limits, depth);
-        let told = limited.run("limits_below_limits_are_kept_or_refused_with_the_one_above");
+        let name = "limits_below_limits_are_kept_or_refused_with_the_one_above";
+        let told = limited.run(name, alone);
         assert!(told.contains("0.1 CPU: runs"), "{told}");
-        // Version 1 refuses what is above; version 2 takes it, and the cgroup above holds.
+        // Version 1 refuses what is above; version 2 takes it, and what is above holds.
         let refused = told.lines().find(|line| line.starts_with("0.5 CPU: ")).unwrap();
         let names_it = limited.0.iter().any(|path| refused.contains(&format!("{path:?}")));
         match is_v1(&limited.0[0]) {
             true => assert!(names_it && refused.contains("20000 of 100000"), "{told}"),
-            false => assert_eq!(refused, "0.5 CPU: runs"),
+            false => {
+                assert_eq!(refused, "0.5 CPU: runs");
+                // A cgroup of its own below the limited one, or one that has its limits.
+                let (quota, memory) = match alone {
+                    true => ("50000 100000", 64 << 20),
+                    false => ("20000 100000", 64 << 20),
+                };
+                assert!(told.contains(&format!("cpu.max {quota}")), "{told}");
+                assert!(told.contains(&format!("memory.max {memory}")), "{told}");
+                let below = limited.0.last().unwrap().join("isolab-");
+                let is_below = told.contains(&format!("below {}", below.display()));
+                assert_eq!(is_below, alone, "{told}");
+            }
         }
+    }
+}
+
+#[test]
+fn what_is_asked_for_beyond_the_launchers_own_limit_gets_no_more_than_that() {
+    if std::env::var_os(BELOW).is_some() {
+        return ask_for_more();
+    }
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    let limits = Limits { memory_bytes: Some(64 << 20), pids: Some(50), ..Limits::default() };
+    for alone in [true, false] {
+        let limited = Limited::new(&limits, 1);
+        let told = limited
+            .run("what_is_asked_for_beyond_the_launchers_own_limit_gets_no_more_than_that", alone);
+        assert!(told.contains("killed by the limit"), "{told}");
+        assert!(told.contains("no more than its processes"), "{told}");
+    }
+}
+
+/// A container that asks for more memory and processes than its launcher has, and uses them.
+fn ask_for_more() {
+    // A page fault of all of it, twice what there is; swap is not counted, so it may not be there.
+    let ask = Limits { memory_bytes: Some(1 << 30), pids: Some(1000), ..Limits::default() };
+    let container = Container::default().limits(ask);
+    let script = "dd if=/dev/zero of=/dev/null bs=128M count=1";
+    let outcome = container.run(&common::shell(script)).unwrap();
+    assert!(!outcome.status.is_success(), "{outcome:?}");
+    println!("killed by the limit: {:?}", outcome.status);
+    let script =
+        "n=0; while [ $n -lt 60 ]; do sleep 5 & n=$((n+1)); done; echo all; kill $(jobs -p)";
+    let outcome = container.run(&common::shell(script)).unwrap();
+    assert!(!text(&outcome).contains("all"), "{outcome:?}");
+    println!("no more than its processes");
+}
+
+#[test]
+fn an_unlimited_cgroup_with_other_processes_is_no_hindrance() {
+    if std::env::var_os(BELOW).is_some() {
+        // The usual limit of processes, one of another kind, and none.
+        let usual = Container::default();
+        assert_eq!(text(&run(&usual, "echo usual")), "usual");
+        assert_eq!(text(&run(&usual.clone().limits(cpus(0.5)), "echo quota")), "quota");
+        let memory = Limits { memory_bytes: Some(64 << 20), ..Limits::default() };
+        assert_eq!(text(&run(&usual.clone().limits(memory), "echo memory")), "memory");
+        let mut bare = usual;
+        bare.spec.budget.usual_pids = None;
+        assert_eq!(text(&run(&bare, "echo bare")), "bare");
+        return;
+    }
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    for (depth, alone) in [(1, true), (2, true), (1, false), (2, false)] {
+        let cgroup = Limited::new(&Limits::default(), depth);
+        cgroup.run("an_unlimited_cgroup_with_other_processes_is_no_hindrance", alone);
     }
 }
 
@@ -242,19 +324,26 @@ fn is_v1(cgroup: &Path) -> bool {
 fn ask_below_a_fifth() {
     for count in [0.1, 0.5] {
         let small = Limits { memory_bytes: Some(64 << 20), pids: Some(16), ..cpus(count) };
-        let container = Container::default().limits(small);
-        match container.run(&Workload::builtin(Builtin::Hello, &[])) {
-            Ok(_) => println!("{count} CPU: runs"),
+        let name = format!("below-{}", std::process::id());
+        let container = Container::default().limits(small).named(&*name);
+        match container.spawn(&Workload::builtin(Builtin::Idle, &[])) {
+            Ok(instance) => {
+                println!("{count} CPU: runs");
+                for file in ["cpu.max", "memory.max"] {
+                    println!("{file} {}", file_of(&name, file).unwrap_or_default().trim());
+                }
+                for resource in container::find(&name).unwrap().resources {
+                    if let Resource::Cgroup(path) = resource {
+                        println!("below {}", path.display());
+                    }
+                }
+                drop(instance);
+            }
             Err(error) => {
                 assert!(error.fix().is_some());
                 println!("{count} CPU: {}", sandbox::chain(&error));
             }
         }
-    }
-    if container::host().cgroup_layout == CgroupLayout::V2 {
-        // Not here yet: clone3 refuses the cgroup when the launcher has moved to a leaf before.
-        println!("skipped: a second kind of limits from one launcher in a limited cgroup");
-        return;
     }
     // And a command, in the same cgroups.
     assert_eq!(text(&run(&Container::default().limits(cpus(0.1)), "echo runs")), "runs");

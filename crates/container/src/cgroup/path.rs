@@ -12,10 +12,11 @@ use sandbox::{Limits, Resource};
 use super::{
     Cgroup, Directory, Made,
     settings::{Setting, device_settings, settings},
+    skipped::SkippedLimit,
 };
 use crate::{
     Error,
-    cgroup_layout::{Controller, Layout, Version},
+    cgroup_layout::{Controller, Layout, Parent, Version},
     devices::{self, DeviceRule},
     error::file,
     spec,
@@ -76,22 +77,32 @@ impl CgroupPath {
         }
         let version = layout.version_for(&needed);
         let mut asked = Vec::new();
+        let mut parents = match layout.parents(&needed, version) {
+            // Who may make no cgroup is found by the first process in the ledger alone.
+            Err(_) if needed.is_empty() && devices.is_empty() => Vec::new(),
+            parents => parents?,
+        };
         match version {
             Version::V1 => settings.extend(device_settings(devices)?),
             Version::V2 => {
                 settings = self::settings(limits, &budget.resources, Version::V2)?;
                 asked = devices.to_vec();
+                let mut skipped = SkippedLimit::all(&parents);
+                // To keep them can take a controller that only a cgroup further up gives.
+                while let Some(limit) = skipped.iter().find(|it| !needed.contains(&it.controller)) {
+                    needed.push(limit.controller);
+                    parents = layout.parents(&needed, version)?;
+                    skipped = SkippedLimit::all(&parents);
+                }
+                skipped.into_iter().try_for_each(|limit| limit.narrow(&mut settings))?;
             }
         }
-        let mut directories: Vec<Directory> = Vec::new();
-        let parents = match layout.parents(&needed, version) {
-            // Who may make no cgroup is found by the first process in the ledger alone.
-            Err(_) if needed.is_empty() && devices.is_empty() => Vec::new(),
-            parents => parents?,
+        let directory = |parent: Parent| Directory {
+            path: parent.path.join(&name),
+            version,
+            controllers: parent.controllers,
         };
-        for (parent, controllers) in parents {
-            directories.push(Directory { path: parent.join(&name), version, controllers });
-        }
+        let directories = parents.into_iter().map(directory).collect();
         Ok(Self { directories, settings, devices: asked })
     }
 
