@@ -39,11 +39,24 @@ fn has_ended(entry: &Entry) -> bool {
 ///
 /// Those of [`clean`].
 pub fn clean_those(ledger: &Ledger, which: impl Fn(&Entry) -> bool) -> Result<Vec<String>> {
+    ledger.sweep().map_err(Error::from)?;
+    clean_entries(ledger, ledger.entries().map_err(Error::from)?, which)
+}
+
+fn clean_entries(
+    ledger: &Ledger,
+    entries: Vec<Entry>,
+    which: impl Fn(&Entry) -> bool,
+) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     let mut failed = None;
-    ledger.sweep().map_err(Error::from)?;
-    for entry in ledger.entries().map_err(Error::from)?.into_iter().filter(which) {
+    for entry in entries {
         let Some(claim) = ledger.adopt(entry) else { continue };
+        // Asked of the last word: a supervisor may have written how it ended a moment ago.
+        if !which(claim.entry()) {
+            claim.keep();
+            continue;
+        }
         match free(claim.entry(), &mut removed) {
             Ok(()) => {
                 removed.push(format!("name {}", claim.entry().name));
@@ -171,6 +184,30 @@ mod tests {
         assert_eq!(cleaned(&ledger, directory.clone()).unwrap(), [line, "name dead".into()]);
         assert!(!path.exists());
         assert_eq!(cleaned(&ledger, directory).unwrap(), ["name dead"]);
+    }
+
+    #[test]
+    fn a_run_that_ends_while_somebody_cleans_keeps_its_exit_code() {
+        let (_directory, _place, ledger) = place();
+        let dead = Process { pid: 4_194_305, start_time: 1 };
+        let mut entry = Entry::new("ended".into(), "container", vec![]);
+        entry.launcher = dead;
+        entry.detached = Some(sandbox::Detached {
+            supervisor: dead,
+            created_ms: 1,
+            terminal: false,
+            remove: false,
+            exit: None,
+        });
+        ledger.claim(entry).unwrap().keep();
+        let before = ledger.entries().unwrap();
+        let record = sandbox::ExitRecord { code: 7, at_ms: 2 };
+        let end = |entry: &mut Entry| entry.detached.as_mut().unwrap().exit = Some(record);
+        assert!(ledger.amend("ended", end).unwrap());
+        let removed = clean_entries(&ledger, before, |entry| !has_ended(entry)).unwrap();
+        assert_eq!(removed, Vec::<String>::new());
+        assert!(ledger.find("ended").unwrap().is_some());
+        assert_eq!(clean_those(&ledger, |_| true).unwrap(), ["name ended"]);
     }
 
     #[test]

@@ -240,12 +240,19 @@ impl Ledger {
     /// Takes over the entry of a launcher that no longer lives, to remove what it left; of a run in
     /// the background also its supervisor must have ended, or be the calling process. Dropping the
     /// claim then frees the name.
+    ///
+    /// The claim has the entry as it stands now, which both may have changed since it was read.
     pub fn adopt(&self, entry: Entry) -> Option<Claim> {
         let supervisor = entry.detached.as_ref().map(|detached| detached.supervisor);
         let supervised = supervisor
             .is_some_and(|process| process.pid != std::process::id() && process.is_alive());
-        let abandoned = !entry.launcher.is_alive() && !supervised;
-        abandoned.then(|| Claim { path: self.path(&entry.name), entry, kept: false })
+        if entry.launcher.is_alive() || supervised {
+            return None;
+        }
+        let file = format!("{}.json", entry.name);
+        let last = read_entry(&self.opened().ok()?, file.as_ref())?;
+        let same = last.launcher == entry.launcher;
+        same.then(|| Claim { path: self.path(&entry.name), entry: last, kept: false })
     }
 
     /// Removes the drafts of launchers that were killed while they wrote one, and the directories of

@@ -12,12 +12,14 @@ use std::{
     fs,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::{Arc, Once},
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use demo::Demo;
 use sandbox::{Process, proc_files::parent};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// Names of one test's own: the ledger is one for all that a user runs.
 pub struct Names {
@@ -86,6 +88,7 @@ pub fn isolab(words: &[&str]) -> Command {
 /// The same for a command that leads to it: whatever language this host's user has chosen, what
 /// isolab and the programs below it say is in English.
 pub fn in_english(mut command: Command, words: &[&str]) -> Command {
+    reset_ignored_signals();
     command.args(words).stdin(Stdio::null()).env("LC_ALL", "C");
     command
 }
@@ -121,11 +124,23 @@ pub fn descendants(first: u32) -> Vec<Process> {
     family.into_iter().skip(1).filter_map(Process::of).collect()
 }
 
-/// Whether this process ignores that signal, as all do below nohup(1): so do its children then.
-pub fn is_ignored(number: u32) -> bool {
+/// Whether this process ignores that signal.
+fn is_ignored(number: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
     u64::from_str_radix(set.trim(), 16).unwrap() >> (number - 1) & 1 == 1
+}
+
+/// Has programs find the usual dispositions of signals, although whoever started the tests ignores
+/// some, as nohup(1) and the background jobs of a script do: what has a handler here is as usual
+/// again in a new program (signal(7)).
+fn reset_ignored_signals() {
+    static RESET: Once = Once::new();
+    RESET.call_once(|| {
+        for number in [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter().filter(|it| is_ignored(*it)) {
+            signal_hook::flag::register(number, Arc::default()).unwrap();
+        }
+    });
 }
 
 /// Sends a signal by its name.
