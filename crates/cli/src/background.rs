@@ -3,12 +3,20 @@
 use sandbox::{Detached, Entry, Ledger};
 use supervisor::{Client, ClientError};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, nearest};
 
 /// Any run of that name, also one that has ended.
 pub fn find(name: &str) -> Result<Entry, Failure> {
-    Ledger::open()?.find(name)?.ok_or_else(|| {
-        Failure::refused(format!("no run named {name:?}")).help("`isolab ps -a` lists what is")
+    let ledger = Ledger::open()?;
+    ledger.find(name)?.ok_or_else(|| {
+        let failure = Failure::refused(format!("no run named {name:?}"));
+        let entries = ledger.entries().unwrap_or_default();
+        match nearest::to(name, entries.into_iter().map(|entry| entry.name)) {
+            Some(nearest) => {
+                failure.help(format!("the nearest is {nearest}; `isolab ps -a` lists all"))
+            }
+            None => failure.help("`isolab ps -a` lists all"),
+        }
     })
 }
 

@@ -11,7 +11,7 @@ use demo::{
     tour::{NEXT, Tour},
 };
 
-use crate::{end::End, failure::Failure, language::Spoken, output, units};
+use crate::{end::End, failure::Failure, language::Spoken, nearest, output, units};
 
 /// Show what the kernel does, live, for the front of a class: in the terminal, and on a page of
 /// this machine.
@@ -131,8 +131,13 @@ impl Chosen {
     fn by(name: &str) -> Result<Self, Failure> {
         let found = Demo::ALL.into_iter().find(|demo| demo.name() == name).map(Self::One);
         found.or((name == "tour").then_some(Self::Tour)).ok_or_else(|| {
-            Failure::usage(format!("there is no demonstration {name:?}"))
-                .help("`isolab demo list` says what there is")
+            let failure = Failure::usage(format!("unknown demo {name:?}"));
+            match nearest::to(name, Demo::ALL.map(Demo::name).into_iter().chain(["tour"])) {
+                Some(nearest) => {
+                    failure.help(format!("the nearest is {nearest}; `isolab demo list` lists all"))
+                }
+                None => failure.help("`isolab demo list` lists all"),
+            }
         })
     }
 

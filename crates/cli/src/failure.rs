@@ -187,12 +187,26 @@ pub fn unknown_option(error: &clap::Error) -> Option<String> {
     (error.kind() == ErrorKind::UnknownArgument && option.starts_with('-')).then_some(option)
 }
 
-/// An option that a command does not have, and the one that is nearest to it.
-pub fn of_unknown_option(error: &clap::Error, option: &str) -> Failure {
+/// The command that the parser does not know, if that is what it has to say.
+pub fn unknown_command(error: &clap::Error) -> Option<String> {
+    context(error, ContextKind::InvalidSubcommand)
+}
+
+/// An option that a command does not have, and the one that was probably meant.
+pub fn of_unknown_option(option: &str, nearest: Option<String>) -> Failure {
     let failure = Failure::usage(format!("unknown option {option}"));
-    match context(error, ContextKind::SuggestedArg) {
+    match nearest {
         Some(nearest) => failure.help(format!("the nearest is {nearest}; --help lists all")),
         None => failure.help("--help lists all; the options of a program stand behind its name"),
+    }
+}
+
+/// A command that does not exist, and the one that was probably meant.
+pub fn of_unknown_command(word: &str, nearest: Option<String>) -> Failure {
+    let failure = Failure::usage(format!("unknown command {word:?}"));
+    match nearest {
+        Some(nearest) => failure.help(format!("the nearest is `{nearest}`; --help lists all")),
+        None => failure.help("--help lists all"),
     }
 }
 

@@ -31,6 +31,7 @@ mod list;
 mod logs;
 mod memory;
 mod names;
+mod nearest;
 mod nest;
 mod output;
 mod pause;
@@ -52,7 +53,7 @@ mod wait;
 
 use std::{ffi::OsString, process};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use failure::Failure;
 use supervisor::base64;
@@ -194,13 +195,19 @@ fn run_words(words: &[OsString]) -> u8 {
 
 /// Says what the parser has to say.
 fn explain(error: &clap::Error, words: &[OsString]) -> u8 {
-    match failure::unknown_option(error) {
-        Some(option) if words.get(1).is_some_and(|word| word == "run") => {
-            run::unknown_option(error, &option).end()
-        }
-        Some(option) => failure::of_unknown_option(error, &option).end(),
-        None => failure::explain(error),
+    let text = |word: &OsString| word.to_string_lossy().into_owned();
+    let words: Vec<String> = words.iter().map(text).collect();
+    let is_run = words.get(1).is_some_and(|word| word == "run");
+    if let Some(option) = failure::unknown_option(error) {
+        let refused = if is_run { run::refused_option(&option) } else { None };
+        let nearest = || nearest::option(Isolab::command(), &words, &option);
+        return refused.unwrap_or_else(|| failure::of_unknown_option(&option, nearest())).end();
     }
+    if let Some(word) = failure::unknown_command(error) {
+        let nearest = nearest::subcommand(Isolab::command(), &words, &word);
+        return failure::of_unknown_command(&word, nearest).end();
+    }
+    failure::explain(error)
 }
 
 /// Does it and gives the exit code.

@@ -17,7 +17,7 @@ use common::{Names, isolab, output_of};
 fn every_mistake_has_its_exit_code_and_one_message() {
     let table: &[(&[&str], i32, &str)] = &[
         (&[], 2, "Usage: isolab"),
-        (&["rum"], 2, "unrecognized subcommand 'rum'"),
+        (&["rum"], 2, "unknown command \"rum\"\n  help: the nearest is `run`"),
         (&["run"], 2, "<PROGRAM>"),
         (&["run", "--in", "jail", "hello"], 2, "invalid value 'jail'"),
         (&["run", "--memory", "0", "hello"], 2, "leaves nothing to run in"),
@@ -292,4 +292,27 @@ fn clean_removes_what_a_killed_launcher_left() {
     assert!(output.contains(&format!("removed name {name}")), "{output}");
     assert_eq!(names.listed(), []);
     assert_eq!(common::cgroups_named(&format!("isolab-{name}")), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_slip_of_the_keyboard_names_what_was_meant() {
+    for (words, code, meant) in [
+        (&["rnu", "true"][..], 2, "`run`"),
+        (&["kernel", "gte"], 2, "`get`"),
+        (&["snapshot", "svae", "x"], 2, "`save`"),
+        (&["demo", "slicse"], 2, "slices"),
+        (&["run", "--evn", "A=1", "true"], 2, "--env;"),
+        (&["run", "--wrokdir=/", "true"], 2, "--workdir;"),
+        (&["exec", "--uesr", "1", "x", "true"], 2, "--user;"),
+        (&["kernel", "get", "--hlep"], 2, "--help;"),
+    ] {
+        let (found, _, errors) = output_of(&mut isolab(words));
+        assert_eq!(found, code, "{words:?}: {errors}");
+        assert!(errors.contains(&format!("the nearest is {meant}")), "{words:?}: {errors}");
+    }
+    // Nothing is near to it.
+    for words in [&["fly"][..], &["run", "--banana", "true"], &["demo", "fly"]] {
+        let (found, _, errors) = output_of(&mut isolab(words));
+        assert!(found == 2 && !errors.contains("nearest"), "{words:?}: {errors}");
+    }
 }

@@ -284,7 +284,7 @@ fn only_what_checks_have_left_is_cleaned() {
     assert!(output.contains(&format!("removed directory {}\n", mine.display())), "{output}");
     assert!(!mine.exists() && others.exists());
     let entry = place.find(&names.name("others")).unwrap().unwrap();
-    drop(place.adopt(entry));
+    drop(place.adopt(&entry));
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn clean_entries(
     let mut removed = Vec::new();
     let mut failed = None;
     for entry in entries {
-        let Some(claim) = ledger.adopt(entry) else { continue };
+        let Some(claim) = ledger.adopt(&entry) else { continue };
         // Asked of the last word: a supervisor may have written how it ended a moment ago.
         if !which(claim.entry()) {
             claim.keep();
@@ -169,7 +169,7 @@ mod tests {
         let cleaned = clean(ledger).map_err(|error| sandbox::chain(&error));
         assert_eq!(ledger.find("dead").unwrap().is_none(), cleaned.is_ok(), "the entry");
         for entry in ledger.entries().unwrap() {
-            drop(ledger.adopt(entry));
+            drop(ledger.adopt(&entry));
         }
         cleaned
     }

@@ -153,6 +153,6 @@ mod tests {
         let entry = Ledger::open().unwrap().find(&name).unwrap().unwrap();
         fs::remove_file(&path).unwrap();
         let unclaimed = Entry { launcher: Process { pid: 4_194_305, start_time: 1 }, ..entry };
-        drop(Ledger::open().unwrap().adopt(unclaimed));
+        drop(Ledger::open().unwrap().adopt(&unclaimed));
     }
 }

@@ -242,7 +242,7 @@ impl Ledger {
     /// claim then frees the name.
     ///
     /// The claim has the entry as it stands now, which both may have changed since it was read.
-    pub fn adopt(&self, entry: Entry) -> Option<Claim> {
+    pub fn adopt(&self, entry: &Entry) -> Option<Claim> {
         let supervisor = entry.detached.as_ref().map(|detached| detached.supervisor);
         let supervised = supervisor
             .is_some_and(|process| process.pid != std::process::id() && process.is_alive());

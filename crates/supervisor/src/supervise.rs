@@ -71,7 +71,7 @@ pub fn supervise(
 /// Removes what the ledger has of a run of this supervisor's.
 fn forget(ledger: &Ledger, settings: &Settings) -> Result<(), Error> {
     let entry = ledger.find(&settings.name)?.filter(|entry| is_ours(entry.detached.as_ref()));
-    drop(entry.and_then(|entry| ledger.adopt(entry)));
+    drop(entry.and_then(|entry| ledger.adopt(&entry)));
     ledger.remove_directory_of(&settings.name);
     Ok(())
 }
@@ -140,7 +140,7 @@ impl Supervisor {
             return Ok(StartOutcome::Failed(code, self.start_errors));
         }
         let entry = ledger.find(&settings.name)?.filter(|entry| is_ours(entry.detached.as_ref()));
-        if let Some(claim) = entry.and_then(|entry| ledger.adopt(entry)) {
+        if let Some(claim) = entry.and_then(|entry| ledger.adopt(&entry)) {
             // Of a launcher that was killed, what it held; else what others made for the run.
             (callbacks.free)(claim.entry());
             record(claim, code)?;

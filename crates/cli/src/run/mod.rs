@@ -32,7 +32,7 @@ use sandbox::{
 use crate::{
     cell::Cell,
     environment, exits,
-    failure::{self, Failure},
+    failure::Failure,
     kinds::Kind,
     linux::{self, LinuxArguments},
     memory, names, output, program,
@@ -191,12 +191,10 @@ pub fn spell(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     spelt
 }
 
-/// An option that `run` does not have; of one that `docker run` has, why.
-pub fn unknown_option(error: &clap::Error, option: &str) -> Failure {
-    match docker::reason(option) {
-        Some(reason) => Failure::usage(format!("isolab run does not take {option}")).help(reason),
-        None => failure::of_unknown_option(error, option),
-    }
+/// Of an option that only `docker run` has, why.
+pub fn refused_option(option: &str) -> Option<Failure> {
+    let refused = Failure::usage(format!("isolab run does not take {option}"));
+    docker::reason(option).map(|reason| refused.help(reason))
 }
 
 /// Runs it and gives its exit code.

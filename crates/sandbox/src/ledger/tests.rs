@@ -50,11 +50,11 @@ fn only_the_entries_of_dead_launchers_are_adopted() {
     let ledger = scratch("adopt");
     let mut entry = Entry::new("one".into(), "container", vec![]);
     drop(ledger.claim(entry.clone()).unwrap());
-    assert!(ledger.adopt(entry.clone()).is_none(), "its launcher lives");
+    assert!(ledger.adopt(&entry).is_none(), "its launcher lives");
     entry.launcher.start_time += 1;
-    assert!(ledger.adopt(entry.clone()).is_none(), "there is no such entry");
+    assert!(ledger.adopt(&entry).is_none(), "there is no such entry");
     ledger.claim(entry.clone()).unwrap().keep();
-    drop(ledger.adopt(entry).unwrap());
+    drop(ledger.adopt(&entry).unwrap());
     fs::remove_dir(&ledger.directory).unwrap();
 }
 
@@ -67,14 +67,14 @@ fn what_is_adopted_is_the_last_word_of_the_dead() {
     // Somebody reads the entry, and before it acts the launcher adds a line and ends.
     let line = |entry: &mut Entry| entry.resources.push(Resource::Link("late".into()));
     assert!(ledger.amend("one", line).unwrap());
-    let claim = ledger.adopt(entry.clone()).unwrap();
+    let claim = ledger.adopt(&entry).unwrap();
     assert_eq!(claim.entry().resources, [Resource::Link("late".into())]);
     drop(claim);
     // Or ends, and another takes the name.
     let mut other = entry.clone();
     other.launcher.start_time += 1;
     ledger.claim(other).unwrap().keep();
-    assert!(ledger.adopt(entry).is_none());
+    assert!(ledger.adopt(&entry).is_none());
     fs::remove_dir_all(&ledger.directory).unwrap();
 }
 
