@@ -99,7 +99,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         language,
         length: arguments.length,
         asked_to_end: &|| end.is_told(),
-        rehearsal: arguments.pace.map(|pace| Rehearsal { keys: chosen.keys(), pace, begun: 0 }),
+        rehearsal: arguments.pace.map(|pace| Rehearsal::new(chosen.keys(), pace)),
         recorder: recorder.as_mut(),
         page: page.as_ref(),
     };

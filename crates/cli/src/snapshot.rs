@@ -146,7 +146,7 @@ impl Restore {
         let mut workload = Workload::command(&words);
         workload.deadline = self.deadline;
         workload.trace = self.trace;
-        workload.stdio = if self.json { Stdio::Capture } else { Stdio::Inherit };
+        workload.stdio = if self.json { Stdio::CaptureOutput } else { Stdio::Inherit };
         let (socket, listener) = Ledger::open()?.listen(&claim)?;
         let control = Some(Arc::new(listener));
         let saved = SavedVm { disks: self.disk.clone(), control, ..SavedVm::new(folder) };

@@ -95,8 +95,9 @@ impl<'a> Kept<'a> {
 /// The launcher's and the child's ends of standard input and output.
 #[derive(Debug)]
 pub(crate) enum StdioEnds {
-    /// Pipes.
-    Captured { capture: Capture, stdin: OwnedFd, child: [OwnedFd; 3] },
+    /// Pipes; without one for input that is the launcher's own. Of the child's ends the first is
+    /// for output.
+    Captured { capture: Capture, stdin: Option<[OwnedFd; 2]>, child: [OwnedFd; 2] },
     /// The launcher's own: nothing to do.
     Inherited,
     /// A new pseudo-terminal.
@@ -110,14 +111,17 @@ pub(crate) enum StdioEnds {
 impl StdioEnds {
     pub(crate) fn new(stdio: Stdio) -> Result<Self, Error> {
         match stdio {
-            Stdio::Capture => {
+            Stdio::Capture | Stdio::CaptureOutput => {
                 let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(call("pipe2 for standard streams"));
-                let (child_in, stdin) = pipe()?;
+                let stdin = match stdio {
+                    Stdio::Capture => Some(<[OwnedFd; 2]>::from(pipe()?)),
+                    _ => refuse_a_directory(&io::stdin(), "standard input").map(|()| None)?,
+                };
                 let (output, child_out) = pipe()?;
                 let (errors, child_err) = pipe()?;
                 let capture = Capture::of(output, errors)
                     .map_err(crate::error::file("make non-blocking", "pipe"))?;
-                Ok(Self::Captured { capture, stdin, child: [child_in, child_out, child_err] })
+                Ok(Self::Captured { capture, stdin, child: [child_out, child_err] })
             }
             Stdio::Inherit => refuse_directories().map(|()| Self::Inherited),
             Stdio::Terminal => {
@@ -185,9 +189,12 @@ impl StdioEnds {
             plan.step(WayOut, "setsid", libc::SYS_setsid, []);
         };
         match self {
-            Self::Captured { child, .. } => {
+            Self::Captured { stdin, child, .. } => {
                 new_session(plan);
-                for (number, end) in child.iter().enumerate() {
+                if let Some([end, _]) = stdin {
+                    duplicate(plan, end.as_fd(), 0, 0);
+                }
+                for (number, end) in (1..).zip(child) {
                     duplicate(plan, end.as_fd(), number, 0);
                 }
             }
@@ -219,20 +226,17 @@ impl StdioEnds {
 /// A directory that the launcher was given as a standard stream would be a door to the host: `..`
 /// leads from it to the host's root.
 fn refuse_directories() -> Result<(), Error> {
-    let streams = [
-        (io::stdin().as_fd().as_raw_fd(), "standard input"),
-        (io::stdout().as_fd().as_raw_fd(), "standard output"),
-        (io::stderr().as_fd().as_raw_fd(), "standard error"),
-    ];
-    for (number, stream) in streams {
-        // SAFETY: the three are open as long as the process lives, or fstat says that they are not.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
-        let is_directory = |found: libc::stat| found.st_mode & libc::S_IFMT == libc::S_IFDIR;
-        if fstat(descriptor).is_ok_and(is_directory) {
-            return Err(Error::OpenDirectory { stream });
-        }
+    refuse_a_directory(&io::stdin(), "standard input")?;
+    refuse_a_directory(&io::stdout(), "standard output")?;
+    refuse_a_directory(&io::stderr(), "standard error")
+}
+
+fn refuse_a_directory(descriptor: &impl AsFd, stream: &'static str) -> Result<(), Error> {
+    let is_directory = |found: libc::stat| found.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    match fstat(descriptor).is_ok_and(is_directory) {
+        true => Err(Error::OpenDirectory { stream }),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// The child's working directory: looked up inside, through no link of procfs, and seen to be below

@@ -69,7 +69,9 @@ impl process::StdioEnds {
     /// launcher's, and the writing end of standard input if it is captured.
     pub(crate) fn of_the_launcher(self) -> (Streams, Option<OwnedFd>) {
         match self {
-            Self::Captured { capture, stdin, .. } => (Streams::Captured(capture), Some(stdin)),
+            Self::Captured { capture, stdin, .. } => {
+                (Streams::Captured(capture), stdin.map(|[_, write]| write))
+            }
             Self::Inherited | Self::Null { .. } => (Streams::Inherited, None),
             Self::Terminal { terminal, .. } => (Streams::Terminal(terminal), None),
             Self::TerminalInside { socket, .. } => (Streams::TerminalInside(socket), None),

@@ -36,27 +36,33 @@ pub struct Show<'a> {
 /// A demonstration that goes through its steps by itself.
 #[derive(Debug, Clone)]
 pub struct Rehearsal {
-    /// The keys of its steps.
-    pub keys: Vec<Option<char>>,
-    /// How long each step is seen.
-    pub pace: Duration,
-    /// How many have begun.
-    pub begun: usize,
+    keys: Vec<Option<char>>,
+    pace: Duration,
+    begun: usize,
+    /// When the next step begins, or the last one is over.
+    next: Duration,
 }
 
 impl Rehearsal {
-    fn length(&self) -> Duration {
-        self.pace * self.keys.len() as u32
+    /// One of steps with these keys, each of which is seen for `pace`.
+    pub fn new(keys: Vec<Option<char>>, pace: Duration) -> Self {
+        Self { keys, pace, begun: 0, next: Duration::ZERO }
     }
 
-    /// The key of a step that begins now.
+    /// The key of a step that begins now. On a busy machine a step is late, and those after it are,
+    /// too: none is left out.
     fn due(&mut self, now: Duration) -> Option<char> {
         let key = *self.keys.get(self.begun)?;
-        if now < self.pace * self.begun as u32 {
+        if now < self.next {
             return None;
         }
         self.begun += 1;
+        self.next = now + self.pace;
         key
+    }
+
+    fn is_over(&self, now: Duration) -> bool {
+        self.begun == self.keys.len() && now >= self.next
     }
 }
 
@@ -69,8 +75,6 @@ impl Show<'_> {
     /// When the source fails, or the terminal does.
     pub fn run(&mut self, source: &mut dyn Source) -> Result<Option<String>> {
         let began = Instant::now();
-        let rehearsed = self.rehearsal.as_ref().map(Rehearsal::length);
-        self.length = self.length.or(rehearsed);
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
             return self.run_blind(source, began);
         }
@@ -120,14 +124,15 @@ impl Show<'_> {
 
     fn run_blind(&mut self, source: &mut dyn Source, began: Instant) -> Result<Option<String>> {
         // Nobody can press Esc.
-        self.length = self.length.or(Some(Duration::from_secs(3)).filter(|_| self.page.is_none()));
+        let endless = self.page.is_some() || self.rehearsal.is_some();
+        self.length = self.length.or((!endless).then_some(Duration::from_secs(3)));
         let mut last = None;
         while !self.is_over(began) {
             let next = Instant::now() + FRAME;
             match self.view(source, began)? {
                 Some(view) => last = Some(view),
-                None if self.page.is_none() => break,
-                None => {} // it stays on the page
+                None if !endless => break,
+                None => {} // it stays on the page, or until the next step
             }
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
@@ -157,6 +162,29 @@ impl Show<'_> {
     }
 
     fn is_over(&self, began: Instant) -> bool {
-        (self.asked_to_end)() || self.length.is_some_and(|length| began.elapsed() >= length)
+        let now = began.elapsed();
+        let over = match (self.length, &self.rehearsal) {
+            (Some(length), _) => now >= length,
+            (None, Some(rehearsal)) => rehearsal.is_over(now),
+            (None, None) => false,
+        };
+        over || (self.asked_to_end)()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rehearsal_leaves_no_step_out_however_late_it_is_asked() {
+        let seconds = Duration::from_secs;
+        let mut rehearsal = Rehearsal::new(vec![None, Some('a'), Some('b')], seconds(1));
+        let asked = [0, 9, 9, 30, 30, 31].map(|now| {
+            let key = rehearsal.due(seconds(now));
+            (key, rehearsal.is_over(seconds(now)))
+        });
+        let none = (None, false);
+        assert_eq!(asked, [none, (Some('a'), false), none, (Some('b'), false), none, (None, true)]);
     }
 }

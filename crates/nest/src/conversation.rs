@@ -74,7 +74,7 @@ impl<'a> Conversation<'a> {
     pub(crate) fn until_the_end(mut self, end: Option<BorrowedFd<'_>>) -> Result<Ended> {
         let _raw = match self.stdio {
             Stdio::Terminal => Some(RawTerminal::set().ok_or(Error::NoTerminal)?),
-            Stdio::Capture | Stdio::Inherit => None,
+            Stdio::Capture | Stdio::CaptureOutput | Stdio::Inherit => None,
         };
         let mut keys = self.stdio == Stdio::Terminal;
         loop {
@@ -157,13 +157,13 @@ impl<'a> Conversation<'a> {
         }
         while let Some(bytes) = take(&mut machine.output.from)? {
             match self.stdio {
-                Stdio::Capture => keep(&mut self.output, &bytes)?,
+                Stdio::Capture | Stdio::CaptureOutput => keep(&mut self.output, &bytes)?,
                 _ => write("standard output", &mut io::stdout().lock(), &bytes)?,
             }
         }
         while let Some(bytes) = take(&mut machine.errors.from)? {
             match self.stdio {
-                Stdio::Capture => keep(&mut self.errors, &bytes)?,
+                Stdio::Capture | Stdio::CaptureOutput => keep(&mut self.errors, &bytes)?,
                 _ => write("standard error", &mut io::stderr().lock(), &bytes)?,
             }
         }

@@ -80,7 +80,7 @@ pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio)
             let plan = plan.variable("TERM", kind).variable("PS1", r"nest:\w\$ ");
             plan.terminal(CONSOLE, rows, columns)
         }
-        Stdio::Capture | Stdio::Inherit => plan
+        Stdio::Capture | Stdio::CaptureOutput | Stdio::Inherit => plan
             .stream(Stream::Input, &Sink::Device("/dev/null".into()))
             .stream(Stream::Output, &Sink::Port(OUTPUT_PORT))
             .stream(Stream::Errors, &Sink::Port(ERRORS_PORT)),

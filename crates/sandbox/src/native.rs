@@ -135,8 +135,11 @@ fn command(workload: &Workload) -> Result<(Command, Option<Mailbox>, Option<File
             (command, None, None)
         }
     };
+    if matches!(workload.stdio, Stdio::Capture | Stdio::CaptureOutput) {
+        command.stdout(Pipe::piped()).stderr(Pipe::piped());
+    }
     if workload.stdio == Stdio::Capture {
-        command.stdin(Pipe::piped()).stdout(Pipe::piped()).stderr(Pipe::piped());
+        command.stdin(Pipe::piped());
     }
     command.envs(workload.environment.iter().map(|(name, value)| (name, value)));
     if let Some(directory) = &workload.directory {

@@ -25,6 +25,8 @@ pub enum Stdio {
     /// workload is stopped.
     #[default]
     Capture,
+    /// Output is kept for the [`Outcome`](crate::Outcome); input is the launcher's own.
+    CaptureOutput,
     /// The launcher's own.
     Inherit,
     /// A new terminal, connected to the launcher's.

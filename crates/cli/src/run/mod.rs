@@ -292,7 +292,7 @@ impl Arguments {
         self.refuse_foreign_options()?;
         let stdio = match (self.terminal, self.json) {
             (true, _) => Stdio::Terminal,
-            (false, true) => Stdio::Capture,
+            (false, true) => Stdio::CaptureOutput,
             (false, false) => Stdio::Inherit,
         };
         let mut workload = match program {

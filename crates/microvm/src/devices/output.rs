@@ -33,7 +33,7 @@ impl Output {
     /// Standard output, as `stdio` says.
     pub fn of(stdio: Stdio) -> Self {
         match stdio {
-            Stdio::Capture => Self::Captured(Vec::new()),
+            Stdio::Capture | Stdio::CaptureOutput => Self::Captured(Vec::new()),
             Stdio::Inherit | Stdio::Terminal => Self::Standard,
         }
     }

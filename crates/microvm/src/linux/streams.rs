@@ -67,7 +67,7 @@ impl Streams {
     /// When the launcher has no standard input that could be passed on.
     pub fn of(stdio: Stdio, handle: &Handle) -> Result<Self> {
         let errors = match stdio {
-            Stdio::Capture => Output::of(stdio),
+            Stdio::Capture | Stdio::CaptureOutput => Output::of(stdio),
             Stdio::Inherit | Stdio::Terminal => Output::Errors,
         };
         let input = match stdio {
@@ -78,7 +78,7 @@ impl Streams {
                 handle.close_to_stop(write);
                 Some(read.into())
             }
-            Stdio::Inherit | Stdio::Terminal => Some(standard_input()?),
+            Stdio::CaptureOutput | Stdio::Inherit | Stdio::Terminal => Some(standard_input()?),
         };
         Ok(Self { input, output: Outlet::new(Output::of(stdio)), errors: Outlet::new(errors) })
     }
