@@ -137,6 +137,15 @@ pub enum Error {
         #[source]
         source: RootDiskError,
     },
+    /// The directory cannot be shared with a guest.
+    #[error("share the directory {directory:?} with the guest")]
+    Share {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The network link cannot be had.
     #[error("open the tap {name:?}")]
     Tap {
@@ -285,6 +294,9 @@ impl Error {
                 };
             }
             Self::Tap { name, source } => return source.fix(name),
+            Self::Share { source, .. } if source.kind() == io::ErrorKind::NotADirectory => {
+                "share the directory that it is in, or copy it into the guest's root: `--root`"
+            }
             Self::Cell { call, source }
                 if call == "seccomp" && source.raw_os_error() == Some(libc::EINVAL) =>
             {

@@ -1,7 +1,7 @@
 //! The system calls that are left to a thread, by its role, and what for.
 //!
-//! None of them takes a path (but `unlink` of the monitor), makes a descriptor that leads anywhere,
-//! starts a process or reaches one. What has an argument that matters is decided in `filter`.
+//! None of them takes a path (but `unlink` of the monitor, and what the thread of shared directories
+//! finds files with), makes a descriptor that leads anywhere, starts a process or reaches one. What has an argument that matters is decided in `filter`.
 
 use super::Role;
 
@@ -63,6 +63,22 @@ const VCPU: &[i64] = &[libc::SYS_mincore];
 /// Of the devices' thread: waiting for doorbells.
 const DEVICES: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
 
+/// Of the thread of shared directories: waiting for doorbells, and reading files. They are found from
+/// a descriptor; where that leads is the mount's affair, see `cell`.
+const SHARES: &[i64] = &[
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    // A file or a directory, and the text of a link.
+    libc::SYS_openat2,
+    libc::SYS_readlinkat,
+    // What is known of it, what is in it.
+    libc::SYS_fstat,
+    libc::SYS_fstatfs,
+    libc::SYS_lseek,
+    libc::SYS_preadv,
+    libc::SYS_getdents64,
+];
+
 /// Of those that wait for the machine's end.
 const MONITOR: &[i64] = &[
     // How much of the guest's memory is there.
@@ -101,6 +117,7 @@ pub fn of(role: Role) -> impl Iterator<Item = i64> {
     let own: [&[i64]; 2] = match role {
         Role::Vcpu => [SERVING, VCPU],
         Role::Devices => [SERVING, DEVICES],
+        Role::Shares => [SHARES, &[]],
         Role::Monitor => [MONITOR, &[]],
         Role::Control => [CONTROL, &[]],
     };

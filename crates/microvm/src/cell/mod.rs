@@ -9,7 +9,7 @@
 //! ```text
 //!   what                                  of a thread, always    of the process, if it is ours
 //!   no_new_privs                          x                      x
-//!   no capabilities                       x
+//!   no capabilities                       x (of root's thread for shares: one, to read)
 //!   a root without files                  x (root, or below)
 //!   user 65534                                                   x (of root's VM threads)
 //!   seccomp: a list for each role         x
@@ -33,6 +33,12 @@
 //! the others it can remove a file by name, for the launcher's entry in the ledger. In a library's
 //! process the caller's own threads have no list at all; only a launcher's process is closed. Nor has
 //! the thread of a machine that is being saved, which writes its snapshot.
+//!
+//! A guest with a shared directory has one thread more, [`Role::Shares`], and that one can open files:
+//! no filter sees what openat2(2) is asked for, which lies in memory. What holds it is that it has no
+//! way to any file but the shared ones: its root is empty, and the descriptor of a share is a mount
+//! of its own, read-only, with nothing above it
+//! ([`SharedTree`](crate::devices::virtio::fs::SharedTree)).
 //!
 //! # What was measured
 //!
@@ -81,6 +87,8 @@ pub enum Role {
     Vcpu,
     /// It serves the devices whose doorbells KVM rings, and the host's files.
     Devices,
+    /// It serves shared directories: it finds and opens files in them, which no other role can.
+    Shares,
     /// It waits for the others, and tells of them.
     Monitor,
     /// It waits for the processors of a Linux guest, and answers those who ask from outside.
@@ -93,6 +101,7 @@ impl Role {
         match self {
             Self::Vcpu => "virtual CPU",
             Self::Devices => "devices",
+            Self::Shares => "shared directories",
             Self::Monitor => "monitor",
             Self::Control => "control",
         }
@@ -127,13 +136,15 @@ pub fn enter(role: Role, story: &mut Story) -> Result<()> {
         // SAFETY: sets a flag of the calling thread.
         unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
     })?;
+    // Before it is somebody else: then it has no more to keep.
+    let keeps = role == Role::Shares && geteuid().is_root() && keep_reading(role, story)?;
     if !role.is_the_launchers() {
         leave_files(role, story)?;
         if process::is_ours() && geteuid().is_root() {
             become_nobody(role, story)?;
         }
     }
-    drop_capabilities(role, story)?;
+    drop_capabilities(role, keeps, story)?;
     let call = format!("seccomp: {} calls are left to it", list::of(role).count());
     let refused = |source: io::Error| Error::Cell { call: "seccomp".into(), source };
     story.step(Question::Boundary, told(role, &call), || filter::install(role)).map_err(refused)
@@ -203,15 +214,39 @@ fn become_nobody(role: Role, story: &mut Story) -> Result<()> {
     })
 }
 
-/// Drops all capabilities of the thread. Those of the bounding set would need an execve(2), which
-/// the filter refuses and `no_new_privs` makes fruitless.
-fn drop_capabilities(role: Role, story: &mut Story) -> Result<()> {
-    /// `_LINUX_CAPABILITY_VERSION_3`, with two words of each set (capget(2)).
-    const VERSION: u32 = 0x2008_0522;
-    let header = [VERSION, 0];
-    let none = [0u32; 6];
-    step(story, role, "capset: none", || {
+/// Drops all capabilities of the thread, but [`DAC_READ_SEARCH`] if it `keeps` that. Those of the
+/// bounding set would need an execve(2), which the filter refuses and `no_new_privs` makes fruitless.
+fn drop_capabilities(role: Role, keeps: bool, story: &mut Story) -> Result<()> {
+    let kept = if keeps { 1 << DAC_READ_SEARCH } else { 0 };
+    // Effective, permitted and inheritable, of the first 32 and of the others.
+    let sets = [kept, kept, 0, 0, 0, 0];
+    let call = if keeps { "capset: CAP_DAC_READ_SEARCH" } else { "capset: none" };
+    step(story, role, call, || {
         // SAFETY: the kernel reads a header of two words and, of this version, two times three.
-        unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) }
+        unsafe { libc::syscall(libc::SYS_capset, CAPABILITIES.as_ptr(), sets.as_ptr()) }
     })
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`, with two words of each set, of the calling thread (capget(2)).
+const CAPABILITIES: [u32; 2] = [0x2008_0522, 0];
+/// Reading files and searching directories that are others' (capabilities(7)).
+const DAC_READ_SEARCH: u32 = 2;
+
+/// Lets the thread have what root reads, though it will be root no longer; gives whether root may here
+/// at all, which in somebody's container he may not. It opens nothing but the shared directories by
+/// that: there is nothing else that it has a way to, and no call that would open a file by its handle.
+fn keep_reading(role: Role, story: &mut Story) -> Result<bool> {
+    let mut sets = [0u32; 6];
+    step(story, role, "capget", || {
+        // SAFETY: the kernel reads a header of two words and writes two times three.
+        unsafe { libc::syscall(libc::SYS_capget, CAPABILITIES.as_ptr(), sets.as_mut_ptr()) }
+    })?;
+    if sets[1] & 1 << DAC_READ_SEARCH == 0 {
+        return Ok(false);
+    }
+    step(story, role, "prctl PR_SET_KEEPCAPS", || {
+        // SAFETY: sets a flag of the calling thread.
+        unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0, 0) }
+    })?;
+    Ok(true)
 }

@@ -15,6 +15,7 @@ fn inside<T: Send>(role: Role, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(confined).join()).unwrap()
 }
 
+/// Those that can open nothing.
 const ROLES: [Role; 4] = [Role::Vcpu, Role::Devices, Role::Monitor, Role::Control];
 
 /// System calls with arguments for which they would succeed outside, or fail for another reason
@@ -97,6 +98,35 @@ fn nothing_can_be_reached_from_any_role() {
     }
 }
 
+/// It finds files by openat2(2), from the descriptors that it was given; by a path of the host it finds
+/// none, for its root is empty.
+#[test]
+fn the_thread_of_shared_directories_reaches_nothing_else_either() {
+    let role = Role::Shares;
+    for (what, number, arguments) in &attacks() {
+        let (result, breach) = inside(role, || (call(*number, *arguments), breach()));
+        match *number {
+            libc::SYS_openat2 | libc::SYS_readlinkat => assert!(result < 0, "{what}"),
+            number => {
+                assert_eq!(result, -i64::from(libc::EPERM), "{what}");
+                assert_eq!(breach, Some(Breach { role, call: number }), "{what}");
+            }
+        }
+    }
+    if !geteuid().is_root() {
+        eprintln!("skipped: only root's threads have a root without files");
+        return;
+    }
+    for path in [c"/etc/passwd", c"/proc/self/mem", c"../../../etc/passwd", c"../mem"] {
+        let how: [u64; 3] = [0; 3];
+        let at = libc::AT_FDCWD as u64;
+        let arguments = [at, path.as_ptr() as u64, how.as_ptr() as u64, 24, 0, 0];
+        assert!(call(libc::SYS_openat2, arguments) >= 0 || path.to_bytes()[0] == b'.', "{path:?}");
+        let (result, breach) = inside(role, || (call(libc::SYS_openat2, arguments), breach()));
+        assert_eq!((result, breach), (-i64::from(libc::ENOENT), None), "{path:?}");
+    }
+}
+
 /// What is refused is refused by the cell: outside it succeeds, or fails for a reason of its own.
 #[test]
 fn the_same_calls_are_not_refused_outside() {
@@ -163,6 +193,19 @@ fn a_thread_has_no_capabilities_and_can_gain_none() {
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
         assert!(status.contains("Seccomp:\t2"), "{status}");
     }
+}
+
+#[test]
+fn the_thread_of_shared_directories_keeps_what_root_needs_to_read() {
+    let status = seen_from_outside(Role::Shares);
+    let outside = std::fs::read_to_string("/proc/self/status").unwrap();
+    let had = outside.lines().find_map(|line| line.strip_prefix("CapPrm:")).unwrap();
+    let had = u64::from_str_radix(had.trim(), 16).unwrap();
+    let kept = if geteuid().is_root() { had & 1 << DAC_READ_SEARCH } else { 0 };
+    for (set, value) in [("CapInh", 0), ("CapPrm", kept), ("CapEff", kept), ("CapAmb", 0)] {
+        assert!(status.contains(&format!("{set}:\t{value:016x}")), "{status}");
+    }
+    assert!(status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"), "{status}");
 }
 
 #[test]

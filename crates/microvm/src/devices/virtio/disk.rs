@@ -13,10 +13,7 @@
 use std::{
     fs::{File, Metadata, OpenOptions, TryLockError},
     io::{self, Seek, SeekFrom},
-    os::{
-        fd::AsRawFd,
-        unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
-    },
+    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -24,9 +21,8 @@ use nix::{
     errno::Errno,
     fcntl::{FallocateFlags, fallocate},
 };
-use vm_memory::VolatileSlice;
 
-use super::{Buffers, image_format::ImageFormat};
+use super::{Buffers, image_format::ImageFormat, vectored};
 use crate::error::Error;
 
 /// A disk is read and written in such pieces.
@@ -34,8 +30,6 @@ pub const SECTOR: u64 = 512;
 
 /// So many zeros are written at once where the file system has no shorter way.
 const ZEROS: u64 = 64 << 10;
-/// So many buffers in one system call (`IOV_MAX`, limits.h(0P)).
-const BUFFERS: usize = 1024;
 
 /// Why a file cannot be a guest's disk.
 #[derive(Debug, thiserror::Error)]
@@ -206,14 +200,7 @@ impl Disk {
     /// When the file ends before, or the host cannot read it.
     pub fn read(&self, offset: u64, into: Buffers<'_>) -> io::Result<()> {
         self.check(offset, into.length() as u64)?;
-        all(offset, into, |offset, pieces| {
-            // SAFETY: each piece is a range of the guest's memory that `into` borrows from the
-            // mapping, and the kernel writes no more into it than its length. That the guest may
-            // change it meanwhile matters to nobody: nothing of ours refers to it.
-            unsafe {
-                libc::preadv(self.file.as_raw_fd(), pieces.as_ptr(), pieces.len() as i32, offset)
-            }
-        })
+        all_of(into.length(), vectored::read_at(&self.file, offset, into)?)
     }
 
     /// Writes all of `from` from `offset` on.
@@ -223,13 +210,7 @@ impl Disk {
     /// When the file ends before, or the host cannot write it: it has no room, for one.
     pub fn write(&self, offset: u64, from: Buffers<'_>) -> io::Result<()> {
         self.check(offset, from.length() as u64)?;
-        all(offset, from, |offset, pieces| {
-            // SAFETY: each piece is a range of the guest's memory that `from` borrows from the
-            // mapping, and the kernel only reads it.
-            unsafe {
-                libc::pwritev(self.file.as_raw_fd(), pieces.as_ptr(), pieces.len() as i32, offset)
-            }
-        })
+        all_of(from.length(), vectored::write_at(&self.file, offset, from)?)
     }
 
     /// Returns when all that was written is on the disk, and would be there after a power failure.
@@ -297,31 +278,9 @@ fn open_file(path: &Path, access: Access) -> Result<File, DiskError> {
         .map_err(|source| DiskError::Open { access, source })
 }
 
-/// Moves all of `buffers` by as many calls of `move_some` as it takes: it is given an offset and
-/// pieces, and gives the number of bytes as `readv(2)` does.
-fn all(
-    mut offset: u64,
-    mut buffers: Buffers<'_>,
-    move_some: impl Fn(i64, &[libc::iovec]) -> isize,
-) -> io::Result<()> {
-    while !buffers.is_empty() {
-        let guards: Vec<_> =
-            buffers.slices().iter().take(BUFFERS).map(VolatileSlice::ptr_guard_mut).collect();
-        let pieces: Vec<libc::iovec> = guards
-            .iter()
-            .map(|guard| libc::iovec { iov_base: guard.as_ptr().cast(), iov_len: guard.len() })
-            .collect();
-        match Errno::result(move_some(offset as i64, &pieces)) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                buffers.take(count as usize);
-                offset += count as u64;
-            }
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
+/// What was moved is all that was to be.
+fn all_of(length: usize, moved: usize) -> io::Result<()> {
+    if moved == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::{
         tests::{Said, pipe},
     },
     disk::{Access, Disk, tests::image},
+    fs::{SharedDirectory, SharedTree},
     mmio,
     net::tests::card_and_cable,
     ports::Ports,
@@ -221,6 +222,15 @@ proptest! {
     #[test]
     fn no_guest_breaks_the_console(acts in vec(act(), 0..60)) {
         play(Console::new(Said::default().port(Some(endless())), 80, 25), &acts)?;
+    }
+
+    #[test]
+    fn no_guest_breaks_a_shared_directory(acts in vec(act(), 0..60)) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("file"), "content").unwrap();
+        let tree = SharedTree::open(directory.path(), true).unwrap();
+        play(SharedDirectory::new(tree, "hostile", 4), &acts)?;
+        prop_assert_eq!(std::fs::read(directory.path().join("file")).unwrap(), b"content");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!   guest: a driver of Linux                 | host: this folder
 //!   registers (0x1000 bytes), to set it up  --> mmio: what is asked for at the door
 //!   queues in the guest's own memory       <--> queue: what is passed through; chain: its bytes
-//!   doorbell: a write to QueueNotify        --> the device: console, block, net, rng, balloon
+//!   doorbell: a write to QueueNotify        --> the device: console, block, net, fs, rng, balloon
 //!   an interrupt                           <--  signal: why, and the line
 //! ```
 //!
@@ -44,6 +44,7 @@ pub mod chain;
 pub mod console;
 pub mod disk;
 pub mod events;
+pub mod fs;
 pub mod image_format;
 pub mod mmio;
 pub mod net;
@@ -56,6 +57,7 @@ mod saved;
 mod signal;
 pub mod tap;
 mod transport;
+mod vectored;
 
 #[cfg(test)]
 mod driver;
@@ -129,6 +131,12 @@ pub trait Device: Send + 'static {
     /// As [`Device::serve`].
     fn wake(&mut self, _queues: &mut Queues<'_>) -> Result<(), Broken> {
         Ok(())
+    }
+
+    /// Whether only the thread of its event loop may serve it: it makes system calls that no virtual
+    /// CPU is left.
+    fn needs_its_own_thread(&self) -> bool {
+        false
     }
 
     /// Forgets the driver and what it had asked for.

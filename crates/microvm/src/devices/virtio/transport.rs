@@ -37,6 +37,8 @@ pub struct Transport<D> {
     /// Whether the guest is to end.
     over: Arc<AtomicBool>,
     name: &'static str,
+    /// Whether only the event loop may serve it.
+    by_the_loop: bool,
 }
 
 impl<D> Clone for Transport<D> {
@@ -47,6 +49,7 @@ impl<D> Clone for Transport<D> {
             again: self.again.clone(),
             over: self.over.clone(),
             name: self.name,
+            by_the_loop: self.by_the_loop,
         }
     }
 }
@@ -54,10 +57,10 @@ impl<D> Clone for Transport<D> {
 impl<D: Device> Transport<D> {
     /// `device` with a door, its queues in `memory`, and a line on which it interrupts.
     pub fn new(device: D, memory: Ram, line: Interrupt) -> Self {
-        let name = device.name();
+        let (name, by_the_loop) = (device.name(), device.needs_its_own_thread());
         let registers = Arc::new(Mutex::new(Registers::new(device, memory)));
         let (signal, again) = (Arc::new(Signal::new(line)), Arc::default());
-        Self { registers, signal, again, over: Arc::default(), name }
+        Self { registers, signal, again, over: Arc::default(), name, by_the_loop }
     }
 
     /// The same device, which stops in the middle of its queues once `over` is true.
@@ -159,7 +162,16 @@ impl<D: Device> Transport<D> {
         drop(registers);
         if started {
             // A driver may have filled its queues, and rung, before it was ready.
-            self.look_everywhere();
+            self.serve_where_it_may(Self::look_everywhere);
+        }
+    }
+
+    /// A processor has something for the device. It serves it, or asks the event loop to do so, if
+    /// only that may.
+    fn serve_where_it_may(&self, serve: impl FnOnce(&Self)) {
+        match self.by_the_loop && self.again.get().is_some() {
+            true => self.ask_for_another_turn(),
+            false => serve(self),
         }
     }
 
@@ -199,7 +211,7 @@ impl<D: Device> bus::Device for Transport<D> {
         }
         let Ok(value) = data.try_into().map(u32::from_le_bytes) else { return };
         match offset {
-            DOORBELL => self.ring(value as usize),
+            DOORBELL => self.serve_where_it_may(|device| device.ring(value as usize)),
             INTERRUPT_ACKNOWLEDGE => self.signal.acknowledge(value),
             STATUS => self.set_status(value),
             _ => self.lock().set_register(offset, value),
