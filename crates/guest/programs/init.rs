@@ -110,7 +110,7 @@ impl Init {
                 while let Some(flag) = words.optional()? {
                     flags |= calls::mount_flag(flag.to_bytes())?;
                 }
-                calls::make_directory(target)?;
+                calls::make_directories(target)?;
                 calls::mount(kind, source, target, data, flags)?;
             }
             b"module" => {

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `report SINK` | results go there; first of all to the console |
 //! | `end power-off`, `end reboot`, `end port PORT` | how the machine ends, after the last step or the first that failed; a port ends it by being written |
-//! | `mount TYPE SOURCE TARGET DATA FLAG...` | mount(2); makes TARGET; flags are `ro nosuid nodev noexec bind move` |
+//! | `mount TYPE SOURCE TARGET DATA FLAG...` | mount(2); makes TARGET and the directories above it; flags are `ro nosuid nodev noexec bind move` |
 //! | `module FILE PARAMETERS` | loads a module of the kernel |
 //! | `link TARGET PATH` | makes a symbolic link |
 //! | `disk ATTRIBUTE VALUE PATH` | makes PATH a link to the disk whose ATTRIBUTE in `/sys/class/block` is VALUE, once it is there; needs `/sys` and `/dev` |
@@ -143,10 +143,20 @@ impl Plan {
         }
     }
 
-    /// Mounts a file system of this kind from `source` on `target`, a directory that is made.
+    /// Mounts a file system of this kind from `source` on `target`, a directory that is made with
+    /// those above it.
     #[must_use]
-    pub fn mount(self, kind: &str, source: &str, target: &str, data: &str, flags: &[&str]) -> Self {
-        self.add(["mount", kind, source, target, data].iter().chain(flags))
+    pub fn mount(
+        self,
+        kind: &str,
+        source: &str,
+        target: impl AsRef<OsStr>,
+        data: &str,
+        flags: &[&str],
+    ) -> Self {
+        let words = ["mount", kind, source].map(OsStr::new);
+        let words = words.into_iter().chain([target.as_ref(), OsStr::new(data)]);
+        self.add(words.chain(flags.iter().map(OsStr::new)))
     }
 
     /// Loads a module of the kernel.

@@ -59,8 +59,8 @@ pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio)
         plan = plan.disk("nsid", &number, &disks::device(index));
     }
     for (number, disk) in disks.read_only.iter().enumerate() {
-        let inside = disk.inside.to_string_lossy();
-        plan = plan.mount("ext4", &disks::device(number), &inside, "", &["ro", "nosuid", "nodev"]);
+        let (device, flags) = (disks::device(number), ["ro", "nosuid", "nodev"]);
+        plan = plan.mount("ext4", &device, &disk.inside, "", &flags);
     }
     plan = plan
         .variable("PATH", PATH)

@@ -262,8 +262,26 @@ pub fn status(directory: usize, name: &CStr) -> Result<Status> {
     Ok(Status { mode: about[3] as u32, bytes: about[6] as usize })
 }
 
-/// Makes a directory where there is none.
-pub fn make_directory(path: &CStr) -> Result<()> {
+/// Makes a directory where there is none, and those above it.
+pub fn make_directories(path: &CStr) -> Result<()> {
+    const LONGEST: usize = 4096;
+    let bytes = path.to_bytes();
+    let mut above = [0; LONGEST];
+    for (at, byte) in bytes.iter().enumerate() {
+        // The place after the last byte stays zero: it ends the text.
+        if at + 1 >= LONGEST {
+            return Err(Errno::TOO_LONG);
+        }
+        if *byte == b'/' && at > 0 {
+            let text = CStr::from_bytes_until_nul(&above).map_err(|_| Errno::TOO_LONG)?;
+            make_directory(text)?;
+        }
+        above[at] = *byte;
+    }
+    make_directory(path)
+}
+
+fn make_directory(path: &CStr) -> Result<()> {
     const MKDIR: usize = 83;
     match call(MKDIR, [address(path), 0o755]) {
         Err(Errno::EXISTS) => Ok(()),

@@ -91,6 +91,21 @@ impl Ended {
                  take a distribution's cloud kernel (`isolab kernel get`)"
                     .into(),
             ),
+            Wrong::Stuck { step, errno } if step.starts_with("mount virtiofs ") => Some(
+                match *errno {
+                    libc::ENODEV => {
+                        "the guest's kernel has no virtiofs: name the folder of its modules \
+                         (`--modules`), or take a distribution's cloud kernel (`isolab kernel get`)"
+                    }
+                    libc::ENOTDIR => "the guest has a file there: name another destination",
+                    libc::EROFS => {
+                        "the destination lies in another shared directory, which is read-only: make \
+                         it there on the host, or name another"
+                    }
+                    _ => "name another destination, or see what its kernel says: `--console`",
+                }
+                .into(),
+            ),
             _ => None,
         }
     }

@@ -20,7 +20,7 @@ use std::{
 
 use guest::{abi::MAILBOX_BYTES, plan::Plan};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sandbox::{Stdio, Story, Written, terminal_size};
+use sandbox::{Question, Stdio, Story, Written, terminal_size};
 
 use crate::{
     cell::{self, Role},
@@ -42,6 +42,7 @@ use crate::{
             console::Console,
             disk::Disk,
             events::{self, EventLoop},
+            fs::{SharedDirectory, SharedTree},
             mmio,
             net::Net,
             port::{Port, Sink},
@@ -73,6 +74,9 @@ const VIRTIO: MmioDevice =
 
 /// So often the host looks into a page that it shares with a guest.
 const LOOK: Duration = Duration::from_millis(5);
+/// So many files may a guest have open in all of its shared directories together: the launcher has
+/// twice as many descriptors for everything.
+const OPEN_FILES: usize = 512;
 /// So often a guest is asked how its memory is used.
 const ASK: Duration = Duration::from_millis(500);
 
@@ -81,6 +85,9 @@ pub struct Hardware {
     // Dropped in this order: who serves the devices, the devices, the memory that they look into.
     /// The thread that serves doorbells and the host's files.
     pub events: Option<events::Running>,
+    /// The thread that serves shared directories. Their files may be on the host's slowest disk; the
+    /// guest's other devices do not wait for them.
+    _shares: Option<events::Running>,
     /// The way from the guest to each of them.
     pub buses: Arc<Buses>,
     /// Where the serial port's cable leads.
@@ -125,6 +132,8 @@ impl SharedPage {
 pub struct Inventory {
     /// The disks, opened and locked.
     pub disks: Vec<Disk>,
+    /// The directories that it reads, opened.
+    pub shares: Vec<SharedTree>,
     /// What isolab's own first process is to do, if the guest has it.
     pub init: Option<Plan>,
     /// Where the command's streams lead.
@@ -138,6 +147,8 @@ enum Served {
     ByItsProcessor,
     /// The thread of the devices, told by KVM, while the processor goes on.
     ByTheLoop,
+    /// The thread of shared directories, the same way.
+    OnItsOwnThread,
 }
 
 /// A thread that serves devices, and can be called away when the guest is to end.
@@ -149,15 +160,23 @@ impl Drop for Serving {
     }
 }
 
-/// Starts the thread that serves devices, in its cell.
-fn serve(events: EventLoop, handle: &Arc<Handle>, story: &mut Story) -> Result<events::Running> {
+/// Starts the thread that serves devices in the cell of `role`, if there are any.
+fn serve(
+    events: EventLoop,
+    role: Role,
+    handle: &Arc<Handle>,
+    story: &mut Story,
+) -> Result<Option<events::Running>> {
+    if events.is_empty() {
+        return Ok(None);
+    }
     let handle = handle.clone();
     let mut own = Story::new(story.is_told());
     let (tell, told) = mpsc::sync_channel(1);
     let running = events.start(move || {
         handle.begin(None);
         let serving = Serving(handle);
-        cell::enter(Role::Devices, &mut own)?;
+        cell::enter(role, &mut own)?;
         // Nobody who waits for it has gone.
         let _ = tell.send(own.steps);
         Ok(move || {
@@ -167,7 +186,7 @@ fn serve(events: EventLoop, handle: &Arc<Handle>, story: &mut Story) -> Result<e
         })
     })?;
     story.steps.extend(told.recv().into_iter().flatten());
-    Ok(running)
+    Ok(Some(running))
 }
 
 /// A machine that is being equipped.
@@ -177,6 +196,7 @@ struct Board<'m> {
     memory: Arc<Memory>,
     buses: Buses,
     events: EventLoop,
+    shares: EventLoop,
     virtio: Vec<MmioDevice>,
     story: &'m mut Story,
 }
@@ -202,6 +222,7 @@ impl Hardware {
             memory: memory.clone(),
             buses: Buses::default(),
             events: EventLoop::new()?,
+            shares: EventLoop::new()?,
             virtio: Vec::new(),
             story,
         };
@@ -246,6 +267,7 @@ impl Hardware {
                 board.events.serve_later(&net)?;
             }
         }
+        board.plug_shares(inventory.shares)?;
         if vm.rng {
             board.plug(Rng, Served::ByItsProcessor)?;
         }
@@ -257,12 +279,14 @@ impl Hardware {
             board.events.every(ASK, move || asked.work(Balloon::ask))?;
             balloon = Some(device);
         }
-        let Board { buses, events, virtio, memory, story, .. } = board;
-        let events = if events.is_empty() { None } else { Some(serve(events, handle, story)?) };
+        let Board { buses, events, shares, virtio, memory, story, .. } = board;
+        let events = serve(events, Role::Devices, handle, story)?;
+        let shares = serve(shares, Role::Shares, handle, story)?;
         let buses = Arc::new(buses);
         let init = inventory.init;
         Ok(Self {
             events,
+            _shares: shares,
             buses,
             console,
             streams,
@@ -434,6 +458,19 @@ impl Board<'_> {
         self.plug(ports, Served::ByItsProcessor).map(|_| far_end)
     }
 
+    /// Lets the guest read directories of the host's, in their order by the names of [`share_tag`].
+    fn plug_shares(&mut self, shares: Vec<SharedTree>) -> Result<()> {
+        let open = OPEN_FILES / shares.len().max(1);
+        for (number, tree) in shares.into_iter().enumerate() {
+            let way = if tree.is_private() { "a read-only mount of its own" } else { "as it is" };
+            let call = format!("share a directory: {way}");
+            self.story.step(Question::Inside, call, || ());
+            let device = SharedDirectory::new(tree, share_tag(number), open);
+            self.plug(device, Served::OnItsOwnThread)?;
+        }
+        Ok(())
+    }
+
     /// Puts a virtio device into the next place.
     fn plug<D: virtio::Device>(&mut self, device: D, served: Served) -> Result<Transport<D>> {
         let number = self.virtio.len() as u32;
@@ -446,11 +483,15 @@ impl Board<'_> {
         self.machine.connect(&line, place.line, self.story)?;
         let device = Transport::new(device, self.memory.ram().clone(), line);
         let device = device.until(self.handle.over());
-        self.events.watch_files(&device)?;
-        if served == Served::ByTheLoop {
+        let events = match served {
+            Served::OnItsOwnThread => &mut self.shares,
+            Served::ByItsProcessor | Served::ByTheLoop => &mut self.events,
+        };
+        events.watch_files(&device)?;
+        if served != Served::ByItsProcessor {
             let address = u64::from(place.address) + mmio::DOORBELL;
             let (machine, story) = (self.machine, &mut *self.story);
-            self.events.serve(&device, |queue, doorbell| {
+            events.serve(&device, |queue, doorbell| {
                 machine.serve_doorbell(doorbell, address, queue, story)
             })?;
         }
@@ -463,6 +504,11 @@ impl Board<'_> {
 /// What a guest is told of the disk at that place in the list: its `serial` in `/sys/block`. Which of
 /// them is called `/dev/vda` inside depends on which its driver finds first.
 pub fn disk_name(number: usize) -> String {
+    format!("isolab{number}")
+}
+
+/// By what name a guest mounts the shared directory at that place in the list.
+pub fn share_tag(number: usize) -> String {
     format!("isolab{number}")
 }
 

@@ -29,6 +29,7 @@ mod restore;
 pub mod run;
 mod running;
 mod saving;
+mod share;
 pub mod source;
 mod streams;
 mod system;
@@ -67,6 +68,7 @@ pub use disk_image::{RootDiskError, mke2fs};
 pub use ended::{Ended, LastSeen, Wrong};
 pub use recipe::Recipe;
 pub use restore::SavedVm;
+pub use share::Share;
 pub use system::GuestRoot;
 
 use boot::Plan;
@@ -100,6 +102,8 @@ pub struct LinuxVm {
     pub entry_point: EntryPoint,
     /// Its disks: `/dev/vda`, `/dev/vdb`, ...
     pub disks: Vec<DiskFile>,
+    /// Directories of the host's that it reads.
+    pub shares: Vec<Share>,
     /// What may go through each of its disks.
     pub disk_limit: Limit,
     /// A network card.
@@ -170,6 +174,7 @@ impl LinuxVm {
             command_line: CommandLine::default(),
             entry_point: EntryPoint::default(),
             disks: Vec::new(),
+            shares: Vec::new(),
             disk_limit: Limit::default(),
             network: None,
             network_limit: Limit::default(),
@@ -279,7 +284,8 @@ impl LinuxVm {
         };
         plan.check()?;
         let disks = system::open_disks(&self.disks)?.into_iter().chain(system.root_disk).collect();
-        Ok((plan, Inventory { disks, init: system.plan, stdio: workload.stdio }))
+        let shares = share::open(&self.shares)?;
+        Ok((plan, Inventory { disks, shares, init: system.plan, stdio: workload.stdio }))
     }
 }
 

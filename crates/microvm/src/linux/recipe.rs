@@ -50,6 +50,12 @@ impl Recipe {
                 "let it only read the disk: `--disk FILE:ro`",
             );
         }
+        if !vm.shares.is_empty() {
+            return unsaveable(
+                "a shared directory: the host changes it without the guest",
+                "leave the directory out (`--volume`, `--mount`), or copy it into the guest's root",
+            );
+        }
         if inventory.disks.len() > vm.disks.len() {
             return unsaveable(
                 "its root on a disk that is made for one run",
@@ -109,6 +115,30 @@ impl Recipe {
             ..LinuxVm::new("")
         };
         let init = self.plan.clone().map(Plan::from);
-        Ok((vm, Inventory { disks: opened, init, stdio }))
+        Ok((vm, Inventory { disks: opened, shares: Vec::new(), init, stdio }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::Share;
+
+    #[test]
+    fn what_changes_without_the_guest_is_not_saved_with_it() {
+        let (source, target) = ("/tmp".into(), "/x".into());
+        let share = Share { source, target, with_mounts: true, options: Vec::new() };
+        let vm = LinuxVm { shares: vec![share], ..LinuxVm::new("vmlinux") };
+        let nothing = || Inventory {
+            disks: Vec::new(),
+            shares: Vec::new(),
+            init: None,
+            stdio: Stdio::Capture,
+        };
+        let workload = Workload::command(["true"]);
+        let error = Recipe::of(&vm, &workload, &nothing()).unwrap_err();
+        assert!(error.to_string().contains("a shared directory"), "{error}");
+        assert!(error.fix().unwrap().contains("--volume"));
+        assert!(Recipe::of(&LinuxVm::new("vmlinux"), &workload, &nothing()).is_ok());
     }
 }

@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Result},
     initramfs::{InitramfsError, Root},
     kernels,
-    linux::{LinuxVm, OutputWay, boot, disk_image, hardware, source::Source},
+    linux::{LinuxVm, OutputWay, boot, disk_image, hardware, share, source::Source},
     memory::PAGE,
 };
 
@@ -96,6 +96,7 @@ impl System {
     ) -> Result<Self> {
         if let GuestRoot::Initramfs(files) = &machine.root {
             let initramfs = files.iter().map(|path| Source::open(path)).collect::<Result<_>>()?;
+            share::check(&machine.shares, false)?;
             let init = workload.program.clone();
             return Ok(Self { initramfs, root_disk: None, plan: None, init });
         }
@@ -212,6 +213,7 @@ fn drivers(machine: &LinuxVm) -> Vec<&'static str> {
     let mut wanted = |wanted: bool, name| names.extend(wanted.then_some(name));
     wanted(!machine.disks.is_empty(), "virtio_blk");
     wanted(machine.network.is_some(), "virtio_net");
+    wanted(!machine.shares.is_empty(), "virtiofs");
     wanted(machine.rng, "virtio_rng");
     wanted(machine.balloon_bytes.is_some(), "virtio_balloon");
     names
@@ -252,7 +254,7 @@ fn steps<'a>(
             match workload.program {
                 Program::Command(_) => plan,
                 Program::Builtin(..) => {
-                    plan.mount("", BUILTINS, &format!("{ROOT}/{BUILTINS_INSIDE}"), "", &["bind"])
+                    plan.mount("", BUILTINS, format!("{ROOT}/{BUILTINS_INSIDE}"), "", &["bind"])
                 }
             }
         }
@@ -273,6 +275,7 @@ fn steps<'a>(
         };
     }
     plan = with_streams(plan, workload, machine.output_way);
+    plan = share::mount(&machine.shares, plan);
     if let Some(directory) = &workload.directory {
         plan = plan.directory(directory);
     }
