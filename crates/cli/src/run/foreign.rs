@@ -45,11 +45,13 @@ impl Arguments {
             given.map(|option| (option, "a container"))
         };
         let of_mounts = || given("a container", &of_mounts);
+        let volumes = self.mounts.given_of_guests();
         let for_container =
             || given("a container", &of_containers).or_else(of_power).or_else(of_mounts);
         let for_either = || {
             let owner = "a container or a Linux guest";
-            given(owner, &root).or(self.network.given().map(|option| (option, owner)))
+            let network = || self.network.given().map(|option| (option, owner));
+            given(owner, &root).or_else(|| given(owner, &volumes)).or_else(network)
         };
         let of_machines = [
             ("--stats", self.stats),

@@ -352,10 +352,11 @@ impl Arguments {
                 let veth = self.network.is_veth_of_a_guest()?;
                 linux::warn_if_interpreted();
                 let root = self.container.root.as_ref();
+                let shares = self.mounts.shares()?;
                 let machine = self.linux.machine(limits, root, veth)?;
                 let mut named = self.claim(workload, supervised)?;
                 let (control, debugger) = (named.listen()?, self.debugger.listen()?);
-                Ok((Box::new(LinuxVm { control, debugger, ..machine }), named))
+                Ok((Box::new(LinuxVm { control, debugger, shares, ..machine }), named))
             }
             Kind::Container => {
                 // The container writes its own entry, with its cgroup and its links in it.

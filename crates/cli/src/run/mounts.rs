@@ -1,11 +1,13 @@
 //! Question 3 on the command line of `isolab run`: what does a container find inside?
 //!
 //! The grammars are Docker's: `-v` in [`volume`], `--mount` in [`mount`], `--device` in [`device`].
-//! All of them end up as the mounts and devices of a [`container::Spec`].
+//! All of them end up as the mounts and devices of a [`container::Spec`]; those of a Linux guest as
+//! directories that it reads, in [`share`].
 
 pub(super) mod device;
 mod mount;
 mod path;
+mod share;
 mod tmpfs;
 mod userns;
 mod volume;
@@ -20,6 +22,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser},
 };
 use container::{Mount, Spec};
+use microvm::linux::Share;
 
 use crate::failure::Failure;
 use device::HostDevice;
@@ -31,7 +34,7 @@ use userns::UserNamespace;
 pub(super) struct MountArguments {
     /// Show this file or directory of the host inside. SOURCE is absolute or begins with ./ or ../;
     /// a colon in it is written \:. OPTIONS are ro, rw, noexec, dev, suid; z and Z are accepted and
-    /// mean nothing here. May be repeated
+    /// mean nothing here. A Linux guest takes directories, with ro. May be repeated
     #[arg(short = 'v', long = "volume", value_name = "SOURCE:DESTINATION[:OPTIONS]",
         value_parser = os(volume::parse))]
     volumes: Vec<Mount>,
@@ -65,11 +68,14 @@ fn os<T: Clone + Send + Sync + 'static>(
 }
 
 impl MountArguments {
-    /// Each option, and whether it was given, for what it means nothing to.
-    pub(super) fn given(&self) -> [(&'static str, bool); 6] {
+    /// Each option that a Linux guest has too, and whether it was given.
+    pub(super) fn given_of_guests(&self) -> [(&'static str, bool); 2] {
+        [("--volume", !self.volumes.is_empty()), ("--mount", !self.mounts.is_empty())]
+    }
+
+    /// Each of the others, and whether it was given, for what it means nothing to.
+    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
         [
-            ("--volume", !self.volumes.is_empty()),
-            ("--mount", !self.mounts.is_empty()),
             ("--tmpfs", !self.tmpfs.is_empty()),
             ("--read-only", self.read_only),
             ("--device", !self.devices.is_empty()),
@@ -85,9 +91,13 @@ impl MountArguments {
         self.devices.iter().try_for_each(|device| device.add(spec))
     }
 
-    /// What lies deeper is mounted later, whatever the order of the options; a mount at the place of
-    /// one that every container has takes its place.
-    fn add_mounts(&self, spec: &mut Spec) -> Result<(), Failure> {
+    /// The directories that a Linux guest is to read.
+    pub(super) fn shares(&self) -> Result<Vec<Share>, Failure> {
+        self.asked()?.into_iter().map(share::of).collect()
+    }
+
+    /// What lies deeper is mounted later, whatever the order of the options.
+    fn asked(&self) -> Result<Vec<&Mount>, Failure> {
         let all = self.volumes.iter().chain(&self.mounts).chain(&self.tmpfs);
         let mut asked: Vec<&Mount> = all.collect();
         asked.sort_by_key(|mount| mount.destination.components().count());
@@ -97,12 +107,20 @@ impl MountArguments {
                 return Err(Failure::usage(format!("two mounts at {}", place.display()))
                     .help("give each a destination of its own"));
             }
+        }
+        Ok(asked)
+    }
+
+    /// A mount at the place of one that every container has takes its place.
+    fn add_mounts(&self, spec: &mut Spec) -> Result<(), Failure> {
+        for mount in self.asked()? {
+            let place = &mount.destination;
             spec.inside.mounts.retain(|usual| usual.destination != *place);
             if place == Path::new("/dev") {
                 // It brings its own nodes, as in other runtimes.
                 spec.inside.devices.clear();
             }
-            spec.inside.mounts.push((*mount).clone());
+            spec.inside.mounts.push(mount.clone());
         }
         Ok(())
     }
