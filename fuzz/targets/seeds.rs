@@ -37,6 +37,10 @@ fn main() -> io::Result<()> {
         write("virtqueue", &name, &[&[0x80 | device], acts.as_slice()].concat())?;
     }
     write("virtqueue", "disk-feeds-itself", FEEDS_ITSELF)?;
+    let names = [("file", 1), ("directory", 1), ("link", 1), ("pipe", 1)];
+    for (number, (name, node)) in names.into_iter().enumerate() {
+        write("share", name, &share_reads(name, node, number as u8))?;
+    }
     let vmlinux = vmlinux();
     write("kernel", "vmlinux", &vmlinux)?;
     write("kernel", "bzimage", &bzimage(&vmlinux))?;
@@ -70,6 +74,31 @@ fn main() -> io::Result<()> {
     write("bare", "some", &[0x55; 256])?;
     write("cpio", "empty", b"")?;
     write("cpio", "some", &[&[1, 2, 3, 0x40, 1, 0, 1, 7, 1][..], &[0x81; 64]].concat())
+}
+
+/// A guest that begins, finds `name` in `node`, and does with it all that can be done (`share.rs`):
+/// attributes, link, open, read, list, close, forget; and last writes.
+fn share_reads(name: &str, node: u8, room: u8) -> Vec<u8> {
+    let message = |operation: u8, node: u8, arguments: &[u8]| {
+        [&[operation, node, room, 0x0f, arguments.len() as u8], arguments].concat()
+    };
+    let span = |handle: u64| [&handle.to_ne_bytes()[..], &[0; 8], &[0, 8, 0, 0], &[0; 20]].concat();
+    [
+        message(26, 0, &[[7, 0, 0, 0, 31, 0, 0, 0], [0xff; 8]].concat()),
+        message(1, node, &[name.as_bytes(), &[0]].concat()),
+        message(3, 2, &[0; 16]),
+        message(5, 2, &[]),
+        message(14, 2, &[0; 8]),
+        message(15, 2, &span(1)),
+        message(27, 2, &[0; 8]),
+        message(28, 2, &span(1)),
+        message(17, 1, &[]),
+        message(18, 2, &[&1u64.to_ne_bytes()[..], &[0; 16]].concat()),
+        message(16, 2, &[0; 40]),
+        message(2, 2, &1u64.to_ne_bytes()),
+        message(38, 0, &[]),
+    ]
+    .concat()
 }
 
 /// A disk, set up once more by a driver that knows of flushes.
