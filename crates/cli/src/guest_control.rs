@@ -1,5 +1,5 @@
 //! A running Linux guest, asked through the socket of its launcher: for `isolab pause`, `unpause`,
-//! `inspect`.
+//! `inspect`, `dump` and `snapshot save --from`.
 //!
 //! A request is a line of JSON, and so is its answer; `microvm::linux` has the other end.
 
@@ -77,7 +77,7 @@ pub fn dump_by_name(arguments: &DumpArguments) -> Result<u8, Failure> {
 fn dump(entry: &Entry, file: &File) -> Result<(), Failure> {
     let was_paused = inspect(entry)?["state"] == "paused";
     pause(entry)?;
-    let dumped = ask_with(entry, "dump", Some(file));
+    let dumped = ask_with(entry, "dump", &[file]);
     if !was_paused {
         resume(entry)?;
     }
@@ -86,14 +86,14 @@ fn dump(entry: &Entry, file: &File) -> Result<(), Failure> {
 
 /// Asks the launcher of `entry`; gives the connection and the answer.
 pub fn ask(entry: &Entry, request: &str) -> Result<(UnixStream, Value), Failure> {
-    ask_with(entry, request, None)
+    ask_with(entry, request, &[])
 }
 
-/// The same with a file of the caller's, which goes along.
-fn ask_with(
+/// The same with files of the caller's, which go along.
+pub fn ask_with(
     entry: &Entry,
     request: &str,
-    file: Option<&File>,
+    files: &[&File],
 ) -> Result<(UnixStream, Value), Failure> {
     let name = &entry.name;
     let action = || format!("ask the launcher of {name} to {request}");
@@ -105,9 +105,9 @@ fn ask_with(
     })?;
     let mut answer = String::new();
     // To write a large memory takes as long as its disk does.
-    let patience = if file.is_some() { None } else { Some(PATIENCE) };
+    let patience = if files.is_empty() { Some(PATIENCE) } else { None };
     let asked = stream.set_read_timeout(patience).and_then(|()| {
-        send(&stream, &format!("{}\n", json!({ "request": request })), file)?;
+        send(&stream, &format!("{}\n", json!({ "request": request })), files)?;
         // Without more than the line: what follows it belongs to others.
         let mut line = BufReader::with_capacity(1, (&stream).take(LONGEST));
         line.read_line(&mut answer)
@@ -116,18 +116,24 @@ fn ask_with(
     stream.set_read_timeout(None).map_err(Failure::at(action()))?;
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
     match (&answer["error"], answer["done"].as_bool()) {
-        (Value::String(why), _) => Err(Failure::refused(format!("{}: {why}", action()))),
+        (Value::String(why), _) => {
+            let failure = Failure::refused(format!("{}: {why}", action()));
+            Err(match answer["help"].as_str() {
+                Some(help) => failure.help(help.replace("NAME", name)),
+                None => failure,
+            })
+        }
         (_, Some(true)) => Ok((stream, answer)),
         _ => Err(Failure::refused(format!("{}: it did not answer", action()))
             .help(format!("does it still run? `isolab ps` says so; `isolab stop {name}` ends it"))),
     }
 }
 
-/// Sends a line, and a descriptor with it (unix(7), `SCM_RIGHTS`).
-fn send(stream: &UnixStream, line: &str, file: Option<&File>) -> io::Result<()> {
-    let descriptors: Vec<i32> = file.iter().map(|file| file.as_raw_fd()).collect();
+/// Sends a line, and descriptors with it (unix(7), `SCM_RIGHTS`).
+fn send(stream: &UnixStream, line: &str, files: &[&File]) -> io::Result<()> {
+    let descriptors: Vec<i32> = files.iter().map(|file| file.as_raw_fd()).collect();
     let rights = [ControlMessage::ScmRights(&descriptors)];
-    let messages = if file.is_some() { &rights[..] } else { &[] };
+    let messages = if files.is_empty() { &[] } else { &rights[..] };
     let text = [IoSlice::new(line.as_bytes())];
     // A line fits into the socket whole.
     sendmsg::<()>(stream.as_raw_fd(), &text, messages, MsgFlags::MSG_NOSIGNAL, None)?;

@@ -101,7 +101,7 @@ enum Command {
     /// Let a container or a Linux guest stand still.
     Pause(pause::Arguments),
     /// Let what is paused go on.
-    #[command(alias = "resume")]
+    #[command(visible_alias = "resume")]
     Unpause(pause::Arguments),
     /// Write the memory of a Linux guest to a file, for gdb and crash.
     Dump(guest_control::DumpArguments),

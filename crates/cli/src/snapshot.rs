@@ -1,8 +1,10 @@
 //! `isolab snapshot`: Linux guests that were stopped in the middle of their lives.
 
+mod running;
+
 use std::{
     ffi::OsString,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -28,7 +30,8 @@ use crate::{
     run, trace, units,
 };
 
-/// Linux guests, saved before their command begins: save one, let as many go on as you like, list.
+/// Linux guests, saved before their command begins or while it runs: save one, let as many go on as
+/// you like, list.
 ///
 /// A snapshot is a folder in ~/.local/share/isolab/snapshots ($XDG_DATA_HOME instead of
 /// ~/.local/share, if it is set): state.json can be read, memory is the guest's. Remove the folder
@@ -41,7 +44,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Boot a Linux guest up to where its command would begin, and save it there
+    /// Boot a Linux guest up to where its command would begin, and save it there; with --from, save
+    /// one that is running, which goes on
     Save(Box<Save>),
     /// Let a saved guest go on, with this command's input and output and its exit code
     ///
@@ -60,6 +64,17 @@ enum Command {
 struct Save {
     /// Its name
     name: String,
+    /// Save this running guest instead, by the name that `isolab ps` shows
+    ///
+    /// It stands still while its memory is written. It can have neither a network card nor a disk that
+    /// it writes to, nor a terminal, nor a debugger, and no `isolab exec` may be running in it.
+    #[arg(
+        long,
+        value_name = "GUEST",
+        conflicts_with_all =
+            ["memory", "vcpus", "root", "environment", "workdir", "words", "LinuxArguments"]
+    )]
+    from: Option<String>,
     /// Its memory, such as 128M [default: 256M]
     #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
     memory: Option<u64>,
@@ -78,7 +93,7 @@ struct Save {
     #[command(flatten)]
     linux: LinuxArguments,
     /// The command that each copy runs
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required_unless_present = "from", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
 }
 
@@ -117,6 +132,16 @@ pub fn snapshot(arguments: &Arguments) -> Result<u8, Failure> {
 impl Save {
     fn carry_out(&self) -> Result<u8, Failure> {
         let folder = place()?.named(&self.name).map_err(failed)?;
+        match &self.from {
+            Some(guest) => running::save(guest, &folder)?,
+            None => self.boot(&folder)?,
+        }
+        output::print(&format!("saved {} in {}\n", self.name, folder.display()))?;
+        Ok(0)
+    }
+
+    /// Boots the guest and saves it.
+    fn boot(&self, folder: &Path) -> Result<(), Failure> {
         let mut workload = match program::program(&self.words, false)? {
             Program::Builtin(builtin, arguments) => Workload::builtin(builtin, &arguments),
             Program::Command(words) => Workload::command(words),
@@ -125,9 +150,8 @@ impl Save {
         workload.directory.clone_from(&self.workdir);
         linux::warn_if_interpreted();
         let limits = Limits { memory_bytes: self.memory, vcpus: self.vcpus, ..Limits::default() };
-        self.linux.machine(limits, self.root.as_ref(), false)?.save(&workload, &folder)?;
-        output::print(&format!("saved {} in {}\n", self.name, folder.display()))?;
-        Ok(0)
+        self.linux.machine(limits, self.root.as_ref(), false)?.save(&workload, folder)?;
+        Ok(())
     }
 }
 

@@ -351,13 +351,12 @@ fn gdb_itself_steps_breaks_and_looks() {
     if !kvm() {
         return;
     }
-    if Command::new("gdb").arg("--version").stdout(Stdio::null()).status().is_err() {
-        return skip("gdb", "this host has no gdb").unwrap_or(());
+    if !gdb_is_here() {
+        return;
     }
     let machine = Debugged::of(&BOOT_SECTOR, &["--deadline", "60s"]);
-    let mut gdb = Command::new("gdb");
-    gdb.args(["-nx", "-batch", "-ex", "set architecture i8086"]);
     let commands = [
+        "set architecture i8086",
         &format!("target remote {}", machine.place),
         "stepi",
         "stepi",
@@ -371,13 +370,174 @@ fn gdb_itself_steps_breaks_and_looks() {
         "print $ecx",
         "kill",
     ];
+    let said = gdb(&[], &commands);
+    let lines = ["$1 = 3", "Breakpoint 1, 0x00007c11", "$2 = 3", "0x600:\t0x0003", "$3 = 77"];
+    assert_all(&said, &lines);
+}
+
+/// Whether this host has gdb itself.
+fn gdb_is_here() -> bool {
+    let found = Command::new("gdb").arg("--version").stdout(Stdio::null()).status().is_ok();
+    found || skip::<()>("gdb", "this host has no gdb: `apt-get install gdb`").is_some()
+}
+
+/// What gdb says to these commands.
+fn gdb(options: &[&str], commands: &[&str]) -> String {
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch"]).args(options).env("HOME", "/nonexistent");
     for command in commands {
         gdb.args(["-ex", command]);
     }
     let began = Instant::now();
-    let (_, output, errors) = output_of(gdb.env("HOME", PathBuf::from("/nonexistent")));
-    assert!(began.elapsed() < Duration::from_secs(60), "{output}{errors}");
-    for line in ["$1 = 3", "Breakpoint 1, 0x00007c11", "$2 = 3", "0x600:\t0x0003", "$3 = 77"] {
-        assert!(output.contains(line), "{line}: {output}{errors}");
+    let (_, output, errors) = output_of(&mut gdb);
+    let said = output + &errors;
+    assert!(began.elapsed() < Duration::from_secs(60), "{said}");
+    said
+}
+
+fn assert_all(said: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+/// Whether a Linux guest can begin here, be it that its kernel crawls.
+fn linux() -> bool {
+    kvm()
+        && match microvm::kernels::chosen() {
+            Ok(_) => true,
+            Err(error) => skip::<()>("linux", &format!("{error}: {:?}", error.fix())).is_some(),
+        }
+}
+
+/// A Linux guest at the beginning of its kernel; what becomes of it is its debugger's affair.
+struct Kernel {
+    launcher: Child,
+    name: String,
+    folder: tempfile::TempDir,
+}
+
+impl Kernel {
+    fn of(name: &str, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("gdb-{}-{name}", std::process::id());
+        let mut command = isolab(&["run", "--in", "linux", "--deadline", "60s", "--name", &name]);
+        let command = command.current_dir(&folder).args(options).args(["--", "true"]);
+        let launcher = command.stderr(Stdio::null()).spawn().unwrap();
+        Self { launcher, name, folder }
+    }
+
+    /// One that waits for its debugger; gives it with what gdb is told first.
+    fn debugged(name: &str, options: &[&str]) -> (Self, String) {
+        let kernel = Self::of(name, &[options, &["--gdb", "socket"]].concat());
+        let socket = kernel.path("socket");
+        wait_for("its socket", || PathBuf::from(&socket).exists());
+        (kernel, format!("target remote {socket}"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        // Twice is an order.
+        while let Ok(None) = self.launcher.try_wait() {
+            common::signal(self.launcher.id(), "TERM");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn gdb_itself_looks_into_a_kernel_from_its_first_instruction_on() {
+    if !linux() || !gdb_is_here() {
+        return;
+    }
+    for (entry, first) in [("long64", Some("$1 = 0x1000000\n")), ("pvh", None)] {
+        let (mut kernel, connect) = Kernel::debugged(entry, &["--entry", entry]);
+        let said = gdb(
+            &[],
+            &[
+                &connect,
+                "print/x $pc",
+                // Its command line, where the boot loader put it.
+                "x/s 0x20000",
+                "stepi",
+                "set $r15 = 0x123456789abcdef0",
+                "print/x $r15",
+                "set {long}0x1100 = 0x1122334455667788",
+                "x/1xg 0x1100",
+                "info threads",
+                // Not where the processor is, but where it will be.
+                "set $here = $pc",
+                "stepi 3",
+                "set $there = $pc",
+                "set $pc = $here",
+                "break *$there",
+                "hbreak *0x1",
+                "continue",
+                "print $pc == $there",
+                "info registers rip cs eflags",
+                "delete",
+                "kill",
+            ],
+        );
+        let lines = [
+            "0x20000:\t\"console=ttyS0",
+            "= 0x123456789abcdef0",
+            "0x1100:\t0x1122334455667788",
+            "Thread 1",
+            "Breakpoint 1, ",
+            "= 1\n",
+        ];
+        assert_all(&said, &lines);
+        assert_all(&said, &[first.unwrap_or("$1 = 0x")]);
+        assert_eq!(kernel.launcher.wait().unwrap().code(), Some(137), "{said}");
+    }
+}
+
+#[test]
+fn a_guest_runs_on_when_gdb_itself_leaves_it() {
+    if !linux() || !gdb_is_here() {
+        return;
+    }
+    let (kernel, connect) = Kernel::debugged("detached", &[]);
+    let said = gdb(&[], &[&connect, "break *0x1", "stepi 5", "detach"]);
+    assert_all(&said, &["detached"]);
+    let time = || {
+        let (code, output, errors) = output_of(&mut isolab(&["inspect", &kernel.name]));
+        assert_eq!(code, 0, "{errors}");
+        let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
+        listed[0]["machine"]["vcpu_seconds"][0].as_f64().unwrap()
+    };
+    let before = time();
+    wait_for("the kernel's work", || time() > before + 0.05);
+}
+
+#[test]
+fn gdb_itself_and_readelf_read_a_dump() {
+    if !linux() || !gdb_is_here() {
+        return;
+    }
+    for vcpus in ["1", "2"] {
+        let kernel = Kernel::of(&format!("dump{vcpus}"), &["--vcpus", vcpus]);
+        let core = kernel.path("core");
+        wait_for("the dump", || output_of(&mut isolab(&["dump", &kernel.name, &core])).0 == 0);
+        let commands = ["info threads", "x/s 0x20000", "x/1xw 0x1000000", "print $pc > 0"];
+        let said = gdb(&["-c", &core], &commands);
+        let lines = ["LWP 1", "0x20000:\t\"console=ttyS0", "0x1000000:\t0x", "$1 = 1"];
+        assert_all(&said, &lines);
+        assert_eq!(said.contains("LWP 2"), vcpus == "2", "{said}");
+        if Command::new("readelf").arg("--version").stdout(Stdio::null()).status().is_err() {
+            return skip("readelf", "this host has no readelf: `apt-get install binutils`")
+                .unwrap_or(());
+        }
+        let mut readelf = Command::new("readelf");
+        let (code, output, errors) = output_of(readelf.args(["-hlnW", &core]));
+        assert_eq!((code, &*errors), (0, ""), "{output}");
+        assert_all(&output, &["CORE (Core file)", "LOAD", "NT_PRSTATUS (prstatus structure)"]);
+        assert_eq!(output.matches("NT_PRSTATUS").count().to_string(), vcpus, "{output}");
     }
 }

@@ -7,13 +7,13 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::{fs::MetadataExt as _, net::UnixStream},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use common::{
+    guest::Guest,
     inside::{all_hold_in_a_nest, here},
     isolab, output_of, signal,
 };
@@ -21,82 +21,6 @@ use common::{
 #[test]
 fn all_of_these_hold_in_a_nest() {
     all_hold_in_a_nest();
-}
-
-/// A guest that is up: its command has said so. Dropping it ends it.
-struct Guest {
-    name: String,
-    launcher: Child,
-    output: ChildStdout,
-}
-
-impl Guest {
-    fn of(name: &str, options: &[&str], script: &str) -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("control-{}-{number}-{name}", std::process::id());
-        let mut command = isolab(&["run", "--in", "linux", "--deadline", "90s", "--name", &name]);
-        command.args(options).args(["--", "/bin/sh", "-c", &format!("echo up; {script}")]);
-        let mut launcher = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut output = launcher.stdout.take().unwrap();
-        let mut up = [0; 3];
-        if output.read_exact(&mut up).is_err() || !up.starts_with(b"up") {
-            let mut errors = String::new();
-            launcher.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-            panic!("{errors}");
-        }
-        Self { name, launcher, output }
-    }
-
-    fn idle(name: &str) -> Self {
-        Self::of(name, &[], "while :; do sleep 1; done")
-    }
-
-    fn signal(&self, name: &str) {
-        signal(self.launcher.id(), name);
-    }
-
-    /// Waits for its end; its code, and what it said behind "up".
-    fn end(&mut self) -> (i32, String) {
-        let mut said = String::new();
-        self.output.read_to_string(&mut said).unwrap();
-        (self.launcher.wait().unwrap().code().unwrap(), said)
-    }
-
-    /// isolab's command of that name, for this guest.
-    fn ask(&self, word: &str) -> (i32, String, String) {
-        output_of(&mut isolab(&[word, &self.name]))
-    }
-
-    fn exec(&self, words: &[&str]) -> Command {
-        let mut command = isolab(&["exec", &self.name, "--"]);
-        command.args(words);
-        command
-    }
-
-    /// Its machine's figures.
-    fn machine(&self) -> serde_json::Value {
-        let (code, output, errors) = self.ask("inspect");
-        assert_eq!(code, 0, "{errors}");
-        let mut listed: serde_json::Value = serde_json::from_str(&output).unwrap();
-        assert_eq!(listed[0]["name"], self.name);
-        listed[0]["machine"].take()
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        // Twice is an order; one that is killed would leave its name behind.
-        while let Ok(None) = self.launcher.try_wait() {
-            signal(self.launcher.id(), "TERM");
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
 }
 
 #[test]

@@ -152,7 +152,10 @@ impl Init {
             }
             b"control" => self.channel = Channel::open(words.next()?)?,
             b"ready" => self.report.line("ready", &[]),
-            b"freeze" => freeze::freeze(words.ports(4)?)?,
+            b"freeze" => {
+                self.channel.freeze_port = words.ports(4)?;
+                freeze::freeze(self.channel.freeze_port)?;
+            }
             b"run" => {
                 let arguments = calls::list(room)?;
                 let mut count = 0;

@@ -15,9 +15,10 @@
 //!   Signal (n)                                    --> Heard
 //!   Close       kill it, nobody listens           -->
 //!                                                 <-- Exited (code) or Signaled (n)
+//!   Freeze      come to the point where the machine may be frozen, as the plan's step does
 //! ```
 //!
-//! Session 0 is the plan's own command, for which there are only signals. Because each side sends
+//! Session 0 is the plan's own command, for which there are signals, and the machine, for `Freeze`. Because each side sends
 //! no more of a stream than the other has taken, neither has to keep more than a frame of it.
 
 /// Bytes before the payload.
@@ -59,10 +60,12 @@ pub enum Kind {
     Signaled = 12,
     /// It could not be run: an error number of Linux, 32 bits.
     Failed = 13,
+    /// Say that the machine may be frozen, then ask for a seed and the time.
+    Freeze = 14,
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Signal,
         Self::Words,
         Self::Start,
@@ -76,6 +79,7 @@ impl Kind {
         Self::Exited,
         Self::Signaled,
         Self::Failed,
+        Self::Freeze,
     ];
 }
 
@@ -159,7 +163,7 @@ mod tests {
         assert_eq!(first(&bytes), Err(NoFrame));
         bytes[4..].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(first(&bytes), Err(NoFrame));
-        for kind in [0, 14, 255] {
+        for kind in [0, 15, 255] {
             assert_eq!(first(&[kind, 0, 0, 0, 0, 0, 0, 0]), Err(NoFrame));
         }
     }

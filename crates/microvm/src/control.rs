@@ -25,8 +25,8 @@ struct State {
     /// How the guest has come, or is to come, to its end; the first who says so decides, unless it
     /// is only frozen.
     end: Option<Result<End>>,
-    /// Whether it is frozen where it says that it may be.
-    freezes: bool,
+    /// What becomes of it where it says that it may be frozen.
+    freezing: Option<Freezing>,
     /// The processors' threads.
     kicks: Vec<Kick>,
     /// The threads that pass on what the guest gave, and are not hurried when it ends by itself.
@@ -37,16 +37,59 @@ struct State {
     halted: Option<usize>,
     started_up: bool,
     finished: bool,
-    /// Whether its processors are to stand still.
+    /// Whether its processors are to stand still because somebody paused it.
     paused: bool,
+    /// Whether they are to because it is being saved.
+    held: bool,
     /// How many of them do.
     resting: usize,
+    /// How often those that stand still were asked to show their state.
+    asked: u64,
+    /// How many of them have, since they were asked last.
+    shown: usize,
+}
+
+/// What becomes of a guest that may be frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Freezing {
+    /// Its processors leave it.
+    Leave,
+    /// They stand still.
+    Hold,
+}
+
+/// How far a guest has come that is being held at its freeze point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It has not said yet that it may be frozen.
+    Runs,
+    /// It has, and not all of its processors stand still yet.
+    Stops,
+    /// They do.
+    Stands,
+    /// They do, and have shown their state since they were asked.
+    Shown,
+    /// It goes on.
+    Released,
+}
+
+/// What a processor that stands still shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Its registers, for a dump.
+    Registers,
+    /// All of its state, for a snapshot.
+    State,
 }
 
 /// Takes a signal for the guest, if it can be passed on.
 pub type Courier = Box<dyn Fn(i32) -> bool + Send>;
 
 impl State {
+    fn stands_still(&self) -> bool {
+        self.paused || self.held
+    }
+
     /// Lets every thread that may have to see the end see it.
     fn kick(&self) {
         self.kicks.iter().for_each(Kick::kick);
@@ -102,7 +145,7 @@ impl Handle {
             timeline,
             stop: false,
             end: None,
-            freezes: false,
+            freezing: None,
             kicks: Vec::new(),
             servants: Vec::new(),
             forced: false,
@@ -110,7 +153,10 @@ impl Handle {
             started_up: false,
             finished: false,
             paused: false,
+            held: false,
             resting: 0,
+            asked: 0,
+            shown: 0,
         };
         let ended = AtomicBool::new(false);
         Self {
@@ -187,7 +233,7 @@ impl Handle {
         let serves = cpu.is_none();
         let kick = Kick::of_this_thread(cpu);
         let mut state = self.lock();
-        if self.has_ended() && (!serves || state.forced) || state.paused && !serves {
+        if self.has_ended() && (!serves || state.forced) || state.stands_still() && !serves {
             kick.kick();
         }
         if serves { state.servants.push(kick) } else { state.kicks.push(kick) }
@@ -219,15 +265,64 @@ impl Handle {
 
     /// The guest is to be frozen as soon as it says that it may be.
     pub fn freeze_where_it_may(&self) {
-        self.lock().freezes = true;
+        self.lock().freezing = Some(Freezing::Leave);
     }
 
     /// The guest says that it may be frozen here: its processors leave it, if somebody wants that.
     pub fn may_freeze(&self) {
         let mut state = self.lock();
-        if std::mem::take(&mut state.freezes) {
-            self.settle(&mut state, Ok(End::Frozen));
+        match state.freezing.take() {
+            None => {}
+            Some(Freezing::Leave) => self.settle(&mut state, Ok(End::Frozen)),
+            Some(Freezing::Hold) => {
+                state.held = true;
+                state.kick();
+            }
         }
+    }
+
+    /// The guest's processors are to stand still as soon as it says that it may be frozen; `false`
+    /// if it is to be frozen already.
+    pub fn hold_where_it_may(&self) -> bool {
+        let mut state = self.lock();
+        let is_free = state.freezing.is_none() && !state.held;
+        if is_free {
+            state.freezing = Some(Freezing::Hold);
+        }
+        is_free
+    }
+
+    /// How far it has come with that.
+    pub fn hold(&self) -> Hold {
+        let state = self.lock();
+        let all = state.kicks.len();
+        match (state.held, state.freezing) {
+            (false, Some(Freezing::Hold)) => Hold::Runs,
+            (false, _) => Hold::Released,
+            (true, _) if state.resting < all => Hold::Stops,
+            (true, _) if state.shown < all => Hold::Stands,
+            (true, _) => Hold::Shown,
+        }
+    }
+
+    /// Whether it is to be held, or is.
+    pub fn is_to_be_saved(&self) -> bool {
+        matches!(self.hold(), Hold::Runs | Hold::Stops | Hold::Stands | Hold::Shown)
+    }
+
+    /// Has the processors, all of which stand still, show their state.
+    pub fn ask_for_states(&self) {
+        let mut state = self.lock();
+        (state.asked, state.shown) = (state.asked + 1, 0);
+        self.changed.notify_all();
+    }
+
+    /// It is held no more, nor to be.
+    pub fn release(&self) {
+        let mut state = self.lock();
+        state.freezing.take_if(|freezing| *freezing == Freezing::Hold);
+        (state.held, state.shown) = (false, 0);
+        self.changed.notify_all();
     }
 
     /// Whether the guest has stopped and may go on.
@@ -260,24 +355,37 @@ impl Handle {
     /// Whether the processors are to stand still, how many do, and how many there are.
     pub fn pausing(&self) -> (bool, usize, usize) {
         let state = self.lock();
-        (state.paused, state.resting, state.kicks.len())
+        (state.stands_still(), state.resting, state.kicks.len())
     }
 
     /// The calling thread, which is a processor's and not in `KVM_RUN`, stands still for as long as
-    /// that is wanted; whether it was. Before, it does `first`.
-    pub fn rest_while_paused(&self, first: impl FnOnce()) -> bool {
+    /// that is wanted; whether it was. Before, it shows its registers, and meanwhile its state when
+    /// it is asked for: only when all stand still does none change another's.
+    pub fn rest_while_paused(&self, mut show: impl FnMut(Shown)) -> bool {
         if !self.pausing().0 {
             return false;
         }
-        first();
+        show(Shown::Registers);
         let mut state = self.lock();
-        if !state.paused {
+        if !state.stands_still() {
             return false;
         }
         state.resting += 1;
-        let resting = |state: &mut State| state.paused && !self.has_ended();
-        let waited = self.changed.wait_while(state, resting);
-        waited.unwrap_or_else(PoisonError::into_inner).resting -= 1;
+        let mut answered = state.asked;
+        let rests = |state: &State| state.stands_still() && !self.has_ended();
+        loop {
+            let waits = |state: &mut State| rests(state) && state.asked == answered;
+            state = self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner);
+            if !rests(&state) {
+                break;
+            }
+            answered = state.asked;
+            drop(state);
+            show(Shown::State);
+            state = self.lock();
+            state.shown += usize::from(answered == state.asked);
+        }
+        state.resting -= 1;
         true
     }
 
@@ -375,7 +483,7 @@ impl Handle {
         }
         let times = state.kicks.iter().map(Kick::cpu_time).collect();
         // Who is not let run has not halted.
-        if watch.look(times, now) && !state.paused {
+        if watch.look(times, now) && !state.stands_still() {
             state.halted = Some(0);
             state.kicks.iter().for_each(Kick::kick);
         }

@@ -201,8 +201,7 @@ impl Machine {
     ///
     /// When KVM does not tell.
     pub fn features(&self) -> Result<CpuId> {
-        let features = self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES);
-        features.map_err(Error::kvm("KVM_GET_SUPPORTED_CPUID"))
+        features(&self.kvm)
     }
 
     /// Whether KVM can do what `capability` names.
@@ -280,6 +279,16 @@ impl Machine {
     pub fn memory(&self) -> Option<&Arc<Memory>> {
         self.memory.as_ref()
     }
+}
+
+/// The processor's features that this KVM can show to a guest.
+///
+/// # Errors
+///
+/// When KVM does not tell.
+pub fn features(kvm: &Kvm) -> Result<CpuId> {
+    let features = kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES);
+    features.map_err(Error::kvm("KVM_GET_SUPPORTED_CPUID"))
 }
 
 /// Opens `device` and makes sure that it is KVM.

@@ -6,6 +6,7 @@ use crate::{
     calls::{self, Errno, Result, call},
     command::{Ended, NONE, Polled},
     frames::{self, HEADER, Header, Kind, PAYLOAD, SESSIONS},
+    freeze::freeze,
     session::Session,
 };
 
@@ -17,6 +18,8 @@ pub struct Channel {
     sessions: [Session; SESSIONS],
     /// The process of the plan's command.
     pub command: usize,
+    /// Where this process says that the machine may be frozen; 0 if it has no such port.
+    pub freeze_port: u16,
 }
 
 impl Channel {
@@ -26,7 +29,7 @@ impl Channel {
     /// One over which nothing comes.
     pub fn closed() -> Self {
         let sessions = [const { Session::free() }; SESSIONS];
-        Self { port: NONE, buffer: &mut [], filled: 0, sessions, command: 0 }
+        Self { port: NONE, buffer: &mut [], filled: 0, sessions, command: 0, freeze_port: 0 }
     }
 
     /// The channel over the port of that name.
@@ -74,7 +77,18 @@ impl Channel {
             match frames::first(rest) {
                 Ok(Some((header, payload))) => {
                     taken += HEADER + payload.len();
-                    obey(&mut self.sessions, self.port, self.command, environment, header, payload);
+                    match (header.session, header.kind) {
+                        (0, Kind::Signal) => {
+                            signal(self.command, header.argument);
+                            send(self.port, Header::new(Kind::Heard, header.argument, 0), &[]);
+                        }
+                        (0, Kind::Freeze) if self.freeze_port != 0 => {
+                            // Without a seed or the time it goes on as it was.
+                            let _ = freeze(self.freeze_port);
+                        }
+                        (0, _) => {}
+                        _ => obey(&mut self.sessions, self.port, environment, header, payload),
+                    }
                 }
                 Ok(None) => break,
                 Err(_) => return self.port = NONE,
@@ -85,22 +99,14 @@ impl Channel {
     }
 }
 
-/// Does what a frame says.
+/// Does what a frame of a session says.
 fn obey(
     sessions: &mut [Session],
     port: usize,
-    command: usize,
     environment: &[usize],
     header: Header,
     payload: &[u8],
 ) {
-    if header.session == 0 {
-        if header.kind == Kind::Signal {
-            signal(command, header.argument);
-            send(port, Header::new(Kind::Heard, header.argument, 0), &[]);
-        }
-        return;
-    }
     let known = |session: &Session| session.number == header.session;
     let place = match sessions.iter().position(known) {
         Some(place) => Some(place),

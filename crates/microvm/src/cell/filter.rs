@@ -7,14 +7,16 @@
 use std::{io, process, sync::OnceLock};
 
 use kvm_bindings::{
-    kvm_guest_debug, kvm_mp_state, kvm_regs, kvm_sregs, kvm_translation, kvm_vcpu_events,
+    kvm_clock_data, kvm_cpuid2, kvm_debugregs, kvm_guest_debug, kvm_irqchip, kvm_lapic_state,
+    kvm_mp_state, kvm_msrs, kvm_pit_state2, kvm_regs, kvm_sregs, kvm_translation, kvm_vcpu_events,
+    kvm_xcrs, kvm_xsave,
 };
 use seccompiler::{BpfProgram, sock_filter};
 
 use super::{Role, list};
 
 /// Of virtual CPUs (Linux, `include/uapi/linux/kvm.h`): running, and looking at what it did.
-const KVM: [u64; 10] = [
+const KVM: [u64; 17] = [
     0xae80, // KVM_RUN
     0xaead, // KVM_KVMCLOCK_CTRL: it was paused
     of_kvm(0x81, size_of::<kvm_regs>()),
@@ -26,7 +28,22 @@ const KVM: [u64; 10] = [
     of_kvm(0x98, size_of::<kvm_mp_state>()),
     of_kvm(0x9f, size_of::<kvm_vcpu_events>()),
     0xaece, // KVM_GET_STATS_FD
+    // What a snapshot has of it.
+    READ | WRITE | of_size(0x88, size_of::<kvm_msrs>()), // KVM_GET_MSRS
+    READ | WRITE | of_size(0x91, size_of::<kvm_cpuid2>()), // KVM_GET_CPUID2
+    of_kvm(0x8e, size_of::<kvm_lapic_state>()),
+    of_kvm(0xa1, size_of::<kvm_debugregs>()),
+    0xaea3, // KVM_GET_TSC_KHZ
+    of_kvm(0xa4, size_of::<kvm_xsave>()),
+    of_kvm(0xa6, size_of::<kvm_xcrs>()),
 ];
+/// Of a whole machine, for a snapshot.
+const MACHINE: [u64; 3] = [
+    READ | WRITE | of_size(0x62, size_of::<kvm_irqchip>()), // KVM_GET_IRQCHIP
+    of_kvm(0x9f, size_of::<kvm_pit_state2>()),
+    of_kvm(0x7c, size_of::<kvm_clock_data>()),
+];
+
 /// The size of the launcher's terminal.
 const WINDOW: &[u64] = &[libc::TIOCGWINSZ];
 /// Whether it is one, its size, whose it is, and its mode as it was before. Typing into it is not
@@ -186,7 +203,8 @@ fn arguments(
                 Role::Vcpu => &[&KVM, WINDOW].concat(),
                 Role::Devices => WINDOW,
                 Role::Shares => &[],
-                Role::Monitor | Role::Control => TERMINAL,
+                Role::Monitor => TERMINAL,
+                Role::Control => &[&MACHINE, TERMINAL].concat(),
             };
             one_of(program, 1, requests, allowed, refused)
         }
@@ -210,7 +228,8 @@ fn one_of(
     if values.is_empty() {
         return otherwise;
     }
-    for value in values {
+    // The first of them is the one that is compared first: KVM_RUN of a processor's.
+    for value in values.iter().rev() {
         otherwise = program.branch(EQUAL, *value as u32, allowed, otherwise);
     }
     program.load(argument(index))

@@ -13,7 +13,7 @@
 //! A breakpoint is one of the processor's four debug registers. That needs no change of the
 //! guest's memory, works before there are page tables, and where KVM interprets a guest.
 
-mod packet;
+pub mod packet;
 mod registers;
 mod wire;
 

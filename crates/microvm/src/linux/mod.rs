@@ -23,7 +23,7 @@ pub mod cpus;
 mod disk_image;
 mod ended;
 mod hardware;
-mod monitor;
+pub mod monitor;
 mod recipe;
 mod restore;
 pub mod run;
@@ -227,6 +227,8 @@ impl LinuxVm {
         let (plan, inventory) = planned.unwrap_or_else(|panic| resume_unwind(panic))?;
         let handle = Arc::new(Handle::new(timeline, mailbox(workload)?));
         let saving = self.saving(workload, &inventory, saving, &handle)?;
+        let recipe = Recipe::of(self, workload, &inventory)
+            .and_then(|it| it.while_running(workload.stdio, self.debugger.is_some()));
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
         let mut machine = Machine::create(&self.device, &mut story)?;
@@ -265,6 +267,7 @@ impl LinuxVm {
             own_words,
             control,
             debugger: self.debugger.clone(),
+            recipe,
         };
         Running::start(guest, handle, times)
     }

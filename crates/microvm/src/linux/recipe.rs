@@ -30,14 +30,33 @@ pub struct Recipe {
     disks: Vec<PathBuf>,
 }
 
+/// Why a guest cannot be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsaveable {
+    /// What it has that is not saved.
+    pub what: &'static str,
+    /// Which way to go instead.
+    pub fix: &'static str,
+}
+
+impl From<Unsaveable> for SnapshotError {
+    fn from(Unsaveable { what, fix }: Unsaveable) -> Self {
+        Self::Unsaveable { what, fix }
+    }
+}
+
 impl Recipe {
     /// Of a guest that is going to be saved, before it is started.
     ///
     /// # Errors
     ///
     /// When a part of it is outside of the guest and would not be in the snapshot.
-    pub(super) fn of(vm: &LinuxVm, workload: &Workload, inventory: &Inventory) -> Result<Self> {
-        let unsaveable = |what, fix| Err(SnapshotError::Unsaveable { what, fix }.into());
+    pub(super) fn of(
+        vm: &LinuxVm,
+        workload: &Workload,
+        inventory: &Inventory,
+    ) -> Result<Self, Unsaveable> {
+        let unsaveable = |what, fix| Err(Unsaveable { what, fix });
         if vm.network.is_some() {
             return unsaveable(
                 "a network card: all its clones would have one address",
@@ -71,6 +90,41 @@ impl Recipe {
             balloon_bytes: vm.balloon_bytes,
             disks: vm.disks.iter().map(|disk| disk.path.clone()).collect(),
         })
+    }
+
+    /// The same, if it can also be saved in the middle of its life: more of it is outside of its
+    /// memory then.
+    ///
+    /// # Errors
+    ///
+    /// When a part of it would not be in the snapshot.
+    pub(super) fn while_running(self, stdio: Stdio, is_debugged: bool) -> Result<Self, Unsaveable> {
+        let no = |what, fix| Err(Unsaveable { what, fix });
+        if is_debugged {
+            return no("a debugger: breakpoints and steps are not saved", "run it without `--gdb`");
+        }
+        if self.plan.is_none() {
+            return no(
+                "a first process of its own: nobody inside would give each copy random numbers and the                  time of its own",
+                "leave `--initrd` out, so that its first process is isolab's",
+            );
+        }
+        if stdio == Stdio::Terminal {
+            return no("a terminal, which stays with this launcher", "run it without `--terminal`");
+        }
+        if self.mailbox {
+            return no(
+                "a built-in program, whose report is not in its memory",
+                "run a command: `-- PROGRAM`",
+            );
+        }
+        if self.output_way == OutputWay::Page {
+            return no(
+                "output through a shared page, which is not in its memory",
+                "leave `--output page` out",
+            );
+        }
+        Ok(self)
     }
 
     /// Which files are its disks: those that are `given`, else those that it names, which only an

@@ -151,6 +151,7 @@ impl SavedVm {
             own_words: String::new(),
             control: self.control.clone(),
             debugger: None,
+            recipe: state.recipe.clone().while_running(workload.stdio, false),
         };
         Ok((guest, handle, host))
     }

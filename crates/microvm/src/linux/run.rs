@@ -14,7 +14,7 @@ use sandbox::{Milestone, Story};
 
 use crate::{
     cell::{self, Role},
-    control::Handle,
+    control::{Handle, Shown},
     crossings::{Crossings, Reason},
     devices::bus::Bus,
     error::{Error, Result},
@@ -24,6 +24,7 @@ use crate::{
     linux::monitor::Tally,
     memory::Memory,
     running::cpu_time,
+    snapshot::cpu,
     statistics,
     told::Told,
 };
@@ -75,6 +76,31 @@ impl Debugging {
     }
 }
 
+/// Where a processor shows what it knows while it stands still.
+#[derive(Clone, Copy)]
+pub struct Showing<'a> {
+    /// There.
+    pub tally: &'a Tally,
+    /// How much of it there is.
+    pub parts: &'a cpu::Parts,
+}
+
+impl Showing<'_> {
+    fn show(&self, what: Shown, cpu: &VcpuFd) {
+        let tally = self.tally;
+        match what {
+            Shown::Registers => {
+                let state = cpu.get_regs().and_then(|it| Ok((it, cpu.get_sregs()?)));
+                *tally.registers.lock().unwrap_or_else(PoisonError::into_inner) = state.ok();
+            }
+            Shown::State => {
+                let state = cpu::State::of(cpu, self.parts);
+                *tally.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+            }
+        }
+    }
+}
+
 /// Lets `cpu` run until the guest has come to its end, and gives it back.
 ///
 /// A guest that is frozen can go on later. So its processor has to complete what it is about: the
@@ -84,10 +110,11 @@ pub fn run(
     mut cpu: VcpuFd,
     buses: &Buses,
     handle: &Handle,
-    tally: &Tally,
+    showing: Showing<'_>,
     debugging: Option<&Debugging>,
     mut told: Told,
 ) -> (VcpuFd, Ran) {
+    let tally = showing.tally;
     let mut story = Story::new(told.is_told());
     // It comes before the cell, which lets nobody in.
     let mut debugger = debugging.and_then(|debugging| debugging.wait(handle));
@@ -142,12 +169,7 @@ pub fn run(
                 cpu.set_kvm_immediate_exit(0);
                 handle.answer_halt_check(|| halt::has_halted(&cpu));
                 debug(&mut cpu, gdb::interrupted);
-                let tell_registers = || {
-                    let state = cpu.get_regs().and_then(|it| Ok((it, cpu.get_sregs()?)));
-                    let mut told = tally.registers.lock().unwrap_or_else(PoisonError::into_inner);
-                    *told = state.ok();
-                };
-                if handle.rest_while_paused(tell_registers) {
+                if handle.rest_while_paused(|what| showing.show(what, &cpu)) {
                     // The guest's watchdog would take the time that is missing for a fault. A guest
                     // without a clock of KVM's refuses, and has no such watchdog to tell.
                     let _ = cpu.kvmclock_ctrl();

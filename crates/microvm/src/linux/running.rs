@@ -25,8 +25,9 @@ use super::{
     TOLD_AS,
     ended::{Ended, LastSeen, Wrong},
     hardware::Hardware,
-    monitor::{self, Metrics, Monitor, Tallies},
-    run::{Buses, Debugging, Ran, run},
+    monitor::{self, Metrics, Monitor, Savable, Tallies},
+    recipe::{Recipe, Unsaveable},
+    run::{Buses, Debugging, Ran, Showing, run},
     saving::Saving,
 };
 use crate::{
@@ -37,6 +38,7 @@ use crate::{
     exits::End,
     gdb,
     machine::Machine,
+    snapshot::cpu,
     told::Told,
 };
 
@@ -61,6 +63,8 @@ pub struct Guest {
     pub control: Option<Arc<UnixListener>>,
     /// Where a debugger may come.
     pub debugger: Option<Arc<gdb::Listener>>,
+    /// How to build its machine again, should it be saved while it runs.
+    pub recipe: Result<Recipe, Unsaveable>,
 }
 
 /// How long a guest may take, from its start.
@@ -150,7 +154,8 @@ impl Guest {
             let debugging = self.debugger.take().zip(self.machine.memory().cloned());
             let debugging =
                 debugging.map(|(listener, memory)| Arc::new(Debugging { listener, memory }));
-            let processors = Processors { buses, handle, told, tallies, bell, debugging };
+            let parts = Arc::new(cpu::Parts::of(&self.machine)?);
+            let processors = Processors { buses, handle, told, tallies, bell, debugging, parts };
             Ok((monitor, processors))
         });
         let (mut cpus, mut ran) = (cpus, Vec::new());
@@ -242,6 +247,8 @@ struct Processors {
     bell: EventFd,
     /// Where a debugger of the one processor may come.
     debugging: Option<Arc<Debugging>>,
+    /// What of their state can be saved.
+    parts: Arc<cpu::Parts>,
 }
 
 /// Counts a thread that is through, however it ends, and rings the bell.
@@ -265,13 +272,20 @@ impl Processors {
     ) -> Result<JoinHandle<(VcpuFd, Ran)>> {
         let (buses, handle, told) = (self.buses.clone(), self.handle.clone(), self.told.clone());
         let tally = self.tallies.of_processor(number);
-        let debugging = self.debugging.clone();
+        let (debugging, parts) = (self.debugging.clone(), self.parts.clone());
         let bell = self.bell.try_clone().map_err(Error::system("duplicate an eventfd"))?;
         let (gate, through) = (gate.clone(), Through(through.clone(), bell));
         named(format!("vcpu{number}"), move || {
             let _through = through;
             drop(gate.lock());
-            run(cpu, &buses, &handle, &tally, debugging.as_deref(), told)
+            run(
+                cpu,
+                &buses,
+                &handle,
+                Showing { tally: &tally, parts: &parts },
+                debugging.as_deref(),
+                told,
+            )
         })
     }
 }
@@ -308,7 +322,8 @@ impl Guest {
             hardware: &self.hardware,
         };
         let all = threads.len();
-        let machine = monitor::Machine { handle, metrics: &metrics };
+        let savable = Savable { recipe: self.recipe.as_ref(), machine: &self.machine };
+        let machine = monitor::Machine { handle, metrics: &metrics, savable };
         monitor.run_until(machine, || through.load(Ordering::Acquire) == all);
         threads.into_iter().map(joined).unzip()
     }

@@ -11,11 +11,19 @@ use std::{
 use kvm_ioctls::VcpuFd;
 use sandbox::{Instance as _, Stdio, Workload};
 
-use super::{LinuxVm, Recipe, TOLD_AS, hardware::Inventory, running::Guest};
+use super::{
+    LinuxVm, Recipe, TOLD_AS,
+    hardware::{Hardware, Inventory},
+    running::Guest,
+};
 use crate::{
     control::Handle,
     error::{Error, Result},
-    snapshot::{SnapshotError, State, chips, cpu, host::Host, memory::Content},
+    machine::Machine,
+    memory::Memory,
+    snapshot::{
+        Author, Captured, SnapshotError, Unfinished, chips, cpu, host::Host, memory::Content,
+    },
 };
 
 /// Where a guest is to be saved, and what becomes of it.
@@ -78,7 +86,7 @@ impl LinuxVm {
         if folder.exists() {
             return Err(SnapshotError::Exists { folder: folder.to_owned() }.into());
         }
-        let recipe = Recipe::of(self, workload, inventory)?;
+        let recipe = Recipe::of(self, workload, inventory).map_err(SnapshotError::from)?;
         handle.freeze_where_it_may();
         Ok(Some(Saving { folder: folder.to_owned(), recipe, goes_on }))
     }
@@ -91,21 +99,43 @@ impl Guest {
     ///
     /// When KVM does not tell something, or the folder cannot be written.
     pub fn save(&self, cpus: &[VcpuFd], saving: &Saving) -> Result<()> {
-        let _quiet = self.hardware.hold();
-        let machine = &self.machine;
-        let memory = machine.memory().expect("a guest that ran has memory");
+        let folder = &saving.folder;
+        let failed = |source| Error::from(SnapshotError::Write { folder: folder.clone(), source });
+        let parts = cpu::Parts::of(&self.machine)?;
         let processors =
-            cpus.iter().map(|cpu| cpu::State::of(cpu, machine)).collect::<Result<_>>()?;
-        let mut state = State {
-            saved_at: 0,
-            host: Host::of(machine)?,
-            recipe: saving.recipe.clone(),
-            processors,
-            chips: chips::State::of(machine)?,
-            devices: self.hardware.save(),
-            memory: Content::default(),
-            birth: None,
-        };
-        state.write(memory, &saving.folder)
+            cpus.iter().map(|cpu| cpu::State::of(cpu, &parts)).collect::<Result<_>>()?;
+        let unfinished = Unfinished::begin(folder)?;
+        let captured =
+            capture(&saving.recipe, processors, &self.machine, &self.hardware, |memory| {
+                let file = unfinished.memory();
+                file.set_len(memory.bytes()).map_err(failed)?;
+                Content::write(memory, file, || Ok(())).map_err(failed)
+            })?;
+        let mut state = captured.on(Host::of(&self.machine)?);
+        unfinished.add(&mut state, Author::Launcher).map_err(failed)?;
+        unfinished.finish().map_err(failed)
     }
+}
+
+/// All that is in a machine none of whose processors runs, `processors` what they know; its memory
+/// goes where `write` brings it.
+///
+/// # Errors
+///
+/// When KVM does not tell something, and those of `write`.
+pub fn capture(
+    recipe: &Recipe,
+    processors: Vec<cpu::State>,
+    machine: &Machine,
+    hardware: &Hardware,
+    write: impl FnOnce(&Memory) -> Result<Content>,
+) -> Result<Captured> {
+    let _quiet = hardware.hold();
+    Ok(Captured {
+        recipe: recipe.clone(),
+        processors,
+        chips: chips::State::of(machine)?,
+        devices: hardware.save(),
+        memory: write(machine.memory().expect("a guest that ran has memory"))?,
+    })
 }

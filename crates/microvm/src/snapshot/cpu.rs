@@ -17,6 +17,7 @@ use kvm_ioctls::{Cap, VcpuFd};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    SnapshotError,
     host::Host,
     plain::{Hex, Plain},
 };
@@ -70,30 +71,56 @@ pub fn restore(states: &[State], cpus: &[VcpuFd], machine: &Machine, host: &Host
     cpus.iter().zip(states).try_for_each(|(cpu, state)| state.restore(cpu, machine, host))
 }
 
+/// Which parts of a processor's state this KVM shows: asked of the machine once, so that a
+/// processor's own thread can save it without the machine.
+#[derive(Debug)]
+pub struct Parts {
+    has_clock: bool,
+    has_xcrs: bool,
+    /// The model-specific registers that hold a part of the state.
+    msrs: Vec<u32>,
+}
+
+impl Parts {
+    /// Those of the processors of `machine`.
+    ///
+    /// # Errors
+    ///
+    /// When KVM does not tell.
+    pub fn of(machine: &Machine) -> Result<Self> {
+        Ok(Self {
+            has_clock: machine.can(Cap::GetTscKhz),
+            has_xcrs: machine.can(Cap::Xcrs),
+            msrs: machine.registers_of_model()?,
+        })
+    }
+}
+
 impl State {
     /// Of `cpu`, which is not running and has completed what it was about.
     ///
     /// # Errors
     ///
     /// When KVM does not tell something, or it has more than a snapshot holds.
-    pub fn of(cpu: &VcpuFd, machine: &Machine) -> Result<Self> {
+    pub fn of(cpu: &VcpuFd, parts: &Parts) -> Result<Self> {
         // Saying whether it runs takes signals to start and to reset in, so it comes first.
         let activity = cpu.get_mp_state().map_err(Error::kvm("KVM_GET_MP_STATE"))?.mp_state;
         let registers = cpu.get_regs().map_err(Error::kvm("KVM_GET_REGS"))?;
-        let has_clock = machine.can(Cap::GetTscKhz);
-        let enabled = machine.can(Cap::Xcrs).then(|| cpu.get_xcrs()).transpose();
+        let special = cpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?;
+        refuse_hypervisor(&special)?;
+        let enabled = parts.has_xcrs.then(|| cpu.get_xcrs()).transpose();
         // More than fits (tiles of AMX) a process has only if it asks for it, and we do not.
         let vectors = cpu.get_xsave().map_err(Error::kvm("KVM_GET_XSAVE"))?;
         Ok(Self {
             activity,
             registers: Plain(registers),
             rip: Hex(registers.rip),
-            special: Plain(cpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?),
+            special: Plain(special),
             vectors: Plain(vectors),
             vectors_enabled: enabled.map_err(Error::kvm("KVM_GET_XCRS"))?.map(Plain),
             debug: Plain(cpu.get_debug_regs().map_err(Error::kvm("KVM_GET_DEBUGREGS"))?),
             controller: Plain(cpu.get_lapic().map_err(Error::kvm("KVM_GET_LAPIC"))?),
-            of_model: registers_of_model(cpu, machine)?,
+            of_model: registers_of_model(cpu, &parts.msrs)?,
             // After all that may still deliver one.
             events: Plain(cpu.get_vcpu_events().map_err(Error::kvm("KVM_GET_VCPU_EVENTS"))?),
             cpuid: cpu
@@ -103,7 +130,7 @@ impl State {
                 .iter()
                 .map(|leaf| Plain(*leaf))
                 .collect(),
-            clock_khz: has_clock.then(|| cpu.get_tsc_khz().ok()).flatten(),
+            clock_khz: parts.has_clock.then(|| cpu.get_tsc_khz().ok()).flatten(),
         })
     }
 
@@ -202,6 +229,21 @@ impl State {
     }
 }
 
+/// What a hypervisor in the guest has told its processor of its own guests (`KVM_GET_NESTED_STATE`)
+/// is not saved, and without it the guest would not go on.
+fn refuse_hypervisor(special: &kvm_sregs) -> Result<()> {
+    const CR4_VMXE: u64 = 1 << 13;
+    const EFER_SVME: u64 = 1 << 12;
+    if special.cr4 & CR4_VMXE == 0 && special.efer & EFER_SVME == 0 {
+        return Ok(());
+    }
+    Err(SnapshotError::Unsaveable {
+        what: "a hypervisor of its own running: what that keeps in the processor is not saved",
+        fix: "end its virtual machines and unload its KVM modules first",
+    }
+    .into())
+}
+
 /// So many registers of a model are read and written at once.
 const SOME: usize = 64;
 
@@ -210,10 +252,9 @@ fn entry(number: u64, data: u64) -> kvm_msr_entry {
 }
 
 /// The registers of its model that can be read; a list of KVM's has some that this one lacks.
-fn registers_of_model(cpu: &VcpuFd, machine: &Machine) -> Result<BTreeMap<Hex, Hex>> {
+fn registers_of_model(cpu: &VcpuFd, numbers: &[u32]) -> Result<BTreeMap<Hex, Hex>> {
     let mut found = BTreeMap::new();
-    let numbers = machine.registers_of_model()?;
-    let mut rest = &numbers[..];
+    let mut rest = numbers;
     while !rest.is_empty() {
         let some: Vec<_> =
             rest.iter().take(SOME).map(|number| entry((*number).into(), 0)).collect();

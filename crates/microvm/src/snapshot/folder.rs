@@ -1,12 +1,9 @@
-//! The folder of a snapshot: it is there whole or not at all, and is believed once it is checked.
+//! The folder of a snapshot, which is believed once it is checked.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::File,
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -15,34 +12,27 @@ use twox_hash::XxHash3_64;
 use super::{
     SnapshotError, chips, cpu,
     host::Host,
+    mark::mark,
     memory::{Content, Wrong},
     owner::{Birth, OwnFolder},
     plain::Hex,
 };
-use crate::{
-    devices::bus::Saved,
-    error::{Error, Result},
-    linux::Recipe,
-    memory::Memory,
-};
+use crate::{devices::bus::Saved, error::Error, linux::Recipe};
 
 /// The number of what is written here; another means that it is written in another way.
-const FORMAT: u32 = 4;
-const ISOLAB: &str = env!("CARGO_PKG_VERSION");
+pub(super) const FORMAT: u32 = 4;
+pub(super) const ISOLAB: &str = env!("CARGO_PKG_VERSION");
 
-const STATE: &str = "state.json";
-const MEMORY: &str = "memory";
-const CHECKSUM: &str = "checksum";
+pub(super) const STATE: &str = "state.json";
+pub(super) const MEMORY: &str = "memory";
+pub(super) const CHECKSUM: &str = "checksum";
 /// What the memory was when it was checked last.
-const CHECKED: &str = "checked";
+pub(super) const CHECKED: &str = "checked";
 /// How the name of a folder begins that is not all there yet.
 pub(super) const UNFINISHED: &str = ".unfinished-";
 
-/// Two changes of a file that are this far apart have different times on any file system.
-const SETTLED: Duration = Duration::from_millis(100);
-
 /// No state of ours is longer: 254 processors have some 30 KiB each, extents of 64 GiB 10 MiB.
-const LONGEST_STATE: u64 = 64 << 20;
+pub(super) const LONGEST_STATE: u64 = 64 << 20;
 /// A checksum, two numbers, a time, and the name of a start of the host.
 const LONGEST_MARK: u64 = 1024;
 
@@ -64,22 +54,16 @@ pub struct State {
     pub devices: Vec<Saved>,
     /// What is in the file of the memory.
     pub memory: Content,
-    /// Which file that was; nothing where the file system does not tell files apart so far.
+    /// Which file that was; nothing where the file system does not tell files apart so far, and of
+    /// a guest that was running: what that names is not its user's word.
     pub birth: Option<Birth>,
 }
 
 /// What is looked at before the rest, which may look otherwise in another version.
 #[derive(Serialize, Deserialize)]
-struct Version {
-    format: u32,
-    isolab: String,
-}
-
-#[derive(Serialize)]
-struct Whole<'s> {
-    #[serde(flatten)]
-    version: Version,
-    state: &'s State,
+pub(super) struct Version {
+    pub format: u32,
+    pub isolab: String,
 }
 
 #[derive(Deserialize)]
@@ -98,92 +82,6 @@ pub struct Snapshot {
     checksum: u64,
 }
 
-impl State {
-    /// Writes it and `memory` as a new `folder`, which is there once it is whole.
-    ///
-    /// # Errors
-    ///
-    /// When there is one already, or it cannot be written.
-    pub fn write(&mut self, memory: &Memory, folder: &Path) -> Result<()> {
-        if folder.exists() {
-            return Err(SnapshotError::Exists { folder: folder.to_owned() }.into());
-        }
-        let failed = |source| SnapshotError::Write { folder: folder.to_owned(), source };
-        self.write_folder(memory, folder).map_err(failed)?;
-        Ok(())
-    }
-
-    fn write_folder(&mut self, memory: &Memory, folder: &Path) -> io::Result<()> {
-        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        fs::create_dir_all(parent)?;
-        // Only its owner may look into it, and it is removed should anything fail from here on.
-        let unfinished = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(parent)?;
-        // Whoever clears up what was left by those who were killed finds this one at work.
-        let at_work = File::open(unfinished.path())?;
-        at_work.lock()?;
-        let file = File::create_new(unfinished.path().join(MEMORY))?;
-        self.memory = Content::write(memory, &file)?;
-        keep(&file)?;
-        self.birth = Birth::of(&file);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        self.saved_at = now.map_or(0, |since| since.as_secs());
-        let version = Version { format: FORMAT, isolab: ISOLAB.into() };
-        let text = serde_json::to_vec_pretty(&Whole { version, state: self })?;
-        for (name, bytes) in [(STATE, &text), (CHECKSUM, &checksum(&text).into_bytes())] {
-            let mut file = File::create_new(unfinished.path().join(name))?;
-            file.write_all(bytes)?;
-            keep(&file)?;
-        }
-        // Nobody else can have written to the file yet. From here on its mark tells if somebody does.
-        settle(&file);
-        if let Some(mark) = mark(&file, XxHash3_64::oneshot(&text)) {
-            fs::write(unfinished.path().join(CHECKED), mark)?;
-        }
-        at_work.sync_all()?;
-        fs::rename(unfinished.path(), folder)?;
-        // Nothing is left that the folder's guard could remove, and it need not try.
-        let _ = unfinished.keep();
-        File::open(parent)?.sync_all()
-    }
-}
-
-/// What is in a file from now on stays, on the disk and as it is.
-fn keep(file: &File) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(0o400))?;
-    file.sync_all()
-}
-
-/// What the file of a memory is at this moment, with the checksum of what is known of it: another
-/// when anybody writes to it. None if that was just now, for the clock of files may not have gone on
-/// since.
-fn mark(memory: &File, checksum: u64) -> Option<Vec<u8>> {
-    unchanged_for(memory).filter(|age| *age >= SETTLED)?;
-    let about = memory.metadata().ok()?;
-    let changed = Duration::new(about.ctime().try_into().ok()?, about.ctime_nsec() as u32);
-    let start = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let (device, inode) = (about.dev(), about.ino());
-    Some(format!("{checksum:016x} {device}:{inode} {changed:?} {start}").into_bytes())
-}
-
-/// Waits until the mark of `file` is one: a moment, unless the host's clock is set meanwhile.
-fn settle(file: &File) {
-    if let Some(age) = unchanged_for(file) {
-        thread::sleep(SETTLED.saturating_sub(age));
-    }
-}
-
-/// How long ago anybody changed `file`; none if that is in the future.
-fn unchanged_for(file: &File) -> Option<Duration> {
-    let about = file.metadata().ok()?;
-    let changed = Duration::new(about.ctime().try_into().ok()?, about.ctime_nsec() as u32);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    now.checked_sub(changed)
-}
-
 fn keep_mark(folder: &Path, mark: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::with_prefix_in(UNFINISHED, folder)?;
     file.write_all(mark)?;
@@ -191,7 +89,7 @@ fn keep_mark(folder: &Path, mark: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn checksum(text: &[u8]) -> String {
+pub(super) fn checksum(text: &[u8]) -> String {
     format!("{:016x}  {STATE}\n", XxHash3_64::oneshot(text))
 }
 
@@ -237,8 +135,8 @@ impl Snapshot {
         }
     }
 
-    /// Whether it lies where it was saved: it was neither copied nor brought from elsewhere. Only
-    /// then is it its user who has named the files of the host that it names.
+    /// Whether it lies where it was saved: it was neither copied nor brought from elsewhere, nor taken
+    /// of a running guest. Only then is it its user who has named the files of the host that it names.
     pub fn is_original(&self) -> bool {
         self.state.birth.is_some() && self.state.birth == Birth::of(&self.memory)
     }

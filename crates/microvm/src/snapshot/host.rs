@@ -8,7 +8,7 @@
 
 use std::{fmt, fs, hash::Hasher, path::Path};
 
-use kvm_bindings::kvm_cpuid_entry2;
+use kvm_bindings::{CpuId, kvm_cpuid_entry2};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
@@ -38,13 +38,17 @@ impl Host {
     ///
     /// When KVM does not tell.
     pub fn of(machine: &Machine) -> Result<Self> {
-        let features = machine.features()?;
+        Ok(Self::with(&machine.features()?))
+    }
+
+    /// The one whose KVM can give guests these features.
+    pub fn with(features: &CpuId) -> Self {
         let leaf = |number| features.as_slice().iter().find(|leaf| leaf.function == number);
         let (vendor, version) = (leaf(0), leaf(1).map_or(0, |leaf| leaf.eax));
         let vendor = vendor.map_or([0; 3], |leaf| [leaf.ebx, leaf.edx, leaf.ecx]);
         let vendor = vendor.map(u32::to_le_bytes).concat();
         let modules = ["kvm_intel", "kvm_amd", "kvm_pvm"].into_iter();
-        Ok(Self {
+        Self {
             vendor: String::from_utf8_lossy(&vendor).into_owned(),
             model: family_model_stepping(version),
             features: Hex(checksum(features.as_slice())),
@@ -53,7 +57,7 @@ impl Host {
                 .map(str::to_owned)
                 .collect(),
             kernel: kernel(),
-        })
+        }
     }
 }
 

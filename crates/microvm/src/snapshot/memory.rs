@@ -77,18 +77,23 @@ impl From<io::Error> for Wrong {
 }
 
 impl Content {
-    /// Writes all of `memory` to `file`, which is empty.
+    /// Writes all of `memory` to `file`, which is empty, and asks `go_on` every now and then. The
+    /// file may end before the memory does, where that is zero.
     ///
     /// # Errors
     ///
-    /// When the file takes no more.
-    pub fn write(memory: &Memory, file: &File) -> io::Result<Self> {
-        file.set_len(memory.bytes())?;
+    /// When the file takes no more, and what `go_on` says.
+    pub fn write(
+        memory: &Memory,
+        file: &File,
+        go_on: impl Fn() -> io::Result<()>,
+    ) -> io::Result<Self> {
         let mut content = Self { bytes: memory.bytes(), extents: Vec::new() };
         let (mut piece, zeros) = (vec![0; EXTENT], vec![0; BLOCK]);
         let mut place = 0;
         for (address, bytes, _) in memory.pieces() {
             for offset in (0..bytes).step_by(EXTENT) {
+                go_on()?;
                 let length = EXTENT.min((bytes - offset) as usize);
                 let piece = &mut piece[..length];
                 let from = GuestAddress(address + offset);
@@ -212,7 +217,8 @@ mod tests {
         let memory = memory(bytes);
         places.iter().for_each(|place| memory.write("test", *place, b"here").unwrap());
         let file = tempfile::tempfile().unwrap();
-        (Content::write(&memory, &file).unwrap(), file)
+        file.set_len(bytes).unwrap();
+        (Content::write(&memory, &file, || Ok(())).unwrap(), file)
     }
 
     #[test]

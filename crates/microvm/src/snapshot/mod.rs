@@ -37,12 +37,17 @@ pub mod cpu;
 mod error;
 mod folder;
 pub mod host;
+mod incoming;
+mod mark;
 pub mod memory;
 mod owner;
 mod place;
 mod plain;
+mod unfinished;
 
 pub use error::SnapshotError;
 pub use folder::{Snapshot, State};
+pub use incoming::{Captured, Incoming};
 pub use place::{Listed, Place};
 pub use plain::{Hex, Plain};
+pub use unfinished::{Author, Unfinished};

@@ -1,4 +1,5 @@
-//! One who asks from outside: `isolab pause`, `inspect`, `exec` over the socket in the ledger.
+//! One who asks from outside: `isolab pause`, `inspect`, `exec`, `snapshot save --from` over the socket
+//! in the ledger.
 //!
 //! A request is a line of JSON, and so is its answer. After the answer to `exec` come frames, as
 //! `guest::frames` has them, until one side closes.
@@ -20,7 +21,12 @@ use nix::{
     sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send},
 };
 
-use super::{Machine, request, sessions::Sessions};
+use super::{
+    Machine, request,
+    sessions::Sessions,
+    snapshot::{self, Taking},
+};
+use crate::control::Handle;
 
 /// No request is longer.
 const LINE: usize = 4096;
@@ -35,6 +41,8 @@ pub struct Client {
     /// Files that came with a request.
     pub files: Vec<OwnedFd>,
     state: State,
+    /// The snapshot that it waits for.
+    taking: Option<Taking>,
     /// It sends no more, or not what it should.
     ended: bool,
 }
@@ -46,6 +54,8 @@ enum State {
     Asks,
     /// It waits until the processors stand still, or that time is over.
     WaitsForPause(Instant),
+    /// It waits for a snapshot.
+    WaitsForSnapshot,
     /// It has a command inside.
     Session(u16),
     /// It had one.
@@ -56,11 +66,11 @@ impl Client {
     /// One who has come.
     pub fn new(stream: UnixStream) -> Self {
         let (input, output, files) = (Vec::new(), Vec::new(), Vec::new());
-        Self { stream, input, output, files, state: State::Asks, ended: false }
+        let (state, taking) = (State::Asks, None);
+        Self { stream, input, output, files, state, taking, ended: false }
     }
 
     /// One who has a session already.
-    #[cfg(test)]
     pub fn with_session(stream: UnixStream, number: u16) -> Self {
         Self { state: State::Session(number), ..Self::new(stream) }
     }
@@ -76,7 +86,7 @@ impl Client {
         let reads = match self.state {
             State::Asks => true,
             State::Session(_) => guest_has_room,
-            State::WaitsForPause(_) | State::Over => false,
+            State::WaitsForPause(_) | State::WaitsForSnapshot | State::Over => false,
         };
         interest.set(PollFlags::POLLIN, reads && !self.ended);
         interest.set(PollFlags::POLLOUT, !self.output.is_empty());
@@ -95,6 +105,7 @@ impl Client {
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::WaitsForPause(until) => Some(until.min(Instant::now() + request::LOOK)),
+            State::WaitsForSnapshot => Some(Instant::now() + request::LOOK),
             _ => None,
         }
     }
@@ -152,7 +163,15 @@ impl Client {
                     self.answer(&answer);
                 }
             }
-            State::Session(number) => self.forward(number, sessions),
+            State::WaitsForSnapshot => {
+                let stream = self.stream.as_fd();
+                let answer = self.taking.as_mut().and_then(|taking| taking.go_on(stream, machine));
+                if let Some(answer) = answer {
+                    (self.state, self.taking) = (State::Asks, None);
+                    self.answer(&answer);
+                }
+            }
+            State::Session(_) => self.forward(sessions),
             State::Over => {}
         }
     }
@@ -162,6 +181,9 @@ impl Client {
         match request::of(line, &mut self.files, sessions, machine) {
             Answer::Now(answer) => self.answer(&answer),
             Answer::WhenPaused(until) => self.state = State::WaitsForPause(until),
+            Answer::WhenSaved(taking) => {
+                (self.state, self.taking) = (State::WaitsForSnapshot, Some(taking));
+            }
             Answer::Session(number) => {
                 self.answer(&serde_json::json!({ "done": true }));
                 self.state = State::Session(number);
@@ -174,8 +196,9 @@ impl Client {
         self.output.push(b'\n');
     }
 
-    /// Sends its frames to the guest.
-    fn forward(&mut self, number: u16, sessions: &mut Sessions) {
+    /// Sends its frames to the guest, if it has a session.
+    pub fn forward(&mut self, sessions: &mut Sessions) {
+        let Some(number) = self.session() else { return };
         while sessions.have_room() {
             match frames::first(&self.input) {
                 Ok(Some((header, payload))) => {
@@ -199,6 +222,21 @@ impl Client {
         }
         // A guest that repeats itself without end.
         self.ended |= self.output.len() > QUEUE;
+    }
+
+    /// Whether a snapshot is being taken for it.
+    pub fn is_taking(&self) -> bool {
+        self.taking.is_some()
+    }
+
+    /// It has gone, and nothing is done for it any more.
+    pub fn leave(&self, sessions: &mut Sessions, handle: &Handle) {
+        if let Some(number) = self.session() {
+            sessions.close(number);
+        }
+        if self.is_taking() {
+            snapshot::cancel(handle);
+        }
     }
 
     /// It has no session any more, and finds its connection closed.

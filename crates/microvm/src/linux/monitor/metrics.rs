@@ -10,8 +10,8 @@ use kvm_bindings::{kvm_regs, kvm_sregs};
 use serde_json::{Value, json};
 
 use crate::{
-    control::Handle, crossings::Crossings, devices::virtio::rate::Count, linux::hardware::Hardware,
-    memory::Memory,
+    control::Handle, crossings::Crossings, devices::virtio::rate::Count, error::Result,
+    linux::hardware::Hardware, memory::Memory, snapshot::cpu,
 };
 
 /// What a processor tells of itself while it runs.
@@ -21,6 +21,8 @@ pub struct Tally {
     pub crossings: Mutex<Crossings>,
     /// Its registers, when it stood still last.
     pub registers: Mutex<Option<(kvm_regs, kvm_sregs)>>,
+    /// All of its state, when it was asked for that last.
+    pub state: Mutex<Option<Result<cpu::State>>>,
 }
 
 /// What all of them tell.
@@ -43,6 +45,17 @@ impl Tallies {
         let registers =
             |tally: &Arc<Tally>| *tally.registers.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.iter().filter_map(registers).collect()
+    }
+
+    /// The states that all have shown since they were asked.
+    ///
+    /// # Errors
+    ///
+    /// When KVM has not told one, or it cannot be saved.
+    pub fn take_states(&self) -> Result<Vec<cpu::State>> {
+        let state =
+            |tally: &Arc<Tally>| tally.state.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.iter().filter_map(state).collect()
     }
 
     /// How often for which reason, of all processors together.

@@ -8,7 +8,7 @@
 //!   launcher's signals --> wake ----+
 //!   a processor has ended --> wake -+   the machine's   channel <--> the guest's first process
 //!                                   +-->    thread    <-----------------------------+
-//!   isolab pause, inspect, exec ----+   (Role::Control)
+//!   isolab pause, exec, snapshot ---+   (Role::Control)
 //!        over a socket in the ledger
 //! ```
 //!
@@ -21,6 +21,7 @@ mod dump;
 mod metrics;
 mod request;
 mod sessions;
+mod snapshot;
 
 use std::{
     io,
@@ -40,9 +41,10 @@ use crate::{
     error::{Error, Result},
     exits::End,
 };
-use client::Client;
+pub use client::Client;
 pub use metrics::{Metrics, Tallies, Tally};
-use sessions::Sessions;
+pub use sessions::Sessions;
+pub use snapshot::Savable;
 
 /// A command that was asked to end has this long, as docker-stop(1) gives it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -78,6 +80,8 @@ pub struct Machine<'a> {
     pub handle: &'a Handle,
     /// Its figures.
     pub metrics: &'a Metrics<'a>,
+    /// What a snapshot has of it.
+    pub savable: Savable<'a>,
 }
 
 impl Monitor {
@@ -128,9 +132,6 @@ impl Monitor {
                 // Only how often it rang is in it.
                 let _ = self.wake.read();
             }
-            for signal in self.take_signals() {
-                self.pass_on(signal, machine.handle);
-            }
             if ready.channel {
                 self.sessions.exchange(&mut self.clients);
             }
@@ -140,6 +141,12 @@ impl Monitor {
                 self.asked.unheard = None;
             }
             self.serve_clients(&ready.clients, machine);
+            // What is sent while the guest is being saved would not be in the snapshot.
+            if !self.clients.iter().any(Client::is_taking) {
+                for signal in self.take_signals() {
+                    self.pass_on(signal, machine.handle);
+                }
+            }
             if ready.listener {
                 self.accept();
             }
@@ -242,8 +249,8 @@ impl Monitor {
         let sessions = &mut self.sessions;
         self.clients.retain_mut(|client| {
             let stays = client.send();
-            if !stays && let Some(number) = client.session() {
-                sessions.close(number);
+            if !stays {
+                client.leave(sessions, machine.handle);
             }
             stays
         });

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Machine, dump, sessions::Sessions};
+use super::{Machine, dump, sessions::Sessions, snapshot::Taking};
 
 /// So long a pause may take: a processor that waits for somebody to read what it wrote stands
 /// still only afterwards.
@@ -36,6 +36,8 @@ enum Request {
     Inspect,
     /// Write its memory and its registers to the file that came along.
     Dump,
+    /// Save it, in the two files that came along.
+    Snapshot,
     /// Run a second command; frames follow.
     Exec,
 }
@@ -46,6 +48,8 @@ pub enum Answer {
     Now(Value),
     /// When the processors stand still, or at this time.
     WhenPaused(Instant),
+    /// When it is saved.
+    WhenSaved(Taking),
     /// By a session.
     Session(u16),
 }
@@ -57,8 +61,7 @@ pub fn of(
     sessions: &mut Sessions,
     machine: Machine<'_>,
 ) -> Answer {
-    let file = files.pop();
-    files.clear();
+    let mut files = std::mem::take(files);
     let request = match serde_json::from_slice(line) {
         Ok(Line { request }) => request,
         Err(error) => return refused(&format!("it does not know this request: {error}")),
@@ -78,12 +81,17 @@ pub fn of(
         Request::Inspect => {
             Answer::Now(json!({ "done": true, "machine": machine.metrics.tell(machine.handle) }))
         }
-        Request::Dump => dump(file, machine),
+        Request::Dump => dump(files.pop(), machine),
+        Request::Snapshot => match Taking::begin(files, sessions, machine) {
+            Ok(taking) => Answer::WhenSaved(taking),
+            Err(answer) => Answer::Now(answer),
+        },
         Request::Exec if !sessions.are_open() => refused(
             "nobody inside waits for a second command: its first process is not isolab's, or does \
              not work as that does",
         ),
         Request::Exec if !machine.handle.is_started_up() => refused("it has not started up yet"),
+        Request::Exec if machine.handle.is_to_be_saved() => refused("it is being saved"),
         Request::Exec if machine.handle.pausing().0 => refused("it is paused"),
         Request::Exec => match sessions.open() {
             Ok(number) => Answer::Session(number),

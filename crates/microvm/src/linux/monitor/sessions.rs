@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use guest::frames::{self, HEADER, Header, Kind, PAYLOAD, SESSIONS};
+use guest::frames::{self, HEADER, Header, Kind, NoFrame, PAYLOAD, SESSIONS};
 use nix::poll::PollFlags;
 
 use super::client::Client;
@@ -77,6 +77,21 @@ impl Sessions {
         }
     }
 
+    /// Whether there is a session.
+    pub fn any(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Asks the first process to come to where the machine may be frozen; whether it was asked.
+    /// Nothing is sent after that until it is there, so that nothing is on its way then.
+    pub fn ask_to_freeze(&mut self) -> bool {
+        let asked = self.to_guest.is_empty();
+        if asked {
+            self.send(Header::new(Kind::Freeze, 0, 0), &[]);
+        }
+        asked
+    }
+
     /// A number for a new session, or why there is none.
     ///
     /// # Errors
@@ -103,17 +118,17 @@ impl Sessions {
     /// # Errors
     ///
     /// When it is not.
-    pub fn forward(&mut self, number: u16, header: Header, payload: &[u8]) -> Result<(), ()> {
+    pub fn forward(&mut self, number: u16, header: Header, payload: &[u8]) -> Result<(), NoFrame> {
         use Kind::{Input, Signal, Start, Taken, Window, Words};
         if !matches!(header.kind, Input | Signal | Start | Taken | Window | Words) {
-            return Err(());
+            return Err(NoFrame);
         }
         let Some(session) = self.open.iter_mut().find(|it| it.number == number) else {
             return Ok(()); // it has ended meanwhile
         };
         if header.kind == Taken {
             let stream = usize::from(header.argument).wrapping_sub(1);
-            *session.untaken.get_mut(stream).ok_or(())? = false;
+            *session.untaken.get_mut(stream).ok_or(NoFrame)? = false;
         }
         self.send(Header { session: number, ..header }, payload);
         Ok(())
@@ -175,11 +190,16 @@ impl Sessions {
     }
 
     /// Takes a frame of the guest's.
-    fn take(&mut self, header: Header, payload: &[u8], clients: &mut [Client]) -> Result<(), ()> {
+    fn take(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        clients: &mut [Client],
+    ) -> Result<(), NoFrame> {
         use Kind::{Exited, Failed, Heard, Output, Signaled, Started, Taken};
         if header.session == 0 {
             self.heard = (header.kind == Heard).then_some(header.argument);
-            return self.heard.map(drop).ok_or(());
+            return self.heard.map(drop).ok_or(NoFrame);
         }
         let known = self.open.iter().position(|it| it.number == header.session);
         // Its client has gone while this was on its way.
@@ -187,14 +207,14 @@ impl Sessions {
         match header.kind {
             Output => {
                 let stream = usize::from(header.argument).wrapping_sub(1);
-                let untaken = self.open[place].untaken.get_mut(stream).ok_or(())?;
+                let untaken = self.open[place].untaken.get_mut(stream).ok_or(NoFrame)?;
                 if std::mem::replace(untaken, true) {
-                    return Err(());
+                    return Err(NoFrame);
                 }
             }
             Exited | Signaled | Failed => drop(self.open.swap_remove(place)),
             Heard | Started | Taken => {}
-            _ => return Err(()),
+            _ => return Err(NoFrame),
         }
         let its = |client: &&mut Client| client.session() == Some(header.session);
         if let Some(client) = clients.iter_mut().find(its) {
