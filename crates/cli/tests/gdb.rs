@@ -422,7 +422,8 @@ impl Kernel {
         let folder = tempfile::tempdir().unwrap();
         let name = format!("gdb-{}-{name}", std::process::id());
         let mut command = isolab(&["run", "--in", "linux", "--deadline", "60s", "--name", &name]);
-        let command = command.current_dir(&folder).args(options).args(["--", "true"]);
+        let busy = ["--", "/bin/sh", "-c", "while :; do :; done"];
+        let command = command.current_dir(&folder).args(options).args(busy);
         let launcher = command.stderr(Stdio::null()).spawn().unwrap();
         Self { launcher, name, folder }
     }
@@ -525,10 +526,10 @@ fn gdb_itself_and_readelf_read_a_dump() {
         let kernel = Kernel::of(&format!("dump{vcpus}"), &["--vcpus", vcpus]);
         let core = kernel.path("core");
         wait_for("the dump", || output_of(&mut isolab(&["dump", &kernel.name, &core])).0 == 0);
-        let commands = ["info threads", "x/s 0x20000", "x/1xw 0x1000000", "print $pc > 0"];
+        let commands = ["info threads", "print *(int*)0x1000000 != 0", "print $pc != 0"];
         let said = gdb(&["-c", &core], &commands);
-        let lines = ["LWP 1", "0x20000:\t\"console=ttyS0", "0x1000000:\t0x", "$1 = 1"];
-        assert_all(&said, &lines);
+        // The kernel's first instruction is there, and where a processor was.
+        assert_all(&said, &["LWP 1", "$1 = 1", "$2 = 1"]);
         assert_eq!(said.contains("LWP 2"), vcpus == "2", "{said}");
         if Command::new("readelf").arg("--version").stdout(Stdio::null()).status().is_err() {
             return skip("readelf", "this host has no readelf: `apt-get install binutils`")
