@@ -135,7 +135,9 @@ impl Signals {
         let mut came = Vec::new();
         let ignored = Ignored::by_the_caller();
         let all = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
-        for number in all.into_iter().filter(|number| !ignored.has(*number)) {
+        // A new size of the window is not a signal for the command, and is told in any case.
+        let listens = |number: &i32| *number == SIGWINCH || !ignored.has(*number);
+        for number in all.into_iter().filter(listens) {
             let flag = Arc::new(AtomicUsize::new(0));
             flag::register_usize(number, flag.clone(), 1)?;
             pipe::register(number, tell.try_clone()?)?;
