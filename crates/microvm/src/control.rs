@@ -292,6 +292,17 @@ impl Handle {
         is_free
     }
 
+    /// The guest's processors are to stand still at once; `false` if it is to be frozen already.
+    pub fn hold_now(&self) -> bool {
+        let mut state = self.lock();
+        let is_free = state.freezing.is_none() && !state.held;
+        if is_free {
+            state.held = true;
+            state.kick();
+        }
+        is_free
+    }
+
     /// How far it has come with that.
     pub fn hold(&self) -> Hold {
         let state = self.lock();

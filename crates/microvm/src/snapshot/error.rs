@@ -46,7 +46,8 @@ pub enum SnapshotError {
     },
     /// It was brought from elsewhere, and says which files of this host are to be opened.
     #[error(
-        "restore a copied snapshot that names files of this host as disks: {}",
+        "restore a snapshot that was copied, or taken of a running guest, and names files of this host as \
+         disks: {}",
         disks.iter().map(|disk| disk.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     NamesDisks {
@@ -189,7 +190,7 @@ impl SnapshotError {
             }
             Self::OthersMayWrite { .. } => "let nobody else change it: `chmod -R go-w FOLDER`",
             Self::NamesDisks { .. } => {
-                "only where it was saved is it you who has named them. Name the disks that this guest \
+                "who has named them was not you. Name the disks that this guest \
                  is to read, in that order: `isolab snapshot restore NAME --disk FILE`"
             }
             Self::Disks { .. } => "name as many as it had: `--disk FILE` for each",

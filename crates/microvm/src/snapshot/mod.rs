@@ -24,13 +24,19 @@
 //! ([`devices::freeze`](crate::devices::freeze)). Its clocks that count from the start go on as if
 //! it had not been stopped.
 //!
+//! A guest whose command runs comes to the same point when its launcher asks for that (`Freeze` in
+//! `guest::frames`). The kernel's random numbers of each clone are its own from there on; those that
+//! a program has made and keeps, it keeps in every clone. On several processors another program may
+//! run for the moment that the first process takes to hand over seed and time.
+//!
 //! # What it is not
 //!
 //! The folder holds all that the guest had in memory, keys among it: only its owner may read it. It
 //! must stay as it is while a clone runs (`memory` can only be read, so only force changes it):
 //! clones read it when they come to it. So it is refused where anybody but its user and root could
 //! change it. Checksums find damage, not malice; a forged snapshot is a hostile guest, and is trusted
-//! as little as one: where it was not saved, it names no disks ([`Snapshot::is_original`]).
+//! as little as one: where it was not saved, or of a guest that was running, it names no disks
+//! ([`Snapshot::is_original`]).
 
 pub mod chips;
 pub mod cpu;

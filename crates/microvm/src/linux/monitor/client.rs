@@ -21,11 +21,7 @@ use nix::{
     sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send},
 };
 
-use super::{
-    Machine, request,
-    sessions::Sessions,
-    snapshot::{self, Taking},
-};
+use super::{Machine, held::Held, request, sessions::Sessions};
 use crate::control::Handle;
 
 /// No request is longer.
@@ -41,8 +37,8 @@ pub struct Client {
     /// Files that came with a request.
     pub files: Vec<OwnedFd>,
     state: State,
-    /// The snapshot that it waits for.
-    taking: Option<Taking>,
+    /// What the guest is held for, at its request.
+    held: Option<Held>,
     /// It sends no more, or not what it should.
     ended: bool,
 }
@@ -54,8 +50,8 @@ enum State {
     Asks,
     /// It waits until the processors stand still, or that time is over.
     WaitsForPause(Instant),
-    /// It waits for a snapshot.
-    WaitsForSnapshot,
+    /// It waits for what the guest is held for.
+    Holds,
     /// It has a command inside.
     Session(u16),
     /// It had one.
@@ -66,8 +62,8 @@ impl Client {
     /// One who has come.
     pub fn new(stream: UnixStream) -> Self {
         let (input, output, files) = (Vec::new(), Vec::new(), Vec::new());
-        let (state, taking) = (State::Asks, None);
-        Self { stream, input, output, files, state, taking, ended: false }
+        let (state, held) = (State::Asks, None);
+        Self { stream, input, output, files, state, held, ended: false }
     }
 
     /// One who has a session already.
@@ -86,7 +82,7 @@ impl Client {
         let reads = match self.state {
             State::Asks => true,
             State::Session(_) => guest_has_room,
-            State::WaitsForPause(_) | State::WaitsForSnapshot | State::Over => false,
+            State::WaitsForPause(_) | State::Holds | State::Over => false,
         };
         interest.set(PollFlags::POLLIN, reads && !self.ended);
         interest.set(PollFlags::POLLOUT, !self.output.is_empty());
@@ -105,7 +101,7 @@ impl Client {
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::WaitsForPause(until) => Some(until.min(Instant::now() + request::LOOK)),
-            State::WaitsForSnapshot => Some(Instant::now() + request::LOOK),
+            State::Holds => Some(Instant::now() + request::LOOK),
             _ => None,
         }
     }
@@ -163,11 +159,11 @@ impl Client {
                     self.answer(&answer);
                 }
             }
-            State::WaitsForSnapshot => {
+            State::Holds => {
                 let stream = self.stream.as_fd();
-                let answer = self.taking.as_mut().and_then(|taking| taking.go_on(stream, machine));
+                let answer = self.held.as_mut().and_then(|held| held.go_on(stream, machine));
                 if let Some(answer) = answer {
-                    (self.state, self.taking) = (State::Asks, None);
+                    (self.state, self.held) = (State::Asks, None);
                     self.answer(&answer);
                 }
             }
@@ -181,9 +177,7 @@ impl Client {
         match request::of(line, &mut self.files, sessions, machine) {
             Answer::Now(answer) => self.answer(&answer),
             Answer::WhenPaused(until) => self.state = State::WaitsForPause(until),
-            Answer::WhenSaved(taking) => {
-                (self.state, self.taking) = (State::WaitsForSnapshot, Some(taking));
-            }
+            Answer::WhenHeld(held) => (self.state, self.held) = (State::Holds, Some(held)),
             Answer::Session(number) => {
                 self.answer(&serde_json::json!({ "done": true }));
                 self.state = State::Session(number);
@@ -224,9 +218,9 @@ impl Client {
         self.ended |= self.output.len() > QUEUE;
     }
 
-    /// Whether a snapshot is being taken for it.
-    pub fn is_taking(&self) -> bool {
-        self.taking.is_some()
+    /// Whether the guest is held for it.
+    pub fn is_holding(&self) -> bool {
+        self.held.is_some()
     }
 
     /// It has gone, and nothing is done for it any more.
@@ -234,8 +228,8 @@ impl Client {
         if let Some(number) = self.session() {
             sessions.close(number);
         }
-        if self.is_taking() {
-            snapshot::cancel(handle);
+        if self.is_holding() {
+            handle.release();
         }
     }
 

@@ -23,15 +23,16 @@ const NOTE: usize = 12 + 8;
 const PIECE: usize = 64 << 10;
 const PAGE: u64 = 4096;
 
-/// Writes them; gives how many bytes the file has then.
+/// Writes them, and asks `go_on` every now and then; gives how many bytes the file has then.
 ///
 /// # Errors
 ///
-/// When the file cannot be written.
+/// When the file cannot be written, and what `go_on` says.
 pub fn write(
     file: &File,
     memory: &Memory,
     processors: &[(kvm_regs, kvm_sregs)],
+    go_on: impl Fn() -> io::Result<()>,
 ) -> io::Result<u64> {
     let pieces: Vec<(u64, u64)> =
         memory.pieces().map(|(address, bytes, _)| (address, bytes)).collect();
@@ -41,6 +42,7 @@ pub fn write(
     let mut copied = vec![0; PIECE];
     for (address, bytes) in pieces {
         for offset in (0..bytes).step_by(PIECE) {
+            go_on()?;
             let piece = &mut copied[..(bytes - offset).min(PIECE as u64) as usize];
             memory.read("for a dump", address + offset, piece).map_err(io::Error::other)?;
             // The last one is written in any case: it gives the file its length.
@@ -142,7 +144,7 @@ mod tests {
         }
         let state = |rip| (kvm_regs { rip, ..kvm_regs::default() }, kvm_sregs::default());
         let file = tempfile::tempfile().unwrap();
-        let bytes = write(&file, &memory, &[state(0x11), state(0x22)]).unwrap();
+        let bytes = write(&file, &memory, &[state(0x11), state(0x22)], || Ok(())).unwrap();
         assert_eq!(file.metadata().unwrap().len(), bytes);
         let mut all = vec![0; bytes as usize];
         file.read_exact_at(&mut all, 0).unwrap();

@@ -18,10 +18,10 @@
 
 mod client;
 mod dump;
+mod held;
 mod metrics;
 mod request;
 mod sessions;
-mod snapshot;
 
 use std::{
     io,
@@ -42,9 +42,9 @@ use crate::{
     exits::End,
 };
 pub use client::Client;
+pub use held::Savable;
 pub use metrics::{Metrics, Tallies, Tally};
 pub use sessions::Sessions;
-pub use snapshot::Savable;
 
 /// A command that was asked to end has this long, as docker-stop(1) gives it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -142,7 +142,7 @@ impl Monitor {
             }
             self.serve_clients(&ready.clients, machine);
             // What is sent while the guest is being saved would not be in the snapshot.
-            if !self.clients.iter().any(Client::is_taking) {
+            if !self.clients.iter().any(Client::is_holding) {
                 for signal in self.take_signals() {
                     self.pass_on(signal, machine.handle);
                 }

@@ -1,7 +1,6 @@
 //! What can be asked of a running guest, and the answers.
 
 use std::{
-    fs::File,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -9,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Machine, dump, sessions::Sessions, snapshot::Taking};
+use super::{Machine, held::Held, sessions::Sessions};
 
 /// So long a pause may take: a processor that waits for somebody to read what it wrote stands
 /// still only afterwards.
@@ -48,8 +47,8 @@ pub enum Answer {
     Now(Value),
     /// When the processors stand still, or at this time.
     WhenPaused(Instant),
-    /// When it is saved.
-    WhenSaved(Taking),
+    /// When the guest was held and that is done.
+    WhenHeld(Held),
     /// By a session.
     Session(u16),
 }
@@ -61,7 +60,7 @@ pub fn of(
     sessions: &mut Sessions,
     machine: Machine<'_>,
 ) -> Answer {
-    let mut files = std::mem::take(files);
+    let files = std::mem::take(files);
     let request = match serde_json::from_slice(line) {
         Ok(Line { request }) => request,
         Err(error) => return refused(&format!("it does not know this request: {error}")),
@@ -81,11 +80,8 @@ pub fn of(
         Request::Inspect => {
             Answer::Now(json!({ "done": true, "machine": machine.metrics.tell(machine.handle) }))
         }
-        Request::Dump => dump(files.pop(), machine),
-        Request::Snapshot => match Taking::begin(files, sessions, machine) {
-            Ok(taking) => Answer::WhenSaved(taking),
-            Err(answer) => Answer::Now(answer),
-        },
+        Request::Dump => held(Held::dump(files, machine.handle)),
+        Request::Snapshot => held(Held::snapshot(files, sessions, machine)),
         Request::Exec if !sessions.are_open() => refused(
             "nobody inside waits for a second command: its first process is not isolab's, or does \
              not work as that does",
@@ -100,16 +96,10 @@ pub fn of(
     }
 }
 
-/// Writes a dump of a machine that stands still.
-fn dump(file: Option<OwnedFd>, machine: Machine<'_>) -> Answer {
-    let Some(file) = file.map(File::from) else { return refused("no file came with it") };
-    if !matches!(machine.handle.pausing(), (true, resting, all) if resting == all) {
-        return refused("it is not paused: its memory would change meanwhile");
-    }
-    let Some(memory) = machine.metrics.memory else { return refused("it has no memory") };
-    match dump::write(&file, memory, &machine.metrics.tallies.registers()) {
-        Ok(bytes) => Answer::Now(json!({ "done": true, "bytes": bytes })),
-        Err(error) => refused(&format!("write the dump: {error}")),
+fn held(begun: Result<Held, Value>) -> Answer {
+    match begun {
+        Ok(held) => Answer::WhenHeld(held),
+        Err(answer) => Answer::Now(answer),
     }
 }
 

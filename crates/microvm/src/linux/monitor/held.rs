@@ -1,4 +1,5 @@
-//! Saving a guest while it runs, for a client that has brought the files.
+//! What is done with a guest while it is held, for a client that has brought the files: a snapshot,
+//! or a dump.
 //!
 //! ```text
 //!   client: {"request":"snapshot"}, two descriptors
@@ -8,6 +9,8 @@
 //!     Shown     chips, devices and memory are written
 //!     Released  the guest goes on; the client is answered
 //! ```
+//!
+//! A dump needs no freeze point: it begins at Stops and is written at Stands.
 //!
 //! The guest is held by this thread, not by the client: one who is killed, or whose disk is full,
 //! holds it no longer than until that is noticed. Whatever fails, the guest goes on.
@@ -23,7 +26,7 @@ use std::{
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
 
-use super::{Machine, sessions::Sessions};
+use super::{Machine, dump, sessions::Sessions};
 use crate::{
     control::{Handle, Hold},
     error::{Error, Result},
@@ -46,16 +49,21 @@ pub struct Savable<'a> {
     pub machine: &'a machine::Machine,
 }
 
-/// A snapshot that is being taken.
-pub struct Taking {
-    memory: File,
-    captured: File,
+/// What is written, and where.
+enum Work {
+    Snapshot { memory: File, captured: File },
+    Dump(File),
+}
+
+/// Work that is to be done when the guest stands still.
+pub struct Held {
+    work: Work,
     until: Instant,
     stops: bool,
     asked: bool,
 }
 
-/// Why there will be no snapshot, and what to do.
+/// Why it is not done, and what to do about that.
 fn refused(why: &str, help: Option<&str>) -> Value {
     match help {
         Some(help) => json!({ "error": why, "help": help }),
@@ -63,18 +71,18 @@ fn refused(why: &str, help: Option<&str>) -> Value {
     }
 }
 
-impl Taking {
-    /// Begins one in these files: the first for the memory, the second for the rest.
+impl Held {
+    /// Begins a snapshot in these files: the first for the memory, the second for the rest.
     ///
     /// # Errors
     ///
     /// With the answer, when the guest cannot be saved, or not now.
-    pub fn begin(
+    pub fn snapshot(
         files: Vec<OwnedFd>,
         sessions: &mut Sessions,
         machine: Machine<'_>,
     ) -> Result<Self, Value> {
-        let no = |why, help| Err(refused(why, Some(help)));
+        let no = |why: &str, help| Err(refused(why, Some(help)));
         let Ok([memory, captured]) = <[OwnedFd; 2]>::try_from(files) else {
             return Err(refused("two files have to come with it", None));
         };
@@ -111,22 +119,35 @@ impl Taking {
             handle.release();
             return no("it does not take what is sent to it", "does its first process hang?");
         }
-        let until = Instant::now() + COMES;
-        let (memory, captured) = (memory.into(), captured.into());
-        Ok(Self { memory, captured, until, stops: false, asked: false })
+        let work = Work::Snapshot { memory: memory.into(), captured: captured.into() };
+        Ok(Self { work, until: Instant::now() + COMES, stops: false, asked: false })
+    }
+
+    /// Begins a dump in the file.
+    ///
+    /// # Errors
+    ///
+    /// With the answer, when there is no file, or the guest is held already.
+    pub fn dump(mut files: Vec<OwnedFd>, handle: &Handle) -> Result<Self, Value> {
+        let Some(file) = files.pop() else { return Err(refused("no file came with it", None)) };
+        if !handle.hold_now() {
+            return Err(refused("it is being saved", Some("try again when that is done")));
+        }
+        let work = Work::Dump(file.into());
+        Ok(Self { work, until: Instant::now() + STOPS, stops: true, asked: false })
     }
 
     /// Does what can be done now; the answer for `client`, when there is one.
     pub fn go_on(&mut self, client: BorrowedFd<'_>, machine: Machine<'_>) -> Option<Value> {
         let handle = machine.handle;
         let hold = handle.hold();
-        let answer = match hold {
+        let answer = match (hold, &self.work) {
             _ if handle.has_ended() => Some(refused("it ended meanwhile", None)),
-            Hold::Shown => Some(self.write(client, machine)),
-            Hold::Released => Some(refused("it was let go meanwhile", None)),
+            (Hold::Shown, _) | (Hold::Stands, Work::Dump(_)) => Some(self.write(client, machine)),
+            (Hold::Released, _) => Some(refused("it was let go meanwhile", None)),
             _ if Instant::now() >= self.until => Some(late(hold)),
-            Hold::Runs => None,
-            Hold::Stops | Hold::Stands => {
+            (Hold::Runs, _) => None,
+            (Hold::Stops | Hold::Stands, _) => {
                 if !std::mem::replace(&mut self.stops, true) {
                     self.until = Instant::now() + STOPS;
                 }
@@ -137,13 +158,25 @@ impl Taking {
             }
         };
         if answer.is_some() {
-            cancel(handle);
+            handle.release();
         }
         answer
     }
 
     fn write(&self, client: BorrowedFd<'_>, machine: Machine<'_>) -> Value {
-        match self.capture(client, machine) {
+        let go_on = || {
+            let why = match machine.handle.has_ended() {
+                true => "the guest ended meanwhile",
+                false if has_gone(client) => "who asked for it has gone",
+                false => return Ok(()),
+            };
+            Err(io::Error::other(why))
+        };
+        let written = match &self.work {
+            Work::Snapshot { memory, captured } => save(memory, captured, machine, go_on),
+            Work::Dump(file) => write_dump(file, machine, go_on),
+        };
+        match written {
             Ok(bytes) => json!({ "done": true, "bytes": bytes }),
             Err(error) => {
                 let mut why = error.to_string();
@@ -156,32 +189,32 @@ impl Taking {
             }
         }
     }
-
-    fn capture(&self, client: BorrowedFd<'_>, machine: Machine<'_>) -> Result<u64> {
-        let Machine { handle, metrics, savable } = machine;
-        let recipe = savable.recipe.expect("it was looked at when this began");
-        let states = metrics.tallies.take_states()?;
-        let go_on = || {
-            let why = match handle.has_ended() {
-                true => "the guest ended meanwhile",
-                false if has_gone(client) => "who asked for it has gone",
-                false => return Ok(()),
-            };
-            Err(io::Error::other(why))
-        };
-        let captured = capture(recipe, states, savable.machine, metrics.hardware, |memory| {
-            let written = Content::write(memory, &self.memory, go_on);
-            written.map_err(Error::system::<io::Error>("write the memory"))
-        })?;
-        let written = captured.write(&self.captured);
-        written.map_err(Error::system::<io::Error>("write the state"))?;
-        Ok(captured.memory.bytes)
-    }
 }
 
-/// The guest goes on, and is not to be held.
-pub fn cancel(handle: &Handle) {
-    handle.release();
+fn save(
+    memory: &File,
+    captured: &File,
+    Machine { metrics, savable, .. }: Machine<'_>,
+    go_on: impl Fn() -> io::Result<()>,
+) -> Result<u64> {
+    let recipe = savable.recipe.expect("it was looked at when this began");
+    let states = metrics.tallies.take_states()?;
+    let all = capture(recipe, states, savable.machine, metrics.hardware, |all| {
+        let written = Content::write(all, memory, go_on);
+        written.map_err(Error::system::<io::Error>("write the memory"))
+    })?;
+    all.write(captured).map_err(Error::system::<io::Error>("write the state"))?;
+    Ok(all.memory.bytes)
+}
+
+fn write_dump(
+    file: &File,
+    Machine { metrics, savable, .. }: Machine<'_>,
+    go_on: impl Fn() -> io::Result<()>,
+) -> Result<u64> {
+    let memory = savable.machine.memory().expect("a guest that ran has memory");
+    let written = dump::write(file, memory, &metrics.tallies.registers(), go_on);
+    written.map_err(Error::system::<io::Error>("write the dump"))
 }
 
 /// Why it has taken too long.
