@@ -1,5 +1,7 @@
 //! The watchdog's chain: how other threads reach a guest that is running, or end it.
 
+mod hold;
+
 use std::{
     os::fd::OwnedFd,
     sync::{
@@ -18,6 +20,10 @@ use crate::{
     halt::HaltWatch,
     kick::Kick,
 };
+
+pub use hold::{Hold, Shown};
+
+use hold::Freezing;
 
 struct State {
     timeline: Timeline,
@@ -47,39 +53,6 @@ struct State {
     asked: u64,
     /// How many of them have, since they were asked last.
     shown: usize,
-}
-
-/// What becomes of a guest that may be frozen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Freezing {
-    /// Its processors leave it.
-    Leave,
-    /// They stand still.
-    Hold,
-}
-
-/// How far a guest has come that is being held at its freeze point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// It has not said yet that it may be frozen.
-    Runs,
-    /// It has, and not all of its processors stand still yet.
-    Stops,
-    /// They do.
-    Stands,
-    /// They do, and have shown their state since they were asked.
-    Shown,
-    /// It goes on.
-    Released,
-}
-
-/// What a processor that stands still shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// Its registers, for a dump.
-    Registers,
-    /// All of its state, for a snapshot.
-    State,
 }
 
 /// Takes a signal for the guest, if it can be passed on.
@@ -281,61 +254,6 @@ impl Handle {
         }
     }
 
-    /// The guest's processors are to stand still as soon as it says that it may be frozen; `false`
-    /// if it is to be frozen already.
-    pub fn hold_where_it_may(&self) -> bool {
-        let mut state = self.lock();
-        let is_free = state.freezing.is_none() && !state.held;
-        if is_free {
-            state.freezing = Some(Freezing::Hold);
-        }
-        is_free
-    }
-
-    /// The guest's processors are to stand still at once; `false` if it is to be frozen already.
-    pub fn hold_now(&self) -> bool {
-        let mut state = self.lock();
-        let is_free = state.freezing.is_none() && !state.held;
-        if is_free {
-            state.held = true;
-            state.kick();
-        }
-        is_free
-    }
-
-    /// How far it has come with that.
-    pub fn hold(&self) -> Hold {
-        let state = self.lock();
-        let all = state.kicks.len();
-        match (state.held, state.freezing) {
-            (false, Some(Freezing::Hold)) => Hold::Runs,
-            (false, _) => Hold::Released,
-            (true, _) if state.resting < all => Hold::Stops,
-            (true, _) if state.shown < all => Hold::Stands,
-            (true, _) => Hold::Shown,
-        }
-    }
-
-    /// Whether it is to be held, or is.
-    pub fn is_to_be_saved(&self) -> bool {
-        matches!(self.hold(), Hold::Runs | Hold::Stops | Hold::Stands | Hold::Shown)
-    }
-
-    /// Has the processors, all of which stand still, show their state.
-    pub fn ask_for_states(&self) {
-        let mut state = self.lock();
-        (state.asked, state.shown) = (state.asked + 1, 0);
-        self.changed.notify_all();
-    }
-
-    /// It is held no more, nor to be.
-    pub fn release(&self) {
-        let mut state = self.lock();
-        state.freezing.take_if(|freezing| *freezing == Freezing::Hold);
-        (state.held, state.shown) = (false, 0);
-        self.changed.notify_all();
-    }
-
     /// Whether the guest has stopped and may go on.
     pub fn is_frozen(&self) -> bool {
         self.has_ended() && matches!(self.lock().end, Some(Ok(End::Frozen)))
@@ -367,37 +285,6 @@ impl Handle {
     pub fn pausing(&self) -> (bool, usize, usize) {
         let state = self.lock();
         (state.stands_still(), state.resting, state.kicks.len())
-    }
-
-    /// The calling thread, which is a processor's and not in `KVM_RUN`, stands still for as long as
-    /// that is wanted; whether it was. Before, it shows its registers, and meanwhile its state when
-    /// it is asked for: only when all stand still does none change another's.
-    pub fn rest_while_paused(&self, mut show: impl FnMut(Shown)) -> bool {
-        if !self.pausing().0 {
-            return false;
-        }
-        show(Shown::Registers);
-        let mut state = self.lock();
-        if !state.stands_still() {
-            return false;
-        }
-        state.resting += 1;
-        let mut answered = state.asked;
-        let rests = |state: &State| state.stands_still() && !self.has_ended();
-        loop {
-            let waits = |state: &mut State| rests(state) && state.asked == answered;
-            state = self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner);
-            if !rests(&state) {
-                break;
-            }
-            answered = state.asked;
-            drop(state);
-            show(Shown::State);
-            state = self.lock();
-            state.shown += usize::from(answered == state.asked);
-        }
-        state.resting -= 1;
-        true
     }
 
     /// CPU time of each processor's thread.
