@@ -394,6 +394,17 @@ fn a_dump_has_what_is_in_the_guests_memory() {
         assert_eq!(dump(&folder.path().join(format!("other{vcpus}"))).0, 0);
         assert_eq!(guest.machine()["state"], "paused");
         assert_eq!(dump(&folder.path().join("no/folder/file")).0, 125);
+        assert_eq!(guest.ask("unpause").0, 0);
+        // Who asked and is killed holds nobody.
+        for part in 0..4 {
+            let killed = folder.path().join(format!("killed{vcpus}{part}"));
+            let mut client = isolab(&["dump", &guest.name]).arg(&killed).spawn().unwrap();
+            thread::sleep(Duration::from_millis(200 * part));
+            client.kill().unwrap();
+            client.wait().unwrap();
+            assert_eq!(output_of(&mut guest.exec(&["true"])).0, 0, "{part}");
+            assert_eq!(guest.machine()["state"], "running", "{part}");
+        }
     }
 }
 
