@@ -34,8 +34,8 @@ use crate::{
 /// you like, list.
 ///
 /// A snapshot is a folder in ~/.local/share/isolab/snapshots ($XDG_DATA_HOME instead of
-/// ~/.local/share, if it is set): state.json can be read, memory is the guest's. Remove the folder
-/// to remove the snapshot. It fits the processor and the isolab that it was saved with.
+/// ~/.local/share, if it is set): state.json can be read, memory is the guest's. It fits the
+/// processor and the isolab that it was saved with.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -51,7 +51,14 @@ enum Command {
     ///
     /// It begins with random numbers of its own and at the time of day. It has no memory of being
     /// a copy otherwise, and shares what it only reads with all other copies.
+    #[command(visible_alias = "run")]
     Restore(Restore),
+    /// Remove snapshots; copies that run go on
+    Rm {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
     /// List the snapshots that there are
     List {
         /// Print a JSON array
@@ -125,6 +132,7 @@ pub fn snapshot(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
         Command::Save(save) => save.carry_out(),
         Command::Restore(restore) => restore.carry_out(),
+        Command::Rm { names } => remove(names),
         Command::List { json } => list(*json),
     }
 }
@@ -216,6 +224,12 @@ fn place() -> Result<Place, Failure> {
 
 fn failed(error: SnapshotError) -> Failure {
     microvm::Error::from(error).into()
+}
+
+fn remove(names: &[String]) -> Result<u8, Failure> {
+    let place = place()?;
+    names.iter().try_for_each(|name| place.remove(name)).map_err(failed)?;
+    Ok(0)
 }
 
 fn list(json: bool) -> Result<u8, Failure> {

@@ -44,5 +44,13 @@ fn a_broken_one_is_listed_as_such_and_refused_by_name() {
     let message = String::from_utf8_lossy(&restore.stderr);
     assert_eq!(restore.status.code(), Some(125));
     assert!(message.starts_with("isolab: the snapshot is damaged: "), "{message}");
-    assert!(message.contains("help: remove its folder"), "{message}");
+    assert!(message.contains("help: remove it (`isolab snapshot rm NAME`)"), "{message}");
+    assert_eq!(snapshot(data.path(), &["rm", "base"]).status.code(), Some(0));
+    assert_eq!(snapshot(data.path(), &["list", "--json"]).stdout, b"[]\n");
+    for name in ["base", "..", ""] {
+        let removed = snapshot(data.path(), &["rm", name]);
+        assert_eq!(removed.status.code(), Some(125), "{name:?}");
+    }
+    let folder = data.path().join("isolab/snapshots");
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "nothing is left of it");
 }

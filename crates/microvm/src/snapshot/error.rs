@@ -86,6 +86,15 @@ pub enum SnapshotError {
         #[source]
         source: io::Error,
     },
+    /// It cannot be removed.
+    #[error("remove the snapshot {folder:?}")]
+    Remove {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A file has not the length that it was written with.
     #[error("the snapshot is damaged: {file:?} has {bytes} bytes, not {expected}")]
     Length {
@@ -183,7 +192,7 @@ impl SnapshotError {
         let text = match self {
             Self::NoPlace => "set HOME",
             Self::Name { .. } => "use letters, digits, `-`, `_` and `.`, a letter or digit first",
-            Self::Exists { .. } => "choose another name, or remove its folder",
+            Self::Exists { .. } => "choose another name, or remove it: `isolab snapshot rm NAME`",
             Self::Foreign { .. } => {
                 "if you trust who made it, copy it and restore the copy: \
                  `cp -r --no-preserve=mode,ownership FOLDER COPY`"
@@ -200,16 +209,20 @@ impl SnapshotError {
             | Self::Damaged { .. }
             | Self::State { .. }
             | Self::Nonsense { .. }
-            | Self::Device { .. } => "remove its folder, and save it anew",
-            Self::Version { .. } => "remove its folder, and save it anew with this isolab",
+            | Self::Device { .. } => "remove it (`isolab snapshot rm NAME`), and save it anew",
+            Self::Version { .. } => {
+                "remove it (`isolab snapshot rm NAME`), and save it anew with this isolab"
+            }
             Self::Processor { .. } => "save it anew here: what a processor knows fits no other",
             Self::HostKernel { .. } => {
                 "save it anew, or start that kernel again: with it changed what KVM gives a guest"
             }
             Self::Unsaveable { fix, .. } => fix,
-            Self::Read { .. } | Self::Write { .. } | Self::Hardware { .. } | Self::Ended => {
-                return None;
-            }
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Remove { .. }
+            | Self::Hardware { .. }
+            | Self::Ended => return None,
         };
         Some(text.to_owned())
     }

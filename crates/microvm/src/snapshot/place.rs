@@ -69,6 +69,25 @@ impl Place {
 }
 
 impl Place {
+    /// Removes the snapshot of this name. Clones that run keep its memory.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), SnapshotError> {
+        let folder = self.named(name)?;
+        if !folder.symlink_metadata().is_ok_and(|about| about.is_dir()) {
+            return Err(SnapshotError::None { folder });
+        }
+        let removed = (|| {
+            // First it loses its name: half of one is none.
+            let place = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.0)?;
+            fs::rename(&folder, place.path().join(name))?;
+            place.close()
+        })();
+        removed.map_err(|source| SnapshotError::Remove { folder, source })
+    }
+
     /// Removes what was being written by those who were killed at it; gives what that was.
     pub fn clean(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
@@ -117,6 +136,24 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         drop(writer);
         assert_eq!(Place(folder.path().into()).clean(), [at_work]);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place(folder.path().into());
+        for name in ["one", "other"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join("memory"), "").unwrap();
+        }
+        std::os::unix::fs::symlink("other", folder.path().join("link")).unwrap();
+        place.remove("one").unwrap();
+        for name in ["one", "link", "no"] {
+            assert!(matches!(place.remove(name), Err(SnapshotError::None { .. })), "{name}");
+        }
+        assert!(matches!(place.remove("../other"), Err(SnapshotError::Name { .. })));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert!(folder.path().join("other/memory").exists());
     }
 
     #[test]
