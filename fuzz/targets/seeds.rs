@@ -71,6 +71,8 @@ fn main() -> io::Result<()> {
     let long = ["\x7fGET / HTTP/1.1\r\nX: ", &"y".repeat(9000), "\r\n\r\n"].concat();
     write("http", "long", long.as_bytes())?;
     write("ports", "some", &[0x55; 256])?;
+    write("sessions", "some", &[0x55; 256])?;
+    write("gdb", "some", &[0x55; 256])?;
     write("bare", "some", &[0x55; 256])?;
     write("cpio", "empty", b"")?;
     write("cpio", "some", &[&[1, 2, 3, 0x40, 1, 0, 1, 7, 1][..], &[0x81; 64]].concat())
