@@ -320,7 +320,7 @@ fn a_guest_that_ends_meanwhile_leaves_no_half_snapshot() {
         match ended.status.code() {
             Some(0) => assert!(found.is_some_and(|(_, damage)| damage.is_null()), "{listed:?}"),
             Some(125) => {
-                assert!(found.is_none() && errors.contains("isolab: "), "{part}: {errors}")
+                assert!(found.is_none() && errors.contains("isolab: "), "{part}: {errors}");
             }
             code => panic!("{code:?}: {errors}"),
         }
