@@ -8,6 +8,7 @@ pub mod labs;
 pub mod lan;
 pub mod person;
 pub mod runs;
+pub mod snapshots;
 
 use std::{
     fs,
