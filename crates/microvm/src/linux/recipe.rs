@@ -191,8 +191,8 @@ mod tests {
         };
         let workload = Workload::command(["true"]);
         let error = Recipe::of(&vm, &workload, &nothing()).unwrap_err();
-        assert!(error.to_string().contains("a shared directory"), "{error}");
-        assert!(error.fix().unwrap().contains("--volume"));
+        assert!(error.what.contains("a shared directory"), "{error:?}");
+        assert!(error.fix.contains("--volume"));
         assert!(Recipe::of(&LinuxVm::new("vmlinux"), &workload, &nothing()).is_ok());
     }
 }
