@@ -14,6 +14,7 @@
 //! The crate cgroups-rs does the same in general; here the files themselves are the lesson, and its
 //! way of joining is the slow one. A test reads the limits back with it.
 
+mod disks;
 mod memory;
 mod path;
 mod resources;
@@ -44,6 +45,7 @@ use crate::{
     plan::Plan,
 };
 
+pub use disks::{DiskLimit, DiskLimitKind};
 pub(crate) use memory::MemoryWatch;
 pub(crate) use path::CgroupPath;
 pub use resources::Resources;

@@ -10,7 +10,10 @@ use std::{
 };
 
 use common::{Need, ready_with, run, text};
-use container::{Container, Error, cgroup::Resources};
+use container::{
+    Container, Error,
+    cgroup::{DiskLimit, DiskLimitKind, Resources},
+};
 use sandbox::{Builtin, CpuQuota, Limits, Resource, Sandbox as _, Workload};
 
 /// A container with these resources.
@@ -96,6 +99,56 @@ fn file_of(name: &str, file: &str) -> Option<String> {
         Resource::Cgroup(path) => fs::read_to_string(path.join(file)).ok(),
         _ => None,
     })
+}
+
+/// A disk of this host that the kernel can limit, and what a partition of it is called.
+fn disk() -> Option<(u64, u64)> {
+    let numbers = |path: PathBuf| {
+        let text = fs::read_to_string(path.join("dev")).ok()?;
+        let (major, minor) = text.trim().split_once(':')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    let disks = fs::read_dir("/sys/block").ok()?.flatten().map(|disk| disk.path());
+    disks.filter(|disk| disk.join("queue").exists()).find_map(numbers)
+}
+
+#[test]
+fn a_disk_is_limited_for_the_container() {
+    use DiskLimitKind::{ReadBytes, Reads, WriteBytes, Writes};
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    let Some(device) = disk() else {
+        println!("skipped: this host has no disk");
+        return;
+    };
+    let kinds = [ReadBytes, WriteBytes, Reads, Writes];
+    let values = kinds.into_iter().zip([1 << 20, 2 << 20, 300, 400]);
+    let disks = values.map(|(kind, value)| DiskLimit { device, kind, value }).collect();
+    let name = format!("disk-{}", std::process::id());
+    let container = container(Resources { disks, ..Resources::default() }).named(&*name);
+    let running = match container.spawn(&common::shell("sleep 60")) {
+        Err(error) if lacks(&error) => return,
+        spawned => spawned.unwrap(),
+    };
+    let disk = format!("{}:{}", device.0, device.1);
+    let found = |file: &str| file_of(&name, file).unwrap();
+    if let Some(all) = file_of(&name, "io.max") {
+        let expected = format!("{disk} rbps=1048576 wbps=2097152 riops=300 wiops=400");
+        assert!(all.contains(&expected), "{all}");
+    } else {
+        for (file, value) in [("read_bps", 1 << 20), ("write_bps", 2 << 20), ("read_iops", 300)] {
+            let text = found(&format!("blkio.throttle.{file}_device"));
+            assert_eq!(text.trim(), format!("{disk} {value}"), "{file}");
+        }
+    }
+    running.control().kill();
+    running.wait().unwrap();
+    // Of what is no disk the kernel's word is explained.
+    let disks = vec![DiskLimit { device: (4095, 0), kind: ReadBytes, value: 1 }];
+    let container = self::container(Resources { disks, ..Resources::default() });
+    let told = sandbox::chain(&container.run(&common::shell("true")).unwrap_err());
+    assert!(told.contains("4095:0 is not a whole disk"), "{told}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use sandbox::Limits;
 
-use super::settings::Setting;
+use super::{DiskLimit, settings::Setting};
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
@@ -24,6 +24,8 @@ pub struct Resources {
     pub memory_reservation: Option<u64>,
     /// Its weight against its neighbours at a disk that is busy, from 10 to 1000.
     pub blkio_weight: Option<u16>,
+    /// What holds for single disks.
+    pub disks: Vec<DiskLimit>,
     /// Whether its processes wait for memory at their limit, and are not killed; version 1 only.
     pub oom_kill_disable: bool,
 }
@@ -31,6 +33,7 @@ pub struct Resources {
 impl Resources {
     /// Whether all of it can be meant, beside these limits.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), Error> {
+        self.disks.iter().try_for_each(DiskLimit::check)?;
         let memory = limits.memory_bytes;
         let refused = |option: &'static str, why: String| Err(Error::Resource { option, why });
         for (option, list) in
@@ -122,12 +125,13 @@ impl Resources {
             let setting = Setting::new(Io, file, weight.to_string());
             settings.push(Setting { instead: Some(instead), ..setting });
         }
+        settings.extend(self.disks.iter().map(|disk| disk.setting(version)));
         Ok(settings)
     }
 }
 
 /// From 10 to 1000, onto 1 to 10000, as other runtimes do.
-fn io_weight(weight: u16) -> u32 {
+pub(super) fn io_weight(weight: u16) -> u32 {
     1 + u32::from(weight.clamp(10, 1000) - 10) * 9999 / 990
 }
 
@@ -183,6 +187,7 @@ mod tests {
             memory_swap: Some(3 << 20),
             memory_reservation: Some(4096),
             blkio_weight: Some(500),
+            disks: Vec::new(),
             oom_kill_disable: false,
         };
         let expected = [

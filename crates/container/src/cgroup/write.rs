@@ -137,6 +137,12 @@ impl Made {
             // A cgroup allows no more than the one above it, and root of a container may change
             // nothing of it: then what is above holds.
             (Controller::Devices, _, Some(Errno::EPERM)) => Ok(()),
+            // A partition, or a disk without requests of its own.
+            (Controller::Io, _, Some(Errno::ENODEV)) => {
+                let disk = setting.value.split(' ').next().unwrap_or_default();
+                let why = format!("{disk} is not a whole disk that the kernel can limit");
+                Err(Error::Resource { option: "device-read-bps and the like", why })
+            }
             (Controller::Cpu, "cpu.cfs_quota_us", Some(Errno::EINVAL)) => {
                 Err(self.quota_above(&setting.value))
             }
