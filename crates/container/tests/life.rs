@@ -103,7 +103,7 @@ fn another_process_goes_on_from_the_state_file() {
         return;
     }
     let (place, shared, file) = place();
-    let name = format!("isolab-life-{}", std::process::id());
+    let name = common::cgroup_name("life");
     let mut spec = spec("echo begun > /run/shared/mark; exec sleep 600", &shared);
     // Process 1 ignores a signal that it has no handler for.
     spec.way_out.init = true;
@@ -135,6 +135,28 @@ fn another_process_goes_on_from_the_state_file() {
     assert!(!cgroups_left(&name).is_empty());
     elsewhere("delete");
     assert_eq!(cgroups_left(&name), Vec::<String>::new());
+}
+
+#[test]
+fn cgroups_of_killed_test_programs_are_removed_by_the_next() {
+    if !ready_with(&[Need::Limits]) {
+        return;
+    }
+    // No process has that number (proc_sys_kernel(5), pid_max).
+    const DEAD: u32 = 4_194_305;
+    let grounds = container::cgroup::grounds().unwrap();
+    let path = |pid: u32| grounds[0].parent.join(format!("isolab-killed-{pid}"));
+    let (left, living) = (path(DEAD), path(std::process::id()));
+    for path in [&left, &living] {
+        fs::create_dir(path).unwrap();
+    }
+    // One that sleeps in it ends with it.
+    let mut sleeper = Command::new("sleep").arg("600").spawn().unwrap();
+    fs::write(left.join("cgroup.procs"), sleeper.id().to_string()).unwrap();
+    assert_eq!(common::cgroup_name("killed"), format!("isolab-killed-{}", std::process::id()));
+    assert!(!left.exists() && living.exists());
+    assert!(!sleeper.wait().unwrap().success());
+    fs::remove_dir(living).unwrap();
 }
 
 #[test]

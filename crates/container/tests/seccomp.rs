@@ -13,30 +13,10 @@ use std::{
     process::Command,
 };
 
-use common::{inside, ready};
+use common::{elf::elf64, inside, ready};
 use container::{Container, Root};
 use sandbox::{Sandbox as _, Status, Workload};
 use tempfile::TempDir;
-
-/// An ELF file with `code` as its only segment (elf(5)).
-fn elf(code: &[u8]) -> Vec<u8> {
-    const BASE: u64 = 0x40_0000;
-    const HEADERS: u64 = 64 + 56;
-    let size = HEADERS + code.len() as u64;
-    let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    // An executable of x86_64, version 1.
-    file.extend([2u16, 62].map(u16::to_le_bytes).concat());
-    file.extend(1u32.to_le_bytes());
-    // Entry, program headers, no section headers, no flags.
-    file.extend([BASE + HEADERS, 64, 0].map(u64::to_le_bytes).concat());
-    file.extend(0u32.to_le_bytes());
-    file.extend([64u16, 56, 1, 64, 0, 0].map(u16::to_le_bytes).concat());
-    // One PT_LOAD, readable and executable: the whole file.
-    file.extend([1u32, 5].map(u32::to_le_bytes).concat());
-    file.extend([0, BASE, BASE, size, size, 0x1000].map(u64::to_le_bytes).concat());
-    file.extend(code);
-    file
-}
 
 /// `exit(-eax)`: with the error of the call before, or the low byte of what it gave.
 const EXIT_WITH_ERROR: [u8; 11] = [
@@ -58,7 +38,7 @@ fn system_call(number: u32, arguments: [u64; 3]) -> Vec<u8> {
     code.extend(number.to_le_bytes());
     code.extend([0x0f, 0x05]); // syscall
     code.extend(EXIT_WITH_ERROR);
-    elf(&code)
+    elf64(&code)
 }
 
 /// A directory with the program in it.

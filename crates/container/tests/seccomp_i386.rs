@@ -7,44 +7,13 @@ mod common;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
-use common::ready;
+use common::{
+    elf::{BASE, elf32, elf64},
+    ready,
+};
 use container::{Container, Root};
 use sandbox::{Sandbox as _, Status, Workload};
 use tempfile::TempDir;
-
-const BASE: u32 = 0x40_0000;
-
-/// An ELF file of 32 bits with `code` as its only segment (elf(5)), writable, with room behind it.
-fn elf32(code: &[u8]) -> Vec<u8> {
-    const HEADERS: u32 = 52 + 32;
-    let size = HEADERS + code.len() as u32;
-    let mut file = vec![0x7f, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    // An executable of i386, version 1.
-    file.extend([2u16, 3].map(u16::to_le_bytes).concat());
-    file.extend([1, BASE + HEADERS, 52, 0, 0].map(u32::to_le_bytes).concat());
-    file.extend([52u16, 32, 1, 40, 0, 0].map(u16::to_le_bytes).concat());
-    // One PT_LOAD, for everything: the whole file, and two pages.
-    file.extend([1, 0, BASE, BASE, size, size + 0x2000, 7, 0x1000].map(u32::to_le_bytes).concat());
-    file.extend(code);
-    file
-}
-
-/// The same for 64 bits, at the same address.
-fn elf64(code: &[u8]) -> Vec<u8> {
-    const HEADERS: u64 = 64 + 56;
-    let base = u64::from(BASE);
-    let size = HEADERS + code.len() as u64;
-    let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    file.extend([2u16, 62].map(u16::to_le_bytes).concat());
-    file.extend(1u32.to_le_bytes());
-    file.extend([base + HEADERS, 64, 0].map(u64::to_le_bytes).concat());
-    file.extend(0u32.to_le_bytes());
-    file.extend([64u16, 56, 1, 64, 0, 0].map(u16::to_le_bytes).concat());
-    file.extend([1u32, 7].map(u32::to_le_bytes).concat());
-    file.extend([0, base, base, size, size + 0x2000, 0x1000].map(u64::to_le_bytes).concat());
-    file.extend(code);
-    file
-}
 
 /// `mov REGISTER, value`: eax, ebx, ecx, edx, esi.
 const REGISTERS: [u8; 5] = [0xb8, 0xbb, 0xb9, 0xba, 0xbe];

@@ -1,6 +1,8 @@
 //! What the tests of containers share.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+pub mod elf;
+
 use std::{
     fs,
     os::unix::process::CommandExt as _,
@@ -124,6 +126,21 @@ pub fn limited() -> Limits {
         pids: Some(8),
         vcpus: None,
     }
+}
+
+/// A name for a cgroup of this process's own, after the cgroups of the same kind are removed that
+/// test programs left which were killed: `isolab-KIND-PID` of a process that is no more. The ledger
+/// does not know them, for it is the launcher's, and these tests are their own.
+pub fn cgroup_name(kind: &str) -> String {
+    let prefix = format!("isolab-{kind}-");
+    for path in cgroups_left(&prefix) {
+        let owner = path.rsplit_once('-').and_then(|(_, pid)| pid.parse().ok());
+        if owner.is_some_and(|pid| sandbox::Process::of(pid).is_none()) {
+            // Two test programs may find the same one; whoever is later finds nothing.
+            container::cgroup::remove(Path::new(&path)).unwrap();
+        }
+    }
+    format!("{prefix}{}", std::process::id())
 }
 
 /// Names of cgroups that this process has made and not removed.
