@@ -17,7 +17,10 @@ use std::{
     time::Duration,
 };
 
-use common::{isolab, output_of, signal, skip, wait_for};
+use common::{
+    inside::{all_hold_in_a_nest_with, here},
+    isolab, output_of, signal, skip, wait_for,
+};
 use guest::plan::{End, Plan, Sink, Stream};
 use microvm::{
     LinuxVm,
@@ -25,11 +28,8 @@ use microvm::{
     kernels::{self, Kernel},
     linux::{EntryPoint, GuestRoot},
 };
-use nest::Nest;
 use sandbox::{Sandbox as _, Status, Workload};
 
-/// Says that this program runs in a nest.
-const INSIDE: &str = "ISOLAB_TEST_INSIDE";
 /// The chosen kernel as its distribution packs it.
 const PACKED: &str = "ISOLAB_TEST_VMLINUZ";
 /// Another kernel, if there is one: a vmlinuz.
@@ -39,54 +39,22 @@ const MKE2FS: &str = "/usr/sbin/mke2fs";
 /// Where a guest's server listens.
 const GUESTS_PORT: u16 = 7000;
 
-/// Whether guests run here, rather than in the nest.
-fn here() -> bool {
-    let here = env::var_os(INSIDE).is_some() || microvm::linux::available().is_ok();
-    if !here {
-        eprintln!("not here: `all_of_these_hold_in_a_nest` runs it there");
-    }
-    here
-}
-
 #[test]
 fn all_of_these_hold_in_a_nest() {
-    if here() {
-        return;
-    }
-    let lacking = |error: nest::Error| {
-        let reason = format!("{error}: {}", error.fix().unwrap_or_default());
-        skip::<()>("nest", &reason);
-    };
-    if let Err(error) = nest::available() {
-        return lacking(error);
-    }
-    let mut nest = match Nest::of(env::current_exe().unwrap()) {
-        Ok(nest) => nest,
-        Err(error) => return lacking(error),
-    };
-    let packed = kernels::chosen().unwrap().image;
-    nest.arguments = ["--test-threads=1", "--nocapture"].map(Into::into).to_vec();
-    nest.environment = vec![(INSIDE.into(), "1".into()), (PACKED.into(), packed.clone().into())];
-    nest.environment.push(("ISOLAB_REQUIRE".into(), "linux".into()));
-    nest.add = vec![env!("CARGO_BIN_EXE_isolab").into(), packed];
-    // For a guest's root on a disk: the program, and what it is linked with.
-    nest.add.extend(files_of_program(Path::new(MKE2FS)).unwrap_or_default());
-    if let Some(second) = env::var_os(SECOND) {
-        nest.environment.push((SECOND.into(), second.clone()));
-        let second = PathBuf::from(second);
-        nest.add.extend(modules_beside(&second));
-        nest.add.push(second);
-    }
-    nest.memory_bytes = 3 << 30;
-    nest.deadline = Some(Duration::from_secs(600));
-    let ended = nest.run(sandbox::Stdio::Capture, None).unwrap();
-    let output = String::from_utf8_lossy(&ended.output);
-    // Indented: it is not this test's own result that ends it.
-    for line in output.lines().chain(String::from_utf8_lossy(&ended.errors).lines()) {
-        println!("    {line}");
-    }
-    assert_eq!(ended.status, Status::Exited(0));
-    assert!(output.contains("test result: ok."), "no test ran inside");
+    all_hold_in_a_nest_with(|nest| {
+        let packed = kernels::chosen().unwrap().image;
+        nest.environment.push((PACKED.into(), packed.clone().into()));
+        nest.add.push(packed);
+        // For a guest's root on a disk: the program, and what it is linked with.
+        nest.add.extend(files_of_program(Path::new(MKE2FS)).unwrap_or_default());
+        if let Some(second) = env::var_os(SECOND) {
+            nest.environment.push((SECOND.into(), second.clone()));
+            let second = PathBuf::from(second);
+            nest.add.extend(modules_beside(&second));
+            nest.add.push(second);
+        }
+        nest.memory_bytes = 3 << 30;
+    });
 }
 
 /// isolab, with a limit that no guest here needs.

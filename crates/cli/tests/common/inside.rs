@@ -21,6 +21,11 @@ pub fn here() -> bool {
 
 /// Runs all tests of this program in a nest, unless they run here.
 pub fn all_hold_in_a_nest() {
+    all_hold_in_a_nest_with(|_| {});
+}
+
+/// The same in a nest that `prepare` gives more.
+pub fn all_hold_in_a_nest_with(prepare: impl FnOnce(&mut Nest)) {
     if here() {
         return;
     }
@@ -38,6 +43,7 @@ pub fn all_hold_in_a_nest() {
     nest.add = vec![PathBuf::from(env!("CARGO_BIN_EXE_isolab"))];
     nest.memory_bytes = 2 << 30;
     nest.deadline = Some(Duration::from_secs(600));
+    prepare(&mut nest);
     let ended = nest.run(sandbox::Stdio::Capture, None).unwrap();
     let output = String::from_utf8_lossy(&ended.output);
     // Indented: it is not this test's own result that ends it.
