@@ -6,7 +6,11 @@
 //! name in a directory that is open, and follows no link. What comes out is files, directories and
 //! symbolic links of the caller's: no devices, no set-user bits.
 
+mod found;
+mod names;
+mod pack;
 mod tree;
+mod unpack;
 
 use std::{
     io,
@@ -62,6 +66,46 @@ pub fn copy(from: &CopyPath, to: &CopyPath) -> Result<Vec<String>> {
     let mut left_out = Vec::new();
     tree::copy(&source, &name, (&target, &new_name), &rules, &mut left_out).map_err(|failed| {
         Error::File { action: "copy", path: failed.path, source: failed.source }
+    })?;
+    Ok(left_out)
+}
+
+/// Writes `from` to `output` as a tar archive: a file, a directory with all that is in it, or of
+/// `DIRECTORY/.` what is in that. Returns what was left out, a line each.
+///
+/// # Errors
+///
+/// When it is not there or cannot be read, when `output` cannot be written, and when the container
+/// has ended.
+pub fn pack(from: &CopyPath, output: impl io::Write) -> Result<Vec<String>> {
+    let from = Side::open(from)?;
+    let contents = from.path().as_os_str().as_encoded_bytes().ends_with(b"/.");
+    let (source, name) = from.parent_and_name(contents)?;
+    let mut left_out = Vec::new();
+    pack::pack(&source, &name, output, &mut left_out).map_err(|failed| Error::File {
+        action: "pack",
+        path: failed.path,
+        source: failed.source,
+    })?;
+    Ok(left_out)
+}
+
+/// Unpacks the tar archive `input` into the directory `to`, which is there. Returns what was left
+/// out, a line each.
+///
+/// # Errors
+///
+/// When the archive is none, or has what leads out of the directory, when that cannot be written, and
+/// when the container has ended.
+pub fn unpack(input: impl io::Read, to: &CopyPath) -> Result<Vec<String>> {
+    let to = Side::open(to)?;
+    let target = to.directory(to.path()).map_err(|errno| to.failed(errno))?;
+    let rules = to.rules()?;
+    let mut left_out = Vec::new();
+    unpack::unpack(input, &target, &rules, &mut left_out).map_err(|failed| Error::File {
+        action: "unpack",
+        path: failed.path,
+        source: failed.source,
     })?;
     Ok(left_out)
 }

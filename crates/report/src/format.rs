@@ -1,5 +1,7 @@
 //! Numbers as people read them: three digits and a unit.
 
+use jiff::Timestamp;
+
 use crate::{Interval, Unit};
 
 const TIMES: &[(f64, &str)] = &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")];
@@ -72,18 +74,10 @@ pub fn times(ratio: f64) -> String {
 
 /// A day and time of day, UTC.
 pub fn date(unix_seconds: u64) -> String {
-    // Days since 0000-03-01, so that a leap day ends its year: Howard Hinnant's civil_from_days.
-    let days = (unix_seconds / 86_400).min(3_000_000) + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute) = (unix_seconds / 3600 % 24, unix_seconds / 60 % 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    // Records are somebody's file: a time after the year 9999 is shown as its last.
+    let seconds = i64::try_from(unix_seconds).unwrap_or(i64::MAX);
+    let timestamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+    timestamp.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 #[cfg(test)]

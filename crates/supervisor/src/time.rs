@@ -1,30 +1,14 @@
 //! Instants as text: RFC 3339 in UTC with nanoseconds, which sorts as time does.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
 
 /// `2026-11-28T13:14:15.000000001Z`.
 pub fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let nanoseconds = since.subsec_nanos();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
-}
-
-/// Year, month and day of so many days since 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // Days since 0000-03-01, so that a leap day ends its year: Howard Hinnant, "chrono-compatible
-    // low-level date algorithms", civil_from_days.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+    // A clock that is before 1970 or after 9999 is wrong in any case.
+    let timestamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    format!("{:.9}", timestamp.max(Timestamp::UNIX_EPOCH))
 }
 
 /// Whether the instant `time`, as [`rfc3339`] writes it, is at or after `since`, which may be as
@@ -36,6 +20,8 @@ pub fn is_since(time: &str, since: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     fn text(seconds: u64, nanoseconds: u32) -> String {

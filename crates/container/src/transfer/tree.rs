@@ -4,29 +4,21 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{self, Read as _},
-    os::{
-        fd::{AsFd, AsRawFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
 use nix::{
-    dir::Dir,
     errno::Errno,
-    fcntl::{AtFlags, OFlag, open, openat, readlinkat},
+    fcntl::{AtFlags, OFlag, openat, readlinkat},
     sys::{
-        stat::{FileStat, Mode, SFlag, fchmod, fstat, futimens, mkdirat},
-        statfs::{PROC_SUPER_MAGIC, fstatfs},
+        stat::{FileStat, Mode, fchmod, fstat, futimens, mkdirat},
         time::TimeSpec,
     },
     unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat},
 };
 
-/// Directories in each other: more is taken for an attempt to use up descriptors.
-const DEPTH: usize = 128;
-/// Names in one directory.
-const NAMES: usize = 1 << 20;
+use super::found::{self, DEPTH, Found, Kind};
 
 /// How files are made.
 pub(super) struct Rules {
@@ -70,24 +62,12 @@ struct Copier<'a> {
 
 impl Copier<'_> {
     fn one(&mut self, source: &OwnedFd, name: &OsStr, target: (&OwnedFd, &Path)) -> io::Result<()> {
-        // Nothing happens to what is opened so, a device say; from now on it is the same one.
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let found = openat(source, name, flags, Mode::empty())?;
-        let about = fstat(&found)?;
-        // What a process knows of itself is not the container's to hand out or to take.
-        if fstatfs(&found)?.filesystem_type() == PROC_SUPER_MAGIC {
-            return Err(io::Error::other("it is in /proc, which is not copied"));
-        }
-        match SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT {
-            SFlag::S_IFREG => self.file(&found, &about, target),
-            SFlag::S_IFDIR => self.directory(&found, &about, target),
-            SFlag::S_IFLNK => self.link(&found, target),
-            kind => {
-                let kind = match kind {
-                    SFlag::S_IFIFO => "FIFO",
-                    SFlag::S_IFSOCK => "socket",
-                    _ => "device",
-                };
+        let Found { descriptor, about, kind } = Found::at(source, name)?;
+        match kind {
+            Kind::File => self.file(&descriptor, &about, target),
+            Kind::Directory => self.directory(&descriptor, &about, target),
+            Kind::Link => self.link(&descriptor, target),
+            Kind::Other(kind) => {
                 self.left_out.push(format!("{}: a {kind}", self.path.display()));
                 Ok(())
             }
@@ -95,15 +75,8 @@ impl Copier<'_> {
     }
 
     fn file(&self, found: &OwnedFd, about: &FileStat, target: (&OwnedFd, &Path)) -> io::Result<()> {
-        // The very file that was looked at, whatever its name leads to by now.
-        let again = format!("/proc/self/fd/{}", found.as_raw_fd());
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let from = File::from(open(&*again, flags, Mode::empty())?);
-        make_room(target)?;
-        // New, so that nothing stands there that could lead elsewhere.
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut to = File::from(openat(target.0, target.1, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+        let from = found::reopen(found)?;
+        let mut to = new_file(target)?;
         // As long as it was: who adds to it for ever does not fill the other side.
         let length = u64::try_from(about.st_size).unwrap_or(0);
         io::copy(&mut from.take(length), &mut to)?;
@@ -126,15 +99,7 @@ impl Copier<'_> {
         };
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let to = openat(target.0, target.1, flags, Mode::empty())?;
-        let mut listing = Dir::openat(found, ".", flags, Mode::empty())?;
-        let mut names = Vec::new();
-        for entry in listing.iter().take(NAMES) {
-            let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." {
-                names.push(name.to_owned());
-            }
-        }
+        let names = found::names_in(found)?;
         // Into itself: what was just made is not copied again.
         let itself = fstat(&to)?;
         let itself = *self.made.get_or_insert((itself.st_dev, itself.st_ino));
@@ -151,29 +116,55 @@ impl Copier<'_> {
     }
 
     fn link(&self, found: &OwnedFd, target: (&OwnedFd, &Path)) -> io::Result<()> {
-        let leads_to = readlinkat(found, "")?;
-        make_room(target)?;
-        symlinkat(&*leads_to, target.0, target.1)?;
-        if let Some((user, group)) = self.rules.owner {
-            let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
-            fchownat(target.0, target.1, user, group, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        }
-        Ok(())
+        new_link(&readlinkat(found, "")?, target, self.rules)
     }
 
-    /// Owner first: changing it takes set-user bits away (chown(2)).
     fn finish(&self, made: impl AsFd, about: &FileStat) -> io::Result<()> {
-        if let Some((user, group)) = self.rules.owner {
-            fchown(&made, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
-        }
-        fchmod(&made, Mode::from_bits_truncate(about.st_mode & self.rules.mode))?;
         let modified = TimeSpec::new(about.st_mtime, about.st_mtime_nsec);
-        Ok(futimens(&made, &modified, &modified)?)
+        finish(made, about.st_mode, modified, self.rules)
     }
 }
 
+/// Makes a file of that name, which is new, so that nothing stands there that could lead elsewhere.
+pub(super) fn new_file(target: (&OwnedFd, &Path)) -> io::Result<File> {
+    make_room(target)?;
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(openat(target.0, target.1, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
+}
+
+/// Makes a symbolic link of that name.
+pub(super) fn new_link(
+    leads_to: &OsStr,
+    target: (&OwnedFd, &Path),
+    rules: &Rules,
+) -> io::Result<()> {
+    make_room(target)?;
+    symlinkat(leads_to, target.0, target.1)?;
+    if let Some((user, group)) = rules.owner {
+        let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+        fchownat(target.0, target.1, user, group, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    }
+    Ok(())
+}
+
+/// Gives what was made its owner, mode and time. Owner first: changing it takes set-user bits away
+/// (chown(2)).
+pub(super) fn finish(
+    made: impl AsFd,
+    mode: u32,
+    modified: TimeSpec,
+    rules: &Rules,
+) -> io::Result<()> {
+    if let Some((user, group)) = rules.owner {
+        fchown(&made, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+    }
+    fchmod(&made, Mode::from_bits_truncate(mode & rules.mode))?;
+    Ok(futimens(&made, &modified, &modified)?)
+}
+
 /// Removes what has that name, which is no directory.
-fn make_room((directory, name): (&OwnedFd, &Path)) -> io::Result<()> {
+pub(super) fn make_room((directory, name): (&OwnedFd, &Path)) -> io::Result<()> {
     match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(errno) => Err(errno.into()),

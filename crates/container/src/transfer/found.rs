@@ -1,0 +1,91 @@
+//! What stands under a name, looked at and read without following anything.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io,
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+};
+
+use nix::{
+    dir::Dir,
+    fcntl::{OFlag, open, openat},
+    sys::{
+        stat::{FileStat, Mode, SFlag, fstat},
+        statfs::{PROC_SUPER_MAGIC, fstatfs},
+    },
+};
+
+/// Directories in each other: more is taken for an attempt to use up descriptors.
+pub(super) const DEPTH: usize = 128;
+/// Names in one directory.
+const NAMES: usize = 1 << 20;
+
+/// What was found.
+pub(super) struct Found {
+    /// Of `O_PATH`: from now on it is the same one.
+    pub(super) descriptor: OwnedFd,
+    pub(super) about: FileStat,
+    pub(super) kind: Kind,
+}
+
+/// What it is.
+pub(super) enum Kind {
+    File,
+    Directory,
+    Link,
+    /// What is not copied, and its name.
+    Other(&'static str),
+}
+
+impl Found {
+    /// Nothing happens to what is opened so, a device say.
+    pub(super) fn at(directory: &OwnedFd, name: &OsStr) -> io::Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let descriptor = openat(directory, name, flags, Mode::empty())?;
+        let about = fstat(&descriptor)?;
+        refuse_proc(&descriptor)?;
+        let kind = match SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFREG => Kind::File,
+            SFlag::S_IFDIR => Kind::Directory,
+            SFlag::S_IFLNK => Kind::Link,
+            SFlag::S_IFIFO => Kind::Other("FIFO"),
+            SFlag::S_IFSOCK => Kind::Other("socket"),
+            _ => Kind::Other("device"),
+        };
+        Ok(Self { descriptor, about, kind })
+    }
+}
+
+/// What a process knows of itself is not the container's to hand out or to take.
+pub(super) fn refuse_proc(found: &OwnedFd) -> io::Result<()> {
+    match fstatfs(found)?.filesystem_type() == PROC_SUPER_MAGIC {
+        true => Err(io::Error::other("it is in /proc, which is not copied")),
+        false => Ok(()),
+    }
+}
+
+/// Opens for reading the very file that was looked at, whatever its name leads to by now.
+pub(super) fn reopen(found: &OwnedFd) -> io::Result<File> {
+    let again = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    Ok(open(&*again, flags, Mode::empty())?.into())
+}
+
+/// The names in a directory that was looked at.
+pub(super) fn names_in(found: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut listing = Dir::openat(found, ".", flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in listing.iter().take(NAMES) {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}

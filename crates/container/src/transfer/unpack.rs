@@ -1,0 +1,282 @@
+//! A tar archive, unpacked below an open directory.
+//!
+//! An archive is somebody's download, so nothing in it is believed. Its names lead from the directory
+//! downwards, looked up by the kernel with `RESOLVE_BENEATH`: through no `..`, no absolute link and no
+//! link of procfs, whether the archive has brought it or it was there. Files are new ones, so nothing
+//! is written through a link; hard links are found by the same rule. Devices and FIFOs are left out.
+//! What says how long it is is bounded, or has to come: a sparse file, which makes much of few bytes,
+//! is refused.
+
+use std::{
+    ffi::OsStr,
+    io::{self, BufReader, Read},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::{Component, Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2},
+    sys::{
+        stat::{Mode, mkdirat},
+        time::TimeSpec,
+    },
+    unistd::linkat,
+};
+use tar::{Archive, EntryType};
+
+use super::{
+    found::refuse_proc,
+    names::Names,
+    tree::{self, Failed, Rules},
+};
+
+type Entry<'a, R> = tar::Entry<'a, R>;
+
+/// Unpacks the archive that `input` begins with into `directory`.
+pub(super) fn unpack(
+    input: impl Read,
+    directory: &OwnedFd,
+    rules: &Rules,
+    left_out: &mut Vec<String>,
+) -> Result<(), Failed> {
+    let mut input = BufReader::new(input);
+    let mut unpacker =
+        Unpacker { directory, rules, left_out, path: "the archive".into(), times: Vec::new() };
+    unpacker.all(&mut input).map_err(|source| {
+        let path = std::mem::take(&mut unpacker.path);
+        Failed { path, source }
+    })
+}
+
+struct Unpacker<'a> {
+    directory: &'a OwnedFd,
+    rules: &'a Rules,
+    left_out: &'a mut Vec<String>,
+    /// What is being unpacked, for messages.
+    path: PathBuf,
+    /// Directories that were made, whose times the files in them change.
+    times: Vec<(PathBuf, TimeSpec)>,
+}
+
+impl Unpacker<'_> {
+    fn all<R: Read>(&mut self, input: &mut BufReader<R>) -> io::Result<()> {
+        refuse_compressed(input)?;
+        let mut names = Names::default();
+        // Raw: the crate would take a name of any length into memory.
+        let mut archive = Archive::new(&mut *input);
+        for entry in archive.entries()?.raw(true) {
+            let mut entry = entry?;
+            if names.take(&mut entry)? {
+                continue;
+            }
+            let (name, link) = names.of(&entry)?;
+            self.path = Path::new(OsStr::from_bytes(&name)).to_owned();
+            self.one(entry, &name, link.as_deref())?;
+        }
+        self.path = "the archive".into();
+        for (path, modified) in self.times.drain(..).rev() {
+            // One that is not there any more has no time.
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+            if let Ok(made) = beneath(self.directory, &path, flags) {
+                nix::sys::stat::futimens(made.as_fd(), &modified, &modified)?;
+            }
+        }
+        // Archives are filled up to a whole record; who writes one is not to fail at the last block.
+        const REST: u64 = 1 << 20;
+        io::copy(&mut input.take(REST), &mut io::sink()).map(drop)
+    }
+
+    fn one<R: Read>(
+        &mut self,
+        mut entry: Entry<'_, R>,
+        name: &[u8],
+        link: Option<&[u8]>,
+    ) -> io::Result<()> {
+        let path = relative(name)?;
+        let (parent, Some(last)) = (path.parent().unwrap_or(Path::new("")), path.file_name())
+        else {
+            return Ok(()); // the directory itself
+        };
+        let parent = self.parent(parent)?;
+        refuse_proc(&parent)?;
+        let target = (&parent, Path::new(last));
+        let (mode, modified) = (entry.header().mode()?, modified(&entry)?);
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous => {
+                let mut file = tree::new_file(target)?;
+                let length = entry.size();
+                match io::copy(&mut entry, &mut file)? == length {
+                    true => tree::finish(&file, mode, modified, self.rules),
+                    false => {
+                        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in it"))
+                    }
+                }
+            }
+            EntryType::Directory => self.directory(&path, target, mode, modified),
+            EntryType::Symlink => {
+                let leads_to = link.filter(|link| !link.is_empty());
+                let leads_to =
+                    leads_to.ok_or_else(|| invalid("a symbolic link without a target"))?;
+                tree::new_link(OsStr::from_bytes(leads_to), target, self.rules)
+            }
+            EntryType::Link => self.hard_link(link.unwrap_or_default(), target),
+            EntryType::GNUSparse => Err(refused_sparse()),
+            kind => {
+                let kind = match kind {
+                    EntryType::Fifo => "FIFO",
+                    EntryType::Char | EntryType::Block => "device",
+                    _ => "kind of entry that isolab does not know",
+                };
+                self.left_out.push(format!("{}: a {kind}", path.display()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens a directory in which something is made; what is missing on the way is made, too.
+    fn parent(&self, path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        if path.as_os_str().is_empty() {
+            return Ok(beneath(self.directory, Path::new("."), flags)?);
+        }
+        match beneath(self.directory, path, flags) {
+            Err(Errno::ENOENT) => {}
+            opened => return Ok(opened?),
+        }
+        let (above, name) = (path.parent().unwrap_or(Path::new("")), path.file_name());
+        let above = self.parent(above)?;
+        let name = Path::new(name.unwrap_or_default());
+        self.make(&above, name, 0o755, None)?;
+        Ok(beneath(self.directory, path, flags)?)
+    }
+
+    /// Makes a directory; false if it was there.
+    fn make(
+        &self,
+        parent: &OwnedFd,
+        name: &Path,
+        mode: u32,
+        modified: Option<TimeSpec>,
+    ) -> io::Result<bool> {
+        match mkdirat(parent, name, Mode::S_IRWXU) {
+            Err(Errno::EEXIST) => return Ok(false),
+            made => made?,
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let made = beneath(parent, name, flags)?;
+        tree::finish(&made, mode, modified.unwrap_or(TimeSpec::UTIME_NOW), self.rules)?;
+        Ok(true)
+    }
+
+    fn directory(
+        &mut self,
+        path: &Path,
+        (parent, name): (&OwnedFd, &Path),
+        mode: u32,
+        modified: TimeSpec,
+    ) -> io::Result<()> {
+        if self.make(parent, name, mode, Some(modified))? {
+            self.times.push((path.to_owned(), modified));
+            return Ok(());
+        }
+        // A link to a directory will do, as /bin is one in many roots; it is followed no further.
+        Ok(beneath(self.directory, path, OFlag::O_PATH | OFlag::O_DIRECTORY).map(drop)?)
+    }
+
+    /// Another name for a file below the directory.
+    fn hard_link(&self, of: &[u8], target: (&OwnedFd, &Path)) -> io::Result<()> {
+        let path = relative(of)?;
+        let name = path.file_name().ok_or_else(|| invalid("a hard link without a target"))?;
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        let above = beneath(self.directory, above.unwrap_or(Path::new(".")), flags)?;
+        refuse_proc(&above)?;
+        if is_same((&above, name), target)? {
+            return Ok(());
+        }
+        tree::make_room(target)?;
+        // A symbolic link is not followed (linkat(2)).
+        Ok(linkat(&above, name, target.0, target.1, AtFlags::empty())?)
+    }
+}
+
+/// Whether both names are one file, which would be lost to make room for itself.
+fn is_same(one: (&OwnedFd, &OsStr), other: (&OwnedFd, &Path)) -> io::Result<bool> {
+    let look = |directory: &OwnedFd, name: &Path| {
+        let found = nix::sys::stat::fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        found.map(|found| (found.st_dev, found.st_ino))
+    };
+    let first = look(one.0, Path::new(one.1))?;
+    Ok(look(other.0, other.1) == Ok(first))
+}
+
+/// A name of the archive as a path from the directory down.
+fn relative(name: &[u8]) -> io::Result<PathBuf> {
+    if name.contains(&0) {
+        return Err(invalid("a name with a null byte in it"));
+    }
+    let mut path = PathBuf::new();
+    for component in Path::new(OsStr::from_bytes(name)).components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            // As tar(1), which takes the leading slash away.
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            Component::ParentDir => {
+                return Err(invalid("its name leads out of the directory by `..`"));
+            }
+        }
+    }
+    Ok(path)
+}
+
+/// Opens what is below `directory`, wherever the names on the way would lead.
+fn beneath(directory: &OwnedFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
+    /// A rename anywhere on the host makes one lookup uncertain (openat2(2)).
+    const RACES: usize = 64;
+    for _ in 0..RACES {
+        match openat2(directory, path, how) {
+            Err(Errno::EAGAIN) => {}
+            opened => return opened,
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+fn modified<R: Read>(entry: &Entry<'_, R>) -> io::Result<TimeSpec> {
+    let seconds = i64::try_from(entry.header().mtime()?).unwrap_or(0);
+    Ok(TimeSpec::new(seconds, 0))
+}
+
+pub(super) fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+pub(super) fn refused_sparse() -> io::Error {
+    io::Error::other("a sparse file, which is not unpacked: write the archive without --sparse")
+}
+
+/// A compressed archive is a mistake that many make.
+fn refuse_compressed<R: Read>(input: &mut BufReader<R>) -> io::Result<()> {
+    let known: [(&[u8], &str); 4] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"BZh", "bzip2"),
+        (b"\xfd7zXZ", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+    ];
+    let begin = io::BufRead::fill_buf(input)?;
+    match known.iter().find(|(magic, _)| begin.starts_with(magic)) {
+        Some((_, name)) => Err(io::Error::other(format!(
+            "it is compressed: unpack it before, as in `{name} -dc FILE | isolab cp - NAME:/PATH`"
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
