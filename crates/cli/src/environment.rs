@@ -7,17 +7,14 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs::File,
-    io::{self, Read as _},
     os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use crate::failure::Failure;
-
-/// The size of the largest file that is read: no program can be given more (execve(2), "Limits on
-/// size of arguments and environment").
-const LARGEST_FILE: u64 = 6 << 20;
+use crate::{
+    failure::Failure,
+    line_files::{LineFile, split},
+};
 
 /// The variables that these values of `--env` and files of `--env-file` set, one a name.
 ///
@@ -30,16 +27,19 @@ pub fn variables(
 ) -> Result<Vec<(OsString, OsString)>, Failure> {
     let mut variables = Variables::default();
     for path in files {
-        for (line, text) in lines(&read(path)?) {
+        for (line, text) in LineFile::read("--env-file", path)?.lines() {
             let place = || format!("line {line} of {path:?}");
             if text.contains(&0) {
-                return Err(Failure::usage(format!("{} has a null character in it", place()))
-                    .help("a variable ends at its first null: take it out of the file"));
+                return Err(Failure::usage(format!("{} contains a null byte", place()))
+                    .help("remove it: environment variables cannot contain null bytes"));
             }
             let (name, value) = split(text);
             if name.is_empty() || name.as_bytes().iter().any(u8::is_ascii_whitespace) {
-                return Err(Failure::usage(format!("{} names no variable: {name:?}", place()))
-                    .help("a line is NAME=VALUE without quotes, NAME, or a # with a comment"));
+                return Err(Failure::usage(format!(
+                    "{}: invalid variable name: {name:?}",
+                    place()
+                ))
+                .help("each line is NAME=VALUE without quotes, NAME, or a comment after #"));
             }
             variables.add(name, value);
         }
@@ -47,8 +47,8 @@ pub fn variables(
     for option in options {
         let (name, value) = split(option.as_bytes());
         if name.is_empty() {
-            return Err(Failure::usage(format!("--env {option:?} names no variable"))
-                .help("use --env NAME=VALUE, or --env NAME to pass on the one that is set here"));
+            return Err(Failure::usage(format!("invalid variable: --env {option:?}"))
+                .help("use --env NAME=VALUE, or --env NAME to pass on the caller's"));
         }
         variables.add(name, value);
     }
@@ -67,35 +67,6 @@ impl Variables {
             None => self.0.push((name.to_owned(), value)),
         }
     }
-}
-
-/// `NAME=VALUE` or `NAME`.
-fn split(text: &[u8]) -> (&OsStr, Option<&OsStr>) {
-    let mut parts = text.splitn(2, |byte| *byte == b'=').map(OsStr::from_bytes);
-    (parts.next().unwrap_or_default(), parts.next())
-}
-
-/// The lines that say something, with their numbers: not the empty ones and the comments.
-fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let lines = text.split(|byte| *byte == b'\n').map(|line| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        line.trim_ascii_start()
-    });
-    (1..).zip(lines).filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut text = Vec::new();
-    let read = |file: File| file.take(LARGEST_FILE + 1).read_to_end(&mut text);
-    File::open(path).and_then(read).map_err(Failure::at(format!("read --env-file {path:?}")))?;
-    if text.len() as u64 > LARGEST_FILE {
-        let error = io::Error::from(io::ErrorKind::FileTooLarge);
-        return Err(Failure::at(format!("read --env-file {path:?}"))(error)
-            .help("a program can be given 6 MiB of variables at most"));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -167,12 +138,5 @@ mod tests {
         fs::write(&other, "B=later\n").unwrap();
         let set = variables(&["A=option".into()], &[one, other]).unwrap();
         assert_eq!(set, [pair("A", b"option"), pair("B", b"later")]);
-    }
-
-    #[test]
-    fn a_file_that_never_ends_is_not_read_for_ever() {
-        let failure = variables(&[], &["/dev/zero".into()]).unwrap_err().to_string();
-        assert!(failure.contains("/dev/zero") && failure.contains("help: "), "{failure}");
-        assert!(variables(&[], &["/nonexistent".into()]).is_err());
     }
 }

@@ -1,14 +1,12 @@
 //! Why a command of isolab did not do its work, and how that is told.
 
-use std::{
-    error::Error as StdError,
-    fmt,
-    io::{self, Write as _},
-};
+use std::{error::Error as StdError, fmt, io};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sandbox::LedgerError;
 pub use sandbox::chain;
+
+use crate::output;
 
 /// The exit code of a command that was called wrongly.
 const USAGE: u8 = 2;
@@ -59,8 +57,7 @@ impl Failure {
 
     /// Says it on standard error: the chain of causes in one line, then the way out.
     pub fn print(&self) {
-        // There is nobody left to tell when standard error is closed.
-        let _ = writeln!(io::stderr(), "{self}");
+        output::remark(&format!("{self}\n"));
     }
 
     /// The same, at the end of a command: its exit code.

@@ -7,13 +7,13 @@ use container::observe;
 use sandbox::{Entry, Process, Resource};
 use serde_json::{Map, Value, json};
 
-use crate::{background, failure::Failure, guest_control, output, ps};
+use crate::{background, failure::Failure, guest_control, output, ps, stop};
 
-/// Print in JSON what is known of runs, also of those in the background that have ended: what the
-/// ledger has written down, and what the kernel says of them now.
+/// Print details of runs as JSON, including background runs that have ended: what was recorded at
+/// start, and what the kernel reports now.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Their names, as `isolab ps -a` shows them
+    /// Names, as `isolab ps -a` shows them
     #[arg(required = true)]
     names: Vec<String>,
 }
@@ -33,6 +33,10 @@ fn as_json(entry: &Entry) -> Value {
         "supervisor": entry.detached.as_ref().map(|detached| detached.supervisor.pid),
         "terminal": entry.detached.as_ref().map(|detached| detached.terminal),
         "remove_at_end": entry.detached.as_ref().map(|detached| detached.remove),
+        "annotations": entry.metadata.annotations,
+        "stop_signal": stop::signal_of(entry).as_str(),
+        // `null` is for ever.
+        "stop_timeout_ms": u64::try_from(stop::timeout_of(entry).as_millis()).ok(),
         "spec": entry.state,
         "cgroups": observe::cgroups(entry).collect::<Vec<_>>(),
         "limits": limits(entry),

@@ -26,6 +26,7 @@ mod kill;
 mod kinds;
 mod lab;
 mod language;
+mod line_files;
 mod linux;
 mod list;
 mod logs;
@@ -71,36 +72,36 @@ struct Isolab {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
-    /// Run a program apart from the host.
+    /// Run a program in isolation from the host.
     #[command(after_long_help = run::after_help())]
     Run(Box<run::Arguments>),
     /// List what is running.
     Ps(ps::Arguments),
     /// Run a command in a running container or Linux guest.
     Exec(exec::Arguments),
-    /// Stop what is running, first by asking.
+    /// Stop what is running, first by a signal, then by force.
     Stop(stop::Arguments),
-    /// Show what a run in the background has written.
+    /// Show the output of a background run.
     Logs(logs::Arguments),
-    /// Connect this terminal to a run in the background.
+    /// Attach this terminal to a background run.
     Attach(attach::Arguments),
-    /// Wait until runs in the background have ended, and print their exit codes.
+    /// Wait until background runs end, and print their exit codes.
     Wait(wait::Arguments),
     /// Send a signal to what is running.
     Kill(kill::Arguments),
-    /// Remove the log and the exit code of a run in the background that has ended.
+    /// Remove background runs that have ended.
     Rm(rm::Arguments),
-    /// List the processes of what is running.
+    /// List the processes of a run.
     Top(top::Arguments),
-    /// Show what is running consumes.
+    /// Show the resource usage of what is running.
     Stats(stats::Arguments),
-    /// Say in JSON what is known of a run.
+    /// Print details of runs as JSON.
     Inspect(inspect::Arguments),
     /// Copy files between the host and a container.
     Cp(cp::Arguments),
-    /// Let a container or a Linux guest stand still.
+    /// Pause a container or a Linux guest.
     Pause(pause::Arguments),
-    /// Let what is paused go on.
+    /// Resume what is paused.
     #[command(visible_alias = "resume")]
     Unpause(pause::Arguments),
     /// Write the memory of a Linux guest to a file, for gdb and crash.

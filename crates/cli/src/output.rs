@@ -2,8 +2,10 @@
 //! non-blocking.
 
 use std::{
-    io::{self, ErrorKind, IsTerminal as _, Write},
+    fs::File,
+    io::{self, ErrorKind, IsTerminal as _, Read, Write},
     os::fd::AsFd,
+    sync::OnceLock,
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,30 +27,66 @@ pub fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     written.map_err(Failure::at("write to standard output"))
 }
 
-/// Writes `text` to standard error, if anybody reads it.
-pub fn remark(text: &str) {
-    let _ = write(io::stderr(), text);
+/// Where standard error led before it was given away.
+static ERRORS: OnceLock<File> = OnceLock::new();
+
+/// Keeps standard error for [`remark`], whatever becomes of its descriptor.
+pub fn keep_errors() -> io::Result<()> {
+    let kept = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    ERRORS.get_or_init(|| kept);
+    Ok(())
 }
 
-/// Writes all of `text`, however slowly it is read: one that is non-blocking and full is waited for.
-fn write(mut stream: impl Write + AsFd, text: &str) -> io::Result<()> {
-    let mut left = text.as_bytes();
-    loop {
-        let written = match left {
-            [] => stream.flush().map(|()| None),
-            left => stream.write(left).map(Some),
-        };
-        match written {
-            Ok(None) => return Ok(()),
-            Ok(Some(0)) => return Err(ErrorKind::WriteZero.into()),
-            Ok(Some(count)) => left = &left[count..],
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let mut watched = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
-                let _ = poll(&mut watched, PollTimeout::NONE); // it is tried again whatever it says
+/// Writes `text` to standard error, if anybody reads it.
+pub fn remark(text: &str) {
+    let _ = match ERRORS.get() {
+        Some(kept) => write(kept, text),
+        None => write(io::stderr(), text),
+    };
+}
+
+/// Writes all of `text`, however slowly it is read.
+fn write(stream: impl Write + AsFd, text: &str) -> io::Result<()> {
+    let mut stream = Waiting(stream);
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
+}
+
+/// A stream that is waited for where it is non-blocking, and full or empty.
+pub struct Waiting<T>(pub T);
+
+impl<T: AsFd> Waiting<T> {
+    fn until_ready<N>(
+        &mut self,
+        events: PollFlags,
+        mut attempt: impl FnMut(&mut T) -> io::Result<N>,
+    ) -> io::Result<N> {
+        loop {
+            match attempt(&mut self.0) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let mut watched = [PollFd::new(self.0.as_fd(), events)];
+                    let _ = poll(&mut watched, PollTimeout::NONE); // it is tried again in any case
+                }
+                done => return done,
             }
-            Err(error) => return Err(error),
         }
+    }
+}
+
+impl<T: Write + AsFd> Write for Waiting<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.until_ready(PollFlags::POLLOUT, |stream| stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.until_ready(PollFlags::POLLOUT, T::flush)
+    }
+}
+
+impl<T: Read + AsFd> Read for Waiting<T> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.until_ready(PollFlags::POLLIN, |stream| stream.read(room))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `isolab ps`: what is running.
 
+mod filter;
+
 use clap::Args;
 use report::columns::shortened;
 use sandbox::{Entry, ExitRecord, Ledger, Process, unix_ms};
@@ -10,14 +12,21 @@ use crate::{
     output::{self, Ink},
     pause,
 };
+use filter::Filter;
 
 /// List what is running.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Also what has ended of what was started with -d, with its exit code
+    /// Also list runs started with -d that have ended, with their exit codes
     #[arg(short, long)]
     all: bool,
-    /// Print a JSON array
+    /// List only those with label=KEY or label=KEY=VALUE, name=PART or status=STATE; may be repeated
+    #[arg(short, long = "filter", value_name = "FILTER", value_parser = filter::parse)]
+    filters: Vec<Filter>,
+    /// Print only the names
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
+    /// Print as a JSON array
     #[arg(long)]
     json: bool,
 }
@@ -25,8 +34,16 @@ pub struct Arguments {
 /// Prints the list.
 pub fn ps(arguments: &Arguments) -> Result<u8, Failure> {
     let mut entries = Ledger::open()?.entries()?;
-    entries.retain(|entry| arguments.all || exit(entry).is_none());
-    if arguments.json {
+    // Who asks for a state asks for those that have ended, too.
+    let by_state = |filter: &Filter| matches!(filter, Filter::Status(_));
+    let all = arguments.all || arguments.filters.iter().any(by_state);
+    entries.retain(|entry| all || exit(entry).is_none());
+    entries.retain(|entry| filter::matches(&arguments.filters, entry));
+    if arguments.quiet {
+        output::print(
+            &entries.iter().map(|entry| format!("{}\n", entry.name)).collect::<String>(),
+        )?;
+    } else if arguments.json {
         output::print_json(&entries.iter().map(as_json).collect())?;
     } else {
         output::print(&table(&entries, Ink::of_output()))?;
@@ -47,6 +64,7 @@ pub fn as_json(entry: &Entry) -> serde_json::Value {
         "exit_code": exit(entry).map(|exit| exit.code),
         "created_ms": entry.detached.as_ref().map(|detached| detached.created_ms),
         "ended_ms": exit(entry).map(|exit| exit.at_ms),
+        "labels": entry.metadata.labels,
     })
 }
 
@@ -112,7 +130,7 @@ fn table(entries: &[Entry], ink: Ink) -> String {
         );
     }
     if dead {
-        text += "The launchers of dead ones were killed: `isolab clean` removes what is left.\n";
+        text += "The launchers of dead runs were killed: `isolab clean` removes what is left.\n";
     }
     text
 }

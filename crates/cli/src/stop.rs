@@ -21,50 +21,111 @@ const CLEANING: Duration = Duration::from_secs(5);
 /// How long until it is told again.
 const REPEAT: Duration = Duration::from_millis(50);
 
-/// Stop what is running, first by asking.
+/// How long a program may take to end that came without a time of its own, as docker-stop(1) has it.
+const USUAL: Duration = Duration::from_secs(10);
+
+/// Stop what is running: send its stop signal, and kill it if it has not ended in time.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The name, as `isolab ps` shows it
-    name: String,
-    /// Kill it if it has not ended after so long
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::time, allow_hyphen_values = true)]
-    grace: Duration,
+    /// Names, as `isolab ps` shows them
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// Kill it if it has not ended after this time; -1 waits for ever
+    /// [default: its --stop-timeout, or 10s]
+    #[arg(short = 't', long, visible_aliases = ["time", "timeout"], value_name = "TIME",
+        value_parser = units::stop_timeout, allow_hyphen_values = true)]
+    grace: Option<Duration>,
+    /// Signal to send first [default: its --stop-signal, or TERM]
+    #[arg(short, long, value_name = "SIGNAL", value_parser = units::stop_signal)]
+    signal: Option<Signal>,
 }
 
-/// Asks the launcher, which passes it on and cleans up; it takes a second request for an order.
+/// Asks each launcher, which passes it on and cleans up; it takes a second SIGTERM for an order.
 pub fn stop(arguments: &Arguments) -> Result<u8, Failure> {
-    let name = &arguments.name;
-    let not_running = || {
-        Failure::refused(format!("nothing of the name {name:?} is running"))
-            .help("`isolab ps` lists what is")
-    };
-    let entry = Ledger::open()?.find(name)?.ok_or_else(not_running)?;
-    if !entry.launcher.is_alive() {
-        return Err(match entry.detached.is_some_and(|detached| detached.exit.is_some()) {
-            true => not_running().help("it has ended: `isolab ps -a` says how"),
-            false => not_running().help("its launcher was killed: `isolab clean` removes the rest"),
-        });
+    for name in &arguments.names {
+        let entry = running(name)?;
+        let grace = arguments.grace.unwrap_or_else(|| timeout_of(&entry));
+        end_by(&entry, arguments.signal.unwrap_or_else(|| signal_of(&entry)), grace)?;
+        until_recorded(&entry);
     }
-    end(&entry, arguments.grace)?;
-    until_recorded(&entry);
     Ok(0)
 }
 
-/// Ends what runs: asks its launcher, and tells it after `grace`.
+fn running(name: &str) -> Result<Entry, Failure> {
+    let not_running = || {
+        Failure::refused(format!("nothing named {name:?} is running"))
+            .help("`isolab ps` lists what is")
+    };
+    let entry = Ledger::open()?.find(name)?.ok_or_else(not_running)?;
+    match entry.launcher.is_alive() {
+        true => Ok(entry),
+        false if entry.detached.is_some_and(|detached| detached.exit.is_some()) => {
+            Err(not_running().help("it has ended: `isolab ps -a` shows how"))
+        }
+        false => {
+            Err(not_running().help("its launcher was killed: `isolab clean` removes the rest"))
+        }
+    }
+}
+
+/// The signal that asks it to end.
+pub fn signal_of(entry: &Entry) -> Signal {
+    let given = entry.metadata.stop_signal.and_then(|number| Signal::try_from(number).ok());
+    given.unwrap_or(Signal::SIGTERM)
+}
+
+/// How long it may take to end, once asked.
+pub fn timeout_of(entry: &Entry) -> Duration {
+    match entry.metadata.stop_timeout_ms {
+        None => USUAL,
+        Some(u64::MAX) => Duration::MAX,
+        Some(milliseconds) => Duration::from_millis(milliseconds),
+    }
+}
+
+/// Ends what runs: asks its launcher, and orders it after `grace`.
 pub fn end(entry: &Entry, grace: Duration) -> Result<(), Failure> {
+    end_by(entry, Signal::SIGTERM, grace)
+}
+
+fn end_by(entry: &Entry, first_signal: Signal, grace: Duration) -> Result<(), Failure> {
     pause::thaw(entry);
-    let asked = Instant::now();
-    let mut patience = grace;
-    while asked.elapsed() < grace + CLEANING {
-        // Again and again once it is an order: two that come at once are one (signal(7)).
+    let asked = match (first_signal, &entry.first) {
+        (Signal::SIGKILL, Some(first)) => {
+            signal(first, Signal::SIGKILL)?;
+            pause::thaw(entry);
+            true
+        }
+        // A virtual machine is its launcher, which cleans up when it is told twice.
+        (Signal::SIGKILL, None) => false,
+        // Of a launcher in the foreground, these could be its terminal's, which has sent them to the
+        // program as well.
+        (Signal::SIGINT | Signal::SIGQUIT, Some(first)) if entry.sandbox == "process" => {
+            signal(first, first_signal)?;
+            true
+        }
+        _ => {
+            signal(&entry.launcher, first_signal)?;
+            true
+        }
+    };
+    match asked && has_ended_within(&entry.launcher, grace) {
+        true => Ok(()),
+        false => order(entry),
+    }
+}
+
+/// Tells the launcher to kill it, again and again: two signals that come at once are one (signal(7)).
+fn order(entry: &Entry) -> Result<(), Failure> {
+    let began = Instant::now();
+    while began.elapsed() < CLEANING {
         signal(&entry.launcher, Signal::SIGTERM)?;
-        if has_ended_within(&entry.launcher, patience) {
+        if has_ended_within(&entry.launcher, REPEAT) {
             return Ok(());
         }
-        patience = REPEAT;
     }
     let (name, launcher) = (&entry.name, entry.launcher.pid);
-    let failure = Failure::usage(format!("{name} does not end: its launcher {launcher} hangs"));
+    let failure = Failure::refused(format!("{name} does not end: its launcher {launcher} hangs"));
     Err(failure.help(format!("kill -9 {launcher}, then `isolab clean`")))
 }
 

@@ -1,16 +1,17 @@
 //! Sizes and times as people write them.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, str::FromStr as _, time::Duration};
 
 use container::{
     devices::{Access, DeviceKind, DeviceRule},
     privileges::Rlimit,
 };
+use nix::sys::signal::Signal;
 use sandbox::CpuQuota;
 
 /// `64M`, `1.5G`, `65536`: bytes, with the powers of 1024.
 pub fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no size: use a number of bytes such as 64M or 1G");
+    let wrong = || format!("invalid size: {text:?}; use a number of bytes such as 64M or 1G");
     let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
     let (number, unit) = text.split_at(split.unwrap_or(text.len()));
     let shift = match unit.to_ascii_lowercase().as_str() {
@@ -32,7 +33,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         }
     };
     if bytes == 0 {
-        return Err(format!("{text:?} leaves nothing to run in: use at least 1M"));
+        return Err(format!("invalid size: {text:?} is zero; use at least 1M"));
     }
     Ok(bytes)
 }
@@ -41,13 +42,13 @@ pub fn size(text: &str) -> Result<u64, String> {
 pub fn storage_size(text: &str) -> Result<u64, String> {
     match text.strip_prefix("size=") {
         Some(bytes) => size(bytes),
-        None => Err(format!("{text:?} is not size=SIZE, the only option that isolab has")),
+        None => Err(format!("invalid storage option: {text:?}; isolab supports size=SIZE only")),
     }
 }
 
 /// `c 42:* rwm`: kind, major and minor number of devices, and what may be done with them.
 pub fn device_rule(text: &str) -> Result<DeviceRule, String> {
-    let wrong = || format!("{text:?} is not a rule such as 'c 42:* rwm'");
+    let wrong = || format!("invalid device rule: {text:?}; use one such as 'c 42:* rwm'");
     let words: Vec<&str> = text.split_whitespace().collect();
     let [kind, numbers, access] = words.as_slice() else { return Err(wrong()) };
     let kind = match *kind {
@@ -70,13 +71,13 @@ pub fn device_rule(text: &str) -> Result<DeviceRule, String> {
 pub fn size_or_unlimited(text: &str) -> Result<i64, String> {
     match text {
         "-1" => Ok(-1),
-        text => size(text)?.try_into().map_err(|_| format!("{text:?} is more than any host has")),
+        text => size(text)?.try_into().map_err(|_| format!("invalid size: {text:?} is too large")),
     }
 }
 
 /// `10s`, `500ms`, `2m`, `1h`; a bare number is seconds.
 pub fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time: use a number such as 10s, 500ms or 2m");
+    let wrong = || format!("invalid time: {text:?}; use a number such as 10s, 500ms or 2m");
     let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
     let (number, unit) = text.split_at(split.unwrap_or(text.len()));
     let seconds = match unit {
@@ -90,17 +91,48 @@ pub fn time(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
 }
 
+/// A time in which something has to stop; -1 is for ever.
+pub fn stop_timeout(text: &str) -> Result<Duration, String> {
+    match text {
+        "-1" => Ok(Duration::MAX),
+        text => time(text),
+    }
+}
+
+/// A signal by its name or its number: `TERM`, `SIGTERM`, `15`.
+pub fn signal(text: &str) -> Result<Signal, String> {
+    let number = text.parse().ok().and_then(|number: i32| Signal::try_from(number).ok());
+    let name = text.to_ascii_uppercase();
+    let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+    number.or_else(|| Signal::from_str(&name).ok()).ok_or_else(|| {
+        format!("invalid signal: {text:?}; `kill -l` lists them, such as TERM, USR1, 9")
+    })
+}
+
+/// A signal that can ask for an end, and that a launcher passes on.
+pub fn stop_signal(text: &str) -> Result<Signal, String> {
+    match signal(text)? {
+        Signal::SIGSTOP | Signal::SIGTSTP | Signal::SIGTTIN | Signal::SIGTTOU => {
+            Err(format!("{text} suspends a process and does not end it"))
+        }
+        Signal::SIGCHLD => Err(format!("{text} tells a process of its children and ends none")),
+        signal => Ok(signal),
+    }
+}
+
 /// A time that is not zero.
 pub fn deadline(text: &str) -> Result<Duration, String> {
     match time(text)? {
-        Duration::ZERO => Err("a deadline of nothing is over before the start".into()),
+        Duration::ZERO => Err("invalid timeout: it must be longer than zero".into()),
         deadline => Ok(deadline),
     }
 }
 
 /// `0.5`: processors.
 pub fn cpus(text: &str) -> Result<CpuQuota, String> {
-    let number = text.parse().map_err(|_| format!("{text:?} is no number of CPUs, such as 0.5"))?;
+    let number = text
+        .parse()
+        .map_err(|_| format!("invalid CPU count: {text:?}; use a number such as 0.5"))?;
     CpuQuota::cpus(number).map_err(|error| error.to_string())
 }
 
@@ -108,7 +140,7 @@ pub fn cpus(text: &str) -> Result<CpuQuota, String> {
 pub fn count(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err(format!("{text:?} is no number from 1 to {}", u32::MAX)),
+        _ => Err(format!("invalid number: {text:?}; use one from 1 to {}", u32::MAX)),
     }
 }
 
@@ -133,13 +165,14 @@ pub fn pids(text: &str) -> Result<Pids, String> {
 pub fn weight(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(weight) if (1..=10_000).contains(&weight) => Ok(weight),
-        _ => Err(format!("{text:?} is no weight from 1 to 10000, 100 being the usual one")),
+        _ => Err(format!("invalid weight: {text:?}; use a number from 1 to 10000 (default 100)")),
     }
 }
 
 /// `nofile=1024:4096`: a limit of a process, soft and hard; -1 is none.
 pub fn ulimit(text: &str) -> Result<Rlimit, String> {
-    let wrong = || format!("{text:?} is not a limit such as nofile=1024 or nofile=1024:4096");
+    let wrong =
+        || format!("invalid ulimit: {text:?}; use one such as nofile=1024 or nofile=1024:4096");
     let (kind, values) = text.split_once('=').ok_or_else(wrong)?;
     let value = |text: &str| match text {
         "-1" | "unlimited" => Ok(u64::MAX),
@@ -148,7 +181,7 @@ pub fn ulimit(text: &str) -> Result<Rlimit, String> {
     let (soft, hard) = values.split_once(':').unwrap_or((values, values));
     let (soft, hard) = (value(soft)?, value(hard)?);
     if soft > hard {
-        return Err(format!("{text:?}: the soft limit is above the hard one"));
+        return Err(format!("invalid ulimit: {text:?}; the soft limit exceeds the hard limit"));
     }
     Ok(Rlimit { kind: kind.into(), soft, hard })
 }
@@ -159,7 +192,9 @@ pub fn shares(text: &str) -> Result<u32, String> {
         Ok(shares) if (2..=262_144).contains(&shares) => {
             Ok((shares * 100).div_ceil(1024).clamp(1, 10_000))
         }
-        _ => Err(format!("{text:?} is not a number of shares from 2 to 262144, 1024 being usual")),
+        _ => Err(format!(
+            "invalid CPU shares: {text:?}; use a number from 2 to 262144 (default 1024)"
+        )),
     }
 }
 
@@ -167,7 +202,7 @@ pub fn shares(text: &str) -> Result<u32, String> {
 pub fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err(format!("{text:?} is not NAME=VALUE")),
+        _ => Err(format!("invalid setting: {text:?}; use NAME=VALUE")),
     }
 }
 
@@ -175,7 +210,7 @@ pub fn setting(text: &str) -> Result<(String, String), String> {
 pub fn variable(text: &str) -> Result<(OsString, OsString), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err(format!("{text:?} is no NAME=VALUE")),
+        _ => Err(format!("invalid variable: {text:?}; use NAME=VALUE")),
     }
 }
 
@@ -213,6 +248,19 @@ mod tests {
             assert!(time(wrong).is_err(), "{wrong}");
         }
         assert!(deadline("0").is_err());
+    }
+
+    #[test]
+    fn a_signal_has_a_name_or_a_number() {
+        for text in ["15", "TERM", "sigterm", "SIGTERM"] {
+            assert_eq!(signal(text), Ok(Signal::SIGTERM), "{text}");
+        }
+        for text in ["", "0", "99", "-9", "NONE"] {
+            assert!(signal(text).is_err(), "{text}");
+        }
+        for text in ["STOP", "SIGTSTP", "17"] {
+            assert!(signal(text).is_ok() && stop_signal(text).is_err(), "{text}");
+        }
     }
 
     #[test]

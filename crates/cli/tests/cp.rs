@@ -6,6 +6,7 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
+    process::Command,
 };
 
 use common::{
@@ -69,16 +70,114 @@ fn files_are_copied_out_of_a_container_and_into_it() {
     let found = says(&["exec", &name, "--", "/bin/sh", "-c", script]);
     assert_eq!(found, "one\none\n0:0\n/etc/hostname\n");
     // What cannot be.
-    let mistakes: [(&[&str], i32); 5] = [
+    let mistakes: [(&[&str], i32); 8] = [
         (&["cp", &inside("/tmp/none"), &text("x")], 125),
         (&["cp", &inside("/tmp/d/f"), &text("none/")], 125),
         (&["cp", &text("n"), &text("m")], 2),
-        (&["cp", "-", &inside("/tmp")], 2),
+        (&["cp", "-", "-"], 2),
+        (&["cp", "-", &text("n")], 2),
+        (&["cp", "-", &inside("/tmp/d/f")], 125),
+        (&["cp", &inside("/tmp/none"), "-"], 125),
         (&["cp", "isolab-nobody:/x", &text("x")], 125),
     ];
     for (words, code) in mistakes {
         let (found, _, errors) = output_of(&mut isolab(words));
         assert!(found == code && errors.starts_with("isolab: "), "{words:?}: {errors}");
+    }
+}
+
+#[test]
+fn archives_go_in_and_out_of_a_container() {
+    if !containers() {
+        return;
+    }
+    let mut runs = Runs::of("tar");
+    let script = "mkdir -p /tmp/d/e /tmp/in; echo one > /tmp/d/e/f; ln -s e /tmp/d/l
+        mkfifo /tmp/d/p; head -c 300000 /dev/zero > /tmp/d/large; echo ready; exec sleep 60";
+    let name = runs.script("x", &[], script);
+    wait_for("the files", || says(&["logs", &name]) == "ready\n");
+    let inside = |path: &str| format!("{name}:{path}");
+    let folder = tempfile::tempdir().unwrap();
+    for (from, listed) in [
+        ("/tmp/d", "d/\nd/e/\nd/e/f\nd/l\nd/large\n"),
+        ("/tmp/d/.", "e/\ne/f\nl\nlarge\n"),
+        ("/tmp/d/e/f", "f\n"),
+    ] {
+        let archive = folder.path().join("archive.tar");
+        let output = fs::File::create(&archive).unwrap();
+        let mut cp = isolab(&["cp", &inside(from), "-"]);
+        let ended = cp.stdout(output).output().unwrap();
+        let errors = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success(), "{errors}");
+        assert_eq!(errors.contains("p: a FIFO"), from != "/tmp/d/e/f", "{errors}");
+        let listing = Command::new("tar").arg("-tf").arg(&archive).output().unwrap();
+        let listing = String::from_utf8(listing.stdout).unwrap();
+        let mut lines: Vec<&str> = listing.lines().map(|it| it.trim_end_matches('/')).collect();
+        lines.sort_unstable();
+        let expected: Vec<&str> = listed.lines().map(|it| it.trim_end_matches('/')).collect();
+        assert_eq!(lines, expected);
+        // And in again, as what a pipe brings.
+        let mut cp = isolab(&["cp", "-", &inside("/tmp/in")]);
+        cp.stdin(fs::File::open(&archive).unwrap());
+        assert_eq!(output_of(&mut cp), (0, String::new(), String::new()), "{from}");
+    }
+    let script = "cat /tmp/in/d/l/f /tmp/in/l/f /tmp/in/f; stat -c '%u:%g %s' /tmp/in/d/large";
+    let found = says(&["exec", &name, "--", "/bin/sh", "-c", script]);
+    assert_eq!(found, "one\none\none\n0:0 300000\n");
+    // What tar(1) makes of more than its last block is read to its end: no broken pipe.
+    fs::write(folder.path().join("new"), "from the host").unwrap();
+    for format in ["gnu", "posix", "ustar", "v7"] {
+        let script = format!(
+            "set -o pipefail; tar -C {} --format={format} -b 200 -c new | {} cp - {}",
+            folder.path().display(),
+            env!("CARGO_BIN_EXE_isolab"),
+            inside("/tmp/in"),
+        );
+        let (code, _, errors) = output_of(Command::new("bash").args(["-c", &script]));
+        assert_eq!((code, errors), (0, String::new()), "{format}");
+        assert_eq!(says(&["exec", &name, "cat", "/tmp/in/new"]), "from the host", "{format}");
+        says(&["exec", &name, "rm", "/tmp/in/new"]);
+    }
+}
+
+/// The directory that is unpacked into is the container's to change at any moment.
+#[test]
+fn an_archive_is_unpacked_nowhere_else_while_its_directory_comes_and_goes() {
+    if !containers() {
+        return;
+    }
+    let Some(root) = hostile_root() else { return };
+    let host = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::write(host.path().join("f"), "the host's").unwrap();
+    let work = tempfile::tempdir().unwrap();
+    fs::create_dir(work.path().join("x")).unwrap();
+    fs::write(work.path().join("x/f"), "attack").unwrap();
+    fs::write(work.path().join("x/new"), "attack").unwrap();
+    let archive = work.path().join("archive.tar");
+    let mut tar = Command::new("tar");
+    tar.arg("-cf").arg(&archive).arg("-C").arg(work.path()).arg("x");
+    assert!(tar.status().unwrap().success());
+    let mut runs = Runs::of("tar-race");
+    let folder = host.path().to_str().unwrap();
+    for (at, target) in [folder.to_owned(), format!("../../../../..{folder}")].iter().enumerate() {
+        let script = format!(
+            "cd /; B=/bin/busybox; $B mkdir -p real{at}; echo ready
+             while :; do $B ln -s {target} x; $B rm x; $B mv real{at} x; $B mv x real{at}; done"
+        );
+        let options = ["--root", root.path().to_str().unwrap(), "--", "/bin/busybox", "sh", "-c"];
+        let name = runs.start(&at.to_string(), &[&options[..], &[&script]].concat());
+        wait_for("its start", || says(&["logs", &name]) == "ready\n");
+        let mut unpacked = 0;
+        for _ in 0..150 {
+            let mut cp = isolab(&["cp", "-", &format!("{name}:/")]);
+            let (code, _, errors) = output_of(cp.stdin(fs::File::open(&archive).unwrap()));
+            assert!(code == 0 || code == 125, "{errors}");
+            unpacked += u32::from(code == 0);
+        }
+        assert!(unpacked > 0, "nothing was ever there to be unpacked into");
+        assert_eq!(fs::read_to_string(host.path().join("f")).unwrap(), "the host's");
+        assert_eq!(fs::read_dir(host.path()).unwrap().count(), 1, "{target}: written outside");
+        says(&["rm", "-f", &name]);
     }
 }
 

@@ -210,3 +210,35 @@ fn a_flood_of_output_on_a_terminal_arrives_in_order_while_keys_go_in() {
         assert!(person.has_seen().contains(&format!("ready\n{}gone\n", numbers(last))), "{last}");
     }
 }
+
+#[test]
+fn only_the_streams_that_are_attached_lead_to_the_caller() {
+    let script = "cat; echo out; echo err >&2";
+    let cases: [(&[&str], &str, &str); 5] = [
+        (&[], "in\nout\n", "err\n"),
+        (&["-a", "stdin", "-a", "stdout", "-a", "stderr"], "in\nout\n", "err\n"),
+        (&["-a", "stdout"], "out\n", ""),
+        (&["--attach", "STDERR"], "", "err\n"),
+        (&["-a=stdin", "-a=stderr"], "", "err\n"),
+    ];
+    let mut kinds = vec!["process"];
+    kinds.extend(common::can("container", container::available()).then_some("container"));
+    for kind in kinds {
+        for (options, output, errors) in cases {
+            let words = [&["run", "--in", kind][..], options, &["--", "sh", "-c", script]].concat();
+            let mut command = isolab(&words);
+            let (reads, writes) = pipe().unwrap();
+            File::from(writes).write_all(b"in\n").unwrap();
+            let found = output_of(command.stdin(reads));
+            assert_eq!(found, (0, output.into(), errors.into()), "{kind} {options:?}");
+        }
+        // What isolab itself has to say is no stream of the program's.
+        let words = ["run", "--in", kind, "-a", "stdout", "--", "/no/such/program"];
+        let (code, _, errors) = output_of(&mut isolab(&words));
+        assert!(code == 127 && errors.contains("/no/such/program"), "{kind}: {errors}");
+    }
+    for wrong in [&["-a", "stdlog"][..], &["-a", "stdout", "-d"], &["-a", "stdout", "--json"]] {
+        let words = [&["run", "--in", "process"], wrong, &["--", "true"]].concat();
+        assert_eq!(output_of(&mut isolab(&words)).0, 2, "{wrong:?}");
+    }
+}

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use sandbox::{
-    Claim, Detached, Entry, Instance, Ledger, Limits, Process, Resource, Sandbox, Story, Workload,
+    Claim, Detached, Entry, Instance, Ledger, Limits, Metadata, Process, Resource, Sandbox, Story,
+    Workload,
 };
 
 use crate::{
@@ -22,6 +23,8 @@ pub struct Container {
     pub spec: Spec,
     /// What the ledger is to know of it as a run in the background.
     pub detached: Option<Detached>,
+    /// What the ledger is to keep of its caller's words.
+    pub metadata: Metadata,
 }
 
 impl Container {
@@ -76,8 +79,12 @@ impl Container {
             (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
             (None, Some(Resource::Link(link) | Resource::Table(link))) => link.clone(),
         };
-        let detached = self.detached.clone();
-        let entry = Entry { resources, detached, ..Entry::new(name, NAME, workload.words()) };
+        let entry = Entry {
+            resources,
+            detached: self.detached.clone(),
+            metadata: self.metadata.clone(),
+            ..Entry::new(name, NAME, workload.words())
+        };
         Ok(Some(Ledger::open()?.claim(entry)?))
     }
 }

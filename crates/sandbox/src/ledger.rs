@@ -6,6 +6,7 @@
 
 mod detached;
 mod error;
+mod metadata;
 mod socket;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::proc_files::read_proc;
 pub use detached::{Detached, ExitRecord, unix_ms};
 pub use error::LedgerError;
 use error::file_error;
+pub use metadata::Metadata;
 pub use socket::Socket;
 
 /// A process told apart from a later one with the same number.
@@ -107,6 +109,9 @@ pub struct Entry {
     /// What is known of a run in the background. Its entry stays when it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detached: Option<Detached>,
+    /// What its caller gave for others to read.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
 }
 
 impl Entry {
@@ -121,6 +126,7 @@ impl Entry {
             resources: Vec::new(),
             state: None,
             detached: None,
+            metadata: Metadata::default(),
         }
     }
 }

@@ -33,7 +33,8 @@ pub use guest::Builtin;
 pub use image::in_memory;
 pub use language::Language;
 pub use ledger::{
-    Claim, Detached, Entry, ExitRecord, Ledger, LedgerError, Process, Resource, Socket, unix_ms,
+    Claim, Detached, Entry, ExitRecord, Ledger, LedgerError, Metadata, Process, Resource, Socket,
+    unix_ms,
 };
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};

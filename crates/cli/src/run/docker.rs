@@ -5,30 +5,30 @@ use clap::{Args, ValueEnum};
 
 /// Options that ask for what isolab does in any case.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Taken for scripts, without an effect")]
+#[command(next_help_heading = "Accepted for compatibility, without effect")]
 pub(super) struct WithoutEffect {
-    /// No image is pulled
+    /// isolab pulls no images
     #[arg(long, value_enum, value_name = "WHEN")]
     pull: Option<Never>,
-    /// What little isolab says of a start is what went wrong
+    /// isolab reports only errors at start
     #[arg(short = 'q', long)]
     quiet: bool,
-    /// Nobody watches a container's health
+    /// isolab has no health checks
     #[arg(long)]
     no_healthcheck: bool,
-    /// Every port of a container can be reached from where its network leads
+    /// All ports are reachable from the container's network
     #[arg(long, value_name = "PORT")]
     expose: Vec<String>,
-    /// Nothing is downloaded that could be signed
+    /// isolab verifies no image signatures
     #[arg(long)]
     disable_content_trust: bool,
-    /// A container is run once
+    /// isolab never restarts a container
     #[arg(long, value_enum, value_name = "POLICY")]
     restart: Option<No>,
-    /// The one that isolab knows
+    /// The only supported platform
     #[arg(long, value_enum, value_name = "PLATFORM")]
     platform: Option<Platform>,
-    /// Signals are passed on
+    /// isolab always forwards signals
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
         default_missing_value = "true", value_parser = ["true"])]
     sig_proxy: Option<String>,
@@ -56,43 +56,42 @@ pub(super) fn reason(option: &str) -> Option<&'static str> {
     REFUSED.iter().find(|(names, _)| names.split(' ').any(|known| known == name)).map(|it| it.1)
 }
 
-const NO_HEALTH: &str = "nobody watches a container of isolab's; `isolab exec` asks one in it";
-const NO_BLOCK_RATE: &str = "the speed of a container's disks is not limited; a Linux guest's is";
-const NO_BRIDGE: &str = "--network veth is a pair of links with addresses of its own choice";
-const NO_REAL_TIME: &str = "no kernel of a distribution has real-time group scheduling";
+const NO_HEALTH: &str = "isolab has no health checks; run one with `isolab exec`";
+const NO_BRIDGE: &str = "--network veth chooses the addresses";
+const NO_REAL_TIME: &str = "distribution kernels are built without real-time group scheduling";
 
-const REFUSED: [(&str, &str); 20] = [
-    ("--volumes-from --volume-driver", "isolab has no volumes; -v shows a directory of the host's"),
+const REFUSED: [(&str, &str); 15] = [
+    (
+        "--volumes-from --volume-driver",
+        "isolab has no named volumes; -v mounts a directory of the host",
+    ),
     (
         "--health-cmd --health-interval --health-retries --health-start-interval \
          --health-start-period --health-timeout",
         NO_HEALTH,
     ),
-    (
-        "--blkio-weight-device --device-read-bps --device-read-iops --device-write-bps \
-         --device-write-iops",
-        NO_BLOCK_RATE,
-    ),
     ("--cpu-rt-period --cpu-rt-runtime", NO_REAL_TIME),
-    ("--kernel-memory", "Linux limits it no longer by itself; --memory counts it"),
-    ("--memory-swappiness", "cgroup version 2 has it no longer; --memory-swap limits swap"),
-    ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", "it is for Windows"),
+    ("--kernel-memory", "Linux no longer limits it separately; --memory includes it"),
+    ("--memory-swappiness", "cgroup version 2 does not have it; --memory-swap limits swap"),
+    ("--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops", "it is for Windows only"),
     ("--ip --ip6 --link-local-ip --mac-address --network-alias --net-alias", NO_BRIDGE),
-    ("--link", "--add-host NAME:ADDRESS names another container"),
-    ("--gpus", "--device shows the nodes in /dev; the libraries have to be in the root"),
-    ("--runtime --isolation", "--in chooses what it runs in"),
-    ("--log-driver --log-opt", "the output is this command's own; with -d, `isolab logs` has it"),
-    ("--use-api-socket", "no daemon stands behind isolab run"),
+    ("--link", "use --add-host NAME:ADDRESS"),
     (
-        "--label -l --label-file --annotation",
-        "isolab keeps no labels; --name tells one from others",
+        "--gpus",
+        "use --device for the nodes in /dev; the root file system must contain the libraries",
     ),
-    ("--attach -a", "its three streams are this command's own"),
-    ("--publish-all -P", "isolab reads no image that names ports; -p names one"),
-    ("--stop-signal", "`isolab kill -s` sends any signal"),
-    ("--stop-timeout", "`isolab stop --grace` says how long"),
-    ("--detach-keys", "they are an option of `isolab attach`"),
-    ("--cgroup-parent", "a container's cgroup is below that of its launcher"),
+    ("--runtime --isolation", "use --in to choose the sandbox"),
+    (
+        "--log-driver --log-opt",
+        "output goes to this command's streams, or with -d to `isolab logs`",
+    ),
+    ("--use-api-socket", "isolab has no daemon"),
+    ("--publish-all -P", "isolab has no images that declare ports; use -p"),
+    (
+        "--detach-keys",
+        "a run in the foreground ends with its command: use -d, then `isolab attach`",
+    ),
+    ("--cgroup-parent", "a container's cgroup is always below its launcher's"),
 ];
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Arguments {
         match foreign.or_else(for_machine) {
             Some((option, owner)) => {
                 let kind = self.kind.name();
-                let message = format!("{option} means nothing to a {kind}: it is for {owner}");
+                let message = format!("{option} does not apply to a {kind}: it is for {owner}");
                 Err(Failure::usage(message))
             }
             None => Ok(()),

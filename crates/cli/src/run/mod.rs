@@ -1,11 +1,14 @@
 //! `isolab run`: one program, in whatever walls were asked for.
 
+mod attach;
 mod debugger;
 mod detach;
+mod disks;
 mod docker;
 mod foreign;
 mod json;
 mod limits;
+mod metadata;
 mod mounts;
 mod network;
 mod power;
@@ -39,68 +42,74 @@ use crate::{
     relay::Relay,
     trace, units,
 };
+use attach::AttachArguments;
 use debugger::DebuggerArguments;
 use detach::{DetachArguments, Supervised};
 use json::cut_off_as_json;
 use limits::{LimitArguments, ResourceArguments};
+use metadata::MetadataArguments;
 use mounts::MountArguments;
 use network::NetworkArguments;
 use power::PowerArguments;
 use walls::ContainerArguments;
 
-/// Run a program apart from the host.
+/// Run a program in isolation from the host.
 ///
-/// Without --json the program has this command's input and output, and the exit code is the
-/// program's: 128 and the signal's number if a signal ended it, 127 if it was not found, 126 if it
-/// cannot be run. 125 says that isolab itself failed, 2 that it was called wrongly. A Linux guest
-/// that powers off or halts before its program has ended gives 0, one that restarts 129, and a kernel
-/// that panics 125; what happened is said on standard error.
+/// Without --json, the program uses the standard input and output of this command, and the exit code
+/// is the program's: 128 plus the signal number if a signal ended it, 127 if it was not found, 126 if
+/// it cannot be executed. 125 means that isolab itself failed, 2 a usage error. A Linux guest that
+/// powers off or halts before its program has ended gives 0, one that reboots 129, and one that panics
+/// 125; standard error tells which.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// What to run it in
+    /// Sandbox to run it in
     #[arg(long = "in", value_enum, default_value = "container", value_name = "SANDBOX")]
     kind: Kind,
-    /// Name for `isolab ps`, `exec` and `stop` [default: one is made up]
+    /// Name for `isolab ps`, `exec` and `stop` [default: a random name]
     #[arg(long)]
     name: Option<String>,
-    /// Print the outcome as one JSON object, the program's output in it. Output that is not UTF-8 is
-    /// byte for byte in output_base64 and errors_base64, which are null otherwise
+    /// Print the outcome as one JSON object that includes the program's output. Output that is not UTF-8
+    /// is in output_base64 and errors_base64, which are null otherwise
     #[arg(long, conflicts_with = "terminal")]
     json: bool,
-    /// Tell on standard error afterwards which calls answered which question; with `exits`, each
-    /// trip of a virtual machine to the host, and who answered it
+    /// Print a trace on standard error afterwards: the system calls that set up the sandbox, or with
+    /// `exits` every VM exit and what handled it
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true,
         default_missing_value = "story")]
     trace: Option<Trace>,
-    /// Sum the trips of a virtual machine to the host, on standard error afterwards
+    /// Print a summary of VM exits on standard error afterwards
     #[arg(long)]
     stats: bool,
-    /// Kill it after so long: 10s, 500ms, 2m
+    /// Timeout after which it is killed: 10s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
     deadline: Option<Duration>,
-    /// Give it a terminal of its own, connected to this one
+    /// Allocate a terminal for it, connected to this one
     #[arg(short = 't', long = "tty")]
     terminal: bool,
-    /// Keep standard input open: with -d for `isolab attach`; without, isolab does so in any case
+    /// Keep standard input open for `isolab attach`, with -d; without -d it always is
     #[arg(short = 'i', long)]
     interactive: bool,
-    /// Add a variable to its environment, with NAME alone the one that is set here; may be repeated
+    /// Set an environment variable, or pass on the caller's with NAME alone; may be repeated
     #[arg(short = 'e', long = "env", value_name = "NAME[=VALUE]")]
     environment: Vec<OsString>,
-    /// Add the variables in this file, one a line; may be repeated
+    /// Read environment variables from a file, one per line; may be repeated
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
-    /// Its working directory
+    /// Working directory
     #[arg(short = 'w', long, value_name = "DIRECTORY")]
     workdir: Option<PathBuf>,
-    /// Run this instead of PROGRAM, whose words are its arguments then
+    /// Command to run; PROGRAM and its words become its arguments
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<OsString>,
-    /// Write its name into this file, which must not be there yet
+    /// Write its name to this file, which must not exist yet
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
     #[command(flatten)]
+    attach: AttachArguments,
+    #[command(flatten)]
     detach: DetachArguments,
+    #[command(flatten)]
+    metadata: MetadataArguments,
     #[command(flatten)]
     limits: LimitArguments,
     #[command(flatten)]
@@ -121,8 +130,8 @@ pub struct Arguments {
     linux: LinuxArguments,
     #[command(flatten)]
     without_effect: docker::WithoutEffect,
-    /// A built-in program with its numbers, a command, or for a microVM a FILE.bin or FILE.elf.
-    /// Behind `--` it is a command in any case, and @NAME a built-in program
+    /// Built-in program and its numbers, a command, or for a microVM a FILE.bin or FILE.elf.
+    /// After `--` it is always a command; @NAME is always a built-in program
     #[arg(required_unless_present = "entrypoint", trailing_var_arg = true, value_name = "PROGRAM")]
     words: Vec<OsString>,
     /// Whether `--` stood before those words.
@@ -133,17 +142,17 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Only for microVMs")]
 struct MicrovmArguments {
-    /// How a FILE begins [default: an .elf in 64-bit ring 0, any other as a boot sector]
+    /// CPU mode in which FILE starts [default: 64-bit ring 0 for .elf, otherwise as a boot sector]
     #[arg(long, value_enum, value_name = "MODE")]
     mode: Option<Mode>,
 }
 
-/// What to tell of a run.
+/// What to trace of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Trace {
-    /// Which calls answered which question
+    /// The system calls that set up the sandbox
     Story,
-    /// Each trip to the host
+    /// Each VM exit
     Exits,
 }
 
@@ -205,6 +214,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     }
     let supervised = arguments.detach.supervised(name, arguments.terminal)?;
     let workload = arguments.workload()?;
+    arguments.attach.leave_others()?;
     let kind = arguments.kind;
     // From here on a signal is the workload's, even if there is none yet.
     let relay = Relay::listen(kind).map_err(Failure::at("set the signal handlers"))?;
@@ -280,14 +290,14 @@ impl Arguments {
     fn workload(&self) -> Result<Workload, Failure> {
         let program = self.program()?;
         if self.terminal && !std::io::stdin().is_terminal() {
-            return Err(Failure::usage("--tty needs a terminal, and standard input is none")
-                .help("leave -t out when input comes from a file or a pipe"));
+            return Err(Failure::usage("--tty needs a terminal, but standard input is not one")
+                .help("omit -t when input comes from a file or a pipe"));
         }
         if self.terminal && !matches!(self.kind, Kind::Container | Kind::Linux) {
             return Err(Failure::usage(
-                "only a container or a Linux guest has a terminal of its own",
+                "only a container or a Linux guest can have a terminal of its own",
             )
-            .help("leave -t out, or use --in container or --in linux"));
+            .help("omit -t, or use --in container or --in linux"));
         }
         self.refuse_foreign_options()?;
         let stdio = match (self.terminal, self.json) {
@@ -321,9 +331,9 @@ impl Arguments {
     fn write_cidfile(&self, name: &str) -> Result<(), Failure> {
         let Some(path) = &self.cidfile else { return Ok(()) };
         let written = File::create_new(path).and_then(|mut file| file.write_all(name.as_bytes()));
-        written.map_err(Failure::at(format!("write the name into {path:?}"))).map_err(|failure| {
-            failure.help("it must not be there before: another container may have been named in it")
-        })
+        written
+            .map_err(Failure::at(format!("write the name into {path:?}")))
+            .map_err(|failure| failure.help("it must not exist: it may name another container"))
     }
 
     fn sandbox(
@@ -368,6 +378,7 @@ impl Arguments {
                 self.mounts.apply(&mut container.spec)?;
                 self.network.apply(&mut container)?;
                 container.detached = supervised.map(|supervised| supervised.record.clone());
+                container.metadata = self.metadata.metadata()?;
                 Ok((Box::new(container), Named { name, socket: None, own: None }))
             }
         }
@@ -380,8 +391,10 @@ impl Arguments {
         supervised: Option<&Supervised>,
     ) -> Result<Named, Failure> {
         let ledger = Ledger::open()?;
+        let metadata = self.metadata.metadata()?;
         let entry = |name| Entry {
             detached: supervised.map(|supervised| supervised.record.clone()),
+            metadata: metadata.clone(),
             ..Entry::new(name, self.kind.name(), workload.words())
         };
         if let Some(name) = &self.name {

@@ -18,7 +18,7 @@ pub enum LedgerError {
     },
     /// A name that could not be a file's.
     #[error(
-        "{name:?} is no name: use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
+        "invalid name: {name:?}; use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
     )]
     BadName {
         /// The name.

@@ -1,0 +1,58 @@
+//! What a caller writes beside a run: labels to find it by, and how it wants to be stopped.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What the caller of a run gave for others to read. Nothing of it changes how the program runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Labels, by their keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations, in the OCI runtime specification's sense, by their keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The number of the signal that asks the program to end; `None` is SIGTERM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<i32>,
+    /// How long the program may take to end once it was asked, in milliseconds; `None` is the usual
+    /// time of who stops it, and `u64::MAX` is as long as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_timeout_ms: Option<u64>,
+}
+
+impl Metadata {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it has the label `key`, and with this value if one is given.
+    pub fn has_label(&self, key: &str, value: Option<&str>) -> bool {
+        let found = self.labels.get(key);
+        found.is_some_and(|found| value.is_none_or(|value| found == value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_without_any_is_as_long_as_before() {
+        let entry = crate::Entry::new("x".into(), "process", vec![]);
+        let text = serde_json::to_string(&entry).unwrap();
+        assert!(!text.contains("metadata"), "{text}");
+        assert_eq!(serde_json::from_str::<crate::Entry>(&text).unwrap(), entry);
+    }
+
+    #[test]
+    fn a_label_is_found_by_its_key_or_with_its_value() {
+        let labels = BTreeMap::from([("a".into(), String::new()), ("b".into(), "1".into())]);
+        let metadata = Metadata { labels, ..Metadata::default() };
+        assert!(metadata.has_label("a", None) && metadata.has_label("a", Some("")));
+        assert!(metadata.has_label("b", Some("1")) && !metadata.has_label("b", Some("")));
+        assert!(!metadata.has_label("c", None) && !metadata.is_empty());
+    }
+}
