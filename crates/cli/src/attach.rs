@@ -23,21 +23,21 @@ use supervisor::{Client, Frame, Stream};
 use crate::{background, failure::Failure, output};
 use keys::{DetachKeys, KeyMatcher, keys};
 
-/// Connect to a run in the background: see what it writes from now on, type into it if it has a
-/// terminal or was started with -i. Ctrl-P Ctrl-Q leaves it to run on. Signals are passed on.
+/// Attach to a background run: show its output from now on, and send input if it has a terminal or
+/// was started with -i. Ctrl-P Ctrl-Q detaches. Signals are forwarded.
 ///
-/// The exit code is the program's, or 0 when it was left.
+/// The exit code is the program's, or 0 after detaching.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Its name, as `isolab ps` shows it
+    /// Name, as `isolab ps` shows it
     name: String,
-    /// The keys that leave it: letters, or ctrl- and a letter or one of @ [ \ ] ^ _
+    /// Key sequence to detach: letters, or ctrl- and a letter or one of @ [ \ ] ^ _
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q", value_parser = keys)]
     detach_keys: DetachKeys,
-    /// Look only: pass no input on
+    /// Do not send input
     #[arg(long)]
     no_stdin: bool,
-    /// Pass signals on
+    /// Forward signals
     #[arg(long, value_name = "WHETHER", default_value = "true", action = clap::ArgAction::Set)]
     sig_proxy: bool,
 }
@@ -68,10 +68,8 @@ pub fn attach(arguments: &Arguments) -> Result<u8, Failure> {
             output::remark(&format!("isolab: {name} runs on\n"));
             Ok(0)
         }
-        Ok(SessionEnd::TooSlow) => {
-            Err(Failure::refused("what was written came faster than it was read")
-                .help(format!("`isolab logs {name}` has it all")))
-        }
+        Ok(SessionEnd::TooSlow) => Err(Failure::refused("output arrived faster than it was read")
+            .help(format!("`isolab logs {name}` shows all of it"))),
         Err(AttachError::Output(error)) => Err(Failure::at("write to standard output")(error)),
         Err(AttachError::Client(error)) => Err(background::lost(name, error)),
     }

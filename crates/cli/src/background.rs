@@ -45,7 +45,7 @@ pub fn find_detached(name: &str, what: &str) -> Result<(Entry, Detached), Failur
 
 /// What keeps a run is gone, and nobody has written down its end.
 pub fn killed(name: &str) -> Failure {
-    let message = format!("{name} is dead: the process that kept it was killed");
+    let message = format!("{name} is dead: its supervisor or launcher was killed");
     Failure::refused(message).help("`isolab clean` removes what is left of it")
 }
 

@@ -47,7 +47,7 @@ pub struct Arguments {
 /// Runs it and gives its exit code.
 pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
     if arguments.terminal && !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("--tty needs a terminal, and standard input is none")
+        return Err(Failure::usage("--tty needs a terminal, but standard input is not one")
             .help("leave -t out when input comes from a file or a pipe"));
     }
     if arguments.privileged {

@@ -15,22 +15,22 @@ use crate::{background, failure::Failure, units};
 /// How often a log that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Show what a run in the background has written: its standard output on standard output, its
-/// standard error on standard error. Its newest 4 MiB are kept, up to 8 MiB.
+/// Show the output of a background run: its standard output on standard output, its standard error
+/// on standard error. The newest 4 to 8 MiB are kept.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Its name, as `isolab ps -a` shows it
+    /// Name, as `isolab ps -a` shows it
     name: String,
-    /// Go on with what it writes, until it ends
+    /// Follow the output until it ends
     #[arg(short, long)]
     follow: bool,
-    /// Begin with the last NUMBER lines
+    /// Show only the last NUMBER lines
     #[arg(short = 'n', long, value_name = "NUMBER", value_parser = tail, default_value = "all")]
     tail: usize,
-    /// Put the time before each line
+    /// Show timestamps
     #[arg(short, long)]
     timestamps: bool,
-    /// Begin there: 10m (ago), 2026-11-28, 2026-11-28T13:14:15Z
+    /// Show output since this time: 10m (ago), 2026-11-28, 2026-11-28T13:14:15Z
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<String>,
 }
@@ -38,7 +38,9 @@ pub struct Arguments {
 fn tail(text: &str) -> Result<usize, String> {
     match text {
         "all" => Ok(usize::MAX),
-        number => number.parse().map_err(|_| format!("{text:?} is not a number of lines, or all")),
+        number => number
+            .parse()
+            .map_err(|_| format!("invalid number of lines: {text:?}; use a number or all")),
     }
 }
 
@@ -59,7 +61,8 @@ fn since(text: &str) -> Result<String, String> {
     match is_date {
         true => Ok(text.to_owned()),
         false => Err(format!(
-            "{text:?} is neither a time ago, such as 10m, nor a date in UTC, such as 2026-11-28T13:14:15Z"
+            "invalid time: {text:?}; use a duration such as 10m or a date in UTC such as \
+             2026-11-28T13:14:15Z"
         )),
     }
 }
@@ -67,7 +70,7 @@ fn since(text: &str) -> Result<String, String> {
 /// Prints it.
 pub fn logs(arguments: &Arguments) -> Result<u8, Failure> {
     let name = &arguments.name;
-    let what = "what it writes goes to the streams of its `isolab run`, and no log is kept";
+    let what = "its output goes to the streams of its `isolab run`, and is not logged";
     let (entry, _) = background::find_detached(name, what)?;
     let failed = || Failure::at(format!("read the log of {name}"));
     let log = LogReader::open(&Ledger::open()?.directory_of(name));

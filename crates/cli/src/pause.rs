@@ -5,10 +5,10 @@ use sandbox::{Entry, Ledger};
 
 use crate::{background, failure::Failure, guest_control};
 
-/// Let containers and Linux guests stand still, or go on.
+/// Pause or resume containers and Linux guests.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Their names, as `isolab ps` shows them
+    /// Names, as `isolab ps` shows them
     #[arg(required = true)]
     names: Vec<String>,
 }
@@ -17,7 +17,7 @@ pub struct Arguments {
 pub fn pause(arguments: &Arguments) -> Result<u8, Failure> {
     each(arguments, guest_control::pause, |ledger, entry| {
         if container::is_frozen(entry) {
-            return Err(Failure::refused(format!("{} is paused already", entry.name)));
+            return Err(Failure::refused(format!("{} is already paused", entry.name)));
         }
         Ok(container::freeze(ledger, entry)?)
     })
@@ -43,15 +43,15 @@ fn each(
         let entry = background::find_running(name)?;
         match entry.sandbox.as_str() {
             "container" if entry.first.is_none() => {
-                return Err(Failure::refused(format!("{name} is only just starting")));
+                return Err(Failure::refused(format!("{name} is still starting")));
             }
             "container" => act(&ledger, &entry)?,
             "linux" => act_on_guest(&entry)?,
             "process" => {
                 return Err(Failure::refused(format!(
-                    "{name} is a process without a cgroup, which is what can be paused"
+                    "{name} is a process without a cgroup, so it cannot be paused"
                 ))
-                .help(format!("`isolab kill -s STOP {name}` stops its first process alone")));
+                .help(format!("`isolab kill -s STOP {name}` stops its main process only")));
             }
             kind => {
                 return Err(Failure::refused(format!(

@@ -33,7 +33,7 @@ pub fn program(words: &[OsString], behind_dashes: bool) -> Result<Program, Failu
     let number = |word: &OsString| {
         let number = word.to_str().and_then(|word| word.replace('_', "").parse().ok());
         number.ok_or_else(|| {
-            let message = format!("{word:?} is no number for the built-in program {builtin}");
+            let message = format!("invalid number for the built-in program {builtin}: {word:?}");
             Failure::usage(message).help(usage(builtin))
         })
     };

@@ -5,13 +5,13 @@ use sandbox::Ledger;
 
 use crate::{background, failure::Failure, stop};
 
-/// Remove what is known of a run in the background that has ended: its log, its exit code, its name.
+/// Remove background runs that have ended: their logs, exit codes and names.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Their names, as `isolab ps -a` shows them
+    /// Names, as `isolab ps -a` shows them
     #[arg(required = true)]
     names: Vec<String>,
-    /// Kill it first if it still runs
+    /// Kill those that are still running
     #[arg(short, long)]
     force: bool,
 }

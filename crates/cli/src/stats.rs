@@ -22,16 +22,16 @@ use crate::{
 /// CPU use is a difference over this time.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Show what is running consumes: processor, memory, processes. Once a second on a terminal, until
-/// Ctrl-C; once where the output goes elsewhere.
+/// Show the CPU, memory and process usage of what is running. On a terminal it is updated every
+/// second until Ctrl-C; otherwise it is printed once.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Their names, as `isolab ps` shows them [default: all]
+    /// Names, as `isolab ps` shows them [default: all]
     names: Vec<String>,
-    /// Once, and no more
+    /// Print once and exit
     #[arg(long)]
     no_stream: bool,
-    /// Print a JSON array, once
+    /// Print once, as a JSON array
     #[arg(long)]
     json: bool,
 }

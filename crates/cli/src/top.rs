@@ -13,10 +13,10 @@ use crate::{
     output::{self, Ink},
 };
 
-/// List the processes of what is running, with their numbers on the host and inside.
+/// List the processes of a run, with their process ids on the host and inside.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The name, as `isolab ps` shows it
+    /// Name, as `isolab ps` shows it
     name: String,
     /// Print a JSON array
     #[arg(long)]
@@ -28,7 +28,7 @@ pub fn top(arguments: &Arguments) -> Result<u8, Failure> {
     let entry = background::find_running(&arguments.name)?;
     if matches!(entry.sandbox.as_str(), "linux" | "microvm") {
         let message = format!(
-            "{} is a virtual machine: what runs in it is known to its guest alone",
+            "{} is a virtual machine: only its guest knows the processes in it",
             entry.name
         );
         return Err(Failure::refused(message)

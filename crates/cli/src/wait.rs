@@ -5,10 +5,10 @@ use supervisor::Frame;
 
 use crate::{background, failure::Failure, output};
 
-/// Wait until runs in the background have ended, and print the exit code of each.
+/// Wait until background runs end, and print their exit codes.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Their names
+    /// Names, as `isolab ps` shows them
     #[arg(required = true)]
     names: Vec<String>,
 }

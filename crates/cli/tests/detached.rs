@@ -62,7 +62,7 @@ fn an_error_of_the_start_comes_out_with_its_code_and_nothing_is_left() {
         assert!(!Ledger::open().unwrap().directory_of(&name).exists(), "{words:?}");
     }
     let (code, _, errors) = output_of(&mut isolab(&["run", "-d", "--name", "../x", "true"]));
-    assert!(code == 2 && errors.contains("is no name"), "{code}: {errors}");
+    assert!(code == 2 && errors.contains("invalid name"), "{code}: {errors}");
 }
 
 #[test]

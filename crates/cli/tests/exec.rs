@@ -111,7 +111,7 @@ fn what_it_does_not_take_is_refused_with_the_reason() {
     for (options, said) in [
         (&["--privileged"][..], "more power"),
         (&["-t"], "terminal"),
-        (&["-e", "=1"], "names no variable"),
+        (&["-e", "=1"], "invalid variable"),
     ] {
         let words = [&["exec"], options, &[&host.name, "true"]].concat();
         let (code, _, errors) = output_of(&mut isolab(&words));

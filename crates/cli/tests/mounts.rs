@@ -108,7 +108,7 @@ fn what_cannot_be_meant_is_said_before_anything_is_made() {
     for kind in ["process", "microvm"] {
         let (code, _, errors) = run(&["--in", kind, "--tmpfs", "/x"], "true");
         assert_eq!(code, 2, "{errors}");
-        assert!(errors.contains("--tmpfs means nothing to a"), "{errors}");
+        assert!(errors.contains("--tmpfs does not apply to a"), "{errors}");
     }
 }
 

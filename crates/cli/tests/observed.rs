@@ -72,7 +72,7 @@ fn a_paused_container_stands_still_until_it_is_told_otherwise() {
         std::thread::sleep(Duration::from_millis(300));
         assert_eq!(count(&log), before, "it goes on");
         let (code, _, errors) = output_of(&mut isolab(&["pause", &name]));
-        assert!(code == 125 && errors.contains("paused already"), "{errors}");
+        assert!(code == 125 && errors.contains("already paused"), "{errors}");
         says(&["unpause", &name]);
         assert_eq!(state(&name), "running");
         wait_for("more", || count(&log) > before);

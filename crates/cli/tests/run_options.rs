@@ -141,7 +141,7 @@ fn the_name_is_written_into_a_file_that_was_not_there() {
     assert_eq!(output_of(&mut isolab(&words)).0, 0);
     assert_eq!(fs::read_to_string(&file).unwrap(), name);
     let (code, _, errors) = output_of(&mut isolab(&words));
-    assert!(code == 125 && errors.contains("must not be there"), "{code} {errors}");
+    assert!(code == 125 && errors.contains("must not exist"), "{code} {errors}");
 }
 
 #[test]

@@ -21,11 +21,11 @@ use crate::{failure::Failure, names, output, supervise};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "In the background")]
 pub(super) struct DetachArguments {
-    /// Print its name once the program runs, and leave it to run on: see `isolab ps`, `logs`, `attach`,
-    /// `wait` and `stop`. Its log keeps the newest 4 to 8 MiB
+    /// Run in the background and print the name: see `isolab ps`, `logs`, `attach`, `wait` and `stop`.
+    /// The log keeps the newest 4 to 8 MiB
     #[arg(short = 'd', long = "detach", conflicts_with = "json")]
     detach: bool,
-    /// With -d, remove its log and its exit code when it ends; without -d nothing stays anyway
+    /// With -d, remove the log and the exit code on exit; without -d nothing is kept
     #[arg(long = "rm")]
     remove: bool,
     /// This launcher has a supervisor, its parent

@@ -32,29 +32,29 @@ use userns::UserNamespace;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What a container finds inside")]
 pub(super) struct MountArguments {
-    /// Show this file or directory of the host inside. SOURCE is absolute or begins with ./ or ../;
+    /// Bind mount a file or directory of the host. SOURCE is absolute or begins with ./ or ../;
     /// a colon in it is written \:. OPTIONS are ro, rw, noexec, dev, suid; z and Z are accepted and
-    /// mean nothing here. A Linux guest takes directories, with ro. May be repeated
+    /// have no effect. A Linux guest takes directories, with ro. May be repeated
     #[arg(short = 'v', long = "volume", value_name = "SOURCE:DESTINATION[:OPTIONS]",
         value_parser = os(volume::parse))]
     volumes: Vec<Mount>,
-    /// The same in fields, such as type=bind,src=/a,dst=/b,readonly or
+    /// Mount by key=value fields, such as type=bind,src=/a,dst=/b,readonly or
     /// type=tmpfs,dst=/c,tmpfs-size=64m,tmpfs-mode=1777. May be repeated
     #[arg(long = "mount", value_name = "FIELDS", value_parser = os(mount::parse))]
     mounts: Vec<Mount>,
-    /// Mount an empty file system in memory, such as /run or /run:size=64m,mode=755,exec. May be
+    /// Mount a tmpfs, such as /run or /run:size=64m,mode=755,exec. May be
     /// repeated
     #[arg(long, value_name = "DESTINATION[:OPTIONS]", value_parser = os(tmpfs::parse))]
     tmpfs: Vec<Mount>,
-    /// Mount its root read-only; its volumes and what else is mounted inside are not
+    /// Mount its root file system read-only; volumes and other mounts stay writable
     #[arg(long)]
     read_only: bool,
-    /// Let it use this device of the host. PERMISSIONS are r, w and m (mknod) [default: rwm]. May be
+    /// Give it access to a device of the host. PERMISSIONS are r, w and m (mknod) [default: rwm]. May be
     /// repeated
     #[arg(long = "device", value_name = "DEVICE[:PATH[:PERMISSIONS]]",
         value_parser = os(device::parse))]
     devices: Vec<HostDevice>,
-    /// Whose users its users are: the host's own; nobody's, by a range of ids; or the caller's
+    /// User namespace: host, auto (a range of unused ids) or keep-id (the caller's id)
     /// [default: host for root, else a user namespace in which the caller is root]
     #[arg(long, value_enum, value_name = "USERS")]
     userns: Option<UserNamespace>,

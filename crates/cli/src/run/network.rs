@@ -23,25 +23,23 @@ pub(super) struct NetworkArguments {
     /// container:NAME: that of the running container NAME. A Linux guest can have none and veth
     #[arg(long = "network", visible_alias = "net", value_name = "NETWORK", conflicts_with = "tap")]
     network: Option<Choice>,
-    /// Let a port of the host's lead inside, with --network veth: [ADDRESS:]PORT:INSIDE[/udp]; may be
-    /// repeated
+    /// Publish a port to the host, with --network veth: [ADDRESS:]PORT:INSIDE[/udp]; may be repeated
     #[arg(short = 'p', long = "publish", value_name = "HOST:INSIDE", value_parser = published)]
     publish: Vec<Published>,
-    /// Its host name [default: isolab]
+    /// Host name [default: isolab]
     #[arg(long, value_name = "NAME", value_parser = host_name)]
     hostname: Option<String>,
     /// Add a line to its /etc/hosts; the address host-gateway is the host's, as it is reached from
     /// inside. May be repeated
     #[arg(long, value_name = "NAME:ADDRESS", value_parser = added_host)]
     add_host: Vec<(String, HostAddress)>,
-    /// Its name servers [default: the host's, but those that cannot be reached from inside]; may be
-    /// repeated
+    /// DNS server [default: the host's that are reachable from inside]; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     dns: Vec<IpAddr>,
-    /// Domains in which it looks for short names [default: the host's]; `.` is none. May be repeated
+    /// DNS search domain [default: the host's]; `.` for none. May be repeated
     #[arg(long, value_name = "DOMAIN", value_parser = word)]
     dns_search: Vec<String>,
-    /// Options of its resolver, such as ndots:2 [default: the host's]; may be repeated
+    /// DNS option, such as ndots:2 [default: the host's]; may be repeated
     #[arg(long, alias = "dns-opt", value_name = "OPTION", value_parser = word)]
     dns_option: Vec<String>,
 }
@@ -157,14 +155,15 @@ fn host_name(text: &str) -> Result<String, String> {
 /// `NAME:ADDRESS`; an IPv6 address has colons of its own, and may stand in brackets.
 fn added_host(text: &str) -> Result<(String, HostAddress), String> {
     let separator = |letter| letter == ':' || letter == '=';
-    let (name, address) =
-        text.split_once(separator).ok_or_else(|| format!("{text:?} is not NAME:ADDRESS"))?;
+    let (name, address) = text
+        .split_once(separator)
+        .ok_or_else(|| format!("invalid host entry: {text:?}; use NAME:ADDRESS"))?;
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
     let address = match bare {
         "host-gateway" => HostAddress::Gateway,
-        bare => HostAddress::Address(
-            bare.parse().map_err(|_| format!("{bare:?} is not an IP address or host-gateway"))?,
-        ),
+        bare => HostAddress::Address(bare.parse().map_err(|_| {
+            format!("invalid address: {bare:?}; use an IP address or host-gateway")
+        })?),
     };
     Ok((host_name(name)?, address))
 }
@@ -179,7 +178,9 @@ fn word(text: &str) -> Result<String, String> {
 
 /// `[ADDRESS:]PORT:INSIDE[/udp]`.
 fn published(text: &str) -> Result<Published, String> {
-    let wrong = || format!("{text:?} is not [ADDRESS:]PORT:INSIDE, or that with /udp");
+    let wrong = || {
+        format!("invalid port: {text:?}; use [ADDRESS:]PORT:INSIDE or [ADDRESS:]PORT:INSIDE/udp")
+    };
     let (ports, udp) = match text.rsplit_once('/') {
         None => (text, false),
         Some((ports, "tcp")) => (ports, false),

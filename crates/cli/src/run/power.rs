@@ -17,35 +17,35 @@ use crate::{failure::Failure, units};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "With what power a container starts")]
 pub(super) struct PowerArguments {
-    /// Who it is, by its own /etc/passwd and /etc/group
+    /// User and group to run as; names are looked up in its own /etc/passwd and /etc/group
     #[arg(short = 'u', long, value_name = "USER[:GROUP]")]
     user: Option<String>,
-    /// One more group; may be repeated
+    /// Additional group to join; may be repeated
     #[arg(long, value_name = "GROUP")]
     group_add: Vec<String>,
-    /// A capability more than usual, or ALL; may be repeated
+    /// Add a capability, or ALL; may be repeated
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     cap_add: Vec<String>,
-    /// A capability less, or ALL; may be repeated
+    /// Drop a capability, or ALL; may be repeated
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     cap_drop: Vec<String>,
-    /// All capabilities, all system calls, all devices, nothing masked: root inside is root
+    /// Give it all capabilities, system calls and devices, with nothing masked: root inside is root
     #[arg(long)]
     privileged: bool,
     /// seccomp=FILE (a profile in JSON) or seccomp=unconfined, no-new-privileges[=false],
     /// systempaths=unconfined; may be repeated
     #[arg(long, value_name = "OPTION")]
     security_opt: Vec<String>,
-    /// Devices that it may use, such as 'c 42:* rwm'; may be repeated
+    /// Allow the use of devices by a rule, such as 'c 42:* rwm'; may be repeated
     #[arg(long, value_name = "RULE", value_parser = units::device_rule)]
     device_cgroup_rule: Vec<DeviceRule>,
-    /// A limit of a process, such as nofile=1024:4096; may be repeated
+    /// Set a resource limit of its processes, such as nofile=1024:4096; may be repeated
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = units::ulimit)]
     ulimit: Vec<Rlimit>,
-    /// A setting of the kernel's that belongs to a namespace of its own; may be repeated
+    /// Set a kernel parameter of one of its own namespaces; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = units::setting)]
     sysctl: Vec<(String, String)>,
-    /// How soon the kernel kills it when memory is short, -1000 to 1000
+    /// Adjust its OOM score: how soon the kernel kills it when memory runs out, -1000 to 1000
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true,
         value_parser = clap::value_parser!(i32).range(-1000..=1000))]
     oom_score_adj: Option<i32>,
@@ -179,9 +179,10 @@ fn secure(spec: &mut Spec, option: &str) -> Result<(), Failure> {
         ("label", "disable") | ("apparmor", "unconfined") => {}
         ("label" | "apparmor", _) => {
             let module = if name == "label" { "SELinux" } else { "AppArmor" };
-            let message = format!("--security-opt {option}: isolab applies no {module} policy");
+            let message =
+                format!("--security-opt {option}: isolab does not support {module} policies");
             return Err(Failure::refused(message)
-                .help("its walls are namespaces, capabilities, seccomp and cgroups"));
+                .help("it isolates by namespaces, capabilities, seccomp and cgroups"));
         }
         _ => {
             return Err(Failure::usage(format!("unknown --security-opt {option:?}")).help(

@@ -18,55 +18,55 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Only for containers, and the first for Linux guests")]
 pub(super) struct ContainerArguments {
-    /// This directory is its root. What a container writes there stays; a Linux guest has a copy
+    /// Directory to use as its root file system. A container changes it; a Linux guest gets a copy
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "overlay")]
     pub(super) root: Option<PathBuf>,
-    /// Its root is these directories on top of each other, the first uppermost
-    /// [default: the host's /]; what it writes is gone afterwards. A colon in a name is written \\:.
-    /// May be repeated, and goes on below then
+    /// Directories to stack as its root by overlayfs, the first uppermost
+    /// [default: the host's /]; its changes are discarded on exit. A colon in a name is written \\:.
+    /// May be repeated for lower layers
     #[arg(long, value_name = "LOWER[:LOWER...]")]
     pub(super) overlay: Vec<OsString>,
-    /// Keep what it writes in this directory
+    /// Keep its changes in this directory
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "root")]
     pub(super) upper: Option<PathBuf>,
-    /// How much it may write where what it writes is gone afterwards
+    /// Limit on changes that are discarded on exit
     /// [default: a quarter of the host's memory]
     #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true,
         conflicts_with_all = ["root", "upper"])]
     pub(super) upper_size: Option<u64>,
-    /// The same, as Docker writes it
+    /// The same in Docker's form
     #[arg(long, value_name = "size=SIZE", value_parser = units::storage_size,
         conflicts_with_all = ["root", "upper", "upper_size"])]
     pub(super) storage_opt: Option<u64>,
-    /// Leave out these namespaces
+    /// Share these namespaces with the host
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     pub(super) no_ns: Vec<Namespace>,
-    /// Run an init as its first process, which reaps orphans and passes signals on; the command is
-    /// its child. Without, the command is process 1 itself
+    /// Run an init as process 1 that reaps orphans and forwards signals; without it, the command is
+    /// process 1 itself
     #[arg(long, overrides_with = "no_init")]
     pub(super) init: bool,
-    /// No init, which is the default
+    /// Run no init (the default)
     #[arg(long, overrides_with = "init")]
     pub(super) no_init: bool,
-    /// How much fits into its /dev/shm [default: 64M]
+    /// Size of /dev/shm [default: 64M]
     #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
     pub(super) shm_size: Option<u64>,
-    /// Its NIS domain name
+    /// NIS domain name
     #[arg(long, value_name = "NAME")]
     pub(super) domainname: Option<String>,
-    /// `host` shares the host's process ids, or `private`
+    /// PID namespace: `host` or `private`
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(super) pid: Option<Whose>,
-    /// `host` shares the host's System V IPC and message queues, or `private`
+    /// IPC namespace: `host` or `private`
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(super) ipc: Option<Whose>,
-    /// `host` shares the host's name, or `private`
+    /// UTS namespace (host name): `host` or `private`
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(super) uts: Option<Whose>,
-    /// `host` shows the host's cgroups by their whole paths, or `private`
+    /// Cgroup namespace: `host` or `private`
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(super) cgroupns: Option<Whose>,
-    /// Use just these namespaces
+    /// Create only these namespaces
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST", conflicts_with = "no_ns")]
     pub(super) namespaces: Vec<Namespace>,
 }
@@ -144,7 +144,7 @@ impl ContainerArguments {
             lists => lists.iter().flat_map(|list| mounts::split(list)).map(Into::into).collect(),
         };
         if lowers.iter().any(|lower| lower.as_os_str().is_empty()) {
-            return Err(Failure::usage("--overlay has an empty directory name in its list"));
+            return Err(Failure::usage("--overlay contains an empty directory name"));
         }
         let upper = self.upper.clone().map_or(Upper::ThrowAway, Upper::Kept);
         Ok(Root::Overlay { lowers, upper })
