@@ -57,6 +57,16 @@ fn main() -> io::Result<()> {
     write("module", "signed", &signed())?;
     write("snapshot", "state", include_bytes!("../seeds/snapshot.json"))?;
     write("packages", "debian", PACKAGE)?;
+    for (name, kind, leads_to) in [
+        ("file", b'0', ""),
+        ("over-link", b'2', "../kept"),
+        ("hard-link", b'1', "link/file"),
+        ("directory", b'5', ""),
+        ("long-name", b'L', ""),
+    ] {
+        let entries = [tar_entry("link/x", kind, leads_to), tar_entry("link/file", b'0', "")];
+        write("tar", name, &entries.concat())?;
+    }
     let archive =
         [entry("d", 0o040_755, b""), entry("d/f", 0o100_644, b"text"), entry(END, 0, b"")];
     write("nest-output", "archive", &[&[0], archive.concat().as_slice()].concat())?;
@@ -189,6 +199,25 @@ fn set_longs(file: &mut Vec<u8>, at: usize, longs: &[u64]) {
 }
 
 /// A vmlinux of two segments, the second a note with the PVH entry.
+/// An entry of a tar archive (tar(5)), without its checksum, with a name for its content.
+fn tar_entry(name: &str, kind: u8, leads_to: &str) -> Vec<u8> {
+    const CONTENT: &[u8] = b"../kept/file\0";
+    let mut entry = vec![0; 1024];
+    for (at, bytes) in [
+        (0, name.as_bytes()),
+        (100, b"0000644\0"),
+        (124, format!("{:011o}", CONTENT.len()).as_bytes()),
+        (136, b"00000000000"),
+        (156, &[kind]),
+        (157, leads_to.as_bytes()),
+        (257, b"ustar  \0"),
+        (512, CONTENT),
+    ] {
+        entry[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    entry
+}
+
 fn vmlinux() -> Vec<u8> {
     let mut file = elf(2, 0x100_0040, 2);
     set(&mut file, 64, &[1]);
