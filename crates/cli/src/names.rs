@@ -2,6 +2,10 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
+use sandbox::Ledger;
+
+use crate::failure;
+
 const MOODS: [&str; 16] = [
     "brave", "bright", "calm", "clever", "eager", "fair", "gentle", "happy", "keen", "kind",
     "lively", "merry", "proud", "quick", "quiet", "wise",
@@ -18,6 +22,12 @@ pub fn make_up() -> String {
     let mood = MOODS[random as usize % MOODS.len()];
     let animal = ANIMALS[(random >> 8) as usize % ANIMALS.len()];
     format!("{mood}-{animal}-{:04x}", random >> 48)
+}
+
+/// A name that was given.
+pub fn given(text: &str) -> Result<String, String> {
+    Ledger::check_name(text).map_err(|error| failure::chain(&error))?;
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIRECTORY")]
     modules: Option<PathBuf>,
     /// Its memory, such as 2G [default: 1G]
-    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE", value_parser = units::memory, allow_hyphen_values = true)]
     memory: Option<u64>,
     /// Its processors [default: 1]
     #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]

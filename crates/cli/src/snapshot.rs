@@ -83,7 +83,7 @@ struct Save {
     )]
     from: Option<String>,
     /// Its memory, such as 128M [default: 256M]
-    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE", value_parser = units::memory, allow_hyphen_values = true)]
     memory: Option<u64>,
     /// Its virtual CPUs
     #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
@@ -109,7 +109,7 @@ struct Restore {
     /// The snapshot's name
     snapshot: String,
     /// Name for `isolab ps` and `stop` [default: one is made up]
-    #[arg(long)]
+    #[arg(long, value_parser = names::given)]
     name: Option<String>,
     /// A disk that it was saved with, to be read: a raw image. Once for each, in that order; without,
     /// those that the snapshot names, if it lies where it was saved

@@ -38,6 +38,18 @@ pub fn size(text: &str) -> Result<u64, String> {
     Ok(bytes)
 }
 
+/// A size of memory. A number that is too small for any program lacks its unit.
+pub fn memory(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 64 << 10;
+    match size(text)? {
+        bytes if bytes >= LEAST => Ok(bytes),
+        bytes if text.ends_with(|last: char| last.is_ascii_digit()) => {
+            Err(format!("{bytes} bytes of memory are too few: is a unit missing, as in {text}M?"))
+        }
+        bytes => Err(format!("{bytes} bytes of memory are too few: use at least 64K")),
+    }
+}
+
 /// `size=64M`.
 pub fn storage_size(text: &str) -> Result<u64, String> {
     match text.strip_prefix("size=") {

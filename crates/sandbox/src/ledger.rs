@@ -195,9 +195,7 @@ impl Ledger {
     ///
     /// [`LedgerError::NameInUse`] and [`LedgerError::BadName`], and those of the file system.
     pub fn claim(&self, entry: Entry) -> Result<Claim, LedgerError> {
-        if !is_name(&entry.name) {
-            return Err(LedgerError::BadName { name: entry.name });
-        }
+        Self::check_name(&entry.name)?;
         let path = self.path(&entry.name);
         let kept = entry.detached.is_some();
         let claim = Claim { path: path.clone(), entry, kept };
@@ -285,6 +283,18 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Whether a run can have this name.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::BadName`] if not.
+    pub fn check_name(name: &str) -> Result<(), LedgerError> {
+        match is_name(name) {
+            true => Ok(()),
+            false => Err(LedgerError::BadName { name: name.into() }),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -13,7 +13,7 @@ use crate::units::{self, Pids};
 #[command(next_help_heading = "Resource limits")]
 pub(super) struct LimitArguments {
     /// Memory limit including swap, such as 64M or 1G; for a microVM, the size of its RAM
-    #[arg(short = 'm', long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    #[arg(short = 'm', long, value_name = "SIZE", value_parser = units::memory, allow_hyphen_values = true)]
     pub(super) memory: Option<u64>,
     /// Number of CPUs, such as 0.5
     #[arg(long, value_name = "NUMBER", value_parser = units::cpus, allow_hyphen_values = true)]

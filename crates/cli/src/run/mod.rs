@@ -66,7 +66,7 @@ pub struct Arguments {
     #[arg(long = "in", value_enum, default_value = "container", value_name = "SANDBOX")]
     kind: Kind,
     /// Name for `isolab ps`, `exec` and `stop` [default: a random name]
-    #[arg(long)]
+    #[arg(long, value_parser = names::given)]
     name: Option<String>,
     /// Print the outcome as one JSON object that includes the program's output. Output that is not UTF-8
     /// is in output_base64 and errors_base64, which are null otherwise

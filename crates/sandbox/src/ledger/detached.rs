@@ -13,7 +13,7 @@ use std::{
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, LedgerError, Process, file_error, is_name};
+use super::{Ledger, LedgerError, Process, file_error};
 
 /// A run in the background.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,9 +60,7 @@ impl Ledger {
     ///
     /// [`LedgerError::NameInUse`] and [`LedgerError::BadName`], and those of the file system.
     pub fn make_directory_of(&self, name: &str) -> Result<PathBuf, LedgerError> {
-        if !is_name(name) {
-            return Err(LedgerError::BadName { name: name.into() });
-        }
+        Self::check_name(name)?;
         let in_use = || LedgerError::NameInUse { name: name.into() };
         if self.find(name)?.is_some() {
             return Err(in_use());
