@@ -5,7 +5,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{Host, in_english, output_of};
+use common::{Host, in_english, isolab, output_of};
 use nix::unistd::Uid;
 
 /// isolab by a caller that a shell's `prologue` has made what it is; `last` ends the shell's line.
@@ -69,16 +69,67 @@ fn may_raise() -> bool {
     raised
 }
 
+/// The same by a caller who may raise no hard limit (`CAP_SYS_RESOURCE`), root or not.
+fn isolab_who_may_raise_none(prologue: &str, words: &[&str]) -> Option<Command> {
+    if !may_raise() {
+        return Some(isolab_after(prologue, words));
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-sys_resource", "--inh-caps=-sys_resource", "/bin/bash", "-c"]);
+    command.args([&format!("{prologue}; exec \"$@\""), "bash", env!("CARGO_BIN_EXE_isolab")]);
+    let found = Command::new("setpriv").arg("--version").output().is_ok();
+    found.then(|| in_english(command, words)).or_else(|| common::skip("setpriv", "no setpriv here"))
+}
+
 #[test]
-fn a_limit_that_leaves_no_room_to_start_is_an_error_with_the_way_out() {
-    if !containers() || may_raise() {
+fn a_command_runs_under_a_hard_limit_of_file_sizes_that_nobody_may_raise() {
+    if !containers() {
         return;
     }
-    for (limit, way_out) in [("-f 1", "ulimit -f"), ("-n 40", "ulimit -n"), ("-n 60", "ulimit -n")]
-    {
-        let mut command = isolab_after(&format!("ulimit {limit}"), &["run", "--", "true"]);
+    for limit in ["-f 1", "-f 2", "-H -f 1; ulimit -S -f 1", "-f 100"] {
+        for options in
+            [&["run", "--"][..], &["run", "--no-init", "--"], &["run", "--hostname=x", "--"]]
+        {
+            let words = [options, &["sh", "-c", "echo runs"]].concat();
+            let Some(mut command) = isolab_who_may_raise_none(&format!("ulimit {limit}"), &words)
+            else {
+                return;
+            };
+            let (code, output, errors) = output_of(&mut command);
+            assert_eq!((code, &*output), (0, "runs\n"), "{limit} {options:?}: {errors}");
+        }
+    }
+    // What does not fit into the ledger then is said by who needs it.
+    let name = format!("small-{}", std::process::id());
+    let words = ["run", "--name", &name, "--", "sleep", "60"];
+    let Some(mut command) = isolab_who_may_raise_none("ulimit -f 1", &words) else { return };
+    let mut launcher = command.spawn().unwrap();
+    let asked = || output_of(&mut isolab(&["exec", &name, "true"]));
+    common::wait_for("the container", || !asked().2.contains("no running container"));
+    let (code, _, errors) = asked();
+    assert!(code == 125 && errors.contains("ulimit -f"), "{errors}");
+    assert_eq!(output_of(&mut isolab(&["stop", "--grace", "0s", &name])).0, 0);
+    launcher.wait().unwrap();
+}
+
+#[test]
+fn a_limit_that_leaves_no_room_to_start_is_an_error_with_the_way_out() {
+    if !containers() {
+        return;
+    }
+    for (limit, option, way_out) in [
+        ("-f 0", "--no-init", "ulimit -f"),
+        ("-f 1", "--init", "ulimit -f"),
+        ("-n 40", "--no-init", "ulimit -n"),
+        ("-n 60", "--no-init", "ulimit -n"),
+    ] {
+        let words = ["run", option, "--", "true"];
+        let Some(mut command) = isolab_who_may_raise_none(&format!("ulimit {limit}"), &words)
+        else {
+            return;
+        };
         let (code, _, errors) = output_of(&mut command);
-        assert!(code == 125 && errors.contains(way_out), "{limit}: {errors}");
+        assert!(code == 125 && errors.contains(way_out), "{limit} {option}: {code} {errors}");
     }
 }
 

@@ -121,7 +121,13 @@ impl Sandbox for Container {
             let state = first.map(|first| State::new(first, &resources, &spec));
             let state = state.and_then(|state| serde_json::to_value(state).ok());
             let note = |entry: &mut Entry| (entry.first, entry.state) = (first, state);
-            claim.update(note).map_err(Error::from)?;
+            match claim.update(note) {
+                // A caller who may write no larger file has a container that `exec` cannot enter.
+                Err(error) if error.is_too_large() => {
+                    claim.update(|entry| entry.state = None).map_err(Error::from)?;
+                }
+                updated => updated.map_err(Error::from)?,
+            }
         }
         Ok(Box::new(Running::new(started, workload.deadline, claim)?))
     }

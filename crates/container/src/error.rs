@@ -229,6 +229,12 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// What is inside a running container is not known.
+    #[error("what a second process in the container {name:?} needs is not in the ledger")]
+    NoState {
+        /// The name.
+        name: String,
+    },
     /// No free network was found for a pair of links.
     #[error(
         "no private network is free for the link to the container: this host has routes to {routes}"
@@ -385,6 +391,12 @@ impl Error {
                     if source.raw_os_error() == Some(Errno::EFBIG as i32) =>
                 {
                     "raise the limit of file sizes, which isolab may not: ulimit -f unlimited"
+                }
+                (Self::Ledger(error), _) if error.is_too_large() => {
+                    "raise the limit of file sizes, which isolab may not: ulimit -f unlimited"
+                }
+                (Self::NoState { .. }, _) => {
+                    "it was started under a low limit of file sizes: start it with ulimit -f unlimited"
                 }
                 (Self::Call { .. }, Some(Errno::ENOSPC)) => {
                     "a limit of namespaces is reached: see /proc/sys/user/max_*_namespaces"

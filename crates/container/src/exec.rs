@@ -273,7 +273,12 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
 /// What the ledger knows of a container that runs.
 fn state_of(entry: &Entry) -> Result<State, Error> {
     let state = entry.state.clone().and_then(|state| serde_json::from_value(state).ok());
-    state.ok_or_else(not_running(entry))
+    match entry.first {
+        Some(first) if state.is_none() && first.is_alive() => {
+            Err(Error::NoState { name: entry.name.clone() })
+        }
+        _ => state.ok_or_else(not_running(entry)),
+    }
 }
 
 fn not_running(entry: &Entry) -> impl Fn() -> Error {

@@ -19,6 +19,8 @@ use crate::{
 
 /// The first process of a container that runs a command, compiled by `build.rs`.
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
+/// The same program, as far as it becomes the command.
+const BECOME: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/become"));
 
 /// What stands between the plan and the command (the modes of `programs/init.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,7 @@ impl First {
     pub(crate) fn image(self, program: &Program) -> Result<BorrowedFd<'static>, Error> {
         match (self, program) {
             (Self::Itself, Program::Builtin(builtin, _)) => image(builtin.linux_elf()),
+            (Self::Become, _) => image(BECOME),
             _ => image(INIT),
         }
     }
@@ -165,5 +168,11 @@ mod tests {
     #[test]
     fn init_is_a_few_kilobytes() {
         assert!(INIT.starts_with(b"\x7fELF") && INIT.len() < 16 << 10, "{}", INIT.len());
+    }
+
+    #[test]
+    fn what_becomes_the_command_fits_under_the_smallest_limit_of_file_sizes() {
+        // `ulimit -f` of bash counts in units of 1,024 bytes.
+        assert!(BECOME.starts_with(b"\x7fELF") && BECOME.len() <= 1024, "{}", BECOME.len());
     }
 }

@@ -357,7 +357,13 @@ impl Claim {
         change(&mut self.entry);
         let mut options = fs::OpenOptions::new();
         options.append(true).custom_flags(OFlag::O_NOFOLLOW.bits());
-        self.write_line(&self.path, &options)
+        let before = fs::symlink_metadata(&self.path).map(|found| found.len());
+        let written = self.write_line(&self.path, &options);
+        if let (Err(_), Ok(before)) = (&written, before) {
+            // A part of a line would spoil the next one.
+            let _ = options.open(&self.path).and_then(|file| file.set_len(before));
+        }
+        written
     }
 
     /// Leaves the entry where it is.

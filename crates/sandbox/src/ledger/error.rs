@@ -57,6 +57,14 @@ pub enum LedgerError {
     },
 }
 
+impl LedgerError {
+    /// Whether the caller's limit of file sizes (`RLIMIT_FSIZE`) leaves no room for it.
+    pub fn is_too_large(&self) -> bool {
+        let too_large = Some(nix::libc::EFBIG);
+        matches!(self, Self::File { source, .. } if source.raw_os_error() == too_large)
+    }
+}
+
 pub(super) fn file_error(
     action: &'static str,
     path: &Path,
