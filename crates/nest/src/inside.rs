@@ -146,7 +146,9 @@ fn root(nest: &Nest, modules: &[Module], disks: &Disks, plan: &Plan) -> Result<R
 ///
 /// When one is lacking or damaged, or the kernel is a real-time one.
 pub(crate) fn modules(nest: &Nest) -> Result<Vec<Module>> {
-    let modules = nest.kernel.modules_for(&MODULES, nest.memory_bytes)?;
+    let more = nest.modules.iter().map(String::as_str);
+    let names: Vec<&str> = MODULES.into_iter().chain(more).collect();
+    let modules = nest.kernel.modules_for(&names, nest.memory_bytes)?;
     if nest.kernel.is_real_time() || modules.iter().any(Module::is_real_time) {
         return Err(Error::RealTime { kernel: nest.kernel.name.clone() });
     }

@@ -64,6 +64,8 @@ pub struct Nest {
     pub environment: Vec<(OsString, OsString)>,
     /// Files and directories of the host that are there inside, at the same paths.
     pub add: Vec<PathBuf>,
+    /// More modules of the kernel than isolab needs.
+    pub modules: Vec<String>,
     /// Where the files are to go that the program leaves in the directory [`OUT`].
     pub out: Option<PathBuf>,
     /// Whether the computer's clock counts instructions, a nanosecond each, instead of time. Then
@@ -118,6 +120,7 @@ impl Nest {
             shell: false,
             environment: Vec::new(),
             add: Vec::new(),
+            modules: Vec::new(),
             out: None,
             icount: false,
             memory_bytes: USUAL_MEMORY_BYTES,

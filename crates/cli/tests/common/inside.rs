@@ -8,7 +8,7 @@ use sandbox::Status;
 use super::skip;
 
 /// Says that this program runs in a nest.
-const INSIDE: &str = "ISOLAB_TEST_INSIDE";
+pub const INSIDE: &str = "ISOLAB_TEST_INSIDE";
 
 /// Whether guests run here, rather than in the nest.
 pub fn here() -> bool {
