@@ -18,6 +18,7 @@ mod environment;
 mod exec;
 mod exits;
 mod failure;
+mod free_link;
 mod guest_control;
 mod guest_session;
 mod inspect;
@@ -116,6 +117,8 @@ enum Command {
     Report(report_command::Arguments),
     #[command(hide = true)]
     Supervise(supervise::Arguments),
+    #[command(hide = true)]
+    FreeLink(free_link::Arguments),
     #[command(hide = true)]
     Measure(compare::MeasureArgs),
     /// List the kernels for Linux guests, get one, choose one.
@@ -235,6 +238,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Report(arguments) => report_command::report(&arguments),
         Command::Supervise(arguments) => supervise::supervise(&arguments),
+        Command::FreeLink(arguments) => free_link::free_link(&arguments),
         Command::Measure(arguments) => compare::measure(&arguments)
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),

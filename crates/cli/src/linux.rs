@@ -126,12 +126,17 @@ impl LinuxArguments {
         all.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
     }
 
-    /// The machine: `root` is a directory of the host's, and `veth` asks for a link to the host.
+    /// Whether the first process is one that `--initrd` brings, and not isolab's.
+    pub fn has_own_init(&self) -> bool {
+        !self.initrd.is_empty()
+    }
+
+    /// The machine: `root` is a directory of the host's, and `link` leads to the host.
     pub fn machine(
         &self,
         limits: Limits,
         root: Option<&PathBuf>,
-        veth: bool,
+        link: Option<&Link>,
     ) -> Result<LinuxVm, Failure> {
         let vcpus = limits.vcpus.unwrap_or(1);
         if vcpus > 1 && env::var_os(nest::ICOUNT).is_some() {
@@ -168,7 +173,7 @@ impl LinuxArguments {
             },
             disks: self.disk.iter().map(|text| disk(text)).collect(),
             disk_limit: Limit { bytes: self.disk_bps, operations: self.disk_iops.map(u64::from) },
-            network: self.network(veth)?,
+            network: self.network(link)?,
             network_limit: Limit { bytes: self.net_bps, operations: None },
             output_way: match self.output {
                 None | Some(Way::Virtio) => OutputWay::Virtio,
@@ -184,10 +189,7 @@ impl LinuxArguments {
     }
 
     /// A card on a link that is made for it, as a container's is, or on one that is there.
-    fn network(&self, veth: bool) -> Result<Option<Card>, Failure> {
-        if let (Some(_), true) = (&self.tap, veth) {
-            return Err(Failure::usage("a guest has one card: --tap and --net veth are two"));
-        }
+    fn network(&self, link: Option<&Link>) -> Result<Option<Card>, Failure> {
         if let Some(name) = &self.tap {
             return Ok(Some(Card {
                 tap: Arc::new(Tap::open(name)?),
@@ -195,10 +197,7 @@ impl LinuxArguments {
                 address: None,
             }));
         }
-        if !veth {
-            return Ok(None);
-        }
-        let link = Link::plan().map_err(sandbox::Error::from)?;
+        let Some(link) = link else { return Ok(None) };
         // It goes away with the file that this process holds, whatever ends it.
         let tap = Arc::new(Tap::create(&link.name)?);
         link.raise().map_err(sandbox::Error::from)?;

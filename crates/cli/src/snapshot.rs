@@ -158,7 +158,7 @@ impl Save {
         workload.directory.clone_from(&self.workdir);
         linux::warn_if_interpreted();
         let limits = Limits { memory_bytes: self.memory, vcpus: self.vcpus, ..Limits::default() };
-        self.linux.machine(limits, self.root.as_ref(), false)?.save(&workload, folder)?;
+        self.linux.machine(limits, self.root.as_ref(), None)?.save(&workload, folder)?;
         Ok(())
     }
 }

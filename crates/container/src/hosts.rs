@@ -227,6 +227,30 @@ impl Files {
     }
 }
 
+/// The same files for a machine whose kernel is its own, with that link to the host: names below
+/// `/etc`, and what is in them.
+///
+/// # Errors
+///
+/// When a name cannot be one, and when the host is to have a name and there is no link.
+pub fn of_a_machine(
+    names: &NameService,
+    own_name: &str,
+    link: Option<&Link>,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    let own = link.map_or(DEBIANS_OWN, |link| link.inside);
+    let host = link.map(|link| link.host);
+    let mut all = vec![
+        ("hosts", hosts(LOCALHOST, names, host, own_name, own)?),
+        ("hostname", format!("{own_name}\n")),
+    ];
+    if link.is_some() || names.changes_the_resolver() {
+        let text = resolv_conf(of_a_namespace().as_deref(), names, false);
+        all.extend(text.map(|text| ("resolv.conf", text)));
+    }
+    Ok(all)
+}
+
 /// A root need not have them: no file, no `/etc`, or something else in its place.
 const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP, Errno::EBADF];
 /// Nothing can be made in a root that is read-only, or that belongs to nobody inside.

@@ -129,6 +129,10 @@ impl Init {
                 let [file, text] = words.take()?;
                 calls::write_file(file, text.to_bytes())?;
             }
+            b"file" => {
+                let [path, text] = words.take()?;
+                calls::put_file(path, text.to_bytes())?;
+            }
             b"up" => network::up(words.next()?)?,
             b"address" => {
                 let (name, inside) = (words.next()?, words.address()?);

@@ -12,6 +12,7 @@
 //! | `link TARGET PATH` | makes a symbolic link |
 //! | `disk ATTRIBUTE VALUE PATH` | makes PATH a link to the disk whose ATTRIBUTE in `/sys/class/block` is VALUE, once it is there; needs `/sys` and `/dev` |
 //! | `write FILE TEXT` | makes TEXT the content of FILE |
+//! | `file PATH TEXT` | puts a file with TEXT at PATH, in place of a file or a link of that name; a directory stays, and where there is no directory for it nothing is done |
 //! | `up INTERFACE` | switches a network interface on |
 //! | `address INTERFACE ADDRESS PREFIX GATEWAY` | gives it an IPv4 address, switches it on, and sends what is for others to GATEWAY |
 //! | `root DIRECTORY` | makes DIRECTORY the root, as an initramfs does that leads to a disk |
@@ -184,6 +185,12 @@ impl Plan {
     #[must_use]
     pub fn write(self, file: &str, text: &str) -> Self {
         self.add(["write", file, text])
+    }
+
+    /// Puts a file with `text` at `path`, whatever file or link of the root has that name.
+    #[must_use]
+    pub fn file(self, path: &str, text: &str) -> Self {
+        self.add(["file", path, text])
     }
 
     /// Switches a network interface on.

@@ -41,7 +41,6 @@ impl Arguments {
         let of_mounts = self.mounts.given();
         let of_power = || {
             let given = self.power.given().or_else(|| self.resources.given());
-            let given = given.or_else(|| self.network.given_of_containers());
             given.map(|option| (option, "a container"))
         };
         let of_mounts = || given("a container", &of_mounts);

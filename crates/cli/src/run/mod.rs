@@ -6,6 +6,7 @@ mod detach;
 mod disks;
 mod docker;
 mod foreign;
+mod guest_network;
 mod json;
 mod limits;
 mod metadata;
@@ -18,6 +19,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{IsTerminal as _, Write as _},
+    mem,
     os::unix::net::UnixListener,
     path::PathBuf,
     sync::Arc,
@@ -28,8 +30,8 @@ use clap::{Args, ValueEnum};
 pub use json::as_json;
 use microvm::{LinuxVm, MicroVm};
 use sandbox::{
-    Claim, Entry, Ledger, LedgerError, Native, Outcome, Process, Program, Sandbox, Socket, Stdio,
-    Workload,
+    Claim, Entry, Ledger, LedgerError, Native, Outcome, Process, Program, Resource, Sandbox,
+    Socket, Stdio, Step, Workload,
 };
 
 use crate::{
@@ -45,6 +47,7 @@ use crate::{
 use attach::AttachArguments;
 use debugger::DebuggerArguments;
 use detach::{DetachArguments, Supervised};
+use guest_network::{GuestNetwork, OpenWay};
 use json::cut_off_as_json;
 use limits::{LimitArguments, ResourceArguments};
 use metadata::MetadataArguments;
@@ -223,7 +226,8 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
     let instance =
         sandbox.spawn(&workload).map_err(|error| program::not_started(error, &workload))?;
-    let Named { name, socket, own: mut claim } = claim;
+    // Dropped from the last to the first, if it comes to that.
+    let Named { own: mut claim, way, way_steps, socket, name } = claim;
     if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
         claim.update(|entry| entry.first = Process::of(*pid))?;
     }
@@ -234,11 +238,16 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     cell.wait_inside()?;
     let outcome = instance.wait();
     drop(socket);
-    drop(claim);
+    match way.is_none_or(OpenWay::close) {
+        true => drop(claim),
+        // The entry must outlive this, or nobody would find the rules again.
+        false => mem::forget(claim),
+    }
     if let (Err(error), true) = (&outcome, arguments.json) {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
     }
     let mut outcome = outcome.map_err(|error| program::not_started(error, &workload))?;
+    outcome.story.steps.splice(0..0, way_steps);
     cell.tell(&mut outcome);
     remark_machine_end(&outcome);
     memory::remark(&outcome);
@@ -269,12 +278,20 @@ struct Named {
     name: String,
     // Dropped in this order: nobody listens at a name that is free again.
     socket: Option<Socket>,
+    way: Option<OpenWay>,
+    /// How that was opened, for whoever wants to know.
+    way_steps: Vec<Step>,
     own: Option<Claim>,
 }
 
 impl Named {
+    fn new(name: String) -> Self {
+        Self { name, socket: None, way: None, way_steps: Vec::new(), own: None }
+    }
+
     fn of(claim: Claim) -> Self {
-        Self { name: claim.entry().name.clone(), socket: None, own: Some(claim) }
+        let name = claim.entry().name.clone();
+        Self { own: Some(claim), ..Self::new(name) }
     }
 
     /// Where others can ask.
@@ -345,7 +362,7 @@ impl Arguments {
         match self.kind {
             Kind::Process => {
                 let native = Native::with(&limits)?;
-                Ok((Box::new(native), self.claim(workload, supervised)?))
+                Ok((Box::new(native), self.claim(workload, supervised, &[])?))
             }
             Kind::Microvm => {
                 let mode = match self.microvm.mode {
@@ -354,17 +371,19 @@ impl Arguments {
                     Some(Mode::Long64) => microvm::Mode::Long64,
                     Some(Mode::User64) => microvm::Mode::User64,
                 };
-                let named = self.claim(workload, supervised)?;
+                let named = self.claim(workload, supervised, &[])?;
                 let debugger = self.debugger.listen()?;
                 Ok((Box::new(MicroVm { limits, mode, debugger, ..MicroVm::default() }), named))
             }
             Kind::Linux => {
-                let veth = self.network.is_veth_of_a_guest()?;
+                let network = GuestNetwork::plan(&self.network, &self.linux)?;
                 linux::warn_if_interpreted();
                 let root = self.container.root.as_ref();
                 let shares = self.mounts.shares()?;
-                let machine = self.linux.machine(limits, root, veth)?;
-                let mut named = self.claim(workload, supervised)?;
+                let machine = self.linux.machine(limits, root, network.link())?;
+                let machine = network.name(machine, &self.network)?;
+                let mut named = self.claim(workload, supervised, &network.resources())?;
+                (named.way, named.way_steps) = network.open_the_way(workload.trace)?;
                 let (control, debugger) = (named.listen()?, self.debugger.listen()?);
                 Ok((Box::new(LinuxVm { control, debugger, shares, ..machine }), named))
             }
@@ -379,7 +398,7 @@ impl Arguments {
                 self.network.apply(&mut container)?;
                 container.detached = supervised.map(|supervised| supervised.record.clone());
                 container.metadata = self.metadata.metadata()?;
-                Ok((Box::new(container), Named { name, socket: None, own: None }))
+                Ok((Box::new(container), Named::new(name)))
             }
         }
     }
@@ -389,12 +408,14 @@ impl Arguments {
         &self,
         workload: &Workload,
         supervised: Option<&Supervised>,
+        resources: &[Resource],
     ) -> Result<Named, Failure> {
         let ledger = Ledger::open()?;
         let metadata = self.metadata.metadata()?;
         let entry = |name| Entry {
             detached: supervised.map(|supervised| supervised.record.clone()),
             metadata: metadata.clone(),
+            resources: resources.to_vec(),
             ..Entry::new(name, self.kind.name(), workload.words())
         };
         if let Some(name) = &self.name {

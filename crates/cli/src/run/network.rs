@@ -73,12 +73,11 @@ impl FromStr for Choice {
 impl NetworkArguments {
     /// The first of these options that was given.
     pub(super) fn given(&self) -> Option<&'static str> {
-        let network = ("--network", self.network.is_some());
-        self.given_of_containers().or(network.1.then_some(network.0))
+        self.given_inside().or(self.network.is_some().then_some("--network"))
     }
 
-    /// The first of those that a Linux guest cannot have.
-    pub(super) fn given_of_containers(&self) -> Option<&'static str> {
+    /// The first of those that are about what is inside.
+    pub(super) fn given_inside(&self) -> Option<&'static str> {
         let all = [
             ("--publish", !self.publish.is_empty()),
             ("--hostname", self.hostname.is_some()),
@@ -132,13 +131,28 @@ impl NetworkArguments {
             boundary.hostname = Some(name.clone());
         }
         way_out.published.clone_from(&self.publish);
-        way_out.names = Some(NameService {
+        way_out.names = Some(self.names());
+        Ok(())
+    }
+
+    /// How it finds addresses by names.
+    pub(super) fn names(&self) -> NameService {
+        NameService {
             hosts: self.add_host.clone(),
             servers: self.dns.clone(),
             search: self.dns_search.clone(),
             options: self.dns_option.clone(),
-        });
-        Ok(())
+        }
+    }
+
+    /// The ports of the host's that lead inside.
+    pub(super) fn published(&self) -> &[Published] {
+        &self.publish
+    }
+
+    /// Its host name, if it was given one.
+    pub(super) fn hostname(&self) -> Option<&str> {
+        self.hostname.as_deref()
     }
 }
 

@@ -17,6 +17,9 @@ impl Errno {
     pub const NOT_THERE: Self = Self(2);
     const NO_SUCH: Self = Self(6);
     const NO_DEVICE: Self = Self(19);
+    const NO_DIRECTORY: Self = Self(20);
+    const IS_DIRECTORY: Self = Self(21);
+    const LOOP: Self = Self(40);
     /// A path or a nesting of directories is too long: ENAMETOOLONG.
     pub const TOO_LONG: Self = Self(36);
     /// A file is too large: EFBIG.
@@ -333,6 +336,21 @@ pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
     let written = write(descriptor, text);
     close(descriptor);
     written.map(drop)
+}
+
+/// Puts a file at `path`, in place of what has that name: a link there may lead nowhere. Where a
+/// directory has it, or where there is no directory for it, the root is not one with such files.
+pub fn put_file(path: &CStr, text: &[u8]) -> Result<()> {
+    const UNLINK: usize = 87;
+    match call(UNLINK, [address(path)]) {
+        Ok(_) | Err(Errno::NOT_THERE) => {}
+        Err(Errno::IS_DIRECTORY | Errno::NO_DIRECTORY | Errno::LOOP) => return Ok(()),
+        Err(errno) => return Err(errno),
+    }
+    match write_file(path, text) {
+        Err(Errno::NOT_THERE) => Ok(()),
+        written => written,
+    }
 }
 
 /// Makes `path` the root. The first file system of a kernel cannot be exchanged by `pivot_root`;

@@ -82,6 +82,8 @@ const NAME: &str = "linux";
 /// What it is called in messages.
 const TOLD_AS: &str = "linux microvm";
 
+/// Its host name, unless it is to have another.
+pub const HOSTNAME: &str = "isolab";
 /// Memory of a Linux guest, unless it is limited otherwise.
 const MEMORY: u64 = 256 << 20;
 
@@ -110,6 +112,10 @@ pub struct LinuxVm {
     pub network: Option<Card>,
     /// What may go through that.
     pub network_limit: Limit,
+    /// Its host name.
+    pub hostname: String,
+    /// Files of its `/etc` with what is in them, in place of its root's own.
+    pub etc: Vec<(&'static str, String)>,
     /// Which way the command's output takes to the host.
     pub output_way: OutputWay,
     /// Whether it has a device for randomness.
@@ -178,6 +184,8 @@ impl LinuxVm {
             disk_limit: Limit::default(),
             network: None,
             network_limit: Limit::default(),
+            hostname: HOSTNAME.into(),
+            etc: Vec::new(),
             output_way: OutputWay::default(),
             rng: false,
             balloon_bytes: None,

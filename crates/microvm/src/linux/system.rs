@@ -77,6 +77,8 @@ const BESIDE_ROOT: u64 = 4 << 20;
 
 /// Where the mailbox of a built-in program is in the guest's physical memory, among the devices.
 pub const MAILBOX: u64 = 0xd801_0000;
+/// From the first group to the last that the kernel takes.
+const EVERY_GROUP: &str = "0 2147483647";
 /// The serial port.
 const SERIAL: &str = "/dev/ttyS0";
 /// The terminal.
@@ -259,16 +261,22 @@ fn steps<'a>(
             }
         }
     };
+    plan = plan.root(ROOT);
+    for (name, text) in &machine.etc {
+        // A word of the plan has no zero in it, and no line that a resolver reads needs one.
+        plan = plan.file(&format!("/etc/{name}"), &text.replace('\0', ""));
+    }
     plan = plan
-        .root(ROOT)
         .mount("proc", "proc", "/proc", "", &["nosuid", "nodev", "noexec"])
         .mount("sysfs", "sysfs", "/sys", "", &["nosuid", "nodev", "noexec"])
         .mount("devtmpfs", "dev", "/dev", "", &["nosuid"])
         .mount("devpts", "devpts", "/dev/pts", "gid=5,mode=620", &["nosuid", "noexec"])
         .mount("tmpfs", "shm", "/dev/shm", "mode=1777", &["nosuid", "nodev"])
-        .write("/proc/sys/kernel/hostname", "isolab")
+        .write("/proc/sys/kernel/hostname", &machine.hostname)
         .up("lo");
     if let Some(card) = &machine.network {
+        // As in a container: `ping` needs no power (icmp(7)).
+        plan = plan.write("/proc/sys/net/ipv4/ping_group_range", EVERY_GROUP);
         plan = match &card.address {
             Some(address) => plan.address("eth0", address.inside, address.prefix, address.gateway),
             None => plan.up("eth0"),
