@@ -126,6 +126,7 @@ const NOBODY: libc::uid_t = 65534;
 ///
 /// When the kernel refuses a step: one that was built without seccomp, for one.
 pub fn enter(role: Role, story: &mut Story) -> Result<()> {
+    keep_heaps();
     // Signals first: their handlers cannot be set any more afterwards.
     kick::listen();
     breach::listen(role);
@@ -148,6 +149,14 @@ pub fn enter(role: Role, story: &mut Story) -> Result<()> {
     let call = format!("seccomp: {} calls are left to it", list::of(role).count());
     let refused = |source: io::Error| Error::Cell { call: "seccomp".into(), source };
     story.step(Question::Boundary, told(role, &call), || filter::install(role)).map_err(refused)
+}
+
+/// Has malloc(3) give nothing back of a heap while it frees. The first time that it gave back the end of
+/// a heap that another thread has filled, it would open /proc/sys/vm/overcommit_memory to see how
+/// (glibc, `check_may_shrink_heap`), which is on no list. `M_TRIM_THRESHOLD` is asked before that.
+fn keep_heaps() {
+    // SAFETY: sets a number of the allocator, under its own lock.
+    unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX) };
 }
 
 fn told(role: Role, call: &str) -> String {
