@@ -12,6 +12,7 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 use crate::{
     crossings::{Crossings, Reason},
     memory::Memory,
+    registers::CR0_PE,
     tables,
 };
 
@@ -117,7 +118,7 @@ impl Strange {
             return None;
         }
         let vector = vector as u8;
-        if state.cr0 & 1 == 0 {
+        if state.cr0 & CR0_PE == 0 {
             // Real mode pushed flags, code segment and instruction pointer, 16 bits each.
             let mut frame = [0; 4];
             let stack = state.ss.base.wrapping_add(registers.rsp & 0xffff);

@@ -27,6 +27,8 @@ use kvm_bindings::{
 };
 use kvm_ioctls::VcpuFd;
 
+use crate::registers::RFLAGS_IF;
+
 /// Between two looks at the CPU time of the processors' threads.
 const PERIOD: Duration = Duration::from_secs(1);
 /// All processors must have answered by then. A thread that is not in `KVM_RUN` does not answer.
@@ -62,14 +64,13 @@ impl HaltWatch {
 /// Whether `cpu`, which is not in `KVM_RUN`, can never execute an instruction again unless another
 /// processor wakes it: it has halted with interrupts off, or has never been started.
 pub fn has_halted(cpu: &VcpuFd) -> bool {
-    const INTERRUPT_FLAG: u64 = 1 << 9;
     let Ok(state) = cpu.get_mp_state() else { return false };
     match state.mp_state {
         KVM_MP_STATE_UNINITIALIZED | KVM_MP_STATE_INIT_RECEIVED => true,
         KVM_MP_STATE_HALTED => {
             let (registers, events) = (cpu.get_regs(), cpu.get_vcpu_events());
             let quiet = |events: &kvm_vcpu_events| events.nmi.pending | events.smi.pending == 0;
-            registers.is_ok_and(|registers| registers.rflags & INTERRUPT_FLAG == 0)
+            registers.is_ok_and(|registers| registers.rflags & RFLAGS_IF == 0)
                 && events.as_ref().is_ok_and(quiet)
         }
         _ => false,

@@ -36,6 +36,7 @@ pub mod loader;
 pub mod machine;
 pub mod memory;
 pub mod ram;
+pub mod registers;
 mod running;
 pub mod snapshot;
 pub mod statistics;

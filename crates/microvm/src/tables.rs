@@ -14,6 +14,7 @@
 use crate::{
     error::Result,
     memory::{Memory, PAGE},
+    registers::{Segment, SegmentKind},
 };
 
 /// 256 halting instructions: a virtual CPU that halts at the n-th met exception n.
@@ -36,8 +37,8 @@ const EXCEPTION_STACK: u64 = TASK_STATE;
 /// The first byte after the tables.
 pub const END: u64 = 0x1_0000;
 
-/// Selectors: index in the descriptor table times 8, and the ring. The bits of a descriptor are
-/// those of the SDM, volume 3, section 3.4.5: 64-bit code, data, each for ring 0 and ring 3.
+/// Selectors: index in the descriptor table times 8, and the ring. 64-bit code and data, each for
+/// ring 0 and ring 3.
 pub mod selector {
     /// 64-bit code of ring 0.
     pub const KERNEL_CODE: u16 = 0x10;
@@ -55,6 +56,14 @@ pub mod selector {
 pub const DESCRIPTORS_BYTES: u16 = 10 * 8;
 /// The task state's own 104 bytes, a bit for each of 65,536 ports, and the byte that ends them.
 pub const TASK_STATE_BYTES: u32 = 104 + 8192 + 1;
+
+/// The task state's segment.
+pub const TASK: Segment = Segment {
+    base: TASK_STATE as u32,
+    limit: TASK_STATE_BYTES - 1,
+    kind: SegmentKind::Task,
+    ring: 0,
+};
 
 const PRESENT_WRITABLE_USER: u64 = 0b111;
 const LARGE_PAGE: u64 = 1 << 7;
@@ -100,11 +109,16 @@ pub fn write_pages(memory: &Memory, mapped: u64) -> Result<()> {
 /// When the memory is too small for the tables.
 pub fn write_descriptors(memory: &Memory) -> Result<()> {
     let mut descriptors = [0u64; DESCRIPTORS_BYTES as usize / 8];
-    descriptors[2] = 0x00af_9b00_0000_ffff;
-    descriptors[3] = 0x00cf_9300_0000_ffff;
-    descriptors[5] = 0x00cf_f300_0000_ffff;
-    descriptors[6] = 0x00af_fb00_0000_ffff;
-    descriptors[8] = 0x0000_8900_0000_0000 | u64::from(TASK_STATE_BYTES - 1) | TASK_STATE << 16;
+    for (selector, segment) in [
+        (selector::KERNEL_CODE, Segment::flat(SegmentKind::Code64, 0)),
+        (selector::KERNEL_DATA, Segment::flat(SegmentKind::Data, 0)),
+        (selector::USER_DATA, Segment::flat(SegmentKind::Data, 3)),
+        (selector::USER_CODE, Segment::flat(SegmentKind::Code64, 3)),
+        // Its second word is the upper half of the base: zero.
+        (selector::TASK, TASK),
+    ] {
+        descriptors[usize::from(selector / 8)] = segment.descriptor();
+    }
     memory.write("descriptors", DESCRIPTORS, &bytes_of(&descriptors))?;
 
     // Interrupt stack 1, so that even an exception with a bad stack pointer finds a good stack.

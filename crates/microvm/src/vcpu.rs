@@ -5,26 +5,25 @@
 //! the processor's own powers: a mode, a ring, and the registers that go with them. Ring 3 is where
 //! a process runs too, so that the built-in programs compute there exactly as they do as processes.
 
-use kvm_bindings::{CpuId, kvm_cpuid_entry2, kvm_regs, kvm_segment, kvm_sregs};
+use kvm_bindings::{CpuId, kvm_cpuid_entry2, kvm_regs, kvm_sregs};
 use kvm_ioctls::VcpuFd;
 use sandbox::{Question, Story};
 
 use crate::{
     error::{Error, Result},
     loader::{Entry, Power},
+    registers::{
+        CR0_AM, CR0_ET, CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR0_WP, CR4_OSFXSR, CR4_OSXMMEXCPT,
+        CR4_PAE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, RFLAGS_FIXED, RFLAGS_IOPL_3, Segment,
+        SegmentKind,
+    },
     tables::{self, selector},
 };
 
-/// Protected mode with paging, write protection, alignment mask and native FPU errors.
-const CR0: u64 = 0x8005_0033;
-/// Physical address extension, and SSE with its exceptions.
-const CR4: u64 = 0x620;
-/// Long mode enabled and active, no-execute pages, `syscall`.
-const EFER: u64 = 0xd01;
-/// The bit of RFLAGS that is always set.
-const RFLAGS: u64 = 1 << 1;
-/// All I/O ports for ring 3 (IOPL); the I/O bitmap of the task state says the same.
-const ALL_PORTS: u64 = 3 << 12;
+/// 64-bit mode: protected, with paging, and what the programs compute with.
+const CR0: u64 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
+const CR4: u64 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+const EFER: u64 = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 
 /// Prepares `cpu` to begin at `entry`.
 ///
@@ -33,13 +32,15 @@ const ALL_PORTS: u64 = 3 << 12;
 /// When KVM refuses the state.
 pub fn prepare(cpu: &VcpuFd, entry: &Entry, story: &mut Story) -> Result<()> {
     set_cpuid(cpu, story)?;
-    let (call, registers) = match entry.power {
-        Power::Real => ("KVM_SET_SREGS: real mode, 16 bits, no rings", RFLAGS),
-        Power::Kernel => ("KVM_SET_SREGS: CR0=80050033 CR4=620 EFER=d01, ring 0", RFLAGS),
-        Power::User => ("KVM_SET_SREGS: CR0=80050033 CR4=620 EFER=d01, ring 3", RFLAGS | ALL_PORTS),
+    let long = |ring| format!("KVM_SET_SREGS: CR0={CR0:x} CR4={CR4:x} EFER={EFER:x}, ring {ring}");
+    let (call, rflags) = match entry.power {
+        Power::Real => ("KVM_SET_SREGS: real mode, 16 bits, no rings".into(), RFLAGS_FIXED),
+        Power::Kernel => (long(0), RFLAGS_FIXED),
+        // The I/O bitmap of the task state says the same of the ports.
+        Power::User => (long(3), RFLAGS_FIXED | RFLAGS_IOPL_3),
     };
     story
-        .step(Question::Power, call, || {
+        .step(Question::Power, call.clone(), || {
             // The rest of the state is that of a processor after reset.
             let mut state = cpu.get_sregs()?;
             match entry.power {
@@ -54,7 +55,7 @@ pub fn prepare(cpu: &VcpuFd, entry: &Entry, story: &mut Story) -> Result<()> {
         rip: entry.instruction,
         rsp: entry.stack,
         rdi: entry.memory_end,
-        rflags: registers,
+        rflags,
         ..kvm_regs::default()
     };
     let call = format!("KVM_SET_REGS: RIP={:#x} RSP={:#x}", entry.instruction, entry.stack);
@@ -104,8 +105,8 @@ pub fn long_mode(state: &mut kvm_sregs, ring: u8) {
         3 => (selector::USER_CODE, selector::USER_DATA),
         _ => (selector::KERNEL_CODE, selector::KERNEL_DATA),
     };
-    state.cs = segment(code, 0xb, ring);
-    let data = segment(data, 0x3, ring);
+    state.cs = Segment::flat(SegmentKind::Code64, ring).register(code);
+    let data = Segment::flat(SegmentKind::Data, ring).register(data);
     for each in [&mut state.ss, &mut state.ds, &mut state.es, &mut state.fs, &mut state.gs] {
         *each = data;
     }
@@ -113,29 +114,5 @@ pub fn long_mode(state: &mut kvm_sregs, ring: u8) {
     state.gdt.limit = tables::DESCRIPTORS_BYTES - 1;
     state.idt.base = tables::GATES;
     state.idt.limit = (tables::VECTORS * 16 - 1) as u16;
-    state.tr = kvm_segment {
-        base: tables::TASK_STATE,
-        limit: tables::TASK_STATE_BYTES - 1,
-        selector: selector::TASK,
-        type_: 0xb,
-        present: 1,
-        ..kvm_segment::default()
-    };
-}
-
-/// What the processor would cache of a flat descriptor; code (0xb) is 64-bit, data (0x3) is not.
-fn segment(selector: u16, type_: u8, ring: u8) -> kvm_segment {
-    let code = u8::from(type_ == 0xb);
-    kvm_segment {
-        limit: u32::MAX,
-        selector,
-        type_,
-        present: 1,
-        dpl: ring,
-        db: 1 - code,
-        s: 1,
-        l: code,
-        g: 1,
-        ..kvm_segment::default()
-    }
+    state.tr = tables::TASK.register(selector::TASK);
 }

@@ -10,7 +10,7 @@
 
 use kvm_bindings::{
     CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, Msrs, kvm_cpuid_entry2, kvm_msr_entry, kvm_regs,
-    kvm_segment, kvm_sregs,
+    kvm_sregs,
 };
 use kvm_ioctls::{Cap, VcpuFd};
 use sandbox::{Question, Story};
@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Result},
     linux::boot::{EntryPoint, Start},
     machine::Machine,
+    registers::{CR0_PE, RFLAGS_FIXED, Segment, SegmentKind},
     vcpu,
 };
 
@@ -169,30 +170,21 @@ fn begin_at(cpu: &VcpuFd, start: Start, story: &mut Story) -> Result<()> {
         EntryPoint::Pvh => (0, start.information),
     };
     let registers =
-        kvm_regs { rip: start.instruction, rsi, rbx, rflags: 1 << 1, ..kvm_regs::default() };
+        kvm_regs { rip: start.instruction, rsi, rbx, rflags: RFLAGS_FIXED, ..kvm_regs::default() };
     let call = format!("KVM_SET_REGS: RIP={:#x} RSI={rsi:#x} RBX={rbx:#x}", start.instruction);
     story.step(Question::Power, call.clone(), || cpu.set_regs(&registers)).map_err(Error::kvm(call))
 }
 
 /// Flat segments of 4 GiB, no paging (Xen, `docs/misc/pvh.pandoc`).
 fn protected_mode(state: &mut kvm_sregs) {
-    let flat = |selector: u16, type_: u8| kvm_segment {
-        limit: u32::MAX,
-        selector,
-        type_,
-        present: 1,
-        db: 1,
-        s: 1,
-        g: 1,
-        ..kvm_segment::default()
-    };
-    state.cr0 = 1;
-    state.cs = flat(0x10, 0xb);
-    let data = flat(0x18, 0x3);
+    state.cr0 = CR0_PE;
+    state.cs = Segment::flat(SegmentKind::Code32, 0).register(0x10);
+    let data = Segment::flat(SegmentKind::Data, 0).register(0x18);
     for each in [&mut state.ss, &mut state.ds, &mut state.es, &mut state.fs, &mut state.gs] {
         *each = data;
     }
-    state.tr = kvm_segment { limit: 0x67, type_: 0xb, present: 1, ..kvm_segment::default() };
+    // The 104 bytes of a task's state (section 8.2.1), wherever: nothing reads them.
+    state.tr = Segment { base: 0, limit: 103, kind: SegmentKind::Task, ring: 0 }.register(0);
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     machine::Machine,
+    registers::{CR4_VMXE, EFER_SVME},
 };
 
 /// All that a processor knows.
@@ -232,8 +233,6 @@ impl State {
 /// What a hypervisor in the guest has told its processor of its own guests (`KVM_GET_NESTED_STATE`)
 /// is not saved, and without it the guest would not go on.
 fn refuse_hypervisor(special: &kvm_sregs) -> Result<()> {
-    const CR4_VMXE: u64 = 1 << 13;
-    const EFER_SVME: u64 = 1 << 12;
     if special.cr4 & CR4_VMXE == 0 && special.efer & EFER_SVME == 0 {
         return Ok(());
     }
