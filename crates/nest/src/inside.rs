@@ -11,7 +11,7 @@ use microvm::{
     initramfs::{Archive, Root},
     kernels::Module,
 };
-use sandbox::{Stdio, terminal_size};
+use sandbox::{Stdio, environment, terminal_size};
 
 use crate::{
     Error, ICOUNT, Nest, OUT, Result,
@@ -28,8 +28,6 @@ const MODULES: [&str; 6] = ["kvm_amd", "overlay", "veth", "tun", "nvme", "ext4"]
 const PROGRAMS: &str = "/usr/bin";
 /// A shell of the host's busybox.
 const SHELL: &str = "/bin/sh";
-/// Where the program looks for programs.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
 const GROUPS: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 
@@ -63,7 +61,7 @@ pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio)
         plan = plan.mount("ext4", &device, &disk.inside, "", &flags);
     }
     plan = plan
-        .variable("PATH", PATH)
+        .variable("PATH", environment::PATH)
         .variable("HOME", "/root")
         .variable("ISOLAB_OUT", OUT)
         .directory("/root");

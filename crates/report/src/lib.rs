@@ -39,6 +39,7 @@ mod write;
 pub use bootstrap::{Ratio, median_interval, ratio};
 pub use comparison::Comparison;
 pub use file::RecordsError;
+pub use random::Random;
 pub use records::{
     Gap, Lane, PROBE, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION,
 };

@@ -8,6 +8,8 @@
 //!   0x10000   the end of the memory
 //! ```
 
+use report::Random;
+
 /// Guest memory: 64 KiB, all that 16 bits can name.
 pub const MEMORY_BYTES: u64 = 0x1_0000;
 /// The port to which the guest shows that it is under way.
@@ -37,7 +39,7 @@ enum Step {
 impl Plan {
     /// The plan that comes of `seed`: the check and the program make the same one.
     pub fn of(seed: u64) -> Self {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         let mut steps = Vec::new();
         for _ in 0..2 + chance.below(4) {
             for _ in 0..1 + chance.below(3) {
@@ -97,18 +99,20 @@ impl Plan {
     }
 }
 
-/// Numbers that look random and come of a seed: splitmix64 (Steele, Lea and Flood, 2014).
+/// Numbers that look random and come of a seed.
 #[derive(Debug, Clone)]
-pub struct Chance(pub u64);
+pub struct Chance(Random);
 
 impl Chance {
+    /// From this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(Random::new(seed))
+    }
+
     /// The next number.
     #[expect(clippy::should_implement_trait, reason = "there is always a next one")]
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0.next()
     }
 
     /// The next number, below `end`.

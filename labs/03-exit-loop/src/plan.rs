@@ -62,7 +62,7 @@ pub struct Plan {
 impl Plan {
     /// The plan that comes of `seed`: the check and the program make the same one.
     pub fn of(seed: u64) -> Self {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         let mut plan = Self::default();
         // mov dx, 0x3f8; mov ax, 0xd000; mov gs, ax
         plan.put(&[0xba], &PORT.to_le_bytes());

@@ -41,7 +41,7 @@ pub struct Plan {
 impl Plan {
     /// The plan that comes of `seed`: the check and the program make the same one.
     pub fn of(seed: u64) -> Self {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         Self {
             entry: 0x10_0000 + 16 * chance.below(0x1000),
             report: PAGE + 64 * chance.below(PAGE / 64),

@@ -19,7 +19,8 @@ use report::{Interval, Sample};
 use sandbox::{Sandbox, Workload};
 
 pub use measuring::FILE;
-pub use statistics::{Random, samples_of};
+pub use report::Random;
+pub use statistics::samples_of;
 
 /// What is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,27 +7,6 @@ use report::{Interval, Sample};
 
 use super::{Answer, FILE, Subject};
 
-/// Numbers that look random and depend on nothing but the seed (splitmix64).
-#[derive(Debug, Clone)]
-pub struct Random(u64);
-
-impl Random {
-    /// From this seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number below `end`, each as likely as any other.
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        ((u128::from(mixed) * end as u128) >> 64) as usize
-    }
-}
-
 /// Made-up samples, `process:round:value`, of which the check knows the median and its interval.
 pub(super) fn drill(host: &Host, answer: &Answer) {
     let words = host.meet("drill");

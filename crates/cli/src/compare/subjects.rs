@@ -96,21 +96,13 @@ pub fn limited(label: &str, limits: &Limits) -> sandbox::Result<Box<dyn Sandbox>
 /// each process, and then rotated from round to round, so that each comes equally often first.
 pub fn order(seed: u64, process: u32, round: u32, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
-    let mut state = seed ^ u64::from(process).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let seed = seed ^ u64::from(process).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut random = report::Random::new(seed);
     for last in (1..count).rev() {
-        order.swap(last, (next(&mut state) % (last as u64 + 1)) as usize);
+        order.swap(last, random.below(last + 1));
     }
     order.rotate_left(round as usize % count.max(1));
     order
-}
-
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 };
 
 use nix::unistd::Uid;
-
+use sandbox::environment;
 use tempfile::TempDir;
 
 use super::{Error, Person, Result, trust};
@@ -31,7 +31,6 @@ const HARMLESS: [&str; 11] = [
     "HTTPS_PROXY",
     "NO_PROXY",
 ];
-const DISTRIBUTIONS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Gives `command`, which `builder` runs, what it may have of the caller's environment: all, unless
 /// root calls.
@@ -49,7 +48,7 @@ pub(crate) fn prepare(command: &mut Command, builder: &Person) {
         path.insert(0, home.join(".cargo/bin"));
     }
     command.env("USER", &builder.name).env("LOGNAME", &builder.name);
-    command.env("PATH", env::join_paths(path).unwrap_or(DISTRIBUTIONS.into()));
+    command.env("PATH", env::join_paths(path).unwrap_or(environment::PATH.into()));
     let roots = env::var_os("HOME").map_or("/root".into(), PathBuf::from);
     for name in ["CARGO_HOME", "RUSTUP_HOME", "CARGO_TARGET_DIR"] {
         let Some(value) = env::var_os(name).map(PathBuf::from) else { continue };
@@ -81,13 +80,13 @@ pub(crate) fn temporary_folder() -> Result<TempDir> {
 /// Where programs are looked for that this person is to run: for root, only where root alone puts
 /// them.
 pub(crate) fn search_path(person: &Person) -> OsString {
-    let said = env::var_os("PATH").unwrap_or(DISTRIBUTIONS.into());
+    let said = env::var_os("PATH").unwrap_or(environment::PATH.into());
     if !Uid::effective().is_root() {
         return said;
     }
     let sole = |folder: &PathBuf| person.is_not_root_here() || trust::path(folder).is_ok();
     let kept = env::split_paths(&said).filter(|folder| folder.is_absolute() && sole(folder));
-    env::join_paths(kept).unwrap_or(DISTRIBUTIONS.into())
+    env::join_paths(kept).unwrap_or(environment::PATH.into())
 }
 
 /// Whether `program` is one that root may run: nobody else could have put it there.

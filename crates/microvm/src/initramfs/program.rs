@@ -14,6 +14,8 @@ use std::{
     process::Command,
 };
 
+use sandbox::environment;
+
 use super::{
     archive::{FILE, Header},
     error::InitramfsError,
@@ -22,8 +24,6 @@ use super::{
 };
 use crate::Result;
 
-/// Where programs are, if nobody says.
-const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// A script's interpreter may be a script, four times (execve(2)).
 const MAX_INTERPRETERS: u32 = 4;
 /// The longest first line of a script (`BINPRM_BUF_SIZE` of the kernel).
@@ -243,7 +243,7 @@ fn find(word: &OsStr) -> Option<PathBuf> {
     if word.as_bytes().contains(&b'/') {
         return std::path::absolute(word).ok().filter(is_program);
     }
-    let path = env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
+    let path = env::var_os("PATH").unwrap_or_else(|| environment::PATH.into());
     env::split_paths(&path)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(word))
