@@ -6,11 +6,11 @@ use sandbox::Ledger;
 
 use crate::{failure::Failure, output};
 
-/// Remove what killed launchers left behind: processes, cgroups, links, directories, names, and
-/// snapshots that were not finished.
+/// Remove what killed launchers left behind: processes, cgroups, links, directories, names and
+/// unfinished snapshots.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Also the logs and exit codes of all runs in the background that have ended
+    /// Also remove the logs and exit codes of background runs that have ended
     #[arg(long)]
     ended: bool,
 }

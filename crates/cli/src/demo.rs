@@ -13,18 +13,18 @@ use demo::{
 
 use crate::{end::End, failure::Failure, language::Spoken, nearest, output, units};
 
-/// Show what the kernel does, live, for the front of a class: in the terminal, and on a page of
-/// this machine.
+/// Show live what the kernel does, for a class: in the terminal, and on a web page served on this
+/// machine.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which one; `list` says what there is, and `tour` shows all of them
+    /// Name of the demo; `list` lists all, `tour` shows all in order
     #[arg(value_name = "NAME")]
     name: String,
-    /// Also show it on a page of this machine
+    /// Also serve it as a web page on this machine
     #[arg(long)]
     web: bool,
-    /// The page's port [default: one that is free]
+    /// Port of the page [default: a free one]
     #[arg(
         long,
         value_name = "PORT",
@@ -33,20 +33,20 @@ pub struct Arguments {
         hide_default_value = true
     )]
     port: u16,
-    /// Write down what is seen
+    /// Record to this file
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Show what was written down, instead of this machine; without FILE what comes with isolab
+    /// Replay a recording instead of showing this machine; without FILE, the one built into isolab
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     #[arg(conflicts_with = "record")]
     replay: Option<Option<PathBuf>>,
-    /// End after so long [default: when Esc is pressed]
+    /// Exit after this long [default: when Esc is pressed]
     #[arg(long = "for", value_name = "TIME", value_parser = units::deadline)]
     length: Option<Duration>,
-    /// Go through its steps by itself, so long each
+    /// Go through the steps automatically, this long each
     #[arg(long, value_name = "TIME", value_parser = units::deadline)]
     pace: Option<Duration>,
-    /// Print what to say, how long it takes, what to ask
+    /// Print the teacher's notes: what to say, how long it takes, what to ask
     #[arg(long)]
     notes: bool,
     #[command(flatten)]

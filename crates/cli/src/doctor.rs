@@ -22,12 +22,12 @@ use crate::{
     output::{self, Ink},
 };
 
-/// Say what this host has and lacks for isolation, and how to mend it.
+/// Check what this host offers for isolation, what is missing, and how to fix it.
 ///
-/// The exit code is 0 if everything works here, and 1 if something is lacking.
+/// The exit code is 0 if everything works, and 1 if something is missing.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Print one JSON object
+    /// Print as a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -152,7 +152,7 @@ fn user_namespaces(host: &HostFacts) -> Finding {
     let fix = |key: &str, value| format!("run as root, or: sudo sysctl {key}={value}");
     let lack = match host {
         HostFacts { max_user_namespaces: None | Some(0), .. } => {
-            ("switched off for everybody", fix("user.max_user_namespaces", 10_000))
+            ("disabled for everybody", fix("user.max_user_namespaces", 10_000))
         }
         HostFacts { unprivileged_userns_clone: Some(false), .. } => {
             ("for root only", fix("kernel.unprivileged_userns_clone", 1))
@@ -251,7 +251,7 @@ fn nest(hardware: bool) -> Finding {
     let lack = match nest::available() {
         Err(error) => Some((error.to_string(), error.fix().unwrap_or_default())),
         Ok(()) if Place::of_user().is_ok_and(|place| place.usual().is_some()) => None,
-        Ok(()) => Some(("there is no kernel for it".to_owned(), "isolab kernel get".to_owned())),
+        Ok(()) => Some(("no kernel for it".to_owned(), "isolab kernel get".to_owned())),
     };
     const GIVES: &str = "the hardware virtualization that this host lacks";
     match (lack, hardware) {

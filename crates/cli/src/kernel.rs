@@ -22,10 +22,10 @@ use crate::{
     output::{self, Ink, remark},
 };
 
-/// The kernels for Linux guests: list them, get one, choose one.
+/// Manage kernels for Linux guests: list, get, choose.
 ///
 /// `isolab run --in linux` and `isolab nest` boot the chosen kernel, unless `--kernel FILE` names
-/// another. Nothing of this needs root.
+/// another. None of this needs root.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -34,30 +34,30 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the kernels that there are, the chosen one marked with a star
+    /// List available kernels; the chosen one is marked with a star
     ///
-    /// They are the host's own in /boot and /lib/modules, as far as you may read them, and those
-    /// that `isolab kernel get` has put into ~/.cache/isolab/kernels ($XDG_CACHE_HOME instead of
-    /// ~/.cache, if it is set).
+    /// These are the host's own in /boot and /lib/modules, if readable, and those that `isolab
+    /// kernel get` has stored in ~/.cache/isolab/kernels ($XDG_CACHE_HOME instead of ~/.cache, if
+    /// set).
     List {
-        /// Print a JSON array
+        /// Print as a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Get the distribution's newest kernel for virtual machines, with its modules
+    /// Download the distribution's newest kernel for virtual machines, with its modules
     ///
-    /// It is downloaded and checked by the distribution's package client (apt-get, on Debian and
-    /// Ubuntu) and unpacked into ~/.cache/isolab/kernels, some 200 MB. Nothing is installed.
+    /// The distribution's package manager (apt-get on Debian and Ubuntu) downloads and verifies it;
+    /// it is unpacked into ~/.cache/isolab/kernels (about 200 MB). Nothing is installed.
     Get {
-        /// Print a JSON object about the kernel that was got
+        /// Print the downloaded kernel as a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Choose a kernel for all guests from now on
+    /// Choose the kernel for all guests from now on
     Use {
-        /// Its name, as in `isolab kernel list`
+        /// Name, as shown by `isolab kernel list`
         name: String,
-        /// Print a JSON object about the kernel that was chosen
+        /// Print the chosen kernel as a JSON object
         #[arg(long)]
         json: bool,
     },
@@ -90,14 +90,12 @@ fn list(json: bool) -> Result<u8, Failure> {
         return Ok(0);
     }
     if kernels.is_empty() {
-        remark(
-            "no kernel that you may read is on this host\n  help: `isolab kernel get` gets one\n",
-        );
+        remark("this host has no readable kernel\n  help: `isolab kernel get` downloads one\n");
         return Ok(0);
     }
     output::print(&table(&kernels, is_chosen, Ink::of_output()))?;
     if let Some(name) = chosen.as_ref().filter(|_| !kernels.iter().any(is_chosen)) {
-        remark(&format!("the chosen kernel {name:?} is not there any more\n"));
+        remark(&format!("the chosen kernel {name:?} no longer exists\n"));
     }
     Ok(0)
 }

@@ -19,11 +19,11 @@ use crate::{
 };
 use front::Terminal;
 
-/// Learn it by writing it: lessons in which you write the heart of a container runner and of a
-/// virtual machine monitor, each graded by what the kernel says.
+/// Learn by building: labs in which you write the heart of a container runner and of a virtual
+/// machine monitor, graded by the state of the kernel.
 ///
-/// NUMBER is a lab's number or name; without it the last one is meant. The exit code is 0 for a
-/// pass, 1 for a fail, 3 if it cannot be told, 2 for a wrong call and 125 if isolab itself failed.
+/// NUMBER is a lab's number or name (default: the last one used). The exit code is 0 for a pass, 1
+/// for a fail, 3 if undecided, 2 for a usage error and 125 if isolab itself failed.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -31,7 +31,7 @@ pub struct Arguments {
     command: Command,
     #[command(flatten)]
     spoken: Spoken,
-    /// Where the labs are [default: here, or in a folder above]
+    /// Directory of the labs [default: the current one or a parent]
     #[arg(long, global = true, value_name = "FOLDER")]
     labs: Option<PathBuf>,
     /// Print JSON
@@ -50,25 +50,25 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     #[command(flatten)]
     AtDesk(AtDesk),
-    /// Make one page and one table of many students' exports.
+    /// Combine the exports of many students into one page and one table.
     Class {
         /// The exports
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
-        /// Where index.html and class.csv go
+        /// Output directory for index.html and class.csv
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
     },
     /// Remove what killed checks left behind.
     Clean,
-    /// Judge a program with isolab's own check of that lab.
+    /// Check a program with isolab's own check of that lab.
     #[command(hide = true)]
     Judge {
         lab: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
-    /// Give up all of root's powers and run a program.
+    /// Drop all privileges of root and run a program.
     #[command(hide = true)]
     AsUser {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -79,55 +79,55 @@ enum Command {
 /// What needs the labs and the progress.
 #[derive(Debug, Subcommand)]
 enum AtDesk {
-    /// List the labs: what each takes, and how far you are.
+    /// List the labs, their requirements and your progress.
     List,
-    /// Begin a lab: what it is about, and where to begin.
+    /// Start a lab: what it is about, and where to begin.
     Start(Number),
-    /// Build your program, run its check, and say what the kernel showed.
+    /// Build your program, run the check, and show what the kernel reports.
     Check {
         #[command(flatten)]
         one: One,
         #[command(flatten)]
         how: How,
     },
-    /// Build and check now and at every save; the files are looked at every 300 ms.
+    /// Build and check now and whenever a file is saved (polled every 300 ms).
     Watch {
         #[command(flatten)]
         one: One,
         #[command(flatten)]
         how: How,
     },
-    /// Say one more hint on what failed last.
+    /// Show the next hint for the last failure.
     Hint(One),
-    /// Show what the kernel said in the last check.
+    /// Show what the kernel reported in the last check.
     Why(One),
-    /// Put your file back as it was at first; a copy of yours is kept.
+    /// Reset your file to the skeleton; a copy of yours is kept.
     Reset(One),
     /// Show the solution, once you have passed.
     Solution {
         #[command(flatten)]
         one: One,
-        /// Show it before that; your progress will say so
+        /// Show it before you have passed; your progress will record this
         #[arg(long)]
         reveal: bool,
     },
-    /// Write down what you have done, for your teacher.
+    /// Export your progress for your teacher.
     Export {
-        /// Your name [default: that of your account]
+        /// Your name [default: your account's]
         #[arg(long, value_name = "STUDENT")]
         name: Option<String>,
-        /// Write it to this file
+        /// Output file
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Judge skeletons, solutions and wrong answers: the truth table of the labs.
+    /// Check skeletons, solutions and wrong answers: the truth table of the labs.
     Verify(Verify),
-    /// Make the beginning of a lab of your own: small, but whole.
+    /// Create a small but complete lab of your own to build on.
     New {
-        /// Its name: small letters, digits and dashes
+        /// Name of the lab: lowercase letters, digits and dashes
         #[arg(value_name = "NAME")]
         name: String,
-        /// Its title [default: the name]
+        /// Title [default: the name]
         #[arg(long, value_name = "TITLE")]
         title: Option<String>,
     },
@@ -135,46 +135,46 @@ enum AtDesk {
 
 #[derive(Debug, Args)]
 struct Number {
-    /// The lab's number or name
+    /// Number or name of the lab
     #[arg(value_name = "NUMBER")]
     lab: String,
 }
 
 #[derive(Debug, Args)]
 struct Verify {
-    /// The labs' numbers or names [default: all]
+    /// Numbers or names of labs [default: all]
     #[arg(value_name = "NUMBER")]
     numbers: Vec<String>,
-    /// The solutions also while every processor is busy
+    /// Also check the solutions while every CPU is busy
     #[arg(long)]
     load: bool,
-    /// So often, where the verdict depends on measured times
+    /// Number of repetitions where the verdict depends on measured times
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: Option<u32>,
-    /// In the nest, the labs that behave differently there
+    /// Run labs that behave differently in the nest there
     #[arg(long)]
     nest: bool,
-    /// Judge the rows in this file, which were built elsewhere
+    /// Check the rows in this file, which were built elsewhere
     #[arg(long, value_name = "FILE", hide = true)]
     built: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 struct One {
-    /// The lab's number or name [default: the last one]
+    /// Number or name of the lab [default: the last one used]
     #[arg(value_name = "NUMBER")]
     lab: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct How {
-    /// Do not ask for guesses
+    /// Do not ask for predictions
     #[arg(long)]
     no_predict: bool,
-    /// Guess a number beforehand; may be repeated
+    /// Predict a number beforehand; may be repeated
     #[arg(long, value_name = "NAME=NUMBER")]
     predict: Vec<String>,
-    /// Run the check in the nest, an emulated computer that has all that it takes
+    /// Run the check in the nest, an emulated computer that meets all requirements
     #[arg(long)]
     nest: bool,
 }

@@ -60,8 +60,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
 use supervisor::base64;
 
-/// An isolation laboratory: runs a program as a plain process, in a container or in a microVM,
-/// tells how each of them keeps it apart from the host, and measures them against each other.
+/// The isolation laboratory: run a program as a plain process, in a container or in a microVM, see
+/// how each isolates it from the host, and measure them against each other.
 #[derive(Debug, Parser)]
 #[command(name = "isolab", version, propagate_version = true, max_term_width = 100)]
 struct Isolab {
@@ -109,11 +109,11 @@ enum Command {
     Dump(guest_control::DumpArguments),
     /// Remove what killed launchers left behind.
     Clean(clean::Arguments),
-    /// Say what this host has and lacks for isolation, and how to mend it.
+    /// Check what this host offers for isolation, and how to fix what is missing.
     Doctor(doctor::Arguments),
     /// Measure every sandbox on this host and write a report.
     Compare(compare::CompareArgs),
-    /// Draw a report anew from its records.
+    /// Redraw a report from its records.
     Report(report_command::Arguments),
     #[command(hide = true)]
     Supervise(supervise::Arguments),
@@ -121,15 +121,15 @@ enum Command {
     FreeLink(free_link::Arguments),
     #[command(hide = true)]
     Measure(compare::MeasureArgs),
-    /// List the kernels for Linux guests, get one, choose one.
+    /// List, get and choose kernels for Linux guests.
     Kernel(kernel::Arguments),
-    /// Save Linux guests, and let any number of them go on from there.
+    /// Save Linux guests, and restore any number of copies.
     Snapshot(snapshot::Arguments),
     /// Run isolab in an emulated computer that has hardware virtualization.
     Nest(Box<nest::Arguments>),
-    /// Learn it by writing it: lessons that the kernel itself grades.
+    /// Learn by building: labs graded by the state of the kernel.
     Lab(Box<lab::Arguments>),
-    /// Show what the kernel does, live, for the front of a class.
+    /// Show live what the kernel does, for a class.
     Demo(Box<demo::Arguments>),
     #[command(hide = true)]
     Starts,
@@ -137,6 +137,8 @@ enum Command {
     List,
     /// Print the completions for a shell.
     Completions(completions::Arguments),
+    /// Print the version.
+    Version,
 }
 
 impl Command {
@@ -250,6 +252,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
         Command::Starts => demo::starts(),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Version => output::print(VERSION).map(|()| 0),
     }
 }
 

@@ -30,27 +30,27 @@ const START_UP: Duration = Duration::from_secs(120);
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Only for Linux guests")]
 pub struct LinuxArguments {
-    /// Its kernel, a vmlinux or a vmlinuz [default: see `isolab kernel list`]
+    /// Kernel, a vmlinux or a vmlinuz [default: see `isolab kernel list`]
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
-    /// The folder of its modules, or a root file system that has it [default: by release]
+    /// Directory of the kernel's modules, or a root file system with them [default: by release]
     #[arg(long, value_name = "DIRECTORY")]
     modules: Option<PathBuf>,
-    /// Its first file system instead of one that isolab makes; may be repeated. PROGRAM is then the
-    /// first process itself
+    /// Initramfs to use instead of isolab's own; may be repeated. PROGRAM then runs as the first
+    /// process
     #[arg(long, value_name = "FILE", conflicts_with = "root")]
     initrd: Vec<PathBuf>,
-    /// More words for the kernel's command line
+    /// Append to the kernel command line
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     append: Option<String>,
-    /// All words of the kernel's command line, without isolab's own. Without `panic=-1` and `reboot=k`
-    /// a guest whose kernel panics runs on until its deadline
+    /// Replace the whole kernel command line. Without `panic=-1` and `reboot=k` a guest whose kernel
+    /// panics runs until its deadline
     #[arg(long, value_name = "WORDS", conflicts_with = "append", allow_hyphen_values = true)]
     cmdline: Option<String>,
-    /// Which of the kernel's entries to begin at
+    /// Entry point of the kernel
     #[arg(long, value_enum, value_name = "ENTRY")]
     entry: Option<Entry>,
-    /// Show what its kernel says, on standard error
+    /// Show the kernel's console on standard error
     #[arg(long)]
     console: bool,
     /// A disk, /dev/vda and on: a raw image, or a disk of the host. With :ro it is only read. With :raw
@@ -61,25 +61,25 @@ pub struct LinuxArguments {
     /// A tap of the host's for its network card, made before by `ip tuntap add mode tap`
     #[arg(long, value_name = "LINK")]
     tap: Option<String>,
-    /// No more bytes a second go through each of its disks: 10M
+    /// Limit each disk to this many bytes per second: 10M
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     disk_bps: Option<u64>,
-    /// No more requests a second go to each of its disks
+    /// Limit each disk to this many requests per second
     #[arg(long, value_name = "NUMBER", value_parser = units::count)]
     disk_iops: Option<u32>,
-    /// No more bytes a second go through its network card, both ways together
+    /// Limit the network card to this many bytes per second, both directions together
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     net_bps: Option<u64>,
-    /// Which way its output takes to the host
+    /// How its output reaches the host
     #[arg(long, value_enum, value_name = "WAY")]
     output: Option<Way>,
-    /// Give it a device for randomness
+    /// Add a virtio entropy device
     #[arg(long)]
     rng: bool,
-    /// Ask it to give back so much of its memory once it is up
+    /// Ask the guest to give back this much memory once it has booted (virtio balloon)
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     balloon: Option<u64>,
-    /// How long it may take to reach user space
+    /// Timeout for reaching user space
     #[arg(long, value_name = "TIME", value_parser = units::deadline)]
     start_up: Option<Duration>,
 }
@@ -94,11 +94,11 @@ enum Entry {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Way {
-    /// A virtio port: para-virtualization, a trip to the host for each buffer
+    /// A virtio console port: paravirtualization, one VM exit per buffer
     Virtio,
-    /// The serial port: full virtualization, trips for each byte
+    /// The serial port: full virtualization, several VM exits per byte
     Serial,
-    /// Memory that both sides see: passthrough, no trip
+    /// Shared memory: passthrough, no VM exits
     Page,
 }
 

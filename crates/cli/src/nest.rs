@@ -16,47 +16,47 @@ use crate::{end::End, failure::Failure, linux, units};
 
 /// Run isolab in an emulated computer that has hardware virtualization.
 ///
-/// QEMU plays a processor with AMD's SVM, and the chosen kernel of `isolab kernel` runs on it: in
-/// there /dev/kvm is a real kvm_amd and the cgroups are pure version 2, whatever this host has. It
-/// takes two seconds to come up and computes ten to a hundred times slower than this host.
+/// QEMU emulates a processor with AMD's SVM and boots the kernel chosen by `isolab kernel`. Inside,
+/// /dev/kvm is a real kvm_amd and all cgroups are version 2, whatever this host has. It boots in
+/// two seconds and computes ten to a hundred times slower than this host.
 ///
-/// Output, errors and the exit code are those of the isolab inside; 125 says that the nest failed.
-/// It has no input; `isolab nest shell` gives a shell in it, with isolab on its PATH.
+/// Output, errors and the exit code are those of the isolab inside; 125 means that the nest itself
+/// failed. There is no input; `isolab nest shell` opens a shell inside, with isolab on its PATH.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Count time in instructions, a nanosecond each: measurements repeat, whatever this host does.
-    /// The nest and the Linux guests in it have one processor then
+    /// Count time in instructions, one nanosecond each, so that measurements are repeatable on a
+    /// busy host. The nest and its Linux guests then have one CPU
     #[arg(long)]
     icount: bool,
-    /// Bring a file or directory of this host in, at the same path; may be repeated
+    /// Copy a file or directory of this host into the nest, at the same path; may be repeated
     #[arg(long, value_name = "PATH")]
     add: Vec<PathBuf>,
-    /// Bring the files that are left in /out ($ISOLAB_OUT) out to this directory
+    /// Copy the files left in /out ($ISOLAB_OUT) to this directory of the host
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
-    /// Boot this kernel, instead of the chosen one
+    /// Kernel to boot [default: the one chosen by `isolab kernel`]
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
-    /// The folder of the kernel's modules, or a root file system that has it [default: by release]
+    /// Directory of the kernel's modules, or a root file system with them [default: by release]
     #[arg(long, value_name = "DIRECTORY")]
     modules: Option<PathBuf>,
-    /// Its memory, such as 2G [default: 1G]
+    /// Memory, such as 2G [default: 1G]
     #[arg(long, value_name = "SIZE", value_parser = units::memory, allow_hyphen_values = true)]
     memory: Option<u64>,
-    /// Its processors [default: 1]
+    /// Number of CPUs [default: 1]
     #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
     vcpus: Option<u32>,
-    /// Switch it off after so long: 10s, 500ms, 2m
+    /// Power off after this long: 10s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
     deadline: Option<Duration>,
-    /// Add a variable to the environment inside; may be repeated
+    /// Set an environment variable inside; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = units::variable)]
     environment: Vec<(OsString, OsString)>,
-    /// Run this statically linked program, instead of isolab
+    /// Run this statically linked program instead of isolab
     #[arg(long, value_name = "FILE", hide = true)]
     program: Option<PathBuf>,
-    /// What isolab is to do inside, or `shell`
+    /// Command for the isolab inside, or `shell`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ISOLAB-ARGS")]
     words: Vec<OsString>,
 }
@@ -84,7 +84,7 @@ impl Arguments {
     fn nest(&self) -> Result<(Nest, Stdio), Failure> {
         let shell = self.words.first().is_some_and(|word| word == "shell");
         if self.words.is_empty() && self.program.is_none() {
-            return Err(Failure::usage("it was not said what isolab is to do in the nest")
+            return Err(Failure::usage("missing command for the nest")
                 .help("`isolab nest -- doctor`, for instance, or `isolab nest shell`"));
         }
         if shell && (self.words.len() > 1 || self.program.is_some()) {

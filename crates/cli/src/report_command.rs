@@ -9,9 +9,9 @@ use crate::{compare, failure::Failure};
 /// The arguments of `isolab report`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The folder of a report, or its records.json
+    /// Directory of a report, or its records.json
     records: PathBuf,
-    /// Folder for the new report [default: that of the records]
+    /// Output directory [default: that of the records]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }

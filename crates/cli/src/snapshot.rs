@@ -30,12 +30,11 @@ use crate::{
     run, trace, units,
 };
 
-/// Linux guests, saved before their command begins or while it runs: save one, let as many go on as
-/// you like, list.
+/// Save Linux guests, before their command starts or while it runs, and restore any number of copies.
 ///
-/// A snapshot is a folder in ~/.local/share/isolab/snapshots ($XDG_DATA_HOME instead of
-/// ~/.local/share, if it is set): state.json can be read, memory is the guest's. It fits the
-/// processor and the isolab that it was saved with.
+/// A snapshot is a directory in ~/.local/share/isolab/snapshots ($XDG_DATA_HOME instead of
+/// ~/.local/share, if set): state.json is readable, memory is the guest's. It can be restored by
+/// the same isolab on the same kind of processor.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -44,24 +43,24 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Boot a Linux guest up to where its command would begin, and save it there; with --from, save
-    /// one that is running, which goes on
+    /// Boot a Linux guest, and save it just before its command starts; with --from, save a running
+    /// guest, which keeps running
     Save(Box<Save>),
-    /// Let a saved guest go on, with this command's input and output and its exit code
+    /// Restore a saved guest, with this terminal's input and output and the command's exit code
     ///
-    /// It begins with random numbers of its own and at the time of day. It has no memory of being
-    /// a copy otherwise, and shares what it only reads with all other copies.
+    /// Each copy gets its own random seed and the current time. Otherwise it cannot tell that it is
+    /// a copy. Copies share the memory that they only read.
     #[command(visible_alias = "run")]
     Restore(Restore),
-    /// Remove snapshots; copies that run go on
+    /// Remove snapshots; running copies are not affected
     Rm {
-        /// Their names
+        /// Names of the snapshots
         #[arg(required = true)]
         names: Vec<String>,
     },
-    /// List the snapshots that there are
+    /// List saved snapshots
     List {
-        /// Print a JSON array
+        /// Print as a JSON array
         #[arg(long)]
         json: bool,
     },
@@ -69,12 +68,12 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Save {
-    /// Its name
+    /// Name of the snapshot
     name: String,
-    /// Save this running guest instead, by the name that `isolab ps` shows
+    /// Save this running guest instead, by its name in `isolab ps`
     ///
-    /// It stands still while its memory is written. It can have neither a network card nor a disk that
-    /// it writes to, nor a terminal, nor a debugger, and no `isolab exec` may be running in it.
+    /// The guest is paused while its memory is written. It must have no network card, writable disk,
+    /// terminal, debugger or running `isolab exec`.
     #[arg(
         long,
         value_name = "GUEST",
@@ -82,47 +81,47 @@ struct Save {
             ["memory", "vcpus", "root", "environment", "workdir", "words", "LinuxArguments"]
     )]
     from: Option<String>,
-    /// Its memory, such as 128M [default: 256M]
+    /// Memory, such as 128M [default: 256M]
     #[arg(long, value_name = "SIZE", value_parser = units::memory, allow_hyphen_values = true)]
     memory: Option<u64>,
-    /// Its virtual CPUs
+    /// Number of virtual CPUs
     #[arg(long, value_name = "NUMBER", value_parser = units::count, allow_hyphen_values = true)]
     vcpus: Option<u32>,
-    /// A copy of this directory is its root
+    /// Root file system: a copy of this directory
     #[arg(long, value_name = "DIRECTORY")]
     root: Option<PathBuf>,
-    /// Add a variable to the command's environment; may be repeated
+    /// Set an environment variable of the command; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = units::variable)]
     environment: Vec<(OsString, OsString)>,
-    /// The command's working directory
+    /// Working directory of the command
     #[arg(long, value_name = "DIRECTORY")]
     workdir: Option<PathBuf>,
     #[command(flatten)]
     linux: LinuxArguments,
-    /// The command that each copy runs
+    /// Command that each copy runs
     #[arg(required_unless_present = "from", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
 struct Restore {
-    /// The snapshot's name
+    /// Name of the snapshot
     snapshot: String,
-    /// Name for `isolab ps` and `stop` [default: one is made up]
+    /// Name for `isolab ps` and `stop` [default: a random name]
     #[arg(long, value_parser = names::given)]
     name: Option<String>,
-    /// A disk that it was saved with, to be read: a raw image. Once for each, in that order; without,
-    /// those that the snapshot names, if it lies where it was saved
+    /// A read-only disk that the guest was saved with: a raw image. Repeat for each disk, in order
+    /// [default: those named in the snapshot, if it has not been moved]
     #[arg(long, value_name = "FILE")]
     disk: Vec<PathBuf>,
-    /// Print the outcome as one JSON object, the command's output in it. Output that is not UTF-8 is
-    /// byte for byte in output_base64 and errors_base64, which are null otherwise
+    /// Print the result as a JSON object that includes the command's output. Output that is not UTF-8
+    /// is in output_base64 and errors_base64, which are null otherwise
     #[arg(long)]
     json: bool,
-    /// Tell on standard error afterwards which calls answered which question
+    /// Print to standard error which calls answered which question
     #[arg(long)]
     trace: bool,
-    /// Kill it after so long: 10s, 500ms, 2m
+    /// Kill after this long: 10s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
     deadline: Option<Duration>,
 }
@@ -239,7 +238,7 @@ fn list(json: bool) -> Result<u8, Failure> {
         return Ok(0);
     }
     if list.is_empty() {
-        output::remark("there is no snapshot\n  help: `isolab snapshot save NAME -- PROGRAM`\n");
+        output::remark("no snapshots are saved\n  help: `isolab snapshot save NAME -- PROGRAM`\n");
         return Ok(0);
     }
     output::print(&table(&list, Ink::of_output()))?;
@@ -303,7 +302,7 @@ mod tests {
         let list = [Listed { name: "x".repeat(90), bytes_on_disk: 41 << 20, state }];
         let text = table(&list, Ink::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
-        assert!(text.contains("  41 MiB  ") && text.contains("there is no snapshot"), "{text}");
+        assert!(text.contains("  41 MiB  ") && text.contains("no snapshots are saved"), "{text}");
     }
 
     #[test]

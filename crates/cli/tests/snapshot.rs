@@ -22,10 +22,10 @@ fn where_there_is_none_it_is_said_how_to_save_one() {
     let restore = snapshot(data.path(), &["restore", "base"]);
     let message = String::from_utf8_lossy(&restore.stderr);
     assert_eq!(restore.status.code(), Some(125));
-    assert!(message.contains("there is no snapshot") && message.contains("help: "), "{message}");
+    assert!(message.contains("does not exist") && message.contains("help: "), "{message}");
     let save = snapshot(data.path(), &["save", "../base", "--", "/bin/true"]);
     assert_eq!(save.status.code(), Some(125));
-    assert!(String::from_utf8_lossy(&save.stderr).contains("is no name for a snapshot"));
+    assert!(String::from_utf8_lossy(&save.stderr).contains("invalid snapshot name"));
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0, "nothing was left");
 }
 

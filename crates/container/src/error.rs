@@ -24,7 +24,7 @@ pub enum Error {
         errno: Errno,
     },
     /// What the child found was not what it had made or opened.
-    #[error("inside the container: this does not hold: {check}")]
+    #[error("inside the container: check failed: {check}")]
     Refused {
         /// What should hold.
         check: String,
@@ -100,7 +100,7 @@ pub enum Error {
         file: &'static str,
     },
     /// The root directory is not a directory.
-    #[error("the root {path:?} is no directory that can be entered")]
+    #[error("the root {path:?} is not an accessible directory")]
     NoRoot {
         /// The directory.
         path: PathBuf,
@@ -135,7 +135,7 @@ pub enum Error {
         name: String,
     },
     /// A user or group by a name that the root does not know.
-    #[error("there is no {kind} {name:?} in {file} of the root")]
+    #[error("unknown {kind} {name:?}: not in {file} of the root")]
     UnknownName {
         /// `user` or `group`.
         kind: &'static str,
@@ -200,7 +200,7 @@ pub enum Error {
         ended: String,
     },
     /// It was started before, or has ended.
-    #[error("the container does not wait to be started: it was started before, or has ended")]
+    #[error("the container is not waiting to be started: it was already started, or has ended")]
     NotWaiting,
     /// An overlay of nothing.
     #[error("an overlay needs at least one lower directory")]
@@ -295,7 +295,7 @@ pub enum Error {
         instructions: usize,
     },
     /// The kernel's answer on a netlink socket was not understood.
-    #[error("the kernel's answer to {request} was not understood")]
+    #[error("unexpected answer of the kernel to {request}")]
     Netlink {
         /// The request.
         request: &'static str,

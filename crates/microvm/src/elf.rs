@@ -9,7 +9,7 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ElfError {
     /// It begins otherwise.
-    #[error("it is no ELF file")]
+    #[error("not an ELF file")]
     NotElf,
     /// It breaks off.
     #[error("the ELF file is truncated: its {0} ends beyond the file's last byte")]
@@ -88,7 +88,7 @@ pub enum ElfError {
     #[error("it is empty")]
     Empty,
     /// A flat binary does not fit.
-    #[error("its {bytes} bytes do not fit in the {room} bytes that there are from {address:#x} on")]
+    #[error("its {bytes} bytes do not fit into the {room} bytes available at {address:#x}")]
     TooLarge {
         /// Its length.
         bytes: usize,

@@ -38,7 +38,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The device is not KVM's, or KVM speaks another language.
-    #[error("{device:?} answers KVM_GET_API_VERSION with {version}, not with 12: it is no KVM")]
+    #[error("{device:?} is not KVM: it answers KVM_GET_API_VERSION with {version}, not 12")]
     NotKvm {
         /// The device.
         device: PathBuf,

@@ -202,7 +202,7 @@ impl fmt::Display for Strange {
                 guest::abi::CONSOLE_BYTES
             ),
             Self::UnknownRequest { number } => {
-                write!(out, "rang the doorbell for request {number}, which there is not")
+                write!(out, "rang the doorbell for request {number}, which does not exist")
             }
             Self::Internal { suberror, instruction } => {
                 let reason = internal_name(*suberror);

@@ -283,7 +283,7 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
         assert!(message.contains(expected), "{expected}: {message}");
     }
     assert!(
-        chain(&restore(&place.path().join("no")).unwrap_err()).contains("there is no snapshot")
+        chain(&restore(&place.path().join("no")).unwrap_err()).contains("does not exist")
     );
     let damaged = Place(place.path().into()).list();
     assert_eq!(damaged.iter().filter(|listed| listed.state.is_err()).count(), 10);

@@ -111,7 +111,7 @@ pub enum Error {
         said: String,
     },
     /// The computer did not come up in time.
-    #[error("the nest did not come up within {patience:?}{}", quoted(console))]
+    #[error("the nest did not boot within {patience:?}{}", quoted(console))]
     NoStart {
         /// How long it was waited for.
         patience: Duration,
@@ -134,13 +134,13 @@ pub enum Error {
         source: io::Error,
     },
     /// The program was still running at its deadline.
-    #[error("the nest was still running after {after:?} and was switched off")]
+    #[error("the nest was still running after {after:?} and was powered off")]
     Deadline {
         /// The deadline.
         after: Duration,
     },
     /// The caller wanted no more.
-    #[error("the nest was told to end and was switched off")]
+    #[error("the nest was told to end and was powered off")]
     ToldToEnd,
     /// What came out is no archive of the nest's first process, so it was changed inside.
     #[error("bring files out: {what}")]

@@ -40,7 +40,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
 
 /// How much of the file its segments take, with the headers before them.
 fn end_of_segments(bytes: &[u8]) -> std::result::Result<usize, &'static str> {
-    let no_elf = |_| "it is no ELF file for x86-64";
+    let no_elf = |_| "not an ELF file for x86-64";
     let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(no_elf)?;
     let segments = header.program_headers(LittleEndian, bytes).map_err(no_elf)?;
     let mut end = SECTIONS.end;

@@ -105,7 +105,7 @@ impl Records {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is damaged, comes from a newer isolab, or holds numbers that
+    /// When the file is not readable, is damaged, comes from a newer isolab, or holds numbers that
     /// no measurement gives.
     pub fn read(path: &Path) -> Result<Self, RecordsError> {
         let path = if path.is_dir() { path.join(NAME) } else { path.to_owned() };

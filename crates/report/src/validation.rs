@@ -24,7 +24,7 @@ pub enum Invalid {
         sandbox: String,
     },
     /// More of something than a page can show.
-    #[error("there are {found} {what}, and at most {most} can be shown")]
+    #[error("too many {what}: {found}, of at most {most}")]
     TooMany {
         /// What there is too much of.
         what: &'static str,
@@ -34,7 +34,9 @@ pub enum Invalid {
         most: usize,
     },
     /// A stretch of running that ends before it begins, or lies outside the trace.
-    #[error("the trace {metric} has a stretch from {first} to {last} ns of {length} ns")]
+    #[error(
+        "the trace {metric} has an interval from {first} to {last} ns in a trace of {length} ns"
+    )]
     Stretch {
         /// The trace.
         metric: String,

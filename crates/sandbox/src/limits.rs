@@ -48,7 +48,7 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
     /// Not a number of processors.
-    #[error("{0} is no number of CPUs: use a number from 0.01 to 10000, such as 0.5")]
+    #[error("invalid CPU count: {0}; use a number from 0.01 to 10000, such as 0.5")]
     Cpus(String),
     /// A limit of nothing.
     #[error("a limit of 0 {0} leaves nothing to run in: use at least {1}")]

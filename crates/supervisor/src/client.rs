@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The supervisor has gone without a word: it was killed.
-    #[error("the supervisor has gone")]
+    #[error("the supervisor has exited")]
     Gone,
     /// It does not speak as a supervisor.
     #[error(transparent)]

@@ -47,20 +47,20 @@ use sandbox::Ledger;
 /// Measure every sandbox on this host and write a report.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CompareArgs {
-    /// Fewer rounds and smaller amounts: done in under 30 seconds
+    /// Fewer rounds and smaller workloads: takes less than 30 seconds
     #[arg(long)]
     pub quick: bool,
-    /// Folder for the report [default: reports/compare-TIME where there is a folder reports, else
+    /// Output directory [default: reports/compare-TIME if there is a directory reports, else
     /// isolab-report]
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// Decides every random choice, such as the order of the sandboxes
+    /// Seed of every random choice, such as the order of the sandboxes
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// Rounds in each fresh process, instead of the number that suits each part
+    /// Rounds in each fresh process [default: depends on the part]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: Option<u32>,
-    /// Print the records as JSON instead of the table
+    /// Print the records as JSON instead of a table
     #[arg(long)]
     pub json: bool,
 }

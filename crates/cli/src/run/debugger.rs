@@ -16,8 +16,8 @@ use crate::{failure::Failure, output};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Only for virtual machines")]
 pub(super) struct DebuggerArguments {
-    /// Wait for gdb before the first instruction, at this port of this host alone or at a new socket of
-    /// this path; port 0 is one that is free. In gdb: `target remote :PORT`
+    /// Wait for gdb before the first instruction, on this loopback port or on a new socket at this
+    /// path; 0 picks a free port. In gdb: `target remote :PORT`
     #[arg(long, value_name = "PORT|PATH")]
     pub(super) gdb: Option<OsString>,
 }

@@ -21,7 +21,7 @@ use crate::{failure::Failure, names, output, supervise};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "In the background")]
 pub(super) struct DetachArguments {
-    /// Run in the background and print the name: see `isolab ps`, `logs`, `attach`, `wait` and `stop`.
+    /// Run in the background and print the name; see `isolab ps`, `logs`, `attach`, `wait` and `stop`.
     /// The log keeps the newest 4 to 8 MiB
     #[arg(short = 'd', long = "detach", conflicts_with = "json")]
     detach: bool,

@@ -93,7 +93,7 @@ pub(super) fn explained(errno: Errno) -> io::Error {
     let why = match errno {
         Errno::EXDEV | Errno::EBUSY => "something is mounted on it: unmount that, then try again",
         Errno::ELOOP => "there is a link on the way, which isolab does not follow: look at it",
-        Errno::ENOTDIR => "it is no directory, so isolab has not made it: look at it",
+        Errno::ENOTDIR => "it is not a directory, so isolab has not made it: look at it",
         errno => return errno.into(),
     };
     io::Error::new(io::Error::from(errno).kind(), why)

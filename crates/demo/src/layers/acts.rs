@@ -78,7 +78,7 @@ pub(super) fn replace(container: &Layered) -> Result<Told> {
         fs::write(merged.join(file), "another\n")
     };
     replaced().map_err(Error::system(format!("replace {path} in the container")))?;
-    let unmarked = || io::Error::other("it has none, or one that cannot be read");
+    let unmarked = || io::Error::other("it has none, or an unreadable one");
     let mark = opaque_mark(&container.upper().join(path)).ok_or_else(unmarked);
     let mark = mark.map_err(Error::system(format!("read the mark of {path} in upper")))?;
     Ok(Told::Replaced { path: format!("{path}/"), mark: mark.to_owned() })

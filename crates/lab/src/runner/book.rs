@@ -78,7 +78,7 @@ impl Book {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// When the file is not readable.
     pub fn read(&self) -> Result<Progress> {
         self.person.acting(|| match understood(&self.file()) {
             Ok(progress) => Ok(progress.unwrap_or_default()),
@@ -93,7 +93,7 @@ impl Book {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or written.
+    /// When the file is not readable or written.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> Result<T> {
         self.locked(|| {
             let mut progress = self.read()?;

@@ -141,9 +141,9 @@ impl Error {
                 format!("there are no labs in {} or above it", from.display())
             }
             Self::NoLab { asked, known } => {
-                format!("there is no lab {asked:?} here; there are {}", known.join(" "))
+                format!("unknown lab {asked:?}; the labs here are {}", known.join(" "))
             }
-            Self::NotSaid => "no lab was begun yet, so it must be said which one".to_owned(),
+            Self::NotSaid => "no lab has been started yet: give its number or name".to_owned(),
             Self::Renamed { found, expected } => {
                 format!("the folder {} was called {expected}", found.display())
             }

@@ -111,7 +111,7 @@ pub(crate) fn check(
 ///
 /// # Errors
 ///
-/// When the file cannot be read.
+/// When the file is not readable.
 pub fn inside(file: &Path, end: Option<BorrowedFd<'_>>) -> Result<Answer> {
     let text = fs::read(file).map_err(Error::file("read", file))?;
     let rows: Vec<Row> = serde_json::from_slice(&text)

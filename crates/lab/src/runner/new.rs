@@ -124,7 +124,9 @@ fn is_usable(desk: &Desk, name: &str) -> Result<()> {
         && !name.contains("--");
     if !is_name {
         return Err(usage(
-            format!("{name:?} is no name: small letters, digits and single dashes, a letter first"),
+            format!(
+                "invalid name: {name:?}; use lowercase letters, digits and single dashes, a letter first"
+            ),
             format!("{name:?} 不能作名字：只用小写字母、数字和单个连字符，以字母开头"),
         ));
     }

@@ -206,7 +206,7 @@ fn understood(output: &str, lab: &str) -> Result<Report, String> {
         _ => return Err("it said more than its verdict".to_owned()),
     };
     let report: Report = serde_json::from_str(line)
-        .map_err(|error| format!("its verdict cannot be read: {error}"))?;
+        .map_err(|error| format!("its verdict is unreadable: {error}"))?;
     match report.lab == lab {
         true => Ok(report),
         false => Err(format!("its verdict is on lab {}", report.lab)),
@@ -259,7 +259,7 @@ mod tests {
         let cases = [
             ("exit 1", "it said nothing"),
             ("echo fault >&2; kill -9 $$", "it wrote:\n    fault"),
-            ("echo PASS", "cannot be read"),
+            ("echo PASS", "is unreadable"),
             (&format!("echo '{PASS}'; exit 1"), "differ"),
             (&format!("echo '{PASS}'; echo '{PASS}'"), "more than"),
             (&format!("echo '{}'", PASS.replace("08", "09")), "on lab 09"),

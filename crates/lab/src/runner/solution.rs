@@ -51,7 +51,7 @@ pub fn reset(desk: &Desk, lab: &Lab) -> Result<Answer> {
     let file = desk.as_typed(&lab.student());
     let text = match desk.style.either("en", "zh") {
         "en" => format!(
-            "{} is as it was at first; yours is kept as\n{}\n",
+            "{} was reset; your version is saved as\n{}\n",
             file.display(),
             backup.display()
         ),

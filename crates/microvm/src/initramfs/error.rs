@@ -38,7 +38,7 @@ pub enum InitramfsError {
         path: PathBuf,
     },
     /// The kernel reads a name up to its first zero.
-    #[error("{path:?} has a zero byte in it, where the kernel would end it")]
+    #[error("{path:?} contains a null byte")]
     ZeroInName {
         /// Which file.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum InitramfsError {
         program: PathBuf,
     },
     /// The program is nothing that Linux executes.
-    #[error("{program:?} is no program: {why}")]
+    #[error("{program:?} is not a program: {why}")]
     NotProgram {
         /// Its file.
         program: PathBuf,

@@ -51,7 +51,7 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// Reads the file of a program or library; `None` if it is no ELF file for x86-64.
+    /// Reads the file of a program or library; `None` if not an ELF file for x86-64.
     pub(super) fn of(path: &Path) -> Option<Self> {
         // The path may be one that a program names, which is not trusted: to open a device may do
         // something, and a pipe would wait for somebody at its other end.

@@ -8,7 +8,7 @@ use super::unpack::UnpackError;
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// It could not be read.
-    #[error("the file cannot be read")]
+    #[error("the file is not readable")]
     Read(#[from] io::Error),
     /// It is something else.
     #[error(
@@ -57,7 +57,7 @@ pub enum KernelError {
     Unpack(#[from] UnpackError),
     /// What is packed in it does not fit where it is to go.
     #[error(
-        "unpacked it has more than {} MiB, which is all that there is room for in the guest",
+        "unpacked, it is larger than the {} MiB available in the guest",
         limit >> 20
     )]
     NoRoom {

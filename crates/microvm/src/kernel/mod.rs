@@ -234,7 +234,7 @@ impl KernelImage {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read any more, and what `write` says.
+    /// When the file is not readable any more, and what `write` says.
     pub fn load<E: From<io::Error>>(
         &self,
         mut write: impl FnMut(u64, &[u8]) -> std::result::Result<(), E>,
@@ -263,7 +263,7 @@ impl KernelImage {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read any more.
+    /// When the file is not readable any more.
     pub fn release(&self) -> io::Result<Option<String>> {
         if self.release.is_some() {
             return Ok(self.release.clone());

@@ -8,13 +8,13 @@ use crate::kernel::UnpackError;
 #[derive(Debug, thiserror::Error)]
 pub enum KernelsError {
     /// Neither the variable nor the home is set.
-    #[error("it is not known where to keep kernels: neither XDG_CACHE_HOME nor HOME is set")]
+    #[error("no directory for kernels: neither XDG_CACHE_HOME nor HOME is set")]
     NoPlace,
     /// There is none.
-    #[error("this host has no kernel for a guest that can be read")]
+    #[error("this host has no readable kernel for a guest")]
     NoKernel,
     /// There is none of that name.
-    #[error("there is no kernel {name:?}")]
+    #[error("unknown kernel {name:?}")]
     Unknown {
         /// The name.
         name: String,
@@ -22,7 +22,7 @@ pub enum KernelsError {
         known: Vec<String>,
     },
     /// The choice was made, and then the kernel went away.
-    #[error("the chosen kernel {name:?} is not there any more")]
+    #[error("the chosen kernel {name:?} no longer exists")]
     ChosenGone {
         /// Its name.
         name: String,
@@ -90,7 +90,7 @@ pub enum KernelsError {
     },
     /// The distribution's package client is none that is known here.
     #[error(
-        "get a kernel: this host has no apt-get, and isolab knows no other client for packages"
+        "get a kernel: this host has no apt-get, the only package manager that isolab supports"
     )]
     NoClient,
     /// The client's program could not be run.
@@ -125,7 +125,7 @@ pub enum KernelsError {
         part: &'static str,
     },
     /// The caller wanted no more.
-    #[error("getting the kernel was interrupted; nothing is left of it")]
+    #[error("downloading the kernel was interrupted; partial files were removed")]
     Interrupted,
 }
 

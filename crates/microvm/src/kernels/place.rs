@@ -306,7 +306,7 @@ mod tests {
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let (_folder, place) = place();
         let error = place.select("6.3").unwrap_err();
-        assert_eq!(error.to_string(), "there is no kernel \"6.3\"");
+        assert_eq!(error.to_string(), "unknown kernel \"6.3\"");
         assert_eq!(error.fix().unwrap(), "there is 6.2.0, 6.1.0-7-lab");
         assert_eq!(place.choice().unwrap(), None);
     }

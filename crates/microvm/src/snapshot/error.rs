@@ -11,19 +11,19 @@ pub enum SnapshotError {
     #[error("find a place for snapshots: neither XDG_DATA_HOME nor HOME is set")]
     NoPlace,
     /// That is no name for a snapshot.
-    #[error("{name:?} is no name for a snapshot")]
+    #[error("invalid snapshot name: {name:?}")]
     Name {
         /// The name.
         name: String,
     },
     /// There is one already.
-    #[error("there is a snapshot {folder:?} already")]
+    #[error("snapshot {folder:?} already exists")]
     Exists {
         /// Its folder.
         folder: PathBuf,
     },
     /// There is none.
-    #[error("there is no snapshot {folder:?}")]
+    #[error("snapshot {folder:?} does not exist")]
     None {
         /// Where it would be.
         folder: PathBuf,
@@ -55,7 +55,7 @@ pub enum SnapshotError {
         disks: Vec<PathBuf>,
     },
     /// Not as many disks as it had.
-    #[error("{given} disks were given, and the guest was saved with {saved}")]
+    #[error("{given} disks given, but the guest was saved with {saved}")]
     Disks {
         /// How many it had.
         saved: usize,
@@ -203,7 +203,7 @@ impl SnapshotError {
                  is to read, in that order: `isolab snapshot restore NAME --disk FILE`"
             }
             Self::Disks { .. } => "name as many as it had: `--disk FILE` for each",
-            Self::None { .. } => "`isolab snapshot list` shows those that there are",
+            Self::None { .. } => "`isolab snapshot list` lists saved snapshots",
             Self::Missing { .. }
             | Self::Length { .. }
             | Self::Damaged { .. }

@@ -10,7 +10,7 @@ use std::{
 pub enum LedgerError {
     /// There is an entry with that name.
     #[error(
-        "the name {name:?} is in use: `isolab ps` shows by whom, `isolab clean` frees the names of dead ones"
+        "the name {name:?} is in use: `isolab ps` shows by what, `isolab clean` frees the names of killed runs"
     )]
     NameInUse {
         /// The name.

@@ -244,7 +244,7 @@ impl Process {
 ///
 /// # Errors
 ///
-/// When the file cannot be read or has no such number.
+/// When the file is not readable or has no such number.
 pub fn number(path: &Path, field: &str) -> io::Result<u64> {
     let text = fs::read_to_string(path).map_err(|error| named(path, &error))?;
     let of_line = |line: &str| {

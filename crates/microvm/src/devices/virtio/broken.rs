@@ -5,7 +5,7 @@
 pub enum Broken {
     /// A queue that was to be used and cannot be.
     #[error(
-        "a queue of {size} descriptors has no power of two, is not aligned or lies outside of memory"
+        "invalid queue of {size} descriptors: its size is not a power of two, or it is misaligned or outside of guest memory"
     )]
     Setup {
         /// Its size.

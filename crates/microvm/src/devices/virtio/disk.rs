@@ -50,7 +50,7 @@ pub enum DiskError {
     #[error("it is {}, and only raw images can be used", .0.name)]
     NotRaw(ImageFormat),
     /// It is no number of sectors.
-    #[error("it has {bytes} bytes, which is no whole number of sectors of {SECTOR} bytes")]
+    #[error("its size of {bytes} bytes is not a multiple of the sector size, {SECTOR} bytes")]
     Size {
         /// Its size.
         bytes: u64,
