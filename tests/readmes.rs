@@ -47,6 +47,7 @@ fn links_lead_to_files() {
         "labs/TEACHING.md",
         "labs/TEACHING.zh.md",
         "reports/README.md",
+        "reports/floor.md",
     ];
     let others = others.iter().map(|name| root.join(name));
     let in_crates = crates().into_iter().map(|folder| folder.join("README.md"));
