@@ -171,6 +171,11 @@ fn parse(words: &[OsString]) -> Result<Command, clap::Error> {
     Isolab::try_parse_from(words).map(|isolab| isolab.command.with_dashes(words))
 }
 
+/// All commands with their options, for man pages.
+pub fn command() -> clap::Command {
+    Isolab::command()
+}
+
 /// What `isolab --version` says, for which no parser is built.
 const VERSION: &str = concat!("isolab ", env!("CARGO_PKG_VERSION"), "\n");
 
