@@ -69,7 +69,7 @@ fn start_meanwhile(
         let mut failure = None;
         for _ in 0..starts {
             let answer = launch.run_as(who, host);
-            let found = ["ELOOP", "ENOENT", "ENOTDIR", "EEXIST", "this does not hold"];
+            let found = ["ELOOP", "ENOENT", "ENOTDIR", "EEXIST", "check failed"];
             match answer.error {
                 None if answer.output == "done\n" => started += 1,
                 Some(error)

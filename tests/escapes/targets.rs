@@ -71,7 +71,7 @@ fn a_volume_behind_a_link_to_the_root_is_refused() {
             let answer = with_volume(&host, who, &root, &source, "/volume");
             let error =
                 answer.error.unwrap_or_else(|| panic!("{target} is taken: {:?}", answer.output));
-            let reason = "this does not hold: /volume is not the root itself";
+            let reason = "check failed: /volume is not the root itself";
             assert!(error.contains(reason), "{target} as {who:?}: {error}");
             host.is_unchanged(&format!("a volume at a link to {target}"));
         }

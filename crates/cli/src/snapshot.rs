@@ -302,7 +302,7 @@ mod tests {
         let list = [Listed { name: "x".repeat(90), bytes_on_disk: 41 << 20, state }];
         let text = table(&list, Ink::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
-        assert!(text.contains("  41 MiB  ") && text.contains("no snapshots are saved"), "{text}");
+        assert!(text.contains("  41 MiB  ") && text.contains("no snapshot at"), "{text}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn where_there_is_none_it_is_said_how_to_save_one() {
     let restore = snapshot(data.path(), &["restore", "base"]);
     let message = String::from_utf8_lossy(&restore.stderr);
     assert_eq!(restore.status.code(), Some(125));
-    assert!(message.contains("does not exist") && message.contains("help: "), "{message}");
+    assert!(message.contains("no snapshot at") && message.contains("help: "), "{message}");
     let save = snapshot(data.path(), &["save", "../base", "--", "/bin/true"]);
     assert_eq!(save.status.code(), Some(125));
     assert!(String::from_utf8_lossy(&save.stderr).contains("invalid snapshot name"));

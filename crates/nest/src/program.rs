@@ -80,6 +80,6 @@ mod tests {
         let error = read(Path::new("/bin/ls")).unwrap_err();
         assert!(error.to_string().contains("linked dynamically"), "{error}");
         let error = read(Path::new("/etc/passwd")).unwrap_err();
-        assert!(error.to_string().contains("no ELF file"), "{error}");
+        assert!(error.to_string().contains("not an ELF file"), "{error}");
     }
 }

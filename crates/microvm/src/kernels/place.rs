@@ -262,7 +262,7 @@ mod tests {
         assert!(fs::read(&selected.vmlinux).unwrap().starts_with(b"\x7fELF"));
         fs::remove_file(&selected.image).unwrap();
         let gone = place.chosen().unwrap_err();
-        assert_eq!(gone.to_string(), "the chosen kernel \"6.2.0\" is not there any more");
+        assert_eq!(gone.to_string(), "the chosen kernel \"6.2.0\" no longer exists");
         assert!(gone.fix().unwrap().contains("isolab kernel use NAME"));
     }
 

@@ -23,7 +23,7 @@ pub enum SnapshotError {
         folder: PathBuf,
     },
     /// There is none.
-    #[error("snapshot {folder:?} does not exist")]
+    #[error("no snapshot at {folder:?}")]
     None {
         /// Where it would be.
         folder: PathBuf,
