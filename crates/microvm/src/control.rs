@@ -33,8 +33,10 @@ struct State {
     end: Option<Result<End>>,
     /// What becomes of it where it says that it may be frozen.
     freezing: Option<Freezing>,
-    /// The processors' threads.
+    /// The processors' threads, as far as they have begun.
     kicks: Vec<Kick>,
+    /// How many are to begin; none any more once one has ended.
+    expected: usize,
     /// The threads that pass on what the guest gave, and are not hurried when it ends by itself.
     servants: Vec<Kick>,
     /// Whether somebody wants the end at once, whoever else waits for what the guest wrote.
@@ -61,6 +63,11 @@ pub type Courier = Box<dyn Fn(i32) -> bool + Send>;
 impl State {
     fn stands_still(&self) -> bool {
         self.paused || self.held
+    }
+
+    /// How many processors there are, those included that have not begun.
+    fn processors(&self) -> usize {
+        self.kicks.len().max(self.expected)
     }
 
     /// Lets every thread that may have to see the end see it.
@@ -120,6 +127,7 @@ impl Handle {
             end: None,
             freezing: None,
             kicks: Vec::new(),
+            expected: 0,
             servants: Vec::new(),
             forced: false,
             halted: None,
@@ -199,6 +207,11 @@ impl Handle {
         drop(self.changed.wait_while(self.lock(), waiting));
     }
 
+    /// So many processors are about to begin.
+    pub fn expect(&self, processors: usize) {
+        self.lock().expected = processors;
+    }
+
     /// Lets the calling thread be kicked: out of running `cpu`; or, of a thread without one, out of a
     /// system call in which it waits for somebody to read what the guest wrote. That it may do for
     /// as long as nobody demands an end.
@@ -216,7 +229,11 @@ impl Handle {
     pub fn end(&self) {
         let kick = Kick::end_of_this_thread();
         let mut state = self.lock();
+        let begun = state.kicks.len();
         state.kicks.retain(|other| *other != kick);
+        if state.kicks.len() < begun {
+            state.expected = 0;
+        }
         state.servants.retain(|other| *other != kick);
     }
 
@@ -284,7 +301,7 @@ impl Handle {
     /// Whether the processors are to stand still, how many do, and how many there are.
     pub fn pausing(&self) -> (bool, usize, usize) {
         let state = self.lock();
-        (state.stands_still(), state.resting, state.kicks.len())
+        (state.stands_still(), state.resting, state.processors())
     }
 
     /// CPU time of each processor's thread.
@@ -333,7 +350,7 @@ impl Handle {
         state.halted = has_halted.then_some(halted + 1);
         match state.halted {
             None => self.changed.notify_all(),
-            Some(all) if all == state.kicks.len() => self.settle(&mut state, Ok(End::Halted)),
+            Some(all) if all == state.processors() => self.settle(&mut state, Ok(End::Halted)),
             Some(_) => {
                 let waiting = |state: &mut State| state.halted.is_some() && !self.has_ended();
                 drop(self.changed.wait_while(state, waiting));

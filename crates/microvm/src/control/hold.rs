@@ -66,7 +66,7 @@ impl Handle {
     /// How far it has come with that.
     pub fn hold(&self) -> Hold {
         let state = self.lock();
-        let all = state.kicks.len();
+        let all = state.processors();
         match (state.held, state.freezing) {
             (false, Some(Freezing::Hold)) => Hold::Runs,
             (false, _) => Hold::Released,
@@ -208,6 +208,22 @@ mod tests {
             assert_eq!(guest.handle.hold(), Hold::Released);
             guest.wait(|handle| handle.pausing() == (false, 0, PROCESSORS));
         }
+    }
+
+    #[test]
+    fn a_guest_does_not_stand_before_all_of_its_processors_have_begun() {
+        let handle = Handle::new(Timeline::start(), None);
+        handle.expect(PROCESSORS);
+        assert!(handle.hold_now());
+        assert_eq!((handle.hold(), handle.pausing()), (Hold::Stops, (true, 0, PROCESSORS)));
+        handle.release();
+        handle.pause();
+        assert_eq!(handle.pausing(), (true, 0, PROCESSORS));
+        let guest = Guest::new();
+        guest.handle.expect(PROCESSORS + 1);
+        assert!(guest.handle.hold_now());
+        guest.wait(|handle| handle.lock().resting == PROCESSORS);
+        assert_eq!(guest.handle.hold(), Hold::Stops, "one is still to begin");
     }
 
     #[test]

@@ -306,6 +306,7 @@ impl Guest {
         // None of them runs the guest before this thread is where it is to be.
         let gate = Arc::new(Mutex::new(()));
         let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        handle.expect(cpus.len());
         for processor in cpus.into_iter().enumerate() {
             match processors.start(processor, &gate, &through) {
                 Ok(thread) => threads.push(thread),
