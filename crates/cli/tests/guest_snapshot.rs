@@ -105,7 +105,7 @@ fn a_clone_can_be_saved_and_looked_into_as_the_guest_could() {
     assert_eq!(code, 0, "{errors}");
     let (code, _, errors) = save("second");
     assert_eq!(code, 125, "{errors}");
-    assert!(errors.contains("there is a snapshot") && errors.contains("help: "), "{errors}");
+    assert!(errors.contains("already exists") && errors.contains("help: "), "{errors}");
     assert_eq!(read(&name).0, 0);
     assert_eq!(output_of(&mut isolab(&["stop", "--grace", "100ms", &name])).0, 0);
     clone.wait().unwrap();

@@ -153,7 +153,7 @@ fn a_kernel_is_got_listed_and_chosen() {
 
     let (code, output, errors) = output_of(&mut desk.isolab(&["use", "6.9"]));
     assert_eq!((code, output.as_str()), (125, ""));
-    assert!(errors.contains("no kernel \"6.9\"\n  help: there is"), "{errors}");
+    assert!(errors.contains("unknown kernel \"6.9\"\n  help: there is"), "{errors}");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_signal_ends_the_download_and_nothing_is_left() {
         let ended = child.wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(code), "{errors}");
-        assert!(errors.contains("interrupted; nothing is left of it"), "{errors}");
+        assert!(errors.contains("was interrupted; partial files were removed"), "{errors}");
         assert_eq!(desk.left(), [""; 0]);
     }
 }

@@ -91,7 +91,7 @@ fn troubles_are_named_with_the_way_out() {
         assert_eq!(found, code, "{errors}");
         assert!(errors.contains(expected) && errors.contains(fix), "{errors}");
     };
-    told(&["check"], 2, "no lab was begun", "isolab lab list");
+    told(&["check"], 2, "no lab has been started", "isolab lab list");
     told(&["check", "13"], 2, "unknown lab \"13\"; the labs here are 88", "isolab lab list");
     told(&["check", "88", "--labs", "/tmp"], 125, "no labs in /tmp", "--labs FOLDER");
     told(&["check", "88", "--predict", "entries=3"], 2, "NAME is of: exits", "");
