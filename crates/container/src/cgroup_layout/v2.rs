@@ -29,11 +29,11 @@ impl Layout {
         let lineage: Vec<&Path> =
             own.ancestors().take_while(|path| path.starts_with(&hierarchy.point)).collect();
         let nearest = lineage.iter().position(|path| may_write(path) && gives(path, needed));
-        let leaves_a_limit = |count: usize| lineage[..count].iter().any(|path| is_limited(path));
+        let nearest = nearest.map(|count| parent(lineage[count], &lineage[..count]));
         match nearest {
-            Some(count) if !leaves_a_limit(count) => Ok(parent(lineage[count], &lineage[..count])),
+            Some(nearest) if !nearest.skipped.iter().any(|path| is_limited(path)) => Ok(nearest),
             _ if makes_room(own, needed) => Ok(parent(own, &[])),
-            Some(count) => Ok(parent(lineage[count], &lineage[..count])),
+            Some(nearest) => Ok(nearest),
             None => Err(lacking(format!(
                 "{own:?} has processes beside isolab or may not be written to, and no directory \
                  above it can enable the controller"
@@ -46,9 +46,7 @@ impl Layout {
 /// possible.
 fn gives(cgroup: &Path, needed: &[Controller]) -> bool {
     let control = cgroup.join("cgroup.subtree_control");
-    let enabled = words_of(&control);
-    let missing = |controller: &&Controller| !enabled.iter().any(|word| word == controller.name());
-    let missing: Vec<_> = needed.iter().filter(missing).collect();
+    let missing = missing_in(&control, needed);
     // The kernel would enable those of `cpu` and `pids` beside processes, and from then on take
     // threads alone into the children (cgroups(7), "Creating a threaded subtree").
     if !missing.is_empty() && !is_root(cgroup) && has_processes(cgroup) {
@@ -57,6 +55,13 @@ fn gives(cgroup: &Path, needed: &[Controller]) -> bool {
     let enable =
         |controller: &Controller| fs::write(&control, format!("+{}", controller.name())).is_ok();
     missing.into_iter().all(enable) && is_domain(cgroup)
+}
+
+/// Those of `needed` that a file of controllers does not name.
+fn missing_in<'n>(file: &Path, needed: &'n [Controller]) -> Vec<&'n Controller> {
+    let named = words_of(file);
+    let missing = |controller: &&Controller| !named.iter().any(|word| word == controller.name());
+    needed.iter().filter(missing).collect()
 }
 
 /// Only the root of the hierarchy has no type.
@@ -82,9 +87,8 @@ fn is_limited(cgroup: &Path) -> bool {
 /// Moves the launcher into a leaf below its own cgroup, if it is alone there and the cgroup has what
 /// is needed: a delegated scope.
 fn makes_room(own: &Path, needed: &[Controller]) -> bool {
-    let available = words_of(&own.join("cgroup.controllers"));
-    let has = |controller: &Controller| available.iter().any(|word| word == controller.name());
-    may_write(own) && needed.iter().all(has) && leave_for_a_leaf(own).is_ok() && gives(own, needed)
+    let has_all = missing_in(&own.join("cgroup.controllers"), needed).is_empty();
+    may_write(own) && has_all && leave_for_a_leaf(own).is_ok() && gives(own, needed)
 }
 
 fn leave_for_a_leaf(own: &Path) -> io::Result<()> {
