@@ -3,7 +3,7 @@
 mod keys;
 
 use std::{
-    io::{self, ErrorKind, IsTerminal as _, Read as _, Write as _},
+    io::{self, IsTerminal as _, Read as _, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
 };
 
@@ -20,7 +20,7 @@ use signal_hook::{
 };
 use supervisor::{Client, Frame, Stream};
 
-use crate::{background, failure::Failure, output};
+use crate::{background, failure::Failure, output, streams::is_hung_up};
 use keys::{DetachKeys, KeyMatcher, keys};
 
 /// Attach to a background run: show its output from now on, and send input if it has a terminal or
@@ -160,9 +160,7 @@ impl Session {
     fn send(&mut self, frame: &Frame) -> Result<(), AttachError> {
         match self.client.send(frame) {
             // It has ended: what it said before is still to be read.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
-            {
+            Err(error) if is_hung_up(&error) => {
                 self.input = false;
                 Ok(())
             }

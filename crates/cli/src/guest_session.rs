@@ -35,7 +35,7 @@ use signal_hook::{
     low_level::pipe,
 };
 
-use crate::{failure::Failure, guest_control, relay::Ignored};
+use crate::{failure::Failure, guest_control, relay::Ignored, streams::is_hung_up};
 
 /// A first process inside that has said nothing by then is not there, or does not work.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -166,11 +166,6 @@ enum End {
     Mute,
     /// The guest has ended.
     Closed,
-}
-
-/// Whether the other end of a connection is closed (unix(7)).
-fn is_hung_up(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 struct Session {

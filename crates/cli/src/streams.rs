@@ -17,6 +17,11 @@ use nix::{
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
 };
 
+/// Whether the other end of a connection is closed (unix(7)).
+pub fn is_hung_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 /// Makes them so, as far as that is possible: a socket cannot be opened once more, and neither can
 /// what belongs to another user.
 pub fn prepare() {

@@ -219,7 +219,7 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM does not tell.
-    pub fn registers_of_model(&self) -> Result<Vec<u32>> {
+    pub fn msr_indices(&self) -> Result<Vec<u32>> {
         let list = self.kvm.get_msr_index_list().map_err(Error::kvm("KVM_GET_MSR_INDEX_LIST"))?;
         Ok(list.as_slice().to_vec())
     }

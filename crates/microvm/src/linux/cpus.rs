@@ -41,7 +41,7 @@ pub fn prepare(cpus: &[VcpuFd], machine: &Machine, start: Start, story: &mut Sto
         story
             .step(Question::Power, call.clone(), || cpu.set_cpuid2(&own))
             .map_err(Error::kvm(call))?;
-        set_registers_of_model(cpu, story)?;
+        set_msrs(cpu, story)?;
     }
     match cpus.first() {
         Some(first) => begin_at(first, start, story),
@@ -132,7 +132,7 @@ impl Shape {
 }
 
 /// The registers that firmware sets: memory is cached, and strings move fast.
-fn set_registers_of_model(cpu: &VcpuFd, story: &mut Story) -> Result<()> {
+fn set_msrs(cpu: &VcpuFd, story: &mut Story) -> Result<()> {
     const MISC_ENABLE: (u32, u64) = (0x1a0, 1);
     const MTRR_DEFAULT: (u32, u64) = (0x2ff, 1 << 11 | 6); // enabled, write-back
     let call = "KVM_SET_MSRS: memory is cached, string instructions are fast";

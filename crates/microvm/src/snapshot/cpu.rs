@@ -92,7 +92,7 @@ impl Parts {
         Ok(Self {
             has_clock: machine.can(Cap::GetTscKhz),
             has_xcrs: machine.can(Cap::Xcrs),
-            msrs: machine.registers_of_model()?,
+            msrs: machine.msr_indices()?,
         })
     }
 }
@@ -121,7 +121,7 @@ impl State {
             vectors_enabled: enabled.map_err(Error::kvm("KVM_GET_XCRS"))?.map(Plain),
             debug: Plain(cpu.get_debug_regs().map_err(Error::kvm("KVM_GET_DEBUGREGS"))?),
             controller: Plain(cpu.get_lapic().map_err(Error::kvm("KVM_GET_LAPIC"))?),
-            of_model: registers_of_model(cpu, &parts.msrs)?,
+            of_model: read_msrs(cpu, &parts.msrs)?,
             // After all that may still deliver one.
             events: Plain(cpu.get_vcpu_events().map_err(Error::kvm("KVM_GET_VCPU_EVENTS"))?),
             cpuid: cpu
@@ -161,7 +161,7 @@ impl State {
         cpu.set_debug_regs(&self.debug.0).map_err(Error::kvm("KVM_SET_DEBUGREGS"))?;
         // After KVM_SET_SREGS, which says where the controller is and switches it on.
         cpu.set_lapic(&self.controller.0).map_err(Error::kvm("KVM_SET_LAPIC"))?;
-        self.restore_registers_of_model(cpu)?;
+        self.restore_msrs(cpu)?;
         cpu.set_vcpu_events(&self.events.0).map_err(Error::kvm("KVM_SET_VCPU_EVENTS"))?;
         // So that its watchdogs know that it was stopped; a guest without kvmclock has none to tell.
         let _ = cpu.kvmclock_ctrl();
@@ -203,7 +203,7 @@ impl State {
 
     /// The timer's deadline comes last: it is compared with time stamps, and the controller must be
     /// in the mode that has one.
-    fn restore_registers_of_model(&self, cpu: &VcpuFd) -> Result<()> {
+    fn restore_msrs(&self, cpu: &VcpuFd) -> Result<()> {
         let deadline = self.of_model.get_key_value(&TIMER_DEADLINE);
         let others = self.of_model.iter().filter(|(number, _)| **number != TIMER_DEADLINE);
         let entries: Vec<kvm_msr_entry> =
@@ -251,7 +251,7 @@ fn entry(number: u64, data: u64) -> kvm_msr_entry {
 }
 
 /// The registers of its model that can be read; a list of KVM's has some that this one lacks.
-fn registers_of_model(cpu: &VcpuFd, numbers: &[u32]) -> Result<BTreeMap<Hex, Hex>> {
+fn read_msrs(cpu: &VcpuFd, numbers: &[u32]) -> Result<BTreeMap<Hex, Hex>> {
     let mut found = BTreeMap::new();
     let mut rest = numbers;
     while !rest.is_empty() {
