@@ -1,4 +1,4 @@
-//! `isolab run --trace=exits` and `--stats`: a virtual machine's trips to the host.
+//! `isolab run --trace=exits` and `--stats`: a virtual machine's VM exits.
 //!
 //! What KVM answers by itself never comes to isolab; KVM only counts it. What comes here is for a
 //! device, and it is isolab that decides what the device does: QEMU's part.
@@ -17,7 +17,7 @@ struct Exit<'a> {
 }
 
 fn exits(outcome: &Outcome) -> impl Iterator<Item = Exit<'_>> {
-    outcome.story.steps.iter().filter_map(|step| {
+    outcome.trace.steps.iter().filter_map(|step| {
         let (reason, device) = step.crossing()?;
         Some(Exit { reason, device, step })
     })
@@ -57,13 +57,13 @@ pub fn sums(outcome: &Outcome, ink: Ink) -> String {
 
 /// How the work was divided.
 fn in_all(outcome: &Outcome) -> String {
-    let here: u64 = outcome.usage.crossings.iter().map(|crossing| crossing.count).sum();
+    let here: u64 = outcome.usage.vm_exits.iter().map(|each| each.count).sum();
     let written = exits(outcome).count() as u64;
     let mut text = format!("\nisolab (QEMU's part) answered {here} exits");
     if written < here {
         text += &format!(", of which the first {written} are above");
     }
-    match outcome.usage.crossings_in_kernel {
+    match outcome.usage.vm_exits_in_kernel {
         Some(kernel) => text + &format!("; KVM answered {kernel} by itself.\n"),
         None => text + ".\n",
     }
@@ -79,7 +79,7 @@ fn microseconds(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sandbox::{Crossing, Native, Question, Sandbox as _, Workload};
+    use sandbox::{ExitCount, Native, Question, Sandbox as _, Workload};
 
     use super::*;
 
@@ -92,10 +92,10 @@ mod tests {
             let call = format!("KVM_RUN -> {call}").into();
             Step { question: Question::WayOut, call, began, took }
         };
-        outcome.story.steps = calls.iter().map(step).collect();
-        outcome.usage.crossings =
-            vec![Crossing { reason: "all".into(), count: calls.len() as u64 }];
-        outcome.usage.crossings_in_kernel = Some(7);
+        outcome.trace.steps = calls.iter().map(step).collect();
+        outcome.usage.vm_exits =
+            vec![ExitCount { reason: "all".into(), count: calls.len() as u64 }];
+        outcome.usage.vm_exits_in_kernel = Some(7);
         outcome
     }
 

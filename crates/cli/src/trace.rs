@@ -1,4 +1,4 @@
-//! `isolab run --trace`: the story of a run, question by question.
+//! `isolab run --trace`: the calls of a run, question by question.
 
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ pub fn page(outcome: &Outcome, kind: Kind, workload: &Workload, ink: Ink) -> Str
     let title = format!("{} in a {}", workload, kind.name());
     let mut page = format!("\n{}\n", ink.bold(&shortened(&title, WIDTH)));
     // A sum of calls alike may be longer than this; its bar then ends at the margin.
-    let longest = outcome.story.steps.iter().map(|step| step.took).max().unwrap_or_default();
+    let longest = outcome.trace.steps.iter().map(|step| step.took).max().unwrap_or_default();
     for question in Question::ALL {
         let heading = format!("{}. {question}", question.number());
         page += &format!("\n{}\n", ink.bold(&heading));
         let steps: Vec<&Step> =
-            outcome.story.steps.iter().filter(|step| step.question == question).collect();
+            outcome.trace.steps.iter().filter(|step| step.question == question).collect();
         let exits = steps.iter().filter(|step| device(&step.call).is_some()).count();
         let pattern = if exits > MANY { by_device } else { pattern };
         for alike in steps.chunk_by(|one, next| pattern(&one.call) == pattern(&next.call)) {
@@ -162,17 +162,17 @@ fn ending(outcome: &Outcome) -> String {
     if let Some(bytes) = outcome.usage.peak_memory_bytes {
         words += &format!(" and at most {}", crate::units::show_size(bytes));
     }
-    let crossings = &outcome.usage.crossings;
-    if !crossings.is_empty() {
-        let total: u64 = crossings.iter().map(|crossing| crossing.count).sum();
+    let vm_exits = &outcome.usage.vm_exits;
+    if !vm_exits.is_empty() {
+        let total: u64 = vm_exits.iter().map(|each| each.count).sum();
         const NAMED: usize = 8;
-        let mut each: Vec<String> = crossings
+        let mut each: Vec<String> = vm_exits
             .iter()
             .take(NAMED)
-            .map(|crossing| format!("{} × {}", crossing.count, crossing.reason))
+            .map(|each| format!("{} × {}", each.count, each.reason))
             .collect();
-        if crossings.len() > NAMED {
-            each.push(format!("and for {} other reasons", crossings.len() - NAMED));
+        if vm_exits.len() > NAMED {
+            each.push(format!("and for {} other reasons", vm_exits.len() - NAMED));
         }
         words += &format!(". It left to the host {total} times: {}", each.join(", "));
     }
@@ -190,12 +190,12 @@ mod tests {
         let mut workload = Workload::command(["echo", &"long ".repeat(40)]);
         workload.trace = true;
         let mut outcome = Native.run(&workload).unwrap();
-        let mut long = outcome.story.steps[0].clone();
+        let mut long = outcome.trace.steps[0].clone();
         long.call = "mount overlay on /a/very/long/path/".repeat(5).into();
-        outcome.story.steps.push(long.clone());
+        outcome.trace.steps.push(long.clone());
         for number in 0..40 {
             long.call = format!("drop capability {number} from the bounding set").into();
-            outcome.story.steps.push(long.clone());
+            outcome.trace.steps.push(long.clone());
         }
         let page = page(&outcome, Kind::Process, &workload, Ink::PLAIN);
         for question in Question::ALL {

@@ -9,7 +9,7 @@ fn main() {
         Ok(outcome) => {
             print!("{}", String::from_utf8_lossy(&outcome.output));
             eprint!("{}", String::from_utf8_lossy(&outcome.errors));
-            for step in &outcome.story.steps {
+            for step in &outcome.trace.steps {
                 println!("{} {:>9.1?}  {}", step.question.number(), step.took, step.call);
             }
             println!("{:?} {:?}", outcome.status, outcome.usage);

@@ -23,8 +23,8 @@ use std::{
 };
 
 use sandbox::{
-    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Resource, Stdio, Story,
-    Timeline, environment,
+    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Resource, Stdio, Timeline,
+    Trace, environment,
 };
 
 use crate::{
@@ -266,8 +266,8 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     timeline.reach_at(Milestone::Created, plan.began());
     timeline.reach(Milestone::Entered);
     running::check_progress(progress, &way_out.program)?;
-    let (story, init) = (Story::default(), true);
-    Ok(Started { walls, streams, mailbox: None, memory, init, timeline, story })
+    let (trace, init) = (Trace::default(), true);
+    Ok(Started { walls, streams, mailbox: None, memory, init, timeline, trace })
 }
 
 /// What the ledger knows of a container that runs.

@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     sched::{CloneFlags, setns},
 };
-use sandbox::{Question::WayOut, Resource, Story};
+use sandbox::{Question::WayOut, Resource, Trace};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -211,9 +211,9 @@ impl Veth {
     }
 
     /// Lets it reach more than the host, where that can be had. A port that was to lead inside must.
-    pub(crate) fn open_the_way(&self, story: &mut Story) -> Result<(), Error> {
+    pub(crate) fn open_the_way(&self, trace: &mut Trace) -> Result<(), Error> {
         let open = || self.link.open_the_way(&self.published);
-        let opened = story.step(WayOut, "nf_tables", open);
+        let opened = trace.step(WayOut, "nf_tables", open);
         let words = match opened {
             Err(error) if !self.published.is_empty() => return Err(error),
             Err(error) => {
@@ -223,7 +223,7 @@ impl Veth {
             }
             Ok(words) => words,
         };
-        if let Some(step) = story.steps.last_mut().filter(|step| step.call == "nf_tables") {
+        if let Some(step) = trace.steps.last_mut().filter(|step| step.call == "nf_tables") {
             step.call = words;
         }
         Ok(())

@@ -19,7 +19,7 @@ use std::{
 };
 
 use nix::errno::Errno;
-use sandbox::{Question, Step as Told};
+use sandbox::{Question, Step as TraceStep};
 
 use crate::Error;
 
@@ -400,17 +400,17 @@ impl Plan {
     }
 
     /// The steps with their times, of a traced plan.
-    pub(crate) fn told(&self) -> Vec<Told> {
+    pub(crate) fn trace_steps(&self) -> Vec<TraceStep> {
         let mut began = self.began();
-        let mut told: Vec<Told> = Vec::new();
+        let mut traced: Vec<TraceStep> = Vec::new();
         let mut last_heading = None;
         for (index, (step, ended)) in self.steps.iter().zip(&self.record.ended).enumerate() {
             let ended = Duration::from_nanos(ended.load(Relaxed));
             if ended.is_zero() || (step.words == NO_CALL && step.heading.is_none()) {
-                continue; // left out, not come to, or told with the next
+                continue; // left out, not come to, or shown with the next
             }
             let took = ended.saturating_sub(began);
-            match told.last_mut() {
+            match traced.last_mut() {
                 Some(last) if step.heading.is_some() && step.heading == last_heading => {
                     last.took += took;
                 }
@@ -418,13 +418,13 @@ impl Plan {
                     let heading = step.heading.and_then(|index| self.headings.get(index));
                     let call = heading
                         .map_or_else(|| self.words_with_error(index), |words| words.clone().into());
-                    told.push(Told { question: step.question, call, began, took });
+                    traced.push(TraceStep { question: step.question, call, began, took });
                 }
             }
             last_heading = step.heading;
             began = ended;
         }
-        told
+        traced
     }
 
     /// The words of a step; of one without which something is left out, the reason too.

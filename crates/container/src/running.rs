@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox::{
-    Capture, Claim, Control, Ended, Instance, Mailbox, Milestone, Outcome, Program, Story,
-    Timeline, Written,
+    Capture, Claim, Control, Ended, Instance, Mailbox, Milestone, Outcome, Program, Timeline,
+    Trace, Written,
 };
 
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) struct Started {
     /// Whether the first process reports how the command ended.
     pub(crate) init: bool,
     pub(crate) timeline: Timeline,
-    pub(crate) story: Story,
+    pub(crate) trace: Trace,
 }
 
 /// The launcher's ends of standard input and output.
@@ -90,7 +90,7 @@ pub(crate) struct Running {
     /// Whether the first process is init, which reports how the command ended.
     init: bool,
     timeline: Timeline,
-    story: Story,
+    trace: Trace,
     /// Struck out when all else is gone.
     claim: Option<Claim>,
 }
@@ -118,7 +118,7 @@ impl Running {
         deadline: Option<Duration>,
         claim: Option<Claim>,
     ) -> Result<Self, Error> {
-        let Started { walls, streams: (streams, stdin), mailbox, memory, init, timeline, story } =
+        let Started { walls, streams: (streams, stdin), mailbox, memory, init, timeline, trace } =
             started;
         let pidfd = walls.child.pidfd().try_clone_to_owned();
         let pidfd = pidfd.map_err(crate::error::file("duplicate", "pidfd"))?;
@@ -133,7 +133,7 @@ impl Running {
             memory,
             init,
             timeline,
-            story,
+            trace,
             claim,
         })
     }
@@ -208,7 +208,7 @@ impl Instance for Running {
             Some(watch) => watch.killed(),
             None => self.walls.cgroup.out_of_memory(),
         };
-        let Self { mut walls, streams, mailbox, mut timeline, story, claim, .. } = *self;
+        let Self { mut walls, streams, mailbox, mut timeline, trace, claim, .. } = *self;
         walls.cgroup.remove()?;
         drop(walls);
         drop(claim);
@@ -217,7 +217,7 @@ impl Instance for Running {
         let report = mailbox.as_ref().map(Mailbox::report);
         let status = reported.unwrap_or(ended.status);
         let machine_end = None;
-        Ok(Outcome { status, machine_end, output, errors, timeline, usage, report, story })
+        Ok(Outcome { status, machine_end, output, errors, timeline, usage, report, trace })
     }
 }
 

@@ -317,33 +317,32 @@ impl Error {
 
 impl From<Error> for sandbox::Error {
     fn from(error: Error) -> Self {
-        error.told_by(NAME)
+        error.into_sandbox_error(NAME)
     }
 }
 
 impl Error {
     /// The same error as the contract has it, of the sandbox called `sandbox`.
-    pub(crate) fn told_by(self, sandbox: &'static str) -> sandbox::Error {
-        use sandbox::Error as Told;
+    pub(crate) fn into_sandbox_error(self, sandbox: &'static str) -> sandbox::Error {
         let fix = self.fix();
         match self {
             Self::Open { .. } | Self::NotKvm { .. } => {
                 let fix = fix.unwrap_or_default();
-                Told::Unavailable { sandbox, source: self.into(), fix }
+                sandbox::Error::Unavailable { sandbox, source: self.into(), fix }
             }
-            Self::Unsupported { what, fix } => Told::Unsupported { sandbox, what, fix },
-            Self::Limits(limits) => Told::Limits(limits),
-            Self::Initramfs(InitramfsError::NoProgram { program }) => Told::NotFound {
+            Self::Unsupported { what, fix } => sandbox::Error::Unsupported { sandbox, what, fix },
+            Self::Limits(limits) => sandbox::Error::Limits(limits),
+            Self::Initramfs(InitramfsError::NoProgram { program }) => sandbox::Error::NotFound {
                 sandbox,
                 program,
                 fix: "check the name, or give the program's path".into(),
             },
-            Self::Initramfs(error) if error.program().is_some() => Told::NotExecutable {
+            Self::Initramfs(error) if error.program().is_some() => sandbox::Error::NotExecutable {
                 sandbox,
                 program: error.program().unwrap_or(Path::new("")).to_owned(),
                 source: error.into(),
             },
-            Self::NotFound { program } => Told::NotFound {
+            Self::NotFound { program } => sandbox::Error::NotFound {
                 sandbox,
                 program,
                 fix: "give the path of a flat binary or static ELF file, or a built-in program \
@@ -351,18 +350,18 @@ impl Error {
                     .into(),
             },
             Self::Read { program, source } => {
-                Told::NotExecutable { sandbox, program, source: source.into() }
+                sandbox::Error::NotExecutable { sandbox, program, source: source.into() }
             }
             Self::Load { program, source } => {
-                Told::NotExecutable { sandbox, program, source: source.into() }
+                sandbox::Error::NotExecutable { sandbox, program, source: source.into() }
             }
             Self::Faulted(faulted) => {
                 let written = sandbox::Written::default();
-                Told::Failed { sandbox, source: faulted.into(), fix: None, written }
+                sandbox::Error::Failed { sandbox, source: faulted.into(), fix: None, written }
             }
             error => {
                 let written = sandbox::Written::default();
-                Told::Failed { sandbox, source: error.into(), fix, written }
+                sandbox::Error::Failed { sandbox, source: error.into(), fix, written }
             }
         }
     }

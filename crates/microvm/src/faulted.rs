@@ -10,7 +10,7 @@ use kvm_bindings::{
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use crate::{
-    crossings::{Crossings, Reason},
+    exit_counts::{ExitCounts, ExitReason},
     memory::Memory,
     registers::CR0_PE,
     tables,
@@ -226,16 +226,16 @@ pub struct Whereabouts {
     /// Its ring.
     pub ring: Option<u8>,
     /// The last exits before, the latest at the end.
-    pub exits: Vec<Reason>,
+    pub exits: Vec<ExitReason>,
 }
 
 impl Whereabouts {
     /// Where `cpu` is now.
-    pub(crate) fn of(cpu: &VcpuFd, crossings: &Crossings) -> Self {
+    pub(crate) fn of(cpu: &VcpuFd, exit_counts: &ExitCounts) -> Self {
         Self {
             rip: cpu.get_regs().ok().map(|registers| registers.rip),
             ring: cpu.get_sregs().ok().map(|state| (state.cs.selector & 3) as u8),
-            exits: crossings.last(),
+            exits: exit_counts.last(),
         }
     }
 }

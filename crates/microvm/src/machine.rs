@@ -19,7 +19,7 @@ use kvm_bindings::{
     kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
-use sandbox::{Question, Story};
+use sandbox::{Question, Trace};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::{
@@ -44,10 +44,10 @@ impl Machine {
     /// # Errors
     ///
     /// When there is no KVM at `device`, when the caller may not use it, or when it refuses.
-    pub fn create(device: &Path, story: &mut Story) -> Result<Self> {
-        let kvm = story
+    pub fn create(device: &Path, trace: &mut Trace) -> Result<Self> {
+        let kvm = trace
             .step(Question::Boundary, format!("open {}", device.display()), || open(device))?;
-        let vm = story
+        let vm = trace
             .step(Question::Boundary, "KVM_CREATE_VM: an empty physical address space", || {
                 kvm.create_vm()
             })
@@ -63,7 +63,7 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn attach(&mut self, memory: Memory, story: &mut Story) -> Result<&Arc<Memory>> {
+    pub fn attach(&mut self, memory: Memory, trace: &mut Trace) -> Result<&Arc<Memory>> {
         for (slot, (guest_phys_addr, memory_size, userspace_addr)) in (0..).zip(memory.pieces()) {
             let region = kvm_userspace_memory_region {
                 slot,
@@ -76,7 +76,7 @@ impl Machine {
             let call =
                 format!("KVM_SET_USER_MEMORY_REGION slot {slot}: {guest_phys_addr:#x}..{end:#x}");
             let vm = &self.vm;
-            story
+            trace
                 .step(Question::Budget, call.clone(), || {
                     // SAFETY: `memory` owns this range of our address space, and `self` keeps it
                     // until after the machine is closed; nothing but vm-memory's volatile accesses
@@ -93,7 +93,7 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn share(&self, memory: &SharedMemory, address: u64, story: &mut Story) -> Result<()> {
+    pub fn share(&self, memory: &SharedMemory, address: u64, trace: &mut Trace) -> Result<()> {
         // Behind the slots of its own memory; one for each page of 64 KiB there is at most.
         const FIRST_SLOT: u32 = 8;
         let slot = FIRST_SLOT + (address >> 16) as u32 % FIRST_SLOT;
@@ -106,7 +106,7 @@ impl Machine {
         };
         let call =
             format!("KVM_SET_USER_MEMORY_REGION slot {slot}: memory of ours at {address:#x}");
-        story
+        trace
             .step(Question::WayOut, call.clone(), || {
                 // SAFETY: it is a mapping of our own that lives for as long as a processor of this
                 // machine runs: who holds both lets the processors go first.
@@ -122,20 +122,20 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses them.
-    pub fn add_interrupt_controllers(&self, story: &mut Story) -> Result<()> {
+    pub fn add_interrupt_controllers(&self, trace: &mut Trace) -> Result<()> {
         // Intel's processors keep a task state there while the guest is in real mode; the three
         // pages lie among the devices, where Linux looks for nothing.
         const TASK_STATE: usize = 0xfffb_d000;
         let vm = &self.vm;
         let call = "KVM_SET_TSS_ADDR";
-        let done = story.step(Question::Boundary, call, || vm.set_tss_address(TASK_STATE));
+        let done = trace.step(Question::Boundary, call, || vm.set_tss_address(TASK_STATE));
         done.map_err(Error::kvm(call))?;
         let call = "KVM_CREATE_IRQCHIP: APICs, IO-APIC and PICs";
-        story.step(Question::Boundary, call, || vm.create_irq_chip()).map_err(Error::kvm(call))?;
+        trace.step(Question::Boundary, call, || vm.create_irq_chip()).map_err(Error::kvm(call))?;
         // Port 0x61, the speaker's, is the timer's too.
         let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..kvm_pit_config::default() };
         let call = "KVM_CREATE_PIT2: the timer of an AT";
-        story.step(Question::Boundary, call, || vm.create_pit2(timer)).map_err(Error::kvm(call))
+        trace.step(Question::Boundary, call, || vm.create_pit2(timer)).map_err(Error::kvm(call))
     }
 
     /// Ties `interrupt` to an input of the interrupt controller.
@@ -143,9 +143,9 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn connect(&self, interrupt: &Interrupt, line: u32, story: &mut Story) -> Result<()> {
+    pub fn connect(&self, interrupt: &Interrupt, line: u32, trace: &mut Trace) -> Result<()> {
         let call = format!("KVM_IRQFD: an eventfd to line {line}");
-        story
+        trace
             .step(Question::WayOut, call.clone(), || {
                 self.vm.register_irqfd(interrupt.eventfd(), line)
             })
@@ -163,11 +163,11 @@ impl Machine {
         doorbell: &EventFd,
         address: u64,
         queue: u32,
-        story: &mut Story,
+        trace: &mut Trace,
     ) -> Result<()> {
         let call = format!("KVM_IOEVENTFD: {queue} at {address:#x} to an eventfd");
         let address = IoEventAddress::Mmio(address);
-        story
+        trace
             .step(Question::WayOut, call.clone(), || {
                 self.vm.register_ioevent(doorbell, &address, queue)
             })
@@ -179,9 +179,9 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn cpu(&self, number: u8, story: &mut Story) -> Result<VcpuFd> {
+    pub fn cpu(&self, number: u8, trace: &mut Trace) -> Result<VcpuFd> {
         let call = format!("KVM_CREATE_VCPU {number}");
-        story
+        trace
             .step(Question::Boundary, call.clone(), || self.vm.create_vcpu(number.into()))
             .map_err(Error::kvm(call))
     }
@@ -191,8 +191,8 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses one.
-    pub fn cpus(&self, count: u8, story: &mut Story) -> Result<Vec<VcpuFd>> {
-        (0..count).map(|number| self.cpu(number, story)).collect()
+    pub fn cpus(&self, count: u8, trace: &mut Trace) -> Result<Vec<VcpuFd>> {
+        (0..count).map(|number| self.cpu(number, trace)).collect()
     }
 
     /// The processor's features that KVM can show to a guest.
@@ -234,9 +234,9 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn show_features(&self, cpu: &VcpuFd, story: &mut Story) -> Result<()> {
+    pub fn show_features(&self, cpu: &VcpuFd, trace: &mut Trace) -> Result<()> {
         let features = self.features()?;
-        story
+        trace
             .step(Question::Power, "KVM_SET_CPUID2: the features that KVM supports", || {
                 cpu.set_cpuid2(&features)
             })
@@ -248,8 +248,8 @@ impl Machine {
     /// # Errors
     ///
     /// When the machine has no memory, or too little of it.
-    pub fn load(&self, image: &Image, story: &mut Story) -> Result<Entry> {
-        loader::load(self.filled()?, image, story)
+    pub fn load(&self, image: &Image, trace: &mut Trace) -> Result<Entry> {
+        loader::load(self.filled()?, image, trace)
     }
 
     /// Fills the memory with what a Linux guest finds inside, the description of its `hardware`
@@ -262,12 +262,12 @@ impl Machine {
         &self,
         plan: &boot::Plan,
         hardware: &acpi::Hardware,
-        story: &mut Story,
+        trace: &mut Trace,
     ) -> Result<boot::Start> {
         let memory = self.filled()?;
         let call = "write ACPI tables: what hardware there is, and what there is not";
-        let tables = story.step(Question::Inside, call, || acpi::write(memory, hardware))?;
-        boot::load(memory, plan, tables, story)
+        let tables = trace.step(Question::Inside, call, || acpi::write(memory, hardware))?;
+        boot::load(memory, plan, tables, trace)
     }
 
     fn filled(&self) -> Result<&Memory> {

@@ -117,7 +117,7 @@ fn what_is_printed_is_captured_and_reaches_every_milestone() {
         assert_eq!(outcome.output, b"hi");
         let times = Milestone::ALL.map(|it| outcome.timeline.since_start(it).unwrap());
         assert!(times.is_sorted(), "{times:?}");
-        let serial = &outcome.usage.crossings[0];
+        let serial = &outcome.usage.vm_exits[0];
         assert_eq!((&*serial.reason, serial.count), ("out 0x3f8", 2));
     }
 }

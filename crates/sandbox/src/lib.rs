@@ -21,8 +21,8 @@ mod native;
 mod outcome;
 pub mod proc_files;
 mod raw_terminal;
-mod story;
 mod timeline;
+mod trace;
 mod workload;
 
 use std::{os::fd::BorrowedFd, sync::Arc};
@@ -39,10 +39,10 @@ pub use ledger::{
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};
 pub use native::Native;
-pub use outcome::{Crossing, MachineEnd, OutOfMemory, Outcome, Status, Usage};
+pub use outcome::{ExitCount, MachineEnd, OutOfMemory, Outcome, Status, Usage};
 pub use raw_terminal::{RawTerminal, raw_pair, set_terminal_size, terminal_size};
-pub use story::{Question, Step, Story, crossing};
 pub use timeline::{Milestone, Timeline, monotonic_now};
+pub use trace::{Question, Step, Trace, crossing};
 pub use workload::{Program, Stdio, Workload};
 
 /// A way to run programs apart from the host.

@@ -20,7 +20,7 @@ use wait4::Wait4 as _;
 
 use crate::{
     Builtin, Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome,
-    Program, Question, Report, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload,
+    Program, Question, Report, Result, Sandbox, Status, Stdio, Timeline, Trace, Usage, Workload,
     Written, in_memory,
 };
 
@@ -57,10 +57,10 @@ impl Sandbox for Native {
     }
 
     fn spawn(&self, workload: &Workload) -> Result<Box<dyn Instance>> {
-        let mut story = Story::new(workload.trace);
+        let mut trace = Trace::new(workload.trace);
         let mut timeline = Timeline::start();
         let (mut command, mailbox, image) = command(workload)?;
-        let mut child = story
+        let mut child = trace
             .step(Question::Boundary, "posix_spawn: a new address space, no other wall", || {
                 command.spawn()
             })
@@ -87,7 +87,7 @@ impl Sandbox for Native {
             capture,
             deadline,
             timeline,
-            story,
+            trace,
         }))
     }
 }
@@ -205,7 +205,7 @@ struct Running {
     capture: Capture,
     deadline: Option<Duration>,
     timeline: Timeline,
-    story: Story,
+    trace: Trace,
 }
 
 impl Instance for Running {
@@ -257,7 +257,7 @@ impl Instance for Running {
                 ..Usage::default()
             },
             report: self.mailbox.as_ref().map(Mailbox::report),
-            story: std::mem::take(&mut self.story),
+            trace: std::mem::take(&mut self.trace),
         })
     }
 }

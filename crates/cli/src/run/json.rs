@@ -46,7 +46,7 @@ pub fn as_json(
         })
         .collect();
     let steps: Vec<_> = outcome
-        .story
+        .trace
         .steps
         .iter()
         .map(|step| {
@@ -78,10 +78,10 @@ pub fn as_json(
         "usage": {
             "cpu_us": outcome.usage.cpu_time.map(microseconds),
             "peak_memory_bytes": outcome.usage.peak_memory_bytes,
-            "crossings": outcome.usage.crossings,
-            "crossings_in_kernel": outcome.usage.crossings_in_kernel,
+            "vm_exits": outcome.usage.vm_exits,
+            "vm_exits_in_kernel": outcome.usage.vm_exits_in_kernel,
         },
         "report": outcome.report,
-        "story": steps,
+        "trace": steps,
     })
 }

@@ -78,8 +78,8 @@ pub struct Arguments {
     /// Print a trace on standard error afterwards: the system calls that set up the sandbox, or with
     /// `exits` every VM exit and what handled it
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true,
-        default_missing_value = "story")]
-    trace: Option<Trace>,
+        default_missing_value = "calls")]
+    trace: Option<TraceKind>,
     /// Print a summary of VM exits on standard error afterwards
     #[arg(long)]
     stats: bool,
@@ -152,9 +152,10 @@ struct MicrovmArguments {
 
 /// What to trace of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Trace {
+enum TraceKind {
     /// The system calls that set up the sandbox
-    Story,
+    #[value(alias = "story")]
+    Calls,
     /// Each VM exit
     Exits,
 }
@@ -247,14 +248,14 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
     }
     let mut outcome = outcome.map_err(|error| program::not_started(error, &workload))?;
-    outcome.story.steps.splice(0..0, way_steps);
+    outcome.trace.steps.splice(0..0, way_steps);
     cell.tell(&mut outcome);
     remark_machine_end(&outcome);
     memory::remark(&outcome);
     let ink = output::Ink::of_errors();
     match arguments.trace {
-        Some(Trace::Story) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
-        Some(Trace::Exits) => output::remark(&exits::list(&outcome, ink)),
+        Some(TraceKind::Calls) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
+        Some(TraceKind::Exits) => output::remark(&exits::list(&outcome, ink)),
         None => {}
     }
     if arguments.stats {
@@ -329,8 +330,8 @@ impl Arguments {
         workload.environment = environment::variables(&self.environment, &self.env_file)?;
         workload.directory.clone_from(&self.workdir);
         workload.deadline = self.deadline;
-        workload.every_crossing = self.stats || self.trace == Some(Trace::Exits);
-        workload.trace = self.trace.is_some() || workload.every_crossing;
+        workload.every_exit = self.stats || self.trace == Some(TraceKind::Exits);
+        workload.trace = self.trace.is_some() || workload.every_exit;
         Ok(workload.stdio(stdio))
     }
 

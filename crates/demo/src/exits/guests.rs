@@ -53,11 +53,8 @@ pub(super) fn run(way: Way) -> Result<Run> {
     };
     // A file without a name: it goes with this process, however that ends.
     let path = format!("/proc/self/fd/{}", program.as_raw_fd());
-    let workload = Workload {
-        trace: true,
-        every_crossing: true,
-        ..Workload::command([path]).deadline(LONGEST)
-    };
+    let workload =
+        Workload { trace: true, every_exit: true, ..Workload::command([path]).deadline(LONGEST) };
     // Every guest has the device; one of them uses it.
     let memory = SharedMemory::of(&device, PAGE).map_err(sandbox::Error::from)?;
     let outcome = machine.spawn_with_device(&workload, memory)?.wait()?;
@@ -72,7 +69,7 @@ pub(super) fn run(way: Way) -> Result<Run> {
         return Err(failed("compare the bytes")(io::Error::other("others arrived than were sent")));
     }
     let vendor = (way == Way::Cpuid).then(|| vendor(&stored));
-    Ok(told(way, vendor, &outcome))
+    Ok(run_of(way, vendor, &outcome))
 }
 
 /// The vendor that `cpuid` returned, from the words that the guest stored; empty if they are 0.
@@ -127,14 +124,14 @@ fn program(way: Way, bytes: &[u8]) -> Vec<u8> {
     [&code, bytes].concat()
 }
 
-/// What isolab wrote down about it: `KVM_RUN -> out 0x3f8: console`.
-fn told(way: Way, vendor: Option<String>, outcome: &Outcome) -> Run {
+/// The run, from what isolab recorded of it.
+fn run_of(way: Way, vendor: Option<String>, outcome: &Outcome) -> Run {
     let entered = outcome.timeline.since_start(Milestone::Entered).unwrap_or_default();
     let entered = outcome.timeline.started_at() + entered;
     // To a tenth: a clock is no better.
     let microseconds = |time: Duration| (time.as_secs_f64() * 1e7).round() as f32 / 10.0;
     let exits: Vec<Exit> = outcome
-        .story
+        .trace
         .steps
         .iter()
         .filter_map(|step| {
@@ -150,7 +147,7 @@ fn told(way: Way, vendor: Option<String>, outcome: &Outcome) -> Run {
     let count = Count {
         way,
         answered: exits.len().saturating_sub(1) as u32,
-        by_kvm: outcome.usage.crossings_in_kernel,
+        by_kvm: outcome.usage.vm_exits_in_kernel,
         took: exits.last().map_or(0.0, |end| end.at),
         vendor,
     };

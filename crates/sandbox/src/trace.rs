@@ -1,4 +1,4 @@
-//! The story of one run: which calls answered which question, and how long they took.
+//! The trace of one run: the calls that answered each question, and how long they took.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -59,8 +59,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// Of a virtual machine's trip to the host, `KVM_RUN -> out 0x3f8: serial`, the reason and who
-    /// answered it; `None` of every other call.
+    /// The reason of a VM exit and what handled it, of `KVM_RUN -> out 0x3f8: serial`; `None` of
+    /// every other call.
     pub fn crossing(&self) -> Option<(&str, &str)> {
         let is_way_out = self.question == Question::WayOut;
         crossing(&self.call).filter(|_| is_way_out)
@@ -74,31 +74,31 @@ pub fn crossing(call: &str) -> Option<(&str, &str)> {
 
 /// The steps of one run; empty unless the workload asked for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Story {
-    told: bool,
+pub struct Trace {
+    enabled: bool,
     /// The steps in the order in which they began.
     pub steps: Vec<Step>,
 }
 
-impl Story {
-    /// A story that writes down its steps when `told`, and costs next to nothing otherwise.
-    pub fn new(told: bool) -> Self {
-        Self { told, steps: Vec::new() }
+impl Trace {
+    /// A trace that records its steps if `enabled`, and costs next to nothing otherwise.
+    pub fn new(enabled: bool) -> Self {
+        Self { enabled, steps: Vec::new() }
     }
 
-    /// Whether steps are written down.
-    pub fn is_told(&self) -> bool {
-        self.told
+    /// Whether steps are recorded.
+    pub fn enabled(&self) -> bool {
+        self.enabled
     }
 
-    /// Does `act` and writes it down as `call`, whether it succeeds or not.
+    /// Does `act` and records it as `call`, whether it succeeds or not.
     pub fn step<T>(
         &mut self,
         question: Question,
         call: impl Into<Cow<'static, str>>,
         act: impl FnOnce() -> T,
     ) -> T {
-        if !self.told {
+        if !self.enabled {
             return act();
         }
         let began = monotonic_now();
@@ -114,11 +114,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_told_story_has_steps() {
-        for told in [false, true] {
-            let mut story = Story::new(told);
-            assert_eq!(story.step(Question::Power, "drop capabilities", || 7), 7);
-            assert_eq!(story.steps.len(), usize::from(told));
+    fn only_an_enabled_trace_has_steps() {
+        for enabled in [false, true] {
+            let mut trace = Trace::new(enabled);
+            assert_eq!(trace.step(Question::Power, "drop capabilities", || 7), 7);
+            assert_eq!(trace.steps.len(), usize::from(enabled));
         }
     }
 }

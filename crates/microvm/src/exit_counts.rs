@@ -1,15 +1,15 @@
-//! Which way a guest left for the host, and how often.
+//! Why a guest's processors left KVM_RUN, and how often.
 
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
 };
 
-use sandbox::Crossing;
+use sandbox::ExitCount;
 
 /// Why `KVM_RUN` returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
+pub enum ExitReason {
     /// The guest wrote to an I/O port.
     Out(u16),
     /// It read from one.
@@ -26,7 +26,7 @@ pub enum Reason {
     Broken(&'static str),
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for ExitReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Out(port) => write!(formatter, "out {port:#x}"),
@@ -43,18 +43,18 @@ impl fmt::Display for Reason {
 /// The exits of one guest. What a guest can make grow without end is bounded: after so many
 /// different reasons the others are counted together.
 #[derive(Debug, Default)]
-pub struct Crossings {
-    counts: HashMap<Reason, u64>,
+pub struct ExitCounts {
+    counts: HashMap<ExitReason, u64>,
     others: u64,
-    last: VecDeque<Reason>,
+    last: VecDeque<ExitReason>,
 }
 
-impl Crossings {
+impl ExitCounts {
     const REASONS: usize = 1024;
     const LAST: usize = 8;
 
     /// Counts one.
-    pub fn count(&mut self, reason: Reason) {
+    pub fn count(&mut self, reason: ExitReason) {
         if self.last.len() == Self::LAST {
             self.last.pop_front();
         }
@@ -62,7 +62,7 @@ impl Crossings {
         self.add_so_many(reason, 1);
     }
 
-    fn add_so_many(&mut self, reason: Reason, count: u64) {
+    fn add_so_many(&mut self, reason: ExitReason, count: u64) {
         let full = self.counts.len() >= Self::REASONS;
         match self.counts.get_mut(&reason) {
             Some(own) => *own += count,
@@ -72,7 +72,7 @@ impl Crossings {
     }
 
     /// Each reason that is told apart, and how often it was.
-    pub fn counts(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+    pub fn counts(&self) -> impl Iterator<Item = (ExitReason, u64)> + '_ {
         self.counts.iter().map(|(reason, count)| (*reason, *count))
     }
 
@@ -86,12 +86,12 @@ impl Crossings {
 
     /// How many exits KVM answered by itself, if it counted so many in `all`.
     pub fn in_kernel(&self, all: Option<u64>) -> Option<u64> {
-        let told: u64 = self.counts.values().sum::<u64>() + self.others;
-        Some(all?.saturating_sub(told))
+        let seen: u64 = self.counts.values().sum::<u64>() + self.others;
+        Some(all?.saturating_sub(seen))
     }
 
     /// The last few, the latest at the end.
-    pub fn last(&self) -> Vec<Reason> {
+    pub fn last(&self) -> Vec<ExitReason> {
         self.last.iter().copied().collect()
     }
 
@@ -101,15 +101,15 @@ impl Crossings {
     }
 
     /// All of them, the most frequent first.
-    pub fn into_list(self) -> Vec<Crossing> {
-        let mut list: Vec<Crossing> = self
+    pub fn into_list(self) -> Vec<ExitCount> {
+        let mut list: Vec<ExitCount> = self
             .counts
             .into_iter()
-            .map(|(reason, count)| Crossing { reason: reason.to_string(), count })
+            .map(|(reason, count)| ExitCount { reason: reason.to_string(), count })
             .collect();
         list.sort_by(|one, two| two.count.cmp(&one.count).then(one.reason.cmp(&two.reason)));
         if self.others > 0 {
-            list.push(Crossing { reason: "other".into(), count: self.others });
+            list.push(ExitCount { reason: "other".into(), count: self.others });
         }
         list
     }
@@ -121,13 +121,13 @@ mod tests {
 
     #[test]
     fn a_guest_cannot_make_the_list_grow_without_end() {
-        let mut crossings = Crossings::default();
+        let mut exit_counts = ExitCounts::default();
         for address in 0..5000 {
-            crossings.count(Reason::MmioRead(address));
+            exit_counts.count(ExitReason::MmioRead(address));
         }
-        assert_eq!(crossings.last().len(), Crossings::LAST);
-        let list = crossings.into_list();
-        assert_eq!(list.len(), Crossings::REASONS + 1);
-        assert_eq!(list.iter().map(|crossing| crossing.count).sum::<u64>(), 5000);
+        assert_eq!(exit_counts.last().len(), ExitCounts::LAST);
+        let list = exit_counts.into_list();
+        assert_eq!(list.len(), ExitCounts::REASONS + 1);
+        assert_eq!(list.iter().map(|each| each.count).sum::<u64>(), 5000);
     }
 }
