@@ -1,7 +1,7 @@
 //! The launcher of a virtual machine closes itself around it: see [`microvm::cell`].
 
 use microvm::cell::{self, Role, Walls};
-use sandbox::{Limits, Outcome, Step, Trace};
+use sandbox::{Limits, Outcome, Trace, TraceEntry};
 
 use crate::{failure::Failure, kinds::Kind};
 
@@ -39,9 +39,9 @@ impl Cell {
         Ok(())
     }
 
-    /// Puts its steps before those of the machine.
+    /// Puts its events before those of the machine.
     pub fn tell(self, outcome: &mut Outcome) {
-        let own: Vec<Step> = self.trace.steps;
-        outcome.trace.steps.splice(0..0, own);
+        let own: Vec<TraceEntry> = self.trace.entries;
+        outcome.trace.entries.splice(0..0, own);
     }
 }

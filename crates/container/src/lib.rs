@@ -74,7 +74,7 @@ use std::{
 };
 
 use nix::unistd::Uid;
-use sandbox::{Mailbox, Milestone, Program, Question, Resource, Timeline, Trace};
+use sandbox::{Event, Mailbox, Milestone, Program, Question, Resource, Timeline, Trace};
 
 pub use cgroup_stat::{CpuStat, CpuStatFile};
 pub use clean::{clean, clean_those, free_resources, remove_tree};
@@ -174,7 +174,7 @@ impl<'a> Prepared<'a> {
 
         // 2. First, before there is anyone to spend anything.
         let words = path.words();
-        let cgroup = trace.step(Question::Budget, words, || path.create())?;
+        let cgroup = trace.record(Question::Budget, words, || path.create())?;
 
         // All that the child will do, from its cgroup to its program.
         let mut plan = Box::new(Plan::default());
@@ -205,7 +205,7 @@ impl<'a> Prepared<'a> {
 
         // 1. The child and its namespaces; it follows the plan at once.
         let clone = format!("clone3: a process with new {} namespaces", namespaces.words());
-        let child = trace.step(Question::Boundary, clone, || {
+        let child = trace.record(Question::Boundary, clone, || {
             let into = cgroup.clone_target();
             child::clone_into(&namespaces, &joined, into, plan, gate, needs_gate)
         })?;
@@ -214,11 +214,11 @@ impl<'a> Prepared<'a> {
         // 4 and 5, what only the launcher may do: id maps and links.
         if namespaces.user.is_new() {
             let maps = || privileges::write_id_maps(walls.child.pid(), spec.power.id_maps.as_ref());
-            trace.step(Question::Power, "write uid_map and gid_map", maps)?;
+            trace.record(Question::Power, "write uid_map and gid_map", maps)?;
         }
         if let Some(veth) = &walls.veth {
             let connect = || veth.connect(walls.child.pid());
-            trace.step(Question::WayOut, "create a pair of links", connect)?;
+            trace.record(Question::WayOut, "create a pair of links", connect)?;
             veth.open_the_way(&mut trace)?;
         }
         let shared = oom_score::give(walls.child.pid(), spec.power.oom_score_adj, needs_gate)?; // 4
@@ -229,7 +229,7 @@ impl<'a> Prepared<'a> {
         drop(shared);
         timeline.reach_at(Milestone::Created, plan.began());
         timeline.reach(Milestone::Entered);
-        trace.steps.extend(plan.trace_steps());
+        trace.entries.extend(plan.trace_entries());
         if trace.enabled() && namespaces.mount.is_new() && spec.inside.root == Root::Host {
             record_hidden_mounts(&mut trace)?;
         }
@@ -245,7 +245,7 @@ fn record_hidden_mounts(trace: &mut Trace) -> Result<(), Error> {
     let all: Vec<String> = not_shown()?.iter().map(list).collect();
     if !all.is_empty() {
         let words = format!("not shown, but with -v SOURCE:DESTINATION: {}", all.join(", "));
-        trace.step(Question::Inside, words, || Ok::<_, Error>(()))?;
+        trace.record(Question::Inside, Event::note(words), || Ok::<_, Error>(()))?;
     }
     Ok(())
 }

@@ -213,7 +213,8 @@ impl Veth {
     /// Lets it reach more than the host, where that can be had. A port that was to lead inside must.
     pub(crate) fn open_the_way(&self, trace: &mut Trace) -> Result<(), Error> {
         let open = || self.link.open_the_way(&self.published);
-        let opened = trace.step(WayOut, "nf_tables", open);
+        let recorded = trace.entries.len();
+        let opened = trace.record(WayOut, "nf_tables", open);
         let words = match opened {
             Err(error) if !self.published.is_empty() => return Err(error),
             Err(error) => {
@@ -223,8 +224,8 @@ impl Veth {
             }
             Ok(words) => words,
         };
-        if let Some(step) = trace.steps.last_mut().filter(|step| step.call == "nf_tables") {
-            step.call = words;
+        if let Some(entry) = trace.entries.get_mut(recorded) {
+            entry.event = words.into();
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use std::{
 };
 
 use nix::errno::Errno;
-use sandbox::{Question, Step as TraceStep};
+use sandbox::{Question, TraceEntry};
 
 use crate::Error;
 
@@ -400,9 +400,9 @@ impl Plan {
     }
 
     /// The steps with their times, of a traced plan.
-    pub(crate) fn trace_steps(&self) -> Vec<TraceStep> {
+    pub(crate) fn trace_entries(&self) -> Vec<TraceEntry> {
         let mut began = self.began();
-        let mut traced: Vec<TraceStep> = Vec::new();
+        let mut traced: Vec<TraceEntry> = Vec::new();
         let mut last_heading = None;
         for (index, (step, ended)) in self.steps.iter().zip(&self.record.ended).enumerate() {
             let ended = Duration::from_nanos(ended.load(Relaxed));
@@ -418,7 +418,12 @@ impl Plan {
                     let heading = step.heading.and_then(|index| self.headings.get(index));
                     let call = heading
                         .map_or_else(|| self.words_with_error(index), |words| words.clone().into());
-                    traced.push(TraceStep { question: step.question, call, began, took });
+                    traced.push(TraceEntry {
+                        question: step.question,
+                        event: call.into(),
+                        began,
+                        took,
+                    });
                 }
             }
             last_heading = step.heading;

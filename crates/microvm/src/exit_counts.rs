@@ -1,44 +1,8 @@
 //! Why a guest's processors left KVM_RUN, and how often.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    fmt,
-};
+use std::collections::{HashMap, VecDeque};
 
-use sandbox::ExitCount;
-
-/// Why `KVM_RUN` returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ExitReason {
-    /// The guest wrote to an I/O port.
-    Out(u16),
-    /// It read from one.
-    In(u16),
-    /// It wrote to a physical address that is no memory.
-    MmioWrite(u64),
-    /// It read from one.
-    MmioRead(u64),
-    /// It halted.
-    Halt,
-    /// The processor gave up: an exception while handling an exception while handling one.
-    TripleFault,
-    /// KVM could not go on, for the reason that it calls so.
-    Broken(&'static str),
-}
-
-impl fmt::Display for ExitReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Out(port) => write!(formatter, "out {port:#x}"),
-            Self::In(port) => write!(formatter, "in {port:#x}"),
-            Self::MmioWrite(address) => write!(formatter, "mmio write {address:#x}"),
-            Self::MmioRead(address) => write!(formatter, "mmio read {address:#x}"),
-            Self::Halt => formatter.write_str("hlt"),
-            Self::TripleFault => formatter.write_str("triple fault"),
-            Self::Broken(name) => formatter.write_str(name),
-        }
-    }
-}
+use sandbox::{ExitCount, ExitReason};
 
 /// The exits of one guest. What a guest can make grow without end is bounded: after so many
 /// different reasons the others are counted together.
@@ -58,7 +22,7 @@ impl ExitCounts {
         if self.last.len() == Self::LAST {
             self.last.pop_front();
         }
-        self.last.push_back(reason);
+        self.last.push_back(reason.clone());
         self.add_so_many(reason, 1);
     }
 
@@ -72,8 +36,8 @@ impl ExitCounts {
     }
 
     /// Each reason that is told apart, and how often it was.
-    pub fn counts(&self) -> impl Iterator<Item = (ExitReason, u64)> + '_ {
-        self.counts.iter().map(|(reason, count)| (*reason, *count))
+    pub fn counts(&self) -> impl Iterator<Item = (&ExitReason, u64)> {
+        self.counts.iter().map(|(reason, count)| (reason, *count))
     }
 
     /// Takes those of another processor of the same guest to its own.
@@ -92,7 +56,7 @@ impl ExitCounts {
 
     /// The last few, the latest at the end.
     pub fn last(&self) -> Vec<ExitReason> {
-        self.last.iter().copied().collect()
+        self.last.iter().cloned().collect()
     }
 
     /// How many there were of reasons that are not told apart.
@@ -102,14 +66,11 @@ impl ExitCounts {
 
     /// All of them, the most frequent first.
     pub fn into_list(self) -> Vec<ExitCount> {
-        let mut list: Vec<ExitCount> = self
-            .counts
-            .into_iter()
-            .map(|(reason, count)| ExitCount { reason: reason.to_string(), count })
-            .collect();
+        let mut list: Vec<ExitCount> =
+            self.counts.into_iter().map(|(reason, count)| ExitCount { reason, count }).collect();
         list.sort_by(|one, two| two.count.cmp(&one.count).then(one.reason.cmp(&two.reason)));
         if self.others > 0 {
-            list.push(ExitCount { reason: "other".into(), count: self.others });
+            list.push(ExitCount { reason: ExitReason::Other("other".into()), count: self.others });
         }
         list
     }
@@ -123,7 +84,7 @@ mod tests {
     fn a_guest_cannot_make_the_list_grow_without_end() {
         let mut exit_counts = ExitCounts::default();
         for address in 0..5000 {
-            exit_counts.count(ExitReason::MmioRead(address));
+            exit_counts.count(ExitReason::MmioRead { address });
         }
         assert_eq!(exit_counts.last().len(), ExitCounts::LAST);
         let list = exit_counts.into_list();

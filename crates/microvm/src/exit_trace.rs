@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::{Question, Step, Workload, monotonic_now};
-
-use crate::exit_counts::ExitReason;
+use sandbox::{Event, ExitReason, Question, TraceEntry, Workload, monotonic_now};
 
 /// The most exits of a processor that a trace has.
 const FIRST: usize = 100;
@@ -15,8 +13,8 @@ const ALL: usize = 1_000_000;
 #[derive(Debug, Clone, Default)]
 pub struct ExitTrace {
     most: usize,
-    /// The exits as steps.
-    pub steps: Vec<Step>,
+    /// The exits.
+    pub entries: Vec<TraceEntry>,
 }
 
 impl ExitTrace {
@@ -27,7 +25,7 @@ impl ExitTrace {
             (true, false) => FIRST,
             (false, false) => 0,
         };
-        Self { most, steps: Vec::new() }
+        Self { most, entries: Vec::new() }
     }
 
     /// Whether any exit is recorded.
@@ -37,14 +35,19 @@ impl ExitTrace {
 
     /// The time, if the exit that has just come is to be recorded.
     pub fn now(&self) -> Option<Duration> {
-        (self.steps.len() < self.most).then(monotonic_now)
+        (self.entries.len() < self.most).then(monotonic_now)
     }
 
     /// Records the exit that came at `began` and has been handled, by `device` if there was one.
-    pub fn record(&mut self, began: Option<Duration>, reason: ExitReason, device: Option<&str>) {
+    pub fn record(
+        &mut self,
+        began: Option<Duration>,
+        reason: ExitReason,
+        device: Option<&'static str>,
+    ) {
         let Some(began) = began else { return };
         let took = monotonic_now().saturating_sub(began);
-        let call = format!("KVM_RUN -> {reason}: {}", device.unwrap_or("nobody"));
-        self.steps.push(Step { question: Question::WayOut, call: call.into(), began, took });
+        let event = Event::VmExit { reason, device: device.map(Into::into) };
+        self.entries.push(TraceEntry { question: Question::WayOut, event, began, took });
     }
 }

@@ -7,14 +7,14 @@
 //! ends in an [`End`], never in a panic.
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use sandbox::Milestone;
+use sandbox::{ExitReason, Milestone};
 
 use crate::{
     cell,
     control::Handle,
     devices::bare::Devices,
     error::{Error, Result},
-    exit_counts::{ExitCounts, ExitReason},
+    exit_counts::ExitCounts,
     exit_trace::ExitTrace,
     gdb::{self, Debugger},
     memory::Memory,
@@ -68,24 +68,24 @@ pub fn run_until_end(
         let began = exit_trace.now();
         let (reason, end) = match exit {
             Ok(VcpuExit::IoOut(port, data)) => {
-                (ExitReason::Out(port), devices.port_write(port, data, memory, handle)?)
+                (ExitReason::Out { port }, devices.port_write(port, data, memory, handle)?)
             }
             Ok(VcpuExit::IoIn(port, data)) => {
                 data.fill(0xff);
-                (ExitReason::In(port), None)
+                (ExitReason::In { port }, None)
             }
             Ok(VcpuExit::MmioRead(address, data)) => {
                 data.fill(0xff);
-                (ExitReason::MmioRead(address), None)
+                (ExitReason::MmioRead { address }, None)
             }
-            Ok(VcpuExit::MmioWrite(address, _)) => (ExitReason::MmioWrite(address), None),
+            Ok(VcpuExit::MmioWrite(address, _)) => (ExitReason::MmioWrite { address }, None),
             Ok(VcpuExit::Hlt) => (ExitReason::Halt, Some(halted(cpu, memory)?)),
             Ok(VcpuExit::Shutdown) => {
                 (ExitReason::TripleFault, Some(End::Strange(Strange::TripleFault)))
             }
             Ok(VcpuExit::InternalError) => {
                 let strange = Strange::internal(cpu.get_kvm_run());
-                (ExitReason::Broken(strange.name()), Some(End::Strange(strange)))
+                (ExitReason::Other(strange.name().into()), Some(End::Strange(strange)))
             }
             Ok(VcpuExit::Debug(_)) => {
                 gdb::trapped(debugger, cpu, memory, handle)?;
@@ -103,15 +103,15 @@ pub fn run_until_end(
             Err(errno) => return Err(Error::kvm("KVM_RUN")(errno)),
             Ok(other) => {
                 let strange = Strange::of(&other);
-                (ExitReason::Broken(strange.name()), Some(End::Strange(strange)))
+                (ExitReason::Other(strange.name().into()), Some(End::Strange(strange)))
             }
         };
-        exit_counts.count(reason);
+        exit_counts.count(reason.clone());
         if let Some(breach) = cell::breach() {
             return Err(Error::Breach(breach));
         }
         let device = match reason {
-            ExitReason::Out(port) => Devices::at(port),
+            ExitReason::Out { port } => Devices::at(port),
             ExitReason::Halt => Some("the end"),
             _ => None,
         };

@@ -8,13 +8,9 @@ use kvm_bindings::{
     KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, kvm_regs, kvm_run, kvm_sregs,
 };
 use kvm_ioctls::{VcpuExit, VcpuFd};
+use sandbox::ExitReason;
 
-use crate::{
-    exit_counts::{ExitCounts, ExitReason},
-    memory::Memory,
-    registers::CR0_PE,
-    tables,
-};
+use crate::{exit_counts::ExitCounts, memory::Memory, registers::CR0_PE, tables};
 
 /// Something that no program may do.
 #[derive(Debug, Clone, PartialEq, Eq)]

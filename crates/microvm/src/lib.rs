@@ -52,7 +52,7 @@ use sandbox::{Instance, Limits, Mailbox, Milestone, Sandbox, Timeline, Trace, Wo
 pub use control::Handle;
 pub use elf::ElfError;
 pub use error::{Error, Result};
-pub use exit_counts::{ExitCounts, ExitReason};
+pub use exit_counts::ExitCounts;
 pub use flavour::{Flavour, KvmFlavour, flavour};
 pub use linux::LinuxVm;
 

@@ -184,13 +184,13 @@ pub fn load(memory: &Memory, image: &Image, trace: &mut Trace) -> Result<Entry> 
         None => memory.bytes().max(4 << 30),
     };
     match image.power {
-        Power::Real => trace.step(Question::Inside, "write the vectors of real mode", || {
+        Power::Real => trace.record(Question::Inside, "write the vectors of real mode", || {
             tables::write_vectors(memory)
         })?,
         Power::Kernel | Power::User => {
             let call = format!("write page tables: 0x0..{mapped:#x} in pages of 2 MiB");
-            trace.step(Question::Inside, call, || tables::write_pages(memory, mapped))?;
-            trace.step(
+            trace.record(Question::Inside, call, || tables::write_pages(memory, mapped))?;
+            trace.record(
                 Question::Inside,
                 "write segment descriptors, interrupt gates, task state",
                 || tables::write_descriptors(memory),
@@ -202,7 +202,7 @@ pub fn load(memory: &Memory, image: &Image, trace: &mut Trace) -> Result<Entry> 
     for segment in &elf.segments {
         let end = segment.address + segment.size;
         let call = format!("load the program to {:#x}..{end:#x}", segment.address);
-        trace.step(Question::Inside, call, || {
+        trace.record(Question::Inside, call, || {
             memory.write("segment", segment.address, segment.bytes)
         })?;
     }

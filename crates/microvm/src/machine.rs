@@ -46,9 +46,9 @@ impl Machine {
     /// When there is no KVM at `device`, when the caller may not use it, or when it refuses.
     pub fn create(device: &Path, trace: &mut Trace) -> Result<Self> {
         let kvm = trace
-            .step(Question::Boundary, format!("open {}", device.display()), || open(device))?;
+            .record(Question::Boundary, format!("open {}", device.display()), || open(device))?;
         let vm = trace
-            .step(Question::Boundary, "KVM_CREATE_VM: an empty physical address space", || {
+            .record(Question::Boundary, "KVM_CREATE_VM: an empty physical address space", || {
                 kvm.create_vm()
             })
             .map_err(Error::kvm("KVM_CREATE_VM"))?;
@@ -77,7 +77,7 @@ impl Machine {
                 format!("KVM_SET_USER_MEMORY_REGION slot {slot}: {guest_phys_addr:#x}..{end:#x}");
             let vm = &self.vm;
             trace
-                .step(Question::Budget, call.clone(), || {
+                .record(Question::Budget, call.clone(), || {
                     // SAFETY: `memory` owns this range of our address space, and `self` keeps it
                     // until after the machine is closed; nothing but vm-memory's volatile accesses
                     // reads it.
@@ -107,7 +107,7 @@ impl Machine {
         let call =
             format!("KVM_SET_USER_MEMORY_REGION slot {slot}: memory of ours at {address:#x}");
         trace
-            .step(Question::WayOut, call.clone(), || {
+            .record(Question::WayOut, call.clone(), || {
                 // SAFETY: it is a mapping of our own that lives for as long as a processor of this
                 // machine runs: who holds both lets the processors go first.
                 unsafe { self.vm.set_user_memory_region(region) }
@@ -128,14 +128,16 @@ impl Machine {
         const TASK_STATE: usize = 0xfffb_d000;
         let vm = &self.vm;
         let call = "KVM_SET_TSS_ADDR";
-        let done = trace.step(Question::Boundary, call, || vm.set_tss_address(TASK_STATE));
+        let done = trace.record(Question::Boundary, call, || vm.set_tss_address(TASK_STATE));
         done.map_err(Error::kvm(call))?;
         let call = "KVM_CREATE_IRQCHIP: APICs, IO-APIC and PICs";
-        trace.step(Question::Boundary, call, || vm.create_irq_chip()).map_err(Error::kvm(call))?;
+        trace
+            .record(Question::Boundary, call, || vm.create_irq_chip())
+            .map_err(Error::kvm(call))?;
         // Port 0x61, the speaker's, is the timer's too.
         let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..kvm_pit_config::default() };
         let call = "KVM_CREATE_PIT2: the timer of an AT";
-        trace.step(Question::Boundary, call, || vm.create_pit2(timer)).map_err(Error::kvm(call))
+        trace.record(Question::Boundary, call, || vm.create_pit2(timer)).map_err(Error::kvm(call))
     }
 
     /// Ties `interrupt` to an input of the interrupt controller.
@@ -146,7 +148,7 @@ impl Machine {
     pub fn connect(&self, interrupt: &Interrupt, line: u32, trace: &mut Trace) -> Result<()> {
         let call = format!("KVM_IRQFD: an eventfd to line {line}");
         trace
-            .step(Question::WayOut, call.clone(), || {
+            .record(Question::WayOut, call.clone(), || {
                 self.vm.register_irqfd(interrupt.eventfd(), line)
             })
             .map_err(Error::kvm(call))
@@ -168,7 +170,7 @@ impl Machine {
         let call = format!("KVM_IOEVENTFD: {queue} at {address:#x} to an eventfd");
         let address = IoEventAddress::Mmio(address);
         trace
-            .step(Question::WayOut, call.clone(), || {
+            .record(Question::WayOut, call.clone(), || {
                 self.vm.register_ioevent(doorbell, &address, queue)
             })
             .map_err(Error::kvm(call))
@@ -182,7 +184,7 @@ impl Machine {
     pub fn cpu(&self, number: u8, trace: &mut Trace) -> Result<VcpuFd> {
         let call = format!("KVM_CREATE_VCPU {number}");
         trace
-            .step(Question::Boundary, call.clone(), || self.vm.create_vcpu(number.into()))
+            .record(Question::Boundary, call.clone(), || self.vm.create_vcpu(number.into()))
             .map_err(Error::kvm(call))
     }
 
@@ -237,7 +239,7 @@ impl Machine {
     pub fn show_features(&self, cpu: &VcpuFd, trace: &mut Trace) -> Result<()> {
         let features = self.features()?;
         trace
-            .step(Question::Power, "KVM_SET_CPUID2: the features that KVM supports", || {
+            .record(Question::Power, "KVM_SET_CPUID2: the features that KVM supports", || {
                 cpu.set_cpuid2(&features)
             })
             .map_err(Error::kvm("KVM_SET_CPUID2"))
@@ -266,7 +268,7 @@ impl Machine {
     ) -> Result<boot::Start> {
         let memory = self.filled()?;
         let call = "write ACPI tables: what hardware there is, and what there is not";
-        let tables = trace.step(Question::Inside, call, || acpi::write(memory, hardware))?;
+        let tables = trace.record(Question::Inside, call, || acpi::write(memory, hardware))?;
         boot::load(memory, plan, tables, trace)
     }
 

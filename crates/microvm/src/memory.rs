@@ -121,7 +121,7 @@ impl Memory {
         let bytes: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
         let what = if let Content::Of(_) = content { " of a file, privately" } else { "" };
         let call = format!("mmap {bytes:#x} bytes{what}, aligned to 2 MiB");
-        trace.step(Question::Budget, call, || {
+        trace.record(Question::Budget, call, || {
             let no_room = || Error::OutsideMemory { what: "RAM", bytes: usize::MAX, address: 0 };
             let bytes = usize::try_from(bytes).map_err(|_| no_room())?;
             let mapping = Arc::new(Mapping::new(bytes)?);
@@ -152,7 +152,7 @@ impl Memory {
     pub fn share(&self, mailbox: &Mailbox, address: u64, trace: &mut Trace) -> Result<()> {
         let bytes = guest::abi::MAILBOX_BYTES;
         let call = format!("mmap the mailbox at guest {address:#x}..{:#x}", address + bytes as u64);
-        trace.step(Question::Budget, call, || {
+        trace.record(Question::Budget, call, || {
             self.check("mailbox", address, bytes)?;
             self.mapping.put(address as usize, bytes, MapFlags::MAP_SHARED, mailbox.file())
         })

@@ -112,7 +112,7 @@ impl Guest {
         drop(self.cpu);
         drop(self.machine);
         drop(self.device);
-        self.trace.steps.append(&mut self.exit_trace.steps);
+        self.trace.entries.append(&mut self.exit_trace.entries);
         let cpu_time = Some(self.spent + cpu_time());
         Finished {
             end,

@@ -40,7 +40,7 @@ pub fn prepare(cpu: &VcpuFd, entry: &Entry, trace: &mut Trace) -> Result<()> {
         Power::User => (long(3), RFLAGS_FIXED | RFLAGS_IOPL_3),
     };
     trace
-        .step(Question::Power, call.clone(), || {
+        .record(Question::Power, call.clone(), || {
             // The rest of the state is that of a processor after reset.
             let mut state = cpu.get_sregs()?;
             match entry.power {
@@ -59,7 +59,7 @@ pub fn prepare(cpu: &VcpuFd, entry: &Entry, trace: &mut Trace) -> Result<()> {
         ..kvm_regs::default()
     };
     let call = format!("KVM_SET_REGS: RIP={:#x} RSP={:#x}", entry.instruction, entry.stack);
-    trace.step(Question::Power, call.clone(), || cpu.set_regs(&state)).map_err(Error::kvm(call))
+    trace.record(Question::Power, call.clone(), || cpu.set_regs(&state)).map_err(Error::kvm(call))
 }
 
 /// Gives `cpu` a CPUID with the one leaf that 64-bit mode needs.
@@ -85,7 +85,7 @@ pub fn set_cpuid(cpu: &VcpuFd, trace: &mut Trace) -> Result<()> {
     };
     let leaves = CpuId::from_entries(&[leaf]).expect("one leaf is fewer than KVM takes");
     let call = "KVM_SET_CPUID2: leaf 80000001, long mode, no-execute pages, syscall";
-    trace.step(Question::Power, call, || cpu.set_cpuid2(&leaves)).map_err(Error::kvm(call))
+    trace.record(Question::Power, call, || cpu.set_cpuid2(&leaves)).map_err(Error::kvm(call))
 }
 
 /// 16-bit real mode, whose code begins at address 0.

@@ -12,6 +12,8 @@
 mod capture;
 pub mod environment;
 mod error;
+mod event;
+mod exit_reason;
 mod image;
 mod language;
 mod ledger;
@@ -29,6 +31,8 @@ use std::{os::fd::BorrowedFd, sync::Arc};
 
 pub use capture::{Capture, Ended};
 pub use error::{Error, Result, Written, chain, told};
+pub use event::{Event, KvmCall};
+pub use exit_reason::ExitReason;
 pub use guest::Builtin;
 pub use image::in_memory;
 pub use language::Language;
@@ -42,7 +46,7 @@ pub use native::Native;
 pub use outcome::{ExitCount, MachineEnd, OutOfMemory, Outcome, Status, Usage};
 pub use raw_terminal::{RawTerminal, raw_pair, set_terminal_size, terminal_size};
 pub use timeline::{Milestone, Timeline, monotonic_now};
-pub use trace::{Question, Step, Trace, crossing};
+pub use trace::{Question, Trace, TraceEntry};
 pub use workload::{Program, Stdio, Workload};
 
 /// A way to run programs apart from the host.

@@ -61,7 +61,7 @@ impl Sandbox for Native {
         let mut timeline = Timeline::start();
         let (mut command, mailbox, image) = command(workload)?;
         let mut child = trace
-            .step(Question::Boundary, "posix_spawn: a new address space, no other wall", || {
+            .record(Question::Boundary, "posix_spawn: a new address space, no other wall", || {
                 command.spawn()
             })
             .map_err(|error| not_started(workload, error))?;

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Report, Timeline, Trace};
+use crate::{ExitReason, Report, Timeline, Trace};
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +56,8 @@ impl fmt::Display for MachineEnd {
 /// How often a virtual machine left to its VMM for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitCount {
-    /// The reason with its port or address: `out 0x10`, `mmio write 0xfee00000`, `hlt`.
-    pub reason: String,
+    /// The reason.
+    pub reason: ExitReason,
     /// How often.
     pub count: u64,
 }

@@ -1,10 +1,10 @@
-//! The trace of one run: the calls that answered each question, and how long they took.
+//! The trace of one run: the events that answer each question, and how long they took.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::monotonic_now;
+use crate::{Event, monotonic_now};
 
 /// The five questions that every isolation mechanism must answer, in the order of the lesson.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,57 +45,43 @@ impl fmt::Display for Question {
     }
 }
 
-/// One call and what it was for.
+/// One event and what it was for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct TraceEntry {
     /// The question that it helps to answer.
     pub question: Question,
-    /// The call with the operands that matter, as one would say it: `mount proc on /proc`.
-    pub call: Cow<'static, str>,
+    /// What happened.
+    pub event: Event,
     /// When it began, on the clock of [`monotonic_now`].
     pub began: Duration,
     /// How long it took.
     pub took: Duration,
 }
 
-impl Step {
-    /// The reason of a VM exit and what handled it, of `KVM_RUN -> out 0x3f8: serial`; `None` of
-    /// every other call.
-    pub fn crossing(&self) -> Option<(&str, &str)> {
-        let is_way_out = self.question == Question::WayOut;
-        crossing(&self.call).filter(|_| is_way_out)
-    }
-}
-
-/// The same of the call alone.
-pub fn crossing(call: &str) -> Option<(&str, &str)> {
-    call.strip_prefix("KVM_RUN -> ")?.split_once(": ")
-}
-
-/// The steps of one run; empty unless the workload asked for them.
+/// The events of one run; empty unless the workload asked for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     enabled: bool,
-    /// The steps in the order in which they began.
-    pub steps: Vec<Step>,
+    /// The events in the order in which they began.
+    pub entries: Vec<TraceEntry>,
 }
 
 impl Trace {
-    /// A trace that records its steps if `enabled`, and costs next to nothing otherwise.
+    /// A trace that records events if `enabled`, and costs next to nothing otherwise.
     pub fn new(enabled: bool) -> Self {
-        Self { enabled, steps: Vec::new() }
+        Self { enabled, entries: Vec::new() }
     }
 
-    /// Whether steps are recorded.
+    /// Whether events are recorded.
     pub fn enabled(&self) -> bool {
         self.enabled
     }
 
-    /// Does `act` and records it as `call`, whether it succeeds or not.
-    pub fn step<T>(
+    /// Does `act` and records it as `event`, whether it succeeds or not.
+    pub fn record<T>(
         &mut self,
         question: Question,
-        call: impl Into<Cow<'static, str>>,
+        event: impl Into<Event>,
         act: impl FnOnce() -> T,
     ) -> T {
         if !self.enabled {
@@ -104,7 +90,7 @@ impl Trace {
         let began = monotonic_now();
         let result = act();
         let took = monotonic_now().saturating_sub(began);
-        self.steps.push(Step { question, call: call.into(), began, took });
+        self.entries.push(TraceEntry { question, event: event.into(), began, took });
         result
     }
 }
@@ -114,11 +100,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_enabled_trace_has_steps() {
+    fn only_an_enabled_trace_has_entries() {
         for enabled in [false, true] {
             let mut trace = Trace::new(enabled);
-            assert_eq!(trace.step(Question::Power, "drop capabilities", || 7), 7);
-            assert_eq!(trace.steps.len(), usize::from(enabled));
+            assert_eq!(trace.record(Question::Power, "drop capabilities", || 7), 7);
+            assert_eq!(trace.entries.len(), usize::from(enabled));
         }
     }
 }

@@ -45,17 +45,17 @@ pub fn as_json(
             (milestone.name().to_owned(), json!(reached))
         })
         .collect();
-    let steps: Vec<_> = outcome
+    let entries: Vec<_> = outcome
         .trace
-        .steps
+        .entries
         .iter()
-        .map(|step| {
-            let began = step.began.saturating_sub(outcome.timeline.started_at());
+        .map(|entry| {
+            let began = entry.began.saturating_sub(outcome.timeline.started_at());
             json!({
-                "question": step.question,
-                "call": step.call,
+                "question": entry.question,
+                "call": entry.event.to_string(),
                 "began_us": microseconds(began),
-                "took_us": microseconds(step.took),
+                "took_us": microseconds(entry.took),
             })
         })
         .collect();
@@ -82,6 +82,6 @@ pub fn as_json(
             "vm_exits_in_kernel": outcome.usage.vm_exits_in_kernel,
         },
         "report": outcome.report,
-        "trace": steps,
+        "trace": entries,
     })
 }

@@ -31,7 +31,7 @@ pub use json::as_json;
 use microvm::{LinuxVm, MicroVm};
 use sandbox::{
     Claim, Entry, Ledger, LedgerError, Native, Outcome, Process, Program, Resource, Sandbox,
-    Socket, Stdio, Step, Workload,
+    Socket, Stdio, TraceEntry, Workload,
 };
 
 use crate::{
@@ -228,7 +228,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let instance =
         sandbox.spawn(&workload).map_err(|error| program::not_started(error, &workload))?;
     // Dropped from the last to the first, if it comes to that.
-    let Named { own: mut claim, way, way_steps, socket, name } = claim;
+    let Named { own: mut claim, way, way_entries, socket, name } = claim;
     if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
         claim.update(|entry| entry.first = Process::of(*pid))?;
     }
@@ -248,7 +248,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
     }
     let mut outcome = outcome.map_err(|error| program::not_started(error, &workload))?;
-    outcome.trace.steps.splice(0..0, way_steps);
+    outcome.trace.entries.splice(0..0, way_entries);
     cell.tell(&mut outcome);
     remark_machine_end(&outcome);
     memory::remark(&outcome);
@@ -281,13 +281,13 @@ struct Named {
     socket: Option<Socket>,
     way: Option<OpenWay>,
     /// How that was opened, for whoever wants to know.
-    way_steps: Vec<Step>,
+    way_entries: Vec<TraceEntry>,
     own: Option<Claim>,
 }
 
 impl Named {
     fn new(name: String) -> Self {
-        Self { name, socket: None, way: None, way_steps: Vec::new(), own: None }
+        Self { name, socket: None, way: None, way_entries: Vec::new(), own: None }
     }
 
     fn of(claim: Claim) -> Self {
@@ -384,7 +384,7 @@ impl Arguments {
                 let machine = self.linux.machine(limits, root, network.link())?;
                 let machine = network.name(machine, &self.network)?;
                 let mut named = self.claim(workload, supervised, &network.resources())?;
-                (named.way, named.way_steps) = network.open_the_way(workload.trace)?;
+                (named.way, named.way_entries) = network.open_the_way(workload.trace)?;
                 let (control, debugger) = (named.listen()?, self.debugger.listen()?);
                 Ok((Box::new(LinuxVm { control, debugger, shares, ..machine }), named))
             }

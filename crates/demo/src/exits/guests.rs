@@ -13,13 +13,13 @@ use microvm::{
     devices::{page, shared::SharedMemory},
 };
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use sandbox::{Limits, Milestone, Outcome, Workload};
+use sandbox::{Event, Limits, Milestone, Outcome, Workload};
 
 use super::{Count, Exit, TIMES, Way};
 use crate::{Error, Result};
 
 /// Writing to this port ends a guest.
-const OFF_SWITCH: u8 = 0xf4;
+pub(super) const OFF_SWITCH: u8 = 0xf4;
 /// Where the serial port of a PC is.
 const SERIAL: u16 = 0x3f8;
 /// Behind the program, where the bytes lie that are to leave.
@@ -132,15 +132,15 @@ fn run_of(way: Way, vendor: Option<String>, outcome: &Outcome) -> Run {
     let microseconds = |time: Duration| (time.as_secs_f64() * 1e7).round() as f32 / 10.0;
     let exits: Vec<Exit> = outcome
         .trace
-        .steps
+        .entries
         .iter()
-        .filter_map(|step| {
-            let (reason, device) = step.crossing()?;
+        .filter_map(|entry| {
+            let Event::VmExit { reason, device } = &entry.event else { return None };
             Some(Exit {
-                at: microseconds(step.began.saturating_sub(entered)),
-                reason: reason.into(),
-                device: device.into(),
-                took: microseconds(step.took),
+                at: microseconds(entry.began.saturating_sub(entered)),
+                reason: reason.clone(),
+                device: device.as_deref().unwrap_or("nobody").into(),
+                took: microseconds(entry.took),
             })
         })
         .collect();

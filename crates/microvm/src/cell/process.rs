@@ -47,7 +47,7 @@ const DESCRIPTORS: u64 = 1024;
 /// When the kernel refuses what every process may.
 pub fn enter_process(limits: &Limits, walls: Walls, trace: &mut Trace) -> Result<()> {
     OURS.store(true, Ordering::Relaxed);
-    trace.step(Question::Boundary, "close inherited descriptors", close_inherited);
+    trace.record(Question::Boundary, "close inherited descriptors", close_inherited);
     enter_namespaces(walls, trace)?;
     let memory = limits.memory_bytes.unwrap_or(0).max(256 << 20);
     let threads = u64::from(limits.vcpus.unwrap_or(1)) + 3;
@@ -63,7 +63,7 @@ pub fn enter_process(limits: &Limits, walls: Walls, trace: &mut Trace) -> Result
         (Resource::RLIMIT_CORE, 0),
     ];
     let call = format!("setrlimit: AS {} MiB, NOFILE {DESCRIPTORS}, CORE 0", space >> 20);
-    let limited = trace.step(Question::Budget, call, || {
+    let limited = trace.record(Question::Budget, call, || {
         bounds.into_iter().try_for_each(|(resource, bound)| lower(resource, bound))
     });
     limited.map_err(|errno| Error::Cell { call: "setrlimit".into(), source: errno.into() })
@@ -117,10 +117,10 @@ fn enter_namespaces(walls: Walls, trace: &mut Trace) -> Result<()> {
         false => (flags | CloneFlags::CLONE_NEWUSER, format!("user, {names}")),
     };
     let (user, group) = (geteuid(), getegid());
-    let entered = trace.step(Question::Boundary, format!("unshare {names}"), || unshare(flags));
+    let entered = trace.record(Question::Boundary, format!("unshare {names}"), || unshare(flags));
     match entered {
         Ok(()) if flags.contains(CloneFlags::CLONE_NEWUSER) => {
-            let mapped = trace.step(Question::Boundary, "write uid_map, gid_map: itself", || {
+            let mapped = trace.record(Question::Boundary, "write uid_map, gid_map: itself", || {
                 fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
                 fs::write("/proc/self/setgroups", "deny")?;
                 fs::write("/proc/self/gid_map", format!("{group} {group} 1"))

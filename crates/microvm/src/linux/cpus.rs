@@ -39,7 +39,7 @@ pub fn prepare(cpus: &[VcpuFd], machine: &Machine, start: Start, trace: &mut Tra
         let call = format!("KVM_SET_CPUID2: processor {number} of {}", shape.count);
         let own = shape.show(&features, number)?;
         trace
-            .step(Question::Power, call.clone(), || cpu.set_cpuid2(&own))
+            .record(Question::Power, call.clone(), || cpu.set_cpuid2(&own))
             .map_err(Error::kvm(call))?;
         set_msrs(cpu, trace)?;
     }
@@ -143,7 +143,7 @@ fn set_msrs(cpu: &VcpuFd, trace: &mut Trace) -> Result<()> {
     });
     let registers = Msrs::from_entries(&entries).expect("two are fewer than KVM takes");
     // A processor that lacks one of them stops there, and does without.
-    trace.step(Question::Power, call, || cpu.set_msrs(&registers)).map_err(Error::kvm(call))?;
+    trace.record(Question::Power, call, || cpu.set_msrs(&registers)).map_err(Error::kvm(call))?;
     Ok(())
 }
 
@@ -155,7 +155,7 @@ fn begin_at(cpu: &VcpuFd, start: Start, trace: &mut Trace) -> Result<()> {
     };
     let call = format!("KVM_SET_SREGS: {mode}");
     trace
-        .step(Question::Power, call.clone(), || {
+        .record(Question::Power, call.clone(), || {
             let mut state = cpu.get_sregs()?;
             match start.entry_point {
                 EntryPoint::Long64 => vcpu::long_mode(&mut state, 0),
@@ -172,7 +172,9 @@ fn begin_at(cpu: &VcpuFd, start: Start, trace: &mut Trace) -> Result<()> {
     let registers =
         kvm_regs { rip: start.instruction, rsi, rbx, rflags: RFLAGS_FIXED, ..kvm_regs::default() };
     let call = format!("KVM_SET_REGS: RIP={:#x} RSI={rsi:#x} RBX={rbx:#x}", start.instruction);
-    trace.step(Question::Power, call.clone(), || cpu.set_regs(&registers)).map_err(Error::kvm(call))
+    trace
+        .record(Question::Power, call.clone(), || cpu.set_regs(&registers))
+        .map_err(Error::kvm(call))
 }
 
 /// Flat segments of 4 GiB, no paging (Xen, `docs/misc/pvh.pandoc`).

@@ -178,14 +178,14 @@ fn serve(
         let serving = Serving(handle);
         cell::enter(role, &mut own)?;
         // Nobody who waits for it has gone.
-        let _ = sender.send(own.steps);
+        let _ = sender.send(own.entries);
         Ok(move || {
             if let Some(breach) = cell::breach() {
                 serving.0.fail(Error::Breach(breach));
             }
         })
     })?;
-    trace.steps.extend(own_steps.recv().into_iter().flatten());
+    trace.entries.extend(own_steps.recv().into_iter().flatten());
     Ok(Some(running))
 }
 
@@ -464,7 +464,7 @@ impl Board<'_> {
         for (number, tree) in shares.into_iter().enumerate() {
             let way = if tree.is_private() { "a read-only mount of its own" } else { "as it is" };
             let call = format!("share a directory: {way}");
-            self.trace.step(Question::Inside, call, || ());
+            self.trace.record(Question::Inside, call, || ());
             let device = SharedDirectory::new(tree, share_tag(number), open);
             self.plug(device, Served::OnItsOwnThread)?;
         }

@@ -89,7 +89,7 @@ impl SavedVm {
 
             // 4. With what power does it start? Each processor with all that it had.
             let call = "restore processors, interrupt controllers, timer and clock";
-            let restored = trace.step(Question::Power, call, || {
+            let restored = trace.record(Question::Power, call, || {
                 let (machine, host) = (&guest.machine, &state.host);
                 cpu::restore(&state.processors, &guest.cpus, machine, host)?;
                 state.chips.restore(machine)
@@ -97,7 +97,7 @@ impl SavedVm {
             restored.map_err(|error| snapshot.blame_kernel(error, &host))?;
             // Interrupts that they raise need the controllers to be as they were.
             let call = "restore devices";
-            trace.step(Question::WayOut, call, || guest.hardware.restore(&state.devices))?;
+            trace.record(Question::WayOut, call, || guest.hardware.restore(&state.devices))?;
 
             // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
             handle.has_started_up();

@@ -10,14 +10,14 @@ use std::{
 };
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use sandbox::{Milestone, Trace};
+use sandbox::{ExitReason, Milestone, Trace};
 
 use crate::{
     cell::{self, Role},
     control::{Handle, Shown},
     devices::bus::Bus,
     error::{Error, Result},
-    exit_counts::{ExitCounts, ExitReason},
+    exit_counts::ExitCounts,
     exit_trace::ExitTrace,
     exits::{End, Strange, Whereabouts},
     gdb::{self, Debugger},
@@ -128,7 +128,7 @@ pub fn run(
     if let Err(error) = cell::enter(Role::Vcpu, &mut trace) {
         handle.fail(error);
     }
-    exit_trace.steps.append(&mut trace.steps);
+    exit_trace.entries.append(&mut trace.entries);
     cpu.set_kvm_immediate_exit(0);
     handle.begin(Some(&mut cpu));
     handle.reach(Milestone::Entered);
@@ -140,16 +140,16 @@ pub fn run(
         let began = exit_trace.now();
         let (reason, device) = match exit {
             Ok(VcpuExit::IoOut(port, data)) => {
-                (ExitReason::Out(port), buses.ports.write_port(port, data))
+                (ExitReason::Out { port }, buses.ports.write_port(port, data))
             }
             Ok(VcpuExit::IoIn(port, data)) => {
-                (ExitReason::In(port), buses.ports.read_port(port, data))
+                (ExitReason::In { port }, buses.ports.read_port(port, data))
             }
             Ok(VcpuExit::MmioWrite(address, data)) => {
-                (ExitReason::MmioWrite(address), buses.memory.write(address, data))
+                (ExitReason::MmioWrite { address }, buses.memory.write(address, data))
             }
             Ok(VcpuExit::MmioRead(address, data)) => {
-                (ExitReason::MmioRead(address), buses.memory.read(address, data))
+                (ExitReason::MmioRead { address }, buses.memory.read(address, data))
             }
             Ok(VcpuExit::Debug(_)) => {
                 debug(&mut cpu, gdb::trapped);
@@ -163,7 +163,7 @@ pub fn run(
                 let strange = Strange::internal(cpu.get_kvm_run());
                 let name = strange.name();
                 handle.give(End::Strange(strange));
-                (ExitReason::Broken(name), None)
+                (ExitReason::Other(name.into()), None)
             }
             // Kicked, or a processor that nobody has started yet.
             Err(errno) if matches!(errno.errno(), libc::EINTR | libc::EAGAIN) => {
@@ -186,10 +186,10 @@ pub fn run(
                 let strange = Strange::of(&other);
                 let name = strange.name();
                 handle.give(End::Strange(strange));
-                (ExitReason::Broken(name), None)
+                (ExitReason::Other(name.into()), None)
             }
         };
-        tally.exit_counts.lock().unwrap_or_else(PoisonError::into_inner).count(reason);
+        tally.exit_counts.lock().unwrap_or_else(PoisonError::into_inner).count(reason.clone());
         if let Some(breach) = cell::breach() {
             handle.fail(Error::Breach(breach));
         }

@@ -187,7 +187,7 @@ impl Guest {
         let (report, init) = (self.hardware.reports.end(), self.hardware.init.take());
         if let Some(words) = self.hardware.balloon_words() {
             // The step took no time of the host's: it was the guest who worked.
-            self.trace.step(Question::Budget, words, || ());
+            self.trace.record(Question::Budget, words, || ());
         }
         drop(self.hardware);
         drop(self.machine);
@@ -196,9 +196,9 @@ impl Guest {
         let mut cpu_time = self.spent;
         let mut processors = Vec::new();
         let mut exits = Some(0);
-        let before = self.trace.steps.len();
+        let before = self.trace.entries.len();
         for (number, mut each) in ran.into_iter().enumerate() {
-            self.trace.steps.append(&mut each.exit_trace.steps);
+            self.trace.entries.append(&mut each.exit_trace.entries);
             exit_counts.add(each.exit_counts);
             cpu_time += each.cpu_time;
             // KVM has counted from the start, also for one that was frozen in between.
@@ -207,7 +207,7 @@ impl Guest {
                 processors.push(each.whereabouts);
             }
         }
-        self.trace.steps[before..].sort_by_key(|step| step.began);
+        self.trace.entries[before..].sort_by_key(|entry| entry.began);
         let usage = Usage {
             cpu_time: Some(cpu_time),
             peak_memory_bytes,
