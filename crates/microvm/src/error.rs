@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sandbox::KvmCall;
+
 use crate::{
     NAME,
     cell::Breach,
@@ -19,6 +21,7 @@ use crate::{
     kernel::KernelError,
     kernels::KernelsError,
     linux::{Ended, RootDiskError},
+    machine::SET_MEMORY,
     snapshot::SnapshotError,
 };
 
@@ -49,7 +52,7 @@ pub enum Error {
     #[error("{call}")]
     Kvm {
         /// The request.
-        call: Cow<'static, str>,
+        call: KvmCall,
         /// Why.
         #[source]
         source: io::Error,
@@ -186,10 +189,8 @@ pub enum Error {
 
 impl Error {
     /// A refused request to KVM; for `map_err`.
-    pub(crate) fn kvm(
-        call: impl Into<Cow<'static, str>>,
-    ) -> impl FnOnce(kvm_ioctls::Error) -> Error {
-        move |errno| Error::Kvm { call: call.into(), source: errno.into() }
+    pub(crate) fn kvm(name: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> Error {
+        move |errno| Error::Kvm { call: KvmCall::new(name, ""), source: errno.into() }
     }
 
     /// A failed system call; for `map_err`.
@@ -218,7 +219,7 @@ impl Error {
             Self::NotKvm { .. } => {
                 "name KVM's own device: `ls -l /dev/kvm` shows `crw-rw---- root kvm 10, 232`"
             }
-            Self::Kvm { call, source } if call.starts_with("KVM_CREATE_VM") => {
+            Self::Kvm { call, source } if call.name == "KVM_CREATE_VM" => {
                 match source.raw_os_error() {
                     Some(libc::EBUSY) => {
                         "another hypervisor holds the processor's virtualization: stop it"
@@ -234,8 +235,7 @@ impl Error {
                  scripts/extract-vmlinux makes of it"
             }
             Self::Kvm { call, source }
-                if call.starts_with("KVM_SET_USER_MEMORY_REGION")
-                    && source.raw_os_error() == Some(libc::EINVAL) =>
+                if call.name == SET_MEMORY && source.raw_os_error() == Some(libc::EINVAL) =>
             {
                 "give the guest less memory: this KVM cannot address so much (`--memory`)"
             }

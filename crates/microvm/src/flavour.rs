@@ -87,13 +87,13 @@ const LOOPS: u64 = 1000;
 fn interpreted(device: &Path, power: Power) -> Result<Option<u64>> {
     // mov ecx, 1000; again: dec ecx; jnz again; out 0xe9, al
     const CODE: [u8; 11] = [0xb9, 0xe8, 0x03, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xe6, 0xe9];
-    let mut trace = Trace::default();
     let image = Image::flat(&CODE, power);
-    let mut machine = Machine::create(device, &mut trace)?;
-    machine.attach(Memory::new(image.memory_bytes, Pages::Small, &mut trace)?, &mut trace)?;
-    let mut cpu = machine.cpu(0, &mut trace)?;
-    let entry = machine.load(&image, &mut trace)?;
-    vcpu::prepare(&cpu, &entry, &mut trace)?;
+    let mut machine = Machine::create(device, Trace::default())?;
+    let memory = Memory::new(image.memory_bytes, Pages::Small, &mut machine.trace())?;
+    machine.attach(memory)?;
+    let mut cpu = machine.cpu(0)?;
+    let entry = machine.load(&image)?;
+    vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
     loop {
         match cpu.run() {
             Ok(VcpuExit::IoOut(..)) => return Ok(statistics::of(&cpu, "insn_emulation")),

@@ -32,6 +32,7 @@ pub mod initramfs;
 pub mod kernel;
 pub mod kernels;
 mod kick;
+mod kvm_call;
 pub mod linux;
 pub mod loader;
 pub mod machine;
@@ -132,35 +133,35 @@ impl MicroVm {
     /// The story: five questions, answered in order.
     fn start(&self, workload: &Workload, device: Option<SharedMemory>) -> Result<Running> {
         let mut timeline = Timeline::start();
-        let mut trace = Trace::new(workload.trace);
+        let trace = Trace::new(workload.trace);
         let before = cpu_time();
         check(&self.limits)?;
         let image = Image::of(&workload.program, self.mode, &self.limits)?;
         memory::check_host_has(image.memory_bytes)?;
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
-        let mut machine = Machine::create(&self.device, &mut trace)?;
+        let mut machine = Machine::create(&self.device, trace)?;
 
         // 2. What may it consume? So much memory, and one thread's time.
-        let memory = Memory::new(image.memory_bytes, image.pages(), &mut trace)?;
-        let mailbox = mailbox(&image, &memory, &mut trace)?;
-        machine.attach(memory, &mut trace)?;
-        let cpu = machine.cpu(0, &mut trace)?;
+        let memory = Memory::new(image.memory_bytes, image.pages(), &mut machine.trace())?;
+        let mailbox = mailbox(&image, &memory, &mut machine.trace())?;
+        machine.attach(memory)?;
+        let cpu = machine.cpu(0)?;
         timeline.reach(Milestone::Created);
 
         // 3. What does it find inside? Tables for the processor, and its program.
-        let entry = machine.load(&image, &mut trace)?;
+        let entry = machine.load(&image)?;
 
         // 4. With what power does it start? A mode and a ring.
         if !image.has_mailbox() {
-            machine.show_features(&cpu, &mut trace)?;
+            machine.show_features(&cpu)?;
         }
-        vcpu::prepare(&cpu, &entry, &mut trace)?;
+        vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
 
         // 5. How does it reach the host? By leaving KVM_RUN, in a thread that answers; a device of
         // its own without that.
         if let Some(device) = &device {
-            machine.share(device, devices::page::ADDRESS, &mut trace)?;
+            machine.share(device, devices::page::ADDRESS)?;
         }
         let spent = cpu_time().saturating_sub(before);
         let exit_trace = ExitTrace::of(workload);
@@ -170,7 +171,7 @@ impl MicroVm {
         };
         let debugger = self.debugger.clone().map(|listener| (listener, width));
         let stdio = workload.stdio;
-        let guest = Guest { cpu, machine, device, stdio, trace, exit_trace, spent, debugger };
+        let guest = Guest { cpu, machine, device, stdio, exit_trace, spent, debugger };
         Running::start(guest, Handle::new(timeline, mailbox), workload.deadline)
     }
 }

@@ -40,7 +40,6 @@ pub(crate) struct Guest {
     /// A device that is passed through to it.
     pub device: Option<SharedMemory>,
     pub stdio: Stdio,
-    pub trace: Trace,
     /// Its exits, as far as they are traced.
     pub exit_trace: ExitTrace,
     /// CPU time that making the machine took.
@@ -110,9 +109,9 @@ impl Guest {
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
         let in_kernel = exit_counts.in_kernel(statistics::of(&self.cpu, "exits"));
         drop(self.cpu);
-        drop(self.machine);
+        let mut trace = self.machine.into_trace();
         drop(self.device);
-        self.trace.entries.append(&mut self.exit_trace.entries);
+        trace.entries.append(&mut self.exit_trace.entries);
         let cpu_time = Some(self.spent + cpu_time());
         Finished {
             end,
@@ -125,7 +124,7 @@ impl Guest {
                 vm_exits_in_kernel: in_kernel,
                 ..Usage::default()
             },
-            trace: self.trace,
+            trace,
         }
     }
 
@@ -136,7 +135,7 @@ impl Guest {
             Some((listener, width)) => Debugger::wait_for(listener, *width, handle)?,
             None => None,
         };
-        cell::enter(Role::Vcpu, &mut self.trace).map(|()| debugger)
+        cell::enter(Role::Vcpu, &mut self.machine.trace()).map(|()| debugger)
     }
 
     fn run_until_end(

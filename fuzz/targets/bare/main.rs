@@ -18,7 +18,7 @@ use microvm::{
     exits::End,
     memory::{Memory, Pages},
 };
-use sandbox::{Error, Limits, Sandbox as _, Status, Stdio, Trace, Timeline, Workload};
+use sandbox::{Error, Limits, Sandbox as _, Status, Stdio, Timeline, Trace, Workload};
 use tempfile::NamedTempFile;
 
 use code::{Act, Port, Special, Width, assemble};

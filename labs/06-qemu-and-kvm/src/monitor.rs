@@ -37,17 +37,17 @@ pub(crate) fn main(image: &Path, serial: &Path) -> ExitCode {
 }
 
 fn run(image: &Path, serial: &Path) -> Result<(), Failure> {
-    let trace = &mut Trace::default();
     let mut serial = File::create(serial)?;
-    let mut machine = Machine::create(Path::new("/dev/kvm"), trace)?;
-    let memory = machine.attach(Memory::new(PAGE, Pages::Small, trace)?, trace)?;
+    let mut machine = Machine::create(Path::new("/dev/kvm"), Trace::default())?;
+    let memory = Memory::new(PAGE, Pages::Small, &mut machine.trace())?;
+    let memory = machine.attach(memory)?;
     tables::write_vectors(memory)?;
     // What firmware does: the first sector of the disk to where it is expected.
     memory.write("boot sector", ADDRESS, &fs::read(image)?)?;
-    let mut cpu = machine.cpu(0, trace)?;
+    let mut cpu = machine.cpu(0)?;
     let entry =
         Entry { power: Power::Real, instruction: ADDRESS, stack: ADDRESS, memory_end: PAGE };
-    vcpu::prepare(&cpu, &entry, trace)?;
+    vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
     loop {
         match cpu.run() {
             Ok(VcpuExit::IoOut(SEND, bytes)) => serial.write_all(bytes)?,

@@ -18,7 +18,7 @@
 
 use std::io;
 
-use sandbox::{Question, Trace};
+use sandbox::{Event, Question, Trace};
 
 use crate::{
     error::{Error, Result},
@@ -164,7 +164,7 @@ pub fn initramfs_room(kernel_end: u64, memory_bytes: u64) -> u64 {
 /// When a file can no longer be read, or has changed so that it does not fit.
 pub fn load(memory: &Memory, plan: &Plan, rsdp: u64, trace: &mut Trace) -> Result<Start> {
     let call = format!("load the kernel: {} segments", plan.kernel.segments().len());
-    trace.record(Question::Inside, call, || {
+    trace.record(Question::Inside, Event::note(call), || {
         plan.kernel
             .load(|at, bytes| memory.write("kernel", at, bytes).map_err(io::Error::other))
             .map_err(Error::system::<io::Error>("read the kernel into the guest's memory"))
@@ -173,24 +173,30 @@ pub fn load(memory: &Memory, plan: &Plan, rsdp: u64, trace: &mut Trace) -> Resul
     let call = format!("write the command line: {}", plan.command_line);
     let mut text = plan.command_line.clone().into_bytes();
     text.push(0);
-    trace.record(Question::Inside, call, || memory.write("command line", COMMAND_LINE, &text))?;
+    trace.record(Question::Inside, Event::note(call), || {
+        memory.write("command line", COMMAND_LINE, &text)
+    })?;
     let papers = Papers { rsdp, initramfs, command_line: text.len() as u64 - 1, map: map(memory) };
     match plan.entry_point {
         EntryPoint::Long64 => {
-            trace.record(Question::Inside, "write page tables and descriptors", || {
-                tables::write_pages(memory, MAPPED)?;
-                tables::write_descriptors(memory)
-            })?;
             trace.record(
                 Question::Inside,
-                "write the zero page: what a boot loader tells",
+                Event::note("write page tables and descriptors"),
+                || {
+                    tables::write_pages(memory, MAPPED)?;
+                    tables::write_descriptors(memory)
+                },
+            )?;
+            trace.record(
+                Question::Inside,
+                Event::note("write the zero page: what a boot loader tells"),
                 || memory.write("zero page", ZERO_PAGE, &papers.zero_page()),
             )?;
             let (instruction, information) = (plan.kernel.entry(), ZERO_PAGE);
             Ok(Start { entry_point: EntryPoint::Long64, instruction, information })
         }
         EntryPoint::Pvh => {
-            trace.record(Question::Inside, "write PVH's start information", || {
+            trace.record(Question::Inside, Event::note("write PVH's start information"), || {
                 papers.write_start_info(memory)
             })?;
             let instruction = plan.kernel.pvh_entry().map_or(plan.kernel.entry(), u64::from);
@@ -207,7 +213,7 @@ fn load_initramfs(memory: &Memory, plan: &Plan, trace: &mut Trace) -> Result<(u6
     for piece in &plan.initramfs {
         let length = piece.length();
         let call = format!("load the initramfs to {address:#x}..{:#x}", address + length);
-        trace.record(Question::Inside, call, || piece.copy_to(memory, address))?;
+        trace.record(Question::Inside, Event::note(call), || piece.copy_to(memory, address))?;
         address += length.next_multiple_of(4);
     }
     Ok((start, bytes))

@@ -20,7 +20,7 @@ use std::{
 
 use guest::{abi::MAILBOX_BYTES, plan::Plan};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sandbox::{Question, Stdio, Trace, Written, terminal_size};
+use sandbox::{Event, Question, Stdio, Trace, Written, terminal_size};
 
 use crate::{
     cell::{self, Role},
@@ -198,7 +198,6 @@ struct Board<'m> {
     events: EventLoop,
     shares: EventLoop,
     virtio: Vec<MmioDevice>,
-    trace: &'m mut Trace,
 }
 
 impl Hardware {
@@ -213,7 +212,6 @@ impl Hardware {
         vm: &LinuxVm,
         inventory: Inventory,
         handle: &Arc<Handle>,
-        trace: &mut Trace,
     ) -> Result<Self> {
         let memory = machine.memory().expect("a machine gets its memory before its devices");
         let mut board = Board {
@@ -224,7 +222,6 @@ impl Hardware {
             events: EventLoop::new()?,
             shares: EventLoop::new()?,
             virtio: Vec::new(),
-            trace,
         };
         let reports = Reports::default();
         let mut streams = Streams::of(inventory.stdio, handle)?;
@@ -248,7 +245,7 @@ impl Hardware {
         }
         let mailbox = handle.mailbox().map(|mailbox| {
             let memory = SharedMemory::of(mailbox.file(), MAILBOX_BYTES)?;
-            machine.share(&memory, system::MAILBOX, board.trace).map(|()| memory)
+            machine.share(&memory, system::MAILBOX).map(|()| memory)
         });
         let mut counts = Vec::new();
         for (number, disk) in (0..).zip(inventory.disks) {
@@ -279,9 +276,9 @@ impl Hardware {
             board.events.every(ASK, move || asked.work(Balloon::ask))?;
             balloon = Some(device);
         }
-        let Board { buses, events, shares, virtio, memory, trace, .. } = board;
-        let events = serve(events, Role::Devices, handle, trace)?;
-        let shares = serve(shares, Role::Shares, handle, trace)?;
+        let Board { buses, events, shares, virtio, memory, .. } = board;
+        let events = serve(events, Role::Devices, handle, &mut machine.trace())?;
+        let shares = serve(shares, Role::Shares, handle, &mut machine.trace())?;
         let buses = Arc::new(buses);
         let init = inventory.init;
         Ok(Self {
@@ -370,7 +367,7 @@ impl Board<'_> {
         handle: &Arc<Handle>,
     ) -> Result<SharedSerial> {
         let line = Interrupt::new()?;
-        self.machine.connect(&line, SERIAL.line, self.trace)?;
+        self.machine.connect(&line, SERIAL.line)?;
         let far_end = console.clone();
         let print: Box<dyn FnMut(u8) + Send> = Box::new(move |byte| far_end.print(byte));
         let serial = Arc::new(Mutex::new(Serial::new(line, print)));
@@ -420,7 +417,7 @@ impl Board<'_> {
     /// A page that guest and host share; what the guest writes there goes to `sink`.
     fn share_page(&mut self, sink: Sink) -> Result<SharedPage> {
         let page = Page::new()?;
-        self.machine.share(page.memory(), page::ADDRESS, self.trace)?;
+        self.machine.share(page.memory(), page::ADDRESS)?;
         let page = SharedPage(Arc::new(Mutex::new((page, sink))));
         let looking = page.clone();
         self.events.every(LOOK, move || looking.look())?;
@@ -463,8 +460,8 @@ impl Board<'_> {
         let open = OPEN_FILES / shares.len().max(1);
         for (number, tree) in shares.into_iter().enumerate() {
             let way = if tree.is_private() { "a read-only mount of its own" } else { "as it is" };
-            let call = format!("share a directory: {way}");
-            self.trace.record(Question::Inside, call, || ());
+            let note = Event::note(format!("share a directory: {way}"));
+            self.machine.trace().record(Question::Inside, note, || ());
             let device = SharedDirectory::new(tree, share_tag(number), open);
             self.plug(device, Served::OnItsOwnThread)?;
         }
@@ -480,7 +477,7 @@ impl Board<'_> {
             ..VIRTIO
         };
         let line = Interrupt::new()?;
-        self.machine.connect(&line, place.line, self.trace)?;
+        self.machine.connect(&line, place.line)?;
         let device = Transport::new(device, self.memory.ram().clone(), line);
         let device = device.until(self.handle.over());
         let events = match served {
@@ -490,9 +487,9 @@ impl Board<'_> {
         events.watch_files(&device)?;
         if served != Served::ByItsProcessor {
             let address = u64::from(place.address) + mmio::DOORBELL;
-            let (machine, trace) = (self.machine, &mut *self.trace);
+            let machine = self.machine;
             events.serve(&device, |queue, doorbell| {
-                machine.serve_doorbell(doorbell, address, queue, trace)
+                machine.serve_doorbell(doorbell, address, queue)
             })?;
         }
         put(&mut self.buses.memory, place.address.into(), mmio::LENGTH, device.clone())?;

@@ -221,7 +221,7 @@ impl LinuxVm {
     /// says: in which folder, and whether it goes on then.
     fn start(&self, workload: &Workload, saving: Option<(&Path, bool)>) -> Result<Running> {
         let timeline = Timeline::start();
-        let mut trace = Trace::new(workload.trace);
+        let trace = Trace::new(workload.trace);
         let before = cpu_time();
         let count = processors(&self.limits, &self.device)?;
         if count > 1 && self.debugger.is_some() {
@@ -239,20 +239,21 @@ impl LinuxVm {
             .and_then(|it| it.while_running(workload.stdio, self.debugger.is_some()));
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
-        let mut machine = Machine::create(&self.device, &mut trace)?;
+        let mut machine = Machine::create(&self.device, trace)?;
 
         // 2. What may it consume? So much memory, and so many threads' time.
-        machine.attach(Memory::of_a_pc(plan.memory_bytes, &mut trace)?, &mut trace)?;
-        machine.add_interrupt_controllers(&mut trace)?;
-        let cpus = machine.cpus(count, &mut trace)?;
+        let memory = Memory::of_a_pc(plan.memory_bytes, &mut machine.trace())?;
+        machine.attach(memory)?;
+        machine.add_interrupt_controllers()?;
+        let cpus = machine.cpus(count)?;
         handle.reach(Milestone::Created);
 
         // 3. What does it find inside? Its kernel, and papers that describe the machine.
-        let hardware = Hardware::new(&machine, self, inventory, &handle, &mut trace)?;
-        let start = machine.boot(&plan, &hardware.papers(count), &mut trace)?;
+        let hardware = Hardware::new(&machine, self, inventory, &handle)?;
+        let start = machine.boot(&plan, &hardware.papers(count))?;
 
         // 4. With what power does it start? As processors after firmware.
-        cpus::prepare(&cpus, &machine, start, &mut trace)?;
+        cpus::prepare(&cpus, &machine, start)?;
 
         // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
         let spent = cpu_time().saturating_sub(before);
@@ -267,7 +268,6 @@ impl LinuxVm {
             cpus,
             machine,
             hardware,
-            trace,
             exit_trace,
             terminal,
             saving,

@@ -15,8 +15,8 @@ use std::{
 use guest::plan::{Plan, Report};
 use kvm_ioctls::VcpuFd;
 use sandbox::{
-    Capture, Control, Error as SandboxError, Instance, MachineEnd, Mailbox, Milestone, Outcome,
-    Question, RawTerminal, Status, Timeline, Trace, Usage, Written,
+    Capture, Control, Error as SandboxError, Event, Instance, MachineEnd, Mailbox, Milestone,
+    Outcome, Question, RawTerminal, Status, Timeline, Trace, Usage, Written,
 };
 
 use vmm_sys_util::eventfd::EventFd;
@@ -48,7 +48,6 @@ pub struct Guest {
     pub cpus: Vec<VcpuFd>,
     pub machine: Machine,
     pub hardware: Hardware,
-    pub trace: Trace,
     /// How many of its exits are traced.
     pub exit_trace: ExitTrace,
     /// The launcher's terminal, while the guest has its keys.
@@ -187,18 +186,18 @@ impl Guest {
         let (report, init) = (self.hardware.reports.end(), self.hardware.init.take());
         if let Some(words) = self.hardware.balloon_words() {
             // The step took no time of the host's: it was the guest who worked.
-            self.trace.record(Question::Budget, words, || ());
+            self.machine.trace().record(Question::Budget, Event::note(words), || ());
         }
         drop(self.hardware);
-        drop(self.machine);
+        let mut trace = self.machine.into_trace();
         let end = handle.take_end().unwrap_or(Ok(End::Signaled(libc::SIGKILL)));
         let mut exit_counts = ExitCounts::default();
         let mut cpu_time = self.spent;
         let mut processors = Vec::new();
         let mut exits = Some(0);
-        let before = self.trace.entries.len();
+        let before = trace.entries.len();
         for (number, mut each) in ran.into_iter().enumerate() {
-            self.trace.entries.append(&mut each.exit_trace.entries);
+            trace.entries.append(&mut each.exit_trace.entries);
             exit_counts.add(each.exit_counts);
             cpu_time += each.cpu_time;
             // KVM has counted from the start, also for one that was frozen in between.
@@ -207,7 +206,7 @@ impl Guest {
                 processors.push(each.whereabouts);
             }
         }
-        self.trace.entries[before..].sort_by_key(|entry| entry.began);
+        trace.entries[before..].sort_by_key(|entry| entry.began);
         let usage = Usage {
             cpu_time: Some(cpu_time),
             peak_memory_bytes,
@@ -216,7 +215,7 @@ impl Guest {
             out_of_memory: None,
         };
         let last_seen = LastSeen { processors, console: said.lines };
-        let (panic, trace) = (said.panic, self.trace);
+        let panic = said.panic;
         Finished { end, report, init, last_seen, panic, written, usage, trace }
     }
 }
@@ -315,7 +314,7 @@ impl Guest {
                 Err(error) => handle.fail(error),
             }
         }
-        if is_closed && let Err(error) = cell::enter(Role::Control, &mut self.trace) {
+        if is_closed && let Err(error) = cell::enter(Role::Control, &mut self.machine.trace()) {
             handle.fail(error);
         }
         drop(closed);
