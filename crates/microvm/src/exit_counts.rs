@@ -1,6 +1,9 @@
 //! Why a guest's processors left KVM_RUN, and how often.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, VecDeque},
+};
 
 use sandbox::{ExitCount, ExitReason};
 
@@ -68,7 +71,7 @@ impl ExitCounts {
     pub fn into_list(self) -> Vec<ExitCount> {
         let mut list: Vec<ExitCount> =
             self.counts.into_iter().map(|(reason, count)| ExitCount { reason, count }).collect();
-        list.sort_by(|one, two| two.count.cmp(&one.count).then(one.reason.cmp(&two.reason)));
+        list.sort_by_cached_key(|each| (Reverse(each.count), each.reason.to_string()));
         if self.others > 0 {
             list.push(ExitCount { reason: ExitReason::Other("other".into()), count: self.others });
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why `KVM_RUN` returned (the kernel's Documentation/virt/kvm/api.rst, `exit_reason`). It is
 /// stored as it is shown: `out 0x3f8`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", from = "String")]
 pub enum ExitReason {
     /// The guest wrote to an I/O port.
