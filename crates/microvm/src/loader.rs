@@ -185,9 +185,11 @@ pub fn load(memory: &Memory, image: &Image, trace: &mut Trace) -> Result<Entry> 
     };
     match image.power {
         Power::Real => {
-            trace.record(Question::Inside, Event::note("write the vectors of real mode"), || {
-                tables::write_vectors(memory)
-            })?
+            trace.record(
+                Question::Inside,
+                Event::note("write the vectors of real mode"),
+                || tables::write_vectors(memory),
+            )?;
         }
         Power::Kernel | Power::User => {
             let call = format!("write page tables: 0x0..{mapped:#x} in pages of 2 MiB");
