@@ -21,7 +21,6 @@ use crate::{
     kernel::KernelError,
     kernels::KernelsError,
     linux::{Ended, RootDiskError},
-    machine::SET_MEMORY,
     snapshot::SnapshotError,
 };
 
@@ -235,7 +234,8 @@ impl Error {
                  scripts/extract-vmlinux makes of it"
             }
             Self::Kvm { call, source }
-                if call.name == SET_MEMORY && source.raw_os_error() == Some(libc::EINVAL) =>
+                if call.name == "KVM_SET_USER_MEMORY_REGION"
+                    && source.raw_os_error() == Some(libc::EINVAL) =>
             {
                 "give the guest less memory: this KVM cannot address so much (`--memory`)"
             }

@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Gives a range of guest physical addresses memory of this process.
-pub(crate) const SET_MEMORY: &str = "KVM_SET_USER_MEMORY_REGION";
+const SET_MEMORY: &str = "KVM_SET_USER_MEMORY_REGION";
 
 /// A virtual machine.
 pub struct Machine {
