@@ -103,29 +103,6 @@ enum Way {
 }
 
 impl LinuxArguments {
-    /// The first of these options that was given.
-    pub fn given(&self) -> Option<&'static str> {
-        let all = [
-            ("--kernel", self.kernel.is_some()),
-            ("--modules", self.modules.is_some()),
-            ("--initrd", !self.initrd.is_empty()),
-            ("--append", self.append.is_some()),
-            ("--cmdline", self.cmdline.is_some()),
-            ("--entry", self.entry.is_some()),
-            ("--console", self.console),
-            ("--disk", !self.disk.is_empty()),
-            ("--tap", self.tap.is_some()),
-            ("--disk-bps", self.disk_bps.is_some()),
-            ("--disk-iops", self.disk_iops.is_some()),
-            ("--net-bps", self.net_bps.is_some()),
-            ("--output", self.output.is_some()),
-            ("--rng", self.rng),
-            ("--balloon", self.balloon.is_some()),
-            ("--start-up", self.start_up.is_some()),
-        ];
-        all.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
-    }
-
     /// Whether the first process is one that `--initrd` brings, and not isolab's.
     pub fn has_own_init(&self) -> bool {
         !self.initrd.is_empty()

@@ -68,21 +68,6 @@ fn os<T: Clone + Send + Sync + 'static>(
 }
 
 impl MountArguments {
-    /// Each option that a Linux guest has too, and whether it was given.
-    pub(super) fn given_of_guests(&self) -> [(&'static str, bool); 2] {
-        [("--volume", !self.volumes.is_empty()), ("--mount", !self.mounts.is_empty())]
-    }
-
-    /// Each of the others, and whether it was given, for what it means nothing to.
-    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
-        [
-            ("--tmpfs", !self.tmpfs.is_empty()),
-            ("--read-only", self.read_only),
-            ("--device", !self.devices.is_empty()),
-            ("--userns", self.userns.is_some()),
-        ]
-    }
-
     /// Adds them to what a container has without options.
     pub(super) fn apply(&self, spec: &mut Spec) -> Result<(), Failure> {
         spec.inside.read_only |= self.read_only;
