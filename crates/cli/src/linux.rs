@@ -120,7 +120,7 @@ impl LinuxArguments {
             // Half of them never come up, and their time stands nearly still.
             let what = "a Linux guest whose host's clock counts instructions cannot have";
             return Err(Failure::refused(format!("{what} {vcpus} processors"))
-                .help("give it one, or leave --icount of `isolab nest` away"));
+                .help("give it one, or omit --icount of `isolab nest`"));
         }
         let host = thread::available_parallelism().map_or(1, usize::from);
         if vcpus as usize > host {

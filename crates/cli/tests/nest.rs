@@ -159,13 +159,13 @@ fn where_instructions_are_counted_there_is_one_processor() {
         output_of(&mut isolab(&["nest", "--icount", "--vcpus", "2", "--", "doctor"]));
     assert_eq!((code, output.as_str()), (2, ""));
     assert!(errors.contains("cannot have 2 processors"), "{errors}");
-    assert!(errors.contains("\n  help: leave --icount or --vcpus away"), "{errors}");
+    assert!(errors.contains("\n  help: omit --icount or --vcpus"), "{errors}");
     let words = ["run", "--in", "linux", "--vcpus", "2", "--", "/bin/true"];
     let (code, output, errors) =
         output_of(&mut isolab(&[&["nest", "--icount", "--"][..], &words].concat()));
     assert_eq!((code, output.as_str()), (125, ""));
     assert!(errors.contains("cannot have 2 processors"), "{errors}");
-    assert!(errors.contains("leave --icount of `isolab nest` away"), "{errors}");
+    assert!(errors.contains("omit --icount of `isolab nest`"), "{errors}");
 }
 
 #[test]
@@ -178,10 +178,60 @@ fn without_qemu_its_package_is_named() {
 }
 
 #[test]
-fn what_is_to_be_done_must_be_said() {
+fn a_missing_command_is_named_with_examples() {
     let (code, _, errors) = output_of(&mut isolab(&["nest"]));
     assert_eq!(code, 2);
+    assert!(errors.contains("missing command for the nest"), "{errors}");
     assert!(errors.contains("isolab nest -- doctor"), "{errors}");
+}
+
+#[test]
+fn the_error_of_a_slow_boot_names_the_option_that_gives_it_longer() {
+    if !can() {
+        return;
+    }
+    let words = ["nest", "--start-up", "50ms", "--", "doctor"];
+    let (code, output, errors) = output_of(&mut isolab(&words));
+    assert_eq!((code, output.as_str()), (125, ""));
+    assert!(errors.contains("the nest did not boot within 50ms"), "{errors}");
+    assert!(errors.contains("isolab nest --start-up"), "{errors}");
+}
+
+/// The arguments of a snapshot in a nest.
+const SAVE: [&str; 6] = ["--", "snapshot", "save", "greeting", "echo", "hello"];
+
+#[test]
+fn a_snapshot_that_would_be_lost_with_the_nest_is_refused() {
+    let lost: [&[&str]; 4] = [
+        &[],
+        &["--out", "folder"],
+        &["--env", "XDG_DATA_HOME=/out"],
+        &["--out", "folder", "--env", "XDG_DATA_HOME=/root"],
+    ];
+    for options in lost {
+        let (code, output, errors) = output_of(&mut isolab(&[&["nest"], options, &SAVE].concat()));
+        assert_eq!((code, output.as_str()), (2, ""), "{options:?}");
+        assert!(errors.contains("lost when the nest ends"), "{errors}");
+        assert!(errors.contains("--out DIRECTORY --env XDG_DATA_HOME=/out"), "{errors}");
+    }
+}
+
+/// The way that the refusal names: out of one nest, and into another.
+#[test]
+fn a_snapshot_is_copied_out_of_a_nest_and_restored_in_another() {
+    if !can_with_shell() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let words = ["nest", "--out", out, "--env", "XDG_DATA_HOME=/out"];
+    let (code, output, errors) = output_of(&mut isolab(&[&words[..], &SAVE].concat()));
+    assert_eq!((code, errors.as_str()), (0, ""), "{output}");
+    let data_home = format!("XDG_DATA_HOME={out}");
+    let words =
+        ["nest", "--add", out, "--env", &data_home, "--", "snapshot", "restore", "greeting"];
+    let restored = output_of(&mut isolab(&words));
+    assert_eq!(restored, (0, "hello\n".into(), String::new()));
 }
 
 #[test]

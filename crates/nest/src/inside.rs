@@ -83,7 +83,7 @@ pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio)
             .stream(Stream::Output, &Sink::Port(OUTPUT_PORT))
             .stream(Stream::Errors, &Sink::Port(ERRORS_PORT)),
     };
-    let program = if nest.shell { SHELL.into() } else { place(&nest.program) };
+    let program = if nest.shell { SHELL.into() } else { path_inside(&nest.program) };
     let words = std::iter::once(program.as_os_str());
     let words = words.chain(nest.arguments.iter().map(AsRef::as_ref));
     let plan = plan.ready().run(&program, words);
@@ -131,7 +131,7 @@ fn root(nest: &Nest, modules: &[Module], disks: &Disks, plan: &Plan) -> Result<R
     for module in modules {
         root.file(file_of(module), 0o644, module.unsigned())?;
     }
-    root.file(place(&nest.program), 0o755, program::read(&nest.program)?)?;
+    root.file(path_inside(&nest.program), 0o755, program::read(&nest.program)?)?;
     if !root.add_busybox()? && nest.shell {
         return Err(Error::NoShell);
     }
@@ -159,6 +159,6 @@ fn file_of(module: &Module) -> String {
 }
 
 /// Where a program of the host is inside.
-fn place(program: &Path) -> PathBuf {
+fn path_inside(program: &Path) -> PathBuf {
     Path::new(PROGRAMS).join(program.file_name().unwrap_or_default())
 }
