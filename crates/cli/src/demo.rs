@@ -8,7 +8,8 @@ use demo::{
     page::Page,
     recording::{Recorder, Replay},
     screen::{Rehearsal, Show},
-    tour::{NEXT, Tour},
+    script::NEXT,
+    tour::Tour,
 };
 
 use crate::{failure::Failure, language::Spoken, nearest, output, termination::Termination, units};

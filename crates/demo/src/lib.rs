@@ -23,6 +23,7 @@ pub mod screen;
 pub mod script;
 pub mod slices;
 pub mod stage;
+mod style;
 pub mod tour;
 
 use std::path::Path;
@@ -106,12 +107,12 @@ impl Demo {
     /// When this host lacks what it takes.
     pub fn live(self) -> Result<Box<dyn Source>> {
         Ok(match self {
-            Self::Slices => Box::new(slices::Live::start()?),
-            Self::Namespaces => Box::new(namespaces::Live::start()?),
-            Self::Exits => Box::new(exits::Live::start()?),
-            Self::Layers => Box::new(layers::Live::start()?),
-            Self::Race => Box::new(race::Live::start()?),
-            Self::Breakout => Box::new(breakout::Live::start()?),
+            Self::Slices => Box::new(slices::SlicesDemo::start()?),
+            Self::Namespaces => Box::new(namespaces::NamespacesDemo::start()?),
+            Self::Exits => Box::new(exits::ExitsDemo::start()?),
+            Self::Layers => Box::new(layers::LayersDemo::start()?),
+            Self::Race => Box::new(race::RaceDemo::start()?),
+            Self::Breakout => Box::new(breakout::BreakoutDemo::start()?),
         })
     }
 }
@@ -199,7 +200,7 @@ pub trait Source {
 
     /// Where they really come from.
     fn origin(&self) -> Origin {
-        Origin::Live
+        Origin::ThisHost
     }
 
     /// What to say now, on a tour.
@@ -212,7 +213,7 @@ pub trait Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// This host, now.
-    Live,
+    ThisHost,
     /// Another one, at another time.
     Recording,
 }
@@ -221,7 +222,7 @@ impl Origin {
     /// How it is named on the screen.
     pub(crate) fn words(self) -> Words {
         match self {
-            Self::Live => Words("live", "现场"),
+            Self::ThisHost => Words("live", "现场"),
             Self::Recording => Words("recording", "录像"),
         }
     }

@@ -19,8 +19,8 @@ use std::{
 
 use crate::{
     Error, Language, Result, picture,
-    script::Key,
-    stage::{Keys, View, shown},
+    script::{Key, key_label},
+    stage::{Keys, View},
 };
 use clients::{Clients, Seat};
 use door::Door;
@@ -28,7 +28,7 @@ pub use request::{LONGEST_REQUEST, Request};
 use timed::Timed;
 
 /// The time for a whole request, and for each answer or picture.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// The time for one connection.
 const LONGEST_STREAM: Duration = Duration::from_secs(10 * 60);
 /// What every answer says: nobody keeps it, frames it, or hears of its address, in which the token
@@ -120,7 +120,7 @@ impl Page {
 
 impl Shared {
     fn serve(&self, client: &TcpStream, seat: &Seat) -> io::Result<()> {
-        let request = match Request::read(Timed::new(client, PATIENCE)) {
+        let request = match Request::read(Timed::new(client, TIMEOUT)) {
             Ok(request) => request,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return answer(client, "400 Bad Request", "text/plain", "this is not understood\n");
@@ -167,12 +167,12 @@ impl Shared {
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{HEADERS}\r\nretry: 1000\n\n"
         );
-        Timed::new(client, PATIENCE).write_all(head.as_bytes())?;
+        Timed::new(client, TIMEOUT).write_all(head.as_bytes())?;
         let mut seen = 0;
         let mut buttons = String::new();
         while Instant::now() < end {
             let Ok(shown) = self.view.lock() else { return Ok(()) };
-            let waited = self.news.wait_timeout_while(shown, PATIENCE, |shown| shown.0 == seen);
+            let waited = self.news.wait_timeout_while(shown, TIMEOUT, |shown| shown.0 == seen);
             let Ok((shown, _)) = waited else { return Ok(()) };
             let (number, view) = shown.clone();
             drop(shown);
@@ -189,7 +189,7 @@ impl Shared {
                 events += ":\n\n";
             }
             seen = number;
-            Timed::new(client, PATIENCE).write_all(events.as_bytes())?;
+            Timed::new(client, TIMEOUT).write_all(events.as_bytes())?;
             seat.took();
         }
         Ok(())
@@ -221,7 +221,7 @@ impl Shared {
     fn buttons(&self, view: &View) -> String {
         let button = |Key(key, words): Key| {
             let pressed = view.scene.is_on(key);
-            let words = format!("{} {}", shown(key), words.of(self.language));
+            let words = format!("{} {}", key_label(key), words.of(self.language));
             let words = report::html::escaped(&words);
             format!(
                 "<button data-key=\"{}\" aria-pressed=\"{pressed}\">{words}</button>",
@@ -237,7 +237,7 @@ fn answer(client: &TcpStream, status: &str, kind: &str, body: &str) -> io::Resul
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{HEADERS}\r\n{body}",
         body.len()
     );
-    Timed::new(client, PATIENCE).write_all(text.as_bytes())
+    Timed::new(client, TIMEOUT).write_all(text.as_bytes())
 }
 
 #[cfg(test)]

@@ -15,7 +15,10 @@ use ratatui::{
     widgets::{Paragraph, Wrap},
 };
 
-use crate::{Language, Origin, Scene, script::Key};
+use crate::{
+    Language, Origin, Scene,
+    script::{Key, NEXT, key_label},
+};
 
 /// A scene with what is around it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +43,7 @@ pub enum Keys {
 impl View {
     /// The keys that do something now.
     pub fn keys(&self) -> Vec<Key> {
-        let next = self.caption.as_ref().map(|_| crate::tour::NEXT);
+        let next = self.caption.as_ref().map(|_| NEXT);
         next.into_iter().chain(self.scene.demo().script().keys.iter().copied()).collect()
     }
 
@@ -77,7 +80,7 @@ impl View {
             Layout::horizontal([Constraint::Fill(1), Constraint::Length(12)]).areas(title);
         let words = [demo.name().bold(), "  ".into(), demo.script().title.of(language).into()];
         frame.render_widget(Line::from_iter(words), left);
-        let colour = if self.origin == Origin::Live { Color::Green } else { Color::Yellow };
+        let colour = if self.origin == Origin::ThisHost { Color::Green } else { Color::Yellow };
         let origin = self.origin.words().of(language).bold().fg(colour);
         frame.render_widget(Line::from(origin).right_aligned(), right);
         self.scene.draw(frame, picture, language);
@@ -92,7 +95,7 @@ impl View {
     fn key_lines(&self, width: usize, language: Language) -> Vec<Line<'static>> {
         let end = language.either("[Esc] end", "[Esc] 结束").into();
         let words = |Key(key, words): Key| {
-            let text = format!("{} {}", shown(key), words.of(language));
+            let text = format!("{} {}", key_label(key), words.of(language));
             if self.scene.is_on(key) { text.reversed() } else { text.into() }
         };
         let mut lines: Vec<Line<'static>> = vec![Line::default()];
@@ -107,13 +110,5 @@ impl View {
             last.push_span("  ");
         }
         lines
-    }
-}
-
-/// A key as it is written on the screen.
-pub(crate) fn shown(key: char) -> String {
-    match key {
-        ' ' => "[Space]".into(),
-        key => format!("[{key}]"),
     }
 }

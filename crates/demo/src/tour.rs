@@ -2,11 +2,8 @@
 
 use crate::{
     Demo, Language, Origin, Result, Scene, Source,
-    script::{Key, Step, Words},
+    script::{NEXT, Step, key_label},
 };
-
-/// The key that leads on.
-pub const NEXT: Key = Key(' ', Words("next", "下一步"));
 
 /// A tour, at one of its steps.
 pub struct Tour {
@@ -99,7 +96,7 @@ impl Source for Tour {
 
     fn caption(&self) -> Option<String> {
         let (_, step) = self.stops.get(self.at)?;
-        let key = step.key.map_or(String::new(), |key| format!("{} ", crate::stage::shown(key)));
+        let key = step.key.map_or(String::new(), |key| format!("{} ", key_label(key)));
         let (say, ask) = (step.say.of(self.language), step.ask.of(self.language));
         let mut caption = format!("{}/{}  {key}{say} {ask}", self.at + 1, self.stops.len());
         if let Some(reason) = &self.instead {

@@ -62,7 +62,7 @@ pub(super) fn table(scene: &Breakout, width: usize, language: Language) -> Vec<L
     lines
 }
 
-/// The name of a row or a column, and whether it is the one that is told.
+/// The name of a row or a column, and whether it is the chosen one.
 fn chosen(name: Span<'static>, is: bool) -> Span<'static> {
     if is { name.bold().reversed() } else { name.bold() }
 }
@@ -71,8 +71,8 @@ fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Untried | Verdict::Impossible => Style::new().fg(Color::DarkGray),
         Verdict::Running => Style::new().fg(Color::Yellow),
-        Verdict::Out => Style::new().fg(Color::Red).bold(),
-        Verdict::Held => Style::new().fg(Color::Green).bold(),
+        Verdict::Escaped => Style::new().fg(Color::Red).bold(),
+        Verdict::Contained => Style::new().fg(Color::Green).bold(),
     }
 }
 
@@ -80,7 +80,7 @@ fn style(verdict: Verdict) -> Style {
 fn evidence(attempt: Attempt, trial: &Trial, language: Language) -> String {
     match (trial.verdict, attempt) {
         (Verdict::Untried | Verdict::Running, _) => return String::new(),
-        (Verdict::Out, Attempt::Process) => return language.either("killed", "杀掉了").into(),
+        (Verdict::Escaped, Attempt::Process) => return language.either("killed", "杀掉了").into(),
         _ => {}
     }
     // Of a line that only asks, nothing depends.

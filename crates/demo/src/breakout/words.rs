@@ -40,8 +40,8 @@ impl Verdict {
         match self {
             Self::Untried => Words("·", "·"),
             Self::Running => Words("…", "…"),
-            Self::Out => Words("✗ OUT", "✗ 逃出"),
-            Self::Held => Words("✓ held", "✓ 挡住"),
+            Self::Escaped => Words("✗ OUT", "✗ 逃出"),
+            Self::Contained => Words("✓ held", "✓ 挡住"),
             Self::Impossible => Words("– not here", "– 不可行"),
         }
     }
@@ -86,66 +86,66 @@ pub(super) fn reason(wall: Wall, attempt: Attempt, trial: &Trial) -> Words {
             "The kernel does not let this user build the wall, so there is nothing to break out of.",
             "内核不让这个用户建这道墙，也就无墙可破。",
         ),
-        (Verdict::Out, Wall::Chroot, Attempt::File) => Words(
+        (Verdict::Escaped, Wall::Chroot, Attempt::File) => Words(
             "Why: chroot(2) moves where paths begin, no more. A second one leaves an open directory \
              outside of the root, and `..` stops only at the root.",
             "原因：chroot(2) 只改变路径从哪里开始。再做一次，打开着的目录就落在根的外面，而 `..` 只有走到根才停。",
         ),
-        (Verdict::Out, _, Attempt::File) => Words(
+        (Verdict::Escaped, _, Attempt::File) => Words(
             "Why: the host's root is still within reach of this process.",
             "原因：这个进程仍然够得着宿主机的根。",
         ),
-        (Verdict::Out, _, Attempt::Process) => Words(
+        (Verdict::Escaped, _, Attempt::Process) => Words(
             "Why: this wall is about files. There is one table of processes, the host's, and root \
              may signal all of them, a user its own.",
             "原因：这道墙只管文件。进程表只有宿主机那一张；root 可以给所有进程发信号，用户可以给自己的发。",
         ),
-        (Verdict::Out, _, Attempt::Memory) => Words(
+        (Verdict::Escaped, _, Attempt::Memory) => Words(
             "Why: this wall is about files. With a process's number and root's capabilities its \
              memory is one system call away.",
             "原因：这道墙只管文件。有了进程编号和 root 的能力，读它的内存只要一次系统调用。",
         ),
-        (Verdict::Held, Wall::PivotRoot, Attempt::File) => Words(
+        (Verdict::Contained, Wall::PivotRoot, Attempt::File) => Words(
             "What stopped it: the old root is unmounted. Every call is allowed, and still there is \
              nothing above the new root to walk to.",
             "是什么挡住的：旧的根已经卸载。每个调用都被允许，可新的根上面什么也没有，无处可走。",
         ),
-        (Verdict::Held, Wall::Container, Attempt::File) => Words(
+        (Verdict::Contained, Wall::Container, Attempt::File) => Words(
             "What stopped it: no CAP_SYS_CHROOT, and seccomp denies the call. It would not help: \
              see [p], the old root is unmounted all the same.",
             "是什么挡住的：没有 CAP_SYS_CHROOT，seccomp 也不许。就算允许也没用：看 [p]，旧的根照样已经卸载。",
         ),
-        (Verdict::Held, Wall::Container, Attempt::Process) => Words(
+        (Verdict::Contained, Wall::Container, Attempt::Process) => Words(
             "What stopped it: a PID namespace. Processes are counted anew in here, and that number \
              is nobody's.",
             "是什么挡住的：PID 命名空间。里面的进程重新编号，那个号码不是任何人。",
         ),
-        (Verdict::Held, Wall::Container, Attempt::Memory) => Words(
+        (Verdict::Contained, Wall::Container, Attempt::Memory) => Words(
             "What stopped it: a PID namespace. The call is allowed, as debuggers need it, but it \
              takes a number, and in here that number is nobody's.",
             "是什么挡住的：PID 命名空间。调试器要用这个调用，所以它是允许的；但它按编号找进程，而里面那个编号不是任何人。",
         ),
-        (Verdict::Held, Wall::MicroVm, Attempt::File) => Words(
+        (Verdict::Contained, Wall::MicroVm, Attempt::File) => Words(
             "What stopped it: `syscall` goes where the register LSTAR says: address 0, in the \
              guest's own memory. No kernel is there, least of all the host's.",
             "是什么挡住的：`syscall` 跳到寄存器 LSTAR 所指的地址 0，那是客户机自己的内存。那里没有内核，更没有宿主机的。",
         ),
-        (Verdict::Held, Wall::MicroVm, Attempt::Process) => Words(
+        (Verdict::Contained, Wall::MicroVm, Attempt::Process) => Words(
             "What stopped it: isolab's doors are few: a port with four requests, a console, an off \
              switch. No request has number 62, so it ends the guest.",
             "是什么挡住的：isolab 开的门很少：只认四种请求的端口、控制台、关机开关。没有 62 号请求，客户机就到此为止。",
         ),
-        (Verdict::Held, Wall::MicroVm, Attempt::Memory) => Words(
+        (Verdict::Contained, Wall::MicroVm, Attempt::Memory) => Words(
             "What stopped it: the guest's addresses are its own. Beyond its RAM isolab answers, with \
              ones; isolab's address is in no page table in here.",
             "是什么挡住的：客户机的地址是它自己的。超出内存由 isolab 回答，全是 1；isolab 的地址不在这里的任何页表里。",
         ),
-        (Verdict::Held, _, Attempt::Memory) if by_user_namespace => Words(
+        (Verdict::Contained, _, Attempt::Memory) if by_user_namespace => Words(
             "What stopped it: not this wall. Root of a user namespace has no power over a process \
              outside of it; root of the host would have read it.",
             "是什么挡住的：不是这道墙。用户命名空间里的 root 管不到外面的进程；宿主机的 root 就读到了。",
         ),
-        (Verdict::Held, ..) => Words(
+        (Verdict::Contained, ..) => Words(
             "What stopped it: the kernel, at the first call that failed.",
             "是什么挡住的：内核，就在第一个失败的调用上。",
         ),

@@ -3,24 +3,23 @@
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
-    style::{Color, Style, Stylize as _},
+    style::{Color, Stylize as _},
     text::Line,
     widgets::{Paragraph, Wrap},
 };
 use report::columns::columns;
 
 use super::{
-    Exits, Way, boxes, numbers,
+    Exits, Way, boxes,
+    numbers::{self, time},
     stream::{about_cpuid, stream},
 };
-use crate::{Language, script::Words};
+use crate::{Language, script::Words, style::DIM};
 
 /// From this width on, the stream is beside the boxes.
 const WIDE: u16 = 72;
 /// The width of a box then.
 const BOX: u16 = 39;
-/// What is to be read last.
-pub(super) const DIM: Style = Style::new().fg(Color::DarkGray);
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
@@ -63,14 +62,6 @@ fn mode_words(scene: &Exits) -> Words {
         "1000 个字节要离开客户机：需要退出多少次？",
     );
     scene.way.map_or(begin, Way::words)
-}
-
-/// A length of time.
-pub(super) fn time(microseconds: f32) -> String {
-    match microseconds {
-        short if short < 1000.0 => format!("{short:.0} µs"),
-        long => format!("{:.1} ms", long / 1000.0),
-    }
 }
 
 /// The numbers of the picture, for who has no terminal.

@@ -12,16 +12,16 @@
 mod boxes;
 mod draw;
 mod guests;
-mod live;
 mod notes;
 mod numbers;
+mod source;
 mod stream;
 
 use serde::{Deserialize, Serialize};
 
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::ExitsDemo;
 
 use sandbox::ExitReason;
 

@@ -4,12 +4,8 @@ use ratatui::{Frame, layout::Rect, style::Stylize as _, text::Line, widgets::Par
 use report::columns::{columns, wrapped};
 use sandbox::ExitReason;
 
-use super::{
-    Answerer, Count, Exit, Exits, TIMES, Way,
-    draw::{DIM, time},
-    guests::OFF_SWITCH,
-};
-use crate::Language;
+use super::{Answerer, Count, Exit, Exits, TIMES, Way, guests::OFF_SWITCH, numbers::time};
+use crate::{Language, style::DIM};
 
 impl Exit {
     /// Whether it is how the guest ended.

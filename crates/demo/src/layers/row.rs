@@ -46,8 +46,8 @@ impl Widths {
 
 /// Texts, each in its column.
 pub(super) fn in_columns(texts: [&str; 4], widths: Widths) -> String {
-    let places = [widths.name, widths.lower, widths.upper, widths.merged];
-    let cells = texts.into_iter().zip(places);
+    let columns = [widths.name, widths.lower, widths.upper, widths.merged];
+    let cells = texts.into_iter().zip(columns);
     cells.map(|(text, width)| padded(&shortened(text, width), width)).collect()
 }
 

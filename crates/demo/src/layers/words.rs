@@ -1,6 +1,6 @@
 //! What the kernel did, in a sentence or two.
 
-use super::{Found, Layers, Told};
+use super::{Found, LastChange, Layers};
 use crate::Language;
 
 impl Layers {
@@ -8,21 +8,21 @@ impl Layers {
     pub(super) fn words(&self, language: Language) -> String {
         let number = self.container;
         let en = language == Language::En;
-        match &self.told {
-            Told::Begun => language
+        match &self.last_change {
+            LastChange::Begun => language
                 .either(
                     "The container runs, and nothing was copied for it: upper is empty, so every \
                      name is found in lower and shines through.",
                     "容器已经在跑，却什么也没有复制：upper 是空的，每个名字都在 lower 里找到，直接透上来。",
                 )
                 .into(),
-            Told::Created { path } if en => format!(
+            LastChange::Created { path } if en => format!(
                 "{path} is in no layer, so it is made in upper, the only layer that is written to."
             ),
-            Told::Created { path } => {
+            LastChange::Created { path } => {
                 format!("{path} 哪一层都没有，于是建在 upper 里：只有这一层可写。")
             }
-            Told::CopiedUp { path, bytes, microseconds } => {
+            LastChange::CopiedUp { path, bytes, microseconds } => {
                 let (bytes, time) = (grouped(*bytes), milliseconds(*microseconds));
                 match language {
                     Language::En => format!(
@@ -35,7 +35,7 @@ impl Layers {
                     ),
                 }
             }
-            Told::Written { path, microseconds } => {
+            LastChange::Written { path, microseconds } => {
                 let time = milliseconds(*microseconds);
                 match language {
                     Language::En => format!(
@@ -46,49 +46,49 @@ impl Layers {
                     }
                 }
             }
-            Told::Hidden { path } if en => format!(
+            LastChange::Hidden { path } if en => format!(
                 "{path} stays in lower. upper has a mark that says \"no such name\": a whiteout, \
                  a character device with the number 0:0."
             ),
-            Told::Hidden { path } => format!(
+            LastChange::Hidden { path } => format!(
                 "{path} 没法从 lower 里拿走，于是 upper 里留个记号，表示“没有这个名字”：whiteout，\
                  设备号 0:0 的字符设备。lower 里的字节一个也没少。"
             ),
-            Told::Removed { path } if en => format!(
+            LastChange::Removed { path } if en => format!(
                 "{path} was in upper only: it is really deleted. Nothing below has to be hidden, \
                  so there is no whiteout."
             ),
-            Told::Removed { path } => format!(
+            LastChange::Removed { path } => format!(
                 "{path} 只在 upper 里，这次是真的删掉了：下面没有东西要遮，所以没有 whiteout。"
             ),
-            Told::Replaced { path, mark } if en => format!(
+            LastChange::Replaced { path, mark } if en => format!(
                 "{path} was deleted and made anew: opaque ({mark}=y). Nothing of lower's {path} \
                  shines through, and no file in it needs a whiteout."
             ),
-            Told::Replaced { path, mark } => format!(
+            LastChange::Replaced { path, mark } => format!(
                 "{path} 删掉又新建。新目录是 opaque（不透明）的，{mark}=y：lower 的 {path} 一概\
                  透不上来，里面的文件也不必各放一个 whiteout。"
             ),
-            Told::Renewed if en => format!(
+            LastChange::Renewed if en => format!(
                 "Container {number} and its upper layer are gone; a new one runs on the same \
                  lower. All changes were in upper, so all are undone."
             ),
-            Told::Renewed => format!(
+            LastChange::Renewed => format!(
                 "容器 {number} 连同它的 upper 都没了，同一个 lower 上跑起了新的一个。改动全在 upper \
                  里，所以全都不见了。"
             ),
-            Told::Started if en => format!(
+            LastChange::Started if en => format!(
                 "Container {number}: the same lower, an upper of its own, still empty. It sees \
                  nothing of what the other one did."
             ),
-            Told::Started => format!(
+            LastChange::Started => format!(
                 "容器 {number}：同一个 lower，自己的 upper 还是空的。另一个容器做过什么，它一概看不到。"
             ),
-            Told::Turned if en => format!(
+            LastChange::Turned if en => format!(
                 "Container {number} again: what it did is in its own upper, and nowhere else."
             ),
-            Told::Turned => format!("又是容器 {number}：它做过的事都在它自己的 upper 里，别处没有。"),
-            Told::Enough => language
+            LastChange::Turned => format!("又是容器 {number}：它做过的事都在它自己的 upper 里，别处没有。"),
+            LastChange::Enough => language
                 .either(
                     "That is all there is for this key: [x] begins anew.",
                     "这个键没有更多可做的了：按 [x] 从头再来。",

@@ -16,18 +16,18 @@
 mod answers;
 mod column;
 mod draw;
-mod live;
 mod look;
 mod notes;
 mod shell;
+mod source;
 mod who;
 
 use serde::{Deserialize, Serialize};
 
 pub use answers::Answers;
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::NamespacesDemo;
 
 use crate::Language;
 
@@ -69,7 +69,8 @@ pub struct Namespaces {
     /// Whether one process is seen from both sides, in place of the tables.
     pub who: bool,
     /// What happened last.
-    pub told: Told,
+    #[serde(alias = "told")]
+    pub last_change: LastChange,
     /// Why something did not happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -104,7 +105,7 @@ pub struct Column {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Told {
+pub enum LastChange {
     /// Nothing yet.
     Nothing,
     /// One process was asked who it is.

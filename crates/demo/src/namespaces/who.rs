@@ -8,9 +8,9 @@ use report::columns::{padded, wrapped};
 
 use super::{
     Column, Namespaces,
-    column::{colour, dim, fitted, user},
+    column::{colour, fitted, user},
 };
-use crate::{Language, script::Words};
+use crate::{Language, script::Words, style::DIM};
 
 /// The kind of namespace, the question, and the answers from the host and from inside.
 struct Question {
@@ -62,7 +62,7 @@ fn questions(scene: &Namespaces, asked: &Column, language: Language) -> Option<[
     ])
 }
 
-/// The picture, for a place of this size.
+/// The picture, for an area of this size.
 pub(super) fn lines(
     scene: &Namespaces,
     (width, height): (usize, usize),
@@ -96,14 +96,14 @@ pub(super) fn lines(
     let cell = (width.saturating_sub(before) / 2).clamp(8, 34);
     let head = [
         Span::raw(" ".repeat(before)),
-        Span::styled(padded(language.either("from the host", "从宿主机看"), cell), dim()),
-        Span::styled(language.either("from inside", "从里面看"), dim()),
+        Span::styled(padded(language.either("from the host", "从宿主机看"), cell), DIM),
+        Span::styled(language.either("from inside", "从里面看"), DIM),
     ];
     lines.push(Line::from_iter(head));
     let roomy = height >= lines.len() + if before > 2 { 13 } else { 19 };
     for Question { link, words, outside, inside } in questions {
-        let question = [Span::raw(format!("{link:8}")), Span::styled(words.of(language), dim())];
-        let style = if outside == inside { dim() } else { colour(number).bold() };
+        let question = [Span::raw(format!("{link:8}")), Span::styled(words.of(language), DIM)];
+        let style = if outside == inside { DIM } else { colour(number).bold() };
         let answers = [
             fitted(vec![Span::raw(outside)], cell),
             fitted(vec![Span::styled(inside, style)], cell),

@@ -82,7 +82,7 @@ fn a_hundred_clients_see_the_same_picture() {
         switches: None,
         note: None,
     };
-    page.show(&View { scene: Scene::Slices(scene), origin: Origin::Live, caption: None });
+    page.show(&View { scene: Scene::Slices(scene), origin: Origin::ThisHost, caption: None });
     let request = rightful(&page, "GET", "/events", "&columns=60&rows=9");
     // One after the other: only so many may be about to ask.
     let clients: Vec<_> = (0..100)
@@ -114,7 +114,7 @@ fn who_reads_nothing_keeps_nobody_waiting() {
     let scenes: Vec<Scene> = recorded.scenes().cloned().collect();
     // Far more than the kernel keeps for a reader that does not come.
     for scene in scenes.iter().cycle().take(2000) {
-        let view = View { scene: scene.clone(), origin: Origin::Live, caption: None };
+        let view = View { scene: scene.clone(), origin: Origin::ThisHost, caption: None };
         page.show(&view);
     }
     let last = Some("the last one".to_owned());

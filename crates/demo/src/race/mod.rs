@@ -5,19 +5,23 @@
 //! runs are taken down first and then shown on one axis, slowly.
 
 mod bars;
-mod crowd;
 mod draw;
+mod heading;
+mod idle_pool;
 mod lanes;
-mod live;
 mod notes;
+mod picture;
+mod shared;
+mod source;
 mod starts;
+mod worker;
 
 use sandbox::Milestone;
 use serde::{Deserialize, Serialize};
 
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::RaceDemo;
 pub use starts::with_linux;
 
 use crate::{Language, script::Words};
@@ -57,8 +61,9 @@ pub struct Race {
     pub shown: u32,
     /// What has been begun and is not over.
     pub busy: Option<Busy>,
-    /// Idle instances that live now.
-    pub crowds: Vec<Crowd>,
+    /// IdlePool instances that live now.
+    #[serde(alias = "crowds")]
+    pub idle: Vec<IdleInstances>,
     /// What the machine could still give (`MemAvailable`), in bytes.
     pub available: u64,
     /// Why the picture is not the one that was asked for.
@@ -68,18 +73,20 @@ pub struct Race {
 /// Where starts were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum Testbed {
     /// On the host that shows them.
-    Here,
+    #[serde(alias = "here")]
+    Host,
     /// In an emulated computer, whose clock counts instructions.
     Nest,
 }
 
-/// Real starts, one of each kind, measured at one place.
+/// Real starts, one of each kind, measured on one testbed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Starts {
     /// Where.
-    pub place: Place,
+    #[serde(alias = "place")]
+    pub testbed: Testbed,
     /// Of how many starts of a kind the median one is shown; of Linux there is one.
     pub rounds: u32,
     /// Whether isolab was built without optimization, so that its own part takes longer.
@@ -143,20 +150,21 @@ pub enum Busy {
     /// Starts are measured; so many rounds are over.
     Measuring(u32),
     /// A Linux microVM boots, for so many seconds by now.
-    Booting(Place, u32),
+    Booting(Testbed, u32),
     /// All idle instances are ended.
     Ending,
 }
 
-/// Idle instances of one kind. All numbers of bytes are what they added.
+/// IdlePool instances of one kind. All numbers of bytes are what they added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Crowd {
+pub struct IdleInstances {
     /// What they are.
     pub kind: Kind,
     /// How many live.
     pub count: u32,
     /// How many there are to be.
-    pub wanted: u32,
+    #[serde(alias = "wanted")]
+    pub requested: u32,
     /// The processes inside them (PSS).
     pub inside: u64,
     /// isolab itself, which holds them (PSS without its code).
@@ -165,7 +173,7 @@ pub struct Crowd {
     pub kernel: u64,
 }
 
-impl Crowd {
+impl IdleInstances {
     fn bytes(&self) -> u64 {
         self.inside + self.launcher + self.kernel
     }
@@ -173,13 +181,13 @@ impl Crowd {
 
 impl Race {
     pub(crate) fn is_on(&self, key: char) -> bool {
-        let lives = |kind| self.crowds.iter().any(|crowd| crowd.kind == kind && crowd.count > 0);
+        let runs = |kind| self.idle.iter().any(|idle| idle.kind == kind && idle.count > 0);
         let has_linux = |starts: &Starts| starts.lanes.iter().any(|lane| lane.kind == Kind::Linux);
         match key {
             'r' => self.starts.as_ref().is_some_and(|starts| !has_linux(starts)),
             'l' => self.starts.as_ref().is_some_and(has_linux),
-            'c' => lives(Kind::Container),
-            'v' => lives(Kind::Microvm),
+            'c' => runs(Kind::Container),
+            'v' => runs(Kind::Microvm),
             _ => false,
         }
     }
@@ -197,7 +205,7 @@ pub(crate) mod tests {
         };
         let container = (Kind::Container, [800, 1900, 2100, 2300, 3100]);
         let lanes = [container].iter().chain(more).map(lane).collect();
-        Starts { place: Place::Here, rounds: 20, unoptimized: false, lanes }
+        Starts { testbed: Testbed::Host, rounds: 20, unoptimized: false, lanes }
     }
 
     #[test]

@@ -54,24 +54,24 @@ pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Languag
         let line = Span::styled(line(row, scene.milliseconds, width), colour);
         for part in 0..height.max(2) - 1 {
             let y = lines.y + number as u16 * height + part;
-            let place = Rect { y, height: 1, ..lines }.intersection(lines);
+            let cell = Rect { y, height: 1, ..lines }.intersection(lines);
             let (name, numbers) = match part {
                 0 => (row.name.as_str(), shown(&numbers(row))),
                 _ => ("", String::new()),
             };
             let name = Span::styled(format!("{name:>w$} ", w = NAME - 1), bold);
-            frame.render_widget(Line::from(vec![name, line.clone(), numbers.into()]), place);
+            frame.render_widget(Line::from(vec![name, line.clone(), numbers.into()]), cell);
         }
     }
     let right = format!("{} ms", scene.milliseconds);
     let space = width.saturating_sub(1 + right.len());
     let scale = format!("{}0{}{right}", " ".repeat(NAME), " ".repeat(space));
     frame.render_widget(Line::styled(scale, dim), axis);
-    let mut told: Vec<Line> = Vec::new();
-    told.extend(throttled(scene, language).map(Line::from));
-    told.push(Line::styled(sources(scene, language), dim));
-    told.extend(scene.note.clone().map(|note| Line::styled(note, Style::new().fg(Color::Red))));
-    frame.render_widget(Paragraph::new(told).wrap(wrap), below);
+    let mut notes: Vec<Line> = Vec::new();
+    notes.extend(throttled(scene, language).map(Line::from));
+    notes.push(Line::styled(sources(scene, language), dim));
+    notes.extend(scene.note.clone().map(|note| Line::styled(note, Style::new().fg(Color::Red))));
+    frame.render_widget(Paragraph::new(notes).wrap(wrap), below);
 }
 
 /// What stands over the numbers, at their right ends.
@@ -109,7 +109,7 @@ fn sources(scene: &Slices, language: Language) -> String {
     let own = language.either("Seen by the workers' own clocks.", "由各程序自己的时钟看到。");
     let switches = match (&scene.switches, language) {
         (None, _) => String::new(),
-        (Some(Switches::Seen { given, preempted, processors }), language) => {
+        (Some(Switches::Recorded { given, preempted, processors }), language) => {
             let cpus = processors.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
             match language {
                 Language::En => format!(
@@ -180,8 +180,8 @@ pub fn summary(scene: &Slices, language: Language) -> String {
         let line = line(row, scene.milliseconds, LINE);
         text += &format!("{:>NAME$} {line}{}\n", row.name, numbers(row).concat());
     }
-    let told = throttled(scene, language).into_iter().chain([sources(scene, language)]);
-    for line in told.flat_map(|told| wrapped(&told, 79)).chain(scene.note.clone()) {
+    let notes = throttled(scene, language).into_iter().chain([sources(scene, language)]);
+    for line in notes.flat_map(|note| wrapped(&note, 79)).chain(scene.note.clone()) {
         text += &format!("{line}\n");
     }
     text
@@ -209,7 +209,7 @@ mod tests {
             rows,
             counter: Some(Counter::Schedstat),
             throttled: Some(Throttled { periods: 10, throttled: 9, milliseconds: 905.4 }),
-            switches: Some(Switches::Seen { given: 12, preempted: 11, processors: vec![0] }),
+            switches: Some(Switches::Recorded { given: 12, preempted: 11, processors: vec![0] }),
             note: None,
         }
     }

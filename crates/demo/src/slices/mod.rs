@@ -5,9 +5,9 @@
 
 mod counted;
 mod draw;
-mod live;
 mod notes;
 mod row;
+mod source;
 mod switches;
 mod worker;
 
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use counted::{Counter, Throttled};
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::SlicesDemo;
 pub use switches::Switches;
 
 use crate::Language;

@@ -14,8 +14,8 @@ use std::{
 use container::layer::{is_whiteout, opaque_mark};
 
 use super::{
-    Told,
-    place::{APPLICATION, DATABASE, LIBRARIES, Layered},
+    LastChange,
+    directory::{APPLICATION, DATABASE, LIBRARIES, OverlayContainer},
 };
 use crate::{Error, Result};
 
@@ -23,18 +23,18 @@ use crate::{Error, Result};
 pub(super) const MOST_NOTES: usize = 3;
 
 /// Makes a file that no layer has.
-pub(super) fn create(container: &Layered) -> Result<Told> {
+pub(super) fn create(container: &OverlayContainer) -> Result<LastChange> {
     let merged = container.merged()?;
     let free = notes().find(|name| !is_there(&merged.join(name)));
-    let Some(path) = free else { return Ok(Told::Enough) };
+    let Some(path) = free else { return Ok(LastChange::Enough) };
     let made = File::create_new(merged.join(&path));
     made.and_then(|mut file| file.write_all(b"by this one\n"))
         .map_err(Error::system(format!("create {path} in the container")))?;
-    Ok(Told::Created { path })
+    Ok(LastChange::Created { path })
 }
 
 /// Changes a byte of a file of the image.
-pub(super) fn write(container: &Layered) -> Result<Told> {
+pub(super) fn write(container: &OverlayContainer) -> Result<LastChange> {
     let (upper, merged) = (container.upper().join(DATABASE), container.merged()?.join(DATABASE));
     let path = DATABASE.to_owned();
     let copied_before = is_there(&upper);
@@ -45,29 +45,29 @@ pub(super) fn write(container: &Layered) -> Result<Told> {
         .map_err(Error::system(format!("write to {path} in the container")))?;
     let microseconds = began.elapsed().as_micros() as u64;
     if copied_before {
-        return Ok(Told::Written { path, microseconds });
+        return Ok(LastChange::Written { path, microseconds });
     }
     let copy = fs::symlink_metadata(&upper);
     let copy = copy.map_err(Error::system(format!("look at the copy {}", upper.display())))?;
-    Ok(Told::CopiedUp { path, bytes: copy.len(), microseconds })
+    Ok(LastChange::CopiedUp { path, bytes: copy.len(), microseconds })
 }
 
 /// Deletes a file of the image; when that is gone, one that the container made.
-pub(super) fn delete(container: &Layered) -> Result<Told> {
+pub(super) fn delete(container: &OverlayContainer) -> Result<LastChange> {
     let merged = container.merged()?;
     let mut candidates = [APPLICATION.to_owned()].into_iter().chain(notes());
     let found = candidates.find(|name| is_there(&merged.join(name)));
-    let Some(path) = found else { return Ok(Told::Enough) };
+    let Some(path) = found else { return Ok(LastChange::Enough) };
     fs::remove_file(merged.join(&path))
         .map_err(Error::system(format!("delete {path} in the container")))?;
     Ok(match is_whiteout(&container.upper().join(&path)) {
-        true => Told::Hidden { path },
-        false => Told::Removed { path },
+        true => LastChange::Hidden { path },
+        false => LastChange::Removed { path },
     })
 }
 
 /// Deletes a directory of the image, and makes it anew with one file.
-pub(super) fn replace(container: &Layered) -> Result<Told> {
+pub(super) fn replace(container: &OverlayContainer) -> Result<LastChange> {
     let merged = container.merged()?;
     let (path, file) = LIBRARIES;
     let replaced = || {
@@ -81,7 +81,7 @@ pub(super) fn replace(container: &Layered) -> Result<Told> {
     let unmarked = || io::Error::other("it has none, or an unreadable one");
     let mark = opaque_mark(&container.upper().join(path)).ok_or_else(unmarked);
     let mark = mark.map_err(Error::system(format!("read the mark of {path} in upper")))?;
-    Ok(Told::Replaced { path: format!("{path}/"), mark: mark.to_owned() })
+    Ok(LastChange::Replaced { path: format!("{path}/"), mark: mark.to_owned() })
 }
 
 /// The files that a container makes.

@@ -9,8 +9,8 @@ use std::{
 use sandbox::Process;
 
 use super::{
-    Answers, Column, Namespaces, Told, look,
-    shell::{Done, Shell},
+    Answers, Column, LastChange, Namespaces, look,
+    shell::{Shell, ShellResult},
 };
 use crate::{Error, Result, Scene, Source};
 
@@ -20,16 +20,16 @@ const MOST: usize = 3;
 const LOOK: Duration = Duration::from_millis(400);
 
 /// The live source.
-pub struct Live {
+pub struct NamespacesDemo {
     host: Box<Column>,
     shells: Vec<Shell>,
     who: bool,
-    told: Told,
+    last_change: LastChange,
     note: Option<String>,
     looked: Option<Instant>,
 }
 
-impl Live {
+impl NamespacesDemo {
     /// Looks at the host; there is no container yet.
     ///
     /// # Errors
@@ -50,11 +50,11 @@ impl Live {
             tables: look::tables("self"),
             ..Column::default()
         });
-        let (shells, told) = (Vec::new(), Told::Nothing);
-        Ok(Self { host, shells, who: false, told, note: None, looked: None })
+        let (shells, last_change) = (Vec::new(), LastChange::Nothing);
+        Ok(Self { host, shells, who: false, last_change, note: None, looked: None })
     }
 
-    fn begin(&mut self, user: bool) -> Done<()> {
+    fn begin(&mut self, user: bool) -> ShellResult<()> {
         let is_own = |shell: &&Shell| !shell.is_elsewhere();
         let own = self.shells.iter().filter(is_own).count();
         if own >= MOST {
@@ -79,9 +79,12 @@ impl Live {
     }
 
     /// Does it to the newest container that runs.
-    fn with_newest(&mut self, act: impl FnOnce(&mut Shell) -> Done<Told>) -> Done<()> {
+    fn with_newest(
+        &mut self,
+        act: impl FnOnce(&mut Shell) -> ShellResult<LastChange>,
+    ) -> ShellResult<()> {
         let newest = self.shells.iter_mut().rfind(|shell| shell.is_running());
-        self.told = act(newest.ok_or("no container runs: [s] starts one")?)?;
+        self.last_change = act(newest.ok_or("no container runs: [s] starts one")?)?;
         Ok(())
     }
 
@@ -91,7 +94,7 @@ impl Live {
         for shell in &mut self.shells {
             match shell.advance() {
                 Ok(None) => {}
-                Ok(Some(told)) => (self.told, changed) = (told, true),
+                Ok(Some(change)) => (self.last_change, changed) = (change, true),
                 Err(note) => self.note = Some(note),
             }
         }
@@ -107,7 +110,7 @@ impl Live {
     }
 }
 
-impl Source for Live {
+impl Source for NamespacesDemo {
     fn scene(&mut self) -> Result<Option<Scene>> {
         let changed = self.advance();
         let complete = self.shells.iter().all(Shell::is_complete);
@@ -118,7 +121,7 @@ impl Source for Live {
             host: self.host.clone(),
             containers: self.shells.iter().map(|shell| shell.column.clone()).collect(),
             who: self.who,
-            told: self.told.clone(),
+            last_change: self.last_change.clone(),
             note: self.note.clone(),
         })))
     }
@@ -131,7 +134,7 @@ impl Source for Live {
             'k' => self.with_newest(Shell::kill),
             'w' => {
                 self.who = !self.who;
-                self.told = if self.who { Told::Asked } else { Told::Nothing };
+                self.last_change = if self.who { LastChange::Asked } else { LastChange::Nothing };
                 Ok(())
             }
             _ => return,

@@ -11,27 +11,29 @@ use std::{
 use container::Scratch;
 use sandbox::{Builtin, Instance, Native, Process, Sandbox as _, Workload};
 
-use super::Seen;
+use super::TargetState;
 use crate::{Error, Result};
 
 /// A directory of this demonstration's own:
 ///
 /// ```text
-///   bait              outside of every root
+///   target              outside of every root
 ///   guest             the program of the microVM
 ///   cell/             the root of those who are inside
 ///   cell/deeper/      and of those who make themselves a second one
 ///   cell/breakout     the program that tries to get out
 /// ```
-pub(super) struct Place(Scratch);
+pub(super) struct BreakoutDirectory(Scratch);
 
-impl Place {
+impl BreakoutDirectory {
     /// Makes it, with the program in the cell.
     pub(super) fn make() -> Result<Self> {
         let words = ["isolab", "demo", "breakout"];
-        let place = Self(Scratch::make(&std::env::temp_dir(), "breakout", "demo", &words)?);
-        place.furnish().map_err(Error::system(format!("make a cell in {:?}", place.0.path())))?;
-        Ok(place)
+        let directory = Self(Scratch::make(&std::env::temp_dir(), "breakout", "demo", &words)?);
+        directory
+            .furnish()
+            .map_err(Error::system(format!("make a cell in {:?}", directory.0.path())))?;
+        Ok(directory)
     }
 
     fn furnish(&self) -> io::Result<()> {
@@ -49,8 +51,8 @@ impl Place {
         self.cell().join("breakout")
     }
 
-    pub(super) fn bait(&self) -> PathBuf {
-        self.0.path().join("bait")
+    pub(super) fn target(&self) -> PathBuf {
+        self.0.path().join("target")
     }
 
     pub(super) fn guest(&self) -> PathBuf {
@@ -58,8 +60,8 @@ impl Place {
     }
 }
 
-/// The baits, fresh.
-pub(super) struct Baits {
+/// The targets, fresh.
+pub(super) struct Targets {
     /// What is in the file.
     pub(super) file: String,
     /// What is in this process's memory.
@@ -70,19 +72,19 @@ pub(super) struct Baits {
     pub(super) process: Process,
 }
 
-impl Baits {
-    pub(super) fn lay(place: &Place) -> Result<Self> {
+impl Targets {
+    pub(super) fn make(directory: &BreakoutDirectory) -> Result<Self> {
         let file = random();
-        let path = place.bait();
+        let path = directory.target();
         fs::write(&path, format!("{file}\n"))
-            .map_err(Error::system(format!("lay the bait {path:?}")))?;
+            .map_err(Error::system(format!("lay the target {path:?}")))?;
         // As long as what is read of it, and never moved.
         let memory = format!("{:\0<BYTES$}", random());
         let idle = Native.spawn(&Workload::builtin(Builtin::Idle, &[]))?;
         let pid = idle.processes().first().copied().unwrap_or_default();
         let gone = || io::Error::other(format!("process {pid} ended at once"));
         let process = Process::of(pid).ok_or_else(gone);
-        let process = process.map_err(Error::system("start a process as a bait"))?;
+        let process = process.map_err(Error::system("start a process as a target"))?;
         Ok(Self { file, memory, _idle: idle, process })
     }
 
@@ -96,13 +98,13 @@ impl Baits {
         self.memory.as_ptr() as u64
     }
 
-    pub(super) fn seen(&self) -> Seen {
+    pub(super) fn state(&self) -> TargetState {
         let (file, memory) = (self.file.clone(), self.data().to_owned());
-        Seen { file, pid: self.process.pid, alive: self.process.is_alive(), memory }
+        TargetState { file, pid: self.process.pid, alive: self.process.is_alive(), memory }
     }
 }
 
-/// So much of a bait is read, by `programs/breakout.rs`.
+/// So much of a target is read, by `programs/breakout.rs`.
 const BYTES: usize = 16;
 
 /// Four digits that nobody knows before.

@@ -6,16 +6,17 @@ use std::{
 };
 
 use super::{
-    Layers, Told, acts,
+    LastChange, Layers,
+    directory::{LayerDirectory, OverlayContainer},
     look::{Layer, rows},
-    place::{Layered, Place},
+    operations,
 };
 use crate::{Error, Result, Scene, Source};
 
-/// The live source. The containers are dropped before the place they are in.
-pub struct Live {
-    containers: [Option<Layered>; 2],
-    place: Place,
+/// The live source. The containers are dropped before the directory that they are in.
+pub struct LayersDemo {
+    containers: [Option<OverlayContainer>; 2],
+    directory: LayerDirectory,
     /// The last scene.
     shown: Layers,
     /// The names that the last key has changed.
@@ -24,7 +25,7 @@ pub struct Live {
     failed: Option<String>,
 }
 
-impl Live {
+impl LayersDemo {
     /// Makes an image, and starts a container on it.
     ///
     /// # Errors
@@ -41,43 +42,43 @@ impl Live {
             false => [disk, memory],
         };
         let start = |parent: &PathBuf| {
-            let place = Place::make(parent)?;
-            let first = place.start(1)?;
-            Ok((place, first))
+            let directory = LayerDirectory::make(parent)?;
+            let first = directory.start(1)?;
+            Ok((directory, first))
         };
         // An overlay cannot lie on every file system: not on another overlay, for example.
-        let (place, first) = start(&parents[0]).or_else(|_: Error| start(&parents[1]))?;
+        let (directory, first) = start(&parents[0]).or_else(|_: Error| start(&parents[1]))?;
         let shown = Layers {
             container: 1,
             rows: Vec::new(),
             lower_bytes: 0,
             upper_bytes: [None; 2],
-            told: Told::Begun,
-            place: place.path().display().to_string(),
+            last_change: LastChange::Begun,
+            directory: directory.path().display().to_string(),
             note: None,
         };
         let containers = [Some(first), None];
-        Ok(Self { containers, place, shown, changed: Vec::new(), failed: None })
+        Ok(Self { containers, directory, shown, changed: Vec::new(), failed: None })
     }
 
-    /// The place in `containers` of the one that is looked at.
+    /// The index in `containers` of the one that is looked at.
     fn at(&self) -> usize {
         self.shown.container - 1
     }
 
-    fn container(&self) -> Result<&Layered> {
+    fn container(&self) -> Result<&OverlayContainer> {
         let none = || io::Error::other("there is none; [x] starts one");
         let container = self.containers[self.at()].as_ref();
         container.ok_or_else(none).map_err(Error::system("look into the container"))
     }
 
     /// What `key` does; `None` of one that does nothing.
-    fn act(&mut self, key: char) -> Option<Result<Told>> {
+    fn act(&mut self, key: char) -> Option<Result<LastChange>> {
         Some(match key {
-            'c' => self.container().and_then(acts::create),
-            'w' => self.container().and_then(acts::write),
-            'd' => self.container().and_then(acts::delete),
-            'o' => self.container().and_then(acts::replace),
+            'c' => self.container().and_then(operations::create),
+            'w' => self.container().and_then(operations::write),
+            'd' => self.container().and_then(operations::delete),
+            'o' => self.container().and_then(operations::replace),
             'x' => self.renew(),
             '1' => self.turn(1),
             '2' => self.turn(2),
@@ -85,22 +86,22 @@ impl Live {
         })
     }
 
-    fn renew(&mut self) -> Result<Told> {
+    fn renew(&mut self) -> Result<LastChange> {
         let at = self.at();
         // First the old one with its upper layer.
         self.containers[at] = None;
-        self.containers[at] = Some(self.place.start(at + 1)?);
-        Ok(Told::Renewed)
+        self.containers[at] = Some(self.directory.start(at + 1)?);
+        Ok(LastChange::Renewed)
     }
 
-    fn turn(&mut self, number: usize) -> Result<Told> {
+    fn turn(&mut self, number: usize) -> Result<LastChange> {
         let container = &mut self.containers[number - 1];
         let is_new = container.is_none();
         if is_new {
-            *container = Some(self.place.start(number)?);
+            *container = Some(self.directory.start(number)?);
         }
         self.shown.container = number;
-        Ok(if is_new { Told::Started } else { Told::Turned })
+        Ok(if is_new { LastChange::Started } else { LastChange::Turned })
     }
 
     /// Looks at the layers; what was shown stays where one of them cannot be seen.
@@ -108,7 +109,7 @@ impl Live {
         let read = |path: &Path| {
             Layer::of(path).map_err(Error::system(format!("look through {}", path.display())))
         };
-        let lower = read(&self.place.lower())?;
+        let lower = read(&self.directory.lower())?;
         let mut uppers = [None, None];
         for (upper, container) in uppers.iter_mut().zip(&self.containers) {
             *upper = container.as_ref().map(|it| read(&it.upper())).transpose()?;
@@ -123,11 +124,11 @@ impl Live {
 
     /// What the last key has changed, if the names were those before.
     fn mark_changes(&mut self, before: &Layers) {
-        let changed = match &self.shown.told {
+        let changed = match &self.shown.last_change {
             // Another container's names are not this one's changes.
-            Told::Started | Told::Turned => Vec::new(),
+            LastChange::Started | LastChange::Turned => Vec::new(),
             // Its size is the same.
-            Told::Written { path, .. } => vec![path.clone()],
+            LastChange::Written { path, .. } => vec![path.clone()],
             _ => {
                 let new = self.shown.rows.iter().filter(|row| !before.rows.contains(row));
                 new.map(|row| row.path.clone()).collect()
@@ -137,7 +138,7 @@ impl Live {
     }
 }
 
-impl Source for Live {
+impl Source for LayersDemo {
     fn scene(&mut self) -> Result<Option<Scene>> {
         let unseen = self.look().err().map(|error| sandbox::chain(&error));
         self.shown.note = self.failed.clone().or(unseen);
@@ -149,14 +150,14 @@ impl Source for Live {
     }
 
     fn key(&mut self, key: char) {
-        // A failure to look is told by the next scene.
+        // A failure to look is shown by the next scene.
         let _ = self.look();
         let before = self.shown.clone();
         match self.act(key) {
             None => {}
             Some(Err(error)) => self.failed = Some(format!("[{key}] {}", sandbox::chain(&error))),
-            Some(Ok(told)) => {
-                (self.shown.told, self.failed) = (told, None);
+            Some(Ok(change)) => {
+                (self.shown.last_change, self.failed) = (change, None);
                 let _ = self.look();
                 self.mark_changes(&before);
             }

@@ -16,7 +16,7 @@ const STREAM: usize = 16;
 
 /// The live source.
 #[derive(Default)]
-pub struct Live {
+pub struct ExitsDemo {
     asked: Option<Way>,
     running: Option<JoinHandle<Result<Run>>>,
     play: Option<Play>,
@@ -24,7 +24,7 @@ pub struct Live {
     measured: Exits,
 }
 
-impl Live {
+impl ExitsDemo {
     /// Looks whether there is KVM; the first guest runs when its key is pressed.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Live {
     }
 
     fn fail(&mut self, error: &Error) {
-        self.measured.note = Some(error.told());
+        self.measured.note = Some(error.message());
     }
 
     /// What was shown, or need not be any more, stays as a number.
@@ -76,7 +76,7 @@ impl Live {
     }
 }
 
-impl Source for Live {
+impl Source for ExitsDemo {
     fn scene(&mut self) -> Result<Option<Scene>> {
         self.take();
         self.begin();
@@ -99,7 +99,7 @@ impl Source for Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for ExitsDemo {
     fn drop(&mut self) {
         // Its machine goes with it; no guest of ours runs for long.
         if let Some(thread) = self.running.take() {
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_measured_stays_in_the_order_of_the_lesson() {
-        let mut live = Live::default();
+        let mut live = ExitsDemo::default();
         for way in [Way::Direct, Way::Full, Way::Direct] {
             let mut run = run(0);
             run.count.way = way;

@@ -1,4 +1,4 @@
-//! Idle instances of one kind, and the memory that they add.
+//! IdlePool instances of one kind, and the memory that they add.
 
 use std::{collections::VecDeque, fs, io, process, thread, time::Duration};
 
@@ -7,14 +7,14 @@ use sandbox::{
     proc_files::{mappings, meminfo},
 };
 
-use super::{Crowd, Kind, starts::told};
+use super::{IdleInstances, Kind, starts::message};
 
 /// Time for one that was started to come to rest, so that what it holds stays what it is. It also
 /// lets a bar fill so that it can be seen.
 const SETTLE: Duration = Duration::from_millis(60);
 
-/// Idle instances; dropping them ends them.
-pub(super) struct Idle {
+/// IdlePool instances; dropping them ends them.
+pub(super) struct IdlePool {
     kind: Kind,
     sandbox: Box<dyn Sandbox>,
     alive: VecDeque<Alive>,
@@ -26,7 +26,7 @@ struct Alive {
     added: Memory,
 }
 
-impl Idle {
+impl IdlePool {
     pub(super) fn new(kind: Kind, sandbox: Box<dyn Sandbox>) -> Self {
         Self { kind, sandbox, alive: VecDeque::new() }
     }
@@ -39,7 +39,7 @@ impl Idle {
     pub(super) fn grow(&mut self) -> Result<(), String> {
         let before = Memory::now()?;
         let idle = Workload::builtin(Builtin::Idle, &[]);
-        let instance = self.sandbox.spawn(&idle).map_err(|error| told(&error))?;
+        let instance = self.sandbox.spawn(&idle).map_err(|error| message(&error))?;
         thread::sleep(SETTLE);
         let after = Memory::now()?;
         let launcher = after.launcher - before.launcher;
@@ -54,7 +54,7 @@ impl Idle {
     }
 
     /// What is known of them.
-    pub(super) fn seen(&self, wanted: u32) -> Crowd {
+    pub(super) fn summary(&self, requested: u32) -> IdleInstances {
         let processes = self.alive.iter().flat_map(|alive| alive.instance.processes());
         let processes: Vec<u32> = processes.collect();
         let tables: u64 = processes.iter().map(|pid| page_tables(*pid)).sum();
@@ -63,10 +63,10 @@ impl Idle {
             let bytes: i64 = self.alive.iter().map(|alive| part(&alive.added)).sum();
             u64::try_from(bytes).unwrap_or(0)
         };
-        Crowd {
+        IdleInstances {
             kind: self.kind,
             count: self.count(),
-            wanted,
+            requested,
             inside: processes.iter().map(|pid| pss(*pid, |_| true).unwrap_or(0)).sum(),
             launcher: sum(|added| added.launcher),
             kernel: sum(|added| added.kernel) + tables,
@@ -74,9 +74,9 @@ impl Idle {
     }
 }
 
-impl Drop for Idle {
+impl Drop for IdlePool {
     fn drop(&mut self) {
-        // All are told before the first is waited for.
+        // All are killed before the first is waited for.
         self.alive.iter().for_each(|alive| alive.instance.control().kill());
     }
 }
@@ -141,14 +141,14 @@ mod tests {
 
     #[test]
     fn an_idle_process_has_memory_until_it_is_ended() {
-        let mut idle = Idle::new(Kind::Process, Box::new(Native));
+        let mut idle = IdlePool::new(Kind::Process, Box::new(Native));
         idle.grow().unwrap();
         idle.grow().unwrap();
-        let seen = idle.seen(2);
+        let seen = idle.summary(2);
         assert_eq!(seen.count, 2);
         assert!(seen.inside > 2 * 4096, "{seen:?}");
         assert!(idle.end_one() && idle.end_one() && !idle.end_one());
-        assert_eq!(idle.seen(0).bytes(), 0);
+        assert_eq!(idle.summary(0).bytes(), 0);
     }
 
     #[test]

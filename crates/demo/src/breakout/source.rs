@@ -13,7 +13,7 @@ use sandbox::Process;
 
 use super::{
     Attempt, Breakout, Trial, Verdict, Wall, attempts,
-    baits::{Baits, Place},
+    targets::{BreakoutDirectory, Targets},
 };
 use crate::{Error, Result, Scene, Source};
 
@@ -21,7 +21,7 @@ use crate::{Error, Result, Scene, Source};
 const PAUSE: Duration = Duration::from_millis(600);
 
 /// The live source.
-pub struct Live {
+pub struct BreakoutDemo {
     known: Arc<Mutex<Known>>,
     orders: Option<Sender<Order>>,
     worker: Option<JoinHandle<()>>,
@@ -35,28 +35,28 @@ struct Known {
 
 enum Order {
     Try(Wall),
-    LayBaits,
+    ResetTargets,
 }
 
-impl Live {
-    /// Makes a cell and lays the first baits.
+impl BreakoutDemo {
+    /// Makes a cell and lays the first targets.
     ///
     /// # Errors
     ///
     /// When there is no room for them.
     pub fn start() -> Result<Self> {
-        let place = Place::make()?;
-        let baits = Baits::lay(&place)?;
+        let directory = BreakoutDirectory::make()?;
+        let targets = Targets::make(&directory)?;
         let scene = Breakout {
-            baits: baits.seen(),
+            targets: targets.state(),
             trials: Default::default(),
             wall: None,
             attempt: Attempt::File,
             note: None,
         };
-        let known = Arc::new(Mutex::new(Known { scene, process: baits.process }));
+        let known = Arc::new(Mutex::new(Known { scene, process: targets.process }));
         let (orders, given) = channel();
-        let worker = Worker { known: Arc::clone(&known), baits, place };
+        let worker = Worker { known: Arc::clone(&known), targets, directory };
         let worker = std::thread::Builder::new()
             .name("breakout".into())
             .spawn(move || worker.follow(&given))
@@ -69,11 +69,11 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Source for Live {
+impl Source for BreakoutDemo {
     fn scene(&mut self) -> Result<Option<Scene>> {
         let known = lock(&self.known);
         let mut scene = known.scene.clone();
-        scene.baits.alive = known.process.is_alive();
+        scene.targets.alive = known.process.is_alive();
         Ok(Some(Scene::Breakout(Box::new(scene))))
     }
 
@@ -88,7 +88,7 @@ impl Source for Live {
             scene.wall = Some(wall);
             scene.attempt = Attempt::File;
         }
-        let order = wall.map(Order::Try).or((key == 'b').then_some(Order::LayBaits));
+        let order = wall.map(Order::Try).or((key == 'b').then_some(Order::ResetTargets));
         if let (Some(order), Some(orders)) = (order, &self.orders) {
             // It fails only if the worker has panicked, and then there is nothing new to see.
             let _ = orders.send(order);
@@ -96,7 +96,7 @@ impl Source for Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for BreakoutDemo {
     fn drop(&mut self) {
         // The worker ends when no more orders can come, and takes all that it made with it.
         self.orders = None;
@@ -109,9 +109,9 @@ impl Drop for Live {
 /// Who makes the attempts.
 struct Worker {
     known: Arc<Mutex<Known>>,
-    // The bait process ends before the place goes.
-    baits: Baits,
-    place: Place,
+    // The target process ends before the directory goes.
+    targets: Targets,
+    directory: BreakoutDirectory,
 }
 
 impl Worker {
@@ -119,13 +119,13 @@ impl Worker {
         let mut next = orders.recv().ok();
         while let Some(order) = next {
             next = match order {
-                Order::LayBaits => {
-                    let laid = self.lay_baits();
+                Order::ResetTargets => {
+                    let reset = self.reset_targets();
                     let mut known = lock(&self.known);
                     known.scene.trials = Default::default();
                     known.scene.wall = None;
                     known.scene.attempt = Attempt::File;
-                    known.scene.note = laid.err().map(|error| error.told());
+                    known.scene.note = reset.err().map(|error| error.message());
                     drop(known);
                     orders.recv().ok()
                 }
@@ -134,33 +134,33 @@ impl Worker {
         }
     }
 
-    fn lay_baits(&mut self) -> Result<()> {
-        self.baits = Baits::lay(&self.place)?;
+    fn reset_targets(&mut self) -> Result<()> {
+        self.targets = Targets::make(&self.directory)?;
         let mut known = lock(&self.known);
-        known.scene.baits = self.baits.seen();
-        known.process = self.baits.process;
+        known.scene.targets = self.targets.state();
+        known.process = self.targets.process;
         Ok(())
     }
 
     /// Makes all attempts at one wall, and gives the order that came meanwhile or comes next; `None`
     /// when there will be none.
     fn attack(&mut self, wall: Wall, orders: &Receiver<Order>) -> Option<Order> {
-        let laid = self.lay_baits();
+        let reset = self.reset_targets();
         let mut known = lock(&self.known);
-        // New baits that were asked for before it have just been laid.
+        // New targets that were asked for before it have just been reset.
         known.scene.wall = Some(wall);
         known.scene.note = None;
         known.scene.trials[wall as usize] = Default::default();
         drop(known);
-        if let Err(error) = laid {
-            lock(&self.known).scene.note = Some(error.told());
+        if let Err(error) = reset {
+            lock(&self.known).scene.note = Some(error.message());
             return orders.recv().ok();
         }
         for attempt in Attempt::ALL {
             self.show(wall, attempt, Trial { verdict: Verdict::Running, ..Trial::default() });
-            let made = attempts::make(wall, attempt, &self.place, &self.baits);
+            let made = attempts::make(wall, attempt, &self.directory, &self.targets);
             let trial = made.unwrap_or_else(|error| {
-                lock(&self.known).scene.note = Some(error.told());
+                lock(&self.known).scene.note = Some(error.message());
                 Trial { verdict: Verdict::Impossible, ..Trial::default() }
             });
             self.show(wall, attempt, trial);

@@ -35,14 +35,17 @@ const FILES: [(&str, usize); 5] = [
 pub(super) const MOUNTED_ON: [&str; 3] = ["proc", "dev", "sys"];
 
 /// A directory of isolab's own with an image in it.
-pub(super) struct Place(Scratch);
+pub(super) struct LayerDirectory(Scratch);
 
-impl Place {
+impl LayerDirectory {
     /// Makes it in the directory `parent`.
     pub(super) fn make(parent: &Path) -> Result<Self> {
-        let place = Self(Scratch::make(parent, "layers", "demo", &["isolab", "demo", "layers"])?);
-        place.fill().map_err(Error::system(format!("make an image in {:?}", place.path())))?;
-        Ok(place)
+        let directory =
+            Self(Scratch::make(parent, "layers", "demo", &["isolab", "demo", "layers"])?);
+        directory
+            .fill()
+            .map_err(Error::system(format!("make an image in {:?}", directory.path())))?;
+        Ok(directory)
     }
 
     fn fill(&self) -> io::Result<()> {
@@ -68,43 +71,43 @@ impl Place {
     }
 
     /// Starts container `number` with an empty upper layer on the image.
-    pub(super) fn start(&self, number: usize) -> Result<Layered> {
-        let kept = Kept(self.path().join(number.to_string()));
-        let upper = Upper::Kept(kept.0.clone());
+    pub(super) fn start(&self, number: usize) -> Result<OverlayContainer> {
+        let own = UpperDirectory(self.path().join(number.to_string()));
+        let upper = Upper::Kept(own.0.clone());
         let root = Root::Overlay { lowers: vec![self.lower()], upper };
-        fs::create_dir(&kept.0).map_err(Error::system(format!("create {:?}", kept.0)))?;
+        fs::create_dir(&own.0).map_err(Error::system(format!("create {:?}", own.0)))?;
         let container = Container::default().root(root);
         let instance = container.spawn(&Workload::builtin(Builtin::Idle, &[]))?;
         let pid = instance.processes().first().copied();
         let gone = || io::Error::from(io::ErrorKind::NotFound);
         let process = pid.and_then(Process::of).ok_or_else(gone);
         let process = process.map_err(Error::system("look at the container's process"))?;
-        Ok(Layered { _instance: instance, process, kept })
+        Ok(OverlayContainer { _instance: instance, process, own })
     }
 }
 
 /// A container on the image. Its fields are dropped in this order: nobody writes to a layer that is
 /// being removed.
-pub(super) struct Layered {
+pub(super) struct OverlayContainer {
     _instance: Box<dyn Instance>,
     process: Process,
-    kept: Kept,
+    own: UpperDirectory,
 }
 
 /// A directory with an upper layer; it goes with its container.
-struct Kept(PathBuf);
+struct UpperDirectory(PathBuf);
 
-impl Drop for Kept {
+impl Drop for UpperDirectory {
     fn drop(&mut self) {
-        // What is left is removed with the place.
+        // What is left is removed with the directory.
         let _ = remove_tree(&self.0);
     }
 }
 
-impl Layered {
+impl OverlayContainer {
     /// What it wrote.
     pub(super) fn upper(&self) -> PathBuf {
-        self.kept.0.join("upper")
+        self.own.0.join("upper")
     }
 
     /// What it sees: its root, from outside.

@@ -20,7 +20,7 @@ use crate::{Error, Result, Scene, Source};
 const EQUALS: usize = 10;
 
 /// The live source.
-pub struct Live {
+pub struct SlicesDemo {
     mode: Mode,
     workers: Vec<Worker>,
     switches: std::result::Result<Recorder, String>,
@@ -29,7 +29,7 @@ pub struct Live {
     note: Option<String>,
 }
 
-impl Live {
+impl SlicesDemo {
     /// Measures the clock, leaves one processor to the workers, and starts them in turn; as normal
     /// ones where that is not allowed.
     ///
@@ -153,13 +153,13 @@ impl Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for SlicesDemo {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-impl Source for Live {
+impl Source for SlicesDemo {
     fn scene(&mut self) -> Result<Option<Scene>> {
         self.renew();
         let now = self.clock.now();
