@@ -58,7 +58,7 @@ const EXAMPLES: &str = "Examples:
   isolab demo list
   isolab demo slices --web
   isolab demo slices --notes               # what to say, minutes, questions to ask
-  isolab demo tour                         # all of them, one key a step
+  isolab demo tour                         # all demos, one key press per step
   isolab demo slices --for 60s --record slices.demo
   isolab demo slices --replay slices.demo
   isolab demo slices --replay              # on a laptop without root or KVM
@@ -70,7 +70,11 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     if arguments.name == "list" {
         let line = |name: &str, title: &str| format!("{name:10}  {title}\n");
         let one = |demo: Demo| line(demo.name(), demo.script().title.of(language));
-        let tour = line("tour", language.either("all of them, one key a step", "全部，一键一步"));
+        let tour = line(
+            "tour",
+            language
+                .either("all demos, one key press per step", "依次演示全部，每按一次键前进一步"),
+        );
         output::print(&(Demo::ALL.map(one).concat() + &tour))?;
         return Ok(0);
     }
@@ -83,15 +87,15 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     let termination = Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
     let page = arguments.web.then(|| Page::open(arguments.port, language)).transpose()?;
     if let Some(page) = &page {
-        output::remark(&format!("isolab: the page is {}\n", page.url()));
+        output::remark(&format!("isolab: open this page on this machine: {}\n", page.url()));
     }
     let mut source: Box<dyn Source> = match (&arguments.replay, chosen) {
         (Some(Some(file)), _) => Box::new(Replay::open(file)?),
         (Some(None), Chosen::One(demo)) => Box::new(demo.recorded()?),
         (Some(None), Chosen::Tour) => Box::new(Tour::recorded(language)?),
         (None, Chosen::One(demo)) => demo.live().map_err(|error| {
-            let way_out = format!("`isolab demo {} --replay` shows a recording", demo.name());
-            Failure::from(error).help(way_out)
+            let help = format!("`isolab demo {} --replay` shows a recording", demo.name());
+            Failure::from(error).help(help)
         })?,
         (None, Chosen::Tour) => Box::new(Tour::start(language)?),
     };
@@ -116,7 +120,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
 /// Measures the starts of the demonstration `race`, as one JSON object: what it runs in a nest.
 pub fn starts() -> Result<u8, Failure> {
     let starts = serde_json::to_value(demo::race::with_linux())
-        .map_err(|error| Failure::at("write down the starts")(error.into()))?;
+        .map_err(|error| Failure::at("print the starts")(error.into()))?;
     output::print_json(&starts)?;
     Ok(0)
 }

@@ -32,7 +32,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file holds something else.
-    #[error("{path:?} is not a recording of isolab, or is of another version: {what}")]
+    #[error("{path:?} is not a recording of `isolab demo`, or is of another version: {what}")]
     NoRecording {
         /// The file.
         path: PathBuf,

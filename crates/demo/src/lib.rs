@@ -71,7 +71,7 @@ impl Demo {
         }
     }
 
-    /// What is done, said and asked.
+    /// The keys to press, what to say and what to ask.
     pub fn script(self) -> &'static Script {
         match self {
             Self::Slices => &slices::SCRIPT,
@@ -160,7 +160,7 @@ impl Scene {
         }
     }
 
-    /// The same as lines of text, for who has no terminal.
+    /// The same as lines of text, where there is no terminal.
     pub fn summary(&self, language: Language) -> String {
         match self {
             Self::Slices(scene) => slices::summary(scene, language),
@@ -195,7 +195,7 @@ pub trait Source {
     fn scene(&mut self) -> Result<Option<Scene>>;
 
     /// A key was pressed. What it begins may not take longer than a picture stays, a tenth of a
-    /// second; what fails is told by the next scenes.
+    /// second; a failure is shown by the next scenes.
     fn key(&mut self, key: char);
 
     /// Where they really come from.
@@ -222,8 +222,8 @@ impl Origin {
     /// How it is named on the screen.
     pub(crate) fn words(self) -> Words {
         match self {
-            Self::ThisHost => Words("live", "现场"),
-            Self::Recording => Words("recording", "录像"),
+            Self::ThisHost => Words("live", "实时"),
+            Self::Recording => Words("recording", "回放"),
         }
     }
 }

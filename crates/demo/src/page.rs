@@ -123,7 +123,12 @@ impl Shared {
         let request = match Request::read(Timed::new(client, TIMEOUT)) {
             Ok(request) => request,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return answer(client, "400 Bad Request", "text/plain", "this is not understood\n");
+                return answer(
+                    client,
+                    "400 Bad Request",
+                    "text/plain",
+                    "not a valid HTTP request\n",
+                );
             }
             // It is too late, or gone.
             Err(error) => return Err(error),
@@ -132,7 +137,7 @@ impl Shared {
             return answer(client, "403 Forbidden", "text/plain", why);
         }
         if !seat.stays() {
-            return answer(client, "503 Service Unavailable", "text/plain", "too many look on\n");
+            return answer(client, "503 Service Unavailable", "text/plain", "too many viewers\n");
         }
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/") => answer(client, "200 OK", "text/html; charset=utf-8", &self.html()),
@@ -146,12 +151,12 @@ impl Shared {
                 }
                 answer(client, "204 No Content", "text/plain", "")
             }
-            _ => answer(client, "404 Not Found", "text/plain", "there is / alone\n"),
+            _ => answer(client, "404 Not Found", "text/plain", "not found: the page is at /\n"),
         }
     }
 
     fn html(&self) -> String {
-        let title = self.language.either("isolab, live", "isolab，现场演示");
+        let title = self.language.either("isolab demo", "isolab 演示");
         let tag = self.language.either("en", "zh-CN");
         include_str!("page/page.html").replace("{title}", title).replace("{language}", tag)
     }
@@ -217,7 +222,7 @@ impl Shared {
         lines + "\n"
     }
 
-    /// The keys, for who has none: a phone.
+    /// The keys as buttons, for a phone.
     fn buttons(&self, view: &View) -> String {
         let button = |Key(key, words): Key| {
             let pressed = view.scene.is_on(key);

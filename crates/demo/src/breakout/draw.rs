@@ -58,11 +58,11 @@ fn targets(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'stat
     };
     let (state, colour) = match targets.alive {
         true => (language.either("alive", "活着"), Color::Reset),
-        false => (language.either("KILLED", "已被杀"), Color::Red),
+        false => (language.either("KILLED", "已杀死"), Color::Red),
     };
     let process = language.either("process", "进程");
     let parts = [
-        vec![Span::raw(language.either("Targets:  ", "诱饵： "))],
+        vec![Span::raw(language.either("Targets: ", "目标："))],
         target(language.either("file", "文件"), format!("{:?}", targets.file)),
         vec![
             format!("{process} ").into(),
@@ -95,8 +95,10 @@ fn transcript(
     language: Language,
 ) -> Vec<Line<'static>> {
     let Some(wall) = scene.wall else {
-        let begin = language
-            .either("Which wall keeps what in? Begin with [c].", "哪道墙挡得住什么？从 [c] 开始。");
+        let begin = language.either(
+            "Which wall stops which escape? Start with [c].",
+            "哪道墙挡得住哪种逃逸？从 [c] 开始。",
+        );
         return vec![begin.bold().into()];
     };
     let trial = scene.trial(wall, scene.attempt);
@@ -153,7 +155,7 @@ fn why(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>>
     note.map(|line| Line::from(line.fg(Color::Red))).chain(reason).collect()
 }
 
-/// The table and the transcript as text, for who has no terminal.
+/// The table and the transcript as text, where there is no terminal.
 pub fn summary(scene: &Breakout, language: Language) -> String {
     const PAGE: usize = 80;
     let mut lines = targets(scene, PAGE, language);
@@ -201,8 +203,8 @@ mod tests {
         // What only asks does not decide.
         assert!(screen.contains("3 memory  ·                ·                ✓ held EPERM"));
         assert!(screen.contains("process 77 KILLED"), "{screen}");
-        assert!(screen.contains("read(bait)        \"a1b2\"  by its path outside"), "{screen}");
-        assert!(screen.contains("Why: chroot(2) moves"), "{screen}");
+        assert!(screen.contains("read(bait)        \"a1b2\"  by its path on the host"), "{screen}");
+        assert!(screen.contains("Why: chroot(2) only changes"), "{screen}");
     }
 
     #[test]
@@ -210,7 +212,7 @@ mod tests {
         let screen = screen(&scene(), 48, 40, Language::En);
         assert!(screen.contains("✗ OUT       ·           ·           ·"), "{screen}");
         assert!(screen.contains("\"read a1b2   "), "{screen}");
-        assert!(screen.contains("\"  puts the root below it"), "{screen}");
+        assert!(screen.contains("\"  moves the root below it"), "{screen}");
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl BreakoutDemo {
         let worker = std::thread::Builder::new()
             .name("breakout".into())
             .spawn(move || worker.follow(&given))
-            .map_err(Error::system("start the thread that makes the attempts"))?;
+            .map_err(Error::system("start the thread for the attempts"))?;
         Ok(Self { known, orders: Some(orders), worker: Some(worker) })
     }
 }
@@ -106,7 +106,7 @@ impl Drop for BreakoutDemo {
     }
 }
 
-/// Who makes the attempts.
+/// Makes the attempts.
 struct Worker {
     known: Arc<Mutex<Known>>,
     // The target process ends before the directory goes.
@@ -142,8 +142,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes all attempts at one wall, and gives the order that came meanwhile or comes next; `None`
-    /// when there will be none.
+    /// Makes all attempts at one wall, and returns the next order, even if it arrives before the last
+    /// attempt; `None` when no more can come.
     fn attack(&mut self, wall: Wall, orders: &Receiver<Order>) -> Option<Order> {
         let reset = self.reset_targets();
         let mut known = lock(&self.known);

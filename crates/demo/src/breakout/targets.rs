@@ -1,4 +1,4 @@
-//! What is laid out for the attempts: nothing that anybody would miss.
+//! The targets of the attempts, made for this demonstration alone.
 
 use std::{
     fs,
@@ -32,7 +32,7 @@ impl BreakoutDirectory {
         let directory = Self(Scratch::make(&std::env::temp_dir(), "breakout", "demo", &words)?);
         directory
             .furnish()
-            .map_err(Error::system(format!("make a cell in {:?}", directory.0.path())))?;
+            .map_err(Error::system(format!("create the cell in {:?}", directory.0.path())))?;
         Ok(directory)
     }
 
@@ -77,14 +77,14 @@ impl Targets {
         let file = random();
         let path = directory.target();
         fs::write(&path, format!("{file}\n"))
-            .map_err(Error::system(format!("lay the target {path:?}")))?;
+            .map_err(Error::system(format!("create the target {path:?}")))?;
         // As long as what is read of it, and never moved.
         let memory = format!("{:\0<BYTES$}", random());
         let idle = Native.spawn(&Workload::builtin(Builtin::Idle, &[]))?;
         let pid = idle.processes().first().copied().unwrap_or_default();
-        let gone = || io::Error::other(format!("process {pid} ended at once"));
+        let gone = || io::Error::other(format!("process {pid} ended immediately"));
         let process = Process::of(pid).ok_or_else(gone);
-        let process = process.map_err(Error::system("start a process as a target"))?;
+        let process = process.map_err(Error::system("start the target process"))?;
         Ok(Self { file, memory, _idle: idle, process })
     }
 

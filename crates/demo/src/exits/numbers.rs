@@ -14,7 +14,7 @@ use crate::{Language, style::DIM};
 /// A label, a number of three lines, and what else was counted.
 pub(super) const HEIGHT: u16 = 5;
 
-/// A number for each way, in so many rows.
+/// A number for each way, in `rows` rows.
 pub(super) fn counts(
     scene: &Exits,
     frame: &mut Frame<'_>,

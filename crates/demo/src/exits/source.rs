@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{Error, Result, Scene, Source};
 
-/// So many exits are kept in the scene: a screenful.
+/// How many exits are kept in the scene: a screenful.
 const STREAM: usize = 16;
 
 /// The live source.
@@ -29,7 +29,7 @@ impl ExitsDemo {
     ///
     /// # Errors
     ///
-    /// When there is none, or this user may not use it.
+    /// When there is no KVM, or this user may not use it.
     pub fn start() -> Result<Self> {
         microvm::available()?;
         Ok(Self::default())
@@ -117,11 +117,11 @@ struct Play {
 }
 
 impl Play {
-    /// So many exits can be seen one by one,
+    /// How many exits are shown one by one,
     const ONE_BY_ONE: usize = 8;
-    /// in so many seconds;
+    /// the time for them,
     const SECONDS: f32 = 2.0;
-    /// and the others in so many.
+    /// and the time for the others.
     const REST_SECONDS: f32 = 1.2;
 
     fn of(run: Run) -> Self {

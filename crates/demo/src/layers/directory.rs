@@ -44,7 +44,7 @@ impl LayerDirectory {
             Self(Scratch::make(parent, "layers", "demo", &["isolab", "demo", "layers"])?);
         directory
             .fill()
-            .map_err(Error::system(format!("make an image in {:?}", directory.path())))?;
+            .map_err(Error::system(format!("create an image in {:?}", directory.path())))?;
         Ok(directory)
     }
 
@@ -112,10 +112,10 @@ impl OverlayContainer {
 
     /// What it sees: its root, from outside.
     pub(super) fn merged(&self) -> Result<PathBuf> {
-        let ended = io::Error::other("its process has ended; [x] starts another one");
+        let ended = io::Error::other("its process has ended; [x] starts a new one");
         match self.process.is_alive() {
             true => Ok(format!("/proc/{}/root", self.process.pid).into()),
-            false => Err(Error::system("look into the container")(ended)),
+            false => Err(Error::system("read the container's files")(ended)),
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn draw(scene: &Layers, frame: &mut Frame<'_>, area: Rect, language: Languag
     }
 }
 
-/// The picture as text, for who has no terminal.
+/// The picture as text, where there is no terminal.
 pub fn summary(scene: &Layers, language: Language) -> String {
     const WIDTH: usize = 79;
     let mut lines = Table::of(scene, Widths::of(WIDTH), language).lines();
@@ -146,14 +146,14 @@ mod tests {
     fn where_there_is_little_room_all_rows_and_the_space_they_take_are_seen() {
         let rows = scene().rows.len() as u16;
         let screen = screen(&scene(), 80, 1 + rows + 1 + 3, Language::En);
-        assert!(!screen.contains("read only"), "{screen}");
+        assert!(!screen.contains("read-only"), "{screen}");
         for text in [" copied ", " made ", " space ", "* gone stays"] {
             assert!(screen.contains(text), "{text}\n{screen}");
         }
     }
 
     #[test]
-    fn a_failure_is_told_in_place_of_what_the_kernel_did() {
+    fn a_failure_replaces_what_the_kernel_did() {
         let scene = Layers { note: Some("[w] it failed".into()), ..scene() };
         let screen = screen(&scene, 80, 18, Language::En);
         assert!(screen.contains("[w] it failed") && !screen.contains("stays in lower"), "{screen}");

@@ -60,9 +60,9 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Found {
-    /// A file of so many bytes.
+    /// A file, and its size in bytes.
     File(u64),
-    /// A file of so many bytes, in an upper layer, that there is in the lower one, too.
+    /// A file in an upper layer that the lower layer has too, and its size in bytes.
     CopiedUp(u64),
     /// A directory; in an upper layer, one that is merged with the lower one's.
     Directory,
@@ -72,7 +72,7 @@ pub enum Found {
     Whiteout,
 }
 
-/// What the kernel did at the last key.
+/// What the last key changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LastChange {
@@ -109,7 +109,7 @@ pub enum LastChange {
         /// The file.
         path: String,
     },
-    /// A directory of the image was deleted and made anew.
+    /// A directory of the image was deleted and created again.
     Replaced {
         /// The directory.
         path: String,
@@ -122,7 +122,7 @@ pub enum LastChange {
     Started,
     /// The other container is looked at.
     Turned,
-    /// There is nothing left for that key.
+    /// The key has nothing left to do.
     Enough,
 }
 

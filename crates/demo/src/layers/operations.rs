@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// A container may make so many files: more would not fit on the screen.
+/// How many files a container may create: more would not fit on the screen.
 pub(super) const MOST_NOTES: usize = 3;
 
 /// Makes a file that no layer has.
@@ -66,7 +66,7 @@ pub(super) fn delete(container: &OverlayContainer) -> Result<LastChange> {
     })
 }
 
-/// Deletes a directory of the image, and makes it anew with one file.
+/// Deletes a directory of the image, and creates it again with one file.
 pub(super) fn replace(container: &OverlayContainer) -> Result<LastChange> {
     let merged = container.merged()?;
     let (path, file) = LIBRARIES;
@@ -78,9 +78,9 @@ pub(super) fn replace(container: &OverlayContainer) -> Result<LastChange> {
         fs::write(merged.join(file), "another\n")
     };
     replaced().map_err(Error::system(format!("replace {path} in the container")))?;
-    let unmarked = || io::Error::other("it has none, or an unreadable one");
+    let unmarked = || io::Error::other("it is missing or unreadable");
     let mark = opaque_mark(&container.upper().join(path)).ok_or_else(unmarked);
-    let mark = mark.map_err(Error::system(format!("read the mark of {path} in upper")))?;
+    let mark = mark.map_err(Error::system(format!("read the opaque mark of {path} in upper")))?;
     Ok(LastChange::Replaced { path: format!("{path}/"), mark: mark.to_owned() })
 }
 

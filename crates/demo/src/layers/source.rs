@@ -67,9 +67,9 @@ impl LayersDemo {
     }
 
     fn container(&self) -> Result<&OverlayContainer> {
-        let none = || io::Error::other("there is none; [x] starts one");
+        let none = || io::Error::other("it is not running; [x] starts a new one");
         let container = self.containers[self.at()].as_ref();
-        container.ok_or_else(none).map_err(Error::system("look into the container"))
+        container.ok_or_else(none).map_err(Error::system("read the container's files"))
     }
 
     /// What `key` does; `None` of one that does nothing.

@@ -18,12 +18,12 @@ pub(super) const WIDEST: usize = 24;
 /// The containers' colours, in the order of their columns.
 const COLOURS: [Color; 3] = [Color::Cyan, Color::Yellow, Color::Magenta];
 
-/// What is said of a process besides its tables, the most important first.
+/// The facts about a process besides its tables, the most important first.
 const FACTS: [(Words, Fact); 5] = [
     (Words("pid  out → in", "pid  外 → 里"), Fact::Pid),
     (Words("user out → in", "user 外 → 里"), Fact::User),
     (Words("host name", "主机名"), Fact::HostName),
-    (Words("it can see", "能看见"), Fact::Sees),
+    (Words("can see", "能看到"), Fact::Sees),
     (Words("joined it", "后来加入"), Fact::Others),
 ];
 
@@ -37,7 +37,7 @@ enum Fact {
 }
 
 impl Fact {
-    /// Empty where it is not known, or there is nothing to say.
+    /// Empty where it is not known or does not apply.
     fn of(self, column: &Column, is_host: bool, language: Language) -> String {
         let answers = column.answers.as_ref();
         match self {

@@ -43,9 +43,9 @@ impl Kind {
     pub(crate) const ALL: [Self; 8] = [
         Self { link: "mnt", en: "mounts", zh: "挂载" },
         Self { link: "user", en: "users", zh: "用户号" },
-        Self { link: "pid", en: "numbers", zh: "进程号" },
-        Self { link: "uts", en: "name", zh: "主机名" },
-        Self { link: "ipc", en: "segments", zh: "共享内存" },
+        Self { link: "pid", en: "pids", zh: "进程号" },
+        Self { link: "uts", en: "hostname", zh: "主机名" },
+        Self { link: "ipc", en: "SysV IPC", zh: "SysV IPC" },
         Self { link: "net", en: "links", zh: "网络" },
         Self { link: "cgroup", en: "paths", zh: "控制组" },
         Self { link: "time", en: "clocks", zh: "时钟" },

@@ -112,10 +112,10 @@ impl Shell {
     pub(super) fn join(&mut self) -> ShellResult<LastChange> {
         let name = self.column.name.clone();
         let State::Running(running) = &mut self.state else {
-            return Err(format!("{name} does not run"));
+            return Err(format!("{name} is not running"));
         };
         if running.joined.len() >= MOST_JOINED {
-            return Err(format!("{MOST_JOINED} have joined {name}, more have no room here"));
+            return Err(format!("at most {MOST_JOINED} processes can join {name} here"));
         }
         let change = LastChange::Entered { name: name.clone() };
         running.joined.push(Work::begin(move || {
@@ -134,7 +134,7 @@ impl Shell {
         Ok(LastChange::Killed { name: self.column.name.clone(), processes })
     }
 
-    /// Takes over what has come of the work meanwhile, and says what has happened.
+    /// Takes the results of finished work, and returns what has changed.
     pub(super) fn advance(&mut self) -> ShellResult<Option<LastChange>> {
         match &mut self.state {
             State::Starting(work) if work.is_over() => {
@@ -212,7 +212,7 @@ fn start(user: bool) -> sandbox::Result<Started> {
     }
 }
 
-/// Why it failed, and the way out if there is one.
+/// Why it failed, and how to solve it if that is known.
 fn explained(error: &sandbox::Error) -> String {
     sandbox::told(error, error.fix())
 }

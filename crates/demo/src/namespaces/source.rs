@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{Error, Result, Scene, Source};
 
-/// More have no room on the screen.
+/// More do not fit on the screen.
 const MOST: usize = 3;
-/// All of `/proc` is read so often.
+/// How often all of `/proc` is read.
 const LOOK: Duration = Duration::from_millis(400);
 
 /// The live source.
@@ -37,7 +37,8 @@ impl NamespacesDemo {
     /// When no container can run here, or `/proc` does not tell.
     pub fn start() -> Result<Self> {
         container::available()?;
-        let unknown = || io::Error::other("/proc is not mounted, or another one's is");
+        let unknown =
+            || io::Error::other("/proc is not mounted, or is that of another pid namespace");
         let (hierarchy, _) = look::cgroup("self").unwrap_or_default();
         let answers = Answers::own(&hierarchy)
             .ok_or_else(unknown)
@@ -58,7 +59,7 @@ impl NamespacesDemo {
         let is_own = |shell: &&Shell| !shell.is_elsewhere();
         let own = self.shells.iter().filter(is_own).count();
         if own >= MOST {
-            return Err(format!("{MOST} containers have room here: [k] kills the newest"));
+            return Err(format!("at most {MOST} containers fit here: [k] kills the newest"));
         }
         // One's own come first, and the others where there is room.
         self.shells.insert(own, Shell::begin(user)?);
@@ -84,11 +85,11 @@ impl NamespacesDemo {
         act: impl FnOnce(&mut Shell) -> ShellResult<LastChange>,
     ) -> ShellResult<()> {
         let newest = self.shells.iter_mut().rfind(|shell| shell.is_running());
-        self.last_change = act(newest.ok_or("no container runs: [s] starts one")?)?;
+        self.last_change = act(newest.ok_or("no container is running: [s] starts one")?)?;
         Ok(())
     }
 
-    /// Takes over what has come of the work meanwhile; whether anything has.
+    /// Takes the results of finished work; whether there were any.
     fn advance(&mut self) -> bool {
         let mut changed = false;
         for shell in &mut self.shells {

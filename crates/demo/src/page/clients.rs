@@ -1,9 +1,9 @@
-//! How many are served at once, and who makes room.
+//! How many clients are served at once, and which of them must make room.
 //!
-//! Everybody on this machine can connect, and those who have not shown the token yet cost us a
-//! thread each. So they have few places, and a new one takes the place of the one that has dawdled
-//! longest: a browser asks at once, and is past that before it is its turn. Who has shown the token
-//! makes room for nobody without it.
+//! Everybody on this machine can connect, and a client that has not shown the token yet costs a
+//! thread. So the number of those is small, and a new one replaces the one that has been idle
+//! longest: a browser sends its request at once, so it is never that one. A client that has shown the
+//! token never makes room for one that has not.
 
 use std::{
     io,
@@ -12,20 +12,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A class of a hundred looks on; more are told to come later.
+/// Enough for a class of a hundred; more get "503 Service Unavailable".
 pub(super) const MOST_CLIENTS: usize = 128;
-/// Of those who have not shown the token, from one address.
+/// The limit for clients without the token, per address.
 const MOST_ASKING_PER_ADDRESS: usize = 16;
-/// And from all.
+/// The same from all addresses.
 const MOST_ASKING: usize = 32;
-/// Who has taken nothing for so long is as good as gone. Something is sent every five seconds.
+/// A client that has read nothing for this long is gone: something is sent every five seconds.
 const IDLE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// It has not shown the token yet.
     Asking,
-    /// It has, and looks on.
+    /// It has, and receives pictures.
     Looking,
 }
 
@@ -33,9 +33,9 @@ struct Client {
     number: u64,
     address: IpAddr,
     state: State,
-    /// When it came, or last took something.
+    /// When it connected, or last read something.
     active: Instant,
-    /// For hanging up.
+    /// For closing it.
     connection: TcpStream,
 }
 
@@ -43,14 +43,14 @@ struct Client {
 #[derive(Default)]
 pub(super) struct Clients(Mutex<(u64, Vec<Client>)>);
 
-/// A client's place, until it is dropped.
+/// An admitted client; dropping it releases its slot.
 pub(super) struct Seat {
     clients: Arc<Clients>,
     number: u64,
 }
 
 impl Clients {
-    /// A place for one that has just connected; whoever has to make room for it is hung up on.
+    /// Admits a client that has just connected, and disconnects another one if it must make room.
     pub(super) fn admit(self: &Arc<Self>, connection: &TcpStream) -> io::Result<Seat> {
         let address = connection.peer_addr()?.ip();
         let connection = connection.try_clone()?;
@@ -76,7 +76,7 @@ impl Clients {
     }
 }
 
-/// Ends the connection of the one of `those` that has been idle longest. Its thread finds out.
+/// Closes the connection of the one of `those` that has been idle longest. Its thread notices that.
 fn hang_up(clients: &mut Vec<Client>, those: impl Fn(&Client) -> bool) {
     let candidates = clients.iter().enumerate().filter(|(_, client)| those(client));
     let idle = candidates.min_by_key(|(_, client)| client.active).map(|(index, _)| index);
@@ -86,7 +86,7 @@ fn hang_up(clients: &mut Vec<Client>, those: impl Fn(&Client) -> bool) {
 }
 
 impl Seat {
-    /// It has shown the token, and looks on for longer; whether there is room for that.
+    /// Marks the client as one that has shown the token; false if there are too many of those.
     pub(super) fn stays(&self) -> bool {
         let mut table = self.clients.table();
         let clients = &mut table.1;
@@ -99,7 +99,7 @@ impl Seat {
         own.filter(|_| room).map(|own| own.state = State::Looking).is_some()
     }
 
-    /// It has taken what it was sent.
+    /// Notes that it has read what it was sent.
     pub(super) fn took(&self) {
         let mut table = self.clients.table();
         if let Some(own) = table.1.iter_mut().find(|client| client.number == self.number) {

@@ -36,18 +36,18 @@ impl Door {
     /// Why who asks may not come in, if so.
     pub(super) fn refuses(&self, request: &Request) -> Option<&'static str> {
         if !request.host.as_deref().is_some_and(|host| self.is_own(host)) {
-            return Some("this page is for its own host\n");
+            return Some("wrong Host header: this page is only for this machine\n");
         }
         let own = |origin: &str| origin.strip_prefix("http://").is_some_and(|it| self.is_own(it));
         let same = |site: &str| matches!(site, "same-origin" | "none");
         // "none": the address was typed, or opened from another program.
         if !request.origin.as_deref().is_none_or(own) || !request.site.as_deref().is_none_or(same) {
-            return Some("this page is for itself, not for other pages\n");
+            return Some("cross-site requests are refused\n");
         }
         let given = request.parameter("token").unwrap_or_default();
         match is_equal(given.as_bytes(), self.token.as_bytes()) {
             true => None,
-            false => Some("open the address that the terminal shows, with its token\n"),
+            false => Some("missing or wrong token: open the address that the terminal shows\n"),
         }
     }
 

@@ -23,7 +23,7 @@ fn ask(page: &Page, request: &str) -> String {
     text
 }
 
-/// A request by who has seen the terminal.
+/// A request with the token that the terminal shows.
 fn rightful(page: &Page, method: &str, path: &str, parameters: &str) -> String {
     let (port, url) = (page.address.port(), page.url());
     let (_, token) = url.split_once('?').unwrap();
@@ -84,7 +84,7 @@ fn a_hundred_clients_see_the_same_picture() {
     };
     page.show(&View { scene: Scene::Slices(scene), origin: Origin::ThisHost, caption: None });
     let request = rightful(&page, "GET", "/events", "&columns=60&rows=9");
-    // One after the other: only so many may be about to ask.
+    // One after the other: the number of clients without the token is limited.
     let clients: Vec<_> = (0..100)
         .map(|_| {
             let mut client = BufReader::new(connect(&page, &request));

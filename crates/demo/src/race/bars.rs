@@ -1,4 +1,4 @@
-//! The bars of memory: those that live on, on one scale.
+//! The bars of memory: the idle instances, on one scale.
 
 use ratatui::{
     style::{Color, Style, Stylize as _},
@@ -15,8 +15,8 @@ use crate::{Language, script::Words};
 /// Where memory is.
 const PARTS: [(char, Color, Words); 3] = [
     ('█', Color::Cyan, Words("processes inside", "里面的进程")),
-    ('▓', Color::Yellow, Words("isolab, which holds them", "isolab 自己（持有它们）")),
-    ('░', Color::Magenta, Words("the host's kernel, about", "宿主内核（约）")),
+    ('▓', Color::Yellow, Words("isolab itself", "isolab 自身")),
+    ('░', Color::Magenta, Words("the host's kernel (approx.)", "宿主机内核（约）")),
 ];
 /// The bars of memory are never drawn on a shorter scale.
 const SCALE: u64 = 4 << 20;
@@ -33,11 +33,11 @@ impl Picture {
         let available = scene.available as f64 / f64::from(1 << 30);
         let head = match self.language {
             Language::En => format!(
-                "IdlePool ones alive and the memory they take; a bar is {} MiB ({available:.1} GiB available)",
+                "Idle instances and their memory; a full bar is {} MiB ({available:.1} GiB available)",
                 whole >> 20
             ),
             Language::Zh => format!(
-                "活着不动的，和它们占用的内存；一条是 {} MiB（还有 {available:.1} GiB 可用）",
+                "空闲实例及其占用的内存；满格为 {} MiB（还有 {available:.1} GiB 可用）",
                 whole >> 20
             ),
         };
@@ -56,14 +56,14 @@ impl Picture {
         let sum = idle.bytes() as f64 / f64::from(1 << 20);
         let numbers = match (idle.count, self.language) {
             (0, Language::En) => "none".to_owned(),
-            (0, Language::Zh) => "没有".to_owned(),
+            (0, Language::Zh) => "无".to_owned(),
             (count, Language::En) => format!("{count}: {sum:.1} MiB, {} KiB each", each >> 10),
             (count, Language::Zh) => format!("{count}：{sum:.1} MiB，平均 {} KiB", each >> 10),
         };
         let numbers = match (idle.requested.saturating_sub(idle.count), self.language) {
             (0, _) => numbers,
-            (more, Language::En) => format!("{numbers}, {more} to come"),
-            (more, Language::Zh) => format!("{numbers}，还要启动 {more}"),
+            (more, Language::En) => format!("{numbers}, {more} starting"),
+            (more, Language::Zh) => format!("{numbers}，还要启动 {more} 个"),
         };
         let beside = self.room != Room::Ample(self.height()) && self.bar() > NUMBERS + SHORTEST;
         let width = if beside { self.bar() - NUMBERS } else { self.bar() };

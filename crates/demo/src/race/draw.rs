@@ -21,7 +21,7 @@ pub fn draw(scene: &Race, frame: &mut Frame<'_>, area: Rect, language: Language)
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-/// The numbers of the picture, for who has no terminal.
+/// The numbers of the picture, where there is no terminal.
 pub fn summary(scene: &Race, language: Language) -> String {
     let picture = Picture { width: 79, room: Room::Ample(1), language };
     let whole = Race { shown: u32::MAX, ..scene.clone() };
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_had_is_said() {
+    fn what_is_missing_is_shown() {
         let mut scene = scene(&[PROCESS], 4000);
         let starts = scene.starts.as_mut().unwrap();
         starts.lanes[0].missing = Some("no /dev/kvm".into());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recording_has_a_linux_guest_and_two_crowds_and_ends_with_none() {
+    fn the_recording_has_a_linux_guest_and_idle_instances_and_ends_with_none() {
         let recorded = Demo::Race.recorded().unwrap();
         let seen = |key: char| {
             let scenes = recorded.scenes_after(key);
@@ -165,7 +165,7 @@ mod tests {
         };
         let has = |all: &[String], text: &str| all.iter().any(|one| one.contains(text));
         assert!(has(&seen('l'), "MiB touched"));
-        assert!(has(&seen('c'), "20: ") && has(&seen('v'), "to come"));
+        assert!(has(&seen('c'), "20: ") && has(&seen('v'), "starting"));
         let last = seen('k').pop().unwrap();
         assert!(last.contains("container     none") && last.contains("microVM       none"));
     }

@@ -20,7 +20,7 @@ impl Picture {
     /// What is shown, and how it was measured.
     pub(super) fn what(&self, scene: &Race) -> String {
         let Some(starts) = &scene.starts else {
-            return self.say(Words("Starts of `hello`", "启动 hello")).into();
+            return self.say(Words("Starting `hello`", "启动 hello")).into();
         };
         let has_linux = starts.lanes.iter().any(|lane| lane.kind == Kind::Linux);
         let linux =
@@ -28,16 +28,16 @@ impl Picture {
         let rounds = starts.rounds;
         let median = match (starts.testbed, self.language) {
             (Testbed::Host, Language::En) => {
-                format!("Median of {rounds} real starts each{linux}, in turn")
+                format!("Median of {rounds} real starts each{linux}, alternating")
             }
             (Testbed::Host, Language::Zh) => {
-                format!("真实启动，轮流各 {rounds} 次{linux}，取中位的一次")
+                format!("真实启动，轮流各 {rounds} 次{linux}，取中位数")
             }
             (Testbed::Nest, Language::En) => {
-                format!("In isolab nest, its own clock: median of {rounds} starts{linux}")
+                format!("In `isolab nest`, by its clock: median of {rounds} starts{linux}")
             }
             (Testbed::Nest, Language::Zh) => {
-                format!("在 isolab nest 里，按它的时钟：各 {rounds} 次{linux}，取中位的一次")
+                format!("在 isolab nest 中，按它的时钟：各 {rounds} 次{linux}，取中位数")
             }
         };
         let slower = match (self.language, starts.slower()) {
@@ -52,7 +52,7 @@ impl Picture {
         format!("{median}{slower}{unoptimized}")
     }
 
-    /// What goes on, or else what came out of it. It always takes the same room.
+    /// What is going on or failed, or else the result.
     pub(super) fn status(&self, scene: &Race) -> Vec<Line<'static>> {
         let (text, style) = match (&scene.note, scene.busy) {
             (Some(note), _) => (note.clone(), Style::new().fg(Color::Red)),
@@ -73,25 +73,25 @@ impl Picture {
             (Busy::Measuring(rounds), Language::En) => format!("measuring: round {rounds}"),
             (Busy::Measuring(rounds), Language::Zh) => format!("测量中：第 {rounds} 轮"),
             (Busy::Booting(Testbed::Host, seconds), Language::En) => {
-                format!("a Linux microVM boots, for {seconds} s now")
+                format!("a Linux microVM is booting: {seconds} s")
             }
             (Busy::Booting(Testbed::Host, seconds), Language::Zh) => {
-                format!("Linux 微型虚拟机正在引导，已经 {seconds} 秒")
+                format!("Linux 微型虚拟机正在启动：{seconds} 秒")
             }
             (Busy::Booting(Testbed::Nest, seconds), Language::En) => format!(
-                "This host's KVM cannot boot Linux. An emulated computer that can is switched on \
-                 (isolab nest), and all start in there: {seconds} s"
+                "This host's KVM cannot boot Linux. All four start in an emulated computer instead \
+                 (isolab nest): {seconds} s"
             ),
             (Busy::Booting(Testbed::Nest, seconds), Language::Zh) => format!(
-                "这台主机的 KVM 引导不了 Linux。正在打开一台能引导的模拟计算机（isolab nest），\
-                 全部在里面启动：{seconds} 秒"
+                "这台主机的 KVM 无法启动 Linux。改为在一台模拟的计算机（isolab nest）中启动全部四种：\
+                 {seconds} 秒"
             ),
-            (Busy::Ending, Language::En) => "all are ended".into(),
+            (Busy::Ending, Language::En) => "ending all of them".into(),
             (Busy::Ending, Language::Zh) => "正在全部结束".into(),
         }
     }
 
-    /// The first bytes, and how many times the process's time they took; once all were shown.
+    /// The times of the first bytes, and their ratios to the process's; shown at the end.
     fn result(&self, scene: &Race) -> String {
         let Some(starts) = &scene.starts else { return String::new() };
         if scene.shown < starts.end() {
@@ -109,7 +109,7 @@ impl Picture {
             });
             let memory = lane.memory.map_or(String::new(), |bytes| match self.language {
                 Language::En => format!(", {} MiB touched", bytes >> 20),
-                Language::Zh => format!("，碰过 {} MiB", bytes >> 20),
+                Language::Zh => format!("，访问过 {} MiB", bytes >> 20),
             });
             let name = lane.kind.words(self.language);
             Some(format!("{name} {} ms{times}{memory}", milliseconds(time)))

@@ -1,4 +1,4 @@
-//! IdlePool instances of one kind, and the memory that they add.
+//! Idle instances of one kind, and the memory that they add.
 
 use std::{collections::VecDeque, fs, io, process, thread, time::Duration};
 
@@ -9,18 +9,18 @@ use sandbox::{
 
 use super::{IdleInstances, Kind, starts::message};
 
-/// Time for one that was started to come to rest, so that what it holds stays what it is. It also
-/// lets a bar fill so that it can be seen.
+/// Time for an instance to settle after its start, so that its memory no longer changes. It also lets
+/// the bar grow visibly.
 const SETTLE: Duration = Duration::from_millis(60);
 
-/// IdlePool instances; dropping them ends them.
+/// Idle instances; dropping them ends them.
 pub(super) struct IdlePool {
     kind: Kind,
     sandbox: Box<dyn Sandbox>,
     alive: VecDeque<Alive>,
 }
 
-/// One that lives, and what it had added when it had come to rest.
+/// A running instance, and the memory that it had added once it had settled.
 struct Alive {
     instance: Box<dyn Instance>,
     added: Memory,
@@ -48,17 +48,18 @@ impl IdlePool {
         Ok(())
     }
 
-    /// Ends the one that was started first; false when there is none.
+    /// Ends the oldest one; false when there is none.
     pub(super) fn end_one(&mut self) -> bool {
         self.alive.pop_front().is_some()
     }
 
-    /// What is known of them.
+    /// The instances as the scene shows them.
     pub(super) fn summary(&self, requested: u32) -> IdleInstances {
         let processes = self.alive.iter().flat_map(|alive| alive.instance.processes());
         let processes: Vec<u32> = processes.collect();
         let tables: u64 = processes.iter().map(|pid| page_tables(*pid)).sum();
-        // Others free memory meanwhile, so that one may seem to have added less than nothing.
+        // Other programs free memory at the same time, so an instance may seem to have added less than
+        // nothing.
         let sum = |part: fn(&Memory) -> i64| {
             let bytes: i64 = self.alive.iter().map(|alive| part(&alive.added)).sum();
             u64::try_from(bytes).unwrap_or(0)
@@ -101,8 +102,8 @@ impl Memory {
     }
 }
 
-/// What the kernel holds and cannot give back, but for the page tables of processes: those of
-/// others change all the time, and [`page_tables`] knows the ones that count.
+/// The kernel's memory that it cannot reclaim, without the page tables of processes: those of other
+/// programs change all the time, and [`page_tables`] counts those of the instances.
 fn kernel() -> io::Result<u64> {
     // Each CPU adds its part to the sums once a second; this makes it do so now. Only root may
     // (the kernel's admin-guide/sysctl/vm.rst), and without the last start is counted late.

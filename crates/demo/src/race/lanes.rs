@@ -15,11 +15,11 @@ use crate::script::Words;
 
 /// What ends with each milestone: its sign, which is its legend too, its colour and its name.
 const PHASES: [(char, Color, Words); Milestone::ALL.len()] = [
-    ('█', Color::Cyan, Words("created", "墙立好")),
-    ('▓', Color::Green, Words("entered", "程序进入")),
+    ('█', Color::Cyan, Words("created", "已创建")),
+    ('▓', Color::Green, Words("entered", "已进入")),
     ('▒', Color::Yellow, Words("first byte", "首字节")),
-    ('░', Color::Magenta, Words("exited", "结束")),
-    ('·', Color::DarkGray, Words("cleaned", "清理完")),
+    ('░', Color::Magenta, Words("exited", "已结束")),
+    ('·', Color::DarkGray, Words("cleaned", "已清理")),
 ];
 /// Columns for the numbers behind a lane.
 const LAST_NUMBERS: usize = 16;
@@ -66,7 +66,7 @@ impl Picture {
             None => " ".repeat(piece.len()).into(),
         });
         let mut pieces: Vec<Span<'static>> = pieces.collect();
-        // However short it was, it was there.
+        // Even the shortest start is visible.
         if cells.iter().all(Option::is_none) && shown > 0 && width > 0 {
             pieces = vec!["▏".into(), " ".repeat(width - 1).into()];
         }

@@ -1,5 +1,5 @@
-//! Who starts first, and who holds how much: a plain process, a container, a microVM and, where
-//! one can be had, a Linux microVM.
+//! Which starts first, and how much memory each takes: a plain process, a container, a microVM and,
+//! where possible, a Linux microVM.
 //!
 //! A start takes a millisecond or two. So nothing is seen while it happens: the milestones of real
 //! runs are taken down first and then shown on one axis, slowly.
@@ -61,7 +61,7 @@ pub struct Race {
     pub shown: u32,
     /// What has been begun and is not over.
     pub busy: Option<Busy>,
-    /// IdlePool instances that live now.
+    /// The idle instances.
     #[serde(alias = "crowds")]
     pub idle: Vec<IdleInstances>,
     /// What the machine could still give (`MemAvailable`), in bytes.
@@ -147,29 +147,29 @@ impl Starts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Busy {
-    /// Starts are measured; so many rounds are over.
+    /// Starts are measured; the number of rounds so far.
     Measuring(u32),
-    /// A Linux microVM boots, for so many seconds by now.
+    /// A Linux microVM boots; the seconds so far.
     Booting(Testbed, u32),
     /// All idle instances are ended.
     Ending,
 }
 
-/// IdlePool instances of one kind. All numbers of bytes are what they added.
+/// Idle instances of one kind. All numbers of bytes are what they added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdleInstances {
     /// What they are.
     pub kind: Kind,
-    /// How many live.
+    /// How many are running.
     pub count: u32,
-    /// How many there are to be.
+    /// How many were requested.
     #[serde(alias = "wanted")]
     pub requested: u32,
     /// The processes inside them (PSS).
     pub inside: u64,
     /// isolab itself, which holds them (PSS without its code).
     pub launcher: u64,
-    /// The host's kernel. Of the whole machine's growth meanwhile, so about.
+    /// The host's kernel: the growth of the whole machine's, so approximate.
     pub kernel: u64,
 }
 

@@ -9,9 +9,9 @@ use crate::{Language, script::Words};
 /// How much is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
-    /// Bars are so many lines high.
+    /// With bars of this height.
     Ample(usize),
-    /// A bar of memory stands beside its numbers.
+    /// With a bar of memory beside its numbers.
     Short,
     /// A lane too, with only two of its numbers.
     Least,

@@ -14,18 +14,18 @@ use sandbox::{Builtin, Control, Milestone, Native, Outcome, Sandbox, Stdio, Work
 
 use super::{Kind, Lane, Starts, Testbed};
 
-/// So often each is started, and the median one is shown; fewer times where that takes too long.
+/// How often each is started, of which the median is shown; fewer times where that takes too long.
 const ROUNDS: u32 = 20;
 const FEWEST: u32 = 5;
 const LONG: Duration = Duration::from_millis(1500);
-/// After so long a `hello` has failed, and a kernel that boots.
+/// The limits for one `hello`, and for a kernel to boot.
 const RUN_TIMEOUT: Duration = Duration::from_secs(20);
 const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The word on isolab's command line for what a nest is to measure.
+/// isolab's hidden command that measures the starts in a nest.
 pub(super) const WORD: &str = "starts";
 
-/// How a boot that takes too long for the one who waits is ended.
+/// Cancels a boot.
 pub(super) enum Cancel {
     /// A Linux microVM of this process.
     Guest(Arc<dyn Control>),
@@ -119,18 +119,18 @@ pub(super) fn in_nest(begun: &dyn Fn(Cancel)) -> Result<Starts, String> {
     let message = |error: nest::Error| sandbox::told(&error, error.fix().as_deref());
     nest::available().map_err(message)?;
     let program =
-        env::current_exe().map_err(|error| format!("find isolab's own program: {error}"))?;
+        env::current_exe().map_err(|error| format!("find isolab's own executable: {error}"))?;
     let mut nest = Nest::of(program).map_err(message)?;
     nest.arguments = vec![WORD.into()];
     nest.icount = true;
     nest.deadline = Some(BOOT_TIMEOUT);
     let (stop, stopped) =
-        UnixStream::pair().map_err(|error| format!("make a pair of sockets: {error}"))?;
+        UnixStream::pair().map_err(|error| format!("create a pair of sockets: {error}"))?;
     begun(Cancel::Nest(stop));
     let outcome = nest.run(Stdio::Capture, Some(stopped.as_fd())).map_err(message)?;
     let starts: Starts = serde_json::from_slice(&outcome.output).map_err(|_| {
         let errors = String::from_utf8_lossy(&outcome.errors);
-        format!("the isolab in the nest failed: {}", errors.trim())
+        format!("isolab in the nest failed: {}", errors.trim())
     })?;
     Ok(Starts { testbed: Testbed::Nest, ..starts })
 }
@@ -159,7 +159,7 @@ impl Lane {
     }
 }
 
-/// An error with its causes and the way out.
+/// An error with its causes and how to solve it.
 pub(super) fn message(error: &sandbox::Error) -> String {
     sandbox::told(error, error.fix())
 }

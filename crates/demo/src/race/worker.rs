@@ -147,8 +147,8 @@ impl Worker {
         let (available, total) = available();
         let grown = match available < total / MARGIN {
             true => Err(format!(
-                "start one more: only {} MiB of memory are available, and a quarter of the machine's \
-                 is left alone; [k] ends all",
+                "start another one: only {} MiB of memory are available, and a quarter of the machine's \
+                 memory is kept free; [k] ends all",
                 available >> 20
             )),
             false => self.pools[which].grow(),

@@ -106,7 +106,7 @@ impl SlicesDemo {
         if mode == Mode::RoundRobin {
             for worker in &workers {
                 round_robin(worker.thread())
-                    .map_err(Error::system("ask for SCHED_RR, which root alone gets"))?;
+                    .map_err(Error::system("set SCHED_RR, which needs root"))?;
             }
         }
         Ok(workers)
@@ -145,7 +145,7 @@ impl SlicesDemo {
         runs
     }
 
-    /// The workers write into a memory of bounded size; before it is full they begin anew.
+    /// Restarts the workers before the memory that they write to is full.
     fn renew(&mut self) {
         if self.workers.iter().any(Worker::is_full) {
             self.change(self.mode);
