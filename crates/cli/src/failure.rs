@@ -79,7 +79,12 @@ impl fmt::Display for Failure {
 
 impl From<sandbox::Error> for Failure {
     fn from(error: sandbox::Error) -> Self {
-        let (help, code) = (error.fix().map(str::to_owned), error.exit_code());
+        let limit = match error {
+            sandbox::Error::Deadline { .. } => Some("`--deadline` sets the limit"),
+            _ => None,
+        };
+        let help = error.fix().or(limit).map(str::to_owned);
+        let code = error.exit_code();
         Self { cause: error.into(), help, code }
     }
 }

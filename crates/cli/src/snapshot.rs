@@ -3,6 +3,7 @@
 mod running;
 
 use std::{
+    env,
     ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
@@ -144,6 +145,7 @@ impl Save {
             None => self.boot(&folder)?,
         }
         output::print(&format!("saved {} in {}\n", self.name, folder.display()))?;
+        warn_if_lost(&folder);
         Ok(0)
     }
 
@@ -159,6 +161,19 @@ impl Save {
         let limits = Limits { memory_bytes: self.memory, vcpus: self.vcpus, ..Limits::default() };
         self.linux.machine(limits, self.root.as_ref(), None)?.save(&workload, folder)?;
         Ok(())
+    }
+}
+
+/// Warns in a nest, whose memory is gone when it ends, unless the snapshot is among the files that are
+/// copied out.
+fn warn_if_lost(folder: &Path) {
+    let out = env::var_os(nest::OUT_VARIABLE);
+    if out.is_some_and(|out| !folder.starts_with(out)) {
+        output::remark(&format!(
+            "isolab: warning: this snapshot is lost when the nest ends; to keep it, save it with \
+             XDG_DATA_HOME={} in a nest with --out\n",
+            nest::OUT
+        ));
     }
 }
 

@@ -52,6 +52,11 @@ fn every_mistake_has_its_exit_code_and_one_message() {
         (&["run", "-m", "1023", "hello"], 2, "as in 1023M?"),
         (&["run", "-m", "2k", "hello"], 2, "at least 64K"),
         (&["run", "--in", "process", "--deadline", "20ms", "sleep", "9"], 125, "still running"),
+        (
+            &["run", "--in", "process", "--deadline", "20ms", "sleep", "9"],
+            125,
+            "`--deadline` sets the limit",
+        ),
         (&["exec", "nobody", "true"], 125, "nobody"),
         (&["stop", "nobody"], 125, "nobody"),
         (&["completions", "tcl"], 2, "invalid value 'tcl'"),

@@ -216,6 +216,18 @@ fn a_snapshot_that_would_be_lost_with_the_nest_is_refused() {
     }
 }
 
+#[test]
+fn a_snapshot_that_is_saved_in_a_shell_of_the_nest_is_warned_about() {
+    if !can_with_shell() {
+        return;
+    }
+    let save = "isolab snapshot save greeting echo hello";
+    let run = ["run", "--in", "process", "--", "/bin/sh", "-c", save];
+    let (code, output, errors) = inside(&run);
+    assert_eq!((code, output.starts_with("saved greeting in /root/")), (0, true), "{errors}");
+    assert!(errors.contains("warning: this snapshot is lost when the nest ends"), "{errors}");
+}
+
 /// The way that the refusal names: out of one nest, and into another.
 #[test]
 fn a_snapshot_is_copied_out_of_a_nest_and_restored_in_another() {

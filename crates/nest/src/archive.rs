@@ -1,9 +1,8 @@
 //! What comes out of the nest: an archive on a disk, unpacked into a directory of the caller's.
 //!
-//! The first process writes it, cpio of the kind "newc" as in an initramfs; but whoever is root
-//! inside can write another, so nothing in it is believed: a name leads from the directory
-//! downwards or is refused, no link on the host is followed on the way, and nothing comes out but
-//! files and directories.
+//! The first process writes it, in cpio's "newc" format as in an initramfs. But root inside can write
+//! another one, so nothing in it is trusted: a name that leads out of the directory is refused, no
+//! link on the host is followed, and only files and directories come out.
 
 use std::{
     ffi::OsString,

@@ -14,7 +14,7 @@ use microvm::{
 use sandbox::{Stdio, environment, terminal_size};
 
 use crate::{
-    Error, ICOUNT, Nest, OUT, Result,
+    Error, ICOUNT, Nest, OUT, OUT_VARIABLE, Result,
     disks::{self, Disks},
     error::call,
     machine::{CONSOLE, END_PORT, ERRORS_PORT, OUTPUT_PORT, REPORT_PORT},
@@ -63,7 +63,7 @@ pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio)
     plan = plan
         .variable("PATH", environment::PATH)
         .variable("HOME", "/root")
-        .variable("ISOLAB_OUT", OUT)
+        .variable(OUT_VARIABLE, OUT)
         .directory("/root");
     if nest.icount {
         plan = plan.variable(ICOUNT, "1");

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Nothing of it is left when it ends, however it ends: the files that QEMU is given have no names,
-//! and the kernel kills QEMU together with whoever waits for it.
+//! and the kernel kills QEMU together with the thread that waits for it.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -82,8 +82,11 @@ pub struct Nest {
     pub deadline: Option<Duration>,
 }
 
-/// The directory inside whose files are brought out; the variable `ISOLAB_OUT` says it too.
+/// The directory inside whose files are copied out.
 pub const OUT: &str = "/out";
+
+/// The variable that names it inside; only in a nest is it set.
+pub const OUT_VARIABLE: &str = "ISOLAB_OUT";
 
 /// The variable that is set inside where the clock counts instructions.
 ///
