@@ -89,7 +89,7 @@ fn roots_chroot_holds_nothing() {
     let expected = [Verdict::Escaped, Verdict::Escaped, of_memory()];
     assert_eq!(verdicts(&scene, Wall::Chroot), expected, "{scene:?}");
     assert!(!scene.targets.alive);
-    let read = result(&scene, Wall::Chroot, Attempt::File, "read(bait)");
+    let read = result(&scene, Wall::Chroot, Attempt::File, "read(target)");
     assert_eq!(read, format!("{:?}", scene.targets.file));
 }
 
@@ -107,7 +107,7 @@ fn a_pivoted_root_holds_files_and_nothing_else() {
     assert_eq!(verdicts(&scene, Wall::PivotRoot), expected, "{scene:?}");
     let tried = |call: &str| result(&scene, Wall::PivotRoot, Attempt::File, call);
     // It was allowed to try all of it.
-    assert_eq!((&*tried("chdir(\"..\") x 64"), &*tried("read(bait)")), ("0", "ENOENT"));
+    assert_eq!((&*tried("chdir(\"..\") x 64"), &*tried("read(target)")), ("0", "ENOENT"));
 }
 
 #[test]

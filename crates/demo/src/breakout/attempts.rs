@@ -176,7 +176,7 @@ mod tests {
         let line = |call: &str, result: &str| Some((call.to_owned(), result.to_owned()));
         assert_eq!(parsed("chroot(\".\")\t-1"), line("chroot(\".\")", "EPERM"));
         assert_eq!(parsed("open(\".\")\t3"), line("open(\".\")", "3"));
-        assert_eq!(parsed("read(bait)\t\"-1\""), line("read(bait)", "\"-1\""));
+        assert_eq!(parsed("read(target)\t\"-1\""), line("read(target)", "\"-1\""));
         assert_eq!(parsed("no line of ours"), None);
     }
 }

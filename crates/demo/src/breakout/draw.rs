@@ -185,7 +185,7 @@ mod tests {
         let trials = Default::default();
         let (wall, attempt) = (Some(Wall::Chroot), Attempt::File);
         let mut scene = Breakout { targets, trials, wall, attempt, note: None };
-        let steps = vec![step("chroot(\"deeper\")", "0"), step("read(bait)", "\"a1b2\"")];
+        let steps = vec![step("chroot(\"deeper\")", "0"), step("read(target)", "\"a1b2\"")];
         scene.trials[0][0] = Trial { verdict: Verdict::Escaped, steps };
         let steps = vec![step("process_vm_readv", "EPERM"), step("kill(9, 0)", "ESRCH")];
         scene.trials[2][2] = Trial { verdict: Verdict::Contained, steps };
@@ -203,7 +203,7 @@ mod tests {
         // What only asks does not decide.
         assert!(screen.contains("3 memory  ·                ·                ✓ held EPERM"));
         assert!(screen.contains("process 77 KILLED"), "{screen}");
-        assert!(screen.contains("read(bait)        \"a1b2\"  by its path on the host"), "{screen}");
+        assert!(screen.contains("read(target)      \"a1b2\"  by its path on the host"), "{screen}");
         assert!(screen.contains("Why: chroot(2) only changes"), "{screen}");
     }
 

@@ -61,7 +61,7 @@ pub(super) fn purpose(call: &str) -> Words {
         ("chroot(\"deeper\")", Words("moves the root below it", "把根移到它下面")),
         ("fchdir", Words("back to that directory", "回到那个目录")),
         ("chdir(\"..\")", Words("up to the real root", "一直走到真正的根")),
-        ("read(bait)", Words("by its path on the host", "按宿主机上的路径读取")),
+        ("read(target)", Words("by its path on the host", "按宿主机上的路径读取")),
         ("getpid", Words("its own pid", "自己的进程号")),
         ("kill", Words("by its pid on the host", "用宿主机上的进程号")),
         ("process_vm_readv", Words("by pid and address", "用进程号和地址")),
