@@ -1,11 +1,11 @@
 //! The page: the same picture for a browser, on this machine only.
 //!
 //! It is given out to the loopback interface, and only to who knows the address that the terminal
-//! shows (`door`). Other users of this machine may connect all the same, and neither stay
+//! shows (`access`). Other users of this machine may connect all the same, and neither stay
 //! (`clients`) nor take their time (`timed`).
 
+mod access;
 mod clients;
-mod door;
 mod request;
 mod timed;
 
@@ -22,8 +22,8 @@ use crate::{
     script::{Key, key_label},
     stage::{Keys, View},
 };
-use clients::{Clients, Seat};
-use door::Door;
+use access::Access;
+use clients::{Clients, Slot};
 pub use request::{LONGEST_REQUEST, Request};
 use timed::Timed;
 
@@ -50,7 +50,7 @@ type Size = (u16, u16);
 
 struct Shared {
     language: Language,
-    door: Door,
+    access: Access,
     view: Mutex<(u64, Option<Arc<View>>)>,
     news: Condvar,
     /// The newest picture in each size that somebody looks at: drawn once, however many look.
@@ -71,7 +71,7 @@ impl Page {
         let address = listener.local_addr().map_err(failed())?;
         let shared = Arc::new(Shared {
             language,
-            door: Door::new(address.port()).map_err(Error::system("read /dev/urandom"))?,
+            access: Access::new(address.port()).map_err(Error::system("read /dev/urandom"))?,
             view: Mutex::default(),
             news: Condvar::new(),
             drawn: Mutex::default(),
@@ -86,11 +86,11 @@ impl Page {
                     std::thread::sleep(Duration::from_millis(50));
                     continue;
                 };
-                let Ok(seat) = served.clients.admit(&client) else { continue };
+                let Ok(slot) = served.clients.admit(&client) else { continue };
                 let shared = Arc::clone(&served);
                 let serve = move || {
                     // A client that went away is no trouble of ours.
-                    let _ = shared.serve(&client, &seat);
+                    let _ = shared.serve(&client, &slot);
                 };
                 // Where no thread can be had, the client is hung up on.
                 let _ = std::thread::Builder::new().spawn(serve);
@@ -101,7 +101,7 @@ impl Page {
 
     /// What to write into the browser.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.shared.door.target())
+        format!("http://{}{}", self.address, self.shared.access.target())
     }
 
     /// Shows a scene to all clients.
@@ -119,7 +119,7 @@ impl Page {
 }
 
 impl Shared {
-    fn serve(&self, client: &TcpStream, seat: &Seat) -> io::Result<()> {
+    fn serve(&self, client: &TcpStream, slot: &Slot) -> io::Result<()> {
         let request = match Request::read(Timed::new(client, TIMEOUT)) {
             Ok(request) => request,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -133,15 +133,15 @@ impl Shared {
             // It is too late, or gone.
             Err(error) => return Err(error),
         };
-        if let Some(why) = self.door.refuses(&request) {
+        if let Some(why) = self.access.denies(&request) {
             return answer(client, "403 Forbidden", "text/plain", why);
         }
-        if !seat.stays() {
+        if !slot.authenticate() {
             return answer(client, "503 Service Unavailable", "text/plain", "too many viewers\n");
         }
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/") => answer(client, "200 OK", "text/html; charset=utf-8", &self.html()),
-            ("GET", "/events") => self.stream(client, seat, &request),
+            ("GET", "/events") => self.stream(client, slot, &request),
             ("POST", "/key") => {
                 let key = request.parameter("key").and_then(|key| key.parse().ok());
                 if let (Some(key), Ok(mut keys)) = (key.and_then(char::from_u32), self.keys.lock())
@@ -163,7 +163,7 @@ impl Shared {
 
     /// Server-sent events: a picture each, in the size that the client asked for. A browser comes
     /// back by itself when its time is over.
-    fn stream(&self, client: &TcpStream, seat: &Seat, request: &Request) -> io::Result<()> {
+    fn stream(&self, client: &TcpStream, slot: &Slot, request: &Request) -> io::Result<()> {
         let number = |name: &str, usual: u16| {
             request.parameter(name).and_then(|value| value.parse().ok()).unwrap_or(usual)
         };
@@ -195,7 +195,7 @@ impl Shared {
             }
             seen = number;
             Timed::new(client, TIMEOUT).write_all(events.as_bytes())?;
-            seat.took();
+            slot.touch();
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::{
 
 fn connect(page: &Page, request: &str) -> TcpStream {
     let mut client = TcpStream::connect(page.address).unwrap();
-    // Garbage may be answered, and the door shut, before all of it has come in.
+    // Garbage may be answered, and the connection closed, before all of it has come in.
     let _ = client.write_all(request.as_bytes());
     client
 }

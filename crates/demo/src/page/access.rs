@@ -1,4 +1,4 @@
-//! Who may see the page and press its keys.
+//! Which requests may see the page and press its keys.
 //!
 //! The loopback interface keeps other machines out, but not other users of this one, nor the pages
 //! of other sites in the teacher's own browser. Against the first there is a token, which only the
@@ -13,14 +13,14 @@ use std::{
 
 use super::request::Request;
 
-/// What must be known to come in.
-pub(super) struct Door {
+/// Decides which requests are answered.
+pub(super) struct Access {
     port: u16,
     token: String,
 }
 
-impl Door {
-    /// A door with a token that nobody has seen before.
+impl Access {
+    /// One with a token that nobody has seen before.
     pub(super) fn new(port: u16) -> io::Result<Self> {
         let mut random = [0; 16];
         File::open("/dev/urandom")?.read_exact(&mut random)?;
@@ -33,8 +33,8 @@ impl Door {
         format!("/?token={}", self.token)
     }
 
-    /// Why who asks may not come in, if so.
-    pub(super) fn refuses(&self, request: &Request) -> Option<&'static str> {
+    /// Why a request is denied, if it is.
+    pub(super) fn denies(&self, request: &Request) -> Option<&'static str> {
         if !request.host.as_deref().is_some_and(|host| self.is_own(host)) {
             return Some("wrong Host header: this page is only for this machine\n");
         }
@@ -73,14 +73,14 @@ mod tests {
     use super::*;
 
     /// Why a request is refused that has these headers, and the right token.
-    fn refused(door: &Door, headers: &str) -> Option<&'static str> {
-        let text = format!("GET {} HTTP/1.1\r\n{headers}\r\n", door.target());
-        door.refuses(&Request::read(text.as_bytes()).unwrap())
+    fn refused(access: &Access, headers: &str) -> Option<&'static str> {
+        let text = format!("GET {} HTTP/1.1\r\n{headers}\r\n", access.target());
+        access.denies(&Request::read(text.as_bytes()).unwrap())
     }
 
     #[test]
     fn only_our_own_page_by_our_own_name_is_let_in() {
-        let door = Door::new(8080).unwrap();
+        let access = Access::new(8080).unwrap();
         let own = "Host: 127.0.0.1:8080\r\n";
         for good in [
             own.to_owned(),
@@ -88,7 +88,7 @@ mod tests {
             format!("{own}Origin: http://127.0.0.1:8080\r\nSec-Fetch-Site: same-origin\r\n"),
             format!("{own}Sec-Fetch-Site: none\r\n"),
         ] {
-            assert_eq!(refused(&door, &good), None, "{good}");
+            assert_eq!(refused(&access, &good), None, "{good}");
         }
         for bad in [
             String::new(),
@@ -102,22 +102,22 @@ mod tests {
             format!("{own}Sec-Fetch-Site: same-site\r\n"),
             format!("{own}Sec-Fetch-Site: cross-site\r\n"),
         ] {
-            assert!(refused(&door, &bad).is_some(), "{bad}");
+            assert!(refused(&access, &bad).is_some(), "{bad}");
         }
-        assert_eq!(refused(&Door::new(80).unwrap(), "Host: localhost\r\n"), None);
+        assert_eq!(refused(&Access::new(80).unwrap(), "Host: localhost\r\n"), None);
     }
 
     #[test]
     fn the_token_is_one_that_nobody_guesses() {
-        let door = Door::new(8080).unwrap();
-        assert_eq!(door.token.len(), 32);
-        assert_ne!(door.token, Door::new(8080).unwrap().token);
-        let (first, rest) = door.token.split_at(1);
+        let access = Access::new(8080).unwrap();
+        assert_eq!(access.token.len(), 32);
+        assert_ne!(access.token, Access::new(8080).unwrap().token);
+        let (first, rest) = access.token.split_at(1);
         let last = format!("{first}{}{}", &rest[..30], if rest.ends_with('0') { '1' } else { '0' });
-        for token in ["", first, rest, &last, &format!("{}0", door.token)] {
+        for token in ["", first, rest, &last, &format!("{}0", access.token)] {
             let text = format!("GET /?token={token} HTTP/1.1\r\nHost: localhost:8080\r\n\r\n");
             let request = Request::read(text.as_bytes()).unwrap();
-            assert!(door.refuses(&request).is_some(), "{token}");
+            assert!(access.denies(&request).is_some(), "{token}");
         }
     }
 }
