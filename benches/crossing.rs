@@ -6,12 +6,13 @@
 mod common;
 
 use common::{Scale, timed_by_program};
+use report::metric;
 use sandbox::Builtin;
 
 const TRIPS: u64 = 500;
 
 fn main() {
-    common::main(&[("crossing", Scale::Each(TRIPS as f64))], |criterion| {
-        timed_by_program(criterion, "crossing", (Builtin::Cross, &[TRIPS]));
+    common::main(&[(metric::CROSSING, Scale::Each(TRIPS as f64))], |criterion| {
+        timed_by_program(criterion, metric::CROSSING, (Builtin::Cross, &[TRIPS]));
     });
 }

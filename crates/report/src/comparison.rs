@@ -8,9 +8,10 @@ use std::borrow::Cow;
 pub use evidence::{Evidence, Lack, Missing};
 
 use crate::{
-    Gap, Interval, PROBE, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
+    Gap, Interval, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
     bootstrap::median_interval,
     catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
+    metric::PROBE,
 };
 use data::Found;
 
@@ -318,14 +319,14 @@ fn sandboxes(records: &Records) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example;
+    use crate::{example, metric};
 
     #[test]
     fn second_runs_are_no_columns_but_give_the_noise_floor() {
         let records = example::records();
         let comparison = Comparison::of(&records);
         assert_eq!(comparison.sandboxes, ["process", "container", "microvm"]);
-        let floor = comparison.find("compute.spin").unwrap().noise_floor.unwrap();
+        let floor = comparison.find(metric::COMPUTE_SPIN).unwrap().noise_floor.unwrap();
         assert!((1.0..1.1).contains(&floor), "{floor}");
     }
 
@@ -335,8 +336,10 @@ mod tests {
         let comparison = Comparison::of(&records);
         let verdict =
             |metric, sandbox| comparison.measured(metric, sandbox).unwrap().against_base.unwrap().1;
-        assert_eq!(verdict("compute.spin", "container"), Verdict::NoDifferenceShown);
-        assert!(matches!(verdict("crossing", "microvm"), Verdict::More(ratio) if ratio > 700.0));
+        assert_eq!(verdict(metric::COMPUTE_SPIN, "container"), Verdict::NoDifferenceShown);
+        assert!(
+            matches!(verdict(metric::CROSSING, "microvm"), Verdict::More(ratio) if ratio > 700.0)
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
     comparison::Row,
     example,
     format::{human, times},
-    markdown, page, table, words, write_report,
+    markdown, metric, page, table, words, write_report,
 };
 use dig::{Holes, holes};
 use oracle::{AGAIN, COLD, Oracle, SHARES, WARM, quantities};
@@ -86,7 +86,7 @@ fn check_claims(oracle: &Oracle, claims: &[Claim]) -> Result<(), TestCaseError> 
     for (sandbox, name) in [("container", "containers"), ("microvm", "microVMs")] {
         let said = &of("hundreds").measured;
         let counted = said.contains(&format!(" {name} alive"));
-        prop_assert_eq!(counted, oracle.complete("density.count", sandbox), "{}", said);
+        prop_assert_eq!(counted, oracle.complete(metric::DENSITY_COUNT, sandbox), "{}", said);
     }
     Ok(())
 }
@@ -155,7 +155,7 @@ fn check_words(text: &str, allowed: &BTreeSet<String>) -> Result<(), TestCaseErr
 
 fn check_headline(oracle: &Oracle, headline: &str) -> Result<(), TestCaseError> {
     for sandbox in ["process", "container", "microvm"] {
-        let metrics = [COLD, WARM, "compute.spin", "crossing"];
+        let metrics = [COLD, WARM, metric::COMPUTE_SPIN, metric::CROSSING];
         let any = metrics.iter().any(|metric| oracle.complete(metric, sandbox));
         let mentions = headline.contains(&format!("in a {sandbox}"));
         let refuses = headline.contains("no complete measurement");
@@ -203,7 +203,7 @@ fn real() -> Records {
 fn few_samples(mut records: Records) -> Records {
     for series in &mut records.series {
         series.samples.truncate(9);
-        if series.metric == "density.count" {
+        if series.metric == metric::DENSITY_COUNT {
             let counts = (0..).map(|index| f64::from(60 + 30 * index));
             let samples = series.samples.iter_mut();
             samples.zip(counts).for_each(|(sample, count)| sample.value = count);

@@ -6,6 +6,7 @@ use crate::{
     Comparison, Unit, catalogue,
     comparison::{BASE, Question, Row, counted},
     format::{date, told},
+    metric,
 };
 
 /// The title of every report.
@@ -82,12 +83,13 @@ pub(crate) fn headline(comparison: &Comparison) -> String {
             .map(|where_not| format!(" (no complete measurement {where_not})"));
         Some(listed(measured, "and")? + &missing.unwrap_or_default())
     };
-    let start = match values("startup.cold.first_byte") {
+    let start = match values(metric::STARTUP_COLD_FIRST_BYTE) {
         Some(times) => Some(format!("From the command to the first byte it takes {times}.")),
-        None => values("startup.first_byte")
+        None => values(metric::STARTUP_FIRST_BYTE)
             .map(|times| format!("From the call to the first byte it takes {times}.")),
     };
-    let crossing = values("crossing").map(|costs| format!("One trip to the host costs {costs}."));
+    let crossing =
+        values(metric::CROSSING).map(|costs| format!("One trip to the host costs {costs}."));
     let sentences = [start, slowdown(comparison), crossing];
     sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -95,7 +97,7 @@ pub(crate) fn headline(comparison: &Comparison) -> String {
 fn slowdown(comparison: &Comparison) -> Option<String> {
     let (mut found, mut alike, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for sandbox in comparison.sandboxes.iter().filter(|sandbox| **sandbox != BASE) {
-        match comparison.difference("compute.spin", sandbox, BASE).get() {
+        match comparison.difference(metric::COMPUTE_SPIN, sandbox, BASE).get() {
             Ok(Some(ratio)) => {
                 let percent = (ratio - 1.0) * 100.0;
                 let order = if percent > 0.0 { "slower" } else { "faster" };

@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use container::Container;
 use microvm::MicroVm;
-use report::{Probe, Provenance, Records, Sample, Series, Unit, VERSION};
+use report::{Probe, Provenance, Records, Sample, Series, Unit, VERSION, metric};
 use sandbox::{Builtin, Instance, Milestone, Native, Sandbox, Workload};
 
 use crate::chain;
@@ -60,10 +60,10 @@ fn sample(name: &str, sandbox: &dyn Sandbox) -> io::Result<[(&'static str, Unit,
         _ => Builtin::Hello.linux_elf(),
     };
     Ok([
-        ("startup.first_byte", Unit::Nanoseconds, first_byte.as_nanos() as f64),
-        ("compute.spin", Unit::Count, ticks as f64 / ITERATIONS as f64),
-        ("footprint.memory", Unit::Bytes, memory(sandbox)?),
-        ("footprint.disk", Unit::Bytes, program.len().next_multiple_of(4096) as f64),
+        (metric::STARTUP_FIRST_BYTE, Unit::Nanoseconds, first_byte.as_nanos() as f64),
+        (metric::COMPUTE_SPIN, Unit::Count, ticks as f64 / ITERATIONS as f64),
+        (metric::FOOTPRINT_MEMORY, Unit::Bytes, memory(sandbox)?),
+        (metric::FOOTPRINT_DISK, Unit::Bytes, program.len().next_multiple_of(4096) as f64),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! Who ran when: one lane for each program that shared a processor.
 
-use crate::{Lane, Trace, Unit, format::human, statistics::median};
+use crate::{Lane, Trace, Unit, format::human, metric, statistics::median};
 
 use super::{
     Drawing,
@@ -18,11 +18,11 @@ const NARROWEST_STRETCH: f64 = 5.0;
 /// The heading of a trace.
 pub(super) fn title(trace: &Trace, width: u32) -> String {
     let what = match trace.metric.as_str() {
-        "slices.quota10" => "a quota of 10 %",
-        "slices.quota50" => "a quota of 50 %",
-        "slices.weights" => "weights 1, 2 and 4",
-        "slices.round_robin" => "ten SCHED_RR programs",
-        "slices.normal" => "ten normal programs",
+        metric::SLICES_QUOTA10 => "a quota of 10 %",
+        metric::SLICES_QUOTA50 => "a quota of 50 %",
+        metric::TRACE_WEIGHTS => "weights 1, 2 and 4",
+        metric::TRACE_ROUND_ROBIN => "ten SCHED_RR programs",
+        metric::TRACE_NORMAL => "ten normal programs",
         other => other,
     };
     let whole = shown(trace, width as i32) == trace.length_nanoseconds;
@@ -101,7 +101,7 @@ mod tests {
 
     fn trace(running: Vec<(u64, u64)>, length_nanoseconds: u64) -> Trace {
         let lane = Lane { label: "a".into(), running };
-        Trace { metric: "slices.normal".into(), lanes: vec![lane], length_nanoseconds }
+        Trace { metric: metric::TRACE_NORMAL.into(), lanes: vec![lane], length_nanoseconds }
     }
 
     #[test]

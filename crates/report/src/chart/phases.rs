@@ -1,6 +1,6 @@
 //! Start-up as a bar that is stacked from its phases.
 
-use crate::{Comparison, Unit, comparison::Evidence, format::human};
+use crate::{Comparison, Unit, comparison::Evidence, format::human, metric};
 
 use super::{
     Drawing,
@@ -11,12 +11,12 @@ use super::{
 
 /// The milestone at the end of each phase, and what happens until then.
 const PHASES: [(&str, &str); 4] = [
-    ("startup.created", "walls go up"),
-    ("startup.entered", "program enters"),
-    ("startup.first_byte", "it speaks"),
-    ("startup.exited", "it ends"),
+    (metric::STARTUP_CREATED, "walls go up"),
+    (metric::STARTUP_ENTERED, "program enters"),
+    (metric::STARTUP_FIRST_BYTE, "it speaks"),
+    (metric::STARTUP_EXITED, "it ends"),
 ];
-const CLEANING: (&str, &str) = ("teardown", "it is cleaned up");
+const CLEANING: (&str, &str) = (metric::TEARDOWN, "it is cleaned up");
 
 const BAR_HEIGHT: i32 = 30;
 const ROW_HEIGHT: i32 = 44;

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::{AGAIN, BASE, Comparison, Evidence, Lack, Look, counted};
 use crate::{
-    Gap, PROBE, Ratio, Sample, Series, Verdict,
+    Gap, Ratio, Sample, Series, Verdict,
     bootstrap::{FEWEST, ratio},
     catalogue,
+    metric::PROBE,
     statistics::median,
     validation::is_measurement,
     verdict::noise_floor,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{Gap, PROBE, Records, Unit, catalogue::GROUPS, random::Random};
+use crate::{Gap, Records, Unit, catalogue::GROUPS, metric::PROBE, random::Random};
 
 /// What becomes of a series or a probe.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -12,17 +12,17 @@ use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
 };
-use report::Unit;
+use report::{Unit, metric};
 use sandbox::{
     Builtin, CpuQuota, Instance, Limits, Native, Report, Sandbox, Workload, monotonic_now,
 };
 
-use super::{
+use crate::{
+    Error, Session,
+    clock::tick_rate,
     lanes::{Stretch, common, cut, known_until, periods, running, share, trace, turns},
-    measure::{Failure, Session},
     message::Message,
-    programs::tick_rate,
-    startup::well,
+    outcome::ensure_success,
     subjects::{AGAIN, LABELS, limited},
 };
 
@@ -43,7 +43,7 @@ struct Watch {
 
 /// Measures quotas, weights and policies.
 pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()> {
-    let rate = tick_rate().map_err(|failure| io::Error::other(failure.reason))?;
+    let rate = tick_rate().map_err(io::Error::other)?;
     let length = Duration::from_millis(if quick { 1100 } else { 3100 });
     let watch = Watch { length, rate, shared: leave_one_processor()? };
     session.subjects.retain(|subject| subject.label != AGAIN);
@@ -54,7 +54,7 @@ pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()
     for policy in [Policy::RoundRobin, Policy::Normal] {
         policies(session, &watch, policy)?;
     }
-    session.sink.send(&Message::Round)
+    session.writer.write(&Message::Round)
 }
 
 impl Watch {
@@ -79,14 +79,14 @@ impl Watch {
     }
 
     /// Lets these programs run, and returns what each saw.
-    fn over(&self, running: Vec<Box<dyn Instance>>) -> Result<Vec<Report>, Failure> {
+    fn over(&self, running: Vec<Box<dyn Instance>>) -> Result<Vec<Report>, Error> {
         thread::sleep(self.length);
         for instance in &running {
             instance.control().stop();
         }
         let report = |instance: Box<dyn Instance>| {
-            let outcome = well(instance.wait()?)?;
-            outcome.report.ok_or_else(|| Failure::new("the program reported nothing"))
+            let outcome = ensure_success(instance.wait()?)?;
+            outcome.report.ok_or_else(|| Error::new("the program reported nothing"))
         };
         running.into_iter().map(report).collect()
     }
@@ -98,52 +98,53 @@ fn labels<W: Write>(session: &Session<W>) -> Vec<&'static str> {
     LABELS.into_iter().filter(present).collect()
 }
 
-/// One program alone that may have so many percent of a CPU.
+/// One program alone under a quota of `percent` of a CPU.
 fn quota<W: Write>(session: &mut Session<W>, watch: &Watch, percent: u32) -> io::Result<()> {
-    let (metric, gap_metric) = match percent {
-        10 => ("slices.quota10", Some("slices.quota10.gap")),
-        _ => ("slices.quota50", None),
+    let (quota_metric, gap_metric) = match percent {
+        10 => (metric::SLICES_QUOTA10, Some(metric::SLICES_QUOTA10_GAP)),
+        _ => (metric::SLICES_QUOTA50, None),
     };
     for label in labels(session) {
-        let seen = throttled(label, watch, percent);
-        match seen {
+        match throttled(label, watch, percent) {
             Ok(report) => {
                 let window = periods(&report, watch.ticks(THROTTLED))
                     .unwrap_or((report.begin_ticks, known_until(&report)));
                 let ran = running(&report);
-                session.send(label, (metric, Unit::Share, share(&ran, window)), 0)?;
+                session.write(label, (quota_metric, Unit::Share, share(&ran, window)), 0)?;
                 let longest = report.records.iter().map(|(last, first)| first - last).max();
-                if let (Some(metric), Some(longest)) = (gap_metric, longest) {
+                if let (Some(gap_metric), Some(longest)) = (gap_metric, longest) {
                     let gap = watch.nanoseconds(longest);
-                    session.send(label, (metric, Unit::Nanoseconds, gap), 0)?;
+                    session.write(label, (gap_metric, Unit::Nanoseconds, gap), 0)?;
                     let lanes = [(label.to_owned(), ran)];
-                    let picture = trace("slices.quota10", &lanes, window, watch.rate);
-                    session.sink.send(&Message::Trace(picture))?;
+                    let picture = trace(metric::SLICES_QUOTA10, &lanes, window, watch.rate);
+                    session.writer.write(&Message::Trace(picture))?;
                 }
             }
-            Err(Failure { reason, fix }) => {
-                let metrics: Vec<_> = [Some(metric), gap_metric].into_iter().flatten().collect();
-                session.sink.gaps(&metrics, label, (reason, fix))?;
+            Err(error) => {
+                let metrics: Vec<_> =
+                    [Some(quota_metric), gap_metric].into_iter().flatten().collect();
+                session.writer.gaps(&metrics, label, &error)?;
             }
         }
     }
     Ok(())
 }
 
-fn throttled(label: &str, watch: &Watch, percent: u32) -> Result<Report, Failure> {
+fn throttled(label: &str, watch: &Watch, percent: u32) -> Result<Report, Error> {
     let quota = CpuQuota::cpus(f64::from(percent) / 100.0)
-        .map_err(|error| Failure::new(error.to_string()))?;
+        .map_err(|error| Error::new(error.to_string()))?;
     let limits = Limits { cpu_quota: Some(quota), ..Limits::default() };
     let instance = limited(label, &limits)?.spawn(&watch.slices())?;
     let reports = watch.over(vec![instance])?;
     let report = reports.into_iter().next();
     let worked = |report: &Report| report.begin_ticks < report.end_ticks;
-    report.filter(worked).ok_or_else(|| Failure::new("the program reported nothing"))
+    report.filter(worked).ok_or_else(|| Error::new("the program reported nothing"))
 }
 
 /// Three programs on one CPU with weights of 1 : 2 : 4.
 fn weights<W: Write>(session: &mut Session<W>, watch: &Watch) -> io::Result<()> {
-    const METRICS: [&str; 3] = ["slices.weight1", "slices.weight2", "slices.weight4"];
+    const METRICS: [&str; 3] =
+        [metric::SLICES_WEIGHT1, metric::SLICES_WEIGHT2, metric::SLICES_WEIGHT4];
     for label in labels(session) {
         let spawn = |weight| {
             let limits = Limits { cpu_weight: Some(weight), ..Limits::default() };
@@ -154,13 +155,13 @@ fn weights<W: Write>(session: &mut Session<W>, watch: &Watch) -> io::Result<()> 
             Ok(lanes) => {
                 for (metric, ran) in METRICS.into_iter().zip(&lanes.running) {
                     let share = share(ran, lanes.window);
-                    session.send(label, (metric, Unit::Share, share), 0)?;
+                    session.write(label, (metric, Unit::Share, share), 0)?;
                 }
                 let names = ["weight 1", "weight 2", "weight 4"].map(str::to_owned);
-                let picture = lanes.trace("slices.weights", names, watch);
-                session.sink.send(&Message::Trace(picture))?;
+                let picture = lanes.trace(metric::TRACE_WEIGHTS, names, watch);
+                session.writer.write(&Message::Trace(picture))?;
             }
-            Err(Failure { reason, fix }) => session.sink.gaps(&METRICS, label, (reason, fix))?,
+            Err(error) => session.writer.gaps(&METRICS, label, &error)?,
         }
     }
     Ok(())
@@ -171,7 +172,7 @@ fn weights<W: Write>(session: &mut Session<W>, watch: &Watch) -> io::Result<()> 
 enum Policy {
     /// `SCHED_RR`: each runs a fixed time, then it is the next one's turn.
     RoundRobin,
-    /// `SCHED_OTHER`: whoever had least.
+    /// `SCHED_OTHER`: the one that has run least.
     Normal,
 }
 
@@ -183,42 +184,44 @@ const ROUND: Duration = Duration::from_secs(1);
 
 fn policies<W: Write>(session: &mut Session<W>, watch: &Watch, policy: Policy) -> io::Result<()> {
     let (slice, part, picture) = match policy {
-        Policy::RoundRobin => ("slices.rr.slice", "slices.rr.share", "slices.round_robin"),
-        Policy::Normal => ("slices.normal.slice", "slices.normal.share", "slices.normal"),
+        Policy::RoundRobin => {
+            (metric::SLICES_RR_SLICE, metric::SLICES_RR_SHARE, metric::TRACE_ROUND_ROBIN)
+        }
+        Policy::Normal => {
+            (metric::SLICES_NORMAL_SLICE, metric::SLICES_NORMAL_SHARE, metric::TRACE_NORMAL)
+        }
     };
     for label in labels(session) {
         if label != "process" {
-            let reason =
-                "the policy belongs to the host's scheduler, whatever the walls".to_owned();
-            session.sink.gaps(&[slice, part], label, (reason, String::new()))?;
+            let error =
+                Error::new("the policy belongs to the host's scheduler, whatever the walls");
+            session.writer.gaps(&[slice, part], label, &error)?;
             continue;
         }
         match equals(watch, policy) {
             Ok(lanes) => {
                 for (round, ran) in lanes.running.iter().enumerate() {
                     let value = (part, Unit::Share, share(ran, lanes.window));
-                    session.send(label, value, round as u32)?;
+                    session.write(label, value, round as u32)?;
                 }
                 for (round, turn) in turns(&lanes.running).into_iter().enumerate() {
                     let value = (slice, Unit::Nanoseconds, watch.nanoseconds(turn));
-                    session.send(label, value, round as u32)?;
+                    session.write(label, value, round as u32)?;
                 }
                 let names = (1..=EQUALS).map(|number| number.to_string());
-                session.sink.send(&Message::Trace(lanes.trace(picture, names, watch)))?;
+                session.writer.write(&Message::Trace(lanes.trace(picture, names, watch)))?;
             }
-            Err(Failure { reason, fix }) => {
-                session.sink.gaps(&[slice, part], label, (reason, fix))?;
-            }
+            Err(error) => session.writer.gaps(&[slice, part], label, &error)?,
         }
     }
     Ok(())
 }
 
-fn equals(watch: &Watch, policy: Policy) -> Result<Lanes, Failure> {
+fn equals(watch: &Watch, policy: Policy) -> Result<Lanes, Error> {
     let programs: Vec<_> = (0..EQUALS).map(|_| pinned(&Native, watch)).collect::<Result<_, _>>()?;
     if let Policy::RoundRobin = policy {
         for pid in programs.iter().flat_map(|program| program.processes()) {
-            round_robin(pid).map_err(|error| Failure {
+            round_robin(pid).map_err(|error| Error {
                 reason: format!("SCHED_RR for process {pid}: {error}"),
                 fix: "run as root, in a cgroup with a real-time budget".into(),
             })?;
@@ -240,19 +243,19 @@ struct Lanes {
 }
 
 impl Lanes {
-    fn of(reports: &[Report]) -> Result<Self, Failure> {
+    fn of(reports: &[Report]) -> Result<Self, Error> {
         let window = common(reports)
-            .ok_or_else(|| Failure::new("the programs were never at work all at once"))?;
+            .ok_or_else(|| Error::new("the programs were never at work all at once"))?;
         let running = reports.iter().map(|report| cut(&running(report), window)).collect();
         Ok(Self { running, window })
     }
 
     /// The same without what was before `from`, in a window of whole rounds if it holds one: in
     /// half a round some have had their turn and others have not.
-    fn whole_rounds(mut self, from: u64, round: u64) -> Result<Self, Failure> {
+    fn whole_rounds(mut self, from: u64, round: u64) -> Result<Self, Error> {
         let (begin, end) = (self.window.0.max(from), self.window.1);
         if begin >= end {
-            return Err(Failure::new("the programs ended before their first round was over"));
+            return Err(Error::new("the programs ended before their first round was over"));
         }
         let rounds = (end - begin) / round.max(1);
         self.window = (begin, if rounds == 0 { end } else { begin + rounds * round });
@@ -272,7 +275,7 @@ impl Lanes {
 }
 
 /// Starts the program on the shared CPU.
-fn pinned(sandbox: &dyn Sandbox, watch: &Watch) -> Result<Box<dyn Instance>, Failure> {
+fn pinned(sandbox: &dyn Sandbox, watch: &Watch) -> Result<Box<dyn Instance>, Error> {
     let instance = sandbox.spawn(&watch.slices())?;
     for pid in instance.processes() {
         let pid = Pid::from_raw(pid.cast_signed());

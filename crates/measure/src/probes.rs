@@ -9,15 +9,14 @@ use std::{
     time::Duration,
 };
 
-use report::{PROBE, Probe};
-use sandbox::{Builtin, Error, Workload};
+use report::{Probe, metric::PROBE};
+use sandbox::{Workload, chain};
 
-use super::{
-    measure::{Failure, Session},
-    message::{Message, Sink, chain},
-    parts::Part,
-    startup::well,
-    subjects::{AGAIN, Subject},
+use crate::{
+    Error, Part, Session, Subject,
+    message::{Message, MessageWriter},
+    outcome::{ensure_success, hello},
+    subjects::AGAIN,
 };
 
 /// The questions that a shell can answer. The launcher's number and a file of the host are the bait.
@@ -34,36 +33,37 @@ sed -n 's/^Seccomp:[^0-9]*/seccomp=/p; s/^CapEff:[^0-9a-f]*/capabilities=/p' /pr
 echo end=
 "#;
 
-/// Asks in every sandbox and sends what was seen, and a gap for each question without an answer.
+/// Asks in every sandbox and writes what was seen, and a gap for each question without an answer.
 pub fn look<W: Write>(session: &mut Session<W>) -> io::Result<()> {
     let bait = Bait::lay()?;
     session.subjects.retain(|subject| subject.label != AGAIN);
     let found: Vec<_> =
         session.subjects.iter().map(|subject| (subject.label, ask(subject, &bait))).collect();
-    for (label, seen) in found {
-        match seen {
-            Ok(seen) => send(&mut session.sink, label, &seen)?,
-            Err(failure) => {
-                session.sink.gaps(Part::Probes.metrics(), label, (failure.reason, failure.fix))?;
-            }
+    for (label, answers) in found {
+        match answers {
+            Ok(answers) => write(&mut session.writer, label, &answers)?,
+            Err(error) => session.writer.gaps(Part::Probes.metrics(), label, &error)?,
         }
     }
-    session.sink.send(&Message::Round)
+    session.writer.write(&Message::Round)
 }
 
-/// Sends the answers, which are in the order of the part's metrics.
-fn send<W: Write>(sink: &mut Sink<W>, label: &str, answers: &[Answer]) -> io::Result<()> {
+/// Writes the answers, which are in the order of the part's metrics.
+fn write<W: Write>(
+    writer: &mut MessageWriter<W>,
+    label: &str,
+    answers: &[Answer],
+) -> io::Result<()> {
     for (metric, answer) in Part::Probes.metrics().iter().zip(answers) {
         match answer {
-            Some((seen, exposed)) => sink.send(&Message::Probe(Probe {
+            Some((seen, exposed)) => writer.write(&Message::Probe(Probe {
                 probe: metric.trim_start_matches(PROBE).to_owned(),
                 sandbox: label.to_owned(),
                 seen: seen.clone(),
                 exposed: *exposed,
             }))?,
             None => {
-                let reason = "the shell inside gave no answer".to_owned();
-                sink.gaps(&[metric], label, (reason, String::new()))?;
+                writer.gaps(&[metric], label, &Error::new("the shell inside gave no answer"))?;
             }
         }
     }
@@ -93,12 +93,12 @@ impl Drop for Bait {
     }
 }
 
-/// What was seen and whether it was the host's, or nothing if that could not be found out.
+/// What was seen and whether it was the host's; `None` if that could not be determined.
 type Answer = Option<(String, bool)>;
 /// All answers, in the order of the metrics of [`Part::Probes`].
-type Seen = Vec<Answer>;
+type Answers = Vec<Answer>;
 
-fn ask(subject: &Subject, bait: &Bait) -> Result<Seen, Failure> {
+fn ask(subject: &Subject, bait: &Bait) -> Result<Answers, Error> {
     let mut shell = Workload::command(["sh", "-c", SCRIPT]).deadline(Duration::from_secs(10));
     shell.environment = vec![
         ("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()),
@@ -109,10 +109,10 @@ fn ask(subject: &Subject, bait: &Bait) -> Result<Seen, Failure> {
     let _ = fs::remove_file(bait.written());
     match subject.sandbox.run(&shell) {
         Ok(outcome) => {
-            let text = String::from_utf8_lossy(&well(outcome)?.output).into_owned();
+            let text = String::from_utf8_lossy(&ensure_success(outcome)?.output).into_owned();
             Ok(answers(&text, bait))
         }
-        Err(error @ (Error::Unsupported { .. } | Error::NotFound { .. }))
+        Err(error @ (sandbox::Error::Unsupported { .. } | sandbox::Error::NotFound { .. }))
             if subject.label == "microvm" =>
         {
             no_shell(subject, &error)
@@ -122,9 +122,8 @@ fn ask(subject: &Subject, bait: &Bait) -> Result<Seen, Failure> {
 }
 
 /// A bare machine has no kernel to ask; what is left to count is how its program went to the host.
-fn no_shell(subject: &Subject, error: &Error) -> Result<Seen, Failure> {
-    let hello = Workload::builtin(Builtin::Hello, &[]).deadline(Duration::from_secs(10));
-    let usage = well(subject.sandbox.run(&hello)?)?.usage;
+fn no_shell(subject: &Subject, error: &sandbox::Error) -> Result<Answers, Error> {
+    let usage = ensure_success(subject.sandbox.run(&hello())?)?.usage;
     let nothing = |what: &str| Some((format!("none inside: {what}"), false));
     let exits = usage.crossings.iter().map(|way| format!("{} x {}", way.count, way.reason));
     let exits = exits.collect::<Vec<_>>().join(", ");
@@ -139,7 +138,7 @@ fn no_shell(subject: &Subject, error: &Error) -> Result<Seen, Failure> {
     ])
 }
 
-fn answers(text: &str, bait: &Bait) -> Seen {
+fn answers(text: &str, bait: &Bait) -> Answers {
     let all = |key: &str| -> Vec<&str> {
         text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
     };
@@ -191,7 +190,7 @@ fn answers(text: &str, bait: &Bait) -> Seen {
 mod tests {
     use super::*;
 
-    fn seen(text: &str) -> Seen {
+    fn seen(text: &str) -> Answers {
         answers(text, &Bait(env::temp_dir().join("isolab-bait-that-nobody-has-laid")))
     }
 
