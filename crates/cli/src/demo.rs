@@ -11,7 +11,7 @@ use demo::{
     tour::{NEXT, Tour},
 };
 
-use crate::{end::End, failure::Failure, language::Spoken, nearest, output, units};
+use crate::{end::End, failure::Failure, language::Spoken, nearest, output, stderr, units};
 
 /// Show live what the kernel does, for a class: in the terminal, and on a web page served on this
 /// machine.
@@ -82,7 +82,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
     let page = arguments.web.then(|| Page::open(arguments.port, language)).transpose()?;
     if let Some(page) = &page {
-        output::remark(&format!("isolab: the page is {}\n", page.url()));
+        stderr::remark(&format!("isolab: the page is {}\n", page.url()));
     }
     let mut source: Box<dyn Source> = match (&arguments.replay, chosen) {
         (Some(Some(file)), _) => Box::new(Replay::open(file)?),

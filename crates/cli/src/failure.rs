@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sandbox::LedgerError;
 pub use sandbox::chain;
 
-use crate::output;
+use crate::stderr;
 
 /// The exit code of a command that was called wrongly.
 const USAGE: u8 = 2;
@@ -57,7 +57,7 @@ impl Failure {
 
     /// Says it on standard error: the chain of causes in one line, then the way out.
     pub fn print(&self) {
-        output::remark(&format!("{self}\n"));
+        stderr::remark(&format!("{self}\n"));
     }
 
     /// The same, at the end of a command: its exit code.

@@ -11,12 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 use lab::runner::{self, Answer, Desk, Error, Style, Table, check::Options};
 
-use crate::{
-    end::End,
-    failure::Failure,
-    language::Spoken,
-    output::{self, Ink},
-};
+use crate::{ansi::Ansi, end::End, failure::Failure, language::Spoken, output, stderr};
 use front::Terminal;
 
 /// Learn by building: labs in which you write the heart of a container runner and of a virtual
@@ -193,7 +188,7 @@ impl How {
 /// Does what is asked and gives the exit code.
 pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
     let language = arguments.spoken.language();
-    let style = Style { language, width: front::width(), colours: Ink::of_output().is_on() };
+    let style = Style { language, width: front::width(), colours: Ansi::of_output().is_on() };
     let failed = |error: Error| Failure::of_lab(&error, language);
     let answer = match &arguments.command {
         Command::Clean => runner::clean(&style),
@@ -212,7 +207,7 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
             let (desk, remark) =
                 Desk::open(arguments.labs.as_deref(), style, judge::CHECKS).map_err(failed)?;
             if let Some(remark) = remark {
-                output::remark(&format!("isolab: {remark}\n"));
+                stderr::remark(&format!("isolab: {remark}\n"));
             }
             let mut front = Terminal::new(language, arguments.json)?;
             let answer = command.answer(&desk, &mut front, arguments.json);

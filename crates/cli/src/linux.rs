@@ -22,7 +22,7 @@ use microvm::{
 };
 use sandbox::Limits;
 
-use crate::{failure::Failure, output, units};
+use crate::{failure::Failure, stderr, units};
 
 /// A guest that is not up by then never will be: ten times what a slow host needs.
 const START_UP: Duration = Duration::from_secs(120);
@@ -147,7 +147,7 @@ impl LinuxArguments {
         }
         let host = thread::available_parallelism().map_or(1, usize::from);
         if vcpus as usize > host {
-            output::remark(&format!(
+            stderr::remark(&format!(
                 "isolab: {vcpus} virtual CPUs take turns on this host's {host}: a guest's processor may \
                  wait for\nanother that is not running\n"
             ));
@@ -227,7 +227,7 @@ pub fn warn_if_interpreted() {
     let interpreted =
         || microvm::flavour().is_ok_and(|flavour| flavour.interprets_ring0 == Some(true));
     if !assisted && interpreted() {
-        output::remark(
+        stderr::remark(
             "isolab: this KVM has no hardware assistance and interprets a guest's kernel: a boot \
              takes many\nminutes. `isolab nest -- run --in linux ...` takes seconds.\n",
         );

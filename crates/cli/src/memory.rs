@@ -2,12 +2,12 @@
 
 use sandbox::{OutOfMemory, Outcome, Status};
 
-use crate::output;
+use crate::stderr;
 
 /// Says it on standard error, if it was.
 pub fn remark(outcome: &Outcome) {
     if let Some(killed) = outcome.usage.out_of_memory {
-        output::remark(&format!("isolab: {}\n", words(killed, outcome.status)));
+        stderr::remark(&format!("isolab: {}\n", words(killed, outcome.status)));
     }
 }
 

@@ -42,7 +42,7 @@ use nix::{
 use sandbox::{Instance, Story};
 use signal_hook::{consts, iterator::Signals};
 
-use crate::{cell, failure, kinds::Kind, output};
+use crate::{cell, failure, kinds::Kind, stderr};
 
 mod target;
 
@@ -149,7 +149,7 @@ impl Relay {
             if cell::is_needed(kind)
                 && let Err(error) = enter(Role::Monitor, &mut Story::default())
             {
-                output::remark(&format!("isolab: {}\n", failure::chain(&error)));
+                stderr::remark(&format!("isolab: {}\n", failure::chain(&error)));
                 return target.kill();
             }
             for_ever(&signals, &mut target, smaps.as_ref());

@@ -11,7 +11,7 @@ use lab::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::{end::End, failure::Failure, output};
+use crate::{end::End, failure::Failure, output, stderr};
 
 /// How wide it is; 80 columns if there is none.
 pub fn width() -> usize {
@@ -43,7 +43,7 @@ impl Terminal {
     /// Takes the line about the work away.
     pub fn clear(&mut self) {
         if std::mem::take(&mut self.busy) {
-            output::remark("\r\x1b[K");
+            stderr::remark("\r\x1b[K");
         }
     }
 
@@ -71,7 +71,7 @@ impl Front for Terminal {
                 Language::En => "at work:",
                 Language::Zh => "进行中：",
             };
-            output::remark(&format!("\r\x1b[K{verb} {what} "));
+            stderr::remark(&format!("\r\x1b[K{verb} {what} "));
             self.busy = true;
         }
     }
@@ -103,10 +103,10 @@ impl Front for Terminal {
         };
         self.clear();
         loop {
-            output::remark(&format!("{} [{unit}; {leave}] ", lab::runner::clean_text(question)));
+            stderr::remark(&format!("{} [{unit}; {leave}] ", lab::runner::clean_text(question)));
             let mut line = String::new();
             if !self.is_answered() || !io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
-                output::remark("\n");
+                stderr::remark("\n");
                 return None;
             }
             match predict::number(&line) {

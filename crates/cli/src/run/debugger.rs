@@ -11,7 +11,7 @@ use std::{
 use clap::Args;
 use microvm::gdb::Listener;
 
-use crate::{failure::Failure, output};
+use crate::{failure::Failure, stderr};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Only for virtual machines")]
@@ -35,7 +35,7 @@ impl DebuggerArguments {
             }
             _ => of_path(place)?,
         };
-        output::remark(&format!("isolab: waiting for gdb: `target remote {place}`\n"));
+        stderr::remark(&format!("isolab: waiting for gdb: `target remote {place}`\n"));
         Ok(Some(Arc::new(listener)))
     }
 }

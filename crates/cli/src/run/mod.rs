@@ -35,6 +35,7 @@ use sandbox::{
 };
 
 use crate::{
+    ansi,
     cell::Cell,
     environment, exits,
     failure::Failure,
@@ -42,7 +43,7 @@ use crate::{
     linux::{self, LinuxArguments},
     memory, names, output, program,
     relay::Relay,
-    trace, units,
+    stderr, trace, units,
 };
 use attach::AttachArguments;
 use debugger::DebuggerArguments;
@@ -251,14 +252,14 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     cell.tell(&mut outcome);
     remark_machine_end(&outcome);
     memory::remark(&outcome);
-    let ink = output::Ink::of_errors();
+    let ansi = ansi::Ansi::of_errors();
     match arguments.trace {
-        Some(Trace::Story) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
-        Some(Trace::Exits) => output::remark(&exits::list(&outcome, ink)),
+        Some(Trace::Story) => stderr::remark(&trace::page(&outcome, kind, &workload, ansi)),
+        Some(Trace::Exits) => stderr::remark(&exits::list(&outcome, ansi)),
         None => {}
     }
     if arguments.stats {
-        output::remark(&exits::sums(&outcome, ink));
+        stderr::remark(&exits::sums(&outcome, ansi));
     }
     if arguments.json {
         output::print_json(&as_json(&outcome, kind, &name, &workload))?;
@@ -269,7 +270,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
 /// Says how a guest ended its machine, for the program did not get to its own end.
 pub fn remark_machine_end(outcome: &Outcome) {
     if let Some(end) = outcome.machine_end {
-        output::remark(&format!("isolab: {end}\n"));
+        stderr::remark(&format!("isolab: {end}\n"));
     }
 }
 
