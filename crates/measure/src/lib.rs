@@ -41,7 +41,7 @@ pub use collect::Collection;
 pub use conduct::{Caller, Cancelled, conduct};
 pub use error::Error;
 pub use footprint::disk_bytes;
-pub use message::Message;
+pub use message::{Measurement, Message};
 pub use options::{CompareOptions, MeasureOptions};
 pub use outcome::{TIMEOUT, ensure_success, hello};
 pub use parts::{Amount, Part};
