@@ -101,7 +101,7 @@ pub struct Measured<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Look<'a> {
     /// It was made.
-    Seen(&'a Probe),
+    Answered(&'a Probe),
     /// It could not be, with the reason.
     Failed(&'a Gap),
     /// The records say nothing of it.
@@ -111,14 +111,14 @@ pub enum Look<'a> {
 impl<'a> Look<'a> {
     /// Whether the host showed through; `None` if nobody has looked.
     pub fn exposed(self) -> Option<bool> {
-        if let Look::Seen(probe) = self { Some(probe.exposed) } else { None }
+        if let Look::Answered(probe) = self { Some(probe.exposed) } else { None }
     }
 
     /// A sign for it, and what was seen, or why nothing was.
     pub(crate) fn words(self) -> (&'static str, Cow<'a, str>) {
         match self {
-            Look::Seen(probe) if probe.exposed => ("●", probe.seen.as_str().into()),
-            Look::Seen(probe) => ("○", probe.seen.as_str().into()),
+            Look::Answered(probe) if probe.exposed => ("●", probe.seen.as_str().into()),
+            Look::Answered(probe) => ("○", probe.seen.as_str().into()),
             Look::Failed(gap) => ("–", format!("not seen: {}", gap.reason).into()),
             Look::Absent => ("–", "not looked at".into()),
         }
@@ -222,7 +222,7 @@ impl<'a> Comparison<'a> {
         let failed =
             || self.failed_probes().find(|(name, gap)| *name == probe && gap.sandbox == sandbox);
         match made {
-            Some(made) => Look::Seen(made),
+            Some(made) => Look::Answered(made),
             None => failed().map_or(Look::Absent, |(_, gap)| Look::Failed(gap)),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     catalogue::PROBES,
     claim::{Claim, Conclusion},
     comparison::{BASE, Evidence, Lack, Look, counted},
-    format::{digits, times, told},
+    format::{digits, in_sentence, times},
     metric,
 };
 
@@ -45,7 +45,7 @@ fn measured<'a>(parts: impl IntoIterator<Item = (&'a Median, String)>) -> String
 
 /// The value of a median in words; empty if there is none.
 fn value(median: &Median, unit: Unit) -> String {
-    median.get().map_or(String::new(), |(value, _)| told(*value, unit))
+    median.get().map_or(String::new(), |(value, _)| in_sentence(*value, unit))
 }
 
 /// The first of the starts that there is.
@@ -182,7 +182,7 @@ pub(crate) fn density(comparison: &Comparison) -> Claim {
         ["container", "microvm"].map(|sandbox| comparison.largest(metric::DENSITY_COUNT, sandbox));
     let fewer_than_hundreds = |sandbox: &'static str| {
         move |&(count, _): &(f64, usize)| {
-            let why = format!("only {} were started", told(count, Unit::Count));
+            let why = format!("only {} were started", in_sentence(count, Unit::Count));
             let (what, sandbox) = ("a hundred alive at once".to_owned(), sandbox.to_owned());
             (count < 100.0).then_some(Lack { what, sandbox, why })
         }

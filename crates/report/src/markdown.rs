@@ -57,8 +57,8 @@ pub(crate) fn markdown(
         {
             let look = comparison.look(probe, sandbox);
             let shows = match look {
-                Look::Seen(probe) if probe.exposed => "the host shows through",
-                Look::Seen(_) => "",
+                Look::Answered(probe) if probe.exposed => "the host shows through",
+                Look::Answered(_) => "",
                 Look::Failed(_) => "nobody could look",
                 Look::Absent if words::COMPARED.contains(sandbox) => "nobody looked",
                 Look::Absent => continue,

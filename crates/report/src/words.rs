@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     Comparison, Unit, catalogue,
     comparison::{BASE, Question, Row, counted},
-    format::{date, told},
+    format::{date, in_sentence},
     metric,
 };
 
@@ -65,6 +65,10 @@ pub(crate) const METHOD: [&str; 7] = [
 /// The sandboxes that a run sets out to compare; the others are asked of in one question only.
 pub(crate) const COMPARED: [&str; 3] = [BASE, "container", "microvm"];
 
+/// What has to be known to read the columns beside each other.
+pub(crate) const LEAST: &str = "The microVM boots no kernel and has no devices but one; the container pulls no image and asks \
+     no daemon. Both are the least that gives the wall, not what a product does.";
+
 /// The result in a sentence or two.
 pub(crate) fn headline(comparison: &Comparison) -> String {
     let values = |metric: &str| -> Option<String> {
@@ -73,7 +77,7 @@ pub(crate) fn headline(comparison: &Comparison) -> String {
         for sandbox in &comparison.sandboxes {
             match comparison.median(metric, sandbox).get() {
                 Ok((median, _)) => {
-                    measured.push(format!("{} in a {sandbox}", told(*median, row.unit?)));
+                    measured.push(format!("{} in a {sandbox}", in_sentence(*median, row.unit?)));
                 }
                 Err(_) if COMPARED.contains(sandbox) => missing.push(format!("in a {sandbox}")),
                 Err(_) => {}
@@ -168,11 +172,7 @@ pub(crate) fn reservations(comparison: &Comparison) -> Vec<String> {
     }
     reservations.extend(unusable(comparison));
     if microvm && comparison.has("container") {
-        reservations.push(
-            "The microVM boots no kernel and has no devices but one; the container pulls no image \
-             and asks no daemon. Both are the least that gives the wall, not what a product does."
-                .to_owned(),
-        );
+        reservations.push(LEAST.to_owned());
     }
     reservations.push(
         "One machine, one kernel, one day. Ratios travel better than times, and neither travels \

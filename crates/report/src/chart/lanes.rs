@@ -5,8 +5,8 @@ use crate::{Lane, Trace, Unit, format::human, metric, statistics::median};
 use super::{
     Drawing,
     axis::Axis,
-    canvas::{Canvas, Held, fitting, text_width},
-    colours::Ink,
+    canvas::{Anchor, Canvas, fitting, text_width},
+    colours::Colour,
 };
 
 const LANE_HEIGHT: i32 = 24;
@@ -40,14 +40,14 @@ pub(super) fn draw(trace: &Trace, width: u32) -> Drawing {
     let shown = shown(trace, pixels.1 - pixels.0);
     let axis = Axis::from_zero(shown as f64, Unit::Nanoseconds, pixels);
     let bottom = TOP + LANE_HEIGHT * trace.lanes.len() as i32;
-    let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |pen| {
-        axis.draw(pen, TOP, bottom)?;
+    let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |surface| {
+        axis.draw(surface, TOP, bottom)?;
         for (index, lane) in trace.lanes.iter().enumerate() {
             let y = TOP + LANE_HEIGHT * index as i32 + LANE_HEIGHT / 2;
-            pen.text(&fitting(&lane.label, 110), (0, y), Held::Left, Ink::Muted)?;
-            pen.line((pixels.0, y), (pixels.1, y), 1, Ink::Grid)?;
+            surface.text(&fitting(&lane.label, 110), (0, y), Anchor::Left, Colour::Muted)?;
+            surface.line((pixels.0, y), (pixels.1, y), 1, Colour::Grid)?;
             for (left, right) in bars(lane, &axis, shown) {
-                pen.bar((left, y - 8), (right, y + 8), Ink::Running)?;
+                surface.bar((left, y - 8), (right, y + 8), Colour::Running)?;
             }
         }
         Ok(())
@@ -78,8 +78,8 @@ fn bars(lane: &Lane, axis: &Axis, shown: u64) -> Vec<(i32, i32)> {
     running.sort_unstable();
     let mut bars: Vec<(i32, i32)> = Vec::new();
     for (first, last) in running.into_iter().filter(|&(first, _)| first < shown) {
-        let left = axis.place(first as f64);
-        let right = axis.place(last.min(shown) as f64).max(left + 1);
+        let left = axis.pixel(first as f64);
+        let right = axis.pixel(last.min(shown) as f64).max(left + 1);
         match bars.last_mut() {
             Some(before) if left <= before.1 => before.1 = before.1.max(right),
             _ => bars.push((left, right)),

@@ -57,7 +57,7 @@ impl<'a> Comparison<'a> {
     /// Whether the host shows through to a probe.
     pub fn exposed(&self, probe: &str, sandbox: &str) -> Evidence<bool> {
         let why = match self.look(probe, sandbox) {
-            Look::Seen(seen) => return Evidence::present(seen.exposed),
+            Look::Answered(probe) => return Evidence::present(probe.exposed),
             Look::Failed(gap) => &gap.reason,
             Look::Absent => NO_REASON,
         };
