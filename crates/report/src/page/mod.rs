@@ -137,7 +137,7 @@ fn illustrated(page: &mut String, comparison: &Comparison, question: &Question, 
     let figures: Vec<_> = question
         .rows
         .iter()
-        .flat_map(|row| published(row.metric).into_iter().map(move |figure| (row.title, figure)))
+        .flat_map(|row| published(row.metric).map(move |figure| (row.title, figure)))
         .collect();
     if !figures.is_empty() {
         writeln!(page, "<h3 id=\"published-{}\">Published by others</h3>", question.group.name)

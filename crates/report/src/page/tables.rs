@@ -9,7 +9,7 @@ use crate::{
     comparison::Row,
     format::{human, spread, times},
     html::escaped,
-    published::Published,
+    published::PublishedFigure,
     words,
 };
 
@@ -137,7 +137,7 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row) {
 }
 
 /// What others have published.
-pub(super) fn published(page: &mut String, figures: &[(&str, Published)]) {
+pub(super) fn published(page: &mut String, figures: &[(&str, &PublishedFigure)]) {
     page.push_str(
         "<table class=\"published stacked\">\n<thead><tr><th scope=\"col\">Beside</th>\
          <th scope=\"col\">System</th><th scope=\"col\">Value</th>\
