@@ -11,7 +11,10 @@ use demo::{
     tour::{NEXT, Tour},
 };
 
-use crate::{end::End, failure::Failure, language::Spoken, nearest, output, stderr, units};
+use crate::{
+    failure::Failure, language::LanguageOption, nearest, output, stderr,
+    termination::TerminationSignals, units,
+};
 
 /// Show live what the kernel does, for a class: in the terminal, and on a web page served on this
 /// machine.
@@ -50,7 +53,7 @@ pub struct Arguments {
     #[arg(long)]
     notes: bool,
     #[command(flatten)]
-    spoken: Spoken,
+    language: LanguageOption,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -65,7 +68,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Shows it.
 pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
-    let language = arguments.spoken.language();
+    let language = arguments.language.chosen();
     if arguments.name == "list" {
         let line = |name: &str, title: &str| format!("{name:10}  {title}\n");
         let one = |demo: Demo| line(demo.name(), demo.script().title.of(language));
@@ -79,7 +82,8 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         return Ok(0);
     }
     // Before anything is begun that has to be ended.
-    let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
+    let signals =
+        TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
     let page = arguments.web.then(|| Page::open(arguments.port, language)).transpose()?;
     if let Some(page) = &page {
         stderr::remark(&format!("isolab: the page is {}\n", page.url()));
@@ -98,7 +102,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     let mut show = Show {
         language,
         length: arguments.length,
-        asked_to_end: &|| end.is_told(),
+        asked_to_end: &|| signals.have_arrived(),
         rehearsal: arguments.pace.map(|pace| Rehearsal::new(chosen.keys(), pace)),
         recorder: recorder.as_mut(),
         page: page.as_ref(),
@@ -109,7 +113,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         recorder.finish()?;
     }
     output::print(&summary?.unwrap_or_default())?;
-    Ok(if end.is_told() { end.code() } else { 0 })
+    Ok(if signals.have_arrived() { signals.exit_code() } else { 0 })
 }
 
 /// Measures the starts of the demonstration `race`, as one JSON object: what it runs in a nest.

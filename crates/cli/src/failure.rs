@@ -1,4 +1,4 @@
-//! Why a command of isolab did not do its work, and how that is told.
+//! Why a command of isolab failed, and how that is printed.
 
 use std::{error::Error as StdError, fmt, io};
 
@@ -18,7 +18,7 @@ const ISOLAB_FAILED: u8 = 125;
 pub struct Failure {
     cause: Box<dyn StdError + Send + Sync>,
     help: Option<String>,
-    /// What the shell is told.
+    /// The exit code.
     pub code: u8,
 }
 

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::{background, failure::Failure};
 
 /// The launcher answers without asking the guest, so it answers soon.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// No answer is longer.
 const LONGEST: u64 = 1 << 20;
 
@@ -94,8 +94,8 @@ pub fn ask_with(
     })?;
     let mut answer = String::new();
     // To write a large memory takes as long as its disk does.
-    let patience = if files.is_empty() { Some(PATIENCE) } else { None };
-    let asked = stream.set_read_timeout(patience).and_then(|()| {
+    let timeout = if files.is_empty() { Some(TIMEOUT) } else { None };
+    let asked = stream.set_read_timeout(timeout).and_then(|()| {
         send(&stream, &format!("{}\n", json!({ "request": request })), files)?;
         // Without more than the line: what follows it belongs to others.
         let mut line = BufReader::with_capacity(1, (&stream).take(LONGEST));

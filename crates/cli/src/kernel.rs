@@ -154,7 +154,7 @@ fn get(json: bool) -> Result<u8, Failure> {
         }
     });
     drop(shown);
-    // A signal from the terminal ends the client too, which may be told first.
+    // A signal from the terminal ends the client too, which may get it first.
     let ended_by = ended_by.or_else(|| signals.pending().next());
     let kernel = match (got, ended_by) {
         (Err(_), Some(signal)) => {
@@ -178,12 +178,12 @@ fn get(json: bool) -> Result<u8, Failure> {
 /// Progress on standard error: a line that changes on a terminal, a line for each step elsewhere.
 struct Shown {
     bar: Option<ProgressBar>,
-    said: String,
+    last: String,
 }
 
 impl Shown {
     fn new() -> Self {
-        Self { bar: stderr().is_terminal().then(ProgressBar::no_length), said: String::new() }
+        Self { bar: stderr().is_terminal().then(ProgressBar::no_length), last: String::new() }
     }
 
     fn show(&mut self, progress: Progress<'_>) {
@@ -194,11 +194,11 @@ impl Shown {
             Progress::Unpacking { kernel } => format!("unpacking {kernel}"),
             Progress::AlreadyThere { .. } => return,
         };
-        let is_new = self.said != text;
+        let is_new = self.last != text;
         let Some(bar) = &self.bar else {
             if is_new {
                 stderr::remark(&format!("{text}\n"));
-                self.said = text;
+                self.last = text;
             }
             return;
         };
@@ -206,7 +206,7 @@ impl Shown {
             bar.set_style(style(matches!(progress, Progress::Downloading { .. })));
             bar.set_message(text.clone());
             bar.enable_steady_tick(Duration::from_millis(100));
-            self.said = text;
+            self.last = text;
         }
         if let Progress::Downloading { bytes, total, .. } = progress {
             bar.set_length(total);

@@ -11,7 +11,10 @@ use std::{
 use clap::{Args, Subcommand};
 use lab::runner::{self, Answer, Desk, Error, Style, Table, check::Options};
 
-use crate::{ansi::Ansi, end::End, failure::Failure, language::Spoken, output, stderr};
+use crate::{
+    ansi::Ansi, failure::Failure, language::LanguageOption, output, stderr,
+    termination::TerminationSignals,
+};
 use front::Terminal;
 
 /// Learn by building: labs in which you write the heart of a container runner and of a virtual
@@ -25,7 +28,7 @@ pub struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    spoken: Spoken,
+    language: LanguageOption,
     /// Directory of the labs [default: the current one or a parent]
     #[arg(long, global = true, value_name = "FOLDER")]
     labs: Option<PathBuf>,
@@ -187,7 +190,7 @@ impl How {
 
 /// Does what is asked and gives the exit code.
 pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
-    let language = arguments.spoken.language();
+    let language = arguments.language.chosen();
     let style = Style { language, width: front::width(), colours: Ansi::of_output().is_on() };
     let failed = |error: Error| Failure::of_lab(&error, language);
     let answer = match &arguments.command {
@@ -200,8 +203,9 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
         }
         Command::Class { files, out } => runner::class(files, out, &style),
         Command::AtDesk(AtDesk::Verify(Verify { built: Some(file), .. })) => {
-            let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
-            runner::inside(file, Some(end.told()))
+            let signals =
+                TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
+            runner::inside(file, Some(signals.readable()))
         }
         Command::AtDesk(command) => {
             let (desk, remark) =
@@ -247,7 +251,7 @@ impl Arguments {
     /// Prints the answer and gives its exit code.
     fn print(&self, answer: &Answer) -> Result<u8, Failure> {
         match self.json {
-            // One that was told as it came has nothing more to say.
+            // A front that has printed it already prints nothing more.
             true if answer.json.is_null() => {}
             true => output::print_json(&answer.json)?,
             false => output::print(&answer.text)?,

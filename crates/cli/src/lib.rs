@@ -15,7 +15,6 @@ mod completions;
 mod cp;
 mod demo;
 mod doctor;
-mod end;
 mod environment;
 mod exec;
 mod exits;
@@ -51,6 +50,7 @@ mod stderr;
 mod stop;
 mod streams;
 mod supervise;
+mod termination;
 mod top;
 mod trace;
 mod units;
@@ -314,11 +314,11 @@ mod tests {
                 std::iter::once("isolab").chain(line.split(' ')).map(OsString::from).collect();
             let among_all =
                 Isolab::try_parse_from(&words).map(|isolab| isolab.command.with_dashes(&words));
-            let said = |parsed: Result<Command, clap::Error>| match parsed {
+            let outcome = |parsed: Result<Command, clap::Error>| match parsed {
                 Ok(command) => format!("{command:?}"),
                 Err(error) => error.render().to_string(),
             };
-            assert_eq!(said(parse(&words)), said(among_all), "{line}");
+            assert_eq!(outcome(parse(&words)), outcome(among_all), "{line}");
         }
     }
 }

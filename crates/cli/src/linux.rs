@@ -47,9 +47,9 @@ pub struct LinuxArguments {
     /// panics runs until its deadline
     #[arg(long, value_name = "WORDS", conflicts_with = "append", allow_hyphen_values = true)]
     cmdline: Option<String>,
-    /// Entry point of the kernel
+    /// EntryMode point of the kernel
     #[arg(long, value_enum, value_name = "ENTRY")]
-    entry: Option<Entry>,
+    entry: Option<EntryMode>,
     /// Show the kernel's console on standard error
     #[arg(long)]
     console: bool,
@@ -71,8 +71,8 @@ pub struct LinuxArguments {
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     net_bps: Option<u64>,
     /// How its output reaches the host
-    #[arg(long, value_enum, value_name = "WAY")]
-    output: Option<Way>,
+    #[arg(long, value_enum, value_name = "TRANSPORT")]
+    output: Option<OutputTransport>,
     /// Add a virtio entropy device
     #[arg(long)]
     rng: bool,
@@ -85,7 +85,7 @@ pub struct LinuxArguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Entry {
+enum EntryMode {
     /// In 64 bits, Linux's own
     Long64,
     /// In 32 bits, PVH
@@ -93,7 +93,7 @@ enum Entry {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Way {
+enum OutputTransport {
     /// A virtio console port: paravirtualization, one VM exit per buffer
     Virtio,
     /// The serial port: full virtualization, several VM exits per byte
@@ -168,17 +168,17 @@ impl LinuxArguments {
             root,
             command_line,
             entry_point: match self.entry {
-                Some(Entry::Pvh) => EntryPoint::Pvh,
-                Some(Entry::Long64) | None => EntryPoint::Long64,
+                Some(EntryMode::Pvh) => EntryPoint::Pvh,
+                Some(EntryMode::Long64) | None => EntryPoint::Long64,
             },
             disks: self.disk.iter().map(|text| disk(text)).collect(),
             disk_limit: Limit { bytes: self.disk_bps, operations: self.disk_iops.map(u64::from) },
             network: self.network(link)?,
             network_limit: Limit { bytes: self.net_bps, operations: None },
             output_way: match self.output {
-                None | Some(Way::Virtio) => OutputWay::Virtio,
-                Some(Way::Serial) => OutputWay::Serial,
-                Some(Way::Page) => OutputWay::Page,
+                None | Some(OutputTransport::Virtio) => OutputWay::Virtio,
+                Some(OutputTransport::Serial) => OutputWay::Serial,
+                Some(OutputTransport::Page) => OutputWay::Page,
             },
             rng: self.rng,
             balloon_bytes: self.balloon,

@@ -191,13 +191,13 @@ fn until_end(signals: &SignalFd, end: BorrowedFd<'_>, target: &mut Target) -> io
 
 /// Passes signals on as long as the process lives, and gives its clean pages back once it waits.
 fn for_ever(signals: &SignalFd, target: &mut Target, smaps: Option<&File>) {
-    let mut patience = timeout(SETTLED);
+    let mut until = timeout(SETTLED);
     loop {
         let mut watched = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut watched, patience) {
+        match poll(&mut watched, until) {
             Ok(0) => {
                 drop(smaps.map(container::give_back_code_by));
-                patience = PollTimeout::NONE;
+                until = PollTimeout::NONE;
             }
             Ok(_) => pass_on(signals, target),
             Err(Errno::EINTR) => {}

@@ -11,7 +11,7 @@ use lab::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::{end::End, failure::Failure, output, stderr};
+use crate::{failure::Failure, output, stderr, termination::TerminationSignals};
 
 /// How wide it is; 80 columns if there is none.
 pub fn width() -> usize {
@@ -28,32 +28,33 @@ pub struct Terminal {
     language: Language,
     /// Whether only JSON is printed.
     json: bool,
-    end: End,
+    signals: TerminationSignals,
     /// Whether a line about the work stands there.
     busy: bool,
 }
 
 impl Terminal {
-    /// From now on a request for the end is heard here.
+    /// Catches the signals that ask for termination from now on.
     pub fn new(language: Language, json: bool) -> Result<Self, Failure> {
-        let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
-        Ok(Self { language, json, end, busy: false })
+        let signals =
+            TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
+        Ok(Self { language, json, signals, busy: false })
     }
 
-    /// Takes the line about the work away.
+    /// Removes the line about the work.
     pub fn clear(&mut self) {
         if std::mem::take(&mut self.busy) {
             stderr::remark("\r\x1b[K");
         }
     }
 
-    /// Waits for a line of input; `false` if the end is asked for before.
+    /// Waits for a line of input; `false` if a signal arrives before.
     fn is_answered(&self) -> bool {
         let input = io::stdin();
         loop {
             let mut waiting = [
                 PollFd::new(input.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.end.told(), PollFlags::POLLIN),
+                PollFd::new(self.signals.readable(), PollFlags::POLLIN),
             ];
             match poll(&mut waiting, PollTimeout::NONE) {
                 Err(nix::Error::EINTR) => {}
@@ -79,7 +80,7 @@ impl Front for Terminal {
     fn say(&mut self, line: &str) {
         self.clear();
         if !self.json {
-            // Who closed standard output is told nothing, and the work goes on.
+            // A reader who has closed standard output gets nothing; the work continues.
             let _ = output::print(&format!("{line}\n"));
         }
     }
@@ -92,7 +93,7 @@ impl Front for Terminal {
             (false, true) => format!("\x1b[H\x1b[2J{}", answer.text),
             (false, false) => format!("{}\n", answer.text),
         };
-        // Who closed standard output is told nothing, and the work goes on.
+        // A reader who has closed standard output gets nothing; the work continues.
         let _ = output::print(&text);
     }
 
@@ -118,6 +119,6 @@ impl Front for Terminal {
     }
 
     fn end(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.end.told())
+        Some(self.signals.readable())
     }
 }
