@@ -1,4 +1,4 @@
-//! `isolab run --trace=exits` and `--stats`: a virtual machine's trips to the host.
+//! `isolab run --trace=exits` and `--stats`: the VM exits of a virtual machine.
 //!
 //! What KVM answers by itself never comes to isolab; KVM only counts it. What comes here is for a
 //! device, and it is isolab that decides what the device does: QEMU's part.

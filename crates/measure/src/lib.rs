@@ -43,9 +43,10 @@ pub use error::Error;
 pub use footprint::disk_bytes;
 pub use message::{Measurement, Message};
 pub use options::{CompareOptions, MeasureOptions};
-pub use outcome::{TIMEOUT, ensure_success, hello};
+pub use outcome::{ensure_success, hello};
 pub use parts::{Amount, Part};
 pub use process::measure;
 pub use provenance::ProvenanceRecorder;
-pub use session::{Session, Value};
-pub use subjects::{AGAIN, LABELS, LINUX, Missing, Subject, again, order, subjects};
+pub use subjects::{LABELS, LINUX, Missing, Subject, again, order, subjects};
+
+pub(crate) use session::{Session, Value};

@@ -74,12 +74,14 @@ impl<W: Write> MessageWriter<W> {
 
 #[cfg(test)]
 mod tests {
+    use report::metric;
+
     use super::*;
 
     #[test]
     fn a_message_is_one_line_that_reads_back() {
         let gap = Gap {
-            metric: "startup.created".into(),
+            metric: metric::STARTUP_CREATED.into(),
             sandbox: "microvm".into(),
             reason: "two\nlines".into(),
             fix: String::new(),

@@ -176,13 +176,13 @@ const MEMORY_METRICS: &[Metric] = &[
 const CROSSING: Group = Group {
     name: metric::CROSSING,
     title: "Crossing",
-    question: "What does one trip to the host cost?",
-    method: "A process and a container make a system call; a microVM makes an exit to its monitor \
-             in user space. These are the doors that each has, not the same door.",
+    question: "What does one boundary crossing cost?",
+    method: "A process and a container make a system call; a microVM makes a VM exit to its monitor \
+             in user space. Each is what that sandbox has; they are not the same thing.",
 };
 
 const CROSSING_METRICS: &[Metric] =
-    &[less(metric::CROSSING, "one trip", "a system call, or a VM exit to user space and back")];
+    &[less(metric::CROSSING, "one crossing", "a system call, or a VM exit to user space and back")];
 
 const FOOTPRINT: Group = Group {
     name: "footprint",
@@ -266,11 +266,7 @@ const LINUX_METRICS: &[Metric] = &[
         "the first instruction inside may run: the kernel's, if any",
     ),
     less(metric::LINUX_FIRST_BYTE, "first byte", "the host has the first byte that `hello` wrote"),
-    less(
-        metric::LINUX_EXITS,
-        "exits",
-        "trips of the virtual machine to its monitor, until its end",
-    ),
+    less(metric::LINUX_EXITS, "exits", "VM exits from its start to its end"),
     less(metric::LINUX_MEMORY, "guest RAM", "the guest's RAM, as far as the host had to find it"),
     Metric {
         better: Better::More,

@@ -148,8 +148,8 @@ pub(crate) fn microvm_speed(comparison: &Comparison) -> Claim {
             _ => Conclusion::NotWhatWeMeasured,
         }),
         note: "Judged by computing alone. Half is what an untuned guest of 2014 lost at linear algebra, and 2\u{a0}% a tuned one \
-               (Felter et al.). What a guest does seldom costs it little; page faults and trips to \
-               the host cost it much: see the rows on memory and crossing.",
+               (Felter et al.). What a guest does seldom costs it little; page faults and VM \
+               exits cost it much: see the rows on memory and crossing.",
     }
 }
 

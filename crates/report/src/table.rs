@@ -301,7 +301,7 @@ mod tests {
     fn differences_have_a_ratio_and_the_rest_says_so() {
         let text = table(&example::records(), 80, false);
         let row = |name| text.lines().find(|line| line.contains(name)).unwrap();
-        assert!(row("one trip").contains('×'), "{text}");
+        assert!(row("one crossing").contains('×'), "{text}");
         assert!(row("integer loop").contains('≈'), "{text}");
     }
 

@@ -93,7 +93,7 @@ pub(crate) fn headline(comparison: &Comparison) -> String {
             .map(|times| format!("From the call to the first byte it takes {times}.")),
     };
     let crossing =
-        values(metric::CROSSING).map(|costs| format!("One trip to the host costs {costs}."));
+        values(metric::CROSSING).map(|costs| format!("One boundary crossing costs {costs}."));
     let sentences = [start, slowdown(comparison), crossing];
     sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
