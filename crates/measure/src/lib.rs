@@ -34,6 +34,7 @@ mod session;
 mod slices;
 mod startup;
 mod subjects;
+mod watch;
 
 pub use cancellation::Cancellation;
 pub use clock::tick_rate;

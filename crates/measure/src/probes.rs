@@ -19,14 +19,15 @@ use crate::{
     subjects::AGAIN,
 };
 
-/// The questions that a shell can answer. The launcher's number and a file of the host are the bait.
+/// The questions that a shell can answer. The launcher's number and a file of the host
+/// show whether the host can be seen.
 const SCRIPT: &str = r#"
 echo "kernel=$(uname -r)"
 echo "name=$(uname -n)"
 echo "pids=$(ls /proc | grep -c '^[0-9]')"
 if [ -d "/proc/$LAUNCHER" ]; then echo launcher=seen; fi
-if [ -r "$BAIT" ]; then echo bait=read; fi
-if echo changed > "$BAIT.written" 2> /dev/null; then echo bait=written; fi
+if [ -r "$MARKER" ]; then echo marker=read; fi
+if echo changed > "$MARKER.written" 2> /dev/null; then echo marker=written; fi
 echo "devices=$(ls /dev | grep -vc '^fd$\|^std')"
 echo "disks=$(ls -l /dev | grep -c '^b')"
 sed -n 's/^Seccomp:[^0-9]*/seccomp=/p; s/^CapEff:[^0-9a-f]*/capabilities=/p' /proc/self/status
@@ -35,10 +36,10 @@ echo end=
 
 /// Asks in every sandbox and writes what was seen, and a gap for each question without an answer.
 pub fn look<W: Write>(session: &mut Session<W>) -> io::Result<()> {
-    let bait = Bait::lay()?;
+    let marker = MarkerFile::create()?;
     session.subjects.retain(|subject| subject.label != AGAIN);
     let found: Vec<_> =
-        session.subjects.iter().map(|subject| (subject.label, ask(subject, &bait))).collect();
+        session.subjects.iter().map(|subject| (subject.label, ask(subject, &marker))).collect();
     for (label, answers) in found {
         match answers {
             Ok(answers) => write(&mut session.writer, label, &answers)?,
@@ -70,14 +71,14 @@ fn write<W: Write>(
     Ok(())
 }
 
-/// A file of the host that nobody inside should see, and less so change.
-struct Bait(PathBuf);
+/// A file of the host that should not be visible inside, let alone writable.
+struct MarkerFile(PathBuf);
 
-impl Bait {
-    fn lay() -> io::Result<Self> {
-        let bait = Self(env::temp_dir().join(format!("isolab-bait-{}", process::id())));
-        fs::write(&bait.0, "of the host\n")?;
-        Ok(bait)
+impl MarkerFile {
+    fn create() -> io::Result<Self> {
+        let marker = Self(env::temp_dir().join(format!("isolab-marker-{}", process::id())));
+        fs::write(&marker.0, "of the host\n")?;
+        Ok(marker)
     }
 
     fn written(&self) -> PathBuf {
@@ -85,7 +86,7 @@ impl Bait {
     }
 }
 
-impl Drop for Bait {
+impl Drop for MarkerFile {
     fn drop(&mut self) {
         // The second one is there only if something got out.
         let _ = fs::remove_file(&self.0);
@@ -98,19 +99,19 @@ type Answer = Option<(String, bool)>;
 /// All answers, in the order of the metrics of [`Part::Probes`].
 type Answers = Vec<Answer>;
 
-fn ask(subject: &Subject, bait: &Bait) -> Result<Answers, Error> {
+fn ask(subject: &Subject, marker: &MarkerFile) -> Result<Answers, Error> {
     let mut shell = Workload::command(["sh", "-c", SCRIPT]).deadline(Duration::from_secs(10));
     shell.environment = vec![
         ("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()),
         ("LAUNCHER".into(), process::id().to_string().into()),
-        ("BAIT".into(), bait.0.clone().into()),
+        ("MARKER".into(), marker.0.clone().into()),
     ];
-    // Whoever was asked before may have left it there.
-    let _ = fs::remove_file(bait.written());
+    // A sandbox that was asked before may have left it there.
+    let _ = fs::remove_file(marker.written());
     match subject.sandbox.run(&shell) {
         Ok(outcome) => {
             let text = String::from_utf8_lossy(&ensure_success(outcome)?.output).into_owned();
-            Ok(answers(&text, bait))
+            Ok(answers(&text, marker))
         }
         Err(error @ (sandbox::Error::Unsupported { .. } | sandbox::Error::NotFound { .. }))
             if subject.label == "microvm" =>
@@ -121,7 +122,7 @@ fn ask(subject: &Subject, bait: &Bait) -> Result<Answers, Error> {
     }
 }
 
-/// A bare machine has no kernel to ask; what is left to count is how its program went to the host.
+/// A bare machine has no kernel to ask; what can be counted are the VM exits of its program.
 fn no_shell(subject: &Subject, error: &sandbox::Error) -> Result<Answers, Error> {
     let usage = ensure_success(subject.sandbox.run(&hello())?)?.usage;
     let nothing = |what: &str| Some((format!("none inside: {what}"), false));
@@ -138,7 +139,7 @@ fn no_shell(subject: &Subject, error: &sandbox::Error) -> Result<Answers, Error>
     ])
 }
 
-fn answers(text: &str, bait: &Bait) -> Answers {
+fn answers(text: &str, marker: &MarkerFile) -> Answers {
     let all = |key: &str| -> Vec<&str> {
         text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
     };
@@ -152,8 +153,8 @@ fn answers(text: &str, bait: &Bait) -> Answers {
     // listed only where the shell itself was.
     let is_over = !all("end").is_empty();
     let lists = one("pids").is_some_and(|pids| pids != "0");
-    let read = all("bait").contains(&"read");
-    let written = bait.written().exists();
+    let read = all("marker").contains(&"read");
+    let written = marker.written().exists();
     let files = match (read, written) {
         (true, true) => "reads and changes the host's files",
         (true, false) => "reads the host's files; what it writes is not on the host",
@@ -191,7 +192,7 @@ mod tests {
     use super::*;
 
     fn seen(text: &str) -> Answers {
-        answers(text, &Bait(env::temp_dir().join("isolab-bait-that-nobody-has-laid")))
+        answers(text, &MarkerFile(env::temp_dir().join("isolab-marker-that-does-not-exist")))
     }
 
     #[test]
@@ -204,7 +205,7 @@ mod tests {
         let counted = seen("pids=0\ndevices=0\ndisks=0\nend=\n");
         assert!(counted[1].is_none() && counted[3].is_none(), "{counted:?}");
         // A script that broke off has seen what it has seen, and nothing more.
-        let broken = seen("pids=200\nlauncher=seen\nbait=read\n");
+        let broken = seen("pids=200\nlauncher=seen\nmarker=read\n");
         let exposed: Vec<_> = broken.iter().map(|answer| answer.as_ref().map(|it| it.1)).collect();
         assert_eq!(exposed, [None, Some(true), Some(true), None, None, None]);
     }

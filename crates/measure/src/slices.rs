@@ -7,45 +7,24 @@ use std::{
     time::Duration,
 };
 
-use container::scheduling::{leave_one_processor, round_robin};
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::Pid,
-};
+use container::scheduling::round_robin;
 use report::{Unit, metric};
-use sandbox::{
-    Builtin, CpuQuota, Instance, Limits, Native, Report, Sandbox, Workload, monotonic_now,
-};
+use sandbox::{CpuQuota, Limits, Native, Report, monotonic_now};
 
 use crate::{
     Error, Session,
-    clock::tick_rate,
-    lanes::{Stretch, common, cut, known_until, periods, running, share, trace, turns},
+    lanes::{known_until, periods, running, share, trace, turns},
     message::Message,
-    outcome::ensure_success,
     subjects::{AGAIN, LABELS, limited},
+    watch::{Lanes, Watch, pinned},
 };
-
-/// A pause in one's own running counts as a gap from here on: longer than an interrupt, far shorter
-/// than a time slice.
-const GAP: Duration = Duration::from_micros(200);
 
 /// A gap that a quota made is longer than this; shorter ones are other programs' slices.
 const THROTTLED: Duration = Duration::from_millis(10);
 
-/// How long programs are watched, and the clock that they are watched by.
-struct Watch {
-    length: Duration,
-    rate: f64,
-    /// The CPU that programs have to share.
-    shared: CpuSet,
-}
-
 /// Measures quotas, weights and policies.
 pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()> {
-    let rate = tick_rate().map_err(io::Error::other)?;
-    let length = Duration::from_millis(if quick { 1100 } else { 3100 });
-    let watch = Watch { length, rate, shared: leave_one_processor()? };
+    let watch = Watch::of(Duration::from_millis(if quick { 1100 } else { 3100 }))?;
     session.subjects.retain(|subject| subject.label != AGAIN);
     for percent in [10, 50] {
         quota(session, &watch, percent)?;
@@ -55,41 +34,6 @@ pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()
         policies(session, &watch, policy)?;
     }
     session.writer.write(&Message::Round)
-}
-
-impl Watch {
-    fn ticks(&self, time: Duration) -> u64 {
-        (time.as_secs_f64() * self.rate) as u64
-    }
-
-    /// The tick at `instant`, by the two clocks of a program.
-    fn tick_at(&self, report: &Report, instant: Duration) -> u64 {
-        report.begin_ticks + self.ticks(instant.saturating_sub(report.begin_time))
-    }
-
-    fn nanoseconds(&self, ticks: u64) -> f64 {
-        ticks as f64 * 1e9 / self.rate
-    }
-
-    /// The program that looks for gaps in its own running; it is told when to stop.
-    fn slices(&self) -> Workload {
-        let long = Duration::from_secs(60);
-        let arguments = [self.ticks(long), self.ticks(GAP)];
-        Workload::builtin(Builtin::Slices, &arguments).deadline(long)
-    }
-
-    /// Lets these programs run, and returns what each saw.
-    fn over(&self, running: Vec<Box<dyn Instance>>) -> Result<Vec<Report>, Error> {
-        thread::sleep(self.length);
-        for instance in &running {
-            instance.control().stop();
-        }
-        let report = |instance: Box<dyn Instance>| {
-            let outcome = ensure_success(instance.wait()?)?;
-            outcome.report.ok_or_else(|| Error::new("the program reported nothing"))
-        };
-        running.into_iter().map(report).collect()
-    }
 }
 
 /// Labels of the sandboxes under measurement.
@@ -234,52 +178,4 @@ fn equals(watch: &Watch, policy: Policy) -> Result<Lanes, Error> {
     let lanes = Lanes::of(&reports)?;
     let from = reports.first().map_or(0, |report| watch.tick_at(report, set + ROUND));
     lanes.whole_rounds(from, watch.ticks(ROUND))
-}
-
-/// The running stretches of programs inside of their common window.
-struct Lanes {
-    running: Vec<Vec<Stretch>>,
-    window: Stretch,
-}
-
-impl Lanes {
-    fn of(reports: &[Report]) -> Result<Self, Error> {
-        let window = common(reports)
-            .ok_or_else(|| Error::new("the programs were never at work all at once"))?;
-        let running = reports.iter().map(|report| cut(&running(report), window)).collect();
-        Ok(Self { running, window })
-    }
-
-    /// The same without what was before `from`, in a window of whole rounds if it holds one: in
-    /// half a round some have had their turn and others have not.
-    fn whole_rounds(mut self, from: u64, round: u64) -> Result<Self, Error> {
-        let (begin, end) = (self.window.0.max(from), self.window.1);
-        if begin >= end {
-            return Err(Error::new("the programs ended before their first round was over"));
-        }
-        let rounds = (end - begin) / round.max(1);
-        self.window = (begin, if rounds == 0 { end } else { begin + rounds * round });
-        self.running = self.running.iter().map(|ran| cut(ran, self.window)).collect();
-        Ok(self)
-    }
-
-    fn trace(
-        &self,
-        metric: &str,
-        names: impl IntoIterator<Item = String>,
-        watch: &Watch,
-    ) -> report::Trace {
-        let lanes: Vec<_> = names.into_iter().zip(self.running.iter().cloned()).collect();
-        trace(metric, &lanes, self.window, watch.rate)
-    }
-}
-
-/// Starts the program on the shared CPU.
-fn pinned(sandbox: &dyn Sandbox, watch: &Watch) -> Result<Box<dyn Instance>, Error> {
-    let instance = sandbox.spawn(&watch.slices())?;
-    for pid in instance.processes() {
-        let pid = Pid::from_raw(pid.cast_signed());
-        sched_setaffinity(pid, &watch.shared).map_err(io::Error::from)?;
-    }
-    Ok(instance)
 }

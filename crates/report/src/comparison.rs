@@ -109,7 +109,7 @@ pub enum Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Whether the host showed through; `None` if nobody has looked.
+    /// Whether the host showed through; `None` if that was not determined.
     pub fn exposed(self) -> Option<bool> {
         if let Look::Answered(probe) = self { Some(probe.exposed) } else { None }
     }

@@ -59,8 +59,8 @@ pub(crate) fn markdown(
             let shows = match look {
                 Look::Answered(probe) if probe.exposed => "the host shows through",
                 Look::Answered(_) => "",
-                Look::Failed(_) => "nobody could look",
-                Look::Absent if words::COMPARED.contains(sandbox) => "nobody looked",
+                Look::Failed(_) => "not determined",
+                Look::Absent if words::COMPARED.contains(sandbox) => "not tried",
                 Look::Absent => continue,
             };
             row(&mut text, &[probe, sandbox, &look.words().1, shows]);

@@ -168,7 +168,7 @@ impl Table {
         .ok();
     }
 
-    /// The letter of a footnote; the same words are told once.
+    /// The letter of a footnote; the same words have one footnote.
     fn mark(&mut self, note: String) -> String {
         let known = self.notes.iter().position(|known| *known == note);
         letter(known.unwrap_or_else(|| {
@@ -232,7 +232,7 @@ impl Table {
                 }
             }
         }
-        let legend = "●\u{a0}the host shows through; ○\u{a0}it does not; –\u{a0}nobody could look.";
+        let legend = "●\u{a0}the host shows through; ○\u{a0}it does not; –\u{a0}not determined.";
         self.paragraph("", legend);
     }
 

@@ -164,7 +164,7 @@ pub(super) fn published(page: &mut String, figures: &[(&str, &PublishedFigure)])
 pub(super) fn probes(page: &mut String, comparison: &Comparison) {
     page.push_str(
         "<p class=\"legend\"><span class=\"exposed\">●</span> the host shows through; \
-         <span class=\"hidden\">○</span> it does not; – nobody could look.</p>\n\
+         <span class=\"hidden\">○</span> it does not; – not determined.</p>\n\
          <table class=\"probes stacked\">\n<thead><tr><th></th>",
     );
     for (column, sandbox) in comparison.sandboxes.iter().enumerate() {
