@@ -33,6 +33,7 @@ fn imports_go_one_way() {
         // And the labs, which stand on top of all: the checks are theirs.
         ("judge", &["container", "guest", "lab", "microvm", "report", "sandbox"]),
         ("demo", &["container", "guest", "microvm", "nest", "report", "sandbox"]),
+        ("measure", &["container", "guest", "microvm", "nest", "report", "sandbox"]),
         (
             "cli",
             &[
@@ -41,6 +42,7 @@ fn imports_go_one_way() {
                 "guest",
                 "judge",
                 "lab",
+                "measure",
                 "microvm",
                 "nest",
                 "report",

@@ -12,7 +12,10 @@ use demo::{
     tour::Tour,
 };
 
-use crate::{failure::Failure, language::Spoken, nearest, output, termination::Termination, units};
+use crate::{
+    failure::Failure, language::LanguageOption, nearest, output, stderr,
+    termination::TerminationSignals, units,
+};
 
 /// Show live what the kernel does, for a class: in the terminal, and on a web page served on this
 /// machine.
@@ -51,7 +54,7 @@ pub struct Arguments {
     #[arg(long)]
     notes: bool,
     #[command(flatten)]
-    spoken: Spoken,
+    language: LanguageOption,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -66,7 +69,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Shows it.
 pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
-    let language = arguments.spoken.language();
+    let language = arguments.language.chosen();
     if arguments.name == "list" {
         let line = |name: &str, title: &str| format!("{name:10}  {title}\n");
         let one = |demo: Demo| line(demo.name(), demo.script().title.of(language));
@@ -84,10 +87,11 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         return Ok(0);
     }
     // Before anything is begun that has to be ended.
-    let termination = Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
+    let signals =
+        TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
     let page = arguments.web.then(|| Page::open(arguments.port, language)).transpose()?;
     if let Some(page) = &page {
-        output::remark(&format!("isolab: open this page on this machine: {}\n", page.url()));
+        stderr::remark(&format!("isolab: open this page on this machine: {}\n", page.url()));
     }
     let mut source: Box<dyn Source> = match (&arguments.replay, chosen) {
         (Some(Some(file)), _) => Box::new(Replay::open(file)?),
@@ -103,7 +107,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     let mut show = Show {
         language,
         length: arguments.length,
-        asked_to_end: &|| termination.is_requested(),
+        asked_to_end: &|| signals.have_arrived(),
         rehearsal: arguments.pace.map(|pace| Rehearsal::new(chosen.keys(), pace)),
         recorder: recorder.as_mut(),
         page: page.as_ref(),
@@ -114,7 +118,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         recorder.finish()?;
     }
     output::print(&summary?.unwrap_or_default())?;
-    Ok(if termination.is_requested() { termination.exit_code() } else { 0 })
+    Ok(if signals.have_arrived() { signals.exit_code() } else { 0 })
 }
 
 /// Measures the starts of the demonstration `race`, as one JSON object: what it runs in a nest.

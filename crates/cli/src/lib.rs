@@ -4,8 +4,10 @@
 //! exit code or a `Failure`.
 #![forbid(unsafe_code)]
 
+mod ansi;
 mod attach;
 mod background;
+mod blocking;
 mod cell;
 mod clean;
 mod compare;
@@ -44,6 +46,7 @@ mod rm;
 mod run;
 mod snapshot;
 mod stats;
+mod stderr;
 mod stop;
 mod streams;
 mod supervise;

@@ -22,7 +22,7 @@ use microvm::{
 };
 use sandbox::Limits;
 
-use crate::{failure::Failure, output, units};
+use crate::{failure::Failure, stderr, units};
 
 /// A guest that is not up by then never will be: ten times what a slow host needs.
 const START_UP: Duration = Duration::from_secs(120);
@@ -47,9 +47,9 @@ pub struct LinuxArguments {
     /// panics runs until its deadline
     #[arg(long, value_name = "WORDS", conflicts_with = "append", allow_hyphen_values = true)]
     cmdline: Option<String>,
-    /// Entry point of the kernel
+    /// EntryMode point of the kernel
     #[arg(long, value_enum, value_name = "ENTRY")]
-    entry: Option<Entry>,
+    entry: Option<EntryMode>,
     /// Show the kernel's console on standard error
     #[arg(long)]
     console: bool,
@@ -71,8 +71,8 @@ pub struct LinuxArguments {
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     net_bps: Option<u64>,
     /// How its output reaches the host
-    #[arg(long, value_enum, value_name = "WAY")]
-    output: Option<Way>,
+    #[arg(long, value_enum, value_name = "TRANSPORT")]
+    output: Option<OutputTransport>,
     /// Add a virtio entropy device
     #[arg(long)]
     rng: bool,
@@ -85,7 +85,7 @@ pub struct LinuxArguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Entry {
+enum EntryMode {
     /// In 64 bits, Linux's own
     Long64,
     /// In 32 bits, PVH
@@ -93,7 +93,7 @@ enum Entry {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Way {
+enum OutputTransport {
     /// A virtio console port: paravirtualization, one VM exit per buffer
     Virtio,
     /// The serial port: full virtualization, several VM exits per byte
@@ -124,7 +124,7 @@ impl LinuxArguments {
         }
         let host = thread::available_parallelism().map_or(1, usize::from);
         if vcpus as usize > host {
-            output::remark(&format!(
+            stderr::remark(&format!(
                 "isolab: {vcpus} virtual CPUs take turns on this host's {host}: a guest's processor may \
                  wait for\nanother that is not running\n"
             ));
@@ -145,17 +145,17 @@ impl LinuxArguments {
             root,
             command_line,
             entry_point: match self.entry {
-                Some(Entry::Pvh) => EntryPoint::Pvh,
-                Some(Entry::Long64) | None => EntryPoint::Long64,
+                Some(EntryMode::Pvh) => EntryPoint::Pvh,
+                Some(EntryMode::Long64) | None => EntryPoint::Long64,
             },
             disks: self.disk.iter().map(|text| disk(text)).collect(),
             disk_limit: Limit { bytes: self.disk_bps, operations: self.disk_iops.map(u64::from) },
             network: self.network(link)?,
             network_limit: Limit { bytes: self.net_bps, operations: None },
             output_way: match self.output {
-                None | Some(Way::Virtio) => OutputWay::Virtio,
-                Some(Way::Serial) => OutputWay::Serial,
-                Some(Way::Page) => OutputWay::Page,
+                None | Some(OutputTransport::Virtio) => OutputWay::Virtio,
+                Some(OutputTransport::Serial) => OutputWay::Serial,
+                Some(OutputTransport::Page) => OutputWay::Page,
             },
             rng: self.rng,
             balloon_bytes: self.balloon,
@@ -204,7 +204,7 @@ pub fn warn_if_interpreted() {
     let interpreted =
         || microvm::flavour().is_ok_and(|flavour| flavour.interprets_ring0 == Some(true));
     if !assisted && interpreted() {
-        output::remark(
+        stderr::remark(
             "isolab: this KVM has no hardware assistance and interprets a guest's kernel: a boot \
              takes many\nminutes. `isolab nest -- run --in linux ...` takes seconds.\n",
         );

@@ -12,7 +12,7 @@ use microvm::{initramfs::files_of_program, linux::mke2fs};
 use nest::Nest;
 use sandbox::Stdio;
 
-use crate::{failure::Failure, linux, termination::Termination, units};
+use crate::{failure::Failure, linux, termination::TerminationSignals, units};
 
 /// Run isolab in an emulated computer that has hardware virtualization.
 ///
@@ -74,11 +74,12 @@ const EXAMPLES: &str = "Examples:
 
 /// Runs it and gives the exit code of what ran inside.
 pub fn nest(arguments: &Arguments) -> Result<u8, Failure> {
-    let termination = Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
+    let signals =
+        TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
     let (nest, stdio) = arguments.nest()?;
-    match nest.run(stdio, Some(termination.fd())) {
+    match nest.run(stdio, Some(signals.readable())) {
         Ok(ended) => Ok(ended.status.code()),
-        Err(nest::Error::Stopped) => Ok(termination.exit_code()),
+        Err(nest::Error::Stopped) => Ok(signals.exit_code()),
         Err(error) => Err(error.into()),
     }
 }

@@ -9,9 +9,9 @@ use std::{
 };
 
 use common::{
-    descendants, isolab, output_of,
-    person::{COLUMNS, Person, ROWS},
-    signal, skip, wait_for,
+    descendants, isolab, output_of, signal, skip,
+    terminal::{COLUMNS, ROWS, TestTerminal},
+    wait_for,
 };
 use sandbox::Process;
 
@@ -267,20 +267,20 @@ fn a_shell_has_the_terminal_and_gives_it_back() {
     if !can_with_shell() {
         return;
     }
-    let mut person = Person::runs(&["nest", "shell"]);
-    person.sees("nest:~# ");
-    assert!(!person.is_cooked(), "keys go through as they are");
-    person.types(b"stty size; isolab list | wc -l\r");
-    person.sees(&format!("{ROWS} {COLUMNS}\r\n"));
-    person.types(b"sleep 600\r\x03");
-    person.types(b"exit 42\r");
-    assert_eq!(person.sees_the_end().code(), Some(42));
-    assert!(person.is_cooked(), "the terminal is left raw");
-    let mut person = Person::runs(&["nest", "shell"]);
-    person.sees("nest:~# ");
-    signal(person.program.id(), "TERM");
-    assert_eq!(person.sees_the_end().code(), Some(143));
-    assert!(person.is_cooked(), "the terminal is left raw");
+    let mut terminal = TestTerminal::run(&["nest", "shell"]);
+    terminal.expect_text("nest:~# ");
+    assert!(!terminal.is_cooked(), "keys go through as they are");
+    terminal.type_keys(b"stty size; isolab list | wc -l\r");
+    terminal.expect_text(&format!("{ROWS} {COLUMNS}\r\n"));
+    terminal.type_keys(b"sleep 600\r\x03");
+    terminal.type_keys(b"exit 42\r");
+    assert_eq!(terminal.wait_for_exit().code(), Some(42));
+    assert!(terminal.is_cooked(), "the terminal is left raw");
+    let mut terminal = TestTerminal::run(&["nest", "shell"]);
+    terminal.expect_text("nest:~# ");
+    signal(terminal.program.id(), "TERM");
+    assert_eq!(terminal.wait_for_exit().code(), Some(143));
+    assert!(terminal.is_cooked(), "the terminal is left raw");
 }
 
 /// A root that is too large for a guest's memory goes onto a disk, which busybox cannot make.

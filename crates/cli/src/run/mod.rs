@@ -26,8 +26,8 @@ pub use arguments::{Arguments, after_help, spell};
 pub use json::as_json;
 
 use crate::{
-    cell::Cell, environment, exits, failure::Failure, kinds::Kind, linux, memory, names, output,
-    program, relay::Relay, trace,
+    ansi, cell::Cell, environment, exits, failure::Failure, kinds::Kind, linux, memory, names,
+    output, program, relay::Relay, stderr, trace,
 };
 use arguments::{Mode, TraceKind};
 use claim::Named;
@@ -83,14 +83,14 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     cell.tell(&mut outcome);
     remark_machine_end(&outcome);
     memory::remark(&outcome);
-    let ink = output::Ink::of_errors();
+    let ansi = ansi::Ansi::of_errors();
     match arguments.trace {
-        Some(TraceKind::Calls) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
-        Some(TraceKind::Exits) => output::remark(&exits::list(&outcome, ink)),
+        Some(TraceKind::Calls) => stderr::remark(&trace::page(&outcome, kind, &workload, ansi)),
+        Some(TraceKind::Exits) => stderr::remark(&exits::list(&outcome, ansi)),
         None => {}
     }
     if arguments.stats {
-        output::remark(&exits::sums(&outcome, ink));
+        stderr::remark(&exits::sums(&outcome, ansi));
     }
     if arguments.json {
         output::print_json(&as_json(&outcome, kind, &name, &workload))?;
@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
 /// Says how a guest ended its machine, for the program did not get to its own end.
 pub fn remark_machine_end(outcome: &Outcome) {
     if let Some(end) = outcome.machine_end {
-        output::remark(&format!("isolab: {end}\n"));
+        stderr::remark(&format!("isolab: {end}\n"));
     }
 }
 

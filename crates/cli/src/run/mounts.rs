@@ -87,9 +87,9 @@ impl MountArguments {
         let mut asked: Vec<&Mount> = all.collect();
         asked.sort_by_key(|mount| mount.destination.components().count());
         for (index, mount) in asked.iter().enumerate() {
-            let place = &mount.destination;
-            if asked[..index].iter().any(|earlier| earlier.destination == *place) {
-                return Err(Failure::usage(format!("two mounts at {}", place.display()))
+            let destination = &mount.destination;
+            if asked[..index].iter().any(|earlier| earlier.destination == *destination) {
+                return Err(Failure::usage(format!("two mounts at {}", destination.display()))
                     .help("give each a destination of its own"));
             }
         }
@@ -99,9 +99,9 @@ impl MountArguments {
     /// A mount at the place of one that every container has takes its place.
     fn add_mounts(&self, spec: &mut Spec) -> Result<(), Failure> {
         for mount in self.asked()? {
-            let place = &mount.destination;
-            spec.inside.mounts.retain(|usual| usual.destination != *place);
-            if place == Path::new("/dev") {
+            let destination = &mount.destination;
+            spec.inside.mounts.retain(|usual| usual.destination != *destination);
+            if destination == Path::new("/dev") {
                 // It brings its own nodes, as in other runtimes.
                 spec.inside.devices.clear();
             }

@@ -2,11 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use report::metric;
 
 /// A part of the comparison; each run of a part is a fresh process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// What can be seen from inside.
     Probes,
@@ -35,7 +34,7 @@ pub struct Amount {
     pub warm_up: u32,
     /// Rounds in each process that count.
     pub rounds: u32,
-    /// What a round takes, roughly: the progress bar counts in these.
+    /// How long a round takes, roughly: progress is counted in these.
     pub milliseconds: u64,
 }
 
@@ -94,52 +93,59 @@ impl Part {
         }
     }
 
-    /// The metrics that it owes for every sandbox: a series or a probe, or a gap with its reason.
+    /// The metrics that it reports for every sandbox: a series or a probe, or a gap with its reason.
     pub fn metrics(self) -> &'static [&'static str] {
         match self {
             Self::Probes => &[
-                "probe.kernel",
-                "probe.pids",
-                "probe.host files",
-                "probe.devices",
-                "probe.host name",
-                "probe.way out",
+                metric::PROBE_KERNEL,
+                metric::PROBE_PIDS,
+                metric::PROBE_HOST_FILES,
+                metric::PROBE_DEVICES,
+                metric::PROBE_HOST_NAME,
+                metric::PROBE_WAY_OUT,
             ],
             Self::Startup => &[
-                "startup.created",
-                "startup.entered",
-                "startup.first_byte",
-                "startup.exited",
-                "teardown",
+                metric::STARTUP_CREATED,
+                metric::STARTUP_ENTERED,
+                metric::STARTUP_FIRST_BYTE,
+                metric::STARTUP_EXITED,
+                metric::TEARDOWN,
             ],
-            Self::Cold => &["startup.cold.first_byte"],
-            Self::Programs => {
-                &["compute.spin", "memory.bandwidth", "memory.latency", "memory.touch", "crossing"]
-            }
-            Self::Footprint => &["footprint.memory", "footprint.disk"],
-            Self::Density => {
-                &["density.count", "density.first", "density.last", "footprint.kernel"]
-            }
+            Self::Cold => &[metric::STARTUP_COLD_FIRST_BYTE],
+            Self::Programs => &[
+                metric::COMPUTE_SPIN,
+                metric::MEMORY_BANDWIDTH,
+                metric::MEMORY_LATENCY,
+                metric::MEMORY_TOUCH,
+                metric::CROSSING,
+            ],
+            Self::Footprint => &[metric::FOOTPRINT_MEMORY, metric::FOOTPRINT_DISK],
+            Self::Density => &[
+                metric::DENSITY_COUNT,
+                metric::DENSITY_FIRST,
+                metric::DENSITY_LAST,
+                metric::FOOTPRINT_KERNEL,
+            ],
             Self::Slices => &[
-                "slices.quota10",
-                "slices.quota10.gap",
-                "slices.quota50",
-                "slices.weight1",
-                "slices.weight2",
-                "slices.weight4",
-                "slices.rr.slice",
-                "slices.rr.share",
-                "slices.normal.slice",
-                "slices.normal.share",
+                metric::SLICES_QUOTA10,
+                metric::SLICES_QUOTA10_GAP,
+                metric::SLICES_QUOTA50,
+                metric::SLICES_WEIGHT1,
+                metric::SLICES_WEIGHT2,
+                metric::SLICES_WEIGHT4,
+                metric::SLICES_RR_SLICE,
+                metric::SLICES_RR_SHARE,
+                metric::SLICES_NORMAL_SLICE,
+                metric::SLICES_NORMAL_SHARE,
             ],
             Self::Linux => &[
-                "linux.entered",
-                "linux.first_byte",
-                "linux.restore",
-                "linux.exits",
-                "linux.memory",
-                "linux.density",
-                "linux.disk",
+                metric::LINUX_ENTERED,
+                metric::LINUX_FIRST_BYTE,
+                metric::LINUX_RESTORE,
+                metric::LINUX_EXITS,
+                metric::LINUX_MEMORY,
+                metric::LINUX_DENSITY,
+                metric::LINUX_DISK,
             ],
         }
     }
@@ -171,7 +177,7 @@ impl FromStr for Part {
         let known = Self::ALL.into_iter().find(|part| part.name() == name);
         known.ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(ToString::to_string).collect();
-            format!("{name:?} is no part of the comparison: {}", names.join(", "))
+            format!("{name:?} is not a part of the comparison: {}", names.join(", "))
         })
     }
 }

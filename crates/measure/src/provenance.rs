@@ -2,33 +2,36 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     process::Command,
     time::{Instant, SystemTime},
 };
 
 use microvm::Flavour;
 use report::Provenance;
-use sandbox::proc_files::{pressure, stolen};
+use sandbox::{
+    chain,
+    proc_files::{pressure, stolen},
+};
 
-use super::message::chain;
-
-/// The facts at the begin of a measurement.
-pub struct Begin {
-    at: Instant,
+/// Records the host before and after a measurement.
+pub struct ProvenanceRecorder {
+    command: String,
+    began: Instant,
     unix_seconds: u64,
     stolen: Option<(u64, u64)>,
     host: BTreeMap<String, String>,
 }
 
-impl Begin {
-    /// Looks at the host now.
-    pub fn now() -> Self {
+impl ProvenanceRecorder {
+    /// Looks at the host now, before `command` measures.
+    pub fn start(command: impl Into<String>) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let mut host = host();
         host.insert("load before".into(), load());
         Self {
-            at: Instant::now(),
+            command: command.into(),
+            began: Instant::now(),
             unix_seconds: since.map_or(0, |since| since.as_secs()),
             stolen: stolen(&file("/proc/stat")),
             host,
@@ -40,8 +43,8 @@ impl Begin {
         self.unix_seconds
     }
 
-    /// Looks again, at the end.
-    pub fn end(mut self, seed: u64) -> Provenance {
+    /// Looks at the host again, after the measurement.
+    pub fn finish(mut self, seed: u64) -> Provenance {
         self.host.insert("load after".into(), load());
         if let (Some((before, from)), Some((after, to))) =
             (self.stolen, stolen(&file("/proc/stat")))
@@ -50,20 +53,14 @@ impl Begin {
             self.host.insert("steal".into(), format!("{percent:.1} % of CPU time went to others"));
         }
         Provenance {
-            command: command_line(),
+            command: self.command,
             began_unix_seconds: self.unix_seconds,
-            took_seconds: self.at.elapsed().as_secs_f64(),
+            took_seconds: self.began.elapsed().as_secs_f64(),
             commit: commit(),
             seed,
             host: self.host,
         }
     }
-}
-
-/// The command without the path of the program, which is the machine's own affair.
-fn command_line() -> String {
-    let words = env::args().skip(1);
-    std::iter::once("isolab".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn file(path: &str) -> String {
@@ -105,7 +102,7 @@ fn hz() -> String {
     texts.iter().find_map(setting).unwrap_or_else(|| "unknown".into())
 }
 
-/// Vulnerabilities by how they are met: `5 not affected, 3 mitigated, vulnerable: mds`.
+/// Vulnerabilities by their state: `5 not affected, 3 mitigated, vulnerable: mds`.
 fn mitigations() -> String {
     let (mut unaffected, mut mitigated, mut vulnerable) = (0, 0, Vec::new());
     for entry in fs::read_dir("/sys/devices/system/cpu/vulnerabilities").into_iter().flatten() {
@@ -163,7 +160,7 @@ fn chosen(text: &str) -> String {
 
 fn governor() -> String {
     match file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") {
-        none if none.is_empty() => "not told (the host of this virtual machine decides)".into(),
+        none if none.is_empty() => "not shown (the host of this virtual machine decides)".into(),
         governor => governor,
     }
 }
@@ -205,11 +202,5 @@ mod tests {
     fn the_setting_in_brackets_is_the_chosen_one() {
         assert_eq!(chosen("always [madvise] never"), "madvise");
         assert_eq!(chosen(""), "unknown");
-    }
-
-    #[test]
-    fn the_machines_paths_stay_out_of_the_command_line() {
-        assert!(command_line().starts_with("isolab"));
-        assert!(!command_line().contains(&env::args().next().unwrap()));
     }
 }

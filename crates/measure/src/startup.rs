@@ -1,58 +1,48 @@
 //! Start and end: the milestones of a `hello`, warm, and the first byte of a whole fresh process.
 
 use std::{
-    env,
     io::{self, Read, Write},
+    path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use report::Unit;
-use sandbox::{Builtin, Milestone, Outcome, Timeline, Workload};
+use report::{Unit, metric};
+use sandbox::{Milestone, Timeline};
 
-use super::measure::{Failure, Session};
-
-/// After so long a `hello` has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::{
+    Error, Session, Value,
+    outcome::{ensure_success, hello},
+};
 
 /// Spawns `hello` again and again in this process and takes the time from the call to each
 /// milestone; what the launcher does before its first `spawn` is not in it, see [`cold`].
 pub fn warm<W: Write>(session: &mut Session<W>) -> io::Result<()> {
-    let hello = Workload::builtin(Builtin::Hello, &[]).deadline(PATIENCE);
+    let hello = hello();
     session.rounds(|subject| {
-        let outcome = well(subject.sandbox.run(&hello)?)?;
+        let outcome = ensure_success(subject.sandbox.run(&hello)?)?;
         Ok(milestones(&outcome.timeline))
     })
 }
 
-/// An outcome, unless the program failed.
-pub fn well(outcome: Outcome) -> Result<Outcome, Failure> {
-    if outcome.status.is_success() {
-        return Ok(outcome);
-    }
-    let errors = String::from_utf8_lossy(&outcome.errors).trim().to_owned();
-    Err(Failure::new(format!("the program ended with {:?} {errors}", outcome.status)))
-}
-
-fn milestones(timeline: &Timeline) -> Vec<(&'static str, Unit, f64)> {
+fn milestones(timeline: &Timeline) -> Vec<Value> {
     let since = |milestone| timeline.since_start(milestone);
     let teardown = || since(Milestone::Cleaned)?.checked_sub(since(Milestone::Exited)?);
     let times = [
-        ("startup.created", since(Milestone::Created)),
-        ("startup.entered", since(Milestone::Entered)),
-        ("startup.first_byte", since(Milestone::FirstByte)),
-        ("startup.exited", since(Milestone::Exited)),
-        ("teardown", teardown()),
+        (metric::STARTUP_CREATED, since(Milestone::Created)),
+        (metric::STARTUP_ENTERED, since(Milestone::Entered)),
+        (metric::STARTUP_FIRST_BYTE, since(Milestone::FirstByte)),
+        (metric::STARTUP_EXITED, since(Milestone::Exited)),
+        (metric::TEARDOWN, teardown()),
     ];
     let reached = times.into_iter().filter_map(|(metric, time)| Some((metric, time?)));
     reached.map(|(metric, time)| (metric, Unit::Nanoseconds, time.as_nanos() as f64)).collect()
 }
 
 /// From the start of a fresh `isolab run --in X hello` to its first byte on our pipe.
-pub fn cold<W: Write>(session: &mut Session<W>) -> io::Result<()> {
-    let program = env::current_exe()?;
+pub fn cold<W: Write>(session: &mut Session<W>, isolab: &Path) -> io::Result<()> {
     session.rounds(|subject| {
-        let mut command = Command::new(&program);
+        let mut command = Command::new(isolab);
         command.args(["run", "--in", subject.sandbox.name(), "hello"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let began = Instant::now();
@@ -65,9 +55,9 @@ pub fn cold<W: Write>(session: &mut Session<W>) -> io::Result<()> {
         output.read_to_end(&mut rest)?;
         let ended = child.wait_with_output()?;
         if count == 0 || !ended.status.success() {
-            return Err(Failure::of_run(ended.status, &ended.stderr));
+            return Err(Error::of_run(ended.status, &ended.stderr));
         }
-        let metric = "startup.cold.first_byte";
-        Ok(vec![(metric, Unit::Nanoseconds, first_byte.as_nanos() as f64)])
+        let time = first_byte.as_nanos() as f64;
+        Ok(vec![(metric::STARTUP_COLD_FIRST_BYTE, Unit::Nanoseconds, time)])
     })
 }

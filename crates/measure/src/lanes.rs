@@ -1,4 +1,4 @@
-//! Who ran when: from the gaps that programs saw in their own running to turns and shares.
+//! Which program ran when: from the gaps that programs saw in their own running to turns and shares.
 //!
 //! ```text
 //!   one    ####......####......   begin, records (gaps), end: all in ticks
@@ -17,7 +17,7 @@ pub fn running(report: &Report) -> Vec<Stretch> {
     let mut from = report.begin_ticks;
     for &(last, first) in &report.records {
         if last < from || first < last || first > report.end_ticks {
-            break; // no program of ours writes this; see nothing rather than nonsense
+            break; // no program of ours writes this: show nothing rather than nonsense
         }
         stretches.push((from, last));
         from = first;

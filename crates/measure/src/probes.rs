@@ -9,75 +9,76 @@ use std::{
     time::Duration,
 };
 
-use report::{PROBE, Probe};
-use sandbox::{Builtin, Error, Workload};
+use report::{Probe, metric::PROBE};
+use sandbox::{Workload, chain};
 
-use super::{
-    measure::{Failure, Session},
-    message::{Message, Sink, chain},
-    parts::Part,
-    startup::well,
-    subjects::{AGAIN, Subject},
+use crate::{
+    Error, Part, Session, Subject,
+    message::{Message, MessageWriter},
+    outcome::{ensure_success, hello},
+    subjects::AGAIN,
 };
 
-/// The questions that a shell can answer. The launcher's number and a file of the host are the bait.
+/// The questions that a shell can answer. The launcher's number and a file of the host
+/// show whether the host can be seen.
 const SCRIPT: &str = r#"
 echo "kernel=$(uname -r)"
 echo "name=$(uname -n)"
 echo "pids=$(ls /proc | grep -c '^[0-9]')"
 if [ -d "/proc/$LAUNCHER" ]; then echo launcher=seen; fi
-if [ -r "$BAIT" ]; then echo bait=read; fi
-if echo changed > "$BAIT.written" 2> /dev/null; then echo bait=written; fi
+if [ -r "$MARKER" ]; then echo marker=read; fi
+if echo changed > "$MARKER.written" 2> /dev/null; then echo marker=written; fi
 echo "devices=$(ls /dev | grep -vc '^fd$\|^std')"
 echo "disks=$(ls -l /dev | grep -c '^b')"
 sed -n 's/^Seccomp:[^0-9]*/seccomp=/p; s/^CapEff:[^0-9a-f]*/capabilities=/p' /proc/self/status
 echo end=
 "#;
 
-/// Asks in every sandbox and sends what was seen, and a gap for each question without an answer.
+/// Asks in every sandbox and writes what was seen, and a gap for each question without an answer.
 pub fn look<W: Write>(session: &mut Session<W>) -> io::Result<()> {
-    let bait = Bait::lay()?;
+    let marker = MarkerFile::create()?;
     session.subjects.retain(|subject| subject.label != AGAIN);
     let found: Vec<_> =
-        session.subjects.iter().map(|subject| (subject.label, ask(subject, &bait))).collect();
-    for (label, seen) in found {
-        match seen {
-            Ok(seen) => send(&mut session.sink, label, &seen)?,
-            Err(failure) => {
-                session.sink.gaps(Part::Probes.metrics(), label, (failure.reason, failure.fix))?;
-            }
+        session.subjects.iter().map(|subject| (subject.label, ask(subject, &marker))).collect();
+    for (label, answers) in found {
+        match answers {
+            Ok(answers) => write(&mut session.writer, label, &answers)?,
+            Err(error) => session.writer.gaps(Part::Probes.metrics(), label, &error)?,
         }
     }
-    session.sink.send(&Message::Round)
+    session.writer.write(&Message::Round)
 }
 
-/// Sends the answers, which are in the order of the part's metrics.
-fn send<W: Write>(sink: &mut Sink<W>, label: &str, answers: &[Answer]) -> io::Result<()> {
+/// Writes the answers, which are in the order of the part's metrics.
+fn write<W: Write>(
+    writer: &mut MessageWriter<W>,
+    label: &str,
+    answers: &[Answer],
+) -> io::Result<()> {
     for (metric, answer) in Part::Probes.metrics().iter().zip(answers) {
         match answer {
-            Some((seen, exposed)) => sink.send(&Message::Probe(Probe {
+            Some((seen, exposed)) => writer.write(&Message::Probe(Probe {
                 probe: metric.trim_start_matches(PROBE).to_owned(),
                 sandbox: label.to_owned(),
                 seen: seen.clone(),
                 exposed: *exposed,
             }))?,
             None => {
-                let reason = "the shell inside gave no answer".to_owned();
-                sink.gaps(&[metric], label, (reason, String::new()))?;
+                writer.gaps(&[metric], label, &Error::new("the shell inside gave no answer"))?;
             }
         }
     }
     Ok(())
 }
 
-/// A file of the host that nobody inside should see, and less so change.
-struct Bait(PathBuf);
+/// A file of the host that should not be visible inside, let alone writable.
+struct MarkerFile(PathBuf);
 
-impl Bait {
-    fn lay() -> io::Result<Self> {
-        let bait = Self(env::temp_dir().join(format!("isolab-bait-{}", process::id())));
-        fs::write(&bait.0, "of the host\n")?;
-        Ok(bait)
+impl MarkerFile {
+    fn create() -> io::Result<Self> {
+        let marker = Self(env::temp_dir().join(format!("isolab-marker-{}", process::id())));
+        fs::write(&marker.0, "of the host\n")?;
+        Ok(marker)
     }
 
     fn written(&self) -> PathBuf {
@@ -85,7 +86,7 @@ impl Bait {
     }
 }
 
-impl Drop for Bait {
+impl Drop for MarkerFile {
     fn drop(&mut self) {
         // The second one is there only if something got out.
         let _ = fs::remove_file(&self.0);
@@ -93,26 +94,26 @@ impl Drop for Bait {
     }
 }
 
-/// What was seen and whether it was the host's, or nothing if that could not be found out.
+/// What was seen and whether it was the host's; `None` if that could not be determined.
 type Answer = Option<(String, bool)>;
 /// All answers, in the order of the metrics of [`Part::Probes`].
-type Seen = Vec<Answer>;
+type Answers = Vec<Answer>;
 
-fn ask(subject: &Subject, bait: &Bait) -> Result<Seen, Failure> {
+fn ask(subject: &Subject, marker: &MarkerFile) -> Result<Answers, Error> {
     let mut shell = Workload::command(["sh", "-c", SCRIPT]).deadline(Duration::from_secs(10));
     shell.environment = vec![
         ("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()),
         ("LAUNCHER".into(), process::id().to_string().into()),
-        ("BAIT".into(), bait.0.clone().into()),
+        ("MARKER".into(), marker.0.clone().into()),
     ];
-    // Whoever was asked before may have left it there.
-    let _ = fs::remove_file(bait.written());
+    // A sandbox that was asked before may have left it there.
+    let _ = fs::remove_file(marker.written());
     match subject.sandbox.run(&shell) {
         Ok(outcome) => {
-            let text = String::from_utf8_lossy(&well(outcome)?.output).into_owned();
-            Ok(answers(&text, bait))
+            let text = String::from_utf8_lossy(&ensure_success(outcome)?.output).into_owned();
+            Ok(answers(&text, marker))
         }
-        Err(error @ (Error::Unsupported { .. } | Error::NotFound { .. }))
+        Err(error @ (sandbox::Error::Unsupported { .. } | sandbox::Error::NotFound { .. }))
             if subject.label == "microvm" =>
         {
             no_shell(subject, &error)
@@ -121,10 +122,9 @@ fn ask(subject: &Subject, bait: &Bait) -> Result<Seen, Failure> {
     }
 }
 
-/// A bare machine has no kernel to ask; what is left to count is how its program went to the host.
-fn no_shell(subject: &Subject, error: &Error) -> Result<Seen, Failure> {
-    let hello = Workload::builtin(Builtin::Hello, &[]).deadline(Duration::from_secs(10));
-    let usage = well(subject.sandbox.run(&hello)?)?.usage;
+/// A bare machine has no kernel to ask; what can be counted are the VM exits of its program.
+fn no_shell(subject: &Subject, error: &sandbox::Error) -> Result<Answers, Error> {
+    let usage = ensure_success(subject.sandbox.run(&hello())?)?.usage;
     let nothing = |what: &str| Some((format!("none inside: {what}"), false));
     let exits = usage.vm_exits.iter().map(|each| format!("{} x {}", each.count, each.reason));
     let exits = exits.collect::<Vec<_>>().join(", ");
@@ -139,7 +139,7 @@ fn no_shell(subject: &Subject, error: &Error) -> Result<Seen, Failure> {
     ])
 }
 
-fn answers(text: &str, bait: &Bait) -> Seen {
+fn answers(text: &str, marker: &MarkerFile) -> Answers {
     let all = |key: &str| -> Vec<&str> {
         text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
     };
@@ -153,8 +153,8 @@ fn answers(text: &str, bait: &Bait) -> Seen {
     // listed only where the shell itself was.
     let is_over = !all("end").is_empty();
     let lists = one("pids").is_some_and(|pids| pids != "0");
-    let read = all("bait").contains(&"read");
-    let written = bait.written().exists();
+    let read = all("marker").contains(&"read");
+    let written = marker.written().exists();
     let files = match (read, written) {
         (true, true) => "reads and changes the host's files",
         (true, false) => "reads the host's files; what it writes is not on the host",
@@ -191,8 +191,8 @@ fn answers(text: &str, bait: &Bait) -> Seen {
 mod tests {
     use super::*;
 
-    fn seen(text: &str) -> Seen {
-        answers(text, &Bait(env::temp_dir().join("isolab-bait-that-nobody-has-laid")))
+    fn seen(text: &str) -> Answers {
+        answers(text, &MarkerFile(env::temp_dir().join("isolab-marker-that-does-not-exist")))
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         let counted = seen("pids=0\ndevices=0\ndisks=0\nend=\n");
         assert!(counted[1].is_none() && counted[3].is_none(), "{counted:?}");
         // A script that broke off has seen what it has seen, and nothing more.
-        let broken = seen("pids=200\nlauncher=seen\nbait=read\n");
+        let broken = seen("pids=200\nlauncher=seen\nmarker=read\n");
         let exposed: Vec<_> = broken.iter().map(|answer| answer.as_ref().map(|it| it.1)).collect();
         assert_eq!(exposed, [None, Some(true), Some(true), None, None, None]);
     }

@@ -7,20 +7,17 @@ use std::{
 };
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use report::Unit;
+use report::{Unit, metric};
 use sandbox::{
     Builtin, Instance, Milestone, Workload,
     proc_files::{kernel_bytes, meminfo},
 };
 
-use super::{
-    measure::{Failure, Session, Value},
-    message::Message,
-    startup::well,
-    subjects::{AGAIN, Subject},
+use crate::{
+    Error, Session, Subject, Value, message::Message, outcome::ensure_success, subjects::AGAIN,
 };
 
-/// The budget: so many instances, so long, and so much memory left.
+/// What ends the starts: a number of instances, a time, or a rest of memory.
 struct Budget {
     instances: usize,
     time: Duration,
@@ -42,12 +39,12 @@ pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()
         budget.instances,
         budget.time.as_secs()
     );
-    session.sink.send(&Message::Fact("density.budget".into(), text))?;
+    session.writer.write(&Message::Fact("density.budget".into(), text))?;
     session.subjects.retain(|subject| subject.label != AGAIN);
-    session.rounds(|subject| crowd(subject, &budget))
+    session.rounds(|subject| start_many(subject, &budget))
 }
 
-fn crowd(subject: &Subject, budget: &Budget) -> Result<Vec<Value>, Failure> {
+fn start_many(subject: &Subject, budget: &Budget) -> Result<Vec<Value>, Error> {
     let idle = Workload::builtin(Builtin::Idle, &[]).deadline(Duration::from_secs(60));
     // The first instance of all also makes what the kernel then keeps for the next ones.
     finish(vec![subject.sandbox.spawn(&idle)?])?;
@@ -63,42 +60,42 @@ fn crowd(subject: &Subject, budget: &Budget) -> Result<Vec<Value>, Failure> {
     let grown = kernel_memory()?.saturating_sub(before);
     let count = alive.len();
     if count == 0 {
-        return Err(Failure::new("the budget was spent before the first instance"));
+        return Err(Error::new("the budget was spent before the first instance"));
     }
     let timelines = alive.iter().map(|one| one.timeline());
     let starts: Vec<_> =
         timelines.filter_map(|timeline| timeline.since_start(Milestone::Entered)).collect();
     finish(alive)?;
-    let mut values = vec![("density.count", Unit::Count, count as f64)];
+    let mut values = vec![(metric::DENSITY_COUNT, Unit::Count, count as f64)];
     if grown > 0 {
-        values.push(("footprint.kernel", Unit::Bytes, grown as f64 / count as f64));
+        values.push((metric::FOOTPRINT_KERNEL, Unit::Bytes, grown as f64 / count as f64));
     }
     // One start alone would be chance: a twentieth at each end.
     let some = (starts.len() / 20).max(1);
     let time =
         |metric| move |start: &Duration| (metric, Unit::Nanoseconds, start.as_nanos() as f64);
-    values.extend(starts.iter().take(some).map(time("density.first")));
-    values.extend(starts.iter().rev().take(some).map(time("density.last")));
+    values.extend(starts.iter().take(some).map(time(metric::DENSITY_FIRST)));
+    values.extend(starts.iter().rev().take(some).map(time(metric::DENSITY_LAST)));
     Ok(values)
 }
 
 /// Ends all of them; each must have been alive until now.
-fn finish(alive: Vec<Box<dyn Instance>>) -> Result<(), Failure> {
+fn finish(alive: Vec<Box<dyn Instance>>) -> Result<(), Error> {
     for instance in &alive {
         instance.control().stop();
     }
     for instance in alive {
-        let outcome = well(instance.wait()?)?;
+        let outcome = ensure_success(instance.wait()?)?;
         if outcome.output != b"idle\n" {
-            return Err(Failure::new("an idle program did not say so"));
+            return Err(Error::new("an idle program did not print \"idle\""));
         }
     }
     Ok(())
 }
 
-fn kernel_memory() -> Result<u64, Failure> {
+fn kernel_memory() -> Result<u64, Error> {
     let text = fs::read_to_string("/proc/meminfo")?;
-    kernel_bytes(&text).ok_or_else(|| Failure::new("/proc/meminfo does not tell"))
+    kernel_bytes(&text).ok_or_else(|| Error::new("/proc/meminfo does not list the kernel's memory"))
 }
 
 fn available() -> u64 {

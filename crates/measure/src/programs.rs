@@ -3,12 +3,14 @@
 
 use std::io::{self, Write};
 
-use report::Unit;
-use sandbox::{Builtin, Native, Report, Workload};
+use report::{Unit, metric};
+use sandbox::{Builtin, Report, Workload};
 
-use super::{
-    measure::{Failure, Session, Task, Value},
-    startup::{PATIENCE, well},
+use crate::{
+    Error, Session, Value,
+    clock::tick_rate,
+    outcome::{TIMEOUT, ensure_success},
+    session::Task,
 };
 
 /// A program, its arguments, and how its ticks become a number.
@@ -28,7 +30,7 @@ impl Task for Program {
 }
 
 fn programs(quick: bool) -> [Program; 5] {
-    let (iterations, rounds, steps, pages, trips) = match quick {
+    let (iterations, rounds, steps, pages, crossings) = match quick {
         true => (5_000_000, 2, 100_000, 1024, 1000),
         false => (20_000_000, 4, 400_000, 4096, 4000),
     };
@@ -44,34 +46,34 @@ fn programs(quick: bool) -> [Program; 5] {
     };
     let time = Unit::Nanoseconds;
     [
-        program("compute.spin", Builtin::Spin, &[iterations], time, iterations),
+        program(metric::COMPUTE_SPIN, Builtin::Spin, &[iterations], time, iterations),
         program(
-            "memory.bandwidth",
+            metric::MEMORY_BANDWIDTH,
             Builtin::Stream,
             &[stream, rounds],
             Unit::BytesPerSecond,
             triad,
         ),
-        program("memory.latency", Builtin::Chase, &[chase, steps], time, steps),
-        program("memory.touch", Builtin::Touch, &[pages], time, pages),
-        program("crossing", Builtin::Cross, &[trips], time, trips),
+        program(metric::MEMORY_LATENCY, Builtin::Chase, &[chase, steps], time, steps),
+        program(metric::MEMORY_TOUCH, Builtin::Touch, &[pages], time, pages),
+        program(metric::CROSSING, Builtin::Cross, &[crossings], time, crossings),
     ]
 }
 
 /// Runs every program in every sandbox, round by round.
 pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()> {
-    let rate = tick_rate().map_err(|failure| io::Error::other(failure.reason))?;
+    let rate = tick_rate().map_err(io::Error::other)?;
     session.rounds_of(&programs(quick), |subject, program| {
-        let workload = Workload::builtin(program.builtin, &program.arguments).deadline(PATIENCE);
-        let outcome = well(subject.sandbox.run(&workload)?)?;
-        let report = outcome.report.ok_or_else(|| Failure::new("the program reported nothing"))?;
+        let workload = Workload::builtin(program.builtin, &program.arguments).deadline(TIMEOUT);
+        let outcome = ensure_success(subject.sandbox.run(&workload)?)?;
+        let report = outcome.report.ok_or_else(|| Error::new("the program reported nothing"))?;
         value(program, &report, rate)
     })
 }
 
-fn value(program: &Program, report: &Report, rate: f64) -> Result<Vec<Value>, Failure> {
+fn value(program: &Program, report: &Report, rate: f64) -> Result<Vec<Value>, Error> {
     if report.ticks() == 0 {
-        return Err(Failure::new("the program's clock stood still"));
+        return Err(Error::new("the program's clock stood still"));
     }
     let seconds = report.ticks() as f64 / rate;
     let value = match program.unit {
@@ -79,10 +81,4 @@ fn value(program: &Program, report: &Report, rate: f64) -> Result<Vec<Value>, Fa
         _ => seconds * 1e9 / program.amount,
     };
     Ok(vec![(program.metric, program.unit, value)])
-}
-
-/// Ticks a second of the time stamp counter, against the clock of the host.
-pub fn tick_rate() -> Result<f64, Failure> {
-    let unknown = "the rate of the time stamp counter could not be found out";
-    Native.clocks()?.map(|(rate, _)| rate).ok_or_else(|| Failure::new(unknown))
 }

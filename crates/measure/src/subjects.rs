@@ -4,7 +4,7 @@ use container::Container;
 use microvm::MicroVm;
 use sandbox::{Limits, Native, Sandbox};
 
-use super::message::why;
+use crate::Error;
 
 /// A sandbox under measurement.
 pub struct Subject {
@@ -12,7 +12,7 @@ pub struct Subject {
     pub label: &'static str,
     /// The sandbox.
     pub sandbox: Box<dyn Sandbox>,
-    /// Why its numbers are not what they seem.
+    /// What the reader must know to read its numbers rightly.
     pub caveat: Option<String>,
 }
 
@@ -20,10 +20,8 @@ pub struct Subject {
 pub struct Missing {
     /// Its name in the records.
     pub label: &'static str,
-    /// What is lacking.
-    pub reason: String,
-    /// What to do about it.
-    pub fix: String,
+    /// What the host lacks, and what to do about it.
+    pub error: Error,
 }
 
 /// The names of the sandboxes in the order of tables.
@@ -45,32 +43,25 @@ pub fn subjects() -> (Vec<Subject>, Vec<Missing>) {
             let sandbox = Box::new(Container::default());
             subjects.push(Subject { label: "container", sandbox, caveat: None });
         }
-        Err(error) => missing.push(Missing::new("container", &error)),
+        Err(error) => missing.push(Missing { label: "container", error: error.into() }),
     }
     match microvm::available() {
         Ok(()) => {
             let sandbox = Box::new(MicroVm::default());
             subjects.push(Subject { label: "microvm", sandbox, caveat: kvm_caveat() });
         }
-        Err(error) => missing.push(Missing::new("microvm", &error)),
+        Err(error) => missing.push(Missing { label: "microvm", error: error.into() }),
     }
     (subjects, missing)
 }
 
-/// Programs run at the processor's own speed in every KVM, for they begin in ring 3; what the host
-/// does for them does not.
+/// Programs run at the processor's own speed on every KVM, because they begin in ring 3; what the
+/// host does for them may not.
 fn kvm_caveat() -> Option<String> {
     let flavour = microvm::flavour().ok()?;
     let text = "this KVM has no hardware assistance and interprets a guest's kernel code: exits, \
                 first touches and starts cost more than with VMX or SVM";
     (flavour.interprets_ring0 == Some(true)).then(|| text.to_owned())
-}
-
-impl Missing {
-    fn new(label: &'static str, error: &sandbox::Error) -> Self {
-        let (reason, fix) = why(error);
-        Self { label, reason, fix }
-    }
 }
 
 /// The first sandbox once more.
@@ -110,11 +101,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_sandbox_comes_equally_often_at_each_place() {
-        for place in 0..4 {
-            let mut at_place: Vec<_> = (0..4).map(|round| order(7, 1, round, 4)[place]).collect();
-            at_place.sort_unstable();
-            assert_eq!(at_place, [0, 1, 2, 3]);
+    fn each_sandbox_comes_equally_often_at_each_position() {
+        for position in 0..4 {
+            let mut there: Vec<_> = (0..4).map(|round| order(7, 1, round, 4)[position]).collect();
+            there.sort_unstable();
+            assert_eq!(there, [0, 1, 2, 3]);
         }
     }
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use report::{Gap, PROBE, Probe, Provenance, Records, Sample, Series, Trace, VERSION};
+use report::{Gap, Probe, Provenance, Records, Sample, Series, Trace, VERSION, metric::PROBE};
 
-use super::{
-    message::{Measured, Message},
-    parts::Part,
+use crate::{
+    Part,
+    message::{Measurement, Message},
     subjects::{LABELS, LINUX},
 };
 
-/// What has been told so far.
+/// What the measuring processes have reported so far.
 #[derive(Default)]
 pub struct Collection {
     series: Vec<Series>,
@@ -37,8 +37,8 @@ impl Collection {
         }
     }
 
-    fn sample(&mut self, measured: Measured, process: u32) {
-        let Measured { metric, sandbox, unit, value, round, caveat } = measured;
+    fn sample(&mut self, measured: Measurement, process: u32) {
+        let Measurement { metric, sandbox, unit, value, round, caveat } = measured;
         let sample = Sample { value, process, round };
         let known = |it: &&mut Series| it.metric == metric && it.sandbox == sandbox;
         match self.series.iter_mut().find(known) {
@@ -51,7 +51,7 @@ impl Collection {
     }
 
     /// Makes sure that each metric of `part` has a series, a probe or a gap for every sandbox: what
-    /// nobody spoke of is a gap with this reason.
+    /// no process reported is a gap with this reason.
     pub fn complete(&mut self, part: Part, reason: &str) {
         for metric in part.metrics() {
             // Linux guests are not asked what they see.
@@ -63,11 +63,11 @@ impl Collection {
                     _ => reason,
                 };
                 let series = self.series.iter().map(|it| (&it.metric, &it.sandbox));
-                let mut told = series.chain(self.gaps.iter().map(|it| (&it.metric, &it.sandbox)));
+                let mut known = series.chain(self.gaps.iter().map(|it| (&it.metric, &it.sandbox)));
                 let probed = self.probes.iter().any(|it| {
                     metric.strip_prefix(PROBE) == Some(&it.probe) && it.sandbox == sandbox
                 });
-                if !probed && !told.any(|(told, of)| told == metric && of == sandbox) {
+                if !probed && !known.any(|(known, of)| known == metric && of == sandbox) {
                     let (metric, sandbox) = ((*metric).to_owned(), sandbox.to_owned());
                     let (reason, fix) = (reason.to_owned(), String::new());
                     self.gaps.push(Gap { metric, sandbox, reason, fix });
@@ -86,13 +86,13 @@ impl Collection {
 
 #[cfg(test)]
 mod tests {
-    use report::Unit;
+    use report::{Unit, metric};
 
     use super::*;
 
     fn number(sandbox: &str, value: f64) -> Message {
-        Message::Measured(Measured {
-            metric: "crossing".into(),
+        Message::Measured(Measurement {
+            metric: metric::CROSSING.into(),
             sandbox: sandbox.into(),
             unit: Unit::Nanoseconds,
             value,
@@ -113,22 +113,22 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_spoke_of_is_a_gap() {
+    fn what_no_process_reported_is_a_gap() {
         let mut collection = Collection::default();
         collection.take(number("process", 1.0), 0);
         collection.complete(Part::Programs, "it was lost");
-        let told = |metric: &str, sandbox: &str| {
+        let is_gap = |metric: &str, sandbox: &str| {
             collection.gaps.iter().any(|gap| gap.metric == metric && gap.sandbox == sandbox)
         };
-        assert!(!told("crossing", "process"));
-        assert!(told("crossing", "container") && told("compute.spin", "process"));
+        assert!(!is_gap(metric::CROSSING, "process"));
+        assert!(is_gap(metric::CROSSING, "container") && is_gap(metric::COMPUTE_SPIN, "process"));
     }
 
     #[test]
     fn a_probe_that_nobody_made_is_a_gap() {
         let mut collection = Collection::default();
         let seen = Probe {
-            probe: "host files".into(),
+            probe: metric::PROBE_HOST_FILES.trim_start_matches(PROBE).into(),
             sandbox: "microvm".into(),
             seen: "none".into(),
             exposed: false,
@@ -139,7 +139,7 @@ mod tests {
             let gaps = collection.gaps.iter().filter(|gap| gap.metric == metric);
             gaps.map(|gap| gap.sandbox.as_str()).collect()
         };
-        assert_eq!(gaps("probe.host files"), ["process", "container"]);
-        assert_eq!(gaps("probe.kernel"), ["process", "container", "microvm"]);
+        assert_eq!(gaps(metric::PROBE_HOST_FILES), ["process", "container"]);
+        assert_eq!(gaps(metric::PROBE_KERNEL), ["process", "container", "microvm"]);
     }
 }
