@@ -55,6 +55,11 @@ impl Failure {
         Self { code, ..self }
     }
 
+    /// For a caller that asked for JSON.
+    pub fn as_json(&self) -> serde_json::Value {
+        serde_json::json!({ "error": chain(&*self.cause), "help": self.help, "code": self.code })
+    }
+
     /// Says it on standard error: the chain of causes in one line, then the way out.
     pub fn print(&self) {
         stderr::remark(&format!("{self}\n"));
@@ -159,27 +164,20 @@ struct Action {
     source: io::Error,
 }
 
-/// Prints what the parser of the command line has to say: help to standard output, a mistake in
-/// the form of every other failure.
-pub fn explain(error: &clap::Error) -> u8 {
-    let text = error.render();
+/// Prints the help that was asked for to standard output; a mistake is a failure like every other.
+pub fn explain(error: &clap::Error) -> Result<u8, Failure> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
             Err(lost) if lost.kind() != io::ErrorKind::BrokenPipe => {
-                let failure = Failure::at("write to standard output")(lost);
-                failure.print();
-                failure.code
+                Err(Failure::at("write to standard output")(lost))
             }
-            _ => 0, // a pipe without a reader: nobody wants more
+            _ => Ok(0), // a pipe without a reader: nobody wants more
         },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
-            USAGE
+            Ok(USAGE)
         }
-        _ => {
-            mistake(&text.to_string()).print();
-            USAGE
-        }
+        _ => Err(mistake(&error.render().to_string())),
     }
 }
 

@@ -58,7 +58,7 @@ mod wait;
 
 use std::{ffi::OsString, process};
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use failure::Failure;
 use supervisor::base64;
@@ -153,9 +153,16 @@ struct Run {
     arguments: Box<run::Arguments>,
 }
 
+/// A command, and whether it is to answer in JSON.
+#[derive(Debug)]
+struct Request {
+    command: Command,
+    json: bool,
+}
+
 /// The command that `words` ask for. A request for help and a mistake are left to the parser of all
 /// commands, so that there is one text for each.
-fn parse(words: &[OsString]) -> Result<Command, clap::Error> {
+fn parse(words: &[OsString]) -> Result<Request, clap::Error> {
     if let [_, rest @ ..] = words
         && rest.first().is_some_and(|word| word == "run")
     {
@@ -164,13 +171,13 @@ fn parse(words: &[OsString]) -> Result<Command, clap::Error> {
             && let Ok(Run { mut arguments }) = Run::from_arg_matches(&matches)
         {
             arguments.note(words, &parser, &matches);
-            return Ok(Command::Run(arguments));
+            return Ok(Request { command: Command::Run(arguments), json: is_json(&matches) });
         }
     }
     parse_among_all(words)
 }
 
-fn parse_among_all(words: &[OsString]) -> Result<Command, clap::Error> {
+fn parse_among_all(words: &[OsString]) -> Result<Request, clap::Error> {
     let mut parser = Isolab::command();
     let matches = parser.try_get_matches_from_mut(words)?;
     let mut isolab =
@@ -181,7 +188,15 @@ fn parse_among_all(words: &[OsString]) -> Result<Command, clap::Error> {
     {
         arguments.note(words, parser, matches);
     }
-    Ok(isolab.command)
+    Ok(Request { command: isolab.command, json: is_json(&matches) })
+}
+
+/// Whether the command, or the one below it that was asked for, was given `--json`.
+fn is_json(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, below)) => is_json(below),
+        None => matches!(matches.try_get_one::<bool>("json"), Ok(Some(true))),
+    }
 }
 
 /// All commands with their options, for man pages.
@@ -207,29 +222,38 @@ pub fn main(broken_pipes_were_ignored: bool) -> ! {
 
 /// Does what `words` ask for, prints why it could not, and gives the exit code.
 fn run_words(words: &[OsString]) -> u8 {
-    let done = match words {
-        [_, word] if word == "--version" => output::print(VERSION).map(|()| 0),
+    let (done, json) = match words {
+        [_, word] if word == "--version" => (output::print(VERSION).map(|()| 0), false),
         words => match parse(words) {
-            Ok(command) => execute(command),
-            Err(error) => return explain(&error, words),
+            Ok(request) => (execute(request.command), request.json),
+            Err(error) => {
+                // Nothing was parsed: the options of isolab stand before any `--`.
+                let mut options = words.iter().take_while(|word| *word != "--");
+                (explain(&error, words), options.any(|word| word == "--json"))
+            }
         },
     };
-    done.unwrap_or_else(|failure| failure.end())
+    done.unwrap_or_else(|failure| {
+        if json {
+            output::print_json_failure(&failure);
+        }
+        failure.end()
+    })
 }
 
-/// Says what the parser has to say.
-fn explain(error: &clap::Error, words: &[OsString]) -> u8 {
+/// Prints the help that was asked for, or says what is wrong with the command line.
+fn explain(error: &clap::Error, words: &[OsString]) -> Result<u8, Failure> {
     let text = |word: &OsString| word.to_string_lossy().into_owned();
     let words: Vec<String> = words.iter().map(text).collect();
     let is_run = words.get(1).is_some_and(|word| word == "run");
     if let Some(option) = failure::unknown_option(error) {
         let refused = if is_run { run::refused_option(&option) } else { None };
         let nearest = || nearest::option(Isolab::command(), &words, &option);
-        return refused.unwrap_or_else(|| failure::of_unknown_option(&option, nearest())).end();
+        return Err(refused.unwrap_or_else(|| failure::of_unknown_option(&option, nearest())));
     }
     if let Some(word) = failure::unknown_command(error) {
         let nearest = nearest::subcommand(Isolab::command(), &words, &word);
-        return failure::of_unknown_command(&word, nearest).end();
+        return Err(failure::of_unknown_command(&word, nearest));
     }
     failure::explain(error)
 }
@@ -322,7 +346,7 @@ mod tests {
         for line in lines {
             let words: Vec<OsString> =
                 std::iter::once("isolab").chain(line.split(' ')).map(OsString::from).collect();
-            let said = |parsed: Result<Command, clap::Error>| match parsed {
+            let said = |parsed: Result<Request, clap::Error>| match parsed {
                 Ok(command) => format!("{command:?}"),
                 Err(error) => error.render().to_string(),
             };

@@ -326,3 +326,27 @@ fn a_slip_of_the_keyboard_names_what_was_meant() {
         assert!(found == 2 && !errors.contains("nearest"), "{words:?}: {errors}");
     }
 }
+
+#[test]
+fn who_asks_for_json_gets_errors_in_json_too() {
+    let lines: [(&[&str], i32); 6] = [
+        (&["ps", "--json", "--no-such-option"], 2),
+        (&["top", "--json", "isolab-no-such-run"], 125),
+        (&["kernel", "list", "--json", "--home", "x"], 2),
+        (&["run", "--json", "--memory", "much", "hello"], 2),
+        (&["run", "--json", "--in", "process", "--", "/no/such/program"], 127),
+        (&["run", "--json", "--in", "process", "--gdb", "0", "hello"], 2),
+    ];
+    for (words, code) in lines {
+        let (ended, output, errors) = output_of(&mut isolab(words));
+        assert_eq!(ended, code, "{words:?} {errors}");
+        let answer: serde_json::Value = serde_json::from_str(&output).unwrap();
+        let error = answer["error"].as_str().unwrap();
+        assert!(errors.starts_with(&format!("isolab: {error}")), "{error:?} {errors:?}");
+        assert!(answer["code"] == code || words.contains(&"process"), "{answer}");
+    }
+    // The words of a program are its own.
+    let (_, output, _) =
+        output_of(&mut isolab(&["run", "--in", "process", "--", "/no/such/program", "--json"]));
+    assert_eq!(output, "");
+}
