@@ -11,6 +11,7 @@ use sandbox::KvmCall;
 use crate::{
     NAME,
     cell::Breach,
+    device_access,
     devices::virtio::{
         disk::{Access, DiskError},
         tap::TapError,
@@ -202,14 +203,14 @@ impl Error {
     /// What to do about it, where that is known.
     pub fn fix(&self) -> Option<String> {
         let text = match self {
-            Self::Open { source, .. } => match source.kind() {
+            Self::Open { device, source } => match source.kind() {
                 io::ErrorKind::NotFound => {
                     "load KVM (`sudo modprobe kvm_intel` or `kvm_amd`); if that is refused, switch on \
                      VT-x or AMD-V in the firmware, or nested virtualization where this host is \
                      itself a virtual machine; until then `--in container` needs no KVM"
                 }
                 io::ErrorKind::PermissionDenied => {
-                    "join the group that owns it (`sudo usermod -aG kvm $USER`) and log in again"
+                    return Some(device_access::how_to_get_access(device));
                 }
                 _ => {
                     "check that the device is KVM's: `ls -l /dev/kvm` shows `crw-rw---- root kvm 10, 232`"

@@ -18,6 +18,7 @@
 
 pub mod cell;
 mod control;
+mod device_access;
 pub mod devices;
 mod elf;
 mod error;
