@@ -24,11 +24,12 @@ use guest::{
     frames::{self, HEADER, Header, Kind, PAYLOAD},
     plan::Plan,
 };
+use host::{RawTerminal, terminal_size};
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     unistd,
 };
-use sandbox::{Entry, RawTerminal, terminal_size};
+use sandbox::Entry;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
     flag,

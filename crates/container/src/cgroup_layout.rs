@@ -11,7 +11,7 @@ use std::{
     sync::OnceLock,
 };
 
-use sandbox::proc_files::read_proc;
+use host::read_proc;
 
 use crate::{
     Error,

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
 
-use sandbox::proc_files::read_proc;
+use host::read_proc;
 
 use crate::{Error, error::file};
 

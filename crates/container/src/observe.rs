@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
+use host::{ProcessStat, memory_field, process_tree, pss};
 use nix::unistd::{SysconfVar, sysconf};
-use sandbox::{Entry, Process, Resource, proc_files};
+use sandbox::{Entry, Process, Resource};
 
 /// What a run consumes. A limit is `None` where there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,19 +71,7 @@ fn of_namespace_or_family(first: u32) -> Vec<u32> {
     if theirs.is_some() && theirs != namespace("self") {
         return all.filter(|pid| namespace(&pid.to_string()) == theirs).collect();
     }
-    let parent = |pid: u32| proc_files::parent(&fs::read_to_string(stat_of(pid)).ok()?);
-    let parents: Vec<(u32, u32)> = all.filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    let mut family = vec![first];
-    let mut next = 0;
-    while let Some(&member) = family.get(next) {
-        family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    family
-}
-
-fn stat_of(pid: u32) -> String {
-    format!("/proc/{pid}/stat")
+    process_tree(first)
 }
 
 /// What a run consumes now.
@@ -121,32 +110,24 @@ fn field_of(text: &str, name: &str) -> Option<u64> {
     fields.find(|(key, _)| *key == name)?.1.trim().parse().ok()
 }
 
-/// User and system time of a process and of its children that have ended: fields 14 to 17 of its
-/// stat (proc_pid_stat(5)).
+/// User and system time of a process and of its children that have ended.
 fn cpu_time(pid: u32) -> Duration {
-    let ticks: u64 =
-        stat_fields(pid).iter().skip(11).take(4).filter_map(|word| word.parse::<u64>().ok()).sum();
+    let ticks = ProcessStat::of(pid).map_or(0, |stat| stat.cpu_ticks());
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
     Duration::from_secs(ticks) / u32::try_from(per_second).unwrap_or(100)
 }
 
-/// The fields from the third on.
-fn stat_fields(pid: u32) -> Vec<String> {
-    let text = fs::read(stat_of(pid)).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-    fields.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Its share of what it has mapped, or where that is not told what it has in memory.
+/// Its proportional share of memory, or its resident memory if that share is unknown.
 fn memory_of(pid: u32) -> u64 {
-    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let pss = proc_files::meminfo(&read("smaps_rollup"), "Pss");
-    pss.or_else(|| proc_files::meminfo(&read("status"), "VmRSS")).unwrap_or(0)
+    let resident = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        memory_field(&status, "VmRSS").unwrap_or(0)
+    };
+    pss(pid).unwrap_or_else(|_| resident())
 }
 
 fn threads(pid: u32) -> u64 {
-    stat_fields(pid).get(17).and_then(|word| word.parse().ok()).unwrap_or(1)
+    ProcessStat::of(pid).ok().and_then(|stat| stat.threads()).unwrap_or(1)
 }
 
 /// One process, as `isolab top` shows it. Its words are its own: they may hold anything.
@@ -197,7 +178,7 @@ pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
         parent: first("PPid")?,
         user: first("Uid")?,
         state: field("State")?.chars().next()?,
-        resident: proc_files::meminfo(&status, "VmRSS").unwrap_or(0),
+        resident: memory_field(&status, "VmRSS").unwrap_or(0),
         cpu_time: cpu_time(pid),
         command,
     };

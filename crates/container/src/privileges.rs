@@ -7,11 +7,12 @@
 
 use std::{path::Path, sync::OnceLock};
 
+use host::read_proc;
 use nix::{
     errno::Errno,
     unistd::{Gid, Uid},
 };
-use sandbox::{Question::Power, proc_files::read_proc};
+use sandbox::Question::Power;
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -8,7 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sandbox::{Program, environment, in_memory};
+use host::sealed_memfd;
+use sandbox::{Program, environment};
 
 use crate::{
     Begin, Error, child, error,
@@ -142,7 +143,7 @@ fn image(elf: &'static [u8]) -> Result<BorrowedFd<'static>, Error> {
     if let Some(&(_, descriptor)) = found {
         return Ok(descriptor.as_fd());
     }
-    let opened = in_memory(elf).map_err(error::file("write the program to memory", "memfd"))?;
+    let opened = sealed_memfd(elf).map_err(error::file("write the program to memory", "memfd"))?;
     // As long as the process: there are nine programs at most.
     let kept: &'static OwnedFd = Box::leak(Box::new(child::high(&opened)?));
     made.push((elf, kept));

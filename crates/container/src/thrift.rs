@@ -11,6 +11,8 @@ use std::{
     ops::Range,
 };
 
+use host::mappings;
+
 /// Gives back the pages of this process that hold nothing but what is in their files: its code and
 /// its constants. What it writes to is left alone.
 ///
@@ -51,43 +53,12 @@ pub fn give_back_code_by(mut smaps: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The mappings of files that can't be written to, and in which no page has been replaced by one
+/// The mappings of files that cannot be written to, and in which no page has been replaced by one
 /// that was (as relocation does with the tables that are protected after it).
 fn unwritten(smaps: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut candidate = None;
-    for line in smaps.lines() {
-        if let Some(header) = Header::parse(line) {
-            candidate = header.is_unwritable_file().then_some(header.pages);
-        } else if let Some(anonymous) = line.strip_prefix("Anonymous:") {
-            let none = anonymous.trim() == "0 kB";
-            found.extend(candidate.take().filter(|_| none));
-        }
-    }
-    found
-}
-
-/// `7f0c4a000000-7f0c4a021000 r-xp 00000000 fe:01 1234  /usr/bin/isolab`
-struct Header<'a> {
-    pages: Range<usize>,
-    permissions: &'a str,
-    path: &'a str,
-}
-
-impl<'a> Header<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let mut fields = line.splitn(6, ' ');
-        let (start, end) = fields.next()?.split_once('-')?;
-        let number = |text| usize::from_str_radix(text, 16).ok();
-        let pages = number(start)?..number(end)?;
-        let permissions = fields.next()?;
-        let path = fields.nth(3)?.trim();
-        Some(Self { pages, permissions, path })
-    }
-
-    fn is_unwritable_file(&self) -> bool {
-        !self.permissions.contains('w') && self.path.starts_with('/')
-    }
+    let of_files = mappings(smaps)
+        .filter(|mapping| !mapping.permissions.contains('w') && mapping.name.starts_with('/'));
+    of_files.filter(|mapping| mapping.anonymous == Some(0)).map(|mapping| mapping.pages).collect()
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use std::{
 };
 
 use guest::plan::{Plan, Report};
+use host::RawTerminal;
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use sandbox::{Capture, RawTerminal, Status, Stdio};
+use sandbox::{Capture, Status, Stdio};
 
 use crate::{
     Ended, Error, Nest, Result, error::call, machine::Machine, reports::Reports, tail::Tail,

@@ -7,11 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use guest::plan::{self, End, Plan, Sink, Stream};
+use host::terminal_size;
 use microvm::{
     initramfs::{Archive, Root},
     kernels::Module,
 };
-use sandbox::{Stdio, environment, terminal_size};
+use sandbox::{Stdio, environment};
 
 use crate::{
     Error, ICOUNT, Nest, OUT, Result,

@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use host::ProcessStat;
 use nix::{
     fcntl::{OFlag, openat},
     sys::stat::Mode,
@@ -24,7 +25,6 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::proc_files::read_proc;
 pub use detached::{Detached, ExitRecord, unix_ms};
 pub use error::LedgerError;
 use error::file_error;
@@ -43,7 +43,7 @@ pub struct Process {
 impl Process {
     /// The process with the number `pid`, if there is one.
     pub fn of(pid: u32) -> Option<Self> {
-        Some(Self { pid, start_time: Stat::of(pid)?.start_time })
+        Some(Self { pid, start_time: ProcessStat::of(pid).ok()?.start_time()? })
     }
 
     /// The calling process.
@@ -53,24 +53,8 @@ impl Process {
 
     /// Whether this very process still lives. One that only waits to be reaped does not.
     pub fn is_alive(&self) -> bool {
-        Stat::of(self.pid).is_some_and(|stat| stat.start_time == self.start_time && !stat.ended)
-    }
-}
-
-/// What `/proc/PID/stat` says (proc(5)).
-struct Stat {
-    ended: bool,
-    start_time: u64,
-}
-
-impl Stat {
-    fn of(pid: u32) -> Option<Self> {
-        let text = read_proc(format!("/proc/{pid}/stat")).ok()?;
-        let stat = String::from_utf8_lossy(&text);
-        // The second field is the name in parentheses and may hold anything, parentheses too.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-        let ended = matches!(fields.next()?, "Z" | "X");
-        Some(Self { ended, start_time: fields.nth(18)?.parse().ok()? })
+        ProcessStat::of(self.pid)
+            .is_ok_and(|stat| stat.start_time() == Some(self.start_time) && !stat.has_ended())
     }
 }
 

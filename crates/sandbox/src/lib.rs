@@ -12,15 +12,11 @@
 mod capture;
 pub mod environment;
 mod error;
-mod image;
-mod language;
 mod ledger;
 mod limits;
 mod mailbox;
 mod native;
 mod outcome;
-pub mod proc_files;
-mod raw_terminal;
 mod story;
 mod timeline;
 mod workload;
@@ -30,8 +26,6 @@ use std::{os::fd::BorrowedFd, sync::Arc};
 pub use capture::{Capture, Ended};
 pub use error::{Error, Result, Written, chain, told};
 pub use guest::Builtin;
-pub use image::in_memory;
-pub use language::Language;
 pub use ledger::{
     Claim, Detached, Entry, ExitRecord, Ledger, LedgerError, Metadata, Process, Resource, Socket,
     unix_ms,
@@ -40,7 +34,6 @@ pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};
 pub use native::Native;
 pub use outcome::{Crossing, MachineEnd, OutOfMemory, Outcome, Status, Usage};
-pub use raw_terminal::{RawTerminal, raw_pair, set_terminal_size, terminal_size};
 pub use story::{Question, Step, Story, crossing};
 pub use timeline::{Milestone, Timeline, monotonic_now};
 pub use workload::{Program, Stdio, Workload};

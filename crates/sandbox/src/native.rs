@@ -15,13 +15,14 @@ use std::{
     time::Duration,
 };
 
+use host::sealed_memfd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use wait4::Wait4 as _;
 
 use crate::{
     Builtin, Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome,
     Program, Question, Report, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload,
-    Written, in_memory,
+    Written,
 };
 
 /// Runs workloads as plain processes.
@@ -116,7 +117,7 @@ fn command(workload: &Workload) -> Result<(Command, Option<Mailbox>, Option<File
     let (mut command, mailbox, image) = match &workload.program {
         Program::Builtin(builtin, arguments) => {
             let image =
-                in_memory(builtin.linux_elf()).map_err(failed("write the program to memory"))?;
+                sealed_memfd(builtin.linux_elf()).map_err(failed("write the program to memory"))?;
             let mailbox = Mailbox::create().map_err(failed("create the mailbox"))?;
             let mut command = Command::new(format!("/proc/self/fd/{}", image.as_raw_fd()));
             command.args(arguments.iter().map(u64::to_string));

@@ -12,12 +12,12 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use host::{raw_pair, set_terminal_size};
 use nix::{
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
     sys::stat::Mode,
     unistd::{mkfifo, pipe2},
 };
-use sandbox::{raw_pair, set_terminal_size};
 
 use crate::{
     error::{Error, at},

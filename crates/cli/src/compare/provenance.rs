@@ -7,9 +7,9 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use host::{pressure, stolen};
 use microvm::Flavour;
 use report::Provenance;
-use sandbox::proc_files::{pressure, stolen};
 
 use super::message::chain;
 

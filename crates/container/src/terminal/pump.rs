@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
+use host::RawTerminal;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     unistd::{read, write},
 };
-use sandbox::{Milestone, RawTerminal, Timeline, monotonic_now};
+use sandbox::{Milestone, Timeline, monotonic_now};
 
 use super::Terminal;
 use crate::{Error, error::call};

@@ -19,8 +19,9 @@ use std::{
 };
 
 use guest::{abi::MAILBOX_BYTES, plan::Plan};
+use host::terminal_size;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sandbox::{Question, Stdio, Story, Written, terminal_size};
+use sandbox::{Question, Stdio, Story, Written};
 
 use crate::{
     cell::{self, Role},

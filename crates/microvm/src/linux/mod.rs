@@ -45,9 +45,9 @@ use std::{
     time::Duration,
 };
 
+use host::RawTerminal;
 use sandbox::{
-    Instance, Limits, Mailbox, Milestone, Program, RawTerminal, Sandbox, Stdio, Story, Timeline,
-    Workload,
+    Instance, Limits, Mailbox, Milestone, Program, Sandbox, Stdio, Story, Timeline, Workload,
 };
 
 use crate::{

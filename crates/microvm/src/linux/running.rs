@@ -13,10 +13,11 @@ use std::{
 };
 
 use guest::plan::{Plan, Report};
+use host::RawTerminal;
 use kvm_ioctls::VcpuFd;
 use sandbox::{
     Capture, Control, Error as SandboxError, Instance, MachineEnd, Mailbox, Milestone, Outcome,
-    Question, RawTerminal, Status, Story, Timeline, Usage, Written,
+    Question, Status, Story, Timeline, Usage, Written,
 };
 
 use vmm_sys_util::eventfd::EventFd;

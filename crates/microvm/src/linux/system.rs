@@ -20,7 +20,8 @@ use guest::{
     abi::{MAILBOX_AT_VARIABLE, MAILBOX_VARIABLE},
     plan::{End, Plan, Sink, Stream},
 };
-use sandbox::{Program, Stdio, Workload, environment, terminal_size};
+use host::terminal_size;
+use sandbox::{Program, Stdio, Workload, environment};
 
 use crate::{
     devices::{
