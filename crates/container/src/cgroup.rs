@@ -18,6 +18,7 @@ mod disks;
 mod memory;
 mod path;
 mod resources;
+mod setting;
 mod settings;
 mod skipped;
 mod write;
@@ -39,8 +40,7 @@ use sandbox::{OutOfMemory, Question, Usage};
 
 use crate::{
     Error,
-    cgroup_layout::{Controller, Layout, Parent, Version},
-    cgroup_view::OwnDirectory,
+    cgroup_layout::{Controller, Layout, OwnDirectory, Parent, Version},
     error::file,
     plan::Plan,
 };
@@ -157,9 +157,7 @@ impl Cgroup {
         all.find(|made| made.directory.controllers.contains(&controller))
     }
 
-    /// Its directories that the container finds inside (the twin in [`CgroupView`] says which).
-    ///
-    /// [`CgroupView`]: crate::cgroup_view::CgroupView
+    /// Its directories that the container finds at `/sys/fs/cgroup`.
     pub(crate) fn shown(&self) -> Vec<OwnDirectory> {
         let sizes = |made: &Made| {
             let Directory { version, controllers, .. } = &made.directory;

@@ -6,6 +6,7 @@
 mod v2;
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -253,6 +254,18 @@ fn v1_controllers(super_options: &str) -> Vec<String> {
     let no_controllers = ["rw", "ro", "xattr", "noprefix", "clone_children"];
     let all = super_options.split(',').filter(|option| !no_controllers.contains(option));
     all.map(str::to_owned).collect()
+}
+
+/// The container's directory in one hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnDirectory {
+    pub(crate) version: Version,
+    /// On the host.
+    pub(crate) path: PathBuf,
+    /// What the hierarchy is called where the host has it: `cpu,cpuacct`.
+    pub(crate) name: OsString,
+    /// The controllers by which it is called, too.
+    pub(crate) links: Vec<String>,
 }
 
 #[cfg(test)]

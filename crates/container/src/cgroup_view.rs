@@ -15,31 +15,17 @@
 //! whole of it without one. On version 1 each hierarchy is a mount of its own at every start, so they
 //! are shown where there is something to size by: a limit on memory or CPU time.
 
-use std::{ffi::OsString, path::PathBuf};
-
 use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    cgroup_layout::Version,
-    detached,
+    cgroup_layout::{OwnDirectory, Version},
     lookup::{self, Links},
     mount::{Mount, Options},
+    mount_calls,
     plan::{Plan, Slot},
     spec,
 };
-
-/// The container's directory in one hierarchy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OwnDirectory {
-    pub(crate) version: Version,
-    /// On the host.
-    pub(crate) path: PathBuf,
-    /// What the hierarchy is called where the host has it: `cpu,cpuacct`.
-    pub(crate) name: OsString,
-    /// The controllers by which it is called, too.
-    pub(crate) links: Vec<String>,
-}
 
 /// What is shown, attached nowhere yet.
 pub(crate) struct CgroupView<'a> {
@@ -68,9 +54,9 @@ impl<'a> CgroupView<'a> {
         let attributes = Options::of(mount).attributes;
         plan.together("open_tree copies of its own cgroup".into(), |plan| {
             let copy = |plan: &mut Plan, directory: &'a OwnDirectory| {
-                let slot = detached::copy_of_hosts(plan, &directory.path, false)?;
+                let slot = mount_calls::copy_of_hosts(plan, &directory.path, false)?;
                 let words = format!("mount_setattr of {}", directory.path.display());
-                detached::set_attributes_of_one(plan, words, slot, attributes);
+                mount_calls::set_attributes_of_one(plan, words, slot, attributes);
                 Ok::<_, Error>((directory, slot))
             };
             if first.version == Version::V2 {
@@ -79,7 +65,7 @@ impl<'a> CgroupView<'a> {
             }
             let data = [("mode".to_owned(), Some("755".to_owned()))];
             let attributes = attributes & !libc::MOUNT_ATTR_RDONLY;
-            let folder = detached::fresh(plan, "tmpfs", "cgroup", (attributes, &data), false)?;
+            let folder = mount_calls::fresh(plan, "tmpfs", "cgroup", (attributes, &data), false)?;
             let directories = own.iter().map(|directory| copy(plan, directory));
             let directories = directories.collect::<Result<Vec<_>, Error>>()?;
             Ok(Self { shown: Some((mount, Kind::Folder(folder))), directories })
@@ -96,16 +82,16 @@ impl<'a> CgroupView<'a> {
             match kind {
                 Kind::Unified => {
                     for (_, slot) in &self.directories {
-                        detached::attach(plan, path, *slot, target);
+                        mount_calls::attach(plan, path, *slot, target);
                     }
                     Ok(())
                 }
                 Kind::Folder(folder) => {
-                    detached::attach(plan, path, *folder, target);
+                    mount_calls::attach(plan, path, *folder, target);
                     self.fill(plan, *folder)?;
                     let words = format!("mount_setattr {}", path.display());
                     let attributes = Options::of(mount).attributes;
-                    detached::set_attributes_of_one(plan, words, *folder, attributes);
+                    mount_calls::set_attributes_of_one(plan, words, *folder, attributes);
                     Ok(())
                 }
             }
@@ -116,7 +102,7 @@ impl<'a> CgroupView<'a> {
         for (directory, slot) in &self.directories {
             let name = std::path::Path::new(&directory.name);
             let place = lookup::directory(plan, folder, name, Links::Refused)?;
-            detached::attach(plan, name, *slot, place);
+            mount_calls::attach(plan, name, *slot, place);
             for link in directory.links.iter().filter(|link| directory.name != ***link) {
                 let arguments = [plan.text(name)?, folder.operand(), plan.text(link)?];
                 let words = format!("symlinkat {link} -> {}", name.display());

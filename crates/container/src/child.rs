@@ -19,15 +19,16 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::signal::{SigSet, SigmaskHow, pthread_sigmask},
-    unistd::{pipe2, write},
+    unistd::write,
 };
-use sandbox::Question::Boundary;
 
 use crate::{
     Error,
     error::call,
+    gate::Gate,
     joined::Joined,
     namespaces::Namespaces,
+    pidfd,
     plan::{Plan, Progress},
     sys,
     undumpable::Undumpable,
@@ -38,50 +39,6 @@ const STACK_WORDS: usize = 32 << 10 >> 4;
 
 /// A stack, aligned as the System V ABI wants it.
 type Stack = Box<[u128]>;
-
-/// The descriptors by which parent and child speak before there is a program.
-pub(crate) struct Gate {
-    /// The child reads a byte from it where its plan says so; end of file if the launcher died.
-    wait: OwnedFd,
-    open: OwnedFd,
-    /// The child's end of the report: closed by its `execve`.
-    report: OwnedFd,
-    reports: File,
-}
-
-/// Descriptors that the child still needs when it rearranges those below.
-const HIGH: i32 = 10;
-
-impl Gate {
-    pub(crate) fn new() -> Result<Self, Error> {
-        let failed = || call("pipe2 for the gate of the child");
-        let (wait, open) = pipe2(OFlag::O_CLOEXEC).map_err(failed())?;
-        let (reports, report) = pipe2(OFlag::O_CLOEXEC).map_err(failed())?;
-        Ok(Self { wait, open, report: high(&report)?, reports: reports.into() })
-    }
-
-    /// The child's steps through the gate: it gives up its own copy of the other end, then waits.
-    pub(crate) fn pass(&self, plan: &mut Plan) {
-        let words = "close the other end of the gate";
-        plan.step(Boundary, words, libc::SYS_close, [self.open.as_raw_fd() as usize]);
-        let room = plan.keep([0]);
-        let arguments = [self.wait.as_raw_fd() as usize, room, 1];
-        plan.step(Boundary, "wait for the launcher at the gate", libc::SYS_read, arguments);
-    }
-
-    /// The child's end of the report.
-    pub(crate) fn report(&self) -> BorrowedFd<'_> {
-        self.report.as_fd()
-    }
-}
-
-/// A copy of `descriptor` that is out of the way of the child's standard ones.
-pub(crate) fn high(descriptor: &impl AsFd) -> Result<OwnedFd, Error> {
-    let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(HIGH))
-        .map_err(call("fcntl F_DUPFD_CLOEXEC"))?;
-    // SAFETY: fcntl has just made this descriptor, so nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
 
 /// The first process of a container. Dropping it kills it, and with it all in its pid namespace.
 #[derive(Debug)]
@@ -247,14 +204,6 @@ impl Child {
         (reported.code() == ended.code()).then_some(reported)
     }
 
-    /// Sends `signal` to the process.
-    pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: i32) {
-        let arguments = [pidfd.as_raw_fd() as usize, signal as usize, 0, 0, 0, 0];
-        // SAFETY: the call takes numbers and a null pointer. It fails only for a process that has
-        // ended, or a number that is no signal: then there is nothing to do.
-        let _ = unsafe { sys::call(libc::SYS_pidfd_send_signal, arguments) };
-    }
-
     /// Waits for the end of the process and buries it.
     pub(crate) fn reap(&mut self) -> Result<Ended, Error> {
         // SAFETY: integers only, for which zero is a value.
@@ -290,7 +239,7 @@ fn status_of(status: i32) -> sandbox::Status {
 impl Drop for Child {
     fn drop(&mut self) {
         if !self.reaped {
-            Self::signal(self.pidfd(), libc::SIGKILL);
+            pidfd::signal(self.pidfd(), libc::SIGKILL);
             // It fails only if somebody else has reaped it, and then it is gone too. The plan and
             // the stack are freed after this: the child no longer uses them.
             let _ = self.reap();

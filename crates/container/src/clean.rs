@@ -12,7 +12,9 @@ use std::{
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use sandbox::{Entry, Ledger, Process, Resource};
 
-use crate::{Error, cgroup, error, error::Result, exec, nat, netlink::Netlink, network};
+use crate::{
+    Error, cgroup, error, error::Result, nat, netlink::Netlink, network, pidfd, subnet::is_our_link,
+};
 use own::OwnDirectory;
 pub use tree::remove_tree;
 
@@ -86,7 +88,7 @@ pub fn free_resources(entry: &Entry) -> Result<Vec<String>> {
 
 fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {
     if let Some(first) = entry.first.filter(Process::is_alive) {
-        exec::kill(&first);
+        pidfd::kill(&first);
         removed.push(format!("process {}", first.pid));
     }
     for resource in entry.resources.iter().rev() {
@@ -126,7 +128,7 @@ fn ours(path: &Path) -> Result<Option<OwnDirectory<'_>>, Error> {
 
 /// By the network namespace of this process: `/sys/class/net` shows that of whoever has mounted it.
 fn is_there(link: &str) -> bool {
-    network::is_our_link(link) && Netlink::open().is_ok_and(|mut open| open.index_of(link).is_ok())
+    is_our_link(link) && Netlink::open().is_ok_and(|mut open| open.index_of(link).is_ok())
 }
 
 /// Kills all that is in a cgroup and removes it; the kernel's files in it cannot be removed.

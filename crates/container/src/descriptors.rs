@@ -1,6 +1,11 @@
 //! What a program has open besides its standard streams is not what the next one is to find.
 
-use nix::errno::Errno;
+use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, fcntl},
+};
 
 use crate::{Error, error::call};
 
@@ -16,6 +21,17 @@ pub fn close_at_execve() -> Result<(), Error> {
     // here: it sets a mark that counts at execve (close_range(2)).
     let done = unsafe { libc::close_range(libc::STDERR_FILENO as u32 + 1, u32::MAX, CLOEXEC) };
     Errno::result(done).map(drop).map_err(call("close_range"))
+}
+
+/// Descriptors that the child still needs when it rearranges those below.
+const HIGH: i32 = 10;
+
+/// A copy of `descriptor` that is out of the way of the child's standard ones.
+pub(crate) fn high(descriptor: &impl AsFd) -> Result<OwnedFd, Error> {
+    let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(HIGH))
+        .map_err(call("fcntl F_DUPFD_CLOEXEC"))?;
+    // SAFETY: fcntl has just made this descriptor, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 #[cfg(test)]

@@ -8,16 +8,19 @@
 use std::path::Path;
 
 use nix::errno::Errno;
-use sandbox::Question::Inside;
 
 use crate::{
-    Error, error,
+    Error, child_descriptors, error,
     hosts::{Files, NO_FILES},
     lookup::{self, Links},
     mount::{Mount, Options},
-    namespaces::{Namespace, Namespaces},
+    mount_calls::{attach, copy_of_hosts, fresh, set_attributes},
     plan::{Plan, Slot},
-    privileges, process, spec,
+    privileges,
+    spec::{
+        self,
+        namespaces::{Namespace, Namespaces},
+    },
 };
 
 /// What the steps need to know of the namespaces around them.
@@ -29,7 +32,7 @@ pub(crate) struct Around<'a> {
     /// Whether no program gives more power than it is executed with.
     pub(crate) no_new_privileges: bool,
     /// Of which of the host's paths the launcher has made mounts with the ids of the user namespace:
-    /// the child's descriptors from [`process::MOUNTS`] on.
+    /// the child's descriptors from [`child_descriptors::MOUNTS`] on.
     pub(crate) id_mapped: &'a [&'a Path],
     /// The container's own files of `/etc`.
     pub(crate) files: &'a Files,
@@ -48,7 +51,7 @@ impl Around<'_> {
     /// The mount that the launcher has made of `path`, attached nowhere.
     pub(crate) fn id_mapped(self, plan: &mut Plan, path: &Path) -> Option<Slot> {
         let index = self.id_mapped.iter().position(|made| *made == path)?;
-        Some(plan.descriptor(process::MOUNTS + index))
+        Some(plan.descriptor(child_descriptors::MOUNTS + index))
     }
 
     /// `MOUNT_ATTR_*` of a volume. Device nodes among its files are its packer's choice, as those of
@@ -75,105 +78,6 @@ pub(crate) struct Detached<'a> {
     slot: Slot,
     may_lack: bool,
     is_directory: bool,
-}
-
-/// `mount_setattr(2)` on the mount behind a descriptor and all below it.
-pub(crate) fn set_attributes(plan: &mut Plan, words: String, mount: Slot, set: u64) {
-    mount_setattr(plan, words, mount, set, libc::AT_RECURSIVE);
-}
-
-/// The same on this mount alone.
-pub(crate) fn set_attributes_of_one(plan: &mut Plan, words: String, mount: Slot, set: u64) {
-    mount_setattr(plan, words, mount, set, 0);
-}
-
-fn mount_setattr(plan: &mut Plan, words: String, mount: Slot, set: u64, below: i32) {
-    // struct mount_attr: what to set, what to clear, propagation, user namespace.
-    let attributes = [set, 0, libc::MS_PRIVATE, 0].map(u64::to_ne_bytes).concat();
-    let size = attributes.len();
-    let (nothing, attributes) = (plan.keep([0]), plan.keep(attributes));
-    let flags = (libc::AT_EMPTY_PATH | below) as usize;
-    let arguments = [mount.operand(), nothing, flags, attributes, size];
-    plan.step(Inside, words, libc::SYS_mount_setattr, arguments);
-}
-
-/// `open_tree(2)`: a copy of the mount at a host's `path`, attached nowhere. The path is the
-/// caller's own, without symbolic links when it was looked at.
-pub(crate) fn copy_of_hosts(plan: &mut Plan, path: &Path, recursive: bool) -> Result<Slot, Error> {
-    lookup::open_of_host(plan, path)?;
-    let found = plan.result();
-    Ok(copy(plan, path, found, recursive))
-}
-
-/// The same of what is behind a descriptor.
-pub(crate) fn copy(plan: &mut Plan, path: &Path, found: Slot, recursive: bool) -> Slot {
-    let nothing = plan.keep([0]);
-    let below = if recursive { libc::AT_RECURSIVE as usize } else { 0 };
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as usize | libc::AT_EMPTY_PATH as usize | below;
-    let words = format!("open_tree a copy of {}", path.display());
-    plan.step(Inside, words, libc::SYS_open_tree, [found.operand(), nothing, flags]);
-    plan.result()
-}
-
-const OPEN_TREE_CLONE: usize = 1;
-const FSCONFIG_SET_FLAG: usize = 0;
-const FSCONFIG_SET_STRING: usize = 1;
-const FSCONFIG_CMD_CREATE: usize = 6;
-
-/// A new file system, attached nowhere: `fsopen(2)`, `fsconfig(2)`, `fsmount(2)`. With `may_lack`
-/// the slot stays empty where this host refuses it.
-pub(crate) fn fresh(
-    plan: &mut Plan,
-    kind: &str,
-    source: &str,
-    (attributes, data): (u64, &[(String, Option<String>)]),
-    may_lack: bool,
-) -> Result<Slot, Error> {
-    /// Nobody may mount it here, or this kernel does not have it.
-    const LACKING: &[Errno] = &[Errno::EPERM, Errno::ENODEV];
-    let failures = if may_lack { LACKING } else { &[] };
-    let made = plan.slot();
-    let name = plan.text(kind)?;
-    let told: String = data.iter().map(|(key, value)| told(key, value.as_deref())).collect();
-    plan.step(Inside, format!("fsopen {kind}"), libc::SYS_fsopen, [name, CLOEXEC]);
-    let context = plan.result();
-    plan.unless_failed(failures, |plan| {
-        let configure = |plan: &mut Plan, command, key: usize, value: usize, words: String| {
-            plan.step(
-                Inside,
-                words,
-                libc::SYS_fsconfig,
-                [context.operand(), command, key, value, 0],
-            );
-        };
-        let (key, value) = (plan.text("source")?, plan.text(source)?);
-        configure(plan, FSCONFIG_SET_STRING, key, value, format!("fsconfig source={source}"));
-        for (key, value) in data {
-            let words = format!("fsconfig{}", self::told(key, value.as_deref()));
-            let key = plan.text(key)?;
-            match value {
-                Some(value) => {
-                    let value = plan.text(value)?;
-                    configure(plan, FSCONFIG_SET_STRING, key, value, words);
-                }
-                None => configure(plan, FSCONFIG_SET_FLAG, key, 0, words),
-            }
-        }
-        configure(plan, FSCONFIG_CMD_CREATE, 0, 0, format!("fsconfig create {kind}"));
-        plan.unless_failed(failures, |plan| {
-            let arguments = [context.operand(), CLOEXEC, attributes as usize];
-            plan.step(Inside, format!("fsmount {kind}{told}"), libc::SYS_fsmount, arguments);
-            plan.result_into(made);
-            plan.forgive(failures);
-        });
-        Ok(made)
-    })
-}
-
-const CLOEXEC: usize = 1; // FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC
-
-fn told(key: &str, value: Option<&str>) -> String {
-    value.map_or_else(|| format!(" {key}"), |value| format!(" {key}={value}"))
 }
 
 impl<'a> Detached<'a> {
@@ -279,21 +183,6 @@ const SYSFS_MAGIC: i64 = 0x6265_6572;
 fn is_of_type(plan: &mut Plan, path: &Path, mount: Slot, magic: i64) {
     let words = format!("what stands at {} is the kernel's", path.display());
     lookup::same_type(plan, words, mount, magic);
-}
-
-/// `move_mount(2)` of a mount onto what is behind a descriptor.
-pub(crate) fn attach(plan: &mut Plan, path: &Path, mount: Slot, target: Slot) {
-    const FROM_DESCRIPTOR: usize = 4; // MOVE_MOUNT_F_EMPTY_PATH
-    const TO_DESCRIPTOR: usize = 0x40; // MOVE_MOUNT_T_EMPTY_PATH
-    let nothing = plan.keep([0]);
-    let flags = FROM_DESCRIPTOR | TO_DESCRIPTOR;
-    let arguments = [mount.operand(), nothing, target.operand(), nothing, flags];
-    plan.step(
-        Inside,
-        format!("move_mount onto {}", path.display()),
-        libc::SYS_move_mount,
-        arguments,
-    );
 }
 
 /// Whether a path is that of the kernel's views or devices, or below it.

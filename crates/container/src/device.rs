@@ -1,50 +1,17 @@
 //! What is in `/dev`: device nodes, the usual links, and the console.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sandbox::Question::Inside;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
-    detached::{self, Around},
+    detached::Around,
     lookup::{self, Links},
+    mount_calls,
     plan::{Plan, Slot},
+    spec::device_nodes::Device,
 };
-
-/// A device node, as the OCI runtime specification has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// Where, an absolute path inside. In a user namespace the host's device at this path is shown,
-    /// since no user namespace may make one.
-    pub path: PathBuf,
-    /// `c`, `b` or `p`: character, block, FIFO.
-    #[serde(rename = "type")]
-    pub kind: char,
-    /// Its numbers (admin-guide/devices.txt).
-    pub major: u32,
-    /// See `major`.
-    pub minor: u32,
-    /// Permissions, such as 0o666.
-    pub mode: u32,
-}
-
-/// The devices that every program may count on.
-pub(crate) fn usual() -> Vec<Device> {
-    let numbers = [
-        ("null", 1, 3),
-        ("zero", 1, 5),
-        ("full", 1, 7),
-        ("random", 1, 8),
-        ("urandom", 1, 9),
-        ("tty", 5, 0),
-    ];
-    let device = |(name, major, minor)| {
-        let path = Path::new("/dev").join(name);
-        Device { path, kind: 'c', major, minor, mode: 0o666 }
-    };
-    numbers.map(device).into()
-}
 
 const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd", "fd"),
@@ -76,7 +43,7 @@ impl<'a> Nodes<'a> {
         };
         let devices = devices.iter().map(prepare).collect::<Result<Vec<_>, Error>>()?;
         let console = terminal.map(|(path, number)| {
-            let console = detached::copy_of_hosts(plan, path, false)?;
+            let console = mount_calls::copy_of_hosts(plan, path, false)?;
             let words = format!("{} is the launcher's pseudo-terminal", path.display());
             let number = (libc::major(number), libc::minor(number));
             lookup::same_device(plan, words, console, number);
@@ -126,7 +93,7 @@ impl<'a> Nodes<'a> {
 
 /// The host's device of that path and number.
 fn hosts(plan: &mut Plan, device: &Device) -> Result<Slot, Error> {
-    let hosts = detached::copy_of_hosts(plan, &device.path, false)?;
+    let hosts = mount_calls::copy_of_hosts(plan, &device.path, false)?;
     let Device { path, major, minor, .. } = device;
     let words = format!("{} of the host is the device {major}:{minor}", path.display());
     lookup::same_device(plan, words, hosts, (*major, *minor));
@@ -137,7 +104,7 @@ fn hosts(plan: &mut Plan, device: &Device) -> Result<Slot, Error> {
 fn show(plan: &mut Plan, path: &Path, hosts: Slot, parent: Slot, name: &Path) -> Result<(), Error> {
     lookup::make_file(plan, parent, name)?;
     let file = plan.result();
-    detached::attach(plan, path, hosts, file);
+    mount_calls::attach(plan, path, hosts, file);
     Ok(())
 }
 

@@ -13,14 +13,7 @@
 //! the command line, none of the launcher's descriptors, and no more power than any other process
 //! inside from its first instruction: whoever takes it over has gained nothing.
 
-use std::{
-    ffi::OsString,
-    fs::File,
-    io::Write as _,
-    os::fd::{FromRawFd, OwnedFd},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{ffi::OsString, fs::File, io::Write as _, path::PathBuf, time::Duration};
 
 use sandbox::{
     Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Resource, Stdio, Story,
@@ -30,22 +23,22 @@ use sandbox::{
 use crate::{
     Begin, Error,
     cgroup::{Cgroup, MemoryWatch},
-    child::{self, Child, Gate},
+    child,
+    child_descriptors::ChildDescriptors,
     error::{self, NAME, Result},
     foreign::Foreign,
+    gate::Gate,
     hooks::Hook,
     inherited,
     joined::Joined,
-    life::State,
-    mounts,
-    namespaces::Namespaces,
+    mounts, pidfd,
     plan::Plan,
-    privileges::{self, Capabilities, CapabilitySet, User},
-    process::{self, Kept, StdioEnds},
+    privileges::{self, Capabilities, CapabilitySet},
+    process::{self, StdioEnds},
     program::{self, First},
-    rootfs::Root,
     running::{self, Running, Started, Walls},
-    spec, sys,
+    spec::{self, namespaces::Namespaces, power::User, root::Root},
+    state::State,
     terminal::inside,
     users::{self, Found},
 };
@@ -232,7 +225,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let program = Program::Command(joining.words.clone());
     let mut timeline = Timeline::start();
     inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
-    let target = pidfd(&state.first).ok_or(Error::NotWaiting)?;
+    let target = pidfd::open(&state.first).ok_or(Error::NotWaiting)?;
     let namespaces = Foreign::of(state.first.pid);
     let paths: Vec<PathBuf> = state.resources.iter().filter_map(cgroup_of).collect();
     let cgroup = Cgroup::open(&paths)?;
@@ -242,7 +235,8 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let inherited = Some(gate.report());
     let image = Some(first.image(&program)?);
     let terminal = stdio.socket();
-    let mut kept = Kept { inherited, program: image, terminal, ..Kept::default() };
+    let mut kept =
+        ChildDescriptors { inherited, program: image, terminal, ..ChildDescriptors::default() };
     let environment = joining.environment.clone();
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
     let mut plan = Box::new(Plan::default());
@@ -283,23 +277,6 @@ fn state_of(entry: &Entry) -> Result<State, Error> {
 
 fn not_running(entry: &Entry) -> impl Fn() -> Error {
     || Error::NotRunning { name: entry.name.clone() }
-}
-
-/// Kills that very process, if it still lives.
-pub(crate) fn kill(process: &Process) {
-    if let Some(pidfd) = pidfd(process) {
-        Child::signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
-    }
-}
-
-/// A descriptor of that very process, not of a later one with its number.
-pub(crate) fn pidfd(process: &Process) -> Option<OwnedFd> {
-    let arguments = [process.pid as usize, 0, 0, 0, 0, 0];
-    // SAFETY: pidfd_open takes numbers.
-    let descriptor = unsafe { sys::call(libc::SYS_pidfd_open, arguments) }.ok()?;
-    // SAFETY: the call has just made this descriptor.
-    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor as i32) };
-    process.is_alive().then_some(descriptor)
 }
 
 fn cgroup_of(resource: &Resource) -> Option<PathBuf> {

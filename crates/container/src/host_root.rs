@@ -19,9 +19,10 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    detached::{self, Around},
+    detached::Around,
     error,
     lookup::{self, Links},
+    mount_calls,
     mounts::{self, MountInfo},
     overlay::{attach_layer, root_on, size, stage, throw_away, tmpfs, uppermost},
     plan::{Plan, Slot},
@@ -212,7 +213,7 @@ pub(crate) fn by_folders(
     let stage = stage(plan, &size(bytes))?;
     let target = root_on(plan, stage)?;
     let root = tmpfs(plan, &size(bytes))?;
-    detached::attach(plan, Path::new("/"), root, target);
+    mount_calls::attach(plan, Path::new("/"), root, target);
     let listing = fs::read_dir("/").map_err(error::file("list", "/"))?;
     let mut folders: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
     folders.sort();
@@ -259,11 +260,11 @@ fn show_read_only(
     recursive: bool,
 ) -> Result<(), Error> {
     plan.together(format!("mount {} read-only", path.display()), |plan| {
-        let copy = detached::copy(plan, path, found, recursive);
+        let copy = mount_calls::copy(plan, path, found, recursive);
         let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
         let words = format!("mount_setattr {} read-only", path.display());
-        detached::set_attributes(plan, words, copy, attributes);
-        detached::attach(plan, path, copy, target);
+        mount_calls::set_attributes(plan, words, copy, attributes);
+        mount_calls::attach(plan, path, copy, target);
     });
     Ok(())
 }

@@ -19,42 +19,19 @@ use nix::{errno::Errno, unistd::gethostname};
 use sandbox::Question::Inside;
 
 use crate::{
-    Error, detached,
+    Error,
     lookup::{self, Links},
-    namespaces::{Namespace, Namespaces},
+    mount_calls,
     network::Link,
     plan::{Plan, Slot},
-    rootfs::Root,
-    spec::{self, Spec},
+    spec::{
+        self, Spec,
+        namespaces::{Namespace, Namespaces},
+        root::{Root, Upper},
+    },
 };
 
-/// How a container finds addresses by names, and its own.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NameService {
-    /// More lines for `/etc/hosts`.
-    pub hosts: Vec<(String, HostAddress)>,
-    /// Name servers instead of the host's.
-    pub servers: Vec<IpAddr>,
-    /// Domains in which a short name is looked for instead of the host's; `.` alone is none.
-    pub search: Vec<String>,
-    /// Options of the resolver instead of the host's.
-    pub options: Vec<String>,
-}
-
-impl NameService {
-    fn changes_the_resolver(&self) -> bool {
-        !(self.servers.is_empty() && self.search.is_empty() && self.options.is_empty())
-    }
-}
-
-/// The address of a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostAddress {
-    /// This one.
-    Address(IpAddr),
-    /// The host's, as the container reaches it.
-    Gateway,
-}
+pub use crate::spec::names::{HostAddress, NameService, is_host_name};
 
 /// Where the host writes down whom its own name server on the loop-back link asks: systemd-resolved,
 /// NetworkManager, and dnsmasq as resolvconf runs it.
@@ -117,8 +94,7 @@ impl Files {
             }
         }
         all.retain(|(name, _)| !is_mounted(inside, &Path::new("/etc").join(name)));
-        let is_thrown_away =
-            matches!(inside.root, Root::Overlay { upper: crate::Upper::ThrowAway, .. });
+        let is_thrown_away = matches!(inside.root, Root::Overlay { upper: Upper::ThrowAway, .. });
         let are_made = reaches_servers || is_thrown_away;
         Ok(Self { all, are_made, are_read_only: inside.read_only })
     }
@@ -212,12 +188,12 @@ impl Files {
         }
         let path = Path::new("/etc").join(name);
         let file = create(plan, dev, name, content)?;
-        let mount = detached::copy(plan, &path, file, false);
+        let mount = mount_calls::copy(plan, &path, file, false);
         if self.are_read_only {
             let words = format!("mount_setattr {} read-only", path.display());
-            detached::set_attributes_of_one(plan, words, mount, libc::MOUNT_ATTR_RDONLY);
+            mount_calls::set_attributes_of_one(plan, words, mount, libc::MOUNT_ATTR_RDONLY);
         }
-        detached::attach(plan, &path, mount, target);
+        mount_calls::attach(plan, &path, mount, target);
         // There is none, or a directory has the name: then the root is not one that has such files.
         plan.forgive(&[Errno::EBADF, Errno::ENOTDIR, Errno::EINVAL]);
         let operand = plan.text(name)?;
@@ -318,13 +294,6 @@ fn hosts(
     text += format!("{own}\t{own_name} {short}").trim_end();
     text.push('\n');
     Ok(text)
-}
-
-/// Whether it can be a name in `/etc/hosts` and for sethostname(2).
-pub fn is_host_name(name: &str) -> bool {
-    name.len() <= 64
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter))
 }
 
 /// The host's resolver configuration for another network namespace: the one of its files that names a

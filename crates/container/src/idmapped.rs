@@ -29,16 +29,20 @@ use nix::{
 use sandbox::Question::Boundary;
 
 use crate::{
-    Error, Root, Spec, Upper,
-    child::{self, Gate},
+    Error, Root, Spec, Upper, child, child_descriptors,
     detached::Around,
-    error, host_root,
+    error,
+    gate::Gate,
+    host_root,
     joined::Joined,
     mount::Options,
-    namespaces::{Namespace, Namespaces},
     plan::Plan,
-    privileges::{self, IdMaps},
-    process, sys,
+    privileges,
+    spec::{
+        namespaces::{Namespace, Namespaces},
+        power::IdMaps,
+    },
+    sys,
 };
 
 /// Copies of mounts, attached nowhere, with the ids of a user namespace.
@@ -80,7 +84,7 @@ impl IdMappedMounts {
             let attributes = around.attributes_of_volume(mount, &options);
             all.add(&mount.source, options.recursive, attributes, &users)?;
         }
-        let first = process::MOUNTS + all.made.len();
+        let first = child_descriptors::MOUNTS + all.made.len();
         for (_, made) in &mut all.made {
             *made = above(made, first)?;
         }

@@ -16,9 +16,9 @@ use sandbox::{Process, Question::Boundary};
 use crate::{
     Error,
     error::{call, file},
-    exec,
-    namespaces::{Namespace, Namespaces},
+    pidfd,
     plan::Plan,
+    spec::namespaces::{Namespace, Namespaces},
 };
 
 /// Namespaces that are there already, open.
@@ -84,7 +84,7 @@ fn namespace_of(process: &Process, name: &'static str) -> Result<OwnedFd, Error>
     let path = format!("/proc/{}/ns/{file_name}", process.pid);
     let opened = File::open(&path);
     // It lives now, so it was the one with that number when the file was opened, too.
-    match exec::pidfd(process) {
+    match pidfd::open(process) {
         Some(_) => Ok(opened.map_err(file("open the namespace", path))?.into()),
         None => Err(Error::ProcessEnded { pid: process.pid }),
     }

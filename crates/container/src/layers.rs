@@ -38,7 +38,7 @@ use crate::{
     Error,
     error::file,
     layer,
-    rootfs::{Root, Upper},
+    spec::root::{Root, Upper},
 };
 
 /// As many links as the kernel follows in one path (path_resolution(7)).

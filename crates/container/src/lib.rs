@@ -19,6 +19,7 @@ mod cgroup_layout;
 mod cgroup_stat;
 mod cgroup_view;
 mod child;
+mod child_descriptors;
 mod clean;
 mod container;
 pub mod descriptors;
@@ -29,6 +30,7 @@ mod error;
 mod exec;
 mod foreign;
 mod freeze;
+mod gate;
 pub mod hooks;
 mod host;
 mod host_root;
@@ -41,6 +43,7 @@ mod layers;
 mod life;
 mod lookup;
 pub mod mount;
+mod mount_calls;
 pub mod mounts;
 pub mod namespaces;
 mod nat;
@@ -50,6 +53,7 @@ mod nftables;
 pub mod observe;
 mod oom_score;
 pub mod overlay;
+mod pidfd;
 pub mod plan;
 pub mod privileges;
 pub mod process;
@@ -60,6 +64,7 @@ pub mod scheduling;
 mod scratch;
 pub mod seccomp;
 pub mod spec;
+mod state;
 mod subnet;
 mod sys;
 mod terminal;
@@ -95,15 +100,16 @@ pub use spec::Spec;
 pub use thrift::{SMAPS, give_back_code, give_back_code_by};
 
 use cgroup::CgroupPath;
-use child::Gate;
+use child_descriptors::ChildDescriptors;
 use detached::Around;
 use error::Result;
+use gate::Gate;
 use hosts::Files;
 use idmapped::IdMappedMounts;
 use joined::Joined;
 use network::Veth;
 use plan::Plan;
-use process::{Kept, StdioEnds};
+use process::StdioEnds;
 use program::First;
 use rootfs::Launcher;
 use running::{Started, Walls};
@@ -271,7 +277,7 @@ fn kept<'a>(
     mailbox: Option<BorrowedFd<'a>>,
     gate: &'a Gate,
     spec: &Spec,
-) -> Result<Kept<'a>, Error> {
+) -> Result<ChildDescriptors<'a>, Error> {
     let report = Some(gate.report());
     let (inherited, report) = if first.reports() { (report, None) } else { (mailbox, report) };
     let start = match begin {
@@ -280,7 +286,7 @@ fn kept<'a>(
     };
     let program = Some(first.image(&spec.way_out.program)?);
     let (terminal, mounts) = (None, Vec::new());
-    Ok(Kept { inherited, program, report, start, terminal, mounts })
+    Ok(ChildDescriptors { inherited, program, report, start, terminal, mounts })
 }
 
 /// The memory that a built-in program shares with its launcher.

@@ -12,95 +12,29 @@
 //! account of them belongs to the caller.
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io::Write as _,
     os::{
         fd::AsFd,
         unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     },
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::stat::Mode,
-    unistd::mkfifo,
-};
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use sandbox::{Instance as _, Outcome, Process, Program, Resource, Story};
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Begin, Prepared, Spec,
-    child::{self, Child},
-    clean,
+    Begin, Prepared, clean,
+    descriptors::high,
     error::{self, Error, NAME, Result, call},
     exec,
-    hooks::Hooks,
     running::{self, Running, Started},
-    spec,
 };
 
-/// What another process needs to know of a container to act on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    /// The first process.
-    pub first: Process,
-    /// What outlives it, in the order in which it was made.
-    pub resources: Vec<Resource>,
-    /// What its programs may do; a second one that joins may do the same.
-    pub power: spec::Power,
-    /// Its environment.
-    pub environment: Vec<(OsString, OsString)>,
-    /// Its working directory.
-    pub directory: PathBuf,
-    /// The FIFO that the first process waits at.
-    pub start: Option<PathBuf>,
-    /// Programs of the caller's that are run when it is started and deleted.
-    #[serde(default)]
-    pub hooks: Hooks,
-}
+pub use crate::state::State;
 
 impl State {
-    pub(crate) fn new(first: Process, resources: &[Resource], spec: &Spec) -> Self {
-        Self {
-            first,
-            resources: resources.to_vec(),
-            power: spec.power.clone(),
-            environment: spec.way_out.environment.clone(),
-            directory: spec.way_out.directory.clone(),
-            start: None,
-            hooks: spec.way_out.hooks.clone(),
-        }
-    }
-
-    /// Reads the state in the file `path`.
-    ///
-    /// # Errors
-    ///
-    /// When there is none, or it is not one.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = fs::read(path).map_err(error::file("read", path))?;
-        serde_json::from_slice(&text).map_err(|source| Error::State { path: path.into(), source })
-    }
-
-    /// Writes it into the file `path`, which appears whole.
-    ///
-    /// # Errors
-    ///
-    /// Those of the file system.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let draft = path.with_extension("draft");
-        let text = serde_json::to_vec(self);
-        let text = text.map_err(|source| Error::State { path: path.into(), source })?;
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let written = options.open(&draft).and_then(|mut file| file.write_all(&text));
-        written.map_err(error::file("write", &draft))?;
-        fs::rename(&draft, path).map_err(error::file("rename", &draft))
-    }
-
     /// Lets the first process begin its program.
     ///
     /// # Errors
@@ -122,34 +56,6 @@ impl State {
             hook.check(Some(code), format!("exit code {code}"))?;
         }
         Ok(open_the_gate(path)?)
-    }
-
-    /// Sends `signal` to the first process. One that has ended gets none.
-    pub fn kill(&self, signal: i32) {
-        if let Some(pidfd) = exec::pidfd(&self.first) {
-            Child::signal(pidfd.as_fd(), signal);
-        }
-    }
-
-    /// Whether the first process lives.
-    pub fn is_alive(&self) -> bool {
-        self.first.is_alive()
-    }
-
-    /// Waits until the first process has ended. How it ended is known to its parent alone (wait(2)).
-    ///
-    /// # Errors
-    ///
-    /// Those of poll(2).
-    pub fn wait(&self) -> Result<(), Error> {
-        let Some(pidfd) = exec::pidfd(&self.first) else { return Ok(()) };
-        let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-        loop {
-            match poll(&mut watched, PollTimeout::NONE) {
-                Err(Errno::EINTR) => {}
-                done => return done.map(drop).map_err(call("poll the first process")),
-            }
-        }
     }
 
     /// Kills what still runs and removes what outlives it.
@@ -226,7 +132,7 @@ impl Prepared<'_> {
             .write(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(start);
-        let fifo = child::high(&opened.map_err(error::file("open", start))?)?;
+        let fifo = high(&opened.map_err(error::file("open", start))?)?;
         let started = self.start(Begin::OnByte(fifo.as_fd()), Story::default())?;
         let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
         let first = Process::of(pid).ok_or(Error::NotWaiting)?;

@@ -38,26 +38,14 @@ use crate::{
     Error,
     error::{call, file},
     nftables::{self, Batch, FORWARD, Hook, OUTPUT, POSTROUTING, PREROUTING, Part},
-    subnet::take_name,
+    spec::network::Published,
+    subnet::{is_our_link, take_name},
 };
 
 /// The table whose chains are named by the links that isolab has switched forwarding on for.
 const FORWARDING: &str = "isolab-forwarding";
 /// Before the kernel looks up to which connection a packet belongs.
 const RAW: Hook = Hook { kind: "filter", number: 0, priority: -300 };
-
-/// A port of the host's that leads into a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// The host's address; unspecified for each that it has.
-    pub address: Ipv4Addr,
-    /// Its port.
-    pub host_port: u16,
-    /// The port inside.
-    pub port: u16,
-    /// Whether of UDP, else of TCP.
-    pub udp: bool,
-}
 
 /// How far packets from inside come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +63,7 @@ pub(crate) fn table_of(link: &str) -> String {
 
 /// Whether it is the name of such a table.
 pub(crate) fn is_our_table(name: &str) -> bool {
-    name.strip_prefix("isolab-").is_some_and(crate::network::is_our_link)
+    name.strip_prefix("isolab-").is_some_and(is_our_link)
 }
 
 /// Whoever has it changes rules and forwarding, which are two things to the kernel, as one; all others

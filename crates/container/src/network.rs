@@ -17,36 +17,24 @@ use nix::{
     sched::{CloneFlags, setns},
 };
 use sandbox::{Question::WayOut, Resource, Story};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
     error::{call, file},
     lookup,
-    namespaces::Namespaces,
     nat::{self, Reach},
     netlink::Netlink,
     nftables,
     plan::Plan,
     privileges,
-    rootfs::Root,
-    spec::Spec,
-    subnet::{self, Subnet},
+    spec::{Spec, namespaces::Namespaces, root::Root},
+    subnet::{self, PREFIX_OF_NAMES, Subnet, is_our_link, link_name},
 };
 
-pub use crate::{nat::Published, subnet::PREFIX};
-
-/// What a container sees of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Network {
-    /// Its own, with the loop-back link only.
-    #[default]
-    None,
-    /// The host's: no network namespace.
-    Host,
-    /// Its own, with a pair of links to the host.
-    Veth,
-}
+pub use crate::{
+    spec::network::{Network, Published},
+    subnet::PREFIX,
+};
 
 /// A link between the host and one sandbox, as it is planned: a name that only isolab gives, and a
 /// network of two addresses that no route of this host leads to. Nobody else plans the same while it
@@ -105,8 +93,6 @@ pub fn accept_in(chain: &str) -> String {
 
 /// The name of the container's end.
 const INSIDE: &str = "eth0";
-/// What the names of the host's ends begin with; eight hexadecimal digits follow.
-const PREFIX_OF_NAMES: &str = "iso";
 
 impl Link {
     /// Chooses a name and a network.
@@ -117,11 +103,11 @@ impl Link {
     pub fn plan() -> Result<Self, Error> {
         // A table that a killed launcher has left is as good as a link: `isolab clean` removes it.
         let tables = nftables::tables().unwrap_or_default();
-        let name = |network: u32| format!("{PREFIX_OF_NAMES}{network:08x}");
-        let subnet = Subnet::take(|network| tables.contains(&nat::table_of(&name(network))))?;
+        let is_taken = |network| tables.contains(&nat::table_of(&link_name(network)));
+        let subnet = Subnet::take(is_taken)?;
         let network = subnet.network;
         Ok(Self {
-            name: name(network),
+            name: link_name(network),
             host: Ipv4Addr::from(network + 1),
             inside: Ipv4Addr::from(network + 2),
             _subnet: subnet,
@@ -249,12 +235,6 @@ pub(crate) fn remove_link(name: &str) -> Result<(), Error> {
     Netlink::open()?.delete(name)
 }
 
-/// Whether this is a name that [`Link::plan`] gives.
-pub(crate) fn is_our_link(name: &str) -> bool {
-    let digits = name.strip_prefix(PREFIX_OF_NAMES).unwrap_or_default();
-    digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-}
-
 /// The child's steps in a network namespace of its own. A program from memory with an empty root has
 /// no use for them.
 pub(crate) fn set_up_inside(
@@ -308,18 +288,5 @@ impl Drop for Veth {
         // is free again at once is worth a message. It fails when the pair is gone already.
         self.link.close_the_way();
         let _ = remove_link(&self.link.name);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_links_would_be_removed() {
-        assert!(is_our_link("iso0a1b2c3c"));
-        for other in ["eth0", "lo", "isolated0", "iso", "isoxxxxxxxx"] {
-            assert!(!is_our_link(other), "{other}");
-        }
     }
 }

@@ -17,18 +17,17 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    detached::{self, Around},
+    detached::Around,
     error,
     lookup::{self, Links},
+    mount_calls,
     plan::{Descriptors, Plan, Slot},
-    rootfs::Upper,
+    spec::root::Upper,
 };
 
 /// A directory that every Linux system has, to mount on: the mount is seen by the child only.
 const STAGE: &str = "/tmp";
 
-/// How many lower layers overlayfs takes (OVL_MAX_STACK of fs/overlayfs/super.c).
-pub(crate) const MAX_LOWERS: usize = 500;
 /// From here on the layers are named by short paths: all options have to fit into one page, and the
 /// kernel cuts off what does not, silently (mount(2)).
 const MANY: usize = 64;
@@ -39,7 +38,7 @@ pub(crate) fn stage(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
         let stage = tmpfs(plan, size)?;
         lookup::open_of_host(plan, Path::new(STAGE))?;
         let target = plan.result();
-        detached::attach(plan, Path::new(STAGE), stage, target);
+        mount_calls::attach(plan, Path::new(STAGE), stage, target);
         Ok(stage)
     })
 }
@@ -48,7 +47,7 @@ pub(crate) fn tmpfs(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
     let option = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
     let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let data = [option("mode", "755"), option("size", size)];
-    detached::fresh(plan, "tmpfs", "tmpfs", (attributes, &data), false)
+    mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &data), false)
 }
 
 /// How much goes into what is thrown away: so many bytes, or a quarter of the host's memory.
@@ -104,7 +103,7 @@ pub(crate) fn attach_layer(
     layer: Slot,
 ) -> Result<(), Error> {
     let place = lookup::directory(plan, stage, &Path::new("/").join(name), Links::Refused)?;
-    detached::attach(plan, Path::new(name), layer, place);
+    mount_calls::attach(plan, Path::new(name), layer, place);
     Ok(())
 }
 

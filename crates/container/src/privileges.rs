@@ -5,7 +5,7 @@
 //! with a user namespace only), capabilities (what root may do), `no_new_privs` (no program gives
 //! more), and the [`seccomp`] filter (which doors of the kernel exist at all).
 
-use std::{path::Path, sync::OnceLock};
+use std::{fs::File, io::Write as _, path::Path, sync::OnceLock};
 
 use host::read_proc;
 use nix::{
@@ -13,64 +13,21 @@ use nix::{
     unistd::{Gid, Uid},
 };
 use sandbox::Question::Power;
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, inherited, lookup,
-    namespaces::{Namespace, Namespaces, write_whole},
+    Error, error, inherited, lookup,
     plan::Plan,
-    seccomp, spec,
+    seccomp,
+    spec::{
+        self,
+        namespaces::{Namespace, Namespaces},
+    },
 };
 
-pub use crate::capabilities::{Capabilities, CapabilitySet};
-
-/// User and groups of a process.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct User {
-    /// User id inside.
-    pub uid: u32,
-    /// Group id inside.
-    pub gid: u32,
-    /// Supplementary groups.
-    pub additional_gids: Vec<u32>,
-    /// Permissions that new files do not get; `None` is 0o022.
-    pub umask: Option<u32>,
-}
-
-/// One range of ids of a user namespace (user_namespaces(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct IdMap {
-    /// The first id inside.
-    #[serde(rename = "containerID")]
-    pub container_id: u32,
-    /// The first id outside.
-    #[serde(rename = "hostID")]
-    pub host_id: u32,
-    /// How many ids.
-    pub size: u32,
-}
-
-/// The maps of a user namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct IdMaps {
-    /// Of users.
-    pub uid: Vec<IdMap>,
-    /// Of groups.
-    pub gid: Vec<IdMap>,
-}
-
-/// A limit of a process (getrlimit(2)); it has its number in asm-generic/resource.h.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rlimit {
-    /// `RLIMIT_NOFILE`, with or without `RLIMIT_`, in any case.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// In force; `u64::MAX` is no limit.
-    pub soft: u64,
-    /// How far a process may raise it.
-    pub hard: u64,
-}
+pub use crate::{
+    capabilities::{Capabilities, CapabilitySet},
+    spec::power::{IdMap, IdMaps, Rlimit, User},
+};
 
 impl Rlimit {
     fn number(&self) -> Result<usize, Error> {
@@ -226,6 +183,12 @@ pub(crate) fn write_id_maps(pid: i32, given: Option<&IdMaps>) -> Result<(), Erro
         write_whole(&format!("/proc/{pid}/{file}"), &text)?;
     }
     Ok(())
+}
+
+/// Writes `text` into a file that takes it whole, such as an id map.
+fn write_whole(path: &str, text: &str) -> Result<(), Error> {
+    let opened = File::options().write(true).open(path);
+    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(error::file("write", path))
 }
 
 /// The id that root inside has outside, by the maps that [`write_maps`] writes.

@@ -25,72 +25,14 @@ use sandbox::{Capture, Mailbox, Question::WayOut, Stdio};
 
 use crate::{
     Begin, Error,
+    child_descriptors::ChildDescriptors,
+    descriptors::high,
     error::call,
     lookup,
     plan::{NO_CALL, Plan},
-    privileges::User,
+    spec::power::User,
     terminal::{Terminal, inside},
 };
-
-/// The number of the descriptor that a program inherits besides the three standard ones: the
-/// mailbox of a built-in program, the report of init.
-pub(crate) const INHERITED: usize = 3;
-/// The child's descriptor of the program in memory that it executes.
-pub(crate) const PROGRAM: usize = 4;
-/// The child's end of the report, where the program does not inherit it. Its `execve` closes it.
-const REPORT: usize = 5;
-/// The child's end of what it waits at to be started; the program closes it.
-pub(crate) const START: usize = 6;
-/// The child's end of the socket by which the launcher gets the master of a terminal.
-pub(crate) const TERMINAL: usize = 7;
-/// The first of the child's mounts that its launcher has made.
-pub(crate) const MOUNTS: usize = 8;
-
-/// What the child keeps of the launcher's descriptors besides standard input, output and error.
-#[derive(Debug, Default)]
-pub(crate) struct Kept<'a> {
-    /// What the program inherits.
-    pub(crate) inherited: Option<BorrowedFd<'a>>,
-    /// The program in memory.
-    pub(crate) program: Option<BorrowedFd<'a>>,
-    /// The end of the report that is closed by `execve`.
-    pub(crate) report: Option<BorrowedFd<'a>>,
-    /// Where it waits to be started.
-    pub(crate) start: Option<BorrowedFd<'a>>,
-    /// By which it sends the master of its terminal.
-    pub(crate) terminal: Option<BorrowedFd<'a>>,
-    /// Mounts, until the root is entered. Their numbers here lie above those in the child.
-    pub(crate) mounts: Vec<BorrowedFd<'a>>,
-}
-
-impl<'a> Kept<'a> {
-    fn all(&self) -> impl Iterator<Item = (BorrowedFd<'a>, usize, i32)> {
-        let single = [
-            (self.inherited, INHERITED, 0),
-            (self.program, PROGRAM, libc::O_CLOEXEC),
-            (self.report, REPORT, libc::O_CLOEXEC),
-            (self.start, START, 0),
-            (self.terminal, TERMINAL, libc::O_CLOEXEC),
-        ];
-        let single =
-            single.into_iter().filter_map(|(kept, number, flags)| Some((kept?, number, flags)));
-        let mounts = self.mounts.iter().zip(MOUNTS..);
-        single.chain(mounts.map(|(kept, number)| (*kept, number, libc::O_CLOEXEC)))
-    }
-
-    /// The child's steps that close all others (close_range(2)): those of the launcher before there
-    /// is a root that could lead to one of them, and the child's own before its program.
-    pub(crate) fn close_others(&self, plan: &mut Plan, words: &'static str) {
-        let mut first = INHERITED;
-        for (_, number, _) in self.all() {
-            if first < number {
-                plan.step(WayOut, words, libc::SYS_close_range, [first, number - 1, 0]);
-            }
-            first = number + 1;
-        }
-        plan.step(WayOut, words, libc::SYS_close_range, [first, u32::MAX as usize, 0]);
-    }
-}
 
 /// The launcher's and the child's ends of standard input and output.
 #[derive(Debug)]
@@ -166,7 +108,7 @@ impl StdioEnds {
     pub(crate) fn null() -> Result<Self, Error> {
         let opened = File::options().read(true).write(true).open("/dev/null");
         let null = opened.map_err(crate::error::file("open", "/dev/null"))?;
-        Ok(Self::Null { child: crate::child::high(&null)? })
+        Ok(Self::Null { child: high(&null)? })
     }
 
     /// The slave's path on the host and its device number, of a terminal.
@@ -178,7 +120,7 @@ impl StdioEnds {
 
     /// The child's steps: its ends become 0, 1 and 2, what it keeps has the numbers after them, and
     /// no other descriptor of the launcher is left.
-    pub(crate) fn connect(&self, plan: &mut Plan, kept: &Kept<'_>) {
+    pub(crate) fn connect(&self, plan: &mut Plan, kept: &ChildDescriptors<'_>) {
         let duplicate = |plan: &mut Plan, descriptor: BorrowedFd<'_>, number: usize, flags: i32| {
             let words = format!("dup3 descriptor {number}");
             let arguments = [descriptor.as_raw_fd() as usize, number, flags as usize];
@@ -312,7 +254,7 @@ pub(crate) fn reset_signals(plan: &mut Plan, begin: Begin<'_>) {
 
 /// A copy of the mailbox's descriptor that the child inherits, out of the way of 0 to 3.
 pub(crate) fn mailbox_end(mailbox: &Mailbox) -> Result<OwnedFd, Error> {
-    crate::child::high(mailbox.file())
+    high(mailbox.file())
 }
 
 /// Why a program could not be executed, as the contract has it.

@@ -12,9 +12,11 @@ use host::sealed_memfd;
 use sandbox::{Program, environment};
 
 use crate::{
-    Begin, Error, child, error,
+    Begin, Error,
+    child_descriptors::{INHERITED, PROGRAM, START},
+    descriptors::high,
+    error,
     plan::Plan,
-    process::{INHERITED, PROGRAM, START},
     spec,
 };
 
@@ -145,7 +147,7 @@ fn image(elf: &'static [u8]) -> Result<BorrowedFd<'static>, Error> {
     }
     let opened = sealed_memfd(elf).map_err(error::file("write the program to memory", "memfd"))?;
     // As long as the process: there are nine programs at most.
-    let kept: &'static OwnedFd = Box::leak(Box::new(child::high(&opened)?));
+    let kept: &'static OwnedFd = Box::leak(Box::new(high(&opened)?));
     made.push((elf, kept));
     Ok(kept.as_fd())
 }

@@ -22,103 +22,21 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    cgroup_view::{CgroupView, OwnDirectory},
-    detached::{self, Around, Detached},
+    cgroup_layout::OwnDirectory,
+    cgroup_view::CgroupView,
+    detached::{Around, Detached},
     device, error, host_root,
     hosts::NO_FILES,
     lookup::{self, Links},
-    overlay,
+    mount_calls, overlay,
     plan::{Plan, Slot},
     spec,
 };
 
-pub use crate::device::Device;
-
-/// The root file system of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Root {
-    /// A throw-away overlay over the host's own `/`: everything can be read, and what is written is
-    /// gone afterwards.
-    #[default]
-    Host,
-    /// An empty tmpfs, for a program that is executed from memory (`memfd_create(2)`).
-    Empty,
-    /// A directory, as it is: what is written there stays.
-    Directory(PathBuf),
-    /// Directories on top of each other, the first one uppermost.
-    Overlay {
-        /// The layers that are only read.
-        lowers: Vec<PathBuf>,
-        /// The layer that is written to.
-        upper: Upper,
-    },
-}
-
-/// The layer of an overlay that takes what is written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Upper {
-    /// In memory, gone with the container.
-    #[default]
-    ThrowAway,
-    /// In this directory: `upper` holds what was written, `work` is overlayfs's own.
-    Kept(PathBuf),
-}
-
-/// Parts of /proc and /sys that tell of the host; as other runtimes mask them, and the maps of
-/// physical pages besides.
-const MASKED: [&str; 15] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/kpagecgroup",
-    "/proc/kpagecount",
-    "/proc/kpageflags",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-/// Parts of /proc that change the host.
-pub(crate) const READ_ONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-/// What is masked on this host: the counters by which a processor tells how hot it is are in one
-/// directory for each.
-pub(crate) fn masked() -> Vec<PathBuf> {
-    let throttle = |number: usize| {
-        PathBuf::from(format!("/sys/devices/system/cpu/cpu{number}/thermal_throttle"))
-    };
-    let mut all: Vec<PathBuf> = MASKED.iter().map(PathBuf::from).collect();
-    all.extend((0..).map(throttle).take_while(|path| path.exists()));
-    all
-}
-
-/// Looks whether the directories of `root` are there, before anything is made.
-pub(crate) fn check(root: &Root) -> Result<(), Error> {
-    let all: Vec<&PathBuf> = match root {
-        Root::Host | Root::Empty => Vec::new(),
-        Root::Directory(path) => vec![path],
-        Root::Overlay { lowers, .. } => lowers.iter().collect(),
-    };
-    for path in all {
-        std::fs::read_dir(path).map_err(|source| Error::NoRoot { path: path.clone(), source })?;
-    }
-    match root {
-        Root::Overlay { lowers, .. } if lowers.is_empty() => Err(Error::NoLowers),
-        Root::Overlay { lowers, .. } if lowers.len() > overlay::MAX_LOWERS => {
-            Err(Error::TooManyLowers { count: lowers.len() })
-        }
-        Root::Overlay { upper: Upper::Kept(kept), .. } => {
-            std::fs::create_dir_all(kept).map_err(error::file("create", kept))
-        }
-        _ => Ok(()),
-    }
-}
+pub use crate::spec::{
+    device_nodes::Device,
+    root::{Root, Upper},
+};
 
 /// What the launcher has found out for it.
 #[derive(Debug, Clone, Copy)]
@@ -177,10 +95,10 @@ pub(crate) fn enter(
     make_directory(plan, root, directory)?;
     if inside.read_only {
         let words = "mount_setattr / read-only".to_owned();
-        detached::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
+        mount_calls::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
         for part in parts {
             let words = "mount_setattr / read-only: a part of it".to_owned();
-            detached::set_attributes_of_one(plan, words, part, libc::MOUNT_ATTR_RDONLY);
+            mount_calls::set_attributes_of_one(plan, words, part, libc::MOUNT_ATTR_RDONLY);
             // What could not be mounted there has left a directory of the root, or nothing.
             plan.forgive(&[Errno::EINVAL, Errno::EBADF]);
         }
@@ -259,13 +177,13 @@ fn directory(plan: &mut Plan, path: &Path, around: Around<'_>) -> Result<Slot, E
         lookup::open_of_host(plan, &path)?;
         let found = plan.result();
         let root = around.id_mapped(plan, &path).unwrap_or_else(|| {
-            let root = detached::copy(plan, &path, found, true);
+            let root = mount_calls::copy(plan, &path, found, true);
             let words = format!("mount_setattr of {}: no devices", path.display());
             let attributes = libc::MOUNT_ATTR_NODEV | around.no_set_user_id();
-            detached::set_attributes(plan, words, root, attributes);
+            mount_calls::set_attributes(plan, words, root, attributes);
             root
         });
-        detached::attach(plan, &path, root, found);
+        mount_calls::attach(plan, &path, root, found);
         Ok(root)
     })
 }
@@ -310,14 +228,14 @@ fn mask(plan: &mut Plan, root: Slot, path: &Path, null: Slot) -> Result<(), Erro
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
-        let cover = detached::copy(plan, Path::new(NULL), null, false);
-        detached::attach(plan, path, cover, target);
+        let cover = mount_calls::copy(plan, Path::new(NULL), null, false);
+        mount_calls::attach(plan, path, cover, target);
         // What covers a directory has to be one.
         plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {
             let attributes =
                 libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-            let empty = detached::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
-            detached::attach(plan, path, empty, target);
+            let empty = mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
+            mount_calls::attach(plan, path, empty, target);
             Ok(())
         })
     })
@@ -329,14 +247,14 @@ fn make_read_only(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error>
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
-        let copy = detached::copy(plan, path, target, true);
+        let copy = mount_calls::copy(plan, path, target, true);
         let attributes = libc::MOUNT_ATTR_RDONLY
             | libc::MOUNT_ATTR_NOSUID
             | libc::MOUNT_ATTR_NODEV
             | libc::MOUNT_ATTR_NOEXEC;
         let words = format!("mount_setattr {} read-only", path.display());
-        detached::set_attributes(plan, words, copy, attributes);
-        detached::attach(plan, path, copy, target);
+        mount_calls::set_attributes(plan, words, copy, attributes);
+        mount_calls::attach(plan, path, copy, target);
         Ok(())
     })
 }

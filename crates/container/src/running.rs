@@ -18,6 +18,7 @@ use crate::{
     child::Child,
     error::{NAME, Result},
     network::Veth,
+    pidfd,
     plan::Progress,
     process,
     terminal::Terminal,
@@ -243,6 +244,6 @@ impl Control for ContainerControl {
     }
 
     fn signal(&self, signal: i32) {
-        Child::signal(self.pidfd.as_fd(), signal);
+        pidfd::signal(self.pidfd.as_fd(), signal);
     }
 }

@@ -9,6 +9,14 @@
 //! | 4 | [`Power`] | `process.user`, `.capabilities`, `.rlimits`, `.noNewPrivileges`, `linux.seccomp`, `.uidMappings`, `.sysctl` |
 //! | 5 | [`WayOut`] | `process.args`, `.env`, `.cwd`, `.terminal`, `hooks` |
 
+pub(crate) mod device_nodes;
+pub(crate) mod hooks;
+pub(crate) mod names;
+pub(crate) mod namespaces;
+pub(crate) mod network;
+pub(crate) mod power;
+pub(crate) mod root;
+
 use std::path::{Path, PathBuf};
 
 use sandbox::{
@@ -18,20 +26,21 @@ use sandbox::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    capabilities::Capabilities,
     cgroup::Resources,
-    device,
     devices::{self, DeviceRule},
     error::{Error, NAME},
-    hooks::Hooks,
-    hosts::{self, NameService},
     mount::{self, Mount},
-    namespaces::{Namespace, Namespaces},
-    network::{Network, Published},
     oom_score,
-    privileges::{Capabilities, IdMaps, Rlimit, User},
-    rootfs::{self, Device, Root},
     seccomp::Seccomp,
 };
+use device_nodes::Device;
+use hooks::Hooks;
+use names::NameService;
+use namespaces::{Namespace, Namespaces};
+use network::{Network, Published};
+use power::{IdMaps, Rlimit, User};
+use root::Root;
 
 /// A container: what the five modules make it of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -137,9 +146,9 @@ impl Default for Inside {
             keep_owners: false,
             upper_bytes: None,
             mounts: mount::usual(),
-            devices: device::usual(),
-            masked_paths: rootfs::masked(),
-            read_only_paths: rootfs::READ_ONLY.iter().map(PathBuf::from).collect(),
+            devices: device_nodes::usual(),
+            masked_paths: root::masked(),
+            read_only_paths: root::READ_ONLY.iter().map(PathBuf::from).collect(),
         }
     }
 }
@@ -290,13 +299,13 @@ impl Spec {
         }
         oom_score::check(self.power.oom_score_adj)?;
         let host_name = self.boundary.hostname.as_ref();
-        if let Some(name) = host_name.filter(|name| !hosts::is_host_name(name)) {
+        if let Some(name) = host_name.filter(|name| !names::is_host_name(name)) {
             return Err(Error::HostName { name: name.clone() }.into());
         }
         if !self.way_out.published.is_empty() && self.way_out.network != Network::Veth {
             return Err(Error::NoLinkForPorts.into());
         }
-        rootfs::check(&self.inside.root)?;
+        root::check(&self.inside.root)?;
         for mount in &self.inside.mounts {
             mount.check()?;
         }

@@ -151,9 +151,31 @@ fn written((destination, bits): &(u32, u8)) -> String {
     format!("{}/{bits}", Ipv4Addr::from(*destination))
 }
 
+/// What the names of the host's ends begin with; eight hexadecimal digits follow.
+pub(crate) const PREFIX_OF_NAMES: &str = "iso";
+
+/// The name of the host's end of the link with that network.
+pub(crate) fn link_name(network: u32) -> String {
+    format!("{PREFIX_OF_NAMES}{network:08x}")
+}
+
+/// Whether this is a name that [`link_name`] gives.
+pub(crate) fn is_our_link(name: &str) -> bool {
+    let digits = name.strip_prefix(PREFIX_OF_NAMES).unwrap_or_default();
+    digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_our_own_links_would_be_removed() {
+        assert!(is_our_link("iso0a1b2c3c"));
+        for other in ["eth0", "lo", "isolated0", "iso", "isoxxxxxxxx"] {
+            assert!(!is_our_link(other), "{other}");
+        }
+    }
 
     fn destination(text: &str) -> (u32, u8) {
         let (address, bits) = text.split_once('/').unwrap();

@@ -7,6 +7,7 @@
 //! symbolic links of the caller's: no devices, no set-user bits.
 
 mod found;
+mod invalid;
 mod names;
 mod pack;
 mod tree;

@@ -6,7 +6,11 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
-use crate::{Error, layers::Layers, privileges::User, rootfs::Root};
+use crate::{
+    Error,
+    layers::Layers,
+    spec::{power::User, root::Root},
+};
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";

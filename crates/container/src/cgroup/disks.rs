@@ -1,6 +1,6 @@
 //! What a cgroup keeps of single disks: how fast they are read and written, and whose turn is first.
 
-use super::settings::Setting;
+use super::setting::Setting;
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
@@ -93,12 +93,17 @@ impl DiskLimit {
                 Some(("blkio.weight_device", format!("{disk} {weight}")))
             }
             (DiskLimitKind::Weight, Version::V2) => {
-                Some(("io.weight", format!("{disk} {}", super::resources::io_weight(weight))))
+                Some(("io.weight", format!("{disk} {}", io_weight(weight))))
             }
             _ => None,
         };
         Setting { instead, ..Setting::new(Controller::Io, file, value) }
     }
+}
+
+/// From 10 to 1000, onto 1 to 10000, as other runtimes do.
+pub(super) fn io_weight(weight: u16) -> u32 {
+    1 + u32::from(weight.clamp(10, 1000) - 10) * 9999 / 990
 }
 
 #[cfg(test)]

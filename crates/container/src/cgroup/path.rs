@@ -11,7 +11,8 @@ use sandbox::{Limits, Resource};
 
 use super::{
     Cgroup, Directory, Made,
-    settings::{Setting, device_settings, settings},
+    setting::Setting,
+    settings::{device_settings, settings},
     skipped::SkippedLimit,
 };
 use crate::{

@@ -4,7 +4,10 @@ use std::ops::RangeInclusive;
 
 use sandbox::Limits;
 
-use super::{DiskLimit, settings::Setting};
+use super::{
+    disks::{DiskLimit, io_weight},
+    setting::Setting,
+};
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
@@ -128,11 +131,6 @@ impl Resources {
         settings.extend(self.disks.iter().map(|disk| disk.setting(version)));
         Ok(settings)
     }
-}
-
-/// From 10 to 1000, onto 1 to 10000, as other runtimes do.
-pub(super) fn io_weight(weight: u16) -> u32 {
-    1 + u32::from(weight.clamp(10, 1000) - 10) * 9999 / 990
 }
 
 /// A list of numbers and ranges (cpuset(7), "List format").

@@ -2,31 +2,12 @@
 
 use sandbox::Limits;
 
-use super::Resources;
+use super::{Resources, setting::Setting};
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
     devices::{self, DeviceRule},
 };
-
-/// One file of a limit and what is to be written into it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Setting {
-    pub(super) controller: Controller,
-    pub(super) file: &'static str,
-    pub(super) value: String,
-    /// The kernel may have been built without it.
-    pub(super) optional: bool,
-    /// Another file and value, for a kernel that has no such file.
-    pub(super) instead: Option<(&'static str, String)>,
-}
-
-impl Setting {
-    /// One that has to be written.
-    pub(super) fn new(controller: Controller, file: &'static str, value: String) -> Self {
-        Self { controller, file, value, optional: false, instead: None }
-    }
-}
 
 /// The settings that keep `limits` and `resources`, in the order of writing.
 ///

@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use super::{resources::is_subset, settings::Setting};
+use super::{resources::is_subset, setting::Setting};
 use crate::{
     Error,
     cgroup_layout::{Controller, INHERITED, Parent, limit_in},

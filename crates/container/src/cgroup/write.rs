@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 
 use nix::{errno::Errno, fcntl::OFlag};
 
-use super::{Cgroup, Made, resources::is_subset, settings::Setting};
+use super::{Cgroup, Made, resources::is_subset, setting::Setting};
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},

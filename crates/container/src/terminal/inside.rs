@@ -23,13 +23,15 @@ use sandbox::Question::WayOut;
 
 use super::Terminal;
 use crate::{
-    Error, child, detached,
+    Error,
+    child_descriptors::TERMINAL,
+    descriptors::high,
     error::call,
     lookup::{self, Links},
+    mount_calls,
     mounts::MountInfo,
     plan::Plan,
-    privileges::User,
-    process::TERMINAL,
+    spec::power::User,
 };
 
 /// Where it is: the kernel's documents name no other place (devpts.rst).
@@ -46,7 +48,7 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), Error> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let made = socketpair(AddressFamily::Unix, SockType::Stream, None, flags);
     let (own, childs) = made.map_err(call("socketpair for the terminal"))?;
-    Ok((own, child::high(&childs)?))
+    Ok((own, high(&childs)?))
 }
 
 /// The child's steps, in its root: a new terminal becomes its standard streams and its controlling
@@ -103,8 +105,8 @@ fn show_as_console(plan: &mut Plan, slave: crate::plan::Slot) -> Result<(), Erro
     let dev = lookup::directory(plan, root, Path::new("/dev"), Links::Refused)?;
     lookup::make_file(plan, dev, Path::new("console"))?;
     let file = plan.result();
-    let copy = detached::copy(plan, console, slave, false);
-    detached::attach(plan, console, copy, file);
+    let copy = mount_calls::copy(plan, console, slave, false);
+    mount_calls::attach(plan, console, copy, file);
     Ok(())
 }
 

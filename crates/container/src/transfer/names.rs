@@ -7,7 +7,7 @@ use std::{
 
 use tar::{Entry, EntryType, PaxExtensions};
 
-use super::unpack::{invalid, refused_sparse};
+use super::invalid::{invalid, refused_sparse};
 
 /// No path is longer (`PATH_MAX` of Linux); records of other kinds come beside them.
 const LONGEST: u64 = 64 << 10;

@@ -30,6 +30,7 @@ use tar::{Archive, EntryType};
 
 use super::{
     found::refuse_proc,
+    invalid::{invalid, refused_sparse},
     names::Names,
     tree::{self, Failed, Rules},
 };
@@ -251,14 +252,6 @@ fn beneath(directory: &OwnedFd, path: &Path, flags: OFlag) -> nix::Result<OwnedF
 fn modified<R: Read>(entry: &Entry<'_, R>) -> io::Result<TimeSpec> {
     let seconds = i64::try_from(entry.header().mtime()?).unwrap_or(0);
     Ok(TimeSpec::new(seconds, 0))
-}
-
-pub(super) fn invalid(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
-pub(super) fn refused_sparse() -> io::Error {
-    io::Error::other("a sparse file, which is not unpacked: write the archive without --sparse")
 }
 
 /// A compressed archive is a mistake that many make.
