@@ -5,7 +5,7 @@ use sandbox::Question::Power;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 
-use crate::{Error, plan::Plan, sys};
+use crate::{Error, plan::SyscallPlan, sys};
 
 /// A set of capabilities, a bit each, as `/proc/PID/status` shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -171,7 +171,7 @@ impl Capabilities {
 
     /// The child's steps that take the others out of the bounding set, as long as it may. A launcher
     /// that may not (`CAP_SETPCAP`) needs `no_new_privs` as the wall instead.
-    pub(crate) fn bound(self, plan: &mut Plan, no_new_privileges: bool) {
+    pub(crate) fn bound(self, plan: &mut SyscallPlan, no_new_privileges: bool) {
         const DROP: usize = libc::PR_CAPBSET_DROP as usize;
         for number in (0..=last()).filter(|number| !self.bounding.has(*number)) {
             let words = format!("drop capability {number} from the bounding set");
@@ -183,7 +183,7 @@ impl Capabilities {
     }
 
     /// The child's steps to the other four sets.
-    pub(crate) fn set(self, plan: &mut Plan) -> Result<(), Error> {
+    pub(crate) fn set(self, plan: &mut SyscallPlan) -> Result<(), Error> {
         let clear = [libc::PR_CAP_AMBIENT as usize, libc::PR_CAP_AMBIENT_CLEAR_ALL as usize];
         plan.step(Power, "clear the ambient capabilities", libc::SYS_prctl, clear);
         let header = plan.keep([VERSION_3, 0].map(u32::to_ne_bytes).concat());

@@ -42,7 +42,7 @@ use crate::{
     Error,
     cgroup_layout::{Controller, Layout, OwnDirectory, Parent, Version},
     error::file,
-    plan::Plan,
+    plan::SyscallPlan,
 };
 
 pub use disks::{DiskLimit, DiskLimitKind};
@@ -53,11 +53,11 @@ pub use settings::files;
 
 /// A directory below which the calling process may make cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ground {
+pub struct CgroupParent {
     /// 1 or 2.
     pub version: u8,
     /// The directory.
-    pub parent: PathBuf,
+    pub path: PathBuf,
     /// What the cgroups made there have of `cpu`, `cpuacct`, `memory` and `pids`.
     pub controllers: Vec<&'static str>,
 }
@@ -68,27 +68,27 @@ pub struct Ground {
 /// # Errors
 ///
 /// When a controller is not there, or none may be made by the caller.
-pub fn grounds() -> Result<Vec<Ground>, Error> {
+pub fn cgroup_parents() -> Result<Vec<CgroupParent>, Error> {
     let layout = Layout::of_this_process()?;
     let version = layout.version_for(&Controller::ALL);
-    let parents = layout.parents(&Controller::ALL, version)?;
-    let ground = |parent: Parent| Ground {
+    let found = layout.parents(&Controller::ALL, version)?;
+    let parent = |parent: Parent| CgroupParent {
         version: if version == Version::V1 { 1 } else { 2 },
-        parent: parent.path,
+        path: parent.path,
         controllers: parent.controllers.into_iter().map(Controller::name).collect(),
     };
-    let mut grounds: Vec<Ground> = parents.into_iter().map(ground).collect();
+    let mut parents: Vec<CgroupParent> = found.into_iter().map(parent).collect();
     // Version 1 counts CPU time by a controller of its own; its hierarchy may be the same.
     if let Some(accounting) = layout.accounting().filter(|_| version == Version::V1) {
-        match grounds.iter_mut().find(|ground| ground.parent == accounting) {
-            Some(ground) => ground.controllers.push("cpuacct"),
+        match parents.iter_mut().find(|parent| parent.path == accounting) {
+            Some(parent) => parent.controllers.push("cpuacct"),
             None => {
-                let (parent, controllers) = (accounting.to_owned(), vec!["cpuacct"]);
-                grounds.push(Ground { version: 1, parent, controllers });
+                let (path, controllers) = (accounting.to_owned(), vec!["cpuacct"]);
+                parents.push(CgroupParent { version: 1, path, controllers });
             }
         }
     }
-    Ok(grounds)
+    Ok(parents)
 }
 
 /// The cgroup of one container: a directory in every hierarchy that a limit needs.
@@ -193,7 +193,7 @@ impl Cgroup {
     }
 
     /// The child's first steps: on version 1 it joins by itself.
-    pub(crate) fn join(&self, plan: &mut Plan) {
+    pub(crate) fn join(&self, plan: &mut SyscallPlan) {
         let zero = plan.keep(*b"0");
         for tasks in &self.tasks {
             let arguments = [tasks.as_raw_fd() as usize, zero, 1];

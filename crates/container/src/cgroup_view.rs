@@ -23,7 +23,7 @@ use crate::{
     lookup::{self, Links},
     mount::{Mount, Options},
     mount_calls,
-    plan::{Plan, Slot},
+    plan::{Slot, SyscallPlan},
     spec,
 };
 
@@ -44,7 +44,7 @@ enum Kind {
 impl<'a> CgroupView<'a> {
     /// The steps that get hold of the host's directories.
     pub(crate) fn new(
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         inside: &'a spec::Inside,
         own: &'a [OwnDirectory],
     ) -> Result<Self, Error> {
@@ -53,7 +53,7 @@ impl<'a> CgroupView<'a> {
         let (Some(mount), Some(first)) = (mount, own.first()) else { return Ok(none) };
         let attributes = Options::of(mount).attributes;
         plan.together("open_tree copies of its own cgroup".into(), |plan| {
-            let copy = |plan: &mut Plan, directory: &'a OwnDirectory| {
+            let copy = |plan: &mut SyscallPlan, directory: &'a OwnDirectory| {
                 let slot = mount_calls::copy_of_hosts(plan, &directory.path, false)?;
                 let words = format!("mount_setattr of {}", directory.path.display());
                 mount_calls::set_attributes_of_one(plan, words, slot, attributes);
@@ -73,7 +73,7 @@ impl<'a> CgroupView<'a> {
     }
 
     /// The steps that put all in place.
-    pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         let Some((mount, kind)) = &self.shown else { return Ok(()) };
         let path = &mount.destination;
         let words = format!("move_mount its own cgroup onto {}", path.display());
@@ -98,7 +98,7 @@ impl<'a> CgroupView<'a> {
         })
     }
 
-    fn fill(&self, plan: &mut Plan, folder: Slot) -> Result<(), Error> {
+    fn fill(&self, plan: &mut SyscallPlan, folder: Slot) -> Result<(), Error> {
         for (directory, slot) in &self.directories {
             let name = std::path::Path::new(&directory.name);
             let place = lookup::directory(plan, folder, name, Links::Refused)?;

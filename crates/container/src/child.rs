@@ -29,7 +29,7 @@ use crate::{
     joined::Joined,
     namespaces::Namespaces,
     pidfd,
-    plan::{Plan, Progress},
+    plan::{Progress, SyscallPlan},
     sys,
     undumpable::Undumpable,
 };
@@ -50,7 +50,7 @@ pub(crate) struct Child {
     reports: File,
     reaped: bool,
     /// What the child uses until it has executed its program; given up afterwards.
-    borrowed: Option<(Box<Plan>, Stack)>,
+    borrowed: Option<(Box<SyscallPlan>, Stack)>,
     /// Whether others can see the child, in a pid namespace that is not its own alone.
     is_seen: bool,
     /// While others can see it with its launcher's memory.
@@ -63,7 +63,7 @@ pub(crate) fn clone_into(
     namespaces: &Namespaces,
     joined: &Joined,
     cgroup: Option<BorrowedFd<'_>>,
-    plan: Box<Plan>,
+    plan: Box<SyscallPlan>,
     gate: Gate,
     gated: bool,
 ) -> Result<Child, Error> {
@@ -93,8 +93,9 @@ pub(crate) fn clone_into(
     let masked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
     masked.map_err(call("pthread_sigmask"))?;
     // SAFETY: `Child` keeps the plan and the stack until the child has executed or ended, and
-    // `Plan::follow` makes system calls only.
-    let cloned = unsafe { sys::clone_onto(&request, Plan::follow, &raw const *plan as usize) };
+    // `SyscallPlan::follow` makes system calls only.
+    let cloned =
+        unsafe { sys::clone_onto(&request, SyscallPlan::follow, &raw const *plan as usize) };
     drop(elsewhere);
     let restored = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
     let pid = cloned.map_err(call(format!("clone3 with new {} namespaces", namespaces.words())))?;
@@ -111,7 +112,7 @@ pub(crate) fn clone_into(
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended {
+pub(crate) struct ChildExit {
     /// As `wait(2)` says it.
     pub(crate) status: sandbox::Status,
     /// CPU time of it and of the children that it has waited for.
@@ -144,7 +145,10 @@ impl Child {
     /// plan, which is the parent's alone again. Where the program in memory has a report of its own
     /// (`reports`: always one) the command's `execve` is waited for too: its errno takes the place of
     /// the plan's.
-    pub(crate) fn wait_for_exec(&mut self, reports: bool) -> Result<(Progress, Box<Plan>), Error> {
+    pub(crate) fn wait_for_exec(
+        &mut self,
+        reports: bool,
+    ) -> Result<(Progress, Box<SyscallPlan>), Error> {
         let mut errno = [0; 4];
         let failed = "read the report of the child";
         let reported = if reports {
@@ -205,7 +209,7 @@ impl Child {
     }
 
     /// Waits for the end of the process and buries it.
-    pub(crate) fn reap(&mut self) -> Result<Ended, Error> {
+    pub(crate) fn reap(&mut self) -> Result<ChildExit, Error> {
         // SAFETY: integers only, for which zero is a value.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         let mut status = 0i32;
@@ -224,7 +228,7 @@ impl Child {
             std::time::Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
         };
         let cpu_time = time(usage.ru_utime) + time(usage.ru_stime);
-        Ok(Ended { status: status_of(status), cpu_time })
+        Ok(ChildExit { status: status_of(status), cpu_time })
     }
 }
 

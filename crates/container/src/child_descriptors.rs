@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use sandbox::Question::WayOut;
 
-use crate::plan::Plan;
+use crate::plan::SyscallPlan;
 
 /// The number of the descriptor that a program inherits besides the three standard ones: the
 /// mailbox of a built-in program, the report of init.
@@ -55,7 +55,7 @@ impl<'a> ChildDescriptors<'a> {
 
     /// The child's steps that close all others (close_range(2)): those of the launcher before there
     /// is a root that could lead to one of them, and the child's own before its program.
-    pub(crate) fn close_others(&self, plan: &mut Plan, words: &'static str) {
+    pub(crate) fn close_others(&self, plan: &mut SyscallPlan, words: &'static str) {
         let mut first = INHERITED;
         for (_, number, _) in self.all() {
             if first < number {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
-use sandbox::{Entry, Ledger, Process, Resource};
+use sandbox::{Ledger, LedgerEntry, Process, Resource};
 
 use crate::{
     Error, cgroup, error, error::Result, nat, netlink::Netlink, network, pidfd, subnet::is_our_link,
@@ -31,7 +31,7 @@ pub fn clean(ledger: &Ledger) -> Result<Vec<String>> {
 }
 
 /// Whether somebody has written down how it ended.
-fn has_ended(entry: &Entry) -> bool {
+fn has_ended(entry: &LedgerEntry) -> bool {
     entry.detached.as_ref().is_some_and(|detached| detached.exit.is_some())
 }
 
@@ -40,15 +40,15 @@ fn has_ended(entry: &Entry) -> bool {
 /// # Errors
 ///
 /// Those of [`clean`].
-pub fn clean_those(ledger: &Ledger, which: impl Fn(&Entry) -> bool) -> Result<Vec<String>> {
+pub fn clean_those(ledger: &Ledger, which: impl Fn(&LedgerEntry) -> bool) -> Result<Vec<String>> {
     ledger.sweep().map_err(Error::from)?;
     clean_entries(ledger, ledger.entries().map_err(Error::from)?, which)
 }
 
 fn clean_entries(
     ledger: &Ledger,
-    entries: Vec<Entry>,
-    which: impl Fn(&Entry) -> bool,
+    entries: Vec<LedgerEntry>,
+    which: impl Fn(&LedgerEntry) -> bool,
 ) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     let mut failed = None;
@@ -80,13 +80,13 @@ fn clean_entries(
 /// # Errors
 ///
 /// The first thing that could not be removed.
-pub fn free_resources(entry: &Entry) -> Result<Vec<String>> {
+pub fn free_resources(entry: &LedgerEntry) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     free(entry, &mut removed)?;
     Ok(removed)
 }
 
-fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {
+fn free(entry: &LedgerEntry, removed: &mut Vec<String>) -> Result<(), Error> {
     if let Some(first) = entry.first.filter(Process::is_alive) {
         pidfd::kill(&first);
         removed.push(format!("process {}", first.pid));
@@ -164,7 +164,7 @@ mod tests {
 
     /// What `isolab clean` says to the entry of a dead launcher that holds `resource`.
     fn cleaned(ledger: &Ledger, resource: Resource) -> std::result::Result<Vec<String>, String> {
-        let mut entry = Entry::new("dead".into(), "container", vec![]);
+        let mut entry = LedgerEntry::new("dead".into(), "container", vec![]);
         entry.launcher = Process { pid: 4_194_305, start_time: 1 };
         entry.resources.push(resource);
         std::mem::forget(ledger.claim(entry).unwrap());
@@ -192,7 +192,7 @@ mod tests {
     fn a_run_that_ends_while_somebody_cleans_keeps_its_exit_code() {
         let (_directory, _place, ledger) = place();
         let dead = Process { pid: 4_194_305, start_time: 1 };
-        let mut entry = Entry::new("ended".into(), "container", vec![]);
+        let mut entry = LedgerEntry::new("ended".into(), "container", vec![]);
         entry.launcher = dead;
         entry.detached = Some(sandbox::Detached {
             supervisor: dead,
@@ -204,7 +204,7 @@ mod tests {
         ledger.claim(entry).unwrap().keep();
         let before = ledger.entries().unwrap();
         let record = sandbox::ExitRecord { code: 7, at_ms: 2 };
-        let end = |entry: &mut Entry| entry.detached.as_mut().unwrap().exit = Some(record);
+        let end = |entry: &mut LedgerEntry| entry.detached.as_mut().unwrap().exit = Some(record);
         assert!(ledger.amend("ended", end).unwrap());
         let removed = clean_entries(&ledger, before, |entry| !has_ended(entry)).unwrap();
         assert_eq!(removed, Vec::<String>::new());

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use sandbox::{
-    Claim, Detached, Entry, Instance, Ledger, Limits, Metadata, Process, Resource, Sandbox, Story,
-    Workload,
+    Claim, Detached, Instance, Ledger, LedgerEntry, Limits, Metadata, Process, Resource, Sandbox,
+    Story, Workload,
 };
 
 use crate::{
     Begin, Error, Namespaces, Network, Prepared, Root, Spec,
     error::{NAME, Result},
     life::State,
-    running::Running,
+    running::RunningContainer,
 };
 
 /// Runs workloads in containers.
@@ -79,11 +79,11 @@ impl Container {
             (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
             (None, Some(Resource::Link(link) | Resource::Table(link))) => link.clone(),
         };
-        let entry = Entry {
+        let entry = LedgerEntry {
             resources,
             detached: self.detached.clone(),
             metadata: self.metadata.clone(),
-            ..Entry::new(name, NAME, workload.words())
+            ..LedgerEntry::new(name, NAME, workload.words())
         };
         Ok(Some(Ledger::open()?.claim(entry)?))
     }
@@ -120,7 +120,7 @@ impl Sandbox for Container {
             let first = Process::of(pid);
             let state = first.map(|first| State::new(first, &resources, &spec));
             let state = state.and_then(|state| serde_json::to_value(state).ok());
-            let note = |entry: &mut Entry| (entry.first, entry.state) = (first, state);
+            let note = |entry: &mut LedgerEntry| (entry.first, entry.state) = (first, state);
             match claim.update(note) {
                 // A caller who may write no larger file has a container that `exec` cannot enter.
                 Err(error) if error.is_too_large() => {
@@ -129,6 +129,6 @@ impl Sandbox for Container {
                 updated => updated.map_err(Error::from)?,
             }
         }
-        Ok(Box::new(Running::new(started, workload.deadline, claim)?))
+        Ok(Box::new(RunningContainer::new(started, workload.deadline, claim)?))
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     lookup::{self, Links},
     mount::{Mount, Options},
     mount_calls::{attach, copy_of_hosts, fresh, set_attributes},
-    plan::{Plan, Slot},
+    plan::{Slot, SyscallPlan},
     privileges,
     spec::{
         self,
@@ -49,7 +49,7 @@ impl Around<'_> {
     }
 
     /// The mount that the launcher has made of `path`, attached nowhere.
-    pub(crate) fn id_mapped(self, plan: &mut Plan, path: &Path) -> Option<Slot> {
+    pub(crate) fn id_mapped(self, plan: &mut SyscallPlan, path: &Path) -> Option<Slot> {
         let index = self.id_mapped.iter().position(|made| *made == path)?;
         Some(plan.descriptor(child_descriptors::MOUNTS + index))
     }
@@ -83,7 +83,7 @@ pub(crate) struct Detached<'a> {
 impl<'a> Detached<'a> {
     /// The steps that make `mount`, attached nowhere; the host's files are still in reach.
     pub(crate) fn new(
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         mount: &'a Mount,
         around: Around<'_>,
     ) -> Result<Self, Error> {
@@ -93,7 +93,11 @@ impl<'a> Detached<'a> {
         plan.together(words, |plan| Self::prepare(plan, mount, around))
     }
 
-    fn prepare(plan: &mut Plan, mount: &'a Mount, around: Around<'_>) -> Result<Self, Error> {
+    fn prepare(
+        plan: &mut SyscallPlan,
+        mount: &'a Mount,
+        around: Around<'_>,
+    ) -> Result<Self, Error> {
         let options = Options::of(mount);
         // A fresh one would show the same processes, and a user namespace may not mount it.
         let is_hosts_proc = mount.kind == "proc" && !around.pid_namespace;
@@ -114,7 +118,7 @@ impl<'a> Detached<'a> {
     }
 
     fn bind(
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         mount: &'a Mount,
         options: &Options,
         (is_hosts_proc, around): (bool, Around<'_>),
@@ -137,12 +141,12 @@ impl<'a> Detached<'a> {
 
     /// The steps that attach it below `root`, the container's own. What was mounted is looked at
     /// again through its path.
-    pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         let words = format!("move_mount onto {}", self.mount.destination.display());
         plan.together(words, |plan| self.attach_and_look(plan, root))
     }
 
-    fn attach_and_look(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    fn attach_and_look(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         let path = &self.mount.destination;
         // The kernel's views belong where their names say; a volume may lie behind a link, as
         // /var/run does, but never at the root itself.
@@ -159,7 +163,7 @@ impl<'a> Detached<'a> {
         if self.may_lack {
             plan.forgive(&[Errno::EBADF]);
         }
-        let check = |plan: &mut Plan| {
+        let check = |plan: &mut SyscallPlan| {
             let words = format!("what stands at {} is what was mounted", path.display());
             lookup::stands_at(plan, words, path, self.slot)?;
             match self.mount.kind.as_str() {
@@ -180,7 +184,7 @@ impl<'a> Detached<'a> {
 const SYSFS_MAGIC: i64 = 0x6265_6572;
 
 /// Adds a check: what is mounted is that view of the kernel.
-fn is_of_type(plan: &mut Plan, path: &Path, mount: Slot, magic: i64) {
+fn is_of_type(plan: &mut SyscallPlan, path: &Path, mount: Slot, magic: i64) {
     let words = format!("what stands at {} is the kernel's", path.display());
     lookup::same_type(plan, words, mount, magic);
 }

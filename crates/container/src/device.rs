@@ -9,7 +9,7 @@ use crate::{
     detached::Around,
     lookup::{self, Links},
     mount_calls,
-    plan::{Plan, Slot},
+    plan::{Slot, SyscallPlan},
     spec::device_nodes::Device,
 };
 
@@ -32,7 +32,7 @@ impl<'a> Nodes<'a> {
     /// The steps that get hold of the host's devices: all of them in a user namespace, and the slave
     /// of the launcher's pseudo-terminal with its device number.
     pub(crate) fn new(
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         devices: &'a [Device],
         terminal: Option<(&Path, u64)>,
         around: Around<'_>,
@@ -53,7 +53,7 @@ impl<'a> Nodes<'a> {
     }
 
     /// The steps that put all in place.
-    pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         if self.devices.is_empty() {
             return Ok(());
         }
@@ -92,7 +92,7 @@ impl<'a> Nodes<'a> {
 }
 
 /// The host's device of that path and number.
-fn hosts(plan: &mut Plan, device: &Device) -> Result<Slot, Error> {
+fn hosts(plan: &mut SyscallPlan, device: &Device) -> Result<Slot, Error> {
     let hosts = mount_calls::copy_of_hosts(plan, &device.path, false)?;
     let Device { path, major, minor, .. } = device;
     let words = format!("{} of the host is the device {major}:{minor}", path.display());
@@ -101,7 +101,13 @@ fn hosts(plan: &mut Plan, device: &Device) -> Result<Slot, Error> {
 }
 
 /// Mounts what is behind `hosts` on a file made for it.
-fn show(plan: &mut Plan, path: &Path, hosts: Slot, parent: Slot, name: &Path) -> Result<(), Error> {
+fn show(
+    plan: &mut SyscallPlan,
+    path: &Path,
+    hosts: Slot,
+    parent: Slot,
+    name: &Path,
+) -> Result<(), Error> {
     lookup::make_file(plan, parent, name)?;
     let file = plan.result();
     mount_calls::attach(plan, path, hosts, file);
@@ -109,7 +115,7 @@ fn show(plan: &mut Plan, path: &Path, hosts: Slot, parent: Slot, name: &Path) ->
 }
 
 /// `mknodat(2)`, which follows no link that has the last name.
-fn make(plan: &mut Plan, device: &Device, parent: Slot, name: &Path) -> Result<(), Error> {
+fn make(plan: &mut SyscallPlan, device: &Device, parent: Slot, name: &Path) -> Result<(), Error> {
     let Device { path, kind, major, minor, mode } = device;
     let kind_bits = match kind {
         'b' => libc::S_IFBLK,

@@ -16,7 +16,7 @@
 use std::{ffi::OsString, fs::File, io::Write as _, path::PathBuf, time::Duration};
 
 use sandbox::{
-    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Resource, Stdio, Story,
+    Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Resource, Stdio, Story,
     Timeline, environment,
 };
 
@@ -32,11 +32,11 @@ use crate::{
     inherited,
     joined::Joined,
     mounts, pidfd,
-    plan::Plan,
+    plan::SyscallPlan,
     privileges::{self, Capabilities, CapabilitySet},
     process::{self, StdioEnds},
     program::{self, First},
-    running::{self, Running, Started, Walls},
+    running::{self, RunningContainer, Started, Walls},
     spec::{self, namespaces::Namespaces, power::User, root::Root},
     state::State,
     terminal::inside,
@@ -48,7 +48,7 @@ use crate::{
 /// # Errors
 ///
 /// When there is none, or the ledger cannot be read.
-pub fn find(name: &str) -> Result<Entry> {
+pub fn find(name: &str) -> Result<LedgerEntry> {
     let found = Ledger::open().and_then(|ledger| ledger.find(name)).map_err(Error::from)?;
     let running = found.filter(is_running);
     Ok(running.ok_or_else(|| Error::NotRunning { name: name.to_owned() })?)
@@ -59,7 +59,7 @@ pub fn find(name: &str) -> Result<Entry> {
 /// # Errors
 ///
 /// When the ledger cannot be read.
-pub fn all_running() -> Result<Vec<Entry>> {
+pub fn all_running() -> Result<Vec<LedgerEntry>> {
     let mut entries = Ledger::open().and_then(|ledger| ledger.entries()).map_err(Error::from)?;
     entries.retain(is_running);
     Ok(entries)
@@ -86,7 +86,7 @@ pub fn namespaces_of(name: &str) -> Result<NamespacesOf> {
     Ok(NamespacesOf { process, has_own_user })
 }
 
-fn is_running(entry: &Entry) -> bool {
+fn is_running(entry: &LedgerEntry) -> bool {
     entry.sandbox == NAME && entry.first.is_some_and(|first| first.is_alive())
 }
 
@@ -95,7 +95,7 @@ fn is_running(entry: &Entry) -> bool {
 /// # Errors
 ///
 /// Those of [`users::find`], and when the container has ended.
-pub fn user_in(entry: &Entry, words: &str) -> Result<Found> {
+pub fn user_in(entry: &LedgerEntry, words: &str) -> Result<Found> {
     let first = state_of(entry)?.first;
     // The kernel's own link to the root of that process, which nobody inside can change.
     let root = Root::Directory(format!("/proc/{}/root/.", first.pid).into());
@@ -134,13 +134,13 @@ impl Command {
     /// # Errors
     ///
     /// Those of [`Sandbox::spawn`](sandbox::Sandbox::spawn), and when the container has ended.
-    pub fn start(self, entry: &Entry) -> Result<Box<dyn Instance>> {
+    pub fn start(self, entry: &LedgerEntry) -> Result<Box<dyn Instance>> {
         let state = state_of(entry)?;
         let has_devpts = inside::is_among(&mounts::of(state.first.pid)?);
         let streams = StdioEnds::within(self.stdio, has_devpts)?;
         let joining = self.joining(&state);
         let started = join(&joining, &state, streams, Begin::AtOnce)?;
-        Ok(Box::new(Running::new(started, None, None)?))
+        Ok(Box::new(RunningContainer::new(started, None, None)?))
     }
 
     /// Starts it with `/dev/null` as its streams, and leaves it to the container, with which it ends.
@@ -148,7 +148,7 @@ impl Command {
     /// # Errors
     ///
     /// The same.
-    pub fn detach(self, entry: &Entry) -> Result<()> {
+    pub fn detach(self, entry: &LedgerEntry) -> Result<()> {
         let state = state_of(entry)?;
         let joining = self.joining(&state);
         let started = join(&joining, &state, StdioEnds::null()?, Begin::Detached)?;
@@ -189,7 +189,7 @@ fn power_of(power: &spec::Power, user: User) -> spec::Power {
 ///
 /// Those of [`Sandbox::run`](sandbox::Sandbox::run), and when the container has ended.
 pub fn exec<S: Into<OsString>>(
-    entry: &Entry,
+    entry: &LedgerEntry,
     words: impl IntoIterator<Item = S>,
     stdio: Stdio,
 ) -> Result<Outcome> {
@@ -209,7 +209,7 @@ pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> 
     // One that does not care may have closed it.
     let _ = started.streams.1.take().map(|stdin| File::from(stdin).write_all(input));
     let deadline = hook.timeout.map(Duration::from_secs);
-    Box::new(Running::new(started, deadline, None)?).wait()
+    Box::new(RunningContainer::new(started, deadline, None)?).wait()
 }
 
 /// A command for a container that runs.
@@ -239,7 +239,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
         ChildDescriptors { inherited, program: image, terminal, ..ChildDescriptors::default() };
     let environment = joining.environment.clone();
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
-    let mut plan = Box::new(Plan::default());
+    let mut plan = Box::new(SyscallPlan::default());
     cgroup.join(&mut plan);
     inherited::leave_out(&mut plan, false);
     namespaces.enter(&mut plan, &target, &state.power);
@@ -265,7 +265,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
 }
 
 /// What the ledger knows of a container that runs.
-fn state_of(entry: &Entry) -> Result<State, Error> {
+fn state_of(entry: &LedgerEntry) -> Result<State, Error> {
     let state = entry.state.clone().and_then(|state| serde_json::from_value(state).ok());
     match entry.first {
         Some(first) if state.is_none() && first.is_alive() => {
@@ -275,7 +275,7 @@ fn state_of(entry: &Entry) -> Result<State, Error> {
     }
 }
 
-fn not_running(entry: &Entry) -> impl Fn() -> Error {
+fn not_running(entry: &LedgerEntry) -> impl Fn() -> Error {
     || Error::NotRunning { name: entry.name.clone() }
 }
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use sandbox::Question;
 
-use crate::{plan::Plan, privileges, spec};
+use crate::{plan::SyscallPlan, privileges, spec};
 
 /// The namespaces of a process that are not the caller's.
 pub(crate) struct Foreign {
@@ -40,7 +40,7 @@ impl Foreign {
     }
 
     /// The child's steps: into all at once, the kernel takes the user namespace first (setns(2)).
-    pub(crate) fn enter(&self, plan: &mut Plan, target: &OwnedFd, power: &spec::Power) {
+    pub(crate) fn enter(&self, plan: &mut SyscallPlan, target: &OwnedFd, power: &spec::Power) {
         let arguments = [target.as_raw_fd() as usize, self.flags as usize];
         plan.step(Question::Boundary, "setns into the container", libc::SYS_setns, arguments);
         if self.has_user() {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use nix::errno::Errno;
-use sandbox::{Entry, Ledger, Resource};
+use sandbox::{Ledger, LedgerEntry, Resource};
 
 use crate::{
     Error,
@@ -34,7 +34,7 @@ enum Freezer {
 }
 
 impl Freezer {
-    fn of(entry: &Entry) -> Result<Self, Error> {
+    fn of(entry: &LedgerEntry) -> Result<Self, Error> {
         if let Some(own) = observe::cgroups(entry).find(|path| path.join("cgroup.freeze").exists())
         {
             return Ok(Self::Own(own.to_owned()));
@@ -58,12 +58,12 @@ impl Freezer {
 }
 
 /// The directory of version 1, if the entry has it.
-fn apart(entry: &Entry) -> Option<&Path> {
+fn apart(entry: &LedgerEntry) -> Option<&Path> {
     observe::cgroups(entry).find(|path| path.join("freezer.state").exists())
 }
 
 /// Whether the container stands still.
-pub fn is_frozen(entry: &Entry) -> bool {
+pub fn is_frozen(entry: &LedgerEntry) -> bool {
     observe::cgroups(entry).any(|path| {
         says(&path.join("cgroup.freeze"), "1") || says(&path.join("freezer.state"), "FROZEN")
     })
@@ -79,7 +79,7 @@ fn says(path: &Path, word: &str) -> bool {
 /// # Errors
 ///
 /// When it has no cgroup, none that can do this, or one that the caller may not change.
-pub fn freeze(ledger: &Ledger, entry: &Entry) -> Result<()> {
+pub fn freeze(ledger: &Ledger, entry: &LedgerEntry) -> Result<()> {
     match Freezer::of(entry)? {
         Freezer::Own(path) => {
             write(&path.join("cgroup.freeze"), "1")?;
@@ -94,7 +94,7 @@ pub fn freeze(ledger: &Ledger, entry: &Entry) -> Result<()> {
             }
             // Known before anything is in it: `isolab clean` finds it.
             let resource = Resource::Cgroup(path.clone());
-            let note = |entry: &mut Entry| {
+            let note = |entry: &mut LedgerEntry| {
                 if !entry.resources.contains(&resource) {
                     entry.resources.push(resource);
                 }
@@ -111,7 +111,7 @@ pub fn freeze(ledger: &Ledger, entry: &Entry) -> Result<()> {
 
 /// Moves the container's processes into `path` and freezes them. What they fork meanwhile is where
 /// its parent is.
-fn freeze_apart(entry: &Entry, path: &Path) -> Result<(), Error> {
+fn freeze_apart(entry: &LedgerEntry, path: &Path) -> Result<(), Error> {
     let began = Instant::now();
     loop {
         let inside = observe::members(path);
@@ -157,7 +157,7 @@ fn hold(state: &Path) -> Result<(), Error> {
 /// # Errors
 ///
 /// When the caller may not change its cgroup.
-pub fn thaw(ledger: &Ledger, entry: &Entry) -> Result<()> {
+pub fn thaw(ledger: &Ledger, entry: &LedgerEntry) -> Result<()> {
     // As the ledger has it now: another process may have frozen it.
     let entry = ledger.find(&entry.name).map_err(Error::from)?.unwrap_or_else(|| entry.clone());
     for path in observe::cgroups(&entry).filter(|path| path.join("cgroup.freeze").exists()) {
@@ -180,7 +180,7 @@ pub fn thaw(ledger: &Ledger, entry: &Entry) -> Result<()> {
         }
     }
     let gone = Resource::Cgroup(path.to_owned());
-    let note = |entry: &mut Entry| entry.resources.retain(|resource| *resource != gone);
+    let note = |entry: &mut LedgerEntry| entry.resources.retain(|resource| *resource != gone);
     ledger.amend(&entry.name, note).map_err(Error::from)?;
     Ok(())
 }
@@ -246,7 +246,11 @@ mod tests {
             move_into(&place, child.id()).unwrap();
             let first = Process::of(child.id());
             let resources = vec![Resource::Cgroup(place.clone())];
-            let entry = Entry { first, resources, ..Entry::new(name.clone(), "container", vec![]) };
+            let entry = LedgerEntry {
+                first,
+                resources,
+                ..LedgerEntry::new(name.clone(), "container", vec![])
+            };
             let claim = ledger.claim(entry.clone()).unwrap();
             assert!(!is_frozen(&entry), "{place:?}");
             freeze(&ledger, &entry).unwrap();

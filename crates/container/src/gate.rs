@@ -8,7 +8,7 @@ use std::{
 use nix::{fcntl::OFlag, unistd::pipe2};
 use sandbox::Question::Boundary;
 
-use crate::{Error, descriptors::high, error::call, plan::Plan};
+use crate::{Error, descriptors::high, error::call, plan::SyscallPlan};
 
 /// The descriptors by which parent and child speak before there is a program.
 pub(crate) struct Gate {
@@ -31,7 +31,7 @@ impl Gate {
     }
 
     /// The child's steps through the gate: it gives up its own copy of the other end, then waits.
-    pub(crate) fn pass(&self, plan: &mut Plan) {
+    pub(crate) fn pass(&self, plan: &mut SyscallPlan) {
         let words = "close the other end of the gate";
         plan.step(Boundary, words, libc::SYS_close, [self.open.as_raw_fd() as usize]);
         let room = plan.keep([0]);

@@ -25,7 +25,7 @@ use crate::{
     mount_calls,
     mounts::{self, MountInfo},
     overlay::{attach_layer, root_on, size, stage, throw_away, tmpfs, uppermost},
-    plan::{Plan, Slot},
+    plan::{Slot, SyscallPlan},
 };
 
 /// File systems that hold files of this machine. overlayfs may refuse some of them.
@@ -145,7 +145,7 @@ const NO_LAYER: &[Errno] = &[
 
 /// A throw-away overlay over the host's own root: the root, and what has been mounted on it.
 pub(crate) fn overlays(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     bytes: Option<u64>,
     around: Around<'_>,
 ) -> Result<(Slot, Vec<PathBuf>), Error> {
@@ -184,7 +184,7 @@ pub(crate) fn overlays(
 
 /// What is at `point` of the host, to be a layer. The last step fails where it is gone.
 fn layer(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     point: &Path,
     stage: Slot,
     name: &str,
@@ -205,7 +205,7 @@ fn layer(
 /// The same in a user namespace, where `/` with its locked mounts is refused as a layer: a tmpfs
 /// with an overlay, or a read-only bind, for each folder.
 pub(crate) fn by_folders(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     bytes: Option<u64>,
     around: Around<'_>,
 ) -> Result<(Slot, Vec<PathBuf>), Error> {
@@ -253,7 +253,7 @@ pub(crate) fn by_folders(
 
 /// Shows a part of the host's files, and what is mounted below it, that nothing is written to.
 fn show_read_only(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     path: &Path,
     found: Slot,
     target: Slot,

@@ -23,7 +23,7 @@ use crate::{
     lookup::{self, Links},
     mount_calls,
     network::Link,
-    plan::{Plan, Slot},
+    plan::{Slot, SyscallPlan},
     spec::{
         self, Spec,
         namespaces::{Namespace, Namespaces},
@@ -110,7 +110,7 @@ impl Files {
     /// which is not mounted yet.
     pub(crate) fn write_into(
         &self,
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         upper: Slot,
         point: &Path,
     ) -> Result<(), Error> {
@@ -136,7 +136,7 @@ impl Files {
     /// container's own `/dev`, which is mounted, and have no name there afterwards.
     pub(crate) fn mount(
         &self,
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         root: Slot,
         inside: &spec::Inside,
     ) -> Result<(), Error> {
@@ -168,7 +168,7 @@ impl Files {
 
     fn mount_one(
         &self,
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         (dev, etc): (Slot, Slot),
         name: &Path,
         content: &str,
@@ -247,7 +247,7 @@ const DEBIANS_OWN: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
 /// Adds the steps that make a new file and fill it.
-fn create(plan: &mut Plan, folder: Slot, name: &Path, content: &str) -> Result<Slot, Error> {
+fn create(plan: &mut SyscallPlan, folder: Slot, name: &Path, content: &str) -> Result<Slot, Error> {
     lookup::make_file_to_write(plan, folder, name)?;
     let file = plan.result();
     let text = plan.keep(content);

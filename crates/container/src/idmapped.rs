@@ -36,7 +36,7 @@ use crate::{
     host_root,
     joined::Joined,
     mount::Options,
-    plan::Plan,
+    plan::SyscallPlan,
     privileges,
     spec::{
         namespaces::{Namespace, Namespaces},
@@ -149,7 +149,7 @@ fn above(descriptor: &OwnedFd, first: usize) -> Result<OwnedFd, Error> {
 /// A user namespace with these maps, which lives as long as it is open.
 fn user_namespace(maps: Option<&IdMaps>) -> Result<File, Error> {
     let gate = Gate::new()?;
-    let mut plan = Box::new(Plan::default());
+    let mut plan = Box::new(SyscallPlan::default());
     gate.pass(&mut plan);
     plan.step(Boundary, "exit", libc::SYS_exit_group, [0]);
     plan.finish(false);

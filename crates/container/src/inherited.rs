@@ -20,7 +20,7 @@ use sandbox::Question::Power;
 
 use crate::{
     capabilities::{self, SYS_RESOURCE},
-    plan::Plan,
+    plan::SyscallPlan,
     sys,
 };
 
@@ -49,7 +49,7 @@ const NONE: u64 = RLIM_INFINITY;
 
 /// The child's first steps, before anything is made of its root, which takes open files, too. In a
 /// new user namespace it has no power over limits.
-pub(crate) fn leave_out(plan: &mut Plan, new_user_namespace: bool) {
+pub(crate) fn leave_out(plan: &mut SyscallPlan, new_user_namespace: bool) {
     plan.step(Power, "umask 022", libc::SYS_umask, [0o022]);
     set_limits(plan, !new_user_namespace && capabilities::own().has(SYS_RESOURCE));
     if is_real_time() {
@@ -81,7 +81,7 @@ pub(crate) fn number_of(name: &str) -> Option<usize> {
 
 /// The child's steps that set the usual limits, as far as it may: all of them, if it `may_raise` what
 /// the caller has.
-fn set_limits(plan: &mut Plan, may_raise: bool) {
+fn set_limits(plan: &mut SyscallPlan, may_raise: bool) {
     let values = |(number, &(_, soft, hard)): (usize, &(&str, u64, u64))| match may_raise {
         true => [soft, hard],
         false => {

@@ -17,7 +17,7 @@ use crate::{
     Error,
     error::{call, file},
     pidfd,
-    plan::Plan,
+    plan::SyscallPlan,
     spec::namespaces::{Namespace, Namespaces},
 };
 
@@ -57,7 +57,7 @@ impl Joined {
     }
 
     /// The child's steps into those that a process can enter.
-    pub(crate) fn enter(&self, plan: &mut Plan) {
+    pub(crate) fn enter(&self, plan: &mut SyscallPlan) {
         for (file, flag, name) in &self.by_child {
             let arguments = [file.as_raw_fd() as usize, *flag as usize];
             plan.step(Boundary, format!("setns {name}"), libc::SYS_setns, arguments);

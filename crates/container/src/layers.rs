@@ -51,7 +51,7 @@ const MOST_BYTES: u64 = 1 << 20;
 pub(crate) struct Layers(Vec<OwnedFd>);
 
 /// What a name leads to.
-enum Entry {
+enum LayerEntry {
     /// The directories of that name that are shown as one.
     Directories(Vec<OwnedFd>),
     /// Anything else (`O_PATH`), and what it is.
@@ -88,8 +88,8 @@ impl Layers {
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
         let failed = |source| file("read, in the root of the container,", path)(source);
         let (found, stat) = match self.walk(Path::new(path)) {
-            Ok(Some(Entry::Other(found, stat))) => (found, stat),
-            Ok(Some(Entry::Directories(_))) => {
+            Ok(Some(LayerEntry::Other(found, stat))) => (found, stat),
+            Ok(Some(LayerEntry::Directories(_))) => {
                 return Err(failed(io::ErrorKind::IsADirectory.into()));
             }
             Ok(None) => return Ok(Vec::new()),
@@ -98,7 +98,7 @@ impl Layers {
         read_regular(&found, &stat).map_err(failed)
     }
 
-    fn walk(&self, path: &Path) -> Result<Option<Entry>, Errno> {
+    fn walk(&self, path: &Path) -> Result<Option<LayerEntry>, Errno> {
         let mut names = VecDeque::new();
         push_front(&mut names, path.as_os_str());
         // The directories from the root's to the present one.
@@ -115,8 +115,8 @@ impl Layers {
             }
             match look_up(above.last().unwrap_or(&self.0), &name)? {
                 None => return Ok(None),
-                Some(Entry::Directories(found)) => above.push(found),
-                Some(Entry::Other(found, stat)) if kind(&stat) == SFlag::S_IFLNK => {
+                Some(LayerEntry::Directories(found)) => above.push(found),
+                Some(LayerEntry::Other(found, stat)) if kind(&stat) == SFlag::S_IFLNK => {
                     links += 1;
                     if links > MOST_LINKS {
                         return Err(Errno::ELOOP);
@@ -131,7 +131,7 @@ impl Layers {
                 Some(_) => return Ok(None), // a file is not a directory
             }
         }
-        Ok(above.pop().map(Entry::Directories))
+        Ok(above.pop().map(LayerEntry::Directories))
     }
 }
 
@@ -143,7 +143,7 @@ fn push_front(names: &mut VecDeque<OsString>, path: &OsStr) {
 }
 
 /// The uppermost entry of that name, with all directories that overlayfs merges with it.
-fn look_up(layers: &[OwnedFd], name: &OsStr) -> Result<Option<Entry>, Errno> {
+fn look_up(layers: &[OwnedFd], name: &OsStr) -> Result<Option<LayerEntry>, Errno> {
     let mut merged = Vec::new();
     for layer in layers {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -162,10 +162,10 @@ fn look_up(layers: &[OwnedFd], name: &OsStr) -> Result<Option<Entry>, Errno> {
             }
             // A whiteout, or a file below a directory: all further ones are hidden by it.
             _ if is_whiteout(&stat) || !merged.is_empty() => break,
-            _ => return Ok(Some(Entry::Other(found, stat))),
+            _ => return Ok(Some(LayerEntry::Other(found, stat))),
         }
     }
-    Ok((!merged.is_empty()).then_some(Entry::Directories(merged)))
+    Ok((!merged.is_empty()).then_some(LayerEntry::Directories(merged)))
 }
 
 fn kind(stat: &FileStat) -> SFlag {

@@ -58,6 +58,7 @@ pub mod plan;
 pub mod privileges;
 pub mod process;
 mod program;
+mod reclaim;
 pub mod rootfs;
 mod running;
 pub mod scheduling;
@@ -68,7 +69,6 @@ mod state;
 mod subnet;
 mod sys;
 mod terminal;
-mod thrift;
 pub mod transfer;
 mod undumpable;
 pub mod users;
@@ -94,10 +94,10 @@ pub use lookup::without_steps_up;
 pub use mount::Mount;
 pub use namespaces::{Namespace, Namespaces};
 pub use network::Network;
+pub use reclaim::{SMAPS, drop_clean_pages, drop_clean_pages_with};
 pub use rootfs::{Device, Root, Upper};
 pub use scratch::Scratch;
 pub use spec::Spec;
-pub use thrift::{SMAPS, give_back_code, give_back_code_by};
 
 use cgroup::CgroupPath;
 use child_descriptors::ChildDescriptors;
@@ -108,7 +108,7 @@ use hosts::Files;
 use idmapped::IdMappedMounts;
 use joined::Joined;
 use network::Veth;
-use plan::Plan;
+use plan::SyscallPlan;
 use process::StdioEnds;
 use program::First;
 use rootfs::Launcher;
@@ -183,7 +183,7 @@ impl<'a> Prepared<'a> {
         let cgroup = story.step(Question::Budget, words, || path.create())?;
 
         // All that the child will do, from its cgroup to its program.
-        let mut plan = Box::new(Plan::default());
+        let mut plan = Box::new(SyscallPlan::default());
         cgroup.join(&mut plan); // 2
         inherited::leave_out(&mut plan, namespaces.user.is_new()); // 4
         joined.enter(&mut plan); // 1

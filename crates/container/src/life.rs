@@ -29,7 +29,7 @@ use crate::{
     descriptors::high,
     error::{self, Error, NAME, Result, call},
     exec,
-    running::{self, Running, Started},
+    running::{self, RunningContainer, Started},
 };
 
 pub use crate::state::State;
@@ -173,6 +173,6 @@ impl Created {
     ///
     /// What could not be removed.
     pub fn wait(self) -> Result<Outcome> {
-        Box::new(Running::new(self.started, None, None)?).wait()
+        Box::new(RunningContainer::new(self.started, None, None)?).wait()
     }
 }

@@ -18,7 +18,7 @@ use sandbox::Question::{self, Inside, Power, WayOut};
 
 use crate::{
     Error,
-    plan::{NO_CALL, Plan, Slot},
+    plan::{NO_CALL, Slot, SyscallPlan},
 };
 
 /// What becomes of a symbolic link on the way.
@@ -42,7 +42,7 @@ impl Links {
 
 /// `openat2(2)` with these flags.
 fn openat2(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     question: Question,
     words: String,
     (directory, path): (usize, &Path),
@@ -57,24 +57,29 @@ fn openat2(
 }
 
 /// Adds the step that opens `path` below `root`, to be a target and nothing else (`O_PATH`).
-pub(crate) fn open(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Result<(), Error> {
+pub(crate) fn open(
+    plan: &mut SyscallPlan,
+    root: Slot,
+    path: &Path,
+    links: Links,
+) -> Result<(), Error> {
     let words = format!("openat2 {} within the root", path.display());
     openat2(plan, Inside, words, (root.operand(), path), (libc::O_PATH, 0, links.resolve()))
 }
 
 /// Adds the step that opens a path of the host's as the caller gave it, in which no symbolic link
 /// was left when the launcher looked.
-pub(crate) fn open_of_host(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+pub(crate) fn open_of_host(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
     without_links(plan, Inside, path, libc::O_PATH)
 }
 
 /// Adds the step that opens a file of the host's own /proc/sys to write to it.
-pub(crate) fn open_of_host_to_write(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+pub(crate) fn open_of_host_to_write(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
     without_links(plan, Power, path, libc::O_WRONLY)
 }
 
 /// Adds the step that opens a file of the child's own in the host's /proc to write to it.
-pub(crate) fn open_own_proc_to_write(plan: &mut Plan, name: &Path) -> Result<(), Error> {
+pub(crate) fn open_own_proc_to_write(plan: &mut SyscallPlan, name: &Path) -> Result<(), Error> {
     let path = Path::new("/proc/self").join(name);
     let words = format!("openat2 {}", path.display());
     // `self` is a link.
@@ -83,7 +88,7 @@ pub(crate) fn open_own_proc_to_write(plan: &mut Plan, name: &Path) -> Result<(),
 }
 
 fn without_links(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     question: Question,
     path: &Path,
     flags: i32,
@@ -94,14 +99,14 @@ fn without_links(
 }
 
 /// Adds the step that opens a directory below the working directory, which is the root.
-pub(crate) fn open_directory_here(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+pub(crate) fn open_directory_here(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
     let words = format!("chdir {}: openat2 within the root", path.display());
     let how = (libc::O_PATH | libc::O_DIRECTORY, 0, Links::WithinRoot.resolve());
     openat2(plan, WayOut, words, (libc::AT_FDCWD as usize, path), how)
 }
 
 /// Adds the step that opens a new terminal in the devpts behind a descriptor.
-pub(crate) fn open_terminal(plan: &mut Plan, pts: Slot) -> Result<(), Error> {
+pub(crate) fn open_terminal(plan: &mut SyscallPlan, pts: Slot) -> Result<(), Error> {
     let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV;
     let how = (libc::O_RDWR | libc::O_NOCTTY, 0, resolve);
     openat2(plan, WayOut, "open ptmx".into(), (pts.operand(), Path::new("ptmx")), how)
@@ -109,14 +114,14 @@ pub(crate) fn open_terminal(plan: &mut Plan, pts: Slot) -> Result<(), Error> {
 
 /// The directory `path` below `root`; what is missing of it is made.
 pub(crate) fn directory(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     root: Slot,
     path: &Path,
     links: Links,
 ) -> Result<Slot, Error> {
     let Some(name) = path.file_name() else { return Ok(root) };
     let directory_only = libc::O_PATH | libc::O_DIRECTORY;
-    let open = |plan: &mut Plan| {
+    let open = |plan: &mut SyscallPlan| {
         let words = format!("openat2 {} within the root", path.display());
         let how = (directory_only, 0, links.resolve());
         openat2(plan, Inside, words, (root.operand(), path), how)
@@ -134,7 +139,12 @@ pub(crate) fn directory(
 }
 
 /// The file `path` below `root`, to be mounted on; if there is none, an empty one.
-pub(crate) fn file(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Result<Slot, Error> {
+pub(crate) fn file(
+    plan: &mut SyscallPlan,
+    root: Slot,
+    path: &Path,
+    links: Links,
+) -> Result<Slot, Error> {
     let found = plan.slot();
     open(plan, root, path, links)?;
     plan.result_into(found);
@@ -169,7 +179,7 @@ fn parent_of(path: &Path) -> PathBuf {
 /// `mkdirat(2)`, which follows no link that has the last name; one that is there already is as good,
 /// and on a read-only root there must be one.
 pub(crate) fn make_directory(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     parent: Slot,
     name: &Path,
     mode: usize,
@@ -182,7 +192,7 @@ pub(crate) fn make_directory(
 }
 
 /// Adds the step that makes a new empty file of that name, and opens it.
-pub(crate) fn make_file(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
+pub(crate) fn make_file(plan: &mut SyscallPlan, parent: Slot, name: &Path) -> Result<(), Error> {
     // Not to be written to: as long as somebody may, its mount cannot be made read-only (EBUSY).
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDONLY | libc::O_NOFOLLOW;
     let words = format!("create {}", name.display());
@@ -191,7 +201,11 @@ pub(crate) fn make_file(plan: &mut Plan, parent: Slot, name: &Path) -> Result<()
 }
 
 /// Adds the step that makes a new empty file of that name, and opens it to be written to.
-pub(crate) fn make_file_to_write(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
+pub(crate) fn make_file_to_write(
+    plan: &mut SyscallPlan,
+    parent: Slot,
+    name: &Path,
+) -> Result<(), Error> {
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW;
     let words = format!("create {}", name.display());
     let how = (flags, 0o644, Links::Refused.resolve());
@@ -199,7 +213,7 @@ pub(crate) fn make_file_to_write(plan: &mut Plan, parent: Slot, name: &Path) -> 
 }
 
 /// Adds the step that opens what has that name in a directory, also where it is a link.
-pub(crate) fn open_itself(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
+pub(crate) fn open_itself(plan: &mut SyscallPlan, parent: Slot, name: &Path) -> Result<(), Error> {
     let words = format!("openat2 {} itself", name.display());
     let how = (libc::O_PATH | libc::O_NOFOLLOW, 0, Links::WithinRoot.resolve());
     openat2(plan, Inside, words, (parent.operand(), name), how)
@@ -216,7 +230,7 @@ const fn field(start: usize) -> Range<usize> {
 /// Adds a check, put in `words`: `path` leads to that mount. There is no other root any more that a
 /// link could lead to.
 pub(crate) fn stands_at(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     words: String,
     path: &Path,
     mount: Slot,
@@ -229,14 +243,14 @@ pub(crate) fn stands_at(
 }
 
 /// Adds a check, put in `words`: the descriptors lead to different places.
-pub(crate) fn different_place(plan: &mut Plan, words: String, one: Slot, other: Slot) {
+pub(crate) fn different_place(plan: &mut SyscallPlan, words: String, one: Slot, other: Slot) {
     let found = (statx(plan, one, c""), statx(plan, other, c""));
     plan.compare(Inside, words, found, &[MOUNT, INODE], false);
 }
 
 /// Adds a check: nothing is mounted above the directory behind `root`, the root of this process. What
 /// is mounted there is not seen from it but by `..`, which climbs onto it.
-pub(crate) fn nothing_above(plan: &mut Plan, root: Slot) {
+pub(crate) fn nothing_above(plan: &mut SyscallPlan, root: Slot) {
     let found = (statx(plan, root, c".."), statx(plan, root, c""));
     let words = "nothing of the host lies above the new root";
     plan.compare(Inside, words, found, &[MOUNT], true);
@@ -244,7 +258,7 @@ pub(crate) fn nothing_above(plan: &mut Plan, root: Slot) {
 
 /// Adds a check: the device behind a descriptor has this number.
 pub(crate) fn same_device(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     words: String,
     device: Slot,
     (major, minor): (u32, u32),
@@ -258,7 +272,7 @@ pub(crate) fn same_device(
 }
 
 /// Adds a check: what is behind a descriptor is in a file system of this type (statfs(2)).
-pub(crate) fn same_type(plan: &mut Plan, words: String, mount: Slot, magic: i64) {
+pub(crate) fn same_type(plan: &mut SyscallPlan, words: String, mount: Slot, magic: i64) {
     const TYPE: Range<usize> = field(offset_of!(libc::statfs, f_type));
     let found = plan.keep(vec![0; size_of::<libc::statfs>()]);
     plan.step(Inside, NO_CALL, libc::SYS_fstatfs, [mount.operand(), found]);
@@ -267,13 +281,13 @@ pub(crate) fn same_type(plan: &mut Plan, words: String, mount: Slot, magic: i64)
 }
 
 /// Adds statx(2) of `path` below a descriptor; where it writes what it finds.
-fn statx(plan: &mut Plan, of: Slot, path: &CStr) -> usize {
+fn statx(plan: &mut SyscallPlan, of: Slot, path: &CStr) -> usize {
     let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { libc::AT_NO_AUTOMOUNT };
     let path = plan.keep(path.to_bytes_with_nul());
     statx_at(plan, of.operand(), path, flags)
 }
 
-fn statx_at(plan: &mut Plan, directory: usize, path: usize, flags: i32) -> usize {
+fn statx_at(plan: &mut SyscallPlan, directory: usize, path: usize, flags: i32) -> usize {
     let found = plan.keep([0; size_of::<libc::statx>()]);
     let wanted = (libc::STATX_MNT_ID | libc::STATX_INO) as usize;
     plan.step(Inside, NO_CALL, libc::SYS_statx, [directory, path, flags as usize, wanted, found]);

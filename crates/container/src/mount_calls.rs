@@ -8,20 +8,20 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error, lookup,
-    plan::{Plan, Slot},
+    plan::{Slot, SyscallPlan},
 };
 
 /// `mount_setattr(2)` on the mount behind a descriptor and all below it.
-pub(crate) fn set_attributes(plan: &mut Plan, words: String, mount: Slot, set: u64) {
+pub(crate) fn set_attributes(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64) {
     mount_setattr(plan, words, mount, set, libc::AT_RECURSIVE);
 }
 
 /// The same on this mount alone.
-pub(crate) fn set_attributes_of_one(plan: &mut Plan, words: String, mount: Slot, set: u64) {
+pub(crate) fn set_attributes_of_one(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64) {
     mount_setattr(plan, words, mount, set, 0);
 }
 
-fn mount_setattr(plan: &mut Plan, words: String, mount: Slot, set: u64, below: i32) {
+fn mount_setattr(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64, below: i32) {
     // struct mount_attr: what to set, what to clear, propagation, user namespace.
     let attributes = [set, 0, libc::MS_PRIVATE, 0].map(u64::to_ne_bytes).concat();
     let size = attributes.len();
@@ -33,14 +33,18 @@ fn mount_setattr(plan: &mut Plan, words: String, mount: Slot, set: u64, below: i
 
 /// `open_tree(2)`: a copy of the mount at a host's `path`, attached nowhere. The path is the
 /// caller's own, without symbolic links when it was looked at.
-pub(crate) fn copy_of_hosts(plan: &mut Plan, path: &Path, recursive: bool) -> Result<Slot, Error> {
+pub(crate) fn copy_of_hosts(
+    plan: &mut SyscallPlan,
+    path: &Path,
+    recursive: bool,
+) -> Result<Slot, Error> {
     lookup::open_of_host(plan, path)?;
     let found = plan.result();
     Ok(copy(plan, path, found, recursive))
 }
 
 /// The same of what is behind a descriptor.
-pub(crate) fn copy(plan: &mut Plan, path: &Path, found: Slot, recursive: bool) -> Slot {
+pub(crate) fn copy(plan: &mut SyscallPlan, path: &Path, found: Slot, recursive: bool) -> Slot {
     let nothing = plan.keep([0]);
     let below = if recursive { libc::AT_RECURSIVE as usize } else { 0 };
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as usize | libc::AT_EMPTY_PATH as usize | below;
@@ -59,7 +63,7 @@ const CLOEXEC: usize = 1; // FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC
 /// A new file system, attached nowhere: `fsopen(2)`, `fsconfig(2)`, `fsmount(2)`. With `may_lack`
 /// the slot stays empty where this host refuses it.
 pub(crate) fn fresh(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     kind: &str,
     source: &str,
     (attributes, data): (u64, &[(String, Option<String>)]),
@@ -75,14 +79,15 @@ pub(crate) fn fresh(
     plan.step(Inside, format!("fsopen {kind}"), libc::SYS_fsopen, [name, CLOEXEC]);
     let context = plan.result();
     plan.unless_failed(failures, |plan| {
-        let configure = |plan: &mut Plan, command, key: usize, value: usize, words: String| {
-            plan.step(
-                Inside,
-                words,
-                libc::SYS_fsconfig,
-                [context.operand(), command, key, value, 0],
-            );
-        };
+        let configure =
+            |plan: &mut SyscallPlan, command, key: usize, value: usize, words: String| {
+                plan.step(
+                    Inside,
+                    words,
+                    libc::SYS_fsconfig,
+                    [context.operand(), command, key, value, 0],
+                );
+            };
         let (key, value) = (plan.text("source")?, plan.text(source)?);
         configure(plan, FSCONFIG_SET_STRING, key, value, format!("fsconfig source={source}"));
         for (key, value) in data {
@@ -112,7 +117,7 @@ fn option_words(key: &str, value: Option<&str>) -> String {
 }
 
 /// `move_mount(2)` of a mount onto what is behind a descriptor.
-pub(crate) fn attach(plan: &mut Plan, path: &Path, mount: Slot, target: Slot) {
+pub(crate) fn attach(plan: &mut SyscallPlan, path: &Path, mount: Slot, target: Slot) {
     const FROM_DESCRIPTOR: usize = 4; // MOVE_MOUNT_F_EMPTY_PATH
     const TO_DESCRIPTOR: usize = 0x40; // MOVE_MOUNT_T_EMPTY_PATH
     let nothing = plan.keep([0]);

@@ -10,7 +10,7 @@
 
 use sandbox::Question::Boundary;
 
-use crate::{Spec, gate::Gate, plan::Plan, privileges};
+use crate::{Spec, gate::Gate, plan::SyscallPlan, privileges};
 
 pub use crate::spec::namespaces::{Namespace, Namespaces};
 
@@ -57,7 +57,12 @@ impl Namespaces {
 
 /// The child's steps once it is in its cgroup: what `clone3` has not made, names, and root of its own
 /// user namespace when the launcher has written the maps.
-pub(crate) fn complete(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces, gate: Option<&Gate>) {
+pub(crate) fn complete(
+    plan: &mut SyscallPlan,
+    spec: &Spec,
+    namespaces: &Namespaces,
+    gate: Option<&Gate>,
+) {
     let boundary = &spec.boundary;
     if namespaces.cgroup.is_new() {
         let flag = libc::CLONE_NEWCGROUP as usize;

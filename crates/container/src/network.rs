@@ -25,7 +25,7 @@ use crate::{
     nat::{self, Reach},
     netlink::Netlink,
     nftables,
-    plan::Plan,
+    plan::SyscallPlan,
     privileges,
     spec::{Spec, namespaces::Namespaces, root::Root},
     subnet::{self, PREFIX_OF_NAMES, Subnet, is_our_link, link_name},
@@ -238,7 +238,7 @@ pub(crate) fn remove_link(name: &str) -> Result<(), Error> {
 /// The child's steps in a network namespace of its own. A program from memory with an empty root has
 /// no use for them.
 pub(crate) fn set_up_inside(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     spec: &Spec,
     namespaces: &Namespaces,
 ) -> Result<(), Error> {
@@ -254,7 +254,11 @@ pub(crate) fn set_up_inside(
 
 /// Sockets for echo requests, and for nothing else, to every group that has a number inside (icmp(7)):
 /// `ping` needs no power then. CAP_NET_RAW, which other runtimes leave for it, could forge packets.
-fn let_everybody_ping(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces) -> Result<(), Error> {
+fn let_everybody_ping(
+    plan: &mut SyscallPlan,
+    spec: &Spec,
+    namespaces: &Namespaces,
+) -> Result<(), Error> {
     // In a container with a read-only /proc/sys there may be no way to do it.
     const REFUSED: &[Errno] = &[Errno::ENOENT, Errno::EROFS, Errno::EACCES, Errno::EPERM];
     let last = privileges::last_group(spec.power.id_maps.as_ref(), namespaces.user.is_new());
@@ -269,7 +273,7 @@ fn let_everybody_ping(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces) -> 
 }
 
 /// The loop-back link comes up (netdevice(7)).
-fn raise_loopback(plan: &mut Plan) {
+fn raise_loopback(plan: &mut SyscallPlan) {
     let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as usize;
     plan.step(WayOut, "socket to set up lo", libc::SYS_socket, [libc::AF_INET as usize, kind, 0]);
     let socket = plan.result();

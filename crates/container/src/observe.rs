@@ -11,7 +11,7 @@ use std::{
 
 use host::{ProcessStat, memory_field, process_tree, pss};
 use nix::unistd::{SysconfVar, sysconf};
-use sandbox::{Entry, Process, Resource};
+use sandbox::{LedgerEntry, Process, Resource};
 
 /// What a run consumes. A limit is `None` where there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Consumption {
 }
 
 /// Its cgroup's directories.
-pub fn cgroups(entry: &Entry) -> impl Iterator<Item = &Path> {
+pub fn cgroups(entry: &LedgerEntry) -> impl Iterator<Item = &Path> {
     entry.resources.iter().filter_map(|resource| match resource {
         Resource::Cgroup(path) => Some(path.as_path()),
         _ => None,
@@ -39,7 +39,7 @@ pub fn cgroups(entry: &Entry) -> impl Iterator<Item = &Path> {
 
 /// The processes of a run: those in its cgroup, or its pid namespace, or all that descend from its
 /// first. Of a virtual machine, its launcher.
-pub fn processes(entry: &Entry) -> Vec<u32> {
+pub fn processes(entry: &LedgerEntry) -> Vec<u32> {
     let mut found: Vec<u32> = cgroups(entry).next().map(members).unwrap_or_default();
     if found.is_empty() {
         found = match &entry.first {
@@ -75,7 +75,7 @@ fn of_namespace_or_family(first: u32) -> Vec<u32> {
 }
 
 /// What a run consumes now.
-pub fn consumption(entry: &Entry) -> Consumption {
+pub fn consumption(entry: &LedgerEntry) -> Consumption {
     let cgroups: Vec<&Path> = cgroups(entry).collect();
     let number = |names: [&str; 2]| {
         let mut paths = cgroups.iter().flat_map(|path| names.map(|name| path.join(name)));
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_process_knows_itself_and_its_children() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let mut entry = Entry::new("x".into(), "process", vec![]);
+        let mut entry = LedgerEntry::new("x".into(), "process", vec![]);
         entry.first = Process::of(std::process::id());
         let found = processes(&entry);
         let facts = process_facts(child.id()).unwrap();

@@ -11,7 +11,7 @@ use std::fs;
 use crate::{
     error::{Error, call, file},
     lookup,
-    plan::Plan,
+    plan::SyscallPlan,
 };
 use nix::errno::Errno;
 use sandbox::Question::Power;
@@ -33,7 +33,11 @@ pub(crate) fn check(score: Option<i32>) -> Result<(), Error> {
 }
 
 /// The step of a child that does not wait for its launcher, before it enters the root.
-pub(crate) fn set_own(plan: &mut Plan, score: Option<i32>, waits: bool) -> Result<(), Error> {
+pub(crate) fn set_own(
+    plan: &mut SyscallPlan,
+    score: Option<i32>,
+    waits: bool,
+) -> Result<(), Error> {
     let Some(score) = score.filter(|_| !waits) else { return Ok(()) };
     lookup::open_own_proc_to_write(plan, "oom_score_adj".as_ref())?;
     let opened = plan.result();

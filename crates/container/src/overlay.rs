@@ -21,7 +21,7 @@ use crate::{
     error,
     lookup::{self, Links},
     mount_calls,
-    plan::{Descriptors, Plan, Slot},
+    plan::{Descriptors, Slot, SyscallPlan},
     spec::root::Upper,
 };
 
@@ -33,7 +33,7 @@ const STAGE: &str = "/tmp";
 const MANY: usize = 64;
 
 /// A tmpfs of that size that is mounted where only the child sees it. Files of overlays lie on it.
-pub(crate) fn stage(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
+pub(crate) fn stage(plan: &mut SyscallPlan, size: &str) -> Result<Slot, Error> {
     plan.together(format!("mount tmpfs for what is written (size={size})"), |plan| {
         let stage = tmpfs(plan, size)?;
         lookup::open_of_host(plan, Path::new(STAGE))?;
@@ -43,7 +43,7 @@ pub(crate) fn stage(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
     })
 }
 
-pub(crate) fn tmpfs(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
+pub(crate) fn tmpfs(plan: &mut SyscallPlan, size: &str) -> Result<Slot, Error> {
     let option = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
     let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let data = [option("mode", "755"), option("size", size)];
@@ -57,14 +57,14 @@ pub(crate) fn size(bytes: Option<u64>) -> String {
 
 /// The overlay that was asked for.
 pub(crate) fn layers(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     lowers: &[PathBuf],
     upper: &Upper,
     bytes: Option<u64>,
     around: Around<'_>,
 ) -> Result<Slot, Error> {
     // Opened before the stage covers one of them.
-    let open = |plan: &mut Plan, layer: &Path| {
+    let open = |plan: &mut SyscallPlan, layer: &Path| {
         let path = layer.canonicalize().map_err(error::file("find", layer))?;
         if let Some(made) = around.id_mapped(plan, &path) {
             return Ok((made, true));
@@ -97,7 +97,7 @@ pub(crate) fn layers(
 
 /// Attaches a mount that the launcher has made to the stage: a layer has to be in the namespace.
 pub(crate) fn attach_layer(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     stage: Slot,
     name: &str,
     layer: Slot,
@@ -108,20 +108,20 @@ pub(crate) fn attach_layer(
 }
 
 /// `upper` and `work` in the directory `kept`, made where they are missing; neither may be a link.
-fn kept_layer(plan: &mut Plan, kept: Slot) -> Result<[Slot; 2], Error> {
+fn kept_layer(plan: &mut SyscallPlan, kept: Slot) -> Result<[Slot; 2], Error> {
     let upper = lookup::directory(plan, kept, Path::new("/upper"), Links::Refused)?;
     let work = lookup::directory(plan, kept, Path::new("/work"), Links::Refused)?;
     Ok([upper, work])
 }
 
 /// The directory `root` on the stage.
-pub(crate) fn root_on(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
+pub(crate) fn root_on(plan: &mut SyscallPlan, stage: Slot) -> Result<Slot, Error> {
     lookup::make_directory(plan, stage, Path::new("root"), 0o755)?;
     uppermost(plan, stage)
 }
 
 /// What is mounted on it, if something is.
-pub(crate) fn uppermost(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
+pub(crate) fn uppermost(plan: &mut SyscallPlan, stage: Slot) -> Result<Slot, Error> {
     lookup::open(plan, stage, Path::new("root"), Links::Refused)?;
     Ok(plan.result())
 }
@@ -129,7 +129,7 @@ pub(crate) fn uppermost(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
 /// An overlay with an upper layer on the stage, in the directory `name`, with the container's own files
 /// in it.
 pub(crate) fn throw_away(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     stage: Slot,
     name: &str,
     lowers: &[(&Path, Slot)],
@@ -153,7 +153,7 @@ pub(crate) fn throw_away(
 
 /// `mount(2)` of an overlay on the directory behind `target`.
 fn overlay(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     lowers: &[(&Path, Slot)],
     [upper, work]: [Slot; 2],
     target: Slot,

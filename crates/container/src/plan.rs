@@ -120,7 +120,7 @@ struct Record {
 
 /// What the child will do.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct SyscallPlan {
     steps: Vec<Step>,
     /// What is in the slots; all ones, which is no descriptor, until a step has filled it.
     slots: Vec<AtomicUsize>,
@@ -134,7 +134,7 @@ pub(crate) struct Plan {
     kept: Kept,
 }
 
-impl Default for Plan {
+impl Default for SyscallPlan {
     fn default() -> Self {
         // A plan of a usual size does not move: each page that it touches is a fault of the start.
         Self {
@@ -177,7 +177,7 @@ impl Kept {
     }
 }
 
-impl Plan {
+impl SyscallPlan {
     /// Adds the system call `number`, put in `words`.
     pub(crate) fn step<const N: usize>(
         &mut self,

@@ -16,7 +16,7 @@ use sandbox::Question::Power;
 
 use crate::{
     Error, error, inherited, lookup,
-    plan::Plan,
+    plan::SyscallPlan,
     seccomp,
     spec::{
         self,
@@ -38,7 +38,7 @@ impl Rlimit {
 
 /// The child's steps down, in an order in which each is still allowed.
 pub(crate) fn drop_all(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     power: &spec::Power,
     new_user_namespace: bool,
 ) -> Result<(), Error> {
@@ -64,7 +64,7 @@ pub(crate) fn drop_all(
     Ok(())
 }
 
-fn filter(plan: &mut Plan, power: &spec::Power) -> Result<(), Error> {
+fn filter(plan: &mut SyscallPlan, power: &spec::Power) -> Result<(), Error> {
     const SET_MODE_FILTER: usize = libc::SECCOMP_SET_MODE_FILTER as usize;
     let bounding = power.capabilities.bounding;
     if let Some(program) = seccomp::program(&power.seccomp, bounding.0)? {
@@ -76,7 +76,7 @@ fn filter(plan: &mut Plan, power: &spec::Power) -> Result<(), Error> {
 }
 
 /// The child's steps to the user of its program, of whom it may be root already.
-fn become_user(plan: &mut Plan, user: &User, keep_capabilities: bool) {
+fn become_user(plan: &mut SyscallPlan, user: &User, keep_capabilities: bool) {
     if user.uid != 0 && keep_capabilities {
         let arguments = [libc::PR_SET_KEEPCAPS as usize, 1];
         plan.step(Power, "prctl PR_SET_KEEPCAPS", libc::SYS_prctl, arguments);
@@ -96,7 +96,7 @@ fn become_user(plan: &mut Plan, user: &User, keep_capabilities: bool) {
 
 /// The child becomes root of its user namespace, once the maps are written; where they have no root,
 /// the first user that they have. Power over the namespace it has either way.
-pub(crate) fn become_first(plan: &mut Plan, power: &spec::Power) {
+pub(crate) fn become_first(plan: &mut SyscallPlan, power: &spec::Power) {
     let first = |maps: &[IdMap]| maps.iter().map(|map| map.container_id).min().unwrap_or(0);
     let user = power.id_maps.as_ref().map_or_else(User::default, |maps| User {
         uid: first(&maps.uid),
@@ -109,7 +109,7 @@ pub(crate) fn become_first(plan: &mut Plan, power: &spec::Power) {
 /// The child's steps that write kernel settings, through the host's own `/proc/sys`, in which a
 /// process sees those of its namespaces.
 pub(crate) fn set_sysctls(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     power: &spec::Power,
     namespaces: &Namespaces,
 ) -> Result<(), Error> {

@@ -29,7 +29,7 @@ use crate::{
     descriptors::high,
     error::call,
     lookup,
-    plan::{NO_CALL, Plan},
+    plan::{NO_CALL, SyscallPlan},
     spec::power::User,
     terminal::{Terminal, inside},
 };
@@ -94,7 +94,7 @@ impl StdioEnds {
     /// `console`, too, where nothing else runs inside yet.
     pub(crate) fn connect_inside(
         &self,
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         user: &User,
         console: bool,
     ) -> Result<(), Error> {
@@ -120,14 +120,15 @@ impl StdioEnds {
 
     /// The child's steps: its ends become 0, 1 and 2, what it keeps has the numbers after them, and
     /// no other descriptor of the launcher is left.
-    pub(crate) fn connect(&self, plan: &mut Plan, kept: &ChildDescriptors<'_>) {
-        let duplicate = |plan: &mut Plan, descriptor: BorrowedFd<'_>, number: usize, flags: i32| {
-            let words = format!("dup3 descriptor {number}");
-            let arguments = [descriptor.as_raw_fd() as usize, number, flags as usize];
-            plan.step(WayOut, words, libc::SYS_dup3, arguments);
-        };
+    pub(crate) fn connect(&self, plan: &mut SyscallPlan, kept: &ChildDescriptors<'_>) {
+        let duplicate =
+            |plan: &mut SyscallPlan, descriptor: BorrowedFd<'_>, number: usize, flags: i32| {
+                let words = format!("dup3 descriptor {number}");
+                let arguments = [descriptor.as_raw_fd() as usize, number, flags as usize];
+                plan.step(WayOut, words, libc::SYS_dup3, arguments);
+            };
         // A session of its own: signals of the launcher's terminal do not reach it.
-        let new_session = |plan: &mut Plan| {
+        let new_session = |plan: &mut SyscallPlan| {
             plan.step(WayOut, "setsid", libc::SYS_setsid, []);
         };
         match self {
@@ -183,7 +184,7 @@ fn refuse_a_directory(descriptor: &impl AsFd, stream: &'static str) -> Result<()
 
 /// The child's working directory: looked up inside, through no link of procfs, and seen to be below
 /// the root (getcwd(3): else its path would begin with "(unreachable)").
-pub(crate) fn change_directory(plan: &mut Plan, directory: &Path) -> Result<(), Error> {
+pub(crate) fn change_directory(plan: &mut SyscallPlan, directory: &Path) -> Result<(), Error> {
     let root = plan.text("/")?;
     plan.step(WayOut, "chdir /", libc::SYS_chdir, [root]);
     if directory != Path::new("/") {
@@ -232,7 +233,7 @@ pub fn broken_pipes_are_kept() -> bool {
 ///
 /// One that begins at once ends with its launcher (PR_SET_PDEATHSIG(2const)): the thread that made
 /// it, so only the first thread can promise that.
-pub(crate) fn reset_signals(plan: &mut Plan, begin: Begin<'_>) {
+pub(crate) fn reset_signals(plan: &mut SyscallPlan, begin: Begin<'_>) {
     if matches!(begin, Begin::AtOnce) && gettid() == getpid() {
         let arguments = [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize];
         let words = "prctl PR_SET_PDEATHSIG: end with the launcher";

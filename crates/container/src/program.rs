@@ -16,7 +16,7 @@ use crate::{
     child_descriptors::{INHERITED, PROGRAM, START},
     descriptors::high,
     error,
-    plan::Plan,
+    plan::SyscallPlan,
     spec,
 };
 
@@ -76,7 +76,7 @@ impl First {
 
 /// Ends `plan` with the program of a container.
 pub(crate) fn end_with(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     way_out: &spec::WayOut,
     first: First,
     begin: Begin<'_>,

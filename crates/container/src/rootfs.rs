@@ -29,7 +29,7 @@ use crate::{
     hosts::NO_FILES,
     lookup::{self, Links},
     mount_calls, overlay,
-    plan::{Plan, Slot},
+    plan::{Slot, SyscallPlan},
     spec,
 };
 
@@ -50,7 +50,7 @@ pub(crate) struct Launcher<'a> {
 
 /// The child's steps into its own root.
 pub(crate) fn enter(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     inside: &spec::Inside,
     around: Around<'_>,
     launcher: Launcher<'_>,
@@ -108,7 +108,7 @@ pub(crate) fn enter(
 
 /// What is missing of the working directory is made, root's own, as other runtimes do: within the
 /// root, whatever links are on the way.
-fn make_directory(plan: &mut Plan, root: Slot, directory: &Path) -> Result<(), Error> {
+fn make_directory(plan: &mut SyscallPlan, root: Slot, directory: &Path) -> Result<(), Error> {
     if directory == Path::new("/") {
         return Ok(());
     }
@@ -120,7 +120,7 @@ fn make_directory(plan: &mut Plan, root: Slot, directory: &Path) -> Result<(), E
 }
 
 /// The mounts of which a root is made besides its own, as they are before anything is put on them.
-fn open_all(plan: &mut Plan, root: Slot, points: &[PathBuf]) -> Result<Vec<Slot>, Error> {
+fn open_all(plan: &mut SyscallPlan, root: Slot, points: &[PathBuf]) -> Result<Vec<Slot>, Error> {
     let open = |point: &PathBuf| {
         lookup::open(plan, root, point, Links::Refused)?;
         plan.forgive(&[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP, Errno::EACCES]);
@@ -133,7 +133,7 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
-fn make_all_private(plan: &mut Plan) -> Result<(), Error> {
+fn make_all_private(plan: &mut SyscallPlan) -> Result<(), Error> {
     let (root, flags) = (plan.text("/")?, libc::MS_REC | libc::MS_PRIVATE);
     plan.step(Inside, "make all mounts private", libc::SYS_mount, [0, root, 0, flags as usize, 0]);
     Ok(())
@@ -142,7 +142,7 @@ fn make_all_private(plan: &mut Plan) -> Result<(), Error> {
 /// The mount that becomes the new root. No device node in it works: those that came with its files
 /// are the packer's choice, not the host's. With it, where other mounts are parts of the root.
 fn build(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     inside: &spec::Inside,
     around: Around<'_>,
 ) -> Result<(Slot, Vec<PathBuf>), Error> {
@@ -170,7 +170,7 @@ fn is_by_folders(around: Around<'_>) -> bool {
 }
 
 /// A copy of the mount at `path`, on top of it: `pivot_root(2)` wants a mount.
-fn directory(plan: &mut Plan, path: &Path, around: Around<'_>) -> Result<Slot, Error> {
+fn directory(plan: &mut SyscallPlan, path: &Path, around: Around<'_>) -> Result<Slot, Error> {
     let path = path.canonicalize().map_err(error::file("find", path))?;
     let words = format!("mount --bind -o nodev {0} {0}", path.display());
     plan.together(words, |plan| {
@@ -190,7 +190,7 @@ fn directory(plan: &mut Plan, path: &Path, around: Around<'_>) -> Result<Slot, E
 
 /// Makes the mount behind `root` this process's root, and takes away all of the old one: also what
 /// the host has mounted above its own `/`.
-fn leave_the_old_root(plan: &mut Plan, root: Slot) -> Result<(), Error> {
+fn leave_the_old_root(plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
     let here = plan.text(".")?;
     let old = plan.together("pivot_root . .".into(), |plan| {
         lookup::open_of_host(plan, Path::new("/"))?;
@@ -212,7 +212,7 @@ fn leave_the_old_root(plan: &mut Plan, root: Slot) -> Result<(), Error> {
     Ok(())
 }
 
-fn enter_directory(plan: &mut Plan, directory: Slot) {
+fn enter_directory(plan: &mut SyscallPlan, directory: Slot) {
     plan.step(Inside, "fchdir", libc::SYS_fchdir, [directory.operand()]);
 }
 
@@ -223,7 +223,7 @@ const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR];
 const NULL: &str = "/dev/null";
 
 /// Covers a file with `/dev/null`, a directory with an empty one.
-fn mask(plan: &mut Plan, root: Slot, path: &Path, null: Slot) -> Result<(), Error> {
+fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
@@ -242,7 +242,7 @@ fn mask(plan: &mut Plan, root: Slot, path: &Path, null: Slot) -> Result<(), Erro
 }
 
 /// Puts a read-only copy of what is at `path` on top of it.
-fn make_read_only(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error> {
+fn make_read_only(plan: &mut SyscallPlan, root: Slot, path: &Path) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
@@ -260,7 +260,7 @@ fn make_read_only(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error>
 }
 
 /// Adds a check: no link has led to the root itself, above which nothing may lie.
-fn below_the_root(plan: &mut Plan, root: Slot, path: &Path, target: Slot) {
+fn below_the_root(plan: &mut SyscallPlan, root: Slot, path: &Path, target: Slot) {
     if links_at(path) == Links::Refused {
         return;
     }

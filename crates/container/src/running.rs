@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbox::{
-    Capture, Claim, Control, Ended, Instance, Mailbox, Milestone, Outcome, Program, Story,
+    Capture, CaptureOutcome, Claim, Control, Instance, Mailbox, Milestone, Outcome, Program, Story,
     Timeline, Written,
 };
 
@@ -81,7 +81,7 @@ impl process::StdioEnds {
 }
 
 /// A running container.
-pub(crate) struct Running {
+pub(crate) struct RunningContainer {
     walls: Walls,
     control: Arc<ContainerControl>,
     streams: Streams,
@@ -113,7 +113,7 @@ pub(crate) fn check_progress(progress: Progress, program: &Program) -> Result<()
     }
 }
 
-impl Running {
+impl RunningContainer {
     pub(crate) fn new(
         started: Started,
         deadline: Option<Duration>,
@@ -158,9 +158,9 @@ impl Running {
         };
         let ended = capture.until_exit(pidfd, deadline, &mut self.timeline);
         match ended.map_err(crate::error::file("wait for the end of", "container"))? {
-            Ended::Exited => Ok(()),
-            Ended::Deadline => Err(too_late(deadline)),
-            Ended::TooMuchOutput => {
+            CaptureOutcome::Exited => Ok(()),
+            CaptureOutcome::Deadline => Err(too_late(deadline)),
+            CaptureOutcome::TooMuchOutput => {
                 Err(sandbox::Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT })
             }
         }
@@ -172,7 +172,7 @@ fn too_late(deadline: Option<Duration>) -> sandbox::Error {
     sandbox::Error::Deadline { sandbox: NAME, after, source: None, written }
 }
 
-impl Instance for Running {
+impl Instance for RunningContainer {
     fn processes(&self) -> Vec<u32> {
         u32::try_from(self.walls.child.pid()).into_iter().collect()
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nix::unistd::Uid;
-use sandbox::{Claim, Entry, Ledger, Resource};
+use sandbox::{Claim, Ledger, LedgerEntry, Resource};
 
 use crate::{clean::remove_tree, error, error::Result};
 
@@ -40,7 +40,7 @@ impl Scratch {
         let path = parent.join(format!("isolab-{name}"));
         let command = words.iter().map(|word| (*word).to_owned()).collect();
         let resources = vec![Resource::Directory(path.clone())];
-        let entry = Entry { resources, ..Entry::new(name, kind, command) };
+        let entry = LedgerEntry { resources, ..LedgerEntry::new(name, kind, command) };
         let claim =
             Ledger::open().and_then(|ledger| ledger.claim(entry)).map_err(error::Error::from)?;
         DirBuilder::new().mode(0o700).create(&path).map_err(error::file("create", &path))?;
@@ -152,7 +152,8 @@ mod tests {
         // `isolab clean` says what is in the way.
         let entry = Ledger::open().unwrap().find(&name).unwrap().unwrap();
         fs::remove_file(&path).unwrap();
-        let unclaimed = Entry { launcher: Process { pid: 4_194_305, start_time: 1 }, ..entry };
+        let unclaimed =
+            LedgerEntry { launcher: Process { pid: 4_194_305, start_time: 1 }, ..entry };
         drop(Ledger::open().unwrap().adopt(&unclaimed));
     }
 }

@@ -38,7 +38,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, plan::Plan};
+use crate::{Error, plan::SyscallPlan};
 
 /// Which system calls a container may make.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -202,7 +202,7 @@ impl Program {
     }
 
     /// Keeps a copy as long as the plan: the address of its `sock_fprog`, for seccomp(2).
-    pub(crate) fn keep(&self, plan: &mut Plan) -> usize {
+    pub(crate) fn keep(&self, plan: &mut SyscallPlan) -> usize {
         let length = self.code.len();
         let code: Vec<u8> = self.code.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let code = plan.keep(code);

@@ -24,7 +24,7 @@ use nix::{
     fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2},
     sys::stat::Mode,
 };
-use sandbox::{Entry, Process};
+use sandbox::{LedgerEntry, Process};
 
 use crate::{
     Error,
@@ -38,7 +38,7 @@ pub enum CopyPath {
     /// A path of the host's, the caller's own word.
     Host(PathBuf),
     /// A path in a container.
-    Inside(Box<Entry>, PathBuf),
+    Inside(Box<LedgerEntry>, PathBuf),
 }
 
 /// An end that is open.

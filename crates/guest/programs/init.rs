@@ -39,7 +39,7 @@ use core::{arch::naked_asm, ffi::CStr, net::Ipv4Addr};
 
 use calls::{Errno, Result};
 use channel::Channel;
-use command::Ended;
+use command::ExitStatus;
 use sink::{Page, Sink};
 
 /// Where the initramfs has the plan.
@@ -55,7 +55,7 @@ extern "C" fn main() -> ! {
     calls::fill_standard_streams();
     let mut init = Init {
         report: Sink::Device(1),
-        end: End::PowerOff,
+        end: ShutdownMethod::PowerOff,
         streams: [0, 1, 2].map(Sink::Device),
         environment: &mut [],
         variables: 0,
@@ -69,7 +69,7 @@ extern "C" fn main() -> ! {
 }
 
 /// How the machine ends once the plan is through.
-enum End {
+enum ShutdownMethod {
     PowerOff,
     Reboot,
     /// By a device of the machine that ends it when this port is written.
@@ -78,7 +78,7 @@ enum End {
 
 struct Init {
     report: Sink,
-    end: End,
+    end: ShutdownMethod,
     /// Standard input, output and error of the commands.
     streams: [Sink; 3],
     /// Addresses of `NAME=VALUE`, and a null behind them.
@@ -168,8 +168,8 @@ impl Init {
                     count += 1;
                 }
                 match command::run(arguments, self.environment, self.streams, &mut self.channel)? {
-                    Ended::Exited(code) => self.report.line("exit", &[code]),
-                    Ended::Signaled(signal) => self.report.line("signal", &[signal]),
+                    ExitStatus::Exited(code) => self.report.line("exit", &[code]),
+                    ExitStatus::Signaled(signal) => self.report.line("signal", &[signal]),
                 }
             }
             b"pack" => {
@@ -184,9 +184,9 @@ impl Init {
     fn end(&self) -> ! {
         calls::sync();
         match self.end {
-            End::PowerOff => {}
-            End::Reboot => calls::reboot(),
-            End::Port(port) => sink::output_byte(port, 0),
+            ShutdownMethod::PowerOff => {}
+            ShutdownMethod::Reboot => calls::reboot(),
+            ShutdownMethod::Port(port) => sink::output_byte(port, 0),
         }
         loop {
             calls::power_off();
@@ -256,11 +256,11 @@ impl Words {
         }
     }
 
-    fn end(&mut self) -> Result<End> {
+    fn end(&mut self) -> Result<ShutdownMethod> {
         match self.next()?.to_bytes() {
-            b"power-off" => Ok(End::PowerOff),
-            b"reboot" => Ok(End::Reboot),
-            b"port" => Ok(End::Port(self.port()?)),
+            b"power-off" => Ok(ShutdownMethod::PowerOff),
+            b"reboot" => Ok(ShutdownMethod::Reboot),
+            b"port" => Ok(ShutdownMethod::Port(self.port()?)),
             _ => Err(Errno::GARBLED),
         }
     }

@@ -60,7 +60,7 @@ pub enum Sink {
 
 /// How the machine ends once the plan is through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ShutdownMethod {
     /// The guest switches it off.
     PowerOff,
     /// The guest reboots it.
@@ -82,11 +82,11 @@ pub enum Stream {
 
 /// The steps, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct InitPlan {
     text: String,
 }
 
-impl Plan {
+impl InitPlan {
     /// A plan without steps.
     pub fn new() -> Self {
         Self::default()
@@ -136,11 +136,11 @@ impl Plan {
 
     /// How the machine ends.
     #[must_use]
-    pub fn end(self, end: End) -> Self {
+    pub fn end(self, end: ShutdownMethod) -> Self {
         match end {
-            End::PowerOff => self.add(["end", "power-off"]),
-            End::Reboot => self.add(["end", "reboot"]),
-            End::Port(port) => self.add(["end", "port", &port.to_string()]),
+            ShutdownMethod::PowerOff => self.add(["end", "power-off"]),
+            ShutdownMethod::Reboot => self.add(["end", "reboot"]),
+            ShutdownMethod::Port(port) => self.add(["end", "port", &port.to_string()]),
         }
     }
 
@@ -295,7 +295,7 @@ impl Plan {
 }
 
 /// A plan that was written before, by its text.
-impl From<String> for Plan {
+impl From<String> for InitPlan {
     fn from(text: String) -> Self {
         Self { text }
     }
@@ -357,10 +357,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::words::{Garbled, next_word};
+    use crate::words::{MalformedWord, next_word};
 
     /// The words of every line, as the first process reads them.
-    fn read(text: &str) -> Result<Vec<Vec<Vec<u8>>>, Garbled> {
+    fn read(text: &str) -> Result<Vec<Vec<Vec<u8>>>, MalformedWord> {
         let mut text = text.as_bytes().to_vec();
         let mut lines = Vec::new();
         for mut line in text.split_inclusive_mut(|byte| *byte == b'\n') {
@@ -375,12 +375,12 @@ mod tests {
 
     #[test]
     fn steps_are_read_as_they_were_written() {
-        let plan = Plan::new()
+        let plan = InitPlan::new()
             .report(&Sink::Port(0xea))
             .mount("tmpfs", "tmp", "/tmp", "", &["nosuid", "nodev"])
             .stream(Stream::Output, &Sink::Device("/dev/ttyS0".into()))
             .variable("TEXT", "two words\n")
-            .end(End::Port(0x501));
+            .end(ShutdownMethod::Port(0x501));
         let expected: [&[&str]; 5] = [
             &["report", "port", "234"],
             &["mount", "tmpfs", "tmp", "/tmp", "", "nosuid", "nodev"],
@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn a_line_that_no_plan_has_is_refused() {
         for line in ["run", "run \\", "run \\4\n", "run \\zz\n", "run \\00\n"] {
-            assert_eq!(read(line), Err(Garbled), "{line:?}");
+            assert_eq!(read(line), Err(MalformedWord), "{line:?}");
         }
     }
 
@@ -421,7 +421,7 @@ mod tests {
             words in prop::collection::vec(prop::collection::vec(1u8.., 0..20), 0..8)
         ) {
             let given: Vec<OsString> = words.iter().cloned().map(OsString::from_vec).collect();
-            let plan = Plan::new().run("/program", &given);
+            let plan = InitPlan::new().run("/program", &given);
             let mut expected = vec![b"run".to_vec(), b"/program".to_vec()];
             expected.extend(words);
             prop_assert_eq!(read(plan.text()).unwrap(), [expected]);

@@ -9,29 +9,29 @@ use core::ffi::CStr;
 
 /// The line is not written as a plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Garbled;
+pub struct MalformedWord;
 
 /// Takes the first word off `line`, decoded and ended by a NUL; `None` after the last one.
-pub fn next_word<'a>(line: &mut &'a mut [u8]) -> Result<Option<&'a CStr>, Garbled> {
+pub fn next_word<'a>(line: &mut &'a mut [u8]) -> Result<Option<&'a CStr>, MalformedWord> {
     if line.is_empty() {
         return Ok(None);
     }
-    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\n')).ok_or(Garbled)?;
+    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\n')).ok_or(MalformedWord)?;
     let (word, rest) = core::mem::take(line).split_at_mut(end + 1);
     *line = rest;
     let length = decode(word)?;
-    CStr::from_bytes_with_nul(&word[..=length]).map(Some).map_err(|_| Garbled)
+    CStr::from_bytes_with_nul(&word[..=length]).map(Some).map_err(|_| MalformedWord)
 }
 
 /// Decodes `word`, which ends in its separator, and puts a NUL behind what it says.
-fn decode(word: &mut [u8]) -> Result<usize, Garbled> {
+fn decode(word: &mut [u8]) -> Result<usize, MalformedWord> {
     let (mut from, mut to) = (0, 0);
     while from + 1 < word.len() {
         let (byte, used) = match word[from] {
             b'\\' => {
                 let digit = |at: usize| {
                     let digit = word.get(from + at).map(|byte| char::from(*byte).to_digit(16));
-                    digit.flatten().ok_or(Garbled)
+                    digit.flatten().ok_or(MalformedWord)
                 };
                 ((digit(1)? << 4 | digit(2)?) as u8, 3)
             }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guest::plan::{Plan, Report};
+use guest::plan::{InitPlan, Report};
 use host::RawTerminal;
 use nix::{
     errno::Errno,
@@ -28,7 +28,7 @@ pub(crate) struct Conversation<'a> {
     /// Readable once QEMU has ended.
     gone: OwnedFd,
     nest: &'a Nest,
-    plan: &'a Plan,
+    plan: &'a InitPlan,
     stdio: Stdio,
     began: Instant,
     console: Tail,
@@ -42,7 +42,7 @@ impl<'a> Conversation<'a> {
     pub(crate) fn of(
         machine: Machine,
         nest: &'a Nest,
-        plan: &'a Plan,
+        plan: &'a InitPlan,
         stdio: Stdio,
     ) -> Result<Self> {
         let ends = [

@@ -16,7 +16,7 @@ use crate::{Milestone, Timeline, Written, monotonic_now};
 
 /// Why waiting came to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum CaptureOutcome {
     /// The process has ended; it still has to be reaped.
     Exited,
     /// The deadline has passed and the process still runs.
@@ -62,7 +62,7 @@ impl Capture {
         pidfd: BorrowedFd<'_>,
         deadline: Option<Duration>,
         timeline: &mut Timeline,
-    ) -> io::Result<Ended> {
+    ) -> io::Result<CaptureOutcome> {
         loop {
             let left = deadline.map(|limit| {
                 let patience =
@@ -85,15 +85,15 @@ impl Capture {
             let exited = watched[0].any() == Some(true);
             for stream in 0..2 {
                 if !self.read_ready(stream, seen, timeline)? {
-                    return Ok(Ended::TooMuchOutput);
+                    return Ok(CaptureOutcome::TooMuchOutput);
                 }
             }
             if exited {
                 timeline.reach_at(Milestone::Exited, seen);
-                return Ok(Ended::Exited);
+                return Ok(CaptureOutcome::Exited);
             }
             if left == Some(Duration::ZERO) {
-                return Ok(Ended::Deadline);
+                return Ok(CaptureOutcome::Deadline);
             }
         }
     }

@@ -74,7 +74,7 @@ pub enum Resource {
 
 /// One sandbox that is running, or was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct LedgerEntry {
     /// The name by which `isolab exec` and `isolab stop` know it.
     pub name: String,
     /// `process`, `container` or `microvm`.
@@ -98,7 +98,7 @@ pub struct Entry {
     pub metadata: Metadata,
 }
 
-impl Entry {
+impl LedgerEntry {
     /// An entry of the calling process that holds nothing yet.
     pub fn new(name: String, sandbox: &str, command: Vec<String>) -> Self {
         Self {
@@ -178,7 +178,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`LedgerError::NameInUse`] and [`LedgerError::BadName`], and those of the file system.
-    pub fn claim(&self, entry: Entry) -> Result<Claim, LedgerError> {
+    pub fn claim(&self, entry: LedgerEntry) -> Result<Claim, LedgerError> {
         Self::check_name(&entry.name)?;
         let path = self.path(&entry.name);
         let kept = entry.detached.is_some();
@@ -207,10 +207,10 @@ impl Ledger {
     /// # Errors
     ///
     /// When the directory cannot be read, or others may write into it.
-    pub fn entries(&self) -> Result<Vec<Entry>, LedgerError> {
+    pub fn entries(&self) -> Result<Vec<LedgerEntry>, LedgerError> {
         let directory = self.opened()?;
         let listing = fs::read_dir(&self.directory).map_err(file_error("list", &self.directory))?;
-        let mut entries: Vec<Entry> =
+        let mut entries: Vec<LedgerEntry> =
             listing.filter_map(|file| read_entry(&directory, &file.ok()?.file_name())).collect();
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
@@ -221,7 +221,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Those of [`Ledger::entries`].
-    pub fn find(&self, name: &str) -> Result<Option<Entry>, LedgerError> {
+    pub fn find(&self, name: &str) -> Result<Option<LedgerEntry>, LedgerError> {
         Ok(self.entries()?.into_iter().find(|entry| entry.name == name))
     }
 
@@ -230,7 +230,7 @@ impl Ledger {
     /// claim then frees the name.
     ///
     /// The claim has the entry as it stands now, which both may have changed since it was read.
-    pub fn adopt(&self, entry: &Entry) -> Option<Claim> {
+    pub fn adopt(&self, entry: &LedgerEntry) -> Option<Claim> {
         let supervisor = entry.detached.as_ref().map(|detached| detached.supervisor);
         let supervised = supervisor
             .is_some_and(|process| process.pid != std::process::id() && process.is_alive());
@@ -293,7 +293,7 @@ const LONGEST: u64 = 16 << 20;
 
 /// The entry in the file `file` of `directory`. It is neither followed, if it is a link, nor waited
 /// for, if it is a pipe; what is checked is what is read.
-fn read_entry(directory: &File, file: &OsStr) -> Option<Entry> {
+fn read_entry(directory: &File, file: &OsStr) -> Option<LedgerEntry> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let name = file.to_str()?.strip_suffix(".json").filter(|name| is_name(name))?;
     let file = File::from(openat(directory, file, flags, Mode::empty()).ok()?);
@@ -307,7 +307,7 @@ fn read_entry(directory: &File, file: &OsStr) -> Option<Entry> {
     // The last line counts; that of a launcher which was killed in the middle of it is not whole.
     let lines = text.rsplit(|byte| *byte == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice(line).ok());
-    entries.find(|entry: &Entry| entry.name == name)
+    entries.find(|entry: &LedgerEntry| entry.name == name)
 }
 
 fn is_name(name: &str) -> bool {
@@ -320,14 +320,14 @@ fn is_name(name: &str) -> bool {
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
-    entry: Entry,
+    entry: LedgerEntry,
     /// That of a run in the background is its supervisor's to strike out.
     kept: bool,
 }
 
 impl Claim {
     /// The entry as it stands.
-    pub fn entry(&self) -> &Entry {
+    pub fn entry(&self) -> &LedgerEntry {
         &self.entry
     }
 
@@ -337,7 +337,7 @@ impl Claim {
     /// # Errors
     ///
     /// Those of the file system.
-    pub fn update(&mut self, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
+    pub fn update(&mut self, change: impl FnOnce(&mut LedgerEntry)) -> Result<(), LedgerError> {
         change(&mut self.entry);
         let mut options = fs::OpenOptions::new();
         options.append(true).custom_flags(OFlag::O_NOFOLLOW.bits());

@@ -23,12 +23,12 @@ mod workload;
 
 use std::{os::fd::BorrowedFd, sync::Arc};
 
-pub use capture::{Capture, Ended};
+pub use capture::{Capture, CaptureOutcome};
 pub use error::{Error, Result, Written, chain, told};
 pub use guest::Builtin;
 pub use ledger::{
-    Claim, Detached, Entry, ExitRecord, Ledger, LedgerError, Metadata, Process, Resource, Socket,
-    unix_ms,
+    Claim, Detached, ExitRecord, Ledger, LedgerEntry, LedgerError, Metadata, Process, Resource,
+    Socket, unix_ms,
 };
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};

@@ -20,9 +20,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use wait4::Wait4 as _;
 
 use crate::{
-    Builtin, Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome,
-    Program, Question, Report, Result, Sandbox, Status, Stdio, Story, Timeline, Usage, Workload,
-    Written,
+    Builtin, Capture, CaptureOutcome, Control, Error, Instance, Limits, Mailbox, Milestone,
+    Outcome, Program, Question, Report, Result, Sandbox, Status, Stdio, Story, Timeline, Usage,
+    Workload, Written,
 };
 
 /// Runs workloads as plain processes.
@@ -81,7 +81,7 @@ impl Sandbox for Native {
             _ => Capture::default(),
         };
         let deadline = workload.deadline;
-        Ok(Box::new(Running {
+        Ok(Box::new(RunningProcess {
             child: Some(child),
             control,
             mailbox,
@@ -198,7 +198,7 @@ fn failed(step: &'static str) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-struct Running {
+struct RunningProcess {
     /// `None` once it is reaped: its number may then be another process's.
     child: Option<Child>,
     control: Arc<ProcessControl>,
@@ -209,7 +209,7 @@ struct Running {
     story: Story,
 }
 
-impl Instance for Running {
+impl Instance for RunningProcess {
     fn processes(&self) -> Vec<u32> {
         self.child.iter().map(Child::id).collect()
     }
@@ -232,13 +232,13 @@ impl Instance for Running {
             .until_exit(self.control.pidfd.as_fd(), self.deadline, &mut self.timeline)
             .map_err(failed("wait for the process"))?;
         match ended {
-            Ended::Exited => {}
-            Ended::Deadline => {
+            CaptureOutcome::Exited => {}
+            CaptureOutcome::Deadline => {
                 let after = self.deadline.unwrap_or_default();
                 let written = std::mem::take(&mut self.capture).into_written();
                 return Err(Error::Deadline { sandbox: NAME, after, source: None, written });
             }
-            Ended::TooMuchOutput => {
+            CaptureOutcome::TooMuchOutput => {
                 return Err(Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT });
             }
         }
@@ -271,7 +271,7 @@ fn status(status: std::process::ExitStatus) -> Status {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProcess {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // Both fail only for a process that has ended.

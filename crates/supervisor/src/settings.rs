@@ -1,6 +1,6 @@
 //! What a supervisor is told, and what it asks of its caller.
 
-use sandbox::Entry;
+use sandbox::LedgerEntry;
 
 /// How a run in the background is to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,5 +20,5 @@ pub struct Callbacks<'a> {
     /// A while has passed: what the start needed of memory can be given back.
     pub settled: &'a mut dyn FnMut(),
     /// The launcher has ended: frees what is left of the run.
-    pub free: &'a mut dyn FnMut(&Entry),
+    pub free: &'a mut dyn FnMut(&LedgerEntry),
 }

@@ -30,7 +30,7 @@ use clap::{Args, ValueEnum};
 pub use json::as_json;
 use microvm::{LinuxVm, MicroVm};
 use sandbox::{
-    Claim, Entry, Ledger, LedgerError, Native, Outcome, Process, Program, Resource, Sandbox,
+    Claim, Ledger, LedgerEntry, LedgerError, Native, Outcome, Process, Program, Resource, Sandbox,
     Socket, Stdio, Step, Workload,
 };
 
@@ -412,11 +412,11 @@ impl Arguments {
     ) -> Result<Named, Failure> {
         let ledger = Ledger::open()?;
         let metadata = self.metadata.metadata()?;
-        let entry = |name| Entry {
+        let entry = |name| LedgerEntry {
             detached: supervised.map(|supervised| supervised.record.clone()),
             metadata: metadata.clone(),
             resources: resources.to_vec(),
-            ..Entry::new(name, self.kind.name(), workload.words())
+            ..LedgerEntry::new(name, self.kind.name(), workload.words())
         };
         if let Some(name) = &self.name {
             return Ok(Named::of(ledger.claim(entry(name.clone()))?));

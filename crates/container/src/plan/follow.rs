@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use nix::errno::Errno;
 
-use super::{Act, FIRST_SLOT, NOT_SO, Plan, Step};
+use super::{Act, FIRST_SLOT, NOT_SO, Step, SyscallPlan};
 use crate::sys;
 
 /// How often a path is looked up again. While anybody on the host mounts or renames something, the
@@ -12,7 +12,7 @@ use crate::sys;
 /// an accident twice or thrice, and an attack after this many.
 const RACES: u32 = 10_000;
 
-impl Plan {
+impl SyscallPlan {
     /// Does all of it and never returns. This is the child: system calls and nothing else.
     pub(crate) extern "C" fn follow(plan: usize) -> ! {
         // SAFETY: `namespaces::clone_into` passes a plan that it keeps until the child has executed

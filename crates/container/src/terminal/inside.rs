@@ -30,7 +30,7 @@ use crate::{
     lookup::{self, Links},
     mount_calls,
     mounts::MountInfo,
-    plan::Plan,
+    plan::SyscallPlan,
     spec::power::User,
 };
 
@@ -53,14 +53,14 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), Error> {
 
 /// The child's steps, in its root: a new terminal becomes its standard streams and its controlling
 /// terminal, and the launcher gets the other side.
-pub(crate) fn connect(plan: &mut Plan, user: &User, console: bool) -> Result<(), Error> {
+pub(crate) fn connect(plan: &mut SyscallPlan, user: &User, console: bool) -> Result<(), Error> {
     lookup::open_directory_here(plan, Path::new(PTS))?;
     let pts = plan.result();
     let words = format!("{PTS} is a devpts");
     lookup::same_type(plan, words, pts, libc::DEVPTS_SUPER_MAGIC);
     lookup::open_terminal(plan, pts)?;
     let master = plan.result();
-    let request = |plan: &mut Plan, name: &str, request: libc::Ioctl, argument: usize| {
+    let request = |plan: &mut SyscallPlan, name: &str, request: libc::Ioctl, argument: usize| {
         let arguments = [master.operand(), request as usize, argument];
         plan.step(WayOut, format!("ioctl {name} of {PTS}/ptmx"), libc::SYS_ioctl, arguments);
     };
@@ -98,7 +98,7 @@ pub(crate) fn connect(plan: &mut Plan, user: &User, console: bool) -> Result<(),
 }
 
 /// Docker's place for it besides its own.
-fn show_as_console(plan: &mut Plan, slave: crate::plan::Slot) -> Result<(), Error> {
+fn show_as_console(plan: &mut SyscallPlan, slave: crate::plan::Slot) -> Result<(), Error> {
     let console = Path::new("/dev/console");
     lookup::open_of_host(plan, Path::new("/"))?;
     let root = plan.result();
@@ -111,7 +111,7 @@ fn show_as_console(plan: &mut Plan, slave: crate::plan::Slot) -> Result<(), Erro
 }
 
 /// Sends the descriptor of that number, with one byte, which a stream needs (unix(7)).
-fn send_out(plan: &mut Plan, number: RawFd) {
+fn send_out(plan: &mut SyscallPlan, number: RawFd) {
     let byte = plan.keep([0]);
     let parts = plan.keep([byte, 1].map(usize::to_ne_bytes).as_flattened()); // struct iovec
     // struct cmsghdr, and what belongs to it.

@@ -38,7 +38,7 @@ struct Chunk {
 enum Read {
     Some,
     NothingNow,
-    End,
+    EndOfFile,
 }
 
 impl Chunk {
@@ -57,7 +57,7 @@ impl Chunk {
         self.bytes.truncate(*read.as_ref().unwrap_or(&0));
         match read {
             // EIO: the last slave of a terminal is closed, or the terminal is gone.
-            Ok(0) | Err(Errno::EIO) => Ok(Read::End),
+            Ok(0) | Err(Errno::EIO) => Ok(Read::EndOfFile),
             Ok(_) => Ok(Read::Some),
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(Read::NothingNow),
             Err(errno) => Err(errno),
@@ -133,22 +133,23 @@ impl Terminal {
             if ready(room) && keys.drain(master).is_err() {
                 keys = Chunk::default(); // nobody can read them any more
             }
-            if ready(typed) && keys.fill(&stdin).map_err(call("read standard input"))? == Read::End
+            if ready(typed)
+                && keys.fill(&stdin).map_err(call("read standard input"))? == Read::EndOfFile
             {
-                // End of the launcher's input: the program sees Ctrl-D.
+                // EndOfFile of the launcher's input: the program sees Ctrl-D.
                 (types, keys) = (false, Chunk { bytes: vec![4], written: 0 });
             }
             // Where all slaves are closed one may be opened again: it is looked for now and then.
             if ready(said) || exited || silent {
                 let read = output.fill(master).map_err(call("read the pseudo-terminal"))?;
-                silent = read == Read::End;
+                silent = read == Read::EndOfFile;
                 match read {
                     Read::Some => timeline.reach(Milestone::FirstByte),
-                    Read::NothingNow | Read::End if exited => {
+                    Read::NothingNow | Read::EndOfFile if exited => {
                         timeline.reach(Milestone::Exited);
                         return Ok(true);
                     }
-                    Read::NothingNow | Read::End => {}
+                    Read::NothingNow | Read::EndOfFile => {}
                 }
             }
             if left == Some(Duration::ZERO) {

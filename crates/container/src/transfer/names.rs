@@ -5,7 +5,7 @@ use std::{
     io::{self, Read},
 };
 
-use tar::{Entry, EntryType, PaxExtensions};
+use tar::{EntryType, PaxExtensions};
 
 use super::invalid::{invalid, refused_sparse};
 
@@ -23,7 +23,7 @@ pub(super) struct Names {
 
 impl Names {
     /// Takes note of an entry that is about the next one; false of any other.
-    pub(super) fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<bool> {
+    pub(super) fn take<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
         match entry.header().entry_type() {
             EntryType::GNULongName => self.name = Some(until_null(read(entry)?)),
             EntryType::GNULongLink => self.link = Some(until_null(read(entry)?)),
@@ -56,7 +56,7 @@ impl Names {
     /// The name of a file, and where it leads if it is a link.
     pub(super) fn of<R: Read>(
         &mut self,
-        entry: &Entry<'_, R>,
+        entry: &tar::Entry<'_, R>,
     ) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
         let said = std::mem::take(self);
         // The crate goes on after the header's length.
@@ -70,7 +70,7 @@ impl Names {
     }
 }
 
-fn read<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
+fn read<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Vec<u8>> {
     let length = entry.size();
     if length > LONGEST {
         return Err(invalid(&format!("names and records of {length} bytes")));

@@ -35,7 +35,7 @@ use super::{
     tree::{self, Failed, Rules},
 };
 
-type Entry<'a, R> = tar::Entry<'a, R>;
+type TarEntry<'a, R> = tar::Entry<'a, R>;
 
 /// Unpacks the archive that `input` begins with into `directory`.
 pub(super) fn unpack(
@@ -93,7 +93,7 @@ impl Unpacker<'_> {
 
     fn one<R: Read>(
         &mut self,
-        mut entry: Entry<'_, R>,
+        mut entry: TarEntry<'_, R>,
         name: &[u8],
         link: Option<&[u8]>,
     ) -> io::Result<()> {
@@ -249,7 +249,7 @@ fn beneath(directory: &OwnedFd, path: &Path, flags: OFlag) -> nix::Result<OwnedF
     Err(Errno::EAGAIN)
 }
 
-fn modified<R: Read>(entry: &Entry<'_, R>) -> io::Result<TimeSpec> {
+fn modified<R: Read>(entry: &TarEntry<'_, R>) -> io::Result<TimeSpec> {
     let seconds = i64::try_from(entry.header().mtime()?).unwrap_or(0);
     Ok(TimeSpec::new(seconds, 0))
 }

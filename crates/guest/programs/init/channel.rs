@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::{
     calls::{self, Errno, Result, call},
-    command::{Ended, NONE, Polled},
+    command::{ExitStatus, NONE, Polled},
     frames::{self, HEADER, Header, Kind, PAYLOAD, SESSIONS},
     freeze::freeze,
     session::Session,
@@ -59,7 +59,7 @@ impl Channel {
     }
 
     /// A child that is not the command has died: it may be a session's.
-    pub fn has_died(&mut self, pid: usize, how: Ended) {
+    pub fn has_died(&mut self, pid: usize, how: ExitStatus) {
         if let Some(session) = self.sessions.iter_mut().find(|session| session.is(pid)) {
             session.ended = Some(how);
         }

@@ -10,7 +10,7 @@ use crate::{
 
 /// How a command ended.
 #[derive(Clone, Copy)]
-pub enum Ended {
+pub enum ExitStatus {
     Exited(usize),
     Signaled(usize),
 }
@@ -26,7 +26,7 @@ pub fn run(
     environment: &[usize],
     streams: [Sink; 3],
     channel: &mut Channel,
-) -> Result<Ended> {
+) -> Result<ExitStatus> {
     let deaths = watch_for_deaths()?;
     let output = [Pump::to(streams[1])?, Pump::to(streams[2])?];
     let ends = [streams[0].descriptor(), output[0].inlet, output[1].inlet];
@@ -121,7 +121,7 @@ fn serve(
     mut pumps: [Pump; 2],
     environment: &[usize],
     channel: &mut Channel,
-) -> Result<Ended> {
+) -> Result<ExitStatus> {
     const FOREVER: isize = -1;
     loop {
         let mut polled = [Polled::NONE; 3 + Channel::POLLED];
@@ -197,7 +197,7 @@ fn wait(polled: &mut [Polled], milliseconds: isize) -> Result<()> {
 }
 
 /// Waits for all who have died; gives the end of `command` if it is one of them.
-fn reap(command: usize, deaths: usize, channel: &mut Channel) -> Option<Ended> {
+fn reap(command: usize, deaths: usize, channel: &mut Channel) -> Option<ExitStatus> {
     const WAIT4: usize = 61;
     const WNOHANG: usize = 1;
     const ANY: usize = usize::MAX;
@@ -207,8 +207,8 @@ fn reap(command: usize, deaths: usize, channel: &mut Channel) -> Option<Ended> {
     let mut status = 0u32;
     while let Ok(pid @ 1..) = call(WAIT4, [ANY, &raw mut status as usize, WNOHANG, 0]) {
         let how = match status & 0x7f {
-            0 => Ended::Exited((status >> 8 & 0xff) as usize),
-            signal => Ended::Signaled(signal as usize),
+            0 => ExitStatus::Exited((status >> 8 & 0xff) as usize),
+            signal => ExitStatus::Signaled(signal as usize),
         };
         match pid == command {
             true => ended = Some(how),

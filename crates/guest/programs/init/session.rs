@@ -3,7 +3,7 @@
 use crate::{
     calls::{self, Errno, Result},
     channel::{fail, send, signal},
-    command::{self, Ended, NONE, Polled},
+    command::{self, ExitStatus, NONE, Polled},
     frames::{self, Header, Kind, PAYLOAD},
     order::Order,
 };
@@ -23,7 +23,7 @@ pub struct Session {
     /// What is to be run, and how much of that has come.
     words: (&'static mut [u8], usize),
     /// How its process ended.
-    pub ended: Option<Ended>,
+    pub ended: Option<ExitStatus>,
 }
 
 #[derive(Clone, Copy)]
@@ -91,8 +91,8 @@ impl Session {
             && self.outlets.iter().zip([output, errors]).all(silent)
         {
             let (kind, number) = match how {
-                Ended::Exited(code) => (Kind::Exited, code),
-                Ended::Signaled(signal) => (Kind::Signaled, signal),
+                ExitStatus::Exited(code) => (Kind::Exited, code),
+                ExitStatus::Signaled(signal) => (Kind::Signaled, signal),
             };
             send(port, Header::new(kind, number as u8, self.number), &[]);
             self.end();

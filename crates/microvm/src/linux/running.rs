@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use guest::plan::{Plan, Report};
+use guest::plan::{InitPlan, Report};
 use host::RawTerminal;
 use kvm_ioctls::VcpuFd;
 use sandbox::{
@@ -82,7 +82,7 @@ struct Finished {
     end: Result<End>,
     /// What the first process said of the end.
     report: Option<Report>,
-    init: Option<Plan>,
+    init: Option<InitPlan>,
     last_seen: LastSeen,
     panic: Option<String>,
     written: Written,

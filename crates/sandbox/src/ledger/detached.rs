@@ -97,7 +97,7 @@ impl Ledger {
     pub fn amend(
         &self,
         name: &str,
-        change: impl FnOnce(&mut super::Entry),
+        change: impl FnOnce(&mut super::LedgerEntry),
     ) -> Result<bool, LedgerError> {
         let Some(entry) = self.find(name)? else { return Ok(false) };
         let mut claim = super::Claim { path: self.path(name), entry, kept: true };

@@ -41,10 +41,10 @@ mod tests {
 
     #[test]
     fn an_entry_without_any_is_as_long_as_before() {
-        let entry = crate::Entry::new("x".into(), "process", vec![]);
+        let entry = crate::LedgerEntry::new("x".into(), "process", vec![]);
         let text = serde_json::to_string(&entry).unwrap();
         assert!(!text.contains("metadata"), "{text}");
-        assert_eq!(serde_json::from_str::<crate::Entry>(&text).unwrap(), entry);
+        assert_eq!(serde_json::from_str::<crate::LedgerEntry>(&text).unwrap(), entry);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Claim, Entry, Ledger, LedgerError, error::file_error, is_name};
+use super::{Claim, Ledger, LedgerEntry, LedgerError, error::file_error, is_name};
 
 /// A socket that is listened at; dropping it removes it.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Ledger {
     /// # Errors
     ///
     /// When it does not listen, and those of [`Ledger::entries`].
-    pub fn connect(&self, entry: &Entry) -> Result<UnixStream, LedgerError> {
+    pub fn connect(&self, entry: &LedgerEntry) -> Result<UnixStream, LedgerError> {
         let name = &entry.name;
         let path = self.directory.join(format!("{name}{SOCKET}"));
         let directory = self.opened()?;
@@ -116,7 +116,7 @@ mod tests {
         let path = directory("reached");
         let ledger = ledger(&path);
         for name in ["a", "b.json", &"c".repeat(64)] {
-            let claim = ledger.claim(Entry::new(name.into(), "linux", Vec::new())).unwrap();
+            let claim = ledger.claim(LedgerEntry::new(name.into(), "linux", Vec::new())).unwrap();
             let (socket, listener) = ledger.listen(&claim).unwrap();
             assert_eq!(fs::metadata(&socket.path).unwrap().mode() & 0o777, 0o600);
             let mut stream = ledger.connect(claim.entry()).unwrap();
@@ -133,7 +133,7 @@ mod tests {
     fn what_a_killed_launcher_left_is_replaced_or_swept() {
         let path = directory("left");
         let ledger = ledger(&path);
-        let claim = ledger.claim(Entry::new("box".into(), "linux", Vec::new())).unwrap();
+        let claim = ledger.claim(LedgerEntry::new("box".into(), "linux", Vec::new())).unwrap();
         let (socket, _) = ledger.listen(&claim).unwrap();
         std::mem::forget(socket);
         let (socket, _listener) = ledger.listen(&claim).unwrap();

@@ -1,9 +1,9 @@
-//! What a launcher's own memory costs while it does nothing but wait.
+//! Reclaiming a launcher's memory while it only waits.
 //!
 //! Starting a workload runs through a megabyte or two of isolab's code, once. The pages stay mapped
-//! in the launcher (and the kernel maps their neighbours with them), though all that is left to
-//! do is to wait. They are the page cache's, so giving them back costs nothing: one that is needed
-//! again is found there.
+//! in the launcher (and the kernel maps their neighbours with them), although the launcher only
+//! waits afterwards. They belong to the page cache, so dropping them costs nothing: a page that is
+//! needed again is found there.
 
 use std::{
     fs::File,
@@ -13,36 +13,36 @@ use std::{
 
 use host::mappings;
 
-/// Gives back the pages of this process that hold nothing but what is in their files: its code and
-/// its constants. What it writes to is left alone.
+/// Drops the pages of this process that are the same as in their files: its code and its constants.
+/// Pages that it writes to stay.
 ///
 /// # Errors
 ///
 /// When `/proc/self/smaps` cannot be read (proc_pid_smaps(5)), or madvise(2) refuses.
-pub fn give_back_code() -> io::Result<()> {
-    give_back_code_by(&File::open(SMAPS)?)
+pub fn drop_clean_pages() -> io::Result<()> {
+    drop_clean_pages_with(&File::open(SMAPS)?)
 }
 
-/// What the kernel says of the calling process's mappings (proc_pid_smaps(5)).
+/// The mappings of the calling process (proc_pid_smaps(5)).
 pub const SMAPS: &str = "/proc/self/smaps";
 
-/// The same, of a process that can open no file any more, by [`SMAPS`] that it opened before: the
-/// file is written anew whenever it is read from its beginning.
+/// The same for a process that cannot open files any more: it has opened [`SMAPS`] before, and the
+/// kernel generates its text anew whenever it is read from the beginning.
 ///
 /// # Errors
 ///
-/// As of [`give_back_code`].
-pub fn give_back_code_by(mut smaps: &File) -> io::Result<()> {
+/// As of [`drop_clean_pages`].
+pub fn drop_clean_pages_with(mut smaps: &File) -> io::Result<()> {
     let mut text = String::new();
     smaps.rewind()?;
     // Through `take`, which does not ask for the file's length: that takes a call with a path.
     smaps.take(u64::MAX).read_to_string(&mut text)?;
-    let unwritten = unwritten(&text);
+    let clean_pages = clean_pages(&text);
     // SAFETY: malloc_trim(3) takes from the heap only what is free in it.
     unsafe { libc::malloc_trim(0) };
-    for pages in unwritten {
-        // SAFETY: the kernel says of these pages that none may be written to and none differs from
-        // its file. Dropped, they read the same when they are touched again.
+    for pages in clean_pages {
+        // SAFETY: by smaps none of these pages may be written to and none differs from its file.
+        // Dropped, they read the same when they are touched again.
         let result = unsafe {
             libc::madvise(pages.start as *mut libc::c_void, pages.len(), libc::MADV_DONTNEED)
         };
@@ -55,7 +55,7 @@ pub fn give_back_code_by(mut smaps: &File) -> io::Result<()> {
 
 /// The mappings of files that cannot be written to, and in which no page has been replaced by one
 /// that was (as relocation does with the tables that are protected after it).
-fn unwritten(smaps: &str) -> Vec<Range<usize>> {
+fn clean_pages(smaps: &str) -> Vec<Range<usize>> {
     let of_files = mappings(smaps)
         .filter(|mapping| !mapping.permissions.contains('w') && mapping.name.starts_with('/'));
     of_files.filter(|mapping| mapping.anonymous == Some(0)).map(|mapping| mapping.pages).collect()
@@ -65,7 +65,7 @@ fn unwritten(smaps: &str) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
 
-    const SMAPS: &str = "\
+    const EXAMPLE: &str = "\
 1000-3000 r-xp 00000000 fe:01 12                         /usr/bin/isolab
 Rss:                   8 kB
 Anonymous:             0 kB
@@ -81,8 +81,8 @@ Anonymous:             0 kB
 ";
 
     #[test]
-    fn only_unwritten_pages_of_files_are_given_back() {
-        let found = unwritten(SMAPS);
+    fn only_clean_pages_of_files_are_dropped() {
+        let found = clean_pages(EXAMPLE);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0], 0x1000..0x3000);
     }
@@ -90,18 +90,17 @@ Anonymous:             0 kB
     #[test]
     fn the_process_runs_on_with_less_in_memory() {
         let mapped = || {
-            let rollup = std::fs::read_to_string("/proc/self/smaps").unwrap();
-            let of_files = |line: &&str| line.contains("r-xp") && line.contains('/');
-            let mut lines = rollup.lines().skip_while(|line| !of_files(line));
-            let rss = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
-            rss.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+            let smaps = std::fs::read_to_string(SMAPS).unwrap();
+            let is_code =
+                |it: &host::Mapping<'_>| it.permissions == "r-xp" && it.name.starts_with('/');
+            mappings(&smaps).find(is_code).unwrap().pss
         };
-        // Tests beside this one bring code back meanwhile; not ten times more than goes.
-        let gone = (0..10).any(|_| {
+        // Other tests map code again meanwhile, but not ten times in a row.
+        let dropped = (0..10).any(|_| {
             let before = mapped();
-            give_back_code().unwrap();
+            drop_clean_pages().unwrap();
             mapped() < before
         });
-        assert!(gone, "as much code is mapped as before");
+        assert!(dropped, "as much code is mapped as before");
     }
 }
