@@ -7,7 +7,9 @@ use std::{
 };
 
 fn main() {
-    println!("cargo::rerun-if-changed=programs");
+    for source in ["programs", "../guest/programs/system.rs", "../guest/programs/number.rs"] {
+        println!("cargo::rerun-if-changed={source}");
+    }
     let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     compile(&output.join("init"), &["-Copt-level=s"]);
     // At this address its code lies behind the headers that it gets.

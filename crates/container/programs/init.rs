@@ -20,37 +20,20 @@
 #![no_std]
 #![no_main]
 
+#[path = "../../guest/programs/system.rs"]
+mod system;
+
 use core::{
     arch::{asm, naked_asm},
     mem::MaybeUninit,
 };
 
+use system::{exit, number, system_call};
+
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 extern "C" fn _start() -> ! {
     naked_asm!("mov rdi, rsp", "and rsp, -16", "call {main}", main = sym main)
-}
-
-/// Numbers of the system calls used here (arch/x86/entry/syscalls/syscall_64.tbl).
-mod number {
-    pub const READ: usize = 0;
-    pub const WRITE: usize = 1;
-    pub const CLOSE: usize = 3;
-    pub const STAT: usize = 4;
-    pub const MMAP: usize = 9;
-    pub const RT_SIGPROCMASK: usize = 14;
-    pub const IOCTL: usize = 16;
-    pub const CLONE: usize = 56;
-    pub const EXECVE: usize = 59;
-    pub const EXIT_GROUP: usize = 231;
-    pub const WAIT4: usize = 61;
-    pub const KILL: usize = 62;
-    pub const GETPID: usize = 39;
-    pub const FCNTL: usize = 72;
-    pub const SETPGID: usize = 109;
-    pub const RT_SIGTIMEDWAIT: usize = 128;
-    pub const PRCTL: usize = 157;
-    pub const CLOSE_RANGE: usize = 436;
 }
 
 /// What it is to do.
@@ -73,18 +56,6 @@ const SIGCHLD: usize = 17;
 const ENOENT: isize = -2;
 const EACCES: isize = -13;
 const ENOTDIR: isize = -20;
-
-fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [a, b, c, d, e] = arguments;
-    let result;
-    // SAFETY: the callers pass pointers to live memory of the length they name; the kernel
-    // clobbers rcx and r11 and nothing else.
-    unsafe {
-        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
-            in("r10") d, in("r8") e, in("r9") 0, out("rcx") _, out("r11") _);
-    }
-    result
-}
 
 /// The words on the initial stack: argc, argv, null, the environment, null.
 #[derive(Clone, Copy)]
@@ -125,17 +96,17 @@ extern "C" fn main(stack: *const usize) -> ! {
     }
     let (mode, report, gate) = (stack.number(1), stack.number(2), stack.number(3));
     const PR_SET_DUMPABLE: usize = 4;
-    system_call(number::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+    system_call(number::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]);
     const F_SETFD: usize = 2;
     const F_SETFL: usize = 4;
     const FD_CLOEXEC: usize = 1;
     const O_NONBLOCK: usize = 0o4000;
     // The command does not inherit the report, and a report that is full stops nobody.
-    system_call(number::FCNTL, [report, F_SETFD, FD_CLOEXEC, 0, 0]);
-    system_call(number::FCNTL, [report, F_SETFL, O_NONBLOCK, 0, 0]);
+    system_call(number::FCNTL, [report, F_SETFD, FD_CLOEXEC, 0, 0, 0]);
+    system_call(number::FCNTL, [report, F_SETFL, O_NONBLOCK, 0, 0, 0]);
     // All signals are blocked and taken in turn by sigtimedwait: no handler, no race.
     let all = u64::MAX;
-    system_call(number::RT_SIGPROCMASK, [2, &raw const all as usize, 0, 8, 0]);
+    system_call(number::RT_SIGPROCMASK, [2, &raw const all as usize, 0, 8, 0, 0]);
     if gate != 0 {
         wait_at(gate, report);
     }
@@ -149,7 +120,7 @@ extern "C" fn main(stack: *const usize) -> ! {
         exit(127);
     }
     // Nobody may hold a pipe open for longer than the command does: only the report stays.
-    system_call(number::CLOSE_RANGE, [0, report.wrapping_sub(1), 0, 0, 0]);
+    system_call(number::CLOSE_RANGE, [0, report.wrapping_sub(1), 0, 0, 0, 0]);
     let status = serve(child);
     tell(report, status);
     exit(if status & 0x7f == 0 { (status >> 8) as u8 } else { 128 + (status & 0x7f) as u8 });
@@ -159,10 +130,10 @@ extern "C" fn main(stack: *const usize) -> ! {
 fn wait_at(gate: usize, report: usize) {
     tell(report, 0);
     let mut byte = 0u8;
-    if system_call(number::READ, [gate, &raw mut byte as usize, 1, 0, 0]) != 1 {
+    if system_call(number::READ, [gate, &raw mut byte as usize, 1, 0, 0, 0]) != 1 {
         exit(125);
     }
-    system_call(number::CLOSE, [gate, 0, 0, 0, 0]);
+    system_call(number::CLOSE, [gate, 0, 0, 0, 0, 0]);
 }
 
 /// What the child of [`start`] needs.
@@ -176,7 +147,7 @@ struct Start {
 /// Starts the command: its number and 0, or the error.
 fn start(stack: Stack, mode: usize) -> (isize, isize) {
     // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, no file: a page of zeros.
-    let shared = system_call(number::MMAP, [0, 4096, 3, 0x21, usize::MAX]);
+    let shared = system_call(number::MMAP, [0, 4096, 3, 0x21, usize::MAX, 0]);
     if shared < 0 {
         return (shared, shared);
     }
@@ -223,7 +194,7 @@ extern "C" fn command(start: *const Start) -> ! {
     if start.mode == mode::JOIN {
         // The command ends with the launcher that joined, and so with this parent of its own.
         const PR_SET_PDEATHSIG: usize = 1;
-        system_call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+        system_call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]);
     }
     let reason = execute(start.stack);
     // SAFETY: the page is mapped in both.
@@ -233,9 +204,9 @@ extern "C" fn command(start: *const Start) -> ! {
 
 /// A process group of its own, in front on the terminal if there is one: TIOCSPGRP.
 fn lead_group() {
-    system_call(number::SETPGID, [0; 5]);
+    system_call(number::SETPGID, [0; 6]);
     let group = own_pid() as i32;
-    system_call(number::IOCTL, [0, 0x5410, &raw const group as usize, 0, 0]);
+    system_call(number::IOCTL, [0, 0x5410, &raw const group as usize, 0, 0, 0]);
 }
 
 /// Becomes the command; returns only with the reason why not.
@@ -244,8 +215,8 @@ fn execute(stack: Stack) -> isize {
     let argv = stack.argument_address(5 + count);
     let envp = stack.argument_address(stack.word(0) + 1);
     let none = 0u64;
-    system_call(number::RT_SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0]);
-    let attempt = |index| system_call(number::EXECVE, [stack.word(6 + index), argv, envp, 0, 0]);
+    system_call(number::RT_SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
+    let attempt = |index| system_call(number::EXECVE, [stack.word(6 + index), argv, envp, 0, 0, 0]);
     // Without candidates the word behind them is the path.
     let mut reason = if count == 0 { attempt(0) } else { ENOENT };
     for index in 0..count {
@@ -267,7 +238,7 @@ fn execute(stack: Stack) -> isize {
 fn is_file(path: usize) -> bool {
     // struct stat has 36 words of 32 bits; the seventh is the mode (arch/x86/include/uapi/asm/stat.h).
     let mut stat = MaybeUninit::<[u32; 36]>::uninit();
-    if system_call(number::STAT, [path, stat.as_mut_ptr() as usize, 0, 0, 0]) != 0 {
+    if system_call(number::STAT, [path, stat.as_mut_ptr() as usize, 0, 0, 0, 0]) != 0 {
         return false;
     }
     // SAFETY: the call has succeeded, so the kernel has written all of it.
@@ -276,7 +247,7 @@ fn is_file(path: usize) -> bool {
 }
 
 fn own_pid() -> isize {
-    system_call(number::GETPID, [0; 5])
+    system_call(number::GETPID, [0; 6])
 }
 
 /// Passes signals on to the command and reaps children, until the command is among them.
@@ -287,7 +258,8 @@ fn serve(child: isize) -> i32 {
         let mut status = 0i32;
         const WNOHANG: usize = 1;
         // -1 is any child.
-        let dead = system_call(number::WAIT4, [usize::MAX, &raw mut status as usize, WNOHANG, 0, 0]);
+        let dead =
+            system_call(number::WAIT4, [usize::MAX, &raw mut status as usize, WNOHANG, 0, 0, 0]);
         if dead == child {
             return status;
         }
@@ -295,24 +267,13 @@ fn serve(child: isize) -> i32 {
             continue;
         }
         let all = u64::MAX;
-        let signal = system_call(number::RT_SIGTIMEDWAIT, [&raw const all as usize, 0, 0, 8, 0]);
+        let signal = system_call(number::RT_SIGTIMEDWAIT, [&raw const all as usize, 0, 0, 8, 0, 0]);
         if signal > 0 && signal as usize != SIGCHLD {
-            system_call(number::KILL, [whom as usize, signal as usize, 0, 0, 0]);
+            system_call(number::KILL, [whom as usize, signal as usize, 0, 0, 0, 0]);
         }
     }
 }
 
 fn tell(report: usize, number: i32) {
-    system_call(number::WRITE, [report, &raw const number as usize, 4, 0, 0]);
-}
-
-fn exit(code: u8) -> ! {
-    loop {
-        system_call(number::EXIT_GROUP, [code as usize, 0, 0, 0, 0]);
-    }
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    exit(101)
+    system_call(number::WRITE, [report, &raw const number as usize, 4, 0, 0, 0]);
 }

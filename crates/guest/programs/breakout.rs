@@ -22,7 +22,7 @@ mod system;
 
 use core::{arch::naked_asm, ffi::CStr};
 
-use system::{exit, system_call};
+use system::{exit, number, system_call};
 
 /// The first instruction. The kernel leaves argc and argv on the stack (System V ABI, "Initial
 /// Stack and Register State").
@@ -54,24 +54,6 @@ extern "C" fn main(stack: *const usize) -> ! {
 /// The exit code of one that could not build its wall.
 const NO_WALL: u8 = 3;
 const NOT_UNDERSTOOD: u8 = 2;
-
-/// Numbers of the system calls used here (arch/x86/entry/syscalls/syscall_64.tbl).
-mod number {
-    pub const READ: usize = 0;
-    pub const WRITE: usize = 1;
-    pub const OPEN: usize = 2;
-    pub const GETPID: usize = 39;
-    pub const KILL: usize = 62;
-    pub const CHDIR: usize = 80;
-    pub const FCHDIR: usize = 81;
-    pub const GETEUID: usize = 107;
-    pub const PIVOT_ROOT: usize = 155;
-    pub const CHROOT: usize = 161;
-    pub const MOUNT: usize = 165;
-    pub const UMOUNT2: usize = 166;
-    pub const UNSHARE: usize = 272;
-    pub const PROCESS_VM_READV: usize = 310;
-}
 
 const CLONE_NEWNS: usize = 0x2_0000;
 const CLONE_NEWUSER: usize = 0x1000_0000;

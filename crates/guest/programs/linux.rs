@@ -15,7 +15,7 @@ use core::arch::naked_asm;
 
 use abi::{MAILBOX_AT_VARIABLE, MAILBOX_BYTES, MAILBOX_VARIABLE, MAILBOX_WORDS};
 use host::{Host, Mailbox};
-use system::{exit, system_call};
+use system::{exit, number, system_call};
 
 /// The first instruction. The kernel leaves argc, argv and the environment on the stack (System V
 /// ABI, "Initial Stack and Register State").
@@ -29,18 +29,6 @@ extern "C" fn main(stack: *const usize) -> ! {
     let mut host = Linux { stack, mailbox: None };
     let code = programs::run(&mut host);
     exit(code)
-}
-
-/// Numbers of the system calls used here (arch/x86/entry/syscalls/syscall_64.tbl).
-mod number {
-    pub const READ: usize = 0;
-    pub const WRITE: usize = 1;
-    pub const OPEN: usize = 2;
-    pub const POLL: usize = 7;
-    pub const MMAP: usize = 9;
-    pub const MADVISE: usize = 28;
-    pub const CLOCK_GETTIME: usize = 228;
-    pub const GETPPID: usize = 110;
 }
 
 const PAGE: usize = 2 << 20;
@@ -165,8 +153,7 @@ impl Host for Linux {
     fn memory(&mut self, words: usize, large: bool) -> &'static mut [u64] {
         let length = words.saturating_mul(8).saturating_add(2 * PAGE);
         let flags = MAP_PRIVATE_ANONYMOUS;
-        let address =
-            system_call(number::MMAP, [0, length, PROT_READ_WRITE, flags, usize::MAX, 0]);
+        let address = system_call(number::MMAP, [0, length, PROT_READ_WRITE, flags, usize::MAX, 0]);
         if address < 0 {
             exit(NO_MEMORY);
         }

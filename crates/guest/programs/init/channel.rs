@@ -7,7 +7,9 @@ use crate::{
     command::{ExitStatus, NONE, Polled},
     frames::{self, HEADER, Header, Kind, PAYLOAD, SESSIONS},
     freeze::freeze,
+    pages,
     session::Session,
+    system::number,
 };
 
 /// The port, what has come over it so far, and the sessions.
@@ -34,7 +36,7 @@ impl Channel {
 
     /// The channel over the port of that name.
     pub fn open(port: &CStr) -> Result<Self> {
-        let buffer = calls::buffer(HEADER + PAYLOAD)?;
+        let buffer = pages::buffer(HEADER + PAYLOAD)?;
         Ok(Self { port: calls::open_device(port)?, buffer, ..Self::closed() })
     }
 
@@ -122,8 +124,7 @@ fn obey(
 
 /// Sends a signal to a process, or to a group of which the number is negated.
 pub fn signal(process: usize, number: u8) {
-    const KILL: usize = 62;
-    let _ = call(KILL, [process, number.into()]); // it may have ended
+    let _ = call(number::KILL, [process, number.into()]); // it may have ended
 }
 
 /// Says that a session could not be.

@@ -4,8 +4,10 @@
 use crate::{
     calls::{self, Errno, Result, call},
     channel::Channel,
+    machine,
     sink::Sink,
     system,
+    system::number,
 };
 
 /// How a command ended.
@@ -50,9 +52,8 @@ pub fn start(
     environment: &[usize],
     ends: [usize; 3],
 ) -> Result<(usize, Option<Errno>)> {
-    const FORK: usize = 57;
     let verdict = pipe()?;
-    let child = call(FORK, [])?;
+    let child = call(number::FORK, [])?;
     if child == 0 {
         let Err(errno) = become_command(words, environment, ends);
         let _ = calls::write(verdict[1], &errno.0.to_le_bytes());
@@ -68,21 +69,18 @@ pub fn start(
 
 /// A descriptor that can be read when a child has died (signalfd(2)).
 fn watch_for_deaths() -> Result<usize> {
-    const RT_SIGPROCMASK: usize = 14;
-    const SIGNALFD4: usize = 289;
     const CLOEXEC: usize = 0o2_000_000;
     const BLOCK: usize = 0;
     let set = &raw const DEATHS as usize;
-    call(RT_SIGPROCMASK, [BLOCK, set, 0, 8])?;
-    call(SIGNALFD4, [usize::MAX, set, 8, CLOEXEC])
+    call(number::RT_SIGPROCMASK, [BLOCK, set, 0, 8])?;
+    call(number::SIGNALFD4, [usize::MAX, set, 8, CLOEXEC])
 }
 
 /// A pipe: where it is read, where it is written.
 pub fn pipe() -> Result<[usize; 2]> {
-    const PIPE2: usize = 293;
     const CLOEXEC: usize = 0o2_000_000;
     let mut ends = [0u32; 2];
-    call(PIPE2, [&raw mut ends as usize, CLOEXEC])?;
+    call(number::PIPE2, [&raw mut ends as usize, CLOEXEC])?;
     Ok(ends.map(|end| end as usize))
 }
 
@@ -92,25 +90,20 @@ fn become_command(
     environment: &[usize],
     streams: [usize; 3],
 ) -> Result<core::convert::Infallible> {
-    const RT_SIGPROCMASK: usize = 14;
-    const IOCTL: usize = 16;
-    const DUP2: usize = 33;
-    const EXECVE: usize = 59;
-    const SETSID: usize = 112;
     const TIOCSCTTY: usize = 0x540e;
     const SET_MASK: usize = 2;
-    calls::forbid_ports()?;
-    call(SETSID, [])?;
+    machine::forbid_ports()?;
+    call(number::SETSID, [])?;
     for (number, descriptor) in streams.into_iter().enumerate() {
-        call(DUP2, [descriptor, number])?;
+        call(number::DUP2, [descriptor, number])?;
     }
-    let _ = call(IOCTL, [0, TIOCSCTTY, 0]); // refused by what is no terminal
+    let _ = call(number::IOCTL, [0, TIOCSCTTY, 0]); // refused by what is no terminal
     let none = 0u64;
-    call(RT_SIGPROCMASK, [SET_MASK, &raw const none as usize, 0, 8])?;
-    let [program, called @ ..] = words else { return Err(Errno::GARBLED) };
+    call(number::RT_SIGPROCMASK, [SET_MASK, &raw const none as usize, 0, 8])?;
+    let [program, called @ ..] = words else { return Err(Errno::MALFORMED) };
     let (program, list) = (*program, called.as_ptr() as usize);
-    call(EXECVE, [program, list, environment.as_ptr() as usize])?;
-    Err(Errno::GARBLED)
+    call(number::EXECVE, [program, list, environment.as_ptr() as usize])?;
+    Err(Errno::MALFORMED)
 }
 
 /// Carries what the command says, serves `channel`, and reaps the dead until the command is among
@@ -192,20 +185,19 @@ impl Polled {
 
 /// Finds which of these are ready, at once or after waiting (poll(2)).
 fn wait(polled: &mut [Polled], milliseconds: isize) -> Result<()> {
-    const POLL: usize = 7;
-    call(POLL, [polled.as_mut_ptr() as usize, polled.len(), milliseconds as usize]).map(drop)
+    call(number::POLL, [polled.as_mut_ptr() as usize, polled.len(), milliseconds as usize])
+        .map(drop)
 }
 
 /// Waits for all who have died; gives the end of `command` if it is one of them.
 fn reap(command: usize, deaths: usize, channel: &mut Channel) -> Option<ExitStatus> {
-    const WAIT4: usize = 61;
     const WNOHANG: usize = 1;
     const ANY: usize = usize::MAX;
     let mut notice = [0; 128];
     let _ = calls::read(deaths, &mut notice); // one notice may stand for many
     let mut ended = None;
     let mut status = 0u32;
-    while let Ok(pid @ 1..) = call(WAIT4, [ANY, &raw mut status as usize, WNOHANG, 0]) {
+    while let Ok(pid @ 1..) = call(number::WAIT4, [ANY, &raw mut status as usize, WNOHANG, 0]) {
         let how = match status & 0x7f {
             0 => ExitStatus::Exited((status >> 8 & 0xff) as usize),
             signal => ExitStatus::Signaled(signal as usize),

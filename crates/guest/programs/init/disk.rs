@@ -5,7 +5,10 @@
 
 use core::ffi::CStr;
 
-use crate::calls::{self, Errno, Result};
+use crate::{
+    calls::{self, Errno, Result},
+    files,
+};
 
 const FOLDER: &[u8] = b"/sys/class/block/";
 const DEVICES: &[u8] = b"/dev/";
@@ -15,7 +18,7 @@ pub fn link(attribute: &CStr, value: &CStr, path: &CStr) -> Result<()> {
     let mut device = Path::new();
     let disk = calls::wait_for_device(|| find(attribute, value, &mut device))?;
     calls::close(disk);
-    calls::link(device.text()?, path)
+    files::link(device.text()?, path)
 }
 
 /// Opens the disk, if it is there, and puts its path into `device`.
@@ -23,8 +26,8 @@ fn find(attribute: &CStr, value: &CStr, device: &mut Path) -> Result<usize> {
     let folder = calls::open_to_read(c"/sys/class/block")?;
     let mut entries = [0; 1024];
     let mut found = Err(Errno::NOT_THERE);
-    while let Ok(count @ 1..) = calls::read_directory(folder, &mut entries) {
-        for name in calls::names(entries.get(..count).unwrap_or_default()) {
+    while let Ok(count @ 1..) = files::read_directory(folder, &mut entries) {
+        for name in files::names(entries.get(..count).unwrap_or_default()) {
             let (mut about, name) = (Path::new(), name.to_bytes());
             about.set(&[FOLDER, name, b"/", attribute.to_bytes()])?;
             if has(about.text()?, value) {

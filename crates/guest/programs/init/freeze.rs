@@ -2,10 +2,7 @@
 
 use core::arch::asm;
 
-use crate::{
-    calls::{self, Result},
-    sink::output_byte,
-};
+use crate::{calls::Result, machine, sink::output_byte};
 
 /// Says that the guest may be frozen, then asks for a seed and the time. What a copy does before it
 /// has both, all copies do alike: this process does nothing.
@@ -15,9 +12,9 @@ pub fn freeze(port: u16) -> Result<()> {
     let nanoseconds = [(); 2].map(|()| u64::from(input(port)));
     // A host that has no random numbers gives zeros.
     if seed != [0; 8] {
-        calls::seed_random_numbers(seed)?;
+        machine::seed_random_numbers(seed)?;
     }
-    calls::set_clock(nanoseconds[1] << 32 | nanoseconds[0])
+    machine::set_clock(nanoseconds[1] << 32 | nanoseconds[0])
 }
 
 /// Reads 32 bits from an I/O port.

@@ -2,7 +2,10 @@
 
 use core::{ffi::CStr, net::Ipv4Addr};
 
-use crate::calls::{self, Result, call};
+use crate::{
+    calls::{self, Result, call},
+    system::number,
+};
 
 const SIOCADDRT: usize = 0x890b;
 const SIOCSIFFLAGS: usize = 0x8914;
@@ -26,11 +29,9 @@ fn set(name: &CStr, request: usize, value: &[u8]) -> Result<()> {
 
 /// Asks the kernel by a socket, which any request of these may go by.
 fn ask(request: usize, argument: &mut [u8]) -> Result<()> {
-    const SOCKET: usize = 41;
-    const IOCTL: usize = 16;
     const DATAGRAM: usize = 2;
-    let socket = call(SOCKET, [AF_INET, DATAGRAM, 0])?;
-    let done = call(IOCTL, [socket, request, argument.as_mut_ptr() as usize]);
+    let socket = call(number::SOCKET, [AF_INET, DATAGRAM, 0])?;
+    let done = call(number::IOCTL, [socket, request, argument.as_mut_ptr() as usize]);
     calls::close(socket);
     done.map(drop)
 }
@@ -56,11 +57,7 @@ pub fn address(name: &CStr, inside: Ipv4Addr, prefix: usize, gateway: Ipv4Addr) 
     up(name)?;
     // struct rtentry: the way to 0.0.0.0/0.
     let mut route = [0u8; 120];
-    let fields = [
-        (8, Ipv4Addr::UNSPECIFIED),
-        (24, gateway),
-        (40, Ipv4Addr::UNSPECIFIED),
-    ];
+    let fields = [(8, Ipv4Addr::UNSPECIFIED), (24, gateway), (40, Ipv4Addr::UNSPECIFIED)];
     for (at, address) in fields {
         for (to, from) in route.iter_mut().skip(at).zip(socket_address(address)) {
             *to = from;

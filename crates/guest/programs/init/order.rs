@@ -5,7 +5,7 @@ use core::ffi::CStr;
 
 use crate::{
     calls::{self, Errno, Result},
-    number, words,
+    files, number, pages, words,
 };
 
 /// The order, in lists of addresses that end in a null.
@@ -26,8 +26,8 @@ impl Order {
         let room = text.len() + 2;
         let inherited = environment.iter().take_while(|variable| **variable != 0).count();
         let mut order = Self {
-            words: calls::list(room)?,
-            environment: calls::list(room + inherited)?,
+            words: pages::list(room)?,
+            environment: pages::list(room + inherited)?,
             window: None,
             directory: None,
         };
@@ -46,13 +46,13 @@ impl Order {
 
     fn read_lines(&mut self, text: &mut [u8], mut variables: usize) -> Result<()> {
         for mut line in text.split_inclusive_mut(|byte| *byte == b'\n') {
-            let mut next = || words::next_word(&mut line).map_err(|_| Errno::GARBLED);
-            match next()?.ok_or(Errno::GARBLED)?.to_bytes() {
+            let mut next = || words::next_word(&mut line).map_err(|_| Errno::MALFORMED);
+            match next()?.ok_or(Errno::MALFORMED)?.to_bytes() {
                 b"directory" => {
-                    self.directory = Some(next()?.ok_or(Errno::GARBLED)?.as_ptr() as usize);
+                    self.directory = Some(next()?.ok_or(Errno::MALFORMED)?.as_ptr() as usize);
                 }
                 b"variable" => {
-                    let variable = next()?.ok_or(Errno::GARBLED)?;
+                    let variable = next()?.ok_or(Errno::MALFORMED)?;
                     let known = self.environment.iter().take(variables);
                     let same = known.into_iter().position(|it| name(*it) == name_of(variable));
                     let place = same.unwrap_or(variables);
@@ -61,7 +61,7 @@ impl Order {
                     *place = variable.as_ptr() as usize;
                 }
                 b"window" => {
-                    let mut side = || number(next()?.ok_or(Errno::GARBLED)?.to_bytes());
+                    let mut side = || number(next()?.ok_or(Errno::MALFORMED)?.to_bytes());
                     self.window = Some([side()?, side()?]);
                 }
                 b"run" => {
@@ -79,7 +79,7 @@ impl Order {
     /// Looks a program without a path up in PATH (execvp(3)).
     fn find(&mut self) -> Result<()> {
         let program = match self.words.first() {
-            None | Some(0) => return Err(Errno::GARBLED),
+            None | Some(0) => return Err(Errno::MALFORMED),
             Some(program) => text_at(*program),
         };
         if program.to_bytes().contains(&b'/') {
@@ -89,26 +89,26 @@ impl Order {
         let mut values = variables.filter_map(|it| text_at(*it).to_bytes().strip_prefix(b"PATH="));
         let path = values.next().unwrap_or(b"/bin:/usr/bin");
         const LONGEST: usize = 4096;
-        let place = calls::list(LONGEST / size_of::<usize>())?;
+        let place = pages::list(LONGEST / size_of::<usize>())?;
         for directory in path.split(|byte| *byte == b':') {
             let parts = [directory, b"/", program.to_bytes_with_nul()];
             let count = parts.iter().map(|part| part.len()).sum::<usize>();
             if directory.is_empty() || count > LONGEST {
                 continue;
             }
-            let bytes = calls::bytes_of(place);
+            let bytes = pages::bytes_of(place);
             for (to, from) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
                 *to = *from;
             }
             if let Ok(found) = CStr::from_bytes_until_nul(bytes)
-                && calls::is_program(found)
+                && files::is_program(found)
             {
                 // This memory stays with the process for good, a page for each such session.
                 self.words[0] = found.as_ptr() as usize;
                 return Ok(());
             }
         }
-        calls::forget(place);
+        pages::forget(place);
         Err(Errno::NOT_THERE)
     }
 
@@ -116,7 +116,7 @@ impl Order {
     pub fn enter(&self) -> Result<usize> {
         let before = calls::open_to_read(c".")?;
         let entered = match self.directory {
-            Some(directory) => calls::change_directory(text_at(directory)),
+            Some(directory) => files::change_directory(text_at(directory)),
             None => Ok(()),
         };
         if entered.is_err() {
@@ -127,8 +127,8 @@ impl Order {
 
     /// Gives its lists back.
     pub fn forget(self) {
-        calls::forget(self.words);
-        calls::forget(self.environment);
+        pages::forget(self.words);
+        pages::forget(self.environment);
     }
 }
 

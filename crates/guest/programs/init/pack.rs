@@ -6,7 +6,10 @@
 
 use core::ffi::CStr;
 
-use crate::calls::{self, Errno, Result};
+use crate::{
+    calls::{self, Errno, Result},
+    files, pages,
+};
 
 /// PATH_MAX of Linux.
 const MAX_NAME: usize = 4096;
@@ -20,11 +23,11 @@ const FILE: u32 = 0o100_000;
 pub fn pack(directory: &CStr, disk: &CStr) -> Result<()> {
     let mut archive = Archive {
         disk: calls::open_device(disk)?,
-        buffer: calls::buffer(BUFFER_BYTES)?,
+        buffer: pages::buffer(BUFFER_BYTES)?,
         filled: 0,
         name: [0; MAX_NAME],
     };
-    let root = calls::open_at(calls::HERE, directory)?;
+    let root = files::open_at(files::HERE, directory)?;
     archive.directory(root, 0, 0)?;
     calls::close(root);
     let length = archive.extend_name(0, END)?;
@@ -60,24 +63,24 @@ impl Archive {
         }
         let mut entries = [0; 1024];
         loop {
-            let count = calls::read_directory(directory, &mut entries)?;
+            let count = files::read_directory(directory, &mut entries)?;
             if count == 0 {
                 return Ok(());
             }
-            for name in calls::names(entries.get(..count).unwrap_or_default()) {
+            for name in files::names(entries.get(..count).unwrap_or_default()) {
                 self.entry(directory, name, length, depth)?;
             }
         }
     }
 
     fn entry(&mut self, directory: usize, name: &CStr, length: usize, depth: usize) -> Result<()> {
-        let about = calls::status(directory, name)?;
+        let about = files::status(directory, name)?;
         let kind = about.mode & KIND;
         if kind != DIRECTORY && kind != FILE {
             return Ok(());
         }
         let length = self.extend_name(length, name.to_bytes())?;
-        let opened = calls::open_at(directory, name)?;
+        let opened = files::open_at(directory, name)?;
         if kind == DIRECTORY {
             self.header(length, about.mode, 0)?;
             self.directory(opened, length, depth + 1)?;

@@ -4,8 +4,10 @@ use crate::{
     calls::{self, Errno, Result},
     channel::{fail, send, signal},
     command::{self, ExitStatus, NONE, Polled},
+    files,
     frames::{self, Header, Kind, PAYLOAD},
     order::Order,
+    pages, terminal,
 };
 
 /// A place for a session; number 0 is none.
@@ -126,11 +128,13 @@ impl Session {
             Kind::Window => {
                 if let &[a, b, c, d] = payload {
                     let [rows, columns] = [[a, b], [c, d]].map(u16::from_le_bytes);
-                    let _ = calls::set_window(self.input, rows, columns); // a pipe has none
+                    let _ = terminal::set_window(self.input, rows, columns); // a pipe has none
                 }
             }
             Kind::Taken => {
-                if let Some(outlet) = self.outlets.get_mut(usize::from(header.argument).wrapping_sub(1)) {
+                if let Some(outlet) =
+                    self.outlets.get_mut(usize::from(header.argument).wrapping_sub(1))
+                {
                     outlet.waits = false;
                 }
             }
@@ -155,8 +159,8 @@ impl Session {
         if self.number == 0 {
             self.number = number;
             if self.words.0.is_empty() {
-                self.words.0 = calls::buffer(frames::WORDS)?;
-                self.pending.0 = calls::buffer(PAYLOAD)?;
+                self.words.0 = pages::buffer(frames::WORDS)?;
+                self.pending.0 = pages::buffer(PAYLOAD)?;
             }
         }
         let end = self.words.1 + text.len();
@@ -175,15 +179,15 @@ impl Session {
             Some([rows, columns]) => self.start_on_terminal(&order, rows, columns),
             None => self.start_on_pipes(&order),
         };
-        let _ = calls::go_back_to(before);
+        let _ = files::go_back_to(before);
         calls::close(before);
         order.forget();
         started
     }
 
     fn start_on_terminal(&mut self, order: &Order, rows: usize, columns: usize) -> Result<()> {
-        let [master, slave] = calls::open_terminal()?;
-        let started = calls::set_window(master, rows as u16, columns as u16)
+        let [master, slave] = terminal::open_terminal()?;
+        let started = terminal::set_window(master, rows as u16, columns as u16)
             .and_then(|()| command::start(order.words, order.environment, [slave; 3]));
         calls::close(slave);
         self.take(started, master, [master, NONE])
@@ -271,4 +275,3 @@ impl Session {
         *self = Self { pending: (pending, 0, 0), words: (words, 0), ..Self::free() };
     }
 }
-
