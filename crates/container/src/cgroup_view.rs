@@ -1,5 +1,5 @@
-//! The container's own cgroup, as it finds it at `/sys/fs/cgroup`: a program that sizes itself by its
-//! limits (a JVM, `available_parallelism` of Rust) reads them there.
+//! The container's own cgroup at `/sys/fs/cgroup`: programs that size themselves by their limits (a
+//! JVM, Rust's `available_parallelism`) read them there.
 //!
 //! ```text
 //!   version 2                            version 1
@@ -10,10 +10,10 @@
 //!                                          cpu -> cpu,cpuacct
 //! ```
 //!
-//! Each is a read-only copy of a mount of the host's, from the container's own directory downwards
-//! (`open_tree(2)`). A new mount of the hierarchy would show the same in a cgroup namespace, and the
-//! whole of it without one. On version 1 each hierarchy is a mount of its own at every start, so they
-//! are shown where there is something to size by: a limit on memory or CPU time.
+//! Each is a read-only copy of a mount of the host, rooted at the container's own directory
+//! (`open_tree(2)`). A new mount of the hierarchy would show the same in a cgroup namespace, but
+//! everything without one. On version 1 each hierarchy costs every start a mount, so they are shown
+//! only if there is a limit on memory or CPU time.
 
 use sandbox::Question::Inside;
 
@@ -33,7 +33,7 @@ pub(crate) struct CgroupView<'a> {
     directories: Vec<(&'a OwnDirectory, Slot)>,
 }
 
-/// What stands at the place itself.
+/// What is mounted at `/sys/fs/cgroup` itself.
 enum Kind {
     /// The one directory of version 2.
     Unified,
@@ -42,7 +42,7 @@ enum Kind {
 }
 
 impl<'a> CgroupView<'a> {
-    /// The steps that get hold of the host's directories.
+    /// The steps that open the host's directories.
     pub(crate) fn new(
         plan: &mut SyscallPlan,
         inside: &'a spec::Inside,
@@ -72,7 +72,7 @@ impl<'a> CgroupView<'a> {
         })
     }
 
-    /// The steps that put all in place.
+    /// The steps that attach them.
     pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         let Some((mount, kind)) = &self.shown else { return Ok(()) };
         let path = &mount.destination;

@@ -1,13 +1,13 @@
-//! The child: one `clone3(2)` that makes it with its namespaces, and what it and its launcher say to
-//! each other until it runs its program.
+//! The child: made with its namespaces by one `clone3(2)`, and how it and its launcher communicate
+//! until it runs its program.
 //!
 //! The child shares its parent's memory (`CLONE_VM`) until it executes its program, as with
 //! `posix_spawn(3)`: no page table is copied, however large the launcher. It runs on a stack of its
 //! own and follows a [plan](crate::plan), which allocates nothing. With `CLONE_VFORK` the parent
-//! sleeps meanwhile, and the kernel's out-of-memory killer passes the child by: it would kill all
-//! who share the memory, the launcher too, when the limit is too small to start in; so a step
-//! fails with ENOMEM instead. A launcher that has to write id maps or make links while the child
-//! waits cannot sleep; for those the limit may not be that small.
+//! sleeps meanwhile, and the kernel's out-of-memory killer spares the child: if the memory limit
+//! were too small for the start, it would kill every process that shares the memory, including the
+//! launcher; instead a step fails with ENOMEM. A launcher that has to write id maps or make links
+//! while the child waits cannot sleep; in that case the limit must be larger.
 
 use std::{
     fs::File,
@@ -45,20 +45,20 @@ type Stack = Box<[u128]>;
 pub(crate) struct Child {
     pid: i32,
     pidfd: OwnedFd,
-    /// Both ends of the gate, until it is opened: without a reader a write would be a signal.
+    /// Both ends of the gate, until it is opened: a write without a reader would raise SIGPIPE.
     gate: Option<(OwnedFd, OwnedFd)>,
     reports: File,
     reaped: bool,
-    /// What the child uses until it has executed its program; given up afterwards.
+    /// What the child uses until it has executed its program; freed afterwards.
     borrowed: Option<(Box<SyscallPlan>, Stack)>,
-    /// Whether others can see the child, in a pid namespace that is not its own alone.
+    /// Whether other processes can see the child, because its pid namespace is not its own.
     is_seen: bool,
-    /// While others can see it with its launcher's memory.
+    /// Keeps the launcher undumpable while others can see the child with its memory.
     unseen: Option<Undumpable>,
 }
 
-/// Makes the process with its namespaces; it follows `plan` at once, up to the gate if it is
-/// `gated`, else to the end before this returns.
+/// Makes the process with its namespaces. It starts to execute `plan` immediately: up to the gate
+/// if it is `gated`, otherwise to the end before this returns.
 pub(crate) fn clone_into(
     namespaces: &Namespaces,
     joined: &Joined,
@@ -113,7 +113,7 @@ pub(crate) fn clone_into(
 /// How a child ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChildExit {
-    /// As `wait(2)` says it.
+    /// Its status (wait(2)).
     pub(crate) status: sandbox::Status,
     /// CPU time of it and of the children that it has waited for.
     pub(crate) cpu_time: std::time::Duration,
@@ -128,11 +128,12 @@ impl Child {
         self.pidfd.as_fd()
     }
 
-    /// Lets the child go on where its plan waits, by a byte: the end of the file would come only
-    /// when nobody has a copy of our end, and the child of another thread, cloned meanwhile, has.
+    /// Lets the child continue past the gate, by writing a byte. Closing our end would not do: a
+    /// child that another thread has cloned meanwhile has a copy of it.
     pub(crate) fn open_gate(&mut self) -> Result<(), Error> {
         if self.is_seen && self.unseen.is_none() {
-            // Not before: who writes an id map without root's power needs a dumpable process.
+            // Not before: without root's power, an id map can be written only of a dumpable
+            // process.
             self.unseen = Some(Undumpable::set());
         }
         match self.gate.take() {
@@ -141,10 +142,9 @@ impl Child {
         }
     }
 
-    /// Waits until the program runs, or it is known why it does not: how far the plan came, and the
-    /// plan, which is the parent's alone again. Where the program in memory has a report of its own
-    /// (`reports`: always one) the command's `execve` is waited for too: its errno takes the place of
-    /// the plan's.
+    /// Waits until the program runs or has failed to start. Returns how far the plan got, and the
+    /// plan, which the child no longer uses. If the program in memory reports too (`reports`), this
+    /// also waits for the command's `execve`, and the reported errno replaces that of the plan.
     pub(crate) fn wait_for_exec(
         &mut self,
         reports: bool,
@@ -157,7 +157,8 @@ impl Child {
                 read => read.map(|()| true).map_err(crate::error::file(failed, "pipe"))?,
             }
         } else {
-            // End of file comes with the `execve` or the death, or before it why it has failed.
+            // The `execve` or the child's death closes the pipe; before that, an error may be
+            // reported.
             self.reports.read(&mut errno).map_err(crate::error::file(failed, "pipe"))?;
             false
         };
@@ -181,11 +182,11 @@ impl Child {
         Ok((progress, plan))
     }
 
-    /// Waits until a program that waited to be started has executed the command, or says why not.
+    /// Waits until a program that was waiting to be started has executed the command or failed.
     pub(crate) fn wait_for_program(&mut self) -> Result<Progress, Error> {
         let mut errno = [0; 4];
         match self.reports.read_exact(&mut errno) {
-            // Closed by an `execve`, or by the end.
+            // Closed by an `execve`, or by the child's end.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Ok(Progress::Executed)
             }
@@ -197,10 +198,10 @@ impl Child {
         }
     }
 
-    /// How the command ended, as init reports it beside its own `ended`. What it cannot have said
-    /// with that exit code is nobody's word.
+    /// How the command ended, as reported by init, whose own status is `ended`. A report that does
+    /// not agree with init's exit code is ignored.
     pub(crate) fn reported_status(&mut self, ended: sandbox::Status) -> Option<sandbox::Status> {
-        // Init has ended, so this cannot wait unless somebody else inside holds the pipe.
+        // Init has ended, so this can block only if another process inside holds the pipe.
         fcntl(&self.reports, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
         let mut status = [0; 4];
         self.reports.read_exact(&mut status).ok()?;
@@ -208,7 +209,7 @@ impl Child {
         (reported.code() == ended.code()).then_some(reported)
     }
 
-    /// Waits for the end of the process and buries it.
+    /// Waits for the end of the process and reaps it.
     pub(crate) fn reap(&mut self) -> Result<ChildExit, Error> {
         // SAFETY: integers only, for which zero is a value.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -232,7 +233,7 @@ impl Child {
     }
 }
 
-/// Reads a wait status as `WIFSIGNALED(3)` and the like do.
+/// Decodes a wait status (wait(2), `WIFSIGNALED` and the like).
 fn status_of(status: i32) -> sandbox::Status {
     match status & 0x7f {
         0 => sandbox::Status::Exited((status >> 8) as u8),

@@ -13,7 +13,7 @@ pub(crate) const INHERITED: usize = 3;
 pub(crate) const PROGRAM: usize = 4;
 /// The child's end of the report, where the program does not inherit it. Its `execve` closes it.
 const REPORT: usize = 5;
-/// The child's end of what it waits at to be started; the program closes it.
+/// Where the child waits to be started; the program closes it.
 pub(crate) const START: usize = 6;
 /// The child's end of the socket by which the launcher gets the master of a terminal.
 pub(crate) const TERMINAL: usize = 7;
@@ -31,9 +31,10 @@ pub(crate) struct ChildDescriptors<'a> {
     pub(crate) report: Option<BorrowedFd<'a>>,
     /// Where it waits to be started.
     pub(crate) start: Option<BorrowedFd<'a>>,
-    /// By which it sends the master of its terminal.
+    /// The socket by which it sends the master of its terminal.
     pub(crate) terminal: Option<BorrowedFd<'a>>,
-    /// Mounts, until the root is entered. Their numbers here lie above those in the child.
+    /// Mounts, until the root is entered. Their numbers in the launcher are above those in the
+    /// child.
     pub(crate) mounts: Vec<BorrowedFd<'a>>,
 }
 
@@ -53,8 +54,8 @@ impl<'a> ChildDescriptors<'a> {
         single.chain(mounts.map(|(kept, number)| (*kept, number, libc::O_CLOEXEC)))
     }
 
-    /// The child's steps that close all others (close_range(2)): those of the launcher before there
-    /// is a root that could lead to one of them, and the child's own before its program.
+    /// The child's steps that close all others (close_range(2)): the launcher's before the child
+    /// enters a root from which they could be reached, and the child's own before its program.
     pub(crate) fn close_others(&self, plan: &mut SyscallPlan, words: &'static str) {
         let mut first = INHERITED;
         for (_, number, _) in self.all() {

@@ -1,4 +1,4 @@
-//! The container as a sandbox: named, written down in the ledger, and killed when it is dropped.
+//! The container as a sandbox: named, recorded in the ledger, and killed when it is dropped.
 
 use std::path::Path;
 
@@ -19,11 +19,11 @@ use crate::{
 pub struct Container {
     /// The name by which `isolab exec` and `isolab stop` know it.
     pub name: Option<String>,
-    /// What it is made of. A workload brings its own program, streams, environment and directory.
+    /// Its description. A workload brings its own program, streams, environment and directory.
     pub spec: Spec,
-    /// What the ledger is to know of it as a run in the background.
+    /// Recorded in the ledger if it runs in the background.
     pub detached: Option<Detached>,
-    /// What the ledger is to keep of its caller's words.
+    /// Recorded in the ledger for the caller.
     pub metadata: Metadata,
 }
 
@@ -69,8 +69,8 @@ impl Container {
         self
     }
 
-    /// Writes down what would outlive the launcher. Nothing would of a container without a name and
-    /// without a cgroup but its processes, and those end with the program.
+    /// Records in the ledger what would outlive the launcher. A container without a name and
+    /// without a cgroup leaves only its processes, and those end with the program.
     fn claim(&self, prepared: &Prepared<'_>, workload: &Workload) -> Result<Option<Claim>, Error> {
         let resources = prepared.resources();
         let name = match (&self.name, resources.first()) {
@@ -115,14 +115,14 @@ impl Sandbox for Container {
         let resources = prepared.resources();
         let started = prepared.start(Begin::AtOnce, Story::new(workload.trace))?;
         if let Some(claim) = &mut claim {
-            // One that has ended already is not to be found again.
+            // A container that has already ended should not be found again.
             let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
             let first = Process::of(pid);
             let state = first.map(|first| State::new(first, &resources, &spec));
             let state = state.and_then(|state| serde_json::to_value(state).ok());
             let note = |entry: &mut LedgerEntry| (entry.first, entry.state) = (first, state);
             match claim.update(note) {
-                // A caller who may write no larger file has a container that `exec` cannot enter.
+                // If the caller may not write a file that large, `exec` cannot enter the container.
                 Err(error) if error.is_too_large() => {
                     claim.update(|entry| entry.state = None).map_err(Error::from)?;
                 }

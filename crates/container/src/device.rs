@@ -1,4 +1,4 @@
-//! What is in `/dev`: device nodes, the usual links, and the console.
+//! The content of `/dev`: device nodes, the usual symbolic links, and the console.
 
 use std::path::Path;
 
@@ -21,16 +21,16 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
-/// Devices, of which those that must come from the host are in reach no longer when they are put in
-/// place.
+/// Devices: those that must come from the host are opened before the host's files become
+/// unreachable.
 pub(crate) struct Nodes<'a> {
     devices: Vec<(&'a Device, Option<Slot>)>,
     console: Option<Slot>,
 }
 
 impl<'a> Nodes<'a> {
-    /// The steps that get hold of the host's devices: all of them in a user namespace, and the slave
-    /// of the launcher's pseudo-terminal with its device number.
+    /// The steps that open the host's devices: in a user namespace all of them, and the slave of
+    /// the launcher's pseudo-terminal, whose device number is checked.
     pub(crate) fn new(
         plan: &mut SyscallPlan,
         devices: &'a [Device],
@@ -52,13 +52,13 @@ impl<'a> Nodes<'a> {
         Ok(Self { devices, console: console.transpose()? })
     }
 
-    /// The steps that put all in place.
+    /// The steps that put them into `/dev`.
     pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         if self.devices.is_empty() {
             return Ok(());
         }
         let dev = lookup::directory(plan, root, Path::new("/dev"), Links::Refused)?;
-        // The modes of the devices are meant as they are written.
+        // So that the modes of the devices are not masked.
         plan.step(Inside, "umask 0", libc::SYS_umask, [0]);
         for (device, hosts) in &self.devices {
             let name = Path::new(device.path.file_name().unwrap_or_default());
@@ -91,7 +91,7 @@ impl<'a> Nodes<'a> {
     }
 }
 
-/// The host's device of that path and number.
+/// The host's device with that path and number.
 fn hosts(plan: &mut SyscallPlan, device: &Device) -> Result<Slot, Error> {
     let hosts = mount_calls::copy_of_hosts(plan, &device.path, false)?;
     let Device { path, major, minor, .. } = device;
@@ -100,7 +100,7 @@ fn hosts(plan: &mut SyscallPlan, device: &Device) -> Result<Slot, Error> {
     Ok(hosts)
 }
 
-/// Mounts what is behind `hosts` on a file made for it.
+/// Mounts the host's device `hosts` on a new file.
 fn show(
     plan: &mut SyscallPlan,
     path: &Path,
@@ -114,7 +114,7 @@ fn show(
     Ok(())
 }
 
-/// `mknodat(2)`, which follows no link that has the last name.
+/// `mknodat(2)`, which does not follow a symbolic link at the last name.
 fn make(plan: &mut SyscallPlan, device: &Device, parent: Slot, name: &Path) -> Result<(), Error> {
     let Device { path, kind, major, minor, mode } = device;
     let kind_bits = match kind {

@@ -71,7 +71,7 @@ pub enum Error {
         /// What was found instead.
         why: String,
     },
-    /// A resource that cannot be meant, or that this version of cgroups does not have.
+    /// A resource with an invalid value, or one that this version of cgroups does not have.
     #[error("--{option}: {why}")]
     Resource {
         /// The option.
@@ -79,16 +79,16 @@ pub enum Error {
         /// Why not.
         why: String,
     },
-    /// More than the cgroup above has to give.
+    /// More than the parent cgroup has.
     #[error("{file}={wanted} is more than the cgroup above has, {above:?}: {available}")]
     BeyondParent {
         /// The file with the limit.
         file: &'static str,
-        /// What was to be written into it.
+        /// The value that was to be written.
         wanted: String,
         /// The cgroup above.
         above: PathBuf,
-        /// What that has.
+        /// The value of the parent cgroup.
         available: String,
     },
     /// The kernel was built or started without a part of a controller.
@@ -108,7 +108,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A string for the kernel has a null inside.
+    /// A string for the kernel contains a null byte.
     #[error("{text:?} has a null character inside, which no path or argument may have")]
     NulInside {
         /// The string.
@@ -150,7 +150,7 @@ pub enum Error {
         /// The number.
         word: String,
     },
-    /// More groups than a process can be in.
+    /// More groups than a process can have.
     #[error("the user is in {groups} groups, and a process can be in 65536 (setgroups(2))")]
     TooManyGroups {
         /// How many.
@@ -164,13 +164,13 @@ pub enum Error {
         /// The setting.
         key: String,
     },
-    /// A path inside that cannot be meant.
+    /// An invalid destination of a mount.
     #[error("the mount destination {path:?} is not an absolute path below the root")]
     Destination {
         /// The path.
         path: PathBuf,
     },
-    /// A directory of the host as standard input, output or error: from it every file is reached.
+    /// A directory of the host as standard input, output or error: every file can be reached from it.
     #[error("{stream} is a directory of the host, from which a container could reach every file")]
     OpenDirectory {
         /// Which of the three.
@@ -199,10 +199,10 @@ pub enum Error {
         /// How it ended.
         ended: String,
     },
-    /// It was started before, or has ended.
+    /// The container was started before, or has ended.
     #[error("the container is not waiting to be started: it was already started, or has ended")]
     NotWaiting,
-    /// An overlay of nothing.
+    /// An overlay without layers.
     #[error("an overlay needs at least one lower directory")]
     NoLowers,
     /// A mount whose files cannot have other owners.
@@ -229,7 +229,7 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// What is inside a running container is not known.
+    /// The ledger does not have what is needed to join a running container.
     #[error("what a second process in the container {name:?} needs is not in the ledger")]
     NoState {
         /// The name.
@@ -240,10 +240,10 @@ pub enum Error {
         "no private network is free for the link to the container: this host has routes to {routes}"
     )]
     NoAddress {
-        /// Those that leave nothing of 10/8, 172.16/12, 192.168/16 and 100.64/10.
+        /// The routes that cover all of 10/8, 172.16/12, 192.168/16 and 100.64/10.
         routes: String,
     },
-    /// A name that cannot stand in a file of host names.
+    /// An invalid host name.
     #[error(
         "{name:?} is not a host name: up to 64 letters, digits, dashes, dots and underscores, a letter or digit first"
     )]
@@ -254,10 +254,10 @@ pub enum Error {
     /// The host has no address that a container without a link to it could use.
     #[error("host-gateway is the host's end of a link, and this container has none")]
     NoGateway,
-    /// A port of the host's is to lead where nothing leads.
+    /// A port is to be published, but the container has no link to the host.
     #[error("a port of the host's leads into a container by a link of its own")]
     NoLinkForPorts,
-    /// A list of exceptions cannot say what this rule for devices says.
+    /// cgroup version 1 cannot express this device rule.
     #[error("cgroup version 1 cannot take the devices {rule:?} out of {wider:?}")]
     DeviceRule {
         /// The rule.
@@ -265,10 +265,10 @@ pub enum Error {
         /// The rule before it.
         wider: String,
     },
-    /// The kernel did not take the program with the rules for devices.
+    /// The kernel rejected the BPF program with the device rules.
     #[error("give the device rules to the kernel as a BPF program: {log}")]
     DeviceProgram {
-        /// What its verifier said.
+        /// The message of its verifier.
         log: String,
         /// Why it refused.
         #[source]
@@ -315,7 +315,7 @@ pub(crate) fn file(
     move |source| Error::File { action, path: path.into(), source }
 }
 
-/// What to do about a root that does not hold still.
+/// How to fix a root that changes while it is being set up.
 const CHANGED: &str = "something is mounted where it is in the way, or the root is being changed by \
                        somebody: leave it alone while the container starts";
 

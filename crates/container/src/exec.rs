@@ -1,7 +1,7 @@
-//! A second command in a container that runs.
+//! A second command in a running container.
 //!
-//! Joining is the reverse of making: instead of new tables the process gets those of another, with
-//! one `setns(2)` on that process's pidfd. The joined pid namespace is that of children only, so
+//! Joining is the reverse of making: instead of new namespaces the process enters those of another,
+//! with one `setns(2)` on that process's pidfd. A joined pid namespace applies only to children, so
 //! there are two processes:
 //!
 //! ```text
@@ -9,9 +9,9 @@
 //!                            └─ fork ──> the command                     inside    pid namespace
 //! ```
 //!
-//! What can be seen inside is the second one alone. It has a copy of a few kilobytes that know only
-//! the command line, none of the launcher's descriptors, and no more power than any other process
-//! inside from its first instruction: whoever takes it over has gained nothing.
+//! Only the second process can be seen inside. It has a copy of a few kilobytes of memory with the
+//! command line, none of the launcher's descriptors, and from its first instruction no more power
+//! than any other process inside: whoever takes it over gains nothing.
 
 use std::{ffi::OsString, fs::File, io::Write as _, path::PathBuf, time::Duration};
 
@@ -54,7 +54,7 @@ pub fn find(name: &str) -> Result<LedgerEntry> {
     Ok(running.ok_or_else(|| Error::NotRunning { name: name.to_owned() })?)
 }
 
-/// All running containers that the ledger knows: those with a name or a limit.
+/// All running containers in the ledger: those with a name or a limit.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub fn all_running() -> Result<Vec<LedgerEntry>> {
     Ok(entries)
 }
 
-/// The namespaces of a running container, for another that is to share some of them.
+/// The namespaces of a running container, for another container that shares some of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NamespacesOf {
     /// Its first process.
@@ -74,7 +74,7 @@ pub struct NamespacesOf {
     pub has_own_user: bool,
 }
 
-/// Those of the running container of that name.
+/// The namespaces of the running container of that name.
 ///
 /// # Errors
 ///
@@ -90,7 +90,7 @@ fn is_running(entry: &LedgerEntry) -> bool {
     entry.sandbox == NAME && entry.first.is_some_and(|first| first.is_alive())
 }
 
-/// What the words of `--user` mean in the container of `entry`, by its own files.
+/// Resolves `--user` in the container of `entry`, by its own files.
 ///
 /// # Errors
 ///
@@ -100,36 +100,36 @@ pub fn user_in(entry: &LedgerEntry, words: &str) -> Result<Found> {
     // The kernel's own link to the root of that process, which nobody inside can change.
     let root = Root::Directory(format!("/proc/{}/root/.", first.pid).into());
     let found = users::find(&root, words, &[]);
-    // Else the number may have been another process's by then.
+    // Otherwise the number may belong to another process by now.
     match first.is_alive() {
         true => Ok(found?),
         false => Err(not_running(entry)().into()),
     }
 }
 
-/// A second command for a container that runs, and what it has otherwise than the first one.
+/// A second command for a running container, and how it differs from the first one.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
     /// The command and its arguments.
     pub words: Vec<OsString>,
-    /// Variables on top of the container's own; of one name, the last value holds.
+    /// Variables in addition to the container's own; the last value of a name counts.
     pub environment: Vec<(OsString, OsString)>,
-    /// Its working directory; `None` is the container's.
+    /// Its working directory; `None` means the container's.
     pub directory: Option<PathBuf>,
-    /// Its user and groups; `None` are the container's.
+    /// Its user and groups; `None` means the container's.
     pub user: Option<User>,
     /// Where its standard streams lead.
     pub stdio: Stdio,
 }
 
 impl Command {
-    /// The command of these words.
+    /// A command with these words.
     pub fn new<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Self {
         Self { words: words.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
-    /// Starts it in the container of `entry`, with the same walls around it. It ends with the
-    /// calling process.
+    /// Starts it in the container of `entry`, with the same isolation. It ends with the calling
+    /// process.
     ///
     /// # Errors
     ///
@@ -143,7 +143,8 @@ impl Command {
         Ok(Box::new(RunningContainer::new(started, None, None)?))
     }
 
-    /// Starts it with `/dev/null` as its streams, and leaves it to the container, with which it ends.
+    /// Starts it with `/dev/null` as its streams, and leaves it running: it ends with the
+    /// container.
     ///
     /// # Errors
     ///
@@ -170,8 +171,8 @@ impl Command {
     }
 }
 
-/// The power of another user in the same container: root has what the container's bounding set
-/// leaves it, anybody else has no capability, as after execve(2) of a user who is not root
+/// The power of another user in the same container: root has the capabilities of the container's
+/// bounding set, any other user has none, as after an execve(2) by a user who is not root
 /// (capabilities(7)).
 fn power_of(power: &spec::Power, user: User) -> spec::Power {
     let none = CapabilitySet::NONE;
@@ -183,7 +184,7 @@ fn power_of(power: &spec::Power, user: User) -> spec::Power {
     spec::Power { user, capabilities, ..power.clone() }
 }
 
-/// Runs the command `words` in the container of `entry`, with the same walls around it.
+/// Runs the command `words` in the container of `entry`, with the same isolation.
 ///
 /// # Errors
 ///
@@ -196,7 +197,7 @@ pub fn exec<S: Into<OsString>>(
     Command { stdio, ..Command::new(words) }.start(entry)?.wait()
 }
 
-/// A hook of a container, which is run inside and told `input`.
+/// Runs a hook inside a container, with `input` as its standard input.
 pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> {
     let joining = Joining {
         words: hook.words(),
@@ -206,13 +207,13 @@ pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> 
     };
     let streams = StdioEnds::new(Stdio::Capture)?;
     let mut started = join(&joining, state, streams, Begin::AtOnce)?;
-    // One that does not care may have closed it.
+    // A hook that does not read it may have closed it.
     let _ = started.streams.1.take().map(|stdin| File::from(stdin).write_all(input));
     let deadline = hook.timeout.map(Duration::from_secs);
     Box::new(RunningContainer::new(started, deadline, None)?).wait()
 }
 
-/// A command for a container that runs.
+/// A command for a running container.
 struct Joining {
     words: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -264,7 +265,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     Ok(Started { walls, streams, mailbox: None, memory, init, timeline, story })
 }
 
-/// What the ledger knows of a container that runs.
+/// The state of a running container, from the ledger.
 fn state_of(entry: &LedgerEntry) -> Result<State, Error> {
     let state = entry.state.clone().and_then(|state| serde_json::from_value(state).ok());
     match entry.first {

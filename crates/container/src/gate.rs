@@ -1,4 +1,5 @@
-//! Where a child waits for its launcher, and by what it reports to it, before there is a program.
+//! The pipes between launcher and child before the program runs: one at which the child waits, and
+//! one for its report.
 
 use std::{
     fs::File,
@@ -10,9 +11,9 @@ use sandbox::Question::Boundary;
 
 use crate::{Error, descriptors::high, error::call, plan::SyscallPlan};
 
-/// The descriptors by which parent and child speak before there is a program.
+/// The descriptors of both pipes.
 pub(crate) struct Gate {
-    /// The child reads a byte from it where its plan says so; end of file if the launcher died.
+    /// The child reads a byte from it at the gate; end of file means that the launcher has died.
     pub(crate) wait: OwnedFd,
     /// The launcher writes that byte.
     pub(crate) open: OwnedFd,
@@ -30,7 +31,7 @@ impl Gate {
         Ok(Self { wait, open, report: high(&report)?, reports: reports.into() })
     }
 
-    /// The child's steps through the gate: it gives up its own copy of the other end, then waits.
+    /// The child's steps at the gate: it closes its own copy of the other end, then waits.
     pub(crate) fn pass(&self, plan: &mut SyscallPlan) {
         let words = "close the other end of the gate";
         plan.step(Boundary, words, libc::SYS_close, [self.open.as_raw_fd() as usize]);

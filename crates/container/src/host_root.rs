@@ -1,13 +1,13 @@
-//! The host's own `/` as the root of a container: read by all, changed by nobody.
+//! The host's own `/` as the root of a container: readable, and never changed.
 //!
-//! An overlay over `/` shows one file system, not what is mounted on it. Where the host has a
-//! separate `/usr`, `/var` or `/home`, that gets an overlay of its own on top. What overlayfs does
-//! not take as a layer, and a single file on which another is mounted, is shown read-only.
-//! `/proc`, `/sys` and `/dev` are made afresh. Not shown, and named by [`not_shown`], are
+//! An overlay over `/` shows one file system, not those mounted on it. If the host has a separate
+//! `/usr`, `/var` or `/home`, each gets an overlay of its own on top. What overlayfs rejects as a
+//! layer, and single files with another file mounted on them, are shown read-only. `/proc`, `/sys`
+//! and `/dev` are new mounts. Not shown, and listed by [`not_shown`], are
 //!
-//! - what is mounted below `/run`, `/tmp` and `/boot`, which belongs to programs of the host, and
-//!   below `/mnt` and `/media`, which is mounted for a while: `-v` shows it;
-//! - files of other machines: a server that does not answer would hold up every start.
+//! - mounts below `/run`, `/tmp` and `/boot`, which belong to programs of the host, and below
+//!   `/mnt` and `/media`, which are temporary: use `-v` for them;
+//! - network file systems: a server that does not answer would delay every start.
 
 use std::{
     fs,
@@ -34,7 +34,7 @@ const WITH_FILES: [&str; 29] = [
     "hfsplus", "iso9660", "jfs", "minix", "msdos", "nilfs2", "ntfs", "ntfs3", "overlay", "ramfs",
     "reiserfs", "romfs", "squashfs", "tmpfs", "udf", "ufs", "vfat", "xfs", "zfs",
 ];
-/// Views of the kernel, and what a program of the host's answers for.
+/// File systems of the kernel itself, and those that are served by a program of the host.
 const VIEWS: [&str; 24] = [
     "autofs",
     "binfmt_misc",
@@ -61,20 +61,20 @@ const VIEWS: [&str; 24] = [
     "sysfs",
     "tracefs",
 ];
-/// Made afresh.
+/// New mounts in the container.
 const FRESH: [&str; 3] = ["/proc", "/sys", "/dev"];
-/// Of no use inside, or of no use to most: each mount costs every start an overlay.
+/// Rarely useful inside: each mount costs every start an overlay.
 const NOT_CARRIED_OVER: [&str; 5] = ["/run", "/tmp", "/boot", "/mnt", "/media"];
 
-/// What becomes of a mount of the host's.
+/// How a mount of the host is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
-    /// With an overlay, or read-only where overlayfs refuses it.
+    /// With an overlay, or read-only if overlayfs rejects it.
     Overlay,
     ReadOnly,
-    /// Nobody misses it.
+    /// Not shown, and not worth mentioning.
     No,
-    /// Somebody might miss it.
+    /// Not shown, but the user may expect it.
     Left,
 }
 
@@ -88,14 +88,14 @@ fn shown(mount: &MountInfo) -> Shown {
     } else if WITH_FILES.contains(&kind) {
         Shown::Overlay
     } else if kind.starts_with("fuse") {
-        // A program answers for each of its files; as a layer it would be asked at once.
+        // A program serves it; as a layer it would be accessed at every start.
         Shown::ReadOnly
     } else {
         Shown::Left
     }
 }
 
-/// The mounts of the host that a container over its `/` does not have, with their types.
+/// The mounts of the host that a container over its `/` does not show, with their types.
 ///
 /// # Errors
 ///
@@ -105,15 +105,15 @@ pub fn not_shown() -> Result<Vec<(PathBuf, String)>, Error> {
     Ok(mounts.map(|mount| (mount.point, mount.kind)).collect())
 }
 
-/// The mounts on the host's root that it has.
+/// The mounts on the host's root that are shown.
 pub(crate) fn carried_over() -> Result<Vec<PathBuf>, Error> {
     let is_carried = |it: &MountInfo| matches!(shown(it), Shown::Overlay | Shown::ReadOnly);
     let mounts = mounts::all()?.into_iter().filter(is_carried);
     Ok(mounts.map(|mount| mount.point).collect())
 }
 
-/// One that has gone meanwhile, that a link has taken the place of, that lies below one which root
-/// may not enter, or whose server or daemon is gone, is left out.
+/// Errors after which a mount is skipped: it is gone, replaced by a symbolic link, below one that
+/// root may not enter, or its server has gone.
 const GONE: &[Errno] = &[
     Errno::ENOENT,
     Errno::ENOTDIR,
@@ -129,7 +129,7 @@ const GONE: &[Errno] = &[
     Errno::EHOSTDOWN,
     Errno::ENAMETOOLONG,
 ];
-/// What overlayfs says of a layer that it does not take.
+/// The errors of overlayfs for a layer that it rejects.
 const NO_LAYER: &[Errno] = &[
     Errno::EINVAL,
     Errno::EACCES,
@@ -143,7 +143,7 @@ const NO_LAYER: &[Errno] = &[
     Errno::ENAMETOOLONG,
 ];
 
-/// A throw-away overlay over the host's own root: the root, and what has been mounted on it.
+/// A temporary overlay over the host's own root. Returns the root and the mount points on it.
 pub(crate) fn overlays(
     plan: &mut SyscallPlan,
     bytes: Option<u64>,
@@ -157,7 +157,7 @@ pub(crate) fn overlays(
     let mut points = Vec::new();
     for (number, mount) in mounts::all()?.iter().enumerate() {
         let (point, shown) = (&mount.point, shown(mount));
-        // A file of the host's that the container has one of its own for is not shown either.
+        // A file of the host is not shown if the container has its own one.
         if !matches!(shown, Shown::Overlay | Shown::ReadOnly) || around.files.has(point) {
             continue;
         }
@@ -182,7 +182,7 @@ pub(crate) fn overlays(
     Ok((root, points))
 }
 
-/// What is at `point` of the host, to be a layer. The last step fails where it is gone.
+/// Opens `point` of the host as a layer. The last step fails if it is gone.
 fn layer(
     plan: &mut SyscallPlan,
     point: &Path,
@@ -202,8 +202,8 @@ fn layer(
     }
 }
 
-/// The same in a user namespace, where `/` with its locked mounts is refused as a layer: a tmpfs
-/// with an overlay, or a read-only bind, for each folder.
+/// The same in a user namespace, where `/` with its locked mounts is rejected as a layer: a tmpfs
+/// with an overlay, or a read-only bind mount, for each directory.
 pub(crate) fn by_folders(
     plan: &mut SyscallPlan,
     bytes: Option<u64>,
@@ -251,7 +251,7 @@ pub(crate) fn by_folders(
     Ok((root, points))
 }
 
-/// Shows a part of the host's files, and what is mounted below it, that nothing is written to.
+/// Shows a part of the host's files with all mounts below it, read-only.
 fn show_read_only(
     plan: &mut SyscallPlan,
     path: &Path,

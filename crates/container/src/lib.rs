@@ -9,8 +9,8 @@
 //! | 5 | How does it reach the host? | [`process`] and [`network`] | `microvm::exits` and `microvm::devices` |
 //!
 //! A container is described by a [`Spec`], plain data with a section for each question;
-//! `Prepared::start` tells the whole story of how it is made. What the child does between `clone3`
-//! and `execve` is written down as a list of system calls first, in [`plan`].
+//! `Prepared::start` makes it, from the first step to the last. What the child does between `clone3`
+//! and `execve` is prepared as a list of system calls, in [`plan`].
 #![warn(missing_docs)]
 
 mod capabilities;
@@ -114,12 +114,12 @@ use program::First;
 use rootfs::Launcher;
 use running::{Started, Walls};
 
-/// A container that is about to be made: what will outlive its launcher has a name already, for the
-/// caller to write down first.
+/// A container that is about to be made: everything that will outlive its launcher has a name
+/// already, so that the caller can record it first.
 #[derive(Debug)]
 pub struct Prepared<'a> {
     spec: &'a Spec,
-    /// Those of the spec, as far as this caller may have them.
+    /// The namespaces of the spec, as far as the caller is allowed to make them.
     namespaces: Namespaces,
     cgroup: CgroupPath,
     veth: Option<Veth>,
@@ -128,20 +128,20 @@ pub struct Prepared<'a> {
 /// When the program begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Begin<'a> {
-    /// At once; and it ends with the launcher.
+    /// Immediately, and it ends with the launcher.
     AtOnce,
-    /// At once; and it stays when the launcher ends.
+    /// Immediately, and it keeps running when the launcher ends.
     Detached,
     /// When a byte can be read from this descriptor.
     OnByte(BorrowedFd<'a>),
 }
 
 impl<'a> Prepared<'a> {
-    /// Looks at the spec and the host, and makes nothing.
+    /// Checks the spec and the host; makes nothing.
     ///
     /// # Errors
     ///
-    /// What of the spec cannot be meant, or cannot be had on this host.
+    /// When the spec is contradictory, or this host cannot provide something that it asks for.
     pub fn new(spec: &'a Spec) -> Result<Self> {
         spec.check()?;
         let namespaces = spec.effective_namespaces(Uid::effective().is_root());
@@ -178,7 +178,7 @@ impl<'a> Prepared<'a> {
         kept.mounts = id_mapped.descriptors();
         kept.terminal = stdio.socket();
 
-        // 2. First, before there is anyone to spend anything.
+        // 2. First, before any process could use resources.
         let words = path.words();
         let cgroup = story.step(Question::Budget, words, || path.create())?;
 
@@ -261,7 +261,8 @@ fn needs_gate(spec: &Spec, namespaces: &Namespaces, veth: Option<&Veth>) -> bool
     namespaces.user.is_new() || veth.is_some() || spec.way_out.hooks.need_gate()
 }
 
-/// A child that the launcher cannot sleep for must have memory enough to come to its program.
+/// If the launcher cannot sleep while the child starts (CLONE_VFORK), the memory limit must be large
+/// enough for the start.
 fn check_memory(spec: &Spec, gated: bool) -> Result<(), Error> {
     const ENOUGH: u64 = 4 << 20;
     match spec.budget.limits.memory_bytes {

@@ -1,15 +1,15 @@
-//! The life of a container in steps: create, start, kill, wait, delete; also from another process.
+//! The life cycle of a container: create, start, kill, wait, delete; also from another process.
 //!
 //! ```text
-//!   create   the walls stand; a first process waits inside, with nothing of its launcher's left
-//!   start    a byte into the FIFO that it waits at: it executes the command, or becomes it
-//!   kill     a signal for it
-//!   wait     until it has ended
-//!   delete   what is left of it is removed: processes, cgroup, links
+//!   create   the isolation is complete; the first process waits inside, independent of its launcher
+//!   start    a byte is written to the FIFO at which it waits: it executes the command
+//!   kill     a signal is sent to it
+//!   wait     waits until it has ended
+//!   delete   everything left is removed: processes, cgroup, links
 //! ```
 //!
 //! What another process needs for this is in a file, the [`State`]; naming containers and keeping
-//! account of them belongs to the caller.
+//! track of them is up to the caller.
 
 use std::{
     fs::{self, File},
@@ -46,7 +46,7 @@ impl State {
         Ok(())
     }
 
-    /// The same up to the byte in the FIFO.
+    /// The same without the hooks that run afterwards.
     fn begin(&self) -> Result<()> {
         let path = self.start.as_deref().filter(|path| path.exists()).ok_or(Error::NotWaiting)?;
         for hook in &self.hooks.start_container {
@@ -58,16 +58,16 @@ impl State {
         Ok(open_the_gate(path)?)
     }
 
-    /// Kills what still runs and removes what outlives it.
+    /// Kills all processes and removes what outlives them.
     ///
     /// # Errors
     ///
-    /// The first thing that could not be removed; the others are removed all the same.
+    /// The first failed removal; the others are done all the same.
     pub fn delete(&self) -> Result<(), Error> {
         self.kill(libc::SIGKILL);
         self.wait()?;
         if let Some(path) = &self.start {
-            let _ = fs::remove_file(path); // one that was started has none any more
+            let _ = fs::remove_file(path); // a started container has none
         }
         let removed = self.resources.iter().rev().map(|one| clean::remove(one).map(drop));
         let removed = removed.fold(Ok(()), Result::and);
@@ -76,7 +76,7 @@ impl State {
     }
 }
 
-/// Writes the byte into the FIFO at `path`, which somebody waits at.
+/// Writes the byte to the FIFO at `path`, at which the first process waits.
 fn open_the_gate(path: &Path) -> Result<(), Error> {
     let opened = File::options()
         .write(true)
@@ -84,15 +84,15 @@ fn open_the_gate(path: &Path) -> Result<(), Error> {
         .open(path);
     let mut fifo = opened.map_err(|_| Error::NotWaiting)?;
     let is_fifo = fifo.metadata().is_ok_and(|found| found.file_type().is_fifo());
-    // Removed first: who starts it twice finds nothing to write to.
+    // Removed first, so that a second start finds nothing to write to.
     if !is_fifo || fs::remove_file(path).is_err() {
         return Err(Error::NotWaiting);
     }
     fifo.write_all(&[1]).map_err(error::file("write to", path))
 }
 
-/// A container whose walls stand. Dropping it kills it and removes what is left of it, unless it has
-/// been detached.
+/// A created container. Dropping it kills it and removes everything left of it, unless it has been
+/// detached.
 pub struct Created {
     started: Started,
     state: State,
@@ -100,12 +100,12 @@ pub struct Created {
 }
 
 impl Prepared<'_> {
-    /// Makes the container, up to a first process that waits at a FIFO, which is made at `start`. It
-    /// does not end with its launcher.
+    /// Makes the container, up to a first process that waits at a FIFO made at `start`. It does not
+    /// end with its launcher.
     ///
     /// # Errors
     ///
-    /// What failed of it; nothing is left then.
+    /// The step that failed; nothing is left behind.
     pub fn create(self, start: &Path) -> Result<Created> {
         if let Program::Builtin(..) = self.spec.way_out.program {
             return Err(sandbox::Error::Unsupported {
@@ -126,7 +126,8 @@ impl Prepared<'_> {
 
     fn create_at(self, start: &Path, resources: &[Resource]) -> Result<Created> {
         let spec = self.spec;
-        // For both: a FIFO opened so does not wait for the other end, and never ends (fifo(7)).
+        // For reading and writing: opening it this way does not block, and reading never sees end
+        // of file (fifo(7)).
         let opened = File::options()
             .read(true)
             .write(true)
@@ -148,7 +149,7 @@ impl Created {
         &self.state
     }
 
-    /// Leaves it to whoever has its state: it goes on when this process ends.
+    /// Gives up control of it: it keeps running when this process ends.
     pub fn detach(self) -> State {
         // Its process, cgroup and links are not to be removed here.
         std::mem::forget(self.started);
@@ -167,11 +168,11 @@ impl Created {
         Ok(())
     }
 
-    /// Waits for its end, and removes what is left of it.
+    /// Waits for its end, and removes everything left of it.
     ///
     /// # Errors
     ///
-    /// What could not be removed.
+    /// The first failed removal.
     pub fn wait(self) -> Result<Outcome> {
         Box::new(RunningContainer::new(self.started, None, None)?).wait()
     }

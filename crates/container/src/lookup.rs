@@ -1,10 +1,10 @@
-//! How a path of the container's root becomes a descriptor: by `openat2(2)`, which does not follow
-//! what leads out.
+//! How a path in the container's root becomes a descriptor: by `openat2(2)`, which does not follow
+//! links that lead out.
 //!
-//! A root file system is somebody's download, and every name in it may be a symbolic link. The child
-//! looks each path up once, with the root as the limit of the lookup, and uses the descriptor from
-//! then on: what was checked is what is used. Links of procfs (`/proc/self/fd/8`), which lead to
-//! what a process has open, are never followed.
+//! A root file system is untrusted, and every name in it may be a symbolic link. The child looks up
+//! each path once, within the root, and uses the descriptor from then on: what was checked is what
+//! is used. Magic links of procfs (`/proc/self/fd/8`), which lead to open files of a process, are
+//! never followed.
 
 use std::{
     ffi::CStr,
@@ -21,12 +21,12 @@ use crate::{
     plan::{NO_CALL, Slot, SyscallPlan},
 };
 
-/// What becomes of a symbolic link on the way.
+/// How symbolic links in a path are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Links {
     /// ELOOP.
     Refused,
-    /// Followed as a process with this root would, never beyond it.
+    /// Resolved within the root, as for a process that has this root.
     WithinRoot,
 }
 
@@ -56,7 +56,7 @@ fn openat2(
     Ok(())
 }
 
-/// Adds the step that opens `path` below `root`, to be a target and nothing else (`O_PATH`).
+/// Adds the step that opens `path` below `root`, only as a mount point (`O_PATH`).
 pub(crate) fn open(
     plan: &mut SyscallPlan,
     root: Slot,
@@ -67,18 +67,18 @@ pub(crate) fn open(
     openat2(plan, Inside, words, (root.operand(), path), (libc::O_PATH, 0, links.resolve()))
 }
 
-/// Adds the step that opens a path of the host's as the caller gave it, in which no symbolic link
-/// was left when the launcher looked.
+/// Adds the step that opens a path of the host, in which the launcher has resolved all symbolic
+/// links.
 pub(crate) fn open_of_host(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
     without_links(plan, Inside, path, libc::O_PATH)
 }
 
-/// Adds the step that opens a file of the host's own /proc/sys to write to it.
+/// Adds the step that opens a file in the host's /proc/sys for writing.
 pub(crate) fn open_of_host_to_write(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
     without_links(plan, Power, path, libc::O_WRONLY)
 }
 
-/// Adds the step that opens a file of the child's own in the host's /proc to write to it.
+/// Adds the step that opens a file of the child's own directory in the host's /proc for writing.
 pub(crate) fn open_own_proc_to_write(plan: &mut SyscallPlan, name: &Path) -> Result<(), Error> {
     let path = Path::new("/proc/self").join(name);
     let words = format!("openat2 {}", path.display());
@@ -112,7 +112,7 @@ pub(crate) fn open_terminal(plan: &mut SyscallPlan, pts: Slot) -> Result<(), Err
     openat2(plan, WayOut, "open ptmx".into(), (pts.operand(), Path::new("ptmx")), how)
 }
 
-/// The directory `path` below `root`; what is missing of it is made.
+/// The directory `path` below `root`; missing parts are made.
 pub(crate) fn directory(
     plan: &mut SyscallPlan,
     root: Slot,
@@ -138,7 +138,7 @@ pub(crate) fn directory(
     })
 }
 
-/// The file `path` below `root`, to be mounted on; if there is none, an empty one.
+/// The file `path` below `root`, as a mount point; if it is missing, an empty one is made.
 pub(crate) fn file(
     plan: &mut SyscallPlan,
     root: Slot,
@@ -157,8 +157,7 @@ pub(crate) fn file(
     })
 }
 
-/// The absolute path that `path` is as it is written, where nothing is there yet: a step up leads to
-/// the directory above.
+/// Resolves `.` and `..` in `path` by its text alone, for a path that does not exist yet.
 pub fn without_steps_up(path: &Path) -> PathBuf {
     let mut clean = PathBuf::from("/");
     for part in path.components() {
@@ -171,13 +170,13 @@ pub fn without_steps_up(path: &Path) -> PathBuf {
     clean
 }
 
-/// Without the last name, and absolute.
+/// The parent directory, as an absolute path.
 fn parent_of(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("/")).to_owned()
 }
 
-/// `mkdirat(2)`, which follows no link that has the last name; one that is there already is as good,
-/// and on a read-only root there must be one.
+/// `mkdirat(2)`, which does not follow a symbolic link at the last name. An existing directory is
+/// fine, and required on a read-only root.
 pub(crate) fn make_directory(
     plan: &mut SyscallPlan,
     parent: Slot,
@@ -193,14 +192,15 @@ pub(crate) fn make_directory(
 
 /// Adds the step that makes a new empty file of that name, and opens it.
 pub(crate) fn make_file(plan: &mut SyscallPlan, parent: Slot, name: &Path) -> Result<(), Error> {
-    // Not to be written to: as long as somebody may, its mount cannot be made read-only (EBUSY).
+    // Not for writing: while a file is open for writing, its mount cannot be made read-only
+    // (EBUSY).
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDONLY | libc::O_NOFOLLOW;
     let words = format!("create {}", name.display());
     let how = (flags, 0o644, Links::Refused.resolve());
     openat2(plan, Inside, words, (parent.operand(), name), how)
 }
 
-/// Adds the step that makes a new empty file of that name, and opens it to be written to.
+/// Adds the step that makes a new empty file of that name, and opens it for writing.
 pub(crate) fn make_file_to_write(
     plan: &mut SyscallPlan,
     parent: Slot,
@@ -212,14 +212,14 @@ pub(crate) fn make_file_to_write(
     openat2(plan, Inside, words, (parent.operand(), name), how)
 }
 
-/// Adds the step that opens what has that name in a directory, also where it is a link.
+/// Adds the step that opens an entry of a directory, without following it if it is a symbolic link.
 pub(crate) fn open_itself(plan: &mut SyscallPlan, parent: Slot, name: &Path) -> Result<(), Error> {
     let words = format!("openat2 {} itself", name.display());
     let how = (libc::O_PATH | libc::O_NOFOLLOW, 0, Links::WithinRoot.resolve());
     openat2(plan, Inside, words, (parent.operand(), name), how)
 }
 
-/// The number of a mount, as statx(2) writes it down.
+/// Where statx(2) writes the mount id.
 const MOUNT: Range<usize> = field(offset_of!(libc::statx, stx_mnt_id));
 const INODE: Range<usize> = field(offset_of!(libc::statx, stx_ino));
 
@@ -227,8 +227,8 @@ const fn field(start: usize) -> Range<usize> {
     start..start + 8
 }
 
-/// Adds a check, put in `words`: `path` leads to that mount. There is no other root any more that a
-/// link could lead to.
+/// Adds a check, described by `words`: `path` leads to that mount. No link can lead out, because
+/// the old root is gone.
 pub(crate) fn stands_at(
     plan: &mut SyscallPlan,
     words: String,
@@ -242,21 +242,21 @@ pub(crate) fn stands_at(
     Ok(())
 }
 
-/// Adds a check, put in `words`: the descriptors lead to different places.
+/// Adds a check, described by `words`: the descriptors are of different files.
 pub(crate) fn different_place(plan: &mut SyscallPlan, words: String, one: Slot, other: Slot) {
     let found = (statx(plan, one, c""), statx(plan, other, c""));
     plan.compare(Inside, words, found, &[MOUNT, INODE], false);
 }
 
-/// Adds a check: nothing is mounted above the directory behind `root`, the root of this process. What
-/// is mounted there is not seen from it but by `..`, which climbs onto it.
+/// Adds a check: nothing is mounted on top of `root`, the root of this process. Such a mount would
+/// be visible only by `..`, which leads onto it.
 pub(crate) fn nothing_above(plan: &mut SyscallPlan, root: Slot) {
     let found = (statx(plan, root, c".."), statx(plan, root, c""));
-    let words = "nothing of the host lies above the new root";
+    let words = "nothing of the host is mounted above the new root";
     plan.compare(Inside, words, found, &[MOUNT], true);
 }
 
-/// Adds a check: the device behind a descriptor has this number.
+/// Adds a check: the open device has this number.
 pub(crate) fn same_device(
     plan: &mut SyscallPlan,
     words: String,
@@ -271,7 +271,7 @@ pub(crate) fn same_device(
     plan.compare(Inside, words, (found, expected), &[NUMBER], true);
 }
 
-/// Adds a check: what is behind a descriptor is in a file system of this type (statfs(2)).
+/// Adds a check: the open file is in a file system of this type (statfs(2)).
 pub(crate) fn same_type(plan: &mut SyscallPlan, words: String, mount: Slot, magic: i64) {
     const TYPE: Range<usize> = field(offset_of!(libc::statfs, f_type));
     let found = plan.keep(vec![0; size_of::<libc::statfs>()]);
@@ -280,7 +280,7 @@ pub(crate) fn same_type(plan: &mut SyscallPlan, words: String, mount: Slot, magi
     plan.compare(Inside, words, (found, expected), &[TYPE], true);
 }
 
-/// Adds statx(2) of `path` below a descriptor; where it writes what it finds.
+/// Adds statx(2) of `path` relative to a descriptor; returns the address of its result.
 fn statx(plan: &mut SyscallPlan, of: Slot, path: &CStr) -> usize {
     let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { libc::AT_NO_AUTOMOUNT };
     let path = plan.keep(path.to_bytes_with_nul());

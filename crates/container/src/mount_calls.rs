@@ -11,12 +11,12 @@ use crate::{
     plan::{Slot, SyscallPlan},
 };
 
-/// `mount_setattr(2)` on the mount behind a descriptor and all below it.
+/// `mount_setattr(2)` on a mount and all mounts below it.
 pub(crate) fn set_attributes(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64) {
     mount_setattr(plan, words, mount, set, libc::AT_RECURSIVE);
 }
 
-/// The same on this mount alone.
+/// The same on this mount only.
 pub(crate) fn set_attributes_of_one(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64) {
     mount_setattr(plan, words, mount, set, 0);
 }
@@ -31,8 +31,8 @@ fn mount_setattr(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64, b
     plan.step(Inside, words, libc::SYS_mount_setattr, arguments);
 }
 
-/// `open_tree(2)`: a copy of the mount at a host's `path`, attached nowhere. The path is the
-/// caller's own, without symbolic links when it was looked at.
+/// `open_tree(2)`: a copy of the mount at a host's `path`, attached nowhere. The caller has
+/// resolved all symbolic links in the path.
 pub(crate) fn copy_of_hosts(
     plan: &mut SyscallPlan,
     path: &Path,
@@ -43,7 +43,7 @@ pub(crate) fn copy_of_hosts(
     Ok(copy(plan, path, found, recursive))
 }
 
-/// The same of what is behind a descriptor.
+/// The same for an open file or directory.
 pub(crate) fn copy(plan: &mut SyscallPlan, path: &Path, found: Slot, recursive: bool) -> Slot {
     let nothing = plan.keep([0]);
     let below = if recursive { libc::AT_RECURSIVE as usize } else { 0 };
@@ -61,7 +61,7 @@ const FSCONFIG_CMD_CREATE: usize = 6;
 const CLOEXEC: usize = 1; // FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC
 
 /// A new file system, attached nowhere: `fsopen(2)`, `fsconfig(2)`, `fsmount(2)`. With `may_lack`
-/// the slot stays empty where this host refuses it.
+/// the slot stays empty if this host refuses it.
 pub(crate) fn fresh(
     plan: &mut SyscallPlan,
     kind: &str,
@@ -69,7 +69,7 @@ pub(crate) fn fresh(
     (attributes, data): (u64, &[(String, Option<String>)]),
     may_lack: bool,
 ) -> Result<Slot, Error> {
-    /// Nobody may mount it here, or this kernel does not have it.
+    /// It may not be mounted here, or this kernel does not have it.
     const LACKING: &[Errno] = &[Errno::EPERM, Errno::ENODEV];
     let failures = if may_lack { LACKING } else { &[] };
     let made = plan.slot();
@@ -116,7 +116,7 @@ fn option_words(key: &str, value: Option<&str>) -> String {
     value.map_or_else(|| format!(" {key}"), |value| format!(" {key}={value}"))
 }
 
-/// `move_mount(2)` of a mount onto what is behind a descriptor.
+/// `move_mount(2)` of a mount onto an open file or directory.
 pub(crate) fn attach(plan: &mut SyscallPlan, path: &Path, mount: Slot, target: Slot) {
     const FROM_DESCRIPTOR: usize = 4; // MOVE_MOUNT_F_EMPTY_PATH
     const TO_DESCRIPTOR: usize = 0x40; // MOVE_MOUNT_T_EMPTY_PATH

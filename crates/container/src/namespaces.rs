@@ -15,7 +15,7 @@ use crate::{Spec, gate::Gate, plan::SyscallPlan, privileges};
 pub use crate::spec::namespaces::{Namespace, Namespaces};
 
 impl Namespaces {
-    /// The host's own, all of them.
+    /// All shared with the host.
     pub(crate) fn shared() -> Self {
         use Namespace::Shared;
         Self {
@@ -29,7 +29,7 @@ impl Namespaces {
         }
     }
 
-    /// All but that of cgroups, with their flags and names.
+    /// All except the cgroup namespace, with their flags and names.
     pub(crate) fn all(&self) -> [(&Namespace, i32, &'static str); 6] {
         [
             (&self.mount, libc::CLONE_NEWNS, "mount"),
@@ -41,8 +41,8 @@ impl Namespaces {
         ]
     }
 
-    /// The flags of `clone3(2)`. The cgroup namespace is missing: its root is the cgroup in which
-    /// the process is when it is made, so the child makes it after it has joined.
+    /// The flags for `clone3(2)`, without the cgroup namespace: its root is the cgroup of the
+    /// process at that moment, so the child makes it after it has joined its cgroup.
     pub(crate) fn clone_flags(&self) -> i32 {
         let new = self.all().into_iter().filter(|(namespace, ..)| namespace.is_new());
         new.fold(0, |flags, (_, flag, _)| flags | flag)
@@ -55,8 +55,8 @@ impl Namespaces {
     }
 }
 
-/// The child's steps once it is in its cgroup: what `clone3` has not made, names, and root of its own
-/// user namespace when the launcher has written the maps.
+/// The child's steps once it is in its cgroup: the cgroup namespace, host name and domain name, and
+/// becoming root of its user namespace after the launcher has written the maps.
 pub(crate) fn complete(
     plan: &mut SyscallPlan,
     spec: &Spec,

@@ -1,7 +1,7 @@
-//! Question 2, from outside: which processes a run has and what they consume at this moment.
+//! Question 2, from outside: the processes of a run and what they consume now.
 //!
-//! The cgroup tells, where there is one and it has the controller; else `/proc` does, process by
-//! process, which takes longer and misses what has ended.
+//! The figures come from the cgroup, if there is one with the controller; otherwise from `/proc`,
+//! process by process, which takes longer and misses processes that have ended.
 
 use std::{
     fs,
@@ -13,19 +13,18 @@ use host::{ProcessStat, memory_field, process_tree, pss};
 use nix::unistd::{SysconfVar, sysconf};
 use sandbox::{LedgerEntry, Process, Resource};
 
-/// What a run consumes. A limit is `None` where there is none.
+/// What a run consumes. A limit is `None` if there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Consumption {
     /// CPU time, user and system together, since its start.
     pub cpu_time: Duration,
-    /// Memory in use; pages of files that nobody has touched for a while are not counted, as Docker
-    /// does it.
+    /// Memory in use, without inactive pages of files, as Docker counts it.
     pub memory_bytes: u64,
-    /// How much it may use.
+    /// Its memory limit.
     pub memory_limit: Option<u64>,
     /// Processes and threads.
     pub pids: u64,
-    /// How many there may be.
+    /// Their limit.
     pub pids_limit: Option<u64>,
 }
 
@@ -37,8 +36,8 @@ pub fn cgroups(entry: &LedgerEntry) -> impl Iterator<Item = &Path> {
     })
 }
 
-/// The processes of a run: those in its cgroup, or its pid namespace, or all that descend from its
-/// first. Of a virtual machine, its launcher.
+/// The processes of a run: those in its cgroup, or in its pid namespace, or all descendants of its
+/// first process. For a virtual machine, its launcher.
 pub fn processes(entry: &LedgerEntry) -> Vec<u32> {
     let mut found: Vec<u32> = cgroups(entry).next().map(members).unwrap_or_default();
     if found.is_empty() {
@@ -61,8 +60,8 @@ pub(crate) fn members(cgroup: &Path) -> Vec<u32> {
     own.chain(below.flat_map(|below| members(&below.path()))).collect()
 }
 
-/// The processes in the pid namespace of `first`, if that is another than the caller's; else what
-/// descends from it.
+/// The processes in the pid namespace of `first`, if it differs from the caller's; otherwise the
+/// descendants of `first`.
 fn of_namespace_or_family(first: u32) -> Vec<u32> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let theirs = namespace(&first.to_string());
@@ -96,7 +95,7 @@ pub fn consumption(entry: &LedgerEntry) -> Consumption {
     Consumption {
         cpu_time: cpu.unwrap_or_else(|| processes.iter().map(|pid| cpu_time(*pid)).sum()),
         memory_bytes: memory.unwrap_or_else(|| processes.iter().map(|pid| memory_of(*pid)).sum()),
-        // Version 1 has a number near the largest for none.
+        // Version 1 uses a number close to the maximum for no limit.
         memory_limit: number(["memory.max", "memory.limit_in_bytes"])
             .filter(|bytes| *bytes < i64::MAX as u64 / 2),
         pids: number(["pids.current", ""])
@@ -130,7 +129,7 @@ fn threads(pid: u32) -> u64 {
     ProcessStat::of(pid).ok().and_then(|stat| stat.threads()).unwrap_or(1)
 }
 
-/// One process, as `isolab top` shows it. Its words are its own: they may hold anything.
+/// One process, as `isolab top` shows it. Its command line is untrusted and may contain anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessFacts {
     /// Its number on the host, and inside.
@@ -151,7 +150,7 @@ pub struct ProcessFacts {
     pub command: Vec<u8>,
 }
 
-/// What `/proc` says of a process; `None` if it has ended.
+/// The facts about a process in `/proc`; `None` if it has ended.
 pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
     let folder = PathBuf::from(format!("/proc/{pid}"));
     let before = Process::of(pid)?;
@@ -182,7 +181,7 @@ pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
         cpu_time: cpu_time(pid),
         command,
     };
-    // Still the same one, of which all of this was said.
+    // Only if all of this was read of the same process.
     (Process::of(pid) == Some(before)).then_some(facts)
 }
 

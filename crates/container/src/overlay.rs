@@ -1,13 +1,13 @@
-//! Overlays: a root that can be written to without changing what lies below it.
+//! Overlays: a writable root whose changes do not affect its lower layers.
 //!
-//! overlayfs shows `upper` where it has a file, else the uppermost of the `lowers` that has it. The
-//! first write to a file of a lower layer copies it up; deleting one leaves a mark in `upper`.
-//! The throw-away upper layer is a tmpfs that nobody but the child's mounts refers to, so the
-//! kernel frees it with them and there is nothing to delete.
+//! overlayfs shows a file from `upper` if it is there, otherwise from the topmost of the `lowers`
+//! that has it. The first write to a file of a lower layer copies it up; deleting a file leaves a
+//! whiteout in `upper`. The temporary upper layer is a tmpfs that only the child's mounts refer to,
+//! so the kernel frees it with them and there is nothing to delete.
 //!
-//! overlayfs takes its layers as paths. Each is opened first, without following a link, and named by
-//! its descriptor: what is mounted is what was opened, whatever its path leads to meanwhile, and no
-//! character of a path means anything in the options.
+//! overlayfs takes its layers as paths. Each is opened first, without following symbolic links, and
+//! given as a path to its descriptor: exactly what was opened is mounted, even if its path has
+//! changed meanwhile, and special characters in the path cannot affect the options.
 //!
 //! The overlay over the host's own `/` is in `host_root`.
 
@@ -25,16 +25,17 @@ use crate::{
     spec::root::Upper,
 };
 
-/// A directory that every Linux system has, to mount on: the mount is seen by the child only.
+/// A directory that every Linux system has, used as a mount point: only the child sees the mount.
 const STAGE: &str = "/tmp";
 
-/// From here on the layers are named by short paths: all options have to fit into one page, and the
-/// kernel cuts off what does not, silently (mount(2)).
+/// With this many layers, short paths are used: all options must fit into one page, and the kernel
+/// silently truncates the rest (mount(2)).
 const MANY: usize = 64;
 
-/// A tmpfs of that size that is mounted where only the child sees it. Files of overlays lie on it.
+/// A tmpfs of that size, mounted where only the child sees it. The upper layers of overlays are on
+/// it.
 pub(crate) fn stage(plan: &mut SyscallPlan, size: &str) -> Result<Slot, Error> {
-    plan.together(format!("mount tmpfs for what is written (size={size})"), |plan| {
+    plan.together(format!("mount a tmpfs for changes (size={size})"), |plan| {
         let stage = tmpfs(plan, size)?;
         lookup::open_of_host(plan, Path::new(STAGE))?;
         let target = plan.result();
@@ -50,12 +51,12 @@ pub(crate) fn tmpfs(plan: &mut SyscallPlan, size: &str) -> Result<Slot, Error> {
     mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &data), false)
 }
 
-/// How much goes into what is thrown away: so many bytes, or a quarter of the host's memory.
+/// The size of a temporary upper layer: the given bytes, or a quarter of the host's memory.
 pub(crate) fn size(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| "25%".to_owned(), |bytes| bytes.to_string())
 }
 
-/// The overlay that was asked for.
+/// An overlay of the given layers.
 pub(crate) fn layers(
     plan: &mut SyscallPlan,
     lowers: &[PathBuf],
@@ -95,7 +96,7 @@ pub(crate) fn layers(
     uppermost(plan, stage)
 }
 
-/// Attaches a mount that the launcher has made to the stage: a layer has to be in the namespace.
+/// Attaches a mount that the launcher has made to the stage: layers must be in the mount namespace.
 pub(crate) fn attach_layer(
     plan: &mut SyscallPlan,
     stage: Slot,
@@ -107,7 +108,7 @@ pub(crate) fn attach_layer(
     Ok(())
 }
 
-/// `upper` and `work` in the directory `kept`, made where they are missing; neither may be a link.
+/// `upper` and `work` in the directory `kept`, made if missing; neither may be a symbolic link.
 fn kept_layer(plan: &mut SyscallPlan, kept: Slot) -> Result<[Slot; 2], Error> {
     let upper = lookup::directory(plan, kept, Path::new("/upper"), Links::Refused)?;
     let work = lookup::directory(plan, kept, Path::new("/work"), Links::Refused)?;
@@ -120,7 +121,7 @@ pub(crate) fn root_on(plan: &mut SyscallPlan, stage: Slot) -> Result<Slot, Error
     uppermost(plan, stage)
 }
 
-/// What is mounted on it, if something is.
+/// The topmost mount on it, if there is one.
 pub(crate) fn uppermost(plan: &mut SyscallPlan, stage: Slot) -> Result<Slot, Error> {
     lookup::open(plan, stage, Path::new("root"), Links::Refused)?;
     Ok(plan.result())
@@ -159,7 +160,7 @@ fn overlay(
     target: Slot,
     around: Around<'_>,
 ) -> Result<(), Error> {
-    // In a user namespace its marks are attributes, of which only user ones may be written there.
+    // In a user namespace overlayfs can store its marks only as `user.` attributes.
     let marks = if around.user_namespace { ",userxattr" } else { "" };
     let lower = vec!["\0"; lowers.len()].join(":");
     let options = format!("lowerdir={lower},upperdir=\0,workdir=\0{marks}");

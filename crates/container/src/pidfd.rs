@@ -1,5 +1,5 @@
-//! Descriptors of processes (pidfd_open(2)): a signal by one reaches that very process, never a later
-//! one with its number.
+//! Descriptors of processes (pidfd_open(2)): a signal sent by one reaches that very process, never
+//! a later one with the same number.
 
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
@@ -25,7 +25,7 @@ pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: i32) {
     let _ = unsafe { sys::call(libc::SYS_pidfd_send_signal, arguments) };
 }
 
-/// Kills that very process, if it still lives.
+/// Kills that very process, if it is still alive.
 pub(crate) fn kill(process: &Process) {
     if let Some(pidfd) = open(process) {
         signal(pidfd.as_fd(), libc::SIGKILL);

@@ -2,9 +2,9 @@
 //! descriptors and signals. The second part is [`network`](crate::network); the microVM's answer is
 //! `microvm::exits` and `microvm::devices`.
 //!
-//! A container has no devices of its own to speak through: it makes system calls of the same
-//! kernel, and the only doors to the outside are the descriptors that it has inherited, three or
-//! four. All others are closed before it enters its root.
+//! A container has no devices of its own for input and output: it makes system calls of the same
+//! kernel, and its only connections to the outside are the three or four descriptors that it
+//! inherits. All others are closed before it enters its root.
 
 use std::{
     fs::File,
@@ -37,16 +37,17 @@ use crate::{
 /// The launcher's and the child's ends of standard input and output.
 #[derive(Debug)]
 pub(crate) enum StdioEnds {
-    /// Pipes; without one for input that is the launcher's own. Of the child's ends the first is
+    /// Pipes; `stdin` is `None` if input is the launcher's own. The first of the child's ends is
     /// for output.
     Captured { capture: Capture, stdin: Option<[OwnedFd; 2]>, child: [OwnedFd; 2] },
-    /// The launcher's own: nothing to do.
+    /// The launcher's own streams.
     Inherited,
     /// A new pseudo-terminal.
     Terminal { terminal: Terminal, child: OwnedFd, path: PathBuf },
-    /// One that the child makes inside, and both ends of the socket by which its master comes out.
+    /// A pseudo-terminal that the child makes inside, and both ends of the socket by which it sends
+    /// the master.
     TerminalInside { socket: OwnedFd, child: OwnedFd },
-    /// Nobody's: `/dev/null`.
+    /// `/dev/null`.
     Null { child: OwnedFd },
 }
 
@@ -90,8 +91,8 @@ impl StdioEnds {
         }
     }
 
-    /// The child's steps to a terminal that is made inside, once it is in its root; it is the
-    /// `console`, too, where nothing else runs inside yet.
+    /// The child's steps that make a terminal inside, once it is in its root. With `console` the
+    /// terminal is also shown as `/dev/console`, which only the first process does.
     pub(crate) fn connect_inside(
         &self,
         plan: &mut SyscallPlan,
@@ -111,15 +112,15 @@ impl StdioEnds {
         Ok(Self::Null { child: high(&null)? })
     }
 
-    /// The slave's path on the host and its device number, of a terminal.
+    /// If it is a terminal: the slave's path on the host, and its device number.
     pub(crate) fn terminal(&self) -> Result<Option<(&Path, u64)>, Error> {
         let Self::Terminal { path, child, .. } = self else { return Ok(None) };
         let found = fstat(child).map_err(call("fstat of the pseudo-terminal"))?;
         Ok(Some((path, found.st_rdev)))
     }
 
-    /// The child's steps: its ends become 0, 1 and 2, what it keeps has the numbers after them, and
-    /// no other descriptor of the launcher is left.
+    /// The child's steps: its ends become descriptors 0, 1 and 2, those it keeps follow, and all
+    /// others of the launcher are closed.
     pub(crate) fn connect(&self, plan: &mut SyscallPlan, kept: &ChildDescriptors<'_>) {
         let duplicate =
             |plan: &mut SyscallPlan, descriptor: BorrowedFd<'_>, number: usize, flags: i32| {
@@ -147,8 +148,8 @@ impl StdioEnds {
                     duplicate(plan, child.as_fd(), number, 0);
                 }
             }
-            // Also with the launcher's own streams: a signal to its process group would reach the
-            // launcher, and whoever else is in its pipeline.
+            // Also with the launcher's own streams: a signal to the child's process group would
+            // reach the launcher and everything else in its pipeline.
             Self::Inherited | Self::TerminalInside { .. } => new_session(plan),
             Self::Terminal { child, .. } => {
                 new_session(plan);
@@ -166,8 +167,8 @@ impl StdioEnds {
     }
 }
 
-/// A directory that the launcher was given as a standard stream would be a door to the host: `..`
-/// leads from it to the host's root.
+/// A directory as a standard stream of the launcher would let the container escape: `..` leads from
+/// it to the host's root.
 fn refuse_directories() -> Result<(), Error> {
     refuse_a_directory(&io::stdin(), "standard input")?;
     refuse_a_directory(&io::stdout(), "standard output")?;
@@ -182,8 +183,8 @@ fn refuse_a_directory(descriptor: &impl AsFd, stream: &'static str) -> Result<()
     }
 }
 
-/// The child's working directory: looked up inside, through no link of procfs, and seen to be below
-/// the root (getcwd(3): else its path would begin with "(unreachable)").
+/// The child's working directory: looked up inside, through no link of procfs, and checked to be
+/// below the root (getcwd(3): otherwise its path would begin with "(unreachable)").
 pub(crate) fn change_directory(plan: &mut SyscallPlan, directory: &Path) -> Result<(), Error> {
     let root = plan.text("/")?;
     plan.step(WayOut, "chdir /", libc::SYS_chdir, [root]);
@@ -191,7 +192,7 @@ pub(crate) fn change_directory(plan: &mut SyscallPlan, directory: &Path) -> Resu
         let found = plan.slot();
         lookup::open_directory_here(plan, directory)?;
         plan.result_into(found);
-        // It has been made as it is written, without what it would have led through.
+        // If it was missing, it has been made by its text alone, with `..` resolved.
         let made = lookup::without_steps_up(directory);
         if directory.components().any(|part| part == Component::ParentDir) {
             plan.if_failed(&[Errno::ENOENT], |plan| {
@@ -212,11 +213,11 @@ pub(crate) fn change_directory(plan: &mut SyscallPlan, directory: &Path) -> Resu
     Ok(())
 }
 
-/// Whether SIGPIPE is left as this process has it; else a program begins with its default.
+/// Whether programs inherit this process's SIGPIPE setting; otherwise they start with the default.
 static BROKEN_PIPES_KEPT: AtomicBool = AtomicBool::new(false);
 
-/// For a program whose own caller ignores SIGPIPE: from now on programs inside do so, too. Every Rust
-/// program ignores it by itself, which says nothing of its caller.
+/// For a program whose own caller ignores SIGPIPE: from now on, programs inside ignore it too. The
+/// setting of this process does not tell, because every Rust program ignores it.
 pub fn keep_broken_pipes() {
     BROKEN_PIPES_KEPT.store(true, Relaxed);
 }
@@ -226,13 +227,13 @@ pub fn broken_pipes_are_kept() -> bool {
     BROKEN_PIPES_KEPT.load(Relaxed)
 }
 
-/// The child's signals as a fresh program expects them: none blocked, and ignored only those that
-/// its launcher's caller ignores, as nohup(1) or a shell's background job does (execve(2) keeps
-/// that; `clone3` has taken all handlers away). SIGCHLD is not among them: no program could wait for
-/// its children.
+/// Sets the child's signals as a new program expects them: none blocked, and only those ignored
+/// that the launcher's caller ignores, as with nohup(1) or a background job of a shell (execve(2)
+/// keeps them; `clone3` has removed all handlers). SIGCHLD is never ignored: no program could wait
+/// for its children.
 ///
-/// One that begins at once ends with its launcher (PR_SET_PDEATHSIG(2const)): the thread that made
-/// it, so only the first thread can promise that.
+/// A program that begins immediately ends with its launcher (PR_SET_PDEATHSIG(2const)). The signal
+/// is sent when the thread that made the child ends, so this works only for the main thread.
 pub(crate) fn reset_signals(plan: &mut SyscallPlan, begin: Begin<'_>) {
     if matches!(begin, Begin::AtOnce) && gettid() == getpid() {
         let arguments = [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize];
@@ -253,12 +254,12 @@ pub(crate) fn reset_signals(plan: &mut SyscallPlan, begin: Begin<'_>) {
     plan.step(WayOut, "unblock all signals", libc::SYS_rt_sigprocmask, arguments);
 }
 
-/// A copy of the mailbox's descriptor that the child inherits, out of the way of 0 to 3.
+/// A copy of the mailbox's descriptor for the child to inherit, with a number above 3.
 pub(crate) fn mailbox_end(mailbox: &Mailbox) -> Result<OwnedFd, Error> {
     high(mailbox.file())
 }
 
-/// Why a program could not be executed, as the contract has it.
+/// The contract's error for a program that could not be executed.
 pub(crate) fn not_executed(program: PathBuf, errno: Errno) -> sandbox::Error {
     let sandbox = crate::error::NAME;
     match errno {

@@ -8,12 +8,12 @@
 //!   4. pivot_root(".", ".")             the new root is /, the old one lies above it
 //!   5. umount2(".", MNT_DETACH)         until nothing is left above: then there is no path out
 //!   6. attach the mounts inside         by descriptors, whatever links the new root has
-//!   7. mask, and make read-only         what of /proc and /sys tells of the host or changes it
+//!   7. mask, and make read-only         the parts of /proc and /sys that reveal or change the host
 //! ```
 //!
-//! `chroot(2)` would leave the old root mounted, and a process that keeps a directory open outside
-//! could walk out; after step 5 there is nothing to walk to. A root file system is hostile: step 6
-//! comes after it, so that a link in the new root can lead the launcher to the new root at worst.
+//! `chroot(2)` would leave the old root mounted, and a process with an open directory outside could
+//! walk out; after step 5 there is nothing left outside. A root file system is hostile: step 6
+//! comes after step 5, so that a symbolic link in the new root cannot lead out of it.
 
 use std::path::{Path, PathBuf};
 
@@ -38,17 +38,17 @@ pub use crate::spec::{
     root::{Root, Upper},
 };
 
-/// What the launcher has found out for it.
+/// What the launcher has determined for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Launcher<'a> {
     /// The slave of its pseudo-terminal, and the device number.
     pub(crate) terminal: Option<(&'a Path, u64)>,
     pub(crate) own_cgroup: &'a [OwnDirectory],
-    /// The working directory, which is made where it is missing.
+    /// The working directory, which is made if it is missing.
     pub(crate) directory: &'a Path,
 }
 
-/// The child's steps into its own root.
+/// The child's steps that enter its own root.
 pub(crate) fn enter(
     plan: &mut SyscallPlan,
     inside: &spec::Inside,
@@ -57,11 +57,11 @@ pub(crate) fn enter(
 ) -> Result<(), Error> {
     let Launcher { terminal, own_cgroup, directory } = launcher;
     make_all_private(plan)?;
-    // Before the root is built, in a place of the host's that may have one of the sources in it.
+    // Before the root is built, on a directory of the host that may contain one of the sources.
     let mounts = inside.mounts.iter().filter(|mount| !mount.is_own_cgroup());
     let mounts = mounts.map(|mount| Detached::new(plan, mount, around));
     let mounts = mounts.collect::<Result<Vec<_>, Error>>()?;
-    // In the layer of an overlay that was asked for they would lie in a directory of the user's.
+    // In an overlay that the user asked for, the files would end up in the user's directory.
     let (root, points) = match are_in_the_layer(inside, around) {
         true => build(plan, inside, around)?,
         false => build(plan, inside, Around { files: &NO_FILES, ..around })?,
@@ -76,19 +76,20 @@ pub(crate) fn enter(
     cgroup.attach(plan, root)?;
     devices.attach(plan, root)?;
     if !are_in_the_layer(inside, around) {
-        plan.together("mount the files with its names in /etc".into(), |plan| {
+        plan.together("mount its own hosts, hostname and resolv.conf in /etc".into(), |plan| {
             around.files.mount(plan, root, inside)
         })?;
     }
-    let words = format!("cover what tells of the host: {}", list(&inside.masked_paths));
+    let words = format!("mask the paths that reveal the host: {}", list(&inside.masked_paths));
     plan.together(words, |plan| {
         lookup::open(plan, root, Path::new(NULL), Links::Refused)?;
-        // Without one nothing can be covered, and perhaps nothing has to be.
+        // Without /dev/null no file can be masked; perhaps none has to be.
         plan.forgive(&[Errno::ENOENT]);
         let null = plan.result();
         inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path, null))
     })?;
-    let words = format!("mount read-only what changes it: {}", list(&inside.read_only_paths));
+    let words =
+        format!("make read-only the paths that change the host: {}", list(&inside.read_only_paths));
     plan.together(words, |plan| {
         inside.read_only_paths.iter().try_for_each(|path| make_read_only(plan, root, path))
     })?;
@@ -99,15 +100,15 @@ pub(crate) fn enter(
         for part in parts {
             let words = "mount_setattr / read-only: a part of it".to_owned();
             mount_calls::set_attributes_of_one(plan, words, part, libc::MOUNT_ATTR_RDONLY);
-            // What could not be mounted there has left a directory of the root, or nothing.
+            // Where a mount could not be made there is only a directory of the root, or nothing.
             plan.forgive(&[Errno::EINVAL, Errno::EBADF]);
         }
     }
     Ok(())
 }
 
-/// What is missing of the working directory is made, root's own, as other runtimes do: within the
-/// root, whatever links are on the way.
+/// Missing parts of the working directory are made, owned by root, as other runtimes do; symbolic
+/// links are resolved within the root.
 fn make_directory(plan: &mut SyscallPlan, root: Slot, directory: &Path) -> Result<(), Error> {
     if directory == Path::new("/") {
         return Ok(());
@@ -119,7 +120,7 @@ fn make_directory(plan: &mut SyscallPlan, root: Slot, directory: &Path) -> Resul
     })
 }
 
-/// The mounts of which a root is made besides its own, as they are before anything is put on them.
+/// Opens the other mounts that the root consists of, before anything is mounted on them.
 fn open_all(plan: &mut SyscallPlan, root: Slot, points: &[PathBuf]) -> Result<Vec<Slot>, Error> {
     let open = |point: &PathBuf| {
         lookup::open(plan, root, point, Links::Refused)?;
@@ -139,8 +140,8 @@ fn make_all_private(plan: &mut SyscallPlan) -> Result<(), Error> {
     Ok(())
 }
 
-/// The mount that becomes the new root. No device node in it works: those that came with its files
-/// are the packer's choice, not the host's. With it, where other mounts are parts of the root.
+/// Makes the mount that becomes the new root, and returns with it the mount points of the root's
+/// other parts. Device nodes in it do not work: they come with the image, not from the host.
 fn build(
     plan: &mut SyscallPlan,
     inside: &spec::Inside,
@@ -159,17 +160,17 @@ fn build(
     }
 }
 
-/// Whether the container's own files of `/etc` are in the layer that is thrown away.
+/// Whether the container's own files of `/etc` are in the temporary layer.
 fn are_in_the_layer(inside: &spec::Inside, around: Around<'_>) -> bool {
     inside.root == Root::Host && !is_by_folders(around)
 }
 
-/// Whether the host's root is made of its folders one by one.
+/// Whether the host's root is rebuilt from its directories one by one.
 fn is_by_folders(around: Around<'_>) -> bool {
     around.user_namespace && around.id_mapped.is_empty()
 }
 
-/// A copy of the mount at `path`, on top of it: `pivot_root(2)` wants a mount.
+/// A copy of the mount at `path`, on top of it: `pivot_root(2)` needs a mount.
 fn directory(plan: &mut SyscallPlan, path: &Path, around: Around<'_>) -> Result<Slot, Error> {
     let path = path.canonicalize().map_err(error::file("find", path))?;
     let words = format!("mount --bind -o nodev {0} {0}", path.display());
@@ -188,8 +189,8 @@ fn directory(plan: &mut SyscallPlan, path: &Path, around: Around<'_>) -> Result<
     })
 }
 
-/// Makes the mount behind `root` this process's root, and takes away all of the old one: also what
-/// the host has mounted above its own `/`.
+/// Makes the mount `root` this process's root, and unmounts all of the old one, including
+/// everything that the host has mounted on top of its own `/`.
 fn leave_the_old_root(plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
     let here = plan.text(".")?;
     let old = plan.together("pivot_root . .".into(), |plan| {
@@ -199,8 +200,8 @@ fn leave_the_old_root(plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         plan.step(Inside, "pivot_root . .", libc::SYS_pivot_root, [here, here]);
         Ok::<_, Error>(old)
     })?;
-    // From the old root `.` is what lies uppermost above it; the last to go is the old root itself,
-    // and what is not mounted any more cannot be unmounted (EINVAL).
+    // `.` of the old root is the topmost mount on it; the last one to be unmounted is the old root
+    // itself, and after that umount2 fails with EINVAL.
     plan.together("umount2 the old root".into(), |plan| {
         enter_directory(plan, old);
         let detach = libc::MNT_DETACH as usize;
@@ -216,13 +217,13 @@ fn enter_directory(plan: &mut SyscallPlan, directory: Slot) {
     plan.step(Inside, "fchdir", libc::SYS_fchdir, [directory.operand()]);
 }
 
-/// Those that are not there need no mask.
+/// Missing paths need no mask.
 const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR];
 
-/// What covers a file: it reads as empty.
+/// Mounted over a file, which then reads as empty.
 const NULL: &str = "/dev/null";
 
-/// Covers a file with `/dev/null`, a directory with an empty one.
+/// Masks a file with `/dev/null`, and a directory with an empty file system.
 fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
@@ -230,7 +231,7 @@ fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(
         below_the_root(plan, root, path, target);
         let cover = mount_calls::copy(plan, Path::new(NULL), null, false);
         mount_calls::attach(plan, path, cover, target);
-        // What covers a directory has to be one.
+        // Only a directory can be mounted over a directory.
         plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {
             let attributes =
                 libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
@@ -241,7 +242,7 @@ fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(
     })
 }
 
-/// Puts a read-only copy of what is at `path` on top of it.
+/// Mounts a read-only copy of `path` over itself.
 fn make_read_only(plan: &mut SyscallPlan, root: Slot, path: &Path) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
@@ -259,7 +260,7 @@ fn make_read_only(plan: &mut SyscallPlan, root: Slot, path: &Path) -> Result<(),
     })
 }
 
-/// Adds a check: no link has led to the root itself, above which nothing may lie.
+/// Adds a check: no symbolic link has led to the root itself, on which nothing may be mounted.
 fn below_the_root(plan: &mut SyscallPlan, root: Slot, path: &Path, target: Slot) {
     if links_at(path) == Links::Refused {
         return;
@@ -268,7 +269,7 @@ fn below_the_root(plan: &mut SyscallPlan, root: Slot, path: &Path, target: Slot)
     lookup::different_place(plan, words, target, root);
 }
 
-/// The kernel's own views have none on the way to what is masked; a root may have some.
+/// In `/proc` and `/sys` no symbolic link leads to a masked path; in a root one may.
 fn links_at(path: &Path) -> Links {
     match path.starts_with("/proc") || path.starts_with("/sys") {
         true => Links::Refused,

@@ -1,4 +1,4 @@
-//! A container that runs, and how it ends.
+//! A running container, and how it ends.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -24,21 +24,21 @@ use crate::{
     terminal::Terminal,
 };
 
-/// All that stands around the program. Fields are dropped in this order, the reverse of their
-/// making: the processes first.
+/// Everything that isolates the program. Fields are dropped in this order, the reverse of their
+/// creation: the processes first.
 pub(crate) struct Walls {
     pub(crate) child: Child,
     pub(crate) cgroup: Cgroup,
     pub(crate) veth: Option<Veth>,
 }
 
-/// A container whose program runs, or waits to be started.
+/// A container whose program runs or waits to be started.
 pub(crate) struct Started {
     pub(crate) walls: Walls,
     /// The launcher's ends of standard streams, and the writing end of captured input.
     pub(crate) streams: (Streams, Option<OwnedFd>),
     pub(crate) mailbox: Option<Mailbox>,
-    /// Counts kills for want of memory in a cgroup that was there before.
+    /// Counts out-of-memory kills in a cgroup that existed before.
     pub(crate) memory: Option<MemoryWatch>,
     /// Whether the first process reports how the command ended.
     pub(crate) init: bool,
@@ -51,7 +51,7 @@ pub(crate) enum Streams {
     Captured(Capture),
     Inherited,
     Terminal(Terminal),
-    /// One that was made inside: its master waits in this socket.
+    /// A terminal made inside: its master can be received from this socket.
     TerminalInside(OwnedFd),
 }
 
@@ -92,11 +92,11 @@ pub(crate) struct RunningContainer {
     init: bool,
     timeline: Timeline,
     story: Story,
-    /// Struck out when all else is gone.
+    /// The ledger entry, removed when everything else is gone.
     claim: Option<Claim>,
 }
 
-/// The error of a child that did not come to its program.
+/// The error of a child that did not reach its program.
 pub(crate) fn check_progress(progress: Progress, program: &Program) -> Result<()> {
     match progress {
         Progress::Executed => Ok(()),
@@ -139,7 +139,7 @@ impl RunningContainer {
         })
     }
 
-    /// Passes output on until the first process has ended.
+    /// Forwards output until the first process has ended.
     fn until_exit(&mut self) -> Result<()> {
         let (pidfd, deadline) = (self.walls.child.pidfd(), self.deadline);
         if let Streams::TerminalInside(socket) = &self.streams {
@@ -222,7 +222,8 @@ impl Instance for RunningContainer {
     }
 }
 
-/// Ends a container from elsewhere. Killing the first process of a pid namespace kills all in it.
+/// Ends a container from another thread. Killing the first process of a pid namespace kills all
+/// processes in it.
 struct ContainerControl {
     pidfd: OwnedFd,
     stdin: Mutex<Option<OwnedFd>>,

@@ -28,7 +28,7 @@ pub struct State {
     pub first: Process,
     /// What outlives it, in the order in which it was made.
     pub resources: Vec<Resource>,
-    /// What its programs may do; a second one that joins may do the same.
+    /// What its programs may do; a second one that joins has the same power.
     pub power: spec::Power,
     /// Its environment.
     pub environment: Vec<(OsString, OsString)>,
@@ -36,7 +36,7 @@ pub struct State {
     pub directory: PathBuf,
     /// The FIFO that the first process waits at.
     pub start: Option<PathBuf>,
-    /// Programs of the caller's that are run when it is started and deleted.
+    /// Programs of the caller that run when it is started and deleted.
     #[serde(default)]
     pub hooks: Hooks,
 }
@@ -58,13 +58,13 @@ impl State {
     ///
     /// # Errors
     ///
-    /// When there is none, or it is not one.
+    /// When the file cannot be read or does not contain a state.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = fs::read(path).map_err(error::file("read", path))?;
         serde_json::from_slice(&text).map_err(|source| Error::State { path: path.into(), source })
     }
 
-    /// Writes it into the file `path`, which appears whole.
+    /// Writes it to the file `path`, atomically.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl State {
         fs::rename(&draft, path).map_err(error::file("rename", &draft))
     }
 
-    /// Sends `signal` to the first process. One that has ended gets none.
+    /// Sends `signal` to the first process, unless it has ended.
     pub fn kill(&self, signal: i32) {
         if let Some(pidfd) = pidfd::open(&self.first) {
             pidfd::signal(pidfd.as_fd(), signal);
@@ -92,7 +92,7 @@ impl State {
         self.first.is_alive()
     }
 
-    /// Waits until the first process has ended. How it ended is known to its parent alone (wait(2)).
+    /// Waits until the first process has ended. Only its parent learns how it ended (wait(2)).
     ///
     /// # Errors
     ///

@@ -151,7 +151,7 @@ fn written((destination, bits): &(u32, u8)) -> String {
     format!("{}/{bits}", Ipv4Addr::from(*destination))
 }
 
-/// What the names of the host's ends begin with; eight hexadecimal digits follow.
+/// The prefix of the names of the host's ends; eight hexadecimal digits follow.
 pub(crate) const PREFIX_OF_NAMES: &str = "iso";
 
 /// The name of the host's end of the link with that network.

@@ -1,8 +1,8 @@
-//! One file of a cgroup and what is written to it.
+//! A setting: one file of a cgroup and the value written to it.
 
 use crate::cgroup_layout::Controller;
 
-/// One file of a limit and what is to be written into it.
+/// One file of a cgroup and the value to write.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Setting {
     pub(super) controller: Controller,
@@ -15,7 +15,7 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// One that has to be written.
+    /// A setting that is required.
     pub(super) fn new(controller: Controller, file: &'static str, value: String) -> Self {
         Self { controller, file, value, optional: false, instead: None }
     }

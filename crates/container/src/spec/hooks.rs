@@ -1,15 +1,15 @@
-//! Programs of the caller's that are run at certain points of a container's life, as `config.json`
-//! names them; [`hooks`](crate::hooks) runs them.
+//! Programs of the caller that run at certain points of a container's life cycle, as in
+//! `config.json`; [`hooks`](crate::hooks) runs them.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A program with its arguments and environment, as `config.json` has it.
+/// A program with its arguments and environment, as in `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
-    /// The program, an absolute path: outside, of `start_container` inside.
+    /// The program, an absolute path: on the host, or inside for `start_container`.
     pub path: PathBuf,
     /// Its arguments, its own name first.
     #[serde(default)]
@@ -17,26 +17,28 @@ pub struct Hook {
     /// All of its environment: `NAME=VALUE`.
     #[serde(default)]
     pub env: Vec<String>,
-    /// After this many seconds it is killed, which is an error; `None` is never.
+    /// Timeout in seconds, after which it is killed and counts as failed; `None` means no timeout.
     #[serde(default)]
     pub timeout: Option<u64>,
 }
 
-/// The hooks of a container, by place.
+/// The hooks of a container, by the point at which they run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Hooks {
-    /// Outside, when the namespaces are there and the root is not entered yet.
+    /// On the host, when the namespaces exist and before the root is entered.
     #[serde(alias = "prestart")]
     pub create_runtime: Vec<Hook>,
-    /// At the same place, in the container's namespaces; that of process ids is for its children.
+    /// At the same point, in the container's namespaces; only its children are in the pid
+    /// namespace.
     pub create_container: Vec<Hook>,
     /// Inside, before the program of a created container begins.
     pub start_container: Vec<Hook>,
-    /// Outside, when the program has begun.
+    /// On the host, after the program has started.
     pub poststart: Vec<Hook>,
-    /// Outside, when the container has been deleted.
+    /// On the host, after the container has been deleted.
     pub poststop: Vec<Hook>,
-    /// What they are told besides `pid` and `status`: `ociVersion`, `id`, `bundle`, `annotations`.
+    /// The state that they get, besides `pid` and `status`: `ociVersion`, `id`, `bundle`,
+    /// `annotations`.
     pub state: Map<String, Value>,
 }

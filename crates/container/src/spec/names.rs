@@ -1,22 +1,22 @@
-//! How a container finds addresses by names, and what it may be called.
+//! Name resolution in a container, and valid host names.
 
 use std::net::IpAddr;
 
-/// How a container finds addresses by names, and its own.
+/// How names are resolved in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NameService {
     /// More lines for `/etc/hosts`.
     pub hosts: Vec<(String, HostAddress)>,
     /// Name servers instead of the host's.
     pub servers: Vec<IpAddr>,
-    /// Domains in which a short name is looked for instead of the host's; `.` alone is none.
+    /// Search domains for short names, instead of the host's; a single `.` means none.
     pub search: Vec<String>,
     /// Options of the resolver instead of the host's.
     pub options: Vec<String>,
 }
 
 impl NameService {
-    /// Whether something of it belongs into `/etc/resolv.conf`.
+    /// Whether it changes `/etc/resolv.conf`.
     pub(crate) fn changes_the_resolver(&self) -> bool {
         !(self.servers.is_empty() && self.search.is_empty() && self.options.is_empty())
     }
@@ -27,11 +27,11 @@ impl NameService {
 pub enum HostAddress {
     /// This one.
     Address(IpAddr),
-    /// The host's, as the container reaches it.
+    /// The host's address on its link to the container.
     Gateway,
 }
 
-/// Whether it can be a name in `/etc/hosts` and for sethostname(2).
+/// Whether it is a valid name for `/etc/hosts` and sethostname(2).
 pub fn is_host_name(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())

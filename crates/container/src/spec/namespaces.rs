@@ -1,10 +1,10 @@
-//! Which of the host's tables a container shares, and which it has of its own (namespaces(7)).
+//! Which namespaces a container shares with the host, and which it has of its own (namespaces(7)).
 
 use std::path::PathBuf;
 
 use sandbox::Process;
 
-/// One of the host's tables, as a container has it.
+/// Where one namespace of a container comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Namespace {
     /// The host's, or the launcher's.
@@ -12,14 +12,14 @@ pub enum Namespace {
     /// Its own.
     #[default]
     New,
-    /// One that is there already, by its file: `/proc/PID/ns/net`, or where one has been bound.
+    /// An existing one, by its file: `/proc/PID/ns/net`, or a bind mount of it.
     Joined(PathBuf),
-    /// That of a process which runs, and of no later one with its number.
+    /// That of a running process; a later process with the same number does not count.
     Of(Process),
 }
 
 impl Namespace {
-    /// Its own, or else the host's.
+    /// A new one, or else the host's.
     pub fn new_if(own: bool) -> Self {
         if own { Self::New } else { Self::Shared }
     }
@@ -30,10 +30,11 @@ impl Namespace {
     }
 }
 
-/// Which of the host's tables a container does not share.
+/// The namespaces of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespaces {
-    /// Mounts, and so the files that it can see. Without it the container stays in the host's root.
+    /// Mounts, and so the files that it can see. If it is shared, the container stays in the host's
+    /// root.
     pub mount: Namespace,
     /// Host name.
     pub uts: Namespace,
@@ -43,9 +44,10 @@ pub struct Namespaces {
     pub pid: Namespace,
     /// Network links, addresses, ports.
     pub net: Namespace,
-    /// User and group ids: root inside is somebody else outside. New for callers who are not root.
+    /// User and group ids: root inside is another user outside. Always new if the caller is not
+    /// root.
     pub user: Namespace,
-    /// The view of cgroups: its own is the root of what it sees.
+    /// The view of cgroups: its own cgroup appears as the root.
     pub cgroup: Namespace,
 }
 

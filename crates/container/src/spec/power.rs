@@ -11,7 +11,7 @@ pub struct User {
     pub gid: u32,
     /// Supplementary groups.
     pub additional_gids: Vec<u32>,
-    /// Permissions that new files do not get; `None` is 0o022.
+    /// The umask; `None` means 0o022.
     pub umask: Option<u32>,
 }
 
@@ -38,13 +38,13 @@ pub struct IdMaps {
     pub gid: Vec<IdMap>,
 }
 
-/// A limit of a process (getrlimit(2)); it has its number in asm-generic/resource.h.
+/// A resource limit of a process (getrlimit(2)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rlimit {
     /// `RLIMIT_NOFILE`, with or without `RLIMIT_`, in any case.
     #[serde(rename = "type")]
     pub kind: String,
-    /// In force; `u64::MAX` is no limit.
+    /// The limit in force; `u64::MAX` means no limit.
     pub soft: u64,
     /// How far a process may raise it.
     pub hard: u64,

@@ -7,24 +7,24 @@ use crate::{Error, error};
 /// The root file system of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Root {
-    /// A throw-away overlay over the host's own `/`: everything can be read, and what is written is
-    /// gone afterwards.
+    /// A temporary overlay over the host's own `/`: everything can be read, and changes are
+    /// discarded when the container ends.
     #[default]
     Host,
     /// An empty tmpfs, for a program that is executed from memory (`memfd_create(2)`).
     Empty,
-    /// A directory, as it is: what is written there stays.
+    /// A directory itself: changes to it persist.
     Directory(PathBuf),
     /// Directories on top of each other, the first one uppermost.
     Overlay {
-        /// The layers that are only read.
+        /// The read-only layers.
         lowers: Vec<PathBuf>,
-        /// The layer that is written to.
+        /// The writable layer.
         upper: Upper,
     },
 }
 
-/// The layer of an overlay that takes what is written.
+/// The writable layer of an overlay.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Upper {
     /// In memory, gone with the container.
@@ -37,7 +37,7 @@ pub enum Upper {
 /// How many lower layers overlayfs takes (OVL_MAX_STACK of fs/overlayfs/super.c).
 const MAX_LOWERS: usize = 500;
 
-/// Looks whether the directories of `root` are there, before anything is made.
+/// Checks that the directories of `root` exist, before anything is made.
 pub(crate) fn check(root: &Root) -> Result<(), Error> {
     let all: Vec<&PathBuf> = match root {
         Root::Host | Root::Empty => Vec::new(),
@@ -59,8 +59,8 @@ pub(crate) fn check(root: &Root) -> Result<(), Error> {
     }
 }
 
-/// Parts of /proc and /sys that tell of the host; as other runtimes mask them, and the maps of
-/// physical pages besides.
+/// Parts of /proc and /sys that reveal information about the host: those that other runtimes mask,
+/// and the maps of physical pages.
 const MASKED: [&str; 15] = [
     "/proc/acpi",
     "/proc/asound",
@@ -83,8 +83,7 @@ const MASKED: [&str; 15] = [
 pub(crate) const READ_ONLY: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// What is masked on this host: the counters by which a processor tells how hot it is are in one
-/// directory for each.
+/// What is masked on this host: each processor has a directory with counters of thermal throttling.
 pub(crate) fn masked() -> Vec<PathBuf> {
     let throttle = |number: usize| {
         PathBuf::from(format!("/sys/devices/system/cpu/cpu{number}/thermal_throttle"))

@@ -1,9 +1,9 @@
-//! A terminal of the container's own: made inside, in its devpts, so that its programs find it by its
-//! name (ttyname(3)). The master's side comes out through a socket (unix(7), `SCM_RIGHTS`).
+//! A terminal of the container's own: made inside, in its devpts, so that its programs find it by
+//! its name (ttyname(3)). The master is sent out through a socket (unix(7), `SCM_RIGHTS`).
 //!
-//! A container that runs is hostile, and its `/dev` is what its programs made of it. So `ptmx` is
-//! opened only in a directory that is seen to be a devpts, in which nobody can put a file; and
-//! its slave is the master's own peer (`TIOCGPTPEER`), whatever is at a path.
+//! A running container is hostile, and its programs may have changed `/dev`. So `ptmx` is opened
+//! only in a directory that is verified to be a devpts, in which no process can make files; and its
+//! slave is opened by the master (`TIOCGPTPEER`), not by a path.
 
 use std::{
     fs::File,
@@ -34,7 +34,7 @@ use crate::{
     spec::power::User,
 };
 
-/// Where it is: the kernel's documents name no other place (devpts.rst).
+/// Its mount point: the kernel's documentation names no other (devpts.rst).
 const PTS: &str = "/dev/pts";
 
 /// Whether a container with these mounts has a devpts of its own.
@@ -81,7 +81,7 @@ pub(crate) fn connect(plan: &mut SyscallPlan, user: &User, console: bool) -> Res
     if console {
         show_as_console(plan, slave)?;
     }
-    // Number 0 is the slave's in a moment.
+    // Number 0 is replaced by the slave below.
     plan.step(WayOut, "dup3 of the master", libc::SYS_dup3, [master.operand(), 0, 0]);
     send_out(plan, 0);
     for number in 0..3 {
@@ -97,7 +97,7 @@ pub(crate) fn connect(plan: &mut SyscallPlan, user: &User, console: bool) -> Res
     Ok(())
 }
 
-/// Docker's place for it besides its own.
+/// Docker shows it there too.
 fn show_as_console(plan: &mut SyscallPlan, slave: crate::plan::Slot) -> Result<(), Error> {
     let console = Path::new("/dev/console");
     lookup::open_of_host(plan, Path::new("/"))?;
@@ -114,7 +114,7 @@ fn show_as_console(plan: &mut SyscallPlan, slave: crate::plan::Slot) -> Result<(
 fn send_out(plan: &mut SyscallPlan, number: RawFd) {
     let byte = plan.keep([0]);
     let parts = plan.keep([byte, 1].map(usize::to_ne_bytes).as_flattened()); // struct iovec
-    // struct cmsghdr, and what belongs to it.
+    // struct cmsghdr, and its data.
     const LENGTH: usize = size_of::<libc::cmsghdr>() + size_of::<RawFd>();
     let header = [libc::SOL_SOCKET, libc::SCM_RIGHTS, number, 0].map(i32::to_ne_bytes);
     let control = [&LENGTH.to_ne_bytes()[..], header.as_flattened()].concat();
@@ -127,7 +127,7 @@ fn send_out(plan: &mut SyscallPlan, number: RawFd) {
 }
 
 impl Terminal {
-    /// The terminal that a child has sent, which has executed its program since.
+    /// Receives the terminal from a child that has executed its program.
     pub(crate) fn receive(socket: &OwnedFd) -> Result<Self, Error> {
         let mut byte = [0];
         let mut parts = [IoSliceMut::new(&mut byte)];

@@ -1,4 +1,4 @@
-//! The errors of an archive that is not taken.
+//! The errors for a rejected archive.
 
 use std::io;
 

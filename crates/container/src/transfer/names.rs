@@ -1,4 +1,5 @@
-//! Names in a tar archive that are too long for their field: an entry of its own before the file's.
+//! Names in a tar archive that are too long for their field: they have an entry before that of the
+//! file.
 
 use std::{
     borrow::Cow,
@@ -12,17 +13,17 @@ use super::invalid::{invalid, refused_sparse};
 /// No path is longer (`PATH_MAX` of Linux); records of other kinds come beside them.
 const LONGEST: u64 = 64 << 10;
 
-/// What entries have said of the next file.
+/// What earlier entries specify for the next file.
 #[derive(Default)]
 pub(super) struct Names {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    /// Its length, where a record says it.
+    /// Its length, if a record specifies it.
     size: Option<u64>,
 }
 
 impl Names {
-    /// Takes note of an entry that is about the next one; false of any other.
+    /// Records an entry that describes the next one; false for any other entry.
     pub(super) fn take<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
         match entry.header().entry_type() {
             EntryType::GNULongName => self.name = Some(until_null(read(entry)?)),
@@ -59,7 +60,7 @@ impl Names {
         entry: &tar::Entry<'_, R>,
     ) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
         let said = std::mem::take(self);
-        // The crate goes on after the header's length.
+        // The crate continues after the length in the header.
         if said.size.is_some_and(|size| size != entry.size()) {
             let why = "its length does not fit into its header: use `tar --format=gnu`";
             return Err(invalid(why));
