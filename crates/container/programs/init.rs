@@ -6,16 +6,16 @@
 //! commands do neither, so they are not the first process; this one is. It is a program of its own,
 //! not a fork of the launcher, so that nothing of the launcher's memory is in the container.
 //!
-//! Command line: `init MODE REPORT GATE COUNT CANDIDATE... WORD...`: what it is to do (see
-//! `mode`), the numbers of two descriptors, the number of candidates, the paths at which the
-//! command may be found (none if its first word is its path), and the command's own words.
+//! Command line: `init MODE REPORT GATE COUNT CANDIDATE... WORD...`: its mode (see `mode`), the
+//! numbers of two descriptors, the number of candidates, the paths at which the command may be
+//! found (none if its first word is its path), and the command's own words.
 //!
-//! Into REPORT go numbers of 32 bits each: with a GATE a 0 when it waits there, then 0 or the errno of
-//! the command's `execve`, and at the end the command's wait status. The launcher believes the
-//! kernel's word for how this process ended before it believes that number.
+//! Into REPORT go numbers of 32 bits each: with a GATE a 0 when it waits there, then 0 or the errno
+//! of the command's `execve`, and at the end the command's wait status. The launcher trusts the
+//! exit status of this process, which it has from the kernel, more than that number.
 //!
-//! Nobody inside may look into this process or write to its descriptors, not root either: it is not
-//! dumpable (PR_SET_DUMPABLE(2const)). In a container that was joined it stays outside, in the
+//! No process inside, not even root, can read its memory or write to its descriptors: it is not
+//! dumpable (PR_SET_DUMPABLE(2const)). When a container is joined, it stays outside, in the
 //! launcher's pid namespace, so the command has a copy of its memory, never the memory itself.
 #![no_std]
 #![no_main]
@@ -36,8 +36,8 @@ extern "C" fn _start() -> ! {
     naked_asm!("mov rdi, rsp", "and rsp, -16", "call {main}", main = sym main)
 }
 
-/// What it is to do.
-#[cfg_attr(becomes, expect(dead_code, reason = "it does one of them"))]
+/// What it should do.
+#[cfg_attr(becomes, expect(dead_code, reason = "it has only one mode"))]
 mod mode {
     /// Be the first process of a container, with the command as its child.
     pub const INIT: usize = 0;
@@ -47,8 +47,8 @@ mod mode {
     pub const BECOME: usize = 2;
 }
 
-/// Whether it is compiled for nothing else: this is written to memory as a file, and a caller's limit of
-/// file sizes may leave very little room (`build.rs`).
+/// Whether it is compiled only for that mode: this program is written to a memfd, and the caller's
+/// limit of file sizes may be very low (`build.rs`).
 const BECOMES: bool = cfg!(becomes);
 
 const SIGKILL: usize = 9;
@@ -89,7 +89,7 @@ impl Stack {
 
 extern "C" fn main(stack: *const usize) -> ! {
     let stack = Stack(stack);
-    // Somebody else's command line: a script inside may name /proc/self/exe as its interpreter.
+    // An untrusted command line: a script inside may name /proc/self/exe as its interpreter.
     const FIXED_WORDS: usize = 5;
     if stack.word(0) < FIXED_WORDS {
         exit(127);
@@ -101,7 +101,7 @@ extern "C" fn main(stack: *const usize) -> ! {
     const F_SETFL: usize = 4;
     const FD_CLOEXEC: usize = 1;
     const O_NONBLOCK: usize = 0o4000;
-    // The command does not inherit the report, and a report that is full stops nobody.
+    // The command does not inherit the report, and a full pipe does not block this process.
     system_call(number::FCNTL, [report, F_SETFD, FD_CLOEXEC, 0, 0, 0]);
     system_call(number::FCNTL, [report, F_SETFL, O_NONBLOCK, 0, 0, 0]);
     // All signals are blocked and taken in turn by sigtimedwait: no handler, no race.
@@ -119,14 +119,15 @@ extern "C" fn main(stack: *const usize) -> ! {
     if errno != 0 {
         exit(127);
     }
-    // Nobody may hold a pipe open for longer than the command does: only the report stays.
+    // This process must not keep pipes open longer than the command: only the report stays.
     system_call(number::CLOSE_RANGE, [0, report.wrapping_sub(1), 0, 0, 0, 0]);
     let status = serve(child);
     tell(report, status);
     exit(if status & 0x7f == 0 { (status >> 8) as u8 } else { 128 + (status & 0x7f) as u8 });
 }
 
-/// Says that all is ready, and waits for a byte; at the end of the file nobody can send one any more.
+/// Reports that everything is ready, and waits for a byte; end of file means that no one can send
+/// it any more.
 fn wait_at(gate: usize, report: usize) {
     tell(report, 0);
     let mut byte = 0u8;
@@ -140,11 +141,11 @@ fn wait_at(gate: usize, report: usize) {
 struct Start {
     stack: Stack,
     mode: usize,
-    /// Where it leaves the reason why it could not become the command: memory that both see.
+    /// Where it stores the error of its `execve`: memory that both share.
     errno: *mut isize,
 }
 
-/// Starts the command: its number and 0, or the error.
+/// Starts the command. Returns its pid and 0, or the error.
 fn start(stack: Stack, mode: usize) -> (isize, isize) {
     // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, no file: a page of zeros.
     let shared = system_call(number::MMAP, [0, 4096, 3, 0x21, usize::MAX, 0]);
@@ -152,8 +153,8 @@ fn start(stack: Stack, mode: usize) -> (isize, isize) {
         return (shared, shared);
     }
     let start = Start { stack, mode, errno: shared as *mut isize };
-    // This process sleeps until the child has executed or ended. Inside it lends its memory, as
-    // vfork(2) does, which saves a copy; from outside it gives a copy.
+    // This process sleeps until the child has executed or ended. Inside, the child shares its
+    // memory, as with vfork(2), which saves a copy; from outside, the child gets a copy.
     const CLONE_VM: usize = 0x100;
     const CLONE_VFORK: usize = 0x4000;
     let memory = if mode == mode::JOIN { 0 } else { CLONE_VM };
@@ -186,13 +187,14 @@ fn start(stack: Stack, mode: usize) -> (isize, isize) {
     if child < 0 { (child, child) } else { (child, errno) }
 }
 
-/// The child of [`start`]: becomes the command, or leaves the reason and ends.
+/// The child of [`start`]: becomes the command, or stores the error and ends.
 extern "C" fn command(start: *const Start) -> ! {
     // SAFETY: `start` is alive: its process sleeps, or this is a copy of its memory.
     let start = unsafe { &*start };
     lead_group();
     if start.mode == mode::JOIN {
-        // The command ends with the launcher that joined, and so with this parent of its own.
+        // The command ends with the launcher that joined, because it ends with this process, its
+        // parent.
         const PR_SET_PDEATHSIG: usize = 1;
         system_call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]);
     }
@@ -202,14 +204,14 @@ extern "C" fn command(start: *const Start) -> ! {
     exit(127)
 }
 
-/// A process group of its own, in front on the terminal if there is one: TIOCSPGRP.
+/// Makes a process group of its own, in the foreground of the terminal if there is one: TIOCSPGRP.
 fn lead_group() {
     system_call(number::SETPGID, [0; 6]);
     let group = own_pid() as i32;
     system_call(number::IOCTL, [0, 0x5410, &raw const group as usize, 0, 0, 0]);
 }
 
-/// Becomes the command; returns only with the reason why not.
+/// Becomes the command; returns only if that fails, with the error.
 fn execute(stack: Stack) -> isize {
     let count = stack.number(4);
     let argv = stack.argument_address(5 + count);
@@ -217,12 +219,12 @@ fn execute(stack: Stack) -> isize {
     let none = 0u64;
     system_call(number::RT_SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
     let attempt = |index| system_call(number::EXECVE, [stack.word(6 + index), argv, envp, 0, 0, 0]);
-    // Without candidates the word behind them is the path.
+    // Without candidates, the next word is the path.
     let mut reason = if count == 0 { attempt(0) } else { ENOENT };
     for index in 0..count {
         match attempt(index) {
-            // As a shell: a file that may not be executed is remembered, and the search goes on; a
-            // folder that may not be searched has no file to show.
+            // Like a shell: a file that may not be executed is remembered, and the search
+            // continues; a directory that may not be searched counts as empty.
             EACCES if is_file(stack.word(6 + index)) => reason = EACCES,
             EACCES | ENOENT | ENOTDIR => {}
             other => {
@@ -252,7 +254,7 @@ fn own_pid() -> isize {
 
 /// Passes signals on to the command and reaps children, until the command is among them.
 fn serve(child: isize) -> i32 {
-    // To the whole process group of the command, as a terminal would.
+    // To the whole process group of the command, like a terminal.
     let whom = -child;
     loop {
         let mut status = 0i32;

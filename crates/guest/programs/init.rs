@@ -1,7 +1,7 @@
-//! The first process of every Linux guest of isolab: it does what its plan says, step after step.
+//! The first process of every Linux guest of isolab: it executes the steps of its plan.
 //!
-//! `guest::plan` documents the steps and writes them; `words` reads them. What is known only to the
-//! machine outside, such as devices and modules, is in the plan and not in here.
+//! `guest::plan` documents the steps and writes them; `words` decodes them. What only the host
+//! knows, such as devices and modules, is in the plan and not in this program.
 #![no_std]
 #![no_main]
 
@@ -50,7 +50,7 @@ use channel::Channel;
 use command::ExitStatus;
 use sink::{Page, Sink};
 
-/// Where the initramfs has the plan.
+/// The path of the plan in the initramfs.
 const PLAN: &CStr = c"/isolab/plan";
 
 #[unsafe(no_mangle)]
@@ -69,14 +69,14 @@ extern "C" fn main() -> ! {
         variables: 0,
         channel: Channel::closed(),
     };
-    // Without a plan there is no step to blame: it is called step 0.
+    // A missing plan is reported as step 0.
     if let Err((step, errno)) = init.follow_plan() {
         init.report.line("failed", &[step, errno.0 as usize]);
     }
     init.end()
 }
 
-/// How the machine ends once the plan is through.
+/// How the machine ends after the plan.
 enum ShutdownMethod {
     PowerOff,
     Reboot,
@@ -89,7 +89,7 @@ struct Init {
     end: ShutdownMethod,
     /// Standard input, output and error of the commands.
     streams: [Sink; 3],
-    /// Addresses of `NAME=VALUE`, and a null behind them.
+    /// Addresses of `NAME=VALUE`, terminated by a null.
     environment: &'static mut [usize],
     variables: usize,
     /// Signals for the commands, and sessions beside them.
@@ -99,7 +99,7 @@ struct Init {
 impl Init {
     fn follow_plan(&mut self) -> core::result::Result<(), (usize, Errno)> {
         let plan = pages::read_file(PLAN).map_err(|errno| (0, errno))?;
-        // No list in a plan is longer than the plan.
+        // No list in a plan can be longer than the plan.
         let room = plan.len() + 1;
         self.environment = pages::list(room).map_err(|errno| (0, errno))?;
         for (number, line) in plan.split_inclusive_mut(|byte| *byte == b'\n').enumerate() {
@@ -207,7 +207,7 @@ fn number(digits: &[u8]) -> Result<usize> {
     digits.ok().and_then(|digits| digits.parse().ok()).ok_or(Errno::MALFORMED)
 }
 
-/// The words of a step that are still to be read.
+/// The remaining words of a step.
 struct Words(&'static mut [u8]);
 
 impl Words {

@@ -3,9 +3,9 @@
 #![no_main]
 
 #[path = "../src/abi.rs"]
-#[allow(dead_code, reason = "each program uses its own part of what is agreed")]
+#[allow(dead_code, reason = "each program uses a part of the interface")]
 mod abi;
-#[allow(dead_code, reason = "each program asks for its own part")]
+#[allow(dead_code, reason = "each program uses a part of it")]
 mod host;
 mod memory;
 mod programs;
@@ -38,7 +38,7 @@ const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
 const MADV_HUGEPAGE: usize = 14;
 const MADV_NOHUGEPAGE: usize = 15;
 
-/// The exit code of a program that asked for what its host does not have.
+/// The exit code of a program that cannot get its memory.
 const NO_MEMORY: u8 = 12;
 
 struct Linux {
@@ -77,7 +77,7 @@ impl Linux {
         None
     }
 
-    /// Maps the mailbox that the host gave, or one that nobody reads.
+    /// Maps the host's mailbox, or one that no one reads.
     fn map_mailbox(&self) -> Mailbox {
         let descriptor = match self.variable(MAILBOX_VARIABLE) {
             Some(value) if value.starts_with(b"/") => {
@@ -146,7 +146,7 @@ impl Host for Linux {
         const POLLHUP: i16 = 0x10;
         let mut look = Look { descriptor: 0, wanted: 0, found: 0 };
         system_call(number::POLL, [&raw mut look as usize, 1, 0, 0, 0, 0]);
-        // Standard input is a pipe that the host alone holds the other end of.
+        // Standard input is a pipe whose other end only the host has.
         look.found & POLLHUP != 0
     }
 
@@ -159,7 +159,7 @@ impl Host for Linux {
         }
         let start = (address as usize).next_multiple_of(PAGE);
         let advice = if large { MADV_HUGEPAGE } else { MADV_NOHUGEPAGE };
-        // Only advice: a kernel without huge pages runs the program all the same.
+        // Only advice: it is ignored by a kernel without huge pages.
         system_call(number::MADVISE, [start, length - PAGE, advice, 0, 0, 0]);
         // SAFETY: the mapping is fresh, so nobody else has it, and it is never unmapped.
         unsafe { core::slice::from_raw_parts_mut(start as *mut u64, words) }

@@ -1,8 +1,8 @@
-//! What is running, and what would be left behind if its launcher died now.
+//! Records what is running, and what would be left behind if its launcher died now.
 //!
 //! A launcher writes an entry before it creates anything that outlives a process (a cgroup, a link,
-//! a directory), and removes the entry when all of it is gone again. So the entries of launchers
-//! that no longer live name exactly what `isolab clean` has to remove, whatever killed them.
+//! a directory), and removes the entry when all of it is gone. So the entries of dead launchers
+//! name exactly what `isolab clean` has to remove, whatever killed them.
 
 mod detached;
 mod error;
@@ -31,7 +31,7 @@ use error::file_error;
 pub use metadata::Metadata;
 pub use socket::Socket;
 
-/// A process told apart from a later one with the same number.
+/// A process, distinguished from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Its process id, in the launcher's namespace.
@@ -51,7 +51,7 @@ impl Process {
         Self::of(std::process::id()).unwrap_or(Self { pid: std::process::id(), start_time: 0 })
     }
 
-    /// Whether this very process still lives. One that only waits to be reaped does not.
+    /// Whether this very process is still alive. A zombie is not.
     pub fn is_alive(&self) -> bool {
         ProcessStat::of(self.pid)
             .is_ok_and(|stat| stat.start_time() == Some(self.start_time) && !stat.has_ended())
@@ -64,7 +64,7 @@ impl Process {
 pub enum Resource {
     /// A cgroup, by its directory.
     Cgroup(PathBuf),
-    /// A directory with all that is in it, such as the upper layer of an overlay.
+    /// A directory with its content, such as the upper layer of an overlay.
     Directory(PathBuf),
     /// A network link, by its name.
     Link(String),
@@ -72,7 +72,7 @@ pub enum Resource {
     Table(String),
 }
 
-/// One sandbox that is running, or was.
+/// One sandbox that is running or has run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// The name by which `isolab exec` and `isolab stop` know it.
@@ -87,13 +87,13 @@ pub struct LedgerEntry {
     pub first: Option<Process>,
     /// What it holds, in the order of creation.
     pub resources: Vec<Resource>,
-    /// What the sandbox itself wants to know of it in another process, to act on it there.
+    /// The state that the sandbox needs to act on it from another process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<serde_json::Value>,
-    /// What is known of a run in the background. Its entry stays when it has ended.
+    /// Present for a run in the background, whose entry stays after it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detached: Option<Detached>,
-    /// What its caller gave for others to read.
+    /// Labels and the like, given by its caller.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
 }
@@ -127,12 +127,12 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When its directory cannot be created, or others may write into it.
+    /// When its directory cannot be created, or other users may write to it.
     pub fn open() -> Result<Self, LedgerError> {
         let user = Uid::effective();
         Self::at(match std::env::var_os("XDG_RUNTIME_DIR") {
             _ if user.is_root() => "/run/isolab".into(),
-            // The XDG base directory specification: a path that is not absolute is as good as none.
+            // By the XDG base directory specification, a path that is not absolute is ignored.
             Some(runtime) if Path::new(&runtime).is_absolute() => {
                 PathBuf::from(runtime).join("isolab")
             }
@@ -155,8 +155,8 @@ impl Ledger {
         ledger.opened().map(|_| ledger)
     }
 
-    /// The directory itself, which is looked at before it is used: nobody else may write into it,
-    /// or what it says is not ours.
+    /// Opens the directory and checks it before it is used: if other users may write to it, its
+    /// entries cannot be trusted.
     fn opened(&self) -> Result<File, LedgerError> {
         let path = &self.directory;
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
@@ -173,7 +173,7 @@ impl Ledger {
         }
     }
 
-    /// Writes `entry` down under its name, for as long as the claim is held.
+    /// Records `entry` under its name while the claim is held.
     ///
     /// # Errors
     ///
@@ -183,14 +183,14 @@ impl Ledger {
         let path = self.path(&entry.name);
         let kept = entry.detached.is_some();
         let claim = Claim { path: path.clone(), entry, kept };
-        // A link appears whole or not at all, and never over another one.
+        // A link appears atomically, and never replaces another one.
         let draft = claim.write_draft()?;
         let linked = fs::hard_link(&draft, &path);
         let removed = fs::remove_file(&draft).map_err(file_error("remove", &draft));
         match linked {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let name = claim.entry.name.clone();
-                claim.keep(); // the entry there is not ours to remove
+                claim.keep(); // the existing entry must not be removed
                 Err(LedgerError::NameInUse { name })
             }
             linked => {
@@ -201,12 +201,12 @@ impl Ledger {
         }
     }
 
-    /// All entries that can be read, by name. A damaged one is left out, and so is what is not a
-    /// file of the caller's own under the name that it gives.
+    /// All readable entries, by name. Damaged entries are ignored, and so are files that do not
+    /// belong to the caller or do not match the name in them.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be read, or others may write into it.
+    /// When the directory cannot be read, or other users may write to it.
     pub fn entries(&self) -> Result<Vec<LedgerEntry>, LedgerError> {
         let directory = self.opened()?;
         let listing = fs::read_dir(&self.directory).map_err(file_error("list", &self.directory))?;
@@ -225,11 +225,12 @@ impl Ledger {
         Ok(self.entries()?.into_iter().find(|entry| entry.name == name))
     }
 
-    /// Takes over the entry of a launcher that no longer lives, to remove what it left; of a run in
-    /// the background also its supervisor must have ended, or be the calling process. Dropping the
+    /// Takes over the entry of a dead launcher, to remove what it left; for a run in the
+    /// background, its supervisor must also have ended or be the calling process. Dropping the
     /// claim then frees the name.
     ///
-    /// The claim has the entry as it stands now, which both may have changed since it was read.
+    /// The claim has the current entry, which launcher or supervisor may have changed since it was
+    /// read.
     pub fn adopt(&self, entry: &LedgerEntry) -> Option<Claim> {
         let supervisor = entry.detached.as_ref().map(|detached| detached.supervisor);
         let supervised = supervisor
@@ -243,7 +244,7 @@ impl Ledger {
         same.then(|| Claim { path: self.path(&entry.name), entry: last, kept: false })
     }
 
-    /// Removes the drafts of launchers that were killed while they wrote one, and the directories of
+    /// Removes the drafts of launchers that were killed while writing one, and the directories of
     /// supervisors that were killed before there was an entry.
     ///
     /// # Errors
@@ -262,14 +263,14 @@ impl Ledger {
             let writer = name.strip_suffix(".draft").and_then(|rest| rest.rsplit_once('.'));
             let writer = writer.and_then(|(_, pid)| pid.parse().ok());
             if writer.is_some_and(|pid| Process::of(pid).is_none()) {
-                // It fails only if another sweep was faster.
+                // It fails only if another process has just removed it.
                 let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
             }
         }
         Ok(())
     }
 
-    /// Whether a run can have this name.
+    /// Checks a name for a run.
     ///
     /// # Errors
     ///
@@ -286,13 +287,13 @@ impl Ledger {
     }
 }
 
-/// Writing, by the group and all others.
+/// Write permission for the group and others.
 const OTHERS_WRITE: u32 = 0o022;
-/// A command line has 2 MiB at most (execve(2)); in JSON a byte takes up to six.
+/// A command line has at most 2 MiB (execve(2)); in JSON a byte takes up to six.
 const LONGEST: u64 = 16 << 20;
 
-/// The entry in the file `file` of `directory`. It is neither followed, if it is a link, nor waited
-/// for, if it is a pipe; what is checked is what is read.
+/// Reads the entry in the file `file` of `directory`. A symbolic link is not followed, and a FIFO
+/// does not block; what is checked is what is read.
 fn read_entry(directory: &File, file: &OsStr) -> Option<LedgerEntry> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let name = file.to_str()?.strip_suffix(".json").filter(|name| is_name(name))?;
@@ -304,7 +305,7 @@ fn read_entry(directory: &File, file: &OsStr) -> Option<LedgerEntry> {
     }
     let mut text = Vec::new();
     file.take(LONGEST).read_to_end(&mut text).ok()?;
-    // The last line counts; that of a launcher which was killed in the middle of it is not whole.
+    // The last complete line counts; a launcher may have been killed while writing one.
     let lines = text.rsplit(|byte| *byte == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice(line).ok());
     entries.find(|entry: &LedgerEntry| entry.name == name)
@@ -316,23 +317,23 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter))
 }
 
-/// An entry that is written down; dropping it strikes it out, unless it is kept.
+/// A recorded entry; dropping it removes the entry, unless it is kept.
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
     entry: LedgerEntry,
-    /// That of a run in the background is its supervisor's to strike out.
+    /// The entry of a run in the background is removed by its supervisor.
     kept: bool,
 }
 
 impl Claim {
-    /// The entry as it stands.
+    /// The current entry.
     pub fn entry(&self) -> &LedgerEntry {
         &self.entry
     }
 
-    /// Changes the entry, on disk before anything else happens: a line more in its file. (To put a
-    /// new file in its place makes ext4 write it out at once, which takes milliseconds.)
+    /// Changes the entry on disk, by appending a line to its file. (Replacing the file would make
+    /// ext4 write it out immediately, which takes milliseconds.)
     ///
     /// # Errors
     ///
@@ -344,13 +345,13 @@ impl Claim {
         let before = fs::symlink_metadata(&self.path).map(|found| found.len());
         let written = self.write_line(&self.path, &options);
         if let (Err(_), Ok(before)) = (&written, before) {
-            // A part of a line would spoil the next one.
+            // A partial line would corrupt the next one.
             let _ = options.open(&self.path).and_then(|file| file.set_len(before));
         }
         written
     }
 
-    /// Leaves the entry where it is.
+    /// Leaves the entry in place.
     pub fn keep(mut self) {
         self.kept = true;
     }
@@ -382,7 +383,7 @@ impl Drop for Claim {
             // Its log and its socket. The name is freed last.
             let _ = fs::remove_dir_all(self.path.with_extension("d"));
         }
-        // Nothing useful can be done about a failure: the entry then shows as a dead one.
+        // A failure cannot be handled here: the entry then shows up as dead.
         let _ = fs::remove_file(&self.path);
     }
 }

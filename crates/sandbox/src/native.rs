@@ -1,7 +1,7 @@
-//! The sandbox without walls: a plain process of the host.
+//! The sandbox without isolation: a plain process of the host.
 //!
-//! It is the baseline of every comparison, and lets the rest of isolab be tried where there is
-//! neither KVM nor privilege.
+//! It is the baseline of every comparison, and lets the rest of isolab be tried without KVM and
+//! without privileges.
 
 use std::{
     env,
@@ -94,7 +94,7 @@ impl Sandbox for Native {
 }
 
 impl Native {
-    /// Refuses limits: keeping them is what the other sandboxes are for.
+    /// Refuses limits: enforcing them is the purpose of the other sandboxes.
     ///
     /// # Errors
     ///
@@ -161,7 +161,7 @@ fn not_started(workload: &Workload, error: io::Error) -> Error {
     let program = workload.words().first().map(PathBuf::from).unwrap_or_default();
     let found = match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => false,
-        // The search says so of a folder that may not be searched, too.
+        // The search also fails this way for a directory that may not be searched.
         ErrorKind::PermissionDenied => was_found(workload),
         _ => true,
     };
@@ -172,8 +172,8 @@ fn not_started(workload: &Workload, error: io::Error) -> Error {
     Error::NotFound { sandbox: NAME, program, fix }
 }
 
-/// Whether the program's path was given, or a file of its name is in `PATH`: a shell says of those
-/// alone that they cannot be executed.
+/// Whether the program's path was given, or a file of its name is in `PATH`: only then a shell
+/// reports that it cannot be executed.
 fn was_found(workload: &Workload) -> bool {
     let Program::Command(words) = &workload.program else { return true };
     let program = words.first().map_or(Path::new(""), Path::new);
@@ -199,7 +199,7 @@ fn failed(step: &'static str) -> impl FnOnce(io::Error) -> Error {
 }
 
 struct RunningProcess {
-    /// `None` once it is reaped: its number may then be another process's.
+    /// `None` once it is reaped: its number may then belong to another process.
     child: Option<Child>,
     control: Arc<ProcessControl>,
     mailbox: Option<Mailbox>,
@@ -242,7 +242,8 @@ impl Instance for RunningProcess {
                 return Err(Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT });
             }
         }
-        let child = self.child.take().expect("waiting consumes the instance, so it is the first");
+        let child =
+            self.child.take().expect("waiting consumes the instance, so this is the first call");
         let used = child.wait4().map_err(failed("reap the process"))?;
         self.timeline.reach(Milestone::Cleaned);
         let Written { output, errors } = std::mem::take(&mut self.capture).into_written();
@@ -274,7 +275,7 @@ fn status(status: std::process::ExitStatus) -> Status {
 impl Drop for RunningProcess {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Both fail only for a process that has ended.
+            // Both fail only if the process has ended.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -301,7 +302,7 @@ impl Control for ProcessControl {
     }
 
     fn signal(&self, signal: i32) {
-        // A real-time signal has no name, and without one it takes unsafe code.
+        // A real-time signal has no name in rustix, and sending it by number takes unsafe code.
         if let Some(signal) = Signal::from_named_raw(signal) {
             // The process may have ended just now; then there is nothing to signal.
             let _ = pidfd_send_signal(&self.pidfd, signal);

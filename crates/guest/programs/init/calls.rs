@@ -9,7 +9,7 @@ use crate::system::{number, system_call};
 pub struct Errno(pub i32);
 
 impl Errno {
-    /// The line is not written as a plan is: EINVAL.
+    /// A line of the plan is malformed: EINVAL.
     pub const MALFORMED: Self = Self(22);
     /// There is no such step: ENOSYS.
     pub const UNKNOWN_STEP: Self = Self(38);
@@ -27,13 +27,13 @@ impl Errno {
     pub const TOO_LONG: Self = Self(36);
     /// A file is too large: EFBIG.
     pub const TOO_LARGE: Self = Self(27);
-    /// There is nothing now, or no room: EAGAIN.
+    /// Nothing available now, or no space: EAGAIN.
     pub const AGAIN: Self = Self(11);
-    /// There are so many already: EBUSY.
+    /// The maximum number is reached: EBUSY.
     pub const BUSY: Self = Self(16);
     /// Too many words, or too long: E2BIG.
     pub const TOO_MANY_WORDS: Self = Self(7);
-    /// There is one already: EEXIST.
+    /// It exists already: EEXIST.
     pub const EXISTS: Self = Self(17);
     /// ENOMEM.
     pub const NO_MEMORY: Self = Self(12);
@@ -41,7 +41,7 @@ impl Errno {
 
 pub type Result<T> = core::result::Result<T, Errno>;
 
-/// Makes a system call with these arguments, the missing ones 0.
+/// Makes a system call with these arguments; missing ones are 0.
 pub fn call<const COUNT: usize>(number: usize, given: [usize; COUNT]) -> Result<usize> {
     let mut arguments = [0; 6];
     for (argument, given) in arguments.iter_mut().zip(given) {
@@ -57,7 +57,7 @@ pub fn address(text: &CStr) -> usize {
     text.as_ptr() as usize
 }
 
-/// Writes, maybe not all of it.
+/// Writes, possibly only a part.
 pub fn write(descriptor: usize, bytes: &[u8]) -> Result<usize> {
     call(number::WRITE, [descriptor, bytes.as_ptr() as usize, bytes.len()])
 }
@@ -69,7 +69,7 @@ pub fn read(descriptor: usize, bytes: &mut [u8]) -> Result<usize> {
 
 /// Closes a descriptor.
 pub fn close(descriptor: usize) {
-    let _ = call(number::CLOSE, [descriptor]); // it is gone either way
+    let _ = call(number::CLOSE, [descriptor]); // the descriptor is gone either way
 }
 
 pub const O_RDONLY: usize = 0;
@@ -89,13 +89,13 @@ pub fn open(path: &CStr, flags: usize) -> Result<usize> {
     call(number::OPEN, [address(path), flags | O_CLOEXEC, 0o644])
 }
 
-/// Opens a device for reading and writing. One that its driver is only about to make is waited
-/// for: a port of virtio is there when the host has said its name.
+/// Opens a device for reading and writing. It waits for a device whose driver is still making it: a
+/// virtio port appears once the host has sent its name.
 pub fn open_device(path: &CStr) -> Result<usize> {
     wait_for_device(|| open(path, O_RDWR | O_NOCTTY))
 }
 
-/// Tries until there is such a device, for five seconds at most.
+/// Retries until the device exists, for at most five seconds.
 pub fn wait_for_device(mut find: impl FnMut() -> Result<usize>) -> Result<usize> {
     const TRIES: usize = 10_000;
     for _ in 1..TRIES {
@@ -110,11 +110,11 @@ pub fn wait_for_device(mut find: impl FnMut() -> Result<usize>) -> Result<usize>
 /// Sleeps for half a millisecond.
 pub fn sleep_a_moment() {
     let time: [usize; 2] = [0, 500_000];
-    let _ = call(number::NANOSLEEP, [&raw const time as usize, 0]); // waking early only asks again early
+    let _ = call(number::NANOSLEEP, [&raw const time as usize, 0]); // waking early only retries early
 }
 
-/// Opens descriptors 0 to 2 where the kernel had no console for them, so that no later descriptor
-/// takes one of these numbers.
+/// Opens descriptors 0 to 2 if the kernel had no console for them, so that no later descriptor gets
+/// one of these numbers.
 pub fn fill_standard_streams() {
     while let Ok(descriptor) = open(c"/", O_RDONLY) {
         if descriptor > 2 {
@@ -123,7 +123,7 @@ pub fn fill_standard_streams() {
     }
 }
 
-/// Lets nobody wait who reads or writes this open file.
+/// Makes reads and writes of this open file non-blocking.
 pub fn do_not_wait(descriptor: usize) -> Result<()> {
     const F_GETFL: usize = 3;
     const F_SETFL: usize = 4;

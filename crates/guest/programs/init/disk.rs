@@ -1,7 +1,7 @@
-//! Finds a disk by what it says of itself.
+//! Finds a disk by one of its attributes.
 //!
-//! Its name says nothing: `nvme0n2` is what the driver found second. Linux looks for several at
-//! once, and in `/sys/class/block` a disk appears before it can be opened.
+//! Its name does not identify it: `nvme0n2` is the disk that the driver found second. Linux probes
+//! several at once, and a disk appears in `/sys/class/block` before it can be opened.
 
 use core::ffi::CStr;
 
@@ -21,7 +21,7 @@ pub fn link(attribute: &CStr, value: &CStr, path: &CStr) -> Result<()> {
     files::link(device.text()?, path)
 }
 
-/// Opens the disk, if it is there, and puts its path into `device`.
+/// Opens the disk, if it exists, and stores its path in `device`.
 fn find(attribute: &CStr, value: &CStr, device: &mut Path) -> Result<usize> {
     let folder = calls::open_to_read(c"/sys/class/block")?;
     let mut entries = [0; 1024];

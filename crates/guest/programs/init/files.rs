@@ -21,10 +21,10 @@ pub fn go_back_to(directory: usize) -> Result<()> {
     call(number::FCHDIR, [directory]).map(drop)
 }
 
-/// Where paths begin that no directory was named for: AT_FDCWD.
+/// AT_FDCWD: paths are relative to the working directory.
 pub const HERE: usize = -100_isize as usize;
 
-/// Opens a file or a directory in an open directory for reading, and no link.
+/// Opens a file or a directory in an open directory for reading, but not a link.
 pub fn open_at(directory: usize, name: &CStr) -> Result<usize> {
     const O_NONBLOCK: usize = 0o4000;
     const O_NOFOLLOW: usize = 0o400_000;
@@ -50,7 +50,7 @@ pub fn names(entries: &[u8]) -> impl Iterator<Item = &CStr> {
     names.filter(|name| !matches!(name.to_bytes(), b"." | b".."))
 }
 
-/// What is known of a file without opening it.
+/// The status of a file.
 pub struct Status {
     /// Its kind and permissions.
     pub mode: u32,
@@ -58,7 +58,7 @@ pub struct Status {
     pub bytes: usize,
 }
 
-/// Looks at what has that name in an open directory, be it a link.
+/// The status of an entry of an open directory, without following it if it is a link.
 pub fn status(directory: usize, name: &CStr) -> Result<Status> {
     const AT_SYMLINK_NOFOLLOW: usize = 0x100;
     // struct stat: the mode is in its fourth eight bytes, the size is its seventh.
@@ -68,13 +68,13 @@ pub fn status(directory: usize, name: &CStr) -> Result<Status> {
     Ok(Status { mode: about[3] as u32, bytes: about[6] as usize })
 }
 
-/// Makes a directory where there is none, and those above it.
+/// Makes a directory and its parents, unless they exist.
 pub fn make_directories(path: &CStr) -> Result<()> {
     const LONGEST: usize = 4096;
     let bytes = path.to_bytes();
     let mut above = [0; LONGEST];
     for (at, byte) in bytes.iter().enumerate() {
-        // The place after the last byte stays zero: it ends the text.
+        // The byte after the last one stays zero: it terminates the text.
         if at + 1 >= LONGEST {
             return Err(Errno::TOO_LONG);
         }
@@ -113,7 +113,7 @@ pub fn mount(kind: &CStr, source: &CStr, target: &CStr, data: &CStr, flags: usiz
     call(number::MOUNT, [source, target, kind, flags, data]).map(drop)
 }
 
-/// Loads a module of the kernel; one that is there already is as good.
+/// Loads a module of the kernel, unless it is loaded already.
 pub fn load_module(file: &CStr, parameters: &CStr) -> Result<()> {
     let descriptor = open(file, O_RDONLY)?;
     let loaded = call(number::FINIT_MODULE, [descriptor, address(parameters), 0]);
@@ -137,8 +137,9 @@ pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
     written.map(drop)
 }
 
-/// Puts a file at `path`, in place of what has that name: a link there may lead nowhere. Where a
-/// directory has it, or where there is no directory for it, the root is not one with such files.
+/// Writes a new file at `path`, replacing a file of that name or a link, which may dangle. If it is
+/// a directory, or its directory does not exist, the root does not use such files, and nothing is
+/// done.
 pub fn put_file(path: &CStr, text: &[u8]) -> Result<()> {
     match call(number::UNLINK, [address(path)]) {
         Ok(_) | Err(Errno::NOT_THERE) => {}
@@ -151,8 +152,8 @@ pub fn put_file(path: &CStr, text: &[u8]) -> Result<()> {
     }
 }
 
-/// Makes `path` the root. The first file system of a kernel cannot be exchanged by `pivot_root`;
-/// the new root is moved over it (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
+/// Makes `path` the root. The initial root file system cannot be replaced by `pivot_root`; the new
+/// root is moved over it (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
 pub fn change_root(path: &CStr) -> Result<()> {
     change_directory(path)?;
     mount(c"", c".", c"/", c"", mount_flag(b"move")?)?;

@@ -1,11 +1,11 @@
-//! Where a guest may be frozen and copied, and what each copy has to learn then.
+//! The point at which a guest may be frozen and copied, and what each copy then needs.
 
 use core::arch::asm;
 
 use crate::{calls::Result, machine, sink::output_byte};
 
-/// Says that the guest may be frozen, then asks for a seed and the time. What a copy does before it
-/// has both, all copies do alike: this process does nothing.
+/// Announces that the guest may be frozen, then asks for a seed and the time. Until it has both,
+/// all copies behave alike, so this process does nothing in between.
 pub fn freeze(port: u16) -> Result<()> {
     output_byte(port, 0);
     let seed = [(); 8].map(|()| input(port));

@@ -1,22 +1,22 @@
-//! The machine and its kernel: I/O ports, random numbers, the clock, and switching it off.
+//! The machine and its kernel: I/O ports, random numbers, the clock, and power-off.
 
 use crate::{
     calls::{O_WRONLY, Result, call, close, open},
     system::number,
 };
 
-/// Permits this process to use `count` I/O ports.
+/// Gives this process access to `count` I/O ports.
 pub fn allow_ports(port: u16, count: usize) -> Result<()> {
     call(number::IOPERM, [port.into(), count, 1]).map(drop)
 }
 
-/// Forbids this process all I/O ports.
+/// Drops this process's access to all I/O ports.
 pub fn forbid_ports() -> Result<()> {
     call(number::IOPERM, [0, 65536, 0]).map(drop)
 }
 
-/// Mixes `seed` into the kernel's random numbers, believes that nobody knows it, and has them begin
-/// anew with it (random(4)).
+/// Adds `seed` to the kernel's entropy pool, credits it as secret, and reseeds the random number
+/// generator (random(4)).
 pub fn seed_random_numbers(seed: [u32; 8]) -> Result<()> {
     const RNDADDENTROPY: usize = 0x4008_5203;
     const RNDRESEEDCRNG: usize = 0x5207;
@@ -31,7 +31,7 @@ pub fn seed_random_numbers(seed: [u32; 8]) -> Result<()> {
     seeded.map(drop)
 }
 
-/// Sets the clock to so many nanoseconds since 1970.
+/// Sets the clock, in nanoseconds since 1970.
 pub fn set_clock(nanoseconds: u64) -> Result<()> {
     const CLOCK_REALTIME: usize = 0;
     const SECOND: u64 = 1_000_000_000;
@@ -39,7 +39,7 @@ pub fn set_clock(nanoseconds: u64) -> Result<()> {
     call(number::CLOCK_SETTIME, [CLOCK_REALTIME, &raw const time as usize]).map(drop)
 }
 
-/// Writes all that is still in memory to the disks.
+/// Writes all cached data to the disks.
 pub fn sync() {
     let _ = call(number::SYNC, []);
 }
@@ -49,7 +49,7 @@ pub fn reboot() {
     request_of_reboot(0x0123_4567);
 }
 
-/// Switches the machine off, if it can.
+/// Powers the machine off, if it can.
 pub fn power_off() {
     request_of_reboot(0x4321_fedc);
 }

@@ -1,5 +1,5 @@
-//! What a session is to run: lines as in a plan, `directory`, `variable`, `window ROWS COLUMNS` for
-//! a terminal, and last `run PROGRAM WORD...`.
+//! What a session runs: lines as in a plan, `directory`, `variable`, `window ROWS COLUMNS` for a
+//! terminal, and last `run PROGRAM WORD...`.
 
 use core::ffi::CStr;
 
@@ -8,20 +8,20 @@ use crate::{
     files, number, pages, words,
 };
 
-/// The order, in lists of addresses that end in a null.
+/// The order, as null-terminated lists of addresses.
 pub struct Order {
     /// The program's path, and the words of its command line.
     pub words: &'static mut [usize],
     /// Its environment.
     pub environment: &'static mut [usize],
-    /// The rows and columns of its terminal, if it is to have one.
+    /// The rows and columns of its terminal, if it gets one.
     pub window: Option<[usize; 2]>,
     directory: Option<usize>,
 }
 
 impl Order {
-    /// Reads it out of `text`, which has to stay as it is until the program runs. Variables come to
-    /// those of the plan's commands, and in their place where they have the same name.
+    /// Parses `text`, which must stay unchanged until the program runs. Variables are added to
+    /// those of the plan's commands, or replace those of the same name.
     pub fn read(text: &mut [u8], environment: &[usize]) -> Result<Self> {
         let room = text.len() + 2;
         let inherited = environment.iter().take_while(|variable| **variable != 0).count();
@@ -76,7 +76,7 @@ impl Order {
         Ok(())
     }
 
-    /// Looks a program without a path up in PATH (execvp(3)).
+    /// Searches PATH for a program without a slash (execvp(3)).
     fn find(&mut self) -> Result<()> {
         let program = match self.words.first() {
             None | Some(0) => return Err(Errno::MALFORMED),
@@ -103,7 +103,7 @@ impl Order {
             if let Ok(found) = CStr::from_bytes_until_nul(bytes)
                 && files::is_program(found)
             {
-                // This memory stays with the process for good, a page for each such session.
+                // This memory is never freed: one page for each such session.
                 self.words[0] = found.as_ptr() as usize;
                 return Ok(());
             }
@@ -112,7 +112,7 @@ impl Order {
         Err(Errno::NOT_THERE)
     }
 
-    /// Changes to its directory; gives the one before, open.
+    /// Changes to its directory; returns the previous one, open.
     pub fn enter(&self) -> Result<usize> {
         let before = calls::open_to_read(c".")?;
         let entered = match self.directory {
@@ -125,7 +125,7 @@ impl Order {
         entered.map(|()| before)
     }
 
-    /// Gives its lists back.
+    /// Frees its lists.
     pub fn forget(self) {
         pages::forget(self.words);
         pages::forget(self.environment);
@@ -141,10 +141,10 @@ fn name_of(variable: &CStr) -> &[u8] {
     variable.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
-/// The text at an address that was taken of one.
+/// The text at an address that was stored before.
 fn text_at(address: usize) -> &'static CStr {
     // SAFETY: the lists hold only addresses of words that `next_word` has ended by a NUL, in memory
-    // of the plan or of this session's order, none of which is unmapped or changed before the
-    // lists are given back.
+    // of the plan or of this session's order, none of which is unmapped or changed before the lists
+    // are freed.
     unsafe { CStr::from_ptr(address as *const core::ffi::c_char) }
 }

@@ -1,4 +1,4 @@
-//! Memory of the kernel's, a mapping at a time (mmap(2)).
+//! Memory allocation by mappings (mmap(2)).
 
 use core::ffi::CStr;
 
@@ -7,7 +7,7 @@ use crate::{
     system::number,
 };
 
-/// Fresh memory that is never given back: a plan is short, and so is the life of this program.
+/// New memory that is never freed: a plan is short, and so is the life of this program.
 fn map(length: usize, descriptor: usize) -> Result<*mut u8> {
     const PROT_READ_WRITE: usize = 3;
     const MAP_PRIVATE: usize = 2;
@@ -16,7 +16,7 @@ fn map(length: usize, descriptor: usize) -> Result<*mut u8> {
     Ok(call(number::MMAP, [0, length, PROT_READ_WRITE, flags, descriptor, 0])? as *mut u8)
 }
 
-/// The content of a file, in memory of our own.
+/// The content of a file, in private memory.
 pub fn read_file(path: &CStr) -> Result<&'static mut [u8]> {
     const SEEK_END: usize = 2;
     let descriptor = open(path, O_RDONLY)?;
@@ -42,7 +42,7 @@ pub fn buffer(length: usize) -> Result<&'static mut [u8]> {
     Ok(unsafe { core::slice::from_raw_parts_mut(bytes, length) })
 }
 
-/// Gives the memory of a list back. Nobody may look at it any more.
+/// Frees the memory of a list, which may not be used any more.
 pub fn forget(list: &'static mut [usize]) {
     let bytes = size_of_val(list);
     let _ = call(number::MUNMAP, [list.as_mut_ptr() as usize, bytes]); // at worst it stays
@@ -55,7 +55,7 @@ pub fn bytes_of(list: &mut [usize]) -> &mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(list.as_mut_ptr().cast(), length) }
 }
 
-/// Maps physical memory that the host sees too (mem(4)).
+/// Maps physical memory that is shared with the host (mem(4)).
 pub fn map_physical(address: usize, length: usize) -> Result<*mut u8> {
     const PROT_READ_WRITE: usize = 3;
     const MAP_SHARED: usize = 1;

@@ -5,7 +5,7 @@ use crate::{
     system::number,
 };
 
-/// Opens a new terminal (pts(4)): where its user is, and where its program is.
+/// Opens a new pseudo-terminal (pts(4)): the master and the slave.
 pub fn open_terminal() -> Result<[usize; 2]> {
     const TIOCSPTLCK: usize = 0x4004_5431;
     const TIOCGPTPEER: usize = 0x5441;
@@ -22,14 +22,14 @@ pub fn open_terminal() -> Result<[usize; 2]> {
     }
 }
 
-/// Tells a terminal how large it is (ioctl_tty(2)).
+/// Sets the window size of a terminal (ioctl_tty(2)).
 pub fn set_window(terminal: usize, rows: u16, columns: u16) -> Result<()> {
     const TIOCSWINSZ: usize = 0x5414;
     let size = [rows, columns, 0, 0];
     call(number::IOCTL, [terminal, TIOCSWINSZ, &raw const size as usize]).map(drop)
 }
 
-/// Lets a terminal pass bytes on as they are (termios(3), `OPOST`).
+/// Makes a terminal pass on bytes unchanged (termios(3), `OPOST`).
 pub fn make_plain(terminal: usize) -> Result<()> {
     const TCGETS: usize = 0x5401;
     const TCSETS: usize = 0x5402;

@@ -1,4 +1,4 @@
-//! Who gets a name, and whose entries count.
+//! Who gets a name, and which entries count.
 
 use super::*;
 
@@ -35,7 +35,7 @@ fn names_cannot_leave_the_directory() {
 fn only_the_drafts_of_dead_writers_are_swept() {
     let ledger = scratch("sweep");
     let own = ledger.directory.join(format!("one.{}.draft", std::process::id()));
-    // Linux gives out no process id above 2^22.
+    // Linux uses no process id above 2^22.
     let dead = ledger.directory.join("one.4194305.draft");
     for draft in [&own, &dead] {
         fs::write(draft, "").unwrap();
@@ -50,7 +50,7 @@ fn only_the_entries_of_dead_launchers_are_adopted() {
     let ledger = scratch("adopt");
     let mut entry = LedgerEntry::new("one".into(), "container", vec![]);
     drop(ledger.claim(entry.clone()).unwrap());
-    assert!(ledger.adopt(&entry).is_none(), "its launcher lives");
+    assert!(ledger.adopt(&entry).is_none(), "its launcher is alive");
     entry.launcher.start_time += 1;
     assert!(ledger.adopt(&entry).is_none(), "there is no such entry");
     ledger.claim(entry.clone()).unwrap().keep();
@@ -64,13 +64,13 @@ fn what_is_adopted_is_the_last_word_of_the_dead() {
     let mut entry = LedgerEntry::new("one".into(), "container", vec![]);
     entry.launcher.start_time += 1;
     ledger.claim(entry.clone()).unwrap().keep();
-    // Somebody reads the entry, and before it acts the launcher adds a line and ends.
+    // Another process reads the entry, and before it acts the launcher adds a line and ends.
     let line = |entry: &mut LedgerEntry| entry.resources.push(Resource::Link("late".into()));
     assert!(ledger.amend("one", line).unwrap());
     let claim = ledger.adopt(&entry).unwrap();
     assert_eq!(claim.entry().resources, [Resource::Link("late".into())]);
     drop(claim);
-    // Or ends, and another takes the name.
+    // Or the launcher ends, and another takes the name.
     let mut other = entry.clone();
     other.launcher.start_time += 1;
     ledger.claim(other).unwrap().keep();
@@ -95,7 +95,7 @@ fn only_files_of_our_own_are_entries() {
     write("elsewhere", &entry("linked"), 0o600);
     symlink(file("elsewhere"), file("linked.json")).unwrap();
     symlink(file("elsewhere"), file("good.link.json")).unwrap();
-    // Whoever waits for a pipe waits for its writer.
+    // Opening a FIFO for reading would block until there is a writer.
     nix::unistd::mkfifo(&file("pipe.json"), Mode::S_IRWXU).unwrap();
     write("shared.json", &entry("shared"), 0o666);
     write("other.json", &entry("good"), 0o600);
