@@ -80,7 +80,7 @@ pub enum Error {
         why: String,
     },
     /// More than the parent cgroup has.
-    #[error("{file}={wanted} is more than the cgroup above has, {above:?}: {available}")]
+    #[error("{file}={wanted} is more than the parent cgroup {above:?} has: {available}")]
     BeyondParent {
         /// The file with the limit.
         file: &'static str,
@@ -158,7 +158,7 @@ pub enum Error {
     },
     /// A kernel setting that would change the host.
     #[error(
-        "the kernel setting {key:?} is not the container's own: with a net or ipc namespace of its own it may have those below net. and fs.mqueue., kernel.shm* and kernel.msg*"
+        "the sysctl {key:?} is not the container's own: with a net or ipc namespace of its own it may set those below net. and fs.mqueue., kernel.shm* and kernel.msg*"
     )]
     SharedSysctl {
         /// The setting.
@@ -186,7 +186,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A name for a cgroup that could lead elsewhere, or that `isolab clean` would not remove.
-    #[error("the cgroup name {name:?} is not one name that begins with isolab-")]
+    #[error("invalid cgroup name {name:?}: it must begin with isolab- and have no slash")]
     CgroupName {
         /// The name.
         name: String,
@@ -215,13 +215,13 @@ pub enum Error {
         errno: Errno,
     },
     /// An overlay of more layers than the kernel takes.
-    #[error("an overlay has at most 500 lower directories, not {count}: unite some of them first")]
+    #[error("an overlay has at most 500 lower directories, not {count}: merge some of them first")]
     TooManyLowers {
         /// How many there are.
         count: usize,
     },
     /// The ledger refused.
-    #[error("write the container down in the ledger")]
+    #[error("record the container in the ledger")]
     Ledger(#[from] LedgerError),
     /// There is no running container of that name.
     #[error("there is no running container {name:?}: `isolab ps` lists them")]
@@ -230,7 +230,7 @@ pub enum Error {
         name: String,
     },
     /// The ledger does not have what is needed to join a running container.
-    #[error("what a second process in the container {name:?} needs is not in the ledger")]
+    #[error("the ledger has no state for a second process in the container {name:?}")]
     NoState {
         /// The name.
         name: String,
@@ -252,10 +252,10 @@ pub enum Error {
         name: String,
     },
     /// The host has no address that a container without a link to it could use.
-    #[error("host-gateway is the host's end of a link, and this container has none")]
+    #[error("host-gateway is the host's end of a link, and this container has no link")]
     NoGateway,
     /// A port is to be published, but the container has no link to the host.
-    #[error("a port of the host's leads into a container by a link of its own")]
+    #[error("publishing a port needs a link between the host and the container")]
     NoLinkForPorts,
     /// cgroup version 1 cannot express this device rule.
     #[error("cgroup version 1 cannot take the devices {rule:?} out of {wider:?}")]
@@ -295,7 +295,7 @@ pub enum Error {
         instructions: usize,
     },
     /// The kernel's answer on a netlink socket was not understood.
-    #[error("unexpected answer of the kernel to {request}")]
+    #[error("unexpected answer from the kernel to the request to {request}")]
     Netlink {
         /// The request.
         request: &'static str,
@@ -316,8 +316,8 @@ pub(crate) fn file(
 }
 
 /// How to fix a root that changes while it is being set up.
-const CHANGED: &str = "something is mounted where it is in the way, or the root is being changed by \
-                       somebody: leave it alone while the container starts";
+const CHANGED: &str = "another mount is in the way, or a process is changing the root: do not \
+                       change it while the container starts";
 
 impl Error {
     fn errno(&self) -> Option<Errno> {
@@ -342,7 +342,7 @@ impl Error {
                 (Self::Child { step, .. }, Some(Errno::EINVAL | Errno::ENOTDIR))
                     if step.starts_with("move_mount onto") =>
                 {
-                    "a file is put on a file only, and a directory on a directory"
+                    "a file can be mounted only on a file, and a directory only on a directory"
                 }
                 (Self::Refused { .. }, _) => CHANGED,
                 (Self::Child { step, .. }, Some(Errno::EAGAIN))
@@ -352,32 +352,32 @@ impl Error {
                 }
                 (Self::UnknownName { kind, file, .. }, _) => {
                     return Some(format!(
-                        "give the {kind} as a number, which need not be there, or add it to {file}"
+                        "give the {kind} as a number, which need not be in the file, or add it to {file}"
                     ));
                 }
                 (Self::TooManyGroups { .. }, _) => "name the group too, as in --user NAME:GROUP",
                 (Self::Child { step, .. } | Self::Call { step, .. }, Some(Errno::EACCES))
                     if step.contains("oom_score_adj") =>
                 {
-                    "only who has CAP_SYS_RESOURCE on the host can lower it: run as root, or give no \
-                     lower value than in /proc/self/oom_score_adj"
+                    "lowering it needs CAP_SYS_RESOURCE on the host: run as root, or use at least the value \
+                     in /proc/self/oom_score_adj"
                 }
                 (Self::BeyondParent { .. }, _) => {
                     "ask for less, or start isolab in a cgroup that has more"
                 }
                 (Self::NoCgroupFile { controller: "memory", .. }, _) => {
-                    "start the kernel with swapaccount=1, or leave --memory-swap out"
+                    "start the kernel with swapaccount=1, or omit --memory-swap"
                 }
                 (Self::NoCgroupFile { .. }, _) => {
-                    "leave the weight out, or give the disk an I/O scheduler that knows weights: \
+                    "omit the weight, or use an I/O scheduler with weights for the disk: \
                      modprobe bfq; echo bfq > /sys/block/DISK/queue/scheduler"
                 }
                 (Self::Call { step, .. }, Some(Errno::ENOSYS)) if step.starts_with("clone3") => {
-                    "a container around this one has no such call: `isolab doctor` says how to start it"
+                    "the container in which isolab runs denies this call: `isolab doctor` shows how to start it"
                 }
                 (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
                 (Self::NoController { .. }, _) => {
-                    "leave the limit out, run as root, or run below a delegated cgroup: \
+                    "omit the limit, run as root, or run below a delegated cgroup: \
                  systemd-run --user --scope -p Delegate=yes isolab ..."
                 }
                 (
@@ -385,15 +385,15 @@ impl Error {
                     Some(Errno::EPERM | Errno::EACCES),
                 ) => "run as root, or see `isolab doctor` for what this host lets a user do",
                 (Self::Child { .. } | Self::Call { .. }, Some(Errno::EMFILE)) => {
-                    "raise the limit of open files, to 256 say: ulimit -n 256"
+                    "raise the limit of open files, for example: ulimit -n 256"
                 }
                 (Self::File { source, .. }, _)
                     if source.raw_os_error() == Some(Errno::EFBIG as i32) =>
                 {
-                    "raise the limit of file sizes, which isolab may not: ulimit -f unlimited"
+                    "raise the limit of file sizes, which isolab is not allowed to: ulimit -f unlimited"
                 }
                 (Self::Ledger(error), _) if error.is_too_large() => {
-                    "raise the limit of file sizes, which isolab may not: ulimit -f unlimited"
+                    "raise the limit of file sizes, which isolab is not allowed to: ulimit -f unlimited"
                 }
                 (Self::NoState { .. }, _) => {
                     "it was started under a low limit of file sizes: start it with ulimit -f unlimited"
@@ -403,7 +403,7 @@ impl Error {
                 }
                 (Self::IdMappedMount { .. }, _) => {
                     "its file system, or one mounted below it, does not map ids on this kernel \
-                     (mount_setattr(2), NOTES): leave --userns auto out, or mount it by itself with \
+                     (mount_setattr(2), NOTES): omit --userns auto, or mount it without those below it: \
                      --mount type=bind,..,bind-recursive=disabled"
                 }
                 (Self::NoRoot { .. }, _) => "give an existing directory with the program in it",
@@ -411,10 +411,10 @@ impl Error {
                 (Self::TooLittleMemory { .. }, _) => "use at least --memory 4M",
                 (Self::KilledInside { .. }, _) => "raise --memory",
                 (Self::DeviceRule { .. }, _) => {
-                    "name the devices that are allowed instead, or use a host with cgroup version 2"
+                    "list the allowed devices instead, or use a host with cgroup version 2"
                 }
                 (Self::NoAddress { .. }, _) => {
-                    "use --network none or host, or end the VPN that has these routes (`ip route`)"
+                    "use --network none or host, or disconnect the VPN with these routes (`ip route`)"
                 }
                 (Self::NoGateway | Self::NoLinkForPorts, _) => "use --network veth",
                 (Self::SeccompTooLong { .. }, _) => "give the profile fewer rules with arguments",

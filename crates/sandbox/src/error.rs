@@ -32,7 +32,7 @@ pub enum Error {
         fix: String,
     },
     /// An invalid limit.
-    #[error("the limits cannot be kept")]
+    #[error("invalid limits")]
     Limits(#[from] LimitsError),
     /// The program does not exist. A shell's 127.
     #[error("program {program:?} not found in the {sandbox}")]

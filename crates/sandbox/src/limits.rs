@@ -52,16 +52,16 @@ pub enum LimitsError {
     #[error("invalid CPU count: {0}; use a number from 0.01 to 10000, such as 0.5")]
     Cpus(String),
     /// A limit of nothing.
-    #[error("a limit of 0 {0} leaves nothing to run in: use at least {1}")]
+    #[error("a limit of 0 {0} is too low: use at least {1}")]
     Zero(&'static str, &'static str),
     /// A weight outside the kernel's range.
     #[error(
-        "a CPU weight of {0} is outside of the kernel's range: use 1 to 10000, 100 being the usual one"
+        "a CPU weight of {0} is outside the kernel's range: use 1 to 10000; the default is 100"
     )]
     Weight(u32),
     /// A quota or period outside the kernel's range.
     #[error(
-        "a CPU quota of {0:?} in {1:?} is outside of the kernel's range: use at least 1 ms, in a period of 1 ms to 1 s"
+        "a CPU quota of {0:?} in {1:?} is outside the kernel's range: use at least 1 ms, in a period of 1 ms to 1 s"
     )]
     Quota(Duration, Duration),
 }

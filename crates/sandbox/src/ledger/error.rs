@@ -37,7 +37,7 @@ pub enum LedgerError {
     },
     /// Other users may write to the directory, and so make us remove what is not ours.
     #[error(
-        "others may write into the ledger's directory {path:?} (mode {mode:o}): look at what is in it, then `chmod 700` it"
+        "other users may write to the ledger's directory {path:?} (mode {mode:o}): inspect its content, then `chmod 700` it"
     )]
     OthersMayWrite {
         /// The directory.
