@@ -170,13 +170,13 @@ fn an_unknown_program_is_not_found() {
 }
 
 #[test]
-fn only_a_traced_run_has_a_story_and_it_answers_the_questions() {
+fn only_a_traced_run_has_a_trace_and_it_answers_the_questions() {
     for sandbox in sandboxes() {
         let mut workload = builtin(Builtin::Hello, &[]);
-        assert!(sandbox.run(&workload).unwrap().story.steps.is_empty(), "{}", sandbox.name());
+        assert!(sandbox.run(&workload).unwrap().trace.entries.is_empty(), "{}", sandbox.name());
         workload.trace = true;
-        let story = sandbox.run(&workload).unwrap().story;
-        let answered = |question| story.steps.iter().any(|step| step.question == question);
+        let trace = sandbox.run(&workload).unwrap().trace;
+        let answered = |question| trace.entries.iter().any(|entry| entry.question == question);
         let questions: Vec<_> = Question::ALL.into_iter().filter(|q| answered(*q)).collect();
         match sandbox.name() {
             "process" => assert_eq!(questions, [Question::Boundary]),

@@ -10,7 +10,7 @@ use microvm::{
     loader::{self, Image, Power},
     memory::{Memory, Pages},
 };
-use sandbox::{Limits, Program, Story};
+use sandbox::{Limits, Program, Trace};
 use tempfile::TempDir;
 
 /// What is the same for all inputs.
@@ -26,7 +26,7 @@ thread_local! {
 
 impl Bench {
     fn new() -> Self {
-        let memory = Memory::new(LIMIT, Pages::Small, &mut Story::new(false));
+        let memory = Memory::new(LIMIT, Pages::Small, &mut Trace::new(false));
         // Programs are looked at as files; fuzz/run has these in memory.
         let folder = TempDir::new().expect("memory for a file");
         let program = folder.path().join("program");
@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
     let limits = Limits { memory_bytes: Some(LIMIT), ..Limits::default() };
     for mode in [Mode::Auto, Mode::Real16, Mode::Long64, Mode::User64] {
         let Ok(image) = Image::of(&command, mode, &limits) else { continue };
-        let entry = loader::load(memory, &image, &mut Story::new(false))
+        let entry = loader::load(memory, &image, &mut Trace::new(false))
             .expect("what was accepted fits into its memory");
         assert!(entry.instruction < LIMIT && entry.memory_end <= LIMIT);
         assert!(entry.power != Power::Real || !input.starts_with(b"\x7fELF"));

@@ -11,7 +11,7 @@ use demo::{
     tour::{NEXT, Tour},
 };
 
-use crate::{end::End, failure::Failure, language::Spoken, nearest, output, units};
+use crate::{failure::Failure, language::Spoken, nearest, output, termination::Termination, units};
 
 /// Show live what the kernel does, for a class: in the terminal, and on a web page served on this
 /// machine.
@@ -79,7 +79,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         return Ok(0);
     }
     // Before anything is begun that has to be ended.
-    let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
+    let termination = Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
     let page = arguments.web.then(|| Page::open(arguments.port, language)).transpose()?;
     if let Some(page) = &page {
         output::remark(&format!("isolab: the page is {}\n", page.url()));
@@ -98,7 +98,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     let mut show = Show {
         language,
         length: arguments.length,
-        asked_to_end: &|| end.is_told(),
+        asked_to_end: &|| termination.is_requested(),
         rehearsal: arguments.pace.map(|pace| Rehearsal::new(chosen.keys(), pace)),
         recorder: recorder.as_mut(),
         page: page.as_ref(),
@@ -109,7 +109,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         recorder.finish()?;
     }
     output::print(&summary?.unwrap_or_default())?;
-    Ok(if end.is_told() { end.code() } else { 0 })
+    Ok(if termination.is_requested() { termination.exit_code() } else { 0 })
 }
 
 /// Measures the starts of the demonstration `race`, as one JSON object: what it runs in a nest.

@@ -1,25 +1,27 @@
-//! `isolab run --trace=exits` and `--stats`: a virtual machine's trips to the host.
+//! `isolab run --trace=exits` and `--stats`: a virtual machine's VM exits.
 //!
 //! What KVM answers by itself never comes to isolab; KVM only counts it. What comes here is for a
 //! device, and it is isolab that decides what the device does: QEMU's part.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sandbox::{Outcome, Step};
+use sandbox::{Event, ExitReason, Outcome, TraceEntry};
 
 use crate::output::Ink;
 
-/// An exit as it was written down: `KVM_RUN -> out 0x3f8: serial`.
+/// A VM exit of a trace.
 struct Exit<'a> {
-    reason: &'a str,
+    reason: &'a ExitReason,
     device: &'a str,
-    step: &'a Step,
+    entry: &'a TraceEntry,
 }
 
 fn exits(outcome: &Outcome) -> impl Iterator<Item = Exit<'_>> {
-    outcome.story.steps.iter().filter_map(|step| {
-        let (reason, device) = step.crossing()?;
-        Some(Exit { reason, device, step })
+    outcome.trace.entries.iter().filter_map(|entry| match &entry.event {
+        Event::VmExit { reason, device } => {
+            Some(Exit { reason, device: device.as_deref().unwrap_or("nobody"), entry })
+        }
+        _ => None,
     })
 }
 
@@ -28,8 +30,8 @@ pub fn list(outcome: &Outcome, ink: Ink) -> String {
     let title = format!("{:>12}  {:>10}  {:<16}{}", "since start", "answer in", "by", "reason");
     let mut text = format!("\n{}\n", ink.bold(&title));
     for exit in exits(outcome) {
-        let since = exit.step.began.saturating_sub(outcome.timeline.started_at());
-        let (since, took) = (milliseconds(since), microseconds(exit.step.took));
+        let since = exit.entry.began.saturating_sub(outcome.timeline.started_at());
+        let (since, took) = (milliseconds(since), microseconds(exit.entry.took));
         text += &format!("{since:>12}  {took:>10}  {:<16}{}\n", exit.device, exit.reason);
     }
     text + &in_all(outcome)
@@ -37,10 +39,10 @@ pub fn list(outcome: &Outcome, ink: Ink) -> String {
 
 /// A line for each reason, the most frequent first.
 pub fn sums(outcome: &Outcome, ink: Ink) -> String {
-    let mut sums: BTreeMap<(&str, &str), (u64, Duration)> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, String), (u64, Duration)> = BTreeMap::new();
     for exit in exits(outcome) {
-        let sum = sums.entry((exit.device, exit.reason)).or_default();
-        *sum = (sum.0 + 1, sum.1 + exit.step.took);
+        let sum = sums.entry((exit.device, exit.reason.to_string())).or_default();
+        *sum = (sum.0 + 1, sum.1 + exit.entry.took);
     }
     let mut rows: Vec<_> = sums.into_iter().collect();
     rows.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
@@ -57,13 +59,13 @@ pub fn sums(outcome: &Outcome, ink: Ink) -> String {
 
 /// How the work was divided.
 fn in_all(outcome: &Outcome) -> String {
-    let here: u64 = outcome.usage.crossings.iter().map(|crossing| crossing.count).sum();
+    let here: u64 = outcome.usage.vm_exits.iter().map(|each| each.count).sum();
     let written = exits(outcome).count() as u64;
     let mut text = format!("\nisolab (QEMU's part) answered {here} exits");
     if written < here {
         text += &format!(", of which the first {written} are above");
     }
-    match outcome.usage.crossings_in_kernel {
+    match outcome.usage.vm_exits_in_kernel {
         Some(kernel) => text + &format!("; KVM answered {kernel} by itself.\n"),
         None => text + ".\n",
     }
@@ -79,31 +81,31 @@ fn microseconds(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sandbox::{Crossing, Native, Question, Sandbox as _, Workload};
+    use sandbox::{ExitCount, Native, Question, Sandbox as _, Workload};
 
     use super::*;
 
     /// An outcome with these exits written down.
-    fn outcome(calls: &[&str]) -> Outcome {
+    fn outcome(exits: &[(ExitReason, &'static str)]) -> Outcome {
         let mut outcome = Native.run(&Workload::command(["true"])).unwrap();
         let began = outcome.timeline.started_at() + Duration::from_millis(5);
         let took = Duration::from_micros(3);
-        let step = |call: &&str| {
-            let call = format!("KVM_RUN -> {call}").into();
-            Step { question: Question::WayOut, call, began, took }
+        let entry = |(reason, device): &(ExitReason, &'static str)| {
+            let event = Event::VmExit { reason: reason.clone(), device: Some((*device).into()) };
+            TraceEntry { question: Question::WayOut, event, began, took }
         };
-        outcome.story.steps = calls.iter().map(step).collect();
-        outcome.usage.crossings =
-            vec![Crossing { reason: "all".into(), count: calls.len() as u64 }];
-        outcome.usage.crossings_in_kernel = Some(7);
+        outcome.trace.entries = exits.iter().map(entry).collect();
+        outcome.usage.vm_exits =
+            vec![ExitCount { reason: ExitReason::Other("all".into()), count: exits.len() as u64 }];
+        outcome.usage.vm_exits_in_kernel = Some(7);
         outcome
     }
 
     #[test]
     fn every_exit_has_a_line_and_every_reason_a_sum() {
-        let calls =
-            ["out 0x3f8: serial", "mmio write 0xd0000050: virtio-ports", "out 0x3f8: serial"];
-        let outcome = outcome(&calls);
+        let serial = (ExitReason::Out { port: 0x3f8 }, "serial");
+        let virtio = (ExitReason::MmioWrite { address: 0xd000_0050 }, "virtio-ports");
+        let outcome = outcome(&[serial.clone(), virtio, serial]);
         let list = list(&outcome, Ink::PLAIN);
         assert_eq!(list.matches("out 0x3f8").count(), 2, "{list}");
         let sums = sums(&outcome, Ink::PLAIN);

@@ -12,10 +12,10 @@ use clap::{Args, Subcommand};
 use lab::runner::{self, Answer, Desk, Error, Style, Table, check::Options};
 
 use crate::{
-    end::End,
     failure::Failure,
     language::Spoken,
     output::{self, Ink},
+    termination::Termination,
 };
 use front::Terminal;
 
@@ -205,8 +205,9 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
         }
         Command::Class { files, out } => runner::class(files, out, &style),
         Command::AtDesk(AtDesk::Verify(Verify { built: Some(file), .. })) => {
-            let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
-            runner::inside(file, Some(end.told()))
+            let termination =
+                Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
+            runner::inside(file, Some(termination.fd()))
         }
         Command::AtDesk(command) => {
             let (desk, remark) =

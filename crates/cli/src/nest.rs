@@ -12,7 +12,7 @@ use microvm::{initramfs::files_of_program, linux::mke2fs};
 use nest::Nest;
 use sandbox::Stdio;
 
-use crate::{end::End, failure::Failure, linux, units};
+use crate::{failure::Failure, linux, termination::Termination, units};
 
 /// Run isolab in an emulated computer that has hardware virtualization.
 ///
@@ -71,11 +71,11 @@ const EXAMPLES: &str = "Examples:
 
 /// Runs it and gives the exit code of what ran inside.
 pub fn nest(arguments: &Arguments) -> Result<u8, Failure> {
-    let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
+    let termination = Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
     let (nest, stdio) = arguments.nest()?;
-    match nest.run(stdio, Some(end.told())) {
+    match nest.run(stdio, Some(termination.fd())) {
         Ok(ended) => Ok(ended.status.code()),
-        Err(nest::Error::ToldToEnd) => Ok(end.code()),
+        Err(nest::Error::ToldToEnd) => Ok(termination.exit_code()),
         Err(error) => Err(error.into()),
     }
 }

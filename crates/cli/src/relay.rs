@@ -39,7 +39,7 @@ use nix::{
         signalfd::{SfdFlags, SignalFd},
     },
 };
-use sandbox::{Instance, Story};
+use sandbox::{Instance, Trace};
 use signal_hook::{consts, iterator::Signals};
 
 use crate::{cell, failure, kinds::Kind, output};
@@ -147,7 +147,7 @@ impl Relay {
             let smaps = File::open(container::SMAPS).ok();
             target.look_up_ignored();
             if cell::is_needed(kind)
-                && let Err(error) = enter(Role::Monitor, &mut Story::default())
+                && let Err(error) = enter(Role::Monitor, &mut Trace::default())
             {
                 output::remark(&format!("isolab: {}\n", failure::chain(&error)));
                 return target.kill();

@@ -1,9 +1,9 @@
-//! `isolab run --trace`: the story of a run, question by question.
+//! `isolab run --trace`: the calls of a run, question by question.
 
 use std::time::Duration;
 
 use report::columns::{shortened, wrapped};
-use sandbox::{Milestone, Outcome, Question, Status, Step, Workload, crossing};
+use sandbox::{Event, Milestone, Outcome, Question, Status, TraceEntry, Workload};
 
 use crate::{kinds::Kind, output::Ink};
 
@@ -22,22 +22,22 @@ pub fn page(outcome: &Outcome, kind: Kind, workload: &Workload, ink: Ink) -> Str
     let title = format!("{} in a {}", workload, kind.name());
     let mut page = format!("\n{}\n", ink.bold(&shortened(&title, WIDTH)));
     // A sum of calls alike may be longer than this; its bar then ends at the margin.
-    let longest = outcome.story.steps.iter().map(|step| step.took).max().unwrap_or_default();
+    let longest = outcome.trace.entries.iter().map(|entry| entry.took).max().unwrap_or_default();
     for question in Question::ALL {
         let heading = format!("{}. {question}", question.number());
         page += &format!("\n{}\n", ink.bold(&heading));
-        let steps: Vec<&Step> =
-            outcome.story.steps.iter().filter(|step| step.question == question).collect();
-        let exits = steps.iter().filter(|step| device(&step.call).is_some()).count();
+        let entries: Vec<&TraceEntry> =
+            outcome.trace.entries.iter().filter(|entry| entry.question == question).collect();
+        let exits = entries.iter().filter(|entry| is_exit(&entry.event)).count();
         let pattern = if exits > MANY { by_device } else { pattern };
-        for alike in steps.chunk_by(|one, next| pattern(&one.call) == pattern(&next.call)) {
+        for alike in entries.chunk_by(|one, next| pattern(&one.event) == pattern(&next.event)) {
             page += &rows(alike, pattern, longest, ink);
         }
-        match steps.as_slice() {
+        match entries.as_slice() {
             [] => page += &format!("    {}\n", ink.dim(nothing(kind, question))),
             [_] => {}
-            steps => {
-                let total = steps.iter().map(|step| step.took).sum();
+            entries => {
+                let total = entries.iter().map(|entry| entry.took).sum();
                 page += &format!("    {:<CALL$} {:>12}\n", ink_pad(ink, "together"), time(total));
             }
         }
@@ -45,10 +45,10 @@ pub fn page(outcome: &Outcome, kind: Kind, workload: &Workload, ink: Ink) -> Str
     page + &milestones(outcome, ink) + &ending(outcome)
 }
 
-/// A call with a dot-dot-dot for every number.
-fn pattern(call: &str) -> String {
+/// An event with an ellipsis for every number.
+fn pattern(event: &Event) -> String {
     let mut pattern = String::new();
-    for letter in call.chars() {
+    for letter in event.to_string().chars() {
         match letter.is_ascii_digit() {
             true if pattern.ends_with('…') => {}
             true => pattern.push('…'),
@@ -58,27 +58,39 @@ fn pattern(call: &str) -> String {
     pattern
 }
 
-/// More exits than that are told by their devices only; `--trace=exits` tells each.
+/// More exits than that are shown by their devices only; `--trace=exits` shows each.
 const MANY: usize = 20;
 
-/// The device that answered an exit.
-fn device(call: &str) -> Option<&str> {
-    crossing(call).map(|(_, device)| device)
+fn is_exit(event: &Event) -> bool {
+    matches!(event, Event::VmExit { .. })
 }
 
-/// An exit as the name of its device, all other calls as [`pattern`] has them.
-fn by_device(call: &str) -> String {
-    device(call).map_or_else(|| pattern(call), |device| format!("KVM_RUN -> {device}"))
+/// A VM exit as the name of its device, all other events as [`pattern`] has them.
+fn by_device(event: &Event) -> String {
+    match event {
+        Event::VmExit { device, .. } => {
+            format!("KVM_RUN -> {}", device.as_deref().unwrap_or("nobody"))
+        }
+        other => pattern(other),
+    }
 }
 
-/// Calls that are alike: each in a row, or many in one.
-fn rows(alike: &[&Step], pattern: fn(&str) -> String, longest: Duration, ink: Ink) -> String {
+/// Events that are alike: each in a row, or many in one.
+fn rows(
+    alike: &[&TraceEntry],
+    pattern: fn(&Event) -> String,
+    longest: Duration,
+    ink: Ink,
+) -> String {
     const FEW: usize = 3;
     if alike.len() <= FEW {
-        return alike.iter().map(|step| row(&step.call, step.took, longest, ink)).collect();
+        return alike
+            .iter()
+            .map(|entry| row(&entry.event.to_string(), entry.took, longest, ink))
+            .collect();
     }
-    let took = alike.iter().map(|step| step.took).sum();
-    row(&format!("{} × {}", alike.len(), pattern(&alike[0].call)), took, longest, ink)
+    let took = alike.iter().map(|entry| entry.took).sum();
+    row(&format!("{} × {}", alike.len(), pattern(&alike[0].event)), took, longest, ink)
 }
 
 /// What to say of a question that took no call.
@@ -162,17 +174,17 @@ fn ending(outcome: &Outcome) -> String {
     if let Some(bytes) = outcome.usage.peak_memory_bytes {
         words += &format!(" and at most {}", crate::units::show_size(bytes));
     }
-    let crossings = &outcome.usage.crossings;
-    if !crossings.is_empty() {
-        let total: u64 = crossings.iter().map(|crossing| crossing.count).sum();
+    let vm_exits = &outcome.usage.vm_exits;
+    if !vm_exits.is_empty() {
+        let total: u64 = vm_exits.iter().map(|each| each.count).sum();
         const NAMED: usize = 8;
-        let mut each: Vec<String> = crossings
+        let mut each: Vec<String> = vm_exits
             .iter()
             .take(NAMED)
-            .map(|crossing| format!("{} × {}", crossing.count, crossing.reason))
+            .map(|each| format!("{} × {}", each.count, each.reason))
             .collect();
-        if crossings.len() > NAMED {
-            each.push(format!("and for {} other reasons", crossings.len() - NAMED));
+        if vm_exits.len() > NAMED {
+            each.push(format!("and for {} other reasons", vm_exits.len() - NAMED));
         }
         words += &format!(". It left to the host {total} times: {}", each.join(", "));
     }
@@ -190,12 +202,12 @@ mod tests {
         let mut workload = Workload::command(["echo", &"long ".repeat(40)]);
         workload.trace = true;
         let mut outcome = Native.run(&workload).unwrap();
-        let mut long = outcome.story.steps[0].clone();
-        long.call = "mount overlay on /a/very/long/path/".repeat(5).into();
-        outcome.story.steps.push(long.clone());
+        let mut long = outcome.trace.entries[0].clone();
+        long.event = "mount overlay on /a/very/long/path/".repeat(5).into();
+        outcome.trace.entries.push(long.clone());
         for number in 0..40 {
-            long.call = format!("drop capability {number} from the bounding set").into();
-            outcome.story.steps.push(long.clone());
+            long.event = format!("drop capability {number} from the bounding set").into();
+            outcome.trace.entries.push(long.clone());
         }
         let page = page(&outcome, Kind::Process, &workload, Ink::PLAIN);
         for question in Question::ALL {

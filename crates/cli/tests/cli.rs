@@ -101,7 +101,7 @@ fn the_outcome_is_one_json_object() {
     let milestones = &object["milestones_us"];
     assert!(milestones["created"].as_f64() < milestones["cleaned"].as_f64(), "{milestones}");
     assert!(object["report"]["end_ticks"].as_u64() > object["report"]["begin_ticks"].as_u64());
-    assert!(!object["story"].as_array().unwrap().is_empty());
+    assert!(!object["trace"].as_array().unwrap().is_empty());
     assert!(errors.contains("1. What separates it from the host?"), "{errors}");
 }
 

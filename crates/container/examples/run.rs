@@ -9,8 +9,8 @@ fn main() {
         Ok(outcome) => {
             print!("{}", String::from_utf8_lossy(&outcome.output));
             eprint!("{}", String::from_utf8_lossy(&outcome.errors));
-            for step in &outcome.story.steps {
-                println!("{} {:>9.1?}  {}", step.question.number(), step.took, step.call);
+            for entry in &outcome.trace.entries {
+                println!("{} {:>9.1?}  {}", entry.question.number(), entry.took, entry.event);
             }
             println!("{:?} {:?}", outcome.status, outcome.usage);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sandbox::{
     Claim, Detached, Instance, Ledger, LedgerEntry, Limits, Metadata, Process, Resource, Sandbox,
-    Story, Workload,
+    Trace, Workload,
 };
 
 use crate::{
@@ -113,7 +113,7 @@ impl Sandbox for Container {
         let prepared = Prepared::new(&spec)?;
         let mut claim = self.claim(&prepared, workload)?;
         let resources = prepared.resources();
-        let started = prepared.start(Begin::AtOnce, Story::new(workload.trace))?;
+        let started = prepared.start(Begin::AtOnce, Trace::new(workload.trace))?;
         if let Some(claim) = &mut claim {
             // A container that has already ended should not be found again.
             let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();

@@ -16,8 +16,8 @@
 use std::{ffi::OsString, fs::File, io::Write as _, path::PathBuf, time::Duration};
 
 use sandbox::{
-    Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Resource, Stdio, Story,
-    Timeline, environment,
+    Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Resource, Stdio, Timeline,
+    Trace, environment,
 };
 
 use crate::{
@@ -261,8 +261,8 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     timeline.reach_at(Milestone::Created, plan.began());
     timeline.reach(Milestone::Entered);
     running::check_progress(progress, &way_out.program)?;
-    let (story, init) = (Story::default(), true);
-    Ok(Started { walls, streams, mailbox: None, memory, init, timeline, story })
+    let (trace, init) = (Trace::default(), true);
+    Ok(Started { walls, streams, mailbox: None, memory, init, timeline, trace })
 }
 
 /// The state of a running container, from the ledger.

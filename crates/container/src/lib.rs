@@ -79,7 +79,7 @@ use std::{
 };
 
 use nix::unistd::Uid;
-use sandbox::{Mailbox, Milestone, Program, Question, Resource, Story, Timeline};
+use sandbox::{Event, Mailbox, Milestone, Program, Question, Resource, Timeline, Trace};
 
 pub use cgroup_stat::{CpuStat, CpuStatFile};
 pub use clean::{clean, clean_those, free_resources, remove_tree};
@@ -159,7 +159,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The story of a container: five questions, numbered as in the table above.
-    fn start(self, begin: Begin<'_>, mut story: Story) -> Result<Started> {
+    fn start(self, begin: Begin<'_>, mut trace: Trace) -> Result<Started> {
         let Self { spec, namespaces, cgroup: path, veth } = self;
         let mut timeline = Timeline::start();
         inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
@@ -180,7 +180,7 @@ impl<'a> Prepared<'a> {
 
         // 2. First, before any process could use resources.
         let words = path.words();
-        let cgroup = story.step(Question::Budget, words, || path.create())?;
+        let cgroup = trace.record(Question::Budget, words, || path.create())?;
 
         // All that the child will do, from its cgroup to its program.
         let mut plan = Box::new(SyscallPlan::default());
@@ -207,11 +207,11 @@ impl<'a> Prepared<'a> {
         privileges::drop_all(&mut plan, &spec.power, namespaces.user.is_new())?; // 4
         process::reset_signals(&mut plan, begin); // 5
         program::end_with(&mut plan, &spec.way_out, first, begin)?; // 5
-        plan.finish(story.is_told());
+        plan.finish(trace.enabled());
 
         // 1. The child and its namespaces; it follows the plan at once.
         let clone = format!("clone3: a process with new {} namespaces", namespaces.words());
-        let child = story.step(Question::Boundary, clone, || {
+        let child = trace.record(Question::Boundary, clone, || {
             let into = cgroup.clone_target();
             child::clone_into(&namespaces, &joined, into, plan, gate, needs_gate)
         })?;
@@ -220,12 +220,12 @@ impl<'a> Prepared<'a> {
         // 4 and 5, what only the launcher may do: id maps and links.
         if namespaces.user.is_new() {
             let maps = || privileges::write_id_maps(walls.child.pid(), spec.power.id_maps.as_ref());
-            story.step(Question::Power, "write uid_map and gid_map", maps)?;
+            trace.record(Question::Power, "write uid_map and gid_map", maps)?;
         }
         if let Some(veth) = &walls.veth {
             let connect = || veth.connect(walls.child.pid());
-            story.step(Question::WayOut, "create a pair of links", connect)?;
-            veth.open_the_way(&mut story)?;
+            trace.record(Question::WayOut, "create a pair of links", connect)?;
+            veth.open_the_way(&mut trace)?;
         }
         let shared = oom_score::give(walls.child.pid(), spec.power.oom_score_adj, needs_gate)?; // 4
         spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;
@@ -235,23 +235,23 @@ impl<'a> Prepared<'a> {
         drop(shared);
         timeline.reach_at(Milestone::Created, plan.began());
         timeline.reach(Milestone::Entered);
-        story.steps.extend(plan.told());
-        if story.is_told() && namespaces.mount.is_new() && spec.inside.root == Root::Host {
-            tell_what_is_not_shown(&mut story)?;
+        trace.entries.extend(plan.trace_entries());
+        if trace.enabled() && namespaces.mount.is_new() && spec.inside.root == Root::Host {
+            record_hidden_mounts(&mut trace)?;
         }
         running::check_progress(progress, &spec.way_out.program)?;
         let init = first == First::Init;
-        Ok(Started { walls, streams, mailbox, memory: None, init, timeline, story })
+        Ok(Started { walls, streams, mailbox, memory: None, init, timeline, trace })
     }
 }
 
 /// Names the mounts of the host that the container does not have.
-fn tell_what_is_not_shown(story: &mut Story) -> Result<(), Error> {
+fn record_hidden_mounts(trace: &mut Trace) -> Result<(), Error> {
     let list = |(path, kind): &(PathBuf, String)| format!("{} ({kind})", path.display());
     let all: Vec<String> = not_shown()?.iter().map(list).collect();
     if !all.is_empty() {
         let words = format!("not shown, but with -v SOURCE:DESTINATION: {}", all.join(", "));
-        story.step(Question::Inside, words, || Ok::<_, Error>(()))?;
+        trace.record(Question::Inside, Event::note(words), || Ok::<_, Error>(()))?;
     }
     Ok(())
 }

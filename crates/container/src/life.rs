@@ -22,7 +22,7 @@ use std::{
 };
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
-use sandbox::{Instance as _, Outcome, Process, Program, Resource, Story};
+use sandbox::{Instance as _, Outcome, Process, Program, Resource, Trace};
 
 use crate::{
     Begin, Prepared, clean,
@@ -134,7 +134,7 @@ impl Prepared<'_> {
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(start);
         let fifo = high(&opened.map_err(error::file("open", start))?)?;
-        let started = self.start(Begin::OnByte(fifo.as_fd()), Story::default())?;
+        let started = self.start(Begin::OnByte(fifo.as_fd()), Trace::default())?;
         let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
         let first = Process::of(pid).ok_or(Error::NotWaiting)?;
         let path = start.canonicalize().map_err(error::file("find", start))?;

@@ -48,7 +48,7 @@ impl Namespaces {
         new.fold(0, |flags, (_, flag, _)| flags | flag)
     }
 
-    /// The names of the new ones, for the story.
+    /// The names of the new ones, for the trace.
     pub(crate) fn words(&self) -> String {
         let new = self.all().into_iter().filter(|(namespace, ..)| namespace.is_new());
         new.map(|(.., name)| name).collect::<Vec<&str>>().join(" ")

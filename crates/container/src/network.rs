@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     sched::{CloneFlags, setns},
 };
-use sandbox::{Question::WayOut, Resource, Story};
+use sandbox::{Question::WayOut, Resource, Trace};
 
 use crate::{
     Error,
@@ -200,9 +200,10 @@ impl Veth {
     }
 
     /// Lets it reach more than the host, if possible. With published ports, failure is an error.
-    pub(crate) fn open_the_way(&self, story: &mut Story) -> Result<(), Error> {
+    pub(crate) fn open_the_way(&self, trace: &mut Trace) -> Result<(), Error> {
         let open = || self.link.open_the_way(&self.published);
-        let opened = story.step(WayOut, "nf_tables", open);
+        let recorded = trace.entries.len();
+        let opened = trace.record(WayOut, "nf_tables", open);
         let words = match opened {
             Err(error) if !self.published.is_empty() => return Err(error),
             Err(error) => {
@@ -212,8 +213,8 @@ impl Veth {
             }
             Ok(words) => words,
         };
-        if let Some(step) = story.steps.last_mut().filter(|step| step.call == "nf_tables") {
-            step.call = words;
+        if let Some(entry) = trace.entries.get_mut(recorded) {
+            entry.event = words.into();
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use std::{
 };
 
 use nix::errno::Errno;
-use sandbox::{Question, Step as Told};
+use sandbox::{Question, TraceEntry};
 
 use crate::Error;
 
@@ -403,9 +403,9 @@ impl SyscallPlan {
     }
 
     /// The steps with their times, of a traced plan.
-    pub(crate) fn told(&self) -> Vec<Told> {
+    pub(crate) fn trace_entries(&self) -> Vec<TraceEntry> {
         let mut began = self.began();
-        let mut told: Vec<Told> = Vec::new();
+        let mut traced: Vec<TraceEntry> = Vec::new();
         let mut last_heading = None;
         for (index, (step, ended)) in self.steps.iter().zip(&self.record.ended).enumerate() {
             let ended = Duration::from_nanos(ended.load(Relaxed));
@@ -413,7 +413,7 @@ impl SyscallPlan {
                 continue; // skipped, not reached, or shown with the next step
             }
             let took = ended.saturating_sub(began);
-            match told.last_mut() {
+            match traced.last_mut() {
                 Some(last) if step.heading.is_some() && step.heading == last_heading => {
                     last.took += took;
                 }
@@ -421,13 +421,18 @@ impl SyscallPlan {
                     let heading = step.heading.and_then(|index| self.headings.get(index));
                     let call = heading
                         .map_or_else(|| self.words_with_error(index), |words| words.clone().into());
-                    told.push(Told { question: step.question, call, began, took });
+                    traced.push(TraceEntry {
+                        question: step.question,
+                        event: call.into(),
+                        began,
+                        took,
+                    });
                 }
             }
             last_heading = step.heading;
             began = ended;
         }
-        told
+        traced
     }
 
     /// The words of a step, and the reason if it was skipped.

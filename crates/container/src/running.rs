@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox::{
-    Capture, CaptureOutcome, Claim, Control, Instance, Mailbox, Milestone, Outcome, Program, Story,
-    Timeline, Written,
+    Capture, CaptureOutcome, Claim, Control, Instance, Mailbox, Milestone, Outcome, Program,
+    Timeline, Trace, Written,
 };
 
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) struct Started {
     /// Whether the first process reports how the command ended.
     pub(crate) init: bool,
     pub(crate) timeline: Timeline,
-    pub(crate) story: Story,
+    pub(crate) trace: Trace,
 }
 
 /// The launcher's ends of standard input and output.
@@ -91,7 +91,7 @@ pub(crate) struct RunningContainer {
     /// Whether the first process is init, which reports how the command ended.
     init: bool,
     timeline: Timeline,
-    story: Story,
+    trace: Trace,
     /// The ledger entry, removed when everything else is gone.
     claim: Option<Claim>,
 }
@@ -119,7 +119,7 @@ impl RunningContainer {
         deadline: Option<Duration>,
         claim: Option<Claim>,
     ) -> Result<Self, Error> {
-        let Started { walls, streams: (streams, stdin), mailbox, memory, init, timeline, story } =
+        let Started { walls, streams: (streams, stdin), mailbox, memory, init, timeline, trace } =
             started;
         let pidfd = walls.child.pidfd().try_clone_to_owned();
         let pidfd = pidfd.map_err(crate::error::file("duplicate", "pidfd"))?;
@@ -134,7 +134,7 @@ impl RunningContainer {
             memory,
             init,
             timeline,
-            story,
+            trace,
             claim,
         })
     }
@@ -209,7 +209,7 @@ impl Instance for RunningContainer {
             Some(watch) => watch.killed(),
             None => self.walls.cgroup.out_of_memory(),
         };
-        let Self { mut walls, streams, mailbox, mut timeline, story, claim, .. } = *self;
+        let Self { mut walls, streams, mailbox, mut timeline, trace, claim, .. } = *self;
         walls.cgroup.remove()?;
         drop(walls);
         drop(claim);
@@ -218,7 +218,7 @@ impl Instance for RunningContainer {
         let report = mailbox.as_ref().map(Mailbox::report);
         let status = reported.unwrap_or(ended.status);
         let machine_end = None;
-        Ok(Outcome { status, machine_end, output, errors, timeline, usage, report, story })
+        Ok(Outcome { status, machine_end, output, errors, timeline, usage, report, trace })
     }
 }
 

@@ -11,7 +11,7 @@ use demo::{
     exits::{Exits, Way},
 };
 use microvm::KvmFlavour;
-use sandbox::{Builtin, Instance, Sandbox as _, Workload};
+use sandbox::{Builtin, ExitReason, Instance, Sandbox as _, Workload};
 
 /// Whether there is KVM; prints why not, and fails where it is required.
 fn kvm() -> bool {
@@ -93,13 +93,13 @@ fn each_way_has_its_count_and_nothing_is_left_of_it() {
         let over = until(&mut *live, |scene| scene.slower.is_none());
         let count = over.counts.iter().find(|count| count.way == way).unwrap();
         let (answered, reason) = match way {
-            Way::Full => (1000, Some("out 0x3f8")),
-            Way::Para => (1, Some("out 0x10")),
+            Way::Full => (1000, Some(ExitReason::Out { port: 0x3f8 })),
+            Way::Para => (1, Some(ExitReason::Out { port: 0x10 })),
             Way::Direct | Way::Cpuid => (0, None),
         };
         assert_eq!((count.answered, over.answered), (answered, answered), "{way:?}");
-        assert_eq!(over.stream[0].reason, "out 0xf4", "{way:?}");
-        assert_eq!(over.stream.get(1).map(|exit| &*exit.reason), reason, "{way:?}");
+        assert_eq!(over.stream[0].reason, ExitReason::Out { port: 0xf4 }, "{way:?}");
+        assert_eq!(over.stream.get(1).map(|exit| exit.reason.clone()), reason, "{way:?}");
         assert_eq!(over.arrived, if way == Way::Cpuid { 0 } else { 1000 }, "{way:?}");
         // KVM before Linux 5.14 does not count, and interrupts come to every guest.
         let by_kvm = |bound: fn(u64) -> bool| count.by_kvm.is_none_or(bound);

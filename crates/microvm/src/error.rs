@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sandbox::KvmCall;
+
 use crate::{
     NAME,
     cell::Breach,
@@ -49,7 +51,7 @@ pub enum Error {
     #[error("{call}")]
     Kvm {
         /// The request.
-        call: Cow<'static, str>,
+        call: KvmCall,
         /// Why.
         #[source]
         source: io::Error,
@@ -186,10 +188,8 @@ pub enum Error {
 
 impl Error {
     /// A refused request to KVM; for `map_err`.
-    pub(crate) fn kvm(
-        call: impl Into<Cow<'static, str>>,
-    ) -> impl FnOnce(kvm_ioctls::Error) -> Error {
-        move |errno| Error::Kvm { call: call.into(), source: errno.into() }
+    pub(crate) fn kvm(name: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> Error {
+        move |errno| Error::Kvm { call: KvmCall::new(name, ""), source: errno.into() }
     }
 
     /// A failed system call; for `map_err`.
@@ -218,7 +218,7 @@ impl Error {
             Self::NotKvm { .. } => {
                 "name KVM's own device: `ls -l /dev/kvm` shows `crw-rw---- root kvm 10, 232`"
             }
-            Self::Kvm { call, source } if call.starts_with("KVM_CREATE_VM") => {
+            Self::Kvm { call, source } if call.name == "KVM_CREATE_VM" => {
                 match source.raw_os_error() {
                     Some(libc::EBUSY) => {
                         "another hypervisor holds the processor's virtualization: stop it"
@@ -234,7 +234,7 @@ impl Error {
                  scripts/extract-vmlinux makes of it"
             }
             Self::Kvm { call, source }
-                if call.starts_with("KVM_SET_USER_MEMORY_REGION")
+                if call.name == "KVM_SET_USER_MEMORY_REGION"
                     && source.raw_os_error() == Some(libc::EINVAL) =>
             {
                 "give the guest less memory: this KVM cannot address so much (`--memory`)"
@@ -317,33 +317,32 @@ impl Error {
 
 impl From<Error> for sandbox::Error {
     fn from(error: Error) -> Self {
-        error.told_by(NAME)
+        error.into_sandbox_error(NAME)
     }
 }
 
 impl Error {
     /// The same error as the contract has it, of the sandbox called `sandbox`.
-    pub(crate) fn told_by(self, sandbox: &'static str) -> sandbox::Error {
-        use sandbox::Error as Told;
+    pub(crate) fn into_sandbox_error(self, sandbox: &'static str) -> sandbox::Error {
         let fix = self.fix();
         match self {
             Self::Open { .. } | Self::NotKvm { .. } => {
                 let fix = fix.unwrap_or_default();
-                Told::Unavailable { sandbox, source: self.into(), fix }
+                sandbox::Error::Unavailable { sandbox, source: self.into(), fix }
             }
-            Self::Unsupported { what, fix } => Told::Unsupported { sandbox, what, fix },
-            Self::Limits(limits) => Told::Limits(limits),
-            Self::Initramfs(InitramfsError::NoProgram { program }) => Told::NotFound {
+            Self::Unsupported { what, fix } => sandbox::Error::Unsupported { sandbox, what, fix },
+            Self::Limits(limits) => sandbox::Error::Limits(limits),
+            Self::Initramfs(InitramfsError::NoProgram { program }) => sandbox::Error::NotFound {
                 sandbox,
                 program,
                 fix: "check the name, or give the program's path".into(),
             },
-            Self::Initramfs(error) if error.program().is_some() => Told::NotExecutable {
+            Self::Initramfs(error) if error.program().is_some() => sandbox::Error::NotExecutable {
                 sandbox,
                 program: error.program().unwrap_or(Path::new("")).to_owned(),
                 source: error.into(),
             },
-            Self::NotFound { program } => Told::NotFound {
+            Self::NotFound { program } => sandbox::Error::NotFound {
                 sandbox,
                 program,
                 fix: "give the path of a flat binary or static ELF file, or a built-in program \
@@ -351,18 +350,18 @@ impl Error {
                     .into(),
             },
             Self::Read { program, source } => {
-                Told::NotExecutable { sandbox, program, source: source.into() }
+                sandbox::Error::NotExecutable { sandbox, program, source: source.into() }
             }
             Self::Load { program, source } => {
-                Told::NotExecutable { sandbox, program, source: source.into() }
+                sandbox::Error::NotExecutable { sandbox, program, source: source.into() }
             }
             Self::Faulted(faulted) => {
                 let written = sandbox::Written::default();
-                Told::Failed { sandbox, source: faulted.into(), fix: None, written }
+                sandbox::Error::Failed { sandbox, source: faulted.into(), fix: None, written }
             }
             error => {
                 let written = sandbox::Written::default();
-                Told::Failed { sandbox, source: error.into(), fix, written }
+                sandbox::Error::Failed { sandbox, source: error.into(), fix, written }
             }
         }
     }

@@ -7,17 +7,17 @@
 //! ends in an [`End`], never in a panic.
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use sandbox::Milestone;
+use sandbox::{ExitReason, Milestone};
 
 use crate::{
     cell,
     control::Handle,
-    crossings::{Crossings, Reason},
     devices::bare::Devices,
     error::{Error, Result},
+    exit_counts::ExitCounts,
+    exit_trace::ExitTrace,
     gdb::{self, Debugger},
     memory::Memory,
-    told::Told,
 };
 
 pub use crate::faulted::{Faulted, Strange, Whereabouts};
@@ -56,36 +56,36 @@ pub fn run_until_end(
     cpu: &mut VcpuFd,
     memory: &Memory,
     devices: &mut Devices,
-    crossings: &mut Crossings,
+    exit_counts: &mut ExitCounts,
     handle: &Handle,
-    told: &mut Told,
+    exit_trace: &mut ExitTrace,
     debugger: &mut Option<Debugger>,
 ) -> Result<End> {
     handle.reach(Milestone::Entered);
     gdb::begin(debugger, cpu, memory, handle)?;
     loop {
         let exit = cpu.run();
-        let began = told.now();
+        let began = exit_trace.now();
         let (reason, end) = match exit {
             Ok(VcpuExit::IoOut(port, data)) => {
-                (Reason::Out(port), devices.port_write(port, data, memory, handle)?)
+                (ExitReason::Out { port }, devices.port_write(port, data, memory, handle)?)
             }
             Ok(VcpuExit::IoIn(port, data)) => {
                 data.fill(0xff);
-                (Reason::In(port), None)
+                (ExitReason::In { port }, None)
             }
             Ok(VcpuExit::MmioRead(address, data)) => {
                 data.fill(0xff);
-                (Reason::MmioRead(address), None)
+                (ExitReason::MmioRead { address }, None)
             }
-            Ok(VcpuExit::MmioWrite(address, _)) => (Reason::MmioWrite(address), None),
-            Ok(VcpuExit::Hlt) => (Reason::Halt, Some(halted(cpu, memory)?)),
+            Ok(VcpuExit::MmioWrite(address, _)) => (ExitReason::MmioWrite { address }, None),
+            Ok(VcpuExit::Hlt) => (ExitReason::Halt, Some(halted(cpu, memory)?)),
             Ok(VcpuExit::Shutdown) => {
-                (Reason::TripleFault, Some(End::Strange(Strange::TripleFault)))
+                (ExitReason::TripleFault, Some(End::Strange(Strange::TripleFault)))
             }
             Ok(VcpuExit::InternalError) => {
                 let strange = Strange::internal(cpu.get_kvm_run());
-                (Reason::Broken(strange.name()), Some(End::Strange(strange)))
+                (ExitReason::Other(strange.name().into()), Some(End::Strange(strange)))
             }
             Ok(VcpuExit::Debug(_)) => {
                 gdb::trapped(debugger, cpu, memory, handle)?;
@@ -103,19 +103,19 @@ pub fn run_until_end(
             Err(errno) => return Err(Error::kvm("KVM_RUN")(errno)),
             Ok(other) => {
                 let strange = Strange::of(&other);
-                (Reason::Broken(strange.name()), Some(End::Strange(strange)))
+                (ExitReason::Other(strange.name().into()), Some(End::Strange(strange)))
             }
         };
-        crossings.count(reason);
+        exit_counts.count(reason.clone());
         if let Some(breach) = cell::breach() {
             return Err(Error::Breach(breach));
         }
         let device = match reason {
-            Reason::Out(port) => Devices::at(port),
-            Reason::Halt => Some("the end"),
+            ExitReason::Out { port } => Devices::at(port),
+            ExitReason::Halt => Some("the end"),
             _ => None,
         };
-        told.tell(began, reason, device);
+        exit_trace.record(began, reason, device);
         if let Some(end) = end {
             return Ok(end);
         }

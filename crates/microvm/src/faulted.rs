@@ -8,13 +8,9 @@ use kvm_bindings::{
     KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, kvm_regs, kvm_run, kvm_sregs,
 };
 use kvm_ioctls::{VcpuExit, VcpuFd};
+use sandbox::ExitReason;
 
-use crate::{
-    crossings::{Crossings, Reason},
-    memory::Memory,
-    registers::CR0_PE,
-    tables,
-};
+use crate::{exit_counts::ExitCounts, memory::Memory, registers::CR0_PE, tables};
 
 /// Something that no program may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,16 +222,16 @@ pub struct Whereabouts {
     /// Its ring.
     pub ring: Option<u8>,
     /// The last exits before, the latest at the end.
-    pub exits: Vec<Reason>,
+    pub exits: Vec<ExitReason>,
 }
 
 impl Whereabouts {
     /// Where `cpu` is now.
-    pub(crate) fn of(cpu: &VcpuFd, crossings: &Crossings) -> Self {
+    pub(crate) fn of(cpu: &VcpuFd, exit_counts: &ExitCounts) -> Self {
         Self {
             rip: cpu.get_regs().ok().map(|registers| registers.rip),
             ring: cpu.get_sregs().ok().map(|state| (state.cs.selector & 3) as u8),
-            exits: crossings.last(),
+            exits: exit_counts.last(),
         }
     }
 }

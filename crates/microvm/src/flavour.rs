@@ -8,7 +8,7 @@
 use std::{fs, path::Path};
 
 use kvm_ioctls::VcpuExit;
-use sandbox::Story;
+use sandbox::Trace;
 
 use crate::{
     MicroVm,
@@ -87,13 +87,13 @@ const LOOPS: u64 = 1000;
 fn interpreted(device: &Path, power: Power) -> Result<Option<u64>> {
     // mov ecx, 1000; again: dec ecx; jnz again; out 0xe9, al
     const CODE: [u8; 11] = [0xb9, 0xe8, 0x03, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xe6, 0xe9];
-    let mut story = Story::default();
     let image = Image::flat(&CODE, power);
-    let mut machine = Machine::create(device, &mut story)?;
-    machine.attach(Memory::new(image.memory_bytes, Pages::Small, &mut story)?, &mut story)?;
-    let mut cpu = machine.cpu(0, &mut story)?;
-    let entry = machine.load(&image, &mut story)?;
-    vcpu::prepare(&cpu, &entry, &mut story)?;
+    let mut machine = Machine::create(device, Trace::default())?;
+    let memory = Memory::new(image.memory_bytes, Pages::Small, &mut machine.trace())?;
+    machine.attach(memory)?;
+    let mut cpu = machine.cpu(0)?;
+    let entry = machine.load(&image)?;
+    vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
     loop {
         match cpu.run() {
             Ok(VcpuExit::IoOut(..)) => return Ok(statistics::of(&cpu, "insn_emulation")),

@@ -18,10 +18,11 @@
 
 pub mod cell;
 mod control;
-mod crossings;
 pub mod devices;
 mod elf;
 mod error;
+mod exit_counts;
+mod exit_trace;
 pub mod exits;
 mod faulted;
 mod flavour;
@@ -31,6 +32,7 @@ pub mod initramfs;
 pub mod kernel;
 pub mod kernels;
 mod kick;
+mod kvm_call;
 pub mod linux;
 pub mod loader;
 pub mod machine;
@@ -41,27 +43,26 @@ mod running;
 pub mod snapshot;
 pub mod statistics;
 pub mod tables;
-mod told;
 pub mod vcpu;
 
 use std::{path::PathBuf, sync::Arc};
 
 use guest::abi::map;
-use sandbox::{Instance, Limits, Mailbox, Milestone, Sandbox, Story, Timeline, Workload};
+use sandbox::{Instance, Limits, Mailbox, Milestone, Sandbox, Timeline, Trace, Workload};
 
 pub use control::Handle;
-pub use crossings::{Crossings, Reason};
 pub use elf::ElfError;
 pub use error::{Error, Result};
+pub use exit_counts::ExitCounts;
 pub use flavour::{Flavour, KvmFlavour, flavour};
 pub use linux::LinuxVm;
 
 use devices::shared::SharedMemory;
+use exit_trace::ExitTrace;
 use loader::Image;
 use machine::Machine;
 use memory::Memory;
 use running::{Guest, Running, cpu_time};
-use told::Told;
 
 const NAME: &str = "microvm";
 
@@ -132,58 +133,58 @@ impl MicroVm {
     /// The story: five questions, answered in order.
     fn start(&self, workload: &Workload, device: Option<SharedMemory>) -> Result<Running> {
         let mut timeline = Timeline::start();
-        let mut story = Story::new(workload.trace);
+        let trace = Trace::new(workload.trace);
         let before = cpu_time();
         check(&self.limits)?;
         let image = Image::of(&workload.program, self.mode, &self.limits)?;
         memory::check_host_has(image.memory_bytes)?;
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
-        let mut machine = Machine::create(&self.device, &mut story)?;
+        let mut machine = Machine::create(&self.device, trace)?;
 
         // 2. What may it consume? So much memory, and one thread's time.
-        let memory = Memory::new(image.memory_bytes, image.pages(), &mut story)?;
-        let mailbox = mailbox(&image, &memory, &mut story)?;
-        machine.attach(memory, &mut story)?;
-        let cpu = machine.cpu(0, &mut story)?;
+        let memory = Memory::new(image.memory_bytes, image.pages(), &mut machine.trace())?;
+        let mailbox = mailbox(&image, &memory, &mut machine.trace())?;
+        machine.attach(memory)?;
+        let cpu = machine.cpu(0)?;
         timeline.reach(Milestone::Created);
 
         // 3. What does it find inside? Tables for the processor, and its program.
-        let entry = machine.load(&image, &mut story)?;
+        let entry = machine.load(&image)?;
 
         // 4. With what power does it start? A mode and a ring.
         if !image.has_mailbox() {
-            machine.show_features(&cpu, &mut story)?;
+            machine.show_features(&cpu)?;
         }
-        vcpu::prepare(&cpu, &entry, &mut story)?;
+        vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
 
         // 5. How does it reach the host? By leaving KVM_RUN, in a thread that answers; a device of
         // its own without that.
         if let Some(device) = &device {
-            machine.share(device, devices::page::ADDRESS, &mut story)?;
+            machine.share(device, devices::page::ADDRESS)?;
         }
         let spent = cpu_time().saturating_sub(before);
-        let told = Told::of(workload);
+        let exit_trace = ExitTrace::of(workload);
         let width = match entry.power {
             loader::Power::Real => gdb::Width::Bits32,
             loader::Power::Kernel | loader::Power::User => gdb::Width::Bits64,
         };
         let debugger = self.debugger.clone().map(|listener| (listener, width));
         let stdio = workload.stdio;
-        let guest = Guest { cpu, machine, device, stdio, story, told, spent, debugger };
+        let guest = Guest { cpu, machine, device, stdio, exit_trace, spent, debugger };
         Running::start(guest, Handle::new(timeline, mailbox), workload.deadline)
     }
 }
 
 /// A mailbox in the pages of `memory`, with the program's arguments in it.
-fn mailbox(image: &Image, memory: &Memory, story: &mut Story) -> Result<Option<Mailbox>> {
+fn mailbox(image: &Image, memory: &Memory, trace: &mut Trace) -> Result<Option<Mailbox>> {
     if !image.has_mailbox() {
         return Ok(None);
     }
     let mailbox =
         Mailbox::create().map_err(Error::system::<std::io::Error>("create the mailbox"))?;
     image.address(&mailbox)?;
-    memory.share(&mailbox, map::MAILBOX, story)?;
+    memory.share(&mailbox, map::MAILBOX, trace)?;
     Ok(Some(mailbox))
 }
 

@@ -7,7 +7,7 @@
 use std::{fs, io, path::Path};
 
 use guest::{Builtin, abi, abi::map};
-use sandbox::{Limits, Mailbox, Program, Question, Story};
+use sandbox::{Event, Limits, Mailbox, Program, Question, Trace};
 
 use crate::{
     Mode,
@@ -175,7 +175,7 @@ impl Image {
 /// # Errors
 ///
 /// When `memory` is not as large as the image says.
-pub fn load(memory: &Memory, image: &Image, story: &mut Story) -> Result<Entry> {
+pub fn load(memory: &Memory, image: &Image, trace: &mut Trace) -> Result<Entry> {
     let memory_end = tables::memory_end(memory.bytes());
     // The built-in programs see their own memory and nothing else. A file may be a driver that
     // wants to reach devices, which lie below 4 GiB: whatever is no memory there is an exit.
@@ -184,15 +184,21 @@ pub fn load(memory: &Memory, image: &Image, story: &mut Story) -> Result<Entry> 
         None => memory.bytes().max(4 << 30),
     };
     match image.power {
-        Power::Real => story.step(Question::Inside, "write the vectors of real mode", || {
-            tables::write_vectors(memory)
-        })?,
+        Power::Real => {
+            trace.record(
+                Question::Inside,
+                Event::note("write the vectors of real mode"),
+                || tables::write_vectors(memory),
+            )?;
+        }
         Power::Kernel | Power::User => {
             let call = format!("write page tables: 0x0..{mapped:#x} in pages of 2 MiB");
-            story.step(Question::Inside, call, || tables::write_pages(memory, mapped))?;
-            story.step(
+            trace.record(Question::Inside, Event::note(call), || {
+                tables::write_pages(memory, mapped)
+            })?;
+            trace.record(
                 Question::Inside,
-                "write segment descriptors, interrupt gates, task state",
+                Event::note("write segment descriptors, interrupt gates, task state"),
                 || tables::write_descriptors(memory),
             )?;
         }
@@ -202,7 +208,7 @@ pub fn load(memory: &Memory, image: &Image, story: &mut Story) -> Result<Entry> 
     for segment in &elf.segments {
         let end = segment.address + segment.size;
         let call = format!("load the program to {:#x}..{end:#x}", segment.address);
-        story.step(Question::Inside, call, || {
+        trace.record(Question::Inside, Event::note(call), || {
             memory.write("segment", segment.address, segment.bytes)
         })?;
     }

@@ -12,23 +12,33 @@
 //!   thread     --KVM_CREATE_VCPU-->   virtual CPU; KVM_RUN is how our thread becomes it
 //! ```
 
-use std::{os::fd::FromRawFd, path::Path, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::{RefCell, RefMut},
+    os::fd::FromRawFd,
+    path::Path,
+    sync::Arc,
+};
 
 use kvm_bindings::{
     CpuId, KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, kvm_pit_config,
     kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
-use sandbox::{Question, Story};
+use sandbox::{Event, Question, Trace};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::{
     devices::{interrupt::Interrupt, shared::SharedMemory},
     error::{Error, Result},
+    kvm_call::kvm_call,
     linux::{acpi, boot},
     loader::{self, Entry, Image},
     memory::Memory,
 };
+
+/// Gives a range of guest physical addresses memory of this process.
+const SET_MEMORY: &str = "KVM_SET_USER_MEMORY_REGION";
 
 /// A virtual machine.
 pub struct Machine {
@@ -36,23 +46,43 @@ pub struct Machine {
     vm: VmFd,
     kvm: Kvm,
     memory: Option<Arc<Memory>>,
+    trace: RefCell<Trace>,
 }
 
 impl Machine {
-    /// A machine without memory and without a CPU.
+    /// A machine without memory and without a CPU, whose calls `trace` records.
     ///
     /// # Errors
     ///
     /// When there is no KVM at `device`, when the caller may not use it, or when it refuses.
-    pub fn create(device: &Path, story: &mut Story) -> Result<Self> {
-        let kvm = story
-            .step(Question::Boundary, format!("open {}", device.display()), || open(device))?;
-        let vm = story
-            .step(Question::Boundary, "KVM_CREATE_VM: an empty physical address space", || {
-                kvm.create_vm()
-            })
-            .map_err(Error::kvm("KVM_CREATE_VM"))?;
-        Ok(Self { vm, kvm, memory: None })
+    pub fn create(device: &Path, mut trace: Trace) -> Result<Self> {
+        let opening = format!("open {}", device.display());
+        let kvm = trace.record(Question::Boundary, opening, || open(device))?;
+        let meaning = ": an empty physical address space";
+        let vm =
+            kvm_call(&mut trace, Question::Boundary, "KVM_CREATE_VM", meaning, || kvm.create_vm())?;
+        Ok(Self { vm, kvm, memory: None, trace: RefCell::new(trace) })
+    }
+
+    /// Records what is done with it. Nobody else can while the guard lives.
+    pub fn trace(&self) -> RefMut<'_, Trace> {
+        self.trace.borrow_mut()
+    }
+
+    /// Closes it, and gives what was recorded.
+    pub fn into_trace(self) -> Trace {
+        self.trace.take()
+    }
+
+    /// A request to KVM, recorded and named in its error.
+    fn call<T>(
+        &self,
+        question: Question,
+        name: &'static str,
+        operands: impl Into<Cow<'static, str>>,
+        act: impl FnOnce() -> Result<T, kvm_ioctls::Error>,
+    ) -> Result<T> {
+        kvm_call(&mut self.trace(), question, name, operands, act)
     }
 
     /// Gives the machine its memory, a slot for each piece.
@@ -63,7 +93,7 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn attach(&mut self, memory: Memory, story: &mut Story) -> Result<&Arc<Memory>> {
+    pub fn attach(&mut self, memory: Memory) -> Result<&Arc<Memory>> {
         for (slot, (guest_phys_addr, memory_size, userspace_addr)) in (0..).zip(memory.pieces()) {
             let region = kvm_userspace_memory_region {
                 slot,
@@ -73,17 +103,13 @@ impl Machine {
                 userspace_addr,
             };
             let end = guest_phys_addr + memory_size;
-            let call =
-                format!("KVM_SET_USER_MEMORY_REGION slot {slot}: {guest_phys_addr:#x}..{end:#x}");
-            let vm = &self.vm;
-            story
-                .step(Question::Budget, call.clone(), || {
-                    // SAFETY: `memory` owns this range of our address space, and `self` keeps it
-                    // until after the machine is closed; nothing but vm-memory's volatile accesses
-                    // reads it.
-                    unsafe { vm.set_user_memory_region(region) }
-                })
-                .map_err(Error::kvm(call))?;
+            let operands = format!(" slot {slot}: {guest_phys_addr:#x}..{end:#x}");
+            self.call(Question::Budget, SET_MEMORY, operands, || {
+                // SAFETY: `memory` owns this range of our address space, and `self` keeps it
+                // until after the machine is closed; nothing but vm-memory's volatile accesses
+                // reads it.
+                unsafe { self.vm.set_user_memory_region(region) }
+            })?;
         }
         Ok(self.memory.insert(Arc::new(memory)))
     }
@@ -93,7 +119,7 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn share(&self, memory: &SharedMemory, address: u64, story: &mut Story) -> Result<()> {
+    pub fn share(&self, memory: &SharedMemory, address: u64) -> Result<()> {
         // Behind the slots of its own memory; one for each page of 64 KiB there is at most.
         const FIRST_SLOT: u32 = 8;
         let slot = FIRST_SLOT + (address >> 16) as u32 % FIRST_SLOT;
@@ -104,15 +130,12 @@ impl Machine {
             memory_size: memory.bytes() as u64,
             userspace_addr: memory.start() as u64,
         };
-        let call =
-            format!("KVM_SET_USER_MEMORY_REGION slot {slot}: memory of ours at {address:#x}");
-        story
-            .step(Question::WayOut, call.clone(), || {
-                // SAFETY: it is a mapping of our own that lives for as long as a processor of this
-                // machine runs: who holds both lets the processors go first.
-                unsafe { self.vm.set_user_memory_region(region) }
-            })
-            .map_err(Error::kvm(call))
+        let operands = format!(" slot {slot}: memory of ours at {address:#x}");
+        self.call(Question::WayOut, SET_MEMORY, operands, || {
+            // SAFETY: it is a mapping of our own that lives for as long as a processor of this
+            // machine runs: who holds both lets the processors go first.
+            unsafe { self.vm.set_user_memory_region(region) }
+        })
     }
 
     /// Interrupt controllers and a timer, all of them in the kernel: an interrupt between two
@@ -122,20 +145,18 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses them.
-    pub fn add_interrupt_controllers(&self, story: &mut Story) -> Result<()> {
+    pub fn add_interrupt_controllers(&self) -> Result<()> {
         // Intel's processors keep a task state there while the guest is in real mode; the three
         // pages lie among the devices, where Linux looks for nothing.
         const TASK_STATE: usize = 0xfffb_d000;
         let vm = &self.vm;
-        let call = "KVM_SET_TSS_ADDR";
-        let done = story.step(Question::Boundary, call, || vm.set_tss_address(TASK_STATE));
-        done.map_err(Error::kvm(call))?;
-        let call = "KVM_CREATE_IRQCHIP: APICs, IO-APIC and PICs";
-        story.step(Question::Boundary, call, || vm.create_irq_chip()).map_err(Error::kvm(call))?;
+        self.call(Question::Boundary, "KVM_SET_TSS_ADDR", "", || vm.set_tss_address(TASK_STATE))?;
+        let chips = ": APICs, IO-APIC and PICs";
+        self.call(Question::Boundary, "KVM_CREATE_IRQCHIP", chips, || vm.create_irq_chip())?;
         // Port 0x61, the speaker's, is the timer's too.
         let timer = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..kvm_pit_config::default() };
-        let call = "KVM_CREATE_PIT2: the timer of an AT";
-        story.step(Question::Boundary, call, || vm.create_pit2(timer)).map_err(Error::kvm(call))
+        let meaning = ": the timer of an AT";
+        self.call(Question::Boundary, "KVM_CREATE_PIT2", meaning, || vm.create_pit2(timer))
     }
 
     /// Ties `interrupt` to an input of the interrupt controller.
@@ -143,13 +164,11 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn connect(&self, interrupt: &Interrupt, line: u32, story: &mut Story) -> Result<()> {
-        let call = format!("KVM_IRQFD: an eventfd to line {line}");
-        story
-            .step(Question::WayOut, call.clone(), || {
-                self.vm.register_irqfd(interrupt.eventfd(), line)
-            })
-            .map_err(Error::kvm(call))
+    pub fn connect(&self, interrupt: &Interrupt, line: u32) -> Result<()> {
+        let operands = format!(": an eventfd to line {line}");
+        self.call(Question::WayOut, "KVM_IRQFD", operands, || {
+            self.vm.register_irqfd(interrupt.eventfd(), line)
+        })
     }
 
     /// Lets KVM serve the doorbell of `queue` at `address`: a write of that number there becomes
@@ -158,20 +177,12 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn serve_doorbell(
-        &self,
-        doorbell: &EventFd,
-        address: u64,
-        queue: u32,
-        story: &mut Story,
-    ) -> Result<()> {
-        let call = format!("KVM_IOEVENTFD: {queue} at {address:#x} to an eventfd");
+    pub fn serve_doorbell(&self, doorbell: &EventFd, address: u64, queue: u32) -> Result<()> {
+        let operands = format!(": {queue} at {address:#x} to an eventfd");
         let address = IoEventAddress::Mmio(address);
-        story
-            .step(Question::WayOut, call.clone(), || {
-                self.vm.register_ioevent(doorbell, &address, queue)
-            })
-            .map_err(Error::kvm(call))
+        self.call(Question::WayOut, "KVM_IOEVENTFD", operands, || {
+            self.vm.register_ioevent(doorbell, &address, queue)
+        })
     }
 
     /// CPU `number`, from 0 on.
@@ -179,11 +190,10 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn cpu(&self, number: u8, story: &mut Story) -> Result<VcpuFd> {
-        let call = format!("KVM_CREATE_VCPU {number}");
-        story
-            .step(Question::Boundary, call.clone(), || self.vm.create_vcpu(number.into()))
-            .map_err(Error::kvm(call))
+    pub fn cpu(&self, number: u8) -> Result<VcpuFd> {
+        self.call(Question::Boundary, "KVM_CREATE_VCPU", format!(" {number}"), || {
+            self.vm.create_vcpu(number.into())
+        })
     }
 
     /// CPUs 0 to `count` - 1.
@@ -191,8 +201,8 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses one.
-    pub fn cpus(&self, count: u8, story: &mut Story) -> Result<Vec<VcpuFd>> {
-        (0..count).map(|number| self.cpu(number, story)).collect()
+    pub fn cpus(&self, count: u8) -> Result<Vec<VcpuFd>> {
+        (0..count).map(|number| self.cpu(number)).collect()
     }
 
     /// The processor's features that KVM can show to a guest.
@@ -234,13 +244,10 @@ impl Machine {
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn show_features(&self, cpu: &VcpuFd, story: &mut Story) -> Result<()> {
+    pub fn show_features(&self, cpu: &VcpuFd) -> Result<()> {
         let features = self.features()?;
-        story
-            .step(Question::Power, "KVM_SET_CPUID2: the features that KVM supports", || {
-                cpu.set_cpuid2(&features)
-            })
-            .map_err(Error::kvm("KVM_SET_CPUID2"))
+        let meaning = ": the features that KVM supports";
+        self.call(Question::Power, "KVM_SET_CPUID2", meaning, || cpu.set_cpuid2(&features))
     }
 
     /// Fills the memory with what `image` needs.
@@ -248,8 +255,8 @@ impl Machine {
     /// # Errors
     ///
     /// When the machine has no memory, or too little of it.
-    pub fn load(&self, image: &Image, story: &mut Story) -> Result<Entry> {
-        loader::load(self.filled()?, image, story)
+    pub fn load(&self, image: &Image) -> Result<Entry> {
+        loader::load(self.filled()?, image, &mut self.trace())
     }
 
     /// Fills the memory with what a Linux guest finds inside, the description of its `hardware`
@@ -258,16 +265,12 @@ impl Machine {
     /// # Errors
     ///
     /// When the machine has no memory, or too little of it.
-    pub fn boot(
-        &self,
-        plan: &boot::Plan,
-        hardware: &acpi::Hardware,
-        story: &mut Story,
-    ) -> Result<boot::Start> {
+    pub fn boot(&self, plan: &boot::Plan, hardware: &acpi::Hardware) -> Result<boot::Start> {
         let memory = self.filled()?;
-        let call = "write ACPI tables: what hardware there is, and what there is not";
-        let tables = story.step(Question::Inside, call, || acpi::write(memory, hardware))?;
-        boot::load(memory, plan, tables, story)
+        let work = Event::note("write ACPI tables: what hardware there is, and what there is not");
+        let trace = &mut *self.trace();
+        let tables = trace.record(Question::Inside, work, || acpi::write(memory, hardware))?;
+        boot::load(memory, plan, tables, trace)
     }
 
     fn filled(&self) -> Result<&Memory> {

@@ -10,7 +10,7 @@
 use std::{fs::File, ops::Range, sync::Arc};
 
 use nix::sys::{mman::MapFlags, sysinfo::sysinfo};
-use sandbox::{Mailbox, Question, Story};
+use sandbox::{Mailbox, Question, Trace};
 use vm_memory::{
     Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryError, GuestMemoryRegion,
 };
@@ -84,8 +84,8 @@ impl Memory {
     /// # Errors
     ///
     /// When this process cannot have so much.
-    pub fn new(bytes: u64, pages: Pages, story: &mut Story) -> Result<Self> {
-        Self::with_pieces(&[(0, bytes)], Content::Zeros(pages), story)
+    pub fn new(bytes: u64, pages: Pages, trace: &mut Trace) -> Result<Self> {
+        Self::with_pieces(&[(0, bytes)], Content::Zeros(pages), trace)
     }
 
     /// Memory of `bytes`, a multiple of [`PAGE`], around the [`DEVICE_GAP`].
@@ -93,8 +93,8 @@ impl Memory {
     /// # Errors
     ///
     /// When this process cannot have so much.
-    pub fn of_a_pc(bytes: u64, story: &mut Story) -> Result<Self> {
-        Self::around_the_gap(bytes, Content::Zeros(Pages::Large), story)
+    pub fn of_a_pc(bytes: u64, trace: &mut Trace) -> Result<Self> {
+        Self::around_the_gap(bytes, Content::Zeros(Pages::Large), trace)
     }
 
     /// The same with what is in `file`, which has so many bytes: a page of it is read when it is
@@ -105,23 +105,23 @@ impl Memory {
     /// # Errors
     ///
     /// When it cannot be mapped.
-    pub fn of_file(file: &File, bytes: u64, story: &mut Story) -> Result<Self> {
-        Self::around_the_gap(bytes, Content::Of(file), story)
+    pub fn of_file(file: &File, bytes: u64, trace: &mut Trace) -> Result<Self> {
+        Self::around_the_gap(bytes, Content::Of(file), trace)
     }
 
-    fn around_the_gap(bytes: u64, content: Content<'_>, story: &mut Story) -> Result<Self> {
+    fn around_the_gap(bytes: u64, content: Content<'_>, trace: &mut Trace) -> Result<Self> {
         let low = bytes.min(DEVICE_GAP.start);
         let pieces = [(0, low), (DEVICE_GAP.end, bytes - low)];
         let count = if low < bytes { 2 } else { 1 };
-        Self::with_pieces(&pieces[..count], content, story)
+        Self::with_pieces(&pieces[..count], content, trace)
     }
 
     /// Memory in pieces, each with its address and its size.
-    fn with_pieces(pieces: &[(u64, u64)], content: Content<'_>, story: &mut Story) -> Result<Self> {
+    fn with_pieces(pieces: &[(u64, u64)], content: Content<'_>, trace: &mut Trace) -> Result<Self> {
         let bytes: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
         let what = if let Content::Of(_) = content { " of a file, privately" } else { "" };
         let call = format!("mmap {bytes:#x} bytes{what}, aligned to 2 MiB");
-        story.step(Question::Budget, call, || {
+        trace.record(Question::Budget, call, || {
             let no_room = || Error::OutsideMemory { what: "RAM", bytes: usize::MAX, address: 0 };
             let bytes = usize::try_from(bytes).map_err(|_| no_room())?;
             let mapping = Arc::new(Mapping::new(bytes)?);
@@ -149,10 +149,10 @@ impl Memory {
     /// # Errors
     ///
     /// When they cannot be mapped there.
-    pub fn share(&self, mailbox: &Mailbox, address: u64, story: &mut Story) -> Result<()> {
+    pub fn share(&self, mailbox: &Mailbox, address: u64, trace: &mut Trace) -> Result<()> {
         let bytes = guest::abi::MAILBOX_BYTES;
         let call = format!("mmap the mailbox at guest {address:#x}..{:#x}", address + bytes as u64);
-        story.step(Question::Budget, call, || {
+        trace.record(Question::Budget, call, || {
             self.check("mailbox", address, bytes)?;
             self.mapping.put(address as usize, bytes, MapFlags::MAP_SHARED, mailbox.file())
         })
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_clone_of_the_ram_outlives_the_memory_that_it_is_of() {
-        let memory = Memory::of_a_pc(2 * PAGE, &mut Story::new(false)).unwrap();
+        let memory = Memory::of_a_pc(2 * PAGE, &mut Trace::new(false)).unwrap();
         memory.write("text", 0x1000, b"still here").unwrap();
         let (_, _, place) = memory.pieces().next().unwrap();
         let (ram, mapping) = (memory.ram().clone(), Arc::downgrade(&memory.mapping));

@@ -9,7 +9,7 @@ use std::{
 use kvm_ioctls::VcpuFd;
 use nix::time::{ClockId, clock_gettime};
 use sandbox::{
-    Capture, Control, Instance, Mailbox, Milestone, Outcome, Status, Stdio, Story, Timeline, Usage,
+    Capture, Control, Instance, Mailbox, Milestone, Outcome, Status, Stdio, Timeline, Trace, Usage,
     Written,
 };
 
@@ -17,14 +17,14 @@ use crate::{
     NAME,
     cell::{self, Role},
     control::{Handle, Patience},
-    crossings::Crossings,
     devices::{bare::Devices, shared::SharedMemory},
     error::{Error, Result},
+    exit_counts::ExitCounts,
+    exit_trace::ExitTrace,
     exits::{End, Faulted, Whereabouts, run_until_end},
     gdb::{self, Debugger},
     machine::Machine,
     statistics,
-    told::Told,
 };
 
 /// CPU time of the calling thread.
@@ -40,9 +40,8 @@ pub(crate) struct Guest {
     /// A device that is passed through to it.
     pub device: Option<SharedMemory>,
     pub stdio: Stdio,
-    pub story: Story,
-    /// Its exits, as far as they are told.
-    pub told: Told,
+    /// Its exits, as far as they are traced.
+    pub exit_trace: ExitTrace,
     /// CPU time that making the machine took.
     pub spent: Duration,
     /// Where a debugger may come, and how wide it is told that the processor is.
@@ -55,7 +54,7 @@ struct Finished {
     whereabouts: Whereabouts,
     output: Vec<u8>,
     usage: Usage,
-    story: Story,
+    trace: Trace,
 }
 
 /// A guest in its thread.
@@ -92,10 +91,10 @@ impl Running {
 impl Guest {
     fn run(mut self, handle: &Handle) -> Finished {
         let mut devices = Devices::new(self.stdio);
-        let mut crossings = Crossings::default();
+        let mut exit_counts = ExitCounts::default();
         let end = self.begin(handle).and_then(|mut debugger| {
             let debugged = &mut debugger;
-            let end = self.run_until_end(&mut devices, &mut crossings, handle, debugged);
+            let end = self.run_until_end(&mut devices, &mut exit_counts, handle, debugged);
             if let Some(debugger) = debugger {
                 debugger.ended(&end);
             }
@@ -104,17 +103,16 @@ impl Guest {
         handle.reach(Milestone::Exited);
         handle.end();
         let whereabouts = match &end {
-            Ok(End::Deadline | End::Strange(_)) => Whereabouts::of(&self.cpu, &crossings),
+            Ok(End::Deadline | End::Strange(_)) => Whereabouts::of(&self.cpu, &exit_counts),
             _ => Whereabouts::default(),
         };
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
-        let in_kernel = crossings.in_kernel(statistics::of(&self.cpu, "exits"));
+        let in_kernel = exit_counts.in_kernel(statistics::of(&self.cpu, "exits"));
         drop(self.cpu);
-        drop(self.machine);
+        let mut trace = self.machine.into_trace();
         drop(self.device);
-        self.story.steps.append(&mut self.told.steps);
+        trace.entries.append(&mut self.exit_trace.entries);
         let cpu_time = Some(self.spent + cpu_time());
-        let crossings = crossings.into_list();
         Finished {
             end,
             whereabouts,
@@ -122,11 +120,11 @@ impl Guest {
             usage: Usage {
                 cpu_time,
                 peak_memory_bytes,
-                crossings,
-                crossings_in_kernel: in_kernel,
+                vm_exits: exit_counts.into_list(),
+                vm_exits_in_kernel: in_kernel,
                 ..Usage::default()
             },
-            story: self.story,
+            trace,
         }
     }
 
@@ -137,19 +135,27 @@ impl Guest {
             Some((listener, width)) => Debugger::wait_for(listener, *width, handle)?,
             None => None,
         };
-        cell::enter(Role::Vcpu, &mut self.story).map(|()| debugger)
+        cell::enter(Role::Vcpu, &mut self.machine.trace()).map(|()| debugger)
     }
 
     fn run_until_end(
         &mut self,
         devices: &mut Devices,
-        crossings: &mut Crossings,
+        exit_counts: &mut ExitCounts,
         handle: &Handle,
         debugger: &mut Option<Debugger>,
     ) -> Result<End> {
         let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
-        let told = &mut self.told;
-        let end = run_until_end(&mut self.cpu, memory, devices, crossings, handle, told, debugger);
+        let exit_trace = &mut self.exit_trace;
+        let end = run_until_end(
+            &mut self.cpu,
+            memory,
+            devices,
+            exit_counts,
+            handle,
+            exit_trace,
+            debugger,
+        );
         match cell::breach() {
             Some(breach) => Err(Error::Breach(breach)),
             None => end,
@@ -194,7 +200,7 @@ impl Instance for Running {
             timeline: self.timeline(),
             usage: finished.usage,
             report: self.mailbox().map(Mailbox::report),
-            story: finished.story,
+            trace: finished.trace,
         })
     }
 }

@@ -7,10 +7,11 @@
 
 use kvm_bindings::{CpuId, kvm_cpuid_entry2, kvm_regs, kvm_sregs};
 use kvm_ioctls::VcpuFd;
-use sandbox::{Question, Story};
+use sandbox::{Question, Trace};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
+    kvm_call::kvm_call,
     loader::{Entry, Power},
     registers::{
         CR0_AM, CR0_ET, CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR0_WP, CR4_OSFXSR, CR4_OSXMMEXCPT,
@@ -30,27 +31,25 @@ const EFER: u64 = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 /// # Errors
 ///
 /// When KVM refuses the state.
-pub fn prepare(cpu: &VcpuFd, entry: &Entry, story: &mut Story) -> Result<()> {
-    set_cpuid(cpu, story)?;
-    let long = |ring| format!("KVM_SET_SREGS: CR0={CR0:x} CR4={CR4:x} EFER={EFER:x}, ring {ring}");
-    let (call, rflags) = match entry.power {
-        Power::Real => ("KVM_SET_SREGS: real mode, 16 bits, no rings".into(), RFLAGS_FIXED),
+pub fn prepare(cpu: &VcpuFd, entry: &Entry, trace: &mut Trace) -> Result<()> {
+    set_cpuid(cpu, trace)?;
+    let long = |ring| format!(": CR0={CR0:x} CR4={CR4:x} EFER={EFER:x}, ring {ring}");
+    let (state, rflags) = match entry.power {
+        Power::Real => (": real mode, 16 bits, no rings".into(), RFLAGS_FIXED),
         Power::Kernel => (long(0), RFLAGS_FIXED),
         // The I/O bitmap of the task state says the same of the ports.
         Power::User => (long(3), RFLAGS_FIXED | RFLAGS_IOPL_3),
     };
-    story
-        .step(Question::Power, call.clone(), || {
-            // The rest of the state is that of a processor after reset.
-            let mut state = cpu.get_sregs()?;
-            match entry.power {
-                Power::Real => real_mode(&mut state),
-                Power::Kernel => long_mode(&mut state, 0),
-                Power::User => long_mode(&mut state, 3),
-            }
-            cpu.set_sregs(&state)
-        })
-        .map_err(Error::kvm(call))?;
+    kvm_call(trace, Question::Power, "KVM_SET_SREGS", state, || {
+        // The rest of the state is that of a processor after reset.
+        let mut state = cpu.get_sregs()?;
+        match entry.power {
+            Power::Real => real_mode(&mut state),
+            Power::Kernel => long_mode(&mut state, 0),
+            Power::User => long_mode(&mut state, 3),
+        }
+        cpu.set_sregs(&state)
+    })?;
     let state = kvm_regs {
         rip: entry.instruction,
         rsp: entry.stack,
@@ -58,8 +57,8 @@ pub fn prepare(cpu: &VcpuFd, entry: &Entry, story: &mut Story) -> Result<()> {
         rflags,
         ..kvm_regs::default()
     };
-    let call = format!("KVM_SET_REGS: RIP={:#x} RSP={:#x}", entry.instruction, entry.stack);
-    story.step(Question::Power, call.clone(), || cpu.set_regs(&state)).map_err(Error::kvm(call))
+    let operands = format!(": RIP={:#x} RSP={:#x}", entry.instruction, entry.stack);
+    kvm_call(trace, Question::Power, "KVM_SET_REGS", operands, || cpu.set_regs(&state))
 }
 
 /// Gives `cpu` a CPUID with the one leaf that 64-bit mode needs.
@@ -72,7 +71,7 @@ pub fn prepare(cpu: &VcpuFd, entry: &Entry, story: &mut Story) -> Result<()> {
 /// # Errors
 ///
 /// When KVM refuses it.
-pub fn set_cpuid(cpu: &VcpuFd, story: &mut Story) -> Result<()> {
+pub fn set_cpuid(cpu: &VcpuFd, trace: &mut Trace) -> Result<()> {
     // Intel SDM, volume 2, CPUID, table 3-8: extended processor signature and feature bits.
     const EXTENDED_FEATURES: u32 = 0x8000_0001;
     const SYSCALL: u32 = 1 << 11;
@@ -84,8 +83,8 @@ pub fn set_cpuid(cpu: &VcpuFd, story: &mut Story) -> Result<()> {
         ..kvm_cpuid_entry2::default()
     };
     let leaves = CpuId::from_entries(&[leaf]).expect("one leaf is fewer than KVM takes");
-    let call = "KVM_SET_CPUID2: leaf 80000001, long mode, no-execute pages, syscall";
-    story.step(Question::Power, call, || cpu.set_cpuid2(&leaves)).map_err(Error::kvm(call))
+    let operands = ": leaf 80000001, long mode, no-execute pages, syscall";
+    kvm_call(trace, Question::Power, "KVM_SET_CPUID2", operands, || cpu.set_cpuid2(&leaves))
 }
 
 /// 16-bit real mode, whose code begins at address 0.

@@ -21,7 +21,7 @@ use microvm::{
     },
     linux::GuestRoot,
 };
-use sandbox::{Limits, Sandbox as _, Status, Story, Workload};
+use sandbox::{Limits, Sandbox as _, Status, Trace, Workload};
 
 /// Names the test that is this process's whole work, where it is a launcher.
 const LAUNCHER: &str = "ISOLAB_TEST_LAUNCHER";
@@ -158,7 +158,7 @@ fn a_launcher_ends_at_once_with_a_message() {
         return;
     }
     if is_launcher(NAME) {
-        enter_process(&Limits::default(), Walls::All, &mut Story::new(false)).unwrap();
+        enter_process(&Limits::default(), Walls::All, &mut Trace::new(false)).unwrap();
         let ran = bare(libc::SYS_openat, [libc::AT_FDCWD as u64, TEXT, 0, 0, 0, 0], "/etc/passwd");
         unreachable!("it lives on: {:?}", ran.map(|outcome| outcome.status));
     }
@@ -208,10 +208,10 @@ fn tell_of_a_launcher() {
     let inherited = fs::File::open("/dev/null").unwrap();
     nix::fcntl::fcntl(&inherited, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))
         .unwrap();
-    let mut story = Story::new(true);
+    let mut trace = Trace::new(true);
     let limits = Limits { memory_bytes: Some(64 << 20), ..Limits::default() };
     // The test harness has another thread, which forbids a user namespace; so root's are tried.
-    enter_process(&limits, Walls::All, &mut story).unwrap();
+    enter_process(&limits, Walls::All, &mut trace).unwrap();
     let open = fs::exists(format!("/proc/self/fd/{}", inherited.as_raw_fd())).unwrap();
     // The harness has begun a line.
     println!("\ninherited={}", if open { "open" } else { "closed" });

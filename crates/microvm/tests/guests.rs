@@ -15,7 +15,9 @@ use microvm::{
     MicroVm, Mode,
     devices::{page, shared::SharedMemory},
 };
-use sandbox::{Error, Limits, Milestone, Native, Outcome, Sandbox as _, Status, Workload};
+use sandbox::{
+    Error, ExitReason, Limits, Milestone, Native, Outcome, Sandbox as _, Status, Workload,
+};
 
 /// Runs `code` as a flat binary, for 10 seconds at most.
 fn flat(mode: Mode, code: &[u8]) -> sandbox::Result<Outcome> {
@@ -39,8 +41,8 @@ fn hello_says_so_and_reaches_every_milestone() {
     assert_eq!(outcome.status, Status::Exited(0));
     let times = Milestone::ALL.map(|milestone| outcome.timeline.since_start(milestone).unwrap());
     assert!(times.is_sorted(), "{times:?}");
-    let out = &outcome.usage.crossings[0];
-    assert_eq!((&*out.reason, out.count), ("out 0x10", 2));
+    let out = &outcome.usage.vm_exits[0];
+    assert_eq!((&out.reason, out.count), (&ExitReason::Out { port: 0x10 }, 2));
     assert!(outcome.usage.peak_memory_bytes.unwrap() <= 2 << 20);
 }
 
@@ -148,7 +150,8 @@ fn memory_that_is_not_there_reads_as_ones_and_is_counted() {
     let code = [0xb8, 0, 0, 0xe0, 0xfe, 0x89, 0x08, 0x8b, 0x00, 0xe6, 0xf4];
     let outcome = flat(Mode::User64, &code).unwrap();
     assert_eq!(outcome.status, Status::Exited(0xff));
-    let reasons: Vec<_> = outcome.usage.crossings.iter().map(|each| &*each.reason).collect();
+    let reasons: Vec<_> =
+        outcome.usage.vm_exits.iter().map(|each| each.reason.to_string()).collect();
     assert_eq!(reasons, ["mmio read 0xfee00000", "mmio write 0xfee00000", "out 0xf4"]);
 }
 
@@ -192,7 +195,7 @@ fn any_port_may_be_asked_and_answers_ones() {
     ];
     let outcome = flat(Mode::User64, &code).unwrap();
     assert_eq!(outcome.status, Status::Exited(0xff));
-    assert_eq!(outcome.usage.crossings.len(), 2 * 0x80 + 2);
+    assert_eq!(outcome.usage.vm_exits.len(), 2 * 0x80 + 2);
 }
 
 #[test]
@@ -273,15 +276,15 @@ fn a_device_that_is_absent_or_none_of_kvms_is_named_with_a_fix() {
 }
 
 #[test]
-fn the_story_answers_all_five_questions() {
+fn the_trace_answers_all_five_questions() {
     if !kvm() {
         return;
     }
     let workload = Workload { trace: true, ..Workload::builtin(Builtin::Hello, &[]) };
-    let story = MicroVm::default().run(&workload).unwrap().story;
-    let told: std::collections::BTreeSet<_> =
-        story.steps.iter().map(|step| step.question).collect();
-    assert_eq!(told.len(), 5, "{story:?}");
+    let trace = MicroVm::default().run(&workload).unwrap().trace;
+    let answered: std::collections::BTreeSet<_> =
+        trace.entries.iter().map(|entry| entry.question).collect();
+    assert_eq!(answered.len(), 5, "{trace:?}");
 }
 
 #[test]
@@ -312,7 +315,8 @@ fn a_device_that_is_passed_through_gets_its_bytes_without_an_exit() {
     let machine = MicroVm { mode: Mode::User64, ..MicroVm::default() };
     let workload = Workload::command([program.path()]).deadline(Duration::from_secs(10));
     let outcome = machine.spawn_with_device(&workload, memory).unwrap().wait().unwrap();
-    let reasons: Vec<_> = outcome.usage.crossings.iter().map(|each| &*each.reason).collect();
+    let reasons: Vec<_> =
+        outcome.usage.vm_exits.iter().map(|each| each.reason.to_string()).collect();
     assert_eq!(reasons, ["out 0xf4"]);
     let mut bytes = [0; 4];
     device.read_exact(&mut bytes).unwrap();

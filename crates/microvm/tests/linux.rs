@@ -10,7 +10,9 @@ use microvm::{
     LinuxVm,
     linux::{EntryPoint, GuestRoot},
 };
-use sandbox::{Error, Limits, MachineEnd, Milestone, Outcome, Sandbox as _, Status, Workload};
+use sandbox::{
+    Error, ExitReason, Limits, MachineEnd, Milestone, Outcome, Sandbox as _, Status, Workload,
+};
 
 /// A machine that boots the kernel in this file and nothing else.
 fn bare(kernel: &std::path::Path) -> LinuxVm {
@@ -117,8 +119,8 @@ fn what_is_printed_is_captured_and_reaches_every_milestone() {
         assert_eq!(outcome.output, b"hi");
         let times = Milestone::ALL.map(|it| outcome.timeline.since_start(it).unwrap());
         assert!(times.is_sorted(), "{times:?}");
-        let serial = &outcome.usage.crossings[0];
-        assert_eq!((&*serial.reason, serial.count), ("out 0x3f8", 2));
+        let serial = &outcome.usage.vm_exits[0];
+        assert_eq!((&serial.reason, serial.count), (&ExitReason::Out { port: 0x3f8 }, 2));
     }
 }
 

@@ -12,19 +12,23 @@
 mod capture;
 pub mod environment;
 mod error;
+mod event;
+mod exit_reason;
 mod ledger;
 mod limits;
 mod mailbox;
 mod native;
 mod outcome;
-mod story;
 mod timeline;
+mod trace;
 mod workload;
 
 use std::{os::fd::BorrowedFd, sync::Arc};
 
 pub use capture::{Capture, CaptureOutcome};
 pub use error::{Error, Result, Written, chain, told};
+pub use event::{Event, KvmCall};
+pub use exit_reason::ExitReason;
 pub use guest::Builtin;
 pub use ledger::{
     Claim, Detached, ExitRecord, Ledger, LedgerEntry, LedgerError, Metadata, Process, Resource,
@@ -33,9 +37,9 @@ pub use ledger::{
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};
 pub use native::Native;
-pub use outcome::{Crossing, MachineEnd, OutOfMemory, Outcome, Status, Usage};
-pub use story::{Question, Step, Story, crossing};
+pub use outcome::{ExitCount, MachineEnd, OutOfMemory, Outcome, Status, Usage};
 pub use timeline::{Milestone, Timeline, monotonic_now};
+pub use trace::{Question, Trace, TraceEntry};
 pub use workload::{Program, Stdio, Workload};
 
 /// A way to run programs isolated from the host.

@@ -21,7 +21,7 @@ use wait4::Wait4 as _;
 
 use crate::{
     Builtin, Capture, CaptureOutcome, Control, Error, Instance, Limits, Mailbox, Milestone,
-    Outcome, Program, Question, Report, Result, Sandbox, Status, Stdio, Story, Timeline, Usage,
+    Outcome, Program, Question, Report, Result, Sandbox, Status, Stdio, Timeline, Trace, Usage,
     Workload, Written,
 };
 
@@ -58,11 +58,11 @@ impl Sandbox for Native {
     }
 
     fn spawn(&self, workload: &Workload) -> Result<Box<dyn Instance>> {
-        let mut story = Story::new(workload.trace);
+        let mut trace = Trace::new(workload.trace);
         let mut timeline = Timeline::start();
         let (mut command, mailbox, image) = command(workload)?;
-        let mut child = story
-            .step(Question::Boundary, "posix_spawn: a new address space, no other wall", || {
+        let mut child = trace
+            .record(Question::Boundary, "posix_spawn: a new address space, no other wall", || {
                 command.spawn()
             })
             .map_err(|error| not_started(workload, error))?;
@@ -88,7 +88,7 @@ impl Sandbox for Native {
             capture,
             deadline,
             timeline,
-            story,
+            trace,
         }))
     }
 }
@@ -206,7 +206,7 @@ struct RunningProcess {
     capture: Capture,
     deadline: Option<Duration>,
     timeline: Timeline,
-    story: Story,
+    trace: Trace,
 }
 
 impl Instance for RunningProcess {
@@ -259,7 +259,7 @@ impl Instance for RunningProcess {
                 ..Usage::default()
             },
             report: self.mailbox.as_ref().map(Mailbox::report),
-            story: std::mem::take(&mut self.story),
+            trace: std::mem::take(&mut self.trace),
         })
     }
 }

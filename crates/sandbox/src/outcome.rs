@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Report, Story, Timeline};
+use crate::{ExitReason, Report, Timeline, Trace};
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,11 +53,11 @@ impl fmt::Display for MachineEnd {
     }
 }
 
-/// How often the workload crossed over to the host for one reason.
+/// How often a virtual machine left to its VMM for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Crossing {
-    /// The reason with its port or address: `out 0x10`, `mmio write 0xfee00000`, `hlt`.
-    pub reason: String,
+pub struct ExitCount {
+    /// The reason.
+    pub reason: ExitReason,
     /// How often.
     pub count: u64,
 }
@@ -79,14 +79,14 @@ pub struct Usage {
     pub cpu_time: Option<Duration>,
     /// The most memory in use at once, in bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// The trips to the host by reason: VM exits. Containers are not told of their system calls.
-    pub crossings: Vec<Crossing>,
+    /// The VM exits by reason; none for other sandboxes, whose system calls nobody counts.
+    pub vm_exits: Vec<ExitCount>,
     /// What the kernel killed of it for want of memory, if anything.
     #[serde(default)]
     pub out_of_memory: Option<OutOfMemory>,
-    /// Trips that the host's kernel answered by itself, which nobody else is told of; `None` where
-    /// it does not count them.
-    pub crossings_in_kernel: Option<u64>,
+    /// The VM exits that KVM handled by itself, without a return from `KVM_RUN`; `None` where it
+    /// does not count them.
+    pub vm_exits_in_kernel: Option<u64>,
 }
 
 /// What became of a workload.
@@ -107,7 +107,7 @@ pub struct Outcome {
     /// What a built-in program reported through its mailbox.
     pub report: Option<Report>,
     /// The calls that were made for it, if it was traced.
-    pub story: Story,
+    pub trace: Trace,
 }
 
 #[cfg(test)]

@@ -48,10 +48,10 @@ pub struct Workload {
     pub directory: Option<PathBuf>,
     /// The workload is killed after this time, and waiting for it returns an error.
     pub deadline: Option<Duration>,
-    /// Whether to write down the [`Story`](crate::Story) of this run.
+    /// Whether to record the [`Trace`](crate::Trace) of this run.
     pub trace: bool,
-    /// Whether that story has every trip to the host, and not only the first hundred.
-    pub every_crossing: bool,
+    /// Whether that trace has every VM exit, and not only the first hundred of each processor.
+    pub every_exit: bool,
 }
 
 impl Workload {
@@ -73,7 +73,7 @@ impl Workload {
             directory: None,
             deadline: None,
             trace: false,
-            every_crossing: false,
+            every_exit: false,
         }
     }
 

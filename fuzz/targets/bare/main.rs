@@ -18,7 +18,7 @@ use microvm::{
     exits::End,
     memory::{Memory, Pages},
 };
-use sandbox::{Error, Limits, Sandbox as _, Status, Stdio, Story, Timeline, Workload};
+use sandbox::{Error, Limits, Sandbox as _, Status, Stdio, Timeline, Trace, Workload};
 use tempfile::NamedTempFile;
 
 use code::{Act, Port, Special, Width, assemble};
@@ -38,7 +38,7 @@ struct Program {
 
 thread_local! {
     static MEMORY_OF_DEVICES: Memory =
-        Memory::new(MEMORY, Pages::Small, &mut Story::new(false)).expect("a fuzzer has memory");
+        Memory::new(MEMORY, Pages::Small, &mut Trace::new(false)).expect("a fuzzer has memory");
     static FILE: Rc<RefCell<NamedTempFile>> =
         Rc::new(RefCell::new(NamedTempFile::new().expect("memory for a file")));
 }

@@ -11,7 +11,7 @@ use microvm::{
     memory::{Memory, Pages},
     tables, vcpu,
 };
-use sandbox::Story;
+use sandbox::Trace;
 
 pub mod plan;
 pub mod walk;
@@ -32,13 +32,12 @@ pub struct Answer {
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let plan = Plan::of(host.number("seed", 4));
-        let mut story = Story::default();
         // The machine of lab 02, by the library.
-        let mut machine =
-            host.step("KVM_CREATE_VM", || Machine::create(Path::new("/dev/kvm"), &mut story))?;
-        let memory = host.step("mmap", || Memory::new(MEMORY_BYTES, Pages::Small, &mut story))?;
+        let mut machine = host
+            .step("KVM_CREATE_VM", || Machine::create(Path::new("/dev/kvm"), Trace::default()))?;
         let memory =
-            host.step("KVM_SET_USER_MEMORY_REGION", || machine.attach(memory, &mut story))?;
+            host.step("mmap", || Memory::new(MEMORY_BYTES, Pages::Small, &mut Trace::default()))?;
+        let memory = host.step("KVM_SET_USER_MEMORY_REGION", || machine.attach(memory))?;
         host.step("write the guest's program", || {
             tables::write_descriptors(memory)?;
             memory.write("program", plan.entry, &plan.code())?;
@@ -52,9 +51,9 @@ pub fn program(answer: &Answer) -> ExitCode {
         if let Some((_, _, address)) = memory.pieces().next() {
             host.say("memory", address);
         }
-        let mut cpu = host.step("KVM_CREATE_VCPU", || machine.cpu(0, &mut story))?;
+        let mut cpu = host.step("KVM_CREATE_VCPU", || machine.cpu(0))?;
         // Without long mode in CPUID, KVM refuses a state that is in it.
-        host.step("KVM_SET_CPUID2", || vcpu::set_cpuid(&cpu, &mut story))?;
+        host.step("KVM_SET_CPUID2", || vcpu::set_cpuid(&cpu, &mut machine.trace()))?;
         let mut state = host.step("KVM_GET_SREGS", || cpu.get_sregs())?;
         (answer.long_mode)(&mut state, 0);
         say_state(host, &state);

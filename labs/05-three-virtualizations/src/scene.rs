@@ -16,7 +16,7 @@ use microvm::{
     memory::{Memory, PAGE, Pages},
     tables, vcpu,
 };
-use sandbox::Story;
+use sandbox::Trace;
 
 use crate::{
     Answer, DOORBELL,
@@ -58,17 +58,17 @@ impl Scene {
     pub(crate) fn new(name: &str, code: &[u8], bytes: &[u8], start: u32) -> Result<Self, Failure> {
         const ALL_32_BITS: u64 = 4 << 30;
         const STACK: u64 = 0x18_0000;
-        let story = &mut Story::default();
-        let mut machine = Machine::create(Path::new("/dev/kvm"), story)?;
-        let memory = machine.attach(Memory::new(PAGE, Pages::Small, story)?, story)?;
+        let mut machine = Machine::create(Path::new("/dev/kvm"), Trace::default())?;
+        let memory = Memory::new(PAGE, Pages::Small, &mut machine.trace())?;
+        let memory = machine.attach(memory)?;
         let memory = Arc::clone(memory);
         tables::write_pages(&memory, ALL_32_BITS)?;
         tables::write_descriptors(&memory)?;
         memory.write("program", CODE, code)?;
         memory.write("bytes", DATA, bytes)?;
-        let cpu = machine.cpu(0, story)?;
+        let cpu = machine.cpu(0)?;
         let entry = Entry { power: Power::User, instruction: CODE, stack: STACK, memory_end: PAGE };
-        vcpu::prepare(&cpu, &entry, story)?;
+        vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
         let statistics = microvm::statistics::file(&cpu).ok().map(OwnedFd::from);
         let board = Board { wire: Wire::new(name)?, ring: SharedRing::new(memory, start)? };
         Ok(Self { cpu, machine, board, tally: Tally::default(), statistics })

@@ -14,7 +14,7 @@ use microvm::{
     memory::{Memory, PAGE, Pages},
     tables, vcpu,
 };
-use sandbox::Story;
+use sandbox::Trace;
 
 use crate::{sector::ADDRESS, until_alone};
 
@@ -37,17 +37,17 @@ pub(crate) fn main(image: &Path, serial: &Path) -> ExitCode {
 }
 
 fn run(image: &Path, serial: &Path) -> Result<(), Failure> {
-    let story = &mut Story::default();
     let mut serial = File::create(serial)?;
-    let mut machine = Machine::create(Path::new("/dev/kvm"), story)?;
-    let memory = machine.attach(Memory::new(PAGE, Pages::Small, story)?, story)?;
+    let mut machine = Machine::create(Path::new("/dev/kvm"), Trace::default())?;
+    let memory = Memory::new(PAGE, Pages::Small, &mut machine.trace())?;
+    let memory = machine.attach(memory)?;
     tables::write_vectors(memory)?;
     // What firmware does: the first sector of the disk to where it is expected.
     memory.write("boot sector", ADDRESS, &fs::read(image)?)?;
-    let mut cpu = machine.cpu(0, story)?;
+    let mut cpu = machine.cpu(0)?;
     let entry =
         Entry { power: Power::Real, instruction: ADDRESS, stack: ADDRESS, memory_end: PAGE };
-    vcpu::prepare(&cpu, &entry, story)?;
+    vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
     loop {
         match cpu.run() {
             Ok(VcpuExit::IoOut(SEND, bytes)) => serial.write_all(bytes)?,

@@ -10,7 +10,7 @@ use microvm::{
     tables, vcpu,
 };
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use sandbox::Story;
+use sandbox::Trace;
 
 use crate::vcpu::{Seat, Vcpu};
 
@@ -44,16 +44,16 @@ impl Guests {
     /// `busy` virtual CPUs that count, and one that halts.
     pub(crate) fn new(busy: usize) -> Result<Self, Failure> {
         const ALL_32_BITS: u64 = 4 << 30;
-        let story = &mut Story::default();
-        let mut machine = Machine::create(Path::new("/dev/kvm"), story)?;
-        let memory = machine.attach(Memory::new(PAGE, Pages::Small, story)?, story)?;
+        let mut machine = Machine::create(Path::new("/dev/kvm"), Trace::default())?;
+        let memory = Memory::new(PAGE, Pages::Small, &mut machine.trace())?;
+        let memory = machine.attach(memory)?;
         let memory = Arc::clone(memory);
         tables::write_pages(&memory, ALL_32_BITS)?;
         tables::write_descriptors(&memory)?;
         let counters = File::from(memfd_create("counters", MemfdFlags::CLOEXEC)?);
         ftruncate(&counters, PAGE_BYTES as u64)?;
         let shared = SharedMemory::of(&counters, PAGE_BYTES)?;
-        machine.share(&shared, COUNTERS, story)?;
+        machine.share(&shared, COUNTERS)?;
         let seats: Vec<Arc<Seat>> = (0..=busy).map(|_| Arc::default()).collect();
         let mut vcpus = Vec::new();
         for (number, seat) in seats.iter().enumerate() {
@@ -64,11 +64,11 @@ impl Guests {
                 true => (Power::Kernel, halting(counter)),
             };
             memory.write("program", instruction, &code)?;
-            let cpu = machine.cpu(u8::try_from(number)?, story)?;
+            let cpu = machine.cpu(u8::try_from(number)?)?;
             vcpu::prepare(
                 &cpu,
                 &Entry { power, instruction, stack: STACK, memory_end: PAGE },
-                story,
+                &mut machine.trace(),
             )?;
             vcpus.push(Vcpu { number, cpu, seat: seat.clone() });
         }

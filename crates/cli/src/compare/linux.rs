@@ -111,8 +111,8 @@ fn one(subject: &Subject, kernel: Option<u64>) -> Result<Vec<Value>, Failure> {
         let time = time.ok_or_else(|| Failure::new("a milestone was not seen"))?;
         values.push((metric, Unit::Nanoseconds, time.as_nanos() as f64));
     }
-    if !outcome.usage.crossings.is_empty() {
-        let exits: u64 = outcome.usage.crossings.iter().map(|crossing| crossing.count).sum();
+    if !outcome.usage.vm_exits.is_empty() {
+        let exits: u64 = outcome.usage.vm_exits.iter().map(|each| each.count).sum();
         values.push(("linux.exits", Unit::Count, exits as f64));
         if let Some(bytes) = outcome.usage.peak_memory_bytes.filter(|bytes| *bytes > 0) {
             values.push(("linux.memory", Unit::Bytes, bytes as f64));

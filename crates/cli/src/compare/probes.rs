@@ -126,7 +126,7 @@ fn no_shell(subject: &Subject, error: &Error) -> Result<Seen, Failure> {
     let hello = Workload::builtin(Builtin::Hello, &[]).deadline(Duration::from_secs(10));
     let usage = well(subject.sandbox.run(&hello)?)?.usage;
     let nothing = |what: &str| Some((format!("none inside: {what}"), false));
-    let exits = usage.crossings.iter().map(|way| format!("{} x {}", way.count, way.reason));
+    let exits = usage.vm_exits.iter().map(|each| format!("{} x {}", each.count, each.reason));
     let exits = exits.collect::<Vec<_>>().join(", ");
     let way_out = format!("no system call reaches the host; exits of `hello`: {exits}");
     Ok(vec![

@@ -11,7 +11,7 @@ use lab::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::{end::End, failure::Failure, output};
+use crate::{failure::Failure, output, termination::Termination};
 
 /// How wide it is; 80 columns if there is none.
 pub fn width() -> usize {
@@ -28,16 +28,17 @@ pub struct Terminal {
     language: Language,
     /// Whether only JSON is printed.
     json: bool,
-    end: End,
+    termination: Termination,
     /// Whether a line about the work stands there.
     busy: bool,
 }
 
 impl Terminal {
-    /// From now on a request for the end is heard here.
+    /// Handles requests to terminate from now on.
     pub fn new(language: Language, json: bool) -> Result<Self, Failure> {
-        let end = End::listen().map_err(Failure::at("set the handlers of signals"))?;
-        Ok(Self { language, json, end, busy: false })
+        let termination =
+            Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
+        Ok(Self { language, json, termination, busy: false })
     }
 
     /// Takes the line about the work away.
@@ -47,13 +48,13 @@ impl Terminal {
         }
     }
 
-    /// Waits for a line of input; `false` if the end is asked for before.
+    /// Waits for a line of input; `false` if a request to terminate comes first.
     fn is_answered(&self) -> bool {
         let input = io::stdin();
         loop {
             let mut waiting = [
                 PollFd::new(input.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.end.told(), PollFlags::POLLIN),
+                PollFd::new(self.termination.fd(), PollFlags::POLLIN),
             ];
             match poll(&mut waiting, PollTimeout::NONE) {
                 Err(nix::Error::EINTR) => {}
@@ -118,6 +119,6 @@ impl Front for Terminal {
     }
 
     fn end(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.end.told())
+        Some(self.termination.fd())
     }
 }

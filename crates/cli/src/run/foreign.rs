@@ -1,6 +1,6 @@
 //! Options that would do nothing to what was asked for.
 
-use super::{Arguments, Trace};
+use super::{Arguments, TraceKind};
 use crate::{failure::Failure, kinds::Kind};
 
 impl Arguments {
@@ -54,7 +54,7 @@ impl Arguments {
         };
         let of_machines = [
             ("--stats", self.stats),
-            ("--trace=exits", self.trace == Some(Trace::Exits)),
+            ("--trace=exits", self.trace == Some(TraceKind::Exits)),
             ("--gdb", self.debugger.gdb.is_some()),
         ];
         let for_machine =

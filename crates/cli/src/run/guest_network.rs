@@ -8,7 +8,7 @@ use container::{
     network::{Link, Published},
 };
 use microvm::LinuxVm;
-use sandbox::{Question::WayOut, Resource, Step, Story};
+use sandbox::{Question::WayOut, Resource, Trace, TraceEntry};
 
 use super::network::NetworkArguments;
 use crate::{
@@ -74,13 +74,16 @@ impl GuestNetwork {
     }
 
     /// Lets the guest reach more than the host, where that can be had. A port that is to lead inside
-    /// must. The steps of it are told if `trace` says so.
-    pub(super) fn open_the_way(self, trace: bool) -> Result<(Option<OpenWay>, Vec<Step>), Failure> {
+    /// must. Its steps are recorded if `is_traced`.
+    pub(super) fn open_the_way(
+        self,
+        is_traced: bool,
+    ) -> Result<(Option<OpenWay>, Vec<TraceEntry>), Failure> {
         let Some(link) = self.link else { return Ok((None, Vec::new())) };
         let Resource::Table(table) = link.resource() else { return Ok((None, Vec::new())) };
         let mut keeper = Some(LinkKeeper::start(&table)?);
-        let mut story = Story::new(trace);
-        let opened = story.step(WayOut, "nf_tables", || link.open_the_way(&self.published));
+        let mut trace = Trace::new(is_traced);
+        let opened = trace.record(WayOut, "nf_tables", || link.open_the_way(&self.published));
         let words = match opened {
             Ok(words) => words,
             Err(error) if !self.published.is_empty() => {
@@ -92,10 +95,10 @@ impl GuestNetwork {
                 format!("only the host is reached: {}", failure::chain(&error)).into()
             }
         };
-        if let Some(step) = story.steps.last_mut() {
-            step.call = words;
+        if let Some(entry) = trace.entries.last_mut() {
+            entry.event = words.into();
         }
-        Ok((Some(OpenWay { keeper, _link: link }), story.steps))
+        Ok((Some(OpenWay { keeper, _link: link }), trace.entries))
     }
 }
 

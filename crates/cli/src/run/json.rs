@@ -45,17 +45,17 @@ pub fn as_json(
             (milestone.name().to_owned(), json!(reached))
         })
         .collect();
-    let steps: Vec<_> = outcome
-        .story
-        .steps
+    let entries: Vec<_> = outcome
+        .trace
+        .entries
         .iter()
-        .map(|step| {
-            let began = step.began.saturating_sub(outcome.timeline.started_at());
+        .map(|entry| {
+            let began = entry.began.saturating_sub(outcome.timeline.started_at());
             json!({
-                "question": step.question,
-                "call": step.call,
+                "question": entry.question,
+                "call": entry.event.to_string(),
                 "began_us": microseconds(began),
-                "took_us": microseconds(step.took),
+                "took_us": microseconds(entry.took),
             })
         })
         .collect();
@@ -78,10 +78,10 @@ pub fn as_json(
         "usage": {
             "cpu_us": outcome.usage.cpu_time.map(microseconds),
             "peak_memory_bytes": outcome.usage.peak_memory_bytes,
-            "crossings": outcome.usage.crossings,
-            "crossings_in_kernel": outcome.usage.crossings_in_kernel,
+            "vm_exits": outcome.usage.vm_exits,
+            "vm_exits_in_kernel": outcome.usage.vm_exits_in_kernel,
         },
         "report": outcome.report,
-        "story": steps,
+        "trace": entries,
     })
 }

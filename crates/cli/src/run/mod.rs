@@ -31,7 +31,7 @@ pub use json::as_json;
 use microvm::{LinuxVm, MicroVm};
 use sandbox::{
     Claim, Ledger, LedgerEntry, LedgerError, Native, Outcome, Process, Program, Resource, Sandbox,
-    Socket, Stdio, Step, Workload,
+    Socket, Stdio, TraceEntry, Workload,
 };
 
 use crate::{
@@ -78,8 +78,8 @@ pub struct Arguments {
     /// Print a trace on standard error afterwards: the system calls that set up the sandbox, or with
     /// `exits` every VM exit and what handled it
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true,
-        default_missing_value = "story")]
-    trace: Option<Trace>,
+        default_missing_value = "calls")]
+    trace: Option<TraceKind>,
     /// Print a summary of VM exits on standard error afterwards
     #[arg(long)]
     stats: bool,
@@ -152,9 +152,10 @@ struct MicrovmArguments {
 
 /// What to trace of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Trace {
+enum TraceKind {
     /// The system calls that set up the sandbox
-    Story,
+    #[value(alias = "story")]
+    Calls,
     /// Each VM exit
     Exits,
 }
@@ -227,7 +228,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let instance =
         sandbox.spawn(&workload).map_err(|error| program::not_started(error, &workload))?;
     // Dropped from the last to the first, if it comes to that.
-    let Named { own: mut claim, way, way_steps, socket, name } = claim;
+    let Named { own: mut claim, way, way_entries, socket, name } = claim;
     if let (Some(claim), Some(pid)) = (&mut claim, instance.processes().first()) {
         claim.update(|entry| entry.first = Process::of(*pid))?;
     }
@@ -247,14 +248,14 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         output::print_json(&cut_off_as_json(error, kind, &name, &workload))?;
     }
     let mut outcome = outcome.map_err(|error| program::not_started(error, &workload))?;
-    outcome.story.steps.splice(0..0, way_steps);
+    outcome.trace.entries.splice(0..0, way_entries);
     cell.tell(&mut outcome);
     remark_machine_end(&outcome);
     memory::remark(&outcome);
     let ink = output::Ink::of_errors();
     match arguments.trace {
-        Some(Trace::Story) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
-        Some(Trace::Exits) => output::remark(&exits::list(&outcome, ink)),
+        Some(TraceKind::Calls) => output::remark(&trace::page(&outcome, kind, &workload, ink)),
+        Some(TraceKind::Exits) => output::remark(&exits::list(&outcome, ink)),
         None => {}
     }
     if arguments.stats {
@@ -280,13 +281,13 @@ struct Named {
     socket: Option<Socket>,
     way: Option<OpenWay>,
     /// How that was opened, for whoever wants to know.
-    way_steps: Vec<Step>,
+    way_entries: Vec<TraceEntry>,
     own: Option<Claim>,
 }
 
 impl Named {
     fn new(name: String) -> Self {
-        Self { name, socket: None, way: None, way_steps: Vec::new(), own: None }
+        Self { name, socket: None, way: None, way_entries: Vec::new(), own: None }
     }
 
     fn of(claim: Claim) -> Self {
@@ -329,8 +330,8 @@ impl Arguments {
         workload.environment = environment::variables(&self.environment, &self.env_file)?;
         workload.directory.clone_from(&self.workdir);
         workload.deadline = self.deadline;
-        workload.every_crossing = self.stats || self.trace == Some(Trace::Exits);
-        workload.trace = self.trace.is_some() || workload.every_crossing;
+        workload.every_exit = self.stats || self.trace == Some(TraceKind::Exits);
+        workload.trace = self.trace.is_some() || workload.every_exit;
         Ok(workload.stdio(stdio))
     }
 
@@ -383,7 +384,7 @@ impl Arguments {
                 let machine = self.linux.machine(limits, root, network.link())?;
                 let machine = network.name(machine, &self.network)?;
                 let mut named = self.claim(workload, supervised, &network.resources())?;
-                (named.way, named.way_steps) = network.open_the_way(workload.trace)?;
+                (named.way, named.way_entries) = network.open_the_way(workload.trace)?;
                 let (control, debugger) = (named.listen()?, self.debugger.listen()?);
                 Ok((Box::new(LinuxVm { control, debugger, shares, ..machine }), named))
             }

@@ -112,7 +112,7 @@ impl CgroupPath {
         self.directories.iter().map(|directory| Resource::Cgroup(directory.path.clone()))
     }
 
-    /// What will be written, for the story.
+    /// What will be written, for the trace.
     pub(crate) fn words(&self) -> String {
         let directories = self.directories.iter().map(|directory| directory.path.display());
         let made: Vec<String> = directories.map(|path| path.to_string()).collect();

@@ -126,7 +126,8 @@ fn vmm_line(scene: &Exits, language: Language) -> String {
 
 /// What goes from the guest to KVM, and on to isolab.
 fn arrows(scene: &Exits, language: Language) -> [String; 2] {
-    let reason = scene.stream.iter().find(|exit| !exit.is_end()).map(|exit| &*exit.reason);
+    let reason =
+        scene.stream.iter().find(|exit| !exit.is_end()).map(|exit| exit.reason.to_string());
     let exit = language.either("exit: ", "退出：");
     let returns = language.either(" ▼ KVM_RUN returns ", " ▼ KVM_RUN 返回 ");
     match (reason, lit(scene).kvm) {

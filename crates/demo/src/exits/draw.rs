@@ -101,6 +101,8 @@ pub fn summary(scene: &Exits, language: Language) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sandbox::ExitReason;
+
     use super::*;
     use crate::{
         Demo, Scene,
@@ -108,8 +110,8 @@ mod tests {
         picture::drawn,
     };
 
-    fn exit(at: f32, reason: &str, device: &str) -> Exit {
-        Exit { at, reason: reason.into(), device: device.into(), took: 2.5 }
+    fn exit(at: f32, port: u16, device: &str) -> Exit {
+        Exit { at, reason: ExitReason::Out { port }, device: device.into(), took: 2.5 }
     }
 
     fn count(way: Way, answered: u32, by_kvm: Option<u64>, took: f32) -> Count {
@@ -118,7 +120,7 @@ mod tests {
 
     /// The third byte has just left; another way was measured before.
     fn sending() -> Exits {
-        let stream = [280.0, 240.0, 200.0].map(|at| exit(at, "out 0x3f8", "console"));
+        let stream = [280.0, 240.0, 200.0].map(|at| exit(at, 0x3f8, "console"));
         Exits {
             way: Some(Way::Full),
             slower: Some(5000),
@@ -133,7 +135,7 @@ mod tests {
     /// `cpuid` is over.
     fn asked() -> Exits {
         let count = count(Way::Cpuid, 0, Some(1004), 40_000.0);
-        let stream = vec![exit(40_000.0, "out 0xf4", "off switch")];
+        let stream = vec![exit(40_000.0, 0xf4, "off switch")];
         Exits { way: Some(Way::Cpuid), stream, counts: vec![count], ..Exits::default() }
     }
 

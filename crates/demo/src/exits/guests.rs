@@ -13,13 +13,13 @@ use microvm::{
     devices::{page, shared::SharedMemory},
 };
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use sandbox::{Limits, Milestone, Outcome, Workload};
+use sandbox::{Event, Limits, Milestone, Outcome, Workload};
 
 use super::{Count, Exit, TIMES, Way};
 use crate::{Error, Result};
 
 /// Writing to this port ends a guest.
-const OFF_SWITCH: u8 = 0xf4;
+pub(super) const OFF_SWITCH: u8 = 0xf4;
 /// Where the serial port of a PC is.
 const SERIAL: u16 = 0x3f8;
 /// Behind the program, where the bytes lie that are to leave.
@@ -53,11 +53,8 @@ pub(super) fn run(way: Way) -> Result<Run> {
     };
     // A file without a name: it goes with this process, however that ends.
     let path = format!("/proc/self/fd/{}", program.as_raw_fd());
-    let workload = Workload {
-        trace: true,
-        every_crossing: true,
-        ..Workload::command([path]).deadline(LONGEST)
-    };
+    let workload =
+        Workload { trace: true, every_exit: true, ..Workload::command([path]).deadline(LONGEST) };
     // Every guest has the device; one of them uses it.
     let memory = SharedMemory::of(&device, PAGE).map_err(sandbox::Error::from)?;
     let outcome = machine.spawn_with_device(&workload, memory)?.wait()?;
@@ -72,7 +69,7 @@ pub(super) fn run(way: Way) -> Result<Run> {
         return Err(failed("compare the bytes")(io::Error::other("others arrived than were sent")));
     }
     let vendor = (way == Way::Cpuid).then(|| vendor(&stored));
-    Ok(told(way, vendor, &outcome))
+    Ok(run_of(way, vendor, &outcome))
 }
 
 /// The vendor that `cpuid` returned, from the words that the guest stored; empty if they are 0.
@@ -127,30 +124,30 @@ fn program(way: Way, bytes: &[u8]) -> Vec<u8> {
     [&code, bytes].concat()
 }
 
-/// What isolab wrote down about it: `KVM_RUN -> out 0x3f8: console`.
-fn told(way: Way, vendor: Option<String>, outcome: &Outcome) -> Run {
+/// The run, from what isolab recorded of it.
+fn run_of(way: Way, vendor: Option<String>, outcome: &Outcome) -> Run {
     let entered = outcome.timeline.since_start(Milestone::Entered).unwrap_or_default();
     let entered = outcome.timeline.started_at() + entered;
     // To a tenth: a clock is no better.
     let microseconds = |time: Duration| (time.as_secs_f64() * 1e7).round() as f32 / 10.0;
     let exits: Vec<Exit> = outcome
-        .story
-        .steps
+        .trace
+        .entries
         .iter()
-        .filter_map(|step| {
-            let (reason, device) = step.crossing()?;
+        .filter_map(|entry| {
+            let Event::VmExit { reason, device } = &entry.event else { return None };
             Some(Exit {
-                at: microseconds(step.began.saturating_sub(entered)),
-                reason: reason.into(),
-                device: device.into(),
-                took: microseconds(step.took),
+                at: microseconds(entry.began.saturating_sub(entered)),
+                reason: reason.clone(),
+                device: device.as_deref().unwrap_or("nobody").into(),
+                took: microseconds(entry.took),
             })
         })
         .collect();
     let count = Count {
         way,
         answered: exits.len().saturating_sub(1) as u32,
-        by_kvm: outcome.usage.crossings_in_kernel,
+        by_kvm: outcome.usage.vm_exits_in_kernel,
         took: exits.last().map_or(0.0, |end| end.at),
         vendor,
     };

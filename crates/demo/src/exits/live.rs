@@ -188,6 +188,8 @@ fn round(number: f32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use sandbox::ExitReason;
+
     use super::*;
     use crate::exits::{Count, Exit};
 
@@ -195,7 +197,7 @@ mod tests {
     fn run(count: u32) -> Run {
         let exit = |number: u32| Exit {
             at: number as f32 * 100.0,
-            reason: "out 0x3f8".into(),
+            reason: ExitReason::Out { port: 0x3f8 },
             device: "console".into(),
             took: 2.0,
         };

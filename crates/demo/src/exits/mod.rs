@@ -23,6 +23,8 @@ pub use draw::{draw, summary};
 pub use live::Live;
 pub use notes::SCRIPT;
 
+use sandbox::ExitReason;
+
 use crate::script::Words;
 
 /// How many bytes leave the guest, or how often it asks for the processor's name.
@@ -134,7 +136,7 @@ pub struct Exit {
     /// When it came, in microseconds since the guest was entered.
     pub at: f32,
     /// Why: `out 0x3f8`.
-    pub reason: String,
+    pub reason: ExitReason,
     /// What in isolab answered it.
     pub device: String,
     /// How long the answer took, in microseconds.

@@ -2,17 +2,19 @@
 
 use ratatui::{Frame, layout::Rect, style::Stylize as _, text::Line, widgets::Paragraph};
 use report::columns::{columns, wrapped};
+use sandbox::ExitReason;
 
 use super::{
     Answerer, Count, Exit, Exits, TIMES, Way,
     draw::{DIM, time},
+    guests::OFF_SWITCH,
 };
 use crate::Language;
 
 impl Exit {
     /// Whether it is how the guest ended.
     pub(super) fn is_end(&self) -> bool {
-        self.device == "off switch"
+        self.reason == ExitReason::Out { port: OFF_SWITCH.into() }
     }
 
     fn words(&self, language: Language) -> String {
@@ -21,7 +23,7 @@ impl Exit {
             false => &self.device,
         };
         let [at, took] = [self.at, self.took].map(|time| format!("{time:.1}"));
-        in_columns([&at, &self.reason, &format!("isolab/{device}"), &took])
+        in_columns([&at, &self.reason.to_string(), &format!("isolab/{device}"), &took])
     }
 }
 

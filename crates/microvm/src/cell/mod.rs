@@ -69,7 +69,7 @@ mod tests;
 use std::io;
 
 use nix::{errno::Errno, sched::CloneFlags, unistd::geteuid};
-use sandbox::{Question, Story};
+use sandbox::{Question, Trace};
 
 use crate::{
     error::{Error, Result},
@@ -125,7 +125,7 @@ const NOBODY: libc::uid_t = 65534;
 /// # Errors
 ///
 /// When the kernel refuses a step: one that was built without seccomp, for one.
-pub fn enter(role: Role, story: &mut Story) -> Result<()> {
+pub fn enter(role: Role, trace: &mut Trace) -> Result<()> {
     keep_heaps();
     // Signals first: their handlers cannot be set any more afterwards.
     kick::listen();
@@ -133,22 +133,22 @@ pub fn enter(role: Role, story: &mut Story) -> Result<()> {
     if !role.is_the_launchers() {
         take_own_signals_only();
     }
-    step(story, role, "prctl PR_SET_NO_NEW_PRIVS", || {
+    step(trace, role, "prctl PR_SET_NO_NEW_PRIVS", || {
         // SAFETY: sets a flag of the calling thread.
         unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
     })?;
     // Before it is somebody else: then it has no more to keep.
-    let keeps = role == Role::Shares && geteuid().is_root() && keep_reading(role, story)?;
+    let keeps = role == Role::Shares && geteuid().is_root() && keep_reading(role, trace)?;
     if !role.is_the_launchers() {
-        leave_files(role, story)?;
+        leave_files(role, trace)?;
         if process::is_ours() && geteuid().is_root() {
-            become_nobody(role, story)?;
+            become_nobody(role, trace)?;
         }
     }
-    drop_capabilities(role, keeps, story)?;
+    drop_capabilities(role, keeps, trace)?;
     let call = format!("seccomp: {} calls are left to it", list::of(role).count());
     let refused = |source: io::Error| Error::Cell { call: "seccomp".into(), source };
-    story.step(Question::Boundary, told(role, &call), || filter::install(role)).map_err(refused)
+    trace.record(Question::Boundary, told(role, &call), || filter::install(role)).map_err(refused)
 }
 
 /// Has malloc(3) give nothing back of a heap while it frees. The first time that it gave back the end of
@@ -165,12 +165,12 @@ fn told(role: Role, call: &str) -> String {
 
 /// A system call that gives 0, or -1 and why not.
 fn step<T: Into<i64>>(
-    story: &mut Story,
+    trace: &mut Trace,
     role: Role,
     call: &'static str,
     act: impl FnOnce() -> T,
 ) -> Result<()> {
-    match story.step(Question::Boundary, told(role, call), || act().into()) {
+    match trace.record(Question::Boundary, told(role, call), || act().into()) {
         -1 => Err(Error::Cell { call: call.into(), source: io::Error::last_os_error() }),
         _ => Ok(()),
     }
@@ -179,9 +179,9 @@ fn step<T: Into<i64>>(
 /// Gives the thread a root in which there are no files but what the kernel says of the descriptors
 /// that the process has anyway. Only root may, in whatever user namespace; for others the filter has
 /// to be enough, which leaves no call that takes a path.
-fn leave_files(role: Role, story: &mut Story) -> Result<()> {
+fn leave_files(role: Role, trace: &mut Trace) -> Result<()> {
     let call = "unshare CLONE_FS, chroot /proc/self/fdinfo";
-    let left = story.step(Question::Boundary, told(role, call), || {
+    let left = trace.record(Question::Boundary, told(role, call), || {
         // The process's other threads keep their root.
         nix::sched::unshare(CloneFlags::CLONE_FS)?;
         nix::unistd::chroot("/proc/self/fdinfo")?;
@@ -196,18 +196,18 @@ fn leave_files(role: Role, story: &mut Story) -> Result<()> {
 
 /// Makes the thread another user than the launcher, who owns nothing. The C library would change
 /// all threads of the process: the system calls themselves change one (credentials(7)).
-fn become_nobody(role: Role, story: &mut Story) -> Result<()> {
+fn become_nobody(role: Role, trace: &mut Trace) -> Result<()> {
     let none: *const libc::gid_t = std::ptr::null();
     let changed = [
-        step(story, role, "setgroups: none", || {
+        step(trace, role, "setgroups: none", || {
             // SAFETY: changes the calling thread's groups; of a list of 0 nothing is read.
             unsafe { libc::syscall(libc::SYS_setgroups, 0, none) }
         }),
-        step(story, role, "setresgid 65534", || {
+        step(trace, role, "setresgid 65534", || {
             // SAFETY: changes the calling thread's group.
             unsafe { libc::syscall(libc::SYS_setresgid, NOBODY, NOBODY, NOBODY) }
         }),
-        step(story, role, "setresuid 65534", || {
+        step(trace, role, "setresuid 65534", || {
             // SAFETY: changes the calling thread's user.
             unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) }
         }),
@@ -225,12 +225,12 @@ fn become_nobody(role: Role, story: &mut Story) -> Result<()> {
 
 /// Drops all capabilities of the thread, but [`DAC_READ_SEARCH`] if it `keeps` that. Those of the
 /// bounding set would need an execve(2), which the filter refuses and `no_new_privs` makes fruitless.
-fn drop_capabilities(role: Role, keeps: bool, story: &mut Story) -> Result<()> {
+fn drop_capabilities(role: Role, keeps: bool, trace: &mut Trace) -> Result<()> {
     let kept = if keeps { 1 << DAC_READ_SEARCH } else { 0 };
     // Effective, permitted and inheritable, of the first 32 and of the others.
     let sets = [kept, kept, 0, 0, 0, 0];
     let call = if keeps { "capset: CAP_DAC_READ_SEARCH" } else { "capset: none" };
-    step(story, role, call, || {
+    step(trace, role, call, || {
         // SAFETY: the kernel reads a header of two words and, of this version, two times three.
         unsafe { libc::syscall(libc::SYS_capset, CAPABILITIES.as_ptr(), sets.as_ptr()) }
     })
@@ -244,16 +244,16 @@ const DAC_READ_SEARCH: u32 = 2;
 /// Lets the thread have what root reads, though it will be root no longer; gives whether root may here
 /// at all, which in somebody's container he may not. It opens nothing but the shared directories by
 /// that: there is nothing else that it has a way to, and no call that would open a file by its handle.
-fn keep_reading(role: Role, story: &mut Story) -> Result<bool> {
+fn keep_reading(role: Role, trace: &mut Trace) -> Result<bool> {
     let mut sets = [0u32; 6];
-    step(story, role, "capget", || {
+    step(trace, role, "capget", || {
         // SAFETY: the kernel reads a header of two words and writes two times three.
         unsafe { libc::syscall(libc::SYS_capget, CAPABILITIES.as_ptr(), sets.as_mut_ptr()) }
     })?;
     if sets[1] & 1 << DAC_READ_SEARCH == 0 {
         return Ok(false);
     }
-    step(story, role, "prctl PR_SET_KEEPCAPS", || {
+    step(trace, role, "prctl PR_SET_KEEPCAPS", || {
         // SAFETY: sets a flag of the calling thread.
         unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0, 0) }
     })?;

@@ -11,7 +11,7 @@ use nix::{
     sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit},
     unistd::{getegid, geteuid},
 };
-use sandbox::{Limits, Question, Story};
+use sandbox::{Limits, Question, Trace};
 
 use crate::error::{Error, Result};
 
@@ -45,10 +45,10 @@ const DESCRIPTORS: u64 = 1024;
 /// # Errors
 ///
 /// When the kernel refuses what every process may.
-pub fn enter_process(limits: &Limits, walls: Walls, story: &mut Story) -> Result<()> {
+pub fn enter_process(limits: &Limits, walls: Walls, trace: &mut Trace) -> Result<()> {
     OURS.store(true, Ordering::Relaxed);
-    story.step(Question::Boundary, "close inherited descriptors", close_inherited);
-    enter_namespaces(walls, story)?;
+    trace.record(Question::Boundary, "close inherited descriptors", close_inherited);
+    enter_namespaces(walls, trace)?;
     let memory = limits.memory_bytes.unwrap_or(0).max(256 << 20);
     let threads = u64::from(limits.vcpus.unwrap_or(1)) + 3;
     // Twice: a kernel and its archive are held beside the memory that they are written to.
@@ -63,7 +63,7 @@ pub fn enter_process(limits: &Limits, walls: Walls, story: &mut Story) -> Result
         (Resource::RLIMIT_CORE, 0),
     ];
     let call = format!("setrlimit: AS {} MiB, NOFILE {DESCRIPTORS}, CORE 0", space >> 20);
-    let limited = story.step(Question::Budget, call, || {
+    let limited = trace.record(Question::Budget, call, || {
         bounds.into_iter().try_for_each(|(resource, bound)| lower(resource, bound))
     });
     limited.map_err(|errno| Error::Cell { call: "setrlimit".into(), source: errno.into() })
@@ -99,7 +99,7 @@ fn close_inherited() {
 }
 
 /// Enters namespaces of its own, as far as the caller may.
-fn enter_namespaces(walls: Walls, story: &mut Story) -> Result<()> {
+fn enter_namespaces(walls: Walls, trace: &mut Trace) -> Result<()> {
     let (flags, names) = match walls {
         Walls::Cheap => (CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS, "ipc, uts"),
         Walls::All => (
@@ -117,10 +117,10 @@ fn enter_namespaces(walls: Walls, story: &mut Story) -> Result<()> {
         false => (flags | CloneFlags::CLONE_NEWUSER, format!("user, {names}")),
     };
     let (user, group) = (geteuid(), getegid());
-    let entered = story.step(Question::Boundary, format!("unshare {names}"), || unshare(flags));
+    let entered = trace.record(Question::Boundary, format!("unshare {names}"), || unshare(flags));
     match entered {
         Ok(()) if flags.contains(CloneFlags::CLONE_NEWUSER) => {
-            let mapped = story.step(Question::Boundary, "write uid_map, gid_map: itself", || {
+            let mapped = trace.record(Question::Boundary, "write uid_map, gid_map: itself", || {
                 fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
                 fs::write("/proc/self/setgroups", "deny")?;
                 fs::write("/proc/self/gid_map", format!("{group} {group} 1"))

@@ -2,14 +2,14 @@
 
 use std::{ffi::CString, fs::File, io::Write as _, os::fd::AsRawFd, thread};
 
-use sandbox::Story;
+use sandbox::Trace;
 
 use super::{hole::call, *};
 
 /// Does `work` in a thread of `role`, and gives what it gives.
 fn inside<T: Send>(role: Role, work: impl FnOnce() -> T + Send) -> T {
     let confined = || {
-        enter(role, &mut Story::new(false)).unwrap();
+        enter(role, &mut Trace::new(false)).unwrap();
         work()
     };
     thread::scope(|scope| scope.spawn(confined).join()).unwrap()
@@ -170,7 +170,7 @@ fn seen_from_outside(role: Role) -> String {
     let (done, wait) = std::sync::mpsc::channel::<()>();
     let confined = thread::spawn(move || {
         tell.send(nix::unistd::gettid()).unwrap();
-        enter(role, &mut Story::new(false)).unwrap();
+        enter(role, &mut Trace::new(false)).unwrap();
         tell.send(nix::unistd::gettid()).unwrap();
         let _ = wait.recv();
     });

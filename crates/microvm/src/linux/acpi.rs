@@ -170,7 +170,7 @@ fn describe(path: &str, name: &dyn Aml, number: usize, resources: [&dyn Aml; 2],
 
 #[cfg(test)]
 mod tests {
-    use sandbox::Story;
+    use sandbox::Trace;
 
     use super::*;
 
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_table_is_found_from_the_root_and_adds_up_to_zero() {
-        let memory = Memory::of_a_pc(4 << 20, &mut Story::default()).unwrap();
+        let memory = Memory::of_a_pc(4 << 20, &mut Trace::default()).unwrap();
         let virtio = MmioDevice { address: 0xd000_0000, length: 0x1000, line: 5 };
         let serial = Some(SerialPort { port: 0x3f8, line: 4 });
         let hardware = Hardware { processors: 2, serial, virtio: vec![virtio; 20] };

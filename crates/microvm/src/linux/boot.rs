@@ -18,7 +18,7 @@
 
 use std::io;
 
-use sandbox::{Question, Story};
+use sandbox::{Event, Question, Trace};
 
 use crate::{
     error::{Error, Result},
@@ -162,35 +162,41 @@ pub fn initramfs_room(kernel_end: u64, memory_bytes: u64) -> u64 {
 /// # Errors
 ///
 /// When a file can no longer be read, or has changed so that it does not fit.
-pub fn load(memory: &Memory, plan: &Plan, rsdp: u64, story: &mut Story) -> Result<Start> {
+pub fn load(memory: &Memory, plan: &Plan, rsdp: u64, trace: &mut Trace) -> Result<Start> {
     let call = format!("load the kernel: {} segments", plan.kernel.segments().len());
-    story.step(Question::Inside, call, || {
+    trace.record(Question::Inside, Event::note(call), || {
         plan.kernel
             .load(|at, bytes| memory.write("kernel", at, bytes).map_err(io::Error::other))
             .map_err(Error::system::<io::Error>("read the kernel into the guest's memory"))
     })?;
-    let initramfs = load_initramfs(memory, plan, story)?;
+    let initramfs = load_initramfs(memory, plan, trace)?;
     let call = format!("write the command line: {}", plan.command_line);
     let mut text = plan.command_line.clone().into_bytes();
     text.push(0);
-    story.step(Question::Inside, call, || memory.write("command line", COMMAND_LINE, &text))?;
+    trace.record(Question::Inside, Event::note(call), || {
+        memory.write("command line", COMMAND_LINE, &text)
+    })?;
     let papers = Papers { rsdp, initramfs, command_line: text.len() as u64 - 1, map: map(memory) };
     match plan.entry_point {
         EntryPoint::Long64 => {
-            story.step(Question::Inside, "write page tables and descriptors", || {
-                tables::write_pages(memory, MAPPED)?;
-                tables::write_descriptors(memory)
-            })?;
-            story.step(
+            trace.record(
                 Question::Inside,
-                "write the zero page: what a boot loader tells",
+                Event::note("write page tables and descriptors"),
+                || {
+                    tables::write_pages(memory, MAPPED)?;
+                    tables::write_descriptors(memory)
+                },
+            )?;
+            trace.record(
+                Question::Inside,
+                Event::note("write the zero page: what a boot loader tells"),
                 || memory.write("zero page", ZERO_PAGE, &papers.zero_page()),
             )?;
             let (instruction, information) = (plan.kernel.entry(), ZERO_PAGE);
             Ok(Start { entry_point: EntryPoint::Long64, instruction, information })
         }
         EntryPoint::Pvh => {
-            story.step(Question::Inside, "write PVH's start information", || {
+            trace.record(Question::Inside, Event::note("write PVH's start information"), || {
                 papers.write_start_info(memory)
             })?;
             let instruction = plan.kernel.pvh_entry().map_or(plan.kernel.entry(), u64::from);
@@ -200,14 +206,14 @@ pub fn load(memory: &Memory, plan: &Plan, rsdp: u64, story: &mut Story) -> Resul
 }
 
 /// Loads the pieces of the initramfs behind each other; gives where they begin and their length.
-fn load_initramfs(memory: &Memory, plan: &Plan, story: &mut Story) -> Result<(u64, u64)> {
+fn load_initramfs(memory: &Memory, plan: &Plan, trace: &mut Trace) -> Result<(u64, u64)> {
     let bytes = plan.initramfs_bytes();
     let start = (plan.low_end() - bytes) & !0xfff;
     let mut address = start;
     for piece in &plan.initramfs {
         let length = piece.length();
         let call = format!("load the initramfs to {address:#x}..{:#x}", address + length);
-        story.step(Question::Inside, call, || piece.copy_to(memory, address))?;
+        trace.record(Question::Inside, Event::note(call), || piece.copy_to(memory, address))?;
         address += length.next_multiple_of(4);
     }
     Ok((start, bytes))
@@ -329,8 +335,8 @@ mod tests {
 
     #[test]
     fn the_zero_page_tells_where_everything_is() {
-        let memory = Memory::of_a_pc(64 << 20, &mut Story::default()).unwrap();
-        let start = load(&memory, &plan(64 << 20, 5), ACPI_TABLES, &mut Story::default()).unwrap();
+        let memory = Memory::of_a_pc(64 << 20, &mut Trace::default()).unwrap();
+        let start = load(&memory, &plan(64 << 20, 5), ACPI_TABLES, &mut Trace::default()).unwrap();
         let mut page = [0; 4096];
         memory.read("zero page", start.information, &mut page).unwrap();
         let word = |at: usize| u32::from_le_bytes(page[at..at + 4].try_into().unwrap());
@@ -344,7 +350,7 @@ mod tests {
 
     #[test]
     fn memory_beyond_the_devices_is_in_the_map() {
-        let memory = Memory::of_a_pc(4 << 30, &mut Story::default()).unwrap();
+        let memory = Memory::of_a_pc(4 << 30, &mut Trace::default()).unwrap();
         let map = map(&memory);
         let ram: u64 = map.iter().filter(|it| it.kind == RAM).map(|it| it.end - it.start).sum();
         assert_eq!(ram, (4 << 30) - (HIGH_MEMORY - LOW_MEMORY_END));

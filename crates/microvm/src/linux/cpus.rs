@@ -13,10 +13,11 @@ use kvm_bindings::{
     kvm_sregs,
 };
 use kvm_ioctls::{Cap, VcpuFd};
-use sandbox::{Question, Story};
+use sandbox::{Question, Trace};
 
 use crate::{
     error::{Error, Result},
+    kvm_call::kvm_call,
     linux::boot::{EntryPoint, Start},
     machine::Machine,
     registers::{CR0_PE, RFLAGS_FIXED, Segment, SegmentKind},
@@ -31,20 +32,19 @@ pub const MOST: u32 = 254;
 /// # Errors
 ///
 /// When KVM refuses one of them, or its state.
-pub fn prepare(cpus: &[VcpuFd], machine: &Machine, start: Start, story: &mut Story) -> Result<()> {
+pub fn prepare(cpus: &[VcpuFd], machine: &Machine, start: Start) -> Result<()> {
     let features = machine.features()?;
     let deadline_timer = machine.can(Cap::TscDeadlineTimer);
+    let trace = &mut *machine.trace();
     let shape = Shape { count: cpus.len() as u32, deadline_timer };
     for (number, cpu) in (0..).zip(cpus) {
-        let call = format!("KVM_SET_CPUID2: processor {number} of {}", shape.count);
+        let operands = format!(": processor {number} of {}", shape.count);
         let own = shape.show(&features, number)?;
-        story
-            .step(Question::Power, call.clone(), || cpu.set_cpuid2(&own))
-            .map_err(Error::kvm(call))?;
-        set_msrs(cpu, story)?;
+        kvm_call(trace, Question::Power, "KVM_SET_CPUID2", operands, || cpu.set_cpuid2(&own))?;
+        set_msrs(cpu, trace)?;
     }
     match cpus.first() {
-        Some(first) => begin_at(first, start, story),
+        Some(first) => begin_at(first, start, trace),
         None => Ok(()),
     }
 }
@@ -132,10 +132,10 @@ impl Shape {
 }
 
 /// The registers that firmware sets: memory is cached, and strings move fast.
-fn set_msrs(cpu: &VcpuFd, story: &mut Story) -> Result<()> {
+fn set_msrs(cpu: &VcpuFd, trace: &mut Trace) -> Result<()> {
     const MISC_ENABLE: (u32, u64) = (0x1a0, 1);
     const MTRR_DEFAULT: (u32, u64) = (0x2ff, 1 << 11 | 6); // enabled, write-back
-    let call = "KVM_SET_MSRS: memory is cached, string instructions are fast";
+    let operands = ": memory is cached, string instructions are fast";
     let entries = [MISC_ENABLE, MTRR_DEFAULT].map(|(index, data)| kvm_msr_entry {
         index,
         data,
@@ -143,27 +143,24 @@ fn set_msrs(cpu: &VcpuFd, story: &mut Story) -> Result<()> {
     });
     let registers = Msrs::from_entries(&entries).expect("two are fewer than KVM takes");
     // A processor that lacks one of them stops there, and does without.
-    story.step(Question::Power, call, || cpu.set_msrs(&registers)).map_err(Error::kvm(call))?;
+    kvm_call(trace, Question::Power, "KVM_SET_MSRS", operands, || cpu.set_msrs(&registers))?;
     Ok(())
 }
 
 /// Lets `cpu` begin at the kernel's entry.
-fn begin_at(cpu: &VcpuFd, start: Start, story: &mut Story) -> Result<()> {
+fn begin_at(cpu: &VcpuFd, start: Start, trace: &mut Trace) -> Result<()> {
     let mode = match start.entry_point {
         EntryPoint::Long64 => "64 bits, paging, ring 0",
         EntryPoint::Pvh => "32 bits, no paging, ring 0",
     };
-    let call = format!("KVM_SET_SREGS: {mode}");
-    story
-        .step(Question::Power, call.clone(), || {
-            let mut state = cpu.get_sregs()?;
-            match start.entry_point {
-                EntryPoint::Long64 => vcpu::long_mode(&mut state, 0),
-                EntryPoint::Pvh => protected_mode(&mut state),
-            }
-            cpu.set_sregs(&state)
-        })
-        .map_err(Error::kvm(call))?;
+    kvm_call(trace, Question::Power, "KVM_SET_SREGS", format!(": {mode}"), || {
+        let mut state = cpu.get_sregs()?;
+        match start.entry_point {
+            EntryPoint::Long64 => vcpu::long_mode(&mut state, 0),
+            EntryPoint::Pvh => protected_mode(&mut state),
+        }
+        cpu.set_sregs(&state)
+    })?;
     // Linux looks for the zero page in RSI, PVH has its start information in EBX.
     let (rsi, rbx) = match start.entry_point {
         EntryPoint::Long64 => (start.information, 0),
@@ -171,8 +168,8 @@ fn begin_at(cpu: &VcpuFd, start: Start, story: &mut Story) -> Result<()> {
     };
     let registers =
         kvm_regs { rip: start.instruction, rsi, rbx, rflags: RFLAGS_FIXED, ..kvm_regs::default() };
-    let call = format!("KVM_SET_REGS: RIP={:#x} RSI={rsi:#x} RBX={rbx:#x}", start.instruction);
-    story.step(Question::Power, call.clone(), || cpu.set_regs(&registers)).map_err(Error::kvm(call))
+    let operands = format!(": RIP={:#x} RSI={rsi:#x} RBX={rbx:#x}", start.instruction);
+    kvm_call(trace, Question::Power, "KVM_SET_REGS", operands, || cpu.set_regs(&registers))
 }
 
 /// Flat segments of 4 GiB, no paging (Xen, `docs/misc/pvh.pandoc`).

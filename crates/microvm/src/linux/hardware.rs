@@ -21,7 +21,7 @@ use std::{
 use guest::{abi::MAILBOX_BYTES, plan::InitPlan};
 use host::terminal_size;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sandbox::{Question, Stdio, Story, Written};
+use sandbox::{Event, Question, Stdio, Trace, Written};
 
 use crate::{
     cell::{self, Role},
@@ -166,27 +166,27 @@ fn serve(
     events: EventLoop,
     role: Role,
     handle: &Arc<Handle>,
-    story: &mut Story,
+    trace: &mut Trace,
 ) -> Result<Option<events::Running>> {
     if events.is_empty() {
         return Ok(None);
     }
     let handle = handle.clone();
-    let mut own = Story::new(story.is_told());
-    let (tell, told) = mpsc::sync_channel(1);
+    let mut own = Trace::new(trace.enabled());
+    let (sender, own_steps) = mpsc::sync_channel(1);
     let running = events.start(move || {
         handle.begin(None);
         let serving = Serving(handle);
         cell::enter(role, &mut own)?;
         // Nobody who waits for it has gone.
-        let _ = tell.send(own.steps);
+        let _ = sender.send(own.entries);
         Ok(move || {
             if let Some(breach) = cell::breach() {
                 serving.0.fail(Error::Breach(breach));
             }
         })
     })?;
-    story.steps.extend(told.recv().into_iter().flatten());
+    trace.entries.extend(own_steps.recv().into_iter().flatten());
     Ok(Some(running))
 }
 
@@ -199,7 +199,6 @@ struct Board<'m> {
     events: EventLoop,
     shares: EventLoop,
     virtio: Vec<MmioDevice>,
-    story: &'m mut Story,
 }
 
 impl Hardware {
@@ -214,7 +213,6 @@ impl Hardware {
         vm: &LinuxVm,
         inventory: Inventory,
         handle: &Arc<Handle>,
-        story: &mut Story,
     ) -> Result<Self> {
         let memory = machine.memory().expect("a machine gets its memory before its devices");
         let mut board = Board {
@@ -225,7 +223,6 @@ impl Hardware {
             events: EventLoop::new()?,
             shares: EventLoop::new()?,
             virtio: Vec::new(),
-            story,
         };
         let reports = Reports::default();
         let mut streams = Streams::of(inventory.stdio, handle)?;
@@ -249,7 +246,7 @@ impl Hardware {
         }
         let mailbox = handle.mailbox().map(|mailbox| {
             let memory = SharedMemory::of(mailbox.file(), MAILBOX_BYTES)?;
-            machine.share(&memory, system::MAILBOX, board.story).map(|()| memory)
+            machine.share(&memory, system::MAILBOX).map(|()| memory)
         });
         let mut counts = Vec::new();
         for (number, disk) in (0..).zip(inventory.disks) {
@@ -280,9 +277,9 @@ impl Hardware {
             board.events.every(ASK, move || asked.work(Balloon::ask))?;
             balloon = Some(device);
         }
-        let Board { buses, events, shares, virtio, memory, story, .. } = board;
-        let events = serve(events, Role::Devices, handle, story)?;
-        let shares = serve(shares, Role::Shares, handle, story)?;
+        let Board { buses, events, shares, virtio, memory, .. } = board;
+        let events = serve(events, Role::Devices, handle, &mut machine.trace())?;
+        let shares = serve(shares, Role::Shares, handle, &mut machine.trace())?;
         let buses = Arc::new(buses);
         let init = inventory.init;
         Ok(Self {
@@ -371,7 +368,7 @@ impl Board<'_> {
         handle: &Arc<Handle>,
     ) -> Result<SharedSerial> {
         let line = Interrupt::new()?;
-        self.machine.connect(&line, SERIAL.line, self.story)?;
+        self.machine.connect(&line, SERIAL.line)?;
         let far_end = console.clone();
         let print: Box<dyn FnMut(u8) + Send> = Box::new(move |byte| far_end.print(byte));
         let serial = Arc::new(Mutex::new(Serial::new(line, print)));
@@ -421,7 +418,7 @@ impl Board<'_> {
     /// A page that guest and host share; what the guest writes there goes to `sink`.
     fn share_page(&mut self, sink: Sink) -> Result<SharedPage> {
         let page = Page::new()?;
-        self.machine.share(page.memory(), page::ADDRESS, self.story)?;
+        self.machine.share(page.memory(), page::ADDRESS)?;
         let page = SharedPage(Arc::new(Mutex::new((page, sink))));
         let looking = page.clone();
         self.events.every(LOOK, move || looking.look())?;
@@ -464,8 +461,8 @@ impl Board<'_> {
         let open = OPEN_FILES / shares.len().max(1);
         for (number, tree) in shares.into_iter().enumerate() {
             let way = if tree.is_private() { "a read-only mount of its own" } else { "as it is" };
-            let call = format!("share a directory: {way}");
-            self.story.step(Question::Inside, call, || ());
+            let note = Event::note(format!("share a directory: {way}"));
+            self.machine.trace().record(Question::Inside, note, || ());
             let device = SharedDirectory::new(tree, share_tag(number), open);
             self.plug(device, Served::OnItsOwnThread)?;
         }
@@ -481,7 +478,7 @@ impl Board<'_> {
             ..VIRTIO
         };
         let line = Interrupt::new()?;
-        self.machine.connect(&line, place.line, self.story)?;
+        self.machine.connect(&line, place.line)?;
         let device = Transport::new(device, self.memory.ram().clone(), line);
         let device = device.until(self.handle.over());
         let events = match served {
@@ -491,9 +488,9 @@ impl Board<'_> {
         events.watch_files(&device)?;
         if served != Served::ByItsProcessor {
             let address = u64::from(place.address) + mmio::DOORBELL;
-            let (machine, story) = (self.machine, &mut *self.story);
+            let machine = self.machine;
             events.serve(&device, |queue, doorbell| {
-                machine.serve_doorbell(doorbell, address, queue, story)
+                machine.serve_doorbell(doorbell, address, queue)
             })?;
         }
         put(&mut self.buses.memory, place.address.into(), mmio::LENGTH, device.clone())?;

@@ -47,20 +47,20 @@ use std::{
 
 use host::RawTerminal;
 use sandbox::{
-    Instance, Limits, Mailbox, Milestone, Program, Sandbox, Stdio, Story, Timeline, Workload,
+    Instance, Limits, Mailbox, Milestone, Program, Sandbox, Stdio, Timeline, Trace, Workload,
 };
 
 use crate::{
     control::Handle,
     devices::virtio::{disk::DiskFile, rate::Limit, tap::Tap},
     error::{Error, Result},
+    exit_trace::ExitTrace,
     gdb,
     kernel::KernelImage,
     kernels::{self, Kernel},
     machine::{self, Machine},
     memory::{self, Memory, PAGE},
     running::cpu_time,
-    told::Told,
 };
 
 pub use boot::EntryPoint;
@@ -80,7 +80,7 @@ use system::System;
 /// The word for it in tables.
 const NAME: &str = "linux";
 /// What it is called in messages.
-const TOLD_AS: &str = "linux microvm";
+const DISPLAY_NAME: &str = "linux microvm";
 
 /// Its host name, unless it is to have another.
 pub const HOSTNAME: &str = "isolab";
@@ -211,7 +211,7 @@ impl Sandbox for LinuxVm {
     fn spawn(&self, workload: &Workload) -> sandbox::Result<Box<dyn Instance>> {
         match self.start(workload, None) {
             Ok(running) => Ok(Box::new(running)),
-            Err(error) => Err(error.told_by(TOLD_AS)),
+            Err(error) => Err(error.into_sandbox_error(DISPLAY_NAME)),
         }
     }
 }
@@ -221,7 +221,7 @@ impl LinuxVm {
     /// says: in which folder, and whether it goes on then.
     fn start(&self, workload: &Workload, saving: Option<(&Path, bool)>) -> Result<Running> {
         let timeline = Timeline::start();
-        let mut story = Story::new(workload.trace);
+        let trace = Trace::new(workload.trace);
         let before = cpu_time();
         let count = processors(&self.limits, &self.device)?;
         if count > 1 && self.debugger.is_some() {
@@ -239,20 +239,21 @@ impl LinuxVm {
             .and_then(|it| it.while_running(workload.stdio, self.debugger.is_some()));
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
-        let mut machine = Machine::create(&self.device, &mut story)?;
+        let mut machine = Machine::create(&self.device, trace)?;
 
         // 2. What may it consume? So much memory, and so many threads' time.
-        machine.attach(Memory::of_a_pc(plan.memory_bytes, &mut story)?, &mut story)?;
-        machine.add_interrupt_controllers(&mut story)?;
-        let cpus = machine.cpus(count, &mut story)?;
+        let memory = Memory::of_a_pc(plan.memory_bytes, &mut machine.trace())?;
+        machine.attach(memory)?;
+        machine.add_interrupt_controllers()?;
+        let cpus = machine.cpus(count)?;
         handle.reach(Milestone::Created);
 
         // 3. What does it find inside? Its kernel, and papers that describe the machine.
-        let hardware = Hardware::new(&machine, self, inventory, &handle, &mut story)?;
-        let start = machine.boot(&plan, &hardware.papers(count), &mut story)?;
+        let hardware = Hardware::new(&machine, self, inventory, &handle)?;
+        let start = machine.boot(&plan, &hardware.papers(count))?;
 
         // 4. With what power does it start? As processors after firmware.
-        cpus::prepare(&cpus, &machine, start, &mut story)?;
+        cpus::prepare(&cpus, &machine, start)?;
 
         // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
         let spent = cpu_time().saturating_sub(before);
@@ -260,15 +261,14 @@ impl LinuxVm {
         let start_up = self.start_up.filter(|_| self.debugger.is_none());
         let times = Times { deadline: workload.deadline, start_up };
         let terminal = (workload.stdio == Stdio::Terminal).then(RawTerminal::set).flatten();
-        let told = Told::of(workload);
+        let exit_trace = ExitTrace::of(workload);
         let own_words = self.command_line.own_words().to_owned();
         let control = self.control.clone();
         let guest = Guest {
             cpus,
             machine,
             hardware,
-            story,
-            told,
+            exit_trace,
             terminal,
             saving,
             spent,
@@ -321,17 +321,18 @@ fn mailbox(workload: &Workload) -> Result<Option<Mailbox>> {
 ///
 /// [`sandbox::Error::Unavailable`] with the cause, and how to mend it.
 pub fn available() -> sandbox::Result<()> {
-    machine::open(&LinuxVm::new("").device).map_err(|error| error.told_by(TOLD_AS))?;
+    machine::open(&LinuxVm::new("").device)
+        .map_err(|error| error.into_sandbox_error(DISPLAY_NAME))?;
     if crate::flavour()?.interprets_ring0 == Some(true) {
         return Err(sandbox::Error::Unavailable {
-            sandbox: TOLD_AS,
+            sandbox: DISPLAY_NAME,
             source: "this KVM has no hardware assistance and interprets a guest's kernel".into(),
             fix: "run it in an emulated computer that has some: `isolab nest -- ...`".into(),
         });
     }
     kernels::chosen().map_err(|error| {
         let fix = error.fix().unwrap_or_default();
-        sandbox::Error::Unavailable { sandbox: TOLD_AS, source: error.into(), fix }
+        sandbox::Error::Unavailable { sandbox: DISPLAY_NAME, source: error.into(), fix }
     })?;
     Ok(())
 }

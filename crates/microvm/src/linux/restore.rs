@@ -5,21 +5,21 @@
 
 use std::{os::unix::net::UnixListener, path::PathBuf, sync::Arc, thread};
 
-use sandbox::{Instance, Mailbox, Milestone, Question, Sandbox, Stdio, Story, Timeline, Workload};
+use sandbox::{Instance, Mailbox, Milestone, Question, Sandbox, Stdio, Timeline, Trace, Workload};
 
 use super::{
-    LinuxVm, NAME, TOLD_AS,
+    DISPLAY_NAME, LinuxVm, NAME,
     hardware::Hardware,
     running::{Guest, Running, Times},
 };
 use crate::{
     control::Handle,
     error::{Error, Result},
+    exit_trace::ExitTrace,
     machine::Machine,
     memory::Memory,
     running::cpu_time,
     snapshot::{Snapshot, cpu, host::Host},
-    told::Told,
 };
 
 /// A saved guest, which can be started as often as one likes, and many times at once.
@@ -61,7 +61,7 @@ impl Sandbox for SavedVm {
     fn spawn(&self, workload: &Workload) -> sandbox::Result<Box<dyn Instance>> {
         match self.start(workload) {
             Ok(running) => Ok(Box::new(running)),
-            Err(error) => Err(error.told_by(TOLD_AS)),
+            Err(error) => Err(error.into_sandbox_error(DISPLAY_NAME)),
         }
     }
 }
@@ -70,7 +70,6 @@ impl SavedVm {
     /// The story: five questions, answered before.
     fn start(&self, workload: &Workload) -> Result<Running> {
         let timeline = Timeline::start();
-        let mut story = Story::new(workload.trace);
         let before = cpu_time();
         if workload.stdio == Stdio::Terminal {
             return Err(Error::Unsupported {
@@ -82,14 +81,14 @@ impl SavedVm {
         thread::scope(|scope| {
             // All of what is in its memory is read for that, while the machine is made.
             let checked = scope.spawn(|| snapshot.check_memory());
-            let made = self.make(&snapshot, workload, timeline, &mut story);
+            let made = self.make(&snapshot, workload, timeline);
             checked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             let (mut guest, handle, host) = made?;
             let state = &snapshot.state;
 
             // 4. With what power does it start? Each processor with all that it had.
             let call = "restore processors, interrupt controllers, timer and clock";
-            let restored = story.step(Question::Power, call, || {
+            let restored = guest.machine.trace().record(Question::Power, call, || {
                 let (machine, host) = (&guest.machine, &state.host);
                 cpu::restore(&state.processors, &guest.cpus, machine, host)?;
                 state.chips.restore(machine)
@@ -97,11 +96,13 @@ impl SavedVm {
             restored.map_err(|error| snapshot.blame_kernel(error, &host))?;
             // Interrupts that they raise need the controllers to be as they were.
             let call = "restore devices";
-            story.step(Question::WayOut, call, || guest.hardware.restore(&state.devices))?;
+            guest
+                .machine
+                .trace()
+                .record(Question::WayOut, call, || guest.hardware.restore(&state.devices))?;
 
             // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
             handle.has_started_up();
-            guest.story = story;
             guest.spent = cpu_time().saturating_sub(before);
             let times = Times { deadline: workload.deadline, start_up: None };
             Running::start(guest, handle, times)
@@ -114,7 +115,6 @@ impl SavedVm {
         snapshot: &Snapshot,
         workload: &Workload,
         timeline: Timeline,
-        story: &mut Story,
     ) -> Result<(Guest, Arc<Handle>, Host)> {
         let state = &snapshot.state;
         let (vm, inventory) =
@@ -125,26 +125,25 @@ impl SavedVm {
         let handle = Arc::new(Handle::new(timeline, mailbox));
 
         // 1. What separates it from the host? An address space of its own, on the same processor.
-        let mut machine = Machine::create(&self.device, story)?;
+        let mut machine = Machine::create(&self.device, Trace::new(workload.trace))?;
         let host = Host::of(&machine)?;
         snapshot.check_host(&host)?;
 
         // 2. What may it consume? The file of its memory, as long as it only reads.
-        let memory = Memory::of_file(snapshot.memory(), state.memory.bytes, story)?;
-        machine.attach(memory, story)?;
-        machine.add_interrupt_controllers(story)?;
-        let cpus = machine.cpus(state.processors.len() as u8, story)?;
+        let memory = Memory::of_file(snapshot.memory(), state.memory.bytes, &mut machine.trace())?;
+        machine.attach(memory)?;
+        machine.add_interrupt_controllers()?;
+        let cpus = machine.cpus(state.processors.len() as u8)?;
         handle.reach(Milestone::Created);
 
         // 3. What does it find inside? What it left there, and the same devices.
-        let hardware = Hardware::new(&machine, &vm, inventory, &handle, story)?;
-        let (told, story) = (Told::of(workload), Story::default());
+        let hardware = Hardware::new(&machine, &vm, inventory, &handle)?;
+        let exit_trace = ExitTrace::of(workload);
         let guest = Guest {
             cpus,
             machine,
             hardware,
-            story,
-            told,
+            exit_trace,
             terminal: None,
             saving: None,
             spent: std::time::Duration::ZERO,

@@ -10,14 +10,15 @@ use std::{
 };
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use sandbox::{Milestone, Story};
+use sandbox::{ExitReason, Milestone, Trace};
 
 use crate::{
     cell::{self, Role},
     control::{Handle, Shown},
-    crossings::{Crossings, Reason},
     devices::bus::Bus,
     error::{Error, Result},
+    exit_counts::ExitCounts,
+    exit_trace::ExitTrace,
     exits::{End, Strange, Whereabouts},
     gdb::{self, Debugger},
     halt,
@@ -26,7 +27,6 @@ use crate::{
     running::cpu_time,
     snapshot::cpu,
     statistics,
-    told::Told,
 };
 
 /// The two ways to a device.
@@ -43,11 +43,11 @@ pub struct Ran {
     /// Where the processor was at the end.
     pub whereabouts: Whereabouts,
     /// Its exits.
-    pub crossings: Crossings,
+    pub exit_counts: ExitCounts,
     /// CPU time that it took of the thread, the guest's in it.
     pub cpu_time: Duration,
-    /// Those of its exits that are told.
-    pub told: Told,
+    /// Those of its exits that are traced.
+    pub exit_trace: ExitTrace,
     /// All of its exits, by KVM's own count.
     pub exits: Option<u64>,
 }
@@ -112,10 +112,10 @@ pub fn run(
     handle: &Handle,
     showing: Showing<'_>,
     debugging: Option<&Debugging>,
-    mut told: Told,
+    mut exit_trace: ExitTrace,
 ) -> (VcpuFd, Ran) {
     let tally = showing.tally;
-    let mut story = Story::new(told.is_told());
+    let mut trace = Trace::new(exit_trace.enabled());
     // It comes before the cell, which lets nobody in.
     let mut debugger = debugging.and_then(|debugging| debugging.wait(handle));
     let mut debug = |cpu: &mut VcpuFd, what: Stop| {
@@ -125,10 +125,10 @@ pub fn run(
             handle.fail(error);
         }
     };
-    if let Err(error) = cell::enter(Role::Vcpu, &mut story) {
+    if let Err(error) = cell::enter(Role::Vcpu, &mut trace) {
         handle.fail(error);
     }
-    told.steps.append(&mut story.steps);
+    exit_trace.entries.append(&mut trace.entries);
     cpu.set_kvm_immediate_exit(0);
     handle.begin(Some(&mut cpu));
     handle.reach(Milestone::Entered);
@@ -137,17 +137,19 @@ pub fn run(
     while !handle.has_ended() || handle.is_frozen() && !complete {
         let exit = cpu.run();
         complete = exit.is_err();
-        let began = told.now();
+        let began = exit_trace.now();
         let (reason, device) = match exit {
             Ok(VcpuExit::IoOut(port, data)) => {
-                (Reason::Out(port), buses.ports.write_port(port, data))
+                (ExitReason::Out { port }, buses.ports.write_port(port, data))
             }
-            Ok(VcpuExit::IoIn(port, data)) => (Reason::In(port), buses.ports.read_port(port, data)),
+            Ok(VcpuExit::IoIn(port, data)) => {
+                (ExitReason::In { port }, buses.ports.read_port(port, data))
+            }
             Ok(VcpuExit::MmioWrite(address, data)) => {
-                (Reason::MmioWrite(address), buses.memory.write(address, data))
+                (ExitReason::MmioWrite { address }, buses.memory.write(address, data))
             }
             Ok(VcpuExit::MmioRead(address, data)) => {
-                (Reason::MmioRead(address), buses.memory.read(address, data))
+                (ExitReason::MmioRead { address }, buses.memory.read(address, data))
             }
             Ok(VcpuExit::Debug(_)) => {
                 debug(&mut cpu, gdb::trapped);
@@ -155,13 +157,13 @@ pub fn run(
             }
             Ok(VcpuExit::Shutdown) => {
                 handle.give(End::Strange(Strange::TripleFault));
-                (Reason::TripleFault, None)
+                (ExitReason::TripleFault, None)
             }
             Ok(VcpuExit::InternalError) => {
                 let strange = Strange::internal(cpu.get_kvm_run());
                 let name = strange.name();
                 handle.give(End::Strange(strange));
-                (Reason::Broken(name), None)
+                (ExitReason::Other(name.into()), None)
             }
             // Kicked, or a processor that nobody has started yet.
             Err(errno) if matches!(errno.errno(), libc::EINTR | libc::EAGAIN) => {
@@ -184,21 +186,21 @@ pub fn run(
                 let strange = Strange::of(&other);
                 let name = strange.name();
                 handle.give(End::Strange(strange));
-                (Reason::Broken(name), None)
+                (ExitReason::Other(name.into()), None)
             }
         };
-        tally.crossings.lock().unwrap_or_else(PoisonError::into_inner).count(reason);
+        tally.exit_counts.lock().unwrap_or_else(PoisonError::into_inner).count(reason.clone());
         if let Some(breach) = cell::breach() {
             handle.fail(Error::Breach(breach));
         }
-        told.tell(began, reason, device);
+        exit_trace.record(began, reason, device);
     }
     handle.end();
     // What was counted is taken out: what a processor counts later is counted anew.
-    let crossings =
-        std::mem::take(&mut *tally.crossings.lock().unwrap_or_else(PoisonError::into_inner));
-    let whereabouts = Whereabouts::of(&cpu, &crossings);
+    let exit_counts =
+        std::mem::take(&mut *tally.exit_counts.lock().unwrap_or_else(PoisonError::into_inner));
+    let whereabouts = Whereabouts::of(&cpu, &exit_counts);
     let exits = statistics::of(&cpu, "exits");
     let cpu_time = cpu_time().saturating_sub(before);
-    (cpu, Ran { whereabouts, crossings, cpu_time, told, exits })
+    (cpu, Ran { whereabouts, exit_counts, cpu_time, exit_trace, exits })
 }

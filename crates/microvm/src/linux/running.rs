@@ -16,14 +16,14 @@ use guest::plan::{InitPlan, Report};
 use host::RawTerminal;
 use kvm_ioctls::VcpuFd;
 use sandbox::{
-    Capture, Control, Error as SandboxError, Instance, MachineEnd, Mailbox, Milestone, Outcome,
-    Question, Status, Story, Timeline, Usage, Written,
+    Capture, Control, Error as SandboxError, Event, Instance, MachineEnd, Mailbox, Milestone,
+    Outcome, Question, Status, Timeline, Trace, Usage, Written,
 };
 
 use vmm_sys_util::eventfd::EventFd;
 
 use super::{
-    TOLD_AS,
+    DISPLAY_NAME,
     ended::{Ended, LastSeen, Wrong},
     hardware::Hardware,
     monitor::{self, Metrics, Monitor, Savable, Tallies},
@@ -34,13 +34,13 @@ use super::{
 use crate::{
     cell::{self, Role},
     control::{Handle, Patience},
-    crossings::Crossings,
     error::{Error, Result},
+    exit_counts::ExitCounts,
+    exit_trace::ExitTrace,
     exits::End,
     gdb,
     machine::Machine,
     snapshot::cpu,
-    told::Told,
 };
 
 /// All that a guest needs to run.
@@ -49,9 +49,8 @@ pub struct Guest {
     pub cpus: Vec<VcpuFd>,
     pub machine: Machine,
     pub hardware: Hardware,
-    pub story: Story,
-    /// How many of its exits are told.
-    pub told: Told,
+    /// How many of its exits are traced.
+    pub exit_trace: ExitTrace,
     /// The launcher's terminal, while the guest has its keys.
     pub terminal: Option<RawTerminal>,
     /// Where it is to be saved, if it is.
@@ -87,7 +86,7 @@ struct Finished {
     panic: Option<String>,
     written: Written,
     usage: Usage,
-    story: Story,
+    trace: Trace,
 }
 
 /// A guest in its threads.
@@ -150,13 +149,14 @@ impl Guest {
         let begun = Monitor::new(channel, self.control.take(), handle).and_then(|monitor| {
             let bell = monitor.bell()?;
             let buses = self.hardware.buses.clone();
-            let told = self.told.clone();
+            let exit_trace = self.exit_trace.clone();
             let handle = handle.clone();
             let debugging = self.debugger.take().zip(self.machine.memory().cloned());
             let debugging =
                 debugging.map(|(listener, memory)| Arc::new(Debugging { listener, memory }));
             let parts = Arc::new(cpu::Parts::of(&self.machine)?);
-            let processors = Processors { buses, handle, told, tallies, bell, debugging, parts };
+            let processors =
+                Processors { buses, handle, exit_trace, tallies, bell, debugging, parts };
             Ok((monitor, processors))
         });
         let (mut cpus, mut ran) = (cpus, Vec::new());
@@ -187,19 +187,19 @@ impl Guest {
         let (report, init) = (self.hardware.reports.end(), self.hardware.init.take());
         if let Some(words) = self.hardware.balloon_words() {
             // The step took no time of the host's: it was the guest who worked.
-            self.story.step(Question::Budget, words, || ());
+            self.machine.trace().record(Question::Budget, Event::note(words), || ());
         }
         drop(self.hardware);
-        drop(self.machine);
+        let mut trace = self.machine.into_trace();
         let end = handle.take_end().unwrap_or(Ok(End::Signaled(libc::SIGKILL)));
-        let mut crossings = Crossings::default();
+        let mut exit_counts = ExitCounts::default();
         let mut cpu_time = self.spent;
         let mut processors = Vec::new();
         let mut exits = Some(0);
-        let before = self.story.steps.len();
+        let before = trace.entries.len();
         for (number, mut each) in ran.into_iter().enumerate() {
-            self.story.steps.append(&mut each.told.steps);
-            crossings.add(each.crossings);
+            trace.entries.append(&mut each.exit_trace.entries);
+            exit_counts.add(each.exit_counts);
             cpu_time += each.cpu_time;
             // KVM has counted from the start, also for one that was frozen in between.
             if number >= at_the_end {
@@ -207,17 +207,17 @@ impl Guest {
                 processors.push(each.whereabouts);
             }
         }
-        self.story.steps[before..].sort_by_key(|step| step.began);
+        trace.entries[before..].sort_by_key(|entry| entry.began);
         let usage = Usage {
             cpu_time: Some(cpu_time),
             peak_memory_bytes,
-            crossings_in_kernel: crossings.in_kernel(exits),
-            crossings: crossings.into_list(),
+            vm_exits_in_kernel: exit_counts.in_kernel(exits),
+            vm_exits: exit_counts.into_list(),
             out_of_memory: None,
         };
         let last_seen = LastSeen { processors, console: said.lines };
-        let (panic, story) = (said.panic, self.story);
-        Finished { end, report, init, last_seen, panic, written, usage, story }
+        let panic = said.panic;
+        Finished { end, report, init, last_seen, panic, written, usage, trace }
     }
 }
 
@@ -242,7 +242,7 @@ impl Guest {
 struct Processors {
     buses: Arc<Buses>,
     handle: Arc<Handle>,
-    told: Told,
+    exit_trace: ExitTrace,
     tallies: Tallies,
     /// Rung when one of them is through.
     bell: EventFd,
@@ -271,7 +271,8 @@ impl Processors {
         gate: &Arc<Mutex<()>>,
         through: &Arc<AtomicUsize>,
     ) -> Result<JoinHandle<(VcpuFd, Ran)>> {
-        let (buses, handle, told) = (self.buses.clone(), self.handle.clone(), self.told.clone());
+        let (buses, handle, exit_trace) =
+            (self.buses.clone(), self.handle.clone(), self.exit_trace.clone());
         let tally = self.tallies.of_processor(number);
         let (debugging, parts) = (self.debugging.clone(), self.parts.clone());
         let bell = self.bell.try_clone().map_err(Error::system("duplicate an eventfd"))?;
@@ -285,7 +286,7 @@ impl Processors {
                 &handle,
                 Showing { tally: &tally, parts: &parts },
                 debugging.as_deref(),
-                told,
+                exit_trace,
             )
         })
     }
@@ -314,7 +315,7 @@ impl Guest {
                 Err(error) => handle.fail(error),
             }
         }
-        if is_closed && let Err(error) = cell::enter(Role::Control, &mut self.story) {
+        if is_closed && let Err(error) = cell::enter(Role::Control, &mut self.machine.trace()) {
             handle.fail(error);
         }
         drop(closed);
@@ -368,7 +369,7 @@ impl Instance for Running {
             timeline: self.timeline(),
             usage: finished.usage,
             report: self.mailbox().map(Mailbox::report),
-            story: finished.story,
+            trace: finished.trace,
         })
     }
 }
@@ -378,7 +379,7 @@ impl Running {
     fn judge(&self, finished: &mut Finished) -> sandbox::Result<(Status, Option<MachineEnd>)> {
         let status = |status| Ok((status, None));
         let end = std::mem::replace(&mut finished.end, Ok(End::PowerOff));
-        let end = end.map_err(|error| error.told_by(TOLD_AS))?;
+        let end = end.map_err(|error| error.into_sandbox_error(DISPLAY_NAME))?;
         let last_seen = std::mem::take(&mut finished.last_seen);
         let wrong = match (end, finished.panic.take()) {
             (End::Reset | End::Halted, Some(words)) => Wrong::Panicked(words),
@@ -404,11 +405,16 @@ impl Running {
             (End::Deadline, _) => {
                 let after = self.times.deadline.unwrap_or_default();
                 let (source, written) = (Some(last_seen.into()), Written::default());
-                return Err(SandboxError::Deadline { sandbox: TOLD_AS, after, source, written });
+                return Err(SandboxError::Deadline {
+                    sandbox: DISPLAY_NAME,
+                    after,
+                    source,
+                    written,
+                });
             }
             (End::TooMuchOutput, _) => {
                 let limit = Capture::LIMIT;
-                return Err(SandboxError::TooMuchOutput { sandbox: TOLD_AS, limit });
+                return Err(SandboxError::TooMuchOutput { sandbox: DISPLAY_NAME, limit });
             }
             (End::NeverStartedUp, _) => {
                 Wrong::NeverStartedUp(self.times.start_up.unwrap_or_default())
@@ -420,7 +426,7 @@ impl Running {
             true => String::new(),
             false => self.own_words.clone(),
         };
-        Err(Error::Ended(Ended { wrong, last_seen, own_words }).told_by(TOLD_AS))
+        Err(Error::Ended(Ended { wrong, last_seen, own_words }).into_sandbox_error(DISPLAY_NAME))
     }
 }
 
@@ -432,7 +438,7 @@ impl Finished {
             return Ok(Wrong::Stuck { step: step.to_owned(), errno });
         };
         let program = PathBuf::from(command.split(' ').next().unwrap_or_default());
-        let sandbox = TOLD_AS;
+        let sandbox = DISPLAY_NAME;
         Err(match errno {
             libc::ENOENT | libc::ENOTDIR => SandboxError::NotFound {
                 sandbox,

@@ -12,7 +12,7 @@ use kvm_ioctls::VcpuFd;
 use sandbox::{Instance as _, Stdio, Workload};
 
 use super::{
-    LinuxVm, Recipe, TOLD_AS,
+    DISPLAY_NAME, LinuxVm, Recipe,
     hardware::{Hardware, Inventory},
     running::Guest,
 };
@@ -45,13 +45,13 @@ impl LinuxVm {
     pub fn save(&self, workload: &Workload, folder: &Path) -> sandbox::Result<()> {
         // Nothing comes in: what the guest had taken of its input before would be in every clone.
         let workload = Workload { stdio: Stdio::Capture, ..workload.clone() };
-        let told = |error: Error| error.told_by(TOLD_AS);
-        let running = self.start(&workload, Some((folder, false))).map_err(told)?;
+        let converted = |error: Error| error.into_sandbox_error(DISPLAY_NAME);
+        let running = self.start(&workload, Some((folder, false))).map_err(converted)?;
         let saved = running.saved();
         Box::new(running).wait()?;
         match saved.load(Ordering::Acquire) {
             true => Ok(()),
-            false => Err(told(SnapshotError::Ended.into())),
+            false => Err(converted(SnapshotError::Ended.into())),
         }
     }
 
@@ -68,7 +68,7 @@ impl LinuxVm {
     ) -> sandbox::Result<Box<dyn sandbox::Instance>> {
         match self.start(workload, Some((folder, true))) {
             Ok(running) => Ok(Box::new(running)),
-            Err(error) => Err(error.told_by(TOLD_AS)),
+            Err(error) => Err(error.into_sandbox_error(DISPLAY_NAME)),
         }
     }
 }

@@ -14,6 +14,7 @@ use kvm_bindings::{
     kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_vcpu_events, kvm_xcrs, kvm_xsave,
 };
 use kvm_ioctls::{Cap, VcpuFd};
+use sandbox::KvmCall;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -147,8 +148,9 @@ impl State {
         if let Some(khz) = self.clock_khz
             && cpu.get_tsc_khz().ok() != Some(khz)
         {
-            let call = format!("KVM_SET_TSC_KHZ: time stamps at {khz} kHz");
-            cpu.set_tsc_khz(khz).map_err(Error::kvm(call))?;
+            let call = KvmCall::new("KVM_SET_TSC_KHZ", format!(": time stamps at {khz} kHz"));
+            let set = cpu.set_tsc_khz(khz);
+            set.map_err(|errno| Error::Kvm { call, source: errno.into() })?;
         }
         let activity = kvm_mp_state { mp_state: self.activity };
         cpu.set_mp_state(activity).map_err(Error::kvm("KVM_SET_MP_STATE"))?;
@@ -210,18 +212,18 @@ impl State {
             others.chain(deadline).map(|(number, value)| entry(number.0, value.0)).collect();
         let mut rest = &entries[..];
         while !rest.is_empty() {
-            let call = "KVM_SET_MSRS";
             let some = &rest[..rest.len().min(SOME)];
             let list = Msrs::from_entries(some).expect("they are fewer than KVM takes");
-            let done = cpu.set_msrs(&list).map_err(Error::kvm(call))?.min(some.len());
+            let done = cpu.set_msrs(&list).map_err(Error::kvm("KVM_SET_MSRS"))?.min(some.len());
             rest = &rest[done..];
             // It stopped at one that it takes no value for: fine if it has that value anyway.
             if done < some.len() {
                 let refused = rest[0];
                 if read(cpu, refused.index)? != Some(refused.data) {
-                    let call = format!("{call}: {:#x} to {:#x}", refused.index, refused.data);
+                    let operands = format!(": {:#x} to {:#x}", refused.index, refused.data);
+                    let call = KvmCall::new("KVM_SET_MSRS", operands);
                     let source = std::io::ErrorKind::InvalidInput.into();
-                    return Err(Error::Kvm { call: call.into(), source });
+                    return Err(Error::Kvm { call, source });
                 }
                 rest = &rest[1..];
             }

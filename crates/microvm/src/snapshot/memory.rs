@@ -204,12 +204,12 @@ fn check_zero(file: &File, start: u64, end: u64) -> Result<(), Wrong> {
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
-    use sandbox::Story;
+    use sandbox::Trace;
 
     use super::*;
 
     fn memory(bytes: u64) -> Memory {
-        Memory::of_a_pc(bytes, &mut Story::default()).unwrap()
+        Memory::of_a_pc(bytes, &mut Trace::default()).unwrap()
     }
 
     /// A memory with something at these places, and the file of it.
@@ -235,8 +235,8 @@ mod tests {
     #[test]
     fn a_restored_memory_is_the_same_and_writes_to_itself_alone() {
         let (content, file) = written(4 << 20, &[0x1000, (4 << 20) - 4]);
-        let story = &mut Story::default();
-        let clones = [(); 2].map(|()| Memory::of_file(&file, content.bytes, story).unwrap());
+        let trace = &mut Trace::default();
+        let clones = [(); 2].map(|()| Memory::of_file(&file, content.bytes, trace).unwrap());
         let look = |memory: &Memory, at: u64| {
             let mut bytes = [0; 4];
             memory.read("test", at, &mut bytes).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use sandbox::Story;
+use sandbox::Trace;
 use vm_memory::{Bytes, GuestAddress};
 
 use super::{Device, Transport, mmio};
@@ -43,7 +43,7 @@ struct Ring {
 }
 
 pub fn memory() -> Ram {
-    Memory::new(MEMORY, Pages::Small, &mut Story::new(false)).unwrap().ram().clone()
+    Memory::new(MEMORY, Pages::Small, &mut Trace::new(false)).unwrap().ram().clone()
 }
 
 impl<D: Device> Driver<D> {

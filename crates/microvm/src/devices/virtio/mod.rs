@@ -25,7 +25,7 @@
 //! # use std::sync::{Arc, Mutex};
 //! # use microvm::devices::{bus::Bus, interrupt::Interrupt, virtio::{Transport, mmio, rng::Rng}};
 //! # use microvm::memory::{Memory, Pages};
-//! # let memory = Memory::new(4096, Pages::Small, &mut sandbox::Story::new(false))?;
+//! # let memory = Memory::new(4096, Pages::Small, &mut sandbox::Trace::new(false))?;
 //! # let mut bus = Bus::default();
 //! let line = Interrupt::new()?; // KVM_IRQFD takes line.eventfd()
 //! let rng = Transport::new(Rng, memory.ram().clone(), line);

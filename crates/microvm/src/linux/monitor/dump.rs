@@ -130,14 +130,14 @@ mod tests {
         elf::{FileHeader64, PT_LOAD, PT_NOTE},
         read::elf::{FileHeader as _, ProgramHeader as _},
     };
-    use sandbox::Story;
+    use sandbox::Trace;
 
     use super::*;
 
     #[test]
     fn what_was_in_memory_and_registers_is_in_the_file_at_its_place() {
-        let mut story = Story::default();
-        let memory = Memory::of_a_pc(8 << 20, &mut story).unwrap();
+        let mut trace = Trace::default();
+        let memory = Memory::of_a_pc(8 << 20, &mut trace).unwrap();
         let places = [0, 0x1234, (2 << 20) - 2, (8 << 20) - 4];
         for place in places {
             memory.write("a test", place, b"word").unwrap();

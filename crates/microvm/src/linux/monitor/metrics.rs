@@ -10,7 +10,7 @@ use kvm_bindings::{kvm_regs, kvm_sregs};
 use serde_json::{Value, json};
 
 use crate::{
-    control::Handle, crossings::Crossings, devices::virtio::rate::Count, error::Result,
+    control::Handle, devices::virtio::rate::Count, error::Result, exit_counts::ExitCounts,
     linux::hardware::Hardware, memory::Memory, snapshot::cpu,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Default)]
 pub struct Tally {
     /// Its exits.
-    pub crossings: Mutex<Crossings>,
+    pub exit_counts: Mutex<ExitCounts>,
     /// Its registers, when it stood still last.
     pub registers: Mutex<Option<(kvm_regs, kvm_sregs)>>,
     /// All of its state, when it was asked for that last.
@@ -62,7 +62,7 @@ impl Tallies {
     fn sum(&self) -> (BTreeMap<String, u64>, u64) {
         let (mut sum, mut others) = (BTreeMap::new(), 0);
         for tally in &self.0 {
-            let tally = tally.crossings.lock().unwrap_or_else(PoisonError::into_inner);
+            let tally = tally.exit_counts.lock().unwrap_or_else(PoisonError::into_inner);
             for (reason, count) in tally.counts() {
                 *sum.entry(reason.to_string()).or_default() += count;
             }
@@ -87,13 +87,13 @@ impl Metrics<'_> {
     fn devices(&self) -> Value {
         let device = |(name, count): &(String, Arc<Count>)| {
             let [bytes_in, operations_in, bytes_out, operations_out] = count.all();
-            let told = json!({
+            let facts = json!({
                 "bytes_in": bytes_in,
                 "operations_in": operations_in,
                 "bytes_out": bytes_out,
                 "operations_out": operations_out,
             });
-            (name.clone(), told)
+            (name.clone(), facts)
         };
         Value::Object(self.hardware.counts.iter().map(device).collect())
     }

@@ -18,7 +18,7 @@ use rustix::{
     fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
 };
-use sandbox::Story;
+use sandbox::Trace;
 
 use super::{
     super::{Broken, driver::Driver},
@@ -338,7 +338,7 @@ fn it_is_served_in_its_cell() {
         std::os::unix::fs::chown(guest.host("private"), Some(12_345), Some(12_345)).unwrap();
     }
     let served = || {
-        cell::enter(Role::Shares, &mut Story::new(false)).unwrap();
+        cell::enter(Role::Shares, &mut Trace::new(false)).unwrap();
         assert_eq!(guest.read_path("deep/deeper/file").unwrap(), b"far");
         assert_eq!(guest.read_path("private").is_ok(), may_read);
         let link = guest.walk("link").unwrap();

@@ -1,10 +1,10 @@
-//! The story of one run: which calls answered which question, and how long they took.
+//! The trace of one run: the events that answer each question, and how long they took.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::monotonic_now;
+use crate::{Event, monotonic_now};
 
 /// The five questions that every isolation mechanism must answer, in the order of the lesson.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,66 +45,52 @@ impl fmt::Display for Question {
     }
 }
 
-/// One call and what it was for.
+/// One event and what it was for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct TraceEntry {
     /// The question that it helps to answer.
     pub question: Question,
-    /// The call with the operands that matter, as one would say it: `mount proc on /proc`.
-    pub call: Cow<'static, str>,
+    /// What happened.
+    pub event: Event,
     /// When it began, on the clock of [`monotonic_now`].
     pub began: Duration,
     /// How long it took.
     pub took: Duration,
 }
 
-impl Step {
-    /// Of a virtual machine's trip to the host, `KVM_RUN -> out 0x3f8: serial`, the reason and who
-    /// answered it; `None` of every other call.
-    pub fn crossing(&self) -> Option<(&str, &str)> {
-        let is_way_out = self.question == Question::WayOut;
-        crossing(&self.call).filter(|_| is_way_out)
-    }
-}
-
-/// The same of the call alone.
-pub fn crossing(call: &str) -> Option<(&str, &str)> {
-    call.strip_prefix("KVM_RUN -> ")?.split_once(": ")
-}
-
-/// The steps of one run; empty unless the workload asked for them.
+/// The events of one run; empty unless the workload asked for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Story {
-    told: bool,
-    /// The steps in the order in which they began.
-    pub steps: Vec<Step>,
+pub struct Trace {
+    enabled: bool,
+    /// The events in the order in which they began.
+    pub entries: Vec<TraceEntry>,
 }
 
-impl Story {
-    /// A story that writes down its steps when `told`, and costs next to nothing otherwise.
-    pub fn new(told: bool) -> Self {
-        Self { told, steps: Vec::new() }
+impl Trace {
+    /// A trace that records events if `enabled`, and costs next to nothing otherwise.
+    pub fn new(enabled: bool) -> Self {
+        Self { enabled, entries: Vec::new() }
     }
 
-    /// Whether steps are written down.
-    pub fn is_told(&self) -> bool {
-        self.told
+    /// Whether events are recorded.
+    pub fn enabled(&self) -> bool {
+        self.enabled
     }
 
-    /// Does `act` and writes it down as `call`, whether it succeeds or not.
-    pub fn step<T>(
+    /// Does `act` and records it as `event`, whether it succeeds or not.
+    pub fn record<T>(
         &mut self,
         question: Question,
-        call: impl Into<Cow<'static, str>>,
+        event: impl Into<Event>,
         act: impl FnOnce() -> T,
     ) -> T {
-        if !self.told {
+        if !self.enabled {
             return act();
         }
         let began = monotonic_now();
         let result = act();
         let took = monotonic_now().saturating_sub(began);
-        self.steps.push(Step { question, call: call.into(), began, took });
+        self.entries.push(TraceEntry { question, event: event.into(), began, took });
         result
     }
 }
@@ -114,11 +100,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_told_story_has_steps() {
-        for told in [false, true] {
-            let mut story = Story::new(told);
-            assert_eq!(story.step(Question::Power, "drop capabilities", || 7), 7);
-            assert_eq!(story.steps.len(), usize::from(told));
+    fn only_an_enabled_trace_has_entries() {
+        for enabled in [false, true] {
+            let mut trace = Trace::new(enabled);
+            assert_eq!(trace.record(Question::Power, "drop capabilities", || 7), 7);
+            assert_eq!(trace.entries.len(), usize::from(enabled));
         }
     }
 }

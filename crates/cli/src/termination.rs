@@ -1,4 +1,4 @@
-//! A request for the end, as something that can be waited for.
+//! A request to terminate, as a descriptor that can be polled.
 
 use std::{
     io,
@@ -17,37 +17,37 @@ use signal_hook::{
 
 use crate::relay::Ignored;
 
-/// The signals that ask for an end.
-pub struct End {
-    told: UnixStream,
+/// The signals that ask isolab to terminate.
+pub struct Termination {
+    receiver: UnixStream,
     signal: Arc<AtomicUsize>,
 }
 
-impl End {
-    /// From now on they end nothing by themselves. One that the caller ignores stays so.
+impl Termination {
+    /// Handles them from now on. One that the caller ignores stays ignored.
     pub fn listen() -> io::Result<Self> {
-        let (told, tell) = UnixStream::pair()?;
+        let (receiver, sender) = UnixStream::pair()?;
         let signal = Arc::new(AtomicUsize::new(0));
         let ignored = Ignored::by_the_caller();
         for number in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|it| !ignored.has(*it)) {
             flag::register_usize(number, Arc::clone(&signal), number as usize)?;
-            pipe::register(number, tell.try_clone()?)?;
+            pipe::register(number, sender.try_clone()?)?;
         }
-        Ok(Self { told, signal })
+        Ok(Self { receiver, signal })
     }
 
-    /// Can be read once one of them came.
-    pub fn told(&self) -> BorrowedFd<'_> {
-        self.told.as_fd()
+    /// Readable once one of them has come.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
     }
 
-    /// Whether one of them came.
-    pub fn is_told(&self) -> bool {
+    /// Whether one of them has come.
+    pub fn is_requested(&self) -> bool {
         self.signal.load(Ordering::Relaxed) != 0
     }
 
-    /// The exit code of a program that was ended by it, as a shell counts.
-    pub fn code(&self) -> u8 {
+    /// The exit code that a shell gives to a program that it has terminated.
+    pub fn exit_code(&self) -> u8 {
         128 + self.signal.load(Ordering::Relaxed) as u8
     }
 }
