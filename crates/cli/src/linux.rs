@@ -47,9 +47,9 @@ pub struct LinuxArguments {
     /// panics runs until its deadline
     #[arg(long, value_name = "WORDS", conflicts_with = "append", allow_hyphen_values = true)]
     cmdline: Option<String>,
-    /// LedgerEntry point of the kernel
+    /// Entry point of the kernel
     #[arg(long, value_enum, value_name = "ENTRY")]
-    entry: Option<LedgerEntry>,
+    entry: Option<EntryMode>,
     /// Show the kernel's console on standard error
     #[arg(long)]
     console: bool,
@@ -85,7 +85,7 @@ pub struct LinuxArguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum LedgerEntry {
+enum EntryMode {
     /// In 64 bits, Linux's own
     Long64,
     /// In 32 bits, PVH
@@ -168,8 +168,8 @@ impl LinuxArguments {
             root,
             command_line,
             entry_point: match self.entry {
-                Some(LedgerEntry::Pvh) => EntryPoint::Pvh,
-                Some(LedgerEntry::Long64) | None => EntryPoint::Long64,
+                Some(EntryMode::Pvh) => EntryPoint::Pvh,
+                Some(EntryMode::Long64) | None => EntryPoint::Long64,
             },
             disks: self.disk.iter().map(|text| disk(text)).collect(),
             disk_limit: Limit { bytes: self.disk_bps, operations: self.disk_iops.map(u64::from) },
