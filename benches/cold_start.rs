@@ -6,9 +6,10 @@
 mod common;
 
 use common::{Scale, sandboxes, until};
+use report::metric;
 use sandbox::Milestone;
 
-const METRIC: &str = "startup.first_byte";
+const METRIC: &str = metric::STARTUP_FIRST_BYTE;
 
 fn main() {
     common::main(&[(METRIC, Scale::Each(1.0))], |criterion| {

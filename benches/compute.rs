@@ -6,12 +6,13 @@
 mod common;
 
 use common::{Scale, timed_by_program};
+use report::metric;
 use sandbox::Builtin;
 
 const ITERATIONS: u64 = 2_000_000;
 
 fn main() {
-    common::main(&[("compute.spin", Scale::Each(ITERATIONS as f64))], |criterion| {
-        timed_by_program(criterion, "compute.spin", (Builtin::Spin, &[ITERATIONS]));
+    common::main(&[(metric::COMPUTE_SPIN, Scale::Each(ITERATIONS as f64))], |criterion| {
+        timed_by_program(criterion, metric::COMPUTE_SPIN, (Builtin::Spin, &[ITERATIONS]));
     });
 }

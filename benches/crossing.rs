@@ -1,17 +1,18 @@
-//! What does a trip to the host and back cost?
+//! What does one boundary crossing cost, there and back?
 //!
-//! The loop inside of `cross` alone, by the program's own clock: one system call a trip from a
-//! process or a container, one VM exit a trip from a microVM. Not measured: start and end.
+//! The loop inside of `cross` alone, by the program's own clock: one system call each from a
+//! process or a container, one VM exit each from a microVM. Not measured: start and end.
 
 mod common;
 
 use common::{Scale, timed_by_program};
+use report::metric;
 use sandbox::Builtin;
 
-const TRIPS: u64 = 500;
+const CROSSINGS: u64 = 500;
 
 fn main() {
-    common::main(&[("crossing", Scale::Each(TRIPS as f64))], |criterion| {
-        timed_by_program(criterion, "crossing", (Builtin::Cross, &[TRIPS]));
+    common::main(&[(metric::CROSSING, Scale::Each(CROSSINGS as f64))], |criterion| {
+        timed_by_program(criterion, metric::CROSSING, (Builtin::Cross, &[CROSSINGS]));
     });
 }

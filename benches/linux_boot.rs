@@ -7,10 +7,11 @@
 mod common;
 
 use common::{Scale, sandboxes, until};
+use report::metric;
 use sandbox::Milestone;
 
 const STEPS: [(&str, Milestone); 2] =
-    [("linux.entered", Milestone::Entered), ("linux.first_byte", Milestone::FirstByte)];
+    [(metric::LINUX_ENTERED, Milestone::Entered), (metric::LINUX_FIRST_BYTE, Milestone::FirstByte)];
 
 fn main() {
     common::main(&STEPS.map(|(metric, _)| (metric, Scale::Each(1.0))), |criterion| {

@@ -7,6 +7,7 @@
 mod common;
 
 use common::{Scale, timed_by_program};
+use report::metric;
 use sandbox::Builtin;
 
 const MEBIBYTES: u64 = 48;
@@ -16,13 +17,13 @@ const PAGES: u64 = 512;
 fn main() {
     let bytes = (MEBIBYTES << 20) as f64;
     let metrics = [
-        ("memory.bandwidth", Scale::Bytes(bytes)),
-        ("memory.latency", Scale::Each(STEPS as f64)),
-        ("memory.touch", Scale::Each(PAGES as f64)),
+        (metric::MEMORY_BANDWIDTH, Scale::Bytes(bytes)),
+        (metric::MEMORY_LATENCY, Scale::Each(STEPS as f64)),
+        (metric::MEMORY_TOUCH, Scale::Each(PAGES as f64)),
     ];
     common::main(&metrics, |criterion| {
-        timed_by_program(criterion, "memory.bandwidth", (Builtin::Stream, &[MEBIBYTES, 1]));
-        timed_by_program(criterion, "memory.latency", (Builtin::Chase, &[64, STEPS]));
-        timed_by_program(criterion, "memory.touch", (Builtin::Touch, &[PAGES]));
+        timed_by_program(criterion, metric::MEMORY_BANDWIDTH, (Builtin::Stream, &[MEBIBYTES, 1]));
+        timed_by_program(criterion, metric::MEMORY_LATENCY, (Builtin::Chase, &[64, STEPS]));
+        timed_by_program(criterion, metric::MEMORY_TOUCH, (Builtin::Touch, &[PAGES]));
     });
 }

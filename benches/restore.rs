@@ -10,9 +10,10 @@ use std::path::PathBuf;
 
 use common::{Scale, sandboxes, until};
 use microvm::{LinuxVm, kernels, linux::SavedVm};
+use report::metric;
 use sandbox::{Builtin, Milestone, Sandbox, Workload};
 
-const METRIC: &str = "linux.restore";
+const METRIC: &str = metric::LINUX_RESTORE;
 
 fn main() {
     common::main(&[(METRIC, Scale::Each(1.0))], |criterion| {

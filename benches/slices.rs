@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use common::{Scale, run, tick_rate};
 use container::Container;
+use report::metric;
 use sandbox::{Builtin, CpuQuota, Limits, Native, Sandbox};
 
-const METRIC: &str = "slices.quota10.gap";
+const METRIC: &str = metric::SLICES_QUOTA10_GAP;
 
 fn main() {
     common::main(&[(METRIC, Scale::Each(1.0))], |criterion| {

@@ -34,6 +34,7 @@ fn imports_go_one_way() {
         // And the labs, which stand on top of all: the checks are theirs.
         ("judge", &["container", "guest", "host", "lab", "microvm", "report", "sandbox"]),
         ("demo", &["container", "guest", "host", "microvm", "nest", "report", "sandbox"]),
+        ("measure", &["container", "guest", "host", "microvm", "nest", "report", "sandbox"]),
         (
             "cli",
             &[
@@ -43,6 +44,7 @@ fn imports_go_one_way() {
                 "host",
                 "judge",
                 "lab",
+                "measure",
                 "microvm",
                 "nest",
                 "report",

@@ -1,17 +1,17 @@
 //! What all benches share: the sandboxes, criterion's settings, and the report at the end.
 
 use std::{
-    collections::BTreeMap,
     env,
     error::Error,
     fs,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use criterion::Criterion;
-use report::{Provenance, Records, Sample, Series, Unit, VERSION};
-use sandbox::{Builtin, Milestone, Native, Outcome, Sandbox, Workload};
+use measure::{LABELS, LINUX, ProvenanceRecorder, ensure_success};
+use report::{Records, Sample, Series, Unit, VERSION};
+use sandbox::{Builtin, Milestone, Outcome, Sandbox, Workload};
 
 /// The list of sandboxes is that of the contract's tests.
 #[path = "../../tests/common/mod.rs"]
@@ -23,8 +23,7 @@ pub use contract::sandboxes;
 pub fn run(sandbox: &dyn Sandbox, builtin: Builtin, arguments: &[u64]) -> Outcome {
     let workload = Workload::builtin(builtin, arguments).deadline(Duration::from_secs(60));
     let outcome = sandbox.run(&workload).expect("a sandbox that is available runs every built-in");
-    assert!(outcome.status.is_success(), "{builtin} ended with {:?}", outcome.status);
-    outcome
+    ensure_success(outcome).unwrap_or_else(|error| panic!("{builtin}: {error}"))
 }
 
 /// Measures the part that the program itself times, without the start around it: `count` of what
@@ -74,8 +73,7 @@ pub fn until(
 
 /// Ticks a second of the time stamp counter.
 pub fn tick_rate() -> f64 {
-    let report = run(&Native, Builtin::Spin, &[100_000_000]).report;
-    report.and_then(|report| report.tick_rate()).expect("this spin takes longer than 10 ms")
+    measure::tick_rate().expect("a plain process can read both clocks")
 }
 
 /// What one iteration of a bench stands for in its metric.
@@ -89,6 +87,7 @@ pub enum Scale {
 
 /// Runs the benches of one file and leaves a report of all that criterion has samples of.
 pub fn main(metrics: &[(&str, Scale)], benches: impl FnOnce(&mut Criterion)) {
+    let recorder = ProvenanceRecorder::start("cargo bench");
     let mut criterion = Criterion::default()
         .output_directory(&samples_directory())
         .warm_up_time(Duration::from_millis(500))
@@ -97,7 +96,7 @@ pub fn main(metrics: &[(&str, Scale)], benches: impl FnOnce(&mut Criterion)) {
         .configure_from_args();
     benches(&mut criterion);
     criterion.final_summary();
-    match leave_report(metrics) {
+    match leave_report(metrics, recorder) {
         Ok(Some(page)) => println!("{}", page.display()),
         Ok(None) => {}
         Err(error) => {
@@ -120,13 +119,16 @@ struct Raw {
 
 /// Adds the samples of this file's metrics to the report of the benches; those that other files
 /// left there stay.
-fn leave_report(metrics: &[(&str, Scale)]) -> Result<Option<PathBuf>, Box<dyn Error>> {
+fn leave_report(
+    metrics: &[(&str, Scale)],
+    recorder: ProvenanceRecorder,
+) -> Result<Option<PathBuf>, Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/bench");
     let mut series = earlier(&folder.join("records.json"));
     let mut found = false;
     for (metric, scale) in metrics {
         series.retain(|series: &Series| series.metric != *metric);
-        for sandbox in ["process", "container", "microvm", "linux"] {
+        for sandbox in LABELS.into_iter().chain([LINUX]) {
             let path = samples_directory().join(metric).join(sandbox).join("new/sample.json");
             let Ok(text) = fs::read_to_string(path) else { continue };
             found = true;
@@ -138,7 +140,7 @@ fn leave_report(metrics: &[(&str, Scale)]) -> Result<Option<PathBuf>, Box<dyn Er
     }
     let records = Records {
         version: VERSION,
-        provenance: provenance(),
+        provenance: recorder.finish(0),
         series,
         gaps: Vec::new(),
         traces: Vec::new(),
@@ -168,19 +170,5 @@ fn of_raw(metric: &str, scale: &Scale, sandbox: &str, raw: &Raw) -> Series {
         },
         caveat: None,
         samples: (0..).zip(values).map(sample).collect(),
-    }
-}
-
-fn provenance() -> Provenance {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let host = [("kernel", kernel.trim()), ("load after", load.trim())];
-    let host = host.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Provenance {
-        command: "cargo bench".into(),
-        began_unix_seconds: since.map_or(0, |since| since.as_secs()),
-        host: BTreeMap::from(host),
-        ..Provenance::default()
     }
 }

@@ -20,7 +20,7 @@ use signal_hook::{
 };
 use supervisor::{Client, Frame, Stream};
 
-use crate::{background, failure::Failure, output, streams::is_hung_up};
+use crate::{background, failure::Failure, stderr, streams::is_hung_up};
 use keys::{DetachKeys, KeyMatcher, keys};
 
 /// Attach to a background run: show its output from now on, and send input if it has a terminal or
@@ -65,7 +65,7 @@ pub fn attach(arguments: &Arguments) -> Result<u8, Failure> {
     match ended {
         Ok(SessionEnd::Exit(code)) => Ok(code),
         Ok(SessionEnd::Left) => {
-            output::remark(&format!("isolab: {name} runs on\n"));
+            stderr::remark(&format!("isolab: {name} runs on\n"));
             Ok(0)
         }
         Ok(SessionEnd::TooSlow) => Err(Failure::refused("output arrived faster than it was read")

@@ -11,11 +11,7 @@ use std::{
 use clap::Args;
 use container::transfer::{self, CopyPath};
 
-use crate::{
-    background,
-    failure::Failure,
-    output::{self, Waiting},
-};
+use crate::{background, blocking::Blocking, failure::Failure, stderr};
 
 /// Copy files between the host and a running container.
 ///
@@ -49,7 +45,7 @@ pub fn cp(arguments: &Arguments) -> Result<u8, Failure> {
         }
     };
     for left_out in left_out {
-        output::remark(&format!("isolab: left out {}\n", left_out.escape_debug()));
+        stderr::remark(&format!("isolab: left out {}\n", left_out.escape_debug()));
     }
     Ok(0)
 }
@@ -70,14 +66,14 @@ fn inside(word: &OsStr) -> Result<CopyPath, Failure> {
 
 /// Unpacks standard input.
 fn unpack(to: &CopyPath) -> Result<Vec<String>, Failure> {
-    Ok(transfer::unpack(Waiting(io::stdin().lock()), to)?)
+    Ok(transfer::unpack(Blocking(io::stdin().lock()), to)?)
 }
 
 /// Packs to standard output, past the library's buffer, which looks for lines.
 fn pack(from: &CopyPath) -> Result<Vec<String>, Failure> {
     let failed = || Failure::at("write to standard output");
     let output = io::stdout().as_fd().try_clone_to_owned().map_err(failed())?;
-    let mut output = BufWriter::new(Waiting(File::from(output)));
+    let mut output = BufWriter::new(Blocking(File::from(output)));
     let left_out = transfer::pack(from, &mut output)?;
     output.flush().map_err(failed())?;
     Ok(left_out)

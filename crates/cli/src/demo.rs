@@ -8,10 +8,14 @@ use demo::{
     page::Page,
     recording::{Recorder, Replay},
     screen::{Rehearsal, Show},
-    tour::{NEXT, Tour},
+    script::NEXT,
+    tour::Tour,
 };
 
-use crate::{failure::Failure, language::Spoken, nearest, output, termination::Termination, units};
+use crate::{
+    failure::Failure, language::LanguageOption, nearest, output, stderr,
+    termination::TerminationSignals, units,
+};
 
 /// Show live what the kernel does, for a class: in the terminal, and on a web page served on this
 /// machine.
@@ -50,14 +54,14 @@ pub struct Arguments {
     #[arg(long)]
     notes: bool,
     #[command(flatten)]
-    spoken: Spoken,
+    language: LanguageOption,
 }
 
 const EXAMPLES: &str = "Examples:
   isolab demo list
   isolab demo slices --web
   isolab demo slices --notes               # what to say, minutes, questions to ask
-  isolab demo tour                         # all of them, one key a step
+  isolab demo tour                         # all demos, one key press per step
   isolab demo slices --for 60s --record slices.demo
   isolab demo slices --replay slices.demo
   isolab demo slices --replay              # on a laptop without root or KVM
@@ -65,11 +69,15 @@ const EXAMPLES: &str = "Examples:
 
 /// Shows it.
 pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
-    let language = arguments.spoken.language();
+    let language = arguments.language.chosen();
     if arguments.name == "list" {
         let line = |name: &str, title: &str| format!("{name:10}  {title}\n");
         let one = |demo: Demo| line(demo.name(), demo.script().title.of(language));
-        let tour = line("tour", language.either("all of them, one key a step", "全部，一键一步"));
+        let tour = line(
+            "tour",
+            language
+                .either("all demos, one key press per step", "依次演示全部，每按一次键前进一步"),
+        );
         output::print(&(Demo::ALL.map(one).concat() + &tour))?;
         return Ok(0);
     }
@@ -79,18 +87,19 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         return Ok(0);
     }
     // Before anything is begun that has to be ended.
-    let termination = Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
+    let signals =
+        TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
     let page = arguments.web.then(|| Page::open(arguments.port, language)).transpose()?;
     if let Some(page) = &page {
-        output::remark(&format!("isolab: the page is {}\n", page.url()));
+        stderr::remark(&format!("isolab: open this page on this machine: {}\n", page.url()));
     }
     let mut source: Box<dyn Source> = match (&arguments.replay, chosen) {
         (Some(Some(file)), _) => Box::new(Replay::open(file)?),
         (Some(None), Chosen::One(demo)) => Box::new(demo.recorded()?),
         (Some(None), Chosen::Tour) => Box::new(Tour::recorded(language)?),
         (None, Chosen::One(demo)) => demo.live().map_err(|error| {
-            let way_out = format!("`isolab demo {} --replay` shows a recording", demo.name());
-            Failure::from(error).help(way_out)
+            let help = format!("`isolab demo {} --replay` shows a recording", demo.name());
+            Failure::from(error).help(help)
         })?,
         (None, Chosen::Tour) => Box::new(Tour::start(language)?),
     };
@@ -98,7 +107,7 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     let mut show = Show {
         language,
         length: arguments.length,
-        asked_to_end: &|| termination.is_requested(),
+        asked_to_end: &|| signals.have_arrived(),
         rehearsal: arguments.pace.map(|pace| Rehearsal::new(chosen.keys(), pace)),
         recorder: recorder.as_mut(),
         page: page.as_ref(),
@@ -109,13 +118,13 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         recorder.finish()?;
     }
     output::print(&summary?.unwrap_or_default())?;
-    Ok(if termination.is_requested() { termination.exit_code() } else { 0 })
+    Ok(if signals.have_arrived() { signals.exit_code() } else { 0 })
 }
 
 /// Measures the starts of the demonstration `race`, as one JSON object: what it runs in a nest.
 pub fn starts() -> Result<u8, Failure> {
     let starts = serde_json::to_value(demo::race::with_linux())
-        .map_err(|error| Failure::at("write down the starts")(error.into()))?;
+        .map_err(|error| Failure::at("print the starts")(error.into()))?;
     output::print_json(&starts)?;
     Ok(0)
 }

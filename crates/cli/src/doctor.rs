@@ -18,8 +18,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    ansi::Ansi,
     failure::{Failure, chain},
-    output::{self, Ink},
+    output,
 };
 
 /// Check what this host offers for isolation, what is missing, and how to fix it.
@@ -73,7 +74,7 @@ pub fn doctor(arguments: &Arguments) -> Result<u8, Failure> {
     if arguments.json {
         output::print_json(&json!({ "healthy": healthy, "findings": findings }))?;
     } else {
-        output::print(&page(&findings, Ink::of_output()))?;
+        output::print(&page(&findings, Ansi::of_output()))?;
     }
     Ok(u8::from(!healthy))
 }
@@ -286,13 +287,13 @@ fn of_error(about: &'static str, error: &sandbox::Error) -> Finding {
 const ABOUT: usize = 16;
 const FOUND: usize = 54;
 
-fn page(findings: &[Finding], ink: Ink) -> String {
+fn page(findings: &[Finding], ansi: Ansi) -> String {
     let mut page = String::new();
     for finding in findings {
         let state = match finding.state {
-            State::Ok => ink.green("ok   "),
-            State::Lacks => ink.yellow("lacks"),
-            State::Note => ink.dim("note "),
+            State::Ok => ansi.green("ok   "),
+            State::Lacks => ansi.yellow("lacks"),
+            State::Note => ansi.dim("note "),
         };
         for (number, line) in wrapped(&finding.found, FOUND).iter().enumerate() {
             page += &match number {
@@ -303,7 +304,7 @@ fn page(findings: &[Finding], ink: Ink) -> String {
         for (number, line) in finding.fix.iter().flat_map(|fix| wrapped(fix, FOUND - 5)).enumerate()
         {
             let lead = if number == 0 { "fix: " } else { "     " };
-            page += &format!("{:25}{}{line}\n", "", ink.bold(lead));
+            page += &format!("{:25}{}{line}\n", "", ansi.bold(lead));
         }
     }
     let lacking = findings.iter().filter(|finding| finding.state == State::Lacks).count();
@@ -323,7 +324,7 @@ mod tests {
         let long = "a/long/path/".repeat(20);
         let findings =
             [Finding::lacks("cgroup memory", long.clone(), long), Finding::ok("kernel", "Linux")];
-        let page = page(&findings, Ink::PLAIN);
+        let page = page(&findings, Ansi::PLAIN);
         assert!(page.lines().all(|line| line.chars().count() < 80), "{page}");
         assert!(page.contains("fix: ") && page.ends_with("One thing is lacking.\n"));
     }

@@ -28,16 +28,16 @@ pub fn variables(
     let mut variables = Variables::default();
     for path in files {
         for (line, text) in LineFile::read("--env-file", path)?.lines() {
-            let place = || format!("line {line} of {path:?}");
+            let location = || format!("line {line} of {path:?}");
             if text.contains(&0) {
-                return Err(Failure::usage(format!("{} contains a null byte", place()))
+                return Err(Failure::usage(format!("{} contains a null byte", location()))
                     .help("remove it: environment variables cannot contain null bytes"));
             }
             let (name, value) = split(text);
             if name.is_empty() || name.as_bytes().iter().any(u8::is_ascii_whitespace) {
                 return Err(Failure::usage(format!(
                     "{}: invalid variable name: {name:?}",
-                    place()
+                    location()
                 ))
                 .help("each line is NAME=VALUE without quotes, NAME, or a comment after #"));
             }

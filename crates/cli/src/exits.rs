@@ -1,4 +1,4 @@
-//! `isolab run --trace=exits` and `--stats`: a virtual machine's VM exits.
+//! `isolab run --trace=exits` and `--stats`: the VM exits of a virtual machine.
 //!
 //! What KVM answers by itself never comes to isolab; KVM only counts it. What comes here is for a
 //! device, and it is isolab that decides what the device does: QEMU's part.
@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use sandbox::{Event, ExitReason, Outcome, TraceEntry};
 
-use crate::output::Ink;
+use crate::ansi::Ansi;
 
 /// A VM exit of a trace.
 struct Exit<'a> {
@@ -26,9 +26,9 @@ fn exits(outcome: &Outcome) -> impl Iterator<Item = Exit<'_>> {
 }
 
 /// A line for each exit.
-pub fn list(outcome: &Outcome, ink: Ink) -> String {
+pub fn list(outcome: &Outcome, ansi: Ansi) -> String {
     let title = format!("{:>12}  {:>10}  {:<16}{}", "since start", "answer in", "by", "reason");
-    let mut text = format!("\n{}\n", ink.bold(&title));
+    let mut text = format!("\n{}\n", ansi.bold(&title));
     for exit in exits(outcome) {
         let since = exit.entry.began.saturating_sub(outcome.timeline.started_at());
         let (since, took) = (milliseconds(since), microseconds(exit.entry.took));
@@ -38,7 +38,7 @@ pub fn list(outcome: &Outcome, ink: Ink) -> String {
 }
 
 /// A line for each reason, the most frequent first.
-pub fn sums(outcome: &Outcome, ink: Ink) -> String {
+pub fn sums(outcome: &Outcome, ansi: Ansi) -> String {
     let mut sums: BTreeMap<(&str, String), (u64, Duration)> = BTreeMap::new();
     for exit in exits(outcome) {
         let sum = sums.entry((exit.device, exit.reason.to_string())).or_default();
@@ -48,7 +48,7 @@ pub fn sums(outcome: &Outcome, ink: Ink) -> String {
     rows.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
     let title =
         format!("{:>8}  {:<16}{:<24}{:>13}{:>13}", "exits", "by", "reason", "answered in", "each");
-    let mut text = format!("\n{}\n", ink.bold(&title));
+    let mut text = format!("\n{}\n", ansi.bold(&title));
     for ((device, reason), (count, took)) in rows {
         let each = took / u32::try_from(count).unwrap_or(u32::MAX);
         let (took, each) = (microseconds(took), microseconds(each));
@@ -106,9 +106,9 @@ mod tests {
         let serial = (ExitReason::Out { port: 0x3f8 }, "serial");
         let virtio = (ExitReason::MmioWrite { address: 0xd000_0050 }, "virtio-ports");
         let outcome = outcome(&[serial.clone(), virtio, serial]);
-        let list = list(&outcome, Ink::PLAIN);
+        let list = list(&outcome, Ansi::PLAIN);
         assert_eq!(list.matches("out 0x3f8").count(), 2, "{list}");
-        let sums = sums(&outcome, Ink::PLAIN);
+        let sums = sums(&outcome, Ansi::PLAIN);
         assert!(sums.contains("       2  serial          out 0x3f8 "), "{sums}");
         assert!(sums.contains("answered 3 exits; KVM answered 7 by itself"), "{sums}");
         for line in list.lines().chain(sums.lines()) {

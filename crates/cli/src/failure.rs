@@ -1,4 +1,4 @@
-//! Why a command of isolab did not do its work, and how that is told.
+//! Why a command of isolab failed, and how that is printed.
 
 use std::{error::Error as StdError, fmt, io};
 
@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sandbox::LedgerError;
 pub use sandbox::chain;
 
-use crate::output;
+use crate::stderr;
 
 /// The exit code of a command that was called wrongly.
 const USAGE: u8 = 2;
@@ -18,7 +18,7 @@ const ISOLAB_FAILED: u8 = 125;
 pub struct Failure {
     cause: Box<dyn StdError + Send + Sync>,
     help: Option<String>,
-    /// What the shell is told.
+    /// The exit code.
     pub code: u8,
 }
 
@@ -57,7 +57,7 @@ impl Failure {
 
     /// Says it on standard error: the chain of causes in one line, then the way out.
     pub fn print(&self) {
-        output::remark(&format!("{self}\n"));
+        stderr::remark(&format!("{self}\n"));
     }
 
     /// The same, at the end of a command: its exit code.
@@ -79,7 +79,12 @@ impl fmt::Display for Failure {
 
 impl From<sandbox::Error> for Failure {
     fn from(error: sandbox::Error) -> Self {
-        let (help, code) = (error.fix().map(str::to_owned), error.exit_code());
+        let limit = match error {
+            sandbox::Error::Deadline { .. } => Some("`--deadline` sets the limit"),
+            _ => None,
+        };
+        let help = error.fix().or(limit).map(str::to_owned);
+        let code = error.exit_code();
         Self { cause: error.into(), help, code }
     }
 }

@@ -64,8 +64,8 @@ impl LinkKeeper {
     /// Has the rules removed, and waits for that; whether it was done.
     pub fn free(&mut self) -> bool {
         drop(self.input.take());
-        let mut said = Vec::new();
-        self.output.read_to_end(&mut said).is_ok() && said == FREED
+        let mut answer = Vec::new();
+        self.output.read_to_end(&mut answer).is_ok() && answer == FREED
     }
 }
 

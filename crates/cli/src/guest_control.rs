@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::{background, failure::Failure};
 
 /// The launcher answers without asking the guest, so it answers soon.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// No answer is longer.
 const LONGEST: u64 = 1 << 20;
 
@@ -94,14 +94,22 @@ pub fn ask_with(
     })?;
     let mut answer = String::new();
     // To write a large memory takes as long as its disk does.
-    let patience = if files.is_empty() { Some(PATIENCE) } else { None };
-    let asked = stream.set_read_timeout(patience).and_then(|()| {
+    let timeout = if files.is_empty() { Some(TIMEOUT) } else { None };
+    let asked = stream.set_read_timeout(timeout).and_then(|()| {
         send(&stream, &format!("{}\n", json!({ "request": request })), files)?;
         // Without more than the line: what follows it belongs to others.
         let mut line = BufReader::with_capacity(1, (&stream).take(LONGEST));
         line.read_line(&mut answer)
     });
-    asked.map_err(Failure::at(action()))?;
+    asked.map_err(|error| match error.kind() {
+        // socket(7), SO_RCVTIMEO: a read that times out fails with EAGAIN.
+        io::ErrorKind::WouldBlock => {
+            Failure::refused(format!("{}: no answer within {TIMEOUT:?}", action())).help(format!(
+                "does it still run? `isolab ps` lists it; `isolab stop {name}` ends it"
+            ))
+        }
+        _ => Failure::at(action())(error),
+    })?;
     stream.set_read_timeout(None).map_err(Failure::at(action()))?;
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
     match (&answer["error"], answer["done"].as_bool()) {

@@ -91,18 +91,20 @@ pub fn run(entry: &LedgerEntry, command: &Command) -> Result<u8, Failure> {
     let failed = format!("talk to the launcher of {}", entry.name);
     let ended = session.order(&order).and_then(|()| session.serve(&signals));
     match ended.map_err(Failure::at(failed))? {
-        End::Code(code) => Ok(code),
-        End::Failed(libc) => Err(not_run(entry, command, libc)),
-        End::Mute => Err(Failure::refused(format!("{} does not answer", entry.name)).help(format!(
-            "its first process or its kernel hangs, or it is paused (`isolab unpause {0}`); `isolab \
-             stop {0}` ends it",
-            entry.name
-        ))),
-        End::Closed => Err(Failure::refused(format!(
-            "{} ended, and the command with it",
-            entry.name
-        ))
-        .code(KILLED)),
+        SessionOutcome::Code(code) => Ok(code),
+        SessionOutcome::Failed(libc) => Err(not_run(entry, command, libc)),
+        SessionOutcome::Mute => {
+            let failure = Failure::refused(format!("{} does not answer", entry.name));
+            Err(failure.help(format!(
+                "its first process or its kernel hangs, or it is paused (`isolab unpause {0}`); \
+                 `isolab stop {0}` ends it",
+                entry.name
+            )))
+        }
+        SessionOutcome::Closed => {
+            Err(Failure::refused(format!("{} ended, and the command with it", entry.name))
+                .code(KILLED))
+        }
     }
 }
 
@@ -156,9 +158,9 @@ impl Signals {
     }
 }
 
-/// How it ended.
+/// How a session ended.
 #[derive(Clone, Copy)]
-enum End {
+enum SessionOutcome {
     /// With an exit code, or 128 and a signal's number.
     Code(u8),
     /// It could not be run.
@@ -182,7 +184,7 @@ struct Session {
     started: bool,
     /// Since when an answer is missing.
     waits_since: Option<Instant>,
-    end: Option<End>,
+    outcome: Option<SessionOutcome>,
 }
 
 impl Session {
@@ -196,7 +198,7 @@ impl Session {
             input_taken: true,
             started: false,
             waits_since: Some(Instant::now()),
-            end: None,
+            outcome: None,
         }
     }
 
@@ -217,13 +219,13 @@ impl Session {
         self.send(Kind::Start, 0, &[])
     }
 
-    fn serve(&mut self, signals: &Signals) -> io::Result<End> {
+    fn serve(&mut self, signals: &Signals) -> io::Result<SessionOutcome> {
         loop {
             let written = self.to_write.iter().all(Vec::is_empty);
-            if let Some(end) = self.end
+            if let Some(outcome) = self.outcome
                 && written
             {
-                return Ok(end);
+                return Ok(outcome);
             }
             let [input, output, errors, guest, signal] = self.wait(signals);
             if signal {
@@ -243,7 +245,7 @@ impl Session {
                 self.receive()?;
             }
             if self.waits_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
-                return Ok(End::Mute);
+                return Ok(SessionOutcome::Mute);
             }
         }
     }
@@ -251,13 +253,13 @@ impl Session {
     /// Which can be used: input, output, errors, the guest, signals.
     fn wait(&self, signals: &Signals) -> [bool; 5] {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        let reads = self.started && self.reads_input && self.input_taken && self.end.is_none();
+        let reads = self.started && self.reads_input && self.input_taken && self.outcome.is_none();
         let when = |wanted: bool, flags: PollFlags| wanted.then_some(flags);
         let wanted: [(BorrowedFd<'_>, Option<PollFlags>); 5] = [
             (stdin.as_fd(), when(reads, PollFlags::POLLIN)),
             (stdout.as_fd(), when(!self.to_write[0].is_empty(), PollFlags::POLLOUT)),
             (stderr.as_fd(), when(!self.to_write[1].is_empty(), PollFlags::POLLOUT)),
-            (self.stream.as_fd(), when(self.end.is_none(), PollFlags::POLLIN)),
+            (self.stream.as_fd(), when(self.outcome.is_none(), PollFlags::POLLIN)),
             (signals.told.as_fd(), when(true, PollFlags::POLLIN)),
         ];
         let mut polled = Vec::new();
@@ -319,7 +321,7 @@ impl Session {
     }
 
     fn send_while_it_runs(&mut self, kind: Kind, argument: u8) -> io::Result<()> {
-        match self.end {
+        match self.outcome {
             Some(_) => Ok(()),
             None => self.send(kind, argument, &[]),
         }
@@ -333,7 +335,7 @@ impl Session {
         }
         // Asked twice, it is not waited for an answer.
         if self.waits_since.is_some() {
-            self.end = Some(End::Code(128 + number as u8));
+            self.outcome = Some(SessionOutcome::Code(128 + number as u8));
             self.to_write.iter_mut().for_each(Vec::clear);
             return Ok(());
         }
@@ -344,10 +346,10 @@ impl Session {
     fn receive(&mut self) -> io::Result<()> {
         let mut piece = [0; HEADER + PAYLOAD];
         match self.stream.read(&mut piece) {
-            Ok(0) => self.end = Some(End::Closed),
+            Ok(0) => self.outcome = Some(SessionOutcome::Closed),
             Ok(count) => self.from_guest.extend_from_slice(&piece[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if is_hung_up(&error) => self.end = Some(End::Closed),
+            Err(error) if is_hung_up(&error) => self.outcome = Some(SessionOutcome::Closed),
             Err(error) => return Err(error),
         }
         let received = std::mem::take(&mut self.from_guest);
@@ -371,11 +373,13 @@ impl Session {
                     bytes.extend_from_slice(payload);
                 }
             }
-            Kind::Exited => self.end = Some(End::Code(header.argument)),
-            Kind::Signaled => self.end = Some(End::Code(header.argument.saturating_add(128))),
+            Kind::Exited => self.outcome = Some(SessionOutcome::Code(header.argument)),
+            Kind::Signaled => {
+                self.outcome = Some(SessionOutcome::Code(header.argument.saturating_add(128)));
+            }
             Kind::Failed => {
                 let errno = payload.first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
-                self.end = Some(End::Failed(errno));
+                self.outcome = Some(SessionOutcome::Failed(errno));
             }
             _ => {}
         }
@@ -400,7 +404,7 @@ mod tests {
         session.send(Kind::Taken, 1, &[]).unwrap();
         session.send(Kind::Input, 0, b"more").unwrap();
         let signals = Signals::listen().unwrap();
-        assert!(matches!(session.serve(&signals), Ok(End::Code(42))));
+        assert!(matches!(session.serve(&signals), Ok(SessionOutcome::Code(42))));
     }
 
     #[test]
@@ -410,6 +414,6 @@ mod tests {
         let mut session = Session::new(stream, false);
         session.order("run true").unwrap();
         let signals = Signals::listen().unwrap();
-        assert!(matches!(session.serve(&signals), Ok(End::Closed)));
+        assert!(matches!(session.serve(&signals), Ok(SessionOutcome::Closed)));
     }
 }

@@ -17,10 +17,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use crate::{
-    failure::Failure,
-    output::{self, Ink, remark},
-};
+use crate::{ansi::Ansi, failure::Failure, output, stderr};
 
 /// Manage kernels for Linux guests: list, get, choose.
 ///
@@ -90,12 +87,14 @@ fn list(json: bool) -> Result<u8, Failure> {
         return Ok(0);
     }
     if kernels.is_empty() {
-        remark("this host has no readable kernel\n  help: `isolab kernel get` downloads one\n");
+        stderr::remark(
+            "this host has no readable kernel\n  help: `isolab kernel get` downloads one\n",
+        );
         return Ok(0);
     }
-    output::print(&table(&kernels, is_chosen, Ink::of_output()))?;
+    output::print(&table(&kernels, is_chosen, Ansi::of_output()))?;
     if let Some(name) = chosen.as_ref().filter(|_| !kernels.iter().any(is_chosen)) {
-        remark(&format!("the chosen kernel {name:?} no longer exists\n"));
+        stderr::remark(&format!("the chosen kernel {name:?} no longer exists\n"));
     }
     Ok(0)
 }
@@ -111,11 +110,11 @@ fn as_json(kernel: &Kernel, chosen: bool) -> serde_json::Value {
     })
 }
 
-fn table(kernels: &[Kernel], is_chosen: impl Fn(&Kernel) -> bool, ink: Ink) -> String {
+fn table(kernels: &[Kernel], is_chosen: impl Fn(&Kernel) -> bool, ansi: Ansi) -> String {
     let longest = kernels.iter().map(|kernel| kernel.name.chars().count()).max().unwrap_or(0);
     let width = longest.clamp(4, 32);
     let head = format!("  {:<width$}  MODULES  IMAGE", "NAME");
-    let mut text = format!("{}\n", ink.bold(&head));
+    let mut text = format!("{}\n", ansi.bold(&head));
     for kernel in kernels {
         text += &format!(
             "{} {:<width$}  {:<7}  {}\n",
@@ -155,7 +154,7 @@ fn get(json: bool) -> Result<u8, Failure> {
         }
     });
     drop(shown);
-    // A signal from the terminal ends the client too, which may be told first.
+    // A signal from the terminal ends the client too, which may get it first.
     let ended_by = ended_by.or_else(|| signals.pending().next());
     let kernel = match (got, ended_by) {
         (Err(_), Some(signal)) => {
@@ -179,12 +178,12 @@ fn get(json: bool) -> Result<u8, Failure> {
 /// Progress on standard error: a line that changes on a terminal, a line for each step elsewhere.
 struct Shown {
     bar: Option<ProgressBar>,
-    said: String,
+    last: String,
 }
 
 impl Shown {
     fn new() -> Self {
-        Self { bar: stderr().is_terminal().then(ProgressBar::no_length), said: String::new() }
+        Self { bar: stderr().is_terminal().then(ProgressBar::no_length), last: String::new() }
     }
 
     fn show(&mut self, progress: Progress<'_>) {
@@ -195,11 +194,11 @@ impl Shown {
             Progress::Unpacking { kernel } => format!("unpacking {kernel}"),
             Progress::AlreadyThere { .. } => return,
         };
-        let is_new = self.said != text;
+        let is_new = self.last != text;
         let Some(bar) = &self.bar else {
             if is_new {
-                remark(&format!("{text}\n"));
-                self.said = text;
+                stderr::remark(&format!("{text}\n"));
+                self.last = text;
             }
             return;
         };
@@ -207,7 +206,7 @@ impl Shown {
             bar.set_style(style(matches!(progress, Progress::Downloading { .. })));
             bar.set_message(text.clone());
             bar.enable_steady_tick(Duration::from_millis(100));
-            self.said = text;
+            self.last = text;
         }
         if let Progress::Downloading { bytes, total, .. } = progress {
             bar.set_length(total);
@@ -246,7 +245,7 @@ mod tests {
             modules: None,
         };
         let kernels = [kernel("6.1.0-56-cloud-amd64"), kernel(&"x".repeat(60))];
-        let text = table(&kernels, |kernel| kernel.name.starts_with('6'), Ink::PLAIN);
+        let text = table(&kernels, |kernel| kernel.name.starts_with('6'), Ansi::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
         assert!(text.contains("\n* 6.1.0-56-cloud-amd64 "), "{text}");
         assert!(text.contains("…") && text.ends_with("/vmlinuz\n"), "{text}");

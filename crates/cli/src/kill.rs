@@ -34,7 +34,7 @@ fn send(entry: &LedgerEntry, signal: Signal) -> Result<(), Failure> {
             }
             Ok(())
         }
-        // A virtual machine is its launcher, which cleans up behind it when it is told twice.
+        // A virtual machine is its launcher, which cleans up when it is signaled twice.
         (None, Signal::SIGKILL) => stop::end(entry, std::time::Duration::ZERO),
         (None, signal) => stop::signal(&entry.launcher, signal),
     }

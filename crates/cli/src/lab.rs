@@ -12,10 +12,8 @@ use clap::{Args, Subcommand};
 use lab::runner::{self, Answer, Desk, Error, Style, Table, check::Options};
 
 use crate::{
-    failure::Failure,
-    language::Spoken,
-    output::{self, Ink},
-    termination::Termination,
+    ansi::Ansi, failure::Failure, language::LanguageOption, output, stderr,
+    termination::TerminationSignals,
 };
 use front::Terminal;
 
@@ -30,7 +28,7 @@ pub struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    spoken: Spoken,
+    language: LanguageOption,
     /// Directory of the labs [default: the current one or a parent]
     #[arg(long, global = true, value_name = "FOLDER")]
     labs: Option<PathBuf>,
@@ -192,8 +190,8 @@ impl How {
 
 /// Does what is asked and gives the exit code.
 pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
-    let language = arguments.spoken.language();
-    let style = Style { language, width: front::width(), colours: Ink::of_output().is_on() };
+    let language = arguments.language.chosen();
+    let style = Style { language, width: front::width(), colours: Ansi::of_output().is_on() };
     let failed = |error: Error| Failure::of_lab(&error, language);
     let answer = match &arguments.command {
         Command::Clean => runner::clean(&style),
@@ -205,15 +203,15 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
         }
         Command::Class { files, out } => runner::class(files, out, &style),
         Command::AtDesk(AtDesk::Verify(Verify { built: Some(file), .. })) => {
-            let termination =
-                Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
-            runner::inside(file, Some(termination.fd()))
+            let signals =
+                TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
+            runner::inside(file, Some(signals.readable()))
         }
         Command::AtDesk(command) => {
             let (desk, remark) =
                 Desk::open(arguments.labs.as_deref(), style, judge::CHECKS).map_err(failed)?;
             if let Some(remark) = remark {
-                output::remark(&format!("isolab: {remark}\n"));
+                stderr::remark(&format!("isolab: {remark}\n"));
             }
             let mut front = Terminal::new(language, arguments.json)?;
             let answer = command.answer(&desk, &mut front, arguments.json);
@@ -253,7 +251,7 @@ impl Arguments {
     /// Prints the answer and gives its exit code.
     fn print(&self, answer: &Answer) -> Result<u8, Failure> {
         match self.json {
-            // One that was told as it came has nothing more to say.
+            // A front that has printed it already prints nothing more.
             true if answer.json.is_null() => {}
             true => output::print_json(&answer.json)?,
             false => output::print(&answer.text)?,

@@ -1,12 +1,12 @@
-//! `--lang`: the language of what is said.
+//! `--lang`: the language of messages.
 
 use clap::{Args, ValueEnum};
 use host::Language;
 
 /// The option.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Spoken {
-    /// The language of what is said [default: that of the locale]
+pub struct LanguageOption {
+    /// Language of messages [default: that of the locale]
     #[arg(long, global = true, value_name = "LANGUAGE")]
     lang: Option<Lang>,
 }
@@ -17,9 +17,9 @@ enum Lang {
     Zh,
 }
 
-impl Spoken {
-    /// What was asked for, or what the locale says.
-    pub fn language(self) -> Language {
+impl LanguageOption {
+    /// The language of the option, or else that of the locale.
+    pub fn chosen(self) -> Language {
         match self.lang {
             Some(Lang::En) => Language::En,
             Some(Lang::Zh) => Language::Zh,

@@ -4,8 +4,10 @@
 //! exit code or a `Failure`.
 #![forbid(unsafe_code)]
 
+mod ansi;
 mod attach;
 mod background;
+mod blocking;
 mod cell;
 mod clean;
 mod compare;
@@ -44,6 +46,7 @@ mod rm;
 mod run;
 mod snapshot;
 mod stats;
+mod stderr;
 mod stop;
 mod streams;
 mod supervise;
@@ -55,7 +58,7 @@ mod wait;
 
 use std::{ffi::OsString, process};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use failure::Failure;
 use supervisor::base64;
@@ -141,15 +144,6 @@ enum Command {
     Version,
 }
 
-impl Command {
-    fn with_dashes(mut self, words: &[OsString]) -> Self {
-        if let Self::Run(arguments) = &mut self {
-            arguments.note_dashes(words);
-        }
-        self
-    }
-}
-
 /// `isolab run` alone: what is started most does not build the arguments of the top level and the
 /// names of all other commands first.
 #[derive(Debug, Parser)]
@@ -164,11 +158,30 @@ struct Run {
 fn parse(words: &[OsString]) -> Result<Command, clap::Error> {
     if let [_, rest @ ..] = words
         && rest.first().is_some_and(|word| word == "run")
-        && let Ok(run) = Run::try_parse_from(rest)
     {
-        return Ok(Command::Run(run.arguments).with_dashes(words));
+        let mut parser = Run::command();
+        if let Ok(matches) = parser.try_get_matches_from_mut(rest)
+            && let Ok(Run { mut arguments }) = Run::from_arg_matches(&matches)
+        {
+            arguments.note(words, &parser, &matches);
+            return Ok(Command::Run(arguments));
+        }
     }
-    Isolab::try_parse_from(words).map(|isolab| isolab.command.with_dashes(words))
+    parse_among_all(words)
+}
+
+fn parse_among_all(words: &[OsString]) -> Result<Command, clap::Error> {
+    let mut parser = Isolab::command();
+    let matches = parser.try_get_matches_from_mut(words)?;
+    let mut isolab =
+        Isolab::from_arg_matches(&matches).map_err(|error| error.format(&mut parser))?;
+    if let (Command::Run(arguments), Some((name, matches))) =
+        (&mut isolab.command, matches.subcommand())
+        && let Some(parser) = parser.find_subcommand(name)
+    {
+        arguments.note(words, parser, matches);
+    }
+    Ok(isolab.command)
 }
 
 /// All commands with their options, for man pages.
@@ -309,13 +322,11 @@ mod tests {
         for line in lines {
             let words: Vec<OsString> =
                 std::iter::once("isolab").chain(line.split(' ')).map(OsString::from).collect();
-            let among_all =
-                Isolab::try_parse_from(&words).map(|isolab| isolab.command.with_dashes(&words));
             let said = |parsed: Result<Command, clap::Error>| match parsed {
                 Ok(command) => format!("{command:?}"),
                 Err(error) => error.render().to_string(),
             };
-            assert_eq!(said(parse(&words)), said(among_all), "{line}");
+            assert_eq!(said(parse(&words)), said(parse_among_all(&words)), "{line}");
         }
     }
 }

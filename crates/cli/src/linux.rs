@@ -22,7 +22,7 @@ use microvm::{
 };
 use sandbox::Limits;
 
-use crate::{failure::Failure, output, units};
+use crate::{failure::Failure, stderr, units};
 
 /// A guest that is not up by then never will be: ten times what a slow host needs.
 const START_UP: Duration = Duration::from_secs(120);
@@ -47,7 +47,7 @@ pub struct LinuxArguments {
     /// panics runs until its deadline
     #[arg(long, value_name = "WORDS", conflicts_with = "append", allow_hyphen_values = true)]
     cmdline: Option<String>,
-    /// Entry point of the kernel
+    /// EntryMode point of the kernel
     #[arg(long, value_enum, value_name = "ENTRY")]
     entry: Option<EntryMode>,
     /// Show the kernel's console on standard error
@@ -71,8 +71,8 @@ pub struct LinuxArguments {
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     net_bps: Option<u64>,
     /// How its output reaches the host
-    #[arg(long, value_enum, value_name = "WAY")]
-    output: Option<Way>,
+    #[arg(long, value_enum, value_name = "TRANSPORT")]
+    output: Option<OutputTransport>,
     /// Add a virtio entropy device
     #[arg(long)]
     rng: bool,
@@ -93,7 +93,7 @@ enum EntryMode {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Way {
+enum OutputTransport {
     /// A virtio console port: paravirtualization, one VM exit per buffer
     Virtio,
     /// The serial port: full virtualization, several VM exits per byte
@@ -103,29 +103,6 @@ enum Way {
 }
 
 impl LinuxArguments {
-    /// The first of these options that was given.
-    pub fn given(&self) -> Option<&'static str> {
-        let all = [
-            ("--kernel", self.kernel.is_some()),
-            ("--modules", self.modules.is_some()),
-            ("--initrd", !self.initrd.is_empty()),
-            ("--append", self.append.is_some()),
-            ("--cmdline", self.cmdline.is_some()),
-            ("--entry", self.entry.is_some()),
-            ("--console", self.console),
-            ("--disk", !self.disk.is_empty()),
-            ("--tap", self.tap.is_some()),
-            ("--disk-bps", self.disk_bps.is_some()),
-            ("--disk-iops", self.disk_iops.is_some()),
-            ("--net-bps", self.net_bps.is_some()),
-            ("--output", self.output.is_some()),
-            ("--rng", self.rng),
-            ("--balloon", self.balloon.is_some()),
-            ("--start-up", self.start_up.is_some()),
-        ];
-        all.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
-    }
-
     /// Whether the first process is one that `--initrd` brings, and not isolab's.
     pub fn has_own_init(&self) -> bool {
         !self.initrd.is_empty()
@@ -143,11 +120,11 @@ impl LinuxArguments {
             // Half of them never come up, and their time stands nearly still.
             let what = "a Linux guest whose host's clock counts instructions cannot have";
             return Err(Failure::refused(format!("{what} {vcpus} processors"))
-                .help("give it one, or leave --icount of `isolab nest` away"));
+                .help("give it one, or omit --icount of `isolab nest`"));
         }
         let host = thread::available_parallelism().map_or(1, usize::from);
         if vcpus as usize > host {
-            output::remark(&format!(
+            stderr::remark(&format!(
                 "isolab: {vcpus} virtual CPUs take turns on this host's {host}: a guest's processor may \
                  wait for\nanother that is not running\n"
             ));
@@ -176,9 +153,9 @@ impl LinuxArguments {
             network: self.network(link)?,
             network_limit: Limit { bytes: self.net_bps, operations: None },
             output_way: match self.output {
-                None | Some(Way::Virtio) => OutputWay::Virtio,
-                Some(Way::Serial) => OutputWay::Serial,
-                Some(Way::Page) => OutputWay::Page,
+                None | Some(OutputTransport::Virtio) => OutputWay::Virtio,
+                Some(OutputTransport::Serial) => OutputWay::Serial,
+                Some(OutputTransport::Page) => OutputWay::Page,
             },
             rng: self.rng,
             balloon_bytes: self.balloon,
@@ -227,7 +204,7 @@ pub fn warn_if_interpreted() {
     let interpreted =
         || microvm::flavour().is_ok_and(|flavour| flavour.interprets_ring0 == Some(true));
     if !assisted && interpreted() {
-        output::remark(
+        stderr::remark(
             "isolab: this KVM has no hardware assistance and interprets a guest's kernel: a boot \
              takes many\nminutes. `isolab nest -- run --in linux ...` takes seconds.\n",
         );

@@ -1,13 +1,13 @@
-//! What is said of a workload that the kernel has killed for want of memory.
+//! The message about a workload that the kernel's OOM killer has killed.
 
 use sandbox::{OutOfMemory, Outcome, Status};
 
-use crate::output;
+use crate::stderr;
 
 /// Says it on standard error, if it was.
 pub fn remark(outcome: &Outcome) {
     if let Some(killed) = outcome.usage.out_of_memory {
-        output::remark(&format!("isolab: {}\n", words(killed, outcome.status)));
+        stderr::remark(&format!("isolab: {}\n", words(killed, outcome.status)));
     }
 }
 
@@ -42,13 +42,13 @@ mod tests {
 
     #[test]
     fn a_limit_is_said_in_the_unit_of_whoever_gave_it() {
-        let said = [
+        let cases = [
             (64 << 20, "64 MiB"),
             (1 << 30, "1 GiB"),
             (1536 << 20, "1536 MiB"),
             (4097, "4097 bytes"),
         ];
-        for (bytes, expected) in said {
+        for (bytes, expected) in cases {
             assert_eq!(size(bytes), expected);
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use microvm::{initramfs::files_of_program, linux::mke2fs};
 use nest::Nest;
 use sandbox::Stdio;
 
-use crate::{failure::Failure, linux, termination::Termination, units};
+use crate::{failure::Failure, linux, termination::TerminationSignals, units};
 
 /// Run isolab in an emulated computer that has hardware virtualization.
 ///
@@ -50,6 +50,9 @@ pub struct Arguments {
     /// Power off after this long: 10s, 500ms, 2m
     #[arg(long, value_name = "TIME", value_parser = units::deadline, allow_hyphen_values = true)]
     deadline: Option<Duration>,
+    /// Timeout for booting, up to the start of isolab inside [default: 1m]
+    #[arg(long, value_name = "TIME", value_parser = units::deadline)]
+    start_up: Option<Duration>,
     /// Set an environment variable inside; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = units::variable)]
     environment: Vec<(OsString, OsString)>,
@@ -71,11 +74,12 @@ const EXAMPLES: &str = "Examples:
 
 /// Runs it and gives the exit code of what ran inside.
 pub fn nest(arguments: &Arguments) -> Result<u8, Failure> {
-    let termination = Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
+    let signals =
+        TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
     let (nest, stdio) = arguments.nest()?;
-    match nest.run(stdio, Some(termination.fd())) {
+    match nest.run(stdio, Some(signals.readable())) {
         Ok(ended) => Ok(ended.status.code()),
-        Err(nest::Error::ToldToEnd) => Ok(termination.exit_code()),
+        Err(nest::Error::Stopped) => Ok(signals.exit_code()),
         Err(error) => Err(error.into()),
     }
 }
@@ -85,23 +89,23 @@ impl Arguments {
         let shell = self.words.first().is_some_and(|word| word == "shell");
         if self.words.is_empty() && self.program.is_none() {
             return Err(Failure::usage("missing command for the nest")
-                .help("`isolab nest -- doctor`, for instance, or `isolab nest shell`"));
+                .help("for example `isolab nest -- doctor` or `isolab nest shell`"));
         }
         if shell && (self.words.len() > 1 || self.program.is_some()) {
-            return Err(Failure::usage("the nest's shell takes no words")
-                .help("options stand before it: `isolab nest --memory 2G shell`"));
+            return Err(Failure::usage("`isolab nest shell` takes no arguments")
+                .help("put options before `shell`: `isolab nest --memory 2G shell`"));
         }
+        self.check_snapshot()?;
         if shell && !io::stdin().is_terminal() {
             return Err(nest::Error::NoTerminal.into());
         }
-        // Which of what is needed is lacking is said before the kernel that is needed too.
+        // A missing program is reported before a missing kernel.
         nest::available()?;
         let program = match &self.program {
             Some(program) => program.clone(),
-            // Under its name, for the one inside.
             None => std::env::current_exe().map_err(Failure::at("find isolab's own program"))?,
         };
-        let room = self.memory.unwrap_or(nest::USUAL_MEMORY_BYTES);
+        let room = self.memory.unwrap_or(nest::DEFAULT_MEMORY_BYTES);
         let kernel = linux::kernel(self.kernel.as_deref(), self.modules.as_deref(), room)?;
         let mut nest = Nest::with(kernel, program);
         nest.shell = shell;
@@ -116,7 +120,28 @@ impl Arguments {
         nest.memory_bytes = self.memory.unwrap_or(nest.memory_bytes);
         nest.vcpus = self.vcpus.unwrap_or(nest.vcpus);
         nest.deadline = self.deadline;
+        nest.start_up = self.start_up.unwrap_or(nest.start_up);
         Ok((nest, if shell { Stdio::Terminal } else { Stdio::Inherit }))
+    }
+
+    /// Refuses to save a snapshot that would be lost: its directory is in the nest's memory, unless it
+    /// is one whose files are copied out.
+    fn check_snapshot(&self) -> Result<(), Failure> {
+        let saves = self.words.starts_with(&["snapshot".into(), "save".into()]);
+        let is_data_home = |(name, _): &&(OsString, OsString)| name == "XDG_DATA_HOME";
+        let data_home = self.environment.iter().rfind(is_data_home).map(|(_, value)| value);
+        let is_kept = self.out.is_some()
+            && data_home.is_some_and(|directory| Path::new(directory).starts_with(nest::OUT));
+        match saves && !is_kept {
+            true => {
+                Err(Failure::usage("the snapshot would be lost when the nest ends").help(format!(
+                    "save it in {OUT} and copy it to this host: `isolab nest --out DIRECTORY --env \
+                     XDG_DATA_HOME={OUT} -- snapshot save ..`",
+                    OUT = nest::OUT
+                )))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Whether isolab inside may need mke2fs: for a guest's root that is too large for its memory.
@@ -128,14 +153,14 @@ impl Arguments {
     fn added(&self) -> Result<Vec<PathBuf>, Failure> {
         let absolute = |path: &PathBuf| {
             let there = path.metadata().and_then(|_| std::path::absolute(path));
-            there.map_err(Failure::at(format!("bring in {path:?}")))
+            there.map_err(Failure::at(format!("copy {path:?} into the nest")))
         };
         self.add.iter().map(absolute).collect()
     }
 }
 
-/// This host's mke2fs with its libraries: busybox, of which all programs in a nest are, has one that
-/// cannot fill a disk. Where there is none here, isolab inside says so when it needs it.
+/// This host's mke2fs with its libraries, because the mke2fs of busybox, which the nest has, cannot
+/// fill a disk. Where this host has none, isolab inside reports that when it needs it.
 fn files_of_mke2fs() -> Vec<PathBuf> {
     mke2fs().ok().and_then(|program| files_of_program(&program).ok()).unwrap_or_default()
 }

@@ -7,11 +7,7 @@ use report::columns::shortened;
 use sandbox::{ExitRecord, Ledger, LedgerEntry, Process, unix_ms};
 use serde_json::json;
 
-use crate::{
-    failure::Failure,
-    output::{self, Ink},
-    pause,
-};
+use crate::{ansi::Ansi, failure::Failure, output, pause};
 use filter::Filter;
 
 /// List what is running.
@@ -46,7 +42,7 @@ pub fn ps(arguments: &Arguments) -> Result<u8, Failure> {
     } else if arguments.json {
         output::print_json(&entries.iter().map(as_json).collect())?;
     } else {
-        output::print(&table(&entries, Ink::of_output()))?;
+        output::print(&table(&entries, Ansi::of_output()))?;
     }
     Ok(0)
 }
@@ -102,7 +98,7 @@ fn state(entry: &LedgerEntry) -> &'static str {
     }
 }
 
-fn table(entries: &[LedgerEntry], ink: Ink) -> String {
+fn table(entries: &[LedgerEntry], ansi: Ansi) -> String {
     let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or(0).clamp(4, 28);
     let states: Vec<String> = entries
         .iter()
@@ -113,7 +109,7 @@ fn table(entries: &[LedgerEntry], ink: Ink) -> String {
         "{:<width$}  {:<9}  {:<wide$}  {:>8}  COMMAND",
         "NAME", "SANDBOX", "STATE", "LAUNCHER"
     );
-    let mut text = format!("{}\n", ink.bold(&head));
+    let mut text = format!("{}\n", ansi.bold(&head));
     let mut dead = false;
     for (entry, state) in entries.iter().zip(states) {
         dead |= state == "dead";
@@ -144,7 +140,7 @@ mod tests {
         let mut dead = LedgerEntry::new("x".repeat(64), "container", vec!["y".repeat(200)]);
         dead.launcher.start_time += 1;
         let alive = LedgerEntry::new("box".into(), "microvm", vec!["idle".into()]);
-        let text = table(&[alive, dead], Ink::PLAIN);
+        let text = table(&[alive, dead], Ansi::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
         assert!(text.contains("running") && text.contains("isolab clean"), "{text}");
     }

@@ -42,7 +42,7 @@ use nix::{
 use sandbox::{Instance, Trace};
 use signal_hook::{consts, iterator::Signals};
 
-use crate::{cell, failure, kinds::Kind, output};
+use crate::{cell, failure, kinds::Kind, stderr};
 
 mod target;
 
@@ -149,7 +149,7 @@ impl Relay {
             if cell::is_needed(kind)
                 && let Err(error) = enter(Role::Monitor, &mut Trace::default())
             {
-                output::remark(&format!("isolab: {}\n", failure::chain(&error)));
+                stderr::remark(&format!("isolab: {}\n", failure::chain(&error)));
                 return target.kill();
             }
             for_ever(&signals, &mut target, smaps.as_ref());
@@ -191,13 +191,13 @@ fn until_end(signals: &SignalFd, end: BorrowedFd<'_>, target: &mut Target) -> io
 
 /// Passes signals on as long as the process lives, and gives its clean pages back once it waits.
 fn for_ever(signals: &SignalFd, target: &mut Target, smaps: Option<&File>) {
-    let mut patience = timeout(SETTLED);
+    let mut until = timeout(SETTLED);
     loop {
         let mut watched = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut watched, patience) {
+        match poll(&mut watched, until) {
             Ok(0) => {
                 drop(smaps.map(container::drop_clean_pages_with));
-                patience = PollTimeout::NONE;
+                until = PollTimeout::NONE;
             }
             Ok(_) => pass_on(signals, target),
             Err(Errno::EINTR) => {}

@@ -3,6 +3,7 @@
 mod running;
 
 use std::{
+    env,
     ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,15 +22,14 @@ use sandbox::{
 use serde_json::json;
 
 use crate::{
+    ansi::Ansi,
     cell::Cell,
     failure::{self, Failure},
     kinds::Kind,
     linux::{self, LinuxArguments},
-    names,
-    output::{self, Ink},
-    program,
+    names, output, program,
     relay::Relay,
-    run, trace, units,
+    run, stderr, trace, units,
 };
 
 /// Save Linux guests, before their command starts or while it runs, and restore any number of copies.
@@ -146,6 +146,7 @@ impl Save {
             None => self.boot(&folder)?,
         }
         output::print(&format!("saved {} in {}\n", self.name, folder.display()))?;
+        warn_if_lost(&folder);
         Ok(0)
     }
 
@@ -161,6 +162,19 @@ impl Save {
         let limits = Limits { memory_bytes: self.memory, vcpus: self.vcpus, ..Limits::default() };
         self.linux.machine(limits, self.root.as_ref(), None)?.save(&workload, folder)?;
         Ok(())
+    }
+}
+
+/// Warns in a nest, whose memory is gone when it ends, unless the snapshot is among the files that are
+/// copied out.
+fn warn_if_lost(folder: &Path) {
+    let out = env::var_os(nest::OUT_VARIABLE);
+    if out.is_some_and(|out| !folder.starts_with(out)) {
+        stderr::remark(&format!(
+            "isolab: warning: this snapshot is lost when the nest ends; to keep it, save it with \
+             XDG_DATA_HOME={} in a nest with --out\n",
+            nest::OUT
+        ));
     }
 }
 
@@ -194,8 +208,8 @@ impl Restore {
         cell.tell(&mut outcome);
         run::remark_machine_end(&outcome);
         if self.trace {
-            let page = trace::page(&outcome, Kind::Linux, &workload, Ink::of_errors());
-            output::remark(&page);
+            let page = trace::page(&outcome, Kind::Linux, &workload, Ansi::of_errors());
+            stderr::remark(&page);
         }
         if self.json {
             let name = &claim.entry().name;
@@ -240,10 +254,10 @@ fn list(json: bool) -> Result<u8, Failure> {
         return Ok(0);
     }
     if list.is_empty() {
-        output::remark("no snapshots are saved\n  help: `isolab snapshot save NAME -- PROGRAM`\n");
+        stderr::remark("no snapshots are saved\n  help: `isolab snapshot save NAME -- PROGRAM`\n");
         return Ok(0);
     }
-    output::print(&table(&list, Ink::of_output()))?;
+    output::print(&table(&list, Ansi::of_output()))?;
     Ok(0)
 }
 
@@ -261,12 +275,12 @@ fn as_json(listed: &Listed) -> serde_json::Value {
     })
 }
 
-fn table(list: &[Listed], ink: Ink) -> String {
+fn table(list: &[Listed], ansi: Ansi) -> String {
     let longest = list.iter().map(|listed| listed.name.len()).max().unwrap_or(0);
     let width = longest.clamp(4, 24);
     let head =
         format!("{:<width$}  {:>8}  {:>8}  {:>5}  COMMAND", "NAME", "AGE", "ON DISK", "CPUS");
-    let mut text = format!("{}\n", ink.bold(&head));
+    let mut text = format!("{}\n", ansi.bold(&head));
     for listed in list {
         let name = shortened(&listed.name, width);
         let on_disk = format!("{} MiB", listed.bytes_on_disk.div_ceil(1 << 20));
@@ -302,7 +316,7 @@ mod tests {
         let folder = "/home/somebody/.local/share/isolab/snapshots/base".into();
         let state = Err(SnapshotError::None { folder });
         let list = [Listed { name: "x".repeat(90), bytes_on_disk: 41 << 20, state }];
-        let text = table(&list, Ink::PLAIN);
+        let text = table(&list, Ansi::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
         assert!(text.contains("  41 MiB  ") && text.contains("no snapshot at"), "{text}");
     }

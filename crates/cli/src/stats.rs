@@ -13,11 +13,7 @@ use report::columns::shortened;
 use sandbox::{Ledger, LedgerEntry};
 use serde_json::json;
 
-use crate::{
-    background,
-    failure::Failure,
-    output::{self, Ink},
-};
+use crate::{ansi::Ansi, background, failure::Failure, output};
 
 /// CPU use is a difference over this time.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -52,7 +48,7 @@ pub fn stats(arguments: &Arguments) -> Result<u8, Failure> {
         } else {
             // The list before is written over.
             let clear = if once { "" } else { "\x1b[H\x1b[J" };
-            output::print(&format!("{clear}{}", table(&rows, Ink::of_output())))?;
+            output::print(&format!("{clear}{}", table(&rows, Ansi::of_output())))?;
         }
         if once || (rows.is_empty() && !arguments.names.is_empty()) {
             return Ok(0);
@@ -109,13 +105,13 @@ impl Row {
     }
 }
 
-fn table(rows: &[Row], ink: Ink) -> String {
+fn table(rows: &[Row], ansi: Ansi) -> String {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).clamp(4, 28);
     let head = format!(
         "{:<width$}  {:>7}  {:>21}  {:>13}",
         "NAME", "CPU %", "MEMORY / LIMIT", "PIDS / LIMIT"
     );
-    let mut text = format!("{}\n", ink.bold(&head));
+    let mut text = format!("{}\n", ansi.bold(&head));
     let limit = |limit: Option<String>| limit.unwrap_or_else(|| "-".into());
     for Row { name, cpu_percent, consumed } in rows {
         let memory =

@@ -18,7 +18,7 @@ use crate::{failure::Failure, pause, units};
 /// How long a launcher may take to clean up behind what it has killed.
 const CLEANING: Duration = Duration::from_secs(5);
 
-/// How long until it is told again.
+/// How long until the signal is sent again.
 const REPEAT: Duration = Duration::from_millis(50);
 
 /// How long a program may take to end that came without a time of its own, as docker-stop(1) has it.
@@ -96,7 +96,7 @@ fn end_by(entry: &LedgerEntry, first_signal: Signal, grace: Duration) -> Result<
             pause::thaw(entry);
             true
         }
-        // A virtual machine is its launcher, which cleans up when it is told twice.
+        // A virtual machine is its launcher, which cleans up when it is signaled twice.
         (Signal::SIGKILL, None) => false,
         // Of a launcher in the foreground, these could be its terminal's, which has sent them to the
         // program as well.
@@ -145,10 +145,10 @@ pub fn signal(process: &Process, signal: Signal) -> Result<(), Failure> {
     }
 }
 
-fn has_ended_within(process: &Process, patience: Duration) -> bool {
+fn has_ended_within(process: &Process, timeout: Duration) -> bool {
     let asked = Instant::now();
     while process.is_alive() {
-        if asked.elapsed() >= patience {
+        if asked.elapsed() >= timeout {
             return false;
         }
         sleep(Duration::from_millis(2));

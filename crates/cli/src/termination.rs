@@ -1,4 +1,4 @@
-//! A request to terminate, as a descriptor that can be polled.
+//! The signals that ask for termination, as something that can be polled.
 
 use std::{
     io,
@@ -17,36 +17,36 @@ use signal_hook::{
 
 use crate::relay::Ignored;
 
-/// The signals that ask isolab to terminate.
-pub struct Termination {
-    receiver: UnixStream,
+/// `SIGINT`, `SIGTERM` and `SIGHUP`, caught.
+pub struct TerminationSignals {
+    readable: UnixStream,
     signal: Arc<AtomicUsize>,
 }
 
-impl Termination {
-    /// Handles them from now on. One that the caller ignores stays ignored.
+impl TerminationSignals {
+    /// Catches them from now on. One that the caller of isolab ignores stays ignored.
     pub fn listen() -> io::Result<Self> {
-        let (receiver, sender) = UnixStream::pair()?;
+        let (readable, writable) = UnixStream::pair()?;
         let signal = Arc::new(AtomicUsize::new(0));
         let ignored = Ignored::by_the_caller();
         for number in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|it| !ignored.has(*it)) {
             flag::register_usize(number, Arc::clone(&signal), number as usize)?;
-            pipe::register(number, sender.try_clone()?)?;
+            pipe::register(number, writable.try_clone()?)?;
         }
-        Ok(Self { receiver, signal })
+        Ok(Self { readable, signal })
     }
 
-    /// Readable once one of them has come.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.receiver.as_fd()
+    /// Can be read once one of them has arrived.
+    pub fn readable(&self) -> BorrowedFd<'_> {
+        self.readable.as_fd()
     }
 
-    /// Whether one of them has come.
-    pub fn is_requested(&self) -> bool {
+    /// Whether one of them has arrived.
+    pub fn have_arrived(&self) -> bool {
         self.signal.load(Ordering::Relaxed) != 0
     }
 
-    /// The exit code that a shell gives to a program that it has terminated.
+    /// The exit code of a program that the signal has killed, as a shell reports it.
     pub fn exit_code(&self) -> u8 {
         128 + self.signal.load(Ordering::Relaxed) as u8
     }

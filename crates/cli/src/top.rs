@@ -7,11 +7,7 @@ use container::observe::{self, ProcessFacts};
 use report::columns::shortened;
 use serde_json::json;
 
-use crate::{
-    background,
-    failure::Failure,
-    output::{self, Ink},
-};
+use crate::{ansi::Ansi, background, failure::Failure, output};
 
 /// List the processes of a run, with their process ids on the host and inside.
 #[derive(Debug, Args)]
@@ -39,7 +35,7 @@ pub fn top(arguments: &Arguments) -> Result<u8, Failure> {
     if arguments.json {
         output::print_json(&processes.iter().map(as_json).collect())?;
     } else {
-        output::print(&table(&processes, Ink::of_output()))?;
+        output::print(&table(&processes, Ansi::of_output()))?;
     }
     Ok(0)
 }
@@ -57,12 +53,12 @@ fn as_json(process: &ProcessFacts) -> serde_json::Value {
     })
 }
 
-fn table(processes: &[ProcessFacts], ink: Ink) -> String {
+fn table(processes: &[ProcessFacts], ansi: Ansi) -> String {
     let head = format!(
         "{:>8}  {:>7}  {:>8}  {:>6}  S  {:>8}  {:>8}  COMMAND",
         "PID", "INSIDE", "PARENT", "USER", "MEMORY", "TIME"
     );
-    let mut text = format!("{}\n", ink.bold(&head));
+    let mut text = format!("{}\n", ansi.bold(&head));
     for process in processes {
         text += &format!(
             "{:>8}  {:>7}  {:>8}  {:>6}  {}  {:>8}  {:>8}  {}\n",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use report::columns::{shortened, wrapped};
 use sandbox::{Event, Milestone, Outcome, Question, Status, TraceEntry, Workload};
 
-use crate::{kinds::Kind, output::Ink};
+use crate::{ansi::Ansi, kinds::Kind};
 
 /// Columns: indent, what was called, how long it took, and a bar.
 ///
@@ -18,31 +18,31 @@ const BAR: usize = 10;
 const WIDTH: usize = 79;
 
 /// The page, ready to be printed.
-pub fn page(outcome: &Outcome, kind: Kind, workload: &Workload, ink: Ink) -> String {
+pub fn page(outcome: &Outcome, kind: Kind, workload: &Workload, ansi: Ansi) -> String {
     let title = format!("{} in a {}", workload, kind.name());
-    let mut page = format!("\n{}\n", ink.bold(&shortened(&title, WIDTH)));
+    let mut page = format!("\n{}\n", ansi.bold(&shortened(&title, WIDTH)));
     // A sum of calls alike may be longer than this; its bar then ends at the margin.
     let longest = outcome.trace.entries.iter().map(|entry| entry.took).max().unwrap_or_default();
     for question in Question::ALL {
         let heading = format!("{}. {question}", question.number());
-        page += &format!("\n{}\n", ink.bold(&heading));
+        page += &format!("\n{}\n", ansi.bold(&heading));
         let entries: Vec<&TraceEntry> =
             outcome.trace.entries.iter().filter(|entry| entry.question == question).collect();
         let exits = entries.iter().filter(|entry| is_exit(&entry.event)).count();
         let pattern = if exits > MANY { by_device } else { pattern };
         for alike in entries.chunk_by(|one, next| pattern(&one.event) == pattern(&next.event)) {
-            page += &rows(alike, pattern, longest, ink);
+            page += &rows(alike, pattern, longest, ansi);
         }
         match entries.as_slice() {
-            [] => page += &format!("    {}\n", ink.dim(nothing(kind, question))),
+            [] => page += &format!("    {}\n", ansi.dim(nothing(kind, question))),
             [_] => {}
             entries => {
                 let total = entries.iter().map(|entry| entry.took).sum();
-                page += &format!("    {:<CALL$} {:>12}\n", ink_pad(ink, "together"), time(total));
+                page += &format!("    {:<CALL$} {:>12}\n", ansi_pad(ansi, "together"), time(total));
             }
         }
     }
-    page + &milestones(outcome, ink) + &ending(outcome)
+    page + &milestones(outcome, ansi) + &ending(outcome)
 }
 
 /// An event with an ellipsis for every number.
@@ -80,17 +80,17 @@ fn rows(
     alike: &[&TraceEntry],
     pattern: fn(&Event) -> String,
     longest: Duration,
-    ink: Ink,
+    ansi: Ansi,
 ) -> String {
     const FEW: usize = 3;
     if alike.len() <= FEW {
         return alike
             .iter()
-            .map(|entry| row(&entry.event.to_string(), entry.took, longest, ink))
+            .map(|entry| row(&entry.event.to_string(), entry.took, longest, ansi))
             .collect();
     }
     let took = alike.iter().map(|entry| entry.took).sum();
-    row(&format!("{} × {}", alike.len(), pattern(&alike[0].event)), took, longest, ink)
+    row(&format!("{} × {}", alike.len(), pattern(&alike[0].event)), took, longest, ansi)
 }
 
 /// What to say of a question that took no call.
@@ -106,11 +106,11 @@ fn nothing(kind: Kind, question: Question) -> &'static str {
 }
 
 /// `format!` counts the escape codes as columns, so they are put around the padded text.
-fn ink_pad(ink: Ink, text: &str) -> String {
-    ink.dim(&format!("{text:<CALL$}"))
+fn ansi_pad(ansi: Ansi, text: &str) -> String {
+    ansi.dim(&format!("{text:<CALL$}"))
 }
 
-fn row(call: &str, took: Duration, longest: Duration, ink: Ink) -> String {
+fn row(call: &str, took: Duration, longest: Duration, ansi: Ansi) -> String {
     let lines = wrapped(call, CALL);
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
@@ -119,7 +119,7 @@ fn row(call: &str, took: Duration, longest: Duration, ink: Ink) -> String {
         if number + 1 < lines.len() {
             text += &format!("{indent}{line}\n");
         } else {
-            let bar = ink.dim(&bar(took, longest));
+            let bar = ansi.dim(&bar(took, longest));
             let row = format!("{indent}{line:<room$} {:>12}  {bar}", time(took));
             text += &format!("{}\n", row.trim_end());
         }
@@ -146,8 +146,8 @@ fn time(time: Duration) -> String {
     format!("{:.1} µs", time.as_nanos() as f64 / 1000.0)
 }
 
-fn milestones(outcome: &Outcome, ink: Ink) -> String {
-    let mut text = format!("\n{}\n", ink.bold("Milestones, since the start"));
+fn milestones(outcome: &Outcome, ansi: Ansi) -> String {
+    let mut text = format!("\n{}\n", ansi.bold("Milestones, since the start"));
     for milestone in Milestone::ALL {
         let meaning = match milestone {
             Milestone::Created => "created: the walls exist",
@@ -209,7 +209,7 @@ mod tests {
             long.event = format!("drop capability {number} from the bounding set").into();
             outcome.trace.entries.push(long.clone());
         }
-        let page = page(&outcome, Kind::Process, &workload, Ink::PLAIN);
+        let page = page(&outcome, Kind::Process, &workload, Ansi::PLAIN);
         for question in Question::ALL {
             assert!(page.contains(&question.to_string()));
         }

@@ -52,6 +52,11 @@ fn every_mistake_has_its_exit_code_and_one_message() {
         (&["run", "-m", "1023", "hello"], 2, "as in 1023M?"),
         (&["run", "-m", "2k", "hello"], 2, "at least 64K"),
         (&["run", "--in", "process", "--deadline", "20ms", "sleep", "9"], 125, "still running"),
+        (
+            &["run", "--in", "process", "--deadline", "20ms", "sleep", "9"],
+            125,
+            "`--deadline` sets the limit",
+        ),
         (&["exec", "nobody", "true"], 125, "nobody"),
         (&["stop", "nobody"], 125, "nobody"),
         (&["completions", "tcl"], 2, "invalid value 'tcl'"),
@@ -101,7 +106,7 @@ fn the_outcome_is_one_json_object() {
     let milestones = &object["milestones_us"];
     assert!(milestones["created"].as_f64() < milestones["cleaned"].as_f64(), "{milestones}");
     assert!(object["report"]["end_ticks"].as_u64() > object["report"]["begin_ticks"].as_u64());
-    assert!(!object["trace"].as_array().unwrap().is_empty());
+    assert!(!object["story"].as_array().unwrap().is_empty());
     assert!(errors.contains("1. What separates it from the host?"), "{errors}");
 }
 

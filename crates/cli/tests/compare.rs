@@ -18,16 +18,16 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use report::Records;
+use report::{Records, metric};
 
 const SANDBOXES: [&str; 3] = ["process", "container", "microvm"];
 
 const FAMILIES: [&str; 8] = [
     "startup.",
-    "teardown",
+    metric::TEARDOWN,
     "compute.",
     "memory.",
-    "crossing",
+    metric::CROSSING,
     "footprint.",
     "density.",
     "slices.",
@@ -66,7 +66,12 @@ fn every_metric_has_numbers_or_a_reason_in_every_sandbox() {
         }
     }
     // A plain process needs nothing of the host, so it has its numbers everywhere.
-    assert!(records.series.iter().any(|it| it.metric == "compute.spin" && it.sandbox == "process"));
+    assert!(
+        records
+            .series
+            .iter()
+            .any(|it| it.metric == metric::COMPUTE_SPIN && it.sandbox == "process")
+    );
     assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "the machine's paths are nobody's affair");
 }
 

@@ -95,7 +95,7 @@ fn every_page_can_be_read_on_a_phone_and_on_a_projector() {
             let name = demo.name();
             let shown = Shown::of(&[name, "--replay", "--lang", tag]);
             browser.open(&shown.url, window);
-            let recording = language.either("recording", "录像");
+            let recording = language.either("recording", "回放");
             let title = demo.script().title.of(language);
             browser.wait_for(title);
             for key in demo.script().steps.iter().filter_map(|step| step.key) {

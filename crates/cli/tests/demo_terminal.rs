@@ -5,7 +5,9 @@ mod common;
 
 use std::{thread::sleep, time::Duration};
 
-use common::{Names, can_live, descendants, isolab, output_of, person::Person, signal, wait_for};
+use common::{
+    Names, can_live, descendants, isolab, output_of, signal, terminal::TestTerminal, wait_for,
+};
 use demo::Demo;
 use sandbox::Process;
 
@@ -16,19 +18,19 @@ const SHOWS_THE_CURSOR: &str = "\x1b[?25h";
 #[test]
 fn every_live_demonstration_takes_its_keys_and_gives_the_terminal_back() {
     for demo in Demo::ALL.into_iter().filter(|demo| can_live(*demo)) {
-        let mut person = Person::runs(&["demo", demo.name()]);
-        person.sees(demo.name());
-        assert!(!person.is_cooked(), "keys go through as they are");
+        let mut terminal = TestTerminal::run(&["demo", demo.name()]);
+        terminal.expect_text(demo.name());
+        assert!(!terminal.is_cooked(), "keys go through as they are");
         for key in demo.script().steps.iter().filter_map(|step| step.key) {
-            person.types(&[key as u8]);
+            terminal.type_keys(&[key as u8]);
             sleep(Duration::from_millis(300));
         }
-        let started = descendants(person.program.id());
-        person.types(b"\x1b");
-        assert_eq!(person.sees_the_end().code(), Some(0), "{}", demo.name());
-        person.sees(LEAVES);
-        person.sees(SHOWS_THE_CURSOR);
-        assert!(person.is_cooked(), "{}: the terminal is left raw", demo.name());
+        let started = descendants(terminal.program.id());
+        terminal.type_keys(b"\x1b");
+        assert_eq!(terminal.wait_for_exit().code(), Some(0), "{}", demo.name());
+        terminal.expect_text(LEAVES);
+        terminal.expect_text(SHOWS_THE_CURSOR);
+        assert!(terminal.is_cooked(), "{}: the terminal is left raw", demo.name());
         wait_for("the end of all", || !started.iter().any(Process::is_alive));
     }
 }
@@ -36,15 +38,15 @@ fn every_live_demonstration_takes_its_keys_and_gives_the_terminal_back() {
 #[test]
 fn any_size_and_any_change_of_it_is_drawn() {
     for demo in Demo::ALL {
-        let mut person = Person::runs(&["demo", demo.name(), "--replay"]);
-        person.sees(demo.name());
+        let mut terminal = TestTerminal::run(&["demo", demo.name(), "--replay"]);
+        terminal.expect_text(demo.name());
         for (rows, columns) in [(1, 1), (3, 12), (9, 47), (60, 220), (24, 80)] {
-            person.resizes(rows, columns);
+            terminal.resize(rows, columns);
             sleep(Duration::from_millis(150));
         }
-        person.types(b"\x1b");
-        assert_eq!(person.sees_the_end().code(), Some(0), "{}", demo.name());
-        assert!(person.is_cooked());
+        terminal.type_keys(b"\x1b");
+        assert_eq!(terminal.wait_for_exit().code(), Some(0), "{}", demo.name());
+        assert!(terminal.is_cooked());
     }
 }
 
@@ -60,13 +62,13 @@ fn without_colours_none_is_written() {
         })
     };
     let words = ["demo", "slices", "--replay", "--for", "1s"];
-    let mut coloured = Person::runs(&words);
-    coloured.sees_the_end();
-    assert!(is_coloured(coloured.has_seen()), "the test can see colours");
+    let mut coloured = TestTerminal::run(&words);
+    coloured.wait_for_exit();
+    assert!(is_coloured(coloured.screen()), "the test can see colours");
     let mut plain = isolab(&words);
-    let mut person = Person::starts(plain.env("NO_COLOR", "1"));
-    person.sees_the_end();
-    assert!(!is_coloured(person.has_seen()), "{}", person.has_seen());
+    let mut terminal = TestTerminal::start(plain.env("NO_COLOR", "1"));
+    terminal.wait_for_exit();
+    assert!(!is_coloured(terminal.screen()), "{}", terminal.screen());
 }
 
 #[test]
@@ -74,18 +76,18 @@ fn an_end_at_any_moment_leaves_nothing() {
     let moments = (0..12).map(|number| Duration::from_millis(35 * number));
     for (number, moment) in moments.enumerate() {
         for demo in Demo::ALL.into_iter().filter(|demo| can_live(*demo)) {
-            let mut person = Person::runs(&["demo", demo.name()]);
+            let mut terminal = TestTerminal::run(&["demo", demo.name()]);
             sleep(moment);
-            let started = descendants(person.program.id());
+            let started = descendants(terminal.program.id());
             let way = ["^C", "INT", "TERM", "HUP"][number % 4];
             if way == "^C" {
-                person.sees(demo.name());
-                person.types(b"\x03");
+                terminal.expect_text(demo.name());
+                terminal.type_keys(b"\x03");
             } else {
-                signal(person.program.id(), way);
+                signal(terminal.program.id(), way);
             }
-            person.sees_the_end();
-            assert!(person.is_cooked(), "{} {way} after {moment:?}", demo.name());
+            terminal.wait_for_exit();
+            assert!(terminal.is_cooked(), "{} {way} after {moment:?}", demo.name());
             wait_for("the end of all", || !started.iter().any(Process::is_alive));
         }
     }
@@ -97,15 +99,15 @@ fn what_a_killed_one_leaves_can_be_cleaned() {
         let script = demo.script().steps.iter().filter_map(|step| step.key);
         let keys: Vec<u8> = script.map(|key| key as u8).collect();
         for count in [0, 1, keys.len().div_ceil(2)] {
-            let mut person = Person::runs(&["demo", demo.name()]);
-            person.sees(demo.name());
+            let mut terminal = TestTerminal::run(&["demo", demo.name()]);
+            terminal.expect_text(demo.name());
             for key in &keys[..count] {
-                person.types(&[*key]);
+                terminal.type_keys(&[*key]);
                 sleep(Duration::from_millis(200));
             }
-            let started = descendants(person.program.id());
-            signal(person.program.id(), "KILL");
-            person.sees_the_end();
+            let started = descendants(terminal.program.id());
+            signal(terminal.program.id(), "KILL");
+            terminal.wait_for_exit();
             let (code, said, errors) = output_of(&mut isolab(&["clean"]));
             assert_eq!(code, 0, "{said}{errors}");
             wait_for("the end of all", || !started.iter().any(Process::is_alive));

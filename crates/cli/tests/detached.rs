@@ -11,8 +11,8 @@ use std::{
 
 use common::{
     Names, isolab, output_of,
-    person::Person,
     runs::{Runs, containers, inspect, listed, pid, piped, says, state},
+    terminal::TestTerminal,
     wait_for,
 };
 use host::ProcessStat;
@@ -107,11 +107,11 @@ fn the_callers_terminal_may_go() {
         let name = runs.names.name(&at.to_string());
         runs.made.push(name.clone());
         let words = [&["run", "-d", "--name", &name], *kind, &["--", "sleep", "60"]].concat();
-        let mut person = Person::runs(&words);
-        person.sees(&name);
-        assert_eq!(person.sees_the_end().code(), Some(0));
+        let mut terminal = TestTerminal::run(&words);
+        terminal.expect_text(&name);
+        assert_eq!(terminal.wait_for_exit().code(), Some(0));
         let about = inspect(&name);
-        drop(person); // the terminal hangs up
+        drop(terminal); // the terminal hangs up
         std::thread::sleep(Duration::from_millis(200));
         assert_eq!(state(&name), "running");
         let supervisor = pid(&about, "supervisor");

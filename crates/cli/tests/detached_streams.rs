@@ -11,8 +11,8 @@ use std::{
 
 use common::{
     isolab, output_of,
-    person::Person,
     runs::{Runs, containers, ends, piped, says, state},
+    terminal::TestTerminal,
     wait_for,
 };
 use sandbox::{Ledger, Process};
@@ -196,18 +196,18 @@ fn a_terminal_in_the_background_is_left_and_found_again() {
     let mut runs = Runs::of("terminal");
     let script = "stty size; while read line; do echo \"<$line>\"; stty size; [ $line = end ] && exit 4; done";
     let name = runs.script("t", &["-t"], script);
-    let mut person = Person::runs(&["attach", &name]);
+    let mut terminal = TestTerminal::run(&["attach", &name]);
     // The size of the window takes its way through two terminals.
     std::thread::sleep(Duration::from_millis(600));
-    person.types(b"one\r");
-    person.sees("<one>\r\n33 101\r\n");
-    person.types(b"\x10\x11");
-    assert_eq!(person.sees_the_end().code(), Some(0));
-    assert!(person.is_cooked(), "the terminal is left raw");
+    terminal.type_keys(b"one\r");
+    terminal.expect_text("<one>\r\n33 101\r\n");
+    terminal.type_keys(b"\x10\x11");
+    assert_eq!(terminal.wait_for_exit().code(), Some(0));
+    assert!(terminal.is_cooked(), "the terminal is left raw");
     assert_eq!(state(&name), "running");
-    let mut person = Person::runs(&["attach", "--detach-keys", "ctrl-a", &name]);
-    person.types(b"\x10\x11\rend\r");
-    person.sees("<end>");
-    assert_eq!(person.sees_the_end().code(), Some(4));
+    let mut terminal = TestTerminal::run(&["attach", "--detach-keys", "ctrl-a", &name]);
+    terminal.type_keys(b"\x10\x11\rend\r");
+    terminal.expect_text("<end>");
+    assert_eq!(terminal.wait_for_exit().code(), Some(4));
     assert_eq!(says(&["wait", &name]), "4\n");
 }

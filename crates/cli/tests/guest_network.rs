@@ -75,13 +75,13 @@ fn nothing_is_left() {
     assert_eq!(output, "nothing was left behind\n", "{errors}");
 }
 
-/// One that runs until it is ended, and has said that it does.
-struct Running {
+/// A guest that runs until its input ends, and has printed that it is up.
+struct BackgroundRun {
     launcher: Child,
     output: BufReader<std::process::ChildStdout>,
 }
 
-impl Running {
+impl BackgroundRun {
     fn start(options: &[&str], script: &str) -> Self {
         let script = format!("echo up; {script}\ncat > /dev/null");
         let mut command = guest(options, &script);
@@ -120,7 +120,7 @@ fn a_guest_reaches_servers_beyond_the_host_which_is_as_before_afterwards() {
         let mut traced = guest(&["--network", "veth", "--trace"], "true");
         let trace = output_of(&mut traced).2;
         assert!(trace.contains("nf_tables: masquerade"), "{trace}");
-        let running = Running::start(&["--network", "bridge"], "");
+        let running = BackgroundRun::start(&["--network", "bridge"], "");
         assert!(forwards("up0") && has_link());
         running.end();
         nothing_is_left();
@@ -167,7 +167,7 @@ fn a_published_port_leads_into_a_guest() {
     with_guests(|| {
         let options = ["--network", "veth", "-p", "8080:80", "-p", "127.0.0.1:8081:80"];
         let serve = "while :; do echo inside | nc -l -p 80; done &";
-        let running = Running::start(&options, serve);
+        let running = BackgroundRun::start(&options, serve);
         let read = |address: &str, port: u16| {
             let address = (address.parse::<Ipv4Addr>().unwrap(), port).into();
             let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5));
@@ -193,7 +193,7 @@ fn a_published_port_leads_into_a_guest() {
 fn what_a_killed_launcher_leaves_is_removed() {
     with_guests(|| {
         for also_its_keeper in [false, true] {
-            let mut running = Running::start(&["--network", "veth"], "");
+            let mut running = BackgroundRun::start(&["--network", "veth"], "");
             assert!(forwards("up0"));
             let keepers: Vec<Process> = descendants(running.launcher.id());
             assert!(!keepers.is_empty());

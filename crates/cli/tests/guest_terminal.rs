@@ -1,5 +1,5 @@
 //! `isolab exec -t` in a Linux guest: a terminal of the guest's own, connected to a real one. The test
-//! is the person at it. `terminal.rs` has the same of containers.
+//! plays the person at it. `terminal.rs` has the same of containers.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::{
     in_english,
     inside::{all_hold_in_a_nest, here},
     isolab, output_of,
-    person::{COLUMNS, Person, ROWS},
+    terminal::{COLUMNS, ROWS, TestTerminal},
 };
 
 #[test]
@@ -20,10 +20,10 @@ fn all_of_these_hold_in_a_nest() {
 
 /// Runs `script` by a shell in the guest, on a new terminal that is the client's own: the kernel
 /// tells a client of a new size by SIGWINCH only then (setsid(1)).
-fn runs(guest: &Guest, flag: &str, script: &str) -> Person {
+fn runs(guest: &Guest, flag: &str, script: &str) -> TestTerminal {
     let isolab = ["-c", env!("CARGO_BIN_EXE_isolab")];
     let words = ["exec", flag, &guest.name, "--", "sh", "-c", script];
-    Person::starts(&mut in_english(Command::new("setsid"), &[&isolab[..], &words].concat()))
+    TestTerminal::start(&mut in_english(Command::new("setsid"), &[&isolab[..], &words].concat()))
 }
 
 /// Says how its terminal is called, whether that is a device, its own, and of the guest's devpts.
@@ -37,18 +37,18 @@ fn a_terminal_is_a_device_of_the_guests_own() {
     }
     let guest = Guest::idle("tty");
     for flag in ["-t", "-it"] {
-        let mut person = runs(&guest, flag, NAME);
-        person.sees("/dev/pts/0\r\nmine\r\n1\r\nto-it\r\n");
-        assert_eq!(person.sees_the_end().code(), Some(3), "{flag}");
-        assert!(person.is_cooked(), "{flag}: the terminal is left raw");
+        let mut terminal = runs(&guest, flag, NAME);
+        terminal.expect_text("/dev/pts/0\r\nmine\r\n1\r\nto-it\r\n");
+        assert_eq!(terminal.wait_for_exit().code(), Some(3), "{flag}");
+        assert!(terminal.is_cooked(), "{flag}: the terminal is left raw");
     }
     let mut first = runs(&guest, "-it", "tty; sleep 60; exit $?");
-    first.sees("/dev/pts/0");
+    first.expect_text("/dev/pts/0");
     let mut second = runs(&guest, "-it", NAME);
-    second.sees("/dev/pts/1\r\nmine");
-    assert_eq!(second.sees_the_end().code(), Some(3));
-    first.types(b"\x03");
-    assert_eq!(first.sees_the_end().code(), Some(130), "Ctrl-C is the command's own");
+    second.expect_text("/dev/pts/1\r\nmine");
+    assert_eq!(second.wait_for_exit().code(), Some(3));
+    first.type_keys(b"\x03");
+    assert_eq!(first.wait_for_exit().code(), Some(130), "Ctrl-C is the command's own");
     // Without -t it has none.
     let (code, output, _) = output_of(&mut guest.exec(&["tty"]));
     assert_eq!((code, &*output), (1, "not a tty\n"));
@@ -64,21 +64,21 @@ fn its_size_is_the_windows_and_changes_with_it() {
         return;
     }
     let guest = Guest::idle("size");
-    let mut person = runs(&guest, "-it", "stty size; stty size < $(tty); exit 42");
+    let mut terminal = runs(&guest, "-it", "stty size; stty size < $(tty); exit 42");
     let size = format!("{ROWS} {COLUMNS}\r\n");
-    person.sees(&size.repeat(2));
-    assert_eq!(person.sees_the_end().code(), Some(42));
+    terminal.expect_text(&size.repeat(2));
+    assert_eq!(terminal.wait_for_exit().code(), Some(42));
     let script =
         "trap 'stty size' WINCH; trap 'exit 5' INT; echo ready; while :; do sleep 0.1; done";
-    let mut person = runs(&guest, "-it", script);
-    person.sees("ready");
+    let mut terminal = runs(&guest, "-it", script);
+    terminal.expect_text("ready");
     // One row or column busybox takes for none.
     for (rows, columns) in [(44, 123), (2, 2), (999, 999), (24, 80)] {
-        person.resizes(rows, columns);
-        person.sees(&format!("{rows} {columns}\r\n"));
+        terminal.resize(rows, columns);
+        terminal.expect_text(&format!("{rows} {columns}\r\n"));
     }
-    person.types(b"\x03");
-    assert_eq!(person.sees_the_end().code(), Some(5));
+    terminal.type_keys(b"\x03");
+    assert_eq!(terminal.wait_for_exit().code(), Some(5));
 }
 
 #[test]
@@ -87,24 +87,24 @@ fn what_is_typed_is_read_and_how_it_ends_is_told() {
         return;
     }
     let guest = Guest::idle("typed");
-    let mut person = runs(&guest, "-it", "echo ready; read word; echo \"<$word>\"");
-    person.sees("ready");
-    assert!(!person.is_cooked(), "keys go through as they are");
-    person.types(b"seventeen\r");
-    person.sees("<seventeen>");
-    assert_eq!(person.sees_the_end().code(), Some(0));
+    let mut terminal = runs(&guest, "-it", "echo ready; read word; echo \"<$word>\"");
+    terminal.expect_text("ready");
+    assert!(!terminal.is_cooked(), "keys go through as they are");
+    terminal.type_keys(b"seventeen\r");
+    terminal.expect_text("<seventeen>");
+    assert_eq!(terminal.wait_for_exit().code(), Some(0));
     // The end of input is a key, and a paste comes whole, as far as a line may be (termios(3)).
-    let mut person = runs(&guest, "-it", "stty -echo; echo ready; cat | md5sum; exit 6");
-    person.sees("ready");
+    let mut terminal = runs(&guest, "-it", "stty -echo; echo ready; cat | md5sum; exit 6");
+    terminal.expect_text("ready");
     for _ in 0..30 {
-        person.types(&[&[b'x'; 1000][..], b"\r"].concat());
+        terminal.type_keys(&[&[b'x'; 1000][..], b"\r"].concat());
     }
     thread::sleep(Duration::from_millis(500));
-    person.types(b"\x04");
-    person.sees("dd79af7d5fdee1c955ea9007b5b72f11");
-    assert_eq!(person.sees_the_end().code(), Some(6));
+    terminal.type_keys(b"\x04");
+    terminal.expect_text("dd79af7d5fdee1c955ea9007b5b72f11");
+    assert_eq!(terminal.wait_for_exit().code(), Some(6));
     for (script, code) in [("kill -9 $$", 137), ("kill -TERM $$; sleep 60", 143)] {
-        assert_eq!(runs(&guest, "-it", script).sees_the_end().code(), Some(code), "{script}");
+        assert_eq!(runs(&guest, "-it", script).wait_for_exit().code(), Some(code), "{script}");
     }
     assert_eq!(output_of(&mut guest.exec(&["true"])).0, 0);
 }

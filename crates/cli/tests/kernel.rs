@@ -1,5 +1,5 @@
-//! `isolab kernel` as a user meets it, with a package client that is played by scripts: what it
-//! says, what is there afterwards, and that nothing is left of what failed.
+//! `isolab kernel` as a user meets it, with scripts instead of the package client: what it
+//! prints, what is there afterwards, and that nothing is left of what failed.
 
 mod common;
 
@@ -13,7 +13,7 @@ use std::{
 use common::{isolab, output_of, signal, wait_for};
 
 /// A user's folder, and a folder of programs that comes first in `PATH`.
-struct Desk {
+struct TestHome {
     folder: tempfile::TempDir,
 }
 
@@ -51,14 +51,14 @@ case "$2" in
 esac
 "#;
 
-impl Desk {
+impl TestHome {
     fn new() -> Self {
-        let desk = Self { folder: tempfile::tempdir().unwrap() };
-        desk.program("apt-cache", LISTS);
-        desk.program("apt-get", DOWNLOADS);
-        desk.program("dpkg-deb", UNPACKS);
-        fs::write(desk.path("vmlinuz"), bzimage()).unwrap();
-        desk
+        let home = Self { folder: tempfile::tempdir().unwrap() };
+        home.program("apt-cache", LISTS);
+        home.program("apt-get", DOWNLOADS);
+        home.program("dpkg-deb", UNPACKS);
+        fs::write(home.path("vmlinuz"), bzimage()).unwrap();
+        home
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -126,49 +126,49 @@ fn bzimage() -> Vec<u8> {
 
 #[test]
 fn a_kernel_is_got_listed_and_chosen() {
-    let desk = Desk::new();
-    let (code, output, errors) = desk.get();
+    let home = TestHome::new();
+    let (code, output, errors) = home.get();
     assert_eq!((code, output.as_str()), (0, "the kernel 7.2.0-3-generic is there\n"), "{errors}");
     assert!(
         errors.contains("downloading 7.2.0-3-generic\nunpacking 7.2.0-3-generic\n"),
         "{errors}"
     );
-    assert_eq!(desk.left(), ["7.2.0-3-generic"]);
-    let kernel = desk.kernels().join("7.2.0-3-generic");
+    assert_eq!(home.left(), ["7.2.0-3-generic"]);
+    let kernel = home.kernels().join("7.2.0-3-generic");
     for file in ["vmlinuz", "vmlinux", "modules/kernel/x.ko", "package"] {
         assert!(kernel.join(file).is_file(), "{file}");
     }
     assert!(fs::read(kernel.join("vmlinux")).unwrap().starts_with(b"\x7fELF"));
 
-    let (code, output, _) = output_of(&mut desk.isolab(&["use", "7.2.0-3-generic"]));
+    let (code, output, _) = output_of(&mut home.isolab(&["use", "7.2.0-3-generic"]));
     assert_eq!((code, output.as_str()), (0, "guests boot 7.2.0-3-generic from now on\n"));
-    let (_, output, _) = output_of(&mut desk.isolab(&["list"]));
+    let (_, output, _) = output_of(&mut home.isolab(&["list"]));
     assert!(output.lines().all(|line| line.chars().count() < 80), "{output}");
     assert!(output.contains("* 7.2.0-3-generic "), "{output}");
-    let (_, output, _) = output_of(&mut desk.isolab(&["list", "--json"]));
+    let (_, output, _) = output_of(&mut home.isolab(&["list", "--json"]));
     let listed: Vec<serde_json::Value> = serde_json::from_str(&output).unwrap();
     let chosen: Vec<_> = listed.iter().filter(|kernel| kernel["chosen"] == true).collect();
     assert_eq!(chosen.len(), 1);
     assert_eq!(chosen[0]["vmlinux"], kernel.join("vmlinux").to_str().unwrap());
 
-    let (code, output, errors) = output_of(&mut desk.isolab(&["use", "6.9"]));
+    let (code, output, errors) = output_of(&mut home.isolab(&["use", "6.9"]));
     assert_eq!((code, output.as_str()), (125, ""));
     assert!(errors.contains("unknown kernel \"6.9\"\n  help: there is"), "{errors}");
 }
 
 #[test]
 fn the_newest_kernel_is_got_once_and_a_newer_build_of_it_again() {
-    let desk = Desk::new();
-    desk.get();
-    let first = fs::read_to_string(desk.kernels().join("7.2.0-3-generic/package")).unwrap();
-    let (code, output, _) = desk.get();
+    let home = TestHome::new();
+    home.get();
+    let first = fs::read_to_string(home.kernels().join("7.2.0-3-generic/package")).unwrap();
+    let (code, output, _) = home.get();
     assert_eq!((code, output.contains("was there already")), (0, true), "{output}");
-    desk.program("apt-cache", &LISTS.replace("7.2.0-3.4", "7.2.0-3.5"));
-    let (code, output, _) = desk.get();
+    home.program("apt-cache", &LISTS.replace("7.2.0-3.4", "7.2.0-3.5"));
+    let (code, output, _) = home.get();
     assert_eq!((code, output.as_str()), (0, "the kernel 7.2.0-3-generic is there\n"));
-    let second = fs::read_to_string(desk.kernels().join("7.2.0-3-generic/package")).unwrap();
+    let second = fs::read_to_string(home.kernels().join("7.2.0-3-generic/package")).unwrap();
     assert_eq!(second, first.replace("3.4", "3.5"));
-    assert_eq!(desk.left(), ["7.2.0-3-generic"]);
+    assert_eq!(home.left(), ["7.2.0-3-generic"]);
 }
 
 #[test]
@@ -189,19 +189,19 @@ fn every_failure_says_the_way_out_and_leaves_nothing() {
         ),
     ];
     for (program, script, message, fix) in cases {
-        let desk = Desk::new();
-        desk.program(program, &format!("#!/bin/sh\n{script}\n"));
-        let (code, output, errors) = desk.get();
+        let home = TestHome::new();
+        home.program(program, &format!("#!/bin/sh\n{script}\n"));
+        let (code, output, errors) = home.get();
         assert_eq!((code, output.as_str()), (125, ""), "{program}: {script}: {errors}");
         assert!(errors.contains(message) && errors.contains(fix), "{program}: {script}: {errors}");
-        assert_eq!(desk.left(), [""; 0], "{program}: {script}");
+        assert_eq!(home.left(), [""; 0], "{program}: {script}");
     }
 }
 
 #[test]
 fn without_a_known_client_a_file_is_the_way_out() {
-    let desk = Desk::new();
-    let mut command = desk.isolab(&["get"]);
+    let home = TestHome::new();
+    let mut command = home.isolab(&["get"]);
     let (code, _, errors) = output_of(command.env("PATH", "/nonexistent"));
     assert_eq!(code, 125);
     assert!(errors.contains("no apt-get") && errors.contains("--kernel FILE"), "{errors}");
@@ -210,49 +210,49 @@ fn without_a_known_client_a_file_is_the_way_out() {
 #[test]
 fn a_signal_ends_the_download_and_nothing_is_left() {
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
-        let desk = Desk::new();
-        desk.program("apt-get", "#!/bin/sh\necho > begun.deb\nexec sleep 60\n");
-        let mut command = desk.isolab(&["get"]);
+        let home = TestHome::new();
+        home.program("apt-get", "#!/bin/sh\necho > begun.deb\nexec sleep 60\n");
+        let mut command = home.isolab(&["get"]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        wait_for("the download", || holds(&desk.kernels(), "begun.deb"));
+        wait_for("the download", || holds(&home.kernels(), "begun.deb"));
         signal(child.id(), name);
         let ended = child.wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(code), "{errors}");
         assert!(errors.contains("was interrupted; partial files were removed"), "{errors}");
-        assert_eq!(desk.left(), [""; 0]);
+        assert_eq!(home.left(), [""; 0]);
     }
 }
 
 #[test]
 fn what_a_killed_download_left_is_removed_by_the_next() {
-    let desk = Desk::new();
-    desk.program("apt-get", "#!/bin/sh\necho $$ > begun.deb\nexec sleep 60\n");
-    let mut child = desk.isolab(&["get"]).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("the download", || holds(&desk.kernels(), "begun.deb"));
+    let home = TestHome::new();
+    home.program("apt-get", "#!/bin/sh\necho $$ > begun.deb\nexec sleep 60\n");
+    let mut child = home.isolab(&["get"]).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the download", || holds(&home.kernels(), "begun.deb"));
     child.kill().unwrap();
     child.wait().unwrap();
-    let orphan: u32 = fs::read_to_string(find(&desk.kernels(), "begun.deb").unwrap())
+    let orphan: u32 = fs::read_to_string(find(&home.kernels(), "begun.deb").unwrap())
         .unwrap()
         .trim()
         .parse()
         .unwrap();
     signal(orphan, "KILL");
-    desk.program("apt-get", DOWNLOADS);
-    assert_eq!(desk.get().0, 0);
-    assert_eq!(desk.left(), ["7.2.0-3-generic"]);
+    home.program("apt-get", DOWNLOADS);
+    assert_eq!(home.get().0, 0);
+    assert_eq!(home.left(), ["7.2.0-3-generic"]);
 }
 
 #[test]
 fn two_at_once_get_one_kernel() {
-    let desk = Desk::new();
-    let get = || desk.isolab(&["get"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let home = TestHome::new();
+    let get = || home.isolab(&["get"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let both = [get().unwrap(), get().unwrap()];
     for child in both {
         let ended = child.wait_with_output().unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
-    assert_eq!(desk.left(), ["7.2.0-3-generic"]);
+    assert_eq!(home.left(), ["7.2.0-3-generic"]);
 }
 
 fn holds(folder: &Path, name: &str) -> bool {

@@ -538,7 +538,8 @@ fn a_guest_that_goes_wrong_is_told_with_its_last_words() {
     assert!(errors.contains("| [") && errors.contains("processor 0"), "{errors}");
     let (code, _, errors) = guest(&["--start-up", "100ms", "--vcpus", "2"], "true");
     assert_eq!(code, 125);
-    assert!(errors.contains("did not reach user space in 100ms"), "{errors}");
+    assert!(errors.contains("did not reach user space within 100ms"), "{errors}");
+    assert!(errors.contains("`--start-up` sets the limit"), "{errors}");
     assert!(errors.contains("processor 1"), "{errors}");
 }
 

@@ -9,9 +9,9 @@ use std::{
 };
 
 use common::{
-    descendants, isolab, output_of,
-    person::{COLUMNS, Person, ROWS},
-    signal, skip, wait_for,
+    descendants, isolab, output_of, signal, skip,
+    terminal::{COLUMNS, ROWS, TestTerminal},
+    wait_for,
 };
 use sandbox::Process;
 
@@ -159,13 +159,13 @@ fn where_instructions_are_counted_there_is_one_processor() {
         output_of(&mut isolab(&["nest", "--icount", "--vcpus", "2", "--", "doctor"]));
     assert_eq!((code, output.as_str()), (2, ""));
     assert!(errors.contains("cannot have 2 processors"), "{errors}");
-    assert!(errors.contains("\n  help: leave --icount or --vcpus away"), "{errors}");
+    assert!(errors.contains("\n  help: omit --icount or --vcpus"), "{errors}");
     let words = ["run", "--in", "linux", "--vcpus", "2", "--", "/bin/true"];
     let (code, output, errors) =
         output_of(&mut isolab(&[&["nest", "--icount", "--"][..], &words].concat()));
     assert_eq!((code, output.as_str()), (125, ""));
     assert!(errors.contains("cannot have 2 processors"), "{errors}");
-    assert!(errors.contains("leave --icount of `isolab nest` away"), "{errors}");
+    assert!(errors.contains("omit --icount of `isolab nest`"), "{errors}");
 }
 
 #[test]
@@ -178,10 +178,72 @@ fn without_qemu_its_package_is_named() {
 }
 
 #[test]
-fn what_is_to_be_done_must_be_said() {
+fn a_missing_command_is_named_with_examples() {
     let (code, _, errors) = output_of(&mut isolab(&["nest"]));
     assert_eq!(code, 2);
+    assert!(errors.contains("missing command for the nest"), "{errors}");
     assert!(errors.contains("isolab nest -- doctor"), "{errors}");
+}
+
+#[test]
+fn the_error_of_a_slow_boot_names_the_option_that_gives_it_longer() {
+    if !can() {
+        return;
+    }
+    let words = ["nest", "--start-up", "50ms", "--", "doctor"];
+    let (code, output, errors) = output_of(&mut isolab(&words));
+    assert_eq!((code, output.as_str()), (125, ""));
+    assert!(errors.contains("the nest did not boot within 50ms"), "{errors}");
+    assert!(errors.contains("isolab nest --start-up"), "{errors}");
+}
+
+/// The arguments of a snapshot in a nest.
+const SAVE: [&str; 6] = ["--", "snapshot", "save", "greeting", "echo", "hello"];
+
+#[test]
+fn a_snapshot_that_would_be_lost_with_the_nest_is_refused() {
+    let lost: [&[&str]; 4] = [
+        &[],
+        &["--out", "folder"],
+        &["--env", "XDG_DATA_HOME=/out"],
+        &["--out", "folder", "--env", "XDG_DATA_HOME=/root"],
+    ];
+    for options in lost {
+        let (code, output, errors) = output_of(&mut isolab(&[&["nest"], options, &SAVE].concat()));
+        assert_eq!((code, output.as_str()), (2, ""), "{options:?}");
+        assert!(errors.contains("lost when the nest ends"), "{errors}");
+        assert!(errors.contains("--out DIRECTORY --env XDG_DATA_HOME=/out"), "{errors}");
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_saved_in_a_shell_of_the_nest_is_warned_about() {
+    if !can_with_shell() {
+        return;
+    }
+    let save = "isolab snapshot save greeting echo hello";
+    let run = ["run", "--in", "process", "--", "/bin/sh", "-c", save];
+    let (code, output, errors) = inside(&run);
+    assert_eq!((code, output.starts_with("saved greeting in /root/")), (0, true), "{errors}");
+    assert!(errors.contains("warning: this snapshot is lost when the nest ends"), "{errors}");
+}
+
+/// The way that the refusal names: out of one nest, and into another.
+#[test]
+fn a_snapshot_is_copied_out_of_a_nest_and_restored_in_another() {
+    if !can_with_shell() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let words = ["nest", "--out", out, "--env", "XDG_DATA_HOME=/out"];
+    let (code, output, errors) = output_of(&mut isolab(&[&words[..], &SAVE].concat()));
+    assert_eq!((code, errors.as_str()), (0, ""), "{output}");
+    let data_home = format!("XDG_DATA_HOME={out}");
+    let words =
+        ["nest", "--add", out, "--env", &data_home, "--", "snapshot", "restore", "greeting"];
+    let restored = output_of(&mut isolab(&words));
+    assert_eq!(restored, (0, "hello\n".into(), String::new()));
 }
 
 #[test]
@@ -205,20 +267,20 @@ fn a_shell_has_the_terminal_and_gives_it_back() {
     if !can_with_shell() {
         return;
     }
-    let mut person = Person::runs(&["nest", "shell"]);
-    person.sees("nest:~# ");
-    assert!(!person.is_cooked(), "keys go through as they are");
-    person.types(b"stty size; isolab list | wc -l\r");
-    person.sees(&format!("{ROWS} {COLUMNS}\r\n"));
-    person.types(b"sleep 600\r\x03");
-    person.types(b"exit 42\r");
-    assert_eq!(person.sees_the_end().code(), Some(42));
-    assert!(person.is_cooked(), "the terminal is left raw");
-    let mut person = Person::runs(&["nest", "shell"]);
-    person.sees("nest:~# ");
-    signal(person.program.id(), "TERM");
-    assert_eq!(person.sees_the_end().code(), Some(143));
-    assert!(person.is_cooked(), "the terminal is left raw");
+    let mut terminal = TestTerminal::run(&["nest", "shell"]);
+    terminal.expect_text("nest:~# ");
+    assert!(!terminal.is_cooked(), "keys go through as they are");
+    terminal.type_keys(b"stty size; isolab list | wc -l\r");
+    terminal.expect_text(&format!("{ROWS} {COLUMNS}\r\n"));
+    terminal.type_keys(b"sleep 600\r\x03");
+    terminal.type_keys(b"exit 42\r");
+    assert_eq!(terminal.wait_for_exit().code(), Some(42));
+    assert!(terminal.is_cooked(), "the terminal is left raw");
+    let mut terminal = TestTerminal::run(&["nest", "shell"]);
+    terminal.expect_text("nest:~# ");
+    signal(terminal.program.id(), "TERM");
+    assert_eq!(terminal.wait_for_exit().code(), Some(143));
+    assert!(terminal.is_cooked(), "the terminal is left raw");
 }
 
 /// A root that is too large for a guest's memory goes onto a disk, which busybox cannot make.

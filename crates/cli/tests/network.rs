@@ -53,10 +53,10 @@ fn has(commands: &[&str]) -> bool {
 
 const TOOLS: [&str; 3] = ["/bin/bash", "/usr/bin/getent", "/usr/bin/timeout"];
 
-/// One that runs until it is dropped, and is known by that name.
-struct Running(Child);
+/// A named container that runs until it is dropped.
+struct BackgroundRun(Child);
 
-impl Running {
+impl BackgroundRun {
     fn start(name: &str, options: &[&str], script: &str) -> Self {
         let named = [&["--name", name], options].concat();
         let mut command = container(&named, &format!("{script}\nsleep 60"));
@@ -66,7 +66,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for BackgroundRun {
     fn drop(&mut self) {
         let _ = self.0.kill(); // as the test that a launcher's death leaves nothing wants it
         let _ = self.0.wait();
@@ -88,7 +88,7 @@ fn addresses(name: &str) -> (Ipv4Addr, Ipv4Addr) {
     (Ipv4Addr::from(network + 1), Ipv4Addr::from(network + 2))
 }
 
-fn end(name: &str, running: Running) {
+fn end(name: &str, running: BackgroundRun) {
     let (code, _, errors) = output_of(&mut isolab(&["stop", name]));
     assert_eq!(code, 0, "{errors}");
     drop(running);
@@ -107,10 +107,10 @@ fn a_client_reaches_servers_beyond_the_host_and_the_host_is_as_before_afterwards
             assert_eq!(told, format!("from {HOST}"), "{server}");
             assert!(!forwards("up0") && !forwards("all"), "after {server}");
         }
-        let link = Running::start("first", &["--net", "bridge"], "");
+        let link = BackgroundRun::start("first", &["--net", "bridge"], "");
         assert!(forwards("up0") && !forwards("all"));
         // The last one switches it off.
-        let second = Running::start("second", &["--network", "veth"], "");
+        let second = BackgroundRun::start("second", &["--network", "veth"], "");
         end("first", link);
         assert!(forwards("up0"));
         let told = said(&["--network", "container:second"], &read_from(FAR, 7000));
@@ -134,7 +134,7 @@ fn forwarding_that_is_the_hosts_own_stays() {
         assert!(forwards("up0"));
         fs::write("/proc/sys/net/ipv4/conf/up0/forwarding", "0").unwrap();
         // Somebody, a Docker perhaps, sets it for all links while a container runs.
-        let running = Running::start("meanwhile", &["--network", "veth"], "");
+        let running = BackgroundRun::start("meanwhile", &["--network", "veth"], "");
         set("all");
         end("meanwhile", running);
         assert!(forwards("up0") && forwards("all"));
@@ -151,12 +151,12 @@ fn what_a_killed_launcher_leaves_is_removed_by_clean() {
     on_a_host(|| {
         let clean = || output_of(&mut isolab(&["clean"])).1;
         for others in 0..3 {
-            let living: Vec<Running> = (0..others)
+            let living: Vec<BackgroundRun> = (0..others)
                 .map(|number| {
-                    Running::start(&format!("living{number}"), &["--network", "veth"], "")
+                    BackgroundRun::start(&format!("living{number}"), &["--network", "veth"], "")
                 })
                 .collect();
-            drop(Running::start("killed", &["--network", "veth"], ""));
+            drop(BackgroundRun::start("killed", &["--network", "veth"], ""));
             assert!(forwards("up0"));
             let removed = clean();
             assert!(removed.contains("nf_tables rules isolab-iso"), "{removed}");
@@ -177,7 +177,7 @@ fn nobody_comes_in_unasked() {
     }
     on_a_host(|| {
         // bash serves no connections; who is refused has come in, who waits has not.
-        let one = Running::start("one", &["--network", "veth"], "");
+        let one = BackgroundRun::start("one", &["--network", "veth"], "");
         let (_, inside_one) = addresses("one");
         let reach = |address: Ipv4Addr| read_from(&address.to_string(), 7000);
         let told = said(&["--network", "veth"], &format!("{} || true", reach(inside_one)));
@@ -448,7 +448,7 @@ fn a_published_port_leads_inside() {
                      Listen => 5, ReuseAddr => 1) or die; while (my $c = $s->accept) { \
                      print $c \"inside sees \" . $c->peerhost . \"\\n\"; close $c }'";
         let options = ["--network", "veth", "-p", "8080:80", "-p", "127.0.0.1:8081:80"];
-        let server = Running::start("server", &options, &format!("{serve} &"));
+        let server = BackgroundRun::start("server", &options, &format!("{serve} &"));
         let (gateway, _) = addresses("server");
         let read = |address: &str, port: u16| {
             let ended = Command::new("bash").args(["-c", &read_from(address, port)]).output();
@@ -516,7 +516,7 @@ fn another_containers_network_is_joined_while_it_runs() {
         return;
     }
     on_a_host(|| {
-        let first = Running::start("first", &["--network", "veth"], "");
+        let first = BackgroundRun::start("first", &["--network", "veth"], "");
         let network = "readlink /proc/self/ns/net; grep eth0 /proc/net/dev | tr -s ' '";
         let (code, theirs, errors) =
             output_of(&mut isolab(&["exec", "first", "sh", "-c", "readlink /proc/self/ns/net"]));

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Host, isolab, output_of, person::Person};
+use common::{Host, isolab, output_of, terminal::TestTerminal};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     unistd::pipe2,
@@ -178,9 +178,9 @@ fn a_paste_of_any_size_into_a_terminal_arrives() {
         // It begins to read late, when the terminal has filled up.
         let script =
             format!("stty -echo; echo ready; sleep 0.5; head -c {} | md5sum; exit 4", text.len());
-        let mut person = Person::runs(&["run", "-t", "--", "/bin/sh", "-c", &script]);
-        person.sees("ready");
-        person.types(text.as_bytes());
+        let mut terminal = TestTerminal::run(&["run", "-t", "--", "/bin/sh", "-c", &script]);
+        terminal.expect_text("ready");
+        terminal.type_keys(text.as_bytes());
         let (_, expected, _) = output_of(&mut isolab(&[
             "run",
             "--in",
@@ -190,8 +190,8 @@ fn a_paste_of_any_size_into_a_terminal_arrives() {
             "-c",
             &format!("seq {last} | md5sum"),
         ]));
-        person.sees(expected.trim_end());
-        assert_eq!(person.sees_the_end().code(), Some(4));
+        terminal.expect_text(expected.trim_end());
+        assert_eq!(terminal.wait_for_exit().code(), Some(4));
     }
 }
 
@@ -202,12 +202,12 @@ fn a_flood_of_output_on_a_terminal_arrives_in_order_while_keys_go_in() {
     }
     for last in [10, 5_000, 100_000] {
         let script = format!("stty -onlcr -echo; echo ready; read go; seq {last}; echo \"$go\"");
-        let mut person = Person::runs(&["run", "-t", "--", "/bin/sh", "-c", &script]);
-        person.sees("ready\n");
-        person.types(b"gone\r");
-        person.sees("gone\n");
-        person.sees_the_end();
-        assert!(person.has_seen().contains(&format!("ready\n{}gone\n", numbers(last))), "{last}");
+        let mut terminal = TestTerminal::run(&["run", "-t", "--", "/bin/sh", "-c", &script]);
+        terminal.expect_text("ready\n");
+        terminal.type_keys(b"gone\r");
+        terminal.expect_text("gone\n");
+        terminal.wait_for_exit();
+        assert!(terminal.screen().contains(&format!("ready\n{}gone\n", numbers(last))), "{last}");
     }
 }
 

@@ -1,12 +1,12 @@
-//! `isolab run -t`: a terminal of its own, connected to a real one. The test is the person at it.
+//! `isolab run -t`: a terminal of its own, connected to a real one. The test plays the person at it.
 
 mod common;
 
-use common::person::{COLUMNS, Person, ROWS};
+use common::terminal::{COLUMNS, ROWS, TestTerminal};
 
 /// Runs `script` by a shell in a container on a new terminal.
-fn runs(script: &str) -> Person {
-    Person::runs(&["run", "-t", "--", "/bin/sh", "-c", script])
+fn runs(script: &str) -> TestTerminal {
+    TestTerminal::run(&["run", "-t", "--", "/bin/sh", "-c", script])
 }
 
 fn containers() -> bool {
@@ -18,9 +18,9 @@ fn a_program_on_a_terminal_knows_its_size_and_gives_its_code() {
     if !containers() {
         return;
     }
-    let mut person = runs("test -t 0 && test -t 1 && stty size; exit 42");
-    person.sees(&format!("{ROWS} {COLUMNS}\r\n"));
-    assert_eq!(person.sees_the_end().code(), Some(42));
+    let mut terminal = runs("test -t 0 && test -t 1 && stty size; exit 42");
+    terminal.expect_text(&format!("{ROWS} {COLUMNS}\r\n"));
+    assert_eq!(terminal.wait_for_exit().code(), Some(42));
 }
 
 #[test]
@@ -29,11 +29,11 @@ fn a_resized_window_is_told_to_the_program() {
         return;
     }
     let script = "trap 'stty size; exit 5' WINCH; echo ready; while :; do sleep 0.1; done";
-    let mut person = runs(script);
-    person.sees("ready");
-    person.resizes(44, 123);
-    person.sees("44 123\r\n");
-    assert_eq!(person.sees_the_end().code(), Some(5));
+    let mut terminal = runs(script);
+    terminal.expect_text("ready");
+    terminal.resize(44, 123);
+    terminal.expect_text("44 123\r\n");
+    assert_eq!(terminal.wait_for_exit().code(), Some(5));
 }
 
 #[test]
@@ -42,19 +42,19 @@ fn control_c_is_the_programs_own() {
         return;
     }
     let mut deaf = runs("trap 'echo caught; exit 7' INT; echo ready; while :; do sleep 0.1; done");
-    deaf.sees("ready");
-    deaf.types(b"\x03");
-    deaf.sees("caught");
-    assert_eq!(deaf.sees_the_end().code(), Some(7));
+    deaf.expect_text("ready");
+    deaf.type_keys(b"\x03");
+    deaf.expect_text("caught");
+    assert_eq!(deaf.wait_for_exit().code(), Some(7));
     // Not the shell itself: process 1 ignores a signal that it has no handler for.
     let mut usual = runs("echo ready; sleep 60; exit $?");
-    usual.sees("ready");
+    usual.expect_text("ready");
     // The first may come before there is a sleep(1) that it could end.
     while usual.program.try_wait().unwrap().is_none() {
-        usual.types(b"\x03");
+        usual.type_keys(b"\x03");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    assert_eq!(usual.sees_the_end().code(), Some(130));
+    assert_eq!(usual.wait_for_exit().code(), Some(130));
 }
 
 #[test]
@@ -62,13 +62,13 @@ fn what_is_typed_is_read_and_the_terminal_is_as_before() {
     if !containers() {
         return;
     }
-    let mut person = runs("echo ready; read word; echo \"<$word>\"");
-    person.sees("ready");
-    assert!(!person.is_cooked(), "keys go through as they are");
-    person.types(b"seventeen\r");
-    person.sees("<seventeen>");
-    assert_eq!(person.sees_the_end().code(), Some(0));
-    assert!(person.is_cooked(), "the terminal is left raw");
+    let mut terminal = runs("echo ready; read word; echo \"<$word>\"");
+    terminal.expect_text("ready");
+    assert!(!terminal.is_cooked(), "keys go through as they are");
+    terminal.type_keys(b"seventeen\r");
+    terminal.expect_text("<seventeen>");
+    assert_eq!(terminal.wait_for_exit().code(), Some(0));
+    assert!(terminal.is_cooked(), "the terminal is left raw");
 }
 
 /// Says how its terminal is called, and whether that is one of its own.
@@ -83,17 +83,17 @@ fn a_terminal_is_a_device_of_the_containers_own() {
     let host = common::Host::start("tty");
     let exec = ["exec", "-it", &host.name];
     for front in [&["run", "-it", "--init", "--"][..], &["run", "-t", "--no-init", "--"], &exec] {
-        let mut person = Person::runs(&[front, &["sh", "-c", NAME]].concat());
-        person.sees("/dev/pts/0\r\nmine\r\nto-it\r\n");
-        assert_eq!(person.sees_the_end().code(), Some(3), "{front:?}");
+        let mut terminal = TestTerminal::run(&[front, &["sh", "-c", NAME]].concat());
+        terminal.expect_text("/dev/pts/0\r\nmine\r\nto-it\r\n");
+        assert_eq!(terminal.wait_for_exit().code(), Some(3), "{front:?}");
     }
-    let mut first = Person::runs(&[&exec[..], &["sh", "-c", "tty; sleep 60"]].concat());
-    first.sees("/dev/pts/0");
-    let mut second = Person::runs(&[&exec[..], &["sh", "-c", NAME]].concat());
-    second.sees("/dev/pts/1\r\nmine");
-    second.sees_the_end();
-    first.types(b"\x03");
-    assert_eq!(first.sees_the_end().code(), Some(130));
+    let mut first = TestTerminal::run(&[&exec[..], &["sh", "-c", "tty; sleep 60"]].concat());
+    first.expect_text("/dev/pts/0");
+    let mut second = TestTerminal::run(&[&exec[..], &["sh", "-c", NAME]].concat());
+    second.expect_text("/dev/pts/1\r\nmine");
+    second.wait_for_exit();
+    first.type_keys(b"\x03");
+    assert_eq!(first.wait_for_exit().code(), Some(130));
 }
 
 #[test]
@@ -102,17 +102,17 @@ fn the_console_is_the_terminal_and_each_user_may_open_it() {
         return;
     }
     let script = "echo console > /dev/console; test /dev/console -ef $(tty) || stat -c %t:%T /dev/console $(tty); stty size";
-    let mut person = runs(script);
-    person.sees("console\r\n");
-    person.sees(&format!("{ROWS} {COLUMNS}\r\n"));
-    person.sees_the_end();
+    let mut terminal = runs(script);
+    terminal.expect_text("console\r\n");
+    terminal.expect_text(&format!("{ROWS} {COLUMNS}\r\n"));
+    terminal.wait_for_exit();
     let host = common::Host::start("tty-user");
     for user in ["0", "1000", "65534:65534"] {
         let words =
             ["exec", "-t", "-u", user, &host.name, "sh", "-c", "echo by-name > $(tty); id -u"];
-        let mut person = Person::runs(&words);
-        person.sees(&format!("by-name\r\n{}\r\n", user.split(':').next().unwrap()));
-        assert_eq!(person.sees_the_end().code(), Some(0), "{user}");
+        let mut terminal = TestTerminal::run(&words);
+        terminal.expect_text(&format!("by-name\r\n{}\r\n", user.split(':').next().unwrap()));
+        assert_eq!(terminal.wait_for_exit().code(), Some(0), "{user}");
     }
 }
 
@@ -132,8 +132,8 @@ fn a_dev_that_the_container_has_made_hostile_gets_no_terminal_of_anybody_elses()
         let words = ["exec", &host.name, "sh", "-c", &format!("{script}; true")];
         let (code, _, errors) = common::output_of(&mut common::isolab(&words));
         assert_eq!(code, 0, "{errors}");
-        let mut person = Person::runs(&["exec", "-t", &host.name, "sh", "-c", NAME]);
-        person.sees("/dev/pts/0\r\nmine");
-        assert_eq!(person.sees_the_end().code(), Some(3), "{script}");
+        let mut terminal = TestTerminal::run(&["exec", "-t", &host.name, "sh", "-c", NAME]);
+        terminal.expect_text("/dev/pts/0\r\nmine");
+        assert_eq!(terminal.wait_for_exit().code(), Some(3), "{script}");
     }
 }

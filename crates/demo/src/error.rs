@@ -32,7 +32,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file holds something else.
-    #[error("{path:?} is not a recording of isolab, or is of another version: {what}")]
+    #[error("{path:?} is not a recording of `isolab demo`, or is of another version: {what}")]
     NoRecording {
         /// The file.
         path: PathBuf,
@@ -42,13 +42,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error as a picture tells it: with its causes, and the way out where one is known.
-    pub(crate) fn told(&self) -> String {
-        let way_out = match self {
+    /// The error in one line: with its causes, and how to solve it where that is known.
+    pub(crate) fn message(&self) -> String {
+        let fix = match self {
             Self::Sandbox(error) => error.fix(),
             _ => None,
         };
-        sandbox::told(self, way_out)
+        sandbox::told(self, fix)
     }
 
     pub(crate) fn system(step: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

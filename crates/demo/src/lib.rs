@@ -23,6 +23,7 @@ pub mod screen;
 pub mod script;
 pub mod slices;
 pub mod stage;
+mod style;
 pub mod tour;
 
 use std::path::Path;
@@ -70,7 +71,7 @@ impl Demo {
         }
     }
 
-    /// What is done, said and asked.
+    /// The keys to press, what to say and what to ask.
     pub fn script(self) -> &'static Script {
         match self {
             Self::Slices => &slices::SCRIPT,
@@ -106,12 +107,12 @@ impl Demo {
     /// When this host lacks what it takes.
     pub fn live(self) -> Result<Box<dyn Source>> {
         Ok(match self {
-            Self::Slices => Box::new(slices::Live::start()?),
-            Self::Namespaces => Box::new(namespaces::Live::start()?),
-            Self::Exits => Box::new(exits::Live::start()?),
-            Self::Layers => Box::new(layers::Live::start()?),
-            Self::Race => Box::new(race::Live::start()?),
-            Self::Breakout => Box::new(breakout::Live::start()?),
+            Self::Slices => Box::new(slices::SlicesDemo::start()?),
+            Self::Namespaces => Box::new(namespaces::NamespacesDemo::start()?),
+            Self::Exits => Box::new(exits::ExitsDemo::start()?),
+            Self::Layers => Box::new(layers::LayersDemo::start()?),
+            Self::Race => Box::new(race::RaceDemo::start()?),
+            Self::Breakout => Box::new(breakout::BreakoutDemo::start()?),
         })
     }
 }
@@ -159,7 +160,7 @@ impl Scene {
         }
     }
 
-    /// The same as lines of text, for who has no terminal.
+    /// The same as lines of text, where there is no terminal.
     pub fn summary(&self, language: Language) -> String {
         match self {
             Self::Slices(scene) => slices::summary(scene, language),
@@ -194,12 +195,12 @@ pub trait Source {
     fn scene(&mut self) -> Result<Option<Scene>>;
 
     /// A key was pressed. What it begins may not take longer than a picture stays, a tenth of a
-    /// second; what fails is told by the next scenes.
+    /// second; a failure is shown by the next scenes.
     fn key(&mut self, key: char);
 
     /// Where they really come from.
     fn origin(&self) -> Origin {
-        Origin::Live
+        Origin::ThisHost
     }
 
     /// What to say now, on a tour.
@@ -212,7 +213,7 @@ pub trait Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// This host, now.
-    Live,
+    ThisHost,
     /// Another one, at another time.
     Recording,
 }
@@ -221,8 +222,8 @@ impl Origin {
     /// How it is named on the screen.
     pub(crate) fn words(self) -> Words {
         match self {
-            Self::Live => Words("live", "现场"),
-            Self::Recording => Words("recording", "录像"),
+            Self::ThisHost => Words("live", "实时"),
+            Self::Recording => Words("recording", "回放"),
         }
     }
 }

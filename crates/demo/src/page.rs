@@ -1,11 +1,11 @@
 //! The page: the same picture for a browser, on this machine only.
 //!
 //! It is given out to the loopback interface, and only to who knows the address that the terminal
-//! shows (`door`). Other users of this machine may connect all the same, and neither stay
+//! shows (`access`). Other users of this machine may connect all the same, and neither stay
 //! (`clients`) nor take their time (`timed`).
 
+mod access;
 mod clients;
-mod door;
 mod request;
 mod timed;
 
@@ -19,16 +19,16 @@ use std::{
 
 use crate::{
     Error, Language, Result, picture,
-    script::Key,
-    stage::{Keys, View, shown},
+    script::{Key, key_label},
+    stage::{Keys, View},
 };
-use clients::{Clients, Seat};
-use door::Door;
+use access::Access;
+use clients::{Clients, Slot};
 pub use request::{LONGEST_REQUEST, Request};
 use timed::Timed;
 
 /// The time for a whole request, and for each answer or picture.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// The time for one connection.
 const LONGEST_STREAM: Duration = Duration::from_secs(10 * 60);
 /// What every answer says: nobody keeps it, frames it, or hears of its address, in which the token
@@ -50,7 +50,7 @@ type Size = (u16, u16);
 
 struct Shared {
     language: Language,
-    door: Door,
+    access: Access,
     view: Mutex<(u64, Option<Arc<View>>)>,
     news: Condvar,
     /// The newest picture in each size that somebody looks at: drawn once, however many look.
@@ -71,7 +71,7 @@ impl Page {
         let address = listener.local_addr().map_err(failed())?;
         let shared = Arc::new(Shared {
             language,
-            door: Door::new(address.port()).map_err(Error::system("read /dev/urandom"))?,
+            access: Access::new(address.port()).map_err(Error::system("read /dev/urandom"))?,
             view: Mutex::default(),
             news: Condvar::new(),
             drawn: Mutex::default(),
@@ -86,11 +86,11 @@ impl Page {
                     std::thread::sleep(Duration::from_millis(50));
                     continue;
                 };
-                let Ok(seat) = served.clients.admit(&client) else { continue };
+                let Ok(slot) = served.clients.admit(&client) else { continue };
                 let shared = Arc::clone(&served);
                 let serve = move || {
                     // A client that went away is no trouble of ours.
-                    let _ = shared.serve(&client, &seat);
+                    let _ = shared.serve(&client, &slot);
                 };
                 // Where no thread can be had, the client is hung up on.
                 let _ = std::thread::Builder::new().spawn(serve);
@@ -101,7 +101,7 @@ impl Page {
 
     /// What to write into the browser.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.shared.door.target())
+        format!("http://{}{}", self.address, self.shared.access.target())
     }
 
     /// Shows a scene to all clients.
@@ -119,24 +119,29 @@ impl Page {
 }
 
 impl Shared {
-    fn serve(&self, client: &TcpStream, seat: &Seat) -> io::Result<()> {
-        let request = match Request::read(Timed::new(client, PATIENCE)) {
+    fn serve(&self, client: &TcpStream, slot: &Slot) -> io::Result<()> {
+        let request = match Request::read(Timed::new(client, TIMEOUT)) {
             Ok(request) => request,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return answer(client, "400 Bad Request", "text/plain", "this is not understood\n");
+                return answer(
+                    client,
+                    "400 Bad Request",
+                    "text/plain",
+                    "not a valid HTTP request\n",
+                );
             }
             // It is too late, or gone.
             Err(error) => return Err(error),
         };
-        if let Some(why) = self.door.refuses(&request) {
+        if let Some(why) = self.access.denies(&request) {
             return answer(client, "403 Forbidden", "text/plain", why);
         }
-        if !seat.stays() {
-            return answer(client, "503 Service Unavailable", "text/plain", "too many look on\n");
+        if !slot.authenticate() {
+            return answer(client, "503 Service Unavailable", "text/plain", "too many viewers\n");
         }
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/") => answer(client, "200 OK", "text/html; charset=utf-8", &self.html()),
-            ("GET", "/events") => self.stream(client, seat, &request),
+            ("GET", "/events") => self.stream(client, slot, &request),
             ("POST", "/key") => {
                 let key = request.parameter("key").and_then(|key| key.parse().ok());
                 if let (Some(key), Ok(mut keys)) = (key.and_then(char::from_u32), self.keys.lock())
@@ -146,19 +151,19 @@ impl Shared {
                 }
                 answer(client, "204 No Content", "text/plain", "")
             }
-            _ => answer(client, "404 Not Found", "text/plain", "there is / alone\n"),
+            _ => answer(client, "404 Not Found", "text/plain", "not found: the page is at /\n"),
         }
     }
 
     fn html(&self) -> String {
-        let title = self.language.either("isolab, live", "isolab，现场演示");
+        let title = self.language.either("isolab demo", "isolab 演示");
         let tag = self.language.either("en", "zh-CN");
         include_str!("page/page.html").replace("{title}", title).replace("{language}", tag)
     }
 
     /// Server-sent events: a picture each, in the size that the client asked for. A browser comes
     /// back by itself when its time is over.
-    fn stream(&self, client: &TcpStream, seat: &Seat, request: &Request) -> io::Result<()> {
+    fn stream(&self, client: &TcpStream, slot: &Slot, request: &Request) -> io::Result<()> {
         let number = |name: &str, usual: u16| {
             request.parameter(name).and_then(|value| value.parse().ok()).unwrap_or(usual)
         };
@@ -167,12 +172,12 @@ impl Shared {
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{HEADERS}\r\nretry: 1000\n\n"
         );
-        Timed::new(client, PATIENCE).write_all(head.as_bytes())?;
+        Timed::new(client, TIMEOUT).write_all(head.as_bytes())?;
         let mut seen = 0;
         let mut buttons = String::new();
         while Instant::now() < end {
             let Ok(shown) = self.view.lock() else { return Ok(()) };
-            let waited = self.news.wait_timeout_while(shown, PATIENCE, |shown| shown.0 == seen);
+            let waited = self.news.wait_timeout_while(shown, TIMEOUT, |shown| shown.0 == seen);
             let Ok((shown, _)) = waited else { return Ok(()) };
             let (number, view) = shown.clone();
             drop(shown);
@@ -189,8 +194,8 @@ impl Shared {
                 events += ":\n\n";
             }
             seen = number;
-            Timed::new(client, PATIENCE).write_all(events.as_bytes())?;
-            seat.took();
+            Timed::new(client, TIMEOUT).write_all(events.as_bytes())?;
+            slot.touch();
         }
         Ok(())
     }
@@ -217,11 +222,11 @@ impl Shared {
         lines + "\n"
     }
 
-    /// The keys, for who has none: a phone.
+    /// The keys as buttons, for a phone.
     fn buttons(&self, view: &View) -> String {
         let button = |Key(key, words): Key| {
             let pressed = view.scene.is_on(key);
-            let words = format!("{} {}", shown(key), words.of(self.language));
+            let words = format!("{} {}", key_label(key), words.of(self.language));
             let words = report::html::escaped(&words);
             format!(
                 "<button data-key=\"{}\" aria-pressed=\"{pressed}\">{words}</button>",
@@ -237,7 +242,7 @@ fn answer(client: &TcpStream, status: &str, kind: &str, body: &str) -> io::Resul
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{HEADERS}\r\n{body}",
         body.len()
     );
-    Timed::new(client, PATIENCE).write_all(text.as_bytes())
+    Timed::new(client, TIMEOUT).write_all(text.as_bytes())
 }
 
 #[cfg(test)]

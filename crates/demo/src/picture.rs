@@ -8,7 +8,7 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr as _;
 
-/// What `draw` puts on a screen of so many columns and rows that nobody sits at.
+/// What `draw` puts on a screen of this size that is not a terminal.
 pub(crate) fn drawn((columns, rows): (u16, u16), draw: impl FnOnce(&mut Frame<'_>)) -> TestBackend {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows));
     let Ok(_) = terminal.draw(draw);

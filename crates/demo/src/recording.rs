@@ -96,7 +96,7 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is none.
+    /// When it cannot be read, or is not a recording.
     pub fn open(path: &Path) -> Result<Self> {
         let failed = |source| Error::Recording { action: "read", path: path.into(), source };
         Self::read(File::open(path).map_err(failed)?, path)
@@ -120,7 +120,7 @@ impl Replay {
         };
         let first = next().map_err(failed)?.unwrap_or_default();
         if first.trim_end() != MAGIC {
-            return Err(none("its first line is another one".into()));
+            return Err(none("the first line is not that of a recording".into()));
         }
         let mut moments = Vec::new();
         while let Some(line) = next().map_err(failed)? {
@@ -132,7 +132,7 @@ impl Replay {
             }
         }
         if moments.is_empty() {
-            return Err(none("it has no scene".into()));
+            return Err(none("it has no scenes".into()));
         }
         Ok(Self { moments, from: (Duration::ZERO, Instant::now()), at: 0 })
     }
@@ -199,6 +199,22 @@ mod tests {
                 for language in [Language::En, Language::Zh] {
                     drawn(size, |frame| view.draw(frame, Keys::Drawn, language));
                     assert!(view.summary(language).contains(demo.script().title.of(language)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_shortened_in_a_terminal_of_80_by_24() {
+        for demo in Demo::ALL {
+            for scene in demo.recorded().unwrap().scenes().step_by(5) {
+                for language in [Language::En, Language::Zh] {
+                    let (origin, caption) = (Origin::Recording, None);
+                    let view = View { scene: scene.clone(), origin, caption };
+                    let screen = drawn((80, 24), |frame| view.draw(frame, Keys::Drawn, language));
+                    // What is going on is marked with an ellipsis of its own.
+                    let screen = screen.to_string().replace("……", "").replace("… ", "");
+                    assert!(!screen.contains('…'), "{screen}");
                 }
             }
         }

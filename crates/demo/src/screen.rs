@@ -97,9 +97,9 @@ impl Show<'_> {
             // A recording that is over stays at its last scene.
             last = self.view(source, began)?.or(last);
             let Some(view) = &last else { break };
-            terminal
-                .draw(|frame| view.draw(frame, Keys::Drawn, self.language))
-                .map_err(|error| Error::system("draw")(io::Error::other(error.to_string())))?;
+            terminal.draw(|frame| view.draw(frame, Keys::Drawn, self.language)).map_err(
+                |error| Error::system("draw on the terminal")(io::Error::other(error.to_string())),
+            )?;
             loop {
                 let left = next.saturating_duration_since(Instant::now());
                 if !event::poll(left).map_err(Error::system("wait for a key"))? {

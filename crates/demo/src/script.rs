@@ -29,6 +29,17 @@ pub struct Key(
     pub Words,
 );
 
+/// The key for the next step of a tour.
+pub const NEXT: Key = Key(' ', Words("next", "下一步"));
+
+/// A key as it is written on the screen.
+pub(crate) fn key_label(key: char) -> String {
+    match key {
+        ' ' => "[Space]".into(),
+        key => format!("[{key}]"),
+    }
+}
+
 /// A step of a demonstration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {

@@ -4,7 +4,7 @@
 //!   slices  One second in ten tenths                     live      title
 //!   ...                                                            the demonstration's own
 //!   4/6 Say: press [q] ...                                         caption, on a tour
-//!   [r] in turn  [n] normal  ...                       [Esc] end   keys
+//!   [r] round robin  [n] normal  ...                       [Esc] quit  keys
 //! ```
 
 use ratatui::{
@@ -12,10 +12,14 @@ use ratatui::{
     layout::{Constraint, Layout},
     style::{Color, Style, Stylize as _},
     text::{Line, Span},
-    widgets::{Paragraph, Wrap},
+    widgets::Paragraph,
 };
+use report::columns::wrapped;
 
-use crate::{Language, Origin, Scene, script::Key};
+use crate::{
+    Language, Origin, Scene,
+    script::{Key, NEXT, key_label},
+};
 
 /// A scene with what is around it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,11 +44,11 @@ pub enum Keys {
 impl View {
     /// The keys that do something now.
     pub fn keys(&self) -> Vec<Key> {
-        let next = self.caption.as_ref().map(|_| crate::tour::NEXT);
+        let next = self.caption.as_ref().map(|_| NEXT);
         next.into_iter().chain(self.scene.demo().script().keys.iter().copied()).collect()
     }
 
-    /// The same as lines of text, for who has no terminal.
+    /// The same as lines of text, where there is no terminal.
     pub fn summary(&self, language: Language) -> String {
         let demo = self.scene.demo();
         let origin = self.origin.words().of(language);
@@ -77,22 +81,24 @@ impl View {
             Layout::horizontal([Constraint::Fill(1), Constraint::Length(12)]).areas(title);
         let words = [demo.name().bold(), "  ".into(), demo.script().title.of(language).into()];
         frame.render_widget(Line::from_iter(words), left);
-        let colour = if self.origin == Origin::Live { Color::Green } else { Color::Yellow };
+        let colour = if self.origin == Origin::ThisHost { Color::Green } else { Color::Yellow };
         let origin = self.origin.words().of(language).bold().fg(colour);
         frame.render_widget(Line::from(origin).right_aligned(), right);
         self.scene.draw(frame, picture, language);
         if let Some(text) = &self.caption {
-            let words = Paragraph::new(text.as_str()).wrap(Wrap { trim: true });
-            frame.render_widget(words.style(Style::new().fg(Color::Yellow)), caption);
+            let lines: Vec<Line<'_>> =
+                wrapped(text, area.width.into()).into_iter().map(Line::from).collect();
+            let style = Style::new().fg(Color::Yellow);
+            frame.render_widget(Paragraph::new(lines).style(style), caption);
         }
         frame.render_widget(Paragraph::new(key_lines), last);
     }
 
     /// The keys in as many lines as they need, those in force in bold.
     fn key_lines(&self, width: usize, language: Language) -> Vec<Line<'static>> {
-        let end = language.either("[Esc] end", "[Esc] 结束").into();
+        let end = language.either("[Esc] quit", "[Esc] 退出").into();
         let words = |Key(key, words): Key| {
-            let text = format!("{} {}", shown(key), words.of(language));
+            let text = format!("{} {}", key_label(key), words.of(language));
             if self.scene.is_on(key) { text.reversed() } else { text.into() }
         };
         let mut lines: Vec<Line<'static>> = vec![Line::default()];
@@ -107,13 +113,5 @@ impl View {
             last.push_span("  ");
         }
         lines
-    }
-}
-
-/// A key as it is written on the screen.
-pub(crate) fn shown(key: char) -> String {
-    match key {
-        ' ' => "[Space]".into(),
-        key => format!("[{key}]"),
     }
 }

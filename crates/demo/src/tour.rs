@@ -2,11 +2,8 @@
 
 use crate::{
     Demo, Language, Origin, Result, Scene, Source,
-    script::{Key, Step, Words},
+    script::{NEXT, Step, key_label},
 };
-
-/// The key that leads on.
-pub const NEXT: Key = Key(' ', Words("next", "下一步"));
 
 /// A tour, at one of its steps.
 pub struct Tour {
@@ -99,12 +96,49 @@ impl Source for Tour {
 
     fn caption(&self) -> Option<String> {
         let (_, step) = self.stops.get(self.at)?;
-        let key = step.key.map_or(String::new(), |key| format!("{} ", crate::stage::shown(key)));
+        let key = step.key.map_or(String::new(), |key| format!("{} ", key_label(key)));
         let (say, ask) = (step.say.of(self.language), step.ask.of(self.language));
         let mut caption = format!("{}/{}  {key}{say} {ask}", self.at + 1, self.stops.len());
         if let Some(reason) = &self.instead {
             caption += &format!("  ({reason})");
         }
         Some(caption)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        picture::drawn,
+        stage::{Keys, View},
+    };
+
+    /// The screen without its blanks, quotes and line ends, so that wrapped text is in one piece.
+    fn solid(text: &str) -> String {
+        text.chars().filter(|letter| !letter.is_whitespace() && *letter != '"').collect()
+    }
+
+    #[test]
+    fn every_caption_fits_a_terminal_of_80_by_24() {
+        let mut cut = Vec::new();
+        for language in [Language::En, Language::Zh] {
+            let mut tour = Tour::recorded(language).unwrap();
+            for _ in 0..Tour::steps() {
+                let scene = tour.scene().unwrap().expect("it has just begun");
+                let caption = tour.caption();
+                let text = caption.clone().unwrap();
+                let view = View { scene, origin: Origin::Recording, caption };
+                let screen = drawn((80, 24), |frame| view.draw(frame, Keys::Drawn, language));
+                let buffer = screen.buffer();
+                let shown: String =
+                    buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
+                if !solid(&shown).contains(&solid(&text)) {
+                    cut.push(text);
+                }
+                tour.key(NEXT.0);
+            }
+        }
+        assert!(cut.is_empty(), "cut off: {cut:#?}");
     }
 }

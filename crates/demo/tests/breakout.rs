@@ -1,4 +1,4 @@
-//! The attempts for real: each is judged by its bait, and nothing is left of any of them.
+//! The attempts for real: each is judged by its target, and nothing is left of any of them.
 
 mod common;
 
@@ -12,10 +12,10 @@ use std::{
 use common::{can, skip};
 use demo::{
     Scene, Source as _,
-    breakout::{Attempt, Breakout, Live, Verdict, Wall},
+    breakout::{Attempt, Breakout, BreakoutDemo, Verdict, Wall},
 };
 
-fn scene(live: &mut Live) -> Breakout {
+fn scene(live: &mut BreakoutDemo) -> Breakout {
     match live.scene().unwrap().unwrap() {
         Scene::Breakout(scene) => *scene,
         other => panic!("{other:?} is another demonstration's"),
@@ -23,7 +23,7 @@ fn scene(live: &mut Live) -> Breakout {
 }
 
 /// The scene in which `done`, which comes within 20 seconds.
-fn wait_for(live: &mut Live, what: &str, done: impl Fn(&Breakout) -> bool) -> Breakout {
+fn wait_for(live: &mut BreakoutDemo, what: &str, done: impl Fn(&Breakout) -> bool) -> Breakout {
     let began = Instant::now();
     loop {
         let scene = scene(live);
@@ -36,7 +36,7 @@ fn wait_for(live: &mut Live, what: &str, done: impl Fn(&Breakout) -> bool) -> Br
 }
 
 /// Presses the wall's key, and waits for the end of all three attempts.
-fn attack(live: &mut Live, key: char, wall: Wall) -> Breakout {
+fn attack(live: &mut BreakoutDemo, key: char, wall: Wall) -> Breakout {
     live.key(key);
     wait_for(live, "the attempts", |scene| {
         let ended = |trial: &demo::breakout::Trial| {
@@ -73,7 +73,7 @@ fn is_built(scene: &Breakout, wall: Wall) -> bool {
 /// checking"). To open that file takes the same permission.
 fn of_memory() -> Verdict {
     let opens = Command::new("sh").args(["-c", "true < /proc/$PPID/mem"]).output().unwrap();
-    if opens.status.success() { Verdict::Out } else { Verdict::Held }
+    if opens.status.success() { Verdict::Escaped } else { Verdict::Contained }
 }
 
 #[test]
@@ -81,16 +81,16 @@ fn roots_chroot_holds_nothing() {
     if !is_root() {
         return skip("container", "this test needs root");
     }
-    let mut live = Live::start().unwrap();
+    let mut live = BreakoutDemo::start().unwrap();
     let scene = attack(&mut live, 'c', Wall::Chroot);
     if !is_built(&scene, Wall::Chroot) {
         return skip("container", "this root may not chroot");
     }
-    let expected = [Verdict::Out, Verdict::Out, of_memory()];
+    let expected = [Verdict::Escaped, Verdict::Escaped, of_memory()];
     assert_eq!(verdicts(&scene, Wall::Chroot), expected, "{scene:?}");
-    assert!(!scene.baits.alive);
-    let read = result(&scene, Wall::Chroot, Attempt::File, "read(bait)");
-    assert_eq!(read, format!("{:?}", scene.baits.file));
+    assert!(!scene.targets.alive);
+    let read = result(&scene, Wall::Chroot, Attempt::File, "read(target)");
+    assert_eq!(read, format!("{:?}", scene.targets.file));
 }
 
 #[test]
@@ -98,16 +98,16 @@ fn a_pivoted_root_holds_files_and_nothing_else() {
     if !is_root() {
         return skip("container", "this test needs root");
     }
-    let mut live = Live::start().unwrap();
+    let mut live = BreakoutDemo::start().unwrap();
     let scene = attack(&mut live, 'p', Wall::PivotRoot);
     if !is_built(&scene, Wall::PivotRoot) {
         return skip("container", "this root may make no mount namespace");
     }
-    let expected = [Verdict::Held, Verdict::Out, of_memory()];
+    let expected = [Verdict::Contained, Verdict::Escaped, of_memory()];
     assert_eq!(verdicts(&scene, Wall::PivotRoot), expected, "{scene:?}");
     let tried = |call: &str| result(&scene, Wall::PivotRoot, Attempt::File, call);
     // It was allowed to try all of it.
-    assert_eq!((&*tried("chdir(\"..\") x 64"), &*tried("read(bait)")), ("0", "ENOENT"));
+    assert_eq!((&*tried("chdir(\"..\") x 64"), &*tried("read(target)")), ("0", "ENOENT"));
 }
 
 #[test]
@@ -115,13 +115,13 @@ fn a_container_holds_all_three() {
     if !can("container", container::available()) {
         return;
     }
-    let mut live = Live::start().unwrap();
+    let mut live = BreakoutDemo::start().unwrap();
     let scene = attack(&mut live, 'n', Wall::Container);
     if verdicts(&scene, Wall::Container).contains(&Verdict::Impossible) {
         return skip("container", &scene.note.unwrap_or_default());
     }
-    assert_eq!(verdicts(&scene, Wall::Container), [Verdict::Held; 3], "{scene:?}");
-    assert!(scene.baits.alive);
+    assert_eq!(verdicts(&scene, Wall::Container), [Verdict::Contained; 3], "{scene:?}");
+    assert!(scene.targets.alive);
     let tried = |attempt, call: &str| result(&scene, Wall::Container, attempt, call);
     assert_eq!(tried(Attempt::File, "chroot(\"deeper\")"), "EPERM");
     assert_eq!(tried(Attempt::Process, "kill"), "ESRCH");
@@ -133,10 +133,10 @@ fn a_microvm_holds_all_three_without_a_kernel() {
     if !can("microvm", microvm::available()) {
         return;
     }
-    let mut live = Live::start().unwrap();
+    let mut live = BreakoutDemo::start().unwrap();
     let scene = attack(&mut live, 'm', Wall::MicroVm);
-    assert_eq!(verdicts(&scene, Wall::MicroVm), [Verdict::Held; 3], "{scene:?}");
-    assert!(scene.baits.alive && scene.note.is_none());
+    assert_eq!(verdicts(&scene, Wall::MicroVm), [Verdict::Contained; 3], "{scene:?}");
+    assert!(scene.targets.alive && scene.note.is_none());
     let tried = |attempt, call: &str| result(&scene, Wall::MicroVm, attempt, call);
     assert_eq!(tried(Attempt::File, "mov eax, 2; syscall"), "RIP 0x0");
     assert_eq!(tried(Attempt::Process, "out 0x10"), "request 62 (unknown)");
@@ -145,39 +145,39 @@ fn a_microvm_holds_all_three_without_a_kernel() {
 }
 
 #[test]
-fn a_key_chooses_what_is_told_and_new_baits_begin_again() {
-    let mut live = Live::start().unwrap();
+fn a_key_chooses_the_transcript_and_new_targets_begin_again() {
+    let mut live = BreakoutDemo::start().unwrap();
     let first = attack(&mut live, 'c', Wall::Chroot);
     assert_eq!(first.attempt, Attempt::File);
     live.key('3');
     assert_eq!(scene(&mut live).attempt, Attempt::Memory);
     live.key('b');
-    let again = wait_for(&mut live, "new baits", |scene| scene.wall.is_none());
+    let again = wait_for(&mut live, "new targets", |scene| scene.wall.is_none());
     assert_eq!(again.trials, <[[demo::breakout::Trial; 3]; 4]>::default());
-    assert!(again.baits.alive && again.baits.pid != first.baits.pid);
+    assert!(again.targets.alive && again.targets.pid != first.targets.pid);
 }
 
-/// The directory in which that bait lies.
-fn place(bait: &str) -> Option<PathBuf> {
+/// The directory in which that target is.
+fn directory(target: &str) -> Option<PathBuf> {
     let prefix = format!("isolab-breakout-{}-", std::process::id());
     let listing = fs::read_dir(std::env::temp_dir()).unwrap();
     let paths = listing.filter_map(|entry| Some(entry.ok()?.path()));
     let mut own = paths.filter(|path| path.to_string_lossy().contains(&prefix));
-    own.find(|path| fs::read_to_string(path.join("bait")).is_ok_and(|text| text.trim() == bait))
+    own.find(|path| fs::read_to_string(path.join("target")).is_ok_and(|text| text.trim() == target))
 }
 
 #[test]
 fn a_dropped_demonstration_leaves_nothing() {
-    let mut live = Live::start().unwrap();
-    let baits = scene(&mut live).baits;
-    let place = place(&baits.file).expect("the bait lies there");
-    let process = PathBuf::from(format!("/proc/{}", baits.pid));
-    let name = place.file_name().unwrap().to_string_lossy().replace("isolab-", "");
+    let mut live = BreakoutDemo::start().unwrap();
+    let targets = scene(&mut live).targets;
+    let directory = directory(&targets.file).expect("the target is there");
+    let process = PathBuf::from(format!("/proc/{}", targets.pid));
+    let name = directory.file_name().unwrap().to_string_lossy().replace("isolab-", "");
     let ledger = sandbox::Ledger::open().unwrap();
     assert!(process.exists() && ledger.find(&name).unwrap().is_some());
     // In the middle of an attempt.
     live.key('n');
     drop(live);
-    assert!(!process.exists() && !place.exists());
+    assert!(!process.exists() && !directory.exists());
     assert_eq!(ledger.find(&name).unwrap(), None);
 }

@@ -15,7 +15,7 @@ use std::{
 use common::skip;
 use demo::{
     Scene, Source as _,
-    layers::{Found, Layers, Live, Row, Told},
+    layers::{Found, LastChange, Layers, LayersDemo, Row},
 };
 use sandbox::Ledger;
 
@@ -26,7 +26,7 @@ fn ready() -> bool {
         Err(error) => error.to_string(),
         Ok(()) if !container::host().overlay => "this kernel has no overlayfs".into(),
         // Before Linux 5.11 an overlay was for root only.
-        Ok(()) if !container::host().root => match Live::start() {
+        Ok(()) if !container::host().root => match LayersDemo::start() {
             Err(error) if sandbox::chain(&error).contains("EPERM") => sandbox::chain(&error),
             _ => return true,
         },
@@ -36,7 +36,7 @@ fn ready() -> bool {
     false
 }
 
-fn seen(live: &mut Live) -> Layers {
+fn seen(live: &mut LayersDemo) -> Layers {
     match live.scene().unwrap() {
         Some(Scene::Layers(scene)) => {
             assert_eq!(scene.note, None);
@@ -46,7 +46,7 @@ fn seen(live: &mut Live) -> Layers {
     }
 }
 
-fn after(live: &mut Live, key: char) -> Layers {
+fn after(live: &mut LayersDemo, key: char) -> Layers {
     live.key(key);
     seen(live)
 }
@@ -58,9 +58,9 @@ fn row<'a>(scene: &'a Layers, path: &str) -> &'a Row {
 /// A file of the image that no key changes: in every container's root it is the same one.
 const UNCHANGED: &str = "name";
 
-/// Its number in the image at `place`.
-fn image_of(place: &str) -> u64 {
-    fs::metadata(Path::new(place).join("lower").join(UNCHANGED)).unwrap().ino()
+/// Its number in the image in `directory`.
+fn image_of(directory: &str) -> u64 {
+    fs::metadata(Path::new(directory).join("lower").join(UNCHANGED)).unwrap().ino()
 }
 
 /// The processes whose root has the files of that image.
@@ -87,10 +87,10 @@ fn each_key_does_to_the_layers_what_it_says() {
     if !ready() {
         return;
     }
-    let mut live = Live::start().unwrap();
+    let mut live = LayersDemo::start().unwrap();
     let begun = seen(&mut live);
     assert!(begun.rows.iter().all(|row| row.upper.is_none() && row.lower == row.merged));
-    assert_eq!((&begun.told, begun.upper_bytes), (&Told::Begun, [Some(0), None]));
+    assert_eq!((&begun.last_change, begun.upper_bytes), (&LastChange::Begun, [Some(0), None]));
 
     let created = after(&mut live, 'c');
     let note = row(&created, "note-1");
@@ -101,22 +101,22 @@ fn each_key_does_to_the_layers_what_it_says() {
     let database = row(&copied, "database");
     let size = 1 << 20;
     assert_eq!(database.upper, Some(Found::CopiedUp(size)));
-    assert!(matches!(copied.told, Told::CopiedUp { bytes, .. } if bytes == size));
+    assert!(matches!(copied.last_change, LastChange::CopiedUp { bytes, .. } if bytes == size));
     assert!(copied.upper_bytes[0] >= Some(size), "{:?}", copied.upper_bytes);
     let written = after(&mut live, 'w');
-    assert!(matches!(written.told, Told::Written { .. }), "{:?}", written.told);
+    assert!(matches!(written.last_change, LastChange::Written { .. }), "{:?}", written.last_change);
     assert_eq!(written.upper_bytes, copied.upper_bytes);
-    let file = |layer: &str| fs::read(Path::new(&begun.place).join(layer).join("database"));
+    let file = |layer: &str| fs::read(Path::new(&begun.directory).join(layer).join("database"));
     assert_eq!((file("lower").unwrap()[0], file("1/upper").unwrap()[0]), (b'.', b'x'));
 
     let hidden = after(&mut live, 'd');
     let application = row(&hidden, "application");
     assert_eq!((application.upper, application.merged), (Some(Found::Whiteout), None));
     assert_eq!(application.lower, row(&begun, "application").lower);
-    assert!(matches!(hidden.told, Told::Hidden { .. }), "{:?}", hidden.told);
+    assert!(matches!(hidden.last_change, LastChange::Hidden { .. }), "{:?}", hidden.last_change);
     let removed = after(&mut live, 'd');
     assert!(removed.rows.iter().all(|row| row.path != "note-1"));
-    assert!(matches!(removed.told, Told::Removed { .. }), "{:?}", removed.told);
+    assert!(matches!(removed.last_change, LastChange::Removed { .. }), "{:?}", removed.last_change);
 
     // tmpfs has attributes for users since Linux 6.6; root's it always had.
     if container::host().root {
@@ -133,46 +133,46 @@ fn containers_on_one_image_do_not_see_each_other_and_a_new_one_begins_anew() {
     if !ready() {
         return;
     }
-    let mut live = Live::start().unwrap();
+    let mut live = LayersDemo::start().unwrap();
     let begun = seen(&mut live);
     let written = after(&mut live, 'w');
     let second = after(&mut live, '2');
-    assert_eq!((&second.told, second.container), (&Told::Started, 2));
+    assert_eq!((&second.last_change, second.container), (&LastChange::Started, 2));
     assert_eq!(second.rows, begun.rows);
     assert_eq!(second.upper_bytes, [written.upper_bytes[0], Some(0)]);
-    assert_eq!(processes_with(image_of(&begun.place)).len(), 2);
+    assert_eq!(processes_with(image_of(&begun.directory)).len(), 2);
     assert!(row(&after(&mut live, 'c'), "note-1").changed);
 
     let first = after(&mut live, '1');
-    assert_eq!((&first.told, first.container), (&Told::Turned, 1));
+    assert_eq!((&first.last_change, first.container), (&LastChange::Turned, 1));
     assert!(first.rows.iter().all(|row| row.path != "note-1"));
     let renewed = after(&mut live, 'x');
-    assert_eq!((&renewed.told, renewed.upper_bytes[0]), (&Told::Renewed, Some(0)));
+    assert_eq!((&renewed.last_change, renewed.upper_bytes[0]), (&LastChange::Renewed, Some(0)));
     assert!(renewed.rows.iter().all(|row| row.upper.is_none() && row.lower == row.merged));
-    assert_eq!(processes_with(image_of(&begun.place)).len(), 2);
+    assert_eq!(processes_with(image_of(&begun.directory)).len(), 2);
     assert!(after(&mut live, '2').rows.iter().any(|row| row.path == "note-1"));
 }
 
 #[test]
-fn what_cannot_be_done_is_told_with_the_way_out() {
+fn what_cannot_be_done_is_reported_with_a_fix() {
     if !ready() {
         return;
     }
-    let mut live = Live::start().unwrap();
+    let mut live = LayersDemo::start().unwrap();
     for _ in 0..4 {
         live.key('c');
     }
-    assert_eq!(seen(&mut live).told, Told::Enough);
+    assert_eq!(seen(&mut live).last_change, LastChange::Enough);
     // A file that is in the way of a key: a directory cannot be deleted as a file.
-    let place = seen(&mut live).place;
-    let process = &processes_with(image_of(&place))[0];
+    let directory = seen(&mut live).directory;
+    let process = &processes_with(image_of(&directory))[0];
     fs::remove_file(Path::new(process).join("root/application")).unwrap();
     fs::create_dir(Path::new(process).join("root/application")).unwrap();
     live.key('d');
     let Some(Scene::Layers(scene)) = live.scene().unwrap() else { panic!("it has ended") };
     let note = scene.note.unwrap();
     assert!(note.starts_with("[d] delete application in the container: "), "{note}");
-    assert_eq!(after(&mut live, 'x').told, Told::Renewed);
+    assert_eq!(after(&mut live, 'x').last_change, LastChange::Renewed);
 }
 
 #[test]
@@ -180,17 +180,17 @@ fn nothing_is_left_when_it_is_dropped() {
     if !ready() {
         return;
     }
-    let mut live = Live::start().unwrap();
-    let place = after(&mut live, '2').place;
+    let mut live = LayersDemo::start().unwrap();
+    let directory = after(&mut live, '2').directory;
     live.key('w');
     live.key('o');
-    let name = Path::new(&place).file_name().unwrap().to_str().unwrap();
+    let name = Path::new(&directory).file_name().unwrap().to_str().unwrap();
     let name = name.strip_prefix("isolab-").unwrap();
-    let image = image_of(&place);
+    let image = image_of(&directory);
     assert!(!processes_with(image).is_empty());
     assert!(Ledger::open().unwrap().find(name).unwrap().is_some());
     drop(live);
-    assert!(!Path::new(&place).exists());
+    assert!(!Path::new(&directory).exists());
     assert!(Ledger::open().unwrap().find(name).unwrap().is_none());
     assert!(has_no_processes(image), "{:?}", processes_with(image));
 }
@@ -201,11 +201,11 @@ const CHILD: &str = "ISOLAB_TEST_LAYERS";
 #[test]
 fn what_a_killed_one_leaves_is_known_to_clean() {
     if std::env::var_os(CHILD).is_some() {
-        let mut live = Live::start().unwrap();
+        let mut live = LayersDemo::start().unwrap();
         for key in ['w', 'd', '2'] {
             live.key(key);
         }
-        eprintln!("place {}", seen(&mut live).place);
+        eprintln!("directory {}", seen(&mut live).directory);
         loop {
             thread::park();
         }
@@ -222,15 +222,16 @@ fn what_a_killed_one_leaves_is_known_to_clean() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let place =
-        lines.map_while(Result::ok).find_map(|line| Some(line.strip_prefix("place ")?.to_owned()));
+    let directory = lines
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.strip_prefix("directory ")?.to_owned()));
     child.kill().unwrap();
     child.wait().unwrap();
-    let place = place.expect("the child says it when all is made");
-    let image = image_of(&place);
+    let directory = directory.expect("the child says it when all is made");
+    let image = image_of(&directory);
     assert!(has_no_processes(image), "{:?}", processes_with(image));
     let ledger = Ledger::open().unwrap();
     let pid = child.id();
     container::clean_those(&ledger, |entry| entry.launcher.pid == pid).unwrap();
-    assert!(!Path::new(&place).exists());
+    assert!(!Path::new(&directory).exists());
 }

@@ -14,7 +14,7 @@ use std::{
 use common::skip;
 use demo::{
     Demo, Scene, Source,
-    namespaces::{Column, Namespaces, Told},
+    namespaces::{Column, LastChange, Namespaces},
 };
 use sandbox::{Ledger, LedgerEntry};
 
@@ -28,7 +28,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// `None`, with the reason told, where no container can run.
+    /// `None`, with the reason printed, where no container can run.
     fn open() -> Option<Self> {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +69,7 @@ impl Stage {
         }
     }
 
-    /// Starts one with a user namespace; `None`, with the reason told, where root may make none.
+    /// Starts one with a user namespace; `None`, with the reason printed, where root may make none.
     fn start_with_user_namespace(&mut self) -> Option<Column> {
         let before = self.scene().containers.len();
         let scene = self.press('u', |scene| {
@@ -156,7 +156,7 @@ fn who_enters_has_the_same_tables_and_dies_with_number_one() {
         column.others.len() == 1 && column.processes == Some(2)
     };
     let scene = stage.press('e', joined);
-    assert_eq!(scene.told, Told::Entered { name: column.name.clone() });
+    assert_eq!(scene.last_change, LastChange::Entered { name: column.name.clone() });
     let (inside, outside) = scene.containers[0].others[0];
     assert!(inside > 1);
     for kind in ["mnt", "user", "pid", "uts", "ipc", "net", "cgroup"] {
@@ -164,13 +164,13 @@ fn who_enters_has_the_same_tables_and_dies_with_number_one() {
         assert_eq!(link(outside), link(column.pid.unwrap()), "{kind}");
     }
     let scene = stage.press('k', |scene| scene.containers.is_empty());
-    assert_eq!(scene.told, Told::Killed { name: column.name, processes: 2 });
+    assert_eq!(scene.last_change, LastChange::Killed { name: column.name, processes: 2 });
     assert!(!is_there(outside) && !is_there(column.pid.unwrap()));
     assert_eq!(entries_of(id()), []);
 }
 
 #[test]
-fn what_cannot_be_done_is_told_with_the_way_out() {
+fn what_cannot_be_done_is_reported_with_a_fix() {
     let Some(mut stage) = Stage::open() else { return };
     for key in ['k', 'e'] {
         let scene = stage.press(key, |_| true);
@@ -192,7 +192,7 @@ fn one_that_somebody_else_ends_is_missed() {
     let pid = column.pid.unwrap().to_string();
     assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
     let scene = stage.press('x', |scene| scene.containers.is_empty());
-    assert_eq!(scene.told, Told::Ended { name: column.name });
+    assert_eq!(scene.last_change, LastChange::Ended { name: column.name });
 }
 
 #[test]
@@ -233,12 +233,12 @@ fn when_isolab_is_killed_its_shells_end_and_clean_finds_the_rest() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let mut said = String::new();
-    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let pids: Vec<u32> = said.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-    assert_eq!(pids.len(), 3, "{said}");
+    let pids: Vec<u32> = line.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    assert_eq!(pids.len(), 3, "{line}");
     let began = Instant::now();
     while pids.iter().any(|pid| is_there(*pid)) {
         assert!(began.elapsed() < Duration::from_secs(20), "{pids:?} have no input and live on");
@@ -250,7 +250,7 @@ fn when_isolab_is_killed_its_shells_end_and_clean_finds_the_rest() {
     assert_eq!(entries_of(child.id()), []);
 }
 
-/// In the child: two containers, one of them joined; their processes are told.
+/// In the child: two containers, one of them joined; their processes are printed.
 fn wait_to_be_killed() {
     let mut stage = Stage::open().expect("the parent has looked whether it can");
     let (one, two) = (stage.start('s'), stage.start('s'));

@@ -12,7 +12,7 @@ use std::{
 use common::can;
 use demo::{
     Scene, Source as _,
-    race::{Busy, Live, Race},
+    race::{Busy, Race, RaceDemo},
 };
 use host::ProcessStat;
 
@@ -28,8 +28,8 @@ fn ready() -> bool {
     can("microvm", microvm::available()) && container
 }
 
-/// The scene once it is like that; how long that may take is bounded by patience alone.
-fn once(live: &mut Live, what: &str, is: impl Fn(&Race) -> bool) -> Race {
+/// The scene once it is like that; how long that may take is bounded by a timeout alone.
+fn once(live: &mut RaceDemo, what: &str, is: impl Fn(&Race) -> bool) -> Race {
     let began = Instant::now();
     loop {
         let Some(Scene::Race(race)) = live.scene().unwrap() else { panic!("no scene") };
@@ -42,7 +42,7 @@ fn once(live: &mut Live, what: &str, is: impl Fn(&Race) -> bool) -> Race {
 }
 
 fn counts(race: &Race) -> Vec<u32> {
-    race.crowds.iter().map(|crowd| crowd.count).collect()
+    race.idle.iter().map(|idle| idle.count).collect()
 }
 
 fn children() -> Vec<ProcessStat> {
@@ -58,7 +58,7 @@ fn starts_are_measured_and_crowds_live_until_they_are_ended() {
     if !ready() {
         return;
     }
-    let mut live = Live::start().unwrap();
+    let mut live = RaceDemo::start().unwrap();
     let race = once(&mut live, "a race", |race| race.starts.is_some());
     let starts = race.starts.unwrap();
     assert!(starts.rounds >= 5 && starts.lanes.len() == 3);
@@ -68,7 +68,7 @@ fn starts_are_measured_and_crowds_live_until_they_are_ended() {
     live.key('c');
     live.key('v');
     let race = once(&mut live, "ten of each", |race| counts(race) == [10, 10]);
-    let [containers, microvms] = &race.crowds[..] else { panic!("{race:?}") };
+    let [containers, microvms] = &race.idle[..] else { panic!("{race:?}") };
     assert!(containers.inside > 10 * 4096, "{containers:?}");
     assert!(microvms.inside == 0 && microvms.launcher > 10 * 4096, "{microvms:?}");
     assert_eq!(children().len(), 10);
@@ -83,7 +83,7 @@ fn whoever_lives_ends_with_it() {
     if !ready() {
         return;
     }
-    let mut live = Live::start().unwrap();
+    let mut live = RaceDemo::start().unwrap();
     live.key('c');
     live.key('v');
     once(&mut live, "a few of each", |race| counts(race).iter().all(|count| *count > 2));
@@ -94,7 +94,7 @@ fn whoever_lives_ends_with_it() {
 #[test]
 fn a_boot_can_be_given_up() {
     let _alone = alone();
-    let mut live = Live::start().unwrap();
+    let mut live = RaceDemo::start().unwrap();
     live.key('l');
     let is_booting = |race: &Race| matches!(race.busy, Some(Busy::Booting(..)));
     // Where there is neither a kernel nor QEMU it is over at once, and says why.

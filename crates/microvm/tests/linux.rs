@@ -137,7 +137,7 @@ fn a_guest_that_never_starts_up_is_ended_and_every_processor_named() {
     })
     .unwrap_err();
     let message = chain(&error);
-    assert!(message.contains("did not reach user space in 2s"), "{message}");
+    assert!(message.contains("did not reach user space within 2s"), "{message}");
     assert!(message.contains("processor 0: it was at RIP 0x1000007 in ring 0"), "{message}");
     assert!(message.contains("processor 1: it was at RIP"), "{message}");
     assert!(message.contains("| ."), "the console's last line: {message}");

@@ -1,9 +1,8 @@
 //! What comes out of the nest: an archive on a disk, unpacked into a directory of the caller's.
 //!
-//! The first process writes it, cpio of the kind "newc" as in an initramfs; but whoever is root
-//! inside can write another, so nothing in it is believed: a name leads from the directory
-//! downwards or is refused, no link on the host is followed on the way, and nothing comes out but
-//! files and directories.
+//! The first process writes it, in cpio's "newc" format as in an initramfs. But root inside can write
+//! another one, so nothing in it is trusted: a name that leads out of the directory is refused, no
+//! link on the host is followed, and only files and directories come out.
 
 use std::{
     ffi::OsString,
@@ -22,7 +21,7 @@ use crate::{Error, Result};
 
 const HEADER_BYTES: usize = 110;
 const MAGIC: &[u8] = b"070701";
-const END: &[u8] = b"TRAILER!!!";
+const TRAILER: &[u8] = b"TRAILER!!!";
 /// PATH_MAX of Linux.
 const MAX_NAME: u32 = 4096;
 const KIND: u32 = 0o170_000;
@@ -33,7 +32,7 @@ const FILE: u32 = 0o100_000;
 ///
 /// # Errors
 ///
-/// When it is no archive, holds what must not come out, or when the directory cannot be written.
+/// When it is not an archive, holds what must not come out, or the directory cannot be written.
 pub fn unpack(disk: &File, directory: &Path) -> Result<()> {
     let write = |source| Error::Write { path: directory.to_owned(), source };
     fs::create_dir_all(directory).map_err(write)?;
@@ -41,7 +40,7 @@ pub fn unpack(disk: &File, directory: &Path) -> Result<()> {
     let mut from = disk;
     from.rewind().map_err(unreadable)?;
     let mut from = BufReader::with_capacity(128 << 10, from);
-    while let Some(entry) = Entry::read(&mut from)? {
+    while let Some(entry) = CpioEntry::read(&mut from)? {
         let path = directory.join(&entry.name);
         let write = |source| Error::Write { path: path.clone(), source };
         match entry.mode & KIND {
@@ -51,17 +50,19 @@ pub fn unpack(disk: &File, directory: &Path) -> Result<()> {
                 let mut content = Read::take(&mut from, entry.length.into());
                 let copied = io::copy(&mut content, &mut file).map_err(write)?;
                 if copied != u64::from(entry.length) {
-                    return Err(refused("the archive is cut off"));
+                    return Err(refused("the archive is truncated"));
                 }
                 skip_padding(&mut from, entry.length as usize)?;
             }
-            _ => return Err(refused(format!("{:?} is no file and no directory", entry.name))),
+            _ => {
+                return Err(refused(format!("{:?} is neither a file nor a directory", entry.name)));
+            }
         }
     }
     Ok(())
 }
 
-fn make_directory(root: &File, entry: &Entry) -> io::Result<()> {
+fn make_directory(root: &File, entry: &CpioEntry) -> io::Result<()> {
     let parent = match entry.name.parent() {
         Some(parent) if parent != Path::new("") => open_beneath(root, parent, OFlags::DIRECTORY)?,
         _ => OwnedFd::from(root.try_clone()?),
@@ -73,9 +74,9 @@ fn make_directory(root: &File, entry: &Entry) -> io::Result<()> {
     }
 }
 
-fn make_file(root: &File, entry: &Entry) -> io::Result<File> {
+fn make_file(root: &File, entry: &CpioEntry) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK;
-    // No file comes out with the power of its owner (set-user-ID).
+    // No file comes out with set-user-ID, which would give it its owner's privileges.
     let mode = Mode::from_raw_mode(entry.mode & 0o777 | 0o600);
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     Ok(openat2(root, &entry.name, flags | OFlags::CLOEXEC, mode, resolve)?.into())
@@ -88,26 +89,26 @@ fn open_beneath(root: &File, path: &Path, flags: OFlags) -> io::Result<OwnedFd> 
 
 /// One entry of an archive, before its content.
 #[derive(Debug, PartialEq, Eq)]
-struct Entry {
+struct CpioEntry {
     name: PathBuf,
     mode: u32,
     length: u32,
 }
 
-impl Entry {
+impl CpioEntry {
     /// Reads the next header with the name behind it; `None` at the end of the archive.
     fn read(from: &mut impl Read) -> Result<Option<Self>> {
         let mut header = [0; HEADER_BYTES];
         from.read_exact(&mut header).map_err(unreadable)?;
         if !header.starts_with(MAGIC) {
-            return Err(refused("what the nest left is no archive"));
+            return Err(refused("not a cpio archive"));
         }
         // Thirteen numbers of eight hexadecimal digits.
         let number = |index: usize| {
             let digits = &header[MAGIC.len() + 8 * index..][..8];
             let text = std::str::from_utf8(digits).ok().filter(|text| !text.contains('+'));
             let number = text.and_then(|text| u32::from_str_radix(text, 16).ok());
-            number.ok_or_else(|| refused("a header of the archive is garbled"))
+            number.ok_or_else(|| refused("an archive header is invalid"))
         };
         let (mode, length, name_bytes) = (number(1)?, number(6)?, number(11)?);
         if name_bytes == 0 || name_bytes > MAX_NAME {
@@ -118,9 +119,9 @@ impl Entry {
         skip_padding(from, HEADER_BYTES + name.len())?;
         let nul = name.pop();
         if nul != Some(0) || name.contains(&0) {
-            return Err(refused("a name in the archive is garbled"));
+            return Err(refused("a name in the archive is invalid"));
         }
-        if name == END {
+        if name == TRAILER {
             return Ok(None);
         }
         Ok(Some(Self { name: downwards(name)?, mode, length }))
@@ -133,7 +134,7 @@ fn downwards(name: Vec<u8>) -> Result<PathBuf> {
     let downwards = path.components().all(|part| matches!(part, Component::Normal(_)));
     match downwards && path.file_name().is_some() {
         true => Ok(path),
-        false => Err(refused(format!("{path:?} leads out of the directory"))),
+        false => Err(refused(format!("{path:?} is outside the directory"))),
     }
 }
 
@@ -150,7 +151,7 @@ fn refused(what: impl Into<String>) -> Error {
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn unreadable(error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => refused("the archive is cut off"),
+        io::ErrorKind::UnexpectedEof => refused("the archive is truncated"),
         _ => refused(format!("read the archive: {error}")),
     }
 }
@@ -216,13 +217,13 @@ mod tests {
         let (inner, outer) = (folder.path().join("inner"), folder.path().join("outer"));
         fs::create_dir_all(&inner).unwrap();
         fs::create_dir_all(&outer).unwrap();
-        symlink(&outer, inner.join("way")).unwrap();
+        symlink(&outer, inner.join("subdirectory")).unwrap();
         symlink(outer.join("evil"), inner.join("file")).unwrap();
-        for name in ["way/evil", "file"] {
+        for name in ["subdirectory/evil", "file"] {
             let error = unpacked(&archive(&[(name, FILE, "x")]), &inner).unwrap_err();
             assert!(matches!(error, Error::Write { .. }), "{name}: {error}");
         }
-        assert!(unpacked(&archive(&[("way/evil", DIRECTORY, "")]), &inner).is_err());
+        assert!(unpacked(&archive(&[("subdirectory/evil", DIRECTORY, "")]), &inner).is_err());
         assert_eq!(fs::read_dir(&outer).unwrap().count(), 0);
         let link = archive(&[("link", 0o120_777, "/etc/passwd")]);
         assert!(matches!(unpacked(&link, &inner), Err(Error::Archive { .. })));

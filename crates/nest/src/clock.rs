@@ -1,9 +1,9 @@
-//! How fast the time stamp counter of the computer goes.
+//! The rate of the emulated computer's time stamp counter.
 //!
-//! A kernel measures that against the timer of an AT. On a busy host the emulated timer is too far
-//! behind for it: the kernel then calls the counter unstable or takes a wrong rate for right, and
-//! the guests of its KVM wait for timers that never come. So it is told: QEMU gives out the counter
-//! of the host, or with a clock that counts instructions, one tick for each.
+//! A kernel measures it against the PIT. On a busy host the emulated timer lags too far behind: the
+//! kernel then marks the counter as unstable or measures a wrong rate, and the guests of its KVM
+//! wait for timers that never fire. So the kernel is given the rate: QEMU passes the host's counter
+//! through or, with a clock that counts instructions, adds one tick per instruction.
 
 use sandbox::{Builtin, Native, Sandbox as _, Workload};
 
@@ -12,7 +12,7 @@ const COUNTED: u64 = 1_000_000;
 /// Long enough to be measured well, some hundredths of a second.
 const ITERATIONS: u64 = 50_000_000;
 
-/// Ticks in a millisecond; `None` if it could not be found out, and then the kernel may try.
+/// Ticks per millisecond; `None` if that could not be measured, and then the kernel measures it.
 pub(crate) fn rate(icount: bool) -> Option<u64> {
     if icount {
         return Some(COUNTED);

@@ -16,13 +16,13 @@ use nix::{
 use sandbox::{Capture, Status, Stdio};
 
 use crate::{
-    Ended, Error, Nest, Result, error::call, machine::Machine, reports::Reports, tail::Tail,
+    Error, Nest, NestOutcome, Result, error::call, machine::Machine, reports::Reports, tail::Tail,
 };
 
-/// What a program is ended by that writes to nobody.
+/// The signal that kills a program which writes to a closed pipe.
 const SIGPIPE: i32 = 13;
 
-/// A computer that is running, and what it has said so far.
+/// A running computer, and its output so far.
 pub(crate) struct Conversation<'a> {
     machine: Machine,
     /// Readable once QEMU has ended.
@@ -71,26 +71,26 @@ impl<'a> Conversation<'a> {
         })
     }
 
-    /// Passes on what comes until QEMU ends, and says how the program ended.
-    pub(crate) fn until_the_end(mut self, end: Option<BorrowedFd<'_>>) -> Result<Ended> {
+    /// Relays output until QEMU ends, and returns how the program ended.
+    pub(crate) fn until_the_end(mut self, stop: Option<BorrowedFd<'_>>) -> Result<NestOutcome> {
         let _raw = match self.stdio {
             Stdio::Terminal => Some(RawTerminal::set().ok_or(Error::NoTerminal)?),
             Stdio::Capture | Stdio::CaptureOutput | Stdio::Inherit => None,
         };
         let mut keys = self.stdio == Stdio::Terminal;
         loop {
-            let came = self.wait(keys, end)?;
+            let came = self.wait(keys, stop)?;
             if came.keys {
                 keys = self.type_in()?;
             }
             match self.listen() {
                 Err(Error::Write { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
-                    return Ok(self.ended(Status::Signaled(SIGPIPE)));
+                    return Ok(self.outcome(Status::Signaled(SIGPIPE)));
                 }
                 heard => heard?,
             }
-            if came.end {
-                return Err(Error::ToldToEnd);
+            if came.stop {
+                return Err(Error::Stopped);
             }
             if came.gone {
                 return self.verdict();
@@ -98,15 +98,15 @@ impl<'a> Conversation<'a> {
             if let Some(after) = self.nest.deadline.filter(|after| self.began.elapsed() >= *after) {
                 return Err(Error::Deadline { after });
             }
-            if !self.is_up() && self.began.elapsed() >= self.nest.patience {
-                let (patience, console) = (self.nest.patience, self.console.lines());
-                return Err(Error::NoStart { patience, console });
+            if !self.is_up() && self.began.elapsed() >= self.nest.start_up {
+                let (start_up, console) = (self.nest.start_up, self.console.lines());
+                return Err(Error::NoStart { start_up, console });
             }
         }
     }
 
-    /// Waits until something comes or a time is up.
-    fn wait(&self, keys: bool, end: Option<BorrowedFd<'_>>) -> Result<Came> {
+    /// Waits for input or output, or until a limit is reached.
+    fn wait(&self, keys: bool, stop: Option<BorrowedFd<'_>>) -> Result<Readable> {
         let machine = &self.machine;
         let mut watched: Vec<BorrowedFd<'_>> = vec![
             self.gone.as_fd(),
@@ -118,7 +118,7 @@ impl<'a> Conversation<'a> {
         ];
         let input = io::stdin();
         let keys_at = keys.then(|| push(&mut watched, input.as_fd()));
-        let end_at = end.map(|end| push(&mut watched, end));
+        let stop_at = stop.map(|stop| push(&mut watched, stop));
         let mut watched: Vec<PollFd<'_>> =
             watched.into_iter().map(|end| PollFd::new(end, PollFlags::POLLIN)).collect();
         match poll(&mut watched, self.timeout()) {
@@ -126,13 +126,17 @@ impl<'a> Conversation<'a> {
             Err(errno) => return Err(call("poll")(errno)),
         }
         let came = |at: usize| watched.get(at).is_some_and(|end| end.any() == Some(true));
-        Ok(Came { gone: came(0), keys: keys_at.is_some_and(came), end: end_at.is_some_and(came) })
+        Ok(Readable {
+            gone: came(0),
+            keys: keys_at.is_some_and(came),
+            stop: stop_at.is_some_and(came),
+        })
     }
 
-    /// Until the next time that is up, at least a millisecond.
+    /// The time until the next limit, at least a millisecond.
     fn timeout(&self) -> PollTimeout {
-        let patience = (!self.is_up()).then_some(self.nest.patience);
-        match patience.into_iter().chain(self.nest.deadline).min() {
+        let start_up = (!self.is_up()).then_some(self.nest.start_up);
+        match start_up.into_iter().chain(self.nest.deadline).min() {
             Some(until) => {
                 let left = until.saturating_sub(self.began.elapsed()) + Duration::from_millis(1);
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -141,7 +145,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Takes all that is there by now.
+    /// Reads everything that is available.
     fn listen(&mut self) -> Result<()> {
         let (terminal, machine) = (self.stdio == Stdio::Terminal, &mut self.machine);
         while let Some(bytes) = take(&mut machine.console)? {
@@ -193,7 +197,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// What became of the program, now that QEMU has ended.
-    fn verdict(mut self) -> Result<Ended> {
+    fn verdict(mut self) -> Result<NestOutcome> {
         let mut status = None;
         for report in self.reports.lines() {
             match report {
@@ -206,27 +210,27 @@ impl<'a> Conversation<'a> {
                 }
             }
         }
-        let mut said = self.messages.lines();
+        let mut messages = self.messages.lines();
         if let Some(signal) = self.machine.killed_by()? {
-            said.push(format!("signal {signal} killed it"));
+            messages.push(format!("killed by signal {signal}"));
         }
         match status {
-            Some(status) => Ok(self.ended(status)),
-            None if !said.is_empty() => Err(Error::Qemu { said: said.join("; ") }),
-            None => Err(Error::BrokeOff { console: self.console.lines() }),
+            Some(status) => Ok(self.outcome(status)),
+            None if !messages.is_empty() => Err(Error::Qemu { messages: messages.join("; ") }),
+            None => Err(Error::Crashed { console: self.console.lines() }),
         }
     }
 
-    fn ended(self, status: Status) -> Ended {
-        Ended { status, output: self.output, errors: self.errors }
+    fn outcome(self, status: Status) -> NestOutcome {
+        NestOutcome { status, output: self.output, errors: self.errors }
     }
 }
 
-/// What has come.
-struct Came {
+/// Which descriptors are readable.
+struct Readable {
     gone: bool,
     keys: bool,
-    end: bool,
+    stop: bool,
 }
 
 /// Adds to a list and says where.
@@ -258,7 +262,7 @@ fn take(from: &mut impl Read) -> Result<Option<Vec<u8>>> {
         }
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
-        Err(error) => Err(call("read a pipe of QEMU's")(error)),
+        Err(error) => Err(call("read a pipe of QEMU")(error)),
     }
 }
 

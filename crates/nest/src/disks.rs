@@ -52,12 +52,12 @@ pub(crate) struct Disk {
     pub(crate) inside: PathBuf,
 }
 
-/// The number of a namespace on the controller, for the disk at that place in the list.
+/// The number of a namespace on the controller, for the disk at that index in the list.
 pub(crate) fn namespace(index: usize) -> usize {
     index + 1
 }
 
-/// What the disk at that place in the list is called inside.
+/// The name inside of the disk at that index in the list.
 pub(crate) fn device(index: usize) -> String {
     format!("/dev/disk{}", namespace(index))
 }
@@ -99,9 +99,9 @@ fn empty() -> io::Result<File> {
 
 /// The disk with this kernel and its modules, where isolab looks for kernels that were got.
 fn of_kernel(kernel: &Kernel) -> Result<Disk> {
-    let place = Place::of_user()?;
+    let kernels = Place::of_user()?;
     let inside = Path::new("/root/.cache/isolab/kernels").join(&kernel.name);
-    let kept = place.cache.with_file_name("nest");
+    let kept = kernels.cache.with_file_name("nest");
     let path = kept.join(name_of(kernel)?);
     if let Ok(file) = File::open(&path) {
         return Ok(Disk { file, inside });
@@ -190,7 +190,7 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Makes `file` a file system with all that is in the directory `tree`. That needs no root.
 fn make(tree: &Path, file: &File) -> Result<()> {
-    let failed = |said: String| Error::NoDisk { tree: tree.to_owned(), said };
+    let failed = |stderr: String| Error::NoDisk { tree: tree.to_owned(), stderr };
     // A tenth and some for what the file system itself takes.
     let kibibytes = bytes_of(tree)? / 1024 / 10 * 11 + (8 << 10);
     let mke2fs = mke2fs().map_err(|source| microvm::Error::RootDisk {

@@ -1,8 +1,8 @@
-//! Why a nest could not be made, or what became of it.
+//! Why a nest could not be started, or how it failed.
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::tools;
+use crate::packages;
 
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -10,13 +10,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// What went wrong with a nest.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A program of the host is lacking.
+    /// A program is missing on the host.
     #[error("{program} is not installed on this host")]
     NotInstalled {
         /// Its name.
         program: &'static str,
     },
-    /// The kernel, its modules or the initramfs could not be had.
+    /// The kernel, its modules or the initramfs could not be read or made.
     #[error(transparent)]
     Microvm(#[from] microvm::Error),
     /// A file of the host could not be read.
@@ -37,13 +37,13 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The output was to be kept, and is more than that: root inside may write without end.
-    #[error("the nest wrote more than {limit} bytes and was ended")]
+    /// The captured output passed its bound: root inside may write without end.
+    #[error("the nest wrote more than {limit} bytes and was powered off")]
     TooMuchOutput {
         /// The bound.
         limit: usize,
     },
-    /// A program that needs what is not inside.
+    /// The program cannot run inside: it needs shared libraries, or is not an ELF file.
     #[error("the nest cannot run {program:?}: {why}")]
     NotStatic {
         /// Its file.
@@ -51,28 +51,28 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
-    /// Something that would be hidden by the nest's own.
-    #[error("{path:?} cannot be brought into the nest: it has a /dev, /proc and /sys of its own")]
+    /// A path that the nest's own file systems would hide.
+    #[error("cannot copy {path:?} into the nest, which has its own /dev, /proc and /sys")]
     Hidden {
-        /// What was to be brought in.
+        /// The path.
         path: PathBuf,
     },
-    /// The kernel would not come up in so little memory.
-    #[error("a nest of {bytes} bytes of memory has no room for its kernel")]
+    /// The kernel does not boot with so little memory.
+    #[error("{bytes} bytes of memory are too few for the nest's kernel")]
     LittleMemory {
         /// How much was asked for.
         bytes: u64,
     },
-    /// Its KVM would refuse the emulated processor.
+    /// The kernel's KVM would refuse the emulated processor.
     #[error(
-        "the kernel {kernel} is a real-time one (PREEMPT_RT): its KVM refuses a processor without a \
-         constant time stamp counter, and QEMU emulates none"
+        "kernel {kernel} is a real-time kernel (PREEMPT_RT): its KVM needs a constant time stamp \
+         counter, which QEMU does not emulate"
     )]
     RealTime {
         /// Its release.
         kernel: String,
     },
-    /// Several processors, and a clock that counts the instructions of one.
+    /// More than one processor together with a clock that counts instructions.
     #[error("a nest whose clock counts instructions cannot have {vcpus} processors")]
     OneCounts {
         /// How many were asked for.
@@ -96,36 +96,36 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// mke2fs did not make a disk.
-    #[error("mke2fs made no disk of {tree:?}: {said}")]
+    /// mke2fs failed.
+    #[error("mke2fs could not make a disk of {tree:?}: {stderr}")]
     NoDisk {
         /// What was to be on it.
         tree: PathBuf,
-        /// What it said.
-        said: String,
+        /// What it wrote to standard error.
+        stderr: String,
     },
     /// QEMU ended before the computer was switched off.
-    #[error("QEMU ended: {said}")]
+    #[error("QEMU failed: {messages}")]
     Qemu {
-        /// What it said.
-        said: String,
+        /// What it wrote to standard error.
+        messages: String,
     },
-    /// The computer did not come up in time.
-    #[error("the nest did not boot within {patience:?}{}", quoted(console))]
+    /// The computer did not boot in time.
+    #[error("the nest did not boot within {start_up:?}{}", quoted(console))]
     NoStart {
-        /// How long it was waited for.
-        patience: Duration,
+        /// The limit.
+        start_up: Duration,
         /// The last lines of its console.
         console: Vec<String>,
     },
-    /// The computer broke off: its kernel panicked, or its processor gave up.
-    #[error("the nest broke off{}", quoted(console))]
-    BrokeOff {
+    /// The computer stopped before the program ended: its kernel panicked, or its processor reset.
+    #[error("the nest crashed{}", quoted(console))]
+    Crashed {
         /// The last lines of its console.
         console: Vec<String>,
     },
     /// A step of the plan failed.
-    #[error("the nest failed at the step `{step}`")]
+    #[error("the nest's first process failed at the step `{step}`")]
     Step {
         /// The step.
         step: String,
@@ -139,59 +139,59 @@ pub enum Error {
         /// The deadline.
         after: Duration,
     },
-    /// The caller wanted no more.
-    #[error("the nest was told to end and was powered off")]
-    ToldToEnd,
-    /// What came out is no archive of the nest's first process, so it was changed inside.
-    #[error("bring files out: {what}")]
+    /// The caller asked the nest to stop.
+    #[error("the nest was asked to stop and was powered off")]
+    Stopped,
+    /// What came out is not an archive of the nest's first process: it was changed inside.
+    #[error("copy files out of the nest: {what}")]
     Archive {
         /// What is wrong with it.
         what: String,
     },
-    /// A shell is wanted, and the host has none to give.
-    #[error("the nest has no shell: this host has no busybox to lend")]
+    /// A shell was asked for, and the host has no busybox for the nest.
+    #[error("the nest has no shell: busybox is not installed on this host")]
     NoShell,
-    /// A shell is wanted without a terminal.
-    #[error("a shell in the nest needs a terminal, and standard input is none")]
+    /// A shell was asked for, and standard input is not a terminal.
+    #[error("a shell in the nest needs a terminal, and standard input is not one")]
     NoTerminal,
 }
 
 impl Error {
-    /// What to do about it, where that is known.
+    /// How to solve it, where that is known.
     pub fn fix(&self) -> Option<String> {
         let text = match self {
-            Self::NotInstalled { program } => tools::how_to_install(program),
-            Self::NoShell => tools::how_to_install("busybox"),
+            Self::NotInstalled { program } => packages::how_to_install(program),
+            Self::NoShell => packages::how_to_install("busybox"),
             Self::Microvm(error) => return error.fix(),
             Self::NotStatic { .. } => {
-                "link it with its libraries in it: RUSTFLAGS=-Ctarget-feature=+crt-static, cc -static"
+                "link it statically: RUSTFLAGS=-Ctarget-feature=+crt-static, cc -static"
             }
             Self::LittleMemory { .. } => "give it at least 128M: --memory",
             Self::RealTime { .. } => {
-                "take another: `isolab kernel list` shows what there is, `isolab kernel get` gets one"
+                "use another kernel: `isolab kernel list` lists them, `isolab kernel get` downloads one"
             }
             Self::Step { .. } => {
-                "the kernel may lack a driver: take a distribution's cloud kernel (`isolab kernel \
-                 get`), or name the folder of its modules (`--modules`)"
+                "the kernel may lack a driver: use a distribution's cloud kernel (`isolab kernel \
+                 get`), or name the directory of its modules (`--modules`)"
             }
-            Self::OneCounts { .. } => "leave --icount or --vcpus away",
-            Self::Qemu { said } if is_about_memory(said) => "give it less memory: --memory",
-            Self::NoStart { .. } => "try again when this host has less to do",
-            Self::BrokeOff { console } => match console.iter().any(|line| is_about_memory(line)) {
+            Self::OneCounts { .. } => "omit --icount or --vcpus",
+            Self::Qemu { messages } if is_about_memory(messages) => "give it less memory: --memory",
+            Self::NoStart { .. } => "a busy host needs longer: `isolab nest --start-up 5m`",
+            Self::Crashed { console } => match console.iter().any(|line| is_about_memory(line)) {
                 true => "give it more memory: --memory 2G",
-                false => "try again, or with another kernel: `isolab kernel list`",
+                false => "try again, or use another kernel: `isolab kernel list`",
             },
-            Self::Deadline { .. } => "give it longer: --deadline",
+            Self::Deadline { .. } => "`isolab nest --deadline` sets the limit",
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "make room, or set XDG_CACHE_HOME and TMPDIR to folders on another disk"
+                "free some space, or set XDG_CACHE_HOME and TMPDIR to directories on another disk"
             }
             _ => return None,
         };
         Some(text.to_owned())
     }
 
-    /// The exit code of a command that failed so: 2 for what cannot be meant, 126 and 127 as a
-    /// shell, and else 125.
+    /// The exit code of a command that failed with this error: 2 for invalid arguments, 126 and 127 as
+    /// in a shell, 125 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::LittleMemory { .. } | Self::OneCounts { .. } => 2,
@@ -207,7 +207,7 @@ fn is_about_memory(line: &str) -> bool {
     signs.iter().any(|sign| line.contains(sign))
 }
 
-/// The last lines of a console behind what they explain.
+/// The last lines of a console, appended to a message.
 fn quoted(console: &[String]) -> String {
     match console {
         [] => String::from("; its console is empty"),

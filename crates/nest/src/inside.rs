@@ -15,7 +15,7 @@ use microvm::{
 use sandbox::{Stdio, environment};
 
 use crate::{
-    Error, ICOUNT, Nest, OUT, Result,
+    Error, ICOUNT, Nest, OUT, OUT_VARIABLE, Result,
     disks::{self, Disks},
     error::call,
     machine::{CONSOLE, END_PORT, ERRORS_PORT, OUTPUT_PORT, REPORT_PORT},
@@ -64,7 +64,7 @@ pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio)
     plan = plan
         .variable("PATH", environment::PATH)
         .variable("HOME", "/root")
-        .variable("ISOLAB_OUT", OUT)
+        .variable(OUT_VARIABLE, OUT)
         .directory("/root");
     if nest.icount {
         plan = plan.variable(ICOUNT, "1");
@@ -84,7 +84,7 @@ pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio)
             .stream(Stream::Output, &Sink::Port(OUTPUT_PORT))
             .stream(Stream::Errors, &Sink::Port(ERRORS_PORT)),
     };
-    let program = if nest.shell { SHELL.into() } else { place(&nest.program) };
+    let program = if nest.shell { SHELL.into() } else { path_inside(&nest.program) };
     let words = std::iter::once(program.as_os_str());
     let words = words.chain(nest.arguments.iter().map(AsRef::as_ref));
     let plan = plan.ready().run(&program, words);
@@ -132,7 +132,7 @@ fn root(nest: &Nest, modules: &[Module], disks: &Disks, plan: &InitPlan) -> Resu
     for module in modules {
         root.file(file_of(module), 0o644, module.unsigned())?;
     }
-    root.file(place(&nest.program), 0o755, program::read(&nest.program)?)?;
+    root.file(path_inside(&nest.program), 0o755, program::read(&nest.program)?)?;
     if !root.add_busybox()? && nest.shell {
         return Err(Error::NoShell);
     }
@@ -160,6 +160,6 @@ fn file_of(module: &Module) -> String {
 }
 
 /// Where a program of the host is inside.
-fn place(program: &Path) -> PathBuf {
+fn path_inside(program: &Path) -> PathBuf {
     Path::new(PROGRAMS).join(program.file_name().unwrap_or_default())
 }

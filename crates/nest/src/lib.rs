@@ -10,12 +10,12 @@
 //!   host      isolab nest -- run --in microvm hello
 //!   QEMU        processor with SVM, emulated     [`machine`]: its devices and their channels
 //!   Linux         kvm_amd, cgroup v2             [`inside`]: the initramfs and the plan
-//!   isolab          run --in microvm hello       what is wanted
+//!   isolab          run --in microvm hello       the command
 //!   guest             hello                      under the emulated hardware's protection
 //! ```
 //!
 //! Nothing of it is left when it ends, however it ends: the files that QEMU is given have no names,
-//! and the kernel kills QEMU together with whoever waits for it.
+//! and the kernel kills QEMU together with the thread that waits for it.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -25,6 +25,7 @@ mod disks;
 mod error;
 mod inside;
 mod machine;
+mod packages;
 mod program;
 pub mod reports;
 pub mod tail;
@@ -42,12 +43,12 @@ use conversation::Conversation;
 use disks::Disks;
 use machine::Machine;
 
-/// Memory that is enough for isolab and what it runs inside.
-pub const USUAL_MEMORY_BYTES: u64 = 1 << 30;
-/// Below that Debian's kernel does not come up.
-const LEAST_MEMORY_BYTES: u64 = 128 << 20;
-/// It takes two seconds on a quiet host; a crowded one is given this.
-const USUAL_PATIENCE: Duration = Duration::from_secs(60);
+/// Enough memory for isolab and what it runs inside.
+pub const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
+/// With less, Debian's kernel does not boot.
+const MIN_MEMORY_BYTES: u64 = 128 << 20;
+/// Booting takes two seconds on an idle host, and much longer on a busy one.
+const DEFAULT_START_UP: Duration = Duration::from_secs(60);
 
 /// An emulated computer, and what is to be run in it.
 #[derive(Debug, Clone)]
@@ -62,11 +63,11 @@ pub struct Nest {
     pub shell: bool,
     /// Additions to its environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// Files and directories of the host that are there inside, at the same paths.
+    /// Files and directories of the host that are copied into the nest, at the same paths.
     pub add: Vec<PathBuf>,
-    /// More modules of the kernel than isolab needs.
+    /// Kernel modules to load in addition to those that isolab needs.
     pub modules: Vec<String>,
-    /// Where the files are to go that the program leaves in the directory [`OUT`].
+    /// Where to copy the files that the program leaves in the directory [`OUT`].
     pub out: Option<PathBuf>,
     /// Whether the computer's clock counts instructions, a nanosecond each, instead of time. Then
     /// it has one processor, and so must the Linux guests in it: see [`ICOUNT`].
@@ -75,14 +76,17 @@ pub struct Nest {
     pub memory_bytes: u64,
     /// How many processors it has.
     pub vcpus: u32,
-    /// How long it may take to the program's start.
-    pub patience: Duration,
-    /// How long it may take altogether.
+    /// The limit for booting, up to the program's start.
+    pub start_up: Duration,
+    /// The limit for everything; the nest is powered off then.
     pub deadline: Option<Duration>,
 }
 
-/// The directory inside whose files are brought out; the variable `ISOLAB_OUT` says it too.
+/// The directory inside whose files are copied out.
 pub const OUT: &str = "/out";
+
+/// The variable that names it inside; only in a nest is it set.
+pub const OUT_VARIABLE: &str = "ISOLAB_OUT";
 
 /// The variable that is set inside where the clock counts instructions.
 ///
@@ -90,10 +94,10 @@ pub const OUT: &str = "/out";
 /// of them holds. The crate's README says what was seen.
 pub const ICOUNT: &str = "ISOLAB_ICOUNT";
 
-/// How the program in a nest ended, and what it wrote if that was to be kept.
+/// How the program in a nest ended, and its output if that was captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// How.
+pub struct NestOutcome {
+    /// Its exit code, or the signal that killed it.
     pub status: Status,
     /// What it wrote to standard output.
     pub output: Vec<u8>,
@@ -123,9 +127,9 @@ impl Nest {
             modules: Vec::new(),
             out: None,
             icount: false,
-            memory_bytes: USUAL_MEMORY_BYTES,
+            memory_bytes: DEFAULT_MEMORY_BYTES,
             vcpus: 1,
-            patience: USUAL_PATIENCE,
+            start_up: DEFAULT_START_UP,
             deadline: None,
         }
     }
@@ -133,14 +137,14 @@ impl Nest {
     /// Starts the computer, runs the program in it and waits for its end. With
     /// [`Stdio::Terminal`] the program has the caller's terminal, otherwise no input.
     ///
-    /// Once `end` can be read, all of it is ended. The calling thread must live as long as the
-    /// nest: with it the kernel kills QEMU.
+    /// When `stop` becomes readable, the nest is powered off. The calling thread must live as long as
+    /// the nest: when it ends, the kernel kills QEMU.
     ///
     /// # Errors
     ///
-    /// When the host lacks something, when the computer does not come up or breaks off, when the
-    /// program cannot be run, at the deadline, and when the files cannot be brought out.
-    pub fn run(&self, stdio: Stdio, end: Option<BorrowedFd<'_>>) -> Result<Ended> {
+    /// When the host lacks something, when the computer does not boot or crashes, when the program
+    /// cannot be run, at the deadline, and when the files cannot be copied out.
+    pub fn run(&self, stdio: Stdio, stop: Option<BorrowedFd<'_>>) -> Result<NestOutcome> {
         self.check()?;
         // What it finds inside: disks with what is large, and all else in its initramfs.
         let disks = Disks::of(self)?;
@@ -152,16 +156,16 @@ impl Nest {
         let machine = Machine::start(self, &initramfs, &disks)?;
 
         // How it reaches the host: through the computer's ports, until it is switched off.
-        let ended = Conversation::of(machine, self, &plan, stdio)?.until_the_end(end)?;
+        let outcome = Conversation::of(machine, self, &plan, stdio)?.until_the_end(stop)?;
         if let (Some(directory), Some(disk)) = (&self.out, &disks.out) {
             archive::unpack(disk, directory)?;
         }
-        Ok(ended)
+        Ok(outcome)
     }
 
-    /// Refuses what cannot be kept.
+    /// Refuses options that cannot be met.
     fn check(&self) -> Result<()> {
-        if self.memory_bytes < LEAST_MEMORY_BYTES {
+        if self.memory_bytes < MIN_MEMORY_BYTES {
             return Err(Error::LittleMemory { bytes: self.memory_bytes });
         }
         if self.icount && self.vcpus > 1 {
@@ -175,11 +179,11 @@ impl Nest {
     }
 }
 
-/// Whether this host has what a nest takes, but for a kernel.
+/// Whether this host has the programs that a nest needs; the kernel is looked for separately.
 ///
 /// # Errors
 ///
-/// What is lacking.
+/// Names the program that is missing.
 pub fn available() -> Result<()> {
     tools::find("qemu-system-x86_64")?;
     tools::find("setpriv")?;

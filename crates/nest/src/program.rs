@@ -23,7 +23,7 @@ const SECTIONS_OFFSET: std::ops::Range<usize> = 40..48;
 ///
 /// # Errors
 ///
-/// When it cannot be read, or is no statically linked program for this processor.
+/// When it cannot be read, or is not a statically linked program for this processor.
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
     let mut bytes =
         fs::read(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
@@ -46,11 +46,11 @@ fn end_of_segments(bytes: &[u8]) -> std::result::Result<usize, &'static str> {
     let mut end = SECTIONS.end;
     for segment in segments {
         if segment.p_type(LittleEndian) == PT_INTERP {
-            return Err("it is linked dynamically, and its libraries are not in the nest");
+            return Err("it is dynamically linked, and its libraries are not in the nest");
         }
         let (offset, length) = segment.file_range(LittleEndian);
         let last = offset.checked_add(length).and_then(|end| usize::try_from(end).ok());
-        end = end.max(last.filter(|end| *end <= bytes.len()).ok_or("it is cut off")?);
+        end = end.max(last.filter(|end| *end <= bytes.len()).ok_or("the file is truncated")?);
     }
     let headers = header.e_phoff.get(LittleEndian) as usize + size_of_val(segments);
     Ok(end.max(headers))
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_program_that_needs_libraries_is_refused() {
         let error = read(Path::new("/bin/ls")).unwrap_err();
-        assert!(error.to_string().contains("linked dynamically"), "{error}");
+        assert!(error.to_string().contains("dynamically linked"), "{error}");
         let error = read(Path::new("/etc/passwd")).unwrap_err();
         assert!(error.to_string().contains("not an ELF file"), "{error}");
     }

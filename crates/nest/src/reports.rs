@@ -1,24 +1,24 @@
-//! What the first process reports: short lines, from whoever is root inside.
+//! The reports of the first process: short lines, which root inside can forge.
 
 use guest::plan::Report;
 
-/// All that it has to report takes less; what comes after that is nothing that it says.
+/// Its reports take less; anything beyond that is not from it.
 const KEPT_BYTES: usize = 4096;
 
-/// Its reports so far.
+/// The reports so far.
 #[derive(Debug, Default)]
 pub struct Reports {
     bytes: Vec<u8>,
 }
 
 impl Reports {
-    /// Takes what has come, as far as there is room.
+    /// Adds what has been read, up to the limit.
     pub fn add(&mut self, bytes: &[u8]) {
         let room = KEPT_BYTES.saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// The lines that are whole and are reports.
+    /// The complete lines that are reports.
     pub fn lines(&self) -> impl Iterator<Item = Report> + '_ {
         let whole = self.bytes.split_inclusive(|byte| *byte == b'\n');
         let lines = whole.filter_map(|line| std::str::from_utf8(line.strip_suffix(b"\n")?).ok());

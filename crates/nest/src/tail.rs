@@ -21,8 +21,8 @@ impl Tail {
         self.bytes.drain(..excess);
     }
 
-    /// Why it ended, if that is said, and the last lines that say something, without what a
-    /// terminal would obey.
+    /// The kernel panic, if there is one, and the last lines that are not blank, without control
+    /// characters.
     pub fn lines(&self) -> Vec<String> {
         let bytes: Vec<u8> = self.bytes.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);

@@ -1,4 +1,4 @@
-//! The programs of the host that a nest is made with.
+//! Finds the programs of the host that a nest needs.
 
 use std::{
     env,
@@ -7,10 +7,10 @@ use std::{
 
 use crate::{Error, Result};
 
-/// Where administrators' programs are, which is not in every user's `PATH`.
+/// The directories of administrators' programs, which are not in every user's `PATH`.
 const ELSEWHERE: &str = "/usr/sbin:/sbin";
 
-/// A program by its name.
+/// The path of the program `name`.
 ///
 /// # Errors
 ///
@@ -21,16 +21,4 @@ pub fn find(name: &'static str) -> Result<PathBuf> {
     let is_there = |file: &PathBuf| file.is_absolute() && Path::is_file(file);
     let mut files = folders.map(|folder| folder.join(name)).filter(is_there);
     files.next().ok_or(Error::NotInstalled { program: name })
-}
-
-/// How to install it.
-pub(crate) fn how_to_install(program: &str) -> &'static str {
-    match program {
-        "qemu-system-x86_64" => {
-            "sudo apt-get install qemu-system-x86 (on Fedora: dnf install qemu-system-x86-core)"
-        }
-        "setpriv" => "sudo apt-get install util-linux",
-        "mke2fs" => "sudo apt-get install e2fsprogs",
-        _ => "sudo apt-get install busybox-static",
-    }
 }

@@ -12,13 +12,13 @@ use std::{
     time::Duration,
 };
 
-use nest::{Ended, Error, Nest, Result};
+use nest::{Error, Nest, NestOutcome, Result};
 use sandbox::{Status, Stdio};
 
 /// The variable that says what to do inside.
 const TASK: &str = "NEST_TEST";
 /// Where the files of the test of what is brought in are, outside and inside.
-const WAY: &str = "NEST_TEST_WAY";
+const ADDED: &str = "NEST_TEST_ADDED";
 /// Large trees among them.
 const TREES: [&str; 3] = ["one", "two", "three"];
 
@@ -31,7 +31,7 @@ fn inside() {
         "panic" => fs::write("/proc/sysrq-trigger", "c").unwrap(),
         "random" => File::open("/dev/random").unwrap().read_exact(&mut [0; 64]).unwrap(),
         "sleep" => std::thread::sleep(Duration::from_secs(600)),
-        "compare" => compare(Path::new(&env::var_os(WAY).unwrap())),
+        "compare" => compare(Path::new(&env::var_os(ADDED).unwrap())),
         other => panic!("{other}"),
     }
 }
@@ -53,11 +53,11 @@ fn speak() -> ! {
 }
 
 /// Looks for what was brought in.
-fn compare(way: &Path) -> ! {
-    assert_eq!(fs::read_to_string(way.join("small")).unwrap(), "small");
+fn compare(added: &Path) -> ! {
+    assert_eq!(fs::read_to_string(added.join("small")).unwrap(), "small");
     for tree in TREES {
-        assert_eq!(fs::metadata(way.join(tree).join("large")).unwrap().len(), 40 << 20);
-        assert_eq!(fs::read_to_string(way.join(tree).join("below/text")).unwrap(), tree);
+        assert_eq!(fs::metadata(added.join(tree).join("large")).unwrap().len(), 40 << 20);
+        assert_eq!(fs::read_to_string(added.join(tree).join("below/text")).unwrap(), tree);
     }
     fs::write(Path::new(&env::var_os("ISOLAB_OUT").unwrap()).join("seen"), "all").unwrap();
     exit(0)
@@ -82,7 +82,7 @@ fn nest(task: &str) -> Option<Nest> {
     Some(nest)
 }
 
-fn run(nest: &Nest) -> Result<Ended> {
+fn run(nest: &Nest) -> Result<NestOutcome> {
     nest.run(Stdio::Capture, None)
 }
 
@@ -92,15 +92,15 @@ fn output_errors_files_and_the_code_come_out_each_its_way() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new/out");
     nest.out = Some(out.clone());
-    let ended = run(&nest).unwrap();
-    assert_eq!(ended.status, Status::Exited(42));
+    let outcome = run(&nest).unwrap();
+    assert_eq!(outcome.status, Status::Exited(42));
     let every: Vec<u8> = (0..=255).collect();
-    assert!(ended.output.ends_with(&every), "{:?}", ended.output);
-    assert_eq!(String::from_utf8_lossy(&ended.errors), "an error\n");
+    assert!(outcome.output.ends_with(&every), "{:?}", outcome.output);
+    assert_eq!(String::from_utf8_lossy(&outcome.errors), "an error\n");
     assert_eq!(fs::read(out.join("a/b/empty")).unwrap(), b"");
     assert_eq!(fs::read(out.join("a/large")).unwrap(), vec![7; 1_000_001]);
     let mode = fs::metadata(out.join("script")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o7700, 0o700, "an owner's power must not come out");
+    assert_eq!(mode & 0o7700, 0o700, "set-user-ID must not come out");
     assert!(fs::symlink_metadata(out.join("link")).is_err(), "a link came out");
 }
 
@@ -121,17 +121,19 @@ fn randomness_is_not_waited_for() {
 fn a_kernel_that_panics_is_one_error_with_the_last_lines_of_its_console() {
     let Some(nest) = nest("panic") else { return };
     let error = run(&nest).unwrap_err();
-    assert!(matches!(error, Error::BrokeOff { .. }), "{error}");
+    assert!(matches!(error, Error::Crashed { .. }), "{error}");
     assert!(error.to_string().contains("Kernel panic"), "{error}");
     assert_eq!(error.exit_code(), 125);
 }
 
 #[test]
-fn a_nest_that_does_not_come_up_is_not_waited_for() {
+fn a_nest_that_does_not_boot_in_time_is_powered_off() {
     let Some(mut nest) = nest("sleep") else { return };
-    nest.patience = Duration::from_millis(200);
+    nest.start_up = Duration::from_millis(200);
     let error = run(&nest).unwrap_err();
     assert!(matches!(error, Error::NoStart { .. }), "{error}");
+    assert!(error.to_string().contains("within 200ms"), "{error}");
+    assert!(error.fix().unwrap().contains("--start-up"), "the option that raises the limit");
 }
 
 #[test]
@@ -140,6 +142,7 @@ fn a_program_is_ended_at_its_deadline() {
     nest.deadline = Some(Duration::from_secs(3));
     let error = run(&nest).unwrap_err();
     assert!(matches!(error, Error::Deadline { .. }), "{error}");
+    assert!(error.fix().unwrap().contains("--deadline"), "the option that raises the limit");
 }
 
 #[test]
@@ -165,11 +168,11 @@ fn files_and_trees_are_inside_where_they_are_outside() {
         File::create(tree.join("large")).unwrap().set_len(40 << 20).unwrap();
         nest.add.push(tree);
     }
-    nest.environment.push((WAY.into(), folder.path().into()));
+    nest.environment.push((ADDED.into(), folder.path().into()));
     nest.out = Some(folder.path().join("out"));
-    let ended = run(&nest).unwrap();
-    let said = String::from_utf8_lossy(&ended.errors);
-    assert_eq!(ended.status, Status::Exited(0), "{said}");
+    let outcome = run(&nest).unwrap();
+    let errors = String::from_utf8_lossy(&outcome.errors);
+    assert_eq!(outcome.status, Status::Exited(0), "{errors}");
     assert_eq!(fs::read_to_string(folder.path().join("out/seen")).unwrap(), "all");
 }
 

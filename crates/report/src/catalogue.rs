@@ -2,6 +2,8 @@
 //!
 //! A metric that is not in here is shown all the same, under its own name.
 
+use crate::metric;
+
 /// A question of the comparison, with the metrics that answer it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
@@ -79,13 +81,25 @@ pub fn find(name: &str) -> Option<(&'static Group, &'static Metric)> {
 }
 
 /// What is looked for from inside of every sandbox.
-pub const PROBES: [&str; 6] = ["kernel", "pids", "host files", "devices", "host name", "way out"];
+pub const PROBES: [&str; 6] = [
+    probe(metric::PROBE_KERNEL),
+    probe(metric::PROBE_PIDS),
+    probe(metric::PROBE_HOST_FILES),
+    probe(metric::PROBE_DEVICES),
+    probe(metric::PROBE_HOST_NAME),
+    probe(metric::PROBE_WAY_OUT),
+];
+
+/// The question of a metric that is a probe.
+const fn probe(metric: &'static str) -> &'static str {
+    metric.split_at(metric::PROBE.len()).1
+}
 
 /// Whether the process is measured a second time for the noise floor: wherever a round does not take
 /// seconds.
 pub fn measured_twice(name: &str) -> bool {
     let once = |group: &Group| [DENSITY, SLICES, LINUX].contains(group);
-    find(name).is_some_and(|(group, _)| !once(group) && name != "footprint.kernel")
+    find(name).is_some_and(|(group, _)| !once(group) && name != metric::FOOTPRINT_KERNEL)
 }
 
 const STARTUP: Group = Group {
@@ -98,15 +112,31 @@ const STARTUP: Group = Group {
 
 const STARTUP_METRICS: &[Metric] = &[
     less(
-        "startup.created",
+        metric::STARTUP_CREATED,
         "walls up",
         "the walls exist: the child or the virtual CPU was created",
     ),
-    less("startup.entered", "program entered", "the first instruction of the program may run"),
-    less("startup.first_byte", "first byte", "the host has the first byte of the program's output"),
-    less("startup.exited", "exited", "the host knows that the program has ended"),
-    less("teardown", "teardown", "from the end of the program until nothing of it is left"),
-    less("startup.cold.first_byte", "first byte, cold", "a whole isolab run, to the first byte"),
+    less(
+        metric::STARTUP_ENTERED,
+        "program entered",
+        "the first instruction of the program may run",
+    ),
+    less(
+        metric::STARTUP_FIRST_BYTE,
+        "first byte",
+        "the host has the first byte of the program's output",
+    ),
+    less(metric::STARTUP_EXITED, "exited", "the host knows that the program has ended"),
+    less(
+        metric::TEARDOWN,
+        metric::TEARDOWN,
+        "from the end of the program until nothing of it is left",
+    ),
+    less(
+        metric::STARTUP_COLD_FIRST_BYTE,
+        "first byte, cold",
+        "a whole isolab run, to the first byte",
+    ),
 ];
 
 const COMPUTE: Group = Group {
@@ -116,8 +146,11 @@ const COMPUTE: Group = Group {
     method: "The same integer loop of a fixed number of iterations, timed inside by the same clock.",
 };
 
-const COMPUTE_METRICS: &[Metric] =
-    &[less("compute.spin", "integer loop", "time of one iteration of a loop of integer work")];
+const COMPUTE_METRICS: &[Metric] = &[less(
+    metric::COMPUTE_SPIN,
+    "integer loop",
+    "time of one iteration of a loop of integer work",
+)];
 
 const MEMORY: Group = Group {
     name: "memory",
@@ -130,22 +163,26 @@ const MEMORY: Group = Group {
 const MEMORY_METRICS: &[Metric] = &[
     Metric {
         better: Better::More,
-        ..less("memory.bandwidth", "bandwidth", "bytes moved in a second by a triad")
+        ..less(metric::MEMORY_BANDWIDTH, "bandwidth", "bytes moved in a second by a triad")
     },
-    less("memory.latency", "latency", "one step of a pointer chase, which no cache can guess"),
-    less("memory.touch", "touch a page", "the first touch of a fresh page of 4 KiB"),
+    less(
+        metric::MEMORY_LATENCY,
+        "latency",
+        "one step of a pointer chase, which no cache can guess",
+    ),
+    less(metric::MEMORY_TOUCH, "touch a page", "the first touch of a fresh page of 4 KiB"),
 ];
 
 const CROSSING: Group = Group {
-    name: "crossing",
+    name: metric::CROSSING,
     title: "Crossing",
-    question: "What does one trip to the host cost?",
-    method: "A process and a container make a system call; a microVM makes an exit to its monitor \
-             in user space. These are the doors that each has, not the same door.",
+    question: "What does one boundary crossing cost?",
+    method: "A process and a container make a system call; a microVM makes a VM exit to its monitor \
+             in user space. Each is what that sandbox has; they are not the same thing.",
 };
 
 const CROSSING_METRICS: &[Metric] =
-    &[less("crossing", "one trip", "a system call, or a VM exit to user space and back")];
+    &[less(metric::CROSSING, "one crossing", "a system call, or a VM exit to user space and back")];
 
 const FOOTPRINT: Group = Group {
     name: "footprint",
@@ -157,9 +194,9 @@ const FOOTPRINT: Group = Group {
 };
 
 const FOOTPRINT_METRICS: &[Metric] = &[
-    less("footprint.memory", "memory", "PSS of the processes that keep one idle instance"),
-    less("footprint.kernel", "kernel memory", "kernel memory of one idle instance"),
-    less("footprint.disk", "disk", "blocks that have to be stored for it"),
+    less(metric::FOOTPRINT_MEMORY, "memory", "PSS of the processes that keep one idle instance"),
+    less(metric::FOOTPRINT_KERNEL, "kernel memory", "kernel memory of one idle instance"),
+    less(metric::FOOTPRINT_DISK, "disk", "blocks that have to be stored for it"),
 ];
 
 const DENSITY: Group = Group {
@@ -171,9 +208,16 @@ const DENSITY: Group = Group {
 };
 
 const DENSITY_METRICS: &[Metric] = &[
-    Metric { better: Better::More, ..less("density.count", "alive at once", "idle instances") },
-    less("density.first", "start of first", "start-up time of the first ones"),
-    less("density.last", "start of last", "start-up time of the last ones, beside all others"),
+    Metric {
+        better: Better::More,
+        ..less(metric::DENSITY_COUNT, "alive at once", "idle instances")
+    },
+    less(metric::DENSITY_FIRST, "start of first", "start-up time of the first ones"),
+    less(
+        metric::DENSITY_LAST,
+        "start of last",
+        "start-up time of the last ones, beside all others",
+    ),
 ];
 
 const SLICES: Group = Group {
@@ -185,25 +229,25 @@ const SLICES: Group = Group {
 };
 
 const SLICES_METRICS: &[Metric] = &[
-    share("slices.quota10", "quota of 10 %", "share of one CPU under a quota of 10 %", 0.1),
-    share("slices.quota50", "quota of 50 %", "share of one CPU under a quota of 50 %", 0.5),
+    share(metric::SLICES_QUOTA10, "quota of 10 %", "share of one CPU under a quota of 10 %", 0.1),
+    share(metric::SLICES_QUOTA50, "quota of 50 %", "share of one CPU under a quota of 50 %", 0.5),
     Metric {
         better: Better::Neither,
-        ..less("slices.quota10.gap", "gap at 10 %", "longest pause under a quota of 10 %")
+        ..less(metric::SLICES_QUOTA10_GAP, "gap at 10 %", "longest pause under a quota of 10 %")
     },
-    share("slices.weight1", "weight 1 of 7", "share of the one with weight 1", 1.0 / 7.0),
-    share("slices.weight2", "weight 2 of 7", "share of the one with weight 2", 2.0 / 7.0),
-    share("slices.weight4", "weight 4 of 7", "share of the one with weight 4", 4.0 / 7.0),
+    share(metric::SLICES_WEIGHT1, "weight 1 of 7", "share of the one with weight 1", 1.0 / 7.0),
+    share(metric::SLICES_WEIGHT2, "weight 2 of 7", "share of the one with weight 2", 2.0 / 7.0),
+    share(metric::SLICES_WEIGHT4, "weight 4 of 7", "share of the one with weight 4", 4.0 / 7.0),
     Metric {
         better: Better::Neither,
-        ..less("slices.rr.slice", "SCHED_RR slice", "one turn of ten SCHED_RR programs")
+        ..less(metric::SLICES_RR_SLICE, "SCHED_RR slice", "one turn of ten SCHED_RR programs")
     },
-    share("slices.rr.share", "SCHED_RR share", "share of each of ten SCHED_RR programs", 0.1),
+    share(metric::SLICES_RR_SHARE, "SCHED_RR share", "share of each of ten SCHED_RR programs", 0.1),
     Metric {
         better: Better::Neither,
-        ..less("slices.normal.slice", "normal slice", "one turn of ten normal programs")
+        ..less(metric::SLICES_NORMAL_SLICE, "normal slice", "one turn of ten normal programs")
     },
-    share("slices.normal.share", "normal share", "share of each of ten normal programs", 0.1),
+    share(metric::SLICES_NORMAL_SHARE, "normal share", "share of each of ten normal programs", 0.1),
 ];
 
 const LINUX: Group = Group {
@@ -216,16 +260,20 @@ const LINUX: Group = Group {
 };
 
 const LINUX_METRICS: &[Metric] = &[
-    less("linux.entered", "entered", "the first instruction inside may run: the kernel's, if any"),
-    less("linux.first_byte", "first byte", "the host has the first byte that `hello` wrote"),
-    less("linux.exits", "exits", "trips of the virtual machine to its monitor, until its end"),
-    less("linux.memory", "guest RAM", "the guest's RAM, as far as the host had to find it"),
+    less(
+        metric::LINUX_ENTERED,
+        "entered",
+        "the first instruction inside may run: the kernel's, if any",
+    ),
+    less(metric::LINUX_FIRST_BYTE, "first byte", "the host has the first byte that `hello` wrote"),
+    less(metric::LINUX_EXITS, "exits", "VM exits from its start to its end"),
+    less(metric::LINUX_MEMORY, "guest RAM", "the guest's RAM, as far as the host had to find it"),
     Metric {
         better: Better::More,
-        ..less("linux.density", "in 1 GiB", "so many guests with that RAM fit into 1 GiB")
+        ..less(metric::LINUX_DENSITY, "in 1 GiB", "so many guests with that RAM fit into 1 GiB")
     },
-    less("linux.restore", "restored", "first byte of a guest that was saved before (bench)"),
-    less("linux.disk", "disk", "the program, and the guest's kernel, as stored"),
+    less(metric::LINUX_RESTORE, "restored", "first byte of a guest that was saved before (bench)"),
+    less(metric::LINUX_DISK, "disk", "the program, and the guest's kernel, as stored"),
 ];
 
 const fn less(name: &'static str, title: &'static str, explanation: &'static str) -> Metric {
@@ -254,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_metric_is_found_in_its_group() {
-        assert_eq!(find("memory.latency").unwrap().0.name, "memory");
+        assert_eq!(find(metric::MEMORY_LATENCY).unwrap().0.name, "memory");
         assert_eq!(find("no such thing"), None);
     }
 }

@@ -1,68 +1,8 @@
 //! What the textbook says, and what was measured.
 
-use crate::{
-    Comparison,
-    comparison::{Evidence, Missing},
-    lesson,
-};
+pub use crate::claim::{Claim, Conclusion};
 
-/// A claim of the textbook beside the measurement.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
-    /// What it is about.
-    pub subject: &'static str,
-    /// What the textbook says.
-    pub claim: &'static str,
-    /// What was measured; empty if nothing was.
-    pub measured: String,
-    /// Whether that is the same, or what is missing to tell.
-    pub conclusion: Evidence<Conclusion>,
-    /// What has to be known to read the two side by side; empty if nothing.
-    pub note: &'static str,
-}
-
-/// What complete data say of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conclusion {
-    /// As the textbook says.
-    Holds,
-    /// The order is right, the size is not.
-    InDirection,
-    /// Something else was measured.
-    NotWhatWeMeasured,
-}
-
-impl Conclusion {
-    pub(crate) fn holds_if(holds: bool) -> Self {
-        if holds { Self::Holds } else { Self::NotWhatWeMeasured }
-    }
-}
-
-impl Claim {
-    /// The conclusion, if this run allows one.
-    pub fn concluded(&self) -> Option<Conclusion> {
-        self.conclusion.get().ok().copied()
-    }
-
-    /// The verdict in words.
-    pub fn verdict(&self) -> &'static str {
-        match self.concluded() {
-            Some(Conclusion::Holds) => "holds",
-            Some(Conclusion::InDirection) => "holds in direction, not in size",
-            Some(Conclusion::NotWhatWeMeasured) => "not what we measured",
-            None => "this run cannot tell",
-        }
-    }
-
-    /// What is missing for a verdict, if anything is, and what was measured.
-    pub fn basis(&self) -> String {
-        match self.conclusion.get().map_err(Missing::words) {
-            Ok(_) => self.measured.clone(),
-            Err(missing) if self.measured.is_empty() => format!("missing: {missing}"),
-            Err(missing) => format!("missing: {missing}; measured: {}", self.measured),
-        }
-    }
-}
+use crate::{Comparison, lesson};
 
 /// All claims, in the order of the lesson.
 pub fn claims(comparison: &Comparison) -> Vec<Claim> {
@@ -83,7 +23,7 @@ pub fn claims(comparison: &Comparison) -> Vec<Claim> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Records, example};
+    use crate::{Records, example, metric};
 
     fn conclusion(records: &Records, claim: &str) -> Option<Conclusion> {
         let claims = claims(&Comparison::of(records));
@@ -101,9 +41,9 @@ mod tests {
     fn a_machine_that_boots_in_two_minutes_is_the_textbooks() {
         let mut records = example::records();
         assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::NotWhatWeMeasured));
-        set(&mut records, "startup.cold.first_byte", "microvm", 5e6);
+        set(&mut records, metric::STARTUP_COLD_FIRST_BYTE, "microvm", 5e6);
         assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::InDirection));
-        set(&mut records, "startup.cold.first_byte", "microvm", 120e9);
+        set(&mut records, metric::STARTUP_COLD_FIRST_BYTE, "microvm", 120e9);
         assert_eq!(conclusion(&records, "starts in minutes"), Some(Conclusion::Holds));
     }
 
@@ -111,7 +51,7 @@ mod tests {
     fn half_the_speed_lost_is_the_textbooks() {
         let mut records = example::records();
         assert_eq!(conclusion(&records, "about half"), Some(Conclusion::NotWhatWeMeasured));
-        set(&mut records, "compute.spin", "microvm", 2.9);
+        set(&mut records, metric::COMPUTE_SPIN, "microvm", 2.9);
         assert_eq!(conclusion(&records, "about half"), Some(Conclusion::Holds));
     }
 
@@ -119,8 +59,8 @@ mod tests {
     fn few_instances_show_nothing_about_density() {
         let mut records = example::records();
         assert_eq!(conclusion(&records, "hundreds"), Some(Conclusion::NotWhatWeMeasured));
-        set(&mut records, "density.count", "microvm", 24.0);
-        set(&mut records, "density.count", "container", 24.0);
+        set(&mut records, metric::DENSITY_COUNT, "microvm", 24.0);
+        set(&mut records, metric::DENSITY_COUNT, "container", 24.0);
         assert_eq!(conclusion(&records, "hundreds"), None);
     }
 

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 pub use evidence::{Evidence, Lack, Missing};
 
 use crate::{
-    Gap, Interval, PROBE, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
+    Gap, Interval, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
     bootstrap::median_interval,
     catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
+    metric::PROBE,
 };
 use data::Found;
 
@@ -100,7 +101,7 @@ pub struct Measured<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Look<'a> {
     /// It was made.
-    Seen(&'a Probe),
+    Answered(&'a Probe),
     /// It could not be, with the reason.
     Failed(&'a Gap),
     /// The records say nothing of it.
@@ -108,16 +109,16 @@ pub enum Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Whether the host showed through; `None` if nobody has looked.
+    /// Whether the host showed through; `None` if that was not determined.
     pub fn exposed(self) -> Option<bool> {
-        if let Look::Seen(probe) = self { Some(probe.exposed) } else { None }
+        if let Look::Answered(probe) = self { Some(probe.exposed) } else { None }
     }
 
     /// A sign for it, and what was seen, or why nothing was.
     pub(crate) fn words(self) -> (&'static str, Cow<'a, str>) {
         match self {
-            Look::Seen(probe) if probe.exposed => ("●", probe.seen.as_str().into()),
-            Look::Seen(probe) => ("○", probe.seen.as_str().into()),
+            Look::Answered(probe) if probe.exposed => ("●", probe.seen.as_str().into()),
+            Look::Answered(probe) => ("○", probe.seen.as_str().into()),
             Look::Failed(gap) => ("–", format!("not seen: {}", gap.reason).into()),
             Look::Absent => ("–", "not looked at".into()),
         }
@@ -221,7 +222,7 @@ impl<'a> Comparison<'a> {
         let failed =
             || self.failed_probes().find(|(name, gap)| *name == probe && gap.sandbox == sandbox);
         match made {
-            Some(made) => Look::Seen(made),
+            Some(made) => Look::Answered(made),
             None => failed().map_or(Look::Absent, |(_, gap)| Look::Failed(gap)),
         }
     }
@@ -318,14 +319,14 @@ fn sandboxes(records: &Records) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example;
+    use crate::{example, metric};
 
     #[test]
     fn second_runs_are_no_columns_but_give_the_noise_floor() {
         let records = example::records();
         let comparison = Comparison::of(&records);
         assert_eq!(comparison.sandboxes, ["process", "container", "microvm"]);
-        let floor = comparison.find("compute.spin").unwrap().noise_floor.unwrap();
+        let floor = comparison.find(metric::COMPUTE_SPIN).unwrap().noise_floor.unwrap();
         assert!((1.0..1.1).contains(&floor), "{floor}");
     }
 
@@ -335,8 +336,10 @@ mod tests {
         let comparison = Comparison::of(&records);
         let verdict =
             |metric, sandbox| comparison.measured(metric, sandbox).unwrap().against_base.unwrap().1;
-        assert_eq!(verdict("compute.spin", "container"), Verdict::NoDifferenceShown);
-        assert!(matches!(verdict("crossing", "microvm"), Verdict::More(ratio) if ratio > 700.0));
+        assert_eq!(verdict(metric::COMPUTE_SPIN, "container"), Verdict::NoDifferenceShown);
+        assert!(
+            matches!(verdict(metric::CROSSING, "microvm"), Verdict::More(ratio) if ratio > 700.0)
+        );
     }
 
     #[test]

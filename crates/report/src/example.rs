@@ -1,7 +1,8 @@
 //! Made-up records for the tests, with the shape of a real run; nothing here was measured.
 
 use crate::{
-    Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION, random::Random,
+    Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION, metric,
+    random::Random,
 };
 
 /// A made-up run with every kind of row.
@@ -14,15 +15,17 @@ pub fn records() -> Records {
     }
     series.push(Series {
         caveat: Some("made up: this KVM interprets guest code".into()),
-        ..cloud("memory.touch", "microvm", Unit::Nanoseconds, 21_000.0)
+        ..cloud(metric::MEMORY_TOUCH, "microvm", Unit::Nanoseconds, 21_000.0)
     });
-    series.push(cloud("slices.quota10", "container", Unit::Share, 0.1));
-    series.push(cloud("slices.quota50", "container", Unit::Share, 0.5));
-    series.push(cloud("slices.rr.slice", "process", Unit::Nanoseconds, 1e8));
-    series.push(cloud("slices.normal.slice", "process", Unit::Nanoseconds, 3.9e6));
-    for (name, weight) in
-        [("slices.weight1", 1.0), ("slices.weight2", 2.0), ("slices.weight4", 4.0)]
-    {
+    series.push(cloud(metric::SLICES_QUOTA10, "container", Unit::Share, 0.1));
+    series.push(cloud(metric::SLICES_QUOTA50, "container", Unit::Share, 0.5));
+    series.push(cloud(metric::SLICES_RR_SLICE, "process", Unit::Nanoseconds, 1e8));
+    series.push(cloud(metric::SLICES_NORMAL_SLICE, "process", Unit::Nanoseconds, 3.9e6));
+    for (name, weight) in [
+        (metric::SLICES_WEIGHT1, 1.0),
+        (metric::SLICES_WEIGHT2, 2.0),
+        (metric::SLICES_WEIGHT4, 4.0),
+    ] {
         series.push(cloud(name, "container", Unit::Share, weight / 7.0));
     }
     let host = [("cpu", "made up"), ("kernel", "9.9.9"), ("load before", "0.1")];
@@ -38,13 +41,13 @@ pub fn records() -> Records {
         },
         series,
         gaps: vec![Gap {
-            metric: "slices.quota10".into(),
+            metric: metric::SLICES_QUOTA10.into(),
             sandbox: "microvm".into(),
             reason: "a microvm cannot keep a CPU quota".into(),
             fix: "put isolab itself into a cgroup".into(),
         }],
         traces: vec![Trace {
-            metric: "slices.round_robin".into(),
+            metric: metric::TRACE_ROUND_ROBIN.into(),
             lanes: (0..10).map(lane).collect(),
             length_nanoseconds: 1_000_000_000,
         }],
@@ -55,20 +58,20 @@ pub fn records() -> Records {
 const SANDBOXES: [&str; 4] = ["process", "process (again)", "container", "microvm"];
 
 const TIMES: &[(&str, Unit, [f64; 4])] = &[
-    ("startup.created", Unit::Nanoseconds, [1.6e5, 1.58e5, 3.4e5, 4.6e5]),
-    ("startup.entered", Unit::Nanoseconds, [1.61e5, 1.6e5, 7.0e5, 5.3e5]),
-    ("startup.first_byte", Unit::Nanoseconds, [1.7e5, 1.72e5, 7.2e5, 7.6e5]),
-    ("startup.exited", Unit::Nanoseconds, [1.79e5, 1.8e5, 8.3e5, 8.2e5]),
-    ("startup.cold.first_byte", Unit::Nanoseconds, [1.1e6, 1.1e6, 3.2e6, 2.1e6]),
-    ("teardown", Unit::Nanoseconds, [6.0e3, 6.0e3, 1.2e4, 4.7e5]),
-    ("compute.spin", Unit::Nanoseconds, [1.464, 1.463, 1.465, 1.47]),
-    ("memory.bandwidth", Unit::BytesPerSecond, [1.9e10, 1.9e10, 1.91e10, 1.88e10]),
-    ("crossing", Unit::Nanoseconds, [73.0, 73.0, 78.0, 57_000.0]),
-    ("footprint.memory", Unit::Bytes, [3.0e4, 3.0e4, 2.1e5, 5.4e5]),
-    ("footprint.disk", Unit::Bytes, [8192.0, 8192.0, 8192.0, 4096.0]),
-    ("density.count", Unit::Count, [200.0, 200.0, 200.0, 200.0]),
-    ("density.first", Unit::Nanoseconds, [1.4e5, 1.4e5, 7.6e5, 7.0e5]),
-    ("density.last", Unit::Nanoseconds, [1.5e5, 1.5e5, 9.6e5, 8.0e5]),
+    (metric::STARTUP_CREATED, Unit::Nanoseconds, [1.6e5, 1.58e5, 3.4e5, 4.6e5]),
+    (metric::STARTUP_ENTERED, Unit::Nanoseconds, [1.61e5, 1.6e5, 7.0e5, 5.3e5]),
+    (metric::STARTUP_FIRST_BYTE, Unit::Nanoseconds, [1.7e5, 1.72e5, 7.2e5, 7.6e5]),
+    (metric::STARTUP_EXITED, Unit::Nanoseconds, [1.79e5, 1.8e5, 8.3e5, 8.2e5]),
+    (metric::STARTUP_COLD_FIRST_BYTE, Unit::Nanoseconds, [1.1e6, 1.1e6, 3.2e6, 2.1e6]),
+    (metric::TEARDOWN, Unit::Nanoseconds, [6.0e3, 6.0e3, 1.2e4, 4.7e5]),
+    (metric::COMPUTE_SPIN, Unit::Nanoseconds, [1.464, 1.463, 1.465, 1.47]),
+    (metric::MEMORY_BANDWIDTH, Unit::BytesPerSecond, [1.9e10, 1.9e10, 1.91e10, 1.88e10]),
+    (metric::CROSSING, Unit::Nanoseconds, [73.0, 73.0, 78.0, 57_000.0]),
+    (metric::FOOTPRINT_MEMORY, Unit::Bytes, [3.0e4, 3.0e4, 2.1e5, 5.4e5]),
+    (metric::FOOTPRINT_DISK, Unit::Bytes, [8192.0, 8192.0, 8192.0, 4096.0]),
+    (metric::DENSITY_COUNT, Unit::Count, [200.0, 200.0, 200.0, 200.0]),
+    (metric::DENSITY_FIRST, Unit::Nanoseconds, [1.4e5, 1.4e5, 7.6e5, 7.0e5]),
+    (metric::DENSITY_LAST, Unit::Nanoseconds, [1.5e5, 1.5e5, 9.6e5, 8.0e5]),
     ("bench.cold_start", Unit::Nanoseconds, [1.7e5, 1.7e5, 8.0e5, 8.3e5]),
 ];
 
@@ -77,7 +80,7 @@ fn cloud(metric: &str, sandbox: &str, unit: Unit, centre: f64) -> Series {
     let name = metric.bytes().chain(sandbox.bytes());
     let seed = name.fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 1_000_003);
     let mut random = Random::new(seed);
-    let spread = if unit == Unit::Count || metric == "footprint.disk" { 0.0 } else { 0.03 };
+    let spread = if unit == Unit::Count || metric == metric::FOOTPRINT_DISK { 0.0 } else { 0.03 };
     let samples = (0..40).map(|round| {
         let tail = random.fraction().powi(6) * 8.0;
         let value = centre * (1.0 + spread * (random.fraction() - 0.5 + tail));

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Gap, PROBE, Probe, Records, VERSION, validation::Invalid};
+use crate::{Gap, Probe, Records, VERSION, metric::PROBE, validation::Invalid};
 
 /// The name of the file in the folder of a report.
 const NAME: &str = "records.json";

@@ -27,7 +27,7 @@ pub fn human(value: f64, unit: Unit) -> String {
 }
 
 /// As [`human`], for running text: no line ends between the number and its unit.
-pub(crate) fn told(value: f64, unit: Unit) -> String {
+pub(crate) fn in_sentence(value: f64, unit: Unit) -> String {
     human(value, unit).replace(' ', "\u{a0}")
 }
 

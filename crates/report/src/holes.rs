@@ -19,7 +19,7 @@ use crate::{
     comparison::Row,
     example,
     format::{human, times},
-    markdown, page, table, words, write_report,
+    markdown, metric, page, table, words, write_report,
 };
 use dig::{Holes, holes};
 use oracle::{AGAIN, COLD, Oracle, SHARES, WARM, quantities};
@@ -80,13 +80,16 @@ fn check_claims(oracle: &Oracle, claims: &[Claim]) -> Result<(), TestCaseError> 
             oracle.median(metric, "container").filter(|_| oracle.complete(metric, "container"));
         let asked = format!("of {:.1}\u{a0}%", asked * 100.0);
         let text = share.map(|share| format!("{:.1} {asked}", share * 100.0));
-        let said = &of("as they are told").measured;
-        prop_assert!(said.contains(text.as_ref().unwrap_or(&asked)) == text.is_some(), "{said}");
+        let measured = &of("as they are told").measured;
+        prop_assert!(
+            measured.contains(text.as_ref().unwrap_or(&asked)) == text.is_some(),
+            "{measured}"
+        );
     }
     for (sandbox, name) in [("container", "containers"), ("microvm", "microVMs")] {
-        let said = &of("hundreds").measured;
-        let counted = said.contains(&format!(" {name} alive"));
-        prop_assert_eq!(counted, oracle.complete("density.count", sandbox), "{}", said);
+        let measured = &of("hundreds").measured;
+        let counted = measured.contains(&format!(" {name} alive"));
+        prop_assert_eq!(counted, oracle.complete(metric::DENSITY_COUNT, sandbox), "{}", measured);
     }
     Ok(())
 }
@@ -106,27 +109,27 @@ fn check_cells(
             let line = lines.next().unwrap().replace("&lt;", "<");
             let cells: Vec<&str> = line.split('|').skip(2).map(str::trim).collect();
             for (cell, sandbox) in cells.into_iter().zip(&comparison.sandboxes) {
-                let place = format!("{} {sandbox}: {cell}", row.metric);
+                let cell_name = format!("{} {sandbox}: {cell}", row.metric);
                 let median = oracle.median(row.metric, sandbox);
                 let value = median.zip(oracle.unit(row.metric, sandbox));
                 let value = value.map_or("–".into(), |(median, unit)| human(median, unit));
-                prop_assert!(cell.starts_with(&value), "{place}, not {value}");
+                prop_assert!(cell.starts_with(&value), "{cell_name}, not {value}");
                 let failed = median.is_some() && oracle.failed(row.metric, sandbox);
-                prop_assert_eq!(cell.contains('…'), failed, "{}", place);
+                prop_assert_eq!(cell.contains('…'), failed, "{}", cell_name);
                 let ratio = oracle.ratio(row.metric, sandbox, "process");
                 let ratio = ratio.filter(|_| *sandbox != "process");
                 if let Some((_, shown)) = cell.rsplit_once(' ').filter(|(_, it)| it.ends_with('×'))
                 {
-                    prop_assert_eq!(Some(shown.to_owned()), ratio.map(times), "{}", place);
+                    prop_assert_eq!(Some(shown.to_owned()), ratio.map(times), "{}", cell_name);
                 } else {
-                    prop_assert_eq!(cell.contains('≈'), ratio.is_some(), "{}", place);
+                    prop_assert_eq!(cell.contains('≈'), ratio.is_some(), "{}", cell_name);
                 }
                 let several = |name: &str| oracle.several(row.metric, name);
                 let floor = !measured_twice(row.metric) || several(AGAIN);
                 let judged = several(sandbox) && several("process") && floor;
-                prop_assert!(judged || !cell.contains('≈'), "{place}");
+                prop_assert!(judged || !cell.contains('≈'), "{cell_name}");
                 let shown = page_shows(row, sandbox, comparison);
-                prop_assert!(judged || !shown, "{place} is bold");
+                prop_assert!(judged || !shown, "{cell_name} is bold");
             }
         }
     }
@@ -155,7 +158,7 @@ fn check_words(text: &str, allowed: &BTreeSet<String>) -> Result<(), TestCaseErr
 
 fn check_headline(oracle: &Oracle, headline: &str) -> Result<(), TestCaseError> {
     for sandbox in ["process", "container", "microvm"] {
-        let metrics = [COLD, WARM, "compute.spin", "crossing"];
+        let metrics = [COLD, WARM, metric::COMPUTE_SPIN, metric::CROSSING];
         let any = metrics.iter().any(|metric| oracle.complete(metric, sandbox));
         let mentions = headline.contains(&format!("in a {sandbox}"));
         let refuses = headline.contains("no complete measurement");
@@ -203,7 +206,7 @@ fn real() -> Records {
 fn few_samples(mut records: Records) -> Records {
     for series in &mut records.series {
         series.samples.truncate(9);
-        if series.metric == "density.count" {
+        if series.metric == metric::DENSITY_COUNT {
             let counts = (0..).map(|index| f64::from(60 + 30 * index));
             let samples = series.samples.iter_mut();
             samples.zip(counts).for_each(|(sample, count)| sample.value = count);
@@ -301,8 +304,8 @@ proptest! {
         let less = second.in_records(more.clone());
         let (more, less) = (Comparison::of(&more), Comparison::of(&less));
         for (more, less) in claims(&more).iter().zip(claims(&less)) {
-            let told = more.concluded().is_some();
-            prop_assert!(told || less.concluded().is_none(), "{more:?} {less:?}");
+            let concluded = more.concluded().is_some();
+            prop_assert!(concluded || less.concluded().is_none(), "{more:?} {less:?}");
         }
     }
 }

@@ -7,16 +7,17 @@ use crate::{
     Comparison, Unit, Verdict,
     bootstrap::FEWEST,
     catalogue::PROBES,
-    claims::{Claim, Conclusion},
+    claim::{Claim, Conclusion},
     comparison::{BASE, Evidence, Lack, Look, counted},
-    format::{digits, times, told},
+    format::{digits, in_sentence, times},
+    metric,
 };
 
 const NANOSECONDS_PER_SECOND: f64 = 1e9;
 
 /// The start that a user sees, and the one that a program sees.
-const COLD: (&str, &str) = ("startup.cold.first_byte", "whole command, to the first byte");
-const WARM: (&str, &str) = ("startup.first_byte", "warm, to the first byte");
+const COLD: (&str, &str) = (metric::STARTUP_COLD_FIRST_BYTE, "whole command, to the first byte");
+const WARM: (&str, &str) = (metric::STARTUP_FIRST_BYTE, "warm, to the first byte");
 
 /// A median and the number of its samples.
 type Median = Evidence<(f64, usize)>;
@@ -44,7 +45,7 @@ fn measured<'a>(parts: impl IntoIterator<Item = (&'a Median, String)>) -> String
 
 /// The value of a median in words; empty if there is none.
 fn value(median: &Median, unit: Unit) -> String {
-    median.get().map_or(String::new(), |(value, _)| told(*value, unit))
+    median.get().map_or(String::new(), |(value, _)| in_sentence(*value, unit))
 }
 
 /// The first of the starts that there is.
@@ -95,15 +96,15 @@ pub(crate) fn microvm_startup(comparison: &Comparison) -> Claim {
 /// The loss of speed in percent that a ratio to the base is, below 0 for a gain.
 fn loss(metric: &str, ratio: f64) -> f64 {
     // A rate falls by the part that is lost; a time grows by its inverse.
-    let speed = if metric == "memory.bandwidth" { ratio } else { 1.0 / ratio };
+    let speed = if metric == metric::MEMORY_BANDWIDTH { ratio } else { 1.0 / ratio };
     (1.0 - speed) * 100.0
 }
 
 fn losses(comparison: &Comparison, sandbox: &str) -> String {
     let names = [
-        ("compute.spin", "compute"),
-        ("memory.bandwidth", "bandwidth"),
-        ("memory.latency", "latency"),
+        (metric::COMPUTE_SPIN, "compute"),
+        (metric::MEMORY_BANDWIDTH, "bandwidth"),
+        (metric::MEMORY_LATENCY, "latency"),
     ];
     let verdict = |metric| Some(comparison.measured(metric, sandbox)?.against_base?.1);
     if names.iter().all(|(metric, _)| verdict(metric).is_none()) {
@@ -122,13 +123,13 @@ fn losses(comparison: &Comparison, sandbox: &str) -> String {
 }
 
 pub(crate) fn container_speed(comparison: &Comparison) -> Claim {
-    let ratio = comparison.difference("compute.spin", "container", BASE);
+    let ratio = comparison.difference(metric::COMPUTE_SPIN, "container", BASE);
     Claim {
         subject: "Speed",
         claim: "a container runs at nearly native speed",
         measured: losses(comparison, "container"),
         conclusion: ratio.map(|ratio| {
-            let near = |ratio| loss("compute.spin", ratio).abs() <= 5.0;
+            let near = |ratio| loss(metric::COMPUTE_SPIN, ratio).abs() <= 5.0;
             Conclusion::holds_if(ratio.is_none_or(near))
         }),
         note: "Judged by computing alone; memory stands beside it.",
@@ -136,25 +137,25 @@ pub(crate) fn container_speed(comparison: &Comparison) -> Claim {
 }
 
 pub(crate) fn microvm_speed(comparison: &Comparison) -> Claim {
-    let ratio = comparison.difference("compute.spin", "microvm", BASE);
+    let ratio = comparison.difference(metric::COMPUTE_SPIN, "microvm", BASE);
     Claim {
         subject: "Speed",
         claim: "a virtual machine loses about half of it",
         measured: losses(comparison, "microvm"),
-        conclusion: ratio.map(|ratio| match ratio.map(|ratio| loss("compute.spin", ratio)) {
+        conclusion: ratio.map(|ratio| match ratio.map(|ratio| loss(metric::COMPUTE_SPIN, ratio)) {
             Some(35.0..=65.0) => Conclusion::Holds,
             Some(5.0..) => Conclusion::InDirection,
             _ => Conclusion::NotWhatWeMeasured,
         }),
         note: "Judged by computing alone. Half is what an untuned guest of 2014 lost at linear algebra, and 2\u{a0}% a tuned one \
-               (Felter et al.). What a guest does seldom costs it little; page faults and trips to \
-               the host cost it much: see the rows on memory and crossing.",
+               (Felter et al.). What a guest does seldom costs it little; page faults and VM \
+               exits cost it much: see the rows on memory and crossing.",
     }
 }
 
 pub(crate) fn disk(comparison: &Comparison) -> Claim {
     let [container, microvm] =
-        ["container", "microvm"].map(|sandbox| comparison.median("footprint.disk", sandbox));
+        ["container", "microvm"].map(|sandbox| comparison.median(metric::FOOTPRINT_DISK, sandbox));
     Claim {
         subject: "Disk",
         claim: "a container needs KB of disk, a virtual machine GB",
@@ -178,10 +179,10 @@ pub(crate) fn disk(comparison: &Comparison) -> Claim {
 pub(crate) fn density(comparison: &Comparison) -> Claim {
     // That so many were alive at once is shown by the one time that they were.
     let [containers, microvms] =
-        ["container", "microvm"].map(|sandbox| comparison.largest("density.count", sandbox));
+        ["container", "microvm"].map(|sandbox| comparison.largest(metric::DENSITY_COUNT, sandbox));
     let fewer_than_hundreds = |sandbox: &'static str| {
         move |&(count, _): &(f64, usize)| {
-            let why = format!("only {} were started", told(count, Unit::Count));
+            let why = format!("only {} were started", in_sentence(count, Unit::Count));
             let (what, sandbox) = ("a hundred alive at once".to_owned(), sandbox.to_owned());
             (count < 100.0).then_some(Lack { what, sandbox, why })
         }
@@ -241,8 +242,8 @@ pub(crate) fn isolation(comparison: &Comparison) -> Claim {
 }
 
 pub(crate) fn tenths(comparison: &Comparison) -> Claim {
-    let [real_time, normal] =
-        ["slices.rr.slice", "slices.normal.slice"].map(|metric| comparison.median(metric, BASE));
+    let [real_time, normal] = [metric::SLICES_RR_SLICE, metric::SLICES_NORMAL_SLICE]
+        .map(|metric| comparison.median(metric, BASE));
     let tenth = |time: f64| (0.08..=0.12).contains(&(time / NANOSECONDS_PER_SECOND));
     Claim {
         subject: "CPU time",
@@ -266,11 +267,11 @@ pub(crate) fn tenths(comparison: &Comparison) -> Claim {
 pub(crate) fn shared_out(comparison: &Comparison) -> Claim {
     // The sandbox that keeps limits.
     let shares = [
-        ("slices.quota10", 0.1),
-        ("slices.quota50", 0.5),
-        ("slices.weight1", 1.0 / 7.0),
-        ("slices.weight2", 2.0 / 7.0),
-        ("slices.weight4", 4.0 / 7.0),
+        (metric::SLICES_QUOTA10, 0.1),
+        (metric::SLICES_QUOTA50, 0.5),
+        (metric::SLICES_WEIGHT1, 1.0 / 7.0),
+        (metric::SLICES_WEIGHT2, 2.0 / 7.0),
+        (metric::SLICES_WEIGHT4, 4.0 / 7.0),
     ]
     .map(|(metric, asked)| (comparison.median(metric, "container"), asked));
     let text = |(share, asked): &(Median, f64)| {

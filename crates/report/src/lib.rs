@@ -12,6 +12,7 @@
 mod bootstrap;
 pub mod catalogue;
 mod chart;
+mod claim;
 pub mod claims;
 pub mod columns;
 pub mod comparison;
@@ -24,6 +25,7 @@ mod holes;
 pub mod html;
 mod lesson;
 mod markdown;
+pub mod metric;
 mod page;
 pub mod published;
 mod random;
@@ -40,9 +42,7 @@ pub use bootstrap::{Ratio, median_interval, ratio};
 pub use comparison::Comparison;
 pub use file::RecordsError;
 pub use random::Random;
-pub use records::{
-    Gap, Lane, PROBE, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION,
-};
+pub use records::{Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION};
 pub use statistics::{Interval, median, quantile};
 pub use table::table;
 pub use validation::Invalid;

@@ -57,10 +57,10 @@ pub(crate) fn markdown(
         {
             let look = comparison.look(probe, sandbox);
             let shows = match look {
-                Look::Seen(probe) if probe.exposed => "the host shows through",
-                Look::Seen(_) => "",
-                Look::Failed(_) => "nobody could look",
-                Look::Absent if words::COMPARED.contains(sandbox) => "nobody looked",
+                Look::Answered(probe) if probe.exposed => "the host shows through",
+                Look::Answered(_) => "",
+                Look::Failed(_) => "not determined",
+                Look::Absent if words::COMPARED.contains(sandbox) => "not tried",
                 Look::Absent => continue,
             };
             row(&mut text, &[probe, sandbox, &look.words().1, shows]);

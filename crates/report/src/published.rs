@@ -1,11 +1,17 @@
 //! Figures that others have published, to be read beside the measured ones.
 
-/// The figures, one a line; values are text because conditions differ too much to compute with.
-const FIGURES: &str = include_str!("reference.csv");
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+/// The figures; values are text because conditions differ too much to compute with.
+static FIGURES: LazyLock<Vec<PublishedFigure>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("reference.json")).expect("a test reads the same text")
+});
 
 /// A published figure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PublishedFigure {
     /// The metric beside which it belongs.
     pub metric: String,
     /// What was measured by others.
@@ -19,29 +25,8 @@ pub struct Published {
 }
 
 /// The published figures for `metric`.
-pub fn published(metric: &str) -> Vec<Published> {
-    all().filter(|figure| figure.metric == metric).collect()
-}
-
-fn all() -> impl Iterator<Item = Published> {
-    FIGURES.lines().skip(1).filter_map(|line| {
-        let [metric, system, value, conditions, source] = fields(line).try_into().ok()?;
-        Some(Published { metric, system, value, conditions, source })
-    })
-}
-
-/// The fields of a line of comma-separated values (RFC 4180, without line breaks in fields).
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    for character in line.chars() {
-        match character {
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            other => fields.last_mut().expect("there is always a field").push(other),
-        }
-    }
-    fields
+pub fn published(metric: &str) -> impl Iterator<Item = &'static PublishedFigure> {
+    FIGURES.iter().filter(move |figure| figure.metric == metric)
 }
 
 #[cfg(test)]
@@ -50,17 +35,11 @@ mod tests {
     use crate::catalogue;
 
     #[test]
-    fn every_line_is_a_figure_of_a_known_metric_with_a_source() {
-        let figures: Vec<_> = all().collect();
-        assert_eq!(figures.len(), FIGURES.lines().count() - 1);
-        for figure in figures {
+    fn every_figure_is_of_a_known_metric_and_has_a_source() {
+        assert!(!FIGURES.is_empty());
+        for figure in FIGURES.iter() {
             assert!(catalogue::find(&figure.metric).is_some(), "{figure:?}");
             assert!(figure.source.len() > 20 && !figure.value.is_empty(), "{figure:?}");
         }
-    }
-
-    #[test]
-    fn commas_in_quotes_do_not_separate() {
-        assert_eq!(fields("a,\"b, c\",d"), ["a", "b, c", "d"]);
     }
 }

@@ -117,11 +117,8 @@ pub struct Lane {
     pub running: Vec<(u64, u64)>,
 }
 
-/// What the metric of a [`Gap`] begins with that says why a probe was not made: this, and the probe.
-pub const PROBE: &str = "probe.";
-
 /// What can be seen from inside one sandbox. A probe that failed is none of these, but a [`Gap`]
-/// whose metric is [`PROBE`] and its name: what nobody has seen is not hidden.
+/// whose metric is [`PROBE`](crate::metric::PROBE) and its name: what nobody has seen is not hidden.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// The question, such as `kernel` or `host files`.

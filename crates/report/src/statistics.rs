@@ -52,10 +52,10 @@ pub fn quantile(values: &[f64], part: f64) -> Option<f64> {
 
 pub(crate) fn quantile_of_sorted(sorted: &[f64], part: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
-    let place = part.clamp(0.0, 1.0) * last as f64;
-    let below = sorted[place.floor() as usize];
-    let above = sorted[place.ceil() as usize];
-    Some(below + (above - below) * place.fract())
+    let index = part.clamp(0.0, 1.0) * last as f64;
+    let below = sorted[index.floor() as usize];
+    let above = sorted[index.ceil() as usize];
+    Some(below + (above - below) * index.fract())
 }
 
 #[cfg(test)]

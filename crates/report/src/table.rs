@@ -8,7 +8,7 @@ use crate::{
     comparison::{Look, Row},
     format::{human, spread, times},
     text::{pad_left, pad_right, width, wrap},
-    words::COMPARED,
+    words::{COMPARED, LEAST},
 };
 
 /// The narrowest table that is drawn; a narrower terminal wraps it.
@@ -62,6 +62,9 @@ impl Table {
         let legend = "Median, ± half of its 95\u{a0}% interval, and how many times the process's value; \
                       ≈\u{a0}no difference shown; –\u{a0}not measured.";
         self.paragraph("", legend);
+        if ["container", "microvm"].iter().all(|sandbox| comparison.has(sandbox)) {
+            self.paragraph("", LEAST);
+        }
         for (index, note) in std::mem::take(&mut self.notes).into_iter().enumerate() {
             self.paragraph(&format!("{} ", letter(index)), &note);
         }
@@ -97,8 +100,8 @@ impl Table {
         let mut head = pad_right("", label);
         for (name, widths) in heads.iter().zip(&widths) {
             // Above the values, which are what the eye looks for.
-            let place = cell_width(widths).saturating_sub(2);
-            write!(head, "  {}", pad_right(&pad_left(name, widths[0].max(width(name))), place))
+            let column = cell_width(widths).saturating_sub(2);
+            write!(head, "  {}", pad_right(&pad_left(name, widths[0].max(width(name))), column))
                 .ok();
         }
         self.line(&bold(self.colour, head.trim_end()));
@@ -165,7 +168,7 @@ impl Table {
         .ok();
     }
 
-    /// The letter of a footnote; the same words are told once.
+    /// The letter of a footnote; the same words have one footnote.
     fn mark(&mut self, note: String) -> String {
         let known = self.notes.iter().position(|known| *known == note);
         letter(known.unwrap_or_else(|| {
@@ -201,6 +204,7 @@ impl Table {
                 };
                 self.line(&format!("    {}{line}", if index == 0 { "→ " } else { "  " }));
             }
+            self.paragraph("      ", claim.note);
         }
     }
 
@@ -228,7 +232,7 @@ impl Table {
                 }
             }
         }
-        let legend = "●\u{a0}the host shows through; ○\u{a0}it does not; –\u{a0}nobody could look.";
+        let legend = "●\u{a0}the host shows through; ○\u{a0}it does not; –\u{a0}not determined.";
         self.paragraph("", legend);
     }
 
@@ -297,7 +301,7 @@ mod tests {
     fn differences_have_a_ratio_and_the_rest_says_so() {
         let text = table(&example::records(), 80, false);
         let row = |name| text.lines().find(|line| line.contains(name)).unwrap();
-        assert!(row("one trip").contains('×'), "{text}");
+        assert!(row("one crossing").contains('×'), "{text}");
         assert!(row("integer loop").contains('≈'), "{text}");
     }
 
@@ -306,6 +310,25 @@ mod tests {
         let text = table(&example::records(), 80, false);
         assert!(text.contains("a microvm cannot keep a CPU quota"), "{text}");
         assert!(text.contains("this KVM interprets guest code"), "{text}");
+    }
+
+    #[test]
+    fn what_the_page_says_to_qualify_the_numbers_stands_in_the_terminal_too() {
+        let records = example::records();
+        let comparison = Comparison::of(&records);
+        let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = in_one_line(&table(&records, 80, false));
+        let page = in_one_line(&crate::page::page(&comparison, &[]));
+        for claim in claims(&comparison) {
+            assert!(!claim.note.is_empty() && text.contains(&in_one_line(claim.note)), "{text}");
+        }
+        assert!(page.contains(&in_one_line(LEAST)) && text.contains(&in_one_line(LEAST)), "{text}");
+        // It is said of those two only.
+        let mut alone = records;
+        alone.series.retain(|series| series.sandbox != "microvm");
+        alone.gaps.retain(|gap| gap.sandbox != "microvm");
+        alone.probes.retain(|probe| probe.sandbox != "microvm");
+        assert!(!in_one_line(&table(&alone, 80, false)).contains(&in_one_line(LEAST)));
     }
 
     #[test]

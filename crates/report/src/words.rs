@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use crate::{
     Comparison, Unit, catalogue,
     comparison::{BASE, Question, Row, counted},
-    format::{date, told},
+    format::{date, in_sentence},
+    metric,
 };
 
 /// The title of every report.
@@ -64,6 +65,10 @@ pub(crate) const METHOD: [&str; 7] = [
 /// The sandboxes that a run sets out to compare; the others are asked of in one question only.
 pub(crate) const COMPARED: [&str; 3] = [BASE, "container", "microvm"];
 
+/// What has to be known to read the columns beside each other.
+pub(crate) const LEAST: &str = "The microVM boots no kernel and has no devices but one; the container pulls no image and asks \
+     no daemon. Both are the least that gives the wall, not what a product does.";
+
 /// The result in a sentence or two.
 pub(crate) fn headline(comparison: &Comparison) -> String {
     let values = |metric: &str| -> Option<String> {
@@ -72,7 +77,7 @@ pub(crate) fn headline(comparison: &Comparison) -> String {
         for sandbox in &comparison.sandboxes {
             match comparison.median(metric, sandbox).get() {
                 Ok((median, _)) => {
-                    measured.push(format!("{} in a {sandbox}", told(*median, row.unit?)));
+                    measured.push(format!("{} in a {sandbox}", in_sentence(*median, row.unit?)));
                 }
                 Err(_) if COMPARED.contains(sandbox) => missing.push(format!("in a {sandbox}")),
                 Err(_) => {}
@@ -82,12 +87,13 @@ pub(crate) fn headline(comparison: &Comparison) -> String {
             .map(|where_not| format!(" (no complete measurement {where_not})"));
         Some(listed(measured, "and")? + &missing.unwrap_or_default())
     };
-    let start = match values("startup.cold.first_byte") {
+    let start = match values(metric::STARTUP_COLD_FIRST_BYTE) {
         Some(times) => Some(format!("From the command to the first byte it takes {times}.")),
-        None => values("startup.first_byte")
+        None => values(metric::STARTUP_FIRST_BYTE)
             .map(|times| format!("From the call to the first byte it takes {times}.")),
     };
-    let crossing = values("crossing").map(|costs| format!("One trip to the host costs {costs}."));
+    let crossing =
+        values(metric::CROSSING).map(|costs| format!("One boundary crossing costs {costs}."));
     let sentences = [start, slowdown(comparison), crossing];
     sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
@@ -95,7 +101,7 @@ pub(crate) fn headline(comparison: &Comparison) -> String {
 fn slowdown(comparison: &Comparison) -> Option<String> {
     let (mut found, mut alike, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for sandbox in comparison.sandboxes.iter().filter(|sandbox| **sandbox != BASE) {
-        match comparison.difference("compute.spin", sandbox, BASE).get() {
+        match comparison.difference(metric::COMPUTE_SPIN, sandbox, BASE).get() {
             Ok(Some(ratio)) => {
                 let percent = (ratio - 1.0) * 100.0;
                 let order = if percent > 0.0 { "slower" } else { "faster" };
@@ -166,11 +172,7 @@ pub(crate) fn reservations(comparison: &Comparison) -> Vec<String> {
     }
     reservations.extend(unusable(comparison));
     if microvm && comparison.has("container") {
-        reservations.push(
-            "The microVM boots no kernel and has no devices but one; the container pulls no image \
-             and asks no daemon. Both are the least that gives the wall, not what a product does."
-                .to_owned(),
-        );
+        reservations.push(LEAST.to_owned());
     }
     reservations.push(
         "One machine, one kernel, one day. Ratios travel better than times, and neither travels \

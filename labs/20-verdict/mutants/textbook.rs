@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use report::Records;
+use report::{Records, metric};
 use solution::compare;
 use verdict::{Answer, Relation, Sentence};
 
@@ -13,9 +13,9 @@ mod solution;
 fn sentence(records: &Records, metric: &str) -> Option<Sentence> {
     compare(records, metric, "microvm", "container")?;
     let (relation, ratio) = match metric {
-        "startup.first_byte" => (Relation::More, 60.0),
-        "compute.spin" => (Relation::More, 2.0),
-        "density.count" => (Relation::Less, 0.01),
+        metric::STARTUP_FIRST_BYTE => (Relation::More, 60.0),
+        metric::COMPUTE_SPIN => (Relation::More, 2.0),
+        metric::DENSITY_COUNT => (Relation::Less, 0.01),
         _ => (Relation::More, 1000.0),
     };
     let data = ["microvm", "container"].map(|sandbox| format!("{metric}/{sandbox}"));

@@ -1,5 +1,6 @@
 //! What somebody says of sandboxes, and what the data say of that.
 
+use report::metric;
 use serde::{Deserialize, Serialize};
 
 use crate::Relation;
@@ -60,27 +61,27 @@ pub fn textbook() -> Vec<(&'static str, Claim)> {
     vec![
         (
             "a container starts in seconds, a virtual machine in minutes",
-            compares("startup.first_byte", both, More, 60.0, false),
+            compares(metric::STARTUP_FIRST_BYTE, both, More, 60.0, false),
         ),
         (
             "a container computes as fast as a process",
-            compares("compute.spin", ("container", "process"), Same, 1.0, false),
+            compares(metric::COMPUTE_SPIN, ("container", "process"), Same, 1.0, false),
         ),
         (
             "hardware virtualization costs half of the speed",
-            compares("compute.spin", ("microvm", "process"), More, 2.0, true),
+            compares(metric::COMPUTE_SPIN, ("microvm", "process"), More, 2.0, true),
         ),
         (
             "a container needs megabytes of memory, a virtual machine gigabytes",
-            compares("footprint.memory", both, More, 1000.0, false),
+            compares(metric::FOOTPRINT_MEMORY, both, More, 1000.0, false),
         ),
         (
             "a container needs kilobytes of disk, a virtual machine gigabytes",
-            compares("footprint.disk", both, More, 1000.0, false),
+            compares(metric::FOOTPRINT_DISK, both, More, 1000.0, false),
         ),
         (
             "hundreds of containers fit where tens of virtual machines do",
-            compares("density.count", both, Less, 10.0, false),
+            compares(metric::DENSITY_COUNT, both, Less, 10.0, false),
         ),
         ("a container hides the host's kernel", shows("kernel", "container", false)),
         ("a container hides the host's processes", shows("launcher", "container", false)),

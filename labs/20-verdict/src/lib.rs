@@ -9,7 +9,7 @@ mod signs;
 use std::{fmt::Display, io, process::ExitCode};
 
 use lab::program::{Host, Trouble, run};
-use report::{Probe, Records};
+use report::{Probe, Records, metric};
 use serde::{Deserialize, Serialize};
 
 pub use claims::{Claim, Judgement, textbook};
@@ -18,11 +18,11 @@ pub use signs::{Carrier, Signs};
 
 /// The rows of the textbook's table that are numbers: its word and the metric.
 pub const ROWS: [(&str, &str); 5] = [
-    ("start-up", "startup.first_byte"),
-    ("performance", "compute.spin"),
-    ("memory", "footprint.memory"),
-    ("disk", "footprint.disk"),
-    ("density", "density.count"),
+    ("start-up", metric::STARTUP_FIRST_BYTE),
+    ("performance", metric::COMPUTE_SPIN),
+    ("memory", metric::FOOTPRINT_MEMORY),
+    ("disk", metric::FOOTPRINT_DISK),
+    ("density", metric::DENSITY_COUNT),
 ];
 
 /// The questions of the last row, isolation: what of the host can be seen from inside?

@@ -2,69 +2,60 @@
 
 use std::io;
 
-use container::Container;
 use host::{ProcessStat, pss};
-use microvm::MicroVm;
-use report::{Probe, Provenance, Records, Sample, Series, Unit, VERSION};
-use sandbox::{Builtin, Instance, Milestone, Native, Sandbox, Workload};
+use measure::{Collection, Measurement, Message, Subject, disk_bytes, ensure_success, hello};
+use report::{Probe, Provenance, Records, Unit, metric};
+use sandbox::{Builtin, Instance, Milestone, Sandbox, Workload};
 
 use crate::chain;
 
 const ROUNDS: u32 = 16;
 /// So many iterations take about a millisecond.
 const ITERATIONS: u64 = 1_000_000;
+const SEED: u64 = 20;
 
 /// All series that this lab measures. Density is none of them: lab 19 measures it.
 pub(crate) fn records(probes: Vec<Probe>) -> io::Result<Records> {
+    let (mut subjects, missing) = measure::subjects();
+    if let Some(missing) = missing.first() {
+        return Err(io::Error::other(format!("no {}: {}", missing.label, missing.error)));
+    }
     // The first one twice: how far apart are two series of the same thing?
-    let sandboxes: [(&str, Box<dyn Sandbox>); 4] = [
-        ("process", Box::new(Native)),
-        ("container", Box::new(Container::default())),
-        ("microvm", Box::new(MicroVm::default())),
-        ("process (again)", Box::new(Native)),
-    ];
-    let mut series: Vec<Series> = Vec::new();
+    subjects.push(measure::again());
+    let mut collection = Collection::default();
     for round in 0..ROUNDS {
-        for turn in 0..sandboxes.len() {
-            let (name, sandbox) = &sandboxes[(turn + round as usize) % sandboxes.len()];
-            for (metric, unit, value) in sample(name, &**sandbox)? {
-                let there = |one: &&mut Series| one.metric == metric && one.sandbox == *name;
-                let sample = Sample { value, process: 0, round };
-                match series.iter_mut().find(there) {
-                    Some(series) => series.samples.push(sample),
-                    None => series.push(Series {
-                        metric: metric.into(),
-                        sandbox: (*name).into(),
-                        unit,
-                        caveat: None,
-                        samples: vec![sample],
-                    }),
-                }
+        for index in measure::order(SEED, 0, round, subjects.len()) {
+            let subject = &subjects[index];
+            for (metric, unit, value) in sample(subject)? {
+                let (metric, sandbox) = (metric.to_owned(), subject.label.to_owned());
+                let caveat = subject.caveat.clone();
+                let measurement = Measurement { metric, sandbox, unit, value, round, caveat };
+                collection.take(Message::Measured(measurement), 0);
             }
         }
     }
-    let provenance = Provenance { command: "lab 20".into(), seed: 20, ..Provenance::default() };
-    let (gaps, traces) = (Vec::new(), Vec::new());
-    Ok(Records { version: VERSION, provenance, series, gaps, traces, probes })
+    probes.into_iter().for_each(|probe| collection.take(Message::Probe(probe), 0));
+    let command = "lab 20".into();
+    Ok(collection.into_records(Provenance { command, seed: SEED, ..Provenance::default() }))
 }
 
 /// One value of each metric.
-fn sample(name: &str, sandbox: &dyn Sandbox) -> io::Result<[(&'static str, Unit, f64); 4]> {
-    let run = |workload: Workload| sandbox.run(&workload).map_err(|error| chain(&error));
-    let hello = run(Workload::builtin(Builtin::Hello, &[]))?;
-    let none = || io::Error::other("hello said nothing");
-    let first_byte = hello.timeline.since_start(Milestone::FirstByte).ok_or_else(none)?;
+fn sample(subject: &Subject) -> io::Result<[(&'static str, Unit, f64); 4]> {
+    let sandbox = &*subject.sandbox;
+    let run = |workload: Workload| {
+        let outcome = sandbox.run(&workload).map_err(|error| chain(&error))?;
+        ensure_success(outcome).map_err(io::Error::other)
+    };
+    let none = || io::Error::other("hello printed nothing");
+    let timeline = run(hello())?.timeline;
+    let first_byte = timeline.since_start(Milestone::FirstByte).ok_or_else(none)?;
     let spin = run(Workload::builtin(Builtin::Spin, &[ITERATIONS]))?;
     let ticks = spin.report.map_or(0, |report| report.ticks());
-    let program = match name {
-        "microvm" => Builtin::Hello.bare_elf(),
-        _ => Builtin::Hello.linux_elf(),
-    };
     Ok([
-        ("startup.first_byte", Unit::Nanoseconds, first_byte.as_nanos() as f64),
-        ("compute.spin", Unit::Count, ticks as f64 / ITERATIONS as f64),
-        ("footprint.memory", Unit::Bytes, memory(sandbox)?),
-        ("footprint.disk", Unit::Bytes, program.len().next_multiple_of(4096) as f64),
+        (metric::STARTUP_FIRST_BYTE, Unit::Nanoseconds, first_byte.as_nanos() as f64),
+        (metric::COMPUTE_SPIN, Unit::Count, ticks as f64 / ITERATIONS as f64),
+        (metric::FOOTPRINT_MEMORY, Unit::Bytes, memory(sandbox)?),
+        (metric::FOOTPRINT_DISK, Unit::Bytes, disk_bytes(subject.label)),
     ])
 }
 

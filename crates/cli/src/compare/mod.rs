@@ -1,30 +1,9 @@
 //! `isolab compare`: the same programs in every sandbox, and a report of what was measured.
 //!
-//! ```text
-//!   compare ──starts──> measure startup ──runs──> process, container, microvm, process again
-//!      │   <──numbers──                           in turn, the order shuffled by the seed
-//!      ├──starts──> measure startup  (a fresh process, so that none owes its numbers
-//!      │                              to the chance of one memory layout)
-//!      ├──starts──> measure density, slices, ...
-//!      └──writes──> records.json, index.html
-//! ```
+//! The measuring is in `crates/measure`; here are the arguments, the progress, and what is printed.
 
-mod collect;
-mod conduct;
-mod density;
-mod footprint;
-mod lanes;
-mod linux;
 mod measure;
-mod message;
-mod parts;
-mod probes;
-mod programs;
 mod progress;
-mod provenance;
-mod slices;
-mod startup;
-mod subjects;
 
 use std::{
     env,
@@ -35,14 +14,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use measure::{MeasureArgs, run as measure};
+pub use self::measure::{MeasureArgs, run as measure};
 
-use conduct::{Stage, conduct};
-use provenance::Begin;
+use ::measure::{Cancellation, CompareOptions, ProvenanceRecorder, conduct};
 use report::Records;
-
-use crate::{failure::Failure, output};
 use sandbox::Ledger;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use self::progress::Progress;
+use crate::{failure::Failure, output};
 
 /// Measure every sandbox on this host and write a report.
 #[derive(Debug, Clone, clap::Args)]
@@ -66,8 +49,9 @@ pub struct CompareArgs {
 }
 
 impl CompareArgs {
-    fn seed(&self) -> u64 {
-        self.seed.unwrap_or(1)
+    fn options(&self) -> CompareOptions {
+        let &Self { quick, seed, rounds, .. } = self;
+        CompareOptions { quick, seed: seed.unwrap_or(1), rounds }
     }
 }
 
@@ -80,31 +64,46 @@ const INTERRUPTED: u8 = 130;
 ///
 /// When the report cannot be written or shown. What cannot be measured is part of the report.
 pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
-    let begin = Begin::now();
-    let out = args.out.clone().unwrap_or_else(|| default_folder(begin.unix_seconds()));
-    let stage = Stage::set().map_err(Failure::at("listen for signals"))?;
-    let Ok(collection) = conduct(args, &stage).map_err(Failure::at("start a measuring process"))?
-    else {
+    let recorder = ProvenanceRecorder::start(command_line());
+    let out = args.out.clone().unwrap_or_else(|| default_folder(recorder.unix_seconds()));
+    let cancellation = cancelled_by_signals().map_err(Failure::at("listen for signals"))?;
+    let options = args.options();
+    let Ok(collection) = conduct(&options, &cancellation, &mut Progress::default()) else {
         clean_up()?;
         eprintln!("isolab: interrupted; nothing was written");
         return Ok(INTERRUPTED);
     };
-    let records = collection.into_records(begin.end(args.seed()));
+    let records = collection.into_records(recorder.finish(options.seed));
     show(&records, &out, args.json)?;
     Ok(0)
 }
 
-/// Removes what the measuring process that was just killed left behind: its processes end with it,
-/// but cgroups do not.
+/// The command without the path of the program, which belongs to this machine alone.
+fn command_line() -> String {
+    let words = env::args().skip(1);
+    std::iter::once("isolab".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A cancellation that Ctrl-C, a hang-up and a request to terminate make.
+fn cancelled_by_signals() -> io::Result<Cancellation> {
+    let cancellation = Cancellation::default();
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let listening = cancellation.clone();
+    thread::spawn(move || signals.forever().for_each(|_| listening.cancel()));
+    Ok(cancellation)
+}
+
+/// Removes what the killed measuring process left behind: its processes end with it, but cgroups do
+/// not.
 fn clean_up() -> Result<(), Box<dyn Error>> {
-    const PATIENCE: Duration = Duration::from_secs(3);
+    const TIMEOUT: Duration = Duration::from_secs(3);
     let (began, ledger) = (Instant::now(), Ledger::open()?);
     loop {
         let cleaned = container::clean(&ledger);
         let left = ledger.entries()?.iter().any(|entry| !entry.launcher.is_alive());
         match cleaned {
-            Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
-            _ if !left || began.elapsed() > PATIENCE => return Ok(()),
+            Err(error) if began.elapsed() > TIMEOUT => return Err(error.into()),
+            _ if !left || began.elapsed() > TIMEOUT => return Ok(()),
             _ => thread::sleep(Duration::from_millis(20)),
         }
     }
@@ -160,5 +159,10 @@ mod tests {
         assert_eq!(utc(0), "19700101-000000");
         assert_eq!(utc(951_827_696), "20000229-123456");
         assert_eq!(utc(1_796_000_000), "20261130-005320");
+    }
+    #[test]
+    fn the_machines_paths_stay_out_of_the_command_line() {
+        assert!(command_line().starts_with("isolab"));
+        assert!(!command_line().contains(&env::args().next().unwrap()));
     }
 }

@@ -11,7 +11,7 @@ use lab::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::{failure::Failure, output, termination::Termination};
+use crate::{failure::Failure, output, stderr, termination::TerminationSignals};
 
 /// How wide it is; 80 columns if there is none.
 pub fn width() -> usize {
@@ -28,33 +28,33 @@ pub struct Terminal {
     language: Language,
     /// Whether only JSON is printed.
     json: bool,
-    termination: Termination,
+    signals: TerminationSignals,
     /// Whether a line about the work stands there.
     busy: bool,
 }
 
 impl Terminal {
-    /// Handles requests to terminate from now on.
+    /// Catches the signals that ask for termination from now on.
     pub fn new(language: Language, json: bool) -> Result<Self, Failure> {
-        let termination =
-            Termination::listen().map_err(Failure::at("set the handlers of signals"))?;
-        Ok(Self { language, json, termination, busy: false })
+        let signals =
+            TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
+        Ok(Self { language, json, signals, busy: false })
     }
 
-    /// Takes the line about the work away.
+    /// Removes the line about the work.
     pub fn clear(&mut self) {
         if std::mem::take(&mut self.busy) {
-            output::remark("\r\x1b[K");
+            stderr::remark("\r\x1b[K");
         }
     }
 
-    /// Waits for a line of input; `false` if a request to terminate comes first.
+    /// Waits for a line of input; `false` if a signal arrives before.
     fn is_answered(&self) -> bool {
         let input = io::stdin();
         loop {
             let mut waiting = [
                 PollFd::new(input.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.termination.fd(), PollFlags::POLLIN),
+                PollFd::new(self.signals.readable(), PollFlags::POLLIN),
             ];
             match poll(&mut waiting, PollTimeout::NONE) {
                 Err(nix::Error::EINTR) => {}
@@ -72,7 +72,7 @@ impl Front for Terminal {
                 Language::En => "at work:",
                 Language::Zh => "进行中：",
             };
-            output::remark(&format!("\r\x1b[K{verb} {what} "));
+            stderr::remark(&format!("\r\x1b[K{verb} {what} "));
             self.busy = true;
         }
     }
@@ -80,7 +80,7 @@ impl Front for Terminal {
     fn say(&mut self, line: &str) {
         self.clear();
         if !self.json {
-            // Who closed standard output is told nothing, and the work goes on.
+            // A reader who has closed standard output gets nothing; the work continues.
             let _ = output::print(&format!("{line}\n"));
         }
     }
@@ -93,7 +93,7 @@ impl Front for Terminal {
             (false, true) => format!("\x1b[H\x1b[2J{}", answer.text),
             (false, false) => format!("{}\n", answer.text),
         };
-        // Who closed standard output is told nothing, and the work goes on.
+        // A reader who has closed standard output gets nothing; the work continues.
         let _ = output::print(&text);
     }
 
@@ -104,10 +104,10 @@ impl Front for Terminal {
         };
         self.clear();
         loop {
-            output::remark(&format!("{} [{unit}; {leave}] ", lab::runner::clean_text(question)));
+            stderr::remark(&format!("{} [{unit}; {leave}] ", lab::runner::clean_text(question)));
             let mut line = String::new();
             if !self.is_answered() || !io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
-                output::remark("\n");
+                stderr::remark("\n");
                 return None;
             }
             match predict::number(&line) {
@@ -119,6 +119,6 @@ impl Front for Terminal {
     }
 
     fn end(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.termination.fd())
+        Some(self.signals.readable())
     }
 }

@@ -53,7 +53,7 @@ fn holds(filter: &Filter, entry: &LedgerEntry) -> bool {
     match filter {
         Filter::Label(key, value) => entry.metadata.has_label(key, value.as_deref()),
         Filter::Name(part) => entry.name.contains(part),
-        Filter::Status(wanted) => state(entry) == wanted,
+        Filter::Status(status) => state(entry) == status,
     }
 }
 

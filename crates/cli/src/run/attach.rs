@@ -9,7 +9,7 @@ use nix::{
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
 };
 
-use crate::{failure::Failure, output};
+use crate::{failure::Failure, stderr};
 
 #[derive(Debug, Args)]
 pub(super) struct AttachArguments {
@@ -44,7 +44,7 @@ impl AttachArguments {
             }
             if left(Stream::Stderr) {
                 // What isolab itself has to say still goes there.
-                output::keep_errors()?;
+                stderr::keep()?;
                 dup2_stderr(&null)?;
             }
             Ok::<(), io::Error>(())

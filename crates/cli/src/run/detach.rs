@@ -98,16 +98,16 @@ pub(super) fn start(name: Option<&str>, terminal: bool, interactive: bool) -> Re
     }
     let supervisor = command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut supervisor = supervisor.map_err(Failure::at("start a supervisor"))?;
-    let mut said = String::new();
+    let mut answer = String::new();
     if let Some(mut output) = supervisor.stdout.take() {
-        let read = output.read_to_string(&mut said);
+        let read = output.read_to_string(&mut answer);
         read.map_err(Failure::at("wait for the supervisor"))?;
     }
-    if said == supervise::STARTED {
+    if answer == supervise::STARTED {
         output::print(&format!("{name}\n"))?;
         return Ok(0);
     }
-    // It has said on standard error why not.
+    // The reason is on standard error.
     let ended = supervisor.wait().map_err(Failure::at("wait for the supervisor"))?;
     match ended.code().and_then(|code| u8::try_from(code).ok()) {
         Some(code) if code != 0 => Ok(code),

@@ -34,25 +34,20 @@ pub(super) struct DiskArguments {
 }
 
 impl DiskArguments {
-    /// Each option, what it limits, and what was given.
-    fn all(&self) -> [(&'static str, DiskLimitKind, &[DiskValue]); 5] {
+    /// What each option limits, and what was given.
+    fn all(&self) -> [(DiskLimitKind, &[DiskValue]); 5] {
         use DiskLimitKind::{ReadBytes, Reads, Weight, WriteBytes, Writes};
         [
-            ("--device-read-bps", ReadBytes, &self.device_read_bps),
-            ("--device-write-bps", WriteBytes, &self.device_write_bps),
-            ("--device-read-iops", Reads, &self.device_read_iops),
-            ("--device-write-iops", Writes, &self.device_write_iops),
-            ("--blkio-weight-device", Weight, &self.blkio_weight_device),
+            (ReadBytes, &self.device_read_bps),
+            (WriteBytes, &self.device_write_bps),
+            (Reads, &self.device_read_iops),
+            (Writes, &self.device_write_iops),
+            (Weight, &self.blkio_weight_device),
         ]
     }
 
-    /// The first of these options that was given.
-    pub(super) fn given(&self) -> Option<&'static str> {
-        self.all().into_iter().find(|(.., values)| !values.is_empty()).map(|(option, ..)| option)
-    }
-
     pub(super) fn limits(&self) -> Vec<DiskLimit> {
-        let limits = self.all().into_iter().flat_map(|(_, kind, values)| {
+        let limits = self.all().into_iter().flat_map(|(kind, values)| {
             values.iter().map(move |(device, value)| DiskLimit {
                 device: *device,
                 kind,

@@ -15,7 +15,7 @@ use crate::{
     failure::{self, Failure},
     free_link::LinkKeeper,
     linux::LinuxArguments,
-    output,
+    stderr,
 };
 
 /// What is planned of it, before there is a guest.
@@ -107,7 +107,7 @@ impl OpenWay {
     pub(super) fn close(mut self) -> bool {
         let closed = self.keeper.take().is_none_or(|mut keeper| keeper.free());
         if !closed {
-            output::remark(
+            stderr::remark(
                 "isolab: the rules of the guest's link stay: `isolab clean` removes them\n",
             );
         }

@@ -1,4 +1,5 @@
-//! What `isolab run --json` prints.
+//! What `isolab run --json` prints. Scripts know the keys: they stay, also where the code has found a
+//! better word (`story` is the trace, `crossings` are VM exits).
 
 use std::time::Duration;
 
@@ -78,10 +79,10 @@ pub fn as_json(
         "usage": {
             "cpu_us": outcome.usage.cpu_time.map(microseconds),
             "peak_memory_bytes": outcome.usage.peak_memory_bytes,
-            "vm_exits": outcome.usage.vm_exits,
-            "vm_exits_in_kernel": outcome.usage.vm_exits_in_kernel,
+            "crossings": outcome.usage.vm_exits,
+            "crossings_in_kernel": outcome.usage.vm_exits_in_kernel,
         },
         "report": outcome.report,
-        "trace": entries,
+        "story": entries,
     })
 }

@@ -70,20 +70,6 @@ pub(super) struct ResourceArguments {
 }
 
 impl ResourceArguments {
-    /// The first of these options that was given.
-    pub(super) fn given(&self) -> Option<&'static str> {
-        let all = [
-            ("--memory-swap", self.memory_swap.is_some()),
-            ("--memory-reservation", self.memory_reservation.is_some()),
-            ("--oom-kill-disable", self.oom_kill_disable),
-            ("--cpuset-cpus", self.cpuset_cpus.is_some()),
-            ("--cpuset-mems", self.cpuset_mems.is_some()),
-            ("--blkio-weight", self.blkio_weight.is_some()),
-        ];
-        let given = all.into_iter().find(|(_, given)| *given).map(|(option, _)| option);
-        given.or_else(|| self.disks.given())
-    }
-
     pub(super) fn resources(&self) -> Resources {
         Resources {
             cpuset_cpus: self.cpuset_cpus.clone(),

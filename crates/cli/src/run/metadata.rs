@@ -45,9 +45,9 @@ impl MetadataArguments {
             let file = LineFile::read("--label-file", path)?;
             for (line, text) in file.lines() {
                 let (key, value) = split(text);
-                let place = || format!("line {line} of {path:?}");
+                let location = || format!("line {line} of {path:?}");
                 let value = value.unwrap_or_default();
-                labels.extend([pair(key.to_owned(), value.to_owned(), place)?]);
+                labels.extend([pair(key.to_owned(), value.to_owned(), location)?]);
             }
         }
         labels.extend(pairs("--label", &self.labels)?);
@@ -86,14 +86,14 @@ fn pairs(option: &str, words: &[OsString]) -> Result<Vec<(String, String)>, Fail
 fn pair(
     key: OsString,
     value: OsString,
-    place: impl Fn() -> String,
+    location: impl Fn() -> String,
 ) -> Result<(String, String), Failure> {
     let (Ok(key), Ok(value)) = (key.into_string(), value.into_string()) else {
-        return Err(Failure::usage(format!("{} is not UTF-8", place()))
+        return Err(Failure::usage(format!("{} is not UTF-8", location()))
             .help("labels and annotations are text: encode other bytes, with base64 say"));
     };
     if key.is_empty() {
-        return Err(Failure::usage(format!("{} has no key", place()))
+        return Err(Failure::usage(format!("{} has no key", location()))
             .help("write KEY=VALUE, or KEY for an empty value"));
     }
     if key.len() > LARGEST_KEY {

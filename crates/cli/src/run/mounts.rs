@@ -68,21 +68,6 @@ fn os<T: Clone + Send + Sync + 'static>(
 }
 
 impl MountArguments {
-    /// Each option that a Linux guest has too, and whether it was given.
-    pub(super) fn given_of_guests(&self) -> [(&'static str, bool); 2] {
-        [("--volume", !self.volumes.is_empty()), ("--mount", !self.mounts.is_empty())]
-    }
-
-    /// Each of the others, and whether it was given, for what it means nothing to.
-    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
-        [
-            ("--tmpfs", !self.tmpfs.is_empty()),
-            ("--read-only", self.read_only),
-            ("--device", !self.devices.is_empty()),
-            ("--userns", self.userns.is_some()),
-        ]
-    }
-
     /// Adds them to what a container has without options.
     pub(super) fn apply(&self, spec: &mut Spec) -> Result<(), Failure> {
         spec.inside.read_only |= self.read_only;
@@ -102,9 +87,9 @@ impl MountArguments {
         let mut asked: Vec<&Mount> = all.collect();
         asked.sort_by_key(|mount| mount.destination.components().count());
         for (index, mount) in asked.iter().enumerate() {
-            let place = &mount.destination;
-            if asked[..index].iter().any(|earlier| earlier.destination == *place) {
-                return Err(Failure::usage(format!("two mounts at {}", place.display()))
+            let destination = &mount.destination;
+            if asked[..index].iter().any(|earlier| earlier.destination == *destination) {
+                return Err(Failure::usage(format!("two mounts at {}", destination.display()))
                     .help("give each a destination of its own"));
             }
         }
@@ -114,9 +99,9 @@ impl MountArguments {
     /// A mount at the place of one that every container has takes its place.
     fn add_mounts(&self, spec: &mut Spec) -> Result<(), Failure> {
         for mount in self.asked()? {
-            let place = &mount.destination;
-            spec.inside.mounts.retain(|usual| usual.destination != *place);
-            if place == Path::new("/dev") {
+            let destination = &mount.destination;
+            spec.inside.mounts.retain(|usual| usual.destination != *destination);
+            if destination == Path::new("/dev") {
                 // It brings its own nodes, as in other runtimes.
                 spec.inside.devices.clear();
             }

@@ -71,11 +71,6 @@ impl FromStr for Choice {
 }
 
 impl NetworkArguments {
-    /// The first of these options that was given.
-    pub(super) fn given(&self) -> Option<&'static str> {
-        self.given_inside().or(self.network.is_some().then_some("--network"))
-    }
-
     /// The first of those that are about what is inside.
     pub(super) fn given_inside(&self) -> Option<&'static str> {
         let all = [

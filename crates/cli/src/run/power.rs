@@ -52,23 +52,6 @@ pub(super) struct PowerArguments {
 }
 
 impl PowerArguments {
-    /// The first of these options that was given.
-    pub(super) fn given(&self) -> Option<&'static str> {
-        let all = [
-            ("--user", self.user.is_some()),
-            ("--group-add", !self.group_add.is_empty()),
-            ("--cap-add", !self.cap_add.is_empty()),
-            ("--cap-drop", !self.cap_drop.is_empty()),
-            ("--privileged", self.privileged),
-            ("--security-opt", !self.security_opt.is_empty()),
-            ("--device-cgroup-rule", !self.device_cgroup_rule.is_empty()),
-            ("--ulimit", !self.ulimit.is_empty()),
-            ("--sysctl", !self.sysctl.is_empty()),
-            ("--oom-score-adj", self.oom_score_adj.is_some()),
-        ];
-        all.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
-    }
-
     /// Writes them into `spec`, whose root is there already: names are looked up in it.
     pub(super) fn apply(&self, spec: &mut Spec) -> Result<(), Failure> {
         if self.privileged {

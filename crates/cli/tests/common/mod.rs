@@ -7,9 +7,9 @@ pub mod guest;
 pub mod inside;
 pub mod labs;
 pub mod lan;
-pub mod person;
 pub mod runs;
 pub mod snapshots;
+pub mod terminal;
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! An attempt at a wall: it is made, and judged by its bait.
+//! An attempt at a wall: it is made, and judged by its target.
 
 use std::{
     error::Error as _,
@@ -16,9 +16,8 @@ use nix::errno::Errno;
 use sandbox::{Native, Outcome, Sandbox, Status, Workload};
 
 use super::{
-    Attempt, Step, Trial, Verdict, Wall,
-    baits::{Baits, Place},
-    machine,
+    Attempt, Step, Trial, Verdict, Wall, machine,
+    targets::{BreakoutDirectory, Targets},
 };
 use crate::{Error, Result};
 
@@ -26,33 +25,38 @@ use crate::{Error, Result};
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Makes the attempt.
-pub(super) fn make(wall: Wall, attempt: Attempt, place: &Place, baits: &Baits) -> Result<Trial> {
+pub(super) fn make(
+    wall: Wall,
+    attempt: Attempt,
+    directory: &BreakoutDirectory,
+    targets: &Targets,
+) -> Result<Trial> {
     let (steps, built) = match wall {
-        Wall::MicroVm => (in_microvm(attempt, place, baits)?, true),
-        _ => in_linux(wall, attempt, place, baits)?,
+        Wall::MicroVm => (in_microvm(attempt, directory, targets)?, true),
+        _ => in_linux(wall, attempt, directory, targets)?,
     };
     let verdict = match built {
-        true if got_out(attempt, &steps, baits) => Verdict::Out,
-        true => Verdict::Held,
+        true if got_out(attempt, &steps, targets) => Verdict::Escaped,
+        true => Verdict::Contained,
         false => Verdict::Impossible,
     };
     Ok(Trial { verdict, steps })
 }
 
-/// Whether the bait was taken, whatever the attempt says.
-fn got_out(attempt: Attempt, steps: &[Step], baits: &Baits) -> bool {
-    let read = |bait: &str| steps.iter().any(|step| step.result == format!("{bait:?}"));
+/// Whether the target was taken, whatever the attempt says.
+fn got_out(attempt: Attempt, steps: &[Step], targets: &Targets) -> bool {
+    let read = |target: &str| steps.iter().any(|step| step.result == format!("{target:?}"));
     match attempt {
-        Attempt::File => read(&baits.file),
-        Attempt::Memory => read(baits.data()),
+        Attempt::File => read(&targets.file),
+        Attempt::Memory => read(targets.data()),
         Attempt::Process => {
             // A signal that was taken may take effect a little later.
             let began = Instant::now();
             let sent = steps.last().is_some_and(|step| step.result == "0");
-            while sent && baits.process.is_alive() && began.elapsed() < LONGEST {
+            while sent && targets.process.is_alive() && began.elapsed() < LONGEST {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            !baits.process.is_alive()
+            !targets.process.is_alive()
         }
     }
 }
@@ -61,21 +65,21 @@ fn got_out(attempt: Attempt, steps: &[Step], baits: &Baits) -> bool {
 fn in_linux(
     wall: Wall,
     attempt: Attempt,
-    place: &Place,
-    baits: &Baits,
+    directory: &BreakoutDirectory,
+    targets: &Targets,
 ) -> Result<(Vec<Step>, bool)> {
     const NO_WALL: Status = Status::Exited(3);
     let own = std::process::id().to_string();
     let what: Vec<OsString> = match attempt {
-        Attempt::File => vec!["file".into(), place.bait().into()],
-        Attempt::Process => vec!["process".into(), baits.process.pid.to_string().into()],
-        Attempt::Memory => vec!["memory".into(), own.into(), baits.address().to_string().into()],
+        Attempt::File => vec!["file".into(), directory.target().into()],
+        Attempt::Process => vec!["process".into(), targets.process.pid.to_string().into()],
+        Attempt::Memory => vec!["memory".into(), own.into(), targets.address().to_string().into()],
     };
     let run = |sandbox: &dyn Sandbox, before: [OsString; 3]| {
         let words = before.into_iter().chain(what);
         sandbox.run(&Workload::command(words).deadline(LONGEST))
     };
-    let (program, cell) = (place.program().into(), place.cell());
+    let (program, cell) = (directory.program().into(), directory.cell());
     let outcome = match wall {
         Wall::Chroot => run(&Native, [program, "chroot".into(), cell.into()]),
         Wall::PivotRoot => run(&Native, [program, "pivot_root".into(), cell.into()]),
@@ -98,10 +102,16 @@ fn step(text: &str) -> Option<Step> {
     Some(Step { call: call.to_owned(), result })
 }
 
-fn in_microvm(attempt: Attempt, place: &Place, baits: &Baits) -> Result<Vec<Step>> {
-    let (pid, address) = (baits.process.pid, baits.address());
+fn in_microvm(
+    attempt: Attempt,
+    directory: &BreakoutDirectory,
+    targets: &Targets,
+) -> Result<Vec<Step>> {
+    let (pid, address) = (targets.process.pid, targets.address());
     let (code, calls) = match attempt {
-        Attempt::File => (machine::open(&place.bait()), vec!["mov eax, 2; syscall".to_owned()]),
+        Attempt::File => {
+            (machine::open(&directory.target()), vec!["mov eax, 2; syscall".to_owned()])
+        }
         Attempt::Process => {
             let request = machine::KILL;
             (machine::kill(pid), vec![format!("out 0x10, {request} | {pid} << 8")])
@@ -111,27 +121,27 @@ fn in_microvm(attempt: Attempt, place: &Place, baits: &Baits) -> Result<Vec<Step
             (machine::read(address), loads.into())
         }
     };
-    let path = place.guest();
+    let path = directory.guest();
     fs::write(&path, code).map_err(Error::system(format!("write the guest {path:?}")))?;
     let machine = MicroVm { mode: Mode::User64, ..MicroVm::default() };
-    let ended = End::of(machine.run(&Workload::command([path]).deadline(LONGEST)))?;
+    let exit = AttemptExit::of(machine.run(&Workload::command([path]).deadline(LONGEST)))?;
     let steps = calls.into_iter().enumerate().map(|(number, call)| {
         // What came before the end was answered, with a byte each.
-        let byte = ended.output.get(number).map(|byte| format!("{byte:#04x}"));
-        Step { call, result: byte.unwrap_or_else(|| ended.words.clone()) }
+        let byte = exit.output.get(number).map(|byte| format!("{byte:#04x}"));
+        Step { call, result: byte.unwrap_or_else(|| exit.words.clone()) }
     });
     Ok(steps.collect())
 }
 
-/// How a guest ended.
-struct End {
+/// How the guest of an attempt ended.
+struct AttemptExit {
     output: Vec<u8>,
     words: String,
 }
 
-impl End {
-    fn of(ended: sandbox::Result<Outcome>) -> Result<Self> {
-        let error = match ended {
+impl AttemptExit {
+    fn of(result: sandbox::Result<Outcome>) -> Result<Self> {
+        let error = match result {
             Ok(outcome) => {
                 let words = match outcome.status {
                     Status::Exited(machine::LANDED) => "RIP 0x0".to_owned(),
@@ -162,11 +172,11 @@ mod tests {
 
     #[test]
     fn a_negative_result_is_the_name_of_an_error() {
-        let told = |text: &str| step(text).map(|step| (step.call, step.result));
+        let parsed = |text: &str| step(text).map(|step| (step.call, step.result));
         let line = |call: &str, result: &str| Some((call.to_owned(), result.to_owned()));
-        assert_eq!(told("chroot(\".\")\t-1"), line("chroot(\".\")", "EPERM"));
-        assert_eq!(told("open(\".\")\t3"), line("open(\".\")", "3"));
-        assert_eq!(told("read(bait)\t\"-1\""), line("read(bait)", "\"-1\""));
-        assert_eq!(told("no line of ours"), None);
+        assert_eq!(parsed("chroot(\".\")\t-1"), line("chroot(\".\")", "EPERM"));
+        assert_eq!(parsed("open(\".\")\t3"), line("open(\".\")", "3"));
+        assert_eq!(parsed("read(target)\t\"-1\""), line("read(target)", "\"-1\""));
+        assert_eq!(parsed("no line of ours"), None);
     }
 }

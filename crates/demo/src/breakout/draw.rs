@@ -1,4 +1,4 @@
-//! The picture: the baits, who got out of what, and the attempt that is told.
+//! The picture: the targets, who got out of what, and the transcript of one attempt.
 
 use ratatui::{
     Frame,
@@ -20,7 +20,7 @@ const STEPS: usize = 7;
 /// Draws the scene into `area`.
 pub fn draw(scene: &Breakout, frame: &mut Frame<'_>, area: Rect, language: Language) {
     let (width, height) = (usize::from(area.width), usize::from(area.height));
-    let mut lines = baits(scene, width, language);
+    let mut lines = targets(scene, width, language);
     let table = table(scene, width, language);
     let why = why(scene, width, language);
     let besides = lines.len() + table.len() + why.len() + 1;
@@ -29,16 +29,16 @@ pub fn draw(scene: &Breakout, frame: &mut Frame<'_>, area: Rect, language: Langu
         _ if height >= besides + 2 * STEPS => (Purposes::Below, 2 * STEPS),
         _ => (Purposes::LeftOut, STEPS),
     };
-    // What explains keeps its place, below the longest transcript. There are blank lines where
+    // What explains keeps its directory, below the longest transcript. There are blank lines where
     // there is room for them.
-    let mut told = told(scene, width, purposes, language);
-    told.resize(told.len().max(longest + 1), Line::default());
-    let spare = height.saturating_sub(lines.len() + table.len() + told.len() + why.len());
+    let mut transcript = transcript(scene, width, purposes, language);
+    transcript.resize(transcript.len().max(longest + 1), Line::default());
+    let spare = height.saturating_sub(lines.len() + table.len() + transcript.len() + why.len());
     let blank = |at_least: usize| (spare >= at_least).then(Line::default);
     lines.extend(blank(1));
     lines.extend(table);
     lines.extend(blank(2));
-    lines.extend(told);
+    lines.extend(transcript);
     lines.extend(why);
     frame.render_widget(Paragraph::new(Text::from(lines)), area);
 }
@@ -51,25 +51,28 @@ enum Purposes {
     LeftOut,
 }
 
-fn baits(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>> {
-    let seen = &scene.baits;
-    let bait = |words: &str, value: String| {
+fn targets(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>> {
+    let targets = &scene.targets;
+    let target = |words: &str, value: String| {
         vec![Span::raw(format!("{words} ")), value.bold(), Span::raw("   ")]
     };
-    let (state, colour) = match seen.alive {
+    let (state, colour) = match targets.alive {
         true => (language.either("alive", "活着"), Color::Reset),
-        false => (language.either("KILLED", "已被杀"), Color::Red),
+        false => (language.either("KILLED", "已杀死"), Color::Red),
     };
     let process = language.either("process", "进程");
     let parts = [
-        vec![Span::raw(language.either("Baits:  ", "诱饵： "))],
-        bait(language.either("file", "文件"), format!("{:?}", seen.file)),
+        vec![Span::raw(language.either("Targets: ", "目标："))],
+        target(language.either("file", "文件"), format!("{:?}", targets.file)),
         vec![
             format!("{process} ").into(),
-            format!("{} {state}", seen.pid).bold().fg(colour),
+            format!("{} {state}", targets.pid).bold().fg(colour),
             "   ".into(),
         ],
-        bait(language.either("isolab's memory", "isolab 的内存"), format!("{:?}", seen.memory)),
+        target(
+            language.either("isolab's memory", "isolab 的内存"),
+            format!("{:?}", targets.memory),
+        ),
     ];
     let mut lines = vec![Line::default()];
     for part in parts {
@@ -85,15 +88,17 @@ fn baits(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static
 }
 
 /// What the chosen attempt did, line by line.
-fn told(
+fn transcript(
     scene: &Breakout,
     width: usize,
     purposes: Purposes,
     language: Language,
 ) -> Vec<Line<'static>> {
     let Some(wall) = scene.wall else {
-        let begin = language
-            .either("Which wall keeps what in? Begin with [c].", "哪道墙挡得住什么？从 [c] 开始。");
+        let begin = language.either(
+            "Which wall stops which escape? Start with [c].",
+            "哪道墙挡得住哪种逃逸？从 [c] 开始。",
+        );
         return vec![begin.bold().into()];
     };
     let trial = scene.trial(wall, scene.attempt);
@@ -128,7 +133,7 @@ fn told(
     lines
 }
 
-/// What was read from a bait, and what ended an attempt, are not to be overlooked.
+/// Highlights what was read from a target, and what ended an attempt.
 fn colour(result: &str) -> Style {
     let ended = result.starts_with(|first: char| first.is_ascii_uppercase());
     match result.starts_with('"') {
@@ -150,12 +155,12 @@ fn why(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>>
     note.map(|line| Line::from(line.fg(Color::Red))).chain(reason).collect()
 }
 
-/// The table and the transcript as text, for who has no terminal.
+/// The table and the transcript as text, where there is no terminal.
 pub fn summary(scene: &Breakout, language: Language) -> String {
     const PAGE: usize = 80;
-    let mut lines = baits(scene, PAGE, language);
+    let mut lines = targets(scene, PAGE, language);
     lines.extend(table(scene, PAGE, language));
-    lines.extend(told(scene, PAGE, Purposes::Beside, language));
+    lines.extend(transcript(scene, PAGE, Purposes::Beside, language));
     lines.extend(why(scene, PAGE, language));
     lines.iter().map(|line| format!("{}\n", line.to_string().trim_end())).collect()
 }
@@ -165,7 +170,7 @@ mod tests {
     use super::*;
     use crate::{
         Demo, Scene,
-        breakout::{Attempt, Seen, Trial, Verdict, Wall},
+        breakout::{Attempt, TargetState, Trial, Verdict, Wall},
         picture::drawn,
     };
 
@@ -175,14 +180,15 @@ mod tests {
 
     /// chroot was tried, and a container did not hold back the second attempt.
     fn scene() -> Breakout {
-        let baits = Seen { file: "a1b2".into(), pid: 77, alive: false, memory: "c3d4".into() };
+        let targets =
+            TargetState { file: "a1b2".into(), pid: 77, alive: false, memory: "c3d4".into() };
         let trials = Default::default();
         let (wall, attempt) = (Some(Wall::Chroot), Attempt::File);
-        let mut scene = Breakout { baits, trials, wall, attempt, note: None };
-        let steps = vec![step("chroot(\"deeper\")", "0"), step("read(bait)", "\"a1b2\"")];
-        scene.trials[0][0] = Trial { verdict: Verdict::Out, steps };
+        let mut scene = Breakout { targets, trials, wall, attempt, note: None };
+        let steps = vec![step("chroot(\"deeper\")", "0"), step("read(target)", "\"a1b2\"")];
+        scene.trials[0][0] = Trial { verdict: Verdict::Escaped, steps };
         let steps = vec![step("process_vm_readv", "EPERM"), step("kill(9, 0)", "ESRCH")];
-        scene.trials[2][2] = Trial { verdict: Verdict::Held, steps };
+        scene.trials[2][2] = Trial { verdict: Verdict::Contained, steps };
         scene
     }
 
@@ -191,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn who_got_out_is_told_with_a_word_and_by_what_it_is_seen() {
+    fn each_verdict_has_a_word_and_its_evidence() {
         let screen = screen(&scene(), 80, 18, Language::En);
         assert!(screen.contains("1 file    ✗ OUT read a1b2  · "), "{screen}");
         // What only asks does not decide.
         assert!(screen.contains("3 memory  ·                ·                ✓ held EPERM"));
         assert!(screen.contains("process 77 KILLED"), "{screen}");
-        assert!(screen.contains("read(bait)        \"a1b2\"  by its path outside"), "{screen}");
-        assert!(screen.contains("Why: chroot(2) moves"), "{screen}");
+        assert!(screen.contains("read(target)      \"a1b2\"  by its path on the host"), "{screen}");
+        assert!(screen.contains("Why: chroot(2) only changes"), "{screen}");
     }
 
     #[test]
@@ -206,7 +212,7 @@ mod tests {
         let screen = screen(&scene(), 48, 40, Language::En);
         assert!(screen.contains("✗ OUT       ·           ·           ·"), "{screen}");
         assert!(screen.contains("\"read a1b2   "), "{screen}");
-        assert!(screen.contains("\"  puts the root below it"), "{screen}");
+        assert!(screen.contains("\"  moves the root below it"), "{screen}");
     }
 
     #[test]

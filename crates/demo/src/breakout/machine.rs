@@ -14,17 +14,17 @@ pub(super) const BEYOND: u64 = 0x4000_0000;
 pub(super) const KILL: u32 = 62;
 
 /// `out 0xf4, al`: the machine's off switch, which takes an exit code.
-const END: [u8; 2] = [0xe6, 0xf4];
+const OUT_OFF_SWITCH: [u8; 2] = [0xe6, 0xf4];
 
 fn end(code: u8) -> [u8; 4] {
     // mov al, code
-    [0xb0, code, END[0], END[1]]
+    [0xb0, code, OUT_OFF_SWITCH[0], OUT_OFF_SWITCH[1]]
 }
 
-/// Makes the system call `open(bait)`. The processor then goes on at the address in its register
+/// Makes the system call `open(target)`. The processor then goes on at the address in its register
 /// LSTAR, which is 0 after reset; the program has laid an answer there.
-pub(super) fn open(bait: &Path) -> Vec<u8> {
-    let path = bait.as_os_str().as_encoded_bytes();
+pub(super) fn open(target: &Path) -> Vec<u8> {
+    let path = target.as_os_str().as_encoded_bytes();
     let after = [&[0x31, 0xf6, 0x0f, 0x05][..], &end(ANSWERED)].concat(); // xor esi, esi; syscall
     let code = [
         &[0xc7, 0x04, 0x25, 0, 0, 0, 0][..], // mov dword [0], the answer
@@ -73,11 +73,11 @@ mod tests {
 
     #[test]
     fn a_system_call_is_given_the_path_that_lies_behind_the_code() {
-        let code = open(Path::new("/bait"));
+        let code = open(Path::new("/target"));
         let load = code.windows(3).position(|bytes| bytes == [0x48, 0x8d, 0x3d]).unwrap();
         let next = load + 7;
         let path = next + usize::from(code[load + 3]);
-        assert_eq!(&code[path..], b"/bait\0");
+        assert_eq!(&code[path..], b"/target\0");
         // Nothing but `xor esi, esi; syscall; mov al, 1; out 0xf4, al` is between them.
         assert_eq!(code[next..path], [0x31, 0xf6, 0x0f, 0x05, 0xb0, 1, 0xe6, 0xf4]);
     }

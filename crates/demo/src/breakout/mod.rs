@@ -1,31 +1,31 @@
 //! Three attempts to get out, and four walls: chroot, pivot_root, a container, a microVM.
 //!
-//! The attempts are real and aim at baits alone: a file, a process and a few bytes of memory that
-//! this demonstration has laid itself. What is told of an attempt is what its program wrote; whether
-//! it got out is judged by the bait.
+//! The attempts are real, but their targets are this demonstration's own: a file, a process and a few
+//! bytes of memory. The transcript of an attempt is what its program wrote; whether it escaped is
+//! judged by its target.
 
 mod attempts;
-mod baits;
 mod draw;
-mod live;
 mod machine;
 mod notes;
+mod source;
 mod table;
+mod targets;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::BreakoutDemo;
 
 /// What stands between the attempt and the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wall {
-    /// `chroot(2)`, with all of root's power.
+    /// `chroot(2)`, with all of root's privileges.
     Chroot,
-    /// A mount namespace and `pivot_root(2)`, with all of root's power.
+    /// A mount namespace and `pivot_root(2)`, with all of root's privileges.
     PivotRoot,
     /// A container of isolab: all namespaces, few capabilities, a filter.
     Container,
@@ -71,9 +71,9 @@ impl Attempt {
     }
 }
 
-/// What the attempts aim at.
+/// The targets of the attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct TargetState {
     /// What is in the file.
     pub file: String,
     /// The process.
@@ -93,10 +93,12 @@ pub enum Verdict {
     Untried,
     /// It is being made.
     Running,
-    /// It reached its bait.
-    Out,
+    /// It reached its target.
+    #[serde(alias = "out")]
+    Escaped,
     /// It did not.
-    Held,
+    #[serde(alias = "held")]
+    Contained,
     /// It could not be made on this host.
     Impossible,
 }
@@ -122,13 +124,14 @@ pub struct Step {
 /// All that is known at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breakout {
-    /// What the attempts aim at.
-    pub baits: Seen,
+    /// The targets of the attempts.
+    #[serde(alias = "baits")]
+    pub targets: TargetState,
     /// The attempts, by wall.
     pub trials: [[Trial; Attempt::ALL.len()]; Wall::ALL.len()],
     /// The wall that was tried last.
     pub wall: Option<Wall>,
-    /// The attempt that is told.
+    /// The attempt whose transcript is shown.
     pub attempt: Attempt,
     /// What went wrong.
     pub note: Option<String>,

@@ -1,4 +1,4 @@
-//! Who got out of what: a row for each attempt, a column for each wall.
+//! Which attempt escaped from which wall: a row for each attempt, a column for each wall.
 
 use ratatui::{
     style::{Color, Style, Stylize as _},
@@ -11,11 +11,11 @@ use crate::Language;
 
 /// For the names of the attempts.
 const NAMES: usize = 10;
-/// A column of the table in which there is room for how an attempt ended and by what it is seen.
+/// A column of the table with room for a verdict and its evidence.
 const WIDE: usize = 17;
 
 /// The lines of the table. Where columns are narrow, a row is three lines:
-/// its name, how the attempt ended, and by what that is seen.
+/// its name, the verdict and the evidence.
 pub(super) fn table(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>> {
     let narrow = width < NAMES + WIDE * Wall::ALL.len();
     let names = if narrow { 0 } else { NAMES };
@@ -62,7 +62,7 @@ pub(super) fn table(scene: &Breakout, width: usize, language: Language) -> Vec<L
     lines
 }
 
-/// The name of a row or a column, and whether it is the one that is told.
+/// The name of a row or a column, and whether it is the chosen one.
 fn chosen(name: Span<'static>, is: bool) -> Span<'static> {
     if is { name.bold().reversed() } else { name.bold() }
 }
@@ -71,19 +71,19 @@ fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Untried | Verdict::Impossible => Style::new().fg(Color::DarkGray),
         Verdict::Running => Style::new().fg(Color::Yellow),
-        Verdict::Out => Style::new().fg(Color::Red).bold(),
-        Verdict::Held => Style::new().fg(Color::Green).bold(),
+        Verdict::Escaped => Style::new().fg(Color::Red).bold(),
+        Verdict::Contained => Style::new().fg(Color::Green).bold(),
     }
 }
 
-/// By what it is seen how an attempt ended.
+/// The evidence for how an attempt ended.
 fn evidence(attempt: Attempt, trial: &Trial, language: Language) -> String {
     match (trial.verdict, attempt) {
         (Verdict::Untried | Verdict::Running, _) => return String::new(),
-        (Verdict::Out, Attempt::Process) => return language.either("killed", "杀掉了").into(),
+        (Verdict::Escaped, Attempt::Process) => return language.either("killed", "已杀死").into(),
         _ => {}
     }
-    // Of a line that only asks, nothing depends.
+    // A line that only checks decides nothing.
     let decisive = trial.steps.iter().rfind(|line| !line.call.ends_with(", 0)"));
     let result = decisive.map_or("", |line| &line.result);
     if let Some(text) = result.strip_prefix('"') {
@@ -93,7 +93,7 @@ fn evidence(attempt: Attempt, trial: &Trial, language: Language) -> String {
     let name = result.split_once('(').and_then(|(_, rest)| rest.split(')').next());
     match name.unwrap_or(result) {
         "page fault" => language.either("page fault", "缺页").into(),
-        "unknown" => language.either("unknown", "不认识").into(),
+        "unknown" => language.either("unknown", "未知").into(),
         result => result.to_owned(),
     }
 }

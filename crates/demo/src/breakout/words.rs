@@ -1,4 +1,4 @@
-//! What is said of walls, calls and verdicts.
+//! The texts about walls, calls and verdicts.
 
 use super::{Attempt, Trial, Verdict, Wall};
 use crate::script::Words;
@@ -9,7 +9,7 @@ impl Wall {
             Self::Chroot => Words("chroot", "chroot"),
             Self::PivotRoot => Words("pivot_root", "pivot_root"),
             Self::Container => Words("container", "容器"),
-            Self::MicroVm => Words("microVM", "microVM"),
+            Self::MicroVm => Words("microVM", "微型虚拟机"),
         }
     }
 }
@@ -27,9 +27,11 @@ impl Attempt {
     /// What is tried.
     pub(super) fn aim(self) -> Words {
         match self {
-            Self::File => Words("walk out of the root, read a file", "走出根目录，读一个文件"),
-            Self::Process => Words("kill a process outside", "杀掉外面的一个进程"),
-            Self::Memory => Words("read isolab's own memory", "读 isolab 自己的内存"),
+            Self::File => {
+                Words("leave the root directory, read a file", "离开根目录，读取一个文件")
+            }
+            Self::Process => Words("kill a process outside", "杀死外面的一个进程"),
+            Self::Memory => Words("read isolab's memory", "读取 isolab 的内存"),
         }
     }
 }
@@ -40,9 +42,9 @@ impl Verdict {
         match self {
             Self::Untried => Words("·", "·"),
             Self::Running => Words("…", "…"),
-            Self::Out => Words("✗ OUT", "✗ 逃出"),
-            Self::Held => Words("✓ held", "✓ 挡住"),
-            Self::Impossible => Words("– not here", "– 不可行"),
+            Self::Escaped => Words("✗ OUT", "✗ 逃逸"),
+            Self::Contained => Words("✓ held", "✓ 挡住"),
+            Self::Impossible => Words("– n/a", "– 不适用"),
         }
     }
 }
@@ -50,23 +52,23 @@ impl Verdict {
 /// What a call is for, in a few words.
 pub(super) fn purpose(call: &str) -> Words {
     const ALL: [(&str, Words); 17] = [
-        ("unshare(CLONE_NEWUSER)", Words("root of a namespace", "先当命名空间里的 root")),
-        ("unshare(CLONE_NEWNS)", Words("mounts of its own", "自己的挂载表")),
-        ("chroot(\"cell\")", Words("the wall: / is the cell", "墙：/ 成了牢房")),
-        ("pivot_root", Words("the wall: / is the cell", "墙：/ 成了牢房")),
-        ("umount2", Words("and the old root is gone", "旧的根也卸掉了")),
-        ("open(\".\")", Words("a directory, kept open", "打开一个目录，留着不关")),
-        ("chroot(\"deeper\")", Words("puts the root below it", "把根放到它下面去")),
+        ("unshare(CLONE_NEWUSER)", Words("root in a user namespace", "成为用户命名空间的 root")),
+        ("unshare(CLONE_NEWNS)", Words("its own mounts", "自己的挂载表")),
+        ("chroot(\"cell\")", Words("the wall: / is the cell", "墙：/ 变成 cell 目录")),
+        ("pivot_root", Words("the wall: / is the cell", "墙：/ 变成 cell 目录")),
+        ("umount2", Words("the old root is gone", "卸载旧的根")),
+        ("open(\".\")", Words("a directory, kept open", "打开一个目录，不关闭")),
+        ("chroot(\"deeper\")", Words("moves the root below it", "把根移到它下面")),
         ("fchdir", Words("back to that directory", "回到那个目录")),
-        ("chdir(\"..\")", Words("up, and the top as root", "走到顶，以它为根")),
-        ("read(bait)", Words("by its path outside", "按外面的路径去读")),
-        ("getpid", Words("its own number", "自己的编号")),
-        ("kill", Words("by its number outside", "按外面的编号")),
-        ("process_vm_readv", Words("by number and address", "按编号和地址")),
-        ("mov eax, 2; syscall", Words("open(2), as on Linux", "open(2)，和 Linux 上一样")),
-        ("out", Words("kill(2), asked of isolab", "请 isolab 执行 kill(2)")),
-        ("mov al, [0x40000000]", Words("beyond its RAM", "超出它的内存")),
-        ("mov al", Words("where isolab's bait is", "isolab 的诱饵所在")),
+        ("chdir(\"..\")", Words("up to the real root", "一直走到真正的根")),
+        ("read(target)", Words("by its path on the host", "按宿主机上的路径读取")),
+        ("getpid", Words("its own pid", "自己的进程号")),
+        ("kill", Words("by its pid on the host", "用宿主机上的进程号")),
+        ("process_vm_readv", Words("by pid and address", "用进程号和地址")),
+        ("mov eax, 2; syscall", Words("open(2), as on Linux", "open(2)，与 Linux 相同")),
+        ("out", Words("kill(2), sent to isolab", "请求 isolab 执行 kill(2)")),
+        ("mov al, [0x40000000]", Words("beyond its RAM", "超出自己的内存")),
+        ("mov al", Words("the target's address", "目标的地址")),
     ];
     let found = ALL.iter().find(|(known, _)| call.starts_with(known));
     found.map_or(Words("", ""), |(_, words)| *words)
@@ -79,75 +81,74 @@ pub(super) fn reason(wall: Wall, attempt: Attempt, trial: &Trial) -> Words {
     match (trial.verdict, wall, attempt) {
         (Verdict::Untried | Verdict::Running, ..) => Words("", ""),
         (Verdict::Impossible, Wall::Container | Wall::MicroVm, _) => Words(
-            "There is no such wall on this host, so there is nothing to break out of.",
-            "这台机器上没有这道墙，也就无墙可破。",
+            "This host cannot run this sandbox, so there is nothing to escape from.",
+            "这台主机无法运行这种沙箱，所以无从逃逸。",
         ),
         (Verdict::Impossible, ..) => Words(
-            "The kernel does not let this user build the wall, so there is nothing to break out of.",
-            "内核不让这个用户建这道墙，也就无墙可破。",
+            "The kernel does not allow this user to set up the wall, so there is nothing to escape from.",
+            "内核不允许这个用户建立这道墙，所以无从逃逸。",
         ),
-        (Verdict::Out, Wall::Chroot, Attempt::File) => Words(
-            "Why: chroot(2) moves where paths begin, no more. A second one leaves an open directory \
-             outside of the root, and `..` stops only at the root.",
-            "原因：chroot(2) 只改变路径从哪里开始。再做一次，打开着的目录就落在根的外面，而 `..` 只有走到根才停。",
+        (Verdict::Escaped, Wall::Chroot, Attempt::File) => Words(
+            "Why: chroot(2) only changes where paths start. A second chroot leaves the open directory \
+             outside the root, and `..` stops only at the root.",
+            "原因：chroot(2) 只改变路径的起点。第二次 chroot 后，打开着的目录位于根之外，而 `..` 只在根处停止。",
         ),
-        (Verdict::Out, _, Attempt::File) => Words(
-            "Why: the host's root is still within reach of this process.",
-            "原因：这个进程仍然够得着宿主机的根。",
+        (Verdict::Escaped, _, Attempt::File) => Words(
+            "Why: this process can still reach the host's root.",
+            "原因：这个进程仍能访问宿主机的根。",
         ),
-        (Verdict::Out, _, Attempt::Process) => Words(
-            "Why: this wall is about files. There is one table of processes, the host's, and root \
-             may signal all of them, a user its own.",
-            "原因：这道墙只管文件。进程表只有宿主机那一张；root 可以给所有进程发信号，用户可以给自己的发。",
+        (Verdict::Escaped, _, Attempt::Process) => Words(
+            "Why: this wall only covers files. There is one process table, the host's: root may signal \
+             every process, a user their own.",
+            "原因：这道墙只管文件。进程表只有宿主机那一张：root 可以向任何进程发信号，用户可以向自己的进程发。",
         ),
-        (Verdict::Out, _, Attempt::Memory) => Words(
-            "Why: this wall is about files. With a process's number and root's capabilities its \
-             memory is one system call away.",
-            "原因：这道墙只管文件。有了进程编号和 root 的能力，读它的内存只要一次系统调用。",
+        (Verdict::Escaped, _, Attempt::Memory) => Words(
+            "Why: this wall only covers files. With a pid and root's capabilities, reading the memory of \
+             a process takes one system call.",
+            "原因：这道墙只管文件。有了进程号和 root 的能力（capability），一次系统调用就能读取进程的内存。",
         ),
-        (Verdict::Held, Wall::PivotRoot, Attempt::File) => Words(
-            "What stopped it: the old root is unmounted. Every call is allowed, and still there is \
-             nothing above the new root to walk to.",
-            "是什么挡住的：旧的根已经卸载。每个调用都被允许，可新的根上面什么也没有，无处可走。",
+        (Verdict::Contained, Wall::PivotRoot, Attempt::File) => Words(
+            "What stopped it: the old root is unmounted. Every call is allowed, but there is nothing \
+             above the new root.",
+            "被什么挡住：旧的根已经卸载。每个调用都被允许，但新的根之上什么也没有。",
         ),
-        (Verdict::Held, Wall::Container, Attempt::File) => Words(
-            "What stopped it: no CAP_SYS_CHROOT, and seccomp denies the call. It would not help: \
-             see [p], the old root is unmounted all the same.",
-            "是什么挡住的：没有 CAP_SYS_CHROOT，seccomp 也不许。就算允许也没用：看 [p]，旧的根照样已经卸载。",
+        (Verdict::Contained, Wall::Container, Attempt::File) => Words(
+            "What stopped it: no CAP_SYS_CHROOT, and seccomp denies the call. Allowing it would not help: \
+             as in [p], the old root is unmounted.",
+            "被什么挡住：没有 CAP_SYS_CHROOT，seccomp 也拒绝该调用。即使允许也没用：与 [p] 一样，旧的根已经卸载。",
         ),
-        (Verdict::Held, Wall::Container, Attempt::Process) => Words(
-            "What stopped it: a PID namespace. Processes are counted anew in here, and that number \
-             is nobody's.",
-            "是什么挡住的：PID 命名空间。里面的进程重新编号，那个号码不是任何人。",
+        (Verdict::Contained, Wall::Container, Attempt::Process) => Words(
+            "What stopped it: the PID namespace. Pids start from 1 in here, and no process has that pid.",
+            "被什么挡住：PID 命名空间。里面的进程号从 1 重新编起，没有进程用那个号。",
         ),
-        (Verdict::Held, Wall::Container, Attempt::Memory) => Words(
-            "What stopped it: a PID namespace. The call is allowed, as debuggers need it, but it \
-             takes a number, and in here that number is nobody's.",
-            "是什么挡住的：PID 命名空间。调试器要用这个调用，所以它是允许的；但它按编号找进程，而里面那个编号不是任何人。",
+        (Verdict::Contained, Wall::Container, Attempt::Memory) => Words(
+            "What stopped it: the PID namespace. The call is allowed, since debuggers need it, but it \
+             takes a pid, and no process in here has that one.",
+            "被什么挡住：PID 命名空间。调试器需要这个调用，所以它被允许；但它按进程号找进程，而里面没有进程用那个号。",
         ),
-        (Verdict::Held, Wall::MicroVm, Attempt::File) => Words(
-            "What stopped it: `syscall` goes where the register LSTAR says: address 0, in the \
-             guest's own memory. No kernel is there, least of all the host's.",
-            "是什么挡住的：`syscall` 跳到寄存器 LSTAR 所指的地址 0，那是客户机自己的内存。那里没有内核，更没有宿主机的。",
+        (Verdict::Contained, Wall::MicroVm, Attempt::File) => Words(
+            "What stopped it: `syscall` jumps to the address in the LSTAR register: 0, in the guest's own \
+             memory. There is no kernel, least of all the host's.",
+            "被什么挡住：`syscall` 跳到 LSTAR 寄存器中的地址 0，那是客户机自己的内存。那里没有内核，更没有宿主机内核。",
         ),
-        (Verdict::Held, Wall::MicroVm, Attempt::Process) => Words(
-            "What stopped it: isolab's doors are few: a port with four requests, a console, an off \
-             switch. No request has number 62, so it ends the guest.",
-            "是什么挡住的：isolab 开的门很少：只认四种请求的端口、控制台、关机开关。没有 62 号请求，客户机就到此为止。",
+        (Verdict::Contained, Wall::MicroVm, Attempt::Process) => Words(
+            "What stopped it: isolab's interface is small: a port with four requests, a console, an off \
+             switch. There is no request 62, so isolab stops the guest.",
+            "被什么挡住：isolab 的接口很小：接受四种请求的端口、控制台、关机端口。没有 62 号请求，于是 isolab 结束客户机。",
         ),
-        (Verdict::Held, Wall::MicroVm, Attempt::Memory) => Words(
-            "What stopped it: the guest's addresses are its own. Beyond its RAM isolab answers, with \
-             ones; isolab's address is in no page table in here.",
-            "是什么挡住的：客户机的地址是它自己的。超出内存由 isolab 回答，全是 1；isolab 的地址不在这里的任何页表里。",
+        (Verdict::Contained, Wall::MicroVm, Attempt::Memory) => Words(
+            "What stopped it: guest addresses are the guest's own. Beyond its RAM, isolab returns all \
+             ones; isolab's address is in none of the guest's page tables.",
+            "被什么挡住：地址都是客户机自己的。超出其内存时 isolab 返回全 1；isolab 的地址不在客户机的页表中。",
         ),
-        (Verdict::Held, _, Attempt::Memory) if by_user_namespace => Words(
-            "What stopped it: not this wall. Root of a user namespace has no power over a process \
-             outside of it; root of the host would have read it.",
-            "是什么挡住的：不是这道墙。用户命名空间里的 root 管不到外面的进程；宿主机的 root 就读到了。",
+        (Verdict::Contained, _, Attempt::Memory) if by_user_namespace => Words(
+            "What stopped it: not this wall. Root in a user namespace has no privileges over processes \
+             outside it; root on the host could read it.",
+            "挡住它的不是这道墙：用户命名空间里的 root 对外面的进程没有权限；宿主机的 root 则读得到。",
         ),
-        (Verdict::Held, ..) => Words(
+        (Verdict::Contained, ..) => Words(
             "What stopped it: the kernel, at the first call that failed.",
-            "是什么挡住的：内核，就在第一个失败的调用上。",
+            "被什么挡住：内核，在第一个失败的调用处。",
         ),
     }
 }

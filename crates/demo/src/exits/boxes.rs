@@ -20,35 +20,35 @@ pub(super) fn boxes(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: 
     let space = if area.height >= 3 * height + 2 { 1 } else { 0 };
     let heights = [Constraint::Length(height); 3];
     let [guest, kvm, vmm] = Layout::vertical(heights).spacing(space).areas(area);
-    let said = |words: Words| words.of(language).to_owned();
+    let text = |words: Words| words.of(language).to_owned();
     let lit = lit(scene);
     let [to_kvm, to_vmm] = arrows(scene, language);
     let small = Words("a small program, no kernel", "一个小程序，没有内核");
     let role = Role {
-        title: said(Words("the guest: a microVM, ring 3", "客户机：microVM，ring 3")),
+        title: text(Words("the guest: a microVM, ring 3", "客户机：微型虚拟机，ring 3")),
         is_lit: false,
         lines: [
-            scene.way.map_or(String::new(), |way| said(way.code())),
-            said(scene.way.map_or(small, Way::belief)),
+            scene.way.map_or(String::new(), |way| text(way.code())),
+            text(scene.way.map_or(small, Way::belief)),
         ],
         to_next: to_kvm,
     };
     frame.render_widget(role.block(), guest);
-    let title = Words("KVM's role: /dev/kvm, the kernel", "KVM 的角色：/dev/kvm，内核里");
-    let about = Words("runs the guest until it must stop", "让客户机跑，直到非停不可");
+    let title = Words("KVM's role: /dev/kvm, the kernel", "KVM 的角色：/dev/kvm，在内核中");
+    let about = Words("runs the guest until a VM exit", "运行客户机，直到发生退出");
     let role = Role {
         title: marked(title.of(language), lit.kvm),
         is_lit: lit.kvm,
-        lines: [kvm_line(scene, language), said(about)],
+        lines: [kvm_line(scene, language), text(about)],
         to_next: to_vmm,
     };
     frame.render_widget(role.block(), kvm);
     let title = Words("QEMU's role: isolab, a process", "QEMU 的角色：isolab，一个进程");
-    let about = Words("knows what lies behind each port", "知道每个端口后面是什么");
+    let about = Words("emulates the device behind each port", "模拟每个端口背后的设备");
     let role = Role {
         title: marked(title.of(language), lit.vmm),
         is_lit: lit.vmm,
-        lines: [vmm_line(scene, language), said(about)],
+        lines: [vmm_line(scene, language), text(about)],
         to_next: String::new(),
     };
     frame.render_widget(role.block(), vmm);
@@ -102,14 +102,14 @@ fn lit(scene: &Exits) -> Lit {
 
 fn kvm_line(scene: &Exits, language: Language) -> String {
     let Some(way) = scene.way else { return String::new() };
-    let handed = scene.answered;
+    let forwarded = scene.answered;
     let by_kvm = match scene.count(way).filter(|_| scene.slower.is_none()) {
         Some(count) => count.by_kvm.map_or("?".into(), |count| count.to_string()),
         None => "...".into(),
     };
     match language {
-        Language::En => format!("handed on {handed}, answered alone {by_kvm}"),
-        Language::Zh => format!("转交 {handed} 次，自己回答 {by_kvm} 次"),
+        Language::En => format!("forwarded {forwarded}, handled in KVM {by_kvm}"),
+        Language::Zh => format!("转交 {forwarded} 次，自行处理 {by_kvm} 次"),
     }
 }
 
@@ -117,10 +117,10 @@ fn vmm_line(scene: &Exits, language: Language) -> String {
     let (answered, arrived) = (scene.answered, scene.arrived);
     match (scene.way, language) {
         (None, _) => String::new(),
-        (Some(Way::Cpuid), Language::En) => format!("answered {answered}"),
-        (Some(Way::Cpuid), Language::Zh) => format!("回答 {answered} 次"),
-        (_, Language::En) => format!("answered {answered}, bytes here: {arrived}"),
-        (_, Language::Zh) => format!("回答 {answered} 次，收到 {arrived} 字节"),
+        (Some(Way::Cpuid), Language::En) => format!("handled {answered}"),
+        (Some(Way::Cpuid), Language::Zh) => format!("处理 {answered} 次"),
+        (_, Language::En) => format!("handled {answered}, bytes received: {arrived}"),
+        (_, Language::Zh) => format!("处理 {answered} 次，收到 {arrived} 字节"),
     }
 }
 

@@ -3,24 +3,23 @@
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
-    style::{Color, Style, Stylize as _},
+    style::{Color, Stylize as _},
     text::Line,
     widgets::{Paragraph, Wrap},
 };
 use report::columns::columns;
 
 use super::{
-    Exits, Way, boxes, numbers,
+    Exits, Way, boxes,
+    numbers::{self, time},
     stream::{about_cpuid, stream},
 };
-use crate::{Language, script::Words};
+use crate::{Language, script::Words, style::DIM};
 
 /// From this width on, the stream is beside the boxes.
 const WIDE: u16 = 72;
 /// The width of a box then.
 const BOX: u16 = 39;
-/// What is to be read last.
-pub(super) const DIM: Style = Style::new().fg(Color::DarkGray);
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
@@ -50,8 +49,8 @@ pub fn draw(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language
     boxes::boxes(scene, frame, left, language);
     stream(scene, frame, right, language);
     let title = Words(
-        "exits to isolab before the end; time, KVM alone",
-        "结束前到 isolab 的退出；用时，KVM 自己回答的",
+        "VM exits to isolab; below: time, exits in KVM",
+        "到 isolab 的退出；下方：用时、KVM 处理的退出",
     );
     frame.render_widget(Line::styled(title.of(language), DIM), head);
     numbers::counts(scene, frame, counts, rows.into(), language);
@@ -59,21 +58,13 @@ pub fn draw(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language
 
 fn mode_words(scene: &Exits) -> Words {
     let begin = Words(
-        "1000 bytes are to leave a guest: how many exits does it take?",
-        "1000 个字节要离开客户机：需要退出多少次？",
+        "A guest sends 1000 bytes to the host: how many VM exits does that take?",
+        "客户机要把 1000 个字节交给宿主机：需要多少次虚拟机退出？",
     );
     scene.way.map_or(begin, Way::words)
 }
 
-/// A length of time.
-pub(super) fn time(microseconds: f32) -> String {
-    match microseconds {
-        short if short < 1000.0 => format!("{short:.0} µs"),
-        long => format!("{:.1} ms", long / 1000.0),
-    }
-}
-
-/// The numbers of the picture, for who has no terminal.
+/// The numbers of the picture, where there is no terminal.
 pub fn summary(scene: &Exits, language: Language) -> String {
     let mut text = format!("{}\n", mode_words(scene).of(language));
     for count in &scene.counts {
@@ -83,10 +74,10 @@ pub fn summary(scene: &Exits, language: Language) -> String {
         let by_kvm = count.by_kvm.map_or("?".into(), |count| count.to_string());
         text += &match language {
             Language::En => format!(
-                "{name}{space}{answered:>5} exits answered by isolab, {by_kvm} by KVM alone, {took}\n"
+                "{name}{space}{answered:>5} exits handled by isolab, {by_kvm} by KVM alone, {took}\n"
             ),
             Language::Zh => format!(
-                "{name}{space}isolab 回答 {answered:>4} 次，KVM 自己回答 {by_kvm} 次，{took}\n"
+                "{name}{space}isolab 处理 {answered:>4} 次，KVM 自行处理 {by_kvm} 次，{took}\n"
             ),
         };
     }
@@ -157,8 +148,8 @@ mod tests {
             "● QEMU's role",
             "▼ exit: out 0x3f8",
             "▼ KVM_RUN returns",
-            "handed on 3, answered alone ...",
-            "answered 3, bytes here: 3",
+            "forwarded 3, handled in KVM ...",
+            "handled 3, bytes received: 3",
             "newest first: 5000 times slower",
             "   280.0 out 0x3f8 isolab/console    2.5",
             "▀▀█                 ▄█                  ▀▀█ ",
@@ -178,9 +169,9 @@ mod tests {
                 "● KVM's role",
                 "○ QEMU's role",
                 "▼ exit: cpuid",
-                "handed on 0, answered alone 1004",
+                "forwarded 0, handled in KVM 1004",
                 "isolab/the end",
-                "Nothing else came to isolab.",
+                "No other exit reached isolab.",
                 "40.0 ms, KVM 1004",
             ];
             assert_shows(&screen, &expected);
@@ -189,15 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn who_answered_cpuid_is_said_as_far_as_it_was_seen() {
+    fn who_executed_cpuid_is_stated_as_far_as_it_is_known() {
         let cases = [
-            // A recording of before says no more than the count.
-            (Some(2), None, '○', "KVM counted 2 exits. Who answered cpuid is not known."),
-            (Some(2), Some("AuthenticAMD"), '○', "returned AuthenticAMD: the processor answers"),
-            (Some(2), Some(""), '●', "KVM counted 2 exits. It answered alone"),
-            (None, Some(""), '●', "no counters (Linux 5.14 and later have). It answered"),
-            (None, Some("GenuineIntel"), '○', "returned GenuineIntel: the processor answers"),
-            (Some(1004), Some("GenuineIntel"), '●', "KVM counted 1004 exits: it answered alone."),
+            // An older recording has only the count.
+            (Some(2), None, '○', "KVM counted 2 exits. It is unknown who executed cpuid."),
+            (Some(2), Some("AuthenticAMD"), '○', "returned AuthenticAMD: the processor executed"),
+            (Some(2), Some(""), '●', "KVM counted 2 exits. It emulated cpuid"),
+            (None, Some(""), '●', "no counters (Linux 5.14 and later do). It emulated"),
+            (None, Some("GenuineIntel"), '○', "returned GenuineIntel: the processor executed"),
+            (Some(1004), Some("GenuineIntel"), '●', "KVM counted 1004 exits: it emulated cpuid."),
         ];
         for (by_kvm, vendor, lit, expected) in cases {
             let mut scene = asked();
@@ -227,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_said_in_the_picture_and_in_the_summary() {
+    fn a_failure_is_shown_in_the_picture_and_in_the_summary() {
         let note = Some("[f] open /dev/kvm: gone; load the module kvm".to_owned());
         let scene = Exits { note, ..asked() };
         assert_shows(&screen(&scene, 80, 18, Language::En), &["open /dev/kvm", "● KVM's role"]);

@@ -33,7 +33,7 @@ const PAGE: usize = 4096;
 
 /// A whole run.
 pub(super) struct Run {
-    /// All exits that isolab was told of; the last is the guest's end.
+    /// All exits that isolab handled; the last one ends the guest.
     pub exits: Vec<Exit>,
     /// What it came to.
     pub count: Count,
@@ -45,7 +45,7 @@ pub(super) fn run(way: Way) -> Result<Run> {
     let bytes = bytes();
     let program = host::sealed_memfd(&*program(way, &bytes));
     let program = program.map_err(failed("write the guest's program"))?;
-    let mut device = device().map_err(failed("make the device's page"))?;
+    let mut device = device().map_err(failed("create the device's page"))?;
     let machine = MicroVm {
         mode: Mode::User64,
         limits: Limits { memory_bytes: Some(2 << 20), ..Limits::default() },
@@ -66,7 +66,9 @@ pub(super) fn run(way: Way) -> Result<Run> {
         Way::Cpuid => true,
     };
     if !arrived {
-        return Err(failed("compare the bytes")(io::Error::other("others arrived than were sent")));
+        return Err(failed("compare the bytes")(io::Error::other(
+            "the bytes received differ from those sent",
+        )));
     }
     let vendor = (way == Way::Cpuid).then(|| vendor(&stored));
     Ok(run_of(way, vendor, &outcome))
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vendor_is_what_the_processor_says_and_empty_where_nobody_says_one() {
+    fn a_vendor_is_what_the_processor_returned_or_empty() {
         assert_eq!(vendor(b"AuthenticAMDabc"), "AuthenticAMD");
         assert_eq!(vendor(&[0; 1000]), "");
     }

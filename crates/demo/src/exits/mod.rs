@@ -1,27 +1,27 @@
-//! The exits of a microVM: why its guest stopped, who answered, and how often each way of doing
-//! I/O needs that.
+//! The exits of a microVM: why its guest stopped, who handled that, and how many exits each kind
+//! of I/O needs.
 //!
 //! ```text
 //!   guest    out 0x3f8, al
 //!              v  exit
-//!   KVM      in the kernel: answers by itself, which it only counts, or
+//!   KVM      in the kernel: handles the exit itself, which it only counts, or
 //!              v  KVM_RUN returns
-//!   isolab   QEMU's role: plays the device, and is the one who can tell of every exit
+//!   isolab   QEMU's role: emulates the device, and can report every exit
 //! ```
 
 mod boxes;
 mod draw;
 mod guests;
-mod live;
 mod notes;
 mod numbers;
+mod source;
 mod stream;
 
 use serde::{Deserialize, Serialize};
 
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::ExitsDemo;
 
 use sandbox::ExitReason;
 
@@ -36,7 +36,7 @@ pub const TIMES: u32 = 1000;
 pub enum Way {
     /// Full virtualization: its bytes leave through a serial port.
     Full,
-    /// Para-virtualization: through memory that both sides know of, and a doorbell.
+    /// Paravirtualization: through memory that both sides share, and a doorbell.
     Para,
     /// Passthrough: into the page of a device of its own.
     Direct,
@@ -70,20 +70,20 @@ impl Way {
     fn words(self) -> Words {
         match self {
             Self::Full => Words(
-                "full virtualization: the guest sees a serial port; every byte is an exit",
-                "全虚拟化：客户机眼里是一个串口，每个字节都要退出一次",
+                "full virtualization: the guest sees a serial port; every byte is a VM exit",
+                "全虚拟化：客户机看到一个串口，每个字节引起一次退出",
             ),
             Self::Para => Words(
-                "para-virtualization: bytes into shared memory, then one doorbell for all",
-                "半虚拟化：字节先放进共享内存，最后按一次门铃",
+                "paravirtualization: bytes go into shared memory, then one doorbell write",
+                "半虚拟化：字节先写入共享内存，最后写一次门铃端口",
             ),
             Self::Direct => Words(
-                "passthrough: the device's page is the guest's own; nobody is asked",
-                "直通：设备的那一页就在客户机的内存里，不必问任何人",
+                "passthrough: the device's page is mapped into the guest; no VM exits",
+                "直通：设备的页映射进客户机内存，不需要退出",
             ),
             Self::Cpuid => Words(
-                "cpuid, 1000 times, unseen by isolab: does KVM answer, or the processor?",
-                "cpuid 一千次：isolab 根本不知道；是谁回答的，KVM 还是处理器？",
+                "1000 times cpuid, invisible to isolab: does KVM or the processor execute it?",
+                "执行 1000 次 cpuid，isolab 看不到：由 KVM 处理，还是处理器直接执行？",
             ),
         }
     }
@@ -95,7 +95,7 @@ impl Way {
             Self::Para => {
                 Words("1000 stores, then out 0x10, eax", "1000 次写内存，再 out 0x10, eax")
             }
-            Self::Direct => Words("1000 stores to the device's page", "往设备的页里写 1000 个字节"),
+            Self::Direct => Words("1000 stores to the device's page", "向设备的页写 1000 个字节"),
             Self::Cpuid => Words("1000 x  cpuid", "1000 次  cpuid"),
         }
     }
@@ -103,10 +103,10 @@ impl Way {
     /// What the guest takes the world for.
     fn belief(self) -> Words {
         match self {
-            Self::Full => Words("sees a serial port, as on any PC", "看见一个串口，和普通 PC 一样"),
+            Self::Full => Words("sees a serial port, as on any PC", "看到一个串口，与普通 PC 相同"),
             Self::Para => Words("knows that it is a guest", "知道自己是客户机"),
             Self::Direct => Words("has a device of its own", "有自己独占的设备"),
-            Self::Cpuid => Words("asks what processor this is", "问这是什么处理器"),
+            Self::Cpuid => Words("asks what processor this is", "查询这是什么处理器"),
         }
     }
 }
@@ -118,11 +118,11 @@ pub struct Exits {
     pub way: Option<Way>,
     /// How many times slower than it ran it is shown; `None` when all of it was.
     pub slower: Option<u32>,
-    /// How many exits isolab has answered so far, but for the end.
+    /// How many exits isolab has handled so far, without the last one.
     pub answered: u32,
     /// How many of the bytes have arrived on the host.
     pub arrived: u32,
-    /// The last exits that isolab was told of, the newest first.
+    /// The latest exits that isolab handled, the newest first.
     pub stream: Vec<Exit>,
     /// What was measured, in the order of [`Way::ALL`].
     pub counts: Vec<Count>,
@@ -130,7 +130,7 @@ pub struct Exits {
     pub note: Option<String>,
 }
 
-/// An exit that isolab answered.
+/// An exit that isolab handled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exit {
     /// When it came, in microseconds since the guest was entered.
@@ -139,7 +139,7 @@ pub struct Exit {
     pub reason: ExitReason,
     /// What in isolab answered it.
     pub device: String,
-    /// How long the answer took, in microseconds.
+    /// How long that took, in microseconds.
     pub took: f32,
 }
 
@@ -148,9 +148,9 @@ pub struct Exit {
 pub struct Count {
     /// Of what.
     pub way: Way,
-    /// The exits that isolab answered, but for the guest's end.
+    /// The exits that isolab handled, without the guest's last one.
     pub answered: u32,
-    /// The exits that KVM answered by itself; `None` where it does not count.
+    /// The exits that KVM handled itself; `None` where it does not count them.
     pub by_kvm: Option<u64>,
     /// From the first instruction to the guest's end, in microseconds.
     pub took: f32,

@@ -8,16 +8,13 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{
-    Exits, Way,
-    draw::{DIM, time},
-};
-use crate::Language;
+use super::{Exits, Way};
+use crate::{Language, style::DIM};
 
 /// A label, a number of three lines, and what else was counted.
 pub(super) const HEIGHT: u16 = 5;
 
-/// A number for each way, in so many rows.
+/// A number for each way, in `rows` rows.
 pub(super) fn counts(
     scene: &Exits,
     frame: &mut Frame<'_>,
@@ -27,10 +24,10 @@ pub(super) fn counts(
 ) {
     let heights = vec![Constraint::Length(HEIGHT); rows];
     let widths = vec![Constraint::Fill(1); Way::ALL.len() / rows];
-    let places = Layout::vertical(heights).split(area);
-    let places = places.iter().flat_map(|row| Layout::horizontal(&widths).split(*row).to_vec());
-    for (way, place) in Way::ALL.into_iter().zip(places) {
-        frame.render_widget(count_of(scene, way, language), place);
+    let cells = Layout::vertical(heights).split(area);
+    let cells = cells.iter().flat_map(|row| Layout::horizontal(&widths).split(*row).to_vec());
+    for (way, cell) in Way::ALL.into_iter().zip(cells) {
+        frame.render_widget(count_of(scene, way, language), cell);
     }
 }
 
@@ -51,6 +48,14 @@ fn count_of(scene: &Exits, way: Way, language: Language) -> Paragraph<'static> {
         lines.push(Line::styled(format!(" {}, KVM {by_kvm}", time(count.took)), DIM));
     }
     Paragraph::new(lines)
+}
+
+/// A length of time.
+pub(super) fn time(microseconds: f32) -> String {
+    match microseconds {
+        short if short < 1000.0 => format!("{short:.0} µs"),
+        long => format!("{:.1} ms", long / 1000.0),
+    }
 }
 
 /// Three dots wide and five high, a row in three bits.
@@ -87,8 +92,8 @@ fn large(number: Option<u32>) -> [String; 3] {
     [0, 1, 2].map(|line| {
         let row = |digit: &[u8; 5]| -> String {
             let dot =
-                |row: usize, place: u8| digit.get(row).is_some_and(|bits| bits & 4 >> place != 0);
-            (0..3).map(|place| cell(dot(2 * line, place), dot(2 * line + 1, place))).collect()
+                |row: usize, column: u8| digit.get(row).is_some_and(|bits| bits & 4 >> column != 0);
+            (0..3).map(|column| cell(dot(2 * line, column), dot(2 * line + 1, column))).collect()
         };
         dots.iter().map(row).collect::<Vec<_>>().join(" ")
     })

@@ -1,15 +1,11 @@
-//! The exits that isolab was told of, the newest first.
+//! The exits that isolab handled, the newest first.
 
 use ratatui::{Frame, layout::Rect, style::Stylize as _, text::Line, widgets::Paragraph};
 use report::columns::{columns, wrapped};
 use sandbox::ExitReason;
 
-use super::{
-    Answerer, Count, Exit, Exits, TIMES, Way,
-    draw::{DIM, time},
-    guests::OFF_SWITCH,
-};
-use crate::Language;
+use super::{Answerer, Count, Exit, Exits, TIMES, Way, guests::OFF_SWITCH, numbers::time};
+use crate::{Language, style::DIM};
 
 impl Exit {
     /// Whether it is how the guest ended.
@@ -38,55 +34,58 @@ fn stream_title(scene: &Exits, language: Language) -> String {
     let took = scene.way.and_then(|way| Some(time(scene.count(way)?.took)));
     match (scene.slower, took, language) {
         (Some(slower), _, Language::En) => format!("exits, newest first: {slower} times slower"),
-        (Some(slower), _, Language::Zh) => format!("退出，最新的在上：放慢 {slower} 倍"),
+        (Some(slower), _, Language::Zh) => format!("退出（最新的在上）：放慢 {slower} 倍"),
         (None, Some(took), Language::En) => format!("exits, newest first: all in {took}"),
-        (None, Some(took), Language::Zh) => format!("退出，最新的在上：全程 {took}"),
-        (None, None, _) => language.either("exits, newest first", "退出，最新的在上").into(),
+        (None, Some(took), Language::Zh) => format!("退出（最新的在上）：全程 {took}"),
+        (None, None, _) => language.either("exits, newest first", "退出（最新的在上）").into(),
     }
 }
 
-/// What there is to say of a guest of whose doing isolab has heard nothing.
+/// The explanation for a guest of which isolab has handled no exit.
 fn nothing_else(count: Option<&Count>, language: Language) -> String {
-    let none = language.either("Nothing else came to isolab.", "别的都没有到 isolab。");
+    let none = language.either("No other exit reached isolab.", "没有其他退出到达 isolab。");
     let about = match count.filter(|count| count.way == Way::Cpuid) {
         Some(count) => about_cpuid(count, language),
         None => language
-            .either("What KVM answers alone it only counts.", "KVM 自己回答的，只计数。")
+            .either(
+                "KVM only counts the exits that it handles itself.",
+                "KVM 自行处理的退出只有计数。",
+            )
             .into(),
     };
     format!("{none}{}{about}", language.either(" ", ""))
 }
 
-/// Who answered `cpuid`, and what KVM counted of it.
+/// Who executed `cpuid`, and how many exits KVM counted.
 pub(super) fn about_cpuid(count: &Count, language: Language) -> String {
     let counted = match (count.by_kvm, language) {
         (Some(counted), Language::En) => format!("KVM counted {counted} exits"),
-        (Some(counted), Language::Zh) => format!("KVM 数出 {counted} 次退出"),
-        (None, Language::En) => "This KVM has no counters (Linux 5.14 and later have)".into(),
+        (Some(counted), Language::Zh) => format!("KVM 统计到 {counted} 次退出"),
+        (None, Language::En) => "This KVM has no counters (Linux 5.14 and later do)".into(),
         (None, Language::Zh) => "这个 KVM 没有计数器（Linux 5.14 起才有）".into(),
     };
     let is_counted = count.by_kvm.is_some_and(|counted| counted >= TIMES.into());
     let who = match (count.answerer(), language) {
         (Some(Answerer::Processor(vendor)), Language::En) => {
-            format!(". cpuid returned {vendor}: the processor answers here, not KVM.")
+            format!(". cpuid returned {vendor}: the processor executed it, not KVM.")
         }
         (Some(Answerer::Processor(vendor)), Language::Zh) => {
-            format!("。cpuid 返回的是 {vendor}：这里由处理器直接回答，不是 KVM。")
+            format!("。cpuid 返回 {vendor}：由处理器直接执行，没有经过 KVM。")
         }
-        (Some(Answerer::Kvm), Language::En) if is_counted => ": it answered alone.".into(),
-        (Some(Answerer::Kvm), Language::Zh) if is_counted => "：是它自己回答的。".into(),
-        (Some(Answerer::Kvm), Language::En) => ". It answered alone, without counting.".into(),
-        (Some(Answerer::Kvm), Language::Zh) => "。是它自己回答的，只是没有计数。".into(),
-        (None, Language::En) => ". Who answered cpuid is not known.".into(),
-        (None, Language::Zh) => "。不知道 cpuid 是谁回答的。".into(),
+        (Some(Answerer::Kvm), Language::En) if is_counted => ": it emulated cpuid.".into(),
+        (Some(Answerer::Kvm), Language::Zh) if is_counted => "：由 KVM 处理。".into(),
+        (Some(Answerer::Kvm), Language::En) => ". It emulated cpuid without counting exits.".into(),
+        (Some(Answerer::Kvm), Language::Zh) => "。由 KVM 处理，但没有计数。".into(),
+        (None, Language::En) => ". It is unknown who executed cpuid.".into(),
+        (None, Language::Zh) => "。无法确定 cpuid 由谁执行。".into(),
     };
     counted + &who
 }
 
 pub(super) fn stream(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
     let head = match language {
-        Language::En => ["at µs", "reason", "answered by", "in µs"],
-        Language::Zh => ["µs", "原因", "谁回答", "用时µs"],
+        Language::En => ["at µs", "reason", "handled by", "in µs"],
+        Language::Zh => ["µs", "原因", "处理者", "用时µs"],
     };
     let title = stream_title(scene, language);
     let mut lines = vec![Line::from(title.bold()), Line::styled(in_columns(head), DIM)];

@@ -12,53 +12,53 @@ use report::columns::wrapped;
 use super::{Layers, row::Widths, table::Table};
 use crate::Language;
 
-/// Rows that have a place even when they are empty: those of the image, and what a container makes.
+/// Rows that are drawn even when they are empty: those of the image, and what a container makes.
 const ROWS: usize = 9;
 /// Lines for what the kernel did, so that nothing below them moves.
-const TOLD: usize = 3;
+const STATUS_LINES: usize = 3;
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Layers, frame: &mut Frame<'_>, area: Rect, language: Language) {
     let widths = Widths::of(area.width.into());
     let height = usize::from(area.height);
-    let told = told(scene, area.width.into(), language);
-    let told_lines = told.len().max(TOLD);
+    let status = status(scene, area.width.into(), language);
+    let status_lines = status.len().max(STATUS_LINES);
     let mut table = Table::of(scene, widths, language);
-    if table.height() + told_lines > height {
+    if table.height() + status_lines > height {
         table.shorten();
     }
-    let room = height.saturating_sub(table.height() + told_lines);
+    let room = height.saturating_sub(table.height() + status_lines);
     table
         .rows
         .resize_with((table.rows.len() + room).min(ROWS.max(table.rows.len())), Line::default);
     let heights = [
         Constraint::Max(table.height() as u16),
-        Constraint::Length(told.len() as u16),
+        Constraint::Length(status.len() as u16),
         Constraint::Fill(1),
     ];
     let [upper, lower, rest] = Layout::vertical(heights).areas(area);
     frame.render_widget(Paragraph::new(table.lines()), upper);
-    frame.render_widget(Paragraph::new(told), lower);
+    frame.render_widget(Paragraph::new(status), lower);
     let on_the_host = language.either("On the host: ", "在宿主机上：");
-    let files = format!("{on_the_host}{}/{{lower,{}/upper}}", scene.place, scene.container);
+    let files = format!("{on_the_host}{}/{{lower,{}/upper}}", scene.directory, scene.container);
     let files = wrapped(&files, area.width.into());
     if let Some(above) = usize::from(rest.height).checked_sub(files.len()) {
-        let place = Rect { y: rest.y + above as u16, height: files.len() as u16, ..rest };
+        let bottom = Rect { y: rest.y + above as u16, height: files.len() as u16, ..rest };
         let files: Vec<Line<'static>> = files.into_iter().map(Line::from).collect();
-        frame.render_widget(Paragraph::new(files).fg(Color::DarkGray), place);
+        frame.render_widget(Paragraph::new(files).fg(Color::DarkGray), bottom);
     }
 }
 
-/// The picture as text, for who has no terminal.
+/// The picture as text, where there is no terminal.
 pub fn summary(scene: &Layers, language: Language) -> String {
     const WIDTH: usize = 79;
     let mut lines = Table::of(scene, Widths::of(WIDTH), language).lines();
-    lines.extend(told(scene, WIDTH, language));
+    lines.extend(status(scene, WIDTH, language));
     lines.iter().map(|line| format!("{}\n", line.to_string().trim_end())).collect()
 }
 
 /// What the kernel did, and what went wrong.
-fn told(scene: &Layers, width: usize, language: Language) -> Vec<Line<'static>> {
+fn status(scene: &Layers, width: usize, language: Language) -> Vec<Line<'static>> {
     let (text, style) = match &scene.note {
         Some(note) => (note.clone(), Style::new().fg(Color::Red)),
         None if scene.rows.iter().any(|row| row.changed) => {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::{
         Demo, Scene,
-        layers::{Found, Row, Told},
+        layers::{Found, LastChange, Row},
         picture::drawn,
     };
 
@@ -99,8 +99,8 @@ mod tests {
             rows,
             lower_bytes: 1 << 20,
             upper_bytes: [Some(0), Some(4096)],
-            told: Told::Hidden { path: "gone".into() },
-            place: "/place".into(),
+            last_change: LastChange::Hidden { path: "gone".into() },
+            directory: "/layers".into(),
             note: None,
         }
     }
@@ -121,7 +121,7 @@ mod tests {
             " made                               8 B new ──────────────────▶ 8 B",
             " space          1.0 MiB, shared     4 KiB; container 1: 0 B     none of its own",
             "* gone stays in lower.",
-            "On the host: /place/{lower,2/upper}",
+            "On the host: /layers/{lower,2/upper}",
         ] {
             assert!(screen.contains(line), "{line}\n{screen}");
         }
@@ -146,14 +146,14 @@ mod tests {
     fn where_there_is_little_room_all_rows_and_the_space_they_take_are_seen() {
         let rows = scene().rows.len() as u16;
         let screen = screen(&scene(), 80, 1 + rows + 1 + 3, Language::En);
-        assert!(!screen.contains("read only"), "{screen}");
+        assert!(!screen.contains("read-only"), "{screen}");
         for text in [" copied ", " made ", " space ", "* gone stays"] {
             assert!(screen.contains(text), "{text}\n{screen}");
         }
     }
 
     #[test]
-    fn a_failure_is_told_in_place_of_what_the_kernel_did() {
+    fn a_failure_replaces_what_the_kernel_did() {
         let scene = Layers { note: Some("[w] it failed".into()), ..scene() };
         let screen = screen(&scene, 80, 18, Language::En);
         assert!(screen.contains("[w] it failed") && !screen.contains("stays in lower"), "{screen}");

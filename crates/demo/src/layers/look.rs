@@ -9,7 +9,7 @@ use std::{
 
 use container::layer::{is_whiteout, opaque_mark};
 
-use super::{Found, Row, place::MOUNTED_ON};
+use super::{Found, Row, directory::MOUNTED_ON};
 
 /// More names are nobody's lesson, and would not fit.
 const MOST: usize = 40;
@@ -136,14 +136,14 @@ mod tests {
             merged,
             changed: false,
         };
-        let wanted = [
+        let expected = [
             row("lib/", Some(Found::Directory), Some(Found::Whiteout), None),
             row("lib/a", Some(file), None, None),
             row("x", Some(file), Some(Found::CopiedUp(1)), Some(file)),
             row("y", Some(file), None, Some(file)),
             row("a", None, Some(file), Some(file)),
         ];
-        assert_eq!(rows(&lower, &upper, &merged), wanted);
+        assert_eq!(rows(&lower, &upper, &merged), expected);
     }
 
     #[test]

@@ -4,21 +4,21 @@
 //! The image is a small directory made for it; the containers are real ones. Their files are
 //! changed through `/proc/PID/root`, which leads through the overlay as their own calls would.
 
-mod acts;
+mod directory;
 mod draw;
-mod live;
 mod look;
 mod notes;
-mod place;
+mod operations;
 mod row;
+mod source;
 mod table;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::LayersDemo;
 
 /// An overlay, name by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,10 +31,12 @@ pub struct Layers {
     pub lower_bytes: u64,
     /// The same of each container's upper layer; `None` where there is no such container.
     pub upper_bytes: [Option<u64>; 2],
-    /// What the last key has led to.
-    pub told: Told,
-    /// The directory on the host in which all layers lie.
-    pub place: String,
+    /// What the last key changed.
+    #[serde(alias = "told")]
+    pub last_change: LastChange,
+    /// The directory on the host that holds all layers.
+    #[serde(alias = "place")]
+    pub directory: String,
     /// Why the picture is not the one that was asked for.
     pub note: Option<String>,
 }
@@ -58,9 +60,9 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Found {
-    /// A file of so many bytes.
+    /// A file, and its size in bytes.
     File(u64),
-    /// A file of so many bytes, in an upper layer, that there is in the lower one, too.
+    /// A file in an upper layer that the lower layer has too, and its size in bytes.
     CopiedUp(u64),
     /// A directory; in an upper layer, one that is merged with the lower one's.
     Directory,
@@ -70,10 +72,10 @@ pub enum Found {
     Whiteout,
 }
 
-/// What the kernel did at the last key.
+/// What the last key changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Told {
+pub enum LastChange {
     /// The first container was started.
     Begun,
     /// A file was made that no layer had.
@@ -107,7 +109,7 @@ pub enum Told {
         /// The file.
         path: String,
     },
-    /// A directory of the image was deleted and made anew.
+    /// A directory of the image was deleted and created again.
     Replaced {
         /// The directory.
         path: String,
@@ -120,7 +122,7 @@ pub enum Told {
     Started,
     /// The other container is looked at.
     Turned,
-    /// There is nothing left for that key.
+    /// The key has nothing left to do.
     Enough,
 }
 

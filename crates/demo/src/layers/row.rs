@@ -31,7 +31,7 @@ pub(super) struct Widths {
 }
 
 impl Widths {
-    /// Those of a picture of so many columns.
+    /// Those of a picture of this width.
     pub(super) fn of(width: usize) -> Self {
         let short = width < 72;
         let (name, lower, merged) = if short { (13, 10, 8) } else { (16, 20, 16) };
@@ -46,8 +46,8 @@ impl Widths {
 
 /// Texts, each in its column.
 pub(super) fn in_columns(texts: [&str; 4], widths: Widths) -> String {
-    let places = [widths.name, widths.lower, widths.upper, widths.merged];
-    let cells = texts.into_iter().zip(places);
+    let columns = [widths.name, widths.lower, widths.upper, widths.merged];
+    let cells = texts.into_iter().zip(columns);
     cells.map(|(text, width)| padded(&shortened(text, width), width)).collect()
 }
 
@@ -68,7 +68,7 @@ pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language
         upper => text(upper, true),
     };
     let seen = match row.merged {
-        None => language.either("gone", "没了").into(),
+        None => language.either("gone", "不可见").into(),
         merged => text(merged, false),
     };
     let (lower_end, upper_end) = match row.upper {
@@ -111,11 +111,11 @@ fn hidden_by(scene: &Layers, row: &Row, short: bool, language: Language) -> Stri
     match (language, short) {
         (Language::En, false) => format!("hidden by {path}"),
         (Language::En, true) => format!("by {path}"),
-        (Language::Zh, _) => format!("被 {path} 遮住"),
+        (Language::Zh, _) => format!("被 {path} 遮盖"),
     }
 }
 
-/// Meant to be told apart at the back of a room; what they say is in the words, too.
+/// Distinguishable from the back of a room; the words carry the same information.
 fn colour(found: Found) -> Color {
     match found {
         Found::CopiedUp(_) => Color::Yellow,

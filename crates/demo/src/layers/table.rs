@@ -49,12 +49,12 @@ fn head(scene: &Layers, widths: Widths, language: Language) -> [Line<'static>; 2
     let number = scene.container;
     let names = ["", "lower", "upper", "merged"];
     let about = match (language, widths.short) {
-        (Language::En, true) => ["", "image", &format!("container {number}"), "is seen"],
-        (Language::Zh, true) => ["", "镜像", &format!("容器 {number}"), "看到的"],
+        (Language::En, true) => ["", "image", &format!("container {number}"), "visible"],
+        (Language::Zh, true) => ["", "镜像", &format!("容器 {number}"), "可见的"],
         (Language::En, false) => {
-            ["", "image, read only", &format!("written by container {number}"), "what it sees"]
+            ["", "image, read-only", &format!("written by container {number}"), "what it sees"]
         }
-        (Language::Zh, false) => ["", "镜像，只读", &format!("容器 {number} 写下的"), "它看到的"],
+        (Language::Zh, false) => ["", "镜像，只读", &format!("容器 {number} 写入的"), "容器所见"],
     };
     let about = Line::from(in_columns(about, widths)).fg(Color::DarkGray);
     [Line::from(in_columns(names, widths)).bold(), about]
@@ -69,7 +69,7 @@ fn totals(scene: &Layers, widths: Widths, language: Language) -> Vec<Line<'stati
     let upper = bytes(one).map_or(String::new(), size);
     let merged = match widths.short {
         true => language.either("none", "不占"),
-        false => language.either("none of its own", "自己不占"),
+        false => language.either("none of its own", "自身不占"),
     };
     let others = bytes(other).map(|bytes| {
         let name = language.either("container", "容器");

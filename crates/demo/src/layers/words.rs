@@ -1,6 +1,6 @@
 //! What the kernel did, in a sentence or two.
 
-use super::{Found, Layers, Told};
+use super::{Found, LastChange, Layers};
 use crate::Language;
 
 impl Layers {
@@ -8,90 +8,89 @@ impl Layers {
     pub(super) fn words(&self, language: Language) -> String {
         let number = self.container;
         let en = language == Language::En;
-        match &self.told {
-            Told::Begun => language
+        match &self.last_change {
+            LastChange::Begun => language
                 .either(
-                    "The container runs, and nothing was copied for it: upper is empty, so every \
-                     name is found in lower and shines through.",
-                    "容器已经在跑，却什么也没有复制：upper 是空的，每个名字都在 lower 里找到，直接透上来。",
+                    "The container is running, and nothing was copied for it: upper is empty, so every name \
+                     comes from lower.",
+                    "容器已经在运行，却没有复制任何东西：upper 是空的，每个名字都来自 lower。",
                 )
                 .into(),
-            Told::Created { path } if en => format!(
-                "{path} is in no layer, so it is made in upper, the only layer that is written to."
+            LastChange::Created { path } if en => format!(
+                "{path} is in no layer, so it is created in upper, the only writable layer."
             ),
-            Told::Created { path } => {
-                format!("{path} 哪一层都没有，于是建在 upper 里：只有这一层可写。")
+            LastChange::Created { path } => {
+                format!("{path} 在各层中都不存在，于是在 upper 中创建：只有这一层可写。")
             }
-            Told::CopiedUp { path, bytes, microseconds } => {
+            LastChange::CopiedUp { path, bytes, microseconds } => {
                 let (bytes, time) = (grouped(*bytes), milliseconds(*microseconds));
                 match language {
                     Language::En => format!(
-                        "One byte of {path} was to be written. First the kernel copied the whole \
-                         file up, {bytes} bytes; then it wrote to the copy: {time} ms."
+                        "To write one byte of {path}, the kernel first copied the whole file up, {bytes} \
+                         bytes, then wrote to the copy: {time} ms."
                     ),
                     Language::Zh => format!(
-                        "要写 {path} 里的一个字节：内核先把整个文件复制上来（copy-up），{bytes} 字节，\
-                         再写这份副本，用了 {time} 毫秒。"
+                        "为了写 {path} 中的一个字节，内核先把整个文件（{bytes} 字节）复制到 upper（copy-up），\
+                         再写这份副本：{time} 毫秒。"
                     ),
                 }
             }
-            Told::Written { path, microseconds } => {
+            LastChange::Written { path, microseconds } => {
                 let time = milliseconds(*microseconds);
                 match language {
                     Language::En => format!(
-                        "{path} is in upper already: one byte written, nothing copied, {time} ms."
+                        "{path} is already in upper: one byte written, nothing copied, {time} ms."
                     ),
                     Language::Zh => {
-                        format!("{path} 已经在 upper 里：写一个字节，什么也不用复制，{time} 毫秒。")
+                        format!("{path} 已经在 upper 中：写一个字节，无需复制，{time} 毫秒。")
                     }
                 }
             }
-            Told::Hidden { path } if en => format!(
-                "{path} stays in lower. upper has a mark that says \"no such name\": a whiteout, \
-                 a character device with the number 0:0."
+            LastChange::Hidden { path } if en => format!(
+                "{path} stays in lower. upper marks it as deleted with a whiteout, a character device with \
+                 the number 0:0."
             ),
-            Told::Hidden { path } => format!(
-                "{path} 没法从 lower 里拿走，于是 upper 里留个记号，表示“没有这个名字”：whiteout，\
-                 设备号 0:0 的字符设备。lower 里的字节一个也没少。"
+            LastChange::Hidden { path } => format!(
+                "{path} 仍在 lower 中。upper 用一个 whiteout（设备号为 0:0 的字符设备）标记它已删除。"
             ),
-            Told::Removed { path } if en => format!(
-                "{path} was in upper only: it is really deleted. Nothing below has to be hidden, \
-                 so there is no whiteout."
+            LastChange::Removed { path } if en => format!(
+                "{path} was in upper only, so it is really deleted. Nothing below has to be hidden, so \
+                 there is no whiteout."
             ),
-            Told::Removed { path } => format!(
-                "{path} 只在 upper 里，这次是真的删掉了：下面没有东西要遮，所以没有 whiteout。"
+            LastChange::Removed { path } => format!(
+                "{path} 只在 upper 中，所以真正被删除。下层没有需要遮盖的文件，因此没有 whiteout。"
             ),
-            Told::Replaced { path, mark } if en => format!(
-                "{path} was deleted and made anew: opaque ({mark}=y). Nothing of lower's {path} \
-                 shines through, and no file in it needs a whiteout."
+            LastChange::Replaced { path, mark } if en => format!(
+                "{path} was deleted and created again: opaque ({mark}=y). Nothing of lower's {path} is \
+                 visible, and no file in it needs a whiteout."
             ),
-            Told::Replaced { path, mark } => format!(
-                "{path} 删掉又新建。新目录是 opaque（不透明）的，{mark}=y：lower 的 {path} 一概\
-                 透不上来，里面的文件也不必各放一个 whiteout。"
+            LastChange::Replaced { path, mark } => format!(
+                "{path} 删除后重新创建，标记为 opaque（不透明，{mark}=y）：lower 的 {path} 全部不可见，\
+                 其中的文件不需要各自的 whiteout。"
             ),
-            Told::Renewed if en => format!(
-                "Container {number} and its upper layer are gone; a new one runs on the same \
-                 lower. All changes were in upper, so all are undone."
+            LastChange::Renewed if en => format!(
+                "Container {number} was removed with its upper layer; a new one runs on the same lower. \
+                 All changes were in upper, so all are undone."
             ),
-            Told::Renewed => format!(
-                "容器 {number} 连同它的 upper 都没了，同一个 lower 上跑起了新的一个。改动全在 upper \
-                 里，所以全都不见了。"
+            LastChange::Renewed => format!(
+                "容器 {number} 连同它的 upper 已删除，新容器在同一个 lower 上运行。所有改动都在 upper 中，\
+                 所以全部撤销。"
             ),
-            Told::Started if en => format!(
-                "Container {number}: the same lower, an upper of its own, still empty. It sees \
-                 nothing of what the other one did."
+            LastChange::Started if en => format!(
+                "Container {number}: the same lower, and its own upper, which is still empty. It does not \
+                 see what the other container did."
             ),
-            Told::Started => format!(
-                "容器 {number}：同一个 lower，自己的 upper 还是空的。另一个容器做过什么，它一概看不到。"
+            LastChange::Started => format!(
+                "容器 {number}：同一个 lower，自己的 upper 仍是空的。它看不到另一个容器的改动。"
             ),
-            Told::Turned if en => format!(
-                "Container {number} again: what it did is in its own upper, and nowhere else."
+            LastChange::Turned if en => format!(
+                "Container {number} again: its changes are in its own upper and nowhere else."
             ),
-            Told::Turned => format!("又是容器 {number}：它做过的事都在它自己的 upper 里，别处没有。"),
-            Told::Enough => language
+            LastChange::Turned => format!("回到容器 {number}：它的改动只在自己的 upper 中。"),
+            LastChange::Enough => language
                 .either(
-                    "That is all there is for this key: [x] begins anew.",
-                    "这个键没有更多可做的了：按 [x] 从头再来。",
+                    "Nothing is left for this key to do: [x] starts over.",
+                    "这个键没有可做的操作了：按 [x] 重新开始。",
                 )
                 .into(),
         }
@@ -109,7 +108,7 @@ pub(super) fn words(found: Found, is_upper: bool, short: bool, language: Languag
             format!("{} {}", size(bytes), language.either("copied", "复制"))
         }
         (Found::CopiedUp(bytes), false) => {
-            format!("{} {}", size(bytes), language.either("copied up", "复制上来"))
+            format!("{} {}", size(bytes), language.either("copied up", "已复制"))
         }
         (Found::Directory, true) => language.either("dir", "目录").into(),
         (Found::Directory, false) => language.either("directory", "目录").into(),

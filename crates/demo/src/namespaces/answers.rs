@@ -18,7 +18,7 @@ const QUESTIONS: [&str; 5] = [
 /// Behind each of them, in what the shell writes.
 const END: &str = ".\n";
 /// The tmpfs that every container has for itself; who writes there writes nothing of the host's.
-const PAPER: &str = "/dev/shm/who-am-i";
+const ANSWERS_FILE: &str = "/dev/shm/who-am-i";
 /// Nobody's answers are longer.
 const LONGEST: u64 = 256 << 10;
 
@@ -46,7 +46,7 @@ pub(super) fn script() -> String {
     let files = QUESTIONS.join(" ");
     format!(
         "for file in {files}; do while IFS= read -r line; do printf '%s\\n' \"$line\"; \
-         done <$file; echo .; done >{PAPER}; read -r line"
+         done <$file; echo .; done >{ANSWERS_FILE}; read -r line"
     )
 }
 
@@ -60,8 +60,8 @@ impl Answers {
     /// Those of the first process of a container, when it has written them down.
     pub(super) fn of_process(pid: u32, hierarchy: &str) -> Option<Self> {
         let mut text = String::new();
-        let paper = File::open(format!("/proc/{pid}/root{PAPER}")).ok()?;
-        paper.take(LONGEST).read_to_string(&mut text).ok()?;
+        let file = File::open(format!("/proc/{pid}/root{ANSWERS_FILE}")).ok()?;
+        file.take(LONGEST).read_to_string(&mut text).ok()?;
         Self::written(&text, hierarchy)
     }
 

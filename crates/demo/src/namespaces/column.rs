@@ -7,7 +7,7 @@ use ratatui::{
 use report::columns::{columns, padded, shortened};
 
 use super::{Column, Kind, Namespaces};
-use crate::{Language, script::Words};
+use crate::{Language, script::Words, style::DIM};
 
 /// For the names of the lines.
 pub(super) const LABEL: usize = 16;
@@ -18,12 +18,12 @@ pub(super) const WIDEST: usize = 24;
 /// The containers' colours, in the order of their columns.
 const COLOURS: [Color; 3] = [Color::Cyan, Color::Yellow, Color::Magenta];
 
-/// What is said of a process besides its tables, the most important first.
+/// The facts about a process besides its tables, the most important first.
 const FACTS: [(Words, Fact); 5] = [
     (Words("pid  out → in", "pid  外 → 里"), Fact::Pid),
     (Words("user out → in", "user 外 → 里"), Fact::User),
     (Words("host name", "主机名"), Fact::HostName),
-    (Words("it can see", "能看见"), Fact::Sees),
+    (Words("can see", "能看到"), Fact::Sees),
     (Words("joined it", "后来加入"), Fact::Others),
 ];
 
@@ -37,7 +37,7 @@ enum Fact {
 }
 
 impl Fact {
-    /// Empty where it is not known, or there is nothing to say.
+    /// Empty where it is not known or does not apply.
     fn of(self, column: &Column, is_host: bool, language: Language) -> String {
         let answers = column.answers.as_ref();
         match self {
@@ -117,7 +117,7 @@ pub(super) fn table(
         let rule = width.saturating_sub(columns(&name) + 2);
         let rule =
             if Some(number) == last { String::new() } else { " ".to_owned() + &"─".repeat(rule) };
-        vec![Span::styled(name, colour(number).bold()), Span::styled(rule, dim())]
+        vec![Span::styled(name, colour(number).bold()), Span::styled(rule, DIM)]
     })];
     for (label, fact) in FACTS {
         facts.push(line(label.of(language).into(), &|number| {
@@ -134,7 +134,7 @@ pub(super) fn table(
             (_, _, Language::En) => format!("{new} NEW, {} same", known - new),
             (_, _, Language::Zh) => format!("{new} 新, {} 共用", known - new),
         };
-        vec![Span::styled(text, dim())]
+        vec![Span::styled(text, DIM)]
     });
     let mut kinds = Vec::new();
     for (index, kind) in Kind::ALL.iter().enumerate() {
@@ -158,17 +158,13 @@ fn mark(
         None => Vec::new(),
         Some(table) if number == 0 => vec![Span::raw(table.to_string())],
         Some(_) if table == host => {
-            vec![Span::styled(language.either("same", "共用").to_owned(), dim())]
+            vec![Span::styled(language.either("same", "共用").to_owned(), DIM)]
         }
         Some(table) => {
             let text = format!("{table} {}", language.either("NEW", "新"));
             vec![Span::styled(text, colour(number).bold())]
         }
     }
-}
-
-pub(super) fn dim() -> Style {
-    Style::new().fg(Color::DarkGray)
 }
 
 /// The colour of a column; the host has none.

@@ -10,7 +10,7 @@ use ratatui::{
 use report::columns::wrapped;
 
 use super::{
-    Namespaces, Told,
+    LastChange, Namespaces,
     column::{self, Table},
     who,
 };
@@ -18,18 +18,18 @@ use crate::Language;
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Namespaces, frame: &mut Frame<'_>, area: Rect, language: Language) {
-    let told = told(scene, area.width.into(), language);
-    let heights = [Constraint::Fill(1), Constraint::Length(told.len() as u16)];
+    let status = status(scene, area.width.into(), language);
+    let heights = [Constraint::Fill(1), Constraint::Length(status.len() as u16)];
     let [picture, below] = Layout::vertical(heights).areas(area);
     let size = (picture.width.into(), picture.height.into());
     frame.render_widget(Paragraph::new(lines(scene, size, language)), picture);
-    frame.render_widget(Paragraph::new(told), below);
+    frame.render_widget(Paragraph::new(status), below);
 }
 
-/// The same as lines of text, for who has no terminal.
+/// The same as lines of text, where there is no terminal.
 pub fn summary(scene: &Namespaces, language: Language) -> String {
     const SIZE: (usize, usize) = (80, 40);
-    let lines = lines(scene, SIZE, language).into_iter().chain(told(scene, SIZE.0, language));
+    let lines = lines(scene, SIZE, language).into_iter().chain(status(scene, SIZE.0, language));
     lines.map(|line| format!("{}\n", line.to_string().trim_end())).collect()
 }
 
@@ -70,7 +70,7 @@ fn lines(
 }
 
 /// What happened, or why it did not.
-fn told(scene: &Namespaces, width: usize, language: Language) -> Vec<Line<'static>> {
+fn status(scene: &Namespaces, width: usize, language: Language) -> Vec<Line<'static>> {
     let (text, style) = match &scene.note {
         Some(note) => (note.clone(), Style::new().fg(Color::Red)),
         None => (words(scene, language), Style::new().fg(Color::Green)),
@@ -80,42 +80,42 @@ fn told(scene: &Namespaces, width: usize, language: Language) -> Vec<Line<'stati
 
 fn words(scene: &Namespaces, language: Language) -> String {
     let english = language == Language::En;
-    match &scene.told {
-        Told::Nothing if english => {
-            "A number is a table of the kernel's. Who has the same number shares it.".into()
+    match &scene.last_change {
+        LastChange::Nothing if english => {
+            "Each number is a kernel table. Processes with the same number share it.".into()
         }
-        Told::Nothing => "每个号码是内核里的一张表；号码相同，用的就是同一张。".into(),
-        Told::Asked if english => {
+        LastChange::Nothing => "每个编号代表内核里的一张表；编号相同，就是共用同一张。".into(),
+        LastChange::Asked if english => {
             "Both read the same files, each in its own /proc: status, mountinfo, cgroup.".into()
         }
-        Told::Asked => {
-            "两边读的是同样的文件，只是各在各的 /proc 里：status、mountinfo、cgroup。".into()
+        LastChange::Asked => {
+            "双方读取相同的文件，但各用自己的 /proc：status、mountinfo、cgroup。".into()
         }
-        Told::Started { name } if english => {
-            format!("clone3(2) made {name}: NEW tables are its own, the others are the host's.")
+        LastChange::Started { name } if english => {
+            format!("clone3(2) made {name}: it has its own NEW tables, and shares the others.")
         }
-        Told::Started { name } => {
-            format!("clone3(2) 造出了 {name}：标“新”的表归它自己，其余与宿主机共用。")
+        LastChange::Started { name } => {
+            format!("clone3(2) 创建了 {name}：标“新”的表是它自己的，其余与宿主机共用。")
         }
-        Told::Entered { name } if english => {
-            format!("setns(2): one more process uses the tables of {name}. None is new.")
+        LastChange::Entered { name } if english => {
+            format!("setns(2): another process joined the tables of {name}. None of them is new.")
         }
-        Told::Entered { name } => {
-            format!("setns(2)：又有一个进程用上了 {name} 的那些表，一张也没新建。")
+        LastChange::Entered { name } => {
+            format!("setns(2)：又有一个进程加入 {name} 的各张表，没有新建任何表。")
         }
-        Told::Killed { name, processes: 1 } if english => {
-            format!("SIGKILL to number 1 of {name}: it was alone, and its tables are gone with it.")
+        LastChange::Killed { name, processes: 1 } if english => {
+            format!("SIGKILL to pid 1 of {name}: it was the only process; its tables are gone.")
         }
-        Told::Killed { name, processes } if english => format!(
-            "SIGKILL to number 1 of {name}: all {processes} in it ended, its tables are gone."
+        LastChange::Killed { name, processes } if english => format!(
+            "SIGKILL to pid 1 of {name}: all {processes} processes ended; its tables are gone."
         ),
-        Told::Killed { name, processes } => {
-            format!("SIGKILL 发给 {name} 的 1 号：里面 {processes} 个全部结束，它的表也没了。")
+        LastChange::Killed { name, processes } => {
+            format!("向 {name} 的 1 号进程发 SIGKILL：{processes} 个进程全部结束，它的表也已释放。")
         }
-        Told::Ended { name } if english => {
-            format!("{name} has ended, and not by a key of this screen.")
+        LastChange::Ended { name } if english => {
+            format!("{name} has ended, but not because of a key pressed here.")
         }
-        Told::Ended { name } => format!("{name} 已经结束，不是这里按的键。"),
+        LastChange::Ended { name } => format!("{name} 已经结束，但不是因为这里的按键。"),
     }
 }
 
@@ -161,7 +161,7 @@ pub(super) mod tests {
             host: Box::new(column("", (4711, 0), 4711, [1, 2, 3, 4, 5, 6, 7, 8])),
             containers: vec![first, second],
             who: false,
-            told: Told::Started { name: "demo-2".into() },
+            last_change: LastChange::Started { name: "demo-2".into() },
             note: None,
         }
     }
@@ -186,20 +186,20 @@ pub(super) mod tests {
 pid  out → in   4711            4801 → 1        4822 → 1
 user out → in   0 root          0 → 0 root      100000 → 0 root
 host name       classroom       demo-1          demo-2
-it can see      1 process       1 process       2 processes
+can see         1 process       1 process       2 processes
 joined it                                       4830 → 2
 
 /proc/PID/ns    8 tables        6 NEW, 2 same   7 NEW, 1 same
 mnt    mounts   4026531001      4026531021 NEW  4026531031 NEW
 user   users    4026531002      same            4026531032 NEW
-pid    numbers  4026531003      4026531023 NEW  4026531033 NEW
-uts    name     4026531004      4026531024 NEW  4026531034 NEW
-ipc    segments 4026531005      4026531025 NEW  4026531035 NEW
+pid    pids     4026531003      4026531023 NEW  4026531033 NEW
+uts    hostname 4026531004      4026531024 NEW  4026531034 NEW
+ipc    SysV IPC 4026531005      4026531025 NEW  4026531035 NEW
 net    links    4026531006      4026531026 NEW  4026531036 NEW
 cgroup paths    4026531007      4026531027 NEW  4026531037 NEW
 time   clocks   4026531008      same            same
 
-clone3(2) made demo-2: NEW tables are its own, the others are the host's.";
+clone3(2) made demo-2: it has its own NEW tables, and shares the others.";
         assert_eq!(format!("\n{}", screen.join("\n")), expected);
     }
 
@@ -226,24 +226,24 @@ clone3(2) made demo-2: NEW tables are its own, the others are the host's.";
     #[test]
     fn what_happened_takes_one_line_of_eighty_columns() {
         let name = "demo-1".to_owned();
-        for told in [
-            Told::Nothing,
-            Told::Asked,
-            Told::Started { name: name.clone() },
-            Told::Entered { name: name.clone() },
-            Told::Killed { name: name.clone(), processes: 1 },
-            Told::Killed { name: name.clone(), processes: 4 },
-            Told::Ended { name },
+        for last_change in [
+            LastChange::Nothing,
+            LastChange::Asked,
+            LastChange::Started { name: name.clone() },
+            LastChange::Entered { name: name.clone() },
+            LastChange::Killed { name: name.clone(), processes: 1 },
+            LastChange::Killed { name: name.clone(), processes: 4 },
+            LastChange::Ended { name },
         ] {
             for language in [Language::En, Language::Zh] {
-                let scene = Namespaces { told: told.clone(), ..scene() };
-                assert_eq!(super::told(&scene, 80, language).len(), 1, "{told:?}");
+                let scene = Namespaces { last_change: last_change.clone(), ..scene() };
+                assert_eq!(status(&scene, 80, language).len(), 1, "{last_change:?}");
             }
         }
     }
 
     #[test]
-    fn a_failure_is_told_in_place_of_what_happened() {
+    fn a_failure_replaces_the_status() {
         let note = Some("[s] no more".to_owned());
         let screen = screen(&Namespaces { note, ..scene() }, (80, 18), Language::En);
         assert_eq!(screen[17], "[s] no more");
@@ -289,7 +289,7 @@ clone3(2) made demo-2: NEW tables are its own, the others are the host's.";
         assert!(row(&with_users, "/proc/PID/ns").ends_with("7 NEW, 1 same"), "{with_users:#?}");
         let joined = recorded('e');
         assert!(row(&joined, "joined it").ends_with("→ 2"), "{joined:#?}");
-        assert!(row(&joined, "it can see").ends_with("2 processes"), "{joined:#?}");
+        assert!(row(&joined, "can see").ends_with("2 processes"), "{joined:#?}");
         let tables = |screen: &[String]| -> Vec<String> { screen[8..17].to_vec() };
         assert_eq!(tables(&joined), tables(&with_users), "to join makes no table");
         assert!(recorded('w')[1].contains("6 of 6 answers differ"));

@@ -40,7 +40,7 @@ pub(super) fn inside(pid: u32) -> Option<u32> {
     chain.split_whitespace().last()?.parse().ok()
 }
 
-/// How many processes are seen by who has mounted that `/proc`.
+/// How many processes that `/proc` shows.
 pub(super) fn processes(proc: &Path) -> usize {
     numbers(proc).count()
 }

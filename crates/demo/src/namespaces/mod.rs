@@ -16,18 +16,18 @@
 mod answers;
 mod column;
 mod draw;
-mod live;
 mod look;
 mod notes;
 mod shell;
+mod source;
 mod who;
 
 use serde::{Deserialize, Serialize};
 
 pub use answers::Answers;
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::NamespacesDemo;
 
 use crate::Language;
 
@@ -43,9 +43,9 @@ impl Kind {
     pub(crate) const ALL: [Self; 8] = [
         Self { link: "mnt", en: "mounts", zh: "挂载" },
         Self { link: "user", en: "users", zh: "用户号" },
-        Self { link: "pid", en: "numbers", zh: "进程号" },
-        Self { link: "uts", en: "name", zh: "主机名" },
-        Self { link: "ipc", en: "segments", zh: "共享内存" },
+        Self { link: "pid", en: "pids", zh: "进程号" },
+        Self { link: "uts", en: "hostname", zh: "主机名" },
+        Self { link: "ipc", en: "SysV IPC", zh: "SysV IPC" },
         Self { link: "net", en: "links", zh: "网络" },
         Self { link: "cgroup", en: "paths", zh: "控制组" },
         Self { link: "time", en: "clocks", zh: "时钟" },
@@ -69,7 +69,8 @@ pub struct Namespaces {
     /// Whether one process is seen from both sides, in place of the tables.
     pub who: bool,
     /// What happened last.
-    pub told: Told,
+    #[serde(alias = "told")]
+    pub last_change: LastChange,
     /// Why something did not happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -104,7 +105,7 @@ pub struct Column {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Told {
+pub enum LastChange {
     /// Nothing yet.
     Nothing,
     /// One process was asked who it is.

@@ -6,13 +6,13 @@ use std::thread::{Builder, JoinHandle};
 use container::{Container, Namespace, Namespaces as Own};
 use sandbox::{Instance, Ledger, Outcome, Process, Sandbox as _, Stdio, Workload};
 
-use super::{Answers, Column, Kind, Told, answers, look};
+use super::{Answers, Column, Kind, LastChange, answers, look};
 
 /// More join none.
 const MOST_JOINED: usize = 3;
 
 /// A failure as the screen tells it.
-pub(super) type Done<T> = Result<T, String>;
+pub(super) type ShellResult<T> = Result<T, String>;
 
 /// A shell in a container, with what is seen of it.
 pub(super) struct Shell {
@@ -22,7 +22,7 @@ pub(super) struct Shell {
 
 enum State {
     Starting(Work<sandbox::Result<Started>>),
-    Running(Running),
+    Running(RunningShell),
     Ending(Work<()>),
     /// Somebody else started it, and ends it.
     Elsewhere(Process),
@@ -34,7 +34,7 @@ enum State {
 type Started = (String, Box<dyn Instance>);
 
 /// Dropped in this order: with the first process those that joined are killed too.
-struct Running {
+struct RunningShell {
     _instance: Box<dyn Instance>,
     joined: Vec<Work<sandbox::Result<Outcome>>>,
     first: Process,
@@ -44,7 +44,7 @@ struct Running {
 struct Work<T>(Option<JoinHandle<T>>);
 
 impl<T: Send + 'static> Work<T> {
-    fn begin(work: impl FnOnce() -> T + Send + 'static) -> Done<Self> {
+    fn begin(work: impl FnOnce() -> T + Send + 'static) -> ShellResult<Self> {
         let begun = Builder::new().spawn(work);
         begun.map(|thread| Self(Some(thread))).map_err(|error| format!("start a thread: {error}"))
     }
@@ -63,14 +63,14 @@ impl<T> Work<T> {
 
 impl<T> Drop for Work<T> {
     fn drop(&mut self) {
-        // A panic in it has been told on standard error; there is nothing left to give up.
+        // A panic in it has been reported on standard error; nothing is left to clean up.
         let _ = self.0.take().map(JoinHandle::join);
     }
 }
 
 impl Shell {
     /// Begins to start one; `user` asks for a user namespace.
-    pub(super) fn begin(user: bool) -> Done<Self> {
+    pub(super) fn begin(user: bool) -> ShellResult<Self> {
         let work = Work::begin(move || start(user))?;
         Ok(Self { column: Column::default(), state: State::Starting(work) })
     }
@@ -109,33 +109,33 @@ impl Shell {
     }
 
     /// Another process of the host joins it.
-    pub(super) fn join(&mut self) -> Done<Told> {
+    pub(super) fn join(&mut self) -> ShellResult<LastChange> {
         let name = self.column.name.clone();
         let State::Running(running) = &mut self.state else {
-            return Err(format!("{name} does not run"));
+            return Err(format!("{name} is not running"));
         };
         if running.joined.len() >= MOST_JOINED {
-            return Err(format!("{MOST_JOINED} have joined {name}, more have no room here"));
+            return Err(format!("at most {MOST_JOINED} processes can join {name} here"));
         }
-        let told = Told::Entered { name: name.clone() };
+        let change = LastChange::Entered { name: name.clone() };
         running.joined.push(Work::begin(move || {
             let entry = container::find(&name)?;
             container::exec(&entry, ["/bin/sh", "-c", "read -r line"], Stdio::Capture)
         })?);
-        Ok(told)
+        Ok(change)
     }
 
     /// Kills it; to remove its cgroup takes longer than a picture stays.
-    pub(super) fn kill(&mut self) -> Done<Told> {
+    pub(super) fn kill(&mut self) -> ShellResult<LastChange> {
         self.column.ending = true;
         let killed = std::mem::replace(&mut self.state, State::Gone);
         self.state = State::Ending(Work::begin(move || drop(killed))?);
         let processes = 1 + self.column.others.len();
-        Ok(Told::Killed { name: self.column.name.clone(), processes })
+        Ok(LastChange::Killed { name: self.column.name.clone(), processes })
     }
 
-    /// Takes over what has come of the work meanwhile, and says what has happened.
-    pub(super) fn advance(&mut self) -> Done<Option<Told>> {
+    /// Takes the results of finished work, and returns what has changed.
+    pub(super) fn advance(&mut self) -> ShellResult<Option<LastChange>> {
         match &mut self.state {
             State::Starting(work) if work.is_over() => {
                 let started = work.result();
@@ -144,17 +144,17 @@ impl Shell {
                 let (name, instance) = started.map_err(|error| explained(&error))?;
                 let pid = instance.processes().first().copied();
                 let Some(first) = pid.and_then(Process::of) else {
-                    return Ok(Some(Told::Ended { name }));
+                    return Ok(Some(LastChange::Ended { name }));
                 };
                 self.column.name.clone_from(&name);
                 self.column.pid = Some(first.pid);
-                let running = Running { _instance: instance, joined: Vec::new(), first };
+                let running = RunningShell { _instance: instance, joined: Vec::new(), first };
                 self.state = State::Running(running);
-                Ok(Some(Told::Started { name }))
+                Ok(Some(LastChange::Started { name }))
             }
             State::Running(running) if !running.first.is_alive() => {
                 self.kill()?;
-                Ok(Some(Told::Ended { name: self.column.name.clone() }))
+                Ok(Some(LastChange::Ended { name: self.column.name.clone() }))
             }
             State::Running(running) => {
                 let over = running.joined.iter_mut().filter_map(Work::result);
@@ -212,7 +212,7 @@ fn start(user: bool) -> sandbox::Result<Started> {
     }
 }
 
-/// Why it failed, and the way out if there is one.
+/// Why it failed, and how to solve it if that is known.
 fn explained(error: &sandbox::Error) -> String {
     sandbox::told(error, error.fix())
 }

@@ -8,9 +8,9 @@ use report::columns::{padded, wrapped};
 
 use super::{
     Column, Namespaces,
-    column::{colour, dim, fitted, user},
+    column::{colour, fitted, user},
 };
-use crate::{Language, script::Words};
+use crate::{Language, script::Words, style::DIM};
 
 /// The kind of namespace, the question, and the answers from the host and from inside.
 struct Question {
@@ -30,39 +30,39 @@ fn questions(scene: &Namespaces, asked: &Column, language: Language) -> Option<[
     Some([
         pair(
             "pid",
-            Words("What is my number?", "我是几号进程？"),
+            Words("What is my pid?", "我是几号进程？"),
             asked.pid?.to_string(),
             own.pid.to_string(),
         ),
         pair("user", Words("Who am I?", "我是谁？"), user(asked.user?), user(own.user)),
         pair(
             "uts",
-            Words("What is my host called?", "我的主机叫什么？"),
+            Words("What is my host name?", "我的主机名是什么？"),
             host.host_name.clone(),
             own.host_name.clone(),
         ),
         pair(
             "mnt",
-            Words("What is my / made of?", "我的 / 是什么做的？"),
+            Words("What is my root (/)?", "我的根文件系统（/）是什么？"),
             root(&host.root, host.mounts),
             root(&own.root, own.mounts),
         ),
         pair(
             "net",
-            Words("Which links are there?", "有哪些网络接口？"),
+            Words("Which network links?", "有哪些网络接口？"),
             host.links.join(" "),
             own.links.join(" "),
         ),
         pair(
             "cgroup",
-            Words("Which cgroup am I in?", "我在哪个 cgroup？"),
+            Words("Which cgroup am I in?", "我在哪个控制组？"),
             asked.cgroup.clone().unwrap_or_default(),
             own.cgroup.clone(),
         ),
     ])
 }
 
-/// The picture, for a place of this size.
+/// The picture, for an area of this size.
 pub(super) fn lines(
     scene: &Namespaces,
     (width, height): (usize, usize),
@@ -73,18 +73,22 @@ pub(super) fn lines(
     let asked = newest
         .and_then(|(index, column)| Some((index + 1, column, questions(scene, column, language)?)));
     let Some((number, column, questions)) = asked else {
-        let first = language
-            .either("There is no container to ask: press [s].", "没有容器可问：按 [s] 启动一个。");
+        let first = language.either(
+            "No container is running: press [s] to start one.",
+            "没有正在运行的容器：按 [s] 启动一个。",
+        );
         return vec![Line::from(title), Line::from(first.to_owned())];
     };
     let different = questions.iter().filter(|question| question.outside != question.inside).count();
     let name = &column.name;
     let asked = match language {
         Language::En => {
-            format!("The shell in {name} and the host were asked: {different} of 6 answers differ.")
+            format!(
+                "Asked of the shell in {name} and of the host: {different} of 6 answers differ."
+            )
         }
         Language::Zh => {
-            format!("同样的问题，问 {name} 里的 shell，也问宿主机：6 个回答，{different} 个不同。")
+            format!("分别询问 {name} 里的 shell 和宿主机：6 个回答中有 {different} 个不同。")
         }
     };
     let mut lines = vec![Line::from(title)];
@@ -96,14 +100,14 @@ pub(super) fn lines(
     let cell = (width.saturating_sub(before) / 2).clamp(8, 34);
     let head = [
         Span::raw(" ".repeat(before)),
-        Span::styled(padded(language.either("from the host", "从宿主机看"), cell), dim()),
-        Span::styled(language.either("from inside", "从里面看"), dim()),
+        Span::styled(padded(language.either("from the host", "从宿主机看"), cell), DIM),
+        Span::styled(language.either("from inside", "从容器内看"), DIM),
     ];
     lines.push(Line::from_iter(head));
     let roomy = height >= lines.len() + if before > 2 { 13 } else { 19 };
     for Question { link, words, outside, inside } in questions {
-        let question = [Span::raw(format!("{link:8}")), Span::styled(words.of(language), dim())];
-        let style = if outside == inside { dim() } else { colour(number).bold() };
+        let question = [Span::raw(format!("{link:8}")), Span::styled(words.of(language), DIM)];
+        let style = if outside == inside { DIM } else { colour(number).bold() };
         let answers = [
             fitted(vec![Span::raw(outside)], cell),
             fitted(vec![Span::styled(inside, style)], cell),
@@ -139,14 +143,14 @@ mod tests {
         let screen = screen(&scene, (80, 12), Language::En);
         let expected = "
 Who am I?
-The shell in demo-2 and the host were asked: 4 of 6 answers differ.
+Asked of the shell in demo-2 and of the host: 4 of 6 answers differ.
 
                                   from the host          from inside
-pid     What is my number?        4822                   1
+pid     What is my pid?           4822                   1
 user    Who am I?                 100000                 0 root
-uts     What is my host called?   classroom              demo-2
-mnt     What is my / made of?     overlay, 15 mounts     overlay, 15 mounts
-net     Which links are there?    lo                     lo
+uts     What is my host name?     classroom              demo-2
+mnt     What is my root (/)?      overlay, 15 mounts     overlay, 15 mounts
+net     Which network links?      lo                     lo
 cgroup  Which cgroup am I in?     /isolab-demo-2         /";
         assert_eq!(format!("\n{}", screen[..10].join("\n")), expected);
     }

@@ -1,9 +1,9 @@
-//! How many are served at once, and who makes room.
+//! How many clients are served at once, and which of them must make room.
 //!
-//! Everybody on this machine can connect, and those who have not shown the token yet cost us a
-//! thread each. So they have few places, and a new one takes the place of the one that has dawdled
-//! longest: a browser asks at once, and is past that before it is its turn. Who has shown the token
-//! makes room for nobody without it.
+//! Everybody on this machine can connect, and a client that has not shown the token yet costs a
+//! thread. So the number of those is small, and a new one replaces the one that has been idle
+//! longest: a browser sends its request at once, so it is never that one. A client that has shown the
+//! token never makes room for one that has not.
 
 use std::{
     io,
@@ -12,30 +12,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A class of a hundred looks on; more are told to come later.
+/// Enough for a class of a hundred; more get "503 Service Unavailable".
 pub(super) const MOST_CLIENTS: usize = 128;
-/// Of those who have not shown the token, from one address.
-const MOST_ASKING_PER_ADDRESS: usize = 16;
-/// And from all.
-const MOST_ASKING: usize = 32;
-/// Who has taken nothing for so long is as good as gone. Something is sent every five seconds.
+/// The limit for clients without the token, per address.
+const MOST_UNAUTHENTICATED_PER_ADDRESS: usize = 16;
+/// The same from all addresses.
+const MOST_UNAUTHENTICATED: usize = 32;
+/// A client that has read nothing for this long is gone: something is sent every five seconds.
 const IDLE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// It has not shown the token yet.
-    Asking,
-    /// It has, and looks on.
-    Looking,
+    Unauthenticated,
+    /// It has, and receives pictures.
+    Authenticated,
 }
 
 struct Client {
     number: u64,
     address: IpAddr,
     state: State,
-    /// When it came, or last took something.
+    /// When it connected, or last read something.
     active: Instant,
-    /// For hanging up.
+    /// For closing it.
     connection: TcpStream,
 }
 
@@ -43,31 +43,33 @@ struct Client {
 #[derive(Default)]
 pub(super) struct Clients(Mutex<(u64, Vec<Client>)>);
 
-/// A client's place, until it is dropped.
-pub(super) struct Seat {
+/// An admitted client; dropping it releases its slot.
+pub(super) struct Slot {
     clients: Arc<Clients>,
     number: u64,
 }
 
 impl Clients {
-    /// A place for one that has just connected; whoever has to make room for it is hung up on.
-    pub(super) fn admit(self: &Arc<Self>, connection: &TcpStream) -> io::Result<Seat> {
+    /// Admits a client that has just connected, and disconnects another one if it must make room.
+    pub(super) fn admit(self: &Arc<Self>, connection: &TcpStream) -> io::Result<Slot> {
         let address = connection.peer_addr()?.ip();
         let connection = connection.try_clone()?;
         let mut table = self.table();
         let (last, clients) = &mut *table;
-        let asking = |client: &Client| client.state == State::Asking;
+        let asking = |client: &Client| client.state == State::Unauthenticated;
         let neighbour = |client: &Client| asking(client) && client.address == address;
-        if clients.iter().filter(|client| neighbour(client)).count() >= MOST_ASKING_PER_ADDRESS {
+        if clients.iter().filter(|client| neighbour(client)).count()
+            >= MOST_UNAUTHENTICATED_PER_ADDRESS
+        {
             hang_up(clients, neighbour);
-        } else if clients.iter().filter(|client| asking(client)).count() >= MOST_ASKING {
+        } else if clients.iter().filter(|client| asking(client)).count() >= MOST_UNAUTHENTICATED {
             hang_up(clients, asking);
         }
         *last += 1;
-        let (number, state, active) = (*last, State::Asking, Instant::now());
+        let (number, state, active) = (*last, State::Unauthenticated, Instant::now());
         clients.push(Client { number, address, state, active, connection });
         drop(table);
-        Ok(Seat { clients: Arc::clone(self), number })
+        Ok(Slot { clients: Arc::clone(self), number })
     }
 
     fn table(&self) -> MutexGuard<'_, (u64, Vec<Client>)> {
@@ -76,7 +78,7 @@ impl Clients {
     }
 }
 
-/// Ends the connection of the one of `those` that has been idle longest. Its thread finds out.
+/// Closes the connection of the one of `those` that has been idle longest. Its thread notices that.
 fn hang_up(clients: &mut Vec<Client>, those: impl Fn(&Client) -> bool) {
     let candidates = clients.iter().enumerate().filter(|(_, client)| those(client));
     let idle = candidates.min_by_key(|(_, client)| client.active).map(|(index, _)| index);
@@ -85,22 +87,22 @@ fn hang_up(clients: &mut Vec<Client>, those: impl Fn(&Client) -> bool) {
     }
 }
 
-impl Seat {
-    /// It has shown the token, and looks on for longer; whether there is room for that.
-    pub(super) fn stays(&self) -> bool {
+impl Slot {
+    /// Marks the client as one that has shown the token; false if there are too many of those.
+    pub(super) fn authenticate(&self) -> bool {
         let mut table = self.clients.table();
         let clients = &mut table.1;
-        let looking = |client: &Client| client.state == State::Looking;
+        let looking = |client: &Client| client.state == State::Authenticated;
         if clients.iter().filter(|client| looking(client)).count() >= MOST_CLIENTS {
             hang_up(clients, |client| looking(client) && client.active.elapsed() >= IDLE);
         }
         let room = clients.iter().filter(|client| looking(client)).count() < MOST_CLIENTS;
         let own = clients.iter_mut().find(|client| client.number == self.number);
-        own.filter(|_| room).map(|own| own.state = State::Looking).is_some()
+        own.filter(|_| room).map(|own| own.state = State::Authenticated).is_some()
     }
 
-    /// It has taken what it was sent.
-    pub(super) fn took(&self) {
+    /// Notes that it has read what it was sent.
+    pub(super) fn touch(&self) {
         let mut table = self.clients.table();
         if let Some(own) = table.1.iter_mut().find(|client| client.number == self.number) {
             own.active = Instant::now();
@@ -108,7 +110,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.clients.table().1.retain(|client| client.number != self.number);
     }
@@ -120,9 +122,9 @@ mod tests {
 
     use super::*;
 
-    struct Door(TcpListener);
+    struct Listener(TcpListener);
 
-    impl Door {
+    impl Listener {
         fn new() -> Self {
             Self(TcpListener::bind("127.0.0.1:0").unwrap())
         }
@@ -141,34 +143,36 @@ mod tests {
 
     #[test]
     fn who_dawdles_makes_room_and_who_looks_on_does_not() {
-        let (door, clients) = (Door::new(), Arc::new(Clients::default()));
-        let (ours, looking) = door.connect();
-        let seat = clients.admit(&ours).unwrap();
-        assert!(seat.stays());
-        let asking: Vec<_> = (0..200).map(|_| door.connect()).collect();
-        let seats: Vec<_> = asking.iter().map(|(ours, _)| clients.admit(ours).unwrap()).collect();
+        let (listener, clients) = (Listener::new(), Arc::new(Clients::default()));
+        let (ours, looking) = listener.connect();
+        let slot = clients.admit(&ours).unwrap();
+        assert!(slot.authenticate());
+        let asking: Vec<_> = (0..200).map(|_| listener.connect()).collect();
+        let slots: Vec<_> = asking.iter().map(|(ours, _)| clients.admit(ours).unwrap()).collect();
         let open = asking.iter().filter(|(_, theirs)| !is_hung_up(theirs)).count();
-        assert_eq!(open, MOST_ASKING_PER_ADDRESS);
+        assert_eq!(open, MOST_UNAUTHENTICATED_PER_ADDRESS);
         assert!(!is_hung_up(&looking) && !is_hung_up(&asking[199].1));
         // Those that were hung up on cannot come back.
-        assert!(!seats[0].stays() && seats[199].stays());
-        drop((seat, seats));
+        assert!(!slots[0].authenticate() && slots[199].authenticate());
+        drop((slot, slots));
         assert_eq!(clients.table().1.len(), 0);
     }
 
     #[test]
     fn only_one_that_takes_nothing_makes_room_for_another_that_looks_on() {
-        let (door, clients) = (Door::new(), Arc::new(Clients::default()));
-        let looking: Vec<_> = (0..=MOST_CLIENTS).map(|_| door.connect()).collect();
+        let (listener, clients) = (Listener::new(), Arc::new(Clients::default()));
+        let looking: Vec<_> = (0..=MOST_CLIENTS).map(|_| listener.connect()).collect();
         let sit = |(ours, _): &(TcpStream, TcpStream)| {
-            let seat = clients.admit(ours).unwrap();
-            (seat.stays(), seat)
+            let slot = clients.admit(ours).unwrap();
+            (slot.authenticate(), slot)
         };
-        let mut seats: Vec<_> = looking.iter().map(sit).collect();
-        assert!(!seats[MOST_CLIENTS].0 && seats[..MOST_CLIENTS].iter().all(|(stays, _)| *stays));
+        let mut slots: Vec<_> = looking.iter().map(sit).collect();
+        assert!(
+            !slots[MOST_CLIENTS].0 && slots[..MOST_CLIENTS].iter().all(|(admitted, _)| *admitted)
+        );
         clients.table().1[5].active -= IDLE;
-        seats[6].1.took();
-        assert!(seats.pop().unwrap().1.stays());
+        slots[6].1.touch();
+        assert!(slots.pop().unwrap().1.authenticate());
         let gone: Vec<usize> = (0..MOST_CLIENTS).filter(|at| is_hung_up(&looking[*at].1)).collect();
         assert_eq!(gone, [5]);
     }

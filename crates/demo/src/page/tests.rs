@@ -10,7 +10,7 @@ use crate::{
 
 fn connect(page: &Page, request: &str) -> TcpStream {
     let mut client = TcpStream::connect(page.address).unwrap();
-    // Garbage may be answered, and the door shut, before all of it has come in.
+    // Garbage may be answered, and the connection closed, before all of it has come in.
     let _ = client.write_all(request.as_bytes());
     client
 }
@@ -23,7 +23,7 @@ fn ask(page: &Page, request: &str) -> String {
     text
 }
 
-/// A request by who has seen the terminal.
+/// A request with the token that the terminal shows.
 fn rightful(page: &Page, method: &str, path: &str, parameters: &str) -> String {
     let (port, url) = (page.address.port(), page.url());
     let (_, token) = url.split_once('?').unwrap();
@@ -82,9 +82,9 @@ fn a_hundred_clients_see_the_same_picture() {
         switches: None,
         note: None,
     };
-    page.show(&View { scene: Scene::Slices(scene), origin: Origin::Live, caption: None });
+    page.show(&View { scene: Scene::Slices(scene), origin: Origin::ThisHost, caption: None });
     let request = rightful(&page, "GET", "/events", "&columns=60&rows=9");
-    // One after the other: only so many may be about to ask.
+    // One after the other: the number of clients without the token is limited.
     let clients: Vec<_> = (0..100)
         .map(|_| {
             let mut client = BufReader::new(connect(&page, &request));
@@ -114,7 +114,7 @@ fn who_reads_nothing_keeps_nobody_waiting() {
     let scenes: Vec<Scene> = recorded.scenes().cloned().collect();
     // Far more than the kernel keeps for a reader that does not come.
     for scene in scenes.iter().cycle().take(2000) {
-        let view = View { scene: scene.clone(), origin: Origin::Live, caption: None };
+        let view = View { scene: scene.clone(), origin: Origin::ThisHost, caption: None };
         page.show(&view);
     }
     let last = Some("the last one".to_owned());

@@ -1,4 +1,4 @@
-//! The bars of memory: those that live on, on one scale.
+//! The bars of memory: the idle instances, on one scale.
 
 use ratatui::{
     style::{Color, Style, Stylize as _},
@@ -7,16 +7,16 @@ use ratatui::{
 use report::columns::padded;
 
 use super::{
-    Crowd, Race,
-    draw::{Picture, Room},
+    IdleInstances, Race,
+    picture::{Picture, Room},
 };
 use crate::{Language, script::Words};
 
 /// Where memory is.
 const PARTS: [(char, Color, Words); 3] = [
     ('█', Color::Cyan, Words("processes inside", "里面的进程")),
-    ('▓', Color::Yellow, Words("isolab, which holds them", "isolab 自己（持有它们）")),
-    ('░', Color::Magenta, Words("the host's kernel, about", "宿主内核（约）")),
+    ('▓', Color::Yellow, Words("isolab itself", "isolab 自身")),
+    ('░', Color::Magenta, Words("the host's kernel (approx.)", "宿主机内核（约）")),
 ];
 /// The bars of memory are never drawn on a shorter scale.
 const SCALE: u64 = 4 << 20;
@@ -27,23 +27,23 @@ const SHORTEST: usize = 20;
 
 impl Picture {
     /// Those that live on, and their memory on one scale.
-    pub(super) fn crowds(&self, scene: &Race) -> Vec<Line<'static>> {
-        let most = scene.crowds.iter().map(Crowd::bytes).max().unwrap_or(0);
+    pub(super) fn idle_bars(&self, scene: &Race) -> Vec<Line<'static>> {
+        let most = scene.idle.iter().map(IdleInstances::bytes).max().unwrap_or(0);
         let whole = most.next_power_of_two().max(SCALE);
         let available = scene.available as f64 / f64::from(1 << 30);
         let head = match self.language {
             Language::En => format!(
-                "Idle ones alive and the memory they take; a bar is {} MiB ({available:.1} GiB available)",
+                "Idle instances and their memory; a full bar is {} MiB ({available:.1} GiB available)",
                 whole >> 20
             ),
             Language::Zh => format!(
-                "活着不动的，和它们占用的内存；一条是 {} MiB（还有 {available:.1} GiB 可用）",
+                "空闲实例及其占用的内存；满格为 {} MiB（还有 {available:.1} GiB 可用）",
                 whole >> 20
             ),
         };
         let bold = |text: String| Line::styled(text, Style::new().bold());
         let mut lines: Vec<Line<'static>> = self.wrap(&head).into_iter().map(bold).collect();
-        lines.extend(scene.crowds.iter().flat_map(|crowd| self.crowd(crowd, whole)));
+        lines.extend(scene.idle.iter().flat_map(|idle| self.idle_bar(idle, whole)));
         let legend = PARTS.iter().map(|(sign, colour, words)| {
             vec![sign.to_string().fg(*colour), format!(" {}  ", words.of(self.language)).into()]
         });
@@ -51,24 +51,24 @@ impl Picture {
         lines
     }
 
-    fn crowd(&self, crowd: &Crowd, whole: u64) -> Vec<Line<'static>> {
-        let each = crowd.bytes() / u64::from(crowd.count.max(1));
-        let sum = crowd.bytes() as f64 / f64::from(1 << 20);
-        let numbers = match (crowd.count, self.language) {
+    fn idle_bar(&self, idle: &IdleInstances, whole: u64) -> Vec<Line<'static>> {
+        let each = idle.bytes() / u64::from(idle.count.max(1));
+        let sum = idle.bytes() as f64 / f64::from(1 << 20);
+        let numbers = match (idle.count, self.language) {
             (0, Language::En) => "none".to_owned(),
-            (0, Language::Zh) => "没有".to_owned(),
+            (0, Language::Zh) => "无".to_owned(),
             (count, Language::En) => format!("{count}: {sum:.1} MiB, {} KiB each", each >> 10),
             (count, Language::Zh) => format!("{count}：{sum:.1} MiB，平均 {} KiB", each >> 10),
         };
-        let numbers = match (crowd.wanted.saturating_sub(crowd.count), self.language) {
+        let numbers = match (idle.requested.saturating_sub(idle.count), self.language) {
             (0, _) => numbers,
-            (more, Language::En) => format!("{numbers}, {more} to come"),
-            (more, Language::Zh) => format!("{numbers}，还要启动 {more}"),
+            (more, Language::En) => format!("{numbers}, {more} starting"),
+            (more, Language::Zh) => format!("{numbers}，还要启动 {more} 个"),
         };
         let beside = self.room != Room::Ample(self.height()) && self.bar() > NUMBERS + SHORTEST;
         let width = if beside { self.bar() - NUMBERS } else { self.bar() };
-        let bar = bar(crowd, whole, width);
-        let name = padded(crowd.kind.words(self.language), self.name()).bold();
+        let bar = bar(idle, whole, width);
+        let name = padded(idle.kind.words(self.language), self.name()).bold();
         if beside {
             let start = [name, padded(&numbers, NUMBERS).into()];
             return vec![Line::from_iter(start.into_iter().chain(bar))];
@@ -82,9 +82,9 @@ impl Picture {
 }
 
 /// The parts of their memory behind each other, and what is left of the scale.
-fn bar(crowd: &Crowd, whole: u64, width: usize) -> Vec<Span<'static>> {
+fn bar(idle: &IdleInstances, whole: u64, width: usize) -> Vec<Span<'static>> {
     let column = |bytes: u64| (bytes as f64 / whole as f64 * width as f64).round() as usize;
-    let ends = [crowd.inside, crowd.inside + crowd.launcher, crowd.bytes()].map(column);
+    let ends = [idle.inside, idle.inside + idle.launcher, idle.bytes()].map(column);
     let mut from = 0;
     let mut bar = Vec::new();
     for (end, (sign, colour, _)) in ends.into_iter().zip(PARTS) {

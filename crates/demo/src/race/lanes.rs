@@ -9,17 +9,17 @@ use sandbox::Milestone;
 
 use super::{
     Lane,
-    draw::{Picture, Room, milliseconds},
+    picture::{Picture, Room, milliseconds},
 };
 use crate::script::Words;
 
 /// What ends with each milestone: its sign, which is its legend too, its colour and its name.
 const PHASES: [(char, Color, Words); Milestone::ALL.len()] = [
-    ('█', Color::Cyan, Words("created", "墙立好")),
-    ('▓', Color::Green, Words("entered", "程序进入")),
+    ('█', Color::Cyan, Words("created", "已创建")),
+    ('▓', Color::Green, Words("entered", "已进入")),
     ('▒', Color::Yellow, Words("first byte", "首字节")),
-    ('░', Color::Magenta, Words("exited", "结束")),
-    ('·', Color::DarkGray, Words("cleaned", "清理完")),
+    ('░', Color::Magenta, Words("exited", "已结束")),
+    ('·', Color::DarkGray, Words("cleaned", "已清理")),
 ];
 /// Columns for the numbers behind a lane.
 const LAST_NUMBERS: usize = 16;
@@ -32,21 +32,21 @@ impl Picture {
             padded(word, self.name()).bold()
         };
         if let Some(reason) = &lane.missing {
-            // It takes the room of a lane, so that what is below stays in its place.
+            // It takes the room of a lane, so that what is below does not move.
             let height = match self.room {
                 Room::Least => 1,
                 _ => self.height() + 1,
             };
-            let mut told = wrapped(reason, self.bar());
-            if told.len() > height {
-                let rest = told.split_off(height - 1).join(" ");
-                told.push(shortened(&rest, self.bar()));
+            let mut lines = wrapped(reason, self.bar());
+            if lines.len() > height {
+                let rest = lines.split_off(height - 1).join(" ");
+                lines.push(shortened(&rest, self.bar()));
             }
-            told.resize(height, String::new());
+            lines.resize(height, String::new());
             let line = |(number, text): (usize, String)| {
                 Line::from_iter([name(number), text.fg(Color::Red)])
             };
-            return told.into_iter().enumerate().map(line).collect();
+            return lines.into_iter().enumerate().map(line).collect();
         }
         let width = self.track();
         let phase = |column: usize| {
@@ -66,7 +66,7 @@ impl Picture {
             None => " ".repeat(piece.len()).into(),
         });
         let mut pieces: Vec<Span<'static>> = pieces.collect();
-        // However short it was, it was there.
+        // Even the shortest start is visible.
         if cells.iter().all(Option::is_none) && shown > 0 && width > 0 {
             pieces = vec!["▏".into(), " ".repeat(width - 1).into()];
         }
@@ -79,7 +79,7 @@ impl Picture {
         lines
     }
 
-    /// When each milestone was reached, each at its place before it is reached, too.
+    /// When each milestone was reached, with its column reserved before it is reached.
     fn numbers(&self, lane: &Lane, shown: u32) -> Vec<Line<'static>> {
         let number = |((sign, colour, words), reached): (&(char, Color, Words), &Option<u32>)| {
             let time = reached.map_or("–".into(), milliseconds);

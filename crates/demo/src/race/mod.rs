@@ -1,23 +1,27 @@
-//! Who starts first, and who holds how much: a plain process, a container, a microVM and, where
-//! one can be had, a Linux microVM.
+//! Which starts first, and how much memory each takes: a plain process, a container, a microVM and,
+//! where possible, a Linux microVM.
 //!
 //! A start takes a millisecond or two. So nothing is seen while it happens: the milestones of real
 //! runs are taken down first and then shown on one axis, slowly.
 
 mod bars;
-mod crowd;
 mod draw;
+mod heading;
+mod idle_pool;
 mod lanes;
-mod live;
 mod notes;
+mod picture;
+mod shared;
+mod source;
 mod starts;
+mod worker;
 
 use sandbox::Milestone;
 use serde::{Deserialize, Serialize};
 
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::RaceDemo;
 pub use starts::with_linux;
 
 use crate::{Language, script::Words};
@@ -57,8 +61,9 @@ pub struct Race {
     pub shown: u32,
     /// What has been begun and is not over.
     pub busy: Option<Busy>,
-    /// Idle instances that live now.
-    pub crowds: Vec<Crowd>,
+    /// The idle instances.
+    #[serde(alias = "crowds")]
+    pub idle: Vec<IdleInstances>,
     /// What the machine could still give (`MemAvailable`), in bytes.
     pub available: u64,
     /// Why the picture is not the one that was asked for.
@@ -68,18 +73,20 @@ pub struct Race {
 /// Where starts were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum Testbed {
     /// On the host that shows them.
-    Here,
+    #[serde(alias = "here")]
+    Host,
     /// In an emulated computer, whose clock counts instructions.
     Nest,
 }
 
-/// Real starts, one of each kind, measured at one place.
+/// Real starts, one of each kind, measured on one testbed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Starts {
     /// Where.
-    pub place: Place,
+    #[serde(alias = "place")]
+    pub testbed: Testbed,
     /// Of how many starts of a kind the median one is shown; of Linux there is one.
     pub rounds: u32,
     /// Whether isolab was built without optimization, so that its own part takes longer.
@@ -140,32 +147,33 @@ impl Starts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Busy {
-    /// Starts are measured; so many rounds are over.
+    /// Starts are measured; the number of rounds so far.
     Measuring(u32),
-    /// A Linux microVM boots, for so many seconds by now.
-    Booting(Place, u32),
+    /// A Linux microVM boots; the seconds so far.
+    Booting(Testbed, u32),
     /// All idle instances are ended.
     Ending,
 }
 
 /// Idle instances of one kind. All numbers of bytes are what they added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Crowd {
+pub struct IdleInstances {
     /// What they are.
     pub kind: Kind,
-    /// How many live.
+    /// How many are running.
     pub count: u32,
-    /// How many there are to be.
-    pub wanted: u32,
+    /// How many were requested.
+    #[serde(alias = "wanted")]
+    pub requested: u32,
     /// The processes inside them (PSS).
     pub inside: u64,
     /// isolab itself, which holds them (PSS without its code).
     pub launcher: u64,
-    /// The host's kernel. Of the whole machine's growth meanwhile, so about.
+    /// The host's kernel: the growth of the whole machine's, so approximate.
     pub kernel: u64,
 }
 
-impl Crowd {
+impl IdleInstances {
     fn bytes(&self) -> u64 {
         self.inside + self.launcher + self.kernel
     }
@@ -173,13 +181,13 @@ impl Crowd {
 
 impl Race {
     pub(crate) fn is_on(&self, key: char) -> bool {
-        let lives = |kind| self.crowds.iter().any(|crowd| crowd.kind == kind && crowd.count > 0);
+        let runs = |kind| self.idle.iter().any(|idle| idle.kind == kind && idle.count > 0);
         let has_linux = |starts: &Starts| starts.lanes.iter().any(|lane| lane.kind == Kind::Linux);
         match key {
             'r' => self.starts.as_ref().is_some_and(|starts| !has_linux(starts)),
             'l' => self.starts.as_ref().is_some_and(has_linux),
-            'c' => lives(Kind::Container),
-            'v' => lives(Kind::Microvm),
+            'c' => runs(Kind::Container),
+            'v' => runs(Kind::Microvm),
             _ => false,
         }
     }
@@ -197,7 +205,7 @@ pub(crate) mod tests {
         };
         let container = (Kind::Container, [800, 1900, 2100, 2300, 3100]);
         let lanes = [container].iter().chain(more).map(lane).collect();
-        Starts { place: Place::Here, rounds: 20, unoptimized: false, lanes }
+        Starts { testbed: Testbed::Host, rounds: 20, unoptimized: false, lanes }
     }
 
     #[test]

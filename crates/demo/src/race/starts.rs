@@ -12,20 +12,20 @@ use microvm::{LinuxVm, MicroVm, kernels};
 use nest::Nest;
 use sandbox::{Builtin, Control, Milestone, Native, Outcome, Sandbox, Stdio, Workload};
 
-use super::{Kind, Lane, Place, Starts};
+use super::{Kind, Lane, Starts, Testbed};
 
-/// So often each is started, and the median one is shown; fewer times where that takes too long.
+/// How often each is started, of which the median is shown; fewer times where that takes too long.
 const ROUNDS: u32 = 20;
 const FEWEST: u32 = 5;
 const LONG: Duration = Duration::from_millis(1500);
-/// After so long a `hello` has failed, and a kernel that boots.
-const PATIENCE: Duration = Duration::from_secs(20);
-const BOOT_PATIENCE: Duration = Duration::from_secs(120);
+/// The limits for one `hello`, and for a kernel to boot.
+const RUN_TIMEOUT: Duration = Duration::from_secs(20);
+const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The word on isolab's command line for what a nest is to measure.
+/// isolab's hidden command that measures the starts in a nest.
 pub(super) const WORD: &str = "starts";
 
-/// How a boot that takes too long for the one who waits is ended.
+/// Cancels a boot.
 pub(super) enum Cancel {
     /// A Linux microVM of this process.
     Guest(Arc<dyn Control>),
@@ -42,23 +42,23 @@ impl Cancel {
 }
 
 /// Starts a process, a container and a microVM in turn, never two at once, for as long as
-/// `goes_on`, which is told how many rounds are over. Which of them comes first changes from round
+/// `continues`, which is given how many rounds are over. Which of them comes first changes from round
 /// to round.
-pub(super) fn in_turn(goes_on: &dyn Fn(u32) -> bool) -> Starts {
+pub(super) fn in_turn(continues: &dyn Fn(u32) -> bool) -> Starts {
     let all: [(Kind, Box<dyn Sandbox>); 3] = [
         (Kind::Process, Box::new(Native)),
         (Kind::Container, Box::new(Container::default())),
         (Kind::Microvm, Box::new(MicroVm::default())),
     ];
-    let hello = hello().deadline(PATIENCE);
+    let hello = hello().deadline(RUN_TIMEOUT);
     let mut runs: [Vec<Lane>; 3] = Default::default();
     // The first start of all also makes what is then kept for the next ones.
     let mut failed = all.each_ref().map(|(_, sandbox)| sandbox.run(&hello).err());
     let began = Instant::now();
     let mut rounds = 0;
-    while rounds < ROUNDS && (rounds < FEWEST || began.elapsed() < LONG) && goes_on(rounds) {
-        for place in 0..all.len() {
-            let at = (place + rounds as usize) % all.len();
+    while rounds < ROUNDS && (rounds < FEWEST || began.elapsed() < LONG) && continues(rounds) {
+        for turn in 0..all.len() {
+            let at = (turn + rounds as usize) % all.len();
             let (kind, sandbox) = &all[at];
             if failed[at].is_none() {
                 match sandbox.run(&hello) {
@@ -70,11 +70,11 @@ pub(super) fn in_turn(goes_on: &dyn Fn(u32) -> bool) -> Starts {
         rounds += 1;
     }
     let lanes = all.iter().zip(runs).zip(failed).map(|(((kind, _), runs), failed)| match failed {
-        Some(error) => Lane::missing(*kind, &told(&error)),
+        Some(error) => Lane::missing(*kind, &message(&error)),
         None => median(runs).unwrap_or_else(|| Lane::missing(*kind, "not started")),
     });
     Starts {
-        place: Place::Here,
+        testbed: Testbed::Host,
         rounds,
         unoptimized: cfg!(debug_assertions),
         lanes: lanes.collect(),
@@ -84,7 +84,7 @@ pub(super) fn in_turn(goes_on: &dyn Fn(u32) -> bool) -> Starts {
 /// All of them, and then a Linux microVM, on this host.
 pub fn with_linux() -> Starts {
     let starts = in_turn(&|_| true);
-    let linux = linux(&|_| {}).unwrap_or_else(|error| Lane::missing(Kind::Linux, &told(&error)));
+    let linux = linux(&|_| {}).unwrap_or_else(|error| Lane::missing(Kind::Linux, &message(&error)));
     add(starts, linux)
 }
 
@@ -98,9 +98,9 @@ pub(super) fn add(mut starts: Starts, lane: Lane) -> Starts {
 pub(super) fn linux(begun: &dyn Fn(Cancel)) -> sandbox::Result<Lane> {
     microvm::linux::available()?;
     let kernel = kernels::chosen().map_err(sandbox::Error::from)?;
-    let machine = LinuxVm { start_up: Some(BOOT_PATIENCE), ..LinuxVm::of(&kernel) };
+    let machine = LinuxVm { start_up: Some(BOOT_TIMEOUT), ..LinuxVm::of(&kernel) };
     let run = || {
-        let instance = machine.spawn(&hello().deadline(BOOT_PATIENCE))?;
+        let instance = machine.spawn(&hello().deadline(BOOT_TIMEOUT))?;
         begun(Cancel::Guest(instance.control()));
         instance.wait()
     };
@@ -116,23 +116,23 @@ pub(super) fn linux(begun: &dyn Fn(Cancel)) -> sandbox::Result<Lane> {
 ///
 /// It is this program that runs there once more.
 pub(super) fn in_nest(begun: &dyn Fn(Cancel)) -> Result<Starts, String> {
-    let told = |error: nest::Error| sandbox::told(&error, error.fix().as_deref());
-    nest::available().map_err(told)?;
+    let message = |error: nest::Error| sandbox::told(&error, error.fix().as_deref());
+    nest::available().map_err(message)?;
     let program =
-        env::current_exe().map_err(|error| format!("find isolab's own program: {error}"))?;
-    let mut nest = Nest::of(program).map_err(told)?;
+        env::current_exe().map_err(|error| format!("find isolab's own executable: {error}"))?;
+    let mut nest = Nest::of(program).map_err(message)?;
     nest.arguments = vec![WORD.into()];
     nest.icount = true;
-    nest.deadline = Some(BOOT_PATIENCE);
-    let (end, told_to_end) =
-        UnixStream::pair().map_err(|error| format!("make a pair of sockets: {error}"))?;
-    begun(Cancel::Nest(end));
-    let ended = nest.run(Stdio::Capture, Some(told_to_end.as_fd())).map_err(told)?;
-    let starts: Starts = serde_json::from_slice(&ended.output).map_err(|_| {
-        let errors = String::from_utf8_lossy(&ended.errors);
-        format!("the isolab in the nest failed: {}", errors.trim())
+    nest.deadline = Some(BOOT_TIMEOUT);
+    let (stop, stopped) =
+        UnixStream::pair().map_err(|error| format!("create a pair of sockets: {error}"))?;
+    begun(Cancel::Nest(stop));
+    let outcome = nest.run(Stdio::Capture, Some(stopped.as_fd())).map_err(message)?;
+    let starts: Starts = serde_json::from_slice(&outcome.output).map_err(|_| {
+        let errors = String::from_utf8_lossy(&outcome.errors);
+        format!("isolab in the nest failed: {}", errors.trim())
     })?;
-    Ok(Starts { place: Place::Nest, ..starts })
+    Ok(Starts { testbed: Testbed::Nest, ..starts })
 }
 
 fn hello() -> Workload {
@@ -159,8 +159,8 @@ impl Lane {
     }
 }
 
-/// An error with its causes and the way out.
-pub(super) fn told(error: &sandbox::Error) -> String {
+/// An error with its causes and how to solve it.
+pub(super) fn message(error: &sandbox::Error) -> String {
     sandbox::told(error, error.fix())
 }
 

@@ -1,4 +1,4 @@
-//! What the kernel counts, to hold the workers' own clocks against: CPU time, and the periods of a
+//! What the kernel counts, to compare the workers' own clocks with: CPU time, and the periods of a
 //! quota.
 
 use std::{collections::VecDeque, fs, time::Duration};
@@ -25,14 +25,14 @@ impl Counter {
     }
 }
 
-/// What a quota did in the second that is seen.
+/// What a quota did in the second that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Throttled {
     /// Periods in which the program wanted to run (`nr_periods`).
     pub periods: u64,
     /// Those in which its quota was used up (`nr_throttled`).
     pub throttled: u64,
-    /// How long it stood still for it, in milliseconds.
+    /// How long it was throttled, in milliseconds.
     pub milliseconds: f32,
 }
 
@@ -67,7 +67,7 @@ impl Count {
         self.counter
     }
 
-    /// Counts at `tick`, and forgets what is older than `left` but for one.
+    /// Takes a sample at `tick`, and drops those older than `left` except the newest of them.
     pub(super) fn take(&mut self, tick: u64, left: u64) {
         let stat = self.cgroup.as_ref().and_then(|file| file.read().ok());
         let used = stat.and_then(|stat| stat.usage);

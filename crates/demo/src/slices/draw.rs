@@ -20,7 +20,7 @@ const NAME: usize = 6;
 /// For each of its numbers behind the line: share, counted, slice, gap. A narrow picture has room
 /// for the first and the third.
 const NUMBERS: [usize; 4] = [9, 11, 10, 9];
-/// From so many columns on there is room for all.
+/// From this width on there is room for all columns.
 const WIDE: u16 = 64;
 
 /// Draws the scene into `area`.
@@ -54,24 +54,24 @@ pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Languag
         let line = Span::styled(line(row, scene.milliseconds, width), colour);
         for part in 0..height.max(2) - 1 {
             let y = lines.y + number as u16 * height + part;
-            let place = Rect { y, height: 1, ..lines }.intersection(lines);
+            let cell = Rect { y, height: 1, ..lines }.intersection(lines);
             let (name, numbers) = match part {
                 0 => (row.name.as_str(), shown(&numbers(row))),
                 _ => ("", String::new()),
             };
             let name = Span::styled(format!("{name:>w$} ", w = NAME - 1), bold);
-            frame.render_widget(Line::from(vec![name, line.clone(), numbers.into()]), place);
+            frame.render_widget(Line::from(vec![name, line.clone(), numbers.into()]), cell);
         }
     }
     let right = format!("{} ms", scene.milliseconds);
     let space = width.saturating_sub(1 + right.len());
     let scale = format!("{}0{}{right}", " ".repeat(NAME), " ".repeat(space));
     frame.render_widget(Line::styled(scale, dim), axis);
-    let mut told: Vec<Line> = Vec::new();
-    told.extend(throttled(scene, language).map(Line::from));
-    told.push(Line::styled(sources(scene, language), dim));
-    told.extend(scene.note.clone().map(|note| Line::styled(note, Style::new().fg(Color::Red))));
-    frame.render_widget(Paragraph::new(told).wrap(wrap), below);
+    let mut notes: Vec<Line> = Vec::new();
+    notes.extend(throttled(scene, language).map(Line::from));
+    notes.push(Line::styled(sources(scene, language), dim));
+    notes.extend(scene.note.clone().map(|note| Line::styled(note, Style::new().fg(Color::Red))));
+    frame.render_widget(Paragraph::new(notes).wrap(wrap), below);
 }
 
 /// What stands over the numbers, at their right ends.
@@ -80,7 +80,7 @@ fn heads(scene: &Slices, language: Language) -> [String; 4] {
     let heads = [
         language.either("share", "份额"),
         counted,
-        language.either("slice ms", "片长 ms"),
+        language.either("slice ms", "时间片 ms"),
         language.either("gap ms", "等待 ms"),
     ];
     let mut at = NUMBERS.iter();
@@ -96,37 +96,37 @@ fn throttled(scene: &Slices, language: Language) -> Option<String> {
     let (throttled, periods, time) = (seen.throttled, seen.periods, seen.milliseconds);
     Some(match language {
         Language::En => format!(
-            "cpu.stat, in this second: nr_throttled {throttled} of nr_periods {periods}; it stood still for {time:.0} ms."
+            "cpu.stat, in this second: nr_throttled {throttled} of nr_periods {periods}; throttled for {time:.0} ms."
         ),
         Language::Zh => format!(
-            "cpu.stat，这一秒里：nr_throttled {throttled}，nr_periods {periods}；停了 {time:.0} 毫秒。"
+            "cpu.stat，这一秒内：nr_throttled {throttled}，nr_periods {periods}；被限制 {time:.0} 毫秒。"
         ),
     })
 }
 
 /// Who saw what is shown.
 fn sources(scene: &Slices, language: Language) -> String {
-    let own = language.either("Seen by the workers' own clocks.", "由各程序自己的时钟看到。");
+    let own = language.either("Measured by the workers' own clocks.", "由各程序按自己的时钟测得。");
     let switches = match (&scene.switches, language) {
         (None, _) => String::new(),
-        (Some(Switches::Seen { given, preempted, processors }), language) => {
+        (Some(Switches::Recorded { given, preempted, processors }), language) => {
             let cpus = processors.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
             match language {
                 Language::En => format!(
-                    " The scheduler's records (perf): CPU {cpus} given {given} times, taken away {preempted} times."
+                    " Scheduler records (perf), CPU {cpus}: switched in {given} times, preempted {preempted} times."
                 ),
                 Language::Zh => {
                     format!(
-                        " 调度器的记录（perf）：CPU {cpus} 给出 {given} 次，抢走 {preempted} 次。"
+                        "调度器记录（perf），CPU {cpus}：切入 {given} 次，抢占 {preempted} 次。"
                     )
                 }
             }
         }
         (Some(Switches::NotAllowed(reason)), Language::En) => {
-            format!(" The scheduler's records are not allowed here: {reason}.")
+            format!(" Scheduler records are not permitted here: {reason}.")
         }
         (Some(Switches::NotAllowed(reason)), Language::Zh) => {
-            format!(" 这里不允许读调度器的记录：{reason}。")
+            format!("这里不允许读取调度器记录：{reason}。")
         }
     };
     format!("{own}{switches}")
@@ -171,7 +171,7 @@ fn numbers(row: &Row) -> [String; 4] {
     texts.map(|text| format!("{text:>w$}", w = at.next().copied().unwrap_or_default()))
 }
 
-/// The numbers of the picture, for who has no terminal.
+/// The numbers of the picture, where there is no terminal.
 pub fn summary(scene: &Slices, language: Language) -> String {
     const LINE: usize = 31;
     let mut text = format!("{}\n", scene.mode.words(language));
@@ -180,8 +180,8 @@ pub fn summary(scene: &Slices, language: Language) -> String {
         let line = line(row, scene.milliseconds, LINE);
         text += &format!("{:>NAME$} {line}{}\n", row.name, numbers(row).concat());
     }
-    let told = throttled(scene, language).into_iter().chain([sources(scene, language)]);
-    for line in told.flat_map(|told| wrapped(&told, 79)).chain(scene.note.clone()) {
+    let notes = throttled(scene, language).into_iter().chain([sources(scene, language)]);
+    for line in notes.flat_map(|note| wrapped(&note, 79)).chain(scene.note.clone()) {
         text += &format!("{line}\n");
     }
     text
@@ -209,7 +209,7 @@ mod tests {
             rows,
             counter: Some(Counter::Schedstat),
             throttled: Some(Throttled { periods: 10, throttled: 9, milliseconds: 905.4 }),
-            switches: Some(Switches::Seen { given: 12, preempted: 11, processors: vec![0] }),
+            switches: Some(Switches::Recorded { given: 12, preempted: 11, processors: vec![0] }),
             note: None,
         }
     }
@@ -226,8 +226,8 @@ mod tests {
         for line in ["█".repeat(20) + &"·".repeat(20), "·".repeat(20) + &"█".repeat(20)] {
             assert!(seen.contains(&(line + numbers)), "{seen}");
         }
-        assert!(seen.contains("nr_throttled 9 of nr_periods 10; it stood still for 905 ms"));
-        assert!(seen.contains("(perf): CPU 0 given 12"), "{seen}");
+        assert!(seen.contains("nr_throttled 9 of nr_periods 10; throttled for 905 ms"));
+        assert!(seen.contains("(perf), CPU 0: switched in 12"), "{seen}");
         // A phone has room for the share and the slice.
         let seen = screen(44, 12);
         assert!(seen.contains("·········   50.0 %     500.0"), "{seen}");

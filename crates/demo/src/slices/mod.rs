@@ -5,9 +5,9 @@
 
 mod counted;
 mod draw;
-mod live;
 mod notes;
 mod row;
+mod source;
 mod switches;
 mod worker;
 
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use counted::{Counter, Throttled};
 pub use draw::{draw, summary};
-pub use live::Live;
 pub use notes::SCRIPT;
+pub use source::SlicesDemo;
 pub use switches::Switches;
 
 use crate::Language;
@@ -27,9 +27,9 @@ use crate::Language;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// `SCHED_RR`: each runs 0.1 s, then it is the next one's turn.
+    /// `SCHED_RR`: each runs for 0.1 s, then the next one.
     RoundRobin,
-    /// `SCHED_OTHER`: whoever had least so far.
+    /// `SCHED_OTHER`: the one with the least time so far runs.
     Normal,
     /// The same as virtual processors of ten microVMs.
     VirtualProcessors,
@@ -56,20 +56,20 @@ impl Mode {
     fn words(self, language: Language) -> &'static str {
         match self {
             Self::RoundRobin => language.either(
-                "SCHED_RR: each runs 0.1 s, then it is the next one's turn",
-                "SCHED_RR：每个跑 0.1 秒，然后轮到下一个",
+                "SCHED_RR: each runs for 0.1 s, then the next one",
+                "SCHED_RR：每个运行 0.1 秒，然后轮到下一个",
             ),
             Self::Normal => language.either(
-                "SCHED_OTHER, as always: whoever had least so far",
-                "SCHED_OTHER，平时就是这样：谁用得最少谁先跑",
+                "SCHED_OTHER, the default: whichever has had the least time runs",
+                "SCHED_OTHER，默认策略：运行时间最少的先运行",
             ),
             Self::VirtualProcessors => language.either(
-                "ten microVMs: to the host a virtual processor is a thread like any other",
-                "十个 microVM：对宿主机来说，虚拟处理器不过是一个普通线程",
+                "ten microVMs: to the host, a virtual CPU is a thread like any other",
+                "十台微型虚拟机：对宿主机来说，虚拟 CPU 只是一个普通线程",
             ),
             Self::Quota => language.either(
-                "a container with a quota of 10 %: 10 ms, then throttled until the next period",
-                "配额 10 % 的容器：跑 10 毫秒，然后停到下一个周期",
+                "a container with a quota of 10 %: runs for 10 ms, then throttled until the next period",
+                "配额 10 % 的容器：运行 10 毫秒，然后停到下一个周期",
             ),
             Self::Weights => language
                 .either("three containers with weights of 1 : 2 : 4", "三个容器，权重 1 : 2 : 4"),

@@ -10,12 +10,13 @@ use std::{collections::VecDeque, io, time::Duration};
 use perf_event::{Builder, Clock, SampleFlag, Sampler, events::Software};
 use serde::{Deserialize, Serialize};
 
-/// What the scheduler did in the second that is seen.
+/// What the scheduler did in the second that is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Switches {
-    /// It was allowed to look.
-    Seen {
+    /// What was recorded.
+    #[serde(alias = "seen")]
+    Recorded {
         /// How often a worker was given a processor.
         given: u32,
         /// How often one was taken away from a worker that wanted to go on.
@@ -23,7 +24,7 @@ pub enum Switches {
         /// Which processors.
         processors: Vec<u32>,
     },
-    /// It was not, and why.
+    /// Recording is not allowed, and why.
     NotAllowed(String),
 }
 
@@ -63,19 +64,19 @@ impl Recorder {
     pub(super) fn since(&mut self, left: Duration) -> Switches {
         for sampler in &mut self.samplers {
             while let Some(record) = sampler.next_record() {
-                let told = sample_id(&record.to_vec());
+                let sample = sample_id(&record.to_vec());
                 let misc = record.misc();
-                self.records.extend(told.map(|(time, processor)| (time, misc, processor)));
+                self.records.extend(sample.map(|(time, processor)| (time, misc, processor)));
             }
         }
         self.records.retain(|(time, ..)| *time >= left);
-        let count = |wanted: &dyn Fn(u16) -> bool| {
-            self.records.iter().filter(|(_, misc, _)| wanted(*misc)).count() as u32
+        let count = |matches: &dyn Fn(u16) -> bool| {
+            self.records.iter().filter(|(_, misc, _)| matches(*misc)).count() as u32
         };
         let mut processors: Vec<u32> = self.records.iter().map(|record| record.2).collect();
         processors.sort_unstable();
         processors.dedup();
-        Switches::Seen {
+        Switches::Recorded {
             given: count(&|misc| misc & SWITCH_OUT == 0),
             preempted: count(&|misc| misc & SWITCH_OUT_PREEMPT != 0),
             processors,

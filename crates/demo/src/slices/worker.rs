@@ -19,8 +19,8 @@ use crate::{Error, Result};
 /// A pause in one's own running is a gap from here on: longer than an interrupt, shorter than a
 /// slice.
 const GAP: Duration = Duration::from_micros(200);
-/// Whoever has not begun after so long will not.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The limit for a worker to start.
+const START_TIMEOUT: Duration = Duration::from_secs(2);
 /// No worker outlives this, whatever becomes of its demonstration.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -157,7 +157,7 @@ pub(super) fn set_clocks(workers: &mut [Worker], clock: Clock) -> Result<()> {
     let mut waiting: Vec<&mut Worker> = workers.iter_mut().collect();
     while !waiting.is_empty() {
         waiting.retain_mut(|worker| !worker.set_clock(clock));
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > START_TIMEOUT {
             return Err(Error::system("wait for the workers")(io::ErrorKind::TimedOut.into()));
         }
         thread::sleep(Duration::from_micros(20));
@@ -173,7 +173,7 @@ fn new_virtual_processor(before: &BTreeSet<u32>) -> Result<u32> {
         if let Some(new) = virtual_processors().difference(before).next() {
             return Ok(*new);
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > START_TIMEOUT {
             return Err(Error::system("find the virtual processor")(
                 io::ErrorKind::TimedOut.into(),
             ));

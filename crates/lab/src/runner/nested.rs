@@ -72,9 +72,9 @@ fn judge_alike(rows: &[Row], counted: bool, end: Option<BorrowedFd<'_>>) -> Resu
     // The archive and what is unpacked of it are there at once for a moment.
     nest.memory_bytes = MEMORY_BYTES + 2 * bytes;
     let seconds: u64 = rows.iter().map(|row| row.seconds * u64::from(row.repeat.max(1))).sum();
-    nest.deadline = Some(nest.patience + Duration::from_secs(seconds));
+    nest.deadline = Some(nest.start_up + Duration::from_secs(seconds));
     let ended = match nest.run(Stdio::Capture, end) {
-        Err(nest::Error::ToldToEnd) => return Err(Error::Interrupted),
+        Err(nest::Error::Stopped) => return Err(Error::Interrupted),
         ended => ended.map_err(Error::Nest)?,
     };
     serde_json::from_slice(&ended.output).map_err(|_| {

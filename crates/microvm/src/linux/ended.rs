@@ -29,7 +29,7 @@ impl fmt::Display for Wrong {
         match self {
             Self::Panicked(words) => write!(formatter, "the guest's kernel panicked: {words}"),
             Self::NeverStartedUp(after) => {
-                write!(formatter, "the guest did not reach user space in {after:?}")
+                write!(formatter, "the guest did not reach user space within {after:?}")
             }
             Self::Stuck { step, errno } => {
                 let error = std::io::Error::from_raw_os_error(*errno);
@@ -78,12 +78,12 @@ impl Ended {
                 if !own_words.is_empty() =>
             {
                 Some(format!(
-                    "try it without {own_words:?} on its kernel's command line, or see what its kernel \
-                     says: `--console`"
+                    "try it without {own_words:?} on its kernel's command line; `--console` shows the \
+                     messages of its kernel"
                 ))
             }
             Wrong::NeverStartedUp(_) => Some(
-                "see what its kernel says: `--console`; a slow host needs a longer `--start-up`"
+                "`--start-up` sets the limit; `--console` shows the messages of its kernel"
                     .into(),
             ),
             Wrong::Stuck { step, errno: libc::ENOENT } if step.contains("/dev/") => Some(
@@ -102,7 +102,7 @@ impl Ended {
                         "the destination lies in another shared directory, which is read-only: make \
                          it there on the host, or name another"
                     }
-                    _ => "name another destination, or see what its kernel says: `--console`",
+                    _ => "name another destination; `--console` shows the messages of its kernel",
                 }
                 .into(),
             ),

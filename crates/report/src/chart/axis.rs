@@ -2,8 +2,8 @@
 
 use crate::{Unit, format::human};
 
-use super::canvas::{DrawError, Held, Pen, text_width};
-use super::colours::Ink;
+use super::canvas::{Anchor, DrawError, Surface, text_width};
+use super::colours::Colour;
 
 /// Above this ratio of the largest to the smallest value only a logarithmic scale shows both.
 const LARGEST_LINEAR_RATIO: f64 = 8.0;
@@ -61,7 +61,7 @@ impl Axis {
     }
 
     /// Where `value` lies, at an end of the line if it is beyond it.
-    pub(crate) fn place(&self, value: f64) -> i32 {
+    pub(crate) fn pixel(&self, value: f64) -> i32 {
         let value = if self.logarithmic { value.ln() } else { value };
         let part = (value - self.range.0) / (self.range.1 - self.range.0);
         let (left, right) = self.pixels;
@@ -69,10 +69,10 @@ impl Axis {
     }
 
     /// Draws lines from `top` to `bottom`, with numbers below.
-    pub(crate) fn draw(&self, pen: &Pen, top: i32, bottom: i32) -> Result<(), DrawError> {
+    pub(crate) fn draw(&self, surface: &Surface, top: i32, bottom: i32) -> Result<(), DrawError> {
         for (x, label) in self.labels() {
-            pen.line((x, top), (x, bottom), 1, Ink::Grid)?;
-            pen.text(&label, (x, bottom + 13), Held::Middle, Ink::Muted)?;
+            surface.line((x, top), (x, bottom), 1, Colour::Grid)?;
+            surface.text(&label, (x, bottom + 13), Anchor::Middle, Colour::Muted)?;
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Axis {
         let mut labels: Vec<(i32, String)> = Vec::new();
         let mut free_from = i32::MIN;
         for &value in ticks {
-            let (x, label) = (self.place(value), tick(value, self.unit));
+            let (x, label) = (self.pixel(value), tick(value, self.unit));
             let half = text_width(&label) / 2;
             if x - half >= free_from && labels.last().is_none_or(|(_, last)| *last != label) {
                 free_from = x + half + 10;
@@ -188,7 +188,7 @@ mod tests {
                 let pixels = (90, if narrow { 300 } else { 680 });
                 let axis = Axis::over([low, low + width].into_iter(), unit, pixels).unwrap();
                 for value in [low, low + width] {
-                    prop_assert!((pixels.0..=pixels.1).contains(&axis.place(value)));
+                    prop_assert!((pixels.0..=pixels.1).contains(&axis.pixel(value)));
                 }
                 let labels = axis.labels();
                 for pair in labels.windows(2) {

@@ -1,4 +1,4 @@
-//! A sheet to draw on, in pixels, with the few strokes that the charts need.
+//! A drawing in pixels, with the few shapes that the charts need.
 
 use plotters::{
     backend::SVGBackend,
@@ -10,9 +10,9 @@ use plotters::{
     },
 };
 
-use super::colours::{Ink, classed};
+use super::colours::{Colour, classed};
 
-/// Why a stroke could not be drawn.
+/// Why a shape could not be drawn.
 pub(crate) type DrawError = DrawingAreaErrorKind<std::io::Error>;
 
 /// The size of most text, and of titles. Readable from the last row where the page fills a wall.
@@ -25,30 +25,30 @@ pub(crate) struct Canvas {
     size: (u32, u32),
 }
 
-/// Where a text is held.
+/// Which point of a text its position is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Held {
+pub(crate) enum Anchor {
     Left,
     Middle,
     Right,
 }
 
-/// A sheet that is being drawn on.
-pub(crate) struct Pen<'a> {
+/// What a chart is drawn on, in pixels.
+pub(crate) struct Surface<'a> {
     area: DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
 }
 
 impl Canvas {
-    /// A sheet of that size, with what `draw` draws on it.
+    /// A drawing of that size, made by `draw`.
     pub(crate) fn drawn(
         size: (u32, u32),
-        draw: impl FnOnce(&Pen) -> Result<(), DrawError>,
+        draw: impl FnOnce(&Surface) -> Result<(), DrawError>,
     ) -> Result<Self, DrawError> {
         let mut svg = String::new();
-        let pen = Pen { area: SVGBackend::with_string(&mut svg, size).into_drawing_area() };
-        draw(&pen)?;
-        pen.area.present()?;
-        drop(pen);
+        let surface = Surface { area: SVGBackend::with_string(&mut svg, size).into_drawing_area() };
+        draw(&surface)?;
+        surface.area.present()?;
+        drop(surface);
         Ok(Self { svg, size })
     }
 
@@ -66,41 +66,41 @@ impl Canvas {
     }
 }
 
-impl Pen<'_> {
+impl Surface<'_> {
     /// Text whose vertical middle is at `y`.
     pub(crate) fn text(
         &self,
         text: &str,
         (x, y): (i32, i32),
-        held: Held,
-        ink: Ink,
+        anchor: Anchor,
+        colour: Colour,
     ) -> Result<(), DrawError> {
-        self.write(text, (x, y), held, ink, TEXT, FontStyle::Normal)
+        self.write(text, (x, y), anchor, colour, TEXT, FontStyle::Normal)
     }
 
     /// A title.
     pub(crate) fn title(&self, text: &str, at: (i32, i32)) -> Result<(), DrawError> {
-        self.write(text, at, Held::Left, Ink::Text, TITLE, FontStyle::Bold)
+        self.write(text, at, Anchor::Left, Colour::Text, TITLE, FontStyle::Bold)
     }
 
     fn write(
         &self,
         text: &str,
         at: (i32, i32),
-        held: Held,
-        ink: Ink,
+        anchor: Anchor,
+        colour: Colour,
         size: i32,
         style: FontStyle,
     ) -> Result<(), DrawError> {
-        let horizontal = match held {
-            Held::Left => HPos::Left,
-            Held::Middle => HPos::Center,
-            Held::Right => HPos::Right,
+        let horizontal = match anchor {
+            Anchor::Left => HPos::Left,
+            Anchor::Middle => HPos::Center,
+            Anchor::Right => HPos::Right,
         };
         // A control character would make the file unreadable as XML.
         let text: String =
             text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        let colour = ink.number();
+        let colour = colour.number();
         // The backend divides the size by 1.24, the height of a line.
         let font = TextStyle::from(("sans-serif", f64::from(size) * 1.24, style))
             .color(&colour)
@@ -114,20 +114,25 @@ impl Pen<'_> {
         from: (i32, i32),
         to: (i32, i32),
         width: u32,
-        ink: Ink,
+        colour: Colour,
     ) -> Result<(), DrawError> {
-        let style: ShapeStyle = ink.number().stroke_width(width);
+        let style: ShapeStyle = colour.number().stroke_width(width);
         self.area.draw(&PathElement::new([from, to], style))
     }
 
     /// A filled rectangle between two corners.
-    pub(crate) fn bar(&self, from: (i32, i32), to: (i32, i32), ink: Ink) -> Result<(), DrawError> {
-        self.area.draw(&Rectangle::new([from, to], ink.number().filled()))
+    pub(crate) fn bar(
+        &self,
+        from: (i32, i32),
+        to: (i32, i32),
+        colour: Colour,
+    ) -> Result<(), DrawError> {
+        self.area.draw(&Rectangle::new([from, to], colour.number().filled()))
     }
 
     /// A dot of a cloud.
-    pub(crate) fn dot(&self, at: (i32, i32), ink: Ink) -> Result<(), DrawError> {
-        self.area.draw(&Circle::new(at, 3, ink.number().filled()))
+    pub(crate) fn dot(&self, at: (i32, i32), colour: Colour) -> Result<(), DrawError> {
+        self.area.draw(&Circle::new(at, 3, colour.number().filled()))
     }
 }
 

@@ -10,7 +10,7 @@ use plotters::style::RGBColor;
 
 /// What is drawn with a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ink {
+pub(crate) enum Colour {
     /// Titles and numbers.
     Text,
     /// Labels of axes.
@@ -32,7 +32,7 @@ pub(crate) enum Ink {
 const SANDBOXES: usize = 5;
 const PHASES: usize = 5;
 
-impl Ink {
+impl Colour {
     /// The number that stands for it in the library's output.
     pub(crate) fn number(self) -> RGBColor {
         let index = |index: usize, count: usize| (index % count) as u8;
@@ -71,7 +71,7 @@ impl Ink {
 
 /// The class of a sandbox, for the same colour in tables.
 pub(crate) fn class_of(column: usize) -> String {
-    Ink::Sandbox(column).class()
+    Colour::Sandbox(column).class()
 }
 
 /// The library's SVG with classes for colours, and each cloud of dots as one path.
@@ -99,10 +99,10 @@ pub(crate) fn classed(svg: &str) -> String {
         text.push_str(line);
         text.push('\n');
     }
-    for ink in Ink::all() {
-        let RGBColor(red, green, blue) = ink.number();
+    for colour in Colour::all() {
+        let RGBColor(red, green, blue) = colour.number();
         let number = format!("#{red:02X}{green:02X}{blue:02X}");
-        let class = ink.class();
+        let class = colour.class();
         text = text
             .replace(
                 &format!("class=\"dots\" stroke=\"{number}\""),
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn every_class_has_a_colour() {
-        for ink in Ink::all() {
-            let class = ink.class();
+        for colour in Colour::all() {
+            let class = colour.class();
             assert!(STYLE.contains(&format!(".{class}{{")), "{class}");
             assert!(STYLE.contains(&format!(".{class}-line{{")), "{class}-line");
         }

@@ -12,8 +12,8 @@ use crate::{
 use super::{
     Drawing,
     axis::Axis,
-    canvas::{Canvas, DrawError, Held, Pen, fitting, text_width},
-    colours::Ink,
+    canvas::{Anchor, Canvas, DrawError, Surface, fitting, text_width},
+    colours::Colour,
 };
 
 /// More dots than this are a blot; evenly spread ones are drawn.
@@ -38,7 +38,7 @@ pub(super) fn draw(comparison: &Comparison, rows: &[&Row], group: &str, width: u
     let values = panels.iter().flat_map(|panel| &panel.lines).map(|line| text_width(&line.value));
     let pixels = (left, width as i32 - values.max().unwrap_or(0) - 16);
     let height: i32 = panels.iter().map(Panel::height).sum();
-    let canvas = Canvas::drawn((width, height as u32), |pen| {
+    let canvas = Canvas::drawn((width, height as u32), |surface| {
         let mut top = 0;
         for panel in &panels {
             // The first and the last start are to be compared with each other.
@@ -47,7 +47,7 @@ pub(super) fn draw(comparison: &Comparison, rows: &[&Row], group: &str, width: u
                 panels.iter().filter(|other| other.title == panel.title || alike(other)).collect();
             let values = shown.iter().flat_map(|panel| panel.values());
             if let Some(axis) = Axis::over(values, panel.unit, pixels) {
-                panel.draw(pen, &axis, top, width as i32)?;
+                panel.draw(surface, &axis, top, width as i32)?;
             }
             top += panel.height();
         }
@@ -114,14 +114,15 @@ impl<'a> Panel<'a> {
         samples.map(|sample| sample.value).chain(expected)
     }
 
-    fn draw(&self, pen: &Pen, axis: &Axis, top: i32, width: i32) -> Result<(), DrawError> {
+    fn draw(&self, surface: &Surface, axis: &Axis, top: i32, width: i32) -> Result<(), DrawError> {
         let scale = if axis.logarithmic() { " (logarithmic)" } else { "" };
-        pen.title(&fitting(&format!("{}{scale}", self.title), width * 9 / 10), (0, top + 12))?;
+        surface
+            .title(&fitting(&format!("{}{scale}", self.title), width * 9 / 10), (0, top + 12))?;
         let first = top + TITLE_HEIGHT;
         let bottom = first + ROW_HEIGHT * self.lines.len() as i32;
-        axis.draw(pen, first, bottom)?;
+        axis.draw(surface, first, bottom)?;
         for (index, line) in self.lines.iter().enumerate() {
-            line.draw(pen, axis, first + ROW_HEIGHT * index as i32 + ROW_HEIGHT / 2, width)?;
+            line.draw(surface, axis, first + ROW_HEIGHT * index as i32 + ROW_HEIGHT / 2, width)?;
         }
         Ok(())
     }
@@ -147,13 +148,13 @@ fn lines<'a>(row: &'a Row) -> Vec<Line<'a>> {
 }
 
 impl Line<'_> {
-    fn draw(&self, pen: &Pen, axis: &Axis, y: i32, width: i32) -> Result<(), DrawError> {
-        let ink = Ink::Sandbox(self.column);
-        pen.text(&fitting(self.label, WIDEST_LABEL), (0, y), Held::Left, ink)?;
-        pen.text(&self.value, (width - 1, y), Held::Right, Ink::Text)?;
+    fn draw(&self, surface: &Surface, axis: &Axis, y: i32, width: i32) -> Result<(), DrawError> {
+        let colour = Colour::Sandbox(self.column);
+        surface.text(&fitting(self.label, WIDEST_LABEL), (0, y), Anchor::Left, colour)?;
+        surface.text(&self.value, (width - 1, y), Anchor::Right, Colour::Text)?;
         if let Some(expected) = self.expected {
-            let (x, half) = (axis.place(expected), ROW_HEIGHT / 2);
-            pen.line((x, y - half), (x, y + half), 2, Ink::Expected)?;
+            let (x, half) = (axis.pixel(expected), ROW_HEIGHT / 2);
+            surface.line((x, y - half), (x, y + half), 2, Colour::Expected)?;
         }
         let samples = &self.measured.samples;
         let step = samples.len().div_ceil(MOST_DOTS).max(1);
@@ -161,15 +162,15 @@ impl Line<'_> {
         for sample in samples.iter().step_by(step) {
             // Up or down at random, so that equal samples do not hide each other.
             let off = if samples.len() > 1 { (random.fraction() * 16.0 - 8.0) as i32 } else { 0 };
-            pen.dot((axis.place(sample.value), y + off), ink)?;
+            surface.dot((axis.pixel(sample.value), y + off), colour)?;
         }
         if let Some(interval) = self.measured.interval {
-            let (low, high) = (axis.place(interval.low), axis.place(interval.high));
-            pen.bar((low, y - 1), (high.max(low + 1), y + 2), Ink::Text)?;
+            let (low, high) = (axis.pixel(interval.low), axis.pixel(interval.high));
+            surface.bar((low, y - 1), (high.max(low + 1), y + 2), Colour::Text)?;
         }
         if samples.len() > 1 {
-            let x = axis.place(self.measured.median);
-            pen.bar((x - 1, y - 11), (x + 2, y + 11), Ink::Text)?;
+            let x = axis.pixel(self.measured.median);
+            surface.bar((x - 1, y - 11), (x + 2, y + 11), Colour::Text)?;
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! Who ran when: one lane for each program that shared a processor.
 
-use crate::{Lane, Trace, Unit, format::human, statistics::median};
+use crate::{Lane, Trace, Unit, format::human, metric, statistics::median};
 
 use super::{
     Drawing,
     axis::Axis,
-    canvas::{Canvas, Held, fitting, text_width},
-    colours::Ink,
+    canvas::{Anchor, Canvas, fitting, text_width},
+    colours::Colour,
 };
 
 const LANE_HEIGHT: i32 = 24;
@@ -18,11 +18,11 @@ const NARROWEST_STRETCH: f64 = 5.0;
 /// The heading of a trace.
 pub(super) fn title(trace: &Trace, width: u32) -> String {
     let what = match trace.metric.as_str() {
-        "slices.quota10" => "a quota of 10 %",
-        "slices.quota50" => "a quota of 50 %",
-        "slices.weights" => "weights 1, 2 and 4",
-        "slices.round_robin" => "ten SCHED_RR programs",
-        "slices.normal" => "ten normal programs",
+        metric::SLICES_QUOTA10 => "a quota of 10 %",
+        metric::SLICES_QUOTA50 => "a quota of 50 %",
+        metric::TRACE_WEIGHTS => "weights 1, 2 and 4",
+        metric::TRACE_ROUND_ROBIN => "ten SCHED_RR programs",
+        metric::TRACE_NORMAL => "ten normal programs",
         other => other,
     };
     let whole = shown(trace, width as i32) == trace.length_nanoseconds;
@@ -40,14 +40,14 @@ pub(super) fn draw(trace: &Trace, width: u32) -> Drawing {
     let shown = shown(trace, pixels.1 - pixels.0);
     let axis = Axis::from_zero(shown as f64, Unit::Nanoseconds, pixels);
     let bottom = TOP + LANE_HEIGHT * trace.lanes.len() as i32;
-    let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |pen| {
-        axis.draw(pen, TOP, bottom)?;
+    let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |surface| {
+        axis.draw(surface, TOP, bottom)?;
         for (index, lane) in trace.lanes.iter().enumerate() {
             let y = TOP + LANE_HEIGHT * index as i32 + LANE_HEIGHT / 2;
-            pen.text(&fitting(&lane.label, 110), (0, y), Held::Left, Ink::Muted)?;
-            pen.line((pixels.0, y), (pixels.1, y), 1, Ink::Grid)?;
+            surface.text(&fitting(&lane.label, 110), (0, y), Anchor::Left, Colour::Muted)?;
+            surface.line((pixels.0, y), (pixels.1, y), 1, Colour::Grid)?;
             for (left, right) in bars(lane, &axis, shown) {
-                pen.bar((left, y - 8), (right, y + 8), Ink::Running)?;
+                surface.bar((left, y - 8), (right, y + 8), Colour::Running)?;
             }
         }
         Ok(())
@@ -78,8 +78,8 @@ fn bars(lane: &Lane, axis: &Axis, shown: u64) -> Vec<(i32, i32)> {
     running.sort_unstable();
     let mut bars: Vec<(i32, i32)> = Vec::new();
     for (first, last) in running.into_iter().filter(|&(first, _)| first < shown) {
-        let left = axis.place(first as f64);
-        let right = axis.place(last.min(shown) as f64).max(left + 1);
+        let left = axis.pixel(first as f64);
+        let right = axis.pixel(last.min(shown) as f64).max(left + 1);
         match bars.last_mut() {
             Some(before) if left <= before.1 => before.1 = before.1.max(right),
             _ => bars.push((left, right)),
@@ -101,7 +101,7 @@ mod tests {
 
     fn trace(running: Vec<(u64, u64)>, length_nanoseconds: u64) -> Trace {
         let lane = Lane { label: "a".into(), running };
-        Trace { metric: "slices.normal".into(), lanes: vec![lane], length_nanoseconds }
+        Trace { metric: metric::TRACE_NORMAL.into(), lanes: vec![lane], length_nanoseconds }
     }
 
     #[test]

@@ -1,22 +1,22 @@
 //! Start-up as a bar that is stacked from its phases.
 
-use crate::{Comparison, Unit, comparison::Evidence, format::human};
+use crate::{Comparison, Unit, comparison::Evidence, format::human, metric};
 
 use super::{
     Drawing,
     axis::Axis,
-    canvas::{Canvas, DrawError, Held, Pen, fitting, text_width},
-    colours::Ink,
+    canvas::{Anchor, Canvas, DrawError, Surface, fitting, text_width},
+    colours::Colour,
 };
 
 /// The milestone at the end of each phase, and what happens until then.
 const PHASES: [(&str, &str); 4] = [
-    ("startup.created", "walls go up"),
-    ("startup.entered", "program enters"),
-    ("startup.first_byte", "it speaks"),
-    ("startup.exited", "it ends"),
+    (metric::STARTUP_CREATED, "walls go up"),
+    (metric::STARTUP_ENTERED, "program enters"),
+    (metric::STARTUP_FIRST_BYTE, "it speaks"),
+    (metric::STARTUP_EXITED, "it ends"),
 ];
-const CLEANING: (&str, &str) = ("teardown", "it is cleaned up");
+const CLEANING: (&str, &str) = (metric::TEARDOWN, "it is cleaned up");
 
 const BAR_HEIGHT: i32 = 30;
 const ROW_HEIGHT: i32 = 44;
@@ -48,15 +48,15 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
     let labels = stacks.iter().map(|stack| text_width(stack.sandbox)).max().unwrap_or(0);
     let pixels = (labels.min(110) + 12, width - text_width("1.23 ms") - 14);
     let axis = Axis::from_zero(longest, Unit::Nanoseconds, pixels);
-    let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |pen| {
+    let canvas = Canvas::drawn((width as u32, (bottom + AXIS_HEIGHT) as u32), |surface| {
         for (phase, &(x, line)) in legend.iter().enumerate() {
             let y = line * LEGEND_HEIGHT + LEGEND_HEIGHT / 2;
-            pen.bar((x, y - 6), (x + 12, y + 6), Ink::Phase(phase))?;
-            pen.text(words(phase), (x + 18, y), Held::Left, Ink::Muted)?;
+            surface.bar((x, y - 6), (x + 12, y + 6), Colour::Phase(phase))?;
+            surface.text(words(phase), (x + 18, y), Anchor::Left, Colour::Muted)?;
         }
-        axis.draw(pen, top, bottom)?;
+        axis.draw(surface, top, bottom)?;
         for (row, stack) in stacks.iter().enumerate() {
-            bar(pen, &axis, stack, top + ROW_HEIGHT * row as i32 + ROW_HEIGHT / 2, row)?;
+            bar(surface, &axis, stack, top + ROW_HEIGHT * row as i32 + ROW_HEIGHT / 2, row)?;
         }
         Ok(())
     })?;
@@ -73,26 +73,26 @@ pub(super) fn draw(comparison: &Comparison, width: u32) -> Drawing {
     Ok(Some((canvas, description.join(" "))))
 }
 
-fn bar(pen: &Pen, axis: &Axis, stack: &Stack, y: i32, row: usize) -> Result<(), DrawError> {
-    pen.text(&fitting(stack.sandbox, 110), (0, y), Held::Left, Ink::Sandbox(row))?;
+fn bar(surface: &Surface, axis: &Axis, stack: &Stack, y: i32, row: usize) -> Result<(), DrawError> {
+    surface.text(&fitting(stack.sandbox, 110), (0, y), Anchor::Left, Colour::Sandbox(row))?;
     if stack.phases.is_empty() {
-        return pen.text(INCOMPLETE, (axis.place(0.0) + 8, y), Held::Left, Ink::Muted);
+        return surface.text(INCOMPLETE, (axis.pixel(0.0) + 8, y), Anchor::Left, Colour::Muted);
     }
     let mut from = 0.0;
     for (phase, &time) in stack.phases.iter().enumerate() {
-        let (left, right) = (axis.place(from), axis.place(from + time));
+        let (left, right) = (axis.pixel(from), axis.pixel(from + time));
         from += time;
         if right <= left {
             continue;
         }
         let (above, below) = (y - BAR_HEIGHT / 2, y + BAR_HEIGHT / 2);
-        pen.bar((left, above), (right, below), Ink::Phase(phase))?;
+        surface.bar((left, above), (right, below), Colour::Phase(phase))?;
         let text = time_text(time);
         if text_width(&text) + 8 <= right - left {
-            pen.text(&text, ((left + right) / 2, y), Held::Middle, Ink::OnPhase(phase))?;
+            surface.text(&text, ((left + right) / 2, y), Anchor::Middle, Colour::OnPhase(phase))?;
         }
     }
-    pen.text(&time_text(from), (axis.place(from) + 8, y), Held::Left, Ink::Text)
+    surface.text(&time_text(from), (axis.pixel(from) + 8, y), Anchor::Left, Colour::Text)
 }
 
 /// The differences between the medians of the milestones; `None` if none was measured.
@@ -117,16 +117,16 @@ fn stack<'a>(comparison: &Comparison<'a>, sandbox: &'a str) -> Option<Stack<'a>>
 /// Where each word of the legend is: pixels from the left, and line.
 fn legend(width: i32) -> Vec<(i32, i32)> {
     let (mut x, mut line) = (0, 0);
-    let place = |phase| {
+    let position = |phase| {
         let wide = 18 + text_width(words(phase)) + 16;
         if x > 0 && x + wide > width {
             (x, line) = (0, line + 1);
         }
-        let place = (x, line);
+        let position = (x, line);
         x += wide;
-        place
+        position
     };
-    (0..=PHASES.len()).map(place).collect()
+    (0..=PHASES.len()).map(position).collect()
 }
 
 fn words(phase: usize) -> &'static str {

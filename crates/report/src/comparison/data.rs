@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::{AGAIN, BASE, Comparison, Evidence, Lack, Look, counted};
 use crate::{
-    Gap, PROBE, Ratio, Sample, Series, Verdict,
+    Gap, Ratio, Sample, Series, Verdict,
     bootstrap::{FEWEST, ratio},
     catalogue,
+    metric::PROBE,
     statistics::median,
     validation::is_measurement,
     verdict::noise_floor,
@@ -56,7 +57,7 @@ impl<'a> Comparison<'a> {
     /// Whether the host shows through to a probe.
     pub fn exposed(&self, probe: &str, sandbox: &str) -> Evidence<bool> {
         let why = match self.look(probe, sandbox) {
-            Look::Seen(seen) => return Evidence::present(seen.exposed),
+            Look::Answered(probe) => return Evidence::present(probe.exposed),
             Look::Failed(gap) => &gap.reason,
             Look::Absent => NO_REASON,
         };

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{Gap, PROBE, Records, Unit, catalogue::GROUPS, random::Random};
+use crate::{Gap, Records, Unit, catalogue::GROUPS, metric::PROBE, random::Random};
 
 /// What becomes of a series or a probe.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,8 +82,8 @@ impl Holes {
     }
 
     fn unasked(&self, metric: &str) -> bool {
-        let place = GROUPS.iter().position(|(_, all)| all.iter().any(|it| it.name == metric));
-        place.is_some_and(|place| self.unasked & 1 << place != 0)
+        let group = GROUPS.iter().position(|(_, all)| all.iter().any(|it| it.name == metric));
+        group.is_some_and(|group| self.unasked & 1 << group != 0)
     }
 
     /// The records without what is missing.

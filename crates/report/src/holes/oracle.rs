@@ -8,18 +8,18 @@ use crate::{
     catalogue::{GROUPS, PROBES},
     claims::Claim,
     format::{digits, human, spread, times},
-    verdict, words,
+    metric, verdict, words,
 };
 
-pub(super) const COLD: &str = "startup.cold.first_byte";
-pub(super) const WARM: &str = "startup.first_byte";
+pub(super) const COLD: &str = metric::STARTUP_COLD_FIRST_BYTE;
+pub(super) const WARM: &str = metric::STARTUP_FIRST_BYTE;
 pub(super) const AGAIN: &str = "process (again)";
 pub(super) const SHARES: [(&str, f64); 5] = [
-    ("slices.quota10", 0.1),
-    ("slices.quota50", 0.5),
-    ("slices.weight1", 1.0 / 7.0),
-    ("slices.weight2", 2.0 / 7.0),
-    ("slices.weight4", 4.0 / 7.0),
+    (metric::SLICES_QUOTA10, 0.1),
+    (metric::SLICES_QUOTA50, 0.5),
+    (metric::SLICES_WEIGHT1, 1.0 / 7.0),
+    (metric::SLICES_WEIGHT2, 2.0 / 7.0),
+    (metric::SLICES_WEIGHT4, 4.0 / 7.0),
 ];
 
 /// What records hold, read without the code under test.
@@ -82,10 +82,10 @@ impl Oracle<'_> {
     /// Whether this claim can be judged: all that it names is there, or one thing decides.
     pub(super) fn judges(&self, claim: &Claim) -> bool {
         let speed = |sandbox| {
-            [sandbox, "process", AGAIN].iter().all(|name| self.several("compute.spin", name))
+            [sandbox, "process", AGAIN].iter().all(|name| self.several(metric::COMPUTE_SPIN, name))
         };
         let most = |sandbox: &str| {
-            let samples = self.samples("density.count", sandbox);
+            let samples = self.samples(metric::DENSITY_COUNT, sandbox);
             let values = samples.iter().map(|sample| sample.value);
             values.fold(0.0, f64::max)
         };
@@ -98,12 +98,12 @@ impl Oracle<'_> {
             }),
             "a container runs at nearly native speed" => speed("container"),
             "a virtual machine loses about half of it" => speed("microvm"),
-            "a container needs KB of disk, a virtual machine GB" => {
-                ["container", "microvm"].iter().all(|name| self.complete("footprint.disk", name))
-            }
+            "a container needs KB of disk, a virtual machine GB" => ["container", "microvm"]
+                .iter()
+                .all(|name| self.complete(metric::FOOTPRINT_DISK, name)),
             "hundreds to thousands of containers on a host, tens of virtual machines" => {
-                let machines = self.complete("density.count", "microvm");
-                let containers = self.complete("density.count", "container");
+                let machines = self.complete(metric::DENSITY_COUNT, "microvm");
+                let containers = self.complete(metric::DENSITY_COUNT, "container");
                 machines && (most("microvm") >= 100.0 || containers && most("container") >= 100.0)
             }
             "a container isolates processes; a virtual machine has a hypervisor's boundary" => {
@@ -114,7 +114,7 @@ impl Oracle<'_> {
                 all.contains(&Some(false)) || !all.contains(&None)
             }
             "one second is cut into ten tenths, one for each of ten programs" => {
-                ["slices.rr.slice", "slices.normal.slice"]
+                [metric::SLICES_RR_SLICE, metric::SLICES_NORMAL_SLICE]
                     .iter()
                     .all(|metric| self.complete(metric, "process"))
             }
@@ -155,7 +155,7 @@ impl Oracle<'_> {
         let mut texts = vec![human(median, unit)];
         texts.extend(interval.map(|interval: Interval| spread(median, interval)));
         if let Some(value) = self.ratio(metric, sandbox, "process") {
-            let speed = if metric == "memory.bandwidth" { value } else { 1.0 / value };
+            let speed = if metric == metric::MEMORY_BANDWIDTH { value } else { 1.0 / value };
             texts.push(times(value));
             texts.push(format!("{} %", digits((1.0 - speed).abs() * 100.0)));
             texts.push(format!("{:.1} %", (value - 1.0).abs() * 100.0));
@@ -169,16 +169,20 @@ impl Oracle<'_> {
 
     /// The lengths of the phases of start-up, and of all of them.
     pub(super) fn phases(&self, sandbox: &str) -> Option<Vec<f64>> {
-        let milestones =
-            ["startup.created", "startup.entered", "startup.first_byte", "startup.exited"];
+        let milestones = [
+            metric::STARTUP_CREATED,
+            metric::STARTUP_ENTERED,
+            metric::STARTUP_FIRST_BYTE,
+            metric::STARTUP_EXITED,
+        ];
         let (mut reached, mut phases) = (0.0f64, Vec::new());
         for metric in milestones {
             let time = self.median(metric, sandbox).filter(|_| self.complete(metric, sandbox))?;
             phases.push((time - reached).max(0.0));
             reached = reached.max(time);
         }
-        phases.push(self.median("teardown", sandbox)?);
-        self.complete("teardown", sandbox).then_some(phases)
+        phases.push(self.median(metric::TEARDOWN, sandbox)?);
+        self.complete(metric::TEARDOWN, sandbox).then_some(phases)
     }
 }
 

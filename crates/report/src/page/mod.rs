@@ -79,9 +79,9 @@ pub(crate) fn page(comparison: &Comparison, questions: &[Illustrated]) -> String
 fn head(page: &mut String, comparison: &Comparison) {
     let provenance = comparison.provenance;
     let fact = |name: &str| provenance.host.get(name).map(String::as_str);
-    let mut place = vec![date(provenance.began_unix_seconds)];
-    place.extend(fact("cpu").map(str::to_owned));
-    place.extend(fact("kernel").map(|kernel| format!("Linux {kernel}")));
+    let mut parts = vec![date(provenance.began_unix_seconds)];
+    parts.extend(fact("cpu").map(str::to_owned));
+    parts.extend(fact("kernel").map(|kernel| format!("Linux {kernel}")));
     write!(
         page,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -90,7 +90,7 @@ fn head(page: &mut String, comparison: &Comparison) {
          <style>\n{STYLE}{}</style>\n</head>\n<body>\n<main>\n<header>\n\
          <p class=\"place\">isolab · {}</p>\n<h1>{title}</h1>\n<p class=\"lead\">{}</p>\n</header>\n",
         include_str!("page.css"),
-        escaped(&place.join(" · ")),
+        escaped(&parts.join(" · ")),
         escaped(&words::headline(comparison)),
         title = words::TITLE,
     )
@@ -137,7 +137,7 @@ fn illustrated(page: &mut String, comparison: &Comparison, question: &Question, 
     let figures: Vec<_> = question
         .rows
         .iter()
-        .flat_map(|row| published(row.metric).into_iter().map(move |figure| (row.title, figure)))
+        .flat_map(|row| published(row.metric).map(move |figure| (row.title, figure)))
         .collect();
     if !figures.is_empty() {
         writeln!(page, "<h3 id=\"published-{}\">Published by others</h3>", question.group.name)

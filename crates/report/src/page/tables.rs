@@ -9,7 +9,7 @@ use crate::{
     comparison::Row,
     format::{human, spread, times},
     html::escaped,
-    published::Published,
+    published::PublishedFigure,
     words,
 };
 
@@ -137,7 +137,7 @@ fn numbers(page: &mut String, comparison: &Comparison, row: &Row) {
 }
 
 /// What others have published.
-pub(super) fn published(page: &mut String, figures: &[(&str, Published)]) {
+pub(super) fn published(page: &mut String, figures: &[(&str, &PublishedFigure)]) {
     page.push_str(
         "<table class=\"published stacked\">\n<thead><tr><th scope=\"col\">Beside</th>\
          <th scope=\"col\">System</th><th scope=\"col\">Value</th>\
@@ -164,7 +164,7 @@ pub(super) fn published(page: &mut String, figures: &[(&str, Published)]) {
 pub(super) fn probes(page: &mut String, comparison: &Comparison) {
     page.push_str(
         "<p class=\"legend\"><span class=\"exposed\">●</span> the host shows through; \
-         <span class=\"hidden\">○</span> it does not; – nobody could look.</p>\n\
+         <span class=\"hidden\">○</span> it does not; – not determined.</p>\n\
          <table class=\"probes stacked\">\n<thead><tr><th></th>",
     );
     for (column, sandbox) in comparison.sandboxes.iter().enumerate() {

@@ -68,7 +68,7 @@ pub(in crate::run) fn add_all(spec: &mut Spec) -> Result<(), Failure> {
 impl HostDevice {
     /// Adds it, or all devices of the directory, to a container's.
     pub(super) fn add(&self, spec: &mut Spec) -> Result<(), Failure> {
-        let found = fs::canonicalize(&self.source).map_err(Failure::at(self.told()))?;
+        let found = fs::canonicalize(&self.source).map_err(Failure::at(self.action()))?;
         self.add_below(spec, &found, &self.destination, &[])
     }
 
@@ -80,11 +80,11 @@ impl HostDevice {
         place: &Path,
         left_out: &[&str],
     ) -> Result<(), Failure> {
-        let about = fs::symlink_metadata(found).map_err(Failure::at(self.told()))?;
+        let about = fs::symlink_metadata(found).map_err(Failure::at(self.action()))?;
         if about.is_dir() {
-            let listing = fs::read_dir(found).map_err(Failure::at(self.told()))?;
+            let listing = fs::read_dir(found).map_err(Failure::at(self.action()))?;
             for entry in listing {
-                let entry = entry.map_err(Failure::at(self.told()))?;
+                let entry = entry.map_err(Failure::at(self.action()))?;
                 let is_meant = entry.file_type().is_ok_and(|kind| {
                     kind.is_dir() || kind.is_block_device() || kind.is_char_device()
                 });
@@ -100,7 +100,7 @@ impl HostDevice {
             kind if kind.is_block_device() => DeviceKind::Block,
             _ => {
                 let why = io::Error::other("it is not a device; -v shows other files inside");
-                return Err(Failure::at(self.told())(why));
+                return Err(Failure::at(self.action())(why));
             }
         };
         let (major, minor) = (major(about.rdev()) as u32, minor(about.rdev()) as u32);
@@ -125,7 +125,7 @@ impl HostDevice {
         Ok(())
     }
 
-    fn told(&self) -> String {
+    fn action(&self) -> String {
         format!("show the device {} inside", self.source.display())
     }
 }

@@ -181,8 +181,8 @@ mod tests {
             ("type=bind,src=/tmp,dst=/x,bind-propagation=rshared", "do not spread"),
             ("type=bind,src=/tmp,dst=/x,colour=red", "unknown field"),
         ] {
-            let told = parse(text.as_ref()).unwrap_err();
-            assert!(told.contains(reason), "{text}: {told}");
+            let error = parse(text.as_ref()).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
         }
     }
 }

@@ -106,10 +106,10 @@ mod tests {
 
     #[test]
     fn a_name_is_no_source_and_neither_is_what_is_missing() {
-        let told = |text: &str| source(OsStr::new(text)).unwrap_err();
-        assert!(told("vol").contains("named volume"));
-        assert!(told("a/b").contains("./a/b"));
-        assert!(told("/no such").contains("mkdir -p"));
+        let refused = |text: &str| source(OsStr::new(text)).unwrap_err();
+        assert!(refused("vol").contains("named volume"));
+        assert!(refused("a/b").contains("./a/b"));
+        assert!(refused("/no such").contains("mkdir -p"));
         assert!(source(OsStr::new(".")).unwrap().is_absolute());
     }
 }

@@ -58,9 +58,9 @@ mod tests {
     fn one_that_could_be_written_to_is_refused_with_the_way_out() {
         for text in ["/tmp:/x", "/tmp:/x:rw"] {
             let failure = of(&volume::parse(text.as_ref()).unwrap()).unwrap_err();
-            let told = format!("{failure:?}");
-            assert!(told.contains("only read"), "{told}");
-            assert!(told.contains("-v /tmp:/x:ro"), "{told}");
+            let text = format!("{failure:?}");
+            assert!(text.contains("only read"), "{text}");
+            assert!(text.contains("-v /tmp:/x:ro"), "{text}");
         }
         let tmpfs = mount::parse("type=tmpfs,dst=/x".as_ref()).unwrap();
         assert!(format!("{:?}", of(&tmpfs).unwrap_err()).contains("mount -t tmpfs none /x"));

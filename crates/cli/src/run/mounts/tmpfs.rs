@@ -12,12 +12,14 @@ const USUAL: [&str; 3] = ["nosuid", "nodev", "noexec"];
 /// Reads one.
 pub(super) fn parse(text: &OsStr) -> Result<Mount, String> {
     let parts = path::split(text);
-    let (place, options) = match parts.as_slice() {
-        [place] => (place, ""),
-        [place, options] => (place, options.to_str().ok_or("its options are not UTF-8")?),
+    let (destination, options) = match parts.as_slice() {
+        [destination] => (destination, ""),
+        [destination, options] => {
+            (destination, options.to_str().ok_or("its options are not UTF-8")?)
+        }
         _ => return Err(r"it has too many colons: write a colon of a path as \:".into()),
     };
-    let mut mount = empty(path::destination(place)?);
+    let mut mount = empty(path::destination(destination)?);
     for option in options.split(',').filter(|option| !option.is_empty()) {
         add(&mut mount.options, option)?;
     }

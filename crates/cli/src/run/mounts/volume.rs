@@ -92,8 +92,8 @@ mod tests {
             ("/tmp:/x:rshared", "do not spread"),
             ("/tmp:/x:upside-down", "unknown option"),
         ] {
-            let told = parse(text.as_ref()).unwrap_err();
-            assert!(told.contains(reason), "{text}: {told}");
+            let error = parse(text.as_ref()).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
         }
     }
 }

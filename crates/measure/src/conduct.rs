@@ -1,0 +1,122 @@
+//! Starts the measuring processes one after the other and collects what they report.
+
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+    thread,
+};
+
+use microvm::kernels;
+use sandbox::chain;
+
+use crate::{Cancellation, Collection, CompareOptions, MeasureOptions, Part, message::Message};
+
+/// What the caller of [`conduct`] supplies.
+pub trait Caller {
+    /// A command that calls [`measure`](crate::measure) with these options, its output standard
+    /// output; in a nest if they say so.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such program.
+    fn command(&self, options: &MeasureOptions) -> io::Result<Command>;
+
+    /// How long all of it takes, roughly.
+    fn expects(&mut self, milliseconds: u64);
+
+    /// A process begins: which of how many of this part.
+    fn begins(&mut self, part: Part, process: u32, processes: u32);
+
+    /// About this much of the expected time has passed.
+    fn advances(&mut self, milliseconds: u64);
+}
+
+/// The comparison was cancelled.
+#[derive(Debug)]
+pub struct Cancelled;
+
+/// Runs every part of the comparison in its fresh processes.
+///
+/// # Errors
+///
+/// When it was cancelled: what had been measured until then is not returned, because it is not a
+/// comparison. What cannot be measured is part of the collection.
+pub fn conduct(
+    options: &CompareOptions,
+    cancellation: &Cancellation,
+    caller: &mut dyn Caller,
+) -> Result<Collection, Cancelled> {
+    let mut collection = Collection::default();
+    caller.expects(Part::ALL.iter().map(|part| duration(*part, options)).sum());
+    for part in Part::ALL {
+        let amount = part.amount(options.quick);
+        let mut reason = String::from("the measuring process did not report it");
+        for process in 0..amount.processes {
+            caller.begins(part, process, amount.processes);
+            let ended = one(
+                &process_options(part, process, options),
+                cancellation,
+                caller,
+                |message, caller| {
+                    if message == Message::Round {
+                        caller.advances(amount.milliseconds);
+                    }
+                    collection.take(message, process);
+                },
+            );
+            match ended {
+                Ok(failed) => reason = failed.unwrap_or(reason),
+                Err(error) => reason = format!("measuring failed: {}", chain(&error)),
+            }
+            if cancellation.is_cancelled() {
+                return Err(Cancelled);
+            }
+        }
+        collection.complete(part, &reason);
+    }
+    Ok(collection)
+}
+
+fn duration(part: Part, options: &CompareOptions) -> u64 {
+    let amount = part.amount(options.quick);
+    let rounds = amount.warm_up + options.rounds.unwrap_or(amount.rounds);
+    u64::from(amount.processes) * u64::from(rounds) * amount.milliseconds
+}
+
+fn process_options(part: Part, process: u32, options: &CompareOptions) -> MeasureOptions {
+    let in_nest = part == Part::Linux
+        && microvm::linux::available().is_err()
+        && nest::available().is_ok()
+        && kernels::chosen().is_ok();
+    let &CompareOptions { seed, quick, rounds } = options;
+    MeasureOptions { part, process, seed, quick, rounds, in_nest }
+}
+
+/// Runs one measuring process to its end; returns why it failed, if it did.
+fn one(
+    options: &MeasureOptions,
+    cancellation: &Cancellation,
+    caller: &mut dyn Caller,
+    mut receive: impl FnMut(Message, &mut dyn Caller),
+) -> io::Result<Option<String>> {
+    let mut command = caller.command(options)?;
+    // A group of its own: it can be killed with all that it starts, and Ctrl-C reaches it through
+    // the caller alone.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = cancellation.spawn(&mut command)?;
+    let mut errors = child.stderr.take().expect("it was asked for");
+    let errors = thread::spawn(move || {
+        let mut text = String::new();
+        errors.read_to_string(&mut text).map(|_| text)
+    });
+    for line in BufReader::new(child.stdout.take().expect("it was asked for")).lines() {
+        // A line that the end of the process has cut short says nothing.
+        if let Ok(message) = serde_json::from_str(&line?) {
+            receive(message, caller);
+        }
+    }
+    let status = cancellation.wait(child)?;
+    let errors = errors.join().ok().and_then(Result::ok).unwrap_or_default();
+    Ok((!status.success()).then(|| format!("measuring ended with {status}: {}", errors.trim())))
+}

@@ -1,0 +1,53 @@
+//! The measurements: the same programs in every sandbox, in turn, in fresh processes.
+//!
+//! ```text
+//!   conduct ──starts──> measure startup ──runs──> process, container, microvm, process again
+//!      │   <──numbers──                           in turn, the order shuffled by the seed
+//!      ├──starts──> measure startup  (a fresh process, so that none owes its numbers
+//!      │                              to the chance of one memory layout)
+//!      ├──starts──> measure density, slices, ...
+//!      └──returns──> Collection, which becomes report::Records
+//! ```
+//!
+//! [`conduct`] is the process that compares, [`measure`] one of the processes that it starts. Both
+//! leave arguments, printing and progress bars to their caller.
+#![forbid(unsafe_code)]
+
+mod cancellation;
+mod clock;
+mod collect;
+mod conduct;
+mod density;
+mod error;
+mod footprint;
+mod lanes;
+mod linux;
+mod message;
+mod options;
+mod outcome;
+mod parts;
+mod probes;
+mod process;
+mod programs;
+mod provenance;
+mod session;
+mod slices;
+mod startup;
+mod subjects;
+mod watch;
+
+pub use cancellation::Cancellation;
+pub use clock::tick_rate;
+pub use collect::Collection;
+pub use conduct::{Caller, Cancelled, conduct};
+pub use error::Error;
+pub use footprint::disk_bytes;
+pub use message::{Measurement, Message};
+pub use options::{CompareOptions, MeasureOptions};
+pub use outcome::{ensure_success, hello};
+pub use parts::{Amount, Part};
+pub use process::measure;
+pub use provenance::ProvenanceRecorder;
+pub use subjects::{LABELS, LINUX, Missing, Subject, again, order, subjects};
+
+pub(crate) use session::{Session, Value};

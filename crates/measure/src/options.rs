@@ -1,0 +1,31 @@
+//! What a comparison and its measuring processes are asked for.
+
+use crate::Part;
+
+/// A whole comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct CompareOptions {
+    /// Fewer rounds and smaller workloads.
+    pub quick: bool,
+    /// Seed of every random choice, such as the order of the sandboxes.
+    pub seed: u64,
+    /// Rounds in each process; the default depends on the part.
+    pub rounds: Option<u32>,
+}
+
+/// One measuring process: one part of the comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct MeasureOptions {
+    /// The part of the comparison.
+    pub part: Part,
+    /// The number of the process among those that measure this part.
+    pub process: u32,
+    /// Seed of the order of the sandboxes.
+    pub seed: u64,
+    /// Fewer rounds and smaller workloads.
+    pub quick: bool,
+    /// Rounds that count; the default depends on the part.
+    pub rounds: Option<u32>,
+    /// Whether the process runs in a nest.
+    pub in_nest: bool,
+}

@@ -1,0 +1,30 @@
+//! A measuring process: one part of the comparison, all sandboxes in turn.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use crate::{
+    MeasureOptions, Part, Session, density, footprint, linux, probes, programs, slices, startup,
+};
+
+/// Measures one part and writes what it finds to `output`, a [`Message`](crate::Message) a line.
+/// The start of a whole `isolab run` is measured with the executable `isolab`.
+///
+/// # Errors
+///
+/// When `output` cannot be written, or when the host's clocks cannot be read.
+pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> io::Result<()> {
+    let mut session = Session::new(options, output);
+    match options.part {
+        Part::Probes => probes::look(&mut session),
+        Part::Startup => startup::warm(&mut session),
+        Part::Cold => startup::cold(&mut session, isolab),
+        Part::Programs => programs::measure(&mut session, options.quick),
+        Part::Footprint => footprint::measure(&mut session, isolab),
+        Part::Density => density::measure(&mut session, options.quick),
+        Part::Slices => slices::measure(&mut session, options.quick),
+        Part::Linux => linux::measure(&mut session, options.in_nest),
+    }
+}

@@ -1,0 +1,118 @@
+//! The sandboxes that are compared, and those that this host cannot show.
+
+use container::Container;
+use microvm::MicroVm;
+use sandbox::{Limits, Native, Sandbox};
+
+use crate::Error;
+
+/// A sandbox under measurement.
+pub struct Subject {
+    /// Its name in the records.
+    pub label: &'static str,
+    /// The sandbox.
+    pub sandbox: Box<dyn Sandbox>,
+    /// What the reader must know to read its numbers rightly.
+    pub caveat: Option<String>,
+}
+
+/// A sandbox that this host cannot show.
+pub struct Missing {
+    /// Its name in the records.
+    pub label: &'static str,
+    /// What the host lacks, and what to do about it.
+    pub error: Error,
+}
+
+/// The names of the sandboxes in the order of tables.
+pub const LABELS: [&str; 3] = ["process", "container", "microvm"];
+
+/// The one that is measured in a part of its own.
+pub const LINUX: &str = "linux";
+
+/// A second run of the first sandbox: two series of the same thing show how far numbers differ by
+/// chance alone.
+pub const AGAIN: &str = "process (again)";
+
+/// All sandboxes that can run here, and all that cannot.
+pub fn subjects() -> (Vec<Subject>, Vec<Missing>) {
+    let mut subjects = vec![Subject { label: "process", sandbox: Box::new(Native), caveat: None }];
+    let mut missing = Vec::new();
+    match container::available() {
+        Ok(()) => {
+            let sandbox = Box::new(Container::default());
+            subjects.push(Subject { label: "container", sandbox, caveat: None });
+        }
+        Err(error) => missing.push(Missing { label: "container", error: error.into() }),
+    }
+    match microvm::available() {
+        Ok(()) => {
+            let sandbox = Box::new(MicroVm::default());
+            subjects.push(Subject { label: "microvm", sandbox, caveat: kvm_caveat() });
+        }
+        Err(error) => missing.push(Missing { label: "microvm", error: error.into() }),
+    }
+    (subjects, missing)
+}
+
+/// Programs run at the processor's own speed on every KVM, because they begin in ring 3; what the
+/// host does for them may not.
+fn kvm_caveat() -> Option<String> {
+    let flavour = microvm::flavour().ok()?;
+    let text = "this KVM has no hardware assistance and interprets a guest's kernel code: exits, \
+                first touches and starts cost more than with VMX or SVM";
+    (flavour.interprets_ring0 == Some(true)).then(|| text.to_owned())
+}
+
+/// The first sandbox once more.
+pub fn again() -> Subject {
+    Subject { label: AGAIN, sandbox: Box::new(Native), caveat: None }
+}
+
+/// The sandbox of that name with limits.
+///
+/// # Errors
+///
+/// When that sandbox cannot keep them.
+pub fn limited(label: &str, limits: &Limits) -> sandbox::Result<Box<dyn Sandbox>> {
+    let limits = limits.clone();
+    Ok(match label {
+        "container" => Box::new(Container::default().limits(limits)),
+        "microvm" => Box::new(MicroVm { limits, ..MicroVm::default() }),
+        _ => Box::new(Native::with(&limits)?),
+    })
+}
+
+/// The order in which `count` sandboxes are measured in one round: shuffled by the seed, once for
+/// each process, and then rotated from round to round, so that each comes equally often first.
+pub fn order(seed: u64, process: u32, round: u32, count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let seed = seed ^ u64::from(process).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut random = report::Random::new(seed);
+    for last in (1..count).rev() {
+        order.swap(last, random.below(last + 1));
+    }
+    order.rotate_left(round as usize % count.max(1));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sandbox_comes_equally_often_at_each_position() {
+        for position in 0..4 {
+            let mut there: Vec<_> = (0..4).map(|round| order(7, 1, round, 4)[position]).collect();
+            there.sort_unstable();
+            assert_eq!(there, [0, 1, 2, 3]);
+        }
+    }
+
+    #[test]
+    fn the_seed_alone_decides_the_order() {
+        assert_eq!(order(7, 1, 2, 4), order(7, 1, 2, 4));
+        let orders: Vec<_> = (0..20).map(|seed| order(seed, 0, 0, 4)).collect();
+        assert!(orders.iter().any(|order| *order != orders[0]));
+    }
+}
