@@ -7,10 +7,12 @@ use std::{
 };
 
 fn main() {
-    println!("cargo::rerun-if-changed=programs");
+    for source in ["programs", "../guest/programs/system.rs", "../guest/programs/number.rs"] {
+        println!("cargo::rerun-if-changed={source}");
+    }
     let output = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     compile(&output.join("init"), &["-Copt-level=s"]);
-    // At this address its code lies behind the headers that it gets.
+    // At this address its code follows the headers that are added below.
     let text = format!("-Clink-arg=-Wl,-Ttext={:#x}", ADDRESS + HEADERS as u64);
     let linked = output.join("become-as-linked");
     let options = ["--cfg=becomes", "-Copt-level=z", "-Cforce-unwind-tables=no", &text];
@@ -37,13 +39,13 @@ fn compile(output: &Path, options: &[&str]) {
     assert!(status.success(), "programs/init.rs did not compile");
 }
 
-/// Where the small program is in its memory.
+/// The address of the small program.
 const ADDRESS: u64 = 0x40_0000;
-/// Of an ELF file with two segments: the header, and theirs (elf(5)).
+/// The size of an ELF header and two program headers (elf(5)).
 const HEADERS: usize = 64 + 2 * 56;
 
-/// An ELF file with the code of another one and nothing else: a caller whose limit of file sizes is
-/// 1 KiB can have it in memory.
+/// An ELF file with only the code of another one: it fits into a memfd even if the limit of file
+/// sizes is 1 KiB.
 fn only_code(elf: &[u8]) -> Vec<u8> {
     const LOAD: u32 = 1;
     const GNU_STACK: u32 = 0x6474_e551;

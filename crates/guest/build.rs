@@ -1,7 +1,7 @@
 //! Compiles every built-in program twice, with the compiler that compiles this crate.
 //!
-//! The programs are no packages of the workspace: a `no_std` program brings its own panic handler,
-//! and `cargo test` would link the test harness's beside it.
+//! The programs are not packages of the workspace: a `no_std` program has its own panic handler,
+//! and `cargo test` would link that of the test harness too.
 
 use std::{env, path::PathBuf, process::Command};
 
@@ -14,11 +14,11 @@ fn main() {
     }
     for program in PROGRAMS {
         compile(program, "linux", &[]);
-        // The red zone below the stack pointer is kept free for the day when an interrupt uses
-        // the program's own stack; all sections lie at fixed physical addresses.
+        // No red zone below the stack pointer, so that an interrupt may use the program's own
+        // stack; all sections have fixed physical addresses.
         compile(program, "bare", &["-Cno-redzone=yes", "-Clink-arg=-Tprograms/bare.ld"]);
     }
-    // These are a program and a shell at once: the first process of a Linux guest, and the one that
+    // These are program and shell in one: the first process of a Linux guest, and the program that
     // tries to get out.
     for program in ["init", "breakout"] {
         compile(program, program, &["-Copt-level=s", "-Clto", "-Cforce-unwind-tables=no"]);

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fs, io, os::unix::fs::MetadataExt, path::Path};
 
+use host::memory_field;
 use lab::check::{Checked, Process, ensure, fail};
 
 /// For people.
@@ -22,13 +23,8 @@ impl Memory {
         let mut sum = Self { pss: 0, rss: 0 };
         for process in processes {
             let text = process.read("smaps_rollup")?;
-            let field = |name: &str| {
-                let line = text.lines().find_map(|line| line.strip_prefix(name));
-                let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok());
-                kilobytes.unwrap_or(0_u64) * 1024
-            };
-            sum.pss += field("Pss:");
-            sum.rss += field("Rss:");
+            sum.pss += memory_field(&text, "Pss").unwrap_or(0);
+            sum.rss += memory_field(&text, "Rss").unwrap_or(0);
         }
         Ok(sum)
     }

@@ -8,11 +8,11 @@ use std::{
 };
 
 use clap::Args;
+use host::{RawTerminal, terminal_size};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use sandbox::{RawTerminal, terminal_size};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
     iterator::Signals,

@@ -1,12 +1,12 @@
 //! Finding a run by its name, and what the commands for runs in the background share.
 
-use sandbox::{Detached, Entry, Ledger};
+use sandbox::{Detached, Ledger, LedgerEntry};
 use supervisor::{Client, ClientError};
 
 use crate::{failure::Failure, nearest};
 
 /// Any run of that name, also one that has ended.
-pub fn find(name: &str) -> Result<Entry, Failure> {
+pub fn find(name: &str) -> Result<LedgerEntry, Failure> {
     let ledger = Ledger::open()?;
     ledger.find(name)?.ok_or_else(|| {
         let failure = Failure::refused(format!("no run named {name:?}"));
@@ -21,7 +21,7 @@ pub fn find(name: &str) -> Result<Entry, Failure> {
 }
 
 /// The run of that name, which still runs.
-pub fn find_running(name: &str) -> Result<Entry, Failure> {
+pub fn find_running(name: &str) -> Result<LedgerEntry, Failure> {
     let entry = find(name)?;
     match (&entry.detached, entry.launcher.is_alive()) {
         (_, true) => Ok(entry),
@@ -34,7 +34,7 @@ pub fn find_running(name: &str) -> Result<Entry, Failure> {
 }
 
 /// The run of that name in the background, also one that has ended.
-pub fn find_detached(name: &str, what: &str) -> Result<(Entry, Detached), Failure> {
+pub fn find_detached(name: &str, what: &str) -> Result<(LedgerEntry, Detached), Failure> {
     let entry = find(name)?;
     match entry.detached.clone() {
         Some(detached) => Ok((entry, detached)),

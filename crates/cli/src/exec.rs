@@ -4,7 +4,7 @@ use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 
 use clap::Args;
 use container::{Command, users::Found};
-use sandbox::{Entry, Ledger, Stdio};
+use sandbox::{Ledger, LedgerEntry, Stdio};
 
 use crate::{environment, failure::Failure, guest_session, kinds::Kind, memory, relay::Relay};
 
@@ -98,7 +98,7 @@ pub fn exec(arguments: &Arguments) -> Result<u8, Failure> {
 
 /// The same in a Linux guest, where it is root, as the guest's own command is.
 fn exec_in_guest(
-    guest: &Entry,
+    guest: &LedgerEntry,
     arguments: &Arguments,
     environment: Vec<(OsString, OsString)>,
 ) -> Result<u8, Failure> {
@@ -122,7 +122,7 @@ fn exec_in_guest(
 }
 
 /// The container of that name, which runs.
-fn find(name: &str) -> Result<Entry, Failure> {
+fn find(name: &str) -> Result<LedgerEntry, Failure> {
     if let Some(entry) = Ledger::open()?.find(name)?
         && entry.sandbox != "container"
     {

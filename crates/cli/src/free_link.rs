@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use sandbox::{Entry, Resource};
+use sandbox::{LedgerEntry, Resource};
 
 use crate::failure::Failure;
 
@@ -28,12 +28,12 @@ pub struct Arguments {
 /// Does it.
 pub fn free_link(arguments: &Arguments) -> Result<u8, Failure> {
     // The memory that it has used to come here is of no use while it waits.
-    let _ = container::give_back_code();
+    let _ = container::drop_clean_pages();
     let mut nothing = Vec::new();
     let waited = io::stdin().read_to_end(&mut nothing);
     waited.map_err(Failure::at("wait for the guest's end"))?;
     let resources = vec![Resource::Table(arguments.table.clone())];
-    let entry = Entry { resources, ..Entry::new(String::new(), "linux", Vec::new()) };
+    let entry = LedgerEntry { resources, ..LedgerEntry::new(String::new(), "linux", Vec::new()) };
     container::free_resources(&entry)?;
     // A launcher that was killed does not listen.
     let _ = io::stdout().write_all(FREED);

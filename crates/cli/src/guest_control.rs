@@ -16,7 +16,7 @@ use std::{
 
 use clap::Args;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use sandbox::{Entry, Ledger};
+use sandbox::{Ledger, LedgerEntry};
 use serde_json::{Value, json};
 
 use crate::{background, failure::Failure};
@@ -27,17 +27,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST: u64 = 1 << 20;
 
 /// Lets the processors of the guest `entry` stand still, all of them when this returns.
-pub fn pause(entry: &Entry) -> Result<(), Failure> {
+pub fn pause(entry: &LedgerEntry) -> Result<(), Failure> {
     ask(entry, "pause").map(drop)
 }
 
 /// Lets them go on.
-pub fn resume(entry: &Entry) -> Result<(), Failure> {
+pub fn resume(entry: &LedgerEntry) -> Result<(), Failure> {
     ask(entry, "resume").map(drop)
 }
 
 /// The figures of the guest's machine, `entry`'s.
-pub fn inspect(entry: &Entry) -> Result<Value, Failure> {
+pub fn inspect(entry: &LedgerEntry) -> Result<Value, Failure> {
     Ok(ask(entry, "inspect")?.1["machine"].take())
 }
 
@@ -74,13 +74,13 @@ pub fn dump_by_name(arguments: &DumpArguments) -> Result<u8, Failure> {
 }
 
 /// Asks the launcher of `entry`; gives the connection and the answer.
-pub fn ask(entry: &Entry, request: &str) -> Result<(UnixStream, Value), Failure> {
+pub fn ask(entry: &LedgerEntry, request: &str) -> Result<(UnixStream, Value), Failure> {
     ask_with(entry, request, &[])
 }
 
 /// The same with files of the caller's, which go along.
 pub fn ask_with(
-    entry: &Entry,
+    entry: &LedgerEntry,
     request: &str,
     files: &[&File],
 ) -> Result<(UnixStream, Value), Failure> {

@@ -22,13 +22,14 @@ use std::{
 
 use guest::{
     frames::{self, HEADER, Header, Kind, PAYLOAD},
-    plan::Plan,
+    plan::InitPlan,
 };
+use host::{RawTerminal, terminal_size};
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     unistd,
 };
-use sandbox::{Entry, RawTerminal, terminal_size};
+use sandbox::LedgerEntry;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
     flag,
@@ -57,7 +58,7 @@ pub struct Command {
 impl Command {
     /// The order for the first process: lines of a plan.
     fn order(&self) -> String {
-        let mut order = Plan::new();
+        let mut order = InitPlan::new();
         for (name, value) in &self.environment {
             order = order.variable(name, value);
         }
@@ -74,7 +75,7 @@ impl Command {
 }
 
 /// Runs `command` in the guest `entry`, and gives its exit code.
-pub fn run(entry: &Entry, command: &Command) -> Result<u8, Failure> {
+pub fn run(entry: &LedgerEntry, command: &Command) -> Result<u8, Failure> {
     let order = command.order();
     if order.len() > frames::WORDS {
         return Err(Failure::usage(format!(
@@ -108,7 +109,7 @@ pub fn run(entry: &Entry, command: &Command) -> Result<u8, Failure> {
 }
 
 /// Why it could not be run, as a shell says it.
-fn not_run(entry: &Entry, command: &Command, errno: i32) -> Failure {
+fn not_run(entry: &LedgerEntry, command: &Command, errno: i32) -> Failure {
     const NOT_FOUND: u8 = 127;
     const NOT_EXECUTABLE: u8 = 126;
     const ENOENT: i32 = 2;

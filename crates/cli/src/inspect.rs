@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use clap::Args;
 use container::observe;
-use sandbox::{Entry, Process, Resource};
+use sandbox::{LedgerEntry, Process, Resource};
 use serde_json::{Map, Value, json};
 
 use crate::{background, failure::Failure, guest_control, output, ps, stop};
@@ -21,12 +21,12 @@ pub struct Arguments {
 /// Prints a JSON array.
 pub fn inspect(arguments: &Arguments) -> Result<u8, Failure> {
     let entries = arguments.names.iter().map(|name| background::find(name));
-    let entries = entries.collect::<Result<Vec<Entry>, Failure>>()?;
+    let entries = entries.collect::<Result<Vec<LedgerEntry>, Failure>>()?;
     output::print_json(&entries.iter().map(as_json).collect())?;
     Ok(0)
 }
 
-fn as_json(entry: &Entry) -> Value {
+fn as_json(entry: &LedgerEntry) -> Value {
     let mut about = ps::as_json(entry);
     let first = entry.first.filter(Process::is_alive);
     let more = json!({
@@ -56,7 +56,7 @@ fn as_json(entry: &Entry) -> Value {
 }
 
 /// The settings that keep it small, as its cgroup has them.
-fn limits(entry: &Entry) -> Map<String, Value> {
+fn limits(entry: &LedgerEntry) -> Map<String, Value> {
     const FILES: [&str; 9] = [
         "cpu.max",
         "cpu.weight",
@@ -75,7 +75,7 @@ fn limits(entry: &Entry) -> Map<String, Value> {
     found.collect()
 }
 
-fn consumed(entry: &Entry) -> Value {
+fn consumed(entry: &LedgerEntry) -> Value {
     let consumed = observe::consumption(entry);
     json!({
         "cpu_us": consumed.cpu_time.as_micros() as u64,
@@ -92,7 +92,7 @@ fn namespaces(pid: u32) -> Map<String, Value> {
     kinds.into_iter().filter_map(|kind| Some((kind.into(), text(kind)?))).collect()
 }
 
-fn network(entry: &Entry, pid: u32) -> Value {
+fn network(entry: &LedgerEntry, pid: u32) -> Value {
     let link = entry.resources.iter().find_map(|resource| match resource {
         Resource::Link(name) => Some(name.as_str()),
         _ => None,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use nix::sys::signal::Signal;
-use sandbox::Entry;
+use sandbox::LedgerEntry;
 
 use crate::{background, failure::Failure, pause, stop, units};
 
@@ -25,7 +25,7 @@ pub fn kill(arguments: &Arguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn send(entry: &Entry, signal: Signal) -> Result<(), Failure> {
+fn send(entry: &LedgerEntry, signal: Signal) -> Result<(), Failure> {
     match (&entry.first, signal) {
         (Some(first), signal) => {
             stop::signal(first, signal)?;

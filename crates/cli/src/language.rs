@@ -1,7 +1,7 @@
 //! `--lang`: the language of messages.
 
 use clap::{Args, ValueEnum};
-use sandbox::Language;
+use host::Language;
 
 /// The option.
 #[derive(Debug, Clone, Copy, Args)]

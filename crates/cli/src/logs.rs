@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use sandbox::{Entry, Ledger};
+use sandbox::{Ledger, LedgerEntry};
 use supervisor::{LogReader, Record, Stream, last_lines, time};
 
 use crate::{background, failure::Failure, units};
@@ -99,7 +99,7 @@ pub fn logs(arguments: &Arguments) -> Result<u8, Failure> {
 }
 
 /// Whether somebody may still add to the log.
-fn is_written(entry: &Entry) -> Result<bool, Failure> {
+fn is_written(entry: &LedgerEntry) -> Result<bool, Failure> {
     Ok(entry.detached.as_ref().is_some_and(|detached| detached.supervisor.is_alive()))
 }
 

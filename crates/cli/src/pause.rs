@@ -1,7 +1,7 @@
 //! `isolab pause` and `unpause`: a container or a Linux guest that stands still.
 
 use clap::Args;
-use sandbox::{Entry, Ledger};
+use sandbox::{Ledger, LedgerEntry};
 
 use crate::{background, failure::Failure, guest_control};
 
@@ -35,8 +35,8 @@ pub fn unpause(arguments: &Arguments) -> Result<u8, Failure> {
 
 fn each(
     arguments: &Arguments,
-    act_on_guest: impl Fn(&Entry) -> Result<(), Failure>,
-    act: impl Fn(&Ledger, &Entry) -> Result<(), Failure>,
+    act_on_guest: impl Fn(&LedgerEntry) -> Result<(), Failure>,
+    act: impl Fn(&Ledger, &LedgerEntry) -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
     let ledger = Ledger::open()?;
     for name in &arguments.names {
@@ -64,13 +64,13 @@ fn each(
 }
 
 /// Whether it stands still.
-pub fn is_paused(entry: &Entry) -> bool {
+pub fn is_paused(entry: &LedgerEntry) -> bool {
     container::is_frozen(entry)
 }
 
 /// Lets one that is to end go on: it can do neither what it is asked for nor, with version 1 of
 /// cgroups, be killed.
-pub fn thaw(entry: &Entry) {
+pub fn thaw(entry: &LedgerEntry) {
     if is_paused(entry)
         && let Ok(ledger) = Ledger::open()
     {

@@ -4,7 +4,7 @@ mod filter;
 
 use clap::Args;
 use report::columns::shortened;
-use sandbox::{Entry, ExitRecord, Ledger, Process, unix_ms};
+use sandbox::{ExitRecord, Ledger, LedgerEntry, Process, unix_ms};
 use serde_json::json;
 
 use crate::{ansi::Ansi, failure::Failure, output, pause};
@@ -48,7 +48,7 @@ pub fn ps(arguments: &Arguments) -> Result<u8, Failure> {
 }
 
 /// One of them.
-pub fn as_json(entry: &Entry) -> serde_json::Value {
+pub fn as_json(entry: &LedgerEntry) -> serde_json::Value {
     json!({
         "name": entry.name,
         "sandbox": entry.sandbox,
@@ -65,7 +65,7 @@ pub fn as_json(entry: &Entry) -> serde_json::Value {
 }
 
 /// How it ended, of one in the background that has.
-fn exit(entry: &Entry) -> Option<ExitRecord> {
+fn exit(entry: &LedgerEntry) -> Option<ExitRecord> {
     entry.detached.as_ref().and_then(|detached| detached.exit)
 }
 
@@ -82,7 +82,7 @@ fn exited(exit: ExitRecord) -> String {
 }
 
 /// A dead launcher's entry says what `isolab clean` has to remove.
-fn state(entry: &Entry) -> &'static str {
+fn state(entry: &LedgerEntry) -> &'static str {
     match entry.launcher.is_alive() {
         false if exit(entry).is_some() => "exited",
         // Its supervisor is about to write down how.
@@ -98,7 +98,7 @@ fn state(entry: &Entry) -> &'static str {
     }
 }
 
-fn table(entries: &[Entry], ansi: Ansi) -> String {
+fn table(entries: &[LedgerEntry], ansi: Ansi) -> String {
     let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or(0).clamp(4, 28);
     let states: Vec<String> = entries
         .iter()
@@ -137,9 +137,9 @@ mod tests {
 
     #[test]
     fn the_table_fits_80_columns_and_tells_dead_from_alive() {
-        let mut dead = Entry::new("x".repeat(64), "container", vec!["y".repeat(200)]);
+        let mut dead = LedgerEntry::new("x".repeat(64), "container", vec!["y".repeat(200)]);
         dead.launcher.start_time += 1;
-        let alive = Entry::new("box".into(), "microvm", vec!["idle".into()]);
+        let alive = LedgerEntry::new("box".into(), "microvm", vec!["idle".into()]);
         let text = table(&[alive, dead], Ansi::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
         assert!(text.contains("running") && text.contains("isolab clean"), "{text}");

@@ -130,7 +130,7 @@ impl Relay {
             Source::Noted(mut noted) => {
                 thread("settled", || {
                     thread::sleep(SETTLED);
-                    drop(container::give_back_code());
+                    drop(container::drop_clean_pages());
                 })?;
                 return thread("relay", move || {
                     noted.forever().for_each(|number| target.receive(Received::noted(number)));
@@ -196,7 +196,7 @@ fn for_ever(signals: &SignalFd, target: &mut Target, smaps: Option<&File>) {
         let mut watched = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         match poll(&mut watched, until) {
             Ok(0) => {
-                drop(smaps.map(container::give_back_code_by));
+                drop(smaps.map(container::drop_clean_pages_with));
                 until = PollTimeout::NONE;
             }
             Ok(_) => pass_on(signals, target),

@@ -16,7 +16,9 @@ use microvm::{
     snapshot::{Listed, Place, Snapshot, SnapshotError},
 };
 use report::columns::shortened;
-use sandbox::{Claim, Entry, Ledger, LedgerError, Limits, Program, Sandbox as _, Stdio, Workload};
+use sandbox::{
+    Claim, Ledger, LedgerEntry, LedgerError, Limits, Program, Sandbox as _, Stdio, Workload,
+};
 use serde_json::json;
 
 use crate::{
@@ -218,7 +220,7 @@ impl Restore {
 
     fn claim(&self, words: &[String]) -> Result<Claim, Failure> {
         let ledger = Ledger::open()?;
-        let entry = |name| Entry::new(name, Kind::Linux.name(), words.to_vec());
+        let entry = |name| LedgerEntry::new(name, Kind::Linux.name(), words.to_vec());
         if let Some(name) = &self.name {
             return Ok(ledger.claim(entry(name.clone()))?);
         }

@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use container::observe::{self, Consumption};
 use report::columns::shortened;
-use sandbox::{Entry, Ledger};
+use sandbox::{Ledger, LedgerEntry};
 use serde_json::json;
 
 use crate::{ansi::Ansi, background, failure::Failure, output};
@@ -57,7 +57,7 @@ pub fn stats(arguments: &Arguments) -> Result<u8, Failure> {
     }
 }
 
-fn chosen(arguments: &Arguments) -> Result<Vec<Entry>, Failure> {
+fn chosen(arguments: &Arguments) -> Result<Vec<LedgerEntry>, Failure> {
     if arguments.names.is_empty() {
         let mut entries = Ledger::open()?.entries()?;
         entries.retain(|entry| entry.launcher.is_alive());
@@ -68,8 +68,9 @@ fn chosen(arguments: &Arguments) -> Result<Vec<Entry>, Failure> {
 
 type Measured = BTreeMap<String, (Instant, Consumption)>;
 
-fn measure(entries: &[Entry]) -> Measured {
-    let one = |entry: &Entry| (entry.name.clone(), (Instant::now(), observe::consumption(entry)));
+fn measure(entries: &[LedgerEntry]) -> Measured {
+    let one =
+        |entry: &LedgerEntry| (entry.name.clone(), (Instant::now(), observe::consumption(entry)));
     entries.iter().map(one).collect()
 }
 
@@ -81,7 +82,7 @@ struct Row {
 
 impl Row {
     /// `None` for one that was not there at the start of the window.
-    fn of(entry: &Entry, before: &Measured, now: &Measured) -> Option<Self> {
+    fn of(entry: &LedgerEntry, before: &Measured, now: &Measured) -> Option<Self> {
         let (began, earlier) = before.get(&entry.name)?;
         let (ended, consumed) = now.get(&entry.name)?;
         // Where no cgroup counts, what has ended is counted no more.

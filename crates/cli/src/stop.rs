@@ -11,7 +11,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use sandbox::{Entry, Ledger, Process};
+use sandbox::{Ledger, LedgerEntry, Process};
 
 use crate::{failure::Failure, pause, units};
 
@@ -51,7 +51,7 @@ pub fn stop(arguments: &Arguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn running(name: &str) -> Result<Entry, Failure> {
+fn running(name: &str) -> Result<LedgerEntry, Failure> {
     let not_running = || {
         Failure::refused(format!("nothing named {name:?} is running"))
             .help("`isolab ps` lists what is")
@@ -69,13 +69,13 @@ fn running(name: &str) -> Result<Entry, Failure> {
 }
 
 /// The signal that asks it to end.
-pub fn signal_of(entry: &Entry) -> Signal {
+pub fn signal_of(entry: &LedgerEntry) -> Signal {
     let given = entry.metadata.stop_signal.and_then(|number| Signal::try_from(number).ok());
     given.unwrap_or(Signal::SIGTERM)
 }
 
 /// How long it may take to end, once asked.
-pub fn timeout_of(entry: &Entry) -> Duration {
+pub fn timeout_of(entry: &LedgerEntry) -> Duration {
     match entry.metadata.stop_timeout_ms {
         None => USUAL,
         Some(u64::MAX) => Duration::MAX,
@@ -84,11 +84,11 @@ pub fn timeout_of(entry: &Entry) -> Duration {
 }
 
 /// Ends what runs: asks its launcher, and orders it after `grace`.
-pub fn end(entry: &Entry, grace: Duration) -> Result<(), Failure> {
+pub fn end(entry: &LedgerEntry, grace: Duration) -> Result<(), Failure> {
     end_by(entry, Signal::SIGTERM, grace)
 }
 
-fn end_by(entry: &Entry, first_signal: Signal, grace: Duration) -> Result<(), Failure> {
+fn end_by(entry: &LedgerEntry, first_signal: Signal, grace: Duration) -> Result<(), Failure> {
     pause::thaw(entry);
     let asked = match (first_signal, &entry.first) {
         (Signal::SIGKILL, Some(first)) => {
@@ -116,7 +116,7 @@ fn end_by(entry: &Entry, first_signal: Signal, grace: Duration) -> Result<(), Fa
 }
 
 /// Tells the launcher to kill it, again and again: two signals that come at once are one (signal(7)).
-fn order(entry: &Entry) -> Result<(), Failure> {
+fn order(entry: &LedgerEntry) -> Result<(), Failure> {
     let began = Instant::now();
     while began.elapsed() < CLEANING {
         signal(&entry.launcher, Signal::SIGTERM)?;
@@ -130,7 +130,7 @@ fn order(entry: &Entry) -> Result<(), Failure> {
 }
 
 /// Waits a moment for the supervisor of what has ended, which writes that down.
-pub fn until_recorded(entry: &Entry) {
+pub fn until_recorded(entry: &LedgerEntry) {
     if let Some(detached) = &entry.detached {
         has_ended_within(&detached.supervisor, CLEANING);
     }

@@ -52,7 +52,7 @@ pub fn supervise(arguments: &Arguments) -> Result<u8, Failure> {
             let _ = output.write_all(STARTED.as_bytes()).and_then(|()| output.flush());
             leave_streams();
         },
-        settled: &mut || drop(container::give_back_code()),
+        settled: &mut || drop(container::drop_clean_pages()),
         free: &mut |entry| drop(container::free_resources(entry)),
     };
     match supervisor::supervise(&Ledger::open()?, &settings, command, callbacks)? {

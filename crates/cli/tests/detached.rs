@@ -15,6 +15,7 @@ use common::{
     terminal::TestTerminal,
     wait_for,
 };
+use host::ProcessStat;
 use sandbox::{Ledger, Process};
 
 #[test]
@@ -113,10 +114,10 @@ fn the_callers_terminal_may_go() {
         drop(terminal); // the terminal hangs up
         std::thread::sleep(Duration::from_millis(200));
         assert_eq!(state(&name), "running");
-        let stat = fs::read_to_string(format!("/proc/{}/stat", pid(&about, "supervisor"))).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        assert_eq!(fields[3], pid(&about, "supervisor").to_string(), "a session of its own");
-        assert_eq!(fields[4], "0", "no controlling terminal");
+        let supervisor = pid(&about, "supervisor");
+        let stat = ProcessStat::of(supervisor).unwrap();
+        assert_eq!(stat.field(6), Some(supervisor), "a session of its own");
+        assert_eq!(stat.field(7), Some(0), "no controlling terminal");
         says(&["stop", "--grace", "0s", &name]);
     }
 }

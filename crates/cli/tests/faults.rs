@@ -32,7 +32,7 @@ fn read_only_cgroups_are_named_with_the_way_out_and_only_limits_need_them() {
         assert_eq!((code, &*output), (125, ""), "{errors}");
         assert!(errors.contains("is mounted read-only"), "{errors}");
         assert_eq!(errors.matches("isolab: ").count(), 1, "one error: {errors}");
-        assert!(errors.contains("help: leave the limit out"), "{errors}");
+        assert!(errors.contains("help: omit the limit"), "{errors}");
     }
     let (code, output, errors) = output_of(&mut isolab_without_cgroups(&["run", "hello"]));
     assert_eq!((code, &*output), (0, "hello\n"), "{errors}");

@@ -274,7 +274,7 @@ fn only_what_checks_have_left_is_cleaned() {
     let dead = sandbox::Process { pid: 4_194_305, start_time: 1 };
     for (name, sandbox, path) in [("mine", "lab", &mine), ("others", "container", &others)] {
         fs::create_dir(path).unwrap();
-        let mut entry = sandbox::Entry::new(names.name(name), sandbox, vec![]);
+        let mut entry = sandbox::LedgerEntry::new(names.name(name), sandbox, vec![]);
         entry.launcher = dead;
         entry.resources.push(sandbox::Resource::Directory(path.clone()));
         std::mem::forget(place.claim(entry).unwrap());

@@ -21,7 +21,7 @@ use common::{
     inside::{all_hold_in_a_nest_with, here},
     isolab, output_of, signal, skip, wait_for,
 };
-use guest::plan::{End, Plan, Sink, Stream};
+use guest::plan::{InitPlan, ShutdownMethod, Sink, Stream};
 use microvm::{
     LinuxVm,
     initramfs::{Root, files_of_program},
@@ -259,9 +259,9 @@ fn speaks_by_the_serial_port() -> Root {
     root.character_device("/dev/console", 0o600, (5, 1)).unwrap();
     root.file("/init", 0o755, guest::INIT).unwrap();
     let serial = Sink::Device("/dev/ttyS0".into());
-    let plan = Plan::new()
+    let plan = InitPlan::new()
         .report(&Sink::Port(0xf5))
-        .end(End::Port(0xf4))
+        .end(ShutdownMethod::Port(0xf4))
         .mount("devtmpfs", "dev", "/dev", "", &[])
         .plain("/dev/ttyS0")
         .stream(Stream::Output, &serial)

@@ -17,7 +17,7 @@ use common::{
     output_of, skip, wait_for,
 };
 use nix::unistd::Uid;
-use sandbox::{Entry, Ledger};
+use sandbox::{Ledger, LedgerEntry};
 
 /// What a shell in a container with these options prints, and why not.
 fn inside(options: &[&str], script: &str) -> (i32, String, String) {
@@ -73,7 +73,7 @@ impl Drop for BackgroundRun {
     }
 }
 
-fn entry(name: &str) -> Option<Entry> {
+fn entry(name: &str) -> Option<LedgerEntry> {
     Ledger::open().unwrap().find(name).unwrap()
 }
 

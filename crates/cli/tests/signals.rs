@@ -12,6 +12,7 @@ use std::{
 };
 
 use common::{Host, in_english, isolab, output_of, signal};
+use host::ProcessStat;
 
 /// How the command is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,8 +246,7 @@ fn a_program_that_does_not_catch_a_signal_ends_by_it_and_the_launcher_says_so() 
 
 /// The letter of a process's state in `/proc/PID/stat`.
 fn state(pid: u32) -> char {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).unwrap_or('?')
+    ProcessStat::of(pid).ok().and_then(|stat| stat.state()).unwrap_or('?')
 }
 
 #[test]

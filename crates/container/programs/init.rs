@@ -6,24 +6,29 @@
 //! commands do neither, so they are not the first process; this one is. It is a program of its own,
 //! not a fork of the launcher, so that nothing of the launcher's memory is in the container.
 //!
-//! Command line: `init MODE REPORT GATE COUNT CANDIDATE... WORD...`: what it is to do (see
-//! `mode`), the numbers of two descriptors, the number of candidates, the paths at which the
-//! command may be found (none if its first word is its path), and the command's own words.
+//! Command line: `init MODE REPORT GATE COUNT CANDIDATE... WORD...`: its mode (see `mode`), the
+//! numbers of two descriptors, the number of candidates, the paths at which the command may be
+//! found (none if its first word is its path), and the command's own words.
 //!
-//! Into REPORT go numbers of 32 bits each: with a GATE a 0 when it waits there, then 0 or the errno of
-//! the command's `execve`, and at the end the command's wait status. The launcher believes the
-//! kernel's word for how this process ended before it believes that number.
+//! Into REPORT go numbers of 32 bits each: with a GATE a 0 when it waits there, then 0 or the errno
+//! of the command's `execve`, and at the end the command's wait status. The launcher trusts the
+//! exit status of this process, which it has from the kernel, more than that number.
 //!
-//! Nobody inside may look into this process or write to its descriptors, not root either: it is not
-//! dumpable (PR_SET_DUMPABLE(2const)). In a container that was joined it stays outside, in the
+//! No process inside, not even root, can read its memory or write to its descriptors: it is not
+//! dumpable (PR_SET_DUMPABLE(2const)). When a container is joined, it stays outside, in the
 //! launcher's pid namespace, so the command has a copy of its memory, never the memory itself.
 #![no_std]
 #![no_main]
+
+#[path = "../../guest/programs/system.rs"]
+mod system;
 
 use core::{
     arch::{asm, naked_asm},
     mem::MaybeUninit,
 };
+
+use system::{exit, number, system_call};
 
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
@@ -31,30 +36,8 @@ extern "C" fn _start() -> ! {
     naked_asm!("mov rdi, rsp", "and rsp, -16", "call {main}", main = sym main)
 }
 
-/// Numbers of the system calls used here (arch/x86/entry/syscalls/syscall_64.tbl).
-mod number {
-    pub const READ: usize = 0;
-    pub const WRITE: usize = 1;
-    pub const CLOSE: usize = 3;
-    pub const STAT: usize = 4;
-    pub const MMAP: usize = 9;
-    pub const RT_SIGPROCMASK: usize = 14;
-    pub const IOCTL: usize = 16;
-    pub const CLONE: usize = 56;
-    pub const EXECVE: usize = 59;
-    pub const EXIT_GROUP: usize = 231;
-    pub const WAIT4: usize = 61;
-    pub const KILL: usize = 62;
-    pub const GETPID: usize = 39;
-    pub const FCNTL: usize = 72;
-    pub const SETPGID: usize = 109;
-    pub const RT_SIGTIMEDWAIT: usize = 128;
-    pub const PRCTL: usize = 157;
-    pub const CLOSE_RANGE: usize = 436;
-}
-
-/// What it is to do.
-#[cfg_attr(becomes, expect(dead_code, reason = "it does one of them"))]
+/// What it should do.
+#[cfg_attr(becomes, expect(dead_code, reason = "it has only one mode"))]
 mod mode {
     /// Be the first process of a container, with the command as its child.
     pub const INIT: usize = 0;
@@ -64,8 +47,8 @@ mod mode {
     pub const BECOME: usize = 2;
 }
 
-/// Whether it is compiled for nothing else: this is written to memory as a file, and a caller's limit of
-/// file sizes may leave very little room (`build.rs`).
+/// Whether it is compiled only for that mode: this program is written to a memfd, and the caller's
+/// limit of file sizes may be very low (`build.rs`).
 const BECOMES: bool = cfg!(becomes);
 
 const SIGKILL: usize = 9;
@@ -73,18 +56,6 @@ const SIGCHLD: usize = 17;
 const ENOENT: isize = -2;
 const EACCES: isize = -13;
 const ENOTDIR: isize = -20;
-
-fn system_call(number: usize, arguments: [usize; 5]) -> isize {
-    let [a, b, c, d, e] = arguments;
-    let result;
-    // SAFETY: the callers pass pointers to live memory of the length they name; the kernel
-    // clobbers rcx and r11 and nothing else.
-    unsafe {
-        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
-            in("r10") d, in("r8") e, in("r9") 0, out("rcx") _, out("r11") _);
-    }
-    result
-}
 
 /// The words on the initial stack: argc, argv, null, the environment, null.
 #[derive(Clone, Copy)]
@@ -118,24 +89,24 @@ impl Stack {
 
 extern "C" fn main(stack: *const usize) -> ! {
     let stack = Stack(stack);
-    // Somebody else's command line: a script inside may name /proc/self/exe as its interpreter.
+    // An untrusted command line: a script inside may name /proc/self/exe as its interpreter.
     const FIXED_WORDS: usize = 5;
     if stack.word(0) < FIXED_WORDS {
         exit(127);
     }
     let (mode, report, gate) = (stack.number(1), stack.number(2), stack.number(3));
     const PR_SET_DUMPABLE: usize = 4;
-    system_call(number::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+    system_call(number::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]);
     const F_SETFD: usize = 2;
     const F_SETFL: usize = 4;
     const FD_CLOEXEC: usize = 1;
     const O_NONBLOCK: usize = 0o4000;
-    // The command does not inherit the report, and a report that is full stops nobody.
-    system_call(number::FCNTL, [report, F_SETFD, FD_CLOEXEC, 0, 0]);
-    system_call(number::FCNTL, [report, F_SETFL, O_NONBLOCK, 0, 0]);
+    // The command does not inherit the report, and a full pipe does not block this process.
+    system_call(number::FCNTL, [report, F_SETFD, FD_CLOEXEC, 0, 0, 0]);
+    system_call(number::FCNTL, [report, F_SETFL, O_NONBLOCK, 0, 0, 0]);
     // All signals are blocked and taken in turn by sigtimedwait: no handler, no race.
     let all = u64::MAX;
-    system_call(number::RT_SIGPROCMASK, [2, &raw const all as usize, 0, 8, 0]);
+    system_call(number::RT_SIGPROCMASK, [2, &raw const all as usize, 0, 8, 0, 0]);
     if gate != 0 {
         wait_at(gate, report);
     }
@@ -148,41 +119,42 @@ extern "C" fn main(stack: *const usize) -> ! {
     if errno != 0 {
         exit(127);
     }
-    // Nobody may hold a pipe open for longer than the command does: only the report stays.
-    system_call(number::CLOSE_RANGE, [0, report.wrapping_sub(1), 0, 0, 0]);
+    // This process must not keep pipes open longer than the command: only the report stays.
+    system_call(number::CLOSE_RANGE, [0, report.wrapping_sub(1), 0, 0, 0, 0]);
     let status = serve(child);
     tell(report, status);
     exit(if status & 0x7f == 0 { (status >> 8) as u8 } else { 128 + (status & 0x7f) as u8 });
 }
 
-/// Says that all is ready, and waits for a byte; at the end of the file nobody can send one any more.
+/// Reports that everything is ready, and waits for a byte; end of file means that no one can send
+/// it any more.
 fn wait_at(gate: usize, report: usize) {
     tell(report, 0);
     let mut byte = 0u8;
-    if system_call(number::READ, [gate, &raw mut byte as usize, 1, 0, 0]) != 1 {
+    if system_call(number::READ, [gate, &raw mut byte as usize, 1, 0, 0, 0]) != 1 {
         exit(125);
     }
-    system_call(number::CLOSE, [gate, 0, 0, 0, 0]);
+    system_call(number::CLOSE, [gate, 0, 0, 0, 0, 0]);
 }
 
 /// What the child of [`start`] needs.
 struct Start {
     stack: Stack,
     mode: usize,
-    /// Where it leaves the reason why it could not become the command: memory that both see.
+    /// Where it stores the error of its `execve`: memory that both share.
     errno: *mut isize,
 }
 
-/// Starts the command: its number and 0, or the error.
+/// Starts the command. Returns its pid and 0, or the error.
 fn start(stack: Stack, mode: usize) -> (isize, isize) {
     // PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, no file: a page of zeros.
-    let shared = system_call(number::MMAP, [0, 4096, 3, 0x21, usize::MAX]);
+    let shared = system_call(number::MMAP, [0, 4096, 3, 0x21, usize::MAX, 0]);
     if shared < 0 {
         return (shared, shared);
     }
     let start = Start { stack, mode, errno: shared as *mut isize };
-    // This process sleeps until the child has executed or ended. Inside it lends its memory, as
-    // vfork(2) does, which saves a copy; from outside it gives a copy.
+    // This process sleeps until the child has executed or ended. Inside, the child shares its
+    // memory, as with vfork(2), which saves a copy; from outside, the child gets a copy.
     const CLONE_VM: usize = 0x100;
     const CLONE_VFORK: usize = 0x4000;
     let memory = if mode == mode::JOIN { 0 } else { CLONE_VM };
@@ -215,15 +187,16 @@ fn start(stack: Stack, mode: usize) -> (isize, isize) {
     if child < 0 { (child, child) } else { (child, errno) }
 }
 
-/// The child of [`start`]: becomes the command, or leaves the reason and ends.
+/// The child of [`start`]: becomes the command, or stores the error and ends.
 extern "C" fn command(start: *const Start) -> ! {
     // SAFETY: `start` is alive: its process sleeps, or this is a copy of its memory.
     let start = unsafe { &*start };
     lead_group();
     if start.mode == mode::JOIN {
-        // The command ends with the launcher that joined, and so with this parent of its own.
+        // The command ends with the launcher that joined, because it ends with this process, its
+        // parent.
         const PR_SET_PDEATHSIG: usize = 1;
-        system_call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+        system_call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]);
     }
     let reason = execute(start.stack);
     // SAFETY: the page is mapped in both.
@@ -231,27 +204,27 @@ extern "C" fn command(start: *const Start) -> ! {
     exit(127)
 }
 
-/// A process group of its own, in front on the terminal if there is one: TIOCSPGRP.
+/// Makes a process group of its own, in the foreground of the terminal if there is one: TIOCSPGRP.
 fn lead_group() {
-    system_call(number::SETPGID, [0; 5]);
+    system_call(number::SETPGID, [0; 6]);
     let group = own_pid() as i32;
-    system_call(number::IOCTL, [0, 0x5410, &raw const group as usize, 0, 0]);
+    system_call(number::IOCTL, [0, 0x5410, &raw const group as usize, 0, 0, 0]);
 }
 
-/// Becomes the command; returns only with the reason why not.
+/// Becomes the command; returns only if that fails, with the error.
 fn execute(stack: Stack) -> isize {
     let count = stack.number(4);
     let argv = stack.argument_address(5 + count);
     let envp = stack.argument_address(stack.word(0) + 1);
     let none = 0u64;
-    system_call(number::RT_SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0]);
-    let attempt = |index| system_call(number::EXECVE, [stack.word(6 + index), argv, envp, 0, 0]);
-    // Without candidates the word behind them is the path.
+    system_call(number::RT_SIGPROCMASK, [2, &raw const none as usize, 0, 8, 0, 0]);
+    let attempt = |index| system_call(number::EXECVE, [stack.word(6 + index), argv, envp, 0, 0, 0]);
+    // Without candidates, the next word is the path.
     let mut reason = if count == 0 { attempt(0) } else { ENOENT };
     for index in 0..count {
         match attempt(index) {
-            // As a shell: a file that may not be executed is remembered, and the search goes on; a
-            // folder that may not be searched has no file to show.
+            // Like a shell: a file that may not be executed is remembered, and the search
+            // continues; a directory that may not be searched counts as empty.
             EACCES if is_file(stack.word(6 + index)) => reason = EACCES,
             EACCES | ENOENT | ENOTDIR => {}
             other => {
@@ -267,7 +240,7 @@ fn execute(stack: Stack) -> isize {
 fn is_file(path: usize) -> bool {
     // struct stat has 36 words of 32 bits; the seventh is the mode (arch/x86/include/uapi/asm/stat.h).
     let mut stat = MaybeUninit::<[u32; 36]>::uninit();
-    if system_call(number::STAT, [path, stat.as_mut_ptr() as usize, 0, 0, 0]) != 0 {
+    if system_call(number::STAT, [path, stat.as_mut_ptr() as usize, 0, 0, 0, 0]) != 0 {
         return false;
     }
     // SAFETY: the call has succeeded, so the kernel has written all of it.
@@ -276,18 +249,19 @@ fn is_file(path: usize) -> bool {
 }
 
 fn own_pid() -> isize {
-    system_call(number::GETPID, [0; 5])
+    system_call(number::GETPID, [0; 6])
 }
 
 /// Passes signals on to the command and reaps children, until the command is among them.
 fn serve(child: isize) -> i32 {
-    // To the whole process group of the command, as a terminal would.
+    // To the whole process group of the command, like a terminal.
     let whom = -child;
     loop {
         let mut status = 0i32;
         const WNOHANG: usize = 1;
         // -1 is any child.
-        let dead = system_call(number::WAIT4, [usize::MAX, &raw mut status as usize, WNOHANG, 0, 0]);
+        let dead =
+            system_call(number::WAIT4, [usize::MAX, &raw mut status as usize, WNOHANG, 0, 0, 0]);
         if dead == child {
             return status;
         }
@@ -295,24 +269,13 @@ fn serve(child: isize) -> i32 {
             continue;
         }
         let all = u64::MAX;
-        let signal = system_call(number::RT_SIGTIMEDWAIT, [&raw const all as usize, 0, 0, 8, 0]);
+        let signal = system_call(number::RT_SIGTIMEDWAIT, [&raw const all as usize, 0, 0, 8, 0, 0]);
         if signal > 0 && signal as usize != SIGCHLD {
-            system_call(number::KILL, [whom as usize, signal as usize, 0, 0, 0]);
+            system_call(number::KILL, [whom as usize, signal as usize, 0, 0, 0, 0]);
         }
     }
 }
 
 fn tell(report: usize, number: i32) {
-    system_call(number::WRITE, [report, &raw const number as usize, 4, 0, 0]);
-}
-
-fn exit(code: u8) -> ! {
-    loop {
-        system_call(number::EXIT_GROUP, [code as usize, 0, 0, 0, 0]);
-    }
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    exit(101)
+    system_call(number::WRITE, [report, &raw const number as usize, 4, 0, 0, 0]);
 }

@@ -5,7 +5,7 @@ use sandbox::Question::Power;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 
-use crate::{Error, plan::Plan, sys};
+use crate::{Error, plan::SyscallPlan, sys};
 
 /// A set of capabilities, a bit each, as `/proc/PID/status` shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -14,21 +14,21 @@ pub struct CapabilitySet(pub u64);
 /// The five sets of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// Beyond these no program gets any.
+    /// No program can get any that is not in this set.
     pub bounding: CapabilitySet,
-    /// In force.
+    /// Those in force.
     pub effective: CapabilitySet,
-    /// Kept by a program whose file says so.
+    /// Kept by a program whose file has them as inheritable.
     pub inheritable: CapabilitySet,
-    /// May be put in force.
+    /// Those that may be put in force.
     pub permitted: CapabilitySet,
     /// Kept by any program.
     pub ambient: CapabilitySet,
 }
 
-/// What is left of root's power: handling files and processes of the container's own. Not among
-/// them: CAP_SYS_CHROOT and CAP_MKNOD, with which a process could leave its root or open the
-/// host's disk; CAP_NET_RAW, with which it could forge packets; CAP_SYS_ADMIN, which is nearly all.
+/// What is left of root's power: managing the container's own files and processes. Not included are
+/// CAP_SYS_CHROOT and CAP_MKNOD, with which a process could leave its root or open the host's disk;
+/// CAP_NET_RAW, with which it could forge packets; CAP_SYS_ADMIN, which is nearly all.
 const USUAL: [&str; 8] =
     ["chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "net_bind_service"];
 
@@ -81,8 +81,7 @@ impl CapabilitySet {
     /// None of them.
     pub const NONE: Self = Self(0);
 
-    /// The set of these names, with or without `CAP_`, in any case; the first that is unknown is
-    /// the error.
+    /// The set of these names, with or without `CAP_`, in any case.
     ///
     /// # Errors
     ///
@@ -115,7 +114,7 @@ impl CapabilitySet {
     }
 }
 
-/// The kept capabilities of a container that was not told otherwise.
+/// The default capabilities of a container.
 pub(crate) fn usual() -> CapabilitySet {
     let set = CapabilitySet::of(USUAL);
     set.expect("the names are among those above; a test sees it")
@@ -129,7 +128,7 @@ impl Default for Capabilities {
     }
 }
 
-/// The number of the last capability that this kernel knows.
+/// The number of the last capability of this kernel.
 fn last() -> u32 {
     static LAST: OnceLock<u32> = OnceLock::new();
     *LAST.get_or_init(|| {
@@ -157,7 +156,8 @@ pub(crate) fn own() -> CapabilitySet {
 }
 
 impl Capabilities {
-    /// Those that are there to be given: all in a new user namespace, else the launcher's own.
+    /// The capabilities that can be given: all in a new user namespace, otherwise the launcher's
+    /// own.
     pub(crate) fn available(self, new_user_namespace: bool) -> Self {
         let own = if new_user_namespace { CapabilitySet(u64::MAX) } else { own() };
         Self {
@@ -169,9 +169,9 @@ impl Capabilities {
         }
     }
 
-    /// The child's steps that take the others out of the bounding set, as long as it may. A launcher
-    /// that may not (`CAP_SETPCAP`) needs `no_new_privs` as the wall instead.
-    pub(crate) fn bound(self, plan: &mut Plan, no_new_privileges: bool) {
+    /// The child's steps that drop all others from the bounding set, while it may. A launcher
+    /// without `CAP_SETPCAP` may not, and must rely on `no_new_privs`.
+    pub(crate) fn bound(self, plan: &mut SyscallPlan, no_new_privileges: bool) {
         const DROP: usize = libc::PR_CAPBSET_DROP as usize;
         for number in (0..=last()).filter(|number| !self.bounding.has(*number)) {
             let words = format!("drop capability {number} from the bounding set");
@@ -182,8 +182,8 @@ impl Capabilities {
         }
     }
 
-    /// The child's steps to the other four sets.
-    pub(crate) fn set(self, plan: &mut Plan) -> Result<(), Error> {
+    /// The child's steps that set the other four sets.
+    pub(crate) fn set(self, plan: &mut SyscallPlan) -> Result<(), Error> {
         let clear = [libc::PR_CAP_AMBIENT as usize, libc::PR_CAP_AMBIENT_CLEAR_ALL as usize];
         plan.step(Power, "clear the ambient capabilities", libc::SYS_prctl, clear);
         let header = plan.keep([VERSION_3, 0].map(u32::to_ne_bytes).concat());

@@ -18,6 +18,7 @@ mod disks;
 mod memory;
 mod path;
 mod resources;
+mod setting;
 mod settings;
 mod skipped;
 mod write;
@@ -39,10 +40,9 @@ use sandbox::{OutOfMemory, Question, Usage};
 
 use crate::{
     Error,
-    cgroup_layout::{Controller, Layout, Parent, Version},
-    cgroup_view::OwnDirectory,
+    cgroup_layout::{Controller, Layout, OwnDirectory, Parent, Version},
     error::file,
-    plan::Plan,
+    plan::SyscallPlan,
 };
 
 pub use disks::{DiskLimit, DiskLimitKind};
@@ -53,12 +53,12 @@ pub use settings::files;
 
 /// A directory below which the calling process may make cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ground {
+pub struct CgroupParent {
     /// 1 or 2.
     pub version: u8,
     /// The directory.
-    pub parent: PathBuf,
-    /// What the cgroups made there have of `cpu`, `cpuacct`, `memory` and `pids`.
+    pub path: PathBuf,
+    /// Which of `cpu`, `cpuacct`, `memory` and `pids` the cgroups made there have.
     pub controllers: Vec<&'static str>,
 }
 
@@ -67,28 +67,28 @@ pub struct Ground {
 ///
 /// # Errors
 ///
-/// When a controller is not there, or none may be made by the caller.
-pub fn grounds() -> Result<Vec<Ground>, Error> {
+/// When a controller is missing, or the caller may not make cgroups.
+pub fn cgroup_parents() -> Result<Vec<CgroupParent>, Error> {
     let layout = Layout::of_this_process()?;
     let version = layout.version_for(&Controller::ALL);
-    let parents = layout.parents(&Controller::ALL, version)?;
-    let ground = |parent: Parent| Ground {
+    let found = layout.parents(&Controller::ALL, version)?;
+    let parent = |parent: Parent| CgroupParent {
         version: if version == Version::V1 { 1 } else { 2 },
-        parent: parent.path,
+        path: parent.path,
         controllers: parent.controllers.into_iter().map(Controller::name).collect(),
     };
-    let mut grounds: Vec<Ground> = parents.into_iter().map(ground).collect();
-    // Version 1 counts CPU time by a controller of its own; its hierarchy may be the same.
+    let mut parents: Vec<CgroupParent> = found.into_iter().map(parent).collect();
+    // Version 1 has a controller of its own for counting CPU time; it may share a hierarchy.
     if let Some(accounting) = layout.accounting().filter(|_| version == Version::V1) {
-        match grounds.iter_mut().find(|ground| ground.parent == accounting) {
-            Some(ground) => ground.controllers.push("cpuacct"),
+        match parents.iter_mut().find(|parent| parent.path == accounting) {
+            Some(parent) => parent.controllers.push("cpuacct"),
             None => {
-                let (parent, controllers) = (accounting.to_owned(), vec!["cpuacct"]);
-                grounds.push(Ground { version: 1, parent, controllers });
+                let (path, controllers) = (accounting.to_owned(), vec!["cpuacct"]);
+                parents.push(CgroupParent { version: 1, path, controllers });
             }
         }
     }
-    Ok(grounds)
+    Ok(parents)
 }
 
 /// The cgroup of one container: a directory in every hierarchy that a limit needs.
@@ -108,7 +108,7 @@ struct Directory {
     controllers: Vec<Controller>,
 }
 
-/// A directory that is there; its files are found from it.
+/// A directory that exists, open; its files are opened relative to it.
 #[derive(Debug)]
 struct Made {
     directory: Directory,
@@ -116,7 +116,7 @@ struct Made {
 }
 
 impl Made {
-    /// A directory that is not there after all is removed.
+    /// If the directory cannot be opened, it is removed.
     fn open(directory: Directory) -> Result<Self, Error> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         match nix::fcntl::open(&directory.path, flags, Mode::empty()) {
@@ -137,7 +137,7 @@ impl Made {
 }
 
 impl Cgroup {
-    /// The cgroup that is already there, to join it or to remove it.
+    /// Opens an existing cgroup, to join it or to remove it.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Error> {
         let mut cgroup = Self { directories: Vec::new(), into: None, tasks: Vec::new() };
         for path in paths {
@@ -157,9 +157,7 @@ impl Cgroup {
         all.find(|made| made.directory.controllers.contains(&controller))
     }
 
-    /// Its directories that the container finds inside (the twin in [`CgroupView`] says which).
-    ///
-    /// [`CgroupView`]: crate::cgroup_view::CgroupView
+    /// Its directories that the container finds at `/sys/fs/cgroup`.
     pub(crate) fn shown(&self) -> Vec<OwnDirectory> {
         let sizes = |made: &Made| {
             let Directory { version, controllers, .. } = &made.directory;
@@ -181,7 +179,7 @@ impl Cgroup {
             };
             Some(OwnDirectory { version: *version, path: path.clone(), name, links })
         };
-        // By the devices nothing sizes itself.
+        // No program sizes itself by the devices controller.
         let tells = |made: &&Made| {
             let Directory { version, controllers, .. } = &made.directory;
             *version == Version::V2 || controllers.iter().any(|it| *it != Controller::Devices)
@@ -189,13 +187,13 @@ impl Cgroup {
         self.directories.iter().filter(tells).filter_map(own).collect()
     }
 
-    /// What `clone3` is to create the child in, on version 2.
+    /// The cgroup in which `clone3` creates the child, on version 2.
     pub(crate) fn clone_target(&self) -> Option<BorrowedFd<'_>> {
         self.into.as_ref().map(AsFd::as_fd)
     }
 
     /// The child's first steps: on version 1 it joins by itself.
-    pub(crate) fn join(&self, plan: &mut Plan) {
+    pub(crate) fn join(&self, plan: &mut SyscallPlan) {
         let zero = plan.keep(*b"0");
         for tasks in &self.tasks {
             let arguments = [tasks.as_raw_fd() as usize, zero, 1];
@@ -208,7 +206,7 @@ impl Cgroup {
         }
     }
 
-    /// What was consumed so far, where a controller tells.
+    /// What has been consumed so far, where a controller counts it.
     pub(crate) fn usage(&self) -> Usage {
         let peak_memory_bytes = self.home(Controller::Memory).and_then(|home| {
             let name = match home.directory.version {
@@ -218,7 +216,7 @@ impl Cgroup {
             home.read(name)?.trim().parse().ok()
         });
         let cpu_time = self.directories.iter().find_map(|made| match made.directory.version {
-            // Only where cpuacct is mounted together with cpu, as it usually is, and that is in use.
+            // Only where cpuacct is mounted together with cpu, as usual, and cpu is in use.
             Version::V1 if !made.directory.controllers.contains(&Controller::Cpu) => None,
             Version::V1 => {
                 let nanoseconds = made.read("cpuacct.usage")?.trim().parse().ok()?;
@@ -233,7 +231,7 @@ impl Cgroup {
         Usage { cpu_time, peak_memory_bytes, ..Usage::default() }
     }
 
-    /// What was killed in it for want of memory, if it has a limit of it.
+    /// What the out-of-memory killer has killed in it, if it has a memory limit.
     pub(crate) fn out_of_memory(&self) -> Option<OutOfMemory> {
         MemoryWatch::of_new(&self.home(Controller::Memory)?.directory.path)?.killed()
     }
@@ -250,24 +248,24 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // The ledger still knows the directory, so `isolab clean` can say what is wrong with it.
+        // The ledger still has the directory, so `isolab clean` can report what is wrong with it.
         let _ = self.remove();
     }
 }
 
-/// Kills every process in the cgroup `path` and those below it, and removes their directories. One
-/// that is not there is removed already.
+/// Kills every process in the cgroup `path` and in its descendants, and removes their directories. It
+/// is not an error if `path` does not exist.
 ///
 /// # Errors
 ///
 /// When a process in it does not end, or the caller may not remove it.
 pub fn remove(path: &Path) -> Result<(), Error> {
-    const PATIENCE: u32 = 2000;
-    for attempt in 0..PATIENCE {
+    const MAX_ATTEMPTS: u32 = 2000;
+    for attempt in 0..MAX_ATTEMPTS {
         match fs::remove_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            // There are cgroups below it, or a process is left: one that has ended leaves its cgroup
-            // a moment later.
+            // It has child cgroups, or a process is left: a process leaves its cgroup a moment after
+            // it has ended.
             Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {
                 if attempt % 64 == 0 {
                     remove_below(path)?;
@@ -284,7 +282,7 @@ pub fn remove(path: &Path) -> Result<(), Error> {
 
 fn remove_below(path: &Path) -> Result<(), Error> {
     for below in fs::read_dir(path).into_iter().flatten().flatten() {
-        // All else in it are the kernel's files.
+        // Everything else in it are the kernel's files.
         if below.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove(&below.path())?;
         }
@@ -298,7 +296,7 @@ pub(crate) fn kill_all(path: &Path) {
     if fs::write(path.join("cgroup.kill"), "1").is_ok() {
         return;
     }
-    // A frozen process of version 1 ends only when it may go on.
+    // On version 1 a frozen process ends only after it is thawed.
     let state = path.join("freezer.state");
     if state.exists() {
         let _ = fs::write(state, "THAWED"); // it fails only if the cgroup is gone

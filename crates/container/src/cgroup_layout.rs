@@ -1,17 +1,18 @@
-//! Which cgroup hierarchies this host has, and below which directories a container's may be made.
+//! Which cgroup hierarchies this host has, and below which directories cgroups may be made.
 //!
-//! Nothing is at a fixed path: `/proc/self/mountinfo` says where the hierarchies are mounted,
-//! `/proc/self/cgroup` where in them this process is (cgroups(7)).
+//! Nothing is at a fixed path: `/proc/self/mountinfo` tells where the hierarchies are mounted,
+//! `/proc/self/cgroup` where this process is in them (cgroups(7)).
 
 mod v2;
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
-use sandbox::proc_files::read_proc;
+use host::read_proc;
 
 use crate::{
     Error,
@@ -21,7 +22,7 @@ use crate::{
 
 pub(crate) use v2::{INHERITED, limit_in};
 
-/// A controller that keeps one of our limits.
+/// A controller that enforces one of our limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Controller {
     /// Quota and weight.
@@ -34,12 +35,12 @@ pub(crate) enum Controller {
     Cpuset,
     /// Disk time; version 1 calls it `blkio`.
     Io,
-    /// Devices that may be used. A controller of version 1 only: version 2 asks a program.
+    /// Devices that may be used. A controller of version 1 only: on version 2 a BPF program decides.
     Devices,
 }
 
 impl Controller {
-    /// Those of the limits.
+    /// The controllers for [`Limits`](sandbox::Limits).
     pub(crate) const ALL: [Self; 3] = [Self::Cpu, Self::Memory, Self::Pids];
 
     pub(crate) fn name(self) -> &'static str {
@@ -77,9 +78,9 @@ pub(crate) struct Hierarchy {
     pub(crate) point: PathBuf,
     /// The directory of this process's own cgroup.
     pub(crate) own: PathBuf,
-    /// Of version 1: what is mounted there. Of version 2: what the root offers.
+    /// On version 1, the controllers mounted there; on version 2, those available at the root.
     pub(crate) controllers: Vec<String>,
-    /// Whether the mount is writable at all.
+    /// Whether it is mounted read-write.
     pub(crate) writable: bool,
 }
 
@@ -87,10 +88,10 @@ pub(crate) struct Hierarchy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parent {
     pub(crate) path: PathBuf,
-    /// What the container's own directory there has.
+    /// The controllers of the container's own directory there.
     pub(crate) controllers: Vec<Controller>,
-    /// The launcher's own cgroup and those above it that the container is not below, whose limits
-    /// it takes as its own.
+    /// The launcher's own cgroup and those of its ancestors that the container is not below; it gets
+    /// their limits as its own.
     pub(crate) skipped: Vec<PathBuf>,
 }
 
@@ -101,8 +102,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Found once a process: a launcher that is moved to another cgroup afterwards makes its
-    /// children where it was.
+    /// Determined once: a launcher that is moved to another cgroup later still makes cgroups where it
+    /// was.
     pub(crate) fn of_this_process() -> Result<&'static Self, Error> {
         static FOUND: OnceLock<Layout> = OnceLock::new();
         if let Some(layout) = FOUND.get() {
@@ -112,7 +113,7 @@ impl Layout {
         Ok(FOUND.get_or_init(|| layout))
     }
 
-    /// The same hierarchies with the places of any `process`, a number or `self`, in them.
+    /// The same for any `process`, a number or `self`.
     pub(crate) fn of(process: impl std::fmt::Display) -> Result<Self, Error> {
         let path = format!("/proc/{process}/cgroup");
         let own = read_proc(&path).map_err(file("read", &path))?;
@@ -158,7 +159,7 @@ impl Layout {
         Self { hierarchies }
     }
 
-    /// The hierarchy with this controller, of version 1 only.
+    /// The version 1 hierarchy with this controller.
     pub(crate) fn v1(&self, controller: Controller) -> Option<&Hierarchy> {
         self.hierarchies.iter().find(|hierarchy| {
             hierarchy.version == Version::V1
@@ -179,11 +180,12 @@ impl Layout {
         self.hierarchies.iter().find(|hierarchy| hierarchy.version == Version::V2)
     }
 
-    /// The version whose hierarchies have the controllers `needed`: a controller is in one only.
+    /// The version whose hierarchies have the controllers `needed`: each controller is in one version
+    /// only.
     pub(crate) fn version_for(&self, needed: &[Controller]) -> Version {
         let in_v1 = |controller: &Controller| self.v1(*controller).is_some();
         match needed.is_empty() {
-            // Any hierarchy will do to hold processes together; version 2 can also kill them.
+            // Any hierarchy can group processes; version 2 can also kill them all.
             true if self.v2().is_some() => Version::V2,
             false if needed.iter().any(in_v1) => Version::V1,
             _ if self.v2().is_some() => Version::V2,
@@ -200,7 +202,7 @@ impl Layout {
         if version == Version::V2 {
             return Ok(vec![self.v2_parent(needed)?]);
         }
-        // Without a limit one hierarchy holds the processes together.
+        // Without a limit, one hierarchy groups the processes.
         let wanted = if needed.is_empty() { &[Controller::Pids][..] } else { needed };
         let mut parents: Vec<Parent> = Vec::new();
         for &controller in wanted {
@@ -253,6 +255,18 @@ fn v1_controllers(super_options: &str) -> Vec<String> {
     let no_controllers = ["rw", "ro", "xattr", "noprefix", "clone_children"];
     let all = super_options.split(',').filter(|option| !no_controllers.contains(option));
     all.map(str::to_owned).collect()
+}
+
+/// The container's directory in one hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnDirectory {
+    pub(crate) version: Version,
+    /// On the host.
+    pub(crate) path: PathBuf,
+    /// The name of the hierarchy's mount point on the host: `cpu,cpuacct`.
+    pub(crate) name: OsString,
+    /// The controllers, which are also names for it.
+    pub(crate) links: Vec<String>,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Question 2: what may it consume? Here what it did consume, as its cgroup counts it.
+//! Question 2: what may it consume? Here: what it has consumed, as counted by its cgroup.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
     error::file,
 };
 
-/// What `cpu.stat` of a cgroup says, since the cgroup was made.
+/// The counters in `cpu.stat` of a cgroup, since it was made.
 ///
 /// Source: Documentation/admin-guide/cgroup-v2.rst, and Documentation/scheduler/sched-bwc.rst for
 /// version 1.
@@ -18,9 +18,9 @@ pub struct CpuStat {
     pub usage: Option<Duration>,
     /// Periods of the quota in which one of them wanted to run; 0 without a quota.
     pub periods: u64,
-    /// Those of them in which the quota was used up.
+    /// The number of those periods in which the quota was used up.
     pub throttled: u64,
-    /// For how long they stood still then, added up over the processors.
+    /// How long they were throttled, summed over the processors.
     pub throttled_time: Duration,
 }
 
@@ -32,11 +32,11 @@ pub struct CpuStatFile {
 }
 
 impl CpuStatFile {
-    /// That of the cgroup in which the process `pid` is.
+    /// Finds that of the cgroup of process `pid`.
     ///
     /// # Errors
     ///
-    /// When the process has ended, or no cgroup of its has a CPU controller.
+    /// When the process has ended, or none of its cgroups has a CPU controller.
     pub fn of(pid: u32) -> Result<Self, Error> {
         let layout = Layout::of(pid)?;
         let version = layout.version_for(&[Controller::Cpu]);

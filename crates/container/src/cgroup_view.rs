@@ -1,5 +1,5 @@
-//! The container's own cgroup, as it finds it at `/sys/fs/cgroup`: a program that sizes itself by its
-//! limits (a JVM, `available_parallelism` of Rust) reads them there.
+//! The container's own cgroup at `/sys/fs/cgroup`: programs that size themselves by their limits (a
+//! JVM, Rust's `available_parallelism`) read them there.
 //!
 //! ```text
 //!   version 2                            version 1
@@ -10,36 +10,22 @@
 //!                                          cpu -> cpu,cpuacct
 //! ```
 //!
-//! Each is a read-only copy of a mount of the host's, from the container's own directory downwards
-//! (`open_tree(2)`). A new mount of the hierarchy would show the same in a cgroup namespace, and the
-//! whole of it without one. On version 1 each hierarchy is a mount of its own at every start, so they
-//! are shown where there is something to size by: a limit on memory or CPU time.
-
-use std::{ffi::OsString, path::PathBuf};
+//! Each is a read-only copy of a mount of the host, rooted at the container's own directory
+//! (`open_tree(2)`). A new mount of the hierarchy would show the same in a cgroup namespace, but
+//! everything without one. On version 1 each hierarchy costs every start a mount, so they are shown
+//! only if there is a limit on memory or CPU time.
 
 use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    cgroup_layout::Version,
-    detached,
+    cgroup_layout::{OwnDirectory, Version},
     lookup::{self, Links},
     mount::{Mount, Options},
-    plan::{Plan, Slot},
+    mount_calls,
+    plan::{Slot, SyscallPlan},
     spec,
 };
-
-/// The container's directory in one hierarchy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OwnDirectory {
-    pub(crate) version: Version,
-    /// On the host.
-    pub(crate) path: PathBuf,
-    /// What the hierarchy is called where the host has it: `cpu,cpuacct`.
-    pub(crate) name: OsString,
-    /// The controllers by which it is called, too.
-    pub(crate) links: Vec<String>,
-}
 
 /// What is shown, attached nowhere yet.
 pub(crate) struct CgroupView<'a> {
@@ -47,7 +33,7 @@ pub(crate) struct CgroupView<'a> {
     directories: Vec<(&'a OwnDirectory, Slot)>,
 }
 
-/// What stands at the place itself.
+/// What is mounted at `/sys/fs/cgroup` itself.
 enum Kind {
     /// The one directory of version 2.
     Unified,
@@ -56,9 +42,9 @@ enum Kind {
 }
 
 impl<'a> CgroupView<'a> {
-    /// The steps that get hold of the host's directories.
+    /// The steps that open the host's directories.
     pub(crate) fn new(
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         inside: &'a spec::Inside,
         own: &'a [OwnDirectory],
     ) -> Result<Self, Error> {
@@ -67,10 +53,10 @@ impl<'a> CgroupView<'a> {
         let (Some(mount), Some(first)) = (mount, own.first()) else { return Ok(none) };
         let attributes = Options::of(mount).attributes;
         plan.together("open_tree copies of its own cgroup".into(), |plan| {
-            let copy = |plan: &mut Plan, directory: &'a OwnDirectory| {
-                let slot = detached::copy_of_hosts(plan, &directory.path, false)?;
+            let copy = |plan: &mut SyscallPlan, directory: &'a OwnDirectory| {
+                let slot = mount_calls::copy_of_hosts(plan, &directory.path, false)?;
                 let words = format!("mount_setattr of {}", directory.path.display());
-                detached::set_attributes_of_one(plan, words, slot, attributes);
+                mount_calls::set_attributes_of_one(plan, words, slot, attributes);
                 Ok::<_, Error>((directory, slot))
             };
             if first.version == Version::V2 {
@@ -79,15 +65,15 @@ impl<'a> CgroupView<'a> {
             }
             let data = [("mode".to_owned(), Some("755".to_owned()))];
             let attributes = attributes & !libc::MOUNT_ATTR_RDONLY;
-            let folder = detached::fresh(plan, "tmpfs", "cgroup", (attributes, &data), false)?;
+            let folder = mount_calls::fresh(plan, "tmpfs", "cgroup", (attributes, &data), false)?;
             let directories = own.iter().map(|directory| copy(plan, directory));
             let directories = directories.collect::<Result<Vec<_>, Error>>()?;
             Ok(Self { shown: Some((mount, Kind::Folder(folder))), directories })
         })
     }
 
-    /// The steps that put all in place.
-    pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    /// The steps that attach them.
+    pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         let Some((mount, kind)) = &self.shown else { return Ok(()) };
         let path = &mount.destination;
         let words = format!("move_mount its own cgroup onto {}", path.display());
@@ -96,27 +82,27 @@ impl<'a> CgroupView<'a> {
             match kind {
                 Kind::Unified => {
                     for (_, slot) in &self.directories {
-                        detached::attach(plan, path, *slot, target);
+                        mount_calls::attach(plan, path, *slot, target);
                     }
                     Ok(())
                 }
                 Kind::Folder(folder) => {
-                    detached::attach(plan, path, *folder, target);
+                    mount_calls::attach(plan, path, *folder, target);
                     self.fill(plan, *folder)?;
                     let words = format!("mount_setattr {}", path.display());
                     let attributes = Options::of(mount).attributes;
-                    detached::set_attributes_of_one(plan, words, *folder, attributes);
+                    mount_calls::set_attributes_of_one(plan, words, *folder, attributes);
                     Ok(())
                 }
             }
         })
     }
 
-    fn fill(&self, plan: &mut Plan, folder: Slot) -> Result<(), Error> {
+    fn fill(&self, plan: &mut SyscallPlan, folder: Slot) -> Result<(), Error> {
         for (directory, slot) in &self.directories {
             let name = std::path::Path::new(&directory.name);
             let place = lookup::directory(plan, folder, name, Links::Refused)?;
-            detached::attach(plan, name, *slot, place);
+            mount_calls::attach(plan, name, *slot, place);
             for link in directory.links.iter().filter(|link| directory.name != ***link) {
                 let arguments = [plan.text(name)?, folder.operand(), plan.text(link)?];
                 let words = format!("symlinkat {link} -> {}", name.display());

@@ -1,13 +1,13 @@
-//! The child: one `clone3(2)` that makes it with its namespaces, and what it and its launcher say to
-//! each other until it runs its program.
+//! The child: made with its namespaces by one `clone3(2)`, and how it and its launcher communicate
+//! until it runs its program.
 //!
 //! The child shares its parent's memory (`CLONE_VM`) until it executes its program, as with
 //! `posix_spawn(3)`: no page table is copied, however large the launcher. It runs on a stack of its
 //! own and follows a [plan](crate::plan), which allocates nothing. With `CLONE_VFORK` the parent
-//! sleeps meanwhile, and the kernel's out-of-memory killer passes the child by: it would kill all
-//! who share the memory, the launcher too, when the limit is too small to start in; so a step
-//! fails with ENOMEM instead. A launcher that has to write id maps or make links while the child
-//! waits cannot sleep; for those the limit may not be that small.
+//! sleeps meanwhile, and the kernel's out-of-memory killer spares the child: if the memory limit
+//! were too small for the start, it would kill every process that shares the memory, including the
+//! launcher; instead a step fails with ENOMEM. A launcher that has to write id maps or make links
+//! while the child waits cannot sleep; in that case the limit must be larger.
 
 use std::{
     fs::File,
@@ -19,16 +19,17 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::signal::{SigSet, SigmaskHow, pthread_sigmask},
-    unistd::{pipe2, write},
+    unistd::write,
 };
-use sandbox::Question::Boundary;
 
 use crate::{
     Error,
     error::call,
+    gate::Gate,
     joined::Joined,
     namespaces::Namespaces,
-    plan::{Plan, Progress},
+    pidfd,
+    plan::{Progress, SyscallPlan},
     sys,
     undumpable::Undumpable,
 };
@@ -39,74 +40,30 @@ const STACK_WORDS: usize = 32 << 10 >> 4;
 /// A stack, aligned as the System V ABI wants it.
 type Stack = Box<[u128]>;
 
-/// The descriptors by which parent and child speak before there is a program.
-pub(crate) struct Gate {
-    /// The child reads a byte from it where its plan says so; end of file if the launcher died.
-    wait: OwnedFd,
-    open: OwnedFd,
-    /// The child's end of the report: closed by its `execve`.
-    report: OwnedFd,
-    reports: File,
-}
-
-/// Descriptors that the child still needs when it rearranges those below.
-const HIGH: i32 = 10;
-
-impl Gate {
-    pub(crate) fn new() -> Result<Self, Error> {
-        let failed = || call("pipe2 for the gate of the child");
-        let (wait, open) = pipe2(OFlag::O_CLOEXEC).map_err(failed())?;
-        let (reports, report) = pipe2(OFlag::O_CLOEXEC).map_err(failed())?;
-        Ok(Self { wait, open, report: high(&report)?, reports: reports.into() })
-    }
-
-    /// The child's steps through the gate: it gives up its own copy of the other end, then waits.
-    pub(crate) fn pass(&self, plan: &mut Plan) {
-        let words = "close the other end of the gate";
-        plan.step(Boundary, words, libc::SYS_close, [self.open.as_raw_fd() as usize]);
-        let room = plan.keep([0]);
-        let arguments = [self.wait.as_raw_fd() as usize, room, 1];
-        plan.step(Boundary, "wait for the launcher at the gate", libc::SYS_read, arguments);
-    }
-
-    /// The child's end of the report.
-    pub(crate) fn report(&self) -> BorrowedFd<'_> {
-        self.report.as_fd()
-    }
-}
-
-/// A copy of `descriptor` that is out of the way of the child's standard ones.
-pub(crate) fn high(descriptor: &impl AsFd) -> Result<OwnedFd, Error> {
-    let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(HIGH))
-        .map_err(call("fcntl F_DUPFD_CLOEXEC"))?;
-    // SAFETY: fcntl has just made this descriptor, so nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
 /// The first process of a container. Dropping it kills it, and with it all in its pid namespace.
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: i32,
     pidfd: OwnedFd,
-    /// Both ends of the gate, until it is opened: without a reader a write would be a signal.
+    /// Both ends of the gate, until it is opened: a write without a reader would raise SIGPIPE.
     gate: Option<(OwnedFd, OwnedFd)>,
     reports: File,
     reaped: bool,
-    /// What the child uses until it has executed its program; given up afterwards.
-    borrowed: Option<(Box<Plan>, Stack)>,
-    /// Whether others can see the child, in a pid namespace that is not its own alone.
+    /// What the child uses until it has executed its program; freed afterwards.
+    borrowed: Option<(Box<SyscallPlan>, Stack)>,
+    /// Whether other processes can see the child, because its pid namespace is not its own.
     is_seen: bool,
-    /// While others can see it with its launcher's memory.
+    /// Keeps the launcher undumpable while others can see the child with its memory.
     unseen: Option<Undumpable>,
 }
 
-/// Makes the process with its namespaces; it follows `plan` at once, up to the gate if it is
-/// `gated`, else to the end before this returns.
+/// Makes the process with its namespaces. It starts to execute `plan` immediately: up to the gate
+/// if it is `gated`, otherwise to the end before this returns.
 pub(crate) fn clone_into(
     namespaces: &Namespaces,
     joined: &Joined,
     cgroup: Option<BorrowedFd<'_>>,
-    plan: Box<Plan>,
+    plan: Box<SyscallPlan>,
     gate: Gate,
     gated: bool,
 ) -> Result<Child, Error> {
@@ -136,8 +93,9 @@ pub(crate) fn clone_into(
     let masked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
     masked.map_err(call("pthread_sigmask"))?;
     // SAFETY: `Child` keeps the plan and the stack until the child has executed or ended, and
-    // `Plan::follow` makes system calls only.
-    let cloned = unsafe { sys::clone_onto(&request, Plan::follow, &raw const *plan as usize) };
+    // `SyscallPlan::follow` makes system calls only.
+    let cloned =
+        unsafe { sys::clone_onto(&request, SyscallPlan::follow, &raw const *plan as usize) };
     drop(elsewhere);
     let restored = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
     let pid = cloned.map_err(call(format!("clone3 with new {} namespaces", namespaces.words())))?;
@@ -154,8 +112,8 @@ pub(crate) fn clone_into(
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended {
-    /// As `wait(2)` says it.
+pub(crate) struct ChildExit {
+    /// Its status (wait(2)).
     pub(crate) status: sandbox::Status,
     /// CPU time of it and of the children that it has waited for.
     pub(crate) cpu_time: std::time::Duration,
@@ -170,11 +128,12 @@ impl Child {
         self.pidfd.as_fd()
     }
 
-    /// Lets the child go on where its plan waits, by a byte: the end of the file would come only
-    /// when nobody has a copy of our end, and the child of another thread, cloned meanwhile, has.
+    /// Lets the child continue past the gate, by writing a byte. Closing our end would not do: a
+    /// child that another thread has cloned meanwhile has a copy of it.
     pub(crate) fn open_gate(&mut self) -> Result<(), Error> {
         if self.is_seen && self.unseen.is_none() {
-            // Not before: who writes an id map without root's power needs a dumpable process.
+            // Not before: without root's power, an id map can be written only of a dumpable
+            // process.
             self.unseen = Some(Undumpable::set());
         }
         match self.gate.take() {
@@ -183,11 +142,13 @@ impl Child {
         }
     }
 
-    /// Waits until the program runs, or it is known why it does not: how far the plan came, and the
-    /// plan, which is the parent's alone again. Where the program in memory has a report of its own
-    /// (`reports`: always one) the command's `execve` is waited for too: its errno takes the place of
-    /// the plan's.
-    pub(crate) fn wait_for_exec(&mut self, reports: bool) -> Result<(Progress, Box<Plan>), Error> {
+    /// Waits until the program runs or has failed to start. Returns how far the plan got, and the
+    /// plan, which the child no longer uses. If the program in memory reports too (`reports`), this
+    /// also waits for the command's `execve`, and the reported errno replaces that of the plan.
+    pub(crate) fn wait_for_exec(
+        &mut self,
+        reports: bool,
+    ) -> Result<(Progress, Box<SyscallPlan>), Error> {
         let mut errno = [0; 4];
         let failed = "read the report of the child";
         let reported = if reports {
@@ -196,7 +157,8 @@ impl Child {
                 read => read.map(|()| true).map_err(crate::error::file(failed, "pipe"))?,
             }
         } else {
-            // End of file comes with the `execve` or the death, or before it why it has failed.
+            // The `execve` or the child's death closes the pipe; before that, an error may be
+            // reported.
             self.reports.read(&mut errno).map_err(crate::error::file(failed, "pipe"))?;
             false
         };
@@ -220,11 +182,11 @@ impl Child {
         Ok((progress, plan))
     }
 
-    /// Waits until a program that waited to be started has executed the command, or says why not.
+    /// Waits until a program that was waiting to be started has executed the command or failed.
     pub(crate) fn wait_for_program(&mut self) -> Result<Progress, Error> {
         let mut errno = [0; 4];
         match self.reports.read_exact(&mut errno) {
-            // Closed by an `execve`, or by the end.
+            // Closed by an `execve`, or by the child's end.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Ok(Progress::Executed)
             }
@@ -236,10 +198,10 @@ impl Child {
         }
     }
 
-    /// How the command ended, as init reports it beside its own `ended`. What it cannot have said
-    /// with that exit code is nobody's word.
+    /// How the command ended, as reported by init, whose own status is `ended`. A report that does
+    /// not agree with init's exit code is ignored.
     pub(crate) fn reported_status(&mut self, ended: sandbox::Status) -> Option<sandbox::Status> {
-        // Init has ended, so this cannot wait unless somebody else inside holds the pipe.
+        // Init has ended, so this can block only if another process inside holds the pipe.
         fcntl(&self.reports, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
         let mut status = [0; 4];
         self.reports.read_exact(&mut status).ok()?;
@@ -247,16 +209,8 @@ impl Child {
         (reported.code() == ended.code()).then_some(reported)
     }
 
-    /// Sends `signal` to the process.
-    pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: i32) {
-        let arguments = [pidfd.as_raw_fd() as usize, signal as usize, 0, 0, 0, 0];
-        // SAFETY: the call takes numbers and a null pointer. It fails only for a process that has
-        // ended, or a number that is no signal: then there is nothing to do.
-        let _ = unsafe { sys::call(libc::SYS_pidfd_send_signal, arguments) };
-    }
-
-    /// Waits for the end of the process and buries it.
-    pub(crate) fn reap(&mut self) -> Result<Ended, Error> {
+    /// Waits for the end of the process and reaps it.
+    pub(crate) fn reap(&mut self) -> Result<ChildExit, Error> {
         // SAFETY: integers only, for which zero is a value.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         let mut status = 0i32;
@@ -275,11 +229,11 @@ impl Child {
             std::time::Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
         };
         let cpu_time = time(usage.ru_utime) + time(usage.ru_stime);
-        Ok(Ended { status: status_of(status), cpu_time })
+        Ok(ChildExit { status: status_of(status), cpu_time })
     }
 }
 
-/// Reads a wait status as `WIFSIGNALED(3)` and the like do.
+/// Decodes a wait status (wait(2), `WIFSIGNALED` and the like).
 fn status_of(status: i32) -> sandbox::Status {
     match status & 0x7f {
         0 => sandbox::Status::Exited((status >> 8) as u8),
@@ -290,7 +244,7 @@ fn status_of(status: i32) -> sandbox::Status {
 impl Drop for Child {
     fn drop(&mut self) {
         if !self.reaped {
-            Self::signal(self.pidfd(), libc::SIGKILL);
+            pidfd::signal(self.pidfd(), libc::SIGKILL);
             // It fails only if somebody else has reaped it, and then it is gone too. The plan and
             // the stack are freed after this: the child no longer uses them.
             let _ = self.reap();

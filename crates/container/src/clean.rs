@@ -10,26 +10,27 @@ use std::{
 };
 
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
-use sandbox::{Entry, Ledger, Process, Resource};
+use sandbox::{Ledger, LedgerEntry, Process, Resource};
 
-use crate::{Error, cgroup, error, error::Result, exec, nat, netlink::Netlink, network};
+use crate::{
+    Error, cgroup, error, error::Result, nat, netlink::Netlink, network, pidfd, subnet::is_our_link,
+};
 use own::OwnDirectory;
 pub use tree::remove_tree;
 
-/// Removes what the ledger knows of launchers that no longer live, newest first: processes,
-/// cgroups, links and directories. Returns what was removed, a line each. What is known of runs in
-/// the background that have ended by themselves stays.
+/// Removes what dead launchers have left, by the ledger, newest first: processes, cgroups, links
+/// and directories. Returns what was removed, one line each. Entries of background runs that have
+/// ended by themselves stay.
 ///
 /// # Errors
 ///
-/// The first thing that could not be removed; its entry stays in the ledger, the others are
-/// removed all the same.
+/// The first failed removal; its entry stays in the ledger, the others are removed all the same.
 pub fn clean(ledger: &Ledger) -> Result<Vec<String>> {
     clean_those(ledger, |entry| !has_ended(entry))
 }
 
-/// Whether somebody has written down how it ended.
-fn has_ended(entry: &Entry) -> bool {
+/// Whether its exit code is recorded.
+fn has_ended(entry: &LedgerEntry) -> bool {
     entry.detached.as_ref().is_some_and(|detached| detached.exit.is_some())
 }
 
@@ -38,21 +39,21 @@ fn has_ended(entry: &Entry) -> bool {
 /// # Errors
 ///
 /// Those of [`clean`].
-pub fn clean_those(ledger: &Ledger, which: impl Fn(&Entry) -> bool) -> Result<Vec<String>> {
+pub fn clean_those(ledger: &Ledger, which: impl Fn(&LedgerEntry) -> bool) -> Result<Vec<String>> {
     ledger.sweep().map_err(Error::from)?;
     clean_entries(ledger, ledger.entries().map_err(Error::from)?, which)
 }
 
 fn clean_entries(
     ledger: &Ledger,
-    entries: Vec<Entry>,
-    which: impl Fn(&Entry) -> bool,
+    entries: Vec<LedgerEntry>,
+    which: impl Fn(&LedgerEntry) -> bool,
 ) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     let mut failed = None;
     for entry in entries {
         let Some(claim) = ledger.adopt(&entry) else { continue };
-        // Asked of the last word: a supervisor may have written how it ended a moment ago.
+        // Read again under the claim: a supervisor may have recorded the exit code a moment ago.
         if !which(claim.entry()) {
             claim.keep();
             continue;
@@ -63,7 +64,7 @@ fn clean_entries(
                 drop(claim);
             }
             Err(error) => {
-                // The entry must outlive this, or nobody would find the rest again.
+                // The entry must stay, or the rest could never be found again.
                 std::mem::forget(claim);
                 failed.get_or_insert(error);
             }
@@ -72,21 +73,21 @@ fn clean_entries(
     failed.map_or(Ok(removed), |error| Err(error.into()))
 }
 
-/// Removes what the launcher of `entry`, which no longer lives, has left behind, and returns what
-/// that was. The entry itself stays.
+/// Removes what the dead launcher of `entry` has left behind, and returns what that was. The entry
+/// itself stays.
 ///
 /// # Errors
 ///
-/// The first thing that could not be removed.
-pub fn free_resources(entry: &Entry) -> Result<Vec<String>> {
+/// The first failed removal.
+pub fn free_resources(entry: &LedgerEntry) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     free(entry, &mut removed)?;
     Ok(removed)
 }
 
-fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {
+fn free(entry: &LedgerEntry, removed: &mut Vec<String>) -> Result<(), Error> {
     if let Some(first) = entry.first.filter(Process::is_alive) {
-        exec::kill(&first);
+        pidfd::kill(&first);
         removed.push(format!("process {}", first.pid));
     }
     for resource in entry.resources.iter().rev() {
@@ -103,7 +104,7 @@ fn free(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes what outlives a launcher, if isolab has made it; false if it is gone already.
+/// Removes what outlives a launcher, if isolab made it; false if it is already gone.
 pub(crate) fn remove(resource: &Resource) -> Result<bool, Error> {
     let gone = match resource {
         Resource::Cgroup(path) => ours(path)?.map(remove_cgroup),
@@ -114,19 +115,21 @@ pub(crate) fn remove(resource: &Resource) -> Result<bool, Error> {
     gone.map_or(Ok(false), |gone| gone.map(|()| true))
 }
 
-/// What an entry names, if it is still there. Whatever isolab makes has a name that says so.
+/// Opens the directory of an entry, if it still exists. Everything that isolab makes has a name
+/// that begins with `isolab-`.
 fn ours(path: &Path) -> Result<Option<OwnDirectory<'_>>, Error> {
     let named = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"isolab-"));
     if !named {
-        let why = "its name does not begin with isolab-, so isolab has not made it: look at it";
+        let why = "its name does not begin with isolab-, so isolab did not make it: inspect it and remove it yourself";
         return Err(error::file("remove", path)(io::Error::other(why)));
     }
     OwnDirectory::open(path)
 }
 
-/// By the network namespace of this process: `/sys/class/net` shows that of whoever has mounted it.
+/// By netlink, in the network namespace of this process: `/sys/class/net` shows that of the process
+/// which mounted it.
 fn is_there(link: &str) -> bool {
-    network::is_our_link(link) && Netlink::open().is_ok_and(|mut open| open.index_of(link).is_ok())
+    is_our_link(link) && Netlink::open().is_ok_and(|mut open| open.index_of(link).is_ok())
 }
 
 /// Kills all that is in a cgroup and removes it; the kernel's files in it cannot be removed.
@@ -134,11 +137,12 @@ fn remove_cgroup(cgroup: OwnDirectory<'_>) -> Result<(), Error> {
     let OwnDirectory { parent, name, path, directory } = cgroup;
     let found = fstatfs(&directory).map_err(error::call(format!("statfs {}", path.display())))?;
     if ![CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&found.filesystem_type()) {
-        let why = "it is no cgroup, so isolab has not made it: look at it";
+        let why =
+            "it is not a cgroup, so isolab did not make it: inspect it and remove it yourself";
         return Err(error::file("remove the cgroup", path)(io::Error::other(why)));
     }
-    // By the descriptor of the directory above, which nobody can exchange; there are no links on
-    // this file system.
+    // By the descriptor of the parent directory, which cannot be replaced; there are no symbolic
+    // links on this file system.
     let place = format!("/proc/self/fd/{}", parent.as_raw_fd());
     cgroup::remove(&Path::new(&place).join(name)).map_err(|error| match error {
         Error::File { action, source, .. } => Error::File { action, path: path.into(), source },
@@ -152,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// The ledger in a directory that is removed with all that is in it, and a place beside it.
+    /// A ledger in a temporary directory, and the path of that directory.
     fn place() -> (tempfile::TempDir, std::path::PathBuf, Ledger) {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().canonicalize().unwrap();
@@ -160,9 +164,9 @@ mod tests {
         (directory, place, ledger)
     }
 
-    /// What `isolab clean` says to the entry of a dead launcher that holds `resource`.
+    /// The result of `isolab clean` for the entry of a dead launcher with `resource`.
     fn cleaned(ledger: &Ledger, resource: Resource) -> std::result::Result<Vec<String>, String> {
-        let mut entry = Entry::new("dead".into(), "container", vec![]);
+        let mut entry = LedgerEntry::new("dead".into(), "container", vec![]);
         entry.launcher = Process { pid: 4_194_305, start_time: 1 };
         entry.resources.push(resource);
         std::mem::forget(ledger.claim(entry).unwrap());
@@ -190,7 +194,7 @@ mod tests {
     fn a_run_that_ends_while_somebody_cleans_keeps_its_exit_code() {
         let (_directory, _place, ledger) = place();
         let dead = Process { pid: 4_194_305, start_time: 1 };
-        let mut entry = Entry::new("ended".into(), "container", vec![]);
+        let mut entry = LedgerEntry::new("ended".into(), "container", vec![]);
         entry.launcher = dead;
         entry.detached = Some(sandbox::Detached {
             supervisor: dead,
@@ -202,7 +206,7 @@ mod tests {
         ledger.claim(entry).unwrap().keep();
         let before = ledger.entries().unwrap();
         let record = sandbox::ExitRecord { code: 7, at_ms: 2 };
-        let end = |entry: &mut Entry| entry.detached.as_mut().unwrap().exit = Some(record);
+        let end = |entry: &mut LedgerEntry| entry.detached.as_mut().unwrap().exit = Some(record);
         assert!(ledger.amend("ended", end).unwrap());
         let removed = clean_entries(&ledger, before, |entry| !has_ended(entry)).unwrap();
         assert_eq!(removed, Vec::<String>::new());
@@ -222,7 +226,10 @@ mod tests {
             let kinds: [fn(_) -> _; 2] = [Resource::Directory, Resource::Cgroup];
             for resource in kinds.map(|kind| kind(path.clone())) {
                 let refused = cleaned(&ledger, resource).unwrap_err();
-                assert!(refused.contains("look at it") || refused.contains("EINVAL"), "{refused}");
+                assert!(
+                    refused.contains("remove it yourself") || refused.contains("EINVAL"),
+                    "{refused}"
+                );
                 assert!(canary.exists(), "{path:?}");
             }
         }
@@ -240,6 +247,6 @@ mod tests {
         let path = place.join("isolab-no-cgroup");
         fs::create_dir(&path).unwrap();
         let refused = cleaned(&ledger, Resource::Cgroup(path.clone())).unwrap_err();
-        assert!(refused.contains("no cgroup") && path.exists(), "{refused}");
+        assert!(refused.contains("not a cgroup") && path.exists(), "{refused}");
     }
 }

@@ -1,17 +1,17 @@
-//! The container as a sandbox: named, written down in the ledger, and killed when it is dropped.
+//! The container as a sandbox: named, recorded in the ledger, and killed when it is dropped.
 
 use std::path::Path;
 
 use sandbox::{
-    Claim, Detached, Entry, Instance, Ledger, Limits, Metadata, Process, Resource, Sandbox, Trace,
-    Workload,
+    Claim, Detached, Instance, Ledger, LedgerEntry, Limits, Metadata, Process, Resource, Sandbox,
+    Trace, Workload,
 };
 
 use crate::{
     Begin, Error, Namespaces, Network, Prepared, Root, Spec,
     error::{NAME, Result},
     life::State,
-    running::Running,
+    running::RunningContainer,
 };
 
 /// Runs workloads in containers.
@@ -19,11 +19,11 @@ use crate::{
 pub struct Container {
     /// The name by which `isolab exec` and `isolab stop` know it.
     pub name: Option<String>,
-    /// What it is made of. A workload brings its own program, streams, environment and directory.
+    /// Its description. A workload brings its own program, streams, environment and directory.
     pub spec: Spec,
-    /// What the ledger is to know of it as a run in the background.
+    /// Recorded in the ledger if it runs in the background.
     pub detached: Option<Detached>,
-    /// What the ledger is to keep of its caller's words.
+    /// Recorded in the ledger for the caller.
     pub metadata: Metadata,
 }
 
@@ -69,8 +69,8 @@ impl Container {
         self
     }
 
-    /// Writes down what would outlive the launcher. Nothing would of a container without a name and
-    /// without a cgroup but its processes, and those end with the program.
+    /// Records in the ledger what would outlive the launcher. A container without a name and
+    /// without a cgroup leaves only its processes, and those end with the program.
     fn claim(&self, prepared: &Prepared<'_>, workload: &Workload) -> Result<Option<Claim>, Error> {
         let resources = prepared.resources();
         let name = match (&self.name, resources.first()) {
@@ -79,11 +79,11 @@ impl Container {
             (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
             (None, Some(Resource::Link(link) | Resource::Table(link))) => link.clone(),
         };
-        let entry = Entry {
+        let entry = LedgerEntry {
             resources,
             detached: self.detached.clone(),
             metadata: self.metadata.clone(),
-            ..Entry::new(name, NAME, workload.words())
+            ..LedgerEntry::new(name, NAME, workload.words())
         };
         Ok(Some(Ledger::open()?.claim(entry)?))
     }
@@ -115,20 +115,20 @@ impl Sandbox for Container {
         let resources = prepared.resources();
         let started = prepared.start(Begin::AtOnce, Trace::new(workload.trace))?;
         if let Some(claim) = &mut claim {
-            // One that has ended already is not to be found again.
+            // A container that has already ended should not be found again.
             let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
             let first = Process::of(pid);
             let state = first.map(|first| State::new(first, &resources, &spec));
             let state = state.and_then(|state| serde_json::to_value(state).ok());
-            let note = |entry: &mut Entry| (entry.first, entry.state) = (first, state);
+            let note = |entry: &mut LedgerEntry| (entry.first, entry.state) = (first, state);
             match claim.update(note) {
-                // A caller who may write no larger file has a container that `exec` cannot enter.
+                // If the caller may not write a file that large, `exec` cannot enter the container.
                 Err(error) if error.is_too_large() => {
                     claim.update(|entry| entry.state = None).map_err(Error::from)?;
                 }
                 updated => updated.map_err(Error::from)?,
             }
         }
-        Ok(Box::new(Running::new(started, workload.deadline, claim)?))
+        Ok(Box::new(RunningContainer::new(started, workload.deadline, claim)?))
     }
 }

@@ -1,21 +1,37 @@
-//! What a program has open besides its standard streams is not what the next one is to find.
+//! Descriptors that the next program should not inherit.
 
-use nix::errno::Errno;
+use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, fcntl},
+};
 
 use crate::{Error, error::call};
 
-/// Has all descriptors but the standard streams closed when this process, or a child of it,
-/// executes a program. What libraries open is so anyway; what was inherited need not be.
+/// Marks all descriptors except the standard streams close-on-exec. Libraries open theirs that way;
+/// inherited ones may not be.
 ///
 /// # Errors
 ///
 /// When the kernel is older than Linux 5.11.
 pub fn close_at_execve() -> Result<(), Error> {
     const CLOEXEC: i32 = libc::CLOSE_RANGE_CLOEXEC as i32;
-    // SAFETY: close_range takes three numbers. With this flag it closes nothing that is in use
-    // here: it sets a mark that counts at execve (close_range(2)).
+    // SAFETY: close_range takes three numbers. With this flag it closes nothing now: it sets the
+    // close-on-exec flag (close_range(2)).
     let done = unsafe { libc::close_range(libc::STDERR_FILENO as u32 + 1, u32::MAX, CLOEXEC) };
     Errno::result(done).map(drop).map_err(call("close_range"))
+}
+
+/// Descriptors from this number on stay in place while the child rearranges the lower ones.
+const HIGH: i32 = 10;
+
+/// A copy of `descriptor` with a number above those that the child rearranges.
+pub(crate) fn high(descriptor: &impl AsFd) -> Result<OwnedFd, Error> {
+    let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(HIGH))
+        .map_err(call("fcntl F_DUPFD_CLOEXEC"))?;
+    // SAFETY: fcntl has just made this descriptor, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 #[cfg(test)]

@@ -1,35 +1,39 @@
-//! One mount of a container: prepared while the host's files are in reach, attached when they are gone.
+//! One mount of a container: prepared while the host's files are reachable, attached when they no
+//! longer are.
 //!
 //! A mount is made as a descriptor first, attached nowhere (`fsopen(2)` and `fsmount(2)` for a new
 //! file system, `open_tree(2)` for a part of the host's). Only after the old root has been detached
-//! is it attached inside, by another descriptor: at that moment there is no path left that leads
-//! out, whatever the root file system makes of the names in it.
+//! is it attached inside, by another descriptor: at that moment no path leads out, whatever
+//! symbolic links the root file system contains.
 
 use std::path::Path;
 
 use nix::errno::Errno;
-use sandbox::Question::Inside;
 
 use crate::{
-    Error, error,
+    Error, child_descriptors, error,
     hosts::{Files, NO_FILES},
     lookup::{self, Links},
     mount::{Mount, Options},
-    namespaces::{Namespace, Namespaces},
-    plan::{Plan, Slot},
-    privileges, process, spec,
+    mount_calls::{attach, copy_of_hosts, fresh, set_attributes},
+    plan::{Slot, SyscallPlan},
+    privileges,
+    spec::{
+        self,
+        namespaces::{Namespace, Namespaces},
+    },
 };
 
-/// What the steps need to know of the namespaces around them.
+/// What the steps need to know about the container's namespaces.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Around<'a> {
-    /// In a user namespace some mounts are refused, and others must be made otherwise.
+    /// In a user namespace some mounts are refused, and others must be made differently.
     pub(crate) user_namespace: bool,
     pub(crate) pid_namespace: bool,
-    /// Whether no program gives more power than it is executed with.
+    /// Whether `no_new_privs` is set.
     pub(crate) no_new_privileges: bool,
-    /// Of which of the host's paths the launcher has made mounts with the ids of the user namespace:
-    /// the child's descriptors from [`process::MOUNTS`] on.
+    /// The paths of the host for which the launcher has made ID-mapped mounts: the child has them
+    /// as descriptors from [`child_descriptors::MOUNTS`] on.
     pub(crate) id_mapped: &'a [&'a Path],
     /// The container's own files of `/etc`.
     pub(crate) files: &'a Files,
@@ -45,23 +49,23 @@ impl Around<'_> {
         Self { user_namespace, pid_namespace, no_new_privileges, id_mapped, files }
     }
 
-    /// The mount that the launcher has made of `path`, attached nowhere.
-    pub(crate) fn id_mapped(self, plan: &mut Plan, path: &Path) -> Option<Slot> {
+    /// The ID-mapped mount that the launcher has made for `path`, attached nowhere.
+    pub(crate) fn id_mapped(self, plan: &mut SyscallPlan, path: &Path) -> Option<Slot> {
         let index = self.id_mapped.iter().position(|made| *made == path)?;
-        Some(plan.descriptor(process::MOUNTS + index))
+        Some(plan.descriptor(child_descriptors::MOUNTS + index))
     }
 
-    /// `MOUNT_ATTR_*` of a volume. Device nodes among its files are its packer's choice, as those of
-    /// the root are.
+    /// `MOUNT_ATTR_*` of a volume. Device nodes in it do not work unless it has the option `dev`,
+    /// like those of the root.
     pub(crate) fn attributes_of_volume(self, mount: &Mount, options: &Options) -> u64 {
         let shows_devices = mount.options.iter().any(|option| option == "dev");
         let no_devices = if shows_devices { 0 } else { libc::MOUNT_ATTR_NODEV };
         options.attributes | no_devices | self.no_set_user_id()
     }
 
-    /// `MOUNT_ATTR_NOSUID`, which is MS_NOSUID too, where set-user-ID bits and capabilities of files
-    /// give nothing anyway. Without it a file that is to have a capability outside the bounding set
-    /// is not executed at all (EPERM, capabilities(7)); with it, it runs and has none.
+    /// `MOUNT_ATTR_NOSUID` (MS_NOSUID) if set-user-ID bits and file capabilities have no effect
+    /// anyway. Without it, a file with a capability outside the bounding set cannot be executed at
+    /// all (EPERM, capabilities(7)); with it, the file runs without capabilities.
     pub(crate) fn no_set_user_id(self) -> u64 {
         if self.no_new_privileges { libc::MOUNT_ATTR_NOSUID } else { 0 }
     }
@@ -71,115 +75,16 @@ impl Around<'_> {
 #[derive(Debug)]
 pub(crate) struct Detached<'a> {
     mount: &'a Mount,
-    /// All ones if this host does not let it be made, and it can be done without.
+    /// All ones if this host refuses the mount and the container can do without it.
     slot: Slot,
     may_lack: bool,
     is_directory: bool,
 }
 
-/// `mount_setattr(2)` on the mount behind a descriptor and all below it.
-pub(crate) fn set_attributes(plan: &mut Plan, words: String, mount: Slot, set: u64) {
-    mount_setattr(plan, words, mount, set, libc::AT_RECURSIVE);
-}
-
-/// The same on this mount alone.
-pub(crate) fn set_attributes_of_one(plan: &mut Plan, words: String, mount: Slot, set: u64) {
-    mount_setattr(plan, words, mount, set, 0);
-}
-
-fn mount_setattr(plan: &mut Plan, words: String, mount: Slot, set: u64, below: i32) {
-    // struct mount_attr: what to set, what to clear, propagation, user namespace.
-    let attributes = [set, 0, libc::MS_PRIVATE, 0].map(u64::to_ne_bytes).concat();
-    let size = attributes.len();
-    let (nothing, attributes) = (plan.keep([0]), plan.keep(attributes));
-    let flags = (libc::AT_EMPTY_PATH | below) as usize;
-    let arguments = [mount.operand(), nothing, flags, attributes, size];
-    plan.step(Inside, words, libc::SYS_mount_setattr, arguments);
-}
-
-/// `open_tree(2)`: a copy of the mount at a host's `path`, attached nowhere. The path is the
-/// caller's own, without symbolic links when it was looked at.
-pub(crate) fn copy_of_hosts(plan: &mut Plan, path: &Path, recursive: bool) -> Result<Slot, Error> {
-    lookup::open_of_host(plan, path)?;
-    let found = plan.result();
-    Ok(copy(plan, path, found, recursive))
-}
-
-/// The same of what is behind a descriptor.
-pub(crate) fn copy(plan: &mut Plan, path: &Path, found: Slot, recursive: bool) -> Slot {
-    let nothing = plan.keep([0]);
-    let below = if recursive { libc::AT_RECURSIVE as usize } else { 0 };
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as usize | libc::AT_EMPTY_PATH as usize | below;
-    let words = format!("open_tree a copy of {}", path.display());
-    plan.step(Inside, words, libc::SYS_open_tree, [found.operand(), nothing, flags]);
-    plan.result()
-}
-
-const OPEN_TREE_CLONE: usize = 1;
-const FSCONFIG_SET_FLAG: usize = 0;
-const FSCONFIG_SET_STRING: usize = 1;
-const FSCONFIG_CMD_CREATE: usize = 6;
-
-/// A new file system, attached nowhere: `fsopen(2)`, `fsconfig(2)`, `fsmount(2)`. With `may_lack`
-/// the slot stays empty where this host refuses it.
-pub(crate) fn fresh(
-    plan: &mut Plan,
-    kind: &str,
-    source: &str,
-    (attributes, data): (u64, &[(String, Option<String>)]),
-    may_lack: bool,
-) -> Result<Slot, Error> {
-    /// Nobody may mount it here, or this kernel does not have it.
-    const LACKING: &[Errno] = &[Errno::EPERM, Errno::ENODEV];
-    let failures = if may_lack { LACKING } else { &[] };
-    let made = plan.slot();
-    let name = plan.text(kind)?;
-    let told: String = data.iter().map(|(key, value)| told(key, value.as_deref())).collect();
-    plan.step(Inside, format!("fsopen {kind}"), libc::SYS_fsopen, [name, CLOEXEC]);
-    let context = plan.result();
-    plan.unless_failed(failures, |plan| {
-        let configure = |plan: &mut Plan, command, key: usize, value: usize, words: String| {
-            plan.step(
-                Inside,
-                words,
-                libc::SYS_fsconfig,
-                [context.operand(), command, key, value, 0],
-            );
-        };
-        let (key, value) = (plan.text("source")?, plan.text(source)?);
-        configure(plan, FSCONFIG_SET_STRING, key, value, format!("fsconfig source={source}"));
-        for (key, value) in data {
-            let words = format!("fsconfig{}", self::told(key, value.as_deref()));
-            let key = plan.text(key)?;
-            match value {
-                Some(value) => {
-                    let value = plan.text(value)?;
-                    configure(plan, FSCONFIG_SET_STRING, key, value, words);
-                }
-                None => configure(plan, FSCONFIG_SET_FLAG, key, 0, words),
-            }
-        }
-        configure(plan, FSCONFIG_CMD_CREATE, 0, 0, format!("fsconfig create {kind}"));
-        plan.unless_failed(failures, |plan| {
-            let arguments = [context.operand(), CLOEXEC, attributes as usize];
-            plan.step(Inside, format!("fsmount {kind}{told}"), libc::SYS_fsmount, arguments);
-            plan.result_into(made);
-            plan.forgive(failures);
-        });
-        Ok(made)
-    })
-}
-
-const CLOEXEC: usize = 1; // FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC
-
-fn told(key: &str, value: Option<&str>) -> String {
-    value.map_or_else(|| format!(" {key}"), |value| format!(" {key}={value}"))
-}
-
 impl<'a> Detached<'a> {
-    /// The steps that make `mount`, attached nowhere; the host's files are still in reach.
+    /// The steps that make `mount`, attached nowhere; the host's files are still reachable.
     pub(crate) fn new(
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         mount: &'a Mount,
         around: Around<'_>,
     ) -> Result<Self, Error> {
@@ -189,19 +94,24 @@ impl<'a> Detached<'a> {
         plan.together(words, |plan| Self::prepare(plan, mount, around))
     }
 
-    fn prepare(plan: &mut Plan, mount: &'a Mount, around: Around<'_>) -> Result<Self, Error> {
+    fn prepare(
+        plan: &mut SyscallPlan,
+        mount: &'a Mount,
+        around: Around<'_>,
+    ) -> Result<Self, Error> {
         let options = Options::of(mount);
-        // A fresh one would show the same processes, and a user namespace may not mount it.
+        // A new one would show the same processes, and may not be mounted in a user namespace.
         let is_hosts_proc = mount.kind == "proc" && !around.pid_namespace;
         if mount.is_bind() || is_hosts_proc {
             return Self::bind(plan, mount, &options, (is_hosts_proc, around));
         }
         // In a user namespace only the owner of the network namespace may mount sysfs: then /sys
-        // stays empty. Queues belong to the ipc namespace, which may be the host's, or are missing.
+        // stays empty. The message queues belong to the ipc namespace, which may be the host's, and
+        // some kernels lack them.
         let may_lack = (around.user_namespace && mount.kind == "sysfs") || mount.kind == "mqueue";
         let mut data = options.data;
         if around.user_namespace && mount.kind == "devpts" {
-            // The group tty need not have an id in a user namespace.
+            // The group tty may not be mapped in a user namespace.
             data.retain(|(key, _)| key != "gid");
         }
         let source = mount.source.to_string_lossy();
@@ -210,7 +120,7 @@ impl<'a> Detached<'a> {
     }
 
     fn bind(
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         mount: &'a Mount,
         options: &Options,
         (is_hosts_proc, around): (bool, Around<'_>),
@@ -231,17 +141,16 @@ impl<'a> Detached<'a> {
         Ok(Self { mount, slot, may_lack: false, is_directory: source.is_dir() })
     }
 
-    /// The steps that attach it below `root`, the container's own. What was mounted is looked at
-    /// again through its path.
-    pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    /// The steps that attach it below `root`, and check its path afterwards.
+    pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         let words = format!("move_mount onto {}", self.mount.destination.display());
         plan.together(words, |plan| self.attach_and_look(plan, root))
     }
 
-    fn attach_and_look(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    fn attach_and_look(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         let path = &self.mount.destination;
-        // The kernel's views belong where their names say; a volume may lie behind a link, as
-        // /var/run does, but never at the root itself.
+        // `/proc`, `/sys` and `/dev` must be exactly there; a volume may be behind a symbolic link,
+        // such as /var/run, but never at the root itself.
         let links = if is_systems_own(path) { Links::Refused } else { Links::WithinRoot };
         let target = match self.is_directory {
             true => lookup::directory(plan, root, path, links)?,
@@ -255,8 +164,8 @@ impl<'a> Detached<'a> {
         if self.may_lack {
             plan.forgive(&[Errno::EBADF]);
         }
-        let check = |plan: &mut Plan| {
-            let words = format!("what stands at {} is what was mounted", path.display());
+        let check = |plan: &mut SyscallPlan| {
+            let words = format!("the mount at {} is the one that was made", path.display());
             lookup::stands_at(plan, words, path, self.slot)?;
             match self.mount.kind.as_str() {
                 "proc" => is_of_type(plan, path, self.slot, libc::PROC_SUPER_MAGIC),
@@ -275,28 +184,13 @@ impl<'a> Detached<'a> {
 /// Of linux/magic.h.
 const SYSFS_MAGIC: i64 = 0x6265_6572;
 
-/// Adds a check: what is mounted is that view of the kernel.
-fn is_of_type(plan: &mut Plan, path: &Path, mount: Slot, magic: i64) {
-    let words = format!("what stands at {} is the kernel's", path.display());
+/// Adds a check: it is that file system of the kernel.
+fn is_of_type(plan: &mut SyscallPlan, path: &Path, mount: Slot, magic: i64) {
+    let words = format!("the file system at {} is the kernel's own", path.display());
     lookup::same_type(plan, words, mount, magic);
 }
 
-/// `move_mount(2)` of a mount onto what is behind a descriptor.
-pub(crate) fn attach(plan: &mut Plan, path: &Path, mount: Slot, target: Slot) {
-    const FROM_DESCRIPTOR: usize = 4; // MOVE_MOUNT_F_EMPTY_PATH
-    const TO_DESCRIPTOR: usize = 0x40; // MOVE_MOUNT_T_EMPTY_PATH
-    let nothing = plan.keep([0]);
-    let flags = FROM_DESCRIPTOR | TO_DESCRIPTOR;
-    let arguments = [mount.operand(), nothing, target.operand(), nothing, flags];
-    plan.step(
-        Inside,
-        format!("move_mount onto {}", path.display()),
-        libc::SYS_move_mount,
-        arguments,
-    );
-}
-
-/// Whether a path is that of the kernel's views or devices, or below it.
+/// Whether a path is in `/proc`, `/sys` or `/dev`.
 fn is_systems_own(path: &Path) -> bool {
     ["/proc", "/sys", "/dev"].iter().any(|own| path.starts_with(own))
 }

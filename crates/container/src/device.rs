@@ -1,50 +1,17 @@
-//! What is in `/dev`: device nodes, the usual links, and the console.
+//! The content of `/dev`: device nodes, the usual symbolic links, and the console.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sandbox::Question::Inside;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
-    detached::{self, Around},
+    detached::Around,
     lookup::{self, Links},
-    plan::{Plan, Slot},
+    mount_calls,
+    plan::{Slot, SyscallPlan},
+    spec::device_nodes::Device,
 };
-
-/// A device node, as the OCI runtime specification has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// Where, an absolute path inside. In a user namespace the host's device at this path is shown,
-    /// since no user namespace may make one.
-    pub path: PathBuf,
-    /// `c`, `b` or `p`: character, block, FIFO.
-    #[serde(rename = "type")]
-    pub kind: char,
-    /// Its numbers (admin-guide/devices.txt).
-    pub major: u32,
-    /// See `major`.
-    pub minor: u32,
-    /// Permissions, such as 0o666.
-    pub mode: u32,
-}
-
-/// The devices that every program may count on.
-pub(crate) fn usual() -> Vec<Device> {
-    let numbers = [
-        ("null", 1, 3),
-        ("zero", 1, 5),
-        ("full", 1, 7),
-        ("random", 1, 8),
-        ("urandom", 1, 9),
-        ("tty", 5, 0),
-    ];
-    let device = |(name, major, minor)| {
-        let path = Path::new("/dev").join(name);
-        Device { path, kind: 'c', major, minor, mode: 0o666 }
-    };
-    numbers.map(device).into()
-}
 
 const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd", "fd"),
@@ -54,18 +21,18 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
-/// Devices, of which those that must come from the host are in reach no longer when they are put in
-/// place.
+/// Devices: those that must come from the host are opened before the host's files become
+/// unreachable.
 pub(crate) struct Nodes<'a> {
     devices: Vec<(&'a Device, Option<Slot>)>,
     console: Option<Slot>,
 }
 
 impl<'a> Nodes<'a> {
-    /// The steps that get hold of the host's devices: all of them in a user namespace, and the slave
-    /// of the launcher's pseudo-terminal with its device number.
+    /// The steps that open the host's devices: in a user namespace all of them, and the slave of
+    /// the launcher's pseudo-terminal, whose device number is checked.
     pub(crate) fn new(
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         devices: &'a [Device],
         terminal: Option<(&Path, u64)>,
         around: Around<'_>,
@@ -76,7 +43,7 @@ impl<'a> Nodes<'a> {
         };
         let devices = devices.iter().map(prepare).collect::<Result<Vec<_>, Error>>()?;
         let console = terminal.map(|(path, number)| {
-            let console = detached::copy_of_hosts(plan, path, false)?;
+            let console = mount_calls::copy_of_hosts(plan, path, false)?;
             let words = format!("{} is the launcher's pseudo-terminal", path.display());
             let number = (libc::major(number), libc::minor(number));
             lookup::same_device(plan, words, console, number);
@@ -85,13 +52,13 @@ impl<'a> Nodes<'a> {
         Ok(Self { devices, console: console.transpose()? })
     }
 
-    /// The steps that put all in place.
-    pub(crate) fn attach(&self, plan: &mut Plan, root: Slot) -> Result<(), Error> {
+    /// The steps that put them into `/dev`.
+    pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         if self.devices.is_empty() {
             return Ok(());
         }
         let dev = lookup::directory(plan, root, Path::new("/dev"), Links::Refused)?;
-        // The modes of the devices are meant as they are written.
+        // So that the modes of the devices are not masked.
         plan.step(Inside, "umask 0", libc::SYS_umask, [0]);
         for (device, hosts) in &self.devices {
             let name = Path::new(device.path.file_name().unwrap_or_default());
@@ -124,25 +91,31 @@ impl<'a> Nodes<'a> {
     }
 }
 
-/// The host's device of that path and number.
-fn hosts(plan: &mut Plan, device: &Device) -> Result<Slot, Error> {
-    let hosts = detached::copy_of_hosts(plan, &device.path, false)?;
+/// The host's device with that path and number.
+fn hosts(plan: &mut SyscallPlan, device: &Device) -> Result<Slot, Error> {
+    let hosts = mount_calls::copy_of_hosts(plan, &device.path, false)?;
     let Device { path, major, minor, .. } = device;
     let words = format!("{} of the host is the device {major}:{minor}", path.display());
     lookup::same_device(plan, words, hosts, (*major, *minor));
     Ok(hosts)
 }
 
-/// Mounts what is behind `hosts` on a file made for it.
-fn show(plan: &mut Plan, path: &Path, hosts: Slot, parent: Slot, name: &Path) -> Result<(), Error> {
+/// Mounts the host's device `hosts` on a new file.
+fn show(
+    plan: &mut SyscallPlan,
+    path: &Path,
+    hosts: Slot,
+    parent: Slot,
+    name: &Path,
+) -> Result<(), Error> {
     lookup::make_file(plan, parent, name)?;
     let file = plan.result();
-    detached::attach(plan, path, hosts, file);
+    mount_calls::attach(plan, path, hosts, file);
     Ok(())
 }
 
-/// `mknodat(2)`, which follows no link that has the last name.
-fn make(plan: &mut Plan, device: &Device, parent: Slot, name: &Path) -> Result<(), Error> {
+/// `mknodat(2)`, which does not follow a symbolic link at the last name.
+fn make(plan: &mut SyscallPlan, device: &Device, parent: Slot, name: &Path) -> Result<(), Error> {
     let Device { path, kind, major, minor, mode } = device;
     let kind_bits = match kind {
         'b' => libc::S_IFBLK,

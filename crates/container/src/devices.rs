@@ -1,12 +1,14 @@
-//! Question 2: what may it consume? Devices, too: which ones a container may open or make nodes of.
+//! Question 2: what may it consume? Devices too: which ones a container may open, or make nodes
+//! for.
 //!
-//! A node of `mknod(2)` is two numbers, and whoever has one of the host's disk has the disk. Where
-//! the node lies does not matter to the kernel; the cgroup of who opens it does. Two interfaces keep
-//! the same list: the files of the `devices` controller of version 1 (`admin-guide/cgroup-v1/
-//! devices.rst`), and for version 2, which has no such files, a program that the kernel asks.
+//! A device node (`mknod(2)`) is two numbers, and a process that can open the node of the host's
+//! disk has the disk. The path of the node does not matter to the kernel; the cgroup of the process
+//! does. There are two interfaces for the list of allowed devices: the files of the `devices`
+//! controller of version 1 (`admin-guide/cgroup-v1/ devices.rst`), and for version 2, which has no
+//! such files, a BPF program that decides.
 //!
-//! The rules go from the general to the particular: of those that match a device and a way to use
-//! it, the last one counts, and without one the answer is no.
+//! The rules go from general to specific: of those that match a device and an access, the last one
+//! counts; if none matches, access is denied.
 
 mod kernel;
 mod lines;
@@ -24,26 +26,26 @@ use crate::Error;
 pub use kernel::{attach, load};
 pub use lines::lines;
 
-/// `linux.resources.devices` of config.json: whether some devices may be used.
+/// `linux.resources.devices` of config.json: a rule that allows or denies some devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRule {
-    /// Whether they may.
+    /// Whether it allows them.
     pub allow: bool,
-    /// Which of the two tables of numbers it is about.
+    /// Block or character devices, or both.
     #[serde(rename = "type", default)]
     pub kind: DeviceKind,
-    /// The driver's number; none means all.
+    /// The major number; `None` matches all.
     #[serde(default, deserialize_with = "serial::number", skip_serializing_if = "Option::is_none")]
     pub major: Option<u32>,
-    /// The number among the driver's devices; none means all.
+    /// The minor number; `None` matches all.
     #[serde(default, deserialize_with = "serial::number", skip_serializing_if = "Option::is_none")]
     pub minor: Option<u32>,
-    /// The ways to use them.
+    /// The accesses that it covers.
     #[serde(default)]
     pub access: Access,
 }
 
-/// Block and character devices count separately.
+/// Block and character devices have separate numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DeviceKind {
     /// Both.
@@ -58,7 +60,7 @@ pub enum DeviceKind {
     Block,
 }
 
-/// Ways to use a device: the bits of BPF_DEVCG_ACC_MKNOD, _READ and _WRITE of linux/bpf.h.
+/// Accesses to a device: the bits of BPF_DEVCG_ACC_MKNOD, _READ and _WRITE of linux/bpf.h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Access(u8);
@@ -75,13 +77,13 @@ impl Access {
     /// None of these.
     pub const NONE: Self = Self(0);
 
-    /// What is in either.
+    /// The union.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// What is in this one only.
+    /// The difference.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
@@ -101,7 +103,7 @@ impl Access {
 }
 
 impl Default for Access {
-    /// As runc has it: a rule that does not say is about all.
+    /// As in runc: a rule without a type matches all.
     fn default() -> Self {
         Self::ALL
     }
@@ -115,7 +117,7 @@ impl fmt::Display for Access {
 }
 
 impl DeviceRule {
-    /// Whether it is about all devices and all ways to use them.
+    /// Whether it matches all devices and all accesses.
     pub(crate) fn is_total(&self) -> bool {
         *self == Self::all(self.allow)
     }
@@ -138,12 +140,12 @@ impl DeviceRule {
     }
 }
 
-/// Docker's list, as runc completes it: nothing but what every program may expect in `/dev`.
+/// Docker's list as completed by runc: only what every program may expect in `/dev`.
 ///
-/// A node may be made of any device, as archives and packages have them, but not opened. Unlike runc
-/// before 1.2 there is no `/dev/net/tun` (10:200); unlike Docker there is no console (5:1), which is
-/// the host's own, where a container's `/dev/console` is a pseudo-terminal; and no line that refuses
-/// `/dev/fuse`, which the first one does already.
+/// Nodes may be made for any device, because archives and packages contain them, but not opened.
+/// Unlike runc before 1.2 there is no `/dev/net/tun` (10:200); unlike Docker's list it has no
+/// console (5:1), which is the host's own (a container's `/dev/console` is a pseudo-terminal), and
+/// no rule that denies `/dev/fuse`, which the first rule does already.
 pub fn default_rules() -> Vec<DeviceRule> {
     vec![
         DeviceRule::all(false),
@@ -160,11 +162,11 @@ pub fn default_rules() -> Vec<DeviceRule> {
     ]
 }
 
-/// The program of [`default_rules`], which the kernel keeps for this process.
+/// The BPF program for [`default_rules`], loaded into the kernel.
 ///
 /// # Errors
 ///
-/// When the kernel does not take it.
+/// When the kernel rejects it.
 pub fn default_program() -> Result<&'static OwnedFd, Error> {
     static LOADED: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(loaded) = LOADED.get() {

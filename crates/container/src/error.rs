@@ -71,7 +71,7 @@ pub enum Error {
         /// What was found instead.
         why: String,
     },
-    /// A resource that cannot be meant, or that this version of cgroups does not have.
+    /// A resource with an invalid value, or one that this version of cgroups does not have.
     #[error("--{option}: {why}")]
     Resource {
         /// The option.
@@ -79,16 +79,16 @@ pub enum Error {
         /// Why not.
         why: String,
     },
-    /// More than the cgroup above has to give.
-    #[error("{file}={wanted} is more than the cgroup above has, {above:?}: {available}")]
+    /// More than the parent cgroup has.
+    #[error("{file}={wanted} is more than the parent cgroup {above:?} has: {available}")]
     BeyondParent {
         /// The file with the limit.
         file: &'static str,
-        /// What was to be written into it.
+        /// The value that was to be written.
         wanted: String,
         /// The cgroup above.
         above: PathBuf,
-        /// What that has.
+        /// The value of the parent cgroup.
         available: String,
     },
     /// The kernel was built or started without a part of a controller.
@@ -108,7 +108,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A string for the kernel has a null inside.
+    /// A string for the kernel contains a null byte.
     #[error("{text:?} has a null character inside, which no path or argument may have")]
     NulInside {
         /// The string.
@@ -150,7 +150,7 @@ pub enum Error {
         /// The number.
         word: String,
     },
-    /// More groups than a process can be in.
+    /// More groups than a process can have.
     #[error("the user is in {groups} groups, and a process can be in 65536 (setgroups(2))")]
     TooManyGroups {
         /// How many.
@@ -158,19 +158,19 @@ pub enum Error {
     },
     /// A kernel setting that would change the host.
     #[error(
-        "the kernel setting {key:?} is not the container's own: with a net or ipc namespace of its own it may have those below net. and fs.mqueue., kernel.shm* and kernel.msg*"
+        "the sysctl {key:?} is not the container's own: with a net or ipc namespace of its own it may set those below net. and fs.mqueue., kernel.shm* and kernel.msg*"
     )]
     SharedSysctl {
         /// The setting.
         key: String,
     },
-    /// A path inside that cannot be meant.
+    /// An invalid destination of a mount.
     #[error("the mount destination {path:?} is not an absolute path below the root")]
     Destination {
         /// The path.
         path: PathBuf,
     },
-    /// A directory of the host as standard input, output or error: from it every file is reached.
+    /// A directory of the host as standard input, output or error: every file can be reached from it.
     #[error("{stream} is a directory of the host, from which a container could reach every file")]
     OpenDirectory {
         /// Which of the three.
@@ -186,7 +186,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A name for a cgroup that could lead elsewhere, or that `isolab clean` would not remove.
-    #[error("the cgroup name {name:?} is not one name that begins with isolab-")]
+    #[error("invalid cgroup name {name:?}: it must begin with isolab- and have no slash")]
     CgroupName {
         /// The name.
         name: String,
@@ -199,10 +199,10 @@ pub enum Error {
         /// How it ended.
         ended: String,
     },
-    /// It was started before, or has ended.
+    /// The container was started before, or has ended.
     #[error("the container is not waiting to be started: it was already started, or has ended")]
     NotWaiting,
-    /// An overlay of nothing.
+    /// An overlay without layers.
     #[error("an overlay needs at least one lower directory")]
     NoLowers,
     /// A mount whose files cannot have other owners.
@@ -215,13 +215,13 @@ pub enum Error {
         errno: Errno,
     },
     /// An overlay of more layers than the kernel takes.
-    #[error("an overlay has at most 500 lower directories, not {count}: unite some of them first")]
+    #[error("an overlay has at most 500 lower directories, not {count}: merge some of them first")]
     TooManyLowers {
         /// How many there are.
         count: usize,
     },
     /// The ledger refused.
-    #[error("write the container down in the ledger")]
+    #[error("record the container in the ledger")]
     Ledger(#[from] LedgerError),
     /// There is no running container of that name.
     #[error("there is no running container {name:?}: `isolab ps` lists them")]
@@ -229,8 +229,8 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// What is inside a running container is not known.
-    #[error("what a second process in the container {name:?} needs is not in the ledger")]
+    /// The ledger does not have what is needed to join a running container.
+    #[error("the ledger has no state for a second process in the container {name:?}")]
     NoState {
         /// The name.
         name: String,
@@ -240,10 +240,10 @@ pub enum Error {
         "no private network is free for the link to the container: this host has routes to {routes}"
     )]
     NoAddress {
-        /// Those that leave nothing of 10/8, 172.16/12, 192.168/16 and 100.64/10.
+        /// The routes that cover all of 10/8, 172.16/12, 192.168/16 and 100.64/10.
         routes: String,
     },
-    /// A name that cannot stand in a file of host names.
+    /// An invalid host name.
     #[error(
         "{name:?} is not a host name: up to 64 letters, digits, dashes, dots and underscores, a letter or digit first"
     )]
@@ -252,12 +252,12 @@ pub enum Error {
         name: String,
     },
     /// The host has no address that a container without a link to it could use.
-    #[error("host-gateway is the host's end of a link, and this container has none")]
+    #[error("host-gateway is the host's end of a link, and this container has no link")]
     NoGateway,
-    /// A port of the host's is to lead where nothing leads.
-    #[error("a port of the host's leads into a container by a link of its own")]
+    /// A port is to be published, but the container has no link to the host.
+    #[error("publishing a port needs a link between the host and the container")]
     NoLinkForPorts,
-    /// A list of exceptions cannot say what this rule for devices says.
+    /// cgroup version 1 cannot express this device rule.
     #[error("cgroup version 1 cannot take the devices {rule:?} out of {wider:?}")]
     DeviceRule {
         /// The rule.
@@ -265,10 +265,10 @@ pub enum Error {
         /// The rule before it.
         wider: String,
     },
-    /// The kernel did not take the program with the rules for devices.
+    /// The kernel rejected the BPF program with the device rules.
     #[error("give the device rules to the kernel as a BPF program: {log}")]
     DeviceProgram {
-        /// What its verifier said.
+        /// The message of its verifier.
         log: String,
         /// Why it refused.
         #[source]
@@ -295,7 +295,7 @@ pub enum Error {
         instructions: usize,
     },
     /// The kernel's answer on a netlink socket was not understood.
-    #[error("unexpected answer of the kernel to {request}")]
+    #[error("unexpected answer from the kernel to the request to {request}")]
     Netlink {
         /// The request.
         request: &'static str,
@@ -315,9 +315,9 @@ pub(crate) fn file(
     move |source| Error::File { action, path: path.into(), source }
 }
 
-/// What to do about a root that does not hold still.
-const CHANGED: &str = "something is mounted where it is in the way, or the root is being changed by \
-                       somebody: leave it alone while the container starts";
+/// How to fix a root that changes while it is being set up.
+const CHANGED: &str = "another mount is in the way, or a process is changing the root: do not \
+                       change it while the container starts";
 
 impl Error {
     fn errno(&self) -> Option<Errno> {
@@ -342,7 +342,7 @@ impl Error {
                 (Self::Child { step, .. }, Some(Errno::EINVAL | Errno::ENOTDIR))
                     if step.starts_with("move_mount onto") =>
                 {
-                    "a file is put on a file only, and a directory on a directory"
+                    "a file can be mounted only on a file, and a directory only on a directory"
                 }
                 (Self::Refused { .. }, _) => CHANGED,
                 (Self::Child { step, .. }, Some(Errno::EAGAIN))
@@ -352,32 +352,32 @@ impl Error {
                 }
                 (Self::UnknownName { kind, file, .. }, _) => {
                     return Some(format!(
-                        "give the {kind} as a number, which need not be there, or add it to {file}"
+                        "give the {kind} as a number, which need not be in the file, or add it to {file}"
                     ));
                 }
                 (Self::TooManyGroups { .. }, _) => "name the group too, as in --user NAME:GROUP",
                 (Self::Child { step, .. } | Self::Call { step, .. }, Some(Errno::EACCES))
                     if step.contains("oom_score_adj") =>
                 {
-                    "only who has CAP_SYS_RESOURCE on the host can lower it: run as root, or give no \
-                     lower value than in /proc/self/oom_score_adj"
+                    "lowering it needs CAP_SYS_RESOURCE on the host: run as root, or use at least the value \
+                     in /proc/self/oom_score_adj"
                 }
                 (Self::BeyondParent { .. }, _) => {
                     "ask for less, or start isolab in a cgroup that has more"
                 }
                 (Self::NoCgroupFile { controller: "memory", .. }, _) => {
-                    "start the kernel with swapaccount=1, or leave --memory-swap out"
+                    "start the kernel with swapaccount=1, or omit --memory-swap"
                 }
                 (Self::NoCgroupFile { .. }, _) => {
-                    "leave the weight out, or give the disk an I/O scheduler that knows weights: \
+                    "omit the weight, or use an I/O scheduler with weights for the disk: \
                      modprobe bfq; echo bfq > /sys/block/DISK/queue/scheduler"
                 }
                 (Self::Call { step, .. }, Some(Errno::ENOSYS)) if step.starts_with("clone3") => {
-                    "a container around this one has no such call: `isolab doctor` says how to start it"
+                    "the container in which isolab runs denies this call: `isolab doctor` shows how to start it"
                 }
                 (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
                 (Self::NoController { .. }, _) => {
-                    "leave the limit out, run as root, or run below a delegated cgroup: \
+                    "omit the limit, run as root, or run below a delegated cgroup: \
                  systemd-run --user --scope -p Delegate=yes isolab ..."
                 }
                 (
@@ -385,15 +385,15 @@ impl Error {
                     Some(Errno::EPERM | Errno::EACCES),
                 ) => "run as root, or see `isolab doctor` for what this host lets a user do",
                 (Self::Child { .. } | Self::Call { .. }, Some(Errno::EMFILE)) => {
-                    "raise the limit of open files, to 256 say: ulimit -n 256"
+                    "raise the limit of open files, for example: ulimit -n 256"
                 }
                 (Self::File { source, .. }, _)
                     if source.raw_os_error() == Some(Errno::EFBIG as i32) =>
                 {
-                    "raise the limit of file sizes, which isolab may not: ulimit -f unlimited"
+                    "raise the limit of file sizes, which isolab is not allowed to: ulimit -f unlimited"
                 }
                 (Self::Ledger(error), _) if error.is_too_large() => {
-                    "raise the limit of file sizes, which isolab may not: ulimit -f unlimited"
+                    "raise the limit of file sizes, which isolab is not allowed to: ulimit -f unlimited"
                 }
                 (Self::NoState { .. }, _) => {
                     "it was started under a low limit of file sizes: start it with ulimit -f unlimited"
@@ -403,7 +403,7 @@ impl Error {
                 }
                 (Self::IdMappedMount { .. }, _) => {
                     "its file system, or one mounted below it, does not map ids on this kernel \
-                     (mount_setattr(2), NOTES): leave --userns auto out, or mount it by itself with \
+                     (mount_setattr(2), NOTES): omit --userns auto, or mount it without those below it: \
                      --mount type=bind,..,bind-recursive=disabled"
                 }
                 (Self::NoRoot { .. }, _) => "give an existing directory with the program in it",
@@ -411,10 +411,10 @@ impl Error {
                 (Self::TooLittleMemory { .. }, _) => "use at least --memory 4M",
                 (Self::KilledInside { .. }, _) => "raise --memory",
                 (Self::DeviceRule { .. }, _) => {
-                    "name the devices that are allowed instead, or use a host with cgroup version 2"
+                    "list the allowed devices instead, or use a host with cgroup version 2"
                 }
                 (Self::NoAddress { .. }, _) => {
-                    "use --network none or host, or end the VPN that has these routes (`ip route`)"
+                    "use --network none or host, or disconnect the VPN with these routes (`ip route`)"
                 }
                 (Self::NoGateway | Self::NoLinkForPorts, _) => "use --network veth",
                 (Self::SeccompTooLong { .. }, _) => "give the profile fewer rules with arguments",

@@ -1,7 +1,7 @@
-//! A second command in a container that runs.
+//! A second command in a running container.
 //!
-//! Joining is the reverse of making: instead of new tables the process gets those of another, with
-//! one `setns(2)` on that process's pidfd. The joined pid namespace is that of children only, so
+//! Joining is the reverse of making: instead of new namespaces the process enters those of another,
+//! with one `setns(2)` on that process's pidfd. A joined pid namespace applies only to children, so
 //! there are two processes:
 //!
 //! ```text
@@ -9,43 +9,36 @@
 //!                            └─ fork ──> the command                     inside    pid namespace
 //! ```
 //!
-//! What can be seen inside is the second one alone. It has a copy of a few kilobytes that know only
-//! the command line, none of the launcher's descriptors, and no more power than any other process
-//! inside from its first instruction: whoever takes it over has gained nothing.
+//! Only the second process can be seen inside. It has a copy of a few kilobytes of memory with the
+//! command line, none of the launcher's descriptors, and from its first instruction no more power
+//! than any other process inside: whoever takes it over gains nothing.
 
-use std::{
-    ffi::OsString,
-    fs::File,
-    io::Write as _,
-    os::fd::{FromRawFd, OwnedFd},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{ffi::OsString, fs::File, io::Write as _, path::PathBuf, time::Duration};
 
 use sandbox::{
-    Entry, Instance, Ledger, Milestone, Outcome, Process, Program, Resource, Stdio, Timeline,
+    Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Resource, Stdio, Timeline,
     Trace, environment,
 };
 
 use crate::{
     Begin, Error,
     cgroup::{Cgroup, MemoryWatch},
-    child::{self, Child, Gate},
+    child,
+    child_descriptors::ChildDescriptors,
     error::{self, NAME, Result},
     foreign::Foreign,
+    gate::Gate,
     hooks::Hook,
     inherited,
     joined::Joined,
-    life::State,
-    mounts,
-    namespaces::Namespaces,
-    plan::Plan,
-    privileges::{self, Capabilities, CapabilitySet, User},
-    process::{self, Kept, StdioEnds},
+    mounts, pidfd,
+    plan::SyscallPlan,
+    privileges::{self, Capabilities, CapabilitySet},
+    process::{self, StdioEnds},
     program::{self, First},
-    rootfs::Root,
-    running::{self, Running, Started, Walls},
-    spec, sys,
+    running::{self, RunningContainer, Started, Walls},
+    spec::{self, namespaces::Namespaces, power::User, root::Root},
+    state::State,
     terminal::inside,
     users::{self, Found},
 };
@@ -55,24 +48,24 @@ use crate::{
 /// # Errors
 ///
 /// When there is none, or the ledger cannot be read.
-pub fn find(name: &str) -> Result<Entry> {
+pub fn find(name: &str) -> Result<LedgerEntry> {
     let found = Ledger::open().and_then(|ledger| ledger.find(name)).map_err(Error::from)?;
     let running = found.filter(is_running);
     Ok(running.ok_or_else(|| Error::NotRunning { name: name.to_owned() })?)
 }
 
-/// All running containers that the ledger knows: those with a name or a limit.
+/// All running containers in the ledger: those with a name or a limit.
 ///
 /// # Errors
 ///
 /// When the ledger cannot be read.
-pub fn all_running() -> Result<Vec<Entry>> {
+pub fn all_running() -> Result<Vec<LedgerEntry>> {
     let mut entries = Ledger::open().and_then(|ledger| ledger.entries()).map_err(Error::from)?;
     entries.retain(is_running);
     Ok(entries)
 }
 
-/// The namespaces of a running container, for another that is to share some of them.
+/// The namespaces of a running container, for another container that shares some of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NamespacesOf {
     /// Its first process.
@@ -81,7 +74,7 @@ pub struct NamespacesOf {
     pub has_own_user: bool,
 }
 
-/// Those of the running container of that name.
+/// The namespaces of the running container of that name.
 ///
 /// # Errors
 ///
@@ -93,69 +86,70 @@ pub fn namespaces_of(name: &str) -> Result<NamespacesOf> {
     Ok(NamespacesOf { process, has_own_user })
 }
 
-fn is_running(entry: &Entry) -> bool {
+fn is_running(entry: &LedgerEntry) -> bool {
     entry.sandbox == NAME && entry.first.is_some_and(|first| first.is_alive())
 }
 
-/// What the words of `--user` mean in the container of `entry`, by its own files.
+/// Resolves `--user` in the container of `entry`, by its own files.
 ///
 /// # Errors
 ///
 /// Those of [`users::find`], and when the container has ended.
-pub fn user_in(entry: &Entry, words: &str) -> Result<Found> {
+pub fn user_in(entry: &LedgerEntry, words: &str) -> Result<Found> {
     let first = state_of(entry)?.first;
     // The kernel's own link to the root of that process, which nobody inside can change.
     let root = Root::Directory(format!("/proc/{}/root/.", first.pid).into());
     let found = users::find(&root, words, &[]);
-    // Else the number may have been another process's by then.
+    // Otherwise the number may belong to another process by now.
     match first.is_alive() {
         true => Ok(found?),
         false => Err(not_running(entry)().into()),
     }
 }
 
-/// A second command for a container that runs, and what it has otherwise than the first one.
+/// A second command for a running container, and how it differs from the first one.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
     /// The command and its arguments.
     pub words: Vec<OsString>,
-    /// Variables on top of the container's own; of one name, the last value holds.
+    /// Variables in addition to the container's own; the last value of a name counts.
     pub environment: Vec<(OsString, OsString)>,
-    /// Its working directory; `None` is the container's.
+    /// Its working directory; `None` means the container's.
     pub directory: Option<PathBuf>,
-    /// Its user and groups; `None` are the container's.
+    /// Its user and groups; `None` means the container's.
     pub user: Option<User>,
     /// Where its standard streams lead.
     pub stdio: Stdio,
 }
 
 impl Command {
-    /// The command of these words.
+    /// A command with these words.
     pub fn new<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Self {
         Self { words: words.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
-    /// Starts it in the container of `entry`, with the same walls around it. It ends with the
-    /// calling process.
+    /// Starts it in the container of `entry`, with the same isolation. It ends with the calling
+    /// process.
     ///
     /// # Errors
     ///
     /// Those of [`Sandbox::spawn`](sandbox::Sandbox::spawn), and when the container has ended.
-    pub fn start(self, entry: &Entry) -> Result<Box<dyn Instance>> {
+    pub fn start(self, entry: &LedgerEntry) -> Result<Box<dyn Instance>> {
         let state = state_of(entry)?;
         let has_devpts = inside::is_among(&mounts::of(state.first.pid)?);
         let streams = StdioEnds::within(self.stdio, has_devpts)?;
         let joining = self.joining(&state);
         let started = join(&joining, &state, streams, Begin::AtOnce)?;
-        Ok(Box::new(Running::new(started, None, None)?))
+        Ok(Box::new(RunningContainer::new(started, None, None)?))
     }
 
-    /// Starts it with `/dev/null` as its streams, and leaves it to the container, with which it ends.
+    /// Starts it with `/dev/null` as its streams, and leaves it running: it ends with the
+    /// container.
     ///
     /// # Errors
     ///
     /// The same.
-    pub fn detach(self, entry: &Entry) -> Result<()> {
+    pub fn detach(self, entry: &LedgerEntry) -> Result<()> {
         let state = state_of(entry)?;
         let joining = self.joining(&state);
         let started = join(&joining, &state, StdioEnds::null()?, Begin::Detached)?;
@@ -177,8 +171,8 @@ impl Command {
     }
 }
 
-/// The power of another user in the same container: root has what the container's bounding set
-/// leaves it, anybody else has no capability, as after execve(2) of a user who is not root
+/// The power of another user in the same container: root has the capabilities of the container's
+/// bounding set, any other user has none, as after an execve(2) by a user who is not root
 /// (capabilities(7)).
 fn power_of(power: &spec::Power, user: User) -> spec::Power {
     let none = CapabilitySet::NONE;
@@ -190,20 +184,20 @@ fn power_of(power: &spec::Power, user: User) -> spec::Power {
     spec::Power { user, capabilities, ..power.clone() }
 }
 
-/// Runs the command `words` in the container of `entry`, with the same walls around it.
+/// Runs the command `words` in the container of `entry`, with the same isolation.
 ///
 /// # Errors
 ///
 /// Those of [`Sandbox::run`](sandbox::Sandbox::run), and when the container has ended.
 pub fn exec<S: Into<OsString>>(
-    entry: &Entry,
+    entry: &LedgerEntry,
     words: impl IntoIterator<Item = S>,
     stdio: Stdio,
 ) -> Result<Outcome> {
     Command { stdio, ..Command::new(words) }.start(entry)?.wait()
 }
 
-/// A hook of a container, which is run inside and told `input`.
+/// Runs a hook inside a container, with `input` as its standard input.
 pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> {
     let joining = Joining {
         words: hook.words(),
@@ -213,13 +207,13 @@ pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> 
     };
     let streams = StdioEnds::new(Stdio::Capture)?;
     let mut started = join(&joining, state, streams, Begin::AtOnce)?;
-    // One that does not care may have closed it.
+    // A hook that does not read it may have closed it.
     let _ = started.streams.1.take().map(|stdin| File::from(stdin).write_all(input));
     let deadline = hook.timeout.map(Duration::from_secs);
-    Box::new(Running::new(started, deadline, None)?).wait()
+    Box::new(RunningContainer::new(started, deadline, None)?).wait()
 }
 
-/// A command for a container that runs.
+/// A command for a running container.
 struct Joining {
     words: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -232,7 +226,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let program = Program::Command(joining.words.clone());
     let mut timeline = Timeline::start();
     inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
-    let target = pidfd(&state.first).ok_or(Error::NotWaiting)?;
+    let target = pidfd::open(&state.first).ok_or(Error::NotWaiting)?;
     let namespaces = Foreign::of(state.first.pid);
     let paths: Vec<PathBuf> = state.resources.iter().filter_map(cgroup_of).collect();
     let cgroup = Cgroup::open(&paths)?;
@@ -242,10 +236,11 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let inherited = Some(gate.report());
     let image = Some(first.image(&program)?);
     let terminal = stdio.socket();
-    let mut kept = Kept { inherited, program: image, terminal, ..Kept::default() };
+    let mut kept =
+        ChildDescriptors { inherited, program: image, terminal, ..ChildDescriptors::default() };
     let environment = joining.environment.clone();
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
-    let mut plan = Box::new(Plan::default());
+    let mut plan = Box::new(SyscallPlan::default());
     cgroup.join(&mut plan);
     inherited::leave_out(&mut plan, false);
     namespaces.enter(&mut plan, &target, &state.power);
@@ -270,8 +265,8 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     Ok(Started { walls, streams, mailbox: None, memory, init, timeline, trace })
 }
 
-/// What the ledger knows of a container that runs.
-fn state_of(entry: &Entry) -> Result<State, Error> {
+/// The state of a running container, from the ledger.
+fn state_of(entry: &LedgerEntry) -> Result<State, Error> {
     let state = entry.state.clone().and_then(|state| serde_json::from_value(state).ok());
     match entry.first {
         Some(first) if state.is_none() && first.is_alive() => {
@@ -281,25 +276,8 @@ fn state_of(entry: &Entry) -> Result<State, Error> {
     }
 }
 
-fn not_running(entry: &Entry) -> impl Fn() -> Error {
+fn not_running(entry: &LedgerEntry) -> impl Fn() -> Error {
     || Error::NotRunning { name: entry.name.clone() }
-}
-
-/// Kills that very process, if it still lives.
-pub(crate) fn kill(process: &Process) {
-    if let Some(pidfd) = pidfd(process) {
-        Child::signal(std::os::fd::AsFd::as_fd(&pidfd), libc::SIGKILL);
-    }
-}
-
-/// A descriptor of that very process, not of a later one with its number.
-pub(crate) fn pidfd(process: &Process) -> Option<OwnedFd> {
-    let arguments = [process.pid as usize, 0, 0, 0, 0, 0];
-    // SAFETY: pidfd_open takes numbers.
-    let descriptor = unsafe { sys::call(libc::SYS_pidfd_open, arguments) }.ok()?;
-    // SAFETY: the call has just made this descriptor.
-    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor as i32) };
-    process.is_alive().then_some(descriptor)
 }
 
 fn cgroup_of(resource: &Resource) -> Option<PathBuf> {

@@ -1,12 +1,12 @@
-//! The namespaces of a container that runs, for a second command to join.
+//! The namespaces of a running container, for a second command to join.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use sandbox::Question;
 
-use crate::{plan::Plan, privileges, spec};
+use crate::{plan::SyscallPlan, privileges, spec};
 
-/// The namespaces of a process that are not the caller's.
+/// The namespaces of a process that differ from the caller's.
 pub(crate) struct Foreign {
     flags: i32,
 }
@@ -29,18 +29,19 @@ impl Foreign {
         Self { flags: foreign.fold(0, |all, (_, flag)| all | flag) }
     }
 
-    /// As setns(2) takes them.
+    /// The flags for setns(2).
     pub(crate) fn flags(&self) -> i32 {
         self.flags
     }
 
-    /// Whether the user namespace, which may not be joined twice, is among them.
+    /// Whether the user namespace differs: a process may not join its own again.
     pub(crate) fn has_user(&self) -> bool {
         self.flags & libc::CLONE_NEWUSER != 0
     }
 
-    /// The child's steps: into all at once, the kernel takes the user namespace first (setns(2)).
-    pub(crate) fn enter(&self, plan: &mut Plan, target: &OwnedFd, power: &spec::Power) {
+    /// The child's steps that enter all of them at once; the kernel enters the user namespace first
+    /// (setns(2)).
+    pub(crate) fn enter(&self, plan: &mut SyscallPlan, target: &OwnedFd, power: &spec::Power) {
         let arguments = [target.as_raw_fd() as usize, self.flags as usize];
         plan.step(Question::Boundary, "setns into the container", libc::SYS_setns, arguments);
         if self.has_user() {

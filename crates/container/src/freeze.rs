@@ -1,4 +1,4 @@
-//! Question 2, its other end: a container that may consume nothing for a while stands still.
+//! Question 2, the extreme case: a paused container consumes no CPU time.
 //!
 //! Version 2 has a file for it in every cgroup, `cgroup.freeze`
 //! (Documentation/admin-guide/cgroup-v2.rst). Version 1 has a hierarchy of its own for it, in which a
@@ -13,7 +13,7 @@ use std::{
 };
 
 use nix::errno::Errno;
-use sandbox::{Entry, Ledger, Resource};
+use sandbox::{Ledger, LedgerEntry, Resource};
 
 use crate::{
     Error,
@@ -22,19 +22,19 @@ use crate::{
     observe,
 };
 
-/// How long processes may take to stand still; one in an uninterruptible sleep takes its time.
+/// How long freezing may take; a process in uninterruptible sleep delays it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The freezer of a container.
 enum Freezer {
     /// Version 2: its own directory.
     Own(PathBuf),
-    /// Version 1: a directory for this, which need not be there yet.
+    /// Version 1: a directory for freezing, which may not exist yet.
     Apart(PathBuf),
 }
 
 impl Freezer {
-    fn of(entry: &Entry) -> Result<Self, Error> {
+    fn of(entry: &LedgerEntry) -> Result<Self, Error> {
         if let Some(own) = observe::cgroups(entry).find(|path| path.join("cgroup.freeze").exists())
         {
             return Ok(Self::Own(own.to_owned()));
@@ -45,7 +45,7 @@ impl Freezer {
         let lacking = |why: &str| Error::NoController { controller: "freezer", why: why.into() };
         if observe::cgroups(entry).next().is_none() {
             return Err(lacking(
-                "the container has no cgroup, so nothing holds its processes together",
+                "the container has no cgroup, by which all its processes could be found",
             ));
         }
         let layout = Layout::of(entry.launcher.pid)?;
@@ -57,29 +57,29 @@ impl Freezer {
     }
 }
 
-/// The directory of version 1, if the entry has it.
-fn apart(entry: &Entry) -> Option<&Path> {
+/// The directory of version 1, if the entry has one.
+fn apart(entry: &LedgerEntry) -> Option<&Path> {
     observe::cgroups(entry).find(|path| path.join("freezer.state").exists())
 }
 
-/// Whether the container stands still.
-pub fn is_frozen(entry: &Entry) -> bool {
+/// Whether the container is frozen.
+pub fn is_frozen(entry: &LedgerEntry) -> bool {
     observe::cgroups(entry).any(|path| {
         says(&path.join("cgroup.freeze"), "1") || says(&path.join("freezer.state"), "FROZEN")
     })
 }
 
-/// Whether the file at `path` has that word in it.
+/// Whether the file at `path` contains that word.
 fn says(path: &Path, word: &str) -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.trim() == word)
 }
 
-/// Lets the container stand still.
+/// Freezes the container.
 ///
 /// # Errors
 ///
-/// When it has no cgroup, none that can do this, or one that the caller may not change.
-pub fn freeze(ledger: &Ledger, entry: &Entry) -> Result<()> {
+/// When it has no cgroup, its cgroup cannot freeze, or the caller may not change it.
+pub fn freeze(ledger: &Ledger, entry: &LedgerEntry) -> Result<()> {
     match Freezer::of(entry)? {
         Freezer::Own(path) => {
             write(&path.join("cgroup.freeze"), "1")?;
@@ -92,9 +92,9 @@ pub fn freeze(ledger: &Ledger, entry: &Entry) -> Result<()> {
                 }
                 _ => {}
             }
-            // Known before anything is in it: `isolab clean` finds it.
+            // In the ledger before any process is in it, so that `isolab clean` finds it.
             let resource = Resource::Cgroup(path.clone());
-            let note = |entry: &mut Entry| {
+            let note = |entry: &mut LedgerEntry| {
                 if !entry.resources.contains(&resource) {
                     entry.resources.push(resource);
                 }
@@ -102,16 +102,16 @@ pub fn freeze(ledger: &Ledger, entry: &Entry) -> Result<()> {
             ledger.amend(&entry.name, note).map_err(Error::from)?;
             let frozen = freeze_apart(entry, &path);
             if frozen.is_err() {
-                let _ = thaw(ledger, entry); // the first failure is told
+                let _ = thaw(ledger, entry); // the first failure is reported
             }
             Ok(frozen?)
         }
     }
 }
 
-/// Moves the container's processes into `path` and freezes them. What they fork meanwhile is where
-/// its parent is.
-fn freeze_apart(entry: &Entry, path: &Path) -> Result<(), Error> {
+/// Moves the container's processes into `path` and freezes them. A new child is in the directory of
+/// its parent.
+fn freeze_apart(entry: &LedgerEntry, path: &Path) -> Result<(), Error> {
     let began = Instant::now();
     loop {
         let inside = observe::members(path);
@@ -130,8 +130,8 @@ fn freeze_apart(entry: &Entry, path: &Path) -> Result<(), Error> {
     hold(&path.join("freezer.state"))
 }
 
-/// Version 1 may stay at FREEZING while processes fork: it is asked again and again, and let go now
-/// and then, as runc does it.
+/// Version 1 may stay at FREEZING while processes fork: the request is repeated, with a thaw now
+/// and then, as in runc.
 fn hold(state: &Path) -> Result<(), Error> {
     let began = Instant::now();
     for attempt in 1_u32.. {
@@ -152,13 +152,13 @@ fn hold(state: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lets a frozen container go on; one that is not frozen does anyway.
+/// Thaws a container; without effect if it is not frozen.
 ///
 /// # Errors
 ///
 /// When the caller may not change its cgroup.
-pub fn thaw(ledger: &Ledger, entry: &Entry) -> Result<()> {
-    // As the ledger has it now: another process may have frozen it.
+pub fn thaw(ledger: &Ledger, entry: &LedgerEntry) -> Result<()> {
+    // From the current entry: another process may have frozen it.
     let entry = ledger.find(&entry.name).map_err(Error::from)?.unwrap_or_else(|| entry.clone());
     for path in observe::cgroups(&entry).filter(|path| path.join("cgroup.freeze").exists()) {
         write(&path.join("cgroup.freeze"), "0")?;
@@ -180,12 +180,12 @@ pub fn thaw(ledger: &Ledger, entry: &Entry) -> Result<()> {
         }
     }
     let gone = Resource::Cgroup(path.to_owned());
-    let note = |entry: &mut Entry| entry.resources.retain(|resource| *resource != gone);
+    let note = |entry: &mut LedgerEntry| entry.resources.retain(|resource| *resource != gone);
     ledger.amend(&entry.name, note).map_err(Error::from)?;
     Ok(())
 }
 
-/// One that has ended meanwhile is nowhere.
+/// A process that has ended meanwhile needs no move.
 fn move_into(cgroup: &Path, pid: u32) -> Result<(), Error> {
     let procs = cgroup.join("cgroup.procs");
     match fs::write(&procs, pid.to_string()) {
@@ -198,7 +198,7 @@ fn write(path: &Path, word: &str) -> Result<(), Error> {
     fs::write(path, word).map_err(error::file("write", path))
 }
 
-/// Waits until version 2 says that all of it stands still.
+/// Waits until version 2 reports that all processes are frozen.
 fn until_frozen(events: &Path) -> Result<(), Error> {
     let began = Instant::now();
     loop {
@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    /// One directory of each hierarchy that can freeze, where this caller may make one.
+    /// A directory in each hierarchy that can freeze, if the caller may make one.
     fn places(name: &str) -> Vec<PathBuf> {
         let layout = Layout::of_this_process().unwrap();
         let has = |controllers: &[String]| controllers.iter().any(|name| name == "freezer");
@@ -246,7 +246,11 @@ mod tests {
             move_into(&place, child.id()).unwrap();
             let first = Process::of(child.id());
             let resources = vec![Resource::Cgroup(place.clone())];
-            let entry = Entry { first, resources, ..Entry::new(name.clone(), "container", vec![]) };
+            let entry = LedgerEntry {
+                first,
+                resources,
+                ..LedgerEntry::new(name.clone(), "container", vec![])
+            };
             let claim = ledger.claim(entry.clone()).unwrap();
             assert!(!is_frozen(&entry), "{place:?}");
             freeze(&ledger, &entry).unwrap();
@@ -254,12 +258,12 @@ mod tests {
             let spent = || observe::process_facts(child.id()).unwrap().cpu_time;
             let before = spent();
             sleep(Duration::from_millis(200));
-            assert_eq!(spent(), before, "{place:?}: it goes on");
+            assert_eq!(spent(), before, "{place:?}: it continues");
             thaw(&ledger, &entry).unwrap();
             assert!(!is_frozen(&entry), "{place:?}");
             let began = Instant::now();
             while spent() == before {
-                assert!(began.elapsed() < PATIENCE, "{place:?}: it does not go on");
+                assert!(began.elapsed() < PATIENCE, "{place:?}: it does not continue");
                 sleep(Duration::from_millis(10));
             }
             child.kill().unwrap();

@@ -1,83 +1,49 @@
-//! Hooks: programs of the caller's that are run at certain places of a container's life
-//! (OCI runtime specification, "POSIX-platform Hooks").
+//! Hooks: programs of the caller that run at certain points of a container's life cycle (OCI
+//! runtime specification, "POSIX-platform Hooks").
 //!
 //! ```text
-//!   create   namespaces and cgroup are there
+//!   create   namespaces and cgroup exist
 //!              create_runtime      outside
 //!              create_container    in the container's namespaces, before its root
-//!            the walls stand; the first process waits
+//!            the isolation is complete; the first process waits
 //!   start      start_container     inside, with the power of the container's program
 //!            the program runs
 //!              poststart           outside
-//!   delete   all is removed
+//!   delete   everything is removed
 //!              poststop            outside
 //! ```
 //!
-//! Each is told the container's state on its standard input and has to end with 0: the first one that
-//! does not is the error of its place. The last two places have none: the container runs, or is gone.
+//! Each gets the container's state on its standard input and has to exit with 0; the first failure
+//! is the error of that step. Failures of `poststart` and `poststop` are ignored: the container
+//! runs already, or is gone.
 
 use std::{
     io::Write as _,
     os::{fd::BorrowedFd, unix::process::CommandExt as _},
-    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use nix::sched::{CloneFlags, setns};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{Error, error::file, foreign::Foreign};
 
-/// A program with its arguments and environment, as `config.json` has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hook {
-    /// The program, an absolute path: outside, of `start_container` inside.
-    pub path: PathBuf,
-    /// Its arguments, its own name first.
-    #[serde(default)]
-    pub args: Vec<String>,
-    /// All of its environment: `NAME=VALUE`.
-    #[serde(default)]
-    pub env: Vec<String>,
-    /// After this many seconds it is killed, which is an error; `None` is never.
-    #[serde(default)]
-    pub timeout: Option<u64>,
-}
-
-/// The hooks of a container, by place.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Hooks {
-    /// Outside, when the namespaces are there and the root is not entered yet.
-    #[serde(alias = "prestart")]
-    pub create_runtime: Vec<Hook>,
-    /// At the same place, in the container's namespaces; that of process ids is for its children.
-    pub create_container: Vec<Hook>,
-    /// Inside, before the program of a created container begins.
-    pub start_container: Vec<Hook>,
-    /// Outside, when the program has begun.
-    pub poststart: Vec<Hook>,
-    /// Outside, when the container has been deleted.
-    pub poststop: Vec<Hook>,
-    /// What they are told besides `pid` and `status`: `ociVersion`, `id`, `bundle`, `annotations`.
-    pub state: Map<String, Value>,
-}
+pub use crate::spec::hooks::{Hook, Hooks};
 
 impl Hooks {
-    /// Whether the child has to wait for some before it enters its root.
+    /// Whether the child has to wait for hooks before it enters its root.
     pub(crate) fn need_gate(&self) -> bool {
         !self.create_runtime.is_empty() || !self.create_container.is_empty()
     }
 
-    /// Whether there are some that only a container with a life in steps has places for.
+    /// Whether there are hooks that need a container with separate create, start and delete steps.
     pub(crate) fn need_steps(&self) -> bool {
         ![&self.start_container, &self.poststart, &self.poststop].into_iter().all(Vec::is_empty)
     }
 
-    /// Runs those of the first two places, for the child `pid` that waits.
+    /// Runs `create_runtime` and `create_container`, for the child `pid` that waits.
     pub(crate) fn at_create(&self, pid: i32, pidfd: BorrowedFd<'_>) -> Result<(), Error> {
         if !self.need_gate() {
             return Ok(());
@@ -98,7 +64,7 @@ impl Hooks {
         Ok(())
     }
 
-    /// Runs those of `poststart`.
+    /// Runs `poststart`.
     pub(crate) fn after_start(&self, pid: u32) {
         let pid = i32::try_from(pid).ok();
         for hook in &self.poststart {
@@ -106,14 +72,14 @@ impl Hooks {
         }
     }
 
-    /// Runs those of `poststop`.
+    /// Runs `poststop`.
     pub(crate) fn after_stop(&self) {
         for hook in &self.poststop {
             let _ = run(hook, &self.told(None, "stopped"), hook.command());
         }
     }
 
-    /// The state as a hook is told it.
+    /// The state for a hook's standard input.
     pub(crate) fn told(&self, pid: Option<i32>, status: &str) -> Vec<u8> {
         let mut told = self.state.clone();
         told.insert("status".into(), status.into());
@@ -134,7 +100,7 @@ impl Hook {
         command
     }
 
-    /// Its environment; what has no `=` is no variable.
+    /// Its environment; entries without `=` are ignored.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.env.iter().filter_map(|variable| variable.split_once('='))
     }
@@ -145,7 +111,7 @@ impl Hook {
         std::iter::once(self.path.clone().into_os_string()).chain(arguments).collect()
     }
 
-    /// What it ended with, if that is an error.
+    /// An error unless it exited with 0.
     pub(crate) fn check(&self, code: Option<i32>, ended: String) -> Result<(), Error> {
         match code {
             Some(0) => Ok(()),
@@ -159,7 +125,7 @@ fn run(hook: &Hook, told: &[u8], mut command: Command) -> Result<(), Error> {
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
     let mut child = spawned.map_err(file("run the hook", &hook.path))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not care may have closed it.
+        // A hook that does not read it may have closed it.
         let _ = stdin.write_all(told);
     }
     let status = wait(&mut child, hook.timeout).map_err(file("wait for the hook", &hook.path))?;
@@ -169,7 +135,7 @@ fn run(hook: &Hook, told: &[u8], mut command: Command) -> Result<(), Error> {
     }
 }
 
-/// Waits for the end of a process, and kills it after so many seconds.
+/// Waits for the end of a process, and kills it after the timeout.
 fn wait(child: &mut Child, timeout: Option<u64>) -> std::io::Result<Option<ExitStatus>> {
     let Some(seconds) = timeout else { return child.wait().map(Some) };
     let end = Instant::now() + Duration::from_secs(seconds);

@@ -1,4 +1,5 @@
-//! What this host has for containers, for `isolab doctor` and for skipping tests with a reason.
+//! What this host provides for containers, for `isolab doctor` and for skipping tests with a
+//! reason.
 
 use std::{fs, path::PathBuf, sync::OnceLock, thread};
 
@@ -34,11 +35,11 @@ pub struct ControllerFacts {
     pub name: &'static str,
     /// Below this directory a container's cgroup would be made.
     pub parent: Option<PathBuf>,
-    /// Why none can be made.
+    /// Or the reason why none can be made.
     pub problem: Option<String>,
 }
 
-/// What this host has for containers.
+/// What this host provides for containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFacts {
     /// The cgroup interface.
@@ -49,17 +50,17 @@ pub struct HostFacts {
     pub root: bool,
     /// `user.max_user_namespaces`.
     pub max_user_namespaces: Option<u64>,
-    /// Debian's `kernel.unprivileged_userns_clone`, where there is one: false forbids.
+    /// Debian's `kernel.unprivileged_userns_clone`, if it exists: false forbids user namespaces.
     pub unprivileged_userns_clone: Option<bool>,
-    /// AppArmor's `kernel.apparmor_restrict_unprivileged_userns`: true restricts.
+    /// AppArmor's `kernel.apparmor_restrict_unprivileged_userns`: true restricts user namespaces.
     pub apparmor_restricts_userns: Option<bool>,
-    /// Whether overlayfs is there or can be loaded.
+    /// Whether overlayfs is available or can be loaded.
     pub overlay: bool,
-    /// Whether seccomp filters are there.
+    /// Whether seccomp filters are available.
     pub seccomp: bool,
 }
 
-/// Looks at the host.
+/// Collects the facts.
 pub fn host() -> HostFacts {
     let flag = |path: &str| number(path).map(|number| number != 0);
     let layout = Layout::of_this_process().cloned().unwrap_or_default();
@@ -111,7 +112,7 @@ fn module_exists(name: &str) -> bool {
     fs::read_to_string(list).is_ok_and(|list| list.contains(&format!("/{name}.ko")))
 }
 
-/// Why no container can run here, with the way out.
+/// Why no container can run here, and how to fix it.
 #[derive(Debug, thiserror::Error)]
 enum Lack {
     #[error(
@@ -138,7 +139,7 @@ enum Lack {
 ///
 /// # Errors
 ///
-/// [`sandbox::Error::Unavailable`] with what is lacking and how to mend it.
+/// [`sandbox::Error::Unavailable`] with what is missing and how to fix it.
 pub fn available() -> sandbox::Result<()> {
     let facts = host();
     let (source, fix) = match (facts, may_make_namespaces()) {
@@ -151,8 +152,8 @@ pub fn available() -> sandbox::Result<()> {
     Err(sandbox::Error::Unavailable { sandbox: NAME, source: source.into(), fix: fix.into() })
 }
 
-/// What the kernel's refusal of namespaces comes from, as far as the host's settings tell, and the
-/// way out.
+/// The cause of the kernel's refusal of namespaces, as far as the host's settings show it, and how
+/// to fix it.
 fn lack(facts: &HostFacts, errno: Errno) -> (Lack, &'static str) {
     match facts {
         HostFacts { root: true, .. } => (
@@ -177,19 +178,19 @@ fn lack(facts: &HostFacts, errno: Errno) -> (Lack, &'static str) {
     }
 }
 
-/// Whether the kernel lets this process do what every container begins with. Settings do not tell
-/// it: a capability, a filter, a security module and the limits of outer namespaces have a say.
+/// Tries whether this process may make namespaces. Settings alone do not tell: capabilities,
+/// seccomp filters, security modules and the limits of outer namespaces matter too.
 fn may_make_namespaces() -> Result<(), Errno> {
     static TRIED: OnceLock<Result<(), Errno>> = OnceLock::new();
     *TRIED.get_or_init(|| match Uid::effective().is_root() {
-        // A thread may leave the namespace of the others, and takes nobody along.
+        // A single thread can unshare a namespace without affecting the others.
         true => thread::spawn(|| unshare(CloneFlags::CLONE_NEWUTS)).join().unwrap_or(Ok(())),
         false => may_make_user_namespaces(),
     })
 }
 
-/// A child tries it: a user namespace is for a whole process. Power in it is tried as well, which
-/// AppArmor takes away where it restricts such namespaces.
+/// Tries it in a child, because a user namespace is for a whole process. The child also tries to
+/// use a privilege in it, which AppArmor may deny.
 fn may_make_user_namespaces() -> Result<(), Errno> {
     // SAFETY: the child makes system calls only, and ends by one.
     match unsafe { fork() }? {
@@ -203,7 +204,7 @@ fn may_make_user_namespaces() -> Result<(), Errno> {
         ForkResult::Parent { child } => match waitpid(child, None)? {
             WaitStatus::Exited(_, 0) => Ok(()),
             WaitStatus::Exited(_, errno) => Err(Errno::from_raw(errno)),
-            // A filter may kill instead of refusing.
+            // A seccomp filter may kill the child instead of refusing.
             _ => Err(Errno::EPERM),
         },
     }

@@ -1,13 +1,13 @@
-//! The host's own `/` as the root of a container: read by all, changed by nobody.
+//! The host's own `/` as the root of a container: readable, and never changed.
 //!
-//! An overlay over `/` shows one file system, not what is mounted on it. Where the host has a
-//! separate `/usr`, `/var` or `/home`, that gets an overlay of its own on top. What overlayfs does
-//! not take as a layer, and a single file on which another is mounted, is shown read-only.
-//! `/proc`, `/sys` and `/dev` are made afresh. Not shown, and named by [`not_shown`], are
+//! An overlay over `/` shows one file system, not those mounted on it. If the host has a separate
+//! `/usr`, `/var` or `/home`, each gets an overlay of its own on top. What overlayfs rejects as a
+//! layer, and single files with another file mounted on them, are shown read-only. `/proc`, `/sys`
+//! and `/dev` are new mounts. Not shown, and listed by [`not_shown`], are
 //!
-//! - what is mounted below `/run`, `/tmp` and `/boot`, which belongs to programs of the host, and
-//!   below `/mnt` and `/media`, which is mounted for a while: `-v` shows it;
-//! - files of other machines: a server that does not answer would hold up every start.
+//! - mounts below `/run`, `/tmp` and `/boot`, which belong to programs of the host, and below
+//!   `/mnt` and `/media`, which are temporary: use `-v` for them;
+//! - network file systems: a server that does not answer would delay every start.
 
 use std::{
     fs,
@@ -19,12 +19,13 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    detached::{self, Around},
+    detached::Around,
     error,
     lookup::{self, Links},
+    mount_calls,
     mounts::{self, MountInfo},
     overlay::{attach_layer, root_on, size, stage, throw_away, tmpfs, uppermost},
-    plan::{Plan, Slot},
+    plan::{Slot, SyscallPlan},
 };
 
 /// File systems that hold files of this machine. overlayfs may refuse some of them.
@@ -33,7 +34,7 @@ const WITH_FILES: [&str; 29] = [
     "hfsplus", "iso9660", "jfs", "minix", "msdos", "nilfs2", "ntfs", "ntfs3", "overlay", "ramfs",
     "reiserfs", "romfs", "squashfs", "tmpfs", "udf", "ufs", "vfat", "xfs", "zfs",
 ];
-/// Views of the kernel, and what a program of the host's answers for.
+/// File systems of the kernel itself, and those that are served by a program of the host.
 const VIEWS: [&str; 24] = [
     "autofs",
     "binfmt_misc",
@@ -60,20 +61,20 @@ const VIEWS: [&str; 24] = [
     "sysfs",
     "tracefs",
 ];
-/// Made afresh.
+/// New mounts in the container.
 const FRESH: [&str; 3] = ["/proc", "/sys", "/dev"];
-/// Of no use inside, or of no use to most: each mount costs every start an overlay.
+/// Rarely useful inside: each mount costs every start an overlay.
 const NOT_CARRIED_OVER: [&str; 5] = ["/run", "/tmp", "/boot", "/mnt", "/media"];
 
-/// What becomes of a mount of the host's.
+/// How a mount of the host is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
-    /// With an overlay, or read-only where overlayfs refuses it.
+    /// With an overlay, or read-only if overlayfs rejects it.
     Overlay,
     ReadOnly,
-    /// Nobody misses it.
+    /// Not shown, and not worth mentioning.
     No,
-    /// Somebody might miss it.
+    /// Not shown, but the user may expect it.
     Left,
 }
 
@@ -87,14 +88,14 @@ fn shown(mount: &MountInfo) -> Shown {
     } else if WITH_FILES.contains(&kind) {
         Shown::Overlay
     } else if kind.starts_with("fuse") {
-        // A program answers for each of its files; as a layer it would be asked at once.
+        // A program serves it; as a layer it would be accessed at every start.
         Shown::ReadOnly
     } else {
         Shown::Left
     }
 }
 
-/// The mounts of the host that a container over its `/` does not have, with their types.
+/// The mounts of the host that a container over its `/` does not show, with their types.
 ///
 /// # Errors
 ///
@@ -104,15 +105,15 @@ pub fn not_shown() -> Result<Vec<(PathBuf, String)>, Error> {
     Ok(mounts.map(|mount| (mount.point, mount.kind)).collect())
 }
 
-/// The mounts on the host's root that it has.
+/// The mounts on the host's root that are shown.
 pub(crate) fn carried_over() -> Result<Vec<PathBuf>, Error> {
     let is_carried = |it: &MountInfo| matches!(shown(it), Shown::Overlay | Shown::ReadOnly);
     let mounts = mounts::all()?.into_iter().filter(is_carried);
     Ok(mounts.map(|mount| mount.point).collect())
 }
 
-/// One that has gone meanwhile, that a link has taken the place of, that lies below one which root
-/// may not enter, or whose server or daemon is gone, is left out.
+/// Errors after which a mount is skipped: it is gone, replaced by a symbolic link, below one that
+/// root may not enter, or its server has gone.
 const GONE: &[Errno] = &[
     Errno::ENOENT,
     Errno::ENOTDIR,
@@ -128,7 +129,7 @@ const GONE: &[Errno] = &[
     Errno::EHOSTDOWN,
     Errno::ENAMETOOLONG,
 ];
-/// What overlayfs says of a layer that it does not take.
+/// The errors of overlayfs for a layer that it rejects.
 const NO_LAYER: &[Errno] = &[
     Errno::EINVAL,
     Errno::EACCES,
@@ -142,9 +143,9 @@ const NO_LAYER: &[Errno] = &[
     Errno::ENAMETOOLONG,
 ];
 
-/// A throw-away overlay over the host's own root: the root, and what has been mounted on it.
+/// A temporary overlay over the host's own root. Returns the root and the mount points on it.
 pub(crate) fn overlays(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     bytes: Option<u64>,
     around: Around<'_>,
 ) -> Result<(Slot, Vec<PathBuf>), Error> {
@@ -156,7 +157,7 @@ pub(crate) fn overlays(
     let mut points = Vec::new();
     for (number, mount) in mounts::all()?.iter().enumerate() {
         let (point, shown) = (&mount.point, shown(mount));
-        // A file of the host's that the container has one of its own for is not shown either.
+        // A file of the host is not shown if the container has its own one.
         if !matches!(shown, Shown::Overlay | Shown::ReadOnly) || around.files.has(point) {
             continue;
         }
@@ -181,9 +182,9 @@ pub(crate) fn overlays(
     Ok((root, points))
 }
 
-/// What is at `point` of the host, to be a layer. The last step fails where it is gone.
+/// Opens `point` of the host as a layer. The last step fails if it is gone.
 fn layer(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     point: &Path,
     stage: Slot,
     name: &str,
@@ -201,10 +202,10 @@ fn layer(
     }
 }
 
-/// The same in a user namespace, where `/` with its locked mounts is refused as a layer: a tmpfs
-/// with an overlay, or a read-only bind, for each folder.
+/// The same in a user namespace, where `/` with its locked mounts is rejected as a layer: a tmpfs
+/// with an overlay, or a read-only bind mount, for each directory.
 pub(crate) fn by_folders(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     bytes: Option<u64>,
     around: Around<'_>,
 ) -> Result<(Slot, Vec<PathBuf>), Error> {
@@ -212,7 +213,7 @@ pub(crate) fn by_folders(
     let stage = stage(plan, &size(bytes))?;
     let target = root_on(plan, stage)?;
     let root = tmpfs(plan, &size(bytes))?;
-    detached::attach(plan, Path::new("/"), root, target);
+    mount_calls::attach(plan, Path::new("/"), root, target);
     let listing = fs::read_dir("/").map_err(error::file("list", "/"))?;
     let mut folders: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
     folders.sort();
@@ -250,20 +251,20 @@ pub(crate) fn by_folders(
     Ok((root, points))
 }
 
-/// Shows a part of the host's files, and what is mounted below it, that nothing is written to.
+/// Shows a part of the host's files with all mounts below it, read-only.
 fn show_read_only(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     path: &Path,
     found: Slot,
     target: Slot,
     recursive: bool,
 ) -> Result<(), Error> {
     plan.together(format!("mount {} read-only", path.display()), |plan| {
-        let copy = detached::copy(plan, path, found, recursive);
+        let copy = mount_calls::copy(plan, path, found, recursive);
         let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
         let words = format!("mount_setattr {} read-only", path.display());
-        detached::set_attributes(plan, words, copy, attributes);
-        detached::attach(plan, path, copy, target);
+        mount_calls::set_attributes(plan, words, copy, attributes);
+        mount_calls::attach(plan, path, copy, target);
     });
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! Names: what a container is called, and whom it asks for addresses. Three files of `/etc` say it
-//! to programs (hostname(5), hosts(5), resolv.conf(5)).
+//! Names: the host name of a container, and its name servers. Programs find them in three files of
+//! `/etc` (hostname(5), hosts(5), resolv.conf(5)).
 //!
-//! They are a container's own, whatever lies at `/etc` of its root, which is not changed: over the
-//! host's root they are put into the throw-away layer before it is mounted; elsewhere they are files of
-//! the container's own `/dev`, shown at their place and nowhere else.
+//! A container has files of its own, and those in its root are not changed: over the host's root,
+//! they are written to the temporary layer before it is mounted; otherwise they are files of the
+//! container's own `/dev`, mounted over those in `/etc` and then unlinked.
 //!
-//! A name server on the host's loop-back link (that of systemd-resolved is 127.0.0.53) cannot be asked
-//! from another network namespace. Then those count that it asks itself, as far as it writes them down.
+//! A name server on the host's loopback link (systemd-resolved has 127.0.0.53) cannot be reached
+//! from another network namespace. Then its upstream servers are used, if it lists them in a file.
 
 use std::{
     fs::File,
@@ -19,45 +19,22 @@ use nix::{errno::Errno, unistd::gethostname};
 use sandbox::Question::Inside;
 
 use crate::{
-    Error, detached,
+    Error,
     lookup::{self, Links},
-    namespaces::{Namespace, Namespaces},
+    mount_calls,
     network::Link,
-    plan::{Plan, Slot},
-    rootfs::Root,
-    spec::{self, Spec},
+    plan::{Slot, SyscallPlan},
+    spec::{
+        self, Spec,
+        namespaces::{Namespace, Namespaces},
+        root::{Root, Upper},
+    },
 };
 
-/// How a container finds addresses by names, and its own.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NameService {
-    /// More lines for `/etc/hosts`.
-    pub hosts: Vec<(String, HostAddress)>,
-    /// Name servers instead of the host's.
-    pub servers: Vec<IpAddr>,
-    /// Domains in which a short name is looked for instead of the host's; `.` alone is none.
-    pub search: Vec<String>,
-    /// Options of the resolver instead of the host's.
-    pub options: Vec<String>,
-}
+pub use crate::spec::names::{HostAddress, NameService, is_host_name};
 
-impl NameService {
-    fn changes_the_resolver(&self) -> bool {
-        !(self.servers.is_empty() && self.search.is_empty() && self.options.is_empty())
-    }
-}
-
-/// The address of a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostAddress {
-    /// This one.
-    Address(IpAddr),
-    /// The host's, as the container reaches it.
-    Gateway,
-}
-
-/// Where the host writes down whom its own name server on the loop-back link asks: systemd-resolved,
-/// NetworkManager, and dnsmasq as resolvconf runs it.
+/// Where a name server on the host's loopback link lists its upstream servers: systemd-resolved,
+/// NetworkManager, and dnsmasq as started by resolvconf.
 const UPSTREAM: [&str; 3] = [
     "/run/systemd/resolve/resolv.conf",
     "/run/NetworkManager/no-stub-resolv.conf",
@@ -66,22 +43,22 @@ const UPSTREAM: [&str; 3] = [
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
 
-/// The files, with what is in them.
+/// The files and their contents.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// Names below `/etc`.
     all: Vec<(&'static str, String)>,
-    /// Whether a directory that lacks one of them gets it, empty, to mount on.
+    /// Whether missing files are made, empty, as mount points.
     are_made: bool,
     are_read_only: bool,
 }
 
-/// None at all: the root's own stay.
+/// No files: those of the root stay.
 pub(crate) static NO_FILES: Files =
     Files { all: Vec::new(), are_made: false, are_read_only: false };
 
 impl Files {
-    /// Those of a container in these namespaces, with that link to the host.
+    /// The files of a container with these namespaces and that link to the host.
     pub(crate) fn of(
         spec: &Spec,
         namespaces: &Namespaces,
@@ -117,8 +94,7 @@ impl Files {
             }
         }
         all.retain(|(name, _)| !is_mounted(inside, &Path::new("/etc").join(name)));
-        let is_thrown_away =
-            matches!(inside.root, Root::Overlay { upper: crate::Upper::ThrowAway, .. });
+        let is_thrown_away = matches!(inside.root, Root::Overlay { upper: Upper::ThrowAway, .. });
         let are_made = reaches_servers || is_thrown_away;
         Ok(Self { all, are_made, are_read_only: inside.read_only })
     }
@@ -130,11 +106,11 @@ impl Files {
             .any(|(name, _)| path.parent() == Some(Path::new("/etc")) && path.ends_with(name))
     }
 
-    /// The steps that put them into the upper layer of an overlay over the host's directory `point`,
-    /// which is not mounted yet.
+    /// The steps that write them to the upper layer of an overlay over the host's directory
+    /// `point`, before it is mounted.
     pub(crate) fn write_into(
         &self,
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         upper: Slot,
         point: &Path,
     ) -> Result<(), Error> {
@@ -156,11 +132,11 @@ impl Files {
         Ok(())
     }
 
-    /// The steps that show them in `/etc` of a root of which they are no part. They lie in the
-    /// container's own `/dev`, which is mounted, and have no name there afterwards.
+    /// The steps that mount them in `/etc` of any other root. They are made in the container's own
+    /// `/dev` and unlinked there afterwards.
     pub(crate) fn mount(
         &self,
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         root: Slot,
         inside: &spec::Inside,
     ) -> Result<(), Error> {
@@ -192,13 +168,13 @@ impl Files {
 
     fn mount_one(
         &self,
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         (dev, etc): (Slot, Slot),
         name: &Path,
         content: &str,
     ) -> Result<(), Error> {
         let target = plan.slot();
-        // What stands there may be a link that leads nowhere inside: it is covered, not followed.
+        // The name may be a dangling symbolic link: it is mounted over, not followed.
         lookup::open_itself(plan, etc, name)?;
         plan.result_into(target);
         plan.forgive(MISSING);
@@ -212,13 +188,13 @@ impl Files {
         }
         let path = Path::new("/etc").join(name);
         let file = create(plan, dev, name, content)?;
-        let mount = detached::copy(plan, &path, file, false);
+        let mount = mount_calls::copy(plan, &path, file, false);
         if self.are_read_only {
             let words = format!("mount_setattr {} read-only", path.display());
-            detached::set_attributes_of_one(plan, words, mount, libc::MOUNT_ATTR_RDONLY);
+            mount_calls::set_attributes_of_one(plan, words, mount, libc::MOUNT_ATTR_RDONLY);
         }
-        detached::attach(plan, &path, mount, target);
-        // There is none, or a directory has the name: then the root is not one that has such files.
+        mount_calls::attach(plan, &path, mount, target);
+        // It does not exist, or is a directory: the root does not use such files.
         plan.forgive(&[Errno::EBADF, Errno::ENOTDIR, Errno::EINVAL]);
         let operand = plan.text(name)?;
         let words = format!("unlinkat {}", name.display());
@@ -227,12 +203,12 @@ impl Files {
     }
 }
 
-/// The same files for a machine whose kernel is its own, with that link to the host: names below
-/// `/etc`, and what is in them.
+/// The same files for a virtual machine with that link to the host: names below `/etc`, and
+/// contents.
 ///
 /// # Errors
 ///
-/// When a name cannot be one, and when the host is to have a name and there is no link.
+/// When a name is invalid, or `host-gateway` is used without a link.
 pub fn of_a_machine(
     names: &NameService,
     own_name: &str,
@@ -251,9 +227,9 @@ pub fn of_a_machine(
     Ok(all)
 }
 
-/// A root need not have them: no file, no `/etc`, or something else in its place.
+/// A root may lack them: no file, no `/etc`, or something else in its place.
 const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP, Errno::EBADF];
-/// Nothing can be made in a root that is read-only, or that belongs to nobody inside.
+/// Nothing can be made in a root that is read-only, or whose owner is not mapped.
 const NOT_MADE: &[Errno] = &[
     Errno::EEXIST,
     Errno::ENOENT,
@@ -265,13 +241,13 @@ const NOT_MADE: &[Errno] = &[
     Errno::EOVERFLOW,
 ];
 
-/// The address that Debian gives a host's own name where it has no other (hosts(5)).
+/// The address that Debian gives a host's own name if it has no other (hosts(5)).
 const DEBIANS_OWN: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 
 const LOCALHOST: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
 /// Adds the steps that make a new file and fill it.
-fn create(plan: &mut Plan, folder: Slot, name: &Path, content: &str) -> Result<Slot, Error> {
+fn create(plan: &mut SyscallPlan, folder: Slot, name: &Path, content: &str) -> Result<Slot, Error> {
     lookup::make_file_to_write(plan, folder, name)?;
     let file = plan.result();
     let text = plan.keep(content);
@@ -280,13 +256,13 @@ fn create(plan: &mut Plan, folder: Slot, name: &Path, content: &str) -> Result<S
     Ok(file)
 }
 
-/// Whether the caller has something of its own there.
+/// Whether a mount of the caller is at that path.
 fn is_mounted(inside: &spec::Inside, path: &Path) -> bool {
     inside.mounts.iter().any(|mount| path.starts_with(&mount.destination))
 }
 
-/// What is in `/etc/hosts`. The user's own lines come first: of lines with the same name the first
-/// counts (hosts(5)).
+/// The content of `/etc/hosts`. The user's own lines come first: the first line with a name counts
+/// (hosts(5)).
 fn hosts(
     start: &str,
     names: &NameService,
@@ -310,25 +286,18 @@ fn hosts(
         text.push('\n');
     }
     if !is_host_name(own_name) {
-        // The kernel takes any bytes for a host's name; such a one cannot be looked up.
+        // The kernel accepts any bytes as a host name; such a name cannot be looked up.
         return Ok(text);
     }
-    // The full name first: it is the one that a search for the short one is told (hostname(1)).
+    // The full name first: a lookup of the short name returns it (hostname(1)).
     let short = own_name.split_once('.').map_or("", |(short, _)| short);
     text += format!("{own}\t{own_name} {short}").trim_end();
     text.push('\n');
     Ok(text)
 }
 
-/// Whether it can be a name in `/etc/hosts` and for sethostname(2).
-pub fn is_host_name(name: &str) -> bool {
-    name.len() <= 64
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter))
-}
-
-/// The host's resolver configuration for another network namespace: the one of its files that names a
-/// server which can be asked from there.
+/// The host's resolver configuration for another network namespace: the first of its files with a
+/// server that can be reached from there.
 fn of_a_namespace() -> Option<String> {
     let own = read(RESOLV_CONF);
     if own.as_deref().is_some_and(|text| servers(text).any(can_be_asked)) {
@@ -338,8 +307,8 @@ fn of_a_namespace() -> Option<String> {
     upstream.into_iter().find(|text| servers(text).any(can_be_asked)).or(own)
 }
 
-/// A file of the host's; `None` if there is none. A link in its place is the host's own to lead
-/// anywhere.
+/// A file of the host; `None` if there is none. Symbolic links are followed: they are the host's
+/// own.
 fn read(path: &str) -> Option<String> {
     const LONGEST: u64 = 1 << 20;
     let mut text = Vec::new();
@@ -347,12 +316,12 @@ fn read(path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The servers that a configuration names; one with a zone is for a link of the host's.
+/// The servers of a configuration, except those with a zone, which are bound to a link of the host.
 fn servers(text: &str) -> impl Iterator<Item = IpAddr> {
     values(text, "nameserver").filter_map(|value| value.parse().ok())
 }
 
-/// The words behind a keyword; of several lines with it all.
+/// The words after a keyword, of all lines with it.
 fn values<'a>(text: &'a str, keyword: &str) -> impl Iterator<Item = &'a str> {
     let of_line = move |line: &'a str| {
         let mut words = line.split_whitespace();
@@ -361,12 +330,12 @@ fn values<'a>(text: &'a str, keyword: &str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(of_line).flatten()
 }
 
-/// Whether a server of the host's is reached over a link that has IPv4 alone.
+/// Whether a server can be reached over a link that has only IPv4.
 fn can_be_asked(server: IpAddr) -> bool {
     server.is_ipv4() && !server.is_loopback() && !server.is_unspecified()
 }
 
-/// What is in `/etc/resolv.conf`: the host's, unless something was asked for.
+/// The content of `/etc/resolv.conf`: the host's, unless options say otherwise.
 fn resolv_conf(found: Option<&str>, names: &NameService, is_hosts: bool) -> Option<String> {
     if is_hosts && !names.changes_the_resolver() {
         return found.map(str::to_owned);
@@ -376,7 +345,7 @@ fn resolv_conf(found: Option<&str>, names: &NameService, is_hosts: bool) -> Opti
         [] => values(found, keyword).map(str::to_owned).collect(),
         asked => asked.to_vec(),
     };
-    // Of several lines with domains the last counts (resolv.conf(5)).
+    // The last line with search domains counts (resolv.conf(5)).
     let last_search = found
         .lines()
         .rev()

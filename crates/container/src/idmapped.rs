@@ -1,16 +1,16 @@
 //! Files that keep their owners in a user namespace: ID-mapped mounts (mount_setattr(2)).
 //!
-//! Root of a user namespace is an id outside that owns nothing: of the host's files it is "others",
-//! and what it writes into a volume is nobody's there. A mount with the namespace's ids changes that
-//! on its way through: what root owns in the file system is root's inside, and the other way round.
+//! Root of a user namespace is an unused id outside: for the host's files it is "others", and its
+//! files in a volume have an owner that nobody is. An ID-mapped mount translates: files that root
+//! owns in the file system belong to root inside, and vice versa.
 //!
 //! ```text
 //!   launcher   a helper with the id maps ──> its namespace ──> a copy of each mount with these ids
-//!   child      has the copies as descriptors, and puts them where it would put its own
+//!   child      inherits the copies as descriptors, and attaches them like its own mounts
 //! ```
 //!
-//! Only who has power over the file system may map its ids, so the launcher makes the copies; and
-//! before the child, which has them from its birth. The helper ends when its namespace is open.
+//! Mapping ids needs privileges over the file system, so the launcher makes the copies, and does so
+//! before the child, which inherits them. The helper ends once its namespace is open.
 
 use std::{
     fs::File,
@@ -29,26 +29,30 @@ use nix::{
 use sandbox::Question::Boundary;
 
 use crate::{
-    Error, Root, Spec, Upper,
-    child::{self, Gate},
+    Error, Root, Spec, Upper, child, child_descriptors,
     detached::Around,
-    error, host_root,
+    error,
+    gate::Gate,
+    host_root,
     joined::Joined,
     mount::Options,
-    namespaces::{Namespace, Namespaces},
-    plan::Plan,
-    privileges::{self, IdMaps},
-    process, sys,
+    plan::SyscallPlan,
+    privileges,
+    spec::{
+        namespaces::{Namespace, Namespaces},
+        power::IdMaps,
+    },
+    sys,
 };
 
-/// Copies of mounts, attached nowhere, with the ids of a user namespace.
+/// ID-mapped copies of mounts, attached nowhere.
 #[derive(Debug, Default)]
 pub(crate) struct IdMappedMounts {
     made: Vec<(PathBuf, OwnedFd)>,
 }
 
 impl IdMappedMounts {
-    /// All that `spec` shows of the host's files, where it is to keep its owners.
+    /// Copies of everything that `spec` shows of the host's files, if it keeps owners.
     pub(crate) fn make(
         spec: &Spec,
         namespaces: &Namespaces,
@@ -73,26 +77,26 @@ impl IdMappedMounts {
                 }
             }
         }
-        // A device has no owner but the host's.
+        // A device keeps its owner on the host.
         let volumes = spec.inside.mounts.iter().filter(|it| it.is_bind() && !is_device(&it.source));
         for mount in volumes {
             let options = Options::of(mount);
             let attributes = around.attributes_of_volume(mount, &options);
             all.add(&mount.source, options.recursive, attributes, &users)?;
         }
-        let first = process::MOUNTS + all.made.len();
+        let first = child_descriptors::MOUNTS + all.made.len();
         for (_, made) in &mut all.made {
             *made = above(made, first)?;
         }
         Ok(all)
     }
 
-    /// The host's own `/` and what is mounted on it. What cannot have other owners is shown with
-    /// those that it has, as in a container without this.
+    /// The host's own `/` and the mounts on it. Mounts whose file system cannot map ids are shown
+    /// unmapped.
     fn add_host(&mut self, users: &File) -> Result<(), Error> {
         self.add(Path::new("/"), false, 0, users)?;
         for point in host_root::carried_over()? {
-            // One that is gone meanwhile is left out; the child looks as well.
+            // A mount that has gone meanwhile is skipped; the child checks as well.
             let Ok(copy) = copy(&point, false) else { continue };
             let _ = map_ids(&copy, false, 0, users);
             self.made.push((point, copy));
@@ -123,7 +127,7 @@ impl IdMappedMounts {
         self.made.iter().map(|(_, made)| made.as_fd()).collect()
     }
 
-    /// Of what they are copies, in the same order.
+    /// The paths of which they are copies, in the same order.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         self.made.iter().map(|(path, _)| &**path).collect()
     }
@@ -134,7 +138,7 @@ fn is_device(path: &Path) -> bool {
     kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device())
 }
 
-/// A copy of `descriptor` with at least that number, so that the child's own numbers are free.
+/// A copy of `descriptor` with at least that number, so that the child's own numbers stay free.
 fn above(descriptor: &OwnedFd, first: usize) -> Result<OwnedFd, Error> {
     let number = fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(first as i32))
         .map_err(error::call("fcntl F_DUPFD_CLOEXEC"))?;
@@ -142,10 +146,10 @@ fn above(descriptor: &OwnedFd, first: usize) -> Result<OwnedFd, Error> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// A user namespace with these maps, which lives as long as it is open.
+/// A user namespace with these maps, which exists while it is open.
 fn user_namespace(maps: Option<&IdMaps>) -> Result<File, Error> {
     let gate = Gate::new()?;
-    let mut plan = Box::new(Plan::default());
+    let mut plan = Box::new(SyscallPlan::default());
     gate.pass(&mut plan);
     plan.step(Boundary, "exit", libc::SYS_exit_group, [0]);
     plan.finish(false);
@@ -169,7 +173,7 @@ fn copy(path: &Path, recursive: bool) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(made as i32) })
 }
 
-/// `mount_setattr(2)`: the ids of `users`, and these attributes besides.
+/// `mount_setattr(2)`: maps the ids of `users` and sets these attributes.
 fn map_ids(copy: &OwnedFd, recursive: bool, set: u64, users: &File) -> Result<(), Errno> {
     // struct mount_attr: what to set, what to clear, propagation, user namespace.
     let set = set | libc::MOUNT_ATTR_IDMAP;

@@ -1,15 +1,15 @@
-//! What a program would have of its launcher's caller, and does not: that would be a matter of who
-//! calls, not of the container.
+//! What a program would inherit from the launcher's caller, and does not: a container should not
+//! depend on who starts it.
 //!
 //! | of the caller | inside |
 //! |---|---|
-//! | umask | 022, also for what is made of the root |
-//! | limits (getrlimit(2)) | those of `LIMITS`; who may not raise one has the caller's where that is lower |
+//! | umask | 022, also while the root is set up |
+//! | limits (getrlimit(2)) | those of `LIMITS`; a caller who may not raise a limit passes on a lower one |
 //! | supplementary groups | those of the user; a user namespace that an ordinary user made keeps them |
 //! | a real-time policy (sched(7)) | none: one program would hold a CPU |
 //! | timer slack (`PR_SET_TIMERSLACK`) | 50 us, the kernel's default |
 //! | environment, descriptors | nothing |
-//! | what is blocked of the signals | nothing; what is ignored stays ignored |
+//! | blocked signals | none; ignored ones stay ignored |
 //! | nice value, I/O priority, CPU affinity, `oom_score_adj` | the same: they say how much of the machine the caller gives away |
 
 use nix::{
@@ -20,12 +20,12 @@ use sandbox::Question::Power;
 
 use crate::{
     capabilities::{self, SYS_RESOURCE},
-    plan::Plan,
+    plan::SyscallPlan,
     sys,
 };
 
-/// Soft and hard, by their numbers (asm-generic/resource.h): what a daemon that root starts has, which
-/// are the kernel's own defaults where it has fixed ones, and those of systemd for open files.
+/// Soft and hard limits, by their numbers (asm-generic/resource.h), as a daemon started by root has
+/// them: the kernel's defaults where they are fixed, and systemd's for open files.
 const LIMITS: [(&str, u64, u64); 16] = [
     ("cpu", NONE, NONE),
     ("fsize", NONE, NONE),
@@ -47,9 +47,9 @@ const LIMITS: [(&str, u64, u64); 16] = [
 /// No limit.
 const NONE: u64 = RLIM_INFINITY;
 
-/// The child's first steps, before anything is made of its root, which takes open files, too. In a
-/// new user namespace it has no power over limits.
-pub(crate) fn leave_out(plan: &mut Plan, new_user_namespace: bool) {
+/// The child's first steps, before its root is set up, which needs open files too. In a new user
+/// namespace it may not raise limits.
+pub(crate) fn leave_out(plan: &mut SyscallPlan, new_user_namespace: bool) {
     plan.step(Power, "umask 022", libc::SYS_umask, [0o022]);
     set_limits(plan, !new_user_namespace && capabilities::own().has(SYS_RESOURCE));
     if is_real_time() {
@@ -58,13 +58,13 @@ pub(crate) fn leave_out(plan: &mut Plan, new_user_namespace: bool) {
         let words = "sched_setscheduler SCHED_OTHER";
         plan.step(Power, words, libc::SYS_sched_setscheduler, arguments);
     }
-    // After the policy: a real-time process has none.
+    // After the policy: a real-time process has no timer slack.
     const SLACK: usize = 50_000; // in nanoseconds
     let arguments = [libc::PR_SET_TIMERSLACK as usize, SLACK];
     plan.step(Power, "prctl PR_SET_TIMERSLACK", libc::SYS_prctl, arguments);
 }
 
-/// Whether a thread of this process that is made now would be a real-time one.
+/// Whether a new thread of this process would have a real-time policy.
 fn is_real_time() -> bool {
     // SAFETY: takes a number: 0 is the calling thread.
     let policy = unsafe { libc::sched_getscheduler(0) };
@@ -79,9 +79,9 @@ pub(crate) fn number_of(name: &str) -> Option<usize> {
     LIMITS.iter().position(|(known, ..)| *known == plain)
 }
 
-/// The child's steps that set the usual limits, as far as it may: all of them, if it `may_raise` what
-/// the caller has.
-fn set_limits(plan: &mut Plan, may_raise: bool) {
+/// The child's steps that set the default limits: all of them if it `may_raise` limits, otherwise
+/// those that are not above the caller's.
+fn set_limits(plan: &mut SyscallPlan, may_raise: bool) {
     let values = |(number, &(_, soft, hard)): (usize, &(&str, u64, u64))| match may_raise {
         true => [soft, hard],
         false => {
@@ -96,7 +96,7 @@ fn set_limits(plan: &mut Plan, may_raise: bool) {
         for number in 0..LIMITS.len() {
             let limit = address + number * size_of::<[u64; 2]>();
             plan.step(Power, "prlimit", libc::SYS_prlimit64, [0, number, limit, 0]);
-            // A host may have set `fs.nr_open` lower than the usual limit of open files.
+            // A host may have set `fs.nr_open` lower than the default limit of open files.
             plan.forgive(&[Errno::EPERM]);
         }
     });
@@ -112,8 +112,8 @@ fn own_hard_limit(number: usize) -> u64 {
     found[1]
 }
 
-/// Lets the launcher write files of any size, as far as it may: those of a start are none of the
-/// container's.
+/// Raises the launcher's own limit of file sizes as far as allowed: the files that it writes for a
+/// start are not the container's.
 pub(crate) fn lift_file_size() -> Result<(), Errno> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_FSIZE)?;
     if soft == RLIM_INFINITY {

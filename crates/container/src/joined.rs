@@ -1,5 +1,5 @@
-//! Namespaces that others have made, to start a container in: by their files, as docker's
-//! `--network container:NAME` and a pod's containers share them.
+//! Existing namespaces in which a container is started, by their files: what `--network
+//! container:NAME` of docker and the containers of a pod share.
 
 use std::{
     fs::File,
@@ -16,22 +16,22 @@ use sandbox::{Process, Question::Boundary};
 use crate::{
     Error,
     error::{call, file},
-    exec,
-    namespaces::{Namespace, Namespaces},
-    plan::Plan,
+    pidfd,
+    plan::SyscallPlan,
+    spec::namespaces::{Namespace, Namespaces},
 };
 
-/// Namespaces that are there already, open.
+/// Existing namespaces, open.
 #[derive(Debug, Default)]
 pub(crate) struct Joined {
     by_child: Vec<(OwnedFd, i32, &'static str)>,
-    /// A process cannot enter a pid namespace, only be born in it: the launcher's thread sets it for
-    /// its next child.
+    /// A process cannot move into a pid namespace, only be created in it: the launcher's thread
+    /// sets it for its next child.
     pid: Option<OwnedFd>,
 }
 
 impl Joined {
-    /// Opens those of `namespaces` that are there already.
+    /// Opens those of `namespaces` that exist already.
     pub(crate) fn open(namespaces: &Namespaces) -> Result<Self, Error> {
         let cgroup = [(&namespaces.cgroup, libc::CLONE_NEWCGROUP, "cgroup")];
         // The user namespace first: it gives the power to join the others (setns(2)).
@@ -51,13 +51,13 @@ impl Joined {
         Ok(joined)
     }
 
-    /// While the result lives, this thread's children are born in the joined pid namespace.
+    /// While the result lives, children of this thread are created in the joined pid namespace.
     pub(crate) fn children_elsewhere(&self) -> Result<Option<ChildrenElsewhere>, Error> {
         self.pid.as_ref().map(ChildrenElsewhere::enter).transpose()
     }
 
-    /// The child's steps into those that a process can enter.
-    pub(crate) fn enter(&self, plan: &mut Plan) {
+    /// The child's steps that enter the others.
+    pub(crate) fn enter(&self, plan: &mut SyscallPlan) {
         for (file, flag, name) in &self.by_child {
             let arguments = [file.as_raw_fd() as usize, *flag as usize];
             plan.step(Boundary, format!("setns {name}"), libc::SYS_setns, arguments);
@@ -67,7 +67,7 @@ impl Joined {
 
 /// The namespace file at `path`; a file of another kind is an error.
 fn open_namespace(path: &Path, flag: i32, name: &'static str) -> Result<OwnedFd, Error> {
-    // Of linux/nsfs.h; fails with ENOTTY for what is no namespace (ioctl_ns(2)).
+    // Of linux/nsfs.h; fails with ENOTTY if it is not a namespace (ioctl_ns(2)).
     const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
     let file = File::open(path).map_err(file("open the namespace", path))?;
     // SAFETY: the request takes no argument.
@@ -83,14 +83,14 @@ fn namespace_of(process: &Process, name: &'static str) -> Result<OwnedFd, Error>
     let file_name = if name == "mount" { "mnt" } else { name };
     let path = format!("/proc/{}/ns/{file_name}", process.pid);
     let opened = File::open(&path);
-    // It lives now, so it was the one with that number when the file was opened, too.
-    match exec::pidfd(process) {
+    // It is alive now, so it had that number when the file was opened.
+    match pidfd::open(process) {
         Some(_) => Ok(opened.map_err(file("open the namespace", path))?.into()),
         None => Err(Error::ProcessEnded { pid: process.pid }),
     }
 }
 
-/// While it lives, children of this thread are born in another pid namespace.
+/// While it lives, children of this thread are created in another pid namespace.
 pub(crate) struct ChildrenElsewhere {
     own: File,
 }
@@ -106,7 +106,7 @@ impl ChildrenElsewhere {
 
 impl Drop for ChildrenElsewhere {
     fn drop(&mut self) {
-        // One's own pid namespace can always be chosen again (setns(2)).
+        // Returning to one's own pid namespace is always allowed (setns(2)).
         let _ = setns(&self.own, CloneFlags::CLONE_NEWPID);
     }
 }

@@ -1,4 +1,4 @@
-//! An upper layer read from outside: how overlayfs writes down in files what is no file.
+//! An upper layer read from outside: how overlayfs represents deleted and replaced files.
 //!
 //! ```text
 //!   deleted      a whiteout: a character device with the number 0:0, which no driver has
@@ -19,14 +19,14 @@ use std::{
     path::Path,
 };
 
-/// Whether `path`, in an upper layer, says that there is nothing of that name.
+/// Whether `path`, in an upper layer, is a whiteout: the name has been deleted.
 pub fn is_whiteout(path: &Path) -> bool {
     fs::symlink_metadata(path)
         .is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == 0)
 }
 
-/// The name of the attribute that says of the directory `path`, in an upper layer, that nothing
-/// shows through it from below; `None` if there is none, or none that the caller may read.
+/// The name of the attribute that makes the directory `path`, in an upper layer, opaque: nothing of
+/// the lower layers shows through it. `None` if there is none, or none that the caller may read.
 pub fn opaque_mark(path: &Path) -> Option<&'static str> {
     let marks = [c"trusted.overlay.opaque", c"user.overlay.opaque"];
     marks.into_iter().find(|name| has(path, name)).and_then(|name| name.to_str().ok())
@@ -57,7 +57,7 @@ mod tests {
         use nix::sys::stat::{Mode, SFlag, mknod};
         let layer = tempfile::tempdir().unwrap();
         let path = layer.path().join("gone");
-        // Anybody may make this one (mknod(2), since Linux 5.8).
+        // Any user may make this device (mknod(2), since Linux 5.8).
         mknod(&path, SFlag::S_IFCHR, Mode::empty(), 0).unwrap();
         assert!(is_whiteout(&path) && !is_whiteout(layer.path()));
     }

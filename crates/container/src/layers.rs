@@ -1,20 +1,20 @@
-//! A small file of a root, read before there is a container: as the container will see it, and
-//! without following what leads out.
+//! Reads a small file of a root before the container exists: as the container will see it, and
+//! without following links that lead out.
 //!
-//! A root may be a stack of directories, of which overlayfs shows the uppermost entry of each name,
-//! and whoever packed it chose its links. So the path is walked here, a name at a time, from
+//! A root may be a stack of directories, of which overlayfs shows the topmost entry of each name,
+//! and its symbolic links are untrusted. So the path is walked here, one name at a time, from
 //! descriptor to descriptor, in all layers at once:
 //!
 //! ```text
 //!   path      upper          lower 1              lower 2
-//!   etc       directory      -                    directory       both go on
+//!   etc       directory      -                    directory       both are searched
 //!   passwd    -                                   link to ../b    its text is walked, in all layers
 //!   b         whiteout                            file            there is no such file
 //! ```
 //!
-//! The kernel is given single names only, and never follows a link (`O_NOFOLLOW`): a link of procfs is
-//! its text, as any other, and `..` of the root is the root. Directories that overlayfs has renamed
-//! (`redirect_dir`) are not known.
+//! The kernel gets only single names, and never follows a link (`O_NOFOLLOW`): a link of procfs is
+//! just its text, like any other, and `..` of the root is the root. Directories that overlayfs has
+//! renamed (`redirect_dir`) are not supported.
 
 use std::{
     collections::VecDeque,
@@ -38,28 +38,28 @@ use crate::{
     Error,
     error::file,
     layer,
-    rootfs::{Root, Upper},
+    spec::root::{Root, Upper},
 };
 
 /// As many links as the kernel follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// More than any file of users has; what is larger is not one.
+/// Larger than any file of users; a larger file is refused.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The directories of a root, the uppermost first.
+/// The directories of a root, the topmost first.
 pub(crate) struct Layers(Vec<OwnedFd>);
 
-/// What a name leads to.
-enum Entry {
-    /// The directories of that name that are shown as one.
+/// What a name resolves to.
+enum LayerEntry {
+    /// The directories of that name that overlayfs merges.
     Directories(Vec<OwnedFd>),
-    /// Anything else (`O_PATH`), and what it is.
+    /// Anything else (`O_PATH`), with its status.
     Other(OwnedFd, FileStat),
 }
 
 impl Layers {
-    /// Those of `root`; none of an empty one.
+    /// The layers of `root`; none if it is empty.
     pub(crate) fn of(root: &Root) -> Result<Self, Error> {
         let open = |path: &Path| directory(path).map_err(|errno| file("open", path)(errno.into()));
         let host = Path::new("/");
@@ -80,7 +80,7 @@ impl Layers {
         Ok(Self(layers))
     }
 
-    /// What is in the file `path`; nothing if there is none.
+    /// The content of the file `path`; empty if there is none.
     ///
     /// # Errors
     ///
@@ -88,8 +88,8 @@ impl Layers {
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
         let failed = |source| file("read, in the root of the container,", path)(source);
         let (found, stat) = match self.walk(Path::new(path)) {
-            Ok(Some(Entry::Other(found, stat))) => (found, stat),
-            Ok(Some(Entry::Directories(_))) => {
+            Ok(Some(LayerEntry::Other(found, stat))) => (found, stat),
+            Ok(Some(LayerEntry::Directories(_))) => {
                 return Err(failed(io::ErrorKind::IsADirectory.into()));
             }
             Ok(None) => return Ok(Vec::new()),
@@ -98,10 +98,10 @@ impl Layers {
         read_regular(&found, &stat).map_err(failed)
     }
 
-    fn walk(&self, path: &Path) -> Result<Option<Entry>, Errno> {
+    fn walk(&self, path: &Path) -> Result<Option<LayerEntry>, Errno> {
         let mut names = VecDeque::new();
         push_front(&mut names, path.as_os_str());
-        // The directories from the root's to the present one.
+        // The directories from the root to the current one.
         let mut above: Vec<Vec<OwnedFd>> = Vec::new();
         let mut links = 0;
         while let Some(name) = names.pop_front() {
@@ -115,8 +115,8 @@ impl Layers {
             }
             match look_up(above.last().unwrap_or(&self.0), &name)? {
                 None => return Ok(None),
-                Some(Entry::Directories(found)) => above.push(found),
-                Some(Entry::Other(found, stat)) if kind(&stat) == SFlag::S_IFLNK => {
+                Some(LayerEntry::Directories(found)) => above.push(found),
+                Some(LayerEntry::Other(found, stat)) if kind(&stat) == SFlag::S_IFLNK => {
                     links += 1;
                     if links > MOST_LINKS {
                         return Err(Errno::ELOOP);
@@ -131,19 +131,19 @@ impl Layers {
                 Some(_) => return Ok(None), // a file is not a directory
             }
         }
-        Ok(above.pop().map(Entry::Directories))
+        Ok(above.pop().map(LayerEntry::Directories))
     }
 }
 
-/// Puts the names of a path before those that are to be walked already.
+/// Inserts the names of a path before the remaining ones.
 fn push_front(names: &mut VecDeque<OsString>, path: &OsStr) {
     for name in path.as_bytes().rsplit(|byte| *byte == b'/') {
         names.push_front(OsStr::from_bytes(name).to_owned());
     }
 }
 
-/// The uppermost entry of that name, with all directories that overlayfs merges with it.
-fn look_up(layers: &[OwnedFd], name: &OsStr) -> Result<Option<Entry>, Errno> {
+/// The topmost entry of that name, with all directories that overlayfs merges with it.
+fn look_up(layers: &[OwnedFd], name: &OsStr) -> Result<Option<LayerEntry>, Errno> {
     let mut merged = Vec::new();
     for layer in layers {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -162,10 +162,10 @@ fn look_up(layers: &[OwnedFd], name: &OsStr) -> Result<Option<Entry>, Errno> {
             }
             // A whiteout, or a file below a directory: all further ones are hidden by it.
             _ if is_whiteout(&stat) || !merged.is_empty() => break,
-            _ => return Ok(Some(Entry::Other(found, stat))),
+            _ => return Ok(Some(LayerEntry::Other(found, stat))),
         }
     }
-    Ok((!merged.is_empty()).then_some(Entry::Directories(merged)))
+    Ok((!merged.is_empty()).then_some(LayerEntry::Directories(merged)))
 }
 
 fn kind(stat: &FileStat) -> SFlag {
@@ -176,17 +176,18 @@ fn is_whiteout(stat: &FileStat) -> bool {
     kind(stat) == SFlag::S_IFCHR && stat.st_rdev == 0
 }
 
-/// Whether nothing of the layers below shows through this directory.
+/// Whether this directory is opaque: it hides those of the layers below.
 fn is_opaque(directory: &OwnedFd) -> bool {
     layer::opaque_mark(&itself(directory).join(".")).is_some()
 }
 
-/// A path to what is behind a descriptor of this process, whatever its name leads to by now.
+/// A path to an open file of this process, even if its name has changed.
 fn itself(found: &OwnedFd) -> std::path::PathBuf {
     Path::new("/proc/self/fd").join(found.as_raw_fd().to_string())
 }
 
-/// Opens it to read only now that it is known to be a regular file: to open a device can do something.
+/// Opens it for reading only after it is known to be a regular file: opening a device can have side
+/// effects.
 fn read_regular(found: &OwnedFd, stat: &FileStat) -> io::Result<Vec<u8>> {
     if kind(stat) != SFlag::S_IFREG {
         return Err(io::Error::other("it is not a regular file"));
@@ -204,7 +205,7 @@ fn directory(path: &Path) -> Result<OwnedFd, Errno> {
     openat(AT_FDCWD, path, flags, Mode::empty())
 }
 
-/// The upper layer in the directory `kept`, if it was used before; never a link.
+/// The upper layer in the directory `kept`, if it was used before; never a symbolic link.
 fn upper_of(kept: &Path) -> Result<Option<OwnedFd>, Error> {
     let failed = |errno: Errno| file("open", kept.join("upper"))(errno.into());
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;

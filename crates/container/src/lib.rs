@@ -9,8 +9,8 @@
 //! | 5 | How does it reach the host? | [`process`] and [`network`] | `microvm::exits` and `microvm::devices` |
 //!
 //! A container is described by a [`Spec`], plain data with a section for each question;
-//! `Prepared::start` tells the whole story of how it is made. What the child does between `clone3`
-//! and `execve` is written down as a list of system calls first, in [`plan`].
+//! `Prepared::start` makes it, from the first step to the last. What the child does between `clone3`
+//! and `execve` is prepared as a list of system calls, in [`plan`].
 #![warn(missing_docs)]
 
 mod capabilities;
@@ -19,6 +19,7 @@ mod cgroup_layout;
 mod cgroup_stat;
 mod cgroup_view;
 mod child;
+mod child_descriptors;
 mod clean;
 mod container;
 pub mod descriptors;
@@ -29,6 +30,7 @@ mod error;
 mod exec;
 mod foreign;
 mod freeze;
+mod gate;
 pub mod hooks;
 mod host;
 mod host_root;
@@ -41,6 +43,7 @@ mod layers;
 mod life;
 mod lookup;
 pub mod mount;
+mod mount_calls;
 pub mod mounts;
 pub mod namespaces;
 mod nat;
@@ -50,20 +53,22 @@ mod nftables;
 pub mod observe;
 mod oom_score;
 pub mod overlay;
+mod pidfd;
 pub mod plan;
 pub mod privileges;
 pub mod process;
 mod program;
+mod reclaim;
 pub mod rootfs;
 mod running;
 pub mod scheduling;
 mod scratch;
 pub mod seccomp;
 pub mod spec;
+mod state;
 mod subnet;
 mod sys;
 mod terminal;
-mod thrift;
 pub mod transfer;
 mod undumpable;
 pub mod users;
@@ -89,31 +94,32 @@ pub use lookup::without_steps_up;
 pub use mount::Mount;
 pub use namespaces::{Namespace, Namespaces};
 pub use network::Network;
+pub use reclaim::{SMAPS, drop_clean_pages, drop_clean_pages_with};
 pub use rootfs::{Device, Root, Upper};
 pub use scratch::Scratch;
 pub use spec::Spec;
-pub use thrift::{SMAPS, give_back_code, give_back_code_by};
 
 use cgroup::CgroupPath;
-use child::Gate;
+use child_descriptors::ChildDescriptors;
 use detached::Around;
 use error::Result;
+use gate::Gate;
 use hosts::Files;
 use idmapped::IdMappedMounts;
 use joined::Joined;
 use network::Veth;
-use plan::Plan;
-use process::{Kept, StdioEnds};
+use plan::SyscallPlan;
+use process::StdioEnds;
 use program::First;
 use rootfs::Launcher;
 use running::{Started, Walls};
 
-/// A container that is about to be made: what will outlive its launcher has a name already, for the
-/// caller to write down first.
+/// A container that is about to be made: everything that will outlive its launcher has a name
+/// already, so that the caller can record it first.
 #[derive(Debug)]
 pub struct Prepared<'a> {
     spec: &'a Spec,
-    /// Those of the spec, as far as this caller may have them.
+    /// The namespaces of the spec, as far as the caller is allowed to make them.
     namespaces: Namespaces,
     cgroup: CgroupPath,
     veth: Option<Veth>,
@@ -122,20 +128,20 @@ pub struct Prepared<'a> {
 /// When the program begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Begin<'a> {
-    /// At once; and it ends with the launcher.
+    /// Immediately, and it ends with the launcher.
     AtOnce,
-    /// At once; and it stays when the launcher ends.
+    /// Immediately, and it keeps running when the launcher ends.
     Detached,
     /// When a byte can be read from this descriptor.
     OnByte(BorrowedFd<'a>),
 }
 
 impl<'a> Prepared<'a> {
-    /// Looks at the spec and the host, and makes nothing.
+    /// Checks the spec and the host; makes nothing.
     ///
     /// # Errors
     ///
-    /// What of the spec cannot be meant, or cannot be had on this host.
+    /// When the spec is contradictory, or this host cannot provide something that it asks for.
     pub fn new(spec: &'a Spec) -> Result<Self> {
         spec.check()?;
         let namespaces = spec.effective_namespaces(Uid::effective().is_root());
@@ -172,12 +178,12 @@ impl<'a> Prepared<'a> {
         kept.mounts = id_mapped.descriptors();
         kept.terminal = stdio.socket();
 
-        // 2. First, before there is anyone to spend anything.
+        // 2. First, before any process could use resources.
         let words = path.words();
         let cgroup = trace.record(Question::Budget, words, || path.create())?;
 
         // All that the child will do, from its cgroup to its program.
-        let mut plan = Box::new(Plan::default());
+        let mut plan = Box::new(SyscallPlan::default());
         cgroup.join(&mut plan); // 2
         inherited::leave_out(&mut plan, namespaces.user.is_new()); // 4
         joined.enter(&mut plan); // 1
@@ -255,7 +261,8 @@ fn needs_gate(spec: &Spec, namespaces: &Namespaces, veth: Option<&Veth>) -> bool
     namespaces.user.is_new() || veth.is_some() || spec.way_out.hooks.need_gate()
 }
 
-/// A child that the launcher cannot sleep for must have memory enough to come to its program.
+/// If the launcher cannot sleep while the child starts (CLONE_VFORK), the memory limit must be large
+/// enough for the start.
 fn check_memory(spec: &Spec, gated: bool) -> Result<(), Error> {
     const ENOUGH: u64 = 4 << 20;
     match spec.budget.limits.memory_bytes {
@@ -271,7 +278,7 @@ fn kept<'a>(
     mailbox: Option<BorrowedFd<'a>>,
     gate: &'a Gate,
     spec: &Spec,
-) -> Result<Kept<'a>, Error> {
+) -> Result<ChildDescriptors<'a>, Error> {
     let report = Some(gate.report());
     let (inherited, report) = if first.reports() { (report, None) } else { (mailbox, report) };
     let start = match begin {
@@ -280,7 +287,7 @@ fn kept<'a>(
     };
     let program = Some(first.image(&spec.way_out.program)?);
     let (terminal, mounts) = (None, Vec::new());
-    Ok(Kept { inherited, program, report, start, terminal, mounts })
+    Ok(ChildDescriptors { inherited, program, report, start, terminal, mounts })
 }
 
 /// The memory that a built-in program shares with its launcher.

@@ -1,106 +1,40 @@
-//! The life of a container in steps: create, start, kill, wait, delete; also from another process.
+//! The life cycle of a container: create, start, kill, wait, delete; also from another process.
 //!
 //! ```text
-//!   create   the walls stand; a first process waits inside, with nothing of its launcher's left
-//!   start    a byte into the FIFO that it waits at: it executes the command, or becomes it
-//!   kill     a signal for it
-//!   wait     until it has ended
-//!   delete   what is left of it is removed: processes, cgroup, links
+//!   create   the isolation is complete; the first process waits inside, independent of its launcher
+//!   start    a byte is written to the FIFO at which it waits: it executes the command
+//!   kill     a signal is sent to it
+//!   wait     waits until it has ended
+//!   delete   everything left is removed: processes, cgroup, links
 //! ```
 //!
 //! What another process needs for this is in a file, the [`State`]; naming containers and keeping
-//! account of them belongs to the caller.
+//! track of them is up to the caller.
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io::Write as _,
     os::{
         fd::AsFd,
         unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     },
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::stat::Mode,
-    unistd::mkfifo,
-};
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use sandbox::{Instance as _, Outcome, Process, Program, Resource, Trace};
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Begin, Prepared, Spec,
-    child::{self, Child},
-    clean,
+    Begin, Prepared, clean,
+    descriptors::high,
     error::{self, Error, NAME, Result, call},
     exec,
-    hooks::Hooks,
-    running::{self, Running, Started},
-    spec,
+    running::{self, RunningContainer, Started},
 };
 
-/// What another process needs to know of a container to act on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    /// The first process.
-    pub first: Process,
-    /// What outlives it, in the order in which it was made.
-    pub resources: Vec<Resource>,
-    /// What its programs may do; a second one that joins may do the same.
-    pub power: spec::Power,
-    /// Its environment.
-    pub environment: Vec<(OsString, OsString)>,
-    /// Its working directory.
-    pub directory: PathBuf,
-    /// The FIFO that the first process waits at.
-    pub start: Option<PathBuf>,
-    /// Programs of the caller's that are run when it is started and deleted.
-    #[serde(default)]
-    pub hooks: Hooks,
-}
+pub use crate::state::State;
 
 impl State {
-    pub(crate) fn new(first: Process, resources: &[Resource], spec: &Spec) -> Self {
-        Self {
-            first,
-            resources: resources.to_vec(),
-            power: spec.power.clone(),
-            environment: spec.way_out.environment.clone(),
-            directory: spec.way_out.directory.clone(),
-            start: None,
-            hooks: spec.way_out.hooks.clone(),
-        }
-    }
-
-    /// Reads the state in the file `path`.
-    ///
-    /// # Errors
-    ///
-    /// When there is none, or it is not one.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = fs::read(path).map_err(error::file("read", path))?;
-        serde_json::from_slice(&text).map_err(|source| Error::State { path: path.into(), source })
-    }
-
-    /// Writes it into the file `path`, which appears whole.
-    ///
-    /// # Errors
-    ///
-    /// Those of the file system.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let draft = path.with_extension("draft");
-        let text = serde_json::to_vec(self);
-        let text = text.map_err(|source| Error::State { path: path.into(), source })?;
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let written = options.open(&draft).and_then(|mut file| file.write_all(&text));
-        written.map_err(error::file("write", &draft))?;
-        fs::rename(&draft, path).map_err(error::file("rename", &draft))
-    }
-
     /// Lets the first process begin its program.
     ///
     /// # Errors
@@ -112,7 +46,7 @@ impl State {
         Ok(())
     }
 
-    /// The same up to the byte in the FIFO.
+    /// The same without the hooks that run afterwards.
     fn begin(&self) -> Result<()> {
         let path = self.start.as_deref().filter(|path| path.exists()).ok_or(Error::NotWaiting)?;
         for hook in &self.hooks.start_container {
@@ -124,44 +58,16 @@ impl State {
         Ok(open_the_gate(path)?)
     }
 
-    /// Sends `signal` to the first process. One that has ended gets none.
-    pub fn kill(&self, signal: i32) {
-        if let Some(pidfd) = exec::pidfd(&self.first) {
-            Child::signal(pidfd.as_fd(), signal);
-        }
-    }
-
-    /// Whether the first process lives.
-    pub fn is_alive(&self) -> bool {
-        self.first.is_alive()
-    }
-
-    /// Waits until the first process has ended. How it ended is known to its parent alone (wait(2)).
+    /// Kills all processes and removes what outlives them.
     ///
     /// # Errors
     ///
-    /// Those of poll(2).
-    pub fn wait(&self) -> Result<(), Error> {
-        let Some(pidfd) = exec::pidfd(&self.first) else { return Ok(()) };
-        let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-        loop {
-            match poll(&mut watched, PollTimeout::NONE) {
-                Err(Errno::EINTR) => {}
-                done => return done.map(drop).map_err(call("poll the first process")),
-            }
-        }
-    }
-
-    /// Kills what still runs and removes what outlives it.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that could not be removed; the others are removed all the same.
+    /// The first failed removal; the others are done all the same.
     pub fn delete(&self) -> Result<(), Error> {
         self.kill(libc::SIGKILL);
         self.wait()?;
         if let Some(path) = &self.start {
-            let _ = fs::remove_file(path); // one that was started has none any more
+            let _ = fs::remove_file(path); // a started container has none
         }
         let removed = self.resources.iter().rev().map(|one| clean::remove(one).map(drop));
         let removed = removed.fold(Ok(()), Result::and);
@@ -170,7 +76,7 @@ impl State {
     }
 }
 
-/// Writes the byte into the FIFO at `path`, which somebody waits at.
+/// Writes the byte to the FIFO at `path`, at which the first process waits.
 fn open_the_gate(path: &Path) -> Result<(), Error> {
     let opened = File::options()
         .write(true)
@@ -178,15 +84,15 @@ fn open_the_gate(path: &Path) -> Result<(), Error> {
         .open(path);
     let mut fifo = opened.map_err(|_| Error::NotWaiting)?;
     let is_fifo = fifo.metadata().is_ok_and(|found| found.file_type().is_fifo());
-    // Removed first: who starts it twice finds nothing to write to.
+    // Removed first, so that a second start finds nothing to write to.
     if !is_fifo || fs::remove_file(path).is_err() {
         return Err(Error::NotWaiting);
     }
     fifo.write_all(&[1]).map_err(error::file("write to", path))
 }
 
-/// A container whose walls stand. Dropping it kills it and removes what is left of it, unless it has
-/// been detached.
+/// A created container. Dropping it kills it and removes everything left of it, unless it has been
+/// detached.
 pub struct Created {
     started: Started,
     state: State,
@@ -194,12 +100,12 @@ pub struct Created {
 }
 
 impl Prepared<'_> {
-    /// Makes the container, up to a first process that waits at a FIFO, which is made at `start`. It
-    /// does not end with its launcher.
+    /// Makes the container, up to a first process that waits at a FIFO made at `start`. It does not
+    /// end with its launcher.
     ///
     /// # Errors
     ///
-    /// What failed of it; nothing is left then.
+    /// The step that failed; nothing is left behind.
     pub fn create(self, start: &Path) -> Result<Created> {
         if let Program::Builtin(..) = self.spec.way_out.program {
             return Err(sandbox::Error::Unsupported {
@@ -220,13 +126,14 @@ impl Prepared<'_> {
 
     fn create_at(self, start: &Path, resources: &[Resource]) -> Result<Created> {
         let spec = self.spec;
-        // For both: a FIFO opened so does not wait for the other end, and never ends (fifo(7)).
+        // For reading and writing: opening it this way does not block, and reading never sees end
+        // of file (fifo(7)).
         let opened = File::options()
             .read(true)
             .write(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(start);
-        let fifo = child::high(&opened.map_err(error::file("open", start))?)?;
+        let fifo = high(&opened.map_err(error::file("open", start))?)?;
         let started = self.start(Begin::OnByte(fifo.as_fd()), Trace::default())?;
         let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
         let first = Process::of(pid).ok_or(Error::NotWaiting)?;
@@ -242,7 +149,7 @@ impl Created {
         &self.state
     }
 
-    /// Leaves it to whoever has its state: it goes on when this process ends.
+    /// Gives up control of it: it keeps running when this process ends.
     pub fn detach(self) -> State {
         // Its process, cgroup and links are not to be removed here.
         std::mem::forget(self.started);
@@ -261,12 +168,12 @@ impl Created {
         Ok(())
     }
 
-    /// Waits for its end, and removes what is left of it.
+    /// Waits for its end, and removes everything left of it.
     ///
     /// # Errors
     ///
-    /// What could not be removed.
+    /// The first failed removal.
     pub fn wait(self) -> Result<Outcome> {
-        Box::new(Running::new(self.started, None, None)?).wait()
+        Box::new(RunningContainer::new(self.started, None, None)?).wait()
     }
 }

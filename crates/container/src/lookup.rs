@@ -1,10 +1,10 @@
-//! How a path of the container's root becomes a descriptor: by `openat2(2)`, which does not follow
-//! what leads out.
+//! How a path in the container's root becomes a descriptor: by `openat2(2)`, which does not follow
+//! links that lead out.
 //!
-//! A root file system is somebody's download, and every name in it may be a symbolic link. The child
-//! looks each path up once, with the root as the limit of the lookup, and uses the descriptor from
-//! then on: what was checked is what is used. Links of procfs (`/proc/self/fd/8`), which lead to
-//! what a process has open, are never followed.
+//! A root file system is untrusted, and every name in it may be a symbolic link. The child looks up
+//! each path once, within the root, and uses the descriptor from then on: what was checked is what
+//! is used. Magic links of procfs (`/proc/self/fd/8`), which lead to open files of a process, are
+//! never followed.
 
 use std::{
     ffi::CStr,
@@ -18,15 +18,15 @@ use sandbox::Question::{self, Inside, Power, WayOut};
 
 use crate::{
     Error,
-    plan::{NO_CALL, Plan, Slot},
+    plan::{NO_CALL, Slot, SyscallPlan},
 };
 
-/// What becomes of a symbolic link on the way.
+/// How symbolic links in a path are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Links {
     /// ELOOP.
     Refused,
-    /// Followed as a process with this root would, never beyond it.
+    /// Resolved within the root, as for a process that has this root.
     WithinRoot,
 }
 
@@ -42,7 +42,7 @@ impl Links {
 
 /// `openat2(2)` with these flags.
 fn openat2(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     question: Question,
     words: String,
     (directory, path): (usize, &Path),
@@ -56,25 +56,30 @@ fn openat2(
     Ok(())
 }
 
-/// Adds the step that opens `path` below `root`, to be a target and nothing else (`O_PATH`).
-pub(crate) fn open(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Result<(), Error> {
+/// Adds the step that opens `path` below `root`, only as a mount point (`O_PATH`).
+pub(crate) fn open(
+    plan: &mut SyscallPlan,
+    root: Slot,
+    path: &Path,
+    links: Links,
+) -> Result<(), Error> {
     let words = format!("openat2 {} within the root", path.display());
     openat2(plan, Inside, words, (root.operand(), path), (libc::O_PATH, 0, links.resolve()))
 }
 
-/// Adds the step that opens a path of the host's as the caller gave it, in which no symbolic link
-/// was left when the launcher looked.
-pub(crate) fn open_of_host(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+/// Adds the step that opens a path of the host, in which the launcher has resolved all symbolic
+/// links.
+pub(crate) fn open_of_host(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
     without_links(plan, Inside, path, libc::O_PATH)
 }
 
-/// Adds the step that opens a file of the host's own /proc/sys to write to it.
-pub(crate) fn open_of_host_to_write(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+/// Adds the step that opens a file in the host's /proc/sys for writing.
+pub(crate) fn open_of_host_to_write(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
     without_links(plan, Power, path, libc::O_WRONLY)
 }
 
-/// Adds the step that opens a file of the child's own in the host's /proc to write to it.
-pub(crate) fn open_own_proc_to_write(plan: &mut Plan, name: &Path) -> Result<(), Error> {
+/// Adds the step that opens a file of the child's own directory in the host's /proc for writing.
+pub(crate) fn open_own_proc_to_write(plan: &mut SyscallPlan, name: &Path) -> Result<(), Error> {
     let path = Path::new("/proc/self").join(name);
     let words = format!("openat2 {}", path.display());
     // `self` is a link.
@@ -83,7 +88,7 @@ pub(crate) fn open_own_proc_to_write(plan: &mut Plan, name: &Path) -> Result<(),
 }
 
 fn without_links(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     question: Question,
     path: &Path,
     flags: i32,
@@ -94,29 +99,29 @@ fn without_links(
 }
 
 /// Adds the step that opens a directory below the working directory, which is the root.
-pub(crate) fn open_directory_here(plan: &mut Plan, path: &Path) -> Result<(), Error> {
+pub(crate) fn open_directory_here(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
     let words = format!("chdir {}: openat2 within the root", path.display());
     let how = (libc::O_PATH | libc::O_DIRECTORY, 0, Links::WithinRoot.resolve());
     openat2(plan, WayOut, words, (libc::AT_FDCWD as usize, path), how)
 }
 
 /// Adds the step that opens a new terminal in the devpts behind a descriptor.
-pub(crate) fn open_terminal(plan: &mut Plan, pts: Slot) -> Result<(), Error> {
+pub(crate) fn open_terminal(plan: &mut SyscallPlan, pts: Slot) -> Result<(), Error> {
     let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV;
     let how = (libc::O_RDWR | libc::O_NOCTTY, 0, resolve);
     openat2(plan, WayOut, "open ptmx".into(), (pts.operand(), Path::new("ptmx")), how)
 }
 
-/// The directory `path` below `root`; what is missing of it is made.
+/// The directory `path` below `root`; missing parts are made.
 pub(crate) fn directory(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     root: Slot,
     path: &Path,
     links: Links,
 ) -> Result<Slot, Error> {
     let Some(name) = path.file_name() else { return Ok(root) };
     let directory_only = libc::O_PATH | libc::O_DIRECTORY;
-    let open = |plan: &mut Plan| {
+    let open = |plan: &mut SyscallPlan| {
         let words = format!("openat2 {} within the root", path.display());
         let how = (directory_only, 0, links.resolve());
         openat2(plan, Inside, words, (root.operand(), path), how)
@@ -133,8 +138,13 @@ pub(crate) fn directory(
     })
 }
 
-/// The file `path` below `root`, to be mounted on; if there is none, an empty one.
-pub(crate) fn file(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Result<Slot, Error> {
+/// The file `path` below `root`, as a mount point; if it is missing, an empty one is made.
+pub(crate) fn file(
+    plan: &mut SyscallPlan,
+    root: Slot,
+    path: &Path,
+    links: Links,
+) -> Result<Slot, Error> {
     let found = plan.slot();
     open(plan, root, path, links)?;
     plan.result_into(found);
@@ -147,8 +157,7 @@ pub(crate) fn file(plan: &mut Plan, root: Slot, path: &Path, links: Links) -> Re
     })
 }
 
-/// The absolute path that `path` is as it is written, where nothing is there yet: a step up leads to
-/// the directory above.
+/// Resolves `.` and `..` in `path` by its text alone, for a path that does not exist yet.
 pub fn without_steps_up(path: &Path) -> PathBuf {
     let mut clean = PathBuf::from("/");
     for part in path.components() {
@@ -161,15 +170,15 @@ pub fn without_steps_up(path: &Path) -> PathBuf {
     clean
 }
 
-/// Without the last name, and absolute.
+/// The parent directory, as an absolute path.
 fn parent_of(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("/")).to_owned()
 }
 
-/// `mkdirat(2)`, which follows no link that has the last name; one that is there already is as good,
-/// and on a read-only root there must be one.
+/// `mkdirat(2)`, which does not follow a symbolic link at the last name. An existing directory is
+/// fine, and required on a read-only root.
 pub(crate) fn make_directory(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     parent: Slot,
     name: &Path,
     mode: usize,
@@ -182,30 +191,35 @@ pub(crate) fn make_directory(
 }
 
 /// Adds the step that makes a new empty file of that name, and opens it.
-pub(crate) fn make_file(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
-    // Not to be written to: as long as somebody may, its mount cannot be made read-only (EBUSY).
+pub(crate) fn make_file(plan: &mut SyscallPlan, parent: Slot, name: &Path) -> Result<(), Error> {
+    // Not for writing: while a file is open for writing, its mount cannot be made read-only
+    // (EBUSY).
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDONLY | libc::O_NOFOLLOW;
     let words = format!("create {}", name.display());
     let how = (flags, 0o644, Links::Refused.resolve());
     openat2(plan, Inside, words, (parent.operand(), name), how)
 }
 
-/// Adds the step that makes a new empty file of that name, and opens it to be written to.
-pub(crate) fn make_file_to_write(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
+/// Adds the step that makes a new empty file of that name, and opens it for writing.
+pub(crate) fn make_file_to_write(
+    plan: &mut SyscallPlan,
+    parent: Slot,
+    name: &Path,
+) -> Result<(), Error> {
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_NOFOLLOW;
     let words = format!("create {}", name.display());
     let how = (flags, 0o644, Links::Refused.resolve());
     openat2(plan, Inside, words, (parent.operand(), name), how)
 }
 
-/// Adds the step that opens what has that name in a directory, also where it is a link.
-pub(crate) fn open_itself(plan: &mut Plan, parent: Slot, name: &Path) -> Result<(), Error> {
+/// Adds the step that opens an entry of a directory, without following it if it is a symbolic link.
+pub(crate) fn open_itself(plan: &mut SyscallPlan, parent: Slot, name: &Path) -> Result<(), Error> {
     let words = format!("openat2 {} itself", name.display());
     let how = (libc::O_PATH | libc::O_NOFOLLOW, 0, Links::WithinRoot.resolve());
     openat2(plan, Inside, words, (parent.operand(), name), how)
 }
 
-/// The number of a mount, as statx(2) writes it down.
+/// Where statx(2) writes the mount id.
 const MOUNT: Range<usize> = field(offset_of!(libc::statx, stx_mnt_id));
 const INODE: Range<usize> = field(offset_of!(libc::statx, stx_ino));
 
@@ -213,10 +227,10 @@ const fn field(start: usize) -> Range<usize> {
     start..start + 8
 }
 
-/// Adds a check, put in `words`: `path` leads to that mount. There is no other root any more that a
-/// link could lead to.
+/// Adds a check, described by `words`: `path` leads to that mount. No link can lead out, because
+/// the old root is gone.
 pub(crate) fn stands_at(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     words: String,
     path: &Path,
     mount: Slot,
@@ -228,23 +242,23 @@ pub(crate) fn stands_at(
     Ok(())
 }
 
-/// Adds a check, put in `words`: the descriptors lead to different places.
-pub(crate) fn different_place(plan: &mut Plan, words: String, one: Slot, other: Slot) {
+/// Adds a check, described by `words`: the descriptors are of different files.
+pub(crate) fn different_place(plan: &mut SyscallPlan, words: String, one: Slot, other: Slot) {
     let found = (statx(plan, one, c""), statx(plan, other, c""));
     plan.compare(Inside, words, found, &[MOUNT, INODE], false);
 }
 
-/// Adds a check: nothing is mounted above the directory behind `root`, the root of this process. What
-/// is mounted there is not seen from it but by `..`, which climbs onto it.
-pub(crate) fn nothing_above(plan: &mut Plan, root: Slot) {
+/// Adds a check: nothing is mounted on top of `root`, the root of this process. Such a mount would
+/// be visible only by `..`, which leads onto it.
+pub(crate) fn nothing_above(plan: &mut SyscallPlan, root: Slot) {
     let found = (statx(plan, root, c".."), statx(plan, root, c""));
-    let words = "nothing of the host lies above the new root";
+    let words = "nothing of the host is mounted above the new root";
     plan.compare(Inside, words, found, &[MOUNT], true);
 }
 
-/// Adds a check: the device behind a descriptor has this number.
+/// Adds a check: the open device has this number.
 pub(crate) fn same_device(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     words: String,
     device: Slot,
     (major, minor): (u32, u32),
@@ -257,8 +271,8 @@ pub(crate) fn same_device(
     plan.compare(Inside, words, (found, expected), &[NUMBER], true);
 }
 
-/// Adds a check: what is behind a descriptor is in a file system of this type (statfs(2)).
-pub(crate) fn same_type(plan: &mut Plan, words: String, mount: Slot, magic: i64) {
+/// Adds a check: the open file is in a file system of this type (statfs(2)).
+pub(crate) fn same_type(plan: &mut SyscallPlan, words: String, mount: Slot, magic: i64) {
     const TYPE: Range<usize> = field(offset_of!(libc::statfs, f_type));
     let found = plan.keep(vec![0; size_of::<libc::statfs>()]);
     plan.step(Inside, NO_CALL, libc::SYS_fstatfs, [mount.operand(), found]);
@@ -266,14 +280,14 @@ pub(crate) fn same_type(plan: &mut Plan, words: String, mount: Slot, magic: i64)
     plan.compare(Inside, words, (found, expected), &[TYPE], true);
 }
 
-/// Adds statx(2) of `path` below a descriptor; where it writes what it finds.
-fn statx(plan: &mut Plan, of: Slot, path: &CStr) -> usize {
+/// Adds statx(2) of `path` relative to a descriptor; returns the address of its result.
+fn statx(plan: &mut SyscallPlan, of: Slot, path: &CStr) -> usize {
     let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { libc::AT_NO_AUTOMOUNT };
     let path = plan.keep(path.to_bytes_with_nul());
     statx_at(plan, of.operand(), path, flags)
 }
 
-fn statx_at(plan: &mut Plan, directory: usize, path: usize, flags: i32) -> usize {
+fn statx_at(plan: &mut SyscallPlan, directory: usize, path: usize, flags: i32) -> usize {
     let found = plan.keep([0; size_of::<libc::statx>()]);
     let wanted = (libc::STATX_MNT_ID | libc::STATX_INO) as usize;
     plan.step(Inside, NO_CALL, libc::SYS_statx, [directory, path, flags as usize, wanted, found]);

@@ -1,4 +1,4 @@
-//! The mounts of a container, as data: what every one has, and what the options of mount(8) mean.
+//! The mounts of a container, as data: the defaults, and the meaning of mount(8)'s options.
 
 use std::path::{Component, PathBuf};
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// A mount as the OCI runtime specification has it.
+/// A mount, as in the OCI runtime specification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Where, an absolute path inside.
     pub destination: PathBuf,
-    /// The type of file system; `bind` for a part of the host's files.
+    /// The type of file system; `bind` for a path of the host.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What: for a bind mount a path of the host's, else a name that is shown in lists.
+    /// The source: for a bind mount a path of the host, otherwise a name for lists of mounts.
     pub source: PathBuf,
-    /// As mount(8) writes them: `ro`, `nosuid`, `nodev`, `noexec`, `rbind`, and any that the file
-    /// system has: `mode=755`. A bind mount shows no devices unless it has the option `dev`.
+    /// Options of mount(8): `ro`, `nosuid`, `nodev`, `noexec`, `rbind`, and those of the file
+    /// system: `mode=755`. A bind mount shows no devices unless it has the option `dev`.
     pub options: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl Mount {
         Self { destination: destination.into(), kind: kind.into(), source: source.into(), options }
     }
 
-    /// Whether its destination can be meant: below the root, without a step up.
+    /// Checks its destination: an absolute path below the root, without `..`.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let path = &self.destination;
         let mut names = path.components().skip(1).peekable();
@@ -38,19 +38,19 @@ impl Mount {
         if is_below { Ok(()) } else { Err(refused()) }
     }
 
-    /// Whether it is the container's own cgroup, which runtimes show by their own rules.
+    /// Whether it is the container's own cgroup, which is mounted in a special way.
     pub fn is_own_cgroup(&self) -> bool {
         self.kind == "cgroup" || self.kind == "cgroup2"
     }
 
-    /// Whether it is a part of the host's files.
+    /// Whether it is a bind mount.
     pub fn is_bind(&self) -> bool {
         self.kind == "bind"
             || self.options.iter().any(|option| option == "bind" || option == "rbind")
     }
 }
 
-/// What every container has: the kernel's views, devices, pseudo-terminals, shared memory, queues.
+/// The default mounts: /proc, /sys, /dev, pseudo-terminals, shared memory, message queues.
 pub(crate) fn usual() -> Vec<Mount> {
     const KERNEL: [&str; 3] = ["nosuid", "noexec", "nodev"];
     let pts = ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", "gid=5"];
@@ -65,7 +65,7 @@ pub(crate) fn usual() -> Vec<Mount> {
     all
 }
 
-/// What a program from memory has.
+/// The mounts for a program that is executed from memory.
 pub(crate) fn bare() -> Vec<Mount> {
     let dev = ["nosuid", "strictatime", "mode=755", "size=65536k"];
     vec![
@@ -74,12 +74,12 @@ pub(crate) fn bare() -> Vec<Mount> {
     ]
 }
 
-/// The options of a mount, sorted out.
+/// The options of a mount, parsed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     /// `MOUNT_ATTR_*` to set (mount_setattr(2)).
     pub(crate) attributes: u64,
-    /// Whether a bind mount takes along what is mounted below.
+    /// Whether a bind mount includes the mounts below it.
     pub(crate) recursive: bool,
     /// Those of the file system.
     pub(crate) data: Vec<(String, Option<String>)>,
@@ -99,7 +99,7 @@ impl Options {
                 "nodiratime" => options.attributes |= libc::MOUNT_ATTR_NODIRATIME,
                 "nosymfollow" => options.attributes |= libc::MOUNT_ATTR_NOSYMFOLLOW,
                 "rbind" => options.recursive = true,
-                // What a new mount is anyway; and all are private.
+                // Defaults of a new mount; and all mounts are private.
                 "bind" | "rw" | "suid" | "dev" | "exec" | "relatime" | "atime" | "diratime"
                 | "private" | "rprivate" | "defaults" => {}
                 other => options.data.push(match other.split_once('=') {

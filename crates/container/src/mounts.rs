@@ -1,8 +1,8 @@
-//! What is mounted where: `/proc/self/mountinfo`, as proc_pid_mountinfo(5) describes it.
+//! The list of mounts, `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
 
-use sandbox::proc_files::read_proc;
+use host::read_proc;
 
 use crate::{Error, error::file};
 
@@ -15,7 +15,7 @@ pub struct MountInfo {
     pub point: PathBuf,
     /// Options of this mount: `rw,nosuid`.
     pub options: String,
-    /// With whom it is shared: `shared:1 master:2`; empty for a private one.
+    /// Its peer groups: `shared:1 master:2`; empty for a private mount.
     pub propagation: String,
     /// The type of file system.
     pub kind: String,
@@ -24,7 +24,7 @@ pub struct MountInfo {
 }
 
 impl MountInfo {
-    /// Whether both the mount and its file system can be written to.
+    /// Whether both the mount and its file system are writable.
     pub(crate) fn is_writable(&self) -> bool {
         let read_only = |options: &str| options.split(',').any(|option| option == "ro");
         !read_only(&self.options) && !read_only(&self.super_options)
@@ -41,7 +41,7 @@ pub fn all() -> Result<Vec<MountInfo>, Error> {
     Ok(parse(&read_proc(path).map_err(file("read", path))?))
 }
 
-/// All mounts that the process of that number sees.
+/// All mounts that process `pid` sees.
 ///
 /// # Errors
 ///
@@ -51,20 +51,20 @@ pub(crate) fn of(pid: u32) -> Result<Vec<MountInfo>, Error> {
     Ok(parse(&read_proc(&path).map_err(file("read", &path))?))
 }
 
-/// Leaves out lines that are none: a newer kernel may say more, but not in these fields.
+/// Skips malformed lines: a newer kernel may add fields, but does not change these.
 fn parse(text: &[u8]) -> Vec<MountInfo> {
     text.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
 }
 
 /// Reads a line such as `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw,errors=x`;
-/// `None` if it is none.
+/// `None` if it is malformed.
 pub fn parse_line(line: &[u8]) -> Option<MountInfo> {
     let mut fields = line.split(|&byte| byte == b' ');
     let root = path(fields.nth(3)?);
     let point = path(fields.next()?);
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     let options = text(fields.next()?);
-    // Any number of optional fields, ended by a lone dash.
+    // Any number of optional fields, terminated by a single dash.
     let mut shared = Vec::new();
     loop {
         match fields.next()? {

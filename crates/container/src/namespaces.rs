@@ -8,66 +8,14 @@
 //! How the process is made, and what it shares with its launcher until it runs its program, is in
 //! `child`.
 
-use std::{fs::File, io::Write, path::PathBuf};
+use sandbox::Question::Boundary;
 
-use sandbox::{Process, Question::Boundary};
+use crate::{Spec, gate::Gate, plan::SyscallPlan, privileges};
 
-use crate::{Error, Spec, child::Gate, plan::Plan, privileges};
-
-/// One of the host's tables, as a container has it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Namespace {
-    /// The host's, or the launcher's.
-    Shared,
-    /// Its own.
-    #[default]
-    New,
-    /// One that is there already, by its file: `/proc/PID/ns/net`, or where one has been bound.
-    Joined(PathBuf),
-    /// That of a process which runs, and of no later one with its number.
-    Of(Process),
-}
-
-impl Namespace {
-    /// Its own, or else the host's.
-    pub fn new_if(own: bool) -> Self {
-        if own { Self::New } else { Self::Shared }
-    }
-
-    /// Whether it is made for this container.
-    pub fn is_new(&self) -> bool {
-        *self == Self::New
-    }
-}
-
-/// Which of the host's tables a container does not share.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namespaces {
-    /// Mounts, and so the files that it can see. Without it the container stays in the host's root.
-    pub mount: Namespace,
-    /// Host name.
-    pub uts: Namespace,
-    /// System V IPC and message queues.
-    pub ipc: Namespace,
-    /// Process ids: the program is number 1, or a child of it, and sees no process outside.
-    pub pid: Namespace,
-    /// Network links, addresses, ports.
-    pub net: Namespace,
-    /// User and group ids: root inside is somebody else outside. New for callers who are not root.
-    pub user: Namespace,
-    /// The view of cgroups: its own is the root of what it sees.
-    pub cgroup: Namespace,
-}
-
-impl Default for Namespaces {
-    fn default() -> Self {
-        use Namespace::{New, Shared};
-        Self { mount: New, uts: New, ipc: New, pid: New, net: New, user: Shared, cgroup: New }
-    }
-}
+pub use crate::spec::namespaces::{Namespace, Namespaces};
 
 impl Namespaces {
-    /// The host's own, all of them.
+    /// All shared with the host.
     pub(crate) fn shared() -> Self {
         use Namespace::Shared;
         Self {
@@ -81,7 +29,7 @@ impl Namespaces {
         }
     }
 
-    /// All but that of cgroups, with their flags and names.
+    /// All except the cgroup namespace, with their flags and names.
     pub(crate) fn all(&self) -> [(&Namespace, i32, &'static str); 6] {
         [
             (&self.mount, libc::CLONE_NEWNS, "mount"),
@@ -93,8 +41,8 @@ impl Namespaces {
         ]
     }
 
-    /// The flags of `clone3(2)`. The cgroup namespace is missing: its root is the cgroup in which
-    /// the process is when it is made, so the child makes it after it has joined.
+    /// The flags for `clone3(2)`, without the cgroup namespace: its root is the cgroup of the
+    /// process at that moment, so the child makes it after it has joined its cgroup.
     pub(crate) fn clone_flags(&self) -> i32 {
         let new = self.all().into_iter().filter(|(namespace, ..)| namespace.is_new());
         new.fold(0, |flags, (_, flag, _)| flags | flag)
@@ -107,9 +55,14 @@ impl Namespaces {
     }
 }
 
-/// The child's steps once it is in its cgroup: what `clone3` has not made, names, and root of its own
-/// user namespace when the launcher has written the maps.
-pub(crate) fn complete(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces, gate: Option<&Gate>) {
+/// The child's steps once it is in its cgroup: the cgroup namespace, host name and domain name, and
+/// becoming root of its user namespace after the launcher has written the maps.
+pub(crate) fn complete(
+    plan: &mut SyscallPlan,
+    spec: &Spec,
+    namespaces: &Namespaces,
+    gate: Option<&Gate>,
+) {
     let boundary = &spec.boundary;
     if namespaces.cgroup.is_new() {
         let flag = libc::CLONE_NEWCGROUP as usize;
@@ -131,12 +84,4 @@ pub(crate) fn complete(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces, ga
     if namespaces.user != Namespace::Shared {
         privileges::become_first(plan, &spec.power);
     }
-}
-
-/// Writes `text` into a file that takes it whole, such as an id map.
-pub(crate) fn write_whole(path: &str, text: &str) -> Result<(), Error> {
-    let opened = File::options().write(true).open(path);
-    opened
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(crate::error::file("write", path))
 }

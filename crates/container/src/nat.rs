@@ -1,4 +1,5 @@
-//! How a container's packets come further than the host: it passes them on under its own address.
+//! How a container's packets get beyond the host: the host forwards them with its own address
+//! (masquerading).
 //!
 //! ```text
 //!   container          host                                       a server
@@ -7,19 +8,20 @@
 //!                                                  answers to it become the container's again
 //! ```
 //!
-//! For each link there is a table of rules, which says what of the link's packets goes where, and
-//! ends with it. Forwarding, which makes a router of the host, is set for the links that need it
-//! alone (`net.ipv4.conf.LINK.forwarding`), never for all (`net.ipv4.ip_forward`). Where isolab has
-//! switched it on:
+//! Each link has a table of rules for its packets, which is removed with it. Forwarding, which
+//! turns the host into a router, is enabled only for the links that need it
+//! (`net.ipv4.conf.LINK.forwarding`), never for all (`net.ipv4.ip_forward`). For links on which
+//! isolab has enabled it:
 //!
-//! * The table `isolab-forwarding` has a chain of the link's name. In it, whatever begins a connection
-//!   through the host is dropped: of what comes in by that link, only answers are passed on, and
-//!   connections that somebody's rules have redirected on purpose, as those of published ports.
-//! * Who removes the last link's table switches it off again, unless somebody has set it for all
-//!   meanwhile.
+//! * The table `isolab-forwarding` has a chain with the link's name, which drops new connections
+//!   through the host: of the packets that come in on that link, only replies are forwarded, and
+//!   connections that rules have redirected on purpose, such as those to published ports.
+//! * Whoever removes the table of the last link disables it again, unless it has been enabled for
+//!   all links meanwhile.
 //!
-//! Several launchers do this at once, by turns. The kernel counts the generations of its rules: a batch that was
-//! made up by what another one has changed meanwhile is refused, and made up anew.
+//! Several launchers may do this at once, so they take turns. The kernel counts the generations of
+//! its rules: a batch based on rules that another process has changed meanwhile is rejected, and
+//! composed anew.
 
 use std::{
     fs,
@@ -38,48 +40,36 @@ use crate::{
     Error,
     error::{call, file},
     nftables::{self, Batch, FORWARD, Hook, OUTPUT, POSTROUTING, PREROUTING, Part},
-    subnet::take_name,
+    spec::network::Published,
+    subnet::{is_our_link, take_name},
 };
 
-/// The table whose chains are named by the links that isolab has switched forwarding on for.
+/// The table with a chain for each link on which isolab has enabled forwarding.
 const FORWARDING: &str = "isolab-forwarding";
-/// Before the kernel looks up to which connection a packet belongs.
+/// Before connection tracking.
 const RAW: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 
-/// A port of the host's that leads into a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// The host's address; unspecified for each that it has.
-    pub address: Ipv4Addr,
-    /// Its port.
-    pub host_port: u16,
-    /// The port inside.
-    pub port: u16,
-    /// Whether of UDP, else of TCP.
-    pub udp: bool,
-}
-
-/// How far packets from inside come.
+/// How far packets from inside get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// As far as the host's.
+    /// As far as those of the host.
     Further,
-    /// Not beyond the host, because a chain drops what no rule accepts.
+    /// Not beyond the host, because a chain drops packets that no rule accepts.
     UpTo { table: String, chain: String },
 }
 
-/// The name of the table that belongs to a link.
+/// The name of a link's table.
 pub(crate) fn table_of(link: &str) -> String {
     format!("isolab-{link}")
 }
 
 /// Whether it is the name of such a table.
 pub(crate) fn is_our_table(name: &str) -> bool {
-    name.strip_prefix("isolab-").is_some_and(crate::network::is_our_link)
+    name.strip_prefix("isolab-").is_some_and(is_our_link)
 }
 
-/// Whoever has it changes rules and forwarding, which are two things to the kernel, as one; all others
-/// wait. It ends with the process that has it.
+/// A lock for changing rules and forwarding together; other launchers wait for it. It is released
+/// when its process ends.
 fn take_turn() -> Result<OwnedFd, Error> {
     const LONGEST: Duration = Duration::from_secs(10);
     let began = Instant::now();
@@ -95,8 +85,8 @@ fn take_turn() -> Result<OwnedFd, Error> {
     }
 }
 
-/// Writes the rules for the link `link`, whose other end has the address `inside`, and switches on
-/// forwarding for it and for `ways`, the links by which the host reaches other networks.
+/// Writes the rules for the link `link`, whose other end has the address `inside`, and enables
+/// forwarding on it and on `ways`, the links by which the host reaches other networks.
 pub(crate) fn connect(
     link: &str,
     inside: Ipv4Addr,
@@ -126,16 +116,16 @@ pub(crate) fn connect(
         set_forwarding(way, true)?;
     }
     if published.iter().any(|port| port.address.is_unspecified() || port.address.is_loopback()) {
-        // What a process of the host's sends to 127.0.0.1 may then leave by the link; what comes in
-        // by it for that network is dropped by the rule above.
+        // Packets of host processes to 127.0.0.1 may then leave by the link; packets that come in
+        // on it for that network are dropped by the rule above.
         set(link, "route_localnet", true)?;
     }
     let drops = chains.into_iter().find(|chain| chain.drops_forwarded);
     Ok(drops.map_or(Reach::Further, |it| Reach::UpTo { table: it.table, chain: it.name }))
 }
 
-/// Whether the kernel takes such rules from this caller: tried in a network namespace that nobody else
-/// uses, and that ends with the thread.
+/// Tries whether the kernel accepts such rules from this caller, in a new network namespace that
+/// ends with the thread.
 pub(crate) fn try_out() -> Result<(), Error> {
     let tried = thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).map_err(call("unshare a network namespace"))?;
@@ -149,7 +139,7 @@ pub(crate) fn try_out() -> Result<(), Error> {
     tried.join().unwrap_or(Ok(()))
 }
 
-/// A chain of the host's that drops what it passes on unless a rule accepts it, with its table.
+/// A chain of the host that drops forwarded packets unless a rule accepts them, with its table.
 pub(crate) fn dropping_chain() -> Option<(String, String)> {
     let drops = nftables::chains().ok()?.into_iter().find(|chain| chain.drops_forwarded)?;
     Some((drops.table, drops.name))
@@ -167,7 +157,7 @@ fn write_table(
     batch.chain(table, "postrouting", POSTROUTING);
     batch.rule(table, "postrouting", &[Part::Source(inside), Part::NotTo(link), Part::Masquerade]);
     batch.chain(table, "forward", FORWARD);
-    // Other containers and the host's neighbours have no business inside.
+    // New connections from other containers and from the host's networks are not allowed in.
     let uninvited = [Part::To(link), Part::IsNew, Part::IsNotRedirected, Part::Drop];
     batch.rule(table, "forward", &uninvited);
     if published.is_empty() {
@@ -176,8 +166,8 @@ fn write_table(
     batch.chain(table, "raw", RAW);
     let loopback = Part::Destination(Ipv4Addr::new(127, 0, 0, 0), 8);
     batch.rule(table, "raw", &[Part::From(link), loopback, Part::Drop]);
-    // Its own connections, to a port of the host's or its own that leads inside, come from the
-    // host's end; and so do those of the host's processes that go by 127.0.0.1.
+    // Its own connections to a published port are masqueraded as from the host's end, and so are
+    // those of host processes to 127.0.0.1.
     batch.rule(table, "postrouting", &[Part::To(link), Part::Masquerade]);
     batch.chain(table, "prerouting", PREROUTING);
     batch.chain(table, "output", OUTPUT);
@@ -194,13 +184,13 @@ fn write_table(
     }
 }
 
-/// Removes the rules of a link; those that are not there are removed already. With the last ones
-/// forwarding goes, where isolab has switched it on.
+/// Removes the rules of a link; it is not an error if there are none. With the last link's rules,
+/// the forwarding that isolab has enabled is disabled.
 pub(crate) fn disconnect(table: &str) -> Result<(), Error> {
     let _turn = take_turn()?;
     let mut switched_off = Vec::new();
     let removed = change("remove the nf_tables rules of the link", |batch| {
-        // Another launcher came between: it needs what was switched off for the try before.
+        // Another launcher has changed the rules: restore what the previous attempt disabled.
         switch(&mut switched_off, true);
         let tables = nftables::tables()?;
         if tables.iter().any(|found| found == table) {
@@ -211,8 +201,8 @@ pub(crate) fn disconnect(table: &str) -> Result<(), Error> {
             let chains = nftables::chains()?.into_iter();
             switched_off =
                 chains.filter(|chain| chain.table == FORWARDING).map(|chain| chain.name).collect();
-            // Before the rules that stand for it are gone, so that who comes after that finds the
-            // host as it was.
+            // Before the rules that record it are gone, so that the next launcher finds the host's
+            // original state.
             switch(&mut switched_off, false);
             batch.remove_table(FORWARDING);
         }
@@ -224,12 +214,12 @@ pub(crate) fn disconnect(table: &str) -> Result<(), Error> {
     removed
 }
 
-/// Whether the rules of a link are there.
+/// Whether the rules of a link exist.
 pub(crate) fn is_there(table: &str) -> bool {
     is_our_table(table) && nftables::tables().is_ok_and(|all| all.iter().any(|one| one == table))
 }
 
-/// Makes up a batch and commits it, until nobody has changed the rules meanwhile.
+/// Composes a batch and commits it, again if the rules have changed meanwhile.
 fn change<R>(
     words: &'static str,
     mut make_up: impl FnMut(&mut Batch) -> Result<R, Error>,
@@ -251,14 +241,14 @@ fn is_switched_on_by_us(chains: &[nftables::Chain], link: &str) -> bool {
     chains.iter().any(|chain| chain.table == FORWARDING && chain.name == link)
 }
 
-/// Sets forwarding for links, as far as they are still there. Where somebody has set it for all links
-/// meanwhile it is theirs and stays on.
+/// Sets forwarding for links that still exist. If it has been enabled for all links meanwhile, it
+/// stays on.
 fn switch(links: &mut Vec<String>, on: bool) {
     if !on && is_forwarding("all") {
         links.clear();
     }
     for link in links.iter() {
-        let _ = set_forwarding(link, on); // one that is gone needs none
+        let _ = set_forwarding(link, on); // a link that is gone needs none
     }
     if on {
         links.clear();
@@ -266,7 +256,7 @@ fn switch(links: &mut Vec<String>, on: bool) {
 }
 
 fn setting(link: &str, name: &str) -> String {
-    // The kernel's own replacement for dots in the names of links is for sysctl(8), not for paths.
+    // Dots in names of links are replaced only for sysctl(8), not in paths.
     format!("/proc/sys/net/ipv4/conf/{link}/{name}")
 }
 
@@ -290,7 +280,7 @@ mod tests {
     use super::*;
     use crate::{netlink::Netlink, nftables::Chain};
 
-    /// Does it in a network of its own, where root may; whether that could be had.
+    /// Runs the test in a network namespace of its own, if the caller may make one.
     fn alone(test: impl FnOnce() + Send + 'static) {
         if !Uid::effective().is_root() || try_out().is_err() {
             println!("skipped: this caller cannot write nf_tables rules on this host");
@@ -324,7 +314,7 @@ mod tests {
             for name in names {
                 assert!(is_forwarding("up0"), "before {name}");
                 disconnect(&table_of(name)).unwrap();
-                // One that is gone is removed already.
+                // Removing it again is not an error.
                 disconnect(&table_of(name)).unwrap();
             }
             assert!(!is_forwarding("up0"));

@@ -34,9 +34,9 @@ pub struct Message {
 
 pub(crate) const HEADER: usize = 16;
 const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
-/// Answer with every object of the kind, a message each.
+/// Answer with every object of the type, one message each.
 const NLM_F_DUMP: u16 = 0x300;
-/// Flags of a message: make the object; it is an error if it is there.
+/// Flags of a message: make the object; it is an error if it exists.
 pub const CREATE: u16 = 0x400 | 0x200;
 /// The attribute in `IFLA_INFO_DATA` of a link of the kind `veth` that describes its other end: the
 /// end's own [`link`], then its attributes.
@@ -53,7 +53,7 @@ impl Message {
         Self { bytes }
     }
 
-    /// With an attribute, or with one more in the attribute that is being filled.
+    /// Adds an attribute, to the message or to the attribute that is being filled.
     #[must_use]
     pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
         self.bytes.extend((value.len() as u16 + 4).to_ne_bytes());
@@ -63,7 +63,7 @@ impl Message {
         self
     }
 
-    /// One that no answer is wanted to, unless it is an error.
+    /// Requests no answer, except an error.
     #[must_use]
     pub(crate) fn without_answer(mut self) -> Self {
         const NLM_F_ACK: u8 = 0x4;
@@ -71,7 +71,7 @@ impl Message {
         self
     }
 
-    /// With an attribute that holds what `fill` adds.
+    /// Adds an attribute that contains what `fill` adds.
     #[must_use]
     pub fn nested(mut self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
         let start = self.bytes.len();
@@ -81,7 +81,7 @@ impl Message {
         self
     }
 
-    /// With bytes that are no attribute: a structure at the beginning of a nested one.
+    /// Adds bytes that are not an attribute: a structure at the beginning of a nested one.
     #[must_use]
     pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.bytes.extend(bytes);
@@ -105,7 +105,7 @@ pub fn link(index: i32, flags: u32, change: u32) -> Vec<u8> {
     body
 }
 
-/// A name as attributes have it: its bytes and a zero.
+/// A name as an attribute's value: its bytes and a zero.
 pub fn text(name: &str) -> Vec<u8> {
     let mut bytes = name.as_bytes().to_vec();
     bytes.push(0);
@@ -118,14 +118,14 @@ pub struct Netlink {
     socket: OwnedFd,
 }
 
-/// What the kernel says of a link.
+/// A link, as described by the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
     /// Its number in its network namespace.
     pub index: i32,
     /// `IFF_UP` and others (netdevice(7)).
     pub flags: u32,
-    /// The number of what it hangs on: for a veth its other end, for most others itself.
+    /// The index of the link under it: for a veth its other end, for most others itself.
     pub other: i32,
 }
 
@@ -134,12 +134,12 @@ impl Netlink {
     ///
     /// # Errors
     ///
-    /// When the kernel has no such sockets.
+    /// When the kernel lacks such sockets.
     pub fn open() -> Result<Self, Error> {
         Self::open_to(libc::NETLINK_ROUTE)
     }
 
-    /// Opens one to another part of the kernel: `NETLINK_NETFILTER`.
+    /// Opens a socket of another netlink family: `NETLINK_NETFILTER`.
     pub(crate) fn open_to(part: i32) -> Result<Self, Error> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: socket takes numbers.
@@ -211,7 +211,7 @@ impl Netlink {
         name.map(str::to_owned).ok_or(Error::Netlink { request: words })
     }
 
-    /// Gives an address to the link `index`; `prefix` bits of it are the network's.
+    /// Adds an address to the link `index`, with a network prefix of `prefix` bits.
     ///
     /// # Errors
     ///
@@ -226,7 +226,7 @@ impl Netlink {
         self.request("add an address to a link", message).map(drop)
     }
 
-    /// Switches the link `index` on.
+    /// Sets the link `index` up.
     ///
     /// # Errors
     ///
@@ -249,11 +249,11 @@ impl Netlink {
         self.request("add the default route", message).map(drop)
     }
 
-    /// Removes a link; one that is not there is removed already.
+    /// Removes a link; it is not an error if it does not exist.
     ///
     /// # Errors
     ///
-    /// When it is of a kind that stays.
+    /// When it is of a type that cannot be removed.
     pub fn delete(&mut self, name: &str) -> Result<(), Error> {
         let message = Message::new(libc::RTM_DELLINK, 0, &link(0, 0, 0))
             .attribute(libc::IFLA_IFNAME, &text(name));
@@ -263,8 +263,8 @@ impl Netlink {
         }
     }
 
-    /// Sends `message`; gives the kernel's first answer if it is no error. `words` say what was asked
-    /// for.
+    /// Sends `message` and returns the kernel's first answer unless it is an error. `words`
+    /// describe the request.
     ///
     /// # Errors
     ///
@@ -278,15 +278,15 @@ impl Netlink {
         }
     }
 
-    /// Sends messages that take effect together or not at all (nf_tables). The first of them begins
-    /// the batch and the last ends it.
+    /// Sends messages that take effect together or not at all (nf_tables). The first one begins the
+    /// batch and the last one ends it.
     pub(crate) fn batch(
         &mut self,
         words: &'static str,
         messages: Vec<Message>,
     ) -> Result<(), Error> {
-        // The kernel answers to the last but one when all is done, and before that to whatever has
-        // failed: the first answer tells.
+        // The kernel answers the last but one when everything is done, and before that any message
+        // that failed: the first answer decides.
         let count = messages.len();
         let bytes = messages.into_iter().enumerate().flat_map(|(number, message)| {
             let answers = number + 2 == count;
@@ -301,7 +301,7 @@ impl Netlink {
         }
     }
 
-    /// All objects that `message` asks for, a message each, with its header.
+    /// All objects that `message` requests, one message each, with its header.
     pub(crate) fn dump(
         &mut self,
         words: &'static str,
@@ -337,8 +337,8 @@ impl Netlink {
 
     fn receive(&mut self, words: &'static str) -> Result<Vec<u8>, Error> {
         let descriptor = self.socket.as_raw_fd();
-        // The kernel puts as much into a part of a dump as the reader has had room for, 32 KiB at
-        // most.
+        // The kernel fills each part of a dump up to the size of the reader's buffer, at most 32
+        // KiB.
         let mut answer = vec![0u8; 32 << 10];
         // SAFETY: the pointer and the length are those of `answer`.
         let received =
@@ -347,7 +347,7 @@ impl Netlink {
         Ok(answer)
     }
 
-    /// The number in an answer that is an error; 0 is success.
+    /// The error number in an answer; 0 means success.
     fn error_in(words: &'static str, answer: &[u8]) -> Result<Option<i32>, Error> {
         if kind_of(answer) != Some(libc::NLMSG_ERROR as u16) {
             return Ok(None);
@@ -369,13 +369,13 @@ pub(crate) fn attribute(bytes: &[u8], start: usize, kind: u16) -> Option<&[u8]> 
     bytes.get(at..at + usize::from(length).checked_sub(4)?)
 }
 
-/// Where the value of an attribute begins in `bytes`, whose attributes begin at `start`.
+/// The range of an attribute's value in `bytes`, whose attributes begin at `start`.
 fn attribute_at(bytes: &[u8], start: usize, kind: u16) -> Option<usize> {
     let mut at = start;
     loop {
         let half = |at: usize| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
         let (length, found) = (usize::from(half(at)?), half(at + 2)?);
-        // The two upper bits say how the value is written (NLA_F_NESTED, NLA_F_NET_BYTEORDER).
+        // The two upper bits are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER).
         if found & 0x3fff == kind {
             return Some(at + 4);
         }

@@ -6,9 +6,9 @@
 //!                                                         comes out at the other (veth(4))
 //! ```
 //!
-//! There is no bridge. What is for others than the host it passes on under its own address
-//! (`nat`), where its kernel can and the caller may; else the container reaches the host alone. Both
-//! links die with the container's network namespace.
+//! There is no bridge. The host forwards packets to other networks with its own address (`nat`), if
+//! its kernel can and the caller may; otherwise the container reaches only the host. Both links
+//! disappear with the container's network namespace.
 
 use std::{borrow::Cow, fs, net::Ipv4Addr, os::fd::AsFd, path::Path};
 
@@ -17,40 +17,27 @@ use nix::{
     sched::{CloneFlags, setns},
 };
 use sandbox::{Question::WayOut, Resource, Trace};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
     error::{call, file},
     lookup,
-    namespaces::Namespaces,
     nat::{self, Reach},
     netlink::Netlink,
     nftables,
-    plan::Plan,
+    plan::SyscallPlan,
     privileges,
-    rootfs::Root,
-    spec::Spec,
-    subnet::{self, Subnet},
+    spec::{Spec, namespaces::Namespaces, root::Root},
+    subnet::{self, PREFIX_OF_NAMES, Subnet, is_our_link, link_name},
 };
 
-pub use crate::{nat::Published, subnet::PREFIX};
+pub use crate::{
+    spec::network::{Network, Published},
+    subnet::PREFIX,
+};
 
-/// What a container sees of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Network {
-    /// Its own, with the loop-back link only.
-    #[default]
-    None,
-    /// The host's: no network namespace.
-    Host,
-    /// Its own, with a pair of links to the host.
-    Veth,
-}
-
-/// A link between the host and one sandbox, as it is planned: a name that only isolab gives, and a
-/// network of two addresses that no route of this host leads to. Nobody else plans the same while it
-/// lives.
+/// A planned link between the host and one sandbox: a name of isolab's own, and a network of two
+/// addresses that no route of this host covers. No other launcher chooses the same while it lives.
 #[derive(Debug)]
 pub struct Link {
     /// The host's end.
@@ -62,24 +49,24 @@ pub struct Link {
     _subnet: Subnet,
 }
 
-/// A pair of links that the launcher has planned, and the rules that lead from it to others.
+/// A planned pair of links, and its published ports.
 #[derive(Debug)]
 pub(crate) struct Veth {
     link: Link,
     published: Vec<Published>,
 }
 
-/// How far a container with a link to the host comes.
+/// How far a container with a link to the host gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beyond {
-    /// As far as the host.
+    /// Beyond the host, as far as the host itself.
     Reached,
-    /// Not beyond the host: the kernel lacks what it takes, or the caller may not.
+    /// Only as far as the host: the kernel lacks a feature, or the caller may not.
     HostOnly {
         /// Why.
         why: String,
     },
-    /// Not beyond the host, if none of its rules accepts what it passes on.
+    /// Only as far as the host, unless one of its rules accepts forwarded packets.
     Dropped {
         /// The chain that drops it.
         chain: String,
@@ -88,7 +75,7 @@ pub enum Beyond {
     },
 }
 
-/// Finds out how far a container with a link to this host would come; nothing of the host is changed.
+/// Finds out how far a container with a link to this host would get, without changing the host.
 pub fn beyond_the_host() -> Beyond {
     match (nat::try_out(), nat::dropping_chain()) {
         (Err(error), _) => Beyond::HostOnly { why: sandbox::chain(&error) },
@@ -97,7 +84,7 @@ pub fn beyond_the_host() -> Beyond {
     }
 }
 
-/// How to let a chain of the host's accept what comes from and goes to containers.
+/// The commands that let a chain of the host accept packets from and to containers.
 pub fn accept_in(chain: &str) -> String {
     let rule = |way: &str| format!("sudo iptables -I {chain} {way} {PREFIX_OF_NAMES}+ -j ACCEPT");
     format!("{} && {}", rule("-i"), rule("-o"))
@@ -105,35 +92,33 @@ pub fn accept_in(chain: &str) -> String {
 
 /// The name of the container's end.
 const INSIDE: &str = "eth0";
-/// What the names of the host's ends begin with; eight hexadecimal digits follow.
-const PREFIX_OF_NAMES: &str = "iso";
 
 impl Link {
     /// Chooses a name and a network.
     ///
     /// # Errors
     ///
-    /// When the routes of this host cannot be read, or none of many networks is free.
+    /// When the routes of this host cannot be read, or no private network is free.
     pub fn plan() -> Result<Self, Error> {
-        // A table that a killed launcher has left is as good as a link: `isolab clean` removes it.
+        // The table of a killed launcher counts like a link: `isolab clean` removes it.
         let tables = nftables::tables().unwrap_or_default();
-        let name = |network: u32| format!("{PREFIX_OF_NAMES}{network:08x}");
-        let subnet = Subnet::take(|network| tables.contains(&nat::table_of(&name(network))))?;
+        let is_taken = |network| tables.contains(&nat::table_of(&link_name(network)));
+        let subnet = Subnet::take(is_taken)?;
         let network = subnet.network;
         Ok(Self {
-            name: name(network),
+            name: link_name(network),
             host: Ipv4Addr::from(network + 1),
             inside: Ipv4Addr::from(network + 2),
             _subnet: subnet,
         })
     }
 
-    /// Gives the host's end, which is there, its address, and sets it up: one of a pair, or the tap
-    /// of a virtual machine.
+    /// Gives the existing host's end its address, and sets it up: one of a pair, or the tap of a
+    /// virtual machine.
     ///
     /// # Errors
     ///
-    /// When there is no such link, or the caller may not.
+    /// When there is no such link, or the caller may not change it.
     pub fn raise(&self) -> Result<(), Error> {
         let mut outside = Netlink::open()?;
         let index = outside.index_of(&self.name)?;
@@ -141,21 +126,23 @@ impl Link {
         outside.set_up(index)
     }
 
-    /// What outlives this process if [`Link::open_the_way`] is called: for the ledger, before that.
+    /// What outlives this process if [`Link::open_the_way`] is called; it has to be in the ledger
+    /// before.
     pub fn resource(&self) -> Resource {
         Resource::Table(nat::table_of(&self.name))
     }
 
-    /// Lets the host pass on what comes in by the link, which is up, until [`Link::close_the_way`].
+    /// Lets the host forward packets of the link, which is up, until [`Link::close_the_way`].
     ///
     /// # Errors
     ///
-    /// What the kernel lacks or the caller may not; then the other end reaches the host alone.
+    /// When the kernel lacks a feature or the caller may not; then the other end reaches only the
+    /// host.
     pub fn open_the_way(&self, published: &[Published]) -> Result<Cow<'static, str>, Error> {
         let mut netlink = Netlink::open()?;
         let mut ways = Vec::new();
         for index in subnet::routes()?.links {
-            // One that has gone since is no way.
+            // A link that has gone meanwhile is skipped.
             let Ok(name) = netlink.name_of(index) else { continue };
             if name != "lo" && !is_our_link(&name) && !ways.contains(&name) {
                 ways.push(name);
@@ -174,9 +161,10 @@ impl Link {
         })
     }
 
-    /// Takes away what [`Link::open_the_way`] has made.
+    /// Removes what [`Link::open_the_way`] has made.
     pub fn close_the_way(&self) {
-        // Where it was not made there is nothing to remove; what is left, `isolab clean` knows of.
+        // If nothing was made there is nothing to remove; what is left is in the ledger for `isolab
+        // clean`.
         let _ = nat::disconnect(&nat::table_of(&self.name));
     }
 }
@@ -203,14 +191,15 @@ impl Veth {
         Netlink::open()?.create_veth(&link.name, INSIDE, pid)?;
         link.raise()?;
         let mut inside = socket_inside(pid)?;
-        // Not the first after `lo` everywhere: a kernel with tunnels puts those into every network.
+        // Not always the first one after `lo`: some kernels put tunnel links into every network
+        // namespace.
         let index = inside.index_of(INSIDE)?;
         inside.add_address(index, link.inside, PREFIX)?;
         inside.set_up(index)?;
         inside.add_default_route(link.host)
     }
 
-    /// Lets it reach more than the host, where that can be had. A port that was to lead inside must.
+    /// Lets it reach more than the host, if possible. With published ports, failure is an error.
     pub(crate) fn open_the_way(&self, trace: &mut Trace) -> Result<(), Error> {
         let open = || self.link.open_the_way(&self.published);
         let recorded = trace.entries.len();
@@ -218,7 +207,7 @@ impl Veth {
         let words = match opened {
             Err(error) if !self.published.is_empty() => return Err(error),
             Err(error) => {
-                // Half of it may be there.
+                // A part of it may have been made.
                 self.link.close_the_way();
                 format!("only the host is reached: {}", sandbox::chain(&error)).into()
             }
@@ -231,8 +220,8 @@ impl Veth {
     }
 }
 
-/// A netlink socket belongs to the network namespace in which it was opened; this thread goes there
-/// for a moment.
+/// A netlink socket belongs to the network namespace in which it was opened, so this thread enters
+/// that one for a moment.
 fn socket_inside(pid: i32) -> Result<Netlink, Error> {
     let open = |path: String| fs::File::open(&path).map_err(file("open", path));
     let (ours, theirs) =
@@ -245,21 +234,15 @@ fn socket_inside(pid: i32) -> Result<Netlink, Error> {
     socket
 }
 
-/// Removes the link `name`; one that is not there is removed already.
+/// Removes the link `name`; it is not an error if it does not exist.
 pub(crate) fn remove_link(name: &str) -> Result<(), Error> {
     Netlink::open()?.delete(name)
 }
 
-/// Whether this is a name that [`Link::plan`] gives.
-pub(crate) fn is_our_link(name: &str) -> bool {
-    let digits = name.strip_prefix(PREFIX_OF_NAMES).unwrap_or_default();
-    digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-}
-
-/// The child's steps in a network namespace of its own. A program from memory with an empty root has
-/// no use for them.
+/// The child's steps in a network namespace of its own. A program from memory with an empty root
+/// does not need them.
 pub(crate) fn set_up_inside(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     spec: &Spec,
     namespaces: &Namespaces,
 ) -> Result<(), Error> {
@@ -273,10 +256,15 @@ pub(crate) fn set_up_inside(
     }
 }
 
-/// Sockets for echo requests, and for nothing else, to every group that has a number inside (icmp(7)):
-/// `ping` needs no power then. CAP_NET_RAW, which other runtimes leave for it, could forge packets.
-fn let_everybody_ping(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces) -> Result<(), Error> {
-    // In a container with a read-only /proc/sys there may be no way to do it.
+/// Allows sockets for echo requests only, to every group that is mapped inside (icmp(7)): then
+/// `ping` needs no capability. CAP_NET_RAW, which other runtimes keep for it, would allow forged
+/// packets.
+fn let_everybody_ping(
+    plan: &mut SyscallPlan,
+    spec: &Spec,
+    namespaces: &Namespaces,
+) -> Result<(), Error> {
+    // Within a container, /proc/sys may be read-only.
     const REFUSED: &[Errno] = &[Errno::ENOENT, Errno::EROFS, Errno::EACCES, Errno::EPERM];
     let last = privileges::last_group(spec.power.id_maps.as_ref(), namespaces.user.is_new());
     let range = format!("0 {last}");
@@ -289,8 +277,8 @@ fn let_everybody_ping(plan: &mut Plan, spec: &Spec, namespaces: &Namespaces) -> 
     Ok(())
 }
 
-/// The loop-back link comes up (netdevice(7)).
-fn raise_loopback(plan: &mut Plan) {
+/// Sets the loopback link up (netdevice(7)).
+fn raise_loopback(plan: &mut SyscallPlan) {
     let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as usize;
     plan.step(WayOut, "socket to set up lo", libc::SYS_socket, [libc::AF_INET as usize, kind, 0]);
     let socket = plan.result();
@@ -305,22 +293,9 @@ fn raise_loopback(plan: &mut Plan) {
 
 impl Drop for Veth {
     fn drop(&mut self) {
-        // The pair dies with the container's namespace, but only some time after it; a name that
-        // is free again at once is worth a message. It fails when the pair is gone already.
+        // The pair disappears with the container's namespace, but some time later; deleting it
+        // frees the name immediately. It fails if the pair is already gone.
         self.link.close_the_way();
         let _ = remove_link(&self.link.name);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_links_would_be_removed() {
-        assert!(is_our_link("iso0a1b2c3c"));
-        for other in ["eth0", "lo", "isolated0", "iso", "isoxxxxxxxx"] {
-            assert!(!is_our_link(other), "{other}");
-        }
     }
 }

@@ -1,15 +1,15 @@
 //! Just enough of nf_tables, the kernel's packet filter, to write a table of rules.
 //!
 //! ```text
-//!   table  ip isolab-iso0a070304            goes with all that is in it
-//!     chain  forward: hook forward, priority 0      where on its way a packet meets the rules
+//!   table  ip isolab-iso0a070304            is removed with its content
+//!     chain  forward: hook forward, priority 0      at which point packets meet the rules
 //!       rule  oifname iso0a070304  ct state new  drop
 //!             each part of a rule loads something into a register, compares it, or decides
 //! ```
 //!
-//! The messages are those of nfnetlink (linux/netfilter/nfnetlink.h, nf_tables.h): a netlink header,
-//! four bytes of family and version, attributes. Numbers in them are in the order of the network.
-//! What belongs together is sent as one batch, which takes effect whole or not at all.
+//! The messages are those of nfnetlink (linux/netfilter/nfnetlink.h, nf_tables.h): a netlink
+//! header, four bytes of family and version, attributes. Numbers in them are in network byte order.
+//! Related changes are sent as one batch, which takes effect completely or not at all.
 
 use std::net::Ipv4Addr;
 
@@ -22,8 +22,8 @@ use crate::{
 
 const BATCH_BEGIN: u16 = libc::NFNL_MSG_BATCH_BEGIN as u16;
 const BATCH_END: u16 = libc::NFNL_MSG_BATCH_END as u16;
-/// The attribute of a batch's beginning with the number of the rules' generation for which it is
-/// meant; of another the kernel refuses it.
+/// The attribute at the beginning of a batch with the generation of the rules on which it is based;
+/// the kernel rejects it if the generation has changed.
 const BATCH_GENERATION: u16 = 1;
 /// After the netlink header: `struct nfgenmsg`.
 const BODY: usize = HEADER + 4;
@@ -32,20 +32,20 @@ const TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const RULE_CHAIN: u16 = 2;
 
-/// Where on its way through the host a packet meets a chain.
+/// At which point of its way through the host a packet meets a chain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hook {
-    /// `filter`, or `nat`: asked once for each connection.
+    /// `filter`, or `nat`, which is evaluated once for each connection.
     pub(crate) kind: &'static str,
     /// `NF_INET_*`.
     pub(crate) number: i32,
-    /// The smaller the earlier.
+    /// Smaller values come first.
     pub(crate) priority: i32,
 }
 
-/// Before the host decides where a packet goes.
+/// Before routing.
 pub(crate) const PREROUTING: Hook = Hook { kind: "nat", number: 0, priority: -100 };
-/// Packets that the host passes on.
+/// Forwarded packets.
 pub(crate) const FORWARD: Hook = Hook { kind: "filter", number: 2, priority: 0 };
 /// Packets that leave a process of the host.
 pub(crate) const OUTPUT: Hook = Hook { kind: "nat", number: 3, priority: -100 };
@@ -66,29 +66,29 @@ fn message(kind: i32, flags: u16) -> Message {
 pub(crate) struct Batch(Vec<Message>);
 
 impl Batch {
-    /// One for the generation of the rules that [`generation`] has told; of another the kernel
-    /// refuses it with ERESTART, and nobody else's change has come between.
+    /// A batch based on the generation of the rules returned by [`generation`]; the kernel rejects
+    /// it with ERESTART if the rules have changed since.
     pub(crate) fn new(generation: u32) -> Self {
         let begin = batch_edge(BATCH_BEGIN).attribute(BATCH_GENERATION, &number(generation));
         Self(vec![begin])
     }
 
-    /// Makes a table; one that is there is an error.
+    /// Makes a table; it is an error if it exists.
     pub(crate) fn table(&mut self, name: &str) {
         self.0.push(message(libc::NFT_MSG_NEWTABLE, CREATE).attribute(TABLE, &text(name)));
     }
 
-    /// Removes a table and all that is in it.
+    /// Removes a table and everything in it.
     pub(crate) fn remove_table(&mut self, name: &str) {
         self.0.push(message(libc::NFT_MSG_DELTABLE, 0).attribute(TABLE, &text(name)));
     }
 
-    /// Makes a chain in a table: what no rule of it decides goes on.
+    /// Makes a chain in a table that accepts packets which no rule decides about.
     pub(crate) fn chain(&mut self, table: &str, name: &str, hook: Hook) {
         self.chain_with_policy(table, name, hook, libc::NF_ACCEPT);
     }
 
-    /// Makes a chain with another decision for what none of its rules decides (`NF_DROP`).
+    /// Makes a chain with another policy (`NF_DROP`).
     pub(crate) fn chain_with_policy(&mut self, table: &str, name: &str, hook: Hook, policy: i32) {
         let message = message(libc::NFT_MSG_NEWCHAIN, CREATE)
             .attribute(TABLE, &text(table))
@@ -102,7 +102,7 @@ impl Batch {
         self.0.push(message);
     }
 
-    /// Adds a rule at the end of a chain: what all of its parts match, its last part decides.
+    /// Adds a rule at the end of a chain: if all other parts match, its last part decides.
     pub(crate) fn rule(&mut self, table: &str, chain: &str, parts: &[Part<'_>]) {
         const APPEND: u16 = 0x400 | 0x800; // NLM_F_CREATE and NLM_F_APPEND
         let message = message(libc::NFT_MSG_NEWRULE, APPEND)
@@ -112,7 +112,7 @@ impl Batch {
         self.0.push(message);
     }
 
-    /// Puts them in force.
+    /// Applies the changes.
     pub(crate) fn commit(mut self, words: &'static str) -> Result<(), Error> {
         if self.0.len() == 1 {
             return Ok(()); // nothing is to be changed
@@ -122,7 +122,7 @@ impl Batch {
     }
 }
 
-/// The first or last message of a batch; its body names the part of the kernel that it is for.
+/// The first or last message of a batch; its body names the subsystem.
 fn batch_edge(kind: u16) -> Message {
     let [high, low] = (libc::NFNL_SUBSYS_NFTABLES as u16).to_be_bytes();
     Message::new(kind, 0, &[0, 0, high, low])
@@ -147,17 +147,17 @@ pub(crate) enum Part<'a> {
     Destination(Ipv4Addr, u8),
     /// Its destination is an address of the host's own.
     DestinationIsLocal,
-    /// It is of TCP or UDP (`IPPROTO_*`), and for this port.
+    /// It is TCP or UDP (`IPPROTO_*`), and for this port.
     Port(u8, u16),
     /// It is the first of a connection.
     IsNew,
-    /// Nobody has given its connection another destination.
+    /// Its connection has not been redirected.
     IsNotRedirected,
-    /// Decides: it goes no further.
+    /// Verdict: drop it.
     Drop,
-    /// Decides: its source becomes the host's address on the link by which it leaves.
+    /// Verdict: its source becomes the host's address on the outgoing link.
     Masquerade,
-    /// Decides: its destination becomes this.
+    /// Verdict: its destination becomes this address and port.
     Redirect(Ipv4Addr, u16),
 }
 
@@ -235,7 +235,7 @@ const NOT_EQUAL: u32 = 1;
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
 
-/// A part by the kernel's name for it, with what `fill` says of it.
+/// A part by the kernel's name for it, with the attributes that `fill` adds.
 fn expression(rule: Message, name: &str, fill: impl FnOnce(Message) -> Message) -> Message {
     rule.nested(1, |one| one.attribute(1, &text(name)).nested(2, fill))
 }
@@ -260,7 +260,7 @@ fn load_packet(rule: Message, header: u32, offset: u32, length: u32) -> Message 
     expression(rule, "payload", fill)
 }
 
-/// Keeps those bits of the value that are in `mask`.
+/// Masks the value with `mask`.
 fn masked(rule: Message, mask: [u8; 4]) -> Message {
     let fill = |data: Message| {
         data.attribute(1, &number(VALUE))
@@ -285,15 +285,15 @@ fn immediate(rule: Message, register: u32, fill: impl FnOnce(Message) -> Message
     expression(rule, "immediate", |data| data.attribute(1, &number(register)).nested(2, fill))
 }
 
-/// The name of a link as the kernel compares it: 16 bytes, the rest of them zero.
+/// The name of a link as the kernel compares it: 16 bytes, padded with zeros.
 fn padded(link: &str) -> [u8; libc::IFNAMSIZ] {
     let mut name = [0; libc::IFNAMSIZ];
-    // A longer one is not the name of a link.
+    // A longer name is not the name of a link.
     name.iter_mut().zip(link.bytes().take(libc::IFNAMSIZ - 1)).for_each(|(to, from)| *to = from);
     name
 }
 
-/// The number of the rules' present generation: each change makes the next.
+/// The current generation of the rules: each change increments it.
 pub(crate) fn generation() -> Result<u32, Error> {
     let words = "ask for the generation of the nf_tables rules";
     let answer = socket()?.request(words, message(libc::NFT_MSG_GETGEN, 0))?;
@@ -307,12 +307,12 @@ pub(crate) fn tables() -> Result<Vec<String>, Error> {
     Ok(listed.iter().filter_map(|one| name_in(one, TABLE)).collect())
 }
 
-/// A chain that the host has.
+/// A chain of the host.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Chain {
     pub(crate) table: String,
     pub(crate) name: String,
-    /// Whether it is asked about packets that the host passes on, and drops what no rule accepts.
+    /// Whether it handles forwarded packets and drops those that no rule accepts.
     pub(crate) drops_forwarded: bool,
 }
 

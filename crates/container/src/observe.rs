@@ -1,7 +1,7 @@
-//! Question 2, from outside: which processes a run has and what they consume at this moment.
+//! Question 2, from outside: the processes of a run and what they consume now.
 //!
-//! The cgroup tells, where there is one and it has the controller; else `/proc` does, process by
-//! process, which takes longer and misses what has ended.
+//! The figures come from the cgroup, if there is one with the controller; otherwise from `/proc`,
+//! process by process, which takes longer and misses processes that have ended.
 
 use std::{
     fs,
@@ -9,36 +9,36 @@ use std::{
     time::Duration,
 };
 
+use host::{ProcessStat, memory_field, process_tree, pss};
 use nix::unistd::{SysconfVar, sysconf};
-use sandbox::{Entry, Process, Resource, proc_files};
+use sandbox::{LedgerEntry, Process, Resource};
 
-/// What a run consumes. A limit is `None` where there is none.
+/// What a run consumes. A limit is `None` if there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Consumption {
     /// CPU time, user and system together, since its start.
     pub cpu_time: Duration,
-    /// Memory in use; pages of files that nobody has touched for a while are not counted, as Docker
-    /// does it.
+    /// Memory in use, without inactive pages of files, as Docker counts it.
     pub memory_bytes: u64,
-    /// How much it may use.
+    /// Its memory limit.
     pub memory_limit: Option<u64>,
     /// Processes and threads.
     pub pids: u64,
-    /// How many there may be.
+    /// Their limit.
     pub pids_limit: Option<u64>,
 }
 
 /// Its cgroup's directories.
-pub fn cgroups(entry: &Entry) -> impl Iterator<Item = &Path> {
+pub fn cgroups(entry: &LedgerEntry) -> impl Iterator<Item = &Path> {
     entry.resources.iter().filter_map(|resource| match resource {
         Resource::Cgroup(path) => Some(path.as_path()),
         _ => None,
     })
 }
 
-/// The processes of a run: those in its cgroup, or its pid namespace, or all that descend from its
-/// first. Of a virtual machine, its launcher.
-pub fn processes(entry: &Entry) -> Vec<u32> {
+/// The processes of a run: those in its cgroup, or in its pid namespace, or all descendants of its
+/// first process. For a virtual machine, its launcher.
+pub fn processes(entry: &LedgerEntry) -> Vec<u32> {
     let mut found: Vec<u32> = cgroups(entry).next().map(members).unwrap_or_default();
     if found.is_empty() {
         found = match &entry.first {
@@ -60,8 +60,8 @@ pub(crate) fn members(cgroup: &Path) -> Vec<u32> {
     own.chain(below.flat_map(|below| members(&below.path()))).collect()
 }
 
-/// The processes in the pid namespace of `first`, if that is another than the caller's; else what
-/// descends from it.
+/// The processes in the pid namespace of `first`, if it differs from the caller's; otherwise the
+/// descendants of `first`.
 fn of_namespace_or_family(first: u32) -> Vec<u32> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let theirs = namespace(&first.to_string());
@@ -70,23 +70,11 @@ fn of_namespace_or_family(first: u32) -> Vec<u32> {
     if theirs.is_some() && theirs != namespace("self") {
         return all.filter(|pid| namespace(&pid.to_string()) == theirs).collect();
     }
-    let parent = |pid: u32| proc_files::parent(&fs::read_to_string(stat_of(pid)).ok()?);
-    let parents: Vec<(u32, u32)> = all.filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    let mut family = vec![first];
-    let mut next = 0;
-    while let Some(&member) = family.get(next) {
-        family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    family
-}
-
-fn stat_of(pid: u32) -> String {
-    format!("/proc/{pid}/stat")
+    process_tree(first)
 }
 
 /// What a run consumes now.
-pub fn consumption(entry: &Entry) -> Consumption {
+pub fn consumption(entry: &LedgerEntry) -> Consumption {
     let cgroups: Vec<&Path> = cgroups(entry).collect();
     let number = |names: [&str; 2]| {
         let mut paths = cgroups.iter().flat_map(|path| names.map(|name| path.join(name)));
@@ -107,7 +95,7 @@ pub fn consumption(entry: &Entry) -> Consumption {
     Consumption {
         cpu_time: cpu.unwrap_or_else(|| processes.iter().map(|pid| cpu_time(*pid)).sum()),
         memory_bytes: memory.unwrap_or_else(|| processes.iter().map(|pid| memory_of(*pid)).sum()),
-        // Version 1 has a number near the largest for none.
+        // Version 1 uses a number close to the maximum for no limit.
         memory_limit: number(["memory.max", "memory.limit_in_bytes"])
             .filter(|bytes| *bytes < i64::MAX as u64 / 2),
         pids: number(["pids.current", ""])
@@ -121,35 +109,27 @@ fn field_of(text: &str, name: &str) -> Option<u64> {
     fields.find(|(key, _)| *key == name)?.1.trim().parse().ok()
 }
 
-/// User and system time of a process and of its children that have ended: fields 14 to 17 of its
-/// stat (proc_pid_stat(5)).
+/// User and system time of a process and of its children that have ended.
 fn cpu_time(pid: u32) -> Duration {
-    let ticks: u64 =
-        stat_fields(pid).iter().skip(11).take(4).filter_map(|word| word.parse::<u64>().ok()).sum();
+    let ticks = ProcessStat::of(pid).map_or(0, |stat| stat.cpu_ticks());
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
     Duration::from_secs(ticks) / u32::try_from(per_second).unwrap_or(100)
 }
 
-/// The fields from the third on.
-fn stat_fields(pid: u32) -> Vec<String> {
-    let text = fs::read(stat_of(pid)).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-    fields.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Its share of what it has mapped, or where that is not told what it has in memory.
+/// Its proportional share of memory, or its resident memory if that share is unknown.
 fn memory_of(pid: u32) -> u64 {
-    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let pss = proc_files::meminfo(&read("smaps_rollup"), "Pss");
-    pss.or_else(|| proc_files::meminfo(&read("status"), "VmRSS")).unwrap_or(0)
+    let resident = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        memory_field(&status, "VmRSS").unwrap_or(0)
+    };
+    pss(pid).unwrap_or_else(|_| resident())
 }
 
 fn threads(pid: u32) -> u64 {
-    stat_fields(pid).get(17).and_then(|word| word.parse().ok()).unwrap_or(1)
+    ProcessStat::of(pid).ok().and_then(|stat| stat.threads()).unwrap_or(1)
 }
 
-/// One process, as `isolab top` shows it. Its words are its own: they may hold anything.
+/// One process, as `isolab top` shows it. Its command line is untrusted and may contain anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessFacts {
     /// Its number on the host, and inside.
@@ -170,7 +150,7 @@ pub struct ProcessFacts {
     pub command: Vec<u8>,
 }
 
-/// What `/proc` says of a process; `None` if it has ended.
+/// The facts about a process in `/proc`; `None` if it has ended.
 pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
     let folder = PathBuf::from(format!("/proc/{pid}"));
     let before = Process::of(pid)?;
@@ -197,11 +177,11 @@ pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
         parent: first("PPid")?,
         user: first("Uid")?,
         state: field("State")?.chars().next()?,
-        resident: proc_files::meminfo(&status, "VmRSS").unwrap_or(0),
+        resident: memory_field(&status, "VmRSS").unwrap_or(0),
         cpu_time: cpu_time(pid),
         command,
     };
-    // Still the same one, of which all of this was said.
+    // Only if all of this was read of the same process.
     (Process::of(pid) == Some(before)).then_some(facts)
 }
 
@@ -212,7 +192,7 @@ mod tests {
     #[test]
     fn a_process_knows_itself_and_its_children() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let mut entry = Entry::new("x".into(), "process", vec![]);
+        let mut entry = LedgerEntry::new("x".into(), "process", vec![]);
         entry.first = Process::of(std::process::id());
         let found = processes(&entry);
         let facts = process_facts(child.id()).unwrap();

@@ -1,27 +1,27 @@
-//! Who is killed first when the host has no memory left: `oom_score_adj` (proc(5)).
+//! Which process is killed first when the host runs out of memory: `oom_score_adj` (proc(5)).
 //!
-//! The value belongs to a process, but the kernel gives it to all that share their memory with it,
-//! those of vfork(2) excepted: they are about to execute something else. Such is the usual child, and
-//! writes its own. A child that waits for its launcher is not, so that the launcher changes with it,
-//! and takes its value back when the child has executed its program. A start of another thread's that
-//! falls into these milliseconds has the value too.
+//! The kernel applies a change to all processes that share their memory, except children of
+//! vfork(2), which are about to execute another program. The usual child is one of those, and
+//! writes its own value. A child that waits for its launcher is not: the launcher gets the same
+//! value, and restores its own when the child has executed its program. A child that another thread
+//! starts in these milliseconds has the value too.
 
 use std::fs;
 
 use crate::{
     error::{Error, call, file},
     lookup,
-    plan::Plan,
+    plan::SyscallPlan,
 };
 use nix::errno::Errno;
 use sandbox::Question::Power;
 
 const LAUNCHER: &str = "/proc/self/oom_score_adj";
 
-/// The first and the last value (linux/oom.h): never, and before all others.
+/// The smallest and the largest value (linux/oom.h): never, and before all others.
 const VALUES: std::ops::RangeInclusive<i32> = -1000..=1000;
 
-/// Whether there is such a value.
+/// Checks the range of the value.
 pub(crate) fn check(score: Option<i32>) -> Result<(), Error> {
     match score {
         Some(score) if !VALUES.contains(&score) => {
@@ -33,7 +33,11 @@ pub(crate) fn check(score: Option<i32>) -> Result<(), Error> {
 }
 
 /// The step of a child that does not wait for its launcher, before it enters the root.
-pub(crate) fn set_own(plan: &mut Plan, score: Option<i32>, waits: bool) -> Result<(), Error> {
+pub(crate) fn set_own(
+    plan: &mut SyscallPlan,
+    score: Option<i32>,
+    waits: bool,
+) -> Result<(), Error> {
     let Some(score) = score.filter(|_| !waits) else { return Ok(()) };
     lookup::open_own_proc_to_write(plan, "oom_score_adj".as_ref())?;
     let opened = plan.result();
@@ -43,7 +47,7 @@ pub(crate) fn set_own(plan: &mut Plan, score: Option<i32>, waits: bool) -> Resul
     Ok(())
 }
 
-/// Gives a child that waits its value.
+/// Sets the value of a child that waits.
 pub(crate) fn give(pid: i32, score: Option<i32>, waits: bool) -> Result<Shared, Error> {
     let Some(score) = score.filter(|_| waits) else { return Ok(Shared { own: None }) };
     let own = fs::read_to_string(LAUNCHER).map_err(file("read", LAUNCHER))?;
@@ -57,7 +61,7 @@ fn words(score: i32) -> String {
     format!("write {score} to oom_score_adj")
 }
 
-/// As long as launcher and child share their memory, and with it the child's value.
+/// Lives while launcher and child share their memory, and with it the child's value.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Shared {
@@ -67,7 +71,7 @@ pub(crate) struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Back to a value that it was allowed to have, which the kernel grants.
+        // The kernel always allows going back to a previous value.
         if let Some(own) = &self.own {
             let _ = fs::write(LAUNCHER, own.trim());
         }

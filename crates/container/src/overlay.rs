@@ -1,13 +1,13 @@
-//! Overlays: a root that can be written to without changing what lies below it.
+//! Overlays: a writable root whose changes do not affect its lower layers.
 //!
-//! overlayfs shows `upper` where it has a file, else the uppermost of the `lowers` that has it. The
-//! first write to a file of a lower layer copies it up; deleting one leaves a mark in `upper`.
-//! The throw-away upper layer is a tmpfs that nobody but the child's mounts refers to, so the
-//! kernel frees it with them and there is nothing to delete.
+//! overlayfs shows a file from `upper` if it is there, otherwise from the topmost of the `lowers`
+//! that has it. The first write to a file of a lower layer copies it up; deleting a file leaves a
+//! whiteout in `upper`. The temporary upper layer is a tmpfs that only the child's mounts refer to,
+//! so the kernel frees it with them and there is nothing to delete.
 //!
-//! overlayfs takes its layers as paths. Each is opened first, without following a link, and named by
-//! its descriptor: what is mounted is what was opened, whatever its path leads to meanwhile, and no
-//! character of a path means anything in the options.
+//! overlayfs takes its layers as paths. Each is opened first, without following symbolic links, and
+//! given as a path to its descriptor: exactly what was opened is mounted, even if its path has
+//! changed meanwhile, and special characters in the path cannot affect the options.
 //!
 //! The overlay over the host's own `/` is in `host_root`.
 
@@ -17,55 +17,55 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    detached::{self, Around},
+    detached::Around,
     error,
     lookup::{self, Links},
-    plan::{Descriptors, Plan, Slot},
-    rootfs::Upper,
+    mount_calls,
+    plan::{Descriptors, Slot, SyscallPlan},
+    spec::root::Upper,
 };
 
-/// A directory that every Linux system has, to mount on: the mount is seen by the child only.
+/// A directory that every Linux system has, used as a mount point: only the child sees the mount.
 const STAGE: &str = "/tmp";
 
-/// How many lower layers overlayfs takes (OVL_MAX_STACK of fs/overlayfs/super.c).
-pub(crate) const MAX_LOWERS: usize = 500;
-/// From here on the layers are named by short paths: all options have to fit into one page, and the
-/// kernel cuts off what does not, silently (mount(2)).
+/// With this many layers, short paths are used: all options must fit into one page, and the kernel
+/// silently truncates the rest (mount(2)).
 const MANY: usize = 64;
 
-/// A tmpfs of that size that is mounted where only the child sees it. Files of overlays lie on it.
-pub(crate) fn stage(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
-    plan.together(format!("mount tmpfs for what is written (size={size})"), |plan| {
+/// A tmpfs of that size, mounted where only the child sees it. The upper layers of overlays are on
+/// it.
+pub(crate) fn stage(plan: &mut SyscallPlan, size: &str) -> Result<Slot, Error> {
+    plan.together(format!("mount a tmpfs for changes (size={size})"), |plan| {
         let stage = tmpfs(plan, size)?;
         lookup::open_of_host(plan, Path::new(STAGE))?;
         let target = plan.result();
-        detached::attach(plan, Path::new(STAGE), stage, target);
+        mount_calls::attach(plan, Path::new(STAGE), stage, target);
         Ok(stage)
     })
 }
 
-pub(crate) fn tmpfs(plan: &mut Plan, size: &str) -> Result<Slot, Error> {
+pub(crate) fn tmpfs(plan: &mut SyscallPlan, size: &str) -> Result<Slot, Error> {
     let option = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
     let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let data = [option("mode", "755"), option("size", size)];
-    detached::fresh(plan, "tmpfs", "tmpfs", (attributes, &data), false)
+    mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &data), false)
 }
 
-/// How much goes into what is thrown away: so many bytes, or a quarter of the host's memory.
+/// The size of a temporary upper layer: the given bytes, or a quarter of the host's memory.
 pub(crate) fn size(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| "25%".to_owned(), |bytes| bytes.to_string())
 }
 
-/// The overlay that was asked for.
+/// An overlay of the given layers.
 pub(crate) fn layers(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     lowers: &[PathBuf],
     upper: &Upper,
     bytes: Option<u64>,
     around: Around<'_>,
 ) -> Result<Slot, Error> {
     // Opened before the stage covers one of them.
-    let open = |plan: &mut Plan, layer: &Path| {
+    let open = |plan: &mut SyscallPlan, layer: &Path| {
         let path = layer.canonicalize().map_err(error::file("find", layer))?;
         if let Some(made) = around.id_mapped(plan, &path) {
             return Ok((made, true));
@@ -96,33 +96,33 @@ pub(crate) fn layers(
     uppermost(plan, stage)
 }
 
-/// Attaches a mount that the launcher has made to the stage: a layer has to be in the namespace.
+/// Attaches a mount that the launcher has made to the stage: layers must be in the mount namespace.
 pub(crate) fn attach_layer(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     stage: Slot,
     name: &str,
     layer: Slot,
 ) -> Result<(), Error> {
     let place = lookup::directory(plan, stage, &Path::new("/").join(name), Links::Refused)?;
-    detached::attach(plan, Path::new(name), layer, place);
+    mount_calls::attach(plan, Path::new(name), layer, place);
     Ok(())
 }
 
-/// `upper` and `work` in the directory `kept`, made where they are missing; neither may be a link.
-fn kept_layer(plan: &mut Plan, kept: Slot) -> Result<[Slot; 2], Error> {
+/// `upper` and `work` in the directory `kept`, made if missing; neither may be a symbolic link.
+fn kept_layer(plan: &mut SyscallPlan, kept: Slot) -> Result<[Slot; 2], Error> {
     let upper = lookup::directory(plan, kept, Path::new("/upper"), Links::Refused)?;
     let work = lookup::directory(plan, kept, Path::new("/work"), Links::Refused)?;
     Ok([upper, work])
 }
 
 /// The directory `root` on the stage.
-pub(crate) fn root_on(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
+pub(crate) fn root_on(plan: &mut SyscallPlan, stage: Slot) -> Result<Slot, Error> {
     lookup::make_directory(plan, stage, Path::new("root"), 0o755)?;
     uppermost(plan, stage)
 }
 
-/// What is mounted on it, if something is.
-pub(crate) fn uppermost(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
+/// The topmost mount on it, if there is one.
+pub(crate) fn uppermost(plan: &mut SyscallPlan, stage: Slot) -> Result<Slot, Error> {
     lookup::open(plan, stage, Path::new("root"), Links::Refused)?;
     Ok(plan.result())
 }
@@ -130,7 +130,7 @@ pub(crate) fn uppermost(plan: &mut Plan, stage: Slot) -> Result<Slot, Error> {
 /// An overlay with an upper layer on the stage, in the directory `name`, with the container's own files
 /// in it.
 pub(crate) fn throw_away(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     stage: Slot,
     name: &str,
     lowers: &[(&Path, Slot)],
@@ -154,13 +154,13 @@ pub(crate) fn throw_away(
 
 /// `mount(2)` of an overlay on the directory behind `target`.
 fn overlay(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     lowers: &[(&Path, Slot)],
     [upper, work]: [Slot; 2],
     target: Slot,
     around: Around<'_>,
 ) -> Result<(), Error> {
-    // In a user namespace its marks are attributes, of which only user ones may be written there.
+    // In a user namespace overlayfs can store its marks only as `user.` attributes.
     let marks = if around.user_namespace { ",userxattr" } else { "" };
     let lower = vec!["\0"; lowers.len()].join(":");
     let options = format!("lowerdir={lower},upperdir=\0,workdir=\0{marks}");

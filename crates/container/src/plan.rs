@@ -1,10 +1,10 @@
-//! The plan: all the system calls of the child, with their operands, before there is a child.
+//! The plan: all system calls of the child, with their operands, prepared before the child exists.
 //!
 //! After `clone3` the child shares its parent's memory and may not allocate: another thread may
-//! have held the allocator's lock at that moment. So the parent writes down every call with its
-//! strings first, as a list, and the child only makes one after the other. Three things come for
-//! free: an error is (step, operand, errno) because the step knows its own words, `--trace` is the
-//! list with times beside it, and the child has no code that could go wrong in a second way.
+//! have held the allocator's lock at that moment. So the parent prepares every call with its
+//! strings as a list, and the child makes one call after the other. This has three advantages: an
+//! error is (step, operands, errno), because each step has its description; `--trace` is the list
+//! with times; and the child runs no other code that could fail.
 
 mod follow;
 
@@ -23,16 +23,16 @@ use sandbox::{Question, TraceEntry};
 
 use crate::Error;
 
-/// Where a call's result is kept for the calls after it: a descriptor that the child opens.
+/// Holds the result of a call for later calls: a descriptor that the child opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(usize);
 
-/// Operands from here on stand for slots. Neither an address nor a number of any call: addresses
-/// of a process end below 2^47.
+/// Operands from here on denote slots. No address and no other operand is that large: user
+/// addresses end below 2^47.
 const FIRST_SLOT: usize = 0x5107 << 48;
 
 impl Slot {
-    /// The operand that stands for what is in this slot.
+    /// The operand that denotes the content of this slot.
     pub(crate) fn operand(self) -> usize {
         FIRST_SLOT + self.0
     }
@@ -43,8 +43,8 @@ impl Slot {
 enum Act {
     /// A system call.
     Call { number: c_long, arguments: [usize; 6] },
-    /// Compares these parts of what calls have written to two places: all must be equal, or one
-    /// must differ.
+    /// Compares parts of what earlier calls have written to two addresses: all must be equal, or at
+    /// least one must differ.
     Compare { left: usize, right: usize, parts: &'static [Range<usize>], equal: bool },
     /// Writes the number of a descriptor into a path of `/proc/self/fd`.
     Number { slot: Slot, address: usize, digits: usize },
@@ -55,13 +55,13 @@ enum Act {
 pub(crate) enum Descriptors {
     /// By a path of `/proc/self/fd`.
     Whole,
-    /// By a path from `/proc/self/fd`, which is the working directory then.
+    /// By a path relative to `/proc/self/fd`, which is the working directory at that point.
     Short,
 }
 
 impl Descriptors {
-    /// The path before the number, and the room for that. Slashes fill it up from the left: several
-    /// are as good as one (path_resolution(7)), and a number may not begin with a zero.
+    /// The path before the number, and the space for the number. It is padded with slashes on the
+    /// left: several count as one (path_resolution(7)), and a number may not begin with a zero.
     fn parts(self) -> (&'static [u8], usize) {
         match self {
             Self::Whole => (b"/proc/self/fd/", 8),
@@ -78,13 +78,13 @@ struct Step {
     act: Act,
     /// Where the result goes.
     result: Option<Slot>,
-    /// Errors after which the plan goes on.
+    /// Errors after which the plan continues.
     forgiven: &'static [Errno],
-    /// Whether the call is made again until it fails in a way that is forgiven.
+    /// Whether the call is repeated until it fails with one of the forgiven errors.
     repeated: bool,
-    /// How many of the steps that follow are left out after a forgiven error, and after success.
+    /// How many of the following steps are skipped after a forgiven error, and after success.
     skip: Skip,
-    /// Index of the heading under which it is told.
+    /// Index of the heading under which it is shown in a trace.
     heading: Option<usize>,
 }
 
@@ -94,7 +94,7 @@ struct Skip {
     if_done: usize,
 }
 
-/// The program that ends the plan, as `execveat(2)` wants it.
+/// The program at the end of the plan, as `execveat(2)` takes it.
 #[derive(Debug, Default)]
 struct Exec {
     /// The child's descriptor of the program.
@@ -106,7 +106,7 @@ struct Exec {
 /// What the child reports. It is shared memory: the child writes, the parent reads.
 #[derive(Debug, Default)]
 struct Record {
-    /// Index of the step that is being done.
+    /// Index of the current step.
     step: AtomicUsize,
     /// Its error, if it failed.
     errno: AtomicI32,
@@ -120,11 +120,11 @@ struct Record {
 
 /// What the child will do.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct SyscallPlan {
     steps: Vec<Step>,
-    /// What is in the slots; all ones, which is no descriptor, until a step has filled it.
+    /// The contents of the slots; all ones, which is not a descriptor, until a step has filled it.
     slots: Vec<AtomicUsize>,
-    /// What several steps are together.
+    /// The headings: descriptions of several steps together.
     headings: Vec<String>,
     /// Whether the steps that are added now belong to the last heading.
     under_heading: bool,
@@ -134,9 +134,10 @@ pub(crate) struct Plan {
     kept: Kept,
 }
 
-impl Default for Plan {
+impl Default for SyscallPlan {
     fn default() -> Self {
-        // A plan of a usual size does not move: each page that it touches is a fault of the start.
+        // A plan of the usual size is not reallocated: each page that it touches costs a page
+        // fault.
         Self {
             steps: Vec::with_capacity(224),
             slots: Vec::with_capacity(96),
@@ -149,15 +150,15 @@ impl Default for Plan {
     }
 }
 
-/// Bytes that stay where they are, side by side.
+/// A buffer whose bytes keep their addresses.
 #[derive(Debug, Default)]
 struct Kept {
-    /// None of them grows beyond its capacity, which would move it.
+    /// No chunk grows beyond its capacity, which would move it.
     chunks: Vec<Vec<u8>>,
 }
 
 impl Kept {
-    /// Adds these bytes, one behind the other: their address.
+    /// Adds these bytes and returns their address.
     fn add(&mut self, bytes: &[u8], end: &[u8]) -> usize {
         const CHUNK: usize = 16 << 10;
         const ALIGNMENT: usize = 8;
@@ -177,8 +178,8 @@ impl Kept {
     }
 }
 
-impl Plan {
-    /// Adds the system call `number`, put in `words`.
+impl SyscallPlan {
+    /// Adds the system call `number`, described by `words`.
     pub(crate) fn step<const N: usize>(
         &mut self,
         question: Question,
@@ -191,9 +192,9 @@ impl Plan {
         self.add(question, words.into(), Act::Call { number, arguments: all })
     }
 
-    /// Adds a check, put in `words`, of what the steps before it have written to two addresses:
-    /// these parts of it are equal, or else (`equal` is false) one of them differs. The plan ends
-    /// where a check does not hold.
+    /// Adds a check, described by `words`, of what earlier steps have written to two addresses:
+    /// these parts are equal or, if `equal` is false, at least one differs. The plan ends at a
+    /// failed check.
     pub(crate) fn compare(
         &mut self,
         question: Question,
@@ -205,9 +206,9 @@ impl Plan {
         self.add(question, words.into(), Act::Compare { left, right, parts, equal });
     }
 
-    /// Keeps `text`, in which each null stands for what is behind a descriptor, in the order of
-    /// `slots`: a path of `/proc/self/fd`. For calls that take paths only, as the options of an
-    /// overlay; the path leads to what was opened, whatever has been put in its place since.
+    /// Keeps `text`, in which each null is replaced by a path of `/proc/self/fd` to a descriptor,
+    /// in the order of `slots`. For calls that take only paths, such as the options of an overlay;
+    /// the path leads to the opened file, even if its name has been reused since.
     pub(crate) fn text_with_descriptors(
         &mut self,
         question: Question,
@@ -243,7 +244,8 @@ impl Plan {
         self
     }
 
-    /// Adds steps that are told as one, in `words`. One that fails is told by its own.
+    /// Adds steps that a trace shows as one, described by `words`. A failed step is reported by its
+    /// own words.
     pub(crate) fn together<R>(&mut self, words: String, add: impl FnOnce(&mut Self) -> R) -> R {
         if self.under_heading {
             return add(self);
@@ -255,13 +257,13 @@ impl Plan {
         result
     }
 
-    /// A slot that no step has filled yet.
+    /// A new, empty slot.
     pub(crate) fn slot(&mut self) -> Slot {
         self.slots.push(AtomicUsize::new(usize::MAX));
         Slot(self.slots.len() - 1)
     }
 
-    /// A slot with a descriptor that the child has from its launcher.
+    /// A slot with a descriptor that the child inherits from its launcher.
     pub(crate) fn descriptor(&mut self, number: usize) -> Slot {
         self.slots.push(AtomicUsize::new(number));
         Slot(self.slots.len() - 1)
@@ -281,7 +283,7 @@ impl Plan {
         }
     }
 
-    /// Lets the plan go on when the last added step fails in one of these ways.
+    /// Lets the plan continue if the last added step fails with one of these errors.
     pub(crate) fn forgive(&mut self, forgiven: &'static [Errno]) -> &mut Self {
         if let Some(step) = self.steps.last_mut() {
             step.forgiven = forgiven;
@@ -289,7 +291,7 @@ impl Plan {
         self
     }
 
-    /// Makes the last added call again and again, until it fails in one of these ways.
+    /// Repeats the last added call until it fails with one of these errors.
     pub(crate) fn repeat_until(&mut self, end: &'static [Errno]) {
         self.forgive(end);
         if let Some(step) = self.steps.last_mut() {
@@ -297,7 +299,7 @@ impl Plan {
         }
     }
 
-    /// Adds the steps of `then` for the case that the last added step fails in one of these ways.
+    /// Adds the steps of `then`, which run if the last added step fails with one of these errors.
     pub(crate) fn if_failed<R>(
         &mut self,
         failures: &'static [Errno],
@@ -306,8 +308,8 @@ impl Plan {
         self.branch(failures, then, |skip| &mut skip.if_done)
     }
 
-    /// Adds the steps of `then` for the case that the last added step does not fail in one of these
-    /// ways.
+    /// Adds the steps of `then`, which run unless the last added step fails with one of these
+    /// errors.
     pub(crate) fn unless_failed<R>(
         &mut self,
         failures: &'static [Errno],
@@ -316,7 +318,7 @@ impl Plan {
         self.branch(failures, then, |skip| &mut skip.if_failed)
     }
 
-    /// Adds steps that the last added one leaves out in the `other` case.
+    /// Adds steps that are skipped in the `other` case.
     fn branch<R>(
         &mut self,
         failures: &'static [Errno],
@@ -332,7 +334,7 @@ impl Plan {
         result
     }
 
-    /// Keeps `bytes` as long as the plan: their address, as an operand.
+    /// Keeps `bytes` for the lifetime of the plan and returns their address, as an operand.
     pub(crate) fn keep(&mut self, bytes: impl AsRef<[u8]>) -> usize {
         self.kept.add(bytes.as_ref(), &[])
     }
@@ -347,7 +349,7 @@ impl Plan {
         Ok(self.kept.add(bytes, &[0]))
     }
 
-    /// Ends the plan with the program behind the child's descriptor of that number.
+    /// Ends the plan with the program in the child's descriptor `number`.
     pub(crate) fn execute_descriptor(&mut self, number: usize) {
         self.exec.descriptor = number;
     }
@@ -368,7 +370,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Nothing may be added any more: the lists get their ends, and the record its room.
+    /// Completes the plan: terminates the lists and allocates the record. Nothing may be added
+    /// afterwards.
     pub(crate) fn finish(&mut self, traced: bool) {
         self.exec.argv.push(0);
         self.exec.envp.push(0);
@@ -383,7 +386,7 @@ impl Plan {
         Duration::from_nanos(self.record.began.load(Relaxed))
     }
 
-    /// How far the child came, when it is known to have executed its program or ended.
+    /// How far the child got, once it has executed its program or ended.
     pub(crate) fn progress(&self) -> Progress {
         let index = self.record.step.load(Relaxed);
         let errno = match self.record.errno.load(Relaxed) {
@@ -407,7 +410,7 @@ impl Plan {
         for (index, (step, ended)) in self.steps.iter().zip(&self.record.ended).enumerate() {
             let ended = Duration::from_nanos(ended.load(Relaxed));
             if ended.is_zero() || (step.words == NO_CALL && step.heading.is_none()) {
-                continue; // left out, not come to, or shown with the next
+                continue; // skipped, not reached, or shown with the next step
             }
             let took = ended.saturating_sub(began);
             match traced.last_mut() {
@@ -432,7 +435,7 @@ impl Plan {
         traced
     }
 
-    /// The words of a step; of one without which something is left out, the reason too.
+    /// The words of a step, and the reason if it was skipped.
     fn words_with_error(&self, index: usize) -> Cow<'static, str> {
         let Some(step) = self.steps.get(index) else { return NO_CALL.into() };
         let error = self.record.forgiven.get(index).map_or(0, |errno| errno.load(Relaxed));
@@ -446,25 +449,25 @@ impl Plan {
     }
 }
 
-/// The words of a step that is told with the next one.
+/// The words of a step that is shown together with the next one.
 pub(crate) const NO_CALL: &str = "";
 
-/// Stands for an error number where a check did not hold.
+/// The error number of a failed check.
 const NOT_SO: i32 = -1;
 
-/// How far the child came with its plan.
+/// How far the child got with its plan.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// To the end: the program runs, or has run.
+    /// The program was executed.
     Executed,
-    /// To the program, which could not be executed.
+    /// The program could not be executed.
     NotExecuted(Errno),
-    /// To this check, which did not hold.
+    /// This check failed.
     Refused {
-        /// What was to hold.
+        /// The expected condition.
         check: String,
     },
-    /// To this step, which failed; without an error number the child was killed in it.
+    /// This step failed; without an error number, the child was killed in it.
     Stuck {
         /// The words of the step.
         step: String,

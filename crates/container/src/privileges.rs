@@ -1,75 +1,34 @@
 //! Question 4: with what power does it start? The container's answer: root in name, with few of
 //! root's capabilities. The microVM's answer is `microvm::vcpu`.
 //!
-//! Four walls, each for what the one before lets through: id maps (root inside is nobody outside;
-//! with a user namespace only), capabilities (what root may do), `no_new_privs` (no program gives
-//! more), and the [`seccomp`] filter (which doors of the kernel exist at all).
+//! Four barriers, each of which stops what the previous one lets through: id maps (root inside is
+//! an unprivileged id outside; only with a user namespace), capabilities (what root may do),
+//! `no_new_privs` (no program gives more power), and the [`seccomp`] filter (which system calls are
+//! allowed at all).
 
-use std::{path::Path, sync::OnceLock};
+use std::{fs::File, io::Write as _, path::Path, sync::OnceLock};
 
+use host::read_proc;
 use nix::{
     errno::Errno,
     unistd::{Gid, Uid},
 };
-use sandbox::{Question::Power, proc_files::read_proc};
-use serde::{Deserialize, Serialize};
+use sandbox::Question::Power;
 
 use crate::{
-    Error, inherited, lookup,
-    namespaces::{Namespace, Namespaces, write_whole},
-    plan::Plan,
-    seccomp, spec,
+    Error, error, inherited, lookup,
+    plan::SyscallPlan,
+    seccomp,
+    spec::{
+        self,
+        namespaces::{Namespace, Namespaces},
+    },
 };
 
-pub use crate::capabilities::{Capabilities, CapabilitySet};
-
-/// User and groups of a process.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct User {
-    /// User id inside.
-    pub uid: u32,
-    /// Group id inside.
-    pub gid: u32,
-    /// Supplementary groups.
-    pub additional_gids: Vec<u32>,
-    /// Permissions that new files do not get; `None` is 0o022.
-    pub umask: Option<u32>,
-}
-
-/// One range of ids of a user namespace (user_namespaces(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct IdMap {
-    /// The first id inside.
-    #[serde(rename = "containerID")]
-    pub container_id: u32,
-    /// The first id outside.
-    #[serde(rename = "hostID")]
-    pub host_id: u32,
-    /// How many ids.
-    pub size: u32,
-}
-
-/// The maps of a user namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct IdMaps {
-    /// Of users.
-    pub uid: Vec<IdMap>,
-    /// Of groups.
-    pub gid: Vec<IdMap>,
-}
-
-/// A limit of a process (getrlimit(2)); it has its number in asm-generic/resource.h.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rlimit {
-    /// `RLIMIT_NOFILE`, with or without `RLIMIT_`, in any case.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// In force; `u64::MAX` is no limit.
-    pub soft: u64,
-    /// How far a process may raise it.
-    pub hard: u64,
-}
+pub use crate::{
+    capabilities::{Capabilities, CapabilitySet},
+    spec::power::{IdMap, IdMaps, Rlimit, User},
+};
 
 impl Rlimit {
     fn number(&self) -> Result<usize, Error> {
@@ -78,9 +37,9 @@ impl Rlimit {
     }
 }
 
-/// The child's steps down, in an order in which each is still allowed.
+/// The child's steps that drop privileges, in an order in which each is still allowed.
 pub(crate) fn drop_all(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     power: &spec::Power,
     new_user_namespace: bool,
 ) -> Result<(), Error> {
@@ -106,7 +65,7 @@ pub(crate) fn drop_all(
     Ok(())
 }
 
-fn filter(plan: &mut Plan, power: &spec::Power) -> Result<(), Error> {
+fn filter(plan: &mut SyscallPlan, power: &spec::Power) -> Result<(), Error> {
     const SET_MODE_FILTER: usize = libc::SECCOMP_SET_MODE_FILTER as usize;
     let bounding = power.capabilities.bounding;
     if let Some(program) = seccomp::program(&power.seccomp, bounding.0)? {
@@ -117,8 +76,8 @@ fn filter(plan: &mut Plan, power: &spec::Power) -> Result<(), Error> {
     Ok(())
 }
 
-/// The child's steps to the user of its program, of whom it may be root already.
-fn become_user(plan: &mut Plan, user: &User, keep_capabilities: bool) {
+/// The child's steps that change to the user of its program.
+fn become_user(plan: &mut SyscallPlan, user: &User, keep_capabilities: bool) {
     if user.uid != 0 && keep_capabilities {
         let arguments = [libc::PR_SET_KEEPCAPS as usize, 1];
         plan.step(Power, "prctl PR_SET_KEEPCAPS", libc::SYS_prctl, arguments);
@@ -127,7 +86,7 @@ fn become_user(plan: &mut Plan, user: &User, keep_capabilities: bool) {
     let groups =
         plan.keep(user.additional_gids.iter().flat_map(|id| id.to_ne_bytes()).collect::<Vec<u8>>());
     let count = user.additional_gids.len();
-    // In an unprivileged user namespace `setgroups` is denied; the groups stay then as they are.
+    // In an unprivileged user namespace `setgroups` is denied; the groups stay unchanged.
     plan.step(Power, "setgroups", libc::SYS_setgroups, [count, groups]).forgive(&[Errno::EPERM]);
     plan.step(Power, format!("setresgid {gid}"), libc::SYS_setresgid, [gid; 3]);
     plan.step(Power, format!("setresuid {uid}"), libc::SYS_setresuid, [uid; 3]);
@@ -136,9 +95,9 @@ fn become_user(plan: &mut Plan, user: &User, keep_capabilities: bool) {
     }
 }
 
-/// The child becomes root of its user namespace, once the maps are written; where they have no root,
-/// the first user that they have. Power over the namespace it has either way.
-pub(crate) fn become_first(plan: &mut Plan, power: &spec::Power) {
+/// The child becomes root of its user namespace once the maps are written, or the first mapped user
+/// if root is not mapped. It has full power over the namespace in either case.
+pub(crate) fn become_first(plan: &mut SyscallPlan, power: &spec::Power) {
     let first = |maps: &[IdMap]| maps.iter().map(|map| map.container_id).min().unwrap_or(0);
     let user = power.id_maps.as_ref().map_or_else(User::default, |maps| User {
         uid: first(&maps.uid),
@@ -148,10 +107,10 @@ pub(crate) fn become_first(plan: &mut Plan, power: &spec::Power) {
     become_user(plan, &user, true);
 }
 
-/// The child's steps that write kernel settings, through the host's own `/proc/sys`, in which a
-/// process sees those of its namespaces.
+/// The child's steps that write sysctls, through the host's own `/proc/sys`, where a process sees
+/// those of its own namespaces.
 pub(crate) fn set_sysctls(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     power: &spec::Power,
     namespaces: &Namespaces,
 ) -> Result<(), Error> {
@@ -176,7 +135,7 @@ pub(crate) fn set_sysctls(
     Ok(())
 }
 
-/// Settings that each ipc namespace has of its own (ipc_namespaces(7)).
+/// Sysctls that each ipc namespace has of its own (ipc_namespaces(7)).
 const IPC_SYSCTLS: [&str; 8] = [
     "kernel.msgmax",
     "kernel.msgmnb",
@@ -188,11 +147,13 @@ const IPC_SYSCTLS: [&str; 8] = [
     "kernel.shm_rmid_forced",
 ];
 
-/// The first id outside and the number of ids, of a container that root makes: none is a user's.
+/// The first id outside and the number of ids, for a container that root makes: no user has any of
+/// them.
 const ROOTS_MAP: (u32, u32) = (100_000, 65_536);
 
-/// Writes the maps of a child's user namespace: root gives it a range of ids of its own, any other
-/// caller only its own id, as root inside. So does root of a user namespace that lacks that range.
+/// Writes the maps of a child's user namespace. Root gives it a range of unused ids; any other
+/// caller maps only its own id to root inside, and so does root of a user namespace without that
+/// range.
 ///
 /// # Errors
 ///
@@ -214,7 +175,7 @@ pub(crate) fn write_id_maps(pid: i32, given: Option<&IdMaps>) -> Result<(), Erro
         None => IdMaps { uid: map(user.as_raw(), 1), gid: map(group.as_raw(), 1) },
     };
     if !user.is_root() || (given.is_none() && !has_range()) {
-        // Else it could drop a group that denies it something (user_namespaces(7)).
+        // Otherwise the child could drop a group that denies it something (user_namespaces(7)).
         write_whole(&format!("/proc/{pid}/setgroups"), "deny")?;
     }
     for (file, maps) in [("uid_map", &maps.uid), ("gid_map", &maps.gid)] {
@@ -227,13 +188,19 @@ pub(crate) fn write_id_maps(pid: i32, given: Option<&IdMaps>) -> Result<(), Erro
     Ok(())
 }
 
-/// The id that root inside has outside, by the maps that [`write_maps`] writes.
+/// Writes `text` to a file in a single write, as an id map requires.
+fn write_whole(path: &str, text: &str) -> Result<(), Error> {
+    let opened = File::options().write(true).open(path);
+    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(error::file("write", path))
+}
+
+/// The id outside of root inside, with the maps that [`write_maps`] writes.
 pub fn root_outside() -> u32 {
     if has_range() { ROOTS_MAP.0 } else { Uid::effective().as_raw() }
 }
 
-/// The last of the group ids from 0 on that a container has, by the maps that are `given`, or the usual
-/// ones of a new user namespace, or the caller's own.
+/// The last of the consecutive group ids from 0 on that exist in a container: by the maps that are
+/// `given`, or the default ones of a new user namespace, or the caller's own.
 pub(crate) fn last_group(given: Option<&IdMaps>, new_user_namespace: bool) -> u32 {
     const LAST: u32 = i32::MAX as u32; // the kernel's own limit for such ranges
     let count = match (given, new_user_namespace) {
@@ -251,7 +218,7 @@ pub(crate) fn last_group(given: Option<&IdMaps>, new_user_namespace: bool) -> u3
     u32::try_from(last).unwrap_or(LAST).min(LAST)
 }
 
-/// Whether the caller is root and has the range of ids that it would give.
+/// Whether the caller is root and has that range of ids itself.
 fn has_range() -> bool {
     let covered = |map: &str| covers(&id_map(map), ROOTS_MAP);
     Uid::effective().is_root() && ["uid_map", "gid_map"].into_iter().all(covered)
@@ -263,8 +230,8 @@ fn id_map(file: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Whether this process is in a user namespace below the first one, as root of a container without
-/// the host's power is: the first one maps every id to itself.
+/// Whether this process is in a user namespace other than the initial one, which maps every id to
+/// itself.
 pub(crate) fn in_user_namespace() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -273,7 +240,7 @@ pub(crate) fn in_user_namespace() -> bool {
     })
 }
 
-/// Whether an id map (user_namespaces(7): inside, outside, count) has all of a range inside.
+/// Whether an id map (user_namespaces(7): inside, outside, count) covers a range of ids inside.
 fn covers(map: &str, (first, count): (u32, u32)) -> bool {
     let (first, end) = (u64::from(first), u64::from(first) + u64::from(count));
     map.lines().any(|line| {

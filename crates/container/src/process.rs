@@ -2,9 +2,9 @@
 //! descriptors and signals. The second part is [`network`](crate::network); the microVM's answer is
 //! `microvm::exits` and `microvm::devices`.
 //!
-//! A container has no devices of its own to speak through: it makes system calls of the same
-//! kernel, and the only doors to the outside are the descriptors that it has inherited, three or
-//! four. All others are closed before it enters its root.
+//! A container has no devices of its own for input and output: it makes system calls of the same
+//! kernel, and its only connections to the outside are the three or four descriptors that it
+//! inherits. All others are closed before it enters its root.
 
 use std::{
     fs::File,
@@ -25,86 +25,29 @@ use sandbox::{Capture, Mailbox, Question::WayOut, Stdio};
 
 use crate::{
     Begin, Error,
+    child_descriptors::ChildDescriptors,
+    descriptors::high,
     error::call,
     lookup,
-    plan::{NO_CALL, Plan},
-    privileges::User,
+    plan::{NO_CALL, SyscallPlan},
+    spec::power::User,
     terminal::{Terminal, inside},
 };
-
-/// The number of the descriptor that a program inherits besides the three standard ones: the
-/// mailbox of a built-in program, the report of init.
-pub(crate) const INHERITED: usize = 3;
-/// The child's descriptor of the program in memory that it executes.
-pub(crate) const PROGRAM: usize = 4;
-/// The child's end of the report, where the program does not inherit it. Its `execve` closes it.
-const REPORT: usize = 5;
-/// The child's end of what it waits at to be started; the program closes it.
-pub(crate) const START: usize = 6;
-/// The child's end of the socket by which the launcher gets the master of a terminal.
-pub(crate) const TERMINAL: usize = 7;
-/// The first of the child's mounts that its launcher has made.
-pub(crate) const MOUNTS: usize = 8;
-
-/// What the child keeps of the launcher's descriptors besides standard input, output and error.
-#[derive(Debug, Default)]
-pub(crate) struct Kept<'a> {
-    /// What the program inherits.
-    pub(crate) inherited: Option<BorrowedFd<'a>>,
-    /// The program in memory.
-    pub(crate) program: Option<BorrowedFd<'a>>,
-    /// The end of the report that is closed by `execve`.
-    pub(crate) report: Option<BorrowedFd<'a>>,
-    /// Where it waits to be started.
-    pub(crate) start: Option<BorrowedFd<'a>>,
-    /// By which it sends the master of its terminal.
-    pub(crate) terminal: Option<BorrowedFd<'a>>,
-    /// Mounts, until the root is entered. Their numbers here lie above those in the child.
-    pub(crate) mounts: Vec<BorrowedFd<'a>>,
-}
-
-impl<'a> Kept<'a> {
-    fn all(&self) -> impl Iterator<Item = (BorrowedFd<'a>, usize, i32)> {
-        let single = [
-            (self.inherited, INHERITED, 0),
-            (self.program, PROGRAM, libc::O_CLOEXEC),
-            (self.report, REPORT, libc::O_CLOEXEC),
-            (self.start, START, 0),
-            (self.terminal, TERMINAL, libc::O_CLOEXEC),
-        ];
-        let single =
-            single.into_iter().filter_map(|(kept, number, flags)| Some((kept?, number, flags)));
-        let mounts = self.mounts.iter().zip(MOUNTS..);
-        single.chain(mounts.map(|(kept, number)| (*kept, number, libc::O_CLOEXEC)))
-    }
-
-    /// The child's steps that close all others (close_range(2)): those of the launcher before there
-    /// is a root that could lead to one of them, and the child's own before its program.
-    pub(crate) fn close_others(&self, plan: &mut Plan, words: &'static str) {
-        let mut first = INHERITED;
-        for (_, number, _) in self.all() {
-            if first < number {
-                plan.step(WayOut, words, libc::SYS_close_range, [first, number - 1, 0]);
-            }
-            first = number + 1;
-        }
-        plan.step(WayOut, words, libc::SYS_close_range, [first, u32::MAX as usize, 0]);
-    }
-}
 
 /// The launcher's and the child's ends of standard input and output.
 #[derive(Debug)]
 pub(crate) enum StdioEnds {
-    /// Pipes; without one for input that is the launcher's own. Of the child's ends the first is
+    /// Pipes; `stdin` is `None` if input is the launcher's own. The first of the child's ends is
     /// for output.
     Captured { capture: Capture, stdin: Option<[OwnedFd; 2]>, child: [OwnedFd; 2] },
-    /// The launcher's own: nothing to do.
+    /// The launcher's own streams.
     Inherited,
     /// A new pseudo-terminal.
     Terminal { terminal: Terminal, child: OwnedFd, path: PathBuf },
-    /// One that the child makes inside, and both ends of the socket by which its master comes out.
+    /// A pseudo-terminal that the child makes inside, and both ends of the socket by which it sends
+    /// the master.
     TerminalInside { socket: OwnedFd, child: OwnedFd },
-    /// Nobody's: `/dev/null`.
+    /// `/dev/null`.
     Null { child: OwnedFd },
 }
 
@@ -148,11 +91,11 @@ impl StdioEnds {
         }
     }
 
-    /// The child's steps to a terminal that is made inside, once it is in its root; it is the
-    /// `console`, too, where nothing else runs inside yet.
+    /// The child's steps that make a terminal inside, once it is in its root. With `console` the
+    /// terminal is also shown as `/dev/console`, which only the first process does.
     pub(crate) fn connect_inside(
         &self,
-        plan: &mut Plan,
+        plan: &mut SyscallPlan,
         user: &User,
         console: bool,
     ) -> Result<(), Error> {
@@ -166,26 +109,27 @@ impl StdioEnds {
     pub(crate) fn null() -> Result<Self, Error> {
         let opened = File::options().read(true).write(true).open("/dev/null");
         let null = opened.map_err(crate::error::file("open", "/dev/null"))?;
-        Ok(Self::Null { child: crate::child::high(&null)? })
+        Ok(Self::Null { child: high(&null)? })
     }
 
-    /// The slave's path on the host and its device number, of a terminal.
+    /// If it is a terminal: the slave's path on the host, and its device number.
     pub(crate) fn terminal(&self) -> Result<Option<(&Path, u64)>, Error> {
         let Self::Terminal { path, child, .. } = self else { return Ok(None) };
         let found = fstat(child).map_err(call("fstat of the pseudo-terminal"))?;
         Ok(Some((path, found.st_rdev)))
     }
 
-    /// The child's steps: its ends become 0, 1 and 2, what it keeps has the numbers after them, and
-    /// no other descriptor of the launcher is left.
-    pub(crate) fn connect(&self, plan: &mut Plan, kept: &Kept<'_>) {
-        let duplicate = |plan: &mut Plan, descriptor: BorrowedFd<'_>, number: usize, flags: i32| {
-            let words = format!("dup3 descriptor {number}");
-            let arguments = [descriptor.as_raw_fd() as usize, number, flags as usize];
-            plan.step(WayOut, words, libc::SYS_dup3, arguments);
-        };
+    /// The child's steps: its ends become descriptors 0, 1 and 2, those it keeps follow, and all
+    /// others of the launcher are closed.
+    pub(crate) fn connect(&self, plan: &mut SyscallPlan, kept: &ChildDescriptors<'_>) {
+        let duplicate =
+            |plan: &mut SyscallPlan, descriptor: BorrowedFd<'_>, number: usize, flags: i32| {
+                let words = format!("dup3 descriptor {number}");
+                let arguments = [descriptor.as_raw_fd() as usize, number, flags as usize];
+                plan.step(WayOut, words, libc::SYS_dup3, arguments);
+            };
         // A session of its own: signals of the launcher's terminal do not reach it.
-        let new_session = |plan: &mut Plan| {
+        let new_session = |plan: &mut SyscallPlan| {
             plan.step(WayOut, "setsid", libc::SYS_setsid, []);
         };
         match self {
@@ -204,8 +148,8 @@ impl StdioEnds {
                     duplicate(plan, child.as_fd(), number, 0);
                 }
             }
-            // Also with the launcher's own streams: a signal to its process group would reach the
-            // launcher, and whoever else is in its pipeline.
+            // Also with the launcher's own streams: a signal to the child's process group would
+            // reach the launcher and everything else in its pipeline.
             Self::Inherited | Self::TerminalInside { .. } => new_session(plan),
             Self::Terminal { child, .. } => {
                 new_session(plan);
@@ -223,8 +167,8 @@ impl StdioEnds {
     }
 }
 
-/// A directory that the launcher was given as a standard stream would be a door to the host: `..`
-/// leads from it to the host's root.
+/// A directory as a standard stream of the launcher would let the container escape: `..` leads from
+/// it to the host's root.
 fn refuse_directories() -> Result<(), Error> {
     refuse_a_directory(&io::stdin(), "standard input")?;
     refuse_a_directory(&io::stdout(), "standard output")?;
@@ -239,16 +183,16 @@ fn refuse_a_directory(descriptor: &impl AsFd, stream: &'static str) -> Result<()
     }
 }
 
-/// The child's working directory: looked up inside, through no link of procfs, and seen to be below
-/// the root (getcwd(3): else its path would begin with "(unreachable)").
-pub(crate) fn change_directory(plan: &mut Plan, directory: &Path) -> Result<(), Error> {
+/// The child's working directory: looked up inside, through no link of procfs, and checked to be
+/// below the root (getcwd(3): otherwise its path would begin with "(unreachable)").
+pub(crate) fn change_directory(plan: &mut SyscallPlan, directory: &Path) -> Result<(), Error> {
     let root = plan.text("/")?;
     plan.step(WayOut, "chdir /", libc::SYS_chdir, [root]);
     if directory != Path::new("/") {
         let found = plan.slot();
         lookup::open_directory_here(plan, directory)?;
         plan.result_into(found);
-        // It has been made as it is written, without what it would have led through.
+        // If it was missing, it has been made by its text alone, with `..` resolved.
         let made = lookup::without_steps_up(directory);
         if directory.components().any(|part| part == Component::ParentDir) {
             plan.if_failed(&[Errno::ENOENT], |plan| {
@@ -269,11 +213,11 @@ pub(crate) fn change_directory(plan: &mut Plan, directory: &Path) -> Result<(), 
     Ok(())
 }
 
-/// Whether SIGPIPE is left as this process has it; else a program begins with its default.
+/// Whether programs inherit this process's SIGPIPE setting; otherwise they start with the default.
 static BROKEN_PIPES_KEPT: AtomicBool = AtomicBool::new(false);
 
-/// For a program whose own caller ignores SIGPIPE: from now on programs inside do so, too. Every Rust
-/// program ignores it by itself, which says nothing of its caller.
+/// For a program whose own caller ignores SIGPIPE: from now on, programs inside ignore it too. The
+/// setting of this process does not tell, because every Rust program ignores it.
 pub fn keep_broken_pipes() {
     BROKEN_PIPES_KEPT.store(true, Relaxed);
 }
@@ -283,14 +227,14 @@ pub fn broken_pipes_are_kept() -> bool {
     BROKEN_PIPES_KEPT.load(Relaxed)
 }
 
-/// The child's signals as a fresh program expects them: none blocked, and ignored only those that
-/// its launcher's caller ignores, as nohup(1) or a shell's background job does (execve(2) keeps
-/// that; `clone3` has taken all handlers away). SIGCHLD is not among them: no program could wait for
-/// its children.
+/// Sets the child's signals as a new program expects them: none blocked, and only those ignored
+/// that the launcher's caller ignores, as with nohup(1) or a background job of a shell (execve(2)
+/// keeps them; `clone3` has removed all handlers). SIGCHLD is never ignored: no program could wait
+/// for its children.
 ///
-/// One that begins at once ends with its launcher (PR_SET_PDEATHSIG(2const)): the thread that made
-/// it, so only the first thread can promise that.
-pub(crate) fn reset_signals(plan: &mut Plan, begin: Begin<'_>) {
+/// A program that begins immediately ends with its launcher (PR_SET_PDEATHSIG(2const)). The signal
+/// is sent when the thread that made the child ends, so this works only for the main thread.
+pub(crate) fn reset_signals(plan: &mut SyscallPlan, begin: Begin<'_>) {
     if matches!(begin, Begin::AtOnce) && gettid() == getpid() {
         let arguments = [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize];
         let words = "prctl PR_SET_PDEATHSIG: end with the launcher";
@@ -310,12 +254,12 @@ pub(crate) fn reset_signals(plan: &mut Plan, begin: Begin<'_>) {
     plan.step(WayOut, "unblock all signals", libc::SYS_rt_sigprocmask, arguments);
 }
 
-/// A copy of the mailbox's descriptor that the child inherits, out of the way of 0 to 3.
+/// A copy of the mailbox's descriptor for the child to inherit, with a number above 3.
 pub(crate) fn mailbox_end(mailbox: &Mailbox) -> Result<OwnedFd, Error> {
-    crate::child::high(mailbox.file())
+    high(mailbox.file())
 }
 
-/// Why a program could not be executed, as the contract has it.
+/// The contract's error for a program that could not be executed.
 pub(crate) fn not_executed(program: PathBuf, errno: Errno) -> sandbox::Error {
     let sandbox = crate::error::NAME;
     match errno {

@@ -1,4 +1,4 @@
-//! The program that ends a plan: a built-in one from memory, a command, or init with a command.
+//! The program at the end of a plan: a built-in one from memory, a command, or init with a command.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -8,21 +8,24 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use sandbox::{Program, environment, in_memory};
+use host::sealed_memfd;
+use sandbox::{Program, environment};
 
 use crate::{
-    Begin, Error, child, error,
-    plan::Plan,
-    process::{INHERITED, PROGRAM, START},
+    Begin, Error,
+    child_descriptors::{INHERITED, PROGRAM, START},
+    descriptors::high,
+    error,
+    plan::SyscallPlan,
     spec,
 };
 
 /// The first process of a container that runs a command, compiled by `build.rs`.
 const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
-/// The same program, as far as it becomes the command.
+/// The same program, reduced to the mode that becomes the command.
 const BECOME: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/become"));
 
-/// What stands between the plan and the command (the modes of `programs/init.rs`).
+/// What runs between the plan and the command (the modes of `programs/init.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum First {
     /// Nothing: the child of the plan is a built-in program.
@@ -55,13 +58,13 @@ impl First {
         }
     }
 
-    /// Whether what the plan ends with has the report as its own.
+    /// Whether the program at the end of the plan gets the report pipe.
     pub(crate) fn reports(self) -> bool {
         self != Self::Itself
     }
 
-    /// Whether it always says something when the plan has ended: that the command runs, or that it
-    /// waits to be started. One that becomes the command at once only says why it could not.
+    /// Whether it always reports after the plan: that the command runs, or that it waits to be
+    /// started. A program that becomes the command immediately reports only a failure.
     pub(crate) fn always_reports(self, begin: Begin<'_>) -> bool {
         match self {
             Self::Itself => false,
@@ -73,7 +76,7 @@ impl First {
 
 /// Ends `plan` with the program of a container.
 pub(crate) fn end_with(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     way_out: &spec::WayOut,
     first: First,
     begin: Begin<'_>,
@@ -119,8 +122,8 @@ fn join(mut name: OsString, value: &OsStr) -> OsString {
     name
 }
 
-/// The paths at which the command may be, in order; which exists is known only inside. None for a
-/// command that is a path itself and is not searched for.
+/// The candidate paths of the command, in order; which of them exist is known only inside. Empty
+/// for a command that is a path itself.
 fn candidates(words: &[OsString], environment: &[(OsString, OsString)]) -> Vec<PathBuf> {
     let program = words.first().map_or(Path::new(""), Path::new);
     if program.as_os_str().is_empty() {
@@ -134,7 +137,7 @@ fn candidates(words: &[OsString], environment: &[(OsString, OsString)]) -> Vec<P
         .collect()
 }
 
-/// A descriptor of a program in memory, made once a process for each program.
+/// A descriptor of a program in memory, made once for each program.
 fn image(elf: &'static [u8]) -> Result<BorrowedFd<'static>, Error> {
     static MADE: Mutex<Vec<(&'static [u8], &'static OwnedFd)>> = Mutex::new(Vec::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,9 +145,9 @@ fn image(elf: &'static [u8]) -> Result<BorrowedFd<'static>, Error> {
     if let Some(&(_, descriptor)) = found {
         return Ok(descriptor.as_fd());
     }
-    let opened = in_memory(elf).map_err(error::file("write the program to memory", "memfd"))?;
-    // As long as the process: there are nine programs at most.
-    let kept: &'static OwnedFd = Box::leak(Box::new(child::high(&opened)?));
+    let opened = sealed_memfd(elf).map_err(error::file("write the program to memory", "memfd"))?;
+    // Kept for the lifetime of the process: there are nine programs at most.
+    let kept: &'static OwnedFd = Box::leak(Box::new(high(&opened)?));
     made.push((elf, kept));
     Ok(kept.as_fd())
 }

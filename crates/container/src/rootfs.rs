@@ -8,12 +8,12 @@
 //!   4. pivot_root(".", ".")             the new root is /, the old one lies above it
 //!   5. umount2(".", MNT_DETACH)         until nothing is left above: then there is no path out
 //!   6. attach the mounts inside         by descriptors, whatever links the new root has
-//!   7. mask, and make read-only         what of /proc and /sys tells of the host or changes it
+//!   7. mask, and make read-only         the parts of /proc and /sys that reveal or change the host
 //! ```
 //!
-//! `chroot(2)` would leave the old root mounted, and a process that keeps a directory open outside
-//! could walk out; after step 5 there is nothing to walk to. A root file system is hostile: step 6
-//! comes after it, so that a link in the new root can lead the launcher to the new root at worst.
+//! `chroot(2)` would leave the old root mounted, and a process with an open directory outside could
+//! walk out; after step 5 there is nothing left outside. A root file system is hostile: step 6
+//! comes after step 5, so that a symbolic link in the new root cannot lead out of it.
 
 use std::path::{Path, PathBuf};
 
@@ -22,128 +22,46 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    cgroup_view::{CgroupView, OwnDirectory},
-    detached::{self, Around, Detached},
+    cgroup_layout::OwnDirectory,
+    cgroup_view::CgroupView,
+    detached::{Around, Detached},
     device, error, host_root,
     hosts::NO_FILES,
     lookup::{self, Links},
-    overlay,
-    plan::{Plan, Slot},
+    mount_calls, overlay,
+    plan::{Slot, SyscallPlan},
     spec,
 };
 
-pub use crate::device::Device;
+pub use crate::spec::{
+    device_nodes::Device,
+    root::{Root, Upper},
+};
 
-/// The root file system of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Root {
-    /// A throw-away overlay over the host's own `/`: everything can be read, and what is written is
-    /// gone afterwards.
-    #[default]
-    Host,
-    /// An empty tmpfs, for a program that is executed from memory (`memfd_create(2)`).
-    Empty,
-    /// A directory, as it is: what is written there stays.
-    Directory(PathBuf),
-    /// Directories on top of each other, the first one uppermost.
-    Overlay {
-        /// The layers that are only read.
-        lowers: Vec<PathBuf>,
-        /// The layer that is written to.
-        upper: Upper,
-    },
-}
-
-/// The layer of an overlay that takes what is written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Upper {
-    /// In memory, gone with the container.
-    #[default]
-    ThrowAway,
-    /// In this directory: `upper` holds what was written, `work` is overlayfs's own.
-    Kept(PathBuf),
-}
-
-/// Parts of /proc and /sys that tell of the host; as other runtimes mask them, and the maps of
-/// physical pages besides.
-const MASKED: [&str; 15] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/kpagecgroup",
-    "/proc/kpagecount",
-    "/proc/kpageflags",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-/// Parts of /proc that change the host.
-pub(crate) const READ_ONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-/// What is masked on this host: the counters by which a processor tells how hot it is are in one
-/// directory for each.
-pub(crate) fn masked() -> Vec<PathBuf> {
-    let throttle = |number: usize| {
-        PathBuf::from(format!("/sys/devices/system/cpu/cpu{number}/thermal_throttle"))
-    };
-    let mut all: Vec<PathBuf> = MASKED.iter().map(PathBuf::from).collect();
-    all.extend((0..).map(throttle).take_while(|path| path.exists()));
-    all
-}
-
-/// Looks whether the directories of `root` are there, before anything is made.
-pub(crate) fn check(root: &Root) -> Result<(), Error> {
-    let all: Vec<&PathBuf> = match root {
-        Root::Host | Root::Empty => Vec::new(),
-        Root::Directory(path) => vec![path],
-        Root::Overlay { lowers, .. } => lowers.iter().collect(),
-    };
-    for path in all {
-        std::fs::read_dir(path).map_err(|source| Error::NoRoot { path: path.clone(), source })?;
-    }
-    match root {
-        Root::Overlay { lowers, .. } if lowers.is_empty() => Err(Error::NoLowers),
-        Root::Overlay { lowers, .. } if lowers.len() > overlay::MAX_LOWERS => {
-            Err(Error::TooManyLowers { count: lowers.len() })
-        }
-        Root::Overlay { upper: Upper::Kept(kept), .. } => {
-            std::fs::create_dir_all(kept).map_err(error::file("create", kept))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What the launcher has found out for it.
+/// What the launcher has determined for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Launcher<'a> {
     /// The slave of its pseudo-terminal, and the device number.
     pub(crate) terminal: Option<(&'a Path, u64)>,
     pub(crate) own_cgroup: &'a [OwnDirectory],
-    /// The working directory, which is made where it is missing.
+    /// The working directory, which is made if it is missing.
     pub(crate) directory: &'a Path,
 }
 
-/// The child's steps into its own root.
+/// The child's steps that enter its own root.
 pub(crate) fn enter(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     inside: &spec::Inside,
     around: Around<'_>,
     launcher: Launcher<'_>,
 ) -> Result<(), Error> {
     let Launcher { terminal, own_cgroup, directory } = launcher;
     make_all_private(plan)?;
-    // Before the root is built, in a place of the host's that may have one of the sources in it.
+    // Before the root is built, on a directory of the host that may contain one of the sources.
     let mounts = inside.mounts.iter().filter(|mount| !mount.is_own_cgroup());
     let mounts = mounts.map(|mount| Detached::new(plan, mount, around));
     let mounts = mounts.collect::<Result<Vec<_>, Error>>()?;
-    // In the layer of an overlay that was asked for they would lie in a directory of the user's.
+    // In an overlay that the user asked for, the files would end up in the user's directory.
     let (root, points) = match are_in_the_layer(inside, around) {
         true => build(plan, inside, around)?,
         false => build(plan, inside, Around { files: &NO_FILES, ..around })?,
@@ -158,39 +76,40 @@ pub(crate) fn enter(
     cgroup.attach(plan, root)?;
     devices.attach(plan, root)?;
     if !are_in_the_layer(inside, around) {
-        plan.together("mount the files with its names in /etc".into(), |plan| {
+        plan.together("mount its own hosts, hostname and resolv.conf in /etc".into(), |plan| {
             around.files.mount(plan, root, inside)
         })?;
     }
-    let words = format!("cover what tells of the host: {}", list(&inside.masked_paths));
+    let words = format!("mask the paths that reveal the host: {}", list(&inside.masked_paths));
     plan.together(words, |plan| {
         lookup::open(plan, root, Path::new(NULL), Links::Refused)?;
-        // Without one nothing can be covered, and perhaps nothing has to be.
+        // Without /dev/null no file can be masked; perhaps none has to be.
         plan.forgive(&[Errno::ENOENT]);
         let null = plan.result();
         inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path, null))
     })?;
-    let words = format!("mount read-only what changes it: {}", list(&inside.read_only_paths));
+    let words =
+        format!("make read-only the paths that change the host: {}", list(&inside.read_only_paths));
     plan.together(words, |plan| {
         inside.read_only_paths.iter().try_for_each(|path| make_read_only(plan, root, path))
     })?;
     make_directory(plan, root, directory)?;
     if inside.read_only {
         let words = "mount_setattr / read-only".to_owned();
-        detached::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
+        mount_calls::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
         for part in parts {
             let words = "mount_setattr / read-only: a part of it".to_owned();
-            detached::set_attributes_of_one(plan, words, part, libc::MOUNT_ATTR_RDONLY);
-            // What could not be mounted there has left a directory of the root, or nothing.
+            mount_calls::set_attributes_of_one(plan, words, part, libc::MOUNT_ATTR_RDONLY);
+            // Where a mount could not be made there is only a directory of the root, or nothing.
             plan.forgive(&[Errno::EINVAL, Errno::EBADF]);
         }
     }
     Ok(())
 }
 
-/// What is missing of the working directory is made, root's own, as other runtimes do: within the
-/// root, whatever links are on the way.
-fn make_directory(plan: &mut Plan, root: Slot, directory: &Path) -> Result<(), Error> {
+/// Missing parts of the working directory are made, owned by root, as other runtimes do; symbolic
+/// links are resolved within the root.
+fn make_directory(plan: &mut SyscallPlan, root: Slot, directory: &Path) -> Result<(), Error> {
     if directory == Path::new("/") {
         return Ok(());
     }
@@ -201,8 +120,8 @@ fn make_directory(plan: &mut Plan, root: Slot, directory: &Path) -> Result<(), E
     })
 }
 
-/// The mounts of which a root is made besides its own, as they are before anything is put on them.
-fn open_all(plan: &mut Plan, root: Slot, points: &[PathBuf]) -> Result<Vec<Slot>, Error> {
+/// Opens the other mounts that the root consists of, before anything is mounted on them.
+fn open_all(plan: &mut SyscallPlan, root: Slot, points: &[PathBuf]) -> Result<Vec<Slot>, Error> {
     let open = |point: &PathBuf| {
         lookup::open(plan, root, point, Links::Refused)?;
         plan.forgive(&[Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP, Errno::EACCES]);
@@ -215,16 +134,16 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
-fn make_all_private(plan: &mut Plan) -> Result<(), Error> {
+fn make_all_private(plan: &mut SyscallPlan) -> Result<(), Error> {
     let (root, flags) = (plan.text("/")?, libc::MS_REC | libc::MS_PRIVATE);
     plan.step(Inside, "make all mounts private", libc::SYS_mount, [0, root, 0, flags as usize, 0]);
     Ok(())
 }
 
-/// The mount that becomes the new root. No device node in it works: those that came with its files
-/// are the packer's choice, not the host's. With it, where other mounts are parts of the root.
+/// Makes the mount that becomes the new root, and returns with it the mount points of the root's
+/// other parts. Device nodes in it do not work: they come with the image, not from the host.
 fn build(
-    plan: &mut Plan,
+    plan: &mut SyscallPlan,
     inside: &spec::Inside,
     around: Around<'_>,
 ) -> Result<(Slot, Vec<PathBuf>), Error> {
@@ -241,38 +160,38 @@ fn build(
     }
 }
 
-/// Whether the container's own files of `/etc` are in the layer that is thrown away.
+/// Whether the container's own files of `/etc` are in the temporary layer.
 fn are_in_the_layer(inside: &spec::Inside, around: Around<'_>) -> bool {
     inside.root == Root::Host && !is_by_folders(around)
 }
 
-/// Whether the host's root is made of its folders one by one.
+/// Whether the host's root is rebuilt from its directories one by one.
 fn is_by_folders(around: Around<'_>) -> bool {
     around.user_namespace && around.id_mapped.is_empty()
 }
 
-/// A copy of the mount at `path`, on top of it: `pivot_root(2)` wants a mount.
-fn directory(plan: &mut Plan, path: &Path, around: Around<'_>) -> Result<Slot, Error> {
+/// A copy of the mount at `path`, on top of it: `pivot_root(2)` needs a mount.
+fn directory(plan: &mut SyscallPlan, path: &Path, around: Around<'_>) -> Result<Slot, Error> {
     let path = path.canonicalize().map_err(error::file("find", path))?;
     let words = format!("mount --bind -o nodev {0} {0}", path.display());
     plan.together(words, |plan| {
         lookup::open_of_host(plan, &path)?;
         let found = plan.result();
         let root = around.id_mapped(plan, &path).unwrap_or_else(|| {
-            let root = detached::copy(plan, &path, found, true);
+            let root = mount_calls::copy(plan, &path, found, true);
             let words = format!("mount_setattr of {}: no devices", path.display());
             let attributes = libc::MOUNT_ATTR_NODEV | around.no_set_user_id();
-            detached::set_attributes(plan, words, root, attributes);
+            mount_calls::set_attributes(plan, words, root, attributes);
             root
         });
-        detached::attach(plan, &path, root, found);
+        mount_calls::attach(plan, &path, root, found);
         Ok(root)
     })
 }
 
-/// Makes the mount behind `root` this process's root, and takes away all of the old one: also what
-/// the host has mounted above its own `/`.
-fn leave_the_old_root(plan: &mut Plan, root: Slot) -> Result<(), Error> {
+/// Makes the mount `root` this process's root, and unmounts all of the old one, including
+/// everything that the host has mounted on top of its own `/`.
+fn leave_the_old_root(plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
     let here = plan.text(".")?;
     let old = plan.together("pivot_root . .".into(), |plan| {
         lookup::open_of_host(plan, Path::new("/"))?;
@@ -281,8 +200,8 @@ fn leave_the_old_root(plan: &mut Plan, root: Slot) -> Result<(), Error> {
         plan.step(Inside, "pivot_root . .", libc::SYS_pivot_root, [here, here]);
         Ok::<_, Error>(old)
     })?;
-    // From the old root `.` is what lies uppermost above it; the last to go is the old root itself,
-    // and what is not mounted any more cannot be unmounted (EINVAL).
+    // `.` of the old root is the topmost mount on it; the last one to be unmounted is the old root
+    // itself, and after that umount2 fails with EINVAL.
     plan.together("umount2 the old root".into(), |plan| {
         enter_directory(plan, old);
         let detach = libc::MNT_DETACH as usize;
@@ -294,55 +213,55 @@ fn leave_the_old_root(plan: &mut Plan, root: Slot) -> Result<(), Error> {
     Ok(())
 }
 
-fn enter_directory(plan: &mut Plan, directory: Slot) {
+fn enter_directory(plan: &mut SyscallPlan, directory: Slot) {
     plan.step(Inside, "fchdir", libc::SYS_fchdir, [directory.operand()]);
 }
 
-/// Those that are not there need no mask.
+/// Missing paths need no mask.
 const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR];
 
-/// What covers a file: it reads as empty.
+/// Mounted over a file, which then reads as empty.
 const NULL: &str = "/dev/null";
 
-/// Covers a file with `/dev/null`, a directory with an empty one.
-fn mask(plan: &mut Plan, root: Slot, path: &Path, null: Slot) -> Result<(), Error> {
+/// Masks a file with `/dev/null`, and a directory with an empty file system.
+fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
-        let cover = detached::copy(plan, Path::new(NULL), null, false);
-        detached::attach(plan, path, cover, target);
-        // What covers a directory has to be one.
+        let cover = mount_calls::copy(plan, Path::new(NULL), null, false);
+        mount_calls::attach(plan, path, cover, target);
+        // Only a directory can be mounted over a directory.
         plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {
             let attributes =
                 libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-            let empty = detached::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
-            detached::attach(plan, path, empty, target);
+            let empty = mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
+            mount_calls::attach(plan, path, empty, target);
             Ok(())
         })
     })
 }
 
-/// Puts a read-only copy of what is at `path` on top of it.
-fn make_read_only(plan: &mut Plan, root: Slot, path: &Path) -> Result<(), Error> {
+/// Mounts a read-only copy of `path` over itself.
+fn make_read_only(plan: &mut SyscallPlan, root: Slot, path: &Path) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
-        let copy = detached::copy(plan, path, target, true);
+        let copy = mount_calls::copy(plan, path, target, true);
         let attributes = libc::MOUNT_ATTR_RDONLY
             | libc::MOUNT_ATTR_NOSUID
             | libc::MOUNT_ATTR_NODEV
             | libc::MOUNT_ATTR_NOEXEC;
         let words = format!("mount_setattr {} read-only", path.display());
-        detached::set_attributes(plan, words, copy, attributes);
-        detached::attach(plan, path, copy, target);
+        mount_calls::set_attributes(plan, words, copy, attributes);
+        mount_calls::attach(plan, path, copy, target);
         Ok(())
     })
 }
 
-/// Adds a check: no link has led to the root itself, above which nothing may lie.
-fn below_the_root(plan: &mut Plan, root: Slot, path: &Path, target: Slot) {
+/// Adds a check: no symbolic link has led to the root itself, on which nothing may be mounted.
+fn below_the_root(plan: &mut SyscallPlan, root: Slot, path: &Path, target: Slot) {
     if links_at(path) == Links::Refused {
         return;
     }
@@ -350,7 +269,7 @@ fn below_the_root(plan: &mut Plan, root: Slot, path: &Path, target: Slot) {
     lookup::different_place(plan, words, target, root);
 }
 
-/// The kernel's own views have none on the way to what is masked; a root may have some.
+/// In `/proc` and `/sys` no symbolic link leads to a masked path; in a root one may.
 fn links_at(path: &Path) -> Links {
     match path.starts_with("/proc") || path.starts_with("/sys") {
         true => Links::Refused,

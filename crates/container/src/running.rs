@@ -1,4 +1,4 @@
-//! A container that runs, and how it ends.
+//! A running container, and how it ends.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox::{
-    Capture, Claim, Control, Ended, Instance, Mailbox, Milestone, Outcome, Program, Timeline,
-    Trace, Written,
+    Capture, CaptureOutcome, Claim, Control, Instance, Mailbox, Milestone, Outcome, Program,
+    Timeline, Trace, Written,
 };
 
 use crate::{
@@ -18,26 +18,27 @@ use crate::{
     child::Child,
     error::{NAME, Result},
     network::Veth,
+    pidfd,
     plan::Progress,
     process,
     terminal::Terminal,
 };
 
-/// All that stands around the program. Fields are dropped in this order, the reverse of their
-/// making: the processes first.
+/// Everything that isolates the program. Fields are dropped in this order, the reverse of their
+/// creation: the processes first.
 pub(crate) struct Walls {
     pub(crate) child: Child,
     pub(crate) cgroup: Cgroup,
     pub(crate) veth: Option<Veth>,
 }
 
-/// A container whose program runs, or waits to be started.
+/// A container whose program runs or waits to be started.
 pub(crate) struct Started {
     pub(crate) walls: Walls,
     /// The launcher's ends of standard streams, and the writing end of captured input.
     pub(crate) streams: (Streams, Option<OwnedFd>),
     pub(crate) mailbox: Option<Mailbox>,
-    /// Counts kills for want of memory in a cgroup that was there before.
+    /// Counts out-of-memory kills in a cgroup that existed before.
     pub(crate) memory: Option<MemoryWatch>,
     /// Whether the first process reports how the command ended.
     pub(crate) init: bool,
@@ -50,7 +51,7 @@ pub(crate) enum Streams {
     Captured(Capture),
     Inherited,
     Terminal(Terminal),
-    /// One that was made inside: its master waits in this socket.
+    /// A terminal made inside: its master can be received from this socket.
     TerminalInside(OwnedFd),
 }
 
@@ -80,7 +81,7 @@ impl process::StdioEnds {
 }
 
 /// A running container.
-pub(crate) struct Running {
+pub(crate) struct RunningContainer {
     walls: Walls,
     control: Arc<ContainerControl>,
     streams: Streams,
@@ -91,11 +92,11 @@ pub(crate) struct Running {
     init: bool,
     timeline: Timeline,
     trace: Trace,
-    /// Struck out when all else is gone.
+    /// The ledger entry, removed when everything else is gone.
     claim: Option<Claim>,
 }
 
-/// The error of a child that did not come to its program.
+/// The error of a child that did not reach its program.
 pub(crate) fn check_progress(progress: Progress, program: &Program) -> Result<()> {
     match progress {
         Progress::Executed => Ok(()),
@@ -112,7 +113,7 @@ pub(crate) fn check_progress(progress: Progress, program: &Program) -> Result<()
     }
 }
 
-impl Running {
+impl RunningContainer {
     pub(crate) fn new(
         started: Started,
         deadline: Option<Duration>,
@@ -138,7 +139,7 @@ impl Running {
         })
     }
 
-    /// Passes output on until the first process has ended.
+    /// Forwards output until the first process has ended.
     fn until_exit(&mut self) -> Result<()> {
         let (pidfd, deadline) = (self.walls.child.pidfd(), self.deadline);
         if let Streams::TerminalInside(socket) = &self.streams {
@@ -157,9 +158,9 @@ impl Running {
         };
         let ended = capture.until_exit(pidfd, deadline, &mut self.timeline);
         match ended.map_err(crate::error::file("wait for the end of", "container"))? {
-            Ended::Exited => Ok(()),
-            Ended::Deadline => Err(too_late(deadline)),
-            Ended::TooMuchOutput => {
+            CaptureOutcome::Exited => Ok(()),
+            CaptureOutcome::Deadline => Err(too_late(deadline)),
+            CaptureOutcome::TooMuchOutput => {
                 Err(sandbox::Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT })
             }
         }
@@ -171,7 +172,7 @@ fn too_late(deadline: Option<Duration>) -> sandbox::Error {
     sandbox::Error::Deadline { sandbox: NAME, after, source: None, written }
 }
 
-impl Instance for Running {
+impl Instance for RunningContainer {
     fn processes(&self) -> Vec<u32> {
         u32::try_from(self.walls.child.pid()).into_iter().collect()
     }
@@ -221,7 +222,8 @@ impl Instance for Running {
     }
 }
 
-/// Ends a container from elsewhere. Killing the first process of a pid namespace kills all in it.
+/// Ends a container from another thread. Killing the first process of a pid namespace kills all
+/// processes in it.
 struct ContainerControl {
     pidfd: OwnedFd,
     stdin: Mutex<Option<OwnedFd>>,
@@ -243,6 +245,6 @@ impl Control for ContainerControl {
     }
 
     fn signal(&self, signal: i32) {
-        Child::signal(self.pidfd.as_fd(), signal);
+        pidfd::signal(self.pidfd.as_fd(), signal);
     }
 }

@@ -1,5 +1,5 @@
-//! Question 2: what may it consume? Here the part that no cgroup decides: in which order the
-//! kernel serves those who want the same processor; see sched(7).
+//! Question 2: what may it consume? Here: the scheduling policy, which is not part of a cgroup; see
+//! sched(7).
 
 use std::io;
 
@@ -12,10 +12,11 @@ use nix::{
 /// one.
 const PRIORITY: i32 = 1;
 
-/// Has the process served in turn, each for a fixed time (`SCHED_RR`), before all normal ones.
+/// Gives the process the real-time policy `SCHED_RR`: such processes run in turn, each for a fixed
+/// time slice, before all normal ones.
 ///
-/// The kernel keeps a twentieth of each second for the others (`sched_rt_runtime_us`), so a
-/// process that never sleeps does not lock the machine up.
+/// The kernel keeps a twentieth of each second for the others (`sched_rt_runtime_us`), so a process
+/// that never sleeps does not lock up the machine.
 ///
 /// # Errors
 ///
@@ -32,8 +33,8 @@ pub fn round_robin(pid: u32) -> io::Result<()> {
     }
 }
 
-/// The first processor that the calling thread may use. From then on the thread itself uses the
-/// others, if there are any: real-time programs on this one would keep their own observer waiting.
+/// Returns the first processor that the calling thread may use, and moves the thread itself to the
+/// others, if there are any: real-time programs on that processor would keep the observer waiting.
 ///
 /// # Errors
 ///
@@ -44,7 +45,7 @@ pub fn leave_one_processor() -> io::Result<CpuSet> {
     let mut left = CpuSet::new();
     left.set(first)?;
     others.unset(first)?;
-    // Refused where there is no other.
+    // Fails if there is no other.
     let _ = sched_setaffinity(Pid::this(), &others);
     Ok(left)
 }

@@ -1,4 +1,4 @@
-//! A directory of isolab's own, for as long as it is needed and no longer.
+//! A temporary directory of isolab's own.
 
 use std::{
     fs::{self, DirBuilder},
@@ -9,16 +9,16 @@ use std::{
 };
 
 use nix::unistd::Uid;
-use sandbox::{Claim, Entry, Ledger, Resource};
+use sandbox::{Claim, Ledger, LedgerEntry, Resource};
 
 use crate::{clean::remove_tree, error, error::Result};
 
-/// A directory that its user alone may enter. Dropping it removes it with all that is in it; the
-/// ledger knows it meanwhile, so that `isolab clean` finds what a killed isolab has left.
+/// A directory that only its user may enter. Dropping it removes it with its content; meanwhile it
+/// is in the ledger, so that `isolab clean` finds what a killed isolab has left.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    /// Struck out when the directory is gone.
+    /// The ledger entry, removed when the directory is gone.
     claim: Option<Claim>,
 }
 
@@ -28,26 +28,26 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be written, something of that name is there already, or `parent` is a
-    /// directory in which anybody may put another one in its place.
+    /// When the ledger cannot be written, the name exists already, or other users may rename
+    /// entries of `parent`.
     pub fn make(parent: &Path, name: &str, kind: &str, words: &[&str]) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Relaxed);
         let name = format!("{name}-{}-{number}", std::process::id());
-        // What is removed later is looked up without links.
+        // The later removal does not follow symbolic links.
         let parent = parent.canonicalize().map_err(error::file("resolve", parent))?;
         only_its_owner_renames(&parent)?;
         let path = parent.join(format!("isolab-{name}"));
         let command = words.iter().map(|word| (*word).to_owned()).collect();
         let resources = vec![Resource::Directory(path.clone())];
-        let entry = Entry { resources, ..Entry::new(name, kind, command) };
+        let entry = LedgerEntry { resources, ..LedgerEntry::new(name, kind, command) };
         let claim =
             Ledger::open().and_then(|ledger| ledger.claim(entry)).map_err(error::Error::from)?;
         DirBuilder::new().mode(0o700).create(&path).map_err(error::file("create", &path))?;
         Ok(Self { path, claim: Some(claim) })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -56,18 +56,18 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if remove_tree(&self.path).is_err() {
-            // The entry stays, so that `isolab clean` tries again and says what is in the way.
+            // The entry stays, so that `isolab clean` tries again and reports the error.
             std::mem::forget(self.claim.take());
         }
     }
 }
 
-/// Who owns what nobody in this user namespace does (user_namespaces(7)): such a one rules over all
-/// that is in it anyhow.
+/// The owner of files whose owner is not mapped in this user namespace (user_namespaces(7)): that
+/// user has power over everything in it anyway.
 const OUTSIDE: u32 = 65534;
 
-/// Refuses a directory in which others may rename what is not theirs: then a name leads where they
-/// want. The group of a directory is trusted as its owner is.
+/// Refuses a directory in which other users may rename entries that are not theirs: they could
+/// replace it. The group of a directory is trusted like its owner.
 fn only_its_owner_renames(parent: &Path) -> Result<(), error::Error> {
     let found = fs::metadata(parent).map_err(error::file("look at", parent))?;
     let (owner, mode) = (found.uid(), found.mode());
@@ -149,10 +149,11 @@ mod tests {
         let name = scratch.claim.as_ref().unwrap().entry().name.clone();
         drop(scratch);
         assert!(path.is_symlink() && kept.join("inner").exists());
-        // `isolab clean` says what is in the way.
+        // `isolab clean` reports the error.
         let entry = Ledger::open().unwrap().find(&name).unwrap().unwrap();
         fs::remove_file(&path).unwrap();
-        let unclaimed = Entry { launcher: Process { pid: 4_194_305, start_time: 1 }, ..entry };
+        let unclaimed =
+            LedgerEntry { launcher: Process { pid: 4_194_305, start_time: 1 }, ..entry };
         drop(Ledger::open().unwrap().adopt(&unclaimed));
     }
 }

@@ -1,25 +1,25 @@
-//! Question 4's last wall: which system calls exist inside.
+//! Question 4, the last barrier: which system calls are allowed inside.
 //!
-//! Capabilities already refuse most of what could harm the host; the filter holds where a bug of the
-//! kernel lies behind a call that needs no capability, or where a user namespace would give the
-//! capability back. It is a list of what is allowed, because the next system call is not known yet:
-//! a list of what is denied would let it pass.
+//! Capabilities already prevent most of what could harm the host. The filter also helps against
+//! kernel bugs in calls that need no capability, and where a user namespace would give the
+//! capability back. It is a list of allowed calls, because future system calls are unknown: a list
+//! of denied calls would let them pass.
 //!
 //! ```text
-//! Profile: names, actions, arguments        as config.json of the OCI runtime spec has it
+//! Profile: names, actions, arguments        as in config.json of the OCI runtime spec
 //!    |  compile: names to numbers, equal neighbours to intervals, intervals to a search
 //! Program: classic BPF                      seccomp(2) copies it into the kernel
-//!    |  the kernel tries it for each number once and notes which ones it always allows
-//! those pass without it; for the others it runs at each call
+//!    |  the kernel runs it once for each number and caches which ones it always allows
+//! those calls skip the filter; for all others it runs at each call
 //! ```
 //!
-//! Two answers mean no. EPERM: the call is known and refused on purpose. ENOSYS: the profile is older
-//! than the call and has no opinion, as if the kernel were older, too; C libraries then fall back to
-//! an older call. `clone3` is answered with ENOSYS as well, because its flags lie in memory, where no
-//! filter can look, and `clone` does the same.
+//! There are two ways to deny. EPERM: the call is known and denied on purpose. ENOSYS: the profile
+//! is older than the call, and pretends that the kernel is older too; C libraries then fall back to
+//! an older call. `clone3` also gets ENOSYS, because its flags are in memory, which no filter can
+//! read, and `clone` can do the same.
 //!
-//! A processor of this kind knows three ABIs, each with numbers of its own. Those of 32-bit programs
-//! (`int 0x80`, i386) have the rules of the same names, if the profile says so; x32 does not exist.
+//! x86_64 has three ABIs, each with its own numbers. Calls of 32-bit programs (`int 0x80`, i386)
+//! are subject to the rules of the same names, if the profile includes them; x32 is denied.
 
 mod assembler;
 mod compile;
@@ -38,7 +38,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, plan::Plan};
+use crate::{Error, plan::SyscallPlan};
 
 /// Which system calls a container may make.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,9 +47,9 @@ pub enum Seccomp {
     /// Those of [`Seccomp::default_profile`].
     #[default]
     Default,
-    /// All that the kernel has.
+    /// All calls.
     Unconfined,
-    /// Those of this profile.
+    /// The calls that this profile allows.
     Profile(Profile),
 }
 
@@ -57,19 +57,19 @@ pub enum Seccomp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
-    /// What happens at a call without a rule that applies.
+    /// The action for a call without a matching rule.
     ///
-    /// Unless it lets calls pass, those that are newer than every name in the profile get ENOSYS.
+    /// Unless it allows them, calls that are newer than every name in the profile get ENOSYS.
     pub default_action: Action,
     /// The error of [`Action::Errno`] as the default; EPERM if it is not given.
     #[serde(rename = "defaultErrnoRet", default, skip_serializing_if = "Option::is_none")]
     pub default_errno: Option<u16>,
-    /// The architectures with calls of these names, as `SCMP_ARCH_X86` is for 32-bit programs. That of
-    /// 64-bit programs is always among them; those that are neither are left out.
+    /// The architectures to which it applies, such as `SCMP_ARCH_X86` for 32-bit programs. The
+    /// 64-bit one is always included; all others are ignored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<String>,
-    /// The rules: for each call the first one that applies counts. (libseccomp lets a rule without
-    /// arguments win over the others of its call, wherever it stands.)
+    /// The rules: for each call, the first one that matches counts. (In libseccomp, a rule without
+    /// arguments takes precedence over all others of its call.)
     #[serde(rename = "syscalls", default)]
     pub rules: Vec<Rule>,
 }
@@ -83,18 +83,18 @@ impl Profile {
     }
 }
 
-/// What happens at some calls.
+/// The action for some calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// The calls; names that isolab does not know are left out.
+    /// The calls; unknown names are ignored.
     pub names: Vec<String>,
     /// What happens.
     pub action: Action,
     /// The error of [`Action::Errno`]; EPERM if it is not given.
     #[serde(rename = "errnoRet", default, skip_serializing_if = "Option::is_none")]
     pub errno: Option<u16>,
-    /// The rule applies if all of these hold. (runc makes a rule of each when two of them look at the
-    /// same argument: [`Profile::from_docker`] parts them.)
+    /// The rule matches if all of these conditions hold. (runc turns each into a rule of its own if
+    /// two of them are about the same argument: [`Profile::from_docker`] splits them.)
     #[serde(rename = "args", default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<Argument>,
 }
@@ -110,7 +110,7 @@ pub struct Argument {
     /// What the masked argument must be.
     #[serde(default)]
     pub value_two: u64,
-    /// How it is compared; all 64 bits count, without a sign.
+    /// How it is compared: as unsigned 64 bits.
     #[serde(rename = "op")]
     pub operator: Operator,
 }
@@ -156,7 +156,7 @@ pub enum Action {
     /// The call fails.
     #[serde(rename = "SCMP_ACT_ERRNO")]
     Errno,
-    /// A tracer is asked; without one the call fails with ENOSYS.
+    /// A tracer decides; without one the call fails with ENOSYS.
     #[serde(rename = "SCMP_ACT_TRACE")]
     Trace,
     /// The call is made, and the kernel logs it.
@@ -168,7 +168,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// What a filter returns for it.
+    /// The filter's return value for it.
     fn answer(self, errno: Option<u16>) -> u32 {
         let data = u32::from(errno.unwrap_or(libc::EPERM as u16));
         match self {
@@ -201,8 +201,9 @@ impl Program {
         Ok(Self { code })
     }
 
-    /// Keeps a copy as long as the plan: the address of its `sock_fprog`, for seccomp(2).
-    pub(crate) fn keep(&self, plan: &mut Plan) -> usize {
+    /// Keeps a copy for the lifetime of the plan, and returns the address of its `sock_fprog` for
+    /// seccomp(2).
+    pub(crate) fn keep(&self, plan: &mut SyscallPlan) -> usize {
         let length = self.code.len();
         let code: Vec<u8> = self.code.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let code = plan.keep(code);
@@ -211,8 +212,8 @@ impl Program {
     }
 }
 
-/// The filter for a container with these capabilities in its bounding set; none if it is not
-/// confined.
+/// The filter for a container with these capabilities in its bounding set; `None` if it is
+/// unconfined.
 ///
 /// # Errors
 ///
@@ -225,8 +226,8 @@ pub(crate) fn program(seccomp: &Seccomp, bounding: u64) -> Result<Option<Arc<Pro
     }
 }
 
-/// The default filter. Most containers have the usual capabilities, for which it is there already;
-/// most containers of a process have the same, so the last one is kept.
+/// The default filter. For the default capabilities it is already compiled; the last other one is
+/// cached, because most containers of a process have the same.
 fn default_program(bounding: u64) -> Result<Arc<Program>, Error> {
     static LAST: Mutex<Option<(u64, Arc<Program>)>> = Mutex::new(None);
     let capabilities = bounding & defaults::relevant_capabilities();

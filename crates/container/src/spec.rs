@@ -1,5 +1,5 @@
-//! A container, described as plain data: one section a question, in the vocabulary of the OCI runtime
-//! specification. Its default is what `isolab run` means without options.
+//! A container, described as plain data: one section for each question, in the vocabulary of the
+//! OCI runtime specification. The default is that of `isolab run` without options.
 //!
 //! | | section | in `config.json` |
 //! |---|---|---|
@@ -8,6 +8,14 @@
 //! | 3 | [`Inside`] | `root`, `mounts`, `linux.devices`, `linux.maskedPaths`, `linux.readonlyPaths` |
 //! | 4 | [`Power`] | `process.user`, `.capabilities`, `.rlimits`, `.noNewPrivileges`, `linux.seccomp`, `.uidMappings`, `.sysctl` |
 //! | 5 | [`WayOut`] | `process.args`, `.env`, `.cwd`, `.terminal`, `hooks` |
+
+pub(crate) mod device_nodes;
+pub(crate) mod hooks;
+pub(crate) mod names;
+pub(crate) mod namespaces;
+pub(crate) mod network;
+pub(crate) mod power;
+pub(crate) mod root;
 
 use std::path::{Path, PathBuf};
 
@@ -18,22 +26,23 @@ use sandbox::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    capabilities::Capabilities,
     cgroup::Resources,
-    device,
     devices::{self, DeviceRule},
     error::{Error, NAME},
-    hooks::Hooks,
-    hosts::{self, NameService},
     mount::{self, Mount},
-    namespaces::{Namespace, Namespaces},
-    network::{Network, Published},
     oom_score,
-    privileges::{Capabilities, IdMaps, Rlimit, User},
-    rootfs::{self, Device, Root},
     seccomp::Seccomp,
 };
+use device_nodes::Device;
+use hooks::Hooks;
+use names::NameService;
+use namespaces::{Namespace, Namespaces};
+use network::{Network, Published};
+use power::{IdMaps, Rlimit, User};
+use root::Root;
 
-/// A container: what the five modules make it of.
+/// The description of a container, one section for each of the five modules.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Spec {
     /// 1. What separates it from the host?
@@ -51,7 +60,7 @@ pub struct Spec {
 /// Question 1: namespaces and names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boundary {
-    /// Which of the host's tables it does not share.
+    /// Which namespaces it has of its own.
     pub namespaces: Namespaces,
     /// The host name inside; only with a uts namespace of its own.
     pub hostname: Option<String>,
@@ -66,21 +75,21 @@ impl Default for Boundary {
     }
 }
 
-/// Question 2: resources and the cgroup that keeps them.
+/// Question 2: resources and the cgroup that limits them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
-    /// CPU time, memory, processes. Each is kept, or there is no container.
+    /// CPU time, memory, processes. If one cannot be enforced, the container is not made.
     pub limits: Limits,
-    /// What else its cgroup keeps. Each is kept, or there is no container.
+    /// Other limits of its cgroup. If one cannot be enforced, the container is not made.
     pub resources: Resources,
-    /// The limit on processes of a container that was not given any: a program that does nothing but
-    /// fork fills a host without one. It is kept where the caller may make a cgroup for it.
+    /// The limit on processes if none is given: without one, a fork bomb could fill the host. It
+    /// applies only if the caller may make a cgroup for it.
     pub usual_pids: Option<u32>,
-    /// The devices that may be used, by the last rule that matches; without rules, all. Kept where
-    /// the caller is root and may make a cgroup for it.
+    /// The devices that may be used: the last matching rule decides; without rules, all are
+    /// allowed. They apply only if the caller is root and may make a cgroup for them.
     pub devices: Vec<DeviceRule>,
-    /// The name of its cgroup, below the one in which the launcher may make some. Without a name and
-    /// without limits there is none.
+    /// The name of its cgroup, below a cgroup where the launcher may make some. Without a name and
+    /// without limits there is no cgroup.
     pub cgroup: Option<String>,
 }
 
@@ -108,24 +117,24 @@ impl Budget {
 /// Question 3: the root file system and all that is mounted in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inside {
-    /// What lies at `/`.
+    /// The root file system.
     pub root: Root,
-    /// Whether nothing may be written to the root, its own mounts excepted.
+    /// Whether the root is read-only, except for the mounts in it.
     pub read_only: bool,
-    /// Whether files keep their owners inside where a user namespace has other ids for them: the root
-    /// and the volumes are mounted with its ids (mount_setattr(2), "ID-mapped mounts").
+    /// Whether files keep their owners in a user namespace: the root and the volumes are mounted
+    /// with its ids (mount_setattr(2), "ID-mapped mounts").
     pub keep_owners: bool,
-    /// How much may be written to the throw-away layer of an overlay, in bytes; `None` is a quarter
-    /// of the host's memory.
+    /// The size of an overlay's temporary upper layer, in bytes; `None` means a quarter of the
+    /// host's memory.
     pub upper_bytes: Option<u64>,
     /// What is mounted, in this order.
     pub mounts: Vec<Mount>,
     /// Device nodes.
     pub devices: Vec<Device>,
-    /// Paths of which nothing can be seen: a file reads as empty, a directory has nothing in it. One
-    /// that is not there is left out.
+    /// Paths that are hidden: a file reads as empty, a directory is empty. Missing paths are
+    /// ignored.
     pub masked_paths: Vec<PathBuf>,
-    /// Paths below which nothing can be changed; one that is not there is left out.
+    /// Paths that are read-only; missing paths are ignored.
     pub read_only_paths: Vec<PathBuf>,
 }
 
@@ -137,15 +146,15 @@ impl Default for Inside {
             keep_owners: false,
             upper_bytes: None,
             mounts: mount::usual(),
-            devices: device::usual(),
-            masked_paths: rootfs::masked(),
-            read_only_paths: rootfs::READ_ONLY.iter().map(PathBuf::from).collect(),
+            devices: device_nodes::usual(),
+            masked_paths: root::masked(),
+            read_only_paths: root::READ_ONLY.iter().map(PathBuf::from).collect(),
         }
     }
 }
 
 impl Inside {
-    /// Whether it has pseudo-terminals of its own.
+    /// Whether it has a devpts of its own.
     pub(crate) fn has_devpts(&self) -> bool {
         let at_its_place = |mount: &&Mount| mount.destination == Path::new("/dev/pts");
         self.mounts.iter().rfind(at_its_place).is_some_and(|mount| mount.kind == "devpts")
@@ -171,23 +180,23 @@ impl Inside {
 pub struct Power {
     /// User and groups of the first program.
     pub user: User,
-    /// The maps of a new user namespace; `None` is a range of ids that are nobody's for root, and
-    /// the caller's own id for anybody else.
+    /// The maps of a new user namespace; `None` means an unused range of ids if the caller is root,
+    /// and otherwise only the caller's own id.
     pub id_maps: Option<IdMaps>,
     /// The five sets of capabilities.
     pub capabilities: Capabilities,
-    /// Which system calls exist.
+    /// Which system calls are allowed.
     pub seccomp: Seccomp,
-    /// How gladly the kernel kills it when the host has no memory left, from -1000 (never) to 1000
-    /// (first); `None` is as gladly as the launcher.
+    /// Its `oom_score_adj`: how likely the kernel kills it when the host runs out of memory, from
+    /// -1000 (never) to 1000 (first); `None` means the launcher's own.
     #[serde(default)]
     pub oom_score_adj: Option<i32>,
     /// Limits of a process (getrlimit(2)).
     pub rlimits: Vec<Rlimit>,
-    /// Whether no program that it executes gives it more power (`PR_SET_NO_NEW_PRIVS`).
+    /// Whether executing a program can never give it more power (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: bool,
-    /// Settings below `/proc/sys`: `("net.ipv4.ip_forward", "1")`. Those only that the kernel keeps
-    /// apart by a namespace which is the container's own.
+    /// Settings below `/proc/sys`: `("net.ipv4.ip_forward", "1")`. Only settings that belong to a
+    /// namespace of the container's own.
     pub sysctl: Vec<(String, String)>,
 }
 
@@ -211,19 +220,20 @@ impl Default for Power {
 pub struct WayOut {
     /// What is run.
     pub program: Program,
-    /// All of its environment.
+    /// Its complete environment.
     pub environment: Vec<Variable>,
     /// Its working directory, looked up inside.
     pub directory: PathBuf,
-    /// Where standard input, output and error lead.
+    /// Where standard input, output and error are connected.
     pub stdio: Stdio,
     /// What it sees of the network.
     pub network: Network,
-    /// Ports of the host's that lead inside; by a link of its own only.
+    /// Published ports: ports of the host that lead inside. They need a link of the container's
+    /// own.
     pub published: Vec<Published>,
-    /// Names and name servers, as files of `/etc`; `None` leaves those of its root as they are.
+    /// Names and name servers, as files in `/etc`; `None` leaves those of its root unchanged.
     pub names: Option<NameService>,
-    /// Programs of the caller's that are run at certain places of its life.
+    /// Programs of the caller that run at certain points of its life cycle.
     pub hooks: Hooks,
     /// Whether a command runs as the child of a first process that reaps orphans and passes signals
     /// on; otherwise the command is the first process itself. A built-in program always is.
@@ -274,7 +284,7 @@ impl Spec {
         Self { boundary, budget, inside, power: self.power.clone(), way_out }
     }
 
-    /// Whether all of it can be meant; nothing is made yet.
+    /// Checks the spec for contradictions and invalid values; makes nothing.
     pub(crate) fn check(&self) -> Result<(), sandbox::Error> {
         self.budget.limits.check()?;
         self.budget.resources.check(&self.budget.limits)?;
@@ -290,21 +300,21 @@ impl Spec {
         }
         oom_score::check(self.power.oom_score_adj)?;
         let host_name = self.boundary.hostname.as_ref();
-        if let Some(name) = host_name.filter(|name| !hosts::is_host_name(name)) {
+        if let Some(name) = host_name.filter(|name| !names::is_host_name(name)) {
             return Err(Error::HostName { name: name.clone() }.into());
         }
         if !self.way_out.published.is_empty() && self.way_out.network != Network::Veth {
             return Err(Error::NoLinkForPorts.into());
         }
-        rootfs::check(&self.inside.root)?;
+        root::check(&self.inside.root)?;
         for mount in &self.inside.mounts {
             mount.check()?;
         }
         Ok(())
     }
 
-    /// The namespaces as the caller may have them: only root makes any without a user namespace, and
-    /// the host's network is shared by not making one.
+    /// The namespaces that the caller can get: only root can make any without a user namespace, and
+    /// the host's network is shared by not making a network namespace.
     pub(crate) fn effective_namespaces(&self, is_root: bool) -> Namespaces {
         let mut namespaces = self.boundary.namespaces.clone();
         if self.way_out.network == Network::Host && namespaces.net.is_new() {
@@ -317,7 +327,7 @@ impl Spec {
     }
 }
 
-/// Whether it is one name, which leads nowhere else, of those that `isolab clean` takes for isolab's.
+/// Whether it is a single path component that `isolab clean` recognizes as isolab's.
 fn is_cgroup_name(name: &str) -> bool {
     name.starts_with("isolab-") && !name.contains(['/', '\0'])
 }

@@ -1,5 +1,5 @@
-//! A network of four addresses for a link: one that no route of this host leads to, and that no other
-//! start takes meanwhile.
+//! A network of four addresses for a link: one that no route of this host covers, and that no other
+//! launcher takes meanwhile.
 
 use std::{
     net::Ipv4Addr,
@@ -16,12 +16,11 @@ use crate::{
     netlink::{self, HEADER, Message, Netlink},
 };
 
-/// So many bits of both addresses are the network's.
+/// The prefix length of both addresses.
 pub const PREFIX: u8 = 30;
 
-/// The networks that belong to nobody, in the order in which they are tried: those of RFC 1918, and
-/// that of RFC 6598 for what lies behind a provider's address translation. A VPN leads to one of
-/// them, seldom to all.
+/// The private networks, in the order in which they are tried: those of RFC 1918, and that of RFC
+/// 6598 for carrier-grade NAT. A VPN usually covers one of them, rarely all.
 const POOLS: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
@@ -29,20 +28,20 @@ const POOLS: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(100, 64, 0, 0), 10),
 ];
 
-/// A route that leads to more than this is the way to the rest of the world: 0.0.0.0/0, or the pair
-/// 0.0.0.0/1 and 128.0.0.0/1 by which a VPN outdoes it. A link's own route outdoes all of them.
+/// A route with a shorter prefix is a default route: 0.0.0.0/0, or the pair 0.0.0.0/1 and
+/// 128.0.0.0/1 by which a VPN overrides it. The route of a link takes precedence over them.
 const WIDEST: u8 = 8;
 
-/// A network that is this process's to use as long as this lives.
+/// A network that is reserved for this process while this lives.
 #[derive(Debug)]
 pub(crate) struct Subnet {
-    /// Its number, of which the last two bits are zero.
+    /// Its address; the last two bits are zero.
     pub(crate) network: u32,
     _taken: OwnedFd,
 }
 
 impl Subnet {
-    /// Takes one that is free, and not `in_use` for another reason than a route.
+    /// Takes a network that no route covers and that is not `in_use` otherwise.
     pub(crate) fn take(in_use: impl Fn(u32) -> bool) -> Result<Self, Error> {
         let mut routes = routes()?;
         for network in candidates() {
@@ -50,7 +49,7 @@ impl Subnet {
                 continue;
             }
             let Some(taken) = take_name(&format!("{network:08x}")) else { continue };
-            // Whoever had the name a moment ago may have made its link meanwhile.
+            // The previous owner of the name may have made its link meanwhile.
             routes = self::routes()?;
             if !is_in_use(network, &routes.destinations) {
                 return Ok(Self { network, _taken: taken });
@@ -65,36 +64,36 @@ impl Subnet {
 }
 
 /// A name in the network namespace that only one process can have at a time (unix(7), abstract
-/// sockets): it ends with that process, however that ends.
+/// sockets): it is released whenever that process ends.
 pub(crate) fn take_name(name: &str) -> Option<OwnedFd> {
     let name = SocketAddr::from_abstract_name(format!("isolab-{name}")).ok()?;
     UnixDatagram::bind_addr(&name).ok().map(OwnedFd::from)
 }
 
-/// Networks of each pool, in an order of this start's own.
+/// Networks of each pool, in a random order.
 fn candidates() -> impl Iterator<Item = u32> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    // All of the two smaller ones, and of the others enough to find one of a few that are free.
+    // All of the two smaller pools, and of the others enough to find a free one.
     const OF_A_POOL: u32 = 1 << 16;
     let start =
         std::process::id().wrapping_mul(0x9e37_79b1).wrapping_add(COUNT.fetch_add(1, Relaxed));
     POOLS.into_iter().flat_map(move |(pool, bits)| {
         let networks = 1 << (PREFIX - bits);
-        // An odd stride comes to each of a power of two.
+        // An odd stride visits every element of a power of two.
         let number =
             move |step: u32| start.wrapping_add(step.wrapping_mul(0x1f35)) & (networks - 1);
         (0..OF_A_POOL.min(networks)).map(move |step| u32::from(pool) | number(step) << 2)
     })
 }
 
-/// Where routes lead: networks and their bits.
+/// The destinations of routes: networks and their prefix lengths.
 pub(crate) struct Routes {
     pub(crate) destinations: Vec<(u32, u8)>,
-    /// The numbers of the links by which they lead to other hosts.
+    /// The indices of the links by which other hosts are reached.
     pub(crate) links: Vec<i32>,
 }
 
-/// The routes of all tables: a VPN may have one of its own, and so have the host's own addresses.
+/// The routes of all tables: a VPN may have its own table, and the host's own addresses have one.
 pub(crate) fn routes() -> Result<Routes, Error> {
     const ROUTE: usize = HEADER + 12; // struct rtmsg
     let words = "list the routes of this host";
@@ -117,7 +116,7 @@ pub(crate) fn routes() -> Result<Routes, Error> {
     Ok(found)
 }
 
-/// The links of a route with several ways: `struct rtnexthop`, each with its length first.
+/// The links of a multipath route: `struct rtnexthop`, each beginning with its length.
 fn next_hops(mut bytes: &[u8]) -> Vec<i32> {
     let mut links = Vec::new();
     while let [a, b, _, _, c, d, e, f, ..] = *bytes {
@@ -132,14 +131,14 @@ fn mask(bits: u8) -> u32 {
     u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0)
 }
 
-/// Whether a route leads to a part of the network of four addresses, or to all of it.
+/// Whether a route covers a part of the network of four addresses, or all of it.
 fn is_in_use(network: u32, destinations: &[(u32, u8)]) -> bool {
     destinations.iter().any(|(destination, bits)| {
         *bits >= WIDEST && (network ^ destination) & mask(*bits.min(&PREFIX)) == 0
     })
 }
 
-/// Whether a route is a reason why a pool has nothing left.
+/// Whether a route covers a part of a pool.
 fn covers_a_pool((destination, bits): &&(u32, u8)) -> bool {
     let overlaps = |(pool, of_pool): &(Ipv4Addr, u8)| {
         (u32::from(*pool) ^ destination) & mask(*bits.min(of_pool)) == 0
@@ -151,9 +150,31 @@ fn written((destination, bits): &(u32, u8)) -> String {
     format!("{}/{bits}", Ipv4Addr::from(*destination))
 }
 
+/// The prefix of the names of the host's ends; eight hexadecimal digits follow.
+pub(crate) const PREFIX_OF_NAMES: &str = "iso";
+
+/// The name of the host's end of the link with that network.
+pub(crate) fn link_name(network: u32) -> String {
+    format!("{PREFIX_OF_NAMES}{network:08x}")
+}
+
+/// Whether this is a name that [`link_name`] gives.
+pub(crate) fn is_our_link(name: &str) -> bool {
+    let digits = name.strip_prefix(PREFIX_OF_NAMES).unwrap_or_default();
+    digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_our_own_links_would_be_removed() {
+        assert!(is_our_link("iso0a1b2c3c"));
+        for other in ["eth0", "lo", "isolated0", "iso", "isoxxxxxxxx"] {
+            assert!(!is_our_link(other), "{other}");
+        }
+    }
 
     fn destination(text: &str) -> (u32, u8) {
         let (address, bits) = text.split_once('/').unwrap();

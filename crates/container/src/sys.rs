@@ -1,4 +1,5 @@
-//! System calls without a library between: all that a child may make between `clone3` and `execve`.
+//! System calls without a library: the only ones that a child may make between `clone3` and
+//! `execve`.
 //!
 //! The child shares its parent's memory until it executes the program, as with `posix_spawn(3)`.
 //! So it may touch neither the heap nor `errno`, which is the parent's; these functions touch
@@ -8,7 +9,7 @@ use std::{arch::asm, ffi::c_long};
 
 use nix::errno::Errno;
 
-/// Makes the system call `number`: its result, or the error.
+/// Makes the system call `number` and returns its result or the error.
 ///
 /// # Safety
 ///

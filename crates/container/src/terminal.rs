@@ -1,10 +1,9 @@
 //! A pseudo-terminal between the launcher's terminal and the container.
 //!
-//! It is made inside where the container has a devpts of its own: see [`inside`]. Elsewhere the host
-//! makes the pair: the launcher keeps the master, the program gets the slave as its controlling
-//! terminal, and finds it as `/dev/console`. While they are connected, the
-//! launcher's own terminal is raw, so that every key goes through, Ctrl-C too; it is restored
-//! whatever happens, because a guard does it.
+//! If the container has a devpts of its own, it is made inside: see [`inside`]. Otherwise the host
+//! makes the pair: the launcher keeps the master, and the program gets the slave as its controlling
+//! terminal and as `/dev/console`. Meanwhile the launcher's own terminal is in raw mode, so that
+//! every key is passed on, Ctrl-C too; a guard restores it in all cases.
 
 pub(crate) mod inside;
 mod pump;
@@ -37,8 +36,8 @@ impl Terminal {
         grantpt(&master).map_err(call("grantpt"))?;
         unlockpt(&master).map_err(call("unlockpt"))?;
         let path = PathBuf::from(ptsname_r(&master).map_err(call("ptsname"))?);
-        // TIOCGPTPEER opens the slave of this very master, whatever is at its path.
-        // SAFETY: the request takes flags and returns a new descriptor or -1.
+        // TIOCGPTPEER opens the slave of this very master, regardless of its path. SAFETY: the
+        // request takes flags and returns a new descriptor or -1.
         let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags.bits()) };
         let slave = Errno::result(slave).map_err(call("ioctl TIOCGPTPEER"))?;
         // SAFETY: the call has just made this descriptor.
@@ -55,8 +54,8 @@ impl Terminal {
         Ok(Self { master })
     }
 
-    /// Gives the window of the launcher's terminal to the container's when it has changed; the
-    /// kernel sends SIGWINCH to the processes in front there.
+    /// Copies the window size of the launcher's terminal to the container's if it has changed; the
+    /// kernel sends SIGWINCH to the foreground processes there.
     fn copy_size(&self, known: &mut Option<[u16; 4]>) {
         let size = window();
         if let Some(size) = size.filter(|_| size != *known) {
@@ -67,7 +66,7 @@ impl Terminal {
     }
 }
 
-/// The window of the launcher's terminal, if it has one.
+/// The window size of the launcher's terminal, if it has one.
 fn window() -> Option<[u16; 4]> {
     let mut size = [0u16; 4];
     // SAFETY: `size` is laid out as a winsize, which is four u16.

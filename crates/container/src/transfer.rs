@@ -1,12 +1,13 @@
-//! Files between the host and the root of a container that runs.
+//! Copies files between the host and the root of a running container.
 //!
-//! Whoever is inside can change every name there at any moment, and may hope that a file of the
-//! host's is read or written for them. So a path inside is looked up by `openat2(2)` within the root,
-//! from a descriptor of it, and links of procfs are not followed; from there on each step takes one
-//! name in a directory that is open, and follows no link. What comes out is files, directories and
-//! symbolic links of the caller's: no devices, no set-user bits.
+//! Processes inside can change every name there at any moment, to have a file of the host read or
+//! written for them. So a path inside is looked up by `openat2(2)` within the root, from a
+//! descriptor of it, without magic links of procfs; from there on each step takes one name in an
+//! open directory, and follows no link. Only files, directories and symbolic links are copied, and
+//! they belong to the caller: no devices, no set-user-ID bits.
 
 mod found;
+mod invalid;
 mod names;
 mod pack;
 mod tree;
@@ -23,7 +24,7 @@ use nix::{
     fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2},
     sys::stat::Mode,
 };
-use sandbox::{Entry, Process};
+use sandbox::{LedgerEntry, Process};
 
 use crate::{
     Error,
@@ -34,30 +35,30 @@ use tree::Rules;
 /// One end of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopyPath {
-    /// A path of the host's, the caller's own word.
+    /// A path of the host, trusted because the caller gave it.
     Host(PathBuf),
     /// A path in a container.
-    Inside(Box<Entry>, PathBuf),
+    Inside(Box<LedgerEntry>, PathBuf),
 }
 
-/// An end that is open.
+/// An open end of a copy.
 enum Side<'a> {
     Host(&'a Path),
     Inside { root: OwnedFd, first: Process, path: &'a Path },
 }
 
-/// Copies `from` to `to`, as `docker cp` does it: into a directory that is there, or under the new
-/// name. Returns what was left out, a line each.
+/// Copies `from` to `to`, like `docker cp`: into an existing directory, or to the new name. Returns
+/// what was skipped, one line each.
 ///
 /// # Errors
 ///
-/// When one of them is not there or cannot be read or written, and when the container has ended.
+/// When one of them does not exist or cannot be read or written, and when the container has ended.
 pub fn copy(from: &CopyPath, to: &CopyPath) -> Result<Vec<String>> {
     let (from, to) = (Side::open(from)?, Side::open(to)?);
     let contents = from.path().as_os_str().as_encoded_bytes().ends_with(b"/.");
     let (source, name) = from.parent_and_name(contents)?;
     let (target, new_name) = match to.directory(to.path()) {
-        // Into it; of `DIRECTORY/.` what is in that.
+        // Into the directory; for `DIRECTORY/.`, its content.
         Ok(directory) => (directory, name.clone()),
         Err(_) if ends_in_slash(to.path()) => return Err(to.failed(Errno::ENOTDIR).into()),
         Err(_) => to.parent_and_name(false)?,
@@ -70,13 +71,13 @@ pub fn copy(from: &CopyPath, to: &CopyPath) -> Result<Vec<String>> {
     Ok(left_out)
 }
 
-/// Writes `from` to `output` as a tar archive: a file, a directory with all that is in it, or of
-/// `DIRECTORY/.` what is in that. Returns what was left out, a line each.
+/// Writes `from` to `output` as a tar archive: a file, a directory with its content, or for
+/// `DIRECTORY/.` only the content. Returns what was skipped, one line each.
 ///
 /// # Errors
 ///
-/// When it is not there or cannot be read, when `output` cannot be written, and when the container
-/// has ended.
+/// When it does not exist or cannot be read, when `output` cannot be written, and when the
+/// container has ended.
 pub fn pack(from: &CopyPath, output: impl io::Write) -> Result<Vec<String>> {
     let from = Side::open(from)?;
     let contents = from.path().as_os_str().as_encoded_bytes().ends_with(b"/.");
@@ -90,13 +91,13 @@ pub fn pack(from: &CopyPath, output: impl io::Write) -> Result<Vec<String>> {
     Ok(left_out)
 }
 
-/// Unpacks the tar archive `input` into the directory `to`, which is there. Returns what was left
-/// out, a line each.
+/// Unpacks the tar archive `input` into the existing directory `to`. Returns what was skipped, one
+/// line each.
 ///
 /// # Errors
 ///
-/// When the archive is none, or has what leads out of the directory, when that cannot be written, and
-/// when the container has ended.
+/// When the archive is invalid or leads out of the directory, when the directory cannot be written,
+/// and when the container has ended.
 pub fn unpack(input: impl io::Read, to: &CopyPath) -> Result<Vec<String>> {
     let to = Side::open(to)?;
     let target = to.directory(to.path()).map_err(|errno| to.failed(errno))?;
@@ -126,7 +127,7 @@ impl<'a> Side<'a> {
         let root =
             open(&*place, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
         let root = root.map_err(error::call(format!("open {place}")))?;
-        // Looked at after that: the number may have become another process's.
+        // Checked afterwards: the number may belong to another process by now.
         if !first.is_alive() {
             return Err(gone());
         }
@@ -139,15 +140,15 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// Opens a directory on this side, to find names in.
+    /// Opens a directory on this side, to look up names in it.
     fn directory(&self, path: &Path) -> std::result::Result<OwnedFd, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        // An empty path is where names without a slash are.
+        // An empty path means the current directory.
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let Self::Inside { root, .. } = self else { return open(path, flags, Mode::empty()) };
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags).resolve(resolve);
-        /// A rename anywhere on the host makes one lookup uncertain (openat2(2)).
+        /// A rename anywhere on the host can make a lookup fail with EAGAIN (openat2(2)).
         const RACES: usize = 64;
         for _ in 0..RACES {
             match openat2(root, path, how) {
@@ -158,8 +159,8 @@ impl<'a> Side<'a> {
         Err(Errno::EAGAIN)
     }
 
-    /// The directory that the last name of the path is in, and that name; `.` of the directory itself
-    /// where it has none, or its contents are asked for.
+    /// The parent directory of the path and its last name; `.` in the directory itself if there is
+    /// no name, or the content is requested.
     fn parent_and_name(&self, contents: bool) -> Result<(OwnedFd, PathBuf), Error> {
         let path = self.path();
         let named =
@@ -188,7 +189,7 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Which id root of the container is here (user_namespaces(7)).
+/// The id on the host of the container's root (user_namespaces(7)).
 fn root_inside(first: &Process, map: &str) -> Result<u32, Error> {
     let path = format!("/proc/{}/{map}", first.pid);
     let text = std::fs::read_to_string(&path).map_err(error::file("read", &path))?;

@@ -1,9 +1,8 @@
-//! A process that nobody may look into.
+//! Keeps other processes from reading this process's memory.
 //!
-//! Until it executes its program the child has its launcher's memory. In a pid namespace that it
-//! shares with others, they could open that memory, and so become the launcher: not while it is not
-//! dumpable (PR_SET_DUMPABLE(2const)), which only a process with `CAP_SYS_PTRACE` on the host gets
-//! around.
+//! Until it executes its program, the child has its launcher's memory. Other processes in a shared
+//! pid namespace could open that memory and take over the launcher, unless it is not dumpable
+//! (PR_SET_DUMPABLE(2const)); only a process with `CAP_SYS_PTRACE` on the host is exempt.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +12,7 @@ use nix::sys::prctl::{get_dumpable, set_dumpable};
 #[derive(Debug)]
 pub(crate) struct Undumpable(());
 
-/// How many there are, in all threads, and what was before the first.
+/// How many there are, in all threads, and the value before the first one.
 static SET: Mutex<(usize, bool)> = Mutex::new((0, true));
 
 impl Undumpable {

@@ -1,20 +1,24 @@
-//! Question 4, by name: which user and groups `--user NAME` means inside.
+//! Question 4, by name: the user and groups that `--user NAME` means inside.
 //!
-//! The names are those of the container's own `/etc/passwd` and `/etc/group` (passwd(5), group(5)),
-//! which are somebody's download: they are found by the module `layers`, which follows no link
-//! out of the root, and what does not look like a line of such a file is left out.
+//! The names come from the container's own `/etc/passwd` and `/etc/group` (passwd(5), group(5)),
+//! which are untrusted: they are read by the module `layers`, which follows no link out of the
+//! root, and malformed lines are ignored.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
-use crate::{Error, layers::Layers, privileges::User, rootfs::Root};
+use crate::{
+    Error,
+    layers::Layers,
+    spec::{power::User, root::Root},
+};
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
-/// In how many groups a process can be: NGROUPS_MAX of linux/limits.h.
+/// The maximum number of groups of a process: NGROUPS_MAX of linux/limits.h.
 const MOST_GROUPS: usize = 65_536;
 
-/// What the words of `--user` mean in a root.
+/// The user that `--user` means in a root.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Found {
     /// The ids.
@@ -23,17 +27,17 @@ pub struct Found {
     pub home: Option<PathBuf>,
 }
 
-/// Looks `words` up in the files of `root`: `USER[:GROUP]`, each a name or a number, as
-/// `docker run --user` takes them. No user at all is root. `extra_groups`, names or numbers, are
-/// those of `--group-add`.
+/// Looks `words` up in the files of `root`: `USER[:GROUP]`, each a name or a number, as `docker run
+/// --user` takes them. An empty user means root. `extra_groups`, names or numbers, are those of
+/// `--group-add`.
 ///
-/// A number need not be in the files. A user who is there has the group and the supplementary groups
-/// of the files; one who is not has group 0. With a group in `words` there are no supplementary
-/// groups but the extra ones.
+/// A number need not be in the files. A user in the files has the group and the supplementary
+/// groups given there; any other has group 0. With a group in `words`, the extra groups are the
+/// only supplementary ones.
 ///
 /// # Errors
 ///
-/// A name that the files do not have, a number that is no id, or a file that cannot be read.
+/// An unknown name, an invalid number, or a file that cannot be read.
 pub fn find(root: &Root, words: &str, extra_groups: &[String]) -> Result<Found, Error> {
     let (user, group) = match words.split_once(':') {
         Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
@@ -78,7 +82,7 @@ enum Id<'a> {
 }
 
 impl<'a> Id<'a> {
-    /// What is all digits is a number, even if somebody is called so, as in Docker.
+    /// All digits mean a number, even if a user has that name, as in Docker.
     fn parse(word: &'a str) -> Result<Self, Error> {
         if !word.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self::Name(word));
@@ -111,7 +115,7 @@ impl Account<'_> {
     }
 }
 
-/// The lines that are such lines.
+/// The well-formed lines.
 fn accounts(file: &[u8]) -> impl Iterator<Item = Account<'_>> {
     lines(file).filter_map(|line| {
         let mut fields = line.split(|byte| *byte == b':');
@@ -134,7 +138,7 @@ fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.contains(&0))
 }
 
-/// An id; all ones is none, but "leave it as it is" to setresuid(2).
+/// An id; all ones is not an id: to setresuid(2) it means "unchanged".
 fn id(digits: &[u8]) -> Option<u32> {
     let digits = str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
     digits.parse().ok().filter(|id| *id != u32::MAX)

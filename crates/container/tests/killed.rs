@@ -14,7 +14,7 @@ use std::{
 
 use common::{Need, ready_with};
 use container::{Container, Network};
-use sandbox::{Entry, Ledger, Limits, Resource, Sandbox as _, Workload};
+use sandbox::{Ledger, LedgerEntry, Limits, Resource, Sandbox as _, Workload};
 
 /// Variables of the child: its name, and whether its containers have links.
 const NAME: &str = "ISOLAB_TEST_LAUNCHER";
@@ -57,7 +57,7 @@ fn left(name: &str, links: &[String]) -> BTreeSet<String> {
 }
 
 /// The links that the ledger knows of: other launchers may have made others.
-fn links_of(entry: Option<Entry>) -> Vec<String> {
+fn links_of(entry: Option<LedgerEntry>) -> Vec<String> {
     let link = |resource| match resource {
         Resource::Link(name) => Some(name),
         _ => None,

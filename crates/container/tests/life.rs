@@ -144,8 +144,8 @@ fn cgroups_of_killed_test_programs_are_removed_by_the_next() {
     }
     // No process has that number (proc_sys_kernel(5), pid_max).
     const DEAD: u32 = 4_194_305;
-    let grounds = container::cgroup::grounds().unwrap();
-    let path = |pid: u32| grounds[0].parent.join(format!("isolab-killed-{pid}"));
+    let parents = container::cgroup::cgroup_parents().unwrap();
+    let path = |pid: u32| parents[0].path.join(format!("isolab-killed-{pid}"));
     let (left, living) = (path(DEAD), path(std::process::id()));
     for path in [&left, &living] {
         fs::create_dir(path).unwrap();

@@ -218,8 +218,8 @@ impl Limited {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Relaxed);
         let mut made = Self(Vec::new());
-        for ground in container::cgroup::grounds().unwrap() {
-            let mut path = ground.parent;
+        for parent in container::cgroup::cgroup_parents().unwrap() {
+            let mut path = parent.path;
             for depth in 0..depths {
                 path = path.join(format!("isolab-test-{}-{number}-{depth}", std::process::id()));
                 fs::create_dir(&path).unwrap();
@@ -229,7 +229,7 @@ impl Limited {
                 if depth + 1 < depths && control.exists() {
                     fs::write(control, "+cpu +memory +pids").unwrap();
                 }
-                for (file, value) in container::cgroup::files(limits, ground.version) {
+                for (file, value) in container::cgroup::files(limits, parent.version) {
                     if path.join(file).exists() {
                         fs::write(path.join(file), value).unwrap();
                     }

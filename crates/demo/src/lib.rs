@@ -32,7 +32,7 @@ use ratatui::{Frame, layout::Rect};
 use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Result};
-pub use sandbox::Language;
+pub use host::Language;
 
 use recording::Replay;
 use script::{Script, Words};

@@ -16,7 +16,7 @@ use demo::{
     Demo, Scene, Source,
     namespaces::{Column, LastChange, Namespaces},
 };
-use sandbox::{Entry, Ledger};
+use sandbox::{Ledger, LedgerEntry};
 
 /// Set in the child of the test that kills one.
 const CHILD: &str = "ISOLAB_TEST_NAMESPACES";
@@ -97,7 +97,7 @@ impl Stage {
 }
 
 /// What the launcher `pid` has in the ledger.
-fn entries_of(pid: u32) -> Vec<Entry> {
+fn entries_of(pid: u32) -> Vec<LedgerEntry> {
     let mut entries = Ledger::open().unwrap().entries().unwrap();
     entries.retain(|entry| entry.launcher.pid == pid);
     entries

@@ -14,7 +14,7 @@ use demo::{
     Scene, Source as _,
     race::{Busy, Race, RaceDemo},
 };
-use sandbox::proc_files::parent;
+use host::ProcessStat;
 
 /// The children of this process are looked at: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -45,10 +45,11 @@ fn counts(race: &Race) -> Vec<u32> {
     race.idle.iter().map(|idle| idle.count).collect()
 }
 
-fn children() -> Vec<String> {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let stats = processes.filter_map(|one| fs::read_to_string(one.path().join("stat")).ok());
-    stats.filter(|stat| parent(stat) == Some(std::process::id())).collect()
+fn children() -> Vec<ProcessStat> {
+    let own = std::process::id();
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let stats = all.filter_map(|entry| ProcessStat::read(entry.path().join("stat")).ok());
+    stats.filter(|stat| stat.parent() == Some(own)).collect()
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn starts_are_measured_and_crowds_live_until_they_are_ended() {
     assert_eq!(children().len(), 10);
     live.key('k');
     once(&mut live, "none of them", |race| counts(race) == [0, 0] && race.busy.is_none());
-    assert_eq!(children(), <[String; 0]>::default());
+    assert_eq!(children(), []);
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn whoever_lives_ends_with_it() {
     live.key('v');
     once(&mut live, "a few of each", |race| counts(race).iter().all(|count| *count > 2));
     drop(live);
-    assert_eq!(children(), <[String; 0]>::default());
+    assert_eq!(children(), []);
 }
 
 #[test]
@@ -104,5 +105,5 @@ fn a_boot_can_be_given_up() {
     live.key('k');
     once(&mut live, "its end", |race| race.busy.is_none());
     drop(live);
-    assert_eq!(children(), <[String; 0]>::default());
+    assert_eq!(children(), []);
 }

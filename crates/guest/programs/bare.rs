@@ -1,14 +1,14 @@
 //! The shell of a workload in 64-bit ring 3 of a machine without a kernel.
 //!
-//! It is entered with `rdi` = end of memory and the memory map of `abi::map`. There is nobody to
-//! call but the host, at one I/O port.
+//! It is entered with `rdi` = end of memory and the memory map of `abi::map`. Its only interface is
+//! the host, at one I/O port.
 #![no_std]
 #![no_main]
 
 #[path = "../src/abi.rs"]
-#[allow(dead_code, reason = "each program uses its own part of what is agreed")]
+#[allow(dead_code, reason = "each program uses a part of the interface")]
 mod abi;
-#[allow(dead_code, reason = "each program asks for its own part")]
+#[allow(dead_code, reason = "each program uses a part of it")]
 mod host;
 mod memory;
 mod programs;
@@ -18,7 +18,7 @@ use core::arch::{asm, naked_asm};
 use abi::{ARGUMENTS, CONSOLE_BYTES, DOORBELL, Request, map};
 use host::{Host, Mailbox};
 
-/// The first instruction. The stack is laid as if `_start` had been called.
+/// The first instruction. The stack is aligned as if `_start` had been called.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 #[unsafe(link_section = ".text.start")]
@@ -79,7 +79,7 @@ impl Host for Bare {
     }
 
     fn is_abandoned(&mut self) -> bool {
-        // The machine goes with its host.
+        // The machine ends with its host.
         false
     }
 

@@ -1,28 +1,28 @@
-//! A program that builds a wall around itself and then tries to get out: a line for each system
-//! call, with what the kernel answered.
+//! A program that confines itself and then tries to get out. It prints a line for each system call,
+//! with the kernel's answer.
 //!
 //! Command line: `breakout WALL CELL ATTEMPT OPERAND...`
 //!
 //! ```text
-//!   WALL     chroot, pivot_root    built around itself, of the directory CELL
-//!            none                  it is inside already
+//!   WALL     chroot, pivot_root    confine itself to the directory CELL
+//!            none                  it is confined already
 //!   ATTEMPT  file PATH             walk out of the root, and read PATH
 //!            process PID           kill that process
 //!            memory PID ADDRESS    read 16 bytes of that process's memory
 //! ```
 //!
-//! A line is the call, a tab, and its result: a number, which is an errno if it is negative, or
-//! what was read in quotes. It reads and kills what it is told to and nothing else.
+//! A line is the call, a tab, and its result: a number, which is an errno if it is negative, or the
+//! bytes read, in quotes. It reads and kills only what it is told to.
 #![no_std]
 #![no_main]
-// A loop that looks for a null is a loop: nobody links a strlen to this.
+// Keeps the compiler from replacing a loop by a call of strlen, which does not exist here.
 #![no_builtins]
 
 mod system;
 
 use core::{arch::naked_asm, ffi::CStr};
 
-use system::{exit, system_call};
+use system::{exit, number, system_call};
 
 /// The first instruction. The kernel leaves argc and argv on the stack (System V ABI, "Initial
 /// Stack and Register State").
@@ -51,32 +51,14 @@ extern "C" fn main(stack: *const usize) -> ! {
     exit(0)
 }
 
-/// The exit code of one that could not build its wall.
+/// The exit code if it could not confine itself.
 const NO_WALL: u8 = 3;
 const NOT_UNDERSTOOD: u8 = 2;
-
-/// Numbers of the system calls used here (arch/x86/entry/syscalls/syscall_64.tbl).
-mod number {
-    pub const READ: usize = 0;
-    pub const WRITE: usize = 1;
-    pub const OPEN: usize = 2;
-    pub const GETPID: usize = 39;
-    pub const KILL: usize = 62;
-    pub const CHDIR: usize = 80;
-    pub const FCHDIR: usize = 81;
-    pub const GETEUID: usize = 107;
-    pub const PIVOT_ROOT: usize = 155;
-    pub const CHROOT: usize = 161;
-    pub const MOUNT: usize = 165;
-    pub const UMOUNT2: usize = 166;
-    pub const UNSHARE: usize = 272;
-    pub const PROCESS_VM_READV: usize = 310;
-}
 
 const CLONE_NEWNS: usize = 0x2_0000;
 const CLONE_NEWUSER: usize = 0x1000_0000;
 
-/// Root may; an ordinary user must be root of a user namespace first.
+/// Root may do that; an ordinary user must become root of a user namespace first.
 fn become_root() -> Option<()> {
     if call(number::GETEUID, [0; 6]) == 0 {
         return Some(());
@@ -90,7 +72,7 @@ fn enter_by_chroot(cell: &CStr) -> Option<()> {
     told_if_failed(b"chdir(\"/\")", call(number::CHDIR, [address(c"/"), 0, 0, 0, 0, 0]))
 }
 
-/// The steps of `container::rootfs`, and none of the other walls of a container.
+/// The steps of `container::rootfs`, without the other barriers of a container.
 fn enter_by_pivot_root(cell: &CStr) -> Option<()> {
     const PRIVATE: usize = 1 << 18 | RECURSIVE;
     const BIND: usize = 1 << 12 | RECURSIVE;
@@ -110,9 +92,9 @@ fn enter_by_pivot_root(cell: &CStr) -> Option<()> {
     told_if_failed(b"chdir(\"/\")", call(number::CHDIR, [root, 0, 0, 0, 0, 0]))
 }
 
-/// The classical way out of chroot(2): a root deeper down, and a directory that is not below it any
-/// more, from which `..` knows no end but that of the mounts. Each step is tried, whatever became of
-/// the one before.
+/// The classic escape from chroot(2): move the root deeper, and keep a directory that is no longer
+/// below it, from which `..` leads up to the real root. Each step is tried even if the previous one
+/// failed.
 fn walk_out(target: &CStr) {
     const O_RDONLY_DIRECTORY: usize = 0o200_000;
     let here = call(number::OPEN, [address(c"."), O_RDONLY_DIRECTORY, 0, 0, 0, 0]);
@@ -135,7 +117,7 @@ fn walk_out(target: &CStr) {
     }
 }
 
-/// A target is never longer.
+/// The maximum length of the file to read.
 const TARGET_BYTES: usize = 16;
 
 fn kill(pid: usize) {
@@ -154,7 +136,7 @@ fn read_memory(pid: usize, from: usize) {
     let count = call(number::PROCESS_VM_READV, [pid, local, 1, remote, 1, 0]);
     told_text(b"process_vm_readv", &text, count);
     if count < 0 {
-        // Signal 0 asks whether there is such a process, and whether it could be sent one.
+        // Signal 0 checks whether the process exists and may be signalled.
         let mut digits = [0; 20];
         let shown = decimal(pid, &mut digits);
         told(&[b"kill(", shown, b", 0)"], call(number::KILL, [pid, 0, 0, 0, 0, 0]));
@@ -178,12 +160,12 @@ fn told(words: &[&[u8]], result: isize) -> Option<()> {
     (result >= 0).then_some(())
 }
 
-/// A step that is worth a line only where it fails.
+/// A step that is printed only if it fails.
 fn told_if_failed(word: &[u8], result: isize) -> Option<()> {
     if result < 0 { told(&[word], result) } else { Some(()) }
 }
 
-/// Writes a line with what was read, up to the end of its own first line.
+/// Writes a line with the first line of the bytes read.
 fn told_text(word: &[u8], text: &[u8], count: isize) {
     if told_if_failed(word, count).is_some() {
         let end = text.iter().take(count as usize).take_while(|byte| **byte >= b' ').count();
@@ -192,7 +174,7 @@ fn told_text(word: &[u8], text: &[u8], count: isize) {
 }
 
 fn write(text: &[u8]) {
-    // A launcher that no longer reads is no longer there.
+    // If the launcher no longer reads, it is gone.
     system_call(number::WRITE, [1, text.as_ptr() as usize, text.len(), 0, 0, 0]);
 }
 
@@ -212,7 +194,7 @@ fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
 struct Words(*const usize);
 
 impl Words {
-    /// The word at `index`; empty if there are not so many.
+    /// The word at `index`; empty if there are fewer.
     fn at(&self, index: usize) -> &'static CStr {
         // SAFETY: the first thing on the stack is the number of words.
         if index >= unsafe { self.0.read() } {

@@ -1,4 +1,4 @@
-//! Trips to the host and back: a system call from a process, an exit from a virtual machine.
+//! Boundary crossings: a system call from a process, a VM exit from a virtual machine.
 
 use crate::host::Host;
 

@@ -1,23 +1,23 @@
-//! What a workload may ask of the world around it. Each shell answers in its own way.
+//! What a workload needs from its environment. Each shell implements it.
 
 use crate::abi::{MAILBOX_WORDS, RECORD_PAIRS, RECORDS, Word};
 
-/// The world around a workload.
+/// The environment of a workload.
 pub trait Host {
     /// Writes to standard output, or to the machine's console.
     fn write(&mut self, text: &[u8]);
 
-    /// Goes to the host and comes back, as cheaply as there is a way.
+    /// Crosses the boundary to the host and back, in the cheapest way.
     fn cross(&mut self);
 
     /// Returns when the host wants the program to end.
     fn wait_for_stop(&mut self);
 
-    /// Whether the host has gone, and nobody will tell the program to end any more.
+    /// Whether the host is gone, so that no one can tell the program to end.
     fn is_abandoned(&mut self) -> bool;
 
-    /// Zeroed memory for `words` words at a multiple of 2 MiB, in pages of 2 MiB where the host
-    /// can (`large`), or in pages of 4 KiB. Ends the program when there is not so much.
+    /// Zeroed memory for `words` words at a multiple of 2 MiB, in pages of 2 MiB where the host can
+    /// (`large`), or in pages of 4 KiB. Ends the program if there is not enough.
     fn memory(&mut self, words: usize, large: bool) -> &'static mut [u64];
 
     /// The mailbox.
@@ -105,7 +105,7 @@ impl Mailbox {
         unsafe { self.0.add(index).write_volatile(value) };
     }
 
-    /// Appends a record; one beyond the room there is only counts.
+    /// Appends a record; beyond the available space it is only counted.
     pub fn record(self, first: u64, second: u64) {
         let count = self.get(Word::Count as usize) as usize;
         if count < RECORD_PAIRS {
@@ -116,7 +116,7 @@ impl Mailbox {
     }
 }
 
-/// The time stamp counter, read after all that comes before it.
+/// The time stamp counter, read after all earlier instructions.
 pub fn ticks() -> u64 {
     // SAFETY: both instructions exist on every x86_64 and touch no memory.
     unsafe {

@@ -1,7 +1,7 @@
-//! The first process of every Linux guest of isolab: it does what its plan says, step after step.
+//! The first process of every Linux guest of isolab: it executes the steps of its plan.
 //!
-//! `guest::plan` documents the steps and writes them; `words` reads them. What is known only to the
-//! machine outside, such as devices and modules, is in the plan and not in here.
+//! `guest::plan` documents the steps and writes them; `words` decodes them. What only the host
+//! knows, such as devices and modules, is in the plan and not in this program.
 #![no_std]
 #![no_main]
 
@@ -13,10 +13,14 @@ mod channel;
 mod command;
 #[path = "init/disk.rs"]
 mod disk;
+#[path = "init/files.rs"]
+mod files;
 #[path = "../src/frames.rs"]
 mod frames;
 #[path = "init/freeze.rs"]
 mod freeze;
+#[path = "init/machine.rs"]
+mod machine;
 #[path = "init/memory.rs"]
 mod memory;
 #[path = "init/network.rs"]
@@ -25,13 +29,17 @@ mod network;
 mod order;
 #[path = "init/pack.rs"]
 mod pack;
+#[path = "init/pages.rs"]
+mod pages;
+#[path = "../src/ring.rs"]
+mod ring;
 #[path = "init/session.rs"]
 mod session;
 #[path = "init/sink.rs"]
 mod sink;
 mod system;
-#[path = "../src/ring.rs"]
-mod ring;
+#[path = "init/terminal.rs"]
+mod terminal;
 #[path = "../src/words.rs"]
 mod words;
 
@@ -39,10 +47,10 @@ use core::{arch::naked_asm, ffi::CStr, net::Ipv4Addr};
 
 use calls::{Errno, Result};
 use channel::Channel;
-use command::Ended;
+use command::ExitStatus;
 use sink::{Page, Sink};
 
-/// Where the initramfs has the plan.
+/// The path of the plan in the initramfs.
 const PLAN: &CStr = c"/isolab/plan";
 
 #[unsafe(no_mangle)]
@@ -55,21 +63,21 @@ extern "C" fn main() -> ! {
     calls::fill_standard_streams();
     let mut init = Init {
         report: Sink::Device(1),
-        end: End::PowerOff,
+        end: ShutdownMethod::PowerOff,
         streams: [0, 1, 2].map(Sink::Device),
         environment: &mut [],
         variables: 0,
         channel: Channel::closed(),
     };
-    // Without a plan there is no step to blame: it is called step 0.
+    // A missing plan is reported as step 0.
     if let Err((step, errno)) = init.follow_plan() {
         init.report.line("failed", &[step, errno.0 as usize]);
     }
     init.end()
 }
 
-/// How the machine ends once the plan is through.
-enum End {
+/// How the machine ends after the plan.
+enum ShutdownMethod {
     PowerOff,
     Reboot,
     /// By a device of the machine that ends it when this port is written.
@@ -78,10 +86,10 @@ enum End {
 
 struct Init {
     report: Sink,
-    end: End,
+    end: ShutdownMethod,
     /// Standard input, output and error of the commands.
     streams: [Sink; 3],
-    /// Addresses of `NAME=VALUE`, and a null behind them.
+    /// Addresses of `NAME=VALUE`, terminated by a null.
     environment: &'static mut [usize],
     variables: usize,
     /// Signals for the commands, and sessions beside them.
@@ -90,10 +98,10 @@ struct Init {
 
 impl Init {
     fn follow_plan(&mut self) -> core::result::Result<(), (usize, Errno)> {
-        let plan = calls::read_file(PLAN).map_err(|errno| (0, errno))?;
-        // No list in a plan is longer than the plan.
+        let plan = pages::read_file(PLAN).map_err(|errno| (0, errno))?;
+        // No list in a plan can be longer than the plan.
         let room = plan.len() + 1;
-        self.environment = calls::list(room).map_err(|errno| (0, errno))?;
+        self.environment = pages::list(room).map_err(|errno| (0, errno))?;
         for (number, line) in plan.split_inclusive_mut(|byte| *byte == b'\n').enumerate() {
             self.step(Words(line), room).map_err(|errno| (number + 1, errno))?;
         }
@@ -108,18 +116,18 @@ impl Init {
                 let [kind, source, target, data] = words.take()?;
                 let mut flags = 0;
                 while let Some(flag) = words.optional()? {
-                    flags |= calls::mount_flag(flag.to_bytes())?;
+                    flags |= files::mount_flag(flag.to_bytes())?;
                 }
-                calls::make_directories(target)?;
-                calls::mount(kind, source, target, data, flags)?;
+                files::make_directories(target)?;
+                files::mount(kind, source, target, data, flags)?;
             }
             b"module" => {
                 let [file, parameters] = words.take()?;
-                calls::load_module(file, parameters)?;
+                files::load_module(file, parameters)?;
             }
             b"link" => {
                 let [target, path] = words.take()?;
-                calls::link(target, path)?;
+                files::link(target, path)?;
             }
             b"disk" => {
                 let [attribute, value, path] = words.take()?;
@@ -127,19 +135,19 @@ impl Init {
             }
             b"write" => {
                 let [file, text] = words.take()?;
-                calls::write_file(file, text.to_bytes())?;
+                files::write_file(file, text.to_bytes())?;
             }
             b"file" => {
                 let [path, text] = words.take()?;
-                calls::put_file(path, text.to_bytes())?;
+                files::put_file(path, text.to_bytes())?;
             }
             b"up" => network::up(words.next()?)?,
             b"address" => {
                 let (name, inside) = (words.next()?, words.address()?);
                 network::address(name, inside, words.number()?, words.address()?)?;
             }
-            b"root" => calls::change_root(words.next()?)?,
-            b"directory" => calls::change_directory(words.next()?)?,
+            b"root" => files::change_root(words.next()?)?,
+            b"directory" => files::change_directory(words.next()?)?,
             b"variable" => {
                 self.environment[self.variables] = words.next()?.as_ptr() as usize;
                 self.variables += 1;
@@ -147,11 +155,11 @@ impl Init {
             b"stdin" => self.streams[0] = words.sink()?,
             b"stdout" => self.streams[1] = words.sink()?,
             b"stderr" => self.streams[2] = words.sink()?,
-            b"plain" => calls::make_plain(calls::open_device(words.next()?)?)?,
+            b"plain" => terminal::make_plain(calls::open_device(words.next()?)?)?,
             b"terminal" => {
                 let device = calls::open_device(words.next()?)?;
                 let [rows, columns] = [words.number()?, words.number()?];
-                calls::set_window(device, rows as u16, columns as u16)?;
+                terminal::set_window(device, rows as u16, columns as u16)?;
                 self.streams = [Sink::Device(device); 3];
             }
             b"control" => self.channel = Channel::open(words.next()?)?,
@@ -161,15 +169,15 @@ impl Init {
                 freeze::freeze(self.channel.freeze_port)?;
             }
             b"run" => {
-                let arguments = calls::list(room)?;
+                let arguments = pages::list(room)?;
                 let mut count = 0;
                 while let Some(word) = words.optional()? {
                     arguments[count] = word.as_ptr() as usize;
                     count += 1;
                 }
                 match command::run(arguments, self.environment, self.streams, &mut self.channel)? {
-                    Ended::Exited(code) => self.report.line("exit", &[code]),
-                    Ended::Signaled(signal) => self.report.line("signal", &[signal]),
+                    ExitStatus::Exited(code) => self.report.line("exit", &[code]),
+                    ExitStatus::Signaled(signal) => self.report.line("signal", &[signal]),
                 }
             }
             b"pack" => {
@@ -182,33 +190,33 @@ impl Init {
     }
 
     fn end(&self) -> ! {
-        calls::sync();
+        machine::sync();
         match self.end {
-            End::PowerOff => {}
-            End::Reboot => calls::reboot(),
-            End::Port(port) => sink::output_byte(port, 0),
+            ShutdownMethod::PowerOff => {}
+            ShutdownMethod::Reboot => machine::reboot(),
+            ShutdownMethod::Port(port) => sink::output_byte(port, 0),
         }
         loop {
-            calls::power_off();
+            machine::power_off();
         }
     }
 }
 
 fn number(digits: &[u8]) -> Result<usize> {
     let digits = core::str::from_utf8(digits);
-    digits.ok().and_then(|digits| digits.parse().ok()).ok_or(Errno::GARBLED)
+    digits.ok().and_then(|digits| digits.parse().ok()).ok_or(Errno::MALFORMED)
 }
 
-/// The words of a step that are still to be read.
+/// The remaining words of a step.
 struct Words(&'static mut [u8]);
 
 impl Words {
     fn optional(&mut self) -> Result<Option<&'static CStr>> {
-        words::next_word(&mut self.0).map_err(|_| Errno::GARBLED)
+        words::next_word(&mut self.0).map_err(|_| Errno::MALFORMED)
     }
 
     fn next(&mut self) -> Result<&'static CStr> {
-        self.optional()?.ok_or(Errno::GARBLED)
+        self.optional()?.ok_or(Errno::MALFORMED)
     }
 
     fn take<const COUNT: usize>(&mut self) -> Result<[&'static CStr; COUNT]> {
@@ -227,7 +235,7 @@ impl Words {
         let mut parts = self.next()?.to_bytes().split(|byte| *byte == b'.').map(number);
         let mut octets = [0; 4];
         for octet in &mut octets {
-            *octet = parts.next().ok_or(Errno::GARBLED)?? as u8;
+            *octet = parts.next().ok_or(Errno::MALFORMED)?? as u8;
         }
         Ok(octets.into())
     }
@@ -238,8 +246,8 @@ impl Words {
 
     /// The first of `count` ports, all of which this process may use from here on.
     fn ports(&mut self, count: usize) -> Result<u16> {
-        let port = u16::try_from(self.number()?).map_err(|_| Errno::GARBLED)?;
-        calls::allow_ports(port, count)?;
+        let port = u16::try_from(self.number()?).map_err(|_| Errno::MALFORMED)?;
+        machine::allow_ports(port, count)?;
         Ok(port)
     }
 
@@ -249,19 +257,19 @@ impl Words {
             b"device" => Ok(Sink::Device(calls::open_device(self.next()?)?)),
             b"page" => {
                 let (address, bytes) = (self.number()?, self.number()?);
-                let start = calls::map_physical(address, bytes)?;
+                let start = pages::map_physical(address, bytes)?;
                 Ok(Sink::Page(Page { start, bytes }))
             }
-            _ => Err(Errno::GARBLED),
+            _ => Err(Errno::MALFORMED),
         }
     }
 
-    fn end(&mut self) -> Result<End> {
+    fn end(&mut self) -> Result<ShutdownMethod> {
         match self.next()?.to_bytes() {
-            b"power-off" => Ok(End::PowerOff),
-            b"reboot" => Ok(End::Reboot),
-            b"port" => Ok(End::Port(self.port()?)),
-            _ => Err(Errno::GARBLED),
+            b"power-off" => Ok(ShutdownMethod::PowerOff),
+            b"reboot" => Ok(ShutdownMethod::Reboot),
+            b"port" => Ok(ShutdownMethod::Port(self.port()?)),
+            _ => Err(Errno::MALFORMED),
         }
     }
 }

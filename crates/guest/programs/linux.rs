@@ -3,9 +3,9 @@
 #![no_main]
 
 #[path = "../src/abi.rs"]
-#[allow(dead_code, reason = "each program uses its own part of what is agreed")]
+#[allow(dead_code, reason = "each program uses a part of the interface")]
 mod abi;
-#[allow(dead_code, reason = "each program asks for its own part")]
+#[allow(dead_code, reason = "each program uses a part of it")]
 mod host;
 mod memory;
 mod programs;
@@ -15,7 +15,7 @@ use core::arch::naked_asm;
 
 use abi::{MAILBOX_AT_VARIABLE, MAILBOX_BYTES, MAILBOX_VARIABLE, MAILBOX_WORDS};
 use host::{Host, Mailbox};
-use system::{exit, system_call};
+use system::{exit, number, system_call};
 
 /// The first instruction. The kernel leaves argc, argv and the environment on the stack (System V
 /// ABI, "Initial Stack and Register State").
@@ -31,18 +31,6 @@ extern "C" fn main(stack: *const usize) -> ! {
     exit(code)
 }
 
-/// Numbers of the system calls used here (arch/x86/entry/syscalls/syscall_64.tbl).
-mod number {
-    pub const READ: usize = 0;
-    pub const WRITE: usize = 1;
-    pub const OPEN: usize = 2;
-    pub const POLL: usize = 7;
-    pub const MMAP: usize = 9;
-    pub const MADVISE: usize = 28;
-    pub const CLOCK_GETTIME: usize = 228;
-    pub const GETPPID: usize = 110;
-}
-
 const PAGE: usize = 2 << 20;
 const PROT_READ_WRITE: usize = 3;
 const MAP_SHARED: usize = 1;
@@ -50,7 +38,7 @@ const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
 const MADV_HUGEPAGE: usize = 14;
 const MADV_NOHUGEPAGE: usize = 15;
 
-/// The exit code of a program that asked for what its host does not have.
+/// The exit code of a program that cannot get its memory.
 const NO_MEMORY: u8 = 12;
 
 struct Linux {
@@ -89,7 +77,7 @@ impl Linux {
         None
     }
 
-    /// Maps the mailbox that the host gave, or one that nobody reads.
+    /// Maps the host's mailbox, or one that no one reads.
     fn map_mailbox(&self) -> Mailbox {
         let descriptor = match self.variable(MAILBOX_VARIABLE) {
             Some(value) if value.starts_with(b"/") => {
@@ -158,21 +146,20 @@ impl Host for Linux {
         const POLLHUP: i16 = 0x10;
         let mut look = Look { descriptor: 0, wanted: 0, found: 0 };
         system_call(number::POLL, [&raw mut look as usize, 1, 0, 0, 0, 0]);
-        // Standard input is a pipe that the host alone holds the other end of.
+        // Standard input is a pipe whose other end only the host has.
         look.found & POLLHUP != 0
     }
 
     fn memory(&mut self, words: usize, large: bool) -> &'static mut [u64] {
         let length = words.saturating_mul(8).saturating_add(2 * PAGE);
         let flags = MAP_PRIVATE_ANONYMOUS;
-        let address =
-            system_call(number::MMAP, [0, length, PROT_READ_WRITE, flags, usize::MAX, 0]);
+        let address = system_call(number::MMAP, [0, length, PROT_READ_WRITE, flags, usize::MAX, 0]);
         if address < 0 {
             exit(NO_MEMORY);
         }
         let start = (address as usize).next_multiple_of(PAGE);
         let advice = if large { MADV_HUGEPAGE } else { MADV_NOHUGEPAGE };
-        // Only advice: a kernel without huge pages runs the program all the same.
+        // Only advice: it is ignored by a kernel without huge pages.
         system_call(number::MADVISE, [start, length - PAGE, advice, 0, 0, 0]);
         // SAFETY: the mapping is fresh, so nobody else has it, and it is never unmapped.
         unsafe { core::slice::from_raw_parts_mut(start as *mut u64, words) }

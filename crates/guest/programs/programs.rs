@@ -1,4 +1,4 @@
-//! Which workload this is: `build.rs` compiles each shell once for each.
+//! Selects the workload: `build.rs` compiles each shell once for each.
 
 #[cfg_attr(program = "hello", path = "hello.rs")]
 #[cfg_attr(program = "spin", path = "spin.rs")]

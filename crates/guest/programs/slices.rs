@@ -1,12 +1,12 @@
-//! CPU time slices, seen by the program itself: it reads the clock all the time, and where two
-//! readings are far apart somebody else had the processor.
+//! CPU time slices, seen by the program itself: it reads the clock all the time, and if two
+//! readings are far apart, another program had the processor in between.
 
 use crate::{
     abi::Word,
     host::{Host, ticks},
 };
 
-/// Once in so many looks at the clock, some tenths of a second, it looks whether it has a host.
+/// After this many clock readings, some tenths of a second, it checks whether its host is alive.
 const LOOKS: u32 = 1 << 23;
 
 pub fn run(host: &mut impl Host) -> u8 {
@@ -15,7 +15,7 @@ pub fn run(host: &mut impl Host) -> u8 {
     let mailbox = host.mailbox();
     host.measure(|host| {
         let begin = ticks();
-        // Who looks on while it runs must know what its clock showed when it began.
+        // An observer needs the value of its clock at the beginning.
         mailbox.set(Word::BeginTicks as usize, begin);
         let mut last = begin;
         let mut ran = 0;

@@ -1,4 +1,4 @@
-//! What a built-in program and its host agree on.
+//! The interface between a built-in program and its host.
 //!
 //! This file is compiled three times: into this library, into the Linux programs and into the bare
 //! ones.
@@ -11,7 +11,7 @@ pub const MAILBOX_WORDS: usize = MAILBOX_BYTES / 8;
 /// The words of the mailbox, by index. All start as zero.
 ///
 /// ```text
-///   0  stop            host -> program: come to an end
+///   0  stop            host -> program: end now
 ///   1  count           of the records that follow
 ///   2  begin, end      of the measured part, ticks of rdtsc
 ///   4  begin, end      of the measured part, nanoseconds of CLOCK_MONOTONIC; zero when bare
@@ -22,9 +22,9 @@ pub const MAILBOX_WORDS: usize = MAILBOX_BYTES / 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Word {
-    /// Not zero: the host wants the program to end.
+    /// Not zero: the host asks the program to end.
     Stop = 0,
-    /// Number of records written; it may pass the room there is.
+    /// Number of records written; it may exceed the available space.
     Count = 1,
     /// Tick at the begin of the measured part.
     BeginTicks = 2,
@@ -40,34 +40,33 @@ pub enum Word {
 
 /// Index of the first argument of a bare program.
 pub const ARGUMENTS: usize = 8;
-/// Number of arguments there is room for.
+/// The maximum number of arguments.
 pub const MAX_ARGUMENTS: usize = 8;
 /// Index of the first record.
 pub const RECORDS: usize = 16;
-/// Number of records, two words each, that there is room for.
+/// The maximum number of records, two words each.
 pub const RECORD_PAIRS: usize = (MAILBOX_WORDS - RECORDS) / 2;
 
 /// The environment variable that names the mailbox of a Linux program: the path of a file, or the
 /// number of an inherited descriptor.
 pub const MAILBOX_VARIABLE: &str = "ISOLAB_MAILBOX";
 
-/// The environment variable that says where in that file the mailbox begins, in bytes; without, at
-/// its start.
+/// The environment variable with the mailbox's offset in that file, in bytes; 0 if it is not set.
 pub const MAILBOX_AT_VARIABLE: &str = "ISOLAB_MAILBOX_AT";
 
 /// The I/O port at which a bare program calls its host: one `out` of 32 bits, the [`Request`] in
 /// the low 8, its operand in the high 24.
 pub const DOORBELL: u16 = 0x10;
 
-/// What a bare program asks of its host.
+/// A request of a bare program to its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Request {
-    /// Nothing: the cheapest trip to the host and back.
+    /// No operation: the cheapest VM exit.
     Nothing = 0,
-    /// Take the first so many bytes of the console buffer.
+    /// Take this many bytes from the start of the console buffer.
     Write = 1,
-    /// Return when the program should come to an end.
+    /// Return when the program should end.
     WaitForStop = 2,
     /// Never return: the program has ended with this code.
     Exit = 3,
@@ -85,10 +84,11 @@ impl Request {
 /// Size of the console buffer of a bare program, in bytes.
 pub const CONSOLE_BYTES: usize = 2048;
 
-/// Guest physical, and virtual, memory of a bare program. The host fills in all below `PROGRAM`.
+/// Guest physical memory of a bare program, mapped 1:1. The host fills in everything below
+/// `PROGRAM`.
 ///
 /// ```text
-///   0x001000  tables of the host's making: page map, descriptors, task state
+///   0x001000  tables made by the host: page tables, descriptors, task state
 ///   0x080800  top of the stack, growing down to 0x030000
 ///   0x080800  console buffer, 2 KiB
 ///   0x100000  the program
@@ -96,15 +96,15 @@ pub const CONSOLE_BYTES: usize = 2048;
 ///   0x200000  the heap, to the end of memory
 /// ```
 ///
-/// The mailbox ends where the host's large pages begin: so guest RAM is three mappings of the host's
-/// and not five. Creating a machine takes the lock of every mapping that its process has.
+/// The mailbox ends where the host's large pages begin, so guest RAM is three mappings of the host
+/// instead of five. Creating a machine takes the lock of every mapping of its process.
 ///
-/// The stack's first words and the console buffer share a page: where KVM builds shadow page tables,
-/// each page that a guest touches first costs an exit to the host's kernel.
+/// The stack's first words and the console buffer share a page: with shadow page tables, the first
+/// touch of each page costs an exit to the host's kernel.
 pub mod map {
-    /// Where the mailbox lies.
+    /// The address of the mailbox.
     pub const MAILBOX: u64 = HEAP - super::MAILBOX_BYTES as u64;
-    /// Where the console buffer lies.
+    /// The address of the console buffer.
     pub const CONSOLE: u64 = 0x8_0800;
     /// The lowest byte of the stack.
     pub const STACK_BOTTOM: u64 = 0x3_0000;

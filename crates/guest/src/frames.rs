@@ -1,4 +1,4 @@
-//! The frames between the first process of a Linux guest and its host, after the plan has begun.
+//! The frames between the first process of a Linux guest and its host, once the plan has begun.
 //!
 //! They go over one port, in both directions, and carry signals for the plan's command and any
 //! number of sessions beside it. `programs/init.rs` shares this file, which therefore knows
@@ -8,29 +8,30 @@
 //!   kind:8  argument:8  session:16  length:32  payload
 //!
 //!   host                                              guest
-//!   Words ...   what to run, as a plan has it     -->
+//!   Words ...   what to run, written as in a plan -->
 //!   Start                                         --> Started, or Failed with an error number
-//!   Input       at most one that is not taken yet --> Taken (0)
-//!   Taken (1)                                     <-- Output (1 or 2), at most one not taken yet
+//!   Input       at most one not yet acknowledged  --> Taken (0)
+//!   Taken (1)                                     <-- Output (1 or 2), at most one not yet acknowledged
 //!   Signal (n)                                    --> Heard
-//!   Close       kill it, nobody listens           -->
+//!   Close       kill it, no one listens           -->
 //!                                                 <-- Exited (code) or Signaled (n)
-//!   Freeze      come to the point where the machine may be frozen, as the plan's step does
+//!   Freeze      go to the point where the machine may be frozen, as the plan's step does
 //! ```
 //!
-//! Session 0 is the plan's own command, for which there are signals, and the machine, for `Freeze`. Because each side sends
-//! no more of a stream than the other has taken, neither has to keep more than a frame of it.
+//! Session 0 is the plan's own command, for which there are signals, and the machine, for `Freeze`.
+//! Because each side waits until the other has taken a frame of a stream, neither has to buffer
+//! more than one.
 
 /// Bytes before the payload.
 pub const HEADER: usize = 8;
-/// No payload is longer.
+/// The maximum length of a payload.
 pub const PAYLOAD: usize = 4096;
-/// No description of what to run is longer.
+/// The maximum length of the description of what to run.
 pub const WORDS: usize = 128 << 10;
-/// So many sessions may be open at once.
+/// The maximum number of open sessions.
 pub const SESSIONS: usize = 8;
 
-/// What a frame says. The argument is named in parentheses.
+/// The kind of a frame. The argument is named in parentheses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -40,15 +41,15 @@ pub enum Kind {
     Words = 2,
     /// Run it.
     Start = 3,
-    /// Standard input; none is its end.
+    /// Standard input; an empty payload is its end.
     Input = 4,
-    /// Its terminal has another size: rows:16 columns:16.
+    /// The new size of its terminal: rows:16 columns:16.
     Window = 5,
-    /// Kill it; nobody listens any more.
+    /// Kill it; no one listens any more.
     Close = 6,
-    /// A frame of this stream is taken, another may come (stream).
+    /// A frame of this stream has been taken, the next one may come (stream).
     Taken = 7,
-    /// The signal is sent.
+    /// The signal has been sent.
     Heard = 8,
     /// It runs.
     Started = 9,
@@ -60,7 +61,7 @@ pub enum Kind {
     Signaled = 12,
     /// It could not be run: an error number of Linux, 32 bits.
     Failed = 13,
-    /// Say that the machine may be frozen, then ask for a seed and the time.
+    /// Announce that the machine may be frozen, then ask for a seed and the time.
     Freeze = 14,
 }
 
@@ -83,21 +84,21 @@ impl Kind {
     ];
 }
 
-/// What comes before a payload.
+/// The header before a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// What the frame says.
+    /// The kind of the frame.
     pub kind: Kind,
-    /// A number that belongs to the kind.
+    /// The argument of the kind.
     pub argument: u8,
-    /// Which session it is about.
+    /// The session to which it belongs.
     pub session: u16,
-    /// How long the payload is.
+    /// The length of the payload.
     pub length: usize,
 }
 
 impl Header {
-    /// One without a payload.
+    /// A header without a payload.
     pub fn new(kind: Kind, argument: u8, session: u16) -> Self {
         Self { kind, argument, session, length: 0 }
     }
@@ -109,7 +110,7 @@ impl Header {
         [self.kind as u8, self.argument, a, b, c, d, e, f]
     }
 
-    /// The header in `bytes`; nothing if no frame begins so.
+    /// The header in `bytes`; `None` if it is malformed.
     pub fn of(bytes: [u8; HEADER]) -> Option<Self> {
         let [kind, argument, a, b, c, d, e, f] = bytes;
         let kind = Kind::ALL.into_iter().find(|known| *known as u8 == kind)?;
@@ -119,18 +120,18 @@ impl Header {
     }
 }
 
-/// The first frame in `bytes`; `Ok(None)` if it is not all there.
+/// The first frame in `bytes`; `Ok(None)` if it is incomplete.
 ///
 /// # Errors
 ///
-/// When no frame begins so: there is no telling where the next one would.
+/// When the header is malformed: the beginning of the next frame is then unknown.
 pub fn first(bytes: &[u8]) -> Result<Option<(Header, &[u8])>, NoFrame> {
     let Some(header) = bytes.first_chunk() else { return Ok(None) };
     let header = Header::of(*header).ok_or(NoFrame)?;
     Ok(bytes.get(HEADER..HEADER + header.length).map(|payload| (header, payload)))
 }
 
-/// What came is not a frame.
+/// The bytes are not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoFrame;
 

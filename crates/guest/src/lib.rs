@@ -1,4 +1,4 @@
-//! The built-in programs: small workloads whose behaviour is known to the last instruction.
+//! The built-in programs: small workloads whose behaviour is known down to the last instruction.
 //!
 //! Each is written once, in `programs/`, and compiled twice by `build.rs`: bare, for 64-bit ring 3
 //! of a virtual machine without a kernel, and as a static Linux program for a plain process or a
@@ -27,9 +27,9 @@ pub enum Builtin {
     Chase,
     /// First touch of memory, one byte a page: `touch PAGES`.
     Touch,
-    /// Trips to the host and back, a system call or a VM exit each: `cross TRIPS`.
+    /// Boundary crossings, a system call or a VM exit each: `cross TRIPS`.
     Cross,
-    /// Gaps in its own running, seen by the clock: `slices TICKS THRESHOLD`.
+    /// Gaps in its own CPU time, seen by the clock: `slices TICKS THRESHOLD`.
     Slices,
     /// Nothing, until it is told to stop.
     Idle,
@@ -38,8 +38,8 @@ pub enum Builtin {
 /// The first process of a Linux guest, a static program that follows a [`plan`].
 pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init.init"));
 
-/// A static program that builds a wall around itself and tries to get out, for demonstrations:
-/// `breakout WALL CELL ATTEMPT OPERAND...`, as `programs/breakout.rs` says.
+/// A static program that confines itself and tries to get out, for demonstrations: `breakout WALL
+/// CELL ATTEMPT OPERAND...`; see `programs/breakout.rs`.
 pub const BREAKOUT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/breakout.breakout"));
 
 struct Facts {
@@ -88,7 +88,11 @@ impl Builtin {
                 facts!("chase", "memory latency", [("mebibytes", 64), ("steps", 1_000_000)])
             }
             Self::Touch => facts!("touch", "first touch of 4 KiB pages", [("pages", 4096)]),
-            Self::Cross => facts!("cross", "trips to the host and back", [("trips", 10_000)]),
+            Self::Cross => facts!(
+                "cross",
+                "boundary crossings, a system call or a VM exit each",
+                [("trips", 10_000)]
+            ),
             Self::Slices => {
                 facts!(
                     "slices",
@@ -115,7 +119,7 @@ impl Builtin {
         self.facts().arguments
     }
 
-    /// The given arguments, the missing ones by their defaults and those too many left out.
+    /// The given arguments, with defaults for missing ones; extra ones are ignored.
     pub fn with_defaults(self, given: &[u64]) -> Vec<u64> {
         let defaults = self.arguments().iter().map(|&(_, default)| default);
         defaults.enumerate().map(|(i, default)| *given.get(i).unwrap_or(&default)).collect()
@@ -150,13 +154,13 @@ impl fmt::Display for Builtin {
     }
 }
 
-/// There is no built-in program of that name.
+/// An unknown name of a built-in program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotBuiltin(pub String);
 
 impl fmt::Display for NotBuiltin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?} is no built-in program", self.0)
+        write!(formatter, "{:?} is not a built-in program", self.0)
     }
 }
 

@@ -1,71 +1,70 @@
-//! What the first process of a Linux guest is to do: a text file, one step a line.
+//! The plan of a Linux guest's first process: a text file with one step on each line.
 //!
 //! The guest's initramfs holds [`INIT`](crate::INIT) as `/init` and the text as [`PATH`]. The steps
-//! are done in their order:
+//! are executed in order:
 //!
 //! | Step | What it does |
 //! |---|---|
-//! | `report SINK` | results go there; first of all to the console |
-//! | `end power-off`, `end reboot`, `end port PORT` | how the machine ends, after the last step or the first that failed; a port ends it by being written |
+//! | `report SINK` | where results go; the default is the console |
+//! | `end power-off`, `end reboot`, `end port PORT` | how the machine ends, after the last step or the first that failed; a write to the port ends it |
 //! | `mount TYPE SOURCE TARGET DATA FLAG...` | mount(2); makes TARGET and the directories above it; flags are `ro nosuid nodev noexec bind move` |
 //! | `module FILE PARAMETERS` | loads a module of the kernel |
 //! | `link TARGET PATH` | makes a symbolic link |
-//! | `disk ATTRIBUTE VALUE PATH` | makes PATH a link to the disk whose ATTRIBUTE in `/sys/class/block` is VALUE, once it is there; needs `/sys` and `/dev` |
+//! | `disk ATTRIBUTE VALUE PATH` | makes PATH a link to the disk whose ATTRIBUTE in `/sys/class/block` is VALUE, once it exists; needs `/sys` and `/dev` |
 //! | `write FILE TEXT` | makes TEXT the content of FILE |
-//! | `file PATH TEXT` | puts a file with TEXT at PATH, in place of a file or a link of that name; a directory stays, and where there is no directory for it nothing is done |
-//! | `up INTERFACE` | switches a network interface on |
-//! | `address INTERFACE ADDRESS PREFIX GATEWAY` | gives it an IPv4 address, switches it on, and sends what is for others to GATEWAY |
-//! | `root DIRECTORY` | makes DIRECTORY the root, as an initramfs does that leads to a disk |
+//! | `file PATH TEXT` | writes a file with TEXT at PATH, replacing a file or a link of that name; nothing is done if it is a directory, or if its directory does not exist |
+//! | `up INTERFACE` | sets a network interface up |
+//! | `address INTERFACE ADDRESS PREFIX GATEWAY` | gives it an IPv4 address, sets it up, and makes GATEWAY the default route |
+//! | `root DIRECTORY` | makes DIRECTORY the root, as an initramfs does to boot from a disk |
 //! | `directory DIRECTORY` | changes the working directory |
 //! | `variable NAME=VALUE` | adds to the environment of the commands |
-//! | `stdin SINK`, `stdout SINK`, `stderr SINK` | what the commands have for it |
-//! | `plain DEVICE` | lets a terminal pass bytes on as they are |
+//! | `stdin SINK`, `stdout SINK`, `stderr SINK` | where that stream of the commands is connected |
+//! | `plain DEVICE` | makes a terminal pass on bytes unchanged |
 //! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
 //! | `control DEVICE` | while a command runs, signals for it and sessions beside it come over this port, in [`frames`](crate::frames) |
-//! | `ready` | reports that the guest has come so far |
-//! | `freeze PORT` | says by a write to PORT that the guest may be frozen and copied here, then reads what a copy cannot know: 32 bytes that seed the random numbers, and nanoseconds since 1970 for the clock, 32 bits at a time |
-//! | `run PROGRAM WORD...` | runs the program with these words, of which the first is what it is called; waits for its end and reports it |
+//! | `ready` | reports that the guest has reached this step |
+//! | `freeze PORT` | announces by a write to PORT that the guest may be frozen and copied here, then reads what each copy needs anew: 32 bytes that seed the random numbers, and nanoseconds since 1970 for the clock, 32 bits at a time |
+//! | `run PROGRAM WORD...` | runs the program with these words as its arguments, beginning with its name; waits for its end and reports it |
 //! | `pack DIRECTORY DISK` | writes all directories and files in DIRECTORY as an archive (cpio, newc) to a disk |
 //!
-//! A SINK is `device FILE`, `port PORT` or `page ADDRESS BYTES`. Into a port goes byte after byte
-//! what the commands write into a pipe, and into a page, which the guest shares with its host, as
-//! [`ring`](crate::ring) has it; nothing can be read from either.
+//! A SINK is `device FILE`, `port PORT` or `page ADDRESS BYTES`. For a port, what the commands
+//! write into a pipe is copied to it byte by byte; for a page, which the guest shares with its
+//! host, it is copied into a [`ring`](crate::ring). Nothing can be read from either.
 //!
-//! Reported are lines: `ready`, `exit CODE` or `signal NUMBER` of every command, and
-//! `failed STEP ERRNO` of the step that could not be done, counted from 1; the plan itself is
-//! step 0. See [`Report`].
+//! A report is a line: `ready`, `exit CODE` or `signal NUMBER` for every command, and `failed STEP
+//! ERRNO` for a failed step, counted from 1; step 0 is the plan itself. See [`Report`].
 //!
-//! How a word is written: the blank separates, `\` and two hexadecimal digits are a byte.
+//! Words are separated by a space; `\` and two hexadecimal digits stand for a byte.
 
 use std::{ffi::OsStr, fmt, net::Ipv4Addr, os::unix::ffi::OsStrExt as _, str::FromStr};
 
-/// Where the initramfs has the plan.
+/// The path of the plan in the initramfs.
 pub const PATH: &str = "isolab/plan";
 
-/// A way out of the guest.
+/// A destination of output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
-    /// A device of Linux, by its path.
+    /// A device, by its path.
     Device(String),
     /// An I/O port that takes bytes.
     Port(u16),
     /// Memory that the guest shares with its host.
     Page {
-        /// Where it begins in the guest's physical memory.
+        /// Its guest physical address.
         address: u64,
         /// Its length.
         bytes: u64,
     },
 }
 
-/// How the machine ends once the plan is through.
+/// How the machine ends after the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The guest switches it off.
+pub enum ShutdownMethod {
+    /// The guest powers it off.
     PowerOff,
     /// The guest reboots it.
     Reboot,
-    /// The guest writes to this I/O port, and the machine ends by that.
+    /// The guest writes to this I/O port, which ends the machine.
     Port(u16),
 }
 
@@ -82,11 +81,11 @@ pub enum Stream {
 
 /// The steps, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct InitPlan {
     text: String,
 }
 
-impl Plan {
+impl InitPlan {
     /// A plan without steps.
     pub fn new() -> Self {
         Self::default()
@@ -136,16 +135,16 @@ impl Plan {
 
     /// How the machine ends.
     #[must_use]
-    pub fn end(self, end: End) -> Self {
+    pub fn end(self, end: ShutdownMethod) -> Self {
         match end {
-            End::PowerOff => self.add(["end", "power-off"]),
-            End::Reboot => self.add(["end", "reboot"]),
-            End::Port(port) => self.add(["end", "port", &port.to_string()]),
+            ShutdownMethod::PowerOff => self.add(["end", "power-off"]),
+            ShutdownMethod::Reboot => self.add(["end", "reboot"]),
+            ShutdownMethod::Port(port) => self.add(["end", "port", &port.to_string()]),
         }
     }
 
-    /// Mounts a file system of this kind from `source` on `target`, a directory that is made with
-    /// those above it.
+    /// Mounts a file system of this type from `source` on `target`; the directory and its parents
+    /// are made.
     #[must_use]
     pub fn mount(
         self,
@@ -174,8 +173,8 @@ impl Plan {
 
     /// Waits for the disk whose `attribute` in `/sys/class/block` is `value`, and links `path` to it.
     ///
-    /// The number in the name of a disk tells when its driver has found it. Drivers look for several
-    /// at once, so the order is another one each time.
+    /// The number in a disk's name depends on when its driver has found it. Drivers probe several
+    /// at once, so the order varies.
     #[must_use]
     pub fn disk(self, attribute: &str, value: &str, path: &str) -> Self {
         self.add(["disk", attribute, value, path])
@@ -187,20 +186,20 @@ impl Plan {
         self.add(["write", file, text])
     }
 
-    /// Puts a file with `text` at `path`, whatever file or link of the root has that name.
+    /// Writes a file with `text` at `path`, replacing a file or a link of that name.
     #[must_use]
     pub fn file(self, path: &str, text: &str) -> Self {
         self.add(["file", path, text])
     }
 
-    /// Switches a network interface on.
+    /// Sets a network interface up.
     #[must_use]
     pub fn up(self, interface: &str) -> Self {
         self.add(["up", interface])
     }
 
-    /// Gives a network interface an address of a network with a prefix of so many bits, switches it
-    /// on, and sends what is for others to `gateway`.
+    /// Gives a network interface an address with a prefix of that many bits, sets it up, and makes
+    /// `gateway` the default route.
     #[must_use]
     pub fn address(self, interface: &str, inside: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Self {
         let [inside, gateway] = [inside, gateway].map(|address| address.to_string());
@@ -228,7 +227,7 @@ impl Plan {
         self.add([OsStr::new("variable"), &variable])
     }
 
-    /// What the commands have for `stream`.
+    /// Where `stream` of the commands is connected.
     #[must_use]
     pub fn stream(self, stream: Stream, sink: &Sink) -> Self {
         let step = match stream {
@@ -239,7 +238,7 @@ impl Plan {
         self.add_sink(step, sink)
     }
 
-    /// Lets a terminal pass bytes on as they are.
+    /// Makes a terminal pass on bytes unchanged.
     #[must_use]
     pub fn plain(self, device: &str) -> Self {
         self.add(["plain", device])
@@ -263,19 +262,19 @@ impl Plan {
         self.add(["window", &rows.to_string(), &columns.to_string()])
     }
 
-    /// Reports that the guest has come so far.
+    /// Reports that the guest has reached this step.
     #[must_use]
     pub fn ready(self) -> Self {
         self.add(["ready"])
     }
 
-    /// Says that the guest may be frozen here, and asks for a seed and the time.
+    /// Announces that the guest may be frozen here, and asks for a seed and the time.
     #[must_use]
     pub fn freeze(self, port: u16) -> Self {
         self.add(["freeze", &port.to_string()])
     }
 
-    /// Runs the program at that path with these words, of which the first is what it is called.
+    /// Runs the program at that path with these words as its arguments, beginning with its name.
     #[must_use]
     pub fn run<Word: AsRef<OsStr>>(
         self,
@@ -287,15 +286,15 @@ impl Plan {
         self.add(step.into_iter().chain(words))
     }
 
-    /// Brings all directories and files in `directory` out, as an archive on `disk`.
+    /// Copies all directories and files in `directory` out of the guest, as an archive on `disk`.
     #[must_use]
     pub fn pack(self, directory: &str, disk: &str) -> Self {
         self.add(["pack", directory, disk])
     }
 }
 
-/// A plan that was written before, by its text.
-impl From<String> for Plan {
+/// A plan from the text of an earlier one.
+impl From<String> for InitPlan {
     fn from(text: String) -> Self {
         Self { text }
     }
@@ -304,13 +303,13 @@ impl From<String> for Plan {
 /// A line of what the first process reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
-    /// The guest has come to the step that says so.
+    /// The guest has reached the step `ready`.
     Ready,
     /// A command ended with this code.
     Exited(u8),
     /// A signal ended a command.
     Signaled(u8),
-    /// A step failed, and with it the plan.
+    /// A step failed, which ends the plan.
     Failed {
         /// Its number, counted from 1; 0 is the plan itself.
         step: usize,
@@ -319,13 +318,13 @@ pub enum Report {
     },
 }
 
-/// A line that no first process of ours reports.
+/// A line that is not a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoReport(pub String);
 
 impl fmt::Display for NoReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?} is no report of a guest's first process", self.0)
+        write!(formatter, "{:?} is not a report of a guest's first process", self.0)
     }
 }
 
@@ -357,10 +356,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::words::{Garbled, next_word};
+    use crate::words::{MalformedWord, next_word};
 
     /// The words of every line, as the first process reads them.
-    fn read(text: &str) -> Result<Vec<Vec<Vec<u8>>>, Garbled> {
+    fn read(text: &str) -> Result<Vec<Vec<Vec<u8>>>, MalformedWord> {
         let mut text = text.as_bytes().to_vec();
         let mut lines = Vec::new();
         for mut line in text.split_inclusive_mut(|byte| *byte == b'\n') {
@@ -375,12 +374,12 @@ mod tests {
 
     #[test]
     fn steps_are_read_as_they_were_written() {
-        let plan = Plan::new()
+        let plan = InitPlan::new()
             .report(&Sink::Port(0xea))
             .mount("tmpfs", "tmp", "/tmp", "", &["nosuid", "nodev"])
             .stream(Stream::Output, &Sink::Device("/dev/ttyS0".into()))
             .variable("TEXT", "two words\n")
-            .end(End::Port(0x501));
+            .end(ShutdownMethod::Port(0x501));
         let expected: [&[&str]; 5] = [
             &["report", "port", "234"],
             &["mount", "tmpfs", "tmp", "/tmp", "", "nosuid", "nodev"],
@@ -400,7 +399,7 @@ mod tests {
     #[test]
     fn a_line_that_no_plan_has_is_refused() {
         for line in ["run", "run \\", "run \\4\n", "run \\zz\n", "run \\00\n"] {
-            assert_eq!(read(line), Err(Garbled), "{line:?}");
+            assert_eq!(read(line), Err(MalformedWord), "{line:?}");
         }
     }
 
@@ -421,7 +420,7 @@ mod tests {
             words in prop::collection::vec(prop::collection::vec(1u8.., 0..20), 0..8)
         ) {
             let given: Vec<OsString> = words.iter().cloned().map(OsString::from_vec).collect();
-            let plan = Plan::new().run("/program", &given);
+            let plan = InitPlan::new().run("/program", &given);
             let mut expected = vec![b"run".to_vec(), b"/program".to_vec()];
             expected.extend(words);
             prop_assert_eq!(read(plan.text()).unwrap(), [expected]);

@@ -27,7 +27,7 @@
 
 use std::{collections::BTreeMap, io};
 
-pub use sandbox::Language;
+pub use host::Language;
 use serde::Deserialize;
 
 /// A thing said in both languages.

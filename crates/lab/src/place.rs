@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use container::cgroup::{Ground, grounds};
+use container::cgroup::{CgroupParent, cgroup_parents};
 
 /// The directory below which a cgroup with this controller is made, for each controller.
 ///
@@ -29,7 +29,7 @@ impl Place {
     pub(crate) fn of(argument: impl Fn(&str) -> String) -> io::Result<Self> {
         let version = match argument("cgroup.version").parse() {
             Ok(version) => version,
-            Err(_) => return Ok(Self::of_grounds(&grounds().map_err(io::Error::other)?)),
+            Err(_) => return Ok(Self::of_grounds(&cgroup_parents().map_err(io::Error::other)?)),
         };
         let directory = |controller: &str| PathBuf::from(argument(&format!("cgroup.{controller}")));
         Ok(Self {
@@ -41,12 +41,12 @@ impl Place {
         })
     }
 
-    pub(crate) fn of_grounds(grounds: &[Ground]) -> Self {
+    pub(crate) fn of_grounds(parents: &[CgroupParent]) -> Self {
         let with = |controller: &str| {
-            let has = |ground: &&Ground| ground.controllers.contains(&controller);
-            grounds.iter().find(has).map(|ground| ground.parent.clone()).unwrap_or_default()
+            let has = |parent: &&CgroupParent| parent.controllers.contains(&controller);
+            parents.iter().find(has).map(|parent| parent.path.clone()).unwrap_or_default()
         };
-        let version = grounds.first().map_or(2, |ground| ground.version);
+        let version = parents.first().map_or(2, |parent| parent.version);
         // Version 2 counts CPU time wherever it limits it.
         let counts = if version == 1 { "cpuacct" } else { "cpu" };
         let (cpu, cpuacct) = (with("cpu"), with(counts));
@@ -73,15 +73,15 @@ mod tests {
 
     #[test]
     fn a_place_survives_the_way_to_the_program() {
-        let ground = |path: &str, controllers: &[&'static str]| Ground {
+        let parent = |path: &str, controllers: &[&'static str]| CgroupParent {
             version: 1,
-            parent: path.into(),
+            path: path.into(),
             controllers: controllers.to_vec(),
         };
         let place = Place::of_grounds(&[
-            ground("/c/cpu", &["cpu"]),
-            ground("/c/acct", &["cpuacct"]),
-            ground("/c/memory", &["memory", "pids"]),
+            parent("/c/cpu", &["cpu"]),
+            parent("/c/acct", &["cpuacct"]),
+            parent("/c/memory", &["memory", "pids"]),
         ]);
         let words = place.arguments();
         let argument = |name: &str| {

@@ -144,8 +144,8 @@ fn host() -> (String, String, Vec<String>) {
 
 /// The cgroups that the check with this number has left.
 fn cgroups_of(check: u32) -> Vec<PathBuf> {
-    let grounds = container::cgroup::grounds().unwrap_or_default().into_iter();
-    let made = grounds.map(|ground| ground.parent.join(format!("isolab-lab-{check}")));
+    let parents = container::cgroup::cgroup_parents().unwrap_or_default().into_iter();
+    let made = parents.map(|parent| parent.path.join(format!("isolab-lab-{check}")));
     made.filter(|path| path.exists()).collect()
 }
 

@@ -6,12 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use host::{kernel_bytes, memory_field};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use report::{Unit, metric};
-use sandbox::{
-    Builtin, Instance, Milestone, Workload,
-    proc_files::{kernel_bytes, meminfo},
-};
+use sandbox::{Builtin, Instance, Milestone, Workload};
 
 use crate::{
     Error, Session, Subject, Value, message::Message, outcome::ensure_success, subjects::AGAIN,
@@ -100,5 +98,5 @@ fn kernel_memory() -> Result<u64, Error> {
 
 fn available() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    meminfo(&text, "MemAvailable").unwrap_or(0)
+    memory_field(&text, "MemAvailable").unwrap_or(0)
 }

@@ -8,15 +8,13 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use host::{Mapping, mappings, process_tree, sealed_memfd};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use report::{Unit, metric};
-use sandbox::{
-    Builtin, in_memory,
-    proc_files::{Mapping, mappings, parent},
-};
+use sandbox::Builtin;
 
 use crate::{Error, Session, Subject, message::Message};
 
@@ -38,7 +36,7 @@ pub fn measure<W: Write>(session: &mut Session<W>, isolab: &Path) -> io::Result<
         session.writer.write(&Message::Fact(name.into(), value.into()))?;
     }
     // A copy: pages that this process maps as well would count half.
-    let program = in_memory(File::open(isolab)?)?;
+    let program = sealed_memfd(File::open(isolab)?)?;
     session.rounds(|subject| {
         let memory = launcher_bytes(&program, subject)?;
         Ok(vec![
@@ -73,11 +71,11 @@ fn idle_bytes(launcher: &mut Child) -> Result<u64, Error> {
         return Err(Error::new("it ended before it was idle"));
     }
     let mut bytes = 0;
-    for pid in family(launcher.id()) {
+    for pid in process_tree(launcher.id()) {
         let path = format!("/proc/{pid}/smaps");
         let text = fs::read_to_string(&path)
             .map_err(|error| Error::new(format!("read {path}: {error}")))?;
-        let own = mappings(&text).into_iter().filter(|mapping| !is_guest_memory(mapping));
+        let own = mappings(&text).filter(|mapping| !is_guest_memory(mapping));
         bytes += own.map(|mapping| mapping.pss).sum::<u64>();
     }
     if bytes == 0 {
@@ -88,27 +86,8 @@ fn idle_bytes(launcher: &mut Child) -> Result<u64, Error> {
 }
 
 /// A launcher maps nothing else of that size.
-fn is_guest_memory(mapping: &Mapping) -> bool {
+fn is_guest_memory(mapping: &Mapping<'_>) -> bool {
     mapping.name.contains("guest") || mapping.size >= 32 << 20
-}
-
-/// The process and all its descendants.
-fn family(first: u32) -> Vec<u32> {
-    let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        let stat = pid.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-        if let (Some(pid), Some(parent)) = (pid, stat.as_deref().and_then(parent)) {
-            parents.push((pid, parent));
-        }
-    }
-    let mut family = vec![first];
-    let mut next = 0;
-    while let Some(&member) = family.get(next) {
-        family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    family
 }
 
 /// What a file system of 4 KiB blocks needs for the `hello` of the sandbox with that label.

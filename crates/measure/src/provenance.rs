@@ -7,12 +7,10 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use host::{pressure, stolen};
 use microvm::Flavour;
 use report::Provenance;
-use sandbox::{
-    chain,
-    proc_files::{pressure, stolen},
-};
+use sandbox::chain;
 
 /// Records the host before and after a measurement.
 pub struct ProvenanceRecorder {

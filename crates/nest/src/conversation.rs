@@ -6,13 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use guest::plan::{Plan, Report};
+use guest::plan::{InitPlan, Report};
+use host::RawTerminal;
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use sandbox::{Capture, RawTerminal, Status, Stdio};
+use sandbox::{Capture, Status, Stdio};
 
 use crate::{
     Error, Nest, NestOutcome, Result, error::call, machine::Machine, reports::Reports, tail::Tail,
@@ -27,7 +28,7 @@ pub(crate) struct Conversation<'a> {
     /// Readable once QEMU has ended.
     gone: OwnedFd,
     nest: &'a Nest,
-    plan: &'a Plan,
+    plan: &'a InitPlan,
     stdio: Stdio,
     began: Instant,
     console: Tail,
@@ -41,7 +42,7 @@ impl<'a> Conversation<'a> {
     pub(crate) fn of(
         machine: Machine,
         nest: &'a Nest,
-        plan: &'a Plan,
+        plan: &'a InitPlan,
         stdio: Stdio,
     ) -> Result<Self> {
         let ends = [

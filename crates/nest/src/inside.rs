@@ -6,12 +6,13 @@
 
 use std::path::{Path, PathBuf};
 
-use guest::plan::{self, End, Plan, Sink, Stream};
+use guest::plan::{self, InitPlan, ShutdownMethod, Sink, Stream};
+use host::terminal_size;
 use microvm::{
     initramfs::{Archive, Root},
     kernels::Module,
 };
-use sandbox::{Stdio, environment, terminal_size};
+use sandbox::{Stdio, environment};
 
 use crate::{
     Error, ICOUNT, Nest, OUT, OUT_VARIABLE, Result,
@@ -32,10 +33,10 @@ const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:
 const GROUPS: &str = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n";
 
 /// The plan of the first process.
-pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio) -> Plan {
-    let mut plan = Plan::new()
+pub(crate) fn plan(nest: &Nest, modules: &[Module], disks: &Disks, stdio: Stdio) -> InitPlan {
+    let mut plan = InitPlan::new()
         .report(&Sink::Port(REPORT_PORT))
-        .end(End::Port(END_PORT))
+        .end(ShutdownMethod::Port(END_PORT))
         .mount("none", "/", "/mnt", "", &["bind"])
         .root("/mnt")
         .mount("proc", "proc", "/proc", "", &["nosuid", "nodev", "noexec"])
@@ -99,7 +100,7 @@ pub(crate) fn initramfs(
     nest: &Nest,
     modules: &[Module],
     disks: &Disks,
-    plan: &Plan,
+    plan: &InitPlan,
 ) -> Result<Vec<u8>> {
     let mut added = Archive::new(Vec::new());
     for path in nest.add.iter().filter(|path| !disks.have(path)) {
@@ -112,7 +113,7 @@ pub(crate) fn initramfs(
     Ok(root(nest, modules, disks, plan)?.write(bytes)?)
 }
 
-fn root(nest: &Nest, modules: &[Module], disks: &Disks, plan: &Plan) -> Result<Root> {
+fn root(nest: &Nest, modules: &[Module], disks: &Disks, plan: &InitPlan) -> Result<Root> {
     let mut root = Root::new();
     for directory in ["tmp", "var/tmp"] {
         root.directory(directory, 0o1777)?;

@@ -1,4 +1,4 @@
-//! Waiting for a process while taking in what it writes.
+//! Waits for a process while capturing its output.
 
 use std::{
     fs::File,
@@ -14,9 +14,9 @@ use nix::{
 
 use crate::{Milestone, Timeline, Written, monotonic_now};
 
-/// Why waiting came to an end.
+/// Why waiting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum CaptureOutcome {
     /// The process has ended; it still has to be reaped.
     Exited,
     /// The deadline has passed and the process still runs.
@@ -25,7 +25,7 @@ pub enum Ended {
     TooMuchOutput,
 }
 
-/// So many bytes are read at once: what a pipe holds, pipe(7).
+/// The number of bytes read at once: the capacity of a pipe (pipe(7)).
 const CHUNK: usize = 64 << 10;
 
 /// The two output streams of a process, being read.
@@ -36,7 +36,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// At most so many bytes are kept of each stream: 16 MiB.
+    /// At most this many bytes of each stream are kept: 16 MiB.
     pub const LIMIT: usize = 16 << 20;
 
     /// Reads from these ends of the pipes of standard output and standard error.
@@ -51,8 +51,8 @@ impl Capture {
         Ok(Self { pipes: [Some(output.into()), Some(errors.into())], ..Self::default() })
     }
 
-    /// Reads until the process behind `pidfd` has ended and what it wrote is read. A descendant
-    /// that keeps the pipes open does not delay this.
+    /// Reads until the process of `pidfd` has ended and its output has been read. A descendant that
+    /// keeps the pipes open does not delay this.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Capture {
         pidfd: BorrowedFd<'_>,
         deadline: Option<Duration>,
         timeline: &mut Timeline,
-    ) -> io::Result<Ended> {
+    ) -> io::Result<CaptureOutcome> {
         loop {
             let left = deadline.map(|limit| {
                 let patience =
@@ -80,25 +80,25 @@ impl Capture {
                 Err(nix::errno::Errno::EINTR) => continue,
                 ready => ready?,
             };
-            // What is seen together is seen at one instant: a first byte is never after the end.
+            // Events seen together get the same instant: a first byte is never after the end.
             let seen = monotonic_now();
             let exited = watched[0].any() == Some(true);
             for stream in 0..2 {
                 if !self.read_ready(stream, seen, timeline)? {
-                    return Ok(Ended::TooMuchOutput);
+                    return Ok(CaptureOutcome::TooMuchOutput);
                 }
             }
             if exited {
                 timeline.reach_at(Milestone::Exited, seen);
-                return Ok(Ended::Exited);
+                return Ok(CaptureOutcome::Exited);
             }
             if left == Some(Duration::ZERO) {
-                return Ok(Ended::Deadline);
+                return Ok(CaptureOutcome::Deadline);
             }
         }
     }
 
-    /// Reads what is there; false when it passes the limit.
+    /// Reads what is available; false if it exceeds the limit.
     fn read_ready(
         &mut self,
         stream: usize,

@@ -1,14 +1,15 @@
-//! The environment of a command behind walls: not the caller's, which would tell of the host.
+//! The environment of a command in a sandbox: not the caller's, which would reveal information
+//! about the host.
 
 use std::ffi::{OsStr, OsString};
 
 /// A variable, its name and its value: any bytes but null, and no `=` in the name.
 pub type Variable = (OsString, OsString);
 
-/// Where a command without a slash is looked for, unless the environment has a `PATH`.
+/// The search path for a command without a slash, unless the environment has a `PATH`.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a command finds in its environment when nothing is said of it.
+/// The default environment of a command.
 pub fn usual() -> Vec<Variable> {
     let variables = [("PATH", PATH), ("HOME", "/root"), ("TERM", "xterm"), ("LANG", "C.UTF-8")];
     variables.map(|(name, value)| (name.into(), value.into())).into()

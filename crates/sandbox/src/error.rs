@@ -10,14 +10,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a workload could not be run; the same few cases for every sandbox.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// This kind of sandbox cannot do that, on any host.
+    /// This kind of sandbox cannot do that on any host.
     #[error("a {sandbox} cannot {what}")]
     Unsupported {
         /// The sandbox.
         sandbox: &'static str,
         /// What it cannot, after "cannot": `keep a CPU quota`.
         what: String,
-        /// Which way to go instead.
+        /// What to do instead.
         fix: String,
     },
     /// This host lacks what the sandbox needs.
@@ -25,31 +25,31 @@ pub enum Error {
     Unavailable {
         /// The sandbox.
         sandbox: &'static str,
-        /// What is lacking.
+        /// What is missing.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
-        /// How to mend it.
+        /// How to fix it.
         fix: String,
     },
-    /// A limit that cannot be meant.
-    #[error("the limits cannot be kept")]
+    /// An invalid limit.
+    #[error("invalid limits")]
     Limits(#[from] LimitsError),
-    /// The program is not there. A shell's 127.
+    /// The program does not exist. A shell's 127.
     #[error("program {program:?} not found in the {sandbox}")]
     NotFound {
         /// The sandbox in which it was looked for.
         sandbox: &'static str,
-        /// The program as it was asked for.
+        /// The program as given.
         program: PathBuf,
         /// What to do.
         fix: String,
     },
-    /// The program is there and cannot be run. A shell's 126.
+    /// The program exists but cannot be run. A shell's 126.
     #[error("program {program:?} cannot be run in the {sandbox}")]
     NotExecutable {
         /// The sandbox.
         sandbox: &'static str,
-        /// The program as it was asked for.
+        /// The program as given.
         program: PathBuf,
         /// Why not.
         #[source]
@@ -62,18 +62,18 @@ pub enum Error {
         sandbox: &'static str,
         /// The deadline.
         after: Duration,
-        /// Where it was then, if the sandbox can tell.
+        /// Where it was at that moment, if known.
         #[source]
         source: Option<Box<dyn StdError + Send + Sync>>,
         /// What it had written.
         written: Written,
     },
-    /// The captured output passed its bound, and the workload was killed.
+    /// The captured output exceeded its limit, and the workload was killed.
     #[error("the {sandbox} wrote more than {limit} bytes and was killed")]
     TooMuchOutput {
         /// The sandbox.
         sandbox: &'static str,
-        /// The bound in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
     /// A step of the sandbox failed.
@@ -84,14 +84,14 @@ pub enum Error {
         /// The step.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
-        /// What to do, where that is known.
+        /// What to do, if known.
         fix: Option<String>,
         /// What the workload had written.
         written: Written,
     },
 }
 
-/// What a workload had written when it was cut off; nothing if its output is not captured.
+/// What a workload had written when it was stopped; empty if its output is not captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// To standard output.
@@ -101,8 +101,8 @@ pub struct Written {
 }
 
 impl Error {
-    /// The exit code that the command gives for this error: 125 when isolab itself failed, 126 and
-    /// 127 as a shell, 2 for a limit that cannot be meant or kept.
+    /// The command's exit code for this error: 125 if isolab itself failed, 126 and 127 as in a
+    /// shell, 2 for an invalid or unsupported limit.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Limits(_) | Self::Unsupported { .. } => 2,
@@ -112,7 +112,7 @@ impl Error {
         }
     }
 
-    /// The same error, of a workload that had written so much before.
+    /// The same error, with the output that the workload had written before.
     #[must_use]
     pub fn after(mut self, so_far: Written) -> Self {
         if let Self::Deadline { written, .. } | Self::Failed { written, .. } = &mut self {
@@ -129,7 +129,7 @@ impl Error {
         }
     }
 
-    /// What to do about it, where that is known.
+    /// What to do about it, if known.
     pub fn fix(&self) -> Option<&str> {
         match self {
             Self::Unsupported { fix, .. }
@@ -141,13 +141,13 @@ impl Error {
     }
 }
 
-/// `A: B: C; D`, an error with its causes, and the way out where one is known.
+/// `A: B: C; D`, an error with its causes and, if known, what to do.
 pub fn told(error: &dyn StdError, way_out: Option<&str>) -> String {
     let chain = chain(error);
     way_out.map_or(chain.clone(), |way_out| format!("{chain}; {way_out}"))
 }
 
-/// `A: B: C`, an error and its causes, none of them twice.
+/// `A: B: C`, an error and its causes without repetitions.
 pub fn chain(error: &dyn StdError) -> String {
     let mut said = error.to_string();
     let mut text = said.clone();

@@ -1,8 +1,8 @@
-//! What is running, and what would be left behind if its launcher died now.
+//! Records what is running, and what would be left behind if its launcher died now.
 //!
 //! A launcher writes an entry before it creates anything that outlives a process (a cgroup, a link,
-//! a directory), and removes the entry when all of it is gone again. So the entries of launchers
-//! that no longer live name exactly what `isolab clean` has to remove, whatever killed them.
+//! a directory), and removes the entry when all of it is gone. So the entries of dead launchers
+//! name exactly what `isolab clean` has to remove, whatever killed them.
 
 mod detached;
 mod error;
@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use host::ProcessStat;
 use nix::{
     fcntl::{OFlag, openat},
     sys::stat::Mode,
@@ -24,14 +25,13 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::proc_files::read_proc;
 pub use detached::{Detached, ExitRecord, unix_ms};
 pub use error::LedgerError;
 use error::file_error;
 pub use metadata::Metadata;
 pub use socket::Socket;
 
-/// A process told apart from a later one with the same number.
+/// A process, distinguished from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Its process id, in the launcher's namespace.
@@ -43,7 +43,7 @@ pub struct Process {
 impl Process {
     /// The process with the number `pid`, if there is one.
     pub fn of(pid: u32) -> Option<Self> {
-        Some(Self { pid, start_time: Stat::of(pid)?.start_time })
+        Some(Self { pid, start_time: ProcessStat::of(pid).ok()?.start_time()? })
     }
 
     /// The calling process.
@@ -51,26 +51,10 @@ impl Process {
         Self::of(std::process::id()).unwrap_or(Self { pid: std::process::id(), start_time: 0 })
     }
 
-    /// Whether this very process still lives. One that only waits to be reaped does not.
+    /// Whether this very process is still alive. A zombie is not.
     pub fn is_alive(&self) -> bool {
-        Stat::of(self.pid).is_some_and(|stat| stat.start_time == self.start_time && !stat.ended)
-    }
-}
-
-/// What `/proc/PID/stat` says (proc(5)).
-struct Stat {
-    ended: bool,
-    start_time: u64,
-}
-
-impl Stat {
-    fn of(pid: u32) -> Option<Self> {
-        let text = read_proc(format!("/proc/{pid}/stat")).ok()?;
-        let stat = String::from_utf8_lossy(&text);
-        // The second field is the name in parentheses and may hold anything, parentheses too.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-        let ended = matches!(fields.next()?, "Z" | "X");
-        Some(Self { ended, start_time: fields.nth(18)?.parse().ok()? })
+        ProcessStat::of(self.pid)
+            .is_ok_and(|stat| stat.start_time() == Some(self.start_time) && !stat.has_ended())
     }
 }
 
@@ -80,7 +64,7 @@ impl Stat {
 pub enum Resource {
     /// A cgroup, by its directory.
     Cgroup(PathBuf),
-    /// A directory with all that is in it, such as the upper layer of an overlay.
+    /// A directory with its content, such as the upper layer of an overlay.
     Directory(PathBuf),
     /// A network link, by its name.
     Link(String),
@@ -88,9 +72,9 @@ pub enum Resource {
     Table(String),
 }
 
-/// One sandbox that is running, or was.
+/// One sandbox that is running or has run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct LedgerEntry {
     /// The name by which `isolab exec` and `isolab stop` know it.
     pub name: String,
     /// `process`, `container` or `microvm`.
@@ -103,18 +87,18 @@ pub struct Entry {
     pub first: Option<Process>,
     /// What it holds, in the order of creation.
     pub resources: Vec<Resource>,
-    /// What the sandbox itself wants to know of it in another process, to act on it there.
+    /// The state that the sandbox needs to act on it from another process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<serde_json::Value>,
-    /// What is known of a run in the background. Its entry stays when it has ended.
+    /// Present for a run in the background, whose entry stays after it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detached: Option<Detached>,
-    /// What its caller gave for others to read.
+    /// Labels and the like, given by its caller.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
 }
 
-impl Entry {
+impl LedgerEntry {
     /// An entry of the calling process that holds nothing yet.
     pub fn new(name: String, sandbox: &str, command: Vec<String>) -> Self {
         Self {
@@ -143,12 +127,12 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When its directory cannot be created, or others may write into it.
+    /// When its directory cannot be created, or other users may write to it.
     pub fn open() -> Result<Self, LedgerError> {
         let user = Uid::effective();
         Self::at(match std::env::var_os("XDG_RUNTIME_DIR") {
             _ if user.is_root() => "/run/isolab".into(),
-            // The XDG base directory specification: a path that is not absolute is as good as none.
+            // By the XDG base directory specification, a path that is not absolute is ignored.
             Some(runtime) if Path::new(&runtime).is_absolute() => {
                 PathBuf::from(runtime).join("isolab")
             }
@@ -171,8 +155,8 @@ impl Ledger {
         ledger.opened().map(|_| ledger)
     }
 
-    /// The directory itself, which is looked at before it is used: nobody else may write into it,
-    /// or what it says is not ours.
+    /// Opens the directory and checks it before it is used: if other users may write to it, its
+    /// entries cannot be trusted.
     fn opened(&self) -> Result<File, LedgerError> {
         let path = &self.directory;
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
@@ -189,24 +173,24 @@ impl Ledger {
         }
     }
 
-    /// Writes `entry` down under its name, for as long as the claim is held.
+    /// Records `entry` under its name while the claim is held.
     ///
     /// # Errors
     ///
     /// [`LedgerError::NameInUse`] and [`LedgerError::BadName`], and those of the file system.
-    pub fn claim(&self, entry: Entry) -> Result<Claim, LedgerError> {
+    pub fn claim(&self, entry: LedgerEntry) -> Result<Claim, LedgerError> {
         Self::check_name(&entry.name)?;
         let path = self.path(&entry.name);
         let kept = entry.detached.is_some();
         let claim = Claim { path: path.clone(), entry, kept };
-        // A link appears whole or not at all, and never over another one.
+        // A link appears atomically, and never replaces another one.
         let draft = claim.write_draft()?;
         let linked = fs::hard_link(&draft, &path);
         let removed = fs::remove_file(&draft).map_err(file_error("remove", &draft));
         match linked {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let name = claim.entry.name.clone();
-                claim.keep(); // the entry there is not ours to remove
+                claim.keep(); // the existing entry must not be removed
                 Err(LedgerError::NameInUse { name })
             }
             linked => {
@@ -217,16 +201,16 @@ impl Ledger {
         }
     }
 
-    /// All entries that can be read, by name. A damaged one is left out, and so is what is not a
-    /// file of the caller's own under the name that it gives.
+    /// All readable entries, by name. Damaged entries are ignored, and so are files that do not
+    /// belong to the caller or do not match the name in them.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be read, or others may write into it.
-    pub fn entries(&self) -> Result<Vec<Entry>, LedgerError> {
+    /// When the directory cannot be read, or other users may write to it.
+    pub fn entries(&self) -> Result<Vec<LedgerEntry>, LedgerError> {
         let directory = self.opened()?;
         let listing = fs::read_dir(&self.directory).map_err(file_error("list", &self.directory))?;
-        let mut entries: Vec<Entry> =
+        let mut entries: Vec<LedgerEntry> =
             listing.filter_map(|file| read_entry(&directory, &file.ok()?.file_name())).collect();
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
@@ -237,16 +221,17 @@ impl Ledger {
     /// # Errors
     ///
     /// Those of [`Ledger::entries`].
-    pub fn find(&self, name: &str) -> Result<Option<Entry>, LedgerError> {
+    pub fn find(&self, name: &str) -> Result<Option<LedgerEntry>, LedgerError> {
         Ok(self.entries()?.into_iter().find(|entry| entry.name == name))
     }
 
-    /// Takes over the entry of a launcher that no longer lives, to remove what it left; of a run in
-    /// the background also its supervisor must have ended, or be the calling process. Dropping the
+    /// Takes over the entry of a dead launcher, to remove what it left; for a run in the
+    /// background, its supervisor must also have ended or be the calling process. Dropping the
     /// claim then frees the name.
     ///
-    /// The claim has the entry as it stands now, which both may have changed since it was read.
-    pub fn adopt(&self, entry: &Entry) -> Option<Claim> {
+    /// The claim has the current entry, which launcher or supervisor may have changed since it was
+    /// read.
+    pub fn adopt(&self, entry: &LedgerEntry) -> Option<Claim> {
         let supervisor = entry.detached.as_ref().map(|detached| detached.supervisor);
         let supervised = supervisor
             .is_some_and(|process| process.pid != std::process::id() && process.is_alive());
@@ -259,7 +244,7 @@ impl Ledger {
         same.then(|| Claim { path: self.path(&entry.name), entry: last, kept: false })
     }
 
-    /// Removes the drafts of launchers that were killed while they wrote one, and the directories of
+    /// Removes the drafts of launchers that were killed while writing one, and the directories of
     /// supervisors that were killed before there was an entry.
     ///
     /// # Errors
@@ -278,14 +263,14 @@ impl Ledger {
             let writer = name.strip_suffix(".draft").and_then(|rest| rest.rsplit_once('.'));
             let writer = writer.and_then(|(_, pid)| pid.parse().ok());
             if writer.is_some_and(|pid| Process::of(pid).is_none()) {
-                // It fails only if another sweep was faster.
+                // It fails only if another process has just removed it.
                 let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
             }
         }
         Ok(())
     }
 
-    /// Whether a run can have this name.
+    /// Checks a name for a run.
     ///
     /// # Errors
     ///
@@ -302,14 +287,14 @@ impl Ledger {
     }
 }
 
-/// Writing, by the group and all others.
+/// Write permission for the group and others.
 const OTHERS_WRITE: u32 = 0o022;
-/// A command line has 2 MiB at most (execve(2)); in JSON a byte takes up to six.
+/// A command line has at most 2 MiB (execve(2)); in JSON a byte takes up to six.
 const LONGEST: u64 = 16 << 20;
 
-/// The entry in the file `file` of `directory`. It is neither followed, if it is a link, nor waited
-/// for, if it is a pipe; what is checked is what is read.
-fn read_entry(directory: &File, file: &OsStr) -> Option<Entry> {
+/// Reads the entry in the file `file` of `directory`. A symbolic link is not followed, and a FIFO
+/// does not block; what is checked is what is read.
+fn read_entry(directory: &File, file: &OsStr) -> Option<LedgerEntry> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let name = file.to_str()?.strip_suffix(".json").filter(|name| is_name(name))?;
     let file = File::from(openat(directory, file, flags, Mode::empty()).ok()?);
@@ -320,10 +305,10 @@ fn read_entry(directory: &File, file: &OsStr) -> Option<Entry> {
     }
     let mut text = Vec::new();
     file.take(LONGEST).read_to_end(&mut text).ok()?;
-    // The last line counts; that of a launcher which was killed in the middle of it is not whole.
+    // The last complete line counts; a launcher may have been killed while writing one.
     let lines = text.rsplit(|byte| *byte == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice(line).ok());
-    entries.find(|entry: &Entry| entry.name == name)
+    entries.find(|entry: &LedgerEntry| entry.name == name)
 }
 
 fn is_name(name: &str) -> bool {
@@ -332,41 +317,41 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter))
 }
 
-/// An entry that is written down; dropping it strikes it out, unless it is kept.
+/// A recorded entry; dropping it removes the entry, unless it is kept.
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
-    entry: Entry,
-    /// That of a run in the background is its supervisor's to strike out.
+    entry: LedgerEntry,
+    /// The entry of a run in the background is removed by its supervisor.
     kept: bool,
 }
 
 impl Claim {
-    /// The entry as it stands.
-    pub fn entry(&self) -> &Entry {
+    /// The current entry.
+    pub fn entry(&self) -> &LedgerEntry {
         &self.entry
     }
 
-    /// Changes the entry, on disk before anything else happens: a line more in its file. (To put a
-    /// new file in its place makes ext4 write it out at once, which takes milliseconds.)
+    /// Changes the entry on disk, by appending a line to its file. (Replacing the file would make
+    /// ext4 write it out immediately, which takes milliseconds.)
     ///
     /// # Errors
     ///
     /// Those of the file system.
-    pub fn update(&mut self, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
+    pub fn update(&mut self, change: impl FnOnce(&mut LedgerEntry)) -> Result<(), LedgerError> {
         change(&mut self.entry);
         let mut options = fs::OpenOptions::new();
         options.append(true).custom_flags(OFlag::O_NOFOLLOW.bits());
         let before = fs::symlink_metadata(&self.path).map(|found| found.len());
         let written = self.write_line(&self.path, &options);
         if let (Err(_), Ok(before)) = (&written, before) {
-            // A part of a line would spoil the next one.
+            // A partial line would corrupt the next one.
             let _ = options.open(&self.path).and_then(|file| file.set_len(before));
         }
         written
     }
 
-    /// Leaves the entry where it is.
+    /// Leaves the entry in place.
     pub fn keep(mut self) {
         self.kept = true;
     }
@@ -398,7 +383,7 @@ impl Drop for Claim {
             // Its log and its socket. The name is freed last.
             let _ = fs::remove_dir_all(self.path.with_extension("d"));
         }
-        // Nothing useful can be done about a failure: the entry then shows as a dead one.
+        // A failure cannot be handled here: the entry then shows up as dead.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -1,12 +1,12 @@
-//! The contract: how to run a program apart from its host, whatever the walls are made of.
+//! The contract: how to run a program isolated from its host, by any mechanism.
 //!
-//! A [`Sandbox`] starts a [`Workload`] and gives back an [`Instance`]; waiting for the instance
-//! gives an [`Outcome`]. The shape is that of [`std::process`]. Three sandboxes keep this contract:
-//! [`Native`] in this crate, which has no walls and is the baseline of every comparison,
-//! `container::Container` and `microvm::MicroVm`.
+//! A [`Sandbox`] starts a [`Workload`] and returns an [`Instance`]; waiting for the instance
+//! returns an [`Outcome`], as in [`std::process`]. There are three sandboxes: [`Native`] in this
+//! crate, which isolates nothing and is the baseline of every comparison, `container::Container`
+//! and `microvm::MicroVm`.
 //!
-//! Every wall must answer the same five [`Question`]s. How it answers them differs too much for a
-//! trait, so there is none: the answers are ten modules, five in each of the two other crates.
+//! Every isolation mechanism must answer the same five [`Question`]s. The answers differ too much
+//! for a trait: they are ten modules, five in each of the two other crates.
 #![forbid(unsafe_code)]
 
 mod capture;
@@ -14,53 +14,46 @@ pub mod environment;
 mod error;
 mod event;
 mod exit_reason;
-mod image;
-mod language;
 mod ledger;
 mod limits;
 mod mailbox;
 mod native;
 mod outcome;
-pub mod proc_files;
-mod raw_terminal;
 mod timeline;
 mod trace;
 mod workload;
 
 use std::{os::fd::BorrowedFd, sync::Arc};
 
-pub use capture::{Capture, Ended};
+pub use capture::{Capture, CaptureOutcome};
 pub use error::{Error, Result, Written, chain, told};
 pub use event::{Event, KvmCall};
 pub use exit_reason::ExitReason;
 pub use guest::Builtin;
-pub use image::in_memory;
-pub use language::Language;
 pub use ledger::{
-    Claim, Detached, Entry, ExitRecord, Ledger, LedgerError, Metadata, Process, Resource, Socket,
-    unix_ms,
+    Claim, Detached, ExitRecord, Ledger, LedgerEntry, LedgerError, Metadata, Process, Resource,
+    Socket, unix_ms,
 };
 pub use limits::{CpuQuota, Limits, LimitsError};
 pub use mailbox::{Mailbox, Report};
 pub use native::Native;
 pub use outcome::{ExitCount, MachineEnd, OutOfMemory, Outcome, Status, Usage};
-pub use raw_terminal::{RawTerminal, raw_pair, set_terminal_size, terminal_size};
 pub use timeline::{Milestone, Timeline, monotonic_now};
 pub use trace::{Question, Trace, TraceEntry};
 pub use workload::{Program, Stdio, Workload};
 
-/// A way to run programs apart from the host.
+/// A way to run programs isolated from the host.
 pub trait Sandbox {
-    /// The word for this sandbox in tables and messages: `process`, `container`, `microvm`.
+    /// The name of this sandbox in tables and messages: `process`, `container`, `microvm`.
     fn name(&self) -> &'static str;
 
     /// Starts `workload` and returns once its first instruction may run.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] when this sandbox cannot run such a workload or keep its limits,
-    /// [`Error::Unavailable`] when the host lacks what it takes, [`Error::NotFound`] and
-    /// [`Error::NotExecutable`] as a shell would say them, and [`Error::Failed`] for a failed step.
+    /// [`Error::Unsupported`] if this sandbox cannot run such a workload or enforce its limits,
+    /// [`Error::Unavailable`] if the host lacks something, [`Error::NotFound`] and
+    /// [`Error::NotExecutable`] as in a shell, and [`Error::Failed`] for a failed step.
     fn spawn(&self, workload: &Workload) -> Result<Box<dyn Instance>>;
 
     /// Starts `workload` and waits for its end.
@@ -73,14 +66,14 @@ pub trait Sandbox {
     }
 }
 
-/// A running workload. Dropping it kills the workload and frees all that it held.
+/// A running workload. Dropping it kills the workload and frees all its resources.
 pub trait Instance: Send {
-    /// The host processes that this instance consists of, the launcher not among them.
+    /// The host processes of this instance, without the launcher.
     ///
     /// A microVM in the launcher's own process has none.
     fn processes(&self) -> Vec<u32>;
 
-    /// A handle with which another thread, or a signal handler's thread, ends the workload.
+    /// A handle by which another thread can end the workload.
     fn control(&self) -> Arc<dyn Control>;
 
     /// The memory shared with a built-in program; `None` for commands.
@@ -89,31 +82,31 @@ pub trait Instance: Send {
     /// The milestones reached so far.
     fn timeline(&self) -> Timeline;
 
-    /// A descriptor that can be read when the workload has ended. `None` where somebody has to call
-    /// [`Instance::wait`] meanwhile, to pass on what it writes or to run it.
+    /// A descriptor that becomes readable when the workload has ended. `None` if [`Instance::wait`]
+    /// has to be called meanwhile, to forward its output or to run it.
     fn end(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// Waits until the workload has ended and all that it held is free again.
+    /// Waits until the workload has ended and all its resources are freed.
     ///
     /// # Errors
     ///
-    /// [`Error::Deadline`] after the workload's deadline, when it has been killed;
-    /// [`Error::TooMuchOutput`] when captured output passed its bound; [`Error::Failed`] when the
-    /// walls themselves broke, for example at a guest's triple fault.
+    /// [`Error::Deadline`] if the workload was killed at its deadline; [`Error::TooMuchOutput`] if
+    /// captured output exceeded its limit; [`Error::Failed`] if the sandbox itself failed, for
+    /// example at a guest's triple fault.
     fn wait(self: Box<Self>) -> Result<Outcome>;
 }
 
-/// What may be done to a running workload from elsewhere. Each is without effect once it has ended.
+/// Controls a running workload from another thread. Without effect once it has ended.
 pub trait Control: Send + Sync {
     /// Asks the workload to end: end of file on its standard input for a built-in program,
     /// `SIGTERM` for a command.
     fn stop(&self);
 
-    /// Ends the workload without asking it.
+    /// Kills the workload.
     fn kill(&self);
 
-    /// Passes `signal` on to the workload; a microVM's built-in program knows only being stopped.
+    /// Sends `signal` to the workload; a microVM's built-in program can only be stopped.
     fn signal(&self, signal: i32);
 }

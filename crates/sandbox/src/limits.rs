@@ -4,22 +4,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// So much CPU time in every period, as `cpu.max` and `cpu.cfs_quota_us` say it.
+/// CPU time in every period, as in `cpu.max` and `cpu.cfs_quota_us`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CpuQuota {
     /// CPU time that may be used in one period, over all CPUs.
     pub quota: Duration,
-    /// The period; the kernel takes 1 ms to 1 s.
+    /// The period; the kernel accepts 1 ms to 1 s.
     pub period: Duration,
 }
 
 impl CpuQuota {
-    /// The quota of `cpus` processors (0.5 is half of one) at the kernel's usual period of 100 ms.
+    /// The quota of `cpus` processors (0.5 is half of one) with the kernel's default period of 100
+    /// ms.
     ///
     /// # Errors
     ///
-    /// [`LimitsError::Cpus`] unless `cpus` is a number from 0.01 to 10,000: the kernel takes no
-    /// quota under 1 ms.
+    /// [`LimitsError::Cpus`] unless `cpus` is a number from 0.01 to 10,000: the kernel rejects
+    /// quotas under 1 ms.
     pub fn cpus(cpus: f64) -> Result<Self, LimitsError> {
         if !(0.01..=10_000.0).contains(&cpus) {
             return Err(LimitsError::Cpus(cpus.to_string()));
@@ -29,14 +30,14 @@ impl CpuQuota {
     }
 }
 
-/// What a workload may consume at most. `None` is the sandbox's own default.
+/// What a workload may consume at most. `None` means the sandbox's default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Memory in bytes, swap included. For a microVM the size of the guest's RAM.
     pub memory_bytes: Option<u64>,
     /// CPU time in every period.
     pub cpu_quota: Option<CpuQuota>,
-    /// Share of a contended CPU, 1 to 10,000, 100 being the usual one (`cpu.weight`).
+    /// Share of a contended CPU, 1 to 10,000; the default is 100 (`cpu.weight`).
     pub cpu_weight: Option<u32>,
     /// Number of processes and threads.
     pub pids: Option<u32>,
@@ -44,33 +45,33 @@ pub struct Limits {
     pub vcpus: Option<u32>,
 }
 
-/// A limit that cannot be meant.
+/// An invalid limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
     /// Not a number of processors.
     #[error("invalid CPU count: {0}; use a number from 0.01 to 10000, such as 0.5")]
     Cpus(String),
     /// A limit of nothing.
-    #[error("a limit of 0 {0} leaves nothing to run in: use at least {1}")]
+    #[error("a limit of 0 {0} is too low: use at least {1}")]
     Zero(&'static str, &'static str),
-    /// A weight outside of the kernel's range.
+    /// A weight outside the kernel's range.
     #[error(
-        "a CPU weight of {0} is outside of the kernel's range: use 1 to 10000, 100 being the usual one"
+        "a CPU weight of {0} is outside the kernel's range: use 1 to 10000; the default is 100"
     )]
     Weight(u32),
-    /// A quota or period outside of the kernel's range.
+    /// A quota or period outside the kernel's range.
     #[error(
-        "a CPU quota of {0:?} in {1:?} is outside of the kernel's range: use at least 1 ms, in a period of 1 ms to 1 s"
+        "a CPU quota of {0:?} in {1:?} is outside the kernel's range: use at least 1 ms, in a period of 1 ms to 1 s"
     )]
     Quota(Duration, Duration),
 }
 
 impl Limits {
-    /// Checks that every limit can be meant; every sandbox does so before anything else.
+    /// Checks that every limit is valid; every sandbox does this first.
     ///
     /// # Errors
     ///
-    /// The first limit that cannot.
+    /// The first invalid limit.
     pub fn check(&self) -> Result<(), LimitsError> {
         let millisecond = Duration::from_millis(1);
         if let Some(CpuQuota { quota, period }) = self.cpu_quota

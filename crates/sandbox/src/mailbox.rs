@@ -1,8 +1,8 @@
 //! The memory that a built-in program shares with its host.
 //!
-//! A program that is being measured must not print: each print is a trip to the host. It writes
-//! into its mailbox instead. The mailbox is a `memfd` in every sandbox: a process and a container
-//! map the descriptor, a microVM finds the same pages in its physical memory.
+//! A program that is being measured must not print, because each print crosses the boundary to the
+//! host. It writes to its mailbox instead. The mailbox is a `memfd` in every sandbox: a process and
+//! a container map the descriptor, a microVM finds the same pages in its physical memory.
 
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc, time::Duration};
 
@@ -10,8 +10,8 @@ use guest::abi::{self, Word};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
-/// The host's end of a mailbox. The program at the other end is not trusted: whatever it writes,
-/// reading gives some number and nothing more.
+/// The host's end of a mailbox. The program at the other end is untrusted: whatever it writes,
+/// reading only returns some number.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
     file: Arc<File>,
@@ -27,7 +27,7 @@ impl Mailbox {
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
         let file = File::from(memfd_create(c"isolab-mailbox", flags)?);
         file.set_len(abi::MAILBOX_BYTES as u64)?;
-        // A program that could shrink the file would kill its host with SIGBUS.
+        // A program that could shrink the file could kill its host with SIGBUS.
         use nix::fcntl::{FcntlArg, SealFlag, fcntl};
         fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW))?;
         Ok(Self { file: Arc::new(file) })
@@ -62,7 +62,7 @@ impl Mailbox {
         self.file.write_all_at(&value.to_ne_bytes(), index as u64 * 8)
     }
 
-    /// Tells a program that looks at its mailbox to come to an end.
+    /// Tells a program that polls its mailbox to end.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Mailbox {
     }
 }
 
-/// What a built-in program found out. Ticks are those of the time stamp counter (`rdtsc`).
+/// What a built-in program reports. Ticks are those of the time stamp counter (`rdtsc`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The tick at which the measured part of the program began.
@@ -100,7 +100,7 @@ pub struct Report {
     pub begin_time: Duration,
     /// The same instant as `end_ticks`, likewise.
     pub end_time: Duration,
-    /// What the program computed, so that different sandboxes can be seen to agree.
+    /// The program's result, by which different sandboxes can be compared.
     pub result: u64,
     /// Pairs of ticks: for `slices` the last tick before a gap and the first after it.
     pub records: Vec<(u64, u64)>,

@@ -1,7 +1,7 @@
-//! The sandbox without walls: a plain process of the host.
+//! The sandbox without isolation: a plain process of the host.
 //!
-//! It is the baseline of every comparison, and lets the rest of isolab be tried where there is
-//! neither KVM nor privilege.
+//! It is the baseline of every comparison, and lets the rest of isolab be tried without KVM and
+//! without privileges.
 
 use std::{
     env,
@@ -15,13 +15,14 @@ use std::{
     time::Duration,
 };
 
+use host::sealed_memfd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use wait4::Wait4 as _;
 
 use crate::{
-    Builtin, Capture, Control, Ended, Error, Instance, Limits, Mailbox, Milestone, Outcome,
-    Program, Question, Report, Result, Sandbox, Status, Stdio, Timeline, Trace, Usage, Workload,
-    Written, in_memory,
+    Builtin, Capture, CaptureOutcome, Control, Error, Instance, Limits, Mailbox, Milestone,
+    Outcome, Program, Question, Report, Result, Sandbox, Status, Stdio, Timeline, Trace, Usage,
+    Workload, Written,
 };
 
 /// Runs workloads as plain processes.
@@ -80,7 +81,7 @@ impl Sandbox for Native {
             _ => Capture::default(),
         };
         let deadline = workload.deadline;
-        Ok(Box::new(Running {
+        Ok(Box::new(RunningProcess {
             child: Some(child),
             control,
             mailbox,
@@ -93,7 +94,7 @@ impl Sandbox for Native {
 }
 
 impl Native {
-    /// Refuses limits: keeping them is what the other sandboxes are for.
+    /// Refuses limits: enforcing them is the purpose of the other sandboxes.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ fn command(workload: &Workload) -> Result<(Command, Option<Mailbox>, Option<File
     let (mut command, mailbox, image) = match &workload.program {
         Program::Builtin(builtin, arguments) => {
             let image =
-                in_memory(builtin.linux_elf()).map_err(failed("write the program to memory"))?;
+                sealed_memfd(builtin.linux_elf()).map_err(failed("write the program to memory"))?;
             let mailbox = Mailbox::create().map_err(failed("create the mailbox"))?;
             let mut command = Command::new(format!("/proc/self/fd/{}", image.as_raw_fd()));
             command.args(arguments.iter().map(u64::to_string));
@@ -160,7 +161,7 @@ fn not_started(workload: &Workload, error: io::Error) -> Error {
     let program = workload.words().first().map(PathBuf::from).unwrap_or_default();
     let found = match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => false,
-        // The search says so of a folder that may not be searched, too.
+        // The search also fails this way for a directory that may not be searched.
         ErrorKind::PermissionDenied => was_found(workload),
         _ => true,
     };
@@ -171,8 +172,8 @@ fn not_started(workload: &Workload, error: io::Error) -> Error {
     Error::NotFound { sandbox: NAME, program, fix }
 }
 
-/// Whether the program's path was given, or a file of its name is in `PATH`: a shell says of those
-/// alone that they cannot be executed.
+/// Whether the program's path was given, or a file of its name is in `PATH`: only then a shell
+/// reports that it cannot be executed.
 fn was_found(workload: &Workload) -> bool {
     let Program::Command(words) = &workload.program else { return true };
     let program = words.first().map_or(Path::new(""), Path::new);
@@ -197,8 +198,8 @@ fn failed(step: &'static str) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-struct Running {
-    /// `None` once it is reaped: its number may then be another process's.
+struct RunningProcess {
+    /// `None` once it is reaped: its number may then belong to another process.
     child: Option<Child>,
     control: Arc<ProcessControl>,
     mailbox: Option<Mailbox>,
@@ -208,7 +209,7 @@ struct Running {
     trace: Trace,
 }
 
-impl Instance for Running {
+impl Instance for RunningProcess {
     fn processes(&self) -> Vec<u32> {
         self.child.iter().map(Child::id).collect()
     }
@@ -231,17 +232,18 @@ impl Instance for Running {
             .until_exit(self.control.pidfd.as_fd(), self.deadline, &mut self.timeline)
             .map_err(failed("wait for the process"))?;
         match ended {
-            Ended::Exited => {}
-            Ended::Deadline => {
+            CaptureOutcome::Exited => {}
+            CaptureOutcome::Deadline => {
                 let after = self.deadline.unwrap_or_default();
                 let written = std::mem::take(&mut self.capture).into_written();
                 return Err(Error::Deadline { sandbox: NAME, after, source: None, written });
             }
-            Ended::TooMuchOutput => {
+            CaptureOutcome::TooMuchOutput => {
                 return Err(Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT });
             }
         }
-        let child = self.child.take().expect("waiting consumes the instance, so it is the first");
+        let child =
+            self.child.take().expect("waiting consumes the instance, so this is the first call");
         let used = child.wait4().map_err(failed("reap the process"))?;
         self.timeline.reach(Milestone::Cleaned);
         let Written { output, errors } = std::mem::take(&mut self.capture).into_written();
@@ -270,10 +272,10 @@ fn status(status: std::process::ExitStatus) -> Status {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProcess {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Both fail only for a process that has ended.
+            // Both fail only if the process has ended.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -300,7 +302,7 @@ impl Control for ProcessControl {
     }
 
     fn signal(&self, signal: i32) {
-        // A real-time signal has no name, and without one it takes unsafe code.
+        // A real-time signal has no name in rustix, and sending it by number takes unsafe code.
         if let Some(signal) = Signal::from_named_raw(signal) {
             // The process may have ended just now; then there is nothing to signal.
             let _ = pidfd_send_signal(&self.pidfd, signal);

@@ -1,29 +1,29 @@
-//! When the same things happened in different sandboxes.
+//! Comparable points in time in different sandboxes.
 
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// Instants that can be seen from outside on every sandbox, so that like is compared with like.
+/// Points in time that can be observed from outside in every sandbox, so that comparisons are fair.
 ///
 /// ```text
 ///  spawn()    Created      Entered        FirstByte    Exited       Cleaned
 ///     |----------|------------|---------------|-----------|------------|----> time
-///       walls up   program in   it speaks       it ends     nothing is left
+///       isolated   program in   first output    it ends     nothing is left
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Milestone {
-    /// The walls exist: `clone3` or `posix_spawn` returned, or the virtual CPU was created.
+    /// The isolation is set up: `clone3` or `posix_spawn` returned, or the virtual CPU was created.
     Created,
     /// The first instruction of the program may run: `execve` succeeded, or `KVM_RUN` was entered.
     Entered,
-    /// The host has received the first byte of the program's output. Only of captured output.
+    /// The host has received the first byte of the program's output, if that is captured.
     FirstByte,
     /// The host knows that the program has ended.
     Exited,
-    /// All that the instance held is free again.
+    /// All resources of the instance are freed.
     Cleaned,
 }
 
@@ -62,12 +62,13 @@ impl Timeline {
         Self { start: monotonic_now(), reached: [None; Milestone::ALL.len()] }
     }
 
-    /// Notes that `milestone` is reached now, unless it was before.
+    /// Records that `milestone` is reached now, unless it was before.
     pub fn reach(&mut self, milestone: Milestone) {
         self.reach_at(milestone, monotonic_now());
     }
 
-    /// Notes that `milestone` was reached at `instant` of [`monotonic_now`], unless it was before.
+    /// Records that `milestone` was reached at `instant` of [`monotonic_now`], unless it was
+    /// before.
     pub fn reach_at(&mut self, milestone: Milestone, instant: Duration) {
         self.reached[milestone as usize].get_or_insert(instant);
     }

@@ -1,4 +1,4 @@
-//! What is to be run.
+//! What to run.
 
 use std::{
     ffi::OsString,
@@ -14,11 +14,11 @@ use guest::Builtin;
 pub enum Program {
     /// One of the built-in programs with its arguments; missing ones take their defaults.
     Builtin(Builtin, Vec<u64>),
-    /// A command and its arguments, looked up in the sandbox's own root; for a microVM a file.
+    /// A command and its arguments, found in the sandbox's own root; for a microVM a file.
     Command(Vec<OsString>),
 }
 
-/// Where the program's standard input and output lead.
+/// Where the program's standard input and output are connected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stdio {
     /// Output is kept for the [`Outcome`](crate::Outcome); input stays open, and empty, until the
@@ -29,7 +29,7 @@ pub enum Stdio {
     CaptureOutput,
     /// The launcher's own.
     Inherit,
-    /// A new terminal, connected to the launcher's.
+    /// A new terminal, connected to the launcher's terminal.
     Terminal,
 }
 
@@ -40,11 +40,13 @@ pub struct Workload {
     pub program: Program,
     /// Its standard input and output.
     pub stdio: Stdio,
-    /// What is added to the sandbox's own small environment ([`environment`](crate::environment)).
+    /// Variables that are added to the sandbox's own small environment
+    /// ([`environment`](crate::environment)).
     pub environment: Vec<(OsString, OsString)>,
-    /// Its working directory inside; `None` is the root of a container, the caller's for a process.
+    /// Its working directory inside; `None` means `/` in a container, and the caller's for a
+    /// process.
     pub directory: Option<PathBuf>,
-    /// After so long the workload is killed, and waiting for it is an error.
+    /// The workload is killed after this time, and waiting for it returns an error.
     pub deadline: Option<Duration>,
     /// Whether to record the [`Trace`](crate::Trace) of this run.
     pub trace: bool,

@@ -9,7 +9,7 @@ pub fn encode(bytes: &[u8]) -> String {
         let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for digit in 0..4 {
-            // So many bytes take one digit more.
+            // That many bytes take one more digit.
             let value = bits >> (18 - 6 * digit) & 63;
             text.push(if digit <= group.len() { char::from(DIGITS[value as usize]) } else { '=' });
         }
@@ -17,12 +17,12 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// `bytes` in base64 if they are not text, which is UTF-8; nothing if they are.
+/// `bytes` in base64, unless they are valid UTF-8 text.
 pub fn unless_text(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(bytes).is_err().then(|| encode(bytes))
 }
 
-/// The bytes of padded base64; `None` for what is not that.
+/// The bytes of padded base64; `None` if it is malformed.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     for group in text.as_bytes().chunks(4) {

@@ -1,4 +1,4 @@
-//! The other end of a supervisor's socket.
+//! The client's end of a supervisor's socket.
 
 use std::{
     fs::File,
@@ -15,13 +15,13 @@ use crate::{
     frame::{Frame, NotAFrame},
 };
 
-/// Why a client cannot go on.
+/// Why a client cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The supervisor has gone without a word: it was killed.
+    /// The supervisor has closed the connection without a last frame: it was killed.
     #[error("the supervisor has exited")]
     Gone,
-    /// It does not speak as a supervisor.
+    /// It does not speak the supervisor's protocol.
     #[error(transparent)]
     NotAFrame(#[from] NotAFrame),
     /// Reading or writing failed.
@@ -48,7 +48,7 @@ impl Client {
         Ok(Self { stream, received: Vec::new() })
     }
 
-    /// Sends a frame; waits while the supervisor takes no more.
+    /// Sends a frame; blocks while the supervisor does not read.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl Client {
         self.stream.write_all(&frame.encode())
     }
 
-    /// The next frame, waited for.
+    /// Waits for the next frame.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// For what is not a frame.
+    /// When the bytes are not a frame.
     pub fn take(&mut self) -> Result<Option<Frame>, ClientError> {
         Ok(Frame::take(&mut self.received)?)
     }

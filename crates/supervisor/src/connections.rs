@@ -1,4 +1,4 @@
-//! The clients of a supervisor. None of them can make it wait.
+//! The clients of a supervisor. None of them can block it.
 
 use std::{
     collections::VecDeque,
@@ -21,11 +21,11 @@ use crate::{frame::Frame, record::Stream};
 
 /// The socket in a run's directory.
 const SOCKET: &str = "attach";
-/// So many clients are served at once.
+/// The maximum number of clients.
 const CLIENTS: usize = 64;
-/// So much waits for a client that reads slowly; then it is left behind.
+/// How much is buffered for a slow client before it is dropped.
 const BEHIND: usize = 1 << 20;
-/// How long clients may take to be told of the end.
+/// How long to wait until the clients have received the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The socket's path through a descriptor of its directory, whose own path may be longer than an
@@ -34,7 +34,7 @@ pub(crate) fn socket_path(directory: &fs::File) -> PathBuf {
     format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()).into()
 }
 
-/// The socket and who has connected to it.
+/// The socket and its clients.
 pub(crate) struct Connections {
     listener: UnixListener,
     clients: Vec<Connection>,
@@ -53,26 +53,27 @@ impl Connections {
         let directory = fs::File::open(directory)?;
         let path = socket_path(&directory);
         let listener = UnixListener::bind(&path)?;
-        // Nobody else could come to it before: the directory is the caller's own.
+        // No other user could connect before: only the caller may enter the directory.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener, clients: Vec::new() })
     }
 
-    /// What poll(2) is to watch: the socket, then the clients in order.
+    /// What to poll(2): the socket, then the clients in order.
     pub(crate) fn watched(&self, receive: bool) -> impl Iterator<Item = PollFd<'_>> {
         let listener = std::iter::once(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
         let clients = self.clients.iter().filter_map(move |client| {
             let mut events = PollFlags::empty();
             events.set(PollFlags::POLLIN, receive);
             events.set(PollFlags::POLLOUT, !client.to_send.is_empty());
-            // One watched for nothing would still wake for its hang-up, again and again (poll(2)).
+            // A client polled for no event would still report its hang-up again and again
+            // (poll(2)).
             (!events.is_empty()).then(|| PollFd::new(client.descriptor(), events))
         });
         listener.chain(clients)
     }
 
-    /// Takes in who has come and what they sent, sends what waits for them.
+    /// Accepts new clients, reads what clients sent, and sends what is buffered for them.
     pub(crate) fn serve(&mut self, receive: bool) -> Vec<Frame> {
         let mut frames = Vec::new();
         for client in &mut self.clients {
@@ -90,7 +91,7 @@ impl Connections {
         frames
     }
 
-    /// Sends what was written to those who want to see it.
+    /// Sends output to the clients that follow it.
     pub(crate) fn broadcast(&mut self, stream: Stream, bytes: &[u8]) {
         if !self.clients.iter().any(|client| client.subscribed) {
             return;
@@ -107,9 +108,9 @@ impl Connections {
         }
     }
 
-    /// Tells all of the end, and waits for them a little.
+    /// Tells all clients about the end, and waits for them briefly.
     pub(crate) fn send_exit(mut self, code: u8) {
-        // Who has come, but was not let in yet, waits for this too.
+        // Connections that are not accepted yet wait for this too.
         self.serve(false);
         for client in &mut self.clients {
             client.to_send.extend(Frame::Exit(code).encode());
@@ -125,7 +126,7 @@ impl Connections {
             let watch = |client| PollFd::new(Connection::descriptor(client), PollFlags::POLLOUT);
             let mut watched: Vec<PollFd<'_>> = self.clients.iter().map(watch).collect();
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
-            let _ = poll(&mut watched, timeout); // interrupted, it is looked at again
+            let _ = poll(&mut watched, timeout); // after an interruption it is polled again
         }
     }
 }
@@ -140,11 +141,11 @@ impl Connection {
         self.stream.as_fd()
     }
 
-    /// One read at a time, so that a client that sends without end leaves time for the others.
+    /// One read at a time, so that a client that sends endlessly does not starve the others.
     fn receive(&mut self, frames: &mut Vec<Frame>) {
         let mut chunk = [0; 16 << 10];
         match self.stream.read(&mut chunk) {
-            // Its other half may still be read from; a client that waits keeps both open.
+            // The other direction may still be open; a waiting client keeps both open.
             Ok(0) => self.gone = true,
             Ok(count) => self.received.extend(&chunk[..count]),
             Err(error) => self.failed(&error),

@@ -1,4 +1,4 @@
-//! Why there is no supervisor.
+//! Why a supervisor failed.
 
 use std::io;
 

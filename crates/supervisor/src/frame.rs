@@ -1,4 +1,4 @@
-//! What goes over the socket of a run: frames, laid out as Docker's attach streams are.
+//! The frames on the socket of a run, in the format of Docker's attach streams.
 //!
 //! ```text
 //!   byte   0      1 2 3     4 5 6 7                 8 ..
@@ -9,16 +9,16 @@
 
 use crate::record::Stream;
 
-/// More bytes than this in one frame are not taken.
+/// The maximum payload of a frame.
 pub const LONGEST: usize = 64 << 10;
 const HEADER: usize = 8;
 
-/// One frame, either way.
+/// One frame, in either direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// From a client: typed in.
+    /// From a client: input.
     Input(Vec<u8>),
-    /// To a client: what was written.
+    /// To a client: output.
     Output(Stream, Vec<u8>),
     /// To a client: the run has ended with this code, and its record is written.
     Exit(u8),
@@ -26,9 +26,9 @@ pub enum Frame {
     Resize(u16, u16),
     /// From a client: a signal for the run.
     Signal(u8),
-    /// From a client: it wants to see what is written from now on.
+    /// From a client: follow the output from now on.
     Subscribe,
-    /// To a client: it has read too slowly, and is left behind.
+    /// To a client: it reads too slowly, and is dropped.
     TooSlow,
 }
 
@@ -50,11 +50,11 @@ impl Frame {
         [&[kind, 0, 0, 0], &length[..], payload].concat()
     }
 
-    /// Takes the first whole frame out of `bytes`; `None` if there is none yet.
+    /// Removes the first complete frame from `bytes`; `None` if there is none yet.
     ///
     /// # Errors
     ///
-    /// [`NotAFrame`] for what no frame begins with.
+    /// [`NotAFrame`] if the header is malformed.
     pub fn take(bytes: &mut Vec<u8>) -> Result<Option<Self>, NotAFrame> {
         let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
         let [kind, 0, 0, 0, length @ ..] = *header else { return Err(NotAFrame) };
@@ -81,7 +81,7 @@ impl Frame {
     }
 }
 
-/// What came over the socket is not a frame.
+/// The bytes from the socket are not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what came over the socket is not a frame")]
 pub struct NotAFrame;

@@ -1,4 +1,4 @@
-//! The launcher below a supervisor, and the supervisor's ends of its streams.
+//! The launcher under a supervisor, and the supervisor's ends of its streams.
 
 use std::{
     collections::VecDeque,
@@ -12,12 +12,12 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use host::{raw_pair, set_terminal_size};
 use nix::{
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
     sys::stat::Mode,
     unistd::{mkfifo, pipe2},
 };
-use sandbox::{raw_pair, set_terminal_size};
 
 use crate::{
     error::{Error, at},
@@ -27,19 +27,19 @@ use crate::{
 
 /// The FIFO in a run's directory.
 const START: &str = "start";
-/// So much may wait to be typed in; then clients have to wait.
+/// How much input is buffered before clients have to wait.
 const INPUT: usize = 64 << 10;
 
 /// A launcher and its streams.
 pub(crate) struct Launcher {
     pub(crate) child: Child,
-    /// Where it says that its program runs.
+    /// Where it reports that its program runs.
     pub(crate) start: File,
-    /// What it writes to, by stream; `None` once closed. A terminal is one for all.
+    /// Its outputs, by stream; `None` once closed. A terminal is one stream.
     pub(crate) outputs: [(Stream, Option<File>); 2],
-    /// What it reads from.
+    /// Its input.
     pub(crate) input: Option<File>,
-    /// What it has not taken of that yet.
+    /// Buffered input that it has not read yet.
     pub(crate) waiting: VecDeque<u8>,
     /// The terminal, to set its size.
     terminal: Option<OwnedFd>,
@@ -54,7 +54,7 @@ struct LauncherStdio {
 }
 
 impl Launcher {
-    /// Starts `command` with streams that lead here. `directory` is the run's.
+    /// Starts `command` with streams to this process, in the directory of the run.
     pub(crate) fn start(
         mut command: Command,
         settings: &Settings,
@@ -62,7 +62,7 @@ impl Launcher {
     ) -> Result<Self, Error> {
         let path = directory.join(START);
         mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).map_err(at("make the FIFO for the start"))?;
-        // For both: a FIFO opened so never ends (fifo(7)).
+        // For reading and writing, so that reading never sees end of file (fifo(7)).
         let mut options = File::options();
         options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
         let start = options.open(&path).map_err(at("open the FIFO for the start"))?;
@@ -85,7 +85,7 @@ impl Launcher {
         self.start.read(&mut [0]).is_ok_and(|count| count > 0)
     }
 
-    /// Takes what can be read of one output; `None` once there is no more for now.
+    /// Reads from one output; `None` if there is nothing now.
     pub(crate) fn read(&mut self, output: usize, chunk: &mut [u8]) -> Option<usize> {
         let file = &mut self.outputs[output].1;
         match file.as_mut()?.read(chunk) {
@@ -100,12 +100,12 @@ impl Launcher {
         None
     }
 
-    /// Whether clients may send more to type in.
+    /// Whether clients may send more input.
     pub(crate) fn takes_input(&self) -> bool {
         self.waiting.len() < INPUT
     }
 
-    /// Types in what it takes of what waits.
+    /// Writes buffered input as far as it is read.
     pub(crate) fn type_in(&mut self) {
         while let (Some(input), false) = (&mut self.input, self.waiting.is_empty()) {
             let (bytes, _) = self.waiting.as_slices();
@@ -121,14 +121,14 @@ impl Launcher {
         }
     }
 
-    /// Passes the size of a client's terminal on.
+    /// Sets the terminal to the size of a client's.
     pub(crate) fn resize(&self, size: (u16, u16)) {
         if let Some(terminal) = &self.terminal {
             let _ = set_terminal_size(terminal, size); // it fails only when the terminal is gone
         }
     }
 
-    /// What poll(2) is to watch for input.
+    /// What to poll(2) for input.
     pub(crate) fn input_to_watch(&self) -> Option<BorrowedFd<'_>> {
         self.input.as_ref().filter(|_| !self.waiting.is_empty()).map(AsFd::as_fd)
     }
@@ -155,7 +155,7 @@ impl LauncherStdio {
 
     fn terminal() -> io::Result<Self> {
         let pair = raw_pair()?;
-        // The size of nobody's window yet.
+        // The default size, before a client sets it.
         set_terminal_size(&pair.master, (24, 80))?;
         for end in [&pair.master, &pair.slave] {
             fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
@@ -169,11 +169,11 @@ impl LauncherStdio {
     }
 }
 
-/// Said by the launcher itself: its program runs.
+/// Called by the launcher itself: its program runs.
 ///
 /// # Errors
 ///
-/// When its supervisor is gone, or the FIFO is.
+/// When its supervisor or the FIFO is gone.
 pub fn report_started(directory: &Path) -> io::Result<()> {
     let flags = (OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits();
     let opened = File::options().write(true).custom_flags(flags).open(directory.join(START));

@@ -1,22 +1,23 @@
-//! What stays with a run in the background: its log, its streams and its exit record.
+//! The supervisor of a run in the background: its log, its streams and its exit record.
 //!
-//! `isolab run -d` leaves two processes behind, and the second is the one that every `isolab run` is:
+//! `isolab run -d` leaves two processes running; the second one is the same as for any `isolab
+//! run`:
 //!
 //! ```text
 //!   supervisor ── pipes, or a terminal ──> launcher ── namespaces, cgroup or KVM ──> program
 //!     log, socket, exit record               as without -d
 //! ```
 //!
-//! So a virtual machine's launcher can close itself around its machine as ever, and a supervisor
-//! works for every kind. The launcher ends with its supervisor (PR_SET_PDEATHSIG(2const)), and the
-//! program with its launcher; `isolab clean` removes what is left then.
+//! So a virtual machine's launcher can confine itself as usual, and a supervisor works for every
+//! sandbox. The launcher ends with its supervisor (PR_SET_PDEATHSIG(2const)), and the program with
+//! its launcher; `isolab clean` then removes what is left.
 //!
-//! In the run's directory, which is the caller's own:
+//! In the run's directory, which only the caller may enter:
 //!
 //! ```text
-//!   supervisor   who it is: a process id and its start time
+//!   supervisor   its process id and start time
 //!   start        a FIFO: one byte from the launcher once the program runs
-//!   log, log.1   what it wrote, a line of JSON each       see [`LogReader`]
+//!   log, log.1   the output, in lines of JSON             see [`LogReader`]
 //!   attach       a socket of mode 0600                    see [`Frame`]
 //! ```
 #![forbid(unsafe_code)]

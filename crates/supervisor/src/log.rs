@@ -1,7 +1,7 @@
-//! The log of a run: what it wrote, in a file that does not grow for ever.
+//! The log of a run: its output, in a file of limited size.
 //!
-//! When `log` has reached [`PART`], it takes the name `log.1`, over the one before it, and a new `log`
-//! begins: at least the newest 4 MiB are kept, 8 MiB at most.
+//! When `log` has reached [`PART`], it is renamed to `log.1`, replacing the previous one, and a new
+//! `log` begins: at least the newest 4 MiB are kept, at most 8 MiB.
 
 use std::{
     fs::{self, File},
@@ -18,21 +18,21 @@ use crate::{
     time::rfc3339,
 };
 
-/// How long a part of a log becomes, in bytes.
+/// The maximum size of a part, in bytes.
 pub const PART: u64 = 4 << 20;
 
 /// The newest part in a run's directory.
 const NEWEST: &str = "log";
-/// The part before it.
+/// The previous part.
 const OLDER: &str = "log.1";
 
-/// The end of a log at which it grows.
+/// The writer of a log.
 #[derive(Debug)]
 pub struct LogWriter {
     directory: PathBuf,
     file: File,
     length: u64,
-    /// So many bytes could not be written, and that has not been said yet.
+    /// Bytes that could not be written, and are not reported yet.
     lost: usize,
 }
 
@@ -47,8 +47,8 @@ impl LogWriter {
         Ok(Self { directory: directory.into(), file, length: 0, lost: 0 })
     }
 
-    /// Adds what was read from one of the streams. Where it cannot be written, on a full disk say,
-    /// the program runs on; the log says how much is missing once there is room again.
+    /// Adds output of one of the streams. If it cannot be written, for example because the disk is
+    /// full, the program continues; the log reports how much is missing once there is space again.
     pub fn append(&mut self, stream: Stream, bytes: &[u8]) {
         let lost = self.lost;
         let missing = format!("isolab: {lost} bytes could not be written to this log\n");
@@ -62,7 +62,7 @@ impl LogWriter {
     fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(bytes.len() + 128);
         if self.lost > 0 {
-            lines.push(b'\n'); // ends a record that was cut off
+            lines.push(b'\n'); // ends a truncated record
         }
         write_lines(&mut lines, stream, bytes, &rfc3339(SystemTime::now()));
         self.file.write_all(&lines)?;
@@ -86,14 +86,14 @@ fn open(directory: &Path, part: &str) -> io::Result<File> {
     File::options().read(true).custom_flags(flags).open(directory.join(part))
 }
 
-/// The end of a log at which it is read.
+/// The reader of a log.
 #[derive(Debug)]
 pub struct LogReader {
     directory: PathBuf,
     file: File,
-    /// Of a line, what was not whole yet.
+    /// An incomplete line.
     rest: Vec<u8>,
-    /// What came with the older part.
+    /// Records of the older part.
     older: Vec<Record>,
 }
 
@@ -104,8 +104,8 @@ impl LogReader {
     ///
     /// Those of open(2) and read(2).
     pub fn open(directory: &Path) -> io::Result<Self> {
-        // The older part first: what is moved there meanwhile is read twice rather than not at all,
-        // so it is looked at again.
+        // The older part first. A rotation meanwhile would move records there, so it is checked
+        // again: records may be read twice, but are never missed.
         loop {
             let older = open(directory, OLDER).ok();
             let file = match open(directory, NEWEST) {
@@ -139,13 +139,13 @@ impl LogReader {
             let next = open(&self.directory, NEWEST).ok().map(Some);
             let file = self.file.try_clone()?;
             records.extend(self.records_of(file)?);
-            // Opened before the last read: nothing was added to the old one after that.
+            // Opened before the last read: nothing is added to the old file afterwards.
             match next {
                 Some(next) if inode(&next) != inode(&Some(self.file.try_clone()?)) => {
                     let older = open(&self.directory, OLDER).ok();
                     let read = inode(&older) == inode(&Some(self.file.try_clone()?));
                     self.rest.clear();
-                    // Of a reader that is two parts behind.
+                    // The reader is two parts behind.
                     if let Some(older) = older.filter(|_| !read) {
                         records.extend(self.records_of(older)?);
                         self.rest.clear();
@@ -177,7 +177,7 @@ pub fn last_lines(records: Vec<Record>, count: usize) -> Vec<Record> {
     let mut first = records.len();
     while first > 0 {
         let record = &records[first - 1];
-        // Its end is where another line begins, or the end of the log.
+        // It ends where another line begins, or at the end of the log.
         lines += usize::from(ends_line(record) || first == records.len());
         if lines > count {
             break;
@@ -244,7 +244,7 @@ mod tests {
         log.append(Stream::Stdout, b"12345");
         log.append(Stream::Stderr, b"678");
         log.file = file;
-        // A record that was cut off in the middle.
+        // A truncated record.
         log.file.write_all(b"{\"log\":\"hal").unwrap();
         log.append(Stream::Stdout, b"after\n");
         log.append(Stream::Stdout, b"more\n");

@@ -1,4 +1,4 @@
-//! One record of a log: a line of JSON as Docker's json-file driver writes them.
+//! One record of a log: a line of JSON, as in Docker's json-file driver.
 
 use std::{borrow::Cow, str};
 
@@ -6,31 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::base64;
 
-/// Which of its streams a program wrote to; the numbers are those of Docker's stream format.
+/// The stream of an output; the numbers are those of Docker's stream format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
-    /// Standard output, and all of a terminal.
+    /// Standard output, and all output to a terminal.
     Stdout = 1,
     /// Standard error.
     Stderr = 2,
 }
 
-/// So many bytes are in one record at most, as in Docker's.
+/// The maximum number of bytes in a record, as in Docker.
 pub(crate) const LONGEST: usize = 16 << 10;
 
-/// What was written, by whom and when.
+/// Output, with its stream and time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The bytes: a line with its line feed, or a part of one.
     pub bytes: Vec<u8>,
     /// Where it was written.
     pub stream: Stream,
-    /// When, as [`rfc3339`](crate::time::rfc3339) has it.
+    /// The time, in the format of [`rfc3339`](crate::time::rfc3339).
     pub time: String,
 }
 
-/// As it stands in the file. Bytes that are not text, which JSON cannot hold, are in `log_base64`.
+/// The record in the file. Bytes that are not text, which JSON cannot represent, are in
+/// `log_base64`.
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,24 +1,25 @@
-//! What a supervisor is told, and what it asks of its caller.
+//! The settings of a supervisor, and its callbacks.
 
-use sandbox::Entry;
+use sandbox::LedgerEntry;
 
-/// How a run in the background is to be kept.
+/// The settings of a run in the background.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The name of its entry in the ledger.
     pub name: String,
-    /// Whether it gets a terminal, and else pipes.
+    /// Whether it gets a terminal instead of pipes.
     pub terminal: bool,
-    /// Whether its standard input stays open for clients; else it is empty. A terminal's always does.
+    /// Whether its standard input stays open for clients; otherwise it is empty. That of a terminal
+    /// always stays open.
     pub input: bool,
 }
 
-/// What the crates above this one do for a supervisor.
+/// The callbacks of a supervisor, implemented by the crates above this one.
 pub struct Callbacks<'a> {
-    /// The program runs: tells whoever waits for that.
+    /// Called when the program runs, to tell the waiting command.
     pub started: &'a mut dyn FnMut(),
-    /// A while has passed: what the start needed of memory can be given back.
+    /// Called some time after the start, to reclaim the memory that only the start needed.
     pub settled: &'a mut dyn FnMut(),
-    /// The launcher has ended: frees what is left of the run.
-    pub free: &'a mut dyn FnMut(&Entry),
+    /// Called when the launcher has ended, to free what is left of the run.
+    pub free: &'a mut dyn FnMut(&LedgerEntry),
 }

@@ -1,4 +1,4 @@
-//! The supervisor: one loop, which waits for nobody.
+//! The supervisor: one event loop, which no client can block.
 
 use std::{
     io::Read as _,
@@ -30,17 +30,17 @@ use crate::{
     settings::{Callbacks, Settings},
 };
 
-/// So much of what a launcher says before its program runs is kept to be told.
+/// How much output of the launcher before its program runs is kept for the error message.
 const START_ERRORS: usize = 64 << 10;
-/// After this long a run is one that stays.
+/// How long after the start `settled` is called.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// What became of a start.
+/// The result of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartOutcome {
     /// The program ran, and has ended.
     Ended,
-    /// It did not come to that: the launcher's exit code, and what it said.
+    /// The program did not start: the launcher's exit code and output.
     Failed(u8, Vec<u8>),
 }
 
@@ -49,26 +49,27 @@ pub enum StartOutcome {
 ///
 /// # Errors
 ///
-/// When the launcher cannot be started or the ledger written; nothing is left then.
+/// When the launcher cannot be started or the ledger cannot be written; nothing is left behind.
 pub fn supervise(
     ledger: &Ledger,
     settings: &Settings,
     command: Command,
     callbacks: Callbacks<'_>,
 ) -> Result<StartOutcome, Error> {
-    // The caller's terminal may go (setsid(2)); it fails for who leads one already.
+    // Independent of the caller's terminal (setsid(2)); it fails for a process that leads a session
+    // already.
     let _ = setsid();
     let directory = ledger.make_directory_of(&settings.name)?;
     let begun = Supervisor::begin(settings, command, &directory);
     let ended = begun.and_then(|supervisor| supervisor.until_the_end(ledger, settings, callbacks));
     if !matches!(ended, Ok(StartOutcome::Ended)) {
-        // The entry too, if the launcher came to write one.
+        // The entry too, if the launcher has written one.
         forget(ledger, settings)?;
     }
     ended
 }
 
-/// Removes what the ledger has of a run of this supervisor's.
+/// Removes everything in the ledger about a run of this supervisor.
 fn forget(ledger: &Ledger, settings: &Settings) -> Result<(), Error> {
     let entry = ledger.find(&settings.name)?.filter(|entry| is_ours(entry.detached.as_ref()));
     drop(entry.and_then(|entry| ledger.adopt(&entry)));
@@ -93,8 +94,8 @@ struct Supervisor {
 impl Supervisor {
     fn begin(settings: &Settings, command: Command, directory: &Path) -> Result<Self, Error> {
         let noted = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM];
-        // Handlers also where the caller ignores them: of an ignored SIGCHLD nobody learns how a
-        // child ended (wait(2)).
+        // Handlers are set even for signals that the caller ignores: with SIGCHLD ignored, the
+        // status of a child is lost (wait(2)).
         let signals = Signals::new(noted).map_err(at("set the signal handlers"))?;
         let (woken, wake) = UnixStream::pair().map_err(at("make a pair of sockets"))?;
         woken.set_nonblocking(true).map_err(at("make a socket non-blocking"))?;
@@ -141,7 +142,7 @@ impl Supervisor {
         }
         let entry = ledger.find(&settings.name)?.filter(|entry| is_ours(entry.detached.as_ref()));
         if let Some(claim) = entry.and_then(|entry| ledger.adopt(&entry)) {
-            // Of a launcher that was killed, what it held; else what others made for the run.
+            // If the launcher was killed, its resources; otherwise what others made for the run.
             (callbacks.free)(claim.entry());
             record(claim, code)?;
         }
@@ -149,7 +150,7 @@ impl Supervisor {
         Ok(StartOutcome::Ended)
     }
 
-    /// Waits until there is something to do, or for so long.
+    /// Waits for an event, at most this long.
     fn wait(&self, patience: Option<Duration>) -> Result<(), Error> {
         let receive = self.launcher.takes_input();
         let mut watched = vec![PollFd::new(self.woken.as_fd(), PollFlags::POLLIN)];
@@ -162,7 +163,7 @@ impl Supervisor {
         let input = self.launcher.input_to_watch();
         watched.extend(input.map(|input| PollFd::new(input, PollFlags::POLLOUT)));
         watched.extend(self.connections.watched(receive));
-        // A millisecond more, so that the time has passed when it wakes up.
+        // One millisecond more, so that the time has passed when it wakes up.
         let timeout = patience.map_or(PollTimeout::NONE, |patience| {
             PollTimeout::try_from(patience.as_millis() + 1).unwrap_or(PollTimeout::MAX)
         });
@@ -172,11 +173,11 @@ impl Supervisor {
         }
     }
 
-    /// Does what there is to do; how the launcher ended, once it has.
+    /// Handles all events; returns the launcher's status once it has ended.
     fn turn(&mut self, callbacks: &mut Callbacks<'_>) -> Result<Option<ExitStatus>, Error> {
         while (&self.woken).read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
         let signals: Vec<i32> = self.signals.pending().collect();
-        // Asked before the last look at what it wrote: nothing comes after that.
+        // Checked before the last read of its output: no output comes afterwards.
         let ended = self.launcher.child.try_wait().map_err(at("wait for the launcher"))?;
         for signal in signals.into_iter().filter(|signal| *signal != SIGCHLD) {
             self.signal(signal);
@@ -197,7 +198,7 @@ impl Supervisor {
                 }
                 Frame::Resize(rows, columns) => {
                     self.launcher.resize((rows, columns));
-                    // The kernel tells those only whose controlling terminal it is.
+                    // The kernel signals only processes that have it as their controlling terminal.
                     self.signal(SIGWINCH);
                 }
                 Frame::Signal(signal) => self.signal(signal.into()),
@@ -208,9 +209,9 @@ impl Supervisor {
         Ok(ended)
     }
 
-    /// Writes one output to the log, then shows it to the clients: a few chunks at a time, and at the
-    /// launcher's end as much as a pipe can hold (pipe(7)). A process that it left behind could
-    /// write for ever.
+    /// Writes output to the log, then sends it to the clients: a few chunks at a time, and at the
+    /// launcher's end at most the capacity of a pipe (pipe(7)), because a process that it left
+    /// behind could write forever.
     fn take_output(&mut self, output: usize, all: bool) {
         const CHUNK: usize = 32 << 10;
         const PIPE: usize = 1 << 20;
@@ -237,15 +238,15 @@ impl Supervisor {
         }
         let pid = i32::try_from(self.launcher.child.id()).map(Pid::from_raw);
         if let (Ok(signal), Ok(pid)) = (Signal::try_from(signal), pid) {
-            let _ = kill(pid, signal); // one that has ended gets none
+            let _ = kill(pid, signal); // without effect if it has ended
         }
     }
 }
 
-/// Writes down how it ended, or strikes it out if that was asked for.
+/// Records how it ended, or removes the entry if that was requested.
 fn record(mut claim: sandbox::Claim, code: u8) -> Result<(), Error> {
     if claim.entry().detached.as_ref().is_some_and(|detached| detached.remove) {
-        return Ok(()); // dropped: removed with all that is known of it
+        return Ok(()); // dropping it removes the entry and the run's directory
     }
     claim.update(|entry| {
         if let Some(detached) = &mut entry.detached {

@@ -1,4 +1,4 @@
-//! Instants as text: RFC 3339 in UTC with nanoseconds, which sorts as time does.
+//! Times as text: RFC 3339 in UTC with nanoseconds, which sorts chronologically.
 
 use std::time::SystemTime;
 
@@ -6,15 +6,15 @@ use jiff::Timestamp;
 
 /// `2026-11-28T13:14:15.000000001Z`.
 pub fn rfc3339(time: SystemTime) -> String {
-    // A clock that is before 1970 or after 9999 is wrong in any case.
+    // A clock before 1970 or after 9999 is wrong anyway.
     let timestamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{:.9}", timestamp.max(Timestamp::UNIX_EPOCH))
 }
 
-/// Whether the instant `time`, as [`rfc3339`] writes it, is at or after `since`, which may be as
-/// short as a day (`2026-11-28`).
+/// Whether `time`, in the format of [`rfc3339`], is at or after `since`, which may be as short as a
+/// day (`2026-11-28`).
 pub fn is_since(time: &str, since: &str) -> bool {
-    // Without the Z a longer text is a later instant of the same second.
+    // Without the Z, a longer text is a later time in the same second.
     time.trim_end_matches('Z') >= since.trim_end_matches('Z')
 }
 

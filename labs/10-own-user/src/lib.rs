@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use host::ProcessStat;
 use lab::program::{Host, Trouble, run};
 use nix::{
     sched::{CloneFlags, clone},
@@ -121,8 +122,8 @@ fn inside(host: &Host) -> Result<(), Trouble> {
 /// Waits until the process sleeps: then it is at the gate, or has gone as far as it can without.
 fn until_it_waits(child: Pid) {
     loop {
-        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        let stat = ProcessStat::of(child.as_raw().cast_unsigned());
+        let state = stat.ok().and_then(|stat| stat.state());
         if matches!(state, None | Some('S' | 'Z')) {
             break;
         }

@@ -29,7 +29,7 @@ fn try_to_hold(sandbox: &dyn Sandbox) -> sandbox::Result<()> {
     let_settle(&*instance);
     // As `isolab run` does: the code that started it is not needed while all is waiting. If it
     // cannot be given back, a little more is measured.
-    let _ = container::give_back_code();
+    let _ = container::drop_clean_pages();
     println!("inside {}", inside.join(" "));
     // Whatever it is, this process is not needed any longer then.
     let _ = io::stdin().read(&mut [0]);

@@ -2,13 +2,12 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use host::ProcessStat;
 use sandbox::{Instance, Milestone};
 
 /// The state of a process or a thread as a letter (proc_pid_stat(5)); `X` of one that is gone.
-fn state(place: &Path) -> char {
-    let stat = fs::read_to_string(place.join("stat")).unwrap_or_default();
-    let rest = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
-    rest.and_then(|rest| rest.chars().next()).unwrap_or('X')
+fn state(folder: &Path) -> char {
+    ProcessStat::read(folder.join("stat")).ok().and_then(|stat| stat.state()).unwrap_or('X')
 }
 
 /// The states of the processes inside; none of a machine.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use container::{Container, Namespace, Namespaces, Root};
+use host::ProcessStat;
 use microvm::MicroVm;
 use sandbox::{Builtin, Sandbox, Workload};
 use serde::{Deserialize, Serialize};
@@ -35,15 +36,14 @@ impl Seen {
             let text = fs::read_to_string(path).ok()?;
             Some(text.trim().to_owned())
         };
-        let started = |stat: String| {
-            let rest = stat.rsplit_once(')')?.1.to_owned();
-            // The number 22 of proc_pid_stat(5): no two processes have it and the pid in common.
-            Some(format!("{launcher} started {}", rest.split_whitespace().nth(19)?))
+        let started = |stat: ProcessStat| {
+            // No two processes have the start time and the pid in common.
+            Some(format!("{launcher} started {}", stat.start_time()?))
         };
         Self {
             kernel: line("/proc/sys/kernel/osrelease"),
             name: line("/proc/sys/kernel/hostname"),
-            launcher: line(&format!("/proc/{launcher}/stat")).and_then(started),
+            launcher: ProcessStat::of(launcher).ok().and_then(started),
             marker: fs::read_to_string(marker).ok(),
         }
     }

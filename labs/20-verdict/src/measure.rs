@@ -1,7 +1,8 @@
 //! The samples: the same small programs in every sandbox, round after round, in turns.
 
-use std::{fs, io};
+use std::io;
 
+use host::{ProcessStat, pss};
 use measure::{Collection, Measurement, Message, Subject, disk_bytes, ensure_success, hello};
 use report::{Probe, Provenance, Records, Unit, metric};
 use sandbox::{Builtin, Instance, Milestone, Sandbox, Workload};
@@ -76,8 +77,8 @@ fn memory(sandbox: &dyn Sandbox) -> io::Result<f64> {
 /// Waits until its program has nothing left to do.
 pub(crate) fn let_settle(instance: &dyn Instance) {
     let asleep = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| !rest.starts_with(['R', 'D']))
+        let state = ProcessStat::of(*pid).ok().and_then(|stat| stat.state());
+        !matches!(state, Some('R' | 'D'))
     };
     let settled = || match &instance.processes()[..] {
         [] => instance.timeline().since_start(Milestone::FirstByte).is_some(),
@@ -86,12 +87,4 @@ pub(crate) fn let_settle(instance: &dyn Instance) {
     while !settled() {
         std::thread::sleep(std::time::Duration::from_micros(200));
     }
-}
-
-fn pss(pid: u32) -> io::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let kilobytes: Option<u64> =
-        line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok());
-    Ok(kilobytes.ok_or(io::ErrorKind::InvalidData)? * 1024)
 }

@@ -15,7 +15,7 @@ use crate::{failure::Failure, output, stderr, termination::TerminationSignals};
 
 /// How wide it is; 80 columns if there is none.
 pub fn width() -> usize {
-    let (_, columns) = sandbox::terminal_size();
+    let (_, columns) = host::terminal_size();
     match usize::from(columns) {
         _ if !io::stdout().is_terminal() => 80,
         0 => 80,

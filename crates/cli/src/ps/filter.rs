@@ -1,6 +1,6 @@
 //! `isolab ps --filter`: which runs are listed.
 
-use sandbox::Entry;
+use sandbox::LedgerEntry;
 
 use super::state;
 
@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<Filter, String> {
 
 /// Whether `entry` is asked for: as with Docker, it has all of the labels, and one of the names and
 /// one of the states, where any are given.
-pub fn matches(filters: &[Filter], entry: &Entry) -> bool {
+pub fn matches(filters: &[Filter], entry: &LedgerEntry) -> bool {
     let any = |is_one: fn(&Filter) -> bool| {
         let mut of_kind = filters.iter().filter(|filter| is_one(filter)).peekable();
         of_kind.peek().is_none() || of_kind.any(|filter| holds(filter, entry))
@@ -49,7 +49,7 @@ pub fn matches(filters: &[Filter], entry: &Entry) -> bool {
         && any(|filter| matches!(filter, Filter::Status(_)))
 }
 
-fn holds(filter: &Filter, entry: &Entry) -> bool {
+fn holds(filter: &Filter, entry: &LedgerEntry) -> bool {
     match filter {
         Filter::Label(key, value) => entry.metadata.has_label(key, value.as_deref()),
         Filter::Name(part) => entry.name.contains(part),
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn labels_are_all_needed_and_one_name_is_enough() {
-        let mut entry = Entry::new("box".into(), "microvm", vec![]);
+        let mut entry = LedgerEntry::new("box".into(), "microvm", vec![]);
         entry.metadata.labels = [("a".into(), "1".into()), ("b".into(), String::new())].into();
         let cases: [(&[&str], bool); 9] = [
             (&[], true),

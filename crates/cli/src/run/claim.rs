@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Write as _, os::unix::net::UnixListener, sync::Arc};
 
-use sandbox::{Claim, Entry, Ledger, LedgerError, Resource, Socket, TraceEntry, Workload};
+use sandbox::{Claim, Ledger, LedgerEntry, LedgerError, Resource, Socket, TraceEntry, Workload};
 
 use super::{Arguments, detach::Supervised, guest_network::OpenWay};
 use crate::{failure::Failure, names};
@@ -47,11 +47,11 @@ impl Arguments {
     ) -> Result<Named, Failure> {
         let ledger = Ledger::open()?;
         let metadata = self.metadata.metadata()?;
-        let entry = |name| Entry {
+        let entry = |name| LedgerEntry {
             detached: supervised.map(|supervised| supervised.record.clone()),
             metadata: metadata.clone(),
             resources: resources.to_vec(),
-            ..Entry::new(name, self.kind.name(), workload.words())
+            ..LedgerEntry::new(name, self.kind.name(), workload.words())
         };
         if let Some(name) = &self.name {
             return Ok(Named::of(ledger.claim(entry(name.clone()))?));

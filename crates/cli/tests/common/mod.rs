@@ -21,7 +21,8 @@ use std::{
 };
 
 use demo::Demo;
-use sandbox::{Process, proc_files::parent};
+use host::process_tree;
+use sandbox::Process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// Names of one test's own: the ledger is one for all that a user runs.
@@ -114,17 +115,7 @@ pub fn wait_for(what: &str, done: impl Fn() -> bool) {
 
 /// All that descends from the process `first`, told apart from later processes of the same number.
 pub fn descendants(first: u32) -> Vec<Process> {
-    let numbers = fs::read_dir("/proc").unwrap().flatten();
-    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let parent = |pid: u32| parent(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?);
-    let parents: Vec<(u32, u32)> = numbers.filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    let mut family = vec![first];
-    let mut next = 0;
-    while let Some(&member) = family.get(next) {
-        family.extend(parents.iter().filter(|(_, parent)| *parent == member).map(|(pid, _)| *pid));
-        next += 1;
-    }
-    family.into_iter().skip(1).filter_map(Process::of).collect()
+    process_tree(first).into_iter().skip(1).filter_map(Process::of).collect()
 }
 
 /// Whether this process ignores that signal.

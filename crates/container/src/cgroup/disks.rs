@@ -1,12 +1,12 @@
-//! What a cgroup keeps of single disks: how fast they are read and written, and whose turn is first.
+//! Limits for single disks: how fast they are read and written, and the weight of a cgroup's requests.
 
-use super::settings::Setting;
+use super::setting::Setting;
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
 };
 
-/// A limit that holds for one disk: of `linux.resources.blockIO` in config.json, an entry of
+/// A limit for one disk: in `linux.resources.blockIO` in config.json, an entry of
 /// `throttleReadBpsDevice` and its like, or of `weightDevice`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskLimit {
@@ -14,7 +14,7 @@ pub struct DiskLimit {
     pub device: (u64, u64),
     /// What is limited.
     pub kind: DiskLimitKind,
-    /// To how much: per second, or the weight from 10 to 1000.
+    /// The limit per second, or the weight from 10 to 1000.
     pub value: u64,
 }
 
@@ -47,7 +47,7 @@ impl DiskLimitKind {
 }
 
 impl DiskLimit {
-    /// Whether it can be meant.
+    /// Checks the value.
     pub(super) fn check(&self) -> Result<(), Error> {
         let refused = |why: String| Err(Error::Resource { option: self.kind.option(), why });
         match (self.kind, self.value) {
@@ -59,7 +59,7 @@ impl DiskLimit {
         }
     }
 
-    /// The file that keeps it, and what is written there: the kernel's documents
+    /// Its file and value: the kernel's documents
     /// admin-guide/cgroup-v1/blkio-controller and admin-guide/cgroup-v2, "IO Interface Files".
     pub(super) fn setting(&self, version: Version) -> Setting {
         let Self { device: (major, minor), kind, value } = self;
@@ -86,19 +86,24 @@ impl DiskLimit {
             }
             (Version::V2, DiskLimitKind::Weight) => ("io.bfq.weight", format!("{disk} {value}")),
         };
-        // As with the weight for all disks: the file of the I/O scheduler bfq, or the version's own.
+        // As with the weight for all disks: the file of the I/O scheduler bfq, or else the controller's own.
         let weight = u16::try_from(self.value).unwrap_or(u16::MAX);
         let instead = match (kind, version) {
             (DiskLimitKind::Weight, Version::V1) => {
                 Some(("blkio.weight_device", format!("{disk} {weight}")))
             }
             (DiskLimitKind::Weight, Version::V2) => {
-                Some(("io.weight", format!("{disk} {}", super::resources::io_weight(weight))))
+                Some(("io.weight", format!("{disk} {}", io_weight(weight))))
             }
             _ => None,
         };
         Setting { instead, ..Setting::new(Controller::Io, file, value) }
     }
+}
+
+/// Maps 10..1000 to 1..10000, as other runtimes do.
+pub(super) fn io_weight(weight: u16) -> u32 {
+    1 + u32::from(weight.clamp(10, 1000) - 10) * 9999 / 990
 }
 
 #[cfg(test)]

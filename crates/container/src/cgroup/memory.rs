@@ -1,4 +1,4 @@
-//! What the kernel killed in a cgroup for want of memory.
+//! What the kernel's out-of-memory killer killed in a cgroup.
 
 use std::{
     fs,
@@ -25,18 +25,18 @@ pub(crate) struct MemoryWatch {
 /// The files that count kills: `memory.events` of version 2, `memory.oom_control` of version 1
 /// (Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst).
 const EVENTS: [&str; 2] = ["memory.events", "memory.oom_control"];
-/// The files that keep the limit.
+/// The files with the limit.
 const LIMITS: [&str; 2] = ["memory.max", "memory.limit_in_bytes"];
 
 impl MemoryWatch {
-    /// From now on, of a cgroup that is there; `None` where no controller of memory is.
+    /// Counts from now on, in an existing cgroup; `None` without a memory controller.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let mut watch = Self::of_new(path)?;
         watch.before = watch.kills();
         Some(watch)
     }
 
-    /// From the cgroup's beginning on.
+    /// Counts from the creation of the cgroup on.
     pub(crate) fn of_new(path: &Path) -> Option<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = nix::fcntl::open(path, flags, Mode::empty()).ok()?;
@@ -44,7 +44,7 @@ impl MemoryWatch {
         Some(Self { events, before: 0, directory })
     }
 
-    /// What was killed since.
+    /// What has been killed since then.
     pub(crate) fn killed(&mut self) -> Option<OutOfMemory> {
         let kills = self.kills().saturating_sub(self.before);
         let limit = || {
@@ -61,7 +61,7 @@ impl MemoryWatch {
     }
 }
 
-/// `max`, and the largest number of pages on version 1, are no limit.
+/// `max`, and on version 1 the largest number of pages, mean no limit.
 fn limit_in(text: &str) -> Option<u64> {
     const LARGEST: u64 = i64::MAX as u64 & !0xfff; // PAGE_COUNTER_MAX
     text.parse().ok().filter(|bytes| *bytes < LARGEST)
@@ -72,7 +72,7 @@ fn open(directory: &OwnedFd, name: &str) -> Option<fs::File> {
     openat(directory, name, flags, Mode::empty()).ok().map(fs::File::from)
 }
 
-/// All of such a file, from its beginning, where the kernel writes it anew.
+/// The whole file from its beginning; the kernel generates it anew for each such read.
 fn read(file: &mut fs::File) -> Option<String> {
     const MOST: u64 = 4096;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Where a container's cgroup will be, and with what: found before anything is made.
+//! Where a container's cgroup will be, and with which settings: decided before anything is made.
 
 use std::{
     fs,
@@ -11,7 +11,8 @@ use sandbox::{Limits, Resource};
 
 use super::{
     Cgroup, Directory, Made,
-    settings::{Setting, device_settings, settings},
+    setting::Setting,
+    settings::{device_settings, settings},
     skipped::SkippedLimit,
 };
 use crate::{
@@ -22,21 +23,21 @@ use crate::{
     spec,
 };
 
-/// Where the cgroup of a container will be, so that the ledger can know before it is there.
+/// Where the cgroup of a container will be, so that it can be in the ledger before it exists.
 #[derive(Debug)]
 pub(crate) struct CgroupPath {
     directories: Vec<Directory>,
     settings: Vec<Setting>,
-    /// Version 2: what the kernel is to ask about devices.
+    /// Version 2: the BPF program that decides about devices.
     devices: Vec<DeviceRule>,
 }
 
 impl CgroupPath {
-    /// A place with the controllers that the limits need. The usual limit on processes, and the rules
-    /// about devices, are left out where this caller may make no cgroup for them: who is not root
-    /// can make no device, and the file systems of a container show none (`nodev`).
+    /// Finds directories with the controllers that the limits need. The default limit on processes and
+    /// the device rules are left out where the caller may not make a cgroup for them: a caller who is
+    /// not root cannot make devices, and the file systems of a container show none (`nodev`).
     ///
-    /// Init, if there is one, is no process of the user's: it is not counted against their number.
+    /// If there is an init, it is not a process of the user: the limit on processes does not count it.
     pub(crate) fn find(budget: &spec::Budget, has_init: bool) -> Result<Self, Error> {
         let pids = budget.limits.pids.map(|pids| pids.saturating_add(has_init.into()));
         let asked = &Limits { pids, ..budget.limits.clone() };
@@ -56,10 +57,10 @@ impl CgroupPath {
         attempts.fold(first, succeeded)
     }
 
-    /// A container without limits needs a cgroup only to be found again, if it has a name: one
-    /// directory, no controller.
+    /// A container without limits needs a cgroup only if it has a name, to be found again: one
+    /// directory without controllers.
     fn with(limits: &Limits, devices: &[DeviceRule], budget: &spec::Budget) -> Result<Self, Error> {
-        // Which controllers they need is the same on both versions, as far as both can.
+        // Both versions need the same controllers, as far as both have them.
         let mut settings = settings(limits, &budget.resources, Version::V1)?;
         if settings.is_empty() && devices.is_empty() && budget.cgroup.is_none() {
             return Ok(Self { directories: Vec::new(), settings, devices: Vec::new() });
@@ -78,7 +79,7 @@ impl CgroupPath {
         let version = layout.version_for(&needed);
         let mut asked = Vec::new();
         let mut parents = match layout.parents(&needed, version) {
-            // Who may make no cgroup is found by the first process in the ledger alone.
+            // Without a cgroup, the container is found by its first process in the ledger.
             Err(_) if needed.is_empty() && devices.is_empty() => Vec::new(),
             parents => parents?,
         };
@@ -88,7 +89,7 @@ impl CgroupPath {
                 settings = self::settings(limits, &budget.resources, Version::V2)?;
                 asked = devices.to_vec();
                 let mut skipped = SkippedLimit::all(&parents);
-                // To keep them can take a controller that only a cgroup further up gives.
+                // They may need a controller that only a cgroup further up provides.
                 while let Some(limit) = skipped.iter().find(|it| !needed.contains(&it.controller)) {
                     needed.push(limit.controller);
                     parents = layout.parents(&needed, version)?;
@@ -106,7 +107,7 @@ impl CgroupPath {
         Ok(Self { directories, settings, devices: asked })
     }
 
-    /// What has to be in the ledger.
+    /// What has to be recorded in the ledger.
     pub(crate) fn resources(&self) -> impl Iterator<Item = Resource> {
         self.directories.iter().map(|directory| Resource::Cgroup(directory.path.clone()))
     }
@@ -129,14 +130,14 @@ impl CgroupPath {
         format!("mkdir {};{}{devices}", made.join(" "), settings.collect::<String>())
     }
 
-    /// Makes the cgroup and writes its limits; there is nobody yet to spend anything.
+    /// Makes the cgroup and writes its limits, before there is any process in it.
     pub(crate) fn create(self) -> Result<Cgroup, Error> {
         let mut cgroup = Cgroup { directories: Vec::new(), into: None, tasks: Vec::new() };
         for directory in self.directories {
             let path = &directory.path;
             fs::create_dir(path).map_err(file("create the cgroup", path))?;
             let version = directory.version;
-            // From here on it is removed with the others.
+            // From here on it is removed together with the others.
             cgroup.directories.push(Made::open(directory)?);
             let Some(made) = cgroup.directories.last() else { continue };
             match version {
@@ -155,8 +156,8 @@ impl CgroupPath {
     }
 }
 
-/// The same on version 2. Who may not give the kernel a program is root of a container, who can make
-/// no device either.
+/// The same on version 2. A caller who may not load a BPF program is root of a container, and
+/// cannot make devices either.
 fn rule_devices(rules: &[DeviceRule], cgroup: BorrowedFd<'_>) -> Result<(), Error> {
     let attached = if rules == devices::default_rules() {
         devices::default_program().and_then(|program| devices::attach(program.as_fd(), cgroup))
@@ -172,7 +173,7 @@ fn rule_devices(rules: &[DeviceRule], cgroup: BorrowedFd<'_>) -> Result<(), Erro
     }
 }
 
-/// A name that this launcher gives out once.
+/// A name that this launcher uses only once.
 fn number() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("isolab-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))

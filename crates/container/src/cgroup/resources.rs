@@ -1,37 +1,40 @@
-//! What else a cgroup can keep: processors, swap, and whose memory and disk time goes first.
+//! What else a cgroup can limit: processors, swap, reserved memory and disk time.
 
 use std::ops::RangeInclusive;
 
 use sandbox::Limits;
 
-use super::{DiskLimit, settings::Setting};
+use super::{
+    disks::{DiskLimit, io_weight},
+    setting::Setting,
+};
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
 };
 
-/// `linux.resources` of config.json, as far as it is not in [`Limits`].
+/// `linux.resources` of config.json, except what is in [`Limits`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resources {
-    /// The processors that it may run on, as the kernel writes a list: `0-2,7`.
+    /// The processors that it may run on, as a list in the kernel's format: `0-2,7`.
     pub cpuset_cpus: Option<String>,
-    /// The memory nodes that it may have memory of, as a list.
+    /// The memory nodes from which it may get memory, as a list.
     pub cpuset_mems: Option<String>,
-    /// Memory and swap together, in bytes: at least the limit of memory, or -1 for any amount of
-    /// swap. `None` is no swap beside a limit of memory.
+    /// Memory and swap together, in bytes: at least the memory limit, or -1 for unlimited swap. With a
+    /// memory limit, `None` means no swap.
     pub memory_swap: Option<i64>,
-    /// What it keeps of its memory when the host has too little, in bytes.
+    /// How much of its memory is not reclaimed when the host runs low, in bytes.
     pub memory_reservation: Option<u64>,
-    /// Its weight against its neighbours at a disk that is busy, from 10 to 1000.
+    /// Its weight relative to its siblings on a busy disk, from 10 to 1000.
     pub blkio_weight: Option<u16>,
-    /// What holds for single disks.
+    /// Limits for single disks.
     pub disks: Vec<DiskLimit>,
-    /// Whether its processes wait for memory at their limit, and are not killed; version 1 only.
+    /// Whether its processes wait at the memory limit instead of being killed; version 1 only.
     pub oom_kill_disable: bool,
 }
 
 impl Resources {
-    /// Whether all of it can be meant, beside these limits.
+    /// Checks the values, and against these limits.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), Error> {
         self.disks.iter().try_for_each(DiskLimit::check)?;
         let memory = limits.memory_bytes;
@@ -66,7 +69,7 @@ impl Resources {
         }
     }
 
-    /// The limit of swap, beside this one of memory: the file and what is written into it.
+    /// The swap limit that goes with this memory limit: the file and its value.
     pub(super) fn swap(&self, memory: u64, version: Version) -> Option<Setting> {
         let swap = match self.memory_swap {
             Some(-1) => return None,
@@ -79,15 +82,15 @@ impl Resources {
             Version::V2 => ("memory.swap.max", swap),
         };
         let setting = Setting::new(Controller::Memory, file, value.to_string());
-        // A kernel may not count swap; that matters to who has asked.
+        // A kernel may not count swap; that is an error only if swap was asked for.
         Some(Setting { optional: self.memory_swap.is_none(), ..setting })
     }
 
-    /// The settings of all but swap, in the order of writing.
+    /// All settings except swap, in the order of writing.
     ///
     /// # Errors
     ///
-    /// What this version does not have.
+    /// When this version lacks one of them.
     pub(super) fn settings(&self, version: Version) -> Result<Vec<Setting>, Error> {
         use Controller::{Cpuset, Io, Memory};
         let mut settings = Vec::new();
@@ -130,11 +133,6 @@ impl Resources {
     }
 }
 
-/// From 10 to 1000, onto 1 to 10000, as other runtimes do.
-pub(super) fn io_weight(weight: u16) -> u32 {
-    1 + u32::from(weight.clamp(10, 1000) - 10) * 9999 / 990
-}
-
 /// A list of numbers and ranges (cpuset(7), "List format").
 pub(super) fn parse_list(list: &str) -> Option<Vec<RangeInclusive<u16>>> {
     let number = |word: &str| match word.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -149,7 +147,7 @@ pub(super) fn parse_list(list: &str) -> Option<Vec<RangeInclusive<u16>>> {
     list.split(',').map(range).collect()
 }
 
-/// Whether all of `wanted` is in `available`, both lists of the kernel's.
+/// Whether all of `wanted` is in `available`; both are lists in the kernel's format.
 pub(super) fn is_subset(wanted: &str, available: &str) -> bool {
     let (Some(wanted), Some(available)) = (parse_list(wanted), parse_list(available)) else {
         return false;

@@ -1,38 +1,19 @@
-//! Limits as the files of a cgroup keep them.
+//! Limits as files of a cgroup.
 
 use sandbox::Limits;
 
-use super::Resources;
+use super::{Resources, setting::Setting};
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
     devices::{self, DeviceRule},
 };
 
-/// One file of a limit and what is to be written into it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Setting {
-    pub(super) controller: Controller,
-    pub(super) file: &'static str,
-    pub(super) value: String,
-    /// The kernel may have been built without it.
-    pub(super) optional: bool,
-    /// Another file and value, for a kernel that has no such file.
-    pub(super) instead: Option<(&'static str, String)>,
-}
-
-impl Setting {
-    /// One that has to be written.
-    pub(super) fn new(controller: Controller, file: &'static str, value: String) -> Self {
-        Self { controller, file, value, optional: false, instead: None }
-    }
-}
-
-/// The settings that keep `limits` and `resources`, in the order of writing.
+/// The settings for `limits` and `resources`, in the order of writing.
 ///
 /// # Errors
 ///
-/// What of the resources this version does not have.
+/// When this version lacks one of the resources.
 pub(super) fn settings(
     limits: &Limits,
     resources: &Resources,
@@ -71,7 +52,7 @@ fn of_limits(limits: &Limits, resources: &Resources, version: Version) -> Vec<Se
     }
     if let Some(weight) = limits.cpu_weight {
         match version {
-            // 1024 shares are the usual portion, as a weight of 100 is.
+            // 1024 shares are the default, as a weight of 100 is on version 2.
             Version::V1 => {
                 set(Cpu, "cpu.shares", (u64::from(weight) * 1024 / 100).max(2).to_string());
             }
@@ -84,16 +65,16 @@ fn of_limits(limits: &Limits, resources: &Resources, version: Version) -> Vec<Se
     settings
 }
 
-/// The files that keep `limits` in a cgroup of version 1 or 2, and what is written into each, in the
-/// order of writing: `("cpu.max", "50000 100000")`. One with `swap` or `memsw` in its name is not
-/// there on a kernel that does not count swap.
+/// The files and values for `limits` in a cgroup of version 1 or 2, in the order of writing:
+/// `("cpu.max", "50000 100000")`. A kernel that does not count swap lacks those with `swap` or `memsw`
+/// in their names.
 pub fn files(limits: &Limits, version: u8) -> Vec<(&'static str, String)> {
     let version = if version == 1 { Version::V1 } else { Version::V2 };
     let settings = of_limits(limits, &Resources::default(), version).into_iter();
     settings.map(|setting| (setting.file, setting.value)).collect()
 }
 
-/// The settings of version 1 that let only these devices be used.
+/// The settings of version 1 that allow only these devices.
 pub(super) fn device_settings(rules: &[DeviceRule]) -> Result<Vec<Setting>, Error> {
     let setting = |(file, value)| Setting::new(Controller::Devices, file, value);
     match rules {

@@ -1,19 +1,19 @@
-//! Limits of the launcher that a container's cgroup is not below.
+//! Limits of the launcher's own cgroup, when the container's cgroup is not below it.
 //!
-//! Version 2 lets only a cgroup without processes give controllers to those below it. Beside a shell
-//! a launcher therefore makes the container's cgroup further up, where the limits of its own cgroup
-//! do not reach. The container takes them as its own: one alone has no more than its launcher,
-//! though several together can.
+//! On version 2 only a cgroup without processes can give controllers to its children. A launcher that
+//! shares its cgroup with a shell therefore makes the container's cgroup further up, where the
+//! limits of its own cgroup do not apply. The container gets the same limits: a single container has
+//! no more than its launcher, although several together can have more.
 
 use std::path::PathBuf;
 
-use super::{resources::is_subset, settings::Setting};
+use super::{resources::is_subset, setting::Setting};
 use crate::{
     Error,
     cgroup_layout::{Controller, INHERITED, Parent, limit_in},
 };
 
-/// A limit as a file of a skipped cgroup has it.
+/// A limit in a file of a skipped cgroup.
 #[derive(Debug)]
 pub(super) struct SkippedLimit {
     pub(super) controller: Controller,
@@ -23,13 +23,13 @@ pub(super) struct SkippedLimit {
 }
 
 impl SkippedLimit {
-    /// All that hold for the launcher and not for a container below `parents`.
+    /// All limits that apply to the launcher and not to a container below `parents`.
     pub(super) fn all(parents: &[Parent]) -> Vec<Self> {
         let skipped = parents.iter().flat_map(|parent| &parent.skipped);
         let limits = skipped.flat_map(|cgroup| {
             INHERITED.into_iter().filter_map(|(controller, file)| {
                 let written = limit_in(cgroup, file)?;
-                // What a cpuset asks for is less than the cgroups above it may have.
+                // `cpuset.cpus` may name more than the cgroups above allow; the effective list counts.
                 let effective = limit_in(cgroup, &format!("{file}.effective"));
                 let value = effective.unwrap_or(written);
                 Some(Self { controller, file, value, cgroup: cgroup.clone() })
@@ -38,11 +38,11 @@ impl SkippedLimit {
         limits.collect()
     }
 
-    /// Narrows the settings of a container to it.
+    /// Reduces the settings of a container to this limit.
     ///
     /// # Errors
     ///
-    /// Processors or memory nodes that were asked for and that the launcher does not have.
+    /// When processors or memory nodes were asked for that the launcher does not have.
     pub(super) fn narrow(self, settings: &mut Vec<Setting>) -> Result<(), Error> {
         let Some(setting) = settings.iter_mut().find(|setting| setting.file == self.file) else {
             settings.push(Setting::new(self.controller, self.file, self.value));
@@ -66,7 +66,7 @@ impl SkippedLimit {
     }
 }
 
-/// Bytes, processes, or of a quota and its period the part of a processor.
+/// Bytes, processes, or the fraction of a processor that a quota and its period give.
 fn amount(value: &str) -> f64 {
     let mut numbers = value.split_whitespace().map(|word| word.parse().unwrap_or(f64::INFINITY));
     numbers.next().unwrap_or(f64::INFINITY) / numbers.next().unwrap_or(1.0)
@@ -80,7 +80,7 @@ mod tests {
         SkippedLimit { controller, file, value: value.into(), cgroup: "/above".into() }
     }
 
-    /// `asked` narrowed to `skipped`.
+    /// `asked`, reduced to `skipped`.
     fn narrowed(file: &'static str, asked: &str, skipped: &str) -> Result<String, String> {
         let controller = match file.split_once('.') {
             Some(("cpu", _)) => Controller::Cpu,

@@ -1,21 +1,21 @@
-//! Writes a cgroup's limits into its files, and says what it means when the kernel does not take one.
+//! Writes a cgroup's limits into its files, and explains why when the kernel rejects one.
 
 use std::io::{self, Read as _, Write as _};
 
 use nix::{errno::Errno, fcntl::OFlag};
 
-use super::{Cgroup, Made, resources::is_subset, settings::Setting};
+use super::{Cgroup, Made, resources::is_subset, setting::Setting};
 use crate::{
     Error,
     cgroup_layout::{Controller, Version},
     error::file,
 };
 
-/// More than a file of a cgroup has that is read here.
+/// More than any file that is read here contains.
 const TEXT: u64 = 64 << 10;
 
 impl Made {
-    /// What is in one of its files; nothing where it cannot be read.
+    /// The content of one of its files; empty if it cannot be read.
     pub(super) fn read(&self, name: &str) -> Option<String> {
         let mut text = String::new();
         self.file(name, OFlag::O_RDONLY).ok()?.take(TEXT).read_to_string(&mut text).ok()?;
@@ -28,8 +28,8 @@ impl Made {
         written.map_err(|error| file("write the limit", self.directory.path.join(name))(error))
     }
 
-    /// A new cpuset of version 1 has no processors and no memory, and nobody can join it (cpuset(7)):
-    /// it gets all that the one above has.
+    /// A new cpuset of version 1 has no processors and no memory nodes, and no process can join it
+    /// (cpuset(7)): it gets all that its parent has.
     fn inherit_cpuset(&self) -> Result<(), Error> {
         for name in ["cpuset.cpus", "cpuset.mems"] {
             let above = self.read(&format!("../{name}")).unwrap_or_default();
@@ -38,7 +38,7 @@ impl Made {
         Ok(())
     }
 
-    /// Version 2 takes processors that are not there, and keeps a cgroup without any on all.
+    /// Version 2 accepts processors that do not exist; a cgroup left without any may use all.
     fn check_cpuset(&self, setting: &Setting) -> Result<(), Error> {
         let effective = match (setting.file, self.directory.version) {
             ("cpuset.cpus", Version::V1) => "cpuset.effective_cpus",
@@ -55,7 +55,7 @@ impl Made {
         Err(Error::BeyondParent { file, wanted, above, available })
     }
 
-    /// The nearest cgroup above with a quota of CPU time, which none below it may exceed on version 1.
+    /// The nearest ancestor with a CPU quota, which no descendant may exceed on version 1.
     fn quota_above(&self, wanted: &str) -> Error {
         let mut above = self.directory.path.clone();
         let mut way = String::new();
@@ -82,7 +82,7 @@ impl Made {
 }
 
 impl Cgroup {
-    /// What has to be so before the settings are written.
+    /// What has to be true before the settings are written.
     pub(super) fn prepare(&self) -> Result<(), Error> {
         let cpusets = self.directories.iter().filter(|made| {
             made.directory.version == Version::V1
@@ -134,8 +134,8 @@ impl Made {
     fn explain(&self, setting: &Setting, error: io::Error) -> Result<(), Error> {
         let errno = error.raw_os_error().map(Errno::from_raw);
         match (setting.controller, setting.file, errno) {
-            // A cgroup allows no more than the one above it, and root of a container may change
-            // nothing of it: then what is above holds.
+            // A cgroup never allows more than its parent, and root of a container may not change its
+            // own: the limits of the parent apply.
             (Controller::Devices, _, Some(Errno::EPERM)) => Ok(()),
             // A partition, or a disk without requests of its own.
             (Controller::Io, _, Some(Errno::ENODEV)) => {

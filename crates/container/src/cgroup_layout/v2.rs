@@ -1,4 +1,4 @@
-//! Below which cgroup of version 2 a container's own is made.
+//! Below which cgroup of version 2 a container's cgroup is made.
 
 use std::{fs, io, path::Path};
 
@@ -11,8 +11,8 @@ impl Layout {
     /// (cgroups(7), "no internal processes"). The launcher's own cgroup has a process, the
     /// launcher; so the parent is usually the nearest ancestor that can give what is needed.
     ///
-    /// Where that leaves a limit of the launcher's own, a launcher that is alone in its cgroup makes
-    /// room there instead.
+    /// If that would escape a limit of the launcher's own cgroup, and the launcher is alone in it,
+    /// the launcher moves into a leaf there instead.
     pub(super) fn v2_parent(&self, needed: &[Controller]) -> Result<Parent, Error> {
         let controller = needed.first().map_or("cgroup2", |controller| controller.name());
         let lacking = |why: String| Error::NoController { controller, why };
@@ -57,7 +57,7 @@ fn gives(cgroup: &Path, needed: &[Controller]) -> bool {
     missing.into_iter().all(enable) && is_domain(cgroup)
 }
 
-/// Those of `needed` that a file of controllers does not name.
+/// The controllers of `needed` that are missing in such a file.
 fn missing_in<'n>(file: &Path, needed: &'n [Controller]) -> Vec<&'n Controller> {
     let named = words_of(file);
     let missing = |controller: &&Controller| !named.iter().any(|word| word == controller.name());
@@ -74,18 +74,18 @@ fn is_domain(cgroup: &Path) -> bool {
     is_root(cgroup) || words_of(&cgroup.join("cgroup.type")) == ["domain"]
 }
 
-/// What cannot be read may have some.
+/// A file that cannot be read counts as having some.
 fn has_processes(cgroup: &Path) -> bool {
     fs::read_to_string(cgroup.join("cgroup.procs")).map_or(true, |text| !text.is_empty())
 }
 
-/// Whether it keeps its processes to less than the cgroup above it has.
+/// Whether it limits its processes to less than its parent.
 fn is_limited(cgroup: &Path) -> bool {
     INHERITED.iter().any(|(_, file)| limit_in(cgroup, file).is_some())
 }
 
-/// Moves the launcher into a leaf below its own cgroup, if it is alone there and the cgroup has what
-/// is needed: a delegated scope.
+/// Moves the launcher into a leaf below its own cgroup, if it is alone there and the cgroup has the
+/// controllers: a delegated scope.
 fn makes_room(own: &Path, needed: &[Controller]) -> bool {
     let has_all = missing_in(&own.join("cgroup.controllers"), needed).is_empty();
     may_write(own) && has_all && leave_for_a_leaf(own).is_ok() && gives(own, needed)
@@ -104,7 +104,7 @@ fn leave_for_a_leaf(own: &Path) -> io::Result<()> {
     fs::write(leaf.join("cgroup.procs"), "0")
 }
 
-/// The files of version 2 that limit all of a cgroup together.
+/// The files of version 2 that limit a cgroup as a whole.
 pub(crate) const INHERITED: [(Controller, &str); 7] = [
     (Controller::Cpu, "cpu.max"),
     (Controller::Memory, "memory.high"),
@@ -115,7 +115,7 @@ pub(crate) const INHERITED: [(Controller, &str); 7] = [
     (Controller::Cpuset, "cpuset.mems"),
 ];
 
-/// What such a file says, if it limits anything.
+/// The value of such a file, if it limits anything.
 pub(crate) fn limit_in(cgroup: &Path, file: &str) -> Option<String> {
     let text = fs::read_to_string(cgroup.join(file)).ok()?;
     let limit = text.trim();

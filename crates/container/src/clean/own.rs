@@ -1,7 +1,7 @@
-//! A directory of isolab's own, by a path that somebody else may have changed meanwhile.
+//! A directory of isolab's own, by a path that another process may have changed meanwhile.
 //!
-//! What is checked must be what is used: the directory above is opened first, without a link on the
-//! way, then the name in it, and all that follows is done from these two descriptors.
+//! What is checked must be what is used: the parent directory is opened first, without following
+//! links, then the name in it, and everything else is done by these two descriptors.
 
 use std::{
     ffi::OsStr,
@@ -25,9 +25,9 @@ use crate::{Error, error};
 
 /// A directory of the calling user's own.
 pub(super) struct OwnDirectory<'a> {
-    /// The one above.
+    /// The parent directory.
     pub(super) parent: OwnedFd,
-    /// Its name there.
+    /// Its name in the parent.
     pub(super) name: &'a OsStr,
     /// The whole path, for messages.
     pub(super) path: &'a Path,
@@ -36,8 +36,8 @@ pub(super) struct OwnDirectory<'a> {
 }
 
 impl<'a> OwnDirectory<'a> {
-    /// The directory `path`, unless there is nothing of that name. What another user owns, or what
-    /// only a link leads to, is not what isolab has made.
+    /// Opens the directory `path`, if it exists. It must belong to the calling user and not be
+    /// reached through a link, or isolab did not make it.
     pub(super) fn open(path: &'a Path) -> Result<Option<Self>, Error> {
         let failed = |errno: Errno| error::file("open", path)(explained(errno));
         let name = path.file_name().ok_or(Errno::EINVAL).map_err(failed)?;
@@ -56,7 +56,9 @@ impl<'a> OwnDirectory<'a> {
         };
         let owner = fstat(&directory).map_err(failed)?.st_uid;
         if owner != Uid::effective().as_raw() {
-            let why = format!("it belongs to user {owner}, so isolab has not made it: look at it");
+            let why = format!(
+                "it belongs to user {owner}, so isolab did not make it: inspect it and remove it yourself"
+            );
             return Err(error::file("remove", path)(io::Error::other(why)));
         }
         Ok(Some(Self { parent, name, path, directory }))
@@ -68,15 +70,15 @@ pub(super) fn how(flags: OFlag, resolve: ResolveFlag) -> OpenHow {
     OpenHow::new().flags(flags | directory).resolve(resolve)
 }
 
-/// Opens the directory `name` in `parent` for listing: itself, not what a link or a mount makes of
-/// it.
+/// Opens the directory `name` in `parent` for listing, never through a symbolic link or into a
+/// mount.
 pub(super) fn enter<P: NixPath + ?Sized>(parent: impl AsFd, name: &P) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlag::RESOLVE_BENEATH
         | ResolveFlag::RESOLVE_NO_SYMLINKS
         | ResolveFlag::RESOLVE_NO_XDEV;
     match openat2(&parent, name, how(OFlag::O_RDONLY, resolve)) {
-        // Its owner may open it after a chmod. The descriptor of a path is not enough for fchmod(2),
-        // but its entry in /proc is that very directory.
+        // Its owner may open it after a chmod. fchmod(2) does not take an O_PATH descriptor, but
+        // its entry in /proc leads to that very directory.
         Err(Errno::EACCES) => {
             let closed = openat2(&parent, name, how(OFlag::O_PATH, resolve))?;
             let own = format!("/proc/self/fd/{}", closed.as_raw_fd());
@@ -88,12 +90,16 @@ pub(super) fn enter<P: NixPath + ?Sized>(parent: impl AsFd, name: &P) -> Result<
     }
 }
 
-/// What to do, where the kernel's word for it does not say so.
+/// Explains an error, and says what to do about it.
 pub(super) fn explained(errno: Errno) -> io::Error {
     let why = match errno {
         Errno::EXDEV | Errno::EBUSY => "something is mounted on it: unmount that, then try again",
-        Errno::ELOOP => "there is a link on the way, which isolab does not follow: look at it",
-        Errno::ENOTDIR => "it is not a directory, so isolab has not made it: look at it",
+        Errno::ELOOP => {
+            "the path leads through a symbolic link, which isolab does not follow: inspect it and remove it yourself"
+        }
+        Errno::ENOTDIR => {
+            "it is not a directory, so isolab did not make it: inspect it and remove it yourself"
+        }
         errno => return errno.into(),
     };
     io::Error::new(io::Error::from(errno).kind(), why)

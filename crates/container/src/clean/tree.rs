@@ -1,12 +1,12 @@
-//! A directory tree that goes, although whoever wrote it may still be changing it.
+//! Removes a directory tree, even while another process changes it.
 //!
-//! A path is looked up anew by every call that takes it, so a directory that becomes a link between
-//! two calls leads the second one out of the tree. Here each directory is opened once, as a name in
-//! the directory above it and never through a link or into a mount (openat2(2)), and what is in it
-//! is removed from that descriptor (unlinkat(2)).
+//! Every call that takes a path resolves it anew, so if a directory is replaced by a symbolic link
+//! between two calls, the second one leads out of the tree. Here each directory is opened once, as
+//! a name in its parent, never through a link or into a mount (openat2(2)), and its entries are
+//! removed by that descriptor (unlinkat(2)).
 //!
-//! Only one directory is open at a time, and what is still to be done is a list on the heap: a tree
-//! may be deeper than the stack, the limit of open files or the longest path would allow.
+//! Only one directory is open at a time, and the remaining work is a list on the heap: a tree may
+//! be deeper than the stack, the limit of open files or PATH_MAX would allow.
 
 use std::{
     ffi::{CStr, CString, OsStr},
@@ -29,32 +29,32 @@ use nix::{
 use super::own::{OwnDirectory, enter, explained, how};
 use crate::{Error, error};
 
-/// How often something may appear or change its kind behind our back before we give up: whoever
-/// does that is still running.
+/// How often entries may appear or change their type before we give up: another process is still
+/// changing the tree.
 const MOST_SURPRISES: u32 = 1000;
 
-/// A directory on the way from the root of the tree to the one that is open.
+/// A directory between the root of the tree and the open one.
 struct Level {
     /// Its name in the one above.
     name: CString,
-    /// Its device and inode, by which it is known again on the way up.
+    /// Its device and inode, to recognize it on the way up.
     identity: (u64, u64),
-    /// The directories in it that are still to be entered.
+    /// Its subdirectories that are still to be removed.
     below: Vec<CString>,
 }
 
-/// Removes a directory with all that is in it, but nothing through a link or a mount. One that is not
-/// there is removed already.
+/// Removes a directory with its content, never through a symbolic link or a mount. It is not an
+/// error if it does not exist.
 ///
 /// # Errors
 ///
-/// When it is not a directory of the caller's own, or something in it cannot be removed; what came
-/// before it is gone.
+/// When it is not a directory of the caller, or something in it cannot be removed; what was removed
+/// before stays removed.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
     OwnDirectory::open(path)?.map_or(Ok(()), remove)
 }
 
-/// Removes a directory with all that is in it.
+/// Removes a directory with its content.
 pub(super) fn remove(tree: OwnDirectory<'_>) -> Result<(), Error> {
     let OwnDirectory { parent, name, path, directory } = tree;
     let mut walk = Walk { path, levels: Vec::new(), surprises: 0 };
@@ -84,19 +84,18 @@ pub(super) fn remove(tree: OwnDirectory<'_>) -> Result<(), Error> {
 }
 
 struct Walk<'a> {
-    /// The root's, for messages.
+    /// The path of the root, for messages.
     path: &'a Path,
     levels: Vec<Level>,
     surprises: u32,
 }
 
 impl Walk<'_> {
-    /// Removes all of a directory that has just been opened but the directories in it, which are
-    /// noted.
+    /// Removes all entries of a newly opened directory except subdirectories, which are noted.
     fn arrive(&mut self, name: CString, directory: OwnedFd) -> Result<OwnedFd, Error> {
         let found = fstat(&directory).map_err(|errno| self.failed("look at", &name, errno))?;
-        // Without these its entries cannot be removed, unless we are root. overlayfs gives its own
-        // directory none at all.
+        // Without these permissions its entries cannot be removed, except by root. The work
+        // directory of overlayfs has none at all.
         if found.st_mode & 0o700 != 0o700 {
             fchmod(&directory, Mode::S_IRWXU)
                 .map_err(|errno| self.failed("chmod", &name, errno))?;
@@ -116,7 +115,7 @@ impl Walk<'_> {
         match unlinkat(here, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(Errno::EISDIR) => {
-                // It was none a moment ago.
+                // It was not a directory a moment ago.
                 self.surprise(&name)?;
                 self.levels.last_mut().expect("we are in a directory").below.push(name);
                 Ok(())
@@ -125,7 +124,7 @@ impl Walk<'_> {
         }
     }
 
-    /// From `here` into the directory `name`.
+    /// Enters the subdirectory `name`.
     fn down(&mut self, here: OwnedFd, name: CString) -> Result<OwnedFd, Error> {
         match enter(&here, name.as_c_str()) {
             Ok(directory) => self.arrive(name, directory),
@@ -140,7 +139,7 @@ impl Walk<'_> {
         }
     }
 
-    /// From `here`, which is done, to the directory above, and removes it there.
+    /// Leaves an emptied directory for its parent, and removes it there.
     fn up(&mut self, here: impl AsFd) -> Result<OwnedFd, Error> {
         let level = self.levels.pop().expect("the caller has seen two");
         let above = self.levels.last_mut().expect("the caller has seen two").identity;
@@ -150,12 +149,14 @@ impl Walk<'_> {
         let found =
             fstat(&directory).map_err(|errno| self.failed("look above", &level.name, errno))?;
         if (found.st_dev, found.st_ino) != above {
-            let why = io::Error::other("it was moved meanwhile: end who does that, then try again");
+            let why = io::Error::other(
+                "it was moved meanwhile: end the process that does that, then try again",
+            );
             return Err(error::file("leave", self.located(&level.name))(why));
         }
         match unlinkat(&directory, level.name.as_c_str(), UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => {}
-            // Something has come into it, or another thing has its name now.
+            // It is no longer empty, or its name belongs to something else now.
             Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => {
                 self.surprise(&level.name)?;
                 self.levels.last_mut().expect("the one above").below.push(level.name);
@@ -170,7 +171,7 @@ impl Walk<'_> {
         if self.surprises <= MOST_SURPRISES {
             return Ok(());
         }
-        let why = "it keeps changing: end who does that, then try again";
+        let why = "it keeps changing: end the process that changes it, then try again";
         Err(error::file("remove", self.located(name))(io::Error::other(why)))
     }
 
@@ -178,7 +179,7 @@ impl Walk<'_> {
         error::file(action, self.located(name))(explained(errno))
     }
 
-    /// Where `name` is, in a message; of a very long path the beginning and the end.
+    /// The path of `name` for a message; a very long path is abbreviated in the middle.
     fn located(&self, name: &CStr) -> PathBuf {
         const SHOWN: usize = 16;
         let part = |name: &CStr| OsStr::from_bytes(name.to_bytes()).to_owned();
@@ -190,7 +191,7 @@ impl Walk<'_> {
     }
 }
 
-/// What is in a directory, and whether it is one itself.
+/// The entries of a directory, and whether each is a directory itself.
 fn list(directory: &OwnedFd) -> Result<Vec<(bool, CString)>, Errno> {
     let mut entries = Vec::new();
     for entry in Dir::from_fd(directory.try_clone().map_err(|_| Errno::EMFILE)?)?.iter() {
@@ -201,7 +202,7 @@ fn list(directory: &OwnedFd) -> Result<Vec<(bool, CString)>, Errno> {
         }
         let is_directory = match entry.file_type() {
             Some(kind) => kind == Type::Directory,
-            // Some file systems do not say.
+            // Some file systems do not report the type.
             None => match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
                 Ok(found) => found.st_mode & libc::S_IFMT == libc::S_IFDIR,
                 Err(Errno::ENOENT) => continue,

@@ -1,4 +1,4 @@
-//! bpf(2): gives a program to the kernel, and to a cgroup.
+//! bpf(2): loads a program into the kernel and attaches it to a cgroup.
 
 use std::{
     io,
@@ -15,10 +15,10 @@ const PROG_LOAD: usize = 5;
 const PROG_ATTACH: usize = 8;
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const ATTACH_TYPE_CGROUP_DEVICE: u32 = 6;
-/// Programs of the cgroups above are asked, too, and so is another one of this cgroup.
+/// Programs of ancestor cgroups, and other programs of this cgroup, run too.
 const ALLOW_MULTI: u32 = 2;
 
-/// `union bpf_attr` of BPF_PROG_LOAD, as far as it is needed.
+/// `union bpf_attr` of BPF_PROG_LOAD, as far as needed.
 #[repr(C)]
 #[derive(Default)]
 struct LoadAttributes {
@@ -45,11 +45,11 @@ struct AttachAttributes {
     flags: u32,
 }
 
-/// Gives the program of `rules` to the kernel, which checks and compiles it.
+/// Loads the program for `rules` into the kernel, which verifies and compiles it.
 ///
 /// # Errors
 ///
-/// When the caller may not, or the kernel's check fails; the error has what it said.
+/// When the caller may not, or the kernel's verifier rejects it; the error has the verifier's log.
 pub fn load(rules: &[DeviceRule]) -> Result<OwnedFd, Error> {
     let instructions = program::program(rules);
     let mut attributes = LoadAttributes {
@@ -66,12 +66,12 @@ pub fn load(rules: &[DeviceRule]) -> Result<OwnedFd, Error> {
     let loaded = unsafe { bpf(PROG_LOAD, &attributes) };
     let descriptor = match loaded {
         Ok(descriptor) => descriptor,
-        // The caller may not: there is nothing to tell about the program.
+        // The caller may not load programs: the verifier has no log.
         Err(errno @ Errno::EPERM) => {
             return Err(Error::DeviceProgram { log: String::new(), errno });
         }
         Err(errno) => {
-            // Once more, for the reason.
+            // Again, with a log for the reason.
             let mut log = vec![0u8; 64 << 10];
             attributes.log_level = 1;
             attributes.log_size = log.len() as u32;
@@ -91,8 +91,7 @@ pub fn load(rules: &[DeviceRule]) -> Result<OwnedFd, Error> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// Lets the kernel ask `program` for the processes of `cgroup`, a directory of a version 2 hierarchy,
-/// until that is removed.
+/// Attaches `program` to `cgroup`, a directory of a version 2 hierarchy, until that is removed.
 ///
 /// # Errors
 ///

@@ -1,22 +1,22 @@
-//! The rules for version 1: lines for `devices.allow` and `devices.deny`, one a write.
+//! The rules for version 1: lines for `devices.allow` and `devices.deny`, one for each write.
 //!
-//! The kernel keeps a default and exceptions from it, whose order does not matter: `a` to one of the
-//! files sets the default and forgets the exceptions; any other line adds one, or takes one back if
-//! it is word for word the same. So the rules are folded into such a list first. That also gives the
-//! fewest writes: an exception that a wider one covers needs none. A new cgroup begins with the list
-//! of the one above it, and may not allow what that one does not.
+//! The kernel keeps a default and a list of exceptions, whose order does not matter: writing `a` to
+//! one of the files sets the default and clears the exceptions; any other line adds an exception,
+//! or removes an identical one. So the rules are first folded into such a list. That also gives the
+//! fewest writes: an exception that a wider one covers needs no write. A new cgroup starts with its
+//! parent's list, and cannot allow what its parent denies.
 
 use super::{Access, DeviceKind, DeviceRule};
 use crate::Error;
 
-/// What to write to which file, in this order.
+/// The writes, in order: file and line.
 ///
-/// A request in more than one way (to read and write) must be covered by one line. Where two lines
-/// with different wildcards cover it together, version 1 refuses what version 2 allows.
+/// A request for several accesses (read and write) must be covered by a single line: if two lines
+/// with different wildcards cover it only together, version 1 denies what version 2 allows.
 ///
 /// # Errors
 ///
-/// When a rule takes a part out of a wider one before it, which no list of exceptions can say.
+/// When a rule removes a part of a wider earlier one, which a list of exceptions cannot express.
 pub fn lines(rules: &[DeviceRule]) -> Result<Vec<(&'static str, String)>, Error> {
     let mut list = List { allow: false, exceptions: Vec::new() };
     for rule in rules {
@@ -30,9 +30,9 @@ pub fn lines(rules: &[DeviceRule]) -> Result<Vec<(&'static str, String)>, Error>
     Ok([(default, "a".to_owned())].into_iter().chain(list.exceptions.iter().map(line)).collect())
 }
 
-/// What the kernel keeps for a cgroup.
+/// The list that the kernel keeps for a cgroup.
 struct List {
-    /// What happens to devices that are no exception.
+    /// Whether devices that match no exception are allowed.
     allow: bool,
     exceptions: Vec<Exception>,
 }
@@ -55,7 +55,8 @@ impl std::fmt::Display for Exception {
 }
 
 impl Exception {
-    /// Those of a rule: version 1 has no line for some devices of both kinds.
+    /// The exceptions for a rule: version 1 has no line that matches both block and character
+    /// devices.
     fn of(rule: &DeviceRule) -> impl Iterator<Item = Self> {
         let DeviceRule { major, minor, access, .. } = *rule;
         let kinds = [DeviceKind::Char, DeviceKind::Block].into_iter();
@@ -68,7 +69,7 @@ impl Exception {
         })
     }
 
-    /// Whether all devices of `other` are among its own.
+    /// Whether it covers all devices of `other`.
     fn covers(&self, other: &Self) -> bool {
         let covers = |own: Option<u32>, other| own.is_none() || own == other;
         self.kind == other.kind
@@ -76,7 +77,7 @@ impl Exception {
             && covers(self.minor, other.minor)
     }
 
-    /// Whether they have a device and a way to use it in common.
+    /// Whether they have a device and an access in common.
     fn meets(&self, other: &Self) -> bool {
         let meets =
             |own: Option<u32>, other: Option<u32>| own.is_none() || other.is_none() || own == other;
@@ -109,7 +110,7 @@ impl List {
         Ok(())
     }
 
-    /// Leaves out what others say already, and lets each exception say all that is true of it.
+    /// Removes redundant exceptions, and merges the accesses of equal ones.
     fn simplify(&mut self) {
         let all = self.exceptions.clone();
         for one in &mut self.exceptions {

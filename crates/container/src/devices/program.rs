@@ -1,9 +1,9 @@
-//! The rules for version 2: a program that the kernel asks whenever a process of the cgroup opens a
-//! device or makes a node of one.
+//! The rules for version 2: a BPF program that the kernel runs whenever a process of the cgroup
+//! opens a device or makes a node for one.
 //!
-//! It is eBPF, eleven registers of 64 bits. The kernel passes the address of a
-//! `struct bpf_cgroup_dev_ctx` (linux/bpf.h) in r1, takes 0 in r0 for no, and checks before it runs
-//! that no path through the program could do harm:
+//! It is eBPF, eleven registers of 64 bits. The kernel passes the address of a `struct
+//! bpf_cgroup_dev_ctx` (linux/bpf.h) in r1, denies access if r0 is 0, and verifies before the first
+//! run that the program is safe on all paths:
 //!
 //! ```text
 //!   0   access_type   lower half: 1 block, 2 character device
@@ -12,9 +12,9 @@
 //!   8   minor
 //! ```
 //!
-//! The last rule that matches counts, so the program tries the last one first. Of what is asked for,
-//! r3 keeps what no rule has allowed yet. Rules that follow each other and say the same of the same
-//! kind are one group:
+//! The last rule that matches counts, so the program tries the last one first. r3 holds the
+//! requested accesses that no rule has allowed yet. Consecutive rules of the same kind with the
+//! same effect form a group:
 //!
 //! ```text
 //!        r2 = kind   r3 = access   r4 = major << 20 | minor   r5 = major   r6 = minor
@@ -24,10 +24,10 @@
 //! next:  the group before it
 //! ```
 //!
-//! As in a seccomp filter jumps go forward, and the program is written from its end. The kernel's
-//! check follows each jump both ways with all that it knows about the registers: that costs more
-//! than the rest of loading it, so groups share their tests and both numbers are one register. With
-//! three jumps a rule it took three times as long.
+//! As in a seccomp filter, jumps go forward, so the program is generated from its end. The kernel's
+//! verifier follows both ways of each jump with everything it knows about the registers. That takes
+//! most of the load time, so groups share their tests, and both numbers are in one register. With
+//! three jumps for each rule it took three times as long.
 
 use super::{Access, DeviceKind, DeviceRule};
 
@@ -43,7 +43,8 @@ pub(super) struct Instruction {
     pub(super) immediate: i32,
 }
 
-// Codes (Documentation/bpf/standardization/instruction-set.rst), on the lower 32 bits of registers.
+// Opcodes (Documentation/bpf/standardization/instruction-set.rst), on the lower 32 bits of
+// registers.
 /// `destination = *(u32 *)(source + offset)`: BPF_LDX | BPF_MEM | BPF_W
 pub(super) const LOAD: u8 = 0x61;
 /// `destination = immediate`: BPF_ALU | BPF_MOV | BPF_K
@@ -82,7 +83,7 @@ pub(super) const CHAR: u32 = 2;
 /// The kernel's `dev_t` has 12 bits for the major and 20 for the minor number (linux/kdev_t.h).
 pub(super) const MINOR_BITS: i32 = 20;
 
-/// Whether there can be such a device.
+/// Whether such a device can exist.
 fn exists(rule: &&DeviceRule) -> bool {
     rule.major.is_none_or(|major| major < 1 << 12)
         && rule.minor.is_none_or(|minor| minor < 1 << MINOR_BITS)
@@ -105,19 +106,20 @@ pub(super) fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
     writer.reversed
 }
 
-/// Jumps lead over one group at most, and have 15 bits.
+/// Jumps skip at most one group, and have 15 bits.
 const MOST_IN_A_GROUP: usize = 1000;
 
-/// Writes a program from its end.
+/// Generates a program from its end.
 struct Writer {
     reversed: Vec<Instruction>,
 }
 
 impl Writer {
-    /// Does what these rules say if one of them matches, else goes on with what is written already.
+    /// Adds code that applies these rules if one of them matches, and otherwise continues with the
+    /// code generated so far.
     fn group(&mut self, rules: &[DeviceRule]) {
         if rules.iter().any(DeviceRule::is_total) {
-            // What the rules before say is never asked; the kernel refuses code that is not reached.
+            // Earlier rules never apply, and the verifier rejects unreachable code.
             self.reversed.clear();
             return self.answer(rules[0].allow);
         }
@@ -137,12 +139,12 @@ impl Writer {
         }
     }
 
-    /// What a rule says of a device that it matches.
+    /// Adds the effect of a rule on a device that it matches.
     fn say(&mut self, rule: &DeviceRule, next: usize) {
         self.answer(rule.allow);
         let access = i32::from(rule.access.bits());
         if rule.access == Access::ALL {
-            // Whatever is asked for, the rule is about it.
+            // The rule covers every access.
         } else if rule.allow {
             self.skip_to(next, SKIP_IF_NOT_EQUAL, ASKED, 0);
             self.push(AND, ASKED, 0, 0, !access);
@@ -153,7 +155,7 @@ impl Writer {
         }
     }
 
-    /// Compares the numbers of a device with those of a rule that has any.
+    /// Compares the numbers of a device with those of a rule, if it has any.
     fn compare(&mut self, rule: &DeviceRule, code: u8, target: usize) {
         match (rule.major, rule.minor) {
             (Some(major), Some(minor)) => {
@@ -164,7 +166,7 @@ impl Writer {
         }
     }
 
-    /// Takes the fields of the context apart.
+    /// Loads the fields of the context into registers.
     fn load_fields(&mut self) {
         self.push(OR, DEVICE, MINOR, 0, 0);
         self.push(SHIFT_LEFT, DEVICE, 0, 0, MINOR_BITS);
@@ -182,7 +184,7 @@ impl Writer {
         self.push(SET, ANSWER, 0, 0, i32::from(allow));
     }
 
-    /// A conditional jump to where the program was that long.
+    /// A conditional jump to the position where the program had that length.
     fn skip_to(&mut self, length: usize, code: u8, register: u8, value: u32) {
         let skipped = (self.reversed.len() - length) as i16;
         self.push(code, register, 0, skipped, value.cast_signed());

@@ -1,10 +1,10 @@
-//! How config.json writes numbers and kinds of access.
+//! Device numbers and accesses as written in config.json.
 
 use serde::{Deserialize, Deserializer};
 
 use super::Access;
 
-/// A number; all of them if it is not there, null or negative, as in runc.
+/// A number; missing, null and negative mean all, as in runc.
 pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     match Option::<i64>::deserialize(from)? {
         None | Some(i64::MIN..0) => Ok(None),

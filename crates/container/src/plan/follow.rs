@@ -1,19 +1,19 @@
-//! The child's side of a plan: system calls and nothing else.
+//! How the child executes a plan: system calls and nothing else.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use nix::errno::Errno;
 
-use super::{Act, FIRST_SLOT, NOT_SO, Plan, Step};
+use super::{Act, FIRST_SLOT, NOT_SO, Step, SyscallPlan};
 use crate::sys;
 
-/// How often a path is looked up again. While anybody on the host mounts or renames something, the
-/// kernel cannot tell whether a step up stays within the root, and says EAGAIN (openat2(2)): that is
-/// an accident twice or thrice, and an attack after this many.
+/// How often a path is looked up again. While anyone on the host mounts or renames something, the
+/// kernel cannot tell whether a `..` stays within the root, and fails with EAGAIN (openat2(2)). Two
+/// or three times may be an accident; this often is an attack.
 const RACES: u32 = 10_000;
 
-impl Plan {
-    /// Does all of it and never returns. This is the child: system calls and nothing else.
+impl SyscallPlan {
+    /// Executes the plan and never returns. This runs in the child: system calls and nothing else.
     pub(crate) extern "C" fn follow(plan: usize) -> ! {
         // SAFETY: `namespaces::clone_into` passes a plan that it keeps until the child has executed
         // its program or ended, and reads through shared references only.
@@ -41,7 +41,7 @@ impl Plan {
         plan.give_up(plan.execute() as i32)
     }
 
-    /// Does one step.
+    /// Executes one step.
     fn act(&self, step: &Step) -> Result<(), Errno> {
         let (number, arguments) = match step.act {
             Act::Call { number, arguments } => (number, arguments.map(|value| self.value(value))),
@@ -75,7 +75,7 @@ impl Plan {
         }
     }
 
-    /// An operand as the call gets it: that of a slot is what is in it.
+    /// The value of an operand: for a slot, its content.
     fn value(&self, operand: usize) -> usize {
         let slot = self.slots.get(operand.wrapping_sub(FIRST_SLOT));
         slot.map_or(operand, |slot| slot.load(Relaxed))
@@ -86,7 +86,7 @@ impl Plan {
         sys::exit(125)
     }
 
-    /// Executes the program; returns only with the reason why not.
+    /// Executes the program; returns only if that fails, with the error.
     fn execute(&self) -> Errno {
         let (argv, envp) = (self.exec.argv.as_ptr() as usize, self.exec.envp.as_ptr() as usize);
         let flags = libc::AT_EMPTY_PATH as usize;
@@ -99,8 +99,8 @@ impl Plan {
     }
 }
 
-/// Writes `number` into the room for it at `address`, which has that many slashes in it. A number that
-/// has more digits would name another descriptor.
+/// Writes `number` into its space of slashes at `address`. A number with more digits than that
+/// would name another descriptor.
 fn write_number(mut number: usize, address: usize, digits: usize) -> Result<(), Errno> {
     for place in (0..digits).rev() {
         let digit = b'0' + (number % 10) as u8;

@@ -1,8 +1,8 @@
-//! Writes a program of classic BPF, the language in which seccomp(2) takes filters, from its end.
+//! Generates a program in classic BPF, the language of seccomp(2) filters, from its end.
 //!
-//! A jump goes forward only, and by 255 instructions at most when it has a condition. Written from
-//! the end, whatever is jumped to is there before the jump is, and its distance is known. An answer
-//! that several jumps share is written once.
+//! Jumps go only forward, and conditional ones by 255 instructions at most. If the program is
+//! generated from the end, the target of a jump exists before the jump, and its distance is known.
+//! A return value that several jumps share is generated once.
 
 use crate::Error;
 
@@ -44,13 +44,14 @@ pub(super) const X86_64: u32 = 62 | 0x8000_0000 | 0x4000_0000;
 /// AUDIT_ARCH_I386: EM_386, 32 bits, little-endian.
 pub(super) const I386: u32 = 3 | 0x4000_0000;
 
-/// The calls of the x32 ABI have numbers of their own, from here on, under the same architecture.
+/// The calls of the x32 ABI have separate numbers, from here on, with the same architecture.
 pub(super) const X32: u32 = 1 << 30;
 
-/// The call does not exist.
+/// The answer for unknown calls.
 pub(super) const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
-/// A place in the program, counted from its end, so that it stays when more is put before it.
+/// A position in the program, counted from its end, so that it stays valid when instructions are
+/// prepended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Label(usize);
 
@@ -58,12 +59,12 @@ pub(super) struct Label(usize);
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
     reversed: Vec<Instruction>,
-    /// The answers that are written already.
+    /// The return instructions that exist already.
     answers: Vec<(u32, Label)>,
 }
 
 impl Assembler {
-    /// Returns `value`; shares the instruction that does it already, if a jump reaches it.
+    /// Returns `value`, by an existing instruction if a jump can reach it.
     pub(super) fn answer(&mut self, value: u32) -> Label {
         let mut near = self.answers.iter().rev().take_while(|it| self.distance(it.1) < NEAR);
         if let Some((_, label)) = near.find(|it| it.0 == value) {
@@ -74,7 +75,7 @@ impl Assembler {
         label
     }
 
-    /// Loads 32 bits of the structure and goes on at `next`.
+    /// Loads 32 bits of the structure and continues at `next`.
     pub(super) fn load(&mut self, offset: u32, next: Label) -> Label {
         if self.distance(next) > 0 {
             self.jump(next);
@@ -89,7 +90,7 @@ impl Assembler {
         self.push(code, jt, jf, k)
     }
 
-    /// A place that a jump with a condition reaches, from which it goes on to `label`.
+    /// A position within reach of a conditional jump that leads to `label`.
     fn near(&mut self, label: Label) -> Label {
         if self.distance(label) < NEAR { label } else { self.jump(label) }
     }
@@ -98,7 +99,7 @@ impl Assembler {
         self.push(JUMP, 0, 0, self.distance(label) as u32)
     }
 
-    /// How many instructions the next one to be written would have to skip.
+    /// How many instructions the next generated one would have to skip.
     fn distance(&self, label: Label) -> usize {
         self.reversed.len() - label.0
     }
@@ -108,7 +109,7 @@ impl Assembler {
         Label(self.reversed.len())
     }
 
-    /// The program, if no kernel would find it too long.
+    /// The program, unless it is too long for the kernel.
     pub(super) fn finish(mut self) -> Result<Vec<Instruction>, Error> {
         const MOST: usize = libc::BPF_MAXINSNS as usize;
         self.reversed.reverse();
@@ -119,5 +120,5 @@ impl Assembler {
     }
 }
 
-/// A jump with a condition skips 255 instructions; another one may come to lie between.
+/// A conditional jump skips up to 255 instructions; another one may be inserted between.
 const NEAR: usize = 255;

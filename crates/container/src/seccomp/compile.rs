@@ -1,8 +1,8 @@
 //! From a profile to a program of classic BPF.
 //!
-//! The program sees one `struct seccomp_data` a call and has one register, the accumulator. It loads
-//! 32 bits of that structure, compares, jumps, and returns what shall happen. Numbers with the same
-//! outcome that follow each other are one interval; the search halves the list of intervals:
+//! The program gets a `struct seccomp_data` for each call and has one register, the accumulator. It
+//! loads 32 bits of that structure, compares, jumps, and returns an action. Consecutive numbers
+//! with the same outcome form an interval; a binary search finds the interval:
 //!
 //! ```text
 //!         load arch      not x86_64? -> the same for i386, if the profile has it; else ENOSYS
@@ -12,10 +12,10 @@
 //!             ...                   ALLOW        or: load an argument, compare, ...
 //! ```
 //!
-//! Each architecture has a search of its own; answers and tests of arguments are shared.
+//! Each architecture has its own search; return values and tests of arguments are shared.
 //!
-//! When the kernel installs a filter it tries it for each number, and stops at the first argument
-//! that is loaded: so short ways to the answer matter, and arguments come last.
+//! When the kernel installs a filter it runs it for each number, up to the first load of an
+//! argument: so short paths to the result matter, and arguments come last.
 
 use super::{
     Argument, Operator, Profile, Rule,
@@ -28,15 +28,15 @@ use super::{
 };
 use crate::Error;
 
-/// What happens at a call.
+/// The outcome for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
-    /// This, whatever its arguments.
+    /// This action, regardless of its arguments.
     Answer(u32),
-    /// What the first of these rules says that applies, by their index in the profile.
+    /// The action of the first matching rule, by index in the profile.
     Tests {
         rules: Vec<usize>,
-        /// The answer if none does.
+        /// The action if none matches.
         otherwise: u32,
     },
 }
@@ -79,7 +79,7 @@ fn check_arguments(profile: &Profile) -> Result<(), Error> {
     Ok(())
 }
 
-/// The outcomes of all numbers of one architecture; those from `foreign` on are another one's.
+/// The outcomes of all numbers of one architecture; those from `foreign` on belong to another one.
 fn intervals(profile: &Profile, table: &Table, foreign: Option<u32>) -> Vec<Interval> {
     let pairs = rules_by_number(profile, table);
     let newest = pairs.last().map_or(0, |(number, _)| *number);
@@ -89,7 +89,7 @@ fn intervals(profile: &Profile, table: &Table, foreign: Option<u32>) -> Vec<Inte
     let mut intervals: Vec<Interval> = Vec::new();
     let mut add = |first, outcome| {
         if first == COMMON || intervals.last().is_none_or(|last| last.outcome != outcome) {
-            // Where two ranges meet, nothing is between them.
+            // Adjacent ranges have nothing between them.
             intervals.pop_if(|last| last.first == first);
             intervals.push(Interval { first, outcome });
         }
@@ -115,7 +115,7 @@ fn intervals(profile: &Profile, table: &Table, foreign: Option<u32>) -> Vec<Inte
     intervals
 }
 
-/// The rules of each number that has any, as pairs in order.
+/// The rules of each number, as sorted pairs.
 fn rules_by_number(profile: &Profile, table: &Table) -> Vec<(u32, usize)> {
     let numbers = table.numbers();
     let mut pairs = Vec::new();
@@ -127,7 +127,7 @@ fn rules_by_number(profile: &Profile, table: &Table) -> Vec<(u32, usize)> {
     pairs
 }
 
-/// What the rules of one number say.
+/// The outcome of the rules of one number.
 fn outcome(profile: &Profile, pairs: &[(u32, usize)], default: u32) -> Outcome {
     let rule = |pair: &(u32, usize)| &profile.rules[pair.1];
     let end = pairs.iter().position(|pair| rule(pair).arguments.is_empty());
@@ -146,15 +146,15 @@ fn answer(rule: &Rule) -> u32 {
 struct Compiler<'a> {
     profile: &'a Profile,
     assembler: Assembler,
-    /// The tests of arguments that are written already.
+    /// The tests of arguments that exist already.
     tests: Vec<(Outcome, Label)>,
-    /// The search of the numbers that architectures share, as it was written last.
+    /// The last search generated for the numbers that architectures share.
     common: Option<(Vec<Interval>, Label)>,
 }
 
 impl Compiler<'_> {
     /// Loads the number and searches. The search from [`COMMON`] on is usually the same for all
-    /// architectures, and written once.
+    /// architectures, and generated once.
     fn calls(&mut self, mut intervals: Vec<Interval>) -> Label {
         let common = intervals.split_off(intervals.partition_point(|it| it.first < COMMON));
         let high = match self.common.take() {
@@ -167,7 +167,7 @@ impl Compiler<'_> {
         self.assembler.load(NUMBER, search)
     }
 
-    /// Finds the interval of the number in the accumulator, and does what it says.
+    /// Finds the interval of the number in the accumulator, and applies its outcome.
     fn search(&mut self, intervals: &[Interval]) -> Label {
         if let [interval] = intervals {
             return self.outcome(&interval.outcome);
@@ -230,8 +230,8 @@ impl Compiler<'_> {
         self.assembler.load(at, next)
     }
 
-    /// `compare`, which is "greater" with or without "equal", decides on the lower half when the
-    /// upper halves are equal.
+    /// `compare`, "greater" with or without "equal", decides by the lower half if the upper halves
+    /// are equal.
     fn greater(
         &mut self,
         index: u8,
@@ -249,7 +249,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Where the lower and the upper half of an argument are, on a little-endian machine.
+/// The offsets of the lower and upper half of an argument, on a little-endian machine.
 fn halves(index: u8) -> (u32, u32) {
     let low = ARGUMENTS + 8 * u32::from(index);
     (low, low + 4)

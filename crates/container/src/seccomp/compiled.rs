@@ -1,7 +1,7 @@
-//! The default filter, compiled for the usual capabilities: what nearly every container gets, so that
-//! no start spends time on it. A test compiles it anew and compares.
+//! The default filter, compiled in advance for the default capabilities, which nearly every
+//! container has: it saves compiling it at every start. A test compiles it again and compares.
 
-/// Those on which the default profile depends.
+/// The capabilities on which the default profile depends.
 pub(super) const CAPABILITIES: u64 = 0x0;
 
 /// Each number is a `struct sock_filter` (linux/filter.h).

@@ -1,36 +1,35 @@
-//! The default profile: Docker's, with differences that are named here.
+//! The default profile: Docker's, with the differences listed here.
 //!
 //! The reference is `seccomp/default_linux.go` of github.com/moby/profiles, for x86_64. As there,
 //! io_uring, userfaultfd, the kernel's keyrings, swap, kexec, `pivot_root` and the sockets of
-//! AF_VSOCK and AF_ALG are never allowed; unless the container has CAP_SYS_ADMIN, `clone` makes no
-//! namespaces and `clone3` does not exist; `ptrace` and the calls that read another process's memory
-//! are allowed, for debuggers and MPI: since Linux 4.8 a tracer cannot change a call after the
-//! filter has looked at it. The differences:
+//! AF_VSOCK and AF_ALG are never allowed; unless the container has CAP_SYS_ADMIN, `clone` cannot
+//! make namespaces and `clone3` fails with ENOSYS; `ptrace` and the calls that read another
+//! process's memory are allowed, for debuggers and MPI: since Linux 4.8 a tracer cannot change a
+//! call after the filter has checked it. The differences:
 //!
-//! - `ioctl` may not ask for TIOCSTI and TIOCLINUX, which type into the terminal: when it is the
-//!   user's own, the shell outside reads that.
-//! - Sockets are those of UNIX, IP, netlink and packets. Every other family is a module that the
-//!   kernel loads for who asks, whatever its quality; Docker lists three dozen. `socketpair` is held
-//!   to the same list: TIPC has pairs.
-//! - An `int` among the arguments is compared in its 32 bits, as the kernel reads it. Docker
-//!   compares 64, so that a call with a bit above them set is another one to its filter.
-//! - `personality` may also switch off the randomization of addresses, the caller's own, which
-//!   debuggers do.
-//! - 32-bit programs make no sockets by `socketcall`: the family lies behind a pointer there, where no
-//!   filter can look, and AF_VSOCK and AF_ALG must stay closed. It fails with ENOSYS for `socket` and
-//!   `socketpair`; a C library that knows the calls of these names (Linux 4.3) uses those, one that
-//!   knows nothing else has no sockets. Docker allows all of `socketcall`.
-//! - Allowed, and not in Docker's list: to 32-bit programs the older forms of what is allowed (`nice`,
-//!   `oldstat`, `sigaction`, ..), and names behind which no kernel has anything (`break`, `stty`, ..).
-//!   The fewer gaps there are, the shorter is the filter, and the sooner the kernel has taken it.
-//! - The x32 ABI does not exist. Docker allows it.
-//! - Allowed, and newer than Docker's list: `file_getattr` and `file_setattr`, which `ioctl` does,
-//!   too, `uprobe`, which the kernel itself puts into a traced program; with CAP_SYS_ADMIN,
-//!   `open_tree_attr`.
+//! - `ioctl` with TIOCSTI and TIOCLINUX is denied: they insert input into the terminal, which the
+//!   shell outside would read if it is the user's own.
+//! - Only UNIX, IP, netlink and packet sockets are allowed. Every other family is a kernel module
+//!   of varying quality that is loaded on demand; Docker allows three dozen. `socketpair` has the
+//!   same list: TIPC has pairs.
+//! - An `int` argument is compared as 32 bits, as the kernel reads it. Docker compares 64 bits, so
+//!   a call with a higher bit set does not match its rule.
+//! - `personality` may also disable address space randomization for the caller, as debuggers do.
+//! - 32-bit programs cannot make sockets by `socketcall`: there the family is behind a pointer,
+//!   which no filter can read, and AF_VSOCK and AF_ALG must stay denied. It fails with ENOSYS for
+//!   `socket` and `socketpair`; newer C libraries use the calls of these names (Linux 4.3), older
+//!   ones get no sockets. Docker allows all of `socketcall`.
+//! - Allowed, and not in Docker's list: for 32-bit programs the older forms of allowed calls
+//!   (`nice`, `oldstat`, `sigaction`, ..), and names that no kernel implements (`break`, `stty`,
+//!   ..). Fewer gaps make the filter shorter and faster to install.
+//! - The x32 ABI is denied. Docker allows it.
+//! - Allowed, and newer than Docker's list: `file_getattr` and `file_setattr`, whose function
+//!   `ioctl` has too; `uprobe`, which the kernel itself inserts into a traced program; with
+//!   CAP_SYS_ADMIN, `open_tree_attr`.
 
 use super::{Action, Argument, Operator, Profile, Rule, SCMP_ARCH_X86, Seccomp};
 
-/// Allowed, whatever the arguments.
+/// Allowed regardless of the arguments.
 const ALLOWED: &str = "
 access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2
 fadvise64 fallocate fanotify_mark fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync
@@ -90,7 +89,7 @@ ulimit
 getrandom mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget
 msgrcv msgsnd semctl semget semop semtimedop shmat shmctl shmdt shmget sysinfo uname";
 
-/// Allowed to who has the capability (numbers of linux/capability.h), whatever the arguments.
+/// Allowed with the capability (numbers of linux/capability.h), regardless of the arguments.
 const ALLOWED_WITH: [(u32, &str); 14] = [
     (2, "open_by_handle_at"),                       // DAC_READ_SEARCH
     (16, "delete_module finit_module init_module"), // SYS_MODULE
@@ -114,8 +113,8 @@ lookup_dcookie lsm_get_self_attr lsm_list_modules lsm_set_self_attr mount mount_
 open_tree open_tree_attr perf_event_open quotactl quotactl_fd setdomainname sethostname setns
 syslog umount umount2 unshare";
 
-/// The flags of `clone` that make a namespace. CLONE_NEWTIME is none: its bit is one of the signal
-/// that the child ends with.
+/// The flags of `clone` that make a namespace. CLONE_NEWTIME is not one of them: its bit belongs to
+/// the child's exit signal.
 const NEW_NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
@@ -130,8 +129,8 @@ const FAMILIES: [i32; 5] =
 /// SYS_SOCKET and SYS_SOCKETPAIR of linux/net.h: the functions of `socketcall` that make sockets.
 const SOCKETS: [u32; 2] = [1, 8];
 
-/// PER_LINUX, PER_LINUX32 and both with UNAME26, Linux without randomized addresses, and the
-/// question which one it is.
+/// PER_LINUX, PER_LINUX32, both with UNAME26, Linux without address space randomization, and the
+/// query of the current one.
 const PERSONALITIES: [u32; 6] = [0, 0x8, 0x2_0000, 0x2_0008, 0x4_0000, u32::MAX];
 
 /// The capabilities on which the default profile depends.
@@ -189,7 +188,7 @@ fn refuse(name: &str, errno: i32) -> Rule {
     Rule { action: Action::Errno, errno: Some(errno as u16), ..allow(name) }
 }
 
-/// The argument is this `int`: the kernel does not look at the upper half of the register.
+/// The argument is this `int`: the kernel ignores the upper half of the register.
 fn is(index: u8, value: u32) -> Argument {
     let (mask, value) = (u64::from(u32::MAX), u64::from(value));
     Argument { index, value: mask, value_two: value, operator: Operator::MaskedEqual }

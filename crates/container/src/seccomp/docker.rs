@@ -1,12 +1,13 @@
-//! Profiles as files of Docker's: `--security-opt seccomp=FILE`.
+//! Profiles in Docker's file format: `--security-opt seccomp=FILE`.
 //!
-//! Docker's format is that of config.json (`linux.seccomp` of the OCI runtime spec) with conditions:
-//! which rules hold with which capabilities, on which architecture, from which kernel on. They are
-//! decided here, by the rules of `profiles/seccomp/seccomp_linux.go` of github.com/moby/moby; what is
-//! left is ordered as libseccomp, which Docker's runtime gives it to, reads it:
+//! Docker's format is that of config.json (`linux.seccomp` of the OCI runtime spec) with
+//! conditions: which rules apply with which capabilities, on which architecture, from which kernel
+//! version on. They are evaluated here, as in `profiles/seccomp/seccomp_linux.go` of
+//! github.com/moby/moby; the remaining rules are ordered as libseccomp, which Docker's runtime
+//! uses, interprets them:
 //!
-//! - a rule without arguments wins over the others of its call, wherever it stands;
-//! - one that says what the default says anyway is none;
+//! - a rule without arguments takes precedence over all others of its call;
+//! - a rule with the default action is ignored;
 //! - when two conditions of a rule are about the same argument, each condition is a rule of its own.
 
 use serde::{Deserialize, de::DeserializeOwned};
@@ -14,17 +15,17 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{Action, Argument, Operator, Profile, Rule};
 use crate::{Error, capabilities::CapabilitySet};
 
-/// A file that is longer is not a profile; Docker's own has 20 kB.
+/// A longer file is not a profile; Docker's own has 20 kB.
 const MOST_BYTES: usize = 1 << 20;
 
 /// The greatest error number (include/linux/err.h).
 const MOST_ERRNO: u16 = 4095;
 
-/// x86_64, as Docker calls it in conditions, and in maps of architectures.
+/// Docker's names for x86_64, in conditions and in maps of architectures.
 const AMD64: &str = "amd64";
 const SCMP_ARCH_X86_64: &str = "SCMP_ARCH_X86_64";
 
-/// The file. What is `null` in it is as if it were not there.
+/// The file. A `null` in it counts as missing.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct File {
@@ -71,19 +72,19 @@ struct Conditions {
     min_kernel: Option<String>,
 }
 
-/// Where the profile is to hold.
+/// The environment for which the conditions are evaluated.
 struct Here {
     capabilities: CapabilitySet,
     kernel: (u32, u32),
 }
 
 impl Profile {
-    /// Reads a profile file of Docker's, or `linux.seccomp` of a config.json, for a container with
-    /// these capabilities in its bounding set, on the kernel of this host.
+    /// Reads a profile in Docker's format, or `linux.seccomp` of a config.json, for a container
+    /// with these capabilities in its bounding set, on the kernel of this host.
     ///
     /// # Errors
     ///
-    /// When it is no such file, or says what isolab does not know.
+    /// When it is not such a file, or contains something unknown to isolab.
     pub fn from_docker(json: &[u8], capabilities: CapabilitySet) -> Result<Self, Error> {
         let release = nix::sys::utsname::uname().ok();
         let release = release.as_ref().map(|name| name.release().to_string_lossy());
@@ -121,7 +122,7 @@ fn refused(why: impl Into<String>) -> Error {
     Error::SeccompProfile { why: why.into() }
 }
 
-/// An action or operator by the name that libseccomp has for it.
+/// An action or operator by libseccomp's name.
 fn known<T: DeserializeOwned>(kind: &str, name: &str) -> Result<T, Error> {
     let value = serde_json::Value::String(name.to_owned());
     serde_json::from_value(value).map_err(|_| refused(format!("unknown {kind} {name:?}")))
@@ -136,7 +137,7 @@ fn errno(given: Option<u16>) -> Result<Option<u16>, Error> {
     }
 }
 
-/// Those that are named, or that the map has beside x86_64.
+/// The architectures that are named, or mapped to x86_64.
 fn architectures(
     named: Option<Vec<String>>,
     map: Option<Vec<Architecture>>,
@@ -158,7 +159,7 @@ fn architectures(
 }
 
 impl Here {
-    /// Whether a rule with these conditions holds.
+    /// Whether a rule with these conditions applies.
     fn has(
         &self,
         includes: Option<&Conditions>,
@@ -175,12 +176,12 @@ impl Here {
         Ok(included && !excluded)
     }
 
-    /// Whether the container may have the capability; one that nobody knows, it may not.
+    /// Whether the container has the capability; an unknown one it does not have.
     fn holds(&self, name: &str) -> bool {
         CapabilitySet::of([name]).is_ok_and(|one| one.0 & self.capabilities.0 == one.0)
     }
 
-    /// Whether the kernel is of that version or later, if one is named.
+    /// Whether the kernel has at least that version, if one is named.
     fn is_since(&self, conditions: &Conditions) -> Result<Option<bool>, Error> {
         let named = conditions.min_kernel.as_ref().filter(|named| !named.is_empty());
         let since = |named: &String| {

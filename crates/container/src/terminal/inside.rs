@@ -1,9 +1,9 @@
-//! A terminal of the container's own: made inside, in its devpts, so that its programs find it by its
-//! name (ttyname(3)). The master's side comes out through a socket (unix(7), `SCM_RIGHTS`).
+//! A terminal of the container's own: made inside, in its devpts, so that its programs find it by
+//! its name (ttyname(3)). The master is sent out through a socket (unix(7), `SCM_RIGHTS`).
 //!
-//! A container that runs is hostile, and its `/dev` is what its programs made of it. So `ptmx` is
-//! opened only in a directory that is seen to be a devpts, in which nobody can put a file; and
-//! its slave is the master's own peer (`TIOCGPTPEER`), whatever is at a path.
+//! A running container is hostile, and its programs may have changed `/dev`. So `ptmx` is opened
+//! only in a directory that is verified to be a devpts, in which no process can make files; and its
+//! slave is opened by the master (`TIOCGPTPEER`), not by a path.
 
 use std::{
     fs::File,
@@ -23,16 +23,18 @@ use sandbox::Question::WayOut;
 
 use super::Terminal;
 use crate::{
-    Error, child, detached,
+    Error,
+    child_descriptors::TERMINAL,
+    descriptors::high,
     error::call,
     lookup::{self, Links},
+    mount_calls,
     mounts::MountInfo,
-    plan::Plan,
-    privileges::User,
-    process::TERMINAL,
+    plan::SyscallPlan,
+    spec::power::User,
 };
 
-/// Where it is: the kernel's documents name no other place (devpts.rst).
+/// Its mount point: the kernel's documentation names no other (devpts.rst).
 const PTS: &str = "/dev/pts";
 
 /// Whether a container with these mounts has a devpts of its own.
@@ -46,19 +48,19 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), Error> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let made = socketpair(AddressFamily::Unix, SockType::Stream, None, flags);
     let (own, childs) = made.map_err(call("socketpair for the terminal"))?;
-    Ok((own, child::high(&childs)?))
+    Ok((own, high(&childs)?))
 }
 
 /// The child's steps, in its root: a new terminal becomes its standard streams and its controlling
 /// terminal, and the launcher gets the other side.
-pub(crate) fn connect(plan: &mut Plan, user: &User, console: bool) -> Result<(), Error> {
+pub(crate) fn connect(plan: &mut SyscallPlan, user: &User, console: bool) -> Result<(), Error> {
     lookup::open_directory_here(plan, Path::new(PTS))?;
     let pts = plan.result();
     let words = format!("{PTS} is a devpts");
     lookup::same_type(plan, words, pts, libc::DEVPTS_SUPER_MAGIC);
     lookup::open_terminal(plan, pts)?;
     let master = plan.result();
-    let request = |plan: &mut Plan, name: &str, request: libc::Ioctl, argument: usize| {
+    let request = |plan: &mut SyscallPlan, name: &str, request: libc::Ioctl, argument: usize| {
         let arguments = [master.operand(), request as usize, argument];
         plan.step(WayOut, format!("ioctl {name} of {PTS}/ptmx"), libc::SYS_ioctl, arguments);
     };
@@ -79,7 +81,7 @@ pub(crate) fn connect(plan: &mut Plan, user: &User, console: bool) -> Result<(),
     if console {
         show_as_console(plan, slave)?;
     }
-    // Number 0 is the slave's in a moment.
+    // Number 0 is replaced by the slave below.
     plan.step(WayOut, "dup3 of the master", libc::SYS_dup3, [master.operand(), 0, 0]);
     send_out(plan, 0);
     for number in 0..3 {
@@ -95,24 +97,24 @@ pub(crate) fn connect(plan: &mut Plan, user: &User, console: bool) -> Result<(),
     Ok(())
 }
 
-/// Docker's place for it besides its own.
-fn show_as_console(plan: &mut Plan, slave: crate::plan::Slot) -> Result<(), Error> {
+/// Docker shows it there too.
+fn show_as_console(plan: &mut SyscallPlan, slave: crate::plan::Slot) -> Result<(), Error> {
     let console = Path::new("/dev/console");
     lookup::open_of_host(plan, Path::new("/"))?;
     let root = plan.result();
     let dev = lookup::directory(plan, root, Path::new("/dev"), Links::Refused)?;
     lookup::make_file(plan, dev, Path::new("console"))?;
     let file = plan.result();
-    let copy = detached::copy(plan, console, slave, false);
-    detached::attach(plan, console, copy, file);
+    let copy = mount_calls::copy(plan, console, slave, false);
+    mount_calls::attach(plan, console, copy, file);
     Ok(())
 }
 
 /// Sends the descriptor of that number, with one byte, which a stream needs (unix(7)).
-fn send_out(plan: &mut Plan, number: RawFd) {
+fn send_out(plan: &mut SyscallPlan, number: RawFd) {
     let byte = plan.keep([0]);
     let parts = plan.keep([byte, 1].map(usize::to_ne_bytes).as_flattened()); // struct iovec
-    // struct cmsghdr, and what belongs to it.
+    // struct cmsghdr, and its data.
     const LENGTH: usize = size_of::<libc::cmsghdr>() + size_of::<RawFd>();
     let header = [libc::SOL_SOCKET, libc::SCM_RIGHTS, number, 0].map(i32::to_ne_bytes);
     let control = [&LENGTH.to_ne_bytes()[..], header.as_flattened()].concat();
@@ -125,7 +127,7 @@ fn send_out(plan: &mut Plan, number: RawFd) {
 }
 
 impl Terminal {
-    /// The terminal that a child has sent, which has executed its program since.
+    /// Receives the terminal from a child that has executed its program.
     pub(crate) fn receive(socket: &OwnedFd) -> Result<Self, Error> {
         let mut byte = [0];
         let mut parts = [IoSliceMut::new(&mut byte)];

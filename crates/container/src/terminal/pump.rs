@@ -1,8 +1,8 @@
 //! Keys in, output out: every byte, in order, and never more than two chunks of them in memory.
 //!
-//! Nothing is read before what was read before has been passed on. So a slow reader slows the
-//! program down as a real terminal does, and a paste of any size waits until the program takes it;
-//! the other direction goes on meanwhile.
+//! Nothing is read before the previous chunk has been written. So a slow reader slows down the
+//! program, as a real terminal does, and a paste of any size waits until the program reads it; the
+//! other direction continues meanwhile.
 
 use std::{
     io,
@@ -10,19 +10,20 @@ use std::{
     time::Duration,
 };
 
+use host::RawTerminal;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     unistd::{read, write},
 };
-use sandbox::{Milestone, RawTerminal, Timeline, monotonic_now};
+use sandbox::{Milestone, Timeline, monotonic_now};
 
 use super::Terminal;
 use crate::{Error, error::call};
 
-/// What can be written to a pipe that can be written to, without waiting (pipe(7), `PIPE_BUF`).
+/// How much can be written to a writable pipe without blocking (pipe(7), `PIPE_BUF`).
 const CHUNK: usize = 4096;
-/// How often the window is looked at: SIGWINCH belongs to the program that uses this library.
+/// How often the window size is checked: SIGWINCH is left to the program that uses this library.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Bytes that were read and not written yet.
@@ -32,12 +33,12 @@ struct Chunk {
     written: usize,
 }
 
-/// What came of a read.
+/// The result of a read.
 #[derive(PartialEq, Eq)]
 enum Read {
     Some,
     NothingNow,
-    End,
+    EndOfFile,
 }
 
 impl Chunk {
@@ -45,7 +46,7 @@ impl Chunk {
         self.written == self.bytes.len()
     }
 
-    /// Reads, if all has been written.
+    /// Reads, if everything has been written.
     fn fill(&mut self, from: impl AsFd) -> nix::Result<Read> {
         if !self.is_empty() {
             return Ok(Read::Some);
@@ -56,7 +57,7 @@ impl Chunk {
         self.bytes.truncate(*read.as_ref().unwrap_or(&0));
         match read {
             // EIO: the last slave of a terminal is closed, or the terminal is gone.
-            Ok(0) | Err(Errno::EIO) => Ok(Read::End),
+            Ok(0) | Err(Errno::EIO) => Ok(Read::EndOfFile),
             Ok(_) => Ok(Read::Some),
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(Read::NothingNow),
             Err(errno) => Err(errno),
@@ -74,12 +75,12 @@ impl Chunk {
     }
 }
 
-/// Descriptors that are waited for, by their places.
+/// Descriptors to poll, by their indices.
 #[derive(Default)]
 struct Watched<'a>(Vec<PollFd<'a>>);
 
 impl<'a> Watched<'a> {
-    /// One that is not `wanted` now has no place.
+    /// A descriptor that is not `wanted` now has no index.
     fn add(&mut self, wanted: bool, end: BorrowedFd<'a>, flags: PollFlags) -> Option<usize> {
         wanted.then(|| {
             self.0.push(PollFd::new(end, flags));
@@ -93,8 +94,8 @@ impl<'a> Watched<'a> {
 }
 
 impl Terminal {
-    /// Passes keys in and output out until the process behind `pidfd` has ended and all it wrote has
-    /// been passed on; false when the deadline passed before.
+    /// Passes keys in and output out until the process of `pidfd` has ended and all its output has
+    /// been written; false if the deadline passed first.
     pub(crate) fn until_exit(
         &mut self,
         pidfd: BorrowedFd<'_>,
@@ -132,22 +133,23 @@ impl Terminal {
             if ready(room) && keys.drain(master).is_err() {
                 keys = Chunk::default(); // nobody can read them any more
             }
-            if ready(typed) && keys.fill(&stdin).map_err(call("read standard input"))? == Read::End
+            if ready(typed)
+                && keys.fill(&stdin).map_err(call("read standard input"))? == Read::EndOfFile
             {
-                // End of the launcher's input: the program sees Ctrl-D.
+                // End of the launcher's input: the program gets Ctrl-D.
                 (types, keys) = (false, Chunk { bytes: vec![4], written: 0 });
             }
-            // Where all slaves are closed one may be opened again: it is looked for now and then.
+            // When all slaves are closed, one may be opened again: this is checked now and then.
             if ready(said) || exited || silent {
                 let read = output.fill(master).map_err(call("read the pseudo-terminal"))?;
-                silent = read == Read::End;
+                silent = read == Read::EndOfFile;
                 match read {
                     Read::Some => timeline.reach(Milestone::FirstByte),
-                    Read::NothingNow | Read::End if exited => {
+                    Read::NothingNow | Read::EndOfFile if exited => {
                         timeline.reach(Milestone::Exited);
                         return Ok(true);
                     }
-                    Read::NothingNow | Read::End => {}
+                    Read::NothingNow | Read::EndOfFile => {}
                 }
             }
             if left == Some(Duration::ZERO) {

@@ -1,4 +1,4 @@
-//! What stands under a name, looked at and read without following anything.
+//! What a name refers to, examined and read without following links.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -19,30 +19,30 @@ use nix::{
     },
 };
 
-/// Directories in each other: more is taken for an attempt to use up descriptors.
+/// The maximum nesting of directories: more is treated as an attempt to use up descriptors.
 pub(super) const DEPTH: usize = 128;
-/// Names in one directory.
+/// The maximum number of names in one directory.
 const NAMES: usize = 1 << 20;
 
-/// What was found.
+/// A directory entry, opened.
 pub(super) struct Found {
-    /// Of `O_PATH`: from now on it is the same one.
+    /// Opened with `O_PATH`: it stays the same file.
     pub(super) descriptor: OwnedFd,
     pub(super) about: FileStat,
     pub(super) kind: Kind,
 }
 
-/// What it is.
+/// Its type.
 pub(super) enum Kind {
     File,
     Directory,
     Link,
-    /// What is not copied, and its name.
+    /// Something that is not copied, and what it is called.
     Other(&'static str),
 }
 
 impl Found {
-    /// Nothing happens to what is opened so, a device say.
+    /// Opening it this way has no side effect, even for a device.
     pub(super) fn at(directory: &OwnedFd, name: &OsStr) -> io::Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let descriptor = openat(directory, name, flags, Mode::empty())?;
@@ -60,7 +60,7 @@ impl Found {
     }
 }
 
-/// What a process knows of itself is not the container's to hand out or to take.
+/// Refuses `/proc`: a process's view of itself cannot be copied in or out.
 pub(super) fn refuse_proc(found: &OwnedFd) -> io::Result<()> {
     match fstatfs(found)?.filesystem_type() == PROC_SUPER_MAGIC {
         true => Err(io::Error::other("it is in /proc, which is not copied")),
@@ -68,14 +68,15 @@ pub(super) fn refuse_proc(found: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Opens for reading the very file that was looked at, whatever its name leads to by now.
+/// Opens the very file that was examined for reading, even if its name refers to another one by
+/// now.
 pub(super) fn reopen(found: &OwnedFd) -> io::Result<File> {
     let again = format!("/proc/self/fd/{}", found.as_raw_fd());
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     Ok(open(&*again, flags, Mode::empty())?.into())
 }
 
-/// The names in a directory that was looked at.
+/// The names in a directory that was examined.
 pub(super) fn names_in(found: &OwnedFd) -> io::Result<Vec<OsString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut listing = Dir::openat(found, ".", flags, Mode::empty())?;

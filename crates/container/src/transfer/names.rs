@@ -1,29 +1,30 @@
-//! Names in a tar archive that are too long for their field: an entry of its own before the file's.
+//! Names in a tar archive that are too long for their field: they have an entry before that of the
+//! file.
 
 use std::{
     borrow::Cow,
     io::{self, Read},
 };
 
-use tar::{Entry, EntryType, PaxExtensions};
+use tar::{EntryType, PaxExtensions};
 
-use super::unpack::{invalid, refused_sparse};
+use super::invalid::{invalid, refused_sparse};
 
 /// No path is longer (`PATH_MAX` of Linux); records of other kinds come beside them.
 const LONGEST: u64 = 64 << 10;
 
-/// What entries have said of the next file.
+/// What earlier entries specify for the next file.
 #[derive(Default)]
 pub(super) struct Names {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    /// Its length, where a record says it.
+    /// Its length, if a record specifies it.
     size: Option<u64>,
 }
 
 impl Names {
-    /// Takes note of an entry that is about the next one; false of any other.
-    pub(super) fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<bool> {
+    /// Records an entry that describes the next one; false for any other entry.
+    pub(super) fn take<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
         match entry.header().entry_type() {
             EntryType::GNULongName => self.name = Some(until_null(read(entry)?)),
             EntryType::GNULongLink => self.link = Some(until_null(read(entry)?)),
@@ -56,10 +57,10 @@ impl Names {
     /// The name of a file, and where it leads if it is a link.
     pub(super) fn of<R: Read>(
         &mut self,
-        entry: &Entry<'_, R>,
+        entry: &tar::Entry<'_, R>,
     ) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
         let said = std::mem::take(self);
-        // The crate goes on after the header's length.
+        // The crate continues after the length in the header.
         if said.size.is_some_and(|size| size != entry.size()) {
             let why = "its length does not fit into its header: use `tar --format=gnu`";
             return Err(invalid(why));
@@ -70,7 +71,7 @@ impl Names {
     }
 }
 
-fn read<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
+fn read<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Vec<u8>> {
     let length = entry.size();
     if length > LONGEST {
         return Err(invalid(&format!("names and records of {length} bytes")));

@@ -1,4 +1,4 @@
-//! A file, or a directory with all that is in it, as a tar archive.
+//! Packs a file, or a directory with its content, as a tar archive.
 
 use std::{
     ffi::OsStr,
@@ -19,8 +19,8 @@ use super::{
     tree::Failed,
 };
 
-/// Writes `name` of the directory `source` to `output`; of `.` all that is in that. Who unpacks it
-/// finds what `isolab cp` would make: the caller's files, without set-user bits.
+/// Writes `name` of the directory `source` to `output`; for `.`, its content. Unpacked, it gives
+/// what `isolab cp` would make: files of the caller without set-user-ID bits.
 pub(super) fn pack(
     source: &OwnedFd,
     name: &Path,
@@ -60,8 +60,8 @@ impl<W: Write> Packer<'_, W> {
         match kind {
             Kind::File => {
                 let length = u64::try_from(about.st_size).unwrap_or(0);
-                // Its length is written before it: one that has become shorter is filled up, and
-                // what was added is not looked at.
+                // The length is written before the content: a file that has become shorter is
+                // padded, and appended data is ignored.
                 let content = found::reopen(&descriptor)?.chain(io::repeat(0)).take(length);
                 let mut header = header(EntryType::Regular, &about, length);
                 self.archive.append_data(&mut header, &self.path, content)
@@ -85,7 +85,7 @@ impl<W: Write> Packer<'_, W> {
 
     fn contents(&mut self, directory: &OwnedFd) -> io::Result<()> {
         if self.depth >= DEPTH {
-            return Err(io::Error::other(format!("more than {DEPTH} directories in each other")));
+            return Err(io::Error::other(format!("more than {DEPTH} nested directories")));
         }
         self.depth += 1;
         for name in found::names_in(directory)? {

@@ -1,4 +1,4 @@
-//! One file, or a directory with all that is in it, from one open directory into another.
+//! Copies one file, or a directory with its content, from one open directory into another.
 
 use std::{
     ffi::OsStr,
@@ -22,7 +22,7 @@ use super::found::{self, DEPTH, Found, Kind};
 
 /// How files are made.
 pub(super) struct Rules {
-    /// Whose they become; `None` leaves them the caller's.
+    /// Their owner; `None` means the caller.
     pub(super) owner: Option<(u32, u32)>,
     /// Which bits of their mode are kept.
     pub(super) mode: u32,
@@ -56,7 +56,7 @@ struct Copier<'a> {
     /// What is being copied, for messages.
     path: PathBuf,
     depth: usize,
-    /// The first directory that was made, which may lie in what is copied.
+    /// The first directory that was made, which may be inside the source.
     made: Option<(u64, u64)>,
 }
 
@@ -77,7 +77,7 @@ impl Copier<'_> {
     fn file(&self, found: &OwnedFd, about: &FileStat, target: (&OwnedFd, &Path)) -> io::Result<()> {
         let from = found::reopen(found)?;
         let mut to = new_file(target)?;
-        // As long as it was: who adds to it for ever does not fill the other side.
+        // Only up to the initial length: a process that keeps appending cannot fill the other side.
         let length = u64::try_from(about.st_size).unwrap_or(0);
         io::copy(&mut from.take(length), &mut to)?;
         self.finish(&to, about)
@@ -90,7 +90,7 @@ impl Copier<'_> {
         target: (&OwnedFd, &Path),
     ) -> io::Result<()> {
         if self.depth >= DEPTH {
-            return Err(io::Error::other(format!("more than {DEPTH} directories in each other")));
+            return Err(io::Error::other(format!("more than {DEPTH} nested directories")));
         }
         let made = match mkdirat(target.0, target.1, Mode::S_IRWXU) {
             Ok(()) => true,
@@ -100,7 +100,7 @@ impl Copier<'_> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let to = openat(target.0, target.1, flags, Mode::empty())?;
         let names = found::names_in(found)?;
-        // Into itself: what was just made is not copied again.
+        // A copy into itself: what was just made is not copied again.
         let itself = fstat(&to)?;
         let itself = *self.made.get_or_insert((itself.st_dev, itself.st_ino));
         self.depth += 1;
@@ -125,7 +125,7 @@ impl Copier<'_> {
     }
 }
 
-/// Makes a file of that name, which is new, so that nothing stands there that could lead elsewhere.
+/// Makes a new file of that name, so that no existing link is followed.
 pub(super) fn new_file(target: (&OwnedFd, &Path)) -> io::Result<File> {
     make_room(target)?;
     let flags =
@@ -148,8 +148,7 @@ pub(super) fn new_link(
     Ok(())
 }
 
-/// Gives what was made its owner, mode and time. Owner first: changing it takes set-user bits away
-/// (chown(2)).
+/// Sets owner, mode and time. The owner first: changing it clears set-user-ID bits (chown(2)).
 pub(super) fn finish(
     made: impl AsFd,
     mode: u32,
@@ -163,7 +162,7 @@ pub(super) fn finish(
     Ok(futimens(&made, &modified, &modified)?)
 }
 
-/// Removes what has that name, which is no directory.
+/// Removes the entry of that name, unless it is a directory.
 pub(super) fn make_room((directory, name): (&OwnedFd, &Path)) -> io::Result<()> {
     match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -252,6 +251,6 @@ mod tests {
         let deep: PathBuf = std::iter::repeat_n("d", DEPTH + 1).collect();
         fs::create_dir_all(from.path().join(deep)).unwrap();
         let failed = copied(from.path(), "d", to.path()).0.unwrap_err();
-        assert!(failed.source.to_string().contains("in each other"), "{failed:?}");
+        assert!(failed.source.to_string().contains("nested"), "{failed:?}");
     }
 }

@@ -1,11 +1,10 @@
-//! A tar archive, unpacked below an open directory.
+//! Unpacks a tar archive below an open directory.
 //!
-//! An archive is somebody's download, so nothing in it is believed. Its names lead from the directory
-//! downwards, looked up by the kernel with `RESOLVE_BENEATH`: through no `..`, no absolute link and no
-//! link of procfs, whether the archive has brought it or it was there. Files are new ones, so nothing
-//! is written through a link; hard links are found by the same rule. Devices and FIFOs are left out.
-//! What says how long it is is bounded, or has to come: a sparse file, which makes much of few bytes,
-//! is refused.
+//! An archive is untrusted. Its names are looked up below the directory with `RESOLVE_BENEATH`: no
+//! `..`, no absolute link and no magic link of procfs leads out, whether it comes from the archive
+//! or existed before. Files are always new, so nothing is written through a link; targets of hard
+//! links are looked up the same way. Devices and FIFOs are skipped. Lengths are bounded, or their
+//! bytes must be there: sparse files, which expand a few bytes into many, are refused.
 
 use std::{
     ffi::OsStr,
@@ -30,13 +29,14 @@ use tar::{Archive, EntryType};
 
 use super::{
     found::refuse_proc,
+    invalid::{invalid, refused_sparse},
     names::Names,
     tree::{self, Failed, Rules},
 };
 
-type Entry<'a, R> = tar::Entry<'a, R>;
+type TarEntry<'a, R> = tar::Entry<'a, R>;
 
-/// Unpacks the archive that `input` begins with into `directory`.
+/// Unpacks the archive at the beginning of `input` into `directory`.
 pub(super) fn unpack(
     input: impl Read,
     directory: &OwnedFd,
@@ -58,7 +58,8 @@ struct Unpacker<'a> {
     left_out: &'a mut Vec<String>,
     /// What is being unpacked, for messages.
     path: PathBuf,
-    /// Directories that were made, whose times the files in them change.
+    /// Directories that were made; their times are set at the end, because new files in them change
+    /// these.
     times: Vec<(PathBuf, TimeSpec)>,
 }
 
@@ -66,7 +67,7 @@ impl Unpacker<'_> {
     fn all<R: Read>(&mut self, input: &mut BufReader<R>) -> io::Result<()> {
         refuse_compressed(input)?;
         let mut names = Names::default();
-        // Raw: the crate would take a name of any length into memory.
+        // Raw entries: the crate would read a name of any length into memory.
         let mut archive = Archive::new(&mut *input);
         for entry in archive.entries()?.raw(true) {
             let mut entry = entry?;
@@ -79,20 +80,21 @@ impl Unpacker<'_> {
         }
         self.path = "the archive".into();
         for (path, modified) in self.times.drain(..).rev() {
-            // One that is not there any more has no time.
+            // A directory that is gone needs no time.
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
             if let Ok(made) = beneath(self.directory, &path, flags) {
                 nix::sys::stat::futimens(made.as_fd(), &modified, &modified)?;
             }
         }
-        // Archives are filled up to a whole record; who writes one is not to fail at the last block.
+        // Archives are padded to a whole record; reading the rest keeps the writer from failing at
+        // the last block.
         const REST: u64 = 1 << 20;
         io::copy(&mut input.take(REST), &mut io::sink()).map(drop)
     }
 
     fn one<R: Read>(
         &mut self,
-        mut entry: Entry<'_, R>,
+        mut entry: TarEntry<'_, R>,
         name: &[u8],
         link: Option<&[u8]>,
     ) -> io::Result<()> {
@@ -137,7 +139,7 @@ impl Unpacker<'_> {
         }
     }
 
-    /// Opens a directory in which something is made; what is missing on the way is made, too.
+    /// Opens the parent directory of a new entry; missing directories are made.
     fn parent(&self, path: &Path) -> io::Result<OwnedFd> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         if path.as_os_str().is_empty() {
@@ -154,7 +156,7 @@ impl Unpacker<'_> {
         Ok(beneath(self.directory, path, flags)?)
     }
 
-    /// Makes a directory; false if it was there.
+    /// Makes a directory; false if it exists.
     fn make(
         &self,
         parent: &OwnedFd,
@@ -183,11 +185,12 @@ impl Unpacker<'_> {
             self.times.push((path.to_owned(), modified));
             return Ok(());
         }
-        // A link to a directory will do, as /bin is one in many roots; it is followed no further.
+        // A symbolic link to a directory is accepted, as /bin is in many roots, but not beyond the
+        // directory.
         Ok(beneath(self.directory, path, OFlag::O_PATH | OFlag::O_DIRECTORY).map(drop)?)
     }
 
-    /// Another name for a file below the directory.
+    /// Makes a hard link to a file below the directory.
     fn hard_link(&self, of: &[u8], target: (&OwnedFd, &Path)) -> io::Result<()> {
         let path = relative(of)?;
         let name = path.file_name().ok_or_else(|| invalid("a hard link without a target"))?;
@@ -204,7 +207,7 @@ impl Unpacker<'_> {
     }
 }
 
-/// Whether both names are one file, which would be lost to make room for itself.
+/// Whether both names are the same file, which must not be removed to make room for itself.
 fn is_same(one: (&OwnedFd, &OsStr), other: (&OwnedFd, &Path)) -> io::Result<bool> {
     let look = |directory: &OwnedFd, name: &Path| {
         let found = nix::sys::stat::fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
@@ -223,7 +226,7 @@ fn relative(name: &[u8]) -> io::Result<PathBuf> {
     for component in Path::new(OsStr::from_bytes(name)).components() {
         match component {
             Component::Normal(name) => path.push(name),
-            // As tar(1), which takes the leading slash away.
+            // Like tar(1), which removes the leading slash.
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
             Component::ParentDir => {
                 return Err(invalid("its name leads out of the directory by `..`"));
@@ -233,11 +236,11 @@ fn relative(name: &[u8]) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Opens what is below `directory`, wherever the names on the way would lead.
+/// Opens a path below `directory`, which nothing on the way can lead out of.
 fn beneath(directory: &OwnedFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
-    /// A rename anywhere on the host makes one lookup uncertain (openat2(2)).
+    /// A rename anywhere on the host can make a lookup fail with EAGAIN (openat2(2)).
     const RACES: usize = 64;
     for _ in 0..RACES {
         match openat2(directory, path, how) {
@@ -248,20 +251,12 @@ fn beneath(directory: &OwnedFd, path: &Path, flags: OFlag) -> nix::Result<OwnedF
     Err(Errno::EAGAIN)
 }
 
-fn modified<R: Read>(entry: &Entry<'_, R>) -> io::Result<TimeSpec> {
+fn modified<R: Read>(entry: &TarEntry<'_, R>) -> io::Result<TimeSpec> {
     let seconds = i64::try_from(entry.header().mtime()?).unwrap_or(0);
     Ok(TimeSpec::new(seconds, 0))
 }
 
-pub(super) fn invalid(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
-pub(super) fn refused_sparse() -> io::Error {
-    io::Error::other("a sparse file, which is not unpacked: write the archive without --sparse")
-}
-
-/// A compressed archive is a mistake that many make.
+/// A compressed archive is a common mistake.
 fn refuse_compressed<R: Read>(input: &mut BufReader<R>) -> io::Result<()> {
     let known: [(&[u8], &str); 4] = [
         (b"\x1f\x8b", "gzip"),
@@ -272,7 +267,7 @@ fn refuse_compressed<R: Read>(input: &mut BufReader<R>) -> io::Result<()> {
     let begin = io::BufRead::fill_buf(input)?;
     match known.iter().find(|(magic, _)| begin.starts_with(magic)) {
         Some((_, name)) => Err(io::Error::other(format!(
-            "it is compressed: unpack it before, as in `{name} -dc FILE | isolab cp - NAME:/PATH`"
+            "it is compressed: decompress it first, as in `{name} -dc FILE | isolab cp - NAME:/PATH`"
         ))),
         None => Ok(()),
     }

@@ -107,7 +107,7 @@ pub fn inside(script: &str) -> String {
 }
 
 /// Waits until the container has a file `/tmp/mark`.
-pub fn wait_for_mark(entry: &sandbox::Entry) {
+pub fn wait_for_mark(entry: &sandbox::LedgerEntry) {
     let began = Instant::now();
     let is_there = || {
         let looks = container::exec(entry, ["test", "-e", "/tmp/mark"], sandbox::Stdio::Capture);

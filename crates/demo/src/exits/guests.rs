@@ -43,7 +43,7 @@ pub(super) struct Run {
 pub(super) fn run(way: Way) -> Result<Run> {
     let failed = |what: &str| Error::system(format!("[{}] {what}", way.key()));
     let bytes = bytes();
-    let program = sandbox::in_memory(&*program(way, &bytes));
+    let program = host::sealed_memfd(&*program(way, &bytes));
     let program = program.map_err(failed("write the guest's program"))?;
     let mut device = device().map_err(failed("create the device's page"))?;
     let machine = MicroVm {

@@ -2,10 +2,8 @@
 
 use std::{collections::VecDeque, fs, io, process, thread, time::Duration};
 
-use sandbox::{
-    Builtin, Instance, Sandbox, Workload,
-    proc_files::{mappings, meminfo},
-};
+use host::{mappings, memory_field};
+use sandbox::{Builtin, Instance, Sandbox, Workload};
 
 use super::{IdleInstances, Kind, starts::message};
 
@@ -111,26 +109,26 @@ fn kernel() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let fields = ["SUnreclaim", "KernelStack", "SecPageTables", "Percpu"];
     // Older kernels have no line for the page tables of virtual machines.
-    let sum: u64 = fields.iter().filter_map(|field| meminfo(&text, field)).sum();
+    let sum: u64 = fields.iter().filter_map(|field| memory_field(&text, field)).sum();
     Ok(sum + page_tables(process::id()))
 }
 
 /// The page tables of a process.
 fn page_tables(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    meminfo(&status, "VmPTE").unwrap_or(0)
+    memory_field(&status, "VmPTE").unwrap_or(0)
 }
 
 /// The proportional share of memory of a process, over those of its mappings that count.
 fn pss(pid: u32, counts: impl Fn(&str) -> bool) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps"))?;
-    Ok(mappings(&text).iter().filter(|mapping| counts(&mapping.name)).map(|it| it.pss).sum())
+    Ok(mappings(&text).filter(|mapping| counts(mapping.name)).map(|it| it.pss).sum())
 }
 
 /// What the machine could still give, and all that it has, in bytes.
 pub(super) fn available() -> (u64, u64) {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let field = |name| meminfo(&text, name).unwrap_or(0);
+    let field = |name| memory_field(&text, name).unwrap_or(0);
     (field("MemAvailable"), field("MemTotal"))
 }
 

@@ -1,16 +1,18 @@
-//! The port over which the host sends signals for the command, and opens sessions beside it.
+//! The port over which the host sends signals for the command, and opens further sessions.
 
 use core::ffi::CStr;
 
 use crate::{
     calls::{self, Errno, Result, call},
-    command::{Ended, NONE, Polled},
+    command::{ExitStatus, NONE, Polled},
     frames::{self, HEADER, Header, Kind, PAYLOAD, SESSIONS},
     freeze::freeze,
+    pages,
     session::Session,
+    system::number,
 };
 
-/// The port, what has come over it so far, and the sessions.
+/// The port, the bytes received so far, and the sessions.
 pub struct Channel {
     port: usize,
     buffer: &'static mut [u8],
@@ -18,15 +20,15 @@ pub struct Channel {
     sessions: [Session; SESSIONS],
     /// The process of the plan's command.
     pub command: usize,
-    /// Where this process says that the machine may be frozen; 0 if it has no such port.
+    /// The port to which this process writes when the machine may be frozen; 0 if there is none.
     pub freeze_port: u16,
 }
 
 impl Channel {
-    /// So many descriptors are waited for: the port, and three of each session.
+    /// The number of polled descriptors: the port, and three for each session.
     pub const POLLED: usize = 1 + 3 * SESSIONS;
 
-    /// One over which nothing comes.
+    /// A channel without a port.
     pub fn closed() -> Self {
         let sessions = [const { Session::free() }; SESSIONS];
         Self { port: NONE, buffer: &mut [], filled: 0, sessions, command: 0, freeze_port: 0 }
@@ -34,11 +36,11 @@ impl Channel {
 
     /// The channel over the port of that name.
     pub fn open(port: &CStr) -> Result<Self> {
-        let buffer = calls::buffer(HEADER + PAYLOAD)?;
+        let buffer = pages::buffer(HEADER + PAYLOAD)?;
         Ok(Self { port: calls::open_device(port)?, buffer, ..Self::closed() })
     }
 
-    /// Says what to wait for.
+    /// Fills in what to poll for.
     pub fn poll(&self, polled: &mut [Polled]) {
         let [port, of_sessions @ ..] = polled else { return };
         *port = Polled::to_read(self.port);
@@ -47,7 +49,7 @@ impl Channel {
         }
     }
 
-    /// Does what can be done; `environment` is that of the plan's commands.
+    /// Handles what is ready; `environment` is that of the plan's commands.
     pub fn serve(&mut self, polled: &[Polled], environment: &[usize]) {
         let [port, of_sessions @ ..] = polled else { return };
         for (session, polled) in self.sessions.iter_mut().zip(of_sessions.chunks(3)) {
@@ -58,18 +60,18 @@ impl Channel {
         }
     }
 
-    /// A child that is not the command has died: it may be a session's.
-    pub fn has_died(&mut self, pid: usize, how: Ended) {
+    /// A child other than the command has died: it may belong to a session.
+    pub fn has_died(&mut self, pid: usize, how: ExitStatus) {
         if let Some(session) = self.sessions.iter_mut().find(|session| session.is(pid)) {
             session.ended = Some(how);
         }
     }
 
-    /// Reads what has come, and does what each whole frame says.
+    /// Reads what has arrived, and handles each complete frame.
     fn receive(&mut self, environment: &[usize]) {
         match calls::read(self.port, self.buffer.get_mut(self.filled..).unwrap_or_default()) {
             Ok(count @ 1..) => self.filled += count,
-            // The host has gone, and nobody else speaks here.
+            // The host is gone.
             _ => return self.port = NONE,
         }
         let mut taken = 0;
@@ -83,7 +85,7 @@ impl Channel {
                             send(self.port, Header::new(Kind::Heard, header.argument, 0), &[]);
                         }
                         (0, Kind::Freeze) if self.freeze_port != 0 => {
-                            // Without a seed or the time it goes on as it was.
+                            // Without a seed or the time it continues unchanged.
                             let _ = freeze(self.freeze_port);
                         }
                         (0, _) => {}
@@ -99,7 +101,7 @@ impl Channel {
     }
 }
 
-/// Does what a frame of a session says.
+/// Handles a frame of a session.
 fn obey(
     sessions: &mut [Session],
     port: usize,
@@ -111,7 +113,7 @@ fn obey(
     let place = match sessions.iter().position(known) {
         Some(place) => Some(place),
         None if header.kind == Kind::Words => sessions.iter().position(|it| it.number == 0),
-        // It has ended while this frame was on its way.
+        // It ended while this frame was in transit.
         None => return,
     };
     match place.and_then(|place| sessions.get_mut(place)) {
@@ -122,11 +124,10 @@ fn obey(
 
 /// Sends a signal to a process, or to a group of which the number is negated.
 pub fn signal(process: usize, number: u8) {
-    const KILL: usize = 62;
-    let _ = call(KILL, [process, number.into()]); // it may have ended
+    let _ = call(number::KILL, [process, number.into()]); // it may have ended
 }
 
-/// Says that a session could not be.
+/// Reports that a session could not be started.
 pub fn fail(port: usize, session: u16, errno: Errno) {
     send(port, Header::new(Kind::Failed, 0, session), &errno.0.to_le_bytes());
 }

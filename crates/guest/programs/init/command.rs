@@ -1,16 +1,18 @@
-//! One command of the plan: started, served while it runs, and told apart from the sessions beside
-//! it and from the orphans that the kernel gives to the first process.
+//! Runs one command of the plan: it serves the command while it runs, and distinguishes it from
+//! sessions and from the orphans that the kernel gives to the first process.
 
 use crate::{
     calls::{self, Errno, Result, call},
     channel::Channel,
+    machine,
     sink::Sink,
     system,
+    system::number,
 };
 
 /// How a command ended.
 #[derive(Clone, Copy)]
-pub enum Ended {
+pub enum ExitStatus {
     Exited(usize),
     Signaled(usize),
 }
@@ -19,14 +21,14 @@ const SIGCHLD: usize = 17;
 /// A set of signals with SIGCHLD as its member.
 static DEATHS: u64 = 1 << (SIGCHLD - 1);
 
-/// Runs the command whose path and words, and whose environment, are at these addresses, both ended
-/// by a null, and serves `channel` meanwhile.
+/// Runs the command with these null-terminated lists of words and of its environment, and serves
+/// `channel` meanwhile.
 pub fn run(
     words: &[usize],
     environment: &[usize],
     streams: [Sink; 3],
     channel: &mut Channel,
-) -> Result<Ended> {
+) -> Result<ExitStatus> {
     let deaths = watch_for_deaths()?;
     let output = [Pump::to(streams[1])?, Pump::to(streams[2])?];
     let ends = [streams[0].descriptor(), output[0].inlet, output[1].inlet];
@@ -43,23 +45,22 @@ pub fn run(
     }
 }
 
-/// Starts a command with these descriptors as its streams; gives its process, and why it is not the
-/// command, if it is not.
+/// Starts a command with these descriptors as its streams. Returns its pid, and the error of its
+/// `execve` if that failed.
 pub fn start(
     words: &[usize],
     environment: &[usize],
     ends: [usize; 3],
 ) -> Result<(usize, Option<Errno>)> {
-    const FORK: usize = 57;
     let verdict = pipe()?;
-    let child = call(FORK, [])?;
+    let child = call(number::FORK, [])?;
     if child == 0 {
         let Err(errno) = become_command(words, environment, ends);
         let _ = calls::write(verdict[1], &errno.0.to_le_bytes());
         system::exit(127);
     }
     calls::close(verdict[1]);
-    // The pipe closes when the command executes; before that it tells why it cannot.
+    // The `execve` closes the pipe; if it fails, the error is written to it.
     let mut errno = [0; 4];
     let failed = calls::read(verdict[0], &mut errno)? == errno.len();
     calls::close(verdict[0]);
@@ -68,52 +69,45 @@ pub fn start(
 
 /// A descriptor that can be read when a child has died (signalfd(2)).
 fn watch_for_deaths() -> Result<usize> {
-    const RT_SIGPROCMASK: usize = 14;
-    const SIGNALFD4: usize = 289;
     const CLOEXEC: usize = 0o2_000_000;
     const BLOCK: usize = 0;
     let set = &raw const DEATHS as usize;
-    call(RT_SIGPROCMASK, [BLOCK, set, 0, 8])?;
-    call(SIGNALFD4, [usize::MAX, set, 8, CLOEXEC])
+    call(number::RT_SIGPROCMASK, [BLOCK, set, 0, 8])?;
+    call(number::SIGNALFD4, [usize::MAX, set, 8, CLOEXEC])
 }
 
-/// A pipe: where it is read, where it is written.
+/// A pipe: the reading end and the writing end.
 pub fn pipe() -> Result<[usize; 2]> {
-    const PIPE2: usize = 293;
     const CLOEXEC: usize = 0o2_000_000;
     let mut ends = [0u32; 2];
-    call(PIPE2, [&raw mut ends as usize, CLOEXEC])?;
+    call(number::PIPE2, [&raw mut ends as usize, CLOEXEC])?;
     Ok(ends.map(|end| end as usize))
 }
 
-/// In the child: a session of its own, on the terminal if its input is one, and then the command.
+/// In the child: makes a session of its own, with its input as controlling terminal if it is one,
+/// and executes the command.
 fn become_command(
     words: &[usize],
     environment: &[usize],
     streams: [usize; 3],
 ) -> Result<core::convert::Infallible> {
-    const RT_SIGPROCMASK: usize = 14;
-    const IOCTL: usize = 16;
-    const DUP2: usize = 33;
-    const EXECVE: usize = 59;
-    const SETSID: usize = 112;
     const TIOCSCTTY: usize = 0x540e;
     const SET_MASK: usize = 2;
-    calls::forbid_ports()?;
-    call(SETSID, [])?;
+    machine::forbid_ports()?;
+    call(number::SETSID, [])?;
     for (number, descriptor) in streams.into_iter().enumerate() {
-        call(DUP2, [descriptor, number])?;
+        call(number::DUP2, [descriptor, number])?;
     }
-    let _ = call(IOCTL, [0, TIOCSCTTY, 0]); // refused by what is no terminal
+    let _ = call(number::IOCTL, [0, TIOCSCTTY, 0]); // refused if it is not a terminal
     let none = 0u64;
-    call(RT_SIGPROCMASK, [SET_MASK, &raw const none as usize, 0, 8])?;
-    let [program, called @ ..] = words else { return Err(Errno::GARBLED) };
+    call(number::RT_SIGPROCMASK, [SET_MASK, &raw const none as usize, 0, 8])?;
+    let [program, called @ ..] = words else { return Err(Errno::MALFORMED) };
     let (program, list) = (*program, called.as_ptr() as usize);
-    call(EXECVE, [program, list, environment.as_ptr() as usize])?;
-    Err(Errno::GARBLED)
+    call(number::EXECVE, [program, list, environment.as_ptr() as usize])?;
+    Err(Errno::MALFORMED)
 }
 
-/// Carries what the command says, serves `channel`, and reaps the dead until the command is among
+/// Forwards the command's output, serves `channel`, and reaps children until the command is among
 /// them.
 fn serve(
     command: usize,
@@ -121,7 +115,7 @@ fn serve(
     mut pumps: [Pump; 2],
     environment: &[usize],
     channel: &mut Channel,
-) -> Result<Ended> {
+) -> Result<ExitStatus> {
     const FOREVER: isize = -1;
     loop {
         let mut polled = [Polled::NONE; 3 + Channel::POLLED];
@@ -141,7 +135,8 @@ fn serve(
         if ready[0]
             && let Some(ended) = reap(command, deaths, channel)
         {
-            // What it said is in the pipes; orphans may hold them open, so their end may not come.
+            // Its output is in the pipes; orphans may keep them open, so end of file may never
+            // come.
             loop {
                 let mut polled = [&pumps[0], &pumps[1]].map(|pump| Polled::to_read(pump.outlet));
                 wait(&mut polled, 0)?;
@@ -161,10 +156,10 @@ fn serve(
     }
 }
 
-/// No descriptor: `poll` passes over it.
+/// No descriptor: `poll` ignores it.
 pub const NONE: usize = u32::MAX as usize;
 
-/// struct pollfd: the descriptor, what is asked for, and what is found.
+/// struct pollfd: the descriptor, the requested events and the returned ones.
 #[derive(Clone, Copy)]
 pub struct Polled(u64);
 
@@ -184,31 +179,30 @@ impl Polled {
         Self(descriptor as u64 | POLLOUT << 32)
     }
 
-    /// Whether it can, or is broken, which is to be seen at the next use.
+    /// Whether it is ready, or broken, which the next use will show.
     pub fn is_ready(&self) -> bool {
         self.0 >> 48 != 0
     }
 }
 
-/// Finds which of these are ready, at once or after waiting (poll(2)).
+/// Finds which of these are ready, immediately or after waiting (poll(2)).
 fn wait(polled: &mut [Polled], milliseconds: isize) -> Result<()> {
-    const POLL: usize = 7;
-    call(POLL, [polled.as_mut_ptr() as usize, polled.len(), milliseconds as usize]).map(drop)
+    call(number::POLL, [polled.as_mut_ptr() as usize, polled.len(), milliseconds as usize])
+        .map(drop)
 }
 
-/// Waits for all who have died; gives the end of `command` if it is one of them.
-fn reap(command: usize, deaths: usize, channel: &mut Channel) -> Option<Ended> {
-    const WAIT4: usize = 61;
+/// Reaps all dead children; returns the status of `command` if it is among them.
+fn reap(command: usize, deaths: usize, channel: &mut Channel) -> Option<ExitStatus> {
     const WNOHANG: usize = 1;
     const ANY: usize = usize::MAX;
     let mut notice = [0; 128];
-    let _ = calls::read(deaths, &mut notice); // one notice may stand for many
+    let _ = calls::read(deaths, &mut notice); // one notification may stand for several
     let mut ended = None;
     let mut status = 0u32;
-    while let Ok(pid @ 1..) = call(WAIT4, [ANY, &raw mut status as usize, WNOHANG, 0]) {
+    while let Ok(pid @ 1..) = call(number::WAIT4, [ANY, &raw mut status as usize, WNOHANG, 0]) {
         let how = match status & 0x7f {
-            0 => Ended::Exited((status >> 8 & 0xff) as usize),
-            signal => Ended::Signaled(signal as usize),
+            0 => ExitStatus::Exited((status >> 8 & 0xff) as usize),
+            signal => ExitStatus::Signaled(signal as usize),
         };
         match pid == command {
             true => ended = Some(how),
@@ -218,7 +212,8 @@ fn reap(command: usize, deaths: usize, channel: &mut Channel) -> Option<Ended> {
     ended
 }
 
-/// From a pipe of the command to a port; a device needs none, the command has it itself.
+/// Copies a pipe of the command to a port or page; a device needs no copying, because the command
+/// has it open itself.
 struct Pump {
     inlet: usize,
     outlet: usize,
@@ -240,7 +235,7 @@ impl Pump {
         }
     }
 
-    /// Carries what is there, at most a page and once.
+    /// Copies what is available, at most one page.
     fn carry(&mut self) {
         let mut bytes = [0; 4096];
         match calls::read(self.outlet, &mut bytes) {
@@ -258,7 +253,7 @@ impl Pump {
 }
 
 impl Sink {
-    /// What a command reads from; nothing comes in by a port or a page.
+    /// What a command reads from; a port or a page provides no input.
     fn descriptor(self) -> usize {
         match self {
             Self::Device(descriptor) => descriptor,

@@ -1,11 +1,14 @@
-//! Finds a disk by what it says of itself.
+//! Finds a disk by one of its attributes.
 //!
-//! Its name says nothing: `nvme0n2` is what the driver found second. Linux looks for several at
-//! once, and in `/sys/class/block` a disk appears before it can be opened.
+//! Its name does not identify it: `nvme0n2` is the disk that the driver found second. Linux probes
+//! several at once, and a disk appears in `/sys/class/block` before it can be opened.
 
 use core::ffi::CStr;
 
-use crate::calls::{self, Errno, Result};
+use crate::{
+    calls::{self, Errno, Result},
+    files,
+};
 
 const FOLDER: &[u8] = b"/sys/class/block/";
 const DEVICES: &[u8] = b"/dev/";
@@ -15,16 +18,16 @@ pub fn link(attribute: &CStr, value: &CStr, path: &CStr) -> Result<()> {
     let mut device = Path::new();
     let disk = calls::wait_for_device(|| find(attribute, value, &mut device))?;
     calls::close(disk);
-    calls::link(device.text()?, path)
+    files::link(device.text()?, path)
 }
 
-/// Opens the disk, if it is there, and puts its path into `device`.
+/// Opens the disk, if it exists, and stores its path in `device`.
 fn find(attribute: &CStr, value: &CStr, device: &mut Path) -> Result<usize> {
     let folder = calls::open_to_read(c"/sys/class/block")?;
     let mut entries = [0; 1024];
     let mut found = Err(Errno::NOT_THERE);
-    while let Ok(count @ 1..) = calls::read_directory(folder, &mut entries) {
-        for name in calls::names(entries.get(..count).unwrap_or_default()) {
+    while let Ok(count @ 1..) = files::read_directory(folder, &mut entries) {
+        for name in files::names(entries.get(..count).unwrap_or_default()) {
             let (mut about, name) = (Path::new(), name.to_bytes());
             about.set(&[FOLDER, name, b"/", attribute.to_bytes()])?;
             if has(about.text()?, value) {

@@ -1,23 +1,20 @@
-//! Where a guest may be frozen and copied, and what each copy has to learn then.
+//! The point at which a guest may be frozen and copied, and what each copy then needs.
 
 use core::arch::asm;
 
-use crate::{
-    calls::{self, Result},
-    sink::output_byte,
-};
+use crate::{calls::Result, machine, sink::output_byte};
 
-/// Says that the guest may be frozen, then asks for a seed and the time. What a copy does before it
-/// has both, all copies do alike: this process does nothing.
+/// Announces that the guest may be frozen, then asks for a seed and the time. Until it has both,
+/// all copies behave alike, so this process does nothing in between.
 pub fn freeze(port: u16) -> Result<()> {
     output_byte(port, 0);
     let seed = [(); 8].map(|()| input(port));
     let nanoseconds = [(); 2].map(|()| u64::from(input(port)));
     // A host that has no random numbers gives zeros.
     if seed != [0; 8] {
-        calls::seed_random_numbers(seed)?;
+        machine::seed_random_numbers(seed)?;
     }
-    calls::set_clock(nanoseconds[1] << 32 | nanoseconds[0])
+    machine::set_clock(nanoseconds[1] << 32 | nanoseconds[0])
 }
 
 /// Reads 32 bits from an I/O port.

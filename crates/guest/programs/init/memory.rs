@@ -52,7 +52,7 @@ unsafe extern "C" fn memcmp(first: *const u8, second: *const u8, count: usize) -
     0
 }
 
-/// The same, where only equality is asked for.
+/// The same, for a comparison for equality only.
 ///
 /// # Safety
 ///

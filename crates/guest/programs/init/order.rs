@@ -1,33 +1,33 @@
-//! What a session is to run: lines as in a plan, `directory`, `variable`, `window ROWS COLUMNS` for
-//! a terminal, and last `run PROGRAM WORD...`.
+//! What a session runs: lines as in a plan, `directory`, `variable`, `window ROWS COLUMNS` for a
+//! terminal, and last `run PROGRAM WORD...`.
 
 use core::ffi::CStr;
 
 use crate::{
     calls::{self, Errno, Result},
-    number, words,
+    files, number, pages, words,
 };
 
-/// The order, in lists of addresses that end in a null.
+/// The order, as null-terminated lists of addresses.
 pub struct Order {
     /// The program's path, and the words of its command line.
     pub words: &'static mut [usize],
     /// Its environment.
     pub environment: &'static mut [usize],
-    /// The rows and columns of its terminal, if it is to have one.
+    /// The rows and columns of its terminal, if it gets one.
     pub window: Option<[usize; 2]>,
     directory: Option<usize>,
 }
 
 impl Order {
-    /// Reads it out of `text`, which has to stay as it is until the program runs. Variables come to
-    /// those of the plan's commands, and in their place where they have the same name.
+    /// Parses `text`, which must stay unchanged until the program runs. Variables are added to
+    /// those of the plan's commands, or replace those of the same name.
     pub fn read(text: &mut [u8], environment: &[usize]) -> Result<Self> {
         let room = text.len() + 2;
         let inherited = environment.iter().take_while(|variable| **variable != 0).count();
         let mut order = Self {
-            words: calls::list(room)?,
-            environment: calls::list(room + inherited)?,
+            words: pages::list(room)?,
+            environment: pages::list(room + inherited)?,
             window: None,
             directory: None,
         };
@@ -46,13 +46,13 @@ impl Order {
 
     fn read_lines(&mut self, text: &mut [u8], mut variables: usize) -> Result<()> {
         for mut line in text.split_inclusive_mut(|byte| *byte == b'\n') {
-            let mut next = || words::next_word(&mut line).map_err(|_| Errno::GARBLED);
-            match next()?.ok_or(Errno::GARBLED)?.to_bytes() {
+            let mut next = || words::next_word(&mut line).map_err(|_| Errno::MALFORMED);
+            match next()?.ok_or(Errno::MALFORMED)?.to_bytes() {
                 b"directory" => {
-                    self.directory = Some(next()?.ok_or(Errno::GARBLED)?.as_ptr() as usize);
+                    self.directory = Some(next()?.ok_or(Errno::MALFORMED)?.as_ptr() as usize);
                 }
                 b"variable" => {
-                    let variable = next()?.ok_or(Errno::GARBLED)?;
+                    let variable = next()?.ok_or(Errno::MALFORMED)?;
                     let known = self.environment.iter().take(variables);
                     let same = known.into_iter().position(|it| name(*it) == name_of(variable));
                     let place = same.unwrap_or(variables);
@@ -61,7 +61,7 @@ impl Order {
                     *place = variable.as_ptr() as usize;
                 }
                 b"window" => {
-                    let mut side = || number(next()?.ok_or(Errno::GARBLED)?.to_bytes());
+                    let mut side = || number(next()?.ok_or(Errno::MALFORMED)?.to_bytes());
                     self.window = Some([side()?, side()?]);
                 }
                 b"run" => {
@@ -76,10 +76,10 @@ impl Order {
         Ok(())
     }
 
-    /// Looks a program without a path up in PATH (execvp(3)).
+    /// Searches PATH for a program without a slash (execvp(3)).
     fn find(&mut self) -> Result<()> {
         let program = match self.words.first() {
-            None | Some(0) => return Err(Errno::GARBLED),
+            None | Some(0) => return Err(Errno::MALFORMED),
             Some(program) => text_at(*program),
         };
         if program.to_bytes().contains(&b'/') {
@@ -89,34 +89,34 @@ impl Order {
         let mut values = variables.filter_map(|it| text_at(*it).to_bytes().strip_prefix(b"PATH="));
         let path = values.next().unwrap_or(b"/bin:/usr/bin");
         const LONGEST: usize = 4096;
-        let place = calls::list(LONGEST / size_of::<usize>())?;
+        let place = pages::list(LONGEST / size_of::<usize>())?;
         for directory in path.split(|byte| *byte == b':') {
             let parts = [directory, b"/", program.to_bytes_with_nul()];
             let count = parts.iter().map(|part| part.len()).sum::<usize>();
             if directory.is_empty() || count > LONGEST {
                 continue;
             }
-            let bytes = calls::bytes_of(place);
+            let bytes = pages::bytes_of(place);
             for (to, from) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
                 *to = *from;
             }
             if let Ok(found) = CStr::from_bytes_until_nul(bytes)
-                && calls::is_program(found)
+                && files::is_program(found)
             {
-                // This memory stays with the process for good, a page for each such session.
+                // This memory is never freed: one page for each such session.
                 self.words[0] = found.as_ptr() as usize;
                 return Ok(());
             }
         }
-        calls::forget(place);
+        pages::forget(place);
         Err(Errno::NOT_THERE)
     }
 
-    /// Changes to its directory; gives the one before, open.
+    /// Changes to its directory; returns the previous one, open.
     pub fn enter(&self) -> Result<usize> {
         let before = calls::open_to_read(c".")?;
         let entered = match self.directory {
-            Some(directory) => calls::change_directory(text_at(directory)),
+            Some(directory) => files::change_directory(text_at(directory)),
             None => Ok(()),
         };
         if entered.is_err() {
@@ -125,10 +125,10 @@ impl Order {
         entered.map(|()| before)
     }
 
-    /// Gives its lists back.
+    /// Frees its lists.
     pub fn forget(self) {
-        calls::forget(self.words);
-        calls::forget(self.environment);
+        pages::forget(self.words);
+        pages::forget(self.environment);
     }
 }
 
@@ -141,10 +141,10 @@ fn name_of(variable: &CStr) -> &[u8] {
     variable.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
-/// The text at an address that was taken of one.
+/// The text at an address that was stored before.
 fn text_at(address: usize) -> &'static CStr {
     // SAFETY: the lists hold only addresses of words that `next_word` has ended by a NUL, in memory
-    // of the plan or of this session's order, none of which is unmapped or changed before the
-    // lists are given back.
+    // of the plan or of this session's order, none of which is unmapped or changed before the lists
+    // are freed.
     unsafe { CStr::from_ptr(address as *const core::ffi::c_char) }
 }

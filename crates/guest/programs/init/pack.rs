@@ -1,16 +1,19 @@
-//! Brings files out of the guest: all that is in a directory, as one archive on a disk.
+//! Copies files out of the guest: the content of a directory, as one archive on a disk.
 //!
 //! The archive is cpio of the "newc" kind, as an initramfs is
-//! (Documentation/driver-api/early-userspace/buffer-format.rst), because that takes the least
-//! code. Directories and files come out; what is neither has no meaning outside.
+//! (Documentation/driver-api/early-userspace/buffer-format.rst), because that takes the least code.
+//! Only directories and files are copied; anything else has no meaning outside.
 
 use core::ffi::CStr;
 
-use crate::calls::{self, Errno, Result};
+use crate::{
+    calls::{self, Errno, Result},
+    files, pages,
+};
 
 /// PATH_MAX of Linux.
 const MAX_NAME: usize = 4096;
-/// Directories in directories; each takes a part of the stack.
+/// The maximum nesting of directories; each level takes a part of the stack.
 const MAX_DEPTH: usize = 64;
 const KIND: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
@@ -20,16 +23,16 @@ const FILE: u32 = 0o100_000;
 pub fn pack(directory: &CStr, disk: &CStr) -> Result<()> {
     let mut archive = Archive {
         disk: calls::open_device(disk)?,
-        buffer: calls::buffer(BUFFER_BYTES)?,
+        buffer: pages::buffer(BUFFER_BYTES)?,
         filled: 0,
         name: [0; MAX_NAME],
     };
-    let root = calls::open_at(calls::HERE, directory)?;
+    let root = files::open_at(files::HERE, directory)?;
     archive.directory(root, 0, 0)?;
     calls::close(root);
     let length = archive.extend_name(0, END)?;
     archive.header(length, 0, 0)?;
-    // A disk takes whole blocks.
+    // A disk is written in whole blocks.
     while !archive.filled.is_multiple_of(BLOCK_BYTES) {
         archive.add_byte(0)?;
     }
@@ -38,9 +41,10 @@ pub fn pack(directory: &CStr, disk: &CStr) -> Result<()> {
     Ok(())
 }
 
-/// The name that ends an archive.
+/// The name of the entry that ends an archive.
 const END: &[u8] = b"TRAILER!!!";
-/// A multiple of every disk's blocks, so that the kernel need not read what is only overwritten.
+/// A multiple of every disk's block size, so that the kernel need not read blocks before they are
+/// overwritten.
 const BLOCK_BYTES: usize = 4096;
 const BUFFER_BYTES: usize = 32 * BLOCK_BYTES;
 
@@ -48,36 +52,37 @@ struct Archive {
     disk: usize,
     buffer: &'static mut [u8],
     filled: usize,
-    /// The path of what is being packed; the part in front is told by its length.
+    /// The path of the entry being packed; a directory is identified by the length of its path.
     name: [u8; MAX_NAME],
 }
 
 impl Archive {
-    /// All that is in the open directory, whose own path is the first `length` bytes of the name.
+    /// Packs the content of the open directory, whose own path is the first `length` bytes of the
+    /// name.
     fn directory(&mut self, directory: usize, length: usize, depth: usize) -> Result<()> {
         if depth == MAX_DEPTH {
             return Err(Errno::TOO_LONG);
         }
         let mut entries = [0; 1024];
         loop {
-            let count = calls::read_directory(directory, &mut entries)?;
+            let count = files::read_directory(directory, &mut entries)?;
             if count == 0 {
                 return Ok(());
             }
-            for name in calls::names(entries.get(..count).unwrap_or_default()) {
+            for name in files::names(entries.get(..count).unwrap_or_default()) {
                 self.entry(directory, name, length, depth)?;
             }
         }
     }
 
     fn entry(&mut self, directory: usize, name: &CStr, length: usize, depth: usize) -> Result<()> {
-        let about = calls::status(directory, name)?;
+        let about = files::status(directory, name)?;
         let kind = about.mode & KIND;
         if kind != DIRECTORY && kind != FILE {
             return Ok(());
         }
         let length = self.extend_name(length, name.to_bytes())?;
-        let opened = calls::open_at(directory, name)?;
+        let opened = files::open_at(directory, name)?;
         if kind == DIRECTORY {
             self.header(length, about.mode, 0)?;
             self.directory(opened, length, depth + 1)?;
@@ -89,7 +94,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Puts a name behind the path that has this length, and gives the length of both.
+    /// Appends a name to the path with this length, and returns the new length.
     fn extend_name(&mut self, length: usize, name: &[u8]) -> Result<usize> {
         let slash = if length > 0 { Some(b'/') } else { None };
         let mut end = length;
@@ -118,7 +123,7 @@ impl Archive {
         self.pad()
     }
 
-    /// So many bytes of an open file; zeros, if it has become shorter.
+    /// Copies this many bytes of an open file; zeros if it has become shorter.
     fn content(&mut self, file: usize, mut bytes: usize) -> Result<()> {
         while bytes > 0 {
             let end = self.buffer.len().min(self.filled + bytes);

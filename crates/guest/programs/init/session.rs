@@ -1,35 +1,37 @@
-//! A session: a command beside the plan's, whose streams come and go over the channel.
+//! A session: a further command, whose streams go over the channel.
 
 use crate::{
     calls::{self, Errno, Result},
     channel::{fail, send, signal},
-    command::{self, Ended, NONE, Polled},
+    command::{self, ExitStatus, NONE, Polled},
+    files,
     frames::{self, Header, Kind, PAYLOAD},
     order::Order,
+    pages, terminal,
 };
 
-/// A place for a session; number 0 is none.
+/// The state of one session; number 0 is none.
 pub struct Session {
     pub number: u16,
     /// Its process; 0 before it is started.
     process: usize,
-    /// Where its input is written: a pipe, or its terminal.
+    /// Where its input is written to: a pipe, or its terminal.
     input: usize,
-    /// Where its output and its errors are read.
+    /// Where its output and its errors are read from.
     outlets: [Outlet; 2],
     is_terminal: bool,
-    /// Input that it has not taken yet, from one place to another.
+    /// Input that it has not taken yet, as a range of the buffer.
     pending: (&'static mut [u8], usize, usize),
-    /// What is to be run, and how much of that has come.
+    /// The description of what to run, and its length so far.
     words: (&'static mut [u8], usize),
     /// How its process ended.
-    pub ended: Option<Ended>,
+    pub ended: Option<ExitStatus>,
 }
 
 #[derive(Clone, Copy)]
 struct Outlet {
     file: usize,
-    /// The host has not taken the last frame yet.
+    /// Whether the host has yet to take the last frame.
     waits: bool,
 }
 
@@ -40,7 +42,7 @@ impl Outlet {
 const SIGKILL: u8 = 9;
 
 impl Session {
-    /// A place that nobody has.
+    /// An unused session.
     pub const fn free() -> Self {
         Self {
             number: 0,
@@ -59,7 +61,7 @@ impl Session {
         self.process == process && self.process != 0
     }
 
-    /// Says what to wait for.
+    /// Fills in what to poll for.
     pub fn poll(&self, polled: &mut [Polled]) {
         let [input, output, errors] = polled else { return };
         if self.pending.1 < self.pending.2 {
@@ -72,7 +74,7 @@ impl Session {
         }
     }
 
-    /// Carries what can be carried, and says that it has ended when that was all.
+    /// Forwards what is ready, and reports its end after the last output.
     pub fn carry(&mut self, port: usize, polled: &[Polled]) {
         let [input, output, errors] = polled else { return };
         if input.is_ready() {
@@ -83,7 +85,7 @@ impl Session {
                 self.pass_output(port, stream);
             }
         }
-        // What it wrote is in the pipes; who else holds them open is not waited for.
+        // Its output is in the pipes; other processes that keep them open are not waited for.
         let silent = |(outlet, polled): (&Outlet, &Polled)| {
             outlet.file == NONE || !outlet.waits && !polled.is_ready()
         };
@@ -91,15 +93,15 @@ impl Session {
             && self.outlets.iter().zip([output, errors]).all(silent)
         {
             let (kind, number) = match how {
-                Ended::Exited(code) => (Kind::Exited, code),
-                Ended::Signaled(signal) => (Kind::Signaled, signal),
+                ExitStatus::Exited(code) => (Kind::Exited, code),
+                ExitStatus::Signaled(signal) => (Kind::Signaled, signal),
             };
             send(port, Header::new(kind, number as u8, self.number), &[]);
             self.end();
         }
     }
 
-    /// Does what a frame says.
+    /// Handles a frame.
     pub fn obey(&mut self, port: usize, environment: &[usize], header: Header, payload: &[u8]) {
         match header.kind {
             Kind::Words => {
@@ -126,11 +128,13 @@ impl Session {
             Kind::Window => {
                 if let &[a, b, c, d] = payload {
                     let [rows, columns] = [[a, b], [c, d]].map(u16::from_le_bytes);
-                    let _ = calls::set_window(self.input, rows, columns); // a pipe has none
+                    let _ = terminal::set_window(self.input, rows, columns); // a pipe has none
                 }
             }
             Kind::Taken => {
-                if let Some(outlet) = self.outlets.get_mut(usize::from(header.argument).wrapping_sub(1)) {
+                if let Some(outlet) =
+                    self.outlets.get_mut(usize::from(header.argument).wrapping_sub(1))
+                {
                     outlet.waits = false;
                 }
             }
@@ -141,7 +145,7 @@ impl Session {
                 send(port, Header::new(Kind::Heard, header.argument, self.number), &[]);
             }
             Kind::Close => {
-                // It leads a session of its own, and so a group.
+                // It leads a session of its own, and so a process group.
                 if self.process != 0 && self.ended.is_none() {
                     signal(self.process.wrapping_neg(), SIGKILL);
                 }
@@ -155,8 +159,8 @@ impl Session {
         if self.number == 0 {
             self.number = number;
             if self.words.0.is_empty() {
-                self.words.0 = calls::buffer(frames::WORDS)?;
-                self.pending.0 = calls::buffer(PAYLOAD)?;
+                self.words.0 = pages::buffer(frames::WORDS)?;
+                self.pending.0 = pages::buffer(PAYLOAD)?;
             }
         }
         let end = self.words.1 + text.len();
@@ -166,7 +170,7 @@ impl Session {
         Ok(())
     }
 
-    /// Starts what the words say.
+    /// Starts the described program.
     fn start(&mut self, environment: &[usize]) -> Result<()> {
         let text = self.words.0.get_mut(..self.words.1).unwrap_or_default();
         let order = Order::read(text, environment)?;
@@ -175,15 +179,15 @@ impl Session {
             Some([rows, columns]) => self.start_on_terminal(&order, rows, columns),
             None => self.start_on_pipes(&order),
         };
-        let _ = calls::go_back_to(before);
+        let _ = files::go_back_to(before);
         calls::close(before);
         order.forget();
         started
     }
 
     fn start_on_terminal(&mut self, order: &Order, rows: usize, columns: usize) -> Result<()> {
-        let [master, slave] = calls::open_terminal()?;
-        let started = calls::set_window(master, rows as u16, columns as u16)
+        let [master, slave] = terminal::open_terminal()?;
+        let started = terminal::set_window(master, rows as u16, columns as u16)
             .and_then(|()| command::start(order.words, order.environment, [slave; 3]));
         calls::close(slave);
         self.take(started, master, [master, NONE])
@@ -197,7 +201,7 @@ impl Session {
         self.take(started, input[1], [output[0], errors[0]])
     }
 
-    /// Keeps a process that was started, and these ends of its streams.
+    /// Records a started process and these ends of its streams.
     fn take(
         &mut self,
         started: Result<(usize, Option<Errno>)>,
@@ -207,7 +211,7 @@ impl Session {
         self.input = input;
         self.is_terminal = outlets[1] == NONE;
         self.outlets = outlets.map(|file| Outlet { file, waits: false });
-        // A full pipe must not hold up everybody else.
+        // A full pipe must not block the others.
         calls::do_not_wait(input)?;
         match started? {
             (process, None) => {
@@ -225,7 +229,7 @@ impl Session {
             match calls::write(self.input, bytes.get(*from..*to).unwrap_or_default()) {
                 Ok(count) => *from += count,
                 Err(Errno::AGAIN) => return,
-                // It does not read any more: what comes is thrown away.
+                // It does not read any more: further input is discarded.
                 Err(_) => *from = *to,
             }
         }
@@ -249,7 +253,7 @@ impl Session {
                 send(port, header, bytes.get(..count).unwrap_or_default());
             }
             Err(Errno::AGAIN) => {}
-            // Its end, or that of the last who had the terminal open.
+            // End of file, or the last process with the terminal open has ended.
             _ => {
                 if !self.is_terminal {
                     calls::close(outlet.file);
@@ -259,7 +263,7 @@ impl Session {
         }
     }
 
-    /// Frees the place.
+    /// Makes the session unused.
     fn end(&mut self) {
         if self.is_terminal {
             self.outlets[0].file = NONE; // it is the input
@@ -271,4 +275,3 @@ impl Session {
         *self = Self { pending: (pending, 0, 0), words: (words, 0), ..Self::free() };
     }
 }
-

@@ -1,4 +1,4 @@
-//! Where bytes of the guest go: into a device of Linux, or out of an I/O port of the machine.
+//! Destinations of output: a device, an I/O port of the machine, or shared memory.
 
 use core::arch::asm;
 
@@ -7,18 +7,18 @@ use crate::{
     ring::{BYTES_AT, TAKEN, WRITTEN},
 };
 
-/// A way out of the guest.
+/// A destination of output.
 #[derive(Clone, Copy)]
 pub enum Sink {
     /// A descriptor.
     Device(usize),
     /// A port that takes bytes, one after the other.
     Port(u16),
-    /// Memory that the host sees too.
+    /// Memory that is shared with the host.
     Page(Page),
 }
 
-/// A ring in memory, mapped for as long as this program runs.
+/// A ring buffer in shared memory, mapped for the lifetime of this program.
 #[derive(Clone, Copy)]
 pub struct Page {
     pub start: *mut u8,
@@ -46,7 +46,7 @@ impl Page {
 }
 
 impl Sink {
-    /// Writes all of `bytes`; a device that takes no more loses the rest.
+    /// Writes all of `bytes`; after an error of a device the rest is lost.
     pub fn write(self, mut bytes: &[u8]) {
         match self {
             Self::Port(port) => output(port, bytes),

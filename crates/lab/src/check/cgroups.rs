@@ -7,10 +7,10 @@ use std::{
 };
 
 use container::{
-    cgroup::{Ground, grounds},
+    cgroup::{CgroupParent, cgroup_parents},
     privileges::root_outside,
 };
-use sandbox::{Claim, Entry, Ledger, Resource};
+use sandbox::{Claim, Ledger, LedgerEntry, Resource};
 
 use super::jail::{MEMORY_BYTES, PROCESSES};
 use crate::program::Place;
@@ -41,24 +41,24 @@ impl Cgroups {
     /// Makes them. With `for_program` it may make its own below, and is held in all controllers;
     /// otherwise it is only held by its memory and number of processes.
     pub(super) fn create(root: bool, for_program: bool) -> io::Result<Self> {
-        let mut grounds = grounds().map_err(io::Error::other)?;
+        let mut parents = cgroup_parents().map_err(io::Error::other)?;
         // A cgroup of version 1 with CPU shares has no budget for real-time processes.
         if !for_program {
-            grounds.retain(|ground| {
-                ground.controllers.iter().any(|name| ["memory", "pids"].contains(name))
+            parents.retain(|parent| {
+                parent.controllers.iter().any(|name| ["memory", "pids"].contains(name))
             });
         }
         let name = format!("isolab-lab-{}", std::process::id());
-        let directory = |ground: Ground| CgroupDirectory {
-            version: ground.version,
-            path: ground.parent.join(&name),
-            controllers: ground.controllers,
+        let directory = |parent: CgroupParent| CgroupDirectory {
+            version: parent.version,
+            path: parent.path.join(&name),
+            controllers: parent.controllers,
         };
-        let directories: Vec<CgroupDirectory> = grounds.into_iter().map(directory).collect();
+        let directories: Vec<CgroupDirectory> = parents.into_iter().map(directory).collect();
         let held = directories.iter().map(|directory| Resource::Cgroup(directory.path.clone()));
-        let entry = Entry {
+        let entry = LedgerEntry {
             resources: held.collect(),
-            ..Entry::new(name, "lab", std::env::args().collect())
+            ..LedgerEntry::new(name, "lab", std::env::args().collect())
         };
         let claim = Ledger::open().and_then(|ledger| ledger.claim(entry));
         let claim = Some(claim.map_err(io::Error::other)?);
@@ -90,12 +90,12 @@ impl Cgroups {
 
     /// The directories as the program's cgroups are made in them.
     pub(super) fn place(&self) -> Place {
-        let ground = |directory: &CgroupDirectory| Ground {
+        let parent = |directory: &CgroupDirectory| CgroupParent {
             version: directory.version,
-            parent: directory.path.clone(),
+            path: directory.path.clone(),
             controllers: directory.controllers.clone(),
         };
-        Place::of_grounds(&self.directories.iter().map(ground).collect::<Vec<_>>())
+        Place::of_grounds(&self.directories.iter().map(parent).collect::<Vec<_>>())
     }
 
     /// How often the kernel has killed for want of memory, and refused a process, by the limits

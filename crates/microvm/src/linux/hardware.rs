@@ -18,9 +18,10 @@ use std::{
     time::Duration,
 };
 
-use guest::{abi::MAILBOX_BYTES, plan::Plan};
+use guest::{abi::MAILBOX_BYTES, plan::InitPlan};
+use host::terminal_size;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sandbox::{Event, Question, Stdio, Trace, Written, terminal_size};
+use sandbox::{Event, Question, Stdio, Trace, Written};
 
 use crate::{
     cell::{self, Role},
@@ -95,7 +96,7 @@ pub struct Hardware {
     /// Where the guest's streams lead.
     pub streams: Streams,
     /// What isolab's own first process is to do, if the guest has it.
-    pub init: Option<Plan>,
+    pub init: Option<InitPlan>,
     /// What that process reports.
     pub reports: Reports,
     /// The host's end of the channel to that process.
@@ -135,7 +136,7 @@ pub struct Inventory {
     /// The directories that it reads, opened.
     pub shares: Vec<SharedTree>,
     /// What isolab's own first process is to do, if the guest has it.
-    pub init: Option<Plan>,
+    pub init: Option<InitPlan>,
     /// Where the command's streams lead.
     pub stdio: Stdio,
 }

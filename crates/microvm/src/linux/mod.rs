@@ -45,9 +45,9 @@ use std::{
     time::Duration,
 };
 
+use host::RawTerminal;
 use sandbox::{
-    Instance, Limits, Mailbox, Milestone, Program, RawTerminal, Sandbox, Stdio, Timeline, Trace,
-    Workload,
+    Instance, Limits, Mailbox, Milestone, Program, Sandbox, Stdio, Timeline, Trace, Workload,
 };
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use guest::plan::Plan;
+use guest::plan::InitPlan;
 use sandbox::{Program, Stdio, Workload};
 use serde::{Deserialize, Serialize};
 
@@ -168,7 +168,7 @@ impl Recipe {
             balloon_bytes: self.balloon_bytes,
             ..LinuxVm::new("")
         };
-        let init = self.plan.clone().map(Plan::from);
+        let init = self.plan.clone().map(InitPlan::from);
         Ok((vm, Inventory { disks: opened, shares: Vec::new(), init, stdio }))
     }
 }

@@ -12,11 +12,12 @@ use std::{
     time::Duration,
 };
 
-use guest::plan::{Plan, Report};
+use guest::plan::{InitPlan, Report};
+use host::RawTerminal;
 use kvm_ioctls::VcpuFd;
 use sandbox::{
     Capture, Control, Error as SandboxError, Event, Instance, MachineEnd, Mailbox, Milestone,
-    Outcome, Question, RawTerminal, Status, Timeline, Trace, Usage, Written,
+    Outcome, Question, Status, Timeline, Trace, Usage, Written,
 };
 
 use vmm_sys_util::eventfd::EventFd;
@@ -80,7 +81,7 @@ struct Finished {
     end: Result<End>,
     /// What the first process said of the end.
     report: Option<Report>,
-    init: Option<Plan>,
+    init: Option<InitPlan>,
     last_seen: LastSeen,
     panic: Option<String>,
     written: Written,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use guest::plan::Plan;
+use guest::plan::InitPlan;
 
 use super::hardware;
 use crate::{
@@ -58,7 +58,7 @@ pub fn open(shares: &[Share]) -> Result<Vec<SharedTree>> {
 }
 
 /// Lets the first process mount them, in their order.
-pub fn mount(shares: &[Share], plan: Plan) -> Plan {
+pub fn mount(shares: &[Share], plan: InitPlan) -> InitPlan {
     shares.iter().enumerate().fold(plan, |plan, (number, share)| {
         let flags: Vec<&str> = [&["ro"], &*share.options].concat();
         plan.mount("virtiofs", &hardware::share_tag(number), &share.target, "", &flags)
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_guest_mounts_them_read_only_by_their_names() {
-        let plan = mount(&[share("/a b"), share("/c")], Plan::new());
+        let plan = mount(&[share("/a b"), share("/c")], InitPlan::new());
         let lines: Vec<&str> = plan.text().lines().collect();
         let ends = ["isolab0 /a\\20b  ro nosuid", "isolab1 /c  ro nosuid"];
         assert_eq!(lines, ends.map(|end| format!("mount virtiofs {end}")));

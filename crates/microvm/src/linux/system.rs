@@ -18,9 +18,10 @@ use std::{
 
 use guest::{
     abi::{MAILBOX_AT_VARIABLE, MAILBOX_VARIABLE},
-    plan::{End, Plan, Sink, Stream},
+    plan::{InitPlan, ShutdownMethod, Sink, Stream},
 };
-use sandbox::{Program, Stdio, Workload, environment, terminal_size};
+use host::terminal_size;
+use sandbox::{Program, Stdio, Workload, environment};
 
 use crate::{
     devices::{
@@ -55,7 +56,7 @@ pub struct System {
     /// The disk with its root, if that is too large for memory.
     pub root_disk: Option<Disk>,
     /// What the first process is to do; none if it is not isolab's.
-    pub plan: Option<Plan>,
+    pub plan: Option<InitPlan>,
     /// The program that the kernel starts, with its arguments.
     pub init: Program,
 }
@@ -237,9 +238,10 @@ fn steps<'a>(
     workload: &Workload,
     modules: impl Iterator<Item = &'a str>,
     root_disk: bool,
-) -> Plan {
-    let mut plan =
-        Plan::new().report(&Sink::Port(report::PORT)).end(End::Port(ExitPort::PORT as u16));
+) -> InitPlan {
+    let mut plan = InitPlan::new()
+        .report(&Sink::Port(report::PORT))
+        .end(ShutdownMethod::Port(ExitPort::PORT as u16));
     for module in modules {
         plan = plan.module(&format!("{MODULES}/{module}.ko"), "");
     }
@@ -291,7 +293,7 @@ fn steps<'a>(
 }
 
 /// The environment and the streams of the command.
-fn with_streams(mut plan: Plan, workload: &Workload, way: OutputWay) -> Plan {
+fn with_streams(mut plan: InitPlan, workload: &Workload, way: OutputWay) -> InitPlan {
     let mut environment = match workload.program {
         Program::Command(_) => environment::usual(),
         Program::Builtin(..) => vec![

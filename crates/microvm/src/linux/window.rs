@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::terminal_size;
+use host::terminal_size;
 
 use crate::{
     devices::virtio::{Transport, console::Console, events::EventLoop},

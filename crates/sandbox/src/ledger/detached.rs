@@ -1,7 +1,7 @@
-//! What the ledger knows of a run in the background: who supervises it, and how it ended.
+//! What the ledger records about a run in the background: its supervisor, and how it ended.
 //!
-//! Such a run has a directory of its own beside its entry, for its log and its socket, and both stay
-//! when it has ended, until `isolab rm` or `isolab clean` removes them.
+//! Such a run has a directory beside its entry, for its log and its socket. Both stay after its
+//! end, until `isolab rm` or `isolab clean` removes them.
 
 use std::{
     fs, io,
@@ -24,7 +24,7 @@ pub struct Detached {
     pub created_ms: u64,
     /// Whether it has a terminal.
     pub terminal: bool,
-    /// Whether all that is known of it is removed at its end.
+    /// Whether its entry and log are removed at its end.
     pub remove: bool,
     /// How it ended, once it has.
     pub exit: Option<ExitRecord>,
@@ -33,7 +33,7 @@ pub struct Detached {
 /// How a run in the background ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRecord {
-    /// Its exit code, as a shell would give it.
+    /// Its exit code, as in a shell.
     pub code: u8,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
@@ -45,7 +45,7 @@ pub fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The file in a run's directory that says whose it is.
+/// The file in a run's directory that identifies its owner.
 const OWNER: &str = "supervisor";
 
 impl Ledger {
@@ -65,8 +65,8 @@ impl Ledger {
         if self.find(name)?.is_some() {
             return Err(in_use());
         }
-        // It appears with its owner's name in it, so that a sweep never takes it for abandoned, and
-        // never over another one that has something in it (rename(2)).
+        // It appears with its owner's name in it, so that a sweep never treats it as abandoned, and
+        // never replaces one that is not empty (rename(2)).
         let draft = self.directory.join(format!("{name}.{}.draft", std::process::id()));
         let made = fs::DirBuilder::new().mode(0o700).create(&draft);
         made.map_err(file_error("create", &draft))?;
@@ -85,11 +85,11 @@ impl Ledger {
 
     /// Removes the directory of the run `name`, which has no entry (any more).
     pub fn remove_directory_of(&self, name: &str) {
-        let _ = fs::remove_dir_all(self.directory_of(name)); // a sweep finds what is left
+        let _ = fs::remove_dir_all(self.directory_of(name)); // a sweep removes what is left
     }
 
-    /// Changes the entry `name` of a run whose launcher has written its own last line, which it does
-    /// before it says that the program runs. False if there is none.
+    /// Changes the entry `name` of a run whose launcher has written its own last line, which it
+    /// does before it reports that the program runs. False if there is none.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl Ledger {
     pub fn amend(
         &self,
         name: &str,
-        change: impl FnOnce(&mut super::Entry),
+        change: impl FnOnce(&mut super::LedgerEntry),
     ) -> Result<bool, LedgerError> {
         let Some(entry) = self.find(name)? else { return Ok(false) };
         let mut claim = super::Claim { path: self.path(name), entry, kept: true };
@@ -105,13 +105,13 @@ impl Ledger {
     }
 }
 
-/// Removes a run's directory that has no entry, if its supervisor no longer lives.
+/// Removes a run's directory that has no entry, if its supervisor is dead.
 pub(super) fn sweep(path: &Path) {
     let entry = path.with_extension("json");
     let owner = || serde_json::from_slice::<Process>(&fs::read(path.join(OWNER)).ok()?).ok();
     let abandoned = || owner().is_none_or(|owner| !owner.is_alive());
     let has_entry = nix::sys::stat::lstat(&entry) != Err(Errno::ENOENT);
     if !has_entry && abandoned() {
-        let _ = fs::remove_dir_all(path); // it fails only if another sweep was faster
+        let _ = fs::remove_dir_all(path); // it fails only if another process has just removed it
     }
 }

@@ -1,4 +1,4 @@
-//! Why there is no ledger, or no entry in it.
+//! Why the ledger or an entry is not available.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ pub enum LedgerError {
         /// The name.
         name: String,
     },
-    /// A name that could not be a file's.
+    /// An invalid name.
     #[error(
         "invalid name: {name:?}; use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
     )]
@@ -35,9 +35,9 @@ pub enum LedgerError {
         #[source]
         source: io::Error,
     },
-    /// Others may write into the directory, and so make us remove what is not ours.
+    /// Other users may write to the directory, and so make us remove what is not ours.
     #[error(
-        "others may write into the ledger's directory {path:?} (mode {mode:o}): look at what is in it, then `chmod 700` it"
+        "other users may write to the ledger's directory {path:?} (mode {mode:o}): inspect its content, then `chmod 700` it"
     )]
     OthersMayWrite {
         /// The directory.
@@ -45,7 +45,7 @@ pub enum LedgerError {
         /// Its permissions.
         mode: u32,
     },
-    /// The directory belongs to somebody else, who could make us remove what is not ours.
+    /// The directory belongs to another user, who could make us remove what is not ours.
     #[error(
         "the ledger's directory {path:?} belongs to user {owner}: remove it, or set XDG_RUNTIME_DIR to a directory of your own"
     )]
@@ -58,7 +58,7 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether the caller's limit of file sizes (`RLIMIT_FSIZE`) leaves no room for it.
+    /// Whether the caller's limit of file sizes (`RLIMIT_FSIZE`) is too low.
     pub fn is_too_large(&self) -> bool {
         let too_large = Some(nix::libc::EFBIG);
         matches!(self, Self::File { source, .. } if source.raw_os_error() == too_large)

@@ -1,29 +1,29 @@
-//! What a caller writes beside a run: labels to find it by, and how it wants to be stopped.
+//! Metadata of a run, given by its caller: labels to find it by, and how to stop it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What the caller of a run gave for others to read. Nothing of it changes how the program runs.
+/// Metadata of a run. It does not affect how the program runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Metadata {
-    /// Labels, by their keys.
+    /// Labels by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Annotations, in the OCI runtime specification's sense, by their keys.
+    /// Annotations, as in the OCI runtime specification, by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// The number of the signal that asks the program to end; `None` is SIGTERM.
+    /// The number of the signal that asks the program to end; `None` means SIGTERM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<i32>,
-    /// How long the program may take to end once it was asked, in milliseconds; `None` is the usual
-    /// time of who stops it, and `u64::MAX` is as long as it likes.
+    /// The stop timeout in milliseconds; `None` means the default of the stopping command, and
+    /// `u64::MAX` means no timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_timeout_ms: Option<u64>,
 }
 
 impl Metadata {
-    /// Whether nothing was given.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -41,10 +41,10 @@ mod tests {
 
     #[test]
     fn an_entry_without_any_is_as_long_as_before() {
-        let entry = crate::Entry::new("x".into(), "process", vec![]);
+        let entry = crate::LedgerEntry::new("x".into(), "process", vec![]);
         let text = serde_json::to_string(&entry).unwrap();
         assert!(!text.contains("metadata"), "{text}");
-        assert_eq!(serde_json::from_str::<crate::Entry>(&text).unwrap(), entry);
+        assert_eq!(serde_json::from_str::<crate::LedgerEntry>(&text).unwrap(), entry);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! A socket beside an entry, at which its launcher answers.
+//! A socket beside an entry, on which its launcher listens.
 //!
-//! The ledger's directory is its owner's alone, and so is the socket. It is reached through the
-//! directory that was opened and looked at: a path of a socket has 107 bytes at most (unix(7)), and
-//! that of the directory may be longer.
+//! Only the owner has access to the ledger's directory, and so to the socket. It is reached through
+//! the opened and checked directory: the path of a socket has at most 107 bytes (unix(7)), and that
+//! of the directory may be longer.
 
 use std::{
     fs::{self, File, Permissions},
@@ -17,9 +17,9 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Claim, Entry, Ledger, LedgerError, error::file_error, is_name};
+use super::{Claim, Ledger, LedgerEntry, LedgerError, error::file_error, is_name};
 
-/// A socket that is listened at; dropping it removes it.
+/// A listening socket; dropping it removes it.
 #[derive(Debug)]
 pub struct Socket {
     path: PathBuf,
@@ -27,21 +27,21 @@ pub struct Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // What stays is found by `isolab clean`, and is in nobody's way.
+        // A leftover does no harm, and `isolab clean` removes it.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// The end of the names of sockets.
+/// The suffix of the names of sockets.
 const SOCKET: &str = ".socket";
 
-/// Where the socket of `name` is, below an open directory.
+/// The path of the socket of `name`, below an open directory.
 fn below(directory: &File, name: &str) -> PathBuf {
     format!("/proc/self/fd/{}/{name}{SOCKET}", directory.as_raw_fd()).into()
 }
 
 impl Ledger {
-    /// Listens at the socket of an entry that is claimed, for as long as the [`Socket`] is there.
+    /// Listens on the socket of a claimed entry while the [`Socket`] lives.
     ///
     /// # Errors
     ///
@@ -52,14 +52,15 @@ impl Ledger {
         let (path, reached) =
             (self.directory.join(format!("{name}{SOCKET}")), below(&directory, name));
         let failed = file_error("listen at", &path);
-        // The name is this claim's: what is there was left by a launcher that was killed.
+        // The name belongs to this claim: an existing socket was left by a killed launcher.
         match fs::remove_file(&reached) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
         let listener = UnixListener::bind(&reached).map_err(failed)?;
         let socket = Socket { path: path.clone() };
-        // Until now it was as open as the caller's umask says, in a directory that is closed.
+        // Until now its mode was determined by the umask, in a directory that only the owner may
+        // enter.
         let closed = fs::set_permissions(&reached, Permissions::from_mode(0o600));
         closed.map_err(file_error("change the mode of", &path))?;
         Ok((socket, listener))
@@ -70,7 +71,7 @@ impl Ledger {
     /// # Errors
     ///
     /// When it does not listen, and those of [`Ledger::entries`].
-    pub fn connect(&self, entry: &Entry) -> Result<UnixStream, LedgerError> {
+    pub fn connect(&self, entry: &LedgerEntry) -> Result<UnixStream, LedgerError> {
         let name = &entry.name;
         let path = self.directory.join(format!("{name}{SOCKET}"));
         let directory = self.opened()?;
@@ -78,7 +79,7 @@ impl Ledger {
     }
 }
 
-/// Removes the sockets that belong to no launcher that lives.
+/// Removes the sockets of dead launchers.
 pub(super) fn sweep(ledger: &Ledger) -> Result<(), LedgerError> {
     let entries = ledger.entries()?;
     let lives =
@@ -88,7 +89,7 @@ pub(super) fn sweep(ledger: &Ledger) -> Result<(), LedgerError> {
         let name = file.file_name();
         let name = name.to_str().and_then(|name| name.strip_suffix(SOCKET));
         if name.is_some_and(|name| is_name(name) && !lives(name)) {
-            // It fails only if another sweep was faster.
+            // It fails only if another process has just removed it.
             let _ = fs::remove_file(file.path());
         }
     }
@@ -105,7 +106,7 @@ mod tests {
         Ledger::at(directory.to_owned()).unwrap()
     }
 
-    /// A directory that is removed, of a length that no path of a socket could have.
+    /// A temporary directory whose path is too long for a socket.
     fn directory(test: &str) -> PathBuf {
         let name = format!("isolab-{test}-{}-{}", std::process::id(), "x".repeat(150));
         std::env::temp_dir().join(name)
@@ -116,7 +117,7 @@ mod tests {
         let path = directory("reached");
         let ledger = ledger(&path);
         for name in ["a", "b.json", &"c".repeat(64)] {
-            let claim = ledger.claim(Entry::new(name.into(), "linux", Vec::new())).unwrap();
+            let claim = ledger.claim(LedgerEntry::new(name.into(), "linux", Vec::new())).unwrap();
             let (socket, listener) = ledger.listen(&claim).unwrap();
             assert_eq!(fs::metadata(&socket.path).unwrap().mode() & 0o777, 0o600);
             let mut stream = ledger.connect(claim.entry()).unwrap();
@@ -133,7 +134,7 @@ mod tests {
     fn what_a_killed_launcher_left_is_replaced_or_swept() {
         let path = directory("left");
         let ledger = ledger(&path);
-        let claim = ledger.claim(Entry::new("box".into(), "linux", Vec::new())).unwrap();
+        let claim = ledger.claim(LedgerEntry::new("box".into(), "linux", Vec::new())).unwrap();
         let (socket, _) = ledger.listen(&claim).unwrap();
         std::mem::forget(socket);
         let (socket, _listener) = ledger.listen(&claim).unwrap();

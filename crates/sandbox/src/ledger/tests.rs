@@ -1,4 +1,4 @@
-//! Who gets a name, and whose entries count.
+//! Who gets a name, and which entries count.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn scratch(test: &str) -> Ledger {
 #[test]
 fn a_name_is_free_again_once_its_claim_is_dropped() {
     let ledger = scratch("free");
-    let entry = Entry::new("one".into(), "process", vec!["true".into()]);
+    let entry = LedgerEntry::new("one".into(), "process", vec!["true".into()]);
     let claim = ledger.claim(entry.clone()).unwrap();
     let refused = ledger.claim(entry.clone()).unwrap_err();
     assert!(matches!(refused, LedgerError::NameInUse { .. }), "{refused}");
@@ -25,7 +25,7 @@ fn a_name_is_free_again_once_its_claim_is_dropped() {
 fn names_cannot_leave_the_directory() {
     let ledger = scratch("names");
     for name in ["", "../x", "a/b", ".hidden", "-x", "a b", &"x".repeat(65)] {
-        let refused = ledger.claim(Entry::new(name.into(), "process", vec![])).unwrap_err();
+        let refused = ledger.claim(LedgerEntry::new(name.into(), "process", vec![])).unwrap_err();
         assert!(matches!(refused, LedgerError::BadName { .. }), "{name}");
     }
     fs::remove_dir(&ledger.directory).unwrap();
@@ -35,7 +35,7 @@ fn names_cannot_leave_the_directory() {
 fn only_the_drafts_of_dead_writers_are_swept() {
     let ledger = scratch("sweep");
     let own = ledger.directory.join(format!("one.{}.draft", std::process::id()));
-    // Linux gives out no process id above 2^22.
+    // Linux uses no process id above 2^22.
     let dead = ledger.directory.join("one.4194305.draft");
     for draft in [&own, &dead] {
         fs::write(draft, "").unwrap();
@@ -48,9 +48,9 @@ fn only_the_drafts_of_dead_writers_are_swept() {
 #[test]
 fn only_the_entries_of_dead_launchers_are_adopted() {
     let ledger = scratch("adopt");
-    let mut entry = Entry::new("one".into(), "container", vec![]);
+    let mut entry = LedgerEntry::new("one".into(), "container", vec![]);
     drop(ledger.claim(entry.clone()).unwrap());
-    assert!(ledger.adopt(&entry).is_none(), "its launcher lives");
+    assert!(ledger.adopt(&entry).is_none(), "its launcher is alive");
     entry.launcher.start_time += 1;
     assert!(ledger.adopt(&entry).is_none(), "there is no such entry");
     ledger.claim(entry.clone()).unwrap().keep();
@@ -61,16 +61,16 @@ fn only_the_entries_of_dead_launchers_are_adopted() {
 #[test]
 fn what_is_adopted_is_the_last_word_of_the_dead() {
     let ledger = scratch("last");
-    let mut entry = Entry::new("one".into(), "container", vec![]);
+    let mut entry = LedgerEntry::new("one".into(), "container", vec![]);
     entry.launcher.start_time += 1;
     ledger.claim(entry.clone()).unwrap().keep();
-    // Somebody reads the entry, and before it acts the launcher adds a line and ends.
-    let line = |entry: &mut Entry| entry.resources.push(Resource::Link("late".into()));
+    // Another process reads the entry, and before it acts the launcher adds a line and ends.
+    let line = |entry: &mut LedgerEntry| entry.resources.push(Resource::Link("late".into()));
     assert!(ledger.amend("one", line).unwrap());
     let claim = ledger.adopt(&entry).unwrap();
     assert_eq!(claim.entry().resources, [Resource::Link("late".into())]);
     drop(claim);
-    // Or ends, and another takes the name.
+    // Or the launcher ends, and another takes the name.
     let mut other = entry.clone();
     other.launcher.start_time += 1;
     ledger.claim(other).unwrap().keep();
@@ -84,7 +84,7 @@ fn only_files_of_our_own_are_entries() {
     let ledger = scratch("own");
     let file = |name: &str| ledger.directory.join(name);
     let entry = |name: &str| {
-        let entry = Entry::new(name.into(), "container", vec![]);
+        let entry = LedgerEntry::new(name.into(), "container", vec![]);
         serde_json::to_vec(&entry).unwrap()
     };
     let write = |name: &str, content: &[u8], mode| {
@@ -95,7 +95,7 @@ fn only_files_of_our_own_are_entries() {
     write("elsewhere", &entry("linked"), 0o600);
     symlink(file("elsewhere"), file("linked.json")).unwrap();
     symlink(file("elsewhere"), file("good.link.json")).unwrap();
-    // Whoever waits for a pipe waits for its writer.
+    // Opening a FIFO for reading would block until there is a writer.
     nix::unistd::mkfifo(&file("pipe.json"), Mode::S_IRWXU).unwrap();
     write("shared.json", &entry("shared"), 0o666);
     write("other.json", &entry("good"), 0o600);
@@ -144,7 +144,7 @@ fn a_directory_that_others_may_write_into_is_no_ledger() {
 #[test]
 fn a_line_that_a_killed_launcher_cut_short_leaves_the_one_before_it() {
     let ledger = scratch("cut");
-    let mut claim = ledger.claim(Entry::new("one".into(), "container", vec![])).unwrap();
+    let mut claim = ledger.claim(LedgerEntry::new("one".into(), "container", vec![])).unwrap();
     claim.update(|entry| entry.resources = vec![Resource::Link("iso00000004".into())]).unwrap();
     let path = ledger.directory.join("one.json");
     let whole = fs::read(&path).unwrap();

@@ -7,7 +7,7 @@ fn confined<T: Send + 'static>(
     profile: &Profile,
     tries: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<T> {
-    let mut plan = Plan::default();
+    let mut plan = SyscallPlan::default();
     let program = Program::of(profile).unwrap().keep(&mut plan);
     let thread = std::thread::spawn(move || {
         // SAFETY: prctl takes numbers here.

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use host::ProcessStat;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 pub use load::Load;
@@ -94,12 +95,9 @@ impl Process {
     ///
     /// Those of [`Process::read`]; and when it is no number.
     pub fn stat(self, field: usize) -> io::Result<u64> {
-        let stat = self.read("stat")?;
-        // The second field is the name in parentheses and may hold anything.
-        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let value = rest.split_whitespace().nth(field.saturating_sub(3));
+        let stat = ProcessStat::parse(&self.read("stat")?);
         let none = || named(&self.path("stat"), &io::Error::other(format!("no number {field}")));
-        value.and_then(|value| value.parse().ok()).ok_or_else(none)
+        stat.and_then(|stat| stat.field(field)).ok_or_else(none)
     }
 
     /// How long it ran and how long it waited for a processor, by `/proc/PID/schedstat`.

@@ -1,4 +1,4 @@
-//! The languages in which people are spoken to.
+//! The languages of messages to the user.
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -11,13 +11,13 @@ pub enum Language {
 }
 
 impl Language {
-    /// By the locale: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that says something
+    /// By the locale: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is not empty
     /// (locale(7)).
     pub fn of_locale() -> Self {
         let names = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter();
-        let mut said =
+        let mut values =
             names.filter_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-        match said.next() {
+        match values.next() {
             Some(locale) if locale.starts_with("zh") => Self::Zh,
             _ => Self::En,
         }

@@ -1,4 +1,4 @@
-//! A terminal that passes every key on.
+//! The terminal: raw mode, its size, and pairs of pseudo-terminals.
 
 use std::os::fd::AsFd;
 
@@ -7,15 +7,15 @@ use nix::{
     sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr},
 };
 
-/// The launcher's terminal in raw mode: no key means anything to it, Ctrl-C neither. Dropping this
-/// restores the mode before.
+/// The launcher's terminal in raw mode: every key is passed on, Ctrl-C too. Dropping this restores the
+/// previous mode.
 #[derive(Debug)]
 pub struct RawTerminal {
     before: Termios,
 }
 
 impl RawTerminal {
-    /// Makes standard input raw; `None` when it is no terminal.
+    /// Makes standard input raw; `None` when it is not a terminal.
     pub fn set() -> Option<Self> {
         let before = tcgetattr(std::io::stdin()).ok()?;
         let mut raw = before.clone();
@@ -32,7 +32,7 @@ impl Drop for RawTerminal {
     }
 }
 
-/// Rows and columns of the launcher's terminal; those of a VT100 where nobody knows.
+/// Rows and columns of the launcher's terminal; those of a VT100 if they are unknown.
 pub fn terminal_size() -> (u16, u16) {
     match rustix::termios::tcgetwinsize(std::io::stdin()) {
         Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
@@ -40,7 +40,7 @@ pub fn terminal_size() -> (u16, u16) {
     }
 }
 
-/// A new pair of pseudo-terminals that change no byte on its way.
+/// A new pair of pseudo-terminals in raw mode, which change no byte.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub fn raw_pair() -> std::io::Result<OpenptyResult> {
     Ok(pair)
 }
 
-/// Gives a terminal so many rows and columns; the kernel sends SIGWINCH to the processes in front.
+/// Sets the size of a terminal; the kernel sends SIGWINCH to its foreground processes.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! A program in memory, executed through its descriptor: no file, no path, nothing to clean up.
+//! A program in memory, executed through its descriptor: no file, no path, nothing to clean up;
+//! see memfd_create(2).
 
 use std::{
     fs::File,
@@ -11,13 +12,13 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
 };
 
-/// Puts `program` into memory, to be executed through the descriptor. Nobody can change it any
-/// more, so what runs from it cannot change what runs from it next.
+/// Copies `program` into memory, to be executed through the descriptor. It is sealed: a process that
+/// runs from it cannot change what runs from it next.
 ///
 /// # Errors
 ///
 /// Those of reading `program`, of `memfd_create(2)` and of sealing it.
-pub fn in_memory(mut program: impl Read) -> io::Result<File> {
+pub fn sealed_memfd(mut program: impl Read) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let mut written = File::from(memfd_create(c"isolab-program", flags)?);
     io::copy(&mut program, &mut written)?;
@@ -36,7 +37,7 @@ mod tests {
 
     #[test]
     fn a_program_in_memory_is_as_it_was_given_and_stays_so() {
-        let mut image = in_memory(&b"program"[..]).unwrap();
+        let mut image = sealed_memfd(&b"program"[..]).unwrap();
         let path = format!("/proc/self/fd/{}", image.as_raw_fd());
         // Opening may be refused as well; writing always is.
         let written = File::options().write(true).open(path).and_then(|mut file| file.write(b"x"));

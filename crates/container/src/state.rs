@@ -1,0 +1,110 @@
+//! What another process needs to know of a container to act on it: plain data, in a file.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::Write as _,
+    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use sandbox::{Process, Resource};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{self, Error, call},
+    pidfd,
+    spec::{self, Spec, hooks::Hooks},
+};
+
+/// What another process needs to know of a container to act on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The first process.
+    pub first: Process,
+    /// What outlives it, in the order in which it was made.
+    pub resources: Vec<Resource>,
+    /// What its programs may do; a second one that joins has the same power.
+    pub power: spec::Power,
+    /// Its environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Its working directory.
+    pub directory: PathBuf,
+    /// The FIFO that the first process waits at.
+    pub start: Option<PathBuf>,
+    /// Programs of the caller that run when it is started and deleted.
+    #[serde(default)]
+    pub hooks: Hooks,
+}
+
+impl State {
+    pub(crate) fn new(first: Process, resources: &[Resource], spec: &Spec) -> Self {
+        Self {
+            first,
+            resources: resources.to_vec(),
+            power: spec.power.clone(),
+            environment: spec.way_out.environment.clone(),
+            directory: spec.way_out.directory.clone(),
+            start: None,
+            hooks: spec.way_out.hooks.clone(),
+        }
+    }
+
+    /// Reads the state in the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or does not contain a state.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = fs::read(path).map_err(error::file("read", path))?;
+        serde_json::from_slice(&text).map_err(|source| Error::State { path: path.into(), source })
+    }
+
+    /// Writes it to the file `path`, atomically.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let draft = path.with_extension("draft");
+        let text = serde_json::to_vec(self);
+        let text = text.map_err(|source| Error::State { path: path.into(), source })?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&draft).and_then(|mut file| file.write_all(&text));
+        written.map_err(error::file("write", &draft))?;
+        fs::rename(&draft, path).map_err(error::file("rename", &draft))
+    }
+
+    /// Sends `signal` to the first process, unless it has ended.
+    pub fn kill(&self, signal: i32) {
+        if let Some(pidfd) = pidfd::open(&self.first) {
+            pidfd::signal(pidfd.as_fd(), signal);
+        }
+    }
+
+    /// Whether the first process lives.
+    pub fn is_alive(&self) -> bool {
+        self.first.is_alive()
+    }
+
+    /// Waits until the first process has ended. Only its parent learns how it ended (wait(2)).
+    ///
+    /// # Errors
+    ///
+    /// Those of poll(2).
+    pub fn wait(&self) -> Result<(), Error> {
+        let Some(pidfd) = pidfd::open(&self.first) else { return Ok(()) };
+        let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match poll(&mut watched, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                done => return done.map(drop).map_err(call("poll the first process")),
+            }
+        }
+    }
+}

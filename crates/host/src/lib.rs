@@ -1,0 +1,21 @@
+//! Facts about this host that every other crate may need: what `/proc` says of processes and of the
+//! machine, the launcher's terminal, the user's language, and programs kept in memory.
+//!
+//! Nothing here knows what a sandbox is.
+#![forbid(unsafe_code)]
+
+mod language;
+mod memfd;
+mod proc_file;
+mod process_stat;
+mod smaps;
+mod system;
+mod terminal;
+
+pub use language::Language;
+pub use memfd::sealed_memfd;
+pub use proc_file::{memory_field, read_proc};
+pub use process_stat::{ProcessStat, process_tree};
+pub use smaps::{Mapping, mappings, pss};
+pub use system::{kernel_bytes, pressure, stolen};
+pub use terminal::{RawTerminal, raw_pair, set_terminal_size, terminal_size};
