@@ -21,18 +21,22 @@ mod control;
 pub mod devices;
 mod elf;
 mod error;
+mod exception;
 mod exit_counts;
 mod exit_trace;
 pub mod exits;
-mod faulted;
+pub mod fault;
 mod flavour;
 pub mod gdb;
+pub mod guest_exit;
 mod halt;
+pub mod hex;
 pub mod initramfs;
 pub mod kernel;
 pub mod kernels;
 mod kick;
 mod kvm_call;
+pub mod layout;
 pub mod linux;
 pub mod loader;
 pub mod machine;
@@ -40,6 +44,7 @@ pub mod memory;
 pub mod ram;
 pub mod registers;
 mod running;
+pub mod shared_memory;
 pub mod snapshot;
 pub mod statistics;
 pub mod tables;
@@ -57,12 +62,12 @@ pub use exit_counts::ExitCounts;
 pub use flavour::{Flavour, KvmFlavour, flavour};
 pub use linux::LinuxVm;
 
-use devices::shared::SharedMemory;
 use exit_trace::ExitTrace;
 use loader::Image;
 use machine::Machine;
 use memory::Memory;
 use running::{Guest, Running, cpu_time};
+use shared_memory::SharedMemory;
 
 const NAME: &str = "microvm";
 
@@ -154,7 +159,7 @@ impl MicroVm {
 
         // 4. With what power does it start? A mode and a ring.
         if !image.has_mailbox() {
-            machine.show_features(&cpu)?;
+            machine.set_cpuid(&cpu)?;
         }
         vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
 

@@ -13,7 +13,8 @@ use crate::{
     Mode,
     elf::{self, Elf, ElfError, Segment},
     error::{Error, Result},
-    memory::{MAX_BYTES, Memory, PAGE, Pages},
+    layout::{MAX_BYTES, PAGE},
+    memory::{Memory, Pages},
     tables,
 };
 

@@ -3,10 +3,10 @@
 use std::{fs::File, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 use microvm::{
-    devices::shared::SharedMemory,
     loader::{Entry, Power},
     machine::Machine,
     memory::{Memory, PAGE, Pages},
+    shared_memory::SharedMemory,
     tables, vcpu,
 };
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};

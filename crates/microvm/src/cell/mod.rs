@@ -63,6 +63,8 @@ mod filter;
 pub mod hole;
 mod list;
 mod process;
+mod role;
+mod sigsys;
 #[cfg(test)]
 mod tests;
 
@@ -76,45 +78,11 @@ use crate::{
     kick,
 };
 
-pub(crate) use breach::take_own_signals_only;
-pub use breach::{Breach, breach};
+pub use breach::Breach;
 pub use process::{Walls, enter_process};
-
-/// What a thread of a machine is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It is a virtual CPU, and serves the devices that its guest reaches by an exit.
-    Vcpu,
-    /// It serves the devices whose doorbells KVM rings, and the host's files.
-    Devices,
-    /// It serves shared directories: it finds and opens files in them, which no other role can.
-    Shares,
-    /// It waits for the others, and tells of them.
-    Monitor,
-    /// It waits for the processors of a Linux guest, and answers those who ask from outside.
-    Control,
-}
-
-impl Role {
-    /// The word for it in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Vcpu => "virtual CPU",
-            Self::Devices => "devices",
-            Self::Shares => "shared directories",
-            Self::Monitor => "monitor",
-            Self::Control => "control",
-        }
-    }
-}
-
-impl Role {
-    /// Whether it is on the launcher's side: what its threads do does not depend on what a guest
-    /// puts into its queues.
-    fn is_the_launchers(self) -> bool {
-        matches!(self, Self::Monitor)
-    }
-}
+pub use role::Role;
+pub use sigsys::breach;
+pub(crate) use sigsys::take_own_signals_only;
 
 /// Who owns nothing, as most systems have it (`nobody`).
 const NOBODY: libc::uid_t = 65534;
@@ -129,7 +97,7 @@ pub fn enter(role: Role, trace: &mut Trace) -> Result<()> {
     keep_heaps();
     // Signals first: their handlers cannot be set any more afterwards.
     kick::listen();
-    breach::listen(role);
+    sigsys::listen(role);
     if !role.is_the_launchers() {
         take_own_signals_only();
     }

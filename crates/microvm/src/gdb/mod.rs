@@ -26,7 +26,7 @@ use kvm_ioctls::VcpuFd;
 use crate::{
     control::Handle,
     error::{Error, Result},
-    exits::End,
+    guest_exit::GuestExit,
     memory::Memory,
 };
 use packet::Said;
@@ -168,11 +168,11 @@ impl Debugger {
     }
 
     /// The machine came to its end: tells how.
-    pub fn ended(mut self, end: &Result<End>) {
+    pub fn ended(mut self, end: &Result<GuestExit>) {
         let text = match end {
-            Ok(End::Exited(code)) => format!("W{code:02x}"),
-            Ok(End::Signaled(signal)) => format!("X{:02x}", *signal as u8),
-            Ok(End::PowerOff | End::Halted) => "W00".into(),
+            Ok(GuestExit::Exited(code)) => format!("W{code:02x}"),
+            Ok(GuestExit::Signaled(signal)) => format!("X{:02x}", *signal as u8),
+            Ok(GuestExit::PowerOff | GuestExit::Halted) => "W00".into(),
             _ => "X06".into(),
         };
         self.say(text.as_bytes());
@@ -202,7 +202,7 @@ impl Debugger {
                 Next::Run { step } => return self.set_debug(seen.cpu, step).map(|()| true),
                 Next::Leave => return self.leave(seen).map(|()| false),
                 Next::Kill => {
-                    seen.handle.give(End::Signaled(libc::SIGKILL));
+                    seen.handle.give(GuestExit::Signaled(libc::SIGKILL));
                     return Ok(false);
                 }
             }

@@ -19,7 +19,7 @@ use crate::{
     machine::Machine,
     memory::Memory,
     running::cpu_time,
-    snapshot::{Snapshot, cpu, host::Host},
+    snapshot::{Snapshot, SnapshotError, cpu, host::Host},
 };
 
 /// A saved guest, which can be started as often as one likes, and many times at once.
@@ -99,7 +99,8 @@ impl SavedVm {
             guest
                 .machine
                 .trace()
-                .record(Question::WayOut, call, || guest.hardware.restore(&state.devices))?;
+                .record(Question::WayOut, call, || guest.hardware.restore(&state.devices))
+                .map_err(SnapshotError::from)?;
 
             // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
             handle.has_started_up();
@@ -126,7 +127,7 @@ impl SavedVm {
 
         // 1. What separates it from the host? An address space of its own, on the same processor.
         let mut machine = Machine::create(&self.device, Trace::new(workload.trace))?;
-        let host = Host::of(&machine)?;
+        let host = Host::of(&machine.features()?);
         snapshot.check_host(&host)?;
 
         // 2. What may it consume? The file of its memory, as long as it only reads.

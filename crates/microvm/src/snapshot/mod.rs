@@ -55,5 +55,5 @@ pub use error::SnapshotError;
 pub use folder::{Snapshot, State};
 pub use incoming::{Captured, Incoming};
 pub use place::{Listed, Place};
-pub use plain::{Hex, Plain};
+pub use plain::Plain;
 pub use unfinished::{Author, Unfinished};

@@ -256,12 +256,12 @@ mod tests {
         *,
     };
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PAUSE_TIMEOUT: Duration = Duration::from_secs(10);
 
     fn eventually(mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(began.elapsed() < PATIENCE, "it does not come");
+            assert!(began.elapsed() < PAUSE_TIMEOUT, "it does not come");
             thread::yield_now();
         }
     }
@@ -311,10 +311,10 @@ mod tests {
         events.watch(reader.as_raw_fd(), move || news.send(()).unwrap()).unwrap();
         let _running = events.start(|| Ok(|| ())).unwrap();
         writer.write_all(b"x").unwrap();
-        heard.recv_timeout(PATIENCE).unwrap();
+        heard.recv_timeout(PAUSE_TIMEOUT).unwrap();
         assert!(heard.recv_timeout(Duration::from_millis(50)).is_err());
         writer.write_all(b"y").unwrap();
-        heard.recv_timeout(PATIENCE).unwrap();
+        heard.recv_timeout(PAUSE_TIMEOUT).unwrap();
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     mmio::{EVENTS, Registers, status},
     queue,
 };
-use crate::snapshot::Hex;
+use crate::hex::Hex;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
