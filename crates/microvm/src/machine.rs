@@ -31,7 +31,7 @@ use vmm_sys_util::eventfd::EventFd;
 use crate::{
     error::{Error, Result},
     kvm_call::kvm_call,
-    loader::{self, Entry, Image},
+    loader::{self, EntryState, Program},
     memory::Memory,
     shared_memory::SharedMemory,
 };
@@ -247,13 +247,13 @@ impl Machine {
         self.call(Question::Power, "KVM_SET_CPUID2", meaning, || cpu.set_cpuid2(&features))
     }
 
-    /// Fills the memory with what `image` needs.
+    /// Fills the memory with what `program` needs.
     ///
     /// # Errors
     ///
     /// When the machine has no memory, or too little of it.
-    pub fn load(&self, image: &Image) -> Result<Entry> {
-        loader::load(self.attached_memory()?, image, &mut self.trace())
+    pub fn load(&self, program: &Program) -> Result<EntryState> {
+        loader::load(self.attached_memory()?, program, &mut self.trace())
     }
 
     /// The memory, which has to be attached.

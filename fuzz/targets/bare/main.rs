@@ -103,7 +103,9 @@ fn devices_alone(acts: &[Act]) -> Vec<u8> {
             };
             match devices.port_write(port, &data, memory, &handle) {
                 Ok(None) => {}
-                Ok(Some(GuestExit::Exited(_) | GuestExit::Fault(_) | GuestExit::TooMuchOutput)) => break,
+                Ok(Some(GuestExit::Exited(_) | GuestExit::Fault(_) | GuestExit::TooMuchOutput)) => {
+                    break;
+                }
                 other => panic!("{act:?} ends in {other:?}"),
             }
         }

@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 use microvm::{
-    loader::{Entry, Power},
+    loader::{EntryState, Power},
     machine::Machine,
     memory::{Memory, PAGE, Pages},
     shared_memory::SharedMemory,
@@ -67,7 +67,7 @@ impl Guests {
             let cpu = machine.cpu(u8::try_from(number)?)?;
             vcpu::prepare(
                 &cpu,
-                &Entry { power, instruction, stack: STACK, memory_end: PAGE },
+                &EntryState { power, instruction, stack: STACK, memory_end: PAGE },
                 &mut machine.trace(),
             )?;
             vcpus.push(Vcpu { number, cpu, seat: seat.clone() });

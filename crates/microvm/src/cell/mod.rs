@@ -116,7 +116,9 @@ pub fn enter(role: Role, trace: &mut Trace) -> Result<()> {
     drop_capabilities(role, keeps, trace)?;
     let call = format!("seccomp: {} calls are left to it", list::of(role).count());
     let refused = |source: io::Error| Error::Cell { call: "seccomp".into(), source };
-    trace.record(Question::Boundary, told(role, &call), || filter::install(role)).map_err(refused)
+    trace
+        .record(Question::Boundary, describe(role, &call), || filter::install(role))
+        .map_err(refused)
 }
 
 /// Has malloc(3) give nothing back of a heap while it frees. The first time that it gave back the end of
@@ -127,7 +129,7 @@ fn keep_heaps() {
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX) };
 }
 
-fn told(role: Role, call: &str) -> String {
+fn describe(role: Role, call: &str) -> String {
     format!("{}: {call}", role.name())
 }
 
@@ -138,7 +140,7 @@ fn step<T: Into<i64>>(
     call: &'static str,
     act: impl FnOnce() -> T,
 ) -> Result<()> {
-    match trace.record(Question::Boundary, told(role, call), || act().into()) {
+    match trace.record(Question::Boundary, describe(role, call), || act().into()) {
         -1 => Err(Error::Cell { call: call.into(), source: io::Error::last_os_error() }),
         _ => Ok(()),
     }
@@ -149,7 +151,7 @@ fn step<T: Into<i64>>(
 /// to be enough, which leaves no call that takes a path.
 fn leave_files(role: Role, trace: &mut Trace) -> Result<()> {
     let call = "unshare CLONE_FS, chroot /proc/self/fdinfo";
-    let left = trace.record(Question::Boundary, told(role, call), || {
+    let left = trace.record(Question::Boundary, describe(role, call), || {
         // The process's other threads keep their root.
         nix::sched::unshare(CloneFlags::CLONE_FS)?;
         nix::unistd::chroot("/proc/self/fdinfo")?;

@@ -84,10 +84,10 @@ const ASK: Duration = Duration::from_millis(500);
 pub struct Hardware {
     // Dropped in this order: who serves the devices, the devices, the memory that they look into.
     /// The thread that serves doorbells and the host's files.
-    pub events: Option<events::Running>,
+    pub events: Option<events::EventThread>,
     /// The thread that serves shared directories. Their files may be on the host's slowest disk; the
     /// guest's other devices do not wait for them.
-    _shares: Option<events::Running>,
+    _shares: Option<events::EventThread>,
     /// The way from the guest to each of them.
     pub buses: Arc<Buses>,
     /// Where the serial port's cable leads.
@@ -166,7 +166,7 @@ fn serve(
     role: Role,
     handle: &Arc<Handle>,
     trace: &mut Trace,
-) -> Result<Option<events::Running>> {
+) -> Result<Option<events::EventThread>> {
     if events.is_empty() {
         return Ok(None);
     }
@@ -306,7 +306,7 @@ impl Hardware {
 
     /// Keeps the devices' thread from serving any until the guard goes.
     pub fn hold(&self) -> Option<MutexGuard<'_, ()>> {
-        self.events.as_ref().map(events::Running::hold)
+        self.events.as_ref().map(events::EventThread::hold)
     }
 
     /// What the devices know.

@@ -25,13 +25,13 @@ pub mod cpus;
 mod disk_image;
 mod failure;
 mod hardware;
+mod instance;
 pub mod layout;
 pub mod monitor;
 mod names;
 mod recipe;
 mod restore;
 pub mod run;
-mod running;
 mod saving;
 mod share;
 pub mod source;
@@ -60,12 +60,12 @@ use crate::{
     error::{Error, Result},
     exit_trace::ExitTrace,
     gdb,
+    instance::cpu_time,
     kernel::KernelImage,
     kernels::{self, Kernel},
     layout::PAGE,
     machine::{self, Machine},
     memory::{self, Memory},
-    running::cpu_time,
 };
 
 pub use boot::EntryPoint;
@@ -79,7 +79,7 @@ pub use system::GuestRoot;
 use boot::BootConfig;
 use command_line::CommandLine;
 use hardware::{Hardware, Inventory};
-use running::{Guest, Running, Times};
+use instance::{Guest, LinuxInstance, Times};
 use system::System;
 
 /// The word for it in tables.
@@ -224,7 +224,7 @@ impl Sandbox for LinuxVm {
 impl LinuxVm {
     /// The story: five questions, answered in order. The guest is saved on its way as `saving`
     /// says: in which folder, and whether it goes on then.
-    fn start(&self, workload: &Workload, saving: Option<(&Path, bool)>) -> Result<Running> {
+    fn start(&self, workload: &Workload, saving: Option<(&Path, bool)>) -> Result<LinuxInstance> {
         let timeline = Timeline::start();
         let trace = Trace::new(workload.trace);
         let before = cpu_time();
@@ -282,7 +282,7 @@ impl LinuxVm {
             debugger: self.debugger.clone(),
             recipe,
         };
-        Running::start(guest, handle, times)
+        LinuxInstance::start(guest, handle, times)
     }
 
     /// What is to be booted, and the devices' side of it, checked before there is a machine.

@@ -10,15 +10,15 @@ use sandbox::{Instance, Mailbox, Milestone, Question, Sandbox, Stdio, Timeline, 
 use super::{
     DISPLAY_NAME, LinuxVm, NAME,
     hardware::Hardware,
-    running::{Guest, Running, Times},
+    instance::{Guest, LinuxInstance, Times},
 };
 use crate::{
     control::Handle,
     error::{Error, Result},
     exit_trace::ExitTrace,
+    instance::cpu_time,
     machine::Machine,
     memory::Memory,
-    running::cpu_time,
     snapshot::{Snapshot, SnapshotError, cpu, host::Host},
 };
 
@@ -68,7 +68,7 @@ impl Sandbox for SavedVm {
 
 impl SavedVm {
     /// The story: five questions, answered before.
-    fn start(&self, workload: &Workload) -> Result<Running> {
+    fn start(&self, workload: &Workload) -> Result<LinuxInstance> {
         let timeline = Timeline::start();
         let before = cpu_time();
         if workload.stdio == Stdio::Terminal {
@@ -106,7 +106,7 @@ impl SavedVm {
             handle.has_started_up();
             guest.spent = cpu_time().saturating_sub(before);
             let times = Times { deadline: workload.deadline, start_up: None };
-            Running::start(guest, handle, times)
+            LinuxInstance::start(guest, handle, times)
         })
     }
 

@@ -23,9 +23,9 @@ use crate::{
     gdb::{self, Debugger},
     guest_exit::GuestExit,
     halt,
+    instance::cpu_time,
     linux::monitor::Tally,
     memory::Memory,
-    running::cpu_time,
     snapshot::cpu,
     statistics,
 };

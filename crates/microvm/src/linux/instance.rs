@@ -90,7 +90,7 @@ struct Finished {
 }
 
 /// A guest in its threads.
-pub struct Running {
+pub struct LinuxInstance {
     thread: Option<JoinHandle<Finished>>,
     handle: Arc<Handle>,
     times: Times,
@@ -99,7 +99,7 @@ pub struct Running {
     own_words: String,
 }
 
-impl Running {
+impl LinuxInstance {
     /// Starts the guest: a thread for the machine, which starts one for each processor, and frees all
     /// that the guest held when they have ended.
     pub fn start(guest: Guest, handle: Arc<Handle>, times: Times) -> Result<Self> {
@@ -179,7 +179,7 @@ impl Guest {
         // The devices' thread has passed on all that it was given when it ends.
         drop(self.hardware.events.take());
         drop(self.terminal.take());
-        let said = self.hardware.console.finish();
+        let log = self.hardware.console.finish();
         // What is left may have to wait for somebody to read it, and the deadline still holds.
         handle.begin(None);
         let written = self.hardware.written();
@@ -215,8 +215,8 @@ impl Guest {
             vm_exits: exit_counts.into_list(),
             out_of_memory: None,
         };
-        let last_seen = LastSeen { processors, console: said.lines };
-        let panic = said.panic;
+        let last_seen = LastSeen { processors, console: log.lines };
+        let panic = log.panic;
         Finished { end, report, init, last_seen, panic, written, usage, trace }
     }
 }
@@ -332,7 +332,7 @@ impl Guest {
     }
 }
 
-impl Instance for Running {
+impl Instance for LinuxInstance {
     fn processes(&self) -> Vec<u32> {
         Vec::new()
     }
@@ -374,7 +374,7 @@ impl Instance for Running {
     }
 }
 
-impl Running {
+impl LinuxInstance {
     /// What the guest's end means to the one who waited for it.
     fn judge(&self, finished: &mut Finished) -> sandbox::Result<(Status, Option<MachineEnd>)> {
         let status = |status| Ok((status, None));
@@ -457,7 +457,7 @@ impl Finished {
     }
 }
 
-impl Drop for Running {
+impl Drop for LinuxInstance {
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.handle.give(GuestExit::Signaled(libc::SIGKILL));

@@ -61,13 +61,13 @@ struct Finished {
 }
 
 /// A guest in its thread.
-pub(crate) struct Running {
+pub(crate) struct BareInstance {
     thread: Option<JoinHandle<Finished>>,
     handle: Arc<Handle>,
     deadline: Option<Duration>,
 }
 
-impl Running {
+impl BareInstance {
     /// Starts the guest in a thread of its own: this is its virtual CPU.
     pub fn start(guest: Guest, handle: Handle, deadline: Option<Duration>) -> Result<Self> {
         let handle = Arc::new(handle);
@@ -166,7 +166,7 @@ impl Guest {
     }
 }
 
-impl Instance for Running {
+impl Instance for BareInstance {
     fn processes(&self) -> Vec<u32> {
         Vec::new()
     }
@@ -208,7 +208,7 @@ impl Instance for Running {
     }
 }
 
-impl Running {
+impl BareInstance {
     /// What the guest's end means to the one who waited for it.
     fn judge(&self, end: Result<GuestExit>, vcpu_state: VcpuState) -> sandbox::Result<Status> {
         match end? {
@@ -233,7 +233,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for BareInstance {
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.handle.give(GuestExit::Signaled(libc::SIGKILL));
