@@ -7,10 +7,10 @@ use libfuzzer_sys::fuzz_target;
 use microvm::{
     Mode,
     initramfs::Root,
-    loader::{self, Image, Power},
+    loader::{self, Power, Program},
     memory::{Memory, Pages},
 };
-use sandbox::{Limits, Program, Trace};
+use sandbox::{Limits, Trace};
 use tempfile::TempDir;
 
 /// What is the same for all inputs.
@@ -42,11 +42,11 @@ fuzz_target!(|input: &[u8]| {
     let bench = BENCH.with(Rc::clone);
     let Bench { memory, program, .. } = &*bench.borrow();
     fs::write(program, input).expect("memory for a file");
-    let command = Program::Command(vec![program.clone().into()]);
+    let command = sandbox::Program::Command(vec![program.clone().into()]);
     let limits = Limits { memory_bytes: Some(LIMIT), ..Limits::default() };
     for mode in [Mode::Auto, Mode::Real16, Mode::Long64, Mode::User64] {
-        let Ok(image) = Image::of(&command, mode, &limits) else { continue };
-        let entry = loader::load(memory, &image, &mut Trace::new(false))
+        let Ok(program) = Program::of(&command, mode, &limits) else { continue };
+        let entry = loader::load(memory, &program, &mut Trace::new(false))
             .expect("what was accepted fits into its memory");
         assert!(entry.instruction < LIMIT && entry.memory_end <= LIMIT);
         assert!(entry.power != Power::Real || !input.starts_with(b"\x7fELF"));

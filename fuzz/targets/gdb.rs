@@ -16,7 +16,7 @@ use microvm::{
     MicroVm, Mode,
     gdb::{
         Listener, Width,
-        packet::{self, LONGEST, Said},
+        packet::{self, LONGEST, Received},
     },
 };
 use sandbox::{Sandbox as _, Stdio, Workload};
@@ -105,7 +105,7 @@ fuzz_target!(|conversation: Conversation<'_>| {
         assert!(input.len() <= LONGEST + 2 * 256, "what is no packet does not grow");
     }
     for said in &said {
-        let Said::Packet(text) = said else { continue };
+        let Received::Packet(text) = said else { continue };
         let rest = text.get(1..).unwrap_or_default();
         let (number, bytes) = (packet::number(rest), packet::bytes(rest));
         assert!(bytes.as_ref().is_none_or(|bytes| packet::hex(bytes).len() == rest.len()));

@@ -27,7 +27,7 @@ const SERIAL: u16 = 0x3f8;
 
 /// Where a guest reaches.
 #[derive(Debug, Arbitrary)]
-enum Place {
+enum PortAddress {
     Serial(u8),
     Report,
     Freeze(u8),
@@ -37,7 +37,7 @@ enum Place {
     Any(u16),
 }
 
-impl Place {
+impl PortAddress {
     fn port(&self) -> u16 {
         match *self {
             Self::Serial(register) => SERIAL + u16::from(register % 9),
@@ -54,8 +54,8 @@ impl Place {
 /// What a guest does, or the host.
 #[derive(Debug, Arbitrary)]
 enum Act<'a> {
-    Write(Place, &'a [u8]),
-    Read(Place, u8),
+    Write(PortAddress, &'a [u8]),
+    Read(PortAddress, u8),
     /// Somebody types.
     Receive(&'a [u8]),
     /// The serial port goes on from what somebody says that it was.
@@ -92,14 +92,14 @@ fuzz_target!(|acts: Vec<Act<'_>>| {
     let mut written = 0;
     for act in acts {
         match act {
-            Act::Write(place, data) => {
+            Act::Write(address, data) => {
                 // A write of nothing is one.
                 written += data.len().max(1);
-                bus.write_port(place.port(), data);
+                bus.write_port(address.port(), data);
             }
-            Act::Read(place, length) => {
+            Act::Read(address, length) => {
                 let mut data = vec![0; length.into()];
-                let answered = bus.read_port(place.port(), &mut data);
+                let answered = bus.read_port(address.port(), &mut data);
                 assert!(answered.is_some() || data.iter().all(|byte| *byte == 0xff));
             }
             Act::Receive(text) => serial.lock().expect("nobody panics").receive(text),

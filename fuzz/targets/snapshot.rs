@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 
 use libfuzzer_sys::fuzz_target;
-use microvm::snapshot::{Place, Snapshot};
+use microvm::snapshot::{Snapshot, SnapshotStore};
 use tempfile::TempDir;
 use twox_hash::XxHash3_64;
 
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
         if let Ok(snapshot) = Snapshot::open(&folder) {
             let _ = snapshot.check_memory();
         }
-        let _ = Place(place.path().to_owned()).list();
+        let _ = SnapshotStore(place.path().to_owned()).list();
         let _ = fs::remove_file(folder.join("checked"));
     });
 });

@@ -1,7 +1,7 @@
 //! `isolab clean`: what killed launchers left behind.
 
 use clap::Args;
-use microvm::snapshot::Place;
+use microvm::snapshot::SnapshotStore;
 use sandbox::Ledger;
 
 use crate::{failure::Failure, output};
@@ -23,7 +23,7 @@ pub fn clean(arguments: &Arguments) -> Result<u8, Failure> {
         false => container::clean(&ledger)?,
     };
     // Who has no home has no snapshots.
-    let unfinished = Place::of_user().map(|place| place.clean()).unwrap_or_default();
+    let unfinished = SnapshotStore::of_user().map(|store| store.clean()).unwrap_or_default();
     let unfinished = unfinished.iter().map(|folder| format!("snapshot {}", folder.display()));
     let removed: Vec<String> = removed.iter().map(ToString::to_string).chain(unfinished).collect();
     if removed.is_empty() {

@@ -12,7 +12,7 @@ use container::{
     CgroupLayout, HostFacts,
     network::{self, Beyond},
 };
-use microvm::{Flavour, KvmFlavour, kernels::Place};
+use microvm::{Flavour, KvmFlavour, kernels::KernelCache};
 use report::columns::wrapped;
 use serde::Serialize;
 use serde_json::json;
@@ -251,7 +251,7 @@ fn nest(hardware: bool) -> Finding {
     const ABOUT: &str = "nest";
     let lack = match nest::available() {
         Err(error) => Some((error.to_string(), error.fix().unwrap_or_default())),
-        Ok(()) if Place::of_user().is_ok_and(|place| place.usual().is_some()) => None,
+        Ok(()) if KernelCache::of_user().is_ok_and(|cache| cache.usual().is_some()) => None,
         Ok(()) => Some(("no kernel for it".to_owned(), "isolab kernel get".to_owned())),
     };
     const GIVES: &str = "the hardware virtualization that this host lacks";

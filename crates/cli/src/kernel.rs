@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use microvm::kernels::{self, Kernel, KernelsError, Place, Progress};
+use microvm::kernels::{self, Kernel, KernelCache, KernelsError, Progress};
 use report::columns::shortened;
 use serde_json::json;
 use signal_hook::{
@@ -77,9 +77,9 @@ pub fn kernel(arguments: &Arguments) -> Result<u8, Failure> {
 }
 
 fn list(json: bool) -> Result<u8, Failure> {
-    let place = Place::of_user()?;
-    let kernels = place.list();
-    let chosen = place.choice()?.or_else(|| Some(place.usual()?.name));
+    let cache = KernelCache::of_user()?;
+    let kernels = cache.list();
+    let chosen = cache.choice()?.or_else(|| Some(cache.usual()?.name));
     let is_chosen = |kernel: &Kernel| chosen.as_ref() == Some(&kernel.name);
     if json {
         let kernels = kernels.iter().map(|kernel| as_json(kernel, is_chosen(kernel)));

@@ -13,7 +13,7 @@ use std::{
 use clap::{Args, Subcommand};
 use microvm::{
     linux::SavedVm,
-    snapshot::{Listed, Place, Snapshot, SnapshotError},
+    snapshot::{Listed, Snapshot, SnapshotError, SnapshotStore},
 };
 use report::columns::shortened;
 use sandbox::{
@@ -140,7 +140,7 @@ pub fn snapshot(arguments: &Arguments) -> Result<u8, Failure> {
 
 impl Save {
     fn carry_out(&self) -> Result<u8, Failure> {
-        let folder = place()?.named(&self.name).map_err(failed)?;
+        let folder = store()?.named(&self.name).map_err(failed)?;
         match &self.from {
             Some(guest) => running::save(guest, &folder)?,
             None => self.boot(&folder)?,
@@ -180,7 +180,7 @@ fn warn_if_lost(folder: &Path) {
 
 impl Restore {
     fn carry_out(&self) -> Result<u8, Failure> {
-        let folder = place()?.named(&self.snapshot).map_err(failed)?;
+        let folder = store()?.named(&self.snapshot).map_err(failed)?;
         let relay = Relay::listen(Kind::Linux).map_err(Failure::at("set the signal handlers"))?;
         let state = Snapshot::open(&folder).map_err(failed)?.state;
         let limits = Limits {
@@ -233,8 +233,8 @@ impl Restore {
     }
 }
 
-fn place() -> Result<Place, Failure> {
-    Place::of_user().map_err(failed)
+fn store() -> Result<SnapshotStore, Failure> {
+    SnapshotStore::of_user().map_err(failed)
 }
 
 fn failed(error: SnapshotError) -> Failure {
@@ -242,13 +242,13 @@ fn failed(error: SnapshotError) -> Failure {
 }
 
 fn remove(names: &[String]) -> Result<u8, Failure> {
-    let place = place()?;
-    names.iter().try_for_each(|name| place.remove(name)).map_err(failed)?;
+    let store = store()?;
+    names.iter().try_for_each(|name| store.remove(name)).map_err(failed)?;
     Ok(0)
 }
 
 fn list(json: bool) -> Result<u8, Failure> {
-    let list = place()?.list();
+    let list = store()?.list();
     if json {
         output::print_json(&list.iter().map(as_json).collect())?;
         return Ok(0);

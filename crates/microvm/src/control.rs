@@ -16,7 +16,7 @@ use sandbox::{Control, Mailbox, Milestone, Timeline, monotonic_now};
 
 use crate::{
     error::{Error, Result},
-    exits::End,
+    guest_exit::GuestExit,
     halt::HaltWatch,
     kick::Kick,
 };
@@ -30,7 +30,7 @@ struct State {
     stop: bool,
     /// How the guest has come, or is to come, to its end; the first who says so decides, unless it
     /// is only frozen.
-    end: Option<Result<End>>,
+    end: Option<Result<GuestExit>>,
     /// What becomes of it where it says that it may be frozen.
     freezing: Option<Freezing>,
     /// The processors' threads, as far as they have begun.
@@ -81,7 +81,7 @@ impl State {
 
 /// Until when a guest is waited for, on the clock of [`monotonic_now`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Patience {
+pub struct WaitOptions {
     /// It must have ended by then.
     pub deadline: Option<Duration>,
     /// It must have started up by then.
@@ -90,12 +90,12 @@ pub struct Patience {
     pub watches_halt: bool,
 }
 
-impl Patience {
+impl WaitOptions {
     /// The next instant at which a guest is brought to its end, and to which.
-    fn next(self, started_up: bool) -> Option<(Duration, End)> {
-        let deadline = self.deadline.map(|instant| (instant, End::Deadline));
+    fn next(self, started_up: bool) -> Option<(Duration, GuestExit)> {
+        let deadline = self.deadline.map(|instant| (instant, GuestExit::Deadline));
         let start_up = self.start_up.filter(|_| !started_up);
-        let start_up = start_up.map(|instant| (instant, End::NeverStartedUp));
+        let start_up = start_up.map(|instant| (instant, GuestExit::NeverStartedUp));
         deadline.into_iter().chain(start_up).min_by_key(|(instant, _)| *instant)
     }
 }
@@ -197,7 +197,7 @@ impl Handle {
     }
 
     /// How it ended. Only the first caller is told.
-    pub fn take_end(&self) -> Option<Result<End>> {
+    pub fn take_end(&self) -> Option<Result<GuestExit>> {
         self.lock().end.take()
     }
 
@@ -244,7 +244,7 @@ impl Handle {
     }
 
     /// Brings the guest to its `end`, unless it has come to another before.
-    pub fn give(&self, end: End) {
+    pub fn give(&self, end: GuestExit) {
         self.settle(&mut self.lock(), Ok(end));
     }
 
@@ -254,16 +254,16 @@ impl Handle {
     }
 
     /// The guest is to be frozen as soon as it says that it may be.
-    pub fn freeze_where_it_may(&self) {
+    pub fn request_freeze(&self) {
         self.lock().freezing = Some(Freezing::Leave);
     }
 
     /// The guest says that it may be frozen here: its processors leave it, if somebody wants that.
-    pub fn may_freeze(&self) {
+    pub fn freeze_point(&self) {
         let mut state = self.lock();
         match state.freezing.take() {
             None => {}
-            Some(Freezing::Leave) => self.settle(&mut state, Ok(End::Frozen)),
+            Some(Freezing::Leave) => self.settle(&mut state, Ok(GuestExit::Frozen)),
             Some(Freezing::Hold) => {
                 state.held = true;
                 state.kick();
@@ -273,13 +273,13 @@ impl Handle {
 
     /// Whether the guest has stopped and may go on.
     pub fn is_frozen(&self) -> bool {
-        self.has_ended() && matches!(self.lock().end, Some(Ok(End::Frozen)))
+        self.has_ended() && matches!(self.lock().end, Some(Ok(GuestExit::Frozen)))
     }
 
     /// Lets a frozen guest go on, unless it has come to another end meanwhile.
     pub fn thaw(&self) {
         let mut state = self.lock();
-        if matches!(state.end, Some(Ok(End::Frozen))) {
+        if matches!(state.end, Some(Ok(GuestExit::Frozen))) {
             state.end = None;
             self.ended.store(false, Ordering::Release);
         }
@@ -309,15 +309,18 @@ impl Handle {
         self.lock().kicks.iter().filter_map(Kick::cpu_time).collect()
     }
 
-    fn settle(&self, state: &mut State, end: Result<End>) {
-        let was_frozen = matches!(state.end, Some(Ok(End::Frozen)));
-        if !matches!(end, Ok(End::Frozen)) {
+    fn settle(&self, state: &mut State, end: Result<GuestExit>) {
+        let was_frozen = matches!(state.end, Some(Ok(GuestExit::Frozen)));
+        if !matches!(end, Ok(GuestExit::Frozen)) {
             self.over.store(true, Ordering::Release);
         }
         state.forced |= matches!(
             end,
             Err(_)
-                | Ok(End::Signaled(_) | End::Deadline | End::NeverStartedUp | End::TooMuchOutput)
+                | Ok(GuestExit::Signaled(_)
+                    | GuestExit::Deadline
+                    | GuestExit::NeverStartedUp
+                    | GuestExit::TooMuchOutput)
         );
         if !self.ended.swap(true, Ordering::AcqRel) || was_frozen {
             state.end = Some(end);
@@ -350,7 +353,9 @@ impl Handle {
         state.halted = has_halted.then_some(halted + 1);
         match state.halted {
             None => self.changed.notify_all(),
-            Some(all) if all == state.processors() => self.settle(&mut state, Ok(End::Halted)),
+            Some(all) if all == state.processors() => {
+                self.settle(&mut state, Ok(GuestExit::Halted));
+            }
             Some(_) => {
                 let waiting = |state: &mut State| state.halted.is_some() && !self.has_ended();
                 drop(self.changed.wait_while(state, waiting));
@@ -358,12 +363,12 @@ impl Handle {
         }
     }
 
-    /// Sleeps until the guest's threads have finished, and brings them to it when `patience` ends.
-    pub fn until_finished(&self, patience: Patience) {
+    /// Sleeps until the guest's threads have finished, and brings them to it when `options` ends.
+    pub fn until_finished(&self, options: WaitOptions) {
         let mut state = self.lock();
-        let mut watch = patience.watches_halt.then(|| HaltWatch::new(monotonic_now()));
+        let mut watch = options.watches_halt.then(|| HaltWatch::new(monotonic_now()));
         while !state.finished {
-            let next = patience.next(state.started_up).map(|(instant, _)| instant);
+            let next = options.next(state.started_up).map(|(instant, _)| instant);
             let look = watch.as_ref().map(HaltWatch::next_look);
             let instant = next.into_iter().chain(look).min();
             let sleep = match self.has_ended() {
@@ -378,7 +383,7 @@ impl Handle {
                 }
             };
             let now = monotonic_now();
-            let over = patience.next(state.started_up);
+            let over = options.next(state.started_up);
             match over.filter(|(instant, _)| *instant <= now) {
                 Some((_, end)) => self.settle(&mut state, Ok(end)),
                 None if self.has_ended() => state.kick(),
@@ -420,7 +425,7 @@ impl Control for Handle {
     }
 
     fn kill(&self) {
-        self.give(End::Signaled(libc::SIGKILL));
+        self.give(GuestExit::Signaled(libc::SIGKILL));
     }
 
     /// A guest in which nobody takes them has no signals. Those that a process ignores unless it asked for
@@ -431,7 +436,7 @@ impl Control for Handle {
             return;
         }
         if signal > 0 && !IGNORED.contains(&signal) {
-            self.give(End::Signaled(signal));
+            self.give(GuestExit::Signaled(signal));
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::{
         tap::TapError,
     },
     elf::ElfError,
-    exits::Faulted,
+    fault::GuestFault,
     initramfs::InitramfsError,
     kernel::KernelError,
     kernels::KernelsError,
-    linux::{Ended, RootDiskError},
+    linux::{GuestFailure, RootDiskError},
     snapshot::SnapshotError,
 };
 
@@ -160,7 +160,7 @@ pub enum Error {
     },
     /// A Linux guest came to an end that it should not have.
     #[error(transparent)]
-    Ended(#[from] Ended),
+    GuestFailure(#[from] GuestFailure),
     /// The initramfs could not be made.
     #[error(transparent)]
     Initramfs(#[from] InitramfsError),
@@ -184,7 +184,7 @@ pub enum Error {
     Breach(Breach),
     /// The guest broke off in a way that no program ends.
     #[error(transparent)]
-    Faulted(#[from] Faulted),
+    Fault(#[from] GuestFault),
 }
 
 impl Error {
@@ -249,7 +249,7 @@ impl Error {
                  `isolab kernel get`"
             }
             Self::Kernels(error) => return error.fix(),
-            Self::Ended(ended) => return ended.fix(),
+            Self::GuestFailure(failure) => return failure.fix(),
             Self::Snapshot(error) => return error.fix(),
             Self::Disk { file, source } => match source {
                 DiskError::InUse => {
@@ -356,9 +356,9 @@ impl Error {
             Self::Load { program, source } => {
                 sandbox::Error::NotExecutable { sandbox, program, source: source.into() }
             }
-            Self::Faulted(faulted) => {
+            Self::Fault(fault) => {
                 let written = sandbox::Written::default();
-                sandbox::Error::Failed { sandbox, source: faulted.into(), fix: None, written }
+                sandbox::Error::Failed { sandbox, source: fault.into(), fix: None, written }
             }
             error => {
                 let written = sandbox::Written::default();

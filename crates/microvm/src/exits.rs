@@ -4,7 +4,7 @@
 //! A process makes system calls: hundreds, each with its own meaning. A virtual machine leaves
 //! `KVM_RUN` for a handful of reasons, and this loop is all that the host does for it. The guest is
 //! an adversary here: it may cause any exit at any time with any operands, and whatever it does
-//! ends in an [`End`], never in a panic.
+//! ends in a [`GuestExit`], never in a panic.
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use sandbox::{ExitReason, Milestone};
@@ -14,38 +14,14 @@ use crate::{
     control::Handle,
     devices::bare::Devices,
     error::{Error, Result},
+    exception,
     exit_counts::ExitCounts,
     exit_trace::ExitTrace,
+    fault::Fault,
     gdb::{self, Debugger},
+    guest_exit::GuestExit,
     memory::Memory,
 };
-
-pub use crate::faulted::{Faulted, Strange, Whereabouts};
-
-/// How a guest came to its end.
-#[derive(Debug)]
-pub enum End {
-    /// It said so, with this code.
-    Exited(u8),
-    /// A signal from outside, or a closed output, ended it as it would a process.
-    Signaled(i32),
-    /// Its deadline had passed.
-    Deadline,
-    /// It did not start up in the time that it had for that.
-    NeverStartedUp,
-    /// Its captured output passed the bound.
-    TooMuchOutput,
-    /// No end: it is stopped where it said that it may be, and can go on from there.
-    Frozen,
-    /// It turned its machine off.
-    PowerOff,
-    /// It started its machine anew.
-    Reset,
-    /// All of its processors halted with interrupts off: nothing can wake them.
-    Halted,
-    /// It did what no program may.
-    Strange(Strange),
-}
 
 /// Lets the guest run until it ends, and counts its exits on the way.
 ///
@@ -60,7 +36,7 @@ pub fn run_until_end(
     handle: &Handle,
     exit_trace: &mut ExitTrace,
     debugger: &mut Option<Debugger>,
-) -> Result<End> {
+) -> Result<GuestExit> {
     handle.reach(Milestone::Entered);
     gdb::begin(debugger, cpu, memory, handle)?;
     loop {
@@ -81,11 +57,11 @@ pub fn run_until_end(
             Ok(VcpuExit::MmioWrite(address, _)) => (ExitReason::MmioWrite { address }, None),
             Ok(VcpuExit::Hlt) => (ExitReason::Halt, Some(halted(cpu, memory)?)),
             Ok(VcpuExit::Shutdown) => {
-                (ExitReason::TripleFault, Some(End::Strange(Strange::TripleFault)))
+                (ExitReason::TripleFault, Some(GuestExit::Fault(Fault::TripleFault)))
             }
             Ok(VcpuExit::InternalError) => {
-                let strange = Strange::internal(cpu.get_kvm_run());
-                (ExitReason::Other(strange.name().into()), Some(End::Strange(strange)))
+                let fault = Fault::internal(cpu.get_kvm_run());
+                (ExitReason::Other(fault.name().into()), Some(GuestExit::Fault(fault)))
             }
             Ok(VcpuExit::Debug(_)) => {
                 gdb::trapped(debugger, cpu, memory, handle)?;
@@ -102,8 +78,8 @@ pub fn run_until_end(
             Err(errno) if errno.errno() == libc::EAGAIN => continue,
             Err(errno) => return Err(Error::kvm("KVM_RUN")(errno)),
             Ok(other) => {
-                let strange = Strange::of(&other);
-                (ExitReason::Other(strange.name().into()), Some(End::Strange(strange)))
+                let fault = Fault::of(&other);
+                (ExitReason::Other(fault.name().into()), Some(GuestExit::Fault(fault)))
             }
         };
         exit_counts.count(reason.clone());
@@ -123,11 +99,11 @@ pub fn run_until_end(
 }
 
 /// What a halted CPU means: an exception if it halted in a handler, else the program's end.
-fn halted(cpu: &VcpuFd, memory: &Memory) -> Result<End> {
+fn halted(cpu: &VcpuFd, memory: &Memory) -> Result<GuestExit> {
     let registers = cpu.get_regs().map_err(Error::kvm("KVM_GET_REGS"))?;
     let state = cpu.get_sregs().map_err(Error::kvm("KVM_GET_SREGS"))?;
-    Ok(match Strange::exception(&registers, &state, memory) {
-        Some(exception) => End::Strange(exception),
-        None => End::Exited(0),
+    Ok(match exception::halted_in_handler(&registers, &state, memory) {
+        Some(exception) => GuestExit::Fault(exception),
+        None => GuestExit::Exited(0),
     })
 }

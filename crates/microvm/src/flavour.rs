@@ -13,7 +13,7 @@ use sandbox::Trace;
 use crate::{
     MicroVm,
     error::{Error, Result},
-    loader::{Image, Power},
+    loader::{Power, Program},
     machine::Machine,
     memory::{Memory, Pages},
     statistics, vcpu,
@@ -87,12 +87,12 @@ const LOOPS: u64 = 1000;
 fn interpreted(device: &Path, power: Power) -> Result<Option<u64>> {
     // mov ecx, 1000; again: dec ecx; jnz again; out 0xe9, al
     const CODE: [u8; 11] = [0xb9, 0xe8, 0x03, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xe6, 0xe9];
-    let image = Image::flat(&CODE, power);
+    let program = Program::flat(&CODE, power);
     let mut machine = Machine::create(device, Trace::default())?;
-    let memory = Memory::new(image.memory_bytes, Pages::Small, &mut machine.trace())?;
+    let memory = Memory::new(program.memory_bytes, Pages::Small, &mut machine.trace())?;
     machine.attach(memory)?;
     let mut cpu = machine.cpu(0)?;
-    let entry = machine.load(&image)?;
+    let entry = machine.load(&program)?;
     vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
     loop {
         match cpu.run() {

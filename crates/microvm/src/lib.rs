@@ -22,25 +22,30 @@ mod device_access;
 pub mod devices;
 mod elf;
 mod error;
+mod exception;
 mod exit_counts;
 mod exit_trace;
 pub mod exits;
-mod faulted;
+pub mod fault;
 mod flavour;
 pub mod gdb;
+pub mod guest_exit;
 mod halt;
+pub mod hex;
 pub mod initramfs;
+mod instance;
 pub mod kernel;
 pub mod kernels;
 mod kick;
 mod kvm_call;
+pub mod layout;
 pub mod linux;
 pub mod loader;
 pub mod machine;
 pub mod memory;
 pub mod ram;
 pub mod registers;
-mod running;
+pub mod shared_memory;
 pub mod snapshot;
 pub mod statistics;
 pub mod tables;
@@ -58,12 +63,12 @@ pub use exit_counts::ExitCounts;
 pub use flavour::{Flavour, KvmFlavour, flavour};
 pub use linux::LinuxVm;
 
-use devices::shared::SharedMemory;
 use exit_trace::ExitTrace;
-use loader::Image;
+use instance::{BareInstance, Guest, cpu_time};
+use loader::Program;
 use machine::Machine;
 use memory::Memory;
-use running::{Guest, Running, cpu_time};
+use shared_memory::SharedMemory;
 
 const NAME: &str = "microvm";
 
@@ -132,30 +137,30 @@ impl MicroVm {
     }
 
     /// The story: five questions, answered in order.
-    fn start(&self, workload: &Workload, device: Option<SharedMemory>) -> Result<Running> {
+    fn start(&self, workload: &Workload, device: Option<SharedMemory>) -> Result<BareInstance> {
         let mut timeline = Timeline::start();
         let trace = Trace::new(workload.trace);
         let before = cpu_time();
         check(&self.limits)?;
-        let image = Image::of(&workload.program, self.mode, &self.limits)?;
-        memory::check_host_has(image.memory_bytes)?;
+        let program = Program::of(&workload.program, self.mode, &self.limits)?;
+        memory::check_host_has(program.memory_bytes)?;
 
         // 1. What separates it from the host? An address space of its own, made by KVM.
         let mut machine = Machine::create(&self.device, trace)?;
 
         // 2. What may it consume? So much memory, and one thread's time.
-        let memory = Memory::new(image.memory_bytes, image.pages(), &mut machine.trace())?;
-        let mailbox = mailbox(&image, &memory, &mut machine.trace())?;
+        let memory = Memory::new(program.memory_bytes, program.pages(), &mut machine.trace())?;
+        let mailbox = mailbox(&program, &memory, &mut machine.trace())?;
         machine.attach(memory)?;
         let cpu = machine.cpu(0)?;
         timeline.reach(Milestone::Created);
 
         // 3. What does it find inside? Tables for the processor, and its program.
-        let entry = machine.load(&image)?;
+        let entry = machine.load(&program)?;
 
         // 4. With what power does it start? A mode and a ring.
-        if !image.has_mailbox() {
-            machine.show_features(&cpu)?;
+        if !program.has_mailbox() {
+            machine.set_cpuid(&cpu)?;
         }
         vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
 
@@ -173,18 +178,18 @@ impl MicroVm {
         let debugger = self.debugger.clone().map(|listener| (listener, width));
         let stdio = workload.stdio;
         let guest = Guest { cpu, machine, device, stdio, exit_trace, spent, debugger };
-        Running::start(guest, Handle::new(timeline, mailbox), workload.deadline)
+        BareInstance::start(guest, Handle::new(timeline, mailbox), workload.deadline)
     }
 }
 
 /// A mailbox in the pages of `memory`, with the program's arguments in it.
-fn mailbox(image: &Image, memory: &Memory, trace: &mut Trace) -> Result<Option<Mailbox>> {
-    if !image.has_mailbox() {
+fn mailbox(program: &Program, memory: &Memory, trace: &mut Trace) -> Result<Option<Mailbox>> {
+    if !program.has_mailbox() {
         return Ok(None);
     }
     let mailbox =
         Mailbox::create().map_err(Error::system::<std::io::Error>("create the mailbox"))?;
-    image.address(&mailbox)?;
+    program.address(&mailbox)?;
     memory.share(&mailbox, map::MAILBOX, trace)?;
     Ok(Some(mailbox))
 }

@@ -7,13 +7,14 @@
 use std::{fs, io, path::Path};
 
 use guest::{Builtin, abi, abi::map};
-use sandbox::{Event, Limits, Mailbox, Program, Question, Trace};
+use sandbox::{Event, Limits, Mailbox, Question, Trace};
 
 use crate::{
     Mode,
     elf::{self, Elf, ElfError, Segment},
     error::{Error, Result},
-    memory::{MAX_BYTES, Memory, PAGE, Pages},
+    layout::{MAX_BYTES, PAGE},
+    memory::{Memory, Pages},
     tables,
 };
 
@@ -39,7 +40,7 @@ pub enum Power {
 
 /// Where and how a program begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct EntryState {
     /// With what power.
     pub power: Power,
     /// The first instruction.
@@ -51,7 +52,7 @@ pub struct Entry {
 }
 
 /// A program that is to run, read and checked before any machine is made for it.
-pub struct Image {
+pub struct Program {
     file: Vec<u8>,
     builtin: Option<Builtin>,
     arguments: Vec<u64>,
@@ -61,15 +62,15 @@ pub struct Image {
     pub memory_bytes: u64,
 }
 
-impl Image {
-    /// The image of `program`, in a machine with these limits.
+impl Program {
+    /// `program`, in a machine with these limits.
     ///
     /// # Errors
     ///
     /// When there is no such program, when it is none, or when its memory is too small for it.
-    pub fn of(program: &Program, mode: Mode, limits: &Limits) -> Result<Self> {
+    pub fn of(program: &sandbox::Program, mode: Mode, limits: &Limits) -> Result<Self> {
         match program {
-            Program::Builtin(builtin, arguments) => {
+            sandbox::Program::Builtin(builtin, arguments) => {
                 let needed = map::HEAP.saturating_add(builtin.heap_bytes(arguments));
                 Ok(Self {
                     file: Vec::new(),
@@ -79,7 +80,7 @@ impl Image {
                     memory_bytes: memory_bytes(limits, needed, needed, builtin.name())?,
                 })
             }
-            Program::Command(words) => {
+            sandbox::Program::Command(words) => {
                 let (file, arguments) = match words.split_first() {
                     Some((file, arguments)) => (Path::new(file), arguments),
                     None => return Err(Error::NotFound { program: "".into() }),
@@ -94,10 +95,10 @@ impl Image {
                     memory_bytes(limits, FILE_MEMORY, PAGE, &file.display().to_string())?;
                 let bytes = read(file)?;
                 let power = power(&bytes, mode);
-                let image =
+                let loaded =
                     Self { file: bytes, builtin: None, arguments: Vec::new(), power, memory_bytes };
-                match image.elf() {
-                    Ok(_) => Ok(image),
+                match loaded.elf() {
+                    Ok(_) => Ok(loaded),
                     Err(source) => Err(Error::Load { program: file.to_owned(), source }),
                 }
             }
@@ -174,16 +175,16 @@ impl Image {
 ///
 /// # Errors
 ///
-/// When `memory` is not as large as the image says.
-pub fn load(memory: &Memory, image: &Image, trace: &mut Trace) -> Result<Entry> {
+/// When `memory` is not as large as the program needs.
+pub fn load(memory: &Memory, program: &Program, trace: &mut Trace) -> Result<EntryState> {
     let memory_end = tables::memory_end(memory.bytes());
     // The built-in programs see their own memory and nothing else. A file may be a driver that
     // wants to reach devices, which lie below 4 GiB: whatever is no memory there is an exit.
-    let mapped = match image.builtin {
+    let mapped = match program.builtin {
         Some(_) => memory.bytes(),
         None => memory.bytes().max(4 << 30),
     };
-    match image.power {
+    match program.power {
         Power::Real => {
             trace.record(
                 Question::Inside,
@@ -203,8 +204,8 @@ pub fn load(memory: &Memory, image: &Image, trace: &mut Trace) -> Result<Entry> 
             )?;
         }
     }
-    // It was checked when the image was made; the memory of a machine is never smaller.
-    let elf = image.elf().map_err(|source| Error::Load { program: "".into(), source })?;
+    // It was checked when the program was read; the memory of a machine is never smaller.
+    let elf = program.elf().map_err(|source| Error::Load { program: "".into(), source })?;
     for segment in &elf.segments {
         let end = segment.address + segment.size;
         let call = format!("load the program to {:#x}..{end:#x}", segment.address);
@@ -212,12 +213,12 @@ pub fn load(memory: &Memory, image: &Image, trace: &mut Trace) -> Result<Entry> 
             memory.write("segment", segment.address, segment.bytes)
         })?;
     }
-    let stack = match image.power {
+    let stack = match program.power {
         Power::Real => BOOT_SECTOR,
         // As after a call: compiled code expects 8 bytes of return address below a multiple of 16.
         Power::Kernel | Power::User => map::STACK_TOP - 8,
     };
-    Ok(Entry { power: image.power, instruction: elf.entry, stack, memory_end })
+    Ok(EntryState { power: program.power, instruction: elf.entry, stack, memory_end })
 }
 
 /// The memory of a machine: as limited, or as is usual, in whole pages of 2 MiB.
@@ -280,25 +281,25 @@ mod tests {
 
     #[test]
     fn too_little_memory_says_how_much_it_takes() {
-        let program = Program::Builtin(Builtin::Chase, vec![64]);
-        let refused = Image::of(&program, Mode::Auto, &with(8 << 20)).err().unwrap();
+        let program = sandbox::Program::Builtin(Builtin::Chase, vec![64]);
+        let refused = Program::of(&program, Mode::Auto, &with(8 << 20)).err().unwrap();
         assert!(refused.to_string().contains("it needs 70 MiB"), "{refused}");
-        assert!(Image::of(&program, Mode::Auto, &with(70 << 20)).is_ok());
+        assert!(Program::of(&program, Mode::Auto, &with(70 << 20)).is_ok());
     }
 
     #[test]
     fn a_limit_is_never_passed() {
-        let program = Program::Builtin(Builtin::Hello, vec![]);
-        let image = Image::of(&program, Mode::Auto, &with((5 << 20) + 1)).unwrap();
-        assert_eq!(image.memory_bytes, 4 << 20);
+        let program = sandbox::Program::Builtin(Builtin::Hello, vec![]);
+        let program = Program::of(&program, Mode::Auto, &with((5 << 20) + 1)).unwrap();
+        assert_eq!(program.memory_bytes, 4 << 20);
     }
 
     #[test]
     fn absurd_arguments_are_refused_without_overflow() {
-        let program = Program::Builtin(Builtin::Touch, vec![u64::MAX]);
-        let refused = Image::of(&program, Mode::Auto, &Limits::default());
+        let program = sandbox::Program::Builtin(Builtin::Touch, vec![u64::MAX]);
+        let refused = Program::of(&program, Mode::Auto, &Limits::default());
         assert!(matches!(refused, Err(Error::Unsupported { .. })));
-        let refused = Image::of(&program, Mode::Auto, &with(1 << 30));
+        let refused = Program::of(&program, Mode::Auto, &with(1 << 30));
         assert!(matches!(refused, Err(Error::Unsupported { .. })));
     }
 }

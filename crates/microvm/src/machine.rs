@@ -25,16 +25,15 @@ use kvm_bindings::{
     kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
-use sandbox::{Event, Question, Trace};
+use sandbox::{Question, Trace};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::{
-    devices::{interrupt::Interrupt, shared::SharedMemory},
     error::{Error, Result},
     kvm_call::kvm_call,
-    linux::{acpi, boot},
-    loader::{self, Entry, Image},
+    loader::{self, EntryState, Program},
     memory::Memory,
+    shared_memory::SharedMemory,
 };
 
 /// Gives a range of guest physical addresses memory of this process.
@@ -139,7 +138,7 @@ impl Machine {
     }
 
     /// Interrupt controllers and a timer, all of them in the kernel: an interrupt between two
-    /// virtual CPUs, or from the timer, is no trip to this process. They come after the memory
+    /// virtual CPUs, or from the timer, causes no exit to this process. They come after the memory
     /// (see [`Machine::attach`]) and before the CPUs, each of which gets a controller of its own.
     ///
     /// # Errors
@@ -159,25 +158,23 @@ impl Machine {
         self.call(Question::Boundary, "KVM_CREATE_PIT2", meaning, || vm.create_pit2(timer))
     }
 
-    /// Ties `interrupt` to an input of the interrupt controller.
+    /// Raises an input of the interrupt controller whenever `eventfd` is written to.
     ///
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn connect(&self, interrupt: &Interrupt, line: u32) -> Result<()> {
+    pub fn register_irqfd(&self, eventfd: &EventFd, line: u32) -> Result<()> {
         let operands = format!(": an eventfd to line {line}");
-        self.call(Question::WayOut, "KVM_IRQFD", operands, || {
-            self.vm.register_irqfd(interrupt.eventfd(), line)
-        })
+        self.call(Question::WayOut, "KVM_IRQFD", operands, || self.vm.register_irqfd(eventfd, line))
     }
 
-    /// Lets KVM serve the doorbell of `queue` at `address`: a write of that number there becomes
-    /// news in `doorbell`, and the guest goes on without a trip to this process.
+    /// Lets KVM signal `doorbell` when the guest writes the number of `queue` to `address`; the
+    /// guest goes on without an exit to this process.
     ///
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn serve_doorbell(&self, doorbell: &EventFd, address: u64, queue: u32) -> Result<()> {
+    pub fn register_ioeventfd(&self, doorbell: &EventFd, address: u64, queue: u32) -> Result<()> {
         let operands = format!(": {queue} at {address:#x} to an eventfd");
         let address = IoEventAddress::Mmio(address);
         self.call(Question::WayOut, "KVM_IOEVENTFD", operands, || {
@@ -239,41 +236,28 @@ impl Machine {
         &self.vm
     }
 
-    /// Shows the processor's features to the guest's `cpuid`; without, it finds none.
+    /// Lets the guest's `cpuid` report the features that KVM supports; without this it reports none.
     ///
     /// # Errors
     ///
     /// When KVM refuses it.
-    pub fn show_features(&self, cpu: &VcpuFd) -> Result<()> {
+    pub fn set_cpuid(&self, cpu: &VcpuFd) -> Result<()> {
         let features = self.features()?;
         let meaning = ": the features that KVM supports";
         self.call(Question::Power, "KVM_SET_CPUID2", meaning, || cpu.set_cpuid2(&features))
     }
 
-    /// Fills the memory with what `image` needs.
+    /// Fills the memory with what `program` needs.
     ///
     /// # Errors
     ///
     /// When the machine has no memory, or too little of it.
-    pub fn load(&self, image: &Image) -> Result<Entry> {
-        loader::load(self.filled()?, image, &mut self.trace())
+    pub fn load(&self, program: &Program) -> Result<EntryState> {
+        loader::load(self.attached_memory()?, program, &mut self.trace())
     }
 
-    /// Fills the memory with what a Linux guest finds inside, the description of its `hardware`
-    /// first.
-    ///
-    /// # Errors
-    ///
-    /// When the machine has no memory, or too little of it.
-    pub fn boot(&self, plan: &boot::Plan, hardware: &acpi::Hardware) -> Result<boot::Start> {
-        let memory = self.filled()?;
-        let work = Event::note("write ACPI tables: what hardware there is, and what there is not");
-        let trace = &mut *self.trace();
-        let tables = trace.record(Question::Inside, work, || acpi::write(memory, hardware))?;
-        boot::load(memory, plan, tables, trace)
-    }
-
-    fn filled(&self) -> Result<&Memory> {
+    /// The memory, which has to be attached.
+    pub(crate) fn attached_memory(&self) -> Result<&Memory> {
         let none = Error::OutsideMemory { what: "program", bytes: 0, address: 0 };
         self.memory.as_deref().ok_or(none)
     }

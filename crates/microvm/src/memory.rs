@@ -7,7 +7,7 @@
 //! The guest changes this memory while we read it. So nothing here gives out references: bytes are
 //! copied out once, then judged.
 
-use std::{fs::File, ops::Range, sync::Arc};
+use std::{fs::File, sync::Arc};
 
 use nix::sys::{mman::MapFlags, sysinfo::sysinfo};
 use sandbox::{Mailbox, Question, Trace};
@@ -20,15 +20,7 @@ use crate::{
     ram::{Mapping, Ram},
 };
 
-/// Pages of guest memory, in the guest's page tables and where the host can also in its own.
-pub const PAGE: u64 = 2 << 20;
-/// The most memory: without `KVM_SET_CPUID2` a virtual CPU has 36 address bits.
-pub const MAX_BYTES: u64 = 64 << 30;
-
-/// Where a PC has no memory but devices: the last GiB that 32 bits can name. The interrupt
-/// controllers lie there at fixed places (SDM volume 3, section 11.4), and what is asked for
-/// beyond 3 GiB continues behind it.
-pub const DEVICE_GAP: Range<u64> = 0xc000_0000..0x1_0000_0000;
+pub use crate::layout::{DEVICE_GAP, MAX_BYTES, PAGE};
 
 /// Refuses more memory than the host has. A guest gets its memory page by page, so that it would
 /// start, believe that it has so much, and be killed in the middle of its work.

@@ -15,7 +15,7 @@ use vm_memory::{
 
 use crate::{
     error::{Error, Result},
-    memory::PAGE,
+    layout::PAGE,
 };
 
 /// All of a guest's RAM. A clone is the same memory.

@@ -13,7 +13,8 @@
 
 use crate::{
     error::Result,
-    memory::{Memory, PAGE},
+    layout::PAGE,
+    memory::Memory,
     registers::{Segment, SegmentKind},
 };
 

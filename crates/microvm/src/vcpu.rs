@@ -12,7 +12,7 @@ use sandbox::{Question, Trace};
 use crate::{
     error::Result,
     kvm_call::kvm_call,
-    loader::{Entry, Power},
+    loader::{EntryState, Power},
     registers::{
         CR0_AM, CR0_ET, CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR0_WP, CR4_OSFXSR, CR4_OSXMMEXCPT,
         CR4_PAE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, RFLAGS_FIXED, RFLAGS_IOPL_3, Segment,
@@ -31,7 +31,7 @@ const EFER: u64 = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 /// # Errors
 ///
 /// When KVM refuses the state.
-pub fn prepare(cpu: &VcpuFd, entry: &Entry, trace: &mut Trace) -> Result<()> {
+pub fn prepare(cpu: &VcpuFd, entry: &EntryState, trace: &mut Trace) -> Result<()> {
     set_cpuid(cpu, trace)?;
     let long = |ring| format!(": CR0={CR0:x} CR4={CR4:x} EFER={EFER:x}, ring {ring}");
     let (state, rflags) = match entry.power {

@@ -11,10 +11,7 @@ use std::{
 use common::{chain, kvm};
 
 use guest::Builtin;
-use microvm::{
-    MicroVm, Mode,
-    devices::{page, shared::SharedMemory},
-};
+use microvm::{MicroVm, Mode, devices::page, shared_memory::SharedMemory};
 use sandbox::{
     Error, ExitReason, Limits, Milestone, Native, Outcome, Sandbox as _, Status, Workload,
 };

@@ -16,7 +16,7 @@ use microvm::{
     LinuxVm,
     devices::virtio::disk::{Access, DiskFile},
     linux::{GuestRoot, SavedVm},
-    snapshot::{Place, Snapshot},
+    snapshot::{Snapshot, SnapshotStore},
 };
 use proptest::prelude::*;
 use sandbox::{Outcome, Sandbox as _, Status, Workload};
@@ -124,7 +124,7 @@ fn a_guest_goes_on_where_it_was_saved_and_so_does_each_clone() {
         assert!(!seeds.contains(&&clone.output[..4]), "each has random numbers of its own");
         seeds.push(&clone.output[..4]);
     }
-    let list = Place(place.path().into()).list();
+    let list = SnapshotStore(place.path().into()).list();
     assert_eq!((list.len(), &*list[0].name), (1, "counting"));
     assert!(list[0].bytes_on_disk < 1 << 20, "{} bytes", list[0].bytes_on_disk);
     assert_eq!(list[0].state.as_ref().unwrap().recipe.command, ["/init"]);
@@ -283,7 +283,7 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
         assert!(message.contains(expected), "{expected}: {message}");
     }
     assert!(chain(&restore(&place.path().join("no")).unwrap_err()).contains("no snapshot at"));
-    let damaged = Place(place.path().into()).list();
+    let damaged = SnapshotStore(place.path().into()).list();
     assert_eq!(damaged.iter().filter(|listed| listed.state.is_err()).count(), 10);
     assert_eq!(restore(&folder).unwrap().output[4..], *b"3c4d", "the good one still is");
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use microvm::{
-    kernels::{Kernel, Place},
+    kernels::{Kernel, KernelCache},
     linux::mke2fs,
 };
 use nix::{
@@ -99,7 +99,7 @@ fn empty() -> io::Result<File> {
 
 /// The disk with this kernel and its modules, where isolab looks for kernels that were got.
 fn of_kernel(kernel: &Kernel) -> Result<Disk> {
-    let kernels = Place::of_user()?;
+    let kernels = KernelCache::of_user()?;
     let inside = Path::new("/root/.cache/isolab/kernels").join(&kernel.name);
     let kept = kernels.cache.with_file_name("nest");
     let path = kept.join(name_of(kernel)?);

@@ -111,7 +111,7 @@ impl Width {
 pub enum Address {
     Tables(u16),
     Console(u16),
-    End(i8),
+    MemoryEnd(i8),
     Device(u32),
     Any(u64),
 }
@@ -121,7 +121,7 @@ impl Address {
         match self {
             Self::Tables(at) => 0x1000 + u64::from(at),
             Self::Console(at) => map::CONSOLE + u64::from(at % 4096),
-            Self::End(at) => map::HEAP.wrapping_add_signed(at.into()),
+            Self::MemoryEnd(at) => map::HEAP.wrapping_add_signed(at.into()),
             Self::Device(at) => 0xd000_0000 + u64::from(at % (1 << 28)),
             Self::Any(at) => at,
         }

@@ -15,7 +15,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use microvm::{
     Handle, MicroVm, Mode,
     devices::bare::Devices,
-    exits::End,
+    guest_exit::GuestExit,
     memory::{Memory, Pages},
 };
 use sandbox::{Error, Limits, Sandbox as _, Status, Stdio, Timeline, Trace, Workload};
@@ -103,7 +103,9 @@ fn devices_alone(acts: &[Act]) -> Vec<u8> {
             };
             match devices.port_write(port, &data, memory, &handle) {
                 Ok(None) => {}
-                Ok(Some(End::Exited(_) | End::Strange(_) | End::TooMuchOutput)) => break,
+                Ok(Some(GuestExit::Exited(_) | GuestExit::Fault(_) | GuestExit::TooMuchOutput)) => {
+                    break;
+                }
                 other => panic!("{act:?} ends in {other:?}"),
             }
         }

@@ -14,7 +14,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use microvm::initramfs::{Archive, Root};
 
-use newc::{DIRECTORY, Entry, LINK};
+use newc::{DIRECTORY, LINK, NewcEntry};
 
 /// A part of a path: from so few that paths meet.
 #[derive(Debug, Arbitrary)]
@@ -69,14 +69,14 @@ fuzz_target!(|wishes: Vec<Wish>| {
     let entries = newc::read(&archive);
     newc::check(&entries);
     if let Some(last) = last {
-        let same = |entry: &Entry| Entry { name: Vec::new(), ..entry.clone() } == last;
+        let same = |entry: &NewcEntry| NewcEntry { name: Vec::new(), ..entry.clone() } == last;
         assert!(entries.iter().any(same), "{last:?} is not there");
     }
 });
 
 /// Adds a wish, and says what must then be in the archive under some name, if that is known.
-fn add(root: &mut Root, wish: &Wish) -> Option<Entry> {
-    let entry = |mode, device, content| Entry { name: Vec::new(), mode, device, content };
+fn add(root: &mut Root, wish: &Wish) -> Option<NewcEntry> {
+    let entry = |mode, device, content| NewcEntry { name: Vec::new(), mode, device, content };
     match wish {
         Wish::Directory(name, mode) => {
             root.directory(name.path(), (*mode).into()).ok()?;

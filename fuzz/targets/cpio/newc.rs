@@ -11,7 +11,7 @@ pub const LINK: u32 = 0o120_000;
 
 /// What is in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct NewcEntry {
     pub name: Vec<u8>,
     pub mode: u32,
     pub device: (u32, u32),
@@ -19,7 +19,7 @@ pub struct Entry {
 }
 
 /// All that is in `archive`, which must be an archive and nothing else.
-pub fn read(archive: &[u8]) -> Vec<Entry> {
+pub fn read(archive: &[u8]) -> Vec<NewcEntry> {
     let mut entries = Vec::new();
     let mut at = 0;
     loop {
@@ -43,7 +43,7 @@ pub fn read(archive: &[u8]) -> Vec<Entry> {
             return entries;
         }
         let content = archive[content..content_end].to_vec();
-        entries.push(Entry {
+        entries.push(NewcEntry {
             name: name.to_vec(),
             mode: field(1),
             device: (field(9), field(10)),
@@ -61,7 +61,7 @@ fn padded(archive: &[u8], at: usize) -> usize {
 
 /// Checks that the kernel can make every entry: each is below directories that were made before
 /// it, none has the name of another, and none leads out.
-pub fn check(entries: &[Entry]) {
+pub fn check(entries: &[NewcEntry]) {
     let mut made: Vec<(&[u8], u32)> = Vec::new();
     for entry in entries {
         // What would end the archive is named so.

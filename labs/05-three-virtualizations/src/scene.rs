@@ -11,7 +11,7 @@ use std::{
 use kvm_ioctls::{VcpuExit, VcpuFd, VmFd};
 use lab::program::Host;
 use microvm::{
-    loader::{Entry, Power},
+    loader::{EntryState, Power},
     machine::Machine,
     memory::{Memory, PAGE, Pages},
     tables, vcpu,
@@ -67,7 +67,8 @@ impl Scene {
         memory.write("program", CODE, code)?;
         memory.write("bytes", DATA, bytes)?;
         let cpu = machine.cpu(0)?;
-        let entry = Entry { power: Power::User, instruction: CODE, stack: STACK, memory_end: PAGE };
+        let entry =
+            EntryState { power: Power::User, instruction: CODE, stack: STACK, memory_end: PAGE };
         vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
         let statistics = microvm::statistics::file(&cpu).ok().map(OwnedFd::from);
         let board = Board { wire: Wire::new(name)?, ring: SharedRing::new(memory, start)? };

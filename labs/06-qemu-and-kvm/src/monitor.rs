@@ -9,7 +9,7 @@ use std::{
 
 use kvm_ioctls::VcpuExit;
 use microvm::{
-    loader::{Entry, Power},
+    loader::{EntryState, Power},
     machine::Machine,
     memory::{Memory, PAGE, Pages},
     tables, vcpu,
@@ -46,7 +46,7 @@ fn run(image: &Path, serial: &Path) -> Result<(), Failure> {
     memory.write("boot sector", ADDRESS, &fs::read(image)?)?;
     let mut cpu = machine.cpu(0)?;
     let entry =
-        Entry { power: Power::Real, instruction: ADDRESS, stack: ADDRESS, memory_end: PAGE };
+        EntryState { power: Power::Real, instruction: ADDRESS, stack: ADDRESS, memory_end: PAGE };
     vcpu::prepare(&cpu, &entry, &mut machine.trace())?;
     loop {
         match cpu.run() {

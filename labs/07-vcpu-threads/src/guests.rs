@@ -3,10 +3,10 @@
 use std::{fs::File, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 use microvm::{
-    devices::shared::SharedMemory,
-    loader::{Entry, Power},
+    loader::{EntryState, Power},
     machine::Machine,
     memory::{Memory, PAGE, Pages},
+    shared_memory::SharedMemory,
     tables, vcpu,
 };
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -67,7 +67,7 @@ impl Guests {
             let cpu = machine.cpu(u8::try_from(number)?)?;
             vcpu::prepare(
                 &cpu,
-                &Entry { power, instruction, stack: STACK, memory_end: PAGE },
+                &EntryState { power, instruction, stack: STACK, memory_end: PAGE },
                 &mut machine.trace(),
             )?;
             vcpus.push(Vcpu { number, cpu, seat: seat.clone() });

@@ -10,7 +10,7 @@ use std::{
 use container::{Container, Root};
 use microvm::{
     MicroVm, Mode,
-    exits::{Faulted, Strange},
+    fault::{Fault, GuestFault},
 };
 use nix::errno::Errno;
 use sandbox::{Native, Outcome, Sandbox, Status, Workload};
@@ -152,12 +152,12 @@ impl AttemptExit {
             }
             Err(error) => error,
         };
-        let faulted = error.source().and_then(|source| source.downcast_ref::<Faulted>());
-        let Some(Faulted { strange, .. }) = faulted else { return Err(error.into()) };
-        let words = match strange {
-            Strange::UnknownRequest { number } => format!("request {number} (unknown)"),
-            strange => {
-                let words = strange.to_string();
+        let fault = error.source().and_then(|source| source.downcast_ref::<GuestFault>());
+        let Some(GuestFault { fault, .. }) = fault else { return Err(error.into()) };
+        let words = match fault {
+            Fault::UnknownRequest { number } => format!("request {number} (unknown)"),
+            fault => {
+                let words = fault.to_string();
                 words.split(" at RIP").next().unwrap_or_default().to_owned()
             }
         };

@@ -8,10 +8,7 @@ use std::{
 };
 
 use guest::abi::{DOORBELL, Request, map};
-use microvm::{
-    MicroVm, Mode,
-    devices::{page, shared::SharedMemory},
-};
+use microvm::{MicroVm, Mode, devices::page, shared_memory::SharedMemory};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use sandbox::{Event, Limits, Milestone, Outcome, Workload};
 

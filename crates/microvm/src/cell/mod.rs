@@ -63,6 +63,8 @@ mod filter;
 pub mod hole;
 mod list;
 mod process;
+mod role;
+mod sigsys;
 #[cfg(test)]
 mod tests;
 
@@ -76,45 +78,11 @@ use crate::{
     kick,
 };
 
-pub(crate) use breach::take_own_signals_only;
-pub use breach::{Breach, breach};
+pub use breach::Breach;
 pub use process::{Walls, enter_process};
-
-/// What a thread of a machine is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It is a virtual CPU, and serves the devices that its guest reaches by an exit.
-    Vcpu,
-    /// It serves the devices whose doorbells KVM rings, and the host's files.
-    Devices,
-    /// It serves shared directories: it finds and opens files in them, which no other role can.
-    Shares,
-    /// It waits for the others, and tells of them.
-    Monitor,
-    /// It waits for the processors of a Linux guest, and answers those who ask from outside.
-    Control,
-}
-
-impl Role {
-    /// The word for it in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Vcpu => "virtual CPU",
-            Self::Devices => "devices",
-            Self::Shares => "shared directories",
-            Self::Monitor => "monitor",
-            Self::Control => "control",
-        }
-    }
-}
-
-impl Role {
-    /// Whether it is on the launcher's side: what its threads do does not depend on what a guest
-    /// puts into its queues.
-    fn is_the_launchers(self) -> bool {
-        matches!(self, Self::Monitor)
-    }
-}
+pub use role::Role;
+pub use sigsys::breach;
+pub(crate) use sigsys::take_own_signals_only;
 
 /// Who owns nothing, as most systems have it (`nobody`).
 const NOBODY: libc::uid_t = 65534;
@@ -129,7 +97,7 @@ pub fn enter(role: Role, trace: &mut Trace) -> Result<()> {
     keep_heaps();
     // Signals first: their handlers cannot be set any more afterwards.
     kick::listen();
-    breach::listen(role);
+    sigsys::listen(role);
     if !role.is_the_launchers() {
         take_own_signals_only();
     }
@@ -148,7 +116,9 @@ pub fn enter(role: Role, trace: &mut Trace) -> Result<()> {
     drop_capabilities(role, keeps, trace)?;
     let call = format!("seccomp: {} calls are left to it", list::of(role).count());
     let refused = |source: io::Error| Error::Cell { call: "seccomp".into(), source };
-    trace.record(Question::Boundary, told(role, &call), || filter::install(role)).map_err(refused)
+    trace
+        .record(Question::Boundary, describe(role, &call), || filter::install(role))
+        .map_err(refused)
 }
 
 /// Has malloc(3) give nothing back of a heap while it frees. The first time that it gave back the end of
@@ -159,7 +129,7 @@ fn keep_heaps() {
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX) };
 }
 
-fn told(role: Role, call: &str) -> String {
+fn describe(role: Role, call: &str) -> String {
     format!("{}: {call}", role.name())
 }
 
@@ -170,7 +140,7 @@ fn step<T: Into<i64>>(
     call: &'static str,
     act: impl FnOnce() -> T,
 ) -> Result<()> {
-    match trace.record(Question::Boundary, told(role, call), || act().into()) {
+    match trace.record(Question::Boundary, describe(role, call), || act().into()) {
         -1 => Err(Error::Cell { call: call.into(), source: io::Error::last_os_error() }),
         _ => Ok(()),
     }
@@ -181,7 +151,7 @@ fn step<T: Into<i64>>(
 /// to be enough, which leaves no call that takes a path.
 fn leave_files(role: Role, trace: &mut Trace) -> Result<()> {
     let call = "unshare CLONE_FS, chroot /proc/self/fdinfo";
-    let left = trace.record(Question::Boundary, told(role, call), || {
+    let left = trace.record(Question::Boundary, describe(role, call), || {
         // The process's other threads keep their root.
         nix::sched::unshare(CloneFlags::CLONE_FS)?;
         nix::unistd::chroot("/proc/self/fdinfo")?;

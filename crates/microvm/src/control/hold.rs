@@ -43,7 +43,7 @@ pub enum Shown {
 impl Handle {
     /// The guest's processors are to stand still as soon as it says that it may be frozen; `false`
     /// if it is to be frozen already.
-    pub fn hold_where_it_may(&self) -> bool {
+    pub fn request_hold(&self) -> bool {
         let mut state = self.lock();
         let is_free = state.freezing.is_none() && !state.held;
         if is_free {
@@ -142,7 +142,7 @@ mod tests {
     use sandbox::Timeline;
 
     use super::*;
-    use crate::{exits::End, kick::Kick};
+    use crate::{guest_exit::GuestExit, kick::Kick};
 
     const PROCESSORS: usize = 3;
 
@@ -190,7 +190,7 @@ mod tests {
 
     impl Drop for Guest {
         fn drop(&mut self) {
-            self.handle.give(End::PowerOff);
+            self.handle.give(GuestExit::PowerOff);
             self.threads.drain(..).for_each(|thread| thread.join().unwrap());
         }
     }
@@ -229,18 +229,18 @@ mod tests {
     #[test]
     fn who_is_to_be_held_runs_until_it_may_be_frozen() {
         let guest = Guest::new();
-        guest.handle.may_freeze();
+        guest.handle.freeze_point();
         assert_eq!(guest.handle.hold(), Hold::Released, "nobody asked");
-        assert!(guest.handle.hold_where_it_may());
-        assert!(!guest.handle.hold_where_it_may() && !guest.handle.hold_now());
+        assert!(guest.handle.request_hold());
+        assert!(!guest.handle.request_hold() && !guest.handle.hold_now());
         assert_eq!((guest.handle.hold(), guest.handle.pausing().0), (Hold::Runs, false));
-        guest.handle.may_freeze();
+        guest.handle.freeze_point();
         guest.wait(|handle| handle.hold() == Hold::Stands);
         guest.handle.release();
         // Who comes there too late is not held any more.
-        assert!(guest.handle.hold_where_it_may());
+        assert!(guest.handle.request_hold());
         guest.handle.release();
-        guest.handle.may_freeze();
+        guest.handle.freeze_point();
         assert_eq!(guest.handle.hold(), Hold::Released);
     }
 
@@ -267,7 +267,7 @@ mod tests {
         let guest = Guest::new();
         assert!(guest.handle.hold_now());
         guest.wait(|handle| handle.hold() == Hold::Stands);
-        guest.handle.give(End::PowerOff);
+        guest.handle.give(GuestExit::PowerOff);
         guest.wait(|handle| handle.lock().kicks.is_empty());
     }
 }

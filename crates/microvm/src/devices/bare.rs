@@ -8,12 +8,7 @@ use guest::abi::{CONSOLE_BYTES, DOORBELL, Request, map};
 use sandbox::Stdio;
 
 use super::output::Output;
-use crate::{
-    control::Handle,
-    error::Result,
-    exits::{End, Strange},
-    memory::Memory,
-};
+use crate::{control::Handle, error::Result, fault::Fault, guest_exit::GuestExit, memory::Memory};
 
 /// Two ports that take a byte of text each: Bochs' debug console and the first serial port.
 const CONSOLE_PORTS: [u16; 2] = [0xe9, 0x3f8];
@@ -56,7 +51,7 @@ impl Devices {
         data: &[u8],
         memory: &Memory,
         handle: &Handle,
-    ) -> Result<Option<End>> {
+    ) -> Result<Option<GuestExit>> {
         #[cfg(feature = "hole")]
         crate::cell::hole::serve(port, data, memory.ram());
         match (port, data) {
@@ -64,7 +59,7 @@ impl Devices {
                 let operand = u32::from_le_bytes([low, middle, high, 0]);
                 self.ring(Request::from_number(number), number, operand, memory, handle)
             }
-            (OFF_SWITCH, &[code, ..]) => Ok(Some(End::Exited(code))),
+            (OFF_SWITCH, &[code, ..]) => Ok(Some(GuestExit::Exited(code))),
             _ if CONSOLE_PORTS.contains(&port) => self.output.write(data, handle),
             _ => Ok(None),
         }
@@ -77,13 +72,13 @@ impl Devices {
         operand: u32,
         memory: &Memory,
         handle: &Handle,
-    ) -> Result<Option<End>> {
+    ) -> Result<Option<GuestExit>> {
         match request {
             Some(Request::Nothing) => Ok(None),
             Some(Request::Write) => {
                 let length = operand as usize;
                 if length > CONSOLE_BYTES {
-                    return Ok(Some(End::Strange(Strange::LongWrite { length })));
+                    return Ok(Some(GuestExit::Fault(Fault::LongWrite { length })));
                 }
                 let mut text = [0; CONSOLE_BYTES];
                 memory.read("console buffer", map::CONSOLE, &mut text[..length])?;
@@ -93,8 +88,8 @@ impl Devices {
                 handle.wait_for_stop();
                 Ok(None)
             }
-            Some(Request::Exit) => Ok(Some(End::Exited(operand as u8))),
-            None => Ok(Some(End::Strange(Strange::UnknownRequest { number }))),
+            Some(Request::Exit) => Ok(Some(GuestExit::Exited(operand as u8))),
+            None => Ok(Some(GuestExit::Fault(Fault::UnknownRequest { number }))),
         }
     }
 }

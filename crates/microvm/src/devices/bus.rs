@@ -17,7 +17,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::snapshot::{Hex, SnapshotError};
+use crate::hex::Hex;
 
 /// A device, as its driver in the guest sees it: registers from offset 0 on.
 ///
@@ -84,6 +84,27 @@ pub struct Overlap {
     pub other: &'static str,
 }
 
+/// Saved devices that cannot be those of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// They are others, or others are missing.
+    #[error("the snapshot has other devices than this machine: {saved} and not {built}")]
+    OtherDevices {
+        /// What was saved.
+        saved: String,
+        /// What was built.
+        built: String,
+    },
+    /// A device cannot have been as it is said to be.
+    #[error("the snapshot is damaged: {device} cannot be as it is said to be: {why}")]
+    InvalidState {
+        /// The device.
+        device: String,
+        /// Why not.
+        why: String,
+    },
+}
+
 /// A device as it was when its machine was saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,16 +135,16 @@ impl Bus {
     /// # Errors
     ///
     /// When these are not its devices, or a device cannot have been so.
-    pub fn restore<'s>(&self, mut saved: &'s [Saved]) -> Result<&'s [Saved], SnapshotError> {
+    pub fn restore<'s>(&self, mut saved: &'s [Saved]) -> Result<&'s [Saved], RestoreError> {
         for slot in &self.slots {
             let built = format!("{} at {}", slot.name, Hex(slot.start));
             let next = saved.split_off_first();
             let found = next.map_or("nothing".into(), Saved::to_string);
             let Some(next) = next.filter(|_| found == built) else {
-                return Err(SnapshotError::Hardware { saved: found, built });
+                return Err(RestoreError::OtherDevices { saved: found, built });
             };
             let mut device = slot.device.lock().unwrap_or_else(PoisonError::into_inner);
-            let wrong = |why| SnapshotError::Device { device: built, why };
+            let wrong = |why| RestoreError::InvalidState { device: built, why };
             device.restore(&next.state).map_err(wrong)?;
         }
         Ok(saved)
@@ -200,6 +221,15 @@ impl Bus {
         let end = offset.checked_add(length as u64)?;
         (end <= slot.length).then_some((slot, offset))
     }
+}
+
+/// The two ways to a device.
+#[derive(Default)]
+pub struct Buses {
+    /// `in` and `out`.
+    pub ports: Bus,
+    /// Physical addresses that are no memory.
+    pub memory: Bus,
 }
 
 #[cfg(test)]

@@ -32,15 +32,15 @@ const BYTES: usize = SEED + 8;
 
 /// The port, and who is told that the guest may be frozen.
 pub struct FreezePort<F> {
-    may_freeze: F,
+    freeze_point: F,
     answer: [u8; BYTES],
     read: usize,
 }
 
 impl<F: FnMut() + Send> FreezePort<F> {
-    /// A port that calls `may_freeze` when it is written to.
-    pub fn new(may_freeze: F) -> Self {
-        Self { may_freeze, answer: [0; BYTES], read: 0 }
+    /// A port that calls `freeze_point` when it is written to.
+    pub fn new(freeze_point: F) -> Self {
+        Self { freeze_point, answer: [0; BYTES], read: 0 }
     }
 }
 
@@ -79,7 +79,7 @@ impl<F: FnMut() + Send> Device for FreezePort<F> {
 
     fn write(&mut self, _: u64, _: &[u8]) {
         self.read = 0;
-        (self.may_freeze)();
+        (self.freeze_point)();
     }
 }
 

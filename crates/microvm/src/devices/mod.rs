@@ -21,5 +21,4 @@ pub mod page;
 pub mod report;
 pub mod reset;
 pub mod serial;
-pub mod shared;
 pub mod virtio;

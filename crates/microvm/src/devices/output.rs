@@ -15,7 +15,7 @@ use sandbox::{Capture, Milestone, Stdio};
 use crate::{
     control::Handle,
     error::{Error, Result},
-    exits::End,
+    guest_exit::GuestExit,
 };
 
 /// What becomes of a guest's output.
@@ -51,12 +51,12 @@ impl Output {
     /// # Errors
     ///
     /// When the launcher's own output cannot be written.
-    pub fn write(&mut self, text: &[u8], handle: &Handle) -> Result<Option<End>> {
+    pub fn write(&mut self, text: &[u8], handle: &Handle) -> Result<Option<GuestExit>> {
         match self {
             Self::Captured(captured) => {
                 handle.reach(Milestone::FirstByte);
                 if captured.len() + text.len() > Capture::LIMIT {
-                    return Ok(Some(End::TooMuchOutput));
+                    return Ok(Some(GuestExit::TooMuchOutput));
                 }
                 captured.extend_from_slice(text);
                 Ok(None)
@@ -67,7 +67,11 @@ impl Output {
     }
 }
 
-fn write_through(output: BorrowedFd<'_>, mut text: &[u8], handle: &Handle) -> Result<Option<End>> {
+fn write_through(
+    output: BorrowedFd<'_>,
+    mut text: &[u8],
+    handle: &Handle,
+) -> Result<Option<GuestExit>> {
     while !text.is_empty() {
         match write(output, text) {
             Ok(count) => text = &text[count..],
@@ -83,7 +87,7 @@ fn write_through(output: BorrowedFd<'_>, mut text: &[u8], handle: &Handle) -> Re
                 }
             }
             // Nobody reads any more: a process would be killed by SIGPIPE now.
-            Err(Errno::EPIPE) => return Ok(Some(End::Signaled(libc::SIGPIPE))),
+            Err(Errno::EPIPE) => return Ok(Some(GuestExit::Signaled(libc::SIGPIPE))),
             Err(errno) => {
                 let call = "write the guest's output";
                 return Err(Error::System { call: call.into(), source: errno.into() });
@@ -105,7 +109,7 @@ mod tests {
     const TEXT: usize = 1 << 20;
 
     /// A thread that passes more on than the pipe takes, and gives how it went; and the pipe's end.
-    fn passing_on(handle: &Arc<Handle>) -> (thread::JoinHandle<Result<Option<End>>>, File) {
+    fn passing_on(handle: &Arc<Handle>) -> (thread::JoinHandle<Result<Option<GuestExit>>>, File) {
         let (reader, writer) = pipe().unwrap();
         let handle = handle.clone();
         let thread = thread::spawn(move || {
@@ -137,9 +141,9 @@ mod tests {
     fn what_a_guest_wrote_before_it_ended_by_itself_waits_for_a_slow_reader() {
         let handle = Arc::new(Handle::new(Timeline::start(), None));
         let (thread, mut reader) = passing_on(&handle);
-        handle.give(End::Exited(0));
+        handle.give(GuestExit::Exited(0));
         thread::sleep(Duration::from_millis(20));
-        handle.give(End::Exited(0));
+        handle.give(GuestExit::Exited(0));
         let mut text = Vec::new();
         reader.read_to_end(&mut text).unwrap();
         assert_eq!(text.len(), TEXT);

@@ -11,8 +11,8 @@ use std::fs::File;
 use guest::ring::{BYTES_AT, TAKEN, WRITTEN};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::shared::SharedMemory;
 use crate::error::{Error, Result};
+use crate::shared_memory::SharedMemory;
 
 /// Where the guest finds it: among the devices, where it is no RAM of Linux's.
 pub const ADDRESS: u64 = 0xd800_0000;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::bus::Device;
-use crate::{control::Handle, exits::End};
+use crate::{control::Handle, guest_exit::GuestExit};
 
 /// The keyboard controller, without a keyboard.
 pub struct KeyboardController(pub Arc<Handle>);
@@ -31,7 +31,7 @@ impl Device for KeyboardController {
 
     fn write(&mut self, _: u64, data: &[u8]) {
         if data == [Self::RESET] {
-            self.0.give(End::Reset);
+            self.0.give(GuestExit::Reset);
         }
     }
 }
@@ -62,7 +62,7 @@ impl Device for PowerManagement {
 
     fn write(&mut self, offset: u64, data: &[u8]) {
         if offset == 0 && data.first() == Some(&(Self::OFF << 2 | Self::ENABLE)) {
-            self.0.give(End::PowerOff);
+            self.0.give(GuestExit::PowerOff);
         }
     }
 }
@@ -87,7 +87,7 @@ impl Device for ExitPort {
 
     fn write(&mut self, _: u64, data: &[u8]) {
         if let &[code, ..] = data {
-            self.0.give(End::Exited(code));
+            self.0.give(GuestExit::Exited(code));
         }
     }
 }
@@ -99,7 +99,11 @@ mod tests {
     use super::*;
 
     /// How the machine of `device` ends when the guest writes `data`.
-    fn ending<D: Device>(device: fn(Arc<Handle>) -> D, offset: u64, data: &[u8]) -> Option<End> {
+    fn ending<D: Device>(
+        device: fn(Arc<Handle>) -> D,
+        offset: u64,
+        data: &[u8],
+    ) -> Option<GuestExit> {
         let handle = Arc::new(Handle::new(Timeline::start(), None));
         device(handle.clone()).write(offset, data);
         handle.take_end().map(Result::unwrap)
@@ -107,13 +111,13 @@ mod tests {
 
     #[test]
     fn each_switch_ends_the_machine_in_its_own_way() {
-        assert!(matches!(ending(KeyboardController, 0, &[0xfe]), Some(End::Reset)));
-        assert!(matches!(ending(PowerManagement, 0, &[0x34]), Some(End::PowerOff)));
-        assert!(matches!(ending(ExitPort, 0, &[42]), Some(End::Exited(42))));
+        assert!(matches!(ending(KeyboardController, 0, &[0xfe]), Some(GuestExit::Reset)));
+        assert!(matches!(ending(PowerManagement, 0, &[0x34]), Some(GuestExit::PowerOff)));
+        assert!(matches!(ending(ExitPort, 0, &[42]), Some(GuestExit::Exited(42))));
         // In 16 and in 32 bits.
-        assert!(matches!(ending(ExitPort, 0, &[42, 1]), Some(End::Exited(42))));
-        assert!(matches!(ending(ExitPort, 0, &[42, 0, 0, 0]), Some(End::Exited(42))));
-        assert!(matches!(ending(PowerManagement, 0, &[0x34, 0]), Some(End::PowerOff)));
+        assert!(matches!(ending(ExitPort, 0, &[42, 1]), Some(GuestExit::Exited(42))));
+        assert!(matches!(ending(ExitPort, 0, &[42, 0, 0, 0]), Some(GuestExit::Exited(42))));
+        assert!(matches!(ending(PowerManagement, 0, &[0x34, 0]), Some(GuestExit::PowerOff)));
     }
 
     #[test]
@@ -135,6 +139,6 @@ mod tests {
         let handle = Arc::new(Handle::new(Timeline::start(), None));
         ExitPort(handle.clone()).write(0, &[7]);
         KeyboardController(handle.clone()).write(0, &[0xfe]);
-        assert!(matches!(handle.take_end(), Some(Ok(End::Exited(7)))));
+        assert!(matches!(handle.take_end(), Some(Ok(GuestExit::Exited(7)))));
     }
 }

@@ -58,9 +58,9 @@ pub struct Serial<S> {
 #[serde(deny_unknown_fields)]
 struct Chip {
     received: VecDeque<u8>,
-    allowed: u8,
+    ier: u8,
     sent_pending: bool,
-    queues: bool,
+    fcr: bool,
     line: u8,
     modem: u8,
     scratch: u8,
@@ -72,9 +72,9 @@ impl<S: FnMut(u8) + Send> Serial<S> {
     pub fn new(interrupt: Interrupt, sink: S) -> Self {
         let chip = Chip {
             received: VecDeque::new(),
-            allowed: 0,
+            ier: 0,
             sent_pending: false,
-            queues: false,
+            fcr: false,
             line: 0b11,
             modem: 0,
             scratch: 0,
@@ -96,8 +96,8 @@ impl<S: FnMut(u8) + Send> Serial<S> {
     }
 
     fn interrupt_if_allowed(&self) {
-        let received = self.chip.allowed & ALLOW_RECEIVED != 0 && !self.chip.received.is_empty();
-        let sent = self.chip.allowed & ALLOW_SENT != 0 && self.chip.sent_pending;
+        let received = self.chip.ier & ALLOW_RECEIVED != 0 && !self.chip.received.is_empty();
+        let sent = self.chip.ier & ALLOW_SENT != 0 && self.chip.sent_pending;
         if received || sent {
             self.interrupt.raise();
         }
@@ -113,12 +113,12 @@ impl<S: FnMut(u8) + Send> Serial<S> {
         self.interrupt_if_allowed();
     }
 
-    fn what_interrupted(&mut self) -> u8 {
-        let queues = if self.chip.queues { QUEUES_ON } else { 0 };
-        if self.chip.allowed & ALLOW_RECEIVED != 0 && !self.chip.received.is_empty() {
+    fn iir(&mut self) -> u8 {
+        let queues = if self.chip.fcr { QUEUES_ON } else { 0 };
+        if self.chip.ier & ALLOW_RECEIVED != 0 && !self.chip.received.is_empty() {
             return queues | RECEIVED_PENDING;
         }
-        if self.chip.allowed & ALLOW_SENT != 0 && std::mem::take(&mut self.chip.sent_pending) {
+        if self.chip.ier & ALLOW_SENT != 0 && std::mem::take(&mut self.chip.sent_pending) {
             return queues | SENT_PENDING;
         }
         queues | NOTHING_PENDING
@@ -142,8 +142,8 @@ impl<S: FnMut(u8) + Send> Serial<S> {
                 self.interrupt_if_allowed();
                 byte
             }
-            1 => self.chip.allowed,
-            2 => self.what_interrupted(),
+            1 => self.chip.ier,
+            2 => self.iir(),
             3 => self.chip.line,
             4 => self.chip.modem,
             5 => READY_TO_SEND | if self.chip.received.is_empty() { 0 } else { RECEIVED },
@@ -174,12 +174,12 @@ impl<S: FnMut(u8) + Send> Device for Serial<S> {
             }
             0 => self.send(byte),
             1 => {
-                self.chip.allowed = byte & ALLOW_ALL;
+                self.chip.ier = byte & ALLOW_ALL;
                 // Allowed anew, the port says again that it is ready.
                 self.chip.sent_pending = true;
                 self.interrupt_if_allowed();
             }
-            2 => self.chip.queues = byte & 1 != 0,
+            2 => self.chip.fcr = byte & 1 != 0,
             3 => self.chip.line = byte,
             4 => self.chip.modem = byte & 0x1f,
             7 => self.chip.scratch = byte,

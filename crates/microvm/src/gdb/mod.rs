@@ -26,10 +26,10 @@ use kvm_ioctls::VcpuFd;
 use crate::{
     control::Handle,
     error::{Error, Result},
-    exits::End,
+    guest_exit::GuestExit,
     memory::Memory,
 };
-use packet::Said;
+use packet::Received;
 pub use registers::Width;
 pub use wire::Listener;
 use wire::Wire;
@@ -111,19 +111,19 @@ fn stop(
     cpu: &mut VcpuFd,
     memory: &Memory,
     handle: &Handle,
-    what: impl FnOnce(&mut Debugger, &Seen<'_>) -> Result<bool>,
+    what: impl FnOnce(&mut Debugger, &Target<'_>) -> Result<bool>,
 ) -> Result<()> {
     let Some(debugging) = debugger else { return Ok(()) };
     // The kick that came is seen. One for an end comes again, and again (`Handle`).
     cpu.set_kvm_immediate_exit(0);
-    if !what(debugging, &Seen { cpu, memory, handle })? {
+    if !what(debugging, &Target { cpu, memory, handle })? {
         *debugger = None;
     }
     Ok(())
 }
 
 /// A machine as its debugger sees it.
-struct Seen<'a> {
+struct Target<'a> {
     /// Its processor, which is not running.
     cpu: &'a VcpuFd,
     /// Its memory.
@@ -145,34 +145,34 @@ impl Debugger {
     }
 
     /// The machine stands still before its first instruction. Whether the debugger stays.
-    fn begin(&mut self, seen: &Seen<'_>) -> Result<bool> {
-        self.serve(seen, TRAPPED)
+    fn begin(&mut self, target: &Target<'_>) -> Result<bool> {
+        self.serve(target, TRAPPED)
     }
 
     /// The machine has come to a breakpoint, or done its step. Whether the debugger stays.
-    fn trapped(&mut self, seen: &Seen<'_>) -> Result<bool> {
+    fn trapped(&mut self, target: &Target<'_>) -> Result<bool> {
         self.say(format!("S{TRAPPED:02x}").as_bytes());
-        self.serve(seen, TRAPPED)
+        self.serve(target, TRAPPED)
     }
 
     /// Something interrupted the guest; stops it if it was the debugger. Whether that stays.
-    fn interrupted(&mut self, seen: &Seen<'_>) -> Result<bool> {
+    fn interrupted(&mut self, target: &Target<'_>) -> Result<bool> {
         match self.wire.interrupted() {
             None => Ok(true),
-            Some(false) => self.leave(seen).map(|()| false),
+            Some(false) => self.leave(target).map(|()| false),
             Some(true) => {
                 self.say(format!("S{INTERRUPTED:02x}").as_bytes());
-                self.serve(seen, INTERRUPTED)
+                self.serve(target, INTERRUPTED)
             }
         }
     }
 
     /// The machine came to its end: tells how.
-    pub fn ended(mut self, end: &Result<End>) {
+    pub fn ended(mut self, end: &Result<GuestExit>) {
         let text = match end {
-            Ok(End::Exited(code)) => format!("W{code:02x}"),
-            Ok(End::Signaled(signal)) => format!("X{:02x}", *signal as u8),
-            Ok(End::PowerOff | End::Halted) => "W00".into(),
+            Ok(GuestExit::Exited(code)) => format!("W{code:02x}"),
+            Ok(GuestExit::Signaled(signal)) => format!("X{:02x}", *signal as u8),
+            Ok(GuestExit::PowerOff | GuestExit::Halted) => "W00".into(),
             _ => "X06".into(),
         };
         self.say(text.as_bytes());
@@ -183,26 +183,26 @@ impl Debugger {
     }
 
     /// Does what the debugger says until it lets the guest run. Whether it stays.
-    fn serve(&mut self, seen: &Seen<'_>, why: u8) -> Result<bool> {
+    fn serve(&mut self, target: &Target<'_>, why: u8) -> Result<bool> {
         loop {
-            let next = match self.wire.next(seen.handle) {
-                None => return self.leave(seen).map(|()| false),
-                Some(Said::Interrupt) => Next::Stay,
-                Some(Said::Broken) => {
+            let next = match self.wire.next(target.handle) {
+                None => return self.leave(target).map(|()| false),
+                Some(Received::Interrupt) => Next::Stay,
+                Some(Received::Broken) => {
                     self.wire.send(b"-");
                     Next::Stay
                 }
-                Some(Said::Packet(text)) => {
+                Some(Received::Packet(text)) => {
                     self.wire.acknowledge();
-                    self.obey(&text, seen, why)?
+                    self.obey(&text, target, why)?
                 }
             };
             match next {
                 Next::Stay => {}
-                Next::Run { step } => return self.set_debug(seen.cpu, step).map(|()| true),
-                Next::Leave => return self.leave(seen).map(|()| false),
+                Next::Run { step } => return self.set_debug(target.cpu, step).map(|()| true),
+                Next::Leave => return self.leave(target).map(|()| false),
                 Next::Kill => {
-                    seen.handle.give(End::Signaled(libc::SIGKILL));
+                    target.handle.give(GuestExit::Signaled(libc::SIGKILL));
                     return Ok(false);
                 }
             }
@@ -210,9 +210,9 @@ impl Debugger {
     }
 
     /// Nobody is told of anything any more.
-    fn leave(&mut self, seen: &Seen<'_>) -> Result<()> {
+    fn leave(&mut self, target: &Target<'_>) -> Result<()> {
         let none = kvm_guest_debug::default();
-        seen.cpu.set_guest_debug(&none).map_err(Error::kvm("KVM_SET_GUEST_DEBUG"))
+        target.cpu.set_guest_debug(&none).map_err(Error::kvm("KVM_SET_GUEST_DEBUG"))
     }
 
     /// Has KVM stop the guest at the breakpoints, or after one instruction.
@@ -235,7 +235,7 @@ impl Debugger {
     }
 
     /// Does what a packet says, and answers it.
-    fn obey(&mut self, text: &[u8], seen: &Seen<'_>, why: u8) -> Result<Next> {
+    fn obey(&mut self, text: &[u8], target: &Target<'_>, why: u8) -> Result<Next> {
         let Some((kind, rest)) = text.split_first() else {
             self.say(b"");
             return Ok(Next::Stay);
@@ -245,20 +245,20 @@ impl Debugger {
         let answer = match kind {
             b'?' => format!("S{why:02x}"),
             b'g' => {
-                let (registers, special) = self.registers(seen.cpu)?;
+                let (registers, special) = self.registers(target.cpu)?;
                 self.width.show(&registers, &special)
             }
             b'p' => {
-                let (registers, special) = self.registers(seen.cpu)?;
+                let (registers, special) = self.registers(target.cpu)?;
                 let number = packet::number(rest).and_then(|number| usize::try_from(number).ok());
                 let shown = number
                     .filter(|number| *number < 100)
                     .and_then(|number| self.width.show_one(number, &registers, &special));
                 shown.unwrap_or_else(|| NO.into())
             }
-            b'G' | b'P' => yes(self.set_registers(*kind, rest, seen.cpu)?),
-            b'm' => read(rest, seen).map_or_else(|| NO.into(), |bytes| packet::hex(&bytes)),
-            b'M' => yes(write(rest, seen).is_some()),
+            b'G' | b'P' => yes(self.set_registers(*kind, rest, target.cpu)?),
+            b'm' => read(rest, target).map_or_else(|| NO.into(), |bytes| packet::hex(&bytes)),
+            b'M' => yes(write(rest, target).is_some()),
             b'Z' | b'z' => match rest {
                 // Software and hardware breakpoints are one kind here.
                 [b'0' | b'1', b',', rest @ ..] => yes(self.set_breakpoint(*kind == b'Z', rest)),
@@ -267,9 +267,9 @@ impl Debugger {
             },
             b'c' | b's' => {
                 if let Some(address) = packet::number(rest) {
-                    let (mut registers, _) = self.registers(seen.cpu)?;
+                    let (mut registers, _) = self.registers(target.cpu)?;
                     registers.rip = address;
-                    set(seen.cpu, &registers)?;
+                    set(target.cpu, &registers)?;
                 }
                 return Ok(Next::Run { step: *kind == b's' });
             }
@@ -396,28 +396,28 @@ fn pieces<'a>(
 }
 
 /// The bytes that `address,length` says; nothing if not all are there.
-fn read(text: &[u8], seen: &Seen<'_>) -> Option<Vec<u8>> {
+fn read(text: &[u8], target: &Target<'_>) -> Option<Vec<u8>> {
     let (address, length) = range(text)?;
     let mut bytes = Vec::new();
-    for piece in pieces(address, length, seen.cpu) {
+    for piece in pieces(address, length, target.cpu) {
         let (at, count) = piece?;
         let before = bytes.len();
         bytes.resize(before + count, 0);
-        seen.memory.read("for the debugger", at, &mut bytes[before..]).ok()?;
+        target.memory.read("for the debugger", at, &mut bytes[before..]).ok()?;
     }
     Some(bytes)
 }
 
 /// Writes what `address,length:bytes` says; nothing if not all can be.
-fn write(text: &[u8], seen: &Seen<'_>) -> Option<()> {
+fn write(text: &[u8], target: &Target<'_>) -> Option<()> {
     let colon = text.iter().position(|byte| *byte == b':')?;
     let (address, length) = range(&text[..colon])?;
     let bytes = packet::bytes(&text[colon + 1..])?;
     let mut rest = bytes.get(..length as usize)?;
-    for piece in pieces(address, length, seen.cpu) {
+    for piece in pieces(address, length, target.cpu) {
         let (at, count) = piece?;
         let (own, others) = rest.split_at(count);
-        seen.memory.write("for the debugger", at, own).ok()?;
+        target.memory.write("for the debugger", at, own).ok()?;
         rest = others;
     }
     Some(())

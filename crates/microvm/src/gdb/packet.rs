@@ -8,7 +8,7 @@ pub const LONGEST: usize = 4096;
 
 /// What a debugger says.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Received {
     /// A packet that came whole.
     Packet(Vec<u8>),
     /// A packet with a wrong checksum: it is to come again.
@@ -18,7 +18,7 @@ pub enum Said {
 }
 
 /// Takes the first thing that is said whole off `input`.
-pub fn take(input: &mut Vec<u8>) -> Option<Said> {
+pub fn take(input: &mut Vec<u8>) -> Option<Received> {
     const INTERRUPT: u8 = 3;
     // Acknowledgments, and whatever else is between packets.
     let begins = |byte: &u8| matches!(*byte, b'$' | INTERRUPT);
@@ -26,7 +26,7 @@ pub fn take(input: &mut Vec<u8>) -> Option<Said> {
     input.drain(..start);
     if *input.first()? == INTERRUPT {
         input.remove(0);
-        return Some(Said::Interrupt);
+        return Some(Received::Interrupt);
     }
     let Some(end) = input.iter().position(|byte| *byte == b'#') else {
         // Nothing that begins so becomes a packet any more.
@@ -40,8 +40,8 @@ pub fn take(input: &mut Vec<u8>) -> Option<Said> {
     let text = input[1..end].to_vec();
     input.drain(..end + 3);
     match sum == Some(checksum(&text)) {
-        true => Some(Said::Packet(text)),
-        false => Some(Said::Broken),
+        true => Some(Received::Packet(text)),
+        false => Some(Received::Broken),
     }
 }
 
@@ -92,11 +92,11 @@ mod tests {
     #[test]
     fn packets_come_out_of_whatever_is_between_them() {
         let mut input = b"++$g#67+$m0,4#\x03$".to_vec();
-        assert_eq!(take(&mut input), Some(Said::Packet(b"g".into())));
-        assert_eq!(take(&mut input), Some(Said::Broken), "its checksum is not one");
+        assert_eq!(take(&mut input), Some(Received::Packet(b"g".into())));
+        assert_eq!(take(&mut input), Some(Received::Broken), "its checksum is not one");
         let mut input = b"-\x03$g#68".to_vec();
-        assert_eq!(take(&mut input), Some(Said::Interrupt));
-        assert_eq!(take(&mut input), Some(Said::Broken));
+        assert_eq!(take(&mut input), Some(Received::Interrupt));
+        assert_eq!(take(&mut input), Some(Received::Broken));
         for part in [&b"$"[..], b"$m0", b"$m0,4#f", b"", b"+++"] {
             assert_eq!(take(&mut part.to_vec()), None, "{part:?}");
         }
@@ -116,7 +116,7 @@ mod tests {
         #[test]
         fn any_text_is_read_as_it_was_written(text in "[ -\"%-)+-|~]{0,60}") {
             let mut input = packet(text.as_bytes());
-            prop_assert_eq!(take(&mut input), Some(Said::Packet(text.into_bytes())));
+            prop_assert_eq!(take(&mut input), Some(Received::Packet(text.into_bytes())));
             prop_assert!(input.is_empty());
         }
 

@@ -13,7 +13,7 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::packet::{self, Said};
+use super::packet::{self, Received};
 use crate::{
     control::Handle,
     error::{Error, Result},
@@ -140,10 +140,10 @@ impl Wire {
     }
 
     /// The next thing that the debugger says; nothing if it has gone, or the guest is to end.
-    pub fn next(&mut self, handle: &Handle) -> Option<Said> {
+    pub fn next(&mut self, handle: &Handle) -> Option<Received> {
         loop {
-            if let Some(said) = packet::take(&mut self.input) {
-                return Some(said);
+            if let Some(received) = packet::take(&mut self.input) {
+                return Some(received);
             }
             if handle.has_ended() {
                 return None;
@@ -160,8 +160,8 @@ impl Wire {
         if !self.read() {
             return Some(false);
         }
-        let said = std::iter::from_fn(|| packet::take(&mut self.input));
-        said.into_iter().any(|said| said == Said::Interrupt).then_some(true)
+        let received = std::iter::from_fn(|| packet::take(&mut self.input));
+        received.into_iter().any(|received| received == Received::Interrupt).then_some(true)
     }
 
     /// Reads what has come; whether the debugger is still there.

@@ -20,7 +20,7 @@ use super::{
     archive::{FILE, Header},
     error::InitramfsError,
     libraries::{self, CACHE, Libraries, Needs},
-    root::{Content, Entry, MAX_LINKS, Root},
+    root::{ArchiveEntry, Content, MAX_LINKS, Root},
 };
 use crate::Result;
 
@@ -251,11 +251,11 @@ fn find(word: &OsStr) -> Option<PathBuf> {
 }
 
 /// An entry of root's for a file of the host.
-fn of_host(path: &Path, about: &fs::Metadata) -> Result<Entry> {
+fn of_host(path: &Path, about: &fs::Metadata) -> Result<ArchiveEntry> {
     let too_large = |_| InitramfsError::TooLarge { path: path.to_owned(), bytes: about.len() };
     let bytes = u32::try_from(about.len()).map_err(too_large)?;
     let header = Header { mode: FILE | about.mode() & 0o7777, ..Header::default() };
-    Ok(Entry {
+    Ok(ArchiveEntry {
         about: header,
         content: Content::HostFile { path: path.to_owned(), bytes },
         inode: None,

@@ -23,13 +23,13 @@ pub(super) const MAX_LINKS: u32 = 40;
 #[derive(Debug, Default)]
 pub struct Root {
     /// By path, so that a directory comes before what is in it.
-    pub(super) entries: BTreeMap<PathBuf, Entry>,
+    pub(super) entries: BTreeMap<PathBuf, ArchiveEntry>,
     /// What trees that are added from now on do not show, though they have it.
     pub(super) hidden: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ArchiveEntry {
     pub(super) about: Header,
     pub(super) content: Content,
     /// Device and inode on the host of a file with several names.
@@ -52,7 +52,7 @@ impl Content {
     }
 }
 
-impl Entry {
+impl ArchiveEntry {
     fn new(mode: u32, content: Vec<u8>) -> Self {
         let about = Header { mode, ..Header::default() };
         Self { about, content: Content::Bytes(content), inode: None }
@@ -88,8 +88,8 @@ impl Root {
     pub fn directory(&mut self, path: impl AsRef<Path>, permissions: u32) -> Result<()> {
         let path = self.resolve(path.as_ref())?;
         let path = self.place(&path)?;
-        if !self.entries.get(&path).is_some_and(Entry::is_directory) {
-            self.put(path, Entry::new(DIRECTORY | permissions & 0o7777, Vec::new()));
+        if !self.entries.get(&path).is_some_and(ArchiveEntry::is_directory) {
+            self.put(path, ArchiveEntry::new(DIRECTORY | permissions & 0o7777, Vec::new()));
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Root {
             return Err(InitramfsError::TooLarge { path: path.to_owned(), bytes }.into());
         }
         let path = self.place(path)?;
-        self.put(path, Entry::new(FILE | permissions & 0o7777, content));
+        self.put(path, ArchiveEntry::new(FILE | permissions & 0o7777, content));
         Ok(())
     }
 
@@ -124,7 +124,7 @@ impl Root {
         archive::check_name(target.as_ref())?;
         let path = self.place(path.as_ref())?;
         let target = target.as_ref().as_os_str().as_bytes().to_vec();
-        self.put(path, Entry::new(LINK | 0o777, target));
+        self.put(path, ArchiveEntry::new(LINK | 0o777, target));
         Ok(())
     }
 
@@ -158,7 +158,7 @@ impl Root {
 
     fn device(&mut self, path: &Path, mode: u32, device: (u32, u32)) -> Result<()> {
         let path = self.place(path)?;
-        let mut entry = Entry::new(mode, Vec::new());
+        let mut entry = ArchiveEntry::new(mode, Vec::new());
         entry.about.device = device;
         self.put(path, entry);
         Ok(())
@@ -205,12 +205,13 @@ impl Root {
     }
 
     /// Puts an entry at a path whose directories are there.
-    pub(super) fn put(&mut self, path: PathBuf, entry: Entry) {
+    pub(super) fn put(&mut self, path: PathBuf, entry: ArchiveEntry) {
         // Of the root itself, the kernel has made a directory.
         if path.as_os_str().is_empty() {
             return;
         }
-        if !entry.is_directory() && self.entries.get(&path).is_some_and(Entry::is_directory) {
+        if !entry.is_directory() && self.entries.get(&path).is_some_and(ArchiveEntry::is_directory)
+        {
             self.entries.retain(|inside, _| !inside.starts_with(&path));
         }
         self.entries.insert(path, entry);
@@ -228,7 +229,12 @@ impl Root {
         above.pop(); // The root is there.
         for directory in above.into_iter().rev() {
             match self.entries.get(directory) {
-                None => self.put(directory.to_owned(), Entry::new(DIRECTORY | 0o755, Vec::new())),
+                None => {
+                    self.put(
+                        directory.to_owned(),
+                        ArchiveEntry::new(DIRECTORY | 0o755, Vec::new()),
+                    );
+                }
                 Some(entry) if entry.is_directory() => {}
                 Some(_) => return Err(InitramfsError::Nowhere { path }.into()),
             }
@@ -250,7 +256,7 @@ impl Root {
                 Some(Component::RootDir) => resolved.clear(),
                 _ => {}
             }
-            if let Some(target) = self.entries.get(&resolved).and_then(Entry::target) {
+            if let Some(target) = self.entries.get(&resolved).and_then(ArchiveEntry::target) {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(InitramfsError::Nowhere { path: path.to_owned() }.into());

@@ -13,7 +13,7 @@ use std::{
 use super::{
     archive::Header,
     error::InitramfsError,
-    root::{Content, Entry, Root},
+    root::{ArchiveEntry, Content, Root},
 };
 use crate::Result;
 
@@ -66,7 +66,7 @@ impl Root {
             self.hide(path);
             return Ok(());
         }
-        let above = self.entries.get(&path).map(Entry::is_directory);
+        let above = self.entries.get(&path).map(ArchiveEntry::is_directory);
         match (above, about.is_dir()) {
             // What is above hides what is below, but for two directories.
             (Some(false), _) | (Some(true), false) => return Ok(()),
@@ -102,7 +102,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn entry(&self, from: &Path, path: &Path, about: &Metadata) -> Result<Entry> {
+    fn entry(&self, from: &Path, path: &Path, about: &Metadata) -> Result<ArchiveEntry> {
         if path.as_os_str().len() >= super::archive::MAX_NAME {
             return Err(InitramfsError::TooLongName { path: from.to_owned() }.into());
         }
@@ -132,7 +132,7 @@ impl Walk {
             device: (libc::major(about.rdev()), libc::minor(about.rdev())),
             ..Header::default()
         };
-        Ok(Entry { about, content, inode })
+        Ok(ArchiveEntry { about, content, inode })
     }
 }
 

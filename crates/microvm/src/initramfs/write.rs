@@ -11,7 +11,7 @@ use std::{
 use super::{
     archive::{self, Archive, Header},
     error::InitramfsError,
-    root::{Content, Entry, Root},
+    root::{ArchiveEntry, Content, Root},
 };
 use crate::Result;
 
@@ -84,13 +84,13 @@ struct Names<'a> {
 
 impl Names<'_> {
     /// How many names the file of this entry has, and the number of the first.
-    fn of(&self, entry: &Entry) -> Option<(u32, u32)> {
+    fn of(&self, entry: &ArchiveEntry) -> Option<(u32, u32)> {
         let (names, first, _) = self.files.get(&entry.inode?)?;
         Some((*names, *first))
     }
 
     /// How much content the entry has in the archive.
-    fn length(&self, path: &Path, entry: &Entry) -> u32 {
+    fn length(&self, path: &Path, entry: &ArchiveEntry) -> u32 {
         match entry.inode.and_then(|inode| self.files.get(&inode)) {
             Some((.., last)) if *last != path => 0,
             _ => entry.content.length(),

@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    Kernel, KernelsError, packages,
-    place::{Place, UNFINISHED},
-    unpack,
+    Kernel, KernelsError,
+    cache::{KernelCache, UNFINISHED},
+    packages, unpack,
 };
 use crate::{
     Result,
@@ -58,10 +58,10 @@ pub enum Progress<'a> {
 /// When the host has no client that is known here, when that knows no kernel or fails, and when
 /// there is no room.
 pub fn get(progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<Kernel> {
-    let place = Place::of_user()?;
-    fs::create_dir_all(&place.cache).map_err(writing(&place.cache))?;
-    let _alone = alone(&place, progress)?;
-    remove_unfinished(&place.cache);
+    let cache = KernelCache::of_user()?;
+    fs::create_dir_all(&cache.cache).map_err(writing(&cache.cache))?;
+    let _alone = alone(&cache, progress)?;
+    remove_unfinished(&cache.cache);
     tell(progress, Progress::Asking)?;
     let packages = packages::find()?;
     // That with the kernel comes first, and find() gives no empty list.
@@ -70,15 +70,15 @@ pub fn get(progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<
     };
     let origin: String =
         packages.iter().map(|package| format!("{}={}\n", package.name, package.version)).collect();
-    let target = place.cache.join(release);
+    let target = cache.cache.join(release);
     if fs::read_to_string(target.join("package")).is_ok_and(|known| known == origin) {
         tell(progress, Progress::AlreadyThere { kernel: release })?;
-        return place.named(release);
+        return cache.named(release);
     }
     let scratch = tempfile::Builder::new()
         .prefix(UNFINISHED)
-        .tempdir_in(&place.cache)
-        .map_err(writing(&place.cache))?;
+        .tempdir_in(&cache.cache)
+        .map_err(writing(&cache.cache))?;
     let [debs, root, new] = ["packages", "root", "kernel"].map(|name| scratch.path().join(name));
     for folder in [&debs, &root, &new] {
         fs::create_dir(folder).map_err(writing(folder))?;
@@ -93,13 +93,16 @@ pub fn get(progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<
     unpack(&KernelImage::read(&image, MAX_UNPACKED_BYTES)?, &image, &vmlinux)?;
     fs::write(new.join("package"), origin).map_err(writing(&new))?;
     put(&new, &target, &scratch.path().join("old"))?;
-    place.named(release)
+    cache.named(release)
 }
 
 /// Waits until no other isolab of this user is getting a kernel; then none is until the file is
 /// closed.
-fn alone(place: &Place, progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>) -> Result<File> {
-    let path = place.cache.join(".lock");
+fn alone(
+    cache: &KernelCache,
+    progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Result<File> {
+    let path = cache.cache.join(".lock");
     let file = File::create(&path).map_err(writing(&path))?;
     loop {
         match file.try_lock() {

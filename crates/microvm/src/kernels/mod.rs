@@ -11,11 +11,11 @@
 //!     chosen                                        the name of the one to use
 //! ```
 
+mod cache;
 mod error;
 mod get;
 mod modules;
 mod packages;
-mod place;
 
 use std::{
     cmp::Ordering,
@@ -31,11 +31,11 @@ use crate::{
     kernel::{KernelImage, MAX_UNPACKED_BYTES},
 };
 
+pub use cache::KernelCache;
 pub use error::KernelsError;
 pub use get::{Progress, get};
 pub use modules::{Module, modules_for};
 pub use packages::Package;
-pub use place::Place;
 
 /// A kernel, with all that is known of it without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +55,9 @@ pub struct Kernel {
 ///
 /// # Errors
 ///
-/// When it is not known where to look; see [`Place::of_user`].
+/// When it is not known where to look; see [`KernelCache::of_user`].
 pub fn list() -> Result<Vec<Kernel>> {
-    Ok(Place::of_user()?.list())
+    Ok(KernelCache::of_user()?.list())
 }
 
 /// The kernel that was chosen; without a choice, the newest that was got, or else the host's newest.
@@ -66,7 +66,7 @@ pub fn list() -> Result<Vec<Kernel>> {
 ///
 /// When there is no kernel, when the chosen one is gone, or when it cannot be unpacked.
 pub fn chosen() -> Result<Kernel> {
-    Place::of_user()?.chosen()
+    KernelCache::of_user()?.chosen()
 }
 
 /// Chooses the kernel of that name, for all runs of this user.
@@ -75,7 +75,7 @@ pub fn chosen() -> Result<Kernel> {
 ///
 /// When there is none of that name, or when the choice cannot be kept.
 pub fn select(name: &str) -> Result<Kernel> {
-    Place::of_user()?.select(name)
+    KernelCache::of_user()?.select(name)
 }
 
 impl Kernel {
@@ -86,7 +86,7 @@ impl Kernel {
     ///
     /// When it is no kernel, or cannot be unpacked into so much.
     pub fn of_file(image: &Path, room: u64) -> Result<Self> {
-        Place::of_user()?.of_file(image, room)
+        KernelCache::of_user()?.of_file(image, room)
     }
 
     /// Makes [`Kernel::vmlinux`], unless it is there and was made from the image as it is.
@@ -169,7 +169,7 @@ fn unpack(kernel: &KernelImage, image: &Path, vmlinux: &Path) -> Result<()> {
 /// Makes a file that appears under its name once all of it is there.
 fn write_whole(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::Builder::new().prefix(place::UNFINISHED).tempfile_in(folder)?;
+    let mut new = tempfile::Builder::new().prefix(cache::UNFINISHED).tempfile_in(folder)?;
     write(new.as_file_mut())?;
     new.as_file_mut().flush()?;
     new.persist(path).map_err(|error| error.error)?;

@@ -29,7 +29,7 @@ use crate::{
         serial,
     },
     error::Result,
-    linux::boot::ACPI_TABLES,
+    linux::layout::ACPI_TABLES,
     memory::Memory,
 };
 

@@ -4,17 +4,7 @@
 //! kernel, and the kernel's own first part, in 16 bits, switches to 64 and unpacks the rest. A
 //! virtual machine monitor has made the machine itself: it writes down what it knows in a page
 //! that Linux calls the zero page, and begins at the kernel's 64-bit entry.
-//!
-//! ```text
-//!   0x0000_1000  page tables and descriptors, as for a bare program
-//!   0x0001_0000  zero page: command line, initramfs, memory map, ACPI
-//!   0x0001_1000  the same for PVH: start information, list of modules, memory map
-//!   0x0002_0000  command line
-//!   0x0009_fc00  end of low memory: 640 KiB, as in every PC
-//!   0x000e_0000  ACPI tables
-//!   0x0100_0000  kernel, wherever its segments say
-//!        ...     initramfs, as high as it fits below the devices at 3 GiB
-//! ```
+//! [`layout`](super::layout) draws where it all lies.
 
 use std::io;
 
@@ -23,21 +13,17 @@ use sandbox::{Event, Question, Trace};
 use crate::{
     error::{Error, Result},
     kernel::KernelImage,
-    linux::source::Source,
-    memory::{DEVICE_GAP, Memory, PAGE},
+    layout::{DEVICE_GAP, PAGE},
+    linux::{
+        acpi,
+        boot_params::{self, BootParams},
+        layout::{COMMAND_LINE, HIGH_MEMORY, START_INFO, ZERO_PAGE},
+        source::Source,
+    },
+    machine::Machine,
+    memory::Memory,
     tables,
 };
-
-const ZERO_PAGE: u64 = 0x1_0000;
-const START_INFO: u64 = 0x1_1000;
-const MODULES: u64 = 0x1_1100;
-const START_MEMORY_MAP: u64 = 0x1_1200;
-const COMMAND_LINE: u64 = 0x2_0000;
-const LOW_MEMORY_END: u64 = 0x9_fc00;
-/// Where ACPI's tables lie; Linux looks for their pointer here even if it is not told.
-pub const ACPI_TABLES: u64 = 0xe_0000;
-/// Where memory goes on behind video memory, option ROMs and firmware.
-const HIGH_MEMORY: u64 = 0x10_0000;
 
 /// Linux wants this much beside itself and its initramfs, or it panics before it can say why.
 const LEAST_ROOM: u64 = 16 << 20;
@@ -75,7 +61,7 @@ pub struct Start {
 
 /// What is to be booted, read and checked before any machine is made for it.
 #[derive(Debug)]
-pub struct Plan {
+pub struct BootConfig {
     /// The kernel.
     pub kernel: KernelImage,
     /// Where to begin.
@@ -88,7 +74,7 @@ pub struct Plan {
     pub memory_bytes: u64,
 }
 
-impl Plan {
+impl BootConfig {
     /// Checks what can be checked without a machine.
     ///
     /// # Errors
@@ -157,27 +143,40 @@ pub fn initramfs_room(kernel_end: u64, memory_bytes: u64) -> u64 {
     (beside(memory_bytes) / UNPACKED).min(beside(DEVICE_GAP.start))
 }
 
-/// Fills `memory` with all that the guest finds inside; `rsdp` is where its ACPI tables begin.
+/// Fills the memory of `machine` with all that the guest finds inside, the description of its
+/// `hardware` first.
 ///
 /// # Errors
 ///
-/// When a file can no longer be read, or has changed so that it does not fit.
-pub fn load(memory: &Memory, plan: &Plan, rsdp: u64, trace: &mut Trace) -> Result<Start> {
-    let call = format!("load the kernel: {} segments", plan.kernel.segments().len());
+/// When the machine has no memory or too little of it, when a file can no longer be read, or has
+/// changed so that it does not fit.
+pub fn load(machine: &Machine, config: &BootConfig, hardware: &acpi::Hardware) -> Result<Start> {
+    let memory = machine.attached_memory()?;
+    let work = Event::note("write ACPI tables: what hardware there is, and what there is not");
+    let trace = &mut *machine.trace();
+    let tables = trace.record(Question::Inside, work, || acpi::write(memory, hardware))?;
+    load_into(memory, config, tables, trace)
+}
+
+/// The rest of it; `rsdp` is where the ACPI tables begin.
+fn load_into(memory: &Memory, config: &BootConfig, rsdp: u64, trace: &mut Trace) -> Result<Start> {
+    let call = format!("load the kernel: {} segments", config.kernel.segments().len());
     trace.record(Question::Inside, Event::note(call), || {
-        plan.kernel
+        config
+            .kernel
             .load(|at, bytes| memory.write("kernel", at, bytes).map_err(io::Error::other))
             .map_err(Error::system::<io::Error>("read the kernel into the guest's memory"))
     })?;
-    let initramfs = load_initramfs(memory, plan, trace)?;
-    let call = format!("write the command line: {}", plan.command_line);
-    let mut text = plan.command_line.clone().into_bytes();
+    let initramfs = load_initramfs(memory, config, trace)?;
+    let call = format!("write the command line: {}", config.command_line);
+    let mut text = config.command_line.clone().into_bytes();
     text.push(0);
     trace.record(Question::Inside, Event::note(call), || {
         memory.write("command line", COMMAND_LINE, &text)
     })?;
-    let papers = Papers { rsdp, initramfs, command_line: text.len() as u64 - 1, map: map(memory) };
-    match plan.entry_point {
+    let command_line = text.len() as u64 - 1;
+    let params = BootParams { rsdp, initramfs, command_line, map: boot_params::map(memory) };
+    match config.entry_point {
         EntryPoint::Long64 => {
             trace.record(
                 Question::Inside,
@@ -190,121 +189,33 @@ pub fn load(memory: &Memory, plan: &Plan, rsdp: u64, trace: &mut Trace) -> Resul
             trace.record(
                 Question::Inside,
                 Event::note("write the zero page: what a boot loader tells"),
-                || memory.write("zero page", ZERO_PAGE, &papers.zero_page()),
+                || memory.write("zero page", ZERO_PAGE, &params.zero_page()),
             )?;
-            let (instruction, information) = (plan.kernel.entry(), ZERO_PAGE);
+            let (instruction, information) = (config.kernel.entry(), ZERO_PAGE);
             Ok(Start { entry_point: EntryPoint::Long64, instruction, information })
         }
         EntryPoint::Pvh => {
             trace.record(Question::Inside, Event::note("write PVH's start information"), || {
-                papers.write_start_info(memory)
+                params.write_start_info(memory)
             })?;
-            let instruction = plan.kernel.pvh_entry().map_or(plan.kernel.entry(), u64::from);
+            let instruction = config.kernel.pvh_entry().map_or(config.kernel.entry(), u64::from);
             Ok(Start { entry_point: EntryPoint::Pvh, instruction, information: START_INFO })
         }
     }
 }
 
 /// Loads the pieces of the initramfs behind each other; gives where they begin and their length.
-fn load_initramfs(memory: &Memory, plan: &Plan, trace: &mut Trace) -> Result<(u64, u64)> {
-    let bytes = plan.initramfs_bytes();
-    let start = (plan.low_end() - bytes) & !0xfff;
+fn load_initramfs(memory: &Memory, config: &BootConfig, trace: &mut Trace) -> Result<(u64, u64)> {
+    let bytes = config.initramfs_bytes();
+    let start = (config.low_end() - bytes) & !0xfff;
     let mut address = start;
-    for piece in &plan.initramfs {
+    for piece in &config.initramfs {
         let length = piece.length();
         let call = format!("load the initramfs to {address:#x}..{:#x}", address + length);
         trace.record(Question::Inside, Event::note(call), || piece.copy_to(memory, address))?;
         address += length.next_multiple_of(4);
     }
     Ok((start, bytes))
-}
-
-/// A range of physical addresses and what is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    start: u64,
-    end: u64,
-    kind: u32,
-}
-
-const RAM: u32 = 1;
-const RESERVED: u32 = 2;
-
-/// The memory map as a PC's firmware tells it (E820).
-fn map(memory: &Memory) -> Vec<Range> {
-    let mut map = vec![
-        Range { start: 0, end: LOW_MEMORY_END, kind: RAM },
-        Range { start: ACPI_TABLES, end: HIGH_MEMORY, kind: RESERVED },
-    ];
-    for (address, bytes, _) in memory.pieces() {
-        map.push(Range { start: address.max(HIGH_MEMORY), end: address + bytes, kind: RAM });
-    }
-    map
-}
-
-/// What a boot loader tells the kernel, in one protocol or the other.
-struct Papers {
-    rsdp: u64,
-    initramfs: (u64, u64),
-    command_line: u64,
-    map: Vec<Range>,
-}
-
-impl Papers {
-    /// Linux, `Documentation/arch/x86/zero-page.rst`; from 0x1f1 on, `boot.rst` there.
-    fn zero_page(&self) -> [u8; 4096] {
-        let mut page = [0; 4096];
-        let mut put = |offset: usize, bytes: &[u8]| {
-            page[offset..offset + bytes.len()].copy_from_slice(bytes);
-        };
-        let (low, high) = (|word: u64| (word as u32).to_le_bytes(), |word: u64| word >> 32);
-        let (start, length) = self.initramfs;
-        put(0x070, &self.rsdp.to_le_bytes()); // acpi_rsdp_addr
-        put(0x0c0, &low(high(start))); // ext_ramdisk_image
-        put(0x0c4, &low(high(length))); // ext_ramdisk_size
-        put(0x1e8, &[self.map.len() as u8]); // e820_entries
-        put(0x1fe, &0xaa55u16.to_le_bytes()); // boot_flag
-        put(0x202, b"HdrS"); // header
-        put(0x206, &0x020fu16.to_le_bytes()); // version of the protocol: 2.15
-        put(0x210, &[0xff]); // type_of_loader: none that has a number
-        put(0x211, &[1]); // loadflags: the kernel is loaded high
-        put(0x218, &low(start)); // ramdisk_image
-        put(0x21c, &low(length)); // ramdisk_size
-        put(0x228, &low(COMMAND_LINE)); // cmd_line_ptr
-        put(0x238, &low(self.command_line)); // cmdline_size
-        for (index, range) in self.map.iter().enumerate() {
-            let entry = 0x2d0 + index * 20; // e820_table
-            put(entry, &range.start.to_le_bytes());
-            put(entry + 8, &(range.end - range.start).to_le_bytes());
-            put(entry + 16, &range.kind.to_le_bytes());
-        }
-        page
-    }
-
-    /// Xen's public interface, `arch-x86/hvm/start_info.h`.
-    fn write_start_info(&self, memory: &Memory) -> Result<()> {
-        const MAGIC: u32 = 0x336e_c578;
-        const VERSION: u32 = 1;
-        let (start, length) = self.initramfs;
-        let modules = u32::from(length > 0);
-        let mut info = Vec::new();
-        for word in [MAGIC, VERSION, 0, modules] {
-            info.extend(word.to_le_bytes());
-        }
-        for address in [MODULES, COMMAND_LINE, self.rsdp, START_MEMORY_MAP] {
-            info.extend(address.to_le_bytes());
-        }
-        info.extend((self.map.len() as u64).to_le_bytes());
-        memory.write("start information", START_INFO, &info)?;
-        let module = [start, length, 0, 0].map(u64::to_le_bytes).concat();
-        memory.write("list of modules", MODULES, &module)?;
-        let entry = |range: &Range| {
-            let kind = u64::from(range.kind);
-            [range.start, range.end - range.start, kind].map(u64::to_le_bytes).concat()
-        };
-        let map: Vec<u8> = self.map.iter().flat_map(entry).collect();
-        memory.write("memory map", START_MEMORY_MAP, &map)
-    }
 }
 
 #[cfg(test)]
@@ -327,16 +238,17 @@ mod tests {
         KernelImage::from_bytes(file, u64::MAX).unwrap()
     }
 
-    fn plan(memory_bytes: u64, initramfs: usize) -> Plan {
+    fn config(memory_bytes: u64, initramfs: usize) -> BootConfig {
         let initramfs = vec![Source::Bytes(vec![7; initramfs])];
         let (command_line, entry_point) = ("quiet".into(), EntryPoint::Long64);
-        Plan { kernel: kernel(), entry_point, initramfs, command_line, memory_bytes }
+        BootConfig { kernel: kernel(), entry_point, initramfs, command_line, memory_bytes }
     }
 
     #[test]
     fn the_zero_page_tells_where_everything_is() {
         let memory = Memory::of_a_pc(64 << 20, &mut Trace::default()).unwrap();
-        let start = load(&memory, &plan(64 << 20, 5), ACPI_TABLES, &mut Trace::default()).unwrap();
+        let start =
+            load_into(&memory, &config(64 << 20, 5), 0xe_0000, &mut Trace::default()).unwrap();
         let mut page = [0; 4096];
         memory.read("zero page", start.information, &mut page).unwrap();
         let word = |at: usize| u32::from_le_bytes(page[at..at + 4].try_into().unwrap());
@@ -349,19 +261,9 @@ mod tests {
     }
 
     #[test]
-    fn memory_beyond_the_devices_is_in_the_map() {
-        let memory = Memory::of_a_pc(4 << 30, &mut Trace::default()).unwrap();
-        let map = map(&memory);
-        let ram: u64 = map.iter().filter(|it| it.kind == RAM).map(|it| it.end - it.start).sum();
-        assert_eq!(ram, (4 << 30) - (HIGH_MEMORY - LOW_MEMORY_END));
-        assert_eq!(map.last().unwrap().end, 5 << 30);
-        assert!(map.iter().all(|it| it.end <= DEVICE_GAP.start || it.start >= DEVICE_GAP.end));
-    }
-
-    #[test]
     fn the_size_that_is_named_is_enough() {
         for initramfs in [0, 5, 1 << 20, (7 << 20) + 1, 24 << 20] {
-            let mut small = plan(2 << 20, initramfs);
+            let mut small = config(2 << 20, initramfs);
             let Error::Unsupported { fix, .. } = small.check().unwrap_err() else {
                 panic!("another error")
             };
@@ -379,22 +281,22 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_the_size_that_would() {
-        assert!(plan(64 << 20, 5).check().is_ok());
-        let refused = plan(32 << 20, 20 << 20).check().unwrap_err();
+        assert!(config(64 << 20, 5).check().is_ok());
+        let refused = config(32 << 20, 20 << 20).check().unwrap_err();
         assert!(refused.to_string().contains("need 94 MiB"), "{refused}");
-        let refused = plan(4 << 30, 0).check();
+        let refused = config(4 << 30, 0).check();
         assert!(refused.is_ok(), "{refused:?}");
-        let mut long = plan(64 << 20, 0);
+        let mut long = config(64 << 20, 0);
         long.command_line = "x".repeat(MAX_COMMAND_LINE + 1);
         assert!(matches!(long.check(), Err(Error::Unsupported { .. })));
         // No memory would do: it would have to end above the devices.
         let sparse = tempfile::NamedTempFile::new().unwrap();
         sparse.as_file().set_len(3 << 30).unwrap();
-        let mut high = plan(16 << 30, 0);
+        let mut high = config(16 << 30, 0);
         high.initramfs = vec![Source::open(sparse.path()).unwrap()];
         let refused = high.check().unwrap_err();
         assert!(refused.to_string().contains("has to end below 3072 MiB"), "{refused}");
-        let mut pvh = plan(64 << 20, 0);
+        let mut pvh = config(64 << 20, 0);
         pvh.entry_point = EntryPoint::Pvh;
         assert!(pvh.check().unwrap_err().to_string().contains("CONFIG_PVH"));
     }

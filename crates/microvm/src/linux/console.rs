@@ -46,10 +46,10 @@ impl SharedConsole {
     }
 
     /// What it printed last, and why its kernel panicked if it did.
-    pub fn finish(&self) -> Said {
+    pub fn finish(&self) -> ConsoleLog {
         let mut console = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         console.end_of_line();
-        Said {
+        ConsoleLog {
             lines: console.last.drain(..).collect(),
             panic: console.panic.take().map(|panic| panic.words),
         }
@@ -58,7 +58,7 @@ impl SharedConsole {
 
 /// What a console was told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct ConsoleLog {
     /// The last lines.
     pub lines: Vec<String>,
     /// The kernel's last words, if it panicked.
@@ -107,7 +107,7 @@ impl Console {
 mod tests {
     use super::*;
 
-    fn said(text: &[u8]) -> Said {
+    fn logged(text: &[u8]) -> ConsoleLog {
         let console = SharedConsole::new(None);
         text.iter().for_each(|byte| console.print(*byte));
         console.finish()
@@ -122,11 +122,11 @@ mod tests {
             sink.lock().unwrap().extend_from_slice(text);
         })));
         text.bytes().for_each(|byte| console.print(byte));
-        let said = console.finish();
-        assert_eq!(said.lines.len(), LINES);
-        assert_eq!(said.lines.last().unwrap(), "line 49");
+        let log = console.finish();
+        assert_eq!(log.lines.len(), LINES);
+        assert_eq!(log.lines.last().unwrap(), "line 49");
         assert_eq!(*passed.lock().unwrap(), text.as_bytes());
-        assert_eq!(said.panic, None);
+        assert_eq!(log.panic, None);
     }
 
     #[test]
@@ -135,15 +135,15 @@ mod tests {
             [    0.5] ---[ end Kernel panic - not syncing: No working init found. ]---\r\n";
         let mut text = text.to_vec();
         text.extend([b"registers\n".as_slice(); 100].concat());
-        let said = said(&text);
-        assert_eq!(said.panic.unwrap(), "No working init found.");
-        assert!(said.lines[0].contains(PANIC), "what led to it is kept");
+        let log = logged(&text);
+        assert_eq!(log.panic.unwrap(), "No working init found.");
+        assert!(log.lines[0].contains(PANIC), "what led to it is kept");
     }
 
     #[test]
     fn hostile_text_neither_grows_without_end_nor_moves_the_cursor() {
-        let said = said(&[b"\x1b[2J".as_slice(), &[b'x'; 10_000], b"\n\xff\xfe"].concat());
-        assert!(said.lines.iter().all(|line| line.len() <= LINE_BYTES * 3));
-        assert!(!said.lines.concat().contains('\x1b'));
+        let log = logged(&[b"\x1b[2J".as_slice(), &[b'x'; 10_000], b"\n\xff\xfe"].concat());
+        assert!(log.lines.iter().all(|line| line.len() <= LINE_BYTES * 3));
+        assert!(!log.lines.concat().contains('\x1b'));
     }
 }

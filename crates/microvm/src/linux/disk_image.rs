@@ -6,6 +6,8 @@
 //! Busybox has a program of the same name that makes an empty ext2 and takes no directory, so each
 //! mke2fs on the path is asked what it is.
 
+mod error;
+
 use std::{
     env,
     ffi::OsStr,
@@ -19,29 +21,14 @@ use crate::{
     error::{Error, Result},
 };
 
+pub use error::RootDiskError;
+
 /// What mke2fs wants beside the content, in proportion and at least: tables, a journal, room.
 const SHARE: u64 = 4;
 const LEAST_BYTES: u64 = 64 << 20;
 
 /// Where administrators' programs are, which is not in every user's `PATH`.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
-
-/// Why a directory could not be made a disk.
-#[derive(Debug, thiserror::Error)]
-pub enum RootDiskError {
-    /// There is no such program.
-    #[error("there is no mke2fs")]
-    NoMke2fs,
-    /// There is one, of another package.
-    #[error("{program:?} is not the mke2fs of e2fsprogs, which alone can fill a disk")]
-    OtherMke2fs {
-        /// The program.
-        program: PathBuf,
-    },
-    /// It did not work.
-    #[error("run mke2fs")]
-    Failed(#[source] io::Error),
-}
 
 /// A disk with all that is in `tree`, which has so many bytes. With enough memory there would be no
 /// need of it.

@@ -27,7 +27,7 @@ use crate::{
     cell::{self, Role},
     control::Handle,
     devices::{
-        bus::{Bus, Device, Overlap, Saved},
+        bus::{Bus, Buses, Device, Overlap, RestoreError, Saved},
         freeze::{self, FreezePort},
         interrupt::Interrupt,
         output::Output,
@@ -35,7 +35,6 @@ use crate::{
         report::{self, ReportPort},
         reset::{ExitPort, KeyboardController, PowerManagement},
         serial::{self, Serial},
-        shared::SharedMemory,
         virtio::{
             self, Transport,
             balloon::Balloon,
@@ -58,13 +57,14 @@ use crate::{
         acpi::{self, MmioDevice, SerialPort},
         channel,
         console::SharedConsole,
-        run::Buses,
+        layout,
+        names::{disk_name, share_tag},
         streams::{Outlet, Reports, Streams},
-        system, window,
+        window,
     },
     machine::Machine,
     memory::Memory,
-    snapshot::SnapshotError,
+    shared_memory::SharedMemory,
 };
 
 /// The first serial port of a PC.
@@ -85,10 +85,10 @@ const ASK: Duration = Duration::from_millis(500);
 pub struct Hardware {
     // Dropped in this order: who serves the devices, the devices, the memory that they look into.
     /// The thread that serves doorbells and the host's files.
-    pub events: Option<events::Running>,
+    pub events: Option<events::EventThread>,
     /// The thread that serves shared directories. Their files may be on the host's slowest disk; the
     /// guest's other devices do not wait for them.
-    _shares: Option<events::Running>,
+    _shares: Option<events::EventThread>,
     /// The way from the guest to each of them.
     pub buses: Arc<Buses>,
     /// Where the serial port's cable leads.
@@ -167,7 +167,7 @@ fn serve(
     role: Role,
     handle: &Arc<Handle>,
     trace: &mut Trace,
-) -> Result<Option<events::Running>> {
+) -> Result<Option<events::EventThread>> {
     if events.is_empty() {
         return Ok(None);
     }
@@ -246,7 +246,7 @@ impl Hardware {
         }
         let mailbox = handle.mailbox().map(|mailbox| {
             let memory = SharedMemory::of(mailbox.file(), MAILBOX_BYTES)?;
-            machine.share(&memory, system::MAILBOX).map(|()| memory)
+            machine.share(&memory, layout::MAILBOX).map(|()| memory)
         });
         let mut counts = Vec::new();
         for (number, disk) in (0..).zip(inventory.disks) {
@@ -300,14 +300,14 @@ impl Hardware {
         })
     }
 
-    /// What the tables say of it, with so many processors.
-    pub fn papers(&self, processors: u8) -> acpi::Hardware {
+    /// What the ACPI tables have to describe, with this many processors.
+    pub fn acpi_description(&self, processors: u8) -> acpi::Hardware {
         acpi::Hardware { processors, serial: Some(SERIAL), virtio: self.virtio.clone() }
     }
 
     /// Keeps the devices' thread from serving any until the guard goes.
     pub fn hold(&self) -> Option<MutexGuard<'_, ()>> {
-        self.events.as_ref().map(events::Running::hold)
+        self.events.as_ref().map(events::EventThread::hold)
     }
 
     /// What the devices know.
@@ -320,12 +320,12 @@ impl Hardware {
     /// # Errors
     ///
     /// When these are others, or one cannot have been so.
-    pub fn restore(&self, saved: &[Saved]) -> Result<(), SnapshotError> {
+    pub fn restore(&self, saved: &[Saved]) -> Result<(), RestoreError> {
         let rest = self.buses.ports.restore(saved)?;
         match self.buses.memory.restore(rest)? {
             [] => Ok(()),
             [more, ..] => {
-                Err(SnapshotError::Hardware { saved: more.to_string(), built: "nothing".into() })
+                Err(RestoreError::OtherDevices { saved: more.to_string(), built: "nothing".into() })
             }
         }
     }
@@ -368,7 +368,7 @@ impl Board<'_> {
         handle: &Arc<Handle>,
     ) -> Result<SharedSerial> {
         let line = Interrupt::new()?;
-        self.machine.connect(&line, SERIAL.line)?;
+        self.machine.register_irqfd(line.eventfd(), SERIAL.line)?;
         let far_end = console.clone();
         let print: Box<dyn FnMut(u8) + Send> = Box::new(move |byte| far_end.print(byte));
         let serial = Arc::new(Mutex::new(Serial::new(line, print)));
@@ -379,7 +379,7 @@ impl Board<'_> {
         put(ports, ExitPort::PORT, 1, ExitPort(handle.clone()))?;
         put(ports, report::PORT.into(), 1, report)?;
         let freezing = handle.clone();
-        let freeze = FreezePort::new(move || freezing.may_freeze());
+        let freeze = FreezePort::new(move || freezing.freeze_point());
         put(ports, freeze::PORT.into(), freeze::LENGTH, freeze)?;
         let (port, length) = (PowerManagement::PORT, PowerManagement::PORTS);
         put(ports, port, length, PowerManagement(handle.clone()))?;
@@ -478,7 +478,7 @@ impl Board<'_> {
             ..VIRTIO
         };
         let line = Interrupt::new()?;
-        self.machine.connect(&line, place.line)?;
+        self.machine.register_irqfd(line.eventfd(), place.line)?;
         let device = Transport::new(device, self.memory.ram().clone(), line);
         let device = device.until(self.handle.over());
         let events = match served {
@@ -490,24 +490,13 @@ impl Board<'_> {
             let address = u64::from(place.address) + mmio::DOORBELL;
             let machine = self.machine;
             events.serve(&device, |queue, doorbell| {
-                machine.serve_doorbell(doorbell, address, queue)
+                machine.register_ioeventfd(doorbell, address, queue)
             })?;
         }
         put(&mut self.buses.memory, place.address.into(), mmio::LENGTH, device.clone())?;
         self.virtio.push(place);
         Ok(device)
     }
-}
-
-/// What a guest is told of the disk at that place in the list: its `serial` in `/sys/block`. Which of
-/// them is called `/dev/vda` inside depends on which its driver finds first.
-pub fn disk_name(number: usize) -> String {
-    format!("isolab{number}")
-}
-
-/// By what name a guest mounts the shared directory at that place in the list.
-pub fn share_tag(number: usize) -> String {
-    format!("isolab{number}")
 }
 
 fn put(bus: &mut Bus, start: u64, length: u64, device: impl Device + 'static) -> Result<()> {

@@ -16,18 +16,22 @@
 
 pub mod acpi;
 pub mod boot;
+mod boot_params;
+mod capture;
 mod channel;
 pub mod command_line;
 pub mod console;
 pub mod cpus;
 mod disk_image;
-mod ended;
+mod failure;
 mod hardware;
+mod instance;
+pub mod layout;
 pub mod monitor;
+mod names;
 mod recipe;
 mod restore;
 pub mod run;
-mod running;
 mod saving;
 mod share;
 pub mod source;
@@ -56,25 +60,26 @@ use crate::{
     error::{Error, Result},
     exit_trace::ExitTrace,
     gdb,
+    instance::cpu_time,
     kernel::KernelImage,
     kernels::{self, Kernel},
+    layout::PAGE,
     machine::{self, Machine},
-    memory::{self, Memory, PAGE},
-    running::cpu_time,
+    memory::{self, Memory},
 };
 
 pub use boot::EntryPoint;
 pub use disk_image::{RootDiskError, mke2fs};
-pub use ended::{Ended, LastSeen, Wrong};
+pub use failure::{FailureCause, GuestFailure, LastSeen};
 pub use recipe::Recipe;
 pub use restore::SavedVm;
 pub use share::Share;
 pub use system::GuestRoot;
 
-use boot::Plan;
+use boot::BootConfig;
 use command_line::CommandLine;
 use hardware::{Hardware, Inventory};
-use running::{Guest, Running, Times};
+use instance::{Guest, LinuxInstance, Times};
 use system::System;
 
 /// The word for it in tables.
@@ -219,7 +224,7 @@ impl Sandbox for LinuxVm {
 impl LinuxVm {
     /// The story: five questions, answered in order. The guest is saved on its way as `saving`
     /// says: in which folder, and whether it goes on then.
-    fn start(&self, workload: &Workload, saving: Option<(&Path, bool)>) -> Result<Running> {
+    fn start(&self, workload: &Workload, saving: Option<(&Path, bool)>) -> Result<LinuxInstance> {
         let timeline = Timeline::start();
         let trace = Trace::new(workload.trace);
         let before = cpu_time();
@@ -231,8 +236,8 @@ impl LinuxVm {
             });
         }
         // In a thread of its own, so that what it frees does not lie between what stays.
-        let planned = thread::scope(|scope| scope.spawn(|| self.plan(workload)).join());
-        let (plan, inventory) = planned.unwrap_or_else(|panic| resume_unwind(panic))?;
+        let prepared = thread::scope(|scope| scope.spawn(|| self.prepare(workload)).join());
+        let (config, inventory) = prepared.unwrap_or_else(|panic| resume_unwind(panic))?;
         let handle = Arc::new(Handle::new(timeline, mailbox(workload)?));
         let saving = self.saving(workload, &inventory, saving, &handle)?;
         let recipe = Recipe::of(self, workload, &inventory)
@@ -242,15 +247,15 @@ impl LinuxVm {
         let mut machine = Machine::create(&self.device, trace)?;
 
         // 2. What may it consume? So much memory, and so many threads' time.
-        let memory = Memory::of_a_pc(plan.memory_bytes, &mut machine.trace())?;
+        let memory = Memory::of_a_pc(config.memory_bytes, &mut machine.trace())?;
         machine.attach(memory)?;
         machine.add_interrupt_controllers()?;
         let cpus = machine.cpus(count)?;
         handle.reach(Milestone::Created);
 
-        // 3. What does it find inside? Its kernel, and papers that describe the machine.
+        // 3. What does it find inside? Its kernel, and tables that describe the machine.
         let hardware = Hardware::new(&machine, self, inventory, &handle)?;
-        let start = machine.boot(&plan, &hardware.papers(count))?;
+        let start = boot::load(&machine, &config, &hardware.acpi_description(count))?;
 
         // 4. With what power does it start? As processors after firmware.
         cpus::prepare(&cpus, &machine, start)?;
@@ -277,26 +282,26 @@ impl LinuxVm {
             debugger: self.debugger.clone(),
             recipe,
         };
-        Running::start(guest, handle, times)
+        LinuxInstance::start(guest, handle, times)
     }
 
     /// What is to be booted, and the devices' side of it, checked before there is a machine.
-    fn plan(&self, workload: &Workload) -> Result<(Plan, Inventory)> {
+    fn prepare(&self, workload: &Workload) -> Result<(BootConfig, Inventory)> {
         let memory_bytes = memory_bytes(&self.limits) / PAGE * PAGE;
         memory::check_host_has(memory_bytes)?;
         let kernel = KernelImage::read(&self.kernel, memory_bytes)?;
         let system = System::new(self, workload, kernel.end(), memory_bytes)?;
-        let plan = Plan {
+        let config = BootConfig {
             kernel,
             entry_point: self.entry_point,
             initramfs: system.initramfs,
             command_line: self.command_line.with_init(&system.init)?,
             memory_bytes,
         };
-        plan.check()?;
+        config.check()?;
         let disks = system::open_disks(&self.disks)?.into_iter().chain(system.root_disk).collect();
         let shares = share::open(&self.shares)?;
-        Ok((plan, Inventory { disks, shares, init: system.plan, stdio: workload.stdio }))
+        Ok((config, Inventory { disks, shares, init: system.plan, stdio: workload.stdio }))
     }
 }
 

@@ -10,16 +10,16 @@ use sandbox::{Instance, Mailbox, Milestone, Question, Sandbox, Stdio, Timeline, 
 use super::{
     DISPLAY_NAME, LinuxVm, NAME,
     hardware::Hardware,
-    running::{Guest, Running, Times},
+    instance::{Guest, LinuxInstance, Times},
 };
 use crate::{
     control::Handle,
     error::{Error, Result},
     exit_trace::ExitTrace,
+    instance::cpu_time,
     machine::Machine,
     memory::Memory,
-    running::cpu_time,
-    snapshot::{Snapshot, cpu, host::Host},
+    snapshot::{Snapshot, SnapshotError, cpu, host::Host},
 };
 
 /// A saved guest, which can be started as often as one likes, and many times at once.
@@ -68,7 +68,7 @@ impl Sandbox for SavedVm {
 
 impl SavedVm {
     /// The story: five questions, answered before.
-    fn start(&self, workload: &Workload) -> Result<Running> {
+    fn start(&self, workload: &Workload) -> Result<LinuxInstance> {
         let timeline = Timeline::start();
         let before = cpu_time();
         if workload.stdio == Stdio::Terminal {
@@ -99,13 +99,14 @@ impl SavedVm {
             guest
                 .machine
                 .trace()
-                .record(Question::WayOut, call, || guest.hardware.restore(&state.devices))?;
+                .record(Question::WayOut, call, || guest.hardware.restore(&state.devices))
+                .map_err(SnapshotError::from)?;
 
             // 5. How does it reach the host? By leaving KVM_RUN, in a thread for each processor.
             handle.has_started_up();
             guest.spent = cpu_time().saturating_sub(before);
             let times = Times { deadline: workload.deadline, start_up: None };
-            Running::start(guest, handle, times)
+            LinuxInstance::start(guest, handle, times)
         })
     }
 
@@ -126,7 +127,7 @@ impl SavedVm {
 
         // 1. What separates it from the host? An address space of its own, on the same processor.
         let mut machine = Machine::create(&self.device, Trace::new(workload.trace))?;
-        let host = Host::of(&machine)?;
+        let host = Host::of(&machine.features()?);
         snapshot.check_host(&host)?;
 
         // 2. What may it consume? The file of its memory, as long as it only reads.

@@ -15,33 +15,25 @@ use sandbox::{ExitReason, Milestone, Trace};
 use crate::{
     cell::{self, Role},
     control::{Handle, Shown},
-    devices::bus::Bus,
+    devices::bus::Buses,
     error::{Error, Result},
     exit_counts::ExitCounts,
     exit_trace::ExitTrace,
-    exits::{End, Strange, Whereabouts},
+    fault::{Fault, VcpuState},
     gdb::{self, Debugger},
+    guest_exit::GuestExit,
     halt,
+    instance::cpu_time,
     linux::monitor::Tally,
     memory::Memory,
-    running::cpu_time,
     snapshot::cpu,
     statistics,
 };
 
-/// The two ways to a device.
-#[derive(Default)]
-pub struct Buses {
-    /// `in` and `out`.
-    pub ports: Bus,
-    /// Physical addresses that are no memory.
-    pub memory: Bus,
-}
-
 /// What a processor's thread brings back.
 pub struct Ran {
     /// Where the processor was at the end.
-    pub whereabouts: Whereabouts,
+    pub vcpu_state: VcpuState,
     /// Its exits.
     pub exit_counts: ExitCounts,
     /// CPU time that it took of the thread, the guest's in it.
@@ -156,13 +148,13 @@ pub fn run(
                 continue;
             }
             Ok(VcpuExit::Shutdown) => {
-                handle.give(End::Strange(Strange::TripleFault));
+                handle.give(GuestExit::Fault(Fault::TripleFault));
                 (ExitReason::TripleFault, None)
             }
             Ok(VcpuExit::InternalError) => {
-                let strange = Strange::internal(cpu.get_kvm_run());
-                let name = strange.name();
-                handle.give(End::Strange(strange));
+                let fault = Fault::internal(cpu.get_kvm_run());
+                let name = fault.name();
+                handle.give(GuestExit::Fault(fault));
                 (ExitReason::Other(name.into()), None)
             }
             // Kicked, or a processor that nobody has started yet.
@@ -183,9 +175,9 @@ pub fn run(
                 break;
             }
             Ok(other) => {
-                let strange = Strange::of(&other);
-                let name = strange.name();
-                handle.give(End::Strange(strange));
+                let fault = Fault::of(&other);
+                let name = fault.name();
+                handle.give(GuestExit::Fault(fault));
                 (ExitReason::Other(name.into()), None)
             }
         };
@@ -199,8 +191,8 @@ pub fn run(
     // What was counted is taken out: what a processor counts later is counted anew.
     let exit_counts =
         std::mem::take(&mut *tally.exit_counts.lock().unwrap_or_else(PoisonError::into_inner));
-    let whereabouts = Whereabouts::of(&cpu, &exit_counts);
+    let vcpu_state = VcpuState::of(&cpu, &exit_counts);
     let exits = statistics::of(&cpu, "exits");
     let cpu_time = cpu_time().saturating_sub(before);
-    (cpu, Ran { whereabouts, exit_counts, cpu_time, exit_trace, exits })
+    (cpu, Ran { vcpu_state, exit_counts, cpu_time, exit_trace, exits })
 }

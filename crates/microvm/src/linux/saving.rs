@@ -13,17 +13,14 @@ use sandbox::{Instance as _, Stdio, Workload};
 
 use super::{
     DISPLAY_NAME, LinuxVm, Recipe,
+    capture::capture,
     hardware::{Hardware, Inventory},
-    running::Guest,
 };
 use crate::{
     control::Handle,
     error::{Error, Result},
     machine::Machine,
-    memory::Memory,
-    snapshot::{
-        Author, Captured, SnapshotError, Unfinished, chips, cpu, host::Host, memory::Content,
-    },
+    snapshot::{Author, SnapshotError, Unfinished, cpu, host::Host, memory::Content},
 };
 
 /// Where a guest is to be saved, and what becomes of it.
@@ -33,7 +30,7 @@ pub struct Saving {
     /// How to build its machine again.
     pub recipe: Recipe,
     /// Whether it goes on afterwards.
-    pub goes_on: bool,
+    pub resumes: bool,
 }
 
 impl LinuxVm {
@@ -82,60 +79,36 @@ impl LinuxVm {
         saving: Option<(&Path, bool)>,
         handle: &Handle,
     ) -> Result<Option<Saving>> {
-        let Some((folder, goes_on)) = saving else { return Ok(None) };
+        let Some((folder, resumes)) = saving else { return Ok(None) };
         if folder.exists() {
             return Err(SnapshotError::Exists { folder: folder.to_owned() }.into());
         }
         let recipe = Recipe::of(self, workload, inventory).map_err(SnapshotError::from)?;
-        handle.freeze_where_it_may();
-        Ok(Some(Saving { folder: folder.to_owned(), recipe, goes_on }))
+        handle.request_freeze();
+        Ok(Some(Saving { folder: folder.to_owned(), recipe, resumes }))
     }
 }
 
-impl Guest {
+impl Saving {
     /// Saves the guest, none of whose processors runs.
     ///
     /// # Errors
     ///
     /// When KVM does not tell something, or the folder cannot be written.
-    pub fn save(&self, cpus: &[VcpuFd], saving: &Saving) -> Result<()> {
-        let folder = &saving.folder;
+    pub fn save(&self, cpus: &[VcpuFd], machine: &Machine, hardware: &Hardware) -> Result<()> {
+        let folder = &self.folder;
         let failed = |source| Error::from(SnapshotError::Write { folder: folder.clone(), source });
-        let parts = cpu::Parts::of(&self.machine)?;
+        let parts = cpu::Parts::of(machine)?;
         let processors =
             cpus.iter().map(|cpu| cpu::State::of(cpu, &parts)).collect::<Result<_>>()?;
         let unfinished = Unfinished::begin(folder)?;
-        let captured =
-            capture(&saving.recipe, processors, &self.machine, &self.hardware, |memory| {
-                let file = unfinished.memory();
-                file.set_len(memory.bytes()).map_err(failed)?;
-                Content::write(memory, file, || Ok(())).map_err(failed)
-            })?;
-        let mut state = captured.on(Host::of(&self.machine)?);
+        let captured = capture(&self.recipe, processors, machine, hardware, |memory| {
+            let file = unfinished.memory();
+            file.set_len(memory.bytes()).map_err(failed)?;
+            Content::write(memory, file, || Ok(())).map_err(failed)
+        })?;
+        let mut state = captured.on(Host::of(&machine.features()?));
         unfinished.add(&mut state, Author::Launcher).map_err(failed)?;
         unfinished.finish().map_err(failed)
     }
-}
-
-/// All that is in a machine none of whose processors runs, `processors` what they know; its memory
-/// goes where `write` brings it.
-///
-/// # Errors
-///
-/// When KVM does not tell something, and those of `write`.
-pub fn capture(
-    recipe: &Recipe,
-    processors: Vec<cpu::State>,
-    machine: &Machine,
-    hardware: &Hardware,
-    write: impl FnOnce(&Memory) -> Result<Content>,
-) -> Result<Captured> {
-    let _quiet = hardware.hold();
-    Ok(Captured {
-        recipe: recipe.clone(),
-        processors,
-        chips: chips::State::of(machine)?,
-        devices: hardware.save(),
-        memory: write(machine.memory().expect("a guest that ran has memory"))?,
-    })
 }

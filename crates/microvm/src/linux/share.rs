@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use guest::plan::InitPlan;
 
-use super::hardware;
+use super::names;
 use crate::{
     devices::virtio::fs::SharedTree,
     error::{Error, Result},
@@ -61,7 +61,7 @@ pub fn open(shares: &[Share]) -> Result<Vec<SharedTree>> {
 pub fn mount(shares: &[Share], plan: InitPlan) -> InitPlan {
     shares.iter().enumerate().fold(plan, |plan, (number, share)| {
         let flags: Vec<&str> = [&["ro"], &*share.options].concat();
-        plan.mount("virtiofs", &hardware::share_tag(number), &share.target, "", &flags)
+        plan.mount("virtiofs", &names::share_tag(number), &share.target, "", &flags)
     })
 }
 

@@ -32,8 +32,8 @@ use crate::{
     error::{Error, Result},
     initramfs::{InitramfsError, Root},
     kernels,
-    linux::{LinuxVm, OutputWay, boot, disk_image, hardware, share, source::Source},
-    memory::PAGE,
+    layout::PAGE,
+    linux::{LinuxVm, OutputWay, boot, disk_image, layout::MAILBOX, names, share, source::Source},
 };
 
 /// What a guest has for its root file system.
@@ -76,8 +76,6 @@ const SMALL: u64 = 4;
 /// What lies beside the root in an initramfs: the first process and the modules, at most.
 const BESIDE_ROOT: u64 = 4 << 20;
 
-/// Where the mailbox of a built-in program is in the guest's physical memory, among the devices.
-pub const MAILBOX: u64 = 0xd801_0000;
 /// From the first group to the last that the kernel takes.
 const EVERY_GROUP: &str = "0 2147483647";
 /// The serial port.
@@ -249,7 +247,7 @@ fn steps<'a>(
         false => plan.mount("", ROOT, ROOT, "", &["bind"]),
         true => {
             // The disks of the user's come first.
-            let name = hardware::disk_name(machine.disks.len());
+            let name = names::disk_name(machine.disks.len());
             let plan = plan
                 .mount("sysfs", "sysfs", "/sys", "", &[])
                 .mount("devtmpfs", "dev", "/dev", "", &[])

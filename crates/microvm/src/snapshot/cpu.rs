@@ -17,13 +17,10 @@ use kvm_ioctls::{Cap, VcpuFd};
 use sandbox::KvmCall;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    SnapshotError,
-    host::Host,
-    plain::{Hex, Plain},
-};
+use super::{SnapshotError, host::Host, plain::Plain};
 use crate::{
     error::{Error, Result},
+    hex::Hex,
     machine::Machine,
     registers::{CR4_VMXE, EFER_SVME},
 };

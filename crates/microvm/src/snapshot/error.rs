@@ -2,7 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use super::{host::Host, plain::Hex};
+use super::host::Host;
+use crate::{devices::bus::RestoreError, hex::Hex};
 
 /// What is wrong with a snapshot, or with making one.
 #[derive(Debug, thiserror::Error)]
@@ -155,24 +156,11 @@ pub enum SnapshotError {
         here: String,
         /// What it refused, if it came to that.
         #[source]
-        source: Option<Box<crate::Error>>,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// The machine has other devices than the snapshot.
-    #[error("the snapshot has other devices than this machine: {saved} and not {built}")]
-    Hardware {
-        /// What was saved.
-        saved: String,
-        /// What was built.
-        built: String,
-    },
-    /// A device cannot have been as it is said to be.
-    #[error("the snapshot is damaged: {device} cannot be as it is said to be: {why}")]
-    Device {
-        /// The device.
-        device: String,
-        /// Why not.
-        why: String,
-    },
+    /// The devices of the snapshot cannot be those of this machine.
+    #[error(transparent)]
+    Devices(#[from] RestoreError),
     /// A device has more to it than a snapshot holds.
     #[error("save a guest that has {what}")]
     Unsaveable {
@@ -209,7 +197,9 @@ impl SnapshotError {
             | Self::Damaged { .. }
             | Self::State { .. }
             | Self::Nonsense { .. }
-            | Self::Device { .. } => "remove it (`isolab snapshot rm NAME`), and save it anew",
+            | Self::Devices(RestoreError::InvalidState { .. }) => {
+                "remove it (`isolab snapshot rm NAME`), and save it anew"
+            }
             Self::Version { .. } => {
                 "remove it (`isolab snapshot rm NAME`), and save it anew with this isolab"
             }
@@ -221,7 +211,7 @@ impl SnapshotError {
             Self::Read { .. }
             | Self::Write { .. }
             | Self::Remove { .. }
-            | Self::Hardware { .. }
+            | Self::Devices(RestoreError::OtherDevices { .. })
             | Self::Ended => return None,
         };
         Some(text.to_owned())

@@ -15,9 +15,8 @@ use super::{
     mark::mark,
     memory::{Content, Wrong},
     owner::{Birth, OwnFolder},
-    plain::Hex,
 };
-use crate::{devices::bus::Saved, error::Error, linux::Recipe};
+use crate::{devices::bus::Saved, error::Error, hex::Hex, linux::Recipe};
 
 /// The number of what is written here; another means that it is written in another way.
 pub(super) const FORMAT: u32 = 4;
@@ -192,13 +191,17 @@ impl Snapshot {
     pub fn blame_kernel(&self, error: Error, here: &Host) -> Error {
         match &error {
             Error::Kvm { .. } if self.state.host.kernel != here.kernel => {
-                self.other_kernel(here, Some(Box::new(error))).into()
+                self.other_kernel(here, Some(error.into())).into()
             }
             _ => error,
         }
     }
 
-    fn other_kernel(&self, here: &Host, source: Option<Box<Error>>) -> SnapshotError {
+    fn other_kernel(
+        &self,
+        here: &Host,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> SnapshotError {
         let (there, here) = (self.state.host.kernel.clone(), here.kernel.clone());
         SnapshotError::HostKernel { there, here, source }
     }

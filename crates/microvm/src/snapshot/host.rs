@@ -12,8 +12,7 @@ use kvm_bindings::{CpuId, kvm_cpuid_entry2};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use super::plain::Hex;
-use crate::{error::Result, machine::Machine};
+use crate::hex::Hex;
 
 /// A processor, as far as a guest depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,17 +31,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// The one that this machine is on.
-    ///
-    /// # Errors
-    ///
-    /// When KVM does not tell.
-    pub fn of(machine: &Machine) -> Result<Self> {
-        Ok(Self::with(&machine.features()?))
-    }
-
     /// The one whose KVM can give guests these features.
-    pub fn with(features: &CpuId) -> Self {
+    pub fn of(features: &CpuId) -> Self {
         let leaf = |number| features.as_slice().iter().find(|leaf| leaf.function == number);
         let (vendor, version) = (leaf(0), leaf(1).map_or(0, |leaf| leaf.eax));
         let vendor = vendor.map_or([0; 3], |leaf| [leaf.ebx, leaf.edx, leaf.ecx]);

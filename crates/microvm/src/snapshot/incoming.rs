@@ -120,7 +120,7 @@ impl Incoming {
         captured.recipe.command = command;
         // Its end may be a hole, which was not written.
         self.unfinished.memory().set_len(captured.memory.bytes).map_err(failed)?;
-        let host = Host::with(&machine::features(&machine::open(device)?)?);
+        let host = Host::of(&machine::features(&machine::open(device)?)?);
         self.unfinished.add(&mut captured.on(host), Author::Monitor).map_err(failed)?;
         // As it would be refused later, it is refused now.
         Snapshot::open(self.unfinished.path()).map_err(Error::from)?;

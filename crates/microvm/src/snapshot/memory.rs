@@ -25,8 +25,11 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 use vm_memory::{Bytes, GuestAddress};
 
-use super::plain::Hex;
-use crate::memory::{MAX_BYTES, Memory, PAGE};
+use crate::hex::Hex;
+use crate::{
+    layout::{MAX_BYTES, PAGE},
+    memory::Memory,
+};
 
 /// What is zero is left out in such blocks. Of 4 KiB, the list would be ten times as long for a few
 /// MiB less.

@@ -47,13 +47,13 @@ mod incoming;
 mod mark;
 pub mod memory;
 mod owner;
-mod place;
 mod plain;
+mod store;
 mod unfinished;
 
 pub use error::SnapshotError;
 pub use folder::{Snapshot, State};
 pub use incoming::{Captured, Incoming};
-pub use place::{Listed, Place};
-pub use plain::{Hex, Plain};
+pub use plain::Plain;
+pub use store::{Listed, SnapshotStore};
 pub use unfinished::{Author, Unfinished};

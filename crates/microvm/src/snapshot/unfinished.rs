@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Whoever writes it may be killed at any time. What is left then has no name that a snapshot can
-//! have, and its lock is free: [`Place::clean`](super::Place::clean) removes it.
+//! have, and its lock is free: [`SnapshotStore::clean`](super::SnapshotStore::clean) removes it.
 
 use std::{
     fs::{self, File, Permissions},

@@ -13,7 +13,7 @@
 
 use vm_memory::{GuestAddress, GuestMemoryBackend, VolatileSlice};
 
-use super::{Broken, queue::Descriptor};
+use super::{Broken, descriptor::Descriptor};
 use crate::ram::Ram;
 
 /// A request.

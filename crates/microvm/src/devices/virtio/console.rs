@@ -98,12 +98,12 @@ pub(super) mod tests {
 
     /// What a sink was given.
     #[derive(Clone, Default)]
-    pub struct Said(Arc<Mutex<Vec<u8>>>);
+    pub struct CapturedOutput(Arc<Mutex<Vec<u8>>>);
 
-    impl Said {
+    impl CapturedOutput {
         pub fn port(&self, input: Option<File>) -> Port {
-            let said = self.0.clone();
-            Port::new(Box::new(move |text| said.lock().unwrap().extend(text)), input)
+            let output = self.0.clone();
+            Port::new(Box::new(move |text| output.lock().unwrap().extend(text)), input)
         }
 
         pub fn take(&self) -> Vec<u8> {
@@ -119,19 +119,20 @@ pub(super) mod tests {
 
     #[test]
     fn what_the_guest_prints_arrives_in_order() {
-        let said = Said::default();
-        let mut driver = Driver::of(Console::new(said.port(None), 80, 25));
+        let output = CapturedOutput::default();
+        let mut driver = Driver::of(Console::new(output.port(None), 80, 25));
         driver.ask(OUTPUT, &[b"hello", b", ", b"world\n"], &[]);
-        assert_eq!(said.take(), b"hello, world\n");
+        assert_eq!(output.take(), b"hello, world\n");
         let long: Vec<u8> = (0..100_000u32).map(|at| at as u8).collect();
         driver.ask(OUTPUT, &[&long], &[]);
-        assert_eq!(said.take(), long);
+        assert_eq!(output.take(), long);
     }
 
     #[test]
     fn input_waits_until_the_guest_has_room_for_it() {
         let (mut keyboard, input) = pipe();
-        let mut driver = Driver::of(Console::new(Said::default().port(Some(input)), 80, 25));
+        let mut driver =
+            Driver::of(Console::new(CapturedOutput::default().port(Some(input)), 80, 25));
         keyboard.write_all(b"hello").unwrap();
         driver.device.wake();
         assert_eq!(driver.used(INPUT), None);
@@ -151,7 +152,8 @@ pub(super) mod tests {
     #[test]
     fn input_that_ends_is_let_go() {
         let (mut keyboard, input) = pipe();
-        let mut driver = Driver::of(Console::new(Said::default().port(Some(input)), 80, 25));
+        let mut driver =
+            Driver::of(Console::new(CapturedOutput::default().port(Some(input)), 80, 25));
         keyboard.write_all(b"end").unwrap();
         drop(keyboard);
         assert_eq!(driver.ask(INPUT, &[], &[10]), b"end");
@@ -161,7 +163,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_guest_learns_the_terminals_size() {
-        let mut driver = Driver::of(Console::new(Said::default().port(None), 80, 25));
+        let mut driver = Driver::of(Console::new(CapturedOutput::default().port(None), 80, 25));
         assert_eq!(driver.read(0x100), 25 << 16 | 80);
         driver.device.configure(|console| console.resize(132, 43));
         assert_eq!(driver.read(0x100), 43 << 16 | 132);
@@ -174,19 +176,20 @@ pub(super) mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"text").unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        let mut driver = Driver::of(Console::new(Said::default().port(Some(file)), 80, 25));
+        let mut driver =
+            Driver::of(Console::new(CapturedOutput::default().port(Some(file)), 80, 25));
         assert_eq!(driver.ask(INPUT, &[], &[10]), b"text");
     }
 
     #[test]
     fn a_guest_cannot_read_what_is_meant_to_be_written() {
-        let said = Said::default();
-        let mut driver = Driver::of(Console::new(said.port(None), 80, 25));
+        let output = CapturedOutput::default();
+        let mut driver = Driver::of(Console::new(output.port(None), 80, 25));
         // A writable buffer in the queue for output, a readable one in that for input.
         driver.ask(OUTPUT, &[], &[16]);
-        assert!(said.take().is_empty());
+        assert!(output.take().is_empty());
         let (mut keyboard, input) = pipe();
-        let mut driver = Driver::of(Console::new(said.port(Some(input)), 80, 25));
+        let mut driver = Driver::of(Console::new(output.port(Some(input)), 80, 25));
         keyboard.write_all(b"secret").unwrap();
         assert_eq!(driver.ask(INPUT, &[b"......"], &[]), b"");
         assert_eq!(driver.ask(INPUT, &[], &[6]), b"secret");

@@ -10,6 +10,9 @@
 //! The file is locked for as long as it is open. Two guests that write one disk, each with its own
 //! idea of the file system on it in memory, destroy it within minutes.
 
+mod access;
+mod error;
+
 use std::{
     fs::{File, Metadata, OpenOptions, TryLockError},
     io::{self, Seek, SeekFrom},
@@ -25,61 +28,11 @@ use nix::{
 use super::{Buffers, image_format::ImageFormat, vectored};
 use crate::error::Error;
 
-/// A disk is read and written in such pieces.
-pub const SECTOR: u64 = 512;
+pub use access::{Access, SECTOR};
+pub use error::DiskError;
 
 /// So many zeros are written at once where the file system has no shorter way.
 const ZEROS: u64 = 64 << 10;
-
-/// Why a file cannot be a guest's disk.
-#[derive(Debug, thiserror::Error)]
-pub enum DiskError {
-    /// It cannot be opened.
-    #[error("open it for {access}")]
-    Open {
-        /// For what.
-        access: Access,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// It is a folder, a pipe, a terminal.
-    #[error("it is neither a file nor a disk")]
-    NoDisk,
-    /// Its bytes are not those of the disk.
-    #[error("it is {}, and only raw images can be used", .0.name)]
-    NotRaw(ImageFormat),
-    /// It is no number of sectors.
-    #[error("its size of {bytes} bytes is not a multiple of the sector size, {SECTOR} bytes")]
-    Size {
-        /// Its size.
-        bytes: u64,
-    },
-    /// Another guest has it.
-    #[error("it is in use by another guest")]
-    InUse,
-    /// It cannot be locked.
-    #[error("lock it")]
-    Lock(#[source] io::Error),
-}
-
-/// What a guest may do with a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Read it; so may other guests at the same time.
-    Read,
-    /// Read and write it, alone.
-    Write,
-}
-
-impl std::fmt::Display for Access {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Read => "reading",
-            Self::Write => "writing",
-        })
-    }
-}
 
 /// A disk as a user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

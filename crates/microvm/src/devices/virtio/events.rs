@@ -163,7 +163,7 @@ impl EventLoop {
     pub fn start<G: FnMut()>(
         mut self,
         enter: impl FnOnce() -> Result<G> + Send + 'static,
-    ) -> Result<Running> {
+    ) -> Result<EventThread> {
         let call = "start the thread of the devices";
         let stop = self.stop.try_clone().map_err(Error::system(call))?;
         let gate = Arc::<Mutex<()>>::default();
@@ -183,7 +183,7 @@ impl EventLoop {
                 }
             })
             .map_err(Error::system(call))?;
-        let running = Running { stop, gate, thread: Some(thread) };
+        let running = EventThread { stop, gate, thread: Some(thread) };
         // Without an answer it has panicked, and said so; then it serves nobody.
         begun.recv().unwrap_or(Ok(())).map(|()| running)
     }
@@ -211,14 +211,14 @@ fn eventfd() -> Result<EventFd> {
 
 /// A loop in its thread, which ends when this is dropped, after what it is about.
 #[derive(Debug)]
-pub struct Running {
+pub struct EventThread {
     stop: EventFd,
     /// Held by the thread while it is at work.
     gate: Arc<Mutex<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
+impl EventThread {
     /// Waits until the thread has done what it is about, and keeps it from more until the guard
     /// goes.
     pub fn hold(&self) -> MutexGuard<'_, ()> {
@@ -226,7 +226,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for EventThread {
     fn drop(&mut self) {
         // It fails only when the counter is full, and then the order is given.
         let _ = self.stop.write(1);
@@ -248,7 +248,7 @@ mod tests {
         super::{
             console::{
                 Console,
-                tests::{Said, pipe},
+                tests::{CapturedOutput, pipe},
             },
             driver::Driver,
             rng::Rng,
@@ -256,12 +256,12 @@ mod tests {
         *,
     };
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn eventually(mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(began.elapsed() < PATIENCE, "it does not come");
+            assert!(began.elapsed() < TIMEOUT, "it does not come");
             thread::yield_now();
         }
     }
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn input_of_the_host_wakes_the_guest() {
         let (mut keyboard, input) = pipe();
-        let console = Console::new(Said::default().port(Some(input)), 80, 25);
+        let console = Console::new(CapturedOutput::default().port(Some(input)), 80, 25);
         let mut driver = Driver::of(console);
         let mut events = EventLoop::new().unwrap();
         events.watch_files(&driver.device).unwrap();
@@ -311,10 +311,10 @@ mod tests {
         events.watch(reader.as_raw_fd(), move || news.send(()).unwrap()).unwrap();
         let _running = events.start(|| Ok(|| ())).unwrap();
         writer.write_all(b"x").unwrap();
-        heard.recv_timeout(PATIENCE).unwrap();
+        heard.recv_timeout(TIMEOUT).unwrap();
         assert!(heard.recv_timeout(Duration::from_millis(50)).is_err());
         writer.write_all(b"y").unwrap();
-        heard.recv_timeout(PATIENCE).unwrap();
+        heard.recv_timeout(TIMEOUT).unwrap();
     }
 
     #[test]

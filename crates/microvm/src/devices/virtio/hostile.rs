@@ -17,7 +17,7 @@ use super::{
     block::Block,
     console::{
         Console,
-        tests::{Said, pipe},
+        tests::{CapturedOutput, pipe},
     },
     disk::{Access, Disk, tests::image},
     fs::{SharedDirectory, SharedTree},
@@ -206,8 +206,8 @@ proptest! {
 
     #[test]
     fn no_guest_breaks_the_ports(acts in vec(act(), 0..60)) {
-        let said = Said::default();
-        play(Ports::new([("a", said.port(Some(endless()))), ("b", said.port(None))]), &acts)?;
+        let output = CapturedOutput::default();
+        play(Ports::new([("a", output.port(Some(endless()))), ("b", output.port(None))]), &acts)?;
     }
 
     #[test]
@@ -221,7 +221,7 @@ proptest! {
 
     #[test]
     fn no_guest_breaks_the_console(acts in vec(act(), 0..60)) {
-        play(Console::new(Said::default().port(Some(endless())), 80, 25), &acts)?;
+        play(Console::new(CapturedOutput::default().port(Some(endless())), 80, 25), &acts)?;
     }
 
     #[test]
@@ -248,7 +248,7 @@ fn a_guest_that_changes_its_queue_meanwhile_breaks_nothing() {
     use std::sync::atomic::{AtomicBool, Ordering};
     let guarded = Guarded::new();
     let (_keyboard, input) = pipe();
-    let console = Console::new(Said::default().port(Some(input)), 80, 25);
+    let console = Console::new(CapturedOutput::default().port(Some(input)), 80, 25);
     let memory = guarded.memory.clone();
     let mut device = Transport::new(console, memory.clone(), Interrupt::new().unwrap());
     let done = AtomicBool::new(false);

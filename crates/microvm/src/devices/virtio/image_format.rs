@@ -26,7 +26,7 @@ pub struct ImageFormat {
 enum At {
     Start(usize),
     /// So many bytes before the end.
-    End(usize),
+    FromEnd(usize),
 }
 
 /// What makes a raw image of it.
@@ -64,12 +64,12 @@ const FORMATS: [ImageFormat; 22] = [
     image("the description of a VMDK image", "vmdk", At::Start(0), b"# Disk DescriptorFile"),
     image("a VHDX image", "vhdx", At::Start(0), b"vhdxfile"),
     image("a VHD image", "vpc", At::Start(0), b"conectix"),
-    image("a VHD image", "vpc", At::End(512), b"conectix"),
+    image("a VHD image", "vpc", At::FromEnd(512), b"conectix"),
     image("a VDI image", "vdi", At::Start(64), b"\x7f\x10\xda\xbe"),
     image("a Parallels image", "parallels", At::Start(0), b"WithoutFreeSpace"),
     image("a Parallels image", "parallels", At::Start(0), b"WithouFreSpacExt"),
     image("a Bochs image", "bochs", At::Start(0), b"Bochs Virtual HD Image"),
-    image("a DMG image", "dmg", At::End(512), b"koly\0\0\0\x04"),
+    image("a DMG image", "dmg", At::FromEnd(512), b"koly\0\0\0\x04"),
     packed("an EWF image", b"EVF\x09\x0d\x0a\xff\x00", "ewfexport -f raw"),
     packed("compressed by gzip", b"\x1f\x8b\x08", "gunzip -k"),
     packed("compressed by xz", b"\xfd7zXZ\0", "xz -dk"),
@@ -94,7 +94,7 @@ impl ImageFormat {
         for format in FORMATS {
             let found = match format.at {
                 At::Start(offset) => start[..length].get(offset..).unwrap_or_default().to_vec(),
-                At::End(offset) => {
+                At::FromEnd(offset) => {
                     let mut found = vec![0; format.magic.len()];
                     match bytes.checked_sub(offset as u64) {
                         Some(at) => file.read_exact_at(&mut found, at)?,
@@ -150,7 +150,7 @@ mod tests {
             let mut content = vec![0; 4096];
             let at = match expected.at {
                 At::Start(offset) => offset,
-                At::End(offset) => content.len() - offset,
+                At::FromEnd(offset) => content.len() - offset,
             };
             content[at..at + expected.magic.len()].copy_from_slice(expected.magic);
             assert_eq!(format(&content).map(|it| it.name), Some(expected.name));
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_conversion_can_be_pasted_into_a_shell() {
-        let vhd = FORMATS.into_iter().find(|it| it.at == At::End(512)).unwrap();
+        let vhd = FORMATS.into_iter().find(|it| it.at == At::FromEnd(512)).unwrap();
         assert_eq!(
             vhd.conversion(Path::new("/tmp/my disk.vhd")),
             "qemu-img convert -f vpc -O raw '/tmp/my disk.vhd' '/tmp/my disk.raw'"

@@ -42,6 +42,7 @@ pub mod block;
 mod broken;
 pub mod chain;
 pub mod console;
+mod descriptor;
 pub mod disk;
 pub mod events;
 pub mod fs;

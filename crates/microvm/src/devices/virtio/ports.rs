@@ -233,7 +233,7 @@ mod tests {
 
     use super::{
         super::{
-            console::tests::{Said, pipe},
+            console::tests::{CapturedOutput, pipe},
             driver::Driver,
         },
         *,
@@ -263,7 +263,7 @@ mod tests {
         [&[port, 0, 0, 0, event, 0, value, 0], name.as_bytes()].concat()
     }
 
-    fn ports(output: &Said, input: Option<std::fs::File>) -> Driver<Ports> {
+    fn ports(output: &CapturedOutput, input: Option<std::fs::File>) -> Driver<Ports> {
         let ports =
             [("org.isolab.output", output.port(None)), ("org.isolab.more", output.port(input))];
         let mut driver = Driver::of(Ports::new(ports));
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_guest_learns_of_the_ports_and_their_names() {
-        let mut driver = ports(&Said::default(), None);
+        let mut driver = ports(&CapturedOutput::default(), None);
         assert_eq!(driver.read(0x104), 2);
         let added = talk(&mut driver, 0, event::DEVICE_READY, 1);
         assert_eq!(added, [message(0, 1, 1, ""), message(1, 1, 1, "")]);
@@ -283,18 +283,18 @@ mod tests {
 
     #[test]
     fn each_port_has_its_own_way() {
-        let said = Said::default();
-        let mut driver = ports(&said, None);
+        let output = CapturedOutput::default();
+        let mut driver = ports(&output, None);
         driver.ask(OUTPUT_1, &[b"one"], &[]);
-        assert_eq!(said.take(), b"one");
+        assert_eq!(output.take(), b"one");
         driver.ask(OUTPUT_0, &[b"nought"], &[]);
-        assert_eq!(said.take(), b"nought");
+        assert_eq!(output.take(), b"nought");
     }
 
     #[test]
     fn input_comes_when_the_guest_has_the_port_and_has_an_end() {
         let (mut writer, input) = pipe();
-        let mut driver = ports(&Said::default(), Some(input));
+        let mut driver = ports(&CapturedOutput::default(), Some(input));
         writer.write_all(b"text").unwrap();
         driver.add(INPUT_1, &[], &[64]);
         driver.ring(INPUT_1);
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_guest_that_says_ready_without_end_is_answered_so_often() {
-        let mut driver = Driver::of(Ports::new([("output", Said::default().port(None))]));
+        let mut driver = Driver::of(Ports::new([("output", CapturedOutput::default().port(None))]));
         for _ in 0..10 * MESSAGES {
             driver.ask(FROM_GUEST, &[&message(0, event::DEVICE_READY as u8, 1, "")], &[]);
         }

@@ -15,7 +15,7 @@ use super::{
     mmio::{EVENTS, Registers, status},
     queue,
 };
-use crate::snapshot::Hex;
+use crate::hex::Hex;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +98,7 @@ mod tests {
         super::{
             Transport,
             balloon::Balloon,
-            console::tests::{Said, pipe},
+            console::tests::{CapturedOutput, pipe},
             driver::Driver,
             ports::Ports,
             rng::Rng,
@@ -157,7 +157,7 @@ mod tests {
     fn ports_stay_open_and_the_clone_has_input_of_its_own() {
         const OPEN: &[u8] = &[0, 0, 0, 0, 6, 0, 1, 0];
         let (mut writer, input) = pipe();
-        let ports = |input| Ports::new([("input", Said::default().port(input))]);
+        let ports = |input| Ports::new([("input", CapturedOutput::default().port(input))]);
         let mut driver = Driver::of(ports(None));
         driver.ask(3, &[OPEN], &[]);
         driver.add(0, &[], &[8]);

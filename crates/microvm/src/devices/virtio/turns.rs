@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Nothing here takes a hundredth of it, unless it has no end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const SIZE: u32 = 4;
 
 /// Where the tables of queue `number` are: descriptors, available ring, used ring.
@@ -91,7 +91,7 @@ fn has_an_end(what: &str, work: impl FnOnce() + Send + 'static) {
         work();
         let _ = done.send(());
     });
-    assert!(heard.recv_timeout(PATIENCE).is_ok(), "{what}: one doorbell is served without end");
+    assert!(heard.recv_timeout(TIMEOUT).is_ok(), "{what}: one doorbell is served without end");
 }
 
 /// Lets another chain wait in queue `number`, as another processor of the guest might just then.
@@ -200,7 +200,7 @@ fn what_a_turn_leaves_is_served_without_another_doorbell_until_the_loop_is_to_st
     device.write(mmio::DOORBELL, &[0; 4]);
     let began = Instant::now();
     while served(&memory, 0) < 100 * SIZE as u16 {
-        assert!(began.elapsed() < PATIENCE, "{} chains were served", served(&memory, 0));
+        assert!(began.elapsed() < TIMEOUT, "{} chains were served", served(&memory, 0));
         thread::yield_now();
     }
     has_an_end("the event loop", move || drop(running));

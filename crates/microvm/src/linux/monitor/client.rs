@@ -21,7 +21,12 @@ use nix::{
     sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send},
 };
 
-use super::{Machine, held::Held, request, sessions::Sessions};
+use super::{
+    Machine,
+    checkpoint::Checkpoint,
+    request,
+    sessions::{Frame, Sessions},
+};
 use crate::control::Handle;
 
 /// No request is longer.
@@ -37,8 +42,8 @@ pub struct Client {
     /// Files that came with a request.
     pub files: Vec<OwnedFd>,
     state: State,
-    /// What the guest is held for, at its request.
-    held: Option<Held>,
+    /// What is written at its request while the guest stands still.
+    checkpoint: Option<Checkpoint>,
     /// It sends no more, or not what it should.
     ended: bool,
 }
@@ -50,8 +55,8 @@ enum State {
     Asks,
     /// It waits until the processors stand still, or that time is over.
     WaitsForPause(Instant),
-    /// It waits for what the guest is held for.
-    Holds,
+    /// It waits for its checkpoint.
+    WaitsForCheckpoint,
     /// It has a command inside.
     Session(u16),
     /// It had one.
@@ -62,8 +67,8 @@ impl Client {
     /// One who has come.
     pub fn new(stream: UnixStream) -> Self {
         let (input, output, files) = (Vec::new(), Vec::new(), Vec::new());
-        let (state, held) = (State::Asks, None);
-        Self { stream, input, output, files, state, held, ended: false }
+        let (state, checkpoint) = (State::Asks, None);
+        Self { stream, input, output, files, state, checkpoint, ended: false }
     }
 
     /// One who has a session already.
@@ -82,7 +87,7 @@ impl Client {
         let reads = match self.state {
             State::Asks => true,
             State::Session(_) => guest_has_room,
-            State::WaitsForPause(_) | State::Holds | State::Over => false,
+            State::WaitsForPause(_) | State::WaitsForCheckpoint | State::Over => false,
         };
         interest.set(PollFlags::POLLIN, reads && !self.ended);
         interest.set(PollFlags::POLLOUT, !self.output.is_empty());
@@ -101,7 +106,7 @@ impl Client {
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::WaitsForPause(until) => Some(until.min(Instant::now() + request::LOOK)),
-            State::Holds => Some(Instant::now() + request::LOOK),
+            State::WaitsForCheckpoint => Some(Instant::now() + request::LOOK),
             _ => None,
         }
     }
@@ -159,11 +164,12 @@ impl Client {
                     self.answer(&answer);
                 }
             }
-            State::Holds => {
+            State::WaitsForCheckpoint => {
                 let stream = self.stream.as_fd();
-                let answer = self.held.as_mut().and_then(|held| held.go_on(stream, machine));
+                let checkpoint = self.checkpoint.as_mut();
+                let answer = checkpoint.and_then(|it| it.advance(stream, machine));
                 if let Some(answer) = answer {
-                    (self.state, self.held) = (State::Asks, None);
+                    (self.state, self.checkpoint) = (State::Asks, None);
                     self.answer(&answer);
                 }
             }
@@ -177,7 +183,9 @@ impl Client {
         match request::of(line, &mut self.files, sessions, machine) {
             Answer::Now(answer) => self.answer(&answer),
             Answer::WhenPaused(until) => self.state = State::WaitsForPause(until),
-            Answer::WhenHeld(held) => (self.state, self.held) = (State::Holds, Some(held)),
+            Answer::WhenCheckpointed(checkpoint) => {
+                (self.state, self.checkpoint) = (State::WaitsForCheckpoint, Some(checkpoint));
+            }
             Answer::Session(number) => {
                 self.answer(&serde_json::json!({ "done": true }));
                 self.state = State::Session(number);
@@ -218,9 +226,9 @@ impl Client {
         self.ended |= self.output.len() > QUEUE;
     }
 
-    /// Whether the guest is held for it.
-    pub fn is_holding(&self) -> bool {
-        self.held.is_some()
+    /// Whether the guest is held for a checkpoint of its.
+    pub fn has_checkpoint(&self) -> bool {
+        self.checkpoint.is_some()
     }
 
     /// It has gone, and nothing is done for it any more.
@@ -228,7 +236,7 @@ impl Client {
         if let Some(number) = self.session() {
             sessions.close(number);
         }
-        if self.is_holding() {
+        if self.has_checkpoint() {
             handle.release();
         }
     }
@@ -250,6 +258,20 @@ impl Client {
             }
         }
         !self.ended && self.state != State::Over
+    }
+}
+
+/// Gives the clients what the guest has sent for them; a guest that does not keep to the protocol
+/// leaves none of them a session.
+pub fn deliver(sessions: &mut Sessions, clients: &mut [Client]) {
+    for Frame { header, payload } in sessions.receive() {
+        let its = |client: &&mut Client| client.session() == Some(header.session);
+        if let Some(client) = clients.iter_mut().find(its) {
+            client.tell(header, &payload);
+        }
+    }
+    if !sessions.are_open() {
+        clients.iter_mut().filter(|client| client.session().is_some()).for_each(Client::dismiss);
     }
 }
 

@@ -23,16 +23,16 @@ const NOTE: usize = 12 + 8;
 const PIECE: usize = 64 << 10;
 const PAGE: u64 = 4096;
 
-/// Writes them, and asks `go_on` every now and then; gives how many bytes the file has then.
+/// Writes them, and asks `check_cancelled` every now and then; gives how many bytes the file has then.
 ///
 /// # Errors
 ///
-/// When the file cannot be written, and what `go_on` says.
+/// When the file cannot be written, and what `check_cancelled` returns.
 pub fn write(
     file: &File,
     memory: &Memory,
     processors: &[(kvm_regs, kvm_sregs)],
-    go_on: impl Fn() -> io::Result<()>,
+    check_cancelled: impl Fn() -> io::Result<()>,
 ) -> io::Result<u64> {
     let pieces: Vec<(u64, u64)> =
         memory.pieces().map(|(address, bytes, _)| (address, bytes)).collect();
@@ -42,7 +42,7 @@ pub fn write(
     let mut copied = vec![0; PIECE];
     for (address, bytes) in pieces {
         for offset in (0..bytes).step_by(PIECE) {
-            go_on()?;
+            check_cancelled()?;
             let piece = &mut copied[..(bytes - offset).min(PIECE as u64) as usize];
             memory.read("for a dump", address + offset, piece).map_err(io::Error::other)?;
             // The last one is written in any case: it gives the file its length.

@@ -16,9 +16,9 @@
 //! there is, and no more of a stream than its client has taken; see `guest::frames`. One that keeps
 //! to no frame at all is not listened to any more.
 
+mod checkpoint;
 mod client;
 mod dump;
-mod held;
 mod metrics;
 mod request;
 mod sessions;
@@ -39,10 +39,10 @@ use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 use crate::{
     control::Handle,
     error::{Error, Result},
-    exits::End,
+    guest_exit::GuestExit,
 };
+pub use checkpoint::Savable;
 pub use client::Client;
-pub use held::Savable;
 pub use metrics::{Metrics, Tallies, Tally};
 pub use sessions::Sessions;
 
@@ -133,7 +133,7 @@ impl Monitor {
                 let _ = self.wake.read();
             }
             if ready.channel {
-                self.sessions.exchange(&mut self.clients);
+                client::deliver(&mut self.sessions, &mut self.clients);
             }
             if let Some(number) = self.sessions.heard()
                 && self.asked.unheard.is_some_and(|(_, signal)| signal == i32::from(number))
@@ -142,7 +142,7 @@ impl Monitor {
             }
             self.serve_clients(&ready.clients, machine);
             // What is sent while the guest is being saved would not be in the snapshot.
-            if !self.clients.iter().any(Client::is_holding) {
+            if !self.clients.iter().any(Client::has_checkpoint) {
                 for signal in self.take_signals() {
                     self.pass_on(signal, machine.handle);
                 }
@@ -163,7 +163,7 @@ impl Monitor {
     fn pass_on(&mut self, signal: i32, handle: &Handle) {
         let number = u8::try_from(signal).ok().filter(|number| (1..=64).contains(number));
         let Some(number) = number.filter(|_| self.sessions.are_open()) else {
-            return handle.give(End::Signaled(signal));
+            return handle.give(GuestExit::Signaled(signal));
         };
         self.sessions.signal_command(number);
         let now = Instant::now();
@@ -188,7 +188,7 @@ impl Monitor {
         let now = Instant::now();
         for asked in [&mut self.asked.unheard, &mut self.asked.grace] {
             if let Some((_, signal)) = asked.take_if(|(until, _)| *until <= now) {
-                handle.give(End::Signaled(signal));
+                handle.give(GuestExit::Signaled(signal));
             }
         }
     }

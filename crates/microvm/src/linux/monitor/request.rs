@@ -8,11 +8,11 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Machine, held::Held, sessions::Sessions};
+use super::{Machine, checkpoint::Checkpoint, sessions::Sessions};
 
 /// So long a pause may take: a processor that waits for somebody to read what it wrote stands
 /// still only afterwards.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// So often it is looked whether the processors stand still.
 pub const LOOK: Duration = Duration::from_millis(2);
 
@@ -47,8 +47,8 @@ pub enum Answer {
     Now(Value),
     /// When the processors stand still, or at this time.
     WhenPaused(Instant),
-    /// When the guest was held and that is done.
-    WhenHeld(Held),
+    /// When the checkpoint is written.
+    WhenCheckpointed(Checkpoint),
     /// By a session.
     Session(u16),
 }
@@ -70,7 +70,7 @@ pub fn of(
             machine.handle.pause();
             match paused(machine, false) {
                 Some(answer) => Answer::Now(answer),
-                None => Answer::WhenPaused(Instant::now() + PATIENCE),
+                None => Answer::WhenPaused(Instant::now() + PAUSE_TIMEOUT),
             }
         }
         Request::Resume => {
@@ -80,8 +80,8 @@ pub fn of(
         Request::Inspect => {
             Answer::Now(json!({ "done": true, "machine": machine.metrics.tell(machine.handle) }))
         }
-        Request::Dump => held(Held::dump(files, machine.handle)),
-        Request::Snapshot => held(Held::snapshot(files, sessions, machine)),
+        Request::Dump => checkpoint(Checkpoint::dump(files, machine.handle)),
+        Request::Snapshot => checkpoint(Checkpoint::snapshot(files, sessions, machine)),
         Request::Exec if !sessions.are_open() => refused(
             "nobody inside waits for a second command: its first process is not isolab's, or does \
              not work as that does",
@@ -96,9 +96,9 @@ pub fn of(
     }
 }
 
-fn held(begun: Result<Held, Value>) -> Answer {
+fn checkpoint(begun: Result<Checkpoint, Value>) -> Answer {
     match begun {
-        Ok(held) => Answer::WhenHeld(held),
+        Ok(checkpoint) => Answer::WhenCheckpointed(checkpoint),
         Err(answer) => Answer::Now(answer),
     }
 }

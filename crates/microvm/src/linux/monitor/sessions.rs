@@ -12,8 +12,6 @@ use std::{
 use guest::frames::{self, HEADER, Header, Kind, NoFrame, PAYLOAD, SESSIONS};
 use nix::poll::PollFlags;
 
-use super::client::Client;
-
 /// What waits for a guest that takes nothing: beyond it, clients wait instead.
 const QUEUE: usize = 64 << 10;
 
@@ -32,6 +30,14 @@ struct Session {
     number: u16,
     /// Whether the client has still to take the last frame of standard output, of standard error.
     untaken: [bool; 2],
+}
+
+/// A frame of the guest's for the client of a session.
+pub struct Frame {
+    /// Its header, with the number of the session.
+    pub header: Header,
+    /// What follows.
+    pub payload: Vec<u8>,
 }
 
 impl Sessions {
@@ -162,48 +168,59 @@ impl Sessions {
         }
     }
 
-    /// Reads what the guest has sent, and gives the clients what is theirs.
-    pub fn exchange(&mut self, clients: &mut [Client]) {
+    /// Reads what the guest has sent; gives the frames that are for clients.
+    pub fn receive(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
         let mut piece = [0; HEADER + PAYLOAD];
-        let Some(channel) = &mut self.channel else { return };
+        let Some(channel) = &mut self.channel else { return frames };
         match channel.read(&mut piece) {
             Ok(count @ 1..) => self.from_guest.extend_from_slice(&piece[..count]),
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
             {
-                return;
+                return frames;
             }
-            _ => return self.give_up(clients),
+            _ => {
+                self.give_up();
+                return frames;
+            }
         }
         let received = std::mem::take(&mut self.from_guest);
         let mut rest = &*received;
         loop {
             match frames::first(rest) {
-                Ok(Some((header, payload))) if self.take(header, payload, clients).is_ok() => {
+                Ok(Some((header, payload))) => {
+                    match self.take(header) {
+                        Ok(true) => frames.push(Frame { header, payload: payload.to_vec() }),
+                        Ok(false) => {}
+                        Err(NoFrame) => {
+                            self.give_up();
+                            return frames;
+                        }
+                    }
                     rest = &rest[HEADER + payload.len()..];
                 }
                 Ok(None) => break,
-                _ => return self.give_up(clients),
+                Err(NoFrame) => {
+                    self.give_up();
+                    return frames;
+                }
             }
         }
         self.from_guest = rest.to_vec();
+        frames
     }
 
-    /// Takes a frame of the guest's.
-    fn take(
-        &mut self,
-        header: Header,
-        payload: &[u8],
-        clients: &mut [Client],
-    ) -> Result<(), NoFrame> {
+    /// Takes a frame of the guest's; whether it is for the client of a session.
+    fn take(&mut self, header: Header) -> Result<bool, NoFrame> {
         use Kind::{Exited, Failed, Heard, Output, Signaled, Started, Taken};
         if header.session == 0 {
             self.heard = (header.kind == Heard).then_some(header.argument);
-            return self.heard.map(drop).ok_or(NoFrame);
+            return self.heard.map(|_| false).ok_or(NoFrame);
         }
         let known = self.open.iter().position(|it| it.number == header.session);
         // Its client has gone while this was on its way.
-        let Some(place) = known else { return Ok(()) };
+        let Some(place) = known else { return Ok(false) };
         match header.kind {
             Output => {
                 let stream = usize::from(header.argument).wrapping_sub(1);
@@ -216,19 +233,14 @@ impl Sessions {
             Heard | Started | Taken => {}
             _ => return Err(NoFrame),
         }
-        let its = |client: &&mut Client| client.session() == Some(header.session);
-        if let Some(client) = clients.iter_mut().find(its) {
-            client.tell(header, payload);
-        }
-        Ok(())
+        Ok(true)
     }
 
     /// The guest's side of the channel is not what it should be: nobody listens to it any more.
-    fn give_up(&mut self, clients: &mut [Client]) {
+    fn give_up(&mut self) {
         self.channel = None;
         self.to_guest.clear();
         self.open.clear();
-        clients.iter_mut().filter(|client| client.session().is_some()).for_each(Client::dismiss);
     }
 }
 
@@ -236,7 +248,10 @@ impl Sessions {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        super::client::{self, Client},
+        *,
+    };
 
     /// A channel whose guest is played by the test, with a session for the one client there is.
     struct Played {
@@ -278,7 +293,7 @@ mod tests {
                 &mut byte,
                 nix::sys::socket::MsgFlags::MSG_PEEK,
             );
-            self.sessions.exchange(&mut self.clients);
+            client::deliver(&mut self.sessions, &mut self.clients);
             peeked.is_ok()
         }
 

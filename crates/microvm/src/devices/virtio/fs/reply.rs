@@ -80,7 +80,7 @@ impl Reply {
 
     /// Adds an entry of a directory (`struct fuse_dirent`); gives `false`, and adds nothing, if with
     /// it the answer had more than `most` bytes.
-    pub fn name(&mut self, most: usize, entry: &Entry<'_>) -> bool {
+    pub fn name(&mut self, most: usize, entry: &DirectoryEntry<'_>) -> bool {
         const ALIGNMENT: usize = 8;
         let length = (24 + entry.name.len()).next_multiple_of(ALIGNMENT);
         let end = self.0.len() + length;
@@ -120,7 +120,7 @@ impl Reply {
 }
 
 /// An entry of a directory.
-pub struct Entry<'e> {
+pub struct DirectoryEntry<'e> {
     /// Its number on the host.
     pub inode: u64,
     /// Where the next one begins.
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn names_are_aligned_and_none_is_cut() {
         let mut reply = Reply::default();
-        let entry = |name| Entry { inode: 1, next: 2, kind: FileType::Directory, name };
+        let entry = |name| DirectoryEntry { inode: 1, next: 2, kind: FileType::Directory, name };
         assert!(reply.name(64, &entry(b"12345678")));
         assert_eq!(reply.0.len(), 32);
         assert_eq!(reply.0[16..24], [8, 0, 0, 0, 4, 0, 0, 0]);

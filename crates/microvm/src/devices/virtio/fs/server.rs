@@ -20,7 +20,7 @@ use super::{
     handles::{Handles, Kind},
     message::{Forgotten, Operation, Request, Span},
     nodes::{Identity, Nodes},
-    reply::{Entry, Reply},
+    reply::{DirectoryEntry, Reply},
     tree::SharedTree,
 };
 
@@ -183,7 +183,7 @@ impl Server {
             // What is above the shared directory has no number in here.
             let inode = if matches!(name, b"." | b"..") { own } else { entry.ino() };
             let next = entry.next_entry_cookie();
-            if !reply.name(most, &Entry { inode, next, kind: entry.file_type(), name }) {
+            if !reply.name(most, &DirectoryEntry { inode, next, kind: entry.file_type(), name }) {
                 // An empty answer would be the directory's end.
                 return if reply.is_empty() { Err(Errno::INVAL) } else { Ok(reply) };
             }

@@ -2,11 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use crate::exits::{Strange, Whereabouts};
+use crate::fault::{Fault, VcpuState};
 
-/// What was wrong with the end.
+/// What was cause with the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wrong {
+pub enum FailureCause {
     /// The kernel gave up, with these words.
     Panicked(String),
     /// It did not start up in so long.
@@ -21,10 +21,10 @@ pub enum Wrong {
     /// All of its processors halted for good before its first process ran the command.
     Halted,
     /// A processor stopped.
-    Strange(Strange),
+    Fault(Fault),
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for FailureCause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked(words) => write!(formatter, "the guest's kernel panicked: {words}"),
@@ -38,17 +38,17 @@ impl fmt::Display for Wrong {
             Self::Halted => {
                 formatter.write_str("the guest halted all of its processors before its command ran")
             }
-            Self::Strange(strange) => write!(formatter, "the guest stopped with {strange}"),
+            Self::Fault(fault) => write!(formatter, "the guest stopped with {fault}"),
         }
     }
 }
 
-/// A guest that came to a wrong end.
+/// A guest that came to a cause end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{wrong}")]
-pub struct Ended {
-    /// What was wrong.
-    pub wrong: Wrong,
+#[error("{cause}")]
+pub struct GuestFailure {
+    /// What was cause.
+    pub cause: FailureCause,
     /// What was seen of it last.
     #[source]
     pub last_seen: LastSeen,
@@ -56,7 +56,7 @@ pub struct Ended {
     pub own_words: String,
 }
 
-impl Ended {
+impl GuestFailure {
     /// What to do about it, where that is known.
     pub fn fix(&self) -> Option<String> {
         let out_of_memory = |words: &str| {
@@ -66,15 +66,15 @@ impl Ended {
         let lines = &self.last_seen.console;
         let is_short = lines.iter().any(|line| line.contains("Initramfs unpacking failed: write"));
         let own_words = self.own_words.trim();
-        match &self.wrong {
-            Wrong::Panicked(words) if is_short || out_of_memory(words) => {
+        match &self.cause {
+            FailureCause::Panicked(words) if is_short || out_of_memory(words) => {
                 let without = match own_words.contains("mem") {
                     true => format!(", and try it without {own_words:?} on its command line"),
                     false => String::new(),
                 };
                 Some(format!("give the guest more memory: `--memory`{without}"))
             }
-            Wrong::Panicked(_) | Wrong::NeverStartedUp(_) | Wrong::Stuck { .. } | Wrong::Halted
+            FailureCause::Panicked(_) | FailureCause::NeverStartedUp(_) | FailureCause::Stuck { .. } | FailureCause::Halted
                 if !own_words.is_empty() =>
             {
                 Some(format!(
@@ -82,16 +82,16 @@ impl Ended {
                      messages of its kernel"
                 ))
             }
-            Wrong::NeverStartedUp(_) => Some(
+            FailureCause::NeverStartedUp(_) => Some(
                 "`--start-up` sets the limit; `--console` shows the messages of its kernel"
                     .into(),
             ),
-            Wrong::Stuck { step, errno: libc::ENOENT } if step.contains("/dev/") => Some(
+            FailureCause::Stuck { step, errno: libc::ENOENT } if step.contains("/dev/") => Some(
                 "the kernel has no driver for it: name the folder of its modules (`--modules`), or \
                  take a distribution's cloud kernel (`isolab kernel get`)"
                     .into(),
             ),
-            Wrong::Stuck { step, errno } if step.starts_with("mount virtiofs ") => Some(
+            FailureCause::Stuck { step, errno } if step.starts_with("mount virtiofs ") => Some(
                 match *errno {
                     libc::ENODEV => {
                         "the guest's kernel has no virtiofs: name the folder of its modules \
@@ -115,7 +115,7 @@ impl Ended {
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 pub struct LastSeen {
     /// One for each processor.
-    pub processors: Vec<Whereabouts>,
+    pub processors: Vec<VcpuState>,
     /// The last lines.
     pub console: Vec<String>,
 }

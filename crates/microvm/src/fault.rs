@@ -5,16 +5,16 @@ use std::fmt;
 use kvm_bindings::{
     KVM_INTERNAL_ERROR_DELIVERY_EV, KVM_INTERNAL_ERROR_EMULATION,
     KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, KVM_INTERNAL_ERROR_SIMUL_EX,
-    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, kvm_regs, kvm_run, kvm_sregs,
+    KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, kvm_run,
 };
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use sandbox::ExitReason;
 
-use crate::{exit_counts::ExitCounts, memory::Memory, registers::CR0_PE, tables};
+use crate::exit_counts::ExitCounts;
 
 /// Something that no program may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Strange {
+pub enum Fault {
     /// An exception, and nobody inside to handle it.
     Exception {
         /// Its number.
@@ -56,8 +56,8 @@ pub enum Strange {
     },
 }
 
-impl Strange {
-    /// The strange end that is an `exit` which this machine has no answer to.
+impl Fault {
+    /// The fault end that is an `exit` which this machine has no answer to.
     pub(crate) fn of(exit: &VcpuExit<'_>) -> Self {
         let (name, detail) = match exit {
             VcpuExit::FailEntry(reason, _) => ("KVM_EXIT_FAIL_ENTRY", Some(*reason)),
@@ -99,48 +99,6 @@ impl Strange {
             _ => "fault",
         }
     }
-
-    /// The exception in whose handler the CPU halted; `None` if it halted elsewhere.
-    ///
-    /// All is read from memory that the guest may have changed: then this names some other
-    /// exception, and that is all.
-    pub(crate) fn exception(
-        registers: &kvm_regs,
-        state: &kvm_sregs,
-        memory: &Memory,
-    ) -> Option<Self> {
-        let vector = registers.rip.checked_sub(tables::HALTS + 1)?;
-        if vector >= tables::VECTORS || state.cs.selector & 3 != 0 {
-            return None;
-        }
-        let vector = vector as u8;
-        if state.cr0 & CR0_PE == 0 {
-            // Real mode pushed flags, code segment and instruction pointer, 16 bits each.
-            let mut frame = [0; 4];
-            let stack = state.ss.base.wrapping_add(registers.rsp & 0xffff);
-            memory.read("exception frame", stack, &mut frame).ok()?;
-            let [ip, cs] =
-                [[frame[0], frame[1]], [frame[2], frame[3]]].map(u16::from_le_bytes).map(u64::from);
-            return Some(Self::Exception {
-                vector,
-                rip: cs * 16 + ip,
-                ring: 0,
-                code: None,
-                address: None,
-            });
-        }
-        let mut frame = [0; 24];
-        memory.read("exception frame", registers.rsp, &mut frame).ok()?;
-        let words = frame.as_chunks().0;
-        let [first, second, third] = [words[0], words[1], words[2]].map(u64::from_le_bytes);
-        let (code, rip, cs) = match vector {
-            8 | 10..=14 | 17 | 21 | 29 | 30 => (Some(first), second, third),
-            _ => (None, first, second),
-        };
-        const PAGE_FAULT: u8 = 14;
-        let address = (vector == PAGE_FAULT).then_some(state.cr2);
-        Some(Self::Exception { vector, rip, ring: (cs & 3) as u8, code, address })
-    }
 }
 
 /// Names of exceptions, SDM volume 3, table 6-1.
@@ -177,7 +135,7 @@ fn internal_name(suberror: u32) -> &'static str {
     }
 }
 
-impl fmt::Display for Strange {
+impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exception { vector, rip, ring, code, address } => {
@@ -216,7 +174,7 @@ impl fmt::Display for Strange {
 
 /// Where a guest was when it was stopped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
-pub struct Whereabouts {
+pub struct VcpuState {
     /// The next instruction; `None` if KVM does not tell.
     pub rip: Option<u64>,
     /// Its ring.
@@ -225,7 +183,7 @@ pub struct Whereabouts {
     pub exits: Vec<ExitReason>,
 }
 
-impl Whereabouts {
+impl VcpuState {
     /// Where `cpu` is now.
     pub(crate) fn of(cpu: &VcpuFd, exit_counts: &ExitCounts) -> Self {
         Self {
@@ -236,7 +194,7 @@ impl Whereabouts {
     }
 }
 
-impl fmt::Display for Whereabouts {
+impl fmt::Display for VcpuState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.rip, self.ring) {
             (Some(rip), Some(ring)) => write!(out, "it was at RIP {rip:#x} in ring {ring}")?,
@@ -254,11 +212,11 @@ impl fmt::Display for Whereabouts {
 
 /// A guest that broke off.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the guest stopped with {strange}")]
-pub struct Faulted {
+#[error("the guest stopped with {fault}")]
+pub struct GuestFault {
     /// What it did.
-    pub strange: Strange,
+    pub fault: Fault,
     /// Where it was.
     #[source]
-    pub whereabouts: Whereabouts,
+    pub vcpu_state: VcpuState,
 }

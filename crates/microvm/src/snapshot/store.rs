@@ -11,7 +11,7 @@ use super::{Snapshot, SnapshotError, State, folder::UNFINISHED};
 
 /// The folder of a user's snapshots.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(pub PathBuf);
+pub struct SnapshotStore(pub PathBuf);
 
 /// A snapshot in a list.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Listed {
     pub state: Result<State, SnapshotError>,
 }
 
-impl Place {
+impl SnapshotStore {
     /// The calling user's.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-impl Place {
+impl SnapshotStore {
     /// Removes the snapshot of this name. Clones that run keep its memory.
     ///
     /// # Errors
@@ -113,12 +113,12 @@ mod tests {
 
     #[test]
     fn no_name_leads_out_of_the_place() {
-        let place = Place("/place".into());
-        assert_eq!(place.named("base-1.2_x").unwrap(), Path::new("/place/base-1.2_x"));
+        let store = SnapshotStore("/place".into());
+        assert_eq!(store.named("base-1.2_x").unwrap(), Path::new("/place/base-1.2_x"));
         for name in ["", ".", "..", ".unfinished-x", "a/b", "/etc", "-x", "a b", "\u{e9}"] {
-            assert!(place.named(name).is_err(), "{name:?}");
+            assert!(store.named(name).is_err(), "{name:?}");
         }
-        assert!(place.named(&"x".repeat(101)).is_err());
+        assert!(store.named(&"x".repeat(101)).is_err());
     }
 
     #[test]
@@ -132,26 +132,26 @@ mod tests {
         fs::create_dir(folder.path().join("whole")).unwrap();
         let writer = File::open(&at_work).unwrap();
         writer.lock().unwrap();
-        assert_eq!(Place(folder.path().into()).clean(), [left]);
+        assert_eq!(SnapshotStore(folder.path().into()).clean(), [left]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         drop(writer);
-        assert_eq!(Place(folder.path().into()).clean(), [at_work]);
+        assert_eq!(SnapshotStore(folder.path().into()).clean(), [at_work]);
     }
 
     #[test]
     fn what_is_removed_is_gone_and_nothing_else_is() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place(folder.path().into());
+        let store = SnapshotStore(folder.path().into());
         for name in ["one", "other"] {
             fs::create_dir(folder.path().join(name)).unwrap();
             fs::write(folder.path().join(name).join("memory"), "").unwrap();
         }
         std::os::unix::fs::symlink("other", folder.path().join("link")).unwrap();
-        place.remove("one").unwrap();
+        store.remove("one").unwrap();
         for name in ["one", "link", "no"] {
-            assert!(matches!(place.remove(name), Err(SnapshotError::None { .. })), "{name}");
+            assert!(matches!(store.remove(name), Err(SnapshotError::None { .. })), "{name}");
         }
-        assert!(matches!(place.remove("../other"), Err(SnapshotError::Name { .. })));
+        assert!(matches!(store.remove("../other"), Err(SnapshotError::Name { .. })));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         assert!(folder.path().join("other/memory").exists());
     }
@@ -162,10 +162,10 @@ mod tests {
         fs::create_dir(place.path().join("broken")).unwrap();
         fs::create_dir(place.path().join(".unfinished-1")).unwrap();
         fs::write(place.path().join("file"), "").unwrap();
-        let list = Place(place.path().into()).list();
+        let list = SnapshotStore(place.path().into()).list();
         assert_eq!(list.len(), 1);
         assert_eq!(list[0].name, "broken");
         assert!(matches!(&list[0].state, Err(SnapshotError::Missing { .. })));
-        assert!(Place("/no/such/place".into()).list().is_empty());
+        assert!(SnapshotStore("/no/such/place".into()).list().is_empty());
     }
 }

@@ -30,7 +30,7 @@ use super::{Machine, dump, sessions::Sessions};
 use crate::{
     control::{Handle, Hold},
     error::{Error, Result},
-    linux::{Recipe, recipe::Unsaveable, saving::capture},
+    linux::{Recipe, capture::capture, recipe::Unsaveable},
     machine,
     snapshot::memory::Content,
 };
@@ -56,7 +56,7 @@ enum Work {
 }
 
 /// Work that is to be done when the guest stands still.
-pub struct Held {
+pub struct Checkpoint {
     work: Work,
     until: Instant,
     stops: bool,
@@ -71,7 +71,7 @@ fn refused(why: &str, help: Option<&str>) -> Value {
     }
 }
 
-impl Held {
+impl Checkpoint {
     /// Begins a snapshot in these files: the first for the memory, the second for the rest.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Held {
                 "let it go on first: `isolab unpause NAME`",
             );
         }
-        if !handle.hold_where_it_may() {
+        if !handle.request_hold() {
             return no("it is being saved already", "try again when that is done");
         }
         if !sessions.ask_to_freeze() {
@@ -138,7 +138,7 @@ impl Held {
     }
 
     /// Does what can be done now; the answer for `client`, when there is one.
-    pub fn go_on(&mut self, client: BorrowedFd<'_>, machine: Machine<'_>) -> Option<Value> {
+    pub fn advance(&mut self, client: BorrowedFd<'_>, machine: Machine<'_>) -> Option<Value> {
         let handle = machine.handle;
         let hold = handle.hold();
         let answer = match (hold, &self.work) {
@@ -164,7 +164,7 @@ impl Held {
     }
 
     fn write(&self, client: BorrowedFd<'_>, machine: Machine<'_>) -> Value {
-        let go_on = || {
+        let check_cancelled = || {
             let why = match machine.handle.has_ended() {
                 true => "the guest ended meanwhile",
                 false if has_gone(client) => "who asked for it has gone",
@@ -173,8 +173,8 @@ impl Held {
             Err(io::Error::other(why))
         };
         let written = match &self.work {
-            Work::Snapshot { memory, captured } => save(memory, captured, machine, go_on),
-            Work::Dump(file) => write_dump(file, machine, go_on),
+            Work::Snapshot { memory, captured } => save(memory, captured, machine, check_cancelled),
+            Work::Dump(file) => write_dump(file, machine, check_cancelled),
         };
         match written {
             Ok(bytes) => json!({ "done": true, "bytes": bytes }),
@@ -195,12 +195,12 @@ fn save(
     memory: &File,
     captured: &File,
     Machine { metrics, savable, .. }: Machine<'_>,
-    go_on: impl Fn() -> io::Result<()>,
+    check_cancelled: impl Fn() -> io::Result<()>,
 ) -> Result<u64> {
     let recipe = savable.recipe.expect("it was looked at when this began");
     let states = metrics.tallies.take_states()?;
     let all = capture(recipe, states, savable.machine, metrics.hardware, |all| {
-        let written = Content::write(all, memory, go_on);
+        let written = Content::write(all, memory, check_cancelled);
         written.map_err(Error::system::<io::Error>("write the memory"))
     })?;
     all.write(captured).map_err(Error::system::<io::Error>("write the state"))?;
@@ -210,10 +210,10 @@ fn save(
 fn write_dump(
     file: &File,
     Machine { metrics, savable, .. }: Machine<'_>,
-    go_on: impl Fn() -> io::Result<()>,
+    check_cancelled: impl Fn() -> io::Result<()>,
 ) -> Result<u64> {
     let memory = savable.machine.memory().expect("a guest that ran has memory");
-    let written = dump::write(file, memory, &metrics.tallies.registers(), go_on);
+    let written = dump::write(file, memory, &metrics.tallies.registers(), check_cancelled);
     written.map_err(Error::system::<io::Error>("write the dump"))
 }
 

@@ -18,14 +18,14 @@ pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// The folders in which kernels are looked for and kept.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct KernelCache {
     /// isolab's own folder.
     pub cache: PathBuf,
     /// The root of the host, below which `/boot` and `/lib/modules` are.
     pub host: PathBuf,
 }
 
-impl Place {
+impl KernelCache {
     /// The host's folders, and the calling user's.
     ///
     /// # Errors
@@ -218,9 +218,10 @@ mod tests {
     use super::*;
 
     /// A place in a folder of its own, with a kernel got and two of the host's.
-    fn place() -> (tempfile::TempDir, Place) {
+    fn cache() -> (tempfile::TempDir, KernelCache) {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place { cache: folder.path().join("cache"), host: folder.path().join("host") };
+        let cache =
+            KernelCache { cache: folder.path().join("cache"), host: folder.path().join("host") };
         let kernel = crate::kernel::tests::bzimage_packed();
         for file in ["cache/6.1.0-7-lab/vmlinuz", "host/boot/vmlinuz-6.1.0-7-lab"] {
             write(folder.path(), file, &kernel);
@@ -230,7 +231,7 @@ mod tests {
         write(folder.path(), "host/lib/modules/6.2.0/modules.order", b"");
         write(folder.path(), "cache/unpacked/x", b"");
         write(folder.path(), "cache/.unfinished-1/vmlinuz", b"");
-        (folder, place)
+        (folder, cache)
     }
 
     fn write(root: &Path, file: &str, bytes: &[u8]) {
@@ -239,53 +240,53 @@ mod tests {
         fs::write(path, bytes).unwrap();
     }
 
-    fn names(place: &Place) -> Vec<String> {
-        place.list().into_iter().map(|kernel| kernel.name).collect()
+    fn names(cache: &KernelCache) -> Vec<String> {
+        cache.list().into_iter().map(|kernel| kernel.name).collect()
     }
 
     #[test]
     fn every_kernel_is_listed_once_the_newest_first() {
-        let (_folder, place) = place();
-        assert_eq!(names(&place), ["6.2.0", "6.1.0-7-lab"]);
-        let [host, got] = place.list().try_into().unwrap();
-        assert_eq!(got.image, place.cache.join("6.1.0-7-lab/vmlinuz"));
-        assert_eq!(host.modules, Some(place.host.join("lib/modules/6.2.0")));
+        let (_folder, cache) = cache();
+        assert_eq!(names(&cache), ["6.2.0", "6.1.0-7-lab"]);
+        let [host, got] = cache.list().try_into().unwrap();
+        assert_eq!(got.image, cache.cache.join("6.1.0-7-lab/vmlinuz"));
+        assert_eq!(host.modules, Some(cache.host.join("lib/modules/6.2.0")));
         assert!(!host.vmlinux.exists());
     }
 
     #[test]
     fn what_was_got_is_used_until_another_is_chosen() {
-        let (_folder, place) = place();
-        assert_eq!(place.chosen().unwrap().name, "6.1.0-7-lab");
-        let selected = place.select("6.2.0").unwrap();
-        assert_eq!(place.chosen().unwrap(), selected);
+        let (_folder, cache) = cache();
+        assert_eq!(cache.chosen().unwrap().name, "6.1.0-7-lab");
+        let selected = cache.select("6.2.0").unwrap();
+        assert_eq!(cache.chosen().unwrap(), selected);
         assert!(fs::read(&selected.vmlinux).unwrap().starts_with(b"\x7fELF"));
         fs::remove_file(&selected.image).unwrap();
-        let gone = place.chosen().unwrap_err();
+        let gone = cache.chosen().unwrap_err();
         assert_eq!(gone.to_string(), "the chosen kernel \"6.2.0\" no longer exists");
         assert!(gone.fix().unwrap().contains("isolab kernel use NAME"));
     }
 
     #[test]
     fn a_real_time_kernel_is_used_where_there_is_no_other() {
-        let (folder, place) = place();
+        let (folder, cache) = cache();
         let real_time = crate::kernel::tests::bzimage_of("6.9.0-rt (x@y) #1 SMP PREEMPT_RT");
         write(folder.path(), "cache/6.9.0-rt/vmlinuz", &real_time);
-        assert_eq!(place.usual().unwrap().name, "6.1.0-7-lab");
-        fs::remove_dir_all(place.cache.join("6.1.0-7-lab")).unwrap();
-        assert_eq!(place.usual().unwrap().name, "6.2.0");
-        fs::remove_dir_all(place.host.join("boot")).unwrap();
-        assert_eq!(place.usual().unwrap().name, "6.9.0-rt");
+        assert_eq!(cache.usual().unwrap().name, "6.1.0-7-lab");
+        fs::remove_dir_all(cache.cache.join("6.1.0-7-lab")).unwrap();
+        assert_eq!(cache.usual().unwrap().name, "6.2.0");
+        fs::remove_dir_all(cache.host.join("boot")).unwrap();
+        assert_eq!(cache.usual().unwrap().name, "6.9.0-rt");
     }
 
     #[test]
     fn modules_are_found_in_a_folder_that_is_named() {
-        let (folder, place) = place();
+        let (folder, cache) = cache();
         let module = |release: &str| format!("\x7fELF..\0vermagic={release} SMP \0").into_bytes();
         for root in ["initrd/lib/modules/6.2.0", "initrd/usr/lib/modules/6.2.0", "6.2.0", "own"] {
             write(folder.path(), &format!("{root}/kernel/a.ko"), &module("6.2.0"));
         }
-        let kernel = place.named("6.2.0").unwrap();
+        let kernel = cache.named("6.2.0").unwrap();
         for (named, expected) in
             [("initrd", "initrd/lib/modules/6.2.0"), ("", "6.2.0"), ("own", "own")]
         {
@@ -304,24 +305,25 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
-        let (_folder, place) = place();
-        let error = place.select("6.3").unwrap_err();
+        let (_folder, cache) = cache();
+        let error = cache.select("6.3").unwrap_err();
         assert_eq!(error.to_string(), "unknown kernel \"6.3\"");
         assert_eq!(error.fix().unwrap(), "there is 6.2.0, 6.1.0-7-lab");
-        assert_eq!(place.choice().unwrap(), None);
+        assert_eq!(cache.choice().unwrap(), None);
     }
 
     #[test]
     fn no_kernel_at_all_says_how_to_get_one() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place { cache: folder.path().join("none"), host: folder.path().to_owned() };
-        assert!(place.chosen().unwrap_err().fix().unwrap().contains("isolab kernel get"));
+        let cache =
+            KernelCache { cache: folder.path().join("none"), host: folder.path().to_owned() };
+        assert!(cache.chosen().unwrap_err().fix().unwrap().contains("isolab kernel get"));
     }
 
     #[test]
     fn a_replaced_image_is_unpacked_again() {
-        let (folder, place) = place();
-        let kernel = place.named("6.2.0").unwrap();
+        let (folder, cache) = cache();
+        let kernel = cache.named("6.2.0").unwrap();
         let first = fs::metadata(&kernel.vmlinux).unwrap().ino();
         kernel.unpack().unwrap();
         assert_eq!(fs::metadata(&kernel.vmlinux).unwrap().ino(), first);
@@ -334,14 +336,14 @@ mod tests {
 
     #[test]
     fn a_file_finds_its_modules_by_its_release() {
-        let (folder, place) = place();
+        let (folder, cache) = cache();
         write(folder.path(), "host/lib/modules/6.1.0-7-lab/modules.order", b"");
         write(folder.path(), "mine", &crate::kernel::tests::bzimage_packed());
-        let kernel = place.of_file(&folder.path().join("mine"), 1 << 20).unwrap();
+        let kernel = cache.of_file(&folder.path().join("mine"), 1 << 20).unwrap();
         assert_eq!(kernel.name, "6.1.0-7-lab");
-        assert_eq!(kernel.modules, Some(place.host.join("lib/modules/6.1.0-7-lab")));
+        assert_eq!(kernel.modules, Some(cache.host.join("lib/modules/6.1.0-7-lab")));
         assert_ne!(kernel.vmlinux, kernel.image);
-        let again = place.of_file(&kernel.vmlinux, 1 << 20).unwrap();
+        let again = cache.of_file(&kernel.vmlinux, 1 << 20).unwrap();
         assert_eq!(again.vmlinux, again.image);
     }
 }

@@ -16,14 +16,17 @@ use sandbox::{
 use crate::{
     NAME,
     cell::{self, Role},
-    control::{Handle, Patience},
-    devices::{bare::Devices, shared::SharedMemory},
+    control::{Handle, WaitOptions},
+    devices::bare::Devices,
     error::{Error, Result},
     exit_counts::ExitCounts,
     exit_trace::ExitTrace,
-    exits::{End, Faulted, Whereabouts, run_until_end},
+    exits::run_until_end,
+    fault::{GuestFault, VcpuState},
     gdb::{self, Debugger},
+    guest_exit::GuestExit,
     machine::Machine,
+    shared_memory::SharedMemory,
     statistics,
 };
 
@@ -50,21 +53,21 @@ pub(crate) struct Guest {
 
 /// What a guest's thread brings back.
 struct Finished {
-    end: Result<End>,
-    whereabouts: Whereabouts,
+    end: Result<GuestExit>,
+    vcpu_state: VcpuState,
     output: Vec<u8>,
     usage: Usage,
     trace: Trace,
 }
 
 /// A guest in its thread.
-pub(crate) struct Running {
+pub(crate) struct BareInstance {
     thread: Option<JoinHandle<Finished>>,
     handle: Arc<Handle>,
     deadline: Option<Duration>,
 }
 
-impl Running {
+impl BareInstance {
     /// Starts the guest in a thread of its own: this is its virtual CPU.
     pub fn start(guest: Guest, handle: Handle, deadline: Option<Duration>) -> Result<Self> {
         let handle = Arc::new(handle);
@@ -102,9 +105,9 @@ impl Guest {
         });
         handle.reach(Milestone::Exited);
         handle.end();
-        let whereabouts = match &end {
-            Ok(End::Deadline | End::Strange(_)) => Whereabouts::of(&self.cpu, &exit_counts),
-            _ => Whereabouts::default(),
+        let vcpu_state = match &end {
+            Ok(GuestExit::Deadline | GuestExit::Fault(_)) => VcpuState::of(&self.cpu, &exit_counts),
+            _ => VcpuState::default(),
         };
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
         let in_kernel = exit_counts.in_kernel(statistics::of(&self.cpu, "exits"));
@@ -115,7 +118,7 @@ impl Guest {
         let cpu_time = Some(self.spent + cpu_time());
         Finished {
             end,
-            whereabouts,
+            vcpu_state,
             output: devices.into_output(),
             usage: Usage {
                 cpu_time,
@@ -144,7 +147,7 @@ impl Guest {
         exit_counts: &mut ExitCounts,
         handle: &Handle,
         debugger: &mut Option<Debugger>,
-    ) -> Result<End> {
+    ) -> Result<GuestExit> {
         let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
         let exit_trace = &mut self.exit_trace;
         let end = run_until_end(
@@ -163,7 +166,7 @@ impl Guest {
     }
 }
 
-impl Instance for Running {
+impl Instance for BareInstance {
     fn processes(&self) -> Vec<u32> {
         Vec::new()
     }
@@ -183,11 +186,11 @@ impl Instance for Running {
     fn wait(mut self: Box<Self>) -> sandbox::Result<Outcome> {
         let started = self.timeline().started_at();
         let deadline = self.deadline.map(|after| started.saturating_add(after));
-        self.handle.until_finished(Patience { deadline, ..Patience::default() });
+        self.handle.until_finished(WaitOptions { deadline, ..WaitOptions::default() });
         let finished = self.join().expect("waiting consumes the instance, so it is the first");
         self.handle.reach(Milestone::Cleaned);
         let written = Written { output: finished.output, errors: Vec::new() };
-        let status = match self.judge(finished.end, finished.whereabouts) {
+        let status = match self.judge(finished.end, finished.vcpu_state) {
             Ok(status) => status,
             Err(error) => return Err(error.after(written)),
         };
@@ -205,34 +208,36 @@ impl Instance for Running {
     }
 }
 
-impl Running {
+impl BareInstance {
     /// What the guest's end means to the one who waited for it.
-    fn judge(&self, end: Result<End>, whereabouts: Whereabouts) -> sandbox::Result<Status> {
+    fn judge(&self, end: Result<GuestExit>, vcpu_state: VcpuState) -> sandbox::Result<Status> {
         match end? {
-            End::Exited(code) => Ok(Status::Exited(code)),
+            GuestExit::Exited(code) => Ok(Status::Exited(code)),
             // A bare machine has no such switches, and starts up with its first instruction.
-            End::PowerOff | End::Reset | End::Halted | End::Frozen | End::NeverStartedUp => {
-                Ok(Status::Exited(0))
-            }
-            End::Signaled(signal) => Ok(Status::Signaled(signal)),
-            End::Deadline => {
-                let (after, source) = (self.deadline.unwrap_or_default(), Some(whereabouts.into()));
+            GuestExit::PowerOff
+            | GuestExit::Reset
+            | GuestExit::Halted
+            | GuestExit::Frozen
+            | GuestExit::NeverStartedUp => Ok(Status::Exited(0)),
+            GuestExit::Signaled(signal) => Ok(Status::Signaled(signal)),
+            GuestExit::Deadline => {
+                let (after, source) = (self.deadline.unwrap_or_default(), Some(vcpu_state.into()));
                 let written = Written::default();
                 Err(sandbox::Error::Deadline { sandbox: NAME, after, source, written })
             }
-            End::TooMuchOutput => {
+            GuestExit::TooMuchOutput => {
                 Err(sandbox::Error::TooMuchOutput { sandbox: NAME, limit: Capture::LIMIT })
             }
-            End::Strange(strange) => Err(Error::from(Faulted { strange, whereabouts }).into()),
+            GuestExit::Fault(fault) => Err(Error::from(GuestFault { fault, vcpu_state }).into()),
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for BareInstance {
     fn drop(&mut self) {
         if self.thread.is_some() {
-            self.handle.give(End::Signaled(libc::SIGKILL));
-            self.handle.until_finished(Patience::default());
+            self.handle.give(GuestExit::Signaled(libc::SIGKILL));
+            self.handle.until_finished(WaitOptions::default());
             self.join();
         }
     }

@@ -24,21 +24,22 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::{
     DISPLAY_NAME,
-    ended::{Ended, LastSeen, Wrong},
+    failure::{FailureCause, GuestFailure, LastSeen},
     hardware::Hardware,
     monitor::{self, Metrics, Monitor, Savable, Tallies},
     recipe::{Recipe, Unsaveable},
-    run::{Buses, Debugging, Ran, Showing, run},
+    run::{Debugging, Ran, Showing, run},
     saving::Saving,
 };
 use crate::{
     cell::{self, Role},
-    control::{Handle, Patience},
+    control::{Handle, WaitOptions},
+    devices::bus::Buses,
     error::{Error, Result},
     exit_counts::ExitCounts,
     exit_trace::ExitTrace,
-    exits::End,
     gdb,
+    guest_exit::GuestExit,
     machine::Machine,
     snapshot::cpu,
 };
@@ -78,7 +79,7 @@ pub struct Times {
 
 /// What a guest's threads bring back.
 struct Finished {
-    end: Result<End>,
+    end: Result<GuestExit>,
     /// What the first process said of the end.
     report: Option<Report>,
     init: Option<InitPlan>,
@@ -90,7 +91,7 @@ struct Finished {
 }
 
 /// A guest in its threads.
-pub struct Running {
+pub struct LinuxInstance {
     thread: Option<JoinHandle<Finished>>,
     handle: Arc<Handle>,
     times: Times,
@@ -99,7 +100,7 @@ pub struct Running {
     own_words: String,
 }
 
-impl Running {
+impl LinuxInstance {
     /// Starts the guest: a thread for the machine, which starts one for each processor, and frees all
     /// that the guest held when they have ended.
     pub fn start(guest: Guest, handle: Arc<Handle>, times: Times) -> Result<Self> {
@@ -179,7 +180,7 @@ impl Guest {
         // The devices' thread has passed on all that it was given when it ends.
         drop(self.hardware.events.take());
         drop(self.terminal.take());
-        let said = self.hardware.console.finish();
+        let log = self.hardware.console.finish();
         // What is left may have to wait for somebody to read it, and the deadline still holds.
         handle.begin(None);
         let written = self.hardware.written();
@@ -191,7 +192,7 @@ impl Guest {
         }
         drop(self.hardware);
         let mut trace = self.machine.into_trace();
-        let end = handle.take_end().unwrap_or(Ok(End::Signaled(libc::SIGKILL)));
+        let end = handle.take_end().unwrap_or(Ok(GuestExit::Signaled(libc::SIGKILL)));
         let mut exit_counts = ExitCounts::default();
         let mut cpu_time = self.spent;
         let mut processors = Vec::new();
@@ -204,7 +205,7 @@ impl Guest {
             // KVM has counted from the start, also for one that was frozen in between.
             if number >= at_the_end {
                 exits = exits.zip(each.exits).map(|(some, more)| some + more);
-                processors.push(each.whereabouts);
+                processors.push(each.vcpu_state);
             }
         }
         trace.entries[before..].sort_by_key(|entry| entry.began);
@@ -215,8 +216,8 @@ impl Guest {
             vm_exits: exit_counts.into_list(),
             out_of_memory: None,
         };
-        let last_seen = LastSeen { processors, console: said.lines };
-        let panic = said.panic;
+        let last_seen = LastSeen { processors, console: log.lines };
+        let panic = log.panic;
         Finished { end, report, init, last_seen, panic, written, usage, trace }
     }
 }
@@ -225,13 +226,13 @@ impl Guest {
     /// The guest stands still where it may be saved: saves it, and lets it go on or ends it.
     fn freeze(&self, cpus: &[VcpuFd], handle: &Handle, saved: &AtomicBool) {
         let Some(saving) = &self.saving else { return handle.thaw() };
-        match self.save(cpus, saving) {
+        match saving.save(cpus, &self.machine, &self.hardware) {
             Err(error) => handle.fail(error),
             Ok(()) => {
                 saved.store(true, Ordering::Release);
-                match saving.goes_on {
+                match saving.resumes {
                     true => handle.thaw(),
-                    false => handle.give(End::Exited(0)),
+                    false => handle.give(GuestExit::Exited(0)),
                 }
             }
         }
@@ -332,7 +333,7 @@ impl Guest {
     }
 }
 
-impl Instance for Running {
+impl Instance for LinuxInstance {
     fn processes(&self) -> Vec<u32> {
         Vec::new()
     }
@@ -353,7 +354,7 @@ impl Instance for Running {
         let started = self.timeline().started_at();
         let instant = |after: Option<Duration>| after.map(|after| started.saturating_add(after));
         let (deadline, start_up) = (instant(self.times.deadline), instant(self.times.start_up));
-        self.handle.until_finished(Patience { deadline, start_up, watches_halt: true });
+        self.handle.until_finished(WaitOptions { deadline, start_up, watches_halt: true });
         let mut finished = self.join().expect("waiting consumes the instance, so it is the first");
         self.handle.reach(Milestone::Cleaned);
         let (status, machine_end) = match self.judge(&mut finished) {
@@ -374,35 +375,37 @@ impl Instance for Running {
     }
 }
 
-impl Running {
+impl LinuxInstance {
     /// What the guest's end means to the one who waited for it.
     fn judge(&self, finished: &mut Finished) -> sandbox::Result<(Status, Option<MachineEnd>)> {
         let status = |status| Ok((status, None));
-        let end = std::mem::replace(&mut finished.end, Ok(End::PowerOff));
+        let end = std::mem::replace(&mut finished.end, Ok(GuestExit::PowerOff));
         let end = end.map_err(|error| error.into_sandbox_error(DISPLAY_NAME))?;
         let last_seen = std::mem::take(&mut finished.last_seen);
-        let wrong = match (end, finished.panic.take()) {
-            (End::Reset | End::Halted, Some(words)) => Wrong::Panicked(words),
+        let cause = match (end, finished.panic.take()) {
+            (GuestExit::Reset | GuestExit::Halted, Some(words)) => FailureCause::Panicked(words),
             // Who froze it lets it go on or gives it another end.
-            (End::Frozen, _) => return status(Status::Exited(0)),
-            (End::Exited(code), _) => match finished.report {
+            (GuestExit::Frozen, _) => return status(Status::Exited(0)),
+            (GuestExit::Exited(code), _) => match finished.report {
                 None | Some(Report::Ready) => return status(Status::Exited(code)),
                 Some(Report::Exited(code)) => return status(Status::Exited(code)),
                 Some(Report::Signaled(signal)) => return status(Status::Signaled(signal.into())),
                 Some(Report::Failed { step, errno }) => finished.stuck(step, errno)?,
             },
-            (End::Signaled(signal), _) => return status(Status::Signaled(signal)),
-            (End::PowerOff, _) => return Ok((Status::Exited(0), Some(MachineEnd::PowerOff))),
+            (GuestExit::Signaled(signal), _) => return status(Status::Signaled(signal)),
+            (GuestExit::PowerOff, _) => return Ok((Status::Exited(0), Some(MachineEnd::PowerOff))),
             // Before isolab's own first process was through, nobody can have asked for it.
-            (End::Halted, None) if finished.init.is_some() && !self.handle.is_started_up() => {
-                Wrong::Halted
+            (GuestExit::Halted, None)
+                if finished.init.is_some() && !self.handle.is_started_up() =>
+            {
+                FailureCause::Halted
             }
-            (End::Halted, None) => return Ok((Status::Exited(0), Some(MachineEnd::Halt))),
+            (GuestExit::Halted, None) => return Ok((Status::Exited(0), Some(MachineEnd::Halt))),
             // As of a container whose first process restarts the machine: reboot(2).
-            (End::Reset, None) => {
+            (GuestExit::Reset, None) => {
                 return Ok((Status::Signaled(libc::SIGHUP), Some(MachineEnd::Restart)));
             }
-            (End::Deadline, _) => {
+            (GuestExit::Deadline, _) => {
                 let after = self.times.deadline.unwrap_or_default();
                 let (source, written) = (Some(last_seen.into()), Written::default());
                 return Err(SandboxError::Deadline {
@@ -412,30 +415,31 @@ impl Running {
                     written,
                 });
             }
-            (End::TooMuchOutput, _) => {
+            (GuestExit::TooMuchOutput, _) => {
                 let limit = Capture::LIMIT;
                 return Err(SandboxError::TooMuchOutput { sandbox: DISPLAY_NAME, limit });
             }
-            (End::NeverStartedUp, _) => {
-                Wrong::NeverStartedUp(self.times.start_up.unwrap_or_default())
+            (GuestExit::NeverStartedUp, _) => {
+                FailureCause::NeverStartedUp(self.times.start_up.unwrap_or_default())
             }
-            (End::Strange(strange), _) => Wrong::Strange(strange),
+            (GuestExit::Fault(fault), _) => FailureCause::Fault(fault),
         };
         // Once it was up, it is the command's doing.
         let own_words = match self.handle.is_started_up() {
             true => String::new(),
             false => self.own_words.clone(),
         };
-        Err(Error::Ended(Ended { wrong, last_seen, own_words }).into_sandbox_error(DISPLAY_NAME))
+        Err(Error::GuestFailure(GuestFailure { cause, last_seen, own_words })
+            .into_sandbox_error(DISPLAY_NAME))
     }
 }
 
 impl Finished {
     /// What a step that failed means: the command could not be run, or something before it.
-    fn stuck(&self, step: usize, errno: i32) -> sandbox::Result<Wrong> {
+    fn stuck(&self, step: usize, errno: i32) -> sandbox::Result<FailureCause> {
         let step = self.init.as_ref().and_then(|plan| plan.step(step)).unwrap_or("its plan");
         let Some(command) = step.strip_prefix("run ") else {
-            return Ok(Wrong::Stuck { step: step.to_owned(), errno });
+            return Ok(FailureCause::Stuck { step: step.to_owned(), errno });
         };
         let program = PathBuf::from(command.split(' ').next().unwrap_or_default());
         let sandbox = DISPLAY_NAME;
@@ -454,11 +458,11 @@ impl Finished {
     }
 }
 
-impl Drop for Running {
+impl Drop for LinuxInstance {
     fn drop(&mut self) {
         if self.thread.is_some() {
-            self.handle.give(End::Signaled(libc::SIGKILL));
-            self.handle.until_finished(Patience::default());
+            self.handle.give(GuestExit::Signaled(libc::SIGKILL));
+            self.handle.until_finished(WaitOptions::default());
             self.join();
         }
     }

@@ -1,0 +1,20 @@
+//! Why a directory could not be made a disk.
+
+use std::{io, path::PathBuf};
+
+/// Why a directory could not be made a disk.
+#[derive(Debug, thiserror::Error)]
+pub enum RootDiskError {
+    /// There is no such program.
+    #[error("there is no mke2fs")]
+    NoMke2fs,
+    /// There is one, of another package.
+    #[error("{program:?} is not the mke2fs of e2fsprogs, which alone can fill a disk")]
+    OtherMke2fs {
+        /// The program.
+        program: PathBuf,
+    },
+    /// It did not work.
+    #[error("run mke2fs")]
+    Failed(#[source] io::Error),
+}
