@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use kvm_bindings::{kvm_segment, kvm_sregs};
-use long_mode::{Answer, plan::PAGE};
+use long_mode::{Answer, scenario::PAGE};
 use microvm::{
     memory::Memory,
     tables::{DIRECTORIES, DIRECTORY_POINTERS, PAGE_MAP},

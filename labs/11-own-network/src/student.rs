@@ -11,7 +11,9 @@ use nix::{
     sys::signal::Signal,
     unistd::Pid,
 };
-use own_network::{Answer, CREATE, Inside, Message, Netlink, Plan, VETH_INFO_PEER, link, text};
+use own_network::{
+    Answer, CREATE, Inside, Message, Netlink, VETH_INFO_PEER, VethConfig, link, text,
+};
 
 /// The loop-back link has this index in every network.
 const LOOPBACK: i32 = 1;
@@ -63,9 +65,9 @@ fn set_up(netlink: &mut Netlink, index: i32) -> Result<(), Error> {
 }
 
 /// What the new process does to its own network, with a socket that it has opened there: its end of
-/// the pair, `plan.inner`, gets its address and goes up. And it has a loop-back link, which is down
+/// the pair, `config.inner`, gets its address and goes up. And it has a loop-back link, which is down
 /// in every new network. `netlink.index_of(name)` gives a link's index.
-fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
+fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
     todo!("lab 11, step 5: three calls of your own functions, and one for the index")
 }
 

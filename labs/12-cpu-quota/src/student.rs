@@ -1,21 +1,21 @@
 //! Lab 12: give processes a share of the CPU, and no more.
 //!
 //! Write the functions. `isolab lab check 12` tells how far you are. There are two versions of
-//! cgroups; begin with the one that your host has (`place.version`), add the other afterwards.
+//! cgroups; begin with the one that your host has (`parents.version`), add the other afterwards.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{fs, io, process::ExitCode, time::Duration};
 
-use cpu_quota::{Answer, Group, Place, Stats};
+use cpu_quota::{Answer, CgroupParents, Group, Stats};
 use nix::unistd::Pid;
 
 /// Makes the group `name` and gives its directories.
 ///
 /// A group is made by making a directory. Version 1 has a hierarchy for each controller: one
-/// directory below `place.cpu` and one below `place.cpuacct`. Version 2 has one below `place.cpu`,
+/// directory below `parents.cpu` and one below `parents.cpuacct`. Version 2 has one below `parents.cpu`,
 /// but the kernel puts the files of the CPU controller into it only if the file
-/// `cgroup.subtree_control` of `place.cpu` names that controller: write `+cpu` into it first.
-fn create(place: &Place, name: &str) -> io::Result<Group> {
+/// `cgroup.subtree_control` of `parents.cpu` names that controller: write `+cpu` into it first.
+fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
     todo!("lab 12, step 1: fs::create_dir, and what version 2 needs before it")
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use container::cgroup;
-use lab::program::{Host, Place, Trouble, run};
+use lab::program::{CgroupParents, Host, Trouble, run};
 use nix::{
     errno::Errno,
     sys::{
@@ -64,7 +64,7 @@ const TOO_MUCH: u64 = 32 << 20;
 /// The program: two processes that want too much memory, and one that wants too many children.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
-        let owned = Owned::make(&host.place()?, host)?;
+        let owned = Owned::make(&host.cgroup_parents()?, host)?;
         let group = &owned.0;
         let limit = host.number("memory", 32 << 20);
         let most = host.number("pids", 8);
@@ -190,12 +190,12 @@ struct Owned(Group);
 
 impl Owned {
     /// What lab 12 is about.
-    fn make(place: &Place, host: &Host) -> Result<Self, Trouble> {
+    fn make(parents: &CgroupParents, host: &Host) -> Result<Self, Trouble> {
         let name = match host.argument("name") {
             "" => format!("lab13-{}", getpid()),
             name => name.to_owned(),
         };
-        let Place { version, memory, pids, .. } = place;
+        let CgroupParents { version, memory, pids, .. } = parents;
         let owned =
             Self(Group { version: *version, memory: memory.join(&name), pids: pids.join(&name) });
         host.step("make a group", || {

@@ -6,7 +6,9 @@
 use std::process::ExitCode;
 
 use report::{Probe, Ratio, Records, Series, Verdict, noise_floor, ratio};
-use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation, Seen, Sentence, Signs};
+use verdict::{
+    Answer, Carrier, Claim, Evidence, Judgement, Relation, Sentence, Signs, VisibleState,
+};
 
 /// What carries a virtual machine on a host with these signs?
 ///
@@ -32,7 +34,7 @@ fn sentence(records: &Records, metric: &str) -> Option<Sentence> {
 /// `marker`, which is `exposed` when what is seen inside is the host's own.
 ///
 /// What is seen inside is no harm if it is the sandbox's own: a container has a name too.
-fn probes(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe> {
+fn probes(sandbox: &str, inside: &VisibleState, host: &VisibleState) -> Vec<Probe> {
     todo!("lab 20, step 3: four probes")
 }
 

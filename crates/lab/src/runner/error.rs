@@ -2,8 +2,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use super::trust::{Doubt, Why};
 use crate::catalogue::Language;
+use crate::runner::privilege::trust::{Doubt, Why};
 
 /// A step of the runner that failed.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub enum Error {
     },
     /// There is no place for the progress.
     NoHome,
-    /// The person asked for an end.
+    /// The user asked to stop.
     Interrupted,
     /// A call of the system failed.
     System {
@@ -128,7 +128,7 @@ impl Error {
     }
 
     /// What failed, in this language.
-    pub fn told(&self, language: Language) -> String {
+    pub fn message(&self, language: Language) -> String {
         match language {
             Language::En => self.in_english(),
             Language::Zh => self.in_chinese(),
