@@ -85,7 +85,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let left = student.main().memory(memory + u64::from(scenario.answer), 4)?;
     let left = left.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
     bench.saw(format!("guest memory, {:#x}", scenario.answer), format!("{left:#010x}"));
-    bench.saw("KVM_GET_REGS", format!("rip {rip:#x}; behind the hlt: {:#x}", scenario.end()));
+    bench.saw("KVM_GET_REGS", format!("rip {rip:#x}; after the hlt: {:#x}", scenario.end()));
     ensure(counted > 0, || fail("L02-not-run").fact("answer", hex(left.into())))?;
     if how == "refused" {
         let error = student.said("error")?;

@@ -33,7 +33,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let rip = format!("{:#x}", student.number("rip")?);
     let sent = received(&mut far)?;
     bench.saw("the serial line", shown(&sent));
-    bench.saw("KVM_GET_REGS", format!("rip {rip}; behind the hlt: {:#x}", scenario.end));
+    bench.saw("KVM_GET_REGS", format!("rip {rip}; after the hlt: {:#x}", scenario.end));
     bench.saw("struct kvm_run, the last exits", &last);
     let greeting = &scenario.output[..scenario.greeting];
     if how == "stuck" {

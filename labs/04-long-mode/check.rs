@@ -61,7 +61,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     // How it ended, and what the guest says of itself.
     student.meet(STOPPED)?;
     let (how, rip) = (student.said("how")?.to_owned(), student.number("rip")?);
-    bench.saw("KVM_GET_REGS", format!("rip {rip:#x}; behind the hlt: {:#x}", scenario.end()));
+    bench.saw("KVM_GET_REGS", format!("rip {rip:#x}; after the hlt: {:#x}", scenario.end()));
     if how == "halted" && (HALTS + 1..=HALTS + VECTORS).contains(&rip) {
         return Err(fail("L04-exception").fact("vector", rip - HALTS - 1));
     }

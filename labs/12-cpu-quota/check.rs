@@ -74,7 +74,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     })?;
     let said = student.said("share")?.parse().unwrap_or(0.0);
     let right = ratio(used, Duration::from_nanos(student.number("wall")?));
-    bench.saw("the share, as `share` says, and as it is", format!("{said}, {right:.4}"));
+    bench.saw("the share, according to `share` and measured", format!("{said}, {right:.4}"));
     ensure((said - right).abs() < 0.02 * right, || {
         let finding = fail("L12-total").fact("said", percent(said)).fact("share", percent(right));
         finding.fact("total", format!("{:.0?}", after.usage)).fact("used", format!("{used:.0?}"))

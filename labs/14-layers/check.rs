@@ -70,7 +70,10 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         let merged = seen(container).join("merged");
         let shown = fs::read_to_string(merged.join(&scenario.shared)).unwrap_or_default();
         let wanted = scenario.text(&scenario.shared);
-        bench.saw(merged.join(&scenario.shared).display(), format!("{shown}; uppermost {wanted}"));
+        bench.saw(
+            merged.join(&scenario.shared).display(),
+            format!("{shown}; uppermost layer: {wanted}"),
+        );
         let finding = fail("L14-order").fact("shown", shown.trim()).fact("wanted", wanted.trim());
         ensure(shown == wanted, || finding)?;
         let foreign = lowers(overlay).find(|lower| !lower.starts_with(tree.join("layers")));
@@ -83,7 +86,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let hides = |merged: &BTreeMap<PathBuf, String>| !merged.contains_key(&scenario.hidden);
     bench.saw(seen("two/merged").display(), format!("{} of {} files", two.len(), one.len()));
     if hides(&one) {
-        return Err(io::Error::other("there is no file to be deleted").into());
+        return Err(io::Error::other("there is no file to delete").into());
     }
     let edits = scenario.edits(marks);
     student.go_with(&serde_json::to_string(&edits).map_err(io::Error::from)?)?;

@@ -140,7 +140,7 @@ impl Host {
         let mut answer = Vec::new();
         let mut byte = [0];
         if self.line.is_none() && io::stdin().is_terminal() {
-            eprint!("  (Enter goes on) ");
+            eprint!("  (press Enter to continue) ");
         }
         loop {
             let read = match &self.line {

@@ -69,7 +69,7 @@ impl Line {
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let scenario = Scenario::of(host.number("seed", 3));
-        let (kvm, vm, memory, fd) = host.step("make a machine", || machine(&scenario.code))?;
+        let (kvm, vm, memory, fd) = host.step("create a machine", || machine(&scenario.code))?;
         let page_bytes = host.step("KVM_GET_VCPU_MMAP_SIZE", || kvm.get_vcpu_mmap_size())?;
         let mut cpu = Cpu::new(fd, page_bytes, &scenario.signals);
         let (near, mut far) = host.step("socketpair", UnixStream::pair)?;

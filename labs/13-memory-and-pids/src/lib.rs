@@ -52,7 +52,7 @@ pub struct Answer {
     pub spawn_in: fn(&Group, Work) -> io::Result<Pid>,
     /// Gives memory that is really there.
     pub fill: fn(usize) -> Vec<u8>,
-    /// What has happened since the group was made.
+    /// What has happened since the group was created.
     pub read_events: fn(&Group) -> io::Result<Events>,
     /// What happens while something is done.
     pub events_during: fn(&Group, &mut dyn FnMut()) -> io::Result<Events>,
@@ -179,7 +179,7 @@ fn in_group(
         let pid = (answer.spawn_in)(group, Box::new(work))?;
         let mut word = [0];
         if hear.read(&mut word)? == 0 {
-            return Err(io::Error::other("the process ended before it began its work"));
+            return Err(io::Error::other("the process ended before it started its work"));
         }
         Ok((pid, hear.read(&mut word)? > 0))
     })

@@ -81,7 +81,7 @@ impl Practice {
 
 /// The student's functions.
 pub struct Answer {
-    /// What carries a virtual machine on a host with these signs?
+    /// What runs a virtual machine on a host with these signs?
     pub carrier: fn(&Signs) -> Carrier,
     /// The sentence of a row, `None` if it was not measured.
     pub sentence: fn(&Records, metric: &str) -> Option<Sentence>,

@@ -112,10 +112,14 @@ fn set_aside_notice(SetAside { path, why }: &SetAside, language: Language) -> St
     let path = path.display();
     match (language, why) {
         (Language::En, Why::Version(version)) => {
-            format!("the progress was of version {version}; it is kept as {path}, and begun anew")
+            format!(
+                "the progress file has version {version}; it was saved as {path}, and a new one was started"
+            )
         }
         (Language::En, Why::Damaged(cause)) => {
-            format!("the progress was damaged ({cause}); it is kept as {path}, and begun anew")
+            format!(
+                "the progress file is damaged ({cause}); it was saved as {path}, and a new one was started"
+            )
         }
         (Language::Zh, Why::Version(version)) => {
             format!("进度文件是版本 {version} 的，已保存为 {path}，并重新开始记录")

@@ -113,7 +113,7 @@ impl Student {
                     return Err(cannot_tell("no-namespaces").fact("error", error));
                 }
                 _ => {
-                    let error = "the warden ended without a word";
+                    let error = "the warden exited without a message";
                     return Err(cannot_tell("no-namespaces").fact("error", error));
                 }
             }

@@ -50,7 +50,7 @@ fn follow(
         if !can_read {
             continue;
         }
-        let count = output.read(&mut buffer).map_err(Error::system("read what cargo says"))?;
+        let count = output.read(&mut buffer).map_err(Error::system("read cargo's output"))?;
         if count == 0 {
             break;
         }

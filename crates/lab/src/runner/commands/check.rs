@@ -105,7 +105,7 @@ fn judged_by(context: &LabContext, lab: &Lab) -> Option<String> {
     let Some(built_in) = context.built_in(lab) else {
         return lab.owner.is_not_root_here().then(|| match context.style.either("en", "zh") {
             "en" => format!(
-                "isolab has no check of its own for lab {id}: this is the word of the one in the \
+                "isolab has no built-in check for lab {id}: this verdict is from the check in the \
                  checkout, which {owner} can change."
             ),
             _ => format!(
@@ -117,9 +117,9 @@ fn judged_by(context: &LabContext, lab: &Lab) -> Option<String> {
     let same = digest(sources.each_ref().map(Vec::as_slice)) == built_in.sources;
     (!same).then(|| match context.style.either("en", "zh") {
         "en" => format!(
-            "Judged by isolab's own check of lab {id}, which was made for another check.rs or \
-             src/lib.rs than this checkout has. `git status` shows whether they were changed here; \
-             if they are newer, install isolab anew. `isolab lab verify {id}` uses those here."
+            "Judged by isolab's built-in check of lab {id}, which was built from a different check.rs \
+             or src/lib.rs. `git status` shows whether they were changed here; if they are newer, \
+             reinstall isolab. `isolab lab verify {id}` uses the files in this checkout."
         ),
         _ => format!(
             "结论出自 isolab 自带的实验 {id} 检查程序，它对应的 check.rs 或 src/lib.rs 与这份仓库里的不同。\

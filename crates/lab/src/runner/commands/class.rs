@@ -63,12 +63,12 @@ fn read(file: &Path) -> Result<Export, String> {
     let mut bytes = Vec::new();
     let about = fs::metadata(file).map_err(|error| error.to_string())?;
     if !about.is_file() {
-        return Err("it is no file".to_owned());
+        return Err("not a regular file".to_owned());
     }
     let opened = File::open(file).map_err(|error| error.to_string())?;
     let count = opened.take(MOST_BYTES + 1).read_to_end(&mut bytes);
     if count.map_err(|error| error.to_string())? as u64 > MOST_BYTES {
-        return Err("it is larger than any export".to_owned());
+        return Err("too large for an export".to_owned());
     }
     let export: Export = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     checked(export)
@@ -77,14 +77,14 @@ fn read(file: &Path) -> Result<Export, String> {
 /// Refuses what `export` would not write.
 fn checked(export: Export) -> Result<Export, String> {
     if export.isolab_labs != VERSION {
-        return Err(format!("it is of version {}", export.isolab_labs));
+        return Err(format!("unsupported version {}", export.isolab_labs));
     }
     let is_long = |text: &str| text.chars().count() > MOST_LETTERS;
     let labs = || export.labs.iter();
     let many =
         labs().any(|(_, lab)| lab.guesses.len() > MOST_ITEMS || lab.failures.len() > MOST_ITEMS);
     if many || export.labs.len() > MOST_ITEMS {
-        return Err("it has more labs or guesses than there are".to_owned());
+        return Err("too many labs or guesses".to_owned());
     }
     let words = [&export.student, &export.isolab, &export.made, &export.host.kernel].into_iter();
     let words = words.chain(labs().flat_map(|(id, lab)| {
@@ -96,10 +96,10 @@ fn checked(export: Export) -> Result<Export, String> {
             .chain(lab.failures.keys())
     }));
     if words.into_iter().any(|word| is_long(word)) {
-        return Err("it has words longer than any".to_owned());
+        return Err("a text is too long".to_owned());
     }
     match export.student.trim().is_empty() {
-        true => Err("it names no student".to_owned()),
+        true => Err("no student name".to_owned()),
         false => Ok(export),
     }
 }
@@ -222,6 +222,6 @@ pub(crate) mod tests {
         let answer = class(&files, &folder.path().join("class"), &style).unwrap();
         assert_eq!((answer.code, &answer.json["students"]), (1, &1.into()), "{}", answer.text);
         assert_eq!(answer.json["refused"].as_array().unwrap().len(), files.len() - 1);
-        assert!(answer.text.contains("拒收 /dev/zero: it is no file"), "{}", answer.text);
+        assert!(answer.text.contains("拒收 /dev/zero: not a regular file"), "{}", answer.text);
     }
 }

@@ -60,7 +60,7 @@ fn safe(text: &str) -> String {
 
 fn by_student(page: &mut String, students: &[Export], labs: &BTreeMap<&str, &str>, style: &Style) {
     let legend = style.either(
-        "A number is how many checks it took. ✓ passed, … begun, ! the solution was shown before.",
+        "The number is the count of checks. ✓ passed, … begun, ! the solution was shown first.",
         "数字是检查次数。✓ 已通过，… 进行中，! 通过之前看过答案。",
     );
     let _ = write!(
@@ -109,7 +109,7 @@ fn by_lab(page: &mut String, students: &[Export], labs: &BTreeMap<&str, &str>, s
             "lab",
             "passed",
             "checks (median)",
-            "most given message",
+            "most frequent message",
             "guessed / measured (medians)",
         ],
         _ => ["实验", "通过", "检查次数（中位数）", "最常见的提示", "猜测 / 实测（中位数）"],

@@ -90,7 +90,7 @@ pub fn export(context: &LabContext, student: Option<&str>, out: Option<&Path>) -
     };
     write(out, format!("{json:#}\n").as_bytes())?;
     let text = match context.style.either("en", "zh") {
-        "en" => format!("{} is what your teacher needs\n", out.display()),
+        "en" => format!("send {} to your teacher\n", out.display()),
         _ => format!("已写入 {}，交给老师即可\n", out.display()),
     };
     Ok(Answer { text, json: json!({ "written": out }), code: 0 })

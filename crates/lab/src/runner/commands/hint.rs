@@ -69,7 +69,7 @@ fn hints_answer<'a>(
         text +=
             &format!("{} {}  {}\n", style.either("Lab", "实验"), lab.id, style.bold(&clean(id)));
         if hints.is_empty() {
-            text += style.either("  there are no hints on this\n", "  这一条没有提示\n");
+            text += style.either("  no hints for this message\n", "  这一条没有提示\n");
         }
         for (number, hint) in hints.iter().enumerate().take(shown) {
             let label = format!("  {}/{}", number + 1, hints.len());
@@ -78,7 +78,7 @@ fn hints_answer<'a>(
         }
     }
     if text.is_empty() {
-        text = style.either("nothing ever failed here\n", "这里从来没有失败过\n").to_owned();
+        text = style.either("nothing has failed in this lab\n", "这里从来没有失败过\n").to_owned();
     }
     Answer { text, json: json!({ "lab": lab.id, "hints": json }), code: 0 }
 }
@@ -93,7 +93,7 @@ pub fn why(context: &LabContext, lab: &Lab) -> Result<Answer> {
     let messages = Messages::new(lab.catalogue()?);
     let Some(report) = context.progress()?.of(&lab.id).report else {
         let text = match style.either("en", "zh") {
-            "en" => format!("nothing was checked yet: isolab lab check {}\n", lab.id),
+            "en" => format!("not checked yet: isolab lab check {}\n", lab.id),
             _ => format!("还没有检查过：isolab lab check {}\n", lab.id),
         };
         return Ok(Answer { text, json: json!({ "lab": lab.id, "evidence": [] }), code: 0 });
@@ -106,7 +106,7 @@ pub fn why(context: &LabContext, lab: &Lab) -> Result<Answer> {
         }
     }
     if report.evidence.is_empty() {
-        text += style.either("  nothing was looked at yet\n", "  还没有看到任何内核状态\n");
+        text += style.either("  no kernel state recorded yet\n", "  还没有看到任何内核状态\n");
     }
     for (name, value) in &report.measured {
         text += &format!("  {} = {}\n", clean(name), super::predict::short(*value));

@@ -116,14 +116,14 @@ fn lacking(labs: &[Lab], lacks: &BTreeMap<Need, Lack>, style: &Style) -> String 
             labs.iter().filter(|lab| lab.needs.contains(need)).map(|lab| lab.id.as_str()).collect();
         let (reason, fix) = (lack.reason.get(style.language), lack.fix.get(style.language));
         let said = match style.either("en", "zh") {
-            "en" => format!("{reason}; to mend it: {fix} (labs {})", ids.join(" ")),
+            "en" => format!("{reason}; to fix it: {fix} (labs {})", ids.join(" ")),
             _ => format!("{reason}；解决办法：{fix}（实验 {}）", ids.join(" ")),
         };
         let _ = write!(text, "\n{}", beside(&format!("!{}", brief(*need)), &said, 8, style.width));
     }
     if !lacks.is_empty() {
         let offer = style.either(
-            "These labs run in the nest all the same, an emulated computer that has all of it: \
+            "These labs also run in the nest, an emulated computer that has all of it: \
              isolab lab check NUMBER --nest",
             "这些实验也可以在 nest（一台什么都有的模拟计算机）里运行：isolab lab check 编号 --nest",
         );

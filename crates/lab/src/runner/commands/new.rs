@@ -82,7 +82,7 @@ pub fn new(context: &LabContext, name: &str, title: Option<&str>) -> Result<Answ
     let title = title.unwrap_or(name);
     if title.chars().any(char::is_control) || title.trim().is_empty() {
         return Err(usage(
-            format!("{title:?} is no title: one line of words"),
+            format!("invalid title: {title:?}; use one line of text"),
             format!("{title:?} 不能作标题：应当是一行文字"),
         ));
     }
@@ -97,7 +97,7 @@ pub fn new(context: &LabContext, name: &str, title: Option<&str>) -> Result<Answ
     let typed = context.as_typed(&folder);
     let text = match context.style.either("en", "zh") {
         "en" => format!(
-            "{folder} is a small lab that is whole. Write yours over it: first the solution, then \
+            "{folder} is a small but complete lab. Replace it with yours: first the solution, then \
              what must\nbe true in check.rs, then a wrong answer for each mistake, and the texts \
              last.\n\nisolab lab verify {number}\n",
             folder = typed.display()
@@ -132,7 +132,7 @@ fn is_usable(context: &LabContext, name: &str) -> Result<()> {
     }
     if TAKEN.contains(&name) || context.course.labs.iter().any(|lab| lab.name == name) {
         return Err(usage(
-            format!("the name {name:?} is in use already"),
+            format!("the name {name:?} is already in use"),
             format!("名字 {name:?} 已被占用"),
         ));
     }

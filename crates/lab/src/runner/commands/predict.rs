@@ -22,7 +22,7 @@ pub(crate) fn given(catalogue: &Catalogue, words: &[String]) -> Result<BTreeMap<
         let names: Vec<&str> = catalogue.predict.keys().map(String::as_str).collect();
         let names = names.join(" ");
         Error::Usage {
-            en: format!("{word:?} is no guess: NAME=NUMBER, where NAME is of: {names}"),
+            en: format!("invalid guess {word:?}: use NAME=NUMBER, where NAME is one of: {names}"),
             zh: format!("{word:?} 不是一个预测：应写成 名字=数值，名字可以是：{names}"),
         }
     };

@@ -20,8 +20,8 @@ pub fn solution(context: &LabContext, lab: &Lab, reveal: bool) -> Result<Answer>
         let text = match style.either("en", "zh") {
             "en" => format!(
                 "The solution is shown once lab {id} has passed.\n\
-                 `isolab lab hint {id}` helps; `isolab lab solution {id} --reveal` shows it all \
-                 the same,\nand your progress says so from then on.\n",
+                 `isolab lab hint {id}` helps; `isolab lab solution {id} --reveal` shows it \
+                 anyway,\nand your progress will say so.\n",
                 id = lab.id
             ),
             _ => format!(

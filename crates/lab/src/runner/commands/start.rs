@@ -48,7 +48,7 @@ pub fn start(context: &LabContext, lab: &Lab) -> Result<Answer> {
     for lack in &lacks {
         let (reason, fix) = (lack.reason.get(style.language), lack.fix.get(style.language));
         let said = match style.either("en", "zh") {
-            "en" => format!("{reason}. To mend it: {fix}; or: {check} --nest"),
+            "en" => format!("{reason}. To fix it: {fix}; or: {check} --nest"),
             _ => format!("{reason}。解决办法：{fix}；或者：{check} --nest"),
         };
         text += "\n";

@@ -134,14 +134,14 @@ fn examined(context: &LabContext, labs: &[&Lab], mut outcome: Outcome) -> Outcom
             for language in [Language::En, Language::Zh] {
                 let style = crate::runner::Style { language, ..context.style };
                 match verdict_text::sentences(report, &messages, &lab.student(), &style) {
-                    None => faults.push(format!("the message {id} is not in the catalogue")),
+                    None => faults.push(format!("the catalogue has no message {id}")),
                     Some(text) => {
                         // Hints are not looked at: they may quote code with braces of its own.
                         let all = [&text.saw, &text.expected, &text.why, &text.next];
                         faults
                             .extend(all.into_iter().filter_map(|text| open_brace(text)).map(|name| {
                             format!(
-                                "the message {id} asks for {{{name}}}, which the check does not say"
+                                "the message {id} uses {{{name}}}, which the check does not provide"
                             )
                         }));
                         if outcome.mark != Mark::Right && language == context.style.language {

@@ -76,10 +76,9 @@ fn page(
     };
     let folder = context.as_typed(&lab.folder);
     let line = match style.either("en", "zh") {
-        "en" => format!(
-            "watching {}: its files are looked at every 300 ms; Ctrl-C ends",
-            folder.display()
-        ),
+        "en" => {
+            format!("watching {}: checks its files every 300 ms; Ctrl-C to stop", folder.display())
+        }
         _ => format!("正在留意 {}：每 300 毫秒看一次文件；Ctrl-C 结束", folder.display()),
     };
     answer.text += &format!("\n{}\n", style.dim(&line));

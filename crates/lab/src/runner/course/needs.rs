@@ -58,7 +58,7 @@ impl Need {
                 .or_else(|| from_sandbox(container::available(), "不能建立命名空间")),
             Self::Cgroups => no_cgroups(),
             Self::Root => (!Uid::effective().is_root()).then(|| {
-                lack("you are not root", "你不是 root", "put sudo before it", "在命令前加 sudo")
+                lack("you are not root", "你不是 root", "run it with sudo", "在命令前加 sudo")
             }),
             Self::Qemu => (nest::find_program("qemu-system-x86_64").is_err()).then(|| {
                 let fix = "sudo apt-get install qemu-system-x86";
@@ -66,7 +66,7 @@ impl Need {
             }),
             Self::Realtime => (!may_have_real_time()).then(|| {
                 lack(
-                    "real-time scheduling is not allowed to you",
+                    "you may not use real-time scheduling",
                     "你无权使用实时调度策略",
                     "run it as root, or raise `ulimit -r`",
                     "用 root 运行，或调高 `ulimit -r`",
@@ -99,9 +99,9 @@ fn can_unshare() -> bool {
 
 fn no_namespaces() -> Lack {
     lack(
-        "root may not make namespaces here: unshare(2) was refused",
+        "root may not create namespaces here: unshare(2) was refused",
         "这里的 root 也不能建立命名空间：unshare(2) 被拒绝",
-        "this is a container itself: start it with `--cap-add SYS_ADMIN` or `--privileged`",
+        "this is a container: start it with `--cap-add SYS_ADMIN` or `--privileged`",
         "这里本身就是容器：启动它时加 `--cap-add SYS_ADMIN` 或 `--privileged`",
     )
 }

@@ -100,7 +100,7 @@ impl Check {
         let code = report.as_ref().ok().map(|report| i32::from(report.verdict.code()));
         match report {
             Ok(report) if status.code() == code => Ok(report),
-            Ok(_) => Err(died_as(&format!("its verdict and its {status} differ"), &all(&errors))),
+            Ok(_) => Err(died_as(&format!("its verdict and its {status} disagree"), &all(&errors))),
             Err(why) => Err(died_as(&format!("{status}, {why}"), &all(&errors))),
         }
     }
@@ -208,21 +208,21 @@ fn understood(output: &str, lab: &str) -> Result<Report, String> {
     let mut lines = output.lines().filter(|line| !line.trim().is_empty());
     let line = match (lines.next(), lines.next()) {
         (Some(line), None) => line,
-        (None, _) => return Err("it said nothing".to_owned()),
-        _ => return Err("it said more than its verdict".to_owned()),
+        (None, _) => return Err("it printed nothing".to_owned()),
+        _ => return Err("it printed more than its verdict".to_owned()),
     };
     let report: Report = serde_json::from_str(line)
         .map_err(|error| format!("its verdict is unreadable: {error}"))?;
     match report.lab == lab {
         true => Ok(report),
-        false => Err(format!("its verdict is on lab {}", report.lab)),
+        false => Err(format!("its verdict is for lab {}", report.lab)),
     }
 }
 
 fn died_as(how: &str, errors: &str) -> Error {
     let lines: Vec<String> = errors.lines().rev().take(5).map(clean).collect();
     let lines: Vec<&str> = lines.iter().rev().map(String::as_str).collect();
-    let quoted = if lines.is_empty() { "" } else { "; it wrote:\n    " };
+    let quoted = if lines.is_empty() { "" } else { "; its output:\n    " };
     Error::CheckDied { said: format!("{how}{quoted}{}", lines.join("\n    ")) }
 }
 
@@ -263,12 +263,12 @@ mod tests {
     #[test]
     fn a_check_that_says_nothing_or_nonsense_is_no_verdict() {
         let cases = [
-            ("exit 1", "it said nothing"),
-            ("echo fault >&2; kill -9 $$", "it wrote:\n    fault"),
+            ("exit 1", "it printed nothing"),
+            ("echo fault >&2; kill -9 $$", "its output:\n    fault"),
             ("echo PASS", "is unreadable"),
-            (&format!("echo '{PASS}'; exit 1"), "differ"),
+            (&format!("echo '{PASS}'; exit 1"), "disagree"),
             (&format!("echo '{PASS}'; echo '{PASS}'"), "more than"),
-            (&format!("echo '{}'", PASS.replace("08", "09")), "on lab 09"),
+            (&format!("echo '{}'", PASS.replace("08", "09")), "for lab 09"),
         ];
         for (text, expected) in cases {
             let error = run(text).unwrap_err();

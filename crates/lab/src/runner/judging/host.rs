@@ -69,7 +69,7 @@ impl HostState {
     fn compared(&self, now: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         if self.name != now.name {
-            changes.push(format!("the host name was {} and is {}", self.name, now.name));
+            changes.push(format!("the host name changed from {} to {}", self.name, now.name));
         }
         for (what, before, now) in
             [("mount", &self.mounts, &now.mounts), ("link", &self.links, &now.links)]
@@ -79,7 +79,7 @@ impl HostState {
         }
         let only_new = [
             ("cgroup", &self.cgroups, &now.cgroups),
-            ("entry of the ledger", &self.entries, &now.entries),
+            ("ledger entry", &self.entries, &now.entries),
             ("process", &self.processes, &now.processes),
         ];
         for (what, before, now) in only_new {

@@ -71,7 +71,7 @@ pub(crate) fn rows_of(
         let expected = fail("not-written");
         let mut edited = Outcome::without_run(&lab.id, "skeleton", &expected, "edited");
         edited.mark = Mark::NotJudged;
-        edited.why = vec!["src/student.rs is not the one that git has".to_owned()];
+        edited.why = vec!["src/student.rs differs from the committed version".to_owned()];
         planned[0] = Planned::Settled(edited);
     }
     planned

@@ -108,7 +108,7 @@ pub(crate) fn body(report: &Report, text: Option<&Text>, style: &Style) -> Strin
     }
     let lines = &report.output[report.output.len().saturating_sub(LAST_LINES)..];
     if report.verdict != Verdict::Pass && !lines.is_empty() {
-        said += &format!("\n  {}\n", style.either("what the program wrote last", "程序最后的输出"));
+        said += &format!("\n  {}\n", style.either("the program's last output", "程序最后的输出"));
         for line in lines {
             let line =
                 crate::runner::output::text::shortened(&clean(line), style.width.saturating_sub(4));

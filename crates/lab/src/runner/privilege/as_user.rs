@@ -53,7 +53,7 @@ pub fn become_user(words: &[OsString]) -> io::Error {
 
 fn try_to_become(words: &[OsString]) -> io::Result<std::convert::Infallible> {
     let [user, group, groups, folder, program, arguments @ ..] = words else {
-        return Err(io::Error::other(format!("{WORD} takes UID GID GROUPS FOLDER PROGRAM")));
+        return Err(io::Error::other(format!("usage: {WORD} UID GID GROUPS FOLDER PROGRAM")));
     };
     let (user, group) = (Uid::from_raw(number(user)?), Gid::from_raw(number(group)?));
     let groups = groups.to_str().unwrap_or_default().split(',').filter(|word| !word.is_empty());
@@ -75,7 +75,7 @@ fn try_to_become(words: &[OsString]) -> io::Result<std::convert::Infallible> {
 
 fn number(word: &OsStr) -> io::Result<u32> {
     let number = word.to_str().and_then(|word| word.parse().ok());
-    number.ok_or_else(|| io::Error::other(format!("{} is not an id", word.display())))
+    number.ok_or_else(|| io::Error::other(format!("invalid id: {}", word.display())))
 }
 
 fn at<E: std::fmt::Display>(step: impl std::fmt::Display) -> impl FnOnce(E) -> io::Error {
