@@ -93,7 +93,7 @@ fn troubles_are_named_with_the_way_out() {
     };
     told(&["check"], 2, "no lab has been started", "isolab lab list");
     told(&["check", "13"], 2, "unknown lab \"13\"; the labs here are 88", "isolab lab list");
-    told(&["check", "88", "--labs", "/tmp"], 125, "no labs in /tmp", "--labs FOLDER");
+    told(&["check", "88", "--labs", "/tmp"], 125, "no labs found in /tmp", "--labs FOLDER");
     told(&["check", "88", "--predict", "entries=3"], 2, "NAME is one of: exits", "");
     let (code, _, errors) = output_of(
         labs.lab(&["check", "88"])
@@ -344,7 +344,7 @@ fn a_new_lab_has_a_truth_table_that_holds() {
     assert!(output.contains("labs/21-fork-bomb"), "{output}");
     let (code, _, errors) = output_of(&mut labs.lab(&["new", "fork-bomb"]));
     assert_eq!(code, 2);
-    assert!(errors.contains("in use already"), "{errors}");
+    assert!(errors.contains("already in use"), "{errors}");
     // What is built once serves the next time.
     let target = repository.join("target/new-lab");
     let mut verify = labs.lab(&["verify", "21"]);
