@@ -108,7 +108,7 @@ fn in_turn(bench: &mut Bench, student: &mut Student, cpu: usize, turn: f64) -> C
     let length = median(lanes.iter().map(|lane| lane.lengths().fold(0.0, f64::max)));
     let starts = sorted(lanes.iter().filter_map(|lane| Some(lane.slices.first()?.0)));
     let apart = median(starts.windows(2).map(|pair| pair[1] - pair[0]));
-    bench.saw("slices, SCHED_RR", format!("{length:.1} ms, begun {apart:.1} ms apart"));
+    bench.saw("slices, SCHED_RR", format!("{length:.1} ms, started {apart:.1} ms apart"));
     let right = |value: f64| (0.9 * turn..=1.1 * turn).contains(&value);
     ensure(right(length) && right(apart), || {
         let seen = format!("slices of {length:.0} ms that begin {apart:.0} ms apart");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use hello_kvm::{
     look::exits,
-    plan::{MEMORY_BYTES, Plan},
+    scenario::{MEMORY_BYTES, Scenario},
     watchdog::STOPPED,
 };
 use lab::check::{Bench, Checked, Setup, ensure, fail};
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
     let (seed, token) = (bench.random(u64::MAX), bench.random(1 << 32) as u32);
-    let (plan, wanted) = (Plan::of(seed), Plan::of(seed).of_token(token));
+    let (scenario, wanted) = (Scenario::of(seed), Scenario::of(seed).of_token(token));
     let setup = Setup::ordinary().with_kvm().argument("seed", seed).argument("token", token);
     let mut student = bench.start(setup)?;
 
@@ -37,8 +37,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         let finding = || fail("L02-unaligned").fact("field", field).fact("value", hex(value));
         ensure(value % PAGE == 0, finding)?;
     }
-    let code = plan.code();
-    let found = student.main().memory(at + u64::from(plan.entry), code.len());
+    let code = scenario.code();
+    let found = student.main().memory(at + u64::from(scenario.entry), code.len());
     let place =
         format!("{}, {} bytes at {:#x}", student.main().path("mem").display(), code.len(), at);
     let here = found.as_ref().is_ok_and(|found| *found == code);
@@ -70,8 +70,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let first = base.wrapping_add(rip);
     ensure(base != 0xffff_0000, || fail("L02-reset-vector").fact("first", hex(first)))?;
     ensure(rflags & FIXED != 0, || fail("L02-rflags").fact("rflags", hex(rflags)))?;
-    ensure(first == u64::from(plan.entry), || {
-        fail("L02-wrong-entry").fact("first", hex(first)).fact("entry", hex(plan.entry.into()))
+    ensure(first == u64::from(scenario.entry), || {
+        fail("L02-wrong-entry").fact("first", hex(first)).fact("entry", hex(scenario.entry.into()))
     })?;
     let before = exits(bench, &student)?;
     student.go()?;
@@ -82,19 +82,19 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let how = student.said("how")?.to_owned();
     ensure(how != "stuck", || fail("L02-stuck").fact("rip", hex(rip)))?;
     let counted = exits(bench, &student)?.saturating_sub(before);
-    let left = student.main().memory(memory + u64::from(plan.answer), 4)?;
+    let left = student.main().memory(memory + u64::from(scenario.answer), 4)?;
     let left = left.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
-    bench.saw(format!("guest memory, {:#x}", plan.answer), format!("{left:#010x}"));
-    bench.saw("KVM_GET_REGS", format!("rip {rip:#x}; behind the hlt: {:#x}", plan.end()));
+    bench.saw(format!("guest memory, {:#x}", scenario.answer), format!("{left:#010x}"));
+    bench.saw("KVM_GET_REGS", format!("rip {rip:#x}; after the hlt: {:#x}", scenario.end()));
     ensure(counted > 0, || fail("L02-not-run").fact("answer", hex(left.into())))?;
     if how == "refused" {
         let error = student.said("error")?;
         return Err(fail("L02-strange-exit").fact("error", error).fact("rip", hex(rip)));
     }
-    ensure(rip == plan.end(), || {
-        fail("L02-left-early").fact("rip", hex(rip)).fact("end", hex(plan.end()))
+    ensure(rip == scenario.end(), || {
+        fail("L02-left-early").fact("rip", hex(rip)).fact("end", hex(scenario.end()))
     })?;
-    ensure(counted >= plan.exits(), || fail("L02-not-run").fact("answer", hex(left.into())))?;
+    ensure(counted >= scenario.exits(), || fail("L02-not-run").fact("answer", hex(left.into())))?;
     let wrong = |value: u32| {
         fail("L02-wrong-answer").fact("value", hex(value.into())).fact("wanted", hex(wanted.into()))
     };

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use exit_loop::plan::{BLOCK, BLOCK_BYTES, Plan, RECEIVED, SUMS};
+use exit_loop::scenario::{BLOCK, BLOCK_BYTES, RECEIVED, SUMS, Scenario};
 use hello_kvm::{look::exits, watchdog::STOPPED};
 use lab::check::{Bench, Checked, Finding, Setup, ensure, fail};
 
@@ -17,14 +17,14 @@ fn main() -> ExitCode {
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
     let seed = bench.random(u64::MAX);
-    let plan = Plan::of(seed);
+    let scenario = Scenario::of(seed);
     let mut student = bench.start(Setup::ordinary().with_kvm().argument("seed", seed))?;
 
     // The check is at the far end of the guest's serial line.
     student.meet("ready")?;
     let far: i32 = student.said("far")?.parse().unwrap_or(-1);
     let mut far = UnixStream::from(student.main().descriptor(far)?);
-    far.write_all(&plan.input)?;
+    far.write_all(&scenario.input)?;
     let before = exits(bench, &student)?;
     student.go()?;
 
@@ -32,10 +32,10 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let (how, last) = (student.said("how")?.to_owned(), student.said("last")?.to_owned());
     let rip = format!("{:#x}", student.number("rip")?);
     let sent = received(&mut far)?;
-    bench.saw("the serial line", told(&sent));
-    bench.saw("KVM_GET_REGS", format!("rip {rip}; behind the hlt: {:#x}", plan.end));
+    bench.saw("the serial line", shown(&sent));
+    bench.saw("KVM_GET_REGS", format!("rip {rip}; after the hlt: {:#x}", scenario.end));
     bench.saw("struct kvm_run, the last exits", &last);
-    let greeting = &plan.output[..plan.greeting];
+    let greeting = &scenario.output[..scenario.greeting];
     if how == "stuck" {
         // It cannot have sent more before what it waits for is there.
         let right = sent.is_empty() || sent.starts_with(greeting);
@@ -56,45 +56,45 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         let error = student.said("error")?;
         return Err(fail("L03-refused").fact("error", error).fact("rip", rip));
     }
-    ensure(student.number("rip")? == plan.end, || {
-        let end = format!("{:#x}", plan.end);
+    ensure(student.number("rip")? == scenario.end, || {
+        let end = format!("{:#x}", scenario.end);
         fail("L03-left-early").fact("exits", all).fact("rip", &rip).fact("end", end)
     })?;
 
     // What came of it: on the line, and in the guest's memory.
-    ensure(sent == plan.output, || wrong_output(&sent, &plan.output))?;
+    ensure(sent == scenario.output, || wrong_output(&sent, &scenario.output))?;
     let memory = student.number("memory")?;
     let mut kept = |place: u16, wanted: &[u8]| -> Checked<Vec<u8>> {
         let found = student.main().memory(memory + u64::from(place), wanted.len())?;
-        bench.saw(format!("guest memory, {place:#x}"), told(&found));
+        bench.saw(format!("guest memory, {place:#x}"), shown(&found));
         Ok(found)
     };
-    let block = kept(BLOCK, &plan.block)?;
-    let single = kept(RECEIVED, &plan.received)?;
-    let sums = kept(SUMS, &plan.sums)?;
-    let first_only = block[0] == plan.block[0];
+    let block = kept(BLOCK, &scenario.block)?;
+    let single = kept(RECEIVED, &scenario.received)?;
+    let sums = kept(SUMS, &scenario.sums)?;
+    let first_only = block[0] == scenario.block[0];
     let id = if first_only { "L03-count" } else { "L03-received" };
-    ensure(block == plan.block, || wrong(id, &block, &plan.block))?;
-    ensure(single == plan.received, || wrong("L03-received", &single, &plan.received))?;
-    ensure(sums == plan.sums, || wrong("L03-memory", &sums, &plan.sums))?;
+    ensure(block == scenario.block, || wrong(id, &block, &scenario.block))?;
+    ensure(single == scenario.received, || wrong("L03-received", &single, &scenario.received))?;
+    ensure(sums == scenario.sums, || wrong("L03-memory", &sums, &scenario.sums))?;
 
     // As often as the guest needs it, by the kernel's count too.
     let counted = exits(bench, &student)?.saturating_sub(before);
-    let block_exits = tally[1].saturating_sub(plan.single_reads());
-    let exact = [plan.output.len() as u64, tally[1], plan.uses[0], plan.uses[1], 1, 0];
+    let block_exits = tally[1].saturating_sub(scenario.single_reads());
+    let exact = [scenario.output.len() as u64, tally[1], scenario.uses[0], scenario.uses[1], 1, 0];
     let right = tally == exact && (1..=BLOCK_BYTES as u64).contains(&block_exits);
     ensure(right && counted >= all, || {
         fail("L03-tally").fact("tally", list.join(", ")).fact("kernel", counted)
     })?;
-    bench.measured("out", 100.0 * tally[0] as f64 / plan.output.len() as f64);
+    bench.measured("out", 100.0 * tally[0] as f64 / scenario.output.len() as f64);
     bench.measured("block", block_exits as f64);
     student.go()?;
 
     // An exit as another kernel would leave it.
     student.meet("recorded")?;
-    let (wanted, offset) = (&plan.recorded.0, plan.recorded.1);
+    let (wanted, offset) = (&scenario.recorded.0, scenario.recorded.1);
     let sent = received(&mut far)?;
-    bench.saw(format!("a recorded exit, data_offset {offset:#x}"), told(&sent));
+    bench.saw(format!("a recorded exit, data_offset {offset:#x}"), shown(&sent));
     ensure(sent != wanted[..1], || wrong("L03-count", &sent, wanted))?;
     ensure(sent == *wanted, || {
         wrong("L03-fixed-offset", &sent, wanted).fact("offset", format!("{offset:#x}"))
@@ -106,7 +106,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
 /// Bytes that are not those that they should be.
 fn wrong(id: &str, found: &[u8], wanted: &[u8]) -> Finding {
     let same = found.iter().zip(wanted).take_while(|(one, other)| one == other).count();
-    fail(id).fact("found", told(found)).fact("wanted", told(wanted)).fact("same", same)
+    fail(id).fact("found", shown(found)).fact("wanted", shown(wanted)).fact("same", same)
 }
 
 /// The same of what the guest has sent: not a byte is right if they were fetched elsewhere.
@@ -116,7 +116,7 @@ fn wrong_output(sent: &[u8], wanted: &[u8]) -> Finding {
 }
 
 /// The first few of them, and their number.
-fn told(bytes: &[u8]) -> String {
+fn shown(bytes: &[u8]) -> String {
     let first: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let more = if bytes.len() > 8 { " ..." } else { "" };
     format!(

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use hello_kvm::{look::exits, watchdog::STOPPED};
 use lab::check::{Bench, Checked, Finding, Setup, Student, ensure, fail};
 use long_mode::{
-    plan::{MEMORY_BYTES, Plan},
+    scenario::{MEMORY_BYTES, Scenario},
     walk::Walk,
 };
 use microvm::tables::{HALTS, VECTORS};
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
     let seed = bench.random(u64::MAX);
-    let plan = Plan::of(seed);
+    let scenario = Scenario::of(seed);
     let mut student = bench.start(Setup::ordinary().with_kvm().argument("seed", seed))?;
 
     // The state, before KVM is asked to take it: it would say EINVAL and not why.
@@ -43,12 +43,12 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         ensure(walk.physical == Some(wanted), || lost(id, &walk, address, wanted))?;
         Ok(walk)
     };
-    walk("L04-identity", plan.entry, plan.entry)?;
-    let report = walk("L04-identity", plan.report, plan.report)?;
-    let window = plan.window.0 + plan.offset;
-    let looks = walk("L04-remap", window, plan.window.1 + plan.offset)?.looks.len();
-    let hole = plan.hole.1 + plan.offset;
-    walk("L04-remap", plan.hole.0 + plan.offset, hole)?;
+    walk("L04-identity", scenario.entry, scenario.entry)?;
+    let report = walk("L04-identity", scenario.report, scenario.report)?;
+    let window = scenario.window.0 + scenario.offset;
+    let looks = walk("L04-remap", window, scenario.window.1 + scenario.offset)?.looks.len();
+    let hole = scenario.hole.1 + scenario.offset;
+    walk("L04-remap", scenario.hole.0 + scenario.offset, hole)?;
     ensure(report.is_writable(), || fail("L04-read-only").fact("walk", &report))?;
     bench.measured("looks", looks as f64);
     student.go()?;
@@ -61,14 +61,14 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     // How it ended, and what the guest says of itself.
     student.meet(STOPPED)?;
     let (how, rip) = (student.said("how")?.to_owned(), student.number("rip")?);
-    bench.saw("KVM_GET_REGS", format!("rip {rip:#x}; behind the hlt: {:#x}", plan.end()));
+    bench.saw("KVM_GET_REGS", format!("rip {rip:#x}; after the hlt: {:#x}", scenario.end()));
     if how == "halted" && (HALTS + 1..=HALTS + VECTORS).contains(&rip) {
         return Err(fail("L04-exception").fact("vector", rip - HALTS - 1));
     }
-    ensure(how == "halted" && rip == plan.end(), || {
+    ensure(how == "halted" && rip == scenario.end(), || {
         fail("L04-not-ended").fact("how", &how).fact("rip", hex(rip))
     })?;
-    let report = student.main().memory(memory + plan.report, 40)?;
+    let report = student.main().memory(memory + scenario.report, 40)?;
     let word = |at: usize| {
         report[8 * at..].iter().take(8).rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
     };
@@ -77,8 +77,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         format!("cr0 {cr0:#x}, cr4 {cr4:#x}, efer {efer:#x}, token {token:#x}, hole {device:#x}");
     bench.saw("the guest's report", &report);
     let is_long = cr0 & CR0_PE_PG == CR0_PE_PG && cr4 & CR4_PAE != 0 && efer & EFER_LMA != 0;
-    ensure(is_long && token == plan.token && device == u64::from(plan.device), || {
-        fail("L04-report").fact("report", &report).fact("token", hex(plan.token))
+    ensure(is_long && token == scenario.token && device == u64::from(scenario.device), || {
+        fail("L04-report").fact("report", &report).fact("token", hex(scenario.token))
     })?;
     let (mmio, at) = (student.number("mmio")?, student.number("mmio_at")?);
     bench.saw("KVM_EXIT_MMIO", format!("{mmio} at {at:#x}"));

@@ -89,8 +89,8 @@ fn passthrough(bench: &mut Bench, student: &Student, bytes: &[u8]) -> Checked<u6
 
     let word = (bench.random(1 << 31) as u32 | 1).to_le_bytes();
     page.write_all_at(&word, device::WANTED)?;
-    let patience = if private { Duration::from_millis(200) } else { bench.patience() };
-    let deadline = Instant::now() + patience;
+    let timeout = if private { Duration::from_millis(200) } else { bench.timeout() };
+    let deadline = Instant::now() + timeout;
     let (mut answer, mut count) = ([0; 4], 0);
     // A guest that runs needs some microseconds; one for which each byte is an exit gives up here.
     while answer != word && count < BYTES as u64 && Instant::now() < deadline {

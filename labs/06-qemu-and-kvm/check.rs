@@ -149,7 +149,7 @@ impl Machine {
 
     /// Waits until it has opened that file.
     fn opens(&self, bench: &Bench, file: &str) -> Checked<()> {
-        let deadline = Instant::now() + OPENED.max(bench.patience() / 4);
+        let deadline = Instant::now() + OPENED.max(bench.timeout() / 4);
         loop {
             let open = self.process.descriptors().unwrap_or_default();
             if open.iter().any(|(_, target)| target == file) {

@@ -74,7 +74,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let rings = 2 + bench.random(4);
     student.go_with(&rings.to_string())?;
     student.meet("rung")?;
-    let deadline = Instant::now() + bench.patience();
+    let deadline = Instant::now() + bench.timeout();
     let mut woken = counted(&page, ALL)?[BUSY];
     while woken < rings && threads(program)?.len() > BUSY && Instant::now() < deadline {
         sleep(Duration::from_millis(1));

@@ -21,7 +21,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let segments = student.segments(host)?;
     bench.saw("/proc/sysvipc/shm, host", format!("{segments} segment(s)"));
     if segments != 1 {
-        return Err(std::io::Error::other("the segment is not there to be hidden").into());
+        return Err(std::io::Error::other("the segment to hide does not exist").into());
     }
     student.go()?;
     student.meet("inside")?;

@@ -29,7 +29,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let outside = |process: Process| process.path("root/run/lab/program").exists();
     let others = pids(host)?;
     if spread.is_none() || !outside(host) || others.len() < 2 {
-        return Err(io::Error::other("there is nothing to be hidden").into());
+        return Err(io::Error::other("there is nothing to hide").into());
     }
     student.go()?;
 

@@ -88,7 +88,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     })?;
     let none = mains_power.chars().all(|digit| digit == '0');
     if !none {
-        return Err(io::Error::other("the parent is no ordinary user").into());
+        return Err(io::Error::other("the parent is not an ordinary user").into());
     }
     let file = host.path(&format!("root/tmp/lab10-{token}"));
     let owner = fs::metadata(&file)?.uid().to_string();

@@ -11,13 +11,13 @@ use std::{
 
 use lab::check::{Bench, Capability, Checked, Setup, ensure, fail};
 
-use outside::{End, meet, queued};
+use outside::{VethEnd, meet, queued};
 
 /// So many bits of an address are the network's.
 const PREFIX: u8 = 30;
 /// How long a datagram may take that takes microseconds: a link that has just come up does not send
 /// before the kernel has had time for it.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     lab::check::main("11", check)
@@ -67,13 +67,13 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
 
     // Both ends are up and have their addresses, and lo is up inside.
     meet(&mut student, "ready")?;
-    let outer = End { process: host, link: &outer, address: addresses[0] };
-    let inner = End { process: child, link: &inner, address: addresses[1] };
+    let outer = VethEnd { process: host, link: &outer, address: addresses[0] };
+    let inner = VethEnd { process: child, link: &inner, address: addresses[1] };
     for end in [&outer, &inner] {
         end.is_up(bench, &student, "L11-down")?;
         end.has_address(bench, &student, PREFIX)?;
     }
-    End { link: "lo", ..inner }.is_up(bench, &student, "L11-lo-down")?;
+    VethEnd { link: "lo", ..inner }.is_up(bench, &student, "L11-lo-down")?;
 
     // The same port is bound on both sides; the check's own word goes from the one to the other.
     let to = SocketAddr::from((inner.address, port as u16));
@@ -83,7 +83,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let began = Instant::now();
     while queued(&student, child, port)? == Some(0) {
         student.send_datagram(host, to, &token)?;
-        ensure(began.elapsed() < PATIENCE, missing)?;
+        ensure(began.elapsed() < TIMEOUT, missing)?;
         sleep(Duration::from_millis(1));
     }
     student.go()?;

@@ -18,13 +18,13 @@ pub fn meet(student: &mut Student, point: &str) -> Checked<()> {
 }
 
 /// One end of a pair, as it should be.
-pub struct End<'a> {
+pub struct VethEnd<'a> {
     pub process: Process,
     pub link: &'a str,
     pub address: Ipv4Addr,
 }
 
-impl End<'_> {
+impl VethEnd<'_> {
     pub fn is_up(&self, bench: &mut Bench, student: &Student, id: &str) -> Checked<()> {
         let flags = student.link(self.process, self.link)?.map_or(0, |link| link.flags);
         bench.saw(format!("flags of {}", self.link), format!("{flags:#x}"));

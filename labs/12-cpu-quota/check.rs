@@ -29,7 +29,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let weight = 60 + bench.random(80);
     let setup = Setup::root(&[]).with_cgroups().argument("name", &name).argument("weight", weight);
     let mut student = bench.start(setup.argument("quota", quota).argument("period", period))?;
-    let group = Group { place: student.place(), name: name.clone() };
+    let group = Group { parents: student.cgroup_parents(), name: name.clone() };
     group.may_have_quota()?;
 
     // The worker is in the group, has used CPU time there, and stands still; there is a quota.
@@ -74,7 +74,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     })?;
     let said = student.said("share")?.parse().unwrap_or(0.0);
     let right = ratio(used, Duration::from_nanos(student.number("wall")?));
-    bench.saw("the share, as `share` says, and as it is", format!("{said}, {right:.4}"));
+    bench.saw("the share, according to `share` and measured", format!("{said}, {right:.4}"));
     ensure((said - right).abs() < 0.02 * right, || {
         let finding = fail("L12-total").fact("said", percent(said)).fact("share", percent(right));
         finding.fact("total", format!("{:.0?}", after.usage)).fact("used", format!("{used:.0?}"))
@@ -85,7 +85,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     student.go()?;
 
     // Three groups on one CPU.
-    let of = |times: u64| Group { place: student.place(), name: format!("{name}-{times}") };
+    let of =
+        |times: u64| Group { parents: student.cgroup_parents(), name: format!("{name}-{times}") };
     let groups = [of(1), of(2), of(4)];
     groups[0].meet(&mut student, "weighed")?;
     for (group, times) in groups.iter().zip([1, 2, 4]) {

@@ -4,12 +4,12 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use lab::{
     check::{Bench, Checked, Finding, Process, Student, cannot_tell, ensure, fail, kernel::number},
-    program::Place,
+    program::CgroupParents,
 };
 
 /// A group, seen from outside.
 pub struct Group {
-    pub place: Place,
+    pub parents: CgroupParents,
     pub name: String,
 }
 
@@ -29,7 +29,7 @@ impl Group {
 
     /// A kernel without `CONFIG_CFS_BANDWIDTH` has no file for a quota, nor above the group.
     pub fn may_have_quota(&self) -> Checked<()> {
-        let file = self.place.cpu.join(self.quota_file());
+        let file = self.parents.cpu.join(self.quota_file());
         ensure(file.exists(), || {
             let lacking = format!("{}, CONFIG_CFS_BANDWIDTH", file.display());
             cannot_tell("lacking").fact("error", lacking)
@@ -37,7 +37,7 @@ impl Group {
     }
 
     fn quota_file(&self) -> &'static str {
-        if self.place.version == 1 { "cpu.cfs_quota_us" } else { "cpu.max" }
+        if self.parents.version == 1 { "cpu.cfs_quota_us" } else { "cpu.max" }
     }
 
     /// Whether it holds `process`, in each hierarchy.
@@ -61,7 +61,7 @@ impl Group {
     pub fn has_quota(&self, bench: &mut Bench, quota: u64, period: u64) -> Checked<()> {
         let file = self.cpu(self.quota_file());
         let mut text = fs::read_to_string(&file)?.trim().to_owned();
-        if self.place.version == 1 {
+        if self.parents.version == 1 {
             text = format!("{text} {}", fs::read_to_string(self.cpu("cpu.cfs_period_us"))?.trim());
         }
         bench.saw(file.display(), &text);
@@ -76,7 +76,7 @@ impl Group {
 
     /// The weight must be this, 100 being the usual one.
     pub fn has_weight(&self, bench: &mut Bench, weight: u64) -> Checked<()> {
-        let (file, wanted) = match self.place.version {
+        let (file, wanted) = match self.parents.version {
             1 => (self.cpu("cpu.shares"), weight * 1024 / 100),
             _ => (self.cpu("cpu.weight"), weight),
         };
@@ -90,7 +90,7 @@ impl Group {
 
     pub fn counted(&self) -> Checked<Counted> {
         let stat = self.cpu("cpu.stat");
-        let (usage, stopped) = match self.place.version {
+        let (usage, stopped) = match self.parents.version {
             1 => {
                 let usage = Duration::from_nanos(number(&self.cpuacct("cpuacct.usage"), "")?);
                 (usage, Duration::from_nanos(number(&stat, "throttled_time")?))
@@ -115,24 +115,24 @@ impl Group {
             }
             "set_quota" | "set_weight" | "stats" if !error.contains("Invalid argument") => {
                 let finding = fail("L12-other-version").fact("step", step).fact("error", error);
-                finding.fact("version", self.place.version)
+                finding.fact("version", self.parents.version)
             }
             _ => finding,
         })
     }
 
     fn has_controllers(&self) -> Checked<()> {
-        let one = self.cpu(if self.place.version == 1 { "cpu.shares" } else { "cpu.max" });
+        let one = self.cpu(if self.parents.version == 1 { "cpu.shares" } else { "cpu.max" });
         let missing = [self.cpu(""), self.cpuacct(""), one].into_iter().find(|path| !path.exists());
         let lacking = |path: PathBuf| fail("L12-no-controller").fact("file", path.display());
         missing.map_or(Ok(()), |path| Err(lacking(path)))
     }
 
     fn cpu(&self, file: &str) -> PathBuf {
-        self.place.cpu.join(&self.name).join(file)
+        self.parents.cpu.join(&self.name).join(file)
     }
 
     fn cpuacct(&self, file: &str) -> PathBuf {
-        self.place.cpuacct.join(&self.name).join(file)
+        self.parents.cpuacct.join(&self.name).join(file)
     }
 }

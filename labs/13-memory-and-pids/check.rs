@@ -6,7 +6,7 @@ use lab::{
     check::{
         Bench, Checked, Finding, Process, Setup, Student, cannot_tell, ensure, fail, kernel::number,
     },
-    program::Place,
+    program::CgroupParents,
 };
 
 fn main() -> ExitCode {
@@ -20,7 +20,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let setup = Setup::root(&[]).with_cgroups().argument("name", &name);
     let setup = setup.argument("memory", memory).argument("pids", most);
     let mut student = bench.start(setup)?;
-    let group = Group { place: student.place(), name };
+    let group = Group { parents: student.cgroup_parents(), name };
 
     // The limits are there, and nobody is inside.
     group.meet(&mut student, "limited")?;
@@ -112,7 +112,7 @@ fn has_swap() -> bool {
 
 /// The group, seen from outside.
 struct Group {
-    place: Place,
+    parents: CgroupParents,
     name: String,
 }
 
@@ -130,24 +130,24 @@ impl Group {
             return finding;
         }
         let finding = fail("L13-other-version").fact("step", step).fact("error", error);
-        finding.fact("version", self.place.version)
+        finding.fact("version", self.parents.version)
     }
 
     fn memory(&self, file: &str) -> PathBuf {
-        self.place.memory.join(&self.name).join(file)
+        self.parents.memory.join(&self.name).join(file)
     }
 
     fn pids(&self, file: &str) -> PathBuf {
-        self.place.pids.join(&self.name).join(file)
+        self.parents.pids.join(&self.name).join(file)
     }
 
     fn limit_file(&self) -> &'static str {
-        if self.place.version == 1 { "memory.limit_in_bytes" } else { "memory.max" }
+        if self.parents.version == 1 { "memory.limit_in_bytes" } else { "memory.max" }
     }
 
     /// The file that limits swap, and what is in it when there is to be none.
     fn swap_file(&self, memory: u64) -> (&'static str, String) {
-        match self.place.version {
+        match self.parents.version {
             // Both together.
             1 => ("memory.memsw.limit_in_bytes", memory.to_string()),
             _ => ("memory.swap.max", "0".to_owned()),
@@ -159,7 +159,7 @@ impl Group {
     }
 
     fn kills(&self) -> Checked<u64> {
-        let v1 = self.place.version == 1;
+        let v1 = self.parents.version == 1;
         let file = if v1 { "memory.oom_control" } else { "memory.events" };
         Ok(number(&self.memory(file), "oom_kill")?)
     }

@@ -9,7 +9,7 @@ use std::{
 
 use lab::check::{Bench, Capability, Checked, Setup, Student, cannot_tell, ensure, fail};
 use layers::{
-    Change, Edit, Plan, attribute,
+    Change, Edit, Scenario, attribute,
     look::{content, holds, is_whiteout, lowers, within},
 };
 use rustix::fs::{XattrFlags, removexattr, setxattr};
@@ -20,13 +20,13 @@ fn main() -> ExitCode {
 
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
-    let plan = Plan::random(|end| bench.random(end));
-    let layers = serde_json::to_string(&plan.layers).map_err(io::Error::from)?;
+    let scenario = Scenario::random(|end| bench.random(end));
+    let layers = serde_json::to_string(&scenario.layers).map_err(io::Error::from)?;
     // The kernel gives overlay's work folder to nobody (mode 000).
     let setup = Setup::root(&[Capability::SysAdmin, Capability::DacOverride])
         .with_namespaces()
         .argument("layers", layers);
-    let mut student = bench.start(setup.argument("hidden", plan.hidden.display()))?;
+    let mut student = bench.start(setup.argument("hidden", scenario.hidden.display()))?;
 
     student.meet("built")?;
     let main = student.main();
@@ -68,9 +68,12 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         let own = overlay.options.split(',').any(|option| option == "userxattr");
         ensure(own, || fail("L14-no-userxattr").fact("options", &overlay.options))?;
         let merged = seen(container).join("merged");
-        let shown = fs::read_to_string(merged.join(&plan.shared)).unwrap_or_default();
-        let wanted = plan.text(&plan.shared);
-        bench.saw(merged.join(&plan.shared).display(), format!("{shown}; uppermost {wanted}"));
+        let shown = fs::read_to_string(merged.join(&scenario.shared)).unwrap_or_default();
+        let wanted = scenario.text(&scenario.shared);
+        bench.saw(
+            merged.join(&scenario.shared).display(),
+            format!("{shown}; uppermost layer: {wanted}"),
+        );
         let finding = fail("L14-order").fact("shown", shown.trim()).fact("wanted", wanted.trim());
         ensure(shown == wanted, || finding)?;
         let foreign = lowers(overlay).find(|lower| !lower.starts_with(tree.join("layers")));
@@ -80,12 +83,12 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     }
     // Each file is seen in one, and in two all but the one that its own layer deletes.
     let (one, two) = (content(&seen("one/merged"))?, content(&seen("two/merged"))?);
-    let hides = |merged: &BTreeMap<PathBuf, String>| !merged.contains_key(&plan.hidden);
+    let hides = |merged: &BTreeMap<PathBuf, String>| !merged.contains_key(&scenario.hidden);
     bench.saw(seen("two/merged").display(), format!("{} of {} files", two.len(), one.len()));
     if hides(&one) {
-        return Err(io::Error::other("there is no file to be deleted").into());
+        return Err(io::Error::other("there is no file to delete").into());
     }
-    let edits = plan.edits(marks);
+    let edits = scenario.edits(marks);
     student.go_with(&serde_json::to_string(&edits).map_err(io::Error::from)?)?;
 
     // What was done in the first container is in its upper layer, and nowhere else.
@@ -98,7 +101,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     if let Some(path) = other {
         return Err(fail("L14-lower-edited").fact("path", path.display()));
     }
-    ensure(hides(&two), || fail("L14-not-deleted").fact("path", plan.hidden.display()))?;
+    ensure(hides(&two), || fail("L14-not-deleted").fact("path", scenario.hidden.display()))?;
     ensure(content(&seen("two/merged"))? == two, || fail("L14-upper").fact("path", "two/merged"))?;
     for edit in &edits {
         look_at_edit(bench, edit, &seen("one/upper"), &one)?;
@@ -108,9 +111,9 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     // And `changes` finds it there.
     student.meet("listed")?;
     let wanted = edits.iter().flat_map(Edit::changes).collect();
-    compare(&student, "one", &wanted, &plan)?;
-    let hidden = BTreeSet::from([Change::Deleted(plan.hidden.clone())]);
-    compare(&student, "two", &hidden, &plan)?;
+    compare(&student, "one", &wanted, &scenario)?;
+    let hidden = BTreeSet::from([Change::Deleted(scenario.hidden.clone())]);
+    compare(&student, "two", &hidden, &scenario)?;
     bench.saw("changes", format!("{} in one, 1 in two, as planned", wanted.len()));
     student.go()?;
     student.finish()
@@ -146,16 +149,16 @@ fn compare(
     student: &Student,
     container: &str,
     wanted: &BTreeSet<Change>,
-    plan: &Plan,
+    scenario: &Scenario,
 ) -> Checked<()> {
-    let told = student.said(container)?;
-    let found: Vec<Change> = serde_json::from_str(told).map_err(io::Error::from)?;
+    let reported = student.said(container)?;
+    let found: Vec<Change> = serde_json::from_str(reported).map_err(io::Error::from)?;
     let found: BTreeSet<Change> = found.into_iter().collect();
     let path = |change: &Change| match change {
         Change::Written(path) | Change::Deleted(path) | Change::Replaced(path) => path.clone(),
     };
     let touched: BTreeSet<PathBuf> = wanted.iter().map(path).collect();
-    let files = plan.paths();
+    let files = scenario.paths();
     let untouched = |path: &PathBuf| !touched.contains(path) && files.contains(&**path);
     let untouched = found.iter().map(path).find(untouched);
     if let Some(path) = untouched {

@@ -101,7 +101,7 @@ fn many_instances(b: &mut Bench, student: &mut Student, kind: &str, budget: u64)
     let before = Memory::of(&[main])?;
     student.go()?;
     // Some fifty starts, where the whole processor may be emulated.
-    student.meet_within(&format!("many-{kind}"), b.patience() * 6)?;
+    student.meet_within(&format!("many-{kind}"), b.timeout() * 6)?;
     let alive = instances(main, kind)? as u64;
     let family: Vec<Process> = [main].into_iter().chain(main.descendants()).collect();
     let grown = Memory::of(&family)?.pss.saturating_sub(before.pss);

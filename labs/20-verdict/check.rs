@@ -43,16 +43,16 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     student.go()?;
 
     // The run's own data: some fifty starts of each sandbox.
-    student.meet_within("judged", bench.patience() * 3)?;
+    student.meet_within("judged", bench.timeout() * 3)?;
     let path = student.said("records")?.trim_start_matches('/');
     let records = Records::read(&student.main().path("root").join(path));
     let records = records.map_err(io::Error::other)?;
     let signs = Signs::of_this_host()?;
     bench.saw("microvm::flavour and CPUID", signs_in_words(&signs));
-    ensure_carrier(&signs, told(&student, "carrier")?)?;
+    ensure_carrier(&signs, parsed(&student, "carrier")?)?;
     let mut reference = Reference::of(&records);
     for (row, metric) in ROWS {
-        reference.ensure_sentence(metric, told(&student, &format!("row.{metric}"))?)?;
+        reference.ensure_sentence(metric, parsed(&student, &format!("row.{metric}"))?)?;
         let found = reference.compare(metric, "microvm", "container");
         let words = found.map(|found| format!("{:?}, {:.2}", found.relation, found.ratio));
         bench.saw(format!("records.json, {row}"), words.as_deref().unwrap_or("not measured"));
@@ -61,7 +61,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         bench.measured("start-up", found.ratio);
     }
     for (number, (_, claim)) in textbook().iter().enumerate() {
-        let said = told(&student, &format!("claim.{number}"))?;
+        let said = parsed(&student, &format!("claim.{number}"))?;
         reference.ensure_judgement(claim, &signs, said)?;
     }
     student.go()?;
@@ -74,17 +74,17 @@ fn practise(bench: &mut Bench, student: &mut Student) -> Checked<()> {
     let practice = practice::make(bench);
     student.go_with(&serde_json::to_string(&practice).map_err(io::Error::from)?)?;
     // Some seventy bootstraps, where the whole processor may be emulated.
-    student.meet_within("practised", bench.patience() * 3)?;
+    student.meet_within("practised", bench.timeout() * 3)?;
     for (number, signs) in practice.signs.iter().enumerate() {
-        ensure_carrier(signs, told(student, &format!("carrier.{number}"))?)?;
+        ensure_carrier(signs, parsed(student, &format!("carrier.{number}"))?)?;
     }
     let mut reference = Reference::of(&practice.records);
     for (_, metric) in ROWS {
-        reference.ensure_sentence(metric, told(student, &format!("sentence.{metric}"))?)?;
+        reference.ensure_sentence(metric, parsed(student, &format!("sentence.{metric}"))?)?;
     }
     for (number, claim) in practice.claims.iter().enumerate() {
         for (on, signs) in practice.hosts_for(number) {
-            let said = told(student, &format!("judgement.{number}.{on}"))?;
+            let said = parsed(student, &format!("judgement.{number}.{on}"))?;
             reference.ensure_judgement(claim, signs, said)?;
         }
     }
@@ -128,7 +128,7 @@ fn look_inside(bench: &mut Bench, student: &mut Student, point: &str) -> Checked
 
 /// The student's probes, beside what was seen from outside.
 fn ensure_probes(student: &Student, point: &str, exposed: &[bool; 4]) -> Checked<()> {
-    let said: Vec<Probe> = told(student, &format!("probes.{point}"))?;
+    let said: Vec<Probe> = parsed(student, &format!("probes.{point}"))?;
     let sandbox = if point == "machine" { "microvm" } else { "container" };
     for (name, exposed) in PROBES.iter().zip(exposed) {
         let found = said.iter().find(|probe| probe.probe == *name && probe.sandbox == sandbox);
@@ -143,7 +143,7 @@ fn ensure_probes(student: &Student, point: &str, exposed: &[bool; 4]) -> Checked
 }
 
 /// What the program's own part has written down for the student's functions.
-fn told<T: DeserializeOwned>(student: &Student, name: &str) -> Checked<T> {
+fn parsed<T: DeserializeOwned>(student: &Student, name: &str) -> Checked<T> {
     let text = student.said(name)?;
     serde_json::from_str(text).map_err(|_| fail("wrong-words").fact("said", format!("`{name}`")))
 }

@@ -111,7 +111,7 @@ impl From<nest::Error> for Failure {
 impl Failure {
     /// A command of the labs did not do its work.
     pub fn of_lab(error: &lab::runner::Error, language: lab::catalogue::Language) -> Self {
-        let (cause, help) = (error.told(language).into(), error.fix(language));
+        let (cause, help) = (error.message(language).into(), error.fix(language));
         Self { cause, help, code: error.code() }
     }
 }

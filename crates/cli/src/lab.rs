@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use lab::runner::{self, Answer, Desk, Error, Style, Table, check::Options};
+use lab::runner::{self, Answer, Error, LabContext, Style, Table, check::Options};
 
 use crate::{
     ansi::Ansi, failure::Failure, language::LanguageOption, output, stderr,
@@ -47,7 +47,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    AtDesk(AtDesk),
+    OnCourse(OnCourse),
     /// Combine the exports of many students into one page and one table.
     Class {
         /// The exports
@@ -76,7 +76,7 @@ enum Command {
 
 /// What needs the labs and the progress.
 #[derive(Debug, Subcommand)]
-enum AtDesk {
+enum OnCourse {
     /// List the labs, their requirements and your progress.
     List,
     /// Start a lab: what it is about, and where to begin.
@@ -202,19 +202,20 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
             return Err(Failure::at("run a program as another user")(runner::become_user(words)));
         }
         Command::Class { files, out } => runner::class(files, out, &style),
-        Command::AtDesk(AtDesk::Verify(Verify { built: Some(file), .. })) => {
+        Command::OnCourse(OnCourse::Verify(Verify { built: Some(file), .. })) => {
             let signals =
                 TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
             runner::inside(file, Some(signals.readable()))
         }
-        Command::AtDesk(command) => {
-            let (desk, remark) =
-                Desk::open(arguments.labs.as_deref(), style, judge::CHECKS).map_err(failed)?;
+        Command::OnCourse(command) => {
+            let (context, remark) =
+                LabContext::open(arguments.labs.as_deref(), style, judge::CHECKS)
+                    .map_err(failed)?;
             if let Some(remark) = remark {
                 stderr::remark(&format!("isolab: {remark}\n"));
             }
             let mut front = Terminal::new(language, arguments.json)?;
-            let answer = command.answer(&desk, &mut front, arguments.json);
+            let answer = command.answer(&context, &mut front, arguments.json);
             front.clear();
             answer
         }
@@ -222,26 +223,33 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
     arguments.print(&answer.map_err(failed)?)
 }
 
-impl AtDesk {
-    fn answer(&self, desk: &Desk, front: &mut Terminal, json: bool) -> runner::Result<Answer> {
-        let lab = |one: &One| desk.lab(one.lab.as_deref());
+impl OnCourse {
+    fn answer(
+        &self,
+        context: &LabContext,
+        front: &mut Terminal,
+        json: bool,
+    ) -> runner::Result<Answer> {
+        let lab = |one: &One| context.lab(one.lab.as_deref());
         match self {
-            Self::List => runner::list(desk),
-            Self::Start(number) => runner::start(desk, desk.lab(Some(&number.lab))?),
+            Self::List => runner::list(context),
+            Self::Start(number) => runner::start(context, context.lab(Some(&number.lab))?),
             Self::Check { one, how } => {
-                runner::check::check(desk, lab(one)?, &how.options(json), front)
+                runner::check::check(context, lab(one)?, &how.options(json), front)
             }
-            Self::Watch { one, how } => runner::watch(desk, lab(one)?, &how.options(json), front),
-            Self::Export { name, out } => runner::export(desk, name.as_deref(), out.as_deref()),
-            Self::New { name, title } => runner::new(desk, name, title.as_deref()),
-            Self::Hint(one) => runner::hint(desk, lab(one)?),
-            Self::Why(one) => runner::why(desk, lab(one)?),
-            Self::Reset(one) => runner::reset(desk, lab(one)?),
-            Self::Solution { one, reveal } => runner::solution(desk, lab(one)?, *reveal),
+            Self::Watch { one, how } => {
+                runner::watch(context, lab(one)?, &how.options(json), front)
+            }
+            Self::Export { name, out } => runner::export(context, name.as_deref(), out.as_deref()),
+            Self::New { name, title } => runner::new(context, name, title.as_deref()),
+            Self::Hint(one) => runner::hint(context, lab(one)?),
+            Self::Why(one) => runner::why(context, lab(one)?),
+            Self::Reset(one) => runner::reset(context, lab(one)?),
+            Self::Solution { one, reveal } => runner::solution(context, lab(one)?, *reveal),
             Self::Verify(verify) => {
                 let labs = verify.numbers.clone();
                 let Verify { load, repeat, nest, .. } = *verify;
-                runner::verify(desk, &Table { labs, load, repeat, nest }, front)
+                runner::verify(context, &Table { labs, load, repeat, nest }, front)
             }
         }
     }

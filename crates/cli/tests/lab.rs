@@ -93,8 +93,8 @@ fn troubles_are_named_with_the_way_out() {
     };
     told(&["check"], 2, "no lab has been started", "isolab lab list");
     told(&["check", "13"], 2, "unknown lab \"13\"; the labs here are 88", "isolab lab list");
-    told(&["check", "88", "--labs", "/tmp"], 125, "no labs in /tmp", "--labs FOLDER");
-    told(&["check", "88", "--predict", "entries=3"], 2, "NAME is of: exits", "");
+    told(&["check", "88", "--labs", "/tmp"], 125, "no labs found in /tmp", "--labs FOLDER");
+    told(&["check", "88", "--predict", "entries=3"], 2, "NAME is one of: exits", "");
     let (code, _, errors) = output_of(
         labs.lab(&["check", "88"])
             .env("PATH", "/nowhere")
@@ -102,9 +102,9 @@ fn troubles_are_named_with_the_way_out() {
             .env_remove("CARGO"),
     );
     assert_eq!(code, 125);
-    assert!(errors.contains("there is no cargo") && errors.contains("rustup.rs"), "{errors}");
+    assert!(errors.contains("no cargo found") && errors.contains("rustup.rs"), "{errors}");
     fs::rename(labs.path("labs/88-own-name"), labs.path("labs/88-my-name")).unwrap();
-    told(&["check", "88"], 125, "88-my-name was called 88-own-name", "give it that name again");
+    told(&["check", "88"], 125, "88-my-name should be named 88-own-name", "rename it back");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_damaged_progress_is_set_aside_and_said() {
         fs::write(folder.join("labs.json"), text).unwrap();
         let (code, _, errors) = output_of(&mut labs.lab(&["list"]));
         assert_eq!((code, errors.lines().count()), (0, 1), "{errors}");
-        assert!(errors.contains("begun anew"), "{errors}");
+        assert!(errors.contains("a new one was started"), "{errors}");
     }
     assert_eq!(common::labs::files(&folder).len(), 3, "two backups and the lock");
 }
@@ -344,7 +344,7 @@ fn a_new_lab_has_a_truth_table_that_holds() {
     assert!(output.contains("labs/21-fork-bomb"), "{output}");
     let (code, _, errors) = output_of(&mut labs.lab(&["new", "fork-bomb"]));
     assert_eq!(code, 2);
-    assert!(errors.contains("in use already"), "{errors}");
+    assert!(errors.contains("already in use"), "{errors}");
     // What is built once serves the next time.
     let target = repository.join("target/new-lab");
     let mut verify = labs.lab(&["verify", "21"]);

@@ -179,7 +179,7 @@ fn the_judge_is_isolabs_own_and_not_the_checkouts() {
     assert_eq!(code, 1, "{output}{errors}");
     assert!(output.contains("FAIL  ended-early"), "{output}");
     assert!(
-        output.contains("isolab's own check of lab 08, which was made for another"),
+        output.contains("isolab's built-in check of lab 08, which was built from a different"),
         "{output}"
     );
 }

@@ -11,8 +11,8 @@
 #![deny(unsafe_code)]
 
 pub mod catalogue;
+mod cgroup_parents;
 pub mod check;
-mod place;
 pub mod program;
 pub mod runner;
 pub mod verdict;

@@ -21,7 +21,7 @@ use std::{
     process::ExitCode,
 };
 
-pub use crate::place::Place;
+pub use crate::cgroup_parents::CgroupParents;
 
 /// The line to the check, and the program's arguments.
 #[derive(Debug)]
@@ -37,15 +37,11 @@ pub struct Trouble {
     error: String,
 }
 
-/// What leads a program from beginning to end.
-pub type Story = fn(&Host) -> Result<(), Trouble>;
-
-/// Runs a lab's story: `main` of every lab program.
-pub fn run(story: impl FnOnce(&Host) -> Result<(), Trouble>) -> ExitCode {
+/// Runs a lab's own part from beginning to end: `main` of every lab program.
+pub fn run(lead: impl FnOnce(&Host) -> Result<(), Trouble>) -> ExitCode {
     let host = Host::new();
     host.listen_for_panics();
-    let told = story(&host);
-    match told {
+    match lead(&host) {
         Ok(()) => {
             host.tell("done");
             ExitCode::SUCCESS
@@ -85,8 +81,10 @@ impl Host {
     /// # Errors
     ///
     /// When it is started by hand and may make none.
-    pub fn place(&self) -> Result<Place, Trouble> {
-        self.step("find a place for cgroups", || Place::of(|name| self.argument(name).to_owned()))
+    pub fn cgroup_parents(&self) -> Result<CgroupParents, Trouble> {
+        self.step("find where cgroups may be made", || {
+            CgroupParents::of(|name| self.argument(name).to_owned())
+        })
     }
 
     /// Whether a check is listening.
@@ -142,7 +140,7 @@ impl Host {
         let mut answer = Vec::new();
         let mut byte = [0];
         if self.line.is_none() && io::stdin().is_terminal() {
-            eprint!("  (Enter goes on) ");
+            eprint!("  (press Enter to continue) ");
         }
         loop {
             let read = match &self.line {
@@ -169,13 +167,13 @@ impl Host {
             let text = payload.downcast_ref::<String>().map(String::as_str);
             let words = text.or_else(|| payload.downcast_ref::<&str>().copied());
             let words = words.unwrap_or("of an unknown kind");
-            let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
-            let told = match words.strip_prefix("not yet implemented: ") {
+            let location = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
+            let message = match words.strip_prefix("not yet implemented: ") {
                 Some(todo) => format!("todo {}\n", one_line(todo)),
-                None => format!("panic {} at {}\n", one_line(words), place.unwrap_or_default()),
+                None => format!("panic {} at {}\n", one_line(words), location.unwrap_or_default()),
             };
             match &line {
-                Some(line) => drop((&*line).write_all(told.as_bytes())),
+                Some(line) => drop((&*line).write_all(message.as_bytes())),
                 None => usual(panic),
             }
         }));

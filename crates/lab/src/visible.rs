@@ -19,6 +19,7 @@ pub fn visible(text: &str) -> String {
 
 /// The same of the compiler's paragraphs, which are of several lines, and may have colours: those
 /// stay as they are.
+#[cfg(feature = "runner")]
 pub fn visible_with_colours(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for (number, line) in text.split('\n').enumerate() {
@@ -52,6 +53,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "runner")]
     fn colours_are_no_commands() {
         let text = "\x1b[1;31merror\x1b[0m\n\x1b[2J\x1b]0;x\x07\x1b[3";
         let seen = "\x1b[1;31merror\x1b[0m\n\\u{1b}[2J\\u{1b}]0;x\\u{7}\\u{1b}[3";

@@ -1,6 +1,6 @@
 //! Lab 01: watch the kernel cut one processor's time into slices.
 //!
-//! Write the four functions, in this order. `isolab lab check 01` tells how far you are.
+//! Write the four functions, in this order. `isolab lab check 01` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{io, process::ExitCode, time::Duration};
@@ -19,10 +19,10 @@ fn pin(cpu: usize) -> nix::Result<()> {
     todo!("lab 1, step 1: a set with one processor in it, and one call")
 }
 
-/// Has the process `pid` served in turn, each for a fixed time (`SCHED_RR`), before all normal ones.
+/// Schedules the process `pid` round robin (`SCHED_RR`): in turn, for a fixed time, before all normal ones.
 ///
 /// nix has no function for sched_setscheduler(2), so this calls the C library itself: any such call
-/// is `unsafe`, because the compiler cannot see whether the pointer is good. It returns 0, or -1
+/// is `unsafe`, because the compiler cannot check that the pointer is valid. It returns 0, or -1
 /// when the kernel refuses; the reason is then in `io::Error::last_os_error()`.
 fn round_robin(pid: u32) -> io::Result<()> {
     // 1 is the lowest of the real-time priorities.
@@ -30,17 +30,17 @@ fn round_robin(pid: u32) -> io::Result<()> {
     todo!("lab 1, step 2: unsafe {{ libc::sched_setscheduler(..) }}, and look at what it returns")
 }
 
-/// Finds the stretches in which a process ran, from what it read on the clock.
+/// Finds the periods in which a process ran, from its clock readings.
 ///
-/// The process wrote the clock down every 50 microseconds while it ran, and could not while it did
+/// The process recorded the clock every 50 microseconds while it ran, and could not while it did
 /// not. Interrupts delay a reading too, by 10 to 300 microseconds; but then nobody else had a turn.
 fn find_slices(readings: &[Duration]) -> Vec<Slice> {
     todo!("lab 1, step 3: a slice ends where the next reading is late by more than an interrupt")
 }
 
-/// Gets this process, one of ten, ready: on the processor, with the policy, and at the start line.
+/// Gets this process, one of ten, ready: pinned to the processor, with its policy set, and at the start line.
 ///
-/// `SCHED_OTHER` (`Policy::Normal`) is what every process is born with. [`Start::wait`] sleeps until
+/// `SCHED_OTHER` (`Policy::Normal`) is what every process starts with. [`Start::wait`] sleeps until
 /// all ten are there.
 fn line_up(cpu: usize, policy: Policy, start: &Start) -> io::Result<()> {
     todo!("lab 1, step 4: three things, and their order matters")

@@ -1,5 +1,5 @@
 //! Lab 02: a virtual machine, its memory and its processor. The part that leads the student's
-//! functions. Labs 03 and 04 use [`plan::Chance`], [`look`] and
+//! functions. Labs 03 and 04 use [`scenario::Random`], [`look`] and
 //! [`watchdog`] too.
 
 use std::{os::fd::IntoRawFd, process::ExitCode};
@@ -10,10 +10,10 @@ use lab::program::run;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 pub mod look;
-pub mod plan;
+pub mod scenario;
 pub mod watchdog;
 
-use plan::{MEMORY_BYTES, Plan};
+use scenario::{MEMORY_BYTES, Scenario};
 
 /// What a step gives, or why it did not succeed: `?` takes errors of every kind.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -39,15 +39,15 @@ pub struct Answer {
 /// The program: makes a machine whose guest computes something of the check's token.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
-        let plan = Plan::of(host.number("seed", 2));
+        let scenario = Scenario::of(host.number("seed", 2));
         let token = host.number("token", 0x2a) as u32;
         let kvm = host.step("open /dev/kvm", Kvm::new)?;
         let memory = host.step("mmap", || {
             GuestMemoryMmap::<()>::from_ranges(&[(GuestAddress(0), MEMORY_BYTES as usize)])
         })?;
         host.step("write the guest's program", || {
-            memory.write_slice(&plan.code(), GuestAddress(plan.entry.into()))?;
-            memory.write_slice(&token.to_le_bytes(), GuestAddress(plan.token.into()))
+            memory.write_slice(&scenario.code(), GuestAddress(scenario.entry.into()))?;
+            memory.write_slice(&token.to_le_bytes(), GuestAddress(scenario.token.into()))
         })?;
         let address = host.step("find the memory", || memory.get_host_address(GuestAddress(0)))?;
 
@@ -60,7 +60,7 @@ pub fn program(answer: &Answer) -> ExitCode {
         host.meet("slot");
         host.step("add_memory", || (answer.add_memory)(&vm, slot))?;
         let mut cpu = host.step("create_vcpu", || (answer.create_vcpu)(&vm))?;
-        let registers = (answer.entry_registers)(plan.entry.into());
+        let registers = (answer.entry_registers)(scenario.entry.into());
         host.say("rflags", registers.rflags);
         host.say("wanted_rip", registers.rip);
         host.step("set_entry", || (answer.set_entry)(&cpu, &registers))?;
@@ -72,7 +72,7 @@ pub fn program(answer: &Answer) -> ExitCode {
         host.meet("ready");
 
         watchdog::watch(&cpu, host);
-        let ran = (answer.run)(&mut cpu, &memory, plan.answer.into());
+        let ran = (answer.run)(&mut cpu, &memory, scenario.answer.into());
         watchdog::rest();
         host.say("rip", host.step("KVM_GET_REGS", || cpu.get_regs())?.rip);
         match ran {

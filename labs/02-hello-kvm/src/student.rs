@@ -1,6 +1,6 @@
 //! Lab 02: make a virtual machine, and let it compute something.
 //!
-//! Write the seven functions. `isolab lab check 02` tells how far you are.
+//! Write the seven functions. `isolab lab check 02` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::process::ExitCode;
@@ -16,8 +16,8 @@ fn create_vm(kvm: &Kvm) -> Result<VmFd> {
     todo!("lab 2, step 1: ask `kvm` for a machine")
 }
 
-/// Describes a slot of memory: the guest's addresses from 0 on are `bytes` of this process's own
-/// memory, from `host_address` on.
+/// Describes a slot of memory: `bytes` of guest memory from address 0 are this process's own
+/// memory from `host_address`.
 ///
 /// Two kinds of addresses meet in this structure (api.rst, 4.35): `guest_phys_addr` is where the
 /// guest finds the memory, `userspace_addr` is where we do. It is slot 0, and has no flags.
@@ -38,16 +38,16 @@ fn create_vcpu(vm: &VmFd) -> Result<VcpuFd> {
     todo!("lab 2, step 4: ask `vm` for a processor")
 }
 
-/// The general registers with which the guest begins: the instruction pointer at `entry`, and of
+/// The general registers with which the guest starts: the instruction pointer at `entry`, and of
 /// the flags only the one that is always set (Intel SDM, volume 1, 3.4.3: "reserved, 1").
 fn entry_registers(entry: u64) -> kvm_regs {
     todo!("lab 2, step 5: rip and rflags; all else is 0")
 }
 
-/// Puts the processor to its first instruction, in 16-bit real mode.
+/// Points the processor at its first instruction, in 16-bit real mode.
 ///
 /// After reset, `cs.base` and `cs.selector` say where a PC has its firmware (Intel SDM, volume 3,
-/// 10.1.4); here the code segment begins at 0. Read the special registers (`KVM_GET_SREGS`), change
+/// 10.1.4); here the code segment starts at 0. Read the special registers (`KVM_GET_SREGS`), change
 /// these two, write them back, and then write the general ones.
 fn set_entry(cpu: &VcpuFd, registers: &kvm_regs) -> Result<()> {
     todo!("lab 2, step 6: get_sregs, set_sregs, set_regs")
@@ -56,8 +56,8 @@ fn set_entry(cpu: &VcpuFd, registers: &kvm_regs) -> Result<()> {
 /// Lets the guest run (`KVM_RUN`) until it halts, then reads the answer out of its memory: a `u32`
 /// at the guest's address `answer`.
 ///
-/// `KVM_RUN` comes back whenever the guest does what it cannot do alone. This one writes to a port
-/// now and then, which means nothing here, and halts when it is done. Whatever else it does is an
+/// `KVM_RUN` returns whenever the guest does something that it cannot do alone. This guest writes to
+/// a port now and then, which means nothing here, and halts when it is done. Anything else is an
 /// error.
 fn run(cpu: &mut VcpuFd, memory: &GuestMemoryMmap, answer: u64) -> Result<u32> {
     todo!("lab 2, step 7: a loop around a match on cpu.run()?, then memory.read_obj")

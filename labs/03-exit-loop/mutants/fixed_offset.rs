@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use exit_loop::{Answer, Devices, Line, Next, cpu::Cpu, page::RunPage, plan::PORT};
+use exit_loop::{Answer, Devices, Line, Next, cpu::Cpu, page::RunPage, scenario::PORT};
 use hello_kvm::Result;
 use kvm_bindings::{KVM_EXIT_HLT, KVM_EXIT_IO, KVM_EXIT_MMIO};
 use solution::handle_memory;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use exit_loop::{Answer, Devices, Next, cpu::Cpu, page::RunPage, plan::ADDER};
+use exit_loop::{Answer, Devices, Next, cpu::Cpu, page::RunPage, scenario::ADDER};
 use hello_kvm::Result;
 use kvm_bindings::{KVM_EXIT_HLT, KVM_EXIT_IO};
 use solution::handle_port;

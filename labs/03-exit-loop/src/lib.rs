@@ -14,11 +14,11 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 pub mod cpu;
 pub mod page;
-pub mod plan;
+pub mod scenario;
 
 use cpu::Cpu;
 use page::RunPage;
-use plan::{ENTRY, MEMORY_BYTES, PORT, Plan};
+use scenario::{ENTRY, MEMORY_BYTES, PORT, Scenario};
 
 /// What follows after an exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +68,15 @@ impl Line {
 /// The program: a guest that needs its host for nearly everything.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
-        let plan = Plan::of(host.number("seed", 3));
-        let (kvm, vm, memory, fd) = host.step("make a machine", || machine(&plan.code))?;
+        let scenario = Scenario::of(host.number("seed", 3));
+        let (kvm, vm, memory, fd) = host.step("create a machine", || machine(&scenario.code))?;
         let page_bytes = host.step("KVM_GET_VCPU_MMAP_SIZE", || kvm.get_vcpu_mmap_size())?;
-        let mut cpu = Cpu::new(fd, page_bytes, &plan.signals);
+        let mut cpu = Cpu::new(fd, page_bytes, &scenario.signals);
         let (near, mut far) = host.step("socketpair", UnixStream::pair)?;
         host.step("fcntl", || near.set_nonblocking(true).and_then(|()| far.set_nonblocking(true)))?;
         let mut devices = Devices { line: Line(near), sum: 0 };
         if !host.is_checked() {
-            host.step("write the input", || far.write_all(&plan.input))?;
+            host.step("write the input", || far.write_all(&scenario.input))?;
         }
         let address = host.step("find the memory", || memory.get_host_address(GuestAddress(0)))?;
         host.say("memory", address as u64);
@@ -102,7 +102,7 @@ pub fn program(answer: &Answer) -> ExitCode {
         host.meet(watchdog::STOPPED);
 
         // An exit as another kernel leaves it: a string at once, its bytes in another place.
-        let (values, data_offset) = &plan.recorded;
+        let (values, data_offset) = &scenario.recorded;
         let mut bytes = page::recorded(values, PORT, *data_offset);
         host.step("handle_exit", || {
             (answer.handle_exit)(&mut RunPage::of(&mut bytes), &mut devices)

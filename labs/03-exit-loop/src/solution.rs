@@ -6,7 +6,7 @@ use exit_loop::{
     Answer, Devices, Line, Next,
     cpu::Cpu,
     page::RunPage,
-    plan::{ADDER, PORT},
+    scenario::{ADDER, PORT},
 };
 use hello_kvm::Result;
 use kvm_bindings::{KVM_EXIT_HLT, KVM_EXIT_IO, KVM_EXIT_MMIO};

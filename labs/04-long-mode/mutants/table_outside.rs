@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use long_mode::{Answer, plan::PAGE};
+use long_mode::{Answer, scenario::PAGE};
 use microvm::{
     memory::Memory,
     tables::{DIRECTORIES, DIRECTORY_POINTERS, PAGE_MAP},

@@ -13,10 +13,10 @@ use microvm::{
 };
 use sandbox::Trace;
 
-pub mod plan;
+pub mod scenario;
 pub mod walk;
 
-use plan::{MAPPED, MEMORY_BYTES, Plan};
+use scenario::{MAPPED, MEMORY_BYTES, Scenario};
 
 /// The student's functions.
 pub struct Answer {
@@ -31,7 +31,7 @@ pub struct Answer {
 /// The program: a guest in 64-bit mode that says what it finds there.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
-        let plan = Plan::of(host.number("seed", 4));
+        let scenario = Scenario::of(host.number("seed", 4));
         // The machine of lab 02, by the library.
         let mut machine = host
             .step("KVM_CREATE_VM", || Machine::create(Path::new("/dev/kvm"), Trace::default()))?;
@@ -40,12 +40,16 @@ pub fn program(answer: &Answer) -> ExitCode {
         let memory = host.step("KVM_SET_USER_MEMORY_REGION", || machine.attach(memory))?;
         host.step("write the guest's program", || {
             tables::write_descriptors(memory)?;
-            memory.write("program", plan.entry, &plan.code())?;
-            memory.write("token", plan.window.1 + plan.offset, &plan.token.to_le_bytes())
+            memory.write("program", scenario.entry, &scenario.code())?;
+            memory.write(
+                "token",
+                scenario.window.1 + scenario.offset,
+                &scenario.token.to_le_bytes(),
+            )
         })?;
 
         host.step("write_pages", || (answer.write_pages)(memory, MAPPED))?;
-        for (page, physical) in [plan.window, plan.hole] {
+        for (page, physical) in [scenario.window, scenario.hole] {
             host.step("remap", || (answer.remap)(memory, page, physical))?;
         }
         if let Some((_, _, address)) = memory.pieces().next() {
@@ -60,13 +64,13 @@ pub fn program(answer: &Answer) -> ExitCode {
         host.meet("state");
         host.step("KVM_SET_SREGS", || cpu.set_sregs(&state))?;
         say_state(host, &host.step("KVM_GET_SREGS", || cpu.get_sregs())?);
-        let registers = kvm_regs { rip: plan.entry, rflags: 1 << 1, ..kvm_regs::default() };
+        let registers = kvm_regs { rip: scenario.entry, rflags: 1 << 1, ..kvm_regs::default() };
         host.step("KVM_SET_REGS", || cpu.set_regs(&registers))?;
         host.say("statistics", statistics(&cpu));
         host.meet("ready");
 
         watchdog::watch(&cpu, host);
-        let how = run_to_the_end(&mut cpu, &plan, host);
+        let how = run_to_the_end(&mut cpu, &scenario, host);
         watchdog::rest();
         host.say("rip", host.step("KVM_GET_REGS", || cpu.get_regs())?.rip);
         host.say("how", how);
@@ -77,13 +81,13 @@ pub fn program(answer: &Answer) -> ExitCode {
 
 /// The loop of lab 03: only the hole has a device. Says how often it was asked and where last;
 /// gives why it ended.
-fn run_to_the_end(cpu: &mut VcpuFd, plan: &Plan, host: &Host) -> String {
+fn run_to_the_end(cpu: &mut VcpuFd, scenario: &Scenario, host: &Host) -> String {
     let (mut mmio, mut last) = (0, 0);
     let how = loop {
         match cpu.run() {
             Ok(VcpuExit::MmioRead(address, data)) => {
                 (mmio, last) = (mmio + 1, address);
-                let answer = plan.device.to_le_bytes();
+                let answer = scenario.device.to_le_bytes();
                 data.iter_mut().zip(answer).for_each(|(byte, of_answer)| *byte = of_answer);
             }
             Ok(VcpuExit::MmioWrite(address, _)) => (mmio, last) = (mmio + 1, address),

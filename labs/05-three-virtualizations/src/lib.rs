@@ -50,7 +50,7 @@ pub fn program(answer: &Answer) -> ExitCode {
         let bytes = bytes(host.argument("bytes"));
         let start = host.number("start", u64::from(u32::MAX - 500)) as u32;
         let make = |name: &str, code: Vec<u8>| {
-            let scene = host.step("make a machine", || Scene::new(name, &code, &bytes, start))?;
+            let scene = host.step("create a machine", || Scene::new(name, &code, &bytes, start))?;
             host.say(&format!("stats-{name}"), scene.statistics_number());
             Ok::<Scene, Trouble>(scene)
         };

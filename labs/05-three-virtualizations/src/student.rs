@@ -1,6 +1,6 @@
-//! Lab 05: let the same bytes leave a guest in three ways, and count the exits of each.
+//! Lab 05: send the same bytes out of a guest in three ways, and count the exits of each.
 //!
-//! Write the five functions. `isolab lab check 05` tells how far you are.
+//! Write the five functions. `isolab lab check 05` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{fs::File, io, num::NonZeroUsize, process::ExitCode};
@@ -12,7 +12,7 @@ use three_virtualizations::{
     Wire, kvm_userspace_memory_region,
 };
 
-/// What the guest reads from `port`: an exit for which it waits.
+/// What the guest reads from `port`: an exit that needs an answer.
 ///
 /// Its driver was written for the chip of 1987 and asks at [`LINE_STATUS`] whether there is room
 /// for a byte, before each one. Our wire always has room. A port without a device reads as 0xff.
@@ -22,33 +22,33 @@ fn read_port(port: u16) -> u8 {
 
 /// The guest writes `byte` to `port`: another exit.
 ///
-/// At [`SEND`] it is a byte for the wire. At [`DOORBELL`] (step 3) its value means nothing: there
-/// is something in the ring. At other ports nothing happens.
+/// At [`SEND`] it is a byte for the wire. At [`DOORBELL`] (step 3) its value does not matter: it
+/// says that there are bytes in the ring. Other ports do nothing.
 fn write_port(board: &mut Board, port: u16, byte: u8) -> Result<(), Broken> {
     todo!("lab 5, step 1: a byte for the wire; step 3: the doorbell")
 }
 
-/// The guest's own half of para-virtualization: a driver that knows that there is no chip.
+/// The guest's half of paravirtualization: a driver that knows that there is no chip.
 ///
-/// Choose one of [`Driver`]'s variants. The ring has room for [`SIZE`] bytes; for all 1,000 there
-/// are to be 8 exits at most.
+/// Choose one of [`Driver`]'s variants. The ring has room for [`SIZE`] bytes; all 1,000 may take
+/// 8 exits at most.
 fn para_driver() -> Driver {
     todo!("lab 5, step 2: which driver leaves the guest at most 8 times?")
 }
 
-/// Sends all bytes that wait in the ring onto the wire, and says that they are taken out.
+/// Sends all bytes that are waiting in the ring to the wire, and marks them as taken.
 ///
 /// The two counters never go back, they overflow: subtract and add with `wrapping_sub` and
-/// `wrapping_add`. Byte number `n` is at place `n % SIZE`. And the guest may say whatever it likes:
-/// a ring of [`SIZE`] bytes in which more of them wait is [`Broken`], and then nothing is sent.
+/// `wrapping_add`. Byte number `n` is at index `n % SIZE`. And the guest may claim whatever it likes:
+/// if more than [`SIZE`] bytes are said to wait, that is [`Broken`], and nothing is sent.
 fn drain(ring: &mut SharedRing, wire: &mut Wire) -> Result<(), Broken> {
-    todo!("lab 5, step 3: read head once, judge it, send head - tail bytes, set the tail")
+    todo!("lab 5, step 3: read head once, validate it, send head - tail bytes, set the tail")
 }
 
 /// Makes the first 4,096 bytes of `page` a part of the guest's physical memory, from `address` on.
 ///
-/// First they are mapped here (mmap(2)): what is written through the mapping has to be in the file.
-/// Then slot 1 of the machine tells KVM that guest physical `address` is at that place of this
+/// First they are mapped here (mmap(2)): what is written through the mapping must reach the file.
+/// Then slot 1 of the machine tells KVM that guest physical `address` is that mapping in this
 /// process (`KVM_SET_USER_MEMORY_REGION`). Both stay until the process ends.
 fn map_shared(vm: &VmFd, page: &File, address: u64) -> io::Result<()> {
     const BYTES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();

@@ -45,7 +45,7 @@ pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let busy = host.number("vcpus", 3) as usize;
         let cpu = host.number("cpu", 0) as usize;
-        let mut guests = host.step("make a machine", || Guests::new(busy))?;
+        let mut guests = host.step("create a machine", || Guests::new(busy))?;
         let vcpus = guests.take_vcpus();
         let threads = host.step("start", || (answer.start)(vcpus, cpu))?;
         let threads = settle(host, threads, guests.seats())?;

@@ -1,6 +1,6 @@
 //! Lab 07: give every virtual CPU a thread, let them share one CPU, and measure what that costs.
 //!
-//! Write the four functions. `isolab lab check 07` tells how far you are.
+//! Write the four functions. `isolab lab check 07` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{fs, io, process::ExitCode, thread, time::Duration};
@@ -14,7 +14,7 @@ use vcpu_threads::{Answer, Exit, Vcpu, VcpuThread};
 /// Gives each virtual CPU a thread of its own, in which it is [`run`], pinned to the host's `cpu`.
 ///
 /// The closure that the thread gets must own its `Vcpu`: `move`. Name the threads (`vcpu0`, ...),
-/// so that `top -H` shows who is who.
+/// so that `top -H` shows which is which.
 fn start(vcpus: Vec<Vcpu>, cpu: usize) -> io::Result<Vec<VcpuThread>> {
     todo!("lab 7, step 1: thread::Builder::new().name(...).spawn(...) for each")
 }
@@ -27,8 +27,8 @@ fn pin(cpu: usize) -> nix::Result<()> {
 
 /// Runs a virtual CPU until the guest turns it off.
 ///
-/// It comes back when it halts as well, and then it has nothing to do until an interrupt comes: nor
-/// may its thread.
+/// `enter` also returns when the guest halts; then there is nothing to do until an interrupt
+/// arrives, so its thread must sleep.
 fn run(vcpu: &mut Vcpu) -> nix::Result<()> {
     todo!("lab 7, step 3: loop {{ match vcpu.enter()? {{ ... }} }}")
 }

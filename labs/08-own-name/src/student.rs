@@ -1,6 +1,6 @@
-//! Lab 08: give a process a name, a number and a mailbox of its own.
+//! Lab 08: give a process its own host name, PID and IPC objects.
 //!
-//! Write the three functions. `isolab lab check 08` tells how far you are.
+//! Write the three functions. `isolab lab check 08` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::process::ExitCode;
@@ -19,17 +19,17 @@ fn clone_flags() -> CloneFlags {
     todo!("lab 8, step 1: three flags, joined by |")
 }
 
-/// Makes a process with the namespaces that `flags` name, which does `inside` and ends with what
-/// that returns. Gives its number, as the caller sees it.
+/// Creates a process with the namespaces that `flags` name, which runs `inside` and exits with what
+/// that returns. Returns its PID, as the caller sees it.
 ///
-/// It must be a *new* process: a pid namespace counts those that are born in it (clone(2),
-/// pid_namespaces(7)). The parent will wait for it, so it has to send `SIGCHLD` when it ends.
+/// It must be a *new* process: a PID namespace contains only processes created in it (clone(2),
+/// pid_namespaces(7)). The parent will wait for it, so it has to send `SIGCHLD` when it exits.
 fn spawn_isolated(flags: CloneFlags, inside: Inside) -> nix::Result<Pid> {
     let mut stack = vec![0; 1 << 20];
     todo!("lab 8, step 2: unsafe {{ clone(...) }}, on that stack")
 }
 
-/// Gives a name to the host, as everybody in the caller's UTS namespace sees it (sethostname(2)).
+/// Sets the host name that everybody in the caller's UTS namespace sees (sethostname(2)).
 fn set_host_name(name: &str) -> nix::Result<()> {
     todo!("lab 8, step 3: one call")
 }

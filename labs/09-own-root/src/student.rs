@@ -1,7 +1,7 @@
 //! Lab 09: give a process a root directory of its own, with no way back to the old one.
 //!
-//! Write the five functions. The new process calls them one after the other; it has a mount
-//! namespace and a pid namespace of its own already. `isolab lab check 09` tells how far you are.
+//! Write the five functions. The new process calls them one after the other; it already has its own
+//! mount and PID namespaces. `isolab lab check 09` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{path::Path, process::ExitCode};
@@ -23,16 +23,16 @@ fn make_private() -> nix::Result<()> {
 
 /// Makes the directory `root` a mount, by mounting it on itself (mount(2), "Creating a bind mount").
 ///
-/// pivot_root(2) takes a mount as the new root, and not any directory.
+/// pivot_root(2) requires a mount as the new root, not just any directory.
 fn bind_self(root: &Path) -> nix::Result<()> {
     todo!("lab 9, step 2: a bind mount whose source and target are the same")
 }
 
-/// Mounts a new `proc` on the directory `proc` in `root`: it shows the processes of the pid
-/// namespace of whoever mounts it (proc(5)).
+/// Mounts a new `proc` on the directory `proc` in `root`: it shows the processes of the
+/// mounter's PID namespace (proc(5)).
 ///
-/// It comes before the old root goes: a user namespace may mount a `proc` only while it sees
-/// another one whole.
+/// It comes before the old root is removed: a user namespace may mount a `proc` only while another
+/// complete one is visible.
 fn mount_proc(root: &Path) -> nix::Result<()> {
     todo!(
         "lab 9, step 3: a mount whose type is \"proc\"; no set-user-id, devices or programs in it"
@@ -41,16 +41,16 @@ fn mount_proc(root: &Path) -> nix::Result<()> {
 
 /// Makes the mount at `root` the root of this mount namespace (pivot_root(2)).
 ///
-/// The old root goes on top of the new one, at the same place: `pivot_root(".", ".")` needs no
+/// The old root is stacked on top of the new one: `pivot_root(".", ".")` needs no
 /// directory for it, but the working directory must be the new root.
 fn pivot(root: &Path) -> nix::Result<()> {
-    todo!("lab 9, step 4: go there, then one call")
+    todo!("lab 9, step 4: change into it, then one call")
 }
 
-/// Takes the old root away, which lies on `.`, with all that is mounted in it, though it is in use;
-/// then goes to `/` (umount2(2)).
+/// Unmounts the old root, which is stacked on `.`, with everything mounted in it, although it is in
+/// use; then changes to `/` (umount2(2)).
 fn detach_old() -> nix::Result<()> {
-    todo!("lab 9, step 5: one flag lets a mount go that is busy")
+    todo!("lab 9, step 5: one flag detaches a mount that is busy")
 }
 
 fn main() -> ExitCode {

@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, process::ExitCode};
 
 use container::Error;
-use own_network::{Answer, Netlink, Plan};
+use own_network::{Answer, Netlink, VethConfig};
 use solution::LOOPBACK;
 
 #[path = "../src/solution.rs"]
@@ -20,9 +20,9 @@ fn add_address(
     netlink.add_address(index, address, 32)
 }
 
-fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
-    let index = netlink.index_of(&plan.inner)?;
-    add_address(netlink, index, plan.inner_address, plan.prefix)?;
+fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
+    let index = netlink.index_of(&config.inner)?;
+    add_address(netlink, index, config.inner_address, config.prefix)?;
     netlink.set_up(index)?;
     netlink.set_up(LOOPBACK)
 }

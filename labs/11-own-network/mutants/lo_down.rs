@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 use container::Error;
-use own_network::{Answer, Netlink, Plan};
+use own_network::{Answer, Netlink, VethConfig};
 
 #[path = "../src/solution.rs"]
 #[allow(dead_code, reason = "what is wrong stands below")]
 mod solution;
 
-fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
-    let index = netlink.index_of(&plan.inner)?;
-    netlink.add_address(index, plan.inner_address, plan.prefix)?;
+fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
+    let index = netlink.index_of(&config.inner)?;
+    netlink.add_address(index, config.inner_address, config.prefix)?;
     netlink.set_up(index)
 }
 

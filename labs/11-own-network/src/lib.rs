@@ -22,7 +22,7 @@ pub type Inside<'a> = Box<dyn FnMut() -> isize + 'a>;
 
 /// How the host and the new process are to be connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct VethConfig {
     /// The host's end.
     pub outer: String,
     /// The other end.
@@ -46,7 +46,7 @@ pub struct Answer {
     /// Switches the link with this index on.
     pub set_up: fn(&mut Netlink, i32) -> Result<(), Error>,
     /// What the new process does to its own network.
-    pub prepare_inside: fn(&mut Netlink, &Plan) -> Result<(), Error>,
+    pub prepare_inside: fn(&mut Netlink, &VethConfig) -> Result<(), Error>,
     /// Takes a link away.
     pub remove: fn(&mut Netlink, &str) -> Result<(), Error>,
 }
@@ -54,9 +54,9 @@ pub struct Answer {
 /// The program: a process, a pair of links between it and here, and a datagram over it.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
-        let plan = plan(host);
+        let config = config(host);
         let (mut gate, open) = host.step("make a gate", Gate::new)?;
-        let inside = || inside(host, answer, &plan, &mut gate);
+        let inside = || inside(host, answer, &config, &mut gate);
         let child = host.step("spawn", || (answer.spawn)(Box::new(inside)))?;
         drop(gate);
         host.say("child", child);
@@ -64,13 +64,13 @@ pub fn program(answer: &Answer) -> ExitCode {
 
         let mut netlink = ask(host, "open a netlink socket", Netlink::open)?;
         ask(host, "create_pair", || {
-            (answer.create_pair)(&mut netlink, &plan.outer, &plan.inner, child.as_raw())
+            (answer.create_pair)(&mut netlink, &config.outer, &config.inner, child.as_raw())
         })?;
         host.meet("connected");
 
-        let index = ask(host, "find the host's end", || netlink.index_of(&plan.outer))?;
+        let index = ask(host, "find the host's end", || netlink.index_of(&config.outer))?;
         ask(host, "add_address", || {
-            (answer.add_address)(&mut netlink, index, plan.outer_address, plan.prefix)
+            (answer.add_address)(&mut netlink, index, config.outer_address, config.prefix)
         })?;
         ask(host, "set_up", || (answer.set_up)(&mut netlink, index))?;
         let _socket = host.step("bind a port", || socket(host))?;
@@ -78,7 +78,7 @@ pub fn program(answer: &Answer) -> ExitCode {
         // The child has a network now, and then a datagram; it meets the check meanwhile.
         open.wait(host)?;
 
-        ask(host, "remove", || (answer.remove)(&mut netlink, &plan.outer))?;
+        ask(host, "remove", || (answer.remove)(&mut netlink, &config.outer))?;
         host.meet("removed");
         open.once(host)?;
         host.step("wait for the child", || waitpid(child, None)).map(drop)
@@ -87,11 +87,11 @@ pub fn program(answer: &Answer) -> ExitCode {
 
 /// What the new process does once it is connected: it prepares its end, waits for a datagram, and
 /// stays until the link is gone.
-fn inside(host: &Host, answer: &Answer, plan: &Plan, gate: &mut Gate) -> isize {
-    let mut story = || -> Result<(), Trouble> {
+fn inside(host: &Host, answer: &Answer, config: &VethConfig, gate: &mut Gate) -> isize {
+    let mut lead = || -> Result<(), Trouble> {
         gate.pass(host)?;
         let mut netlink = ask(host, "open a netlink socket", Netlink::open)?;
-        ask(host, "prepare_inside", || (answer.prepare_inside)(&mut netlink, plan))?;
+        ask(host, "prepare_inside", || (answer.prepare_inside)(&mut netlink, config))?;
         let socket = host.step("bind the same port", || socket(host))?;
         host.say("pid", getpid());
         // The check sends its word now.
@@ -103,7 +103,7 @@ fn inside(host: &Host, answer: &Answer, plan: &Plan, gate: &mut Gate) -> isize {
         gate.tell(host)?;
         gate.pass(host)
     };
-    match story() {
+    match lead() {
         Ok(()) => 0,
         Err(trouble) => {
             host.fail(&trouble);
@@ -112,13 +112,13 @@ fn inside(host: &Host, answer: &Answer, plan: &Plan, gate: &mut Gate) -> isize {
     }
 }
 
-fn plan(host: &Host) -> Plan {
+fn config(host: &Host) -> VethConfig {
     let words = |name: &str, usual: &str| match host.argument(name) {
         "" => usual.to_owned(),
         word => word.to_owned(),
     };
     let address = |name: &str, usual| host.argument(name).parse().unwrap_or(usual);
-    Plan {
+    VethConfig {
         outer: words("outer", "lab11"),
         inner: words("inner", "eth0"),
         outer_address: address("outer-address", Ipv4Addr::new(10, 211, 0, 1)),
@@ -130,20 +130,20 @@ fn plan(host: &Host) -> Plan {
 fn socket(host: &Host) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, host.number("port", 4711) as u16))?;
     // A check has sent its word by now. By hand there is time to send one.
-    let patience = if host.is_checked() { 5 } else { 600 };
-    socket.set_read_timeout(Some(Duration::from_secs(patience)))?;
+    let seconds = if host.is_checked() { 5 } else { 600 };
+    socket.set_read_timeout(Some(Duration::from_secs(seconds)))?;
     Ok(socket)
 }
 
 /// Does a step of the student's that asks the kernel's network.
 fn ask<T>(host: &Host, name: &str, step: impl FnOnce() -> Result<T, Error>) -> Result<T, Trouble> {
-    host.step(name, || step().map_err(Told))
+    host.step(name, || step().map_err(ErrorChain))
 }
 
 /// An error with what caused it.
-struct Told(Error);
+struct ErrorChain(Error);
 
-impl fmt::Display for Told {
+impl fmt::Display for ErrorChain {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.0)?;
         match self.0.source() {

@@ -8,7 +8,7 @@ use nix::{
     sys::signal::Signal,
     unistd::Pid,
 };
-use own_network::{Answer, Inside, Netlink, Plan};
+use own_network::{Answer, Inside, Netlink, VethConfig};
 
 pub(crate) const LOOPBACK: i32 = 1;
 
@@ -19,9 +19,9 @@ fn spawn(inside: Inside) -> nix::Result<Pid> {
     unsafe { clone(inside, &mut stack, CloneFlags::CLONE_NEWNET, Some(Signal::SIGCHLD as i32)) }
 }
 
-fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
-    let index = netlink.index_of(&plan.inner)?;
-    netlink.add_address(index, plan.inner_address, plan.prefix)?;
+fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
+    let index = netlink.index_of(&config.inner)?;
+    netlink.add_address(index, config.inner_address, config.prefix)?;
     netlink.set_up(index)?;
     netlink.set_up(LOOPBACK)
 }

@@ -1,6 +1,6 @@
-//! Lab 11: give a process a network of its own, and a wire to it.
+//! Lab 11: give a process a network of its own, and connect it to the host.
 //!
-//! Write the functions. `isolab lab check 11` tells how far you are.
+//! Write the functions. `isolab lab check 11` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{net::Ipv4Addr, process::ExitCode};
@@ -11,22 +11,24 @@ use nix::{
     sys::signal::Signal,
     unistd::Pid,
 };
-use own_network::{Answer, CREATE, Inside, Message, Netlink, Plan, VETH_INFO_PEER, link, text};
+use own_network::{
+    Answer, CREATE, Inside, Message, Netlink, VETH_INFO_PEER, VethConfig, link, text,
+};
 
-/// The loop-back link has this index in every network.
+/// The loopback link has this index in every network namespace.
 const LOOPBACK: i32 = 1;
 
-/// Makes a process with a network of its own, which does `inside`. Gives its number; the parent is
-/// told of its end by `SIGCHLD`.
+/// Creates a process in a network namespace of its own, which runs `inside`. Returns its PID; the
+/// parent gets `SIGCHLD` when it exits.
 fn spawn(inside: Inside) -> nix::Result<Pid> {
     let mut stack = vec![0; 1 << 20];
     todo!("lab 11, step 1: unsafe {{ clone(...) }} with one flag, as in lab 8")
 }
 
-/// Makes a pair of links: `name` in this network; the other end, `peer`, in the network of process
-/// `pid`.
+/// Creates a pair of links: `name` in this network namespace; the other end, `peer`, in that of
+/// process `pid`.
 ///
-/// The message is of the type `RTM_NEWLINK` with the flags `CREATE` and the body `link(0, 0, 0)`.
+/// The message has type `RTM_NEWLINK` with the flags `CREATE` and the body `link(0, 0, 0)`.
 /// Its attributes, the nested ones indented:
 ///
 /// ```text
@@ -42,7 +44,7 @@ fn create_pair(netlink: &mut Netlink, name: &str, peer: &str, pid: i32) -> Resul
     todo!("lab 11, step 2: Message::new(...).attribute(...).nested(...), then netlink.request")
 }
 
-/// Gives the link `index` the address `address`, of which `prefix` bits are the network's.
+/// Gives the link `index` the address `address`, of which `prefix` bits identify the network.
 ///
 /// The type is `RTM_NEWADDR`, the flags `CREATE`. The body is struct ifaddrmsg (rtnetlink(7)): four
 /// bytes, the family `AF_INET`, the prefix, 0 and 0, then the index as four bytes. The attributes
@@ -56,20 +58,20 @@ fn add_address(
     todo!("lab 11, step 3: a body of eight bytes, two attributes")
 }
 
-/// Switches the link `index` on: `RTM_NEWLINK` without flags, and in the body `link(...)` that
-/// index, `IFF_UP` as the new flags, and `IFF_UP` as the flags that change.
+/// Brings the link `index` up: `RTM_NEWLINK` without flags, and in the body `link(...)` that
+/// index, `IFF_UP` as the new flags, and `IFF_UP` as the change mask.
 fn set_up(netlink: &mut Netlink, index: i32) -> Result<(), Error> {
     todo!("lab 11, step 4: no attributes")
 }
 
-/// What the new process does to its own network, with a socket that it has opened there: its end of
-/// the pair, `plan.inner`, gets its address and goes up. And it has a loop-back link, which is down
-/// in every new network. `netlink.index_of(name)` gives a link's index.
-fn prepare_inside(netlink: &mut Netlink, plan: &Plan) -> Result<(), Error> {
+/// What the new process does in its own network namespace, with a socket that it opened there: its
+/// end of the pair, `config.inner`, gets its address and is brought up. There is also a loopback
+/// link, which is down in every new namespace. `netlink.index_of(name)` returns a link's index.
+fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
     todo!("lab 11, step 5: three calls of your own functions, and one for the index")
 }
 
-/// Takes the link `name` away, and with it its other end: `RTM_DELLINK` with the attribute
+/// Deletes the link `name`, and with it its other end: `RTM_DELLINK` with the attribute
 /// `IFLA_IFNAME`.
 fn remove(netlink: &mut Netlink, name: &str) -> Result<(), Error> {
     todo!("lab 11, step 6: the body is link(0, 0, 0)")

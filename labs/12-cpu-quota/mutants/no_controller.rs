@@ -2,17 +2,17 @@
 
 use std::{fs, io, process::ExitCode};
 
-use cpu_quota::{Answer, Group, Place};
+use cpu_quota::{Answer, CgroupParents, Group};
 
 #[path = "../src/solution.rs"]
 #[allow(dead_code, reason = "what is wrong stands below")]
 mod solution;
 
-fn create(place: &Place, name: &str) -> io::Result<Group> {
+fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
     let group = Group {
-        version: place.version,
-        cpu: place.cpu.join(name),
-        cpuacct: place.cpuacct.join(name),
+        version: parents.version,
+        cpu: parents.cpu.join(name),
+        cpuacct: parents.cpuacct.join(name),
     };
     fs::create_dir(&group.cpu)?;
     Ok(group)

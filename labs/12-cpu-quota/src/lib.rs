@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use lab::program::Place;
+pub use lab::program::CgroupParents;
 use lab::program::{Host, Trouble, run};
 use nix::{
     errno::Errno,
@@ -45,7 +45,7 @@ pub struct Stats {
 /// The student's functions.
 pub struct Answer {
     /// Makes a group.
-    pub create: fn(&Place, &str) -> io::Result<Group>,
+    pub create: fn(&CgroupParents, &str) -> io::Result<Group>,
     /// Puts a process into it.
     pub attach: fn(&Group, Pid) -> io::Result<()>,
     /// Limits its CPU time in every period.
@@ -68,22 +68,22 @@ const MEASURED: Duration = Duration::from_millis(1000);
 /// The program: one group with a quota, then three with weights.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
-        let place = host.place()?;
+        let parents = host.cgroup_parents()?;
         let name = match host.argument("name") {
             "" => format!("lab12-{}", getpid()),
             name => name.to_owned(),
         };
-        quota(host, answer, &place, &name)?;
-        weights(host, answer, &place, &name)
+        quota(host, answer, &parents, &name)?;
+        weights(host, answer, &parents, &name)
     })
 }
 
-fn quota(host: &Host, answer: &Answer, place: &Place, name: &str) -> Result<(), Trouble> {
+fn quota(host: &Host, answer: &Answer, parents: &CgroupParents, name: &str) -> Result<(), Trouble> {
     let set_quota = |group: &Group, quota, period| {
         let (quota, period) = (Duration::from_millis(quota), Duration::from_millis(period));
         host.step("set_quota", || (answer.set_quota)(group, quota, period))
     };
-    let group = host.step("create", || (answer.create)(place, name))?;
+    let group = host.step("create", || (answer.create)(parents, name))?;
     let worker = host.step("make a worker", || Worker::start(BEFORE))?;
     host.say("worker", worker.0);
     host.step("attach", || (answer.attach)(&group, worker.0))?;
@@ -111,12 +111,17 @@ fn quota(host: &Host, answer: &Answer, place: &Place, name: &str) -> Result<(), 
     host.step("remove", || patiently(|| (answer.remove)(&group)))
 }
 
-fn weights(host: &Host, answer: &Answer, place: &Place, name: &str) -> Result<(), Trouble> {
+fn weights(
+    host: &Host,
+    answer: &Answer,
+    parents: &CgroupParents,
+    name: &str,
+) -> Result<(), Trouble> {
     let weight = host.number("weight", 100) as u32;
     let mut racers = Vec::new();
     for times in [1, 2, 4] {
         let name = format!("{name}-{times}");
-        let group = host.step("create", || (answer.create)(place, &name))?;
+        let group = host.step("create", || (answer.create)(parents, &name))?;
         let worker = host.step("make a worker", || Worker::start(Duration::ZERO))?;
         host.step("pin it", || worker.pin())?;
         host.step("set_weight", || (answer.set_weight)(&group, times * weight))?;

@@ -3,18 +3,18 @@
 use std::{fs, io, process::ExitCode, time::Duration};
 
 use container::cgroup;
-use cpu_quota::{Answer, Group, Place, Stats};
+use cpu_quota::{Answer, CgroupParents, Group, Stats};
 use nix::unistd::Pid;
 use sandbox::{CpuQuota, Limits};
 
-fn create(place: &Place, name: &str) -> io::Result<Group> {
+fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
     let group = Group {
-        version: place.version,
-        cpu: place.cpu.join(name),
-        cpuacct: place.cpuacct.join(name),
+        version: parents.version,
+        cpu: parents.cpu.join(name),
+        cpuacct: parents.cpuacct.join(name),
     };
     if group.version == 2 {
-        fs::write(place.cpu.join("cgroup.subtree_control"), "+cpu")?;
+        fs::write(parents.cpu.join("cgroup.subtree_control"), "+cpu")?;
     } else if group.cpuacct != group.cpu {
         fs::create_dir(&group.cpuacct)?;
     }

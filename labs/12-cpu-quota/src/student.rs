@@ -1,27 +1,27 @@
 //! Lab 12: give processes a share of the CPU, and no more.
 //!
-//! Write the functions. `isolab lab check 12` tells how far you are. There are two versions of
-//! cgroups; begin with the one that your host has (`place.version`), add the other afterwards.
+//! Write the functions. `isolab lab check 12` tells you how far you are. There are two versions of
+//! cgroups; start with the one that your host has (`parents.version`), add the other afterwards.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{fs, io, process::ExitCode, time::Duration};
 
-use cpu_quota::{Answer, Group, Place, Stats};
+use cpu_quota::{Answer, CgroupParents, Group, Stats};
 use nix::unistd::Pid;
 
-/// Makes the group `name` and gives its directories.
+/// Creates the group `name` and returns its directories.
 ///
-/// A group is made by making a directory. Version 1 has a hierarchy for each controller: one
-/// directory below `place.cpu` and one below `place.cpuacct`. Version 2 has one below `place.cpu`,
+/// Creating a directory creates a group. Version 1 has a hierarchy for each controller: one
+/// directory below `parents.cpu` and one below `parents.cpuacct`. Version 2 has one below `parents.cpu`,
 /// but the kernel puts the files of the CPU controller into it only if the file
-/// `cgroup.subtree_control` of `place.cpu` names that controller: write `+cpu` into it first.
-fn create(place: &Place, name: &str) -> io::Result<Group> {
+/// `cgroup.subtree_control` of `parents.cpu` names that controller: write `+cpu` into it first.
+fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
     todo!("lab 12, step 1: fs::create_dir, and what version 2 needs before it")
 }
 
-/// Puts the process `pid` into the group: its number goes into `cgroup.procs` of each directory.
+/// Puts the process `pid` into the group: write its PID into `cgroup.procs` of each directory.
 fn attach(group: &Group, pid: Pid) -> io::Result<()> {
-    todo!("lab 12, step 2: write the number, on version 1 into two files")
+    todo!("lab 12, step 2: write the PID, on version 1 into two files")
 }
 
 /// Lets the group's processes run for `quota` in every `period`, all together, and then stops them
@@ -33,15 +33,15 @@ fn set_quota(group: &Group, quota: Duration, period: Duration) -> io::Result<()>
     todo!("lab 12, step 3: one file or two")
 }
 
-/// Says how much the group gets of a CPU that others want too; the usual portion is 100.
+/// Sets how much the group gets of a contended CPU; the default weight is 100.
 ///
-/// Version 2: that number in `cpu.weight`. Version 1: `cpu.shares`, where the usual portion is
+/// Version 2: that number in `cpu.weight`. Version 1: `cpu.shares`, where the default is
 /// 1024.
 fn set_weight(group: &Group, weight: u32) -> io::Result<()> {
     todo!("lab 12, step 4: one file, and on version 1 a product")
 }
 
-/// What the kernel has counted since the group was made.
+/// What the kernel has counted since the group was created.
 ///
 /// Version 1: `cpuacct.usage` is a number of nanoseconds; `cpu.stat` has a line `nr_throttled`.
 /// Version 2: `cpu.stat` has lines `usage_usec`, in microseconds, and `nr_throttled`.
@@ -49,13 +49,13 @@ fn stats(group: &Group) -> io::Result<Stats> {
     todo!("lab 12, step 5: find a line by its first word")
 }
 
-/// The share of one CPU, 0 to 1 and more on several, that the group used between the looks `before`
-/// and `after`, with `wall` between them.
+/// The share of one CPU that the group used between the readings `before` and `after`, `wall` apart:
+/// 0 to 1, or more on several CPUs.
 fn share(before: &Stats, after: &Stats, wall: Duration) -> f64 {
     todo!("lab 12, step 6: one line")
 }
 
-/// Takes the group away, from each hierarchy. Nobody is in it any more.
+/// Removes the group from each hierarchy. It is already empty.
 fn remove(group: &Group) -> io::Result<()> {
     todo!("lab 12, step 7: fs::remove_dir")
 }

@@ -1,4 +1,4 @@
-//! The limit of processes is in another place: with the user, not with the group (setrlimit(2)).
+//! The limit of processes is in another parents: with the user, not with the group (setrlimit(2)).
 
 use std::{io, process::ExitCode};
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use container::cgroup;
-use lab::program::{Host, Place, Trouble, run};
+use lab::program::{CgroupParents, Host, Trouble, run};
 use nix::{
     errno::Errno,
     sys::{
@@ -52,7 +52,7 @@ pub struct Answer {
     pub spawn_in: fn(&Group, Work) -> io::Result<Pid>,
     /// Gives memory that is really there.
     pub fill: fn(usize) -> Vec<u8>,
-    /// What has happened since the group was made.
+    /// What has happened since the group was created.
     pub read_events: fn(&Group) -> io::Result<Events>,
     /// What happens while something is done.
     pub events_during: fn(&Group, &mut dyn FnMut()) -> io::Result<Events>,
@@ -64,7 +64,7 @@ const TOO_MUCH: u64 = 32 << 20;
 /// The program: two processes that want too much memory, and one that wants too many children.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
-        let owned = Owned::make(&host.place()?, host)?;
+        let owned = Owned::make(&host.cgroup_parents()?, host)?;
         let group = &owned.0;
         let limit = host.number("memory", 32 << 20);
         let most = host.number("pids", 8);
@@ -179,7 +179,7 @@ fn in_group(
         let pid = (answer.spawn_in)(group, Box::new(work))?;
         let mut word = [0];
         if hear.read(&mut word)? == 0 {
-            return Err(io::Error::other("the process ended before it began its work"));
+            return Err(io::Error::other("the process ended before it started its work"));
         }
         Ok((pid, hear.read(&mut word)? > 0))
     })
@@ -190,12 +190,12 @@ struct Owned(Group);
 
 impl Owned {
     /// What lab 12 is about.
-    fn make(place: &Place, host: &Host) -> Result<Self, Trouble> {
+    fn make(parents: &CgroupParents, host: &Host) -> Result<Self, Trouble> {
         let name = match host.argument("name") {
             "" => format!("lab13-{}", getpid()),
             name => name.to_owned(),
         };
-        let Place { version, memory, pids, .. } = place;
+        let CgroupParents { version, memory, pids, .. } = parents;
         let owned =
             Self(Group { version: *version, memory: memory.join(&name), pids: pids.join(&name) });
         host.step("make a group", || {

@@ -1,7 +1,7 @@
 //! Lab 13: a limit that kills, and a limit that refuses.
 //!
-//! Write the functions. `isolab lab check 13` tells how far you are. The group is made already, as
-//! in lab 12; `group.version` says of which kind it is.
+//! Write the functions. `isolab lab check 13` tells you how far you are. The group already exists, as
+//! in lab 12; `group.version` says which version it is.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{fs, io, process::ExitCode};
@@ -9,7 +9,7 @@ use std::{fs, io, process::ExitCode};
 use memory_and_pids::{Answer, Events, Group, Work};
 use nix::unistd::{ForkResult, Pid, fork};
 
-/// Lets the processes of the group have `bytes` of memory, all together, and no swap besides.
+/// Limits the group to `bytes` of memory in total, and no swap in addition.
 ///
 /// Version 1, in `group.memory`: `memory.limit_in_bytes`, then `memory.memsw.limit_in_bytes`, which
 /// is memory *and* swap, so it takes the same number. Version 2: `memory.max`, and
@@ -19,30 +19,30 @@ fn set_memory(group: &Group, bytes: u64) -> io::Result<()> {
     todo!("lab 13, step 1: two files")
 }
 
-/// Lets the group have `most` processes: `pids.max` in `group.pids`.
+/// Limits the group to `most` processes: `pids.max` in `group.pids`.
 fn set_pids(group: &Group, most: u64) -> io::Result<()> {
     todo!("lab 13, step 2: one file")
 }
 
-/// Makes a process that joins the group, then does `work`, and ends with what that returns. Gives
-/// its number.
+/// Creates a process that joins the group, then does `work`, and exits with what that returns.
+/// Returns its PID.
 ///
-/// What a process has is charged to the group in which it is at that moment, so it must be inside
-/// before it does anything. A process joins by writing `0` into `cgroup.procs`, here of both
+/// Memory is charged to the group that the process is in at that moment, so it must join before it
+/// does anything. A process joins by writing `0` into `cgroup.procs`, here of both
 /// directories.
 fn spawn_in(group: &Group, mut work: Work) -> io::Result<Pid> {
     todo!("lab 13, step 3: unsafe {{ fork() }}; in the child join, work, std::process::exit")
 }
 
-/// Gives `bytes` of memory that are really there.
+/// Returns `bytes` of memory that is actually allocated.
 ///
-/// The kernel promises memory when it is asked for, and gives a page of 4096 bytes when that is
-/// first written to.
+/// The kernel only reserves memory when it is requested, and allocates a page of 4096 bytes when
+/// that is first written to.
 fn fill(bytes: usize) -> Vec<u8> {
     todo!("lab 13, step 4: allocate, then write one byte into every page")
 }
 
-/// What has happened since the group was made.
+/// What has happened since the group was created.
 ///
 /// Killed: the line `oom_kill` in `memory.oom_control` (version 1) or `memory.events` (version 2).
 /// Refused: the line `max` in `pids.events`.
@@ -52,7 +52,7 @@ fn read_events(group: &Group) -> io::Result<Events> {
 
 /// What happens while `work` is done.
 fn events_during(group: &Group, work: &mut dyn FnMut()) -> io::Result<Events> {
-    todo!("lab 13, step 6: look, work, look again")
+    todo!("lab 13, step 6: read, work, read again")
 }
 
 fn main() -> ExitCode {

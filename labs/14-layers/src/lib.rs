@@ -2,7 +2,7 @@
 //! student's function, and edits what is seen there.
 
 pub mod look;
-mod plan;
+mod scenario;
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use plan::{Edit, File, Plan};
+pub use scenario::{Edit, File, Scenario};
 
 /// The student's functions.
 pub struct Answer {
@@ -59,7 +59,7 @@ pub fn program(answer: &Answer) -> ExitCode {
         })?;
         let layers: Vec<Vec<File>> = match host.argument("layers") {
             "" => some_layers(),
-            told => host.step("read the layers", || serde_json::from_str(told))?,
+            from_check => host.step("read the layers", || serde_json::from_str(from_check))?,
         };
         let tree = host.step("make the layers", || Tree::build(&layers))?;
         host.say("tree", tree.path.display());
@@ -69,7 +69,7 @@ pub fn program(answer: &Answer) -> ExitCode {
         let (one, two) = (tree.path.join("one"), tree.path.join("two"));
         let hidden = match host.argument("hidden") {
             "" => "application",
-            told => told,
+            from_check => from_check,
         };
         let upper = two.join("upper");
         host.step("delete_file", || (answer.delete_file)(&upper, Path::new(hidden)))?;
@@ -80,10 +80,10 @@ pub fn program(answer: &Answer) -> ExitCode {
                 (answer.mount_overlay)(&tree.lowers(layers.len()), &upper, &work, &merged)
             })?;
         }
-        let told = host.meet("mounted");
-        let edits: Vec<Edit> = match &*told {
+        let from_check = host.meet("mounted");
+        let edits: Vec<Edit> = match &*from_check {
             "" => Vec::new(),
-            told => host.step("read the edits", || serde_json::from_str(told))?,
+            from_check => host.step("read the edits", || serde_json::from_str(from_check))?,
         };
         for edit in &edits {
             let merged = one.join("merged");

@@ -1,6 +1,6 @@
-//! Lab 14: put directories on top of each other.
+//! Lab 14: stack directories on top of each other.
 //!
-//! Write the three functions. `isolab lab check 14` tells how far you are.
+//! Write the three functions. `isolab lab check 14` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{
@@ -20,27 +20,27 @@ use nix::{
 /// *whiteout* there, a character device with the number 0:0 (overlayfs.rst, "whiteouts and opaque
 /// directories").
 ///
-/// `path` is relative to the layers; its directory is there in `upper`.
+/// `path` is relative to the layers; its directory exists in `upper`.
 fn delete_file(upper: &Path, path: &Path) -> nix::Result<()> {
-    todo!("lab 14, step 1: mknod(2), with a kind, no permissions and a number")
+    todo!("lab 14, step 1: mknod(2), with a type, no permissions and a number")
 }
 
 /// Mounts an overlay on `target`: the layers `lowers`, of which the first is uppermost, below
-/// `upper`, which takes all that is written. `work` is for overlayfs's own use.
+/// `upper`, which receives all writes. `work` is for overlayfs's own use.
 ///
 /// The options are one string, `name=value` with commas between; the lower layers are separated by
-/// colons. Your root is root in a user namespace only, and may not write the attributes that
-/// overlayfs usually marks directories with: `userxattr` makes it use others.
+/// colons. You are root in a user namespace only, and may not write the attributes with
+/// which overlayfs usually marks directories: `userxattr` makes it use others.
 fn mount_overlay(lowers: &[PathBuf], upper: &Path, work: &Path, target: &Path) -> nix::Result<()> {
     todo!("lab 14, step 2: lowerdir, upperdir, workdir, userxattr; then mount(2)")
 }
 
-/// What the layer `upper` changes in what lies below it, found in `upper` alone:
+/// What the layer `upper` changes in the layers below it, found in `upper` alone:
 ///
 /// - a whiteout: [`Change::Deleted`];
-/// - a directory whose attribute `user.overlay.opaque` is `y`: [`Change::Replaced`], and what is in
-///   it as usual;
-/// - any other directory: nothing by itself, but what is in it;
+/// - a directory whose attribute `user.overlay.opaque` is `y`: [`Change::Replaced`], and its
+///   contents as usual;
+/// - any other directory: not a change itself, only its contents;
 /// - anything else: [`Change::Written`].
 ///
 /// [`attribute`] reads an attribute. Paths are relative to `upper`, in any order.

@@ -27,7 +27,7 @@ pub fn drill(bench: &mut Bench, student: &mut Student) -> Checked<()> {
     let right = median(&values).unwrap_or(0.0);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let found = student.said("drill-median")?;
-    bench.saw("median of made-up samples", format!("{found}; right is {right}"));
+    bench.saw("median of made-up samples", format!("{found}; correct: {right}"));
     let finding = |id| fail(id).fact("found", found).fact("right", right).fact("mean", mean);
     ensure(!is(found, mean), || finding("L18-mean"))?;
     ensure(is(found, right), || finding("L18-median"))?;
@@ -37,10 +37,10 @@ pub fn drill(bench: &mut Bench, student: &mut Student) -> Checked<()> {
     let right = interval(&samples)?;
     let found = said(student, "drill");
     let width = |interval: Interval| interval.high - interval.low;
-    let told = |interval: Interval| format!("{:.0} to {:.0}", interval.low, interval.high);
-    let found_words = found.map_or("nothing".into(), told);
-    bench.saw("its interval", format!("{found_words}; right is {}", told(right)));
-    let finding = |id| fail(id).fact("found", &found_words).fact("right", told(right));
+    let in_words = |interval: Interval| format!("{:.0} to {:.0}", interval.low, interval.high);
+    let found_words = found.map_or("nothing".into(), in_words);
+    bench.saw("its interval", format!("{found_words}; correct: {}", in_words(right)));
+    let finding = |id| fail(id).fact("found", &found_words).fact("right", in_words(right));
     let found = found.ok_or_else(|| finding("L18-interval"))?;
     ensure(width(found) >= 0.6 * width(right), || finding("L18-one-level"))?;
     let near = |left: f64, right_end: f64| (left - right_end).abs() <= 0.2 * width(right);

@@ -61,7 +61,7 @@ pub struct Measured {
 pub struct Answer {
     /// Starts something and takes the time.
     pub measure: fn(&dyn Sandbox, &Workload) -> sandbox::Result<Measured>,
-    /// Who is started when: the order of starts in each of several fresh processes.
+    /// What is started when: the order of starts in each of several fresh processes.
     pub plan: fn(&[Subject]) -> Vec<Vec<Subject>>,
     /// The middle value.
     pub median: fn(&[f64]) -> Option<f64>,

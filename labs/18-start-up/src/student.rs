@@ -1,6 +1,6 @@
 //! Lab 18: measure how a container and a virtual machine start.
 //!
-//! Write the four functions, in this order. `isolab lab check 18` tells how far you are.
+//! Write the four functions, in this order. `isolab lab check 18` tells you how far you are.
 #![allow(unused, clippy::needless_pass_by_value, reason = "until all steps are written")]
 
 use std::{process::ExitCode, time::Duration};
@@ -9,32 +9,32 @@ use report::{Interval, Sample};
 use sandbox::{Milestone, Sandbox, Workload, monotonic_now};
 use start_up::{Answer, Measured, Random, Subject};
 
-/// Runs `workload` once and takes the time: the whole by a stopwatch outside, and the phases.
+/// Runs `workload` once and takes the time: the total with a stopwatch outside, and the phases.
 ///
 /// `sandbox.run` returns an outcome with a timeline. It knows how long *after the start* each
-/// [`Milestone`] was reached; a phase is what lies between one milestone and the next.
+/// [`Milestone`] was reached; a phase is the time between one milestone and the next.
 fn measure(sandbox: &dyn Sandbox, workload: &Workload) -> sandbox::Result<Measured> {
     todo!("lab 18, step 1: monotonic_now() before and after, and five differences")
 }
 
-/// Who is started when: the order of starts in each of several fresh processes.
+/// What is started when: the order of starts in each of several fresh processes.
 ///
 /// At least five processes, and 30 to 60 starts of each subject in all. In every round each subject
-/// has its turn once, so that whatever the machine does meanwhile happens to all of them.
+/// has its turn once, so that whatever the machine does affects all of them.
 fn plan(subjects: &[Subject]) -> Vec<Vec<Subject>> {
     todo!("lab 18, step 2: rounds of all subjects, and not always in the same order")
 }
 
-/// The middle value; the mean of the middle two if there is no middle one. `None` of nothing.
+/// The middle value; the mean of the middle two if there is no middle one. `None` for no values.
 fn median(values: &[f64]) -> Option<f64> {
-    todo!("lab 18, step 3: sort a copy (f64::total_cmp) and look into its middle")
+    todo!("lab 18, step 3: sort a copy (f64::total_cmp) and take the middle")
 }
 
-/// The interval in which the median lies with 95 % confidence; `None` of fewer than six samples.
+/// The 95 % confidence interval of the median; `None` for fewer than six samples.
 ///
-/// The bootstrap: draw as many samples as there are, at random and with repetition, and take their
-/// median; do that 2000 times; the middle 95 % of the medians are the interval. Samples of one
-/// process are alike, so draw in two levels: first whole processes, then rounds within each.
+/// The bootstrap: draw as many samples as there are, at random and with replacement, and take their
+/// median; do that 2000 times; the middle 95 % of the medians are the interval. Samples from one
+/// process are similar, so draw on two levels: first whole processes, then rounds within each.
 fn median_interval(samples: &[Sample], seed: u64) -> Option<Interval> {
     let mut random = Random::new(seed);
     todo!("lab 18, step 4: group the samples by process, and draw with random.below(n)")

@@ -39,7 +39,7 @@ impl<'a> Hall<'a> {
     /// When it cannot be started, or there are too many.
     pub fn start(&mut self) -> io::Result<()> {
         if self.instances.len() >= Self::MOST {
-            return Err(io::Error::other("there are 110 instances, and the budget is not used up"));
+            return Err(io::Error::other("110 instances did not use up the budget"));
         }
         let others = self.alive();
         let ends_at_once = self.started as u64 % self.mortal == self.mortal - 1;

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// How large all of it is.
-pub struct Plan {
+pub struct TreeSize {
     /// Files of the layer.
     pub files: u64,
     /// Length of the virtual disk.
@@ -33,13 +33,13 @@ pub struct Tree {
 
 impl Tree {
     /// Makes it in the directory for temporary files.
-    pub fn make(plan: &Plan) -> io::Result<Self> {
+    pub fn make(size: &TreeSize) -> io::Result<Self> {
         let around = std::env::temp_dir().join(format!("lab19-{}", std::process::id()));
         let made = Self { path: around.join("store"), around };
         for folder in ["layers", "one", "two"] {
             fs::create_dir_all(made.path.join(folder))?;
         }
-        for number in 0..plan.files {
+        for number in 0..size.files {
             let name = number.to_string();
             let file = made.path.join("layers").join(&name);
             // From one block to some twenty, the last one not full.
@@ -52,11 +52,11 @@ impl Tree {
         write(&outside, 30_000)?;
         fs::hard_link(&outside, made.path.join("one/own"))?;
         let disk = File::create(made.path.join("disk.img"))?;
-        disk.set_len(plan.hole_bytes)?;
+        disk.set_len(size.hole_bytes)?;
         // In two places, as a file system would: at the beginning and behind the middle.
-        let half = vec![0x5a; (plan.written_bytes / 2) as usize];
+        let half = vec![0x5a; (size.written_bytes / 2) as usize];
         disk.write_all_at(&half, 0)?;
-        disk.write_all_at(&half, plan.hole_bytes / 2)?;
+        disk.write_all_at(&half, size.hole_bytes / 2)?;
         symlink("one", made.path.join("latest"))?;
         Ok(made)
     }

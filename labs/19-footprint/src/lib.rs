@@ -87,12 +87,12 @@ fn one_instance(host: &Host, answer: &Answer, kind: &str) -> Result<(), Trouble>
 
 /// A tree with holes and with second names.
 fn tree(host: &Host, answer: &Answer) -> Result<(), Trouble> {
-    let plan = disk::Plan {
+    let size = disk::TreeSize {
         files: host.number("files", 5),
         hole_bytes: host.number("hole", 3 << 30),
         written_bytes: host.number("written", 200 << 10),
     };
-    let tree = host.step("make the tree", || disk::Tree::make(&plan))?;
+    let tree = host.step("make the tree", || disk::Tree::make(&size))?;
     host.say("tree", tree.path().display());
     let bytes = host.step("unique_disk_bytes", || (answer.unique_disk_bytes)(tree.path()))?;
     host.say("disk", bytes);

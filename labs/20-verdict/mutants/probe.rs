@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use report::Probe;
 use solution::{carrier, compare};
-use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation, Seen};
+use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation, VisibleState};
 
 #[path = "../src/solution.rs"]
 #[allow(dead_code, reason = "what is wrong stands below")]
 mod solution;
 
-fn probes(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe> {
+fn probes(sandbox: &str, inside: &VisibleState, host: &VisibleState) -> Vec<Probe> {
     let probe = |probe: &str, inside: &Option<String>, host: &Option<String>| Probe {
         probe: probe.into(),
         sandbox: sandbox.into(),

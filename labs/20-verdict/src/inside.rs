@@ -18,7 +18,7 @@ use crate::{chain, measure::let_settle};
 
 /// What somebody sees, each in his place; `None` where there is nothing to be seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct VisibleState {
     /// The release of the kernel that answers system calls.
     pub kernel: Option<String>,
     /// The host name.
@@ -29,7 +29,7 @@ pub struct Seen {
     pub marker: Option<String>,
 }
 
-impl Seen {
+impl VisibleState {
     /// What this process sees.
     pub fn here(launcher: u32, marker: &Path) -> Self {
         let line = |path: &str| {
@@ -58,7 +58,7 @@ pub(crate) fn asked_to_look() -> Option<(PathBuf, u32)> {
 
 /// Looks around, and stays until its input ends.
 pub(crate) fn look((marker, launcher): &(PathBuf, u32)) -> ExitCode {
-    match serde_json::to_string(&Seen::here(*launcher, marker)) {
+    match serde_json::to_string(&VisibleState::here(*launcher, marker)) {
         Ok(text) => println!("{text}"),
         Err(_) => return ExitCode::FAILURE,
     }
@@ -67,12 +67,12 @@ pub(crate) fn look((marker, launcher): &(PathBuf, u32)) -> ExitCode {
 }
 
 /// A file of the host's, and a root directory for containers with this program in it.
-pub(crate) struct Place {
+pub(crate) struct ContainerRoot {
     around: PathBuf,
     marker: PathBuf,
 }
 
-impl Place {
+impl ContainerRoot {
     pub(crate) fn make(content: &str) -> io::Result<Self> {
         let around = std::env::temp_dir().join(format!("lab20-root-{}", std::process::id()));
         let made = Self { marker: around.join("marker"), around };
@@ -94,7 +94,11 @@ impl Place {
 
     /// What is seen in a container that shares with the host what `shares` names: `name`,
     /// `launcher` (the pid namespace), `marker`. `meanwhile` is done while it is there.
-    pub(crate) fn container(&self, shares: &str, meanwhile: impl FnOnce()) -> io::Result<Seen> {
+    pub(crate) fn container(
+        &self,
+        shares: &str,
+        meanwhile: impl FnOnce(),
+    ) -> io::Result<VisibleState> {
         let shared = |what: &str| shares.split(',').any(|word| word == what);
         let inside = self.root().join("marker");
         if shared("marker") {
@@ -120,7 +124,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ContainerRoot {
     fn drop(&mut self) {
         // It was made here; what cannot be removed is the next boot's, as all temporary files are.
         let _ = fs::remove_dir_all(&self.around);
@@ -129,12 +133,12 @@ impl Drop for Place {
 
 /// What is seen in a bare machine: it has no kernel that could be asked, and no process, name or
 /// file. `meanwhile` is done while it is there.
-pub(crate) fn machine(meanwhile: impl FnOnce()) -> io::Result<Seen> {
+pub(crate) fn machine(meanwhile: impl FnOnce()) -> io::Result<VisibleState> {
     let instance = MicroVm::default().spawn(&Workload::builtin(Builtin::Idle, &[]));
     let instance = instance.map_err(|error| chain(&error))?;
     let_settle(&*instance);
     meanwhile();
     instance.control().stop();
     instance.wait().map_err(|error| chain(&error))?;
-    Ok(Seen::default())
+    Ok(VisibleState::default())
 }

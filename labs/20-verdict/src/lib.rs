@@ -13,7 +13,7 @@ use report::{Probe, Records, metric};
 use serde::{Deserialize, Serialize};
 
 pub use claims::{Claim, Judgement, textbook};
-pub use inside::Seen;
+pub use inside::VisibleState;
 pub use signs::{Carrier, Signs};
 
 /// The rows of the textbook's table that are numbers: its word and the metric.
@@ -81,12 +81,12 @@ impl Practice {
 
 /// The student's functions.
 pub struct Answer {
-    /// What carries a virtual machine on a host with these signs?
+    /// What runs a virtual machine on a host with these signs?
     pub carrier: fn(&Signs) -> Carrier,
     /// The sentence of a row, `None` if it was not measured.
     pub sentence: fn(&Records, metric: &str) -> Option<Sentence>,
     /// What of the host shows inside.
-    pub probes: fn(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe>,
+    pub probes: fn(sandbox: &str, inside: &VisibleState, host: &VisibleState) -> Vec<Probe>,
     /// What the evidence says of a claim.
     pub judge: fn(&Claim, &Evidence) -> Judgement,
 }
@@ -134,13 +134,13 @@ fn practise(host: &Host, answer: &Answer) -> Result<(), Trouble> {
 
 /// A container that shares nothing, one that shares what the check says, and a machine.
 fn look_inside(host: &Host, answer: &Answer) -> Result<Vec<Probe>, Trouble> {
-    let place = host.step("make a root", || inside::Place::make(host.argument("marker")))?;
-    host.say("marker", place.marker().display());
-    let outside = Seen::here(std::process::id(), place.marker());
+    let root = host.step("make a root", || inside::ContainerRoot::make(host.argument("marker")))?;
+    host.say("marker", root.marker().display());
+    let outside = VisibleState::here(std::process::id(), root.marker());
     let mut all = Vec::new();
     for (point, shares) in [("container", ""), ("shared", host.argument("shares"))] {
         let step = format!("look around in a container that shares: {shares}");
-        let seen = host.step(&step, || place.container(shares, || drop(host.meet(point))))?;
+        let seen = host.step(&step, || root.container(shares, || drop(host.meet(point))))?;
         let probes = (answer.probes)("container", &seen, &outside);
         say(host, &format!("probes.{point}"), &probes)?;
         if point == "container" {

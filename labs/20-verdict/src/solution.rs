@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use report::{Probe, Ratio, Records, Series, noise_floor, ratio};
-use verdict::{Answer, Carrier, Claim, Evidence, Judgement, Relation, Seen, Sentence, Signs};
+use verdict::{
+    Answer, Carrier, Claim, Evidence, Judgement, Relation, Sentence, Signs, VisibleState,
+};
 
 pub(crate) fn carrier(signs: &Signs) -> Carrier {
     let emulated = |name: &String| name.starts_with("TCG");
@@ -53,7 +55,7 @@ pub(crate) fn ratio_of(
     ratio(series(sandbox)?, series(base)?, records.provenance.seed)
 }
 
-pub(crate) fn probes(sandbox: &str, inside: &Seen, host: &Seen) -> Vec<Probe> {
+pub(crate) fn probes(sandbox: &str, inside: &VisibleState, host: &VisibleState) -> Vec<Probe> {
     let probe = |probe: &str, inside: &Option<String>, host: &Option<String>| Probe {
         probe: probe.into(),
         sandbox: sandbox.into(),

@@ -20,8 +20,8 @@ use super::{
 use crate::verdict::{Evidence, Report, Verdict};
 
 /// How long a program may take from one meeting to the next, on a quiet machine.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long making a host takes on a quiet machine; the patience grows with it.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long making a host takes on a quiet machine; the timeout grows with it.
 const USUAL: Duration = Duration::from_millis(60);
 
 /// Where a check starts programs and writes down what it saw.
@@ -33,7 +33,7 @@ pub struct Bench {
     evidence: Vec<Evidence>,
     measured: std::collections::BTreeMap<String, f64>,
     output: Tail,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// `main` of every check: reads the arguments, runs `check`, prints its report as a line of JSON.
@@ -73,7 +73,7 @@ pub fn judge(
         evidence: Vec::new(),
         measured: std::collections::BTreeMap::new(),
         output: Tail::default(),
-        patience: PATIENCE,
+        timeout: TIMEOUT,
     };
     let found = check(&mut bench);
     let (verdict, id, mut facts) = match found {
@@ -138,7 +138,7 @@ impl Bench {
             _ => Vec::new(),
         };
         if let Some(cgroups) = cgroups.as_ref().filter(|_| setup.cgroups) {
-            setup.arguments.extend(cgroups.place().arguments());
+            setup.arguments.extend(cgroups.parents().arguments());
         }
         let allowed = setup.allowed.clone();
         let orders = Orders {
@@ -166,21 +166,21 @@ impl Bench {
             warden,
             line: Line::new(ours)?,
             cgroups,
-            patience: self.patience,
+            timeout: self.timeout,
             output: self.output.clone(),
             program: std::fs::read(&self.program)?,
             allowed,
         })?;
         // A machine that is slow at this is slow at all.
         let slowness = began.elapsed().as_secs_f64() / USUAL.as_secs_f64();
-        self.patience = PATIENCE.mul_f64(slowness.clamp(1.0, 6.0));
+        self.timeout = TIMEOUT.mul_f64(slowness.clamp(1.0, 6.0));
         student.begin()?;
         Ok(student)
     }
 
     /// How long a program may take from one meeting to the next, on this machine.
-    pub fn patience(&self) -> Duration {
-        self.patience
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// A word of eight hexadecimal digits that nobody can know beforehand.

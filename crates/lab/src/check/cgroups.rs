@@ -13,7 +13,7 @@ use container::{
 use sandbox::{Claim, Ledger, LedgerEntry, Resource};
 
 use super::jail::{MEMORY_BYTES, PROCESSES};
-use crate::program::Place;
+use crate::program::CgroupParents;
 
 /// A directory that the program may make cgroups in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +89,13 @@ impl Cgroups {
     }
 
     /// The directories as the program's cgroups are made in them.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn parents(&self) -> CgroupParents {
         let parent = |directory: &CgroupDirectory| CgroupParent {
             version: directory.version,
             path: directory.path.clone(),
             controllers: directory.controllers.clone(),
         };
-        Place::of_grounds(&self.directories.iter().map(parent).collect::<Vec<_>>())
+        CgroupParents::of_parents(&self.directories.iter().map(parent).collect::<Vec<_>>())
     }
 
     /// How often the kernel has killed for want of memory, and refused a process, by the limits

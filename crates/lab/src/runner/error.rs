@@ -2,8 +2,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use super::trust::{Doubt, Why};
 use crate::catalogue::Language;
+use crate::runner::privilege::trust::{Doubt, Why};
 
 /// A step of the runner that failed.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub enum Error {
     },
     /// There is no place for the progress.
     NoHome,
-    /// The person asked for an end.
+    /// The user asked to stop.
     Interrupted,
     /// A call of the system failed.
     System {
@@ -128,7 +128,7 @@ impl Error {
     }
 
     /// What failed, in this language.
-    pub fn told(&self, language: Language) -> String {
+    pub fn message(&self, language: Language) -> String {
         match language {
             Language::En => self.in_english(),
             Language::Zh => self.in_chinese(),
@@ -138,17 +138,17 @@ impl Error {
     fn in_english(&self) -> String {
         match self {
             Self::NoCheckout { from } => {
-                format!("there are no labs in {} or above it", from.display())
+                format!("no labs found in {} or above it", from.display())
             }
             Self::NoLab { asked, known } => {
                 format!("unknown lab {asked:?}; the labs here are {}", known.join(" "))
             }
             Self::NotSaid => "no lab has been started yet: give its number or name".to_owned(),
             Self::Renamed { found, expected } => {
-                format!("the folder {} was called {expected}", found.display())
+                format!("the folder {} should be named {expected}", found.display())
             }
             Self::Damaged { path, cause } => format!("read {}: {cause}", path.display()),
-            Self::NoCargo { user } => format!("there is no cargo to build with, for user {user}"),
+            Self::NoCargo { user } => format!("no cargo found for user {user}"),
             Self::Shared(Doubt { path, why }) => format!(
                 "root builds only what root alone can change, and {} {}",
                 path.display(),
@@ -160,19 +160,19 @@ impl Error {
                 }
             ),
             Self::Cargo { said } => format!("cargo could not build the lab: {said}"),
-            Self::ReadOnly { path } => format!("nothing can be written to {}", path.display()),
+            Self::ReadOnly { path } => format!("{} is not writable", path.display()),
             Self::LabBroken { first } => {
-                format!("a part of the lab that is not yours does not compile: {first}")
+                format!("the lab's own code does not compile: {first}")
             }
             Self::CheckDied { said } => format!("the check gave no verdict: {said}"),
             Self::CheckHung { seconds } => {
-                format!("the check gave no verdict in {seconds} s and was ended")
+                format!("the check gave no verdict within {seconds} s and was stopped")
             }
             Self::File { action, path, source } => {
                 format!("{action} {}: {source}", path.display())
             }
-            Self::NoHome => "there is no home folder to keep the progress in".to_owned(),
-            Self::Interrupted => "ended on request".to_owned(),
+            Self::NoHome => "no home folder to store the progress in".to_owned(),
+            Self::Interrupted => "interrupted".to_owned(),
             Self::System { call, source } => format!("{call}: {source}"),
             Self::Nest(error) => error.to_string(),
             Self::Clean(error) => error.to_string(),
@@ -236,24 +236,24 @@ impl Error {
     pub fn fix(&self, language: Language) -> Option<String> {
         let (en, zh) = match self {
             Self::NoCheckout { .. } => (
-                "go into the isolab repository, or name it: --labs FOLDER",
+                "change into the isolab repository, or pass its path: --labs FOLDER",
                 "请进入 isolab 仓库目录，或用 --labs 目录 指明",
             ),
             Self::NoLab { .. } => {
                 ("`isolab lab list` shows them", "`isolab lab list` 列出全部实验")
             }
             Self::NotSaid => (
-                "`isolab lab list` shows them; `isolab lab start 01` begins the first",
+                "`isolab lab list` shows them; `isolab lab start 01` starts the first",
                 "`isolab lab list` 列出全部实验；`isolab lab start 01` 开始第一个",
             ),
             Self::Renamed { expected, .. } => {
                 return Some(match language {
-                    Language::En => format!("give it that name again: {expected}"),
+                    Language::En => format!("rename it back to {expected}"),
                     Language::Zh => format!("把目录名改回 {expected}"),
                 });
             }
             Self::Damaged { .. } | Self::LabBroken { .. } => (
-                "`git status` shows what was changed, `git restore FILE` brings it back",
+                "`git status` shows what changed, `git restore FILE` restores it",
                 "`git status` 可以看到改动过的文件，`git restore 文件` 可以恢复",
             ),
             Self::NoCargo { .. } => (
@@ -261,27 +261,28 @@ impl Error {
                 "以该用户身份按 https://rustup.rs 安装 Rust，或把 cargo 放进 PATH",
             ),
             Self::Shared(_) => (
-                "make it root's alone (`chown -R root FOLDER; chmod -R go-w FOLDER`), or give the \
-                 whole checkout to the student: then it is built as that user",
+                "let only root own and write it (`chown -R root FOLDER; chmod -R go-w FOLDER`), or \
+                 let the student own the whole checkout: then it is built as that user",
                 "让它只归 root 所有（`chown -R root 目录; chmod -R go-w 目录`），或者把整个仓库的\
                  属主改成学生：那样就以该学生的身份编译",
             ),
             Self::Cargo { said } if said.contains("network") || said.contains("download") => (
-                "it needs the network once: `cargo fetch` in the repository",
+                "the first build needs the network: run `cargo fetch` in the repository",
                 "第一次编译需要联网：在仓库里运行 `cargo fetch`",
             ),
             Self::ReadOnly { .. } => (
-                "copy the repository to a folder of your own, or set CARGO_TARGET_DIR to one",
+                "copy the repository to a folder of your own, or set CARGO_TARGET_DIR to such a folder",
                 "把仓库复制到自己的目录，或把 CARGO_TARGET_DIR 指向自己的目录",
             ),
             Self::CheckDied { .. } | Self::CheckHung { .. } => (
-                "this is no verdict on your program: check again; `isolab lab clean` removes what \
-                 is left",
+                "this is not a verdict on your program: check again; `isolab lab clean` removes \
+                 leftovers",
                 "这不是对你程序的判定：请再检查一次；`isolab lab clean` 会清掉残留",
             ),
-            Self::NoHome => {
-                ("set XDG_STATE_HOME to a folder of yours", "把 XDG_STATE_HOME 设为自己的一个目录")
-            }
+            Self::NoHome => (
+                "set XDG_STATE_HOME to a folder that you own",
+                "把 XDG_STATE_HOME 设为自己的一个目录",
+            ),
             Self::Nest(error) => return error.fix(),
             Self::Clean(error) => return error.fix().map(str::to_owned),
             _ => return None,

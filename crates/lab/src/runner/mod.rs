@@ -1,73 +1,42 @@
-//! The runner: everything of `isolab lab` but the parsing of its words.
+//! The runner: everything of `isolab lab` but the parsing of its command line.
 //!
 //! ```text
-//!   course     the labs of a checkout         needs      what this host has for them
-//!   compile    cargo, as the checkout's owner run        one check, as a process of its own
-//!   trust      what root alone can change     as_user    what root runs as somebody else
-//!   book       what a student has done        say        a verdict in words
+//!   commands     what a user types: list, start, check, hint, watch, export, class, verify, ..
+//!   course       the labs of a checkout, and what this host has for them
+//!   build        cargo, run as the checkout's owner
+//!   privilege    what root alone can change, and what root runs as another user
+//!   judging      one check as a process of its own; the truth table
+//!   progress     what a student has done
+//!   output       a verdict in words
 //! ```
 //!
-//! Each command is a function of a [`Desk`] that gives an [`Answer`]; nothing here prints.
+//! Each command is a function of a [`LabContext`] that gives an [`Answer`]; nothing here prints.
 #![cfg(feature = "runner")]
 
-mod as_user;
-mod book;
-pub mod check;
-mod class;
-mod class_page;
-mod clean;
-mod clock;
-mod compile;
+mod build;
+pub mod commands;
+mod context;
 pub mod course;
-mod desk;
-mod environment;
 mod error;
-mod export;
-mod hint;
-mod host;
-mod lines;
-mod list;
-mod load;
-mod needs;
-mod nested;
-mod new;
-mod person;
-pub mod predict;
+mod judging;
+mod output;
+mod privilege;
 mod progress;
-mod run;
-mod say;
-mod skeleton;
-mod solution;
-mod staged;
-mod start;
-mod table;
-mod text;
-mod toolchain;
-mod trust;
-mod truth;
-mod verify;
-mod watch;
 
-pub use as_user::become_user;
-pub use book::Book;
-pub use class::class;
-pub use clean::clean;
-pub use desk::{Answer, Desk, Front};
+pub use commands::{
+    check, class::class, clean::clean, export::export, hint::hint, hint::why, list::list, new::new,
+    predict, solution::reset, solution::solution, start::start, verify::verify, watch::watch,
+};
+pub use context::{Answer, Front, LabContext};
 pub use error::Error;
-pub use export::export;
-pub use hint::{hint, why};
-pub use list::list;
-pub use nested::inside;
-pub use new::new;
-pub use person::Person;
+pub use judging::nested::inside;
+pub use judging::table::Table;
+pub use output::text::{Style, clean as clean_text};
+pub use privilege::as_user::become_user;
+pub use privilege::local_user::LocalUser;
+pub use privilege::trust::{Doubt, Why as DoubtfulBecause};
+pub use progress::book::Book;
 pub use progress::{Progress, Record};
-pub use solution::{reset, solution};
-pub use start::start;
-pub use table::Table;
-pub use text::{Style, clean as clean_text};
-pub use trust::{Doubt, Why as DoubtfulBecause};
-pub use verify::verify;
-pub use watch::watch;
 
 /// The result of the runner's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -73,8 +73,8 @@ fn offer_kvm(root: bool) -> io::Result<()> {
     let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
     // In a file system that nobody finds afterwards, and not removed from it: what is open would be
     // called "/dev/kvm (deleted)" in /proc/PID/fd.
-    let place = "/dev/shm";
-    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::MS_NOSUID, None::<&str>)
+    let shm = "/dev/shm";
+    mount(Some("tmpfs"), shm, Some("tmpfs"), MsFlags::MS_NOSUID, None::<&str>)
         .map_err(at("mount a tmpfs for /dev/kvm"))?;
     let node = "/dev/shm/kvm";
     let mode = Mode::from_bits_truncate(0o666);
@@ -82,5 +82,5 @@ fn offer_kvm(root: bool) -> io::Result<()> {
     fs::set_permissions(node, fs::Permissions::from_mode(0o666))?;
     mount(Some(node), "/dev/kvm", None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .map_err(at("bind /dev/kvm"))?;
-    umount2(place, MntFlags::MNT_DETACH).map_err(at("hide the tmpfs for /dev/kvm"))
+    umount2(shm, MntFlags::MNT_DETACH).map_err(at("hide the tmpfs for /dev/kvm"))
 }

@@ -25,9 +25,9 @@ use rustix::process::set_parent_process_death_signal;
 use super::{
     ORDINARY, Orders, PROGRAM, Setup, at, filter,
     look::{Proc, has_veth},
+    messages::{InitMessage, InitRequest, Line, say},
     power::bound_to,
     root,
-    words::{Asked, Line, Said, say},
 };
 
 /// Process 1 of the program's host. It does not come back.
@@ -39,7 +39,7 @@ pub(super) fn init(
 ) -> ! {
     let done = settle(orders, program).and_then(|()| serve(orders, line, asked));
     if let Err(error) = done {
-        let _ = say(line, &Said::Lacking(error.to_string()));
+        let _ = say(line, &InitMessage::SetupFailed(error.to_string()));
     }
     // Process 1 ends, and with it everybody in its namespace.
     std::process::exit(0)
@@ -60,34 +60,34 @@ fn settle(orders: &Orders, program: &[u8]) -> io::Result<()> {
 /// Answers the check until it is gone.
 fn serve(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -> io::Result<()> {
     let (mut program, proc) = (None, Proc::open()?);
-    say(line, &Said::Ready)?;
+    say(line, &InitMessage::Ready)?;
     for words in asked.lines() {
         let Ok(asked) = serde_json::from_str(&words?) else { continue };
         let answer = match asked {
-            Asked::Mapped => continue,
-            Asked::Start => {
+            InitRequest::Mapped => continue,
+            InitRequest::Start => {
                 program = Some(start(orders, line)?);
                 continue;
             }
-            Asked::Tell(words) => {
+            InitRequest::Tell(words) => {
                 if let Some(program) = &program {
                     // It may be gone already; that is told by the one who buries it.
                     let _ = writeln!(&*program, "{words}");
                 }
                 continue;
             }
-            Asked::Kill(pid) => {
+            InitRequest::Kill(pid) => {
                 let done = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
                 done.map(|()| String::new()).map_err(io::Error::from)
             }
-            Asked::HostName(pid) => proc.host_name(pid),
-            Asked::NetworkFile(pid, file) => proc.network_file(pid, &file),
-            Asked::Link(pid, name) => proc.link(pid, name),
-            Asked::Veth => Ok(has_veth().to_string()),
-            Asked::Datagram(pid, to, text) => proc.send(pid, to, text),
-            Asked::Segments(pid) => proc.segments(pid),
+            InitRequest::HostName(pid) => proc.host_name(pid),
+            InitRequest::NetworkFile(pid, file) => proc.network_file(pid, &file),
+            InitRequest::Link(pid, name) => proc.link(pid, name),
+            InitRequest::Veth => Ok(has_veth().to_string()),
+            InitRequest::Datagram(pid, to, text) => proc.send(pid, to, text),
+            InitRequest::Segments(pid) => proc.segments(pid),
         };
-        say(line, &Said::Answer(answer.map_err(|error| error.to_string())))?;
+        say(line, &InitMessage::Answer(answer.map_err(|error| error.to_string())))?;
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
                 Ok(_) => {}
             }
             let word = String::from_utf8_lossy(&word).trim_end().to_owned();
-            if say(&heard, &Said::Word(word)).is_err() {
+            if say(&heard, &InitMessage::ProgramLine(word)).is_err() {
                 break;
             }
         }
@@ -163,7 +163,7 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
                     }
                     std::thread::sleep(std::time::Duration::from_millis(2));
                 }
-                if say(&line, &Said::Ended(how)).is_err() {
+                if say(&line, &InitMessage::ProgramEnded(how)).is_err() {
                     break;
                 }
             }
@@ -172,7 +172,7 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
     let pid = spawn(command, orders.setup.clone())?;
     // The kernel takes it first when memory is short; its children inherit that.
     let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), "1000");
-    say(line, &Said::Started(pid))?;
+    say(line, &InitMessage::ProgramStarted(pid))?;
     let _ = started.set(pid);
     Ok(ours)
 }

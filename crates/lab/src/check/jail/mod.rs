@@ -20,20 +20,20 @@ mod filter;
 mod furnish;
 mod init;
 mod look;
+mod messages;
 mod power;
 mod root;
 mod setup;
 mod warden;
-mod words;
 
 use std::{io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use messages::{InitMessage, InitRequest};
 pub use power::Capability;
 pub use setup::Setup;
 pub(super) use warden::warden;
-pub(super) use words::{Asked, Said};
 
 /// What the check tells the warden.
 #[derive(Debug, Clone, Serialize, Deserialize)]

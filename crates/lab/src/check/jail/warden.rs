@@ -27,17 +27,17 @@ use super::{
     MEMORY_BYTES, ORDINARY, Orders, PROCESSES, at,
     furnish::furnish,
     init::init,
-    words::{Line, Said, say},
+    messages::{InitMessage, Line, say},
 };
 
 /// The warden's and init's whole life.
 pub(in crate::check) fn warden(orders: &str) -> u8 {
-    let told = serde_json::from_str(orders).map_err(io::Error::from);
-    match told.and_then(|orders: Orders| lock_up(&orders)) {
+    let parsed = serde_json::from_str(orders).map_err(io::Error::from);
+    match parsed.and_then(|orders: Orders| lock_up(&orders)) {
         Ok(code) => code,
         Err(error) => {
             // The check reads this line where it waits for init to be ready.
-            let _ = say(&Line::output(), &Said::Lacking(error.to_string()));
+            let _ = say(&Line::output(), &InitMessage::SetupFailed(error.to_string()));
             1
         }
     }
@@ -78,7 +78,7 @@ fn lock_up(orders: &Orders) -> io::Result<u8> {
     // From here on root is root of nothing but what follows.
     unshare(CloneFlags::CLONE_NEWUSER).map_err(at("unshare user"))?;
     if orders.root {
-        say(&line, &Said::MapMe)?;
+        say(&line, &InitMessage::NeedsIdMaps)?;
         let mut mapped = String::new();
         asked.read_line(&mut mapped)?;
         let root = (Uid::from_raw(0), Gid::from_raw(0));

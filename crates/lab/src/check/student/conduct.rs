@@ -67,7 +67,7 @@ impl Student {
         self.no_bomb().err().unwrap_or_else(ended)
     }
 
-    pub(super) fn too_slow(&self, point: &str, patience: Duration) -> Finding {
+    pub(super) fn too_slow(&self, point: &str, timeout: Duration) -> Finding {
         if let Err(finding) = self.no_bomb() {
             return finding;
         }
@@ -75,18 +75,18 @@ impl Student {
             return finding;
         }
         let processes = self.processes();
-        let told = |process: &Process| {
+        let described = |process: &Process| {
             let state = process.status("State").unwrap_or_default();
             format!("{} {state}", process.pid)
         };
-        let list: Vec<String> = processes.iter().take(5).map(told).collect();
+        let list: Vec<String> = processes.iter().take(5).map(described).collect();
         // proc_pid_wchan(5) says 0 of one that does not wait.
-        let place = processes.first().and_then(|process| process.read("wchan").ok());
+        let wait_channel = processes.first().and_then(|process| process.read("wchan").ok());
         fail("too-slow")
             .fact("point", point)
-            .fact("seconds", patience.as_secs())
+            .fact("seconds", timeout.as_secs())
             .fact("processes", list.join(", "))
-            .fact("where", place.unwrap_or_default())
+            .fact("where", wait_channel.unwrap_or_default())
     }
 }
 

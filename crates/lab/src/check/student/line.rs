@@ -11,16 +11,16 @@ use std::{
 
 use crate::check::{
     finding::Checked,
-    jail::{Asked, Said},
+    jail::{InitMessage, InitRequest},
 };
 
 /// A line to the program's host. Dropping it ends that host.
 #[derive(Debug)]
 pub(in crate::check) struct Line {
     line: UnixStream,
-    heard: mpsc::Receiver<Said>,
+    heard: mpsc::Receiver<InitMessage>,
     /// What was heard while an answer was waited for.
-    kept: RefCell<VecDeque<Said>>,
+    kept: RefCell<VecDeque<InitMessage>>,
 }
 
 impl Line {
@@ -30,7 +30,7 @@ impl Line {
         std::thread::spawn(move || {
             for line in words.lines().map_while(Result::ok) {
                 let said = serde_json::from_str(&line);
-                if said.is_ok_and(|said: Said| tell.send(said).is_err()) {
+                if said.is_ok_and(|said: InitMessage| tell.send(said).is_err()) {
                     break;
                 }
             }
@@ -39,27 +39,27 @@ impl Line {
     }
 
     /// What is said next, until `deadline`.
-    pub(super) fn hear(&self, deadline: Instant) -> Option<Said> {
+    pub(super) fn hear(&self, deadline: Instant) -> Option<InitMessage> {
         let kept = self.kept.borrow_mut().pop_front();
         kept.or_else(|| self.hear_next(deadline))
     }
 
-    fn hear_next(&self, deadline: Instant) -> Option<Said> {
+    fn hear_next(&self, deadline: Instant) -> Option<InitMessage> {
         self.heard.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
-    pub(super) fn say(&self, asked: &Asked) -> Checked<()> {
+    pub(super) fn say(&self, asked: &InitRequest) -> Checked<()> {
         let mut text = serde_json::to_vec(asked).map_err(io::Error::from)?;
         text.push(b'\n');
         Ok((&self.line).write_all(&text)?)
     }
 
     /// Asks init; what the program says meanwhile is kept for the next meeting.
-    pub(super) fn question(&self, asked: &Asked, deadline: Instant) -> Checked<String> {
+    pub(super) fn question(&self, asked: &InitRequest, deadline: Instant) -> Checked<String> {
         self.say(asked)?;
         loop {
             match self.hear_next(deadline) {
-                Some(Said::Answer(answer)) => {
+                Some(InitMessage::Answer(answer)) => {
                     let failed = |error| io::Error::other(format!("{asked:?}: {error}"));
                     return Ok(answer.map_err(failed)?);
                 }

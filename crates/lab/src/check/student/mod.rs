@@ -20,10 +20,10 @@ use super::{
     CgroupDirectory,
     cgroups::Cgroups,
     finding::{Checked, cannot_tell, fail},
-    jail::{Asked, Said},
+    jail::{InitMessage, InitRequest},
     kernel::Process,
 };
-use crate::program::Place;
+use crate::program::CgroupParents;
 use leavings::Before;
 pub(super) use line::Line;
 pub(super) use tail::Tail;
@@ -41,7 +41,7 @@ pub struct Student {
     said: BTreeMap<String, String>,
     before: Before,
     ended: Option<String>,
-    patience: Duration,
+    timeout: Duration,
     output: Tail,
     /// The program's bytes, and the files that are known to have them.
     program: Vec<u8>,
@@ -55,7 +55,7 @@ pub(super) struct Started {
     pub(super) warden: Child,
     pub(super) line: Line,
     pub(super) cgroups: Option<Cgroups>,
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
     pub(super) output: Tail,
     pub(super) program: Vec<u8>,
     pub(super) allowed: Vec<PathBuf>,
@@ -85,7 +85,7 @@ const GLANCE: Duration = Duration::from_millis(500);
 impl Student {
     /// Takes over a warden whose init is ready, or says why there is none.
     pub(super) fn of(started: Started) -> Checked<Self> {
-        let Started { warden, line, cgroups, patience, output, program, allowed } = started;
+        let Started { warden, line, cgroups, timeout, output, program, allowed } = started;
         let own = Process { pid: warden.id() };
         let mut student = Self {
             line,
@@ -96,24 +96,24 @@ impl Student {
             said: BTreeMap::new(),
             before: Before::default(),
             ended: None,
-            patience,
+            timeout,
             output,
             program,
             own_files: RefCell::default(),
             allowed,
         };
         loop {
-            match student.line.hear(Instant::now() + patience) {
-                Some(Said::MapMe) => {
+            match student.line.hear(Instant::now() + timeout) {
+                Some(InitMessage::NeedsIdMaps) => {
                     write_maps(own.pid.cast_signed()).map_err(std::io::Error::other)?;
-                    student.line.say(&Asked::Mapped)?;
+                    student.line.say(&InitRequest::Mapped)?;
                 }
-                Some(Said::Ready) => break,
-                Some(Said::Lacking(error)) => {
+                Some(InitMessage::Ready) => break,
+                Some(InitMessage::SetupFailed(error)) => {
                     return Err(cannot_tell("no-namespaces").fact("error", error));
                 }
                 _ => {
-                    let error = "the warden ended without a word";
+                    let error = "the warden exited without a message";
                     return Err(cannot_tell("no-namespaces").fact("error", error));
                 }
             }
@@ -129,14 +129,16 @@ impl Student {
     }
 
     pub(super) fn begin(&mut self) -> Checked<()> {
-        self.line.say(&Asked::Start)?;
+        self.line.say(&InitRequest::Start)?;
         match self.line.hear(self.deadline()) {
-            Some(Said::Started(pid)) => {
+            Some(InitMessage::ProgramStarted(pid)) => {
                 // One that has ended already is told of at the first meeting.
                 self.main = self.outside(pid).ok();
                 Ok(())
             }
-            Some(Said::Lacking(error)) => Err(cannot_tell("lacking").fact("error", error)),
+            Some(InitMessage::SetupFailed(error)) => {
+                Err(cannot_tell("lacking").fact("error", error))
+            }
             other => Err(std::io::Error::other(format!("init said {other:?}")).into()),
         }
     }
@@ -180,16 +182,16 @@ impl Student {
     /// The finding that tells what it did instead: `not-written`, `panicked`, `refused`,
     /// `ended-early`, `too-slow`, `too-much-memory`, `too-many-processes`, `wrong-words`.
     pub fn meet(&mut self, point: &str) -> Checked<()> {
-        self.meet_within(point, self.patience)
+        self.meet_within(point, self.timeout)
     }
 
-    /// The same with more patience, of what takes long.
+    /// The same with more timeout, of what takes long.
     ///
     /// # Errors
     ///
     /// Those of [`Student::meet`].
-    pub fn meet_within(&mut self, point: &str, patience: Duration) -> Checked<()> {
-        let deadline = Instant::now() + patience;
+    pub fn meet_within(&mut self, point: &str, timeout: Duration) -> Checked<()> {
+        let deadline = Instant::now() + timeout;
         loop {
             let now = Instant::now();
             match self.line.hear(deadline.min(now + GLANCE)) {
@@ -198,23 +200,25 @@ impl Student {
                     self.no_delegation()?;
                     self.no_bomb()?;
                 }
-                Some(Said::Word(word)) => match word.split_once(' ').unwrap_or((&word, "")) {
-                    ("say", rest) => {
-                        let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
-                        self.said.insert(name.to_owned(), value.to_owned());
+                Some(InitMessage::ProgramLine(word)) => {
+                    match word.split_once(' ').unwrap_or((&word, "")) {
+                        ("say", rest) => {
+                            let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                            self.said.insert(name.to_owned(), value.to_owned());
+                        }
+                        ("meet", at) if at == point => return self.no_delegation(),
+                        ("done", _) if point == "the end" => {}
+                        ("todo", todo) => return Err(fail("not-written").fact("todo", todo)),
+                        ("panic", panic) => return Err(self.ended_by_panic(panic)),
+                        ("error", rest) => {
+                            let (step, error) = rest.split_once('\t').unwrap_or(("?", rest));
+                            self.no_bomb()?;
+                            return Err(fail("refused").fact("step", step).fact("error", error));
+                        }
+                        _ => return Err(fail("wrong-words").fact("said", format!("`{word}`"))),
                     }
-                    ("meet", at) if at == point => return self.no_delegation(),
-                    ("done", _) if point == "the end" => {}
-                    ("todo", todo) => return Err(fail("not-written").fact("todo", todo)),
-                    ("panic", panic) => return Err(self.ended_by_panic(panic)),
-                    ("error", rest) => {
-                        let (step, error) = rest.split_once('\t').unwrap_or(("?", rest));
-                        self.no_bomb()?;
-                        return Err(fail("refused").fact("step", step).fact("error", error));
-                    }
-                    _ => return Err(fail("wrong-words").fact("said", format!("`{word}`"))),
-                },
-                Some(Said::Ended(how)) => {
+                }
+                Some(InitMessage::ProgramEnded(how)) => {
                     self.ended = Some(how.clone());
                     if point == "the end" {
                         return Ok(());
@@ -222,7 +226,7 @@ impl Student {
                     return Err(self.ended_early(point, &how));
                 }
                 Some(_) => {}
-                None => return Err(self.too_slow(point, patience)),
+                None => return Err(self.too_slow(point, timeout)),
             }
         }
     }
@@ -233,7 +237,7 @@ impl Student {
     ///
     /// When the check's own line is broken.
     pub fn go(&self) -> Checked<()> {
-        self.line.say(&Asked::Tell("go".into()))
+        self.line.say(&InitRequest::Tell("go".into()))
     }
 
     /// Lets it go on and gives it `words`: [`Host::meet`](crate::program::Host::meet) returns them.
@@ -242,7 +246,7 @@ impl Student {
     ///
     /// When the check's own line is broken.
     pub fn go_with(&self, words: &str) -> Checked<()> {
-        self.line.say(&Asked::Tell(format!("go {words}")))
+        self.line.say(&InitRequest::Tell(format!("go {words}")))
     }
 
     /// Waits for the program's end, and sees that nothing is left of it: no process, mount, link or
@@ -317,13 +321,13 @@ impl Student {
         self.cgroups.as_ref().map_or(&[], |cgroups| &cgroups.directories)
     }
 
-    /// The same by controllers, as [`Host::place`](crate::program::Host::place) gives them to the
+    /// The same by controllers, as [`Host::cgroup_parents`](crate::program::Host::cgroup_parents) gives them to the
     /// program.
-    pub fn place(&self) -> Place {
-        self.cgroups.as_ref().map(Cgroups::place).unwrap_or_default()
+    pub fn cgroup_parents(&self) -> CgroupParents {
+        self.cgroups.as_ref().map(Cgroups::parents).unwrap_or_default()
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.patience
+        Instant::now() + self.timeout
     }
 }

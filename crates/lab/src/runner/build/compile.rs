@@ -1,0 +1,221 @@
+//! Building a lab's programs, and telling the student's errors from everybody else's.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read as _, Seek as _},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use serde::Deserialize;
+
+use super::lines::lines_of;
+use crate::runner::{Error, Front, Result, course::Course, output::text::clean};
+use crate::visible::visible_with_colours;
+
+/// What came of a build: the programs that there are now, and the targets that did not compile.
+#[derive(Debug, Default)]
+pub(crate) struct Built {
+    /// The programs, by their names.
+    pub(crate) programs: BTreeMap<String, PathBuf>,
+    /// The errors, by their target's name.
+    pub(crate) errors: BTreeMap<String, Vec<Diagnostic>>,
+}
+
+/// An error of the compiler.
+#[derive(Debug, Clone)]
+pub(crate) struct Diagnostic {
+    /// File, line and message in one line.
+    pub(crate) short: String,
+    /// The compiler's own paragraph.
+    pub(crate) rendered: String,
+}
+
+/// What is to be built.
+#[derive(Debug)]
+pub(crate) struct BuildTargets<'a> {
+    /// The packages.
+    pub(crate) packages: Vec<&'a str>,
+    /// Of them only these programs; all of them if none is named.
+    pub(crate) bins: Vec<String>,
+    /// Whether errors are rendered in colours.
+    pub(crate) colours: bool,
+}
+
+/// Builds, and tells `front` what was compiled just now.
+pub(crate) fn build(
+    course: &Course,
+    targets: &BuildTargets<'_>,
+    front: &mut dyn Front,
+) -> Result<Built> {
+    match attempt(course, targets, true, front) {
+        // What was never fetched cannot be built without the network.
+        Err(Error::Cargo { said }) if said.contains("offline") => {
+            attempt(course, targets, false, front)
+        }
+        built => built,
+    }
+}
+
+fn attempt(
+    course: &Course,
+    targets: &BuildTargets<'_>,
+    offline: bool,
+    front: &mut dyn Front,
+) -> Result<Built> {
+    let mut cargo = course.toolchain.cargo("build");
+    cargo.args(["--profile", "lab", "--keep-going", "--quiet", "--color", "never"]);
+    cargo.args([
+        "--message-format",
+        match targets.colours {
+            true => "json-diagnostic-rendered-ansi",
+            false => "json",
+        },
+    ]);
+    if offline {
+        cargo.arg("--offline");
+    }
+    for package in &targets.packages {
+        cargo.args(["--package", package]);
+    }
+    match targets.bins.as_slice() {
+        [] => {
+            cargo.arg("--bins");
+        }
+        bins => {
+            for bin in bins {
+                cargo.args(["--bin", bin]);
+            }
+        }
+    }
+    let mut words = tempfile::tempfile().map_err(Error::system("make a temporary file"))?;
+    let clone = words.try_clone().map_err(Error::system("dup"))?;
+    cargo.stdout(Stdio::piped()).stderr(clone);
+    let mut child = cargo.spawn().map_err(|error| course.toolchain.no_start(&error))?;
+    let mut built = Built::default();
+    let status = lines_of(&mut child, front, &mut |line, front| {
+        if let Ok(message) = serde_json::from_slice(line) {
+            built.take(message, &course.root, &mut |what| front.step(what));
+        }
+    })?;
+    if status.success() || !built.errors.is_empty() {
+        return Ok(built);
+    }
+    let said = last_words(&mut words);
+    let cannot_write = ["Permission denied", "Read-only file system", "os error 13", "os error 30"];
+    match cannot_write.iter().any(|sign| said.contains(sign)) {
+        true => Err(Error::ReadOnly { path: course.target.clone() }),
+        false => Err(Error::Cargo { said }),
+    }
+}
+
+fn last_words(file: &mut File) -> String {
+    let mut text = Vec::new();
+    let read = file.rewind().and_then(|()| file.take(64 << 10).read_to_end(&mut text));
+    match read {
+        Ok(_) => {
+            let text = String::from_utf8_lossy(&text).trim().to_owned();
+            text.lines().map(clean).collect::<Vec<_>>().join("\n")
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "reason")]
+enum Message {
+    #[serde(rename = "compiler-artifact")]
+    Artifact { target: Target, executable: Option<PathBuf>, fresh: bool },
+    #[serde(rename = "compiler-message")]
+    Diagnostic { target: Target, message: Words },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Words {
+    message: String,
+    level: String,
+    rendered: Option<String>,
+    spans: Vec<Span>,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    file_name: PathBuf,
+    line_start: u32,
+    is_primary: bool,
+}
+
+impl Built {
+    fn take(&mut self, message: Message, root: &Path, step: &mut dyn FnMut(&str)) {
+        match message {
+            Message::Artifact { target, executable, fresh } => {
+                if !fresh {
+                    step(&clean(&target.name));
+                }
+                if let Some(path) = executable {
+                    self.programs.insert(target.name, path);
+                }
+            }
+            Message::Diagnostic { target, message } if message.level == "error" => {
+                let errors = self.errors.entry(target.name).or_default();
+                // "aborting due to 2 previous errors" has no place and says nothing more.
+                if !message.spans.is_empty() || errors.is_empty() {
+                    errors.push(message.diagnostic(root));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Words {
+    fn diagnostic(self, root: &Path) -> Diagnostic {
+        let location = self.spans.iter().find(|span| span.is_primary).map(|span| {
+            let file = span.file_name.strip_prefix(root).unwrap_or(&span.file_name);
+            format!("{}:{}: ", file.display(), span.line_start)
+        });
+        let first = self.message.lines().next().unwrap_or_default();
+        Diagnostic {
+            short: clean(&(location.unwrap_or_default() + first)),
+            rendered: visible_with_colours(&self.rendered.unwrap_or(self.message)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(lines: &[&str]) -> Built {
+        let mut built = Built::default();
+        for line in lines {
+            built.take(serde_json::from_str(line).unwrap(), Path::new("/root"), &mut |_| {});
+        }
+        built
+    }
+
+    #[test]
+    fn programs_and_errors_are_told_by_their_targets() {
+        let built = taken(&[
+            r#"{"reason":"build-script-executed","package_id":"x"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"lab08-check"},"executable":"/t/c","fresh":true}"#,
+            r#"{"reason":"compiler-message","target":{"name":"lab08"},"message":{"message":"unused","level":"warning","rendered":"w","spans":[]}}"#,
+            r#"{"reason":"compiler-message","target":{"name":"lab08"},"message":{"message":"no `x`\nmore","level":"error","rendered":"long","spans":[{"file_name":"labs/08/src/student.rs","line_start":7,"is_primary":true}]}}"#,
+            r#"{"reason":"compiler-message","target":{"name":"lab08"},"message":{"message":"aborting","level":"error","rendered":"a","spans":[]}}"#,
+            r#"{"reason":"build-finished","success":false}"#,
+        ]);
+        assert_eq!(built.programs["lab08-check"], Path::new("/t/c"));
+        let errors = &built.errors["lab08"];
+        assert_eq!(errors.len(), 1);
+        assert_eq!(errors[0].short, "labs/08/src/student.rs:7: no `x`");
+        assert_eq!(errors[0].rendered, "long");
+    }
+}

@@ -1,0 +1,5 @@
+//! Building the student's program: cargo, run as the owner of the checkout.
+
+pub(crate) mod compile;
+mod lines;
+pub(crate) mod toolchain;

@@ -1,0 +1,125 @@
+//! Cargo, as the owner of the checkout.
+//!
+//! What a build runs is what the checkout says: build scripts, wrappers, linkers. So root builds as
+//! root only what root alone can change, and everything else as the checkout's owner.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use nix::unistd::Uid;
+
+use crate::runner::{
+    Error, LocalUser, Result,
+    privilege::{environment, trust},
+};
+
+/// A cargo, and as whom it is run.
+#[derive(Debug, Clone)]
+pub(crate) struct Toolchain {
+    cargo: PathBuf,
+    owner: LocalUser,
+    root: PathBuf,
+}
+
+impl Toolchain {
+    /// The cargo for the checkout in `root`.
+    pub(crate) fn of(root: &Path) -> Result<Self> {
+        let owner = LocalUser::owner_of(root).map_err(Error::file("look at", root))?;
+        if is_roots(&owner) {
+            trust::tree(root).map_err(Error::Shared)?;
+            for (name, usual) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+                let usual = || Some(owner.home.as_ref()?.join(usual));
+                let home = env::var_os(name).map(PathBuf::from).or_else(usual);
+                if let Some(home) = home.filter(|home| home.exists()) {
+                    trust::path(&home).map_err(Error::Shared)?;
+                }
+            }
+        }
+        let there = |path: &PathBuf| owner.acting(|| path.is_file());
+        // Another user's cargo is nothing to root but a word that this user is to execute.
+        let usable = |path: &PathBuf| !is_roots(&owner) || environment::may_run(path);
+        let cargo = candidates(&owner).into_iter().filter(there).find(usable);
+        let cargo = cargo.ok_or_else(|| Error::NoCargo { user: owner.name.clone() })?;
+        Ok(Self { cargo, owner, root: root.to_owned() })
+    }
+
+    /// A call of cargo on the checkout.
+    pub(crate) fn cargo(&self, subcommand: &str) -> Command {
+        let program = self.cargo.as_os_str().to_owned();
+        if !is_roots(&self.owner) {
+            let mut cargo = self.command(program);
+            cargo.arg(subcommand);
+            return cargo;
+        }
+        // Cargo and rustup heed files of all folders above the one they are called in, where others
+        // may have put them: /tmp/.cargo/config.toml.
+        let mut cargo = self.command_in(program, Path::new("/"));
+        for config in [".cargo/config.toml", ".cargo/config"].map(|path| self.root.join(path)) {
+            if config.is_file() {
+                cargo.arg("--config").arg(config);
+            }
+        }
+        cargo.args([subcommand, "--manifest-path"]).arg(self.root.join("Cargo.toml"));
+        cargo
+    }
+
+    /// A call of another program there, as the same user.
+    pub(crate) fn command(&self, program: impl Into<OsString>) -> Command {
+        let mut command = self.command_in(program, &self.root);
+        if is_roots(&self.owner) {
+            // A repository above the checkout may be somebody else's, and has programs to run.
+            command.env("GIT_CEILING_DIRECTORIES", self.root.parent().unwrap_or(&self.root));
+        }
+        command
+    }
+
+    fn command_in(&self, program: impl Into<OsString>, folder: &Path) -> Command {
+        let mut command = self.owner.command(&program.into(), folder);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Makes sure that nobody else has put something where root's cargo puts what it builds, and
+    /// takes it from there.
+    pub(crate) fn trust(&self, target: &Path) -> Result<()> {
+        if !is_roots(&self.owner) || target.starts_with(&self.root) {
+            return Ok(());
+        }
+        // Once it is there, and root's, nobody else can put another one in its place.
+        fs::create_dir_all(target).map_err(Error::file("create", target))?;
+        trust::tree(target).map_err(Error::Shared)
+    }
+
+    /// Whose checkout it is.
+    pub(crate) fn owner(&self) -> &LocalUser {
+        &self.owner
+    }
+
+    /// Why cargo could not even be started.
+    pub(crate) fn no_start(&self, error: &io::Error) -> Error {
+        Error::Cargo { said: format!("{}: {error}", self.cargo.display()) }
+    }
+}
+
+/// Whether root works on what is root's.
+fn is_roots(owner: &LocalUser) -> bool {
+    Uid::effective().is_root() && !owner.is_not_root_here()
+}
+
+fn candidates(owner: &LocalUser) -> Vec<PathBuf> {
+    let own = owner.home.as_ref().map(|home| home.join(".cargo/bin/cargo"));
+    // Who was started by cargo is told which one that was.
+    let said = env::var_os("CARGO").map(PathBuf::from);
+    let path = environment::search_path(owner);
+    let on_path: Vec<PathBuf> =
+        env::split_paths(&path).map(|folder| folder.join("cargo")).collect();
+    match owner.is_not_root_here() {
+        true => own.into_iter().chain(said).chain(on_path).collect(),
+        false => said.into_iter().chain(on_path).chain(own).collect(),
+    }
+}

@@ -1,0 +1,256 @@
+//! `isolab lab check`: build as the checkout's owner, run the check, say what it saw.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use serde_json::json;
+
+use super::predict;
+use crate::runner::{
+    Answer, Error, Front, LabContext, Result,
+    build::compile::{self, BuildTargets, Diagnostic},
+    course::{Lab, skeleton},
+    judging::{
+        check_process::{self, Check, Judge},
+        nested,
+        staged::Staged,
+    },
+    output::{
+        text::{beside, clean},
+        verdict_text::{self, Messages},
+    },
+    progress::Record,
+};
+use crate::{
+    check::{SOURCES, digest},
+    verdict::{Evidence, Report, Verdict},
+};
+
+/// How a lab is to be checked.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Whether the student is asked for guesses.
+    pub ask: bool,
+    /// Guesses, `NAME=NUMBER` each.
+    pub predict: Vec<String>,
+    /// Whether the check runs in the nest.
+    pub nest: bool,
+}
+
+/// What came of building the student's program.
+pub(crate) enum BuildOutcome {
+    /// The student's program, and who judges it.
+    Program(PathBuf, Judge),
+    /// The student's program does not compile.
+    CompileErrors(Vec<Diagnostic>),
+}
+
+/// Checks the lab.
+///
+/// # Errors
+///
+/// When no verdict can be had, for reasons that are not the student's.
+pub fn check(
+    context: &LabContext,
+    lab: &Lab,
+    options: &Options,
+    front: &mut dyn Front,
+) -> Result<Answer> {
+    let messages = Messages::new(lab.catalogue()?);
+    begin(context, lab, &messages, options, front)?;
+    let (report, errors) = match programs(context, lab, front)? {
+        BuildOutcome::CompileErrors(errors) => (refused(lab, &errors), errors),
+        BuildOutcome::Program(program, judge) => {
+            let deadline = check_process::USUAL;
+            let check = Check { lab: lab.id.clone(), judge, program, deadline };
+            let report = match options.nest {
+                true => nested::check(&check, &lab.owner, lab.counted, front.end())?,
+                false => {
+                    let staged = Staged::of(&check.program, &lab.owner)?;
+                    Check { program: staged.path.clone(), ..check }.run(front.end())?
+                }
+            };
+            (report, Vec::new())
+        }
+    };
+    let record = context.book.change(|progress| {
+        let record = progress.begin(&lab.id, &lab.name);
+        record.take(&report);
+        record.clone()
+    });
+    // A verdict is worth telling even where it cannot be written down.
+    let (record, unwritten) = match record {
+        Ok(record) => (record, None),
+        Err(error) => (Record::default(), Some(error)),
+    };
+    let mut answer = verdict_answer(context, lab, &report, &messages, &record);
+    let rendered: String = errors.iter().map(|error| error.rendered.clone() + "\n").collect();
+    answer.text.insert_str(0, &rendered);
+    if !errors.is_empty() {
+        answer.json["errors"] = errors.iter().map(|error| error.short.clone()).collect();
+    }
+    if let Some(note) = judged_by(context, lab) {
+        answer.text += &format!("\n{}", beside("", &note, 0, context.style.width));
+        answer.json["judge"] = json!(note);
+    }
+    if let Some(error) = unwritten {
+        answer.text += &format!("\n{}\n", error.message(context.style.language));
+        answer.json["unwritten"] = json!(error.to_string());
+    }
+    Ok(answer)
+}
+
+/// What is to be said of the judge: that it is not the one that the checkout has, or that it is.
+fn judged_by(context: &LabContext, lab: &Lab) -> Option<String> {
+    let (id, owner) = (&lab.id, &lab.owner.name);
+    let Some(built_in) = context.built_in(lab) else {
+        return lab.owner.is_not_root_here().then(|| match context.style.either("en", "zh") {
+            "en" => format!(
+                "isolab has no built-in check for lab {id}: this verdict is from the check in the \
+                 checkout, which {owner} can change."
+            ),
+            _ => format!(
+                "isolab 自己没有实验 {id} 的检查程序：这个结论出自仓库里的检查程序，而 {owner} 可以改动它。"
+            ),
+        });
+    };
+    let sources = SOURCES.map(|path| lab.owner.read(&lab.folder.join(path)).unwrap_or_default());
+    let same = digest(sources.each_ref().map(Vec::as_slice)) == built_in.sources;
+    (!same).then(|| match context.style.either("en", "zh") {
+        "en" => format!(
+            "Judged by isolab's built-in check of lab {id}, which was built from a different check.rs \
+             or src/lib.rs. `git status` shows whether they were changed here; if they are newer, \
+             reinstall isolab. `isolab lab verify {id}` uses the files in this checkout."
+        ),
+        _ => format!(
+            "结论出自 isolab 自带的实验 {id} 检查程序，它对应的 check.rs 或 src/lib.rs 与这份仓库里的不同。\
+             `git status` 可以看到是否在这里改动过；如果是仓库更新，请重新安装 isolab。\
+             `isolab lab verify {id}` 使用仓库里的检查程序。"
+        ),
+    })
+}
+
+/// Writes down that the lab was begun, and what the student guesses.
+fn begin(
+    context: &LabContext,
+    lab: &Lab,
+    messages: &Messages,
+    options: &Options,
+    front: &mut dyn Front,
+) -> Result<()> {
+    let mut guesses = predict::given(messages.own(), &options.predict)?;
+    skeleton::keep(&context.book, &context.course, lab)?;
+    if options.ask {
+        let mut known = context.progress()?.of(&lab.id).guesses;
+        known.extend(guesses.clone());
+        for (name, prediction) in predict::open(messages.own(), &known, context.style.language) {
+            if let Some(guess) = front.ask(&prediction.question, &prediction.unit) {
+                guesses.insert(name.to_owned(), predict::guess(guess));
+            }
+        }
+    }
+    context.book.change(|progress| {
+        progress.begin(&lab.id, &lab.name).guesses.extend(guesses);
+    })?;
+    match check_process::is_readable_within(front.end(), Duration::ZERO) {
+        true => Err(Error::Interrupted),
+        false => Ok(()),
+    }
+}
+
+/// Builds the student's program, and the check where this isolab has none for the lab.
+pub(crate) fn programs(
+    context: &LabContext,
+    lab: &Lab,
+    front: &mut dyn Front,
+) -> Result<BuildOutcome> {
+    let [student, check] = [lab.bin(""), lab.bin("-check")];
+    let is_built_in = context.built_in(lab).is_some();
+    let bins = [&student].into_iter().chain((!is_built_in).then_some(&check));
+    let targets = BuildTargets {
+        packages: vec![&lab.name],
+        bins: bins.cloned().collect(),
+        colours: context.style.colours,
+    };
+    let mut built = compile::build(&context.course, &targets, front)?;
+    if let Some(errors) = built.errors.remove(&student) {
+        return Ok(BuildOutcome::CompileErrors(errors));
+    }
+    if let Some(error) = built.errors.values().flatten().next() {
+        return Err(Error::LabBroken { first: error.short.clone() });
+    }
+    match (built.programs.remove(&student), built.programs.remove(&check)) {
+        (Some(student), _) if is_built_in => Ok(BuildOutcome::Program(student, Judge::Isolab)),
+        (Some(student), Some(check)) => {
+            Ok(BuildOutcome::Program(student, Judge::Checkout(check, lab.owner.clone())))
+        }
+        _ => Err(Error::Cargo { said: format!("{student} and {check} were not built") }),
+    }
+}
+
+/// The verdict on a program that does not compile.
+fn refused(lab: &Lab, errors: &[Diagnostic]) -> Report {
+    let first = errors.first().map(|error| error.short.clone()).unwrap_or_default();
+    Report {
+        lab: lab.id.clone(),
+        verdict: Verdict::Fail,
+        id: Some("not-compiled".to_owned()),
+        facts: BTreeMap::from([("error".to_owned(), first)]),
+        evidence: errors
+            .iter()
+            .map(|error| Evidence { place: "rustc".to_owned(), says: error.short.clone() })
+            .collect(),
+        measured: BTreeMap::new(),
+        output: Vec::new(),
+    }
+}
+
+/// The verdict with all that is said around it.
+pub(crate) fn verdict_answer(
+    context: &LabContext,
+    lab: &Lab,
+    report: &Report,
+    messages: &Messages,
+    record: &Record,
+) -> Answer {
+    let style = &context.style;
+    let sentences =
+        verdict_text::sentences(report, messages, &context.as_typed(&lab.student()), style);
+    let mut text = verdict_text::head(lab, report, style);
+    if report.verdict != Verdict::Pass {
+        text.push('\n');
+        text += &verdict_text::body(report, sentences.as_ref(), style);
+    }
+    let table = predict::table(messages.own(), &record.guesses, &report.measured, style);
+    if !table.is_empty() {
+        text = text + "\n" + &clean_lines(&table);
+    }
+    let next = context.course.after(&lab.id).filter(|_| report.verdict == Verdict::Pass);
+    text.push('\n');
+    text += &match report.verdict {
+        Verdict::Fail => {
+            pointers(lab, style.either("hint", "提示"), style.either("evidence", "证据"))
+        }
+        Verdict::CannotTell => beside("", &format!("isolab lab why {}", lab.id), 0, style.width),
+        Verdict::Pass => match next {
+            Some(next) => format!(
+                "{} isolab lab start {}  {}\n",
+                style.either("next:", "下一个："),
+                next.id,
+                next.about(style.language).map_or(next.name.clone(), |about| about.title)
+            ),
+            None => style.either("That was the last one.\n", "这是最后一个实验。\n").to_owned(),
+        },
+    };
+    let mut json = verdict_text::json(lab, report, sentences.as_ref());
+    json["guesses"] = json!(record.guesses);
+    json["next_lab"] = json!(next.map(|next| &next.id));
+    Answer { text, json, code: report.verdict.code() }
+}
+
+fn pointers(lab: &Lab, hint: &str, evidence: &str) -> String {
+    format!("{hint}: isolab lab hint {id}   {evidence}: isolab lab why {id}\n", id = lab.id)
+}
+
+fn clean_lines(text: &str) -> String {
+    text.lines().map(|line| clean(line) + "\n").collect()
+}

@@ -1,0 +1,143 @@
+//! `isolab lab hint` and `isolab lab why`: what helps after a verdict.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::catalogue::fill;
+use crate::runner::{
+    Answer, LabContext, Result,
+    course::Lab,
+    output::{
+        text::{beside, clean},
+        verdict_text::{self, Messages},
+    },
+    progress::{Record, State},
+};
+
+/// One more hint on the last failure at each call; all of them once the lab has passed.
+///
+/// # Errors
+///
+/// When the lab's messages are damaged, and when the progress cannot be written.
+pub fn hint(context: &LabContext, lab: &Lab) -> Result<Answer> {
+    let messages = Messages::new(lab.catalogue()?);
+    let record = context.progress()?.of(&lab.id);
+    if record.state() == State::Passed {
+        let ids = record.failures.keys().map(String::as_str);
+        return Ok(hints_answer(context, lab, &messages, &record, ids, usize::MAX));
+    }
+    let Some(id) = record.last_failure.clone() else {
+        let text = match context.style.either("en", "zh") {
+            "en" => format!("nothing has failed yet: isolab lab check {}\n", lab.id),
+            _ => format!("还没有失败过：isolab lab check {}\n", lab.id),
+        };
+        return Ok(Answer { text, json: json!({ "lab": lab.id, "hints": [] }), code: 0 });
+    };
+    let all = messages.get(&id).map_or(0, |it| it.get(context.style.language).hints.len());
+    let shown = context.book.change(|progress| {
+        let shown = progress.begin(&lab.id, &lab.name).hints.entry(id.clone()).or_default();
+        *shown = (*shown + 1).min(all);
+        *shown
+    })?;
+    Ok(hints_answer(context, lab, &messages, &record, [id.as_str()].into_iter(), shown))
+}
+
+fn hints_answer<'a>(
+    context: &LabContext,
+    lab: &Lab,
+    messages: &Messages,
+    record: &Record,
+    ids: impl Iterator<Item = &'a str>,
+    shown: usize,
+) -> Answer {
+    let style = &context.style;
+    let (mut text, mut json) = (String::new(), Vec::new());
+    for id in ids {
+        let hints = messages.get(id).map(|message| &message.get(style.language).hints);
+        let facts = match &record.report {
+            Some(report) if report.id.as_deref() == Some(id) => {
+                verdict_text::facts(report, &context.as_typed(&lab.student()))
+            }
+            _ => BTreeMap::from([
+                ("file".to_owned(), context.as_typed(&lab.student()).display().to_string()),
+                ("lab".to_owned(), lab.id.clone()),
+            ]),
+        };
+        let hints: Vec<String> =
+            hints.into_iter().flatten().map(|hint| clean(&fill(hint, &facts))).collect();
+        text +=
+            &format!("{} {}  {}\n", style.either("Lab", "实验"), lab.id, style.bold(&clean(id)));
+        if hints.is_empty() {
+            text += style.either("  no hints for this message\n", "  这一条没有提示\n");
+        }
+        for (number, hint) in hints.iter().enumerate().take(shown) {
+            let label = format!("  {}/{}", number + 1, hints.len());
+            text += &beside(&label, hint, 7, style.width);
+            json.push(json!({ "id": id, "step": number + 1, "of": hints.len(), "hint": hint }));
+        }
+    }
+    if text.is_empty() {
+        text = style.either("nothing has failed in this lab\n", "这里从来没有失败过\n").to_owned();
+    }
+    Answer { text, json: json!({ "lab": lab.id, "hints": json }), code: 0 }
+}
+
+/// What the kernel said in the last check.
+///
+/// # Errors
+///
+/// When the lab's messages are damaged, and when the progress cannot be read.
+pub fn why(context: &LabContext, lab: &Lab) -> Result<Answer> {
+    let style = &context.style;
+    let messages = Messages::new(lab.catalogue()?);
+    let Some(report) = context.progress()?.of(&lab.id).report else {
+        let text = match style.either("en", "zh") {
+            "en" => format!("not checked yet: isolab lab check {}\n", lab.id),
+            _ => format!("还没有检查过：isolab lab check {}\n", lab.id),
+        };
+        return Ok(Answer { text, json: json!({ "lab": lab.id, "evidence": [] }), code: 0 });
+    };
+    let mut text = verdict_text::head(lab, &report, style) + "\n";
+    for evidence in &report.evidence {
+        text += &format!("  {}\n", style.bold(&clean(&evidence.place)));
+        for line in evidence.says.lines() {
+            text += &format!("    {}\n", clean(line));
+        }
+    }
+    if report.evidence.is_empty() {
+        text += style.either("  no kernel state recorded yet\n", "  还没有看到任何内核状态\n");
+    }
+    for (name, value) in &report.measured {
+        text += &format!("  {} = {}\n", clean(name), super::predict::short(*value));
+    }
+    let man = report.id.as_ref().and_then(|id| messages.get(id)).map(|message| &message.man);
+    if let Some(man) = man {
+        text += &format!("\n{}: {}\n", style.either("read", "参阅"), pointer(man));
+    }
+    let mut json = verdict_text::json(lab, &report, None);
+    json["man"] = json!(man);
+    Ok(Answer { text, json, code: 0 })
+}
+
+/// `pid_namespaces(7)` as what is typed to read it.
+fn pointer(man: &str) -> String {
+    let page = man.strip_suffix(')').and_then(|man| man.split_once('('));
+    match page {
+        Some((name, section)) if section.len() == 1 && !name.contains(' ') => {
+            format!("man {section} {name}")
+        }
+        _ => man.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_man_page_is_told_as_it_is_typed() {
+        assert_eq!(pointer("pid_namespaces(7)"), "man 7 pid_namespaces");
+        assert_eq!(pointer("Intel SDM 3A 4.5"), "Intel SDM 3A 4.5");
+    }
+}

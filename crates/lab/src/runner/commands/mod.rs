@@ -1,0 +1,15 @@
+//! What a user types after `isolab lab`: one file a command.
+
+pub mod check;
+pub(super) mod class;
+mod class_page;
+pub(super) mod clean;
+pub(super) mod export;
+pub(super) mod hint;
+pub(super) mod list;
+pub(super) mod new;
+pub mod predict;
+pub(super) mod solution;
+pub(super) mod start;
+pub(super) mod verify;
+pub(super) mod watch;

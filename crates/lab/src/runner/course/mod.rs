@@ -1,0 +1,308 @@
+//! The labs of a checkout: what cargo knows of their packages, and what their folders say.
+
+pub(crate) mod needs;
+pub(crate) mod skeleton;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::runner::{Error, LocalUser, Result, build::toolchain::Toolchain};
+use crate::{
+    catalogue::{About, Catalogue, Language},
+    visible::visible as clean,
+};
+use needs::Need;
+
+/// One semester in this order; the others are optional.
+const ORDER: [&str; 15] =
+    ["01", "08", "09", "02", "03", "10", "12", "14", "05", "15", "06", "16", "17", "18", "20"];
+
+/// A checkout and its labs.
+#[derive(Debug)]
+pub struct Course {
+    /// The folder of the workspace.
+    pub root: PathBuf,
+    pub(crate) toolchain: Toolchain,
+    /// Where cargo puts what it builds.
+    pub(crate) target: PathBuf,
+    /// The labs, by number.
+    pub labs: Vec<Lab>,
+}
+
+/// One lab.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    /// Its number, two digits: `08`.
+    pub id: String,
+    /// Its name, which is its package's: `own-name`.
+    pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// `container`, `microvm` or `measuring`.
+    pub track: String,
+    /// How long a student takes.
+    pub minutes: u32,
+    /// What it takes of the host.
+    pub(crate) needs: Vec<Need>,
+    /// Whether its verdict depends on measured times.
+    pub timing: bool,
+    /// Whether it is verified in the nest too.
+    pub nest: bool,
+    /// Whether it needs a nest whose clock counts instructions: an emulated processor's own time is
+    /// too uneven to see slices in it.
+    pub counted: bool,
+    pub(crate) mutants: Vec<Mutant>,
+    /// Whose files these are, with whose rights they are read.
+    pub(crate) owner: LocalUser,
+}
+
+/// A wrong answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mutant {
+    /// Its program.
+    pub(crate) bin: String,
+    /// The message that it must be given.
+    pub(crate) caught_as: String,
+    /// Whether its mistake can be made in the nest too.
+    pub(crate) nest: bool,
+}
+
+impl Course {
+    /// The course in `from` or the nearest folder above it that has one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, and when cargo is missing or cannot read it.
+    pub fn find(from: &Path) -> Result<Self> {
+        let start = from.canonicalize().map_err(Error::file("look at", from))?;
+        let is_course =
+            |folder: &&Path| folder.join("labs").is_dir() && folder.join("Cargo.toml").is_file();
+        let root = start.ancestors().find(is_course);
+        let root = root.ok_or_else(|| Error::NoCheckout { from: start.clone() })?.to_owned();
+        let toolchain = Toolchain::of(&root)?;
+        let metadata = Metadata::of(&toolchain)?;
+        toolchain.trust(&metadata.target_directory)?;
+        let lab = |package: &Package| package.lab(&root, toolchain.owner());
+        let mut labs: Vec<Lab> = metadata.packages.iter().filter_map(lab).collect();
+        labs.sort_by(|one, other| one.id.cmp(&other.id));
+        if labs.is_empty() {
+            return Err(Error::NoCheckout { from: start });
+        }
+        Ok(Self { root, toolchain, target: metadata.target_directory, labs })
+    }
+
+    /// The lab with that number or name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, and when its folder is called otherwise than it.
+    pub fn lab(&self, asked: &str) -> Result<&Lab> {
+        let number = asked.split_once('-').map_or(asked, |(number, _)| number);
+        let number = number.parse::<u8>().map(|number| format!("{number:02}"));
+        let found = self
+            .labs
+            .iter()
+            .find(|lab| lab.name == asked || number.as_ref().is_ok_and(|number| *number == lab.id));
+        let lab = found.ok_or_else(|| Error::NoLab {
+            asked: asked.to_owned(),
+            known: self.labs.iter().map(|lab| lab.id.clone()).collect(),
+        })?;
+        match lab.is_renamed() {
+            None => Ok(lab),
+            Some(expected) => Err(Error::Renamed { found: lab.folder.clone(), expected }),
+        }
+    }
+
+    /// The lab that comes behind this one, first those of the semester, then the others.
+    pub fn after(&self, id: &str) -> Option<&Lab> {
+        let others = self.labs.iter().map(|lab| lab.id.as_str()).filter(|id| !ORDER.contains(id));
+        let order = ORDER.into_iter().chain(others);
+        let mut rest = order.skip_while(|other| *other != id).skip(1);
+        rest.find_map(|id| self.labs.iter().find(|lab| lab.id == id))
+    }
+}
+
+impl Lab {
+    /// The file that the student edits.
+    pub fn student(&self) -> PathBuf {
+        self.folder.join("src/student.rs")
+    }
+
+    /// All that it has to say.
+    ///
+    /// # Errors
+    ///
+    /// When its messages are missing or damaged.
+    pub fn catalogue(&self) -> Result<Catalogue> {
+        let text = self.owner.read_text(&self.folder.join("messages.toml"));
+        text.and_then(|text| Catalogue::of_lab(&text)).map_err(|error| Error::Damaged {
+            path: self.folder.join("messages.toml"),
+            cause: error.to_string().trim_end().to_owned(),
+        })
+    }
+
+    /// What it says of itself.
+    pub(crate) fn about(&self, language: Language) -> Option<About> {
+        Some(self.catalogue().ok()?.lab?.get(language).clone())
+    }
+
+    /// The program of the student, of the solution, of the check.
+    pub(crate) fn bin(&self, suffix: &str) -> String {
+        format!("lab{}{suffix}", self.id)
+    }
+
+    /// `08-own-name`.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}-{}", self.id, self.name)
+    }
+
+    fn is_renamed(&self) -> Option<String> {
+        let expected = self.full_name();
+        (self.folder.file_name()? != expected.as_str()).then_some(expected)
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    metadata: Option<Value>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+    src_path: PathBuf,
+}
+
+/// `[package.metadata.lab]`.
+#[derive(Deserialize)]
+struct InManifest {
+    track: String,
+    minutes: u32,
+    #[serde(default)]
+    needs: Vec<Need>,
+    #[serde(default)]
+    timing: bool,
+    #[serde(default)]
+    nest: bool,
+    #[serde(default)]
+    counted: bool,
+}
+
+impl Metadata {
+    fn of(toolchain: &Toolchain) -> Result<Self> {
+        let mut cargo = toolchain.cargo("metadata");
+        cargo.args(["--no-deps", "--format-version", "1", "--offline"]);
+        let ended = cargo.output().map_err(|error| toolchain.no_start(&error))?;
+        let said = || {
+            let text = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+            text.lines().map(clean).collect::<Vec<_>>().join("\n")
+        };
+        if !ended.status.success() {
+            return Err(Error::Cargo { said: said() });
+        }
+        serde_json::from_slice(&ended.stdout)
+            .map_err(|error| Error::Cargo { said: error.to_string() })
+    }
+}
+
+impl Package {
+    fn lab(&self, root: &Path, owner: &LocalUser) -> Option<Lab> {
+        let folder = self.manifest_path.parent()?;
+        folder.starts_with(root.join("labs")).then_some(())?;
+        // They go to a terminal, and to cargo again.
+        let name = folder.to_str().filter(|folder| clean(folder) == *folder)?;
+        (is_plain(&self.name) && !name.contains("/../")).then_some(())?;
+        let about: InManifest =
+            serde_json::from_value(self.metadata.as_ref()?.get("lab")?.clone()).ok()?;
+        let bins = || self.targets.iter().filter(|target| target.kind.iter().any(|it| it == "bin"));
+        let checks = |target: &Target| {
+            let id = target.name.strip_prefix("lab")?.strip_suffix("-check")?;
+            (id.len() == 2 && id.bytes().all(|byte| byte.is_ascii_digit())).then(|| id.to_owned())
+        };
+        let id = bins().find_map(checks)?;
+        let prefix = format!("lab{id}-");
+        let mutant = |target: &Target| {
+            let name = target.name.strip_prefix(&prefix)?;
+            let text = owner.read_text(&target.src_path).unwrap_or_default();
+            (!["check", "solution"].contains(&name) && is_plain(name)).then(|| Mutant {
+                bin: target.name.clone(),
+                caught_as: said_by(&text, "Caught as: ").unwrap_or(format!("L{id}-{name}")),
+                nest: said_by(&text, "Not in the nest: ").is_none(),
+            })
+        };
+        Some(Lab {
+            name: self.name.clone(),
+            folder: folder.to_owned(),
+            track: about.track,
+            minutes: about.minutes,
+            needs: about.needs,
+            timing: about.timing,
+            nest: about.nest,
+            counted: about.counted,
+            mutants: bins().filter_map(mutant).collect(),
+            owner: owner.clone(),
+            id,
+        })
+    }
+}
+
+/// Whether a name is one as cargo lets packages and programs have.
+fn is_plain(name: &str) -> bool {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    name.chars().all(allowed) && !name.starts_with('-')
+}
+
+/// What a mutant's file says of itself: `Caught as: ` the message, if it is not the one of its own
+/// name; `Not in the nest: ` why its mistake cannot be made there.
+fn said_by(text: &str, what: &str) -> Option<String> {
+    let said = text.lines().find_map(|line| line.strip_prefix("//! ")?.strip_prefix(what))?;
+    Some(said.trim().trim_end_matches('.').trim_matches('`').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_package_with_a_check_is_a_lab_and_its_other_programs_are_mutants() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("labs/08-own-name");
+        fs::create_dir_all(&own).unwrap();
+        let early = own.join("early.rs");
+        fs::write(&early, "//! Ends at once.\n//! Caught as: ended-early\n").unwrap();
+        let bin = |name: &str, path: &Path| {
+            serde_json::json!({
+                "name": name, "kind": ["bin"], "src_path": path,
+            })
+        };
+        let package: Package = serde_json::from_value(serde_json::json!({
+            "name": "own-name",
+            "manifest_path": own.join("Cargo.toml"),
+            "metadata": { "lab": { "track": "container", "minutes": 45, "needs": ["namespaces"] } },
+            "targets": [
+                bin("lab08", Path::new("/none")), bin("lab08-solution", Path::new("/none")),
+                bin("lab08-check", Path::new("/none")), bin("lab08-no-fork", Path::new("/none")),
+                bin("lab08-early", &early),
+            ],
+        }))
+        .unwrap();
+        let lab = package.lab(folder.path(), &LocalUser::caller()).unwrap();
+        assert_eq!((&*lab.id, lab.needs.as_slice()), ("08", &[Need::Namespaces][..]));
+        let caught: Vec<&str> = lab.mutants.iter().map(|mutant| &*mutant.caught_as).collect();
+        assert_eq!(caught, ["L08-no-fork", "ended-early"]);
+        assert_eq!(lab.is_renamed(), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! Answers as text: width, colours, language.
+
+pub(crate) mod text;
+pub(crate) mod verdict_text;
