@@ -81,7 +81,7 @@ impl Name {
 
 /// What is in the tree, in this order; what cannot be made is left out.
 #[derive(Debug, Clone, Arbitrary)]
-enum Entry {
+enum TreeEntry {
     Directory(Name),
     File(Name),
     Link(Name, Name),
@@ -99,7 +99,7 @@ enum Kind {
 
 #[derive(Debug, Arbitrary)]
 struct Wish {
-    tree: Vec<Entry>,
+    tree: Vec<TreeEntry>,
     mounts: Vec<(Name, Kind)>,
     directory: Option<Name>,
     masked: Vec<Name>,
@@ -112,11 +112,11 @@ struct Wish {
 }
 
 /// The folders of one run.
-struct Place {
+struct ScratchRoot {
     folder: TempDir,
 }
 
-impl Place {
+impl ScratchRoot {
     fn new() -> Self {
         let folder = TempDir::new().expect("memory for files");
         for name in ["root", "canary/inner", "volume"] {
@@ -137,7 +137,7 @@ impl Place {
 
     /// Makes the tree. Only what lies in the root itself is made: a name that leads out, or through a
     /// link, is not.
-    fn plant(&self, tree: &[Entry]) {
+    fn plant(&self, tree: &[TreeEntry]) {
         let (root, canary) = (self.path("root"), self.path("canary"));
         let place = |name: &Name| {
             let path = name.path(&canary);
@@ -149,12 +149,14 @@ impl Place {
         for entry in tree.iter().take(24) {
             // What is there already stays.
             let _ = match entry {
-                Entry::Directory(name) => place(name).map(|path| fs::create_dir(path).is_ok()),
-                Entry::File(name) => place(name).map(|path| fs::File::create_new(path).is_ok()),
-                Entry::Link(name, target) => {
+                TreeEntry::Directory(name) => place(name).map(|path| fs::create_dir(path).is_ok()),
+                TreeEntry::File(name) => place(name).map(|path| fs::File::create_new(path).is_ok()),
+                TreeEntry::Link(name, target) => {
                     place(name).map(|path| symlink(target.path(&canary), path).is_ok())
                 }
-                Entry::Fifo(name) => place(name).map(|path| mkfifo(&path, Mode::S_IRWXU).is_ok()),
+                TreeEntry::Fifo(name) => {
+                    place(name).map(|path| mkfifo(&path, Mode::S_IRWXU).is_ok())
+                }
             };
         }
     }
@@ -215,7 +217,7 @@ struct Host {
 }
 
 impl Host {
-    fn look(place: &Place) -> Self {
+    fn look(place: &ScratchRoot) -> Self {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("a mounted /proc");
         let mut root: Vec<PathBuf> = entries(Path::new("/"));
         // Others may make what they like there meanwhile.
@@ -237,9 +239,9 @@ fn tree(path: &Path) -> Vec<String> {
     let about = fs::symlink_metadata(path).expect("it was there before");
     let content = if about.is_file() { fs::read(path).expect("root reads all") } else { vec![] };
     let (mode, time) = (about.permissions(), about.modified());
-    let told = format!("{} {mode:?} {time:?} {}", path.display(), content.escape_ascii());
+    let message = format!("{} {mode:?} {time:?} {}", path.display(), content.escape_ascii());
     let below = if about.is_dir() { entries(path) } else { vec![] };
-    std::iter::once(told).chain(below.iter().flat_map(|path| tree(path))).collect()
+    std::iter::once(message).chain(below.iter().flat_map(|path| tree(path))).collect()
 }
 
 /// Mounts that nobody else changes, shared among themselves as the host's are.
@@ -256,7 +258,7 @@ fn begin() {
 }
 
 fuzz_target!(init: begin(), |wish: Wish| {
-    let place = Place::new();
+    let place = ScratchRoot::new();
     place.plant(&wish.tree);
     let container = place.container(&wish);
     let before = Host::look(&place);
@@ -266,9 +268,9 @@ fuzz_target!(init: begin(), |wish: Wish| {
         Ok(outcome) => assert_eq!(outcome.output, b"hello\n", "{outcome:?}"),
         Err(Error::Deadline { .. }) => panic!("it hangs"),
         Err(error) => {
-            let told = sandbox::chain(&error);
+            let message = sandbox::chain(&error);
             for ours in ["EFAULT", "EBADF", "EBUSY"] {
-                assert!(!told.contains(ours), "a fault of isolab's own: {told}");
+                assert!(!message.contains(ours), "a fault of isolab's own: {message}");
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     everywhere::{Kind, Root, everywhere, ready_as_root},
     host::Host,
-    inside::{Attempt, Failed, told},
+    inside::{Attempt, Failed, describe},
     launch::{Files, Launch, Who},
 };
 
@@ -51,7 +51,11 @@ fn what_the_host_has_mounted_above_its_root_does_not_lie_above_the_new_one() {
             let launch = Launch::of(&host, files.clone(), &["climb", nothing]);
             let before = vec![("/".into(), "/".into()); layers];
             let answer = Launch { before, ..launch }.run_as(Who::RootElsewhere, &host);
-            assert_eq!(answer.told(), "0 lead elsewhere, 0 to the secret", "{files:?} {layers}");
+            assert_eq!(
+                answer.describe(),
+                "0 lead elsewhere, 0 to the secret",
+                "{files:?} {layers}"
+            );
         }
     }
     host.is_unchanged("a root below others");
@@ -59,7 +63,8 @@ fn what_the_host_has_mounted_above_its_root_does_not_lie_above_the_new_one() {
 
 fn write(paths: &[String]) -> Result<String, Failed> {
     let open = |path: &String| File::options().append(true).open(path);
-    let tried = paths.iter().map(|path| told(open(path).and_then(|mut file| file.write(b"mine"))));
+    let tried =
+        paths.iter().map(|path| describe(open(path).and_then(|mut file| file.write(b"mine"))));
     Ok(tried.collect::<Vec<_>>().join(" "))
 }
 
@@ -77,7 +82,11 @@ fn a_single_file_that_the_host_has_mounted_is_not_written_through() {
     for user_namespace in [false, true] {
         let before = vec![(host.canary().join("file"), target.clone().into())];
         let launch = Launch { before, user_namespace, ..launch.clone() };
-        assert_eq!(launch.run_as(Who::RootElsewhere, &host).told(), "EROFS", "{user_namespace}");
+        assert_eq!(
+            launch.run_as(Who::RootElsewhere, &host).describe(),
+            "EROFS",
+            "{user_namespace}"
+        );
         host.is_unchanged("a file on which another is mounted");
     }
 }

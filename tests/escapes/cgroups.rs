@@ -8,7 +8,7 @@ use std::{
 use crate::{
     call::call,
     everywhere::{everywhere_with, ready_for_limits},
-    inside::{Attempt, Failed, told},
+    inside::{Attempt, Failed, describe},
     launch::Who,
 };
 
@@ -46,7 +46,7 @@ fn change_own_cgroup(_: &[String]) -> Result<String, Failed> {
         made.count(),
         foreign.count(),
         limits.count(),
-        told(call!(SYS_mount, c"none", c"/sys/fs/cgroup", c"none", remount, c"")),
+        describe(call!(SYS_mount, c"none", c"/sys/fs/cgroup", c"none", remount, c"")),
     ))
 }
 

@@ -32,20 +32,20 @@ fn masks_and_read_only_paths_behind_links_stay_within() {
                 let paths = if masks { &mut launch.masked } else { &mut launch.read_only };
                 paths.push("/work".into());
                 let answer = launch.run_as(who, &host);
-                let told = format!("{target} as {who:?}, mask {masks}: {answer:?}");
+                let description = format!("{target} as {who:?}, mask {masks}: {answer:?}");
                 match answer.error {
                     None => assert_eq!(
                         answer.output.trim(),
                         "0 lead elsewhere, 0 to the secret",
-                        "{told}"
+                        "{description}"
                     ),
                     Some(error) => assert!(
                         error.contains("/work")
                             && (error.contains("ELOOP") || error.contains("root itself")),
-                        "{told}"
+                        "{description}"
                     ),
                 }
-                host.is_unchanged(&told);
+                host.is_unchanged(&description);
             }
         }
     }

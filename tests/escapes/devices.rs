@@ -15,7 +15,7 @@ use crate::{
     call::call,
     everywhere::{callers, everywhere_is, ready, ready_for_limits, skip},
     host::{Host, set_mode},
-    inside::{Attempt, Failed, each, told},
+    inside::{Attempt, Failed, describe, each},
     launch::{Files, Launch, Who, volume},
 };
 
@@ -44,7 +44,7 @@ fn open_nodes(directories: &[String]) -> Result<String, Failed> {
     let ways = NODES.map(|(name, ..)| {
         let read = File::open(directory.join(name)).map(drop);
         let write = File::options().write(true).open(directory.join(name)).map(drop);
-        format!("{name}={},{}", told(read), told(write))
+        format!("{name}={},{}", describe(read), describe(write))
     });
     Ok(ways.join(" "))
 }
@@ -101,8 +101,8 @@ fn device_nodes_that_came_with_the_root_do_not_work() {
             for user_namespace in [false, true] {
                 let launch = Launch::of(&host, files.clone(), &["open-nodes", "/nodes"]);
                 let launch = Launch { user_namespace, ..launch };
-                let told = launch.run_as(who, &host).told();
-                assert_eq!(told, all, "{who:?} {files:?} {user_namespace}");
+                let description = launch.run_as(who, &host).describe();
+                assert_eq!(description, all, "{who:?} {files:?} {user_namespace}");
             }
         }
     }
@@ -123,7 +123,7 @@ fn device_nodes_of_the_hosts_own_files_do_not_work() {
     let path = nodes.display().to_string();
     for who in callers() {
         let launch = Launch::of(&host, Files::Host, &["open-nodes", &path]);
-        assert_eq!(launch.run_as(who, &host).told(), all, "{who:?}");
+        assert_eq!(launch.run_as(who, &host).describe(), all, "{who:?}");
     }
     host.is_unchanged("device nodes of the host");
 }
@@ -143,7 +143,7 @@ fn device_nodes_of_a_volume_do_not_work() {
         let files = Files::Directory(host.new_root(&format!("root-{who:?}")));
         let launch = Launch::of(&host, files, &["open-nodes", "/volume"]);
         let launch = Launch { volumes: vec![volume(&nodes, "/volume")], ..launch };
-        assert_eq!(launch.run_as(who, &host).told(), all, "{who:?}");
+        assert_eq!(launch.run_as(who, &host).describe(), all, "{who:?}");
     }
     host.is_unchanged("device nodes of a volume");
 }
@@ -166,9 +166,9 @@ fn devices_of_the_host_in_a_volume_that_shows_devices_are_not_opened() {
         let files = Files::Directory(host.new_root(&format!("root-{no_init}")));
         let launch = Launch::of(&host, files, &["open-nodes", "/volume"]);
         let launch = Launch { volumes: vec![shows.clone()], no_init, ..launch };
-        let told = launch.run_as(Who::Root, &host).told();
+        let description = launch.run_as(Who::Root, &host).describe();
         let refused = "disk=EPERM,EPERM memory=EPERM,EPERM kvm=EPERM,EPERM console=EPERM,EPERM ";
-        assert!(told.starts_with(refused), "{told}");
+        assert!(description.starts_with(refused), "{description}");
     }
     host.is_unchanged("device nodes of a volume");
 }

@@ -228,18 +228,18 @@ pub fn everywhere_with(
         let mut launch = launch(&host, kind, &words);
         changed(&host, &mut launch);
         let answer = launch.run_as(kind.who, &host);
-        let told = answer.told();
+        let description = answer.describe();
         if let Some(reason) = answer.unavailable {
             skip(&format!("{:?}: {reason}", kind.who));
             continue;
         }
-        let no_links = ["EOPNOTSUPP", "EPERM"].iter().any(|errno| told.contains(errno));
+        let no_links = ["EOPNOTSUPP", "EPERM"].iter().any(|errno| description.contains(errno));
         if kind.network == Network::Veth && answer.error.is_some() && no_links {
-            skip(&told);
+            skip(&description);
             continue;
         }
-        if told != expected {
-            wrong.push(format!("{kind:?}\n   answers {told:?}\n  instead of {expected:?}"));
+        if description != expected {
+            wrong.push(format!("{kind:?}\n   answers {description:?}\n  instead of {expected:?}"));
         }
         host.is_unchanged(&format!("{words:?} in {kind:?}"));
     }

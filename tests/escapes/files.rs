@@ -108,7 +108,7 @@ fn no_descriptor_comes_along_to_one_that_has_waited() {
             fs::create_dir_all(&own).unwrap();
             let waits_at = Some(own.join(format!("fifo-{who:?}-{no_init}")));
             let answer = Launch { waits_at, no_init, ..launch }.run_as(who, &host);
-            assert_eq!(answer.told(), "0 1 2", "{who:?} {no_init}");
+            assert_eq!(answer.describe(), "0 1 2", "{who:?} {no_init}");
         }
     }
     host.is_unchanged("a container that has waited");
@@ -186,7 +186,7 @@ fn a_directory_that_is_moved_out_of_a_volume_does_not_lead_out() {
             fs::write(shared.join("moved"), "").unwrap();
             answer.join().unwrap()
         });
-        assert_eq!(answer.told(), "key=ENOENT list=ENOENT", "{who:?}");
+        assert_eq!(answer.describe(), "key=ENOENT list=ENOENT", "{who:?}");
         host.is_unchanged("a directory that was moved");
     }
 }
@@ -211,7 +211,7 @@ fn a_program_with_the_set_user_id_bit_gives_nobody_power() {
             let mut launch = Launch::of(&host, files.clone(), &["tell-the-user"]);
             launch.words[0] = "/setuid".into();
             let launch = Launch { uid: 1000, user_namespace, ..launch };
-            assert_eq!(launch.run_as(Who::Root, &host).told(), "1000 1000", "{files:?}");
+            assert_eq!(launch.run_as(Who::Root, &host).describe(), "1000 1000", "{files:?}");
         }
     }
     host.is_unchanged("a program with the set-user-ID bit");

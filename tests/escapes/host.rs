@@ -158,7 +158,7 @@ fn look(canary: &Path, names: &BTreeSet<String>) -> Vec<(&'static str, String)> 
     ];
     let settings = settings.map(|name| read(&format!("/proc/sys/{name}")));
     let root = names.iter().map(|name| match describe(&Path::new("/").join(name)) {
-        Ok(told) => told,
+        Ok(description) => description,
         Err(error) => format!("/{name}: {error}"),
     });
     let root: Vec<String> = root.collect();

@@ -43,7 +43,7 @@ impl fmt::Display for Failed {
 }
 
 /// `done`, or the name of the error.
-pub fn told<T>(result: Result<T, impl Into<Failed>>) -> String {
+pub fn describe<T>(result: Result<T, impl Into<Failed>>) -> String {
     match result {
         Ok(_) => "done".into(),
         Err(failed) => failed.into().to_string(),
@@ -54,8 +54,8 @@ pub fn told<T>(result: Result<T, impl Into<Failed>>) -> String {
 pub fn each<'a, T, F: Into<Failed>>(
     ways: impl IntoIterator<Item = (&'a str, Result<T, F>)>,
 ) -> Result<String, Failed> {
-    let told = ways.into_iter().map(|(name, way)| format!("{name}={}", told(way)));
-    Ok(told.collect::<Vec<_>>().join(" "))
+    let description = ways.into_iter().map(|(name, way)| format!("{name}={}", describe(way)));
+    Ok(description.collect::<Vec<_>>().join(" "))
 }
 
 /// All attempts of all kinds, by name.

@@ -45,7 +45,7 @@ impl Standing {
         self.power.iter().all(is_kept)
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         format!("{:?} {:?}", self.namespaces, self.power)
     }
 
@@ -88,12 +88,12 @@ fn lie_in_wait(words: &[String]) -> Result<String, Failed> {
             let is_other = shares && (elsewhere || standing.is_of_a_container());
             let gains = standing != own && !is_other;
             if gains {
-                gained.push(standing.told());
+                gained.push(standing.describe());
             }
         }
     }
-    let told = gained.join(", ");
-    Ok(format!("{} of {} seen gave more power {told}", gained.len(), seen.len()))
+    let description = gained.join(", ");
+    Ok(format!("{} of {} seen gave more power {description}", gained.len(), seen.len()))
 }
 
 #[test]
@@ -110,12 +110,12 @@ fn who_takes_over_a_joining_process_gains_nothing() {
             let joins = Some(words(&host, &files, &["stay-a-moment"]));
             let launch = Launch { joins, rounds: 100, share_pids, no_init, ..launch };
             let answer = launch.run_as(who, &host);
-            let told = answer.told();
-            let counted = told.strip_suffix(" seen gave more power");
+            let description = answer.describe();
+            let counted = description.strip_suffix(" seen gave more power");
             let counted = counted.and_then(|counted| counted.strip_prefix("0 of "));
             // It has seen most of those that joined.
             let seen = counted.and_then(|seen| seen.parse().ok()).unwrap_or(0);
-            assert!(seen > 20, "{who:?} {share_pids} {no_init}: {told}");
+            assert!(seen > 20, "{who:?} {share_pids} {no_init}: {description}");
             host.is_unchanged("a process that lies in wait");
         }
     }

@@ -91,7 +91,7 @@ pub struct Answer {
 
 impl Answer {
     /// What the program said, or the error.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         match &self.error {
             Some(error) => error.clone(),
             None if self.errors.is_empty() => self.output.trim().to_owned(),
@@ -162,7 +162,7 @@ impl Launch {
                 Answer { status: Some(status), output, errors, ..Answer::default() }
             }
             Err(error) => {
-                let error = Some(sandbox::told(&error, error.fix()));
+                let error = Some(sandbox::chain_with_help(&error, error.fix()));
                 Answer { error, ..Answer::default() }
             }
         }

@@ -49,12 +49,12 @@ pub fn play(words: &[String]) -> ! {
         mount(Some(source), target, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
             .expect("root of its own mounts");
     }
-    let told = launch.here();
+    let description = launch.here();
     if launch.inherit {
         let file = File::create(answer).expect("the test has made the folder");
-        serde_json::to_writer(file, &told).expect("plain data");
+        serde_json::to_writer(file, &description).expect("plain data");
     } else {
-        println!("{}", serde_json::to_string(&told).expect("plain data"));
+        println!("{}", serde_json::to_string(&description).expect("plain data"));
     }
     exit(0)
 }

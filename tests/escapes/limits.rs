@@ -47,7 +47,7 @@ fn a_fork_bomb_stays_within_its_limit() {
         let launch = Launch { limits, no_init, ..launch };
         let answer = launch.run_as(Who::Root, &host);
         // Itself is one of the sixteen; init is none.
-        assert_eq!(answer.told(), "EAGAIN after 15");
+        assert_eq!(answer.describe(), "EAGAIN after 15");
         host.is_unchanged("a fork bomb");
     }
 }
@@ -70,7 +70,7 @@ fn who_uses_more_memory_than_the_limit_is_killed_alone() {
         let launch = Launch::of(&host, files, &["use-memory", "256"]);
         let launch = Launch { limits: limits.clone(), no_init, ..launch };
         let answer = launch.run_as(Who::Root, &host);
-        assert_eq!((answer.told().as_str(), answer.status), ("", Some(Status::Signaled(9))));
+        assert_eq!((answer.describe().as_str(), answer.status), ("", Some(Status::Signaled(9))));
         host.is_unchanged("a program without measure");
     }
 }
@@ -78,7 +78,7 @@ fn who_uses_more_memory_than_the_limit_is_killed_alone() {
 /// Writes to files until nothing goes in any more.
 fn fill(paths: &[String]) -> Result<String, Failed> {
     let chunk = vec![1u8; 1 << 20];
-    let mut told = Vec::new();
+    let mut description = Vec::new();
     for path in paths {
         let mut file = File::create(path)?;
         let mut megabytes = 0;
@@ -90,9 +90,9 @@ fn fill(paths: &[String]) -> Result<String, Failed> {
             }
         };
         fs::remove_file(path)?;
-        told.push(format!("{path}: {error} after {megabytes} MiB"));
+        description.push(format!("{path}: {error} after {megabytes} MiB"));
     }
-    Ok(told.join(", "))
+    Ok(description.join(", "))
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_lies_in_memory_has_an_end() {
         let launch = Launch { upper_bytes: Some(8 << 20), ..launch };
         let full = paths.iter().map(|(path, size)| format!("{path}: ENOSPC after {size} MiB"));
         let expected = full.collect::<Vec<_>>().join(", ");
-        assert_eq!(launch.run_as(who, &host).told(), expected, "{who:?}");
+        assert_eq!(launch.run_as(who, &host).describe(), expected, "{who:?}");
     }
     host.is_unchanged("full file systems");
 }

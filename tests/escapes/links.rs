@@ -169,12 +169,12 @@ fn a_working_directory_behind_links_lies_within_the_root() {
                 let launch = Launch::of(&host, Files::Directory(root), &["tell-where", &secret]);
                 let launch = Launch { directory: Some(Path::new("/").join(path)), ..launch };
                 let answer = launch.run_as(who, &host);
-                let told = format!("/{path} by {link} -> {target} as {who:?}: {answer:?}");
+                let description = format!("/{path} by {link} -> {target} as {who:?}: {answer:?}");
                 match (&answer.error, answer.status) {
                     // Within the root, and not the host's.
                     (None, Some(Status::Exited(0))) => {
-                        assert!(answer.output.starts_with('/'), "{told}");
-                        assert!(answer.output.ends_with(" 0\n"), "{told}");
+                        assert!(answer.output.starts_with('/'), "{description}");
+                        assert!(answer.output.ends_with(" 0\n"), "{description}");
                     }
                     // It would be made there, where an ordinary user may make nothing.
                     (Some(error), _) if error.contains("mkdirat") && error.contains(": EACCES") => {
@@ -182,13 +182,13 @@ fn a_working_directory_behind_links_lies_within_the_root() {
                     (Some(error), _) => {
                         let reasons = ["ELOOP", "ENOENT", "ENOTDIR"];
                         let named = |reason| error.contains(&format!("within the root: {reason}"));
-                        assert!(reasons.into_iter().any(named), "{told}");
+                        assert!(reasons.into_iter().any(named), "{description}");
                         let is_magic = ["/proc/self/root", "/proc/self/cwd", "/proc/1/root"];
-                        assert!(!is_magic.contains(&&*target) || named("ELOOP"), "{told}");
+                        assert!(!is_magic.contains(&&*target) || named("ELOOP"), "{description}");
                     }
-                    _ => panic!("{told}"),
+                    _ => panic!("{description}"),
                 }
-                host.is_unchanged(&told);
+                host.is_unchanged(&description);
             }
         }
     }
@@ -231,12 +231,12 @@ fn a_directory_that_is_joined_at_is_looked_up_again() {
         let joins_after = Some(root.join("tmp/ready"));
         let launch = Launch { joins, joins_after, directory, volumes, ..launch };
         let answer = launch.run_as(Who::Root, &host);
-        let told = format!("{target}: {answer:?}");
-        let error = answer.error.unwrap_or_else(|| panic!("{told}"));
+        let description = format!("{target}: {answer:?}");
+        let error = answer.error.unwrap_or_else(|| panic!("{description}"));
         // Whoever joins is outside of the pid namespace, in which it has no /proc/self.
         let reason = if target.starts_with("/proc/self") { "ENOENT" } else { "ELOOP" };
         let expected = format!("chdir /work: openat2 within the root: {reason}");
         assert!(error.contains(&expected), "{error}");
-        host.is_unchanged(&told);
+        host.is_unchanged(&description);
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     call::call,
     everywhere::{Kind, everywhere, everywhere_is},
     host::Host,
-    inside::{Attempt, Failed, each, told},
+    inside::{Attempt, Failed, describe, each},
 };
 
 pub const ATTEMPTS: &[(&str, Attempt)] = &[
@@ -86,7 +86,7 @@ fn join_the_first_process(_: &[String]) -> Result<String, Failed> {
     };
     let files = KINDS.map(|(name, flag)| (name, by_file(name, flag)));
     let all = KINDS.iter().fold(0, |all, (_, flag)| all | flag);
-    Ok(format!("{} pidfd={}", each(files)?, told(by_process(all))))
+    Ok(format!("{} pidfd={}", each(files)?, describe(by_process(all))))
 }
 
 #[test]

@@ -48,11 +48,11 @@ fn the_hosts_own_sockets_are_reached_with_its_network_only() {
     let port = listener.local_addr().unwrap().port().to_string();
     let words = |_: &Host| vec!["connect-to-the-host".to_owned(), name.clone(), port.clone()];
     let expected = |kind: &Kind| {
-        let told = match kind.network {
+        let description = match kind.network {
             Network::Host => "done",
             Network::None | Network::Veth => "ECONNREFUSED",
         };
-        Some(format!("abstract={told} loopback={told}"))
+        Some(format!("abstract={description} loopback={description}"))
     };
     everywhere(words, expected);
 }

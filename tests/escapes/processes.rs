@@ -48,7 +48,7 @@ fn open_the_first_process(_: &[String]) -> Result<String, Failed> {
             ("descriptor", descriptor()),
             ("compare", call!(SYS_kcmp, 1, std::process::id(), 0, 0, 0)),
         ])?,
-        crate::inside::told(memory)
+        crate::inside::describe(memory)
     ))
 }
 
@@ -174,8 +174,8 @@ fn nothing_is_typed_into_the_launchers_terminal() {
         let launch = Launch::of(&host, files, &["type"]);
         let terminal = openpty(None, None).unwrap();
         let stdin = Stdio::from(terminal.slave.try_clone().unwrap());
-        let (told, _) = with_own_streams(&launch, who, &host, stdin);
-        assert_eq!(told, "type=EPERM type-far=EPERM paste=EPERM", "{who:?}");
+        let (description, _) = with_own_streams(&launch, who, &host, stdin);
+        assert_eq!(description, "type=EPERM type-far=EPERM paste=EPERM", "{who:?}");
         let waiting = terminal.slave.as_raw_fd();
         let mut count = [0u8; 4];
         call!(SYS_ioctl, waiting, libc::FIONREAD, count.as_mut_slice()).unwrap();

@@ -8,7 +8,7 @@ use crate::{
     call::call,
     everywhere::{callers, ready},
     host::Host,
-    inside::{Attempt, Failed, told},
+    inside::{Attempt, Failed, describe},
     launch::{Files, Launch, words},
 };
 
@@ -22,7 +22,7 @@ fn end(words: &[String]) -> Result<String, Failed> {
     let mut tried = Vec::new();
     for path in ["/proc/1/fd/3", "/proc/self/fd/3", "/proc/self/fd/4"] {
         let opened = File::options().write(true).open(path);
-        tried.push(told(opened.and_then(|mut report| report.write_all(&forged))));
+        tried.push(describe(opened.and_then(|mut report| report.write_all(&forged))));
     }
     for descriptor in 3..64 {
         if call!(SYS_write, descriptor, forged.as_slice(), forged.len()).is_ok() {
@@ -31,7 +31,7 @@ fn end(words: &[String]) -> Result<String, Failed> {
     }
     // Others it would pass on.
     for signal in [libc::SIGKILL, libc::SIGSTOP] {
-        tried.push(told(call!(SYS_kill, 1, signal)));
+        tried.push(describe(call!(SYS_kill, 1, signal)));
     }
     println!("{}", tried.join(" "));
     if number(signal) != 0 {
@@ -69,7 +69,7 @@ fn how_it_ended_cannot_be_forged() {
                 let answer = launch.run_as(who, &host);
                 // A signal is sent, and a first process does not take it from inside.
                 let expected = "EACCES ENOENT ENOENT done done";
-                assert_eq!(answer.told(), expected, "{who:?} {code} {signal} {joins}");
+                assert_eq!(answer.describe(), expected, "{who:?} {code} {signal} {joins}");
                 assert_eq!(answer.status, Some(status), "{who:?} {code} {signal} {joins}");
             }
         }

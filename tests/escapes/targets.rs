@@ -101,14 +101,14 @@ fn a_volume_behind_a_link_out_of_the_root_stays_within() {
                 fs::remove_dir(root.join("volume")).unwrap();
                 symlink(target, root.join("volume")).unwrap();
                 let error = with_volume(&host, who, &root, &source, destination).error;
-                let told = format!("{destination} by {target} as {who:?}: {error:?}");
-                let error = error.unwrap_or_else(|| panic!("{told}"));
+                let description = format!("{destination} by {target} as {who:?}: {error:?}");
+                let error = error.unwrap_or_else(|| panic!("{description}"));
                 // The place is missing within the root, or the link is one of procfs.
                 let magic = target.starts_with("/proc/self") || target.starts_with("/proc/1/");
                 let expected =
                     if magic { "within the root: ELOOP" } else { "within the root: ENOENT" };
-                assert!(error.contains(expected), "{told}");
-                host.is_unchanged(&told);
+                assert!(error.contains(expected), "{description}");
+                host.is_unchanged(&description);
             }
         }
     }
@@ -165,11 +165,11 @@ fn a_file_on_a_link_to_a_file_of_the_host_does_not_reach_it() {
             let root = host.new_root(&format!("root-{who:?}-{number}"));
             symlink(target, root.join("etc/resolv.conf")).unwrap();
             let error = with_volume(&host, who, &root, &source, "/etc/resolv.conf").error;
-            let told = format!("{target} as {who:?}: {error:?}");
-            let error = error.unwrap_or_else(|| panic!("{told}"));
+            let description = format!("{target} as {who:?}: {error:?}");
+            let error = error.unwrap_or_else(|| panic!("{description}"));
             let reasons = ["create resolv.conf: EEXIST", "within the root: ELOOP"];
-            assert!(reasons.iter().any(|reason| error.contains(reason)), "{told}");
-            host.is_unchanged(&told);
+            assert!(reasons.iter().any(|reason| error.contains(reason)), "{description}");
+            host.is_unchanged(&description);
         }
     }
 }
@@ -189,7 +189,7 @@ fn a_file_is_put_on_files_of_every_kind_without_opening_them() {
             let files = Files::Directory(root);
             let launch = Launch::of(&host, files, &["read", "/place"]);
             let launch = Launch { volumes: vec![volume(&source, "/place")], ..launch };
-            assert_eq!(launch.run_as(who, &host).told(), "of the volume", "{who:?} {kind}");
+            assert_eq!(launch.run_as(who, &host).describe(), "of the volume", "{who:?} {kind}");
         }
     }
     host.is_unchanged("a file on a FIFO");
@@ -233,11 +233,11 @@ fn a_new_file_system_is_put_within_the_root_too() {
                     options: Vec::new(),
                 });
             });
-            let told = format!("{kind} at {target}: {answer:?}");
-            let error = answer.error.unwrap_or_else(|| panic!("{told}"));
+            let description = format!("{kind} at {target}: {answer:?}");
+            let error = answer.error.unwrap_or_else(|| panic!("{description}"));
             let reasons = ["/place is not the root itself", "within the root: ENOENT"];
-            assert!(reasons.iter().any(|reason| error.contains(reason)), "{told}");
-            host.is_unchanged(&told);
+            assert!(reasons.iter().any(|reason| error.contains(reason)), "{description}");
+            host.is_unchanged(&description);
         }
     }
 }

@@ -127,14 +127,14 @@ fn not_run(entry: &LedgerEntry, command: &Command, errno: i32) -> Failure {
 
 /// Signals of this process, as something that can be waited for.
 struct Signals {
-    told: UnixStream,
+    wakeup: UnixStream,
     came: Vec<(i32, Arc<AtomicUsize>)>,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        let (told, tell) = UnixStream::pair()?;
-        told.set_nonblocking(true)?;
+        let (wakeup, tell) = UnixStream::pair()?;
+        wakeup.set_nonblocking(true)?;
         let mut came = Vec::new();
         let ignored = Ignored::by_the_caller();
         let all = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
@@ -146,13 +146,13 @@ impl Signals {
             pipe::register(number, tell.try_clone()?)?;
             came.push((number, flag));
         }
-        Ok(Self { told, came })
+        Ok(Self { wakeup, came })
     }
 
     /// Those that came since.
     fn take(&self) -> Vec<i32> {
         // Only that there is something matters; what, the flags say.
-        let _ = (&self.told).read(&mut [0; 64]);
+        let _ = (&self.wakeup).read(&mut [0; 64]);
         let came = self.came.iter().filter(|(_, flag)| flag.swap(0, Ordering::Relaxed) != 0);
         came.map(|(number, _)| *number).collect()
     }
@@ -260,7 +260,7 @@ impl Session {
             (stdout.as_fd(), when(!self.to_write[0].is_empty(), PollFlags::POLLOUT)),
             (stderr.as_fd(), when(!self.to_write[1].is_empty(), PollFlags::POLLOUT)),
             (self.stream.as_fd(), when(self.outcome.is_none(), PollFlags::POLLIN)),
-            (signals.told.as_fd(), when(true, PollFlags::POLLIN)),
+            (signals.wakeup.as_fd(), when(true, PollFlags::POLLIN)),
         ];
         let mut polled = Vec::new();
         let mut places = [None; 5];

@@ -112,8 +112,8 @@ fn every_waiter_is_told() {
     let two = runs.script("two", &["--in", "process"], "exit 4");
     let waiters = [&["wait", &one][..], &["wait", &one], &["wait", &one, &two]];
     let waiters: Vec<Child> = waiters.into_iter().map(piped).collect();
-    let told: Vec<_> = waiters.into_iter().map(|waiter| ends(waiter).1).collect();
-    assert_eq!(told, ["3\n", "3\n", "3\n4\n"]);
+    let answer: Vec<_> = waiters.into_iter().map(|waiter| ends(waiter).1).collect();
+    assert_eq!(answer, ["3\n", "3\n", "3\n4\n"]);
     let (code, _, errors) = output_of(&mut isolab(&["wait", "isolab-nobody"]));
     assert!(code == 125 && errors.contains("isolab-nobody"), "{code}: {errors}");
 }

@@ -112,10 +112,10 @@ fn a_guest_reaches_servers_beyond_the_host_which_is_as_before_afterwards() {
              ping -c 1 -W 9 {FAR} > /dev/null && echo far; \
              ping -c 1 -W 9 server.test > /dev/null && echo named"
         );
-        let told = said(&["--network", "veth"], &script);
+        let reply = said(&["--network", "veth"], &script);
         // The servers see the host: nobody out there knows a way to the guest.
         let from = format!("from {HOST}");
-        assert_eq!(told.lines().collect::<Vec<_>>(), [&*from, &from, &from, "far", "named"]);
+        assert_eq!(reply.lines().collect::<Vec<_>>(), [&*from, &from, &from, "far", "named"]);
         nothing_is_left();
         let mut traced = guest(&["--network", "veth", "--trace"], "true");
         let trace = output_of(&mut traced).2;
@@ -140,25 +140,29 @@ fn its_names_are_those_of_a_container() {
             ("a.example.test", &["--hostname=a.example.test", "--net=veth", "--dns", NEAR]),
         ] {
             let began = Instant::now();
-            let told = said(options, &format!("time -p sh -c '{script}' 2> /tmp/t; cat /tmp/t"));
-            let lines: Vec<&str> = told.lines().collect();
-            assert_eq!(lines[..2], [name; 2], "{options:?}: {told}");
+            let reply = said(options, &format!("time -p sh -c '{script}' 2> /tmp/t; cat /tmp/t"));
+            let lines: Vec<&str> = reply.lines().collect();
+            assert_eq!(lines[..2], [name; 2], "{options:?}: {reply}");
             let veth = options.len() > 2 || options[0] == "--network";
             let own = if veth { "(" } else { "(127.0.1.1)" };
-            assert!(lines[2].contains(&format!("PING {name} {own}")), "{options:?}: {told}");
-            assert!(!lines[2].contains("(127.0.1.1)") || !veth, "{options:?}: {told}");
+            assert!(lines[2].contains(&format!("PING {name} {own}")), "{options:?}: {reply}");
+            assert!(!lines[2].contains("(127.0.1.1)") || !veth, "{options:?}: {reply}");
             let server = if options.contains(&"--dns") { NEAR } else { "192.0.2.99" };
-            assert_eq!(told.contains(&format!("nameserver {server}\nsearch lan")), veth, "{told}");
+            assert_eq!(
+                reply.contains(&format!("nameserver {server}\nsearch lan")),
+                veth,
+                "{reply}"
+            );
             let real = lines.iter().find_map(|line| line.strip_prefix("real "));
-            let real: f64 = real.expect(&told).trim().parse().unwrap();
+            let real: f64 = real.expect(&reply).trim().parse().unwrap();
             assert!(real < 5.0, "its own name takes {real} s of {:?}", began.elapsed());
         }
         let added =
             ["--net", "veth", "--add-host", "db:192.0.2.44", "--add-host", "up:host-gateway"];
-        let told = said(&added, "cat /etc/hosts; ip route");
-        let gateway = told.lines().find_map(|line| line.strip_prefix("default via "));
-        let gateway = gateway.expect(&told).split(' ').next().unwrap();
-        assert!(told.starts_with(&format!("192.0.2.44\tdb\n{gateway}\tup\n")), "{told}");
+        let reply = said(&added, "cat /etc/hosts; ip route");
+        let gateway = reply.lines().find_map(|line| line.strip_prefix("default via "));
+        let gateway = gateway.expect(&reply).split(' ').next().unwrap();
+        assert!(reply.starts_with(&format!("192.0.2.44\tdb\n{gateway}\tup\n")), "{reply}");
     });
 }
 
@@ -276,13 +280,13 @@ fn a_network_that_a_vpn_leads_to_is_not_taken_and_the_rate_holds_beyond_the_host
              $(seq {count}); do ping -q -c 1 -s {EACH} -W 20 {FAR} > /dev/null || exit 1; done' 2>&1"
         );
         let (code, output, errors) = output_of(&mut guest(&options, &script));
-        let told = format!("{output}{errors}");
-        assert!(code == 0 && told.starts_with("inet 172."), "{told}");
-        let real = told.lines().find_map(|line| line.strip_prefix("real "));
-        let real: f64 = real.expect(&told).trim().parse().unwrap();
+        let reply = format!("{output}{errors}");
+        assert!(code == 0 && reply.starts_with("inet 172."), "{reply}");
+        let real = reply.lines().find_map(|line| line.strip_prefix("real "));
+        let real: f64 = real.expect(&reply).trim().parse().unwrap();
         // What was saved up before is a second's worth.
         let least = (BYTES / RATE - 1) as f64 * 0.9;
-        assert!(real > least, "{real} s instead of {least} s: {told}");
+        assert!(real > least, "{real} s instead of {least} s: {reply}");
     });
 }
 

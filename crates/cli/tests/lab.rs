@@ -86,15 +86,15 @@ fn a_check_that_cannot_tell_or_dies_fails_nobody() {
 #[test]
 fn troubles_are_named_with_the_way_out() {
     let labs = Labs::new();
-    let told = |words: &[&str], code: i32, expected: &str, fix: &str| {
+    let refusal = |words: &[&str], code: i32, expected: &str, fix: &str| {
         let (found, _, errors) = output_of(&mut labs.lab(words));
         assert_eq!(found, code, "{errors}");
         assert!(errors.contains(expected) && errors.contains(fix), "{errors}");
     };
-    told(&["check"], 2, "no lab has been started", "isolab lab list");
-    told(&["check", "13"], 2, "unknown lab \"13\"; the labs here are 88", "isolab lab list");
-    told(&["check", "88", "--labs", "/tmp"], 125, "no labs found in /tmp", "--labs FOLDER");
-    told(&["check", "88", "--predict", "entries=3"], 2, "NAME is one of: exits", "");
+    refusal(&["check"], 2, "no lab has been started", "isolab lab list");
+    refusal(&["check", "13"], 2, "unknown lab \"13\"; the labs here are 88", "isolab lab list");
+    refusal(&["check", "88", "--labs", "/tmp"], 125, "no labs found in /tmp", "--labs FOLDER");
+    refusal(&["check", "88", "--predict", "entries=3"], 2, "NAME is one of: exits", "");
     let (code, _, errors) = output_of(
         labs.lab(&["check", "88"])
             .env("PATH", "/nowhere")
@@ -104,7 +104,7 @@ fn troubles_are_named_with_the_way_out() {
     assert_eq!(code, 125);
     assert!(errors.contains("no cargo found") && errors.contains("rustup.rs"), "{errors}");
     fs::rename(labs.path("labs/88-own-name"), labs.path("labs/88-my-name")).unwrap();
-    told(&["check", "88"], 125, "88-my-name should be named 88-own-name", "rename it back");
+    refusal(&["check", "88"], 125, "88-my-name should be named 88-own-name", "rename it back");
 }
 
 #[test]

@@ -74,13 +74,13 @@ fn check(place: &Path, kind: &str, content: &str) {
         &format!("cat {0} 2> /dev/null; echo x > {0} && cat {0}; true", file.display()),
     );
     assert_eq!(code, 0, "{kind} at {place:?}: {errors}");
-    let told = errors.split_whitespace().collect::<Vec<_>>().join(" ").replace("- ", "-");
-    let named = told.contains(&format!("{} ({kind})", place.display()));
+    let answer = errors.split_whitespace().collect::<Vec<_>>().join(" ").replace("- ", "-");
+    let named = answer.contains(&format!("{} ({kind})", place.display()));
     if is_left(place) {
         assert!(!output.contains(content) && named, "{kind} at {place:?}: {output}{errors}");
         let doctor = output_of(&mut isolab(&["doctor"])).1;
-        let told = doctor.split_whitespace().collect::<Vec<_>>().join(" ").replace("- ", "-");
-        assert!(told.contains(&format!("{} ({kind})", place.display())), "{doctor}");
+        let answer = doctor.split_whitespace().collect::<Vec<_>>().join(" ").replace("- ", "-");
+        assert!(answer.contains(&format!("{} ({kind})", place.display())), "{doctor}");
         let volume = format!("{}:/there:ro", place.display());
         let (code, output, errors) = run(&["-v", &volume], "cat /there/file");
         assert_eq!((code, &*output), (0, content), "{kind} at {place:?}: {errors}");

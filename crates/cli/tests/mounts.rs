@@ -290,8 +290,8 @@ fn what_is_not_shown_is_named_by_trace_and_doctor() {
             let (_, output, errors) = output_of(&mut command);
             let page = format!("{output}{errors}");
             let words: Vec<&str> = page.split_whitespace().collect();
-            let told = words.join(" ").replace("- ", "-");
-            assert!(told.contains(&format!("{place} (ramfs)")), "{page}");
+            let answer = words.join(" ").replace("- ", "-");
+            assert!(answer.contains(&format!("{place} (ramfs)")), "{page}");
         }
     }
 }

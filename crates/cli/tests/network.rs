@@ -103,8 +103,8 @@ fn a_client_reaches_servers_beyond_the_host_and_the_host_is_as_before_afterwards
         assert!(!forwards("up0") && !forwards("all"));
         for server in [NEAR, FAR, "server.test"] {
             // The server sees the host: nobody out there knows a way to the container.
-            let told = said(&["--network", "veth"], &read_from(server, 7000));
-            assert_eq!(told, format!("from {HOST}"), "{server}");
+            let reply = said(&["--network", "veth"], &read_from(server, 7000));
+            assert_eq!(reply, format!("from {HOST}"), "{server}");
             assert!(!forwards("up0") && !forwards("all"), "after {server}");
         }
         let link = BackgroundRun::start("first", &["--net", "bridge"], "");
@@ -113,8 +113,8 @@ fn a_client_reaches_servers_beyond_the_host_and_the_host_is_as_before_afterwards
         let second = BackgroundRun::start("second", &["--network", "veth"], "");
         end("first", link);
         assert!(forwards("up0"));
-        let told = said(&["--network", "container:second"], &read_from(FAR, 7000));
-        assert_eq!(told, format!("from {HOST}"));
+        let reply = said(&["--network", "container:second"], &read_from(FAR, 7000));
+        assert_eq!(reply, format!("from {HOST}"));
         end("second", second);
         assert!(!forwards("up0"));
     });
@@ -180,8 +180,8 @@ fn nobody_comes_in_unasked() {
         let one = BackgroundRun::start("one", &["--network", "veth"], "");
         let (_, inside_one) = addresses("one");
         let reach = |address: Ipv4Addr| read_from(&address.to_string(), 7000);
-        let told = said(&["--network", "veth"], &format!("{} || true", reach(inside_one)));
-        assert!(!told.contains("refused"), "from another container: {told}");
+        let reply = said(&["--network", "veth"], &format!("{} || true", reach(inside_one)));
+        assert!(!reply.contains("refused"), "from another container: {reply}");
         let own = said(&["--network", "container:one"], &format!("{} || true", reach(inside_one)));
         assert!(own.contains("refused"), "from itself: {own}");
         let from_the_host =
@@ -201,8 +201,8 @@ fn the_hosts_resolver_is_asked_where_it_can_be() {
         let veth = ["--network", "veth"];
         let looked_up = "timeout 9 getent ahostsv4 server.test | head -n 1";
         let reached = |options: &[&str]| {
-            let told = said(options, looked_up);
-            assert!(told.starts_with(FAR), "{options:?}: {told}");
+            let reply = said(options, looked_up);
+            assert!(reply.starts_with(FAR), "{options:?}: {reply}");
         };
         reached(&veth);
         reached(&["--network", "host"]);
@@ -214,14 +214,14 @@ fn the_hosts_resolver_is_asked_where_it_can_be() {
         for stub in ["127.0.0.53", "127.0.0.1", "::1"] {
             resolv_conf(&format!("nameserver {stub}\noptions edns0\n"));
             reached(&veth);
-            let told = said(&veth, "cat /etc/resolv.conf");
-            assert_eq!(told, format!("nameserver {NEAR}\nsearch x.test"), "{stub}");
-            let told = said(&["--network", "host"], "cat /etc/resolv.conf");
-            assert!(told.starts_with(&format!("nameserver {stub}")), "{told}");
+            let reply = said(&veth, "cat /etc/resolv.conf");
+            assert_eq!(reply, format!("nameserver {NEAR}\nsearch x.test"), "{stub}");
+            let reply = said(&["--network", "host"], "cat /etc/resolv.conf");
+            assert!(reply.starts_with(&format!("nameserver {stub}")), "{reply}");
         }
         fs::remove_file(upstream).unwrap();
-        let told = said(&veth, "cat /etc/resolv.conf");
-        assert!(told.contains("--dns") && !told.contains("nameserver"), "{told}");
+        let reply = said(&veth, "cat /etc/resolv.conf");
+        assert!(reply.contains("--dns") && !reply.contains("nameserver"), "{reply}");
         reached(&[&veth[..], &["--dns", NEAR]].concat());
         let searched = [&veth[..], &["--dns", NEAR, "--dns-search", "test"]].concat();
         assert!(said(&searched, "timeout 9 getent ahostsv4 server").starts_with(FAR));
@@ -255,8 +255,8 @@ fn a_resolv_conf_that_is_a_link_into_run_is_shown_inside() {
             let _ = fs::remove_file("/etc/resolv.conf");
             symlink(target, "/etc/resolv.conf").unwrap();
             for network in ["veth", "host"] {
-                let told = said(&["--network", network], "cat /etc/resolv.conf");
-                assert_eq!(told, format!("nameserver {NEAR}"), "{target} with {network}");
+                let reply = said(&["--network", network], "cat /etc/resolv.conf");
+                assert_eq!(reply, format!("nameserver {NEAR}"), "{target} with {network}");
             }
             assert_eq!(fs::read_link("/etc/resolv.conf").unwrap(), Path::new(target));
         }
@@ -280,9 +280,9 @@ fn its_own_name_resolves_to_itself() {
             ("isolab", &["--namespaces", "mount,uts,pid,net,ipc,user"]),
         ] {
             let script = "hostname; cat /etc/hostname; getent hosts \"$(hostname)\"; hostname -f";
-            let told = said(options, script);
-            let lines: Vec<&str> = told.lines().collect();
-            let [own, file, found, full] = lines[..] else { panic!("{options:?}: {told}") };
+            let reply = said(options, script);
+            let lines: Vec<&str> = reply.lines().collect();
+            let [own, file, found, full] = lines[..] else { panic!("{options:?}: {reply}") };
             assert_eq!((own, file, full), (name, name, name), "{options:?}");
             let fields: Vec<&str> = found.split_whitespace().collect();
             assert!(fields[1..].contains(&name), "{options:?}: {found}");
@@ -308,16 +308,16 @@ fn added_hosts_are_found() {
         {
             for network in ["none", "veth", "host"] {
                 let options = ["--network", network, "--add-host", added];
-                let told = said(&options, &format!("getent hosts {name}"));
-                assert!(told.starts_with(address), "{options:?}: {told}");
+                let reply = said(&options, &format!("getent hosts {name}"));
+                assert!(reply.starts_with(address), "{options:?}: {reply}");
             }
         }
         let gateway = ["--network", "veth", "--add-host", "up:host-gateway"];
         // The default route's gateway, as /proc/net/route has it: hexadecimal, the last byte first.
         let script = "getent hosts up; awk '$2 == \"00000000\" { print $3 }' /proc/net/route";
-        let told = said(&gateway, script);
-        let fields: Vec<&str> = told.split_whitespace().collect();
-        let [found, _, route] = fields[..] else { panic!("{told}") };
+        let reply = said(&gateway, script);
+        let fields: Vec<&str> = reply.split_whitespace().collect();
+        let [found, _, route] = fields[..] else { panic!("{reply}") };
         let route = u32::from_str_radix(route, 16).unwrap().swap_bytes();
         assert_eq!(found, Ipv4Addr::from(route).to_string());
         let (code, _, errors) = inside(&["--add-host", "up:host-gateway"], "true");
@@ -350,8 +350,8 @@ fn a_root_directory_is_not_changed() {
         // A file, a link that leads nowhere inside, a directory, and nothing.
         fs::write(at("etc/hosts"), "theirs\n").unwrap();
         symlink("/run/none", at("etc/resolv.conf")).unwrap();
-        let told = run("veth", all);
-        assert!(told.contains("\tisolab\n") && told.contains(NEAR), "{told}");
+        let reply = run("veth", all);
+        assert!(reply.contains("\tisolab\n") && reply.contains(NEAR), "{reply}");
         assert_eq!(fs::read_to_string(at("etc/hosts")).unwrap(), "theirs\n");
         assert_eq!(fs::read_link(at("etc/resolv.conf")).unwrap(), Path::new("/run/none"));
         assert_eq!(fs::read(at("etc/hostname")).unwrap(), b"");
@@ -373,8 +373,8 @@ fn the_routes_of_a_vpn_leave_a_network() {
     }
     on_a_host(|| {
         let first_octet = || {
-            let told = said(&["--network", "veth"], "grep isolab /etc/hosts");
-            told.split('.').next().unwrap().to_owned()
+            let reply = said(&["--network", "veth"], "grep isolab /etc/hosts");
+            reply.split('.').next().unwrap().to_owned()
         };
         assert_eq!(first_octet(), "10");
         for half in ["0.0.0.0/1", "128.0.0.0/1"] {
@@ -387,8 +387,8 @@ fn the_routes_of_a_vpn_leave_a_network() {
             add_route(taken, None);
             assert_eq!(first_octet(), next, "with {taken}");
         }
-        let told = said(&["--network", "veth"], &read_from(FAR, 7000));
-        assert_eq!(told, format!("from {HOST}"));
+        let reply = said(&["--network", "veth"], &read_from(FAR, 7000));
+        assert_eq!(reply, format!("from {HOST}"));
         add_route("100.64.0.0/10", None);
         let (code, _, errors) = inside(&["--network", "veth"], "true");
         assert_eq!(code, 125, "{errors}");
@@ -456,8 +456,8 @@ fn a_published_port_leads_inside() {
         };
         wait_for("the server", || read(HOST, 8080).starts_with("inside sees"));
         for (address, port) in [("127.0.0.1", 8080), ("127.0.0.1", 8081), (HOST, 8080)] {
-            let told = read(address, port);
-            assert!(told.starts_with("inside sees"), "{address}:{port}: {told}");
+            let reply = read(address, port);
+            assert!(reply.starts_with("inside sees"), "{address}:{port}: {reply}");
         }
         // Not by an address that was not asked for, and by none of the host's own loop-back link.
         assert!(!read(HOST, 8081).contains("inside"));
@@ -498,8 +498,8 @@ fn ping_needs_no_power() {
         {
             for user in [0, 1000, 65534] {
                 for address in [NEAR, FAR, "127.0.0.1"] {
-                    let told = said(options, &ping(address, user));
-                    assert_eq!(told, "0", "an echo reply for {user} from {address}");
+                    let reply = said(options, &ping(address, user));
+                    assert_eq!(reply, "0", "an echo reply for {user} from {address}");
                 }
             }
             let power = said(options, "grep CapEff /proc/self/status");

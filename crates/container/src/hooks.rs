@@ -48,9 +48,9 @@ impl Hooks {
         if !self.need_gate() {
             return Ok(());
         }
-        let told = self.told(Some(pid), "creating");
+        let state = self.state_as_json(Some(pid), "creating");
         for hook in &self.create_runtime {
-            run(hook, &told, hook.command())?;
+            run(hook, &state, hook.command())?;
         }
         let foreign = Foreign::of(u32::try_from(pid).unwrap_or_default());
         for hook in &self.create_container {
@@ -59,7 +59,7 @@ impl Hooks {
             let mut command = hook.command();
             // SAFETY: after the fork the closure makes one system call, on a descriptor of its own.
             unsafe { command.pre_exec(move || Ok(setns(&target, flags)?)) };
-            run(hook, &told, command)?;
+            run(hook, &state, command)?;
         }
         Ok(())
     }
@@ -68,25 +68,25 @@ impl Hooks {
     pub(crate) fn after_start(&self, pid: u32) {
         let pid = i32::try_from(pid).ok();
         for hook in &self.poststart {
-            let _ = run(hook, &self.told(pid, "running"), hook.command());
+            let _ = run(hook, &self.state_as_json(pid, "running"), hook.command());
         }
     }
 
     /// Runs `poststop`.
     pub(crate) fn after_stop(&self) {
         for hook in &self.poststop {
-            let _ = run(hook, &self.told(None, "stopped"), hook.command());
+            let _ = run(hook, &self.state_as_json(None, "stopped"), hook.command());
         }
     }
 
     /// The state for a hook's standard input.
-    pub(crate) fn told(&self, pid: Option<i32>, status: &str) -> Vec<u8> {
-        let mut told = self.state.clone();
-        told.insert("status".into(), status.into());
+    pub(crate) fn state_as_json(&self, pid: Option<i32>, status: &str) -> Vec<u8> {
+        let mut state = self.state.clone();
+        state.insert("status".into(), status.into());
         if let Some(pid) = pid {
-            told.insert("pid".into(), pid.into());
+            state.insert("pid".into(), pid.into());
         }
-        Value::Object(told).to_string().into_bytes()
+        Value::Object(state).to_string().into_bytes()
     }
 }
 
@@ -121,12 +121,12 @@ impl Hook {
 }
 
 /// Runs a hook to its end.
-fn run(hook: &Hook, told: &[u8], mut command: Command) -> Result<(), Error> {
+fn run(hook: &Hook, state: &[u8], mut command: Command) -> Result<(), Error> {
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
     let mut child = spawned.map_err(file("run the hook", &hook.path))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A hook that does not read it may have closed it.
-        let _ = stdin.write_all(told);
+        let _ = stdin.write_all(state);
     }
     let status = wait(&mut child, hook.timeout).map_err(file("wait for the hook", &hook.path))?;
     match status {

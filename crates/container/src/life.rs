@@ -50,8 +50,8 @@ impl State {
     fn begin(&self) -> Result<()> {
         let path = self.start.as_deref().filter(|path| path.exists()).ok_or(Error::NotWaiting)?;
         for hook in &self.hooks.start_container {
-            let told = self.hooks.told(i32::try_from(self.first.pid).ok(), "created");
-            let ended = exec::hook(self, hook, &told)?;
+            let message = self.hooks.state_as_json(i32::try_from(self.first.pid).ok(), "created");
+            let ended = exec::hook(self, hook, &message)?;
             let code = i32::from(ended.status.code());
             hook.check(Some(code), format!("exit code {code}"))?;
         }

@@ -341,8 +341,8 @@ mod tests {
         for name in ["", "x", "..", "/etc/isolab-x", "isolab-x/../../y", "isolab-\0"] {
             let mut spec = Spec::default();
             spec.budget.cgroup = Some(name.into());
-            let told = sandbox::chain(&spec.check().unwrap_err());
-            assert!(told.contains("cgroup"), "{name:?}: {told}");
+            let message = sandbox::chain(&spec.check().unwrap_err());
+            assert!(message.contains("cgroup"), "{name:?}: {message}");
         }
         let mut spec = Spec::default();
         spec.budget.cgroup = Some("isolab-x".into());

@@ -240,9 +240,9 @@ mod tests {
             ("ann", &["bad"], GROUP, "bad"),
         ] {
             let error = sandbox::Error::from(ids(words, extra).unwrap_err());
-            let told = sandbox::chain(&error);
-            assert!(told.contains(file) && told.contains(name), "{words:?}: {told}");
-            let sandbox::Error::Failed { fix: Some(fix), .. } = error else { panic!("{told}") };
+            let message = sandbox::chain(&error);
+            assert!(message.contains(file) && message.contains(name), "{words:?}: {message}");
+            let sandbox::Error::Failed { fix: Some(fix), .. } = error else { panic!("{message}") };
             assert!(fix.contains("as a number") && fix.contains(file), "{fix}");
         }
     }
@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn a_number_is_an_id_or_an_error() {
         for words in ["4294967295", "4294967296", "99999999999999999999", "0:4294967295"] {
-            let told = ids(words, &[]).unwrap_err().to_string();
-            assert!(told.contains("4294967294"), "{words}: {told}");
+            let message = ids(words, &[]).unwrap_err().to_string();
+            assert!(message.contains("4294967294"), "{words}: {message}");
         }
         assert_eq!(ids("4294967294:4294967294", &[]).unwrap().0, u32::MAX - 1);
         assert!(ids("0", &["4294967295"]).is_err());

@@ -239,8 +239,8 @@ fn hooks_are_run_at_their_places_and_told_of_the_container() {
     ];
     assert_eq!(seen, expected, "{text}");
     for (line, status) in [(0, "creating"), (2, "created"), (4, "stopped"), (5, "running")] {
-        let told: serde_json::Value = serde_json::from_str(lines[line][2]).unwrap();
-        assert_eq!((&told["id"], &told["status"]), (&"one".into(), &status.into()), "{text}");
+        let message: serde_json::Value = serde_json::from_str(lines[line][2]).unwrap();
+        assert_eq!((&message["id"], &message["status"]), (&"one".into(), &status.into()), "{text}");
     }
 }
 
@@ -262,14 +262,14 @@ fn a_hook_that_fails_or_takes_too_long_is_named() {
         spec.way_out.hooks.create_runtime = vec![hook];
         let error =
             Prepared::new(&spec).unwrap().create(&place.path().join("start")).err().unwrap();
-        let told = sandbox::chain(&error);
-        assert!(told.contains("/bin/sh") && told.contains(reason), "{told}");
+        let message = sandbox::chain(&error);
+        assert!(message.contains("/bin/sh") && message.contains(reason), "{message}");
         assert!(!place.path().join("start").exists());
     }
     let mut spec = spec("true", &shared);
     spec.way_out.hooks.start_container = vec![script("exit 4", None)];
     let mut created = Prepared::new(&spec).unwrap().create(&place.path().join("start")).unwrap();
-    let told = sandbox::chain(&created.start().unwrap_err());
-    assert!(told.contains("exit code 4"), "{told}");
+    let message = sandbox::chain(&created.start().unwrap_err());
+    assert!(message.contains("exit code 4"), "{message}");
     created.state().delete().unwrap();
 }

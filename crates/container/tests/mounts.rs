@@ -64,8 +64,11 @@ fn more_layers_than_the_kernel_takes_are_refused_with_the_number() {
     let folder = tempfile::tempdir().unwrap();
     for count in [501, 600] {
         let error = over(layers(folder.path(), count), Upper::ThrowAway).run(&program());
-        let told = sandbox::chain(&error.unwrap_err());
-        assert!(told.contains("at most 500") && told.contains(&count.to_string()), "{told}");
+        let message = sandbox::chain(&error.unwrap_err());
+        assert!(
+            message.contains("at most 500") && message.contains(&count.to_string()),
+            "{message}"
+        );
     }
 }
 
@@ -356,8 +359,8 @@ fn what_cannot_have_other_owners_is_named() {
         container.spec.inside.keep_owners = true;
         container.spec.inside.mounts.push(volume(Path::new(source), Path::new("/there")));
         let error = container.run(&common::shell("true")).unwrap_err();
-        let told = format!("{} {}", sandbox::chain(&error), error.fix().unwrap_or_default());
-        assert!(told.contains(source) && told.contains("does not map ids"), "{told}");
+        let message = format!("{} {}", sandbox::chain(&error), error.fix().unwrap_or_default());
+        assert!(message.contains(source) && message.contains("does not map ids"), "{message}");
     }
 }
 

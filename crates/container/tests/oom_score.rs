@@ -67,8 +67,11 @@ fn a_container_has_its_score_and_the_launcher_keeps_its_own() {
 fn a_score_that_there_is_not_is_refused() {
     for score in [-1001, 1001, i32::MIN] {
         let error = container(score).run(&Workload::builtin(Builtin::Hello, &[])).unwrap_err();
-        let told = sandbox::chain(&error);
-        assert!(told.contains("oom-score-adj") && told.contains("-1000 to 1000"), "{told}");
+        let message = sandbox::chain(&error);
+        assert!(
+            message.contains("oom-score-adj") && message.contains("-1000 to 1000"),
+            "{message}"
+        );
     }
 }
 
@@ -93,7 +96,7 @@ fn root_of_a_container_is_told_why_it_cannot_lower_the_score() {
     let Ok(output) = output else {
         return println!("skipped: no capsh here (Debian: libcap2-bin)");
     };
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("write -500 to oom_score_adj"), "{told}");
-    assert!(told.contains("CAP_SYS_RESOURCE"), "{told}");
+    let message = String::from_utf8_lossy(&output.stdout);
+    assert!(message.contains("write -500 to oom_score_adj"), "{message}");
+    assert!(message.contains("CAP_SYS_RESOURCE"), "{message}");
 }

@@ -119,9 +119,9 @@ fn a_named_container_can_be_joined_and_stopped_and_leaves_nothing() {
     wait_for_mark(&entry);
     let script = "cat /tmp/mark; hostname; grep CapEff /proc/self/status /proc/1/status; exit 5";
     let joined = container::exec(&entry, ["sh", "-c", script], sandbox::Stdio::Capture).unwrap();
-    let told = text(&joined);
-    let lines: Vec<&str> = told.lines().collect();
-    let [mark, host_name, own, firsts] = lines[..] else { panic!("{told}") };
+    let message = text(&joined);
+    let lines: Vec<&str> = message.lines().collect();
+    let [mark, host_name, own, firsts] = lines[..] else { panic!("{message}") };
     assert_eq!((mark, host_name), ("here", "isolab"));
     let power = |line: &str| line.split_once("CapEff:").unwrap().1.to_owned();
     assert_eq!(power(own), power(firsts), "who joins has another power than who was there");

@@ -33,9 +33,9 @@ fn cause(error: &sandbox::Error) -> &Error {
 fn lacks(error: &sandbox::Error) -> bool {
     match cause(error) {
         Error::NoController { controller, .. } | Error::NoCgroupFile { controller, .. } => {
-            let told = sandbox::chain(error);
-            assert!(told.contains(controller), "{told}");
-            println!("skipped: {told}");
+            let message = sandbox::chain(error);
+            assert!(message.contains(controller), "{message}");
+            println!("skipped: {message}");
             true
         }
         _ => false,
@@ -147,8 +147,8 @@ fn a_disk_is_limited_for_the_container() {
     // Of what is no disk the kernel's word is explained.
     let disks = vec![DiskLimit { device: (4095, 0), kind: ReadBytes, value: 1 }];
     let container = self::container(Resources { disks, ..Resources::default() });
-    let told = sandbox::chain(&container.run(&common::shell("true")).unwrap_err());
-    assert!(told.contains("4095:0 is not a whole disk"), "{told}");
+    let message = sandbox::chain(&container.run(&common::shell("true")).unwrap_err());
+    assert!(message.contains("4095:0 is not a whole disk"), "{message}");
 }
 
 #[test]
@@ -288,13 +288,13 @@ fn limits_below_limits_are_kept_or_refused_with_the_one_above() {
     for (depth, alone) in [(1, true), (2, true), (1, false), (2, false)] {
         let limited = Limited::new(&limits, depth);
         let name = "limits_below_limits_are_kept_or_refused_with_the_one_above";
-        let told = limited.run(name, alone);
-        assert!(told.contains("0.1 CPU: runs"), "{told}");
+        let message = limited.run(name, alone);
+        assert!(message.contains("0.1 CPU: runs"), "{message}");
         // Version 1 refuses what is above; version 2 takes it, and what is above holds.
-        let refused = told.lines().find(|line| line.starts_with("0.5 CPU: ")).unwrap();
+        let refused = message.lines().find(|line| line.starts_with("0.5 CPU: ")).unwrap();
         let names_it = limited.0.iter().any(|path| refused.contains(&format!("{path:?}")));
         match is_v1(&limited.0[0]) {
-            true => assert!(names_it && refused.contains("20000 of 100000"), "{told}"),
+            true => assert!(names_it && refused.contains("20000 of 100000"), "{message}"),
             false => {
                 assert_eq!(refused, "0.5 CPU: runs");
                 // A cgroup of its own below the limited one, or one that has its limits.
@@ -302,11 +302,11 @@ fn limits_below_limits_are_kept_or_refused_with_the_one_above() {
                     true => ("50000 100000", 64 << 20),
                     false => ("20000 100000", 64 << 20),
                 };
-                assert!(told.contains(&format!("cpu.max {quota}")), "{told}");
-                assert!(told.contains(&format!("memory.max {memory}")), "{told}");
+                assert!(message.contains(&format!("cpu.max {quota}")), "{message}");
+                assert!(message.contains(&format!("memory.max {memory}")), "{message}");
                 let below = limited.0.last().unwrap().join("isolab-");
-                let is_below = told.contains(&format!("below {}", below.display()));
-                assert_eq!(is_below, alone, "{told}");
+                let is_below = message.contains(&format!("below {}", below.display()));
+                assert_eq!(is_below, alone, "{message}");
             }
         }
     }
@@ -323,10 +323,10 @@ fn what_is_asked_for_beyond_the_launchers_own_limit_gets_no_more_than_that() {
     let limits = Limits { memory_bytes: Some(64 << 20), pids: Some(50), ..Limits::default() };
     for alone in [true, false] {
         let limited = Limited::new(&limits, 1);
-        let told = limited
+        let message = limited
             .run("what_is_asked_for_beyond_the_launchers_own_limit_gets_no_more_than_that", alone);
-        assert!(told.contains("killed by the limit"), "{told}");
-        assert!(told.contains("no more than its processes"), "{told}");
+        assert!(message.contains("killed by the limit"), "{message}");
+        assert!(message.contains("no more than its processes"), "{message}");
     }
 }
 

@@ -48,7 +48,7 @@ impl Error {
             Self::Sandbox(error) => error.fix(),
             _ => None,
         };
-        sandbox::told(self, fix)
+        sandbox::chain_with_help(self, fix)
     }
 
     pub(crate) fn system(step: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

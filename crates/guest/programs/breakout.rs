@@ -63,13 +63,13 @@ fn become_root() -> Option<()> {
     if call(number::GETEUID, [0; 6]) == 0 {
         return Some(());
     }
-    told(&[b"unshare(CLONE_NEWUSER)"], call(number::UNSHARE, [CLONE_NEWUSER, 0, 0, 0, 0, 0]))
+    report(&[b"unshare(CLONE_NEWUSER)"], call(number::UNSHARE, [CLONE_NEWUSER, 0, 0, 0, 0, 0]))
 }
 
 fn enter_by_chroot(cell: &CStr) -> Option<()> {
     become_root()?;
-    told(&[b"chroot(\"cell\")"], call(number::CHROOT, [address(cell), 0, 0, 0, 0, 0]))?;
-    told_if_failed(b"chdir(\"/\")", call(number::CHDIR, [address(c"/"), 0, 0, 0, 0, 0]))
+    report(&[b"chroot(\"cell\")"], call(number::CHROOT, [address(cell), 0, 0, 0, 0, 0]))?;
+    report_if_failed(b"chdir(\"/\")", call(number::CHDIR, [address(c"/"), 0, 0, 0, 0, 0]))
 }
 
 /// The steps of `container::rootfs`, without the other barriers of a container.
@@ -80,16 +80,16 @@ fn enter_by_pivot_root(cell: &CStr) -> Option<()> {
     const DETACH: usize = 2;
     become_root()?;
     let unshared = call(number::UNSHARE, [CLONE_NEWNS, 0, 0, 0, 0, 0]);
-    told_if_failed(b"unshare(CLONE_NEWNS)", unshared)?;
+    report_if_failed(b"unshare(CLONE_NEWNS)", unshared)?;
     let (cell, here, root) = (address(cell), address(c"."), address(c"/"));
-    told_if_failed(b"mount(MS_PRIVATE)", call(number::MOUNT, [0, root, 0, PRIVATE, 0, 0]))?;
-    told_if_failed(b"mount(MS_BIND)", call(number::MOUNT, [cell, cell, 0, BIND, 0, 0]))?;
-    told_if_failed(b"chdir(\"cell\")", call(number::CHDIR, [cell, 0, 0, 0, 0, 0]))?;
+    report_if_failed(b"mount(MS_PRIVATE)", call(number::MOUNT, [0, root, 0, PRIVATE, 0, 0]))?;
+    report_if_failed(b"mount(MS_BIND)", call(number::MOUNT, [cell, cell, 0, BIND, 0, 0]))?;
+    report_if_failed(b"chdir(\"cell\")", call(number::CHDIR, [cell, 0, 0, 0, 0, 0]))?;
     let pivoted = call(number::PIVOT_ROOT, [here, here, 0, 0, 0, 0]);
-    told(&[b"pivot_root(\".\", \".\")"], pivoted)?;
+    report(&[b"pivot_root(\".\", \".\")"], pivoted)?;
     let detached = call(number::UMOUNT2, [here, DETACH, 0, 0, 0, 0]);
-    told(&[b"umount2(\".\", MNT_DETACH)"], detached)?;
-    told_if_failed(b"chdir(\"/\")", call(number::CHDIR, [root, 0, 0, 0, 0, 0]))
+    report(&[b"umount2(\".\", MNT_DETACH)"], detached)?;
+    report_if_failed(b"chdir(\"/\")", call(number::CHDIR, [root, 0, 0, 0, 0, 0]))
 }
 
 /// The classic escape from chroot(2): move the root deeper, and keep a directory that is no longer
@@ -98,22 +98,22 @@ fn enter_by_pivot_root(cell: &CStr) -> Option<()> {
 fn walk_out(target: &CStr) {
     const O_RDONLY_DIRECTORY: usize = 0o200_000;
     let here = call(number::OPEN, [address(c"."), O_RDONLY_DIRECTORY, 0, 0, 0, 0]);
-    told(&[b"open(\".\")"], here);
-    told(&[b"chroot(\"deeper\")"], call(number::CHROOT, [address(c"deeper"), 0, 0, 0, 0, 0]));
+    report(&[b"open(\".\")"], here);
+    report(&[b"chroot(\"deeper\")"], call(number::CHROOT, [address(c"deeper"), 0, 0, 0, 0, 0]));
     let mut digits = [0; 20];
     let shown = decimal(here.unsigned_abs(), &mut digits);
-    told(&[b"fchdir(", shown, b")"], call(number::FCHDIR, [here as usize, 0, 0, 0, 0, 0]));
+    report(&[b"fchdir(", shown, b")"], call(number::FCHDIR, [here as usize, 0, 0, 0, 0, 0]));
     for _ in 0..64 {
-        told_if_failed(b"chdir(\"..\")", call(number::CHDIR, [address(c".."), 0, 0, 0, 0, 0]));
+        report_if_failed(b"chdir(\"..\")", call(number::CHDIR, [address(c".."), 0, 0, 0, 0, 0]));
     }
     let top = call(number::CHROOT, [address(c"."), 0, 0, 0, 0, 0]);
-    told(&[b"chdir(\"..\") x 64, chroot(\".\")"], top);
+    report(&[b"chdir(\"..\") x 64, chroot(\".\")"], top);
     let file = call(number::OPEN, [address(target), 0, 0, 0, 0, 0]);
-    if told_if_failed(b"read(target)", file).is_some() {
+    if report_if_failed(b"read(target)", file).is_some() {
         let mut text = [0; TARGET_BYTES];
         let to = text.as_mut_ptr() as usize;
         let count = call(number::READ, [file as usize, to, TARGET_BYTES, 0, 0, 0]);
-        told_text(b"read(target)", &text, count);
+        report_text(b"read(target)", &text, count);
     }
 }
 
@@ -122,10 +122,10 @@ const TARGET_BYTES: usize = 16;
 
 fn kill(pid: usize) {
     const SIGKILL: usize = 9;
-    told(&[b"getpid()"], call(number::GETPID, [0; 6]));
+    report(&[b"getpid()"], call(number::GETPID, [0; 6]));
     let mut digits = [0; 20];
     let shown = decimal(pid, &mut digits);
-    told(&[b"kill(", shown, b", SIGKILL)"], call(number::KILL, [pid, SIGKILL, 0, 0, 0, 0]));
+    report(&[b"kill(", shown, b", SIGKILL)"], call(number::KILL, [pid, SIGKILL, 0, 0, 0, 0]));
 }
 
 fn read_memory(pid: usize, from: usize) {
@@ -134,12 +134,12 @@ fn read_memory(pid: usize, from: usize) {
     let remote = [from, TARGET_BYTES];
     let (local, remote) = (&raw const local as usize, &raw const remote as usize);
     let count = call(number::PROCESS_VM_READV, [pid, local, 1, remote, 1, 0]);
-    told_text(b"process_vm_readv", &text, count);
+    report_text(b"process_vm_readv", &text, count);
     if count < 0 {
         // Signal 0 checks whether the process exists and may be signalled.
         let mut digits = [0; 20];
         let shown = decimal(pid, &mut digits);
-        told(&[b"kill(", shown, b", 0)"], call(number::KILL, [pid, 0, 0, 0, 0, 0]));
+        report(&[b"kill(", shown, b", 0)"], call(number::KILL, [pid, 0, 0, 0, 0, 0]));
     }
 }
 
@@ -152,7 +152,7 @@ fn address(text: &CStr) -> usize {
 }
 
 /// Writes a line; `None` if the call failed.
-fn told(words: &[&[u8]], result: isize) -> Option<()> {
+fn report(words: &[&[u8]], result: isize) -> Option<()> {
     words.iter().for_each(|word| write(word));
     write(if result < 0 { b"\t-" } else { b"\t" });
     write(decimal(result.unsigned_abs(), &mut [0; 20]));
@@ -161,13 +161,13 @@ fn told(words: &[&[u8]], result: isize) -> Option<()> {
 }
 
 /// A step that is printed only if it fails.
-fn told_if_failed(word: &[u8], result: isize) -> Option<()> {
-    if result < 0 { told(&[word], result) } else { Some(()) }
+fn report_if_failed(word: &[u8], result: isize) -> Option<()> {
+    if result < 0 { report(&[word], result) } else { Some(()) }
 }
 
 /// Writes a line with the first line of the bytes read.
-fn told_text(word: &[u8], text: &[u8], count: isize) {
-    if told_if_failed(word, count).is_some() {
+fn report_text(word: &[u8], text: &[u8], count: isize) {
+    if report_if_failed(word, count).is_some() {
         let end = text.iter().take(count as usize).take_while(|byte| **byte >= b' ').count();
         [word, b"\t\"", &text[..end], b"\"\n"].into_iter().for_each(write);
     }

@@ -30,7 +30,7 @@ impl Task for Program {
 }
 
 fn programs(quick: bool) -> [Program; 5] {
-    let (iterations, rounds, steps, pages, crossings) = match quick {
+    let (iterations, rounds, steps, pages, round_trips) = match quick {
         true => (5_000_000, 2, 100_000, 1024, 1000),
         false => (20_000_000, 4, 400_000, 4096, 4000),
     };
@@ -56,7 +56,7 @@ fn programs(quick: bool) -> [Program; 5] {
         ),
         program(metric::MEMORY_LATENCY, Builtin::Chase, &[chase, steps], time, steps),
         program(metric::MEMORY_TOUCH, Builtin::Touch, &[pages], time, pages),
-        program(metric::CROSSING, Builtin::Cross, &[crossings], time, crossings),
+        program(metric::CROSSING, Builtin::Cross, &[round_trips], time, round_trips),
     ]
 }
 

@@ -76,12 +76,12 @@ impl Fault {
     /// (KVM's API, 5.1 "The kvm_run structure").
     pub(crate) fn internal(run: &kvm_run) -> Self {
         // SAFETY: all members of the union are plain numbers, for which any bits are a value.
-        let told = unsafe { run.__bindgen_anon_1.internal };
+        let internal = unsafe { run.__bindgen_anon_1.internal };
         // Of an instruction: flags, then its length and at most 15 bytes of it, in two words.
         const WITH_BYTES: u64 = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES as u64;
-        let [flags, first, second, ..] = told.data;
-        let has_bytes = told.suberror == KVM_INTERNAL_ERROR_EMULATION
-            && told.ndata >= 3
+        let [flags, first, second, ..] = internal.data;
+        let has_bytes = internal.suberror == KVM_INTERNAL_ERROR_EMULATION
+            && internal.ndata >= 3
             && flags & WITH_BYTES != 0;
         let instruction = match [first, second].map(u64::to_le_bytes).as_flattened() {
             [length, bytes @ ..] if has_bytes => {
@@ -89,7 +89,7 @@ impl Fault {
             }
             _ => Vec::new(),
         };
-        Self::Internal { suberror: told.suberror, instruction }
+        Self::Internal { suberror: internal.suberror, instruction }
     }
 
     pub(crate) fn name(&self) -> &'static str {

@@ -181,25 +181,25 @@ fn a_launcher_is_closed_before_its_guest_runs() {
     }
     let output = as_launcher(NAME);
     let text = String::from_utf8_lossy(&output.stdout);
-    let told = |name: &str| {
+    let line = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
         line.unwrap_or_else(|| panic!("{name} in {text}{:?}", output.stderr)).to_owned()
     };
-    assert_eq!(told("inherited"), "closed");
-    assert_eq!(told("core"), "0");
-    assert!(told("space").parse::<u64>().unwrap() < 64 << 30);
-    assert_eq!(told("guest"), "Ok(Exited(0))");
-    if told("unshared") == "true" {
+    assert_eq!(line("inherited"), "closed");
+    assert_eq!(line("core"), "0");
+    assert!(line("space").parse::<u64>().unwrap() < 64 << 30);
+    assert_eq!(line("guest"), "Ok(Exited(0))");
+    if line("unshared") == "true" {
         for namespace in ["ipc", "uts", "mnt", "net"] {
             let own = fs::read_link(format!("/proc/self/ns/{namespace}")).unwrap();
-            assert_ne!(told(namespace), own.display().to_string());
+            assert_ne!(line(namespace), own.display().to_string());
         }
     } else {
         eprintln!("skipped: this user may have no namespaces of his own");
     }
     if nix::unistd::geteuid().is_root() {
-        assert_eq!(told("user of vcpu0"), "65534");
-        assert_eq!(told("root of vcpu0"), "fdinfo");
+        assert_eq!(line("user of vcpu0"), "65534");
+        assert_eq!(line("root of vcpu0"), "fdinfo");
     }
 }
 

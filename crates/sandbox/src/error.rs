@@ -142,7 +142,7 @@ impl Error {
 }
 
 /// `A: B: C; D`, an error with its causes and, if known, what to do.
-pub fn told(error: &dyn StdError, way_out: Option<&str>) -> String {
+pub fn chain_with_help(error: &dyn StdError, way_out: Option<&str>) -> String {
     let chain = chain(error);
     way_out.map_or(chain.clone(), |way_out| format!("{chain}; {way_out}"))
 }

@@ -26,7 +26,7 @@ mod workload;
 use std::{os::fd::BorrowedFd, sync::Arc};
 
 pub use capture::{Capture, CaptureOutcome};
-pub use error::{Error, Result, Written, chain, told};
+pub use error::{Error, Result, Written, chain, chain_with_help};
 pub use event::{Event, KvmCall};
 pub use exit_reason::ExitReason;
 pub use guest::Builtin;

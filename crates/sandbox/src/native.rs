@@ -43,9 +43,9 @@ impl Native {
         for iterations in [50_000_000, 1_000_000_000] {
             let spin = Workload::builtin(Builtin::Spin, &[iterations]).deadline(PATIENCE);
             let report = self.run(&spin)?.report;
-            let told = report.and_then(|report| Some((report.tick_rate()?, report)));
-            if told.is_some() {
-                return Ok(told);
+            let calibrated = report.and_then(|report| Some((report.tick_rate()?, report)));
+            if calibrated.is_some() {
+                return Ok(calibrated);
             }
         }
         Ok(None)

@@ -176,8 +176,8 @@ fn whole(program: &Program, Expected { output, end }: Expected) {
         Ok(outcome) => (Ok(outcome.status), outcome.output),
         Err(Error::Unavailable { .. }) => return,
         Err(error) => {
-            let told = sandbox::chain(&error);
-            (Err(told), error.written().map(|it| it.output.clone()).unwrap_or_default())
+            let message = sandbox::chain(&error);
+            (Err(message), error.written().map(|it| it.output.clone()).unwrap_or_default())
         }
     };
     assert!(written.starts_with(&output), "{status:?}: {written:?} is not {output:?}");

@@ -13,18 +13,13 @@
 use crate::{
     BYTES, DOORBELL, LINE_STATUS, READY_TO_SEND, SEND, SIZE,
     device::{STOP, THERE, WANTED},
+    ring::{HEAD, RING},
 };
 
 /// Where the program is.
 pub(crate) const CODE: u64 = 0x10_0000;
 /// Where its bytes are.
 pub(crate) const DATA: u64 = 0x12_0000;
-/// Where the guest counts the bytes that it put into the ring.
-pub(crate) const HEAD: u64 = 0x14_0000;
-/// Where it may look how many were taken out.
-pub(crate) const TAIL: u64 = 0x14_0040;
-/// Where the ring begins.
-pub(crate) const RING: u64 = 0x14_1000;
 /// Where the guest expects its device.
 pub(crate) const DEVICE: u64 = 0x20_0000;
 /// Writing to this port ends a guest.

@@ -4,7 +4,12 @@ use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use microvm::memory::Memory;
 
-use crate::drivers::{HEAD, RING, TAIL};
+/// Where the guest counts the bytes that it put into the ring.
+pub(crate) const HEAD: u64 = 0x14_0000;
+/// Where it may look how many were taken out.
+pub(crate) const TAIL: u64 = 0x14_0040;
+/// Where the ring begins.
+pub(crate) const RING: u64 = 0x14_1000;
 
 /// Bytes that the ring has room for.
 pub const SIZE: u32 = 256;

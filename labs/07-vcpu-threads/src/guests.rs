@@ -12,13 +12,10 @@ use microvm::{
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use sandbox::Trace;
 
-use crate::vcpu::{Seat, Vcpu};
+use crate::vcpu::{OFF, Seat, Vcpu};
 
 /// From one counter to the next: a cache line, so that they do not disturb each other.
 pub const COUNTER_BYTES: u64 = 64;
-
-/// Writing to this port turns a virtual CPU off.
-pub(crate) const END: u8 = 0xf4;
 
 const CODE: u64 = 0x10_0000;
 const CODE_BYTES: u64 = 0x1000;
@@ -122,5 +119,5 @@ fn count_and_repeat(code: &mut Vec<u8>, counter: u64) {
     code.push(0);
     let back = -(code.len() as i8 + 2);
     code.extend([0x74, back as u8]); // je to the beginning
-    code.extend([0xe6, END, 0xeb, 0xfe]); // out END, al; jmp to itself
+    code.extend([0xe6, OFF, 0xeb, 0xfe]); // out OFF, al; jmp to itself
 }

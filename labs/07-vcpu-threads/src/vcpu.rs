@@ -5,7 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use nix::{errno::Errno, unistd::Pid};
 
-use crate::guests::END;
+/// Writing to this port turns a virtual CPU off.
+pub(crate) const OFF: u8 = 0xf4;
 
 /// A virtual CPU: a descriptor of KVM's. What makes it run is the thread that [enters](Vcpu::enter)
 /// it.
@@ -41,7 +42,7 @@ impl Vcpu {
         self.seat.take();
         match self.cpu.run() {
             Ok(VcpuExit::Hlt) => Ok(Exit::Halted),
-            Ok(VcpuExit::IoOut(port, _)) if port == u16::from(END) => Ok(Exit::Off),
+            Ok(VcpuExit::IoOut(port, _)) if port == u16::from(OFF) => Ok(Exit::Off),
             Ok(_) => Err(Errno::ENOEXEC),
             Err(error) if [libc::EINTR, libc::EAGAIN].contains(&error.errno()) => {
                 Ok(Exit::Interrupted)

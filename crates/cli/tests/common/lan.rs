@@ -152,7 +152,7 @@ fn answer(query: &[u8]) -> Vec<u8> {
 
 /// Begins the neighbour; it ends with the test's process.
 fn neighbour() -> Neighbour {
-    let (tell, told) = mpsc::channel();
+    let (tell, pids) = mpsc::channel();
     let (connected, wait) = mpsc::channel();
     thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
@@ -168,6 +168,6 @@ fn neighbour() -> Neighbour {
             let _ = stream.write_all(format!("from {from}\n").as_bytes());
         }
     });
-    let thread = told.recv_timeout(Duration::from_secs(10)).unwrap();
+    let thread = pids.recv_timeout(Duration::from_secs(10)).unwrap();
     Neighbour { thread, connected }
 }

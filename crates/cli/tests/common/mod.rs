@@ -146,7 +146,7 @@ pub fn signal(pid: u32, name: &str) {
 /// Whether `what` can be tested here; otherwise prints why not, which `ISOLAB_REQUIRE` forbids.
 pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
     let Err(error) = available else { return true };
-    skip::<()>(what, &sandbox::told(&error, error.fix())).is_some()
+    skip::<()>(what, &sandbox::chain_with_help(&error, error.fix())).is_some()
 }
 
 /// Whether that demonstration can be shown live on this host.

@@ -68,11 +68,12 @@ impl Need {
                 let network = Network::Veth;
                 let container = Container::default().network(network);
                 let hello = container.run(&Workload::builtin(Builtin::Hello, &[]));
-                let told = hello.map_err(|error| sandbox::chain(&error)).err().unwrap_or_default();
+                let message =
+                    hello.map_err(|error| sandbox::chain(&error)).err().unwrap_or_default();
                 // The kernel's word for a kind of link that it has no module for, and for a power
                 // that this root lacks. Any other failure is the test's to find.
-                let refused = ["EOPNOTSUPP", "EPERM"].iter().any(|errno| told.contains(errno));
-                if refused { Err(told) } else { Ok(()) }
+                let refused = ["EOPNOTSUPP", "EPERM"].iter().any(|errno| message.contains(errno));
+                if refused { Err(message) } else { Ok(()) }
             }
         }
     }

@@ -214,5 +214,5 @@ fn start(user: bool) -> sandbox::Result<Started> {
 
 /// Why it failed, and how to solve it if that is known.
 fn explained(error: &sandbox::Error) -> String {
-    sandbox::told(error, error.fix())
+    sandbox::chain_with_help(error, error.fix())
 }

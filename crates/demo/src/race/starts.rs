@@ -116,7 +116,7 @@ pub(super) fn linux(begun: &dyn Fn(Cancel)) -> sandbox::Result<Lane> {
 ///
 /// It is this program that runs there once more.
 pub(super) fn in_nest(begun: &dyn Fn(Cancel)) -> Result<Starts, String> {
-    let message = |error: nest::Error| sandbox::told(&error, error.fix().as_deref());
+    let message = |error: nest::Error| sandbox::chain_with_help(&error, error.fix().as_deref());
     nest::available().map_err(message)?;
     let program =
         env::current_exe().map_err(|error| format!("find isolab's own executable: {error}"))?;
@@ -161,7 +161,7 @@ impl Lane {
 
 /// An error with its causes and how to solve it.
 pub(super) fn message(error: &sandbox::Error) -> String {
-    sandbox::told(error, error.fix())
+    sandbox::chain_with_help(error, error.fix())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 /// Whether `what` can be tested here; otherwise says why not, which `ISOLAB_REQUIRE` forbids.
 pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
     let Err(error) = available else { return true };
-    skip(what, &sandbox::told(&error, error.fix()));
+    skip(what, &sandbox::chain_with_help(&error, error.fix()));
     false
 }
 

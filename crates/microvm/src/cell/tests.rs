@@ -166,7 +166,7 @@ fn a_cell_is_of_one_thread_and_the_process_goes_on() {
 
 /// What `/proc` says of a thread of this role.
 fn seen_from_outside(role: Role) -> String {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, received) = std::sync::mpsc::channel();
     let (done, wait) = std::sync::mpsc::channel::<()>();
     let confined = thread::spawn(move || {
         tell.send(nix::unistd::gettid()).unwrap();
@@ -174,8 +174,8 @@ fn seen_from_outside(role: Role) -> String {
         tell.send(nix::unistd::gettid()).unwrap();
         let _ = wait.recv();
     });
-    told.recv().unwrap();
-    let thread = told.recv().unwrap();
+    received.recv().unwrap();
+    let thread = received.recv().unwrap();
     let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
     drop(done);
     confined.join().unwrap();
@@ -226,8 +226,8 @@ fn the_work_of_each_role_can_still_be_done() {
                 image.write_all_at(b"x", 7).unwrap();
             }
             // A panic is told, and goes on in whoever waits for the thread.
-            let told = std::panic::catch_unwind(|| panic!("told by a thread in its cell"));
-            assert!(told.is_err());
+            let received = std::panic::catch_unwind(|| panic!("told by a thread in its cell"));
+            assert!(received.is_err());
             assert_eq!(breach(), None, "{}", role.name());
         });
     }

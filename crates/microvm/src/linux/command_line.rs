@@ -156,10 +156,10 @@ mod tests {
 
     #[test]
     fn what_is_appended_comes_after_the_defaults_and_before_the_init() {
-        let told =
+        let shown =
             line(&CommandLine::Append("debug".into()), &["/bin/sh", "-c", "echo a"]).unwrap();
-        assert!(told.starts_with("console=ttyS0 quiet "), "{told}");
-        assert!(told.ends_with(" debug rdinit=/bin/sh -- -c \"echo a\""), "{told}");
+        assert!(shown.starts_with("console=ttyS0 quiet "), "{shown}");
+        assert!(shown.ends_with(" debug rdinit=/bin/sh -- -c \"echo a\""), "{shown}");
     }
 
     #[test]
@@ -198,8 +198,8 @@ mod tests {
 
     #[test]
     fn exactly_means_exactly() {
-        let told = line(&CommandLine::Exactly("quiet".into()), &["/init"]).unwrap();
-        assert_eq!(told, "quiet rdinit=/init");
+        let shown = line(&CommandLine::Exactly("quiet".into()), &["/init"]).unwrap();
+        assert_eq!(shown, "quiet rdinit=/init");
     }
 
     #[test]

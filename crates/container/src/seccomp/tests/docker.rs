@@ -144,8 +144,8 @@ fn what_is_not_known_is_named() {
         (" ".repeat(1 << 21), "1 MiB"),
         (format!("{{\"x\": {}", "[".repeat(100_000)), "EOF"),
     ] {
-        let told = read(&text, &[]).unwrap_err().to_string();
-        assert!(told.contains(word), "{told}: {}", &text[..text.len().min(200)]);
+        let message = read(&text, &[]).unwrap_err().to_string();
+        assert!(message.contains(word), "{message}: {}", &text[..text.len().min(200)]);
     }
 }
 

@@ -139,10 +139,10 @@ impl Tap {
 
 /// Whether the kernel lets a link have this name (`dev_valid_name`), and it stands for itself.
 fn can_be_a_link(name: &str) -> bool {
-    let strange = |byte: u8| byte <= b' ' || byte == 0x7f || b"/:%".contains(&byte);
+    let is_unusable = |byte: u8| byte <= b' ' || byte == 0x7f || b"/:%".contains(&byte);
     (1..libc::IFNAMSIZ).contains(&name.len())
         && !matches!(name, "." | "..")
-        && !name.bytes().any(strange)
+        && !name.bytes().any(is_unusable)
 }
 
 /// Why the kernel does not attach a file to a link that is there.

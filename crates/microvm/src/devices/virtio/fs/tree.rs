@@ -179,12 +179,12 @@ mod tests {
     #[test]
     fn only_a_directory_is_shared() {
         let scratch = scratch();
-        let told = |path: &str| {
+        let error_of = |path: &str| {
             let error = SharedTree::open(&scratch.path().join(path), true).unwrap_err();
             format!("{error}: {}", std::error::Error::source(&error).unwrap())
         };
-        assert!(told("secret").contains("not a directory"), "{}", told("secret"));
-        assert!(told("nothing").contains("No such file"), "{}", told("nothing"));
+        assert!(error_of("secret").contains("not a directory"), "{}", error_of("secret"));
+        assert!(error_of("nothing").contains("No such file"), "{}", error_of("nothing"));
     }
 
     #[test]
