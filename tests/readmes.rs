@@ -62,3 +62,23 @@ fn links_lead_to_files() {
         }
     }
 }
+
+/// That the files exist is held by `links_lead_to_files`.
+#[test]
+fn a_request_has_a_way_of_five_lines_with_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let (_, section) = text.split_once("## A request's way\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let ways: Vec<&str> = section.split("\nA new ").skip(1).collect();
+    assert_eq!(ways.len(), 3);
+    for way in ways {
+        let numbers: Vec<&str> = way
+            .lines()
+            .filter_map(|line| line.split_once(". "))
+            .map(|(number, _)| number)
+            .collect();
+        assert_eq!(numbers, ["1", "2", "3", "4", "5"], "{way}");
+        assert!(links(way).count() >= 4, "{way}");
+    }
+}
