@@ -136,6 +136,8 @@ enum Command {
     Demo(Box<demo::Arguments>),
     #[command(hide = true)]
     Starts,
+    #[command(hide = true)]
+    Names(completions::NamesArguments),
     /// List the built-in programs with their arguments.
     List,
     /// Print the completions for a shell.
@@ -292,6 +294,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
         Command::Lab(arguments) => lab::lab(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Starts => demo::starts(),
+        Command::Names(arguments) => completions::print_names(&arguments),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Version => output::print(VERSION).map(|()| 0),

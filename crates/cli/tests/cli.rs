@@ -159,6 +159,34 @@ fn every_shell_gets_its_completions() {
 }
 
 #[test]
+fn a_shell_completes_the_names_of_what_there_is() {
+    let names = Names::of("complete");
+    let name = names.name("one");
+    let words = ["run", "--in", "process", "--name", &name, "--", "sleep", "60"];
+    let mut run = isolab(&words).spawn().unwrap();
+    names.wait_for("one");
+    let part = &name[..name.len() - 1];
+    let completed = |words: &str, last: &str| {
+        let script = format!(
+            "source <(\"$0\" completions bash); COMP_WORDS=(\"$0\" {words} {last:?}); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _isolab_with_names \"$0\" {last:?} x; \
+             printf '%s ' \"${{COMPREPLY[@]}}\""
+        );
+        let mut bash = Command::new("bash");
+        output_of(bash.args(["-c", &script, env!("CARGO_BIN_EXE_isolab")])).1
+    };
+    assert_eq!(completed("stop", part), format!("{name} "));
+    assert_eq!(completed("lab check", "08"), "08-own-name ");
+    assert!(completed("demo", "").contains("breakout"));
+    // What is no name is completed as before.
+    assert_eq!(completed("", "unpau"), "unpause ");
+    assert!(completed("run", "--read-o").contains("--read-only"));
+    assert!(completed("stop", "--tim").contains("--time"));
+    common::signal(run.id(), "TERM");
+    run.wait().unwrap();
+}
+
+#[test]
 fn the_first_signal_is_the_workloads_and_a_name_is_used_once() {
     let names = Names::of("signal");
     let name = names.name("one");
