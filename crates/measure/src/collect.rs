@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use report::{Gap, Probe, Provenance, Records, Sample, Series, Trace, VERSION, metric::PROBE};
+use report::{
+    Gap, Probe, Provenance, Records, Sample, ScheduleTrace, Series, VERSION, metric::PROBE,
+};
 
 use crate::{
     Part,
@@ -15,7 +17,7 @@ use crate::{
 pub struct Collection {
     series: Vec<Series>,
     gaps: Vec<Gap>,
-    traces: Vec<Trace>,
+    traces: Vec<ScheduleTrace>,
     probes: Vec<Probe>,
     facts: BTreeMap<String, String>,
 }

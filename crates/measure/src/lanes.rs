@@ -5,7 +5,7 @@
 //!   other  ....######....######   one time stamp counter for all, so they line up
 //! ```
 
-use report::{Lane, Trace};
+use report::{Lane, ScheduleTrace};
 use sandbox::Report;
 
 /// A stretch of time in ticks, first and one past the last.
@@ -88,14 +88,19 @@ pub fn periods(report: &Report, gap: u64) -> Option<Stretch> {
 }
 
 /// The picture of these lanes inside of `window`.
-pub fn trace(metric: &str, lanes: &[(String, Vec<Stretch>)], window: Stretch, rate: f64) -> Trace {
+pub fn trace(
+    metric: &str,
+    lanes: &[(String, Vec<Stretch>)],
+    window: Stretch,
+    rate: f64,
+) -> ScheduleTrace {
     let nanoseconds = |ticks: u64| (ticks as f64 * 1e9 / rate) as u64;
     let on_axis = |(from, to): Stretch| (nanoseconds(from - window.0), nanoseconds(to - window.0));
     let lane = |(label, stretches): &(String, Vec<Stretch>)| Lane {
         label: label.clone(),
         running: cut(stretches, window).into_iter().map(on_axis).collect(),
     };
-    Trace {
+    ScheduleTrace {
         metric: metric.to_owned(),
         lanes: lanes.iter().map(lane).collect(),
         length_nanoseconds: nanoseconds(window.1 - window.0),

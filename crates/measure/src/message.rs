@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use report::{Gap, Probe, Trace, Unit};
+use report::{Gap, Probe, ScheduleTrace, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -16,7 +16,7 @@ pub enum Message {
     /// Something could not be measured.
     Gap(Gap),
     /// Who ran when.
-    Trace(Trace),
+    Trace(ScheduleTrace),
     /// What can be seen from inside.
     Probe(Probe),
     /// What was counted, for the provenance: its name and its value.

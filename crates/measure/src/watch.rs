@@ -108,7 +108,7 @@ impl Lanes {
         metric: &str,
         names: impl IntoIterator<Item = String>,
         watch: &Watch,
-    ) -> report::Trace {
+    ) -> report::ScheduleTrace {
         let lanes: Vec<_> = names.into_iter().zip(self.running.iter().cloned()).collect();
         trace(metric, &lanes, self.window, watch.rate)
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub use evidence::{Evidence, Lack, Missing};
 
 use crate::{
-    Gap, Interval, Probe, Provenance, Ratio, Records, Sample, Series, Trace, Unit, Verdict,
+    Gap, Interval, Probe, Provenance, Ratio, Records, Sample, ScheduleTrace, Series, Unit, Verdict,
     bootstrap::median_interval,
     catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
     metric::PROBE,
@@ -30,7 +30,7 @@ pub struct Comparison<'a> {
     /// The rows by question.
     pub questions: Vec<Question<'a>>,
     /// Who ran when.
-    pub traces: &'a [Trace],
+    pub traces: &'a [ScheduleTrace],
     records: &'a Records,
 }
 

@@ -1,7 +1,7 @@
 //! Made-up records for the tests, with the shape of a real run; nothing here was measured.
 
 use crate::{
-    Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION, metric,
+    Gap, Lane, Probe, Provenance, Records, Sample, ScheduleTrace, Series, Unit, VERSION, metric,
     random::Random,
 };
 
@@ -46,7 +46,7 @@ pub fn records() -> Records {
             reason: "a microvm cannot keep a CPU quota".into(),
             fix: "put isolab itself into a cgroup".into(),
         }],
-        traces: vec![Trace {
+        traces: vec![ScheduleTrace {
             metric: metric::TRACE_ROUND_ROBIN.into(),
             lanes: (0..10).map(lane).collect(),
             length_nanoseconds: 1_000_000_000,

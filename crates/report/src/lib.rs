@@ -42,7 +42,9 @@ pub use bootstrap::{Ratio, median_interval, ratio};
 pub use comparison::Comparison;
 pub use file::RecordsError;
 pub use random::Random;
-pub use records::{Gap, Lane, Probe, Provenance, Records, Sample, Series, Trace, Unit, VERSION};
+pub use records::{
+    Gap, Lane, Probe, Provenance, Records, Sample, ScheduleTrace, Series, Unit, VERSION,
+};
 pub use statistics::{Interval, median, quantile};
 pub use table::table;
 pub use validation::Invalid;

@@ -19,7 +19,7 @@ pub struct Records {
     /// What could not be measured, with the reason.
     pub gaps: Vec<Gap>,
     /// Who ran when, for the pictures of time slices.
-    pub traces: Vec<Trace>,
+    pub traces: Vec<ScheduleTrace>,
     /// What can be seen from inside.
     pub probes: Vec<Probe>,
 }
@@ -99,7 +99,7 @@ pub struct Gap {
 
 /// Who ran when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trace {
+pub struct ScheduleTrace {
     /// What it shows, such as `slices.round_robin`.
     pub metric: String,
     /// One lane for each program that shared the processor.

@@ -1,6 +1,6 @@
 //! Which records can be a measurement, so that everything after need not ask.
 
-use crate::{Records, Sample, Trace, Unit};
+use crate::{Records, Sample, ScheduleTrace, Unit};
 
 /// What records hold that no measurement gives.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ impl Records {
     }
 }
 
-fn validate_trace(trace: &Trace) -> Result<(), Invalid> {
+fn validate_trace(trace: &ScheduleTrace) -> Result<(), Invalid> {
     at_most("lanes", trace.lanes.len(), MOST_LANES)?;
     at_most("stretches", trace.lanes.iter().map(|l| l.running.len()).sum(), MOST_STRETCHES)?;
     let length = trace.length_nanoseconds;

@@ -119,10 +119,8 @@ mod tests {
         for (command, _) in commands() {
             let mut parser = Isolab::command();
             parser.build();
-            let words = command.split(' ');
-            let found = words.fold(Some(&parser), |found, word| {
-                found.and_then(|found| found.find_subcommand(word))
-            });
+            let found =
+                command.split(' ').try_fold(&parser, |found, word| found.find_subcommand(word));
             let takes_a_word = |found: &clap::Command| found.get_positionals().next().is_some();
             assert!(found.is_some_and(takes_a_word), "{command}");
         }

@@ -1,6 +1,6 @@
 //! Who ran when: one lane for each program that shared a processor.
 
-use crate::{Lane, Trace, Unit, format::human, metric, statistics::median};
+use crate::{Lane, ScheduleTrace, Unit, format::human, metric, statistics::median};
 
 use super::{
     Drawing,
@@ -16,7 +16,7 @@ const AXIS_HEIGHT: i32 = 30;
 const NARROWEST_STRETCH: f64 = 5.0;
 
 /// The heading of a trace.
-pub(super) fn title(trace: &Trace, width: u32) -> String {
+pub(super) fn title(trace: &ScheduleTrace, width: u32) -> String {
     let what = match trace.metric.as_str() {
         metric::SLICES_QUOTA10 => "a quota of 10 %",
         metric::SLICES_QUOTA50 => "a quota of 50 %",
@@ -30,7 +30,7 @@ pub(super) fn title(trace: &Trace, width: u32) -> String {
 }
 
 /// One lane a program, from the beginning of the trace.
-pub(super) fn draw(trace: &Trace, width: u32) -> Drawing {
+pub(super) fn draw(trace: &ScheduleTrace, width: u32) -> Drawing {
     if trace.lanes.iter().all(|lane| lane.running.is_empty()) {
         return Ok(None);
     }
@@ -64,7 +64,7 @@ pub(super) fn draw(trace: &Trace, width: u32) -> Drawing {
 }
 
 /// How much of the trace is drawn, so that a usual stretch can be seen.
-fn shown(trace: &Trace, pixels: i32) -> u64 {
+fn shown(trace: &ScheduleTrace, pixels: i32) -> u64 {
     let stretches = trace.lanes.iter().flat_map(|lane| &lane.running);
     let lengths: Vec<f64> = stretches.map(|(first, last)| (last - first) as f64).collect();
     let usual = median(&lengths).unwrap_or(0.0).max(1.0);
@@ -99,9 +99,9 @@ fn describe(lane: &Lane) -> String {
 mod tests {
     use super::*;
 
-    fn trace(running: Vec<(u64, u64)>, length_nanoseconds: u64) -> Trace {
+    fn trace(running: Vec<(u64, u64)>, length_nanoseconds: u64) -> ScheduleTrace {
         let lane = Lane { label: "a".into(), running };
-        Trace { metric: metric::TRACE_NORMAL.into(), lanes: vec![lane], length_nanoseconds }
+        ScheduleTrace { metric: metric::TRACE_NORMAL.into(), lanes: vec![lane], length_nanoseconds }
     }
 
     #[test]
