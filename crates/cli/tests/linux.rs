@@ -139,7 +139,7 @@ fn a_tap_that_does_not_exist_is_not_made() {
     }
     let (code, _, errors) = guest(&["--tap", "isotypo"], "true");
     assert_eq!(code, 125);
-    assert!(errors.contains("open the tap \"isotypo\": the host has no such link"), "{errors}");
+    assert!(errors.contains("open the tap \"isotypo\": no such network interface"), "{errors}");
     assert!(errors.contains("ip tuntap add mode tap user $USER name isotypo"), "{errors}");
     let (_, _, errors) = guest(&["--tap", "lo"], "true");
     assert!(errors.contains("it is not a tap"), "{errors}");

@@ -12,27 +12,27 @@ pub enum ElfError {
     #[error("not an ELF file")]
     NotElf,
     /// It breaks off.
-    #[error("the ELF file is truncated: its {0} ends beyond the file's last byte")]
+    #[error("the ELF file is truncated: its {0} ends after the last byte of the file")]
     Truncated(&'static str),
     /// It is for a smaller processor.
     #[error("it is a 32-bit ELF file; compile it for 64 bits")]
     Not64Bit,
     /// Its numbers begin with the highest byte.
-    #[error("it is a big-endian ELF file, and x86-64 is little-endian")]
+    #[error("it is a big-endian ELF file; x86-64 is little-endian")]
     BigEndian,
     /// It is for another processor.
     #[error("it is for another machine (ELF machine {0}, x86-64 is 62)")]
     OtherMachine(u16),
     /// It needs a dynamic linker.
     #[error(
-        "it is dynamically linked or position-independent, and there is no linker inside: link it with -static -no-pie"
+        "it is dynamically linked or position-independent, and the guest has no dynamic linker: link it with -static -no-pie"
     )]
     Dynamic,
     /// It is an object file, a core dump or something else.
-    #[error("it is an ELF file of type {0}, not an executable one (2)")]
+    #[error("it is an ELF file of type {0}, not an executable (2)")]
     NotExecutable(u16),
     /// It has more segments than any program.
-    #[error("it claims to have {0} segments, and a program has at most {MAX_SEGMENTS}")]
+    #[error("it claims to have {0} segments; a program has at most {MAX_SEGMENTS}")]
     TooManySegments(u64),
     /// Nothing is to be loaded.
     #[error("it has no segment to load")]
@@ -45,7 +45,7 @@ pub enum ElfError {
     },
     /// A segment does not fit.
     #[error(
-        "the segment {address:#x}..{end:#x} lies outside of the guest's memory, which ends at {memory_end:#x}: link it lower or give more with --memory"
+        "the segment {address:#x}..{end:#x} is outside the guest's memory, which ends at {memory_end:#x}: link it at a lower address, or raise --memory"
     )]
     OutsideMemory {
         /// Its first byte.
@@ -57,7 +57,7 @@ pub enum ElfError {
     },
     /// A segment would overwrite what the virtual machine monitor put there.
     #[error(
-        "the segment {address:#x}..{end:#x} overlaps the page tables and descriptors below {tables_end:#x}: link it to 0x100000"
+        "the segment {address:#x}..{end:#x} overlaps the page tables and descriptors below {tables_end:#x}: link it at 0x100000"
     )]
     OverlapsTables {
         /// Its first byte.
@@ -69,7 +69,7 @@ pub enum ElfError {
     },
     /// A segment would lie where the program's stack is.
     #[error(
-        "the segment {address:#x}..{end:#x} overlaps the stack {bottom:#x}..{top:#x}: link it to 0x100000"
+        "the segment {address:#x}..{end:#x} overlaps the stack {bottom:#x}..{top:#x}: link it at 0x100000"
     )]
     OverlapsStack {
         /// Its first byte.
@@ -82,7 +82,7 @@ pub enum ElfError {
         top: u64,
     },
     /// The program would begin outside of itself.
-    #[error("its entry {0:#x} lies in none of its segments")]
+    #[error("its entry point {0:#x} is outside its segments")]
     BadEntry(u64),
     /// The file is no program at all.
     #[error("it is empty")]
@@ -98,7 +98,7 @@ pub enum ElfError {
         address: u64,
     },
     /// An ELF file was to be run in 16-bit mode.
-    #[error("it is a 64-bit ELF file and cannot begin in real mode")]
+    #[error("it is a 64-bit ELF file and cannot start in real mode")]
     NotFlat,
 }
 

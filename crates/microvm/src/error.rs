@@ -67,7 +67,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Guest memory was asked for beyond its end.
-    #[error("{what} of {bytes} bytes at {address:#x} lies outside of the guest's memory")]
+    #[error("{what} of {bytes} bytes at {address:#x} is outside the guest's memory")]
     OutsideMemory {
         /// What does.
         what: &'static str,
@@ -85,7 +85,7 @@ pub enum Error {
         fix: String,
     },
     /// The limits make no sense.
-    #[error("the limits cannot be kept")]
+    #[error("the limits cannot be enforced")]
     Limits(#[from] sandbox::LimitsError),
     /// There is no such file.
     #[error("program {program:?} not found")]
@@ -180,7 +180,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A thread of the VMM asked for what its cell refuses.
-    #[error("{0}: the guest has broken into the VMM, or isolab has a fault; the guest was ended")]
+    #[error("{0}: either the guest broke into the VMM or isolab has a bug; the guest was killed")]
     Breach(Breach),
     /// The guest broke off in a way that no program ends.
     #[error(transparent)]
@@ -217,7 +217,7 @@ impl Error {
                 }
             },
             Self::NotKvm { .. } => {
-                "name KVM's own device: `ls -l /dev/kvm` shows `crw-rw---- root kvm 10, 232`"
+                "use KVM's own device: `ls -l /dev/kvm` shows `crw-rw---- root kvm 10, 232`"
             }
             Self::Kvm { call, source } if call.name == "KVM_CREATE_VM" => {
                 match source.raw_os_error() {
@@ -231,8 +231,8 @@ impl Error {
                 }
             }
             Self::Kernel { source: KernelError::WrongChecksum, .. } => {
-                "get the file again; if it was changed on purpose, name what the kernel's \
-                 scripts/extract-vmlinux makes of it"
+                "get the file again; if it was changed on purpose, use the vmlinux that the kernel's \
+                 scripts/extract-vmlinux extracts from it"
             }
             Self::Kvm { call, source }
                 if call.name == "KVM_SET_USER_MEMORY_REGION"
@@ -241,11 +241,11 @@ impl Error {
                 "give the guest less memory: this KVM cannot address so much (`--memory`)"
             }
             Self::Kernel { source: KernelError::NoRoom { .. }, .. } => {
-                "give the guest more memory (`--memory`) if it is a kernel that you trust; else name \
+                "give the guest more memory (`--memory`) if you trust this kernel; else use \
                  a distribution's (/boot/vmlinuz-*), or get one: `isolab kernel get`"
             }
             Self::Kernel { .. } => {
-                "name a distribution's kernel for x86-64 (/boot/vmlinuz-*), or get one: \
+                "use a distribution's kernel for x86-64 (/boot/vmlinuz-*), or get one: \
                  `isolab kernel get`"
             }
             Self::Kernels(error) => return error.fix(),
@@ -261,8 +261,8 @@ impl Error {
                 DiskError::NoDisk => "make one: `truncate -s 1G FILE`",
                 DiskError::NotRaw(format) => {
                     return Some(format!(
-                        "make a raw image of it: `{}`; if it is a raw disk, on which a guest wrote \
-                         that: `--disk {}:raw`",
+                        "convert it to a raw image: `{}`; if it is a raw disk and a guest wrote \
+                         that content: `--disk {}:raw`",
                         format.conversion(file),
                         file.display()
                     ));
@@ -286,7 +286,7 @@ impl Error {
                                        nest, on the host that it runs on)";
                 let memory = enough_memory.map(|enough| {
                     let enough = enough >> 20;
-                    format!("give the guest `--memory {enough}M`, so that it needs no disk")
+                    format!("give the guest `--memory {enough}M`, so that no disk is needed")
                 });
                 return match (source, memory) {
                     (RootDiskError::Failed(_), memory) => memory,
@@ -303,7 +303,7 @@ impl Error {
             {
                 "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER), as all distributions have"
             }
-            Self::Breach(_) => "keep the guest, and report it",
+            Self::Breach(_) => "keep the guest's files and report it",
             Self::Kvm { source, .. } | Self::System { source, .. } => match source.raw_os_error() {
                 Some(libc::ENOMEM) => "give the guest less memory: `--memory`",
                 Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files: `ulimit -n`",

@@ -66,7 +66,9 @@ impl Fault {
             VcpuExit::Hypercall(call) => ("KVM_EXIT_HYPERCALL", Some(call.nr)),
             VcpuExit::Exception => ("KVM_EXIT_EXCEPTION", None),
             VcpuExit::Debug(_) => ("KVM_EXIT_DEBUG", None),
-            VcpuExit::Unsupported(number) => ("an exit unknown to isolab", Some((*number).into())),
+            VcpuExit::Unsupported(number) => {
+                ("an exit reason unknown to isolab", Some((*number).into()))
+            }
             _ => ("an exit that was not asked for", None),
         };
         Self::Broken { name, detail }
@@ -129,8 +131,8 @@ fn internal_name(suberror: u32) -> &'static str {
     match suberror {
         KVM_INTERNAL_ERROR_EMULATION => "it could not emulate an instruction",
         KVM_INTERNAL_ERROR_SIMUL_EX => "two exceptions at once",
-        KVM_INTERNAL_ERROR_DELIVERY_EV => "an exit while it delivered an exception or interrupt",
-        KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON => "an exit that it does not know",
+        KVM_INTERNAL_ERROR_DELIVERY_EV => "a VM exit while delivering an exception or interrupt",
+        KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON => "an unknown exit reason",
         _ => "a reason unknown to isolab",
     }
 }

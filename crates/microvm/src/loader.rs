@@ -263,7 +263,7 @@ fn read(program: &Path) -> Result<Vec<u8>> {
     };
     let about = fs::metadata(program).map_err(failed)?;
     if !about.is_file() {
-        return Err(failed(io::Error::other("it is no regular file")));
+        return Err(failed(io::Error::other("it is not a regular file")));
     }
     if about.len() > MAX_FILE_BYTES {
         return Err(failed(io::ErrorKind::FileTooLarge.into()));

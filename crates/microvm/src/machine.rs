@@ -53,7 +53,7 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// When there is no KVM at `device`, when the caller may not use it, or when it refuses.
+    /// When there is no KVM at `device`, when permission denied, or when it refuses.
     pub fn create(device: &Path, mut trace: Trace) -> Result<Self> {
         let opening = format!("open {}", device.display());
         let kvm = trace.record(Question::Boundary, opening, || open(device))?;

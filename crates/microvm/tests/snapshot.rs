@@ -266,7 +266,7 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
         (|it| change(&it.join("state.json"), |bytes| bytes[99] ^= 4), "state.json\" is not as it"),
         (|it| change(&it.join("state.json"), |bytes| bytes.push(b' ')), "state.json\" is not as"),
         (|it| change(&it.join("checksum"), |bytes| bytes.push(0)), "checksum\" has 30 bytes"),
-        (|it| in_state(it, "\"format\": 4", "\"format\": 9"), "the snapshot is of isolab"),
+        (|it| in_state(it, "\"format\": 4", "\"format\": 9"), "the snapshot was written by isolab"),
         (|it| in_state(it, "\"vendor\": \"", "\"vendor\": \"Other"), "of another processor"),
         (
             |it| in_state(it, "\"bytes\": 41943040", "\"bytes\": 41943039"),

@@ -5,7 +5,7 @@ use std::fmt;
 use super::role::Role;
 
 /// A thread of a machine asked for a system call that its role has no use for: somebody else is in
-/// it, or isolab has a fault.
+/// it, or isolab has a bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breach {
     /// The thread's role.

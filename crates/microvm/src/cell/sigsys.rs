@@ -115,8 +115,8 @@ fn end(breach: Breach) -> ! {
     // What does not fit is left out; numbers are written without allocating.
     let _ = write!(
         cursor,
-        "isolab: {breach}: a guest has broken into its launcher, or isolab has a fault\n  \
-         help: keep the guest, and report it; `isolab clean` removes what is left\n"
+        "isolab: {breach}: either a guest broke into its launcher or isolab has a bug\n  \
+         help: keep the guest's files and report it; `isolab clean` removes what is left\n"
     );
     let length = cursor.position() as usize;
     // SAFETY: the bytes are this function's own.

@@ -47,7 +47,7 @@ pub trait Device: Send {
     fn restore(&mut self, saved: &Value) -> Result<(), String> {
         match saved {
             Value::Null => Ok(()),
-            _ => Err("it has nothing to know".into()),
+            _ => Err("it has no state".into()),
         }
     }
 }
@@ -88,7 +88,7 @@ pub struct Overlap {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
     /// They are others, or others are missing.
-    #[error("the snapshot has other devices than this machine: {saved} and not {built}")]
+    #[error("the snapshot's devices ({saved}) differ from this machine's ({built})")]
     OtherDevices {
         /// What was saved.
         saved: String,
@@ -96,7 +96,7 @@ pub enum RestoreError {
         built: String,
     },
     /// A device cannot have been as it is said to be.
-    #[error("the snapshot is damaged: {device} cannot be as it is said to be: {why}")]
+    #[error("the snapshot is damaged: invalid state of {device}: {why}")]
     InvalidState {
         /// The device.
         device: String,

@@ -18,13 +18,13 @@ pub enum InitramfsError {
         source: io::Error,
     },
     /// A file became shorter after its length was noted.
-    #[error("read {path:?}: it was cut off meanwhile")]
+    #[error("read {path:?}: it was truncated meanwhile")]
     Changed {
         /// Which file.
         path: PathBuf,
     },
     /// The format counts to 4 GiB.
-    #[error("{path:?} has {bytes} bytes, and an initramfs holds files below 4 GiB")]
+    #[error("{path:?} has {bytes} bytes; a file in an initramfs must be smaller than 4 GiB")]
     TooLarge {
         /// Which file.
         path: PathBuf,
@@ -32,7 +32,7 @@ pub enum InitramfsError {
         bytes: u64,
     },
     /// The kernel skips what has a longer name.
-    #[error("{path:?} has a longer name than the 4095 bytes of a path")]
+    #[error("the path {path:?} is longer than 4095 bytes")]
     TooLongName {
         /// Which file.
         path: PathBuf,
@@ -44,13 +44,13 @@ pub enum InitramfsError {
         path: PathBuf,
     },
     /// A path goes outside of the root.
-    #[error("{path:?} leads out of the initramfs")]
+    #[error("{path:?} is outside the initramfs")]
     Outside {
         /// Which one.
         path: PathBuf,
     },
     /// Links lead to links without end, or through what is no directory.
-    #[error("{path:?} leads nowhere: a link on its way is a loop or leads to a file")]
+    #[error("cannot resolve {path:?}: a symbolic link in it is a loop or points to a file")]
     Nowhere {
         /// Which one.
         path: PathBuf,

@@ -91,7 +91,7 @@ impl Root {
         let real = self.add_way(&path)?;
         let about = fs::metadata(&real).map_err(reading(&path))?;
         if !about.is_file() {
-            let why = "it is no regular file";
+            let why = "it is not a regular file";
             return Err(InitramfsError::NotProgram { program: path, why }.into());
         }
         // A tree that is there already may have the host's links as directories.

@@ -65,7 +65,7 @@ pub enum KernelError {
         limit: u64,
     },
     /// It is longer than any kernel.
-    #[error("it has {bytes} bytes, and no kernel has more than {limit}")]
+    #[error("it has {bytes} bytes; a kernel has at most {limit}")]
     TooLarge {
         /// How long it is.
         bytes: u64,

@@ -182,11 +182,14 @@ fn what_is_wrong_with_a_bzimage_is_named() {
         (|file| file[0x236] = 0x7e, "it has no 64-bit entry: its setup header says so"),
         (|file| set(file, 0x1f4, &[0xff]), "its kernel ends at byte 5104, and the file has"),
         (|file| set(file, 0x1f4, &[5]), "its checksum is wrong"),
-        (|file| set(file, 0x440, b"BZh9"), "its bzip2 data are damaged"),
-        (|file| set(file, 0x440, b"\x89LZO"), "it is packed with lzo; gzip, bzip2, lzma, xz"),
+        (|file| set(file, 0x440, b"BZh9"), "its bzip2 data is damaged"),
+        (
+            |file| set(file, 0x440, b"\x89LZO"),
+            "it is compressed with lzo; isolab supports gzip, bzip2, lzma, xz",
+        ),
         (|file| set(file, 0x440, b"huh?"), "packed with something unknown"),
-        (|file| set(file, 0x460, &[0xff; 64]), "its gzip data are damaged"),
-        (|file| set(file, 0x24c, &[60, 0, 0, 0]), "its gzip data are damaged"),
+        (|file| set(file, 0x460, &[0xff; 64]), "its gzip data is damaged"),
+        (|file| set(file, 0x24c, &[60, 0, 0, 0]), "its gzip data is damaged"),
     ];
     for (change, message) in cases {
         let mut file = good.clone();
@@ -211,8 +214,8 @@ fn what_is_wrong_with_a_vmlinux_is_named() {
         (|file| file[64] = 3, "it is a dynamically linked program"),
         (|file| file[64] = 6, "with nothing to load"),
         (|file| file[56] = 200, "it claims to have 200 segments"),
-        (|file| set_longs(file, 24, &[0x10]), "the ELF entry lies in none of its segments"),
-        (|file| set_longs(file, 0x110, &[0x10]), "the PVH entry 0x10 lies in none"),
+        (|file| set_longs(file, 24, &[0x10]), "the ELF entry point is outside its segments"),
+        (|file| set_longs(file, 0x110, &[0x10]), "the PVH entry point 0x10 is outside"),
         (|file| set_longs(file, 104, &[0x10]), "larger in the file than in memory"),
     ];
     for (change, message) in cases {

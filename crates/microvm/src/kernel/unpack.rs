@@ -42,13 +42,13 @@ pub enum Packing {
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// It begins as nothing that is known here.
-    #[error("it is packed with {name}; gzip, bzip2, lzma, xz, lz4 and zstd can be unpacked here")]
+    #[error("it is compressed with {name}; isolab supports gzip, bzip2, lzma, xz, lz4 and zstd")]
     Unknown {
         /// With what, as far as that can be told.
         name: &'static str,
     },
     /// The packed bytes make no sense.
-    #[error("its {packing} data are damaged")]
+    #[error("its {packing} data is damaged")]
     Damaged {
         /// How they are packed.
         packing: Packing,
@@ -63,7 +63,7 @@ pub enum UnpackError {
         limit: u64,
     },
     /// It is not as long as it says.
-    #[error("it unpacks to {bytes} bytes, and says itself that there are {said}")]
+    #[error("it unpacks to {bytes} bytes, but its header says {said}")]
     WrongLength {
         /// What it says.
         said: u64,

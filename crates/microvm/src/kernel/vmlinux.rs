@@ -96,13 +96,13 @@ pub fn headers<'a, R: ReadRef<'a>>(file: R) -> Result<Headers, KernelError> {
     let inside = |entry| segments.iter().any(|part| (part.address..part.end()).contains(&entry));
     if !inside(entry) {
         return Err(KernelError::No64BitEntry {
-            why: "the ELF entry lies in none of its segments",
+            why: "the ELF entry point is outside its segments",
         });
     }
     if let Some(pvh) = pvh_entry
         && !inside(pvh.into())
     {
-        return Err(damaged(format!("the PVH entry {pvh:#x} lies in none of its segments")));
+        return Err(damaged(format!("the PVH entry point {pvh:#x} is outside its segments")));
     }
     Ok(Headers { entry, pvh_entry, segments })
 }

@@ -46,7 +46,7 @@ pub enum KernelsError {
         source: io::Error,
     },
     /// There are none in the folder that was named.
-    #[error("there are no kernel modules in {folder:?}")]
+    #[error("no kernel modules in {folder:?}")]
     NoModules {
         /// The folder.
         folder: PathBuf,
@@ -117,7 +117,7 @@ pub enum KernelsError {
         said: String,
     },
     /// The packages have another shape than was expected.
-    #[error("the package {package} holds no {part}")]
+    #[error("the package {package} contains no {part}")]
     Incomplete {
         /// Which package.
         package: String,

@@ -191,7 +191,7 @@ fn read(folder: &Path, name: &str, path: &Path, room: u64) -> Result<Module> {
 fn contents(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let (file, about) = kernel::open_file(path).map_err(reading(path))?;
     if !about.is_file() {
-        return Err(reading(path)(io::Error::other("it is no regular file")));
+        return Err(reading(path)(io::Error::other("it is not a regular file")));
     }
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(reading(path))?;
@@ -378,7 +378,9 @@ mod tests {
         let pipe = folder.path().join("a.ko");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let error = contents(&pipe, ROOM).unwrap_err();
-        assert!(std::error::Error::source(&error).unwrap().to_string().contains("no regular file"));
+        assert!(
+            std::error::Error::source(&error).unwrap().to_string().contains("not a regular file")
+        );
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Source {
         let failed = |source| Error::Read { program: path.to_owned(), source };
         let (file, about) = kernel::open_file(path).map_err(failed)?;
         if !about.is_file() {
-            return Err(failed(io::Error::other("it is no regular file")));
+            return Err(failed(io::Error::other("it is not a regular file")));
         }
         Ok(Self::File { file, length: about.len() })
     }

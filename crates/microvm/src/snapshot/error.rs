@@ -9,7 +9,7 @@ use crate::{devices::bus::RestoreError, hex::Hex};
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// Nobody knows where snapshots are.
-    #[error("find a place for snapshots: neither XDG_DATA_HOME nor HOME is set")]
+    #[error("no directory for snapshots: neither XDG_DATA_HOME nor HOME is set")]
     NoPlace,
     /// That is no name for a snapshot.
     #[error("invalid snapshot name: {name:?}")]
@@ -38,7 +38,7 @@ pub enum SnapshotError {
         owner: u32,
     },
     /// Others may write to it, or to a file of it.
-    #[error("restore {path:?}: others than its owner may write to it (mode {mode:o})")]
+    #[error("restore {path:?}: users other than its owner may write to it (mode {mode:o})")]
     OthersMayWrite {
         /// The folder or the file.
         path: PathBuf,
@@ -107,7 +107,9 @@ pub enum SnapshotError {
         expected: u64,
     },
     /// What is in a file is not what was written.
-    #[error("the snapshot is damaged: {file:?} is not as it was written, at {at} or behind it")]
+    #[error(
+        "the snapshot is damaged: {file:?} was changed after it was written, at byte {at} or later"
+    )]
     Damaged {
         /// The file.
         file: PathBuf,
@@ -115,7 +117,7 @@ pub enum SnapshotError {
         at: Hex,
     },
     /// The state adds up, and is none that isolab writes.
-    #[error("the snapshot is damaged: {file:?} is no state of a machine")]
+    #[error("the snapshot is damaged: {file:?} is not the state of a machine")]
     State {
         /// The file.
         file: PathBuf,
@@ -132,7 +134,7 @@ pub enum SnapshotError {
         what: &'static str,
     },
     /// Another isolab wrote it.
-    #[error("the snapshot is of {wrote}, and this is {reads}")]
+    #[error("the snapshot was written by {wrote}, and this is {reads}")]
     Version {
         /// The format and the isolab that wrote it.
         wrote: String,
@@ -140,7 +142,7 @@ pub enum SnapshotError {
         reads: String,
     },
     /// It was saved on another processor.
-    #[error("the snapshot is of another processor: it was saved on {there}, and this is {here}")]
+    #[error("the snapshot is for another processor: it was saved on {there}, and this is {here}")]
     Processor {
         /// Where it was saved.
         there: Box<Host>,
@@ -185,12 +187,14 @@ impl SnapshotError {
                 "if you trust who made it, copy it and restore the copy: \
                  `cp -r --no-preserve=mode,ownership FOLDER COPY`"
             }
-            Self::OthersMayWrite { .. } => "let nobody else change it: `chmod -R go-w FOLDER`",
+            Self::OthersMayWrite { .. } => {
+                "remove the others' write permission: `chmod -R go-w FOLDER`"
+            }
             Self::NamesDisks { .. } => {
                 "who has named them was not you. Name the disks that this guest \
                  is to read, in that order: `isolab snapshot restore NAME --disk FILE`"
             }
-            Self::Disks { .. } => "name as many as it had: `--disk FILE` for each",
+            Self::Disks { .. } => "give as many as were saved: `--disk FILE` for each",
             Self::None { .. } => "`isolab snapshot list` lists saved snapshots",
             Self::Missing { .. }
             | Self::Length { .. }
@@ -203,7 +207,9 @@ impl SnapshotError {
             Self::Version { .. } => {
                 "remove it (`isolab snapshot rm NAME`), and save it anew with this isolab"
             }
-            Self::Processor { .. } => "save it anew here: what a processor knows fits no other",
+            Self::Processor { .. } => {
+                "save it again on this host: the state fits only the processor that it was saved on"
+            }
             Self::HostKernel { .. } => {
                 "save it anew, or start that kernel again: with it changed what KVM gives a guest"
             }

@@ -74,7 +74,7 @@ impl OwnFolder {
             error => error,
         })?;
         if !about.is_file() {
-            return Err(unreadable(io::Error::other("it is no regular file")));
+            return Err(unreadable(io::Error::other("it is not a regular file")));
         }
         Ok((file, about.len()))
     }

@@ -5,14 +5,14 @@
 pub enum Broken {
     /// A queue that was to be used and cannot be.
     #[error(
-        "invalid queue of {size} descriptors: its size is not a power of two, or it is misaligned or outside of guest memory"
+        "invalid queue of {size} descriptors: its size is not a power of two, or it is misaligned or outside guest memory"
     )]
     Setup {
         /// Its size.
         size: u16,
     },
     /// More chains than there can be.
-    #[error("{waiting} chains are said to wait in a queue of {size}")]
+    #[error("{waiting} chains are pending in a queue of {size}")]
     TooMany {
         /// So many.
         waiting: u16,
@@ -43,7 +43,7 @@ pub enum Broken {
         limit: u64,
     },
     /// A buffer that is not, or not wholly, in the guest's memory.
-    #[error("{length} bytes at {address:#x} lie outside of memory")]
+    #[error("{length} bytes at {address:#x} are outside memory")]
     Outside {
         /// Where it begins.
         address: u64,

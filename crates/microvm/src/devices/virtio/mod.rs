@@ -156,7 +156,7 @@ pub trait Device: Send + 'static {
     fn restore(&mut self, saved: &Value) -> Result<(), String> {
         match saved {
             Value::Null => Ok(()),
-            _ => Err("it has nothing to know".into()),
+            _ => Err("it has no state".into()),
         }
     }
 }

@@ -209,7 +209,7 @@ impl Device for Ports {
     fn restore(&mut self, saved: &Value) -> Result<(), String> {
         let saved = Saved::deserialize(saved).map_err(|error| error.to_string())?;
         if saved.ports.len() != self.ports.len() || saved.messages.len() > MESSAGES {
-            return Err("it has other ports, or more to say".into());
+            return Err("it has other ports, or unread data".into());
         }
         for (named, (open, closed, arrived)) in self.ports.iter_mut().zip(saved.ports) {
             (named.open, named.closed) = (open, closed);

@@ -71,7 +71,7 @@ impl<D: Device> Registers<D> {
         }
         for (queue, saved) in self.queues.iter_mut().zip(&saved.queues) {
             if saved.ready && !agreed {
-                return Err("a queue is ready before features are agreed on".into());
+                return Err("a queue is ready before features were negotiated".into());
             }
             queue.restore(saved, &self.memory).map_err(|broken| broken.to_string())?;
             queue.events = has(status::DRIVER_OK) && self.driver_features & EVENTS != 0;

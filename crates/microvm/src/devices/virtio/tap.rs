@@ -43,7 +43,7 @@ impl Tap {
     ///
     /// # Errors
     ///
-    /// When there is none, the caller may not have it, or another process has it.
+    /// When there is none, the caller may not have it, or it is in use by another process.
     pub fn open(name: &str) -> Result<Self, Error> {
         let failed = |source| Error::Tap { name: name.to_owned(), source };
         if !can_be_a_link(name) {
@@ -224,7 +224,7 @@ mod tests {
             Err(error) => return eprintln!("skipped: {error}"),
         };
         assert!(matches!(refused("isostays"), TapError::InUse));
-        assert!(Tap::create("isostays").is_err(), "another process has it");
+        assert!(Tap::create("isostays").is_err(), "it is in use by another process");
         // SAFETY: the descriptor is open, and the request takes a number.
         let kept = unsafe { libc::ioctl(made.file.as_raw_fd(), libc::TUNSETPERSIST, 1) };
         assert_eq!(kept, 0);

@@ -6,7 +6,7 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum RootDiskError {
     /// There is no such program.
-    #[error("there is no mke2fs")]
+    #[error("mke2fs is not installed")]
     NoMke2fs,
     /// There is one, of another package.
     #[error("{program:?} is not the mke2fs of e2fsprogs, which alone can fill a disk")]

@@ -166,8 +166,8 @@ impl Checkpoint {
     fn write(&self, client: BorrowedFd<'_>, machine: Machine<'_>) -> Value {
         let check_cancelled = || {
             let why = match machine.handle.has_ended() {
-                true => "the guest ended meanwhile",
-                false if has_gone(client) => "who asked for it has gone",
+                true => "the guest has ended",
+                false if has_gone(client) => "the caller is gone",
                 false => return Ok(()),
             };
             Err(io::Error::other(why))

@@ -21,7 +21,7 @@ pub enum DiskError {
     #[error("it is neither a file nor a disk")]
     NoDisk,
     /// Its bytes are not those of the disk.
-    #[error("it is {}, and only raw images can be used", .0.name)]
+    #[error("it is {}, and only raw images are supported", .0.name)]
     NotRaw(ImageFormat),
     /// It is no number of sectors.
     #[error("its size of {bytes} bytes is not a multiple of the sector size, {SECTOR} bytes")]

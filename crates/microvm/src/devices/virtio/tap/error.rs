@@ -9,22 +9,22 @@ pub(super) const DEVICE: &str = "/dev/net/tun";
 #[derive(Debug, thiserror::Error)]
 pub enum TapError {
     /// No link can be called so.
-    #[error("the name of a link has 1 to 15 bytes, and no blank, `/`, `:` or `%`")]
+    #[error("the name of a network interface has 1 to 15 bytes, without blanks, `/`, `:` and `%`")]
     Name,
     /// The host has no such link.
-    #[error("the host has no such link")]
+    #[error("no such network interface")]
     Missing,
     /// It is another kind of link.
     #[error("it is not a tap")]
     NotTap,
     /// It wants a file for each of its queues.
-    #[error("it has several queues, and a guest's card has one")]
+    #[error("it has several queues; a guest's network card has one")]
     SeveralQueues,
     /// Another process has it.
-    #[error("another process has it")]
+    #[error("it is in use by another process")]
     InUse,
     /// It is another user's.
-    #[error("the caller may not use it")]
+    #[error("permission denied")]
     NotPermitted,
     /// The host has no taps at all.
     #[error("the host has no {DEVICE}")]
@@ -41,7 +41,7 @@ impl TapError {
         Some(match self {
             Self::Name => "choose another name".into(),
             Self::Missing => format!("make it: {}, then `sudo ip link set {name} up`", make()),
-            Self::NotTap => "name a tap: `ip tuntap list` lists them".into(),
+            Self::NotTap => "use a tap: `ip tuntap list` lists them".into(),
             Self::SeveralQueues => {
                 format!(
                     "make it without `multi_queue`: `sudo ip link delete {name}`, then {}",
