@@ -187,7 +187,7 @@ fn what_is_wrong_with_a_bzimage_is_named() {
             |file| set(file, 0x440, b"\x89LZO"),
             "it is compressed with lzo; isolab supports gzip, bzip2, lzma, xz",
         ),
-        (|file| set(file, 0x440, b"huh?"), "packed with something unknown"),
+        (|file| set(file, 0x440, b"huh?"), "compressed with something unknown"),
         (|file| set(file, 0x460, &[0xff; 64]), "its gzip data is damaged"),
         (|file| set(file, 0x24c, &[60, 0, 0, 0]), "its gzip data is damaged"),
     ];
