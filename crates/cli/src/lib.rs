@@ -228,11 +228,7 @@ fn run_words(words: &[OsString]) -> u8 {
         [_, word] if word == "--version" => (output::print(VERSION).map(|()| 0), false),
         words => match parse(words) {
             Ok(request) => (execute(request.command), request.json),
-            Err(error) => {
-                // Nothing was parsed: the options of isolab stand before any `--`.
-                let mut options = words.iter().take_while(|word| *word != "--");
-                (explain(&error, words), options.any(|word| word == "--json"))
-            }
+            Err(error) => (explain(&error, words), asked_for_json(&error, words)),
         },
     };
     done.unwrap_or_else(|failure| {
@@ -241,6 +237,15 @@ fn run_words(words: &[OsString]) -> u8 {
         }
         failure.end()
     })
+}
+
+/// Whether a command line that could not be parsed asked for JSON: its options stand before any `--`,
+/// and one that is itself refused has no say.
+fn asked_for_json(error: &clap::Error, words: &[OsString]) -> bool {
+    let is_refused = error.kind() == clap::error::ErrorKind::ArgumentConflict
+        && error.to_string().contains("'--json'");
+    let mut options = words.iter().take_while(|word| *word != "--");
+    !is_refused && options.any(|word| word == "--json")
 }
 
 /// Prints the help that was asked for, or says what is wrong with the command line.
