@@ -10,7 +10,7 @@ use std::{
 use arbitrary::Arbitrary;
 use guest::frames::{self, HEADER, Header, Kind, PAYLOAD};
 use libfuzzer_sys::fuzz_target;
-use microvm::linux::monitor::{Client, Sessions};
+use microvm::linux::monitor::{Client, Sessions, deliver};
 use nix::poll::PollFlags;
 
 /// What somebody says.
@@ -116,7 +116,7 @@ fuzz_target!(|acts: Vec<Act<'_>>| {
             Act::ClientReads => receive(&client, &mut to_client),
         }
         if sessions.are_open() {
-            sessions.exchange(&mut clients);
+            deliver(&mut sessions, &mut clients);
         }
         for one in &mut clients {
             let has_room = sessions.have_room();

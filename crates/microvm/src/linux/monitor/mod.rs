@@ -42,7 +42,7 @@ use crate::{
     guest_exit::GuestExit,
 };
 pub use checkpoint::Savable;
-pub use client::Client;
+pub use client::{Client, deliver};
 pub use metrics::{Metrics, Tallies, Tally};
 pub use sessions::Sessions;
 
@@ -133,7 +133,7 @@ impl Monitor {
                 let _ = self.wake.read();
             }
             if ready.channel {
-                client::deliver(&mut self.sessions, &mut self.clients);
+                deliver(&mut self.sessions, &mut self.clients);
             }
             if let Some(number) = self.sessions.heard()
                 && self.asked.unheard.is_some_and(|(_, signal)| signal == i32::from(number))
