@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
+use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups};
 
 /// Read and write, as `KVM_CREATE_VM` needs them, in the bits of one class of users.
 const READ_WRITE: u32 = 0o6;
@@ -33,20 +33,33 @@ pub(crate) fn how_to_get_access(device: &Path) -> String {
         return format!("see who may open it: `ls -l {shown}`");
     };
     let group = Gid::from_raw(metadata.gid());
-    let found = Group::from_gid(group).ok().flatten();
     let user = geteuid();
-    let name = User::from_uid(user).ok().flatten().map(|user| user.name);
-    let is_member = found.as_ref().zip(name).is_some_and(|(group, name)| group.mem.contains(&name));
+    let found = record("/etc/group", metadata.gid());
+    let name = record("/etc/passwd", user.as_raw()).and_then(|user| user.into_iter().next());
+    // A group's fourth field lists its members (group(5)).
+    let members = found.as_ref().and_then(|group| group.get(3));
+    let is_member = members
+        .zip(name)
+        .is_some_and(|(members, name)| members.split(',').any(|member| member == name));
     let mut groups = getgroups().unwrap_or_default();
     groups.push(getegid());
     let caller = Caller { user, groups, is_member };
     let device = Device {
         owner: Uid::from_raw(metadata.uid()),
         group,
-        group_name: found.map(|group| group.name),
+        group_name: found.and_then(|group| group.into_iter().next()),
         mode: metadata.mode(),
     };
     device.advice(&caller, &shown.to_string())
+}
+
+/// The fields of the line whose third is `number`, of a file such as `/etc/group`. The C library's
+/// own lookup would load modules into a static program, and ask servers.
+fn record(path: &str, number: u32) -> Option<Vec<String>> {
+    let text = fs::read_to_string(path).ok()?;
+    let mut records = text.lines().map(|line| line.split(':').map(str::to_owned).collect());
+    records
+        .find(|fields: &Vec<String>| fields.get(2).is_some_and(|field| field.parse() == Ok(number)))
 }
 
 impl Device {
@@ -121,6 +134,14 @@ mod tests {
             let advice = advice(mode, group, (1000, &[1000]), false);
             assert!(advice.contains("setfacl"), "{mode:o} {group:?}: {advice}");
         }
+    }
+
+    #[test]
+    fn a_record_is_found_by_its_number() {
+        let root = record("/etc/passwd", 0).unwrap();
+        assert_eq!(root[0], "root");
+        assert_eq!(record("/etc/group", u32::MAX), None);
+        assert_eq!(record("/no/such/file", 0), None);
     }
 
     #[test]
