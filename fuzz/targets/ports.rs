@@ -79,7 +79,7 @@ fuzz_target!(|acts: Vec<Act<'_>>| {
     });
     let report = ReportPort::new(|line: &str| assert!(line.len() <= 64 && !line.contains('\n')));
     let mut bus = Bus::default();
-    let mut put = |port: u64, length, device: Arc<Mutex<dyn Device>>| {
+    let mut put = |port: u64, length, device: Arc<Mutex<dyn Device + Send>>| {
         bus.put(port, length, device).expect("each has its own place");
     };
     put(SERIAL.into(), serial::PORTS, serial.clone());

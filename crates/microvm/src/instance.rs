@@ -7,7 +7,6 @@ use std::{
 };
 
 use kvm_ioctls::VcpuFd;
-use nix::time::{ClockId, clock_gettime};
 use sandbox::{
     Capture, Control, Instance, Mailbox, Milestone, Outcome, Status, Stdio, Timeline, Trace, Usage,
     Written,
@@ -17,23 +16,20 @@ use crate::{
     NAME,
     cell::{self, Role},
     control::{Handle, WaitOptions},
+    cpu_time::cpu_time,
     devices::bare::Devices,
     error::{Error, Result},
     exit_counts::ExitCounts,
     exit_trace::ExitTrace,
-    exits::run_until_end,
+    exits::RunLoop,
     fault::{GuestFault, VcpuState},
-    gdb::{self, Debugger},
+    gdb::{self, Debugger, Debugging},
     guest_exit::GuestExit,
     machine::Machine,
+    memory::Memory,
+    run::BareProgram,
     shared_memory::SharedMemory,
-    statistics,
 };
-
-/// CPU time of the calling thread.
-pub(crate) fn cpu_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
-}
 
 /// All that a guest needs to run.
 pub(crate) struct Guest {
@@ -92,77 +88,58 @@ impl BareInstance {
 }
 
 impl Guest {
-    fn run(mut self, handle: &Handle) -> Finished {
-        let mut devices = Devices::new(self.stdio);
-        let mut exit_counts = ExitCounts::default();
-        let end = self.begin(handle).and_then(|mut debugger| {
-            let debugged = &mut debugger;
-            let end = self.run_until_end(&mut devices, &mut exit_counts, handle, debugged);
-            if let Some(debugger) = debugger {
-                debugger.ended(&end);
-            }
-            end
+    fn run(mut self, handle: &Arc<Handle>) -> Finished {
+        let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
+        let memory = memory.clone();
+        let devices = Devices::new(self.stdio, &memory, handle);
+        let debugger = self.begin(&memory, handle).unwrap_or_else(|error| {
+            handle.fail(error);
+            None
         });
+        let program = BareProgram { memory, exit_counts: ExitCounts::default() };
+        let (cpu, exit_trace) = (self.cpu, self.exit_trace);
+        let mut run_loop = RunLoop::new(cpu, &devices.buses, handle, debugger, exit_trace, program);
+        run_loop.run();
+        let end = end(handle);
+        if let Some(debugger) = run_loop.take_debugger() {
+            debugger.ended(&end);
+        }
         handle.reach(Milestone::Exited);
-        handle.end();
-        let vcpu_state = match &end {
-            Ok(GuestExit::Deadline | GuestExit::Fault(_)) => VcpuState::of(&self.cpu, &exit_counts),
-            _ => VcpuState::default(),
-        };
+        let (cpu, mut vcpu) = run_loop.finish();
         let peak_memory_bytes = self.machine.memory().and_then(|memory| memory.resident_bytes());
-        let in_kernel = exit_counts.in_kernel(statistics::of(&self.cpu, "exits"));
-        drop(self.cpu);
+        drop(cpu);
+        let output = devices.into_output();
         let mut trace = self.machine.into_trace();
         drop(self.device);
-        trace.entries.append(&mut self.exit_trace.entries);
-        let cpu_time = Some(self.spent + cpu_time());
-        Finished {
-            end,
-            vcpu_state,
-            output: devices.into_output(),
-            usage: Usage {
-                cpu_time,
-                peak_memory_bytes,
-                vm_exits: exit_counts.into_list(),
-                vm_exits_in_kernel: in_kernel,
-                ..Usage::default()
-            },
-            trace,
-        }
+        trace.entries.append(&mut vcpu.exit_trace.entries);
+        let usage = Usage {
+            cpu_time: Some(self.spent + cpu_time()),
+            peak_memory_bytes,
+            vm_exits_in_kernel: vcpu.exit_counts.in_kernel(vcpu.exits),
+            vm_exits: vcpu.exit_counts.into_list(),
+            ..Usage::default()
+        };
+        Finished { end, vcpu_state: vcpu.vcpu_state, output, usage, trace }
     }
 
     /// Waits for a debugger, if one is to come, and closes the cell.
-    fn begin(&mut self, handle: &Handle) -> Result<Option<Debugger>> {
+    fn begin(&mut self, memory: &Arc<Memory>, handle: &Handle) -> Result<Option<Debugger>> {
         handle.begin(Some(&mut self.cpu));
-        let debugger = match &self.debugger {
-            Some((listener, width)) => Debugger::wait_for(listener, *width, handle)?,
+        let debugger = match self.debugger.take() {
+            Some((listener, width)) => {
+                Debugging { listener, width, memory: memory.clone() }.wait(handle)?
+            }
             None => None,
         };
         cell::enter(Role::Vcpu, &mut self.machine.trace()).map(|()| debugger)
     }
+}
 
-    fn run_until_end(
-        &mut self,
-        devices: &mut Devices,
-        exit_counts: &mut ExitCounts,
-        handle: &Handle,
-        debugger: &mut Option<Debugger>,
-    ) -> Result<GuestExit> {
-        let memory = self.machine.memory().expect("a machine gets its memory before its CPU");
-        let exit_trace = &mut self.exit_trace;
-        let end = run_until_end(
-            &mut self.cpu,
-            memory,
-            devices,
-            exit_counts,
-            handle,
-            exit_trace,
-            debugger,
-        );
-        match cell::breach() {
-            Some(breach) => Err(Error::Breach(breach)),
-            None => end,
-        }
+/// How the guest came to its end. One that got out of its cell has no other.
+fn end(handle: &Handle) -> Result<GuestExit> {
+    match cell::breach() {
+        Some(breach) => Err(Error::Breach(breach)),
+        None => handle.take_end().unwrap_or(Ok(GuestExit::Signaled(libc::SIGKILL))),
     }
 }
 

@@ -18,6 +18,7 @@
 
 pub mod cell;
 mod control;
+mod cpu_time;
 mod device_access;
 pub mod devices;
 mod elf;
@@ -45,6 +46,7 @@ pub mod machine;
 pub mod memory;
 pub mod ram;
 pub mod registers;
+pub mod run;
 pub mod shared_memory;
 pub mod snapshot;
 pub mod statistics;
@@ -63,8 +65,9 @@ pub use exit_counts::ExitCounts;
 pub use flavour::{Flavour, KvmFlavour, flavour};
 pub use linux::LinuxVm;
 
+use cpu_time::cpu_time;
 use exit_trace::ExitTrace;
-use instance::{BareInstance, Guest, cpu_time};
+use instance::{BareInstance, Guest};
 use loader::Program;
 use machine::Machine;
 use memory::Memory;

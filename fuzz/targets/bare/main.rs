@@ -7,7 +7,14 @@
 
 mod code;
 
-use std::{cell::RefCell, fs, path::PathBuf, rc::Rc, sync::LazyLock, time::Duration};
+use std::{
+    cell::RefCell,
+    fs,
+    path::PathBuf,
+    rc::Rc,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use arbitrary::Arbitrary;
 use guest::abi::{CONSOLE_BYTES, DOORBELL, Request, map};
@@ -37,8 +44,9 @@ struct Program {
 }
 
 thread_local! {
-    static MEMORY_OF_DEVICES: Memory =
-        Memory::new(MEMORY, Pages::Small, &mut Trace::new(false)).expect("a fuzzer has memory");
+    static MEMORY_OF_DEVICES: Arc<Memory> = Arc::new(
+        Memory::new(MEMORY, Pages::Small, &mut Trace::new(false)).expect("a fuzzer has memory"),
+    );
     static FILE: Rc<RefCell<NamedTempFile>> =
         Rc::new(RefCell::new(NamedTempFile::new().expect("memory for a file")));
 }
@@ -81,9 +89,9 @@ struct Expected {
 
 /// The devices by themselves, at every `out`. Gives what was written.
 fn devices_alone(acts: &[Act]) -> Vec<u8> {
-    let handle = Handle::new(Timeline::start(), None);
-    let mut devices = Devices::new(Stdio::Capture);
+    let handle = Arc::new(Handle::new(Timeline::start(), None));
     MEMORY_OF_DEVICES.with(|memory| {
+        let devices = Devices::new(Stdio::Capture, memory, &handle);
         memory.write("console buffer", map::CONSOLE, &[0; CONSOLE_BYTES]).expect("it is there");
         for act in acts {
             let (port, data) = match act {
@@ -101,16 +109,17 @@ fn devices_alone(acts: &[Act]) -> Vec<u8> {
                 }
                 _ => continue,
             };
-            match devices.port_write(port, &data, memory, &handle) {
-                Ok(None) => {}
-                Ok(Some(GuestExit::Exited(_) | GuestExit::Fault(_) | GuestExit::TooMuchOutput)) => {
+            devices.buses.ports.write_port(port, &data);
+            match handle.take_end() {
+                None => {}
+                Some(Ok(GuestExit::Exited(_) | GuestExit::Fault(_) | GuestExit::TooMuchOutput)) => {
                     break;
                 }
                 other => panic!("{act:?} ends in {other:?}"),
             }
         }
-    });
-    devices.into_output()
+        devices.into_output()
+    })
 }
 
 fn expected(acts: &[Act]) -> Expected {

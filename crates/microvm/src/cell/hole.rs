@@ -45,9 +45,9 @@ pub fn call(number: i64, arguments: [u64; 6]) -> i64 {
     if result == -1 { -i64::from(Errno::last_raw()) } else { result }
 }
 
-/// A bare guest wrote `data` to `port`.
-pub fn serve(port: u16, data: &[u8], ram: &Ram) {
-    if let (PORT, Ok(address)) = (port, data.try_into()) {
+/// A bare guest wrote `data` to the port.
+pub fn serve(data: &[u8], ram: &Ram) {
+    if let Ok(address) = data.try_into() {
         perform(u32::from_le_bytes(address), ram);
     }
 }

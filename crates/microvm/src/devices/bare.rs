@@ -4,75 +4,115 @@
 //! its host for something, a console that takes bytes, and a switch that turns the machine off.
 //! Everything else is empty air: reading gives ones, writing does nothing.
 
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
 use guest::abi::{CONSOLE_BYTES, DOORBELL, Request, map};
 use sandbox::Stdio;
 
-use super::output::Output;
+use super::{
+    bus::{Buses, Device, Unshared},
+    output::Output,
+    reset::ExitPort,
+};
 use crate::{control::Handle, error::Result, fault::Fault, guest_exit::GuestExit, memory::Memory};
 
 /// Two ports that take a byte of text each: Bochs' debug console and the first serial port.
 const CONSOLE_PORTS: [u16; 2] = [0xe9, 0x3f8];
-/// Writing a byte to this port turns the machine off with that code, as `isa-debug-exit` does.
-pub(super) const OFF_SWITCH: u16 = 0xf4;
 
-/// The devices of one machine.
+/// The devices of one machine. Only the thread of its one processor reaches them.
 pub struct Devices {
-    output: Output,
+    /// Where the guest finds them.
+    pub buses: Buses<Unshared>,
+    output: Rc<RefCell<Output>>,
 }
 
 impl Devices {
-    /// Devices whose console leads to `stdio`.
-    pub fn new(stdio: Stdio) -> Self {
-        Self { output: Output::of(stdio) }
+    /// Devices whose console leads to `stdio`, whose doorbell reads `memory`, and which end the
+    /// guest by `handle`.
+    pub fn new(stdio: Stdio, memory: &Arc<Memory>, handle: &Arc<Handle>) -> Self {
+        let output = Rc::new(RefCell::new(Output::of(stdio)));
+        let console = Console { output: output.clone(), handle: handle.clone() };
+        let doorbell = Doorbell { console: console.clone(), memory: memory.clone() };
+        let console: Unshared = Rc::new(RefCell::new(console));
+        let mut sinks: Vec<(u16, Unshared)> = vec![
+            (DOORBELL, Rc::new(RefCell::new(doorbell))),
+            (ExitPort::PORT as u16, Rc::new(RefCell::new(OffSwitch(ExitPort(handle.clone()))))),
+        ];
+        sinks.extend(CONSOLE_PORTS.map(|port| (port, console.clone())));
+        #[cfg(feature = "hole")]
+        sinks.push((crate::cell::hole::PORT, Rc::new(RefCell::new(Hole(memory.clone())))));
+        let mut buses = Buses::default();
+        for (port, device) in sinks {
+            buses.ports.put_sink(port, device).expect("each has a port of its own");
+        }
+        Self { buses, output }
     }
 
     /// What was written to a captured console.
     pub fn into_output(self) -> Vec<u8> {
-        self.output.into_captured()
+        self.output.replace(Output::Captured(Vec::new())).into_captured()
+    }
+}
+
+/// The way of a guest's text to its host.
+#[derive(Clone)]
+struct Console {
+    output: Rc<RefCell<Output>>,
+    handle: Arc<Handle>,
+}
+
+impl Device for Console {
+    fn name(&self) -> &'static str {
+        "console"
     }
 
-    /// The device at `port`, by the word for it in traces.
-    pub fn at(port: u16) -> Option<&'static str> {
-        match port {
-            DOORBELL => Some("doorbell"),
-            OFF_SWITCH => Some("off switch"),
-            _ => CONSOLE_PORTS.contains(&port).then_some("console"),
+    fn write(&mut self, _: u64, text: &[u8]) {
+        let written = self.output.borrow_mut().write(text, &self.handle);
+        self.settle(written);
+    }
+}
+
+impl Console {
+    /// Brings the guest to its end, if what a device did is one.
+    fn settle(&self, done: Result<Option<GuestExit>>) {
+        match done {
+            Ok(None) => {}
+            Ok(Some(end)) => self.handle.give(end),
+            Err(error) => self.handle.fail(error),
         }
     }
+}
 
-    /// The guest wrote `data` to `port`; `Some` if it ended with that.
-    ///
-    /// # Errors
-    ///
-    /// When the guest asked for something that cannot be.
-    pub fn port_write(
-        &mut self,
-        port: u16,
-        data: &[u8],
-        memory: &Memory,
-        handle: &Handle,
-    ) -> Result<Option<GuestExit>> {
-        #[cfg(feature = "hole")]
-        crate::cell::hole::serve(port, data, memory.ram());
-        match (port, data) {
-            (DOORBELL, &[number, low, middle, high]) => {
-                let operand = u32::from_le_bytes([low, middle, high, 0]);
-                self.ring(Request::from_number(number), number, operand, memory, handle)
-            }
-            (OFF_SWITCH, &[code, ..]) => Ok(Some(GuestExit::Exited(code))),
-            _ if CONSOLE_PORTS.contains(&port) => self.output.write(data, handle),
-            _ => Ok(None),
-        }
+/// Where a program rings with a request and its operand in four bytes. Unlike other devices it may
+/// wait, because no other processor is there that would wait for it.
+struct Doorbell {
+    console: Console,
+    memory: Arc<Memory>,
+}
+
+impl Device for Doorbell {
+    fn name(&self) -> &'static str {
+        "doorbell"
     }
 
-    fn ring(
+    fn write(&mut self, _: u64, data: &[u8]) {
+        if let &[number, low, middle, high] = data {
+            let operand = u32::from_le_bytes([low, middle, high, 0]);
+            let done = self.serve(Request::from_number(number), number, operand);
+            self.console.settle(done);
+        }
+    }
+}
+
+impl Doorbell {
+    /// Does what was asked for; `Some` if the guest ends with that.
+    fn serve(
         &mut self,
         request: Option<Request>,
         number: u8,
         operand: u32,
-        memory: &Memory,
-        handle: &Handle,
     ) -> Result<Option<GuestExit>> {
+        let handle = &self.console.handle;
         match request {
             Some(Request::Nothing) => Ok(None),
             Some(Request::Write) => {
@@ -81,8 +121,8 @@ impl Devices {
                     return Ok(Some(GuestExit::Fault(Fault::LongWrite { length })));
                 }
                 let mut text = [0; CONSOLE_BYTES];
-                memory.read("console buffer", map::CONSOLE, &mut text[..length])?;
-                self.output.write(&text[..length], handle)
+                self.memory.read("console buffer", map::CONSOLE, &mut text[..length])?;
+                self.console.output.borrow_mut().write(&text[..length], handle)
             }
             Some(Request::WaitForStop) => {
                 handle.wait_for_stop();
@@ -91,5 +131,33 @@ impl Devices {
             Some(Request::Exit) => Ok(Some(GuestExit::Exited(operand as u8))),
             None => Ok(Some(GuestExit::Fault(Fault::UnknownRequest { number }))),
         }
+    }
+}
+
+/// Writing a byte turns the machine off with that code, as `isa-debug-exit` does.
+struct OffSwitch(ExitPort);
+
+impl Device for OffSwitch {
+    fn name(&self) -> &'static str {
+        "off switch"
+    }
+
+    fn write(&mut self, offset: u64, data: &[u8]) {
+        self.0.write(offset, data);
+    }
+}
+
+/// The bare guest's end of a deliberate hole.
+#[cfg(feature = "hole")]
+struct Hole(Arc<Memory>);
+
+#[cfg(feature = "hole")]
+impl Device for Hole {
+    fn name(&self) -> &'static str {
+        "hole"
+    }
+
+    fn write(&mut self, _: u64, data: &[u8]) {
+        crate::cell::hole::serve(data, self.0.ram());
     }
 }

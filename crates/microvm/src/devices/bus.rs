@@ -10,7 +10,9 @@
 //! ```
 
 use std::{
+    cell::RefCell,
     fmt,
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -23,12 +25,15 @@ use crate::hex::Hex;
 ///
 /// The guest is an adversary: it reads and writes at any offset, any length, at any time and in any
 /// order. A device answers or ignores it; it never panics and never waits.
-pub trait Device: Send {
+pub trait Device {
     /// The word for it in traces: `serial`.
     fn name(&self) -> &'static str;
 
-    /// The guest reads: fills `data` from the registers at `offset`.
-    fn read(&mut self, offset: u64, data: &mut [u8]);
+    /// The guest reads: fills `data` from the registers at `offset`. Of a device that is only written
+    /// to, it reads ones.
+    fn read(&mut self, _offset: u64, data: &mut [u8]) {
+        data.fill(0xff);
+    }
 
     /// The guest writes `data` to the registers at `offset`.
     fn write(&mut self, offset: u64, data: &[u8]);
@@ -52,22 +57,57 @@ pub trait Device: Send {
     }
 }
 
+/// How a bus holds a device.
+pub trait DeviceCell {
+    /// Does `work` with the device, and lets nobody else reach it meanwhile.
+    fn with<T>(&self, work: impl FnOnce(&mut dyn Device) -> T) -> T;
+}
+
 /// A device that several threads reach: the virtual CPUs, and whoever brings it input.
-pub type Shared = Arc<Mutex<dyn Device>>;
+pub type Shared = Arc<Mutex<dyn Device + Send>>;
+
+impl DeviceCell for Shared {
+    fn with<T>(&self, work: impl FnOnce(&mut dyn Device) -> T) -> T {
+        work(&mut *self.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A device that one thread alone reaches, that of the only virtual CPU: it needs no lock.
+pub type Unshared = Rc<RefCell<dyn Device>>;
+
+impl DeviceCell for Unshared {
+    fn with<T>(&self, work: impl FnOnce(&mut dyn Device) -> T) -> T {
+        work(&mut *self.borrow_mut())
+    }
+}
 
 /// Devices by where they are. It is built before the guest runs, then only looked at, so that
 /// virtual CPUs wait for each other only at the same device.
-#[derive(Default)]
-pub struct Bus {
+pub struct Bus<D = Shared> {
     /// Sorted by `start`, without overlaps.
-    slots: Vec<Slot>,
+    slots: Vec<Slot<D>>,
 }
 
-struct Slot {
+struct Slot<D> {
     start: u64,
     length: u64,
     name: &'static str,
-    device: Shared,
+    /// Whether it only takes bytes, as many at once as are written.
+    is_sink: bool,
+    device: D,
+}
+
+impl<D> Default for Bus<D> {
+    fn default() -> Self {
+        Self { slots: Vec::new() }
+    }
+}
+
+impl<D: DeviceCell> Slot<D> {
+    fn write(&self, offset: u64, data: &[u8]) -> Option<&'static str> {
+        self.device.with(|device| device.write(offset, data));
+        Some(self.name)
+    }
 }
 
 /// Two devices were put at the same place.
@@ -120,13 +160,13 @@ impl fmt::Display for Saved {
     }
 }
 
-impl Bus {
+impl<D: DeviceCell> Bus<D> {
     /// What its devices know, in the order of their places.
     pub fn save(&self) -> impl Iterator<Item = Saved> {
         self.slots.iter().map(|slot| Saved {
             device: slot.name.into(),
             at: Hex(slot.start),
-            state: slot.device.lock().unwrap_or_else(PoisonError::into_inner).save(),
+            state: slot.device.with(|device| device.save()),
         })
     }
 
@@ -143,9 +183,8 @@ impl Bus {
             let Some(next) = next.filter(|_| found == built) else {
                 return Err(RestoreError::OtherDevices { saved: found, built });
             };
-            let mut device = slot.device.lock().unwrap_or_else(PoisonError::into_inner);
             let wrong = |why| RestoreError::InvalidState { device: built, why };
-            device.restore(&next.state).map_err(wrong)?;
+            slot.device.with(|device| device.restore(&next.state)).map_err(wrong)?;
         }
         Ok(saved)
     }
@@ -155,8 +194,25 @@ impl Bus {
     /// # Errors
     ///
     /// When another device is there.
-    pub fn put(&mut self, start: u64, length: u64, device: Shared) -> Result<(), Overlap> {
-        let name = device.lock().unwrap_or_else(PoisonError::into_inner).name();
+    pub fn put(&mut self, start: u64, length: u64, device: D) -> Result<(), Overlap> {
+        let name = device.with(|device| device.name());
+        self.insert(Slot { start, length, name, is_sink: false, device })
+    }
+
+    /// Puts `device` at a port that only takes bytes, and at once all that an instruction writes
+    /// there: one of 32 bits, or `rep outsb`. What begins at another port does not reach it, and who
+    /// reads there finds nothing.
+    ///
+    /// # Errors
+    ///
+    /// When another device is there.
+    pub fn put_sink(&mut self, port: u16, device: D) -> Result<(), Overlap> {
+        let name = device.with(|device| device.name());
+        self.insert(Slot { start: port.into(), length: 1, name, is_sink: true, device })
+    }
+
+    fn insert(&mut self, new: Slot<D>) -> Result<(), Overlap> {
+        let Slot { start, length, name, .. } = new;
         let after = self.slots.partition_point(|slot| slot.start < start);
         let before = after.checked_sub(1).and_then(|index| self.slots.get(index));
         let overlapped = before
@@ -165,26 +221,25 @@ impl Bus {
         if let Some(slot) = overlapped {
             return Err(Overlap { name, start, length, other: slot.name });
         }
-        self.slots.insert(after, Slot { start, length, name, device });
+        self.slots.insert(after, new);
         Ok(())
     }
 
     /// The guest reads at `address`; gives the name of the device that answered. Where there is
     /// none, the wires float high: all ones.
     pub fn read(&self, address: u64, data: &mut [u8]) -> Option<&'static str> {
-        let Some((slot, offset)) = self.find(address, data.len()) else {
+        let Some((slot, offset)) = self.find_registers(address, data.len()) else {
             data.fill(0xff);
             return None;
         };
-        slot.device.lock().unwrap_or_else(PoisonError::into_inner).read(offset, data);
+        slot.device.with(|device| device.read(offset, data));
         Some(slot.name)
     }
 
     /// The guest writes at `address`; gives the name of the device that took it.
     pub fn write(&self, address: u64, data: &[u8]) -> Option<&'static str> {
         let (slot, offset) = self.find(address, data.len())?;
-        slot.device.lock().unwrap_or_else(PoisonError::into_inner).write(offset, data);
-        Some(slot.name)
+        slot.write(offset, data)
     }
 
     /// As [`Bus::read`], for ports: a word is read byte by byte where no device has all of it, as
@@ -194,8 +249,10 @@ impl Bus {
             return self.read(port.into(), data);
         }
         let bytes = data.chunks_mut(1).zip(u64::from(port)..);
-        let names: Vec<_> = bytes.map(|(byte, port)| self.read(port, byte)).collect();
-        names.into_iter().flatten().next()
+        bytes.fold(None, |first, (byte, port)| {
+            let name = self.read(port, byte);
+            first.or(name)
+        })
     }
 
     /// As [`Bus::write`], for ports: a word is written byte by byte where no device has all of it.
@@ -204,8 +261,11 @@ impl Bus {
             return self.write(port.into(), data);
         }
         let bytes = data.chunks(1).zip(u64::from(port)..);
-        let names: Vec<_> = bytes.map(|(byte, port)| self.write(port, byte)).collect();
-        names.into_iter().flatten().next()
+        bytes.fold(None, |first, (byte, port)| {
+            let found = self.find_registers(port, byte.len());
+            let name = found.and_then(|(slot, offset)| slot.write(offset, byte));
+            first.or(name)
+        })
     }
 
     /// Whether an access of 16 or 32 bits reaches no device whole.
@@ -213,23 +273,34 @@ impl Bus {
         matches!(length, 2 | 4) && self.find(port.into(), length).is_none()
     }
 
+    /// As [`Bus::find`], where there is more than a sink.
+    fn find_registers(&self, address: u64, length: usize) -> Option<(&Slot<D>, u64)> {
+        self.find(address, length).filter(|(slot, _)| !slot.is_sink)
+    }
+
     /// The device in whose registers all of `address..address + length` lies, and the offset there.
-    fn find(&self, address: u64, length: usize) -> Option<(&Slot, u64)> {
+    fn find(&self, address: u64, length: usize) -> Option<(&Slot<D>, u64)> {
         let after = self.slots.partition_point(|slot| slot.start <= address);
         let slot = self.slots.get(after.checked_sub(1)?)?;
         let offset = address - slot.start;
         let end = offset.checked_add(length as u64)?;
-        (end <= slot.length).then_some((slot, offset))
+        let is_inside = end <= slot.length || slot.is_sink && offset == 0;
+        is_inside.then_some((slot, offset))
     }
 }
 
 /// The two ways to a device.
-#[derive(Default)]
-pub struct Buses {
+pub struct Buses<D = Shared> {
     /// `in` and `out`.
-    pub ports: Bus,
+    pub ports: Bus<D>,
     /// Physical addresses that are no memory.
-    pub memory: Bus,
+    pub memory: Bus<D>,
+}
+
+impl<D> Default for Buses<D> {
+    fn default() -> Self {
+        Self { ports: Bus::default(), memory: Bus::default() }
+    }
 }
 
 #[cfg(test)]
@@ -297,6 +368,24 @@ mod tests {
             assert_eq!(bus.read_port(0x20, &mut data), None, "{length}");
             assert_eq!(bus.write_port(0x20, &data), None, "{length}");
         }
+    }
+
+    #[test]
+    fn a_sink_takes_all_that_is_written_at_its_port_and_is_not_there_to_be_read() {
+        let mut bus = Bus::<Unshared>::default();
+        let device = Rc::new(RefCell::new(Echo(0, Vec::new())));
+        bus.put_sink(0x10, device.clone()).unwrap();
+        for length in [1, 2, 3, 4, 4096] {
+            let mut data = vec![0; length];
+            assert_eq!(bus.write_port(0x10, &data), Some("echo"), "{length}");
+            assert_eq!(device.borrow_mut().1.drain(..).len(), length);
+            assert_eq!(bus.read_port(0x10, &mut data), None, "{length}");
+            assert_eq!(data, vec![0xff; length]);
+            assert_eq!(bus.write_port(0x11, &data), None, "{length}");
+        }
+        assert_eq!(bus.write_port(0xf, &[1, 2]), None, "it begins at another port");
+        assert!(device.borrow().1.is_empty());
+        assert!(bus.put_sink(0x10, Rc::new(RefCell::new(Echo(0, Vec::new())))).is_err());
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //! | KVM, in the kernel | processors, memory, interrupt controllers, timer | `/dev/kvm` |
 //! | QEMU's part, a process | devices: what lies behind ports and addresses | here |
 //!
-//! A bare program needs a doorbell ([`bare`]). Linux needs a machine: devices on a [`bus`].
+//! Each device is at a port or an address of a [`bus`]. A bare program needs a doorbell ([`bare`]); Linux
+//! needs a machine.
 
 pub mod bare;
 pub mod bus;

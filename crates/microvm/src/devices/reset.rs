@@ -72,8 +72,8 @@ impl Device for PowerManagement {
 pub struct ExitPort(pub Arc<Handle>);
 
 impl ExitPort {
-    /// Where it is, as for a bare program.
-    pub const PORT: u64 = super::bare::OFF_SWITCH as u64;
+    /// Where it is, as QEMU has it by default.
+    pub const PORT: u64 = 0xf4;
 }
 
 impl Device for ExitPort {

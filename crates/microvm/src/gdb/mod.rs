@@ -17,6 +17,8 @@ pub mod packet;
 mod registers;
 mod wire;
 
+use std::sync::Arc;
+
 use kvm_bindings::{
     KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, KVM_GUESTDBG_USE_HW_BP, kvm_guest_debug,
     kvm_regs, kvm_sregs,
@@ -40,10 +42,34 @@ const BREAKPOINTS: usize = 4;
 const INTERRUPTED: u8 = 2;
 const TRAPPED: u8 = 5;
 
+/// Where a debugger may come, and what it looks into.
+pub struct Debugging {
+    /// Where.
+    pub listener: Arc<Listener>,
+    /// How wide it is told that the processor is.
+    pub width: Width,
+    /// The guest's memory.
+    pub memory: Arc<Memory>,
+}
+
+impl Debugging {
+    /// Waits for a debugger; nobody, if the machine is to end before one has come.
+    ///
+    /// # Errors
+    ///
+    /// When the debugger cannot be listened to.
+    pub fn wait(&self, handle: &Handle) -> Result<Option<Debugger>> {
+        let Some(wire) = self.listener.accept(handle)? else { return Ok(None) };
+        let (width, memory) = (self.width, self.memory.clone());
+        Ok(Some(Debugger { wire, width, memory, breakpoints: Vec::new() }))
+    }
+}
+
 /// A debugger that is connected.
 pub struct Debugger {
     wire: Wire,
     width: Width,
+    memory: Arc<Memory>,
     breakpoints: Vec<u64>,
 }
 
@@ -68,13 +94,8 @@ enum Next {
 /// # Errors
 ///
 /// When KVM refuses.
-pub fn begin(
-    debugger: &mut Option<Debugger>,
-    cpu: &mut VcpuFd,
-    memory: &Memory,
-    handle: &Handle,
-) -> Result<()> {
-    stop(debugger, cpu, memory, handle, Debugger::begin)
+pub fn begin(debugger: &mut Option<Debugger>, cpu: &mut VcpuFd, handle: &Handle) -> Result<()> {
+    stop(debugger, cpu, handle, Debugger::begin)
 }
 
 /// The machine has come to a breakpoint, or done its step.
@@ -82,13 +103,8 @@ pub fn begin(
 /// # Errors
 ///
 /// When KVM refuses.
-pub fn trapped(
-    debugger: &mut Option<Debugger>,
-    cpu: &mut VcpuFd,
-    memory: &Memory,
-    handle: &Handle,
-) -> Result<()> {
-    stop(debugger, cpu, memory, handle, Debugger::trapped)
+pub fn trapped(debugger: &mut Option<Debugger>, cpu: &mut VcpuFd, handle: &Handle) -> Result<()> {
+    stop(debugger, cpu, handle, Debugger::trapped)
 }
 
 /// Something interrupted the guest: stops it if it was the debugger.
@@ -99,24 +115,23 @@ pub fn trapped(
 pub fn interrupted(
     debugger: &mut Option<Debugger>,
     cpu: &mut VcpuFd,
-    memory: &Memory,
     handle: &Handle,
 ) -> Result<()> {
-    stop(debugger, cpu, memory, handle, Debugger::interrupted)
+    stop(debugger, cpu, handle, Debugger::interrupted)
 }
 
 /// Has the debugger do something, if there is one, and forgets it if it has left.
 fn stop(
     debugger: &mut Option<Debugger>,
     cpu: &mut VcpuFd,
-    memory: &Memory,
     handle: &Handle,
     what: impl FnOnce(&mut Debugger, &Target<'_>) -> Result<bool>,
 ) -> Result<()> {
-    let Some(debugging) = debugger else { return Ok(()) };
+    let Some(attached) = debugger else { return Ok(()) };
     // The kick that came is seen. One for an end comes again, and again (`Handle`).
     cpu.set_kvm_immediate_exit(0);
-    if !what(debugging, &Target { cpu, memory, handle })? {
+    let memory = attached.memory.clone();
+    if !what(attached, &Target { cpu, memory: &memory, handle })? {
         *debugger = None;
     }
     Ok(())
@@ -133,17 +148,6 @@ struct Target<'a> {
 }
 
 impl Debugger {
-    /// Waits for one at `listener`, and lets it look at the machine before its first instruction.
-    /// Nobody, if the machine is to end before one has come, or the debugger leaves at once.
-    ///
-    /// # Errors
-    ///
-    /// When the debugger cannot be listened to, or KVM refuses.
-    pub fn wait_for(listener: &Listener, width: Width, handle: &Handle) -> Result<Option<Self>> {
-        let Some(wire) = listener.accept(handle)? else { return Ok(None) };
-        Ok(Some(Self { wire, width, breakpoints: Vec::new() }))
-    }
-
     /// The machine stands still before its first instruction. Whether the debugger stays.
     fn begin(&mut self, target: &Target<'_>) -> Result<bool> {
         self.serve(target, TRAPPED)

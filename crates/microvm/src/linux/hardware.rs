@@ -499,7 +499,7 @@ impl Board<'_> {
     }
 }
 
-fn put(bus: &mut Bus, start: u64, length: u64, device: impl Device + 'static) -> Result<()> {
+fn put(bus: &mut Bus, start: u64, length: u64, device: impl Device + Send + 'static) -> Result<()> {
     bus.put(start, length, Arc::new(Mutex::new(device))).map_err(overlap)
 }
 

@@ -28,7 +28,7 @@ use super::{
     hardware::Hardware,
     monitor::{self, Metrics, Monitor, Savable, Tallies},
     recipe::{Recipe, Unsaveable},
-    run::{Debugging, Ran, Showing, run},
+    run::{Showing, run},
     saving::Saving,
 };
 use crate::{
@@ -38,7 +38,8 @@ use crate::{
     error::{Error, Result},
     exit_counts::ExitCounts,
     exit_trace::ExitTrace,
-    gdb,
+    exits::VcpuResult,
+    gdb::{self, Debugging, Width},
     guest_exit::GuestExit,
     machine::Machine,
     snapshot::cpu,
@@ -153,8 +154,9 @@ impl Guest {
             let exit_trace = self.exit_trace.clone();
             let handle = handle.clone();
             let debugging = self.debugger.take().zip(self.machine.memory().cloned());
-            let debugging =
-                debugging.map(|(listener, memory)| Arc::new(Debugging { listener, memory }));
+            let debugging = debugging.map(|(listener, memory)| {
+                Arc::new(Debugging { listener, width: Width::Bits64, memory })
+            });
             let parts = Arc::new(cpu::Parts::of(&self.machine)?);
             let processors =
                 Processors { buses, handle, exit_trace, tallies, bell, debugging, parts };
@@ -271,7 +273,7 @@ impl Processors {
         (number, cpu): (usize, VcpuFd),
         gate: &Arc<Mutex<()>>,
         through: &Arc<AtomicUsize>,
-    ) -> Result<JoinHandle<(VcpuFd, Ran)>> {
+    ) -> Result<JoinHandle<(VcpuFd, VcpuResult)>> {
         let (buses, handle, exit_trace) =
             (self.buses.clone(), self.handle.clone(), self.exit_trace.clone());
         let tally = self.tallies.of_processor(number);
@@ -302,7 +304,7 @@ impl Guest {
         processors: &Processors,
         monitor: &mut Monitor,
         is_closed: bool,
-    ) -> (Vec<VcpuFd>, Vec<Ran>) {
+    ) -> (Vec<VcpuFd>, Vec<VcpuResult>) {
         let handle = &processors.handle;
         let mut threads = Vec::new();
         let through = Arc::<AtomicUsize>::default();

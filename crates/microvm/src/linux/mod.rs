@@ -56,11 +56,11 @@ use sandbox::{
 
 use crate::{
     control::Handle,
+    cpu_time::cpu_time,
     devices::virtio::{disk::DiskFile, rate::Limit, tap::Tap},
     error::{Error, Result},
     exit_trace::ExitTrace,
     gdb,
-    instance::cpu_time,
     kernel::KernelImage,
     kernels::{self, Kernel},
     layout::PAGE,

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     control::Handle,
+    cpu_time::cpu_time,
     error::{Error, Result},
     exit_trace::ExitTrace,
-    instance::cpu_time,
     machine::Machine,
     memory::Memory,
     snapshot::{Snapshot, SnapshotError, cpu, host::Host},
