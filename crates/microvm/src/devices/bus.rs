@@ -245,7 +245,7 @@ impl<D: DeviceCell> Bus<D> {
     /// As [`Bus::read`], for ports: a word is read byte by byte where no device has all of it, as
     /// an ISA bus does for devices of 8 bits.
     pub fn read_port(&self, port: u16, data: &mut [u8]) -> Option<&'static str> {
-        if !self.is_split(port, data.len()) {
+        if !is_word(data) || self.find_registers(port.into(), data.len()).is_some() {
             return self.read(port.into(), data);
         }
         let bytes = data.chunks_mut(1).zip(u64::from(port)..);
@@ -257,8 +257,9 @@ impl<D: DeviceCell> Bus<D> {
 
     /// As [`Bus::write`], for ports: a word is written byte by byte where no device has all of it.
     pub fn write_port(&self, port: u16, data: &[u8]) -> Option<&'static str> {
-        if !self.is_split(port, data.len()) {
-            return self.write(port.into(), data);
+        let whole = self.write(port.into(), data);
+        if whole.is_some() || !is_word(data) {
+            return whole;
         }
         let bytes = data.chunks(1).zip(u64::from(port)..);
         bytes.fold(None, |first, (byte, port)| {
@@ -266,11 +267,6 @@ impl<D: DeviceCell> Bus<D> {
             let name = found.and_then(|(slot, offset)| slot.write(offset, byte));
             first.or(name)
         })
-    }
-
-    /// Whether an access of 16 or 32 bits reaches no device whole.
-    fn is_split(&self, port: u16, length: usize) -> bool {
-        matches!(length, 2 | 4) && self.find(port.into(), length).is_none()
     }
 
     /// As [`Bus::find`], where there is more than a sink.
@@ -287,6 +283,11 @@ impl<D: DeviceCell> Bus<D> {
         let is_inside = end <= slot.length || slot.is_sink && offset == 0;
         is_inside.then_some((slot, offset))
     }
+}
+
+/// Whether an access is one of 16 or 32 bits, which an ISA bus can take apart.
+fn is_word(data: &[u8]) -> bool {
+    matches!(data.len(), 2 | 4)
 }
 
 /// The two ways to a device.
