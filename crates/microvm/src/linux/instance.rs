@@ -28,7 +28,7 @@ use super::{
     hardware::Hardware,
     monitor::{self, Metrics, Monitor, Savable, Tallies},
     recipe::{Recipe, Unsaveable},
-    run::{Showing, run},
+    run::{LinuxProcessor, run},
     saving::Saving,
 };
 use crate::{
@@ -287,7 +287,7 @@ impl Processors {
                 cpu,
                 &buses,
                 &handle,
-                Showing { tally: &tally, parts: &parts },
+                LinuxProcessor { tally: &tally, parts: &parts },
                 debugging.as_deref(),
                 exit_trace,
             )

@@ -22,16 +22,16 @@ use crate::{
     snapshot::cpu,
 };
 
-/// Where a processor shows what it knows while it stands still.
+/// A processor of a Linux guest, as its thread has it.
 #[derive(Clone, Copy)]
-pub struct Showing<'a> {
-    /// There.
+pub struct LinuxProcessor<'a> {
+    /// Where it counts its exits, and shows what it knows while it stands still.
     pub tally: &'a Tally,
-    /// How much of it there is.
+    /// What of its state can be saved.
     pub parts: &'a cpu::Parts,
 }
 
-impl Showing<'_> {
+impl LinuxProcessor<'_> {
     fn show(&self, what: Shown, cpu: &VcpuFd) {
         let tally = self.tally;
         match what {
@@ -47,7 +47,7 @@ impl Showing<'_> {
     }
 }
 
-impl GuestKind for Showing<'_> {
+impl GuestKind for LinuxProcessor<'_> {
     type DeviceCell = Shared;
 
     fn count(&mut self, reason: ExitReason) {
@@ -77,7 +77,7 @@ pub fn run(
     mut cpu: VcpuFd,
     buses: &Buses,
     handle: &Handle,
-    showing: Showing<'_>,
+    processor: LinuxProcessor<'_>,
     debugging: Option<&Debugging>,
     mut exit_trace: ExitTrace,
 ) -> (VcpuFd, VcpuResult) {
@@ -89,7 +89,7 @@ pub fn run(
     exit_trace.entries.append(&mut trace.entries);
     cpu.set_kvm_immediate_exit(0);
     handle.begin(Some(&mut cpu));
-    let mut run_loop = RunLoop::new(cpu, buses, handle, debugger, exit_trace, showing);
+    let mut run_loop = RunLoop::new(cpu, buses, handle, debugger, exit_trace, processor);
     run_loop.run();
     run_loop.finish()
 }
