@@ -218,7 +218,7 @@ fn a_memory_that_was_checked_is_checked_again_once_somebody_has_changed_it() {
     assert_eq!(fs::read(folder.join("checked")).unwrap(), mark);
     change(&folder.join("memory"), |bytes| bytes[0x100_0000] ^= 1);
     let message = chain(&restore(&folder).unwrap_err());
-    assert!(message.contains("at 0x1000000 or behind"), "{message}");
+    assert!(message.contains("at byte 0x1000000 or later"), "{message}");
 }
 
 /// Makes `state.json` add up again.
@@ -261,19 +261,28 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
             "has 1048576 bytes, not",
         ),
         (|it| change(&it.join("memory"), |bytes| bytes.push(0)), "has 41943041 bytes, not"),
-        (|it| change(&it.join("memory"), |bytes| bytes[0x100_0000] ^= 1), "at 0x1000000 or behind"),
-        (|it| change(&it.join("memory"), |bytes| bytes[0x200_0003] = 1), "at 0x2000003 or behind"),
-        (|it| change(&it.join("state.json"), |bytes| bytes[99] ^= 4), "state.json\" is not as it"),
-        (|it| change(&it.join("state.json"), |bytes| bytes.push(b' ')), "state.json\" is not as"),
+        (|it| change(&it.join("memory"), |bytes| bytes[0x100_0000] ^= 1), "at byte 0x1000000 or later"),
+        (
+            |it| change(&it.join("memory"), |bytes| bytes[0x200_0003] = 1),
+            "at byte 0x2000003 or later",
+        ),
+        (
+            |it| change(&it.join("state.json"), |bytes| bytes[99] ^= 4),
+            "state.json\" was changed after",
+        ),
+        (|it| change(&it.join("state.json"), |bytes| bytes.push(b' ')), "state.json\" was changed"),
         (|it| change(&it.join("checksum"), |bytes| bytes.push(0)), "checksum\" has 30 bytes"),
         (|it| in_state(it, "\"format\": 4", "\"format\": 9"), "the snapshot was written by isolab"),
-        (|it| in_state(it, "\"vendor\": \"", "\"vendor\": \"Other"), "of another processor"),
+        (|it| in_state(it, "\"vendor\": \"", "\"vendor\": \"Other"), "for another processor"),
         (
             |it| in_state(it, "\"bytes\": 41943040", "\"bytes\": 41943039"),
             "a memory that cannot be",
         ),
-        (|it| in_state(it, "\"serial\"", "\"cereal\""), "cereal at 0x3f8 and not serial at 0x3f8"),
-        (|it| in_state(it, "\"modem\"", "\"mode\""), "serial at 0x3f8 cannot be as it is said"),
+        (
+            |it| in_state(it, "\"serial\"", "\"cereal\""),
+            "(cereal at 0x3f8) differ from this machine's (serial at 0x3f8)",
+        ),
+        (|it| in_state(it, "\"modem\"", "\"mode\""), "invalid state of serial at 0x3f8"),
     ];
     for (number, (damage, expected)) in cases.into_iter().enumerate() {
         let damaged = place.path().join(format!("damaged{number}"));
@@ -303,7 +312,7 @@ fn nobody_else_may_be_able_to_change_what_is_restored() {
         for open in [0o720, 0o702] {
             mode(path, open);
             let error = restore(&folder).unwrap_err();
-            let expected = format!("{path:?}: others than its owner may write to it");
+            let expected = format!("{path:?}: users other than its owner may write to it");
             assert!(chain(&error).contains(&expected), "{}", chain(&error));
             assert!(error.fix().unwrap().contains("chmod"), "{error}");
         }
