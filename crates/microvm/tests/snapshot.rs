@@ -261,7 +261,10 @@ fn what_is_damaged_or_of_another_is_refused_by_name() {
             "has 1048576 bytes, not",
         ),
         (|it| change(&it.join("memory"), |bytes| bytes.push(0)), "has 41943041 bytes, not"),
-        (|it| change(&it.join("memory"), |bytes| bytes[0x100_0000] ^= 1), "at byte 0x1000000 or later"),
+        (
+            |it| change(&it.join("memory"), |bytes| bytes[0x100_0000] ^= 1),
+            "at byte 0x1000000 or later",
+        ),
         (
             |it| change(&it.join("memory"), |bytes| bytes[0x200_0003] = 1),
             "at byte 0x2000003 or later",
