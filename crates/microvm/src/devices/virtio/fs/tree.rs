@@ -104,6 +104,9 @@ impl SharedTree {
     }
 }
 
+/// How often a step is tried while others rename and mount.
+const RACES: usize = 64;
+
 fn step(from: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let flags = match flags.contains(OFlags::PATH) {
         true => flags,
@@ -111,7 +114,16 @@ fn step(from: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Err
         false => flags | OFlags::NONBLOCK | OFlags::NOCTTY,
     };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
-    openat2(from, path, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), resolve)
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // A rename or a mount anywhere on the host, while a `..` is followed, makes it fail with EAGAIN
+    // (openat2(2)): the kernel cannot tell whether the step stayed below.
+    for _ in 0..RACES {
+        match openat2(from, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) => {}
+            opened => return opened,
+        }
+    }
+    Err(Errno::AGAIN)
 }
 
 /// A copy of the mount at `source` with its own root there, read-only; nothing if this process may
