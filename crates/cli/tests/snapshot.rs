@@ -39,7 +39,12 @@ fn a_broken_one_is_listed_as_such_and_refused_by_name() {
     let list = snapshot(data.path(), &["list", "--json"]);
     let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
     assert_eq!(list[0]["name"], "base");
-    assert!(list[0]["damage"].as_str().unwrap().contains("state.json\" was changed after it was written"));
+    assert!(
+        list[0]["damage"]
+            .as_str()
+            .unwrap()
+            .contains("state.json\" was changed after it was written")
+    );
     let restore = snapshot(data.path(), &["restore", "base"]);
     let message = String::from_utf8_lossy(&restore.stderr);
     assert_eq!(restore.status.code(), Some(125));
