@@ -73,7 +73,9 @@ fn a_private_word_is_seen_and_a_state_is_not() {
 fn no_name_is_a_word_of_isolabs_own() {
     let mut out = Vec::new();
     for folder in ["crates", "labs", "tests", "benches", "fuzz"] {
-        for path in files(&root().join(folder)) {
+        let files = files(&root().join(folder));
+        assert!(!files.is_empty(), "no sources in {folder}");
+        for path in files {
             let here = path.strip_prefix(root()).unwrap().display().to_string();
             found(tokens(&path), &here, &mut out);
         }
