@@ -178,7 +178,7 @@ fn a_shell_completes_the_names_of_what_there_is() {
     assert_eq!(completed("stop", part), format!("{name} "));
     assert_eq!(completed("lab check", "08"), "08-own-name ");
     assert!(completed("demo", "").contains("breakout"));
-    // What is no name is completed as before.
+    // Other words are completed as before.
     assert_eq!(completed("", "unpau"), "unpause ");
     assert!(completed("run", "--read-o").contains("--read-only"));
     assert!(completed("stop", "--tim").contains("--time"));

@@ -25,7 +25,7 @@ impl<'de> Deserialize<'de> for Hex {
         let text = String::deserialize(deserializer)?;
         let digits = text.strip_prefix("0x");
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        number.map(Self).ok_or_else(|| D::Error::custom(format!("{text:?} is no number")))
+        number.map(Self).ok_or_else(|| D::Error::custom(format!("{text:?} is not a number")))
     }
 }
 

@@ -93,7 +93,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Those of [`Process::read`]; and when it is no number.
+    /// Those of [`Process::read`]; and when it is not a number.
     pub fn stat(self, field: usize) -> io::Result<u64> {
         let stat = ProcessStat::parse(&self.read("stat")?);
         let none = || named(&self.path("stat"), &io::Error::other(format!("no number {field}")));

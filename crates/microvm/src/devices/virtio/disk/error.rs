@@ -23,7 +23,7 @@ pub enum DiskError {
     /// Its bytes are not those of the disk.
     #[error("it is {}, and only raw images are supported", .0.name)]
     NotRaw(ImageFormat),
-    /// It is no number of sectors.
+    /// Its size is not a multiple of the sector size.
     #[error("its size of {bytes} bytes is not a multiple of the sector size, {SECTOR} bytes")]
     Size {
         /// Its size.
