@@ -178,8 +178,8 @@ fn every_failure_says_the_way_out_and_leaves_nothing() {
         ("apt-cache", "echo 'E: broken' >&2; exit 1", "E: broken", "try again"),
         ("apt-get", "echo 'E: 404 Not Found' >&2; exit 100", "404 Not Found", "apt-get update"),
         ("apt-get", "exit 3", "exit status: 3", "try again"),
-        ("dpkg-deb", "exit 0", "holds no modules", ""),
-        ("dpkg-deb", "mkdir -p $3/lib/modules/7", "holds no kernel", ""),
+        ("dpkg-deb", "exit 0", "contains no modules", ""),
+        ("dpkg-deb", "mkdir -p $3/lib/modules/7", "contains no kernel", ""),
         ("dpkg-deb", "echo 'no room' >&2; exit 2", "no room", "try again"),
         (
             "dpkg-deb",

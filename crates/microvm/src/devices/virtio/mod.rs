@@ -23,10 +23,10 @@
 //!
 //! ```
 //! # use std::sync::{Arc, Mutex};
-//! # use microvm::devices::{bus::Bus, interrupt::Interrupt, virtio::{Transport, mmio, rng::Rng}};
+//! # use microvm::devices::{bus::{Bus, Shared}, interrupt::Interrupt, virtio::{Transport, mmio, rng::Rng}};
 //! # use microvm::memory::{Memory, Pages};
 //! # let memory = Memory::new(4096, Pages::Small, &mut sandbox::Trace::new(false))?;
-//! # let mut bus = Bus::default();
+//! # let mut bus = Bus::<Shared>::default();
 //! let line = Interrupt::new()?; // KVM_IRQFD takes line.eventfd()
 //! let rng = Transport::new(Rng, memory.ram().clone(), line);
 //! bus.put(0xd000_0000, mmio::LENGTH, Arc::new(Mutex::new(rng.clone())))?;
