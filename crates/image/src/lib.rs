@@ -1,0 +1,2 @@
+//! Images on this machine.
+#![forbid(unsafe_code)]

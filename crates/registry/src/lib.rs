@@ -1,0 +1,2 @@
+//! The distribution protocol, both ends.
+#![forbid(unsafe_code)]
