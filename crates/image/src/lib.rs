@@ -1,2 +1,4 @@
 //! Images on this machine.
 #![forbid(unsafe_code)]
+
+pub mod dockerfile;
