@@ -1,2 +1,9 @@
 //! Images on this machine.
 #![forbid(unsafe_code)]
+
+pub mod compression;
+pub mod config;
+pub mod digest;
+pub mod manifest;
+pub mod reference;
+pub mod store;
