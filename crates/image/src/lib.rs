@@ -5,5 +5,6 @@ pub mod compression;
 pub mod config;
 pub mod digest;
 pub mod manifest;
+pub mod process;
 pub mod reference;
 pub mod store;

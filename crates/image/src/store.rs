@@ -21,6 +21,7 @@ mod blobs;
 mod error;
 mod index;
 mod locks;
+mod resolve;
 
 use std::{
     env,
@@ -33,6 +34,7 @@ use std::{
 pub use blobs::{Blob, Ingest};
 pub use error::StoreError;
 pub use locks::Lock;
+pub use resolve::Named;
 
 use crate::{
     config::ImageConfig,

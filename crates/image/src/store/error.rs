@@ -29,6 +29,14 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
+    /// The beginning of an id is that of several images.
+    #[error("{text} is the beginning of {count} ids\nwrite more digits")]
+    Ambiguous {
+        /// What was written.
+        text: String,
+        /// How many images it could mean.
+        count: usize,
+    },
     /// A blob that something points to is not there.
     #[error("the {what} {digest} is missing from the store\npull or build the image again")]
     NoBlob {
