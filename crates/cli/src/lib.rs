@@ -22,6 +22,7 @@ mod failure;
 mod free_link;
 mod guest_control;
 mod guest_session;
+mod image;
 mod inspect;
 mod kernel;
 mod kill;
@@ -124,6 +125,8 @@ enum Command {
     FreeLink(free_link::Arguments),
     #[command(hide = true)]
     Measure(compare::MeasureArgs),
+    /// Build, fetch, keep and exchange images.
+    Image(Box<image::Arguments>),
     /// List, get and choose kernels for Linux guests.
     Kernel(kernel::Arguments),
     /// Save Linux guests, and restore any number of copies.
@@ -293,6 +296,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
         Command::Measure(arguments) => compare::measure(&arguments)
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),
+        Command::Image(arguments) => image::image(&arguments),
         Command::Kernel(arguments) => kernel::kernel(&arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&arguments),
         Command::Nest(arguments) => nest::nest(&arguments),

@@ -1,0 +1,69 @@
+//! `isolab image`: the images of this host.
+
+mod history;
+mod inspect;
+mod list;
+mod names;
+
+use clap::{Args, Subcommand};
+use image::store::{Store, StoreError};
+
+use crate::failure::Failure;
+
+/// Build, fetch, keep and exchange images.
+///
+/// An image is a template: read-only layers and the config of what to run. `isolab run --image` makes
+/// a container or, with `--in linux`, a microVM of it. Images are kept in /var/lib/isolab/images for
+/// root, otherwise in ~/.local/share/isolab/images ($XDG_DATA_HOME instead of ~/.local/share, if set);
+/// ISOLAB_IMAGES names another directory.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List images
+    #[command(visible_alias = "ls")]
+    List(list::Arguments),
+    /// Print details of images as JSON
+    Inspect(inspect::Arguments),
+    /// Show how an image was built
+    History(history::Arguments),
+    /// Give an image another name
+    Tag(names::TagArguments),
+    /// Remove names of images, and images without one
+    #[command(visible_alias = "remove")]
+    Rm(names::RmArguments),
+}
+
+/// Carries out one of them.
+pub fn image(arguments: &Arguments) -> Result<u8, Failure> {
+    match &arguments.command {
+        Command::List(arguments) => list::list(arguments),
+        Command::Inspect(arguments) => inspect::inspect(arguments),
+        Command::History(arguments) => history::history(arguments),
+        Command::Tag(arguments) => names::tag(arguments),
+        Command::Rm(arguments) => names::rm(arguments),
+    }
+}
+
+fn store() -> Result<Store, Failure> {
+    Ok(Store::of_user()?)
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        of_image(error)
+    }
+}
+
+/// The errors of the image crates end in the way out, on a line of its own.
+pub fn of_image(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    let text = sandbox::chain(&error);
+    match text.split_once('\n') {
+        Some((message, help)) => Failure::refused(message).help(help),
+        None => Failure::refused(text),
+    }
+}

@@ -1,0 +1,191 @@
+//! Unpacked layers: each one once, as a directory that all images with this layer share.
+//!
+//! ```text
+//!   image A: layers 1 2 3     unpacked/CHAIN(1)  <- overlayfs: lowest
+//!   image B: layers 1 2 4     unpacked/CHAIN(1 2)
+//!                             unpacked/CHAIN(1 2 3)   A's uppermost
+//!                             unpacked/CHAIN(1 2 4)   B's uppermost
+//! ```
+//!
+//! A directory is named by its chain id, which names a layer together with all below it: a hard link
+//! to a file of a lower layer makes a difference between the same archive over two others. It is
+//! filled under another name, its archive verified by the diff id, and then renamed.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{self, Read},
+    os::{fd::AsFd as _, unix::fs::DirBuilderExt as _},
+    path::{Path, PathBuf},
+};
+
+use oci_spec::image::Descriptor;
+
+use crate::{
+    compression,
+    digest::{Digest, Digester},
+    layer::{self, ApplyOptions},
+    manifest,
+    store::{Image, Lock, Store, StoreError},
+};
+
+/// A layer that cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive cannot be applied.
+    #[error("unpack layer {layer}")]
+    Layer {
+        /// The digest of its blob.
+        layer: Digest,
+        /// Why not.
+        source: layer::LayerError,
+    },
+    /// The archive is not the one that the config names.
+    #[error("layer {layer}: its content is {found}, not {expected} as the image config says")]
+    DiffId {
+        /// The digest of its blob.
+        layer: Digest,
+        /// The diff id in the config.
+        expected: Digest,
+        /// The digest of the uncompressed archive.
+        found: Digest,
+    },
+    /// A directory cannot be made or opened.
+    #[error("{action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// One layer of an image.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Where its archive is.
+    pub descriptor: Descriptor,
+    /// The digest of its uncompressed archive.
+    pub diff_id: Digest,
+    /// The name of its directory.
+    pub chain_id: Digest,
+}
+
+impl Image {
+    /// Its layers, the lowest first.
+    pub fn layers(&self) -> Vec<Layer> {
+        let (diff_ids, chain_ids) = (self.config.rootfs.diff_ids.clone(), self.config.chain_ids());
+        let ids = diff_ids.into_iter().zip(chain_ids);
+        let all = self.manifest.layers().iter().cloned().zip(ids);
+        all.map(|(descriptor, (diff_id, chain_id))| Layer { descriptor, diff_id, chain_id }).collect()
+    }
+}
+
+impl Store {
+    /// The directory of a layer, which may not be there yet.
+    pub fn unpacked_path(&self, chain_id: &Digest) -> PathBuf {
+        self.path().join("unpacked").join(chain_id.hex())
+    }
+
+    /// The layers of `image` as directories, the uppermost first, as overlayfs takes them. Those
+    /// that are missing are unpacked.
+    ///
+    /// # Errors
+    ///
+    /// When a blob is missing or invalid, or the directory cannot be filled.
+    pub fn unpack(&self, image: &Image) -> Result<Vec<PathBuf>, UnpackError> {
+        let mut lowers: Vec<PathBuf> = Vec::new();
+        for layer in image.layers() {
+            let path = self.unpacked_path(&layer.chain_id);
+            if !path.exists() {
+                self.unpack_layer(&layer, &lowers)?;
+            }
+            lowers.insert(0, path);
+        }
+        Ok(lowers)
+    }
+
+    /// Unpacks one layer over those in `lowers`, the uppermost first, unless it is there. While
+    /// another process does the same, it waits.
+    ///
+    /// # Errors
+    ///
+    /// When its blob is missing or invalid, or the directory cannot be filled.
+    pub fn unpack_layer(&self, layer: &Layer, lowers: &[PathBuf]) -> Result<(), UnpackError> {
+        let target = self.unpacked_path(&layer.chain_id);
+        let name = layer.chain_id.hex();
+        let lock = self.path().join(format!("ingest/unpack-{name}.lock"));
+        let held = Lock::exclusive(&lock)?;
+        if target.exists() {
+            return Ok(());
+        }
+        let temporary = self.path().join(format!("unpacked/.new-{name}"));
+        remove(&temporary)?; // of somebody who was killed
+        let result = self.fill(layer, lowers, &temporary).and_then(|()| {
+            fs::rename(&temporary, &target).map_err(io("rename", &temporary))
+        });
+        if result.is_err() {
+            let _ = remove(&temporary);
+        }
+        // Whoever waits has it open, finds the directory, and goes on.
+        let _ = fs::remove_file(&lock);
+        drop(held);
+        result
+    }
+
+    fn fill(&self, layer: &Layer, lowers: &[PathBuf], directory: &Path) -> Result<(), UnpackError> {
+        let digest = manifest::digest_of(&layer.descriptor).map_err(StoreError::from)?;
+        manifest::layer_compression(&layer.descriptor).map_err(StoreError::from)?;
+        let blob = self.blob(&digest)?;
+        let missing = || StoreError::NoBlob { what: "layer", digest: digest.clone() };
+        let blob = blob.ok_or_else(missing)?;
+        DirBuilder::new().mode(0o755).create(directory).map_err(io("create", directory))?;
+        let open = |path: &Path| File::open(path).map_err(io("open", path));
+        let root = open(directory)?;
+        let lowers = lowers.iter().map(|path| open(path)).collect::<Result<Vec<File>, _>>()?;
+        let failed = |source| UnpackError::Layer { layer: digest.clone(), source };
+        let decoder = compression::decoder(blob.file, &compression::Limits::default())
+            .map_err(|source| failed(source.into()))?;
+        let mut archive = Hashing { inner: decoder, digester: Digester::new(layer.diff_id.algorithm()) };
+        let options = ApplyOptions { lowers: &lowers, ..ApplyOptions::default() };
+        layer::apply(&mut archive, root.as_fd(), &options).map_err(failed)?;
+        // What follows the archive's end belongs to the digest too.
+        io::copy(&mut archive, &mut io::sink()).map_err(|source| failed(source.into()))?;
+        let found = archive.digester.finish();
+        match found == layer.diff_id {
+            true => Ok(()),
+            false => Err(UnpackError::DiffId { layer: digest, expected: layer.diff_id.clone(), found }),
+        }
+    }
+}
+
+/// A reader that hashes what it gives.
+struct Hashing<R> {
+    inner: R,
+    digester: Digester,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.digester.update(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// Removes a directory that is not yet a layer.
+fn remove(path: &Path) -> Result<(), UnpackError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> UnpackError + use<> {
+    let path = path.to_owned();
+    move |source| UnpackError::Io { action, path, source }
+}
