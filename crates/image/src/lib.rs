@@ -9,3 +9,4 @@ pub mod manifest;
 pub mod process;
 pub mod reference;
 pub mod store;
+pub mod view;
