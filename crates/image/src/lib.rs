@@ -4,7 +4,9 @@
 pub mod compression;
 pub mod config;
 pub mod digest;
+pub mod layer;
 pub mod manifest;
 pub mod process;
 pub mod reference;
 pub mod store;
+pub mod unpacked;

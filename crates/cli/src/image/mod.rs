@@ -1,12 +1,16 @@
 //! `isolab image`: the images of this host.
 
+mod explain;
 mod history;
 mod inspect;
 mod list;
 mod names;
 
 use clap::{Args, Subcommand};
-use image::store::{Store, StoreError};
+use image::{
+    reference::Reference,
+    store::{Store, StoreError},
+};
 
 use crate::failure::Failure;
 
@@ -31,6 +35,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Show how an image was built
     History(history::Arguments),
+    /// Show what an image consists of, and compute its digests anew
+    Explain(explain::Arguments),
     /// Give an image another name
     Tag(names::TagArguments),
     /// Remove names of images, and images without one
@@ -44,9 +50,15 @@ pub fn image(arguments: &Arguments) -> Result<u8, Failure> {
         Command::List(arguments) => list::list(arguments),
         Command::Inspect(arguments) => inspect::inspect(arguments),
         Command::History(arguments) => history::history(arguments),
+        Command::Explain(arguments) => explain::explain(arguments),
         Command::Tag(arguments) => names::tag(arguments),
         Command::Rm(arguments) => names::rm(arguments),
     }
+}
+
+/// Fetches what `isolab run --image` needs.
+pub fn pull_for_run(_store: &Store, reference: &Reference) -> Result<(), Failure> {
+    Err(StoreError::NoImage { name: reference.familiar() }.into())
 }
 
 fn store() -> Result<Store, Failure> {
