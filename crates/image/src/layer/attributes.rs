@@ -32,10 +32,15 @@ pub(super) struct Attributes {
 impl Attributes {
     pub(super) fn of<R: Read>(entry: &mut Entry<'_, R>) -> Result<Self, LayerError> {
         let header = entry.header();
-        let id = |id: io::Result<u64>| u32::try_from(id.unwrap_or(0)).unwrap_or(u32::MAX);
+        // The largest is nobody's: chown(2) takes it as "leave it".
+        let id = |id: u64| match u32::try_from(id) {
+            Ok(id) if id != u32::MAX => Ok(id),
+            _ => Err(invalid("the id of an owner is out of range")),
+        };
         let mut attributes = Self {
-            uid: id(header.uid()),
-            gid: id(header.gid()),
+            // An empty field is 0, as for tar(1).
+            uid: id(header.uid().unwrap_or(0))?,
+            gid: id(header.gid().unwrap_or(0))?,
             mode: header.mode()? & 0o7777,
             mtime: (i64::try_from(header.mtime()?).unwrap_or(i64::MAX), 0),
             xattrs: Vec::new(),
@@ -46,14 +51,8 @@ impl Attributes {
             let Ok(key) = extension.key() else { continue };
             let text = || extension.value().ok();
             match key {
-                "uid" => {
-                    attributes.uid =
-                        text().and_then(|it| it.parse().ok()).unwrap_or(attributes.uid);
-                }
-                "gid" => {
-                    attributes.gid =
-                        text().and_then(|it| it.parse().ok()).unwrap_or(attributes.gid);
-                }
+                "uid" => attributes.uid = id(number(extension.value_bytes())?)?,
+                "gid" => attributes.gid = id(number(extension.value_bytes())?)?,
                 "mtime" => attributes.mtime = text().and_then(time).unwrap_or(attributes.mtime),
                 _ => {
                     let name = key.strip_prefix(XATTR);
@@ -98,6 +97,17 @@ impl Attributes {
         let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
         Timestamps { last_access: time, last_modification: time }
     }
+}
+
+fn number(digits: &[u8]) -> io::Result<u64> {
+    let digits = std::str::from_utf8(digits).ok();
+    digits
+        .and_then(|it| it.parse().ok())
+        .ok_or_else(|| invalid("the id of an owner is not a number"))
+}
+
+fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// `1700000000.123456789`, and less exact.

@@ -200,7 +200,7 @@ fn a_hard_link_to_a_lower_layer_gets_a_copy_and_none_to_nothing_is_made() {
     lower.apply(&archive(&[(FILE, "d/f", "", b"below")])).unwrap();
     let link = archive(&[(LINK, "second", "d/f", b"")]);
     let error = upper.apply(&link).unwrap_err();
-    assert!(sandboxed(&error).contains("in no layer"), "{}", sandboxed(&error));
+    assert!(with_causes(&error).contains("in no layer"), "{}", with_causes(&error));
     let lowers = [File::open(lower.layer()).unwrap()];
     let options = ApplyOptions { lowers: &lowers, ..ApplyOptions::default() };
     upper.apply_with(&link, &options).unwrap();
@@ -210,7 +210,7 @@ fn a_hard_link_to_a_lower_layer_gets_a_copy_and_none_to_nothing_is_made() {
 }
 
 /// The error with its causes.
-fn sandboxed(error: &LayerError) -> String {
+fn with_causes(error: &LayerError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -298,6 +298,29 @@ fn attributes_are_kept_but_for_those_that_redirect_an_overlay() {
         true => assert!(names.contains("user.colour"), "{names}"),
         false => println!("skipped: this file system has no attributes of users"),
     }
+}
+
+#[test]
+fn an_owner_that_nobody_is_is_refused() {
+    for (key, value) in [("uid", "4294967295"), ("gid", "99999999999"), ("uid", "-1"), ("gid", "x")]
+    {
+        let scene = Scene::new();
+        let mut builder = Builder::new(Vec::new());
+        builder.append_pax_extensions([(key, value.as_bytes())]).unwrap();
+        let entry = archive(&[(FILE, "f", "", b"")]);
+        let archive = [&builder.get_ref()[..], &entry].concat();
+        let error = scene.apply(&archive).expect_err(value);
+        assert!(with_causes(&error).contains("owner"), "{key}={value}: {}", with_causes(&error));
+    }
+    let mut header = Header::new_gnu();
+    header.set_path("f").unwrap();
+    header.set_uid(u64::from(u32::MAX));
+    header.set_size(0);
+    header.set_cksum();
+    let mut builder = Builder::new(Vec::new());
+    builder.append(&header, Cursor::new([])).unwrap();
+    let error = Scene::new().apply(&builder.into_inner().unwrap()).unwrap_err();
+    assert!(with_causes(&error).contains("owner"), "{}", with_causes(&error));
 }
 
 fn supports_attributes(folder: &Path) -> bool {
