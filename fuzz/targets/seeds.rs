@@ -66,6 +66,7 @@ fn main() -> io::Result<()> {
     ] {
         let entries = [tar_entry("link/x", kind, leads_to), tar_entry("link/file", b'0', "")];
         write("tar", name, &entries.concat())?;
+        write("layer", name, &entries.concat())?;
     }
     let archive =
         [entry("d", 0o040_755, b""), entry("d/f", 0o100_644, b"text"), entry(END, 0, b"")];
@@ -80,6 +81,12 @@ fn main() -> io::Result<()> {
     write("http", "key", HTTP_KEY)?;
     let long = ["\x7fGET / HTTP/1.1\r\nX: ", &"y".repeat(9000), "\r\n\r\n"].concat();
     write("http", "long", long.as_bytes())?;
+    for name in [".wh.gone", "d/.wh..wh..opq"] {
+        write("layer", &name.replace('/', "-"), &tar_entry(name, b'0', ""))?;
+    }
+    write("image", "reference", b"\x00127.0.0.1:5000/class/hello:1")?;
+    write("image", "manifest", &[b"\x01", MANIFEST].concat())?;
+    write("image", "gzip", &[b"\x02", &*gzip(b"text")?].concat())?;
     write("ports", "some", &[0x55; 256])?;
     write("sessions", "some", &[0x55; 256])?;
     write("gdb", "some", &[0x55; 256])?;
@@ -127,6 +134,9 @@ const FEEDS_ITSELF: &[u8] = &[
     2, 0x02, 0x00, 0x34, 1, 0, 2, 0, // descriptor 2: the status
     3, 0, 1, // one request waits
 ];
+
+/// An image's manifest, and an index beside it that a reader must not mistake for it.
+const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{"mediaType":"x","digest":"sha256:00","size":1},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:00","size":2}]}"#;
 
 /// What apt-cache says of a kernel's package.
 const PACKAGE: &[u8] =

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use host::{RawTerminal, terminal_size};
+use host::{TerminalMode, terminal_size};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -56,7 +56,7 @@ pub fn attach(arguments: &Arguments) -> Result<u8, Failure> {
     let signals = signals.map_err(Failure::at("set the signal handlers"))?;
     woken.set_nonblocking(true).map_err(Failure::at("make a socket non-blocking"))?;
     let typing = detached.terminal && io::stdin().is_terminal() && !arguments.no_stdin;
-    let raw = typing.then(RawTerminal::set).flatten();
+    let raw = typing.then(TerminalMode::raw).flatten();
     let keys = KeyMatcher::of(&arguments.detach_keys);
     let input = !arguments.no_stdin;
     let mut session = Session { client, signals, woken, input, keys };

@@ -24,7 +24,7 @@ use guest::{
     frames::{self, HEADER, Header, Kind, PAYLOAD},
     plan::InitPlan,
 };
-use host::{RawTerminal, terminal_size};
+use host::{TerminalMode, terminal_size};
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     unistd,
@@ -86,7 +86,7 @@ pub fn run(entry: &LedgerEntry, command: &Command) -> Result<u8, Failure> {
     }
     let signals = Signals::listen().map_err(Failure::at("set the signal handlers"))?;
     let stream = guest_control::ask(entry, "exec")?.0;
-    let _raw = if command.terminal { RawTerminal::set() } else { None };
+    let _raw = if command.terminal { TerminalMode::raw() } else { None };
     let mut session = Session::new(stream, command.terminal);
     let failed = format!("talk to the launcher of {}", entry.name);
     let ended = session.order(&order).and_then(|()| session.serve(&signals));

@@ -112,7 +112,7 @@ impl LinuxArguments {
     pub fn machine(
         &self,
         limits: Limits,
-        root: Option<&PathBuf>,
+        root: Option<GuestRoot>,
         link: Option<&Link>,
     ) -> Result<LinuxVm, Failure> {
         let vcpus = limits.vcpus.unwrap_or(1);
@@ -132,7 +132,7 @@ impl LinuxArguments {
         let room = microvm::linux::memory_bytes(&limits);
         let kernel = kernel(self.kernel.as_deref(), self.modules.as_deref(), room)?;
         let root = match (root, &*self.initrd) {
-            (Some(directory), _) => GuestRoot::Directory(directory.clone()),
+            (Some(root), _) => root,
             (None, []) => GuestRoot::Command,
             (None, files) => GuestRoot::Initramfs(files.to_vec()),
         };

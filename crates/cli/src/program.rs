@@ -1,6 +1,6 @@
 //! The last words of a command line: a built-in program or a command.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use sandbox::{Builtin, Program, Workload};
 
@@ -39,6 +39,11 @@ pub fn program(words: &[OsString], behind_dashes: bool) -> Result<Program, Failu
     };
     let arguments = given.iter().map(number).collect::<Result<Vec<u64>, _>>()?;
     Ok(Program::Builtin(builtin, arguments))
+}
+
+/// Whether a word can only be a built-in program's name.
+pub fn is_builtin(word: &OsStr) -> bool {
+    word.as_encoded_bytes().first() == Some(&(BUILTIN as u8))
 }
 
 fn unknown(word: &str) -> Failure {

@@ -12,7 +12,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use microvm::{
-    linux::SavedVm,
+    linux::{GuestRoot, SavedVm},
     snapshot::{Listed, Snapshot, SnapshotError, SnapshotStore},
 };
 use report::columns::shortened;
@@ -160,7 +160,9 @@ impl Save {
         workload.directory.clone_from(&self.workdir);
         linux::warn_if_interpreted();
         let limits = Limits { memory_bytes: self.memory, vcpus: self.vcpus, ..Limits::default() };
-        self.linux.machine(limits, self.root.as_ref(), None)?.save(&workload, folder)?;
+        self.linux
+            .machine(limits, self.root.clone().map(GuestRoot::Directory), None)?
+            .save(&workload, folder)?;
         Ok(())
     }
 }

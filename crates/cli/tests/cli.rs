@@ -169,7 +169,8 @@ fn a_shell_completes_the_names_of_what_there_is() {
     let completed = |words: &str, last: &str| {
         let script = format!(
             "source <(\"$0\" completions bash); COMP_WORDS=(\"$0\" {words} {last:?}); \
-             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _isolab_with_names \"$0\" {last:?} x; \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE=\"isolab {words} \"{last:?}; \
+             COMP_POINT=${{#COMP_LINE}}; _isolab_with_names \"$0\" {last:?} x; \
              printf '%s ' \"${{COMPREPLY[@]}}\""
         );
         let mut bash = Command::new("bash");

@@ -40,6 +40,8 @@ mod sink;
 mod system;
 #[path = "init/terminal.rs"]
 mod terminal;
+#[path = "init/user.rs"]
+mod user;
 #[path = "../src/words.rs"]
 mod words;
 
@@ -49,6 +51,7 @@ use calls::{Errno, Result};
 use channel::Channel;
 use command::ExitStatus;
 use sink::{Page, Sink};
+use user::{Setting, User};
 
 /// The path of the plan in the initramfs.
 const PLAN: &CStr = c"/isolab/plan";
@@ -67,6 +70,7 @@ extern "C" fn main() -> ! {
         streams: [0, 1, 2].map(Sink::Device),
         environment: &mut [],
         variables: 0,
+        user: User::ROOT,
         channel: Channel::closed(),
     };
     // A missing plan is reported as step 0.
@@ -92,6 +96,8 @@ struct Init {
     /// Addresses of `NAME=VALUE`, terminated by a null.
     environment: &'static mut [usize],
     variables: usize,
+    /// As whom the commands run.
+    user: User,
     /// Signals for the commands, and sessions beside them.
     channel: Channel,
 }
@@ -152,6 +158,11 @@ impl Init {
                 self.environment[self.variables] = words.next()?.as_ptr() as usize;
                 self.variables += 1;
             }
+            b"user" => {
+                let (uid, gid) = (words.number()?, words.number()?);
+                let group = || words.optional()?.map(|word| number(word.to_bytes())).transpose();
+                self.user = User::new(uid, gid, room, group)?;
+            }
             b"stdin" => self.streams[0] = words.sink()?,
             b"stdout" => self.streams[1] = words.sink()?,
             b"stderr" => self.streams[2] = words.sink()?,
@@ -175,7 +186,8 @@ impl Init {
                     arguments[count] = word.as_ptr() as usize;
                     count += 1;
                 }
-                match command::run(arguments, self.environment, self.streams, &mut self.channel)? {
+                let setting = Setting { environment: self.environment, user: self.user };
+                match command::run(arguments, setting, self.streams, &mut self.channel)? {
                     ExitStatus::Exited(code) => self.report.line("exit", &[code]),
                     ExitStatus::Signaled(signal) => self.report.line("signal", &[signal]),
                 }

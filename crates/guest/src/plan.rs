@@ -18,6 +18,7 @@
 //! | `root DIRECTORY` | makes DIRECTORY the root, as an initramfs does to boot from a disk |
 //! | `directory DIRECTORY` | changes the working directory |
 //! | `variable NAME=VALUE` | adds to the environment of the commands |
+//! | `user UID GID GROUP...` | as whom the commands run, with these supplementary groups; root without any if there is no such step |
 //! | `stdin SINK`, `stdout SINK`, `stderr SINK` | where that stream of the commands is connected |
 //! | `plain DEVICE` | makes a terminal pass on bytes unchanged |
 //! | `terminal DEVICE ROWS COLUMNS` | a terminal of that size for all three |
@@ -225,6 +226,13 @@ impl InitPlan {
         variable.push("=");
         variable.push(value);
         self.add([OsStr::new("variable"), &variable])
+    }
+
+    /// As whom the commands run.
+    #[must_use]
+    pub fn user(self, uid: u32, gid: u32, groups: &[u32]) -> Self {
+        let ids = [uid, gid].into_iter().chain(groups.iter().copied()).map(|id| id.to_string());
+        self.add(["user".to_owned()].into_iter().chain(ids))
     }
 
     /// Where `stream` of the commands is connected.

@@ -18,4 +18,4 @@ pub use proc_file::{memory_field, read_proc};
 pub use process_stat::{ProcessStat, process_tree};
 pub use smaps::{Mapping, mappings, pss};
 pub use system::{kernel_bytes, pressure, stolen};
-pub use terminal::{RawTerminal, raw_pair, set_terminal_size, terminal_size};
+pub use terminal::{TerminalMode, raw_pair, set_terminal_size, terminal_size};

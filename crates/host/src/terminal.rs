@@ -4,28 +4,37 @@ use std::os::fd::AsFd;
 
 use nix::{
     pty::{OpenptyResult, openpty},
-    sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr},
+    sys::termios::{LocalFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr},
 };
 
-/// The launcher's terminal in raw mode: every key is passed on, Ctrl-C too. Dropping this restores the
-/// previous mode.
+/// Another mode of the launcher's terminal. Dropping this restores the previous one.
 #[derive(Debug)]
-pub struct RawTerminal {
+pub struct TerminalMode {
     before: Termios,
 }
 
-impl RawTerminal {
-    /// Makes standard input raw; `None` when it is not a terminal.
-    pub fn set() -> Option<Self> {
+impl TerminalMode {
+    /// Makes standard input raw: every key is passed on, Ctrl-C too. `None` when it is not a
+    /// terminal.
+    pub fn raw() -> Option<Self> {
+        Self::change(cfmakeraw)
+    }
+
+    /// Shows nothing of what is typed, for a password. `None` when standard input is not a terminal.
+    pub fn without_echo() -> Option<Self> {
+        Self::change(|mode| mode.local_flags.remove(LocalFlags::ECHO))
+    }
+
+    fn change(change: impl FnOnce(&mut Termios)) -> Option<Self> {
         let before = tcgetattr(std::io::stdin()).ok()?;
-        let mut raw = before.clone();
-        cfmakeraw(&mut raw);
-        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &raw).ok()?;
+        let mut mode = before.clone();
+        change(&mut mode);
+        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &mode).ok()?;
         Some(Self { before })
     }
 }
 
-impl Drop for RawTerminal {
+impl Drop for TerminalMode {
     fn drop(&mut self) {
         // It fails only if the terminal is gone.
         let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.before);

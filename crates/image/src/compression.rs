@@ -1,4 +1,12 @@
-//! How a layer's archive is compressed.
+//! How a layer's archive is compressed, and how it is read and written.
+//!
+//! A few bytes can become many: 1 MiB of gzip up to a gigabyte. So what comes out is counted against
+//! what went in.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+
+use flate2::{Compression as Level, GzBuilder, bufread::MultiGzDecoder, write::GzEncoder};
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 /// How a layer's archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,4 +17,209 @@ pub enum Compression {
     Gzip,
     /// Zstandard (RFC 8878).
     Zstd,
+}
+
+/// What may come out of a compressed archive.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many bytes at most.
+    pub max_bytes: u64,
+    /// How many bytes for each that went in, once `any_ratio` came out. A tar archive of zeros has a
+    /// ratio of a thousand in gzip; programs and texts have one of ten.
+    pub max_ratio: u64,
+    /// So many bytes may come out of any archive.
+    pub any_ratio: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 40, max_ratio: 200, any_ratio: 256 << 20 }
+    }
+}
+
+const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Read at once from a file.
+const PIECE: usize = 128 << 10;
+
+/// The uncompressed bytes of `input`, whose beginning says how it is compressed.
+///
+/// # Errors
+///
+/// When it cannot be read. A decoder's errors come when its bytes are read: that it is cut off or
+/// damaged, or that more comes out than `limits` allow.
+pub fn decoder<'r>(input: impl Read + Send + 'r, limits: &Limits) -> io::Result<Decoder<'r>> {
+    let mut input =
+        BufReader::with_capacity(PIECE, Counting { inner: input, bytes: Counter::default() });
+    let counter = input.get_ref().bytes.clone();
+    let compression = of_bytes(input.fill_buf()?);
+    let inner: Box<dyn Read + Send + 'r> = match compression {
+        Compression::None => Box::new(input),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
+        Compression::Zstd => Box::new(Frames { input: Some(input), frame: None }),
+    };
+    Ok(Decoder { inner, compression, limits: *limits, read: counter, bytes: 0 })
+}
+
+/// How an archive that begins with these bytes is compressed.
+pub fn of_bytes(beginning: &[u8]) -> Compression {
+    match beginning {
+        bytes if bytes.starts_with(&GZIP) => Compression::Gzip,
+        bytes if bytes.starts_with(&ZSTD) => Compression::Zstd,
+        _ => Compression::None,
+    }
+}
+
+type Counter = std::sync::Arc<std::sync::atomic::AtomicU64>;
+
+struct Counting<R> {
+    inner: R,
+    bytes: Counter,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.bytes.fetch_add(length as u64, std::sync::atomic::Ordering::Relaxed);
+        Ok(length)
+    }
+}
+
+/// An archive without its compression.
+pub struct Decoder<'r> {
+    inner: Box<dyn Read + Send + 'r>,
+    compression: Compression,
+    limits: Limits,
+    read: Counter,
+    bytes: u64,
+}
+
+impl Decoder<'_> {
+    /// How it was compressed.
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// How many bytes came out.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Read for Decoder<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.bytes += length as u64;
+        let Limits { max_bytes, max_ratio, any_ratio } = self.limits;
+        let refused = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        if self.bytes > max_bytes {
+            return refused(format!(
+                "more than {max_bytes} bytes come out of it: it may be a bomb"
+            ));
+        }
+        let read = self.read.load(std::sync::atomic::Ordering::Relaxed);
+        if self.bytes > any_ratio && self.bytes / max_ratio > read {
+            let text = format!(
+                "more than {max_ratio} bytes come out for each that is in it: it may be a bomb"
+            );
+            return refused(text);
+        }
+        Ok(length)
+    }
+}
+
+/// The frames of a zstd file, one after the other.
+struct Frames<R: Read> {
+    input: Option<R>,
+    frame: Option<Box<StreamingDecoder<R, FrameDecoder>>>,
+}
+
+impl<R: BufRead> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(frame) = &mut self.frame {
+                let length = frame.read(buffer)?;
+                if length > 0 || buffer.is_empty() {
+                    return Ok(length);
+                }
+            }
+            if let Some(frame) = self.frame.take() {
+                self.input = Some(frame.into_inner());
+            }
+            let Some(mut input) = self.input.take() else { return Ok(0) };
+            if input.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+            let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+            self.frame = Some(Box::new(StreamingDecoder::new(input).map_err(invalid)?));
+        }
+    }
+}
+
+/// Compresses by gzip, the same bytes for the same archive: without a time and a name.
+pub fn gzip<W: Write>(output: W) -> GzEncoder<W> {
+    // 255: made on an unknown system, as Go's encoder writes it.
+    GzBuilder::new().mtime(0).operating_system(255).write(output, Level::new(6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = gzip(Vec::new());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn unpacked(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        decoder(bytes, &Limits::default())?.read_to_end(&mut all).map(|_| all)
+    }
+
+    #[test]
+    fn what_was_compressed_comes_out_and_always_the_same_way() {
+        let bytes: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+        assert_eq!(unpacked(&packed(&bytes)).unwrap(), bytes);
+        assert_eq!(packed(&bytes), packed(&bytes));
+        assert_eq!(unpacked(&bytes).unwrap(), bytes);
+        // Several members are one archive.
+        let both = [packed(b"one"), packed(b"two")].concat();
+        assert_eq!(unpacked(&both).unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn zstd_is_read_frame_by_frame() {
+        let frame = |bytes: &[u8]| {
+            ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+        };
+        let both = [frame(b"one"), frame(&[b'2'; 300_000])].concat();
+        assert_eq!(unpacked(&both).unwrap(), [&b"one"[..], &[b'2'; 300_000]].concat());
+        assert!(unpacked(&both[..both.len() - 3]).is_err());
+    }
+
+    #[test]
+    fn what_is_cut_off_is_an_error() {
+        let whole = packed(&[7; 100_000]);
+        for length in [4, 20, whole.len() / 2, whole.len() - 1] {
+            assert!(unpacked(&whole[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let zeros = vec![0; 1 << 20];
+        let mut encoder = gzip(Vec::new());
+        for _ in 0..8 {
+            encoder.write_all(&zeros).unwrap();
+        }
+        let bomb = encoder.finish().unwrap();
+        let limits = Limits { any_ratio: 4 << 20, ..Limits::default() };
+        let error = io::copy(&mut decoder(&*bomb, &limits).unwrap(), &mut io::sink()).unwrap_err();
+        assert!(error.to_string().contains("for each that is in it"), "{error}");
+        let limits = Limits { max_bytes: 1000, ..limits };
+        let error = io::copy(&mut decoder(&*bomb, &limits).unwrap(), &mut io::sink()).unwrap_err();
+        assert!(error.to_string().contains("more than 1000 bytes"), "{error}");
+    }
 }

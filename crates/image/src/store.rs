@@ -6,6 +6,7 @@
 //!   blobs/sha256/9f86..      manifests, configs, layers, each named by its digest
 //!   ingest/sha256-9f86..     blobs that are still arriving
 //!   unpacked/9f86../         layers as directories, each named by its chain id
+//!   in-use/9f86..            locked while an image runs, named by its manifest
 //!   lock, index.lock         flock(2)
 //! ```
 //!
@@ -117,7 +118,7 @@ impl Store {
                 return Err(StoreError::NotAStore { path: path.into() });
             }
         }
-        for directory in ["", "blobs/sha256", "blobs/sha512", "ingest", "unpacked"] {
+        for directory in ["", "blobs/sha256", "blobs/sha512", "ingest", "unpacked", "in-use"] {
             // Layers contain set-user-ID programs: nobody else may reach them.
             let directory = path.join(directory);
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
@@ -174,6 +175,17 @@ impl Store {
     fn config(&self, manifest: &ImageManifest) -> Result<ImageConfig> {
         let bytes = self.read_small("image config", manifest.config())?;
         read_config(&bytes, manifest)
+    }
+
+    /// Marks `image` as in use until the lock is dropped, also while no store is open: nobody removes
+    /// its layers meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the file that is locked cannot be made.
+    pub fn use_image(&self, image: &Image) -> Result<Lock> {
+        let digest = manifest::digest_of(&image.descriptor)?;
+        Lock::shared(&self.path.join("in-use").join(digest.hex()))
     }
 
     /// Reads a manifest, an index or a config, and verifies it once more.

@@ -14,7 +14,10 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Read},
-    os::{fd::AsFd as _, unix::fs::DirBuilderExt as _},
+    os::{
+        fd::AsFd as _,
+        unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -81,7 +84,8 @@ impl Image {
         let (diff_ids, chain_ids) = (self.config.rootfs.diff_ids.clone(), self.config.chain_ids());
         let ids = diff_ids.into_iter().zip(chain_ids);
         let all = self.manifest.layers().iter().cloned().zip(ids);
-        all.map(|(descriptor, (diff_id, chain_id))| Layer { descriptor, diff_id, chain_id }).collect()
+        all.map(|(descriptor, (diff_id, chain_id))| Layer { descriptor, diff_id, chain_id })
+            .collect()
     }
 }
 
@@ -125,9 +129,9 @@ impl Store {
         }
         let temporary = self.path().join(format!("unpacked/.new-{name}"));
         remove(&temporary)?; // of somebody who was killed
-        let result = self.fill(layer, lowers, &temporary).and_then(|()| {
-            fs::rename(&temporary, &target).map_err(io("rename", &temporary))
-        });
+        let result = self
+            .fill(layer, lowers, &temporary)
+            .and_then(|()| fs::rename(&temporary, &target).map_err(io("rename", &temporary)));
         if result.is_err() {
             let _ = remove(&temporary);
         }
@@ -150,7 +154,8 @@ impl Store {
         let failed = |source| UnpackError::Layer { layer: digest.clone(), source };
         let decoder = compression::decoder(blob.file, &compression::Limits::default())
             .map_err(|source| failed(source.into()))?;
-        let mut archive = Hashing { inner: decoder, digester: Digester::new(layer.diff_id.algorithm()) };
+        let mut archive =
+            Hashing { inner: decoder, digester: Digester::new(layer.diff_id.algorithm()) };
         let options = ApplyOptions { lowers: &lowers, ..ApplyOptions::default() };
         layer::apply(&mut archive, root.as_fd(), &options).map_err(failed)?;
         // What follows the archive's end belongs to the digest too.
@@ -158,8 +163,54 @@ impl Store {
         let found = archive.digester.finish();
         match found == layer.diff_id {
             true => Ok(()),
-            false => Err(UnpackError::DiffId { layer: digest, expected: layer.diff_id.clone(), found }),
+            false => {
+                Err(UnpackError::DiffId { layer: digest, expected: layer.diff_id.clone(), found })
+            }
         }
+    }
+}
+
+/// What is in an unpacked layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// Files, links and device nodes.
+    pub files: u64,
+    /// Directories below its own.
+    pub directories: u64,
+    /// Names of lower layers that it hides.
+    pub whiteouts: u64,
+    /// The bytes of its files.
+    pub bytes: u64,
+}
+
+impl Contents {
+    /// Counts what is in the directory of a layer.
+    ///
+    /// # Errors
+    ///
+    /// When a directory in it cannot be read.
+    pub fn of(layer: &Path) -> io::Result<Self> {
+        let mut contents = Self::default();
+        contents.add(layer)?;
+        Ok(contents)
+    }
+
+    fn add(&mut self, directory: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            // Of the entry itself: no link is followed.
+            let about = entry.metadata()?;
+            if about.is_dir() {
+                self.directories += 1;
+                self.add(&entry.path())?;
+            } else if about.file_type().is_char_device() && about.rdev() == 0 {
+                self.whiteouts += 1;
+            } else {
+                self.files += 1;
+                self.bytes += if about.is_file() { about.len() } else { 0 };
+            }
+        }
+        Ok(())
     }
 }
 

@@ -289,7 +289,7 @@ impl Error {
                     format!("give the guest `--memory {enough}M`, so that no disk is needed")
                 });
                 return match (source, memory) {
-                    (RootDiskError::Failed(_), memory) => memory,
+                    (RootDiskError::Failed(_) | RootDiskError::Layers(_), memory) => memory,
                     (_, Some(memory)) => Some(format!("{INSTALL}, or {memory}")),
                     (_, None) => Some(INSTALL.into()),
                 };

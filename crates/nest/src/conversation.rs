@@ -7,7 +7,7 @@ use std::{
 };
 
 use guest::plan::{InitPlan, Report};
-use host::RawTerminal;
+use host::TerminalMode;
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
@@ -74,7 +74,7 @@ impl<'a> Conversation<'a> {
     /// Relays output until QEMU ends, and returns how the program ended.
     pub(crate) fn until_the_end(mut self, stop: Option<BorrowedFd<'_>>) -> Result<NestOutcome> {
         let _raw = match self.stdio {
-            Stdio::Terminal => Some(RawTerminal::set().ok_or(Error::NoTerminal)?),
+            Stdio::Terminal => Some(TerminalMode::raw().ok_or(Error::NoTerminal)?),
             Stdio::Capture | Stdio::CaptureOutput | Stdio::Inherit => None,
         };
         let mut keys = self.stdio == Stdio::Terminal;

@@ -1,2 +1,6 @@
 //! The distribution protocol, both ends.
 #![forbid(unsafe_code)]
+
+pub mod client;
+pub mod credentials;
+mod text;

@@ -66,9 +66,16 @@ _isolab_with_names() {{
     # The word that is being completed is no command.
     case "${{COMP_WORDS[1]}} $([[ $COMP_CWORD -gt 2 ]] && echo "${{COMP_WORDS[2]}}")" in
 {}    esac
+    # The shell takes what follows a colon for a word of its own, but names of images have colons.
+    local before="${{COMP_LINE:0:$COMP_POINT}}"
+    local word="${{before##* }}"
+    [[ ${{before%"$word"}} == *" run "*" --image " || ${{before%"$word"}} == *" run --image " ]] && named=images
     COMPREPLY=()
-    if [[ -n $named && $COMP_CWORD -gt 1 && $2 != -* ]]; then
-        COMPREPLY=($(compgen -W "$("$1" names "$named" 2>/dev/null)" -- "$2"))
+    if [[ -n $named && $COMP_CWORD -gt 1 && $word != -* ]]; then
+        COMPREPLY=($(compgen -W "$("$1" names "$named" 2>/dev/null)" -- "$word"))
+        if [[ $COMP_WORDBREAKS == *:* && $word == *:* ]]; then
+            COMPREPLY=("${{COMPREPLY[@]#"${{word%"${{word##*:}}"}}"}}")
+        fi
     fi
     [[ ${{#COMPREPLY[@]}} -gt 0 ]] || _isolab "$@"
 }}
@@ -85,6 +92,7 @@ _isolab_with_names() {{
     local named=
     case "$words[2] $([[ $CURRENT -gt 3 ]] && echo "$words[3]")" in
 {}    esac
+    [[ $words[2] == run && $words[CURRENT-1] == --image ]] && named=images
     if [[ -n $named && $CURRENT -gt 2 && $PREFIX != -* ]]; then
         local -a found
         found=(${{(f)"$("$words[1]" names "$named" 2>/dev/null)"}})
@@ -100,6 +108,7 @@ compdef _isolab_with_names isolab
 
 fn fish() -> String {
     let mut text = String::from("\n");
+    text += "complete -c isolab -n \"__fish_seen_subcommand_from run\" -l image -x -a \"(isolab names images)\"\n";
     for (command, word) in commands() {
         let seen: Vec<String> =
             command.split(' ').map(|word| format!("__fish_seen_subcommand_from {word}")).collect();

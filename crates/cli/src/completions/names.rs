@@ -1,9 +1,10 @@
-//! The names that a shell completes: of runs, snapshots, kernels, labs and demos, as they are now.
+//! The names that a shell completes: of runs, snapshots, kernels, images, labs and demos, as they are now.
 
 use std::{env, fs};
 
 use clap::{Args, ValueEnum};
 use demo::Demo;
+use image::store::Store;
 use microvm::{kernels::KernelCache, snapshot::SnapshotStore};
 use sandbox::Ledger;
 
@@ -15,12 +16,13 @@ pub enum Named {
     Runs,
     Snapshots,
     Kernels,
+    Images,
     Labs,
     Demos,
 }
 
 /// The commands whose first words are names, each as the words behind `isolab`.
-pub const COMMANDS: [(Named, &[&str]); 5] = [
+pub const COMMANDS: [(Named, &[&str]); 6] = [
     (
         Named::Runs,
         &[
@@ -30,6 +32,19 @@ pub const COMMANDS: [(Named, &[&str]); 5] = [
     ),
     (Named::Snapshots, &["snapshot restore", "snapshot rm"]),
     (Named::Kernels, &["kernel use"]),
+    (
+        Named::Images,
+        &[
+            "image list",
+            "image ls",
+            "image inspect",
+            "image history",
+            "image explain",
+            "image tag",
+            "image rm",
+            "image remove",
+        ],
+    ),
     (
         Named::Labs,
         &[
@@ -71,6 +86,10 @@ fn list(named: Named) -> Vec<String> {
         Named::Kernels => {
             let list = KernelCache::of_user().map(|cache| cache.list()).unwrap_or_default();
             list.into_iter().map(|kernel| kernel.name).collect()
+        }
+        Named::Images => {
+            let list = Store::of_user().and_then(|store| store.references()).unwrap_or_default();
+            list.into_iter().map(|(reference, _)| reference.familiar()).collect()
         }
         Named::Labs => labs(),
         Named::Demos => {

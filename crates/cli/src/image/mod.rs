@@ -1,12 +1,19 @@
 //! `isolab image`: the images of this host.
 
+mod connection;
+mod explain;
 mod history;
 mod inspect;
 mod list;
+mod login;
 mod names;
+mod progress;
+mod transfer;
 
 use clap::{Args, Subcommand};
 use image::store::{Store, StoreError};
+
+pub use transfer::pull_for_run;
 
 use crate::failure::Failure;
 
@@ -24,6 +31,10 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Fetch an image from a registry
+    Pull(transfer::PullArguments),
+    /// Send an image to a registry
+    Push(transfer::PushArguments),
     /// List images
     #[command(visible_alias = "ls")]
     List(list::Arguments),
@@ -31,21 +42,32 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Show how an image was built
     History(history::Arguments),
+    /// Show what an image consists of, and compute its digests anew
+    Explain(explain::Arguments),
     /// Give an image another name
     Tag(names::TagArguments),
     /// Remove names of images, and images without one
     #[command(visible_alias = "remove")]
     Rm(names::RmArguments),
+    /// Log in to a registry
+    Login(login::LoginArguments),
+    /// Log out of a registry
+    Logout(login::LogoutArguments),
 }
 
 /// Carries out one of them.
 pub fn image(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
+        Command::Pull(arguments) => transfer::pull(arguments),
+        Command::Push(arguments) => transfer::push(arguments),
         Command::List(arguments) => list::list(arguments),
         Command::Inspect(arguments) => inspect::inspect(arguments),
         Command::History(arguments) => history::history(arguments),
+        Command::Explain(arguments) => explain::explain(arguments),
         Command::Tag(arguments) => names::tag(arguments),
         Command::Rm(arguments) => names::rm(arguments),
+        Command::Login(arguments) => login::login(arguments),
+        Command::Logout(arguments) => login::logout(arguments),
     }
 }
 

@@ -27,7 +27,7 @@ const TABLE: [Row; 7] = [
         owner: "a container",
         options: "overlay upper upper-size storage-opt no-ns namespaces init no-init shm-size \
             domainname pid ipc uts cgroupns \
-            user group-add cap-add cap-drop privileged security-opt device-cgroup-rule ulimit \
+            cap-add cap-drop privileged security-opt device-cgroup-rule ulimit \
             sysctl oom-score-adj \
             memory-swap memory-reservation oom-kill-disable cpuset-cpus cpuset-mems blkio-weight \
             device-read-bps device-write-bps device-read-iops device-write-iops \
@@ -37,7 +37,7 @@ const TABLE: [Row; 7] = [
     Row {
         kinds: &[Kind::Container, Kind::Linux],
         owner: "a container or a Linux guest",
-        options: "root volume mount network publish hostname add-host dns dns-search dns-option",
+        options: "image user group-add root volume mount network publish hostname add-host dns dns-search dns-option",
     },
     Row {
         kinds: &[Kind::Process, Kind::Container, Kind::Linux],

@@ -9,6 +9,7 @@ use super::{
     debugger::DebuggerArguments,
     detach::DetachArguments,
     docker::WithoutEffect,
+    image::ImageArguments,
     limits::{LimitArguments, ResourceArguments},
     metadata::MetadataArguments,
     mounts::MountArguments,
@@ -70,6 +71,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) cidfile: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) image: ImageArguments,
+    #[command(flatten)]
     pub(super) attach: AttachArguments,
     #[command(flatten)]
     pub(super) detach: DetachArguments,
@@ -97,7 +100,7 @@ pub struct Arguments {
     pub(super) without_effect: WithoutEffect,
     /// Built-in program and its numbers, a command, or for a microVM a FILE.bin or FILE.elf.
     /// After `--` it is always a command; @NAME is always a built-in program
-    #[arg(required_unless_present = "entrypoint", trailing_var_arg = true, value_name = "PROGRAM")]
+    #[arg(required_unless_present_any = ["entrypoint", "image"], trailing_var_arg = true, value_name = "PROGRAM")]
     pub(super) words: Vec<OsString>,
     /// The long names of the options that were given.
     #[arg(skip)]
@@ -142,7 +145,8 @@ pub fn after_help() -> String {
          Examples:\n  \
          isolab run -- /bin/sh -c 'echo $$; hostname'\n  \
          isolab run -t --name box --memory 64M -- /bin/sh\n  \
-         isolab run --in microvm --trace hello\n",
+         isolab run --in microvm --trace hello\n  \
+         isolab run --image 127.0.0.1:5000/class/hello:1\n",
         program::builtins()
     )
 }

@@ -4,7 +4,7 @@ use std::{fs::File, io::Write as _, os::unix::net::UnixListener, sync::Arc};
 
 use sandbox::{Claim, Ledger, LedgerEntry, LedgerError, Resource, Socket, TraceEntry, Workload};
 
-use super::{Arguments, detach::Supervised, guest_network::OpenWay};
+use super::{Arguments, detach::Supervised, guest_network::OpenWay, image::RunImage};
 use crate::{failure::Failure, names};
 
 /// The name of a run, and its entry in the ledger where the sandbox does not write its own.
@@ -44,9 +44,10 @@ impl Arguments {
         workload: &Workload,
         supervised: Option<&Supervised>,
         resources: &[Resource],
+        image: Option<&RunImage>,
     ) -> Result<Named, Failure> {
         let ledger = Ledger::open()?;
-        let metadata = self.metadata.metadata()?;
+        let metadata = self.metadata.metadata(image.map(RunImage::execution))?;
         let entry = |name| LedgerEntry {
             detached: supervised.map(|supervised| supervised.record.clone()),
             metadata: metadata.clone(),

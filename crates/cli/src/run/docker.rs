@@ -7,9 +7,6 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Accepted for compatibility, without effect")]
 pub(super) struct WithoutEffect {
-    /// isolab pulls no images
-    #[arg(long, value_enum, value_name = "WHEN")]
-    pull: Option<Never>,
     /// isolab reports only errors at start
     #[arg(short = 'q', long)]
     quiet: bool,
@@ -32,11 +29,6 @@ pub(super) struct WithoutEffect {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
         default_missing_value = "true", value_parser = ["true"])]
     sig_proxy: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Never {
-    Never,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

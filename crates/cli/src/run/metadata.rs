@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::Args;
+use image::config::Execution;
 use nix::sys::signal::Signal;
 use sandbox::Metadata;
 
@@ -39,8 +40,12 @@ pub(super) struct MetadataArguments {
 }
 
 impl MetadataArguments {
-    pub(super) fn metadata(&self) -> Result<Metadata, Failure> {
+    /// What the user says of these, and where that is nothing, the image.
+    pub(super) fn metadata(&self, image: Option<&Execution>) -> Result<Metadata, Failure> {
         let mut labels = BTreeMap::new();
+        if let Some(image) = image {
+            labels.extend(image.labels.clone());
+        }
         for path in &self.label_files {
             let file = LineFile::read("--label-file", path)?;
             for (line, text) in file.lines() {
@@ -62,12 +67,19 @@ impl MetadataArguments {
                  path in a label"
             )));
         }
+        let stop_signal = match (self.stop_signal, image) {
+            (None, Some(image)) if !image.stop_signal.is_empty() => {
+                let invalid = |why| Failure::refused(format!("the image's stop signal: {why}"));
+                Some(units::stop_signal(&image.stop_signal).map_err(invalid)?)
+            }
+            (given, _) => given,
+        };
         let milliseconds =
             |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         Ok(Metadata {
             labels,
             annotations,
-            stop_signal: self.stop_signal.map(|signal| signal as i32),
+            stop_signal: stop_signal.map(|signal| signal as i32),
             stop_timeout_ms: self.stop_timeout.map(milliseconds),
         })
     }

@@ -9,6 +9,7 @@ mod detach;
 mod disks;
 mod docker;
 mod guest_network;
+mod image;
 mod json;
 mod limits;
 mod metadata;
@@ -19,7 +20,11 @@ mod walls;
 
 use std::{io::IsTerminal as _, mem};
 
-use microvm::{LinuxVm, MicroVm};
+use container::Root;
+use microvm::{
+    LinuxVm, MicroVm,
+    linux::{GuestRoot, GuestUser},
+};
 use sandbox::{Native, Outcome, Process, Program, Sandbox, Stdio, Workload};
 
 pub use arguments::{Arguments, after_help, spell};
@@ -33,6 +38,7 @@ use arguments::{Mode, TraceKind};
 use claim::Named;
 use detach::Supervised;
 use guest_network::{GuestNetwork, OpenWay};
+use image::RunImage;
 use json::cut_off_as_json;
 
 /// Of an option that only `docker run` has, why.
@@ -45,15 +51,18 @@ pub fn refused_option(option: &str) -> Option<Failure> {
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let name = arguments.name.as_deref();
     if arguments.detach.in_background() {
+        // Fetched while somebody watches.
+        arguments.image.prepare(false)?;
         return detach::start(name, arguments.terminal, arguments.interactive);
     }
     let supervised = arguments.detach.supervised(name, arguments.terminal)?;
-    let workload = arguments.workload()?;
+    let image = arguments.image.prepare(supervised.is_some())?;
+    let workload = arguments.workload(image.as_ref())?;
     arguments.attach.leave_others()?;
     let kind = arguments.kind;
     // From here on a signal is the workload's, even if there is none yet.
     let relay = Relay::listen(kind).map_err(Failure::at("set the signal handlers"))?;
-    let (sandbox, claim) = arguments.sandbox(&workload, supervised.as_ref())?;
+    let (sandbox, claim) = arguments.sandbox(&workload, supervised.as_ref(), image.as_ref())?;
     arguments.write_cidfile(&claim.name)?;
     let mut cell = Cell::close(kind, &arguments.limits.limits(), workload.trace)?;
     let instance =
@@ -106,8 +115,8 @@ pub fn remark_machine_end(outcome: &Outcome) {
 }
 
 impl Arguments {
-    fn workload(&self) -> Result<Workload, Failure> {
-        let program = self.program()?;
+    fn workload(&self, image: Option<&RunImage>) -> Result<Workload, Failure> {
+        let program = self.program(image)?;
         if self.terminal && !std::io::stdin().is_terminal() {
             return Err(Failure::usage("--tty needs a terminal, but standard input is not one")
                 .help("omit -t when input comes from a file or a pipe"));
@@ -128,15 +137,40 @@ impl Arguments {
             Program::Builtin(builtin, arguments) => Workload::builtin(builtin, &arguments),
             Program::Command(words) => Workload::command(words),
         };
-        workload.environment = environment::variables(&self.environment, &self.env_file)?;
-        workload.directory.clone_from(&self.workdir);
+        let given = environment::variables(&self.environment, &self.env_file)?;
+        workload.environment = image.map(RunImage::environment).unwrap_or_default();
+        sandbox::environment::add(&mut workload.environment, &given);
+        workload.directory = self.workdir.clone().or_else(|| image?.directory());
         workload.deadline = self.deadline;
         workload.every_exit = self.stats || self.trace == Some(TraceKind::Exits);
         workload.trace = self.trace.is_some() || workload.every_exit;
         Ok(workload.stdio(stdio))
     }
 
-    fn program(&self) -> Result<Program, Failure> {
+    fn guest_root_and_user(
+        &self,
+        image: Option<&RunImage>,
+    ) -> Result<(Option<GuestRoot>, GuestUser), Failure> {
+        let (root, files) = match (image, &self.container.root) {
+            (Some(image), _) => {
+                (Some(GuestRoot::Layers(image.lowers.clone())), self.container.over(&image.lowers))
+            }
+            (None, Some(path)) => {
+                (Some(GuestRoot::Directory(path.clone())), Root::Directory(path.clone()))
+            }
+            (None, None) => (None, Root::Empty),
+        };
+        let found = self.power.find_user(&files, image.and_then(RunImage::user))?;
+        let user = found.map(|found| found.user).unwrap_or_default();
+        let groups = user.additional_gids;
+        Ok((root, GuestUser { uid: user.uid, gid: user.gid, groups }))
+    }
+
+    fn program(&self, image: Option<&RunImage>) -> Result<Program, Failure> {
+        let is_builtin = self.words.first().is_some_and(|word| program::is_builtin(word));
+        if let Some(image) = image.filter(|_| !is_builtin) {
+            return image.program(&self.words, self.entrypoint.as_deref());
+        }
         match &self.entrypoint {
             Some(command) => {
                 let words = std::iter::once(command).chain(&self.words);
@@ -150,12 +184,13 @@ impl Arguments {
         &self,
         workload: &Workload,
         supervised: Option<&Supervised>,
+        image: Option<&RunImage>,
     ) -> Result<(Box<dyn Sandbox>, Named), Failure> {
         let limits = self.limits.limits();
         match self.kind {
             Kind::Process => {
                 let native = Native::with(&limits)?;
-                Ok((Box::new(native), self.claim(workload, supervised, &[])?))
+                Ok((Box::new(native), self.claim(workload, supervised, &[], None)?))
             }
             Kind::Microvm => {
                 let mode = match self.microvm.mode {
@@ -164,18 +199,18 @@ impl Arguments {
                     Some(Mode::Long64) => microvm::Mode::Long64,
                     Some(Mode::User64) => microvm::Mode::User64,
                 };
-                let named = self.claim(workload, supervised, &[])?;
+                let named = self.claim(workload, supervised, &[], None)?;
                 let debugger = self.debugger.listen()?;
                 Ok((Box::new(MicroVm { limits, mode, debugger, ..MicroVm::default() }), named))
             }
             Kind::Linux => {
                 let network = GuestNetwork::plan(&self.network, &self.linux)?;
                 linux::warn_if_interpreted();
-                let root = self.container.root.as_ref();
+                let (root, user) = self.guest_root_and_user(image)?;
                 let shares = self.mounts.shares()?;
                 let machine = self.linux.machine(limits, root, network.link())?;
-                let machine = network.name(machine, &self.network)?;
-                let mut named = self.claim(workload, supervised, &network.resources())?;
+                let machine = LinuxVm { user, ..network.name(machine, &self.network)? };
+                let mut named = self.claim(workload, supervised, &network.resources(), image)?;
                 (named.way, named.way_entries) = network.open_the_way(workload.trace)?;
                 let (control, debugger) = (named.listen()?, self.debugger.listen()?);
                 Ok((Box::new(LinuxVm { control, debugger, shares, ..machine }), named))
@@ -186,11 +221,15 @@ impl Arguments {
                 let mut container =
                     self.container.container(name.clone(), limits, self.limits.pids)?;
                 container.spec.budget.resources = self.resources.resources();
-                self.power.apply(&mut container.spec)?;
+                if let Some(image) = image {
+                    container.spec.inside.root = self.container.over(&image.lowers);
+                }
+                self.power.apply(&mut container.spec, image.and_then(RunImage::user))?;
                 self.mounts.apply(&mut container.spec)?;
+                image.inspect(|image| image.add_volumes(&mut container.spec));
                 self.network.apply(&mut container)?;
                 container.detached = supervised.map(|supervised| supervised.record.clone());
-                container.metadata = self.metadata.metadata()?;
+                container.metadata = self.metadata.metadata(image.map(RunImage::execution))?;
                 Ok((Box::new(container), Named::new(name)))
             }
         }

@@ -8,7 +8,7 @@ pub(super) mod device;
 mod mount;
 mod path;
 mod share;
-mod tmpfs;
+pub(super) mod tmpfs;
 mod userns;
 mod volume;
 

@@ -4,7 +4,7 @@ use std::{fs::File, io::Read as _};
 
 use clap::Args;
 use container::{
-    Spec,
+    Root, Spec,
     devices::DeviceRule,
     privileges::{Capabilities, CapabilitySet, Rlimit},
     seccomp::{Profile, Seccomp},
@@ -17,7 +17,7 @@ use crate::{failure::Failure, units};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "With what power a container starts")]
 pub(super) struct PowerArguments {
-    /// User and group to run as; names are looked up in its own /etc/passwd and /etc/group
+    /// User and group to run as, also in a Linux guest; names are looked up in its own /etc/passwd and /etc/group
     #[arg(short = 'u', long, value_name = "USER[:GROUP]")]
     user: Option<String>,
     /// Additional group to join; may be repeated
@@ -52,12 +52,13 @@ pub(super) struct PowerArguments {
 }
 
 impl PowerArguments {
-    /// Writes them into `spec`, whose root is there already: names are looked up in it.
-    pub(super) fn apply(&self, spec: &mut Spec) -> Result<(), Failure> {
+    /// Writes them into `spec`, whose root is there already: names are looked up in it. Without
+    /// `--user`, the program runs as `user`.
+    pub(super) fn apply(&self, spec: &mut Spec, user: Option<&str>) -> Result<(), Failure> {
         if self.privileged {
             make_privileged(spec)?;
         }
-        self.become_user(spec)?;
+        self.become_user(spec, user)?;
         let kept = self.capabilities(spec.power.capabilities.bounding)?;
         spec.power.capabilities = Capabilities {
             bounding: kept,
@@ -75,13 +76,23 @@ impl PowerArguments {
         Ok(())
     }
 
-    fn become_user(&self, spec: &mut Spec) -> Result<(), Failure> {
-        if self.user.is_none() && self.group_add.is_empty() {
-            return Ok(());
+    /// The user that `--user` names, and otherwise `user`, by the files of `root`.
+    pub(super) fn find_user(
+        &self,
+        root: &Root,
+        user: Option<&str>,
+    ) -> Result<Option<users::Found>, Failure> {
+        let user = self.user.as_deref().or(user);
+        if user.is_none() && self.group_add.is_empty() {
+            return Ok(None);
         }
-        let words = self.user.as_deref().unwrap_or("0");
-        let found =
-            users::find(&spec.inside.root, words, &self.group_add).map_err(sandbox::Error::from)?;
+        let words = user.unwrap_or("0");
+        let found = users::find(root, words, &self.group_add).map_err(sandbox::Error::from)?;
+        Ok(Some(found))
+    }
+
+    fn become_user(&self, spec: &mut Spec, user: Option<&str>) -> Result<(), Failure> {
+        let Some(found) = self.find_user(&spec.inside.root, user)? else { return Ok(()) };
         if let Some(home) = found.home {
             let home = [("HOME".into(), home.into())];
             sandbox::environment::add(&mut spec.way_out.environment, &home);

@@ -150,6 +150,12 @@ impl ContainerArguments {
         Ok(Root::Overlay { lowers, upper })
     }
 
+    /// These layers of an image below what it writes.
+    pub(super) fn over(&self, lowers: &[PathBuf]) -> Root {
+        let upper = self.upper.clone().map_or(Upper::ThrowAway, Upper::Kept);
+        Root::Overlay { lowers: lowers.to_vec(), upper }
+    }
+
     pub(super) fn namespaces(&self) -> Namespaces {
         let usual = Namespaces::default();
         let is_on = |namespace, usual: container::Namespace| {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use host::RawTerminal;
+use host::TerminalMode;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -102,7 +102,7 @@ impl Terminal {
         deadline: Option<Duration>,
         timeline: &mut Timeline,
     ) -> Result<bool, Error> {
-        let _raw = RawTerminal::set();
+        let _raw = TerminalMode::raw();
         let (stdin, stdout) = (io::stdin(), io::stdout());
         let (mut size, mut keys, mut output) = (None, Chunk::default(), Chunk::default());
         let (mut types, mut exited, mut silent) = (true, false, false);

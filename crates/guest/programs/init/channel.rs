@@ -10,6 +10,7 @@ use crate::{
     pages,
     session::Session,
     system::number,
+    user::Setting,
 };
 
 /// The port, the bytes received so far, and the sessions.
@@ -49,14 +50,14 @@ impl Channel {
         }
     }
 
-    /// Handles what is ready; `environment` is that of the plan's commands.
-    pub fn serve(&mut self, polled: &[Polled], environment: &[usize]) {
+    /// Handles what is ready; `setting` is that of the plan's commands.
+    pub fn serve(&mut self, polled: &[Polled], setting: Setting<'_>) {
         let [port, of_sessions @ ..] = polled else { return };
         for (session, polled) in self.sessions.iter_mut().zip(of_sessions.chunks(3)) {
             session.carry(self.port, polled);
         }
         if port.is_ready() {
-            self.receive(environment);
+            self.receive(setting);
         }
     }
 
@@ -68,7 +69,7 @@ impl Channel {
     }
 
     /// Reads what has arrived, and handles each complete frame.
-    fn receive(&mut self, environment: &[usize]) {
+    fn receive(&mut self, setting: Setting<'_>) {
         match calls::read(self.port, self.buffer.get_mut(self.filled..).unwrap_or_default()) {
             Ok(count @ 1..) => self.filled += count,
             // The host is gone.
@@ -89,7 +90,7 @@ impl Channel {
                             let _ = freeze(self.freeze_port);
                         }
                         (0, _) => {}
-                        _ => obey(&mut self.sessions, self.port, environment, header, payload),
+                        _ => obey(&mut self.sessions, self.port, setting, header, payload),
                     }
                 }
                 Ok(None) => break,
@@ -105,7 +106,7 @@ impl Channel {
 fn obey(
     sessions: &mut [Session],
     port: usize,
-    environment: &[usize],
+    setting: Setting<'_>,
     header: Header,
     payload: &[u8],
 ) {
@@ -117,7 +118,7 @@ fn obey(
         None => return,
     };
     match place.and_then(|place| sessions.get_mut(place)) {
-        Some(session) => session.obey(port, environment, header, payload),
+        Some(session) => session.obey(port, setting, header, payload),
         None => fail(port, header.session, Errno::BUSY),
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     sink::Sink,
     system,
     system::number,
+    user::Setting,
 };
 
 /// How a command ended.
@@ -21,23 +22,22 @@ const SIGCHLD: usize = 17;
 /// A set of signals with SIGCHLD as its member.
 static DEATHS: u64 = 1 << (SIGCHLD - 1);
 
-/// Runs the command with these null-terminated lists of words and of its environment, and serves
-/// `channel` meanwhile.
+/// Runs the command with this null-terminated list of words, and serves `channel` meanwhile.
 pub fn run(
     words: &[usize],
-    environment: &[usize],
+    setting: Setting<'_>,
     streams: [Sink; 3],
     channel: &mut Channel,
 ) -> Result<ExitStatus> {
     let deaths = watch_for_deaths()?;
     let output = [Pump::to(streams[1])?, Pump::to(streams[2])?];
     let ends = [streams[0].descriptor(), output[0].inlet, output[1].inlet];
-    let (child, failed) = start(words, environment, ends)?;
+    let (child, failed) = start(words, setting, ends)?;
     for pump in &output {
         pump.close_inlet();
     }
     channel.command = child;
-    let ended = serve(child, deaths, output, environment, channel)?;
+    let ended = serve(child, deaths, output, setting, channel)?;
     calls::close(deaths);
     match failed {
         Some(errno) => Err(errno),
@@ -49,13 +49,13 @@ pub fn run(
 /// `execve` if that failed.
 pub fn start(
     words: &[usize],
-    environment: &[usize],
+    setting: Setting<'_>,
     ends: [usize; 3],
 ) -> Result<(usize, Option<Errno>)> {
     let verdict = pipe()?;
     let child = call(number::FORK, [])?;
     if child == 0 {
-        let Err(errno) = become_command(words, environment, ends);
+        let Err(errno) = become_command(words, setting, ends);
         let _ = calls::write(verdict[1], &errno.0.to_le_bytes());
         system::exit(127);
     }
@@ -88,7 +88,7 @@ pub fn pipe() -> Result<[usize; 2]> {
 /// and executes the command.
 fn become_command(
     words: &[usize],
-    environment: &[usize],
+    setting: Setting<'_>,
     streams: [usize; 3],
 ) -> Result<core::convert::Infallible> {
     const TIOCSCTTY: usize = 0x540e;
@@ -103,7 +103,8 @@ fn become_command(
     call(number::RT_SIGPROCMASK, [SET_MASK, &raw const none as usize, 0, 8])?;
     let [program, called @ ..] = words else { return Err(Errno::MALFORMED) };
     let (program, list) = (*program, called.as_ptr() as usize);
-    call(number::EXECVE, [program, list, environment.as_ptr() as usize])?;
+    setting.user.assume()?;
+    call(number::EXECVE, [program, list, setting.environment.as_ptr() as usize])?;
     Err(Errno::MALFORMED)
 }
 
@@ -113,7 +114,7 @@ fn serve(
     command: usize,
     deaths: usize,
     mut pumps: [Pump; 2],
-    environment: &[usize],
+    setting: Setting<'_>,
     channel: &mut Channel,
 ) -> Result<ExitStatus> {
     const FOREVER: isize = -1;
@@ -152,7 +153,7 @@ fn serve(
             pumps.iter_mut().for_each(Pump::close);
             return Ok(ended);
         }
-        channel.serve(of_channel, environment);
+        channel.serve(of_channel, setting);
     }
 }
 

@@ -5,7 +5,9 @@ use core::ffi::CStr;
 
 use crate::{
     calls::{self, Errno, Result},
-    files, number, pages, words,
+    files, number, pages,
+    user::{Setting, User},
+    words,
 };
 
 /// The order, as null-terminated lists of addresses.
@@ -123,6 +125,11 @@ impl Order {
             calls::close(before);
         }
         entered.map(|()| before)
+    }
+
+    /// Its environment, for a program of `user`.
+    pub fn setting(&self, user: User) -> Setting<'_> {
+        Setting { environment: self.environment, user }
     }
 
     /// Frees its lists.

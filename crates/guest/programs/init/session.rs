@@ -8,6 +8,7 @@ use crate::{
     frames::{self, Header, Kind, PAYLOAD},
     order::Order,
     pages, terminal,
+    user::{Setting, User},
 };
 
 /// The state of one session; number 0 is none.
@@ -102,7 +103,7 @@ impl Session {
     }
 
     /// Handles a frame.
-    pub fn obey(&mut self, port: usize, environment: &[usize], header: Header, payload: &[u8]) {
+    pub fn obey(&mut self, port: usize, setting: Setting<'_>, header: Header, payload: &[u8]) {
         match header.kind {
             Kind::Words => {
                 if let Err(errno) = self.add_words(header.session, payload) {
@@ -110,7 +111,7 @@ impl Session {
                     self.end();
                 }
             }
-            Kind::Start if self.process == 0 => match self.start(environment) {
+            Kind::Start if self.process == 0 => match self.start(setting) {
                 Ok(()) => send(port, Header::new(Kind::Started, 0, self.number), &[]),
                 Err(errno) => {
                     fail(port, self.number, errno);
@@ -171,13 +172,13 @@ impl Session {
     }
 
     /// Starts the described program.
-    fn start(&mut self, environment: &[usize]) -> Result<()> {
+    fn start(&mut self, setting: Setting<'_>) -> Result<()> {
         let text = self.words.0.get_mut(..self.words.1).unwrap_or_default();
-        let order = Order::read(text, environment)?;
+        let order = Order::read(text, setting.environment)?;
         let before = order.enter()?;
         let started = match order.window {
-            Some([rows, columns]) => self.start_on_terminal(&order, rows, columns),
-            None => self.start_on_pipes(&order),
+            Some([rows, columns]) => self.start_on_terminal(&order, setting.user, rows, columns),
+            None => self.start_on_pipes(&order, setting.user),
         };
         let _ = files::go_back_to(before);
         calls::close(before);
@@ -185,18 +186,18 @@ impl Session {
         started
     }
 
-    fn start_on_terminal(&mut self, order: &Order, rows: usize, columns: usize) -> Result<()> {
+    fn start_on_terminal(&mut self, order: &Order, user: User, rows: usize, columns: usize) -> Result<()> {
         let [master, slave] = terminal::open_terminal()?;
         let started = terminal::set_window(master, rows as u16, columns as u16)
-            .and_then(|()| command::start(order.words, order.environment, [slave; 3]));
+            .and_then(|()| command::start(order.words, order.setting(user), [slave; 3]));
         calls::close(slave);
         self.take(started, master, [master, NONE])
     }
 
-    fn start_on_pipes(&mut self, order: &Order) -> Result<()> {
+    fn start_on_pipes(&mut self, order: &Order, user: User) -> Result<()> {
         let [input, output, errors] = [command::pipe()?, command::pipe()?, command::pipe()?];
         let ends = [input[0], output[1], errors[1]];
-        let started = command::start(order.words, order.environment, ends);
+        let started = command::start(order.words, order.setting(user), ends);
         ends.into_iter().for_each(calls::close);
         self.take(started, input[1], [output[0], errors[0]])
     }

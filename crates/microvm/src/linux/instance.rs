@@ -13,7 +13,7 @@ use std::{
 };
 
 use guest::plan::{InitPlan, Report};
-use host::RawTerminal;
+use host::TerminalMode;
 use kvm_ioctls::VcpuFd;
 use sandbox::{
     Capture, Control, Error as SandboxError, Event, Instance, MachineEnd, Mailbox, Milestone,
@@ -54,7 +54,7 @@ pub struct Guest {
     /// How many of its exits are traced.
     pub exit_trace: ExitTrace,
     /// The launcher's terminal, while the guest has its keys.
-    pub terminal: Option<RawTerminal>,
+    pub terminal: Option<TerminalMode>,
     /// Where it is to be saved, if it is.
     pub saving: Option<Saving>,
     /// CPU time that making the machine took.

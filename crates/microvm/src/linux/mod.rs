@@ -27,6 +27,7 @@ mod failure;
 mod hardware;
 mod instance;
 pub mod layout;
+mod merged;
 pub mod monitor;
 mod names;
 mod recipe;
@@ -49,7 +50,7 @@ use std::{
     time::Duration,
 };
 
-use host::RawTerminal;
+use host::TerminalMode;
 use sandbox::{
     Instance, Limits, Mailbox, Milestone, Program, Sandbox, Stdio, Timeline, Trace, Workload,
 };
@@ -121,6 +122,8 @@ pub struct LinuxVm {
     pub hostname: String,
     /// Files of its `/etc` with what is in them, in place of its root's own.
     pub etc: Vec<(&'static str, String)>,
+    /// As whom the command runs; root if nobody else is named.
+    pub user: GuestUser,
     /// Which way the command's output takes to the host.
     pub output_way: OutputWay,
     /// Whether it has a device for randomness.
@@ -150,6 +153,17 @@ pub enum OutputWay {
     Serial,
     /// Passthrough: memory that both sides see, no trip at all.
     Page,
+}
+
+/// As whom a command runs in a guest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuestUser {
+    /// The user's id.
+    pub uid: u32,
+    /// The group's id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
 }
 
 /// A network card, `eth0` inside.
@@ -182,6 +196,7 @@ impl LinuxVm {
             kernel: kernel.into(),
             modules: None,
             root: GuestRoot::default(),
+            user: GuestUser::default(),
             command_line: CommandLine::default(),
             entry_point: EntryPoint::default(),
             disks: Vec::new(),
@@ -265,7 +280,7 @@ impl LinuxVm {
         // One that stands still in a debugger takes as long as its user.
         let start_up = self.start_up.filter(|_| self.debugger.is_none());
         let times = Times { deadline: workload.deadline, start_up };
-        let terminal = (workload.stdio == Stdio::Terminal).then(RawTerminal::set).flatten();
+        let terminal = (workload.stdio == Stdio::Terminal).then(TerminalMode::raw).flatten();
         let exit_trace = ExitTrace::of(workload);
         let own_words = self.command_line.own_words().to_owned();
         let control = self.control.clone();

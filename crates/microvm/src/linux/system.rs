@@ -14,6 +14,7 @@
 use std::{
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
+    slice,
 };
 
 use guest::{
@@ -33,7 +34,14 @@ use crate::{
     initramfs::{InitramfsError, Root},
     kernels,
     layout::PAGE,
-    linux::{LinuxVm, OutputWay, boot, disk_image, layout::MAILBOX, names, share, source::Source},
+    linux::{
+        GuestUser, LinuxVm, OutputWay, boot,
+        disk_image::{self, RootDiskError},
+        layout::MAILBOX,
+        merged::Merged,
+        names, share,
+        source::Source,
+    },
 };
 
 /// What a guest has for its root file system.
@@ -44,6 +52,9 @@ pub enum GuestRoot {
     Command,
     /// All that is in this directory of the host.
     Directory(PathBuf),
+    /// What is in these directories, the first one uppermost: the layers of an image, with whiteouts
+    /// as overlayfs has them.
+    Layers(Vec<PathBuf>),
     /// What is in these files, each unpacked over the one before, and nothing of isolab's: the
     /// command is the guest's first process itself.
     Initramfs(Vec<PathBuf>),
@@ -105,11 +116,9 @@ impl System {
         let (root, command) = root(machine, workload)?;
         let (program, words) = command.find(&root, workload)?;
         let mut archive = Root::new();
-        let root_disk = match &machine.root {
-            GuestRoot::Directory(tree) if root.bytes() > small(kernel_end, memory_bytes) => {
-                let enough = enough_memory(kernel_end, root.bytes());
-                Some(disk_image::of(tree, root.bytes(), enough)?)
-            }
+        let is_large = root.bytes() > small(kernel_end, memory_bytes);
+        let root_disk = match trees(&machine.root) {
+            Some(trees) if is_large => Some(disk(trees, root.bytes(), kernel_end)?),
             _ => {
                 archive.put_below(ROOT, root)?;
                 None
@@ -140,6 +149,29 @@ impl System {
         let init = Program::Command(vec!["/init".into()]);
         Ok(Self { initramfs: vec![Source::Root(archive)], root_disk, plan: Some(plan), init })
     }
+}
+
+/// The directories of a root, the uppermost first; none if it is made of something else.
+fn trees(root: &GuestRoot) -> Option<&[PathBuf]> {
+    match root {
+        GuestRoot::Directory(tree) => Some(slice::from_ref(tree)),
+        GuestRoot::Layers(trees) => Some(trees),
+        GuestRoot::Command | GuestRoot::Initramfs(_) => None,
+    }
+}
+
+/// A disk with all that is in `trees`, which have so many bytes.
+fn disk(trees: &[PathBuf], bytes: u64, kernel_end: u64) -> Result<Disk> {
+    let enough = enough_memory(kernel_end, bytes);
+    if let [tree] = trees {
+        return disk_image::of(tree, bytes, enough);
+    }
+    let merged = Merged::of(trees).map_err(|source| Error::RootDisk {
+        tree: trees.first().cloned().unwrap_or_default(),
+        enough_memory: enough,
+        source: RootDiskError::Layers(source),
+    })?;
+    disk_image::of(&merged.path(), bytes, enough)
 }
 
 /// A root of so many bytes at most is packed into the initramfs.
@@ -177,6 +209,7 @@ fn root(machine: &LinuxVm, workload: &Workload) -> Result<(Root, Command)> {
     };
     match &machine.root {
         GuestRoot::Directory(tree) => root.add_tree(tree)?,
+        GuestRoot::Layers(trees) => trees.iter().try_for_each(|tree| root.add_tree(tree))?,
         _ => {
             root.add_busybox()?;
             root.directory("/root", 0o700)?;
@@ -286,6 +319,10 @@ fn steps<'a>(
     plan = share::mount(&machine.shares, plan);
     if let Some(directory) = &workload.directory {
         plan = plan.directory(directory);
+    }
+    if machine.user != GuestUser::default() {
+        let GuestUser { uid, gid, groups } = &machine.user;
+        plan = plan.user(*uid, *gid, groups);
     }
     plan.ready()
 }

@@ -27,7 +27,7 @@ pub(super) fn parse(text: &OsStr) -> Result<Mount, String> {
 }
 
 /// One without further options.
-pub(super) fn empty(destination: std::path::PathBuf) -> Mount {
+pub(in crate::run) fn empty(destination: std::path::PathBuf) -> Mount {
     let options = USUAL.map(str::to_owned).into();
     Mount { destination, kind: "tmpfs".into(), source: "tmpfs".into(), options }
 }

@@ -14,6 +14,9 @@ pub enum RootDiskError {
         /// The program.
         program: PathBuf,
     },
+    /// The layers could not be merged for it.
+    #[error("merge the layers by overlayfs, which needs root and Linux 6.5")]
+    Layers(#[source] io::Error),
     /// It did not work.
     #[error("run mke2fs")]
     Failed(#[source] io::Error),

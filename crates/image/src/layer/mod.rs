@@ -1,0 +1,27 @@
+//! Layers: a layer is a tar archive of what is added, changed and deleted over the layers below it.
+//!
+//! ```text
+//!   archive                    directory of the layer, as overlayfs has it
+//!   etc/passwd            ->   etc/passwd
+//!   etc/.wh.motd          ->   etc/motd, a character device 0:0: there is no such file
+//!   srv/.wh..wh..opq      ->   srv with the attribute overlay.opaque: nothing of the lower srv
+//! ```
+//!
+//! Source: OCI image specification, "Image Layer Filesystem Changeset"; overlayfs.rst.
+
+mod apply;
+mod attributes;
+mod error;
+mod remove;
+mod tree;
+
+pub use apply::{Applied, ApplyOptions, apply};
+pub use error::LayerError;
+
+/// What begins the name of a whiteout.
+pub const WHITEOUT: &[u8] = b".wh.";
+/// The name of the file that makes its directory opaque.
+pub const OPAQUE: &[u8] = b".wh..wh..opq";
+
+#[cfg(test)]
+mod tests;
