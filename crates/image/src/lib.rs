@@ -1,6 +1,7 @@
 //! Images on this machine.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod compression;
 pub mod config;
 pub mod digest;
@@ -10,5 +11,5 @@ pub mod manifest;
 pub mod process;
 pub mod reference;
 pub mod store;
-pub mod view;
 pub mod unpacked;
+pub mod view;

@@ -57,6 +57,15 @@ pub enum Node {
     Other(OwnedFd, FileStat),
 }
 
+/// An entry of an overlay's upper directory.
+#[derive(Debug)]
+pub enum Raw {
+    /// The name is deleted.
+    Whiteout,
+    /// Something with this name, and whether it is an opaque directory.
+    Node(Node, bool),
+}
+
 /// Where a path leads, whether there is something or not.
 #[derive(Debug)]
 pub struct Located {
@@ -119,7 +128,9 @@ impl View {
             };
             match found {
                 None => above.push((name, None)),
-                Some(Node::Directory(directory, stat)) => above.push((name, Some((directory, stat)))),
+                Some(Node::Directory(directory, stat)) => {
+                    above.push((name, Some((directory, stat))));
+                }
                 Some(Node::Other(found, stat)) if kind(&stat) == SFlag::S_IFLNK => {
                     links += 1;
                     if links > MOST_LINKS {
@@ -244,20 +255,38 @@ impl Directory {
     pub fn entries(&self) -> io::Result<BTreeMap<OsString, Node>> {
         let mut names = BTreeSet::new();
         for layer in &self.0 {
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            let readable = openat(layer, ".", flags, Mode::empty())?;
-            for entry in Dir::from_fd(readable)?.iter() {
-                let name = entry?.file_name().to_bytes().to_vec();
-                if name != b"." && name != b".." {
-                    names.insert(OsString::from_vec(name));
-                }
-            }
+            names.extend(names_of(layer)?);
         }
         let mut entries = BTreeMap::new();
         for name in names {
             if let Some(node) = self.look_up(&name)? {
                 entries.insert(name, node);
             }
+        }
+        Ok(entries)
+    }
+
+    /// The names in the uppermost directory alone, sorted: an overlay's changes as they are kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn raw_entries(&self) -> io::Result<Vec<(OsString, Raw)>> {
+        let Some(uppermost) = self.0.first() else { return Ok(Vec::new()) };
+        let mut entries = Vec::new();
+        for name in names_of(uppermost)? {
+            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            let found = openat(uppermost, name.as_os_str(), flags, Mode::empty())?;
+            let stat = fstat(&found)?;
+            let raw = match kind(&stat) {
+                _ if is_whiteout(&stat) => Raw::Whiteout,
+                SFlag::S_IFDIR => {
+                    let opaque = is_opaque(&found);
+                    Raw::Node(Node::Directory(Self(vec![found]), stat), opaque)
+                }
+                _ => Raw::Node(Node::Other(found, stat), false),
+            };
+            entries.push((name, raw));
         }
         Ok(entries)
     }
@@ -269,6 +298,19 @@ impl Directory {
         let all = self.0.iter().map(again).collect::<Result<Vec<_>, _>>()?;
         Ok(Some(Node::Directory(Self(all), stat)))
     }
+}
+
+fn names_of(directory: &OwnedFd) -> io::Result<BTreeSet<OsString>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let readable = openat(directory, ".", flags, Mode::empty())?;
+    let mut names = BTreeSet::new();
+    for entry in Dir::from_fd(readable)?.iter() {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.insert(OsString::from_vec(name));
+        }
+    }
+    Ok(names)
 }
 
 /// Inserts the names of a path before the remaining ones.
@@ -360,8 +402,17 @@ mod tests {
 
     #[test]
     fn layers_are_merged_as_overlayfs_does() {
-        let upper = folder(&["etc/passwd=upper", "etc/link -> /usr/far", "file=x", "gone!", "dir/a!"]);
-        let lower = folder(&["etc/passwd=lower", "etc/group=lower", "usr/far=far", "file/a=x", "gone/a=x", "dir/a=1", "dir/b=2"]);
+        let upper =
+            folder(&["etc/passwd=upper", "etc/link -> /usr/far", "file=x", "gone!", "dir/a!"]);
+        let lower = folder(&[
+            "etc/passwd=lower",
+            "etc/group=lower",
+            "usr/far=far",
+            "file/a=x",
+            "gone/a=x",
+            "dir/a=1",
+            "dir/b=2",
+        ]);
         let both = [&upper, &lower];
         assert_eq!(read(&both, "/etc/passwd"), "upper");
         assert_eq!(read(&both, "/etc/group"), "lower");
@@ -380,7 +431,8 @@ mod tests {
         let upper = folder(&["etc/group=upper"]);
         let lower = folder(&["etc/passwd=lower"]);
         let flags = rustix::fs::XattrFlags::empty();
-        let set = rustix::fs::setxattr(upper.path().join("etc"), "user.overlay.opaque", b"y", flags);
+        let set =
+            rustix::fs::setxattr(upper.path().join("etc"), "user.overlay.opaque", b"y", flags);
         if set.is_err() {
             return println!("skipped: {} has no attributes of users", upper.path().display());
         }
@@ -413,7 +465,9 @@ mod tests {
         let root = folder(&["a -> b", "b -> a", "large="]);
         mkfifo(&root.path().join("pipe"), Mode::S_IRWXU).unwrap();
         File::create(root.path().join("large")).unwrap().set_len(1 << 40).unwrap();
-        for (path, message) in [("a", "symbolic links"), ("pipe", "regular"), ("large", "more than")] {
+        for (path, message) in
+            [("a", "symbolic links"), ("pipe", "regular"), ("large", "more than")]
+        {
             let error = view(&[&root]).read_small(path, 100).unwrap_err();
             assert!(error.to_string().contains(message), "{path}: {error}");
         }

@@ -1,0 +1,81 @@
+//! The directory in which a command's changes are until they are a layer.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use super::error::StepError;
+use crate::store::{Lock, Store};
+
+/// A directory with `upper` and `work` for overlayfs. It is removed when it is dropped; what a killed
+/// build left is removed by the next, which finds that nobody holds its lock.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Scratch {
+    pub(super) fn new(store: &Store) -> Result<Self, StepError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let folder = store.path().join("build");
+        make(&folder, 0o700)?;
+        // So that nobody removes the new directory before it is locked.
+        let guard = Lock::exclusive(&folder.join("lock"))?;
+        sweep(&folder);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("run-{}-{number}", std::process::id()));
+        make(&path, 0o700)?;
+        let lock = Lock::exclusive(&path.join("lock"))?;
+        drop(guard);
+        let scratch = Self { path, _lock: lock };
+        make(&scratch.upper(), 0o755)?;
+        make(&scratch.path.join("work"), 0o755)?;
+        Ok(scratch)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn upper(&self) -> PathBuf {
+        self.path.join("upper")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+fn make(path: &Path, mode: u32) -> Result<(), StepError> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    // Whatever the caller's umask is: others than root go through the root directory of a container.
+    let set = made.and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)));
+    set.map_err(|source: io::Error| {
+        let path = path.display().to_string();
+        StepError::File { action: "create the directory", path, source }
+    })
+}
+
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_left =
+            path.is_dir() && matches!(Lock::try_exclusive(&path.join("lock")), Ok(Some(_)));
+        if is_left {
+            remove(&path);
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    // overlayfs makes it without permissions.
+    let _ = fs::set_permissions(path.join("work/work"), Permissions::from_mode(0o700));
+    let _ = fs::remove_dir_all(path);
+}

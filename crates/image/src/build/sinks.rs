@@ -1,0 +1,107 @@
+//! Sinks of the files that are copied: what changes them, and what keeps their digest.
+
+use std::{ffi::OsString, io};
+
+use super::{
+    error::StepError,
+    owner::Permissions,
+    target::Target,
+    tree::{Fingerprint, Sink},
+    writer::{Attributes, Kind},
+};
+use crate::digest::{Algorithm, Digester};
+
+/// Gives files another owner and other permissions.
+pub(super) struct Changed<'a, S> {
+    pub(super) owner: Option<(u64, u64)>,
+    pub(super) permissions: Option<&'a Permissions>,
+    pub(super) sink: &'a mut S,
+}
+
+impl<S: Sink> Sink for Changed<'_, S> {
+    fn entry(
+        &mut self,
+        names: &[OsString],
+        attributes: &Attributes,
+        kind: Kind<'_>,
+    ) -> Result<(), StepError> {
+        let mut attributes = attributes.clone();
+        if let Some((uid, gid)) = self.owner {
+            (attributes.uid, attributes.gid) = (uid, gid);
+            // As chown(2) does.
+            if !matches!(kind, Kind::Directory) {
+                attributes.extended.retain(|(name, _)| name != "security.capability");
+            }
+        }
+        if let (Some(permissions), false) = (self.permissions, matches!(kind, Kind::Link(_))) {
+            attributes.mode = permissions.apply(attributes.mode, matches!(kind, Kind::Directory));
+        }
+        self.sink.entry(names, &attributes, kind)
+    }
+}
+
+/// The layer, and the digest of what goes into it.
+pub(super) struct Recorded<'a, 'b> {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) target: &'a mut Target<'b>,
+}
+
+impl Sink for Recorded<'_, '_> {
+    fn entry(
+        &mut self,
+        names: &[OsString],
+        attributes: &Attributes,
+        kind: Kind<'_>,
+    ) -> Result<(), StepError> {
+        match kind {
+            Kind::File { size, content } => {
+                let mut hashing = Hashing::new(content);
+                self.target.entry(names, attributes, Kind::File { size, content: &mut hashing })?;
+                self.fingerprint.header(names, attributes, b'f');
+                let digest = hashing.finish();
+                self.fingerprint.field(format!("{size} {digest}").as_bytes());
+                Ok(())
+            }
+            Kind::Directory => {
+                self.fingerprint.entry(names, attributes, Kind::Directory)?;
+                self.target.entry(names, attributes, Kind::Directory)
+            }
+            Kind::Link(text) => {
+                self.fingerprint.entry(names, attributes, Kind::Link(text))?;
+                self.target.entry(names, attributes, Kind::Link(text))
+            }
+            Kind::HardLink(target) => {
+                self.fingerprint.entry(names, attributes, Kind::HardLink(target))?;
+                self.target.entry(names, attributes, Kind::HardLink(target))
+            }
+            Kind::Node { kind, major, minor } => {
+                self.fingerprint.entry(names, attributes, Kind::Node { kind, major, minor })?;
+                self.target.entry(names, attributes, Kind::Node { kind, major, minor })
+            }
+        }
+    }
+}
+
+/// A reader that hashes what it gives.
+pub(super) struct Hashing<'a, R: ?Sized> {
+    inner: &'a mut R,
+    digester: Digester,
+}
+
+impl<'a, R: io::Read + ?Sized> Hashing<'a, R> {
+    pub(super) fn new(inner: &'a mut R) -> Self {
+        Self { inner, digester: Digester::new(Algorithm::Sha256) }
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.digester.finish().to_string()
+    }
+}
+
+impl<R: io::Read + ?Sized> io::Read for Hashing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.digester.update(&buffer[..length]);
+        Ok(length)
+    }
+}

@@ -1,0 +1,303 @@
+//! Walks the files that `COPY` copies, of the context or of another root, in a fixed order.
+//!
+//! They are walked twice: for the cache's key, and into the layer. A file that changes meanwhile is
+//! an error, not a layer that is neither the old nor the new one.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::{self, Read as _, Seek as _},
+    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+};
+
+use nix::sys::stat::{FileStat, SFlag, fstat, major, minor};
+use tar::EntryType;
+
+use super::{
+    error::{StepError, file},
+    writer::{Attributes, Kind},
+};
+use crate::{
+    digest::{Algorithm, Digest, Digester},
+    dockerfile::ignore::Ignore,
+    layer::WHITEOUT,
+    view::{Directory, Node, kind, link_text, open_regular},
+};
+
+/// Deeper than any honest tree; the kernel's paths end before.
+const MOST_DEPTH: usize = 2048;
+
+/// Who is given the files.
+pub(super) trait Sink {
+    /// A file at `names` below the destination.
+    fn entry(
+        &mut self,
+        names: &[OsString],
+        attributes: &Attributes,
+        kind: Kind<'_>,
+    ) -> Result<(), StepError>;
+}
+
+/// How files are copied.
+#[derive(Clone, Copy)]
+pub(super) struct Walk<'a> {
+    /// What of the context is left out.
+    pub(super) ignore: Option<&'a Ignore>,
+    /// Whether they are a user's files of the host, whose owner is not one of the image.
+    pub(super) is_context: bool,
+}
+
+struct Parents(Vec<(Vec<OsString>, Attributes)>);
+
+impl Walk<'_> {
+    /// All that is in a directory, which is `path` in its tree, below `names`.
+    pub(super) fn directory(
+        &self,
+        directory: &Directory,
+        path: &str,
+        names: &[OsString],
+        sink: &mut dyn Sink,
+    ) -> Result<(), StepError> {
+        self.content(directory, path, names, &mut Parents(Vec::new()), sink)
+    }
+
+    fn content(
+        &self,
+        directory: &Directory,
+        path: &str,
+        names: &[OsString],
+        parents: &mut Parents,
+        sink: &mut dyn Sink,
+    ) -> Result<(), StepError> {
+        if names.len() > MOST_DEPTH {
+            return Err(StepError::Refused(format!(
+                "more than {MOST_DEPTH} directories in each other"
+            )));
+        }
+        for (name, node) in directory.entries().map_err(file("read the directory", path))? {
+            let below = match path {
+                "" => name.to_string_lossy().into_owned(),
+                _ => format!("{path}/{}", name.to_string_lossy()),
+            };
+            let ignored = self.ignore.is_some_and(|ignore| ignore.ignores(&below));
+            let names: Vec<OsString> = names.iter().cloned().chain([name]).collect();
+            match node {
+                Node::Directory(_, _)
+                    if self.ignore.is_some_and(|ignore| ignore.ignores_all_below(&below)) => {}
+                Node::Directory(inner, stat) => {
+                    parents.0.push((names.clone(), self.attributes(&stat)));
+                    if !ignored {
+                        parents.come(sink)?;
+                    }
+                    let depth = parents.0.len();
+                    self.content(&inner, &below, &names, parents, sink)?;
+                    // It is still waiting if nothing in it was copied.
+                    if depth > 0 && parents.0.len() == depth {
+                        parents.0.pop();
+                    }
+                }
+                _ if ignored => {}
+                node => {
+                    parents.come(sink)?;
+                    self.single(&node, &below, &names, sink)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One file that is not a directory.
+    pub(super) fn single(
+        &self,
+        node: &Node,
+        path: &str,
+        names: &[OsString],
+        sink: &mut dyn Sink,
+    ) -> Result<(), StepError> {
+        let Node::Other(found, stat) = node else {
+            return Err(StepError::Refused(format!("{path:?} is a directory")));
+        };
+        check_name(names)?;
+        let mut attributes = self.attributes(stat);
+        match kind(stat) {
+            SFlag::S_IFREG => {
+                let mut open = open_regular(found, stat).map_err(file("open", path))?;
+                attributes.extended = extended(&open);
+                let size = stat.st_size.unsigned_abs();
+                let mut content = Whole { inner: (&mut open).take(size), left: size };
+                sink.entry(names, &attributes, Kind::File { size, content: &mut content })?;
+                let left = content.left;
+                let now =
+                    fstat(found.as_fd()).map_err(io::Error::from).map_err(file("look at", path))?;
+                let more = open.stream_position().is_ok_and(|end| end != size);
+                if left > 0 || more || version(stat) != version(&now) {
+                    return Err(StepError::Refused(format!(
+                        "{path:?} changed while it was copied"
+                    )));
+                }
+                Ok(())
+            }
+            SFlag::S_IFLNK => {
+                let text = link_text(found).map_err(file("read the link", path))?;
+                attributes.mode = 0o777;
+                sink.entry(names, &attributes, Kind::Link(&text))
+            }
+            _ if self.is_context => Err(StepError::Refused(format!(
+                "{path:?} is a socket, a pipe or a device: list it in .dockerignore"
+            ))),
+            SFlag::S_IFSOCK => Ok(()), // as in Docker: nobody listens at it any more
+            other => {
+                let (major, minor) = (major(stat.st_rdev), minor(stat.st_rdev));
+                let kind = match other {
+                    SFlag::S_IFCHR => EntryType::Char,
+                    SFlag::S_IFBLK => EntryType::Block,
+                    _ => EntryType::Fifo,
+                };
+                let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+                let kind = Kind::Node { kind, major: number(major), minor: number(minor) };
+                sink.entry(names, &attributes, kind)
+            }
+        }
+    }
+
+    pub(super) fn attributes(&self, stat: &FileStat) -> Attributes {
+        let (uid, gid) = if self.is_context { (0, 0) } else { (stat.st_uid, stat.st_gid) };
+        Attributes { uid: uid.into(), gid: gid.into(), ..attributes(stat) }
+    }
+}
+
+impl Parents {
+    /// Gives the sink the directories that were waiting for something in them.
+    fn come(&mut self, sink: &mut dyn Sink) -> Result<(), StepError> {
+        for (names, attributes) in self.0.drain(..) {
+            check_name(&names)?;
+            sink.entry(&names, &attributes, Kind::Directory)?;
+        }
+        Ok(())
+    }
+}
+
+/// In a layer, a file with such a name would delete another one.
+pub(super) fn check_name(names: &[OsString]) -> Result<(), StepError> {
+    let last = names.last().map(|name| name.as_bytes()).unwrap_or_default();
+    match last.starts_with(WHITEOUT) {
+        true => Err(StepError::Refused(format!(
+            "{:?}: in an image, a name that begins with .wh. means that a file is deleted; rename it",
+            String::from_utf8_lossy(last)
+        ))),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn attributes(stat: &FileStat) -> Attributes {
+    Attributes {
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid.into(),
+        gid: stat.st_gid.into(),
+        mtime: u64::try_from(stat.st_mtime).unwrap_or(0),
+        extended: Vec::new(),
+    }
+}
+
+/// The extended attributes that belong to the file itself: not to an overlay, or to this host.
+pub(super) fn extended(open: &std::fs::File) -> Vec<(String, Vec<u8>)> {
+    let mut names = vec![0u8; 64 << 10];
+    let Ok(length) = rustix::fs::flistxattr(open, &mut names[..]) else { return Vec::new() };
+    let mut found = Vec::new();
+    for name in names[..length].split(|byte| *byte == 0) {
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        let own = name == "security.capability"
+            || name.starts_with("user.") && !name.starts_with("user.overlay.");
+        let mut value = vec![0u8; 64 << 10];
+        if let (true, Ok(length)) = (own, rustix::fs::fgetxattr(open, name, &mut value[..])) {
+            value.truncate(length);
+            found.push((name.to_owned(), value));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What changes when somebody writes to a file.
+fn version(stat: &FileStat) -> [i64; 5] {
+    [stat.st_size, stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec]
+}
+
+/// Exactly as many bytes as the header says; a file that became shorter is an error.
+struct Whole<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: io::Read> io::Read for Whole<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.left = self.left.saturating_sub(length as u64);
+        if length == 0 && self.left > 0 && !buffer.is_empty() {
+            return Err(io::Error::other("it became shorter while it was copied"));
+        }
+        Ok(length)
+    }
+}
+
+/// A digest of names, contents and metadata, but not of times.
+pub(super) struct Fingerprint(Digester);
+
+impl Fingerprint {
+    pub(super) fn new() -> Self {
+        Self(Digester::new(Algorithm::Sha256))
+    }
+
+    pub(super) fn field(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    pub(super) fn finish(self) -> Digest {
+        self.0.finish()
+    }
+
+    pub(super) fn header(&mut self, names: &[OsString], attributes: &Attributes, kind: u8) {
+        self.field(&super::writer::joined(names));
+        let Attributes { mode, uid, gid, mtime: _, extended } = attributes;
+        self.field(format!("{kind} {mode} {uid} {gid} {extended:?}").as_bytes());
+    }
+}
+
+impl Sink for Fingerprint {
+    fn entry(
+        &mut self,
+        names: &[OsString],
+        attributes: &Attributes,
+        kind: Kind<'_>,
+    ) -> Result<(), StepError> {
+        match kind {
+            Kind::Directory => self.header(names, attributes, b'd'),
+            Kind::Link(text) => {
+                self.header(names, attributes, b'l');
+                self.field(text.as_bytes());
+            }
+            Kind::HardLink(target) => {
+                self.header(names, attributes, b'h');
+                self.field(&super::writer::joined(target));
+            }
+            Kind::Node { kind, major, minor } => {
+                self.header(names, attributes, kind.as_byte());
+                self.field(format!("{major} {minor}").as_bytes());
+            }
+            Kind::File { size, content } => {
+                self.header(names, attributes, b'f');
+                let path = display(names);
+                let mut inner = Digester::new(Algorithm::Sha256);
+                io::copy(content, &mut inner).map_err(file("read", &path))?;
+                self.field(format!("{size} {}", inner.finish()).as_bytes());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A path for messages.
+pub(super) fn display(names: &[OsString]) -> String {
+    let names: Vec<_> = names.iter().map(|name: &OsString| OsStr::to_string_lossy(name)).collect();
+    format!("/{}", names.join("/"))
+}
