@@ -47,6 +47,8 @@ pub(super) struct Authenticator {
     credential: OnceLock<Option<Credential>>,
     basic: OnceLock<Secret>,
     tokens: Mutex<HashMap<String, Token>>,
+    /// Held by the thread that answers a challenge, so that several do not ask for the same token.
+    turn: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl Authenticator {
             credential: OnceLock::new(),
             basic: OnceLock::new(),
             tokens: Mutex::default(),
+            turn: Mutex::default(),
         }
     }
 
@@ -113,6 +116,7 @@ impl Authenticator {
         scope: &str,
         sent: Option<&Secret>,
     ) -> Result<bool, Failure> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have had the same answer.
         if self.header(scope).is_some_and(|now| Some(&now) != sent) {
             return Ok(true);
