@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 pub mod fixture;
+pub mod peer;
 pub mod script;
 
 use std::error::Error;
