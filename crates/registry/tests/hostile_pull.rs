@@ -18,7 +18,7 @@ use image::{
     digest::Digest,
     manifest::{OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform},
 };
-use registry::client::{Client, ClientOptions, Progress};
+use registry::client::{Client, ClientOptions, Failure, Progress};
 use serde_json::json;
 
 const LAYER: usize = 400_000;
@@ -58,8 +58,8 @@ fn layer_path(fixture: &Fixture, index: usize) -> String {
 
 #[test]
 fn an_image_is_pulled_once_and_its_layers_never_again() {
-    struct Seen(AtomicU64, AtomicU64);
-    impl Progress for Seen {
+    struct Record(AtomicU64, AtomicU64);
+    impl Progress for Record {
         fn position(&self, _: usize, bytes: u64) {
             self.0.fetch_max(bytes, Ordering::Relaxed);
         }
@@ -72,7 +72,7 @@ fn an_image_is_pulled_once_and_its_layers_never_again() {
     let served = fixture.clone();
     let server = Script::new(move |request, _| served.answer(request));
     let name = hello(&server.address);
-    let seen = Seen(AtomicU64::new(0), AtomicU64::new(0));
+    let seen = Record(AtomicU64::new(0), AtomicU64::new(0));
     let found = client().pull(&store, &name, &Platform::host(), &seen).unwrap();
     assert_eq!(found.digest(), fixture.descriptor().digest());
     assert_eq!(seen.0.into_inner(), LAYER as u64);
@@ -562,6 +562,12 @@ fn a_user_who_stops_a_pull_does_not_wait() {
 
 #[test]
 fn nobody_there_is_said_at_once_with_the_way_out() {
+    struct Patient;
+    impl Progress for Patient {
+        fn retrying(&self, _: u32, _: Duration, failure: &Failure) {
+            panic!("tried again after {failure}");
+        }
+    }
     let (_folder, store) = store();
     // A port that nobody listens at: its listener is gone.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -569,7 +575,7 @@ fn nobody_there_is_said_at_once_with_the_way_out() {
     drop(listener);
     for plain_http in [false, true] {
         let client = Client::new(ClientOptions { plain_http, ..options() });
-        let error = chain(&client.pull(&store, &name, &Platform::host(), &()).unwrap_err());
+        let error = chain(&client.pull(&store, &name, &Platform::host(), &Patient).unwrap_err());
         assert!(error.contains("isolab registry serve"), "{error}");
         assert!(error.contains("Connection refused"), "{error}");
     }
