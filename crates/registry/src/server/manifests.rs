@@ -143,7 +143,8 @@ pub(super) async fn put(
     let manifests = shape.manifests.iter();
     if let Some(missing) = blobs
         .filter(|target| !storage.has_blob(name, &target.digest))
-        .chain(manifests.filter(|target| !storage.has_manifest(name, &target.digest))).next()
+        .chain(manifests.filter(|target| !storage.has_manifest(name, &target.digest)))
+        .next()
     {
         let message = format!("{} is not in this repository: push it first", missing.digest);
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN", message));

@@ -1,8 +1,10 @@
-//! What the tests of the client share: a registry that answers as it is told, images, skips.
+//! What the tests share: a registry that answers as it is told, images, skips.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
 pub mod fixture;
+pub mod http;
+pub mod own_server;
 pub mod peer;
 pub mod script;
 
