@@ -14,6 +14,8 @@ mod auth;
 mod blobs;
 mod body;
 mod collect;
+#[cfg(test)]
+mod collect_tests;
 mod error;
 mod lists;
 mod log;
