@@ -41,6 +41,7 @@ mod output;
 mod pause;
 mod program;
 mod ps;
+mod registry;
 mod relay;
 mod report_command;
 mod rm;
@@ -127,6 +128,8 @@ enum Command {
     Measure(compare::MeasureArgs),
     /// Build, fetch, keep and exchange images.
     Image(Box<image::Arguments>),
+    /// Serve a registry.
+    Registry(registry::Arguments),
     /// List, get and choose kernels for Linux guests.
     Kernel(kernel::Arguments),
     /// Save Linux guests, and restore any number of copies.
@@ -297,6 +300,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),
         Command::Image(arguments) => image::image(&arguments),
+        Command::Registry(arguments) => registry::registry(&arguments),
         Command::Kernel(arguments) => kernel::kernel(&arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&arguments),
         Command::Nest(arguments) => nest::nest(&arguments),

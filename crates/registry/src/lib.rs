@@ -3,4 +3,5 @@
 
 pub mod client;
 pub mod credentials;
+pub mod server;
 mod text;

@@ -41,7 +41,7 @@ fn as_json(store: &Store, named: &Named, image: &Image) -> Result<serde_json::Va
     let same = |descriptor: &Descriptor| descriptor.digest() == named.descriptor.digest();
     let references = store.references()?.into_iter().filter(|(_, at)| same(at));
     let references: Vec<_> = references.map(|(reference, _)| reference).collect();
-    let tags: Vec<String> = references.iter().map(|reference| reference.familiar()).collect();
+    let tags: Vec<String> = references.iter().map(image::reference::Reference::familiar).collect();
     let mut digests: Vec<String> = references
         .iter()
         .map(|reference| format!("{}@{digest}", reference.familiar_name()))

@@ -80,7 +80,7 @@ pub fn rm(arguments: &RmArguments) -> Result<u8, Failure> {
     match arguments.json {
         true => output::print_json(&json!(removed))?,
         false => {
-            output::print(&removed.iter().map(|name| format!("{name}\n")).collect::<String>())?
+            output::print(&removed.iter().map(|name| format!("{name}\n")).collect::<String>())?;
         }
     }
     Ok(code)

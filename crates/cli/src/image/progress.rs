@@ -123,7 +123,7 @@ impl Progress for Bars<'_> {
             Some(shown) => shown.finish_with_message(words),
             None if state == LayerState::Transferring => {}
             None => {
-                line = Some(format!("{}  {:>9}  {words}", bar.name, units::show_size(bar.total)))
+                line = Some(format!("{}  {:>9}  {words}", bar.name, units::show_size(bar.total)));
             }
         });
         if let Some(line) = line {

@@ -136,7 +136,7 @@ mod tests {
             stop_signal: None,
             stop_timeout: None,
         };
-        arguments.metadata()
+        arguments.metadata(None)
     }
 
     #[test]

@@ -17,9 +17,9 @@ use ureq::http::{Method, StatusCode, header};
 use super::{
     Failure, Progress,
     manifests::pull_scope,
+    message::{BodyReader, Request, Response},
     retry::Retry,
     session::Session,
-    transport::{BodyReader, Request, Response},
 };
 
 const PIECE: usize = 128 << 10;

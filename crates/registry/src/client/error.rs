@@ -172,15 +172,10 @@ impl Failure {
         ClientError { action, object: object.to_string(), failure: Box::new(self) }
     }
 
-    /// Whether the same request can succeed a little later.
+    /// Whether the same request can succeed a little later. Who was never reached has perhaps
+    /// another name, and its user does not wait to learn that.
     pub(super) fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. }
-                | Self::Broken { .. }
-                | Self::Stalled { .. }
-                | Self::Busy { .. }
-        )
+        matches!(self, Self::Broken { .. } | Self::Stalled { .. } | Self::Busy { .. })
     }
 
     pub(super) fn protocol(host: &str, why: impl Into<String>) -> Self {

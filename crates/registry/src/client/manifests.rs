@@ -15,9 +15,9 @@ use ureq::http::{Method, StatusCode, header};
 
 use super::{
     Failure, Progress,
+    message::{Body, Request, Response},
     retry::Retry,
     session::Session,
-    transport::{Body, Request, Response},
 };
 
 /// The registry's own name for what it sends.

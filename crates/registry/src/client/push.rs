@@ -20,11 +20,11 @@ use ureq::http::{Method, StatusCode};
 use super::{
     Failure, Progress,
     manifests::{self, Fetched},
+    message::Request,
     parallel,
     progress::LayerState,
     retry::Retry,
     session::Session,
-    transport::Request,
     upload::{Outcome, Upload},
 };
 

@@ -13,9 +13,10 @@ use super::{
     Failure,
     auth::Authenticator,
     challenge,
+    message::{Request, Response},
     retry::retry_after,
     tls,
-    transport::{Request, Response, Transport},
+    transport::Transport,
     url::{self, Url},
 };
 use crate::text;

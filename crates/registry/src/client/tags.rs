@@ -6,12 +6,13 @@ use ureq::http::{Method, StatusCode, header};
 use super::{
     Failure,
     manifests::{self, pull_scope, read_tags},
+    message::{Request, Response},
     session::Session,
-    transport::{Request, Response},
 };
 
 /// No repository that a person looks through has more pages.
 const MAX_PAGES: usize = 100;
+const MAX_TAGS: usize = 50_000;
 
 /// All tags of a repository.
 pub(super) fn list(session: &Session<'_>, reference: &Reference) -> Result<Vec<String>, Failure> {
@@ -41,6 +42,9 @@ pub(super) fn list(session: &Session<'_>, reference: &Reference) -> Result<Vec<S
             None => None,
         };
         all.extend(read_tags(response)?);
+        if all.len() > MAX_TAGS {
+            break;
+        }
     }
     Err(Failure::protocol(session.registry(), "its list of tags has no end"))
 }

@@ -20,10 +20,10 @@ use ureq::http::{Method, StatusCode, header};
 use super::{
     Failure, Progress,
     manifests::content_digest,
+    message::{Body, FilePart, Observer, Request, Response},
     origins,
     retry::Retry,
     session::Session,
-    transport::{Body, FilePart, Observer, Request, Response},
     url::Url,
 };
 

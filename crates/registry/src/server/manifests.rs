@@ -1,0 +1,178 @@
+//! Manifests: pushed, pulled and deleted, by tag or by digest.
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, Response, StatusCode, header},
+};
+use image::{
+    digest::{Digest, Digester},
+    manifest::MAX_BYTES,
+};
+use serde::Deserialize;
+
+use super::{
+    blobs::{accepted, is_known},
+    body,
+    error::ApiError,
+    route::ManifestName,
+    serve::{DIGEST, Registry, set},
+    storage::StoredManifest,
+};
+
+/// What a registry must know of a manifest, whatever it is of.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shape {
+    /// Of what type it says it is.
+    #[serde(default)]
+    pub(super) media_type: Option<String>,
+    /// Of an artifact.
+    #[serde(default)]
+    pub(super) artifact_type: Option<String>,
+    #[serde(default)]
+    pub(super) config: Option<Target>,
+    #[serde(default)]
+    pub(super) layers: Vec<Target>,
+    #[serde(default)]
+    pub(super) manifests: Vec<Target>,
+    /// What it refers to.
+    #[serde(default)]
+    pub(super) subject: Option<Target>,
+    #[serde(default)]
+    pub(super) annotations: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// What a descriptor leads to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Target {
+    pub(super) digest: Digest,
+    #[serde(default)]
+    pub(super) size: u64,
+    #[serde(default)]
+    pub(super) media_type: String,
+    /// Of a foreign layer, which a registry need not have.
+    #[serde(default)]
+    urls: Vec<String>,
+}
+
+impl Shape {
+    /// Reads the bytes of a manifest.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+fn resolve(registry: &Registry, name: &str, which: &ManifestName) -> Result<Digest, ApiError> {
+    match which {
+        ManifestName::Digest(digest) => Ok(digest.clone()),
+        ManifestName::Tag(tag) => {
+            let found = registry.storage.tag(name, tag);
+            if found.is_none() && !registry.storage.exists(name) {
+                let message = format!("no repository {name}");
+                return Err(ApiError::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", message));
+            }
+            found.ok_or_else(|| ApiError::manifest_unknown(&format!("{name}:{tag}")))
+        }
+    }
+}
+
+pub(super) fn get(
+    registry: &Registry,
+    name: &str,
+    which: &ManifestName,
+    headers: &HeaderMap,
+    head: bool,
+) -> Result<Response<Body>, ApiError> {
+    let digest = resolve(registry, name, which)?;
+    let manifest = registry.storage.manifest(name, &digest)?;
+    let etag = format!("\"{digest}\"");
+    let mut response = match is_known(headers, &etag) {
+        true => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        }
+        false => {
+            let length = manifest.bytes.len().to_string();
+            let body = if head { Body::empty() } else { Body::from(manifest.bytes) };
+            let mut response = Response::new(body);
+            set(&mut response, header::CONTENT_LENGTH, &length);
+            set(&mut response, header::CONTENT_TYPE, &manifest.media_type);
+            response
+        }
+    };
+    set(&mut response, header::ETAG, &etag);
+    set(&mut response, DIGEST, &digest.to_string());
+    Ok(response)
+}
+
+pub(super) async fn put(
+    registry: &Registry,
+    name: &str,
+    which: &ManifestName,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Response<Body>, ApiError> {
+    let bytes = body::whole(body, MAX_BYTES, registry.options.idle).await?;
+    let invalid =
+        |message: String| ApiError::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", message);
+    let shape =
+        Shape::read(&bytes).map_err(|error| invalid(format!("invalid manifest: {error}")))?;
+    let given = headers.get(header::CONTENT_TYPE).and_then(|given| given.to_str().ok());
+    let media_type = given.or(shape.media_type.as_deref()).unwrap_or_default().to_owned();
+    if media_type.is_empty() {
+        return Err(invalid("neither Content-Type nor mediaType says what it is".into()));
+    }
+    if shape.media_type.as_ref().is_some_and(|own| *own != media_type) {
+        return Err(invalid(format!("its mediaType is not its Content-Type, {media_type}")));
+    }
+    let (digest, tag) = match which {
+        ManifestName::Tag(tag) => (Digest::of(&bytes), Some(tag.as_str())),
+        ManifestName::Digest(digest) => {
+            let mut digester = Digester::new(digest.algorithm());
+            digester.update(&bytes);
+            if digester.finish() != *digest {
+                return Err(ApiError::digest(format!("the bytes are not {digest}")));
+            }
+            (digest.clone(), None)
+        }
+    };
+    let storage = &registry.storage;
+    let blobs = shape.config.iter().chain(&shape.layers).filter(|target| target.urls.is_empty());
+    let manifests = shape.manifests.iter();
+    if let Some(missing) = blobs
+        .filter(|target| !storage.has_blob(name, &target.digest))
+        .chain(manifests.filter(|target| !storage.has_manifest(name, &target.digest)))
+        .next()
+    {
+        let message = format!("{} is not in this repository: push it first", missing.digest);
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN", message));
+    }
+    let manifest = StoredManifest { digest: digest.clone(), media_type, bytes };
+    tokio::task::block_in_place(|| storage.keep_manifest(name, &manifest, tag))?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::CREATED;
+    set(&mut response, header::LOCATION, &format!("/v2/{name}/manifests/{digest}"));
+    set(&mut response, DIGEST, &digest.to_string());
+    set(&mut response, header::CONTENT_LENGTH, "0");
+    if let Some(subject) = &shape.subject {
+        let name = header::HeaderName::from_static("oci-subject");
+        set(&mut response, name, &subject.digest.to_string());
+    }
+    Ok(response)
+}
+
+pub(super) fn delete(
+    registry: &Registry,
+    name: &str,
+    which: &ManifestName,
+) -> Result<Response<Body>, ApiError> {
+    let (deleted, what) = match which {
+        ManifestName::Tag(tag) => (registry.storage.delete_tag(name, tag)?, tag.clone()),
+        ManifestName::Digest(digest) => {
+            (registry.storage.delete_manifest(name, digest)?, digest.to_string())
+        }
+    };
+    if deleted { Ok(accepted()) } else { Err(ApiError::manifest_unknown(&what)) }
+}
