@@ -128,8 +128,7 @@ impl<W: Write> Changes<'_, W> {
         let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(failed(path, "look at it"))?;
         if is_whiteout(&stat) {
-            let plain = Attributes { mode: 0, ..self.attributes(&stat) };
-            self.writer.whiteout(path, &plain).map_err(ChangesError::Write)?;
+            self.writer.whiteout(path).map_err(ChangesError::Write)?;
             return Ok(None);
         }
         if name.starts_with(WHITEOUT) {
@@ -213,9 +212,7 @@ impl<W: Write> Changes<'_, W> {
             if fgetxattr(directory, format!("{prefix}opaque"), &mut value[..]) == Ok(1)
                 && value[0] == b'y'
             {
-                let stat = fstat(directory).map_err(failed(path, "look at it"))?;
-                let plain = Attributes { mode: 0, ..self.attributes(&stat) };
-                return self.writer.opaque(path, &plain).map_err(ChangesError::Write);
+                return self.writer.opaque(path).map_err(ChangesError::Write);
             }
         }
         Ok(())

@@ -30,4 +30,6 @@ pub const WHITEOUT: &[u8] = b".wh.";
 pub const OPAQUE: &[u8] = b".wh..wh..opq";
 
 #[cfg(test)]
+mod changes_tests;
+#[cfg(test)]
 mod tests;

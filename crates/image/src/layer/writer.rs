@@ -116,20 +116,21 @@ impl<W: Write> LayerWriter<W> {
         self.header(&Entry { device, ..entry(kind, name) }, attributes)
     }
 
-    /// Says that what lower layers have under `name` is deleted.
+    /// Says that what lower layers have under `name` is deleted. Neither this nor the next has an owner
+    /// or a time: overlayfs has one inode for many whiteouts, as old as the first.
     #[expect(clippy::missing_errors_doc, reason = "said once, above")]
-    pub fn whiteout(&mut self, name: &[u8], attributes: &Attributes) -> io::Result<()> {
+    pub fn whiteout(&mut self, name: &[u8]) -> io::Result<()> {
         let last = name.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
         let name = [&name[..last], WHITEOUT, &name[last..]].concat();
-        self.header(&entry(EntryType::Regular, &name), attributes)
+        self.header(&entry(EntryType::Regular, &name), &Attributes::default())
     }
 
     /// Says that nothing of what lower layers have in `directory` is seen. The root is `""`.
     #[expect(clippy::missing_errors_doc, reason = "said once, above")]
-    pub fn opaque(&mut self, directory: &[u8], attributes: &Attributes) -> io::Result<()> {
+    pub fn opaque(&mut self, directory: &[u8]) -> io::Result<()> {
         let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
         let name = [directory, slash, OPAQUE].concat();
-        self.header(&entry(EntryType::Regular, &name), attributes)
+        self.header(&entry(EntryType::Regular, &name), &Attributes::default())
     }
 
     /// Ends the archive.
