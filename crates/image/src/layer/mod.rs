@@ -23,6 +23,7 @@ pub use attributes::Attributes;
 pub use changes::{ChangesError, ChangesOptions, changes};
 pub use error::LayerError;
 pub use writer::{LayerWriter, Node};
+pub(crate) use xattrs::xattrs;
 
 /// What begins the name of a whiteout.
 pub const WHITEOUT: &[u8] = b".wh.";

@@ -23,10 +23,10 @@ const MAX: usize = 64 << 10;
 
 /// The attributes of a file and their values, sorted by name; or overlayfs's mark that a layer
 /// cannot say.
-pub(super) type Xattrs = Result<Vec<(String, Vec<u8>)>, &'static str>;
+pub(crate) type Xattrs = Result<Vec<(String, Vec<u8>)>, &'static str>;
 
 /// The extended attributes of `file` that belong into a layer.
-pub(super) fn xattrs(file: &OwnedFd) -> io::Result<Xattrs> {
+pub(crate) fn xattrs(file: &OwnedFd) -> io::Result<Xattrs> {
     let mut names = Vec::with_capacity(MAX);
     match flistxattr(file, spare_capacity(&mut names)) {
         Ok(_) => {}
