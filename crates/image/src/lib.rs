@@ -10,6 +10,7 @@ pub mod dockerfile;
 pub mod flatten;
 pub mod layer;
 pub mod manifest;
+pub mod one_layer;
 pub mod process;
 pub mod reference;
 pub mod store;

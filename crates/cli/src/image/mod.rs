@@ -3,7 +3,9 @@
 mod build;
 mod connection;
 mod explain;
+mod export;
 mod history;
+mod import_host;
 mod inspect;
 mod list;
 mod login;
@@ -52,6 +54,14 @@ enum Command {
     /// Remove names of images, and images without one
     #[command(visible_alias = "remove")]
     Rm(names::RmArguments),
+    /// Write the root file system of an image as a tar archive
+    Export(export::ExportArguments),
+    /// Make an image of a root file system's tar archive
+    Import(export::ImportArguments),
+    /// Make an image of programs of this host
+    ImportHost(import_host::Arguments),
+    /// Show what differs between two images
+    Diff(export::DiffArguments),
     /// Log in to a registry
     Login(login::LoginArguments),
     /// Log out of a registry
@@ -70,6 +80,10 @@ pub fn image(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Explain(arguments) => explain::explain(arguments),
         Command::Tag(arguments) => names::tag(arguments),
         Command::Rm(arguments) => names::rm(arguments),
+        Command::Export(arguments) => export::export(arguments),
+        Command::Import(arguments) => export::import(arguments),
+        Command::ImportHost(arguments) => import_host::import_host(arguments),
+        Command::Diff(arguments) => export::diff(arguments),
         Command::Login(arguments) => login::login(arguments),
         Command::Logout(arguments) => login::logout(arguments),
     }
