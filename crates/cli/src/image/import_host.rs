@@ -114,6 +114,14 @@ impl Default for Tree {
         ] {
             tree.0.insert(path.into(), Node::Directory(mode));
         }
+        // As this host has them: on most, links into /usr.
+        for name in ["bin", "sbin", "lib", "lib64"] {
+            if let Ok(target) = fs::read_link(Path::new("/").join(name)) {
+                let real = target.strip_prefix("/").unwrap_or(&target).to_owned();
+                tree.0.insert(real, Node::Directory(0o755));
+                tree.0.insert(name.into(), Node::Link(target));
+            }
+        }
         tree.0.insert("etc/passwd".into(), Node::Text(PASSWD));
         tree.0.insert("etc/group".into(), Node::Text(GROUP));
         tree
