@@ -55,6 +55,14 @@ impl Failure {
         Self { code, ..self }
     }
 
+    /// The same as an error, with the way out on a line of its own.
+    pub fn into_error(self) -> Box<dyn StdError + Send + Sync> {
+        match &self.help {
+            Some(help) => format!("{}\n{help}", chain(&*self.cause)).into(),
+            None => self.cause,
+        }
+    }
+
     /// For a caller that asked for JSON.
     pub fn as_json(&self) -> serde_json::Value {
         serde_json::json!({ "error": chain(&*self.cause), "help": self.help, "code": self.code })

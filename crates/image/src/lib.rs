@@ -4,8 +4,10 @@
 pub mod build;
 pub mod compression;
 pub mod config;
+pub mod difference;
 pub mod digest;
 pub mod dockerfile;
+pub mod flatten;
 pub mod layer;
 pub mod manifest;
 pub mod process;

@@ -291,6 +291,11 @@ impl Directory {
         Ok(entries)
     }
 
+    /// The uppermost of the directories that are merged; none of a root of no layers.
+    pub(crate) fn uppermost(&self) -> Option<&OwnedFd> {
+        self.0.first()
+    }
+
     fn itself(&self) -> Result<Option<Node>, Errno> {
         let Some(uppermost) = self.0.first() else { return Ok(None) };
         let stat = fstat(uppermost)?;

@@ -579,6 +579,10 @@ fn nobody_there_is_said_at_once_with_the_way_out() {
         assert!(error.contains("isolab registry serve"), "{error}");
         assert!(error.contains("Connection refused"), "{error}");
     }
+    // No name ends in this (RFC 6761).
+    let name = hello("registry.invalid");
+    let error = client().pull(&store, &name, &Platform::host(), &Patient).unwrap_err();
+    assert!(chain(&error).contains("connect to registry.invalid"), "{error:?}");
 }
 
 #[test]
@@ -592,4 +596,37 @@ fn the_same_layer_twice_arrives_once() {
     let server = Script::new(move |request, _| served.answer(request));
     client().pull(&store, &hello(&server.address), &Platform::host(), &()).unwrap();
     assert_eq!(server.count("GET", &layer_path(&fixture, 0)), 1);
+}
+
+#[test]
+fn whatever_is_damaged_on_the_way_nothing_wrong_gets_a_name() {
+    let (mut pulled, mut failed) = (0, 0);
+    for round in 0..60 {
+        let fixture = Fixture::new(&[3000, 10]);
+        let (_folder, store) = store();
+        let served = fixture.clone();
+        // The manifest, the config or a layer.
+        let server = Script::new(move |request, before| {
+            let reply = served.answer(request);
+            let seed = noise(round + 1, 8).try_into().unwrap();
+            match before as u64 == round % 4 {
+                true => reply.damaged(u64::from_le_bytes(seed)),
+                false => reply,
+            }
+        });
+        let name = hello(&server.address);
+        match client().pull(&store, &name, &Platform::host(), &()) {
+            // A tag can lead to another manifest, but never to half of an image.
+            Ok(_) => {
+                store.image(&name, &Platform::host()).unwrap();
+                pulled += 1;
+            }
+            Err(_) => {
+                assert!(store.find(&name).unwrap().is_none());
+                failed += 1;
+            }
+        }
+        assert!(blobs(&store).iter().all(|(_, is_right)| *is_right));
+    }
+    assert!(pulled > 0 && failed > 0, "{pulled} {failed}");
 }

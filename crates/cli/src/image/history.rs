@@ -29,17 +29,22 @@ pub(super) struct Step<'i> {
     pub(super) layer: Option<&'i Descriptor>,
 }
 
-/// The steps of an image, the first one first. An image without a history has its layers alone.
+/// The steps of an image, the first one first. Layers that the history does not have are lower than
+/// those that it has: their image had none, and another was built on it.
 pub(super) fn steps<'i>(image: &'i Image, none: &'i History) -> Vec<Step<'i>> {
-    let mut layers = image.manifest.layers().iter();
-    let history = image.config.history.iter();
-    let mut steps: Vec<Step<'i>> = history
-        .map(|history| {
-            let layer = if history.empty_layer { None } else { layers.next() };
-            Step { history, layer }
-        })
+    let (all, history) = (image.manifest.layers(), &image.config.history);
+    let known = history.iter().filter(|history| !history.empty_layer).count();
+    let unknown = all.len().saturating_sub(known);
+    let mut layers = all.iter();
+    let mut steps: Vec<Step<'i>> = layers
+        .by_ref()
+        .take(unknown)
+        .map(|layer| Step { history: none, layer: Some(layer) })
         .collect();
-    steps.extend(layers.map(|layer| Step { history: none, layer: Some(layer) }));
+    steps.extend(history.iter().map(|history| {
+        let layer = if history.empty_layer { None } else { layers.next() };
+        Step { history, layer }
+    }));
     steps
 }
 

@@ -1,5 +1,6 @@
 //! `isolab image`: the images of this host.
 
+mod build;
 mod connection;
 mod explain;
 mod history;
@@ -31,6 +32,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Build an image by a Dockerfile
+    Build(build::Arguments),
     /// Fetch an image from a registry
     Pull(transfer::PullArguments),
     /// Send an image to a registry
@@ -58,6 +61,7 @@ enum Command {
 /// Carries out one of them.
 pub fn image(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
+        Command::Build(arguments) => build::build(arguments),
         Command::Pull(arguments) => transfer::pull(arguments),
         Command::Push(arguments) => transfer::push(arguments),
         Command::List(arguments) => list::list(arguments),

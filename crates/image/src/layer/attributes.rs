@@ -14,19 +14,24 @@ use tar::Entry;
 use super::error::{LayerError, failed};
 
 /// What begins a PAX record that is an extended attribute.
-const XATTR: &str = "SCHILY.xattr.";
+pub(super) const XATTR: &str = "SCHILY.xattr.";
 
 /// These are overlayfs's own: in an archive they would tell it to look elsewhere.
-const OVERLAY: [&str; 2] = ["trusted.overlay.", "user.overlay."];
+pub(super) const OVERLAY: [&str; 2] = ["trusted.overlay.", "user.overlay."];
 
 /// Owner, mode, times and extended attributes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Attributes {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) mode: u32,
-    pub(super) mtime: (i64, u32),
-    pub(super) xattrs: Vec<(String, Vec<u8>)>,
+pub struct Attributes {
+    /// The user that owns it.
+    pub uid: u32,
+    /// The group that owns it.
+    pub gid: u32,
+    /// Permissions, set-ID bits and sticky bit.
+    pub mode: u32,
+    /// When it was modified: seconds since 1970, and nanoseconds.
+    pub mtime: (i64, u32),
+    /// Extended attributes: names and values.
+    pub xattrs: Vec<(String, Vec<u8>)>,
 }
 
 impl Attributes {

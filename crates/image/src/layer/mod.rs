@@ -11,17 +11,26 @@
 
 mod apply;
 mod attributes;
+mod changes;
 mod error;
 mod remove;
 mod tree;
+mod writer;
+mod xattrs;
 
 pub use apply::{Applied, ApplyOptions, apply};
+pub use attributes::Attributes;
+pub use changes::{ChangesError, ChangesOptions, changes};
 pub use error::LayerError;
+pub use writer::{LayerWriter, Node};
+pub(crate) use xattrs::xattrs;
 
 /// What begins the name of a whiteout.
 pub const WHITEOUT: &[u8] = b".wh.";
 /// The name of the file that makes its directory opaque.
 pub const OPAQUE: &[u8] = b".wh..wh..opq";
 
+#[cfg(test)]
+mod changes_tests;
 #[cfg(test)]
 mod tests;

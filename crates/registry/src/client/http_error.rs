@@ -20,13 +20,16 @@ pub(super) fn failure(host: &str, error: ureq::Error) -> Failure {
                 return tls::failure(host, error);
             }
             match source.kind() {
-                io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkUnreachable => unreachable(source),
                 io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                     Failure::Stalled { host: host.into() }
                 }
-                _ => Failure::Broken { host: host.into(), source },
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::Other => Failure::Broken { host: host.into(), source },
+                // Refused, no route, no address; a name that is not found has no kind of its own.
+                _ => unreachable(source),
             }
         }
         ureq::Error::Rustls(error) => tls::failure(host, &error),

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    io::Read,
+    io::{self, Read},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -113,7 +113,16 @@ impl Transport {
             .timeout_per_read(Some(wait))
             .timeout_recv_response(Some(wait * 2))
             .build();
-        let response = agent.run(built).map_err(|error| http_error::failure(host, error))?;
+        let proxy = agent.config().proxy();
+        let has_proxy = proxy.is_some_and(|proxy| !proxy.is_no_proxy(request.url.uri()));
+        let response =
+            agent.run(built).map_err(|error| match http_error::failure(host, error) {
+                Failure::Unreachable { host, source } if has_proxy => {
+                    let source = format!("{source}, by the proxy that the environment names");
+                    Failure::Unreachable { host, source: io::Error::other(source) }
+                }
+                other => other,
+            })?;
         let (parts, body) = response.into_parts();
         Ok(Response {
             url: request.url.clone(),

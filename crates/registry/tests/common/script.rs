@@ -94,6 +94,25 @@ impl Reply {
         }
     }
 
+    /// The same bytes with one of them changed, or all after one missing, as `seed` says.
+    pub fn damaged(self, seed: u64) -> Self {
+        let head = if self.has_length { "\r\n" } else { "Content-Length: 0\r\n\r\n" };
+        let mut bytes = format!("{}{head}", self.head).into_bytes();
+        for step in self.steps {
+            if let Step::Send(body) = step {
+                bytes.extend(body);
+            }
+        }
+        // Half of the damage is among the first bytes, where the headers are.
+        let length = if seed.is_multiple_of(2) { bytes.len().min(200) } else { bytes.len() };
+        let at = (seed >> 8) as usize % length;
+        match seed % 3 {
+            0 => bytes.truncate(at),
+            _ => bytes[at] ^= 1 << (seed >> 4 & 7),
+        }
+        Self::raw(vec![Step::Send(bytes), Step::Close])
+    }
+
     /// Whether the connection can be used again.
     fn play(self, mut stream: &TcpStream, is_head: bool) -> bool {
         let mut head = self.head;
