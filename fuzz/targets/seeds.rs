@@ -84,6 +84,12 @@ fn main() -> io::Result<()> {
     for name in [".wh.gone", "d/.wh..wh..opq"] {
         write("layer", &name.replace('/', "-"), &tar_entry(name, b'0', ""))?;
     }
+    for (name, text) in DOCKERFILES {
+        write("dockerfile", name, text)?;
+    }
+    let inside =
+        [tar_entry("l", b'2', "/lib"), tar_entry("l/x", b'0', ""), tar_entry("../y", b'1', "l")];
+    write("dockerfile", "archive", &[&b"\x03"[..], &inside.concat()].concat())?;
     write("image", "reference", b"\x00127.0.0.1:5000/class/hello:1")?;
     write("image", "manifest", &[b"\x01", MANIFEST].concat())?;
     write("image", "gzip", &[b"\x02", &*gzip(b"text")?].concat())?;
@@ -133,6 +139,23 @@ const FEEDS_ITSELF: &[u8] = &[
     2, 0x01, 0xf0, 0x03, 0x00, 0x02, 3, 2, // descriptor 1: a sector, over it and the ring
     2, 0x02, 0x00, 0x34, 1, 0, 2, 0, // descriptor 2: the status
     3, 0, 1, // one request waits
+];
+
+/// Dockerfiles, of which the first byte says what is done with them, and a `.dockerignore`.
+const DOCKERFILES: [(&str, &[u8]); 4] = [
+    (
+        "stages",
+        b"\x00# escape=`\nARG V=1\nFROM a:${V:-2} AS b\nRUN [\"x\", \"y\"]\nFROM b\nCOPY --from=b /x \"/y\"\n",
+    ),
+    (
+        "settings",
+        b"\x00FROM scratch\nENV A=1 B=\"$A\"\nHEALTHCHECK --interval=1s CMD x\nONBUILD RUN a `\n# c\n b\n",
+    ),
+    ("ignore", b"\x01# x\n*\n!a/**/b[c-d]\n\0a/x/bc"),
+    (
+        "build",
+        b"\x02ENV A=root\nWORKDIR /lib/$A\nCOPY --chown=1:2 --chmod=u+x $A/l* up* /lib/\nRUN x\nFROM scratch\nCOPY --from=0 / /\nCMD x\n",
+    ),
 ];
 
 /// An image's manifest, and an index beside it that a reader must not mistake for it.
