@@ -1,6 +1,7 @@
 //! Images on this machine.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod build;
 pub mod compression;
 pub mod config;

@@ -1,5 +1,6 @@
 //! `isolab image`: the images of this host.
 
+mod archive;
 mod build;
 mod connection;
 mod explain;
@@ -54,6 +55,10 @@ enum Command {
     /// Remove names of images, and images without one
     #[command(visible_alias = "remove")]
     Rm(names::RmArguments),
+    /// Write images to an archive
+    Save(archive::SaveArguments),
+    /// Load images from an archive
+    Load(archive::LoadArguments),
     /// Write the root file system of an image as a tar archive
     Export(export::ExportArguments),
     /// Make an image of a root file system's tar archive
@@ -80,6 +85,8 @@ pub fn image(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Explain(arguments) => explain::explain(arguments),
         Command::Tag(arguments) => names::tag(arguments),
         Command::Rm(arguments) => names::rm(arguments),
+        Command::Save(arguments) => archive::save(arguments),
+        Command::Load(arguments) => archive::load(arguments),
         Command::Export(arguments) => export::export(arguments),
         Command::Import(arguments) => export::import(arguments),
         Command::ImportHost(arguments) => import_host::import_host(arguments),
