@@ -96,7 +96,7 @@ pub fn save_directory(
         let why = format!("{} is not empty", path.display());
         return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, why)));
     }
-    for (digest, _) in &collected.blobs {
+    for digest in collected.blobs.keys() {
         let folder = path.join("blobs").join(digest.algorithm().name());
         fs::create_dir_all(&folder).map_err(failed)?;
         let mut blob = store.blob(digest)?.ok_or_else(|| missing(digest))?;
