@@ -60,7 +60,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug, Clone)]
 pub struct Store {
     path: PathBuf,
-    _shared: Arc<Lock>,
+    _lock: Arc<Lock>,
 }
 
 /// An image in the store.
@@ -127,11 +127,24 @@ impl Store {
         }
         let path = path.canonicalize().map_err(error::io("find", path))?;
         let lock = Lock::shared(&path.join("lock"))?;
-        let store = Self { path, _shared: Arc::new(lock) };
+        let store = Self { path, _lock: Arc::new(lock) };
         if !layout.exists() {
             store.replace_file("oci-layout", LAYOUT.as_bytes())?;
         }
         Ok(store)
+    }
+
+    /// The store under the exclusive lock: while it exists, nobody else opens it. `None` if somebody
+    /// has it open, also this process by a clone.
+    ///
+    /// # Errors
+    ///
+    /// When the lock's file cannot be opened.
+    pub fn into_exclusive(self) -> Result<Option<Self>> {
+        let path = self.path.clone();
+        drop(self); // a shared lock of its own would be in the way
+        let lock = Lock::try_exclusive(&path.join("lock"))?;
+        Ok(lock.map(|lock| Self { path, _lock: Arc::new(lock) }))
     }
 
     /// Its directory.

@@ -13,7 +13,7 @@ mod apply;
 mod attributes;
 mod changes;
 mod error;
-mod remove;
+pub(crate) mod remove;
 mod tree;
 mod writer;
 mod xattrs;

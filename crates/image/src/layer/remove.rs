@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, openat, unlinkat},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, fstat, openat, unlinkat},
     io::Errno,
 };
 
@@ -18,22 +18,32 @@ pub fn remove(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(errno) => return Err(errno.into()),
     }
-    // Emptied from below, without recursion: an archive decides how deep it is.
-    let mut open = vec![(name.to_vec(), directory(parent, name)?)];
-    while let Some((_, current)) = open.last() {
-        match next(current)? {
-            Some(below) => {
-                let opened = directory(current.as_fd(), &below)?;
-                open.push((below, opened));
-            }
-            None => {
-                let (name, _) = open.pop().expect("it was just looked at");
-                let parent = open.last().map_or(parent, |(_, above)| above.as_fd());
-                unlinkat(parent, &*name, AtFlags::REMOVEDIR)?;
-            }
+    // Emptied from below, without recursion and with two directories open: an archive decides how
+    // deep it is.
+    let mut current = directory(parent, name)?;
+    let mut above: Vec<(Vec<u8>, Inode)> = Vec::new();
+    loop {
+        if let Some(below) = next(&current)? {
+            above.push((below.clone(), inode(&current)?));
+            current = directory(current.as_fd(), &below)?;
+            continue;
         }
+        let Some((name, expected)) = above.pop() else { break };
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        current = openat(&current, "..", flags, Mode::empty())?;
+        if inode(&current)? != expected {
+            return Err(io::Error::other("the directory was moved while it was removed"));
+        }
+        unlinkat(&current, &*name, AtFlags::REMOVEDIR)?;
     }
-    Ok(())
+    Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+type Inode = (u64, u64);
+
+fn inode(directory: &OwnedFd) -> io::Result<Inode> {
+    let stat = fstat(directory)?;
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 /// Removes all but directories, and returns the name of one.
