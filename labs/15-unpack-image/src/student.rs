@@ -14,21 +14,21 @@ use std::{
 use serde_json::Value;
 use unpack_image::{Answer, Descriptor, Digest};
 
-/// The bytes of a blob in the image layout `layout`: of the file `blobs/sha256/HEX`.
-///
-/// Returns an error if they are not as many as `descriptor.size`, or if their digest is not
-/// `descriptor.digest`. `Digest::of(&bytes)` computes one; `digest.hex()` is the file's name.
-fn read_blob(layout: &Path, descriptor: &Descriptor) -> io::Result<Vec<u8>> {
-    todo!("lab 15, step 1: read the file, compare its size and digest")
-}
-
 /// From the text of an index, the descriptor of the manifest for this platform.
 ///
 /// An index is JSON: `{"manifests": [DESCRIPTOR, ..]}`. Each descriptor has a `platform` with `os` and
 /// `architecture`; yours is the one with `linux` and `amd64`. An entry deserializes into a
 /// [`Descriptor`] as it is. Returns an error if there is none.
 fn choose_manifest(index: &[u8]) -> io::Result<Descriptor> {
-    todo!("lab 15, step 2: serde_json::from_slice, find, serde_json::from_value")
+    todo!("lab 15, step 1: serde_json::from_slice, find, serde_json::from_value")
+}
+
+/// The bytes of a blob in the image layout `layout`: of the file `blobs/sha256/HEX`.
+///
+/// Returns an error if they are not as many as `descriptor.size`, or if their digest is not
+/// `descriptor.digest`. `Digest::of(&bytes)` computes one; `digest.hex()` is the file's name.
+fn read_blob(layout: &Path, descriptor: &Descriptor) -> io::Result<Vec<u8>> {
+    todo!("lab 15, step 2: read the file, compare its size and digest")
 }
 
 /// From the text of a manifest, the descriptors of its layers, in the order in which they are

@@ -31,12 +31,14 @@ fn parameter<'h>(header: &'h str, name: &str) -> Option<&'h str> {
 /// The manifest that `reference`, a tag or a digest, names: `/v2/NAME/manifests/REFERENCE`.
 ///
 /// The request says by `Accept` that the client knows the media type [`MANIFEST`]. A status other than
-/// 200 is an error. If `reference` is a digest (`reference.parse::<Digest>()` tells), bytes with
+/// 200 is an error that names the status. If `reference` is a digest (`reference.parse::<Digest>()` tells), bytes with
 /// another digest are an error too.
 ///
 /// `get` is your function of step 1.
 fn manifest(get: Get, repository: &mut Repository, reference: &str) -> io::Result<Vec<u8>> {
-    todo!("lab 16, step 2: one request, one header")
+    let path = format!("/v2/{}/manifests/{reference}", repository.name);
+    let response = get(repository, &path, &[])?;
+    todo!("lab 16, step 2: a header, the status, the body, its digest")
 }
 
 /// Fetches a blob into the store, `/v2/NAME/blobs/DIGEST`, unless it is there already.
