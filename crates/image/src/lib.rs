@@ -1,6 +1,7 @@
 //! Images on this machine.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod build;
 pub mod compression;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod dockerfile;
 pub mod flatten;
 pub mod layer;
 pub mod manifest;
+pub mod one_layer;
 pub mod process;
 pub mod reference;
 pub mod store;

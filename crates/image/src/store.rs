@@ -34,6 +34,7 @@ use std::{
 
 pub use blobs::{Blob, Ingest};
 pub use error::StoreError;
+pub use index::REF_NAME;
 pub use locks::Lock;
 pub use resolve::Named;
 

@@ -42,6 +42,10 @@ mod lab12;
 mod lab13;
 #[path = "../../../labs/14-layers/check.rs"]
 mod lab14;
+#[path = "../../../labs/15-unpack-image/check.rs"]
+mod lab15;
+#[path = "../../../labs/16-pull-image/check.rs"]
+mod lab16;
 #[path = "../../../labs/18-start-up/check.rs"]
 mod lab18;
 #[path = "../../../labs/19-footprint/check.rs"]
@@ -78,6 +82,8 @@ pub static CHECKS: &[BuiltIn] = &[
     built_in!("12", "cpu-quota", lab12),
     built_in!("13", "memory-and-pids", lab13),
     built_in!("14", "layers", lab14),
+    built_in!("15", "unpack-image", lab15),
+    built_in!("16", "pull-image", lab16),
     built_in!("18", "start-up", lab18),
     built_in!("19", "footprint", lab19),
     built_in!("20", "verdict", lab20),

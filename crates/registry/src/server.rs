@@ -21,8 +21,11 @@ mod lists;
 mod log;
 mod manifests;
 mod page;
+mod response;
 pub mod route;
 mod serve;
+mod serve_error;
+mod state;
 mod storage;
 mod tls;
 mod upload_requests;
@@ -32,7 +35,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use auth::{Users, UsersError};
 pub use collect::Collected;
-pub use serve::{ServeError, serve, terminated};
+pub use serve::{serve, terminated};
+pub use serve_error::ServeError;
 
 /// How a registry is served.
 #[derive(Debug, Clone)]

@@ -122,6 +122,22 @@ fn a_broken_download_goes_on_where_it_broke() {
 }
 
 #[test]
+fn a_server_that_begins_anew_each_time_and_breaks_is_left() {
+    let fixture = Fixture::new(&[3 << 20]);
+    let path = layer_path(&fixture, 0);
+    // Two megabytes and nothing, in turn: what is there at the end is not more than before.
+    let (error, server) = refused(move |request, before| match request.path.ends_with(&path) {
+        true => Reply::new(200)
+            .header("Content-Length", &(3 << 20).to_string())
+            .step(Step::Send(fixture.layers[0][..(before % 2) << 21].into()))
+            .step(Step::Close),
+        false => fixture.answer(request),
+    });
+    assert!(error.contains("broke"), "{error}");
+    assert!(server.count("GET", "/blobs/") < 12, "{}", server.count("GET", "/blobs/"));
+}
+
+#[test]
 fn a_stalled_download_ends_and_the_next_pull_goes_on() {
     let fixture = Fixture::new(&[LAYER]);
     let (_folder, store) = store();
@@ -308,6 +324,17 @@ fn bytes_that_drip_are_not_waited_for_for_ever() {
         false => fixture.answer(request),
     });
     assert!(error.contains("sent nothing for too long"), "{error}");
+    // Nor if they are those of a manifest, or of an error.
+    for (status, attempts) in [(200, 2), (400, 1)] {
+        let (error, server) = refused(move |_, before| match before {
+            0 => Reply::new(status)
+                .header("Content-Length", "100000")
+                .step(Step::Drip(vec![b' '; 100_000], Duration::from_millis(50))),
+            _ => Reply::error(400, "UNKNOWN", "the next attempt"),
+        });
+        assert!(error.contains("the registry answered 400"), "{error}");
+        assert_eq!(server.log().len(), attempts);
+    }
 }
 
 #[test]

@@ -126,6 +126,22 @@ fn a_broken_upload_goes_on_where_it_broke() {
 }
 
 #[test]
+fn an_upload_that_gets_on_may_break_often() {
+    const KEPT: usize = 1_200_000;
+    let (fixture, taking) = (Fixture::new(&[8 * KEPT]), Arc::new(Taking::default()));
+    let registry = Arc::clone(&taking);
+    let server = Script::new(move |request, _| {
+        if request.body.len() > KEPT {
+            registry.upload.lock().unwrap().extend(&request.body[..KEPT]);
+            return Reply::raw(vec![Step::Close]);
+        }
+        registry.answer(request)
+    });
+    push(&fixture, &server).unwrap();
+    assert!(taking.has(&Digest::of(&fixture.layers[0]).to_string()));
+}
+
+#[test]
 fn an_upload_that_the_registry_forgot_begins_anew() {
     let (fixture, registry) = (fixture(), Taking::default());
     let once = Mutex::new(true);

@@ -1,9 +1,12 @@
 //! `isolab image`: the images of this host.
 
+mod archive;
 mod build;
 mod connection;
 mod explain;
+mod export;
 mod history;
+mod import_host;
 mod inspect;
 mod list;
 mod login;
@@ -52,6 +55,18 @@ enum Command {
     /// Remove names of images, and images without one
     #[command(visible_alias = "remove")]
     Rm(names::RmArguments),
+    /// Write images to an archive
+    Save(archive::SaveArguments),
+    /// Load images from an archive
+    Load(archive::LoadArguments),
+    /// Write the root file system of an image as a tar archive
+    Export(export::ExportArguments),
+    /// Make an image of a root file system's tar archive
+    Import(export::ImportArguments),
+    /// Make an image of programs of this host
+    ImportHost(import_host::Arguments),
+    /// Show what differs between two images
+    Diff(export::DiffArguments),
     /// Log in to a registry
     Login(login::LoginArguments),
     /// Log out of a registry
@@ -70,6 +85,12 @@ pub fn image(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Explain(arguments) => explain::explain(arguments),
         Command::Tag(arguments) => names::tag(arguments),
         Command::Rm(arguments) => names::rm(arguments),
+        Command::Save(arguments) => archive::save(arguments),
+        Command::Load(arguments) => archive::load(arguments),
+        Command::Export(arguments) => export::export(arguments),
+        Command::Import(arguments) => export::import(arguments),
+        Command::ImportHost(arguments) => import_host::import_host(arguments),
+        Command::Diff(arguments) => export::diff(arguments),
         Command::Login(arguments) => login::login(arguments),
         Command::Logout(arguments) => login::logout(arguments),
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use parse_dockerfile::Flag;
 
 use super::{
+    context::Context,
     error::{Error, Problem, excerpt},
-    read::Context,
 };
 
 /// No instruction takes as many.

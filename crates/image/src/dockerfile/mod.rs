@@ -13,6 +13,7 @@
 //!
 //! <https://docs.docker.com/reference/dockerfile/>
 
+mod context;
 mod error;
 mod flags;
 mod here;
@@ -30,12 +31,12 @@ pub mod stages;
 mod tests;
 pub mod variables;
 
+use self::{context::Reader, lines::LogicalLine};
 pub use self::{
     error::{Error, Problem},
     instruction::{Command, Copy, From, Healthcheck, Instruction, Located},
     position::Position,
 };
-use self::{lines::LogicalLine, read::Reader};
 
 /// Far more than any image has layers.
 const MOST_INSTRUCTIONS: usize = 10_000;

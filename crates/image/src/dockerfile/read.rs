@@ -6,6 +6,7 @@
 use parse_dockerfile as package;
 
 use super::{
+    context::{BEFORE, Context, Reader},
     error::{Error, Problem, excerpt},
     flags::Flags,
     here,
@@ -13,9 +14,6 @@ use super::{
     lines::LogicalLine,
     pairs, remote,
 };
-
-/// What the package wants to see before any other instruction.
-const BEFORE: &str = "FROM scratch\n";
 
 const KEYWORDS: [&str; 18] = [
     "ADD",
@@ -38,20 +36,6 @@ const KEYWORDS: [&str; 18] = [
     "WORKDIR",
 ];
 
-/// Reads lines of one file.
-pub(super) struct Reader<'a> {
-    pub(super) file: &'a str,
-    pub(super) escape: char,
-}
-
-/// A line that is being read.
-pub(super) struct Context<'a> {
-    reader: &'a Reader<'a>,
-    line: &'a LogicalLine,
-    /// Where in the line the instruction begins: behind `ONBUILD`.
-    offset: usize,
-}
-
 impl Reader<'_> {
     pub(super) fn read(&self, line: &LogicalLine) -> Result<Located, Error> {
         Context { reader: self, line, offset: 0 }.read()
@@ -59,12 +43,6 @@ impl Reader<'_> {
 }
 
 impl Context<'_> {
-    /// A problem at that byte of the text that the package got.
-    pub(super) fn error(&self, at: usize, problem: Problem) -> Error {
-        let position = self.line.position(self.offset + at.saturating_sub(BEFORE.len()));
-        Error::new(self.reader.file, position, problem)
-    }
-
     fn read(&self) -> Result<Located, Error> {
         let text = &self.line.text[self.offset..];
         let word = text.split(char::is_whitespace).next().unwrap_or_default();

@@ -18,14 +18,11 @@ use super::{
     Failure, Progress,
     manifests::pull_scope,
     message::{BodyReader, Request, Response},
-    retry::Retry,
+    retry::{ACHIEVEMENT, Retry},
     session::Session,
 };
 
 const PIECE: usize = 128 << 10;
-
-/// After so much, a new failure is not the same one again.
-const ACHIEVEMENT: u64 = 1 << 20;
 
 /// Who sends fewer bytes than this within four times the idle time keeps the line and gives nothing.
 const FEW: u64 = 4 << 10;
@@ -59,7 +56,8 @@ impl Download<'_> {
                 if ingest.offset() >= mark + ACHIEVEMENT {
                     retry.reset();
                 }
-                mark = ingest.offset();
+                // Never less: who begins anew and breaks in turn is not getting on.
+                mark = mark.max(ingest.offset());
                 retry.after(failure, self.progress)?;
                 continue;
             }

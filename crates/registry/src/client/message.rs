@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::FileExt as _,
+    time::Instant,
 };
 
 use ureq::http::{HeaderMap, Method, StatusCode, header};
@@ -88,6 +89,8 @@ pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: ureq::Body,
+    /// Until when a small body must be there; each byte of it could take its time.
+    pub(super) deadline: Instant,
 }
 
 impl Response {
@@ -114,15 +117,21 @@ impl Response {
         if self.length().is_some_and(|length| length > most) {
             return Err(Failure::TooLarge { what, most });
         }
-        let BodyReader { host, reader } = self.into_reader();
-        let mut bytes = Vec::new();
-        reader
-            .take(most + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| http_error::failure(&host, error.into()))?;
-        match bytes.len() as u64 > most {
-            true => Err(Failure::TooLarge { what, most }),
-            false => Ok(bytes),
+        let deadline = self.deadline;
+        let mut reader = self.into_reader();
+        let (mut bytes, mut piece) = (Vec::new(), [0; 8 << 10]);
+        loop {
+            let length = reader.read(&mut piece)?;
+            bytes.extend(&piece[..length]);
+            if bytes.len() as u64 > most {
+                return Err(Failure::TooLarge { what, most });
+            }
+            if length == 0 {
+                return Ok(bytes);
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::Stalled { host: reader.host });
+            }
         }
     }
 }

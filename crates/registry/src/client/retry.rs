@@ -14,6 +14,9 @@ use super::{Failure, Progress};
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 5;
 
+/// After so many bytes more, a new failure is not the same one again.
+pub(super) const ACHIEVEMENT: u64 = 1 << 20;
+
 /// Who is asked to wait longer tells its user instead.
 const MOST: Duration = Duration::from_secs(60);
 

@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     io::{self, Read},
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ureq::{
@@ -28,6 +28,9 @@ pub(super) const IDLE: Duration = Duration::from_secs(30);
 
 /// A registry verifies an upload before it answers.
 const ANSWER_TO_UPLOAD: u32 = 20;
+
+/// So many times the idle time a manifest, a token or an error may take.
+const SMALL_BODY: u32 = 10;
 
 /// Bodies from here on wait for the registry to agree ("Expect: 100-continue"), so that it can
 /// refuse without having received them.
@@ -129,6 +132,7 @@ impl Transport {
             status: parts.status,
             headers: parts.headers,
             body,
+            deadline: Instant::now() + idle * SMALL_BODY,
         })
     }
 

@@ -22,7 +22,7 @@ use super::{
     manifests::content_digest,
     message::{Body, FilePart, Observer, Request, Response},
     origins,
-    retry::Retry,
+    retry::{ACHIEVEMENT, Retry},
     session::Session,
     url::Url,
 };
@@ -64,6 +64,8 @@ struct State {
     location: Option<Url>,
     /// Whether the registry refused the whole in one request.
     is_chunked: bool,
+    /// How many bytes the registry said that it has.
+    confirmed: u64,
 }
 
 impl Upload<'_> {
@@ -75,12 +77,18 @@ impl Upload<'_> {
             if (self.is_stopped)() {
                 return Err(Failure::Cancelled);
             }
+            let before = state.confirmed;
             match self.attempt(&mut state) {
                 Ok(outcome) => {
                     origins::add(self.store, self.digest, &self.target.name());
                     return Ok(outcome);
                 }
-                Err(failure) => retry.after(failure, self.progress)?,
+                Err(failure) => {
+                    if state.confirmed >= before + ACHIEVEMENT {
+                        retry.reset();
+                    }
+                    retry.after(failure, self.progress)?;
+                }
             }
         }
     }
@@ -105,6 +113,8 @@ impl Upload<'_> {
             },
         };
         state.location = Some(location.clone());
+        // Never less: a registry that forgets and remembers in turn is not getting on.
+        state.confirmed = state.confirmed.max(offset);
         let location = if offset == 0 && !state.is_chunked {
             let part = self.part(&blob.file, 0, self.size);
             let response = self.finish(&location, Body::File(part))?;

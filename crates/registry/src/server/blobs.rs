@@ -11,7 +11,8 @@ use image::digest::Digest;
 use super::{
     body::FileBody,
     error::ApiError,
-    serve::{DIGEST, Registry, set},
+    response::{DIGEST, set},
+    state::Registry,
 };
 
 pub(super) fn get(

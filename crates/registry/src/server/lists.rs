@@ -10,8 +10,9 @@ use serde_json::json;
 use super::{
     error::ApiError,
     manifests::Shape,
+    response::{json_response, set},
     route::query as value_of,
-    serve::{Registry, json_response, set},
+    state::Registry,
 };
 
 /// The part of a sorted list that `n` and `last` ask for, and whether more follows.

@@ -14,8 +14,9 @@ use super::{
     blobs::{accepted, is_known},
     body,
     error::ApiError,
+    response::{DIGEST, set},
     route::ManifestName,
-    serve::{DIGEST, Registry, set},
+    state::Registry,
     storage::StoredManifest,
 };
 

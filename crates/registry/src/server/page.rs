@@ -13,8 +13,9 @@ use image::digest::Digest;
 use super::{
     error::ApiError,
     manifests::{Shape, Target},
+    response::set,
     route::query as value_of,
-    serve::{Registry, set},
+    state::Registry,
     storage::Storage,
 };
 

@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     io::{self, Write},
     net::SocketAddr,
-    path::PathBuf,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -25,13 +24,16 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Options,
-    auth::{Users, UsersError},
+    auth::Users,
     blobs, collect,
     error::ApiError,
     lists,
     log::{AccessLog, Line},
     manifests, page,
+    response::json_response,
     route::Route,
+    serve_error::ServeError,
+    state::Registry,
     storage::Storage,
     tls, upload_requests,
 };
@@ -42,40 +44,6 @@ const HEAD: Duration = Duration::from_secs(15);
 const MAX_HEAD: usize = 32 << 10;
 /// How long requests may still run when the server is to end.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// A server that cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// Something on this host cannot be used.
-    #[error("{action} {object}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// With what.
-        object: String,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// The file of users is not one.
-    #[error(transparent)]
-    Users(#[from] UsersError),
-    /// The certificate or the key is not one.
-    #[error("{}: {why}", path.display())]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-/// What all requests share.
-pub(super) struct Registry {
-    pub(super) options: Options,
-    pub(super) storage: Storage,
-    users: Option<Users>,
-    log: AccessLog,
-}
 
 /// Serves a registry until `shutdown` is ready; `ready` learns where it listens. Requests that run
 /// then are finished.
@@ -290,21 +258,3 @@ async fn route(registry: &Registry, request: Request<Body>) -> Result<Response<B
         _ => Err(ApiError::method()),
     }
 }
-
-/// A response with JSON in it.
-pub(super) fn json_response(media_type: &str, bytes: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(bytes));
-    set(&mut response, header::CONTENT_TYPE, media_type);
-    response
-}
-
-/// Sets a header of a response. What cannot be one is left out.
-pub(super) fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(name, value);
-    }
-}
-
-/// `Docker-Content-Digest`.
-pub(super) const DIGEST: header::HeaderName =
-    header::HeaderName::from_static("docker-content-digest");

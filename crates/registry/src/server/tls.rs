@@ -8,7 +8,7 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::ServeError;
+use super::serve_error::ServeError;
 
 pub(super) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
     let failed = |path: &Path, why: &dyn std::fmt::Display| ServeError::Tls {

@@ -12,8 +12,9 @@ use super::{
     blobs::accepted,
     body,
     error::ApiError,
+    response::{DIGEST, set},
     route::query as value_of,
-    serve::{DIGEST, Registry, set},
+    state::Registry,
     uploads::{Upload, lock},
 };
 

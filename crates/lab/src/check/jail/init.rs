@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use container::netlink::Netlink;
 use nix::{
     mount::{MsFlags, mount},
     sys::{
@@ -29,6 +30,9 @@ use super::{
     power::bound_to,
     root,
 };
+
+/// The index of `lo`, the first link of every network namespace.
+const LOOPBACK: i32 = 1;
 
 /// Process 1 of the program's host. It does not come back.
 pub(super) fn init(
@@ -54,6 +58,11 @@ fn settle(orders: &Orders, program: &[u8]) -> io::Result<()> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SHARED, none)
         .map_err(at("make mounts shared"))?;
     sethostname(&orders.host_name).map_err(at("sethostname"))?;
+    if orders.setup.loopback {
+        let raised = Netlink::open().and_then(|mut links| links.set_up(LOOPBACK));
+        raised
+            .map_err(|error| io::Error::other(format!("set lo up: {}", sandbox::chain(&error))))?;
+    }
     std::env::set_current_dir("/tmp").map_err(at("enter /tmp"))
 }
 

@@ -23,6 +23,8 @@ pub struct Setup {
     pub kvm: bool,
     /// Whether it may ask to be served in real time (sched(7)).
     pub realtime: bool,
+    /// Whether its loopback network is up.
+    pub loopback: bool,
     /// Programs of the host that it may start; no others, but itself.
     pub allowed: Vec<PathBuf>,
 }
@@ -67,6 +69,12 @@ impl Setup {
     #[must_use]
     pub fn with_realtime(self) -> Self {
         Self { realtime: true, ..self }
+    }
+
+    /// With a network of which nobody else is a part: 127.0.0.1 alone.
+    #[must_use]
+    pub fn with_loopback(self) -> Self {
+        Self { loopback: true, ..self }
     }
 
     /// Allowed to start a program of the host.

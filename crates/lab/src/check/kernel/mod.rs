@@ -2,6 +2,7 @@
 
 mod load;
 mod mount;
+mod tree;
 
 use std::{
     fs, io,
@@ -16,6 +17,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 pub use load::Load;
 pub use mount::Mount;
+pub use tree::{Node, tree};
 
 use super::finding::{Checked, cannot_tell, ensure};
 

@@ -1,0 +1,262 @@
+//! What the check wants unpacked: random layers, and images that must be refused. Nobody can know
+//! them beforehand.
+
+mod archive;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{Descriptor, Digest};
+pub use archive::{Entry, Layer};
+use archive::{compressed, tar};
+
+/// An image layout, file by file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TestImage {
+    /// The directory that it is written to.
+    pub name: String,
+    /// Its files, by paths relative to the layout.
+    pub files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+/// What is to be found under a path of an unpacked image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// A directory with these permissions.
+    Directory(u32),
+    /// A file with this content and these permissions.
+    File(String, u32),
+    /// A symbolic link to there.
+    Symlink(PathBuf),
+    /// The same file as the one of that path.
+    SameAs(PathBuf),
+}
+
+/// A way in which an image is bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attack {
+    /// A layer's blob has been replaced by another of the same size.
+    Tampered,
+    /// The manifest gives another size than the blob has.
+    Size,
+    /// The index has an image for another platform alone.
+    Platform,
+    /// A file's path begins with `..`.
+    DotDot,
+    /// A file's path begins with a slash.
+    Absolute,
+    /// A symbolic link leads out, and a file's path leads through it.
+    Symlink,
+    /// A hard link's target is outside.
+    HardLink,
+    /// A whiteout's name stands for the directory above.
+    Whiteout,
+}
+
+impl Attack {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Tampered,
+        Self::Size,
+        Self::Platform,
+        Self::DotDot,
+        Self::Absolute,
+        Self::Symlink,
+        Self::HardLink,
+        Self::Whiteout,
+    ];
+
+    /// A bad image, which is to be unpacked below `work`.
+    pub fn image(self, work: &Path, word: &str) -> TestImage {
+        let name = format!("bad-{word}");
+        let file = |path: String| (path, Entry::File(format!("{word}\n"), 0o644));
+        let link = |to: &str| (format!("link-{word}"), Entry::Symlink(to.into()));
+        let mut layer = vec![file(format!("first-{word}"))];
+        layer.extend(match self {
+            Self::Tampered | Self::Size | Self::Platform => vec![],
+            Self::DotDot => vec![file(format!("../escaped-{word}"))],
+            Self::Absolute => vec![file(format!("{}/{name}/escaped-{word}", work.display()))],
+            Self::Symlink => vec![link(".."), file(format!("link-{word}/escaped-{word}"))],
+            Self::HardLink => {
+                vec![(format!("twin-{word}"), Entry::HardLink("../victim".into()))]
+            }
+            Self::Whiteout => {
+                vec![(".wh...".to_owned(), Entry::Whiteout)]
+            }
+        });
+        let mut image = TestImage::new(&name);
+        let mut blob = compressed(&tar(&layer));
+        let mut descriptor = describe(LAYER, &blob);
+        match self {
+            Self::Tampered => {
+                // As good an archive as before, and as long, with another content.
+                let other = "x".repeat(word.len());
+                blob = tar(&[(format!("first-{word}"), Entry::File(format!("{other}\n"), 0o644))]);
+                descriptor = describe(LAYER, &tar(&layer));
+            }
+            Self::Size => descriptor.size += 1,
+            _ => {}
+        }
+        image.files.insert(path_of(&descriptor.digest), blob);
+        let manifest = image.manifest(&[descriptor]);
+        let architecture = if self == Self::Platform { "arm64" } else { "amd64" };
+        image.index(&[entry(&manifest, "linux", architecture)]);
+        image
+    }
+}
+
+/// An image, and what comes of it.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The layout.
+    pub image: TestImage,
+    /// What is in the root afterwards.
+    pub expected: BTreeMap<PathBuf, Expected>,
+    /// A file that is in each layer, each time another.
+    pub shared: PathBuf,
+    /// A file of the layers for other platforms.
+    pub foreign: PathBuf,
+    /// A file that a whiteout hides.
+    pub hidden: PathBuf,
+    /// A directory that a whiteout hides.
+    pub hidden_directory: PathBuf,
+    /// A directory that is opaque.
+    pub opaque: PathBuf,
+    /// A directory that a later layer has too.
+    pub kept: PathBuf,
+}
+
+impl Scenario {
+    /// A scenario by the numbers that `random` gives, each below the one that it is asked for.
+    pub fn random(random: impl Fn(u64) -> u64) -> Self {
+        let word = |kind: &str| format!("{kind}-{:06x}", random(1 << 24));
+        let file =
+            |path: &str| (path.to_owned(), Entry::File(format!("{}\n", word("text")), 0o644));
+        let directory = |path: &str| (path.to_owned(), Entry::Directory(0o755));
+        let [shared, hidden, gone, opaque, link, kept, turned, flat] =
+            ["shared", "hidden", "gone", "opaque", "conf", "kept", "turned", "flat"].map(word);
+        let inner = word("inner");
+        let program =
+            |path: String| (path, Entry::File(word("text"), [0o755, 0o700][random(2) as usize]));
+
+        let mut base = vec![file(&shared), file(&hidden), directory(&gone), directory(&kept)];
+        base.extend([file(&format!("{gone}/{inner}")), directory(&format!("{gone}/sub"))]);
+        base.extend([file(&format!("{gone}/sub/{inner}")), file(&format!("{kept}/{inner}"))]);
+        base.extend([directory(&opaque), file(&format!("{opaque}/{inner}"))]);
+        base.extend([file(&format!("{opaque}/{}", word("below"))), file(&turned)]);
+        base.extend([(link.clone(), Entry::Symlink("../victim".into())), directory(&flat)]);
+        base.extend([file(&format!("{flat}/{inner}")), program(word("program"))]);
+        let twin = (word("twin"), Entry::HardLink(format!("{kept}/{inner}")));
+        base.push(twin);
+
+        let mut middle =
+            vec![file(&shared), directory(&opaque), file(&format!("{opaque}/{inner}"))];
+        // After the layer's own files: it must not take those.
+        middle.push((format!("{opaque}/.wh..wh..opq"), Entry::Whiteout));
+        middle.push((format!(".wh.{hidden}"), Entry::Whiteout));
+        middle.push((format!(".wh.{gone}"), Entry::Whiteout));
+        middle.extend([
+            (kept.clone(), Entry::Directory(0o700)),
+            file(&format!("{kept}/{}", word("new"))),
+        ]);
+        middle.push((word("link"), Entry::Symlink("/etc/passwd".into())));
+
+        let mut top = vec![file(&shared), file(&link), directory(&turned)];
+        top.extend([file(&format!("{turned}/{inner}")), file(&flat)]);
+        top.extend((0..2 + random(3)).map(|_| file(&word("file"))));
+
+        let mut image = TestImage::new("good");
+        let layers = [base, middle, top];
+        let manifest = image.manifest_of(&layers);
+        let foreign = word("foreign");
+        let other = image.manifest_of(&[vec![file(&foreign)]]);
+        let mut others = vec![
+            entry(&other, "unknown", "unknown"),
+            entry(&other, "linux", "arm64"),
+            entry(&other, "windows", "amd64"),
+        ];
+        for place in (1..others.len()).rev() {
+            others.swap(place, random(place as u64 + 1) as usize);
+        }
+        // Neither the first nor the last one.
+        others.push(entry(&manifest, "linux", "amd64"));
+        others.push(entry(&other, "linux", "s390x"));
+        image.index(&others);
+        Self {
+            image,
+            expected: archive::apply(&layers),
+            shared: shared.into(),
+            foreign: foreign.into(),
+            hidden: hidden.into(),
+            hidden_directory: gone.into(),
+            opaque: opaque.into(),
+            kept: kept.into(),
+        }
+    }
+}
+
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn describe(media_type: &str, blob: &[u8]) -> Descriptor {
+    let (digest, size) = (Digest::of(blob), blob.len() as u64);
+    Descriptor { media_type: media_type.into(), digest, size }
+}
+
+fn entry(manifest: &Descriptor, os: &str, architecture: &str) -> Value {
+    let mut entry = json!(manifest);
+    entry["platform"] = json!({ "architecture": architecture, "os": os });
+    entry
+}
+
+fn path_of(digest: &Digest) -> PathBuf {
+    Path::new("blobs/sha256").join(digest.hex())
+}
+
+impl TestImage {
+    fn new(name: &str) -> Self {
+        let layout = br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec();
+        Self { name: name.into(), files: [("oci-layout".into(), layout)].into() }
+    }
+
+    /// As the line that the program is told.
+    ///
+    /// # Errors
+    ///
+    /// None that could be: it is a map with paths of letters.
+    pub fn line(&self) -> io::Result<String> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    fn add(&mut self, media_type: &str, blob: Vec<u8>) -> Descriptor {
+        let descriptor = describe(media_type, &blob);
+        self.files.insert(path_of(&descriptor.digest), blob);
+        descriptor
+    }
+
+    fn manifest_of(&mut self, layers: &[Layer]) -> Descriptor {
+        let layers: Vec<Descriptor> =
+            layers.iter().map(|layer| self.add(LAYER, compressed(&tar(layer)))).collect();
+        self.manifest(&layers)
+    }
+
+    fn manifest(&mut self, layers: &[Descriptor]) -> Descriptor {
+        let config = json!({ "architecture": "amd64", "os": "linux" }).to_string();
+        let config = self.add("application/vnd.oci.image.config.v1+json", config.into());
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers,
+        });
+        self.add(MANIFEST, manifest.to_string().into())
+    }
+
+    fn index(&mut self, entries: &[Value]) {
+        let index = json!({ "schemaVersion": 2, "manifests": entries });
+        self.files.insert("index.json".into(), index.to_string().into());
+    }
+}
