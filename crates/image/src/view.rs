@@ -57,15 +57,6 @@ pub enum Node {
     Other(OwnedFd, FileStat),
 }
 
-/// An entry of an overlay's upper directory.
-#[derive(Debug)]
-pub enum Raw {
-    /// The name is deleted.
-    Whiteout,
-    /// Something with this name, and whether it is an opaque directory.
-    Node(Node, bool),
-}
-
 /// Where a path leads, whether there is something or not.
 #[derive(Debug)]
 pub struct Located {
@@ -262,31 +253,6 @@ impl Directory {
             if let Some(node) = self.look_up(&name)? {
                 entries.insert(name, node);
             }
-        }
-        Ok(entries)
-    }
-
-    /// The names in the uppermost directory alone, sorted: an overlay's changes as they are kept.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub fn raw_entries(&self) -> io::Result<Vec<(OsString, Raw)>> {
-        let Some(uppermost) = self.0.first() else { return Ok(Vec::new()) };
-        let mut entries = Vec::new();
-        for name in names_of(uppermost)? {
-            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let found = openat(uppermost, name.as_os_str(), flags, Mode::empty())?;
-            let stat = fstat(&found)?;
-            let raw = match kind(&stat) {
-                _ if is_whiteout(&stat) => Raw::Whiteout,
-                SFlag::S_IFDIR => {
-                    let opaque = is_opaque(&found);
-                    Raw::Node(Node::Directory(Self(vec![found]), stat), opaque)
-                }
-                _ => Raw::Node(Node::Other(found, stat), false),
-            };
-            entries.push((name, raw));
         }
         Ok(entries)
     }

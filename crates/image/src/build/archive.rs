@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     compression::{Limits, decoder},
+    layer::Node,
     view::{kind, open_regular},
 };
 
@@ -108,7 +109,12 @@ fn add(
             let header = entry.header();
             let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or(0);
             let (major, minor) = (number(header.device_major()), number(header.device_minor()));
-            target.entry(&names, &attributes, Kind::Node { kind, major, minor })
+            let node = match kind {
+                EntryType::Char => Node::Character(major, minor),
+                EntryType::Block => Node::Block(major, minor),
+                _ => Node::Fifo,
+            };
+            target.entry(&names, &attributes, Kind::Node(node))
         }
         other => Err(StepError::Refused(format!(
             "{archive:?} has an entry of the type {:?}, which is not supported",

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf, process::ExitStatus};
 
 use crate::{
     dockerfile::{self, Position, ignore, pattern::Malformed, variables},
+    layer::ChangesError,
     manifest::ManifestError,
     store::StoreError,
     unpacked::UnpackError,
@@ -88,6 +89,9 @@ pub enum StepError {
     /// A layer.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
+    /// What a command changed.
+    #[error(transparent)]
+    Changes(#[from] ChangesError),
     /// An `ONBUILD` trigger of the base image.
     #[error("the base image has a trigger that cannot be built")]
     Trigger(#[source] dockerfile::Error),

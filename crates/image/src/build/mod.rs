@@ -16,12 +16,11 @@
 //! | `session` | the stages in their order, and the image at the end |
 //! | `steps`, `settings` | what each instruction does |
 //! | `copy`, `source`, `tree`, `sinks`, `owner` | which files `COPY` copies, and whose they are |
-//! | `target`, `archive`, `changes`, `writer` | layers: of `COPY`, of `ADD`'s archives, of `RUN` |
+//! | `target`, `archive`, `writer` | layers: of `COPY`, and of `ADD`'s archives; `RUN`'s are [`layer::changes`](crate::layer::changes) |
 //! | `cache`, `scratch`, `clock` | what is kept, what is removed, and when it was |
 
 mod archive;
 mod cache;
-mod changes;
 mod clock;
 mod copy;
 mod error;

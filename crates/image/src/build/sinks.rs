@@ -74,9 +74,9 @@ impl Sink for Recorded<'_, '_> {
                 self.fingerprint.entry(names, attributes, Kind::HardLink(target))?;
                 self.target.entry(names, attributes, Kind::HardLink(target))
             }
-            Kind::Node { kind, major, minor } => {
-                self.fingerprint.entry(names, attributes, Kind::Node { kind, major, minor })?;
-                self.target.entry(names, attributes, Kind::Node { kind, major, minor })
+            Kind::Node(node) => {
+                self.fingerprint.entry(names, attributes, Kind::Node(node))?;
+                self.target.entry(names, attributes, Kind::Node(node))
             }
         }
     }

@@ -1,11 +1,11 @@
 //! What each instruction does.
 
-use std::io::Write;
+use std::{fs, io::Write, os::fd::AsFd as _};
 
 use super::{
     Event, RunStep,
     cache::{self, LayerRecord, Record},
-    changes, clock,
+    clock,
     copy::Copying,
     error::{StepError, file},
     scratch::Scratch,
@@ -15,7 +15,7 @@ use super::{
     state::State,
     target::Target,
     tree::Fingerprint,
-    writer::{Attributes, LayerWriter},
+    writer::{self, Attributes, LayerWriter},
 };
 use crate::{
     config::{Empty, History},
@@ -25,6 +25,7 @@ use crate::{
         stages::Origin,
         variables::{expand, expand_words},
     },
+    layer::{ChangesOptions, changes},
     process::USUAL_PATH,
     view::{Node, View},
 };
@@ -165,7 +166,11 @@ impl Session<'_> {
         if !status.success() {
             return Err(StepError::Failed(status));
         }
-        changes::write(&scratch.upper(), LayerWriter::new(output, self.epoch))
+        let path = scratch.upper();
+        let upper = fs::File::open(&path).map_err(file("open", "the upper directory"))?;
+        let clamp = self.epoch.and_then(|seconds| i64::try_from(seconds).ok());
+        let packed = changes(upper.as_fd(), writer::packed(output), &ChangesOptions { clamp })?;
+        packed.diff_id().map_err(file("write the layer of", "the command"))
     }
 
     fn copy(&self, state: &mut State, line: &Located, copy: &Copy) -> Result<(), StepError> {

@@ -666,45 +666,6 @@ fn long_names_and_hard_links_survive_a_layer() {
 }
 
 #[test]
-fn the_files_of_an_upper_directory_are_a_layer() {
-    let folder = tempfile::tempdir().unwrap();
-    let upper = folder.path().join("upper");
-    fs::create_dir_all(upper.join("d")).unwrap();
-    fs::write(upper.join("d/one"), "1").unwrap();
-    fs::hard_link(upper.join("d/one"), upper.join("two")).unwrap();
-    mknod(&upper.join("gone"), SFlag::S_IFCHR, Mode::empty(), 0).unwrap();
-    let flags = rustix::fs::XattrFlags::empty();
-    let opaque = rustix::fs::setxattr(upper.join("d"), "user.overlay.opaque", b"y", flags).is_ok();
-    let mut output = Vec::new();
-    changes::write(&upper, writer::LayerWriter::new(&mut output, Some(5))).unwrap();
-    let decoder =
-        crate::compression::decoder(&output[..], &crate::compression::Limits::default()).unwrap();
-    let mut archive = tar::Archive::new(decoder);
-    let found: Vec<String> = archive
-        .entries()
-        .unwrap()
-        .map(|entry| {
-            let entry = entry.unwrap();
-            assert!(entry.header().mtime().unwrap() <= 5);
-            let link = entry.link_name().unwrap().map(|name| format!(" = {}", name.display()));
-            format!("{}{}", entry.path().unwrap().display(), link.unwrap_or_default())
-        })
-        .collect();
-    let mut expected = vec!["d/", "d/.wh..wh..opq", "d/one", ".wh.gone", "two = d/one"];
-    if !opaque {
-        println!(
-            "skipped: opaque directories, because {} has no attributes of users",
-            upper.display()
-        );
-        expected.remove(1);
-    }
-    assert_eq!(found, expected);
-    fs::write(upper.join(".wh.bad"), "").unwrap();
-    let refused = changes::write(&upper, writer::LayerWriter::new(&mut Vec::new(), None));
-    assert!(refused.unwrap_err().to_string().contains(".wh."));
-}
-
-#[test]
 fn a_file_that_changes_while_it_is_copied_is_an_error() {
     struct Meddler<'a>(&'a Path);
     impl tree::Sink for Meddler<'_> {

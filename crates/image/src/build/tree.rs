@@ -10,7 +10,6 @@ use std::{
 };
 
 use nix::sys::stat::{FileStat, SFlag, fstat, major, minor};
-use tar::EntryType;
 
 use super::{
     error::{StepError, file},
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     digest::{Algorithm, Digest, Digester},
     dockerfile::ignore::Ignore,
-    layer::WHITEOUT,
+    layer::{self, WHITEOUT, xattrs},
     view::{Directory, Node, kind, link_text, open_regular},
 };
 
@@ -121,7 +120,13 @@ impl Walk<'_> {
         match kind(stat) {
             SFlag::S_IFREG => {
                 let mut open = open_regular(found, stat).map_err(file("open", path))?;
-                attributes.extended = extended(&open);
+                let own = xattrs(&open).map_err(file("read the extended attributes of", path))?;
+                // An overlay's marks are for the kernel: no file is without its content here.
+                attributes.extended = own.unwrap_or_default();
+                // Other attributes of the host, such as access lists, name the host's users.
+                let of_anybody =
+                    |name: &str| name == "security.capability" || name.starts_with("user.");
+                attributes.extended.retain(|(name, _)| !self.is_context || of_anybody(name));
                 let size = stat.st_size.unsigned_abs();
                 let mut content = Whole { inner: (&mut open).take(size), left: size };
                 sink.entry(names, &attributes, Kind::File { size, content: &mut content })?;
@@ -147,13 +152,13 @@ impl Walk<'_> {
             SFlag::S_IFSOCK => Ok(()), // as in Docker: nobody listens at it any more
             other => {
                 let (major, minor) = (major(stat.st_rdev), minor(stat.st_rdev));
-                let kind = match other {
-                    SFlag::S_IFCHR => EntryType::Char,
-                    SFlag::S_IFBLK => EntryType::Block,
-                    _ => EntryType::Fifo,
-                };
                 let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-                let kind = Kind::Node { kind, major: number(major), minor: number(minor) };
+                let (major, minor) = (number(major), number(minor));
+                let kind = Kind::Node(match other {
+                    SFlag::S_IFCHR => layer::Node::Character(major, minor),
+                    SFlag::S_IFBLK => layer::Node::Block(major, minor),
+                    _ => layer::Node::Fifo,
+                });
                 sink.entry(names, &attributes, kind)
             }
         }
@@ -196,25 +201,6 @@ pub(super) fn attributes(stat: &FileStat) -> Attributes {
         mtime: u64::try_from(stat.st_mtime).unwrap_or(0),
         extended: Vec::new(),
     }
-}
-
-/// The extended attributes that belong to the file itself: not to an overlay, or to this host.
-pub(super) fn extended(open: &std::fs::File) -> Vec<(String, Vec<u8>)> {
-    let mut names = vec![0u8; 64 << 10];
-    let Ok(length) = rustix::fs::flistxattr(open, &mut names[..]) else { return Vec::new() };
-    let mut found = Vec::new();
-    for name in names[..length].split(|byte| *byte == 0) {
-        let Ok(name) = std::str::from_utf8(name) else { continue };
-        let own = name == "security.capability"
-            || name.starts_with("user.") && !name.starts_with("user.overlay.");
-        let mut value = vec![0u8; 64 << 10];
-        if let (true, Ok(length)) = (own, rustix::fs::fgetxattr(open, name, &mut value[..])) {
-            value.truncate(length);
-            found.push((name.to_owned(), value));
-        }
-    }
-    found.sort();
-    found
 }
 
 /// What changes when somebody writes to a file.
@@ -280,9 +266,9 @@ impl Sink for Fingerprint {
                 self.header(names, attributes, b'h');
                 self.field(&super::writer::joined(target));
             }
-            Kind::Node { kind, major, minor } => {
-                self.header(names, attributes, kind.as_byte());
-                self.field(format!("{major} {minor}").as_bytes());
+            Kind::Node(node) => {
+                self.header(names, attributes, b'n');
+                self.field(format!("{node:?}").as_bytes());
             }
             Kind::File { size, content } => {
                 self.header(names, attributes, b'f');

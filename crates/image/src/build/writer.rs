@@ -1,6 +1,4 @@
-//! Writes a layer: a tar archive, compressed, the same bytes for the same files.
-//!
-//! Source: tar(5), "GNU tar"; OCI image specification, "Image Layer Filesystem Changeset".
+//! What an entry of a layer is, and the layer that it is written to: an archive, compressed.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,16 +7,12 @@ use std::{
 };
 
 use flate2::write::GzEncoder;
-use tar::{EntryType, Header};
 
 use crate::{
     compression,
     digest::{Algorithm, Digest, Digester},
-    layer::{OPAQUE, WHITEOUT},
+    layer::{self, Node},
 };
-
-/// What a header has of a name, or of a link's text; longer ones have an entry of their own before.
-const SHORT: usize = 100;
 
 /// What an entry has beside its name and content.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,25 +35,34 @@ pub(super) enum Kind<'a> {
     Link(&'a OsStr),
     /// To a name in the layer.
     HardLink(&'a [OsString]),
-    Node {
-        kind: EntryType,
-        major: u32,
-        minor: u32,
-    },
+    Node(Node),
 }
 
 /// A layer that is being written.
 pub(super) struct LayerWriter<'a> {
-    archive: tar::Builder<Hashing<GzEncoder<&'a mut dyn Write>>>,
+    archive: layer::LayerWriter<Packed<'a>>,
     /// No time is later.
     latest: Option<u64>,
 }
 
+/// Where the archive goes: hashed, and compressed.
+pub(super) type Packed<'a> = Hashing<GzEncoder<&'a mut dyn Write>>;
+
+pub(super) fn packed(output: &mut dyn Write) -> Packed<'_> {
+    Hashing { inner: compression::gzip(output), digester: Digester::new(Algorithm::Sha256) }
+}
+
+impl Packed<'_> {
+    /// Ends the compression; the diff id of what went in.
+    pub(super) fn diff_id(self) -> io::Result<Digest> {
+        self.inner.finish()?.flush()?;
+        Ok(self.digester.finish())
+    }
+}
+
 impl<'a> LayerWriter<'a> {
     pub(super) fn new(output: &'a mut dyn Write, latest: Option<u64>) -> Self {
-        let digester = Digester::new(Algorithm::Sha256);
-        let archive = tar::Builder::new(Hashing { inner: compression::gzip(output), digester });
-        Self { archive, latest }
+        Self { archive: layer::LayerWriter::new(packed(output)), latest }
     }
 
     pub(super) fn entry(
@@ -68,104 +71,34 @@ impl<'a> LayerWriter<'a> {
         attributes: &Attributes,
         kind: Kind<'_>,
     ) -> io::Result<()> {
-        let mut header = Header::new_gnu();
-        header.set_mode(attributes.mode & 0o7777);
-        header.set_uid(attributes.uid);
-        header.set_gid(attributes.gid);
-        header
-            .set_mtime(self.latest.map_or(attributes.mtime, |latest| latest.min(attributes.mtime)));
-        header.set_size(0);
-        let mut name = joined(names);
-        let (mut link, mut content): (Vec<u8>, &mut dyn Read) = (Vec::new(), &mut io::empty());
-        let entry_type = match kind {
-            Kind::Directory => {
-                name.push(b'/');
-                EntryType::Directory
-            }
-            Kind::File { size, content: reader } => {
-                header.set_size(size);
-                content = reader;
-                EntryType::Regular
-            }
-            Kind::Link(text) => {
-                link = text.as_bytes().to_vec();
-                EntryType::Symlink
-            }
-            Kind::HardLink(target) => {
-                link = joined(target);
-                EntryType::Link
-            }
-            Kind::Node { kind, major, minor } => {
-                header.set_device_major(major)?;
-                header.set_device_minor(minor)?;
-                kind
-            }
+        let (name, attributes) = (joined(names), self.encoded(attributes)?);
+        match kind {
+            Kind::Directory => self.archive.directory(&name, &attributes),
+            Kind::File { size, content } => self.archive.file(&name, &attributes, size, content),
+            Kind::Link(text) => self.archive.symbolic_link(&name, &attributes, text.as_bytes()),
+            Kind::HardLink(target) => self.archive.hard_link(&name, &attributes, &joined(target)),
+            Kind::Node(node) => self.archive.node(&name, &attributes, node),
+        }
+    }
+
+    fn encoded(&self, attributes: &Attributes) -> io::Result<layer::Attributes> {
+        let id = |id: u64| {
+            u32::try_from(id)
+                .map_err(|_| io::Error::other(format!("{id} is no user or group of Linux")))
         };
-        header.set_entry_type(entry_type);
-        self.extended(attributes)?;
-        self.long(EntryType::GNULongName, &name)?;
-        self.long(EntryType::GNULongLink, &link)?;
-        let old = header.as_old_mut();
-        old.name[..name.len().min(SHORT)].copy_from_slice(&name[..name.len().min(SHORT)]);
-        old.linkname[..link.len().min(SHORT)].copy_from_slice(&link[..link.len().min(SHORT)]);
-        header.set_cksum();
-        self.archive.append(&header, content)
-    }
-
-    fn extended(&mut self, attributes: &Attributes) -> io::Result<()> {
-        let keys = attributes
-            .extended
-            .iter()
-            .map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_slice()));
-        let keys: Vec<(String, &[u8])> = keys.collect();
-        match keys.is_empty() {
-            true => Ok(()),
-            false => self
-                .archive
-                .append_pax_extensions(keys.iter().map(|(name, value)| (name.as_str(), *value))),
-        }
-    }
-
-    /// The entry before the one whose name or link does not fit into its header.
-    fn long(&mut self, kind: EntryType, text: &[u8]) -> io::Result<()> {
-        if text.len() <= SHORT {
-            return Ok(());
-        }
-        let mut header = Header::new_gnu();
-        let name = b"././@LongLink";
-        header.as_old_mut().name[..name.len()].copy_from_slice(name);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_size(text.len() as u64 + 1);
-        header.set_entry_type(kind);
-        header.set_cksum();
-        self.archive.append(&header, text.chain(&b"\0"[..]))
-    }
-
-    /// That nothing below has this name.
-    pub(super) fn whiteout(&mut self, directory: &[OsString], name: &OsStr) -> io::Result<()> {
-        let name = OsStr::from_bytes(&[WHITEOUT, name.as_bytes()].concat()).to_owned();
-        self.mark(directory, name)
-    }
-
-    /// That nothing of the directory shows from below.
-    pub(super) fn opaque(&mut self, directory: &[OsString]) -> io::Result<()> {
-        self.mark(directory, OsStr::from_bytes(OPAQUE).to_owned())
-    }
-
-    fn mark(&mut self, directory: &[OsString], name: OsString) -> io::Result<()> {
-        let names: Vec<OsString> = directory.iter().cloned().chain([name]).collect();
-        let kind = Kind::File { size: 0, content: &mut io::empty() };
-        self.entry(&names, &Attributes::default(), kind)
+        let mtime = self.latest.map_or(attributes.mtime, |latest| latest.min(attributes.mtime));
+        Ok(layer::Attributes {
+            uid: id(attributes.uid)?,
+            gid: id(attributes.gid)?,
+            mode: attributes.mode,
+            mtime: (i64::try_from(mtime).unwrap_or(i64::MAX), 0),
+            xattrs: attributes.extended.clone(),
+        })
     }
 
     /// Ends the archive; its diff id.
     pub(super) fn finish(self) -> io::Result<Digest> {
-        let hashing = self.archive.into_inner()?;
-        hashing.inner.finish()?.flush()?;
-        Ok(hashing.digester.finish())
+        self.archive.finish()?.diff_id()
     }
 }
 
@@ -175,7 +108,7 @@ pub(super) fn joined(names: &[OsString]) -> Vec<u8> {
 }
 
 /// A writer that hashes what it is given.
-struct Hashing<W> {
+pub(super) struct Hashing<W> {
     inner: W,
     digester: Digester,
 }

@@ -1,6 +1,6 @@
 //! Which extended attributes of a file belong into a layer.
 
-use std::{io, os::fd::OwnedFd};
+use std::{io, os::fd::AsFd};
 
 use rustix::{
     buffer::spare_capacity,
@@ -26,9 +26,9 @@ const MAX: usize = 64 << 10;
 pub(crate) type Xattrs = Result<Vec<(String, Vec<u8>)>, &'static str>;
 
 /// The extended attributes of `file` that belong into a layer.
-pub(crate) fn xattrs(file: &OwnedFd) -> io::Result<Xattrs> {
+pub(crate) fn xattrs(file: impl AsFd) -> io::Result<Xattrs> {
     let mut names = Vec::with_capacity(MAX);
-    match flistxattr(file, spare_capacity(&mut names)) {
+    match flistxattr(&file, spare_capacity(&mut names)) {
         Ok(_) => {}
         Err(Errno::OPNOTSUPP) => return Ok(Ok(Vec::new())),
         Err(errno) => return Err(errno.into()),
@@ -42,7 +42,7 @@ pub(crate) fn xattrs(file: &OwnedFd) -> io::Result<Xattrs> {
             }
         } else if KEPT.iter().any(|it| name.starts_with(it)) || KEPT_WHOLE.contains(&name) {
             let mut value = Vec::with_capacity(MAX);
-            match fgetxattr(file, name, spare_capacity(&mut value)) {
+            match fgetxattr(&file, name, spare_capacity(&mut value)) {
                 Ok(_) => kept.push((name.to_owned(), value.as_slice().to_vec())),
                 // Removed meanwhile.
                 Err(Errno::NODATA) => {}
