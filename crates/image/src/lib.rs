@@ -18,4 +18,5 @@ pub mod reference;
 pub mod store;
 pub mod unpacked;
 pub mod usage;
+pub mod verify;
 pub mod view;

@@ -58,7 +58,9 @@ pub fn verify(store: &Store, images: &[(String, Descriptor)]) -> Result<Verified
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((digest, (size, images))) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((digest, (size, images))) =
+                    all.get(next.fetch_add(1, Ordering::Relaxed))
+                {
                     if let Err(why) = check(store, digest, *size) {
                         let (digest, images) = ((*digest).clone(), images.clone());
                         let mut damaged = damaged.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,7 +106,8 @@ fn add(store: &Store, name: &str, at: &Descriptor, needed: &mut Needed) -> Resul
 }
 
 fn check(store: &Store, digest: &Digest, size: u64) -> Result<(), String> {
-    let failed = |error: StoreError| error.to_string().lines().next().unwrap_or_default().to_owned();
+    let failed =
+        |error: StoreError| error.to_string().lines().next().unwrap_or_default().to_owned();
     let mut blob = store.blob(digest).map_err(failed)?.ok_or("it is missing")?;
     if blob.size != size {
         return Err(format!("it has {} bytes instead of {size}", blob.size));
@@ -147,7 +150,10 @@ mod tests {
         let mut damaged = verify(&store, &images).unwrap().damaged;
         damaged.sort_by(|one, other| one.images.cmp(&other.images));
         assert_eq!(damaged.len(), 2);
-        assert_eq!((&*damaged[0].why, &damaged[0].images[..]), ("it is missing", &["one".to_owned()][..]));
+        assert_eq!(
+            (&*damaged[0].why, &damaged[0].images[..]),
+            ("it is missing", &["one".to_owned()][..])
+        );
         assert!(damaged[1].why.contains("the content is not"), "{}", damaged[1].why);
     }
 }

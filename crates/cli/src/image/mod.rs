@@ -12,6 +12,7 @@ mod list;
 mod login;
 mod names;
 mod progress;
+mod prune;
 mod transfer;
 
 use clap::{Args, Subcommand};
@@ -67,6 +68,10 @@ enum Command {
     ImportHost(import_host::Arguments),
     /// Show what differs between two images
     Diff(export::DiffArguments),
+    /// Remove images without a name, and what no image needs
+    Prune(prune::PruneArguments),
+    /// Compute the digests of images anew
+    Verify(prune::VerifyArguments),
     /// Log in to a registry
     Login(login::LoginArguments),
     /// Log out of a registry
@@ -91,6 +96,8 @@ pub fn image(arguments: &Arguments) -> Result<u8, Failure> {
         Command::Import(arguments) => export::import(arguments),
         Command::ImportHost(arguments) => import_host::import_host(arguments),
         Command::Diff(arguments) => export::diff(arguments),
+        Command::Prune(arguments) => prune::prune(arguments),
+        Command::Verify(arguments) => prune::verify(arguments),
         Command::Login(arguments) => login::login(arguments),
         Command::Logout(arguments) => login::logout(arguments),
     }

@@ -259,9 +259,10 @@ impl Ingest {
     /// When it is not the blob; then it is deleted.
     pub fn commit(self) -> Result<()> {
         let result = self.check().and_then(|()| {
+            fs::rename(&self.path, &self.target).map_err(error::io("rename", &self.path))?;
+            // Not before: another process may be about to open it for writing, and to wait.
             let read_only = Permissions::from_mode(0o444);
-            self.file.set_permissions(read_only).map_err(error::io("protect", &self.path))?;
-            fs::rename(&self.path, &self.target).map_err(error::io("rename", &self.path))
+            self.file.set_permissions(read_only).map_err(error::io("protect", &self.target))
         });
         if result.is_err() {
             let _ = fs::remove_file(&self.path);
