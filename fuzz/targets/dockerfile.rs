@@ -57,9 +57,9 @@ fn text(bytes: &[u8]) {
             let _ = expand_words(&line.text, file.escape, &scope);
         }
     }
-    if let Ok(plan) = file.plan(None, Global::new(Given::new())) {
-        assert!(plan.stages.is_sorted_by_key(|(index, _)| *index));
-        assert_eq!(plan.stages.last().map(|(index, _)| *index), Some(file.stages.len() - 1));
+    if let Ok(order) = file.build_order(None, Global::new(Given::new())) {
+        assert!(order.stages.is_sorted_by_key(|(index, _)| *index));
+        assert_eq!(order.stages.last().map(|(index, _)| *index), Some(file.stages.len() - 1));
     }
 }
 

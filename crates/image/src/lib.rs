@@ -1,4 +1,12 @@
-//! Images on this machine.
+//! Images: templates of containers and microVMs.
+//!
+//! ```text
+//!   reference ──> store: index ──> manifest ──> config ──> process: what to run
+//!                                          └─> layers ──> unpacked: a root's directories
+//!   Dockerfile ── build ──> store <── archive ── docker save, podman, skopeo
+//! ```
+//!
+//! This crate knows neither registries nor sandboxes: it gives directories and a config.
 #![forbid(unsafe_code)]
 
 pub mod archive;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{Descriptor, Digest};
-pub use archive::{Entry, Layer};
+pub use archive::{ArchiveEntry, Layer};
 use archive::{compressed, tar};
 
 /// An image layout, file by file.
@@ -75,8 +75,8 @@ impl Attack {
     /// A bad image, which is to be unpacked below `work`.
     pub fn image(self, work: &Path, word: &str) -> TestImage {
         let name = format!("bad-{word}");
-        let file = |path: String| (path, Entry::File(format!("{word}\n"), 0o644));
-        let link = |to: &str| (format!("link-{word}"), Entry::Symlink(to.into()));
+        let file = |path: String| (path, ArchiveEntry::File(format!("{word}\n"), 0o644));
+        let link = |to: &str| (format!("link-{word}"), ArchiveEntry::Symlink(to.into()));
         let mut layer = vec![file(format!("first-{word}"))];
         layer.extend(match self {
             Self::Tampered | Self::Size | Self::Platform => vec![],
@@ -84,10 +84,10 @@ impl Attack {
             Self::Absolute => vec![file(format!("{}/{name}/escaped-{word}", work.display()))],
             Self::Symlink => vec![link(".."), file(format!("link-{word}/escaped-{word}"))],
             Self::HardLink => {
-                vec![(format!("twin-{word}"), Entry::HardLink("../victim".into()))]
+                vec![(format!("twin-{word}"), ArchiveEntry::HardLink("../victim".into()))]
             }
             Self::Whiteout => {
-                vec![(".wh...".to_owned(), Entry::Whiteout)]
+                vec![(".wh...".to_owned(), ArchiveEntry::Whiteout)]
             }
         });
         let mut image = TestImage::new(&name);
@@ -97,7 +97,10 @@ impl Attack {
             Self::Tampered => {
                 // As good an archive as before, and as long, with another content.
                 let other = "x".repeat(word.len());
-                blob = tar(&[(format!("first-{word}"), Entry::File(format!("{other}\n"), 0o644))]);
+                blob = tar(&[(
+                    format!("first-{word}"),
+                    ArchiveEntry::File(format!("{other}\n"), 0o644),
+                )]);
                 descriptor = describe(LAYER, &tar(&layer));
             }
             Self::Size => descriptor.size += 1,
@@ -136,36 +139,38 @@ impl Scenario {
     /// A scenario by the numbers that `random` gives, each below the one that it is asked for.
     pub fn random(random: impl Fn(u64) -> u64) -> Self {
         let word = |kind: &str| format!("{kind}-{:06x}", random(1 << 24));
-        let file =
-            |path: &str| (path.to_owned(), Entry::File(format!("{}\n", word("text")), 0o644));
-        let directory = |path: &str| (path.to_owned(), Entry::Directory(0o755));
+        let file = |path: &str| {
+            (path.to_owned(), ArchiveEntry::File(format!("{}\n", word("text")), 0o644))
+        };
+        let directory = |path: &str| (path.to_owned(), ArchiveEntry::Directory(0o755));
         let [shared, hidden, gone, opaque, link, kept, turned, flat] =
             ["shared", "hidden", "gone", "opaque", "conf", "kept", "turned", "flat"].map(word);
         let inner = word("inner");
-        let program =
-            |path: String| (path, Entry::File(word("text"), [0o755, 0o700][random(2) as usize]));
+        let program = |path: String| {
+            (path, ArchiveEntry::File(word("text"), [0o755, 0o700][random(2) as usize]))
+        };
 
         let mut base = vec![file(&shared), file(&hidden), directory(&gone), directory(&kept)];
         base.extend([file(&format!("{gone}/{inner}")), directory(&format!("{gone}/sub"))]);
         base.extend([file(&format!("{gone}/sub/{inner}")), file(&format!("{kept}/{inner}"))]);
         base.extend([directory(&opaque), file(&format!("{opaque}/{inner}"))]);
         base.extend([file(&format!("{opaque}/{}", word("below"))), file(&turned)]);
-        base.extend([(link.clone(), Entry::Symlink("../victim".into())), directory(&flat)]);
+        base.extend([(link.clone(), ArchiveEntry::Symlink("../victim".into())), directory(&flat)]);
         base.extend([file(&format!("{flat}/{inner}")), program(word("program"))]);
-        let twin = (word("twin"), Entry::HardLink(format!("{kept}/{inner}")));
+        let twin = (word("twin"), ArchiveEntry::HardLink(format!("{kept}/{inner}")));
         base.push(twin);
 
         let mut middle =
             vec![file(&shared), directory(&opaque), file(&format!("{opaque}/{inner}"))];
         // After the layer's own files: it must not take those.
-        middle.push((format!("{opaque}/.wh..wh..opq"), Entry::Whiteout));
-        middle.push((format!(".wh.{hidden}"), Entry::Whiteout));
-        middle.push((format!(".wh.{gone}"), Entry::Whiteout));
+        middle.push((format!("{opaque}/.wh..wh..opq"), ArchiveEntry::Whiteout));
+        middle.push((format!(".wh.{hidden}"), ArchiveEntry::Whiteout));
+        middle.push((format!(".wh.{gone}"), ArchiveEntry::Whiteout));
         middle.extend([
-            (kept.clone(), Entry::Directory(0o700)),
+            (kept.clone(), ArchiveEntry::Directory(0o700)),
             file(&format!("{kept}/{}", word("new"))),
         ]);
-        middle.push((word("link"), Entry::Symlink("/etc/passwd".into())));
+        middle.push((word("link"), ArchiveEntry::Symlink("/etc/passwd".into())));
 
         let mut top = vec![file(&shared), file(&link), directory(&turned)];
         top.extend([file(&format!("{turned}/{inner}")), file(&flat)]);

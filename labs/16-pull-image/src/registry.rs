@@ -77,9 +77,9 @@ impl Registry {
         looks: impl Fn(&Digest, usize) -> bool + Send + 'static,
     ) -> io::Result<Self> {
         let log = Arc::new(Mutex::new(Vec::new()));
-        let desk = Desk { content, looks, seen: BTreeSet::new() };
+        let answers = Answers { content, looks, seen: BTreeSet::new() };
         let logged = Arc::clone(&log);
-        thread::Builder::new().spawn(move || answer_all(&listener, desk, &logged))?;
+        thread::Builder::new().spawn(move || answer_all(&listener, answers, &logged))?;
         Ok(Self { log })
     }
 
@@ -91,7 +91,7 @@ impl Registry {
 
 fn answer_all(
     listener: &TcpListener,
-    mut desk: Desk<impl Fn(&Digest, usize) -> bool>,
+    mut answers: Answers<impl Fn(&Digest, usize) -> bool>,
     log: &Mutex<Vec<Request>>,
 ) {
     for stream in listener.incoming() {
@@ -102,7 +102,7 @@ fn answer_all(
             continue;
         };
         let Ok(head) = connection.head() else { continue };
-        let answer = desk.answer(&head);
+        let answer = answers.answer(&head);
         let mut request = Request {
             path: head.path.clone(),
             accept: head.header("accept").map(str::to_owned),
@@ -122,7 +122,7 @@ fn answer_all(
             Some(digest) => {
                 let half = answer.body.len() / 2;
                 if connection.send(&answer, half).is_ok() {
-                    request.early = (desk.looks)(digest, half);
+                    request.early = (answers.looks)(digest, half);
                     log.lock().unwrap_or_else(PoisonError::into_inner)[place] = request;
                 }
             }
@@ -131,14 +131,14 @@ fn answer_all(
     }
 }
 
-struct Desk<Looks> {
+struct Answers<Looks> {
     content: Content,
     looks: Looks,
     /// Blobs that were asked for.
     seen: BTreeSet<Digest>,
 }
 
-impl<Looks> Desk<Looks> {
+impl<Looks> Answers<Looks> {
     fn answer(&mut self, head: &Head) -> Answer {
         if let Some(query) = head.path.strip_prefix("/token?") {
             return self.token(query);

@@ -49,6 +49,10 @@ pub fn refused_option(option: &str) -> Option<Failure> {
 
 /// Runs it and gives its exit code.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    if arguments.image.image.is_some() {
+        // Before anything is fetched for it.
+        arguments.refuse_options_that_do_not_apply()?;
+    }
     let name = arguments.name.as_deref();
     if arguments.detach.in_background() {
         // Fetched while somebody watches.

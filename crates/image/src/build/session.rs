@@ -19,7 +19,7 @@ use crate::{
         ignore::Ignore,
         parse_trigger,
         scope::Global,
-        stages::{Base, Plan},
+        stages::{Base, BuildOrder},
     },
     manifest::{self, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST},
     view::View,
@@ -44,7 +44,7 @@ pub(super) struct Session<'a> {
     pub(super) done: BTreeMap<usize, State>,
     /// The stage that is being built.
     pub(super) stage: usize,
-    plan: Plan,
+    order: BuildOrder,
     number: usize,
     total: usize,
     declared: BTreeSet<String>,
@@ -53,8 +53,8 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn new(builder: &'a Builder<'a>, request: &'a Request) -> Result<Self, BuildError> {
         let dockerfile = Dockerfile::parse(&request.file, &request.dockerfile)?;
-        let plan =
-            dockerfile.plan(request.target.as_deref(), Global::new(request.arguments.clone()))?;
+        let order = dockerfile
+            .build_order(request.target.as_deref(), Global::new(request.arguments.clone()))?;
         let epoch =
             request.arguments.get("SOURCE_DATE_EPOCH").or(request.source_date_epoch.as_ref());
         let seconds = epoch.filter(|text| !text.is_empty()).map(|text| {
@@ -73,7 +73,7 @@ impl<'a> Session<'a> {
             None => Ignore::default(),
         };
         let steps =
-            plan.stages.iter().map(|(index, _)| 1 + dockerfile.stages[*index].instructions.len());
+            order.stages.iter().map(|(index, _)| 1 + dockerfile.stages[*index].instructions.len());
         let total = steps.sum::<usize>() + usize::from(!request.labels.is_empty());
         Ok(Self {
             builder,
@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
             epoch: seconds.transpose()?,
             done: BTreeMap::new(),
             stage: 0,
-            plan,
+            order,
             number: 0,
             total,
             declared: BTreeSet::new(),
@@ -92,16 +92,16 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn build(mut self) -> Result<Built, BuildError> {
-        for (index, base) in self.plan.stages.clone() {
+        for (index, base) in self.order.stages.clone() {
             self.stage = index;
             let state = self.stage(index, &base)?;
             self.declared.extend(state.scope.declared().cloned());
             self.done.insert(index, state);
         }
         let mut state =
-            self.done.remove(&self.stage).unwrap_or_else(|| State::scratch(&self.plan.global));
+            self.done.remove(&self.stage).unwrap_or_else(|| State::scratch(&self.order.global));
         self.labels(&mut state)?;
-        for name in self.plan.global.unused(&self.declared) {
+        for name in self.order.global.unused(&self.declared) {
             let text = format!("the build argument {name} is declared by no ARG");
             (self.builder.events)(Event::Warning(&text));
         }
@@ -113,17 +113,17 @@ impl<'a> Session<'a> {
         self.announce(&stage.from);
         let file = self.request.file.clone();
         let (mut state, name) = match base {
-            Base::Scratch => (State::scratch(&self.plan.global), "scratch".to_owned()),
+            Base::Scratch => (State::scratch(&self.order.global), "scratch".to_owned()),
             Base::Stage(earlier) => {
-                let below = self.done.get(earlier).map(|state| state.next(&self.plan.global));
-                let state = below.unwrap_or_else(|| State::scratch(&self.plan.global));
+                let below = self.done.get(earlier).map(|state| state.next(&self.order.global));
+                let state = below.unwrap_or_else(|| State::scratch(&self.order.global));
                 (state, self.dockerfile.called(*earlier))
             }
             Base::Image(name) => {
                 let found = self.builder.images.image(name);
                 let found = found.map_err(|source| StepError::Image { name: name.clone(), source });
                 let image = found.map_err(|source| located(&file, &stage.from, source))?;
-                (State::image(&image, &self.plan.global), name.clone())
+                (State::image(&image, &self.order.global), name.clone())
             }
         };
         self.triggers(&mut state, &stage.from, &name)?;

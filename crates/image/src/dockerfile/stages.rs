@@ -31,7 +31,7 @@ pub enum Origin {
 
 /// The stages that a target needs.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct BuildOrder {
     /// Numbers of stages with their bases, in the order of building; the target is the last.
     pub stages: Vec<(usize, Base)>,
     /// The arguments before the first `FROM`.
@@ -44,7 +44,11 @@ impl Dockerfile {
     /// # Errors
     ///
     /// When there is no such stage, or one refers to itself or to a later one.
-    pub fn plan(&self, target: Option<&str>, mut global: Global) -> Result<Plan, Error> {
+    pub fn build_order(
+        &self,
+        target: Option<&str>,
+        mut global: Global,
+    ) -> Result<BuildOrder, Error> {
         for line in &self.arguments {
             let Instruction::Arg(arguments) = &line.instruction else { continue };
             for (name, default) in arguments {
@@ -70,7 +74,7 @@ impl Dockerfile {
             stages.push((index, base));
         }
         stages.reverse();
-        Ok(Plan { stages, global })
+        Ok(BuildOrder { stages, global })
     }
 
     fn global(&self, line: &Located, word: &str, global: &Global) -> Result<String, Error> {
@@ -192,10 +196,10 @@ fn number(text: &str) -> Option<usize> {
 mod tests {
     use super::{super::scope::Given, *};
 
-    fn plan(text: &str, target: Option<&str>) -> Result<Vec<(usize, Base)>, String> {
+    fn build_order(text: &str, target: Option<&str>) -> Result<Vec<(usize, Base)>, String> {
         let parsed = Dockerfile::parse("D", text.as_bytes()).unwrap();
-        let plan = parsed.plan(target, Global::new(Given::new()));
-        plan.map(|plan| plan.stages).map_err(|error| error.to_string())
+        let order = parsed.build_order(target, Global::new(Given::new()));
+        order.map(|order| order.stages).map_err(|error| error.to_string())
     }
 
     const THREE: &str =
@@ -204,40 +208,43 @@ mod tests {
     #[test]
     fn only_what_the_target_needs_is_built() {
         let (base, left) = ((0, Base::Scratch), (1, Base::Stage(0)));
-        assert_eq!(plan(THREE, None).unwrap(), [base.clone(), left.clone(), (2, Base::Stage(0))]);
-        assert_eq!(plan(THREE, Some("LEFT")).unwrap(), [base.clone(), left]);
-        assert_eq!(plan(THREE, Some("0")).unwrap(), [base]);
-        let error = plan(THREE, Some("right")).unwrap_err();
+        assert_eq!(
+            build_order(THREE, None).unwrap(),
+            [base.clone(), left.clone(), (2, Base::Stage(0))]
+        );
+        assert_eq!(build_order(THREE, Some("LEFT")).unwrap(), [base.clone(), left]);
+        assert_eq!(build_order(THREE, Some("0")).unwrap(), [base]);
+        let error = build_order(THREE, Some("right")).unwrap_err();
         assert!(error.contains("there are: base, left"), "{error}");
     }
 
     #[test]
     fn a_base_is_named_by_arguments_before_from() {
         let image = |name: &str| Ok(vec![(0, Base::Image(name.to_owned()))]);
-        assert_eq!(plan("ARG V=1\nARG I=a:$V\nFROM ${I:-b}", None), image("a:1"));
-        assert_eq!(plan("FROM a AS a", None), image("a"));
-        assert_eq!(plan("FROM --platform=$BUILDPLATFORM a", None), image("a"));
-        let error = plan("FROM $NONE", None).unwrap_err();
+        assert_eq!(build_order("ARG V=1\nARG I=a:$V\nFROM ${I:-b}", None), image("a:1"));
+        assert_eq!(build_order("FROM a AS a", None), image("a"));
+        assert_eq!(build_order("FROM --platform=$BUILDPLATFORM a", None), image("a"));
+        let error = build_order("FROM $NONE", None).unwrap_err();
         assert!(error.starts_with("D:1:1: the name of the base image is empty"), "{error}");
-        let error = plan("FROM --platform=linux/arm64 a", None).unwrap_err();
+        let error = build_order("FROM --platform=linux/arm64 a", None).unwrap_err();
         assert!(error.contains("linux/arm64"), "{error}");
     }
 
     #[test]
     fn a_circle_of_stages_names_both() {
         let later = "FROM scratch AS a\nCOPY --from=b /x /\nFROM a AS b\n";
-        let error = plan(later, None).unwrap_err();
+        let error = build_order(later, None).unwrap_err();
         assert!(
             error.starts_with("D:2:1: the stage a refers to the stage b, which is later, at 3:1"),
             "{error}"
         );
-        let itself = plan("FROM scratch AS a\nCOPY --from=a /x /\n", None).unwrap_err();
+        let itself = build_order("FROM scratch AS a\nCOPY --from=a /x /\n", None).unwrap_err();
         assert!(itself.contains("the stage a refers to the stage a, which is itself"), "{itself}");
-        let base = plan("FROM b AS a\nFROM a AS b\n", None).unwrap_err();
+        let base = build_order("FROM b AS a\nFROM a AS b\n", None).unwrap_err();
         assert!(base.contains("a refers to the stage b"), "{base}");
-        let number = plan("FROM scratch\nCOPY --from=0 /x /\n", None).unwrap_err();
+        let number = build_order("FROM scratch\nCOPY --from=0 /x /\n", None).unwrap_err();
         assert!(number.contains("the stage 0 refers to the stage 0"), "{number}");
-        let beyond = plan("FROM scratch\nCOPY --from=7 /x /\n", None).unwrap_err();
+        let beyond = build_order("FROM scratch\nCOPY --from=7 /x /\n", None).unwrap_err();
         assert!(beyond.contains("no stage is called \"7\""), "{beyond}");
     }
 }

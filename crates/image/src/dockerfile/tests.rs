@@ -252,7 +252,7 @@ proptest! {
         let text = words.join(if spaces { " " } else { "" });
         for text in [text.clone(), format!("FROM a\n{text}")] {
             if let Ok(parsed) = Dockerfile::parse("D", text.as_bytes()) {
-                let _ = parsed.plan(None, scope::Global::default());
+                let _ = parsed.build_order(None, scope::Global::default());
             }
         }
     }

@@ -41,7 +41,7 @@ pub struct LayerWriter<W> {
 }
 
 /// An entry before it is encoded.
-struct Entry<'e> {
+struct EntryHeader<'e> {
     kind: EntryType,
     name: &'e [u8],
     link: &'e [u8],
@@ -74,7 +74,7 @@ impl<W: Write> LayerWriter<W> {
         length: u64,
         content: impl Read,
     ) -> io::Result<()> {
-        self.header(&Entry { length, ..entry(EntryType::Regular, name) }, attributes)?;
+        self.header(&EntryHeader { length, ..entry(EntryType::Regular, name) }, attributes)?;
         let written = io::copy(&mut content.take(length), &mut self.out)?;
         if written < length {
             let text = format!("the file became shorter: {written} of {length} bytes");
@@ -91,7 +91,7 @@ impl<W: Write> LayerWriter<W> {
         attributes: &Attributes,
         target: &[u8],
     ) -> io::Result<()> {
-        self.header(&Entry { link: target, ..entry(EntryType::Symlink, name) }, attributes)
+        self.header(&EntryHeader { link: target, ..entry(EntryType::Symlink, name) }, attributes)
     }
 
     /// A second name of the entry `target`, which was written before.
@@ -102,7 +102,7 @@ impl<W: Write> LayerWriter<W> {
         attributes: &Attributes,
         target: &[u8],
     ) -> io::Result<()> {
-        self.header(&Entry { link: target, ..entry(EntryType::Link, name) }, attributes)
+        self.header(&EntryHeader { link: target, ..entry(EntryType::Link, name) }, attributes)
     }
 
     /// A device or a pipe.
@@ -113,7 +113,7 @@ impl<W: Write> LayerWriter<W> {
             Node::Character(major, minor) => (EntryType::Char, (major, minor)),
             Node::Block(major, minor) => (EntryType::Block, (major, minor)),
         };
-        self.header(&Entry { device, ..entry(kind, name) }, attributes)
+        self.header(&EntryHeader { device, ..entry(kind, name) }, attributes)
     }
 
     /// Says that what lower layers have under `name` is deleted. Neither this nor the next has an owner
@@ -140,12 +140,12 @@ impl<W: Write> LayerWriter<W> {
         Ok(self.out)
     }
 
-    fn header(&mut self, entry: &Entry<'_>, attributes: &Attributes) -> io::Result<()> {
+    fn header(&mut self, entry: &EntryHeader<'_>, attributes: &Attributes) -> io::Result<()> {
         let mut records = Records::default();
         let header = encode(entry, attributes, &mut records)?;
         if !records.bytes.is_empty() {
             let length = records.bytes.len() as u64;
-            let extended = Entry { length, ..self::entry(EntryType::XHeader, b"PaxHeader") };
+            let extended = EntryHeader { length, ..self::entry(EntryType::XHeader, b"PaxHeader") };
             let plain = Attributes { mode: 0o644, ..Attributes::default() };
             let extended = encode(&extended, &plain, &mut Records::default())?;
             self.out.write_all(extended.as_bytes())?;
@@ -162,11 +162,15 @@ impl<W: Write> LayerWriter<W> {
     }
 }
 
-fn entry(kind: EntryType, name: &[u8]) -> Entry<'_> {
-    Entry { kind, name, link: b"", length: 0, device: (0, 0) }
+fn entry(kind: EntryType, name: &[u8]) -> EntryHeader<'_> {
+    EntryHeader { kind, name, link: b"", length: 0, device: (0, 0) }
 }
 
-fn encode(entry: &Entry<'_>, attributes: &Attributes, records: &mut Records) -> io::Result<Header> {
+fn encode(
+    entry: &EntryHeader<'_>,
+    attributes: &Attributes,
+    records: &mut Records,
+) -> io::Result<Header> {
     let mut header = Header::new_ustar();
     header.set_entry_type(entry.kind);
     header.set_mode(attributes.mode & 0o7777);

@@ -12,7 +12,7 @@ use super::Expected;
 
 /// What a layer has under a name.
 #[derive(Debug, Clone)]
-pub enum Entry {
+pub enum ArchiveEntry {
     /// A directory with these permissions.
     Directory(u32),
     /// A file with this content and these permissions.
@@ -26,18 +26,18 @@ pub enum Entry {
 }
 
 /// A layer: its entries in their order.
-pub type Layer = Vec<(String, Entry)>;
+pub type Layer = Vec<(String, ArchiveEntry)>;
 
 /// The archive. The names are not looked at: some of them are attacks.
-pub(super) fn tar(layer: &[(String, Entry)]) -> Vec<u8> {
+pub(super) fn tar(layer: &[(String, ArchiveEntry)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, entry) in layer {
         let (kind, mode, link, content) = match entry {
-            Entry::Directory(mode) => (tar::EntryType::Directory, *mode, "", ""),
-            Entry::File(content, mode) => (tar::EntryType::Regular, *mode, "", &**content),
-            Entry::Symlink(to) => (tar::EntryType::Symlink, 0o777, &**to, ""),
-            Entry::HardLink(to) => (tar::EntryType::Link, 0o644, &**to, ""),
-            Entry::Whiteout => (tar::EntryType::Regular, 0o644, "", ""),
+            ArchiveEntry::Directory(mode) => (tar::EntryType::Directory, *mode, "", ""),
+            ArchiveEntry::File(content, mode) => (tar::EntryType::Regular, *mode, "", &**content),
+            ArchiveEntry::Symlink(to) => (tar::EntryType::Symlink, 0o777, &**to, ""),
+            ArchiveEntry::HardLink(to) => (tar::EntryType::Link, 0o644, &**to, ""),
+            ArchiveEntry::Whiteout => (tar::EntryType::Regular, 0o644, "", ""),
         };
         let mut header = tar::Header::new_ustar();
         let old = header.as_old_mut();
@@ -67,24 +67,26 @@ pub(super) fn apply(layers: &[Layer]) -> BTreeMap<PathBuf, Expected> {
             let path = Path::new(path);
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             match (entry, name.strip_prefix(".wh.")) {
-                (Entry::Whiteout, Some(".wh..opq")) => {
+                (ArchiveEntry::Whiteout, Some(".wh..opq")) => {
                     let directory = path.parent().unwrap_or(path);
                     tree.retain(|below: &PathBuf, _| {
                         below == directory || !below.starts_with(directory)
                     });
                 }
-                (Entry::Whiteout, Some(hidden)) => clear(&mut tree, &path.with_file_name(hidden)),
+                (ArchiveEntry::Whiteout, Some(hidden)) => {
+                    clear(&mut tree, &path.with_file_name(hidden))
+                }
                 _ => {}
             }
         }
         for (path, entry) in layer {
             let path = PathBuf::from(path);
             let node = match entry {
-                Entry::Whiteout => continue,
-                Entry::Directory(mode) => Expected::Directory(*mode),
-                Entry::File(content, mode) => Expected::File(content.clone(), *mode),
-                Entry::Symlink(to) => Expected::Symlink(to.into()),
-                Entry::HardLink(to) => Expected::SameAs(to.into()),
+                ArchiveEntry::Whiteout => continue,
+                ArchiveEntry::Directory(mode) => Expected::Directory(*mode),
+                ArchiveEntry::File(content, mode) => Expected::File(content.clone(), *mode),
+                ArchiveEntry::Symlink(to) => Expected::Symlink(to.into()),
+                ArchiveEntry::HardLink(to) => Expected::SameAs(to.into()),
             };
             let keeps = matches!(node, Expected::Directory(_))
                 && matches!(tree.get(&path), Some(Expected::Directory(_)));
@@ -108,9 +110,10 @@ mod tests {
 
     #[test]
     fn an_opaque_directory_keeps_what_its_own_layer_has() {
-        let file = |path: &str, text: &str| (path.into(), Entry::File(text.into(), 0o644));
-        let below = vec![("d".into(), Entry::Directory(0o755)), file("d/a", "1"), file("d/b", "1")];
-        let above = vec![file("d/b", "2"), ("d/.wh..wh..opq".into(), Entry::Whiteout)];
+        let file = |path: &str, text: &str| (path.into(), ArchiveEntry::File(text.into(), 0o644));
+        let below =
+            vec![("d".into(), ArchiveEntry::Directory(0o755)), file("d/a", "1"), file("d/b", "1")];
+        let above = vec![file("d/b", "2"), ("d/.wh..wh..opq".into(), ArchiveEntry::Whiteout)];
         let tree = apply(&[below, above]);
         let names: Vec<_> = tree.keys().map(|path| path.to_str().unwrap()).collect();
         assert_eq!(names, ["d", "d/b"]);
