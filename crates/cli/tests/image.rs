@@ -151,7 +151,11 @@ fn a_name_that_is_none_or_that_nothing_has_is_refused_with_the_way_out() {
         (&["image", "tag", "none:1", "x"], 125, "no such image"),
         (&["image", "login", "-p", "secret", "127.0.0.1:1"], 2, "--password-stdin"),
         (&["run", "--pull", "always", "hello"], 2, "--image"),
-        (&["run", "--in", "microvm", "--image", "none:1", "hello"], 2, "does not apply to a microvm"),
+        (
+            &["run", "--in", "microvm", "--image", "none:1", "hello"],
+            2,
+            "does not apply to a microvm",
+        ),
     ] {
         let (found, errors) = images.refused(words);
         let is_right = errors.contains(message) && !errors.contains("secret\"");

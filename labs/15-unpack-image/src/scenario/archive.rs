@@ -74,7 +74,7 @@ pub(super) fn apply(layers: &[Layer]) -> BTreeMap<PathBuf, Expected> {
                     });
                 }
                 (ArchiveEntry::Whiteout, Some(hidden)) => {
-                    clear(&mut tree, &path.with_file_name(hidden))
+                    clear(&mut tree, &path.with_file_name(hidden));
                 }
                 _ => {}
             }
