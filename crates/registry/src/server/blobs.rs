@@ -23,6 +23,10 @@ pub(super) fn get(
     head: bool,
 ) -> Result<Response<Body>, ApiError> {
     let (mut file, length) = registry.storage.blob(name, digest)?;
+    if head {
+        // Whoever asks this way will not push it, and name it in a manifest.
+        registry.storage.touch(name, digest);
+    }
     let etag = format!("\"{digest}\"");
     if is_known(headers, &etag) {
         let mut response = Response::new(Body::empty());

@@ -25,6 +25,8 @@ pub struct Collected {
 pub(super) fn collect(storage: &Storage, age: Duration) -> io::Result<Collected> {
     let mut needed: HashSet<Digest> = HashSet::new();
     for name in storage.repositories()? {
+        // Nobody pushes a manifest between "none needs it" and "it is gone".
+        let _alone = storage.lock.write().unwrap_or_else(PoisonError::into_inner);
         let of_repository = manifests_and_blobs(storage, &name)?;
         for digest in storage.blobs(&name)? {
             if !of_repository.contains(&digest)

@@ -17,7 +17,7 @@ use super::{
     response::{DIGEST, set},
     route::ManifestName,
     state::Registry,
-    storage::StoredManifest,
+    storage::{Storage, StoredManifest},
 };
 
 /// What a registry must know of a manifest, whatever it is of.
@@ -139,19 +139,8 @@ pub(super) async fn put(
             (digest.clone(), None)
         }
     };
-    let storage = &registry.storage;
-    let blobs = shape.config.iter().chain(&shape.layers).filter(|target| target.urls.is_empty());
-    let manifests = shape.manifests.iter();
-    if let Some(missing) = blobs
-        .filter(|target| !storage.has_blob(name, &target.digest))
-        .chain(manifests.filter(|target| !storage.has_manifest(name, &target.digest)))
-        .next()
-    {
-        let message = format!("{} is not in this repository: push it first", missing.digest);
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN", message));
-    }
     let manifest = StoredManifest { digest: digest.clone(), media_type, bytes };
-    tokio::task::block_in_place(|| storage.keep_manifest(name, &manifest, tag))?;
+    tokio::task::block_in_place(|| keep(&registry.storage, name, &shape, &manifest, tag))?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::CREATED;
     set(&mut response, header::LOCATION, &format!("/v2/{name}/manifests/{digest}"));
@@ -162,6 +151,28 @@ pub(super) async fn put(
         set(&mut response, name, &subject.digest.to_string());
     }
     Ok(response)
+}
+
+/// Keeps a manifest if all that it needs is there, between which and keeping it nothing is removed.
+fn keep(
+    storage: &Storage,
+    name: &str,
+    shape: &Shape,
+    manifest: &StoredManifest,
+    tag: Option<&str>,
+) -> Result<(), ApiError> {
+    let _shared = storage.shared();
+    let blobs = shape.config.iter().chain(&shape.layers).filter(|target| target.urls.is_empty());
+    let manifests = shape.manifests.iter();
+    let missing = blobs
+        .filter(|target| !storage.has_blob(name, &target.digest))
+        .chain(manifests.filter(|target| !storage.has_manifest(name, &target.digest)))
+        .next();
+    if let Some(missing) = missing {
+        let message = format!("{} is not in this repository: push it first", missing.digest);
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN", message));
+    }
+    Ok(storage.keep_manifest(name, manifest, tag)?)
 }
 
 pub(super) fn delete(

@@ -79,16 +79,20 @@ pub fn serve(
         let connections = Arc::new(Semaphore::new(registry.options.max_connections));
         let mut shutdown = pin!(shutdown);
         loop {
-            let accepted = tokio::select! {
+            // Those who come when there are too many wait until one goes.
+            let next = async {
+                let permit = Arc::clone(&connections).acquire_owned().await;
+                (permit, listener.accept().await)
+            };
+            let (permit, accepted) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = listener.accept() => accepted,
+                next = next => next,
             };
             let Ok((stream, client)) = accepted else {
                 // Out of descriptors: those that are open end some time.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else { continue };
             let (registry, tls, stopped) = (Arc::clone(&registry), tls.clone(), stopped.clone());
             tokio::spawn(async move {
                 connection(registry, stream, client, tls, stopped).await;

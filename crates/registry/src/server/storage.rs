@@ -114,6 +114,14 @@ impl Storage {
         self.has(name, "_manifests", digest) && self.blob_path(digest).is_file()
     }
 
+    /// Says that somebody relies on a blob of a repository: no collection takes it soon.
+    pub fn touch(&self, name: &str, digest: &Digest) {
+        // Without a link there is nothing to keep.
+        if let Ok(link) = File::open(self.link_path(name, "_blobs", digest)) {
+            let _ = link.set_modified(std::time::SystemTime::now());
+        }
+    }
+
     /// Gives a repository a blob that another one has. Returns whether that one has it.
     ///
     /// # Errors
@@ -158,7 +166,8 @@ impl Storage {
         self.link(name, digest)
     }
 
-    /// Keeps a manifest, with its tag if it has one.
+    /// Keeps a manifest, with its tag if it has one. The caller holds [`Storage::shared`], and has
+    /// seen under it that the repository has what the manifest needs.
     ///
     /// # Errors
     ///
@@ -169,7 +178,6 @@ impl Storage {
         manifest: &StoredManifest,
         tag: Option<&str>,
     ) -> io::Result<()> {
-        let _shared = self.shared();
         let StoredManifest { digest, media_type, bytes } = manifest;
         let target = self.blob_path(digest);
         if !target.is_file() {

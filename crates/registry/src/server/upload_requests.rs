@@ -129,14 +129,21 @@ async fn receive(
     if start.is_some_and(|start| start != expected) {
         return Err(out_of_order(name, id, expected));
     }
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let declared: u64 = declared.and_then(|length| length.parse().ok()).unwrap_or(0);
+    let fits = ensure_fits(registry, expected.saturating_add(declared))
+        .and_then(|()| ensure_room(registry, declared));
+    // What can never be finished is not kept for a resumption.
+    fits.inspect_err(|_| registry.storage.uploads.end(id))?;
+    let mut unchecked = 0;
     while let Some(bytes) = body::next(body, registry.options.idle).await? {
         let after = expected + bytes.len() as u64;
-        if after > registry.options.max_blob {
-            registry.storage.uploads.end(id);
-            let most = registry.options.max_blob;
-            return Err(ApiError::too_large(format!("a blob may have {most} bytes here")));
+        ensure_fits(registry, after).inspect_err(|_| registry.storage.uploads.end(id))?;
+        if unchecked >= ROOM_STEP {
+            ensure_room(registry, bytes.len() as u64)?;
+            unchecked = 0;
         }
-        ensure_room(registry, bytes.len() as u64)?;
+        unchecked += bytes.len() as u64;
         tokio::task::block_in_place(|| {
             let mut upload = lock(upload);
             // Another request for the same upload has written meanwhile.
@@ -149,6 +156,18 @@ async fn receive(
     }
     Ok(())
 }
+
+/// Refuses a blob that is larger than any may be.
+fn ensure_fits(registry: &Registry, bytes: u64) -> Result<(), ApiError> {
+    let most = registry.options.max_blob;
+    match bytes > most {
+        true => Err(ApiError::too_large(format!("a blob may have {most} bytes here"))),
+        false => Ok(()),
+    }
+}
+
+/// After so many bytes it is looked again how much room there is.
+const ROOM_STEP: u64 = 16 << 20;
 
 /// Refuses what would be more than the registry may keep.
 fn ensure_room(registry: &Registry, more: u64) -> Result<(), ApiError> {
