@@ -218,6 +218,15 @@ fn an_image_goes_through_a_registry_to_another_host() {
     );
     other.output(&["image", "pull", "-q", &name]);
     other.output(&["image", "verify"]);
+    let largest =
+        fs::read_dir(&blobs).unwrap().flatten().max_by_key(|it| it.metadata().unwrap().len());
+    let largest = largest.unwrap().path();
+    let bytes = fs::read(&largest).unwrap();
+    fs::remove_file(&largest).unwrap();
+    fs::write(&largest, &bytes[1..]).unwrap();
+    assert_eq!(output_of(&mut other.isolab(&["image", "verify", "--remove"])).0, 1);
+    other.output(&["image", "pull", "-q", &name]);
+    other.output(&["image", "verify"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `isolab image prune` and `isolab image verify`.
 
+use std::{fs, io};
+
 use clap::Args;
 use image::{
     gc::{self, Collected, Scope},
@@ -54,6 +56,9 @@ pub struct VerifyArguments {
     /// Names, ids or digests of images [default: all]
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
+    /// Remove damaged blobs, so that the next pull fetches them
+    #[arg(long)]
+    remove: bool,
     /// Print what is wrong as a JSON object
     #[arg(long)]
     json: bool,
@@ -74,6 +79,15 @@ pub fn verify(arguments: &VerifyArguments) -> Result<u8, Failure> {
     }
     let verified = verify::verify(&store, &images)?;
     let code = u8::from(!verified.damaged.is_empty());
+    for damage in verified.damaged.iter().filter(|_| arguments.remove) {
+        let path = store.blob_path(&damage.digest);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Failure::at(format!("remove {}", path.display()))(error));
+            }
+            _ => {}
+        }
+    }
     if arguments.json {
         let damaged = verified.damaged.iter().map(as_json);
         output::print_json(&json!({
@@ -90,7 +104,10 @@ pub fn verify(arguments: &VerifyArguments) -> Result<u8, Failure> {
     let size = units::show_size(verified.bytes);
     let words = match verified.damaged.len() {
         0 => "all of them right".into(),
-        count => format!("{count} damaged: pull or build these images again"),
+        count if arguments.remove => {
+            format!("{count} damaged and removed; pull these images again")
+        }
+        count => format!("{count} damaged; with --remove, the next pull fetches them"),
     };
     output::print(&format!("{} blobs, {size}: {words}\n", verified.blobs))?;
     Ok(code)
