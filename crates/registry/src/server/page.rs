@@ -45,7 +45,7 @@ const ENGLISH: Words = Words {
     tag: "tag",
     layers: "layers",
     shared: "shared by",
-    total: "stored, each layer once",
+    total: "stored, each layer once; an outlined layer is shared by several tags",
     other: ("zh", "中文"),
 };
 
@@ -56,7 +56,7 @@ const CHINESE: Words = Words {
     tag: "标签",
     layers: "层",
     shared: "共享次数",
-    total: "实际存储，每层只计一次",
+    total: "实际存储，每层只计一次；带边框的层由多个标签共享",
     other: ("en", "English"),
 };
 
