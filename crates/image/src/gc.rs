@@ -16,18 +16,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oci_spec::image::Descriptor;
+use oci_spec::image::{Descriptor, ImageManifest};
 
 use crate::{
     digest::Digest,
     layer::remove::remove,
-    manifest::{self, Document, OCI_MANIFEST},
+    manifest::{self, Document},
     store::{Lock, Store, StoreError, read_config},
     usage::disk_bytes,
 };
-
-/// Indexes in indexes, at most.
-const MAX_DEPTH: usize = 4;
 
 /// What is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,10 +97,8 @@ pub fn collect(store: Store, scope: Scope) -> Result<Collected> {
         store.references()?.iter().map(|(_, at)| at.digest().to_string()).collect();
     for hex in &running {
         // Also one whose name and entry were removed while it runs.
-        if let Ok(digest) = format!("sha256:{hex}").parse::<Digest>()
-            && let Some(blob) = store.blob(&digest)?
-        {
-            marks.mark(&store, &manifest::descriptor(OCI_MANIFEST, &digest, blob.size), 0)?;
+        if let Ok(digest) = format!("sha256:{hex}").parse::<Digest>() {
+            marks.mark(&store, &digest)?;
         }
     }
     let mut removed = Vec::new();
@@ -112,11 +107,9 @@ pub fn collect(store: Store, scope: Scope) -> Result<Collected> {
             Scope::All => false,
             Scope::Dangling => named.contains(&image.digest().to_string()),
         };
-        if is_kept
-            || marks.blobs.contains(&manifest::digest_of(&image).map_err(StoreError::from)?)
-            || leads_to(&store, &image, &running)
-        {
-            marks.mark(&store, &image, 0)?;
+        let digest = manifest::digest_of(&image).map_err(StoreError::from)?;
+        if is_kept || marks.blobs.contains(&digest) || leads_to(&store, &image, &running) {
+            marks.mark(&store, &digest)?;
         } else {
             removed.push(image);
         }
@@ -134,41 +127,64 @@ pub fn collect(store: Store, scope: Scope) -> Result<Collected> {
 struct Marks {
     blobs: HashSet<Digest>,
     chain_ids: HashSet<String>,
+    /// Manifests and indexes whose needs are marked. Not the same as kept: one image may call the
+    /// manifest of another its layer.
+    documents: HashSet<Digest>,
 }
 
 impl Marks {
-    /// Marks the manifest or index at `descriptor` and all that it needs.
-    fn mark(&mut self, store: &Store, descriptor: &Descriptor, depth: usize) -> Result<()> {
-        let digest = manifest::digest_of(descriptor).map_err(StoreError::from)?;
-        if depth > MAX_DEPTH || !self.blobs.insert(digest) {
-            return Ok(());
-        }
-        let bytes = match store.read_small("manifest", descriptor) {
+    /// Marks the manifest or index `top` and all that it needs. Indexes in indexes are followed
+    /// without a limit, each once: what is reached here first may be reached again by its own name.
+    fn mark(&mut self, store: &Store, top: &Digest) -> Result<()> {
+        let mut left = vec![top.clone()];
+        while let Some(digest) = left.pop() {
+            self.blobs.insert(digest.clone());
+            if self.documents.contains(&digest) {
+                continue;
+            }
             // Of another platform, and never pulled.
-            Err(StoreError::NoBlob { .. }) => return Ok(()),
-            bytes => bytes?,
-        };
-        match Document::read(&bytes, None).map_err(StoreError::from)? {
-            Document::Index(index) => {
-                index.manifests().iter().try_for_each(|entry| self.mark(store, entry, depth + 1))
+            let Some(bytes) = read(store, &digest)? else { continue };
+            match Document::read(&bytes, None) {
+                Ok(Document::Index(index)) => left.extend(digests(index.manifests())),
+                Ok(Document::Manifest(manifest)) => self.mark_parts(store, &manifest)?,
+                // What an index says is not known to be a manifest.
+                Err(_) if digest != *top => continue,
+                Err(error) => return Err(StoreError::from(error).into()),
             }
-            Document::Manifest(manifest) => {
-                for blob in manifest.layers().iter().chain([manifest.config()]) {
-                    self.blobs.insert(manifest::digest_of(blob).map_err(StoreError::from)?);
-                }
-                let config = store.read_small("image config", manifest.config());
-                match config.and_then(|bytes| read_config(&bytes, &manifest)) {
-                    Ok(config) => {
-                        let ids = config.chain_ids();
-                        self.chain_ids.extend(ids.iter().map(|id| id.hex().to_owned()));
-                    }
-                    // Not an image that could run: nothing of it is unpacked.
-                    Err(StoreError::NoBlob { .. } | StoreError::Manifest(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                Ok(())
-            }
+            self.documents.insert(digest);
         }
+        Ok(())
+    }
+
+    fn mark_parts(&mut self, store: &Store, manifest: &ImageManifest) -> Result<()> {
+        self.blobs.extend(digests(manifest.layers().iter().chain([manifest.config()])));
+        let Some(config) = digests([manifest.config()]).next() else { return Ok(()) };
+        // Of what is not an image that could run, nothing is unpacked.
+        if let Some(bytes) = read(store, &config)?
+            && let Ok(config) = read_config(&bytes, manifest)
+        {
+            self.chain_ids.extend(config.chain_ids().iter().map(|id| id.hex().to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// The digests that can be in the store.
+fn digests<'d>(
+    descriptors: impl IntoIterator<Item = &'d Descriptor>,
+) -> impl Iterator<Item = Digest> {
+    descriptors.into_iter().filter_map(|it| manifest::digest_of(it).ok())
+}
+
+/// Reads a document, verified, by the size of its blob: what one image says of its size must not
+/// matter to another. `None` if it is missing or larger than any document.
+fn read(store: &Store, digest: &Digest) -> Result<Option<Vec<u8>>> {
+    match store.blob(digest)? {
+        Some(blob) if blob.size <= manifest::MAX_BYTES => {
+            let size = blob.size;
+            Ok(Some(blob.read_verified(digest, size)?))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     config::ImageConfig,
     layer::{Attributes, LayerWriter},
-    manifest::{OCI_CONFIG, OCI_LAYER, Platform, descriptor},
+    manifest::{OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform, descriptor},
     reference::Reference,
 };
 
@@ -184,4 +184,88 @@ fn usage_tells_what_other_images_have_too() {
     let after = store.usage(&images).unwrap();
     assert!(after[0].unpacked_unique > 0 && after[0].unpacked_shared > 0);
     assert_eq!((after[1].unpacked_shared, after[1].unpacked_unique), (after[0].unpacked_shared, 0));
+}
+
+/// A document of the store: a manifest or an index, as somebody may have written it.
+fn add_document(store: &Store, media_type: &str, document: &serde_json::Value) -> Descriptor {
+    let bytes = serde_json::to_vec(document).unwrap();
+    descriptor(media_type, &store.add(&bytes).unwrap(), bytes.len() as u64)
+}
+
+fn add_index(store: &Store, entries: &[&Descriptor]) -> Descriptor {
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": entries });
+    add_document(store, OCI_INDEX, &index)
+}
+
+#[test]
+fn an_image_that_calls_the_manifest_of_another_its_layer_does_not_hide_what_that_needs() {
+    let (_folder, store) = store();
+    let victim = add_image(&store, &[1, 2]);
+    let config = descriptor(OCI_CONFIG, &store.add(b"{}").unwrap(), 2);
+    let layer = Descriptor::new(OCI_LAYER.into(), victim.size(), victim.digest().clone());
+    let manifest = serde_json::json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
+    store.tag(&name(0), &add_document(&store, OCI_MANIFEST, &manifest)).unwrap();
+    store.tag(&name(1), &victim).unwrap();
+    let path = store.path().to_owned();
+    collect(store, Scope::Dangling).unwrap();
+    assert_whole(&Store::open(&path).unwrap(), &name(1));
+}
+
+#[test]
+fn an_image_that_is_deep_in_the_indexes_of_another_is_kept_by_its_own_name() {
+    for depth in [1, 2, 3, 4, 5, 6, 2000] {
+        let (_folder, store) = store();
+        let victim = add_index(&store, &[&add_image(&store, &[1])]);
+        let other = (0..depth).fold(victim.clone(), |below, _| add_index(&store, &[&below]));
+        store.tag(&name(0), &other).unwrap();
+        store.tag(&name(1), &victim).unwrap();
+        let path = store.path().to_owned();
+        collect(store, Scope::Dangling).unwrap();
+        assert_whole(&Store::open(&path).unwrap(), &name(1));
+    }
+}
+
+#[test]
+fn an_index_with_entries_that_nobody_can_read_does_not_keep_the_rest_from_collection() {
+    let (_folder, store) = store();
+    let image = add_image(&store, &[1]);
+    let not_json = store.add(b"not a document").unwrap();
+    let mut own = serde_json::json!(image);
+    own["platform"] = serde_json::json!({ "os": "linux", "architecture": "amd64" });
+    let mut other = own.clone();
+    other["digest"] = format!("sha384:{}", "0".repeat(96)).into();
+    let entries = serde_json::json!([
+        own,
+        descriptor(OCI_MANIFEST, &not_json, 14),
+        descriptor(OCI_MANIFEST, &not_json, 1 << 30),
+        // Right, but for the size.
+        Descriptor::new(OCI_MANIFEST.into(), 1, add_image(&store, &[2]).digest().clone()),
+        other,
+    ]);
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": entries });
+    let index = add_document(&store, OCI_INDEX, &index);
+    store.tag(&name(0), &index).unwrap();
+    let left_over = store.add(b"left over").unwrap();
+    let path = store.path().to_owned();
+    assert_eq!(collect(store, Scope::Dangling).unwrap().blobs, 1);
+    let store = Store::open(&path).unwrap();
+    assert!(store.blob(&left_over).unwrap().is_none());
+    assert!(store.blob(&not_json).unwrap().is_some());
+    assert_whole(&store, &name(0));
+}
+
+#[test]
+fn nothing_is_removed_while_a_manifest_is_damaged() {
+    let (_folder, store) = store();
+    let image = add_image(&store, &[1]);
+    store.tag(&name(0), &image).unwrap();
+    let left_over = store.add(b"left over").unwrap();
+    let manifest = store.blob_path(&manifest::digest_of(&image).unwrap());
+    let bytes = fs::read(&manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    fs::write(&manifest, [&bytes[1..], b"}"].concat()).unwrap();
+    let path = store.path().to_owned();
+    let error = collect(store, Scope::Dangling).unwrap_err();
+    assert!(error.to_string().contains("the content is not"), "{error}");
+    assert!(Store::open(&path).unwrap().blob(&left_over).unwrap().is_some());
 }
