@@ -1,10 +1,10 @@
 //! Verifies what is in the store: every digest is computed anew.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -26,6 +26,9 @@ pub struct Damage {
     pub why: String,
     /// The images that need it.
     pub images: Vec<String>,
+    /// Whether the blob itself is what its digest says, and only these images are wrong about it:
+    /// to remove it would take it from others.
+    pub is_intact: bool,
 }
 
 /// What was verified.
@@ -39,8 +42,8 @@ pub struct Verified {
     pub damaged: Vec<Damage>,
 }
 
-/// A blob that is needed: its size, and by whom.
-type Needed = BTreeMap<Digest, (u64, Vec<String>)>;
+/// A blob that is needed: by whom, and of which size they say it is.
+type Needed = BTreeMap<Digest, BTreeMap<u64, Vec<String>>>;
 
 /// Computes the digests of all blobs that these images need, each with the name that it is known by.
 ///
@@ -52,67 +55,97 @@ pub fn verify(store: &Store, images: &[(String, Descriptor)]) -> Result<Verified
     for (name, descriptor) in images {
         add(store, name, descriptor, &mut needed)?;
     }
-    let all: Vec<(&Digest, &(u64, Vec<String>))> = needed.iter().collect();
-    let (next, damaged) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let all: Vec<(&Digest, &BTreeMap<u64, Vec<String>>)> = needed.iter().collect();
+    let (next, bytes, damaged) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((digest, (size, images))) =
-                    all.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    if let Err(why) = check(store, digest, *size) {
-                        let (digest, images) = ((*digest).clone(), images.clone());
-                        let mut damaged = damaged.lock().unwrap_or_else(PoisonError::into_inner);
-                        damaged.push(Damage { digest, why, images });
-                    }
+                while let Some((digest, sizes)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (read, found) = check(store, digest, sizes);
+                    bytes.fetch_add(read, Ordering::Relaxed);
+                    damaged.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
                 }
             });
         }
     });
     let mut damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    damaged.sort_by(|one, other| one.digest.cmp(&other.digest));
-    let bytes = needed.values().map(|(size, _)| size).sum();
-    Ok(Verified { blobs: needed.len(), bytes, damaged })
+    damaged.sort_by(|one, other| (&one.digest, &one.images).cmp(&(&other.digest, &other.images)));
+    Ok(Verified { blobs: needed.len(), bytes: bytes.into_inner(), damaged })
 }
 
+/// Adds what the image needs: a manifest or an index once, however often others lead to it.
 fn add(store: &Store, name: &str, at: &Descriptor, needed: &mut Needed) -> Result<(), StoreError> {
-    let mut need = |descriptor: &Descriptor| -> Result<(), StoreError> {
-        let digest = manifest::digest_of(descriptor)?;
-        let (_, images) = needed.entry(digest).or_insert((descriptor.size(), Vec::new()));
-        if !images.iter().any(|known| known == name) {
-            images.push(name.to_owned());
+    let mut documents = HashSet::new();
+    let mut left = vec![at.clone()];
+    while let Some(at) = left.pop() {
+        let digest = need(name, &at, needed);
+        if digest.is_none_or(|digest| !documents.insert(digest)) {
+            continue;
         }
-        Ok(())
-    };
-    need(at)?;
-    // What cannot be read is found damaged, and what it leads to is not known.
-    let Ok(bytes) = store.read_small("manifest", at) else { return Ok(()) };
-    match Document::read(&bytes, None) {
-        Ok(Document::Manifest(manifest)) => {
-            manifest.layers().iter().chain([manifest.config()]).try_for_each(need)
-        }
-        Ok(Document::Index(index)) => {
-            for entry in index.manifests() {
-                // Images for other platforms were never fetched.
-                if store.blob(&manifest::digest_of(entry)?)?.is_some() {
-                    add(store, name, entry, needed)?;
+        // What cannot be read is found damaged, and what it leads to is not known.
+        let Ok(bytes) = store.read_small("manifest", &at) else { continue };
+        match Document::read(&bytes, None) {
+            Ok(Document::Manifest(manifest)) => {
+                for part in manifest.layers().iter().chain([manifest.config()]) {
+                    need(name, part, needed);
                 }
             }
-            Ok(())
+            Ok(Document::Index(index)) => {
+                for entry in index.manifests() {
+                    // Images for other platforms were never fetched.
+                    if let Ok(digest) = manifest::digest_of(entry)
+                        && store.blob(&digest)?.is_some()
+                    {
+                        left.push(entry.clone());
+                    }
+                }
+            }
+            Err(_) => {}
         }
-        Err(_) => Ok(()),
     }
+    Ok(())
 }
 
-fn check(store: &Store, digest: &Digest, size: u64) -> Result<(), String> {
+/// Adds a blob. `None` if its digest is of an algorithm that nothing in the store has: one image
+/// must not keep the others from being verified.
+fn need(name: &str, at: &Descriptor, needed: &mut Needed) -> Option<Digest> {
+    let digest = manifest::digest_of(at).ok()?;
+    let images = needed.entry(digest.clone()).or_default().entry(at.size()).or_default();
+    // The images come one after the other.
+    if images.last().is_none_or(|last| last != name) {
+        images.push(name.to_owned());
+    }
+    Some(digest)
+}
+
+/// How many bytes the blob has, and what is wrong with it.
+fn check(store: &Store, digest: &Digest, sizes: &BTreeMap<u64, Vec<String>>) -> (u64, Vec<Damage>) {
+    let damage = |why, images, is_intact| Damage { digest: digest.clone(), why, images, is_intact };
+    let size = match content(store, digest) {
+        Ok(size) => size,
+        Err(why) => {
+            let mut images: Vec<String> = sizes.values().flatten().cloned().collect();
+            images.sort();
+            images.dedup();
+            return (0, vec![damage(why, images, false)]);
+        }
+    };
+    let wrong = sizes.iter().filter(|(said, _)| **said != size);
+    let wrong = wrong.map(|(said, images)| {
+        let why = format!("it has {size} bytes, and the image says {said}");
+        damage(why, images.clone(), true)
+    });
+    (size, wrong.collect())
+}
+
+/// The size of a blob that is what its digest says.
+fn content(store: &Store, digest: &Digest) -> Result<u64, String> {
     let failed =
         |error: StoreError| error.to_string().lines().next().unwrap_or_default().to_owned();
     let mut blob = store.blob(digest).map_err(failed)?.ok_or("it is missing")?;
-    if blob.size != size {
-        return Err(format!("it has {} bytes instead of {size}", blob.size));
-    }
-    blob.verify(digest).map_err(failed)
+    blob.verify(digest).map_err(failed)?;
+    Ok(blob.size)
 }
 
 #[cfg(test)]
@@ -155,5 +188,45 @@ mod tests {
             ("it is missing", &["one".to_owned()][..])
         );
         assert!(damaged[1].why.contains("the content is not"), "{}", damaged[1].why);
+    }
+
+    fn add_document(store: &Store, media_type: &str, document: &serde_json::Value) -> Descriptor {
+        let bytes = serde_json::to_vec(document).unwrap();
+        manifest::descriptor(media_type, &store.add(&bytes).unwrap(), bytes.len() as u64)
+    }
+
+    #[test]
+    fn an_image_that_lies_about_a_blob_of_another_does_not_make_it_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("images")).unwrap();
+        let layer = store.add(b"layer").unwrap();
+        let config = manifest::descriptor("", &store.add(b"{}").unwrap(), 2);
+        let image = |size| {
+            let layers = [manifest::descriptor(manifest::OCI_LAYER, &layer, size)];
+            let manifest =
+                serde_json::json!({ "schemaVersion": 2, "config": config, "layers": layers });
+            add_document(&store, manifest::OCI_MANIFEST, &manifest)
+        };
+        let images = [("a/liar".to_owned(), image(1)), ("b/honest".to_owned(), image(5))];
+        let damaged = verify(&store, &images).unwrap().damaged;
+        assert_eq!(damaged.len(), 1, "{damaged:?}");
+        assert!(damaged[0].is_intact, "{damaged:?}");
+        assert_eq!((&damaged[0].digest, &damaged[0].images[..]), (&layer, &["a/liar".into()][..]));
+        assert_eq!(verify(&store, &images[1..]).unwrap().damaged, []);
+    }
+
+    #[test]
+    fn indexes_that_lead_to_each_other_deep_and_often_have_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("images")).unwrap();
+        let (mut at, _) =
+            one_layer::keep(&store, ImageConfig::scratch(), |out| out.write_all(b"x")).unwrap();
+        // Each path through them once would be 2^3000.
+        for _ in 0..3000 {
+            let index = serde_json::json!({ "schemaVersion": 2, "manifests": [at, at] });
+            at = add_document(&store, manifest::OCI_INDEX, &index);
+        }
+        let verified = verify(&store, &[("deep".to_owned(), at)]).unwrap();
+        assert_eq!((verified.blobs, verified.damaged), (3003, vec![]));
     }
 }

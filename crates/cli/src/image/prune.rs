@@ -79,7 +79,9 @@ pub fn verify(arguments: &VerifyArguments) -> Result<u8, Failure> {
     }
     let verified = verify::verify(&store, &images)?;
     let code = u8::from(!verified.damaged.is_empty());
-    for damage in verified.damaged.iter().filter(|_| arguments.remove) {
+    let removed: Vec<&Damage> =
+        verified.damaged.iter().filter(|damage| arguments.remove && !damage.is_intact).collect();
+    for damage in &removed {
         let path = store.blob_path(&damage.digest);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -105,14 +107,19 @@ pub fn verify(arguments: &VerifyArguments) -> Result<u8, Failure> {
     let words = match verified.damaged.len() {
         0 => "all of them right".into(),
         count if arguments.remove => {
-            format!("{count} damaged and removed; pull these images again")
+            format!("{count} wrong, {} damaged and removed; pull these images again", removed.len())
         }
-        count => format!("{count} damaged; with --remove, the next pull fetches them"),
+        count => format!("{count} wrong; with --remove, the next pull fetches what is damaged"),
     };
     output::print(&format!("{} blobs, {size}: {words}\n", verified.blobs))?;
     Ok(code)
 }
 
 fn as_json(damage: &Damage) -> serde_json::Value {
-    json!({ "digest": damage.digest, "why": damage.why, "images": damage.images })
+    json!({
+        "digest": damage.digest,
+        "why": damage.why,
+        "images": damage.images,
+        "is_intact": damage.is_intact,
+    })
 }
