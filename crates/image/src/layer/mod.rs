@@ -10,9 +10,13 @@
 //! Source: OCI image specification, "Image Layer Filesystem Changeset"; overlayfs.rst.
 
 mod apply;
+mod archive;
 mod attributes;
 mod error;
+mod lower;
+mod records;
 mod remove;
+mod sparse;
 mod tree;
 
 pub use apply::{Applied, ApplyOptions, apply};
@@ -23,5 +27,7 @@ pub const WHITEOUT: &[u8] = b".wh.";
 /// The name of the file that makes its directory opaque.
 pub const OPAQUE: &[u8] = b".wh..wh..opq";
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;
