@@ -21,8 +21,9 @@ use tar::EntryType;
 
 use super::{
     OPAQUE, WHITEOUT,
-    archive::{Entry, Reader},
+    archive::TarEntry,
     attributes::Attributes,
+    blocks::Reader,
     error::{LayerError, failed, shown},
     lower::find,
     tree::{Name, Tree, is_whiteout, itself},
@@ -103,7 +104,11 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    fn entry<R: Read>(&mut self, archive: &mut Reader<R>, entry: Entry) -> Result<(), LayerError> {
+    fn entry<R: Read>(
+        &mut self,
+        archive: &mut Reader<R>,
+        entry: TarEntry,
+    ) -> Result<(), LayerError> {
         self.applied.entries += 1;
         if self.applied.entries > self.options.max_entries {
             return Err(LayerError::TooMuch { what: "entries", limit: self.options.max_entries });
@@ -170,7 +175,7 @@ impl Layer<'_> {
         &mut self,
         name: &Name,
         archive: &mut Reader<R>,
-        entry: &Entry,
+        entry: &TarEntry,
     ) -> Result<(), LayerError> {
         let mut file = self.new_file(name)?;
         match &entry.map {
@@ -235,7 +240,7 @@ impl Layer<'_> {
         opened.map(File::from).map_err(failed(&name.whole(), "create it"))
     }
 
-    fn hard_link(&mut self, name: &Name, entry: &Entry) -> Result<(), LayerError> {
+    fn hard_link(&mut self, name: &Name, entry: &TarEntry) -> Result<(), LayerError> {
         let target = Name::split(&entry.link)?;
         let linked = match self.link(&target, name) {
             // Not here; or its directory is deleted here, if a whiteout is none.
@@ -294,13 +299,13 @@ impl Layer<'_> {
         attributes.give_to(to.as_fd(), &whole, self.is_root)
     }
 
-    fn symbolic_link(&mut self, name: &Name, entry: &Entry) -> Result<(), LayerError> {
+    fn symbolic_link(&mut self, name: &Name, entry: &TarEntry) -> Result<(), LayerError> {
         let make = |parent: BorrowedFd<'_>| symlinkat(&*entry.link, parent, &*name.last);
         self.make(name, "make the symbolic link", make)?;
         self.give_to_name(name, &entry.attributes)
     }
 
-    fn device(&mut self, name: &Name, kind: FileType, entry: &Entry) -> Result<(), LayerError> {
+    fn device(&mut self, name: &Name, kind: FileType, entry: &TarEntry) -> Result<(), LayerError> {
         // mknod(2) lets an ordinary user make one only: overlayfs's whiteout.
         let is_allowed = kind == FileType::CharacterDevice && entry.device == (0, 0);
         if !self.is_root && !is_allowed {

@@ -11,8 +11,7 @@ use rustix::{
 use tar::Header;
 
 use super::{
-    archive::invalid,
-    error::{LayerError, failed},
+    error::{LayerError, failed, invalid},
     records::Records,
     xattrs::{OVERLAY, xattrs},
 };

@@ -12,6 +12,7 @@
 mod apply;
 mod archive;
 mod attributes;
+mod blocks;
 mod changes;
 mod error;
 mod lower;

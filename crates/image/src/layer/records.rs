@@ -6,7 +6,7 @@
 
 use std::io;
 
-use super::{archive::invalid, xattrs::XATTR};
+use super::{error::invalid, xattrs::XATTR};
 
 /// The records of an entry that isolab knows.
 #[derive(Debug, Default)]

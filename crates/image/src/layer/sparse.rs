@@ -14,7 +14,8 @@ use std::io::{self, Read};
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
 use super::{
-    archive::{BLOCK, MAX_EXTENSION, Reader, invalid},
+    blocks::{BLOCK, MAX_EXTENSION, Reader},
+    error::invalid,
     records::{Records, number},
 };
 
@@ -59,12 +60,12 @@ pub(super) fn of_header<R: Read>(reader: &mut Reader<R>, header: &Header) -> io:
     let gnu = header.as_gnu().ok_or_else(|| invalid("a sparse file without GNU's header"))?;
     let mut map = Map { size: gnu.real_size()?, pieces: Vec::new() };
     map.add(&gnu.sparse)?;
-    let mut goes_on = gnu.is_extended();
-    while goes_on {
+    let mut continues = gnu.is_extended();
+    while continues {
         let mut more = GnuExtSparseHeader::new();
         more.as_mut_bytes().copy_from_slice(&reader.block()?);
         map.add(more.sparse())?;
-        goes_on = more.is_extended();
+        continues = more.is_extended();
     }
     Ok(map)
 }
