@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use flate2::{Compression as Level, GzBuilder, bufread::MultiGzDecoder, write::GzEncoder};
-use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder, errors::FrameDecoderError};
 
 /// How a layer's archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,10 @@ impl Default for Limits {
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// How much of a frame's content a decoder must remember: what `zstd -19` takes is 8 MiB, and that is
+/// what every decoder should have by RFC 8878, "Window Descriptor". `zstd --ultra --long` takes more.
+const MAX_WINDOW: u64 = 32 << 20;
+
 /// Read at once from a file.
 const PIECE: usize = 128 << 10;
 
@@ -57,7 +61,7 @@ pub fn decoder<'r>(input: impl Read + Send + 'r, limits: &Limits) -> io::Result<
     let inner: Box<dyn Read + Send + 'r> = match compression {
         Compression::None => Box::new(input),
         Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
-        Compression::Zstd => Box::new(Frames { input: Some(input), frame: None }),
+        Compression::Zstd => Box::new(Frames::new(input)),
     };
     Ok(Decoder { inner, compression, limits: *limits, read: counter, bytes: 0 })
 }
@@ -130,31 +134,67 @@ impl Read for Decoder<'_> {
 }
 
 /// The frames of a zstd file, one after the other.
-struct Frames<R: Read> {
-    input: Option<R>,
-    frame: Option<Box<StreamingDecoder<R, FrameDecoder>>>,
+struct Frames<R> {
+    input: R,
+    decoder: FrameDecoder,
+    is_in_frame: bool,
+}
+
+impl<R: BufRead> Frames<R> {
+    fn new(input: R) -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(MAX_WINDOW);
+        Self { input, decoder, is_in_frame: false }
+    }
+
+    /// Begins the next frame that has content; false at the end.
+    fn next(&mut self) -> io::Result<bool> {
+        loop {
+            if self.input.fill_buf()?.is_empty() {
+                return Ok(false);
+            }
+            match self.decoder.init(&mut self.input) {
+                Ok(()) => return Ok(true),
+                Err(error) => skip(&mut self.input, error)?,
+            }
+        }
+    }
 }
 
 impl<R: BufRead> Read for Frames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(frame) = &mut self.frame {
-                let length = frame.read(buffer)?;
-                if length > 0 || buffer.is_empty() {
-                    return Ok(length);
+            if !self.is_in_frame {
+                self.is_in_frame = self.next()?;
+                if !self.is_in_frame {
+                    return Ok(0);
                 }
             }
-            if let Some(frame) = self.frame.take() {
-                self.input = Some(frame.into_inner());
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let one = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder.decode_blocks(&mut self.input, one).map_err(invalid)?;
             }
-            let Some(mut input) = self.input.take() else { return Ok(0) };
-            if input.fill_buf()?.is_empty() {
-                return Ok(0);
+            let length = self.decoder.read(buffer)?;
+            if length > 0 || buffer.is_empty() {
+                return Ok(length);
             }
-            let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-            self.frame = Some(Box::new(StreamingDecoder::new(input).map_err(invalid)?));
+            self.is_in_frame = false;
         }
     }
+}
+
+fn invalid(error: FrameDecoderError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Skips a frame that is not content. Layers of zstd:chunked have their table of contents in such.
+fn skip(input: &mut impl BufRead, error: FrameDecoderError) -> io::Result<()> {
+    use ruzstd::decoding::errors::ReadFrameHeaderError::SkipFrame;
+    let FrameDecoderError::ReadFrameHeaderError(SkipFrame { length, .. }) = error else {
+        return Err(invalid(error));
+    };
+    let skipped = io::copy(&mut input.take(length.into()), &mut io::sink())?;
+    if skipped < length.into() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
 
 /// Compresses by gzip, the same bytes for the same archive: without a time and a name.
@@ -197,6 +237,30 @@ mod tests {
         let both = [frame(b"one"), frame(&[b'2'; 300_000])].concat();
         assert_eq!(unpacked(&both).unwrap(), [&b"one"[..], &[b'2'; 300_000]].concat());
         assert!(unpacked(&both[..both.len() - 3]).is_err());
+    }
+
+    #[test]
+    fn frames_without_content_are_skipped() {
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let frame = ruzstd::encoding::compress_to_vec(&b"content"[..], level);
+        let table = [&[0x50, 0x2a, 0x4d, 0x18, 5, 0, 0, 0][..], b"table"].concat();
+        let chunked = [&frame[..], &table, &frame, &table].concat();
+        assert_eq!(unpacked(&chunked).unwrap(), b"contentcontent");
+        for cut in [1, 5, 10] {
+            assert!(unpacked(&chunked[..chunked.len() - cut]).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_window_of_any_size_is_refused() {
+        // A descriptor of the frame, and a window of 64 MiB and of 2 GiB (RFC 8878, 3.1.1.1).
+        for window in [16 << 3, 21 << 3] {
+            let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, window, 1, 0, 0];
+            let error = unpacked(&frame).unwrap_err().to_string();
+            assert!(error.contains("window"), "{error}");
+        }
+        let small = [0x28, 0xb5, 0x2f, 0xfd, 0, 13 << 3, 1, 0, 0];
+        assert_eq!(unpacked(&small).unwrap(), b"");
     }
 
     #[test]

@@ -78,7 +78,7 @@ const REFUSED: [(&str, &str); 15] = [
         "output goes to this command's streams, or with -d to `isolab logs`",
     ),
     ("--use-api-socket", "isolab has no daemon"),
-    ("--publish-all -P", "isolab has no images that declare ports; use -p"),
+    ("--publish-all -P", "isolab publishes no ports unasked; use -p"),
     (
         "--detach-keys",
         "a run in the foreground ends with its command: use -d, then `isolab attach`",

@@ -6,23 +6,26 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write as _},
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    io::{self, Read, Seek as _, SeekFrom, Write as _},
+    os::fd::{AsFd as _, BorrowedFd},
 };
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, linkat, makedev, mknodat,
-        openat, openat2, symlinkat, utimensat,
+        AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, linkat, makedev, mknodat, openat,
+        statat, symlinkat, utimensat,
     },
     io::Errno,
 };
-use tar::{Archive, Entry, EntryType};
+use tar::EntryType;
 
 use super::{
     OPAQUE, WHITEOUT,
+    archive::TarEntry,
     attributes::Attributes,
+    blocks::Reader,
     error::{LayerError, failed, shown},
+    lower::find,
     tree::{Name, Tree, is_whiteout, itself},
 };
 
@@ -74,14 +77,18 @@ pub fn apply(
         options,
         applied: Applied::default(),
         directories: Vec::new(),
+        kept: 0,
         buffer: vec![0; 256 << 10],
     };
-    let mut archive = Archive::new(archive);
-    for entry in archive.entries()? {
-        layer.entry(&mut entry?)?;
+    let mut archive = Reader::new(archive);
+    while let Some(entry) = archive.next()? {
+        layer.entry(&mut archive, entry)?;
     }
     layer.finish()
 }
+
+/// What may be kept in memory of directories. A million of them, as in no image, take half of it.
+const MAX_KEPT: usize = 256 << 20;
 
 struct Layer<'a> {
     tree: Tree<'a>,
@@ -91,38 +98,39 @@ struct Layer<'a> {
     /// Directories are given their modes and times last: an entry in one would change its time, or
     /// not be allowed.
     directories: Vec<(Box<[u8]>, Attributes)>,
+    /// How much memory that takes.
+    kept: usize,
     buffer: Vec<u8>,
 }
 
 impl Layer<'_> {
-    fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), LayerError> {
+    fn entry<R: Read>(
+        &mut self,
+        archive: &mut Reader<R>,
+        entry: TarEntry,
+    ) -> Result<(), LayerError> {
         self.applied.entries += 1;
         if self.applied.entries > self.options.max_entries {
             return Err(LayerError::TooMuch { what: "entries", limit: self.options.max_entries });
         }
-        let kind = entry.header().entry_type();
-        if kind == EntryType::XGlobalHeader {
-            return Ok(());
-        }
-        let name = Name::split(&entry.path_bytes())?;
+        let name = Name::split(&entry.name)?;
         if let Some(hidden) = name.last.strip_prefix(WHITEOUT) {
             return self.hide(&name, hidden);
         }
-        let attributes = Attributes::of(entry)?;
-        match kind {
-            EntryType::Directory => self.directory(&name, attributes),
+        match entry.kind {
+            EntryType::Directory => self.directory(&name, entry.attributes),
             _ if name.last.is_empty() => {
                 let why = "the root of a layer is a directory";
                 Err(LayerError::Name { name: "/".into(), why })
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.file(&name, entry, &attributes)
+                self.file(&name, archive, &entry)
             }
-            EntryType::Link => self.hard_link(&name, entry),
-            EntryType::Symlink => self.symbolic_link(&name, entry, &attributes),
-            EntryType::Fifo => self.node(&name, FileType::Fifo, (0, 0), &attributes),
-            EntryType::Char => self.device(&name, FileType::CharacterDevice, entry, &attributes),
-            EntryType::Block => self.device(&name, FileType::BlockDevice, entry, &attributes),
+            EntryType::Link => self.hard_link(&name, &entry),
+            EntryType::Symlink => self.symbolic_link(&name, &entry),
+            EntryType::Fifo => self.node(&name, FileType::Fifo, (0, 0), &entry.attributes),
+            EntryType::Char => self.device(&name, FileType::CharacterDevice, &entry),
+            EntryType::Block => self.device(&name, FileType::BlockDevice, &entry),
             other => {
                 let text = format!("type {:?} of an entry", char::from(other.as_byte()));
                 let source = io::Error::new(io::ErrorKind::Unsupported, text);
@@ -151,32 +159,70 @@ impl Layer<'_> {
 
     fn directory(&mut self, name: &Name, attributes: Attributes) -> Result<(), LayerError> {
         self.tree.make_directory(name)?;
-        self.directories.push((name.whole().into(), attributes));
+        let path: Box<[u8]> = name.whole().into();
+        self.kept += size_of_val(&attributes) + path.len() + attributes.xattrs_length();
+        if self.kept > MAX_KEPT {
+            return Err(LayerError::TooMuch {
+                what: "bytes about directories",
+                limit: MAX_KEPT as u64,
+            });
+        }
+        self.directories.push((path, attributes));
         Ok(())
     }
 
     fn file<R: Read>(
         &mut self,
         name: &Name,
-        entry: &mut Entry<'_, R>,
-        attributes: &Attributes,
+        archive: &mut Reader<R>,
+        entry: &TarEntry,
     ) -> Result<(), LayerError> {
         let mut file = self.new_file(name)?;
-        loop {
-            let length = match entry.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            };
-            self.applied.bytes += length as u64;
-            if self.applied.bytes > self.options.max_bytes {
-                return Err(LayerError::TooMuch { what: "bytes", limit: self.options.max_bytes });
+        match &entry.map {
+            None => self.fill(name, archive, &mut file, u64::MAX)?,
+            Some(map) => {
+                // Holes count: whoever copies the file fills them.
+                let content = map.pieces.iter().map(|(_, length)| length).sum::<u64>();
+                self.count(map.size - content)?;
+                for (offset, length) in &map.pieces {
+                    let there = file.seek(SeekFrom::Start(*offset));
+                    there.map_err(failed(&name.whole(), "write it"))?;
+                    self.fill(name, archive, &mut file, *length)?;
+                }
+                file.set_len(map.size).map_err(failed(&name.whole(), "set its length"))?;
             }
+        }
+        entry.attributes.give_to(file.as_fd(), &name.last, self.is_root)
+    }
+
+    /// Writes what comes of the content to where `file` is, at most `most` bytes.
+    fn fill<R: Read>(
+        &mut self,
+        name: &Name,
+        archive: &mut Reader<R>,
+        file: &mut File,
+        mut most: u64,
+    ) -> Result<(), LayerError> {
+        loop {
+            let piece = usize::try_from(most).unwrap_or(usize::MAX).min(self.buffer.len());
+            let length = archive.read(&mut self.buffer[..piece])?;
+            if length == 0 {
+                return Ok(());
+            }
+            most -= length as u64;
+            self.count(length as u64)?;
             let written = file.write_all(&self.buffer[..length]);
             written.map_err(failed(&name.whole(), "write it"))?;
         }
-        attributes.give_to(file.as_fd(), &name.last, self.is_root)
+    }
+
+    /// Counts bytes that files have, before they have them.
+    fn count(&mut self, bytes: u64) -> Result<(), LayerError> {
+        self.applied.bytes = self.applied.bytes.saturating_add(bytes);
+        match self.applied.bytes > self.options.max_bytes {
+            true => Err(LayerError::TooMuch { what: "bytes", limit: self.options.max_bytes }),
+            false => Ok(()),
+        }
     }
 
     /// A new file under this name, open for writing.
@@ -194,34 +240,35 @@ impl Layer<'_> {
         opened.map(File::from).map_err(failed(&name.whole(), "create it"))
     }
 
-    fn hard_link<R: Read>(
-        &mut self,
-        name: &Name,
-        entry: &mut Entry<'_, R>,
-    ) -> Result<(), LayerError> {
-        let whole = name.whole();
-        let target = entry.link_name_bytes().unwrap_or_default();
-        let target = Name::split(&target)?;
-        if target == *name {
-            return Ok(());
-        }
-        match self.link(&target, name) {
-            Err(Errno::NOENT) => {
+    fn hard_link(&mut self, name: &Name, entry: &TarEntry) -> Result<(), LayerError> {
+        let target = Name::split(&entry.link)?;
+        let linked = match self.link(&target, name) {
+            // Not here; or its directory is deleted here, if a whiteout is none.
+            Err(Errno::NOENT | Errno::NOTDIR) => {
                 self.copy_up(&target)?;
                 self.link(&target, name)
             }
-            result => result,
-        }
-        .map_err(failed(&whole, "make the hard link"))
+            linked => linked,
+        };
+        linked.map_err(failed(&name.whole(), "make the hard link"))
     }
 
     fn link(&mut self, target: &Name, name: &Name) -> Result<(), Errno> {
         let from = self.tree.look_up(&target.directory)?;
+        let itself = AtFlags::SYMLINK_NOFOLLOW;
+        let file = statat(&from, &*target.last, itself)?;
+        if is_whiteout(&file) {
+            return Err(Errno::NOENT);
+        }
         let gone = |_| Errno::NOENT;
         let to = self.tree.parent(name).map_err(gone)?;
         // The last name of the target is not followed.
         match linkat(&from, &*target.last, to, &*name.last, AtFlags::empty()) {
             Err(Errno::EXIST) => {
+                let there = statat(to, &*name.last, itself)?;
+                if (there.st_dev, there.st_ino) == (file.st_dev, file.st_ino) {
+                    return Ok(()); // to make room would remove the file
+                }
                 self.tree.clear(name).map_err(gone)?;
                 let to = self.tree.parent(name).map_err(gone)?;
                 linkat(&from, &*target.last, to, &*name.last, AtFlags::empty())
@@ -232,70 +279,40 @@ impl Layer<'_> {
 
     /// Copies a file of a lower layer into this one, as overlayfs does before a file gets a second
     /// name.
-    fn copy_up(&mut self, name: &Name) -> Result<(), LayerError> {
-        let whole = name.whole();
-        let missing =
-            || io::Error::new(io::ErrorKind::NotFound, "the file it links to is in no layer");
-        let mut found = None;
-        for lower in self.options.lowers {
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let resolve =
-                ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-            match openat2(lower, &*whole, flags, Mode::empty(), resolve) {
-                Ok(opened) => {
-                    found = Some(opened);
-                    break;
-                }
-                Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(errno) => return Err(failed(&whole, "open it in the layer below")(errno)),
-            }
-        }
-        let found =
-            found.ok_or_else(|| failed::<io::Error>(&whole, "make the hard link")(missing()))?;
-        let stat = rustix::fs::fstat(&found).map_err(failed(&whole, "look at it"))?;
-        if is_whiteout(&stat) || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(failed::<io::Error>(&whole, "make the hard link")(missing()));
-        }
-        let mut from = reopen(&found).map_err(failed(&whole, "open it in the layer below"))?;
-        let mut to = self.new_file(name)?;
-        io::copy(&mut from, &mut to).map_err(failed(&whole, "copy it from the layer below"))?;
-        let attributes = Attributes {
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            mode: stat.st_mode & 0o7777,
-            mtime: (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-            xattrs: Vec::new(),
+    fn copy_up(&mut self, target: &Name) -> Result<(), LayerError> {
+        let whole = target.whole();
+        let layers = [self.tree.root()].into_iter();
+        let layers: Vec<BorrowedFd<'_>> =
+            layers.chain(self.options.lowers.iter().map(|lower| lower.as_fd())).collect();
+        let found = find(&layers, target).map_err(failed(&whole, "open it in the layers below"))?;
+        let Some(mut from) = found else {
+            let text = "the file it links to is in no layer";
+            let source = io::Error::new(io::ErrorKind::NotFound, text);
+            return Err(failed(&whole, "make the hard link")(source));
         };
+        let stat = rustix::fs::fstat(&from).map_err(failed(&whole, "look at it"))?;
+        self.count(u64::try_from(stat.st_size).unwrap_or(0))?;
+        let mut to = self.new_file(target)?;
+        io::copy(&mut from, &mut to).map_err(failed(&whole, "copy it from the layer below"))?;
+        let attributes = Attributes::of_file(from.as_fd(), &stat)
+            .map_err(failed(&whole, "read its attributes in the layer below"))?;
         attributes.give_to(to.as_fd(), &whole, self.is_root)
     }
 
-    fn symbolic_link<R: Read>(
-        &mut self,
-        name: &Name,
-        entry: &mut Entry<'_, R>,
-        attributes: &Attributes,
-    ) -> Result<(), LayerError> {
-        let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-        let make = |parent: BorrowedFd<'_>| symlinkat(&*target, parent, &*name.last);
+    fn symbolic_link(&mut self, name: &Name, entry: &TarEntry) -> Result<(), LayerError> {
+        let make = |parent: BorrowedFd<'_>| symlinkat(&*entry.link, parent, &*name.last);
         self.make(name, "make the symbolic link", make)?;
-        self.give_to_name(name, attributes)
+        self.give_to_name(name, &entry.attributes)
     }
 
-    fn device<R: Read>(
-        &mut self,
-        name: &Name,
-        kind: FileType,
-        entry: &mut Entry<'_, R>,
-        attributes: &Attributes,
-    ) -> Result<(), LayerError> {
-        let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or(0);
-        let header = entry.header();
-        let device = (number(header.device_major()), number(header.device_minor()));
-        if !self.is_root && device != (0, 0) {
+    fn device(&mut self, name: &Name, kind: FileType, entry: &TarEntry) -> Result<(), LayerError> {
+        // mknod(2) lets an ordinary user make one only: overlayfs's whiteout.
+        let is_allowed = kind == FileType::CharacterDevice && entry.device == (0, 0);
+        if !self.is_root && !is_allowed {
             self.applied.left_out += 1;
             return Ok(());
         }
-        self.node(name, kind, device, attributes)
+        self.node(name, kind, entry.device, &entry.attributes)
     }
 
     fn node(
@@ -370,11 +387,4 @@ impl Layer<'_> {
         }
         Ok(self.applied)
     }
-}
-
-/// The file behind a descriptor that is only a place, opened to be read.
-fn reopen(place: &OwnedFd) -> Result<File, Errno> {
-    use std::os::fd::AsRawFd as _;
-    let path = format!("/proc/self/fd/{}", place.as_raw_fd());
-    openat(rustix::fs::CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map(File::from)
 }

@@ -20,10 +20,9 @@ use rustix::fs::{
 
 use super::{
     Attributes, LayerWriter, Node, WHITEOUT,
-    attributes::OVERLAY,
     error::shown,
     tree::{is_whiteout, itself},
-    xattrs::xattrs,
+    xattrs::{OVERLAY, xattrs},
 };
 
 /// How changes are written.

@@ -58,3 +58,8 @@ pub(super) fn failed<E: Into<io::Error>>(
     let name = shown(name);
     move |source| LayerError::Entry { name, action, source: source.into() }
 }
+
+/// An archive that cannot be right.
+pub(super) fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}

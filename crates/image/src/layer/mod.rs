@@ -10,10 +10,15 @@
 //! Source: OCI image specification, "Image Layer Filesystem Changeset"; overlayfs.rst.
 
 mod apply;
+mod archive;
 mod attributes;
+mod blocks;
 mod changes;
 mod error;
+mod lower;
+mod records;
 pub(crate) mod remove;
+mod sparse;
 mod tree;
 mod writer;
 mod xattrs;
@@ -32,5 +37,7 @@ pub const OPAQUE: &[u8] = b".wh..wh..opq";
 
 #[cfg(test)]
 mod changes_tests;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,8 @@ fn archive(rows: &[Row<'_>]) -> Vec<u8> {
         }
         let mut header = Header::new_gnu();
         header.set_entry_type(*kind);
-        header.set_mode(0o640);
+        // An ordinary user must be able to look into it.
+        header.set_mode(if *kind == DIRECTORY { 0o750 } else { 0o640 });
         header.set_mtime(1_000_000);
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         header.set_uid(uid.into());
@@ -230,11 +231,11 @@ fn modes_and_times_are_the_archives_also_of_directories_that_are_filled() {
         (EntryType::Fifo, "d/p", "", b""),
     ];
     scene.apply(&archive(&rows)).unwrap();
-    for name in ["d", "d/f", "d/p"] {
+    for (name, mode) in [("d", 0o750), ("d/f", 0o640), ("d/p", 0o640)] {
         let about = fs::symlink_metadata(scene.layer().join(name)).unwrap();
         assert_eq!(
             (about.permissions().mode() & 0o7777, about.mtime()),
-            (0o640, 1_000_000),
+            (mode, 1_000_000),
             "{name}"
         );
     }

@@ -8,8 +8,8 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, makedev, mkdirat,
-        mknodat, openat2, statat,
+        AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fchmod, fgetxattr, fsetxattr,
+        makedev, mkdirat, mknodat, openat2, statat,
     },
     io::Errno,
 };
@@ -78,6 +78,11 @@ impl<'r> Tree<'r> {
         Self { root, is_root, last: None }
     }
 
+    /// The directory of the layer.
+    pub(super) fn root(&self) -> BorrowedFd<'r> {
+        self.root
+    }
+
     /// The directory of `name`, made with all above it if it is missing.
     pub(super) fn parent(&mut self, name: &Name) -> Result<BorrowedFd<'_>, LayerError> {
         let is_last = |last: &(Vec<u8>, OwnedFd)| last.0 == name.directory;
@@ -130,7 +135,10 @@ impl<'r> Tree<'r> {
                         }
                         Err(errno) => return Err(failed(path, "create its directory")(errno)),
                     }
-                    self.look_up(above).map_err(failed(path, "open its directory"))?
+                    let made = self.look_up(above).map_err(failed(path, "open its directory"))?;
+                    // The umask is of whoever unpacks; the archive's users are others.
+                    fchmod(&made, FILLING).map_err(failed(path, "set its directory's mode"))?;
+                    made
                 }
                 Err(errno) => return Err(failed(path, "open its directory")(errno)),
             };
@@ -211,6 +219,13 @@ impl<'r> Tree<'r> {
         let result = if self.is_root { set(OPAQUE_ROOT) } else { user };
         result.map_err(failed(name, "mark the directory as opaque"))
     }
+}
+
+/// Whether overlayfs takes this directory as opaque.
+pub(super) fn is_opaque(directory: BorrowedFd<'_>) -> bool {
+    let mut value = [0; 2];
+    let is_set = |key| fgetxattr(directory, key, &mut value[..]) == Ok(1) && value[0] == b'y';
+    [OPAQUE_ROOT, OPAQUE_USER].into_iter().any(is_set)
 }
 
 /// Opens what `parent` has under `name`, and follows no link.

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 
 use tar::{EntryType, Header};
 
-use super::{Attributes, OPAQUE, WHITEOUT, attributes::XATTR};
+use super::{Attributes, OPAQUE, WHITEOUT, xattrs::XATTR};
 
 /// An archive is written in blocks of so many bytes.
 const BLOCK: u64 = 512;

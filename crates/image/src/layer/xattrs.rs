@@ -8,7 +8,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::attributes::OVERLAY;
+/// What begins a PAX record that is an extended attribute.
+pub(super) const XATTR: &str = "SCHILY.xattr.";
+
+/// These are overlayfs's own: in an archive they would tell it to look elsewhere.
+pub(super) const OVERLAY: [&str; 2] = ["trusted.overlay.", "user.overlay."];
 
 /// Those that are the file's own, wherever it is. Others, as security.selinux, are this host's.
 const KEPT: [&str; 2] = ["user.", "trusted."];
