@@ -10,14 +10,19 @@
 //! which names it by its digest, and only then it is looked up what the archive's own index says of
 //! it.
 
+mod entries;
+mod layout;
 mod load;
+mod loaded;
 mod save;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
-pub use load::{Loaded, load, load_directory};
+pub use layout::load_directory;
+pub use load::load;
+pub use loaded::Loaded;
 pub use save::{Format, save, save_directory};
 
 use crate::{manifest::ManifestError, reference::Reference, store::StoreError};
@@ -64,4 +69,9 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// The name in an archive, if it is one by which an image can be found: not a tag alone.
 fn name_of(text: &str) -> Option<Reference> {
     text.contains(['/', ':']).then(|| text.parse().ok()).flatten()
+}
+
+/// The error of a document that is not JSON, or not of its form.
+fn not_json(what: &'static str) -> impl FnOnce(serde_json::Error) -> ArchiveError {
+    move |source| ManifestError::Json { what, source }.into()
 }

@@ -1,7 +1,7 @@
 //! Images out of the store.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs,
     io::{self, Write},
     path::Path,
@@ -142,20 +142,29 @@ fn collect(store: &Store, images: &[(Option<Reference>, Descriptor)]) -> Result<
 }
 
 /// All blobs of an image, or of the images of an index that are in the store.
-fn add(store: &Store, descriptor: &Descriptor, blobs: &mut BTreeMap<Digest, u64>) -> Result<()> {
-    let bytes = store.read_small("manifest", descriptor)?;
-    blobs.insert(manifest::digest_of(descriptor)?, descriptor.size());
-    match Document::read(&bytes, None)? {
-        Document::Index(index) => {
-            for entry in index.manifests() {
-                if store.blob(&manifest::digest_of(entry)?)?.is_some() {
-                    add(store, entry, blobs)?;
+fn add(store: &Store, top: &Descriptor, blobs: &mut BTreeMap<Digest, u64>) -> Result<()> {
+    // Each document once, and without recursion: indexes may lead to indexes, deep and often.
+    let mut documents = HashSet::new();
+    let mut left = vec![top.clone()];
+    while let Some(at) = left.pop() {
+        let digest = manifest::digest_of(&at)?;
+        if !documents.insert(digest.clone()) {
+            continue;
+        }
+        let bytes = store.read_small("manifest", &at)?;
+        blobs.insert(digest, at.size());
+        match Document::read(&bytes, None)? {
+            Document::Index(index) => {
+                for entry in index.manifests() {
+                    if store.blob(&manifest::digest_of(entry)?)?.is_some() {
+                        left.push(entry.clone());
+                    }
                 }
             }
-        }
-        Document::Manifest(manifest) => {
-            for target in manifest.layers().iter().chain([manifest.config()]) {
-                blobs.insert(manifest::digest_of(target)?, target.size());
+            Document::Manifest(manifest) => {
+                for target in manifest.layers().iter().chain([manifest.config()]) {
+                    blobs.insert(manifest::digest_of(target)?, target.size());
+                }
             }
         }
     }

@@ -23,14 +23,21 @@ use super::{
 
 /// What an archive has under a name.
 #[derive(Debug)]
-pub(super) struct TarEntry {
-    pub(super) kind: EntryType,
-    pub(super) name: Vec<u8>,
-    pub(super) link: Vec<u8>,
+pub(crate) struct TarEntry {
+    pub(crate) kind: EntryType,
+    pub(crate) name: Vec<u8>,
+    pub(crate) link: Vec<u8>,
     pub(super) attributes: Attributes,
     pub(super) device: (u32, u32),
     /// Where the content belongs, if not all of it is there.
     pub(super) map: Option<Map>,
+}
+
+impl TarEntry {
+    /// Whether not all of its content is in the archive.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.map.is_some()
+    }
 }
 
 /// What precedes a header and changes it.
@@ -43,7 +50,7 @@ struct Before {
 
 impl<R: Read> Reader<R> {
     /// The next entry; what was not read of the last one is skipped.
-    pub(super) fn next(&mut self) -> io::Result<Option<TarEntry>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<TarEntry>> {
         let mut before = Before::default();
         loop {
             self.skip()?;

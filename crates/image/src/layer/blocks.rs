@@ -13,7 +13,7 @@ pub(super) const BLOCK: usize = 512;
 pub(super) const MAX_EXTENSION: u64 = 1 << 20;
 
 /// An archive that is being read.
-pub(super) struct Reader<R> {
+pub(crate) struct Reader<R> {
     input: R,
     /// Bytes of the last entry's content that were not read, and its padding.
     pub(super) left: u64,
@@ -21,7 +21,7 @@ pub(super) struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         Self { input, left: 0, padding: 0 }
     }
 
@@ -72,6 +72,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// What is left of the entry's content, as a reader.
+    pub(crate) fn entry_content(&mut self) -> impl Read {
+        Content { archive: self }
+    }
+
     /// Blocks between a header and its content.
     pub(super) fn block(&mut self) -> io::Result<[u8; BLOCK]> {
         let mut block = [0; BLOCK];
@@ -112,6 +117,16 @@ impl<R: Read> Reader<R> {
         (self.left, self.padding) = (0, 0);
         let skipped = io::copy(&mut (&mut self.input).take(rest), &mut io::sink())?;
         if skipped < rest { Err(cut_off()) } else { Ok(()) }
+    }
+}
+
+struct Content<'r, R> {
+    archive: &'r mut Reader<R>,
+}
+
+impl<R: Read> Read for Content<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.archive.read(buffer)
     }
 }
 

@@ -24,7 +24,9 @@ mod writer;
 mod xattrs;
 
 pub use apply::{Applied, ApplyOptions, apply};
+pub(crate) use archive::TarEntry;
 pub use attributes::Attributes;
+pub(crate) use blocks::Reader;
 pub use changes::{ChangesError, ChangesOptions, changes};
 pub use error::LayerError;
 pub use writer::{LayerWriter, Node};
