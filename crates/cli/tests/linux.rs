@@ -587,3 +587,41 @@ fn a_saved_guest_goes_on_more_than_once_and_its_clones_differ() {
     assert_eq!(code, 125);
     assert!(errors.contains("snapshot"), "{errors}");
 }
+
+#[test]
+fn an_image_runs_as_a_guest_with_its_own_command_and_user() {
+    if !here() {
+        return;
+    }
+    if !Command::new("busybox").arg("true").status().is_ok_and(|status| status.success()) {
+        skip::<()>("linux", "this host has no busybox");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let isolab_here = |words: &[&str]| {
+        let mut command = isolab(words);
+        command.env("ISOLAB_IMAGES", folder.path().join("images"));
+        let (code, output, errors) = output_of(&mut command);
+        assert_eq!(code, 0, "{words:?}: {errors}");
+        output
+    };
+    isolab_here(&["image", "import-host", "base:1", "--", "busybox"]);
+    let context = folder.path().join("context");
+    fs::create_dir(&context).unwrap();
+    fs::write(context.join("file"), "from a layer\n").unwrap();
+    let dockerfile = "FROM base:1\nWORKDIR /srv\nCOPY file /etc/group\nCOPY file file\n\
+        ENV COLOUR=blue\nUSER 1000:7\n\
+        CMD [\"busybox\", \"sh\", \"-c\", \"cat file /etc/group; echo $COLOUR; busybox id -u; busybox id -g; pwd\"]\n";
+    fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+    isolab_here(&["image", "build", "-q", "-t", "guest:1", context.to_str().unwrap()]);
+    let guest = ["run", "--in", "linux", "--deadline", "60s", "--image", "guest:1"];
+    let expected = "from a layer\nfrom a layer\nblue\n1000\n7\n/srv\n";
+    assert_eq!(isolab_here(&guest), expected);
+    // As a container, the same.
+    if container::available().is_ok() {
+        assert_eq!(isolab_here(&["run", "--image", "guest:1"]), expected);
+    }
+    let words = ["run", "--in", "linux", "--deadline", "60s", "--user", "0", "--image", "guest:1"];
+    let root = [&words[..], &["busybox", "id", "-u"]].concat();
+    assert_eq!(isolab_here(&root), "0\n");
+}
