@@ -147,7 +147,12 @@ impl Tree {
         let mut at = PathBuf::new();
         let mut links = 0;
         while !rest.is_empty() {
-            let next = at.join(rest.remove(0));
+            let part = rest.remove(0);
+            if part == Path::new("..") {
+                at.pop();
+                continue;
+            }
+            let next = at.join(part);
             let on_host = Path::new("/").join(&next);
             let about = fs::symlink_metadata(&on_host).map_err(failed())?;
             if about.is_symlink() {
@@ -168,13 +173,7 @@ impl Tree {
             } else {
                 self.0.insert(next.clone(), Node::HostFile(on_host));
             }
-            at = match rest.first() {
-                Some(part) if part == Path::new("..") => {
-                    rest.remove(0);
-                    next.parent().unwrap_or(Path::new("")).to_owned()
-                }
-                _ => next,
-            };
+            at = next;
         }
         Ok(())
     }

@@ -7,9 +7,13 @@
 //! A registry refuses a manifest whose blobs it does not have, so what points comes after what it
 //! points to.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use image::{
+    digest::Digest,
     manifest::{Document, digest_of, layer_compression},
     reference::Reference,
     store::{Store, StoreError},
@@ -58,7 +62,7 @@ impl Push<'_> {
                 .note("the store has one of the index's images; it is pushed without the index");
             top = only;
         }
-        self.send(&top, 0)?;
+        self.send(&top, 0, &mut BTreeSet::new())?;
         let identifier = self.reference.identifier();
         // A digest that names the index does not name the image in it.
         let identifier = match self.reference.digest() {
@@ -104,8 +108,14 @@ impl Push<'_> {
         })
     }
 
-    /// Sends all that `fetched` points to.
-    fn send(&self, fetched: &Fetched, depth: usize) -> Result<(), Failure> {
+    /// Sends all that `fetched` points to, and adds the manifests to those that were `sent`: an index
+    /// may name one many times.
+    fn send(
+        &self,
+        fetched: &Fetched,
+        depth: usize,
+        sent: &mut BTreeSet<Digest>,
+    ) -> Result<(), Failure> {
         let index = match &fetched.document {
             Document::Manifest(manifest) => return self.image(manifest),
             Document::Index(index) => index,
@@ -114,9 +124,10 @@ impl Push<'_> {
             return Err(StoreError::TooManyIndexes { most: MAX_INDEXES }.into());
         }
         for entry in index.manifests() {
-            if self.store.blob(&digest_of(entry)?)?.is_some() {
+            let digest = digest_of(entry)?;
+            if self.store.blob(&digest)?.is_some() && sent.insert(digest) {
                 let inner = manifests::in_store(self.store, entry)?;
-                self.send(&inner, depth + 1)?;
+                self.send(&inner, depth + 1, sent)?;
                 self.put(&inner.digest.to_string(), &inner)?;
             }
         }
