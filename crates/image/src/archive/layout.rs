@@ -48,7 +48,7 @@ pub fn load_directory(store: &Store, path: &Path) -> Result<Vec<Loaded>> {
 /// The images of the layout with this index, whose blobs are in the store by now.
 pub(super) fn of_layout(store: &Store, index: &[u8]) -> Result<Vec<Loaded>> {
     let mut loaded = Vec::new();
-    let mut seen = Seen::new();
+    let mut seen = Visited::new();
     for entry in parse_index(index)?.manifests() {
         if !is_whole(store, entry, 0, &mut seen)? {
             return Err(ArchiveError::Missing { name: entry.digest().to_string() });
@@ -66,10 +66,10 @@ pub(super) fn of_layout(store: &Store, index: &[u8]) -> Result<Vec<Loaded>> {
 
 /// Which manifests and indexes were looked at, and whether they are whole. Each once: there are more
 /// paths through indexes than anybody can follow.
-type Seen = HashMap<Digest, bool>;
+type Visited = HashMap<Digest, bool>;
 
 /// Whether all that `descriptor` leads to is there; of an index, at least one of its images.
-fn is_whole(store: &Store, at: &Descriptor, depth: usize, seen: &mut Seen) -> Result<bool> {
+fn is_whole(store: &Store, at: &Descriptor, depth: usize, seen: &mut Visited) -> Result<bool> {
     let digest = manifest::digest_of(at)?;
     let has_size = |digest: &Digest, size: u64| -> Result<bool> {
         Ok(store.blob(digest)?.is_some_and(|blob| blob.size == size))
