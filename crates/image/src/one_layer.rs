@@ -2,14 +2,12 @@
 
 use std::io::{self, Write};
 
-use flate2::write::GzEncoder;
 use oci_spec::image::Descriptor;
 use serde_json::json;
 
 use crate::{
-    compression,
     config::ImageConfig,
-    digest::{Algorithm, Digester},
+    layer::Packed,
     manifest::{self, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST},
     store::{Store, StoreError},
 };
@@ -27,12 +25,10 @@ pub fn keep(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(Descriptor, u64), StoreError> {
     let (digest, bytes, diff_id) = store.add_with(|output| {
-        let digester = Digester::new(Algorithm::Sha256);
-        let mut hashing = Hashing { encoder: compression::gzip(output), digester };
-        let written = write(&mut hashing).and_then(|()| hashing.encoder.finish().map(drop));
+        let mut packed = Packed::new(output);
+        let written = write(&mut packed).and_then(|()| packed.finish());
         let path = store.path().join("blobs");
-        written.map_err(|source| StoreError::Io { action: "write a layer below", path, source })?;
-        Ok::<_, StoreError>(hashing.digester.finish())
+        written.map_err(|source| StoreError::Io { action: "write a layer below", path, source })
     })?;
     config.rootfs.diff_ids = vec![diff_id];
     let config = serde_json::to_vec(&config).expect("a config is valid JSON");
@@ -46,22 +42,4 @@ pub fn keep(
     let manifest = serde_json::to_vec(&manifest).expect("a manifest is valid JSON");
     let digest = store.add(&manifest)?;
     Ok((manifest::descriptor(OCI_MANIFEST, &digest, manifest.len() as u64), bytes))
-}
-
-/// Hashes what is compressed.
-struct Hashing<W: Write> {
-    encoder: GzEncoder<W>,
-    digester: Digester,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.encoder.write(bytes)?;
-        self.digester.update(&bytes[..length]);
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.encoder.flush()
-    }
 }

@@ -60,7 +60,7 @@ impl Entries {
         match entry.kind {
             EntryType::Regular | EntryType::Continuous if !entry.is_sparse() => {
                 let (digest, size, ()) = store.add_with(|out| {
-                    io::copy(&mut archive.entry_content(), out)
+                    io::copy(&mut entry.content(archive).1, out)
                         .map(drop)
                         .map_err(ArchiveError::Read)
                 })?;

@@ -2,22 +2,22 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, Read},
+    io::Read,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
 };
 
 use nix::sys::stat::{FileStat, SFlag};
-use tar::{Archive, Entry, EntryType, Header};
+use tar::EntryType;
 
 use super::{
     error::{StepError, file},
     target::Target,
     tree::{Sink as _, check_name},
-    writer::{Attributes, Kind},
+    writer::Kind,
 };
 use crate::{
     compression::{Limits, decoder},
-    layer::Node,
+    layer::{ApplyOptions, Attributes, Node, Reader, TarEntry},
     view::{kind, open_regular},
 };
 
@@ -40,81 +40,72 @@ pub(super) fn is_archive(found: &OwnedFd, stat: &FileStat, path: &str) -> Result
              unpack it, compress it by gzip or zstd, or unpack it by RUN"
         )));
     }
-    let mut block = Vec::new();
-    let Ok(unpacked) = decoder(open()?, &Limits::default()) else { return Ok(false) };
     // What cannot be decompressed is a file like any other.
-    let read = unpacked.take(512).read_to_end(&mut block);
-    Ok(read.is_ok() && is_header(&block))
-}
-
-/// Whether the checksum of tar(5) is right.
-fn is_header(block: &[u8]) -> bool {
-    if block.len() != 512 || block.iter().all(|byte| *byte == 0) {
-        return false;
-    }
-    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-    let field: u32 = block[148..156].iter().map(|byte| u32::from(*byte)).sum();
-    let header: &Header = Header::from_byte_slice(block);
-    header.cksum().is_ok_and(|found| found == sum - field + 8 * u32::from(b' '))
+    let unpacked = decoder(open()?, &Limits::default());
+    Ok(unpacked.is_ok_and(|unpacked| Reader::new(unpacked).begins_with_a_header()))
 }
 
 /// Unpacks an archive below the destination of `target`.
 pub(super) fn unpack(
     archive: &mut (dyn Read + Send),
     path: &str,
-    owner: Option<(u64, u64)>,
+    owner: Option<(u32, u32)>,
     target: &mut Target<'_>,
 ) -> Result<(), StepError> {
     let unpacked = decoder(archive, &Limits::default()).map_err(file("unpack", path))?;
-    let mut archive = Archive::new(unpacked);
-    for (index, entry) in archive.entries().map_err(file("unpack", path))?.enumerate() {
-        if index >= MOST_ENTRIES {
+    let mut archive = Reader::new(unpacked);
+    let (mut count, mut bytes) = (0, 0_u64);
+    while let Some(entry) = archive.next().map_err(file("unpack", path))? {
+        count += 1;
+        if count > MOST_ENTRIES {
             return Err(StepError::Refused(format!(
                 "{path:?} has more than {MOST_ENTRIES} entries"
             )));
         }
-        let mut entry = entry.map_err(file("unpack", path))?;
-        add(&mut entry, path, owner, target)?;
+        let (length, mut content) = entry.content(&mut archive);
+        bytes = bytes.saturating_add(length);
+        let most = ApplyOptions::default().max_bytes;
+        if bytes > most {
+            return Err(StepError::Refused(format!("{path:?} unpacks to more than {most} bytes")));
+        }
+        add(&entry, (length, &mut content), path, owner, target)?;
     }
     Ok(())
 }
 
 fn add(
-    entry: &mut Entry<'_, impl Read>,
+    entry: &TarEntry,
+    (size, content): (u64, &mut dyn Read),
     archive: &str,
-    owner: Option<(u64, u64)>,
+    owner: Option<(u32, u32)>,
     target: &mut Target<'_>,
 ) -> Result<(), StepError> {
-    let names = names(&entry.path_bytes(), archive)?;
-    let kind = entry.header().entry_type();
-    if names.is_empty() || matches!(kind, EntryType::XGlobalHeader) {
+    let names = names(&entry.name, archive)?;
+    if names.is_empty() {
         return Ok(());
     }
     check_name(&names)?;
-    let attributes = attributes(entry, owner).map_err(file("unpack", archive))?;
-    let link = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
-    match kind {
+    let attributes = attributes(entry, owner);
+    match entry.kind {
         EntryType::Directory => target.entry(&names, &attributes, Kind::Directory),
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            let size = entry.size();
-            target.entry(&names, &attributes, Kind::File { size, content: entry })
+            target.entry(&names, &attributes, Kind::File { size, content })
         }
         EntryType::Symlink => {
-            target.entry(&names, &attributes, Kind::Link(OsStr::from_bytes(&link)))
+            target.entry(&names, &attributes, Kind::Link(OsStr::from_bytes(&entry.link)))
         }
         EntryType::Link => {
-            target.entry(&names, &attributes, Kind::HardLink(&self::names(&link, archive)?))
+            let link = self::names(&entry.link, archive)?;
+            target.entry(&names, &attributes, Kind::HardLink(&link))
         }
-        EntryType::Fifo | EntryType::Char | EntryType::Block => {
-            let header = entry.header();
-            let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or(0);
-            let (major, minor) = (number(header.device_major()), number(header.device_minor()));
-            let node = match kind {
-                EntryType::Char => Node::Character(major, minor),
-                EntryType::Block => Node::Block(major, minor),
-                _ => Node::Fifo,
-            };
-            target.entry(&names, &attributes, Kind::Node(node))
+        EntryType::Fifo => target.entry(&names, &attributes, Kind::Node(Node::Fifo)),
+        EntryType::Char => {
+            let (major, minor) = entry.device;
+            target.entry(&names, &attributes, Kind::Node(Node::Character(major, minor)))
+        }
+        EntryType::Block => {
+            let (major, minor) = entry.device;
+            target.entry(&names, &attributes, Kind::Node(Node::Block(major, minor)))
         }
         other => Err(StepError::Refused(format!(
             "{archive:?} has an entry of the type {:?}, which is not supported",
@@ -136,23 +127,14 @@ fn names(path: &[u8], archive: &str) -> Result<Vec<OsString>, StepError> {
     }
 }
 
-fn attributes(
-    entry: &mut Entry<'_, impl Read>,
-    owner: Option<(u64, u64)>,
-) -> io::Result<Attributes> {
-    let header = entry.header();
-    let (mode, mtime) = (header.mode()?, header.mtime().unwrap_or(0));
-    let (uid, gid) = match owner {
-        Some(owner) => owner,
-        None => (header.uid()?, header.gid()?),
-    };
-    let mut extended = Vec::new();
-    for extension in entry.pax_extensions()?.into_iter().flatten() {
-        let extension = extension?;
-        let name = extension.key().ok().and_then(|key| key.strip_prefix("SCHILY.xattr."));
-        if let Some(name) = name.filter(|name| *name == "security.capability" && owner.is_none()) {
-            extended.push((name.to_owned(), extension.value_bytes().to_vec()));
-        }
+/// The entry's, with seconds alone; of the extended ones only a program's capabilities, which go
+/// with another owner as by chown(2).
+fn attributes(entry: &TarEntry, owner: Option<(u32, u32)>) -> Attributes {
+    let mut attributes = entry.attributes.clone();
+    attributes.mtime = (attributes.mtime.0.max(0), 0);
+    attributes.xattrs.retain(|(name, _)| name == "security.capability" && owner.is_none());
+    if let Some((uid, gid)) = owner {
+        (attributes.uid, attributes.gid) = (uid, gid);
     }
-    Ok(Attributes { mode, uid, gid, mtime, extended })
+    attributes
 }

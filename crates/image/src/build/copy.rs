@@ -42,7 +42,7 @@ pub(super) struct Prepared<'a> {
     copying: &'a Copying<'a>,
     source: &'a Source<'a>,
     matches: Vec<Match>,
-    owner: Option<(u64, u64)>,
+    owner: Option<(u32, u32)>,
     permissions: Option<Permissions>,
     destination: Destination,
 }

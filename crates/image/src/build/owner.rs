@@ -9,7 +9,7 @@ use crate::view::View;
 const MOST_BYTES: u64 = 1 << 20;
 
 /// An owner, by the names that the image has.
-pub(super) fn owner(text: &str, view: &View) -> Result<(u64, u64), StepError> {
+pub(super) fn owner(text: &str, view: &View) -> Result<(u32, u32), StepError> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
@@ -30,18 +30,18 @@ fn look_up(
     path: &str,
     what: &str,
     view: &View,
-) -> Result<(u64, Option<u64>), StepError> {
+) -> Result<(u32, Option<u32>), StepError> {
     // Linux has no number above, and -1 means no change (chown(2)).
     if let Ok(number) = name.parse::<u32>()
         && number < u32::MAX
     {
-        return Ok((number.into(), None));
+        return Ok((number, None));
     }
     let content = view.read_small(path, MOST_BYTES).map_err(file("read, in the image,", path))?;
     let content = String::from_utf8_lossy(&content);
     let mut rows = content.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let row = rows.find(|row| row.first() == Some(&name) && !name.is_empty());
-    let number = |at: usize| row.as_ref()?.get(at)?.parse::<u32>().ok().map(u64::from);
+    let number = |at: usize| row.as_ref()?.get(at)?.parse::<u32>().ok();
     number(2).map(|id| (id, number(3))).ok_or_else(|| {
         StepError::Refused(format!(
             "the {what} {name:?} is not in {path} of the image: use its number, or add it by RUN"

@@ -7,13 +7,16 @@ use super::{
     owner::Permissions,
     target::Target,
     tree::{Fingerprint, Sink},
-    writer::{Attributes, Kind},
+    writer::Kind,
 };
-use crate::digest::{Algorithm, Digester};
+use crate::{
+    digest::{Algorithm, Digester},
+    layer::Attributes,
+};
 
 /// Gives files another owner and other permissions.
 pub(super) struct Changed<'a, S> {
-    pub(super) owner: Option<(u64, u64)>,
+    pub(super) owner: Option<(u32, u32)>,
     pub(super) permissions: Option<&'a Permissions>,
     pub(super) sink: &'a mut S,
 }
@@ -30,7 +33,7 @@ impl<S: Sink> Sink for Changed<'_, S> {
             (attributes.uid, attributes.gid) = (uid, gid);
             // As chown(2) does.
             if !matches!(kind, Kind::Directory) {
-                attributes.extended.retain(|(name, _)| name != "security.capability");
+                attributes.xattrs.retain(|(name, _)| name != "security.capability");
             }
         }
         if let (Some(permissions), false) = (self.permissions, matches!(kind, Kind::Link(_))) {

@@ -15,7 +15,7 @@ use super::{
     state::State,
     target::Target,
     tree::Fingerprint,
-    writer::{self, Attributes, LayerWriter},
+    writer::LayerWriter,
 };
 use crate::{
     config::{Empty, History},
@@ -25,7 +25,7 @@ use crate::{
         stages::Origin,
         variables::{expand, expand_words},
     },
-    layer::{ChangesOptions, changes},
+    layer::{Attributes, ChangesOptions, Packed, changes},
     process::USUAL_PATH,
     view::{Node, View},
 };
@@ -169,8 +169,8 @@ impl Session<'_> {
         let path = scratch.upper();
         let upper = fs::File::open(&path).map_err(file("open", "the upper directory"))?;
         let clamp = self.epoch.and_then(|seconds| i64::try_from(seconds).ok());
-        let packed = changes(upper.as_fd(), writer::packed(output), &ChangesOptions { clamp })?;
-        packed.diff_id().map_err(file("write the layer of", "the command"))
+        let packed = changes(upper.as_fd(), Packed::new(output), &ChangesOptions { clamp })?;
+        packed.finish().map_err(file("write the layer of", "the command"))
     }
 
     fn copy(&self, state: &mut State, line: &Located, copy: &Copy) -> Result<(), StepError> {
@@ -259,7 +259,8 @@ impl Session<'_> {
     }
 
     fn new_directory(&self) -> Attributes {
-        Attributes { mode: 0o755, mtime: self.seconds(), ..Attributes::default() }
+        let seconds = i64::try_from(self.seconds()).unwrap_or(i64::MAX);
+        Attributes { mode: 0o755, mtime: (seconds, 0), ..Attributes::default() }
     }
 
     fn workdir(&self, state: &mut State, path: &str) -> Result<(), StepError> {

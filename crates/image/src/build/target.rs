@@ -21,9 +21,12 @@ use std::{
 use super::{
     error::{StepError, file},
     tree::{self, Sink, display},
-    writer::{Attributes, Kind, LayerWriter, joined},
+    writer::{Kind, LayerWriter, joined},
 };
-use crate::view::{Directory, Node, View};
+use crate::{
+    layer::Attributes,
+    view::{Directory, Node, View},
+};
 
 const MOST_LINKS: usize = 40;
 const MOST_NAMES: usize = 4096;

@@ -654,6 +654,48 @@ fn a_hostile_archive_puts_nothing_beside_its_directory() {
 }
 
 #[test]
+fn an_archive_decides_neither_over_memory_nor_over_the_disk() {
+    let class = Class::new(&[]);
+    let long = archive(&[("x", b'L', &"n".repeat(2 << 20), ""), ("x", b'0', "", "")]);
+    fs::write(class.context().join("t"), long).unwrap();
+    let error = class.fails("FROM scratch\nADD t /\n");
+    assert!(error.contains("a name or record is longer than"), "{error}");
+    for (size, expected) in [(10, "ok"), (1 << 42, "unpacks to more than")] {
+        // A hole, four bytes, and a hole to the end.
+        let mut header = tar::Header::new_gnu();
+        header.set_path("f").unwrap();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_size(4);
+        let octal = |number: u64| format!("{number:011o}\0").into_bytes();
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.sparse[0].offset.copy_from_slice(&octal(3));
+        gnu.sparse[0].numbytes.copy_from_slice(&octal(4));
+        match size < 1 << 33 {
+            true => gnu.realsize.copy_from_slice(&octal(size)),
+            // In base 256, for what has more digits.
+            false => {
+                gnu.realsize = [0; 12];
+                gnu.realsize[0] = 0x80;
+                gnu.realsize[4..].copy_from_slice(&size.to_be_bytes());
+            }
+        }
+        header.set_cksum();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append(&header, &b"data"[..]).unwrap();
+        fs::write(class.context().join("t"), archive.into_inner().unwrap()).unwrap();
+        if expected == "ok" {
+            let tree = class.built_tree("FROM scratch\nADD t /\n");
+            assert_eq!(tree, ["/f=\0\0\0data\0\0\0"]);
+        } else {
+            let error = class.fails("FROM scratch\nADD t /\n");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
+
+#[test]
 fn long_names_and_hard_links_survive_a_layer() {
     let long = format!("{}/{}", "d".repeat(120), "f".repeat(200));
     let class = Class::new(&[(&format!("top/{long}"), "1")]);
@@ -672,7 +714,7 @@ fn a_file_that_changes_while_it_is_copied_is_an_error() {
         fn entry(
             &mut self,
             _: &[std::ffi::OsString],
-            _: &writer::Attributes,
+            _: &crate::layer::Attributes,
             kind: writer::Kind<'_>,
         ) -> Result<(), StepError> {
             if let writer::Kind::File { content, .. } = kind {

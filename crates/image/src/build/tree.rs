@@ -13,12 +13,12 @@ use nix::sys::stat::{FileStat, SFlag, fstat, major, minor};
 
 use super::{
     error::{StepError, file},
-    writer::{Attributes, Kind},
+    writer::Kind,
 };
 use crate::{
     digest::{Algorithm, Digest, Digester},
     dockerfile::ignore::Ignore,
-    layer::{self, WHITEOUT, xattrs},
+    layer::{self, Attributes, WHITEOUT, xattrs},
     view::{Directory, Node, kind, link_text, open_regular},
 };
 
@@ -122,11 +122,11 @@ impl Walk<'_> {
                 let mut open = open_regular(found, stat).map_err(file("open", path))?;
                 let own = xattrs(&open).map_err(file("read the extended attributes of", path))?;
                 // An overlay's marks are for the kernel: no file is without its content here.
-                attributes.extended = own.unwrap_or_default();
+                attributes.xattrs = own.unwrap_or_default();
                 // Other attributes of the host, such as access lists, name the host's users.
                 let of_anybody =
                     |name: &str| name == "security.capability" || name.starts_with("user.");
-                attributes.extended.retain(|(name, _)| !self.is_context || of_anybody(name));
+                attributes.xattrs.retain(|(name, _)| !self.is_context || of_anybody(name));
                 let size = stat.st_size.unsigned_abs();
                 let mut content = Whole { inner: (&mut open).take(size), left: size };
                 sink.entry(names, &attributes, Kind::File { size, content: &mut content })?;
@@ -166,7 +166,7 @@ impl Walk<'_> {
 
     pub(super) fn attributes(&self, stat: &FileStat) -> Attributes {
         let (uid, gid) = if self.is_context { (0, 0) } else { (stat.st_uid, stat.st_gid) };
-        Attributes { uid: uid.into(), gid: gid.into(), ..attributes(stat) }
+        Attributes { uid, gid, ..attributes(stat) }
     }
 }
 
@@ -196,10 +196,11 @@ pub(super) fn check_name(names: &[OsString]) -> Result<(), StepError> {
 pub(super) fn attributes(stat: &FileStat) -> Attributes {
     Attributes {
         mode: stat.st_mode & 0o7777,
-        uid: stat.st_uid.into(),
-        gid: stat.st_gid.into(),
-        mtime: u64::try_from(stat.st_mtime).unwrap_or(0),
-        extended: Vec::new(),
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        // As in Docker, COPY keeps the seconds.
+        mtime: (stat.st_mtime.max(0), 0),
+        xattrs: Vec::new(),
     }
 }
 
@@ -244,8 +245,8 @@ impl Fingerprint {
 
     pub(super) fn header(&mut self, names: &[OsString], attributes: &Attributes, kind: u8) {
         self.field(&super::writer::joined(names));
-        let Attributes { mode, uid, gid, mtime: _, extended } = attributes;
-        self.field(format!("{kind} {mode} {uid} {gid} {extended:?}").as_bytes());
+        let Attributes { mode, uid, gid, mtime: _, xattrs } = attributes;
+        self.field(format!("{kind} {mode} {uid} {gid} {xattrs:?}").as_bytes());
     }
 }
 

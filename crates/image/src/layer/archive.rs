@@ -18,7 +18,7 @@ use super::{
     attributes::Attributes,
     blocks::Reader,
     records::Records,
-    sparse::{self, Map},
+    sparse::{self, Filled, Map},
 };
 
 /// What an archive has under a name.
@@ -27,8 +27,8 @@ pub(crate) struct TarEntry {
     pub(crate) kind: EntryType,
     pub(crate) name: Vec<u8>,
     pub(crate) link: Vec<u8>,
-    pub(super) attributes: Attributes,
-    pub(super) device: (u32, u32),
+    pub(crate) attributes: Attributes,
+    pub(crate) device: (u32, u32),
     /// Where the content belongs, if not all of it is there.
     pub(super) map: Option<Map>,
 }
@@ -37,6 +37,15 @@ impl TarEntry {
     /// Whether not all of its content is in the archive.
     pub(crate) fn is_sparse(&self) -> bool {
         self.map.is_some()
+    }
+
+    /// How long its content is, and the content, with zeros where a sparse file has holes.
+    pub(crate) fn content<'a, R: Read>(&self, archive: &'a mut Reader<R>) -> (u64, Filled<'a, R>) {
+        let (size, pieces) = match &self.map {
+            None => (archive.left, vec![(0, archive.left)]),
+            Some(map) => (map.size, map.pieces.clone()),
+        };
+        (size, Filled::new(archive, size, pieces))
     }
 }
 

@@ -53,6 +53,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// Whether the first block is a header, so that this is an archive.
+    pub(crate) fn begins_with_a_header(mut self) -> bool {
+        self.header().is_ok_and(|header| header.is_some())
+    }
+
     /// Reads up to a buffer of the entry's content; 0 at its end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
@@ -70,11 +75,6 @@ impl<R: Read> Reader<R> {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    /// What is left of the entry's content, as a reader.
-    pub(crate) fn entry_content(&mut self) -> impl Read {
-        Content { archive: self }
     }
 
     /// Blocks between a header and its content.
@@ -117,16 +117,6 @@ impl<R: Read> Reader<R> {
         (self.left, self.padding) = (0, 0);
         let skipped = io::copy(&mut (&mut self.input).take(rest), &mut io::sink())?;
         if skipped < rest { Err(cut_off()) } else { Ok(()) }
-    }
-}
-
-struct Content<'r, R> {
-    archive: &'r mut Reader<R>,
-}
-
-impl<R: Read> Read for Content<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.archive.read(buffer)
     }
 }
 

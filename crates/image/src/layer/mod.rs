@@ -16,6 +16,7 @@ mod blocks;
 mod changes;
 mod error;
 mod lower;
+mod packed;
 mod records;
 pub(crate) mod remove;
 mod sparse;
@@ -29,6 +30,7 @@ pub use attributes::Attributes;
 pub(crate) use blocks::Reader;
 pub use changes::{ChangesError, ChangesOptions, changes};
 pub use error::LayerError;
+pub(crate) use packed::Packed;
 pub use writer::{LayerWriter, Node};
 pub(crate) use xattrs::xattrs;
 

@@ -9,7 +9,10 @@
 //!
 //! Source: GNU tar's manual, "Storing Sparse Files".
 
-use std::io::{self, Read};
+use std::{
+    collections::VecDeque,
+    io::{self, Read},
+};
 
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
@@ -52,6 +55,47 @@ impl Map {
             self.pieces.push((piece.offset()?, piece.length()?));
         }
         if self.pieces.len() > MAX_PIECES { Err(too_many()) } else { Ok(()) }
+    }
+}
+
+/// The content of a sparse file with zeros in its holes.
+pub(crate) struct Filled<'a, R> {
+    archive: &'a mut Reader<R>,
+    size: u64,
+    /// The next byte of the file.
+    at: u64,
+    /// Offset and length of the pieces that were not read to their ends.
+    pieces: VecDeque<(u64, u64)>,
+}
+
+impl<'a, R> Filled<'a, R> {
+    /// A file of `size` bytes, of which the archive has `pieces`.
+    pub(super) fn new(archive: &'a mut Reader<R>, size: u64, pieces: Vec<(u64, u64)>) -> Self {
+        Self { archive, size, at: 0, pieces: pieces.into() }
+    }
+}
+
+impl<R: Read> Read for Filled<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.pieces.front().is_some_and(|(offset, length)| offset + length <= self.at) {
+            self.pieces.pop_front();
+        }
+        let next = self.pieces.front().copied();
+        let (is_hole, end) = match next {
+            Some((offset, length)) if offset <= self.at => (false, offset + length),
+            Some((offset, _)) => (true, offset),
+            None => (true, self.size),
+        };
+        let most = usize::try_from(end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let buffer = &mut buffer[..most];
+        let length = if is_hole {
+            buffer.fill(0);
+            most
+        } else {
+            self.archive.read(buffer)?
+        };
+        self.at += length as u64;
+        Ok(length)
     }
 }
 
