@@ -1,11 +1,6 @@
 //! `isolab registry`: a registry of one's own.
 
-use std::{
-    env, io,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use registry::server::{self, Options, ServeError};
@@ -72,7 +67,7 @@ pub fn registry(arguments: &Arguments) -> Result<u8, Failure> {
 fn serve(arguments: &ServeArguments) -> Result<u8, Failure> {
     let options = arguments.options()?;
     let is_open = options.htpasswd.is_none() && !options.read_only;
-    if is_open && !is_loopback(options.listen.ip()) {
+    if is_open && !options.listen.ip().is_loopback() {
         stderr::remark(
             "isolab: anybody who reaches this host can push and delete images\n  help: --htpasswd FILE lets users in by password\n",
         );
@@ -84,10 +79,6 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Failure> {
     };
     server::serve(options, Box::new(io::stdout()), ready, server::terminated()).map_err(failed)?;
     Ok(0)
-}
-
-fn is_loopback(address: IpAddr) -> bool {
-    address.is_loopback()
 }
 
 fn failed(error: ServeError) -> Failure {
@@ -108,7 +99,11 @@ impl ServeArguments {
     fn options(&self) -> Result<Options, Failure> {
         let data = match &self.data {
             Some(data) => data.clone(),
-            None => usual_directory()?,
+            None => host::data_directory("registry").ok_or_else(|| {
+                let why = "neither XDG_DATA_HOME nor HOME is set";
+                Failure::refused(format!("no directory for the registry: {why}"))
+                    .help("name one with --data")
+            })?,
         };
         let mut options = Options::new(data);
         options.listen = self.listen;
@@ -121,19 +116,4 @@ impl ServeArguments {
         options.sync = self.sync;
         Ok(options)
     }
-}
-
-fn usual_directory() -> Result<PathBuf, Failure> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok("/var/lib/isolab/registry".into());
-    }
-    // The XDG specification has relative paths ignored.
-    let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    folder("XDG_DATA_HOME")
-        .or_else(|| Some(folder("HOME")?.join(".local/share")))
-        .map(|data| data.join("isolab/registry"))
-        .ok_or_else(|| {
-            Failure::refused("no directory for the registry: neither XDG_DATA_HOME nor HOME is set")
-                .help("name one with --data")
-        })
 }

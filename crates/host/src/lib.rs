@@ -1,5 +1,5 @@
 //! Facts about this host that every other crate may need: what `/proc` says of processes and of the
-//! machine, the launcher's terminal, the user's language, and programs kept in memory.
+//! machine, the launcher's terminal, the user's language and directories, and programs kept in memory.
 //!
 //! Nothing here knows what a sandbox is.
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ mod process_stat;
 mod smaps;
 mod system;
 mod terminal;
+mod user_directory;
 
 pub use language::Language;
 pub use memfd::sealed_memfd;
@@ -19,3 +20,4 @@ pub use process_stat::{ProcessStat, process_tree};
 pub use smaps::{Mapping, mappings, pss};
 pub use system::{kernel_bytes, pressure, stolen};
 pub use terminal::{TerminalMode, raw_pair, set_terminal_size, terminal_size};
+pub use user_directory::{data_directory, user_directory};

@@ -170,6 +170,33 @@ impl io::Write for Digester {
     }
 }
 
+/// A reader that computes the digest of what it gives.
+#[derive(Debug)]
+pub struct HashingReader<R> {
+    inner: R,
+    digester: Digester,
+}
+
+impl<R: io::Read> HashingReader<R> {
+    /// One that has given nothing of `inner` yet.
+    pub fn new(algorithm: Algorithm, inner: R) -> Self {
+        Self { inner, digester: Digester::new(algorithm) }
+    }
+
+    /// The digest of all that was read.
+    pub fn finish(self) -> Digest {
+        self.digester.finish()
+    }
+}
+
+impl<R: io::Read> io::Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.digester.update(&buffer[..length]);
+        Ok(length)
+    }
+}
+
 fn hex(hash: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);

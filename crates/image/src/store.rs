@@ -93,15 +93,9 @@ impl Store {
     ///
     /// When none of the variables is set, or the directory cannot be made.
     pub fn of_user() -> Result<Self> {
-        // The XDG specification has relative paths ignored.
-        let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let path = match env::var_os(DIRECTORY_VARIABLE) {
             Some(path) if !path.is_empty() => path.into(),
-            _ if nix::unistd::geteuid().is_root() => "/var/lib/isolab/images".into(),
-            _ => folder("XDG_DATA_HOME")
-                .or_else(|| Some(folder("HOME")?.join(".local/share")))
-                .map(|data| data.join("isolab/images"))
-                .ok_or(StoreError::NoDirectory)?,
+            _ => host::data_directory("images").ok_or(StoreError::NoDirectory)?,
         };
         Self::open(&path)
     }

@@ -13,7 +13,7 @@
 
 use std::{
     fs::{self, DirBuilder, File},
-    io::{self, Read},
+    io,
     os::{
         fd::AsFd as _,
         unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
@@ -21,11 +21,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oci_spec::image::Descriptor;
+use oci_spec::image::{Descriptor, ImageManifest};
 
 use crate::{
     compression,
-    digest::{Digest, Digester},
+    config::ImageConfig,
+    digest::{Digest, HashingReader},
     layer::{self, ApplyOptions},
     manifest,
     store::{Image, Lock, Store, StoreError},
@@ -81,12 +82,15 @@ pub struct Layer {
 impl Image {
     /// Its layers, the lowest first.
     pub fn layers(&self) -> Vec<Layer> {
-        let (diff_ids, chain_ids) = (self.config.rootfs.diff_ids.clone(), self.config.chain_ids());
-        let ids = diff_ids.into_iter().zip(chain_ids);
-        let all = self.manifest.layers().iter().cloned().zip(ids);
-        all.map(|(descriptor, (diff_id, chain_id))| Layer { descriptor, diff_id, chain_id })
-            .collect()
+        layers(&self.manifest, &self.config)
     }
+}
+
+/// The layers of an image that may not be in a store yet, the lowest first.
+pub fn layers(manifest: &ImageManifest, config: &ImageConfig) -> Vec<Layer> {
+    let ids = config.rootfs.diff_ids.iter().cloned().zip(config.chain_ids());
+    let all = manifest.layers().iter().cloned().zip(ids);
+    all.map(|(descriptor, (diff_id, chain_id))| Layer { descriptor, diff_id, chain_id }).collect()
 }
 
 impl Store {
@@ -154,13 +158,12 @@ impl Store {
         let failed = |source| UnpackError::Layer { layer: digest.clone(), source };
         let decoder = compression::decoder(blob.file, &compression::Limits::default())
             .map_err(|source| failed(source.into()))?;
-        let mut archive =
-            Hashing { inner: decoder, digester: Digester::new(layer.diff_id.algorithm()) };
+        let mut archive = HashingReader::new(layer.diff_id.algorithm(), decoder);
         let options = ApplyOptions { lowers: &lowers, ..ApplyOptions::default() };
         layer::apply(&mut archive, root.as_fd(), &options).map_err(failed)?;
         // What follows the archive's end belongs to the digest too.
         io::copy(&mut archive, &mut io::sink()).map_err(|source| failed(source.into()))?;
-        let found = archive.digester.finish();
+        let found = archive.finish();
         match found == layer.diff_id {
             true => Ok(()),
             false => {
@@ -211,20 +214,6 @@ impl Contents {
             }
         }
         Ok(())
-    }
-}
-
-/// A reader that hashes what it gives.
-struct Hashing<R> {
-    inner: R,
-    digester: Digester,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.digester.update(&buffer[..length]);
-        Ok(length)
     }
 }
 

@@ -10,7 +10,11 @@ use std::{
 };
 
 use image::{
-    config::ImageConfig, digest::Digest, reference::Reference, store::Store, unpacked::Layer,
+    config::ImageConfig,
+    digest::Digest,
+    reference::Reference,
+    store::Store,
+    unpacked::{self, Layer},
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use oci_spec::image::{Descriptor, ImageManifest};
@@ -76,11 +80,8 @@ impl<'a> Bars<'a> {
 
 impl Progress for Bars<'_> {
     fn on_image(&self, manifest: &ImageManifest, config: &ImageConfig) {
-        let ids = config.rootfs.diff_ids.iter().cloned().zip(config.chain_ids());
-        let layers = manifest.layers().iter().cloned().zip(ids);
-        let layers =
-            layers.map(|(descriptor, (diff_id, chain_id))| Layer { descriptor, diff_id, chain_id });
-        *self.image.lock().unwrap_or_else(PoisonError::into_inner) = layers.collect();
+        *self.image.lock().unwrap_or_else(PoisonError::into_inner) =
+            unpacked::layers(manifest, config);
     }
 
     fn layer(&self, index: usize, digest: &Digest, total: u64) {

@@ -230,7 +230,9 @@ impl Arguments {
                 }
                 self.power.apply(&mut container.spec, image.and_then(RunImage::user))?;
                 self.mounts.apply(&mut container.spec)?;
-                image.inspect(|image| image.add_volumes(&mut container.spec));
+                if let Some(image) = image {
+                    image.add_volumes(&mut container.spec);
+                }
                 self.network.apply(&mut container)?;
                 container.detached = supervised.map(|supervised| supervised.record.clone());
                 container.metadata = self.metadata.metadata(image.map(RunImage::execution))?;

@@ -11,14 +11,14 @@ use super::{
     archive,
     error::{StepError, file},
     owner::{Permissions, owner},
-    sinks::{Changed, Hashing, Recorded},
+    sinks::{Changed, Recorded},
     source::{Match, Source},
     target::Target,
     tree::{Fingerprint, Sink, Walk, check_name},
     writer::Kind,
 };
 use crate::{
-    digest::Digest,
+    digest::{Algorithm, Digest, HashingReader},
     view::{Node, View, open_regular},
 };
 
@@ -99,9 +99,9 @@ impl Prepared<'_> {
         let mut sink = Fingerprint::new();
         self.go(&mut sink, &mut |sink, path, content| {
             sink.field(path.as_bytes());
-            let mut hashing = Hashing::new(content);
+            let mut hashing = HashingReader::new(Algorithm::Sha256, content);
             io::copy(&mut hashing, &mut io::sink()).map_err(file("read", path))?;
-            sink.field(hashing.finish().as_bytes());
+            sink.field(hashing.finish().to_string().as_bytes());
             Ok(())
         })?;
         Ok(sink.finish())
@@ -120,12 +120,12 @@ impl Prepared<'_> {
         let owner = self.owner;
         self.go(&mut sink, &mut |sink, path, content| {
             sink.fingerprint.field(path.as_bytes());
-            let mut hashing = Hashing::new(content);
+            let mut hashing = HashingReader::new(Algorithm::Sha256, content);
             sink.target.replaces = true;
             archive::unpack(&mut hashing, path, owner, sink.target)?;
             sink.target.replaces = false;
             io::copy(&mut hashing, &mut io::sink()).map_err(file("read", path))?;
-            sink.fingerprint.field(hashing.finish().as_bytes());
+            sink.fingerprint.field(hashing.finish().to_string().as_bytes());
             Ok(())
         })?;
         Ok(sink.fingerprint.finish())

@@ -1,6 +1,6 @@
 //! Sinks of the files that are copied: what changes them, and what keeps their digest.
 
-use std::{ffi::OsString, io};
+use std::ffi::OsString;
 
 use super::{
     error::StepError,
@@ -10,7 +10,7 @@ use super::{
     writer::Kind,
 };
 use crate::{
-    digest::{Algorithm, Digester},
+    digest::{Algorithm, HashingReader},
     layer::Attributes,
 };
 
@@ -58,53 +58,17 @@ impl Sink for Recorded<'_, '_> {
     ) -> Result<(), StepError> {
         match kind {
             Kind::File { size, content } => {
-                let mut hashing = Hashing::new(content);
+                let mut hashing = HashingReader::new(Algorithm::Sha256, content);
                 self.target.entry(names, attributes, Kind::File { size, content: &mut hashing })?;
                 self.fingerprint.header(names, attributes, b'f');
                 let digest = hashing.finish();
                 self.fingerprint.field(format!("{size} {digest}").as_bytes());
                 Ok(())
             }
-            Kind::Directory => {
-                self.fingerprint.entry(names, attributes, Kind::Directory)?;
-                self.target.entry(names, attributes, Kind::Directory)
-            }
-            Kind::Link(text) => {
-                self.fingerprint.entry(names, attributes, Kind::Link(text))?;
-                self.target.entry(names, attributes, Kind::Link(text))
-            }
-            Kind::HardLink(target) => {
-                self.fingerprint.entry(names, attributes, Kind::HardLink(target))?;
-                self.target.entry(names, attributes, Kind::HardLink(target))
-            }
-            Kind::Node(node) => {
-                self.fingerprint.entry(names, attributes, Kind::Node(node))?;
-                self.target.entry(names, attributes, Kind::Node(node))
+            other => {
+                self.fingerprint.without_content(names, attributes, &other);
+                self.target.entry(names, attributes, other)
             }
         }
-    }
-}
-
-/// A reader that hashes what it gives.
-pub(super) struct Hashing<'a, R: ?Sized> {
-    inner: &'a mut R,
-    digester: Digester,
-}
-
-impl<'a, R: io::Read + ?Sized> Hashing<'a, R> {
-    pub(super) fn new(inner: &'a mut R) -> Self {
-        Self { inner, digester: Digester::new(Algorithm::Sha256) }
-    }
-
-    pub(super) fn finish(self) -> String {
-        self.digester.finish().to_string()
-    }
-}
-
-impl<R: io::Read + ?Sized> io::Read for Hashing<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.digester.update(&buffer[..length]);
-        Ok(length)
     }
 }

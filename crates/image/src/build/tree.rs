@@ -250,15 +250,17 @@ impl Fingerprint {
     }
 }
 
-impl Sink for Fingerprint {
-    fn entry(
+impl Fingerprint {
+    /// An entry, but for the content of a file.
+    pub(super) fn without_content(
         &mut self,
         names: &[OsString],
         attributes: &Attributes,
-        kind: Kind<'_>,
-    ) -> Result<(), StepError> {
+        kind: &Kind<'_>,
+    ) {
         match kind {
             Kind::Directory => self.header(names, attributes, b'd'),
+            Kind::File { .. } => self.header(names, attributes, b'f'),
             Kind::Link(text) => {
                 self.header(names, attributes, b'l');
                 self.field(text.as_bytes());
@@ -271,13 +273,23 @@ impl Sink for Fingerprint {
                 self.header(names, attributes, b'n');
                 self.field(format!("{node:?}").as_bytes());
             }
-            Kind::File { size, content } => {
-                self.header(names, attributes, b'f');
-                let path = display(names);
-                let mut inner = Digester::new(Algorithm::Sha256);
-                io::copy(content, &mut inner).map_err(file("read", &path))?;
-                self.field(format!("{size} {}", inner.finish()).as_bytes());
-            }
+        }
+    }
+}
+
+impl Sink for Fingerprint {
+    fn entry(
+        &mut self,
+        names: &[OsString],
+        attributes: &Attributes,
+        kind: Kind<'_>,
+    ) -> Result<(), StepError> {
+        self.without_content(names, attributes, &kind);
+        if let Kind::File { size, content } = kind {
+            let path = display(names);
+            let mut inner = Digester::new(Algorithm::Sha256);
+            io::copy(content, &mut inner).map_err(file("read", &path))?;
+            self.field(format!("{size} {}", inner.finish()).as_bytes());
         }
         Ok(())
     }

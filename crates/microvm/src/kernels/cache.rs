@@ -1,7 +1,6 @@
 //! Where kernels are: the host's folders, and isolab's own.
 
 use std::{
-    env,
     ffi::OsStr,
     fs::{self, File},
     hash::{DefaultHasher, Hash, Hasher},
@@ -32,9 +31,7 @@ impl KernelCache {
     ///
     /// When neither `XDG_CACHE_HOME` nor `HOME` is set.
     pub fn of_user() -> Result<Self> {
-        // The specification of these variables has relative paths ignored.
-        let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let caches = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+        let caches = host::user_directory("XDG_CACHE_HOME", ".cache");
         let cache = caches.ok_or(KernelsError::NoPlace)?.join("isolab/kernels");
         Ok(Self { cache, host: "/".into() })
     }

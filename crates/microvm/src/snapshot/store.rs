@@ -1,7 +1,6 @@
 //! Where snapshots are, and which there are.
 
 use std::{
-    env,
     ffi::OsStr,
     fs::{self, File},
     path::{Path, PathBuf},
@@ -31,9 +30,7 @@ impl SnapshotStore {
     ///
     /// When neither `XDG_DATA_HOME` nor `HOME` is set.
     pub fn of_user() -> Result<Self, SnapshotError> {
-        // The specification of these variables has relative paths ignored.
-        let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let data = folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")));
+        let data = host::user_directory("XDG_DATA_HOME", ".local/share");
         Ok(Self(data.ok_or(SnapshotError::NoPlace)?.join("isolab/snapshots")))
     }
 
