@@ -80,6 +80,46 @@ fn skopeo_pushes_lists_pulls_and_deletes() {
     assert_eq!(deleted.status, 404);
 }
 
+/// Whether `program`, which keeps images of its own, may work in `directory`.
+fn keeps_images_in(program: &str, directory: &Path) -> Option<Vec<String>> {
+    if !nix::unistd::geteuid().is_root() {
+        common::skip(&format!("{program} needs root to unpack an image with its owners"));
+        return None;
+    }
+    is_there(program).then(|| {
+        let below = |name| directory.join(name).display().to_string();
+        let words = ["--root", &below("root"), "--runroot", &below("run")].map(str::to_owned);
+        words.into_iter().chain(["--storage-driver".into(), "vfs".into()]).collect()
+    })
+}
+
+#[test]
+fn podman_and_buildah_pull_name_and_push() {
+    if !is_there("skopeo") {
+        return;
+    }
+    for program in ["podman", "buildah"] {
+        let directory = tempfile::tempdir().unwrap();
+        let Some(storage) = keeps_images_in(program, directory.path()) else { continue };
+        layout(&directory.path().join("in"));
+        let served = OwnServer::start(|_| {});
+        let image = format!("{}/class/hello:1", served.at);
+        let other = format!("{}/{program}/hello:2", served.at);
+        let call = |words: &[&str]| {
+            let storage = storage.iter().map(String::as_str);
+            run(program, &storage.chain(words.iter().copied()).collect::<Vec<_>>())
+        };
+        let from = format!("oci:{}", directory.path().join("in").display());
+        let to = format!("docker://{image}");
+        run("skopeo", &["copy", "--dest-tls-verify=false", &from, &to]);
+        call(&["pull", "-q", "--tls-verify=false", &image]);
+        call(&["tag", &image, &other]);
+        call(&["push", "-q", "--tls-verify=false", &other, &format!("docker://{other}")]);
+        let tags = request(served.at, "GET", &format!("/v2/{program}/hello/tags/list"), &[], b"");
+        assert!(String::from_utf8_lossy(&tags.body).contains("\"2\""), "{program}");
+    }
+}
+
 #[test]
 fn skopeo_logs_in_with_a_password_of_htpasswd() {
     if !is_there("skopeo") || !is_there("htpasswd") {
