@@ -16,11 +16,15 @@ mod body;
 mod collect;
 #[cfg(test)]
 mod collect_tests;
+mod directory;
 mod error;
+mod handler;
+mod layout;
 mod lists;
 mod log;
 mod manifests;
 mod page;
+mod quota;
 mod response;
 pub mod route;
 mod serve;
@@ -35,6 +39,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use auth::{Users, UsersError};
 pub use collect::Collected;
+pub use handler::Handler;
 pub use serve::{serve, terminated};
 pub use serve_error::ServeError;
 

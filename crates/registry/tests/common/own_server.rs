@@ -1,6 +1,6 @@
 //! isolab's registry, in a thread of the test.
 
-use std::{net::SocketAddr, sync::mpsc, thread::JoinHandle};
+use std::{net::SocketAddr, path::PathBuf, sync::mpsc, thread::JoinHandle};
 
 use registry::server::{Options, serve};
 use tempfile::TempDir;
@@ -16,7 +16,11 @@ pub struct OwnServer {
 
 impl OwnServer {
     pub fn start(change: impl FnOnce(&mut Options)) -> Self {
-        let data = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), change)
+    }
+
+    /// With its images in `registry` of this folder.
+    pub fn start_in(data: TempDir, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(data.path().join("registry"));
         options.listen = ([127, 0, 0, 1], 0).into();
         change(&mut options);
@@ -30,6 +34,27 @@ impl OwnServer {
         let at = address.recv().expect("the server began");
         Self { at, data, stop: Some(stop), thread: Some(thread) }
     }
+
+    /// What the server has at this path below its directory.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.data.path().join("registry").join(below)
+    }
+
+    /// How many bytes of blobs are kept or arriving.
+    pub fn bytes(&self) -> u64 {
+        ["blobs/sha256", "uploads"].map(|folder| bytes_in(self.path(folder))).iter().sum()
+    }
+
+    /// How many files the unfinished uploads have.
+    pub fn upload_files(&self) -> usize {
+        std::fs::read_dir(self.path("uploads")).unwrap().count()
+    }
+}
+
+fn bytes_in(folder: PathBuf) -> u64 {
+    let is_text = |path: &std::path::Path| path.extension().is_some();
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    files.filter(|file| !is_text(&file.path())).map(|file| file.metadata().unwrap().len()).sum()
 }
 
 impl Drop for OwnServer {
