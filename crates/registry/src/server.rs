@@ -29,6 +29,7 @@ mod response;
 pub mod route;
 mod serve;
 mod serve_error;
+mod shape;
 mod state;
 mod storage;
 mod tls;

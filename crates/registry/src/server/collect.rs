@@ -13,7 +13,7 @@ use image::digest::Digest;
 use super::{
     directory::FileStat,
     layout::{self, Link},
-    manifests::Shape,
+    shape::Shape,
     storage::Storage,
 };
 

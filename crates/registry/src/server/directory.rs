@@ -5,19 +5,22 @@
 //! following a link (openat2(2)). What is created, renamed or removed is named in the directory that
 //! was opened this way.
 
+mod lookup;
+
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, OwnedFd},
     path::Path,
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
+use lookup::{about, open_below, or_none, split};
 use rustix::{
     fs::{
-        AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, flock, fsync, mkdirat, openat2,
-        renameat, syncfs, unlinkat,
+        AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, renameat, syncfs,
+        unlinkat,
     },
     io::Errno,
 };
@@ -43,12 +46,7 @@ pub(super) struct FileStat {
     pub(super) modified: SystemTime,
 }
 
-/// A file here is read and written by the server's user alone.
-const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o700);
-
-/// How often a step is tried while others rename on this host.
-const RACES: usize = 64;
 
 impl DataDirectory {
     /// Opens the directory `path`, which is made if it is missing, for this server alone.
@@ -251,39 +249,4 @@ fn lock(directory: &File) -> io::Result<()> {
         Err(Errno::BADF | Errno::NOLCK | Errno::NOTSUP | Errno::INVAL) => Ok(()),
         locked => Ok(locked?),
     }
-}
-
-fn open_below(directory: BorrowedFd<'_>, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    // A pipe that somebody has put there must not make the server wait for its other end.
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    // EINVAL for a mode where nothing is created: openat2(2).
-    let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
-    // EAGAIN when something was renamed on this host meanwhile.
-    for _ in 0..RACES {
-        match openat2(directory, path, flags, mode, resolve) {
-            Err(Errno::AGAIN) => {}
-            opened => return Ok(opened?),
-        }
-    }
-    Err(Errno::AGAIN.into())
-}
-
-/// The directory of a path, and the name in it.
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or((".", path))
-}
-
-/// `None` for what is not there.
-fn or_none<T>(result: io::Result<T>) -> Option<io::Result<T>> {
-    use io::ErrorKind::{NotADirectory, NotFound};
-    match result {
-        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => None,
-        result => Some(result),
-    }
-}
-
-/// Says what was tried with which path, for the operator's log.
-fn about(action: &str, path: &str) -> impl FnOnce(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("{action} {path}: {error}"))
 }

@@ -88,8 +88,7 @@ impl ApiError {
 
     /// A blob that a manifest needs. Where blobs cannot be deleted, the specification answers with
     /// 405.
-    pub fn needed(blob: &str, manifest: &str) -> Self {
-        let message = format!("the manifest {manifest} needs {blob}: delete that manifest first");
+    pub fn needed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
     }
 

@@ -12,9 +12,9 @@ use image::digest::Digest;
 
 use super::{
     error::ApiError,
-    manifests::{Shape, Target},
     response::set,
     route::query as value_of,
+    shape::{Shape, Target},
     state::Registry,
     storage::Storage,
 };

@@ -193,10 +193,8 @@ impl Storage {
     pub fn delete_blob(&self, name: &str, digest: &Digest) -> Result<bool, ApiError> {
         let _alone = self.alone();
         let link = layout::link(name, Link::Blob, digest);
-        if self.directory.stat(&link)?.is_some()
-            && let Some(manifest) = self.manifest_that_needs(name, digest)?
-        {
-            return Err(ApiError::needed(&digest.to_string(), &manifest.to_string()));
+        if self.directory.stat(&link)?.is_some() {
+            self.ensure_not_needed(name, digest)?;
         }
         Ok(self.directory.remove(&link)?)
     }

@@ -4,10 +4,12 @@
 //! the last request need not read them again. After a restart it is computed anew. An upload that
 //! waits for its next request has no file open: a client may begin any number of them.
 
+mod upload;
+
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, Read as _},
+    io,
     os::unix::fs::FileExt as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -18,6 +20,8 @@ use std::{
 
 use axum::http::StatusCode;
 use image::digest::{Algorithm, Digest, Digester};
+use upload::hashed;
+pub use upload::{Upload, lock};
 
 use super::{
     directory::DataDirectory,
@@ -39,17 +43,6 @@ pub struct Uploads {
     next: AtomicU64,
     /// No two servers make the same names.
     seed: u64,
-}
-
-/// One upload. Whoever has the lock of it is the only one who writes.
-#[derive(Debug)]
-pub struct Upload {
-    /// The repository it is for.
-    repository: String,
-    digester: Digester,
-    offset: u64,
-    /// Whether it was finished, cancelled or has expired. Its file may be a blob now.
-    ended: bool,
 }
 
 impl Uploads {
@@ -231,49 +224,5 @@ impl Uploads {
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Mutex<Upload>>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The upload, for whoever writes to it.
-pub fn lock(upload: &Mutex<Upload>) -> MutexGuard<'_, Upload> {
-    upload.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Upload {
-    fn new(repository: &str, digester: Digester, offset: u64) -> Self {
-        Self { repository: repository.into(), digester, offset, ended: false }
-    }
-
-    /// How many bytes have arrived.
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// The digest of all bytes, which must be read again for another algorithm than SHA-256.
-    fn digest(
-        &self,
-        algorithm: Algorithm,
-        file: impl FnOnce() -> Result<File, ApiError>,
-    ) -> Result<Digest, ApiError> {
-        match algorithm {
-            Algorithm::Sha256 => Ok(self.digester.clone().finish()),
-            algorithm => Ok(hashed(&file()?, algorithm)?.0.finish()),
-        }
-    }
-}
-
-/// The hash of a file from its beginning, and its length.
-fn hashed(mut file: &File, algorithm: Algorithm) -> io::Result<(Digester, u64)> {
-    let mut digester = Digester::new(algorithm);
-    let mut piece = vec![0; 128 << 10];
-    let mut offset = 0;
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok((digester, offset)),
-            length => {
-                digester.update(&piece[..length]);
-                offset += length as u64;
-            }
-        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     super::{
         error::ApiError,
         layout::{self, Link},
-        manifests::Shape,
+        shape::Shape,
     },
     Storage, StoredManifest,
 };
@@ -131,24 +131,26 @@ impl Storage {
         self.directory.remove(&layout::link(name, Link::Manifest, digest))
     }
 
-    /// A manifest of a repository that needs this blob. Damaged ones are pushed again with all that
-    /// they need, and count as none.
-    pub(super) fn manifest_that_needs(
-        &self,
-        name: &str,
-        blob: &Digest,
-    ) -> Result<Option<Digest>, ApiError> {
+    /// Refuses to do without a blob that a manifest of the repository needs, or may need: one that is
+    /// damaged may be pushed again, and is then to have what it needs.
+    pub(super) fn ensure_not_needed(&self, name: &str, blob: &Digest) -> Result<(), ApiError> {
         for digest in self.manifests(name)? {
             let manifest = match self.manifest(name, &digest) {
                 Ok(manifest) => manifest,
-                Err(error) if error.is_unknown() => continue,
+                Err(error) if error.is_unknown() => {
+                    return Err(ApiError::needed(format!(
+                        "the manifest {digest} is damaged and may need {blob}: push it again, or delete it first"
+                    )));
+                }
                 Err(error) => return Err(error),
             };
             let shape = Shape::read(&manifest.bytes).ok();
             if shape.is_some_and(|shape| shape.targets().any(|target| target.digest == *blob)) {
-                return Ok(Some(digest));
+                return Err(ApiError::needed(format!(
+                    "the manifest {digest} needs {blob}: delete that manifest first"
+                )));
             }
         }
-        Ok(None)
+        Ok(())
     }
 }
