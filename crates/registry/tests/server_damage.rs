@@ -5,11 +5,12 @@ mod common;
 
 use std::{
     fs,
-    io::Write as _,
+    io::{self, Write as _},
     net::TcpStream,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -20,7 +21,7 @@ use common::{
     skip,
 };
 use image::digest::Digest;
-use registry::server::{Options, serve};
+use registry::server::{Handler, Options, serve};
 use serde_json::json;
 
 fn blob_file(server: &OwnServer, digest: &Digest) -> PathBuf {
@@ -91,6 +92,45 @@ fn a_client_that_hangs_up_in_a_blob_pushed_at_once_leaves_nothing() {
     assert!(until(2), "the upload did not begin");
     drop(stream);
     assert!(until(0), "nobody was told the name of this upload: it cannot go on");
+}
+
+/// A log that the test reads.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_operator_learns_what_is_damaged_and_the_client_does_not() {
+    let server = OwnServer::start(|_| {});
+    let digest = push(&server, "a", b"layer");
+    fs::write(blob_file(&server, &digest), b"la").unwrap();
+    let data = server.path("");
+    let _folder = server.stop();
+    let log = Log::default();
+    let handler = Handler::open(Options::new(data), Box::new(log.clone())).unwrap();
+    let path = format!("/v2/a/blobs/{digest}");
+    let request = axum::http::Request::get(&path).body(axum::body::Body::empty()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = ([127, 0, 0, 1], 1).into();
+    let (status, body) = runtime.block_on(async {
+        let answer = handler.answer(client, request).await;
+        let status = answer.status();
+        (status, axum::body::to_bytes(answer.into_body(), 1000).await.unwrap())
+    });
+    assert_eq!(status, 404);
+    assert!(!String::from_utf8_lossy(&body).contains("damaged"));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(line["error"], format!("{digest} is damaged: it has 2 bytes"));
 }
 
 /// A folder with a small file system of its own, until it is dropped.

@@ -1,6 +1,11 @@
 //! isolab's registry, in a thread of the test.
 
-use std::{net::SocketAddr, path::PathBuf, sync::mpsc, thread::JoinHandle};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+};
 
 use registry::server::{Options, serve};
 use tempfile::TempDir;
@@ -9,7 +14,7 @@ use tokio::sync::oneshot;
 /// A registry that ends with the test.
 pub struct OwnServer {
     pub at: SocketAddr,
-    pub data: TempDir,
+    pub data: Arc<TempDir>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -32,7 +37,12 @@ impl OwnServer {
             serve(options, Box::new(std::io::sink()), listening, stopped).unwrap();
         });
         let at = address.recv().expect("the server began");
-        Self { at, data, stop: Some(stop), thread: Some(thread) }
+        Self { at, data: Arc::new(data), stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Ends it, and leaves what it has.
+    pub fn stop(self) -> Arc<TempDir> {
+        Arc::clone(&self.data)
     }
 
     /// What the server has at this path below its directory.
