@@ -255,7 +255,7 @@ fn a_second_server_of_the_same_directory_is_refused_with_the_way_out() {
     let server = OwnServer::start(|_| {});
     let mut options = Options::new(server.path(""));
     options.listen = ([127, 0, 0, 1], 0).into();
-    let ended = serve(options, Box::new(std::io::sink()), |_| {}, async {});
+    let ended = serve(options, Box::new(io::sink()), |_| {}, async {});
     let error = ended.unwrap_err().to_string();
     for part in ["another server", "registry", "choose another directory"] {
         assert!(error.contains(part), "{part}: {error}");

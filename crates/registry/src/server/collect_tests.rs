@@ -50,7 +50,7 @@ fn keep(storage: &Storage, repository: &str, bytes: &[u8]) -> Digest {
     let digest = Digest::of(bytes);
     let path = storage.uploads.temporary();
     storage.directory.write_new(&path, bytes).unwrap();
-    storage.keep(repository, &path, &digest).unwrap();
+    storage.keep(repository, &path, &digest, bytes.len() as u64).unwrap();
     digest
 }
 

@@ -8,7 +8,7 @@
 mod lookup;
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read as _, Write as _},
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
@@ -76,21 +76,22 @@ impl DataDirectory {
 
     /// A regular file, for reading; `None` if there is none.
     pub(super) fn file(&self, path: &str) -> io::Result<Option<File>> {
-        self.existing(path, OFlags::RDONLY)
+        Ok(self.existing(path, OFlags::RDONLY)?.map(|(file, _)| file))
     }
 
     /// A regular file, for reading and writing; `None` if there is none.
     pub(super) fn writable(&self, path: &str) -> io::Result<Option<File>> {
-        self.existing(path, OFlags::RDWR)
+        Ok(self.existing(path, OFlags::RDWR)?.map(|(file, _)| file))
     }
 
-    fn existing(&self, path: &str, flags: OFlags) -> io::Result<Option<File>> {
+    fn existing(&self, path: &str, flags: OFlags) -> io::Result<Option<(File, Metadata)>> {
         let Some(file) = or_none(open_below(self.root.as_fd(), path, flags)) else {
             return Ok(None);
         };
         let file = File::from(file.map_err(about("open", path))?);
-        match file.metadata()?.is_file() {
-            true => Ok(Some(file)),
+        let found = file.metadata()?;
+        match found.is_file() {
+            true => Ok(Some((file, found))),
             false => Err(about("open", path)(io::Error::other("not a regular file"))),
         }
     }
@@ -104,16 +105,16 @@ impl DataDirectory {
 
     /// The first `most` bytes of a file; `None` if there is none.
     pub(super) fn read(&self, path: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = self.file(path)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        file.take(most).read_to_end(&mut bytes).map_err(about("read", path))?;
+        let Some((file, found)) = self.existing(path, OFlags::RDONLY)? else { return Ok(None) };
+        let length = found.len().min(most);
+        let mut bytes = Vec::with_capacity(length as usize);
+        file.take(length).read_to_end(&mut bytes).map_err(about("read", path))?;
         Ok(Some(bytes))
     }
 
-    /// Length and time of the last change of a file; `None` if there is none.
+    /// Length and time of the last change of a file; `None` if it is not there.
     pub(super) fn stat(&self, path: &str) -> io::Result<Option<FileStat>> {
-        let Some(file) = self.file(path)? else { return Ok(None) };
-        let found = file.metadata()?;
+        let Some((_, found)) = self.existing(path, OFlags::RDONLY)? else { return Ok(None) };
         Ok(Some(FileStat { length: found.len(), modified: found.modified()? }))
     }
 
@@ -138,9 +139,16 @@ impl DataDirectory {
             .map_err(|errno| about("rename", to)(errno.into()))
     }
 
-    /// Writes through to the disk what a file has.
-    pub(super) fn sync_file(&self, file: &File) -> io::Result<()> {
+    fn sync_file(&self, file: &File) -> io::Result<()> {
         if self.sync { file.sync_all() } else { Ok(()) }
+    }
+
+    /// Writes through to the disk what a file has.
+    pub(super) fn sync_path(&self, path: &str) -> io::Result<()> {
+        match self.sync {
+            true => self.file(path)?.ok_or(io::ErrorKind::NotFound)?.sync_all(),
+            false => Ok(()),
+        }
     }
 
     /// Writes through to the disk which names a directory has. Nothing if it is missing.

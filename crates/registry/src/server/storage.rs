@@ -156,16 +156,14 @@ impl Storage {
         self.replace(&layout::link(name, Link::Blob, digest), length.to_string().as_bytes())
     }
 
-    /// Keeps what lies in `from` as the blob `digest`, and gives it to a repository. The bytes must
-    /// have been verified, and their room reserved.
+    /// Keeps what lies in `from`, so many bytes, as the blob `digest`, and gives it to a repository.
+    /// The bytes must have been verified, and their room reserved.
     ///
     /// # Errors
     ///
     /// When it cannot be renamed or linked.
-    pub fn keep(&self, name: &str, from: &str, digest: &Digest) -> io::Result<()> {
-        let file = self.directory.file(from)?.ok_or(io::ErrorKind::NotFound)?;
-        self.directory.sync_file(&file)?;
-        let length = file.metadata()?.len();
+    pub fn keep(&self, name: &str, from: &str, digest: &Digest, length: u64) -> io::Result<()> {
+        self.directory.sync_path(from)?;
         let _shared = self.shared();
         self.put(from, digest)?;
         self.link(name, digest, length)

@@ -93,7 +93,7 @@ pub(super) async fn finish(
     let Storage { uploads, .. } = &registry.storage;
     let upload = uploads.find(name, id)?;
     receive(registry, name, id, &upload, headers, body).await?;
-    let keep = |path: &str| registry.storage.keep(name, path, &digest);
+    let keep = |path: &str, length| registry.storage.keep(name, path, &digest, length);
     tokio::task::block_in_place(|| uploads.finish(id, &upload, &digest, keep))?;
     Ok(created(name, &digest))
 }

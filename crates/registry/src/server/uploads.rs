@@ -155,7 +155,8 @@ impl Uploads {
         Ok(())
     }
 
-    /// Ends an upload by `keep`, which gets the path of its bytes, if they have this digest. Whatever
+    /// Ends an upload by `keep`, which gets the path of its bytes and how many
+    /// they are, if they have this digest. Whatever
     /// comes of it, the upload has ended: what is wrong once stays wrong.
     ///
     /// # Errors
@@ -166,7 +167,7 @@ impl Uploads {
         id: &str,
         upload: &Mutex<Upload>,
         digest: &Digest,
-        keep: impl FnOnce(&str) -> io::Result<()>,
+        keep: impl FnOnce(&str, u64) -> io::Result<()>,
     ) -> Result<(), ApiError> {
         let kept = (|| {
             let mut upload = lock(upload);
@@ -178,7 +179,7 @@ impl Uploads {
             if upload.digest(digest.algorithm(), || self.file(id))? != *digest {
                 return Err(ApiError::digest(format!("the bytes are not {digest}")));
             }
-            Ok(keep(&layout::upload(id))?)
+            Ok(keep(&layout::upload(id), upload.offset)?)
         })();
         self.end(id);
         kept

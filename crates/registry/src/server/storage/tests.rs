@@ -17,7 +17,7 @@ fn push(storage: &Storage, name: &str, bytes: &[u8]) -> Digest {
     let upload = storage.uploads.find(name, &id).unwrap();
     let file = storage.uploads.file(&id).unwrap();
     storage.uploads.push(&mut uploads::lock(&upload), &file, bytes).unwrap();
-    let keep = |path: &str| storage.keep(name, path, &digest);
+    let keep = |path: &str, length| storage.keep(name, path, &digest, length);
     storage.uploads.finish(&id, &upload, &digest, keep).unwrap();
     digest
 }
