@@ -13,6 +13,7 @@
 mod auth;
 mod blobs;
 mod body;
+mod boot;
 mod collect;
 #[cfg(test)]
 mod collect_tests;

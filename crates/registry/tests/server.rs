@@ -47,8 +47,7 @@ fn what_is_not_the_digest_is_refused_and_gone() {
     assert_eq!((answer.status, &*code(&answer)), (400, "DIGEST_INVALID"));
     let blob = format!("/v2/a/blobs/{digest}");
     assert_eq!(request(server.at, "HEAD", &blob, &[], b"").status, 404);
-    let uploads = server.data.path().join("registry/uploads");
-    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
+    assert_eq!(server.upload_files(), 0);
     // A length that the bytes do not have: what arrived stays for a resumption, under no digest.
     let lying = format!(
         "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\nConnection: close\r\n\r\nright"

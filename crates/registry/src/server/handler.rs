@@ -1,6 +1,11 @@
 //! What answers requests, whatever they come over: who is it, what is asked for, and the log.
 
-use std::{io::Write, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+    time::Instant,
+};
 
 use axum::{
     body::{Body, HttpBody as _},
@@ -10,7 +15,7 @@ use axum::{
 use super::{
     Options,
     auth::Users,
-    blobs,
+    blobs, boot,
     collect::{self, Collected},
     error::ApiError,
     lists,
@@ -43,14 +48,20 @@ impl Handler {
         Ok(Self(Arc::new(Registry { options, storage, users, log: AccessLog::new(log) })))
     }
 
-    /// Expires uploads that nobody has continued, and removes what nothing names.
+    /// Removes what a power cut has damaged, uploads that nobody has continued, and what nothing names.
     pub fn clean_up(&self) -> Collected {
+        self.try_clean_up()
+            .inspect_err(|error| self.0.log.write_failure("clean up", error))
+            .unwrap_or_default()
+    }
+
+    fn try_clean_up(&self) -> io::Result<Collected> {
         let Registry { options, storage, log, .. } = &*self.0;
-        let done = storage
-            .uploads
-            .expire(options.upload_expiry)
-            .and_then(|_| collect::collect(storage, options.upload_expiry));
-        done.inspect_err(|error| log.write_failure("clean up", error)).unwrap_or_default()
+        for digest in boot::remove_damaged(storage)? {
+            log.write_failure("verify after boot", &format!("removed the damaged blob {digest}"));
+        }
+        storage.uploads.expire(options.upload_expiry)?;
+        collect::collect(storage, options.upload_expiry)
     }
 
     /// Answers a request of `client`. It must be called on a runtime of several threads: one that

@@ -1,6 +1,7 @@
 //! Where in the data directory what is: paths made of names that the grammar has checked.
 //!
 //! ```text
+//!   boot                                       since which boot the blobs are known to be whole
 //!   blobs/sha256/9f86..                        bytes, named by their digest: blobs and manifests
 //!   uploads/ID, ID.repository                  blobs that are still arriving, and for whom
 //!   uploads/new-..                             small files that are about to get their name
@@ -31,6 +32,8 @@ impl Link {
     }
 }
 
+/// The boot of the machine in which the blobs were last found whole.
+pub(super) const BOOT: &str = "boot";
 /// All repositories.
 pub(super) const REPOSITORIES: &str = "repositories";
 /// Uploads that are not finished.

@@ -1,6 +1,7 @@
 //! The access log: a line of JSON for each request. It has no credentials and no queries.
 
 use std::{
+    fmt::Display,
     io::Write,
     net::SocketAddr,
     sync::{Mutex, PoisonError},
@@ -32,7 +33,7 @@ impl AccessLog {
     }
 
     /// Says that something failed which no client has asked for.
-    pub(super) fn write_failure(&self, action: &str, error: &std::io::Error) {
+    pub(super) fn write_failure(&self, action: &str, error: &dyn Display) {
         self.write_value(&json!({
             "time": now(),
             "action": action,

@@ -227,7 +227,7 @@ impl Storage {
     }
 
     /// Makes `bytes` the content of the file `path`: the old or the new one at any moment.
-    fn replace(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn replace(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.uploads.temporary();
         self.directory.write_new(&temporary, bytes)?;
         let renamed = self.directory.rename(&temporary, path);
@@ -235,8 +235,7 @@ impl Storage {
             let _ = self.directory.remove(&temporary);
         }
         renamed?;
-        let (directory, _) = path.rsplit_once('/').expect("every path has a directory");
-        self.directory.sync_names(directory)
+        self.directory.sync_names(path.rsplit_once('/').map_or(".", |(directory, _)| directory))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -57,14 +57,22 @@ impl OwnServer {
 
     /// How many files the unfinished uploads have.
     pub fn upload_files(&self) -> usize {
-        std::fs::read_dir(self.path("uploads")).unwrap().count()
+        upload_files(&self.path("uploads"))
     }
 }
 
+/// Beside them are small files that are about to get another name.
+pub fn upload_files(uploads: &Path) -> usize {
+    let names = std::fs::read_dir(uploads).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| !name.to_string_lossy().starts_with("new-")).count()
+}
+
 fn bytes_in(folder: PathBuf) -> u64 {
-    let is_text = |path: &std::path::Path| path.extension().is_some();
+    let is_text = |path: &Path| path.extension().is_some();
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    files.filter(|file| !is_text(&file.path())).map(|file| file.metadata().unwrap().len()).sum()
+    // An upload may end meanwhile.
+    let length = |path: PathBuf| path.metadata().map_or(0, |about| about.len());
+    files.map(|file| file.path()).filter(|path| !is_text(path)).map(length).sum()
 }
 
 impl Drop for OwnServer {
