@@ -111,6 +111,12 @@ impl io::Write for Log {
 #[test]
 fn the_operator_learns_what_is_damaged_and_the_client_does_not() {
     let server = OwnServer::start(|_| {});
+    // A server that starts reads the last blobs, if the machine was started anew.
+    let has_read = |_| {
+        std::thread::sleep(Duration::from_millis(20));
+        server.path("boot").exists()
+    };
+    assert!((0..200).any(has_read));
     let digest = push(&server, "a", b"layer");
     fs::write(blob_file(&server, &digest), b"la").unwrap();
     let data = server.path("");

@@ -5,6 +5,7 @@
 //! following a link (openat2(2)). What is created, renamed or removed is named in the directory that
 //! was opened this way.
 
+mod lock;
 mod lookup;
 
 use std::{
@@ -18,10 +19,7 @@ use std::{
 
 use lookup::{about, open_below, or_none, split};
 use rustix::{
-    fs::{
-        AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, renameat, syncfs,
-        unlinkat,
-    },
+    fs::{AtFlags, Dir, Mode, OFlags, fsync, mkdirat, renameat, syncfs, unlinkat},
     io::Errno,
 };
 
@@ -60,7 +58,7 @@ impl DataDirectory {
         let flags = (OFlags::DIRECTORY | OFlags::CLOEXEC).bits() as i32;
         // The operator's own path may lead through links.
         let root = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        lock(&root)?;
+        lock::lock(&root)?;
         if sync {
             // A server that ran before may have acknowledged without it, or was killed at it.
             syncfs(&root)?;
@@ -249,12 +247,8 @@ impl DataDirectory {
     }
 }
 
-/// Locks the directory for this process. The kernel unlocks it when the process ends: flock(2).
-fn lock(directory: &File) -> io::Result<()> {
-    match flock(directory, FlockOperation::NonBlockingLockExclusive) {
-        // NFS locks only what is open for writing, which a directory never is, and some file systems
-        // lock nothing.
-        Err(Errno::BADF | Errno::NOLCK | Errno::NOTSUP | Errno::INVAL) => Ok(()),
-        locked => Ok(locked?),
+impl Drop for DataDirectory {
+    fn drop(&mut self) {
+        lock::unlock(&self.root);
     }
 }
