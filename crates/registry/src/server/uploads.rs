@@ -32,7 +32,7 @@ use super::{
 };
 
 /// How many uploads may be unfinished.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 
 /// The uploads that are not finished.
 #[derive(Debug)]

@@ -152,3 +152,19 @@ fn what_a_killed_server_left_is_removed_or_taken_up() {
     storage.uploads.expire(Duration::ZERO).unwrap();
     assert_eq!(left(folder.path()), 0);
 }
+
+#[test]
+fn uploads_that_nobody_finishes_have_a_limit_and_no_descriptors() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::open(folder.path(), false, None).unwrap();
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    let begun: Vec<String> =
+        (0..uploads::MOST).map(|_| storage.uploads.begin("a").unwrap()).collect();
+    // Other tests open some at the same time.
+    assert!(descriptors() < before + 200, "{}", descriptors());
+    let refused = storage.uploads.begin("a").unwrap_err();
+    assert_eq!(refused.status, 429);
+    storage.uploads.end(&begun[0]);
+    storage.uploads.begin("a").unwrap();
+}
