@@ -4,6 +4,9 @@
 //! $ cargo run --release --bin seeds -- corpus
 //! ```
 
+#[path = "registry/seeds.rs"]
+mod registry;
+
 use std::{
     env, fs,
     io::{self, Write as _},
@@ -93,6 +96,9 @@ fn main() -> io::Result<()> {
     write("image", "reference", b"\x00127.0.0.1:5000/class/hello:1")?;
     write("image", "manifest", &[b"\x01", MANIFEST].concat())?;
     write("image", "gzip", &[b"\x02", &*gzip(b"text")?].concat())?;
+    for (name, session) in registry::sessions() {
+        write("registry", name, &session)?;
+    }
     write("ports", "some", &[0x55; 256])?;
     write("sessions", "some", &[0x55; 256])?;
     write("gdb", "some", &[0x55; 256])?;

@@ -13,18 +13,24 @@
 mod auth;
 mod blobs;
 mod body;
+mod boot;
 mod collect;
 #[cfg(test)]
 mod collect_tests;
+mod directory;
 mod error;
+mod handler;
+mod layout;
 mod lists;
 mod log;
 mod manifests;
 mod page;
+mod quota;
 mod response;
 pub mod route;
 mod serve;
 mod serve_error;
+mod shape;
 mod state;
 mod storage;
 mod tls;
@@ -35,6 +41,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use auth::{Users, UsersError};
 pub use collect::Collected;
+pub use handler::Handler;
 pub use serve::{serve, terminated};
 pub use serve_error::ServeError;
 

@@ -3,55 +3,12 @@
 mod common;
 
 use common::{
-    http::{Answer, raw, request},
+    http::{raw, request},
+    images::{MANIFEST, code, push, push_image, put_manifest},
     own_server::OwnServer,
 };
 use image::digest::{Algorithm, Digest, Digester};
 use serde_json::{Value, json};
-
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-fn code(answer: &Answer) -> String {
-    let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    value["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
-}
-
-/// Pushes a blob at once.
-fn push(server: &OwnServer, name: &str, bytes: &[u8]) -> Digest {
-    let digest = Digest::of(bytes);
-    let path = format!("/v2/{name}/blobs/uploads/?digest={digest}");
-    let answer = request(server.at, "POST", &path, &[], bytes);
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    assert_eq!(answer.header("docker-content-digest"), digest.to_string());
-    digest
-}
-
-/// Pushes an image of these layers, and returns the digest of its manifest.
-fn push_image(server: &OwnServer, name: &str, tag: &str, layers: &[&[u8]]) -> Digest {
-    let config = push(server, name, format!("{{\"tag\":\"{tag}\"}}").as_bytes());
-    let layers: Vec<Value> = layers
-        .iter()
-        .map(|bytes| {
-            let digest = push(server, name, bytes);
-            json!({ "mediaType": "x", "digest": digest, "size": bytes.len() })
-        })
-        .collect();
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": MANIFEST, "layers": layers,
-        "config": { "mediaType": "application/x.test", "digest": config, "size": 9 },
-    });
-    put_manifest(server, name, tag, &manifest)
-}
-
-fn put_manifest(server: &OwnServer, name: &str, tag: &str, manifest: &Value) -> Digest {
-    let bytes = manifest.to_string();
-    let media_type = manifest["mediaType"].as_str().unwrap();
-    let path = format!("/v2/{name}/manifests/{tag}");
-    let answer =
-        request(server.at, "PUT", &path, &[("Content-Type", media_type)], bytes.as_bytes());
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    Digest::of(bytes.as_bytes())
-}
 
 #[test]
 fn a_blob_is_pushed_in_pieces_and_out_of_order_is_refused_with_the_range() {
@@ -90,8 +47,7 @@ fn what_is_not_the_digest_is_refused_and_gone() {
     assert_eq!((answer.status, &*code(&answer)), (400, "DIGEST_INVALID"));
     let blob = format!("/v2/a/blobs/{digest}");
     assert_eq!(request(server.at, "HEAD", &blob, &[], b"").status, 404);
-    let uploads = server.data.path().join("registry/uploads");
-    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
+    assert_eq!(server.upload_files(), 0);
     // A length that the bytes do not have: what arrived stays for a resumption, under no digest.
     let lying = format!(
         "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\nConnection: close\r\n\r\nright"
@@ -245,9 +201,10 @@ fn what_refers_to_a_manifest_is_found_by_its_type() {
 fn what_is_deleted_is_gone_and_nothing_else() {
     let server = OwnServer::start(|_| {});
     let digest = push_image(&server, "a", "1", &[b"layer"]);
-    push_image(&server, "a", "2", &[b"layer"]);
+    let other = push_image(&server, "a", "2", &[b"layer"]);
     let status = |method: &str, path: &str| request(server.at, method, path, &[], b"").status;
     assert_eq!(status("DELETE", "/v2/a/manifests/2"), 202);
+    assert_eq!(status("DELETE", &format!("/v2/a/manifests/{other}")), 202);
     assert_eq!(status("DELETE", "/v2/a/manifests/2"), 404);
     assert_eq!(status("GET", "/v2/a/manifests/1"), 200);
     assert_eq!(status("DELETE", &format!("/v2/a/manifests/{digest}")), 202);

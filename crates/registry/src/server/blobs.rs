@@ -22,11 +22,10 @@ pub(super) fn get(
     headers: &HeaderMap,
     head: bool,
 ) -> Result<Response<Body>, ApiError> {
-    let (mut file, length) = registry.storage.blob(name, digest)?;
-    if head {
-        // Whoever asks this way will not push it, and name it in a manifest.
-        registry.storage.touch(name, digest);
-    }
+    let storage = &registry.storage;
+    // Whoever asks by HEAD will not push it, and name it in a manifest.
+    let found = if head { storage.rely_on_blob(name, digest) } else { storage.blob(name, digest) };
+    let (mut file, length) = found?;
     let etag = format!("\"{digest}\"");
     if is_known(headers, &etag) {
         let mut response = Response::new(Body::empty());

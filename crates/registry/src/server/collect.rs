@@ -6,11 +6,16 @@
 //! blobs are removed under the write lock, so that none goes between "it is there" and "it is
 //! linked".
 
-use std::{collections::HashSet, fs, io, path::Path, sync::PoisonError, time::Duration};
+use std::{collections::HashSet, io, time::Duration};
 
 use image::digest::Digest;
 
-use super::{manifests::Shape, storage::Storage};
+use super::{
+    directory::FileStat,
+    layout::{self, Link},
+    shape::Shape,
+    storage::Storage,
+};
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,53 +28,54 @@ pub struct Collected {
 
 /// Removes what nothing names, and is older than `age`.
 pub(super) fn collect(storage: &Storage, age: Duration) -> io::Result<Collected> {
-    let mut needed: HashSet<Digest> = HashSet::new();
-    for name in storage.repositories()? {
+    for name in storage.all_repositories()? {
         // Nobody pushes a manifest between "none needs it" and "it is gone".
-        let _alone = storage.lock.write().unwrap_or_else(PoisonError::into_inner);
-        let of_repository = manifests_and_blobs(storage, &name)?;
+        let _alone = storage.alone();
+        let Some(needed) = needed_blobs(storage, &name)? else { continue };
         for digest in storage.blobs(&name)? {
-            if !of_repository.contains(&digest)
-                && !is_young(&storage.link_of_blob(&name, &digest), age)
-            {
-                storage.delete_blob(&name, &digest)?;
+            let link = layout::link(&name, Link::Blob, &digest);
+            let link = storage.directory.stat(&link).ok().flatten();
+            if !needed.contains(&digest) && is_old(link, age) {
+                storage.unlink_blob(&name, &digest)?;
             }
         }
-        needed.extend(of_repository);
     }
-    let _alone = storage.lock.write().unwrap_or_else(PoisonError::into_inner);
-    // Linked since, by a push.
+    let _alone = storage.alone();
+    let mut linked = HashSet::new();
     for name in storage.all_repositories()? {
-        needed.extend(storage.blobs(&name)?);
-        needed.extend(storage.manifests(&name)?);
+        linked.extend(storage.blobs(&name)?);
+        linked.extend(storage.manifests(&name)?);
     }
     let mut collected = Collected::default();
-    for (path, digest) in storage.all_blobs()? {
-        if !needed.contains(&digest) && !is_young(&path, age) {
-            collected.bytes += fs::metadata(&path).map_or(0, |about| about.len());
+    for digest in storage.all_blobs()? {
+        // What cannot be looked at is not a blob's file, and not the registry's to remove.
+        let blob = storage.directory.stat(&layout::blob(&digest)).ok().flatten();
+        if !linked.contains(&digest)
+            && is_old(blob, age)
+            && let Some(length) = storage.remove_blob(&digest)?
+        {
+            collected.bytes += length;
             collected.blobs += 1;
-            fs::remove_file(&path)?;
         }
     }
     Ok(collected)
 }
 
-/// All that the manifests of a repository lead to, and they themselves.
-fn manifests_and_blobs(storage: &Storage, name: &str) -> io::Result<HashSet<Digest>> {
-    let mut all = HashSet::new();
+/// The blobs that the manifests of a repository need; `None` if one of them cannot be read: nobody
+/// knows then what it needs, and it may be pushed again.
+fn needed_blobs(storage: &Storage, name: &str) -> io::Result<Option<HashSet<Digest>>> {
+    let mut needed = HashSet::new();
     for digest in storage.manifests(name)? {
-        if let Ok(manifest) = storage.manifest(name, &digest)
-            && let Ok(shape) = Shape::read(&manifest.bytes)
-        {
-            let targets = shape.config.into_iter().chain(shape.layers).chain(shape.manifests);
-            all.extend(targets.map(|target| target.digest));
-        }
-        all.insert(digest);
+        let manifest = storage.manifest(name, &digest);
+        let Some(shape) = manifest.ok().and_then(|manifest| Shape::read(&manifest.bytes).ok())
+        else {
+            return Ok(None);
+        };
+        needed.extend(shape.targets().map(|target| target.digest.clone()));
     }
-    Ok(all)
+    Ok(Some(needed))
 }
 
-fn is_young(path: &Path, age: Duration) -> bool {
-    let modified = fs::metadata(path).and_then(|about| about.modified());
-    modified.is_ok_and(|time| time.elapsed().map_or(true, |since| since < age))
+fn is_old(file: Option<FileStat>, age: Duration) -> bool {
+    file.is_some_and(|file| file.modified.elapsed().is_ok_and(|since| since >= age))
 }

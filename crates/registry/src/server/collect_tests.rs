@@ -1,6 +1,6 @@
 //! Any order of pushes, deletions and collections keeps every tagged image whole.
 
-use std::{collections::HashMap, fs, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use image::digest::Digest;
 use proptest::prelude::*;
@@ -49,8 +49,8 @@ fn step() -> impl Strategy<Value = Step> {
 fn keep(storage: &Storage, repository: &str, bytes: &[u8]) -> Digest {
     let digest = Digest::of(bytes);
     let path = storage.uploads.temporary();
-    fs::write(&path, bytes).unwrap();
-    storage.keep(repository, &path, &digest).unwrap();
+    storage.directory.write_new(&path, bytes).unwrap();
+    storage.keep(repository, &path, &digest, bytes.len() as u64).unwrap();
     digest
 }
 
@@ -76,7 +76,7 @@ proptest! {
     #[test]
     fn every_tagged_image_stays_whole(steps in prop::collection::vec(step(), 1..10)) {
         let folder = TempDir::new().unwrap();
-        let storage = Storage::open(folder.path(), false).unwrap();
+        let storage = Storage::open(folder.path(), false, None).unwrap();
         let mut tagged: HashMap<(usize, usize), Vec<Digest>> = HashMap::new();
         for step in steps {
             match step {
@@ -89,7 +89,7 @@ proptest! {
                     tagged.remove(&(repository, tag));
                 }
                 Step::DeleteManifestOf { repository, tag } => {
-                    if let Some(digest) = storage.tag(REPOSITORIES[repository], TAGS[tag]) {
+                    if let Some(digest) = storage.tag(REPOSITORIES[repository], TAGS[tag]).unwrap() {
                         storage.delete_manifest(REPOSITORIES[repository], &digest).unwrap();
                         tagged.retain(|(of, _), blobs| *of != repository || blobs[0] != digest);
                     }
@@ -99,10 +99,10 @@ proptest! {
             for ((repository, tag), blobs) in &tagged {
                 let name = REPOSITORIES[*repository];
                 let found = storage.tag(name, TAGS[*tag]);
-                prop_assert_eq!(found.as_ref(), Some(&blobs[0]));
+                prop_assert_eq!(found.unwrap(), Some(blobs[0].clone()));
                 prop_assert!(storage.manifest(name, &blobs[0]).is_ok());
                 for blob in &blobs[1..] {
-                    prop_assert!(storage.has_blob(name, blob), "{} has lost {}", name, blob);
+                    prop_assert!(storage.blob_length(name, blob).unwrap().is_some(), "{} has lost {}", name, blob);
                 }
             }
         }
@@ -112,9 +112,9 @@ proptest! {
 #[test]
 fn what_nothing_names_is_removed_unless_it_is_young() {
     let folder = TempDir::new().unwrap();
-    let storage = Storage::open(folder.path(), false).unwrap();
+    let storage = Storage::open(folder.path(), false, None).unwrap();
     push(&storage, "a", "1", &[1, 2]);
-    storage.delete_manifest("a", &storage.tag("a", "1").unwrap()).unwrap();
+    storage.delete_manifest("a", &storage.tag("a", "1").unwrap().unwrap()).unwrap();
     let age = Duration::from_secs(3600);
     assert_eq!(collect(&storage, age).unwrap().blobs, 0);
     // Manifest, config and two layers.

@@ -23,12 +23,14 @@ pub struct ApiError {
     pub message: String,
     /// Headers beside it.
     pub headers: Vec<(header::HeaderName, String)>,
+    /// For the operator's log: what went wrong on this host is not the client's to know.
+    pub cause: Option<String>,
 }
 
 impl ApiError {
     /// An error with this status, code and message.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), headers: Vec::new() }
+        Self { status, code, message: message.into(), headers: Vec::new(), cause: None }
     }
 
     /// The same with a header.
@@ -36,6 +38,27 @@ impl ApiError {
     pub fn with(mut self, name: header::HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The same with a cause that only the log says.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Whether it says that something is not there.
+    pub fn is_unknown(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// `unknown` in place of this error, if it says the same of something else.
+    #[must_use]
+    pub fn or_unknown(self, unknown: Self) -> Self {
+        match self.is_unknown() {
+            true => Self { cause: self.cause, ..unknown },
+            false => self,
+        }
     }
 
     /// The repository has no such manifest.
@@ -61,6 +84,12 @@ impl ApiError {
     /// A digest that is none, or not that of the bytes.
     pub fn digest(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "DIGEST_INVALID", message)
+    }
+
+    /// A blob that a manifest needs. Where blobs cannot be deleted, the specification answers with
+    /// 405.
+    pub fn needed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
     }
 
     /// More than there may be.
@@ -105,16 +134,16 @@ impl From<RouteError> for ApiError {
 
 impl From<io::Error> for ApiError {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
+        let failed = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "DENIED", "the registry's disk is full")
             }
-            // What went wrong on this host is not the client's to know.
             _ => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "UNKNOWN",
-                "the registry's storage failed",
+                "the registry's storage failed: its log says why",
             ),
-        }
+        };
+        failed.because(error.to_string())
     }
 }

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::{
     error::ApiError,
-    manifests::Shape,
     response::{json_response, set},
     route::query as value_of,
+    shape::Shape,
     state::Registry,
 };
 

@@ -8,7 +8,6 @@ use image::{
     digest::{Digest, Digester},
     manifest::MAX_BYTES,
 };
-use serde::Deserialize;
 
 use super::{
     blobs::{accepted, is_known},
@@ -16,59 +15,16 @@ use super::{
     error::ApiError,
     response::{DIGEST, set},
     route::ManifestName,
+    shape::{Shape, Target},
     state::Registry,
-    storage::{Storage, StoredManifest},
+    storage::{LONGEST_MEDIA_TYPE, Storage, StoredManifest},
 };
-
-/// What a registry must know of a manifest, whatever it is of.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Shape {
-    /// Of what type it says it is.
-    #[serde(default)]
-    pub(super) media_type: Option<String>,
-    /// Of an artifact.
-    #[serde(default)]
-    pub(super) artifact_type: Option<String>,
-    #[serde(default)]
-    pub(super) config: Option<Target>,
-    #[serde(default)]
-    pub(super) layers: Vec<Target>,
-    #[serde(default)]
-    pub(super) manifests: Vec<Target>,
-    /// What it refers to.
-    #[serde(default)]
-    pub(super) subject: Option<Target>,
-    #[serde(default)]
-    pub(super) annotations: Option<serde_json::Map<String, serde_json::Value>>,
-}
-
-/// What a descriptor leads to.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Target {
-    pub(super) digest: Digest,
-    #[serde(default)]
-    pub(super) size: u64,
-    #[serde(default)]
-    pub(super) media_type: String,
-    /// Of a foreign layer, which a registry need not have.
-    #[serde(default)]
-    urls: Vec<String>,
-}
-
-impl Shape {
-    /// Reads the bytes of a manifest.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
-    }
-}
 
 fn resolve(registry: &Registry, name: &str, which: &ManifestName) -> Result<Digest, ApiError> {
     match which {
         ManifestName::Digest(digest) => Ok(digest.clone()),
         ManifestName::Tag(tag) => {
-            let found = registry.storage.tag(name, tag);
+            let found = registry.storage.tag(name, tag)?;
             if found.is_none() && !registry.storage.exists(name) {
                 let message = format!("no repository {name}");
                 return Err(ApiError::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", message));
@@ -125,6 +81,10 @@ pub(super) async fn put(
     if media_type.is_empty() {
         return Err(invalid("neither Content-Type nor mediaType says what it is".into()));
     }
+    if media_type.len() > LONGEST_MEDIA_TYPE {
+        let message = format!("a media type has at most {LONGEST_MEDIA_TYPE} characters");
+        return Err(invalid(message));
+    }
     if shape.media_type.as_ref().is_some_and(|own| *own != media_type) {
         return Err(invalid(format!("its mediaType is not its Content-Type, {media_type}")));
     }
@@ -162,17 +122,30 @@ fn keep(
     tag: Option<&str>,
 ) -> Result<(), ApiError> {
     let _shared = storage.shared();
-    let blobs = shape.config.iter().chain(&shape.layers).filter(|target| target.urls.is_empty());
-    let manifests = shape.manifests.iter();
-    let missing = blobs
-        .filter(|target| !storage.has_blob(name, &target.digest))
-        .chain(manifests.filter(|target| !storage.has_manifest(name, &target.digest)))
-        .next();
-    if let Some(missing) = missing {
-        let message = format!("{} is not in this repository: push it first", missing.digest);
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN", message));
+    for target in shape.blobs() {
+        ensure_size(target, storage.blob_length(name, &target.digest)?)?;
     }
-    Ok(storage.keep_manifest(name, manifest, tag)?)
+    for target in &shape.manifests {
+        ensure_size(target, storage.manifest_length(name, &target.digest)?)?;
+    }
+    storage.keep_manifest(name, manifest, tag)
+}
+
+/// Refuses a descriptor of what is missing, or has another length.
+fn ensure_size(target: &Target, found: Option<u64>) -> Result<(), ApiError> {
+    let Target { digest, size, .. } = target;
+    let refused = |code, message| Err(ApiError::new(StatusCode::BAD_REQUEST, code, message));
+    match found {
+        None => {
+            let message = format!("{digest} is not in this repository: push it first");
+            refused("MANIFEST_BLOB_UNKNOWN", message)
+        }
+        Some(length) if length != *size => {
+            let message = format!("{digest} has {length} bytes, and the manifest says {size}");
+            refused("SIZE_INVALID", message)
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 pub(super) fn delete(

@@ -12,9 +12,9 @@ use image::digest::Digest;
 
 use super::{
     error::ApiError,
-    manifests::{Shape, Target},
     response::set,
     route::query as value_of,
+    shape::{Shape, Target},
     state::Registry,
     storage::Storage,
 };
@@ -140,7 +140,7 @@ fn draw(storage: &Storage, words: &Words) -> Result<String, ApiError> {
 fn tags(storage: &Storage, name: &str) -> Result<Vec<Tag>, ApiError> {
     let mut all = Vec::new();
     for tag in storage.tags(name)? {
-        let Some(digest) = storage.tag(name, &tag) else { continue };
+        let Ok(Some(digest)) = storage.tag(name, &tag) else { continue };
         all.push(Tag { name: tag, layers: layers(storage, name, &digest), digest });
     }
     Ok(all)

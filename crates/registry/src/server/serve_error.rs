@@ -1,6 +1,9 @@
 //! Why a registry cannot be served.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::auth::UsersError;
 
@@ -17,6 +20,12 @@ pub enum ServeError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The data directory has a server already.
+    #[error("another server uses {}: stop that one, or choose another directory", data.display())]
+    InUse {
+        /// The directory.
+        data: PathBuf,
+    },
     /// The file of users is not one.
     #[error(transparent)]
     Users(#[from] UsersError),
@@ -28,4 +37,14 @@ pub enum ServeError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl ServeError {
+    /// Why the data directory cannot be used.
+    pub(super) fn of_data(data: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::WouldBlock => Self::InUse { data: data.into() },
+            _ => Self::Io { action: "open", object: data.display().to_string(), source },
+        }
+    }
 }

@@ -1,42 +1,46 @@
-//! Where the server keeps what it was given.
-//!
-//! ```text
-//!   blobs/sha256/9f86..                        bytes, named by their digest: blobs and manifests
-//!   uploads/ID                                 blobs that are still arriving
-//!   repositories/class/hello/
-//!     _blobs/sha256-9f86..                     which blobs this repository has: empty files
-//!     _manifests/sha256-9f86..                 which manifests, each with its media type in it
-//!     _tags/1                                  the digest of the manifest
-//! ```
+//! Where the server keeps what it was given: the files of [`layout`](super::layout).
 //!
 //! A blob appears by rename(2) after its bytes were verified, a tag is replaced by rename(2): at any
 //! moment they are the old or the new ones. Only then is the request answered, so that nothing that
 //! was acknowledged is lost when the server is killed. Against a power cut it is written through to
-//! the disk first, if [`Storage::sync`] is set.
+//! the disk first, if [`Options::sync`](super::Options::sync) is set; without, a file may be damaged
+//! under its final name. So a push always puts what was verified in place of what is there.
+
+mod lists;
+mod manifests;
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-    os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
-    sync::{Arc, RwLock},
+    fs::File,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::SystemTime,
 };
 
 use image::digest::Digest;
+pub(super) use manifests::LONGEST_MEDIA_TYPE;
 
-use super::{error::ApiError, uploads::Uploads};
+use super::{
+    directory::DataDirectory,
+    error::ApiError,
+    layout::{self, Link},
+    quota::Quota,
+    uploads::Uploads,
+};
 
 /// The directories and files of a registry.
 #[derive(Debug)]
 pub struct Storage {
-    path: PathBuf,
-    /// Held for reading while something is linked that was looked up before; for writing while what
-    /// nothing links is removed.
-    pub lock: Arc<RwLock<()>>,
-    /// Whether what is acknowledged was written through to the disk.
-    pub sync: bool,
+    pub(super) directory: Arc<DataDirectory>,
+    /// How much there may be.
+    pub(super) quota: Arc<Quota>,
     /// Uploads that are not finished.
-    pub uploads: Uploads,
+    pub(super) uploads: Uploads,
+    /// Held for reading while something is linked that was looked up before; for writing while
+    /// something is removed.
+    lock: RwLock<()>,
+    /// Held between "so long is what is there" and "it is replaced", for the quota's sake.
+    replacing: Mutex<()>,
 }
 
 /// A manifest of a repository.
@@ -50,76 +54,89 @@ pub struct StoredManifest {
     pub bytes: Vec<u8>,
 }
 
+/// The names of the algorithms that blobs are kept by.
+const ALGORITHMS: [&str; 2] = ["sha256", "sha512"];
+
 impl Storage {
     /// The storage in the directory `path`, which is made if it is missing.
     ///
     /// # Errors
     ///
-    /// When it cannot be made.
-    pub fn open(path: &Path, sync: bool) -> io::Result<Self> {
-        for directory in ["blobs/sha256", "blobs/sha512", "uploads", "repositories"] {
-            make_directories(&path.join(directory))?;
+    /// When it cannot be made, or another server has it ([`io::ErrorKind::WouldBlock`]).
+    pub fn open(path: &Path, sync: bool, most: Option<u64>) -> io::Result<Self> {
+        let directory = Arc::new(DataDirectory::open(path, sync)?);
+        for algorithm in ALGORITHMS {
+            directory.make_directories(&layout::blobs(algorithm))?;
         }
-        let path = path.canonicalize()?;
-        let uploads = Uploads::new(path.join("uploads"));
-        Ok(Self { path, lock: Arc::default(), sync, uploads })
+        for path in [layout::UPLOADS, layout::REPOSITORIES] {
+            directory.make_directories(path)?;
+        }
+        let quota = Arc::new(Quota::new(most));
+        let uploads = Uploads::open(Arc::clone(&directory), Arc::clone(&quota))?;
+        let (lock, replacing) = Default::default();
+        let storage = Self { directory, quota, uploads, lock, replacing };
+        if most.is_some() {
+            storage.quota.begin_with(storage.bytes()?);
+        }
+        Ok(storage)
     }
 
-    /// The file of a blob, whoever has it.
-    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.path.join("blobs").join(digest.algorithm().name()).join(digest.hex())
-    }
-
-    /// The directory of a repository. The grammar of `name` has no `..` and no empty part.
-    fn repository(&self, name: &str) -> PathBuf {
-        self.path.join("repositories").join(name)
-    }
-
-    fn link_path(&self, name: &str, kind: &str, digest: &Digest) -> PathBuf {
-        let file = format!("{}-{}", digest.algorithm().name(), digest.hex());
-        self.repository(name).join(kind).join(file)
-    }
-
-    /// The blob of a repository, opened, with its length.
+    /// The blob of a repository, opened, with its length. It is whole as far as its length tells;
+    /// a manifest, which is small, was read.
     ///
     /// # Errors
     ///
-    /// When the repository does not have it, or it cannot be opened.
+    /// When the repository does not have it, or it is damaged or cannot be opened.
     pub fn blob(&self, name: &str, digest: &Digest) -> Result<(File, u64), ApiError> {
         let unknown = || ApiError::blob_unknown(&digest.to_string());
-        if !self.has(name, "_blobs", digest) && !self.has(name, "_manifests", digest) {
-            return Err(unknown());
-        }
-        match File::open(self.blob_path(digest)) {
-            Ok(file) => {
-                let length = file.metadata()?.len();
-                Ok((file, length))
+        let recorded = match self.recorded(name, digest)? {
+            Some(recorded) => recorded,
+            None => {
+                let manifest = self.manifest(name, digest);
+                let manifest = manifest.map_err(|error| error.or_unknown(unknown()))?;
+                Some(manifest.bytes.len() as u64)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unknown()),
-            Err(error) => Err(error.into()),
+        };
+        let file = self.directory.file(&layout::blob(digest))?.ok_or_else(unknown)?;
+        let length = file.metadata()?.len();
+        match is_whole(digest, length, recorded) {
+            true => Ok((file, length)),
+            false => Err(unknown().because(format!("{digest} is damaged: it has {length} bytes"))),
         }
     }
 
-    fn has(&self, name: &str, kind: &str, digest: &Digest) -> bool {
-        self.link_path(name, kind, digest).is_file()
+    /// The length that the link of a blob says, if the repository has the blob.
+    fn recorded(&self, name: &str, digest: &Digest) -> io::Result<Option<Option<u64>>> {
+        const LONGEST: u64 = 20;
+        let link = self.directory.read(&layout::link(name, Link::Blob, digest), LONGEST)?;
+        Ok(link.map(|text| String::from_utf8(text).ok()?.parse().ok()))
     }
 
-    /// Whether the repository has this blob.
-    pub fn has_blob(&self, name: &str, digest: &Digest) -> bool {
-        self.has(name, "_blobs", digest) && self.blob_path(digest).is_file()
+    /// The length of a blob, if the repository has it and it is whole.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be found out.
+    pub fn blob_length(&self, name: &str, digest: &Digest) -> io::Result<Option<u64>> {
+        let Some(recorded) = self.recorded(name, digest)? else { return Ok(None) };
+        let found = self.directory.stat(&layout::blob(digest))?.map(|found| found.length);
+        Ok(found.filter(|length| is_whole(digest, *length, recorded)))
     }
 
-    /// Whether the repository has this manifest.
-    pub fn has_manifest(&self, name: &str, digest: &Digest) -> bool {
-        self.has(name, "_manifests", digest) && self.blob_path(digest).is_file()
-    }
-
-    /// Says that somebody relies on a blob of a repository: no collection takes it soon.
-    pub fn touch(&self, name: &str, digest: &Digest) {
-        // Without a link there is nothing to keep.
-        if let Ok(link) = File::open(self.link_path(name, "_blobs", digest)) {
-            let _ = link.set_modified(std::time::SystemTime::now());
+    /// The blob of a repository, for who asks whether it is there, and will then not push it: no
+    /// collection takes it soon.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::blob`].
+    pub fn rely_on_blob(&self, name: &str, digest: &Digest) -> Result<(File, u64), ApiError> {
+        let _shared = self.shared();
+        let found = self.blob(name, digest)?;
+        if let Some(link) = self.directory.file(&layout::link(name, Link::Blob, digest))? {
+            // On a read-only file system nothing is collected either.
+            let _ = link.set_modified(SystemTime::now());
         }
+        Ok(found)
     }
 
     /// Gives a repository a blob that another one has. Returns whether that one has it.
@@ -129,277 +146,107 @@ impl Storage {
     /// When the link cannot be written.
     pub fn mount(&self, name: &str, from: &str, digest: &Digest) -> io::Result<bool> {
         let _shared = self.shared();
-        if !self.has_blob(from, digest) {
-            return Ok(false);
-        }
-        self.link(name, digest)?;
+        let Some(length) = self.blob_length(from, digest)? else { return Ok(false) };
+        self.link(name, digest, length)?;
         Ok(true)
     }
 
-    /// Gives a repository a blob that is there.
-    ///
-    /// # Errors
-    ///
-    /// When the link cannot be written.
-    pub fn link(&self, name: &str, digest: &Digest) -> io::Result<()> {
-        self.replace(&self.link_path(name, "_blobs", digest), b"")
+    /// Gives a repository a blob of this length that is there.
+    fn link(&self, name: &str, digest: &Digest, length: u64) -> io::Result<()> {
+        self.replace(&layout::link(name, Link::Blob, digest), length.to_string().as_bytes())
     }
 
-    /// Keeps what lies in `from` as the blob `digest`, and gives it to a repository. The bytes must
-    /// have been verified.
+    /// Keeps what lies in `from`, so many bytes, as the blob `digest`, and gives it to a repository.
+    /// The bytes must have been verified, and their room reserved.
     ///
     /// # Errors
     ///
     /// When it cannot be renamed or linked.
-    pub fn keep(&self, name: &str, from: &Path, digest: &Digest) -> io::Result<()> {
+    pub fn keep(&self, name: &str, from: &str, digest: &Digest, length: u64) -> io::Result<()> {
+        self.directory.sync_path(from)?;
         let _shared = self.shared();
-        let target = self.blob_path(digest);
-        if target.is_file() {
-            fs::remove_file(from)?;
-        } else {
-            if self.sync {
-                File::open(from)?.sync_all()?;
-            }
-            fs::rename(from, &target)?;
-            self.sync_directory(&target)?;
+        self.put(from, digest)?;
+        self.link(name, digest, length)
+    }
+
+    /// Gives a verified file its name as a blob, also if one is there: that may be damaged. Its room
+    /// is given back.
+    fn put(&self, from: &str, digest: &Digest) -> io::Result<()> {
+        let path = layout::blob(digest);
+        {
+            let _replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+            // What is not a file is replaced too, and was never counted.
+            let replaced = self.directory.stat(&path).ok().flatten();
+            self.directory.rename(from, &path)?;
+            self.quota.release(replaced.map_or(0, |replaced| replaced.length));
         }
-        self.link(name, digest)
+        self.directory.sync_names(&layout::blobs(digest.algorithm().name()))
     }
 
-    /// Keeps a manifest, with its tag if it has one. The caller holds [`Storage::shared`], and has
-    /// seen under it that the repository has what the manifest needs.
+    /// Takes a blob from a repository none of whose manifests need it. Returns whether it was there.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
-    pub fn keep_manifest(
-        &self,
-        name: &str,
-        manifest: &StoredManifest,
-        tag: Option<&str>,
-    ) -> io::Result<()> {
-        let StoredManifest { digest, media_type, bytes } = manifest;
-        let target = self.blob_path(digest);
-        if !target.is_file() {
-            self.replace(&target, bytes)?;
+    /// When a manifest needs it, and when it cannot be removed.
+    pub fn delete_blob(&self, name: &str, digest: &Digest) -> Result<bool, ApiError> {
+        let _alone = self.alone();
+        let link = layout::link(name, Link::Blob, digest);
+        if self.directory.stat(&link)?.is_some() {
+            self.ensure_not_needed(name, digest)?;
         }
-        self.replace(&self.link_path(name, "_manifests", digest), media_type.as_bytes())?;
-        match tag {
-            Some(tag) => self.replace(&self.tag_path(name, tag), digest.to_string().as_bytes()),
-            None => Ok(()),
-        }
+        Ok(self.directory.remove(&link)?)
     }
 
-    fn tag_path(&self, name: &str, tag: &str) -> PathBuf {
-        self.repository(name).join("_tags").join(tag)
+    /// Takes a blob from a repository, whoever needs it there. The caller holds [`Storage::alone`].
+    pub(super) fn unlink_blob(&self, name: &str, digest: &Digest) -> io::Result<bool> {
+        self.directory.remove(&layout::link(name, Link::Blob, digest))
     }
 
-    /// The digest of a tag.
-    pub fn tag(&self, name: &str, tag: &str) -> Option<Digest> {
-        fs::read_to_string(self.tag_path(name, tag)).ok()?.parse().ok()
+    /// Removes the file of a blob and gives its room back; its length if it was there. The caller
+    /// holds [`Storage::alone`].
+    pub(super) fn remove_blob(&self, digest: &Digest) -> io::Result<Option<u64>> {
+        let path = layout::blob(digest);
+        let Some(found) = self.directory.stat(&path)? else { return Ok(None) };
+        self.directory.remove(&path)?;
+        self.quota.release(found.length);
+        Ok(Some(found.length))
     }
 
-    /// A manifest of a repository.
-    ///
-    /// # Errors
-    ///
-    /// When the repository does not have it.
-    pub fn manifest(&self, name: &str, digest: &Digest) -> Result<StoredManifest, ApiError> {
-        let unknown = |_| ApiError::manifest_unknown(&digest.to_string());
-        let media_type =
-            fs::read_to_string(self.link_path(name, "_manifests", digest)).map_err(unknown)?;
-        let bytes = fs::read(self.blob_path(digest)).map_err(unknown)?;
-        Ok(StoredManifest { digest: digest.clone(), media_type, bytes })
+    /// Held by who links what is there, so that nothing removes it in between.
+    pub fn shared(&self) -> RwLockReadGuard<'_, ()> {
+        // Only who must wait tells the runtime that this thread serves nobody else meanwhile.
+        self.lock.try_read().unwrap_or_else(|_| {
+            tokio::task::block_in_place(|| self.lock.read().unwrap_or_else(PoisonError::into_inner))
+        })
     }
 
-    /// Removes a tag. Returns whether it was there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be removed.
-    pub fn delete_tag(&self, name: &str, tag: &str) -> io::Result<bool> {
-        removed(fs::remove_file(self.tag_path(name, tag)))
-    }
-
-    /// Removes a manifest from a repository, with all its tags. Returns whether it was there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be removed.
-    pub fn delete_manifest(&self, name: &str, digest: &Digest) -> io::Result<bool> {
-        for tag in self.tags(name)? {
-            if self.tag(name, &tag).as_ref() == Some(digest) {
-                self.delete_tag(name, &tag)?;
-            }
-        }
-        removed(fs::remove_file(self.link_path(name, "_manifests", digest)))
-    }
-
-    /// Takes a blob from a repository. Returns whether it was there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be removed.
-    pub fn delete_blob(&self, name: &str, digest: &Digest) -> io::Result<bool> {
-        removed(fs::remove_file(self.link_path(name, "_blobs", digest)))
-    }
-
-    /// The tags of a repository, sorted; none if there is no such repository.
-    ///
-    /// # Errors
-    ///
-    /// When its directory cannot be read.
-    pub fn tags(&self, name: &str) -> io::Result<Vec<String>> {
-        names(&self.repository(name).join("_tags"))
-    }
-
-    /// The digests of the manifests of a repository.
-    ///
-    /// # Errors
-    ///
-    /// When its directory cannot be read.
-    pub fn manifests(&self, name: &str) -> io::Result<Vec<Digest>> {
-        digests(&self.repository(name).join("_manifests"))
-    }
-
-    /// The digests of the blobs of a repository.
-    ///
-    /// # Errors
-    ///
-    /// When its directory cannot be read.
-    pub fn blobs(&self, name: &str) -> io::Result<Vec<Digest>> {
-        digests(&self.repository(name).join("_blobs"))
-    }
-
-    /// Whether there is such a repository.
-    pub fn exists(&self, name: &str) -> bool {
-        ["_tags", "_manifests", "_blobs"]
-            .iter()
-            .any(|kind| self.repository(name).join(kind).is_dir())
-    }
-
-    /// The names of all repositories with manifests, sorted.
-    ///
-    /// # Errors
-    ///
-    /// When a directory cannot be read.
-    pub fn repositories(&self) -> io::Result<Vec<String>> {
-        self.find_repositories(&["_manifests"])
-    }
-
-    /// The names of the directories that have one of these, sorted, each once.
-    fn find_repositories(&self, kinds: &[&str]) -> io::Result<Vec<String>> {
-        let mut all = Vec::new();
-        let mut open = vec![String::new()];
-        while let Some(name) = open.pop() {
-            for part in names(&self.repository(&name))? {
-                match (&*part, name.is_empty()) {
-                    (part, false) if kinds.contains(&part) => all.push(name.clone()),
-                    (part, _) if part.starts_with('_') => {}
-                    (part, true) => open.push(part.to_owned()),
-                    (part, false) => open.push(format!("{name}/{part}")),
-                }
-            }
-        }
-        all.sort();
-        all.dedup();
-        Ok(all)
-    }
-
-    /// The file that says that a repository has a blob.
-    pub(super) fn link_of_blob(&self, name: &str, digest: &Digest) -> PathBuf {
-        self.link_path(name, "_blobs", digest)
-    }
-
-    /// The names of all repositories, also of those that have only blobs yet.
-    pub(super) fn all_repositories(&self) -> io::Result<Vec<String>> {
-        self.find_repositories(&["_manifests", "_blobs"])
-    }
-
-    /// The files of all blobs.
-    pub(super) fn all_blobs(&self) -> io::Result<Vec<(PathBuf, Digest)>> {
-        let mut all = Vec::new();
-        for algorithm in ["sha256", "sha512"] {
-            let folder = self.path.join("blobs").join(algorithm);
-            for name in names(&folder)? {
-                if let Ok(digest) = format!("{algorithm}:{name}").parse() {
-                    all.push((folder.join(name), digest));
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    /// The bytes of all blobs.
-    pub(super) fn used(&self) -> io::Result<u64> {
-        let length = |path: &Path| fs::metadata(path).map_or(0, |about| about.len());
-        Ok(self.all_blobs()?.iter().map(|(path, _)| length(path)).sum())
-    }
-
-    /// Held by who links what is there, so that a collection does not remove it in between.
-    pub fn shared(&self) -> std::sync::RwLockReadGuard<'_, ()> {
-        self.lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Held by who removes something.
+    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        let wait = || self.lock.write().unwrap_or_else(PoisonError::into_inner);
+        tokio::task::block_in_place(wait)
     }
 
     /// Makes `bytes` the content of the file `path`: the old or the new one at any moment.
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let folder = path.parent().expect("every path here is below the directory");
-        make_directories(folder)?;
+    pub(super) fn replace(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.uploads.temporary();
-        let written = (|| {
-            let mut file = File::create_new(&temporary)?;
-            file.write_all(bytes)?;
-            if self.sync {
-                file.sync_all()?;
-            }
-            fs::rename(&temporary, path)?;
-            self.sync_directory(path)
-        })();
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
+        self.directory.write_new(&temporary, bytes)?;
+        let renamed = self.directory.rename(&temporary, path);
+        if renamed.is_err() {
+            let _ = self.directory.remove(&temporary);
         }
-        written
-    }
-
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        match (self.sync, path.parent()) {
-            (true, Some(folder)) => File::open(folder)?.sync_all(),
-            _ => Ok(()),
-        }
+        renamed?;
+        self.directory.sync_names(path.rsplit_once('/').map_or(".", |(directory, _)| directory))
     }
 }
 
-fn make_directories(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-/// The names in a directory, sorted; none if it is missing.
-fn names(directory: &Path) -> io::Result<Vec<String>> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut all = Vec::new();
-    for entry in entries {
-        all.extend(entry?.file_name().into_string());
-    }
-    all.sort();
-    Ok(all)
-}
-
-fn digests(directory: &Path) -> io::Result<Vec<Digest>> {
-    let digest = |name: String| name.replacen('-', ":", 1).parse().ok();
-    Ok(names(directory)?.into_iter().filter_map(digest).collect())
-}
-
-fn removed(result: io::Result<()>) -> io::Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+/// Whether a blob of this length can be whole. Links of older registries say no length; then it is
+/// only seen that there is something.
+fn is_whole(digest: &Digest, length: u64, recorded: Option<u64>) -> bool {
+    match recorded {
+        Some(recorded) => length == recorded,
+        None => length > 0 || *digest == Digest::of(b""),
     }
 }
+
+#[cfg(test)]
+mod tests;

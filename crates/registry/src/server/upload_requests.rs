@@ -1,6 +1,6 @@
 //! Requests that push a blob: at once, in pieces, or by naming a repository that has it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use axum::{
     body::Body,
@@ -15,7 +15,8 @@ use super::{
     response::{DIGEST, set},
     route::query as value_of,
     state::Registry,
-    uploads::{Upload, lock},
+    storage::Storage,
+    uploads::{Upload, Uploads, lock},
 };
 
 pub(super) async fn begin(
@@ -37,7 +38,11 @@ pub(super) async fn begin(
     }
     let id = registry.storage.uploads.begin(name)?;
     match value_of(query, "digest") {
-        Some(_) => finish(registry, name, &id, query, headers, body).await,
+        Some(_) => {
+            // Nobody is told its name before it is whole, so nobody can go on with it.
+            let _ended = EndedOnDrop { uploads: &registry.storage.uploads, id: &id };
+            finish(registry, name, &id, query, headers, body).await
+        }
         None => {
             let mut response = accepted();
             describe(&mut response, name, &id, 0);
@@ -48,6 +53,18 @@ pub(super) async fn begin(
     }
 }
 
+/// Ends an upload also if the client hangs up, and the request is dropped where it waits.
+struct EndedOnDrop<'a> {
+    uploads: &'a Uploads,
+    id: &'a str,
+}
+
+impl Drop for EndedOnDrop<'_> {
+    fn drop(&mut self) {
+        self.uploads.end(self.id);
+    }
+}
+
 pub(super) async fn append(
     registry: &Registry,
     name: &str,
@@ -55,7 +72,7 @@ pub(super) async fn append(
     headers: &HeaderMap,
     body: &mut Body,
 ) -> Result<Response<Body>, ApiError> {
-    let upload = find(registry, name, id)?;
+    let upload = registry.storage.uploads.find(name, id)?;
     receive(registry, name, id, &upload, headers, body).await?;
     let mut response = accepted();
     describe(&mut response, name, id, lock(&upload).offset());
@@ -73,18 +90,12 @@ pub(super) async fn finish(
     let digest =
         value_of(query, "digest").ok_or_else(|| ApiError::digest("no digest was given"))?;
     let digest: Digest = digest.parse().map_err(|_| ApiError::digest("invalid digest"))?;
-    let upload = find(registry, name, id)?;
+    let Storage { uploads, .. } = &registry.storage;
+    let upload = uploads.find(name, id)?;
     receive(registry, name, id, &upload, headers, body).await?;
-    let kept = tokio::task::block_in_place(|| {
-        let mut upload = lock(&upload);
-        if !upload.is(&digest)? {
-            return Err(ApiError::digest(format!("the bytes are not {digest}")));
-        }
-        Ok(registry.storage.keep(name, &upload.path, &digest)?)
-    });
-    // What is wrong once stays wrong.
-    registry.storage.uploads.end(id);
-    kept.map(|()| created(name, &digest))
+    let keep = |path: &str, length| registry.storage.keep(name, path, &digest, length);
+    tokio::task::block_in_place(|| uploads.finish(id, &upload, &digest, keep))?;
+    Ok(created(name, &digest))
 }
 
 pub(super) fn status(
@@ -92,7 +103,7 @@ pub(super) fn status(
     name: &str,
     id: &str,
 ) -> Result<Response<Body>, ApiError> {
-    let upload = find(registry, name, id)?;
+    let upload = registry.storage.uploads.find(name, id)?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     describe(&mut response, name, id, lock(&upload).offset());
@@ -104,18 +115,15 @@ pub(super) fn cancel(
     name: &str,
     id: &str,
 ) -> Result<Response<Body>, ApiError> {
-    find(registry, name, id)?;
+    registry.storage.uploads.find(name, id)?;
     registry.storage.uploads.end(id);
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
 }
 
-fn find(registry: &Registry, name: &str, id: &str) -> Result<Arc<Mutex<Upload>>, ApiError> {
-    registry.storage.uploads.find(name, id)?.ok_or_else(ApiError::upload_unknown)
-}
-
-/// Takes the bytes of one request. What was taken stays, also if the connection breaks.
+/// Takes the bytes of one request. What was taken stays if the connection breaks, and the client can
+/// go on; it is discarded if there is no room for more, or it cannot be written.
 async fn receive(
     registry: &Registry,
     name: &str,
@@ -124,6 +132,7 @@ async fn receive(
     headers: &HeaderMap,
     body: &mut Body,
 ) -> Result<(), ApiError> {
+    let Storage { uploads, quota, .. } = &registry.storage;
     let start = content_range(headers)?;
     let mut expected = lock(upload).offset();
     if start.is_some_and(|start| start != expected) {
@@ -131,26 +140,23 @@ async fn receive(
     }
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let declared: u64 = declared.and_then(|length| length.parse().ok()).unwrap_or(0);
-    let fits = ensure_fits(registry, expected.saturating_add(declared))
-        .and_then(|()| ensure_room(registry, declared));
-    // What can never be finished is not kept for a resumption.
-    fits.inspect_err(|_| registry.storage.uploads.end(id))?;
-    let mut unchecked = 0;
+    let end = |_: &ApiError| uploads.end(id);
+    ensure_fits(registry, expected.saturating_add(declared))
+        .and_then(|()| quota.ensure_room(declared))
+        .inspect_err(end)?;
+    let file = uploads.file(id).inspect_err(end)?;
     while let Some(bytes) = body::next(body, registry.options.idle).await? {
-        let after = expected + bytes.len() as u64;
-        ensure_fits(registry, after).inspect_err(|_| registry.storage.uploads.end(id))?;
-        if unchecked >= ROOM_STEP {
-            ensure_room(registry, bytes.len() as u64)?;
-            unchecked = 0;
-        }
-        unchecked += bytes.len() as u64;
+        let after = expected.saturating_add(bytes.len() as u64);
+        ensure_fits(registry, after).inspect_err(end)?;
         tokio::task::block_in_place(|| {
-            let mut upload = lock(upload);
+            let mut guard = lock(upload);
             // Another request for the same upload has written meanwhile.
-            if upload.offset() != expected {
-                return Err(out_of_order(name, id, upload.offset()));
+            if guard.offset() != expected {
+                return Err(out_of_order(name, id, guard.offset()));
             }
-            Ok(upload.push(&bytes)?)
+            let pushed = uploads.push(&mut guard, &file, &bytes);
+            drop(guard);
+            pushed.inspect_err(end)
         })?;
         expected = after;
     }
@@ -162,22 +168,6 @@ fn ensure_fits(registry: &Registry, bytes: u64) -> Result<(), ApiError> {
     let most = registry.options.max_blob;
     match bytes > most {
         true => Err(ApiError::too_large(format!("a blob may have {most} bytes here"))),
-        false => Ok(()),
-    }
-}
-
-/// After so many bytes it is looked again how much room there is.
-const ROOM_STEP: u64 = 16 << 20;
-
-/// Refuses what would be more than the registry may keep.
-fn ensure_room(registry: &Registry, more: u64) -> Result<(), ApiError> {
-    let Some(most) = registry.options.max_total else { return Ok(()) };
-    let used = registry.storage.used()? + registry.storage.uploads.bytes();
-    match used + more > most {
-        true => {
-            let message = format!("the registry may keep {most} bytes, and has {used}");
-            Err(ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "DENIED", message))
-        }
         false => Ok(()),
     }
 }

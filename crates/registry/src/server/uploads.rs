@@ -1,49 +1,62 @@
 //! Uploads: blobs that are still arriving, in any number of requests.
 //!
 //! The bytes of an upload are in a file; the hash of those that arrived is kept in memory, so that
-//! the last request need not read them again. After a restart it is computed anew.
+//! the last request need not read them again. After a restart it is computed anew. An upload that
+//! waits for its next request has no file open: a client may begin any number of them.
+
+mod upload;
 
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    path::{Path, PathBuf},
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
+use axum::http::StatusCode;
 use image::digest::{Algorithm, Digest, Digester};
+use upload::hashed;
+pub use upload::{Upload, lock};
+
+use super::{
+    directory::DataDirectory,
+    error::ApiError,
+    layout::{self, NEW_PREFIX, REPOSITORY_SUFFIX},
+    quota::Quota,
+    route::is_upload,
+};
+
+/// How many uploads may be unfinished.
+pub(super) const MOST: usize = 10_000;
 
 /// The uploads that are not finished.
 #[derive(Debug)]
 pub struct Uploads {
-    path: PathBuf,
+    directory: Arc<DataDirectory>,
+    quota: Arc<Quota>,
     known: Mutex<HashMap<String, Arc<Mutex<Upload>>>>,
     next: AtomicU64,
     /// No two servers make the same names.
     seed: u64,
 }
 
-/// One upload. Whoever has the lock of it is the only one who writes.
-#[derive(Debug)]
-pub struct Upload {
-    /// The repository it is for.
-    pub repository: String,
-    /// Where its bytes are.
-    pub path: PathBuf,
-    file: File,
-    digester: Digester,
-    offset: u64,
-}
-
 impl Uploads {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn open(directory: Arc<DataDirectory>, quota: Arc<Quota>) -> io::Result<Self> {
+        // Nobody renames what a server left that was killed.
+        for name in directory.names(layout::UPLOADS)? {
+            if name.starts_with(NEW_PREFIX) {
+                directory.remove(&layout::upload(&name))?;
+            }
+        }
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let seed = time.as_nanos() as u64 ^ u64::from(std::process::id()) << 48;
-        Self { path, known: Mutex::default(), next: AtomicU64::new(0), seed }
+        let (known, next) = Default::default();
+        Ok(Self { directory, quota, known, next, seed })
     }
 
     fn name(&self) -> String {
@@ -54,53 +67,137 @@ impl Uploads {
     }
 
     /// A path that nothing has yet.
-    pub(super) fn temporary(&self) -> PathBuf {
-        self.path.join(format!("new-{}", self.name()))
+    pub(super) fn temporary(&self) -> String {
+        layout::upload(&format!("{NEW_PREFIX}{}", self.name()))
     }
 
     /// Begins an upload to `repository`; returns its id.
     ///
     /// # Errors
     ///
-    /// When its file cannot be made.
-    pub fn begin(&self, repository: &str) -> io::Result<String> {
+    /// When its file cannot be made, and when there are too many.
+    pub fn begin(&self, repository: &str) -> Result<String, ApiError> {
+        if self.known().len() >= MOST {
+            let message = format!("there are {MOST} unfinished uploads: finish or cancel some");
+            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message));
+        }
         let id = self.name();
-        fs::write(self.path.join(format!("{id}.repository")), repository)?;
-        let upload = Upload::open(&self.path.join(&id), repository)?;
+        let made = self
+            .directory
+            .write_new(&layout::upload_repository(&id), repository.as_bytes())
+            .and_then(|()| self.directory.create(&layout::upload(&id)));
+        if let Err(error) = made {
+            self.end(&id);
+            return Err(error.into());
+        }
+        let upload = Upload::new(repository, Digester::new(Algorithm::Sha256), 0);
         self.known().insert(id.clone(), Arc::new(Mutex::new(upload)));
         Ok(id)
     }
 
-    /// The upload `id` to `repository`, if there is one: also of a server that ran before.
+    /// The upload `id` to `repository`: also of a server that ran before.
     ///
     /// # Errors
     ///
-    /// When its file is there and cannot be read.
-    pub fn find(&self, repository: &str, id: &str) -> io::Result<Option<Arc<Mutex<Upload>>>> {
+    /// When there is none, or its file cannot be read.
+    pub fn find(&self, repository: &str, id: &str) -> Result<Arc<Mutex<Upload>>, ApiError> {
         let known = self.known().get(id).cloned();
         let upload = match known {
             Some(upload) => upload,
-            None => {
-                let of = fs::read_to_string(self.path.join(format!("{id}.repository")));
-                let path = self.path.join(id);
-                match of {
-                    Ok(of) if of == repository && path.is_file() => {
-                        let upload = Arc::new(Mutex::new(Upload::open(&path, repository)?));
-                        self.known().entry(id.to_owned()).or_insert(upload).clone()
-                    }
-                    _ => return Ok(None),
-                }
-            }
+            None => tokio::task::block_in_place(|| self.take_up(repository, id))?,
         };
-        let same = lock(&upload).repository == repository;
-        Ok(same.then_some(upload))
+        let is_there = {
+            let upload = lock(&upload);
+            upload.repository == repository && !upload.ended
+        };
+        if is_there { Ok(upload) } else { Err(ApiError::upload_unknown()) }
     }
 
-    /// Forgets an upload and removes what is left of it.
+    /// Reads what a server that ran before has received.
+    fn take_up(&self, repository: &str, id: &str) -> Result<Arc<Mutex<Upload>>, ApiError> {
+        let longest = repository.len() as u64 + 1;
+        let of = self.directory.read(&layout::upload_repository(id), longest)?;
+        if of.as_deref() != Some(repository.as_bytes()) {
+            return Err(ApiError::upload_unknown());
+        }
+        let file = self.file(id)?;
+        let (digester, offset) = hashed(&file, Algorithm::Sha256)?;
+        let upload = Arc::new(Mutex::new(Upload::new(repository, digester, offset)));
+        Ok(self.known().entry(id.to_owned()).or_insert(upload).clone())
+    }
+
+    /// The file of an upload, for the pieces of one request.
+    ///
+    /// # Errors
+    ///
+    /// When the upload has ended, or it cannot be opened.
+    pub fn file(&self, id: &str) -> Result<File, ApiError> {
+        self.directory.writable(&layout::upload(id))?.ok_or_else(ApiError::upload_unknown)
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for them or they cannot be written.
+    pub fn push(&self, upload: &mut Upload, file: &File, bytes: &[u8]) -> Result<(), ApiError> {
+        if upload.ended {
+            return Err(ApiError::upload_unknown());
+        }
+        self.quota.reserve(bytes.len() as u64)?;
+        if let Err(error) = file.write_all_at(bytes, upload.offset) {
+            self.quota.release(bytes.len() as u64);
+            let _ = file.set_len(upload.offset);
+            return Err(error.into());
+        }
+        upload.digester.update(bytes);
+        upload.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends an upload by `keep`, which gets the path of its bytes and how many
+    /// they are, if they have this digest. Whatever
+    /// comes of it, the upload has ended: what is wrong once stays wrong.
+    ///
+    /// # Errors
+    ///
+    /// When they are other bytes, and that of `keep`.
+    pub fn finish(
+        &self,
+        id: &str,
+        upload: &Mutex<Upload>,
+        digest: &Digest,
+        keep: impl FnOnce(&str, u64) -> io::Result<()>,
+    ) -> Result<(), ApiError> {
+        let kept = (|| {
+            let mut upload = lock(upload);
+            if upload.ended {
+                return Err(ApiError::upload_unknown());
+            }
+            // Another request that has the file open must not write to what is a blob now.
+            upload.ended = true;
+            if upload.digest(digest.algorithm(), || self.file(id))? != *digest {
+                return Err(ApiError::digest(format!("the bytes are not {digest}")));
+            }
+            Ok(keep(&layout::upload(id), upload.offset)?)
+        })();
+        self.end(id);
+        kept
+    }
+
+    /// Forgets an upload, removes what is left of it, and gives its room back.
     pub fn end(&self, id: &str) {
-        self.known().remove(id);
-        let _ = fs::remove_file(self.path.join(id));
-        let _ = fs::remove_file(self.path.join(format!("{id}.repository")));
+        let known = self.known().remove(id);
+        let mut upload = known.as_deref().map(lock);
+        if let Some(upload) = &mut upload {
+            upload.ended = true;
+        }
+        let path = layout::upload(id);
+        let length = self.directory.stat(&path).ok().flatten().map(|found| found.length);
+        if self.directory.remove(&path).unwrap_or(false) {
+            self.quota.release(length.unwrap_or(0));
+        }
+        let _ = self.directory.remove(&layout::upload_repository(id));
     }
 
     /// Removes uploads that nobody has written to for `age`.
@@ -110,88 +207,23 @@ impl Uploads {
     /// When the directory cannot be read.
     pub fn expire(&self, age: Duration) -> io::Result<u64> {
         let mut expired = 0;
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let old = entry.metadata().and_then(|about| about.modified());
-            let is_old = old.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > age));
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            // The file with the repository's name is as old as the upload's first request.
-            if is_old && !name.ends_with(".repository") {
-                self.end(&name);
+        let names = self.directory.names(layout::UPLOADS)?;
+        for id in names.iter().map(|name| name.strip_suffix(REPOSITORY_SUFFIX).unwrap_or(name)) {
+            let last = match self.directory.stat(&layout::upload(id))? {
+                Some(found) => Some(found),
+                // Of one that was cut short at its beginning or its end.
+                None => self.directory.stat(&layout::upload_repository(id))?,
+            };
+            let is_old = |time: SystemTime| time.elapsed().is_ok_and(|since| since > age);
+            if is_upload(id) && last.is_some_and(|last| is_old(last.modified)) {
+                self.end(id);
                 expired += 1;
             }
         }
         Ok(expired)
     }
 
-    /// The bytes of all uploads.
-    pub fn bytes(&self) -> u64 {
-        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.metadata().ok()).map(|about| about.len()).sum()
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Mutex<Upload>>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Mutex<Upload>>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The upload, for whoever writes to it.
-pub fn lock(upload: &Mutex<Upload>) -> std::sync::MutexGuard<'_, Upload> {
-    upload.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Upload {
-    fn open(path: &Path, repository: &str) -> io::Result<Self> {
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let mut digester = Digester::new(Algorithm::Sha256);
-        let mut piece = vec![0; 64 << 10];
-        let mut offset = 0;
-        loop {
-            match file.read(&mut piece)? {
-                0 => break,
-                length => {
-                    digester.update(&piece[..length]);
-                    offset += length as u64;
-                }
-            }
-        }
-        Ok(Self { repository: repository.into(), path: path.into(), file, digester, offset })
-    }
-
-    /// How many bytes have arrived.
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Takes the next bytes.
-    ///
-    /// # Errors
-    ///
-    /// When they cannot be written; then it stands where it stood before.
-    pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(bytes) {
-            let _ = self.file.set_len(self.offset);
-            let _ = self.file.seek(SeekFrom::Start(self.offset));
-            return Err(error);
-        }
-        self.digester.update(bytes);
-        self.offset += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Whether all bytes together have this digest.
-    ///
-    /// # Errors
-    ///
-    /// When they must be read again for it, and cannot.
-    pub fn is(&mut self, digest: &Digest) -> io::Result<bool> {
-        if digest.algorithm() == Algorithm::Sha256 {
-            return Ok(self.digester.clone().finish() == *digest);
-        }
-        let mut digester = Digester::new(digest.algorithm());
-        self.file.rewind()?;
-        io::copy(&mut self.file, &mut digester)?;
-        Ok(digester.finish() == *digest)
     }
 }

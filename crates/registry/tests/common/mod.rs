@@ -4,6 +4,7 @@
 
 pub mod fixture;
 pub mod http;
+pub mod images;
 pub mod own_server;
 pub mod peer;
 pub mod script;
