@@ -111,7 +111,10 @@ fn an_image_is_built_run_and_removed() {
     );
     images.output(&["image", "rm", "class/hello:1", "class/hello:2", "base:1"]);
     let pruned = images.output(&["image", "prune"]);
-    assert!(pruned.contains("freed"), "{pruned}");
+    assert!(pruned.contains("freed") && !pruned.contains(" 0 cached build steps"), "{pruned}");
+    let pruned = images.output(&["image", "prune", "--all"]);
+    assert!(!pruned.contains(" 0 cached build steps"), "{pruned}");
+    assert_eq!(fs::read_dir(images.path("images/cache")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(images.path("images/unpacked")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(images.path("images/blobs/sha256")).unwrap().count(), 0);
 }
@@ -224,7 +227,16 @@ fn an_image_goes_through_a_registry_to_another_host() {
     let bytes = fs::read(&largest).unwrap();
     fs::remove_file(&largest).unwrap();
     fs::write(&largest, &bytes[1..]).unwrap();
-    assert_eq!(output_of(&mut other.isolab(&["image", "verify", "--remove"])).0, 1);
+    // While another may read it, nothing is removed.
+    let pulling = fs::File::open(other.path("images/lock")).unwrap();
+    pulling.lock_shared().unwrap();
+    let (code, _, errors) = output_of(&mut other.isolab(&["image", "verify", "--remove"]));
+    assert!(code != 0 && errors.contains("in use by another isolab"), "{errors}");
+    assert!(largest.exists());
+    drop(pulling);
+    let (code, output, _) = output_of(&mut other.isolab(&["image", "verify", "--remove"]));
+    assert!(code == 1 && output.contains("1 damaged and removed"), "{output}");
+    assert!(!largest.exists());
     other.output(&["image", "pull", "-q", &name]);
     other.output(&["image", "verify"]);
 }
