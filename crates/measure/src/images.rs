@@ -12,9 +12,9 @@
 //! (`st_blocks` of stat(2)); the compressed archives, from which both begin, are left out.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{self, Write},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -177,7 +177,7 @@ impl Images {
 
     /// What the root file system of a guest has allocated.
     fn disk_bytes(&self) -> Result<u64, Error> {
-        let disk = root_disk(&self.layers).map_err(sandbox::Error::from)?;
+        let disk = root_disk(&self.layers).map_err(without_path)?;
         Ok(disk.metadata()?.blocks() * 512)
     }
 
@@ -191,6 +191,8 @@ impl Images {
         let root = Root::Overlay { lowers: self.layers.clone(), upper };
         let workload = Workload::command([PROGRAM, "-c", ":"]).deadline(TIMEOUT);
         ensure_success(Container::default().root(root).run(&workload)?)?;
+        // Without root overlayfs makes its own directory so that nobody may look into it.
+        fs::set_permissions(kept.join("work/work"), Permissions::from_mode(0o700))?;
         Ok(disk_bytes(&kept)?)
     }
 }
@@ -199,6 +201,19 @@ impl Images {
 fn kernel_bytes() -> Result<u64, Error> {
     let kernel = kernels::chosen().map_err(sandbox::Error::from)?;
     Ok(fs::metadata(&kernel.image)?.blocks() * 512)
+}
+
+/// The error without the directory that isolab itself has made, and the size of a guest's memory.
+fn without_path(error: microvm::Error) -> Error {
+    let cause = match &error {
+        microvm::Error::RootDisk { source, .. } => Some(chain(source)),
+        _ => None,
+    };
+    let error = Error::from(sandbox::Error::from(error));
+    match cause {
+        Some(cause) => Error { reason: format!("make a root file system: {cause}"), ..error },
+        None => error,
+    }
 }
 
 fn failed(error: impl std::error::Error) -> Error {
