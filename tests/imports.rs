@@ -36,7 +36,10 @@ fn imports_go_one_way() {
         // And the labs, which stand on top of all: the checks are theirs.
         ("judge", &["container", "guest", "host", "lab", "microvm", "report", "sandbox"]),
         ("demo", &["container", "guest", "host", "microvm", "nest", "report", "sandbox"]),
-        ("measure", &["container", "guest", "host", "microvm", "nest", "report", "sandbox"]),
+        (
+            "measure",
+            &["container", "guest", "host", "image", "microvm", "nest", "report", "sandbox"],
+        ),
         (
             "cli",
             &[

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use demo::{
     Demo, Language, Source,
+    layers::LayersDemo,
     page::Page,
     recording::{Recorder, Replay},
     screen::{Rehearsal, Show},
@@ -12,8 +13,13 @@ use demo::{
     tour::Tour,
 };
 
+use image::{
+    manifest::Platform,
+    store::{Lock, Store},
+};
+
 use crate::{
-    failure::Failure, language::LanguageOption, nearest, output, stderr,
+    failure::Failure, image::of_image, language::LanguageOption, nearest, output, stderr,
     termination::TerminationSignals, units,
 };
 
@@ -25,6 +31,9 @@ pub struct Arguments {
     /// Name of the demo; `list` lists all, `tour` shows all in order
     #[arg(value_name = "NAME")]
     name: String,
+    /// With the demo `layers`, show the layers of this image
+    #[arg(long, value_name = "IMAGE", conflicts_with = "replay")]
+    image: Option<String>,
     /// Also serve it as a web page on this machine
     #[arg(long)]
     web: bool,
@@ -62,6 +71,7 @@ const EXAMPLES: &str = "Examples:
   isolab demo slices --web
   isolab demo slices --notes               # what to say, minutes, questions to ask
   isolab demo tour                         # all demos, one key press per step
+  isolab demo layers --image IMAGE         # the layers of an image on this host
   isolab demo slices --for 60s --record slices.demo
   isolab demo slices --replay slices.demo
   isolab demo slices --replay              # on a laptop without root or KVM
@@ -82,6 +92,11 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
         return Ok(0);
     }
     let chosen = Chosen::by(&arguments.name)?;
+    let is_layers = matches!(chosen, Chosen::One(Demo::Layers));
+    if arguments.image.is_some() && !is_layers {
+        let failure = Failure::usage(format!("the demo {} shows no image", arguments.name));
+        return Err(failure.help("`isolab demo layers --image IMAGE` shows the layers of one"));
+    }
     if arguments.notes {
         output::print(&chosen.notes(language))?;
         return Ok(0);
@@ -93,11 +108,19 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(page) = &page {
         stderr::remark(&format!("isolab: open this page on this machine: {}\n", page.url()));
     }
+    // Until the demonstration has ended, nobody removes its layers.
+    let real = arguments.image.as_deref().map(RealImage::find).transpose()?;
     let mut source: Box<dyn Source> = match (&arguments.replay, chosen) {
         (Some(Some(file)), _) => Box::new(Replay::open(file)?),
         (Some(None), Chosen::One(demo)) => Box::new(demo.recorded()?),
         (Some(None), Chosen::Tour) => Box::new(Tour::recorded(language)?),
-        (None, Chosen::One(demo)) => demo.live().map_err(|error| {
+        (None, Chosen::One(demo)) => match &real {
+            Some(RealImage { name, lowers, .. }) => {
+                LayersDemo::of_image(name, lowers).map(|it| Box::new(it) as Box<dyn Source>)
+            }
+            None => demo.live(),
+        }
+        .map_err(|error| {
             let help = format!("`isolab demo {} --replay` shows a recording", demo.name());
             Failure::from(error).help(help)
         })?,
@@ -119,6 +142,28 @@ pub fn demo(arguments: &Arguments) -> Result<u8, Failure> {
     }
     output::print(&summary?.unwrap_or_default())?;
     Ok(if signals.have_arrived() { signals.exit_code() } else { 0 })
+}
+
+/// An image whose layers are shown.
+struct RealImage {
+    name: String,
+    /// Its layers as directories, the uppermost first.
+    lowers: Vec<PathBuf>,
+    _in_use: Lock,
+}
+
+impl RealImage {
+    fn find(name: &str) -> Result<Self, Failure> {
+        let store = Store::of_user()?;
+        let at = store.resolve(name)?.descriptor;
+        let image = store.image_at(&at, &Platform::host())?;
+        let in_use = store.use_image(&image)?;
+        let lowers = store.unpack(&image).map_err(of_image)?;
+        if lowers.is_empty() {
+            return Err(Failure::refused(format!("the image {name} has no layers")));
+        }
+        Ok(Self { name: name.to_owned(), lowers, _in_use: in_use })
+    }
 }
 
 /// Measures the starts of the demonstration `race`, as one JSON object: what it runs in a nest.

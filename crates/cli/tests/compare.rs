@@ -22,13 +22,14 @@ use report::{Records, metric};
 
 const SANDBOXES: [&str; 3] = ["process", "container", "microvm"];
 
-const FAMILIES: [&str; 8] = [
+const FAMILIES: [&str; 9] = [
     "startup.",
     metric::TEARDOWN,
     "compute.",
     "memory.",
     metric::CROSSING,
     "footprint.",
+    "images.",
     "density.",
     "slices.",
 ];
@@ -72,17 +73,42 @@ fn every_metric_has_numbers_or_a_reason_in_every_sandbox() {
             .iter()
             .any(|it| it.metric == metric::COMPUTE_SPIN && it.sandbox == "process")
     );
+    images_are_counted_by_what_they_share(&records);
     assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "the machine's paths are nobody's affair");
+}
+
+/// Each has 1 MiB of its own; the root file system of a guest has the base in it again.
+fn images_are_counted_by_what_they_share(records: &Records) {
+    let bytes = |metric: &str, sandbox: &str| {
+        let mut series = records.series.iter();
+        let found = series.find(|it| it.metric == metric && it.sandbox == sandbox)?;
+        Some(found.samples[0].value)
+    };
+    let [base, own, started] =
+        [metric::IMAGES_SHARED, metric::IMAGES_UNIQUE, metric::IMAGES_STARTED]
+            .map(|metric| bytes(metric, "container"));
+    if let Some(own) = own {
+        assert!((f64::from(1 << 20)..f64::from(2 << 20)).contains(&own), "{own}");
+    }
+    if let (Some(own), Some(started)) = (own, started) {
+        assert!(started < own, "a writable layer begins empty: {started}");
+    }
+    if let (Some(base), Some(own), Some(disk)) = (base, own, bytes(metric::IMAGES_UNIQUE, "linux"))
+    {
+        assert!(disk >= base / 2.0 + own, "{disk} has no base of {base} in it");
+    }
 }
 
 #[test]
 fn an_interruption_leaves_nothing_behind() {
     // At once, and then in each of the parts that a comparison says it begins.
-    const PARTS: usize = 7;
+    const PARTS: usize = 8;
     for begun in 0..=PARTS {
         let scratch = tempfile::tempdir().unwrap();
         let out = scratch.path().join("report");
-        let mut child = compare(&out).spawn().unwrap();
+        let temporary = scratch.path().join("temporary");
+        fs::create_dir(&temporary).unwrap();
+        let mut child = compare(&out).env("TMPDIR", &temporary).spawn().unwrap();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         for _ in 0..begun {
@@ -99,6 +125,9 @@ fn an_interruption_leaves_nothing_behind() {
         assert!(status.code() == Some(130) || unheard, "{status}: {said}");
         assert!(!out.exists(), "an interrupted comparison is no report");
         assert!(gone(&below), "left behind after {said}: {below:?}");
+        // Before it listens for signals nobody removes anything.
+        let left = fs::read_dir(&temporary).unwrap().count();
+        assert!(unheard || left == 0, "temporary files after {said}");
         let launchers: Vec<_> = below.iter().map(|process| process.pid).collect();
         let entries = sandbox::Ledger::open().unwrap().entries().unwrap();
         assert!(entries.iter().all(|entry| !launchers.contains(&entry.launcher.pid)));

@@ -10,6 +10,10 @@ use std::{
 };
 
 use common::{isolab, output_of, skip};
+use demo::{
+    Demo, Scene,
+    layers::{Found, LastChange, Layers},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -111,9 +115,58 @@ fn an_image_is_built_run_and_removed() {
     );
     images.output(&["image", "rm", "class/hello:1", "class/hello:2", "base:1"]);
     let pruned = images.output(&["image", "prune"]);
-    assert!(pruned.contains("freed"), "{pruned}");
+    assert!(pruned.contains("freed") && !pruned.contains(" 0 cached build steps"), "{pruned}");
+    let pruned = images.output(&["image", "prune", "--all"]);
+    assert!(!pruned.contains(" 0 cached build steps"), "{pruned}");
+    assert_eq!(fs::read_dir(images.path("images/cache")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(images.path("images/unpacked")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(images.path("images/blobs/sha256")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_layers_of_an_image_are_a_demonstration() {
+    if !can_build() || !common::can_live(Demo::Layers) {
+        return;
+    }
+    let images = Images::new();
+    images.base("base:1");
+    fs::write(images.path("context/large"), vec![b'.'; 5 << 20]).unwrap();
+    let dockerfile = "FROM base:1\nCOPY large /srv/large\nRUN rm /etc/group\nRUN echo 1 >/srv/x\n";
+    let (code, errors) = images.build("class/hello:1", dockerfile);
+    assert_eq!(code, 0, "{errors}");
+    let file = images.path("layers.demo");
+    let record = file.to_str().unwrap();
+    let words = ["demo", "layers", "--image", "class/hello:1", "--pace", "200ms", "--for", "5s"];
+    let output = images.output(&[&words[..], &["--lang", "en", "--record", record]].concat());
+    assert!(output.lines().all(|line| report::columns::columns(line) <= 80), "{output}");
+    let recorded = demo::recording::Replay::open(&file).unwrap();
+    let scenes: Vec<&Layers> = recorded
+        .scenes()
+        .map(|scene| match scene {
+            Scene::Layers(layers) => layers,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let row = |path: &str| scenes[0].rows.iter().find(|row| row.path == path).unwrap().clone();
+    assert_eq!(row("srv/large").layer, Some(2));
+    let removed = row("etc/group");
+    assert_eq!((removed.layer, removed.merged), (Some(3), None));
+    assert_eq!(removed.lower, Some(Found::Whiteout));
+    let copied_up = scenes.iter().any(|scene| {
+        matches!(&scene.last_change, LastChange::CopiedUp { path, bytes, .. }
+            if path == "srv/large" && *bytes == 5 << 20)
+    });
+    assert!(copied_up, "{output}");
+    assert!(scenes.iter().any(|scene| matches!(scene.last_change, LastChange::Hidden { .. })));
+    // Its own layers are as they were.
+    assert_eq!(
+        images.output(&["run", "--image", "class/hello:1", "--", "wc", "-c", "/srv/large"]).trim(),
+        format!("{} /srv/large", 5 << 20)
+    );
+    let (code, errors) = images.refused(&["demo", "slices", "--image", "class/hello:1"]);
+    assert!(code == 2 && errors.contains("isolab demo layers"), "{errors}");
+    let (_, errors) = images.refused(&["demo", "layers", "--image", "class/none:1"]);
+    assert!(errors.contains("class/none:1"), "{errors}");
 }
 
 #[test]
@@ -224,7 +277,16 @@ fn an_image_goes_through_a_registry_to_another_host() {
     let bytes = fs::read(&largest).unwrap();
     fs::remove_file(&largest).unwrap();
     fs::write(&largest, &bytes[1..]).unwrap();
-    assert_eq!(output_of(&mut other.isolab(&["image", "verify", "--remove"])).0, 1);
+    // While another may read it, nothing is removed.
+    let pulling = fs::File::open(other.path("images/lock")).unwrap();
+    pulling.lock_shared().unwrap();
+    let (code, _, errors) = output_of(&mut other.isolab(&["image", "verify", "--remove"]));
+    assert!(code != 0 && errors.contains("in use by another isolab"), "{errors}");
+    assert!(largest.exists());
+    drop(pulling);
+    let (code, output, _) = output_of(&mut other.isolab(&["image", "verify", "--remove"]));
+    assert!(code == 1 && output.contains("1 damaged and removed"), "{output}");
+    assert!(!largest.exists());
     other.output(&["image", "pull", "-q", &name]);
     other.output(&["image", "verify"]);
 }

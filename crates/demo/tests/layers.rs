@@ -129,6 +129,56 @@ fn each_key_does_to_the_layers_what_it_says() {
 }
 
 #[test]
+fn the_keys_change_files_of_a_real_image_and_follow_none_of_its_links() {
+    if !ready() {
+        return;
+    }
+    let root = std::env::temp_dir().join(format!("isolab-real-{}", std::process::id()));
+    let write = |path: &str, bytes: usize| {
+        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        fs::write(root.join(path), vec![b'.'; bytes]).unwrap();
+    };
+    write("outside/large", 4 << 20);
+    write("1/srv/large", 3 << 20);
+    write("1/srv/small", 10);
+    write("1/lib/a", 20);
+    write("2/opt/application", 2 << 20);
+    write("2/bin/tool", 1 << 20);
+    // A link that leads out, where the layer below has a directory, and one to a larger file.
+    std::os::unix::fs::symlink(root.join("outside"), root.join("2/srv")).unwrap();
+    std::os::unix::fs::symlink(root.join("outside/large"), root.join("2/large")).unwrap();
+    let lowers = ["2", "1"].map(|layer| root.join(layer));
+    let mut live = LayersDemo::of_image("class/hello:1", &lowers).unwrap();
+    let begun = seen(&mut live);
+    assert_eq!(begun.image.as_ref().unwrap().layers, 2);
+    assert_eq!(
+        (row(&begun, "lib/a").layer, row(&begun, "opt/application").layer),
+        (Some(1), Some(2))
+    );
+    assert!(
+        begun.rows.iter().all(|row| row.upper.is_none() && row.lower == row.merged),
+        "{begun:?}"
+    );
+    let copied = after(&mut live, 'w');
+    assert_eq!(row(&copied, "opt/application").upper, Some(Found::CopiedUp(2 << 20)));
+    let hidden = after(&mut live, 'd');
+    assert_eq!(row(&hidden, "bin/tool").upper, Some(Found::Whiteout));
+    if container::host().root {
+        let replaced = after(&mut live, 'o');
+        assert_eq!(row(&replaced, "lib/").upper, Some(Found::Opaque));
+    }
+    let before = |path: &str, bytes: usize| {
+        assert!(fs::read(root.join(path)).unwrap() == vec![b'.'; bytes], "{path} was changed");
+    };
+    before("outside/large", 4 << 20);
+    before("2/opt/application", 2 << 20);
+    before("2/bin/tool", 1 << 20);
+    before("1/lib/a", 20);
+    drop(live);
+    fs::remove_dir_all(&root).unwrap();
+}
+
+#[test]
 fn containers_on_one_image_do_not_see_each_other_and_a_new_one_begins_anew() {
     if !ready() {
         return;

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //!   index.json ──> manifest or index ──> manifests ──> config, layers      all kept: marked
-//!   blobs/ unpacked/ ingest/ in-use/                                       the others: swept
+//!   blobs/ unpacked/ ingest/ in-use/ build/                                the others: swept
+//!   cache/ origins/                                         of blobs that are gone: swept as well
 //! ```
 //!
 //! It holds the store's exclusive lock, so nobody adds or reads meanwhile. A container holds no lock
 //! of the store while it runs, but one of its own, in `in-use`, and its image is kept.
+
+mod notes;
 
 use std::{
     collections::HashSet,
@@ -19,6 +22,7 @@ use std::{
 use oci_spec::image::{Descriptor, ImageManifest};
 
 use crate::{
+    build::scratch,
     digest::Digest,
     layer::remove::remove,
     manifest::{self, Document},
@@ -32,7 +36,7 @@ pub enum Scope {
     /// What no image needs, and images without a name.
     #[default]
     Dangling,
-    /// Also images with a name, unless a container of theirs runs.
+    /// Also images with a name, unless a container of theirs runs, and the whole build cache.
     All,
 }
 
@@ -47,8 +51,12 @@ pub struct Collected {
     pub bytes: u64,
     /// How many unpacked layers.
     pub layers: u64,
-    /// The bytes that those had on the disk.
+    /// The bytes that those had on the disk, and the changes of builds that were killed.
     pub layer_bytes: u64,
+    /// How many steps the build cache has forgotten.
+    pub cached_steps: u64,
+    /// The bytes of those, and of what was noted about blobs that are gone.
+    pub note_bytes: u64,
 }
 
 /// Why nothing, or not everything, was removed.
@@ -88,8 +96,7 @@ type Result<T> = std::result::Result<T, CollectError>;
 /// When another process uses the store, and when something of it cannot be read or removed. If a
 /// manifest that is kept cannot be read, nothing is removed: what it needs is not known.
 pub fn collect(store: Store, scope: Scope) -> Result<Collected> {
-    let path = store.path().to_owned();
-    let store = store.into_exclusive()?.ok_or(CollectError::Busy { path })?;
+    let store = exclusive(store)?;
     let mut collected = Collected::default();
     let running = running(&store)?;
     let mut marks = Marks::default();
@@ -119,7 +126,18 @@ pub fn collect(store: Store, scope: Scope) -> Result<Collected> {
     sweep_blobs(&store, &marks, &mut collected)?;
     sweep_layers(&store, &marks, &mut collected)?;
     sweep_leftovers(&store, &running, &mut collected)?;
+    notes::sweep(&store, scope, &mut collected)?;
     Ok(collected)
+}
+
+/// The store for this process alone.
+///
+/// # Errors
+///
+/// When another process uses it.
+pub(crate) fn exclusive(store: Store) -> Result<Store> {
+    let path = store.path().to_owned();
+    store.into_exclusive()?.ok_or(CollectError::Busy { path })
 }
 
 /// What is kept.
@@ -275,10 +293,11 @@ fn sweep_leftovers(
     for name in names_in(&in_use)?.into_iter().filter(|name| !running.contains(name)) {
         remove_file(&in_use.join(name))?;
     }
+    collected.layer_bytes += scratch::remove_left(store);
     Ok(())
 }
 
-fn remove_file(path: &Path) -> Result<u64> {
+pub(crate) fn remove_file(path: &Path) -> Result<u64> {
     let bytes = fs::symlink_metadata(path).map_or(0, |about| about.len());
     fs::remove_file(path).map_err(failed("remove", path))?;
     Ok(bytes)

@@ -113,14 +113,13 @@ impl Store {
                 return Err(StoreError::NotAStore { path: path.into() });
             }
         }
-        for directory in ["", "blobs/sha256", "blobs/sha512", "ingest", "unpacked", "in-use"] {
-            // Layers contain set-user-ID programs: nobody else may reach them.
-            let directory = path.join(directory);
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-            made.map_err(error::io("create", &directory))?;
-        }
+        make(path)?;
         let path = path.canonicalize().map_err(error::io("find", path))?;
+        // Before all else: whoever is killed from here on leaves a directory that is known as a store.
         let lock = Lock::shared(&path.join("lock"))?;
+        for directory in ["blobs/sha256", "blobs/sha512", "ingest", "unpacked", "in-use"] {
+            make(&path.join(directory))?;
+        }
         let store = Self { path, _lock: Arc::new(lock) };
         if !layout.exists() {
             store.replace_file("oci-layout", LAYOUT.as_bytes())?;
@@ -222,6 +221,12 @@ impl Store {
         }
         written.map_err(error::io("write", &target))
     }
+}
+
+fn make(directory: &Path) -> Result<()> {
+    // Layers contain set-user-ID programs: nobody else may reach them.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(error::io("create", directory))
 }
 
 /// Reads the config of `manifest`.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    fs,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -13,6 +14,7 @@ use oci_spec::image::Descriptor;
 
 use crate::{
     digest::Digest,
+    gc::{self, CollectError},
     manifest::{self, Document},
     store::{Store, StoreError},
 };
@@ -72,6 +74,25 @@ pub fn verify(store: &Store, images: &[(String, Descriptor)]) -> Result<Verified
     let mut damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
     damaged.sort_by(|one, other| (&one.digest, &one.images).cmp(&(&other.digest, &other.images)));
     Ok(Verified { blobs: needed.len(), bytes: bytes.into_inner(), damaged })
+}
+
+/// Removes the damaged blobs among these, so that the next pull fetches them. Returns how many there
+/// were. Each is verified again when nobody else has the store open: it may have been fetched anew.
+///
+/// # Errors
+///
+/// When another process uses the store, or a blob cannot be removed.
+pub fn remove(store: Store, damaged: &[Damage]) -> Result<usize, CollectError> {
+    let store = gc::exclusive(store)?;
+    let mut removed = 0;
+    for Damage { digest, .. } in damaged.iter().filter(|damage| !damage.is_intact) {
+        let path = store.blob_path(digest);
+        if content(&store, digest).is_err() && fs::symlink_metadata(&path).is_ok() {
+            gc::remove_file(&path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 /// Adds what the image needs: a manifest or an index once, however often others lead to it.
@@ -150,8 +171,6 @@ fn content(store: &Store, digest: &Digest) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::{config::ImageConfig, one_layer};
 
@@ -188,6 +207,33 @@ mod tests {
             ("it is missing", &["one".to_owned()][..])
         );
         assert!(damaged[1].why.contains("the content is not"), "{}", damaged[1].why);
+    }
+
+    #[test]
+    fn what_is_damaged_is_removed_when_nobody_else_has_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images");
+        let store = Store::open(&path).unwrap();
+        let damaged = |bytes: &[u8]| {
+            let digest = store.add(bytes).unwrap();
+            let path = store.blob_path(&digest);
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, b"damaged").unwrap();
+            Damage { digest, why: String::new(), images: Vec::new(), is_intact: false }
+        };
+        let all = [damaged(b"one"), damaged(b"fetched anew"), damaged(b"missing")];
+        let [one, anew, missing] = all.each_ref().map(|it| store.blob_path(&it.digest));
+        fs::remove_file(&missing).unwrap();
+        // While it was verified, somebody else has removed it, and another has fetched it.
+        fs::remove_file(&anew).unwrap();
+        fs::write(&anew, b"fetched anew").unwrap();
+        let other = Store::open(&path).unwrap();
+        let error = remove(store.clone(), &all).unwrap_err();
+        assert!(error.to_string().contains("in use by another"), "{error}");
+        assert!(one.exists());
+        drop((other, store));
+        assert_eq!(remove(Store::open(&path).unwrap(), &all).unwrap(), 1);
+        assert!(!one.exists() && anew.exists());
     }
 
     fn add_document(store: &Store, media_type: &str, document: &serde_json::Value) -> Descriptor {

@@ -3,12 +3,14 @@
 use std::{
     io::{self, BufRead, BufReader, Read},
     os::unix::process::CommandExt,
+    path::Path,
     process::{Command, Stdio},
     thread,
 };
 
 use microvm::kernels;
 use sandbox::chain;
+use tempfile::TempDir;
 
 use crate::{Cancellation, Collection, CompareOptions, MeasureOptions, Part, message::Message};
 
@@ -48,6 +50,9 @@ pub fn conduct(
     caller: &mut dyn Caller,
 ) -> Result<Collection, Cancelled> {
     let mut collection = Collection::default();
+    // Where measuring processes put what is temporary: one that is killed removes nothing itself.
+    let scratch = tempfile::tempdir().ok();
+    let scratch = scratch.as_ref().map(TempDir::path);
     caller.expects(Part::ALL.iter().map(|part| duration(*part, options)).sum());
     for part in Part::ALL {
         let amount = part.amount(options.quick);
@@ -56,6 +61,7 @@ pub fn conduct(
             caller.begins(part, process, amount.processes);
             let ended = one(
                 &process_options(part, process, options),
+                scratch,
                 cancellation,
                 caller,
                 |message, caller| {
@@ -96,11 +102,13 @@ fn process_options(part: Part, process: u32, options: &CompareOptions) -> Measur
 /// Runs one measuring process to its end; returns why it failed, if it did.
 fn one(
     options: &MeasureOptions,
+    scratch: Option<&Path>,
     cancellation: &Cancellation,
     caller: &mut dyn Caller,
     mut receive: impl FnMut(Message, &mut dyn Caller),
 ) -> io::Result<Option<String>> {
     let mut command = caller.command(options)?;
+    command.envs(scratch.map(|path| ("TMPDIR", path)));
     // A group of its own: it can be killed with all that it starts, and Ctrl-C reaches it through
     // the caller alone.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -20,11 +20,11 @@ impl Error {
         Self { reason: reason.into(), fix: String::new() }
     }
 
-    /// An `isolab run` failed and wrote `errors` to standard error.
-    pub(crate) fn of_run(status: ExitStatus, errors: &[u8]) -> Self {
+    /// That `command` failed and wrote `errors` to standard error.
+    pub(crate) fn of_command(command: &str, status: ExitStatus, errors: &[u8]) -> Self {
         let errors = String::from_utf8_lossy(errors);
         let errors = errors.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self::new(format!("isolab run ended with {status}: {errors}"))
+        Self::new(format!("{command} ended with {status}: {errors}"))
     }
 }
 

@@ -61,7 +61,7 @@ fn launcher_bytes(program: &File, subject: &Subject) -> Result<u64, Error> {
     let ended = launcher.wait_with_output()?;
     bytes.map_err(|error| match ended.stderr.is_empty() {
         true => error,
-        false => Error::of_run(ended.status, &ended.stderr),
+        false => Error::of_command("isolab run", ended.status, &ended.stderr),
     })
 }
 

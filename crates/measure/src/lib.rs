@@ -20,6 +20,7 @@ mod conduct;
 mod density;
 mod error;
 mod footprint;
+mod images;
 mod lanes;
 mod linux;
 mod message;

@@ -17,6 +17,8 @@ pub enum Part {
     Programs,
     /// Memory and disk of one instance.
     Footprint,
+    /// The disk of two images on one base.
+    Images,
     /// Many instances at once, and the kernel's memory for them.
     Density,
     /// CPU time in slices.
@@ -40,12 +42,13 @@ pub struct Amount {
 
 impl Part {
     /// All parts in the order in which they are measured.
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Self::Probes,
         Self::Startup,
         Self::Cold,
         Self::Programs,
         Self::Footprint,
+        Self::Images,
         Self::Density,
         Self::Slices,
         Self::Linux,
@@ -70,6 +73,9 @@ impl Part {
             (Self::Programs, false) => amount(5, 1, 5, 1500),
             (Self::Footprint, true) => amount(1, 0, 2, 300),
             (Self::Footprint, false) => amount(3, 0, 5, 300),
+            (Self::Images, true) => amount(1, 0, 1, 1000),
+            // Made anew in each process: what differs is chance.
+            (Self::Images, false) => amount(3, 0, 2, 500),
             (Self::Density, true) => amount(1, 0, 1, 500),
             (Self::Density, false) => amount(3, 0, 1, 4000),
             (Self::Slices, true) => amount(1, 0, 1, 6500),
@@ -87,6 +93,7 @@ impl Part {
             Self::Cold => "whole processes",
             Self::Programs => "compute and memory",
             Self::Footprint => "footprint of one",
+            Self::Images => "disk of images",
             Self::Density => "many at once",
             Self::Slices => "CPU time in slices",
             Self::Linux => "a whole Linux guest",
@@ -120,6 +127,7 @@ impl Part {
                 metric::CROSSING,
             ],
             Self::Footprint => &[metric::FOOTPRINT_MEMORY, metric::FOOTPRINT_DISK],
+            Self::Images => &[metric::IMAGES_SHARED, metric::IMAGES_UNIQUE, metric::IMAGES_STARTED],
             Self::Density => &[
                 metric::DENSITY_COUNT,
                 metric::DENSITY_FIRST,
@@ -157,6 +165,7 @@ impl Part {
             Self::Cold => "cold",
             Self::Programs => "programs",
             Self::Footprint => "footprint",
+            Self::Images => "images",
             Self::Density => "density",
             Self::Slices => "slices",
             Self::Linux => "linux",

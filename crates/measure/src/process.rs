@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::{
-    MeasureOptions, Part, Session, density, footprint, linux, probes, programs, slices, startup,
+    MeasureOptions, Part, Session, density, footprint, images, linux, probes, programs, slices,
+    startup,
 };
 
 /// Measures one part and writes what it finds to `output`, a [`Message`](crate::Message) a line.
@@ -23,6 +24,7 @@ pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> i
         Part::Cold => startup::cold(&mut session, isolab),
         Part::Programs => programs::measure(&mut session, options.quick),
         Part::Footprint => footprint::measure(&mut session, isolab),
+        Part::Images => images::measure(&mut session, isolab),
         Part::Density => density::measure(&mut session, options.quick),
         Part::Slices => slices::measure(&mut session, options.quick),
         Part::Linux => linux::measure(&mut session, options.in_nest),

@@ -55,7 +55,7 @@ pub fn cold<W: Write>(session: &mut Session<W>, isolab: &Path) -> io::Result<()>
         output.read_to_end(&mut rest)?;
         let ended = child.wait_with_output()?;
         if count == 0 || !ended.status.success() {
-            return Err(Error::of_run(ended.status, &ended.stderr));
+            return Err(Error::of_command("isolab run", ended.status, &ended.stderr));
         }
         let time = first_byte.as_nanos() as f64;
         Ok(vec![(metric::STARTUP_COLD_FIRST_BYTE, Unit::Nanoseconds, time)])

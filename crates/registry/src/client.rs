@@ -37,7 +37,6 @@ use image::{manifest::Platform, reference::Reference, store::Store};
 use oci_spec::image::Descriptor;
 
 pub use error::{ClientError, Failure};
-pub use origins::DIRECTORY as ORIGINS_DIRECTORY;
 pub use progress::{LayerState, Progress};
 
 use crate::credentials::{Credential, DockerConfig};

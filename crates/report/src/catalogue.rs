@@ -50,6 +50,7 @@ pub const GROUPS: &[(Group, &[Metric])] = &[
     (MEMORY, MEMORY_METRICS),
     (CROSSING, CROSSING_METRICS),
     (FOOTPRINT, FOOTPRINT_METRICS),
+    (IMAGES, IMAGES_METRICS),
     (DENSITY, DENSITY_METRICS),
     (SLICES, SLICES_METRICS),
     (LINUX, LINUX_METRICS),
@@ -98,7 +99,7 @@ const fn probe(metric: &'static str) -> &'static str {
 /// Whether the process is measured a second time for the noise floor: wherever a round does not take
 /// seconds.
 pub fn measured_twice(name: &str) -> bool {
-    let once = |group: &Group| [DENSITY, SLICES, LINUX].contains(group);
+    let once = |group: &Group| [IMAGES, DENSITY, SLICES, LINUX].contains(group);
     find(name).is_some_and(|(group, _)| !once(group) && name != metric::FOOTPRINT_KERNEL)
 }
 
@@ -197,6 +198,21 @@ const FOOTPRINT_METRICS: &[Metric] = &[
     less(metric::FOOTPRINT_MEMORY, "memory", "PSS of the processes that keep one idle instance"),
     less(metric::FOOTPRINT_KERNEL, "kernel memory", "kernel memory of one idle instance"),
     less(metric::FOOTPRINT_DISK, "disk", "blocks that have to be stored for it"),
+];
+
+const IMAGES: Group = Group {
+    name: "images",
+    title: "Images",
+    question: "What does one more image cost on the disk, and one more instance of it?",
+    method: "Two images on one base, made on this host: the base is a shell with its libraries, and \
+             each image adds 1 MiB of its own. Counted are the blocks that the kernel has allocated, \
+             without the compressed archives, from which containers and Linux microVMs both begin.",
+};
+
+const IMAGES_METRICS: &[Metric] = &[
+    less(metric::IMAGES_SHARED, "shared", "stored once for both images"),
+    less(metric::IMAGES_UNIQUE, "unique", "what one image has alone"),
+    less(metric::IMAGES_STARTED, "per instance", "what one more running instance adds"),
 ];
 
 const DENSITY: Group = Group {

@@ -28,6 +28,12 @@ pub const FOOTPRINT_MEMORY: &str = "footprint.memory";
 pub const FOOTPRINT_KERNEL: &str = "footprint.kernel";
 /// Blocks that have to be stored for one instance.
 pub const FOOTPRINT_DISK: &str = "footprint.disk";
+/// Blocks that two images on the same base have in common.
+pub const IMAGES_SHARED: &str = "images.shared";
+/// Blocks that one of two images on the same base has alone.
+pub const IMAGES_UNIQUE: &str = "images.unique";
+/// Blocks that one more running instance of an image adds.
+pub const IMAGES_STARTED: &str = "images.started";
 /// Idle instances that were alive at once.
 pub const DENSITY_COUNT: &str = "density.count";
 /// Start of the first of many instances.

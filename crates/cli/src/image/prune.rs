@@ -1,7 +1,5 @@
 //! `isolab image prune` and `isolab image verify`.
 
-use std::{fs, io};
-
 use clap::Args;
 use image::{
     gc::{self, Collected, Scope},
@@ -15,11 +13,11 @@ use crate::{failure::Failure, output, units};
 
 /// Remove images without a name, and what no image needs.
 ///
-/// Layers of removed images, parts of interrupted pulls and builds, and unpacked layers go. What a
-/// running container uses stays.
+/// Layers of removed images, parts of interrupted pulls and builds, and unpacked layers go, and so do
+/// the steps of the build cache whose layers are gone. What a running container uses stays.
 #[derive(Debug, Args)]
 pub struct PruneArguments {
-    /// Also remove images with a name that no container uses
+    /// Also remove images with a name that no container uses, and the whole build cache
     #[arg(short, long)]
     all: bool,
     /// Print what was removed as a JSON object
@@ -30,7 +28,7 @@ pub struct PruneArguments {
 /// Removes them.
 pub fn prune(arguments: &PruneArguments) -> Result<u8, Failure> {
     let scope = if arguments.all { Scope::All } else { Scope::Dangling };
-    let Collected { images, blobs, bytes, layers, layer_bytes } =
+    let Collected { images, blobs, bytes, layers, layer_bytes, cached_steps, note_bytes } =
         gc::collect(store()?, scope).map_err(of_image)?;
     if arguments.json {
         output::print_json(&json!({
@@ -39,13 +37,15 @@ pub fn prune(arguments: &PruneArguments) -> Result<u8, Failure> {
             "bytes": bytes,
             "layers": layers,
             "layer_bytes": layer_bytes,
+            "cached_steps": cached_steps,
+            "note_bytes": note_bytes,
         }))?;
         return Ok(0);
     }
     let names = images.iter().map(|name| format!("removed {name}\n")).collect::<String>();
     output::print(&format!(
-        "{names}freed {}: {blobs} blobs, {layers} unpacked layers\n",
-        units::show_size(bytes + layer_bytes)
+        "{names}freed {}: {blobs} blobs, {layers} unpacked layers, {cached_steps} cached build steps\n",
+        units::show_size(bytes + layer_bytes + note_bytes)
     ))?;
     Ok(0)
 }
@@ -79,18 +79,12 @@ pub fn verify(arguments: &VerifyArguments) -> Result<u8, Failure> {
     }
     let verified = verify::verify(&store, &images)?;
     let code = u8::from(!verified.damaged.is_empty());
-    let removed: Vec<&Damage> =
-        verified.damaged.iter().filter(|damage| arguments.remove && !damage.is_intact).collect();
-    for damage in &removed {
-        let path = store.blob_path(&damage.digest);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Failure::at(format!("remove {}", path.display()))(error));
-            }
-            _ => {}
-        }
-    }
+    let remove = |store| match arguments.remove && code != 0 {
+        true => verify::remove(store, &verified.damaged).map_err(of_image),
+        false => Ok(0),
+    };
     if arguments.json {
+        remove(store)?;
         let damaged = verified.damaged.iter().map(as_json);
         output::print_json(&json!({
             "blobs": verified.blobs,
@@ -103,11 +97,12 @@ pub fn verify(arguments: &VerifyArguments) -> Result<u8, Failure> {
         format!("{}: {}; needed by {}\n", damage.digest, damage.why, damage.images.join(", "))
     });
     output::print(&lines.collect::<String>())?;
+    let removed = remove(store)?;
     let size = units::show_size(verified.bytes);
     let words = match verified.damaged.len() {
         0 => "all of them right".into(),
         count if arguments.remove => {
-            format!("{count} wrong, {} damaged and removed; pull these images again", removed.len())
+            format!("{count} wrong, {removed} damaged and removed; pull these images again")
         }
         count => format!("{count} wrong; with --remove, the next pull fetches what is damaged"),
     };

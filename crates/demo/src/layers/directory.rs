@@ -16,12 +16,31 @@ use sandbox::{Builtin, Instance, Process, Sandbox as _, Workload};
 
 use crate::{Error, Result};
 
-/// A file to be changed: large enough that its copy is seen.
-pub(super) const DATABASE: &str = "database";
-/// A file to be deleted.
-pub(super) const APPLICATION: &str = "application";
-/// A directory to be replaced, and the file that is new in it.
-pub(super) const LIBRARIES: (&str, &str) = ("lib", "lib/libc");
+const DATABASE: &str = "database";
+const APPLICATION: &str = "application";
+const LIBRARIES: (&str, &str) = ("lib", "lib/libc");
+
+/// What the keys change, as far as the image has it.
+pub(super) struct Targets {
+    /// A file to be changed: large enough that its copy is seen.
+    pub(super) written: Option<String>,
+    /// A file to be deleted.
+    pub(super) deleted: Option<String>,
+    /// A directory to be replaced, and the file that is new in it.
+    pub(super) replaced: Option<(String, String)>,
+}
+
+impl Targets {
+    /// Those of the image that is made for this.
+    pub(super) fn usual() -> Self {
+        let (directory, file) = LIBRARIES;
+        Self {
+            written: Some(DATABASE.into()),
+            deleted: Some(APPLICATION.into()),
+            replaced: Some((directory.into(), file.into())),
+        }
+    }
+}
 
 /// The files of the image, and their sizes in bytes.
 const FILES: [(&str, usize); 5] = [
@@ -35,16 +54,23 @@ const FILES: [(&str, usize); 5] = [
 pub(super) const MOUNTED_ON: [&str; 3] = ["proc", "dev", "sys"];
 
 /// A directory of isolab's own with an image in it.
-pub(super) struct LayerDirectory(Scratch);
+pub(super) struct LayerDirectory {
+    scratch: Scratch,
+    /// The layers of the image, the uppermost first.
+    lowers: Vec<PathBuf>,
+}
 
 impl LayerDirectory {
-    /// Makes it in the directory `parent`.
-    pub(super) fn make(parent: &Path) -> Result<Self> {
-        let directory =
-            Self(Scratch::make(parent, "layers", "demo", &["isolab", "demo", "layers"])?);
-        directory
-            .fill()
-            .map_err(Error::system(format!("create an image in {:?}", directory.path())))?;
+    /// Makes it in the directory `parent`, for containers on these layers, the uppermost first; with
+    /// none, on an image that is made in it.
+    pub(super) fn make(parent: &Path, lowers: &[PathBuf]) -> Result<Self> {
+        let scratch = Scratch::make(parent, "layers", "demo", &["isolab", "demo", "layers"])?;
+        let mut directory = Self { scratch, lowers: lowers.to_vec() };
+        if lowers.is_empty() {
+            directory.lowers.push(directory.lower());
+            let made = directory.fill();
+            made.map_err(Error::system(format!("create an image in {:?}", directory.path())))?;
+        }
         Ok(directory)
     }
 
@@ -62,7 +88,7 @@ impl LayerDirectory {
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        self.0.path()
+        self.scratch.path()
     }
 
     /// The image.
@@ -74,7 +100,7 @@ impl LayerDirectory {
     pub(super) fn start(&self, number: usize) -> Result<OverlayContainer> {
         let own = UpperDirectory(self.path().join(number.to_string()));
         let upper = Upper::Kept(own.0.clone());
-        let root = Root::Overlay { lowers: vec![self.lower()], upper };
+        let root = Root::Overlay { lowers: self.lowers.clone(), upper };
         fs::create_dir(&own.0).map_err(Error::system(format!("create {:?}", own.0)))?;
         let container = Container::default().root(root);
         let instance = container.spawn(&Workload::builtin(Builtin::Idle, &[]))?;

@@ -19,7 +19,7 @@ const STATUS_LINES: usize = 3;
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Layers, frame: &mut Frame<'_>, area: Rect, language: Language) {
-    let widths = Widths::of(area.width.into());
+    let widths = Widths::of(area.width.into(), scene.image.is_some());
     let height = usize::from(area.height);
     let status = status(scene, area.width.into(), language);
     let status_lines = status.len().max(STATUS_LINES);
@@ -40,7 +40,12 @@ pub fn draw(scene: &Layers, frame: &mut Frame<'_>, area: Rect, language: Languag
     frame.render_widget(Paragraph::new(table.lines()), upper);
     frame.render_widget(Paragraph::new(status), lower);
     let on_the_host = language.either("On the host: ", "在宿主机上：");
-    let files = format!("{on_the_host}{}/{{lower,{}/upper}}", scene.directory, scene.container);
+    let (directory, number) = (&scene.directory, scene.container);
+    let files = match &scene.image {
+        None => format!("{on_the_host}{directory}/{{lower,{number}/upper}}"),
+        // The layers of an image are where it is kept.
+        Some(_) => format!("{on_the_host}{directory}/{number}/upper"),
+    };
     let files = wrapped(&files, area.width.into());
     if let Some(above) = usize::from(rest.height).checked_sub(files.len()) {
         let bottom = Rect { y: rest.y + above as u16, height: files.len() as u16, ..rest };
@@ -52,7 +57,7 @@ pub fn draw(scene: &Layers, frame: &mut Frame<'_>, area: Rect, language: Languag
 /// The picture as text, where there is no terminal.
 pub fn summary(scene: &Layers, language: Language) -> String {
     const WIDTH: usize = 79;
-    let mut lines = Table::of(scene, Widths::of(WIDTH), language).lines();
+    let mut lines = Table::of(scene, Widths::of(WIDTH, scene.image.is_some()), language).lines();
     lines.extend(status(scene, WIDTH, language));
     lines.iter().map(|line| format!("{}\n", line.to_string().trim_end())).collect()
 }
@@ -74,13 +79,13 @@ mod tests {
     use super::*;
     use crate::{
         Demo, Scene,
-        layers::{Found, LastChange, Row},
+        layers::{Found, LastChange, RealImage, Row},
         picture::drawn,
     };
 
     fn row(path: &str, cells: [Option<Found>; 3]) -> Row {
         let [lower, upper, merged] = cells;
-        Row { path: path.into(), lower, upper, merged, changed: path == "gone" }
+        Row { path: path.into(), lower, upper, merged, changed: path == "gone", layer: None }
     }
 
     fn scene() -> Layers {
@@ -102,6 +107,7 @@ mod tests {
             last_change: LastChange::Hidden { path: "gone".into() },
             directory: "/layers".into(),
             note: None,
+            image: None,
         }
     }
 
@@ -125,6 +131,26 @@ mod tests {
         ] {
             assert!(screen.contains(line), "{line}\n{screen}");
         }
+    }
+
+    #[test]
+    fn of_a_real_image_each_name_has_its_layer() {
+        let mut scene = scene();
+        scene.image = Some(RealImage { name: "class/hello:1".into(), layers: 3 });
+        scene.rows[0].layer = Some(1);
+        let whiteout = row("a/directory/of/a/file", [Some(Found::Whiteout), None, None]);
+        scene.rows.push(Row { layer: Some(3), ..whiteout });
+        let wide = screen(&scene, 80, 20, Language::En);
+        for line in [
+            "class/hello:1 (3)    written by",
+            " copied           2 KiB, layer 1 ────▶ 2 KiB copied up ───────▶ 2 KiB",
+            " …ctory/of/a/file whiteout, layer 3                             gone",
+            "On the host: /layers/2/upper",
+        ] {
+            assert!(wide.contains(line), "{line}\n{wide}");
+        }
+        let narrow = screen(&scene, 48, 40, Language::Zh);
+        assert!(narrow.contains("2 KiB @1"), "{narrow}");
     }
 
     #[test]

@@ -9,13 +9,13 @@ use std::{
 
 use container::layer::{is_whiteout, opaque_mark};
 
-use super::{Found, Row, directory::MOUNTED_ON};
+use super::{Found, Row, directory::MOUNTED_ON, inside::Inside};
 
 /// More names are nobody's lesson, and would not fit.
 const MOST: usize = 40;
 
 /// What there is below a directory.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Layer {
     found: BTreeMap<String, Found>,
     /// What its files take on the disk, in bytes.
@@ -28,6 +28,26 @@ impl Layer {
         let mut layer = Self::default();
         layer.walk(root, "")?;
         Ok(layer)
+    }
+
+    /// What the layers of an image have together.
+    pub(super) fn of_names(names: impl Iterator<Item = (String, Found)>, bytes: u64) -> Self {
+        Self { found: names.collect(), bytes }
+    }
+
+    /// These names of `root`, as far as they are there.
+    pub(super) fn at_names<'n>(root: &Path, names: impl Iterator<Item = &'n String>) -> Self {
+        let found = names.filter_map(|name| {
+            let about = Inside::of(root, name).and_then(|inside| inside.metadata()).ok()?;
+            let found = if about.is_dir() { Found::Directory } else { Found::File(about.len()) };
+            Some((name.clone(), found))
+        });
+        Self::of_names(found.collect::<Vec<_>>().into_iter(), 0)
+    }
+
+    /// All names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.found.keys()
     }
 
     fn walk(&mut self, root: &Path, below: &str) -> io::Result<()> {
@@ -109,6 +129,7 @@ pub(super) fn rows(lower: &Layer, upper: &Layer, merged: &Layer) -> Vec<Row> {
             upper: above,
             merged: merged.at(path),
             changed: false,
+            layer: None,
         }
     };
     in_image.into_iter().chain(others).map(row).collect()
@@ -135,6 +156,7 @@ mod tests {
             upper,
             merged,
             changed: false,
+            layer: None,
         };
         let expected = [
             row("lib/", Some(Found::Directory), Some(Found::Whiteout), None),

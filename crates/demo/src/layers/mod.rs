@@ -1,11 +1,13 @@
 //! One image, several containers: what overlayfs makes of lower and upper while files are created,
 //! changed and deleted.
 //!
-//! The image is a small directory made for it; the containers are real ones. Their files are
+//! The image is a small directory made for it, or a real one; the containers are real ones. Their files are
 //! changed through `/proc/PID/root`, which leads through the overlay as their own calls would.
 
 mod directory;
 mod draw;
+mod image;
+mod inside;
 mod look;
 mod notes;
 mod operations;
@@ -39,6 +41,18 @@ pub struct Layers {
     pub directory: String,
     /// Why the picture is not the one that was asked for.
     pub note: Option<String>,
+    /// The image, if it was not made for this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<RealImage>,
+}
+
+/// An image whose layers are the lower ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealImage {
+    /// Its name.
+    pub name: String,
+    /// How many layers it has.
+    pub layers: usize,
 }
 
 /// A name in each of the columns.
@@ -54,6 +68,9 @@ pub struct Row {
     pub merged: Option<Found>,
     /// Whether the last key has changed it.
     pub changed: bool,
+    /// The layer of a real image that it comes from; the lowest is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
 }
 
 /// What has a name.

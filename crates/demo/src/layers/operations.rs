@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
     time::Instant,
 };
@@ -15,9 +15,13 @@ use container::layer::{is_whiteout, opaque_mark};
 
 use super::{
     LastChange,
-    directory::{APPLICATION, DATABASE, LIBRARIES, OverlayContainer},
+    directory::{OverlayContainer, Targets},
+    inside::{Inside, is_there},
 };
 use crate::{Error, Result};
+
+/// A link that has taken the file's place is not followed.
+const NO_LINK: i32 = nix::libc::O_NOFOLLOW;
 
 /// How many files a container may create: more would not fit on the screen.
 pub(super) const MOST_NOTES: usize = 3;
@@ -25,61 +29,66 @@ pub(super) const MOST_NOTES: usize = 3;
 /// Makes a file that no layer has.
 pub(super) fn create(container: &OverlayContainer) -> Result<LastChange> {
     let merged = container.merged()?;
-    let free = notes().find(|name| !is_there(&merged.join(name)));
+    let free = notes().find(|name| !is_there(&merged, name));
     let Some(path) = free else { return Ok(LastChange::Enough) };
-    let made = File::create_new(merged.join(&path));
+    let made = Inside::of(&merged, &path).and_then(|inside| File::create_new(inside.path()));
     made.and_then(|mut file| file.write_all(b"by this one\n"))
         .map_err(Error::system(format!("create {path} in the container")))?;
     Ok(LastChange::Created { path })
 }
 
 /// Changes a byte of a file of the image.
-pub(super) fn write(container: &OverlayContainer) -> Result<LastChange> {
-    let (upper, merged) = (container.upper().join(DATABASE), container.merged()?.join(DATABASE));
-    let path = DATABASE.to_owned();
-    let copied_before = is_there(&upper);
+pub(super) fn write(container: &OverlayContainer, targets: &Targets) -> Result<LastChange> {
+    let merged = container.merged()?;
+    let found = targets.written.clone().filter(|path| is_there(&merged, path));
+    let Some(path) = found else { return Ok(LastChange::Enough) };
+    let upper = container.upper();
+    let copied_before = is_there(&upper, &path);
+    let failed = || Error::system(format!("write to {path} in the container"));
+    let inside = Inside::of(&merged, &path).map_err(failed())?;
     let began = Instant::now();
-    let opened = File::options().write(true).open(merged);
-    opened
-        .and_then(|file| file.write_all_at(b"x", 0))
-        .map_err(Error::system(format!("write to {path} in the container")))?;
+    let opened = File::options().write(true).custom_flags(NO_LINK).open(inside.path());
+    opened.and_then(|file| file.write_all_at(b"x", 0)).map_err(failed())?;
     let microseconds = began.elapsed().as_micros() as u64;
     if copied_before {
         return Ok(LastChange::Written { path, microseconds });
     }
-    let copy = fs::symlink_metadata(&upper);
-    let copy = copy.map_err(Error::system(format!("look at the copy {}", upper.display())))?;
+    let copy = Inside::of(&upper, &path).and_then(|inside| inside.metadata());
+    let copy = copy.map_err(Error::system(format!("look at the copy {path} in upper")))?;
     Ok(LastChange::CopiedUp { path, bytes: copy.len(), microseconds })
 }
 
 /// Deletes a file of the image; when that is gone, one that the container made.
-pub(super) fn delete(container: &OverlayContainer) -> Result<LastChange> {
+pub(super) fn delete(container: &OverlayContainer, targets: &Targets) -> Result<LastChange> {
     let merged = container.merged()?;
-    let mut candidates = [APPLICATION.to_owned()].into_iter().chain(notes());
-    let found = candidates.find(|name| is_there(&merged.join(name)));
+    let mut candidates = targets.deleted.clone().into_iter().chain(notes());
+    let found = candidates.find(|name| is_there(&merged, name));
     let Some(path) = found else { return Ok(LastChange::Enough) };
-    fs::remove_file(merged.join(&path))
+    Inside::of(&merged, &path)
+        .and_then(|inside| fs::remove_file(inside.path()))
         .map_err(Error::system(format!("delete {path} in the container")))?;
-    Ok(match is_whiteout(&container.upper().join(&path)) {
-        true => LastChange::Hidden { path },
-        false => LastChange::Removed { path },
-    })
+    let is_hidden = Inside::of(&container.upper(), &path).is_ok_and(|it| is_whiteout(&it.path()));
+    Ok(if is_hidden { LastChange::Hidden { path } } else { LastChange::Removed { path } })
 }
 
 /// Deletes a directory of the image, and creates it again with one file.
-pub(super) fn replace(container: &OverlayContainer) -> Result<LastChange> {
+pub(super) fn replace(container: &OverlayContainer, targets: &Targets) -> Result<LastChange> {
     let merged = container.merged()?;
-    let (path, file) = LIBRARIES;
+    let Some((path, file)) = &targets.replaced else { return Ok(LastChange::Enough) };
     let replaced = || {
-        if is_there(&merged.join(path)) {
-            fs::remove_dir_all(merged.join(path))?;
+        let inside = Inside::of(&merged, path)?;
+        let directory = inside.path();
+        if fs::symlink_metadata(&directory).is_ok() {
+            fs::remove_dir_all(&directory)?;
         }
-        fs::create_dir(merged.join(path))?;
-        fs::write(merged.join(file), "another\n")
+        fs::create_dir(&directory)?;
+        let name = Path::new(file).file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        fs::write(directory.join(name), "another\n")
     };
     replaced().map_err(Error::system(format!("replace {path} in the container")))?;
     let unmarked = || io::Error::other("it is missing or unreadable");
-    let mark = opaque_mark(&container.upper().join(path)).ok_or_else(unmarked);
+    let upper = Inside::of(&container.upper(), path);
+    let mark = upper.and_then(|inside| opaque_mark(&inside.path()).ok_or_else(unmarked));
     let mark = mark.map_err(Error::system(format!("read the opaque mark of {path} in upper")))?;
     Ok(LastChange::Replaced { path: format!("{path}/"), mark: mark.to_owned() })
 }
@@ -87,8 +96,4 @@ pub(super) fn replace(container: &OverlayContainer) -> Result<LastChange> {
 /// The files that a container makes.
 fn notes() -> impl Iterator<Item = String> {
     (1..=MOST_NOTES).map(|number| format!("note-{number}"))
-}
-
-fn is_there(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
 }

@@ -31,10 +31,15 @@ pub(super) struct Widths {
 }
 
 impl Widths {
-    /// Those of a picture of this width.
-    pub(super) fn of(width: usize) -> Self {
+    /// Those of a picture of this width. The names of a real image are longer, and have layers.
+    pub(super) fn of(width: usize, is_real: bool) -> Self {
         let short = width < 72;
-        let (name, lower, merged) = if short { (13, 10, 8) } else { (16, 20, 16) };
+        let (name, lower, merged) = match (short, is_real) {
+            (true, false) => (13, 10, 8),
+            (true, true) => (13, 14, 7),
+            (false, false) => (16, 20, 16),
+            (false, true) => (18, 21, 16),
+        };
         Self { name, lower, upper: width.saturating_sub(name + lower + merged), merged, short }
     }
 
@@ -54,7 +59,7 @@ pub(super) fn in_columns(texts: [&str; 4], widths: Widths) -> String {
 /// The row of a name.
 pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language) -> Line<'static> {
     let mark = if row.changed { "*" } else { " " };
-    let name = shortened(&format!("{mark}{}", row.path), widths.name - 1);
+    let name = format!("{mark}{}", ending(&row.path, widths.name - 2));
     let name = Span::from(padded(&name, widths.name));
     let name = if row.changed { name.bold() } else { name };
     let text = |found: Option<Found>, is_upper| {
@@ -64,6 +69,7 @@ pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language
     let own = row.upper.map_or(Style::new(), |found| Style::new().fg(colour(found)));
     let image = Style::new().fg(if through { Color::Cyan } else { Color::DarkGray });
     let above = match row.upper {
+        None if row.lower == Some(Found::Whiteout) => String::new(),
         None if row.lower.is_some() && !through => hidden_by(scene, row, widths.short, language),
         upper => text(upper, true),
     };
@@ -79,7 +85,15 @@ pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language
     };
     let lower = match row.lower {
         None => " ".repeat(widths.lower),
-        found => led(&text(found, false), lower_end, widths.lower),
+        // Of an image's own whiteout nothing leads on.
+        Some(Found::Whiteout) => {
+            let text = format!("{} ", from_layer("whiteout".into(), row, widths.short, language));
+            padded(&shortened(&text, widths.lower), widths.lower)
+        }
+        found => {
+            let text = from_layer(text(found, false), row, widths.short, language);
+            led(&text, lower_end, widths.lower)
+        }
     };
     let upper = match row.merged {
         None => padded(&shortened(&above, widths.upper), widths.upper),
@@ -90,6 +104,26 @@ pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language
     let merged = Span::styled(shortened(&seen, widths.merged), merged_style);
     let cells = [Span::styled(lower, image), Span::styled(upper, upper_style), merged];
     Line::from_iter([name].into_iter().chain(cells))
+}
+
+/// The end of a path, which says more than its beginning, in so many columns.
+fn ending(path: &str, width: usize) -> String {
+    if columns(path) <= width {
+        return path.to_owned();
+    }
+    let starts = path.char_indices().map(|(at, _)| &path[at..]);
+    let fits = starts.map(|end| format!("…{end}")).find(|end| columns(end) <= width);
+    fits.unwrap_or_default()
+}
+
+/// `text`, with the layer that a name of a real image comes from.
+fn from_layer(text: String, row: &Row, short: bool, language: Language) -> String {
+    match (row.layer, short, language) {
+        (None, _, _) => text,
+        (Some(layer), true, _) => format!("{text} @{layer}"),
+        (Some(layer), false, Language::En) => format!("{text}, layer {layer}"),
+        (Some(layer), false, Language::Zh) => format!("{text}，第 {layer} 层"),
+    }
 }
 
 /// `text`, and from it a line to the `end` of the column.

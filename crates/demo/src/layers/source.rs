@@ -1,13 +1,16 @@
 //! The containers, and what is seen of them.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
 
 use super::{
-    LastChange, Layers,
-    directory::{LayerDirectory, OverlayContainer},
+    Found, LastChange, Layers, RealImage, Row,
+    directory::{LayerDirectory, OverlayContainer, Targets},
+    image::ImageLayers,
+    inside::Inside,
     look::{Layer, rows},
     operations,
 };
@@ -17,6 +20,9 @@ use crate::{Error, Result, Scene, Source};
 pub struct LayersDemo {
     containers: [Option<OverlayContainer>; 2],
     directory: LayerDirectory,
+    targets: Targets,
+    /// The names of a real image that are shown, and the layer of each; its layers do not change.
+    real: Option<(Layer, BTreeMap<String, usize>)>,
     /// The last scene.
     shown: Layers,
     /// The names that the last key has changed.
@@ -32,6 +38,34 @@ impl LayersDemo {
     ///
     /// When no container can be started, or none with an overlay.
     pub fn start() -> Result<Self> {
+        Self::on(&[])
+    }
+
+    /// Starts a container on the image of that name, whose layers are these directories, the
+    /// uppermost first. They must stay while this is not dropped.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read, and those of [`Self::start`].
+    pub fn of_image(name: &str, lowers: &[PathBuf]) -> Result<Self> {
+        let found = ImageLayers::of(lowers);
+        let found = found.map_err(Error::system(format!("look through the layers of {name}")))?;
+        let mut demo = Self::on(lowers)?;
+        let merged = demo.container()?.merged()?;
+        let is_file = |path: &str| {
+            let about = Inside::of(&merged, path).and_then(|inside| inside.metadata());
+            about.is_ok_and(|about| about.is_file())
+        };
+        demo.targets = found.targets(is_file);
+        let shown = found.shown(&demo.targets);
+        let layers = shown.iter().map(|(path, (_, layer))| (path.clone(), *layer)).collect();
+        let names = shown.into_iter().map(|(path, (found, _))| (path, found));
+        demo.real = Some((Layer::of_names(names, found.bytes), layers));
+        demo.shown.image = Some(RealImage { name: name.to_owned(), layers: lowers.len() });
+        Ok(demo)
+    }
+
+    fn on(lowers: &[PathBuf]) -> Result<Self> {
         container::available()?;
         let memory = PathBuf::from("/dev/shm");
         let disk = std::env::temp_dir();
@@ -42,7 +76,7 @@ impl LayersDemo {
             false => [disk, memory],
         };
         let start = |parent: &PathBuf| {
-            let directory = LayerDirectory::make(parent)?;
+            let directory = LayerDirectory::make(parent, lowers)?;
             let first = directory.start(1)?;
             Ok((directory, first))
         };
@@ -56,9 +90,11 @@ impl LayersDemo {
             last_change: LastChange::Begun,
             directory: directory.path().display().to_string(),
             note: None,
+            image: None,
         };
         let containers = [Some(first), None];
-        Ok(Self { containers, directory, shown, changed: Vec::new(), failed: None })
+        let (targets, real) = (Targets::usual(), None);
+        Ok(Self { containers, directory, targets, real, shown, changed: Vec::new(), failed: None })
     }
 
     /// The index in `containers` of the one that is looked at.
@@ -76,9 +112,9 @@ impl LayersDemo {
     fn act(&mut self, key: char) -> Option<Result<LastChange>> {
         Some(match key {
             'c' => self.container().and_then(operations::create),
-            'w' => self.container().and_then(operations::write),
-            'd' => self.container().and_then(operations::delete),
-            'o' => self.container().and_then(operations::replace),
+            'w' => self.container().and_then(|it| operations::write(it, &self.targets)),
+            'd' => self.container().and_then(|it| operations::delete(it, &self.targets)),
+            'o' => self.container().and_then(|it| operations::replace(it, &self.targets)),
             'x' => self.renew(),
             '1' => self.turn(1),
             '2' => self.turn(2),
@@ -109,16 +145,31 @@ impl LayersDemo {
         let read = |path: &Path| {
             Layer::of(path).map_err(Error::system(format!("look through {}", path.display())))
         };
-        let lower = read(&self.directory.lower())?;
+        let lower = match &self.real {
+            Some((lower, _)) => lower.clone(),
+            None => read(&self.directory.lower())?,
+        };
         let mut uppers = [None, None];
         for (upper, container) in uppers.iter_mut().zip(&self.containers) {
             *upper = container.as_ref().map(|it| read(&it.upper())).transpose()?;
         }
-        let merged = read(&self.container()?.merged()?)?;
         self.shown.lower_bytes = lower.bytes;
         self.shown.upper_bytes = [0, 1].map(|at| uppers[at].as_ref().map(|upper| upper.bytes));
         let upper = uppers[self.at()].take().unwrap_or_default();
+        let root = self.container()?.merged()?;
+        let merged = match &self.real {
+            Some(_) => Layer::at_names(&root, lower.names().chain(upper.names())),
+            None => read(&root)?,
+        };
         self.shown.rows = rows(&lower, &upper, &merged);
+        if let Some((_, layers)) = &self.real {
+            // overlayfs makes the directories above what it copies up.
+            let is_way = |row: &Row| row.lower.is_none() && row.upper == Some(Found::Directory);
+            self.shown.rows.retain(|row| !is_way(row));
+            for row in &mut self.shown.rows {
+                row.layer = layers.get(&row.path).copied();
+            }
+        }
         Ok(())
     }
 

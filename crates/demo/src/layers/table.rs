@@ -56,6 +56,11 @@ fn head(scene: &Layers, widths: Widths, language: Language) -> [Line<'static>; 2
         }
         (Language::Zh, false) => ["", "镜像，只读", &format!("容器 {number} 写入的"), "容器所见"],
     };
+    let image = scene.image.as_ref().map(|image| format!("{} ({})", image.name, image.layers));
+    let about = match &image {
+        Some(image) => [about[0], image, about[2], about[3]],
+        None => about,
+    };
     let about = Line::from(in_columns(about, widths)).fg(Color::DarkGray);
     [Line::from(in_columns(names, widths)).bold(), about]
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The key names what is below by its content: a step that was built again with another result makes
-//! those above it be built again too. A record whose layer was deleted since is no record.
+//! those above it be built again too. A record whose layer was deleted since is no record, and garbage collection removes
+//! it.
 
 use std::{fs, io::Write as _, path::PathBuf};
 
@@ -16,24 +17,27 @@ use serde::{Deserialize, Serialize};
 use crate::{digest::Digest, store::Store};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) created: u64,
-    pub(super) layer: Option<LayerRecord>,
+pub(crate) struct Record {
+    pub(crate) created: u64,
+    pub(crate) layer: Option<LayerRecord>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LayerRecord {
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    pub(super) diff_id: Digest,
+pub(crate) struct LayerRecord {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) diff_id: Digest,
 }
 
+/// Where the records are, in the store's directory.
+pub(crate) const DIRECTORY: &str = "cache";
+
 fn path(store: &Store, key: &Digest) -> PathBuf {
-    store.path().join("cache").join(key.hex())
+    store.path().join(DIRECTORY).join(key.hex())
 }
 
 /// What the step with that key made, if it is still there.
-pub(super) fn read(store: &Store, key: &Digest) -> Option<Record> {
+pub(crate) fn read(store: &Store, key: &Digest) -> Option<Record> {
     let text = fs::read(path(store, key)).ok()?;
     let record: Record = serde_json::from_slice(&text).ok()?;
     match &record.layer {
@@ -46,7 +50,7 @@ pub(super) fn read(store: &Store, key: &Digest) -> Option<Record> {
 }
 
 /// Keeps what a step made. A cache that cannot be written makes the next build slower, no more.
-pub(super) fn write(store: &Store, key: &Digest, record: &Record) {
+pub(crate) fn write(store: &Store, key: &Digest, record: &Record) {
     let path = path(store, key);
     let Some(folder) = path.parent() else { return };
     let temporary = folder.join(format!(".new-{}-{}", std::process::id(), key.hex()));

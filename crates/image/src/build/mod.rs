@@ -20,12 +20,12 @@
 //! | `cache`, `scratch`, `clock` | what is kept, what is removed, and when it was |
 
 mod archive;
-mod cache;
+pub(crate) mod cache;
 mod clock;
 mod copy;
 mod error;
 mod owner;
-mod scratch;
+pub(crate) mod scratch;
 mod session;
 mod settings;
 mod sinks;

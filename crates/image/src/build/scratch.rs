@@ -9,7 +9,13 @@ use std::{
 };
 
 use super::error::StepError;
-use crate::store::{Lock, Store};
+use crate::{
+    store::{Lock, Store},
+    usage::disk_bytes,
+};
+
+/// Where they are, in the store's directory.
+const DIRECTORY: &str = "build";
 
 /// A directory with `upper` and `work` for overlayfs. It is removed when it is dropped; what a killed
 /// build left is removed by the next, which finds that nobody holds its lock.
@@ -22,11 +28,11 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn new(store: &Store) -> Result<Self, StepError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let folder = store.path().join("build");
+        let folder = store.path().join(DIRECTORY);
         make(&folder, 0o700)?;
         // So that nobody removes the new directory before it is locked.
         let guard = Lock::exclusive(&folder.join("lock"))?;
-        sweep(&folder);
+        remove_left(store);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("run-{}-{number}", std::process::id()));
         make(&path, 0o700)?;
@@ -63,15 +69,19 @@ fn make(path: &Path, mode: u32) -> Result<(), StepError> {
     })
 }
 
-fn sweep(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+/// Removes what killed builds left; the bytes that it had on the disk.
+pub(crate) fn remove_left(store: &Store) -> u64 {
+    let mut bytes = 0;
+    for entry in fs::read_dir(store.path().join(DIRECTORY)).into_iter().flatten().flatten() {
         let path = entry.path();
         let is_left =
             path.is_dir() && matches!(Lock::try_exclusive(&path.join("lock")), Ok(Some(_)));
         if is_left {
+            bytes += disk_bytes(&path).unwrap_or(0);
             remove(&path);
         }
     }
+    bytes
 }
 
 fn remove(path: &Path) {

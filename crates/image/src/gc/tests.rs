@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    build::cache,
     config::ImageConfig,
     layer::{Attributes, LayerWriter},
     manifest::{OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform, descriptor},
@@ -167,6 +168,50 @@ fn what_was_killed_leaves_nothing() {
     for folder in ["unpacked", "ingest", "in-use"] {
         assert_eq!(fs::read_dir(path.join(folder)).unwrap().count(), 0, "{folder}");
     }
+}
+
+/// A record of the build cache, of a step that made that layer.
+fn cache_step(store: &Store, key: &[u8], layer: Option<&Digest>) -> PathBuf {
+    let layer = layer.map(|digest| {
+        let size = store.blob(digest).unwrap().unwrap().size;
+        cache::LayerRecord { digest: digest.clone(), size, diff_id: digest.clone() }
+    });
+    let key = Digest::of(key);
+    cache::write(store, &key, &cache::Record { created: 1, layer });
+    store.path().join(cache::DIRECTORY).join(key.hex())
+}
+
+#[test]
+fn what_is_noted_about_a_blob_goes_with_it() {
+    let (_folder, store) = store();
+    let path = store.path().to_owned();
+    let image = add_image(&store, &[1]);
+    store.tag(&name(0), &image).unwrap();
+    let kept = store.image(&name(0), &Platform::host()).unwrap().layers()[0].diff_id.clone();
+    let gone = store.add(b"of a removed image").unwrap();
+    let of_kept = cache_step(&store, b"1", Some(&kept));
+    let of_gone = cache_step(&store, b"2", Some(&gone));
+    let of_none = cache_step(&store, b"3", None);
+    let killed = of_kept.with_file_name(".new-1-2");
+    fs::write(&killed, "{").unwrap();
+    let origins = [&kept, &gone].map(|digest| store.origins_path(digest));
+    fs::create_dir(path.join(Store::ORIGINS)).unwrap();
+    origins.iter().for_each(|path| fs::write(path, "r.example/hello\n").unwrap());
+    let scratch = path.join("build/run-1-0/upper");
+    fs::create_dir_all(&scratch).unwrap();
+
+    let collected = collect(store, Scope::Dangling).unwrap();
+    assert!(!scratch.exists());
+    assert_eq!((collected.blobs, collected.cached_steps), (1, 1));
+    assert!(of_kept.exists() && of_none.exists() && !of_gone.exists() && !killed.exists());
+    assert!(origins[0].exists() && !origins[1].exists());
+    assert!(collected.note_bytes > "r.example/hello\n".len() as u64, "{collected:?}");
+
+    // The whole cache goes, but an image that runs keeps its blobs, and what is noted about them.
+    let store = Store::open(&path).unwrap();
+    let _in_use = store.use_image(&store.image(&name(0), &Platform::host()).unwrap()).unwrap();
+    assert_eq!(collect(store, Scope::All).unwrap().cached_steps, 2);
+    assert!(!of_kept.exists() && !of_none.exists() && origins[0].exists());
 }
 
 #[test]

@@ -95,9 +95,19 @@ pub struct Ingest {
 }
 
 impl Store {
+    /// The directory of what is noted about the origins of blobs, in the store's. It is there once
+    /// something is noted.
+    pub const ORIGINS: &str = "origins";
+
     /// Where the blob is, if it is there.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.path.join("blobs").join(digest.algorithm().name()).join(digest.hex())
+    }
+
+    /// Where it is noted which registries have the blob too, below [`Store::ORIGINS`].
+    pub fn origins_path(&self, digest: &Digest) -> PathBuf {
+        let name = format!("{}-{}", digest.algorithm().name(), digest.hex());
+        self.path.join(Self::ORIGINS).join(name)
     }
 
     /// The blob with this digest, if it is there.

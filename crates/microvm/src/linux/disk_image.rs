@@ -11,6 +11,7 @@ mod error;
 use std::{
     env,
     ffi::OsStr,
+    fs::File,
     io,
     path::{Path, PathBuf},
     process::Command,
@@ -19,6 +20,8 @@ use std::{
 use crate::{
     devices::virtio::disk::{Access, Disk},
     error::{Error, Result},
+    initramfs::Root,
+    linux::merged::Merged,
 };
 
 pub use error::RootDiskError;
@@ -30,13 +33,46 @@ const LEAST_BYTES: u64 = 64 << 20;
 /// Where administrators' programs are, which is not in every user's `PATH`.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 
-/// A disk with all that is in `tree`, which has so many bytes. With enough memory there would be no
-/// need of it.
+/// A disk with all that is in `trees`, the uppermost first, which have so many bytes. With enough
+/// memory there would be no need of it.
 ///
 /// # Errors
 ///
-/// When the host has no mke2fs, no room, or the tree cannot be read.
-pub fn of(tree: &Path, bytes: u64, enough_memory: Option<u64>) -> Result<Disk> {
+/// When the host has no mke2fs, no room, or a tree cannot be read or merged with the others.
+pub fn of(trees: &[PathBuf], bytes: u64, enough_memory: Option<u64>) -> Result<Disk> {
+    let image = file(trees, bytes, enough_memory)?;
+    Disk::of(image, Access::Write).map_err(|source| Error::Disk { file: uppermost(trees), source })
+}
+
+/// The image of such a disk for the layers in `trees`, the uppermost first, whether a guest with them
+/// as its root would need one or not: a file without a name.
+///
+/// # Errors
+///
+/// When the host has no mke2fs, no room, or a tree cannot be read or merged with the others.
+pub fn root_disk(trees: &[PathBuf]) -> Result<File> {
+    let mut root = Root::new();
+    trees.iter().try_for_each(|tree| root.add_tree(tree))?;
+    file(trees, root.bytes(), None)
+}
+
+fn uppermost(trees: &[PathBuf]) -> PathBuf {
+    trees.first().cloned().unwrap_or_default()
+}
+
+fn file(trees: &[PathBuf], bytes: u64, enough_memory: Option<u64>) -> Result<File> {
+    if let [tree] = trees {
+        return of_tree(tree, bytes, enough_memory);
+    }
+    let merged = Merged::of(trees).map_err(|source| Error::RootDisk {
+        tree: uppermost(trees),
+        enough_memory,
+        source: RootDiskError::Layers(source),
+    })?;
+    of_tree(&merged.path(), bytes, enough_memory)
+}
+
+fn of_tree(tree: &Path, bytes: u64, enough_memory: Option<u64>) -> Result<File> {
     let failed = |source| Error::RootDisk { tree: tree.to_owned(), enough_memory, source };
     let io_failed = |source| failed(RootDiskError::Failed(source));
     let program = mke2fs().map_err(failed)?;
@@ -57,7 +93,7 @@ pub fn of(tree: &Path, bytes: u64, enough_memory: Option<u64>) -> Result<Disk> {
         let words = String::from_utf8_lossy(&made.stderr);
         return Err(io_failed(io::Error::other(words.trim().to_owned())));
     }
-    Disk::of(image, Access::Write).map_err(|source| Error::Disk { file: tree.to_owned(), source })
+    Ok(image)
 }
 
 /// The mke2fs of e2fsprogs.
@@ -88,7 +124,10 @@ fn find_mke2fs(paths: &[&OsStr]) -> Result<PathBuf, RootDiskError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    };
 
     use super::*;
 
@@ -99,6 +138,23 @@ mod tests {
         fs::write(&program, format!("#!/bin/sh\necho '{words}' >&2\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         folder
+    }
+
+    #[test]
+    fn a_disk_has_blocks_for_what_is_in_it_alone() {
+        if let Err(error) = mke2fs() {
+            // `ISOLAB_REQUIRE=microvm` makes a failure of it.
+            let required = env::var("ISOLAB_REQUIRE").unwrap_or_default();
+            assert!(!required.contains("microvm"), "{error}");
+            return println!("skipped: {error}");
+        }
+        let tree = tempfile::tempdir().unwrap();
+        let empty = root_disk(&[tree.path().to_owned()]).unwrap().metadata().unwrap();
+        fs::write(tree.path().join("file"), vec![1; 1 << 20]).unwrap();
+        let full = root_disk(&[tree.path().to_owned()]).unwrap().metadata().unwrap();
+        let grown = full.blocks() * 512 - empty.blocks() * 512;
+        assert!((1 << 20..2 << 20).contains(&grown), "{grown}");
+        assert!(full.blocks() * 512 < full.len() / 4, "{full:?}");
     }
 
     #[test]

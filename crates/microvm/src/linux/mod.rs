@@ -70,7 +70,7 @@ use crate::{
 };
 
 pub use boot::EntryPoint;
-pub use disk_image::{RootDiskError, mke2fs};
+pub use disk_image::{RootDiskError, mke2fs, root_disk};
 pub use failure::{FailureCause, GuestFailure, LastSeen};
 pub use recipe::Recipe;
 pub use restore::SavedVm;

@@ -35,11 +35,7 @@ use crate::{
     kernels,
     layout::PAGE,
     linux::{
-        GuestUser, LinuxVm, OutputWay, boot,
-        disk_image::{self, RootDiskError},
-        layout::MAILBOX,
-        merged::Merged,
-        names, share,
+        GuestUser, LinuxVm, OutputWay, boot, disk_image, layout::MAILBOX, names, share,
         source::Source,
     },
 };
@@ -118,7 +114,10 @@ impl System {
         let mut archive = Root::new();
         let is_large = root.bytes() > small(kernel_end, memory_bytes);
         let root_disk = match trees(&machine.root) {
-            Some(trees) if is_large => Some(disk(trees, root.bytes(), kernel_end)?),
+            Some(trees) if is_large => {
+                let enough = enough_memory(kernel_end, root.bytes());
+                Some(disk_image::of(trees, root.bytes(), enough)?)
+            }
             _ => {
                 archive.put_below(ROOT, root)?;
                 None
@@ -158,20 +157,6 @@ fn trees(root: &GuestRoot) -> Option<&[PathBuf]> {
         GuestRoot::Layers(trees) => Some(trees),
         GuestRoot::Command | GuestRoot::Initramfs(_) => None,
     }
-}
-
-/// A disk with all that is in `trees`, which have so many bytes.
-fn disk(trees: &[PathBuf], bytes: u64, kernel_end: u64) -> Result<Disk> {
-    let enough = enough_memory(kernel_end, bytes);
-    if let [tree] = trees {
-        return disk_image::of(tree, bytes, enough);
-    }
-    let merged = Merged::of(trees).map_err(|source| Error::RootDisk {
-        tree: trees.first().cloned().unwrap_or_default(),
-        enough_memory: enough,
-        source: RootDiskError::Layers(source),
-    })?;
-    disk_image::of(&merged.path(), bytes, enough)
 }
 
 /// A root of so many bytes at most is packed into the initramfs.

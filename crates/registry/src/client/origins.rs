@@ -6,31 +6,25 @@
 //! ```
 //!
 //! A registry then takes a blob from its other repository, and nothing is sent. It is only advice: a
-//! registry that no longer has the blob there says so, and gets it.
+//! registry that no longer has the blob there says so, and gets it. Garbage collection removes what is
+//! noted about blobs that are gone.
 
 use std::{
     fs::{DirBuilder, OpenOptions},
     io::{Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::PathBuf,
 };
 
 use image::{digest::Digest, reference::Reference, store::Store};
 
-/// Where it is, in the store's directory.
-pub const DIRECTORY: &str = "origins";
-
 /// A file that has grown to this size begins anew.
 const MAX_FILE: u64 = 4 << 10;
-
-fn path(store: &Store, digest: &Digest) -> PathBuf {
-    store.path().join(DIRECTORY).join(format!("{}-{}", digest.algorithm().name(), digest.hex()))
-}
 
 /// The names of the repositories that have the blob, the latest last.
 fn read(store: &Store, digest: &Digest) -> Vec<Reference> {
     let mut options = OpenOptions::new();
-    let opened = options.read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path(store, digest));
+    let opened =
+        options.read(true).custom_flags(nix::libc::O_NOFOLLOW).open(store.origins_path(digest));
     let mut text = String::new();
     let Ok(file) = opened else { return Vec::new() };
     if file.take(MAX_FILE).read_to_string(&mut text).is_err() {
@@ -44,8 +38,8 @@ pub(super) fn add(store: &Store, digest: &Digest, name: &str) {
     if read(store, digest).iter().any(|known| known.name() == name) {
         return;
     }
-    let path = path(store, digest);
-    let folder = store.path().join(DIRECTORY);
+    let path = store.origins_path(digest);
+    let folder = store.path().join(Store::ORIGINS);
     let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     let is_full = path.metadata().is_ok_and(|found| found.len() + name.len() as u64 >= MAX_FILE);
     let mut options = OpenOptions::new();
@@ -95,9 +89,9 @@ mod tests {
         for number in 0..1000 {
             add(&store, &digest, &format!("127.0.0.1:5000/r{number}"));
         }
-        assert!(path(&store, &digest).metadata().unwrap().len() <= MAX_FILE);
+        assert!(store.origins_path(&digest).metadata().unwrap().len() <= MAX_FILE);
         assert_eq!(others(&store, &digest, &target)[0], "r999");
-        std::fs::write(path(&store, &digest), b"\xff\xfe../../x\n").unwrap();
+        std::fs::write(store.origins_path(&digest), b"\xff\xfe../../x\n").unwrap();
         assert!(others(&store, &digest, &target).is_empty());
     }
 }
