@@ -259,7 +259,10 @@ fn sweep_blobs(store: &Store, marks: &Marks, collected: &mut Collected) -> Resul
 fn sweep_layers(store: &Store, marks: &Marks, collected: &mut Collected) -> Result<()> {
     let folder = store.path().join("unpacked");
     let directory = File::open(&folder).map_err(failed("open", &folder))?;
-    for name in names_in(&folder)? {
+    let mut names = names_in(&folder)?;
+    // What an interrupted removal has left comes first: its name may be needed again.
+    names.sort_unstable_by_key(|name| !name.starts_with('.'));
+    for name in names {
         if marks.chain_ids.contains(&name) {
             continue;
         }
