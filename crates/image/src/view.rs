@@ -200,7 +200,7 @@ pub fn kind(stat: &FileStat) -> SFlag {
 }
 
 impl Directory {
-    /// A directory in which there is nothing.
+    /// An empty directory.
     #[must_use]
     pub fn empty() -> Self {
         Self(Vec::new())
