@@ -248,9 +248,7 @@ impl Fingerprint {
         let Attributes { mode, uid, gid, mtime: _, xattrs } = attributes;
         self.field(format!("{kind} {mode} {uid} {gid} {xattrs:?}").as_bytes());
     }
-}
 
-impl Fingerprint {
     /// An entry, but for the content of a file.
     pub(super) fn without_content(
         &mut self,
