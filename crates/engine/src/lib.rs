@@ -1,0 +1,3 @@
+//! The engine: a daemon with Docker's REST API.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
