@@ -13,7 +13,9 @@
 //! command line, none of the launcher's descriptors, and from its first instruction no more power
 //! than any other process inside: whoever takes it over gains nothing.
 
-use std::{ffi::OsString, fs::File, io::Write as _, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString, fs::File, io::Write as _, os::fd::OwnedFd, path::PathBuf, time::Duration,
+};
 
 use sandbox::{
     Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Resource, Stdio, Timeline,
@@ -96,14 +98,29 @@ fn is_running(entry: &LedgerEntry) -> bool {
 ///
 /// Those of [`users::find`], and when the container has ended.
 pub fn user_in(entry: &LedgerEntry, words: &str) -> Result<Found> {
-    let first = state_of(entry)?.first;
-    // The kernel's own link to the root of that process, which nobody inside can change.
-    let root = Root::Directory(format!("/proc/{}/root/.", first.pid).into());
-    let found = users::find(&root, words, &[]);
-    // Otherwise the number may belong to another process by now.
-    match first.is_alive() {
-        true => Ok(found?),
-        false => Err(not_running(entry)().into()),
+    state_of(entry)?.user(words).map_err(|error| match error {
+        // By its name, which the state does not have.
+        Error::ProcessEnded { .. } => not_running(entry)().into(),
+        error => error.into(),
+    })
+}
+
+impl State {
+    /// Resolves `--user` in the container, by its own files.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`users::find`], and when the container has ended.
+    pub fn user(&self, words: &str) -> Result<Found, Error> {
+        let first = self.first;
+        // The kernel's own link to the root of that process, which nobody inside can change.
+        let root = Root::Directory(format!("/proc/{}/root/.", first.pid).into());
+        let found = users::find(&root, words, &[]);
+        // Otherwise the number may belong to another process by now.
+        match first.is_alive() {
+            true => found,
+            false => Err(Error::ProcessEnded { pid: first.pid }),
+        }
     }
 }
 
@@ -158,6 +175,25 @@ impl Command {
         Ok(())
     }
 
+    /// Starts it in the container of `state` with its streams, and leaves it running. It becomes a
+    /// child of the nearest subreaper when the calling process ends (PR_SET_CHILD_SUBREAPER(2const)),
+    /// and exits as the command does.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn leave(self, state: &State) -> Result<LeftRunning> {
+        let has_devpts = inside::is_among(&mounts::of(state.first.pid)?);
+        let streams = StdioEnds::within(self.stdio, has_devpts)?;
+        let joining = self.joining(state);
+        let mut started = join(&joining, state, streams, Begin::Detached)?;
+        let terminal = started.take_terminal()?;
+        let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
+        // Dropping it would kill it.
+        std::mem::forget(started);
+        Ok(LeftRunning { pid, terminal })
+    }
+
     fn joining(self, state: &State) -> Joining {
         let Self { words, environment: added, directory, user, .. } = self;
         let mut environment = state.environment.clone();
@@ -169,6 +205,15 @@ impl Command {
         };
         Joining { words, environment, directory, power }
     }
+}
+
+/// A command that was left running in a container.
+#[derive(Debug)]
+pub struct LeftRunning {
+    /// The process outside that is its parent and ends as it does.
+    pub pid: u32,
+    /// The master of its terminal, if it has one.
+    pub terminal: Option<OwnedFd>,
 }
 
 /// The power of another user in the same container: root has the capabilities of the container's

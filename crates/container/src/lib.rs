@@ -85,7 +85,9 @@ pub use cgroup_stat::{CpuStat, CpuStatFile};
 pub use clean::{clean, clean_those, free_resources, remove_tree};
 pub use container::Container;
 pub use error::Error;
-pub use exec::{Command, NamespacesOf, all_running, exec, find, namespaces_of, user_in};
+pub use exec::{
+    Command, LeftRunning, NamespacesOf, all_running, exec, find, namespaces_of, user_in,
+};
 pub use freeze::{freeze, is_frozen, thaw};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use host_root::not_shown;

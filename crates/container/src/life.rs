@@ -15,7 +15,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     os::{
-        fd::AsFd,
+        fd::{AsFd, OwnedFd},
         unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     },
     path::Path,
@@ -147,6 +147,15 @@ impl Created {
     /// What another process needs to know of it.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The master of its terminal, if it has one; from then on it belongs to the caller.
+    ///
+    /// # Errors
+    ///
+    /// When a terminal that was made inside cannot be received.
+    pub fn terminal(&mut self) -> Result<Option<OwnedFd>, Error> {
+        self.started.take_terminal()
     }
 
     /// Gives up control of it: it keeps running when this process ends.

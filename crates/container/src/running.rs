@@ -1,6 +1,7 @@
 //! A running container, and how it ends.
 
 use std::{
+    mem,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -44,6 +45,20 @@ pub(crate) struct Started {
     pub(crate) init: bool,
     pub(crate) timeline: Timeline,
     pub(crate) trace: Trace,
+}
+
+impl Started {
+    /// The master of its terminal, which is no longer served here.
+    pub(crate) fn take_terminal(&mut self) -> Result<Option<OwnedFd>, Error> {
+        match mem::replace(&mut self.streams.0, Streams::Inherited) {
+            Streams::Terminal(terminal) => Ok(Some(terminal.into_master())),
+            Streams::TerminalInside(socket) => Ok(Some(Terminal::receive(&socket)?.into_master())),
+            others => {
+                self.streams.0 = others;
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// The launcher's ends of standard input and output.

@@ -49,6 +49,11 @@ impl Terminal {
         Ok((terminal, slave, path))
     }
 
+    /// The master itself.
+    pub(crate) fn into_master(self) -> OwnedFd {
+        self.master.into()
+    }
+
     fn of(master: File) -> Result<Self, Error> {
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(call("fcntl O_NONBLOCK"))?;
         Ok(Self { master })
