@@ -33,6 +33,7 @@ mod freeze;
 mod gate;
 pub mod hooks;
 mod host;
+mod host_devices;
 mod host_root;
 pub mod hosts;
 mod idmapped;

@@ -4,7 +4,7 @@
 //! All of them end up as the mounts and devices of a [`container::Spec`]; those of a Linux guest as
 //! directories that it reads, in [`share`].
 
-pub(super) mod device;
+mod device;
 mod mount;
 mod path;
 mod share;

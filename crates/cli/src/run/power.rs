@@ -11,7 +11,6 @@ use container::{
     users,
 };
 
-use super::mounts;
 use crate::{failure::Failure, units};
 
 #[derive(Debug, Args)]
@@ -56,7 +55,7 @@ impl PowerArguments {
     /// `--user`, the program runs as `user`.
     pub(super) fn apply(&self, spec: &mut Spec, user: Option<&str>) -> Result<(), Failure> {
         if self.privileged {
-            make_privileged(spec)?;
+            spec.make_privileged().map_err(sandbox::Error::from)?;
         }
         self.become_user(spec, user)?;
         let kept = self.capabilities(spec.power.capabilities.bounding)?;
@@ -126,27 +125,6 @@ fn set(names: &[String]) -> Result<(bool, u64), Failure> {
     Ok((names.iter().any(|name| is_all(name)), set))
 }
 
-/// Takes away all walls of questions 3 and 4 but the root.
-fn make_privileged(spec: &mut Spec) -> Result<(), Failure> {
-    let all = CapabilitySet(u64::MAX);
-    let power = &mut spec.power;
-    (power.seccomp, power.no_new_privileges) = (Seccomp::Unconfined, false);
-    power.capabilities.bounding = all;
-    spec.budget.devices.clear();
-    unmask(spec);
-    for mount in &mut spec.inside.mounts {
-        if matches!(mount.kind.as_str(), "sysfs" | "cgroup" | "cgroup2") {
-            mount.options.retain(|option| option != "ro");
-        }
-    }
-    mounts::device::add_all(spec)
-}
-
-fn unmask(spec: &mut Spec) {
-    spec.inside.masked_paths.clear();
-    spec.inside.read_only_paths.clear();
-}
-
 /// The profile in `file`, for the capabilities of `spec`.
 fn profile(file: &str, spec: &Spec) -> Result<Profile, Failure> {
     /// A byte more than is taken.
@@ -168,7 +146,7 @@ fn secure(spec: &mut Spec, option: &str) -> Result<(), Failure> {
         ("seccomp", file) => spec.power.seccomp = Seccomp::Profile(profile(file, spec)?),
         ("no-new-privileges", "" | "true") => spec.power.no_new_privileges = true,
         ("no-new-privileges", "false") => spec.power.no_new_privileges = false,
-        ("systempaths", "unconfined") | ("unmask", "ALL" | "all") => unmask(spec),
+        ("systempaths", "unconfined") | ("unmask", "ALL" | "all") => spec.unmask(),
         // Isolab confines by neither of the two.
         ("label", "disable") | ("apparmor", "unconfined") => {}
         ("label" | "apparmor", _) => {

@@ -2,19 +2,10 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs, io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
-use container::{
-    Device, Mount, Namespace, Spec,
-    devices::{Access, DeviceKind, DeviceRule},
-};
-use nix::{
-    sys::stat::{major, minor},
-    unistd::Uid,
-};
+use container::{Spec, devices::Access};
 
 use super::path;
 use crate::failure::Failure;
@@ -52,81 +43,11 @@ pub(super) fn parse(text: &OsStr) -> Result<HostDevice, String> {
     Ok(HostDevice { source, destination, access })
 }
 
-/// What every container has of its own in `/dev`.
-const OWN: [&str; 6] = ["pts", "shm", "mqueue", "hugepages", "console", "ptmx"];
-
-/// Adds all devices of the host's. Who is not root may use hardly any.
-pub(in crate::run) fn add_all(spec: &mut Spec) -> Result<(), Failure> {
-    if !Uid::effective().is_root() {
-        return Ok(());
-    }
-    let place = Path::new("/dev");
-    let all = HostDevice { source: place.into(), destination: place.into(), access: Access::ALL };
-    all.add_below(spec, place, place, &OWN)
-}
-
 impl HostDevice {
     /// Adds it, or all devices of the directory, to a container's.
     pub(super) fn add(&self, spec: &mut Spec) -> Result<(), Failure> {
-        let found = fs::canonicalize(&self.source).map_err(Failure::at(self.action()))?;
-        self.add_below(spec, &found, &self.destination, &[])
-    }
-
-    /// Without those of a directory that have the names `left_out`.
-    fn add_below(
-        &self,
-        spec: &mut Spec,
-        found: &Path,
-        place: &Path,
-        left_out: &[&str],
-    ) -> Result<(), Failure> {
-        let about = fs::symlink_metadata(found).map_err(Failure::at(self.action()))?;
-        if about.is_dir() {
-            let listing = fs::read_dir(found).map_err(Failure::at(self.action()))?;
-            for entry in listing {
-                let entry = entry.map_err(Failure::at(self.action()))?;
-                let is_meant = entry.file_type().is_ok_and(|kind| {
-                    kind.is_dir() || kind.is_block_device() || kind.is_char_device()
-                });
-                let name = entry.file_name();
-                if is_meant && !left_out.iter().any(|left_out| name == *left_out) {
-                    self.add_below(spec, &entry.path(), &place.join(name), &[])?;
-                }
-            }
-            return Ok(());
-        }
-        let kind = match about.file_type() {
-            kind if kind.is_char_device() => DeviceKind::Char,
-            kind if kind.is_block_device() => DeviceKind::Block,
-            _ => {
-                let why = io::Error::other("it is not a device; -v shows other files inside");
-                return Err(Failure::at(self.action())(why));
-            }
-        };
-        let (major, minor) = (major(about.rdev()) as u32, minor(about.rdev()) as u32);
-        spec.budget.allow(DeviceRule {
-            allow: true,
-            kind,
-            major: Some(major),
-            minor: Some(minor),
-            access: self.access,
-        });
-        if !Uid::effective().is_root() || spec.boundary.namespaces.user != Namespace::Shared {
-            // Nobody makes a node in a user namespace: the host's own is shown.
-            let options = vec!["dev".into()];
-            let (destination, source) = (place.to_owned(), found.to_owned());
-            spec.inside.mounts.push(Mount { destination, kind: "bind".into(), source, options });
-            return Ok(());
-        }
-        let kind = if kind == DeviceKind::Block { 'b' } else { 'c' };
-        let device = Device { path: place.into(), kind, major, minor, mode: about.mode() & 0o777 };
-        spec.inside.devices.retain(|usual| usual.path != device.path);
-        spec.inside.devices.push(device);
-        Ok(())
-    }
-
-    fn action(&self) -> String {
-        format!("show the device {} inside", self.source.display())
+        let added = spec.add_device(&self.source, &self.destination, self.access);
+        Ok(added.map_err(sandbox::Error::from)?)
     }
 }
 
