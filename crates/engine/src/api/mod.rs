@@ -2,6 +2,7 @@
 //!
 //! A request is `[/vMAJOR.MINOR]/PATH?QUERY`. What it means is one table, in [`route`].
 
+mod archive;
 mod body;
 mod call;
 mod containers;
@@ -13,6 +14,7 @@ mod list;
 mod logs;
 mod query;
 mod response;
+mod stats;
 mod streams;
 mod system;
 mod volumes;
@@ -85,6 +87,10 @@ async fn route(engine: &Arc<Engine>, call: Call, body: Body) -> Result<Response<
         (POST, ["containers", id, "attach"]) => streams::attach(engine, id, call).await,
         (POST, ["containers", id, "resize"]) => streams::resize(engine, id, &call).await,
         (GET, ["containers", id, "top"]) => containers::top(engine, id, &call).await,
+        (GET, ["containers", id, "stats"]) => stats::stats(engine, id, &call).await,
+        (HEAD, ["containers", id, "archive"]) => archive::head(engine, id, &call).await,
+        (GET, ["containers", id, "archive"]) => archive::get(engine, id, &call).await,
+        (PUT, ["containers", id, "archive"]) => archive::put(engine, id, &call, body).await,
         (DELETE, ["containers", id]) => lifecycle::remove(engine, id, &call).await,
 
         (POST, ["containers", id, "exec"]) => exec::create(engine, id, body).await,

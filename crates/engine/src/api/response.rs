@@ -1,6 +1,7 @@
 //! Responses that succeed.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -63,6 +64,41 @@ impl HttpBody for ChannelBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
         self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+/// Where a thread writes a body: pieces of 32 KiB, and whenever it is flushed.
+pub(super) struct BodyWriter {
+    sender: mpsc::Sender<Bytes>,
+    piece: Vec<u8>,
+}
+
+/// How large the pieces are.
+const PIECE: usize = 32 << 10;
+
+impl BodyWriter {
+    /// A writer of the body that belongs to `sender`.
+    pub(super) fn new(sender: mpsc::Sender<Bytes>) -> Self {
+        Self { sender, piece: Vec::new() }
+    }
+}
+
+impl io::Write for BodyWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::take(&mut self.piece).into();
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client has gone");
+        self.sender.blocking_send(piece).map_err(gone)
     }
 }
 

@@ -95,9 +95,6 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
     let runtimes = ["container", "runc", "io.containerd.runc.v2"];
     let runtime = || Runtime { path: Some("isolab".into()), ..Runtime::default() };
     let runtimes = runtimes.iter().map(|name| ((*name).to_owned(), runtime()));
-    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let total = total.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<i64>().ok());
     let uname = rustix::system::uname();
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     let version = match host.cgroup_layout {
@@ -147,7 +144,7 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
         os_type: Some("linux".into()),
         architecture: Some("x86_64".into()),
         ncpu: std::thread::available_parallelism().ok().and_then(|n| i64::try_from(n.get()).ok()),
-        mem_total: total.map(|kib| kib << 10),
+        mem_total: i64::try_from(super::stats::host_memory()).ok(),
         index_server_address: Some("https://index.docker.io/v1/".into()),
         name: Some(uname.nodename().to_string_lossy().into_owned()),
         labels: Some(Vec::new()),
