@@ -7,6 +7,7 @@
 //! | `health` | checks while it runs |
 //! | `end` | what happens when the first process has ended; restart policies |
 //! | `stop` | signals, and waiting for the end |
+//! | `update` | other limits while it runs |
 //! | `remove` | nothing of it is left |
 //! | `adopt` | what an earlier daemon has left |
 
@@ -17,6 +18,7 @@ mod health;
 mod remove;
 mod start;
 mod stop;
+mod update;
 
 use std::{
     path::PathBuf,
@@ -45,6 +47,7 @@ pub use remove::{Removal, remove, users as users_of_volume};
 pub use start::start;
 pub(crate) use start::{started, supervise};
 pub use stop::{kill, stop, wait_for_end};
+pub use update::update;
 
 /// How far a container's life has got, for those who wait.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
