@@ -114,9 +114,8 @@ pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end:
         (progress.ends, progress.exit_code) = (progress.ends + 1, end.code);
     });
     if container.record().auto_remove() && !restart {
-        let removal = Removal { force: true, volumes: true };
         // A client may have removed it just now.
-        let _ = remove(engine, container, removal).await;
+        let _ = remove(engine, container, Removal::ALL).await;
     }
     if restart {
         tokio::spawn(restart_later(Arc::clone(engine), Arc::clone(container)));

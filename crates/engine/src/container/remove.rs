@@ -19,6 +19,11 @@ pub struct Removal {
     pub volumes: bool,
 }
 
+impl Removal {
+    /// What `--rm` asks for.
+    pub const ALL: Self = Self { force: true, volumes: true };
+}
+
 /// Removes it.
 ///
 /// # Errors

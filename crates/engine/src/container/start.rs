@@ -4,7 +4,10 @@ use std::{mem, path::Path, sync::Arc};
 
 use sandbox::Process;
 
-use super::{Container, Subscriber, end, health};
+use super::{
+    Container, Subscriber, end, health,
+    remove::{Removal, remove},
+};
 use crate::{
     engine::Engine,
     error::{ApiError, Result},
@@ -61,6 +64,11 @@ pub async fn start(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<b
             container.progress.send_modify(|progress| {
                 (progress.ends, progress.exit_code) = (progress.ends + 1, failure.code);
             });
+            if container.record().auto_remove() {
+                // Its client waits for that.
+                let (engine, container) = (Arc::clone(engine), Arc::clone(container));
+                tokio::spawn(async move { remove(&engine, &container, Removal::ALL).await });
+            }
             let words = format!(
                 "failed to create task for container: failed to start the first process: {}",
                 failure.message
