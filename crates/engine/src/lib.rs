@@ -1,3 +1,6 @@
 //! The engine: a daemon with Docker's REST API.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+pub mod images;
+pub mod time;

@@ -22,7 +22,7 @@ pub fn text(time: SystemTime) -> String {
 /// The time since 1970 of a text by RFC 3339; `None` for what is none, or before 1970.
 pub fn since_1970(text: &str) -> Option<Duration> {
     let timestamp: Timestamp = text.parse().ok()?;
-    SystemTime::from(timestamp).duration_since(UNIX_EPOCH).ok()
+    Duration::try_from(timestamp.duration_since(Timestamp::UNIX_EPOCH)).ok()
 }
 
 /// The instant that a query names: seconds since 1970 with a fraction (`1700000000.5`), a date by RFC

@@ -20,7 +20,7 @@
 //! | `cache`, `scratch`, `clock` | what is kept, what is removed, and when it was |
 
 mod archive;
-pub(crate) mod cache;
+pub mod cache;
 mod clock;
 mod copy;
 mod error;

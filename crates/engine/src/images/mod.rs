@@ -1,0 +1,27 @@
+//! Images by Docker's API: what its requests do, without HTTP.
+//!
+//! ```text
+//!   /images/json, /images/X/json, history     list, inspect
+//!   /images/X/tag, DELETE /images/X, prune    remove, prune
+//! ```
+//!
+//! Images are kept by the crate `image`, and transferred by the crate `registry`; here is what Docker
+//! makes of them: ids, sizes, filters, messages. A store is opened for each request, because garbage is
+//! collected only while nobody has it open.
+
+pub mod catalog;
+mod error;
+pub mod filters;
+pub mod inspect;
+pub mod list;
+pub mod names;
+pub mod prune;
+pub mod remove;
+mod size;
+
+#[cfg(test)]
+mod test_images;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ImageError, Result};
