@@ -3,6 +3,7 @@
 //! ```text
 //!   /images/json, /images/X/json, history     list, inspect
 //!   /images/X/tag, DELETE /images/X, prune    remove, prune
+//!   /images/create, /images/X/push, /auth     pull, push, registries
 //! ```
 //!
 //! Images are kept by the crate `image`, and transferred by the crate `registry`; here is what Docker
@@ -15,13 +16,22 @@ pub mod filters;
 pub mod inspect;
 pub mod list;
 pub mod names;
+pub mod progress;
 pub mod prune;
+pub mod pull;
+pub mod push;
+pub mod registries;
 pub mod remove;
 mod size;
+mod transfer;
 
 #[cfg(test)]
 mod test_images;
 #[cfg(test)]
+mod test_registry;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transfer_tests;
 
 pub use error::{ImageError, Result};

@@ -68,7 +68,7 @@ fn a_list_has_each_image_once_and_all_its_names() {
     let filters = Filters::parse(r#"{"before":["nobody"]}"#, Criteria::OF_LIST).unwrap();
     let options = ListOptions { filters, shared_size: false };
     assert_eq!(list::list(&store, &options).unwrap_err().status(), 404);
-    let (bytes, usage) = list::disk_usage(&store, &[one.id.clone()]).unwrap();
+    let (bytes, usage) = list::disk_usage(&store, std::slice::from_ref(&one.id)).unwrap();
     assert_eq!(bytes, 15);
     assert_eq!(usage.iter().map(|image| image.containers).sum::<i64>(), 1);
     let found = list::search(&store, "ONE", 25).unwrap();
