@@ -15,6 +15,7 @@ mod completions;
 mod cp;
 mod demo;
 mod doctor;
+mod engine;
 mod environment;
 mod exec;
 mod exits;
@@ -128,6 +129,8 @@ enum Command {
     Measure(compare::MeasureArgs),
     /// Build, fetch, keep and exchange images.
     Image(Box<image::Arguments>),
+    /// Serve Docker's API, for the docker command.
+    Engine(engine::Arguments),
     /// Serve a registry.
     Registry(registry::Arguments),
     /// List, get and choose kernels for Linux guests.
@@ -231,6 +234,10 @@ pub fn main(broken_pipes_were_ignored: bool) -> ! {
 /// Does what `words` ask for, prints why it could not, and gives the exit code.
 fn run_words(words: &[OsString]) -> u8 {
     let (done, json) = match words {
+        // Started once for each container and each exec: no parser is built for it.
+        [_, engine, launch] if engine == "engine" && launch == "launch" => {
+            (Ok(::engine::launch::launch()), false)
+        }
         [_, word] if word == "--version" => (output::print(VERSION).map(|()| 0), false),
         words => match parse(words) {
             Ok(request) => (execute(request.command), request.json),
@@ -300,6 +307,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),
         Command::Image(arguments) => image::image(&arguments),
+        Command::Engine(arguments) => engine::engine(&arguments),
         Command::Registry(arguments) => registry::registry(&arguments),
         Command::Kernel(arguments) => kernel::kernel(&arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&arguments),

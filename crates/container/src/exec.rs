@@ -98,29 +98,14 @@ fn is_running(entry: &LedgerEntry) -> bool {
 ///
 /// Those of [`users::find`], and when the container has ended.
 pub fn user_in(entry: &LedgerEntry, words: &str) -> Result<Found> {
-    state_of(entry)?.user(words).map_err(|error| match error {
-        // By its name, which the state does not have.
-        Error::ProcessEnded { .. } => not_running(entry)().into(),
-        error => error.into(),
-    })
-}
-
-impl State {
-    /// Resolves `--user` in the container, by its own files.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`users::find`], and when the container has ended.
-    pub fn user(&self, words: &str) -> Result<Found, Error> {
-        let first = self.first;
-        // The kernel's own link to the root of that process, which nobody inside can change.
-        let root = Root::Directory(format!("/proc/{}/root/.", first.pid).into());
-        let found = users::find(&root, words, &[]);
-        // Otherwise the number may belong to another process by now.
-        match first.is_alive() {
-            true => found,
-            false => Err(Error::ProcessEnded { pid: first.pid }),
-        }
+    let first = state_of(entry)?.first;
+    // The kernel's own link to the root of that process, which nobody inside can change.
+    let root = Root::Directory(format!("/proc/{}/root/.", first.pid).into());
+    let found = users::find(&root, words, &[]);
+    // Otherwise the number may belong to another process by now.
+    match first.is_alive() {
+        true => Ok(found?),
+        false => Err(not_running(entry)().into()),
     }
 }
 
@@ -175,14 +160,15 @@ impl Command {
         Ok(())
     }
 
-    /// Starts it in the container of `state` with its streams, and leaves it running. It becomes a
+    /// Starts it in the container of `entry` with its streams, and leaves it running. It becomes a
     /// child of the nearest subreaper when the calling process ends (PR_SET_CHILD_SUBREAPER(2const)),
     /// and exits as the command does.
     ///
     /// # Errors
     ///
     /// The same.
-    pub fn leave(self, state: &State) -> Result<LeftRunning> {
+    pub fn leave(self, entry: &LedgerEntry) -> Result<LeftRunning> {
+        let state = &state_of(entry)?;
         let has_devpts = inside::is_among(&mounts::of(state.first.pid)?);
         let streams = StdioEnds::within(self.stdio, has_devpts)?;
         let joining = self.joining(state);

@@ -24,6 +24,7 @@ mod clean;
 mod container;
 pub mod descriptors;
 mod detached;
+mod detached_root;
 mod device;
 pub mod devices;
 mod error;
@@ -85,6 +86,7 @@ use sandbox::{Event, Mailbox, Milestone, Program, Question, Resource, Timeline, 
 pub use cgroup_stat::{CpuStat, CpuStatFile};
 pub use clean::{clean, clean_those, free_resources, remove_tree};
 pub use container::Container;
+pub use detached_root::detached_root;
 pub use error::Error;
 pub use exec::{
     Command, LeftRunning, NamespacesOf, all_running, exec, find, namespaces_of, user_in,

@@ -13,6 +13,8 @@ use host::{ProcessStat, memory_field, process_tree, pss};
 use nix::unistd::{SysconfVar, sysconf};
 use sandbox::{LedgerEntry, Process, Resource};
 
+use crate::cgroup::MemoryWatch;
+
 /// What a run consumes. A limit is `None` if there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Consumption {
@@ -34,6 +36,12 @@ pub fn cgroups(entry: &LedgerEntry) -> impl Iterator<Item = &Path> {
         Resource::Cgroup(path) => Some(path.as_path()),
         _ => None,
     })
+}
+
+/// How many processes of a container the kernel has killed because its cgroup was at its memory limit.
+pub fn out_of_memory_kills(entry: &LedgerEntry) -> u64 {
+    let mut all = cgroups(entry).filter_map(MemoryWatch::of_new);
+    all.find_map(|mut watch| watch.killed()).map_or(0, |killed| killed.kills)
 }
 
 /// The processes of a run: those in its cgroup, or in its pid namespace, or all descendants of its

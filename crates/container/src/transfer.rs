@@ -10,6 +10,7 @@ mod found;
 mod invalid;
 mod names;
 mod pack;
+mod stat;
 mod tree;
 mod unpack;
 
@@ -17,6 +18,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use nix::{
@@ -30,21 +32,25 @@ use crate::{
     Error,
     error::{self, Result},
 };
+pub use stat::{PathStat, stat};
 use tree::Rules;
 
 /// One end of a copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum CopyPath {
     /// A path of the host, trusted because the caller gave it.
     Host(PathBuf),
     /// A path in a container.
     Inside(Box<LedgerEntry>, PathBuf),
+    /// A path in a root that this descriptor is of: [`detached_root`](crate::detached_root).
+    Detached(Arc<OwnedFd>, PathBuf),
 }
 
 /// An open end of a copy.
 enum Side<'a> {
     Host(&'a Path),
     Inside { root: OwnedFd, first: Process, path: &'a Path },
+    Detached { root: &'a OwnedFd, path: &'a Path },
 }
 
 /// Copies `from` to `to`, like `docker cp`: into an existing directory, or to the new name. Returns
@@ -119,6 +125,7 @@ impl<'a> Side<'a> {
     fn open(end: &'a CopyPath) -> Result<Self, Error> {
         let (entry, path) = match end {
             CopyPath::Host(path) => return Ok(Self::Host(path)),
+            CopyPath::Detached(root, path) => return Ok(Self::Detached { root, path }),
             CopyPath::Inside(entry, path) => (entry, path),
         };
         let gone = || Error::NotRunning { name: entry.name.clone() };
@@ -136,7 +143,7 @@ impl<'a> Side<'a> {
 
     fn path(&self) -> &'a Path {
         match self {
-            Self::Host(path) | Self::Inside { path, .. } => path,
+            Self::Host(path) | Self::Inside { path, .. } | Self::Detached { path, .. } => path,
         }
     }
 
@@ -145,7 +152,11 @@ impl<'a> Side<'a> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         // An empty path means the current directory.
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let Self::Inside { root, .. } = self else { return open(path, flags, Mode::empty()) };
+        let root = match self {
+            Self::Host(_) => return open(path, flags, Mode::empty()),
+            Self::Inside { root, .. } => root,
+            Self::Detached { root, .. } => *root,
+        };
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags).resolve(resolve);
         /// A rename anywhere on the host can make a lookup fail with EAGAIN (openat2(2)).
@@ -181,6 +192,7 @@ impl<'a> Side<'a> {
     fn rules(&self) -> Result<Rules, Error> {
         match self {
             Self::Host(_) => Ok(Rules { owner: None, mode: 0o777 }),
+            Self::Detached { .. } => Ok(Rules { owner: Some((0, 0)), mode: 0o7777 }),
             Self::Inside { first, .. } => {
                 let owner = Some((root_inside(first, "uid_map")?, root_inside(first, "gid_map")?));
                 Ok(Rules { owner, mode: 0o7777 })

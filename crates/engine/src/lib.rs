@@ -1,6 +1,36 @@
-//! The engine: a daemon with Docker's REST API.
+//! The engine: a daemon with Docker's REST API, whose clients are the unmodified `docker` command and
+//! every other program that speaks it.
+//!
+//! ```text
+//!   docker ──REST──> api ──> container ──> supervisor ──> launcher ──> the first process
+//!                     │          │             └─ holds its terminal or pipes, its log, its exit code,
+//!                     │          └─ state: a record, a file each            and outlives the daemon
+//!                     └─ volumes, images, networks
+//! ```
+//!
+//! [`serve`](serve()) is the daemon, [`launch`](launch::launch) the process that makes a container by
+//! the crate `container`; [`spec`] is the door: Docker's words, question by question.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod api;
+mod attachment;
+pub mod container;
+pub mod engine;
+pub mod error;
+pub mod events;
+pub mod exec;
 pub mod images;
+pub mod launch;
+mod names;
+pub mod options;
+mod serve;
+mod signals;
+pub mod spec;
+pub mod state;
+pub mod supervisor;
 pub mod time;
+pub mod volumes;
+
+pub use options::Options;
+pub use serve::serve;

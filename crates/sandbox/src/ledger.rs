@@ -222,7 +222,7 @@ impl Ledger {
     ///
     /// Those of [`Ledger::entries`].
     pub fn find(&self, name: &str) -> Result<Option<LedgerEntry>, LedgerError> {
-        Ok(self.entries()?.into_iter().find(|entry| entry.name == name))
+        Ok(read_entry(&self.opened()?, format!("{name}.json").as_ref()))
     }
 
     /// Takes over the entry of a dead launcher, to remove what it left; for a run in the

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
 pub mod browser;
+pub mod engine;
 pub mod fuse;
 pub mod guest;
 pub mod inside;

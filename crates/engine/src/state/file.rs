@@ -64,8 +64,7 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
     let mut text = Vec::new();
     let opened = File::open(path).map_err(failed)?;
     opened.take(MAX_BYTES).read_to_end(&mut text).map_err(failed)?;
-    serde_json::from_slice(&text)
-        .map_err(|source| FileError::Damaged { path: path.into(), source })
+    serde_json::from_slice(&text).map_err(|source| FileError::Damaged { path: path.into(), source })
 }
 
 #[cfg(test)]

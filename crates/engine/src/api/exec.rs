@@ -1,0 +1,82 @@
+//! `docker exec`: created, started, resized, and looked at.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{Response, StatusCode},
+};
+use bollard_stubs::models::{ExecConfig, ExecStartConfig, IdResponse};
+
+use super::{
+    body,
+    call::Call,
+    response::{empty, json, json_of},
+    streams,
+};
+use crate::{
+    attachment::{self, Attachment},
+    engine::Engine,
+    error::{ApiError, Result},
+    exec,
+    supervisor::{Connection, STDERR, STDIN, STDOUT},
+};
+
+pub(super) async fn create(engine: &Arc<Engine>, id: &str, body: Body) -> Result<Response<Body>> {
+    let container = engine.container(id)?;
+    let config: ExecConfig = body::json(body).await?;
+    if attachment::keys(config.detach_keys.as_deref()).is_none() {
+        return Err(ApiError::invalid("Invalid detach keys provided"));
+    }
+    let id = exec::create(engine, &container, config)?;
+    json_of(StatusCode::CREATED, &IdResponse { id })
+}
+
+pub(super) async fn start(
+    engine: &Arc<Engine>,
+    id: &str,
+    call: Call,
+    body: Body,
+) -> Result<Response<Body>> {
+    let exec = engine.exec(id)?;
+    let bytes = body::small(body).await?;
+    let asked: ExecStartConfig = match bytes.is_empty() {
+        true => ExecStartConfig::default(),
+        false => serde_json::from_slice(&bytes)
+            .map_err(|error| ApiError::invalid(format!("invalid JSON: {error}")))?,
+    };
+    let size = asked.console_size.unwrap_or_default();
+    let size = [0, 1]
+        .map(|index| size.get(index).and_then(|number| u16::try_from(*number).ok()).unwrap_or(0));
+    if asked.detach == Some(true) {
+        exec::start(engine, &exec, None, size).await?;
+        return Ok(empty(StatusCode::OK));
+    }
+    let config = &exec.config;
+    let bit = |on: Option<bool>, bit: u32| if on == Some(true) { bit } else { 0 };
+    let streams = bit(config.attach_stdout, STDOUT)
+        | bit(config.attach_stderr, STDERR)
+        | bit(config.attach_stdin, STDIN);
+    let keys = attachment::keys(config.detach_keys.as_deref()).unwrap_or_default();
+    let stdin = config.attach_stdin == Some(true);
+    let attachment = Attachment { tty: exec.tty(), stdin, keys, first: Vec::new() };
+    let upgrade =
+        call.upgrade.ok_or_else(|| ApiError::invalid("this connection cannot be upgraded"))?;
+    let response = streams::upgraded(&call.headers, exec.tty(), call.version);
+    let connection = exec::start(engine, &exec, Some(streams), size).await?;
+    let connection = connection.ok_or_else(|| ApiError::internal("the exec has no streams"))?;
+    tokio::spawn(attachment::serve(upgrade, connection, attachment));
+    Ok(response)
+}
+
+pub(super) async fn resize(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
+    let exec = engine.exec(id)?;
+    let [rows, columns] = streams::size(call)?;
+    let resize = async { Connection::open(&exec.directory).await?.resize(rows, columns).await };
+    resize.await.map_err(ApiError::failed("resize the terminal"))?;
+    Ok(empty(StatusCode::OK))
+}
+
+pub(super) fn inspect(engine: &Arc<Engine>, id: &str) -> Result<Response<Body>> {
+    json(&engine.exec(id)?.inspect())
+}

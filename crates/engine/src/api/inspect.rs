@@ -1,0 +1,162 @@
+//! `GET /containers/ID/json`: everything that is known of a container.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use axum::{body::Body, http::Response};
+use bollard_stubs::models::{ContainerInspectResponse, DriverData, EndpointSettings};
+use serde_json::{Value, json};
+
+use super::{call::Call, response};
+use crate::{
+    container::Container,
+    engine::Engine,
+    error::{ApiError, Result},
+    state::record::Record,
+};
+
+pub(super) async fn inspect(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
+    let container = engine.container(id)?;
+    let record = container.record().clone();
+    let mut all = serde_json::to_value(described(engine, &container, &record))
+        .map_err(|error| ApiError::of(&error))?;
+    // What the models leave out: what older clients read.
+    let networks = networks(&record);
+    let primary = networks.values().next().cloned().unwrap_or_default();
+    if let Some(fields) = all.as_object_mut() {
+        fields.insert(
+            "NetworkSettings".into(),
+            json!({
+                "Bridge": "",
+                "SandboxID": "",
+                "SandboxKey": "",
+                "Ports": {},
+                "Gateway": primary.gateway.unwrap_or_default(),
+                "IPAddress": primary.ip_address.unwrap_or_default(),
+                "IPPrefixLen": primary.ip_prefix_len.unwrap_or_default(),
+                "MacAddress": primary.mac_address.unwrap_or_default(),
+                "Networks": networks,
+            }),
+        );
+        if call.query.flag("size") {
+            let (upper, layers) = (container.directory.join("files"), record.layers.clone());
+            let sizes = tokio::task::spawn_blocking(move || {
+                let own = size_of(&upper.join("upper"));
+                (own, own + layers.iter().map(|layer| size_of(layer)).sum::<u64>())
+            });
+            let (own, whole) = sizes.await.unwrap_or_default();
+            fields.insert("SizeRw".into(), json!(own));
+            fields.insert("SizeRootFs".into(), json!(whole));
+        }
+        defaults(fields, &record);
+    }
+    response::json(&all)
+}
+
+/// What dockerd writes even if it is empty, for programs that do not look twice.
+fn defaults(fields: &mut serde_json::Map<String, Value>, record: &Record) {
+    for (section, values) in [
+        (
+            "HostConfig",
+            json!({
+                "Binds": null, "PortBindings": {}, "Dns": [], "DnsOptions": [], "DnsSearch": [],
+                "ExtraHosts": null, "CapAdd": null, "CapDrop": null, "GroupAdd": null,
+                "IpcMode": "private", "PidMode": "", "UTSMode": "", "UsernsMode": "",
+                "CgroupnsMode": "private", "Privileged": false, "PublishAllPorts": false,
+                "ReadonlyRootfs": false, "SecurityOpt": null, "VolumesFrom": null, "Links": null,
+                "Memory": 0, "NanoCpus": 0, "CpuShares": 0, "CpuPeriod": 0, "CpuQuota": 0,
+                "CpusetCpus": "", "CpusetMems": "", "MemorySwap": 0, "MemoryReservation": 0,
+                "PidsLimit": null, "Ulimits": [], "Devices": [], "AutoRemove": false,
+                "OomScoreAdj": 0, "OomKillDisable": false, "ContainerIDFile": "",
+                "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}, "ConsoleSize": [0, 0],
+            }),
+        ),
+        (
+            "Config",
+            json!({
+                "Volumes": null, "WorkingDir": "", "Entrypoint": null, "Cmd": null,
+                "OnBuild": null, "Labels": {}, "User": "", "Domainname": "",
+            }),
+        ),
+    ] {
+        let Some(Value::Object(found)) = fields.get_mut(section) else { continue };
+        for (key, value) in values.as_object().into_iter().flatten() {
+            found.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        if section == "HostConfig" {
+            let policy = record.restart_policy();
+            let name = Some(policy.to_string()).filter(|name| !name.is_empty());
+            if let Some(Value::Object(policy)) = found.get_mut("RestartPolicy") {
+                policy.insert("Name".into(), json!(name.unwrap_or_else(|| "no".into())));
+                policy.entry("MaximumRetryCount").or_insert(json!(0));
+            }
+        }
+    }
+}
+
+fn described(engine: &Engine, container: &Container, record: &Record) -> ContainerInspectResponse {
+    let text = |text: &str| Some(text.to_owned());
+    let etc = |name: &str| text(&container.directory.join(name).display().to_string());
+    let execs = engine.execs_of(container);
+    let upper = container.directory.join("files");
+    let layers: Vec<String> =
+        record.layers.iter().map(|layer| layer.display().to_string()).collect();
+    let data = HashMap::from([
+        ("LowerDir".to_owned(), layers.join(":")),
+        ("UpperDir".to_owned(), upper.join("upper").display().to_string()),
+        ("WorkDir".to_owned(), upper.join("work").display().to_string()),
+    ]);
+    let has_log = container.directory.join("log").exists();
+    ContainerInspectResponse {
+        id: text(&record.id),
+        created: text(&record.created),
+        path: record.arguments.first().cloned(),
+        args: Some(record.arguments.get(1..).unwrap_or_default().to_vec()),
+        state: Some(record.status.state(None)),
+        image: text(&record.image),
+        resolv_conf_path: text(""),
+        hostname_path: text(""),
+        hosts_path: text(""),
+        log_path: if has_log { etc("log") } else { text("") },
+        name: Some(format!("/{}", record.name)),
+        restart_count: i64::try_from(record.restarts).ok(),
+        driver: text("overlay2"),
+        platform: text("linux"),
+        mount_label: text(""),
+        process_label: text(""),
+        app_armor_profile: text(""),
+        exec_ids: Some(execs).filter(|all| !all.is_empty()),
+        host_config: Some(record.host.clone()),
+        graph_driver: Some(DriverData { name: "overlay2".into(), data }),
+        mounts: Some(record.mounts.clone()),
+        config: Some(record.config.clone()),
+        ..ContainerInspectResponse::default()
+    }
+}
+
+/// Its networks, by name.
+pub(super) fn networks(record: &Record) -> HashMap<String, EndpointSettings> {
+    let mode = record.host.network_mode.clone().unwrap_or_else(|| "none".into());
+    match mode.strip_prefix("container:") {
+        Some(_) => HashMap::new(),
+        None => HashMap::from([(mode, EndpointSettings::default())]),
+    }
+}
+
+/// The bytes of all files below a directory, each hard link once.
+pub(super) fn size_of(directory: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut counted = std::collections::HashSet::new();
+    let mut waiting = vec![directory.to_owned()];
+    let mut bytes = 0;
+    while let Some(next) = waiting.pop() {
+        for listed in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            let Ok(about) = listed.metadata() else { continue };
+            if about.is_dir() {
+                waiting.push(listed.path());
+            } else if about.nlink() < 2 || counted.insert(about.ino()) {
+                bytes += about.len();
+            }
+        }
+    }
+    bytes
+}

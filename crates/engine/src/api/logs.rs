@@ -1,0 +1,170 @@
+//! `GET /containers/ID/logs`: what a container has written, and goes on to write.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{Response, StatusCode},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    call::Call,
+    response::{ChannelBody, of_type},
+};
+use crate::{
+    attachment,
+    container::Container,
+    engine::Engine,
+    error::{ApiError, Result},
+    supervisor::{LogLine, LogReader, LogStream},
+    time,
+};
+
+/// How often a log that is followed is looked at when nothing new was in it.
+const LOOK: Duration = Duration::from_millis(20);
+/// How much is sent at once.
+const PIECE: usize = 64 << 10;
+
+/// Which lines a client wants, and how.
+#[derive(Debug, Clone)]
+struct Selection {
+    stdout: bool,
+    stderr: bool,
+    timestamps: bool,
+    tty: bool,
+    since: Option<Duration>,
+    until: Option<Duration>,
+    tail: Option<usize>,
+    follow: bool,
+}
+
+pub(super) async fn logs(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
+    let container = engine.container(id)?;
+    let query = &call.query;
+    let (stdout, stderr) = (query.flag("stdout"), query.flag("stderr"));
+    if !stdout && !stderr {
+        return Err(ApiError::invalid("Bad parameters: you must choose at least one stream"));
+    }
+    let driver = container.record().host.log_config.clone().and_then(|log| log.typ);
+    if driver.as_deref() == Some("none") {
+        return Err(ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "configured logging driver does not support reading",
+        ));
+    }
+    let instant = |name: &str| -> Result<Option<Duration>> {
+        let Some(text) = query.text(name).filter(|text| *text != "0") else { return Ok(None) };
+        let read = time::of_query(text);
+        read.map(Some).ok_or_else(|| ApiError::invalid(format!("invalid {name}: {text}")))
+    };
+    let selection = Selection {
+        stdout,
+        stderr,
+        timestamps: query.flag("timestamps"),
+        tty: container.record().tty(),
+        since: instant("since")?,
+        until: instant("until")?,
+        // As dockerd does, a word that is no number means all.
+        tail: query.text("tail").and_then(|text| text.parse().ok()),
+        follow: query.flag("follow"),
+    };
+    let framed = !selection.tty && call.version >= (1, 42);
+    let kind = match framed {
+        true => "application/vnd.docker.multiplexed-stream",
+        false => "application/vnd.docker.raw-stream",
+    };
+    let (sender, body) = ChannelBody::new();
+    tokio::spawn(async move {
+        // Only the client can be the reason of a failure here.
+        let _ = copy(&container, &selection, &sender).await;
+    });
+    Ok(of_type(StatusCode::OK, kind, body))
+}
+
+/// All that is logged, framed for a client that attaches.
+pub(super) async fn all_framed(container: &Arc<Container>, tty: bool) -> Vec<Bytes> {
+    let selection = Selection {
+        stdout: true,
+        stderr: true,
+        timestamps: false,
+        tty,
+        since: None,
+        until: None,
+        tail: None,
+        follow: false,
+    };
+    let (sender, mut receiver) = mpsc::channel(4);
+    let own = Arc::clone(container);
+    tokio::spawn(async move {
+        let _ = copy(&own, &selection, &sender).await;
+    });
+    let mut all = Vec::new();
+    while let Some(piece) = receiver.recv().await {
+        all.push(piece);
+    }
+    all
+}
+
+/// Sends the lines of a log; an error is a client that has gone.
+async fn copy(
+    container: &Container,
+    selection: &Selection,
+    sender: &mpsc::Sender<Bytes>,
+) -> std::result::Result<(), mpsc::error::SendError<Bytes>> {
+    let Ok(mut log) = open(&container.directory, selection) else { return Ok(()) };
+    let mut progress = container.progress.subscribe();
+    progress.borrow_and_update();
+    loop {
+        // Asked before the log is read: what is written before the end is there then.
+        let follows = selection.follow && container.status().phase.is_up();
+        let mut piece = Vec::with_capacity(PIECE);
+        let mut is_over = false;
+        while let Ok(Some(line)) = log.next_line() {
+            if selection.until.is_some_and(|until| line.time > until) {
+                is_over = true;
+                break;
+            }
+            selection.write(&mut piece, &line);
+            if piece.len() >= PIECE {
+                sender.send(std::mem::take(&mut piece).into()).await?;
+            }
+        }
+        if !piece.is_empty() {
+            sender.send(piece.into()).await?;
+        }
+        if is_over || !follows {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = progress.changed() => {}
+            () = sender.closed() => return Ok(()),
+        }
+    }
+}
+
+fn open(directory: &Path, selection: &Selection) -> std::io::Result<LogReader> {
+    LogReader::open(directory, selection.tail, selection.since)
+}
+
+impl Selection {
+    fn write(&self, to: &mut Vec<u8>, line: &LogLine) {
+        let (number, is_chosen) = match line.stream {
+            LogStream::Stdout => (1, self.stdout),
+            LogStream::Stderr => (2, self.stderr),
+        };
+        if !is_chosen || self.since.is_some_and(|since| line.time < since) {
+            return;
+        }
+        let stamp = match self.timestamps {
+            true => format!("{} ", time::text(std::time::UNIX_EPOCH + line.time)),
+            false => String::new(),
+        };
+        if !self.tty {
+            to.extend(attachment::head(number, stamp.len() + line.bytes.len()));
+        }
+        to.extend(stamp.as_bytes());
+        to.extend(&line.bytes);
+    }
+}

@@ -1,0 +1,194 @@
+//! A client that is attached to a container: its connection on one side, the supervisor on the other.
+//!
+//! Without a terminal, output is framed: eight bytes with the number of the stream and a length before
+//! each piece (Docker Engine API, "Stream format"). Input is never framed.
+
+use axum::body::Bytes;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::supervisor::{Connection, Message};
+
+/// How much input is taken at once.
+const PIECE: usize = 16 << 10;
+
+/// How a client is attached.
+#[derive(Debug, Clone)]
+pub(crate) struct Attachment {
+    /// Whether its output is raw, because there is a terminal.
+    pub(crate) tty: bool,
+    /// Whether its input is the container's.
+    pub(crate) stdin: bool,
+    /// The keys that detach it.
+    pub(crate) keys: Vec<u8>,
+    /// What it gets first.
+    pub(crate) first: Vec<Bytes>,
+}
+
+/// Serves the client until the process has ended, or one of the two is gone.
+pub(crate) async fn serve(upgrade: OnUpgrade, connection: Connection, attachment: Attachment) {
+    let Ok(upgraded) = upgrade.await else { return };
+    let (mut client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
+    for piece in &attachment.first {
+        if to_client.write_all(piece).await.is_err() {
+            return;
+        }
+    }
+    let (mut output, mut input) = connection.split();
+    let incoming = async {
+        let mut keys = DetachKeys::new(&attachment.keys);
+        let mut piece = vec![0; PIECE];
+        loop {
+            let length = match client.read(&mut piece).await {
+                Ok(0) | Err(_) => break,
+                Ok(length) => length,
+            };
+            if !attachment.stdin {
+                continue;
+            }
+            let (kept, detached) = match attachment.tty {
+                true => keys.filter(&piece[..length]),
+                false => (piece[..length].to_vec(), false),
+            };
+            if !kept.is_empty() && input.input(&kept).await.is_err() {
+                break;
+            }
+            if detached {
+                return true;
+            }
+        }
+        // End of file: the client has no more input, and still reads.
+        if attachment.stdin {
+            let _ = input.close_input().await;
+        }
+        false
+    };
+    let outgoing = async {
+        while let Ok(Some(message)) = output.next().await {
+            let sent = match message {
+                Message::Stdout(bytes) => send(&mut to_client, 1, &bytes, attachment.tty).await,
+                Message::Stderr(bytes) => send(&mut to_client, 2, &bytes, attachment.tty).await,
+                Message::Exited(_) | Message::Failed(_) => break,
+                Message::Started(_) => Ok(()),
+            };
+            if sent.is_err() {
+                break;
+            }
+        }
+        let _ = to_client.shutdown().await;
+    };
+    let mut outgoing = std::pin::pin!(outgoing);
+    tokio::select! {
+        detached = incoming => {
+            if !detached {
+                outgoing.await;
+            }
+        }
+        () = &mut outgoing => {}
+    }
+}
+
+/// Gives the client only what it gets first.
+pub(crate) async fn serve_first(upgrade: OnUpgrade, attachment: Attachment) {
+    let Ok(upgraded) = upgrade.await else { return };
+    let mut client = TokioIo::new(upgraded);
+    for piece in &attachment.first {
+        if client.write_all(piece).await.is_err() {
+            return;
+        }
+    }
+    let _ = client.shutdown().await;
+}
+
+/// A frame's head: the stream and the length.
+pub(crate) fn head(stream: u8, length: usize) -> [u8; 8] {
+    let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    [stream, 0, 0, 0, a, b, c, d]
+}
+
+async fn send(
+    to: &mut (impl AsyncWrite + Unpin),
+    stream: u8,
+    bytes: &[u8],
+    raw: bool,
+) -> std::io::Result<()> {
+    if !raw {
+        to.write_all(&head(stream, bytes.len())).await?;
+    }
+    to.write_all(bytes).await
+}
+
+/// What a detached client pressed: `ctrl-p,ctrl-q` unless it says otherwise.
+const USUAL: &str = "ctrl-p,ctrl-q";
+
+/// The bytes of a sequence such as `ctrl-p,ctrl-q` or `a,ctrl-]`; `None` if it is none.
+pub(crate) fn keys(text: Option<&str>) -> Option<Vec<u8>> {
+    let text = text.filter(|text| !text.is_empty()).unwrap_or(USUAL);
+    let key = |word: &str| match word.strip_prefix("ctrl-") {
+        Some(letter) => match letter.as_bytes() {
+            [byte @ b'a'..=b'z'] => Some(byte - b'a' + 1),
+            [byte @ b'@'..=b'_'] => Some(byte - b'@'),
+            _ => None,
+        },
+        None => word.as_bytes().first().copied().filter(|_| word.len() == 1),
+    };
+    text.split(',').map(key).collect()
+}
+
+/// Finds the sequence in a client's input, also across pieces.
+struct DetachKeys<'a> {
+    keys: &'a [u8],
+    matched: usize,
+}
+
+impl<'a> DetachKeys<'a> {
+    fn new(keys: &'a [u8]) -> Self {
+        Self { keys, matched: 0 }
+    }
+
+    /// What is to be passed on, and whether the sequence is complete.
+    fn filter(&mut self, piece: &[u8]) -> (Vec<u8>, bool) {
+        let mut kept = Vec::with_capacity(piece.len());
+        for byte in piece {
+            if self.keys.get(self.matched) == Some(byte) {
+                self.matched += 1;
+                if self.matched == self.keys.len() {
+                    return (kept, true);
+                }
+                continue;
+            }
+            // It was not the sequence: what was held back is passed on.
+            kept.extend_from_slice(&self.keys[..std::mem::take(&mut self.matched)]);
+            match self.keys.first() == Some(byte) && self.keys.len() > 1 {
+                true => self.matched = 1,
+                false => kept.push(*byte),
+            }
+        }
+        (kept, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_letters_with_or_without_control() {
+        assert_eq!(keys(None), Some(vec![16, 17]));
+        assert_eq!(keys(Some("a,ctrl-]")), Some(vec![b'a', 29]));
+        for bad in ["ctrl-", "ctrl-aa", "ab", "a,,b"] {
+            assert_eq!(keys(Some(bad)), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_sequence_is_found_across_pieces_and_the_rest_is_passed_on() {
+        let sequence = [16, 17];
+        let mut keys = DetachKeys::new(&sequence);
+        assert_eq!(keys.filter(b"ab\x10"), (b"ab".to_vec(), false));
+        assert_eq!(keys.filter(b"c"), (b"\x10c".to_vec(), false));
+        assert_eq!(keys.filter(b"\x10\x10"), (b"\x10".to_vec(), false));
+        assert_eq!(keys.filter(b"\x11x"), (Vec::new(), true));
+    }
+}

@@ -1,0 +1,205 @@
+//! Commands that join a running container: `docker exec`.
+
+pub mod record;
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bollard_stubs::models::{ExecConfig, ExecInspectResponse, ProcessConfig};
+
+use crate::{
+    container::Container,
+    engine::Engine,
+    error::{ApiError, Result},
+    launch::{LaunchFailure, LaunchRequest},
+    names,
+    supervisor::{Connection, Message, SupervisorOptions},
+    volumes,
+};
+use record::ExecRecord;
+
+/// A command for a container that was created, and may have been started.
+pub struct Exec {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// The container that it joins.
+    pub container: Arc<Container>,
+    /// What it is.
+    pub config: ExecConfig,
+    /// Its directory, while it runs.
+    pub directory: PathBuf,
+    status: Mutex<ExecStatus>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct ExecStatus {
+    started: bool,
+    up: bool,
+    pid: u32,
+    exit_code: Option<i64>,
+}
+
+/// Creates one in a container that runs.
+///
+/// # Errors
+///
+/// 409 when the container does not run, 400 without a command.
+pub fn create(engine: &Engine, container: &Arc<Container>, config: ExecConfig) -> Result<String> {
+    container.must_be_up()?;
+    if config.cmd.as_ref().is_none_or(Vec::is_empty) {
+        return Err(ApiError::invalid("No exec command specified"));
+    }
+    let id = names::new_id()?;
+    let words = config.cmd.as_deref().unwrap_or_default().join(" ");
+    let exec = Exec {
+        directory: container.directory.join("exec").join(&id),
+        container: Arc::clone(container),
+        status: Mutex::default(),
+        config,
+        id: id.clone(),
+    };
+    engine.add_exec(Arc::new(exec));
+    container.emit(engine, &format!("exec_create: {words}"), &[("execID", id.clone())]);
+    Ok(id)
+}
+
+impl Exec {
+    fn status(&self) -> std::sync::MutexGuard<'_, ExecStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it has a terminal.
+    pub fn tty(&self) -> bool {
+        self.config.tty.unwrap_or(false)
+    }
+
+    /// As the API writes it.
+    pub fn inspect(&self) -> ExecInspectResponse {
+        let status = *self.status();
+        let words = self.config.cmd.clone().unwrap_or_default();
+        let process = ProcessConfig {
+            privileged: self.config.privileged,
+            user: self.config.user.clone(),
+            tty: Some(self.tty()),
+            entrypoint: words.first().cloned(),
+            arguments: Some(words.get(1..).unwrap_or_default().to_vec()),
+        };
+        ExecInspectResponse {
+            can_remove: Some(false),
+            detach_keys: self.config.detach_keys.clone(),
+            id: Some(self.id.clone()),
+            running: Some(status.up),
+            exit_code: status.exit_code,
+            process_config: Some(process),
+            open_stdin: self.config.attach_stdin,
+            open_stderr: self.config.attach_stderr,
+            open_stdout: self.config.attach_stdout,
+            container_id: Some(self.container.id.clone()),
+            pid: Some(status.pid.into()),
+        }
+    }
+}
+
+/// Starts it; for a client with these streams, a connection that misses nothing.
+///
+/// # Errors
+///
+/// 409 when it was started before or its container does not run, 400 or 500 with the reason when it
+/// cannot be started.
+pub async fn start(
+    engine: &Arc<Engine>,
+    exec: &Arc<Exec>,
+    streams: Option<u32>,
+    size: [u16; 2],
+) -> Result<Option<Connection>> {
+    exec.container.must_be_up()?;
+    if std::mem::replace(&mut exec.status().started, true) {
+        return Err(ApiError::conflict(format!("Error: Exec command {} has already run", exec.id)));
+    }
+    let launched = launch(engine, exec, streams, size).await;
+    let (watcher, attached) = launched.map_err(|failure| {
+        exec.status().exit_code = Some(failure.code);
+        let _ = volumes::remove(&exec.directory); // made for it
+        let words = format!("exec failed: unable to start process: {}", failure.message);
+        match failure.code {
+            126 | 127 => ApiError::invalid(words),
+            _ => ApiError::internal(words),
+        }
+    })?;
+    let words = exec.config.cmd.as_deref().unwrap_or_default().join(" ");
+    let attributes = [("execID", exec.id.clone())];
+    exec.container.emit(engine, &format!("exec_start: {words}"), &attributes);
+    tokio::spawn(watch(Arc::clone(engine), Arc::clone(exec), watcher));
+    Ok(attached)
+}
+
+async fn launch(
+    engine: &Arc<Engine>,
+    exec: &Arc<Exec>,
+    streams: Option<u32>,
+    size: [u16; 2],
+) -> std::result::Result<(Connection, Option<Connection>), LaunchFailure> {
+    let failed = |error: std::io::Error| LaunchFailure { message: error.to_string(), code: 128 };
+    fs::create_dir_all(&exec.directory).map_err(failed)?;
+    let config = &exec.config;
+    let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let variables = config.env.iter().flatten().filter_map(|given| given.split_once('='));
+    let mut environment: Vec<_> =
+        variables.map(|(name, value)| (name.into(), value.into())).collect();
+    if exec.tty() {
+        environment.insert(0, ("TERM".into(), "xterm".into()));
+    }
+    let record = ExecRecord {
+        ledger_name: exec.container.record().ledger_name(),
+        words: config.cmd.clone().unwrap_or_default(),
+        environment,
+        directory: text(&config.working_dir).map(Into::into),
+        user: text(&config.user),
+        tty: exec.tty(),
+    };
+    let stdin = config.attach_stdin.unwrap_or(false) && streams.is_some();
+    let options = SupervisorOptions { stdin, stdin_once: stdin, tty: exec.tty(), log: None };
+    let request = LaunchRequest::Exec(record);
+    let supervise = crate::container::supervise(engine, &exec.directory, request, options);
+    let mut watcher = supervise.await?;
+    let attached = match streams {
+        None => None,
+        Some(streams) => {
+            let mut own = Connection::open(&exec.directory).await.map_err(failed)?;
+            own.subscribe(streams).await.map_err(failed)?;
+            Some(own)
+        }
+    };
+    watcher.subscribe(0).await.map_err(failed)?;
+    watcher.go(size[0], size[1]).await.map_err(failed)?;
+    let pid = crate::container::started(&mut watcher).await?;
+    let mut status = exec.status();
+    (status.up, status.pid) = (true, pid);
+    drop(status);
+    Ok((watcher, attached))
+}
+
+/// Waits for its end.
+async fn watch(engine: Arc<Engine>, exec: Arc<Exec>, mut connection: Connection) {
+    let mut code = 137; // its supervisor was killed
+    while let Ok(Some(message)) = connection.next().await {
+        if let Message::Exited(status) = message {
+            code = i64::from(status);
+            break;
+        }
+    }
+    {
+        let mut status = exec.status();
+        (status.up, status.pid, status.exit_code) = (false, 0, Some(code));
+    }
+    let attributes = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
+    exec.container.emit(&engine, "exec_die", &attributes);
+    let directory = exec.directory.clone();
+    let _ = tokio::task::spawn_blocking(move || volumes::remove(&directory)).await;
+    // As long as dockerd keeps it for those who ask for the exit code.
+    tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+    engine.forget_exec(&exec.id);
+}
