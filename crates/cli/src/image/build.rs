@@ -285,6 +285,7 @@ impl Shown {
     fn show(&self, event: &Event<'_>) {
         let text = match event {
             _ if self.quiet => return,
+            Event::Done { .. } => return,
             Event::Step { number, total, text, .. } => {
                 format!("Step {number}/{total} : {}", self.ansi.bold(&printable(text)))
             }

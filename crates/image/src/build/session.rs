@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     compression::Compression,
+    digest::Digest,
     dockerfile::{
         self, Dockerfile, Instruction, Located,
         ignore::Ignore,
@@ -112,24 +113,29 @@ impl<'a> Session<'a> {
         let stage = self.dockerfile.stages[index].clone();
         self.announce(&stage.from);
         let file = self.request.file.clone();
+        let mut id = None;
         let (mut state, name) = match base {
             Base::Scratch => (State::scratch(&self.order.global), "scratch".to_owned()),
             Base::Stage(earlier) => {
                 let below = self.done.get(earlier).map(|state| state.next(&self.order.global));
                 let state = below.unwrap_or_else(|| State::scratch(&self.order.global));
+                id = Some(id_of(&state));
                 (state, self.dockerfile.called(*earlier))
             }
             Base::Image(name) => {
                 let found = self.builder.images.image(name);
                 let found = found.map_err(|source| StepError::Image { name: name.clone(), source });
                 let image = found.map_err(|source| located(&file, &stage.from, source))?;
+                id = image.id().ok();
                 (State::image(&image, &self.order.global), name.clone())
             }
         };
+        (self.builder.events)(Event::Done { id: id.as_ref() });
         self.triggers(&mut state, &stage.from, &name)?;
         for line in &stage.instructions {
             self.announce(line);
             self.step(&mut state, line).map_err(|source| located(&file, line, source))?;
+            self.done(&state);
         }
         Ok(state)
     }
@@ -175,7 +181,13 @@ impl<'a> Session<'a> {
         let text = format!("LABEL {}", words.join(" "));
         let line = Located { position, text, instruction: Instruction::Label(pairs) };
         self.announce(&line);
-        self.step(state, &line).map_err(|source| located("--label", &line, source))
+        self.step(state, &line).map_err(|source| located("--label", &line, source))?;
+        self.done(state);
+        Ok(())
+    }
+
+    fn done(&self, state: &State) {
+        (self.builder.events)(Event::Done { id: Some(&id_of(state)) });
     }
 
     fn announce(&mut self, line: &Located) {
@@ -228,6 +240,11 @@ impl<'a> Session<'a> {
             id,
         })
     }
+}
+
+/// The id of the image that a stage is now.
+fn id_of(state: &State) -> Digest {
+    Digest::of(&serde_json::to_vec(&state.config).expect("a config is valid JSON"))
 }
 
 fn json(error: &serde_json::Error) -> StepError {
