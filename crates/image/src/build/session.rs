@@ -13,7 +13,6 @@ use super::{
     state::State,
 };
 use crate::{
-    compression::Compression,
     digest::Digest,
     dockerfile::{
         self, Dockerfile, Instruction, Located,
@@ -22,7 +21,7 @@ use crate::{
         scope::Global,
         stages::{Base, BuildOrder},
     },
-    manifest::{self, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST},
+    manifest::{self, OCI_CONFIG, OCI_MANIFEST},
     view::View,
 };
 
@@ -215,17 +214,8 @@ impl<'a> Session<'a> {
         let bytes = serde_json::to_vec(&config).map_err(|error| json(&error))?;
         manifest::check_size("image config", bytes.len() as u64)?;
         let id = store.add(&bytes)?;
-        let layers = state.layers.iter().map(|layer| {
-            // In an OCI manifest, layers have OCI's media types.
-            let media_type = match manifest::layer_compression(&layer.descriptor)? {
-                Compression::Gzip => OCI_LAYER,
-                Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-                Compression::None => "application/vnd.oci.image.layer.v1.tar",
-            };
-            let digest = manifest::digest_of(&layer.descriptor)?;
-            Ok(manifest::descriptor(media_type, &digest, layer.descriptor.size()))
-        });
-        let layers = layers.collect::<Result<Vec<_>, StepError>>()?;
+        let layers = state.layers.iter().map(|layer| manifest::oci_layer(&layer.descriptor));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let manifest: ImageManifest = ImageManifestBuilder::default()
             .schema_version(2u32)
             .media_type(MediaType::ImageManifest)

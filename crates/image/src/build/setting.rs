@@ -34,7 +34,7 @@ pub fn apply_changes(config: &mut ImageConfig, changes: &str) -> Result<(), Buil
         text: line.text.chars().take(80).collect(),
         source: Box::new(source),
     };
-    for stage in &dockerfile.stages[1..] {
+    if let Some(stage) = dockerfile.stages.get(1) {
         let text = "FROM is not a change of an image".into();
         return Err(failed(&stage.from, StepError::Refused(text)));
     }

@@ -162,7 +162,8 @@ impl Session<'_> {
         let path = scratch.upper();
         let upper = fs::File::open(&path).map_err(file("open", "the upper directory"))?;
         let clamp = self.epoch.and_then(|seconds| i64::try_from(seconds).ok());
-        let packed = changes(upper.as_fd(), Packed::new(output), &ChangesOptions { clamp })?;
+        let packed =
+            changes(upper.as_fd(), Packed::new(output), &ChangesOptions { clamp, skip: &[] })?;
         packed.finish().map_err(file("write the layer of", "the command"))
     }
 
