@@ -48,6 +48,7 @@ use oci_spec::image::Descriptor;
 
 pub use self::{
     error::{AnyError, BuildError, StepError},
+    scratch::Scratch,
     setting::apply_changes,
 };
 use crate::{
