@@ -8,6 +8,7 @@ use axum::{
 };
 use bollard_stubs::models::{
     ContainerCreateBody, ContainerCreateResponse, ContainerPruneResponse, ContainerTopResponse,
+    ContainerUpdateBody, ContainerUpdateResponse,
 };
 
 use super::{
@@ -64,6 +65,14 @@ pub(super) async fn prune(engine: &Arc<Engine>, call: &Call) -> Result<Response<
         }
     }
     json(&ContainerPruneResponse { containers_deleted: Some(deleted), space_reclaimed: Some(0) })
+}
+
+pub(super) async fn update(engine: &Arc<Engine>, id: &str, body: Body) -> Result<Response<Body>> {
+    let container = engine.container(id)?;
+    let asked: ContainerUpdateBody = body::json(body).await?;
+    let _changing = container.changing.lock().await;
+    container::update(engine, &container, asked)?;
+    json(&ContainerUpdateResponse { warnings: Some(Vec::new()) })
 }
 
 /// The processes of a container, as ps(1) of the host shows them.

@@ -111,7 +111,7 @@ fn described(engine: &Engine, container: &Container, record: &Record) -> Contain
         created: text(&record.created),
         path: record.arguments.first().cloned(),
         args: Some(record.arguments.get(1..).unwrap_or_default().to_vec()),
-        state: Some(record.status.state(None)),
+        state: Some(record.status.state(container.health().map(|health| health.written()))),
         image: text(&record.image),
         resolv_conf_path: text(""),
         hostname_path: text(""),

@@ -68,7 +68,11 @@ pub(super) async fn list(engine: &Arc<Engine>, call: &Call) -> Result<Response<B
         let has_ancestor = filters.values("ancestor").is_empty()
             || ancestors.contains(&record.image)
             || filters.values("ancestor").iter().any(|it| record.config.image.as_ref() == Some(it));
-        if is_shown && in_time && has_ancestor && matches(&filters, &record) {
+        if is_shown
+            && in_time
+            && has_ancestor
+            && matches(&filters, &record, container.health().map_or("none", |health| health.name()))
+        {
             found.push(summary(&container, &record, with_size));
         }
         if limit.is_some_and(|limit| found.len() == limit) {
@@ -97,7 +101,7 @@ async fn ancestors(engine: &Arc<Engine>, filters: &Filters) -> Vec<String> {
     tokio::task::spawn_blocking(look_up).await.ok().flatten().unwrap_or_default()
 }
 
-fn matches(filters: &Filters, record: &Record) -> bool {
+fn matches(filters: &Filters, record: &Record, health: &str) -> bool {
     let status = &record.status;
     let labels = record.config.labels.clone().unwrap_or_default();
     let networks = inspect::networks(record);
@@ -132,7 +136,7 @@ fn matches(filters: &Filters, record: &Record) -> bool {
                 if wanted.contains('/') { wanted.to_owned() } else { format!("{wanted}/tcp") };
             record.config.exposed_ports.iter().flatten().any(|port| *port == wanted)
         })
-        && filters.any("health", |wanted| wanted == "none")
+        && filters.any("health", |wanted| wanted == health)
         && filters.labels(&labels)
 }
 
@@ -163,7 +167,7 @@ fn summary(container: &Container, record: &Record, with_size: bool) -> Container
         size_root_fs: bytes(whole),
         labels: Some(record.config.labels.clone().unwrap_or_default()),
         state: Some(state),
-        status: Some(record.status.words(None)),
+        status: Some(record.status.words(container.health().map(|health| health.name()))),
         host_config: Some(ContainerSummaryHostConfig {
             network_mode: record.host.network_mode.clone(),
             annotations: None,

@@ -82,6 +82,7 @@ async fn route(engine: &Arc<Engine>, call: Call, body: Body) -> Result<Response<
         (POST, ["containers", id, "kill"]) => lifecycle::kill(engine, id, &call).await,
         (POST, ["containers", id, "pause"]) => lifecycle::pause(engine, id).await,
         (POST, ["containers", id, "unpause"]) => lifecycle::unpause(engine, id).await,
+        (POST, ["containers", id, "update"]) => containers::update(engine, id, body).await,
         (POST, ["containers", id, "rename"]) => lifecycle::rename(engine, id, &call),
         (POST, ["containers", id, "wait"]) => wait::wait(engine, id, &call),
         (POST, ["containers", id, "attach"]) => streams::attach(engine, id, call).await,

@@ -7,7 +7,7 @@ use bollard_stubs::models::RestartPolicyNameEnum;
 use image::{manifest::Platform, store::Lock};
 
 use super::{
-    Container, end,
+    Container, end, health,
     start::{start, started},
 };
 use crate::{
@@ -106,6 +106,7 @@ async fn join(engine: &Arc<Engine>, container: &Arc<Container>, mut connection: 
                 }
             });
             let _ = container.save();
+            health::watch(engine, container);
             tokio::spawn(end::watch(Arc::clone(engine), Arc::clone(container), connection));
         }
         None => lost(engine, container).await,

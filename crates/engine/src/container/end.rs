@@ -105,6 +105,7 @@ pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end:
         let _ = container.save();
         restart
     };
+    container.set_health(None);
     if end.oom_killed {
         container.emit(engine, "oom", &[]);
     }

@@ -4,17 +4,21 @@
 //! |---|---|
 //! | `create` | from a client's words to a record |
 //! | `start` | the supervisor, the launcher, and the first process |
+//! | `health` | checks while it runs |
 //! | `end` | what happens when the first process has ended; restart policies |
 //! | `stop` | signals, and waiting for the end |
+//! | `update` | other limits while it runs |
 //! | `remove` | nothing of it is left |
 //! | `adopt` | what an earlier daemon has left |
 
 mod adopt;
 mod create;
 mod end;
+mod health;
 mod remove;
 mod start;
 mod stop;
+mod update;
 
 use std::{
     path::PathBuf,
@@ -38,10 +42,12 @@ use crate::{
 
 pub use adopt::adopt_all;
 pub use create::{Created, create};
+pub use health::HealthState;
 pub use remove::{Removal, remove, users as users_of_volume};
 pub use start::start;
 pub(crate) use start::{started, supervise};
 pub use stop::{kill, stop, wait_for_end};
+pub use update::update;
 
 /// How far a container's life has got, for those who wait.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,6 +82,7 @@ pub struct Container {
     pub(crate) subscribers: Mutex<Vec<Subscriber>>,
     /// While it is held, nobody collects the layers of its image.
     pub(crate) _layers: Option<Lock>,
+    health: Mutex<Option<HealthState>>,
 }
 
 impl Container {
@@ -88,6 +95,7 @@ impl Container {
             progress: watch::Sender::default(),
             subscribers: Mutex::default(),
             _layers: layers,
+            health: Mutex::default(),
         })
     }
 
@@ -115,6 +123,24 @@ impl Container {
         let record = self.record().clone();
         state::save(&self.directory.join("record.json"), &record)
             .map_err(|error| ApiError::of(&error))
+    }
+
+    /// Its health, if it has a check and runs.
+    pub fn health(&self) -> Option<HealthState> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn health_name(&self) -> Option<&'static str> {
+        self.health().map(|health| health.name())
+    }
+
+    fn set_health(&self, health: Option<HealthState>) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    fn change_health(&self, change: impl FnOnce(&mut HealthState)) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.as_mut().map(change);
     }
 
     /// Tells that `action` has happened to it.

@@ -4,7 +4,7 @@ use std::{mem, path::Path, sync::Arc};
 
 use sandbox::Process;
 
-use super::{Container, Subscriber, end};
+use super::{Container, Subscriber, end, health};
 use crate::{
     engine::Engine,
     error::{ApiError, Result},
@@ -38,6 +38,7 @@ pub async fn start(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<b
     match run(engine, container).await {
         Ok(connection) => {
             container.emit(engine, "start", &[]);
+            health::watch(engine, container);
             tokio::spawn(end::watch(Arc::clone(engine), Arc::clone(container), connection));
             Ok(true)
         }

@@ -6,6 +6,7 @@ use std::{
     fs,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bollard_stubs::models::{ExecConfig, ExecInspectResponse, ProcessConfig};
@@ -16,7 +17,7 @@ use crate::{
     error::{ApiError, Result},
     launch::{LaunchFailure, LaunchRequest},
     names,
-    supervisor::{Connection, Message, SupervisorOptions},
+    supervisor::{Connection, Message, STDERR, STDOUT, SupervisorOptions},
     volumes,
 };
 use record::ExecRecord;
@@ -74,6 +75,16 @@ impl Exec {
     /// Whether it has a terminal.
     pub fn tty(&self) -> bool {
         self.config.tty.unwrap_or(false)
+    }
+
+    /// Kills its process, if it runs.
+    fn kill(&self) {
+        let status = *self.status();
+        if let Some(pid) = i32::try_from(status.pid).ok().filter(|_| status.up) {
+            // It is its supervisor's child until that has told of its end.
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+        }
     }
 
     /// As the API writes it.
@@ -200,6 +211,53 @@ async fn watch(engine: Arc<Engine>, exec: Arc<Exec>, mut connection: Connection)
     let directory = exec.directory.clone();
     let _ = tokio::task::spawn_blocking(move || volumes::remove(&directory)).await;
     // As long as dockerd keeps it for those who ask for the exit code.
-    tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
     engine.forget_exec(&exec.id);
+}
+
+/// Runs a command in a container to its end, or kills it after `timeout`: its exit code and the first
+/// `most` bytes that it writes.
+///
+/// # Errors
+///
+/// When it cannot be started, and when it takes too long.
+pub async fn captured(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    config: ExecConfig,
+    timeout: Duration,
+    most: usize,
+) -> Result<(i64, String)> {
+    let exec = engine.exec(&create(engine, container, config)?)?;
+    let connection = start(engine, &exec, Some(STDOUT | STDERR), [0; 2]).await;
+    let mut connection = match connection {
+        Ok(Some(connection)) => connection,
+        Ok(None) => return Err(ApiError::internal("the exec has no streams")),
+        Err(error) => {
+            engine.forget_exec(&exec.id);
+            return Err(error);
+        }
+    };
+    let mut output = Vec::new();
+    let read = async {
+        while let Ok(Some(message)) = connection.next().await {
+            match message {
+                Message::Stdout(bytes) | Message::Stderr(bytes) => {
+                    let room = most.saturating_sub(output.len());
+                    output.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                }
+                Message::Exited(status) => return i64::from(status),
+                Message::Started(_) | Message::Failed(_) => {}
+            }
+        }
+        137 // its supervisor was killed
+    };
+    let ended = tokio::time::timeout(timeout, read).await;
+    engine.forget_exec(&exec.id);
+    let Ok(code) = ended else {
+        exec.kill();
+        let words = format!("Health check exceeded timeout ({timeout:?})");
+        return Err(ApiError::internal(words));
+    };
+    Ok((code, String::from_utf8_lossy(&output).into_owned()))
 }
