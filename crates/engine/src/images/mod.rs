@@ -6,6 +6,7 @@
 //!   /images/create, /images/X/push, /auth     pull, push, registries
 //!   /images/get, /images/load, fromSrc        archive
 //!   /commit, /containers/X/export, changes    commit
+//!   /build                                    build
 //! ```
 //!
 //! Images are kept by the crate `image`, and transferred by the crate `registry`; here is what Docker
@@ -13,6 +14,7 @@
 //! collected only while nobody has it open.
 
 pub mod archive;
+pub mod build;
 pub mod catalog;
 pub mod commit;
 mod error;

@@ -66,7 +66,11 @@ impl LogReader {
     /// # Errors
     ///
     /// When it cannot be read. A log that does not exist is empty.
-    pub fn open(directory: &Path, tail: Option<usize>, since: Option<Duration>) -> io::Result<Self> {
+    pub fn open(
+        directory: &Path,
+        tail: Option<usize>,
+        since: Option<Duration>,
+    ) -> io::Result<Self> {
         let mut files = open_all(directory)?;
         if let Some(since) = since {
             let is_old = |file: &File| {
