@@ -21,7 +21,10 @@ use std::{
 };
 
 use nix::sys::stat::FileStat;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, open, openat2, statat};
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, open, openat2, statat},
+    io::Errno,
+};
 
 use crate::{
     difference::Kind,
@@ -77,7 +80,13 @@ impl Walk<'_> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let path: &[u8] = if level.path.is_empty() { b"." } else { &level.path };
-        let upper = openat2(&self.root, path, flags, Mode::empty(), resolve)?;
+        let upper = match openat2(&self.root, path, flags, Mode::empty(), resolve) {
+            // Its processes may have removed or replaced it meanwhile.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !level.path.is_empty() => {
+                return Ok(Vec::new());
+            }
+            opened => opened?,
+        };
         let lower = self.lower(level)?;
         let names = names(&upper)?;
         let mut below = Vec::new();
@@ -86,7 +95,10 @@ impl Walk<'_> {
             if self.skip.iter().any(|skipped| skipped.as_bytes() == path) {
                 continue;
             }
-            let stat = statat(&upper, name.as_os_str(), AtFlags::SYMLINK_NOFOLLOW)?;
+            let stat = match statat(&upper, name.as_os_str(), AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => continue,
+                stat => stat?,
+            };
             let old = lower.look_up(name)?;
             below.extend(self.entry(path, &stat, old.as_ref()));
         }

@@ -53,6 +53,11 @@ impl Filters {
         }
     }
 
+    /// Adds a value.
+    pub fn add(&mut self, name: &str, value: &str) {
+        self.0.entry(name.to_owned()).or_default().push(value.to_owned());
+    }
+
     /// The values of a filter; empty if it is not there.
     pub fn get(&self, name: &str) -> &[String] {
         self.0.get(name).map_or(&[], Vec::as_slice)
