@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use sandbox::{
-    Claim, Detached, Instance, Ledger, LedgerEntry, Limits, Metadata, Process, Resource, Sandbox,
-    Trace, Workload,
+    Claim, Detached, Instance, Ledger, LedgerEntry, Limits, Metadata, Outcome, Process, Resource,
+    Sandbox, Trace, Workload,
 };
 
 use crate::{
@@ -69,36 +69,22 @@ impl Container {
         self
     }
 
-    /// Records in the ledger what would outlive the launcher. A container without a name and
-    /// without a cgroup leaves only its processes, and those end with the program.
-    fn claim(&self, prepared: &Prepared<'_>, workload: &Workload) -> Result<Option<Claim>, Error> {
-        let resources = prepared.resources();
-        let name = match (&self.name, resources.first()) {
-            (Some(name), _) => name.clone(),
-            (None, None) => return Ok(None),
-            (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
-            (None, Some(Resource::Link(link) | Resource::Table(link))) => link.clone(),
-        };
-        let entry = LedgerEntry {
-            resources,
-            detached: self.detached.clone(),
-            metadata: self.metadata.clone(),
-            ..LedgerEntry::new(name, NAME, workload.words())
-        };
-        Ok(Some(Ledger::open()?.claim(entry)?))
-    }
-}
-
-fn last_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-impl Sandbox for Container {
-    fn name(&self) -> &'static str {
-        NAME
+    /// Runs a workload whose output is captured ([`Stdio::Capture`](sandbox::Stdio)), to its end, and
+    /// hands what it writes to `take` instead of keeping it. Its input is at its end. `take` is also
+    /// called with nothing now and then. Returns `None` if it says false: then the container is killed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sandbox::spawn`] and of waiting.
+    pub fn run_passing_on(
+        &self,
+        workload: &Workload,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<Option<Outcome>> {
+        self.begin(workload)?.wait_passing_on(take)
     }
 
-    fn spawn(&self, workload: &Workload) -> Result<Box<dyn Instance>> {
+    fn begin(&self, workload: &Workload) -> Result<RunningContainer> {
         let mut spec = self.spec.for_workload(workload);
         if let Some(name) = &self.name {
             spec.budget.cgroup = Some(format!("isolab-{name}"));
@@ -129,6 +115,39 @@ impl Sandbox for Container {
                 updated => updated.map_err(Error::from)?,
             }
         }
-        Ok(Box::new(RunningContainer::new(started, workload.deadline, claim)?))
+        RunningContainer::new(started, workload.deadline, claim).map_err(Into::into)
+    }
+
+    /// Records in the ledger what would outlive the launcher. A container without a name and
+    /// without a cgroup leaves only its processes, and those end with the program.
+    fn claim(&self, prepared: &Prepared<'_>, workload: &Workload) -> Result<Option<Claim>, Error> {
+        let resources = prepared.resources();
+        let name = match (&self.name, resources.first()) {
+            (Some(name), _) => name.clone(),
+            (None, None) => return Ok(None),
+            (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
+            (None, Some(Resource::Link(link) | Resource::Table(link))) => link.clone(),
+        };
+        let entry = LedgerEntry {
+            resources,
+            detached: self.detached.clone(),
+            metadata: self.metadata.clone(),
+            ..LedgerEntry::new(name, NAME, workload.words())
+        };
+        Ok(Some(Ledger::open()?.claim(entry)?))
+    }
+}
+
+fn last_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+impl Sandbox for Container {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn spawn(&self, workload: &Workload) -> Result<Box<dyn Instance>> {
+        Ok(Box::new(self.begin(workload)?))
     }
 }

@@ -46,6 +46,7 @@ mod life;
 mod lookup;
 pub mod mount;
 mod mount_calls;
+pub mod mount_points;
 pub mod mounts;
 pub mod namespaces;
 mod nat;

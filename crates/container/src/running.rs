@@ -154,6 +154,47 @@ impl RunningContainer {
         })
     }
 
+    /// Waits for the end with captured streams: closes the input, and hands all output to `take` when it
+    /// comes, and nothing now and then. `None` if `take` says false: then the container is killed.
+    pub(crate) fn wait_passing_on(
+        mut self,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<Option<Outcome>> {
+        self.control.close_input();
+        if let Streams::Captured(capture) = &mut self.streams {
+            let passed = capture.pass_on(self.walls.child.pidfd(), &mut self.timeline, take);
+            if !passed.map_err(crate::error::file("wait for the end of", "container"))? {
+                return Ok(None);
+            }
+        }
+        self.end_of_workload().map(Some)
+    }
+
+    /// Reaps the first process, and removes what is left of the container.
+    fn end_of_workload(mut self) -> Result<Outcome> {
+        let ended = self.walls.child.reap()?;
+        let reported = match self.init {
+            true => self.walls.child.reported_status(ended.status),
+            false => None,
+        };
+        let mut usage = self.walls.cgroup.usage();
+        usage.cpu_time = usage.cpu_time.or(Some(ended.cpu_time));
+        usage.out_of_memory = match &mut self.memory {
+            Some(watch) => watch.killed(),
+            None => self.walls.cgroup.out_of_memory(),
+        };
+        let Self { mut walls, streams, mailbox, mut timeline, trace, claim, .. } = self;
+        walls.cgroup.remove()?;
+        drop(walls);
+        drop(claim);
+        timeline.reach(Milestone::Cleaned);
+        let Written { output, errors } = streams.into_written();
+        let report = mailbox.as_ref().map(Mailbox::report);
+        let status = reported.unwrap_or(ended.status);
+        let machine_end = None;
+        Ok(Outcome { status, machine_end, output, errors, timeline, usage, report, trace })
+    }
+
     /// Forwards output until the first process has ended.
     fn until_exit(&mut self) -> Result<()> {
         let (pidfd, deadline) = (self.walls.child.pidfd(), self.deadline);
@@ -213,27 +254,7 @@ impl Instance for RunningContainer {
         if let Err(error) = self.until_exit() {
             return Err(error.after(self.streams.into_written()));
         }
-        let ended = self.walls.child.reap()?;
-        let reported = match self.init {
-            true => self.walls.child.reported_status(ended.status),
-            false => None,
-        };
-        let mut usage = self.walls.cgroup.usage();
-        usage.cpu_time = usage.cpu_time.or(Some(ended.cpu_time));
-        usage.out_of_memory = match &mut self.memory {
-            Some(watch) => watch.killed(),
-            None => self.walls.cgroup.out_of_memory(),
-        };
-        let Self { mut walls, streams, mailbox, mut timeline, trace, claim, .. } = *self;
-        walls.cgroup.remove()?;
-        drop(walls);
-        drop(claim);
-        timeline.reach(Milestone::Cleaned);
-        let Written { output, errors } = streams.into_written();
-        let report = mailbox.as_ref().map(Mailbox::report);
-        let status = reported.unwrap_or(ended.status);
-        let machine_end = None;
-        Ok(Outcome { status, machine_end, output, errors, timeline, usage, report, trace })
+        self.end_of_workload()
     }
 }
 
@@ -245,9 +266,15 @@ struct ContainerControl {
     mailbox: Option<Mailbox>,
 }
 
+impl ContainerControl {
+    fn close_input(&self) {
+        self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 impl Control for ContainerControl {
     fn stop(&self) {
-        self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.close_input();
         match &self.mailbox {
             // It fails only if the mailbox is gone, and the program with it.
             Some(mailbox) => drop(mailbox.stop()),

@@ -20,6 +20,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod exec;
+pub mod images;
 pub mod launch;
 mod names;
 pub mod options;

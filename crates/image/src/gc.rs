@@ -22,7 +22,7 @@ use std::{
 use oci_spec::image::{Descriptor, ImageManifest};
 
 use crate::{
-    build::scratch,
+    build::{cache, scratch},
     digest::Digest,
     layer::remove::remove,
     manifest::{self, Document},
@@ -33,6 +33,8 @@ use crate::{
 /// What is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scope {
+    /// What neither an image, with a name or without, nor the build cache needs.
+    Unreachable,
     /// What no image needs, and images without a name.
     #[default]
     Dangling,
@@ -111,6 +113,7 @@ pub fn collect(store: Store, scope: Scope) -> Result<Collected> {
     let mut removed = Vec::new();
     for image in store.all()? {
         let is_kept = match scope {
+            Scope::Unreachable => true,
             Scope::All => false,
             Scope::Dangling => named.contains(&image.digest().to_string()),
         };
@@ -120,6 +123,9 @@ pub fn collect(store: Store, scope: Scope) -> Result<Collected> {
         } else {
             removed.push(image);
         }
+    }
+    if scope == Scope::Unreachable {
+        marks.blobs.extend(cache::layers(&store));
     }
     collected.images = names_of(&store, &removed)?;
     store.forget(&removed)?;

@@ -25,6 +25,7 @@ pub mod process;
 pub mod reference;
 pub mod store;
 pub mod unpacked;
+pub mod upper_changes;
 pub mod usage;
 pub mod verify;
 pub mod view;

@@ -280,6 +280,20 @@ pub fn layer_compression(descriptor: &Descriptor) -> Result<Compression, Manifes
     }
 }
 
+/// The same layer with OCI's media type: in an OCI manifest, layers have those.
+///
+/// # Errors
+///
+/// Those of [`layer_compression`].
+pub fn oci_layer(layer: &Descriptor) -> Result<Descriptor, ManifestError> {
+    let media_type = match layer_compression(layer)? {
+        Compression::Gzip => OCI_LAYER,
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        Compression::None => "application/vnd.oci.image.layer.v1.tar",
+    };
+    Ok(descriptor(media_type, &digest_of(layer)?, layer.size()))
+}
+
 /// The image of an index for `platform`.
 ///
 /// # Errors

@@ -119,8 +119,24 @@ fn parts(image: &Image) -> Result<Parts, StoreError> {
 ///
 /// When it is missing, or a directory cannot be read.
 pub fn disk_bytes(path: &Path) -> io::Result<u64> {
+    let of_blocks = |about: &fs::Metadata| about.blocks() * 512;
+    Ok(of_blocks(&fs::symlink_metadata(path)?) + sum(path, &of_blocks)?)
+}
+
+/// The lengths of all files in the directory `path` together, a file with several names once: what
+/// docker calls the size of a layer. No link is followed.
+///
+/// # Errors
+///
+/// When it is missing, or a directory cannot be read.
+pub fn file_bytes(path: &Path) -> io::Result<u64> {
+    sum(path, &|about| if about.is_file() { about.len() } else { 0 })
+}
+
+/// What `of` says of all entries below `path`, together.
+fn sum(path: &Path, of: &dyn Fn(&fs::Metadata) -> u64) -> io::Result<u64> {
     let about = fs::symlink_metadata(path)?;
-    let mut bytes = about.blocks() * 512;
+    let mut bytes = 0;
     let mut seen = HashSet::new();
     let mut left = if about.is_dir() { vec![path.to_owned()] } else { Vec::new() };
     while let Some(directory) = left.pop() {
@@ -132,7 +148,7 @@ pub fn disk_bytes(path: &Path) -> io::Result<u64> {
             } else if about.nlink() > 1 && !seen.insert((about.dev(), about.ino())) {
                 continue;
             }
-            bytes += about.blocks() * 512;
+            bytes += of(&about);
         }
     }
     Ok(bytes)

@@ -9,17 +9,12 @@ use std::{
 };
 
 use clap::Args;
-use container::{Container, Network, Root, Upper, users};
+use container::{Container, Network, Root, Upper, mount_points, users};
 use image::{
     build::{AnyError, Builder, Event, Images, Request, Run, RunStep},
     manifest::Platform,
     reference::Reference,
     store::{Image, Store},
-};
-use nix::{
-    fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2},
-    sys::stat::{Mode, SFlag, fstatat},
-    unistd::{UnlinkatFlags, unlinkat},
 };
 use sandbox::{Sandbox as _, Status, Stdio, Workload};
 use serde_json::json;
@@ -234,7 +229,7 @@ impl Run for Containers {
         workload.directory = Some(step.directory.into());
         let workload = workload.stdio(if self.quiet { Stdio::Capture } else { Stdio::Inherit });
         let outcome = container.run(&workload)?;
-        remove_mount_points(&step.kept.join("upper"), step.layers)?;
+        mount_points::remove(&step.kept.join("upper"), step.layers)?;
         if self.quiet && outcome.status.code() != 0 {
             let both = [&*outcome.output, &outcome.errors].concat();
             stderr::remark(&String::from_utf8_lossy(&both));
@@ -244,35 +239,6 @@ impl Run for Containers {
             Status::Signaled(signal) => ExitStatus::from_raw(signal),
         })
     }
-}
-
-/// Removes from an upper layer what was made there to be mounted on: none of it is the command's. A
-/// file of that name that the command itself has left was mounted over, and is not in the layer.
-fn remove_mount_points(upper: &Path, lowers: &[PathBuf]) -> io::Result<()> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let upper = openat(AT_FDCWD, upper, flags | OFlag::O_NOFOLLOW, Mode::empty())?;
-    // The command may have made links of any of these.
-    let how = OpenHow::new()
-        .flags(flags)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    if let Ok(etc) = openat2(&upper, "etc", how) {
-        for name in ["hostname", "hosts", "resolv.conf"] {
-            let about = fstatat(&etc, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-            let is_empty = about.is_ok_and(|about| {
-                about.st_size == 0 && about.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
-            });
-            if is_empty {
-                unlinkat(&etc, name, UnlinkatFlags::NoRemoveDir)?;
-            }
-        }
-    }
-    for name in ["etc", "dev", "proc", "sys"] {
-        // One that a lower layer has too was not made for this, and may hide what that has in it.
-        if !lowers.iter().any(|lower| lower.join(name).symlink_metadata().is_ok()) {
-            let _ = unlinkat(&upper, name, UnlinkatFlags::RemoveDir);
-        }
-    }
-    Ok(())
 }
 
 /// What is said while it is built.
@@ -285,6 +251,7 @@ impl Shown {
     fn show(&self, event: &Event<'_>) {
         let text = match event {
             _ if self.quiet => return,
+            Event::Done { .. } => return,
             Event::Step { number, total, text, .. } => {
                 format!("Step {number}/{total} : {}", self.ansi.bold(&printable(text)))
             }

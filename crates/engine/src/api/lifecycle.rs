@@ -84,7 +84,11 @@ pub(super) async fn unpause(engine: &Arc<Engine>, id: &str) -> Result<Response<B
 }
 
 /// Freezes or thaws all its processes.
-async fn change_frozen(engine: &Arc<Engine>, container: &Container, freeze: bool) -> Result<()> {
+pub(super) async fn change_frozen(
+    engine: &Arc<Engine>,
+    container: &Container,
+    freeze: bool,
+) -> Result<()> {
     let (ledger, name) = (engine.ledger.clone(), container.record().ledger_name());
     let change = move || -> Result<()> {
         let entry = ledger.find(&name).map_err(|error| ApiError::of(&error))?;

@@ -140,7 +140,8 @@ fn matches(filters: &Filters, record: &Record, health: &str) -> bool {
         && filters.labels(&labels)
 }
 
-fn summary(container: &Container, record: &Record, with_size: bool) -> ContainerSummary {
+/// A container as the list shows it.
+pub(super) fn summary(container: &Container, record: &Record, with_size: bool) -> ContainerSummary {
     use ContainerSummaryStateEnum as State;
     let state = match record.status.phase {
         Phase::Created => State::CREATED,

@@ -4,15 +4,20 @@
 
 mod archive;
 mod body;
+mod build;
 mod call;
 mod containers;
+mod disk;
 mod events;
 mod exec;
+mod images;
 mod inspect;
 mod lifecycle;
 mod list;
 mod logs;
+mod progress;
 mod query;
+mod registry;
 mod response;
 mod stats;
 mod streams;
@@ -92,12 +97,37 @@ async fn route(engine: &Arc<Engine>, call: Call, body: Body) -> Result<Response<
         (HEAD, ["containers", id, "archive"]) => archive::head(engine, id, &call).await,
         (GET, ["containers", id, "archive"]) => archive::get(engine, id, &call).await,
         (PUT, ["containers", id, "archive"]) => archive::put(engine, id, &call, body).await,
+        (GET, ["containers", id, "export"]) => build::export(engine, id),
+        (GET, ["containers", id, "changes"]) => build::changes(engine, id).await,
         (DELETE, ["containers", id]) => lifecycle::remove(engine, id, &call).await,
 
         (POST, ["containers", id, "exec"]) => exec::create(engine, id, body).await,
         (POST, ["exec", id, "start"]) => exec::start(engine, id, call, body).await,
         (POST, ["exec", id, "resize"]) => exec::resize(engine, id, &call).await,
         (GET, ["exec", id, "json"]) => exec::inspect(engine, id),
+
+        (GET, ["images", "json"]) => images::list(engine, &call).await,
+        (GET, ["images", "search"]) => images::search(engine, &call).await,
+        (GET, ["images", "get"]) => {
+            images::get(engine, call.query.all("names").map(str::to_owned).collect()).await
+        }
+        (POST, ["images", "load"]) => images::load(engine, body).await,
+        (POST, ["images", "prune"]) => images::prune(engine, &call).await,
+        (POST, ["images", "create"]) => registry::create(engine, &call, body).await,
+        // A name has slashes.
+        (GET, ["images", name @ .., "json"]) => images::inspect(engine, name.join("/")).await,
+        (GET, ["images", name @ .., "history"]) => images::history(engine, name.join("/")).await,
+        (GET, ["images", name @ .., "get"]) => images::get(engine, vec![name.join("/")]).await,
+        (POST, ["images", name @ .., "tag"]) => images::tag(engine, name.join("/"), &call).await,
+        (POST, ["images", name @ .., "push"]) => {
+            registry::push(engine, name.join("/"), &call).await
+        }
+        (DELETE, ["images", name @ ..]) => images::remove(engine, name.join("/"), &call).await,
+        (POST, ["auth"]) => registry::login(engine, body).await,
+        (POST, ["build"]) => build::build(engine, &call, body).await,
+        (POST, ["build", "prune"]) => build::prune(engine, &call).await,
+        (POST, ["commit"]) => build::commit(engine, &call, body).await,
+        (GET, ["system", "df"]) => disk::usage(engine, &call).await,
 
         (GET, ["volumes"]) => volumes::list(engine, &call),
         (POST, ["volumes", "create"]) => volumes::create(engine, body).await,

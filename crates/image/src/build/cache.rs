@@ -10,7 +10,11 @@
 //! those above it be built again too. A record whose layer was deleted since is no record, and garbage collection removes
 //! it.
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +51,51 @@ pub(crate) fn read(store: &Store, key: &Digest) -> Option<Record> {
             (blob.size == layer.size).then_some(record)
         }
     }
+}
+
+/// A step that the cache knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedStep {
+    /// The digest of what it depends on.
+    pub key: Digest,
+    /// When it was made: seconds since 1970.
+    pub created: u64,
+    /// The layer that it made, and the size of that in bytes.
+    pub layer: Option<(Digest, u64)>,
+}
+
+/// The steps that are kept for the next build, and whose layers are still there.
+pub fn steps(store: &Store) -> Vec<CachedStep> {
+    let entries = fs::read_dir(store.path().join(DIRECTORY)).into_iter().flatten().flatten();
+    let step = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let key: Digest = format!("sha256:{name}").parse().ok()?;
+        let Record { created, layer } = read(store, &key)?;
+        Some(CachedStep { key, created, layer: layer.map(|layer| (layer.digest, layer.size)) })
+    };
+    let mut steps: Vec<CachedStep> = entries.filter_map(step).collect();
+    steps.sort_by(|one, other| one.key.cmp(&other.key));
+    steps
+}
+
+/// Forgets these steps. Their layers stay until they are collected.
+///
+/// # Errors
+///
+/// When a record cannot be removed.
+pub fn forget(store: &Store, steps: &[CachedStep]) -> io::Result<()> {
+    for step in steps {
+        match fs::remove_file(path(store, &step.key)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The layers that the cache has.
+pub(crate) fn layers(store: &Store) -> impl Iterator<Item = Digest> + use<> {
+    steps(store).into_iter().filter_map(|step| Some(step.layer?.0))
 }
 
 /// Keeps what a step made. A cache that cannot be written makes the next build slower, no more.

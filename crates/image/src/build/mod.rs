@@ -14,19 +14,20 @@
 //! | File | |
 //! |---|---|
 //! | `session` | the stages in their order, and the image at the end |
-//! | `steps`, `settings` | what each instruction does |
+//! | `steps`, `setting`, `settings` | what each instruction does |
 //! | `copy`, `source`, `tree`, `sinks`, `owner` | which files `COPY` copies, and whose they are |
 //! | `target`, `archive`, `writer` | layers: of `COPY`, and of `ADD`'s archives; `RUN`'s are [`layer::changes`](crate::layer::changes) |
 //! | `cache`, `scratch`, `clock` | what is kept, what is removed, and when it was |
 
 mod archive;
-pub(crate) mod cache;
+pub mod cache;
 mod clock;
 mod copy;
 mod error;
 mod owner;
 pub(crate) mod scratch;
 mod session;
+mod setting;
 mod settings;
 mod sinks;
 mod source;
@@ -45,7 +46,11 @@ use std::{
 
 use oci_spec::image::Descriptor;
 
-pub use self::error::{AnyError, BuildError, StepError};
+pub use self::{
+    error::{AnyError, BuildError, StepError},
+    scratch::Scratch,
+    setting::apply_changes,
+};
 use crate::{
     digest::Digest,
     dockerfile::{Position, scope::Given},
@@ -157,6 +162,11 @@ pub enum Event<'a> {
         digest: &'a Digest,
         /// The size of that.
         bytes: u64,
+    },
+    /// A step is done.
+    Done {
+        /// The id that an image of the stage's steps so far has; `None` if there is nothing in it.
+        id: Option<&'a Digest>,
     },
     /// Something that may not be meant.
     Warning(&'a str),

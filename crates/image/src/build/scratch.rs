@@ -1,15 +1,23 @@
-//! The directory in which a command's changes are until they are a layer.
+//! Directories of a build: in which a command's changes are until they are a layer, and the context of
+//! a client until the build has ended.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::{
+        fd::AsFd as _,
+        unix::{
+            ffi::OsStrExt as _,
+            fs::{DirBuilderExt as _, PermissionsExt as _},
+        },
+    },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::error::StepError;
 use crate::{
+    layer::remove::remove as remove_below,
     store::{Lock, Store},
     usage::disk_bytes,
 };
@@ -20,13 +28,18 @@ const DIRECTORY: &str = "build";
 /// A directory with `upper` and `work` for overlayfs. It is removed when it is dropped; what a killed
 /// build left is removed by the next, which finds that nobody holds its lock.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub struct Scratch {
     path: PathBuf,
     _lock: Lock,
 }
 
 impl Scratch {
-    pub(super) fn new(store: &Store) -> Result<Self, StepError> {
+    /// Makes one in the store.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub fn new(store: &Store) -> Result<Self, StepError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let folder = store.path().join(DIRECTORY);
         make(&folder, 0o700)?;
@@ -44,11 +57,13 @@ impl Scratch {
         Ok(scratch)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// The directory that contains both.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn upper(&self) -> PathBuf {
+    /// The directory `upper`, which is empty at first.
+    pub fn upper(&self) -> PathBuf {
         self.path.join("upper")
     }
 }
@@ -85,7 +100,9 @@ pub(crate) fn remove_left(store: &Store) -> u64 {
 }
 
 fn remove(path: &Path) {
-    // overlayfs makes it without permissions.
-    let _ = fs::set_permissions(path.join("work/work"), Permissions::from_mode(0o700));
-    let _ = fs::remove_dir_all(path);
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    // A client's context, and what a command has made, may be deep and without permissions.
+    if let Ok(folder) = fs::File::open(folder) {
+        let _ = remove_below(folder.as_fd(), name.as_bytes());
+    }
 }

@@ -13,7 +13,7 @@ use super::{
     state::State,
 };
 use crate::{
-    compression::Compression,
+    digest::Digest,
     dockerfile::{
         self, Dockerfile, Instruction, Located,
         ignore::Ignore,
@@ -21,7 +21,7 @@ use crate::{
         scope::Global,
         stages::{Base, BuildOrder},
     },
-    manifest::{self, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST},
+    manifest::{self, OCI_CONFIG, OCI_MANIFEST},
     view::View,
 };
 
@@ -112,24 +112,29 @@ impl<'a> Session<'a> {
         let stage = self.dockerfile.stages[index].clone();
         self.announce(&stage.from);
         let file = self.request.file.clone();
+        let mut id = None;
         let (mut state, name) = match base {
             Base::Scratch => (State::scratch(&self.order.global), "scratch".to_owned()),
             Base::Stage(earlier) => {
                 let below = self.done.get(earlier).map(|state| state.next(&self.order.global));
                 let state = below.unwrap_or_else(|| State::scratch(&self.order.global));
+                id = Some(id_of(&state));
                 (state, self.dockerfile.called(*earlier))
             }
             Base::Image(name) => {
                 let found = self.builder.images.image(name);
                 let found = found.map_err(|source| StepError::Image { name: name.clone(), source });
                 let image = found.map_err(|source| located(&file, &stage.from, source))?;
+                id = image.id().ok();
                 (State::image(&image, &self.order.global), name.clone())
             }
         };
+        (self.builder.events)(Event::Done { id: id.as_ref() });
         self.triggers(&mut state, &stage.from, &name)?;
         for line in &stage.instructions {
             self.announce(line);
             self.step(&mut state, line).map_err(|source| located(&file, line, source))?;
+            self.done(&state);
         }
         Ok(state)
     }
@@ -175,7 +180,13 @@ impl<'a> Session<'a> {
         let text = format!("LABEL {}", words.join(" "));
         let line = Located { position, text, instruction: Instruction::Label(pairs) };
         self.announce(&line);
-        self.step(state, &line).map_err(|source| located("--label", &line, source))
+        self.step(state, &line).map_err(|source| located("--label", &line, source))?;
+        self.done(state);
+        Ok(())
+    }
+
+    fn done(&self, state: &State) {
+        (self.builder.events)(Event::Done { id: Some(&id_of(state)) });
     }
 
     fn announce(&mut self, line: &Located) {
@@ -203,17 +214,8 @@ impl<'a> Session<'a> {
         let bytes = serde_json::to_vec(&config).map_err(|error| json(&error))?;
         manifest::check_size("image config", bytes.len() as u64)?;
         let id = store.add(&bytes)?;
-        let layers = state.layers.iter().map(|layer| {
-            // In an OCI manifest, layers have OCI's media types.
-            let media_type = match manifest::layer_compression(&layer.descriptor)? {
-                Compression::Gzip => OCI_LAYER,
-                Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-                Compression::None => "application/vnd.oci.image.layer.v1.tar",
-            };
-            let digest = manifest::digest_of(&layer.descriptor)?;
-            Ok(manifest::descriptor(media_type, &digest, layer.descriptor.size()))
-        });
-        let layers = layers.collect::<Result<Vec<_>, StepError>>()?;
+        let layers = state.layers.iter().map(|layer| manifest::oci_layer(&layer.descriptor));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let manifest: ImageManifest = ImageManifestBuilder::default()
             .schema_version(2u32)
             .media_type(MediaType::ImageManifest)
@@ -228,6 +230,11 @@ impl<'a> Session<'a> {
             id,
         })
     }
+}
+
+/// The id of the image that a stage is now.
+fn id_of(state: &State) -> Digest {
+    Digest::of(&serde_json::to_vec(&state.config).expect("a config is valid JSON"))
 }
 
 fn json(error: &serde_json::Error) -> StepError {

@@ -10,6 +10,7 @@ use super::{
     error::{StepError, file},
     scratch::Scratch,
     session::Session,
+    setting::{Expander, setting, shown},
     settings,
     source::Source,
     state::State,
@@ -18,13 +19,9 @@ use super::{
     writer::LayerWriter,
 };
 use crate::{
-    config::{Empty, History},
+    config::History,
     digest::Digest,
-    dockerfile::{
-        Command, Copy, Instruction, Located, remote,
-        stages::Origin,
-        variables::{expand, expand_words},
-    },
+    dockerfile::{Command, Copy, Instruction, Located, remote, stages::Origin},
     layer::{Attributes, ChangesOptions, Packed, changes},
     process::USUAL_PATH,
     view::{Node, View},
@@ -48,16 +45,12 @@ impl Session<'_> {
         }
     }
 
-    fn expand(&self, state: &State, word: &str) -> Result<String, StepError> {
-        let failed =
-            |source| StepError::Variable { word: word.chars().take(100).collect(), source };
-        expand(word, self.dockerfile.escape, &state.scope).map_err(failed)
+    fn expander<'s>(&self, state: &'s State) -> Expander<'s> {
+        Expander { escape: self.dockerfile.escape, scope: &state.scope }
     }
 
-    fn words(&self, state: &State, word: &str) -> Result<Vec<String>, StepError> {
-        let failed =
-            |source| StepError::Variable { word: word.chars().take(100).collect(), source };
-        expand_words(word, self.dockerfile.escape, &state.scope).map_err(failed)
+    fn expand(&self, state: &State, word: &str) -> Result<String, StepError> {
+        self.expander(state).one(word)
     }
 
     /// Takes the step's result from the cache, or makes it; and writes the history.
@@ -169,7 +162,8 @@ impl Session<'_> {
         let path = scratch.upper();
         let upper = fs::File::open(&path).map_err(file("open", "the upper directory"))?;
         let clamp = self.epoch.and_then(|seconds| i64::try_from(seconds).ok());
-        let packed = changes(upper.as_fd(), Packed::new(output), &ChangesOptions { clamp })?;
+        let packed =
+            changes(upper.as_fd(), Packed::new(output), &ChangesOptions { clamp, skip: &[] })?;
         packed.finish().map_err(file("write the layer of", "the command"))
     }
 
@@ -315,7 +309,7 @@ impl Session<'_> {
     }
 
     fn env(&self, state: &mut State, pairs: &[(String, String)]) -> Result<(), StepError> {
-        let pairs = self.pairs(state, pairs)?;
+        let pairs = self.expander(state).pairs(pairs)?;
         self.record(state, format!("ENV {}", shown(&pairs)), "", None)?;
         for (name, value) in pairs {
             state.scope.set(&name, value);
@@ -330,120 +324,17 @@ impl Session<'_> {
         }
     }
 
-    fn pairs(
-        &self,
-        state: &State,
-        pairs: &[(String, String)],
-    ) -> Result<Vec<(String, String)>, StepError> {
-        // All see the values from before the line.
-        let pairs = pairs.iter().map(|(name, value)| {
-            let (name, value) = (self.expand(state, name)?, self.expand(state, value)?);
-            match name.is_empty() {
-                true => Err(StepError::Refused(
-                    "a name is empty after its variables are expanded".into(),
-                )),
-                false => Ok((name, value)),
-            }
-        });
-        pairs.collect()
-    }
-
     /// Instructions that change nothing but the config.
     fn setting(&self, state: &mut State, line: &Located) -> Result<(), StepError> {
-        let mut next = state.config.config.clone();
-        let array = |words: &[String]| serde_json::to_string(words).unwrap_or_default();
-        let mut author = None;
-        let created_by = match &line.instruction {
-            Instruction::User(user) => {
-                next.user = self.expand(state, user)?;
-                if next.user.is_empty() {
-                    return Err(StepError::Refused(
-                        "the user is empty after its variables are expanded".into(),
-                    ));
-                }
-                format!("USER {}", next.user)
-            }
-            Instruction::Expose(words) => {
-                let mut ports = Vec::new();
-                for word in words {
-                    ports.extend(self.words(state, word)?);
-                }
-                for port in &ports {
-                    settings::expose(port, &mut next)?;
-                }
-                format!("EXPOSE {}", ports.join(" "))
-            }
-            Instruction::Volume(paths) => {
-                let paths = paths
-                    .iter()
-                    .map(|path| self.expand(state, path))
-                    .collect::<Result<Vec<_>, _>>()?;
-                if paths.iter().any(|path| path.trim().is_empty()) {
-                    return Err(StepError::Refused("the name of a volume is empty".into()));
-                }
-                let created_by = format!("VOLUME {}", array(&paths));
-                next.volumes.extend(paths.into_iter().map(|path| (path, Empty {})));
-                created_by
-            }
-            Instruction::Label(pairs) => {
-                let pairs = self.pairs(state, pairs)?;
-                let created_by = format!("LABEL {}", shown(&pairs));
-                next.labels.extend(pairs);
-                created_by
-            }
-            Instruction::Entrypoint(command) => {
-                let words = settings::words(command, &next);
-                let created_by = format!("ENTRYPOINT {}", array(&words));
-                next.entrypoint = (!words.is_empty()).then_some(words);
-                // The base's was for the base's entrypoint.
-                if !state.has_cmd {
-                    next.cmd = None;
-                }
-                created_by
-            }
-            Instruction::Cmd(command) => {
-                let words = settings::words(command, &next);
-                state.has_cmd = true;
-                let created_by = format!("CMD {}", array(&words));
-                next.cmd = (!words.is_empty()).then_some(words);
-                created_by
-            }
-            Instruction::Shell(words) => {
-                next.shell = Some(words.clone());
-                format!("SHELL {}", array(words))
-            }
-            Instruction::StopSignal(text) => {
-                next.stop_signal = settings::signal(&self.expand(state, text)?)?;
-                format!("STOPSIGNAL {}", next.stop_signal)
-            }
-            Instruction::Healthcheck(check) => {
-                next.healthcheck = Some(settings::healthcheck(check));
-                line.text.clone()
-            }
-            Instruction::Onbuild(trigger) => {
-                next.on_build.get_or_insert_default().push(trigger.text.clone());
-                format!("ONBUILD {}", trigger.text)
-            }
-            Instruction::Maintainer(name) => {
-                author = Some(name.clone());
-                format!("MAINTAINER {name}")
-            }
-            other => {
-                return Err(StepError::Refused(format!("{} is not possible here", other.name())));
-            }
-        };
-        self.record(state, created_by, "", None)?;
-        state.config.config = next;
-        if let Some(author) = author {
+        let expander = self.expander(state);
+        let setting = setting(line, &expander, &state.config.config, state.has_cmd)?;
+        self.record(state, setting.created_by, "", None)?;
+        (state.config.config, state.has_cmd) = (setting.execution, setting.has_cmd);
+        if let Some(author) = setting.author {
             state.config.author = author;
         }
         Ok(())
     }
-}
-
-fn shown(pairs: &[(String, String)]) -> String {
-    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    pairs.join(" ")
 }
 
 fn created_by(line: &Located, copy: &Copy, sources: &[String], destination: &str) -> String {

@@ -111,7 +111,7 @@ impl Class {
             }
             Event::Warning(text) => self.events.borrow_mut().push(text.to_owned()),
             Event::Triggers(count) => self.events.borrow_mut().push(format!("{count} triggers")),
-            Event::Layer { .. } => {}
+            Event::Layer { .. } | Event::Done { .. } => {}
         };
         let builder =
             Builder { store: &self.store, run: &self.player, images: &self.store, events: &events };

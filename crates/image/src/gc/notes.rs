@@ -12,8 +12,8 @@ pub(super) fn sweep(store: &Store, scope: Scope, collected: &mut Collected) -> R
     for name in names(&folder)? {
         // A name that is no digest is of a build that was killed while it wrote.
         let key = format!("sha256:{name}").parse::<Digest>();
-        let is_kept = scope == Scope::Dangling
-            && key.as_ref().is_ok_and(|key| cache::read(store, key).is_some());
+        let is_kept =
+            scope != Scope::All && key.as_ref().is_ok_and(|key| cache::read(store, key).is_some());
         if !is_kept {
             collected.note_bytes += remove_file(&folder.join(name))?;
             collected.cached_steps += u64::from(key.is_ok());

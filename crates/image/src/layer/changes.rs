@@ -27,9 +27,12 @@ use super::{
 
 /// How changes are written.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ChangesOptions {
+pub struct ChangesOptions<'a> {
     /// The latest time that a file has, in seconds since 1970: `SOURCE_DATE_EPOCH`.
     pub clamp: Option<i64>,
+    /// Paths in the directory that are no changes, such as mount points. What is below them is not
+    /// written either.
+    pub skip: &'a [String],
 }
 
 /// Changes that cannot become a layer.
@@ -69,7 +72,7 @@ type Result<T> = std::result::Result<T, ChangesError>;
 /// When something cannot be read or written, and when a layer cannot say it: a directory that was
 /// renamed by reference (`redirect_dir`), a file that has only its new attributes (`metacopy`), and
 /// a name that would be read as a whiteout.
-pub fn changes<W: Write>(upper: BorrowedFd<'_>, out: W, options: &ChangesOptions) -> Result<W> {
+pub fn changes<W: Write>(upper: BorrowedFd<'_>, out: W, options: &ChangesOptions<'_>) -> Result<W> {
     let mut changes = Changes {
         root: upper,
         writer: LayerWriter::new(out),
@@ -92,6 +95,9 @@ pub fn changes<W: Write>(upper: BorrowedFd<'_>, out: W, options: &ChangesOptions
             current = (level.path.clone(), changes.open(&level.path)?);
         }
         let path = join(&level.path, &name);
+        if options.skip.iter().any(|skipped| skipped.as_bytes() == path) {
+            continue;
+        }
         if let Some(below) = changes.entry(current.1.as_fd(), &name, &path)? {
             levels.push(Level { names: names(&below, &path)?, path: path.clone() });
             current = (path, below);

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn packed(folder: &Path, options: &ChangesOptions) -> Result<Vec<u8>, ChangesError> {
+fn packed(folder: &Path, options: &ChangesOptions<'_>) -> Result<Vec<u8>, ChangesError> {
     changes(File::open(folder).unwrap().as_fd(), Vec::new(), options)
 }
 
@@ -267,7 +267,7 @@ fn times_are_clamped_and_sockets_left_out() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("new"), "x").unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
-    let options = ChangesOptions { clamp: Some(1_000_000) };
+    let options = ChangesOptions { clamp: Some(1_000_000), ..ChangesOptions::default() };
     let archive = packed(folder.path(), &options).unwrap();
     assert_eq!(names_of(&archive), ["new"]);
     let about = fs::metadata(applied(&archive).path().join("new")).unwrap();

@@ -31,6 +31,7 @@ pub(crate) use blocks::Reader;
 pub use changes::{ChangesError, ChangesOptions, changes};
 pub use error::LayerError;
 pub(crate) use packed::Packed;
+pub(crate) use tree::is_opaque;
 pub use writer::{LayerWriter, Node};
 pub(crate) use xattrs::xattrs;
 

@@ -222,7 +222,7 @@ impl<'r> Tree<'r> {
 }
 
 /// Whether overlayfs takes this directory as opaque.
-pub(super) fn is_opaque(directory: BorrowedFd<'_>) -> bool {
+pub(crate) fn is_opaque(directory: BorrowedFd<'_>) -> bool {
     let mut value = [0; 2];
     let is_set = |key| fgetxattr(directory, key, &mut value[..]) == Ok(1) && value[0] == b'y';
     [OPAQUE_ROOT, OPAQUE_USER].into_iter().any(is_set)
