@@ -116,16 +116,22 @@ pub fn resources(name: &str) -> [Resource; 2] {
     [Resource::Link(name.to_owned()), Resource::Table(nat::table_of(name))]
 }
 
-/// Lets the containers of the bridge's network reach other networks, with the host's address, and
-/// no one else reach them; until the bridge is removed. Returns why this is not enough, if a chain
+/// Lets the containers of the bridge's network, an address and the length of the prefix, reach other
+/// networks, with the host's address if `masquerade`, and no one else reach them; until the bridge
+/// is removed. Returns why this is not enough, if a chain
 /// of the host drops forwarded packets.
 ///
 /// # Errors
 ///
 /// When the kernel lacks a feature or the caller may not; then they reach only each other and the
 /// host.
-pub fn open_the_way(name: &str, network: Ipv4Addr, prefix: u8) -> Result<Option<String>, Error> {
-    let reach = nat::connect_bridge(name, (network, prefix), &network::ways()?)?;
+pub fn open_the_way(
+    name: &str,
+    network: (Ipv4Addr, u8),
+    masquerade: bool,
+) -> Result<Option<String>, Error> {
+    let masqueraded = masquerade.then_some(network);
+    let reach = nat::connect_bridge(name, masqueraded, &network::ways()?)?;
     Ok(match reach {
         Reach::Further => None,
         Reach::UpTo { table, chain } => Some(format!(

@@ -106,18 +106,19 @@ pub(crate) fn connect(
     Ok(reach)
 }
 
-/// Writes the rules of the bridge `bridge` for the containers of its network, in place of those that
-/// it has, and enables forwarding on it and on `ways`.
+/// Writes the rules of the bridge `bridge` for its containers, in place of those that it has, and
+/// enables forwarding on it and on `ways`. Packets from the network `masqueraded` get the host's
+/// address.
 pub(crate) fn connect_bridge(
     bridge: &str,
-    network: (Ipv4Addr, u8),
+    masqueraded: Option<(Ipv4Addr, u8)>,
     ways: &[String],
 ) -> Result<Reach, Error> {
     let table = table_of(bridge);
     forward(bridge, ways, |batch| {
         remove_if_there(batch, &table)?;
         write_table_of_bridge(batch, &table, bridge);
-        let (address, prefix) = network;
+        let Some((address, prefix)) = masqueraded else { return Ok(()) };
         let leaving = [Part::Source(address, prefix), Part::NotTo(bridge), Part::Masquerade];
         batch.chain(&table, "postrouting", POSTROUTING);
         batch.rule(&table, "postrouting", &leaving);

@@ -188,9 +188,12 @@ fn a_bridge_is_made_once_and_removed_with_its_rules() {
             return;
         }
         assert!(make_bridge("isolab0", 8) && bridge::exists("isolab0").unwrap());
-        let has_rules = bridge::open_the_way("isolab0", [10, 8, 0, 0].into(), 24).is_ok();
+        let has_rules = bridge::open_the_way("isolab0", ([10, 8, 0, 0].into(), 24), true).is_ok();
         if has_rules {
-            assert_eq!(bridge::open_the_way("isolab0", [10, 8, 0, 0].into(), 24).unwrap(), None);
+            assert_eq!(
+                bridge::open_the_way("isolab0", ([10, 8, 0, 0].into(), 24), true).unwrap(),
+                None
+            );
             bridge::isolate("isolab0").unwrap();
         }
         bridge::remove("isolab0").unwrap();
@@ -267,7 +270,7 @@ fn other_networks_are_reached_with_the_hosts_address_and_other_bridges_are_not()
         other.serve(80);
         assert!(one.ask([192, 0, 2, 7], 80).is_err(), "before the way is open");
         for (name, number) in [("isolab0", 8), ("iso-0123456789a", 9)] {
-            bridge::open_the_way(name, [10, number, 0, 0].into(), 24).unwrap();
+            bridge::open_the_way(name, ([10, number, 0, 0].into(), 24), true).unwrap();
         }
         assert_eq!(one.ask([192, 0, 2, 7], 80).unwrap(), "192.0.2.1");
         assert_eq!(one.ask([10, 9, 0, 3], 80), Err(ErrorKind::TimedOut), "another bridge");
