@@ -44,6 +44,7 @@ mod layers;
 mod life;
 pub mod link;
 mod links;
+pub mod local_redirect;
 mod lookup;
 pub mod mount;
 mod mount_calls;

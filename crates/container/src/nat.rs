@@ -288,7 +288,7 @@ pub(crate) fn is_there(table: &str) -> bool {
 }
 
 /// Composes a batch and commits it, again if the rules have changed meanwhile.
-fn change<R>(
+pub(crate) fn change<R>(
     words: &'static str,
     mut make_up: impl FnMut(&mut Batch) -> Result<R, Error>,
 ) -> Result<R, Error> {

@@ -14,9 +14,13 @@
 //! that a daemon which was killed finds them again.
 
 mod bridges;
+mod dns;
 mod endpoint;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod id;
+mod names;
 mod networks;
 mod pool;
 mod ports;
