@@ -23,6 +23,7 @@ pub mod exec;
 pub mod images;
 pub mod launch;
 mod names;
+pub mod network;
 pub mod options;
 mod serve;
 mod signals;

@@ -102,6 +102,12 @@ impl io::Write for BodyWriter {
     }
 }
 
+impl Drop for BodyWriter {
+    fn drop(&mut self) {
+        let _ = io::Write::flush(self); // the client may have gone
+    }
+}
+
 /// A value as one line of a stream of JSON.
 pub(super) fn line<T: Serialize>(value: &T) -> Bytes {
     let mut text = serde_json::to_vec(value).unwrap_or_default();
