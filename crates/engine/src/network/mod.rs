@@ -13,9 +13,13 @@
 //! [`Networks`] is the whole state; each network and each container that is connected has a file, so
 //! that a daemon which was killed finds them again.
 
+mod attach;
 mod bridges;
+mod connect;
+mod container_request;
 mod dns;
 mod endpoint;
+mod endpoints;
 mod error;
 #[cfg(test)]
 mod fixtures;
@@ -27,15 +31,19 @@ mod ports;
 mod record;
 mod request;
 mod resolv_conf;
+mod services;
 mod state;
 mod store;
 mod target;
 mod tcp_proxy;
 mod udp_proxy;
 
+pub use connect::Connected;
+pub use container_request::{ContainerRequest, EndpointRequest, PreparedNetwork};
 pub use endpoint::{AttachmentRecord, EndpointRecord, Protocol, PublishedPort};
 pub use error::Error;
 pub use networks::{Created, Networks};
 pub use pool::{InvalidSubnet, Subnet};
+pub use ports::PortRequest;
 pub use record::{BridgeRecord, Driver, NetworkRecord, is_predefined};
 pub use request::{NetworkRequest, SubnetRequest};

@@ -16,6 +16,7 @@ use super::{
     pool::free_subnet,
     record::{BridgeRecord, Driver, NetworkRecord, PREDEFINED},
     request::NetworkRequest,
+    services::Services,
     state::State,
     store::Store,
 };
@@ -27,6 +28,7 @@ pub struct Networks {
     pub(super) network_files: Store<NetworkRecord>,
     pub(super) attachment_files: Store<AttachmentRecord>,
     pub(super) state: Mutex<State>,
+    pub(super) services: Services,
 }
 
 /// A network that has been created.
@@ -68,7 +70,12 @@ impl Networks {
             network_files.save(&record.id, &record)?;
             state.networks.insert(record.id.clone(), record);
         }
-        Ok((Self { network_files, attachment_files, state: Mutex::new(state) }, warnings))
+        let services = Services::new().map_err(|source| Error::Socket {
+            operation: "start the threads of the network".into(),
+            source,
+        })?;
+        let state = Mutex::new(state);
+        Ok((Self { network_files, attachment_files, state, services }, warnings))
     }
 
     /// All networks, in the order of their creation.
