@@ -81,6 +81,10 @@ fn prepare(words: Words) -> Result<Option<Supervisor>> {
     let flags = words.bytes(1).ok_or(Errno::INVALID)?;
     let (log_bytes, log_files) = (words.number(2)?, words.number(3)?);
     let has = |letter: u8| flags.contains(&letter);
+    // Whoever waits for the end of a pipe of the caller's does not wait for this process.
+    call(number::CLOSE_RANGE, [3, u32::MAX as usize, 0])?;
+    const PR_SET_NAME: usize = 15;
+    let _ = call(number::PRCTL, [PR_SET_NAME, c"isolab-superv".as_ptr() as usize]);
     let all = u64::MAX;
     call(number::RT_SIGPROCMASK, [2, &raw const all as usize, 0, 8])?;
     call(number::UMASK, [0o077])?;

@@ -52,6 +52,8 @@ pub struct Client {
     pub speaks: bool,
     /// How much of the current output it has, with the frame's head; `None` if it has all.
     sent: Option<usize>,
+    /// Whether it has said what it wants: only then it listens.
+    subscribed: bool,
     told_start: bool,
 }
 
@@ -69,6 +71,7 @@ impl Client {
             input: 0,
             speaks: true,
             sent: None,
+            subscribed: false,
             told_start: false,
         })
     }
@@ -115,6 +118,7 @@ impl Client {
             return Ok(Some(match kind {
                 SUBSCRIBE => {
                     self.streams = u32::from_le_bytes([a, b, c, d]);
+                    self.subscribed = true;
                     continue;
                 }
                 INPUT => {
@@ -178,7 +182,7 @@ impl Client {
 
     /// Tells it once of the start, when it has no output half.
     pub fn tell_start(&mut self, pid: usize) -> Result<()> {
-        if self.told_start || self.is_behind() {
+        if self.told_start || !self.subscribed || self.is_behind() {
             return Ok(());
         }
         self.told_start = self.tell(STARTED, &(pid as u32).to_le_bytes())?;

@@ -106,10 +106,7 @@ impl Launcher {
         const AT_EMPTY_PATH: usize = 0x1000;
         let (argv, envp) = (self.words.from(FIRST_WORD), self.words.environment());
         let path = c"".as_ptr() as usize;
-        let _ = call(
-            number::EXECVEAT,
-            [self.program.number(), path, argv, envp, AT_EMPTY_PATH],
-        );
+        let _ = call(number::EXECVEAT, [self.program.number(), path, argv, envp, AT_EMPTY_PATH]);
         let reason = Descriptor::new(4);
         let _ = reason.write(b"{\"message\":\"execute the launcher\",\"code\":128}");
         exit(127)

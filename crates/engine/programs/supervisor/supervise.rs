@@ -22,6 +22,8 @@ const REASON: usize = 4 << 10;
 const LAST_OUTPUT: isize = 1000;
 /// How long clients may take for the last output without getting on.
 const LAST_WORDS: isize = 10_000;
+/// How long a terminal that nobody has open is left alone.
+const UNUSED: isize = 50;
 /// After that long without anything to do, memory is returned.
 const IDLE: isize = 1000;
 
@@ -65,6 +67,8 @@ pub struct Supervisor {
     /// Whether standard input is closed once what waits is written.
     closes_input: bool,
     output: Output,
+    /// Whether nobody inside has the terminal open: it is looked at again after a while.
+    is_terminal_unused: bool,
 }
 
 impl Supervisor {
@@ -95,6 +99,7 @@ impl Supervisor {
             input: pages::buffer(INPUT)?,
             closes_input: false,
             output: Output::new()?,
+            is_terminal_unused: false,
         })
     }
 
@@ -106,12 +111,17 @@ impl Supervisor {
             self.watch(&mut polled);
             let limit = match self.phase {
                 Phase::Draining(_) => LAST_OUTPUT,
+                Phase::Up if self.is_terminal_unused => UNUSED,
                 Phase::Over(_) | Phase::Failed => LAST_WORDS,
                 _ if is_idle => -1,
                 _ => IDLE,
             };
             poll(&mut polled, limit);
+            let was_unused = core::mem::take(&mut self.is_terminal_unused);
             if !polled.iter().any(Polled::is_ready) {
+                if was_unused {
+                    continue;
+                }
                 match self.phase {
                     Phase::Draining(status) => self.conclude(status),
                     Phase::Over(_) | Phase::Failed => return,
@@ -147,7 +157,7 @@ impl Supervisor {
             *listener = Polled::of(&self.listener, Polled::READ);
         }
         *children = Polled::of(&self.children, Polled::READ);
-        if self.all_have_it() {
+        if self.all_have_it() && !self.is_terminal_unused {
             for (slot, source) in [stdout, stderr].into_iter().zip(&self.sources) {
                 if let Some(source) = source {
                     *slot = Polled::of(source, Polled::READ);
@@ -227,7 +237,9 @@ impl Supervisor {
                 self.phase = Phase::Launching;
                 self.input_is_closed_if_it_should();
             }
-            Err(_) => self.fail(b"{\"message\":\"make pipes and fork for the launcher\",\"code\":128}"),
+            Err(_) => {
+                self.fail(b"{\"message\":\"make pipes and fork for the launcher\",\"code\":128}")
+            }
         }
     }
 
@@ -334,7 +346,9 @@ impl Supervisor {
             Err(errno) if is_for_now(errno) => {}
             // The end; of a terminal, EIO: nobody inside has it open. It may be opened again as long
             // as the process runs.
-            Err(_) if index == 0 && self.launcher.tty && self.ended.is_none() => {}
+            Err(_) if index == 0 && self.launcher.tty && self.ended.is_none() => {
+                self.is_terminal_unused = true;
+            }
             _ => self.sources[index] = None,
         }
     }
@@ -488,9 +502,7 @@ impl Supervisor {
                 Phase::Waiting | Phase::Launching => Ok(false),
                 Phase::Up | Phase::Draining(_) => client.tell_start(pid).map(|()| false),
                 Phase::Failed => client.tell_failure(self.reason_text.filled()),
-                Phase::Over(code) => {
-                    client.tell_start(pid).and_then(|()| client.tell_end(code))
-                }
+                Phase::Over(code) => client.tell_start(pid).and_then(|()| client.tell_end(code)),
             };
             // Gone, or it knows all.
             if told != Ok(false) {
