@@ -32,6 +32,7 @@ mod record;
 mod request;
 mod resolv_conf;
 mod services;
+mod sockets;
 mod state;
 mod store;
 mod target;

@@ -7,18 +7,12 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::fd::OwnedFd,
     sync::{Arc, mpsc},
     time::Duration,
 };
 
-use nix::{
-    errno::Errno,
-    sys::socket::{
-        AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrStorage, bind,
-        getsockname, listen, setsockopt, socket, sockopt,
-    },
-};
+use nix::errno::Errno;
 use tokio::{
     net::{TcpListener, UdpSocket},
     runtime::Handle,
@@ -28,6 +22,7 @@ use tokio::{
 
 use super::{
     endpoint::{Protocol, PublishedPort},
+    sockets,
     target::Target,
     tcp_proxy, udp_proxy,
 };
@@ -109,23 +104,22 @@ impl Ports {
         for (published, descriptor) in std::mem::take(&mut self.waiting) {
             let target = Target::new(container.clone(), published.port);
             let closing = closing.clone();
-            let task =
-                match published.protocol {
-                    Protocol::Tcp => {
-                        let socket = TcpListener::from_std(descriptor.into())?;
-                        let open = OpenPort { socket, _closing: closing };
-                        runtime.spawn(open.serve_with(async move |socket| {
-                            tcp_proxy::serve(socket, &target).await
-                        }))
-                    }
-                    Protocol::Udp => {
-                        let socket = Arc::new(UdpSocket::from_std(descriptor.into())?);
-                        let open = OpenPort { socket, _closing: closing };
-                        runtime.spawn(open.serve_with(async move |socket| {
-                            udp_proxy::serve(socket, &target).await
-                        }))
-                    }
-                };
+            let task = match published.protocol {
+                Protocol::Tcp => {
+                    let socket = TcpListener::from_std(descriptor.into())?;
+                    let open = OpenPort { socket, _closing: closing };
+                    runtime.spawn(open.serve_with(async move |socket| {
+                        tcp_proxy::serve(socket, &target).await;
+                    }))
+                }
+                Protocol::Udp => {
+                    let socket = Arc::new(UdpSocket::from_std(descriptor.into())?);
+                    let open = OpenPort { socket, _closing: closing };
+                    runtime.spawn(open.serve_with(async move |socket| {
+                        udp_proxy::serve(socket, &target).await;
+                    }))
+                }
+            };
             self.served.push(task.abort_handle());
         }
         self.closed = Some(closed);
@@ -171,7 +165,7 @@ fn open_at_all(
     let addresses = request.host.as_ref().map_or(&every[..], std::slice::from_ref);
     let mut opened = Vec::new();
     for address in addresses {
-        let socket = match try_open(request.protocol, SocketAddr::new(*address, port)) {
+        let socket = match sockets::open(request.protocol, SocketAddr::new(*address, port)) {
             // A host without IPv6 has no address there.
             Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
                 if request.host.is_none() && address.is_ipv6() =>
@@ -181,7 +175,7 @@ fn open_at_all(
             Err(errno) => return Err(port_error(SocketAddr::new(*address, port), errno)),
             Ok(socket) => socket,
         };
-        port = match port_of(&socket) {
+        port = match sockets::port_of(&socket) {
             Ok(port) => port,
             Err(errno) => return Err(port_error(SocketAddr::new(*address, port), errno)),
         };
@@ -193,36 +187,7 @@ fn open_at_all(
 }
 
 fn open_at(protocol: Protocol, address: SocketAddr) -> Result<OwnedFd, PortError> {
-    try_open(protocol, address).map_err(|errno| port_error(address, errno))
-}
-
-fn try_open(protocol: Protocol, address: SocketAddr) -> Result<OwnedFd, Errno> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let kind = match protocol {
-        Protocol::Tcp => SockType::Stream,
-        Protocol::Udp => SockType::Datagram,
-    };
-    let opened = socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
-    if address.is_ipv6() {
-        // 0.0.0.0 has a socket of its own (ipv6(7)).
-        setsockopt(&opened, sockopt::Ipv6V6Only, &true)?;
-    }
-    if protocol == Protocol::Tcp {
-        // Connections of an earlier server of the port do not keep it (socket(7)).
-        setsockopt(&opened, sockopt::ReuseAddr, &true)?;
-    }
-    bind(opened.as_raw_fd(), &SockaddrStorage::from(address))?;
-    if protocol == Protocol::Tcp {
-        listen(&opened, Backlog::MAXCONN)?;
-    }
-    Ok(opened)
-}
-
-/// The port that the kernel has chosen.
-fn port_of(socket: &OwnedFd) -> Result<u16, Errno> {
-    let address: SockaddrStorage = getsockname(socket.as_raw_fd())?;
-    let of_ipv4 = address.as_sockaddr_in().map(SockaddrIn::port);
-    of_ipv4.or(address.as_sockaddr_in6().map(SockaddrIn6::port)).ok_or(Errno::EAFNOSUPPORT)
+    sockets::open(protocol, address).map_err(|errno| port_error(address, errno))
 }
 
 /// Docker's words.
