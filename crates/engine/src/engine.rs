@@ -17,6 +17,7 @@ use crate::{
     error::{ApiError, Result},
     events::Events,
     exec::Exec,
+    network::Networks,
     options::Options,
     state::record,
     volumes::Volumes,
@@ -30,6 +31,8 @@ pub struct Engine {
     pub events: Events,
     /// Its volumes.
     pub volumes: Volumes,
+    /// Its networks.
+    pub networks: Networks,
     /// The program that launches containers: this one, even if its file is replaced meanwhile.
     pub(crate) program: File,
     /// Where what outlives processes is recorded.
@@ -41,18 +44,22 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine of these options, with the containers of its data directory.
+    /// The engine of these options, without its containers yet, and what in its directory is left
+    /// alone.
     ///
     /// # Errors
     ///
     /// When its directories or the ledger cannot be used.
-    pub fn open(options: Options) -> io::Result<Arc<Self>> {
+    pub fn open(options: Options) -> io::Result<(Arc<Self>, Vec<String>)> {
         let mut directory = fs::DirBuilder::new();
         directory.recursive(true).mode(0o700);
-        for name in ["containers", "volumes"] {
+        for name in ["containers", "volumes", "network"] {
             directory.create(options.data.join(name))?;
         }
+        let (networks, remarks) =
+            Networks::open(&options.data.join("network")).map_err(io::Error::other)?;
         let engine = Self {
+            networks,
             events: Events::default(),
             volumes: Volumes::open(options.data.join("volumes"))?,
             program: File::open("/proc/self/exe")?,
@@ -62,7 +69,7 @@ impl Engine {
             execs: Mutex::default(),
             options,
         };
-        Ok(Arc::new(engine))
+        Ok((Arc::new(engine), remarks))
     }
 
     /// The images of this user. It is opened for each use: while a store is open, nobody collects

@@ -38,7 +38,7 @@ pub fn serve(
     let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
     let _alone = alone(&options.data)?;
-    let engine = Engine::open(options)?;
+    let (engine, mut remarks) = Engine::open(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(512 << 10)
@@ -48,7 +48,7 @@ pub fn serve(
         .build()?;
     let served = runtime.block_on(async {
         let listener = listen(&engine.options)?;
-        let remarks = container::adopt_all(&engine).await?;
+        remarks.extend(container::adopt_all(&engine).await?);
         ready(&remarks);
         let (stop, stopped) = watch::channel(());
         let connections = Arc::new(Semaphore::new(engine.options.max_connections));

@@ -19,11 +19,13 @@ const INPUT: u32 = 2;
 const CLOSE_INPUT: u32 = 3;
 const RESIZE: u32 = 4;
 const GO: u32 = 5;
+const PROCEED: u32 = 6;
 
 /// Types of frames to a client; 1 and 2 are output.
 const STARTED: u32 = 3;
 const FAILED: u32 = 4;
 const ENDED: u32 = 5;
+const MADE: u32 = 6;
 
 /// More than any frame of a client holds.
 const MAX_FRAME: u32 = 32 << 10;
@@ -35,6 +37,7 @@ pub enum Request {
     CloseInput,
     Resize([u16; 2]),
     Go([u16; 2]),
+    Proceed,
     /// The client has no more to say.
     Silent,
 }
@@ -54,6 +57,7 @@ pub struct Client {
     sent: Option<usize>,
     /// Whether it has said what it wants: only then it listens.
     subscribed: bool,
+    told_made: bool,
     told_start: bool,
 }
 
@@ -72,6 +76,7 @@ impl Client {
             speaks: true,
             sent: None,
             subscribed: false,
+            told_made: false,
             told_start: false,
         })
     }
@@ -104,7 +109,7 @@ impl Client {
             let (kind, size) = self.head();
             let is_known = matches!(
                 (kind, size),
-                (SUBSCRIBE | RESIZE | GO, 4) | (CLOSE_INPUT, 0) | (INPUT, 0..=MAX_FRAME)
+                (SUBSCRIBE | RESIZE | GO, 4) | (CLOSE_INPUT | PROCEED, 0) | (INPUT, 0..=MAX_FRAME)
             );
             if !is_known {
                 return Err(Errno::INVALID);
@@ -127,6 +132,7 @@ impl Client {
                 }
                 CLOSE_INPUT => Request::CloseInput,
                 RESIZE => Request::Resize(size_of_terminal),
+                PROCEED => Request::Proceed,
                 _ => Request::Go(size_of_terminal),
             }));
         }
@@ -176,6 +182,14 @@ impl Client {
                 Err(errno) if is_for_now(errno) => return Ok(()),
                 Err(errno) => return Err(errno),
             }
+        }
+        Ok(())
+    }
+
+    /// Tells it once that the process has been made, and waits.
+    pub fn tell_made(&mut self, pid: usize) -> Result<()> {
+        if !self.told_made && self.subscribed {
+            self.told_made = self.tell(MADE, &(pid as u32).to_le_bytes())?;
         }
         Ok(())
     }

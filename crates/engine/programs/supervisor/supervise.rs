@@ -243,6 +243,13 @@ impl Supervisor {
         }
     }
 
+    /// The launcher may let the process begin.
+    fn proceed(&self) {
+        if let Some(socket) = &self.socket {
+            let _ = socket.write(&[1]); // it may have ended
+        }
+    }
+
     fn fail(&mut self, reason: &[u8]) {
         if self.reason_text.is_empty() {
             self.reason_text.push(reason);
@@ -421,6 +428,7 @@ impl Supervisor {
                 Ok(Some(Request::CloseInput)) => self.client_closes_input(),
                 Ok(Some(Request::Resize(size))) => self.set_size(size),
                 Ok(Some(Request::Go(size))) => self.go(size),
+                Ok(Some(Request::Proceed)) => self.proceed(),
                 Ok(Some(Request::Silent)) => {
                     client.speaks = false;
                     if client.streams & STDIN != 0 {
@@ -499,6 +507,7 @@ impl Supervisor {
         for slot in &mut self.clients {
             let Some(client) = slot else { continue };
             let told = match phase {
+                Phase::Launching if pid != 0 => client.tell_made(pid).map(|()| false),
                 Phase::Waiting | Phase::Launching => Ok(false),
                 Phase::Up | Phase::Draining(_) => client.tell_start(pid).map(|()| false),
                 Phase::Failed => client.tell_failure(self.reason_text.filled()),

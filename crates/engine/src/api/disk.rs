@@ -39,7 +39,7 @@ pub(super) async fn usage(engine: &Arc<Engine>, call: &Call) -> Result<Response<
         if containers {
             let list = all.iter().map(|container| {
                 let record = container.record().clone();
-                summary(container, &record, true)
+                summary(&own, container, &record, true)
             });
             answer.insert("Containers".into(), json!(list.collect::<Vec<_>>()));
         }

@@ -120,6 +120,8 @@ pub(super) fn rename(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Resp
         container.update(|record| record.name = old);
         return Err(error);
     }
+    // Others find it by its new name; one that cannot be told keeps the old one until its next start.
+    let _ = engine.networks.renamed(&container.id, name);
     container.emit(engine, "rename", &[("oldName", format!("/{old}"))]);
     Ok(empty(StatusCode::NO_CONTENT))
 }

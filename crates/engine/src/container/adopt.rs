@@ -10,6 +10,8 @@ use super::{
     Container, end, health,
     start::{start, started},
 };
+use sandbox::Process;
+
 use crate::{
     engine::Engine,
     state::{
@@ -54,6 +56,15 @@ pub async fn adopt_all(engine: &Arc<Engine>) -> io::Result<Vec<String>> {
             Err(error) => remarks.push(sandbox::chain(&error)),
         }
     }
+    let running = engine.containers().into_iter().filter_map(|container| {
+        let status = container.status();
+        let process = Process::of(status.pid).filter(|_| status.phase.is_up())?;
+        Some((container.id.clone(), process))
+    });
+    let running: Vec<_> = running.collect();
+    let own = Arc::clone(engine);
+    let adopted = tokio::task::spawn_blocking(move || own.networks.adopt(&running)).await;
+    remarks.extend(adopted.unwrap_or_default());
     Ok(remarks)
 }
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bollard_stubs::models::RestartPolicyNameEnum;
 
 use super::{
-    Container,
+    Container, links,
     remove::{Removal, remove},
     start::start,
 };
@@ -81,6 +81,7 @@ pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> End {
 
 /// Records the end, tells those who wait, and removes or restarts the container as it wants it.
 pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end: End) {
+    links::release(engine, container).await;
     let restart = {
         let _changing = container.changing.lock().await;
         let restart = container.update(|record| {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `create` | from a client's words to a record |
 //! | `start` | the supervisor, the launcher, and the first process |
+//! | `links` | what it asks of networks |
 //! | `health` | checks while it runs |
 //! | `end` | what happens when the first process has ended; restart policies |
 //! | `stop` | signals, and waiting for the end |
@@ -15,6 +16,7 @@ mod adopt;
 mod create;
 mod end;
 mod health;
+mod links;
 mod remove;
 mod start;
 mod stop;
@@ -43,6 +45,8 @@ use crate::{
 pub use adopt::adopt_all;
 pub use create::{Created, create};
 pub use health::HealthState;
+pub use links::NetworkSetup;
+pub(crate) use links::{endpoint as endpoint_request, failed as network_failed};
 pub use remove::{Removal, remove, users as users_of_volume};
 pub use start::start;
 pub(crate) use start::{started, supervise};

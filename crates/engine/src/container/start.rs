@@ -5,7 +5,7 @@ use std::{mem, path::Path, sync::Arc};
 use sandbox::Process;
 
 use super::{
-    Container, Subscriber, end, health,
+    Container, Subscriber, end, health, links,
     remove::{Removal, remove},
 };
 use crate::{
@@ -46,6 +46,7 @@ pub async fn start(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<b
             Ok(true)
         }
         Err(failure) => {
+            links::release(engine, container).await;
             // Those who wait for its end learn of it too.
             container.update(|record| {
                 record.status.error.clone_from(&failure.message);
@@ -94,12 +95,20 @@ async fn run(
         tty: record.tty(),
         log: log_options(&record),
     };
-    let request = LaunchRequest::Container(Box::new(ContainerLaunch { record, shared }));
+    let network = links::prepare(engine, container)
+        .await
+        .map_err(|error| LaunchFailure { message: error.message, code: 128 })?;
+    let has_links = !network.links.is_empty();
+    let request = ContainerLaunch { record, shared, network };
+    let request = LaunchRequest::Container(Box::new(request));
     let size = container.record().host.console_size.clone().unwrap_or_default();
     let size = [0, 1].map(|index| size.get(index).copied().unwrap_or(0).min(9999) as u16);
     let connection = supervise(engine, &container.directory, request, options).await?;
     let mut connection = connect_subscribers(container, connection).await?;
     connection.go(size[0], size[1]).await.map_err(lost)?;
+    if has_links {
+        serve_network(engine, container, &mut connection).await?;
+    }
     let pid = started(&mut connection).await?;
     container.update(|record| {
         let status = &mut record.status;
@@ -130,6 +139,28 @@ pub(crate) async fn supervise(
     Connection::open(directory).await.map_err(lost)
 }
 
+/// Serves the network of a process that has been made, before it begins.
+async fn serve_network(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    connection: &mut Connection,
+) -> std::result::Result<(), LaunchFailure> {
+    let pid = loop {
+        match connection.next().await {
+            Ok(Some(Message::Made(pid))) => break pid,
+            Ok(Some(Message::Failed(text))) => return Err(LaunchFailure::read(&text)),
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(LaunchFailure::of_lost_supervisor()),
+            Err(error) => return Err(lost(error)),
+        }
+    };
+    let (own, id, process) = (Arc::clone(engine), container.id.clone(), Process::of(pid));
+    let serve = move || process.map(|process| own.networks.started(&id, process));
+    let served = tokio::task::spawn_blocking(serve).await.map_err(failed)?;
+    served.transpose().map_err(failed)?;
+    connection.proceed().await.map_err(lost)
+}
+
 /// Waits until the launcher has made what it was asked for, and gives the first process.
 pub(crate) async fn started(
     connection: &mut Connection,
@@ -137,16 +168,11 @@ pub(crate) async fn started(
     loop {
         match connection.next().await {
             Ok(Some(Message::Started(pid))) => return Ok(pid),
-            Ok(Some(Message::Failed(text))) => {
-                let unknown =
-                    || LaunchFailure { message: "the launcher was killed".into(), code: 128 };
-                return Err(serde_json::from_slice(&text).unwrap_or_else(|_| unknown()));
-            }
+            // Of a launch that an earlier daemon has begun.
+            Ok(Some(Message::Made(_))) => connection.proceed().await.map_err(lost)?,
+            Ok(Some(Message::Failed(text))) => return Err(LaunchFailure::read(&text)),
             Ok(Some(_)) => {}
-            Ok(None) => {
-                let message = "the supervisor was killed".into();
-                return Err(LaunchFailure { message, code: 128 });
-            }
+            Ok(None) => return Err(LaunchFailure::of_lost_supervisor()),
             Err(error) => return Err(lost(error)),
         }
     }

@@ -247,7 +247,7 @@ pub async fn captured(
                     output.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 }
                 Message::Exited(status) => return i64::from(status),
-                Message::Started(_) | Message::Failed(_) => {}
+                Message::Made(_) | Message::Started(_) | Message::Failed(_) => {}
             }
         }
         137 // its supervisor was killed

@@ -22,6 +22,7 @@ use sandbox::Process;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    container::NetworkSetup,
     error::{ApiError, Result},
     state::record::Record,
 };
@@ -55,6 +56,11 @@ pub fn of(record: &Record, directory: &Path, shared: &Shared) -> Result<Spec> {
     way_out::apply(&mut spec, record)?;
     power::apply(&mut spec, record)?;
     Ok(spec)
+}
+
+/// Gives it the network that was prepared for it.
+pub fn connect(spec: &mut Spec, setup: &NetworkSetup) {
+    way_out::connect(spec, setup);
 }
 
 /// 400, with all causes.

@@ -25,6 +25,7 @@ const INPUT: u32 = 2;
 const CLOSE_INPUT: u32 = 3;
 const RESIZE: u32 = 4;
 const GO: u32 = 5;
+const PROCEED: u32 = 6;
 
 /// How much a frame to a supervisor may hold.
 const MAX_INPUT: usize = 16 << 10;
@@ -38,8 +39,10 @@ pub enum Message {
     Stdout(Bytes),
     /// The process wrote this to standard error.
     Stderr(Bytes),
-    /// The launcher has made the process with this id.
+    /// The process with this id has begun its program.
     Started(u32),
+    /// The launcher has made the process with this id, which may wait for [`Connection::proceed`].
+    Made(u32),
     /// The launcher has failed, and said why.
     Failed(Bytes),
     /// The process has ended: its exit code, or 128 and the signal that killed it.
@@ -94,6 +97,15 @@ impl Connection {
     pub async fn go(&mut self, rows: u16, columns: u16) -> io::Result<()> {
         let size = [rows, columns].map(u16::to_le_bytes);
         self.sender.frame(GO, size.as_flattened()).await
+    }
+
+    /// Lets a process begin whose launcher waits for that.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor has ended.
+    pub async fn proceed(&mut self) -> io::Result<()> {
+        self.sender.frame(PROCEED, &[]).await
     }
 
     /// Gives the terminal another size.
@@ -152,6 +164,7 @@ impl MessageReceiver {
             3 => Message::Started(number()?),
             4 => Message::Failed(payload.into()),
             5 => Message::Exited(number()?),
+            6 => Message::Made(number()?),
             _ => return Err(bad()),
         }))
     }
