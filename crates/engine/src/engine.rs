@@ -11,12 +11,13 @@ use std::{
 
 use image::store::Store;
 use sandbox::Ledger;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     container::Container,
     error::{ApiError, Result},
     events::Events,
-    exec::Exec,
+    exec::instance::Exec,
     network::Networks,
     options::Options,
     state::record,
@@ -39,6 +40,8 @@ pub struct Engine {
     pub(crate) ledger: Ledger,
     /// Its id, which stays the same.
     pub id: String,
+    /// Where containers go that are to be started again.
+    pub(crate) restarts: UnboundedSender<Arc<Container>>,
     containers: Mutex<HashMap<String, Arc<Container>>>,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
 }
@@ -50,7 +53,10 @@ impl Engine {
     /// # Errors
     ///
     /// When its directories or the ledger cannot be used.
-    pub fn open(options: Options) -> io::Result<(Arc<Self>, Vec<String>)> {
+    pub fn open(
+        options: Options,
+        restarts: UnboundedSender<Arc<Container>>,
+    ) -> io::Result<(Arc<Self>, Vec<String>)> {
         let mut directory = fs::DirBuilder::new();
         directory.recursive(true).mode(0o700);
         for name in ["containers", "volumes", "network"] {
@@ -59,6 +65,7 @@ impl Engine {
         let (networks, remarks) =
             Networks::open(&options.data.join("network")).map_err(io::Error::other)?;
         let engine = Self {
+            restarts,
             networks,
             events: Events::default(),
             volumes: Volumes::open(options.data.join("volumes"))?,

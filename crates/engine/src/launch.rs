@@ -27,9 +27,8 @@ use sandbox::{Ledger, LedgerEntry, Process, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    container::NetworkSetup,
     exec::record::ExecRecord,
-    spec::{self, Shared},
+    spec::{self, NetworkSetup, Shared},
     state::{self, record::Record},
 };
 
@@ -211,6 +210,7 @@ fn failed(action: &str) -> impl Fn(std::io::Error) -> LaunchFailure {
     move |error| LaunchFailure { message: format!("{action}: {error}"), code: 128 }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn ledger_failed(error: sandbox::LedgerError) -> LaunchFailure {
     LaunchFailure { message: sandbox::chain(&error), code: 128 }
 }

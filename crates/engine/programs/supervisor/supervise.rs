@@ -40,7 +40,7 @@ enum Phase {
     Failed,
     /// The process has ended with this wait status, and its output may not be at its end.
     Draining(i32),
-    /// Everything is told but to slow clients.
+    /// Everything is outcome but to slow clients.
     Over(u32),
 }
 
@@ -506,7 +506,7 @@ impl Supervisor {
         let (phase, pid) = (self.phase, self.pid);
         for slot in &mut self.clients {
             let Some(client) = slot else { continue };
-            let told = match phase {
+            let outcome = match phase {
                 Phase::Launching if pid != 0 => client.tell_made(pid).map(|()| false),
                 Phase::Waiting | Phase::Launching => Ok(false),
                 Phase::Up | Phase::Draining(_) => client.tell_start(pid).map(|()| false),
@@ -514,7 +514,7 @@ impl Supervisor {
                 Phase::Over(code) => client.tell_start(pid).and_then(|()| client.tell_end(code)),
             };
             // Gone, or it knows all.
-            if told != Ok(false) {
+            if outcome != Ok(false) {
                 *slot = None;
             }
         }

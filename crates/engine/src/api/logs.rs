@@ -74,7 +74,7 @@ pub(super) async fn logs(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<
         true => "application/vnd.docker.multiplexed-stream",
         false => "application/vnd.docker.raw-stream",
     };
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     tokio::spawn(async move {
         // Only the client can be the reason of a failure here.
         let _ = copy(&container, &selection, &sender).await;

@@ -17,10 +17,10 @@ use super::{
     response::{empty, json as json_response, json_of},
 };
 use crate::{
-    container::{endpoint_request, network_failed as failed},
     engine::Engine,
     error::{ApiError, Result},
     events::Kind,
+    life::{endpoint_request, network_failed as failed},
     network::{AttachmentRecord, EndpointRecord, NetworkRecord, NetworkRequest, SubnetRequest},
     time,
 };

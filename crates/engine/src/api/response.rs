@@ -49,7 +49,7 @@ pub(super) struct ChannelBody(mpsc::Receiver<Bytes>);
 
 impl ChannelBody {
     /// A body, and where its pieces go. The body ends when that is dropped.
-    pub(super) fn new() -> (mpsc::Sender<Bytes>, Body) {
+    pub(super) fn pair() -> (mpsc::Sender<Bytes>, Body) {
         let (sender, receiver) = mpsc::channel(4);
         (sender, Body::new(Self(receiver)))
     }

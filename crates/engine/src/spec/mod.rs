@@ -12,17 +12,18 @@
 mod boundary;
 mod budget;
 mod inside;
+mod network;
 mod power;
 mod way_out;
 
 use std::path::Path;
 
 use container::{Root, Spec, Upper};
+pub use network::NetworkSetup;
 use sandbox::Process;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    container::NetworkSetup,
     error::{ApiError, Result},
     state::record::Record,
 };

@@ -11,8 +11,8 @@ use sandbox::{
     environment::{self, PATH, Variable},
 };
 
+use super::network::NetworkSetup;
 use crate::{
-    container::NetworkSetup,
     error::{ApiError, Result},
     state::record::Record,
 };

@@ -12,8 +12,8 @@ use image::{
     store::{Image, Lock, Store, StoreError},
 };
 
-use super::Container;
 use crate::{
+    container::Container,
     engine::Engine,
     error::{ApiError, Result},
     names,
@@ -89,7 +89,7 @@ pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) ->
         let _ = crate::volumes::remove(&container.directory); // made above
         return Err(error);
     }
-    container.emit(engine, "create", &[]);
+    container.emit(&engine.events, "create", &[]);
     Ok(Created { id: container.id.clone(), warnings: Vec::new() })
 }
 

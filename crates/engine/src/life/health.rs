@@ -1,81 +1,17 @@
 //! Healthchecks: a command that is run in a container again and again.
-//!
-//! ```text
-//!   starting ── first success ──> healthy ── RETRIES failures in a row ──> unhealthy
-//!      └─ failures count only when START_PERIOD has passed                    │
-//!                 healthy <────────────── a success ──────────────────────────┘
-//! ```
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
-use bollard_stubs::models::{
-    ExecConfig, Health, HealthConfig, HealthStatusEnum, HealthcheckResult,
-};
+use bollard_stubs::models::{ExecConfig, HealthConfig, HealthcheckResult};
 
-use super::Container;
-use crate::{engine::Engine, exec, time};
+use super::stop::wait_for_end;
+use crate::{container::Container, engine::Engine, exec, health::HealthState, time};
 
-/// How many results are shown.
-const SHOWN: usize = 5;
 /// How much of the output of a check is shown, in bytes.
 const OUTPUT: usize = 4096;
-
-/// What is known of a container's health since its last start.
-#[derive(Debug, Clone, Default)]
-pub struct HealthState {
-    healthy: Option<bool>,
-    failures: i64,
-    results: VecDeque<HealthcheckResult>,
-}
-
-impl HealthState {
-    /// `starting`, `healthy`, `unhealthy`.
-    pub fn name(&self) -> &'static str {
-        match self.healthy {
-            None => "starting",
-            Some(true) => "healthy",
-            Some(false) => "unhealthy",
-        }
-    }
-
-    /// As the API writes it.
-    pub fn written(&self) -> Health {
-        let status = match self.healthy {
-            None => HealthStatusEnum::STARTING,
-            Some(true) => HealthStatusEnum::HEALTHY,
-            Some(false) => HealthStatusEnum::UNHEALTHY,
-        };
-        Health {
-            status: Some(status),
-            failing_streak: Some(self.failures),
-            log: Some(self.results.iter().cloned().collect()),
-        }
-    }
-
-    /// Takes a result in. `counts` says whether a failure counts; more than `retries` in a row mean
-    /// ill health.
-    fn take(&mut self, result: HealthcheckResult, counts: bool, retries: i64) {
-        let good = result.exit_code == Some(0);
-        match (good, counts) {
-            (true, _) => (self.failures, self.healthy) = (0, Some(true)),
-            (false, false) => {}
-            (false, true) => {
-                self.failures += 1;
-                if self.failures >= retries {
-                    self.healthy = Some(false);
-                }
-            }
-        }
-        if self.results.len() == SHOWN {
-            self.results.pop_front();
-        }
-        self.results.push_back(result);
-    }
-}
 
 /// The words of a check; `None` if there is none.
 fn words(check: &HealthConfig, shell: Option<&Vec<String>>) -> Option<Vec<String>> {
@@ -128,7 +64,7 @@ async fn check_until_end(
         let Some(now) = container.upgrade() else { return };
         let is_starting = began.elapsed() < start_period && now.health_name() == Some("starting");
         let pause = if is_starting { start_interval } else { interval };
-        if super::wait_for_end(&now, ends, Some(pause)).await {
+        if wait_for_end(&now, ends, Some(pause)).await {
             return;
         }
         let start = time::now();
@@ -151,7 +87,7 @@ async fn check_until_end(
         now.change_health(|health| health.take(result, counts, retries));
         let after = now.health_name();
         if let Some(name) = after.filter(|_| after != before) {
-            now.emit(engine, &format!("health_status: {name}"), &[]);
+            now.emit(&engine.events, &format!("health_status: {name}"), &[]);
         }
     }
 }
@@ -168,23 +104,6 @@ fn config(words: &[String]) -> ExecConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn health_needs_one_success_and_is_lost_by_failures_in_a_row() {
-        let result = |code| HealthcheckResult { exit_code: Some(code), ..Default::default() };
-        let mut health = HealthState::default();
-        health.take(result(1), false, 2);
-        assert_eq!((health.name(), health.failures), ("starting", 0));
-        health.take(result(0), true, 2);
-        health.take(result(1), true, 2);
-        assert_eq!(health.name(), "healthy");
-        health.take(result(1), true, 2);
-        assert_eq!(health.name(), "unhealthy");
-        for _ in 0..10 {
-            health.take(result(0), true, 2);
-        }
-        assert_eq!((health.name(), health.results.len()), ("healthy", SHOWN));
-    }
 
     #[test]
     fn a_check_is_a_command_or_none() {

@@ -6,14 +6,13 @@ use std::{fs, io, sync::Arc};
 use bollard_stubs::models::RestartPolicyNameEnum;
 use image::{manifest::Platform, store::Lock};
 
-use super::{
-    Container, end, health,
-    start::{start, started},
-};
+use super::{end, health, start::start};
 use sandbox::Process;
 
 use crate::{
+    container::Container,
     engine::Engine,
+    launching::started,
     state::{
         self,
         record::{FORMAT, Record},
@@ -91,7 +90,7 @@ async fn adopt(engine: &Arc<Engine>, container: &Arc<Container>) {
             }
         }
         Phase::Restarting => {
-            tokio::spawn(end::restart_later(Arc::clone(engine), Arc::clone(container)));
+            let _ = engine.restarts.send(Arc::clone(container));
         }
         Phase::Removing => {
             let _ = volumes::remove(&container.directory);

@@ -5,8 +5,8 @@ use std::{fs, io, path::Path};
 use bollard_stubs::models::{ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
 use container::{cgroup, observe};
 
-use super::Container;
 use crate::{
+    container::Container,
     engine::Engine,
     error::{ApiError, Result},
     spec::{self, Shared},
@@ -40,7 +40,7 @@ pub fn update(engine: &Engine, container: &Container, body: ContainerUpdateBody)
     }
     container.update(|own| own.host = record.host);
     container.save()?;
-    container.emit(engine, "update", &[]);
+    container.emit(&engine.events, "update", &[]);
     Ok(())
 }
 

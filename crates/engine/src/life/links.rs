@@ -2,39 +2,23 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
     sync::Arc,
 };
 
 use bollard_stubs::models::{EndpointSettings, PortBinding};
-use container::{Network, network::BridgeLink};
 use nix::unistd::Uid;
-use serde::{Deserialize, Serialize};
 
-use super::Container;
 use crate::{
+    container::Container,
     engine::Engine,
     error::{ApiError, Result},
     network::{self, ContainerRequest, EndpointRequest, PortRequest, PreparedNetwork, Protocol},
+    spec::NetworkSetup,
     state::record::Record,
 };
 
-/// The network of a container that is about to start, for its launcher.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct NetworkSetup {
-    /// What it sees of the network.
-    pub network: Network,
-    /// Its links into bridges.
-    pub links: Vec<BridgeLink>,
-    /// The name servers for its `/etc/resolv.conf`; without any, the host's.
-    pub servers: Vec<IpAddr>,
-    /// The options there, if the client names none.
-    pub resolver_options: Vec<String>,
-    /// Lines of its `/etc/hosts`.
-    pub hosts: Vec<(String, IpAddr)>,
-}
-
 /// 4xx or 500, with dockerd's words.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(crate) fn failed(error: network::Error) -> ApiError {
     let status = axum::http::StatusCode::from_u16(error.status()).unwrap_or_default();
     ApiError::new(status, sandbox::chain(&error))

@@ -1,20 +1,25 @@
 //! Starting a container: its supervisor, everyone who is attached, and then the launcher.
 
-use std::{mem, path::Path, sync::Arc};
+use std::{
+    mem,
+    sync::{Arc, PoisonError},
+};
 
 use sandbox::Process;
 
 use super::{
-    Container, Subscriber, end, health, links,
+    end, health, links,
     remove::{Removal, remove},
 };
 use crate::{
+    container::{Container, Subscriber},
     engine::Engine,
     error::{ApiError, Result},
-    launch::{self, ContainerLaunch, LaunchFailure, LaunchRequest},
+    launch::{ContainerLaunch, LaunchFailure, LaunchRequest},
+    launching::{failed, lost, started, supervise},
     spec::Shared,
-    state::{self, record::Record, status::Phase},
-    supervisor::{self, Connection, LogOptions, Message, SupervisorOptions},
+    state::{record::Record, status::Phase},
+    supervisor::{Connection, LogOptions, Message, SupervisorOptions},
     time,
 };
 
@@ -40,7 +45,7 @@ pub async fn start(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<b
     container.update(|record| record.stopped_by_client = false);
     match run(engine, container).await {
         Ok(connection) => {
-            container.emit(engine, "start", &[]);
+            container.emit(&engine.events, "start", &[]);
             health::watch(engine, container);
             tokio::spawn(end::watch(Arc::clone(engine), Arc::clone(container), connection));
             Ok(true)
@@ -58,9 +63,9 @@ pub async fn start(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<b
             });
             container.save()?;
             let attributes = [("exitCode", failure.code.to_string())];
-            container.emit(engine, "die", &attributes);
+            container.emit(&engine.events, "die", &attributes);
             drop(mem::take(
-                &mut *container.subscribers.lock().unwrap_or_else(|lock| lock.into_inner()),
+                &mut *container.subscribers.lock().unwrap_or_else(PoisonError::into_inner),
             ));
             container.progress.send_modify(|progress| {
                 (progress.ends, progress.exit_code) = (progress.ends + 1, failure.code);
@@ -121,24 +126,6 @@ async fn run(
     Ok(connection)
 }
 
-/// Starts a supervisor in `directory`, which will launch what `request` says.
-pub(crate) async fn supervise(
-    engine: &Arc<Engine>,
-    directory: &Path,
-    request: LaunchRequest,
-    options: SupervisorOptions,
-) -> std::result::Result<Connection, LaunchFailure> {
-    let (engine, own) = (Arc::clone(engine), directory.to_owned());
-    let made = tokio::task::spawn_blocking(move || {
-        let _ = std::fs::remove_file(own.join("exit"));
-        state::save(&own.join(launch::REQUEST), &request).map_err(failed)?;
-        let words = ["isolab", "engine", "launch"];
-        supervisor::start(&own, &options, &engine.program, &words).map_err(failed)
-    });
-    made.await.map_err(failed)??;
-    Connection::open(directory).await.map_err(lost)
-}
-
 /// Serves the network of a process that has been made, before it begins.
 async fn serve_network(
     engine: &Arc<Engine>,
@@ -161,30 +148,13 @@ async fn serve_network(
     connection.proceed().await.map_err(lost)
 }
 
-/// Waits until the launcher has made what it was asked for, and gives the first process.
-pub(crate) async fn started(
-    connection: &mut Connection,
-) -> std::result::Result<u32, LaunchFailure> {
-    loop {
-        match connection.next().await {
-            Ok(Some(Message::Started(pid))) => return Ok(pid),
-            // Of a launch that an earlier daemon has begun.
-            Ok(Some(Message::Made(_))) => connection.proceed().await.map_err(lost)?,
-            Ok(Some(Message::Failed(text))) => return Err(LaunchFailure::read(&text)),
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(LaunchFailure::of_lost_supervisor()),
-            Err(error) => return Err(lost(error)),
-        }
-    }
-}
-
 /// Connects all who have attached before the start, so that they miss nothing.
 async fn connect_subscribers(
     container: &Arc<Container>,
     connection: Connection,
 ) -> std::result::Result<Connection, LaunchFailure> {
     let waiting: Vec<Subscriber> = {
-        let mut all = container.subscribers.lock().unwrap_or_else(|lock| lock.into_inner());
+        let mut all = container.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         mem::take(&mut *all)
     };
     for subscriber in waiting {
@@ -243,14 +213,6 @@ fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(factor)
-}
-
-fn failed(error: impl std::error::Error + 'static) -> LaunchFailure {
-    LaunchFailure { message: sandbox::chain(&error), code: 128 }
-}
-
-fn lost(error: std::io::Error) -> LaunchFailure {
-    LaunchFailure { message: format!("talk to the supervisor: {error}"), code: 128 }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Container, stop};
+use super::stop;
 use crate::{
+    container::Container,
     engine::Engine,
     error::{ApiError, Result},
     state::status::Phase,
@@ -76,7 +77,7 @@ pub async fn remove(
         return Err(error);
     }
     let mounts = container.record().mounts.clone();
-    container.emit(engine, "destroy", &[]);
+    container.emit(&engine.events, "destroy", &[]);
     engine.forget(container);
     if removal.volumes {
         let names = mounts.into_iter().filter_map(|mount| mount.name);

@@ -6,47 +6,38 @@ use std::{sync::Arc, time::Duration};
 use bollard_stubs::models::RestartPolicyNameEnum;
 
 use super::{
-    Container, links,
+    links,
     remove::{Removal, remove},
-    start::start,
 };
 use crate::{
+    container::Container,
     engine::Engine,
     state::status::Phase,
     supervisor::{Connection, ExitRecord, Message},
     time,
 };
 
-/// The first pause before a restart; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// After a run that long, the pause begins again with the first one.
-const LONG_RUN: Duration = Duration::from_secs(10);
-
 /// Watches a container until its first process has ended.
-pub(crate) fn watch(
+pub(crate) async fn watch(
     engine: Arc<Engine>,
     container: Arc<Container>,
     mut connection: Connection,
-) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-    // A restart watches again: boxed, since a future cannot contain itself.
-    Box::pin(async move {
-        while let Ok(Some(message)) = connection.next().await {
-            if let Message::Exited(_) = message {
-                break;
-            }
+) {
+    while let Ok(Some(message)) = connection.next().await {
+        if let Message::Exited(_) = message {
+            break;
         }
-        drop(connection);
-        let own = Arc::clone(&container);
-        let ledger = engine.ledger.clone();
-        let cleaned = tokio::task::spawn_blocking(move || clean_up(&ledger, &own)).await;
-        let end = cleaned.unwrap_or(End { code: 137, at: time::now(), oom_killed: false });
-        ended(&engine, &container, end).await;
-    })
+    }
+    drop(connection);
+    let own = Arc::clone(&container);
+    let ledger = engine.ledger.clone();
+    let cleaned = tokio::task::spawn_blocking(move || clean_up(&ledger, &own)).await;
+    let end = cleaned.unwrap_or(ProcessExit { code: 137, at: time::now(), oom_killed: false });
+    ended(&engine, &container, end).await;
 }
 
 /// How a first process has ended.
-pub(crate) struct End {
+pub(crate) struct ProcessExit {
     /// The exit code.
     pub(crate) code: i64,
     /// When, by RFC 3339.
@@ -56,7 +47,7 @@ pub(crate) struct End {
 }
 
 /// Removes what is left of the processes of a container, and says how the first one ended.
-pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> End {
+pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> ProcessExit {
     let record = crate::supervisor::read_exit(&container.directory);
     let name = container.record().ledger_name();
     let mut oom_killed = false;
@@ -76,11 +67,11 @@ pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> End {
     // A supervisor that was killed has told nothing: then all of it was killed just now.
     let ExitRecord { status, time: at } =
         record.unwrap_or(ExitRecord { status: 137, time: std::time::SystemTime::now() });
-    End { code: i64::from(status), at: time::text(at), oom_killed }
+    ProcessExit { code: i64::from(status), at: time::text(at), oom_killed }
 }
 
 /// Records the end, tells those who wait, and removes or restarts the container as it wants it.
-pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end: End) {
+pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end: ProcessExit) {
     links::release(engine, container).await;
     let restart = {
         let _changing = container.changing.lock().await;
@@ -108,9 +99,9 @@ pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end:
     };
     container.set_health(None);
     if end.oom_killed {
-        container.emit(engine, "oom", &[]);
+        container.emit(&engine.events, "oom", &[]);
     }
-    container.emit(engine, "die", &[("exitCode", end.code.to_string())]);
+    container.emit(&engine.events, "die", &[("exitCode", end.code.to_string())]);
     container.progress.send_modify(|progress| {
         (progress.ends, progress.exit_code) = (progress.ends + 1, end.code);
     });
@@ -119,28 +110,7 @@ pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end:
         let _ = remove(engine, container, Removal::ALL).await;
     }
     if restart {
-        tokio::spawn(restart_later(Arc::clone(engine), Arc::clone(container)));
+        // It fails only if the daemon ends.
+        let _ = engine.restarts.send(Arc::clone(container));
     }
-}
-
-/// Starts it again after a pause, unless a client stops, starts or removes it before.
-pub(crate) async fn restart_later(engine: Arc<Engine>, container: Arc<Container>) {
-    let (status, restarts) = {
-        let record = container.record();
-        (record.status.clone(), record.restarts)
-    };
-    let instant = |text: &str| time::since_1970(text).unwrap_or_default();
-    let ran = instant(&status.finished_at).saturating_sub(instant(&status.started_at));
-    let doubled = u32::try_from(restarts.min(20)).unwrap_or(20);
-    let pause = match ran > LONG_RUN {
-        true => FIRST_PAUSE,
-        false => (FIRST_PAUSE * (1 << doubled.min(10))).min(LONGEST_PAUSE),
-    };
-    tokio::time::sleep(pause).await;
-    if container.status().phase != Phase::Restarting {
-        return;
-    }
-    container.update(|record| record.restarts += 1);
-    // What fails is in its status; a policy tries again only after a run.
-    let _ = start(&engine, &container).await;
 }

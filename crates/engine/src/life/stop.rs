@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use nix::{sys::signal, unistd::Pid};
 use sandbox::Process;
 
-use super::{Container, Progress};
 use crate::{
+    container::{Container, Progress},
     engine::Engine,
     error::{ApiError, Result},
     signals,
@@ -78,7 +78,7 @@ pub async fn kill(engine: &Arc<Engine>, container: &Arc<Container>, text: &str) 
     }
     let ends = container.progress.borrow().ends;
     signal(engine, container, number)?;
-    container.emit(engine, "kill", &[("signal", number.to_string())]);
+    container.emit(&engine.events, "kill", &[("signal", number.to_string())]);
     if number == nix::libc::SIGKILL {
         wait_for_end(container, ends, Some(KILLED)).await;
     }
@@ -115,12 +115,12 @@ pub async fn stop(
     let _ = container.save(); // the end will be saved too
     let ends = container.progress.borrow().ends;
     signal(engine, container, number)?;
-    container.emit(engine, "kill", &[("signal", number.to_string())]);
+    container.emit(&engine.events, "kill", &[("signal", number.to_string())]);
     let seconds = timeout.or(own_timeout).unwrap_or(TIMEOUT);
     let limit = u64::try_from(seconds).ok().map(Duration::from_secs); // -1 means none
     if !wait_for_end(container, ends, limit).await {
         signal(engine, container, nix::libc::SIGKILL)?;
-        container.emit(engine, "kill", &[("signal", "9".into())]);
+        container.emit(&engine.events, "kill", &[("signal", "9".into())]);
         if !wait_for_end(container, ends, Some(KILLED)).await {
             return Err(ApiError::internal(format!(
                 "cannot stop container: {}: tried to kill container, but did not receive an exit \
@@ -129,7 +129,7 @@ pub async fn stop(
             )));
         }
     }
-    container.emit(engine, "stop", &[]);
+    container.emit(&engine.events, "stop", &[]);
     Ok(true)
 }
 

@@ -1,26 +1,5 @@
-//! A container of the engine: its record, its life, and those who wait for it or are attached to it.
-//!
-//! | File | |
-//! |---|---|
-//! | `create` | from a client's words to a record |
-//! | `start` | the supervisor, the launcher, and the first process |
-//! | `links` | what it asks of networks |
-//! | `health` | checks while it runs |
-//! | `end` | what happens when the first process has ended; restart policies |
-//! | `stop` | signals, and waiting for the end |
-//! | `update` | other limits while it runs |
-//! | `remove` | nothing of it is left |
-//! | `adopt` | what an earlier daemon has left |
-
-mod adopt;
-mod create;
-mod end;
-mod health;
-mod links;
-mod remove;
-mod start;
-mod stop;
-mod update;
+//! A container of the engine: its record, and those who wait for it or are attached to it. What
+//! happens to it is in `life`.
 
 use std::{
     path::PathBuf,
@@ -31,9 +10,9 @@ use image::store::Lock;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    engine::Engine,
     error::{ApiError, Result},
-    events::Kind,
+    events::{Events, Kind},
+    health::HealthState,
     state::{
         self,
         record::Record,
@@ -41,17 +20,6 @@ use crate::{
     },
     supervisor::Connection,
 };
-
-pub use adopt::adopt_all;
-pub use create::{Created, create};
-pub use health::HealthState;
-pub use links::NetworkSetup;
-pub(crate) use links::{endpoint as endpoint_request, failed as network_failed};
-pub use remove::{Removal, remove, users as users_of_volume};
-pub use start::start;
-pub(crate) use start::{started, supervise};
-pub use stop::{kill, stop, wait_for_end};
-pub use update::update;
 
 /// How far a container's life has got, for those who wait.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -134,24 +102,24 @@ impl Container {
         self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn health_name(&self) -> Option<&'static str> {
+    pub(crate) fn health_name(&self) -> Option<&'static str> {
         self.health().map(|health| health.name())
     }
 
-    fn set_health(&self, health: Option<HealthState>) {
+    pub(crate) fn set_health(&self, health: Option<HealthState>) {
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
     }
 
-    fn change_health(&self, change: impl FnOnce(&mut HealthState)) {
+    pub(crate) fn change_health(&self, change: impl FnOnce(&mut HealthState)) {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         health.as_mut().map(change);
     }
 
     /// Tells that `action` has happened to it.
-    pub fn emit(&self, engine: &Engine, action: &str, more: &[(&str, String)]) {
+    pub fn emit(&self, events: &Events, action: &str, more: &[(&str, String)]) {
         let mut attributes = self.record().attributes();
         attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-        engine.events.emit(Kind::CONTAINER, action, &self.id, attributes);
+        events.emit(Kind::CONTAINER, action, &self.id, attributes);
     }
 
     /// Checks that it runs.
