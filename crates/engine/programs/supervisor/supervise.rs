@@ -40,7 +40,7 @@ enum Phase {
     Failed,
     /// The process has ended with this wait status, and its output may not be at its end.
     Draining(i32),
-    /// Everything is outcome but to slow clients.
+    /// Everything is told but to slow clients.
     Over(u32),
 }
 

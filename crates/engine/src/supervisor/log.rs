@@ -155,7 +155,7 @@ impl LogReader {
         }
         // It may have grown between its end and its rotation.
         let length = current.get_ref().metadata()?.len();
-        let read = self.files.front_mut().map_or(Ok(0), |file| file.stream_position())?;
+        let read = self.files.front_mut().map_or(Ok(0), std::io::Seek::stream_position)?;
         if read < length {
             return Ok(true);
         }
