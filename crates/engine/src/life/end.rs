@@ -55,13 +55,7 @@ pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> Proce
         oom_killed = container::observe::out_of_memory_kills(&entry) > 0;
         // What cannot be removed stays in the ledger, for `isolab clean`.
         if container::free_resources(&entry).is_ok() {
-            // Its supervisor ends right after it has told of the exit.
-            for _ in 0..200 {
-                if ledger.adopt(&entry).is_some() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(2));
-            }
+            drop(ledger.adopt(&entry));
         }
     }
     // A supervisor that was killed has told nothing: then all of it was killed just now.
