@@ -159,6 +159,62 @@ fn volumes_outlive_containers() {
 }
 
 #[test]
+fn containers_of_a_network_find_each_other_and_a_port_leads_in() {
+    let Some(daemon) = with_docker() else { return };
+    daemon.output(&["network", "create", "own"]);
+    let serve = "while :; do echo served | nc -l -p 80; done";
+    let server = ["run", "-d", "--name", "server", "--network", "own", "-p", "127.0.0.1:8080:80"];
+    daemon.output(&[&server[..], &["busybox", "sh", "-c", serve]].concat());
+    // Its first instruction asks for a name.
+    let ask = ["run", "--rm", "--network", "own", "busybox", "nc", "server", "80"];
+    wait_for("the server", || {
+        output_of(&mut daemon.docker(&ask)) == (0, "served\n".into(), String::new())
+    });
+    assert_eq!(daemon.output(&["port", "server"]), "80/tcp -> 127.0.0.1:8080");
+    let through = output_of(&mut daemon.in_its_network(&["busybox", "nc", "127.0.0.1", "8080"]));
+    assert_eq!(through.1, "served\n", "{}", through.2);
+    let (_, errors) =
+        daemon.refused(&["run", "--rm", "-p", "127.0.0.1:8080:80", "busybox", "true"]);
+    assert!(errors.contains("port is already allocated"), "{errors}");
+    let (code, ..) =
+        output_of(&mut daemon.docker(&["run", "--rm", "busybox", "nslookup", "server"]));
+    assert_ne!(code, 0, "the default network has no names");
+    assert!(daemon.refused(&["network", "rm", "own"]).1.contains("has active endpoints"));
+    daemon.output(&["rm", "-f", "server"]);
+    daemon.output(&["network", "rm", "own"]);
+    assert_eq!(daemon.output(&["network", "ls", "-q"]).lines().count(), 3);
+}
+
+#[test]
+fn an_image_is_built_committed_saved_and_loaded() {
+    let Some(daemon) = with_docker() else { return };
+    let context = daemon.path("context");
+    fs::create_dir(&context).unwrap();
+    fs::write(context.join("file"), "copied").unwrap();
+    let dockerfile = "FROM busybox\nCOPY file /file\nRUN echo made > /made\nCMD [\"cat\", \"/file\", \"/made\"]\n";
+    fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+    let built = daemon.output(&["build", "-t", "class/hello:1", context.to_str().unwrap()]);
+    assert!(built.contains("Successfully tagged class/hello:1"), "{built}");
+    assert_eq!(daemon.output(&["run", "--rm", "class/hello:1"]), "copiedmade");
+    daemon.output(&["run", "--name", "changed", "class/hello:1", "sh", "-c", "echo more > /more"]);
+    assert_eq!(daemon.output(&["diff", "changed"]), "A /more");
+    daemon.output(&["commit", "changed", "class/hello:2"]);
+    assert_eq!(daemon.output(&["run", "--rm", "class/hello:2", "cat", "/more"]), "more");
+    let archive = daemon.path("archive.tar");
+    daemon.output(&["save", "-o", archive.to_str().unwrap(), "class/hello:2"]);
+    daemon.output(&["rm", "changed"]);
+    daemon.output(&["rmi", "class/hello:2"]);
+    daemon.output(&["load", "-i", archive.to_str().unwrap()]);
+    daemon.output(&["tag", "class/hello:2", "class/hello:3"]);
+    assert_eq!(daemon.output(&["run", "--rm", "class/hello:3", "cat", "/more"]), "more");
+    let (_, errors) = daemon.refused(&["build", "-f", "none", context.to_str().unwrap()]);
+    assert!(errors.contains("none"), "{errors}");
+    fs::write(context.join("Dockerfile"), "FROM busybox\nRUN exit 7\n").unwrap();
+    let (code, errors) = daemon.refused(&["build", context.to_str().unwrap()]);
+    assert!(code != 0 && errors.contains("returned a non-zero code: 7"), "{code} {errors}");
+}
+
+#[test]
 fn a_killed_daemon_loses_nothing() {
     let Some(mut daemon) = with_docker() else { return };
     let counts = "for i in $(seq 200); do echo $i; sleep 0.02; done; exit 5";

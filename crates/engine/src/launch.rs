@@ -150,9 +150,11 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     let mut created = prepared.create(Path::new(GATE))?;
     let state = serde_json::to_value(created.state()).ok();
     let first = created.state().first;
-    claim
-        .update(|entry| (entry.first, entry.state) = (Some(first), state))
-        .map_err(ledger_failed)?;
+    // From now on it is that process's: its supervisor may outlive it, for slow clients.
+    let note = |entry: &mut LedgerEntry| {
+        (entry.launcher, entry.first, entry.state) = (first, Some(first), state);
+    };
+    claim.update(note).map_err(ledger_failed)?;
     let terminal = created.terminal().map_err(sandbox::Error::from)?;
     // The supervisor knows the process before it runs anything.
     tell(first.pid, terminal.as_ref())?;

@@ -32,8 +32,8 @@ pub(crate) async fn started(connection: &mut Connection) -> Result<u32, LaunchFa
     loop {
         match connection.next().await {
             Ok(Some(Message::Started(pid))) => return Ok(pid),
-            // Of a launch that an earlier daemon has begun.
-            Ok(Some(Message::Made(_))) => connection.proceed().await.map_err(lost)?,
+            // Of a launch that an earlier daemon has begun. What has ended already is told next.
+            Ok(Some(Message::Made(_))) => drop(connection.proceed().await),
             Ok(Some(Message::Failed(text))) => return Err(LaunchFailure::read(&text)),
             Ok(Some(_)) => {}
             Ok(None) => return Err(LaunchFailure::of_lost_supervisor()),

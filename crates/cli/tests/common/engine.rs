@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{isolab, output_of, skip, wait_for};
+use super::{in_english, isolab, output_of, skip, wait_for};
 
 /// A daemon; its containers are removed with it.
 pub struct Daemon {
@@ -55,7 +55,10 @@ impl Daemon {
 
     fn spawn(folder: &TempDir) -> Child {
         let path = |name: &str| folder.path().join(name);
-        let mut command = isolab(&["engine"]);
+        // In a network of its own: its bridges and ports are nobody else's.
+        let up = "busybox ip link set lo up; exec \"$0\" \"$@\"";
+        let words = ["--net", "sh", "-c", up, env!("CARGO_BIN_EXE_isolab"), "engine"];
+        let mut command = in_english(Command::new("unshare"), &words);
         command.arg("-H").arg(path("engine.sock")).arg("--data").arg(path("data"));
         command.env("ISOLAB_IMAGES", path("images"));
         command.stderr(fs::File::create(path("errors")).unwrap()).spawn().unwrap()
@@ -70,9 +73,10 @@ impl Daemon {
         self.folder.path().join(name)
     }
 
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
+    /// A command in the daemon's network.
+    pub fn in_its_network(&self, words: &[&str]) -> Command {
+        let network = format!("--net=/proc/{}/ns/net", self.process.id());
+        in_english(Command::new("nsenter"), &[&[network.as_str()], words].concat())
     }
 
     /// Kills it as the kernel would, and starts the next one.

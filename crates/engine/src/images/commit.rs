@@ -2,9 +2,10 @@
 //! there.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Write},
-    os::fd::AsFd as _,
+    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
 };
 
@@ -176,7 +177,19 @@ pub fn diff(root: ContainerRoot<'_>) -> Result<Vec<FilesystemChange>> {
     }
     let failed = ImageError::io("look for changes of the container");
     let skip = mount_points::find(root.upper, root.lowers).map_err(&failed)?;
-    let found = upper_changes(root.upper, root.lowers, &skip).map_err(failed)?;
+    let mut found = upper_changes(root.upper, root.lowers, &skip).map_err(failed)?;
+    // A directory in which there is nothing new but mount points has not been changed by the container.
+    let holds_points = |path: &[u8]| {
+        skip.iter()
+            .any(|point| Path::new(point).parent() == Some(Path::new(OsStr::from_bytes(path))))
+    };
+    let paths: Vec<Vec<u8>> = found.iter().map(|(path, _)| path.clone()).collect();
+    let is_alone = |path: &[u8]| {
+        !paths
+            .iter()
+            .any(|other| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/")))
+    };
+    found.retain(|path, kind| *kind != Kind::Changed || !holds_points(path) || !is_alone(path));
     let change = |(path, kind): (Vec<u8>, Kind)| FilesystemChange {
         path: format!("/{}", String::from_utf8_lossy(&path)),
         kind: match kind {

@@ -1,7 +1,7 @@
 //! The end of a container's first process: what is recorded, what is removed, and whether it starts
 //! again.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bollard_stubs::models::RestartPolicyNameEnum;
 

@@ -109,6 +109,7 @@ pub async fn everything(connection: &mut Connection) -> Everything {
         match message {
             Message::Stdout(bytes) => all.output.extend(bytes),
             Message::Stderr(bytes) => all.error.extend(bytes),
+            Message::Made(_) => {}
             Message::Started(pid) => all.pid = Some(pid),
             Message::Failed(text) => all.failure = Some(text),
             Message::Exited(status) => all.exit = Some(status),
@@ -117,9 +118,15 @@ pub async fn everything(connection: &mut Connection) -> Everything {
     all
 }
 
-/// The next message.
+/// The next message; what only a launcher that waits is told of is left out.
 pub async fn next(connection: &mut Connection) -> Option<Message> {
-    tokio::time::timeout(LIMIT, connection.next()).await.expect("a message").unwrap()
+    loop {
+        let next = tokio::time::timeout(LIMIT, connection.next()).await.expect("a message");
+        match next.unwrap() {
+            Some(Message::Made(_)) => {}
+            message => return message,
+        }
+    }
 }
 
 /// Reads until the output ends with this.

@@ -257,6 +257,7 @@ async fn garbage_closes_the_connection_of_who_sends_it() {
     good.go(0, 0).await.unwrap();
     let (mut reader, mut writer) = good.split();
     writer.input(b"fine\n").await.unwrap();
+    assert!(matches!(reader.next().await.unwrap(), Some(Message::Made(_))));
     assert!(matches!(reader.next().await.unwrap(), Some(Message::Started(_))));
     assert_eq!(reader.next().await.unwrap(), Some(Message::Stdout(b"fine\n".into())));
 }
