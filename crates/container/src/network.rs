@@ -6,7 +6,7 @@
 //!                                                         comes out at the other (veth(4))
 //! ```
 //!
-//! There is no bridge. The host forwards packets to other networks with its own address (`nat`), if
+//! There is no bridge: several containers in one network have one ([`crate::bridge`]). The host forwards packets to other networks with its own address (`nat`), if
 //! its kernel can and the caller may; otherwise the container reaches only the host. Both links
 //! disappear with the container's network namespace.
 

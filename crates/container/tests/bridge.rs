@@ -196,6 +196,7 @@ fn a_bridge_is_made_once_and_removed_with_its_rules() {
             );
             bridge::isolate("isolab0").unwrap();
         }
+        assert_eq!(bridge::resources("isolab0")[0], Resource::Link("isolab0".into()));
         bridge::remove("isolab0").unwrap();
         bridge::remove("isolab0").unwrap();
         assert!(!bridge::exists("isolab0").unwrap());

@@ -352,6 +352,30 @@ fn a_daemon_that_starts_anew_serves_what_still_runs() {
 }
 
 #[test]
+fn an_address_that_is_kept_is_not_given() {
+    on_a_host(|directory| {
+        let networks = open(directory);
+        let create = |name: &str, gateway: &str, kept: &[&str]| {
+            let named = |address: &&str| (format!("of-{address}"), (*address).to_owned());
+            let subnet = SubnetRequest {
+                subnet: "10.9.0.0/29".into(),
+                gateway: gateway.into(),
+                auxiliary: kept.iter().map(named).collect(),
+                ..SubnetRequest::default()
+            };
+            networks.create(&NetworkRequest { subnets: vec![subnet], ..network(name) })
+        };
+        let error = create("net", "10.9.0.1", &["10.9.0.1"]).unwrap_err();
+        assert_eq!(error.to_string(), "Address already in use");
+        create("net", "", &["10.9.0.1", "10.9.0.3"]).unwrap();
+        let prepared = networks.prepare(&container("0a", "one", "net")).unwrap();
+        let link = &prepared.links[0];
+        assert_eq!(link.gateway, Some([10, 9, 0, 2].into()));
+        assert_eq!(link.address, Ipv4Addr::new(10, 9, 0, 4));
+    });
+}
+
+#[test]
 fn a_chosen_address_is_given_once() {
     on_a_host(|directory| {
         let networks = open(directory);
@@ -397,6 +421,10 @@ fn containers_without_bridges_need_nothing() {
             networks.stopped(&request.id).unwrap();
         }
         assert!(!container::bridge::exists("isolab0").unwrap(), "made when it is needed");
+        let ports = vec![tcp(80, 0)];
+        let request = ContainerRequest { ports, ..container("0a", "one", "host") };
+        let warnings = networks.prepare(&request).unwrap().warnings;
+        assert!(warnings[0].contains("Published ports are discarded"), "{warnings:?}");
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address: SocketAddr = server.local_addr().unwrap();
         serve(server);

@@ -36,7 +36,12 @@ impl Networks {
         self.release(&mut state, &request.id)?;
         let chosen = match request.choose(&state)? {
             Chosen::NoBridge(network) => {
-                return Ok(PreparedNetwork::without_links(network, &request.servers));
+                let mut prepared = PreparedNetwork::without_links(network, &request.servers);
+                if network == Network::Host && !request.ports.is_empty() {
+                    let why = "Published ports are discarded when using host network mode";
+                    prepared.warnings.push(why.into());
+                }
+                return Ok(prepared);
             }
             Chosen::Bridges(chosen) => chosen,
         };
@@ -72,7 +77,8 @@ impl Networks {
     ///
     /// # Errors
     ///
-    /// When the process has ended, or the kernel refuses the sockets.
+    /// When the process has ended, or the kernel refuses the sockets. Its ports may be served all the
+    /// same, and it keeps its addresses.
     pub fn started(&self, container: &str, process: Process) -> Result<(), Error> {
         let mut state = self.lock();
         let Some(record) = state.attached.get_mut(container) else { return Ok(()) };

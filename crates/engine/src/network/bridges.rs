@@ -1,12 +1,15 @@
 //! The bridges of networks, and which subnets they can have on this host.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use container::{bridge, network::DEFAULT_BRIDGE};
 
 use super::{
     error::{Error, kernel},
-    pool::{Subnet, free_address, free_subnet},
+    pool::{Subnet, free_address, free_subnet, is_host_address},
     record::{BridgeRecord, NetworkRecord},
     request::{ChosenSubnet, USUAL_MTU},
     resolv_conf,
@@ -15,10 +18,13 @@ use super::{
 
 impl ChosenSubnet {
     /// The host's address: the one asked for, or the first that is not kept for somebody else.
-    pub(crate) fn gateway(&self) -> Ipv4Addr {
-        let auxiliary = self.auxiliary.values().copied().collect();
-        let first = || free_address(self.subnet, None, &auxiliary);
-        self.gateway.or_else(first).unwrap_or(self.subnet.address())
+    pub(crate) fn host_address(&self) -> Result<Ipv4Addr, Error> {
+        let auxiliary: BTreeSet<Ipv4Addr> = self.auxiliary.values().copied().collect();
+        match self.gateway {
+            Some(gateway) if auxiliary.contains(&gateway) => Err(Error::AddressInUse),
+            Some(gateway) => Ok(gateway),
+            None => free_address(self.subnet, None, &auxiliary).ok_or(Error::AddressInUse),
+        }
     }
 }
 
@@ -64,15 +70,17 @@ pub(crate) fn default_bridge(state: &State, warnings: &mut Vec<String>) -> Bridg
     let existing = bridge::address(DEFAULT_BRIDGE).ok().flatten();
     let existing = existing.and_then(|(address, prefix)| {
         let subnet = Subnet::new(address, prefix)?;
-        (!state.subnets().any(|other| other.overlaps(subnet))).then_some((address, subnet))
+        let is_free = !state.subnets().any(|other| other.overlaps(subnet));
+        (is_free && is_host_address(subnet, address)).then_some((address, subnet))
     });
     let (gateway, subnet) = existing.unwrap_or_else(|| {
         let free = free_subnet(&in_use(state)).or_else(|| {
             warnings.push("the network bridge overlaps with a network of the host".into());
             free_subnet(&[])
         });
-        let chosen = subnet_of_ours(free.expect("the first default subnet is free"));
-        (chosen.gateway(), chosen.subnet)
+        let subnet = free.expect("none is taken the second time");
+        let first = free_address(subnet, None, &[].into());
+        (first.expect("a default subnet has many addresses"), subnet)
     });
     BridgeRecord {
         name: DEFAULT_BRIDGE.into(),

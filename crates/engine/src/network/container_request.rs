@@ -53,7 +53,8 @@ pub struct EndpointRequest {
 /// What the launcher of a container needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedNetwork {
-    /// For `WayOut::network`.
+    /// For `WayOut::network`. With the mode `container:ID`, the launcher joins that one's namespace
+    /// instead.
     pub network: Network,
     /// For `WayOut::links`.
     pub links: Vec<BridgeLink>,

@@ -44,6 +44,9 @@ impl Networks {
     /// Opens the networks in `directory`, which is made if it does not exist, and creates the
     /// predefined ones if they are missing. Also returns warnings: files that are ignored.
     ///
+    /// What containers had under an earlier daemon is kept for them until [`Networks::adopt`], which
+    /// is to be called once, when it is known which of them still run.
+    ///
     /// # Errors
     ///
     /// When the files cannot be read or written.
@@ -131,7 +134,7 @@ impl Networks {
                 Driver::Bridge,
                 Some(BridgeRecord {
                     name: bridge::name_of(&id),
-                    gateway: chosen.gateway(),
+                    gateway: chosen.host_address()?,
                     subnet: chosen.subnet,
                     is_chosen,
                     ip_range: chosen.ip_range,

@@ -52,8 +52,8 @@ pub(crate) struct PortError {
 pub(crate) struct Ports {
     waiting: Vec<(PublishedPort, OwnedFd)>,
     served: Vec<AbortHandle>,
-    /// Ends when all sockets of served ports are closed.
-    closed: Option<mpsc::Receiver<()>>,
+    /// Each ends when the sockets of one call of [`Ports::serve`] are closed.
+    closed: Vec<mpsc::Receiver<()>>,
 }
 
 /// The socket of a task. It is closed first, and then the channel.
@@ -85,7 +85,7 @@ impl Ports {
     pub(crate) fn open_again(published: &[PublishedPort]) -> Result<Self, PortError> {
         let open = |one: &PublishedPort| Ok((*one, open_at(one.protocol, one.host)?));
         let waiting = published.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { waiting, served: Vec::new(), closed: None })
+        Ok(Self { waiting, served: Vec::new(), closed: Vec::new() })
     }
 
     /// Which they are, before they are served.
@@ -93,7 +93,8 @@ impl Ports {
         self.waiting.iter().map(|(published, _)| *published).collect()
     }
 
-    /// Passes on to the container's address what comes in; nothing while it is `None`.
+    /// Passes on to the container's address what comes in, of ports that are not served yet; nothing
+    /// while the address is `None`.
     pub(crate) fn serve(
         &mut self,
         runtime: &Handle,
@@ -122,7 +123,7 @@ impl Ports {
             };
             self.served.push(task.abort_handle());
         }
-        self.closed = Some(closed);
+        self.closed.push(closed);
         Ok(())
     }
 }
@@ -134,7 +135,7 @@ impl Drop for Ports {
             task.abort();
         }
         // The next container may want the same ports at once.
-        if let Some(closed) = &self.closed {
+        for closed in &self.closed {
             let _ = closed.recv_timeout(LONGEST);
         }
     }
@@ -274,6 +275,7 @@ mod tests {
             drop(ports);
             ports = Ports::open_again(&published).unwrap();
             ports.serve(runtime.handle(), &receiver).unwrap();
+            ports.serve(runtime.handle(), &receiver).unwrap(); // nothing is left to serve
         }
     }
 }
