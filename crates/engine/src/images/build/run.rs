@@ -3,10 +3,10 @@
 use std::{cell::RefCell, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
-use container::{Container, Network, Root, Upper, mount_points};
+use container::{Container, Network, Root, Upper, clean_those, mount_points};
 use image::build::{AnyError, Run, RunStep};
 use nix::unistd::geteuid;
-use sandbox::{Status, Stdio, Workload};
+use sandbox::{Ledger, Status, Stdio, Workload};
 
 use super::{
     output::{BuildOutput, TextPieces},
@@ -50,6 +50,18 @@ impl BuildNetwork {
             Self::Usual | Self::Host => Network::Host,
             Self::None => Network::None,
         }
+    }
+}
+
+/// What the names of their cgroups begin with, by which the ledger knows them too.
+const CGROUP: &str = "isolab-build-";
+
+/// Kills what commands of a daemon that was killed have left, and removes their cgroups and links: it
+/// could not end with the daemon, whose threads start them.
+pub(super) fn remove_left() {
+    // One that cannot be removed is nobody's reason not to build.
+    if let Ok(ledger) = Ledger::open() {
+        let _ = clean_those(&ledger, |entry| entry.name.starts_with(CGROUP));
     }
 }
 
@@ -105,12 +117,14 @@ impl<'a, 'l, 'o> Containers<'a, 'l, 'o> {
     }
 
     fn container(&self, id: String, step: &RunStep<'_>) -> Result<Container, ImageError> {
+        let short = id[..12].to_owned();
         let record = self.record(id, step);
         let spec = spec::of(&record, step.kept, &Shared::default());
         let mut spec = spec.map_err(|error| ImageError::Invalid(error.message))?;
         let upper = Upper::Kept(step.kept.to_owned());
         spec.inside.root = Root::Overlay { lowers: step.layers.to_vec(), upper };
         spec.way_out.network = self.network;
+        spec.budget.cgroup = Some(format!("{CGROUP}{short}"));
         Ok(Container { spec, ..Container::default() })
     }
 
