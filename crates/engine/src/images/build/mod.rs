@@ -10,6 +10,7 @@
 
 mod bases;
 mod context;
+mod network;
 mod output;
 mod request;
 mod run;

@@ -6,7 +6,7 @@ use bollard_stubs::models::HostConfig;
 use image::{dockerfile::scope::Given, reference::Reference};
 use serde::de::DeserializeOwned;
 
-use super::run::BuildNetwork;
+use super::network::BuildNetwork;
 use crate::images::{
     error::{ImageError, Result},
     names::name_to_give,

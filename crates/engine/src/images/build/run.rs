@@ -5,10 +5,10 @@ use std::{cell::RefCell, os::unix::process::ExitStatusExt as _, process::ExitSta
 use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
 use container::{Container, Network, Root, Upper, clean_those, mount_points};
 use image::build::{AnyError, Run, RunStep};
-use nix::unistd::geteuid;
 use sandbox::{Ledger, Status, Stdio, Workload};
 
 use super::{
+    network::BuildNetwork,
     output::{BuildOutput, TextPieces},
     request::BuildRequest,
 };
@@ -23,35 +23,6 @@ use crate::{
     },
     time,
 };
-
-/// The network of commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BuildNetwork {
-    /// A link to the host, which passes on what is for others; only root can make one, so that it is
-    /// the host's own for others.
-    Usual,
-    Host,
-    None,
-}
-
-impl BuildNetwork {
-    pub(super) fn read(mode: &str) -> Option<Self> {
-        match mode {
-            "" | "default" | "bridge" => Some(Self::Usual),
-            "host" => Some(Self::Host),
-            "none" => Some(Self::None),
-            _ => None,
-        }
-    }
-
-    fn network(self) -> Network {
-        match self {
-            Self::Usual if geteuid().is_root() => Network::Veth,
-            Self::Usual | Self::Host => Network::Host,
-            Self::None => Network::None,
-        }
-    }
-}
 
 /// What the names of their cgroups begin with, by which the ledger knows them too.
 const CGROUP: &str = "isolab-build-";
