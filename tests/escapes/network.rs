@@ -50,7 +50,7 @@ fn the_hosts_own_sockets_are_reached_with_its_network_only() {
     let expected = |kind: &Kind| {
         let description = match kind.network {
             Network::Host => "done",
-            Network::None | Network::Veth => "ECONNREFUSED",
+            Network::None | Network::Veth | Network::Bridge => "ECONNREFUSED",
         };
         Some(format!("abstract={description} loopback={description}"))
     };

@@ -122,7 +122,8 @@ mod tests {
     #[test]
     fn a_path_of_the_hosts_may_have_a_colon() {
         for word in ["/a:b", "./a:b", "a/b:c", "plain", ":x", "../x:y"] {
-            assert_eq!(end(word.as_ref()).unwrap(), CopyPath::Host(word.into()), "{word}");
+            let found = end(word.as_ref()).unwrap();
+            assert!(matches!(found, CopyPath::Host(path) if path.as_os_str() == word), "{word}");
         }
         for word in ["isolab-nobody:", "isolab-nobody:/x"] {
             assert!(end(word.as_ref()).is_err(), "{word}");

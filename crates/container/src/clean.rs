@@ -13,7 +13,8 @@ use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use sandbox::{Ledger, LedgerEntry, Process, Resource};
 
 use crate::{
-    Error, cgroup, error, error::Result, nat, netlink::Netlink, network, pidfd, subnet::is_our_link,
+    Error, cgroup, error, error::Result, nat, netlink::Netlink, network, pidfd,
+    spec::network::is_our_link,
 };
 use own::OwnDirectory;
 pub use tree::remove_tree;

@@ -257,6 +257,23 @@ pub enum Error {
     /// A port is to be published, but the container has no link to the host.
     #[error("publishing a port needs a link between the host and the container")]
     NoLinkForPorts,
+    /// Links into bridges, but no network namespace to put them in.
+    #[error("links into bridges need a new network namespace and the network `Bridge`")]
+    NoNetworkForLinks,
+    /// A link into a bridge that cannot be made.
+    #[error("the link {name:?} cannot be made: {why}")]
+    Link {
+        /// Its name inside.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A link of the host has the name of a bridge, and is something else.
+    #[error("the link {name} of the host is not a bridge")]
+    NotBridge {
+        /// Its name.
+        name: String,
+    },
     /// cgroup version 1 cannot express this device rule.
     #[error("cgroup version 1 cannot take the devices {rule:?} out of {wider:?}")]
     DeviceRule {

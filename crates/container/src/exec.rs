@@ -33,6 +33,7 @@ use crate::{
     hooks::Hook,
     inherited,
     joined::Joined,
+    links::Links,
     mounts, pidfd,
     plan::SyscallPlan,
     privileges::{self, Capabilities, CapabilitySet},
@@ -286,7 +287,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     plan.finish(false);
     let (shared, none) = (Namespaces::shared(), Joined::default());
     let child = child::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)?;
-    let mut walls = Walls { child, cgroup, veth: None };
+    let mut walls = Walls { child, cgroup, links: Links::None };
     let streams = stdio.of_the_launcher();
     let (progress, plan) = walls.child.wait_for_exec(true)?;
     timeline.reach_at(Milestone::Created, plan.began());

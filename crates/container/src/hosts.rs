@@ -20,6 +20,7 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
+    links::LinkAddresses,
     lookup::{self, Links},
     mount_calls,
     network::Link,
@@ -62,7 +63,7 @@ impl Files {
     pub(crate) fn of(
         spec: &Spec,
         namespaces: &Namespaces,
-        link: Option<&Link>,
+        link: Option<LinkAddresses>,
     ) -> Result<Self, Error> {
         let inside = &spec.inside;
         let names = match &spec.way_out.names {
@@ -76,12 +77,12 @@ impl Files {
         };
         let mut all = Vec::new();
         let host =
-            if has_hosts_network { Some(Ipv4Addr::LOCALHOST) } else { link.map(|it| it.host) };
+            if has_hosts_network { Some(Ipv4Addr::LOCALHOST) } else { link.and_then(|it| it.host) };
         let start = match has_hosts_network {
             true => read(HOSTS).unwrap_or_else(|| LOCALHOST.into()),
             false => LOCALHOST.into(),
         };
-        let own = link.map_or(DEBIANS_OWN, |link| link.inside);
+        let own = link.map_or(DEBIANS_OWN, |link| link.own);
         all.push(("hosts", hosts(&start, names, host, &own_name, own)?));
         if namespaces.uts.is_new() {
             all.push(("hostname", format!("{own_name}\n")));

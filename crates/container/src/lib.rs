@@ -13,6 +13,7 @@
 //! and `execve` is prepared as a list of system calls, in [`plan`].
 #![warn(missing_docs)]
 
+pub mod bridge;
 mod capabilities;
 pub mod cgroup;
 mod cgroup_layout;
@@ -43,6 +44,9 @@ mod joined;
 pub mod layer;
 mod layers;
 mod life;
+pub mod link;
+mod links;
+pub mod local_redirect;
 mod lookup;
 pub mod mount;
 mod mount_calls;
@@ -50,6 +54,7 @@ pub mod mount_points;
 pub mod mounts;
 pub mod namespaces;
 mod nat;
+pub mod net_namespace;
 pub mod netlink;
 pub mod network;
 mod nftables;
@@ -113,7 +118,7 @@ use gate::Gate;
 use hosts::Files;
 use idmapped::IdMappedMounts;
 use joined::Joined;
-use network::Veth;
+use links::Links;
 use plan::SyscallPlan;
 use process::StdioEnds;
 use program::First;
@@ -128,7 +133,7 @@ pub struct Prepared<'a> {
     /// The namespaces of the spec, as far as the caller is allowed to make them.
     namespaces: Namespaces,
     cgroup: CgroupPath,
-    veth: Option<Veth>,
+    links: Links,
 }
 
 /// When the program begins.
@@ -152,28 +157,26 @@ impl<'a> Prepared<'a> {
         spec.check()?;
         let namespaces = spec.effective_namespaces(Uid::effective().is_root());
         let cgroup = CgroupPath::find(&spec.budget, First::of(&spec.way_out) == First::Init)?;
-        let plan = || Veth::plan(&spec.way_out.published);
-        let veth = (spec.way_out.network == Network::Veth).then(plan).transpose()?;
-        check_memory(spec, needs_gate(spec, &namespaces, veth.as_ref()))?;
-        Ok(Self { spec, namespaces, cgroup, veth })
+        let links = Links::plan(&spec.way_out)?;
+        check_memory(spec, needs_gate(spec, &namespaces, &links))?;
+        Ok(Self { spec, namespaces, cgroup, links })
     }
 
     /// What will outlive the launcher, in the order in which it is made.
     pub fn resources(&self) -> Vec<Resource> {
-        let links = self.veth.iter().flat_map(Veth::resources);
-        self.cgroup.resources().chain(links).collect()
+        self.cgroup.resources().chain(self.links.resources()).collect()
     }
 
     /// The story of a container: five questions, numbered as in the table above.
     fn start(self, begin: Begin<'_>, mut trace: Trace) -> Result<Started> {
-        let Self { spec, namespaces, cgroup: path, veth } = self;
+        let Self { spec, namespaces, cgroup: path, links } = self;
         let mut timeline = Timeline::start();
         inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
         let joined = Joined::open(&namespaces)?;
         let has_devpts = namespaces.mount.is_new() && spec.inside.has_devpts();
         let stdio = StdioEnds::within(spec.way_out.stdio, has_devpts)?;
         let gate = Gate::new()?;
-        let needs_gate = needs_gate(spec, &namespaces, veth.as_ref());
+        let needs_gate = needs_gate(spec, &namespaces, &links);
         let gate_of_plan = needs_gate.then_some(&gate);
         let mailbox = mailbox(&spec.way_out.program)?;
         let first = First::of(&spec.way_out);
@@ -199,7 +202,7 @@ impl<'a> Prepared<'a> {
         privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4
         oom_score::set_own(&mut plan, spec.power.oom_score_adj, needs_gate)?; // 4
         if namespaces.mount.is_new() {
-            let files = Files::of(spec, &namespaces, veth.as_ref().map(Veth::link))?;
+            let files = Files::of(spec, &namespaces, links.addresses())?;
             let around = Around { id_mapped: &id_mapped.paths(), files: &files, ..around };
             let (terminal, own_cgroup) = (stdio.terminal()?, &*cgroup.shown());
             let directory = &*spec.way_out.directory;
@@ -222,17 +225,13 @@ impl<'a> Prepared<'a> {
             child::clone_into(&namespaces, &joined, into, plan, gate, needs_gate)
         })?;
         drop(inherited);
-        let mut walls = Walls { child, cgroup, veth };
+        let mut walls = Walls { child, cgroup, links };
         // 4 and 5, what only the launcher may do: id maps and links.
         if namespaces.user.is_new() {
             let maps = || privileges::write_id_maps(walls.child.pid(), spec.power.id_maps.as_ref());
             trace.record(Question::Power, "write uid_map and gid_map", maps)?;
         }
-        if let Some(veth) = &walls.veth {
-            let connect = || veth.connect(walls.child.pid());
-            trace.record(Question::WayOut, "create a pair of links", connect)?;
-            veth.open_the_way(&mut trace)?;
-        }
+        walls.links.connect(walls.child.pid(), &mut trace)?;
         let shared = oom_score::give(walls.child.pid(), spec.power.oom_score_adj, needs_gate)?; // 4
         spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;
         walls.child.open_gate()?;
@@ -263,8 +262,8 @@ fn record_hidden_mounts(trace: &mut Trace) -> Result<(), Error> {
 }
 
 /// Whether the launcher has something to do while the child waits.
-fn needs_gate(spec: &Spec, namespaces: &Namespaces, veth: Option<&Veth>) -> bool {
-    namespaces.user.is_new() || veth.is_some() || spec.way_out.hooks.need_gate()
+fn needs_gate(spec: &Spec, namespaces: &Namespaces, links: &Links) -> bool {
+    namespaces.user.is_new() || links.are_any() || spec.way_out.hooks.need_gate()
 }
 
 /// If the launcher cannot sleep while the child starts (CLONE_VFORK), the memory limit must be large

@@ -40,8 +40,8 @@ use crate::{
     Error,
     error::{call, file},
     nftables::{self, Batch, FORWARD, Hook, OUTPUT, POSTROUTING, PREROUTING, Part},
-    spec::network::Published,
-    subnet::{is_our_link, take_name},
+    spec::network::{Published, is_our_link},
+    subnet::take_name,
 };
 
 /// The table with a chain for each link on which isolab has enabled forwarding.
@@ -93,8 +93,77 @@ pub(crate) fn connect(
     ways: &[String],
     published: &[Published],
 ) -> Result<Reach, Error> {
-    let _turn = take_turn()?;
     let table = table_of(link);
+    let reach = forward(link, ways, |batch| {
+        write_table(batch, &table, link, inside, published);
+        Ok(())
+    })?;
+    if published.iter().any(|port| port.address.is_unspecified() || port.address.is_loopback()) {
+        // Packets of host processes to 127.0.0.1 may then leave by the link; packets that come in
+        // on it for that network are dropped by the rule above.
+        set(link, "route_localnet", true)?;
+    }
+    Ok(reach)
+}
+
+/// Writes the rules of the bridge `bridge` for its containers, in place of those that it has, and
+/// enables forwarding on it and on `ways`. Packets from the network `masqueraded` get the host's
+/// address.
+pub(crate) fn connect_bridge(
+    bridge: &str,
+    masqueraded: Option<(Ipv4Addr, u8)>,
+    ways: &[String],
+) -> Result<Reach, Error> {
+    let table = table_of(bridge);
+    forward(bridge, ways, |batch| {
+        remove_if_there(batch, &table)?;
+        write_table_of_bridge(batch, &table, bridge);
+        let Some((address, prefix)) = masqueraded else { return Ok(()) };
+        let leaving = [Part::Source(address, prefix), Part::NotTo(bridge), Part::Masquerade];
+        batch.chain(&table, "postrouting", POSTROUTING);
+        batch.rule(&table, "postrouting", &leaving);
+        Ok(())
+    })
+}
+
+/// Writes rules that let nothing through between the bridge and other links, in place of those that
+/// it has.
+pub(crate) fn isolate_bridge(bridge: &str) -> Result<(), Error> {
+    let _turn = take_turn()?;
+    let table = table_of(bridge);
+    change("write the nf_tables rules of the bridge", |batch| {
+        remove_if_there(batch, &table)?;
+        write_table_of_bridge(batch, &table, bridge);
+        batch.rule(&table, "forward", &[Part::From(bridge), Part::NotTo(bridge), Part::Drop]);
+        batch.rule(&table, "forward", &[Part::To(bridge), Part::NotFrom(bridge), Part::Drop]);
+        Ok(())
+    })
+}
+
+/// A bridge's table with a chain that lets no new connection in. Packets between its own ports meet
+/// the chain too if the host has net.bridge.bridge-nf-call-iptables.
+fn write_table_of_bridge(batch: &mut Batch, table: &str, bridge: &str) {
+    batch.table(table);
+    batch.chain(table, "forward", FORWARD);
+    let uninvited =
+        [Part::To(bridge), Part::NotFrom(bridge), Part::IsNew, Part::IsNotRedirected, Part::Drop];
+    batch.rule(table, "forward", &uninvited);
+}
+
+fn remove_if_there(batch: &mut Batch, table: &str) -> Result<(), Error> {
+    if nftables::tables()?.iter().any(|found| found == table) {
+        batch.remove_table(table);
+    }
+    Ok(())
+}
+
+/// Writes the rules of a link, and enables forwarding on it and on `ways`.
+fn forward(
+    link: &str,
+    ways: &[String],
+    rules: impl Fn(&mut Batch) -> Result<(), Error>,
+) -> Result<Reach, Error> {
+    let _turn = take_turn()?;
     let chains = change("write the nf_tables rules of the link", |batch| {
         let chains = nftables::chains()?;
         let ours = |way: &String| is_switched_on_by_us(&chains, way);
@@ -108,17 +177,12 @@ pub(crate) fn connect(
             let parts = [Part::From(way), Part::IsNew, Part::IsNotRedirected, Part::Drop];
             batch.rule(FORWARDING, way, &parts);
         }
-        write_table(batch, &table, link, inside, published);
+        rules(batch)?;
         Ok(chains)
     })?;
     set_forwarding(link, true)?;
     for way in ways.iter().filter(|way| !is_forwarding(way)) {
         set_forwarding(way, true)?;
-    }
-    if published.iter().any(|port| port.address.is_unspecified() || port.address.is_loopback()) {
-        // Packets of host processes to 127.0.0.1 may then leave by the link; packets that come in
-        // on it for that network are dropped by the rule above.
-        set(link, "route_localnet", true)?;
     }
     let drops = chains.into_iter().find(|chain| chain.drops_forwarded);
     Ok(drops.map_or(Reach::Further, |it| Reach::UpTo { table: it.table, chain: it.name }))
@@ -155,7 +219,11 @@ fn write_table(
 ) {
     batch.table(table);
     batch.chain(table, "postrouting", POSTROUTING);
-    batch.rule(table, "postrouting", &[Part::Source(inside), Part::NotTo(link), Part::Masquerade]);
+    batch.rule(
+        table,
+        "postrouting",
+        &[Part::Source(inside, 32), Part::NotTo(link), Part::Masquerade],
+    );
     batch.chain(table, "forward", FORWARD);
     // New connections from other containers and from the host's networks are not allowed in.
     let uninvited = [Part::To(link), Part::IsNew, Part::IsNotRedirected, Part::Drop];
@@ -220,7 +288,7 @@ pub(crate) fn is_there(table: &str) -> bool {
 }
 
 /// Composes a batch and commits it, again if the rules have changed meanwhile.
-fn change<R>(
+pub(crate) fn change<R>(
     words: &'static str,
     mut make_up: impl FnMut(&mut Batch) -> Result<R, Error>,
 ) -> Result<R, Error> {

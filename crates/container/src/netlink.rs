@@ -263,7 +263,7 @@ impl Netlink {
         }
     }
 
-    /// Sends `message` and returns the kernel's first answer unless it is an error. `words`
+    /// Sends `message` and returns the kernel's first answer unless the request fails. `words`
     /// describe the request.
     ///
     /// # Errors
@@ -272,8 +272,15 @@ impl Netlink {
     pub fn request(&mut self, words: &'static str, message: Message) -> Result<Vec<u8>, Error> {
         self.send(words, &message.finish())?;
         let answer = self.receive(words)?;
-        match Self::error_in(words, &answer)? {
-            None | Some(0) => Ok(answer),
+        let result = match Self::error_in(words, &answer)? {
+            // An object that was requested; the result is a message of its own, and would otherwise
+            // be taken for that of the next request.
+            None => Self::error_in(words, &self.receive(words)?)?,
+            result => result,
+        };
+        match result {
+            Some(0) => Ok(answer),
+            None => Err(Error::Netlink { request: words }),
             Some(number) => Err(call(words)(Errno::from_raw(-number))),
         }
     }

@@ -10,29 +10,30 @@
 //! its kernel can and the caller may; otherwise the container reaches only the host. Both links
 //! disappear with the container's network namespace.
 
-use std::{borrow::Cow, fs, net::Ipv4Addr, os::fd::AsFd, path::Path};
+use std::{borrow::Cow, net::Ipv4Addr, path::Path};
 
-use nix::{
-    errno::Errno,
-    sched::{CloneFlags, setns},
-};
+use nix::errno::Errno;
 use sandbox::{Question::WayOut, Resource, Trace};
 
 use crate::{
-    Error,
-    error::{call, file},
-    lookup,
+    Error, lookup,
     nat::{self, Reach},
+    net_namespace::NetNamespace,
     netlink::Netlink,
     nftables,
     plan::SyscallPlan,
     privileges,
-    spec::{Spec, namespaces::Namespaces, root::Root},
-    subnet::{self, PREFIX_OF_NAMES, Subnet, is_our_link, link_name},
+    spec::{
+        Spec,
+        namespaces::Namespaces,
+        network::{PREFIX_OF_NAMES, is_our_link},
+        root::Root,
+    },
+    subnet::{self, Subnet, link_name},
 };
 
 pub use crate::{
-    spec::network::{Network, Published},
+    spec::network::{BridgeLink, DEFAULT_BRIDGE, Network, Published, is_link_name},
     subnet::PREFIX,
 };
 
@@ -139,15 +140,7 @@ impl Link {
     /// When the kernel lacks a feature or the caller may not; then the other end reaches only the
     /// host.
     pub fn open_the_way(&self, published: &[Published]) -> Result<Cow<'static, str>, Error> {
-        let mut netlink = Netlink::open()?;
-        let mut ways = Vec::new();
-        for index in subnet::routes()?.links {
-            // A link that has gone meanwhile is skipped.
-            let Ok(name) = netlink.name_of(index) else { continue };
-            if name != "lo" && !is_our_link(&name) && !ways.contains(&name) {
-                ways.push(name);
-            }
-        }
+        let ways = ways()?;
         let reach = nat::connect(&self.name, self.inside, &ways, published)?;
         let masquerade = format!("nf_tables: masquerade {} beyond the host", self.inside);
         Ok(match reach {
@@ -220,18 +213,36 @@ impl Veth {
     }
 }
 
+/// The links by which this host reaches other networks, except those to sandboxes.
+pub(crate) fn ways() -> Result<Vec<String>, Error> {
+    let mut netlink = Netlink::open()?;
+    let mut ways = Vec::new();
+    for index in subnet::routes()?.links {
+        // A link that has gone meanwhile is skipped.
+        let Ok(name) = netlink.name_of(index) else { continue };
+        if name != "lo" && !is_our_link(&name) && !ways.contains(&name) {
+            ways.push(name);
+        }
+    }
+    Ok(ways)
+}
+
+/// The networks that a route of this host leads to, and the lengths of their prefixes, except the
+/// default routes.
+///
+/// # Errors
+///
+/// When the routes cannot be read.
+pub fn routes() -> Result<Vec<(Ipv4Addr, u8)>, Error> {
+    let destinations = subnet::routes()?.destinations.into_iter();
+    let specific = destinations.filter(|(_, bits)| *bits >= subnet::WIDEST);
+    Ok(specific.map(|(address, bits)| (address.into(), bits)).collect())
+}
+
 /// A netlink socket belongs to the network namespace in which it was opened, so this thread enters
 /// that one for a moment.
 fn socket_inside(pid: i32) -> Result<Netlink, Error> {
-    let open = |path: String| fs::File::open(&path).map_err(file("open", path));
-    let (ours, theirs) =
-        (open("/proc/thread-self/ns/net".into())?, open(format!("/proc/{pid}/ns/net"))?);
-    setns(theirs.as_fd(), CloneFlags::CLONE_NEWNET)
-        .map_err(call("setns to the container's network"))?;
-    let socket = Netlink::open();
-    setns(ours.as_fd(), CloneFlags::CLONE_NEWNET)
-        .map_err(call("setns back to the host's network"))?;
-    socket
+    NetNamespace::of_pid(pid)?.run(Netlink::open)?
 }
 
 /// Removes the link `name`; it is not an error if it does not exist.
@@ -251,7 +262,7 @@ pub(crate) fn set_up_inside(
     }
     raise_loopback(plan);
     match spec.way_out.network {
-        Network::Veth => let_everybody_ping(plan, spec, namespaces),
+        Network::Veth | Network::Bridge => let_everybody_ping(plan, spec, namespaces),
         Network::None | Network::Host => Ok(()),
     }
 }

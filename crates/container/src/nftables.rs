@@ -137,12 +137,14 @@ fn socket() -> Result<Netlink, Error> {
 pub(crate) enum Part<'a> {
     /// The packet has come in by this link.
     From(&'a str),
+    /// It has come in by another.
+    NotFrom(&'a str),
     /// It leaves by this link.
     To(&'a str),
     /// It leaves by another.
     NotTo(&'a str),
-    /// Its source is this address.
-    Source(Ipv4Addr),
+    /// Its source is in this network, of that many bits.
+    Source(Ipv4Addr, u8),
     /// Its destination is in this network, of that many bits.
     Destination(Ipv4Addr, u8),
     /// Its destination is an address of the host's own.
@@ -177,16 +179,11 @@ impl Part<'_> {
         const STATUS_DNAT: u32 = 0x20;
         match self {
             Self::From(link) => compare(load_meta(rule, META_IIFNAME), EQUAL, &padded(link)),
+            Self::NotFrom(link) => compare(load_meta(rule, META_IIFNAME), NOT_EQUAL, &padded(link)),
             Self::To(link) => compare(load_meta(rule, META_OIFNAME), EQUAL, &padded(link)),
             Self::NotTo(link) => compare(load_meta(rule, META_OIFNAME), NOT_EQUAL, &padded(link)),
-            Self::Source(address) => {
-                compare(load_packet(rule, NETWORK_HEADER, 12, 4), EQUAL, &address.octets())
-            }
-            Self::Destination(address, prefix) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0).to_be_bytes();
-                let rule = load_packet(rule, NETWORK_HEADER, 16, 4);
-                compare(masked(rule, mask), EQUAL, &address.octets())
-            }
+            Self::Source(address, prefix) => compare_network(rule, 12, address, prefix),
+            Self::Destination(address, prefix) => compare_network(rule, 16, address, prefix),
             Self::DestinationIsLocal => {
                 let rule = expression(rule, "fib", |data| {
                     const RESULT_ADDRTYPE: u32 = 3;
@@ -279,6 +276,14 @@ fn compare(rule: Message, how: u32, with: &[u8]) -> Message {
             .nested(3, |value| value.attribute(1, with))
     };
     expression(rule, "cmp", fill)
+}
+
+/// Compares the address at `offset` of the IPv4 header with a network.
+fn compare_network(rule: Message, offset: u32, address: Ipv4Addr, prefix: u8) -> Message {
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+    let network = (u32::from(address) & mask).to_be_bytes();
+    let rule = load_packet(rule, NETWORK_HEADER, offset, 4);
+    compare(masked(rule, mask.to_be_bytes()), EQUAL, &network)
 }
 
 fn immediate(rule: Message, register: u32, fill: impl FnOnce(Message) -> Message) -> Message {

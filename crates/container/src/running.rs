@@ -18,7 +18,7 @@ use crate::{
     cgroup::{Cgroup, MemoryWatch},
     child::Child,
     error::{NAME, Result},
-    network::Veth,
+    links::Links,
     pidfd,
     plan::Progress,
     process,
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) struct Walls {
     pub(crate) child: Child,
     pub(crate) cgroup: Cgroup,
-    pub(crate) veth: Option<Veth>,
+    pub(crate) links: Links,
 }
 
 /// A container whose program runs or waits to be started.

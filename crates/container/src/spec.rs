@@ -38,7 +38,7 @@ use device_nodes::Device;
 use hooks::Hooks;
 use names::NameService;
 use namespaces::{Namespace, Namespaces};
-use network::{Network, Published};
+use network::{BridgeLink, Network, Published};
 use power::{IdMaps, Rlimit, User};
 use root::Root;
 
@@ -228,6 +228,8 @@ pub struct WayOut {
     pub stdio: Stdio,
     /// What it sees of the network.
     pub network: Network,
+    /// Its links into bridges, with [`Network::Bridge`]; without any, it has only the loopback link.
+    pub links: Vec<BridgeLink>,
     /// Published ports: ports of the host that lead inside. They need a link of the container's
     /// own.
     pub published: Vec<Published>,
@@ -248,6 +250,7 @@ impl Default for WayOut {
             directory: "/".into(),
             stdio: Stdio::default(),
             network: Network::default(),
+            links: Vec::new(),
             published: Vec::new(),
             names: Some(NameService::default()),
             hooks: Hooks::default(),
@@ -275,6 +278,7 @@ impl Spec {
             directory: given.unwrap_or(Path::new("/")).to_owned(),
             stdio: workload.stdio,
             network: self.way_out.network,
+            links: self.way_out.links.clone(),
             published: self.way_out.published.clone(),
             names: self.way_out.names.clone(),
             hooks: self.way_out.hooks.clone(),
@@ -306,9 +310,34 @@ impl Spec {
         if !self.way_out.published.is_empty() && self.way_out.network != Network::Veth {
             return Err(Error::NoLinkForPorts.into());
         }
+        self.check_links()?;
         root::check(&self.inside.root)?;
         for mount in &self.inside.mounts {
             mount.check()?;
+        }
+        Ok(())
+    }
+
+    /// Links need a network namespace that is the container's own, and names that differ.
+    fn check_links(&self) -> Result<(), Error> {
+        let links = &self.way_out.links;
+        let is_new = self.boundary.namespaces.net.is_new();
+        let can_have = is_new && self.way_out.network == Network::Bridge;
+        if !links.is_empty() && !can_have {
+            return Err(Error::NoNetworkForLinks);
+        }
+        for (number, link) in links.iter().enumerate() {
+            let others = &links[..number];
+            let is_same =
+                |other: &BridgeLink| other.name == link.name || other.host_name == link.host_name;
+            let twice = || others.iter().any(is_same).then_some("another link has its name");
+            let two_routes = || {
+                let routes = links.iter().filter(|link| link.is_default_route).count();
+                (routes > 1).then_some("only one link can be the default route")
+            };
+            if let Some(why) = link.problem().or_else(twice).or_else(two_routes) {
+                return Err(Error::Link { name: link.name.clone(), why });
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use std::{
 use crate::{
     Error,
     netlink::{self, HEADER, Message, Netlink},
+    spec::network::PREFIX_OF_NAMES,
 };
 
 /// The prefix length of both addresses.
@@ -30,7 +31,7 @@ const POOLS: [(Ipv4Addr, u8); 4] = [
 
 /// A route with a shorter prefix is a default route: 0.0.0.0/0, or the pair 0.0.0.0/1 and
 /// 128.0.0.0/1 by which a VPN overrides it. The route of a link takes precedence over them.
-const WIDEST: u8 = 8;
+pub(crate) const WIDEST: u8 = 8;
 
 /// A network that is reserved for this process while this lives.
 #[derive(Debug)]
@@ -150,31 +151,14 @@ fn written((destination, bits): &(u32, u8)) -> String {
     format!("{}/{bits}", Ipv4Addr::from(*destination))
 }
 
-/// The prefix of the names of the host's ends; eight hexadecimal digits follow.
-pub(crate) const PREFIX_OF_NAMES: &str = "iso";
-
 /// The name of the host's end of the link with that network.
 pub(crate) fn link_name(network: u32) -> String {
     format!("{PREFIX_OF_NAMES}{network:08x}")
 }
 
-/// Whether this is a name that [`link_name`] gives.
-pub(crate) fn is_our_link(name: &str) -> bool {
-    let digits = name.strip_prefix(PREFIX_OF_NAMES).unwrap_or_default();
-    digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_our_own_links_would_be_removed() {
-        assert!(is_our_link("iso0a1b2c3c"));
-        for other in ["eth0", "lo", "isolated0", "iso", "isoxxxxxxxx"] {
-            assert!(!is_our_link(other), "{other}");
-        }
-    }
 
     fn destination(text: &str) -> (u32, u8) {
         let (address, bits) = text.split_once('/').unwrap();

@@ -1,63 +1,82 @@
-//! The supervisor of a container: it holds the terminal or the pipes, keeps the log, knows how the
-//! first process ended, and outlives the daemon.
-//!
-//! One of them runs for each container and for each command that joins one. It has no libc and no
-//! heap, and costs some ten kilobytes of memory while nothing happens.
-//!
-//! Command line: `isolab-supervisor FLAGS LOG_BYTES LOG_FILES WORD..`: a minus and letters (`i`:
-//! standard input stays open, `1`: until the first client that has it goes, `t`: a terminal, `l`: keep
-//! a log), how the log is rotated, and the words of the launcher, whose program is descriptor 0. The
-//! working directory is the container's.
+//! The supervisor of a container: the process that starts its launcher, is the parent of its first
+//! process, carries and logs its output, and records its end. It outlives the daemon.
 //!
 //! ```text
-//!   daemon ──frames──> attach ─┐                        ┌─ pipes or terminal ── the first process
-//!   client ──frames──> attach ─┴── this process ────────┤
-//!                                    │     │            └─ launcher, which makes it and ends
-//!                                   log   exit
+//!   daemon ──> first process ── ready: exits with 0
+//!     :           └─ fork ──> supervisor ──> launcher ── makes the container's first process, exits
+//!     :                        │  ^ │
+//!     └─── socket `attach` ────┘  │ └─> files `log`, `exit`
+//!                                 └── pipes or terminal ── the container's first process, its child now
 //! ```
 //!
-//! The first process to run here binds the socket, forks, and ends: with 0, or with the error number
-//! of what failed. So the caller knows when it may connect, and the other one is nobody's child but
-//! init's.
+//! One runs for every container, so it has a few kilobytes: no libc, no heap, and buffers that are
+//! returned to the kernel when there is no output. Its command line is in `arguments`, its frames are
+//! in `client`. If it cannot begin it exits with the errno.
 #![no_std]
 #![no_main]
 
+#[path = "supervisor/arguments.rs"]
+mod arguments;
 #[path = "supervisor/buffer.rs"]
 mod buffer;
 #[path = "supervisor/calls.rs"]
 mod calls;
+#[path = "supervisor/children.rs"]
+mod children;
 #[path = "supervisor/client.rs"]
 mod client;
+#[path = "supervisor/clients.rs"]
+mod clients;
 #[path = "supervisor/clock.rs"]
 mod clock;
+#[path = "supervisor/container.rs"]
+mod container;
+#[path = "supervisor/decimal.rs"]
+mod decimal;
 #[path = "supervisor/entry.rs"]
 mod entry;
+#[path = "supervisor/exit_record.rs"]
+mod exit_record;
+#[path = "supervisor/input.rs"]
+mod input;
 #[path = "supervisor/launch.rs"]
 mod launch;
 #[path = "supervisor/lines.rs"]
 mod lines;
 #[path = "supervisor/log.rs"]
 mod log;
+#[path = "supervisor/log_files.rs"]
+mod log_files;
 #[path = "../../guest/programs/init/memory.rs"]
 mod memory;
+#[path = "supervisor/messages.rs"]
+mod messages;
 #[path = "supervisor/output.rs"]
 mod output;
 #[path = "supervisor/pages.rs"]
 mod pages;
-#[path = "supervisor/supervise.rs"]
-mod supervise;
+#[path = "supervisor/record.rs"]
+mod record;
+#[path = "supervisor/serve.rs"]
+mod serve;
+#[path = "supervisor/setup.rs"]
+mod setup;
 #[path = "../../guest/programs/system.rs"]
 mod system;
-#[path = "supervisor/words.rs"]
-mod words;
+#[path = "supervisor/terminal.rs"]
+mod terminal;
 
 use core::arch::naked_asm;
 
-use calls::{Descriptor, Errno, Result, call};
+use arguments::Arguments;
+use calls::{Errno, Result, call};
+use container::Container;
+use exit_record::ExitRecord;
 use launch::Launcher;
-use supervise::Supervisor;
+use log::Log;
+use serve::Supervisor;
+use setup::OutOfMemoryScore;
 use system::{exit, number};
-use words::Words;
 
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
@@ -66,49 +85,28 @@ extern "C" fn _start() -> ! {
 }
 
 extern "C" fn main(stack: *const usize) -> ! {
-    match prepare(Words::new(stack)) {
-        Ok(None) => exit(0),
-        Ok(Some(mut supervisor)) => {
-            supervisor.run();
-            exit(0)
-        }
-        Err(Errno(errno)) => exit(errno as u8),
-    }
+    // SAFETY: `_start` passes the stack pointer as it was.
+    let arguments = unsafe { Arguments::new(stack) };
+    exit(match supervise(arguments) {
+        Ok(()) => 0,
+        Err(Errno(errno)) => errno as u8,
+    })
 }
 
-/// Everything up to the fork; the parent gets `None`.
-fn prepare(words: Words) -> Result<Option<Supervisor>> {
-    let flags = words.bytes(1).ok_or(Errno::INVALID)?;
-    let (log_bytes, log_files) = (words.number(2)?, words.number(3)?);
-    let has = |letter: u8| flags.contains(&letter);
-    let all = u64::MAX;
-    call(number::RT_SIGPROCMASK, [2, &raw const all as usize, 0, 8])?;
-    call(number::UMASK, [0o077])?;
-    // It fails for the leader of a process group, which the caller's child is not.
-    let _ = call(number::SETSID, []);
-    const PR_SET_CHILD_SUBREAPER: usize = 36;
-    call(number::PRCTL, [PR_SET_CHILD_SUBREAPER, 1])?;
-    let program = Descriptor::new(0).duplicate(launch::LOWEST)?;
-    let null = calls::open(c"/dev/null", calls::O_RDWR)?;
-    for number in 0..3 {
-        call(number::DUP2, [null.number(), number])?;
+/// Becomes two processes: the first ends when the second is ready, which returns at its end.
+fn supervise(arguments: Arguments) -> Result<()> {
+    let options = arguments.options().ok_or(Errno::INVALID)?;
+    let program = setup::take_program()?;
+    let signals = setup::child_signals()?;
+    let log = options.log.map(Log::open).transpose()?;
+    let exit_record = ExitRecord::prepare()?;
+    let socket = setup::listen()?;
+    if call(number::FORK, [])? > 0 {
+        return Ok(());
     }
-    let listener = client::listen()?;
-    let log = match has(b'l') {
-        true => Some(log::Log::open(log_bytes, log_files)?),
-        false => None,
-    };
-    if call(number::FORK, [])? != 0 {
-        return Ok(None);
-    }
-    // Subreaping is not inherited by a fork's child (PR_SET_CHILD_SUBREAPER(2const)).
-    call(number::PRCTL, [PR_SET_CHILD_SUBREAPER, 1])?;
-    let launcher = Launcher {
-        program,
-        words,
-        stdin: has(b'i'),
-        tty: has(b't'),
-        oom_score_adj: launch::survive_lack_of_memory(),
-    };
-    Supervisor::new(launcher, listener, log, has(b'1')).map(Some)
+    setup::stand_alone()?;
+    let launcher = Launcher { program, arguments, score: OutOfMemoryScore::lower() };
+    let container = Container::new(options, launcher, exit_record, log)?;
+    Supervisor::new(container, socket, signals).run();
+    Ok(())
 }

@@ -70,7 +70,7 @@ pub(crate) async fn serve(upgrade: OnUpgrade, connection: Connection, attachment
                 Message::Stdout(bytes) => send(&mut to_client, 1, &bytes, attachment.tty).await,
                 Message::Stderr(bytes) => send(&mut to_client, 2, &bytes, attachment.tty).await,
                 Message::Exited(_) | Message::Failed(_) => break,
-                Message::Started(_) => Ok(()),
+                Message::Made(_) | Message::Started(_) => Ok(()),
             };
             if sent.is_err() {
                 break;

@@ -11,12 +11,14 @@ use std::{
 
 use image::store::Store;
 use sandbox::Ledger;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     container::Container,
     error::{ApiError, Result},
     events::Events,
-    exec::Exec,
+    exec::instance::Exec,
+    network::Networks,
     options::Options,
     state::record,
     volumes::Volumes,
@@ -30,29 +32,41 @@ pub struct Engine {
     pub events: Events,
     /// Its volumes.
     pub volumes: Volumes,
+    /// Its networks.
+    pub networks: Networks,
     /// The program that launches containers: this one, even if its file is replaced meanwhile.
     pub(crate) program: File,
     /// Where what outlives processes is recorded.
     pub(crate) ledger: Ledger,
     /// Its id, which stays the same.
     pub id: String,
+    /// Where containers go that are to be started again.
+    pub(crate) restarts: UnboundedSender<Arc<Container>>,
     containers: Mutex<HashMap<String, Arc<Container>>>,
     execs: Mutex<HashMap<String, Arc<Exec>>>,
 }
 
 impl Engine {
-    /// The engine of these options, with the containers of its data directory.
+    /// The engine of these options, without its containers yet, and what in its directory is left
+    /// alone.
     ///
     /// # Errors
     ///
     /// When its directories or the ledger cannot be used.
-    pub fn open(options: Options) -> io::Result<Arc<Self>> {
+    pub fn open(
+        options: Options,
+        restarts: UnboundedSender<Arc<Container>>,
+    ) -> io::Result<(Arc<Self>, Vec<String>)> {
         let mut directory = fs::DirBuilder::new();
         directory.recursive(true).mode(0o700);
-        for name in ["containers", "volumes"] {
+        for name in ["containers", "volumes", "network"] {
             directory.create(options.data.join(name))?;
         }
+        let (networks, remarks) =
+            Networks::open(&options.data.join("network")).map_err(io::Error::other)?;
         let engine = Self {
+            restarts,
+            networks,
             events: Events::default(),
             volumes: Volumes::open(options.data.join("volumes"))?,
             program: File::open("/proc/self/exe")?,
@@ -62,7 +76,7 @@ impl Engine {
             execs: Mutex::default(),
             options,
         };
-        Ok(Arc::new(engine))
+        Ok((Arc::new(engine), remarks))
     }
 
     /// The images of this user. It is opened for each use: while a store is open, nobody collects

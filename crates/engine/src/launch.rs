@@ -22,13 +22,13 @@ use std::{
 
 use container::{Command, Prepared};
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use sandbox::{Ledger, LedgerEntry, Process, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     exec::record::ExecRecord,
-    spec::{self, Shared},
+    spec::{self, NetworkSetup, Shared},
     state::{self, record::Record},
 };
 
@@ -59,6 +59,8 @@ pub struct ContainerLaunch {
     pub record: Record,
     /// Whose namespaces it joins.
     pub shared: Shared,
+    /// Its network.
+    pub network: NetworkSetup,
 }
 
 /// Why nothing was started.
@@ -69,6 +71,19 @@ pub struct LaunchFailure {
     /// The exit code that stands for it: 127 when the program does not exist, 126 when it cannot be
     /// executed, and otherwise 128.
     pub code: i64,
+}
+
+impl LaunchFailure {
+    /// What a launcher has written; of one that was killed it is nothing.
+    pub fn read(text: &[u8]) -> Self {
+        let killed = || Self { message: "the launcher was killed".into(), code: 128 };
+        serde_json::from_slice(text).unwrap_or_else(|_| killed())
+    }
+
+    /// There is nobody left to ask.
+    pub fn of_lost_supervisor() -> Self {
+        Self { message: "the supervisor was killed".into(), code: 128 }
+    }
 }
 
 impl From<sandbox::Error> for LaunchFailure {
@@ -120,8 +135,9 @@ fn start() -> Result<(), LaunchFailure> {
 fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     let record = &launch.record;
     let here = std::env::current_dir().map_err(failed("find the working directory"))?;
-    let spec = spec::of(record, &here, &launch.shared)
+    let mut spec = spec::of(record, &here, &launch.shared)
         .map_err(|error| LaunchFailure { message: error.message, code: 128 })?;
+    spec::connect(&mut spec, &launch.network);
     let prepared = Prepared::new(&spec)?;
     // Recorded before anything is made: its supervisor is the process that may not be lost.
     let mut recorded =
@@ -140,6 +156,9 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     let terminal = created.terminal().map_err(sandbox::Error::from)?;
     // The supervisor knows the process before it runs anything.
     tell(first.pid, terminal.as_ref())?;
+    if !launch.network.links.is_empty() {
+        await_network()?;
+    }
     if let Err(error) = created.start() {
         // Dropped in this order: the container is gone before its record.
         drop(created);
@@ -149,6 +168,16 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     created.detach();
     claim.keep();
     Ok(())
+}
+
+/// Waits until the daemon serves names and ports: the program's first question is answered.
+fn await_network() -> Result<(), LaunchFailure> {
+    let mut byte = [0];
+    match recv(SOCKET, &mut byte, MsgFlags::empty()) {
+        Ok(1) => Ok(()),
+        Ok(_) => Err(LaunchFailure { message: "the supervisor has ended".into(), code: 128 }),
+        Err(errno) => Err(failed("wait for the network")(errno.into())),
+    }
 }
 
 fn exec(record: &ExecRecord) -> Result<(), LaunchFailure> {
@@ -181,6 +210,7 @@ fn failed(action: &str) -> impl Fn(std::io::Error) -> LaunchFailure {
     move |error| LaunchFailure { message: format!("{action}: {error}"), code: 128 }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn ledger_failed(error: sandbox::LedgerError) -> LaunchFailure {
     LaunchFailure { message: sandbox::chain(&error), code: 128 }
 }

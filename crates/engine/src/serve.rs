@@ -10,10 +10,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 
-use crate::{api, container, engine::Engine, options::Options};
+use crate::{api, engine::Engine, life, options::Options};
 
 /// How long a connection may be silent before its next request.
 const HEAD: Duration = Duration::from_secs(60);
@@ -38,7 +38,8 @@ pub fn serve(
     let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
     let _alone = alone(&options.data)?;
-    let engine = Engine::open(options)?;
+    let (restarts, ended) = mpsc::unbounded_channel();
+    let (engine, mut remarks) = Engine::open(options, restarts)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(512 << 10)
@@ -48,7 +49,8 @@ pub fn serve(
         .build()?;
     let served = runtime.block_on(async {
         let listener = listen(&engine.options)?;
-        let remarks = container::adopt_all(&engine).await?;
+        tokio::spawn(life::restart_all(Arc::clone(&engine), ended));
+        remarks.extend(life::adopt_all(&engine).await?);
         ready(&remarks);
         let (stop, stopped) = watch::channel(());
         let connections = Arc::new(Semaphore::new(engine.options.max_connections));

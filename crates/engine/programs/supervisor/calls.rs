@@ -2,7 +2,10 @@
 
 use core::ffi::CStr;
 
-use crate::system::{number, system_call};
+use crate::{
+    clock::Instant,
+    system::{number, system_call},
+};
 
 /// An error number of Linux (errno(3)).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,4 +154,23 @@ pub fn poll(polled: &mut [Polled], milliseconds: isize) {
     // Interrupted by a stop and a continuation: then nothing is ready, and the caller polls again.
     let arguments = [polled.as_mut_ptr() as usize, polled.len(), milliseconds as usize];
     let _ = call(number::POLL, arguments);
+}
+
+/// The time of day (clock_gettime(2)).
+pub fn now() -> Instant {
+    const CLOCK_REALTIME: usize = 0;
+    clock(CLOCK_REALTIME)
+}
+
+/// Milliseconds since some point in the past.
+pub fn milliseconds() -> u64 {
+    const CLOCK_MONOTONIC: usize = 1;
+    let instant = clock(CLOCK_MONOTONIC);
+    instant.seconds * 1000 + u64::from(instant.nanoseconds / 1_000_000)
+}
+
+fn clock(which: usize) -> Instant {
+    let mut time = [0u64; 2];
+    let _ = call(number::CLOCK_GETTIME, [which, &raw mut time as usize]); // these two always exist
+    Instant { seconds: time[0], nanoseconds: time[1] as u32 }
 }

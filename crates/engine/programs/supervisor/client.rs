@@ -1,234 +1,267 @@
-//! Clients: the daemon, and those that it connects. All of them speak in frames of eight bytes, a type
-//! and a length, and what belongs to them.
+//! One client: its frames in both directions.
+//!
+//! A frame is a kind and a length, 32 bits each and little-endian, and that many bytes.
+//! `engine::supervisor::frame` is the other side.
 
-use super::{
-    calls::{self, Descriptor, Errno, Result, call},
-    entry::Stream,
-    launch::{LOWEST, is_for_now},
-    system::number,
+use crate::{
+    calls::{Descriptor, Errno, Polled},
+    input::{Input, MAX_INPUT},
 };
 
-/// Bits of a subscription.
-const STDOUT: u32 = 1;
-const STDERR: u32 = 2;
-pub const STDIN: u32 = 4;
+/// What a client is told, in the order in which it is told if there are several.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    Made = 0,
+    Started = 1,
+    Failed = 2,
+    Stdout = 3,
+    Stderr = 4,
+    Exited = 5,
+}
 
-/// Types of frames from a client.
-const SUBSCRIBE: u32 = 1;
-const INPUT: u32 = 2;
-const CLOSE_INPUT: u32 = 3;
-const RESIZE: u32 = 4;
-const GO: u32 = 5;
+impl Message {
+    const ALL: [Self; 6] =
+        [Self::Made, Self::Started, Self::Failed, Self::Stdout, Self::Stderr, Self::Exited];
 
-/// Types of frames to a client; 1 and 2 are output.
-const STARTED: u32 = 3;
-const FAILED: u32 = 4;
-const ENDED: u32 = 5;
+    /// Its kind in a frame.
+    fn kind(self) -> u32 {
+        match self {
+            Self::Stdout => 1,
+            Self::Stderr => 2,
+            Self::Started => 3,
+            Self::Failed => 4,
+            Self::Exited => 5,
+            Self::Made => 6,
+        }
+    }
 
-/// More than any frame of a client holds.
-const MAX_FRAME: u32 = 32 << 10;
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
 
 /// What a client asks for.
 pub enum Request {
-    /// Input of that many bytes follows.
-    Input(u32),
-    CloseInput,
-    Resize([u16; 2]),
-    Go([u16; 2]),
-    /// The client has no more to say.
-    Silent,
+    /// To be told of what happens from now on.
+    Subscribe,
+    /// To start the launcher, with a terminal of that size.
+    Go { rows: u16, columns: u16 },
+    /// To give the terminal another size.
+    Resize { rows: u16, columns: u16 },
+    /// To let a process begin whose launcher waits for that.
+    Proceed,
 }
 
-/// A connected client.
+/// Why there is no request from a client.
+pub enum NoRequest {
+    /// It has not sent a whole frame, or only input.
+    Incomplete,
+    /// It will send nothing more, but may still read.
+    EndOfFile,
+    /// It has sent what is not a frame.
+    Malformed,
+}
+
+const HEAD: usize = 8;
+/// The longest content of a frame that is not input.
+const CONTENT: usize = 4;
+
+/// The kind of a frame with input.
+const INPUT: u32 = 2;
+
+/// Streams in a subscription.
+const STDIN: u32 = 4;
+
+/// A connection.
 pub struct Client {
     socket: Descriptor,
-    pub streams: u32,
-    /// A frame that is not complete: its head, and up to four bytes.
-    begun: [u8; 12],
-    length: usize,
-    /// How much input is still to come.
-    pub input: u32,
-    /// Whether it may still say something.
-    pub speaks: bool,
-    /// How much of the current output it has, with the frame's head; `None` if it has all.
-    sent: Option<usize>,
-    told_start: bool,
+    /// The streams that it has subscribed to; `None` before.
+    streams: Option<u32>,
+    /// What it is still to be told: a set of [`Message::bit`]s.
+    pending: u8,
+    /// What it is being told, and how many bytes of that frame are sent.
+    sending: Option<(Message, usize)>,
+    /// A frame from it, as far as it was received.
+    frame: [u8; HEAD + CONTENT],
+    received: usize,
+    /// How many bytes of a frame of input are still to come.
+    input_left: usize,
+    has_ended: bool,
+    has_hung_up: bool,
 }
 
 impl Client {
-    /// The next client that waits at the listener.
-    pub fn accept(listener: &Descriptor) -> Result<Self> {
-        const NONBLOCK_CLOEXEC: usize = 0o4000 | 0o2_000_000;
-        let accepted = call(number::ACCEPT4, [listener.number(), 0, 0, NONBLOCK_CLOEXEC])?;
-        let socket = Descriptor::new(accepted).duplicate(LOWEST)?;
-        Ok(Self {
+    pub fn new(socket: Descriptor) -> Self {
+        Self {
             socket,
-            streams: 0,
-            begun: [0; 12],
-            length: 0,
-            input: 0,
-            speaks: true,
-            sent: None,
-            told_start: false,
+            streams: None,
+            pending: 0,
+            sending: None,
+            frame: [0; HEAD + CONTENT],
+            received: 0,
+            input_left: 0,
+            has_ended: false,
+            has_hung_up: false,
+        }
+    }
+
+    /// Whether it wants to be told this.
+    pub fn wants(&self, message: Message) -> bool {
+        self.streams.is_some_and(|streams| match message {
+            Message::Stdout => streams & 1 != 0,
+            Message::Stderr => streams & 2 != 0,
+            _ => true,
         })
     }
 
-    pub fn socket(&self) -> &Descriptor {
-        &self.socket
+    /// Whether its input is the container's.
+    pub fn has_input(&self) -> bool {
+        self.streams.is_some_and(|streams| streams & STDIN != 0)
     }
 
-    /// Reads the next request; `None` if it has not come yet.
-    pub fn request(&mut self) -> Result<Option<Request>> {
-        loop {
-            let wanted = match self.length {
-                0..8 => 8,
-                _ => match self.head() {
-                    (INPUT, _) => 8,
-                    (_, size) => 8 + size as usize,
-                },
-            };
-            if self.length < wanted {
-                match self.socket.read(&mut self.begun[self.length..wanted]) {
-                    Ok(0) => return Ok(Some(Request::Silent)),
-                    Ok(count) => self.length += count,
-                    Err(errno) if is_for_now(errno) => return Ok(None),
-                    Err(errno) => return Err(errno),
-                }
-            }
-            if self.length < 8 {
-                continue;
-            }
-            let (kind, size) = self.head();
-            let is_known = matches!(
-                (kind, size),
-                (SUBSCRIBE | RESIZE | GO, 4) | (CLOSE_INPUT, 0) | (INPUT, 0..=MAX_FRAME)
-            );
-            if !is_known {
-                return Err(Errno::INVALID);
-            }
-            if kind != INPUT && self.length < 8 + size as usize {
-                continue;
-            }
-            self.length = 0;
-            let [a, b, c, d] = [8, 9, 10, 11].map(|index| self.begun[index]);
-            let size_of_terminal = [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])];
-            return Ok(Some(match kind {
-                SUBSCRIBE => {
-                    self.streams = u32::from_le_bytes([a, b, c, d]);
-                    continue;
-                }
-                INPUT => {
-                    self.input = size;
-                    Request::Input(size)
-                }
-                CLOSE_INPUT => Request::CloseInput,
-                RESIZE => Request::Resize(size_of_terminal),
-                _ => Request::Go(size_of_terminal),
-            }));
-        }
+    /// It is to be told this.
+    pub fn add(&mut self, message: Message) {
+        self.pending |= message.bit();
     }
 
-    fn head(&self) -> (u32, u32) {
-        let [a, b, c, d, e, f, g, h, ..] = self.begun;
-        (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+    /// Whether this was not told completely.
+    pub fn is_pending(&self, message: Message) -> bool {
+        self.pending & message.bit() != 0
     }
 
-    /// Whether it wants what is read from this stream.
-    fn wants(&self, stream: Stream) -> bool {
-        let bit = match stream {
-            Stream::Stdout => STDOUT,
-            Stream::Stderr => STDERR,
-        };
-        self.streams & bit != 0
-    }
-
-    /// A new piece of output is there.
-    pub fn offer(&mut self, stream: Stream) {
-        self.sent = self.wants(stream).then_some(0);
-    }
-
-    /// Whether it has still to get a part of the current output.
+    /// Whether anything was not told completely.
     pub fn is_behind(&self) -> bool {
-        self.sent.is_some()
+        self.pending != 0
     }
 
-    /// Sends it what it has not got of the current output.
-    pub fn send(&mut self, stream: Stream, output: &[u8]) -> Result<()> {
-        let kind = match stream {
-            Stream::Stdout => 1,
-            Stream::Stderr => 2,
-        };
-        let head = frame(kind, output.len());
-        while let Some(sent) = self.sent {
-            let rest = match sent {
-                0..8 => (&head[sent..], output),
-                _ => (&head[8..], &output[sent - 8..]),
+    /// Sends what it is to be told, without blocking. `content` gives the bytes of a message.
+    /// Returns whether it has taken any; an error means that it takes no more.
+    pub fn send<'a>(&mut self, content: impl Fn(Message) -> &'a [u8]) -> Result<bool, Errno> {
+        let mut has_progress = false;
+        loop {
+            let next = || Message::ALL.into_iter().find(|message| self.is_pending(*message));
+            let Some((message, sent)) = self.sending.or_else(|| Some((next()?, 0))) else {
+                return Ok(has_progress);
             };
+            let content = content(message);
+            let mut head = [0; HEAD];
+            head[..4].copy_from_slice(&message.kind().to_le_bytes());
+            head[4..].copy_from_slice(&(content.len() as u32).to_le_bytes());
+            let rest = (&head[sent.min(HEAD)..], &content[sent.saturating_sub(HEAD)..]);
             match self.socket.write_both(rest.0, rest.1) {
                 Ok(count) => {
-                    let all = sent + count;
-                    self.sent = (all < 8 + output.len()).then_some(all);
+                    has_progress = true;
+                    self.sending = Some((message, sent + count));
+                    if sent + count == HEAD + content.len() {
+                        self.pending &= !message.bit();
+                        self.sending = None;
+                    }
                 }
-                Err(errno) if is_for_now(errno) => return Ok(()),
+                Err(Errno::INTERRUPTED) => {}
+                Err(Errno::AGAIN) => return Ok(has_progress),
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(())
     }
 
-    /// Tells it once of the start, when it has no output half.
-    pub fn tell_start(&mut self, pid: usize) -> Result<()> {
-        if self.told_start || self.is_behind() {
-            return Ok(());
+    /// It takes no more, but may have sent something before.
+    pub fn stop_sending(&mut self) {
+        (self.pending, self.sending) = (0, None);
+        self.streams = self.streams.map(|streams| streams & STDIN);
+    }
+
+    /// Receives a frame, without blocking. Input goes to `input`.
+    pub fn receive(&mut self, input: &mut Input) -> Result<Request, NoRequest> {
+        while self.input_left == 0 {
+            let length = self.frame_length()?;
+            if self.received == length {
+                self.received = 0;
+                return self.request(input);
+            }
+            self.received += match self.socket.read(&mut self.frame[self.received..length]) {
+                Ok(count @ 1..) => count,
+                Err(Errno::AGAIN | Errno::INTERRUPTED) => return Err(NoRequest::Incomplete),
+                _ => return Err(self.end(input)),
+            };
+            if self.received == HEAD && self.word(0) == INPUT && self.has_input() {
+                self.input_left = self.word(4) as usize;
+                self.received = 0;
+                if self.input_left > MAX_INPUT {
+                    return Err(NoRequest::Malformed);
+                }
+            }
         }
-        self.told_start = self.tell(STARTED, &(pid as u32).to_le_bytes())?;
-        Ok(())
-    }
-
-    /// Tells it of the end; whether that is done.
-    pub fn tell_end(&mut self, status: u32) -> Result<bool> {
-        if self.is_behind() {
-            return Ok(false);
+        if input.has_space() {
+            self.input_left -= match input.read_from(&self.socket, self.input_left) {
+                Ok(count @ 1..) => count,
+                Err(Errno::AGAIN | Errno::INTERRUPTED) => return Err(NoRequest::Incomplete),
+                _ => return Err(self.end(input)),
+            };
         }
-        self.tell(ENDED, &status.to_le_bytes())
+        Err(NoRequest::Incomplete)
     }
 
-    /// Tells it why there was no start; whether that is done.
-    pub fn tell_failure(&mut self, reason: &[u8]) -> Result<bool> {
-        self.tell(FAILED, reason)
+    /// It sends nothing more, and so has no more input.
+    pub fn end(&mut self, input: &mut Input) -> NoRequest {
+        if !self.has_ended && self.has_input() {
+            input.end_of_client();
+        }
+        self.has_ended = true;
+        NoRequest::EndOfFile
     }
 
-    /// Whether all of it went: a few kilobytes go at once or not at all (unix(7), SOCK_STREAM).
-    fn tell(&self, kind: u32, payload: &[u8]) -> Result<bool> {
-        match self.socket.write_both(&frame(kind, payload.len()), payload) {
-            Ok(count) if count == 8 + payload.len() => Ok(true),
-            Ok(_) => Err(Errno::IO),
-            Err(errno) if is_for_now(errno) => Ok(false),
-            Err(errno) => Err(errno),
+    /// How long the frame is that is being received: input is received by itself.
+    fn frame_length(&self) -> Result<usize, NoRequest> {
+        if self.received < HEAD {
+            return Ok(HEAD);
+        }
+        match (self.word(0), self.word(4)) {
+            (1 | 4 | 5, 4) => Ok(HEAD + CONTENT),
+            (3, 0) if self.has_input() => Ok(HEAD),
+            (6, 0) => Ok(HEAD),
+            _ => Err(NoRequest::Malformed),
         }
     }
-}
 
-/// The head of a frame.
-fn frame(kind: u32, length: usize) -> [u8; 8] {
-    let [a, b, c, d] = kind.to_le_bytes();
-    let [e, f, g, h] = (length as u32).to_le_bytes();
-    [a, b, c, d, e, f, g, h]
-}
+    /// What the frame means that was received.
+    fn request(&mut self, input: &mut Input) -> Result<Request, NoRequest> {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index| self.frame[HEAD + index]);
+        let (rows, columns) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
+        match self.word(0) {
+            1 => {
+                self.streams = Some(self.word(HEAD));
+                Ok(Request::Subscribe)
+            }
+            4 => Ok(Request::Resize { rows, columns }),
+            5 => Ok(Request::Go { rows, columns }),
+            6 => Ok(Request::Proceed),
+            _ => {
+                input.end_of_client();
+                Err(NoRequest::Incomplete)
+            }
+        }
+    }
 
-/// Listens at the socket `attach` in the working directory.
-pub fn listen() -> Result<Descriptor> {
-    const AF_UNIX: u16 = 1;
-    const SOCK_STREAM_NONBLOCK_CLOEXEC: usize = 1 | 0o4000 | 0o2_000_000;
-    let made = call(number::SOCKET, [AF_UNIX.into(), SOCK_STREAM_NONBLOCK_CLOEXEC, 0])?;
-    let socket = Descriptor::new(made).duplicate(LOWEST)?;
-    let _ = calls::unlink(c"attach"); // of an earlier run that was killed
-    // struct sockaddr_un: the family and the path.
-    let mut address = [0u8; 9];
-    address[..2].copy_from_slice(&AF_UNIX.to_ne_bytes());
-    address[2..8].copy_from_slice(b"attach");
-    call(number::BIND, [socket.number(), address.as_ptr() as usize, address.len()])?;
-    const BACKLOG: usize = 64;
-    call(number::LISTEN, [socket.number(), BACKLOG])?;
-    Ok(socket)
+    fn word(&self, at: usize) -> u32 {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index| self.frame[at + index]);
+        u32::from_le_bytes([a, b, c, d])
+    }
+
+    /// What to wait for.
+    pub fn polled(&self, input: &Input) -> Polled {
+        let receives = !self.has_ended && (input.has_space() || self.input_left == 0);
+        if self.has_hung_up && !receives {
+            return Polled::NONE; // its input waits, and a hang-up is always ready
+        }
+        let read = if receives { Polled::READ } else { 0 };
+        let write = if self.is_behind() { Polled::WRITE } else { 0 };
+        Polled::of(&self.socket, read | write)
+    }
+
+    /// Takes note of what poll(2) has found. Returns whether the connection is closed and everything
+    /// was received.
+    pub fn has_left(&mut self, polled: Polled) -> bool {
+        self.has_hung_up |= polled.has_hung_up();
+        self.has_hung_up && self.has_ended
+    }
 }

@@ -1,7 +1,5 @@
 //! The time, as a number and as text by RFC 3339.
 
-use super::{calls::call, system::number};
-
 /// Time since 1970, UTC.
 #[derive(Clone, Copy)]
 pub struct Instant {
@@ -48,12 +46,4 @@ fn date(day: u64) -> (u64, u64, u64) {
     let first = (153 * month + 2) / 5;
     let (next_year, month) = if month < 10 { (0, month + 3) } else { (1, month - 9) };
     (400 * era + year + next_year, month, day - first + 1)
-}
-
-/// Now (clock_gettime(2), CLOCK_REALTIME).
-pub fn now() -> Instant {
-    let mut time = [0u64; 2];
-    // It fails for no clock that every kernel has.
-    let _ = call(number::CLOCK_GETTIME, [0, &raw mut time as usize]);
-    Instant { seconds: time[0], nanoseconds: time[1] as u32 }
 }

@@ -1,192 +1,197 @@
-//! The launcher: the program that makes the first process, and ends.
+//! The launcher: a program of the daemon that makes the container's first process and ends, so that
+//! this process, a subreaper, becomes the first process's parent.
 //!
-//! It gets the streams as 0, 1 and 2. Through descriptor 3, a socket, it sends the id of the first
-//! process, and with it the terminal if there is one. Into descriptor 4, a pipe, it writes why it has
-//! failed.
+//! ```text
+//!   0-2   its standard streams, which are to be the container's: pipes, or /dev/null
+//!   3     a socket, over which it sends the first process's id and the terminal, if there is one
+//!   4     a pipe, into which it writes why it has failed
+//! ```
 
-use super::{
-    calls::{self, Descriptor, Errno, Result, call, pipe},
-    system::{exit, number},
-    words::Words,
+use core::convert::Infallible;
+
+use crate::{
+    arguments::{Arguments, Options},
+    calls::{Descriptor, Errno, Result, call, pipe},
+    decimal::decimal,
+    setup::{self, OutOfMemoryScore},
+    system::{self, number},
 };
 
-/// Descriptors of this process have at least this number: none is in the way of the launcher's.
-pub const LOWEST: usize = 10;
+/// The longest reason of a failure, in bytes.
+pub const MAX_REASON: usize = 4096;
 
-/// Where the words of the launcher begin.
-const FIRST_WORD: usize = 4;
-
-/// What is launched, and how.
+/// What it takes to start the launcher.
 pub struct Launcher {
-    /// The program, open.
     pub program: Descriptor,
-    pub words: Words,
-    /// Whether its standard input is a pipe.
-    pub stdin: bool,
-    /// Whether it makes a terminal.
-    pub tty: bool,
-    /// What this process had before it was made the last to be killed.
-    pub oom_score_adj: OomScore,
+    pub arguments: Arguments,
+    pub score: OutOfMemoryScore,
 }
 
-/// This side's ends of a launch.
-pub struct Launched {
+/// A launcher at work.
+pub struct Launch {
     pub pid: usize,
-    pub stdin: Option<Descriptor>,
-    pub stdout: Option<Descriptor>,
-    pub stderr: Option<Descriptor>,
-    pub socket: Descriptor,
-    pub reason: Descriptor,
+    socket: Descriptor,
+    reason: Descriptor,
+    /// What it has made, once it has said so.
+    launched: Option<Launched>,
 }
 
-/// The text of an `oom_score_adj`.
-#[derive(Clone, Copy)]
-pub struct OomScore([u8; 16], usize);
+/// This process's ends of the container's streams; `None` where there is nothing to carry.
+pub struct StreamEnds {
+    pub input: Option<Descriptor>,
+    pub outputs: [Option<Descriptor>; 2],
+}
 
-const OOM_SCORE: &core::ffi::CStr = c"/proc/self/oom_score_adj";
-
-/// Makes this process one of the last that the kernel kills for lack of memory, if it may; what it was
-/// before is for the launcher.
-pub fn survive_lack_of_memory() -> OomScore {
-    let mut score = OomScore([0; 16], 0);
-    if let Ok(file) = calls::open(OOM_SCORE, calls::O_RDONLY) {
-        score.1 = file.read(&mut score.0).unwrap_or(0);
-    }
-    if let Ok(file) = calls::open(OOM_SCORE, calls::O_WRONLY) {
-        let _ = file.write(b"-999"); // only root may
-    }
-    score
+/// What a launcher has made.
+pub struct Launched {
+    pub pid: u32,
+    pub terminal: Option<Descriptor>,
 }
 
 impl Launcher {
-    /// Starts it.
-    pub fn launch(&self) -> Result<Launched> {
-        let null = || calls::open(c"/dev/null", calls::O_RDWR)?.duplicate(LOWEST);
-        let both = || -> Result<[Descriptor; 2]> {
-            let [read, write] = pipe()?;
-            Ok([read.duplicate(LOWEST)?, write.duplicate(LOWEST)?])
-        };
-        let (its_stdin, stdin) = match self.stdin && !self.tty {
-            true => both().map(|[read, write]| (read, Some(write)))?,
-            false => (null()?, None),
-        };
-        let output = || -> Result<(Option<Descriptor>, Descriptor)> {
-            match self.tty {
-                true => Ok((None, null()?)),
-                false => both().map(|[read, write]| (Some(read), write)),
-            }
-        };
-        let ((stdout, its_stdout), (stderr, its_stderr)) = (output()?, output()?);
-        let [socket, its_socket] = socket_pair()?;
-        let [reason, its_reason] = both()?;
-        let its = [&its_stdin, &its_stdout, &its_stderr, &its_socket, &its_reason];
+    /// Starts the launcher.
+    pub fn start(&self, options: Options) -> Result<(Launch, StreamEnds)> {
+        let wants = |wanted: bool| if wanted { pipe().map(Some) } else { Ok(None) };
+        let has_output = !options.has_terminal;
+        let input = wants(options.has_input && has_output)?;
+        let (output, error) = (wants(has_output)?, wants(has_output)?);
+        let [socket, its_socket] = setup::message_sockets()?;
+        let [reason, its_reason] = pipe()?;
         let pid = call(number::FORK, [])?;
         if pid == 0 {
-            self.become_launcher(its);
+            let its_ends = [&input, &output, &error];
+            let mut its_ends = its_ends.into_iter().enumerate().filter_map(|(number, pipe)| {
+                let [read, write] = pipe.as_ref()?;
+                Some((if number == 0 { read } else { write }, number))
+            });
+            let others = [(&its_socket, 3), (&its_reason, 4)];
+            let Err(errno) = self.execute(&mut its_ends, others);
+            let mut text = [0; 128];
+            let length = self::reason(&mut text, "execute the launcher", errno);
+            let _ = its_reason.write(&text[..length]); // without a reason it has failed too
+            system::exit(127);
         }
-        for end in [&stdin, &stdout, &stderr].into_iter().flatten() {
-            end.do_not_block()?;
-        }
-        socket.do_not_block()?;
-        reason.do_not_block()?;
-        Ok(Launched { pid, stdin, stdout, stderr, socket, reason })
+        let ours = |pipe: Option<[Descriptor; 2]>, end: usize| {
+            let end = pipe?.into_iter().nth(end)?;
+            end.do_not_block().ok()?;
+            Some(end)
+        };
+        let outputs = [ours(output, 0), ours(error, 0)];
+        Ok((
+            Launch { pid, socket, reason, launched: None },
+            StreamEnds { input: ours(input, 1), outputs },
+        ))
     }
 
-    /// In the child: everything else is closed by the `execveat`.
-    fn become_launcher(&self, its: [&Descriptor; 5]) -> ! {
-        for (number, end) in its.into_iter().enumerate() {
-            let _ = call(number::DUP2, [end.number(), number]); // both are valid
-        }
-        if let Ok(file) = calls::open(OOM_SCORE, calls::O_WRONLY) {
-            let OomScore(text, length) = self.oom_score_adj;
-            let _ = file.write(&text[..length]);
-        }
-        let none = 0u64;
-        let _ = call(number::RT_SIGPROCMASK, [2, &raw const none as usize, 0, 8]);
+    /// In the child: becomes the launcher; these descriptors get these numbers.
+    fn execute<'a>(
+        &self,
+        streams: &mut dyn Iterator<Item = (&'a Descriptor, usize)>,
+        others: [(&'a Descriptor, usize); 2],
+    ) -> Result<Infallible> {
         const AT_EMPTY_PATH: usize = 0x1000;
-        let (argv, envp) = (self.words.from(FIRST_WORD), self.words.environment());
+        for (descriptor, number) in streams.chain(others) {
+            call(number::DUP2, [descriptor.number(), number])?;
+        }
+        self.score.restore();
+        setup::set_signal_mask(0)?;
+        let (words, environment) = (self.arguments.launcher_words(), self.arguments.environment());
         let path = c"".as_ptr() as usize;
-        let _ = call(
-            number::EXECVEAT,
-            [self.program.number(), path, argv, envp, AT_EMPTY_PATH],
-        );
-        let reason = Descriptor::new(4);
-        let _ = reason.write(b"{\"message\":\"execute the launcher\",\"code\":128}");
-        exit(127)
+        let program = self.program.number();
+        call(number::EXECVEAT, [program, path, words, environment, AT_EMPTY_PATH])?;
+        Err(Errno::INVALID)
     }
 }
 
-/// Two connected sockets (unix(7)).
-fn socket_pair() -> Result<[Descriptor; 2]> {
-    const AF_UNIX: usize = 1;
-    const SOCK_STREAM_CLOEXEC: usize = 1 | 0o2_000_000;
-    let mut ends = [0u32; 2];
-    call(number::SOCKETPAIR, [AF_UNIX, SOCK_STREAM_CLOEXEC, 0, &raw mut ends as usize])?;
-    let [own, its] = ends.map(|end| Descriptor::new(end as usize));
-    Ok([own.duplicate(LOWEST)?, its.duplicate(LOWEST)?])
-}
-
-/// The id of the first process, and its terminal; `None` if nothing has been sent yet.
-pub fn receive(socket: &Descriptor) -> Option<(usize, Option<Descriptor>)> {
-    let mut pid = 0u32;
-    // struct iovec; struct cmsghdr with a descriptor: length, level, type, and its number.
-    let mut part = [&raw mut pid as usize, 4];
-    let mut control = [0usize; 3];
-    // struct msghdr: no name, one part, the control message, flags.
-    let mut message =
-        [0, 0, &raw mut part as usize, 1, &raw mut control as usize, size_of_val(&control), 0];
-    const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
-    let arguments = [socket.number(), &raw mut message as usize, MSG_CMSG_CLOEXEC];
-    let received = call(number::RECVMSG, arguments);
-    if received != Ok(4) {
-        return None;
+/// Writes why there was no launcher, in a launcher's own words. Returns the length.
+pub fn reason(to: &mut [u8], action: &str, errno: Errno) -> usize {
+    let mut digits = [0; 10];
+    let count = decimal(&mut digits, errno.0 as u64);
+    let words = [b"{\"code\":128,\"message\":\"", action.as_bytes(), b": error "];
+    let mut length = 0;
+    for bytes in words.into_iter().chain([&digits[..count], b"\"}"]) {
+        to[length..length + bytes.len()].copy_from_slice(bytes);
+        length += bytes.len();
     }
-    const SOL_SOCKET_SCM_RIGHTS: usize = 1 | 1 << 32;
-    let has_terminal = message[5] >= 20 && control[1] == SOL_SOCKET_SCM_RIGHTS;
-    let terminal = has_terminal.then(|| Descriptor::new(control[2] & 0xffff_ffff));
-    Some((pid as usize, terminal))
+    length
 }
 
-/// A process that has ended, and its wait status (wait(2)).
-pub fn reap() -> Option<(usize, i32)> {
-    const ANY: usize = usize::MAX;
-    const WNOHANG: usize = 1;
-    let mut status = 0i32;
-    let reaped = call(number::WAIT4, [ANY, &raw mut status as usize, WNOHANG]);
-    reaped.ok().filter(|pid| *pid != 0).map(|pid| (pid, status))
+impl Launch {
+    /// The socket, while the launcher has not said what it has made.
+    pub fn socket(&self) -> Option<&Descriptor> {
+        self.launched.is_none().then_some(&self.socket)
+    }
+
+    /// Receives what the launcher has made, if it has said so just now: the process's id.
+    pub fn receive(&mut self) -> Option<u32> {
+        let received = self.socket().and_then(|socket| receive(socket).ok())?;
+        let pid = received.pid;
+        self.launched = Some(received);
+        Some(pid)
+    }
+
+    /// Tells the launcher that the process may begin.
+    pub fn proceed(&self) {
+        let _ = self.socket.write(&[1]); // it may have ended
+    }
+
+    /// What the launcher has made, now that it has ended; the reason in `text` if it has failed.
+    /// It has failed if it gives a reason or no process, or if it was killed.
+    pub fn finish(mut self, status: i32, text: &mut [u8]) -> core::result::Result<Launched, usize> {
+        self.receive();
+        let reason = match self.reason.do_not_block() {
+            Ok(()) => self.reason.read(&mut text[..MAX_REASON]).unwrap_or(0),
+            Err(_) => 0,
+        };
+        match self.launched {
+            Some(launched) if reason == 0 && status == 0 && is_child(launched.pid) => Ok(launched),
+            launched => {
+                if let Some(launched) = launched {
+                    kill_child(launched.pid);
+                }
+                Err(reason)
+            }
+        }
+    }
 }
 
-/// Kills a process.
-pub fn kill(pid: usize) {
+/// Kills a process if it is a child of this one: then its id cannot be another's.
+fn kill_child(pid: u32) {
     const SIGKILL: usize = 9;
-    let _ = call(number::KILL, [pid, SIGKILL]); // it may have ended
-}
-
-/// The exit code of a wait status: 128 and the signal that killed it.
-pub fn code(status: i32) -> u32 {
-    match status & 0x7f {
-        0 => (status >> 8 & 0xff) as u32,
-        signal => 128 + signal as u32,
+    if is_child(pid) {
+        let _ = call(number::KILL, [pid as usize, SIGKILL]); // it may have ended
     }
 }
 
-/// A descriptor that is ready when a child has ended (signalfd(2)).
-pub fn children() -> Result<Descriptor> {
-    const SIGCHLD: u32 = 17;
-    const NONBLOCK_CLOEXEC: usize = 0o4000 | 0o2_000_000;
-    let set = 1u64 << (SIGCHLD - 1);
-    let arguments = [usize::MAX, &raw const set as usize, 8, NONBLOCK_CLOEXEC];
-    call(number::SIGNALFD4, arguments).map(Descriptor::new)?.duplicate(LOWEST)
+/// Whether that is the id of a child of this process, which may have ended (waitid(2)).
+pub fn is_child(pid: u32) -> bool {
+    const P_PID: usize = 1;
+    const WNOHANG: usize = 1;
+    const WEXITED: usize = 4;
+    const WNOWAIT: usize = 0x100_0000;
+    call(number::WAITID, [P_PID, pid as usize, 0, WNOHANG | WEXITED | WNOWAIT]).is_ok()
 }
 
-/// Gives a terminal its size: TIOCSWINSZ (ioctl_tty(2)).
-pub fn resize(terminal: &Descriptor, [rows, columns]: [u16; 2]) {
-    const TIOCSWINSZ: usize = 0x5414;
-    let size = [rows, columns, 0, 0];
-    let _ = call(number::IOCTL, [terminal.number(), TIOCSWINSZ, size.as_ptr() as usize]);
-}
-
-/// Whether reading has failed only for now.
-pub fn is_for_now(errno: Errno) -> bool {
-    errno == Errno::AGAIN || errno == Errno::INTERRUPTED
+/// Receives the id of a process, and perhaps a descriptor, without blocking (unix(7), SCM_RIGHTS).
+fn receive(socket: &Descriptor) -> Result<Launched> {
+    const MSG_DONTWAIT: usize = 0x40;
+    const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
+    let mut pid = 0u32;
+    let piece = [&raw mut pid as usize, size_of::<u32>()];
+    // struct cmsghdr: a length, level and kind in one word, and then one descriptor.
+    let mut control = [0usize; 3];
+    // struct msghdr: no address, one piece, the control message, flags.
+    let mut message: [usize; 7] = [0; 7];
+    message[2] = piece.as_ptr() as usize;
+    message[3] = 1;
+    message[4] = control.as_mut_ptr() as usize;
+    message[5] = size_of_val(&control);
+    let flags = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+    let length = call(number::RECVMSG, [socket.number(), message.as_mut_ptr() as usize, flags])?;
+    const SOL_SOCKET: usize = 1;
+    const SCM_RIGHTS: usize = 1;
+    const WITH_ONE_DESCRIPTOR: usize = 20;
+    let has_terminal = control[..2] == [WITH_ONE_DESCRIPTOR, SCM_RIGHTS << 32 | SOL_SOCKET];
+    let terminal = has_terminal.then(|| Descriptor::new(control[2] as u32 as usize));
+    if length == size_of::<u32>() { Ok(Launched { pid, terminal }) } else { Err(Errno::INVALID) }
 }

@@ -1,168 +1,148 @@
-//! The log: files of whole lines in Docker's json-file format, rotated when they are large.
+//! The container's log: `log`, and the files that it has replaced, `log.1` the newest of them.
 //!
-//! A full disk stops no container: what cannot be written is lost, and the file still ends with a
-//! whole line.
+//! Every file has whole lines only, also when the disk is full: what cannot be written is dropped,
+//! counted, and reported in the log once there is space again. The container never waits for space.
 
-use super::{
+use crate::{
+    arguments::LogLimits,
     buffer::Buffer,
     calls::{self, Descriptor, Errno, Result, call},
     clock,
-    entry::{LINE, MAX_ENTRY, Stream, write_entry},
-    lines::Lines,
-    pages,
+    decimal::decimal,
+    entry::{self, MAX_ENTRY, Stream},
+    log_files, pages,
     system::number,
 };
 
-/// How much is written at once.
-const OUTPUT: usize = 256 << 10;
+/// How many bytes are collected before they are written.
+const COLLECTED: usize = 256 << 10;
 
+/// The log, open for writing.
 pub struct Log {
     file: Descriptor,
-    bytes: u64,
-    /// At which size it is rotated; 0 means never.
-    most_bytes: u64,
-    most_files: u64,
-    lines: [Lines; 2],
-    output: Buffer,
+    /// The length of the file.
+    length: u64,
+    limits: LogLimits,
+    /// Entries that are not written yet.
+    entries: Buffer,
+    /// How many entries could not be written, and were not reported.
+    lost: u64,
+    /// Why the last one could not be written.
+    reason: Errno,
 }
 
 impl Log {
-    /// Opens `log` in the working directory, behind what is in it.
-    pub fn open(most_bytes: u64, most_files: u64) -> Result<Self> {
-        let file = open()?;
-        const SEEK_END: usize = 2;
-        let bytes = call(number::LSEEK, [file.number(), 0, SEEK_END])? as u64;
-        let lines = || pages::buffer(LINE).map(Lines::new);
-        let (lines, output) = ([lines()?, lines()?], pages::buffer(OUTPUT)?);
-        Ok(Self { file, bytes, most_bytes, most_files, lines, output })
+    /// Opens the log behind its last whole line: an earlier supervisor may have been killed while it
+    /// wrote.
+    pub fn open(limits: LogLimits) -> Result<Self> {
+        let mut entries = pages::buffer(COLLECTED)?;
+        let file = log_files::open()?;
+        let length = log_files::repair(&file, entries.spare())?;
+        Ok(Self { file, length, limits, entries, lost: 0, reason: Errno::NO_SPACE })
     }
 
-    /// Takes what was just read from a stream.
-    pub fn take(&mut self, stream: Stream, read: &[u8]) {
-        let time = clock::rfc3339(clock::now());
-        let (lines, output) = (&mut self.lines, &mut self.output);
-        let writer = &mut Writer {
-            file: &mut self.file,
-            bytes: &mut self.bytes,
-            most: (self.most_bytes, self.most_files),
-        };
-        lines[stream as usize].take(read, |line| add(writer, output, stream, line, &time));
-        writer.write(output);
-    }
-
-    /// Writes what is left of both streams.
-    pub fn finish(&mut self) {
-        let time = clock::rfc3339(clock::now());
-        let writer = &mut Writer {
-            file: &mut self.file,
-            bytes: &mut self.bytes,
-            most: (self.most_bytes, self.most_files),
-        };
-        for (lines, stream) in self.lines.iter_mut().zip([Stream::Stdout, Stream::Stderr]) {
-            let output = &mut self.output;
-            lines.finish(|line| add(writer, output, stream, line, &time));
+    /// Adds one line of output.
+    pub fn add(&mut self, stream: Stream, line: &[u8], time: &[u8; clock::TEXT]) {
+        if self.entries.spare().len() < MAX_ENTRY {
+            self.write();
         }
-        writer.write(&mut self.output);
-    }
-
-    /// Returns memory that is not in use.
-    pub fn release(&mut self) {
-        pages::release(&mut self.output);
-        for lines in &mut self.lines {
-            pages::release(lines.buffer());
+        let length = self.length + self.entries.filled().len() as u64;
+        if self.limits.bytes > 0 && length >= self.limits.bytes {
+            self.write();
+            self.rotate();
         }
+        let length = entry::write_entry(self.entries.spare(), stream, line, time);
+        self.entries.grow(length);
     }
-}
 
-fn add(
-    writer: &mut Writer<'_>,
-    output: &mut Buffer,
-    stream: Stream,
-    line: &[u8],
-    time: &[u8; clock::TEXT],
-) {
-    if output.spare().len() < MAX_ENTRY {
-        writer.write(output);
+    /// Writes what was added.
+    pub fn write(&mut self) {
+        if self.lost > 0 {
+            self.report();
+        }
+        let entries = self.entries.filled();
+        if self.lost == 0 {
+            let (whole, result) = append(&self.file, entries);
+            self.length += whole as u64;
+            self.lost += lines(&entries[whole..]);
+            self.reason = result.err().unwrap_or(self.reason);
+        } else {
+            self.lost += lines(entries);
+        }
+        self.entries.clear();
     }
-    let length = write_entry(output.spare(), stream, line, time);
-    output.grow(length);
-}
 
-fn open() -> Result<Descriptor> {
-    calls::open(c"log", calls::O_WRONLY | calls::O_CREAT | calls::O_APPEND)
-}
-
-/// The file itself.
-struct Writer<'a> {
-    file: &'a mut Descriptor,
-    bytes: &'a mut u64,
-    most: (u64, u64),
-}
-
-impl Writer<'_> {
-    /// Writes all of `output` or none of it.
-    fn write(&mut self, output: &mut Buffer) {
-        let all = output.filled();
-        let mut done = 0;
-        while done < all.len() {
-            match self.file.write(&all[done..]) {
-                Ok(count) => done += count,
-                Err(Errno::INTERRUPTED) => {}
-                Err(_) => {
-                    // No line is torn: what was written of it is cut off again.
-                    let _ = call(number::FTRUNCATE, [self.file.number(), *self.bytes as usize]);
-                    done = all.len();
-                    output.clear();
-                    return self.rotate_if(done == 0);
-                }
+    /// Writes that lines are missing, if there is space again.
+    fn report(&mut self) {
+        let mut line = [0; 128];
+        let mut length = 0;
+        let mut digits = [0; 20];
+        let mut put = |words: &[u8]| {
+            line[length..length + words.len()].copy_from_slice(words);
+            length += words.len();
+        };
+        put(b"isolab: ");
+        let count = decimal(&mut digits, self.lost);
+        put(&digits[..count]);
+        put(b" lines could not be written to the log: ");
+        match self.reason {
+            Errno::NO_SPACE => put(b"no space left on device"),
+            Errno(errno) => {
+                put(b"error ");
+                let count = decimal(&mut digits, errno as u64);
+                put(&digits[..count]);
             }
         }
-        *self.bytes += all.len() as u64;
-        output.clear();
-        let (most_bytes, _) = self.most;
-        self.rotate_if(most_bytes != 0 && *self.bytes >= most_bytes);
+        put(b"\n");
+        let mut text = [0; 512];
+        let time = clock::rfc3339(calls::now());
+        let size = entry::write_entry(&mut text, Stream::Stderr, &line[..length], &time);
+        let (whole, result) = append(&self.file, &text[..size]);
+        self.length += whole as u64;
+        if result.is_ok() {
+            self.lost = 0;
+        }
     }
 
-    /// Begins a new file: `log` becomes `log.1`, that becomes `log.2`, and so on.
-    fn rotate_if(&mut self, is_large: bool) {
-        if !is_large {
-            return;
+    /// Begins a new file.
+    fn rotate(&mut self) {
+        // If that fails, the file grows beyond its limit: nothing is lost.
+        if let Ok(file) = log_files::rotate(self.limits.files) {
+            (self.file, self.length) = (file, 0);
         }
-        let (_, most_files) = self.most;
-        if most_files < 2 {
-            // One file: it begins anew.
-            let _ = call(number::FTRUNCATE, [self.file.number(), 0]);
-            *self.bytes = 0;
-            return;
-        }
-        for number in (0..most_files.min(1000) - 1).rev() {
-            let (from, to) = (Name::of(number), Name::of(number + 1));
-            let _ = calls::rename(from.text(), to.text()); // there may be none yet
-        }
-        // On a full disk the old file goes on.
-        if let Ok(file) = open() {
-            (*self.file, *self.bytes) = (file, 0);
-        }
+    }
+
+    /// The buffer, to release its memory.
+    pub fn buffer(&mut self) -> &mut Buffer {
+        &mut self.entries
     }
 }
 
-/// `log` or `log.NUMBER`.
-struct Name([u8; 12]);
-
-impl Name {
-    fn of(number: u64) -> Self {
-        let mut name = [0; 12];
-        name[..3].copy_from_slice(b"log");
-        if number > 0 {
-            name[3] = b'.';
-            let digits = [number / 100, number / 10, number].map(|digit| b'0' + (digit % 10) as u8);
-            let skipped = digits[..2].iter().take_while(|digit| **digit == b'0').count();
-            name[4..4 + 3 - skipped].copy_from_slice(&digits[skipped..]);
+/// Appends lines. Returns the length of those that are in the file whole; of the next one nothing is
+/// there.
+fn append(file: &Descriptor, lines: &[u8]) -> (usize, Result<()>) {
+    let mut written = 0;
+    while written < lines.len() {
+        match file.write(&lines[written..]) {
+            Ok(count) => written += count,
+            Err(Errno::INTERRUPTED) => {}
+            Err(errno) => {
+                let newline = lines[..written].iter().rposition(|byte| *byte == b'\n');
+                let whole = newline.map_or(0, |at| at + 1);
+                let torn = written - whole;
+                if let Ok(end) = log_files::end(file)
+                    && torn > 0
+                {
+                    let _ = call(number::FTRUNCATE, [file.number(), end - torn]);
+                }
+                return (whole, Err(errno));
+            }
         }
-        Self(name)
     }
+    (written, Ok(()))
+}
 
-    fn text(&self) -> &core::ffi::CStr {
-        core::ffi::CStr::from_bytes_until_nul(&self.0).unwrap_or(c"log")
-    }
+/// How many lines these are.
+fn lines(text: &[u8]) -> u64 {
+    text.iter().filter(|byte| **byte == b'\n').count() as u64
 }

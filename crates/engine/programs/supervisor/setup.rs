@@ -19,7 +19,7 @@ const SOCK_CLOEXEC: usize = 0o2_000_000;
 /// on, so that no other descriptor has one of the numbers that the launcher's have.
 pub fn take_program() -> Result<Descriptor> {
     const FIRST_OWN: usize = 5;
-    call(number::CLOSE_RANGE, [1, usize::from(u16::MAX).pow(2), 0])?;
+    call(number::CLOSE_RANGE, [1, u32::MAX as usize, 0])?;
     let program = core::mem::ManuallyDrop::new(Descriptor::new(0)).duplicate(FIRST_OWN)?;
     let null = calls::open(c"/dev/null", calls::O_RDWR)?.duplicate(FIRST_OWN)?;
     for descriptor in 0..FIRST_OWN {

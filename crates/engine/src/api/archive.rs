@@ -116,7 +116,7 @@ pub(super) async fn head(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<
 
 pub(super) async fn get(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
     let (inside, stat) = look(engine, id, call).await?;
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     tokio::task::spawn_blocking(move || {
         // An archive that ends early is what tells the client of a failure here.
         let _ = transfer::pack(&inside, BodyWriter::new(sender));

@@ -176,7 +176,7 @@ async fn committed(
         lifecycle::change_frozen(&engine, &container, false).await?;
     }
     let id = made?.to_string();
-    container.emit(&engine, "commit", &[("imageID", id.clone())]);
+    container.emit(&engine.events, "commit", &[("imageID", id.clone())]);
     Ok(id)
 }
 
@@ -184,12 +184,12 @@ async fn committed(
 pub(super) fn export(engine: &Arc<Engine>, id: &str) -> Result<Response<Body>> {
     let container = engine.container(id)?;
     let root = OwnedRoot::of(&container);
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     tokio::task::spawn_blocking(move || {
         // An archive that ends early is what tells the client of a failure here.
         let _ = commit::export(root.root(), &mut BodyWriter::new(sender));
     });
-    container.emit(engine, "export", &[]);
+    container.emit(&engine.events, "export", &[]);
     Ok(of_type(StatusCode::OK, "application/x-tar", body))
 }
 

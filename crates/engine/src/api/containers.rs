@@ -17,9 +17,9 @@ use super::{
     response::{json, json_of},
 };
 use crate::{
-    container::{self, Removal},
     engine::Engine,
     error::{ApiError, Result},
+    life::{self, Removal},
     state::status::Phase,
     time,
 };
@@ -32,7 +32,7 @@ pub(super) async fn create(
     let name = call.query.text("name").map(str::to_owned);
     let body: ContainerCreateBody = body::json(body).await?;
     let engine = Arc::clone(engine);
-    let create = move || container::create(&engine, name.as_deref(), body);
+    let create = move || life::create(&engine, name.as_deref(), body);
     let created = tokio::task::spawn_blocking(create).await;
     let created = created.map_err(|error| ApiError::of(&error))??;
     let answer = ContainerCreateResponse { id: created.id, warnings: created.warnings };
@@ -59,7 +59,7 @@ pub(super) async fn prune(engine: &Arc<Engine>, call: &Call) -> Result<Response<
         if is_over
             && is_old
             && filters.labels(&labels)
-            && container::remove(engine, &container, removal).await.is_ok()
+            && life::remove(engine, &container, removal).await.is_ok()
         {
             deleted.push(container.id.clone());
         }
@@ -71,7 +71,7 @@ pub(super) async fn update(engine: &Arc<Engine>, id: &str, body: Body) -> Result
     let container = engine.container(id)?;
     let asked: ContainerUpdateBody = body::json(body).await?;
     let _changing = container.changing.lock().await;
-    container::update(engine, &container, asked)?;
+    life::update(engine, &container, asked)?;
     json(&ContainerUpdateResponse { warnings: Some(Vec::new()) })
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn top(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<R
     let words = call.query.text("ps_args").unwrap_or("-ef").to_owned();
     let name = container.record().ledger_name();
     let found = engine.ledger.find(&name).map_err(|error| ApiError::of(&error))?;
-    let own = found.as_ref().map(::container::observe::processes).unwrap_or_default();
+    let own = found.as_ref().map(container::observe::processes).unwrap_or_default();
     let ps = move || {
         let mut command = std::process::Command::new("ps");
         command.args(words.split_whitespace()).stdin(std::process::Stdio::null()).output()

@@ -39,7 +39,7 @@ pub(super) async fn usage(engine: &Arc<Engine>, call: &Call) -> Result<Response<
         if containers {
             let list = all.iter().map(|container| {
                 let record = container.record().clone();
-                summary(container, &record, true)
+                summary(&own, container, &record, true)
             });
             answer.insert("Containers".into(), json!(list.collect::<Vec<_>>()));
         }
@@ -61,7 +61,7 @@ pub(super) async fn usage(engine: &Arc<Engine>, call: &Call) -> Result<Response<
 
 /// A volume with its size, and how many containers have it.
 fn volume_of(engine: &Engine, record: crate::volumes::VolumeRecord) -> Value {
-    let users = crate::container::users_of_volume(engine, &record.name).len();
+    let users = crate::life::users_of_volume(engine, &record.name).len();
     let size = super::inspect::size_of(&engine.volumes.data(&record.name));
     let mut volume = json!(engine.volumes.volume(record));
     volume["UsageData"] = json!({ "Size": size, "RefCount": users });

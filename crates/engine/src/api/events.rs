@@ -54,7 +54,7 @@ pub(super) fn events(engine: &Arc<Engine>, call: &Call) -> Result<Response<Body>
     };
     let (since, until) = (instant("since")?, instant("until")?);
     let (kept, mut later) = engine.events.listen(since);
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     tokio::spawn(async move {
         let is_before = |event: &EventMessage| until.is_none_or(|until| time_of(event) <= until);
         for event in kept {

@@ -63,9 +63,21 @@ pub(super) async fn start(
     let upgrade =
         call.upgrade.ok_or_else(|| ApiError::invalid("this connection cannot be upgraded"))?;
     let response = streams::upgraded(&call.headers, exec.tty(), call.version);
-    let connection = exec::start(engine, &exec, Some(streams), size).await?;
-    let connection = connection.ok_or_else(|| ApiError::internal("the exec has no streams"))?;
-    tokio::spawn(attachment::serve(upgrade, connection, attachment));
+    match exec::start(engine, &exec, Some(streams), size).await {
+        Ok(Some(connection)) => {
+            tokio::spawn(attachment::serve(upgrade, connection, attachment));
+        }
+        Ok(None) => return Err(ApiError::internal("the exec has no streams")),
+        // The exit code is in the exec; the reason is what there is to read, as with dockerd.
+        Err(error) if exec.inspect().exit_code.is_some() => {
+            let text = format!("{}\r\n", error.message);
+            let head = if exec.tty() { Vec::new() } else { attachment::head(1, text.len()).into() };
+            let first = vec![[head, text.into_bytes()].concat().into()];
+            let attachment = Attachment { first, ..attachment };
+            tokio::spawn(attachment::serve_first(upgrade, attachment));
+        }
+        Err(error) => return Err(error),
+    }
     Ok(response)
 }
 

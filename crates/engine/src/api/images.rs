@@ -163,7 +163,7 @@ pub(super) async fn get(engine: &Arc<Engine>, names: Vec<String>) -> Result<Resp
         Ok((store, images))
     })
     .await?;
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     tokio::task::spawn_blocking(move || {
         // An archive that ends early is what tells the client of a failure here.
         let _ = archive::save(&store, &images, &mut BodyWriter::new(sender));

@@ -6,11 +6,12 @@ use axum::{body::Body, http::Response};
 use bollard_stubs::models::{ContainerInspectResponse, DriverData, EndpointSettings};
 use serde_json::{Value, json};
 
-use super::{call::Call, response};
+use super::{call::Call, networks, response};
 use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    network::AttachmentRecord,
     state::record::Record,
 };
 
@@ -20,7 +21,8 @@ pub(super) async fn inspect(engine: &Arc<Engine>, id: &str, call: &Call) -> Resu
     let mut all = serde_json::to_value(described(engine, &container, &record))
         .map_err(|error| ApiError::of(&error))?;
     // What the models leave out: what older clients read.
-    let networks = networks(&record);
+    let attached = engine.networks.attachment(&container.id);
+    let networks = networks(engine, &record, attached.as_ref());
     let primary = networks.values().next().cloned().unwrap_or_default();
     if let Some(fields) = all.as_object_mut() {
         fields.insert(
@@ -29,7 +31,7 @@ pub(super) async fn inspect(engine: &Arc<Engine>, id: &str, call: &Call) -> Resu
                 "Bridge": "",
                 "SandboxID": "",
                 "SandboxKey": "",
-                "Ports": {},
+                "Ports": networks::ports(attached.as_ref(), record.config.exposed_ports.as_ref()),
                 "Gateway": primary.gateway.unwrap_or_default(),
                 "IPAddress": primary.ip_address.unwrap_or_default(),
                 "IPPrefixLen": primary.ip_prefix_len.unwrap_or_default(),
@@ -134,12 +136,26 @@ fn described(engine: &Engine, container: &Container, record: &Record) -> Contain
 }
 
 /// Its networks, by name.
-pub(super) fn networks(record: &Record) -> HashMap<String, EndpointSettings> {
+pub(super) fn networks(
+    engine: &Engine,
+    record: &Record,
+    attached: Option<&AttachmentRecord>,
+) -> HashMap<String, EndpointSettings> {
+    let asked = record.networking.endpoints_config.clone().unwrap_or_default();
+    let mut all: HashMap<String, EndpointSettings> = HashMap::new();
     let mode = record.host.network_mode.clone().unwrap_or_else(|| "none".into());
-    match mode.strip_prefix("container:") {
-        Some(_) => HashMap::new(),
-        None => HashMap::from([(mode, EndpointSettings::default())]),
+    let mode = if mode == "default" { "bridge".into() } else { mode };
+    if !mode.starts_with("container:") {
+        let name = engine.networks.find(&mode).map_or(mode, |network| network.name);
+        all.insert(name, EndpointSettings::default());
+        all.extend(asked.clone());
     }
+    for one in attached.iter().flat_map(|attached| &attached.endpoints) {
+        let Ok(network) = engine.networks.find(&one.network) else { continue };
+        let settings = networks::endpoint(one, asked.get(&network.name));
+        all.insert(network.name, settings);
+    }
+    all
 }
 
 /// The bytes of all files below a directory, each hard link once.

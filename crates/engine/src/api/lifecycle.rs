@@ -9,16 +9,17 @@ use axum::{
 
 use super::{call::Call, response::empty};
 use crate::{
-    container::{self, Container, Removal},
+    container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    life::{self, Removal},
     names,
     state::status::Phase,
 };
 
 pub(super) async fn start(engine: &Arc<Engine>, id: &str, _call: &Call) -> Result<Response<Body>> {
     let container = engine.container(id)?;
-    Ok(empty(match container::start(engine, &container).await? {
+    Ok(empty(match life::start(engine, &container).await? {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_MODIFIED,
     }))
@@ -27,7 +28,7 @@ pub(super) async fn start(engine: &Arc<Engine>, id: &str, _call: &Call) -> Resul
 pub(super) async fn stop(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
     let container = engine.container(id)?;
     let (signal, timeout) = (call.query.text("signal"), call.query.number("t")?);
-    Ok(empty(match container::stop(engine, &container, signal, timeout).await? {
+    Ok(empty(match life::stop(engine, &container, signal, timeout).await? {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_MODIFIED,
     }))
@@ -36,15 +37,15 @@ pub(super) async fn stop(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<
 pub(super) async fn restart(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
     let container = engine.container(id)?;
     let (signal, timeout) = (call.query.text("signal"), call.query.number("t")?);
-    container::stop(engine, &container, signal, timeout).await?;
-    container::start(engine, &container).await?;
-    container.emit(engine, "restart", &[]);
+    life::stop(engine, &container, signal, timeout).await?;
+    life::start(engine, &container).await?;
+    container.emit(&engine.events, "restart", &[]);
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 pub(super) async fn kill(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
     let container = engine.container(id)?;
-    container::kill(engine, &container, call.query.text("signal").unwrap_or("KILL")).await?;
+    life::kill(engine, &container, call.query.text("signal").unwrap_or("KILL")).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn pause(engine: &Arc<Engine>, id: &str) -> Result<Response<Bod
     change_frozen(engine, &container, true).await?;
     container.update(|record| record.status.phase = Phase::Paused);
     container.save()?;
-    container.emit(engine, "pause", &[]);
+    container.emit(&engine.events, "pause", &[]);
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn unpause(engine: &Arc<Engine>, id: &str) -> Result<Response<B
     change_frozen(engine, &container, false).await?;
     container.update(|record| record.status.phase = Phase::Up);
     container.save()?;
-    container.emit(engine, "unpause", &[]);
+    container.emit(&engine.events, "unpause", &[]);
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -94,8 +95,8 @@ pub(super) async fn change_frozen(
         let entry = ledger.find(&name).map_err(|error| ApiError::of(&error))?;
         let entry = entry.ok_or_else(|| ApiError::conflict("the container has ended"))?;
         let changed = match freeze {
-            true => ::container::freeze(&ledger, &entry),
-            false => ::container::thaw(&ledger, &entry).map(drop),
+            true => container::freeze(&ledger, &entry),
+            false => container::thaw(&ledger, &entry).map(drop),
         };
         changed.map_err(|error| ApiError::of(&error))
     };
@@ -120,7 +121,9 @@ pub(super) fn rename(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Resp
         container.update(|record| record.name = old);
         return Err(error);
     }
-    container.emit(engine, "rename", &[("oldName", format!("/{old}"))]);
+    // Others find it by its new name; one that cannot be told keeps the old one until its next start.
+    let _ = engine.networks.renamed(&container.id, name);
+    container.emit(&engine.events, "rename", &[("oldName", format!("/{old}"))]);
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -130,6 +133,6 @@ pub(super) async fn remove(engine: &Arc<Engine>, id: &str, call: &Call) -> Resul
         return Err(ApiError::invalid("links are not supported: use a network of your own"));
     }
     let removal = Removal { force: call.query.flag("force"), volumes: call.query.flag("v") };
-    container::remove(engine, &container, removal).await?;
+    life::remove(engine, &container, removal).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }

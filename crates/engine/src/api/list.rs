@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{body::Body, http::Response};
 use bollard_stubs::models::{
     ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings,
-    ContainerSummaryStateEnum,
+    ContainerSummaryStateEnum, PortSummary, PortSummaryTypeEnum,
 };
 
 use super::{call::Call, inspect, query::Filters, response::json};
@@ -13,6 +13,7 @@ use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    network::AttachmentRecord,
     state::{record::Record, status::Phase},
     time,
 };
@@ -71,9 +72,14 @@ pub(super) async fn list(engine: &Arc<Engine>, call: &Call) -> Result<Response<B
         if is_shown
             && in_time
             && has_ancestor
-            && matches(&filters, &record, container.health().map_or("none", |health| health.name()))
+            && matches(
+                engine,
+                &filters,
+                &record,
+                container.health().map_or("none", |health| health.name()),
+            )
         {
-            found.push(summary(&container, &record, with_size));
+            found.push(summary(engine, &container, &record, with_size));
         }
         if limit.is_some_and(|limit| found.len() == limit) {
             break;
@@ -101,10 +107,11 @@ async fn ancestors(engine: &Arc<Engine>, filters: &Filters) -> Vec<String> {
     tokio::task::spawn_blocking(look_up).await.ok().flatten().unwrap_or_default()
 }
 
-fn matches(filters: &Filters, record: &Record, health: &str) -> bool {
+fn matches(engine: &Engine, filters: &Filters, record: &Record, health: &str) -> bool {
     let status = &record.status;
     let labels = record.config.labels.clone().unwrap_or_default();
-    let networks = inspect::networks(record);
+    let attached = engine.networks.attachment(&record.id);
+    let networks = inspect::networks(engine, record, attached.as_ref());
     let name = format!("/{}", record.name);
     filters.any("id", |part| record.id.contains(part))
         && filters.any("name", |part| {
@@ -141,7 +148,13 @@ fn matches(filters: &Filters, record: &Record, health: &str) -> bool {
 }
 
 /// A container as the list shows it.
-pub(super) fn summary(container: &Container, record: &Record, with_size: bool) -> ContainerSummary {
+pub(super) fn summary(
+    engine: &Engine,
+    container: &Container,
+    record: &Record,
+    with_size: bool,
+) -> ContainerSummary {
+    let attached = engine.networks.attachment(&record.id);
     use ContainerSummaryStateEnum as State;
     let state = match record.status.phase {
         Phase::Created => State::CREATED,
@@ -163,7 +176,7 @@ pub(super) fn summary(container: &Container, record: &Record, with_size: bool) -
         image_id: Some(record.image.clone()),
         command: Some(command(&record.arguments)),
         created: i64::try_from(created.as_secs()).ok(),
-        ports: Some(Vec::new()),
+        ports: Some(ports(record, attached.as_ref())),
         size_rw: bytes(own),
         size_root_fs: bytes(whole),
         labels: Some(record.config.labels.clone().unwrap_or_default()),
@@ -174,11 +187,37 @@ pub(super) fn summary(container: &Container, record: &Record, with_size: bool) -
             annotations: None,
         }),
         network_settings: Some(ContainerSummaryNetworkSettings {
-            networks: Some(inspect::networks(record)),
+            networks: Some(inspect::networks(engine, record, attached.as_ref())),
         }),
         mounts: Some(record.mounts.clone()),
         ..ContainerSummary::default()
     }
+}
+
+/// Its open ports, and those that are only exposed.
+fn ports(record: &Record, attached: Option<&AttachmentRecord>) -> Vec<PortSummary> {
+    let kind = |name: &str| match name {
+        "udp" => PortSummaryTypeEnum::UDP,
+        _ => PortSummaryTypeEnum::TCP,
+    };
+    let open = attached.into_iter().flat_map(|attached| &attached.ports);
+    let mut all: Vec<PortSummary> = open
+        .map(|port| PortSummary {
+            ip: Some(port.host.ip().to_string()),
+            private_port: port.port,
+            public_port: Some(port.host.port()),
+            typ: Some(kind(port.protocol.name())),
+        })
+        .collect();
+    for text in record.config.exposed_ports.iter().flatten().filter(|_| attached.is_some()) {
+        let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let Ok(port) = number.parse() else { continue };
+        let typ = Some(kind(protocol));
+        if !all.iter().any(|open| open.private_port == port && open.typ == typ) {
+            all.push(PortSummary { ip: None, private_port: port, public_port: None, typ });
+        }
+    }
+    all
 }
 
 /// The command line; a word with spaces or without letters is quoted, as dockerd does.

@@ -1,6 +1,6 @@
 //! `GET /containers/ID/logs`: what a container has written, and goes on to write.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -14,15 +14,13 @@ use super::{
 };
 use crate::{
     attachment,
-    container::Container,
+    container::{Container, Progress},
     engine::Engine,
     error::{ApiError, Result},
-    supervisor::{LogLine, LogReader, LogStream},
+    supervisor::{LogLine, LogQuery, LogReader, LogStream},
     time,
 };
 
-/// How often a log that is followed is looked at when nothing new was in it.
-const LOOK: Duration = Duration::from_millis(20);
 /// How much is sent at once.
 const PIECE: usize = 64 << 10;
 
@@ -35,7 +33,7 @@ struct Selection {
     tty: bool,
     since: Option<Duration>,
     until: Option<Duration>,
-    tail: Option<usize>,
+    tail: Option<u64>,
     follow: bool,
 }
 
@@ -74,7 +72,7 @@ pub(super) async fn logs(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<
         true => "application/vnd.docker.multiplexed-stream",
         false => "application/vnd.docker.raw-stream",
     };
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     tokio::spawn(async move {
         // Only the client can be the reason of a failure here.
         let _ = copy(&container, &selection, &sender).await;
@@ -112,40 +110,41 @@ async fn copy(
     selection: &Selection,
     sender: &mpsc::Sender<Bytes>,
 ) -> std::result::Result<(), mpsc::error::SendError<Bytes>> {
-    let Ok(mut log) = open(&container.directory, selection) else { return Ok(()) };
+    // Asked before the log is opened: what is written before the end is there then.
     let mut progress = container.progress.subscribe();
-    progress.borrow_and_update();
-    loop {
-        // Asked before the log is read: what is written before the end is there then.
-        let follows = selection.follow && container.status().phase.is_up();
-        let mut piece = Vec::with_capacity(PIECE);
-        let mut is_over = false;
-        while let Ok(Some(line)) = log.next_line() {
-            if selection.until.is_some_and(|until| line.time > until) {
-                is_over = true;
-                break;
-            }
-            selection.write(&mut piece, &line);
-            if piece.len() >= PIECE {
-                sender.send(std::mem::take(&mut piece).into()).await?;
-            }
-        }
-        if !piece.is_empty() {
-            sender.send(piece.into()).await?;
-        }
-        if is_over || !follows {
-            return Ok(());
-        }
+    let ends = progress.borrow_and_update().ends;
+    let follow = selection.follow && container.status().phase.is_up();
+    let Selection { tail, since, until, .. } = *selection;
+    let query = LogQuery { tail, since, until, follow };
+    let Ok(mut log) = LogReader::open(&container.directory, &query) else { return Ok(()) };
+    let ended = async {
+        let over = |progress: &Progress| progress.ends > ends || progress.removed;
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = progress.changed() => {}
-            () = sender.closed() => return Ok(()),
+            _ = progress.wait_for(over) => {}
+            () = sender.closed() => {}
         }
+    };
+    let mut ended = std::pin::pin!(ended);
+    let mut piece = Vec::with_capacity(PIECE);
+    loop {
+        // All that is there, in large pieces; then what comes.
+        match log.read() {
+            Ok(Some(line)) => {
+                selection.write(&mut piece, &line);
+                if piece.len() < PIECE {
+                    continue;
+                }
+            }
+            Ok(None) if piece.is_empty() => {
+                let Ok(Some(line)) = log.next(ended.as_mut()).await else { return Ok(()) };
+                selection.write(&mut piece, &line);
+                continue;
+            }
+            Ok(None) => {}
+            Err(_) => return Ok(()),
+        }
+        sender.send(std::mem::take(&mut piece).into()).await?;
     }
-}
-
-fn open(directory: &Path, selection: &Selection) -> std::io::Result<LogReader> {
-    LogReader::open(directory, selection.tail, selection.since)
 }
 
 impl Selection {
@@ -154,7 +153,7 @@ impl Selection {
             LogStream::Stdout => (1, self.stdout),
             LogStream::Stderr => (2, self.stderr),
         };
-        if !is_chosen || self.since.is_some_and(|since| line.time < since) {
+        if !is_chosen {
             return;
         }
         let stamp = match self.timestamps {

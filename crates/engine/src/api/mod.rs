@@ -15,6 +15,7 @@ mod inspect;
 mod lifecycle;
 mod list;
 mod logs;
+mod networks;
 mod progress;
 mod query;
 mod registry;
@@ -128,6 +129,14 @@ async fn route(engine: &Arc<Engine>, call: Call, body: Body) -> Result<Response<
         (POST, ["build", "prune"]) => build::prune(engine, &call).await,
         (POST, ["commit"]) => build::commit(engine, &call, body).await,
         (GET, ["system", "df"]) => disk::usage(engine, &call).await,
+
+        (GET, ["networks"]) => networks::list(engine, &call),
+        (POST, ["networks", "create"]) => networks::create(engine, body).await,
+        (POST, ["networks", "prune"]) => networks::prune(engine, &call).await,
+        (GET, ["networks", term]) => networks::inspect(engine, term),
+        (DELETE, ["networks", term]) => networks::remove(engine, term).await,
+        (POST, ["networks", term, "connect"]) => networks::connect(engine, term, body).await,
+        (POST, ["networks", term, "disconnect"]) => networks::disconnect(engine, term, body).await,
 
         (GET, ["volumes"]) => volumes::list(engine, &call),
         (POST, ["volumes", "create"]) => volumes::create(engine, body).await,

@@ -43,7 +43,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 pub(super) async fn lines(
     work: impl FnOnce(&mut Lines<'_>) -> Result<(), ImageError> + Send + 'static,
 ) -> Result<Response<Body>> {
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     let (started, start) = oneshot::channel();
     let mut started = Some(started);
     tokio::task::spawn_blocking(move || {

@@ -49,7 +49,7 @@ pub(super) struct ChannelBody(mpsc::Receiver<Bytes>);
 
 impl ChannelBody {
     /// A body, and where its pieces go. The body ends when that is dropped.
-    pub(super) fn new() -> (mpsc::Sender<Bytes>, Body) {
+    pub(super) fn pair() -> (mpsc::Sender<Bytes>, Body) {
         let (sender, receiver) = mpsc::channel(4);
         (sender, Body::new(Self(receiver)))
     }
@@ -99,6 +99,12 @@ impl io::Write for BodyWriter {
         let piece = std::mem::take(&mut self.piece).into();
         let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client has gone");
         self.sender.blocking_send(piece).map_err(gone)
+    }
+}
+
+impl Drop for BodyWriter {
+    fn drop(&mut self) {
+        let _ = io::Write::flush(self); // the client may have gone
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn stats(engine: &Arc<Engine>, id: &str, call: &Call) -> Result
         let now = sample(engine, &container).await;
         return json(&written(&container, &before, &now));
     }
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
         let mut before = Sample { at: time::NEVER.into(), own: None, system: 0 };

@@ -125,7 +125,7 @@ pub(super) async fn resize(engine: &Arc<Engine>, id: &str, call: &Call) -> Resul
         async { Connection::open(&container.directory).await?.resize(rows, columns).await };
     resize.await.map_err(ApiError::failed("resize the terminal"))?;
     container.emit(
-        engine,
+        &engine.events,
         "resize",
         &[("height", rows.to_string()), ("width", columns.to_string())],
     );

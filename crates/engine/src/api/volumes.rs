@@ -14,10 +14,10 @@ use super::{
     response::{empty, json, json_of},
 };
 use crate::{
-    container::users_of_volume,
     engine::Engine,
     error::{ApiError, Result},
     events::Kind,
+    life::users_of_volume,
     names, time,
     volumes::VolumeRecord,
 };

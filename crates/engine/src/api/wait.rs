@@ -39,7 +39,7 @@ pub(super) fn wait(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Respon
     // It can be removed without an end: then its last exit code counts.
     let last = status.exit_code;
     drop(container);
-    let (sender, body) = ChannelBody::new();
+    let (sender, body) = ChannelBody::pair();
     tokio::spawn(async move {
         let over = |progress: &Progress| match removed {
             true => progress.removed,

@@ -1,47 +1,27 @@
 //! Commands that join a running container: `docker exec`.
 
+pub mod instance;
 pub mod record;
 
 use std::{
     fs,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use bollard_stubs::models::{ExecConfig, ExecInspectResponse, ProcessConfig};
+use bollard_stubs::models::ExecConfig;
 
 use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
     launch::{LaunchFailure, LaunchRequest},
-    names,
+    launching, names,
     supervisor::{Connection, Message, STDERR, STDOUT, SupervisorOptions},
     volumes,
 };
+use instance::Exec;
 use record::ExecRecord;
-
-/// A command for a container that was created, and may have been started.
-pub struct Exec {
-    /// 64 hexadecimal digits.
-    pub id: String,
-    /// The container that it joins.
-    pub container: Arc<Container>,
-    /// What it is.
-    pub config: ExecConfig,
-    /// Its directory, while it runs.
-    pub directory: PathBuf,
-    status: Mutex<ExecStatus>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct ExecStatus {
-    started: bool,
-    up: bool,
-    pid: u32,
-    exit_code: Option<i64>,
-}
 
 /// Creates one in a container that runs.
 ///
@@ -63,55 +43,8 @@ pub fn create(engine: &Engine, container: &Arc<Container>, config: ExecConfig) -
         id: id.clone(),
     };
     engine.add_exec(Arc::new(exec));
-    container.emit(engine, &format!("exec_create: {words}"), &[("execID", id.clone())]);
+    container.emit(&engine.events, &format!("exec_create: {words}"), &[("execID", id.clone())]);
     Ok(id)
-}
-
-impl Exec {
-    fn status(&self) -> std::sync::MutexGuard<'_, ExecStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether it has a terminal.
-    pub fn tty(&self) -> bool {
-        self.config.tty.unwrap_or(false)
-    }
-
-    /// Kills its process, if it runs.
-    fn kill(&self) {
-        let status = *self.status();
-        if let Some(pid) = i32::try_from(status.pid).ok().filter(|_| status.up) {
-            // It is its supervisor's child until that has told of its end.
-            let _ =
-                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
-        }
-    }
-
-    /// As the API writes it.
-    pub fn inspect(&self) -> ExecInspectResponse {
-        let status = *self.status();
-        let words = self.config.cmd.clone().unwrap_or_default();
-        let process = ProcessConfig {
-            privileged: self.config.privileged,
-            user: self.config.user.clone(),
-            tty: Some(self.tty()),
-            entrypoint: words.first().cloned(),
-            arguments: Some(words.get(1..).unwrap_or_default().to_vec()),
-        };
-        ExecInspectResponse {
-            can_remove: Some(false),
-            detach_keys: self.config.detach_keys.clone(),
-            id: Some(self.id.clone()),
-            running: Some(status.up),
-            exit_code: status.exit_code,
-            process_config: Some(process),
-            open_stdin: self.config.attach_stdin,
-            open_stderr: self.config.attach_stderr,
-            open_stdout: self.config.attach_stdout,
-            container_id: Some(self.container.id.clone()),
-            pid: Some(status.pid.into()),
-        }
-    }
 }
 
 /// Starts it; for a client with these streams, a connection that misses nothing.
@@ -142,7 +75,7 @@ pub async fn start(
     })?;
     let words = exec.config.cmd.as_deref().unwrap_or_default().join(" ");
     let attributes = [("execID", exec.id.clone())];
-    exec.container.emit(engine, &format!("exec_start: {words}"), &attributes);
+    exec.container.emit(&engine.events, &format!("exec_start: {words}"), &attributes);
     tokio::spawn(watch(Arc::clone(engine), Arc::clone(exec), watcher));
     Ok(attached)
 }
@@ -174,7 +107,7 @@ async fn launch(
     let stdin = config.attach_stdin.unwrap_or(false) && streams.is_some();
     let options = SupervisorOptions { stdin, stdin_once: stdin, tty: exec.tty(), log: None };
     let request = LaunchRequest::Exec(record);
-    let supervise = crate::container::supervise(engine, &exec.directory, request, options);
+    let supervise = launching::supervise(engine, &exec.directory, request, options);
     let mut watcher = supervise.await?;
     let attached = match streams {
         None => None,
@@ -186,7 +119,7 @@ async fn launch(
     };
     watcher.subscribe(0).await.map_err(failed)?;
     watcher.go(size[0], size[1]).await.map_err(failed)?;
-    let pid = crate::container::started(&mut watcher).await?;
+    let pid = launching::started(&mut watcher).await?;
     let mut status = exec.status();
     (status.up, status.pid) = (true, pid);
     drop(status);
@@ -207,7 +140,7 @@ async fn watch(engine: Arc<Engine>, exec: Arc<Exec>, mut connection: Connection)
         (status.up, status.pid, status.exit_code) = (false, 0, Some(code));
     }
     let attributes = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
-    exec.container.emit(&engine, "exec_die", &attributes);
+    exec.container.emit(&engine.events, "exec_die", &attributes);
     let directory = exec.directory.clone();
     let _ = tokio::task::spawn_blocking(move || volumes::remove(&directory)).await;
     // As long as dockerd keeps it for those who ask for the exit code.
@@ -247,7 +180,7 @@ pub async fn captured(
                     output.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 }
                 Message::Exited(status) => return i64::from(status),
-                Message::Started(_) | Message::Failed(_) => {}
+                Message::Made(_) | Message::Started(_) | Message::Failed(_) => {}
             }
         }
         137 // its supervisor was killed

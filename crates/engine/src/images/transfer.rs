@@ -122,8 +122,8 @@ impl<'s> Transfer<'s> {
     }
 
     fn next(&self) -> (Snapshot, bool) {
-        let is_waiting = |table: &mut Table| !table.is_done;
-        let waited = self.changed.wait_timeout_while(self.table(), TICK, is_waiting);
+        let continues = |table: &mut Table| !table.is_done;
+        let waited = self.changed.wait_timeout_while(self.table(), TICK, continues);
         let (table, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let snapshot = Snapshot { has_image: table.image.is_some(), layers: table.layers.clone() };
         (snapshot, table.is_done)

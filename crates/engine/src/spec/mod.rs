@@ -12,12 +12,14 @@
 mod boundary;
 mod budget;
 mod inside;
+mod network;
 mod power;
 mod way_out;
 
 use std::path::Path;
 
 use container::{Root, Spec, Upper};
+pub use network::NetworkSetup;
 use sandbox::Process;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,11 @@ pub fn of(record: &Record, directory: &Path, shared: &Shared) -> Result<Spec> {
     way_out::apply(&mut spec, record)?;
     power::apply(&mut spec, record)?;
     Ok(spec)
+}
+
+/// Gives it the network that was prepared for it.
+pub fn connect(spec: &mut Spec, setup: &NetworkSetup) {
+    way_out::connect(spec, setup);
 }
 
 /// 400, with all causes.

@@ -11,6 +11,7 @@ use sandbox::{
     environment::{self, PATH, Variable},
 };
 
+use super::network::NetworkSetup;
 use crate::{
     error::{ApiError, Result},
     state::record::Record,
@@ -36,6 +37,22 @@ pub(super) fn apply(spec: &mut Spec, record: &Record) -> Result<()> {
     };
     way_out.names = Some(names(record)?);
     Ok(())
+}
+
+/// Its links, and whom it asks for names.
+pub(super) fn connect(spec: &mut Spec, setup: &NetworkSetup) {
+    let way_out = &mut spec.way_out;
+    (way_out.network, way_out.links) = (setup.network, setup.links.clone());
+    let Some(names) = &mut way_out.names else { return };
+    if !setup.servers.is_empty() {
+        names.servers.clone_from(&setup.servers);
+    }
+    if names.options.is_empty() {
+        names.options.clone_from(&setup.resolver_options);
+    }
+    let own =
+        setup.hosts.iter().map(|(name, address)| (name.clone(), HostAddress::Address(*address)));
+    names.hosts.extend(own);
 }
 
 /// The environment: the usual, the image's and the client's. `NAME` alone removes a variable.

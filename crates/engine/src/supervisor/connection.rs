@@ -1,187 +1,190 @@
-//! A connection to a supervisor: frames of eight bytes, a type and a length, and what belongs to them.
+//! A client's connection to a supervisor.
 
-use std::{io, os::fd::AsRawFd as _, path::Path};
+use std::{fs::File, io, os::fd::AsRawFd as _, path::Path};
 
-use axum::body::Bytes;
-use rustix::fs::{Mode, OFlags};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
 
-/// A bit of [`Connection::subscribe`]: the client gets what the process writes to standard output.
-pub const STDOUT: u32 = 1;
-/// The same for standard error.
-pub const STDERR: u32 = 2;
-/// The client's input is the process's.
-pub const STDIN: u32 = 4;
+use super::frame::{HEAD, MAX_INPUT, Message, Request, decode, decode_head};
 
-/// Types of frames to a supervisor.
-const SUBSCRIBE: u32 = 1;
-const INPUT: u32 = 2;
-const CLOSE_INPUT: u32 = 3;
-const RESIZE: u32 = 4;
-const GO: u32 = 5;
-
-/// How much a frame to a supervisor may hold.
-const MAX_INPUT: usize = 16 << 10;
-/// How much a frame from one may hold.
-const MAX_FRAME: usize = 1 << 20;
-
-/// What a supervisor says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
-    /// The process wrote this to standard output, or to its terminal.
-    Stdout(Bytes),
-    /// The process wrote this to standard error.
-    Stderr(Bytes),
-    /// The launcher has made the process with this id.
-    Started(u32),
-    /// The launcher has failed, and said why.
-    Failed(Bytes),
-    /// The process has ended: its exit code, or 128 and the signal that killed it.
-    Exited(u32),
-}
-
-/// A connection to a supervisor.
+/// A connection to the supervisor in a directory.
 #[derive(Debug)]
 pub struct Connection {
-    receiver: MessageReceiver,
-    sender: InputSender,
+    reader: ConnectionReader,
+    writer: ConnectionWriter,
 }
-
-/// The side of a connection that receives.
-#[derive(Debug)]
-pub struct MessageReceiver(BufReader<OwnedReadHalf>);
-
-/// The side of a connection that sends.
-#[derive(Debug)]
-pub struct InputSender(OwnedWriteHalf);
 
 impl Connection {
-    /// Connects to the supervisor in `directory`.
+    /// Connects to the supervisor of the container, or of the command, with that directory.
     ///
     /// # Errors
     ///
-    /// When there is none, or it has ended.
+    /// Those of open(2) and connect(2): there is no socket once the process has ended, and the
+    /// connection is refused if its supervisor was killed.
     pub async fn open(directory: &Path) -> io::Result<Self> {
-        // By a descriptor: the path of a socket has 107 bytes at most (unix(7)).
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(directory, flags, Mode::empty())?;
-        let path = format!("/proc/self/fd/{}/attach", opened.as_raw_fd());
-        let (read, write) = UnixStream::connect(path).await?.into_split();
-        let receiver = MessageReceiver(BufReader::with_capacity(4096, read));
-        Ok(Self { receiver, sender: InputSender(write) })
+        // The path of a socket may have 107 bytes (unix(7)), and that of a directory more.
+        let directory = File::open(directory)?;
+        let path = format!("/proc/self/fd/{}/attach", directory.as_raw_fd());
+        let (reader, writer) = UnixStream::connect(path).await?.into_split();
+        let reader = ConnectionReader { stream: reader, head: [0; HEAD], content: None, filled: 0 };
+        Ok(Self { reader, writer: ConnectionWriter { stream: writer } })
     }
 
-    /// Asks for what `streams` names from now on, and for how it goes on.
+    /// Subscribes to messages, with the output of these streams, a sum of [`STDOUT`](super::STDOUT)
+    /// and [`STDERR`](super::STDERR), from now on. With [`STDIN`](super::STDIN) it may send input.
+    /// If the process has started before, [`Message::Started`] comes at once.
     ///
     /// # Errors
     ///
-    /// When the supervisor has ended.
+    /// Those of write(2): the supervisor has ended.
     pub async fn subscribe(&mut self, streams: u32) -> io::Result<()> {
-        self.sender.frame(SUBSCRIBE, &streams.to_le_bytes()).await
+        self.writer.send(Request::Subscribe(streams)).await
     }
 
-    /// Has the launcher started; a terminal gets that many rows and columns, unless they are 0.
+    /// Has the launcher started, unless it was before. The terminal, if there is one, gets this size;
+    /// with 0 it keeps its own.
     ///
     /// # Errors
     ///
-    /// When the supervisor has ended.
+    /// Those of write(2): the supervisor has ended.
     pub async fn go(&mut self, rows: u16, columns: u16) -> io::Result<()> {
-        let size = [rows, columns].map(u16::to_le_bytes);
-        self.sender.frame(GO, size.as_flattened()).await
+        self.writer.send(Request::Go { rows, columns }).await
     }
 
-    /// Gives the terminal another size.
+    /// Lets a process begin whose launcher waits for that, in its socket, for a byte.
     ///
     /// # Errors
     ///
-    /// When the supervisor has ended.
+    /// Those of write(2): the supervisor has ended.
+    pub async fn proceed(&mut self) -> io::Result<()> {
+        self.writer.send(Request::Proceed).await
+    }
+
+    /// Gives the terminal another size, also before it is there.
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2): the supervisor has ended.
     pub async fn resize(&mut self, rows: u16, columns: u16) -> io::Result<()> {
-        let size = [rows, columns].map(u16::to_le_bytes);
-        self.sender.frame(RESIZE, size.as_flattened()).await
+        self.writer.send(Request::Resize { rows, columns }).await
     }
 
-    /// The next message; `None` when the supervisor has ended.
+    /// Waits for the next message, as [`ConnectionReader::next`].
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or what comes is no frame.
+    /// Those of [`ConnectionReader::next`].
     pub async fn next(&mut self) -> io::Result<Option<Message>> {
-        self.receiver.next().await
+        self.reader.next().await
     }
 
-    /// Its two sides.
-    pub fn split(self) -> (MessageReceiver, InputSender) {
-        (self.receiver, self.sender)
+    /// The two directions. The supervisor takes it as the end of this client's input when the second
+    /// one is dropped.
+    pub fn split(self) -> (ConnectionReader, ConnectionWriter) {
+        (self.reader, self.writer)
     }
 }
 
-impl MessageReceiver {
-    /// The next message; `None` when the supervisor has ended.
+/// What comes from a supervisor.
+#[derive(Debug)]
+pub struct ConnectionReader {
+    stream: OwnedReadHalf,
+    head: [u8; HEAD],
+    /// The kind of the frame that is being received, and its content, once its head is there.
+    content: Option<(u32, Vec<u8>)>,
+    /// How many bytes of the head or the content are there.
+    filled: usize,
+}
+
+impl ConnectionReader {
+    /// Waits for the next message; `None` at the end of the connection. Without a last message before
+    /// it, the supervisor was killed, or this client has subscribed to nothing, or has not read for so
+    /// long that the supervisor has gone. While messages are not read the process is stalled, once it
+    /// has filled its pipe.
+    ///
+    /// If this future is dropped nothing is lost: the next call continues.
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or what comes is no frame.
+    /// Those of read(2), and `InvalidData` for what is not a supervisor's message.
     pub async fn next(&mut self) -> io::Result<Option<Message>> {
-        let mut head = [0; 8];
-        match self.0.read_exact(&mut head).await {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            read => read?,
-        };
-        let [a, b, c, d, e, f, g, h] = head;
-        let (kind, length) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-        let length = length as usize;
-        let bad = || io::Error::new(io::ErrorKind::InvalidData, "not a frame of a supervisor");
-        if length > MAX_FRAME {
-            return Err(bad());
+        loop {
+            let missing = match &mut self.content {
+                None => &mut self.head[self.filled..],
+                Some((_, content)) => &mut content[self.filled..],
+            };
+            if !missing.is_empty() {
+                match self.stream.read(missing).await {
+                    Ok(0) => return Ok(None),
+                    Ok(count) => self.filled += count,
+                    // It has ended before it has read all that this client sent.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error),
+                }
+                continue;
+            }
+            self.filled = 0;
+            match self.content.take() {
+                Some((kind, content)) => return Ok(Some(decode(kind, content))),
+                None => {
+                    let not_a_frame = || io::Error::new(io::ErrorKind::InvalidData, NOT_A_FRAME);
+                    let (kind, length) = decode_head(self.head).ok_or_else(not_a_frame)?;
+                    self.content = Some((kind, vec![0; length]));
+                }
+            }
         }
-        let mut payload = vec![0; length];
-        self.0.read_exact(&mut payload).await?;
-        let number = || {
-            let bytes = <[u8; 4]>::try_from(&*payload);
-            bytes.map(u32::from_le_bytes).map_err(|_| bad())
-        };
-        Ok(Some(match kind {
-            1 => Message::Stdout(payload.into()),
-            2 => Message::Stderr(payload.into()),
-            3 => Message::Started(number()?),
-            4 => Message::Failed(payload.into()),
-            5 => Message::Exited(number()?),
-            _ => return Err(bad()),
-        }))
     }
 }
 
-impl InputSender {
-    /// Gives the process input.
+const NOT_A_FRAME: &str = "not a message of a supervisor";
+
+/// What goes to a supervisor.
+#[derive(Debug)]
+pub struct ConnectionWriter {
+    stream: OwnedWriteHalf,
+}
+
+impl ConnectionWriter {
+    /// Sends input for the process; waits while the process does not take it. Without a subscription
+    /// to standard input, the supervisor closes the connection.
     ///
     /// # Errors
     ///
-    /// When the supervisor has ended.
+    /// Those of write(2): the supervisor has ended.
     pub async fn input(&mut self, bytes: &[u8]) -> io::Result<()> {
         for piece in bytes.chunks(MAX_INPUT) {
-            self.frame(INPUT, piece).await?;
+            self.send(Request::Input(piece)).await?;
         }
         Ok(())
     }
 
-    /// Tells the process that there is no more input.
+    /// Says that there is no more input. If the options say so, and there is no terminal, the process
+    /// reads the end of its input.
     ///
     /// # Errors
     ///
-    /// When the supervisor has ended.
+    /// Those of write(2): the supervisor has ended.
     pub async fn close_input(&mut self) -> io::Result<()> {
-        self.frame(CLOSE_INPUT, &[]).await
+        self.send(Request::CloseInput).await
     }
 
-    async fn frame(&mut self, kind: u32, payload: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
-        let head = [kind, length].map(u32::to_le_bytes);
-        self.0.write_all(&[head.as_flattened(), payload].concat()).await
+    /// As [`Connection::resize`].
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2): the supervisor has ended.
+    pub async fn resize(&mut self, rows: u16, columns: u16) -> io::Result<()> {
+        self.send(Request::Resize { rows, columns }).await
+    }
+
+    async fn send(&mut self, request: Request<'_>) -> io::Result<()> {
+        self.stream.write_all(&request.encode()).await
     }
 }
