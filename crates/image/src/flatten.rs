@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{self, Write},
     os::{
         fd::{AsRawFd as _, OwnedFd},
@@ -28,8 +28,60 @@ use crate::{
 pub fn flatten<W: Write>(layers: &[PathBuf], out: W) -> io::Result<W> {
     let view = View::of(layers)?;
     let mut flatten = Flatten { writer: LayerWriter::new(out), seen: HashMap::new() };
-    flatten.directory(view.root(), b"")?;
+    // Without recursion: how deep directories are is the choice of whoever made them.
+    let mut levels = vec![Level { path: Vec::new(), names: names(view.root())?, opened: None }];
+    while let Some(level) = levels.last_mut() {
+        let Some(name) = level.names.pop() else {
+            levels.pop();
+            continue;
+        };
+        let whole = join(&level.path, &name);
+        let found = match (&level.opened, level.path.is_empty()) {
+            (Some(opened), _) => opened.look_up(&name),
+            (None, true) => view.root().look_up(&name),
+            (None, false) => level.open(&view)?.look_up(&name),
+        };
+        let found = found.map_err(|errno| named(&whole, &errno.into()))?;
+        // Removed since.
+        let Some(node) = found else { continue };
+        flatten.entry(&whole, &node).map_err(|error| named(&whole, &error))?;
+        if let Node::Directory(below, _) = node {
+            let names = names(&below).map_err(|error| named(&whole, &error))?;
+            if levels.len() >= MOST_OPEN {
+                levels.last_mut().expect("a level was looked at").opened = None;
+            }
+            levels.push(Level { path: whole, names, opened: Some(below) });
+        }
+    }
     flatten.writer.finish()
+}
+
+/// How many directories above the present one are kept open; deeper ones are looked up again.
+const MOST_OPEN: usize = 64;
+
+/// A directory of which some names are still to come, the next one last.
+struct Level {
+    path: Vec<u8>,
+    names: Vec<OsString>,
+    opened: Option<Directory>,
+}
+
+impl Level {
+    fn open(&mut self, view: &View) -> io::Result<&Directory> {
+        // Each part of the path was seen to be a directory, and links are followed within the root.
+        let located = view.locate(OsStr::from_bytes(&self.path));
+        let located = located.map_err(|error| named(&self.path, &error))?;
+        let directory = match located.node {
+            Some(Node::Directory(directory, _)) => directory,
+            _ => Directory::empty(),
+        };
+        Ok(self.opened.insert(directory))
+    }
+}
+
+/// The names in a directory, the first one last.
+fn names(directory: &Directory) -> io::Result<Vec<OsString>> {
+    Ok(directory.names()?.into_iter().rev().collect())
 }
 
 struct Flatten<W> {
@@ -39,17 +91,6 @@ struct Flatten<W> {
 }
 
 impl<W: Write> Flatten<W> {
-    fn directory(&mut self, directory: &Directory, path: &[u8]) -> io::Result<()> {
-        for (name, node) in directory.entries()? {
-            let whole = join(path, &name);
-            self.entry(&whole, &node).map_err(|error| named(&whole, &error))?;
-            if let Node::Directory(below, _) = &node {
-                self.directory(below, &whole)?;
-            }
-        }
-        Ok(())
-    }
-
     fn entry(&mut self, name: &[u8], node: &Node) -> io::Result<()> {
         let (found, stat) = match node {
             Node::Directory(directory, stat) => {
@@ -164,5 +205,39 @@ mod tests {
         assert_eq!(fs::read_link(path("flat/link")).unwrap(), PathBuf::from("../d/a"));
         let links = std::os::unix::fs::MetadataExt::nlink;
         assert_eq!(links(&fs::metadata(path("flat/d/b")).unwrap()), 2);
+    }
+
+    /// Makes `depth` directories in each other, with a file in the last.
+    fn nested(folder: &std::path::Path, depth: usize) {
+        let mut at = fs::File::open(folder).unwrap();
+        for _ in 0..depth {
+            rustix::fs::mkdirat(&at, "a", Mode::RWXU).unwrap();
+            let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+            at = openat(&at, "a", flags, Mode::empty()).unwrap().into();
+        }
+        let flags = OFlags::CREATE | OFlags::WRONLY;
+        openat(&at, "file", flags, Mode::RUSR).unwrap();
+    }
+
+    #[test]
+    fn depth_takes_no_stack_and_few_descriptors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep");
+        fs::create_dir(&path).unwrap();
+        nested(&path, 3000);
+        let layers = [path];
+        let work = move || {
+            let archive = flatten(&layers, Vec::new()).unwrap();
+            let mut reader = layer::Reader::new(&*archive);
+            let mut last = Vec::new();
+            while let Some(entry) = reader.next().unwrap() {
+                last = entry.name;
+            }
+            last
+        };
+        let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(work).unwrap();
+        assert_eq!(thread.join().unwrap(), [&b"a/".repeat(3000)[..], b"file"].concat());
+        let folder_of = fs::File::open(folder.path()).unwrap();
+        layer::remove::remove(folder_of.as_fd(), b"deep").unwrap();
     }
 }

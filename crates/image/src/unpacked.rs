@@ -16,7 +16,10 @@ use std::{
     io,
     os::{
         fd::AsFd as _,
-        unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
+        unix::{
+            ffi::OsStrExt as _,
+            fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _},
+        },
     },
     path::{Path, PathBuf},
 };
@@ -217,12 +220,11 @@ impl Contents {
     }
 }
 
-/// Removes a directory that is not yet a layer.
+/// Removes a directory that is not yet a layer: as deep as its archive has made it.
 fn remove(path: &Path) -> Result<(), UnpackError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io("remove", path)(error)),
-        _ => Ok(()),
-    }
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let folder = File::open(folder).map_err(io("open", folder))?;
+    layer::remove::remove(folder.as_fd(), name.as_bytes()).map_err(io("remove", path))
 }
 
 fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> UnpackError + use<> {

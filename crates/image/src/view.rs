@@ -244,17 +244,22 @@ impl Directory {
     ///
     /// When one of the directories cannot be read.
     pub fn entries(&self) -> io::Result<BTreeMap<OsString, Node>> {
-        let mut names = BTreeSet::new();
-        for layer in &self.0 {
-            names.extend(names_of(layer)?);
-        }
         let mut entries = BTreeMap::new();
-        for name in names {
+        for name in self.names()? {
             if let Some(node) = self.look_up(&name)? {
                 entries.insert(name, node);
             }
         }
         Ok(entries)
+    }
+
+    /// The names in it, sorted; of some there may be nothing to see.
+    pub(crate) fn names(&self) -> io::Result<BTreeSet<OsString>> {
+        let mut names = BTreeSet::new();
+        for layer in &self.0 {
+            names.extend(names_of(layer)?);
+        }
+        Ok(names)
     }
 
     /// The uppermost of the directories that are merged; none of a root of no layers.

@@ -142,18 +142,24 @@ impl Unpacker<'_> {
     /// Opens the parent directory of a new entry; missing directories are made.
     fn parent(&self, path: &Path) -> io::Result<OwnedFd> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        if path.as_os_str().is_empty() {
-            return Ok(beneath(self.directory, Path::new("."), flags)?);
+        // From below, without recursion: an archive decides how deep they are.
+        let mut missing: Vec<&Path> = Vec::new();
+        let mut there = path;
+        let mut opened = loop {
+            let name = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+            match beneath(self.directory, name, flags) {
+                Err(Errno::ENOENT) if name != Path::new(".") => {}
+                opened => break opened?,
+            }
+            missing.push(there);
+            there = there.parent().unwrap_or(Path::new(""));
+        };
+        for path in missing.into_iter().rev() {
+            let name = Path::new(path.file_name().unwrap_or_default());
+            self.make(&opened, name, 0o755, None)?;
+            opened = beneath(self.directory, path, flags)?;
         }
-        match beneath(self.directory, path, flags) {
-            Err(Errno::ENOENT) => {}
-            opened => return Ok(opened?),
-        }
-        let (above, name) = (path.parent().unwrap_or(Path::new("")), path.file_name());
-        let above = self.parent(above)?;
-        let name = Path::new(name.unwrap_or_default());
-        self.make(&above, name, 0o755, None)?;
-        Ok(beneath(self.directory, path, flags)?)
+        Ok(opened)
     }
 
     /// Makes a directory; false if it exists.

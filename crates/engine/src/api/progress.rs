@@ -1,11 +1,15 @@
 //! Work on images on a thread of its own, and responses that go on while it does.
 
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{Response, StatusCode},
 };
 use serde_json::Value;
-use std::io;
 use tokio::sync::oneshot;
 
 use super::response::{ChannelBody, line, of_type};
@@ -16,6 +20,10 @@ use crate::{
         progress::{Lines, error_line},
     },
 };
+
+/// How long nothing may be sent: only who sends learns that the client is gone, because one that has
+/// sent all and closes its end may still read.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The response to what has failed.
 pub(super) fn refused(error: &ImageError) -> ApiError {
@@ -43,13 +51,21 @@ pub(super) async fn lines(
             Some(started) => started.send(result).is_ok(),
             None => false,
         };
+        let mut last = Instant::now();
         let mut send = |value: Value| {
             let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the client has gone");
-            if value.is_null() {
-                return if sender.is_closed() { Err(gone()) } else { Ok(()) };
+            if sender.is_closed() {
+                return Err(gone());
             }
+            let piece = match value {
+                Value::Null if last.elapsed() < SILENCE => return Ok(()),
+                // Between two values of JSON.
+                Value::Null => Bytes::from_static(b" "),
+                value => line(&value),
+            };
             begin(Ok(()));
-            sender.blocking_send(line(&value)).map_err(|_| gone())
+            last = Instant::now();
+            sender.blocking_send(piece).map_err(|_| gone())
         };
         let result = work(&mut send);
         let Err(error) = result else {

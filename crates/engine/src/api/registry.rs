@@ -80,7 +80,12 @@ async fn pull(engine: &Arc<Engine>, request: PullRequest) -> Result<Response<Bod
     lines(move |lines| {
         let store = engine.store().map_err(|error| ImageError::Failed(error.message))?;
         pull::pull(&store, &registries(&engine), &request, lines)?;
-        emit(&engine, "pull", &request.image, &request.image);
+        let name = match &*request.tag {
+            "" => request.image.clone(),
+            digest if digest.contains(':') => format!("{}@{digest}", request.image),
+            tag => format!("{}:{tag}", request.image),
+        };
+        emit(&engine, "pull", &name, &name);
         Ok(())
     })
     .await

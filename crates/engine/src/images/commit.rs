@@ -163,7 +163,8 @@ fn merged(new: Execution, old: Execution) -> Execution {
 pub fn export(root: ContainerRoot<'_>, out: &mut dyn Write) -> Result<()> {
     let upper = root.upper.exists().then(|| root.upper.to_owned());
     let layers: Vec<PathBuf> = upper.into_iter().chain(root.lowers.iter().cloned()).collect();
-    flatten(&layers, out).map(drop).map_err(ImageError::io("export the container"))
+    let written = flatten(&layers, out).and_then(Write::flush);
+    written.map_err(ImageError::io("export the container"))
 }
 
 /// What a container has changed in its root, sorted by path.

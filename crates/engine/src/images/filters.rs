@@ -37,7 +37,7 @@ impl Filters {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let invalid = |error| ImageError::Invalid(format!("invalid filter: {error}"));
+        let invalid = |_| ImageError::Invalid("invalid filter".into());
         let read: BTreeMap<String, Values> = serde_json::from_str(text).map_err(invalid)?;
         let values = |values| match values {
             Values::List(list) => list,

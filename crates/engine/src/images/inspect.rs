@@ -41,7 +41,7 @@ pub fn inspect(store: &Store, text: &str) -> Result<ImageInspect> {
         size: Some(size::of_image(store, &found)),
         graph_driver: Some(graph_driver(store, &found)),
         root_fs: Some(ImageInspectRootFs { typ: "layers".into(), layers: Some(layers) }),
-        metadata: Some(ImageInspectMetadata::default()),
+        metadata: Some(ImageInspectMetadata { last_tag_time: Some(crate::time::NEVER.into()) }),
         ..ImageInspect::default()
     })
 }

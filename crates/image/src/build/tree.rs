@@ -4,6 +4,7 @@
 //! an error, not a layer that is neither the old nor the new one.
 
 use std::{
+    collections::btree_map,
     ffi::{OsStr, OsString},
     io::{self, Read as _, Seek as _},
     os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
@@ -22,8 +23,8 @@ use crate::{
     view::{Directory, Node, kind, link_text, open_regular},
 };
 
-/// Deeper than any honest tree; the kernel's paths end before.
-const MOST_DEPTH: usize = 2048;
+/// Deeper than any honest tree.
+const MOST_DEPTH: usize = 512;
 
 /// Who is given the files.
 pub(super) trait Sink {
@@ -47,6 +48,32 @@ pub(super) struct Walk<'a> {
 
 struct Parents(Vec<(Vec<OsString>, Attributes)>);
 
+/// A directory of which some entries are still to come.
+struct Level {
+    entries: btree_map::IntoIter<OsString, Node>,
+    path: String,
+    names: Vec<OsString>,
+    /// How many directories waited for something in them when this one was reached, itself included.
+    waiting: usize,
+}
+
+impl Level {
+    fn of(
+        directory: &Directory,
+        path: String,
+        names: Vec<OsString>,
+        waiting: usize,
+    ) -> Result<Self, StepError> {
+        if names.len() > MOST_DEPTH {
+            return Err(StepError::Refused(format!(
+                "more than {MOST_DEPTH} directories in each other"
+            )));
+        }
+        let entries = directory.entries().map_err(file("read the directory", &path))?;
+        Ok(Self { entries: entries.into_iter(), path, names, waiting })
+    }
+}
+
 impl Walk<'_> {
     /// All that is in a directory, which is `path` in its tree, below `names`.
     pub(super) fn directory(
@@ -56,29 +83,25 @@ impl Walk<'_> {
         names: &[OsString],
         sink: &mut dyn Sink,
     ) -> Result<(), StepError> {
-        self.content(directory, path, names, &mut Parents(Vec::new()), sink)
-    }
-
-    fn content(
-        &self,
-        directory: &Directory,
-        path: &str,
-        names: &[OsString],
-        parents: &mut Parents,
-        sink: &mut dyn Sink,
-    ) -> Result<(), StepError> {
-        if names.len() > MOST_DEPTH {
-            return Err(StepError::Refused(format!(
-                "more than {MOST_DEPTH} directories in each other"
-            )));
-        }
-        for (name, node) in directory.entries().map_err(file("read the directory", path))? {
-            let below = match path {
+        let mut parents = Parents(Vec::new());
+        // Without recursion: how deep directories are is the choice of whoever sent them.
+        let mut levels = vec![Level::of(directory, path.to_owned(), names.to_vec(), 0)?];
+        while let Some(level) = levels.last_mut() {
+            let Some((name, node)) = level.entries.next() else {
+                let waiting = level.waiting;
+                levels.pop();
+                // It is still waiting if nothing in it was copied.
+                if waiting > 0 && parents.0.len() == waiting {
+                    parents.0.pop();
+                }
+                continue;
+            };
+            let below = match &*level.path {
                 "" => name.to_string_lossy().into_owned(),
-                _ => format!("{path}/{}", name.to_string_lossy()),
+                path => format!("{path}/{}", name.to_string_lossy()),
             };
             let ignored = self.ignore.is_some_and(|ignore| ignore.ignores(&below));
-            let names: Vec<OsString> = names.iter().cloned().chain([name]).collect();
+            let names: Vec<OsString> = level.names.iter().cloned().chain([name]).collect();
             match node {
                 Node::Directory(_, _)
                     if self.ignore.is_some_and(|ignore| ignore.ignores_all_below(&below)) => {}
@@ -87,12 +110,7 @@ impl Walk<'_> {
                     if !ignored {
                         parents.come(sink)?;
                     }
-                    let depth = parents.0.len();
-                    self.content(&inner, &below, &names, parents, sink)?;
-                    // It is still waiting if nothing in it was copied.
-                    if depth > 0 && parents.0.len() == depth {
-                        parents.0.pop();
-                    }
+                    levels.push(Level::of(&inner, below, names, parents.0.len())?);
                 }
                 _ if ignored => {}
                 node => {

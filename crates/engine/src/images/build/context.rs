@@ -1,6 +1,6 @@
 //! The context of a build: the client's archive as a directory, as long as the build runs.
 
-use std::{ffi::OsStr, io::Read, path::PathBuf};
+use std::{error::Error as _, ffi::OsStr, io::Read, path::PathBuf};
 
 use container::transfer::{self, CopyPath};
 use image::{
@@ -12,7 +12,7 @@ use image::{
 
 use crate::images::{
     archive::known,
-    error::{ImageError, Result},
+    error::{ImageError, Result, chain},
 };
 
 /// A Dockerfile is a page or two.
@@ -32,8 +32,10 @@ impl Context {
         let invalid = |why: &str| ImageError::Invalid(format!("invalid build context: {why}"));
         let decoder = decoder.map_err(|error| invalid(&error.to_string()))?;
         // What is skipped are devices, which no COPY takes.
-        transfer::unpack(decoder, &CopyPath::Host(scratch.upper()))
-            .map_err(|error| invalid(&sandbox::chain(&error)))?;
+        transfer::unpack(decoder, &CopyPath::Host(scratch.upper())).map_err(|error| {
+            // Without the words that a container has failed: there is none.
+            invalid(&error.source().map_or_else(|| error.to_string(), chain))
+        })?;
         Ok(Self(scratch))
     }
 

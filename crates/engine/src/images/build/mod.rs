@@ -55,6 +55,7 @@ pub fn build(
     let tags = request.tags()?;
     let network = request.network()?;
     request.check()?;
+    run::remove_left();
     let context = Context::unpack(store, input)?;
     let (file, dockerfile) = context.dockerfile(&request.dockerfile)?;
     let asked = Request {

@@ -60,6 +60,7 @@ impl<'a, 'l> BuildOutput<'a, 'l> {
                 if kept.len() + text.len() <= MAX_KEPT {
                     kept.push_str(text);
                 }
+                self.look();
             }
         }
     }

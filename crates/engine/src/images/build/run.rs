@@ -3,9 +3,9 @@
 use std::{cell::RefCell, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
-use container::{Container, Network, Root, Upper, mount_points};
+use container::{Container, Network, Root, Upper, clean_those, mount_points};
 use image::build::{AnyError, Run, RunStep};
-use sandbox::{Status, Stdio, Workload};
+use sandbox::{Ledger, Status, Stdio, Workload};
 
 use super::{
     network::BuildNetwork,
@@ -23,6 +23,18 @@ use crate::{
     },
     time,
 };
+
+/// What the names of their cgroups begin with, by which the ledger knows them too.
+const CGROUP: &str = "isolab-build-";
+
+/// Kills what commands of a daemon that was killed have left, and removes their cgroups and links: it
+/// could not end with the daemon, whose threads start them.
+pub(super) fn remove_left() {
+    // One that cannot be removed is nobody's reason not to build.
+    if let Ok(ledger) = Ledger::open() {
+        let _ = clean_those(&ledger, |entry| entry.name.starts_with(CGROUP));
+    }
+}
 
 /// Runs commands in containers, and prints what they write.
 pub(super) struct Containers<'a, 'l, 'o> {
@@ -76,12 +88,14 @@ impl<'a, 'l, 'o> Containers<'a, 'l, 'o> {
     }
 
     fn container(&self, id: String, step: &RunStep<'_>) -> Result<Container, ImageError> {
+        let short = id[..12].to_owned();
         let record = self.record(id, step);
         let spec = spec::of(&record, step.kept, &Shared::default());
         let mut spec = spec.map_err(|error| ImageError::Invalid(error.message))?;
         let upper = Upper::Kept(step.kept.to_owned());
         spec.inside.root = Root::Overlay { lowers: step.layers.to_vec(), upper };
         spec.way_out.network = self.network;
+        spec.budget.cgroup = Some(format!("{CGROUP}{short}"));
         Ok(Container { spec, ..Container::default() })
     }
 

@@ -132,6 +132,25 @@ fn what_cannot_be_built_is_refused_before_the_first_line() {
     assert!(printed(&lines).starts_with("Step 1/1 : FROM"));
 }
 
+#[test]
+fn a_deep_context_takes_no_stack() {
+    let directory = TestStore::new();
+    let store = directory.open();
+    for (depth, words) in [(100, None), (1000, Some("in each other")), (5000, Some("unpack"))] {
+        let name = format!("{}f", "a/".repeat(depth));
+        let context = archive(&[("Dockerfile", "FROM scratch\nCOPY . /\n"), (&name, "x")]);
+        let store = store.clone();
+        // As large as those of the daemon's threads.
+        let thread = std::thread::Builder::new().stack_size(512 << 10);
+        let build = move || built(&store, &request(), &context).0;
+        let result = thread.spawn(build).unwrap().join().unwrap();
+        match words {
+            None => assert!(result.is_ok(), "{result:?}"),
+            Some(words) => assert!(result.unwrap_err().to_string().contains(words)),
+        }
+    }
+}
+
 /// The image `box` of this host's busybox; `None` if commands cannot run here.
 fn busybox(directory: &TestStore) -> Option<Store> {
     let skip = |why: &str| {
