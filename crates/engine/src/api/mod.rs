@@ -1,6 +1,6 @@
 //! Docker's REST API: one file a resource.
 //!
-//! A request is `[/vMAJOR.MINOR]/PATH?QUERY`. What it means is one table, in [`route`].
+//! A request is `[/vMAJOR.MINOR]/PATH?QUERY`. What it means is one table, in `route`.
 
 mod archive;
 mod body;

@@ -184,7 +184,7 @@ pub fn diff(root: ContainerRoot<'_>) -> Result<Vec<FilesystemChange>> {
         skip.iter()
             .any(|point| Path::new(point).parent() == Some(Path::new(OsStr::from_bytes(path))))
     };
-    let paths: Vec<Vec<u8>> = found.iter().map(|(path, _)| path.clone()).collect();
+    let paths: Vec<Vec<u8>> = found.keys().cloned().collect();
     let is_alone = |path: &[u8]| {
         !paths
             .iter()

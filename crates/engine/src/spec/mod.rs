@@ -3,11 +3,11 @@
 //!
 //! | | here | HostConfig and Config |
 //! |---|---|---|
-//! | 1 | [`boundary`] | PidMode, IpcMode, UTSMode, NetworkMode, Hostname |
-//! | 2 | [`budget`] | Memory, NanoCpus, PidsLimit, .. |
-//! | 3 | [`inside`] | Mounts, Binds, Tmpfs, Devices, ReadonlyRootfs |
-//! | 4 | [`power`] | User, CapAdd, SecurityOpt, Ulimits, Sysctls, Privileged |
-//! | 5 | [`way_out`] | Cmd, Env, WorkingDir, Tty, Dns, ExtraHosts |
+//! | 1 | `boundary` | PidMode, IpcMode, UTSMode, NetworkMode, Hostname |
+//! | 2 | `budget` | Memory, NanoCpus, PidsLimit, .. |
+//! | 3 | `inside` | Mounts, Binds, Tmpfs, Devices, ReadonlyRootfs |
+//! | 4 | `power` | User, CapAdd, SecurityOpt, Ulimits, Sysctls, Privileged |
+//! | 5 | `way_out` | Cmd, Env, WorkingDir, Tty, Dns, ExtraHosts |
 
 mod boundary;
 mod budget;
