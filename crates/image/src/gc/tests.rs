@@ -314,3 +314,23 @@ fn nothing_is_removed_while_a_manifest_is_damaged() {
     assert!(error.to_string().contains("the content is not"), "{error}");
     assert!(Store::open(&path).unwrap().blob(&left_over).unwrap().is_some());
 }
+
+#[test]
+fn what_is_unreachable_goes_alone_and_the_build_cache_keeps_its_layers() {
+    let (_folder, store) = store();
+    let path = store.path().to_owned();
+    let nameless = add_image(&store, &[1]);
+    store.keep(&nameless).unwrap();
+    let of_cache = store.add(b"of a step of a build").unwrap();
+    let step = cache_step(&store, b"1", Some(&of_cache));
+    store.add(b"of a removed image").unwrap();
+    let collected = collect(store, Scope::Unreachable).unwrap();
+    assert_eq!((collected.images.len(), collected.blobs, collected.cached_steps), (0, 1, 0));
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.dangling().unwrap().len(), 1);
+    assert!(store.blob(&of_cache).unwrap().is_some() && step.exists());
+    let known = cache::steps(&store);
+    assert_eq!(known.len(), 1);
+    cache::forget(&store, &known).unwrap();
+    assert_eq!(collect(store, Scope::Unreachable).unwrap().blobs, 1);
+}
