@@ -92,13 +92,18 @@ fn alone(data: &Path) -> io::Result<fs::File> {
     fs::set_permissions(data, fs::Permissions::from_mode(0o700))?;
     let path = data.join("lock");
     let lock = fs::File::options().create(true).truncate(false).write(true).open(&path)?;
-    match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(lock),
-        Err(_) => Err(io::Error::other(format!(
-            "another daemon uses {}: end it, or give this one --data DIRECTORY",
-            data.display()
-        ))),
+    let take = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    // One that was killed just now may not be gone yet.
+    for _ in 0..40 {
+        if rustix::fs::flock(&lock, take).is_ok() {
+            return Ok(lock);
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
+    Err(io::Error::other(format!(
+        "another daemon uses {}: end it, or give this one --data DIRECTORY",
+        data.display()
+    )))
 }
 
 fn listen(options: &Options) -> io::Result<UnixListener> {
