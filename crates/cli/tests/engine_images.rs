@@ -11,7 +11,7 @@ use std::{
 
 use common::{
     engine::{Daemon, can_serve, has_docker},
-    isolab, output_of, wait_for,
+    output_of, wait_for,
 };
 use serde_json::Value;
 
@@ -143,7 +143,9 @@ fn a_container_becomes_an_image_and_an_archive() {
 #[test]
 fn an_image_goes_to_a_registry_and_comes_back() {
     let Some(daemon) = with_docker() else { return };
-    let mut registry = isolab(&["registry", "serve", "--listen", "127.0.0.1:0", "--data"]);
+    let words = ["registry", "serve", "--listen", "127.0.0.1:0", "--data"];
+    let program = [env!("CARGO_BIN_EXE_isolab")];
+    let mut registry = daemon.in_its_network(&[&program[..], &words].concat());
     let errors = fs::File::create(daemon.path("registry-errors")).unwrap();
     registry.arg(daemon.path("registry")).stdout(Stdio::null()).stderr(errors);
     let mut registry = registry.spawn().unwrap();
