@@ -54,6 +54,9 @@ pub fn serve(
         ready(&remarks);
         let (stop, stopped) = watch::channel(());
         let connections = Arc::new(Semaphore::new(engine.options.max_connections));
+        // The loop below holds one permit for the next client.
+        let all = engine.options.max_connections.saturating_sub(1);
+        tokio::spawn(stay_small(Arc::clone(&connections), all));
         let mut shutdown = pin!(shutdown);
         loop {
             // Those who come when there are too many wait until one goes.
@@ -84,6 +87,23 @@ pub fn serve(
     });
     runtime.shutdown_background();
     served
+}
+
+/// How long the daemon must have had nothing to do before it gives back its pages.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// While no client is connected, gives back the pages of the program that nobody uses: the kernel
+/// reads them again from the file.
+async fn stay_small(connections: Arc<Semaphore>, all: usize) {
+    let mut is_done = false;
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let is_quiet = connections.available_permits() >= all;
+        if is_quiet && !is_done {
+            let _ = tokio::task::spawn_blocking(|| drop(container::drop_clean_pages())).await;
+        }
+        is_done = is_quiet;
+    }
 }
 
 /// Keeps a second daemon from the same directory.
