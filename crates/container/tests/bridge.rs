@@ -52,7 +52,7 @@ fn make_bridge(name: &str, number: u8) -> bool {
         Err(error) => {
             let error = sandbox::chain(&error);
             assert!(error.contains("EOPNOTSUPP"), "{error}");
-            skip(&error);
+            println!("not here: the kernel has no bridges: {error}");
             false
         }
     }
