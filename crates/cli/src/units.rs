@@ -2,10 +2,7 @@
 
 use std::{ffi::OsString, str::FromStr as _, time::Duration};
 
-use container::{
-    devices::{Access, DeviceKind, DeviceRule},
-    privileges::Rlimit,
-};
+use container::{devices::DeviceRule, privileges::Rlimit};
 use nix::sys::signal::Signal;
 use sandbox::CpuQuota;
 
@@ -60,23 +57,8 @@ pub fn storage_size(text: &str) -> Result<u64, String> {
 
 /// `c 42:* rwm`: kind, major and minor number of devices, and what may be done with them.
 pub fn device_rule(text: &str) -> Result<DeviceRule, String> {
-    let wrong = || format!("invalid device rule: {text:?}; use one such as 'c 42:* rwm'");
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let [kind, numbers, access] = words.as_slice() else { return Err(wrong()) };
-    let kind = match *kind {
-        "a" => DeviceKind::All,
-        "c" => DeviceKind::Char,
-        "b" => DeviceKind::Block,
-        _ => return Err(wrong()),
-    };
-    let (major, minor) = numbers.split_once(':').ok_or_else(wrong)?;
-    let number = |text: &str| match text {
-        "*" => Ok(None),
-        number => number.parse().map(Some).map_err(|_| wrong()),
-    };
-    let (major, minor) = (number(major)?, number(minor)?);
-    let access = Access::try_from((*access).to_owned()).map_err(|_| wrong())?;
-    Ok(DeviceRule { allow: true, kind, major, minor, access })
+    let wrong = |_| format!("invalid device rule: {text:?}; use one such as 'c 42:* rwm'");
+    text.parse().map_err(wrong)
 }
 
 /// A size, or -1 for no limit.

@@ -95,6 +95,26 @@ impl CapabilitySet {
         })
     }
 
+    /// The set with those of `add` and without those of `drop`, as Docker understands them: names,
+    /// or ALL. One that is named is stronger than ALL, and added stronger than dropped.
+    ///
+    /// # Errors
+    ///
+    /// The unknown name.
+    pub fn changed<'a>(self, add: &'a [String], drop: &'a [String]) -> Result<Self, &'a str> {
+        let set = |names: &'a [String]| -> Result<(bool, u64), &'a str> {
+            let is_all = |name: &str| name.eq_ignore_ascii_case("ALL");
+            let others = names.iter().map(String::as_str).filter(|name| !is_all(name));
+            Ok((names.iter().any(|name| is_all(name)), Self::of(others)?.0))
+        };
+        let ((all_added, added), (all_dropped, dropped)) = (set(add)?, set(drop)?);
+        Ok(Self(match (all_added, all_dropped) {
+            (true, _) => !dropped,
+            (false, true) => added,
+            (false, false) => self.0 & !dropped | added,
+        }))
+    }
+
     /// Whether the capability with that number is in it.
     pub fn has(self, number: u32) -> bool {
         self.0 >> number & 1 == 1

@@ -16,6 +16,7 @@ mod program;
 mod serial;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{fmt, os::fd::OwnedFd, sync::OnceLock};
 
@@ -25,6 +26,7 @@ use crate::Error;
 
 pub use kernel::{attach, load};
 pub use lines::lines;
+pub use words::InvalidRule;
 
 /// `linux.resources.devices` of config.json: a rule that allows or denies some devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,10 @@
 use axum::body::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    sync::mpsc,
+};
 
 use crate::supervisor::{Connection, Message};
 
@@ -14,7 +17,7 @@ use crate::supervisor::{Connection, Message};
 const PIECE: usize = 16 << 10;
 
 /// How a client is attached.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Attachment {
     /// Whether its output is raw, because there is a terminal.
     pub(crate) tty: bool,
@@ -23,17 +26,15 @@ pub(crate) struct Attachment {
     /// The keys that detach it.
     pub(crate) keys: Vec<u8>,
     /// What it gets first.
-    pub(crate) first: Vec<Bytes>,
+    pub(crate) first: Option<mpsc::Receiver<Bytes>>,
 }
 
 /// Serves the client until the process has ended, or one of the two is gone.
 pub(crate) async fn serve(upgrade: OnUpgrade, connection: Connection, attachment: Attachment) {
     let Ok(upgraded) = upgrade.await else { return };
     let (mut client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
-    for piece in &attachment.first {
-        if to_client.write_all(piece).await.is_err() {
-            return;
-        }
+    if send_first(&mut to_client, attachment.first).await.is_err() {
+        return;
     }
     let (mut output, mut input) = connection.split();
     let incoming = async {
@@ -93,12 +94,22 @@ pub(crate) async fn serve(upgrade: OnUpgrade, connection: Connection, attachment
 pub(crate) async fn serve_first(upgrade: OnUpgrade, attachment: Attachment) {
     let Ok(upgraded) = upgrade.await else { return };
     let mut client = TokioIo::new(upgraded);
-    for piece in &attachment.first {
-        if client.write_all(piece).await.is_err() {
-            return;
-        }
+    if send_first(&mut client, attachment.first).await.is_err() {
+        return;
     }
     let _ = client.shutdown().await;
+}
+
+/// Sends what comes first, as fast as the client takes it.
+async fn send_first(
+    to: &mut (impl AsyncWrite + Unpin),
+    first: Option<mpsc::Receiver<Bytes>>,
+) -> std::io::Result<()> {
+    let Some(mut pieces) = first else { return Ok(()) };
+    while let Some(piece) = pieces.recv().await {
+        to.write_all(&piece).await?;
+    }
+    Ok(())
 }
 
 /// A frame's head: the stream and the length.

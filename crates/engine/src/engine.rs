@@ -18,6 +18,7 @@ use crate::{
     error::{ApiError, Result},
     events::Events,
     exec::instance::Exec,
+    id::new_id,
     network::Networks,
     options::Options,
     state::record,
@@ -214,7 +215,7 @@ fn own_id(path: &std::path::Path) -> io::Result<String> {
     if let Some(id) = fs::read_to_string(path).ok().filter(is_id) {
         return Ok(id);
     }
-    let id = crate::names::new_id().map_err(io::Error::other)?;
+    let id = new_id();
     fs::write(path, &id)?;
     debug_assert_eq!(record::short(&id).len(), 12);
     Ok(id)

@@ -21,6 +21,7 @@ pub mod error;
 pub mod events;
 pub mod exec;
 pub mod health;
+mod id;
 pub mod images;
 pub mod launch;
 mod launching;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{ApiError, Result},
+    id::new_id,
     names, state, time,
 };
 
@@ -90,7 +91,7 @@ impl Volumes {
     /// 500.
     pub fn create_anonymous(&self) -> Result<VolumeRecord> {
         let (labels, options) = (HashMap::new(), HashMap::new());
-        let (name, created) = (names::new_id()?, time::now());
+        let (name, created) = (new_id(), time::now());
         Ok(self.create(VolumeRecord { name, created, labels, options, anonymous: true })?.0)
     }
 

@@ -100,29 +100,14 @@ impl PowerArguments {
         Ok(())
     }
 
-    /// The usual capabilities with those that were added and dropped. One that is named is stronger
-    /// than ALL, and added stronger than dropped.
+    /// The usual capabilities with those that were added and dropped.
     fn capabilities(&self, usual: CapabilitySet) -> Result<CapabilitySet, Failure> {
-        let (all_added, added) = set(&self.cap_add)?;
-        let (all_dropped, dropped) = set(&self.cap_drop)?;
-        let CapabilitySet(usual) = usual;
-        Ok(CapabilitySet(match (all_added, all_dropped) {
-            (true, _) => !dropped,
-            (false, true) => added,
-            (false, false) => usual & !dropped | added,
-        }))
+        usual.changed(&self.cap_add, &self.cap_drop).map_err(|name| {
+            Failure::usage(format!("unknown capability {name:?}")).help(
+                "capabilities(7) lists them: CAP_NET_ADMIN, in any case, with or without CAP_",
+            )
+        })
     }
-}
-
-/// Whether ALL is among these names, and the set of the others.
-fn set(names: &[String]) -> Result<(bool, u64), Failure> {
-    let is_all = |name: &str| name.eq_ignore_ascii_case("ALL");
-    let others = names.iter().map(String::as_str).filter(|name| !is_all(name));
-    let CapabilitySet(set) = CapabilitySet::of(others).map_err(|name| {
-        Failure::usage(format!("unknown capability {name:?}"))
-            .help("capabilities(7) lists them: CAP_NET_ADMIN, in any case, with or without CAP_")
-    })?;
-    Ok((names.iter().any(|name| is_all(name)), set))
 }
 
 /// The profile in `file`, for the capabilities of `spec`.
@@ -194,6 +179,6 @@ mod tests {
         assert_eq!(with(&["net_raw"], &["ALL"]), set(&["net_raw"]));
         assert_eq!(with(&[], &["all"]), CapabilitySet::NONE);
         assert_eq!(with(&["all"], &["kill"]).0, !set(&["kill"]).0);
-        assert!(super::set(&["flying".into()]).is_err());
+        assert!(CapabilitySet::NONE.changed(&["flying".into()], &[]).is_err());
     }
 }

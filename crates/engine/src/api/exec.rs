@@ -7,6 +7,7 @@ use axum::{
     http::{Response, StatusCode},
 };
 use bollard_stubs::models::{ExecConfig, ExecStartConfig, IdResponse};
+use tokio::sync::mpsc;
 
 use super::{
     body,
@@ -59,7 +60,7 @@ pub(super) async fn start(
         | bit(config.attach_stdin, STDIN);
     let keys = attachment::keys(config.detach_keys.as_deref()).unwrap_or_default();
     let stdin = config.attach_stdin == Some(true);
-    let attachment = Attachment { tty: exec.tty(), stdin, keys, first: Vec::new() };
+    let attachment = Attachment { tty: exec.tty(), stdin, keys, first: None };
     let upgrade =
         call.upgrade.ok_or_else(|| ApiError::invalid("this connection cannot be upgraded"))?;
     let response = streams::upgraded(&call.headers, exec.tty(), call.version);
@@ -72,8 +73,10 @@ pub(super) async fn start(
         Err(error) if exec.inspect().exit_code.is_some() => {
             let text = format!("{}\r\n", error.message);
             let head = if exec.tty() { Vec::new() } else { attachment::head(1, text.len()).into() };
-            let first = vec![[head, text.into_bytes()].concat().into()];
-            let attachment = Attachment { first, ..attachment };
+            let (sender, first) = mpsc::channel(1);
+            // There is room for one.
+            let _ = sender.try_send([head, text.into_bytes()].concat().into());
+            let attachment = Attachment { first: Some(first), ..attachment };
             tokio::spawn(attachment::serve_first(upgrade, attachment));
         }
         Err(error) => return Err(error),

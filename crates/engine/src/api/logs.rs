@@ -63,7 +63,7 @@ pub(super) async fn logs(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<
         tty: container.record().tty(),
         since: instant("since")?,
         until: instant("until")?,
-        // As dockerd does, a word that is no number means all.
+        // As dockerd does, a word that is not a number means all.
         tail: query.text("tail").and_then(|text| text.parse().ok()),
         follow: query.flag("follow"),
     };
@@ -81,7 +81,7 @@ pub(super) async fn logs(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<
 }
 
 /// All that is logged, framed for a client that attaches.
-pub(super) async fn all_framed(container: &Arc<Container>, tty: bool) -> Vec<Bytes> {
+pub(super) fn all_framed(container: &Arc<Container>, tty: bool) -> mpsc::Receiver<Bytes> {
     let selection = Selection {
         stdout: true,
         stderr: true,
@@ -92,16 +92,12 @@ pub(super) async fn all_framed(container: &Arc<Container>, tty: bool) -> Vec<Byt
         tail: None,
         follow: false,
     };
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (sender, receiver) = mpsc::channel(4);
     let own = Arc::clone(container);
     tokio::spawn(async move {
         let _ = copy(&own, &selection, &sender).await;
     });
-    let mut all = Vec::new();
-    while let Some(piece) = receiver.recv().await {
-        all.push(piece);
-    }
-    all
+    receiver
 }
 
 /// Sends the lines of a log; an error is a client that has gone.

@@ -124,7 +124,5 @@ fn written(container: &Container, before: &Sample, now: &Sample) -> Value {
 /// The memory of the host, in bytes.
 pub(super) fn host_memory() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = total.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kib.unwrap_or(0) << 10
+    host::memory_field(&text, "MemTotal").unwrap_or(0)
 }

@@ -59,10 +59,7 @@ pub(super) async fn attach(engine: &Arc<Engine>, id: &str, call: Call) -> Result
     let stdin = query.flag("stdin") && open_stdin;
     let bit = |name: &str, bit: u32| if query.flag(name) { bit } else { 0 };
     let streams = bit("stdout", STDOUT) | bit("stderr", STDERR) | if stdin { STDIN } else { 0 };
-    let first = match query.flag("logs") {
-        true => logs::all_framed(&container, tty).await,
-        false => Vec::new(),
-    };
+    let first = query.flag("logs").then(|| logs::all_framed(&container, tty));
     let upgrade =
         call.upgrade.ok_or_else(|| ApiError::invalid("this connection cannot be upgraded"))?;
     let response = upgraded(&call.headers, tty, call.version);

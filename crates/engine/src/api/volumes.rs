@@ -17,8 +17,9 @@ use crate::{
     engine::Engine,
     error::{ApiError, Result},
     events::Kind,
+    id::new_id,
     life::users_of_volume,
-    names, time,
+    time,
     volumes::VolumeRecord,
 };
 
@@ -49,7 +50,7 @@ pub(super) async fn create(engine: &Arc<Engine>, body: Body) -> Result<Response<
     let name = asked.name.filter(|name| !name.is_empty());
     let anonymous = name.is_none();
     let wanted = VolumeRecord {
-        name: name.map_or_else(names::new_id, Ok)?,
+        name: name.unwrap_or_else(new_id),
         created: time::now(),
         labels: asked.labels.unwrap_or_default(),
         options: asked.driver_opts.unwrap_or_default(),

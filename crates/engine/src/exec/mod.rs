@@ -15,8 +15,9 @@ use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    id::new_id,
     launch::{LaunchFailure, LaunchRequest},
-    launching, names,
+    launching,
     supervisor::{Connection, Message, STDERR, STDOUT, SupervisorOptions},
     volumes,
 };
@@ -33,7 +34,7 @@ pub fn create(engine: &Engine, container: &Arc<Container>, config: ExecConfig) -
     if config.cmd.as_ref().is_none_or(Vec::is_empty) {
         return Err(ApiError::invalid("No exec command specified"));
     }
-    let id = names::new_id()?;
+    let id = new_id();
     let words = config.cmd.as_deref().unwrap_or_default().join(" ");
     let exec = Exec {
         directory: container.directory.join("exec").join(&id),

@@ -16,6 +16,7 @@ use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    id::new_id,
     names,
     spec::{self, Shared},
     state::{
@@ -41,7 +42,7 @@ pub struct Created {
 /// 404 when there is no such image, 409 when the name is taken, 400 for options that contradict each
 /// other, 500.
 pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) -> Result<Created> {
-    let id = names::new_id()?;
+    let id = new_id();
     let name = match name {
         Some(name) => {
             let name = name.strip_prefix('/').unwrap_or(name);

@@ -2,11 +2,12 @@
 
 use container::{bridge, network::BridgeLink};
 
+use crate::id::new_id;
+
 use super::{
     container_request::{EndpointRequest, not_with_others},
     endpoint::{AttachmentRecord, EndpointRecord},
     error::Error,
-    id::new_id,
     names::names_of,
     record::NetworkRecord,
     state::State,

@@ -23,7 +23,6 @@ mod endpoints;
 mod error;
 #[cfg(test)]
 mod fixtures;
-mod id;
 mod names;
 mod networks;
 mod pool;

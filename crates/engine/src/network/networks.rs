@@ -8,11 +8,12 @@ use std::{
 
 use container::bridge;
 
+use crate::id::new_id;
+
 use super::{
     bridges::{default_bridge, in_use, make_bridge, not_in_use, remove_bridge, subnet_of_ours},
     endpoint::{AttachmentRecord, EndpointRecord},
     error::Error,
-    id::new_id,
     pool::free_subnet,
     record::{BridgeRecord, Driver, NetworkRecord, PREDEFINED},
     request::NetworkRequest,

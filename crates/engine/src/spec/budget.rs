@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use container::{
-    Spec,
-    devices::{Access, DeviceKind, DeviceRule},
-};
+use container::Spec;
 use sandbox::CpuQuota;
 
 use crate::{
@@ -52,10 +49,8 @@ pub(super) fn apply(spec: &mut Spec, record: &Record) -> Result<()> {
     resources.blkio_weight = host.blkio_weight.filter(|weight| *weight != 0);
     resources.oom_kill_disable = host.oom_kill_disable.unwrap_or(false);
     for text in host.device_cgroup_rules.iter().flatten() {
-        let rule = device_rule(text).ok_or_else(|| {
-            ApiError::invalid(format!("invalid device cgroup rule format: '{text}'"))
-        })?;
-        budget.allow(rule);
+        let invalid = |_| ApiError::invalid(format!("invalid device cgroup rule format: '{text}'"));
+        budget.allow(text.parse().map_err(invalid)?);
     }
     Ok(())
 }
@@ -104,26 +99,6 @@ fn weight(shares: i64) -> u32 {
     u32::try_from(1 + (shares - 2) * 9_999 / 262_142).unwrap_or(100)
 }
 
-/// `c 42:* rwm`.
-fn device_rule(text: &str) -> Option<DeviceRule> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let [kind, numbers, access] = words.as_slice() else { return None };
-    let kind = match *kind {
-        "a" => DeviceKind::All,
-        "c" => DeviceKind::Char,
-        "b" => DeviceKind::Block,
-        _ => return None,
-    };
-    let number = |text: &str| match text {
-        "*" => Some(None),
-        number => number.parse().ok().map(Some),
-    };
-    let (major, minor) = numbers.split_once(':')?;
-    let (major, minor) = (number(major)?, number(minor)?);
-    let access = Access::try_from((*access).to_owned()).ok()?;
-    Some(DeviceRule { allow: true, kind, major, minor, access })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,14 +106,5 @@ mod tests {
     #[test]
     fn shares_are_converted_as_other_runtimes_do() {
         assert_eq!((weight(2), weight(1024), weight(262_144)), (1, 39, 10_000));
-    }
-
-    #[test]
-    fn a_rule_has_three_words() {
-        let rule = device_rule("c 42:* rwm").unwrap();
-        assert_eq!((rule.major, rule.minor), (Some(42), None));
-        for bad in ["", "c 42 rwm", "x 1:1 r", "c a:1 r", "c 1:1 x"] {
-            assert!(device_rule(bad).is_none(), "{bad}");
-        }
     }
 }

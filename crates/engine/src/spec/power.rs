@@ -45,7 +45,12 @@ pub(super) fn apply(spec: &mut Spec, record: &Record) -> Result<()> {
         spec.make_privileged().map_err(refused)?;
     }
     become_user(spec, record)?;
-    let kept = capabilities(spec.power.capabilities.bounding, record)?;
+    let names = |names: &Option<Vec<String>>| names.clone().unwrap_or_default();
+    let (add, drop) = (names(&host.cap_add), names(&host.cap_drop));
+    let kept = spec.power.capabilities.bounding.changed(&add, &drop);
+    let unknown =
+        |name: &str| ApiError::invalid(format!("invalid capability: {:?}", name.to_uppercase()));
+    let kept = kept.map_err(unknown)?;
     let in_force = if spec.power.user.uid == 0 { kept } else { CapabilitySet::NONE };
     spec.power.capabilities = Capabilities {
         bounding: kept,
@@ -90,28 +95,6 @@ fn become_user(spec: &mut Spec, record: &Record) -> Result<()> {
     }
     spec.power.user = found.user;
     Ok(())
-}
-
-/// Those of `usual` with the added and without the dropped ones. One that is named is stronger than
-/// ALL, and added stronger than dropped.
-fn capabilities(usual: CapabilitySet, record: &Record) -> Result<CapabilitySet> {
-    let set = |names: &Option<Vec<String>>| -> Result<(bool, u64)> {
-        let names = names.as_deref().unwrap_or_default();
-        let is_all = |name: &str| name.eq_ignore_ascii_case("ALL");
-        let others = names.iter().map(String::as_str).filter(|name| !is_all(name));
-        let CapabilitySet(set) = CapabilitySet::of(others).map_err(|name| {
-            ApiError::invalid(format!("invalid capability: {:?}", name.to_uppercase()))
-        })?;
-        Ok((names.iter().any(|name| is_all(name)), set))
-    };
-    let (all_added, added) = set(&record.host.cap_add)?;
-    let (all_dropped, dropped) = set(&record.host.cap_drop)?;
-    let CapabilitySet(usual) = usual;
-    Ok(CapabilitySet(match (all_added, all_dropped) {
-        (true, _) => !dropped,
-        (false, true) => added,
-        (false, false) => usual & !dropped | added,
-    }))
 }
 
 /// One `--security-opt`, with `=` or the older `:` in it. The client has read a profile's file: its

@@ -13,9 +13,9 @@ use super::{
     request::BuildRequest,
 };
 use crate::{
+    id::new_id,
     images::error::ImageError,
     launch::LaunchFailure,
-    names,
     spec::{self, Shared},
     state::{
         record::{FORMAT, Record},
@@ -131,7 +131,7 @@ impl Run for Containers<'_, '_, '_> {
         if step.layers.is_empty() {
             return Err("FROM scratch has no program to run".into());
         }
-        let id = names::new_id().map_err(|error| ImageError::Failed(error.message))?;
+        let id = new_id();
         let short = id[..12].to_owned();
         self.output.print(&format!(" ---> Running in {short}\n"));
         let container = self.container(id, step)?;
