@@ -1,15 +1,22 @@
 //! `isolab engine`: the daemon that the docker command talks to.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    net::{AddrParseError, IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Args, Subcommand};
-use engine::Options;
+use engine::{Options, Tcp};
 use nix::unistd::Uid;
 
 use crate::{failure::Failure, stderr};
 
 /// Whose members may use root's socket.
 const GROUP: &str = "isolab";
+/// How many clients are served at once; those who come later wait.
+const MOST_CONNECTIONS: usize = 16 << 10;
 
 /// Serve Docker's API on a socket, until a signal ends it; containers run on.
 ///
@@ -19,10 +26,23 @@ const GROUP: &str = "isolab";
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
-    /// Socket to listen at [default: /run/isolab/engine.sock for root, otherwise
+    /// Where to listen: unix:///PATH, or tcp://ADDRESS:2376 with the four --tls options. Each once
+    /// [default: unix:///run/isolab/engine.sock for root, otherwise
     /// $XDG_RUNTIME_DIR/isolab/engine.sock]
-    #[arg(short = 'H', long = "host", value_name = "SOCKET", value_parser = socket)]
-    host: Option<PathBuf>,
+    #[arg(short = 'H', long = "host", value_name = "SOCKET")]
+    hosts: Vec<Listen>,
+    /// Serve only clients that show a certificate. Always so in the network
+    #[arg(long)]
+    tlsverify: bool,
+    /// Certificates of the authorities that the clients' certificates must be signed by (PEM)
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    tlscacert: Option<PathBuf>,
+    /// The daemon's certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    tlscert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    tlskey: Option<PathBuf>,
     /// Directory for containers, volumes and networks [default: /var/lib/isolab/engine for root,
     /// otherwise ~/.local/share/isolab/engine]
     #[arg(long, value_name = "DIRECTORY")]
@@ -41,15 +61,32 @@ enum Command {
     Launch,
 }
 
-/// `unix:///run/x.sock`, as docker takes it, or the path alone.
-fn socket(text: &str) -> Result<PathBuf, String> {
-    let path = text.strip_prefix("unix://").unwrap_or(text);
-    if text.starts_with("tcp://") {
-        return Err("it listens at unix sockets only: use ssh -L to reach it from elsewhere".into());
-    }
-    match path.starts_with('/') {
-        true => Ok(path.into()),
-        false => Err("use unix:///ABSOLUTE/PATH".into()),
+/// Where a daemon listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Listen {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+/// The port that is registered for Docker's API with TLS.
+const TLS_PORT: u16 = 2376;
+
+impl FromStr for Listen {
+    type Err = String;
+
+    /// `unix:///run/x.sock` as docker takes it, or the path alone; `tcp://127.0.0.1:2376`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(at) = text.strip_prefix("tcp://") {
+            let address = at.parse().or_else(|_| Ok((at.parse::<IpAddr>()?, TLS_PORT).into()));
+            return address.map(Self::Tcp).map_err(|_: AddrParseError| {
+                format!("{at} is no address: use tcp://ADDRESS:PORT, as in tcp://127.0.0.1:2376")
+            });
+        }
+        let path = text.strip_prefix("unix://").unwrap_or(text);
+        match path.starts_with('/') {
+            true => Ok(Self::Unix(path.into())),
+            false => Err("use unix:///ABSOLUTE/PATH or tcp://ADDRESS:PORT".into()),
+        }
     }
 }
 
@@ -63,12 +100,19 @@ pub fn engine(arguments: &Arguments) -> Result<u8, Failure> {
 
 fn serve(arguments: &Arguments) -> Result<u8, Failure> {
     let options = options(arguments)?;
-    let at = format!("DOCKER_HOST=unix://{}", options.socket.display());
-    let ready = |remarks: &[String]| {
+    let (socket, tcp) = (options.socket.clone(), options.tcp.clone());
+    let ready = move |remarks: &[String]| {
         for remark in remarks {
             stderr::remark(&format!("isolab: left alone: {remark}\n"));
         }
-        stderr::remark(&format!("serving Docker's API: export {at}\n"));
+        if let Some(path) = socket {
+            let at = path.display();
+            stderr::remark(&format!("serving Docker's API: export DOCKER_HOST=unix://{at}\n"));
+        }
+        if let Some(tcp) = tcp {
+            let at = tcp.address;
+            stderr::remark(&format!("serving Docker's API: docker --tlsverify -H tcp://{at}\n"));
+        }
     };
     engine::serve(options, ready, registry::server::terminated())
         .map_err(Failure::at("serve Docker's API"))?;
@@ -82,19 +126,54 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     };
     let data = arguments.data.clone().or_else(|| host::data_directory("engine"));
     let is_root = Uid::effective().is_root();
-    let usual = || match is_root {
+    let (mut socket, mut tcp) = (None, None);
+    for host in &arguments.hosts {
+        let before = match host {
+            Listen::Unix(path) => socket.replace(path.clone()).is_some(),
+            Listen::Tcp(address) => tcp.replace(with_tls(arguments, *address)?).is_some(),
+        };
+        if before {
+            return Err(Failure::refused("-H names two sockets of a kind")
+                .help("it listens at one unix socket and at one address of the network"));
+        }
+    }
+    if arguments.hosts.is_empty() {
+        socket = Some(usual_socket(is_root).ok_or_else(|| missing("socket", "-H"))?);
+    }
+    Ok(Options {
+        socket,
+        tcp,
+        group: is_root.then(group).flatten(),
+        data: data.ok_or_else(|| missing("containers", "--data"))?,
+        insecure: arguments.insecure.clone(),
+        max_connections: MOST_CONNECTIONS,
+    })
+}
+
+fn usual_socket(is_root: bool) -> Option<PathBuf> {
+    match is_root {
         true => Some("/run/isolab/engine.sock".into()),
         false => {
             Some(host::user_directory("XDG_RUNTIME_DIR", ".local/run")?.join("isolab/engine.sock"))
         }
+    }
+}
+
+/// The address, with what its clients must show: whoever reaches the daemon is this host's root.
+fn with_tls(arguments: &Arguments, address: SocketAddr) -> Result<Tcp, Failure> {
+    let (Some(clients), Some(certificate), Some(key)) =
+        (&arguments.tlscacert, &arguments.tlscert, &arguments.tlskey)
+    else {
+        return Err(Failure::refused(format!(
+            "tcp://{address} without certificates: whoever reaches it could do all that this user may"
+        ))
+        .help(
+            "add --tlsverify --tlscacert FILE --tlscert FILE --tlskey FILE, or use -H unix:///PATH \
+             and reach it by ssh -L",
+        ));
     };
-    Ok(Options {
-        socket: arguments.host.clone().or_else(usual).ok_or_else(|| missing("socket", "-H"))?,
-        group: is_root.then(group).flatten(),
-        data: data.ok_or_else(|| missing("containers", "--data"))?,
-        insecure: arguments.insecure.clone(),
-        max_connections: 4096,
-    })
+    let (certificate, key, clients) = (certificate.clone(), key.clone(), clients.clone());
+    Ok(Tcp { address, certificate, key, clients })
 }
 
 /// The number of the group whose members may use root's socket, if the host has it (group(5)).
@@ -110,9 +189,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_is_a_path_with_or_without_a_scheme() {
-        assert_eq!(socket("unix:///run/x").unwrap(), PathBuf::from("/run/x"));
-        assert_eq!(socket("/run/x").unwrap(), PathBuf::from("/run/x"));
-        assert!(socket("tcp://127.0.0.1:2375").is_err() && socket("x").is_err());
+    fn a_socket_is_a_path_with_or_without_a_scheme_or_an_address() {
+        let listen = |text: &str| text.parse::<Listen>();
+        assert_eq!(listen("unix:///run/x").unwrap(), Listen::Unix("/run/x".into()));
+        assert_eq!(listen("/run/x").unwrap(), Listen::Unix("/run/x".into()));
+        let at = |text: &str| Listen::Tcp(text.parse().unwrap());
+        assert_eq!(listen("tcp://127.0.0.1").unwrap(), at("127.0.0.1:2376"));
+        assert_eq!(listen("tcp://[::1]:99").unwrap(), at("[::1]:99"));
+        for text in ["x", "", "tcp://", "tcp://host", "tcp://:2376", "http://127.0.0.1:1"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
     }
 }

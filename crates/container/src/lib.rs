@@ -74,6 +74,7 @@ mod scratch;
 pub mod seccomp;
 pub mod spec;
 mod state;
+pub mod statistics;
 mod subnet;
 mod sys;
 mod terminal;

@@ -26,6 +26,7 @@ pub mod images;
 pub mod launch;
 mod launching;
 pub mod life;
+mod listen;
 mod names;
 pub mod network;
 pub mod options;
@@ -37,5 +38,5 @@ pub mod supervisor;
 pub mod time;
 pub mod volumes;
 
-pub use options::Options;
+pub use options::{Options, Tcp};
 pub use serve::serve;

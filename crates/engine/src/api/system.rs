@@ -14,6 +14,7 @@ use container::CgroupLayout;
 
 use super::{
     MAX_VERSION, MIN_VERSION,
+    always::completed,
     response::{json, of_type},
 };
 use crate::{engine::Engine, error::Result, state::status::Phase, time};
@@ -29,6 +30,7 @@ pub(super) fn ping() -> Response<Body> {
     let mut response = of_type(StatusCode::OK, "text/plain; charset=utf-8", Body::from("OK"));
     let never = HeaderValue::from_static("no-cache, no-store, must-revalidate");
     response.headers_mut().insert(header::CACHE_CONTROL, never);
+    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -101,7 +103,7 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
         CgroupLayout::V2 => SystemInfoCgroupVersionEnum::_2,
         _ => SystemInfoCgroupVersionEnum::_1,
     };
-    json(&SystemInfo {
+    let info = SystemInfo {
         id: Some(engine.id.clone()),
         containers: Some(all),
         containers_running: Some(running),
@@ -109,7 +111,7 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
         containers_stopped: Some(stopped),
         images: i64::try_from(images).ok(),
         driver: Some("overlay2".into()),
-        driver_status: Some(vec![vec!["Backing Filesystem".into(), "extfs".into()]]),
+        driver_status: Some(vec![vec!["Supports d_type".into(), "true".into()]]),
         docker_root_dir: Some(engine.options.data.display().to_string()),
         plugins: Some(PluginsInfo {
             volume: list(&["local"]),
@@ -157,7 +159,8 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
         security_options: list(&["name=seccomp,profile=builtin", "name=cgroupns"]),
         warnings: Some(Vec::new()),
         ..SystemInfo::default()
-    })
+    };
+    json(&completed(&info, "Info")?)
 }
 
 /// The name of the host's distribution (os-release(5)).

@@ -48,22 +48,31 @@ pub fn create(engine: &Engine, container: &Arc<Container>, config: ExecConfig) -
     Ok(id)
 }
 
-/// Starts it; for a client with these streams, a connection that misses nothing.
+/// Takes it for the one start that it has.
 ///
 /// # Errors
 ///
-/// 409 when it was started before or its container does not run, 400 or 500 with the reason when it
-/// cannot be started.
+/// 409 when it was started before or its container does not run.
+pub fn claim(exec: &Exec) -> Result<()> {
+    exec.container.must_be_up()?;
+    if std::mem::replace(&mut exec.status().started, true) {
+        return Err(ApiError::conflict(format!("Error: Exec command {} has already run", exec.id)));
+    }
+    Ok(())
+}
+
+/// Starts what was [claimed](claim); for a client with these streams, a connection that misses
+/// nothing.
+///
+/// # Errors
+///
+/// 400 or 500 with the reason when it cannot be started.
 pub async fn start(
     engine: &Arc<Engine>,
     exec: &Arc<Exec>,
     streams: Option<u32>,
     size: [u16; 2],
 ) -> Result<Option<Connection>> {
-    exec.container.must_be_up()?;
-    if std::mem::replace(&mut exec.status().started, true) {
-        return Err(ApiError::conflict(format!("Error: Exec command {} has already run", exec.id)));
-    }
     let launched = launch(engine, exec, streams, size).await;
     let (watcher, attached) = launched.map_err(|failure| {
         exec.status().exit_code = Some(failure.code);

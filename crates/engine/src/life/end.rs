@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bollard_stubs::models::RestartPolicyNameEnum;
 
 use super::{
-    links,
+    announce, links,
     remove::{Removal, remove},
 };
 use crate::{
@@ -66,6 +66,7 @@ pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> Proce
 
 /// Records the end, tells those who wait, and removes or restarts the container as it wants it.
 pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end: ProcessExit) {
+    announce::given_back(engine, container);
     links::release(engine, container).await;
     let restart = {
         let _changing = container.changing.lock().await;
