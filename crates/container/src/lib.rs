@@ -52,6 +52,7 @@ pub mod mount;
 mod mount_calls;
 pub mod mount_points;
 pub mod mounts;
+pub mod name_server;
 pub mod namespaces;
 mod nat;
 pub mod net_namespace;
