@@ -13,7 +13,9 @@ use super::{
     call::Call,
     response::{ChannelBody, json, line, of_type},
 };
-use crate::{container::Container, engine::Engine, error::Result, time};
+use crate::{
+    container::Container, engine::Engine, error::Result, runtime::Runtime, spec::microvm, time,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -81,9 +83,11 @@ fn system_time() -> u64 {
 }
 
 fn written(container: &Container, before: &Sample, now: &Sample) -> Value {
-    let (name, id) = {
+    let (name, id, machine) = {
         let record = container.record();
-        (format!("/{}", record.name), record.id.clone())
+        let is_machine = record.runtime() == Runtime::Microvm;
+        let machine = is_machine.then(|| microvm::memory_bytes(&record.host));
+        (format!("/{}", record.name), record.id.clone(), machine)
     };
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let cpu = |sample: &Sample| match &sample.own {
@@ -105,7 +109,7 @@ fn written(container: &Container, before: &Sample, now: &Sample) -> Value {
     let memory = now.own.as_ref().map_or_else(
         || json!({}),
         |own| {
-            let limit = own.memory_limit.unwrap_or_else(host_memory);
+            let limit = own.memory_limit.or(machine).unwrap_or_else(host_memory);
             json!({ "usage": own.memory_bytes, "stats": {}, "limit": limit })
         },
     );

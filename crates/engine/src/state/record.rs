@@ -8,6 +8,7 @@ use bollard_stubs::models::{
 use serde::{Deserialize, Serialize};
 
 use super::status::Status;
+use crate::runtime::Runtime;
 
 /// The version of this format.
 pub const FORMAT: u32 = 1;
@@ -49,6 +50,11 @@ impl Record {
     /// The first 12 digits of its id.
     pub fn short_id(&self) -> &str {
         short(&self.id)
+    }
+
+    /// What it is made of.
+    pub fn runtime(&self) -> Runtime {
+        Runtime::of(&self.host)
     }
 
     /// Whether it has a terminal.
