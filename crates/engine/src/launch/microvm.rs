@@ -20,7 +20,7 @@ use nix::{
     unistd::mkfifo,
 };
 use rustix::{
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid},
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
 };
 use sandbox::{LedgerEntry, Process, Program};
@@ -61,8 +61,7 @@ impl Readiness {
 
     /// Waits until the guest boots.
     pub(super) fn wait(mut self, monitor: Process) -> Result<(), LaunchFailure> {
-        let ended =
-            || LaunchFailure { message: "the monitor of the microVM was killed".into(), code: 128 };
+        let ended = || LaunchFailure { message: end_of(&monitor), code: 128 };
         let pid = i32::try_from(monitor.pid).ok().and_then(Pid::from_raw).ok_or_else(ended)?;
         let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| ended())?;
         loop {
@@ -88,6 +87,19 @@ impl Readiness {
             }
         }
     }
+}
+
+/// How the monitor, a child of this process, ended without a word.
+fn end_of(monitor: &Process) -> String {
+    let pid = i32::try_from(monitor.pid).ok().and_then(Pid::from_raw);
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    let ended = pid.and_then(|pid| waitid(WaitId::Pid(pid), options).ok().flatten());
+    let how = match ended.map(|ended| (ended.exit_status(), ended.terminating_signal())) {
+        Some((Some(code), _)) => format!("exit code {code}"),
+        Some((_, Some(signal))) => format!("signal {signal}"),
+        _ => "nobody knows why".into(),
+    };
+    format!("the monitor of the microVM has ended before its guest began: {how}")
 }
 
 /// The monitor's end of it.

@@ -61,6 +61,7 @@ pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) ->
     let (image, layers, in_use) = find_image(&store, &wanted)?;
     let (host, networking) = (body.host_config.clone(), body.networking_config.clone());
     let (host, warnings) = complete_host(host.unwrap_or_default())?;
+    let networking = complete_networking(networking, &host);
     let config = complete_config(body, &image.config.config, &id, &host);
     let arguments = arguments(&config)?;
     let mut record = Record {
@@ -71,7 +72,7 @@ pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) ->
         arguments,
         config,
         host,
-        networking: networking.unwrap_or(NetworkingConfig { endpoints_config: None }),
+        networking,
         mounts: Vec::new(),
         status: Status::default(),
         restarts: 0,
@@ -268,6 +269,21 @@ fn complete_host(mut host: HostConfig) -> Result<(HostConfig, Vec<String>)> {
         Some(HostConfigLogConfig { typ: Some(kind), config: Some(log.config.unwrap_or_default()) });
     host.shm_size = Some(host.shm_size.filter(|bytes| *bytes > 0).unwrap_or(64 << 20));
     Ok((host, warnings))
+}
+
+/// The networks that are asked for by name. The docker command calls the default one so here too, of
+/// which a runtime without bridges knows nothing.
+fn complete_networking(
+    networking: Option<NetworkingConfig>,
+    host: &HostConfig,
+) -> NetworkingConfig {
+    let mut networking = networking.unwrap_or(NetworkingConfig { endpoints_config: None });
+    if Runtime::of(host) != Runtime::Container
+        && let Some(networks) = &mut networking.endpoints_config
+    {
+        networks.remove("default");
+    }
+    networking
 }
 
 /// The program and its arguments.

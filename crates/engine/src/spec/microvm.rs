@@ -34,11 +34,10 @@ use crate::{
 ///
 /// 501 with the reason and the way out: where KVM is missing or has no hardware assistance, the nest.
 pub fn available() -> Result<()> {
-    const NEST: &str = "`isolab nest`";
     linux::available().map_err(|error| {
         let mut message = sandbox::chain_with_help(&error, error.fix());
-        if !message.contains(NEST) {
-            message += &format!("; or start the engine in an emulated computer: {NEST}");
+        if !message.contains("isolab nest") {
+            message += "; or start the engine in an emulated computer: `isolab nest`";
         }
         ApiError::new(StatusCode::NOT_IMPLEMENTED, message)
     })
@@ -67,7 +66,7 @@ fn vcpus(host: &HostConfig) -> Option<u32> {
 }
 
 /// The monitor: a process of the host with a cgroup, which closes itself before its machine starts.
-pub(super) fn monitor(record: &Record) -> Result<Spec> {
+pub(super) fn monitor(record: &Record, directory: &Path) -> Result<Spec> {
     asked::check(record)?;
     let mut spec = Spec::default();
     spec.boundary.namespaces = Namespaces {
@@ -91,6 +90,7 @@ pub(super) fn monitor(record: &Record) -> Result<Spec> {
     (spec.power.seccomp, spec.power.no_new_privileges) = (Seccomp::Unconfined, false);
     let words = ["isolab", "engine", "monitor"].map(Into::into).into();
     spec.way_out.program = Program::Command(words);
+    spec.way_out.directory = directory.to_owned();
     spec.way_out.environment = std::env::vars_os().collect();
     spec.way_out.stdio = way_out::stdio(record);
     (spec.way_out.network, spec.way_out.names) = (Network::Host, None);

@@ -56,7 +56,7 @@ pub fn of(record: &Record, directory: &Path, shared: &Shared) -> Result<Spec> {
     match record.runtime() {
         Runtime::Container => container(record, directory, shared),
         Runtime::Process => process::of(record, directory),
-        Runtime::Microvm => microvm::monitor(record),
+        Runtime::Microvm => microvm::monitor(record, directory),
     }
 }
 
