@@ -21,7 +21,7 @@ use crate::{
     runtime::Runtime,
     spec::{self, Shared, microvm},
     state::{
-        record::{self, FORMAT, Record},
+        record::{self, FORMAT, Record, SHM_BYTES},
         status::Status,
     },
     time,
@@ -267,7 +267,7 @@ fn complete_host(mut host: HostConfig) -> Result<(HostConfig, Vec<String>)> {
     }
     host.log_config =
         Some(HostConfigLogConfig { typ: Some(kind), config: Some(log.config.unwrap_or_default()) });
-    host.shm_size = Some(host.shm_size.filter(|bytes| *bytes > 0).unwrap_or(64 << 20));
+    host.shm_size = Some(host.shm_size.filter(|bytes| *bytes > 0).unwrap_or(SHM_BYTES));
     Ok((host, warnings))
 }
 

@@ -13,6 +13,9 @@ use crate::runtime::Runtime;
 /// The version of this format.
 pub const FORMAT: u32 = 1;
 
+/// How large `/dev/shm` is unless a client says otherwise, in bytes: as with Docker.
+pub const SHM_BYTES: i64 = 64 << 20;
+
 /// The record of a container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {

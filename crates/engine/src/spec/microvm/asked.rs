@@ -5,7 +5,7 @@ use bollard_stubs::models::{HostConfig, MountPoint};
 use super::super::refusal::{any, is_other_than_hosts, publishes, refuse};
 use crate::{
     error::{ApiError, Result},
-    state::record::Record,
+    state::record::{Record, SHM_BYTES},
 };
 
 /// Refuses it, with what can be done instead.
@@ -44,6 +44,11 @@ fn limits(host: &HostConfig) -> Result<()> {
             ("--pids-limit", positive(host.pids_limit), INSIDE),
             ("--ulimit", any(host.ulimits.as_ref()), INSIDE),
             ("--oom-score-adj", host.oom_score_adj.is_some_and(|score| score != 0), INSIDE),
+            (
+                "--shm-size",
+                host.shm_size.is_some_and(|bytes| ![0, SHM_BYTES].contains(&bytes)),
+                MACHINE,
+            ),
             ("--memory-swap", swap.is_some(), MACHINE),
             ("--memory-reservation", positive(host.memory_reservation), MACHINE),
             ("--oom-kill-disable", host.oom_kill_disable == Some(true), MACHINE),
@@ -72,6 +77,8 @@ fn namespaces_and_power(host: &HostConfig) -> Result<()> {
             ("--cap-add", any(host.cap_add.as_ref()), KERNEL),
             ("--cap-drop", any(host.cap_drop.as_ref()), KERNEL),
             ("--security-opt", any(host.security_opt.as_ref()), KERNEL),
+            ("masked paths", host.masked_paths.is_some(), KERNEL),
+            ("read-only paths", host.readonly_paths.is_some(), KERNEL),
             ("--sysctl", host.sysctls.as_ref().is_some_and(|all| !all.is_empty()), KERNEL),
         ],
     )
