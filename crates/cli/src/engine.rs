@@ -8,10 +8,11 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use engine::{Options, Tcp};
+use engine::{Options, Tcp, launch::LaunchFailure};
 use nix::unistd::Uid;
+use sandbox::Ledger;
 
-use crate::{failure::Failure, stderr};
+use crate::{failure::Failure, guest_session, stderr};
 
 /// Whose members may use root's socket.
 const GROUP: &str = "isolab";
@@ -59,6 +60,13 @@ enum Command {
     /// Start what the working directory describes. For the daemon, never by hand
     #[command(hide = true)]
     Launch,
+    /// Be the Linux microVM that the working directory describes. For the launcher, never by hand
+    #[command(hide = true)]
+    Monitor,
+    /// Run the command that the working directory describes in a Linux microVM. For the launcher,
+    /// never by hand
+    #[command(hide = true)]
+    Join,
 }
 
 /// Where a daemon listens.
@@ -94,8 +102,28 @@ impl FromStr for Listen {
 pub fn engine(arguments: &Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Some(Command::Launch) => Ok(engine::launch::launch()),
+        Some(Command::Monitor) => Ok(engine::monitor::monitor()?),
+        Some(Command::Join) => join(),
         None => serve(arguments),
     }
+}
+
+/// A second command in a guest, whose streams are this process's.
+fn join() -> Result<u8, Failure> {
+    let refused = |failure: LaunchFailure| Failure::refused(failure.message);
+    let record = engine::launch::exec_request().map_err(refused)?;
+    if record.tty {
+        engine::launch::own_terminal().map_err(Failure::at("take the terminal"))?;
+    }
+    let guest = Ledger::open()?.find(&record.ledger_name)?;
+    let guest = guest.ok_or_else(|| Failure::refused("the container has ended"))?;
+    let command = guest_session::Command {
+        words: record.words.into_iter().map(Into::into).collect(),
+        environment: record.environment,
+        directory: record.directory,
+        terminal: record.tty,
+    };
+    guest_session::run(&guest, &command)
 }
 
 fn serve(arguments: &Arguments) -> Result<u8, Failure> {

@@ -16,7 +16,9 @@ use super::{
     call::Call,
     response::{ChannelBody, json, line, of_type},
 };
-use crate::{container::Container, engine::Engine, error::Result, time};
+use crate::{
+    container::Container, engine::Engine, error::Result, runtime::Runtime, spec::microvm, time,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -84,9 +86,11 @@ fn system_time() -> u64 {
 }
 
 fn written(container: &Container, before: &Sample, now: &Sample) -> Value {
-    let (name, id) = {
+    let (name, id, machine) = {
         let record = container.record();
-        (format!("/{}", record.name), record.id.clone())
+        let is_machine = record.runtime() == Runtime::Microvm;
+        let machine = is_machine.then(|| microvm::memory_bytes(&record.host));
+        (format!("/{}", record.name), record.id.clone(), machine)
     };
     let none = json!({});
     let own = now.own.as_ref();
@@ -97,7 +101,7 @@ fn written(container: &Container, before: &Sample, now: &Sample) -> Value {
     json!({
         "id": id, "name": name, "read": now.at, "preread": before.at, "num_procs": 0,
         "cpu_stats": cpu(now), "precpu_stats": cpu(before),
-        "memory_stats": own.map_or_else(|| none.clone(), memory),
+        "memory_stats": own.map_or_else(|| none.clone(), |own| memory(own, machine)),
         "pids_stats": pids.unwrap_or(none),
         "blkio_stats": disks(own.map_or(&[], |(_, counts)| &counts.disks)),
         "storage_stats": {},
@@ -131,9 +135,9 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Clients leave out inactive pages of files, which are in `stats`.
-fn memory((own, counts): &(Consumption, Statistics)) -> Value {
-    let limit = own.memory_limit.unwrap_or_else(host_memory);
+/// `machine` is the memory of a virtual machine. Clients leave out inactive pages of files, which are in `stats`.
+fn memory((own, counts): &(Consumption, Statistics), machine: Option<u64>) -> Value {
+    let limit = own.memory_limit.or(machine).unwrap_or_else(host_memory);
     let mut written =
         json!({ "usage": counts.memory_bytes, "stats": counts.memory, "limit": limit });
     if let Some(most) = counts.most_memory_bytes {

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
 };
 use bollard_stubs::models::{
-    PluginsInfo, Runtime, SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum,
+    self, PluginsInfo, SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum,
     SystemVersion, SystemVersionComponents, SystemVersionPlatform,
 };
 use container::CgroupLayout;
@@ -17,7 +17,7 @@ use super::{
     always::completed,
     response::{json, of_type},
 };
-use crate::{engine::Engine, error::Result, state::status::Phase, time};
+use crate::{engine::Engine, error::Result, runtime::Runtime, state::status::Phase, time};
 
 /// What dockerd says of requests for a swarm.
 pub(super) const NO_SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \
@@ -94,9 +94,8 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
     let host = container::host();
     let has = |name: &str| host.controllers.iter().any(|it| it.name == name && it.parent.is_some());
     let on = |controller: &str| Some(has(controller));
-    let runtimes = ["container", "runc", "io.containerd.runc.v2"];
-    let runtime = || Runtime { path: Some("isolab".into()), ..Runtime::default() };
-    let runtimes = runtimes.iter().map(|name| ((*name).to_owned(), runtime()));
+    let described = || models::Runtime { path: Some("isolab".into()), ..Default::default() };
+    let runtimes = Runtime::NAMES.iter().map(|(name, _)| ((*name).to_owned(), described()));
     let uname = rustix::system::uname();
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     let version = match host.cgroup_layout {
@@ -153,7 +152,7 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
         experimental_build: Some(false),
         server_version: Some(VERSION.into()),
         runtimes: Some(runtimes.collect()),
-        default_runtime: Some("container".into()),
+        default_runtime: Some(Runtime::DEFAULT.into()),
         live_restore_enabled: Some(true),
         init_binary: Some("isolab".into()),
         security_options: list(&["name=seccomp,profile=builtin", "name=cgroupns"]),

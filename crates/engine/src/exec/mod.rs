@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::StatusCode;
 use bollard_stubs::models::ExecConfig;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     id::new_id,
     launch::{LaunchFailure, LaunchRequest},
     launching,
+    runtime::Runtime,
     supervisor::{Connection, Message, STDERR, STDOUT, SupervisorOptions},
     volumes,
 };
@@ -33,6 +35,14 @@ pub fn create(engine: &Engine, container: &Arc<Container>, config: ExecConfig) -
     container.must_be_up()?;
     if config.cmd.as_ref().is_none_or(Vec::is_empty) {
         return Err(ApiError::invalid("No exec command specified"));
+    }
+    let of_guest = container.record().runtime() == Runtime::Microvm;
+    if of_guest && config.user.as_ref().is_some_and(|user| !user.is_empty()) {
+        return Err(ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "a command in a microvm has the user of its container: change it inside, `su -s /bin/sh \
+             USER -c COMMAND`",
+        ));
     }
     let id = new_id();
     let words = config.cmd.as_deref().unwrap_or_default().join(" ");

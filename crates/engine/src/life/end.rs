@@ -12,6 +12,7 @@ use super::{
 use crate::{
     container::Container,
     engine::Engine,
+    runtime::Runtime,
     state::status::Phase,
     supervisor::{Connection, ExitRecord, Message},
     time,
@@ -56,6 +57,10 @@ pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> Proce
         // What cannot be removed stays in the ledger, for `isolab clean`.
         if container::free_resources(&entry).is_ok() {
             drop(ledger.adopt(&entry));
+            if entry.sandbox == Runtime::Microvm.ledger_kind() {
+                // The socket of a monitor that was killed. Whatever stays, `isolab clean` removes.
+                let _ = ledger.sweep();
+            }
         }
     }
     // A supervisor that was killed has told nothing: then all of it was killed just now.
