@@ -6,6 +6,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     process::{ExitCode, Stdio},
     thread,
+    time::Duration,
 };
 
 use rustix::process::setsid;
@@ -21,15 +22,18 @@ fn start(engine: &Engine, id: &str) -> Result<(), Refusal> {
         return Err(Refusal::AlreadyStarted);
     }
     let mut shim = engine.shim_command(id).stdout(Stdio::piped()).spawn()?;
-    let output = shim.stdout.take().expect("it was piped");
+    let mut output = BufReader::new(shim.stdout.take().expect("it was piped"));
     let mut line = String::new();
-    BufReader::new(output).read_line(&mut line)?;
-    // Who waits for it keeps it from staying a zombie; a daemon that is killed leaves it to process 1.
+    output.read_line(&mut line)?;
     let engine = engine.clone();
     thread::spawn(move || {
-        let code = shim.wait()?.code().unwrap_or_default();
-        container.state = State::Exited { code };
-        engine.save(&container)
+        let mut code = String::new();
+        output.read_line(&mut code)?;
+        container.state = State::Exited { code: code.trim().parse().unwrap_or_default() };
+        engine.save(&container)?;
+        // Now the shim sees the end of the pipe.
+        drop(output);
+        shim.wait()
     });
     match line.trim().parse::<u32>() {
         Ok(_) => Ok(()),
@@ -47,7 +51,11 @@ fn shim(engine: &Engine, mut container: Container) -> io::Result<()> {
     writeln!(io::stdout(), "{pid}")?;
     let status = process.wait()?;
     let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or_default();
-    std::process::exit(code)
+    // A zombie, and so not gone, until the daemon has heard of it.
+    while writeln!(io::stdout(), "{code}").is_ok() {
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 fn main() -> ExitCode {

@@ -71,11 +71,11 @@ impl Client {
         (&self.0).write_all(text.as_bytes())
     }
 
-    /// Whether there is an answer now, or the connection has been closed.
-    pub fn is_answered(&self) -> bool {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    /// Whether an answer begins within this time, or the connection is closed.
+    pub fn is_answered(&self, timeout: Duration) -> bool {
+        let timeout = Timespec::try_from(timeout).ok();
         let mut sockets = [PollFd::new(&self.0, PollFlags::IN)];
-        poll(&mut sockets, Some(&now)).is_ok_and(|ready| ready > 0)
+        poll(&mut sockets, timeout.as_ref()).is_ok_and(|ready| ready > 0)
     }
 
     /// Waits for the answer.
