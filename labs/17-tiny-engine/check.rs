@@ -205,7 +205,8 @@ fn cut(scene: &mut Scene, bench: &Bench) -> Checked<Started> {
     let limit = Rlimit { current: Some(16), maximum: Some(16) };
     let container = scene.run(bench)?;
     let parent = Process { pid: scene.look(&container, |process| process.stat(4))? as u32 };
-    let pid = Pid::from_raw(parent.pid.cast_signed()).filter(|_| !scene.is_init(parent.pid));
+    // Never another process than one of the program's.
+    let pid = Pid::from_raw(parent.pid.cast_signed()).filter(|_| scene.has(parent));
     if pid.is_some() {
         prlimit(pid, Resource::Fsize, limit).map_err(|error| {
             cannot_tell("lacking").fact("error", format!("prlimit(2): {error}"))

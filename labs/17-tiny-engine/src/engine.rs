@@ -1,77 +1,14 @@
-//! The engine: where its files are, and which request is answered by which function.
+//! The engine: where its files are, and what they say.
 
 use std::{
     fs, io,
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::fd::OwnedFd,
     path::PathBuf,
     process::Command,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rustix::rand::{GetRandomFlags, getrandom};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-use crate::{
-    Answer,
-    http::{Request, Response},
-};
-
-/// A container's state: what is on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Container {
-    /// Its id, which is its directory's name too.
-    pub id: String,
-    /// The program and its arguments.
-    pub command: Vec<String>,
-    /// Where its life is.
-    pub state: State,
-}
-
-/// Where a container's life is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "status", rename_all = "lowercase")]
-pub enum State {
-    /// It was never started.
-    Created,
-    /// It was started as this process.
-    Running {
-        /// Its number.
-        pid: u32,
-        /// When it was started: field 22 of `/proc/PID/stat`.
-        start_time: u64,
-    },
-    /// It has ended.
-    Exited {
-        /// Its exit code, or 128 and the signal that killed it.
-        code: i32,
-    },
-}
-
-/// Why a request is not done.
-#[derive(Debug)]
-pub enum Refusal {
-    /// There is no such container: status 404.
-    Unknown,
-    /// It runs already: status 304.
-    AlreadyStarted,
-    /// It runs, and this cannot be done to one that runs: status 409.
-    Conflict,
-    /// Something failed: status 500.
-    Failed(io::Error),
-}
-
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<rustix::io::Errno> for Refusal {
-    fn from(error: rustix::io::Errno) -> Self {
-        Self::Failed(error.into())
-    }
-}
+use crate::{Answer, Container, Refusal, State};
 
 /// What the daemon and the shims know: a directory, and the student's functions.
 ///
@@ -133,7 +70,17 @@ impl Engine {
     }
 
     pub(crate) fn create_directory(&self) -> io::Result<()> {
-        fs::create_dir_all(self.directory.join("containers"))
+        fs::create_dir_all(self.containers())
+    }
+
+    /// The directory with a directory for each container.
+    pub(crate) fn containers(&self) -> PathBuf {
+        self.directory.join("containers")
+    }
+
+    /// Makes the caller the only one that starts or removes a container.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the socket is.
@@ -143,7 +90,7 @@ impl Engine {
 
     /// The directory of all that is kept of a container.
     pub fn container(&self, id: &str) -> PathBuf {
-        self.directory.join("containers").join(id)
+        self.containers().join(id)
     }
 
     /// The file with the state of a container.
@@ -203,101 +150,4 @@ impl Engine {
             false => container,
         }))
     }
-
-    /// Reads a client's request and answers it. Errors are the client's: it is gone, or does not
-    /// speak HTTP.
-    ///
-    /// # Errors
-    ///
-    /// Those of the connection.
-    pub fn answer(&self, client: &UnixStream) -> io::Result<()> {
-        let request = Request::read(client)?;
-        let response = self.response(&request).unwrap_or_else(|refusal| match refusal {
-            Refusal::Unknown => Response::message(404, "No such container"),
-            Refusal::AlreadyStarted => Response::empty(304),
-            Refusal::Conflict => Response::message(409, "The container is running"),
-            Refusal::Failed(error) => Response::message(500, &error.to_string()),
-        });
-        response.write(client)
-    }
-
-    /// The part of Docker's API that is here.
-    fn response(&self, request: &Request) -> Result<Response, Refusal> {
-        let words: Vec<&str> = request.path.split('/').skip(1).collect();
-        let changing = || self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*request.method, &words[..]) {
-            ("POST", ["containers", "create"]) => self.create(&request.body),
-            ("GET", ["containers", "json"]) => self.list(),
-            (_, ["containers", id, ..]) if !is_id(id) => Err(Refusal::Unknown),
-            ("GET", ["containers", id, "json"]) => {
-                let container = self.current(id)?.ok_or(Refusal::Unknown)?;
-                Ok(Response::json(200, &description(&container)))
-            }
-            ("GET", ["containers", id, "logs"]) => {
-                self.load(id)?.ok_or(Refusal::Unknown)?;
-                Ok(Response::text(fs::read(self.log(id)).unwrap_or_default()))
-            }
-            ("POST", ["containers", id, "start"]) => {
-                let _one_at_a_time = changing();
-                (self.answer.start)(self, id).map(|()| Response::empty(204))
-            }
-            ("POST", ["containers", id, "wait"]) => {
-                Ok(Response::json(200, &json!({ "StatusCode": self.wait(id)? })))
-            }
-            ("DELETE", ["containers", id]) => {
-                let _one_at_a_time = changing();
-                let force = ["force=1", "force=true"].contains(&&*request.query);
-                (self.answer.remove)(self, id, force).map(|()| Response::empty(204))
-            }
-            _ => Ok(Response::message(404, "page not found")),
-        }
-    }
-
-    fn create(&self, body: &[u8]) -> Result<Response, Refusal> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Config {
-            cmd: Vec<String>,
-        }
-        let Ok(Config { cmd: command }) = serde_json::from_slice(body) else {
-            return Ok(Response::message(400, "the body is not a JSON object with Cmd"));
-        };
-        let mut bytes = [0; 32];
-        getrandom(&mut bytes, GetRandomFlags::empty())?;
-        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::create_dir(self.container(&id))?;
-        self.save(&Container { id: id.clone(), command, state: State::Created })?;
-        Ok(Response::json(201, &json!({ "Id": id, "Warnings": [] })))
-    }
-
-    fn list(&self) -> Result<Response, Refusal> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(self.directory.join("containers"))? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            // One that is being created or removed has no state.
-            all.extend(self.current(&name)?.as_ref().map(description));
-        }
-        Ok(Response::json(200, &Value::Array(all)))
-    }
-}
-
-/// Whether it can be an id, and is not a path to somewhere else.
-fn is_id(word: &str) -> bool {
-    word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// What a client is told of a container.
-fn description(container: &Container) -> Value {
-    let (status, pid, code) = match container.state {
-        State::Created => ("created", 0, 0),
-        State::Running { pid, .. } => ("running", pid, 0),
-        State::Exited { code } => ("exited", 0, code),
-    };
-    json!({
-        "Id": container.id,
-        "Config": { "Cmd": container.command },
-        "State": {
-            "Status": status, "Running": status == "running", "Pid": pid, "ExitCode": code,
-        },
-    })
 }

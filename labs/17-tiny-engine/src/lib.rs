@@ -11,12 +11,14 @@
 //!                                                         save: exited  <-------  ends
 //! ```
 
+mod api;
 pub mod client;
 mod engine;
 mod http;
 mod isolated;
 mod payload;
-mod scene;
+mod service;
+mod state;
 
 use std::{
     io::{self, Write},
@@ -28,9 +30,10 @@ use std::{
 use lab::program::{Host, Trouble, run};
 use nix::sys::stat::{Mode, umask};
 
-pub use engine::{Container, Engine, Refusal, State};
+pub use engine::Engine;
 pub use isolated::{Isolated, isolated};
-pub use scene::Order;
+pub use service::Order;
+pub use state::{Container, Refusal, State};
 
 /// The student's functions.
 #[derive(Clone, Copy)]
@@ -63,7 +66,7 @@ pub fn program(answer: &Answer) -> ExitCode {
         ["daemon", directory] => run(|host| daemon(host, &engine(directory, answer))),
         ["shim", directory, id] => run(|host| shim(host, &engine(directory, answer), id)),
         ["payload", steps @ ..] => payload::payload(steps),
-        _ => run(scene::scene),
+        _ => run(service::service),
     }
 }
 

@@ -31,8 +31,8 @@ pub enum Order {
     Meet,
 }
 
-/// The program's first process.
-pub(crate) fn scene(host: &Host) -> Result<(), Trouble> {
+/// The program's first process: it does what the check says until that says nothing more.
+pub(crate) fn service(host: &Host) -> Result<(), Trouble> {
     if !host.is_checked() {
         return host.step("start", || Err("by hand, say which: lab17 daemon DIRECTORY"));
     }
