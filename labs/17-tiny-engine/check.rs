@@ -22,6 +22,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     slow_clients(&mut scene)?;
     let main = started(&mut scene, bench)?;
     two_clients(&mut scene, &main)?;
+    not_started(&mut scene, bench)?;
     ends(&mut scene, bench)?;
     let cut = cut(&mut scene, bench)?;
     let meanwhile = scene.run(bench)?;
@@ -50,7 +51,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     bench.saw("the container's status, by the next daemon", status);
     ensure(status != 404, || fail("L17-forgotten").fact("id", &main.id))?;
     scene.is_running(&main, KILLED)?;
-    let (log, whole) = (scene.log(&main)?, main.lines.join("\n") + "\n");
+    let (log, whole) = (scene.log(&main)?, main.whole_log());
     ensure(log == whole, || {
         fail("L17-log-broken").fact("log", one_line(&log)).fact("whole", one_line(&whole))
     })?;
@@ -167,6 +168,17 @@ fn two_clients(scene: &mut Scene, main: &Started) -> Checked<()> {
     Ok(())
 }
 
+/// A container of a program that does not exist.
+fn not_started(scene: &mut Scene, bench: &Bench) -> Checked<()> {
+    let program = format!("/usr/bin/{}", bench.token());
+    let id = scene.create_of(std::slice::from_ref(&program))?;
+    let status = scene.ask("POST", &format!("/containers/{id}/start"), "")?.status;
+    ensure(status == 500, || {
+        fail("L17-not-started").fact("program", program).fact("status", status)
+    })?;
+    scene.remove(&id, false)
+}
+
 /// Containers that end: by themselves, by a signal, by being removed.
 fn ends(scene: &mut Scene, bench: &Bench) -> Checked<()> {
     let container = scene.run(bench)?;
@@ -178,6 +190,13 @@ fn ends(scene: &mut Scene, bench: &Bench) -> Checked<()> {
     let code = scene.code_of(reply, &path)?;
     exit_code(code, &container)?;
     scene.no_zombie()?;
+    // Started again, it finds all its marks there, and goes through to its end.
+    scene.expect("POST", &format!("/containers/{}/start", container.id), "", 204)?;
+    exit_code(scene.code(&container.id)?, &container)?;
+    let (log, whole) = (scene.log(&container)?, container.whole_log().repeat(2));
+    ensure(log == whole, || {
+        fail("L17-log-emptied").fact("log", one_line(&log)).fact("whole", one_line(&whole))
+    })?;
     scene.remove(&container.id, false)?;
 
     let container = scene.run(bench)?;

@@ -20,10 +20,10 @@ mod solution;
 fn shim(engine: &Engine, mut container: Container) -> io::Result<()> {
     setsid()?;
     let log = File::options().create(true).append(true).open(engine.log(&container.id))?;
-    let (tell, told) = mpsc::channel();
+    let (tell, heard) = mpsc::channel();
     let daemon = getppid();
     thread::spawn(move || {
-        let process: Option<Pid> = told.recv().ok();
+        let process: Option<Pid> = heard.recv().ok();
         while getppid() == daemon {
             thread::sleep(Duration::from_millis(2));
         }

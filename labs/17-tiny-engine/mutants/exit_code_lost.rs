@@ -37,7 +37,7 @@ fn start(engine: &Engine, id: &str) -> Result<(), Refusal> {
     });
     match line.trim().parse::<u32>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(io::Error::other(format!("the shim said {line:?}")).into()),
+        Err(_) => Err(io::Error::other(line.trim().to_owned()).into()),
     }
 }
 

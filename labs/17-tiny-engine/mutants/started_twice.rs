@@ -22,7 +22,7 @@ fn start(engine: &Engine, id: &str) -> Result<(), Refusal> {
     thread::spawn(move || shim.wait());
     match line.trim().parse::<u32>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(io::Error::other(format!("the shim said {line:?}")).into()),
+        Err(_) => Err(io::Error::other(line.trim().to_owned()).into()),
     }
 }
 

@@ -42,6 +42,13 @@ pub struct Started {
     pub start_time: u64,
 }
 
+impl Created {
+    /// All that it prints from its start to its end.
+    pub fn whole_log(&self) -> String {
+        self.lines.join("\n") + "\n"
+    }
+}
+
 impl std::ops::Deref for Started {
     type Target = Created;
 
@@ -91,10 +98,15 @@ impl Scene {
             format!("await={}", created.last.display()),
             format!("exit={}", created.code),
         ];
+        created.id = self.create_of(&cmd)?;
+        Ok(created)
+    }
+
+    /// Creates a container of a command; gives its id.
+    pub fn create_of(&mut self, cmd: &[String]) -> Checked<String> {
         let body = json!({ "Cmd": cmd }).to_string();
         let reply = self.expect("POST", "/containers/create", &body, 201)?;
-        created.id = reply.json()["Id"].as_str().unwrap_or_default().to_owned();
-        Ok(created)
+        Ok(reply.json()["Id"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Starts a container; gives what its state says, if that is true.
@@ -132,7 +144,8 @@ impl Scene {
 
     /// Whether it is alive, and the same process.
     pub fn is_alive(&self, container: &Started) -> bool {
-        container.process.is_alive()
+        container.process.stat(22).is_ok_and(|started| started == container.start_time)
+            && container.process.is_alive()
     }
 
     pub fn lives(&self, container: &Started, after: &str) -> Checked<()> {

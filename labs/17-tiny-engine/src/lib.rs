@@ -90,7 +90,12 @@ fn shim(host: &Host, engine: &Engine, id: &str) -> Result<(), Trouble> {
     let container = host.step("read the state", || engine.load(id))?;
     let container =
         host.step("read the state", || container.ok_or("there is no such container"))?;
-    host.step("shim", || (engine.answer.shim)(engine, container))?;
-    // The check is told nothing of it.
+    // A shim that fails says why where its pid is waited for; the check hears of it from the daemon.
+    if let Err(error) = (engine.answer.shim)(engine, container) {
+        let _ = writeln!(io::stdout(), "{error}");
+        eprintln!("shim of {id}: {error}");
+        std::process::exit(1);
+    }
+    // And of one that does not, the check hears nothing.
     std::process::exit(0)
 }

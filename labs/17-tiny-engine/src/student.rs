@@ -52,12 +52,13 @@ fn save(engine: &Engine, container: &Container) -> io::Result<()> {
 
 /// Starts a container, in the daemon. `engine.current(id)` gives its state, if there is such a
 /// container; if not, it is `Refusal::Unknown`. If it runs, it is `Refusal::AlreadyStarted`, and nothing
-/// is started.
+/// is started. One that has ended is started again.
 ///
 /// The container is not to be a child of the daemon. `engine.shim_command(id)` is a command that runs
 /// this program again, as a process of its own which calls `shim` below. Start it with its output in a
 /// pipe (`.stdout(Stdio::piped())`) and read the line that it prints when the container runs. If the
-/// line is not a number, the shim has failed: return an error.
+/// line is not a number, the shim has failed, and the line says why: return it as an error
+/// (`io::Error::other`).
 ///
 /// The shim ends later than this function, and may not become a zombie for as long as the daemon lives:
 /// somebody has to wait for it, such as a thread.
@@ -91,8 +92,8 @@ fn start_time(pid: u32) -> io::Result<u64> {
 /// A descriptor of the process with the number `pid` (pidfd_open(2)), if it was started at
 /// `start_time`. None if there is no such process, or if the number is another one's by now.
 ///
-/// First the descriptor, then the question (`engine.start_time(pid)`): a descriptor always refers to the
-/// same process, a number does not.
+/// `engine.start_time(pid)` says when the process was started that has the number now. Asked after the
+/// descriptor was opened, it speaks of the descriptor's process, which is always the same.
 fn adopt(engine: &Engine, pid: u32, start_time: u64) -> Option<OwnedFd> {
     todo!("lab 17, step 7: pidfd_open, compare")
 }
@@ -112,8 +113,8 @@ fn wait(engine: &Engine, id: &str) -> Result<i32, Refusal> {
 ///
 /// `Refusal::Unknown` if there is no such container; `Refusal::Conflict` if it runs. With `force` one that
 /// runs is killed: by the descriptor that `engine.adopt` gives, for a number can be another process's.
-/// Its shim records its end in that very directory, so wait for that (`engine.wait(id)`) before you
-/// remove it.
+/// Its shim then records its end in that very directory, and who removes that meanwhile may find it not
+/// empty: `engine.wait(id)` waits until it is done.
 fn remove(engine: &Engine, id: &str, force: bool) -> Result<(), Refusal> {
     todo!("lab 17, step 9: current, pidfd_send_signal, wait, remove_dir_all")
 }
