@@ -126,7 +126,7 @@ fn started(scene: &mut Scene, bench: &mut Bench) -> Checked<Started> {
     })?;
     scene.is_running(&container, STARTED)?;
     scene.printed(&container, 0, STARTED)?;
-    let log = scene.log(&container)?;
+    let log = scene.log_with(&container, &container.lines[0])?;
     ensure(log.contains(&container.lines[0]), || {
         fail("L17-log-late").fact("line", &container.lines[0]).fact("log", one_line(&log))
     })?;

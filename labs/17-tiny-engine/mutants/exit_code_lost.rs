@@ -27,10 +27,12 @@ fn start(engine: &Engine, id: &str) -> Result<(), Refusal> {
     output.read_line(&mut line)?;
     let engine = engine.clone();
     thread::spawn(move || {
-        let mut code = String::new();
-        output.read_line(&mut code)?;
-        container.state = State::Exited { code: code.trim().parse().unwrap_or_default() };
-        engine.save(&container)?;
+        let mut line = String::new();
+        let _ = output.read_line(&mut line);
+        if let Ok(code) = line.trim().parse() {
+            container.state = State::Exited { code };
+            let _ = engine.save(&container);
+        }
         // Now the shim sees the end of the pipe.
         drop(output);
         shim.wait()

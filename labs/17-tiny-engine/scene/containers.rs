@@ -187,6 +187,18 @@ impl Scene {
         Ok(self.expect("GET", &path, "", 200)?.text())
     }
 
+    /// The same, when that is in it, or has not come.
+    pub fn log_with(&mut self, container: &Started, line: &str) -> Checked<String> {
+        let deadline = Instant::now() + self.timeout / 8;
+        loop {
+            let log = self.log(container)?;
+            if log.contains(line) || Instant::now() >= deadline {
+                return Ok(log);
+            }
+            sleep(GLANCE);
+        }
+    }
+
     /// Lets a container go on to its end.
     pub fn let_end(&mut self, container: &Started) -> Checked<()> {
         self.order(&Order::Mark(container.second.clone()))?;
