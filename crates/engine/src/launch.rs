@@ -23,13 +23,14 @@ use std::{
 use container::{Command, Prepared};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
-use sandbox::{Ledger, LedgerEntry, Process, Stdio};
+use sandbox::{Ledger, LedgerEntry, Process, Stdio, Trace};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     exec::record::ExecRecord,
     spec::{self, NetworkSetup, Shared},
     state::{self, record::Record},
+    watch::TRACE,
 };
 
 /// What the launcher reads in its working directory.
@@ -61,6 +62,9 @@ pub struct ContainerLaunch {
     pub shared: Shared,
     /// Its network.
     pub network: NetworkSetup,
+    /// Whether the launcher writes the trace of its calls.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 /// Why nothing was started.
@@ -138,7 +142,7 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     let mut spec = spec::of(record, &here, &launch.shared)
         .map_err(|error| LaunchFailure { message: error.message, code: 128 })?;
     spec::connect(&mut spec, &launch.network);
-    let prepared = Prepared::new(&spec)?;
+    let prepared = Prepared::new(&spec)?.traced(launch.trace);
     // Recorded before anything is made: its supervisor is the process that may not be lost.
     let mut recorded =
         LedgerEntry::new(record.ledger_name(), "container", record.arguments.clone());
@@ -148,6 +152,7 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     let mut claim = ledger.claim(recorded).map_err(ledger_failed)?;
     let _ = std::fs::remove_file(GATE); // of a launcher that was killed
     let mut created = prepared.create(Path::new(GATE))?;
+    write_trace(created.trace());
     let state = serde_json::to_value(created.state()).ok();
     let first = created.state().first;
     // From now on it is that process's: its supervisor may outlive it, for slow clients.
@@ -189,13 +194,25 @@ fn exec(record: &ExecRecord) -> Result<(), LaunchFailure> {
     let mut command = Command::new(record.words.iter());
     command.environment = record.environment.clone();
     command.directory = record.directory.clone();
+    command.is_traced = record.trace;
     command.stdio = if record.tty { Stdio::Terminal } else { Stdio::Inherit };
     if let Some(user) = &record.user {
         let user = container::user_in(&found, user)?;
         command.user = Some(user.user);
     }
     let left = command.leave(&found)?;
+    write_trace(&left.trace);
     tell(left.pid, left.terminal.as_ref())
+}
+
+/// Leaves the calls for the daemon, if they were asked for.
+fn write_trace(trace: &Trace) {
+    if trace.enabled()
+        && let Ok(text) = serde_json::to_vec(&trace.entries)
+    {
+        // Without it a watcher sees less, and the container is the same.
+        let _ = std::fs::write(TRACE, text);
+    }
 }
 
 /// Tells the supervisor which process it is to wait for, and gives it the terminal.

@@ -36,6 +36,7 @@ pub mod state;
 pub mod supervisor;
 pub mod time;
 pub mod volumes;
+pub mod watch;
 
 pub use options::Options;
 pub use serve::serve;

@@ -158,7 +158,9 @@ fn listen(options: &Options) -> io::Result<UnixListener> {
 
 /// Answers the requests of a connection, until it or the daemon ends.
 async fn connection(engine: Arc<Engine>, stream: UnixStream, mut stopped: watch::Receiver<()>) {
-    let service = service_fn(|request: Request<hyper::body::Incoming>| {
+    let number = engine.watch.connection();
+    let service = service_fn(|mut request: Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(number);
         let engine = Arc::clone(&engine);
         async move { Ok::<_, Infallible>(api::answer(&engine, request.map(Body::new)).await) }
     });
