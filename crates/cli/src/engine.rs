@@ -1,5 +1,8 @@
 //! `isolab engine`: the daemon that the docker command talks to.
 
+mod timeline;
+mod watch;
+
 use std::{fs, path::PathBuf};
 
 use clap::{Args, Subcommand};
@@ -36,6 +39,13 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show what clients ask for, and what is done for them, as it happens
+    ///
+    /// Each request and each answer in words, the system calls that make a container by the five
+    /// questions, and the bytes of its streams, on one time line. Passwords and tokens are not shown,
+    /// nor what is typed at a terminal. Nothing is recorded while nobody watches.
+    #[command(after_long_help = watch::EXAMPLES)]
+    Watch(watch::Arguments),
     /// Start what the working directory describes. For the daemon, never by hand
     #[command(hide = true)]
     Launch,
@@ -55,8 +65,9 @@ fn socket(text: &str) -> Result<PathBuf, String> {
 
 /// Serves it, or does what it asks a process of its own for.
 pub fn engine(arguments: &Arguments) -> Result<u8, Failure> {
-    match arguments.command {
+    match &arguments.command {
         Some(Command::Launch) => Ok(engine::launch::launch()),
+        Some(Command::Watch(arguments)) => watch::watch(arguments),
         None => serve(arguments),
     }
 }
@@ -82,19 +93,25 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     };
     let data = arguments.data.clone().or_else(|| host::data_directory("engine"));
     let is_root = Uid::effective().is_root();
-    let usual = || match is_root {
-        true => Some("/run/isolab/engine.sock".into()),
-        false => {
-            Some(host::user_directory("XDG_RUNTIME_DIR", ".local/run")?.join("isolab/engine.sock"))
-        }
-    };
     Ok(Options {
-        socket: arguments.host.clone().or_else(usual).ok_or_else(|| missing("socket", "-H"))?,
+        socket: arguments
+            .host
+            .clone()
+            .or_else(usual_socket)
+            .ok_or_else(|| missing("socket", "-H"))?,
         group: is_root.then(group).flatten(),
         data: data.ok_or_else(|| missing("containers", "--data"))?,
         insecure: arguments.insecure.clone(),
         max_connections: 4096,
     })
+}
+
+/// Where a daemon of this user listens unless it is told otherwise.
+fn usual_socket() -> Option<PathBuf> {
+    if Uid::effective().is_root() {
+        return Some("/run/isolab/engine.sock".into());
+    }
+    Some(host::user_directory("XDG_RUNTIME_DIR", ".local/run")?.join("isolab/engine.sock"))
 }
 
 /// The number of the group whose members may use root's socket, if the host has it (group(5)).

@@ -9,6 +9,7 @@
 //!
 //! While nobody watches, each place where something could be recorded loads one atomic number.
 
+pub mod client;
 mod meter;
 mod query;
 mod record;

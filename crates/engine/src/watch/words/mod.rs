@@ -104,7 +104,6 @@ struct Call<'a> {
     parts: Vec<String>,
     query: Vec<(String, String)>,
     body: Option<&'a Value>,
-    body_bytes: Option<u64>,
 }
 
 impl<'a> Call<'a> {
@@ -120,7 +119,6 @@ impl<'a> Call<'a> {
             parts,
             query: query::pairs(&request.query),
             body: request.body.as_ref(),
-            body_bytes: request.body_bytes,
         }
     }
 
@@ -140,9 +138,20 @@ pub fn short(name: &str) -> &str {
     if is_id { &plain[..12] } else { name }
 }
 
-/// A request's path with its ids shortened.
-pub fn short_path(path: &str) -> String {
-    path.split('/').map(short).collect::<Vec<_>>().join("/")
+/// A text with its ids shortened, such as a path.
+pub fn with_short_ids(text: &str) -> String {
+    const DIGITS: usize = 12;
+    const LEAST: usize = 32;
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|letter: char| letter.is_ascii_hexdigit()) {
+        let (before, behind) = rest.split_at(at);
+        let end = behind.find(|letter: char| !letter.is_ascii_hexdigit()).unwrap_or(behind.len());
+        kept += before;
+        kept += if end >= LEAST { &behind[..DIGITS] } else { &behind[..end] };
+        rest = &behind[end..];
+    }
+    kept + rest
 }
 
 #[cfg(test)]
@@ -194,8 +203,8 @@ mod tests {
                 "5 its output goes to the client",
                 "5 its errors go to the client",
                 "5 it listens on 80/tcp",
-                "5 removed when it has ended (--rm)",
                 "5 port 8080 of the host leads to its 80/tcp (-p)",
+                "5 removed when it has ended (--rm)",
                 "0 HostConfig.Unknown.X=1",
             ]
         );
@@ -208,10 +217,9 @@ mod tests {
     #[test]
     fn every_id_is_short() {
         let id = "a".repeat(64);
-        assert_eq!(
-            short_path(&format!("/v1.47/containers/{id}/start")),
-            "/v1.47/containers/aaaaaaaaaaaa/start"
-        );
+        let path = with_short_ids(&format!("/v1.47/containers/{id}/start?x={id}"));
+        assert_eq!(path, "/v1.47/containers/aaaaaaaaaaaa/start?x=aaaaaaaaaaaa");
+        assert_eq!(with_short_ids("mkdir /abc/é/feed"), "mkdir /abc/é/feed");
         assert_eq!(short(&format!("sha256:{id}")), "aaaaaaaaaaaa");
         assert_eq!(short("busybox"), "busybox");
     }
