@@ -1,5 +1,6 @@
 //! `isolab engine`: the daemon that the docker command talks to.
 
+mod explain;
 mod timeline;
 mod watch;
 
@@ -46,6 +47,13 @@ enum Command {
     /// nor what is typed at a terminal. Nothing is recorded while nobody watches.
     #[command(after_long_help = watch::EXAMPLES)]
     Watch(watch::Arguments),
+    /// Show what a client would ask for, without doing it
+    ///
+    /// Runs the real client against a stand-in, which answers plausibly and does nothing, and prints
+    /// its requests in words, with the parts that were set. The client itself runs here: what it
+    /// writes to files (`docker cp`, `docker save -o`, `--cidfile`) is written.
+    #[command(after_long_help = explain::EXAMPLES)]
+    Explain(explain::Arguments),
     /// Start what the working directory describes. For the daemon, never by hand
     #[command(hide = true)]
     Launch,
@@ -68,6 +76,7 @@ pub fn engine(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
         Some(Command::Launch) => Ok(engine::launch::launch()),
         Some(Command::Watch(arguments)) => watch::watch(arguments),
+        Some(Command::Explain(arguments)) => explain::explain(arguments),
         None => serve(arguments),
     }
 }

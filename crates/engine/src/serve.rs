@@ -80,6 +80,7 @@ pub fn serve(
             });
         }
         let _ = fs::remove_file(&engine.options.socket);
+        engine.watch.close();
         drop(stop);
         let all = u32::try_from(engine.options.max_connections).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(GRACE, connections.acquire_many(all)).await;

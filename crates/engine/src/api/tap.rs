@@ -16,7 +16,7 @@ use crate::{
     engine::Engine,
     watch::{
         AnswerRecord, ConnectionNumber, MAX_READ, Meter, RequestRecord, StreamName, Watch,
-        WatchEvent, hide_in_query, shown_body,
+        WatchEvent, hide_in_query, is_credential, shown_body,
     },
 };
 
@@ -152,10 +152,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.starts_with("application/json"))
 }
 
-/// Whether there are a registry's credentials. `e30=` is the base64 of an empty object.
 fn has_credentials(headers: &HeaderMap) -> bool {
-    let given = ["x-registry-auth", "x-registry-config"].map(|name| headers.get(name));
-    given.into_iter().flatten().any(|value| !value.is_empty() && value != "e30=" && value != "e30")
+    headers.iter().any(|(name, value)| is_credential(name.as_str(), value.as_bytes()))
 }
 
 /// A body that somebody listens to.

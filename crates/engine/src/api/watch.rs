@@ -14,11 +14,13 @@ use crate::{engine::Engine, watch::stream::Ordered};
 pub(super) fn watch(engine: &Arc<Engine>) -> Response<Body> {
     let (sender, body) = ChannelBody::pair();
     let mut records = Ordered::new(engine.watch.listen());
+    let watch = Arc::clone(&engine.watch);
     tokio::spawn(async move {
         loop {
             let record = tokio::select! {
                 record = records.next() => record,
                 () = sender.closed() => return,
+                () = watch.closed() => return,
             };
             if sender.send(line(&*record)).await.is_err() {
                 return;

@@ -9,7 +9,8 @@ use super::{BytesRecord, StreamName, Watch, WatchEvent, hide_in};
 
 /// How many bytes of a piece are shown.
 const SHOWN: usize = 256;
-/// How many records a stream may have at once, and how long it takes until it may have one more.
+/// How many records a stream may have at once, and how long it takes until it may have one more. What
+/// is only counted has one at once.
 const BURST: u32 = 32;
 const REFILL: Duration = Duration::from_millis(50);
 
@@ -40,7 +41,8 @@ impl Meter {
         is_shown: bool,
     ) -> Self {
         let watch = Arc::clone(watch);
-        let (pending, text, left, since) = (0, Vec::new(), BURST, Instant::now());
+        let left = if is_shown { BURST } else { 1 };
+        let (pending, text, since) = (0, Vec::new(), Instant::now());
         Self {
             watch,
             connection,
@@ -70,7 +72,8 @@ impl Meter {
         let refills = refills.unwrap_or(BURST);
         if refills > 0 {
             self.since = Instant::now();
-            self.left = self.left.saturating_add(refills).min(BURST);
+            let most = if self.is_shown { BURST } else { 1 };
+            self.left = self.left.saturating_add(refills).min(most);
         }
         if self.left > 0 {
             self.left -= 1;

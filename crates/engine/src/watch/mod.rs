@@ -25,13 +25,16 @@ use std::sync::{
 
 use sandbox::monotonic_now;
 use serde_json::Value;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 
 pub use meter::Meter;
 pub use record::{
     AnswerRecord, BytesRecord, RequestRecord, StepRecord, StreamName, WatchEvent, WatchRecord,
 };
-pub use secrets::{hide_in, hide_in_query};
+pub use secrets::{hide_in, hide_in_query, is_credential};
 pub(crate) use trace::{TRACE, publish_trace};
 
 /// How many records a watcher may be behind before it loses some.
@@ -47,6 +50,8 @@ pub struct Watch {
     watchers: AtomicUsize,
     connections: AtomicU64,
     sender: broadcast::Sender<Arc<WatchRecord>>,
+    /// Whether the daemon ends.
+    closed: watch::Sender<bool>,
 }
 
 impl Default for Watch {
@@ -55,6 +60,7 @@ impl Default for Watch {
             watchers: AtomicUsize::new(0),
             connections: AtomicU64::new(0),
             sender: broadcast::channel(BACKLOG).0,
+            closed: watch::Sender::new(false),
         }
     }
 }
@@ -90,6 +96,18 @@ impl Watch {
             // It fails only if the last one has gone just now.
             let _ = self.sender.send(Arc::new(record));
         }
+    }
+
+    /// The daemon ends: nobody need wait for more.
+    pub fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Waits until the daemon ends.
+    pub async fn closed(&self) {
+        let mut closed = self.closed.subscribe();
+        // It fails only if the sender has gone, and that is here.
+        let _ = closed.wait_for(|is_closed| *is_closed).await;
     }
 
     /// Everything from now on.

@@ -30,6 +30,13 @@ fn is_secret(name: &str) -> bool {
         || ["_pass", "_pwd", "_auth"].iter().any(|end| plain.ends_with(end))
 }
 
+/// Whether that header has a registry's credentials. `e30=` is the base64 of an empty object.
+pub fn is_credential(name: &str, value: &[u8]) -> bool {
+    let is_known = ["x-registry-auth", "x-registry-config", "authorization"];
+    is_known.iter().any(|known| name.eq_ignore_ascii_case(known))
+        && !matches!(value, b"" | b"e30=" | b"e30")
+}
+
 /// Leaves out of `value` all that is secret.
 pub fn hide(value: &mut Value) {
     match value {
