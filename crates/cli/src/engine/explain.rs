@@ -8,6 +8,7 @@ use std::{
     ffi::OsString,
     io::Read as _,
     os::{fd::OwnedFd, unix::process::CommandExt as _},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -68,7 +69,7 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, Failure> {
     let errors = client.errors();
     let requests = stand_in.requests();
     if requests.is_empty() {
-        let said = if errors.is_empty() { "it said nothing" } else { errors.trim() };
+        let said = errors.lines().find(|line| !line.is_empty()).unwrap_or("it said nothing");
         let failure = Failure::refused(format!("the client has asked for nothing: {said}"));
         return Err(failure.help("see whether the command line is right"));
     }
@@ -90,6 +91,9 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, Failure> {
 /// Options of the docker command itself with which it would talk to somebody else, and really do what
 /// it is asked for.
 fn refuse_other_daemons(words: &[OsString]) -> Result<(), Failure> {
+    if Path::new(&words[0]).file_name().is_none_or(|name| name != "docker") {
+        return Ok(()); // of its options nothing is known
+    }
     let own = words.iter().skip(1).map(|word| word.to_string_lossy());
     let own = own.take_while(|word| word.starts_with('-'));
     let is_other = |word: &str| {

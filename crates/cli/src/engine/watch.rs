@@ -46,7 +46,7 @@ pub(super) fn watch(arguments: &Arguments) -> Result<u8, Failure> {
     let watching = language.either("watching; ctrl-C ends it", "正在观察；按 ctrl-C 结束");
     stderr::remark(&format!("isolab: {watching}\n"));
     let mut timeline = Timeline::new(language, Ansi::of_output(), width());
-    while let Some(record) = records.next().map_err(of_watch)? {
+    while let Some(record) = records.read().map_err(of_watch)? {
         let text = match arguments.json {
             true => json(&record)?,
             false => timeline.lines(&record),

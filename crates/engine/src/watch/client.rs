@@ -78,7 +78,7 @@ impl Records {
     /// # Errors
     ///
     /// When what comes is no record.
-    pub fn next(&mut self) -> Result<Option<WatchRecord>, WatchError> {
+    pub fn read(&mut self) -> Result<Option<WatchRecord>, WatchError> {
         let mut line = Vec::new();
         while line.last() != Some(&b'\n') {
             if self.left == 0 {
@@ -156,7 +156,7 @@ mod tests {
         });
         let read = Records::of(&socket).and_then(|mut records| {
             let mut all = Vec::new();
-            while let Some(record) = records.next()? {
+            while let Some(record) = records.read()? {
                 all.push(record);
             }
             Ok(all)

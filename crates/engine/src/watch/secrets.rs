@@ -45,7 +45,7 @@ pub fn hide(value: &mut Value) {
                 match value {
                     Value::String(text) if text.is_empty() => {}
                     Value::String(_) | Value::Number(_) if is_secret(name) => {
-                        *value = HIDDEN.into()
+                        *value = HIDDEN.into();
                     }
                     Value::Array(_) | Value::Object(_) if is_secret(name) => {
                         hide_all(value);
