@@ -15,8 +15,8 @@ use hyper::body::{Frame, SizeHint};
 use crate::{
     engine::Engine,
     watch::{
-        AnswerRecord, ConnectionNumber, MAX_READ, Meter, RequestRecord, StreamName, Watch,
-        WatchEvent, hide_in_query, is_credential, shown_body,
+        AnswerRecord, ConnectionNumber, FrameReader, MAX_READ, Meter, RequestRecord, StreamName,
+        Watch, WatchEvent, hide_in_query, is_credential, shown_body,
     },
 };
 
@@ -106,6 +106,8 @@ impl Tap {
         let record = AnswerRecord { status, body: None, body_bytes: exact };
         let is_json = is_json(response.headers());
         let kind = response.headers().get(header::CONTENT_TYPE);
+        let is_framed =
+            kind.is_some_and(|kind| kind == "application/vnd.docker.multiplexed-stream");
         let is_archive = kind.is_some_and(|kind| kind == "application/x-tar");
         match exact {
             Some(0) => {
@@ -126,7 +128,11 @@ impl Tap {
             }),
             None => {
                 self.publish(WatchEvent::Answer(record));
-                let ear = Ear::Pieces(self.meter(StreamName::AnswerBody, !is_archive));
+                let meter = self.meter(StreamName::AnswerBody, !is_archive);
+                let ear = match is_framed {
+                    true => Ear::Frames(meter, FrameReader::default()),
+                    false => Ear::Pieces(meter),
+                };
                 response.map(|body| Body::new(Overheard { body, ear }))
             }
         }
@@ -168,6 +174,8 @@ enum Ear {
     Whole(WholeBody, Option<Box<dyn FnOnce(WholeBody) + Send>>),
     /// Wants each piece.
     Pieces(Meter),
+    /// Wants each piece without the heads between them.
+    Frames(Meter, FrameReader),
 }
 
 /// A body, as far as it was read.
@@ -200,6 +208,7 @@ impl Ear {
         match self {
             Self::Whole(read, _) => read.hear(bytes),
             Self::Pieces(meter) => meter.count(bytes),
+            Self::Frames(meter, frames) => meter.count(&frames.read(bytes)),
         }
     }
 

@@ -10,6 +10,7 @@
 //! While nobody watches, each place where something could be recorded loads one atomic number.
 
 pub mod client;
+mod frames;
 mod meter;
 mod query;
 mod record;
@@ -30,6 +31,7 @@ use tokio::sync::{
     watch,
 };
 
+pub use frames::FrameReader;
 pub use meter::Meter;
 pub use record::{
     AnswerRecord, BytesRecord, RequestRecord, StepRecord, StreamName, WatchEvent, WatchRecord,
