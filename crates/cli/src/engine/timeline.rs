@@ -312,8 +312,7 @@ mod tests {
     fn who_asks_whom_is_seen_in_a_column() {
         let expected =
             "  0.0000  3 client →  POST /v1.47/containers/abababababab/wait?condition=removed
-                      tell me when the container abababababab ends, and its exit
-                      code
+                      tell me its exit code when the container abababababab ends
                       the answer comes when it is: removed
   0.0010  3 → client  200 I hear you; the exit code comes when it has ended
   0.0100    → kernel  2 budget    mkdir /sys/fs/cgroup/x

@@ -41,11 +41,11 @@ pub(super) fn name(call: &Call) -> &str {
 /// A question as a heading.
 fn heading(question: Question, language: Language) -> String {
     let chinese = match question {
-        Question::Boundary => "是什么把它与主机隔开？",
-        Question::Budget => "它能消耗多少资源？",
-        Question::Inside => "它在里面看到什么？",
-        Question::Power => "它启动时拥有什么权力？",
-        Question::WayOut => "它怎样与主机往来？",
+        Question::Boundary => "靠什么与宿主机隔开？",
+        Question::Budget => "可以用多少资源？",
+        Question::Inside => "里面有什么？",
+        Question::Power => "以什么权限开始？",
+        Question::WayOut => "怎样与宿主机往来？",
     };
     match language {
         Language::En => format!("{}. {question}", question.number()),

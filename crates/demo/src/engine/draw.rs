@@ -9,7 +9,10 @@ use ratatui::{
 };
 use report::columns::wrapped;
 
-use super::{ClientKind, EngineScene, ProcessState, calls, rows};
+use super::{
+    ClientKind, EngineScene, ProcessState, calls,
+    rows::{self, Paths},
+};
 use crate::Language;
 
 /// Draws the scene into `area`.
@@ -37,8 +40,15 @@ fn lines(
     let tail = output(scene, width, language);
     let room = height.saturating_sub(head.len() + tail.len());
     let body = match scene.question {
+        None if scene.records.is_empty() => without_records(scene, width, language),
         Some(question) => calls::page(scene, question, (width, room), language),
-        None => rows::lines(scene, width, language),
+        None => {
+            let whole = rows::lines(scene, width, Paths::Whole, language);
+            match whole.len() <= room {
+                true => whole,
+                false => rows::lines(scene, width, Paths::Short, language),
+            }
+        }
     };
     // What is newest is seen where there is no room for all of it.
     let hidden = body.len().saturating_sub(room);
@@ -51,6 +61,29 @@ fn lines(
         .chain(second)
         .chain(tail)
         .collect()
+}
+
+/// What to say of the daemon's end, and of the next one's beginning, for which nobody asks.
+fn without_records(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {
+    let is_up = scene.container.is_some_and(|container| container.is_alive);
+    let words = match (scene.daemon, is_up) {
+        (ProcessState { pid: 0, .. }, _) => return Vec::new(),
+        (ProcessState { is_alive: false, .. }, true) => language.either(
+            "Nobody answers requests now, and the container runs on: its supervisor is the parent of its \
+             first process, holds its streams and writes its log.",
+            "现在没有谁回答请求，容器却继续运行：监督进程是它第一个进程的父进程，持有它的输入输出流，并写它的日志。",
+        ),
+        (ProcessState { is_alive: false, .. }, false) => {
+            language.either("Nobody answers requests now.", "现在没有谁回答请求。")
+        }
+        (_, true) => language.either(
+            "The daemon has read its files, found the supervisor of the container, and taken it over: \
+             the same process, the same log.",
+            "守护进程读取了自己的文件，找到容器的监督进程，接管了容器：同一个进程，同一份日志。",
+        ),
+        _ => return Vec::new(),
+    };
+    wrapped(words, width).into_iter().map(|line| Line::from(line.fg(Color::Yellow))).collect()
 }
 
 fn command(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {

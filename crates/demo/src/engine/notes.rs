@@ -18,11 +18,11 @@ pub const SCRIPT: Script = Script {
         Key('n', Words("next daemon", "新的守护进程")),
         Key('l', Words("logs", "logs")),
         Key('0', Words("time line", "时间线")),
-        Key('1', Words("boundary", "边界")),
-        Key('2', Words("budget", "预算")),
+        Key('1', Words("boundary", "隔离")),
+        Key('2', Words("budget", "资源")),
         Key('3', Words("inside", "内部")),
-        Key('4', Words("power", "权力")),
-        Key('5', Words("way out", "出口")),
+        Key('4', Words("power", "权限")),
+        Key('5', Words("way out", "往来")),
     ],
     steps: &[
         Step {
@@ -73,7 +73,7 @@ pub const SCRIPT: Script = Script {
             key: Some('x'),
             say: Words(
                 "exec makes no container: a new process joins the namespaces of another one, with setns, and gives up the same powers.",
-                "exec 不创建容器：新进程用 setns 进入已有的命名空间，并同样放弃权力。",
+                "exec 不创建容器：新进程用 setns 进入已有的命名空间，并同样放弃权限。",
             ),
             ask: Words(
                 "Why does the boundary have no new namespace here? Press [1].",

@@ -14,7 +14,7 @@ pub(super) const OWN: &str = "isolab-demo=1";
 const MOST_RECORDS: usize = 60;
 const MOST_CALLS: usize = 300;
 /// How much of a call is kept, in letters.
-const LONGEST_CALL: usize = 160;
+const LONGEST_CALL: usize = 600;
 
 /// Adds records to a scene.
 #[derive(Debug, Default)]

@@ -12,8 +12,8 @@ use super::{EngineScene, calls};
 use crate::Language;
 
 /// Columns of the time, and of who.
-const TIME: usize = 8;
-const WHO: usize = 10;
+const TIME: usize = 7;
+const WHO: usize = 9;
 
 /// A row: when, who to whom, what as it was sent, and what it means.
 struct Row {
@@ -24,12 +24,26 @@ struct Row {
     colour: Color,
 }
 
+/// How paths are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paths {
+    /// In full.
+    Whole,
+    /// The last word, so that more of the sentences stand beside them.
+    Short,
+}
+
 /// The rows of a scene, in at most `width` columns.
-pub(super) fn lines(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {
+pub(super) fn lines(
+    scene: &EngineScene,
+    width: usize,
+    paths: Paths,
+    language: Language,
+) -> Vec<Line<'static>> {
     let mut rows: Vec<Row> = Vec::new();
     for (at, record) in scene.records.iter().enumerate() {
         let later = &scene.records[at + 1..];
-        rows.extend(row(record, later, language));
+        rows.extend(row(record, later, paths, language));
     }
     rows.extend(Question::ALL.into_iter().filter_map(|it| of_kernel(scene, it, width, language)));
     rows.sort_by(|one, other| one.time.total_cmp(&other.time));
@@ -37,7 +51,12 @@ pub(super) fn lines(scene: &EngineScene, width: usize, language: Language) -> Ve
     rows.iter().flat_map(|row| row.lines(began, width)).collect()
 }
 
-fn row(record: &WatchRecord, later: &[WatchRecord], language: Language) -> Option<Row> {
+fn row(
+    record: &WatchRecord,
+    later: &[WatchRecord],
+    paths: Paths,
+    language: Language,
+) -> Option<Row> {
     let row = |who, sent: String, words: String, colour| {
         Some(Row { time: record.time, who, sent, words, colour })
     };
@@ -47,7 +66,7 @@ fn row(record: &WatchRecord, later: &[WatchRecord], language: Language) -> Optio
         WatchEvent::Request(request) => {
             let what = without_ids(words::request(request, language).what, request);
             let (status, refused) = status_of(record, request, later, language);
-            let sent = format!("{} {}{status}", request.method, path(request));
+            let sent = format!("{} {}{status}", request.method, path(request, paths));
             row(to_daemon, sent, refused.unwrap_or(what), Color::Cyan)
         }
         // They are with their requests.
@@ -82,7 +101,11 @@ fn without_ids(sentence: String, request: &RequestRecord) -> String {
 }
 
 /// The path without the version.
-fn path(request: &RequestRecord) -> String {
+fn path(request: &RequestRecord, paths: Paths) -> String {
+    let last = request.path.rsplit_once('/').filter(|(before, _)| before.matches('/').count() > 1);
+    if let (Paths::Short, Some((_, last))) = (paths, last) {
+        return format!(".../{last}");
+    }
     let path = request.path.strip_prefix("/v1.").and_then(|rest| rest.split_once('/'));
     words::with_short_ids(&path.map_or(request.path.clone(), |(_, rest)| format!("/{rest}")))
 }
@@ -191,7 +214,8 @@ fn piece(bytes: &BytesRecord, language: Language) -> String {
         Some(text) => {
             let lines = text.lines().collect::<Vec<_>>().join(" ");
             let shown: String = lines.chars().filter(|it| !it.is_control()).take(SHOWN).collect();
-            format!("{name} {count}: {shown}")
+            let more = if shown.len() < lines.len() { " .." } else { "" };
+            format!("{name} {count}: {shown}{more}")
         }
         None => format!("{name} {count}"),
     }
@@ -201,9 +225,10 @@ impl Row {
     /// The row's lines: its words beside what was sent, or below where there is no room.
     fn lines(&self, began: f64, width: usize) -> Vec<Line<'static>> {
         let room = width.saturating_sub(TIME + WHO);
-        let time = format!("{:6.1}  ", (self.time - began) * 1e3);
+        let time = format!("{:6.1} ", (self.time - began) * 1e3);
         let lead = [time.fg(Color::DarkGray), padded(self.who, WHO).fg(self.colour)];
-        let is_beside = columns(&self.sent) + columns(&self.words) + 2 <= room;
+        let gap = if self.words.is_empty() { 0 } else { 2 };
+        let is_beside = columns(&self.sent) + gap + columns(&self.words) <= room;
         if is_beside {
             let words = format!("  {}", self.words).fg(Color::DarkGray);
             let sent = Span::raw(self.sent.clone());

@@ -138,7 +138,7 @@ const FIELDS: &[Field] = &[
     field(
         "Privileged",
         (Power, "--privileged", Form::Plain),
-        ("with all power of root", "拥有 root 的全部权力"),
+        ("with all power of root", "拥有 root 的全部权限"),
     ),
     field(
         "CapAdd",
@@ -195,12 +195,12 @@ const FIELDS: &[Field] = &[
     field(
         "PortBindings",
         (WayOut, "-p", Form::Ports),
-        ("port {host} of the host leads to its {port}", "主机端口 {host} 通到它的 {port}"),
+        ("port {host} of the host leads to its {port}", "宿主机端口 {host} 通到它的 {port}"),
     ),
     field(
         "PublishAllPorts",
         (WayOut, "-P", Form::Plain),
-        ("each of its ports gets one of the host", "每个端口都在主机上发布"),
+        ("each of its ports gets one of the host", "每个端口都在宿主机上发布"),
     ),
     field("Dns", (WayOut, "--dns", Form::Names), ("names are looked up at {}", "DNS 服务器 {}")),
     field(
@@ -373,7 +373,7 @@ fn bind(sentence: &str, text: &str, language: Language) -> String {
     let (source, destination) =
         (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let source = match source.starts_with('/') {
-        true => language.either("{} of the host", "主机的 {} ").replace("{}", source),
+        true => language.either("{} of the host", "宿主机的 {} ").replace("{}", source),
         false => language.either("the volume {}", "卷 {} ").replace("{}", source),
     };
     let options = match parts.next() {

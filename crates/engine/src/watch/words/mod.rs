@@ -88,11 +88,11 @@ pub fn upgraded(language: Language) -> &'static str {
 /// A question in few words, with its number.
 pub fn question(question: Question, language: Language) -> String {
     let words = match question {
-        Question::Boundary => language.either("boundary", "边界"),
-        Question::Budget => language.either("budget", "预算"),
+        Question::Boundary => language.either("boundary", "隔离"),
+        Question::Budget => language.either("budget", "资源"),
         Question::Inside => language.either("inside", "内部"),
-        Question::Power => language.either("power", "权力"),
-        Question::WayOut => language.either("way out", "出口"),
+        Question::Power => language.either("power", "权限"),
+        Question::WayOut => language.either("way out", "往来"),
     };
     format!("{} {words}", question.number())
 }

@@ -33,7 +33,7 @@ pub(super) fn sentence(call: &Call<'_>, language: Language) -> String {
         ),
         (_, ["info"]) => (
             "what is the daemon's host like?",
-            "守护进程所在的主机是什么样的？",
+            "守护进程所在的宿主机是什么样的？",
             String::new(),
             String::new(),
         ),
@@ -228,10 +228,9 @@ fn container(method: &str, rest: &[&str]) -> (&'static str, &'static str) {
         (_, ["kill"]) => ("send a signal to the container {}", "向容器 {} 发送信号"),
         (_, ["pause"]) => ("freeze all processes of the container {}", "冻结容器 {} 的所有进程"),
         (_, ["unpause"]) => ("let the container {} go on", "让容器 {} 继续运行"),
-        (_, ["wait"]) => (
-            "tell me when the container {} ends, and its exit code",
-            "容器 {} 结束时把退出码告诉我",
-        ),
+        (_, ["wait"]) => {
+            ("tell me its exit code when the container {} ends", "容器 {} 结束时把退出码告诉我")
+        }
         (_, ["attach"]) => {
             ("connect me to the streams of the container {}", "把我接到容器 {} 的输入输出流上")
         }
