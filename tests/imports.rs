@@ -36,7 +36,7 @@ fn imports_go_one_way() {
         ("lab", &["container", "guest", "host", "microvm", "nest", "report", "sandbox"]),
         // And the labs, which stand on top of all: the checks are theirs.
         ("judge", &["container", "guest", "host", "lab", "microvm", "report", "sandbox"]),
-        ("demo", &["container", "guest", "host", "microvm", "nest", "report", "sandbox"]),
+        ("demo", &["container", "engine", "guest", "host", "microvm", "nest", "report", "sandbox"]),
         (
             "measure",
             &["container", "guest", "host", "image", "microvm", "nest", "report", "sandbox"],

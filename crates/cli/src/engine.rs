@@ -1,17 +1,18 @@
 //! `isolab engine`: the daemon that the docker command talks to.
 
-use std::{
-    fs,
-    net::{AddrParseError, IpAddr, SocketAddr},
-    path::PathBuf,
-    str::FromStr,
-};
+mod explain;
+mod listen;
+mod timeline;
+mod watch;
+
+use std::{fs, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use engine::{Options, Tcp, launch::LaunchFailure};
 use nix::unistd::Uid;
 use sandbox::Ledger;
 
+use self::listen::Listen;
 use crate::{failure::Failure, guest_session, stderr};
 
 /// Whose members may use root's socket.
@@ -57,6 +58,20 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show what clients ask for, and what is done for them, as it happens
+    ///
+    /// Each request and each answer in words, the system calls that make a container by the five
+    /// questions, and the bytes of its streams, on one time line. Passwords and tokens are not shown,
+    /// nor what is typed at a terminal. Nothing is recorded while nobody watches.
+    #[command(after_long_help = watch::EXAMPLES)]
+    Watch(watch::Arguments),
+    /// Show what a client would ask for, without doing it
+    ///
+    /// Runs the real client against a stand-in, which answers plausibly and does nothing, and prints
+    /// its requests in words, with the parts that were set. The client itself runs here: what it
+    /// writes to files (`docker cp`, `docker save -o`, `--cidfile`) is written.
+    #[command(after_long_help = explain::EXAMPLES)]
+    Explain(explain::Arguments),
     /// Start what the working directory describes. For the daemon, never by hand
     #[command(hide = true)]
     Launch,
@@ -69,41 +84,14 @@ enum Command {
     Join,
 }
 
-/// Where a daemon listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Listen {
-    Unix(PathBuf),
-    Tcp(SocketAddr),
-}
-
-/// The port that is registered for Docker's API with TLS.
-const TLS_PORT: u16 = 2376;
-
-impl FromStr for Listen {
-    type Err = String;
-
-    /// `unix:///run/x.sock` as docker takes it, or the path alone; `tcp://127.0.0.1:2376`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(at) = text.strip_prefix("tcp://") {
-            let address = at.parse().or_else(|_| Ok((at.parse::<IpAddr>()?, TLS_PORT).into()));
-            return address.map(Self::Tcp).map_err(|_: AddrParseError| {
-                format!("{at} is no address: use tcp://ADDRESS:PORT, as in tcp://127.0.0.1:2376")
-            });
-        }
-        let path = text.strip_prefix("unix://").unwrap_or(text);
-        match path.starts_with('/') {
-            true => Ok(Self::Unix(path.into())),
-            false => Err("use unix:///ABSOLUTE/PATH or tcp://ADDRESS:PORT".into()),
-        }
-    }
-}
-
 /// Serves it, or does what it asks a process of its own for.
 pub fn engine(arguments: &Arguments) -> Result<u8, Failure> {
-    match arguments.command {
+    match &arguments.command {
         Some(Command::Launch) => Ok(engine::launch::launch()),
         Some(Command::Monitor) => Ok(engine::monitor::monitor()?),
         Some(Command::Join) => join(),
+        Some(Command::Watch(arguments)) => watch::watch(arguments),
+        Some(Command::Explain(arguments)) => explain::explain(arguments),
         None => serve(arguments),
     }
 }
@@ -166,7 +154,7 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
         }
     }
     if arguments.hosts.is_empty() {
-        socket = Some(usual_socket(is_root).ok_or_else(|| missing("socket", "-H"))?);
+        socket = Some(usual_socket().ok_or_else(|| missing("socket", "-H"))?);
     }
     Ok(Options {
         socket,
@@ -176,15 +164,6 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
         insecure: arguments.insecure.clone(),
         max_connections: MOST_CONNECTIONS,
     })
-}
-
-fn usual_socket(is_root: bool) -> Option<PathBuf> {
-    match is_root {
-        true => Some("/run/isolab/engine.sock".into()),
-        false => {
-            Some(host::user_directory("XDG_RUNTIME_DIR", ".local/run")?.join("isolab/engine.sock"))
-        }
-    }
 }
 
 /// The address, with what its clients must show: whoever reaches the daemon is this host's root.
@@ -204,28 +183,18 @@ fn with_tls(arguments: &Arguments, address: SocketAddr) -> Result<Tcp, Failure> 
     Ok(Tcp { address, certificate, key, clients })
 }
 
+/// Where a daemon of this user listens unless it is told otherwise.
+fn usual_socket() -> Option<PathBuf> {
+    if Uid::effective().is_root() {
+        return Some("/run/isolab/engine.sock".into());
+    }
+    Some(host::user_directory("XDG_RUNTIME_DIR", ".local/run")?.join("isolab/engine.sock"))
+}
+
 /// The number of the group whose members may use root's socket, if the host has it (group(5)).
 fn group() -> Option<u32> {
     let text = fs::read_to_string("/etc/group").ok()?;
     let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let found = lines.find(|fields| fields.first() == Some(&GROUP))?;
     found.get(2)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_socket_is_a_path_with_or_without_a_scheme_or_an_address() {
-        let listen = |text: &str| text.parse::<Listen>();
-        assert_eq!(listen("unix:///run/x").unwrap(), Listen::Unix("/run/x".into()));
-        assert_eq!(listen("/run/x").unwrap(), Listen::Unix("/run/x".into()));
-        let at = |text: &str| Listen::Tcp(text.parse().unwrap());
-        assert_eq!(listen("tcp://127.0.0.1").unwrap(), at("127.0.0.1:2376"));
-        assert_eq!(listen("tcp://[::1]:99").unwrap(), at("[::1]:99"));
-        for text in ["x", "", "tcp://", "tcp://host", "tcp://:2376", "http://127.0.0.1:1"] {
-            assert!(listen(text).is_err(), "{text}");
-        }
-    }
 }

@@ -18,8 +18,8 @@ use std::{
 };
 
 use sandbox::{
-    Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Resource, Stdio, Timeline,
-    Trace, environment,
+    Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Question, Resource, Stdio,
+    Timeline, Trace, environment,
 };
 
 use crate::{
@@ -123,6 +123,8 @@ pub struct Command {
     pub user: Option<User>,
     /// Where its standard streams lead.
     pub stdio: Stdio,
+    /// Whether to record the calls with which it joins.
+    pub is_traced: bool,
 }
 
 impl Command {
@@ -176,13 +178,14 @@ impl Command {
         let mut started = join(&joining, state, streams, Begin::Detached)?;
         let terminal = started.take_terminal()?;
         let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
+        let trace = std::mem::take(&mut started.trace);
         // Dropping it would kill it.
         std::mem::forget(started);
-        Ok(LeftRunning { pid, terminal })
+        Ok(LeftRunning { pid, terminal, trace })
     }
 
     fn joining(self, state: &State) -> Joining {
-        let Self { words, environment: added, directory, user, .. } = self;
+        let Self { words, environment: added, directory, user, is_traced, .. } = self;
         let mut environment = state.environment.clone();
         environment::add(&mut environment, &added);
         let directory = directory.unwrap_or_else(|| state.directory.clone());
@@ -190,7 +193,7 @@ impl Command {
             Some(user) => power_of(&state.power, user),
             None => state.power.clone(),
         };
-        Joining { words, environment, directory, power }
+        Joining { words, environment, directory, power, is_traced }
     }
 }
 
@@ -201,6 +204,8 @@ pub struct LeftRunning {
     pub pid: u32,
     /// The master of its terminal, if it has one.
     pub terminal: Option<OwnedFd>,
+    /// The calls with which it has joined; none unless they were asked for.
+    pub trace: Trace,
 }
 
 /// The power of another user in the same container: root has the capabilities of the container's
@@ -236,6 +241,7 @@ pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> 
         environment: hook.variables().map(|(name, value)| (name.into(), value.into())).collect(),
         directory: state.directory.clone(),
         power: state.power.clone(),
+        is_traced: false,
     };
     let streams = StdioEnds::new(Stdio::Capture)?;
     let mut started = join(&joining, state, streams, Begin::AtOnce)?;
@@ -251,6 +257,7 @@ struct Joining {
     environment: Vec<(OsString, OsString)>,
     directory: PathBuf,
     power: spec::Power,
+    is_traced: bool,
 }
 
 /// Starts a command in the container of that state.
@@ -284,17 +291,21 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;
     process::reset_signals(&mut plan, begin);
     program::end_with(&mut plan, &way_out, first, begin)?;
-    plan.finish(false);
+    plan.finish(joining.is_traced);
     let (shared, none) = (Namespaces::shared(), Joined::default());
-    let child = child::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)?;
+    let mut trace = Trace::new(joining.is_traced);
+    let child =
+        trace.record(Question::Boundary, "clone3: a process without new namespaces", || {
+            child::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)
+        })?;
     let mut walls = Walls { child, cgroup, links: Links::None };
     let streams = stdio.of_the_launcher();
     let (progress, plan) = walls.child.wait_for_exec(true)?;
     timeline.reach_at(Milestone::Created, plan.began());
     timeline.reach(Milestone::Entered);
     running::check_progress(progress, &way_out.program)?;
-    let (trace, init) = (Trace::default(), true);
-    Ok(Started { walls, streams, mailbox: None, memory, init, timeline, trace })
+    trace.entries.extend(plan.trace_entries());
+    Ok(Started { walls, streams, mailbox: None, memory, init: true, timeline, trace })
 }
 
 /// The state of a running container, from the ledger.

@@ -136,6 +136,8 @@ pub struct Prepared<'a> {
     namespaces: Namespaces,
     cgroup: CgroupPath,
     links: Links,
+    /// Whether a created container has a trace.
+    is_traced: bool,
 }
 
 /// When the program begins.
@@ -161,7 +163,13 @@ impl<'a> Prepared<'a> {
         let cgroup = CgroupPath::find(&spec.budget, First::of(&spec.way_out) == First::Init)?;
         let links = Links::plan(&spec.way_out)?;
         check_memory(spec, needs_gate(spec, &namespaces, &links))?;
-        Ok(Self { spec, namespaces, cgroup, links })
+        Ok(Self { spec, namespaces, cgroup, links, is_traced: false })
+    }
+
+    /// The same, with a [`Created::trace`] if `is_traced`.
+    #[must_use]
+    pub fn traced(self, is_traced: bool) -> Self {
+        Self { is_traced, ..self }
     }
 
     /// What will outlive the launcher, in the order in which it is made.
@@ -171,7 +179,7 @@ impl<'a> Prepared<'a> {
 
     /// The story of a container: five questions, numbered as in the table above.
     fn start(self, begin: Begin<'_>, mut trace: Trace) -> Result<Started> {
-        let Self { spec, namespaces, cgroup: path, links } = self;
+        let Self { spec, namespaces, cgroup: path, links, .. } = self;
         let mut timeline = Timeline::start();
         inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
         let joined = Joined::open(&namespaces)?;

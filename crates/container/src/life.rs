@@ -134,7 +134,8 @@ impl Prepared<'_> {
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(start);
         let fifo = high(&opened.map_err(error::file("open", start))?)?;
-        let started = self.start(Begin::OnByte(fifo.as_fd()), Trace::default())?;
+        let trace = Trace::new(self.is_traced);
+        let started = self.start(Begin::OnByte(fifo.as_fd()), trace)?;
         let pid = u32::try_from(started.walls.child.pid()).unwrap_or_default();
         let first = Process::of(pid).ok_or(Error::NotWaiting)?;
         let path = start.canonicalize().map_err(error::file("find", start))?;
@@ -147,6 +148,12 @@ impl Created {
     /// What another process needs to know of it.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The calls that have made it, up to where its first process waits; none unless they were
+    /// [asked for](Prepared::traced).
+    pub fn trace(&self) -> &Trace {
+        &self.started.trace
     }
 
     /// The master of its terminal, if it has one; from then on it belongs to the caller.

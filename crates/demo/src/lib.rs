@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod breakout;
+pub mod engine;
 mod error;
 pub mod exits;
 pub mod layers;
@@ -52,12 +53,21 @@ pub enum Demo {
     Race,
     /// Three attempts to get out, and four walls.
     Breakout,
+    /// What `docker run` really does.
+    Engine,
 }
 
 impl Demo {
     /// All of them, in the order of a lesson.
-    pub const ALL: [Self; 6] =
-        [Self::Slices, Self::Namespaces, Self::Exits, Self::Layers, Self::Race, Self::Breakout];
+    pub const ALL: [Self; 7] = [
+        Self::Slices,
+        Self::Namespaces,
+        Self::Exits,
+        Self::Layers,
+        Self::Race,
+        Self::Breakout,
+        Self::Engine,
+    ];
 
     /// The word for it on the command line.
     pub fn name(self) -> &'static str {
@@ -68,6 +78,7 @@ impl Demo {
             Self::Layers => "layers",
             Self::Race => "race",
             Self::Breakout => "breakout",
+            Self::Engine => "engine",
         }
     }
 
@@ -80,6 +91,7 @@ impl Demo {
             Self::Layers => &layers::SCRIPT,
             Self::Race => &race::SCRIPT,
             Self::Breakout => &breakout::SCRIPT,
+            Self::Engine => &engine::SCRIPT,
         }
     }
 
@@ -96,6 +108,7 @@ impl Demo {
             Self::Layers => include_bytes!("../recordings/layers.demo"),
             Self::Race => include_bytes!("../recordings/race.demo"),
             Self::Breakout => include_bytes!("../recordings/breakout.demo"),
+            Self::Engine => include_bytes!("../recordings/engine.demo"),
         };
         Replay::read(bytes, Path::new(self.name()))
     }
@@ -113,6 +126,7 @@ impl Demo {
             Self::Layers => Box::new(layers::LayersDemo::start()?),
             Self::Race => Box::new(race::RaceDemo::start()?),
             Self::Breakout => Box::new(breakout::BreakoutDemo::start()?),
+            Self::Engine => Box::new(engine::EngineDemo::start()?),
         })
     }
 }
@@ -133,6 +147,8 @@ pub enum Scene {
     Race(race::Race),
     /// Who got out of what.
     Breakout(Box<breakout::Breakout>),
+    /// Who asks whom for what.
+    Engine(Box<engine::EngineScene>),
 }
 
 impl Scene {
@@ -145,6 +161,7 @@ impl Scene {
             Self::Layers(_) => Demo::Layers,
             Self::Race(_) => Demo::Race,
             Self::Breakout(_) => Demo::Breakout,
+            Self::Engine(_) => Demo::Engine,
         }
     }
 
@@ -157,6 +174,7 @@ impl Scene {
             Self::Layers(scene) => layers::draw(scene, frame, area, language),
             Self::Race(scene) => race::draw(scene, frame, area, language),
             Self::Breakout(scene) => breakout::draw(scene, frame, area, language),
+            Self::Engine(scene) => engine::draw(scene, frame, area, language),
         }
     }
 
@@ -169,6 +187,7 @@ impl Scene {
             Self::Layers(scene) => layers::summary(scene, language),
             Self::Race(scene) => race::summary(scene, language),
             Self::Breakout(scene) => breakout::summary(scene, language),
+            Self::Engine(scene) => engine::summary(scene, language),
         }
     }
 
@@ -181,6 +200,7 @@ impl Scene {
             Self::Layers(scene) => scene.is_on(key),
             Self::Race(scene) => scene.is_on(key),
             Self::Breakout(scene) => scene.is_on(key),
+            Self::Engine(scene) => scene.is_on(key),
         }
     }
 }

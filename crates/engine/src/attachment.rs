@@ -3,7 +3,7 @@
 //! Without a terminal, output is framed: eight bytes with the number of the stream and a length before
 //! each piece (Docker Engine API, "Stream format"). Input is never framed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -13,7 +13,10 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::supervisor::{Connection, Message};
+use crate::{
+    supervisor::{Connection, Message},
+    watch::{ConnectionNumber, Meter, StreamName, Watch},
+};
 
 /// How much input is taken at once.
 const PIECE: usize = 16 << 10;
@@ -29,6 +32,35 @@ pub(crate) struct Attachment {
     pub(crate) keys: Vec<u8>,
     /// What it gets first.
     pub(crate) first: Option<mpsc::Receiver<Bytes>>,
+    /// Who counts its bytes.
+    pub(crate) meters: Meters,
+}
+
+/// The meters of an attached client's streams.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    stdin: Meter,
+    stdout: Meter,
+    stderr: Meter,
+}
+
+impl Meters {
+    /// Those of a client of `container`. What it types at a terminal is only counted: passwords are
+    /// typed there, and the terminal's output repeats the rest.
+    pub(crate) fn new(
+        watch: &Arc<Watch>,
+        connection: Option<ConnectionNumber>,
+        container: &str,
+        tty: bool,
+    ) -> Self {
+        let at = || (connection.map(|number| number.0), Some(container.to_owned()));
+        let meter = |stream, is_shown| Meter::new(watch, at(), stream, is_shown);
+        Self {
+            stdin: meter(StreamName::Stdin, !tty),
+            stdout: meter(StreamName::Stdout, true),
+            stderr: meter(StreamName::Stderr, true),
+        }
+    }
 }
 
 /// The stream of a client.
@@ -52,6 +84,7 @@ pub(crate) async fn serve(client: Client, connection: Connection, attachment: At
         return;
     }
     let (mut output, mut input) = connection.split();
+    let Meters { mut stdin, mut stdout, mut stderr } = attachment.meters;
     let incoming = async {
         let mut keys = DetachKeys::new(&attachment.keys);
         let mut piece = vec![0; PIECE];
@@ -63,6 +96,7 @@ pub(crate) async fn serve(client: Client, connection: Connection, attachment: At
             if !attachment.stdin {
                 continue;
             }
+            stdin.count(&piece[..length]);
             let (kept, detached) = match attachment.tty {
                 true => keys.filter(&piece[..length]),
                 false => (piece[..length].to_vec(), false),
@@ -83,8 +117,14 @@ pub(crate) async fn serve(client: Client, connection: Connection, attachment: At
     let outgoing = async {
         while let Ok(Some(message)) = output.next().await {
             let sent = match message {
-                Message::Stdout(bytes) => send(&mut to_client, 1, &bytes, attachment.tty).await,
-                Message::Stderr(bytes) => send(&mut to_client, 2, &bytes, attachment.tty).await,
+                Message::Stdout(bytes) => {
+                    stdout.count(&bytes);
+                    send(&mut to_client, 1, &bytes, attachment.tty).await
+                }
+                Message::Stderr(bytes) => {
+                    stderr.count(&bytes);
+                    send(&mut to_client, 2, &bytes, attachment.tty).await
+                }
                 Message::Exited(_) | Message::Failed(_) => break,
                 Message::Made(_) | Message::Started(_) => Ok(()),
             };

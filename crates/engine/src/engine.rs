@@ -23,6 +23,7 @@ use crate::{
     options::Options,
     state::record,
     volumes::Volumes,
+    watch::Watch,
 };
 
 /// A daemon.
@@ -35,6 +36,8 @@ pub struct Engine {
     pub volumes: Volumes,
     /// Its networks.
     pub networks: Networks,
+    /// Those who watch what it does.
+    pub watch: Arc<Watch>,
     /// The program that launches containers: this one, even if its file is replaced meanwhile.
     pub(crate) program: File,
     /// Where what outlives processes is recorded.
@@ -69,6 +72,7 @@ impl Engine {
             restarts,
             networks,
             events: Events::default(),
+            watch: Arc::default(),
             volumes: Volumes::open(options.data.join("volumes"))?,
             program: File::open("/proc/self/exe")?,
             ledger: Ledger::open().map_err(io::Error::other)?,

@@ -25,7 +25,7 @@ use std::{
 use container::{Command, Prepared};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
-use sandbox::{Ledger, LedgerEntry, Process, Stdio};
+use sandbox::{Ledger, LedgerEntry, Process, Stdio, Trace};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use microvm::ReadinessReport;
@@ -36,6 +36,7 @@ use crate::{
     runtime::Runtime,
     spec::{self, NetworkSetup, Shared},
     state::{self, record::Record},
+    watch::TRACE,
 };
 
 /// What the launcher reads in its working directory.
@@ -67,6 +68,9 @@ pub struct ContainerLaunch {
     pub shared: Shared,
     /// Its network.
     pub network: NetworkSetup,
+    /// Whether the launcher writes the trace of its calls.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 /// Why nothing was started.
@@ -148,7 +152,7 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
         Runtime::Microvm => microvm::name_monitor(&mut spec),
         Runtime::Container | Runtime::Process => spec::connect(&mut spec, &launch.network),
     }
-    let prepared = Prepared::new(&spec)?;
+    let prepared = Prepared::new(&spec)?.traced(launch.trace);
     // Recorded before anything is made: its supervisor is the process that may not be lost.
     let mut recorded =
         LedgerEntry::new(record.ledger_name(), runtime.ledger_kind(), record.arguments.clone());
@@ -160,6 +164,7 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     let is_machine = runtime == Runtime::Microvm;
     let readiness = is_machine.then(microvm::Readiness::listen).transpose()?;
     let mut created = prepared.create(Path::new(GATE))?;
+    write_trace(created.trace());
     let state = serde_json::to_value(created.state()).ok();
     let first = created.state().first;
     // From now on it is that process's: its supervisor may outlive it, for slow clients.
@@ -206,12 +211,14 @@ fn exec(record: &ExecRecord) -> Result<(), LaunchFailure> {
     let mut command = Command::new(record.words.iter());
     command.environment = record.environment.clone();
     command.directory = record.directory.clone();
+    command.is_traced = record.trace;
     command.stdio = if record.tty { Stdio::Terminal } else { Stdio::Inherit };
     if let Some(user) = &record.user {
         let user = container::user_in(&found, user)?;
         command.user = Some(user.user);
     }
     let left = command.leave(&found)?;
+    write_trace(&left.trace);
     tell(left.pid, left.terminal.as_ref())
 }
 
@@ -225,6 +232,16 @@ pub fn exec_request() -> Result<ExecRecord, LaunchFailure> {
     match state::load(Path::new(REQUEST)).map_err(|error| other(sandbox::chain(&error)))? {
         LaunchRequest::Exec(record) => Ok(record),
         LaunchRequest::Container(_) => Err(other("the request is not that of a command".into())),
+    }
+}
+
+/// Leaves the calls for the daemon, if they were asked for.
+fn write_trace(trace: &Trace) {
+    if trace.enabled()
+        && let Ok(text) = serde_json::to_vec(&trace.entries)
+    {
+        // Without it a watcher sees less, and the container is the same.
+        let _ = std::fs::write(TRACE, text);
     }
 }
 

@@ -40,6 +40,7 @@ pub mod state;
 pub mod supervisor;
 pub mod time;
 pub mod volumes;
+pub mod watch;
 
 pub use options::{Options, Tcp};
 pub use serve::serve;

@@ -72,6 +72,7 @@ pub fn serve(
         if let Some(path) = socket {
             let _ = fs::remove_file(path);
         }
+        engine.watch.close();
         drop(stop);
         connections.finish(GRACE).await;
         Ok(())
@@ -111,10 +112,11 @@ async fn clients_with_certificates(
     connections.accept(|| listener.accept(), serve).await;
 }
 
-/// What answers a request.
+/// What answers the requests of one connection.
 fn answer(engine: &Arc<Engine>) -> impl Fn(Request<Body>) -> Answered + Send + 'static {
-    let engine = Arc::clone(engine);
-    move |request| {
+    let (engine, number) = (Arc::clone(engine), engine.watch.connection());
+    move |mut request| {
+        request.extensions_mut().insert(number);
         let engine = Arc::clone(&engine);
         Box::pin(async move { api::answer(&engine, request).await })
     }

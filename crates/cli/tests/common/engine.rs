@@ -106,6 +106,12 @@ impl Daemon {
         in_english(Command::new("nsenter"), &[&[network.as_str()], words].concat())
     }
 
+    /// Kills it as the kernel would.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
     /// Kills it as the kernel would, and starts the next one.
     pub fn kill_and_start(&mut self) {
         self.process.kill().unwrap();

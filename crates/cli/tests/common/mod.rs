@@ -154,8 +154,12 @@ pub fn can(what: &str, available: sandbox::Result<()>) -> bool {
 pub fn can_live(demo: Demo) -> bool {
     let kvm = match demo {
         Demo::Slices | Demo::Exits | Demo::Race => true,
-        Demo::Namespaces | Demo::Layers | Demo::Breakout => false,
+        Demo::Namespaces | Demo::Layers | Demo::Breakout | Demo::Engine => false,
     };
+    // The images of a daemon keep their owners only for root.
+    if demo == Demo::Engine && !nix::unistd::Uid::effective().is_root() {
+        return skip::<()>("container", "this demonstration needs root").is_some();
+    }
     can("container", container::available()) && (!kvm || can("microvm", microvm::available()))
 }
 

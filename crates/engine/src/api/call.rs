@@ -7,7 +7,10 @@ use axum::{
 use hyper::upgrade::OnUpgrade;
 
 use super::query::Query;
-use crate::error::{ApiError, Result};
+use crate::{
+    error::{ApiError, Result},
+    watch::ConnectionNumber,
+};
 
 /// The newest version of the API that is spoken.
 pub const MAX_VERSION: &str = "1.47";
@@ -25,18 +28,21 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// Ready when the connection is the client's for other bytes than HTTP's.
     pub(super) upgrade: Option<OnUpgrade>,
+    /// Which connection it came over.
+    pub(super) connection: Option<ConnectionNumber>,
 }
 
 impl Call {
     pub(super) fn read(mut request: Request<Body>) -> Result<(Self, Body)> {
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+        let connection = request.extensions().get().copied();
         let (parts, body) = request.into_parts();
         let (version, path) = versioned(parts.uri.path())?;
         let path = super::query::decode(path)
             .ok_or_else(|| ApiError::invalid("the path is not valid UTF-8"))?;
         let query = Query::read(parts.uri.query().unwrap_or_default())?;
         let (method, headers) = (parts.method, parts.headers);
-        Ok((Self { method, version, path, query, headers, upgrade }, body))
+        Ok((Self { method, version, path, query, headers, upgrade, connection }, body))
     }
 }
 

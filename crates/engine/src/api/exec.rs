@@ -18,7 +18,7 @@ use super::{
     streams,
 };
 use crate::{
-    attachment::{self, Attachment},
+    attachment::{self, Attachment, Meters},
     engine::Engine,
     error::{ApiError, Result},
     exec,
@@ -64,7 +64,8 @@ pub(super) async fn start(
         | bit(config.attach_stdin, STDIN);
     let keys = attachment::keys(config.detach_keys.as_deref()).unwrap_or_default();
     let stdin = config.attach_stdin == Some(true);
-    let attachment = Attachment { tty: exec.tty(), stdin, keys, first: None };
+    let meters = Meters::new(&engine.watch, call.connection, &exec.container.id, exec.tty());
+    let attachment = Attachment { tty: exec.tty(), stdin, keys, first: None, meters };
     let upgrade =
         call.upgrade.ok_or_else(|| ApiError::invalid("this connection cannot be upgraded"))?;
     let response = streams::upgraded(&call.headers, exec.tty(), call.version);

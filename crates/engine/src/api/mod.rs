@@ -24,8 +24,10 @@ mod response;
 mod stats;
 mod streams;
 mod system;
+mod tap;
 mod volumes;
 mod wait;
+mod watch;
 
 use std::sync::Arc;
 
@@ -42,8 +44,9 @@ use call::Call;
 pub use call::{MAX_VERSION, MIN_VERSION};
 
 /// Answers a request.
-pub async fn answer(engine: &Arc<Engine>, request: Request<Body>) -> Response<Body> {
+pub async fn answer(engine: &Arc<Engine>, mut request: Request<Body>) -> Response<Body> {
     let is_head = request.method() == Method::HEAD;
+    let tap = tap::Tap::on(engine, &mut request);
     let result = match Call::read(request) {
         Ok((call, body)) => route(engine, call, body).await,
         Err(error) => Err(error),
@@ -60,7 +63,10 @@ pub async fn answer(engine: &Arc<Engine>, request: Request<Body>) -> Response<Bo
         // The docker command takes a body here for the next response.
         *response.body_mut() = Body::empty();
     }
-    response
+    match tap {
+        Some(tap) => tap.answer(response),
+        None => response,
+    }
 }
 
 /// The table of all requests.
@@ -77,6 +83,7 @@ async fn route(engine: &Arc<Engine>, call: Call, body: Body) -> Result<Response<
         (GET, ["version"]) => system::version(engine),
         (GET, ["info"]) => system::info(engine).await,
         (GET, ["events"]) => events::events(engine, &call),
+        (GET, ["isolab", "watch"]) => Ok(watch::watch(engine)),
 
         (POST, ["containers", "create"]) => containers::create(engine, &call, body).await,
         (GET, ["containers", "json"]) => list::list(engine, &call).await,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{call::Call, logs, response::empty};
 use crate::{
-    attachment::{self, Attachment},
+    attachment::{self, Attachment, Meters},
     container::{Container, Subscriber},
     engine::Engine,
     error::{ApiError, Result},
@@ -63,7 +63,8 @@ pub(super) async fn attach(engine: &Arc<Engine>, id: &str, call: Call) -> Result
     let upgrade =
         call.upgrade.ok_or_else(|| ApiError::invalid("this connection cannot be upgraded"))?;
     let response = upgraded(&call.headers, tty, call.version);
-    let attachment = Attachment { tty, stdin, keys, first };
+    let meters = Meters::new(&engine.watch, call.connection, &container.id, tty);
+    let attachment = Attachment { tty, stdin, keys, first, meters };
     let connected = query.flag("stream").then(|| subscribe(&container, streams));
     tokio::spawn(async move {
         let Some(client) = attachment::accepted(upgrade).await else { return };

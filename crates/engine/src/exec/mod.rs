@@ -22,6 +22,7 @@ use crate::{
     runtime::Runtime,
     supervisor::{Connection, Message, STDERR, STDOUT, SupervisorOptions},
     volumes,
+    watch::{WatchEvent, publish_trace},
 };
 use instance::Exec;
 use record::ExecRecord;
@@ -123,6 +124,7 @@ async fn launch(
         directory: text(&config.working_dir).map(Into::into),
         user: text(&config.user),
         tty: exec.tty(),
+        trace: engine.watch.is_watched(),
     };
     let stdin = config.attach_stdin.unwrap_or(false) && streams.is_some();
     let options = SupervisorOptions { stdin, stdin_once: stdin, tty: exec.tty(), log: None };
@@ -139,7 +141,9 @@ async fn launch(
     };
     watcher.subscribe(0).await.map_err(failed)?;
     watcher.go(size[0], size[1]).await.map_err(failed)?;
-    let pid = launching::started(&mut watcher).await?;
+    let started = launching::started(&mut watcher).await;
+    publish_trace(&engine.watch, &exec.directory, &exec.container.id);
+    let pid = started?;
     let mut status = exec.status();
     (status.up, status.pid) = (true, pid);
     drop(status);
@@ -161,6 +165,8 @@ async fn watch(engine: Arc<Engine>, exec: Arc<Exec>, mut connection: Connection)
     }
     let attributes = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
     exec.container.emit(&engine.events, "exec_die", &attributes);
+    let exit = WatchEvent::Exit { code, exec: Some(exec.id.clone()) };
+    engine.watch.publish(None, Some(exec.container.id.clone()), exit);
     let directory = exec.directory.clone();
     let _ = tokio::task::spawn_blocking(move || volumes::remove(&directory)).await;
     // As long as dockerd keeps it for those who ask for the exit code.

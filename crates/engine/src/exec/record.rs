@@ -19,4 +19,7 @@ pub struct ExecRecord {
     pub user: Option<String>,
     /// Whether it gets a terminal.
     pub tty: bool,
+    /// Whether the launcher writes the trace of its calls.
+    #[serde(default)]
+    pub trace: bool,
 }

@@ -16,6 +16,7 @@ use crate::{
     state::status::Phase,
     supervisor::{Connection, ExitRecord, Message},
     time,
+    watch::WatchEvent,
 };
 
 /// Watches a container until its first process has ended.
@@ -102,6 +103,8 @@ pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end:
         container.emit(&engine.events, "oom", &[]);
     }
     container.emit(&engine.events, "die", &[("exitCode", end.code.to_string())]);
+    let exit = WatchEvent::Exit { code: end.code, exec: None };
+    engine.watch.publish(None, Some(container.id.clone()), exit);
     container.progress.send_modify(|progress| {
         (progress.ends, progress.exit_code) = (progress.ends + 1, end.code);
     });
