@@ -42,7 +42,10 @@ enum Command {
     Launch,
     /// Be the Linux microVM that the working directory describes. For the launcher, never by hand
     #[command(hide = true)]
-    Monitor,
+    Monitor {
+        /// The directory of the ledger
+        ledger: PathBuf,
+    },
     /// Run the command that the working directory describes in a Linux microVM. For the launcher,
     /// never by hand
     #[command(hide = true)]
@@ -63,9 +66,9 @@ fn socket(text: &str) -> Result<PathBuf, String> {
 
 /// Serves it, or does what it asks a process of its own for.
 pub fn engine(arguments: &Arguments) -> Result<u8, Failure> {
-    match arguments.command {
+    match &arguments.command {
         Some(Command::Launch) => Ok(engine::launch::launch()),
-        Some(Command::Monitor) => Ok(engine::monitor::monitor()?),
+        Some(Command::Monitor { ledger }) => Ok(engine::monitor::monitor(ledger)?),
         Some(Command::Join) => join(),
         None => serve(arguments),
     }
