@@ -77,7 +77,10 @@ enum Command {
     Launch,
     /// Be the Linux microVM that the working directory describes. For the launcher, never by hand
     #[command(hide = true)]
-    Monitor,
+    Monitor {
+        /// The directory of the ledger
+        ledger: PathBuf,
+    },
     /// Run the command that the working directory describes in a Linux microVM. For the launcher,
     /// never by hand
     #[command(hide = true)]
@@ -88,7 +91,7 @@ enum Command {
 pub fn engine(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
         Some(Command::Launch) => Ok(engine::launch::launch()),
-        Some(Command::Monitor) => Ok(engine::monitor::monitor()?),
+        Some(Command::Monitor { ledger }) => Ok(engine::monitor::monitor(ledger)?),
         Some(Command::Join) => join(),
         Some(Command::Watch(arguments)) => watch::watch(arguments),
         Some(Command::Explain(arguments)) => explain::explain(arguments),

@@ -148,8 +148,9 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     let mut spec = spec::of(record, &here, &launch.shared)
         .map_err(|error| LaunchFailure { message: error.message, code: 128 })?;
     let runtime = record.runtime();
+    let ledger = Ledger::open().map_err(ledger_failed)?;
     match runtime {
-        Runtime::Microvm => microvm::name_monitor(&mut spec),
+        Runtime::Microvm => microvm::name_monitor(&mut spec, &ledger),
         Runtime::Container | Runtime::Process => spec::connect(&mut spec, &launch.network),
     }
     let prepared = Prepared::new(&spec)?.traced(launch.trace);
@@ -158,7 +159,6 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
         LedgerEntry::new(record.ledger_name(), runtime.ledger_kind(), record.arguments.clone());
     recorded.launcher = Process::of(parent_id()).unwrap_or_else(Process::current);
     recorded.resources = prepared.resources();
-    let ledger = Ledger::open().map_err(ledger_failed)?;
     let mut claim = ledger.claim(recorded).map_err(ledger_failed)?;
     let _ = std::fs::remove_file(GATE); // of a launcher that was killed
     let is_machine = runtime == Runtime::Microvm;

@@ -10,7 +10,7 @@
 //! It closes itself before the machine starts, as `isolab run --in linux` does. A signal that it gets
 //! is passed on to the program inside; SIGKILL ends the machine. Its exit code is the program's.
 
-use std::{env, io, process, sync::Arc, thread, time::Duration};
+use std::{env, io, path::Path, process, sync::Arc, thread, time::Duration};
 
 use microvm::{
     LinuxVm,
@@ -33,16 +33,16 @@ use crate::{
 const START_UP: Duration = Duration::from_secs(120);
 
 /// Boots the guest that the request in the working directory describes, and waits for the end of its
-/// program. The result is the exit code of this process.
+/// program. Its entry is in the ledger in the directory `ledger`. The result is the exit code of this process.
 ///
 /// # Errors
 ///
 /// When the guest fails after it was started; why it was not started is told to the launcher.
-pub fn monitor() -> sandbox::Result<u8> {
+pub fn monitor(ledger: &Path) -> sandbox::Result<u8> {
     // In lists of processes; without it, it has the name `exe`.
     let _ = prctl::set_name(c"isolab-microvm");
     let Ok(report) = ReadinessReport::open() else { return Ok(128) };
-    match begin() {
+    match begin(ledger) {
         Ok(begun) => {
             report.send(Ok(()));
             begun.wait()
@@ -62,7 +62,7 @@ struct Begun {
     _socket: Socket,
 }
 
-fn begin() -> Result<Begun, LaunchFailure> {
+fn begin(ledger: &Path) -> Result<Begun, LaunchFailure> {
     let other = |message: String| LaunchFailure { message, code: 128 };
     let of = |error: &(dyn std::error::Error + 'static)| other(sandbox::chain(error));
     let signals = hold_signals().map_err(|error| of(&error))?;
@@ -72,7 +72,7 @@ fn begin() -> Result<Begun, LaunchFailure> {
     };
     available().map_err(|error| other(error.message))?;
     let (machine, workload) = described(&launch.record)?;
-    let ledger = Ledger::open().map_err(|error| of(&error))?;
+    let ledger = Ledger::at(ledger.to_owned()).map_err(|error| of(&error))?;
     let entry = ledger.find(&launch.record.ledger_name()).map_err(|error| of(&error))?;
     let entry = entry.ok_or_else(|| other("the container is not in the ledger".into()))?;
     let (socket, listener) = ledger.listen_for(&entry).map_err(|error| of(&error))?;

@@ -8,6 +8,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::fs::OpenOptionsExt as _,
     },
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -17,13 +18,13 @@ use nix::{
     fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::stat::Mode,
-    unistd::mkfifo,
+    unistd::{Uid, mkfifo},
 };
 use rustix::{
     process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid},
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
 };
-use sandbox::{LedgerEntry, Process, Program};
+use sandbox::{Ledger, LedgerEntry, Process, Program};
 
 use super::{LaunchFailure, failed, tell};
 use crate::exec::record::ExecRecord;
@@ -34,13 +35,19 @@ const READY: &str = "ready";
 /// A message is written whole or not at all (pipe(7), `PIPE_BUF`).
 const LONGEST: usize = 4096;
 
-/// Has the first process be this program, wherever its file is now.
-pub(super) fn name_monitor(spec: &mut Spec) {
-    let own = format!("/proc/{}/exe", std::process::id());
+/// Has the first process be this program, even if its file was replaced meanwhile. An ordinary user's
+/// is root of a user namespace of its own: from there /proc does not lead to this process's file
+/// (ptrace(2), access mode checking), and it would look for another ledger, so that it is told which.
+pub(super) fn name_monitor(spec: &mut Spec, ledger: &Ledger) {
+    let of_process = || format!("/proc/{}/exe", std::process::id()).into();
+    let is_root = Uid::effective().is_root();
+    let by_name = (!is_root).then(|| std::env::current_exe().ok()).flatten();
+    let own: PathBuf = by_name.unwrap_or_else(of_process);
     if let Program::Command(words) = &mut spec.way_out.program
         && let Some(first) = words.first_mut()
     {
         *first = own.into();
+        words.push(ledger.directory().into());
     }
 }
 

@@ -153,7 +153,7 @@ fn shares(record: &Record) -> Vec<Share> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::test_record::record, *};
 
     fn host(nano_cpus: i64, cpu_quota: i64) -> HostConfig {
         HostConfig { nano_cpus: Some(nano_cpus), cpu_quota: Some(cpu_quota), ..Default::default() }
@@ -175,6 +175,28 @@ mod tests {
     }
 
     #[test]
+    fn the_monitor_is_a_process_of_the_host_in_a_cgroup() {
+        let mut record = record("microvm");
+        (record.host.memory, record.host.nano_cpus) = (Some(512 << 20), Some(500_000_000));
+        let spec = monitor(&record, Path::new("/there")).unwrap();
+        assert_eq!(spec.boundary.namespaces.mount, Namespace::Shared);
+        assert!(spec.budget.cgroup.is_some() && spec.budget.limits.cpu_quota.is_some());
+        assert_eq!(spec.budget.limits.memory_bytes, None, "the machine keeps that limit");
+        assert_eq!(spec.way_out.directory, Path::new("/there"));
+    }
+
+    #[test]
+    fn only_what_was_copied_into_it_lies_above_the_image() {
+        let kept = tempfile::tempdir().unwrap();
+        let mut record = record("microvm");
+        record.layers = vec!["/image".into()];
+        assert_eq!(layers(&record, kept.path()), [Path::new("/image")]);
+        let upper = kept.path().join("upper");
+        std::fs::create_dir(&upper).unwrap();
+        assert_eq!(layers(&record, kept.path()), [upper.as_path(), Path::new("/image")]);
+    }
+
+    #[test]
     fn a_host_that_cannot_is_led_to_the_nest() {
         match available() {
             Ok(()) => println!("skipped: this host can run Linux guests"),
@@ -182,34 +204,6 @@ mod tests {
                 assert_eq!(error.status, StatusCode::NOT_IMPLEMENTED);
                 assert!(error.message.contains("isolab nest"), "{error}");
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod test_record {
-    use bollard_stubs::models::{ContainerConfig, NetworkingConfig};
-
-    use super::*;
-    use crate::state::{record::FORMAT, status::Status};
-
-    /// A record of a container that asks for nothing.
-    pub(super) fn record() -> Record {
-        Record {
-            format: FORMAT,
-            id: "0".repeat(64),
-            name: "x".into(),
-            created: String::new(),
-            image: String::new(),
-            layers: Vec::new(),
-            arguments: vec!["true".into()],
-            config: ContainerConfig::default(),
-            host: HostConfig { runtime: Some("microvm".into()), ..HostConfig::default() },
-            networking: NetworkingConfig { endpoints_config: None },
-            mounts: Vec::new(),
-            status: Status::default(),
-            restarts: 0,
-            stopped_by_client: false,
         }
     }
 }

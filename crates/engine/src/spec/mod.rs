@@ -20,6 +20,8 @@ mod network;
 mod power;
 mod process;
 mod refusal;
+#[cfg(test)]
+mod test_record;
 mod way_out;
 
 use std::path::Path;

@@ -62,3 +62,41 @@ fn check(record: &Record) -> Result<()> {
         ],
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::test_record::record, *};
+
+    /// A record whose name is the host's, as it is without a wish.
+    fn plain() -> Record {
+        let mut record = record("process");
+        let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        record.config.hostname = Some(name.trim().into());
+        record
+    }
+
+    #[test]
+    fn a_process_has_a_root_of_its_own_and_shares_the_rest() {
+        let spec = of(&plain(), Path::new("/there")).unwrap();
+        let Namespaces { mount, uts, ipc, pid, net, user, cgroup } = spec.boundary.namespaces;
+        assert_eq!(mount, Namespace::New);
+        assert!([uts, ipc, pid, net, user, cgroup].iter().all(|it| *it == Namespace::Shared));
+        assert!(spec.inside.masked_paths.is_empty() && spec.budget.devices.is_empty());
+        assert_eq!(spec.budget.usual_pids, None);
+        assert_eq!(spec.power.seccomp, container::seccomp::Seccomp::Unconfined);
+        assert!(!spec.power.no_new_privileges);
+    }
+
+    #[test]
+    fn walls_that_were_asked_for_are_refused_by_their_option() {
+        let refused = |change: fn(&mut Record)| {
+            let mut record = plain();
+            change(&mut record);
+            check(&record).unwrap_err().message
+        };
+        assert!(refused(|it| it.host.network_mode = Some("none".into())).contains("a network"));
+        assert!(refused(|it| it.config.hostname = Some("other".into())).contains("a host name"));
+        assert!(refused(|it| it.host.publish_all_ports = Some(true)).contains("published ports"));
+        assert!(refused(|it| it.host.ipc_mode = Some("private".into())).contains("--ipc"));
+    }
+}

@@ -116,10 +116,10 @@ fn files(record: &Record) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::microvm::test_record::record;
+    use crate::spec::test_record::record;
 
     fn refusal(change: impl FnOnce(&mut Record)) -> String {
-        let mut record = record();
+        let mut record = record("microvm");
         change(&mut record);
         check(&record).unwrap_err().message
     }
@@ -148,14 +148,14 @@ mod tests {
         };
         let refused = refusal(|record| record.mounts = vec![mount(true)]);
         assert!(refused.contains("-v /tmp:/x:ro"), "{refused}");
-        let mut read = record();
+        let mut read = record("microvm");
         read.mounts = vec![mount(false)];
         check(&read).unwrap();
     }
 
     #[test]
     fn what_the_docker_command_always_sends_is_no_wish() {
-        let mut record = record();
+        let mut record = record("microvm");
         record.host.memory_swappiness = Some(-1);
         (record.host.memory_swap, record.host.pids_limit) = (Some(0), Some(0));
         record.host.cgroupns_mode = Some(bollard_stubs::models::HostConfigCgroupnsModeEnum::EMPTY);
