@@ -137,6 +137,7 @@ impl NetworkArguments {
             servers: self.dns.clone(),
             search: self.dns_search.clone(),
             options: self.dns_option.clone(),
+            are_in_files: false,
         }
     }
 

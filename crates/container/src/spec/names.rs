@@ -13,6 +13,9 @@ pub struct NameService {
     pub search: Vec<String>,
     /// Options of the resolver instead of the host's.
     pub options: Vec<String>,
+    /// Whether the files are made in a root that is kept and has none, also without a way to other
+    /// hosts: empty, as mount points.
+    pub are_in_files: bool,
 }
 
 impl NameService {

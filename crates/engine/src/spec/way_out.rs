@@ -79,7 +79,7 @@ fn variables(record: &Record) -> Vec<Variable> {
 
 fn names(record: &Record) -> Result<NameService> {
     let host = &record.host;
-    let mut names = NameService::default();
+    let mut names = NameService { are_in_files: true, ..NameService::default() };
     for text in host.extra_hosts.iter().flatten() {
         let bad = || ApiError::invalid(format!("bad format for add-host: \"{text}\""));
         let (name, address) = text.split_once([':', '=']).ok_or_else(bad)?;
