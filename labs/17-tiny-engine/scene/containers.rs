@@ -58,21 +58,33 @@ impl std::ops::Deref for Started {
 }
 
 impl Scene {
-    /// All that is below the directory of containers.
-    pub(super) fn files(&self) -> Checked<BTreeMap<PathBuf, Node>> {
-        Ok(tree(self.student.main(), &self.directory.join("containers"))?)
+    /// All that is below the directory of containers; nothing if that is gone.
+    pub(super) fn files(&self) -> BTreeMap<PathBuf, Node> {
+        self.tree(&self.directory.join("containers"))
+    }
+
+    /// All that is below a directory. A file that is renamed or removed meanwhile is looked for again.
+    fn tree(&self, path: &Path) -> BTreeMap<PathBuf, Node> {
+        const LOOKS: usize = 20;
+        for _ in 0..LOOKS {
+            if let Ok(found) = tree(self.student.main(), path) {
+                return found;
+            }
+            sleep(GLANCE);
+        }
+        BTreeMap::new()
     }
 
     /// What is in the state file of a container.
-    pub fn state_text(&self, id: &str) -> Checked<Option<String>> {
-        Ok(match self.files()?.remove(&Path::new(id).join("state.json")) {
+    pub fn state_text(&self, id: &str) -> Option<String> {
+        match self.files().remove(&Path::new(id).join("state.json")) {
             Some(Node::File { content, .. }) => Some(String::from_utf8_lossy(&content).into()),
             _ => None,
-        })
+        }
     }
 
-    pub fn state(&self, id: &str) -> Checked<Option<Container>> {
-        Ok(self.state_text(id)?.and_then(|text| serde_json::from_str(&text).ok()))
+    pub fn state(&self, id: &str) -> Option<Container> {
+        serde_json::from_str(&self.state_text(id)?).ok()
     }
 
     pub fn create(&mut self, bench: &Bench) -> Checked<Created> {
@@ -112,10 +124,10 @@ impl Scene {
     /// Starts a container; gives what its state says, if that is true.
     pub fn start(&mut self, created: Created) -> Checked<Started> {
         self.expect("POST", &format!("/containers/{}/start", created.id), "", 204)?;
-        let text = self.state_text(&created.id)?.unwrap_or("nothing".into());
-        let state = serde_json::from_str(&text).map(|found: Container| found.state);
-        let Ok(State::Running { pid, start_time }) = state else {
-            return Err(self.finding(fail("L17-not-recorded").fact("state", one_line(&text))));
+        let state = self.state(&created.id).map(|container| container.state);
+        let Some(State::Running { pid, start_time }) = state else {
+            let state = json!(state).to_string();
+            return Err(self.finding(fail("L17-not-recorded").fact("state", state)));
         };
         let process = self.student.outside(pid);
         let process = process.map_err(|_| died(pid, STARTED))?;
@@ -157,7 +169,7 @@ impl Scene {
         let mark = container.printed[line].file_name().unwrap_or_default().to_owned();
         let deadline = Instant::now() + self.timeout;
         loop {
-            if tree(self.student.main(), &self.marks)?.contains_key(Path::new(&mark)) {
+            if self.tree(&self.marks).contains_key(Path::new(&mark)) {
                 return Ok(());
             }
             self.lives(container, after)?;
@@ -229,8 +241,8 @@ impl Scene {
     pub fn code(&mut self, id: &str) -> Checked<u64> {
         let client = self.connect()?;
         let path = format!("/containers/{id}/wait");
-        let reply = client.send("POST", &path, "").and_then(|()| client.reply(self.timeout));
-        self.code_of(reply, &path)
+        client.send("POST", &path, "");
+        self.code_of(client.reply(self.timeout), &path)
     }
 
     pub fn code_of(&mut self, reply: io::Result<Reply>, path: &str) -> Checked<u64> {
@@ -248,14 +260,14 @@ impl Scene {
     pub fn remove(&mut self, id: &str, force: bool) -> Checked<()> {
         let query = if force { "?force=1" } else { "" };
         self.expect("DELETE", &format!("/containers/{id}{query}"), "", 204)?;
-        let left = self.files()?.into_keys().find(|path| path.starts_with(id));
+        let left = self.files().into_keys().find(|path| path.starts_with(id));
         ensure(left.is_none(), || {
             fail("L17-left-behind").fact("file", left.unwrap_or_default().display())
         })
     }
 
     pub fn kill(&self, container: &Started) -> Checked<()> {
-        self.student.kill(container.process)
+        self.student.kill(container.process).map_err(|_| died(container.pid, STARTED))
     }
 }
 

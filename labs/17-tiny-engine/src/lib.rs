@@ -90,12 +90,13 @@ fn shim(host: &Host, engine: &Engine, id: &str) -> Result<(), Trouble> {
     let container = host.step("read the state", || engine.load(id))?;
     let container =
         host.step("read the state", || container.ok_or("there is no such container"))?;
-    // A shim that fails says why where its pid is waited for; the check hears of it from the daemon.
+    // `start` waits for the pid, and gets the reason in its place; later nobody listens any more.
     if let Err(error) = (engine.answer.shim)(engine, container) {
-        let _ = writeln!(io::stdout(), "{error}");
-        eprintln!("shim of {id}: {error}");
+        if writeln!(io::stdout(), "{error}").is_err() {
+            eprintln!("shim: {error}");
+        }
         std::process::exit(1);
     }
-    // And of one that does not, the check hears nothing.
+    // The check is told nothing of it.
     std::process::exit(0)
 }

@@ -24,7 +24,7 @@ use tiny_engine::{Answer, Container, Engine, Refusal, State, isolated};
 
 /// Makes the daemon's socket at `path`, with mode 0660: for its owner and group, and nobody else.
 ///
-/// bind(2) gives it what umask leaves of 0777, and it is not known what umask the daemon was started
+/// bind(2) gives it what umask(2) leaves of 0777, and a daemon does not know what umask it was started
 /// with; see `fs::set_permissions`. A daemon that was killed has left its socket behind, and bind(2)
 /// takes no name that exists: remove it.
 fn listen(path: &Path) -> io::Result<UnixListener> {
@@ -102,9 +102,9 @@ fn adopt(engine: &Engine, pid: u32, start_time: u64) -> Option<OwnedFd> {
 /// container.
 ///
 /// `engine.current(id)` says what is true now; also of a container that another daemon has started, and
-/// of one whose end nobody has recorded. Ask it again and again, with a pause
-/// between, or better: wait for the descriptor that `engine.adopt` gives to become readable (poll(2)),
-/// which it does when the process has ended, and ask then.
+/// of one whose end nobody has recorded. Ask it again and again, with a pause between; or better, wait
+/// for the descriptor that `engine.adopt` gives to become readable (poll(2)), which it does when the
+/// process has ended, and ask then.
 fn wait(engine: &Engine, id: &str) -> Result<i32, Refusal> {
     todo!("lab 17, step 8: a loop until it is Exited")
 }
