@@ -152,6 +152,12 @@ fn a_command_that_joins_is_seen_and_what_it_is_sent() {
     client.stdin.take().unwrap().write_all(b"some words").unwrap();
     assert_eq!(client.wait_with_output().unwrap().stdout, b"some words");
     let mut records = watcher.until(is_exit);
+    let made = records.iter().find(|it| it["status"] == 201).expect("the answer to exec");
+    assert_eq!(
+        made["body"]["Id"].as_str().map(str::len),
+        Some(64),
+        "by the name that dockerd uses"
+    );
     records.extend(watcher.until(|it| it["kind"] == "answer"));
     assert!(records.iter().any(|it| it["call"] == "setns into the container"), "{records:#?}");
     for stream in ["stdin", "stdout"] {

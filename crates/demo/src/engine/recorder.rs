@@ -65,7 +65,7 @@ fn small(event: WatchEvent) -> WatchEvent {
         Value::Array(all) => all.iter().map(|_| Value::Null).collect(),
         Value::Object(mut fields) => {
             let status = fields.get("State").map(|state| json!({ "Status": state["Status"] }));
-            let kept = ["Id", "id", "Name", "ExitCode", "message"];
+            let kept = ["Id", "Name", "ExitCode", "message"];
             fields.retain(|name, _| kept.contains(&name.as_str()));
             fields.extend(status.map(|status| ("State".to_owned(), status)));
             Value::Object(fields)

@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     http::{Response, StatusCode},
 };
-use bollard_stubs::models::{ExecConfig, ExecStartConfig, IdResponse};
+use bollard_stubs::models::{ExecConfig, ExecStartConfig};
 use tokio::sync::mpsc;
 
 use super::{
@@ -30,7 +30,7 @@ pub(super) async fn create(engine: &Arc<Engine>, id: &str, body: Body) -> Result
         return Err(ApiError::invalid("Invalid detach keys provided"));
     }
     let id = exec::create(engine, &container, config)?;
-    json_of(StatusCode::CREATED, &IdResponse { id })
+    json_of(StatusCode::CREATED, &serde_json::json!({ "Id": id }))
 }
 
 pub(super) async fn start(
