@@ -16,6 +16,7 @@ mod lifecycle;
 mod list;
 mod logs;
 mod networks;
+mod overheard;
 mod progress;
 mod query;
 mod registry;

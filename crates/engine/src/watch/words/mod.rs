@@ -3,6 +3,8 @@
 
 mod answers;
 mod fields;
+mod parameters;
+mod parts;
 mod routes;
 mod values;
 
@@ -47,9 +49,9 @@ impl Part {
 /// What `request` asks for.
 pub fn request(request: &RequestRecord, language: Language) -> Phrase {
     let call = Call::of(request);
-    let mut parts = fields::of_query(&call, language);
+    let mut parts = parameters::of_query(&call, language);
     if let Some(body) = &request.body {
-        parts.extend(fields::of_body(&call, body, language));
+        parts.extend(parts::of_body(&call, body, language));
     }
     if request.has_credentials {
         parts.push(Part {
