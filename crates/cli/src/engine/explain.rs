@@ -9,7 +9,7 @@ use std::{ffi::OsString, path::Path, time::Duration};
 use clap::Args;
 use engine::watch::{
     RequestRecord,
-    words::{self, Part, with_short_ids},
+    words::{self, Part, printable, with_short_ids},
 };
 use host::Language;
 use report::columns::{columns, padded, shortened, wrapped};
@@ -156,7 +156,7 @@ fn lines(
         head += &format!("?{}", with_short_ids(&request.query));
     }
     let mut page = String::new();
-    for (at, line) in wrapped(&head, width - MARGIN).iter().enumerate() {
+    for (at, line) in wrapped(&printable(&head), width - MARGIN).iter().enumerate() {
         let number = if at == 0 { format!("{number:>2}") } else { "  ".into() };
         page += &format!("{number}  {line}\n");
     }

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use engine::watch::{StepRecord, WatchEvent, WatchRecord, words::with_short_ids};
+use engine::watch::{
+    StepRecord, WatchEvent, WatchRecord,
+    words::{printable, with_short_ids},
+};
 use serde_json::{Value, json};
 
 use super::{Call, EngineScene};
@@ -49,7 +52,7 @@ impl RecordFilter {
 }
 
 fn call(time: f64, step: &StepRecord) -> Call {
-    let text = with_short_ids(&step.call);
+    let text = printable(&with_short_ids(&step.call));
     Call {
         question: step.question,
         time,
