@@ -174,6 +174,13 @@ pub fn starts() -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Has the daemon of the demonstration `engine`, until standard input ends.
+pub fn keep_engine() -> Result<u8, Failure> {
+    let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    ::demo::engine::keep(input, output).map_err(Failure::at("keep the daemon"))?;
+    Ok(0)
+}
+
 /// One of them, or all in order.
 #[derive(Clone, Copy)]
 enum Chosen {

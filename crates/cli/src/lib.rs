@@ -148,6 +148,8 @@ enum Command {
     #[command(hide = true)]
     Starts,
     #[command(hide = true)]
+    KeepEngine,
+    #[command(hide = true)]
     Names(completions::NamesArguments),
     /// List the built-in programs with their arguments.
     List,
@@ -319,6 +321,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
         Command::Lab(arguments) => lab::lab(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Starts => demo::starts(),
+        Command::KeepEngine => demo::keep_engine(),
         Command::Names(arguments) => completions::print_names(&arguments),
         Command::List => list::list(),
         Command::Completions(arguments) => completions::completions(&arguments),

@@ -152,6 +152,12 @@ fn a_command_that_joins_is_seen_and_what_it_is_sent() {
     client.stdin.take().unwrap().write_all(b"some words").unwrap();
     assert_eq!(client.wait_with_output().unwrap().stdout, b"some words");
     let mut records = watcher.until(is_exit);
+    let made = records.iter().find(|it| it["status"] == 201).expect("the answer to exec");
+    assert_eq!(
+        made["body"]["Id"].as_str().map(str::len),
+        Some(64),
+        "by the name that dockerd uses"
+    );
     records.extend(watcher.until(|it| it["kind"] == "answer"));
     assert!(records.iter().any(|it| it["call"] == "setns into the container"), "{records:#?}");
     for stream in ["stdin", "stdout"] {
@@ -233,6 +239,50 @@ impl Watcher {
         });
         Self { process, lines }
     }
+}
+
+#[test]
+fn a_watcher_that_reads_nothing_slows_nobody_and_is_told_what_it_has_lost() {
+    const REQUESTS: usize = 20_000;
+    if !can_serve() {
+        return;
+    }
+    let daemon = Daemon::start();
+    let mut slow = UnixStream::connect(daemon.path("engine.sock")).unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    slow.write_all(b"GET /isolab/watch HTTP/1.1\r\nHost: engine\r\n\r\n").unwrap();
+    let mut first = [0; 12];
+    slow.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let mut client = UnixStream::connect(daemon.path("engine.sock")).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answers = client.try_clone().unwrap();
+    let reader = thread::spawn(move || {
+        let mut all = Vec::new();
+        answers.read_to_end(&mut all).map(|_| all)
+    });
+    let request = "HEAD /_ping HTTP/1.1\r\nHost: engine\r\n";
+    for _ in 1..REQUESTS {
+        client.write_all(format!("{request}\r\n").as_bytes()).unwrap();
+    }
+    client.write_all(format!("{request}Connection: close\r\n\r\n").as_bytes()).unwrap();
+    let answers = reader.join().unwrap().expect("all answers in time");
+    let answers = String::from_utf8_lossy(&answers).matches("HTTP/1.1 200").count();
+    assert_eq!(answers, REQUESTS);
+    // Each record is either there or among those that were lost.
+    let (mut received, mut lost) = (0, 0);
+    let mut lines = BufReader::new(slow).lines();
+    while received + lost < 2 * REQUESTS as u64 {
+        let line = lines.next().expect("the records end").unwrap();
+        let Ok(record) = serde_json::from_str::<Value>(&line) else { continue };
+        match record["kind"].as_str() {
+            Some("lost") => lost += record["records"].as_u64().unwrap(),
+            Some(_) => received += 1,
+            None => {} // the length of a chunk
+        }
+    }
+    assert_eq!(received + lost, 2 * REQUESTS as u64);
+    assert!(lost > REQUESTS as u64, "{lost}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use engine::watch::{
     BytesRecord, RequestRecord, StepRecord, StreamName, WatchEvent, WatchRecord,
-    words::{self, Part, with_short_ids},
+    words::{self, Part, printable, with_short_ids},
 };
 use host::Language;
 use report::columns::{columns, padded, shortened, wrapped};
@@ -93,7 +93,7 @@ impl Timeline {
                 .either(" (and {} more like it)", "（另有 {} 次类似调用）")
                 .replace("{}", &(count - 1).to_string()),
         };
-        let text = format!("{}{more}", with_short_ids(&step.call));
+        let text = format!("{}{more}", printable(&with_short_ids(&step.call)));
         let lead = self.question(step.question);
         let text = Text { lead, text, style: Style::Yellow };
         self.row(time, None, ("→", "kernel"), &[text])
@@ -164,10 +164,10 @@ impl Timeline {
 
     /// Method and path, what it asks for, and what it says besides.
     fn request(&self, request: &RequestRecord) -> Vec<Text> {
-        let path = with_short_ids(&request.path);
+        let path = printable(&with_short_ids(&request.path));
         let mut head = vec![format!("{} {path}", request.method)];
         if !request.query.is_empty() {
-            let query = format!("?{}", with_short_ids(&request.query));
+            let query = format!("?{}", printable(&with_short_ids(&request.query)));
             match columns(&head[0]) + columns(&query) <= self.width - self.margin() {
                 true => head[0] += &query,
                 false => head.push(query),

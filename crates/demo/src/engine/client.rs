@@ -126,7 +126,7 @@ fn requests(command: ClientCommand, socket: &Path) -> io::Result<String> {
             });
             request(socket, "GET", "/v1.47/containers/web/json", None)?;
             let (_, made) = post("/v1.47/containers/web/exec", Some(body))?;
-            let id = made["Id"].as_str().or(made["id"].as_str()).unwrap_or_default();
+            let id = made["Id"].as_str().unwrap_or_default();
             let start = format!("/v1.47/exec/{id}/start");
             let output =
                 Upgraded::open(socket, &start, Some(json!({ "Detach": false })))?.read()?;

@@ -1,9 +1,9 @@
 //! A daemon of the demonstration's own, and what is left of it at the end: nothing.
 //!
 //! ```text
-//!   /tmp/isolab-engine-PID/images        the image `demo`, of this host's shell
-//!                          data          containers, volumes and networks
-//!                          engine.sock   Docker's API
+//!   /tmp/isolab-engine-PID-N/images      the image `demo`, of this host's shell
+//!                            data        containers, volumes and networks
+//!                            engine.sock Docker's API
 //! ```
 
 use std::{
@@ -15,9 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sandbox::Process;
-
-use super::{client, recorder::OWN};
+use super::client;
 use crate::{Error, Result};
 
 /// How long a daemon may take to begin.
@@ -52,15 +50,13 @@ impl Daemon {
         Ok(program)
     }
 
-    /// Makes the image, and starts the daemon. The calling thread must be in a network of its own.
+    /// Makes the image, and starts the daemon.
     ///
     /// # Errors
     ///
     /// When that is not possible.
-    pub(super) fn start(program: PathBuf) -> Result<Self> {
-        let directory = std::env::temp_dir().join(format!("isolab-engine-{}", std::process::id()));
-        let made = DirBuilder::new().mode(0o700).create(&directory);
-        made.map_err(Error::system(format!("create {}", directory.display())))?;
+    pub(super) fn start() -> Result<Self> {
+        let (program, directory) = (Self::program()?, new_directory()?);
         let mut daemon = Self { directory, program, process: None };
         let words = ["image", "import-host", "demo:latest", "--", "sh", "sleep"];
         let made = daemon.isolab(&words).output().map_err(Error::system("execute isolab"))?;
@@ -84,12 +80,12 @@ impl Daemon {
         self.directory.join("engine.sock")
     }
 
-    /// A directory for clients.
+    /// Its directory.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Its process id.
+    /// Its process id; 0 if it was killed.
     pub(super) fn pid(&self) -> u32 {
         self.process.as_ref().map_or(0, Child::id)
     }
@@ -127,13 +123,25 @@ impl Daemon {
         }
         self.process = None;
     }
+}
 
-    /// The first process of the container `name`, which runs.
-    pub(super) fn first_process(&self, name: &str) -> Option<Process> {
-        let path = format!("/containers/{name}/json?{OWN}");
-        let (_, body) = client::request(&self.socket(), "GET", &path, None).ok()?;
-        let pid = body["State"]["Pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())?;
-        Process::of(pid)
+/// A directory that nobody else has, and only this user may enter.
+fn new_directory() -> Result<PathBuf> {
+    const TRIES: u32 = 100;
+    let mut number = 0;
+    loop {
+        let name = format!("isolab-engine-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => return Ok(directory),
+            // That of a process with the same id, which was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < TRIES => {
+                number += 1;
+            }
+            Err(error) => {
+                return Err(Error::system(format!("create {}", directory.display()))(error));
+            }
+        }
     }
 }
 

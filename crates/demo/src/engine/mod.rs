@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod daemon;
 mod draw;
+mod keeper;
 mod notes;
 mod recorder;
 mod rows;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client::ClientKind;
 pub use draw::{draw, summary};
+pub use keeper::keep;
 pub use notes::SCRIPT;
 pub use source::EngineDemo;
 

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use engine::watch::{StepRecord, WatchEvent, WatchRecord, words::with_short_ids};
+use engine::watch::{
+    StepRecord, WatchEvent, WatchRecord,
+    words::{printable, with_short_ids},
+};
 use serde_json::{Value, json};
 
 use super::{Call, EngineScene};
@@ -49,7 +52,7 @@ impl RecordFilter {
 }
 
 fn call(time: f64, step: &StepRecord) -> Call {
-    let text = with_short_ids(&step.call);
+    let text = printable(&with_short_ids(&step.call));
     Call {
         question: step.question,
         time,
@@ -65,7 +68,7 @@ fn small(event: WatchEvent) -> WatchEvent {
         Value::Array(all) => all.iter().map(|_| Value::Null).collect(),
         Value::Object(mut fields) => {
             let status = fields.get("State").map(|state| json!({ "Status": state["Status"] }));
-            let kept = ["Id", "id", "Name", "ExitCode", "message"];
+            let kept = ["Id", "Name", "ExitCode", "message"];
             fields.retain(|name, _| kept.contains(&name.as_str()));
             fields.extend(status.map(|status| ("State".to_owned(), status)));
             Value::Object(fields)

@@ -1,7 +1,7 @@
 //! The live source: a daemon of its own, somebody who watches it, and a client.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, Sender, channel},
@@ -15,7 +15,7 @@ use sandbox::Process;
 
 use super::{
     EngineScene, ProcessState, TIME_LINE, client::ClientKind, commands::ClientCommand,
-    daemon::Daemon, question_of, recorder::RecordFilter,
+    daemon::Daemon, keeper::Keeper, question_of, recorder::RecordFilter,
 };
 use crate::{Error, Result, Scene, Source};
 
@@ -61,7 +61,7 @@ impl EngineDemo {
         let own = Arc::clone(&known);
         let worker = std::thread::Builder::new()
             .name("engine".into())
-            .spawn(move || work(program, &own, &given))
+            .spawn(move || work(&program, &own, &given))
             .map_err(Error::system("start the thread of the daemon"))?;
         Ok(Self { known, orders: Some(orders), worker: Some(worker) })
     }
@@ -110,7 +110,7 @@ impl Drop for EngineDemo {
 }
 
 /// Starts the daemon and does what is ordered, until no more can come.
-fn work(program: PathBuf, known: &Arc<Mutex<Known>>, orders: &Receiver<Order>) {
+fn work(program: &Path, known: &Arc<Mutex<Known>>, orders: &Receiver<Order>) {
     let begun = Worker::begin(program, known);
     let mut worker = match begun {
         Ok(worker) => worker,
@@ -125,10 +125,7 @@ fn work(program: PathBuf, known: &Arc<Mutex<Known>>, orders: &Receiver<Order>) {
         lock(known).scene.is_busy = true;
         let done = match order {
             Order::Ask(command) => worker.ask(command),
-            Order::Kill => {
-                worker.kill();
-                Ok(())
-            }
+            Order::Kill => worker.kill(),
             Order::Begin => worker.begin_again(),
         };
         let scene = &mut lock(known).scene;
@@ -139,16 +136,16 @@ fn work(program: PathBuf, known: &Arc<Mutex<Known>>, orders: &Receiver<Order>) {
 
 struct Worker {
     known: Arc<Mutex<Known>>,
-    daemon: Daemon,
+    daemon: Keeper,
     client: ClientKind,
 }
 
 impl Worker {
-    fn begin(program: PathBuf, known: &Arc<Mutex<Known>>) -> Result<Self> {
+    fn begin(program: &Path, known: &Arc<Mutex<Known>>) -> Result<Self> {
         // This thread, and what it starts: the bridges and rules of the daemon are nobody else's.
         unshare(CloneFlags::CLONE_NEWNET)
             .map_err(|errno| Error::system("make a network of its own")(errno.into()))?;
-        let daemon = Daemon::start(program)?;
+        let daemon = Keeper::start(program)?;
         let worker = Self { known: Arc::clone(known), daemon, client: ClientKind::of_this_host() };
         lock(known).scene.client = worker.client;
         worker.watch()?;
@@ -204,9 +201,12 @@ impl Worker {
         lock(&self.known).container.as_ref().is_some_and(Process::is_alive)
     }
 
-    fn kill(&mut self) {
+    fn kill(&mut self) -> Result<()> {
+        if self.daemon.pid() == 0 {
+            return Ok(());
+        }
         self.clear(format!("kill -9 {}", self.daemon.pid()));
-        self.daemon.kill();
+        self.daemon.kill()
     }
 
     fn begin_again(&mut self) -> Result<()> {

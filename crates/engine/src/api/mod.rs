@@ -17,6 +17,7 @@ mod lifecycle;
 mod list;
 mod logs;
 mod networks;
+mod overheard;
 mod progress;
 mod query;
 mod registry;

@@ -1,22 +1,18 @@
 //! Records requests and answers while somebody watches, and changes nothing in them.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use axum::{
-    body::{Body, Bytes, HttpBody},
+    body::{Body, HttpBody as _},
     http::{HeaderMap, Request, Response, StatusCode, header},
 };
-use hyper::body::{Frame, SizeHint};
 
+use super::overheard::{Ear, Overheard, WholeBody};
 use crate::{
     engine::Engine,
     watch::{
-        AnswerRecord, ConnectionNumber, FrameReader, MAX_READ, Meter, RequestRecord, StreamName,
-        Watch, WatchEvent, hide_in_query, is_credential, shown_body,
+        AnswerRecord, ConnectionNumber, FrameReader, Meter, RequestRecord, StreamName, Watch,
+        WatchEvent, hide_in_query, is_credential,
     },
 };
 
@@ -88,7 +84,7 @@ impl Tap {
                 Ear::Pieces(self.meter(StreamName::RequestBody, false))
             }
         };
-        *request.body_mut() = Body::new(Overheard { body, ear });
+        *request.body_mut() = Overheard::body(body, ear);
     }
 
     /// Records the answer, as it is sent.
@@ -124,7 +120,7 @@ impl Tap {
                     }
                     self.publish(WatchEvent::Answer(AnswerRecord { body, ..record }));
                 });
-                Body::new(Overheard { body, ear })
+                Overheard::body(body, ear)
             }),
             None => {
                 self.publish(WatchEvent::Answer(record));
@@ -133,7 +129,7 @@ impl Tap {
                     true => Ear::Frames(meter, FrameReader::default()),
                     false => Ear::Pieces(meter),
                 };
-                response.map(|body| Body::new(Overheard { body, ear }))
+                response.map(|body| Overheard::body(body, ear))
             }
         }
     }
@@ -162,128 +158,9 @@ fn has_credentials(headers: &HeaderMap) -> bool {
     headers.iter().any(|(name, value)| is_credential(name.as_str(), value.as_bytes()))
 }
 
-/// A body that somebody listens to.
-struct Overheard {
-    body: Body,
-    ear: Ear,
-}
-
-/// Who listens.
-enum Ear {
-    /// Wants it as a whole.
-    Whole(WholeBody, Option<Box<dyn FnOnce(WholeBody) + Send>>),
-    /// Wants each piece.
-    Pieces(Meter),
-    /// Wants each piece without the heads between them.
-    Frames(Meter, FrameReader),
-}
-
-/// A body, as far as it was read.
-#[derive(Default)]
-struct WholeBody {
-    bytes: Vec<u8>,
-    length: u64,
-}
-
-impl WholeBody {
-    fn hear(&mut self, bytes: &Bytes) {
-        self.length += bytes.len() as u64;
-        let room = MAX_READ - self.bytes.len();
-        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-
-    /// What may be shown of it.
-    fn shown(&self) -> Option<serde_json::Value> {
-        let is_whole = self.length == self.bytes.len() as u64;
-        if is_whole { shown_body(&self.bytes) } else { None }
-    }
-}
-
-impl Ear {
-    fn whole(then: impl FnOnce(WholeBody) + Send + 'static) -> Self {
-        Self::Whole(WholeBody::default(), Some(Box::new(then)))
-    }
-
-    fn hear(&mut self, bytes: &Bytes) {
-        match self {
-            Self::Whole(read, _) => read.hear(bytes),
-            Self::Pieces(meter) => meter.count(bytes),
-            Self::Frames(meter, frames) => meter.count(&frames.read(bytes)),
-        }
-    }
-
-    fn end(&mut self) {
-        if let Self::Whole(read, then) = self
-            && let Some(then) = then.take()
-        {
-            then(std::mem::take(read));
-        }
-    }
-}
-
-impl HttpBody for Overheard {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(bytes) = frame.data_ref() {
-                    self.ear.hear(bytes);
-                }
-                if self.body.is_end_stream() {
-                    self.ear.end();
-                }
-            }
-            Poll::Ready(None | Some(Err(_))) => self.ear.end(),
-            Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Overheard {
-    fn drop(&mut self) {
-        self.ear.end(); // nobody wanted the rest
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_body_that_is_overheard_is_the_same_body() {
-        let (heard, wait) = tokio::sync::oneshot::channel();
-        let ear = Ear::whole(move |read| drop(heard.send(read)));
-        let body = Body::new(Overheard { body: Body::from("{\"Image\":\"x\"}"), ear });
-        assert_eq!(body.size_hint().exact(), Some(13));
-        let bytes = axum::body::to_bytes(body, 100).await.unwrap();
-        assert_eq!(bytes, "{\"Image\":\"x\"}");
-        assert_eq!(wait.await.unwrap().shown().unwrap()["Image"], "x");
-    }
-
-    #[tokio::test]
-    async fn a_huge_body_is_counted_and_not_kept() {
-        let mut read = WholeBody::default();
-        for _ in 0..10 {
-            read.hear(&Bytes::from(vec![b'1'; MAX_READ / 2]));
-        }
-        assert_eq!((read.bytes.len(), read.length), (MAX_READ, MAX_READ as u64 * 5));
-        assert!(read.shown().is_none());
-    }
 
     #[test]
     fn that_there_are_credentials_is_seen_and_not_what_they_are() {

@@ -22,7 +22,7 @@ use crate::{
     runtime::Runtime,
     supervisor::{Connection, Message, STDERR, STDOUT, SupervisorOptions},
     volumes,
-    watch::{WatchEvent, publish_trace},
+    watch::{LaunchTrace, WatchEvent},
 };
 use instance::Exec;
 use record::ExecRecord;
@@ -117,6 +117,7 @@ async fn launch(
     if exec.tty() {
         environment.insert(0, ("TERM".into(), "xterm".into()));
     }
+    let trace = LaunchTrace::begin(&engine.watch, &exec.directory);
     let record = ExecRecord {
         ledger_name: exec.container.record().ledger_name(),
         words: config.cmd.clone().unwrap_or_default(),
@@ -124,7 +125,7 @@ async fn launch(
         directory: text(&config.working_dir).map(Into::into),
         user: text(&config.user),
         tty: exec.tty(),
-        trace: engine.watch.is_watched(),
+        trace: trace.is_wanted(),
     };
     let stdin = config.attach_stdin.unwrap_or(false) && streams.is_some();
     let options = SupervisorOptions { stdin, stdin_once: stdin, tty: exec.tty(), log: None };
@@ -142,7 +143,7 @@ async fn launch(
     watcher.subscribe(0).await.map_err(failed)?;
     watcher.go(size[0], size[1]).await.map_err(failed)?;
     let started = launching::started(&mut watcher).await;
-    publish_trace(&engine.watch, &exec.directory, &exec.container.id);
+    trace.publish(&engine.watch, &exec.container.id);
     let pid = started?;
     let mut status = exec.status();
     (status.up, status.pid) = (true, pid);

@@ -21,7 +21,7 @@ use crate::{
     state::{record::Record, status::Phase},
     supervisor::{Connection, LogOptions, Message, SupervisorOptions},
     time,
-    watch::publish_trace,
+    watch::LaunchTrace,
 };
 
 /// Starts a container; false if it runs already.
@@ -106,8 +106,8 @@ async fn run(
         .await
         .map_err(|error| LaunchFailure { message: error.message, code: 128 })?;
     let has_links = !network.links.is_empty();
-    let trace = engine.watch.is_watched();
-    let request = ContainerLaunch { record, shared, network, trace };
+    let trace = LaunchTrace::begin(&engine.watch, &container.directory);
+    let request = ContainerLaunch { record, shared, network, trace: trace.is_wanted() };
     let request = LaunchRequest::Container(Box::new(request));
     let size = container.record().host.console_size.clone().unwrap_or_default();
     let size = [0, 1].map(|index| size.get(index).copied().unwrap_or(0).min(9999) as u16);
@@ -118,7 +118,7 @@ async fn run(
         serve_network(engine, container, &mut connection).await?;
     }
     let started = started(&mut connection).await;
-    publish_trace(&engine.watch, &container.directory, &container.id);
+    trace.publish(&engine.watch, &container.id);
     let pid = started?;
     container.update(|record| {
         let status = &mut record.status;

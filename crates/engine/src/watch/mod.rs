@@ -37,7 +37,7 @@ pub use record::{
     AnswerRecord, BytesRecord, RequestRecord, StepRecord, StreamName, WatchEvent, WatchRecord,
 };
 pub use secrets::{hide_in, hide_in_query, is_credential};
-pub(crate) use trace::{TRACE, publish_trace};
+pub(crate) use trace::{LaunchTrace, TRACE};
 
 /// How many records a watcher may be behind before it loses some.
 const BACKLOG: usize = 1024;

@@ -240,4 +240,16 @@ mod tests {
             assert_eq!(shown, text);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_before_a_password_saves_it(before in ".{0,40}", name in "[A-Z_]{0,4}") {
+            let mut text = format!("{before}{name}PASSWORD=hunter2hunter2");
+            hide_in(&mut text);
+            proptest::prop_assert!(!text.contains("hunter2"), "{text}");
+            let mut body = json!({ "Cmd": [before, format!("--{name}password"), "hunter2"] });
+            hide(&mut body);
+            proptest::prop_assert!(!body.to_string().contains("hunter2"), "{body}");
+        }
+    }
 }

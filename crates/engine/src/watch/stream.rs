@@ -12,7 +12,7 @@ use super::{WatchEvent, WatchRecord, Watcher};
 /// How long a record waits.
 const WINDOW: Duration = Duration::from_millis(200);
 /// How many wait at most.
-const MOST: usize = 4096;
+const MOST: usize = 1024;
 
 /// Records in the order of their times.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ pub(super) fn sentence(
     }
     let parts: Vec<&str> = call.iter().flat_map(|it| &it.parts).map(String::as_str).collect();
     let count = |of: &Value| of.as_array().map_or(0, Vec::len).to_string();
-    let id = short(if text("Id").is_empty() { text("id") } else { text("Id") });
+    let id = short(text("Id"));
     let (en, zh, value): (&str, &str, String) = match (answer.status, parts.as_slice()) {
         (304, _) => ("it is so already", "已经是这样了", String::new()),
         (201, ["containers", "create"]) => {

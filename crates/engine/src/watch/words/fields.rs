@@ -1,22 +1,18 @@
-//! The parts of a request: which were set, and what they mean.
+//! The fields of a container or an exec in a request, and what they mean.
 
 use host::Language;
 use sandbox::Question::{self, Boundary, Budget, Inside, Power, WayOut};
-use serde_json::Value;
 
-use super::{
-    Call, Part, short,
-    values::{Form, plain},
-};
+use super::{short, values::Form};
 
 /// A field of a body, and its meaning. In the sentences, `{}` is its value.
-struct Field {
+pub(super) struct Field {
     /// Without `HostConfig`.
     path: &'static str,
-    question: Question,
+    pub(super) question: Question,
     /// The option of the docker command that sets it.
     option: &'static str,
-    form: Form,
+    pub(super) form: Form,
     en: &'static str,
     zh: &'static str,
 }
@@ -233,122 +229,20 @@ const FIELDS: &[Field] = &[
     ),
 ];
 
-/// A parameter of a query: the last word of the path, its name, and the sentences.
-type Parameter = (&'static str, &'static str, &'static str, &'static str);
-
-const PARAMETERS: &[Parameter] = &[
-    ("attach", "stream", "as it comes", "实时传送"),
-    ("attach", "stdin", "its input is from the client", "输入来自客户端"),
-    ("attach", "stdout", "its output goes to the client", "输出送给客户端"),
-    ("attach", "stderr", "its errors go to the client", "错误输出送给客户端"),
-    ("attach", "logs", "also what it has written before", "也包括以前的输出"),
-    ("logs", "stdout", "what it has written", "标准输出"),
-    ("logs", "stderr", "its errors too", "也包括错误输出"),
-    ("logs", "follow", "and what it will write", "并继续跟随新的输出"),
-    ("logs", "timestamps", "each line with its time", "每行带时间"),
-    ("logs", "tail", "the last {} lines", "最后 {} 行"),
-    ("logs", "since", "since {}", "从 {} 起"),
-    ("logs", "until", "until {}", "到 {} 为止"),
-    ("wait", "condition", "the answer comes when it is: {}", "到这个状态时才回答：{}"),
-    ("resize", "h", "{} rows", "{} 行"),
-    ("resize", "w", "{} columns", "{} 列"),
-    ("stop", "t", "killed after {} s", "{} 秒后强制结束"),
-    ("restart", "t", "killed after {} s", "{} 秒后强制结束"),
-    ("stop", "signal", "by the signal {}", "用信号 {}"),
-    ("kill", "signal", "the signal {}", "信号 {}"),
-    ("json", "all", "those that have ended too", "也包括已结束的"),
-    ("json", "size", "with their sizes", "带大小"),
-    ("json", "limit", "at most {}", "最多 {} 个"),
-    ("*", "filters", "only those with {}", "筛选条件 {}"),
-    ("*", "force", "even if it is running or used", "即使正在运行或被使用"),
-    ("*", "v", "its unnamed volumes too", "连同它的匿名卷"),
-    ("create", "platform", "for the platform {}", "平台 {}"),
-    ("build", "t", "named {}", "命名为 {}"),
-    ("build", "dockerfile", "the recipe is {}", "构建文件是 {}"),
-    ("build", "buildargs", "build arguments {}", "构建参数 {}"),
-    ("build", "target", "up to the stage {}", "到阶段 {} 为止"),
-    ("build", "nocache", "nothing is taken from the cache", "不使用缓存"),
-    ("build", "rm", "containers of steps are removed", "删除中间容器"),
-    ("build", "cgroupparent", "in the cgroup {}", "在 cgroup {} 中"),
-];
-
-/// What the query says.
-pub(super) fn of_query(call: &Call<'_>, language: Language) -> Vec<Part> {
-    let last = call.parts.last().map(String::as_str).unwrap_or_default();
-    let part = |(name, value): &(String, String)| {
-        let is_it = |one: &&Parameter| (one.0 == last || one.0 == "*") && one.1 == name;
-        let found = PARAMETERS.iter().find(is_it);
-        let words = found.map(|one| language.either(one.2, one.3).replace("{}", short(value)));
-        let is_off = matches!(value.as_str(), "0" | "false");
-        let words = words.filter(|_| !is_off).unwrap_or_default();
-        Part { question: None, field: format!("?{name}"), value: value.clone(), words }
-    };
-    let is_said = |(name, value): &&(String, String)| !is_usual_parameter(last, name, value);
-    call.query.iter().filter(is_said).map(part).collect()
+/// The field at that path.
+pub(super) fn at(path: &str) -> Option<&'static Field> {
+    FIELDS.get(position(path))
 }
 
-/// What the docker command sends though nobody has asked for it, and what the sentence has.
-fn is_usual_parameter(last: &str, name: &str, value: &str) -> bool {
-    match (last, name) {
-        ("create", "name" | "fromImage" | "tag") | ("archive", "path") => true,
-        ("tag", "repo" | "tag") | ("search", "term") | ("commit", "container") => true,
-        ("logs", "tail") => value == "all",
-        ("build", "cpuperiod" | "cpuquota" | "cpushares" | "memory" | "memswap" | "shmsize") => {
-            value == "0"
-        }
-        ("build", "version") => value == "1",
-        _ => false,
-    }
-}
-
-/// What the body says, without what is empty or as usual.
-pub(super) fn of_body(call: &Call<'_>, body: &Value, language: Language) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let is_of_container =
-        matches!(call.parts.first().map(String::as_str), Some("containers" | "exec" | "commit"));
-    collect(body, "", is_of_container, language, &mut parts);
-    // In the order of the table, whatever order a client's fields have.
-    parts.sort_by_key(|part| position(&part.field));
-    parts
-}
-
-fn position(path: &str) -> usize {
+/// Where it stands among all; those that are unknown come last.
+pub(super) fn position(path: &str) -> usize {
     let plain = path.strip_prefix("HostConfig.").unwrap_or(path);
     FIELDS.iter().position(|field| field.path == plain).unwrap_or(FIELDS.len())
 }
 
-fn collect(value: &Value, path: &str, known: bool, language: Language, parts: &mut Vec<Part>) {
-    if is_unset(value) || is_usual(path, value) {
-        return;
-    }
-    let plain_path = path.strip_prefix("HostConfig.").unwrap_or(path);
-    let found = FIELDS.iter().find(|field| known && field.path == plain_path);
-    if let Some(field) = found {
-        for text in field.form.write(value) {
-            let words = field.words(&text, language);
-            let (question, path) = (Some(field.question), path.to_owned());
-            parts.push(Part { question, field: path, value: plain(value), words });
-        }
-        return;
-    }
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                collect(value, &below, known, language, parts);
-            }
-        }
-        value => parts.push(Part {
-            question: None,
-            field: path.to_owned(),
-            value: plain(value),
-            words: String::new(),
-        }),
-    }
-}
-
 impl Field {
-    fn words(&self, text: &str, language: Language) -> String {
+    /// What the value `text` means, and the option that sets it.
+    pub(super) fn words(&self, text: &str, language: Language) -> String {
         let sentence = language.either(self.en, self.zh);
         let words = match self.form {
             Form::Binds => bind(sentence, text, language),
@@ -383,32 +277,4 @@ fn bind(sentence: &str, text: &str, language: Language) -> String {
     };
     let filled = sentence.replace("{source}", &source).replace("{destination}", destination);
     filled.replace("{options}", &options)
-}
-
-/// Whether nothing is said: the docker command sends all fields that it knows.
-fn is_unset(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(is_on) => !is_on,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(all) => all.iter().all(is_unset),
-        Value::Object(fields) => {
-            // `{"80/tcp": {}}` says something by its name.
-            let is_set_of_names = fields.keys().any(|name| name.contains(['/', '.']));
-            !is_set_of_names && fields.values().all(is_unset)
-        }
-    }
-}
-
-/// Whether it is what a client sends without being asked.
-fn is_usual(path: &str, value: &Value) -> bool {
-    let text = value.as_str();
-    match path {
-        "HostConfig.MemorySwappiness" => value == -1,
-        "HostConfig.NetworkMode" => text == Some("default"),
-        "HostConfig.RestartPolicy.Name" => text == Some("no"),
-        "ConsoleSize" | "HostConfig.ConsoleSize" => is_unset(value),
-        _ => false,
-    }
 }

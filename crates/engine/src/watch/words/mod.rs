@@ -3,6 +3,8 @@
 
 mod answers;
 mod fields;
+mod parameters;
+mod parts;
 mod routes;
 mod values;
 
@@ -47,9 +49,9 @@ impl Part {
 /// What `request` asks for.
 pub fn request(request: &RequestRecord, language: Language) -> Phrase {
     let call = Call::of(request);
-    let mut parts = fields::of_query(&call, language);
+    let mut parts = parameters::of_query(&call, language);
     if let Some(body) = &request.body {
-        parts.extend(fields::of_body(&call, body, language));
+        parts.extend(parts::of_body(&call, body, language));
     }
     if request.has_credentials {
         parts.push(Part {
@@ -65,7 +67,12 @@ pub fn request(request: &RequestRecord, language: Language) -> Phrase {
         });
     }
     parts.sort_by_key(|part| part.question.map_or(usize::MAX, Question::number));
-    Phrase { what: routes::sentence(&call, language), parts }
+    for part in &mut parts {
+        for text in [&mut part.field, &mut part.value, &mut part.words] {
+            *text = printable(text);
+        }
+    }
+    Phrase { what: printable(&routes::sentence(&call, language)), parts }
 }
 
 /// What `answer` means to who has sent `request`.
@@ -74,7 +81,7 @@ pub fn answer(
     answer: &AnswerRecord,
     language: Language,
 ) -> String {
-    answers::sentence(request.map(Call::of).as_ref(), answer, language)
+    printable(&answers::sentence(request.map(Call::of).as_ref(), answer, language))
 }
 
 /// What an upgrade means.
@@ -129,6 +136,16 @@ impl<'a> Call<'a> {
     fn body(&self, name: &str) -> Option<&str> {
         self.body.and_then(|body| body[name].as_str()).filter(|text| !text.is_empty())
     }
+}
+
+/// A text that a terminal shows and does not obey: control characters, which any client can send, are
+/// written as in a string of Rust.
+pub fn printable(text: &str) -> String {
+    let one = |letter: char| match letter.is_control() {
+        true => letter.escape_debug().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(one).collect()
 }
 
 /// A name for people: what looks like an id is shortened to its first twelve digits.
@@ -212,6 +229,25 @@ mod tests {
         assert_eq!(chinese.what, "用镜像 busybox 创建容器 web，但不启动");
         assert_eq!(chinese.parts.len(), lines.len());
         assert!(chinese.parts[0].words.contains("内存"));
+    }
+
+    #[test]
+    fn a_client_cannot_write_to_a_watchers_terminal() {
+        let evil = "x\u{1b}[2J\u{9b}1m\r\n";
+        let asked = RequestRecord {
+            method: "POST".into(),
+            path: "/v1.47/containers/%1b%5b2J/rename".into(),
+            query: "name=%1b%5b2J&x%1b=%0d".into(),
+            body: Some(json!({ "Env": [evil], "Image": evil, evil: { evil: evil } })),
+            ..RequestRecord::default()
+        };
+        let phrase = request(&asked, Language::En);
+        let body = Some(json!({ "message": evil }));
+        let refused = AnswerRecord { status: 404, body, body_bytes: None };
+        let lines = phrase.parts.iter().flat_map(|part| [part.line(), part.field.clone()]);
+        for line in lines.chain([phrase.what, answer(Some(&asked), &refused, Language::Zh)]) {
+            assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
     }
 
     #[test]

@@ -18,64 +18,41 @@ pub(super) fn sentence(call: &Call<'_>, language: Language) -> String {
             tag => format!("{name}:{tag}"),
         }
     };
+    let plain = |en: &'static str, zh: &'static str| (en, zh, String::new(), String::new());
+    let about = |en, zh, name: String| (en, zh, name, String::new());
     let (en, zh, one, other): (&str, &str, String, String) = match (call.method, parts.as_slice()) {
-        (_, ["_ping"]) => (
+        (_, ["_ping"]) => plain(
             "is a daemon there, and which version of the API does it speak?",
             "守护进程在吗？它支持哪个版本的 API？",
-            String::new(),
-            String::new(),
         ),
-        (_, ["version"]) => (
-            "which versions is the daemon made of?",
-            "守护进程及其组件是什么版本？",
-            String::new(),
-            String::new(),
-        ),
-        (_, ["info"]) => (
-            "what is the daemon's host like?",
-            "守护进程所在的宿主机是什么样的？",
-            String::new(),
-            String::new(),
-        ),
-        (_, ["events"]) => (
-            "tell me what happens, as it happens",
-            "有事发生时随时告诉我",
-            String::new(),
-            String::new(),
-        ),
-        (_, ["auth"]) => (
+        (_, ["version"]) => {
+            plain("which versions is the daemon made of?", "守护进程及其组件是什么版本？")
+        }
+        (_, ["info"]) => {
+            plain("what is the daemon's host like?", "守护进程所在的宿主机是什么样的？")
+        }
+        (_, ["events"]) => plain("tell me what happens, as it happens", "有事发生时随时告诉我"),
+        (_, ["auth"]) => about(
             "check the password for the registry {}",
             "检查登录镜像仓库 {} 的密码",
             of_body("serveraddress").into(),
-            String::new(),
         ),
-        (_, ["system", "df"]) => {
-            ("how much disk space is used?", "占用了多少磁盘空间？", String::new(), String::new())
+        (_, ["system", "df"]) => plain("how much disk space is used?", "占用了多少磁盘空间？"),
+        (_, ["build"]) => {
+            plain("build an image of this archive of files", "用这个文件归档构建镜像")
         }
-        (_, ["build"]) => (
-            "build an image of this archive of files",
-            "用这个文件归档构建镜像",
-            String::new(),
-            String::new(),
-        ),
-        (_, ["build", "prune"]) => {
-            ("remove the build cache", "清除构建缓存", String::new(), String::new())
-        }
-        (_, ["commit"]) => (
+        (_, ["build", "prune"]) => plain("remove the build cache", "清除构建缓存"),
+        (_, ["commit"]) => about(
             "make an image of what the container {} has written",
             "把容器 {} 写入的内容做成镜像",
             text("container").into(),
-            String::new(),
         ),
-        (_, ["session"]) => {
-            ("open a session of BuildKit", "打开 BuildKit 会话", String::new(), String::new())
-        }
+        (_, ["session"]) => plain("open a session of BuildKit", "打开 BuildKit 会话"),
         ("POST", ["containers", "create"]) => match text("name") {
-            "" => (
+            "" => about(
                 "make a container of the image {}, without starting it",
                 "用镜像 {} 创建容器，但不启动",
                 of_body("Image").into(),
-                String::new(),
             ),
             name => (
                 "make the container {other} of the image {}, without starting it",
@@ -84,9 +61,7 @@ pub(super) fn sentence(call: &Call<'_>, language: Language) -> String {
                 name.into(),
             ),
         },
-        ("GET", ["containers", "json"]) => {
-            ("which containers are there?", "有哪些容器？", String::new(), String::new())
-        }
+        ("GET", ["containers", "json"]) => plain("which containers are there?", "有哪些容器？"),
         (_, ["containers" | "images" | "networks" | "volumes", "prune"]) => {
             let (en, zh) = match parts[0] {
                 "containers" => ("remove all containers that have ended", "删除所有已结束的容器"),
@@ -94,58 +69,33 @@ pub(super) fn sentence(call: &Call<'_>, language: Language) -> String {
                 "networks" => ("remove all unused networks", "删除所有不用的网络"),
                 _ => ("remove all unused volumes", "删除所有不用的卷"),
             };
-            (en, zh, String::new(), String::new())
+            plain(en, zh)
         }
         (method, ["containers", name, rest @ ..]) => {
             let (en, zh) = container(method, rest);
             (en, zh, (*name).into(), text("path").into())
         }
-        (_, ["exec", _, "start"]) => {
-            ("start that command", "启动这条命令", String::new(), String::new())
+        (_, ["exec", _, "start"]) => plain("start that command", "启动这条命令"),
+        (_, ["exec", _, "resize"]) => {
+            plain("the client's terminal has this size", "客户端的终端是这个大小")
         }
-        (_, ["exec", _, "resize"]) => (
-            "the client's terminal has this size",
-            "客户端的终端是这个大小",
-            String::new(),
-            String::new(),
-        ),
-        (_, ["exec", _, "json"]) => (
-            "does the command run, or how has it ended?",
-            "命令还在运行吗？退出码是多少？",
-            String::new(),
-            String::new(),
-        ),
-        ("GET", ["images", "json"]) => {
-            ("which images are there?", "有哪些镜像？", String::new(), String::new())
+        (_, ["exec", _, "json"]) => {
+            plain("does the command run, or how has it ended?", "命令还在运行吗？退出码是多少？")
         }
+        ("GET", ["images", "json"]) => plain("which images are there?", "有哪些镜像？"),
         ("GET", ["images", "search"]) => {
-            ("search a registry for {}", "在镜像仓库中搜索 {}", text("term").into(), String::new())
+            about("search a registry for {}", "在镜像仓库中搜索 {}", text("term").into())
         }
-        ("GET", ["images", "get"]) => {
-            ("give me images as an archive", "把镜像打包给我", String::new(), String::new())
+        ("GET", ["images", "get"]) => plain("give me images as an archive", "把镜像打包给我"),
+        ("POST", ["images", "load"]) => {
+            plain("take the images of this archive", "导入这个归档里的镜像")
         }
-        ("POST", ["images", "load"]) => (
-            "take the images of this archive",
-            "导入这个归档里的镜像",
-            String::new(),
-            String::new(),
-        ),
         ("POST", ["images", "create"]) => match text("fromImage") {
-            "" => (
-                "make an image of this archive of files",
-                "用这个文件归档做成镜像",
-                String::new(),
-                String::new(),
-            ),
-            _ => (
-                "pull the image {} from its registry",
-                "从镜像仓库拉取镜像 {}",
-                image(),
-                String::new(),
-            ),
+            "" => plain("make an image of this archive of files", "用这个文件归档做成镜像"),
+            _ => about("pull the image {} from its registry", "从镜像仓库拉取镜像 {}", image()),
         },
         ("DELETE", ["images", name @ ..]) => {
-            ("remove the image {}", "删除镜像 {}", name.join("/"), String::new())
+            about("remove the image {}", "删除镜像 {}", name.join("/"))
         }
         (_, ["images", name @ .., last]) => {
             let (en, zh) = match *last {
@@ -164,14 +114,12 @@ pub(super) fn sentence(call: &Call<'_>, language: Language) -> String {
             };
             (en, zh, name.join("/"), named)
         }
-        ("GET", ["networks"]) => {
-            ("which networks are there?", "有哪些网络？", String::new(), String::new())
-        }
+        ("GET", ["networks"]) => plain("which networks are there?", "有哪些网络？"),
         (_, ["networks", "create"]) => {
-            ("make the network {}", "创建网络 {}", of_body("Name").into(), String::new())
+            about("make the network {}", "创建网络 {}", of_body("Name").into())
         }
         ("DELETE", ["networks", name]) => {
-            ("remove the network {}", "删除网络 {}", (*name).into(), String::new())
+            about("remove the network {}", "删除网络 {}", (*name).into())
         }
         (_, ["networks", name, "connect"]) => (
             "connect the container {other} to the network {}",
@@ -186,29 +134,20 @@ pub(super) fn sentence(call: &Call<'_>, language: Language) -> String {
             of_body("Container").into(),
         ),
         (_, ["networks", name]) => {
-            ("what is the network {}?", "网络 {} 是什么样的？", (*name).into(), String::new())
+            about("what is the network {}?", "网络 {} 是什么样的？", (*name).into())
         }
-        ("GET", ["volumes"]) => {
-            ("which volumes are there?", "有哪些卷？", String::new(), String::new())
-        }
+        ("GET", ["volumes"]) => plain("which volumes are there?", "有哪些卷？"),
         (_, ["volumes", "create"]) => {
-            ("make the volume {}", "创建卷 {}", of_body("Name").into(), String::new())
+            about("make the volume {}", "创建卷 {}", of_body("Name").into())
         }
-        ("DELETE", ["volumes", name]) => {
-            ("remove the volume {}", "删除卷 {}", (*name).into(), String::new())
-        }
+        ("DELETE", ["volumes", name]) => about("remove the volume {}", "删除卷 {}", (*name).into()),
         (_, ["volumes", name]) => {
-            ("what is the volume {}?", "卷 {} 是什么样的？", (*name).into(), String::new())
+            about("what is the volume {}?", "卷 {} 是什么样的？", (*name).into())
         }
         (_, ["swarm" | "nodes" | "services" | "tasks" | "secrets" | "configs" | "plugins", ..]) => {
-            (
-                "something of swarms and plugins",
-                "与 swarm 或插件有关的请求",
-                String::new(),
-                String::new(),
-            )
+            plain("something of swarms and plugins", "与 swarm 或插件有关的请求")
         }
-        _ => ("a request without a name here", "这里没有名称的请求", String::new(), String::new()),
+        _ => plain("a request without a name here", "这里没有名称的请求"),
     };
     let sentence = language.either(en, zh).replace("{other}", &other).replace("{}", &one);
     sentence.split_whitespace().collect::<Vec<_>>().join(" ")
