@@ -1,5 +1,5 @@
 //! Question 2, from outside: everything that the kernel counts of a container, as `docker stats` shows
-//! it. [`observe`](crate::observe) has the few figures that most callers want.
+//! it. [`observe`] has the few figures that most callers want.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
