@@ -31,7 +31,7 @@ fn imports_go_one_way() {
         ("container", &["guest", "host", "sandbox"]),
         ("image", &["host"]),
         ("registry", &["host", "image"]),
-        ("engine", &["container", "host", "image", "registry", "sandbox"]),
+        ("engine", &["container", "host", "image", "microvm", "registry", "sandbox"]),
         ("nest", &["guest", "host", "microvm", "sandbox"]),
         ("lab", &["container", "guest", "host", "microvm", "nest", "report", "sandbox"]),
         // And the labs, which stand on top of all: the checks are theirs.

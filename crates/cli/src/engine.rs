@@ -1,19 +1,24 @@
 //! `isolab engine`: the daemon that the docker command talks to.
 
 mod explain;
+mod listen;
 mod timeline;
 mod watch;
 
-use std::{fs, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use engine::Options;
+use engine::{Options, Tcp, launch::LaunchFailure};
 use nix::unistd::Uid;
+use sandbox::Ledger;
 
-use crate::{failure::Failure, stderr};
+use self::listen::Listen;
+use crate::{failure::Failure, guest_session, stderr};
 
 /// Whose members may use root's socket.
 const GROUP: &str = "isolab";
+/// How many clients are served at once; those who come later wait.
+const MOST_CONNECTIONS: usize = 16 << 10;
 
 /// Serve Docker's API on a socket, until a signal ends it; containers run on.
 ///
@@ -23,10 +28,23 @@ const GROUP: &str = "isolab";
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
-    /// Socket to listen at [default: /run/isolab/engine.sock for root, otherwise
+    /// Where to listen: unix:///PATH, or tcp://ADDRESS:2376 with the four --tls options. Each once
+    /// [default: unix:///run/isolab/engine.sock for root, otherwise
     /// $XDG_RUNTIME_DIR/isolab/engine.sock]
-    #[arg(short = 'H', long = "host", value_name = "SOCKET", value_parser = socket)]
-    host: Option<PathBuf>,
+    #[arg(short = 'H', long = "host", value_name = "SOCKET")]
+    hosts: Vec<Listen>,
+    /// Serve only clients that show a certificate. Always so in the network
+    #[arg(long)]
+    tlsverify: bool,
+    /// Certificates of the authorities that the clients' certificates must be signed by (PEM)
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    tlscacert: Option<PathBuf>,
+    /// The daemon's certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    tlscert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    tlskey: Option<PathBuf>,
     /// Directory for containers, volumes and networks [default: /var/lib/isolab/engine for root,
     /// otherwise ~/.local/share/isolab/engine]
     #[arg(long, value_name = "DIRECTORY")]
@@ -57,38 +75,63 @@ enum Command {
     /// Start what the working directory describes. For the daemon, never by hand
     #[command(hide = true)]
     Launch,
-}
-
-/// `unix:///run/x.sock`, as docker takes it, or the path alone.
-fn socket(text: &str) -> Result<PathBuf, String> {
-    let path = text.strip_prefix("unix://").unwrap_or(text);
-    if text.starts_with("tcp://") {
-        return Err("it listens at unix sockets only: use ssh -L to reach it from elsewhere".into());
-    }
-    match path.starts_with('/') {
-        true => Ok(path.into()),
-        false => Err("use unix:///ABSOLUTE/PATH".into()),
-    }
+    /// Be the Linux microVM that the working directory describes. For the launcher, never by hand
+    #[command(hide = true)]
+    Monitor {
+        /// The directory of the ledger
+        ledger: PathBuf,
+    },
+    /// Run the command that the working directory describes in a Linux microVM. For the launcher,
+    /// never by hand
+    #[command(hide = true)]
+    Join,
 }
 
 /// Serves it, or does what it asks a process of its own for.
 pub fn engine(arguments: &Arguments) -> Result<u8, Failure> {
     match &arguments.command {
         Some(Command::Launch) => Ok(engine::launch::launch()),
+        Some(Command::Monitor { ledger }) => Ok(engine::monitor::monitor(ledger)?),
+        Some(Command::Join) => join(),
         Some(Command::Watch(arguments)) => watch::watch(arguments),
         Some(Command::Explain(arguments)) => explain::explain(arguments),
         None => serve(arguments),
     }
 }
 
+/// A second command in a guest, whose streams are this process's.
+fn join() -> Result<u8, Failure> {
+    let refused = |failure: LaunchFailure| Failure::refused(failure.message);
+    let record = engine::launch::exec_request().map_err(refused)?;
+    if record.tty {
+        engine::launch::own_terminal().map_err(Failure::at("take the terminal"))?;
+    }
+    let guest = Ledger::open()?.find(&record.ledger_name)?;
+    let guest = guest.ok_or_else(|| Failure::refused("the container has ended"))?;
+    let command = guest_session::Command {
+        words: record.words.into_iter().map(Into::into).collect(),
+        environment: record.environment,
+        directory: record.directory,
+        terminal: record.tty,
+    };
+    guest_session::run(&guest, &command)
+}
+
 fn serve(arguments: &Arguments) -> Result<u8, Failure> {
     let options = options(arguments)?;
-    let at = format!("DOCKER_HOST=unix://{}", options.socket.display());
-    let ready = |remarks: &[String]| {
+    let (socket, tcp) = (options.socket.clone(), options.tcp.clone());
+    let ready = move |remarks: &[String]| {
         for remark in remarks {
             stderr::remark(&format!("isolab: left alone: {remark}\n"));
         }
-        stderr::remark(&format!("serving Docker's API: export {at}\n"));
+        if let Some(path) = socket {
+            let at = path.display();
+            stderr::remark(&format!("serving Docker's API: export DOCKER_HOST=unix://{at}\n"));
+        }
+        if let Some(tcp) = tcp {
+            let at = tcp.address;
+            stderr::remark(&format!("serving Docker's API: docker --tlsverify -H tcp://{at}\n"));
+        }
     };
     engine::serve(options, ready, registry::server::terminated())
         .map_err(Failure::at("serve Docker's API"))?;
@@ -102,17 +145,45 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     };
     let data = arguments.data.clone().or_else(|| host::data_directory("engine"));
     let is_root = Uid::effective().is_root();
+    let (mut socket, mut tcp) = (None, None);
+    for host in &arguments.hosts {
+        let before = match host {
+            Listen::Unix(path) => socket.replace(path.clone()).is_some(),
+            Listen::Tcp(address) => tcp.replace(with_tls(arguments, *address)?).is_some(),
+        };
+        if before {
+            return Err(Failure::refused("-H names two sockets of a kind")
+                .help("it listens at one unix socket and at one address of the network"));
+        }
+    }
+    if arguments.hosts.is_empty() {
+        socket = Some(usual_socket().ok_or_else(|| missing("socket", "-H"))?);
+    }
     Ok(Options {
-        socket: arguments
-            .host
-            .clone()
-            .or_else(usual_socket)
-            .ok_or_else(|| missing("socket", "-H"))?,
+        socket,
+        tcp,
         group: is_root.then(group).flatten(),
         data: data.ok_or_else(|| missing("containers", "--data"))?,
         insecure: arguments.insecure.clone(),
-        max_connections: 4096,
+        max_connections: MOST_CONNECTIONS,
     })
+}
+
+/// The address, with what its clients must show: whoever reaches the daemon is this host's root.
+fn with_tls(arguments: &Arguments, address: SocketAddr) -> Result<Tcp, Failure> {
+    let (Some(clients), Some(certificate), Some(key)) =
+        (&arguments.tlscacert, &arguments.tlscert, &arguments.tlskey)
+    else {
+        return Err(Failure::refused(format!(
+            "tcp://{address} without certificates: whoever reaches it could do all that this user may"
+        ))
+        .help(
+            "add --tlsverify --tlscacert FILE --tlscert FILE --tlskey FILE, or use -H unix:///PATH \
+             and reach it by ssh -L",
+        ));
+    };
+    let (certificate, key, clients) = (certificate.clone(), key.clone(), clients.clone());
+    Ok(Tcp { address, certificate, key, clients })
 }
 
 /// Where a daemon of this user listens unless it is told otherwise.
@@ -129,16 +200,4 @@ fn group() -> Option<u32> {
     let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let found = lines.find(|fields| fields.first() == Some(&GROUP))?;
     found.get(2)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_socket_is_a_path_with_or_without_a_scheme() {
-        assert_eq!(socket("unix:///run/x").unwrap(), PathBuf::from("/run/x"));
-        assert_eq!(socket("/run/x").unwrap(), PathBuf::from("/run/x"));
-        assert!(socket("tcp://127.0.0.1:2375").is_err() && socket("x").is_err());
-    }
 }

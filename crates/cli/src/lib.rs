@@ -127,6 +127,8 @@ enum Command {
     FreeLink(free_link::Arguments),
     #[command(hide = true)]
     Measure(compare::MeasureArgs),
+    #[command(hide = true)]
+    MeasureClient(compare::ClientArgs),
     /// Build, fetch, keep and exchange images.
     Image(Box<image::Arguments>),
     /// Serve Docker's API, for the docker command.
@@ -308,6 +310,8 @@ fn execute(command: Command) -> Result<u8, Failure> {
         Command::Measure(arguments) => compare::measure(&arguments)
             .map(|()| 0)
             .map_err(Failure::at("answer the process that compares")),
+        Command::MeasureClient(arguments) => compare::measure_client(&arguments)
+            .map_err(Failure::at("ask the daemon for a container")),
         Command::Image(arguments) => image::image(&arguments),
         Command::Engine(arguments) => engine::engine(&arguments),
         Command::Registry(arguments) => registry::registry(&arguments),

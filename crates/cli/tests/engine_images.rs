@@ -143,20 +143,8 @@ fn a_container_becomes_an_image_and_an_archive() {
 #[test]
 fn an_image_goes_to_a_registry_and_comes_back() {
     let Some(daemon) = with_docker() else { return };
-    let words = ["registry", "serve", "--listen", "127.0.0.1:0", "--data"];
-    let program = [env!("CARGO_BIN_EXE_isolab")];
-    let mut registry = daemon.in_its_network(&[&program[..], &words].concat());
-    let errors = fs::File::create(daemon.path("registry-errors")).unwrap();
-    registry.arg(daemon.path("registry")).stdout(Stdio::null()).stderr(errors);
-    let mut registry = registry.spawn().unwrap();
-    let address = || {
-        let text = fs::read_to_string(daemon.path("registry-errors")).unwrap_or_default();
-        let (_, rest) = text.split_once("127.0.0.1:")?;
-        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        (rest.len() > port.len()).then(|| format!("127.0.0.1:{port}"))
-    };
-    wait_for("the registry", || address().is_some());
-    let name = format!("{}/class/box", address().unwrap());
+    let registry = daemon.registry();
+    let name = format!("{}/class/box", registry.address);
     daemon.output(&["tag", "busybox", &format!("{name}:1")]);
     daemon.output(&["tag", "busybox", &format!("{name}:2")]);
     let pushed = daemon.output(&["push", &format!("{name}:1")]);
@@ -175,10 +163,8 @@ fn an_image_goes_to_a_registry_and_comes_back() {
     assert_eq!(daemon.output(&["images", "-q", &name]).lines().count(), 2);
     let (_, errors) = daemon.refused(&["pull", &format!("{name}:none")]);
     assert!(errors.contains("not found: manifest unknown"), "{errors}");
-    let login = ["login", "-u", "ada", "-p", "x", &address().unwrap()];
+    let login = ["login", "-u", "ada", "-p", "x", &registry.address];
     assert!(daemon.output(&login).contains("Login Succeeded"));
-    registry.kill().unwrap();
-    registry.wait().unwrap();
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::{
     spec::{
         self, Spec,
         namespaces::{Namespace, Namespaces},
-        root::{Root, Upper},
+        root::Root,
     },
 };
 
@@ -95,8 +95,10 @@ impl Files {
             }
         }
         all.retain(|(name, _)| !is_mounted(inside, &Path::new("/etc").join(name)));
-        let is_thrown_away = matches!(inside.root, Root::Overlay { upper: Upper::ThrowAway, .. });
-        let are_made = reaches_servers || is_thrown_away;
+        // A layer of the container's own may have more files; a directory that is used as it is, only
+        // if it must.
+        let has_a_layer = matches!(inside.root, Root::Overlay { .. });
+        let are_made = reaches_servers || has_a_layer;
         Ok(Self { all, are_made, are_read_only: inside.read_only })
     }
 

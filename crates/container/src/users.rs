@@ -32,8 +32,8 @@ pub struct Found {
 /// `--group-add`.
 ///
 /// A number need not be in the files. A user in the files has the group and the supplementary
-/// groups given there; any other has group 0. With a group in `words`, the extra groups are the
-/// only supplementary ones.
+/// groups given there; any other has group 0. With a group in `words`, that one and the extra groups
+/// are the only supplementary ones.
 ///
 /// # Errors
 ///
@@ -62,10 +62,12 @@ pub fn find(root: &Root, words: &str, extra_groups: &[String]) -> Result<Found, 
         (None, Some(account)) => account.gid,
         (None, None) => 0,
     };
-    let mut additional_gids = match &account {
-        Some(account) if is_member => memberships(&groups, account.name),
-        _ => Vec::new(),
-    };
+    // Its own group too, as in Docker: a program that changes its group must not lose what a file
+    // denies to that group.
+    let mut additional_gids = vec![gid];
+    if let Some(account) = account.as_ref().filter(|_| is_member) {
+        additional_gids.extend(memberships(&groups, account.name));
+    }
     for group in extra_groups {
         additional_gids.push(group_id(&groups, group)?);
     }
@@ -208,20 +210,20 @@ mod tests {
     fn words_mean_what_they_mean_to_docker() {
         let home = |path: &str| Some(path.to_owned());
         for (words, extra, expected) in [
-            ("", &[][..], (0, 0, vec![], home("/root"))),
-            ("root", &[], (0, 0, vec![], home("/root"))),
-            ("ann", &[], (1000, 100, vec![10, 29], home("/home/ann"))),
-            ("1000", &[], (1000, 100, vec![10, 29], home("/home/ann"))),
-            ("ann:", &[], (1000, 100, vec![10, 29], home("/home/ann"))),
-            ("ann:audio", &[], (1000, 29, vec![], home("/home/ann"))),
+            ("", &[][..], (0, 0, vec![0], home("/root"))),
+            ("root", &[], (0, 0, vec![0], home("/root"))),
+            ("ann", &[], (1000, 100, vec![10, 29, 100], home("/home/ann"))),
+            ("1000", &[], (1000, 100, vec![10, 29, 100], home("/home/ann"))),
+            ("ann:", &[], (1000, 100, vec![10, 29, 100], home("/home/ann"))),
+            ("ann:audio", &[], (1000, 29, vec![29], home("/home/ann"))),
             ("ann:5", &["video", "77", "5"], (1000, 5, vec![5, 44, 77], home("/home/ann"))),
-            ("ann", &["29"], (1000, 100, vec![10, 29], home("/home/ann"))),
-            (":video", &[], (0, 44, vec![], home("/root"))),
-            ("1234", &["video"], (1234, 0, vec![44], None)),
-            ("1234:5678", &[], (1234, 5678, vec![], None)),
-            ("7", &[], (7, 0, vec![], None)),
-            ("rel", &[], (1001, 100, vec![], None)),
-            ("short", &[], (5, 6, vec![], None)),
+            ("ann", &["29"], (1000, 100, vec![10, 29, 100], home("/home/ann"))),
+            (":video", &[], (0, 44, vec![44], home("/root"))),
+            ("1234", &["video"], (1234, 0, vec![0, 44], None)),
+            ("1234:5678", &[], (1234, 5678, vec![5678], None)),
+            ("7", &[], (7, 0, vec![0], None)),
+            ("rel", &[], (1001, 100, vec![100], None)),
+            ("short", &[], (5, 6, vec![6], None)),
         ] {
             assert_eq!(ids(words, extra).unwrap(), expected, "{words:?} {extra:?}");
         }
@@ -272,7 +274,7 @@ mod tests {
     fn a_root_without_the_files_knows_numbers() {
         let empty = tempfile::tempdir().unwrap();
         for root in [Root::Empty, Root::Directory(empty.path().to_owned())] {
-            let user = User { uid: 5, gid: 6, additional_gids: vec![7], umask: None };
+            let user = User { uid: 5, gid: 6, additional_gids: vec![6, 7], umask: None };
             let found = find(&root, "5:6", &["7".into()]).unwrap();
             assert_eq!(found, Found { user, home: None });
             assert!(find(&root, "root", &[]).is_err());

@@ -3,10 +3,10 @@
 //! Without a terminal, output is framed: eight bytes with the number of the stream and a length before
 //! each piece (Docker Engine API, "Stream format"). Input is never framed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Bytes;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -63,10 +63,23 @@ impl Meters {
     }
 }
 
+/// The stream of a client.
+pub(crate) type Client = TokioIo<Upgraded>;
+
+/// How long the head of a response is alone on its way. Some clients (docker-py) read it through a
+/// buffer and what follows from the socket: what came together with the head would be lost.
+const HEAD_ALONE: Duration = Duration::from_millis(2);
+
+/// The stream of a client to which the head of the response has been sent; `None` if it has gone.
+pub(crate) async fn accepted(upgrade: OnUpgrade) -> Option<Client> {
+    let client = TokioIo::new(upgrade.await.ok()?);
+    tokio::time::sleep(HEAD_ALONE).await;
+    Some(client)
+}
+
 /// Serves the client until the process has ended, or one of the two is gone.
-pub(crate) async fn serve(upgrade: OnUpgrade, connection: Connection, attachment: Attachment) {
-    let Ok(upgraded) = upgrade.await else { return };
-    let (mut client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
+pub(crate) async fn serve(client: Client, connection: Connection, attachment: Attachment) {
+    let (mut client, mut to_client) = tokio::io::split(client);
     if send_first(&mut to_client, attachment.first).await.is_err() {
         return;
     }
@@ -133,9 +146,7 @@ pub(crate) async fn serve(upgrade: OnUpgrade, connection: Connection, attachment
 }
 
 /// Gives the client only what it gets first.
-pub(crate) async fn serve_first(upgrade: OnUpgrade, attachment: Attachment) {
-    let Ok(upgraded) = upgrade.await else { return };
-    let mut client = TokioIo::new(upgraded);
+pub(crate) async fn serve_first(mut client: Client, attachment: Attachment) {
     if send_first(&mut client, attachment.first).await.is_err() {
         return;
     }

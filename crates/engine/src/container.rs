@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use axum::http::StatusCode;
 use image::store::Lock;
 use tokio::sync::{oneshot, watch};
 
@@ -13,6 +14,7 @@ use crate::{
     error::{ApiError, Result},
     events::{Events, Kind},
     health::HealthState,
+    runtime::Runtime,
     state::{
         self,
         record::Record,
@@ -120,6 +122,26 @@ impl Container {
         let mut attributes = self.record().attributes();
         attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         events.emit(Kind::CONTAINER, action, &self.id, attributes);
+    }
+
+    /// Checks that its files and processes are the host's: those of a virtual machine are known to its
+    /// own kernel alone.
+    ///
+    /// # Errors
+    ///
+    /// 501 when not, for what a client wanted: `list the processes of`.
+    pub(crate) fn must_be_seen(&self, action: &str) -> Result<()> {
+        match self.record().runtime() {
+            Runtime::Container | Runtime::Process => Ok(()),
+            Runtime::Microvm => Err(ApiError::new(
+                StatusCode::NOT_IMPLEMENTED,
+                format!(
+                    "cannot {action} container {}: it is a virtual machine, and only its own kernel \
+                     knows its files and processes; use docker exec",
+                    self.id
+                ),
+            )),
+        }
     }
 
     /// Checks that it runs.

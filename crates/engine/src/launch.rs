@@ -10,6 +10,8 @@
 //!                   └────────── its new parent ──────────────┘  when the launcher ends
 //! ```
 
+mod microvm;
+
 use std::{
     fs::File,
     io::{IoSlice, Write as _},
@@ -26,8 +28,12 @@ use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use sandbox::{Ledger, LedgerEntry, Process, Stdio, Trace};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use microvm::ReadinessReport;
+pub use microvm::own_terminal;
+
 use crate::{
     exec::record::ExecRecord,
+    runtime::Runtime,
     spec::{self, NetworkSetup, Shared},
     state::{self, record::Record},
     watch::TRACE,
@@ -141,16 +147,22 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     let here = std::env::current_dir().map_err(failed("find the working directory"))?;
     let mut spec = spec::of(record, &here, &launch.shared)
         .map_err(|error| LaunchFailure { message: error.message, code: 128 })?;
-    spec::connect(&mut spec, &launch.network);
+    let runtime = record.runtime();
+    let ledger = Ledger::open().map_err(ledger_failed)?;
+    match runtime {
+        Runtime::Microvm => microvm::name_monitor(&mut spec, &ledger),
+        Runtime::Container | Runtime::Process => spec::connect(&mut spec, &launch.network),
+    }
     let prepared = Prepared::new(&spec)?.traced(launch.trace);
     // Recorded before anything is made: its supervisor is the process that may not be lost.
     let mut recorded =
-        LedgerEntry::new(record.ledger_name(), "container", record.arguments.clone());
+        LedgerEntry::new(record.ledger_name(), runtime.ledger_kind(), record.arguments.clone());
     recorded.launcher = Process::of(parent_id()).unwrap_or_else(Process::current);
     recorded.resources = prepared.resources();
-    let ledger = Ledger::open().map_err(ledger_failed)?;
     let mut claim = ledger.claim(recorded).map_err(ledger_failed)?;
     let _ = std::fs::remove_file(GATE); // of a launcher that was killed
+    let is_machine = runtime == Runtime::Microvm;
+    let readiness = is_machine.then(microvm::Readiness::listen).transpose()?;
     let mut created = prepared.create(Path::new(GATE))?;
     write_trace(created.trace());
     let state = serde_json::to_value(created.state()).ok();
@@ -166,11 +178,13 @@ fn container(launch: &ContainerLaunch) -> Result<(), LaunchFailure> {
     if !launch.network.links.is_empty() {
         await_network()?;
     }
-    if let Err(error) = created.start() {
+    let begun = created.start().map_err(LaunchFailure::from);
+    let begun = begun.and_then(|()| readiness.map_or(Ok(()), |readiness| readiness.wait(first)));
+    if let Err(failure) = begun {
         // Dropped in this order: the container is gone before its record.
         drop(created);
         drop(claim);
-        return Err(error.into());
+        return Err(failure);
     }
     created.detach();
     claim.keep();
@@ -191,6 +205,9 @@ fn exec(record: &ExecRecord) -> Result<(), LaunchFailure> {
     let gone = || LaunchFailure { message: "the container has ended".into(), code: 128 };
     let ledger = Ledger::open().map_err(ledger_failed)?;
     let found = ledger.find(&record.ledger_name).map_err(ledger_failed)?.ok_or_else(gone)?;
+    if found.sandbox == Runtime::Microvm.ledger_kind() {
+        return microvm::exec(&found, record);
+    }
     let mut command = Command::new(record.words.iter());
     command.environment = record.environment.clone();
     command.directory = record.directory.clone();
@@ -203,6 +220,19 @@ fn exec(record: &ExecRecord) -> Result<(), LaunchFailure> {
     let left = command.leave(&found)?;
     write_trace(&left.trace);
     tell(left.pid, left.terminal.as_ref())
+}
+
+/// The command that the request in the working directory wants to have run in a container.
+///
+/// # Errors
+///
+/// When there is no such request.
+pub fn exec_request() -> Result<ExecRecord, LaunchFailure> {
+    let other = |message: String| LaunchFailure { message, code: 128 };
+    match state::load(Path::new(REQUEST)).map_err(|error| other(sandbox::chain(&error)))? {
+        LaunchRequest::Exec(record) => Ok(record),
+        LaunchRequest::Container(_) => Err(other("the request is not that of a command".into())),
+    }
 }
 
 /// Leaves the calls for the daemon, if they were asked for.

@@ -1,24 +1,27 @@
 //! The loop of the daemon: its socket, connections, and the end.
 
 use std::{
-    convert::Infallible, fs, io, os::unix::fs::PermissionsExt as _, path::Path, pin::pin,
-    sync::Arc, time::Duration,
+    fs, io, os::unix::fs::PermissionsExt as _, path::Path, pin::Pin, sync::Arc, time::Duration,
 };
 
-use axum::{body::Body, http::Request};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use axum::{body::Body, http::Request, response::Response};
+use registry::server::connections::{Allowance, Connections, answer_all};
 use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::{Semaphore, mpsc, watch},
+    net::UnixListener,
+    sync::{mpsc, watch},
 };
 
-use crate::{api, engine::Engine, life, options::Options};
+use crate::{
+    api,
+    engine::Engine,
+    life,
+    listen::{self, TlsListener},
+    options::Options,
+};
 
-/// How long a connection may be silent before its next request.
-const HEAD: Duration = Duration::from_secs(60);
-/// How large the head of a request may be.
-const MAX_HEAD: usize = 64 << 10;
+/// What each client gets. One that has no more input for an attached container closes its half.
+const ALLOWANCE: Allowance =
+    Allowance { head: Duration::from_secs(60), max_head: 64 << 10, half_close: true };
 /// How long requests may still run when the daemon is to end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -48,58 +51,90 @@ pub fn serve(
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {
-        let listener = listen(&engine.options)?;
+        let options = &engine.options;
+        let socket = options.socket.as_deref();
+        let unix = socket.map(|path| listen::unix(path, options.group)).transpose()?;
+        let tcp = match &options.tcp {
+            Some(tcp) => Some(TlsListener::bind(tcp).await?),
+            None => None,
+        };
         tokio::spawn(life::restart_all(Arc::clone(&engine), ended));
         remarks.extend(life::adopt_all(&engine).await?);
         ready(&remarks);
         let (stop, stopped) = watch::channel(());
-        let connections = Arc::new(Semaphore::new(engine.options.max_connections));
-        // The loop below holds one permit for the next client.
-        let all = engine.options.max_connections.saturating_sub(1);
-        tokio::spawn(stay_small(Arc::clone(&connections), all));
-        let mut shutdown = pin!(shutdown);
-        loop {
-            // Those who come when there are too many wait until one goes.
-            let next = async {
-                let permit = Arc::clone(&connections).acquire_owned().await;
-                (permit, listener.accept().await)
-            };
-            let (permit, accepted) = tokio::select! {
-                () = &mut shutdown => break,
-                next = next => next,
-            };
-            let Ok((stream, _)) = accepted else {
-                // Out of descriptors: those that are open end some time.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let (engine, stopped) = (Arc::clone(&engine), stopped.clone());
-            tokio::spawn(async move {
-                connection(engine, stream, stopped).await;
-                drop(permit);
-            });
+        let connections = Arc::new(Connections::new(options.max_connections));
+        tokio::spawn(stay_small(Arc::clone(&connections)));
+        tokio::select! {
+            () = shutdown => {}
+            () = local_clients(&engine, &connections, unix, &stopped) => {}
+            () = clients_with_certificates(&engine, &connections, tcp, &stopped) => {}
         }
-        let _ = fs::remove_file(&engine.options.socket);
+        if let Some(path) = socket {
+            let _ = fs::remove_file(path);
+        }
         engine.watch.close();
         drop(stop);
-        let all = u32::try_from(engine.options.max_connections).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(GRACE, connections.acquire_many(all)).await;
+        connections.finish(GRACE).await;
         Ok(())
     });
     runtime.shutdown_background();
     served
 }
 
+/// Serves those of this host.
+async fn local_clients(
+    engine: &Arc<Engine>,
+    connections: &Connections,
+    listener: Option<UnixListener>,
+    stopped: &watch::Receiver<()>,
+) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let serve = |(stream, _)| answer_all(stream, ALLOWANCE, answer(engine), stopped.clone());
+    connections.accept(|| listener.accept(), serve).await;
+}
+
+/// Serves those of the network.
+async fn clients_with_certificates(
+    engine: &Arc<Engine>,
+    connections: &Connections,
+    listener: Option<TlsListener>,
+    stopped: &watch::Receiver<()>,
+) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let serve = |accepted| {
+        let (answer, stopped) = (answer(engine), stopped.clone());
+        async move {
+            if let Some(stream) = listen::identified(accepted).await {
+                answer_all(stream, ALLOWANCE, answer, stopped).await;
+            }
+        }
+    };
+    connections.accept(|| listener.accept(), serve).await;
+}
+
+/// What answers the requests of one connection.
+fn answer(engine: &Arc<Engine>) -> impl Fn(Request<Body>) -> Answered + Send + 'static {
+    let (engine, number) = (Arc::clone(engine), engine.watch.connection());
+    move |mut request| {
+        request.extensions_mut().insert(number);
+        let engine = Arc::clone(&engine);
+        Box::pin(async move { api::answer(&engine, request).await })
+    }
+}
+
+/// An answer that is being made.
+type Answered = Pin<Box<dyn Future<Output = Response> + Send>>;
+
 /// How long the daemon must have had nothing to do before it gives back its pages.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// While no client is connected, gives back the pages of the program that nobody uses: the kernel
 /// reads them again from the file.
-async fn stay_small(connections: Arc<Semaphore>, all: usize) {
+async fn stay_small(connections: Arc<Connections>) {
     let mut is_done = false;
     loop {
         tokio::time::sleep(QUIET).await;
-        let is_quiet = connections.available_permits() >= all;
+        let is_quiet = connections.is_idle();
         if is_quiet && !is_done {
             let _ = tokio::task::spawn_blocking(|| drop(container::drop_clean_pages())).await;
         }
@@ -125,55 +160,4 @@ fn alone(data: &Path) -> io::Result<fs::File> {
         "another daemon uses {}: end it, or give this one --data DIRECTORY",
         data.display()
     )))
-}
-
-fn listen(options: &Options) -> io::Result<UnixListener> {
-    let path = &options.socket;
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(io::Error::other(format!(
-            "somebody listens at {} already: end it, or use -H with another socket",
-            path.display()
-        )));
-    }
-    let is_socket = fs::symlink_metadata(path)
-        .is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()));
-    if is_socket {
-        fs::remove_file(path)?; // of a daemon that was killed
-    }
-    // Nobody else can connect before the mode is set.
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(before);
-    let listener = bound.map_err(|error| {
-        io::Error::new(error.kind(), format!("listen at {}: {error}", path.display()))
-    })?;
-    if let Some(group) = options.group {
-        std::os::unix::fs::chown(path, None, Some(group))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
-    }
-    Ok(listener)
-}
-
-/// Answers the requests of a connection, until it or the daemon ends.
-async fn connection(engine: Arc<Engine>, stream: UnixStream, mut stopped: watch::Receiver<()>) {
-    let number = engine.watch.connection();
-    let service = service_fn(|mut request: Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(number);
-        let engine = Arc::clone(&engine);
-        async move { Ok::<_, Infallible>(api::answer(&engine, request.map(Body::new)).await) }
-    });
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD);
-    // A client that has no more input for an attached container closes its half.
-    builder.half_close(true);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    let mut connection = pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
 }

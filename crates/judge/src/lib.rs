@@ -46,6 +46,8 @@ mod lab14;
 mod lab15;
 #[path = "../../../labs/16-pull-image/check.rs"]
 mod lab16;
+#[path = "../../../labs/17-tiny-engine/check.rs"]
+mod lab17;
 #[path = "../../../labs/18-start-up/check.rs"]
 mod lab18;
 #[path = "../../../labs/19-footprint/check.rs"]
@@ -84,6 +86,7 @@ pub static CHECKS: &[BuiltIn] = &[
     built_in!("14", "layers", lab14),
     built_in!("15", "unpack-image", lab15),
     built_in!("16", "pull-image", lab16),
+    built_in!("17", "tiny-engine", lab17),
     built_in!("18", "start-up", lab18),
     built_in!("19", "footprint", lab19),
     built_in!("20", "verdict", lab20),

@@ -18,6 +18,7 @@ mod clock;
 mod collect;
 mod conduct;
 mod density;
+pub mod engine;
 mod error;
 mod footprint;
 mod images;

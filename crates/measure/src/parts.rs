@@ -11,7 +11,7 @@ pub enum Part {
     Probes,
     /// Start and end, again and again in one process.
     Startup,
-    /// Start of a whole `isolab run`.
+    /// Start of a whole `isolab run`, and of a client of a daemon.
     Cold,
     /// The programs that report their own times.
     Programs,
@@ -66,8 +66,8 @@ impl Part {
             (Self::Probes, _) => amount(1, 0, 1, 50),
             (Self::Startup, true) => amount(2, 3, 15, 10),
             (Self::Startup, false) => amount(8, 10, 50, 10),
-            (Self::Cold, true) => amount(2, 1, 8, 20),
-            (Self::Cold, false) => amount(6, 3, 20, 20),
+            (Self::Cold, true) => amount(2, 1, 8, 60),
+            (Self::Cold, false) => amount(6, 3, 20, 60),
             // As few as a verdict takes.
             (Self::Programs, true) => amount(2, 1, 3, 800),
             (Self::Programs, false) => amount(5, 1, 5, 1500),
@@ -118,7 +118,12 @@ impl Part {
                 metric::STARTUP_EXITED,
                 metric::TEARDOWN,
             ],
-            Self::Cold => &[metric::STARTUP_COLD_FIRST_BYTE],
+            Self::Cold => &[
+                metric::STARTUP_COLD_FIRST_BYTE,
+                metric::STARTUP_IMAGE_FIRST_BYTE,
+                metric::STARTUP_ENGINE_FIRST_BYTE,
+                metric::STARTUP_DOCKERD_FIRST_BYTE,
+            ],
             Self::Programs => &[
                 metric::COMPUTE_SPIN,
                 metric::MEMORY_BANDWIDTH,

@@ -21,7 +21,7 @@ pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> i
     match options.part {
         Part::Probes => probes::look(&mut session),
         Part::Startup => startup::warm(&mut session),
-        Part::Cold => startup::cold(&mut session, isolab),
+        Part::Cold => startup::cold(&mut session, isolab, options.quick),
         Part::Programs => programs::measure(&mut session, options.quick),
         Part::Footprint => footprint::measure(&mut session, isolab),
         Part::Images => images::measure(&mut session, isolab),

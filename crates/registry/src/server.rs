@@ -17,6 +17,7 @@ mod boot;
 mod collect;
 #[cfg(test)]
 mod collect_tests;
+pub mod connections;
 mod directory;
 mod error;
 mod handler;
@@ -33,7 +34,7 @@ mod serve_error;
 mod shape;
 mod state;
 mod storage;
-mod tls;
+pub mod tls;
 mod upload_requests;
 mod uploads;
 

@@ -107,8 +107,11 @@ const STARTUP: Group = Group {
     name: "startup",
     title: "Start-up",
     question: "How long until the program speaks, and until nothing of it is left?",
-    method: "From the call that starts it. The warm rows repeat in one process; the cold row is a \
-             fresh isolab run each time, from its start to the first byte.",
+    method: "From the call that starts it. The warm rows repeat in one process; the cold rows are a \
+             fresh command each time, from its start to the first byte: isolab run, isolab run with \
+             an image, and a client that asks a daemon as docker run --rm does, without a network. \
+             What a daemon costs is the difference between the last two: its requests, its records \
+             and the supervisor that outlives it.",
 };
 
 const STARTUP_METRICS: &[Metric] = &[
@@ -137,6 +140,21 @@ const STARTUP_METRICS: &[Metric] = &[
         metric::STARTUP_COLD_FIRST_BYTE,
         "first byte, cold",
         "a whole isolab run, to the first byte",
+    ),
+    less(
+        metric::STARTUP_IMAGE_FIRST_BYTE,
+        "of an image",
+        "a whole isolab run --image, to the first byte",
+    ),
+    less(
+        metric::STARTUP_ENGINE_FIRST_BYTE,
+        "by the engine",
+        "a client, its requests, isolab engine, and the same program, to the first byte",
+    ),
+    less(
+        metric::STARTUP_DOCKERD_FIRST_BYTE,
+        "by dockerd",
+        "the same client and the same image, asked of Docker's own daemon",
     ),
 ];
 

@@ -12,6 +12,12 @@ pub const STARTUP_EXITED: &str = "startup.exited";
 pub const TEARDOWN: &str = "teardown";
 /// Start of a whole `isolab run` until its first byte of output.
 pub const STARTUP_COLD_FIRST_BYTE: &str = "startup.cold.first_byte";
+/// Start of a whole `isolab run --image` until its first byte of output.
+pub const STARTUP_IMAGE_FIRST_BYTE: &str = "startup.image.first_byte";
+/// Start of a client of isolab's daemon until its first byte of output.
+pub const STARTUP_ENGINE_FIRST_BYTE: &str = "startup.engine.first_byte";
+/// Start of a client of Docker's daemon until its first byte of output.
+pub const STARTUP_DOCKERD_FIRST_BYTE: &str = "startup.dockerd.first_byte";
 /// One iteration of a loop of integer work.
 pub const COMPUTE_SPIN: &str = "compute.spin";
 /// Bytes per second of a triad over three arrays.

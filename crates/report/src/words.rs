@@ -67,7 +67,7 @@ pub(crate) const COMPARED: [&str; 3] = [BASE, "container", "microvm"];
 
 /// What has to be known to read the columns beside each other.
 pub(crate) const LEAST: &str = "The microVM boots no kernel and has no devices but one; the container pulls no image and asks \
-     no daemon. Both are the least that gives the wall, not what a product does.";
+     no daemon, except in the start-up rows that name one. Both are the least that gives the wall, not what a product does.";
 
 /// The result in a sentence or two.
 pub(crate) fn headline(comparison: &Comparison) -> String {

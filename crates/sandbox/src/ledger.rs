@@ -155,6 +155,11 @@ impl Ledger {
         ledger.opened().map(|_| ledger)
     }
 
+    /// Its directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Opens the directory and checks it before it is used: if other users may write to it, its
     /// entries cannot be trusted.
     fn opened(&self) -> Result<File, LedgerError> {

@@ -1,6 +1,6 @@
 //! `isolab measure`: a measuring process, which `isolab compare` starts.
 
-use std::{env, io, process};
+use std::{env, io, path::PathBuf, process};
 
 use measure::{MeasureOptions, Part};
 use nix::{sys::prctl, sys::signal::Signal, unistd::getppid};
@@ -46,6 +46,29 @@ pub fn run(arguments: &MeasureArgs) -> io::Result<()> {
     let &MeasureArgs { part, process, seed, quick, rounds, in_nest, .. } = arguments;
     let options = MeasureOptions { part, process, seed, quick, rounds, in_nest };
     measure::measure(&options, &env::current_exe()?, io::stdout())
+}
+
+/// A client of a daemon: what `docker run --rm` asks for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ClientArgs {
+    /// The daemon's socket
+    socket: PathBuf,
+    /// The runtime [default: the daemon's]
+    #[arg(long)]
+    runtime: Option<String>,
+    /// The network: none or host
+    #[arg(long, default_value = "none")]
+    network: String,
+}
+
+/// Runs the image of the comparison by a daemon, and gives the exit code of its program.
+///
+/// # Errors
+///
+/// When the daemon cannot be reached or refuses.
+pub fn measure_client(arguments: &ClientArgs) -> io::Result<u8> {
+    let ClientArgs { socket, runtime, network } = arguments.clone();
+    measure::engine::run(&measure::engine::ClientOptions { socket, runtime, network })
 }
 
 /// The arguments after `isolab` that make a process of these options: the inverse of [`run`].

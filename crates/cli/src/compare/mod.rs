@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::measure::{MeasureArgs, run as measure};
+pub use self::measure::{ClientArgs, MeasureArgs, measure_client, run as measure};
 
 use ::measure::{Cancellation, CompareOptions, ProvenanceRecorder, conduct};
 use report::Records;

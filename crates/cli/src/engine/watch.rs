@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Socket of the daemon [default: the same as the daemon's]
-    #[arg(short = 'H', long = "host", value_name = "SOCKET", value_parser = super::socket)]
+    #[arg(short = 'H', long = "host", value_name = "SOCKET", value_parser = super::listen::unix)]
     host: Option<PathBuf>,
     /// Print each record as a JSON object, a line each
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     os::unix::net::UnixStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -14,10 +14,25 @@ use tempfile::TempDir;
 
 use super::{in_english, isolab, output_of, skip, wait_for};
 
+/// A registry; it ends with this.
+pub struct Registry {
+    process: Child,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// A daemon; its containers are removed with it.
 pub struct Daemon {
     folder: TempDir,
     process: Child,
+    options: Vec<String>,
 }
 
 /// Whether containers of this host's busybox can be made here, by root's daemon.
@@ -42,8 +57,14 @@ pub fn has_docker() -> bool {
 impl Daemon {
     /// One with the image `busybox`.
     pub fn start() -> Self {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// One with the image `busybox`, and with options that may name files of its folder.
+    pub fn start_with(options: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = TempDir::new().unwrap();
-        let daemon = Self { process: Self::spawn(&folder), folder };
+        let options = options(folder.path());
+        let daemon = Self { process: Self::spawn(&folder, &options), folder, options };
         daemon.wait();
         let (code, output, errors) = output_of(
             isolab(&["image", "import-host", "busybox:latest", "--", "busybox"])
@@ -53,13 +74,13 @@ impl Daemon {
         daemon
     }
 
-    fn spawn(folder: &TempDir) -> Child {
+    fn spawn(folder: &TempDir, options: &[String]) -> Child {
         let path = |name: &str| folder.path().join(name);
         // In a network of its own: its bridges and ports are nobody else's.
         let up = "busybox ip link set lo up; exec \"$0\" \"$@\"";
         let words = ["--net", "sh", "-c", up, env!("CARGO_BIN_EXE_isolab"), "engine"];
         let mut command = in_english(Command::new("unshare"), &words);
-        command.arg("-H").arg(path("engine.sock")).arg("--data").arg(path("data"));
+        command.arg("-H").arg(path("engine.sock")).arg("--data").arg(path("data")).args(options);
         command.env("ISOLAB_IMAGES", path("images"));
         command.stderr(fs::File::create(path("errors")).unwrap()).spawn().unwrap()
     }
@@ -71,6 +92,12 @@ impl Daemon {
     /// A path in its folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The most memory that it had resident at any time, in bytes (proc_pid_status(5): `VmHWM`).
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        host::memory_field(&status, "VmHWM").unwrap()
     }
 
     /// A command in the daemon's network.
@@ -89,8 +116,27 @@ impl Daemon {
     pub fn kill_and_start(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.process = Self::spawn(&self.folder);
+        self.process = Self::spawn(&self.folder, &self.options);
         wait_for("the next daemon", || UnixStream::connect(self.path("engine.sock")).is_ok());
+    }
+
+    /// A registry in the daemon's network.
+    pub fn registry(&self) -> Registry {
+        let program = env!("CARGO_BIN_EXE_isolab");
+        let words = [program, "registry", "serve", "--listen", "127.0.0.1:0", "--data"];
+        let mut command = self.in_its_network(&words);
+        let errors = fs::File::create(self.path("registry-errors")).unwrap();
+        command.arg(self.path("registry")).stdout(Stdio::null()).stderr(errors);
+        let mut registry = Registry { process: command.spawn().unwrap(), address: String::new() };
+        let address = || {
+            let text = fs::read_to_string(self.path("registry-errors")).unwrap_or_default();
+            let (_, rest) = text.split_once("127.0.0.1:")?;
+            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            (rest.len() > port.len()).then(|| format!("127.0.0.1:{port}"))
+        };
+        wait_for("the registry", || address().is_some());
+        registry.address = address().unwrap();
+        registry
     }
 
     /// The docker command as a client of it.

@@ -20,6 +20,7 @@ use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    state::status::Phase,
     time,
 };
 
@@ -28,6 +29,9 @@ const STAT: &str = "x-docker-container-path-stat";
 /// A path in a container, whether that runs or not.
 pub(super) fn inside(engine: &Engine, container: &Container, path: &str) -> Result<CopyPath> {
     let of = |error: &(dyn std::error::Error + 'static)| ApiError::of(error);
+    if container.status().phase != Phase::Created {
+        container.must_be_seen("copy files of")?;
+    }
     let path = PathBuf::from("/").join(path);
     let (name, phase, layers) = {
         let record = container.record();

@@ -110,9 +110,10 @@ struct OwnedRoot {
 }
 
 impl OwnedRoot {
-    fn of(container: &Container) -> Self {
+    fn of(container: &Container) -> Result<Self> {
+        container.must_be_seen("read the changes of")?;
         let lowers = container.record().layers.clone();
-        Self { upper: container.directory.join("files/upper"), lowers }
+        Ok(Self { upper: container.directory.join("files/upper"), lowers })
     }
 
     fn root(&self) -> ContainerRoot<'_> {
@@ -162,12 +163,13 @@ async fn committed(
     request: CommitRequest,
     frozen: bool,
 ) -> Result<String> {
+    let root = OwnedRoot::of(&container)?;
     let _changing = container.changing.lock().await;
     let is_frozen = frozen && container.status().phase == Phase::Up;
     if is_frozen {
         lifecycle::change_frozen(&engine, &container, true).await?;
     }
-    let (own, root) = (Arc::clone(&engine), OwnedRoot::of(&container));
+    let own = Arc::clone(&engine);
     let made = blocking(move || {
         commit::commit(&own.store()?, root.root(), &request).map_err(|error| refused(&error))
     })
@@ -183,7 +185,7 @@ async fn committed(
 /// `docker export`.
 pub(super) fn export(engine: &Arc<Engine>, id: &str) -> Result<Response<Body>> {
     let container = engine.container(id)?;
-    let root = OwnedRoot::of(&container);
+    let root = OwnedRoot::of(&container)?;
     let (sender, body) = ChannelBody::pair();
     tokio::task::spawn_blocking(move || {
         // An archive that ends early is what tells the client of a failure here.
@@ -195,7 +197,7 @@ pub(super) fn export(engine: &Arc<Engine>, id: &str) -> Result<Response<Body>> {
 
 /// `docker diff`.
 pub(super) async fn changes(engine: &Arc<Engine>, id: &str) -> Result<Response<Body>> {
-    let root = OwnedRoot::of(&*engine.container(id)?);
+    let root = OwnedRoot::of(&*engine.container(id)?)?;
     let work = move || commit::diff(root.root()).map_err(|error| refused(&error));
     json_response(&blocking(work).await?)
 }

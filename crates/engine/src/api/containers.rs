@@ -81,6 +81,7 @@ pub(super) async fn top(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<R
     if !container.status().phase.is_up() {
         return Err(ApiError::conflict(format!("container {} is not running", container.id)));
     }
+    container.must_be_seen("list the processes of")?;
     let words = call.query.text("ps_args").unwrap_or("-ef").to_owned();
     let name = container.record().ledger_name();
     let found = engine.ledger.find(&name).map_err(|error| ApiError::of(&error))?;

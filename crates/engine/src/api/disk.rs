@@ -41,7 +41,7 @@ pub(super) async fn usage(engine: &Arc<Engine>, call: &Call) -> Result<Response<
                 let record = container.record().clone();
                 summary(&own, container, &record, true)
             });
-            answer.insert("Containers".into(), json!(list.collect::<Vec<_>>()));
+            answer.insert("Containers".into(), json!(list.collect::<Result<Vec<_>>>()?));
         }
         if volumes {
             let list = own.volumes.all().into_iter().map(|volume| volume_of(&own, volume));

@@ -7,9 +7,11 @@ use axum::{
     http::{Response, StatusCode},
 };
 use bollard_stubs::models::{ExecConfig, ExecStartConfig};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{
+    always::completed,
     body,
     call::Call,
     response::{empty, json, json_of},
@@ -30,7 +32,8 @@ pub(super) async fn create(engine: &Arc<Engine>, id: &str, body: Body) -> Result
         return Err(ApiError::invalid("Invalid detach keys provided"));
     }
     let id = exec::create(engine, &container, config)?;
-    json_of(StatusCode::CREATED, &serde_json::json!({ "Id": id }))
+    // The model's own name for it, `id`, is not what clients look for.
+    json_of(StatusCode::CREATED, &json!({ "Id": id }))
 }
 
 pub(super) async fn start(
@@ -49,6 +52,7 @@ pub(super) async fn start(
     let size = asked.console_size.unwrap_or_default();
     let size = [0, 1]
         .map(|index| size.get(index).and_then(|number| u16::try_from(*number).ok()).unwrap_or(0));
+    exec::claim(&exec)?;
     if asked.detach == Some(true) {
         exec::start(engine, &exec, None, size).await?;
         return Ok(empty(StatusCode::OK));
@@ -65,24 +69,27 @@ pub(super) async fn start(
     let upgrade =
         call.upgrade.ok_or_else(|| ApiError::invalid("this connection cannot be upgraded"))?;
     let response = streams::upgraded(&call.headers, exec.tty(), call.version);
-    match exec::start(engine, &exec, Some(streams), size).await {
-        Ok(Some(connection)) => {
-            tokio::spawn(attachment::serve(upgrade, connection, attachment));
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move {
+        // As with dockerd the client has its answer before the start, and reads why that failed.
+        let Some(client) = attachment::accepted(upgrade).await else { return };
+        match exec::start(&engine, &exec, Some(streams), size).await {
+            Ok(Some(connection)) => attachment::serve(client, connection, attachment).await,
+            Ok(None) => {}
+            Err(error) => attachment::serve_first(client, with_error(attachment, &error)).await,
         }
-        Ok(None) => return Err(ApiError::internal("the exec has no streams")),
-        // The exit code is in the exec; the reason is what there is to read, as with dockerd.
-        Err(error) if exec.inspect().exit_code.is_some() => {
-            let text = format!("{}\r\n", error.message);
-            let head = if exec.tty() { Vec::new() } else { attachment::head(1, text.len()).into() };
-            let (sender, first) = mpsc::channel(1);
-            // There is room for one.
-            let _ = sender.try_send([head, text.into_bytes()].concat().into());
-            let attachment = Attachment { first: Some(first), ..attachment };
-            tokio::spawn(attachment::serve_first(upgrade, attachment));
-        }
-        Err(error) => return Err(error),
-    }
+    });
     Ok(response)
+}
+
+/// Gives the client an error to read.
+fn with_error(attachment: Attachment, error: &ApiError) -> Attachment {
+    let text = format!("{}\r\n", error.message);
+    let head = if attachment.tty { Vec::new() } else { attachment::head(1, text.len()).into() };
+    let (sender, first) = mpsc::channel(1);
+    // There is room for one.
+    let _ = sender.try_send([head, text.into_bytes()].concat().into());
+    Attachment { first: Some(first), ..attachment }
 }
 
 pub(super) async fn resize(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
@@ -94,5 +101,9 @@ pub(super) async fn resize(engine: &Arc<Engine>, id: &str, call: &Call) -> Resul
 }
 
 pub(super) fn inspect(engine: &Arc<Engine>, id: &str) -> Result<Response<Body>> {
-    json(&engine.exec(id)?.inspect())
+    let mut all = completed(&engine.exec(id)?.inspect(), "Exec")?;
+    all["ProcessConfig"]
+        .as_object_mut()
+        .map(|process| process.entry("privileged").or_insert(json!(false)));
+    json(&all)
 }

@@ -9,6 +9,7 @@ use axum::{
 use bollard_stubs::models::ImageDeleteResponseItem;
 
 use super::{
+    always::{complete, completed},
     body::BodyReader,
     call::Call,
     progress::{blocking, lines, refused},
@@ -68,13 +69,23 @@ pub(super) async fn list(engine: &Arc<Engine>, call: &Call) -> Result<Response<B
     }
     let engine = Arc::clone(engine);
     let work = move || list::list(&engine.store()?, &options).map_err(|error| refused(&error));
-    json(&blocking(work).await?)
+    let listed = blocking(work).await?;
+    let listed = listed.iter().map(|image| {
+        let mut image = serde_json::to_value(image).map_err(|error| ApiError::of(&error))?;
+        image["VirtualSize"] = image["Size"].clone();
+        Ok(image)
+    });
+    json(&listed.collect::<Result<Vec<_>>>()?)
 }
 
 pub(super) async fn inspect(engine: &Arc<Engine>, name: String) -> Result<Response<Body>> {
     let engine = Arc::clone(engine);
     let work = move || inspect::inspect(&engine.store()?, &name).map_err(|error| refused(&error));
-    json(&blocking(work).await?)
+    let mut all = completed(&blocking(work).await?, "Image")?;
+    // By its old name, for clients before API 1.44.
+    all["VirtualSize"] = all["Size"].clone();
+    complete(&mut all["Config"], "Config");
+    json(&all)
 }
 
 pub(super) async fn history(engine: &Arc<Engine>, name: String) -> Result<Response<Body>> {

@@ -6,7 +6,11 @@ use axum::{body::Body, http::Response};
 use bollard_stubs::models::{ContainerInspectResponse, DriverData, EndpointSettings};
 use serde_json::{Value, json};
 
-use super::{call::Call, networks, response};
+use super::{
+    always::{complete, completed},
+    call::Call,
+    networks, response,
+};
 use crate::{
     container::Container,
     engine::Engine,
@@ -25,20 +29,18 @@ pub(super) async fn inspect(engine: &Arc<Engine>, id: &str, call: &Call) -> Resu
     let networks = networks(engine, &record, attached.as_ref());
     let primary = networks.values().next().cloned().unwrap_or_default();
     if let Some(fields) = all.as_object_mut() {
-        fields.insert(
-            "NetworkSettings".into(),
-            json!({
-                "Bridge": "",
-                "SandboxID": "",
-                "SandboxKey": "",
-                "Ports": networks::ports(attached.as_ref(), record.config.exposed_ports.as_ref()),
-                "Gateway": primary.gateway.unwrap_or_default(),
-                "IPAddress": primary.ip_address.unwrap_or_default(),
-                "IPPrefixLen": primary.ip_prefix_len.unwrap_or_default(),
-                "MacAddress": primary.mac_address.unwrap_or_default(),
-                "Networks": networks,
-            }),
-        );
+        let mut settings = json!({
+            "Ports": networks::ports(attached.as_ref(), record.config.exposed_ports.as_ref()),
+            "EndpointID": primary.endpoint_id.unwrap_or_default(),
+            "Gateway": primary.gateway.unwrap_or_default(),
+            "IPAddress": primary.ip_address.unwrap_or_default(),
+            "IPPrefixLen": primary.ip_prefix_len.unwrap_or_default(),
+            "MacAddress": primary.mac_address.unwrap_or_default(),
+            "Networks": completed_networks(&networks)?,
+        });
+        complete(&mut settings, "NetworkSettings");
+        fields.insert("NetworkSettings".into(), settings);
+        fields.entry("ExecIDs").or_insert(Value::Null);
         if call.query.flag("size") {
             let (upper, layers) = (container.directory.join("files"), record.layers.clone());
             let sizes = tokio::task::spawn_blocking(move || {
@@ -49,50 +51,13 @@ pub(super) async fn inspect(engine: &Arc<Engine>, id: &str, call: &Call) -> Resu
             fields.insert("SizeRw".into(), json!(own));
             fields.insert("SizeRootFs".into(), json!(whole));
         }
-        defaults(fields, &record);
+        complete(&mut fields["Config"], "Config");
+        complete(&mut fields["HostConfig"], "HostConfig");
+        let policy = record.restart_policy().to_string();
+        let policy = if policy.is_empty() { "no" } else { policy.as_str() };
+        fields["HostConfig"]["RestartPolicy"]["Name"] = json!(policy);
     }
     response::json(&all)
-}
-
-/// What dockerd writes even if it is empty, for programs that do not look twice.
-fn defaults(fields: &mut serde_json::Map<String, Value>, record: &Record) {
-    for (section, values) in [
-        (
-            "HostConfig",
-            json!({
-                "Binds": null, "PortBindings": {}, "Dns": [], "DnsOptions": [], "DnsSearch": [],
-                "ExtraHosts": null, "CapAdd": null, "CapDrop": null, "GroupAdd": null,
-                "IpcMode": "private", "PidMode": "", "UTSMode": "", "UsernsMode": "",
-                "CgroupnsMode": "private", "Privileged": false, "PublishAllPorts": false,
-                "ReadonlyRootfs": false, "SecurityOpt": null, "VolumesFrom": null, "Links": null,
-                "Memory": 0, "NanoCpus": 0, "CpuShares": 0, "CpuPeriod": 0, "CpuQuota": 0,
-                "CpusetCpus": "", "CpusetMems": "", "MemorySwap": 0, "MemoryReservation": 0,
-                "PidsLimit": null, "Ulimits": [], "Devices": [], "AutoRemove": false,
-                "OomScoreAdj": 0, "OomKillDisable": false, "ContainerIDFile": "",
-                "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}, "ConsoleSize": [0, 0],
-            }),
-        ),
-        (
-            "Config",
-            json!({
-                "Volumes": null, "WorkingDir": "", "Entrypoint": null, "Cmd": null,
-                "OnBuild": null, "Labels": {}, "User": "", "Domainname": "",
-            }),
-        ),
-    ] {
-        let Some(Value::Object(found)) = fields.get_mut(section) else { continue };
-        for (key, value) in values.as_object().into_iter().flatten() {
-            found.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-        if section == "HostConfig" {
-            let policy = record.restart_policy();
-            let name = Some(policy.to_string()).filter(|name| !name.is_empty());
-            if let Some(Value::Object(policy)) = found.get_mut("RestartPolicy") {
-                policy.insert("Name".into(), json!(name.unwrap_or_else(|| "no".into())));
-                policy.entry("MaximumRetryCount").or_insert(json!(0));
-            }
-        }
-    }
 }
 
 fn described(engine: &Engine, container: &Container, record: &Record) -> ContainerInspectResponse {
@@ -106,6 +71,8 @@ fn described(engine: &Engine, container: &Container, record: &Record) -> Contain
         ("LowerDir".to_owned(), layers.join(":")),
         ("UpperDir".to_owned(), upper.join("upper").display().to_string()),
         ("WorkDir".to_owned(), upper.join("work").display().to_string()),
+        // Only the container's own mount namespace has it mounted.
+        ("MergedDir".to_owned(), String::new()),
     ]);
     let has_log = container.directory.join("log").exists();
     ContainerInspectResponse {
@@ -133,6 +100,13 @@ fn described(engine: &Engine, container: &Container, record: &Record) -> Contain
         config: Some(record.config.clone()),
         ..ContainerInspectResponse::default()
     }
+}
+
+/// Networks by name, with all fields that dockerd writes.
+pub(super) fn completed_networks(networks: &HashMap<String, EndpointSettings>) -> Result<Value> {
+    let complete =
+        |(name, settings): (&String, _)| Ok((name.clone(), completed(settings, "Endpoint")?));
+    Ok(Value::Object(networks.iter().map(complete).collect::<Result<_>>()?))
 }
 
 /// Its networks, by name.

@@ -12,8 +12,10 @@ use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    guest_control,
     life::{self, Removal},
     names,
+    runtime::Runtime,
     state::status::Phase,
 };
 
@@ -90,10 +92,15 @@ pub(super) async fn change_frozen(
     container: &Container,
     freeze: bool,
 ) -> Result<()> {
-    let (ledger, name) = (engine.ledger.clone(), container.record().ledger_name());
+    let (ledger, runtime) = (engine.ledger.clone(), container.record().runtime());
+    let name = container.record().ledger_name();
     let change = move || -> Result<()> {
         let entry = ledger.find(&name).map_err(|error| ApiError::of(&error))?;
         let entry = entry.ok_or_else(|| ApiError::conflict("the container has ended"))?;
+        if runtime == Runtime::Microvm {
+            // Its processors stand still; the monitor goes on and can be asked.
+            return guest_control::pause(&ledger, &entry, freeze);
+        }
         let changed = match freeze {
             true => container::freeze(&ledger, &entry),
             false => container::thaw(&ledger, &entry).map(drop),

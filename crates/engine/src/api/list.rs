@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::Response};
 use bollard_stubs::models::{
-    ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings,
-    ContainerSummaryStateEnum, PortSummary, PortSummaryTypeEnum,
+    ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryStateEnum, PortSummary,
+    PortSummaryTypeEnum,
 };
 
-use super::{call::Call, inspect, query::Filters, response::json};
+use serde_json::{Value, json};
+
+use super::{call::Call, inspect, query::Filters, response};
 use crate::{
     container::Container,
     engine::Engine,
@@ -79,13 +81,13 @@ pub(super) async fn list(engine: &Arc<Engine>, call: &Call) -> Result<Response<B
                 container.health().map_or("none", |health| health.name()),
             )
         {
-            found.push(summary(engine, &container, &record, with_size));
+            found.push(summary(engine, &container, &record, with_size)?);
         }
         if limit.is_some_and(|limit| found.len() == limit) {
             break;
         }
     }
-    json(&found)
+    response::json(&found)
 }
 
 /// The ids of the images that the filter `ancestor` names.
@@ -153,7 +155,7 @@ pub(super) fn summary(
     container: &Container,
     record: &Record,
     with_size: bool,
-) -> ContainerSummary {
+) -> Result<Value> {
     let attached = engine.networks.attachment(&record.id);
     use ContainerSummaryStateEnum as State;
     let state = match record.status.phase {
@@ -169,7 +171,8 @@ pub(super) fn summary(
     let whole =
         own.map(|own| own + record.layers.iter().map(|layer| inspect::size_of(layer)).sum::<u64>());
     let bytes = |number: Option<u64>| number.and_then(|number| i64::try_from(number).ok());
-    ContainerSummary {
+    let networks = inspect::networks(engine, record, attached.as_ref());
+    let summary = ContainerSummary {
         id: Some(record.id.clone()),
         names: Some(vec![format!("/{}", record.name)]),
         image: record.config.image.clone(),
@@ -186,12 +189,12 @@ pub(super) fn summary(
             network_mode: record.host.network_mode.clone(),
             annotations: None,
         }),
-        network_settings: Some(ContainerSummaryNetworkSettings {
-            networks: Some(inspect::networks(engine, record, attached.as_ref())),
-        }),
         mounts: Some(record.mounts.clone()),
         ..ContainerSummary::default()
-    }
+    };
+    let mut written = serde_json::to_value(summary).map_err(|error| ApiError::of(&error))?;
+    written["NetworkSettings"] = json!({ "Networks": inspect::completed_networks(&networks)? });
+    Ok(written)
 }
 
 /// Its open ports, and those that are only exposed.

@@ -2,6 +2,7 @@
 //!
 //! A request is `[/vMAJOR.MINOR]/PATH?QUERY`. What it means is one table, in `route`.
 
+mod always;
 mod archive;
 mod body;
 mod build;
@@ -152,6 +153,8 @@ async fn route(engine: &Arc<Engine>, call: Call, body: Body) -> Result<Response<
         (GET, ["volumes", name]) => volumes::inspect(engine, name),
         (DELETE, ["volumes", name]) => volumes::remove(engine, name, &call),
 
+        // There are none.
+        (GET, ["plugins"]) => response::json(&[(); 0]),
         // What only a swarm has; and BuildKit, which the client does without then.
         (_, ["swarm" | "nodes" | "services" | "tasks" | "secrets" | "configs", ..]) => {
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, system::NO_SWARM))

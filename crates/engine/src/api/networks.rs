@@ -19,8 +19,7 @@ use super::{
 use crate::{
     engine::Engine,
     error::{ApiError, Result},
-    events::Kind,
-    life::{endpoint_request, network_failed as failed},
+    life::{announce_network, endpoint_request, network_failed as failed},
     network::{AttachmentRecord, EndpointRecord, NetworkRecord, NetworkRequest, SubnetRequest},
     time,
 };
@@ -82,10 +81,11 @@ pub(super) async fn create(engine: &Arc<Engine>, body: Body) -> Result<Response<
         labels: asked.labels.unwrap_or_default().into_iter().collect(),
         options: asked.options.unwrap_or_default().into_iter().collect(),
     };
-    let name = request.name.clone();
     let create = move |engine: &Engine| engine.networks.create(&request).map_err(failed);
     let created = blocking(engine, create).await?;
-    emit(engine, "create", &created.id, &name, None);
+    if let Ok(network) = engine.networks.find(&created.id) {
+        announce_network(engine, "create", &network, None);
+    }
     let warning = created.warnings.join("; ");
     json_of(StatusCode::CREATED, &json!({ "Id": created.id, "Warning": warning }))
 }
@@ -94,7 +94,7 @@ pub(super) async fn remove(engine: &Arc<Engine>, term: &str) -> Result<Response<
     let term = term.to_owned();
     let remove = move |engine: &Engine| engine.networks.remove(&term).map_err(failed);
     let removed = blocking(engine, remove).await?;
-    emit(engine, "destroy", &removed.id, &removed.name, None);
+    announce_network(engine, "destroy", &removed, None);
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn prune(engine: &Arc<Engine>, call: &Call) -> Result<Response<
     };
     let pruned = blocking(engine, prune).await?;
     for network in &pruned {
-        emit(engine, "destroy", &network.id, &network.name, None);
+        announce_network(engine, "destroy", network, None);
     }
     let names: Vec<&String> = pruned.iter().map(|network| &network.name).collect();
     json_response(&json!({ "NetworksDeleted": names }))
@@ -141,7 +141,7 @@ pub(super) async fn connect(
         all.insert(network.name.clone(), settings);
     });
     container.save()?;
-    emit(engine, "connect", &network.id, &network.name, Some(&container.id));
+    announce_network(engine, "connect", &network, Some(&container.id));
     Ok(empty(StatusCode::OK))
 }
 
@@ -171,15 +171,8 @@ pub(super) async fn disconnect(
         }
     });
     container.save()?;
-    emit(engine, "disconnect", &network.id, &network.name, Some(&container.id));
+    announce_network(engine, "disconnect", &network, Some(&container.id));
     Ok(empty(StatusCode::OK))
-}
-
-fn emit(engine: &Engine, action: &str, id: &str, name: &str, container: Option<&str>) {
-    let attributes = [("name", Some(name)), ("type", Some("bridge")), ("container", container)];
-    let given = attributes.into_iter().filter_map(|(key, value)| Some((key, value?)));
-    let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    engine.events.emit(Kind::NETWORK, action, id, given);
 }
 
 /// As the API writes it.

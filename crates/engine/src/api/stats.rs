@@ -6,14 +6,19 @@ use axum::{
     body::Body,
     http::{Response, StatusCode},
 };
-use container::observe::{self, Consumption};
-use serde_json::{Value, json};
+use container::{
+    observe::{self, Consumption},
+    statistics::{DiskCount, LinkCount, Statistics, statistics},
+};
+use serde_json::{Map, Value, json};
 
 use super::{
     call::Call,
     response::{ChannelBody, json, line, of_type},
 };
-use crate::{container::Container, engine::Engine, error::Result, time};
+use crate::{
+    container::Container, engine::Engine, error::Result, runtime::Runtime, spec::microvm, time,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,7 +26,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 struct Sample {
     at: String,
-    own: Option<Consumption>,
+    own: Option<(Consumption, Statistics)>,
     /// CPU time of the whole host, in nanoseconds: the measure of the own.
     system: u64,
 }
@@ -64,7 +69,7 @@ async fn sample(engine: &Arc<Engine>, container: &Arc<Container>) -> Sample {
     let is_up = container.status().phase.is_up();
     let read = move || {
         let entry = ledger.find(&name).ok().flatten().filter(|_| is_up);
-        let own = entry.as_ref().map(observe::consumption);
+        let own = entry.as_ref().map(|entry| (observe::consumption(entry), statistics(entry)));
         Sample { at: time::now(), own, system: system_time() }
     };
     let read = tokio::task::spawn_blocking(read).await;
@@ -81,44 +86,97 @@ fn system_time() -> u64 {
 }
 
 fn written(container: &Container, before: &Sample, now: &Sample) -> Value {
-    let (name, id) = {
+    let (name, id, machine) = {
         let record = container.record();
-        (format!("/{}", record.name), record.id.clone())
+        let is_machine = record.runtime() == Runtime::Microvm;
+        let machine = is_machine.then(|| microvm::memory_bytes(&record.host));
+        (format!("/{}", record.name), record.id.clone(), machine)
     };
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let cpu = |sample: &Sample| match &sample.own {
-        None => json!({
-            "cpu_usage": { "total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0 },
-            "throttling_data": { "periods": 0, "throttled_periods": 0, "throttled_time": 0 },
-        }),
-        Some(own) => json!({
-            "cpu_usage": {
-                "total_usage": u64::try_from(own.cpu_time.as_nanos()).unwrap_or(u64::MAX),
-                "usage_in_kernelmode": 0,
-                "usage_in_usermode": 0,
-            },
-            "system_cpu_usage": sample.system,
-            "online_cpus": cpus,
-            "throttling_data": { "periods": 0, "throttled_periods": 0, "throttled_time": 0 },
-        }),
-    };
-    let memory = now.own.as_ref().map_or_else(
-        || json!({}),
-        |own| {
-            let limit = own.memory_limit.unwrap_or_else(host_memory);
-            json!({ "usage": own.memory_bytes, "stats": {}, "limit": limit })
-        },
-    );
-    let pids = now.own.as_ref().map_or_else(
-        || json!({}),
-        |own| json!({ "current": own.pids, "limit": own.pids_limit.unwrap_or(0) }),
-    );
+    let none = json!({});
+    let own = now.own.as_ref();
+    let pids = own.map(|(own, _)| {
+        // A limit that there is not is the largest number, as the kernel writes `max`.
+        json!({ "current": own.pids, "limit": own.pids_limit.unwrap_or(u64::MAX) })
+    });
     json!({
         "id": id, "name": name, "read": now.at, "preread": before.at, "num_procs": 0,
-        "cpu_stats": cpu(now), "precpu_stats": cpu(before), "memory_stats": memory,
-        "pids_stats": pids, "blkio_stats": { "io_service_bytes_recursive": null },
-        "storage_stats": {}, "networks": {},
+        "cpu_stats": cpu(now), "precpu_stats": cpu(before),
+        "memory_stats": own.map_or_else(|| none.clone(), |own| memory(own, machine)),
+        "pids_stats": pids.unwrap_or(none),
+        "blkio_stats": disks(own.map_or(&[], |(_, counts)| &counts.disks)),
+        "storage_stats": {},
+        "networks": own.map_or_else(Map::new, |(_, counts)| links(counts)),
     })
+}
+
+fn cpu(sample: &Sample) -> Value {
+    let (own, counts) = sample.own.clone().unwrap_or_default();
+    let mut written = json!({
+        "cpu_usage": {
+            "total_usage": nanoseconds(own.cpu_time),
+            "usage_in_kernelmode": nanoseconds(counts.kernel_time),
+            "usage_in_usermode": nanoseconds(counts.user_time),
+        },
+        "throttling_data": {
+            "periods": counts.periods,
+            "throttled_periods": counts.throttled_periods,
+            "throttled_time": nanoseconds(counts.throttled_time),
+        },
+    });
+    if sample.own.is_some() {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        written["system_cpu_usage"] = json!(sample.system);
+        written["online_cpus"] = json!(cpus);
+    }
+    written
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// `machine` is the memory of a virtual machine. Clients leave out inactive pages of files, which are in `stats`.
+fn memory((own, counts): &(Consumption, Statistics), machine: Option<u64>) -> Value {
+    let limit = own.memory_limit.or(machine).unwrap_or_else(host_memory);
+    let mut written =
+        json!({ "usage": counts.memory_bytes, "stats": counts.memory, "limit": limit });
+    if let Some(most) = counts.most_memory_bytes {
+        written["max_usage"] = json!(most);
+    }
+    written
+}
+
+fn disks(counts: &[DiskCount]) -> Value {
+    let list = |number: fn(&DiskCount) -> u64| {
+        let one = |count: &DiskCount| {
+            let direction = if count.is_write { "write" } else { "read" };
+            json!({
+                "major": count.major, "minor": count.minor, "op": direction, "value": number(count),
+            })
+        };
+        counts.iter().map(one).collect::<Vec<_>>()
+    };
+    json!({
+        "io_service_bytes_recursive": list(|count| count.bytes),
+        "io_serviced_recursive": list(|count| count.requests),
+        "io_queue_recursive": null, "io_service_time_recursive": null,
+        "io_wait_time_recursive": null, "io_merged_recursive": null,
+        "io_time_recursive": null, "sectors_recursive": null,
+    })
+}
+
+fn links(counts: &Statistics) -> Map<String, Value> {
+    let link = |(name, count): (&String, &LinkCount)| {
+        let ([bytes_in, packets_in, errors_in, dropped_in], [bytes, packets, errors, dropped]) =
+            (count.received, count.sent);
+        let written = json!({
+            "rx_bytes": bytes_in, "rx_packets": packets_in, "rx_errors": errors_in,
+            "rx_dropped": dropped_in, "tx_bytes": bytes, "tx_packets": packets, "tx_errors": errors,
+            "tx_dropped": dropped,
+        });
+        (name.clone(), written)
+    };
+    counts.links.iter().map(link).collect()
 }
 
 /// The memory of the host, in bytes.

@@ -65,16 +65,18 @@ pub(super) async fn attach(engine: &Arc<Engine>, id: &str, call: Call) -> Result
     let response = upgraded(&call.headers, tty, call.version);
     let meters = Meters::new(&engine.watch, call.connection, &container.id, tty);
     let attachment = Attachment { tty, stdin, keys, first, meters };
-    if query.flag("stream") {
-        let connected = subscribe(&container, streams);
-        tokio::spawn(async move {
+    let connected = query.flag("stream").then(|| subscribe(&container, streams));
+    tokio::spawn(async move {
+        let Some(client) = attachment::accepted(upgrade).await else { return };
+        match connected {
+            None => attachment::serve_first(client, attachment).await,
             // Without a start there is nothing to be attached to.
-            let Some(connection) = connected.await else { return };
-            attachment::serve(upgrade, connection, attachment).await;
-        });
-    } else {
-        tokio::spawn(attachment::serve_first(upgrade, attachment));
-    }
+            Some(connected) => {
+                let Some(connection) = connected.await else { return };
+                attachment::serve(client, connection, attachment).await;
+            }
+        }
+    });
     Ok(response)
 }
 

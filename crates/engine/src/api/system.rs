@@ -7,16 +7,17 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
 };
 use bollard_stubs::models::{
-    PluginsInfo, Runtime, SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum,
+    self, PluginsInfo, SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum,
     SystemVersion, SystemVersionComponents, SystemVersionPlatform,
 };
 use container::CgroupLayout;
 
 use super::{
     MAX_VERSION, MIN_VERSION,
+    always::completed,
     response::{json, of_type},
 };
-use crate::{engine::Engine, error::Result, state::status::Phase, time};
+use crate::{engine::Engine, error::Result, runtime::Runtime, state::status::Phase, time};
 
 /// What dockerd says of requests for a swarm.
 pub(super) const NO_SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \
@@ -29,6 +30,7 @@ pub(super) fn ping() -> Response<Body> {
     let mut response = of_type(StatusCode::OK, "text/plain; charset=utf-8", Body::from("OK"));
     let never = HeaderValue::from_static("no-cache, no-store, must-revalidate");
     response.headers_mut().insert(header::CACHE_CONTROL, never);
+    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -92,16 +94,15 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
     let host = container::host();
     let has = |name: &str| host.controllers.iter().any(|it| it.name == name && it.parent.is_some());
     let on = |controller: &str| Some(has(controller));
-    let runtimes = ["container", "runc", "io.containerd.runc.v2"];
-    let runtime = || Runtime { path: Some("isolab".into()), ..Runtime::default() };
-    let runtimes = runtimes.iter().map(|name| ((*name).to_owned(), runtime()));
+    let described = || models::Runtime { path: Some("isolab".into()), ..Default::default() };
+    let runtimes = Runtime::NAMES.iter().map(|(name, _)| ((*name).to_owned(), described()));
     let uname = rustix::system::uname();
     let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
     let version = match host.cgroup_layout {
         CgroupLayout::V2 => SystemInfoCgroupVersionEnum::_2,
         _ => SystemInfoCgroupVersionEnum::_1,
     };
-    json(&SystemInfo {
+    let info = SystemInfo {
         id: Some(engine.id.clone()),
         containers: Some(all),
         containers_running: Some(running),
@@ -109,7 +110,7 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
         containers_stopped: Some(stopped),
         images: i64::try_from(images).ok(),
         driver: Some("overlay2".into()),
-        driver_status: Some(vec![vec!["Backing Filesystem".into(), "extfs".into()]]),
+        driver_status: Some(vec![vec!["Supports d_type".into(), "true".into()]]),
         docker_root_dir: Some(engine.options.data.display().to_string()),
         plugins: Some(PluginsInfo {
             volume: list(&["local"]),
@@ -151,13 +152,14 @@ pub(super) async fn info(engine: &Arc<Engine>) -> Result<Response<Body>> {
         experimental_build: Some(false),
         server_version: Some(VERSION.into()),
         runtimes: Some(runtimes.collect()),
-        default_runtime: Some("container".into()),
+        default_runtime: Some(Runtime::DEFAULT.into()),
         live_restore_enabled: Some(true),
         init_binary: Some("isolab".into()),
         security_options: list(&["name=seccomp,profile=builtin", "name=cgroupns"]),
         warnings: Some(Vec::new()),
         ..SystemInfo::default()
-    })
+    };
+    json(&completed(&info, "Info")?)
 }
 
 /// The name of the host's distribution (os-release(5)).

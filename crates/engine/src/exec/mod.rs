@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::StatusCode;
 use bollard_stubs::models::ExecConfig;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     id::new_id,
     launch::{LaunchFailure, LaunchRequest},
     launching,
+    runtime::Runtime,
     supervisor::{Connection, Message, STDERR, STDOUT, SupervisorOptions},
     volumes,
     watch::{LaunchTrace, WatchEvent},
@@ -35,6 +37,14 @@ pub fn create(engine: &Engine, container: &Arc<Container>, config: ExecConfig) -
     if config.cmd.as_ref().is_none_or(Vec::is_empty) {
         return Err(ApiError::invalid("No exec command specified"));
     }
+    let of_guest = container.record().runtime() == Runtime::Microvm;
+    if of_guest && config.user.as_ref().is_some_and(|user| !user.is_empty()) {
+        return Err(ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "a command in a microvm has the user of its container: change it inside, `su -s /bin/sh \
+             USER -c COMMAND`",
+        ));
+    }
     let id = new_id();
     let words = config.cmd.as_deref().unwrap_or_default().join(" ");
     let exec = Exec {
@@ -49,22 +59,31 @@ pub fn create(engine: &Engine, container: &Arc<Container>, config: ExecConfig) -
     Ok(id)
 }
 
-/// Starts it; for a client with these streams, a connection that misses nothing.
+/// Takes it for the one start that it has.
 ///
 /// # Errors
 ///
-/// 409 when it was started before or its container does not run, 400 or 500 with the reason when it
-/// cannot be started.
+/// 409 when it was started before or its container does not run.
+pub fn claim(exec: &Exec) -> Result<()> {
+    exec.container.must_be_up()?;
+    if std::mem::replace(&mut exec.status().started, true) {
+        return Err(ApiError::conflict(format!("Error: Exec command {} has already run", exec.id)));
+    }
+    Ok(())
+}
+
+/// Starts what was [claimed](claim); for a client with these streams, a connection that misses
+/// nothing.
+///
+/// # Errors
+///
+/// 400 or 500 with the reason when it cannot be started.
 pub async fn start(
     engine: &Arc<Engine>,
     exec: &Arc<Exec>,
     streams: Option<u32>,
     size: [u16; 2],
 ) -> Result<Option<Connection>> {
-    exec.container.must_be_up()?;
-    if std::mem::replace(&mut exec.status().started, true) {
-        return Err(ApiError::conflict(format!("Error: Exec command {} has already run", exec.id)));
-    }
     let launched = launch(engine, exec, streams, size).await;
     let (watcher, attached) = launched.map_err(|failure| {
         exec.status().exit_code = Some(failure.code);

@@ -13,7 +13,7 @@ use registry::{
     client::{Client, ClientError, ClientOptions, Credentials, Failure},
     credentials::{Credential, Secret},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::error::{ImageError, Result, chain};
 
@@ -32,10 +32,19 @@ pub struct Registries {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct RegistryAuth {
+    #[serde(deserialize_with = "null_is_empty")]
     username: String,
+    #[serde(deserialize_with = "null_is_empty")]
     password: String,
+    #[serde(deserialize_with = "null_is_empty")]
     serveraddress: String,
+    #[serde(deserialize_with = "null_is_empty")]
     identitytoken: String,
+}
+
+/// Some clients (bollard) write null for what is not given, which is nothing to Go's dockerd.
+fn null_is_empty<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<String, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 impl std::fmt::Debug for RegistryAuth {

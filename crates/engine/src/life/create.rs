@@ -18,9 +18,10 @@ use crate::{
     error::{ApiError, Result},
     id::new_id,
     names,
-    spec::{self, Shared},
+    runtime::Runtime,
+    spec::{self, Shared, microvm},
     state::{
-        record::{self, FORMAT, Record},
+        record::{self, FORMAT, Record, SHM_BYTES},
         status::Status,
     },
     time,
@@ -59,7 +60,8 @@ pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) ->
     let wanted = wanted.ok_or_else(|| ApiError::invalid("no image was named"))?;
     let (image, layers, in_use) = find_image(&store, &wanted)?;
     let (host, networking) = (body.host_config.clone(), body.networking_config.clone());
-    let host = complete_host(host.unwrap_or_default())?;
+    let (host, warnings) = complete_host(host.unwrap_or_default())?;
+    let networking = complete_networking(networking, &host);
     let config = complete_config(body, &image.config.config, &id, &host);
     let arguments = arguments(&config)?;
     let mut record = Record {
@@ -70,7 +72,7 @@ pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) ->
         arguments,
         config,
         host,
-        networking: networking.unwrap_or(NetworkingConfig { endpoints_config: None }),
+        networking,
         mounts: Vec::new(),
         status: Status::default(),
         restarts: 0,
@@ -78,6 +80,9 @@ pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) ->
         id,
         name,
     };
+    if record.runtime() == Runtime::Microvm {
+        microvm::available()?;
+    }
     record.mounts = mounts(engine, &record, &image.config.config)?;
     let directory = engine.directory(&record.id);
     // What cannot be started is refused now, while its client looks.
@@ -91,7 +96,7 @@ pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) ->
         return Err(error);
     }
     container.emit(&engine.events, "create", &[]);
-    Ok(Created { id: container.id.clone(), warnings: Vec::new() })
+    Ok(Created { id: container.id.clone(), warnings })
 }
 
 /// The image with its layers unpacked, and what keeps them.
@@ -219,7 +224,8 @@ fn healthcheck(given: Option<HealthConfig>, image: &Execution) -> Option<HealthC
 }
 
 /// Checks what is not a question of the container's walls, and fills in dockerd's defaults.
-fn complete_host(mut host: HostConfig) -> Result<HostConfig> {
+fn complete_host(mut host: HostConfig) -> Result<(HostConfig, Vec<String>)> {
+    let mut warnings = Vec::new();
     if let Some(policy) = &host.restart_policy {
         let name = policy.name.unwrap_or(RestartPolicyNameEnum::EMPTY);
         let retries = policy.maximum_retry_count.unwrap_or(0);
@@ -240,14 +246,16 @@ fn complete_host(mut host: HostConfig) -> Result<HostConfig> {
             ));
         }
     }
-    let runtime = host.runtime.as_deref().filter(|name| !name.is_empty()).unwrap_or("container");
-    if !RUNTIMES.contains(&runtime) {
-        return Err(ApiError::invalid(format!("unknown or invalid runtime name: {runtime}")));
-    }
-    host.runtime = Some(runtime.to_owned());
+    let runtime = host.runtime.take().filter(|name| !name.is_empty());
+    let runtime = runtime.unwrap_or_else(|| Runtime::DEFAULT.into());
+    let kind: Runtime = runtime.parse()?;
+    host.runtime = Some(runtime);
     let network = host.network_mode.as_deref().filter(|mode| !mode.is_empty());
     host.network_mode = Some(match network {
-        None | Some("default") => "bridge".to_owned(),
+        None | Some("default") => {
+            warnings.extend(kind.network_warning().map(str::to_owned));
+            kind.default_network().to_owned()
+        }
         Some(mode) => mode.to_owned(),
     });
     let log = host.log_config.take().unwrap_or_default();
@@ -259,12 +267,24 @@ fn complete_host(mut host: HostConfig) -> Result<HostConfig> {
     }
     host.log_config =
         Some(HostConfigLogConfig { typ: Some(kind), config: Some(log.config.unwrap_or_default()) });
-    host.shm_size = Some(host.shm_size.filter(|bytes| *bytes > 0).unwrap_or(64 << 20));
-    Ok(host)
+    host.shm_size = Some(host.shm_size.filter(|bytes| *bytes > 0).unwrap_or(SHM_BYTES));
+    Ok((host, warnings))
 }
 
-/// What `--runtime` may name; dockerd's own name is taken for the default.
-pub(crate) const RUNTIMES: [&str; 3] = ["container", "runc", "io.containerd.runc.v2"];
+/// The networks that are asked for by name. The docker command calls the default one so here too, of
+/// which a runtime without bridges knows nothing.
+fn complete_networking(
+    networking: Option<NetworkingConfig>,
+    host: &HostConfig,
+) -> NetworkingConfig {
+    let mut networking = networking.unwrap_or(NetworkingConfig { endpoints_config: None });
+    if Runtime::of(host) != Runtime::Container
+        && let Some(networks) = &mut networking.endpoints_config
+    {
+        networks.remove("default");
+    }
+    networking
+}
 
 /// The program and its arguments.
 fn arguments(config: &ContainerConfig) -> Result<Vec<String>> {
@@ -332,7 +352,9 @@ fn mounts(engine: &Engine, record: &Record, image: &Execution) -> Result<Vec<Mou
     for path in asked {
         let in_memory = record.host.tmpfs.as_ref().is_some_and(|all| all.contains_key(path));
         let is_taken = all.iter().any(|known| known.destination.as_ref() == Some(path));
-        if !is_taken && !in_memory && check_destination(path).is_ok() {
+        // What a guest writes is its own.
+        let is_guests = record.runtime() == Runtime::Microvm;
+        if !is_taken && !in_memory && !is_guests && check_destination(path).is_ok() {
             all.push(volume(engine, "", path, true, None)?);
         }
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bollard_stubs::models::RestartPolicyNameEnum;
 
 use super::{
-    links,
+    announce, links,
     remove::{Removal, remove},
 };
 use crate::{
     container::Container,
     engine::Engine,
+    runtime::Runtime,
     state::status::Phase,
     supervisor::{Connection, ExitRecord, Message},
     time,
@@ -57,6 +58,10 @@ pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> Proce
         // What cannot be removed stays in the ledger, for `isolab clean`.
         if container::free_resources(&entry).is_ok() {
             drop(ledger.adopt(&entry));
+            if entry.sandbox == Runtime::Microvm.ledger_kind() {
+                // The socket of a monitor that was killed. Whatever stays, `isolab clean` removes.
+                let _ = ledger.sweep();
+            }
         }
     }
     // A supervisor that was killed has told nothing: then all of it was killed just now.
@@ -67,6 +72,7 @@ pub(crate) fn clean_up(ledger: &sandbox::Ledger, container: &Container) -> Proce
 
 /// Records the end, tells those who wait, and removes or restarts the container as it wants it.
 pub(crate) async fn ended(engine: &Arc<Engine>, container: &Arc<Container>, end: ProcessExit) {
+    announce::given_back(engine, container);
     links::release(engine, container).await;
     let restart = {
         let _changing = container.changing.lock().await;

@@ -5,6 +5,7 @@
 //! | `create` | from a client's words to a record |
 //! | `links` | what it asks of networks |
 //! | `start` | the supervisor, the launcher, and the first process |
+//! | `announce` | the events of what it uses |
 //! | `health` | checks while it runs |
 //! | `update` | other limits while it runs |
 //! | `stop` | signals, and waiting for the end |
@@ -14,6 +15,7 @@
 //! | `adopt` | what an earlier daemon has left |
 
 mod adopt;
+mod announce;
 mod create;
 mod end;
 mod health;
@@ -25,6 +27,7 @@ mod stop;
 mod update;
 
 pub use adopt::adopt_all;
+pub(crate) use announce::network as announce_network;
 pub use create::{Created, create};
 pub(crate) use links::{endpoint as endpoint_request, failed as network_failed};
 pub use remove::{Removal, remove, users as users_of_volume};

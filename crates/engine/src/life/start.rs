@@ -8,7 +8,7 @@ use std::{
 use sandbox::Process;
 
 use super::{
-    end, health, links,
+    announce, end, health, links,
     remove::{Removal, remove},
 };
 use crate::{
@@ -46,6 +46,7 @@ pub async fn start(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<b
     container.update(|record| record.stopped_by_client = false);
     match run(engine, container).await {
         Ok(connection) => {
+            announce::taken(engine, container);
             container.emit(&engine.events, "start", &[]);
             health::watch(engine, container);
             tokio::spawn(end::watch(Arc::clone(engine), Arc::clone(container), connection));

@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path};
 
+use axum::http::StatusCode;
 use bollard_stubs::models::{ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
 use container::{cgroup, observe};
 
@@ -9,6 +10,7 @@ use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    runtime::Runtime,
     spec::{self, Shared},
     state::record::Record,
 };
@@ -20,6 +22,7 @@ use crate::{
 /// 400 for values that cannot be, 409 when a limit cannot be set while it runs, 500.
 pub fn update(engine: &Engine, container: &Container, body: ContainerUpdateBody) -> Result<()> {
     let mut record = container.record().clone();
+    let before = record.host.memory;
     change(&mut record, body);
     let directory = &container.directory;
     let spec = spec::of(&record, directory, &Shared::default())?;
@@ -33,6 +36,13 @@ pub fn update(engine: &Engine, container: &Container, body: ContainerUpdateBody)
         ));
     }
     if record.status.phase.is_up() {
+        if record.runtime() == Runtime::Microvm && record.host.memory != before {
+            return Err(ApiError::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "Cannot update container: a virtual machine that runs keeps the memory that it has; \
+                 stop it first",
+            ));
+        }
         let entry = engine.ledger.find(&record.ledger_name());
         let entry = entry.map_err(|error| ApiError::of(&error))?;
         let paths: Vec<&Path> = entry.iter().flat_map(observe::cgroups).collect();

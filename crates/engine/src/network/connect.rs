@@ -1,11 +1,12 @@
 //! Connecting running containers to networks, and disconnecting them.
 
-use container::link;
+use container::{link, name_server::set_name_server};
 use sandbox::Process;
 
 use super::{
     bridges::make_bridge,
     container_request::{EndpointRequest, not_with_others},
+    dns,
     endpoint::{AttachmentRecord, EndpointRecord},
     endpoints::{choose_default_route, has_names, new_endpoint},
     error::{Error, kernel},
@@ -48,16 +49,22 @@ impl Networks {
             let (container, network) = (record.name, network.name);
             return Err(Error::AlreadyConnected { container, network });
         }
-        let warnings = make_bridge(&network)?.into_iter().collect();
+        let mut warnings: Vec<String> = make_bridge(&network)?.into_iter().collect();
         let endpoint = new_endpoint(&state, &record, &network, request)?;
         link::connect(&process, &endpoint.link)
             .map_err(kernel(format!("connect {} to {}", record.name, network.name)))?;
+        let is_first = !has_names(&record, &state);
         record.endpoints.push(endpoint.clone());
+        let is_named = is_first && has_names(&record, &state);
         let connected = self.replace(&mut state, record, &process);
         if connected.is_err() {
             let _ = link::disconnect(&endpoint.link.host_name); // the first failure counts
         }
-        connected.map(|()| Connected { endpoint, warnings })
+        connected?;
+        if is_named && let Err(error) = set_name_server(&process, dns::ADDRESS.into()) {
+            warnings.push(format!("it does not find other containers by name: {error}"));
+        }
+        Ok(Connected { endpoint, warnings })
     }
 
     /// Disconnects a running container from the network `term`.

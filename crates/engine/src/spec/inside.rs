@@ -80,7 +80,7 @@ fn bind(source: PathBuf, destination: PathBuf, read_only: bool) -> Mount {
 }
 
 /// A bind mount or a volume; a tmpfs is made from what the client said of it.
-fn of_point(point: &MountPoint) -> Option<Mount> {
+pub(super) fn of_point(point: &MountPoint) -> Option<Mount> {
     let (source, destination) = (point.source.as_ref()?, point.destination.as_ref()?);
     let is_tmpfs = point.typ.as_deref() == Some("tmpfs");
     let destination = container::without_steps_up(Path::new(destination));

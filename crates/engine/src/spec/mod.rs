@@ -8,12 +8,20 @@
 //! | 3 | `inside` | Mounts, Binds, Tmpfs, Devices, ReadonlyRootfs |
 //! | 4 | `power` | User, CapAdd, SecurityOpt, Ulimits, Sysctls, Privileged |
 //! | 5 | `way_out` | Cmd, Env, WorkingDir, Tty, Dns, ExtraHosts |
+//!
+//! That is the runtime `container`. The others take the same words: `process` without the walls,
+//! and [`microvm`] for the process that is a virtual machine.
 
 mod boundary;
 mod budget;
 mod inside;
+pub mod microvm;
 mod network;
 mod power;
+mod process;
+mod refusal;
+#[cfg(test)]
+mod test_record;
 mod way_out;
 
 use std::path::Path;
@@ -25,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{ApiError, Result},
+    runtime::Runtime,
     state::record::Record,
 };
 
@@ -46,6 +55,14 @@ pub struct Shared {
 ///
 /// 400 for what contradicts itself or is not supported, with dockerd's words where it has some.
 pub fn of(record: &Record, directory: &Path, shared: &Shared) -> Result<Spec> {
+    match record.runtime() {
+        Runtime::Container => container(record, directory, shared),
+        Runtime::Process => process::of(record, directory),
+        Runtime::Microvm => microvm::monitor(record, directory),
+    }
+}
+
+fn container(record: &Record, directory: &Path, shared: &Shared) -> Result<Spec> {
     let mut spec = Spec::default();
     spec.inside.root = Root::Overlay {
         lowers: record.layers.clone(),

@@ -78,7 +78,7 @@ pub(super) fn apply(spec: &mut Spec, record: &Record) -> Result<()> {
 }
 
 /// The user by the image's own files, and its home unless the environment has one.
-fn become_user(spec: &mut Spec, record: &Record) -> Result<()> {
+pub(super) fn become_user(spec: &mut Spec, record: &Record) -> Result<()> {
     let user = record.config.user.as_deref().unwrap_or_default();
     let groups = record.host.group_add.clone().unwrap_or_default();
     let found = users::find(&spec.inside.root, user, &groups).map_err(|error| {

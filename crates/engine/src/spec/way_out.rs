@@ -29,7 +29,7 @@ pub(super) fn apply(spec: &mut Spec, record: &Record) -> Result<()> {
         )));
     }
     way_out.directory = PathBuf::from(directory);
-    way_out.stdio = if record.tty() { Stdio::Terminal } else { Stdio::Inherit };
+    way_out.stdio = stdio(record);
     way_out.init = record.host.init.unwrap_or(false);
     way_out.network = match record.host.network_mode.as_deref() {
         Some("host") => Network::Host,
@@ -37,6 +37,11 @@ pub(super) fn apply(spec: &mut Spec, record: &Record) -> Result<()> {
     };
     way_out.names = Some(names(record)?);
     Ok(())
+}
+
+/// Where its streams lead: to a terminal, or to its supervisor's pipes.
+pub(super) fn stdio(record: &Record) -> Stdio {
+    if record.tty() { Stdio::Terminal } else { Stdio::Inherit }
 }
 
 /// Its links, and whom it asks for names.

@@ -8,9 +8,13 @@ use bollard_stubs::models::{
 use serde::{Deserialize, Serialize};
 
 use super::status::Status;
+use crate::runtime::Runtime;
 
 /// The version of this format.
 pub const FORMAT: u32 = 1;
+
+/// How large `/dev/shm` is unless a client says otherwise, in bytes: as with Docker.
+pub const SHM_BYTES: i64 = 64 << 20;
 
 /// The record of a container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +53,11 @@ impl Record {
     /// The first 12 digits of its id.
     pub fn short_id(&self) -> &str {
         short(&self.id)
+    }
+
+    /// What it is made of.
+    pub fn runtime(&self) -> Runtime {
+        Runtime::of(&self.host)
     }
 
     /// Whether it has a terminal.

@@ -1,31 +1,29 @@
 //! The loop of the server: connections, and the end.
 
 use std::{
-    convert::Infallible,
     io::{self, Write},
     net::SocketAddr,
-    pin::pin,
-    sync::Arc,
     time::Duration,
 };
 
-use axum::{body::Body, http::Request};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Options, handler::Handler, serve_error::ServeError, tls};
+use super::{
+    Options,
+    connections::{Allowance, Connections, answer_all},
+    handler::Handler,
+    serve_error::ServeError,
+    tls,
+};
 
-/// How long a client may take for the head of a request, and for TLS.
-const HEAD: Duration = Duration::from_secs(15);
-/// How large the head of a request may be.
-const MAX_HEAD: usize = 32 << 10;
+/// What each client gets; the time holds for TLS too.
+const ALLOWANCE: Allowance =
+    Allowance { head: Duration::from_secs(15), max_head: 32 << 10, half_close: false };
 /// How long requests may still run when the server is to end.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -43,7 +41,7 @@ pub fn serve(
 ) -> Result<(), ServeError> {
     let io = |action, object: String| move |source| ServeError::Io { action, object, source };
     let (address, max_connections) = (options.listen, options.max_connections);
-    let tls = options.tls.as_ref().map(|(cert, key)| tls::acceptor(cert, key)).transpose()?;
+    let tls = options.tls.as_ref().map(|(cert, key)| tls::acceptor(cert, key, None)).transpose()?;
     let handler = Handler::open(options, log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -57,32 +55,19 @@ pub fn serve(
         ready(at);
         let (stop, stopped) = watch::channel(());
         tokio::spawn(clean_up(handler.clone(), stopped.clone()));
-        let connections = Arc::new(Semaphore::new(max_connections));
-        let mut shutdown = pin!(shutdown);
-        loop {
-            // Those who come when there are too many wait until one goes.
-            let next = async {
-                let permit = Arc::clone(&connections).acquire_owned().await;
-                (permit, listener.accept().await)
-            };
-            let (permit, accepted) = tokio::select! {
-                () = &mut shutdown => break,
-                next = next => next,
-            };
-            let Ok((stream, client)) = accepted else {
-                // Out of descriptors: those that are open end some time.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let (handler, tls, stopped) = (handler.clone(), tls.clone(), stopped.clone());
-            tokio::spawn(async move {
-                accept(handler, stream, client, tls, stopped).await;
-                drop(permit);
-            });
+        let connections = Connections::new(max_connections);
+        let clients = connections.accept(
+            || listener.accept(),
+            |(stream, client)| {
+                accept(handler.clone(), stream, client, tls.clone(), stopped.clone())
+            },
+        );
+        tokio::select! {
+            () = shutdown => {}
+            () = clients => {}
         }
         drop(stop);
-        let all = u32::try_from(max_connections).unwrap_or(u32::MAX);
-        let _ = timeout(GRACE, connections.acquire_many(all)).await;
+        connections.finish(GRACE).await;
         Ok(())
     })
 }
@@ -126,33 +111,16 @@ async fn accept(
     stopped: watch::Receiver<()>,
 ) {
     let _ = stream.set_nodelay(true);
+    let answer = |request| {
+        let handler = handler.clone();
+        async move { handler.answer(client, request).await }
+    };
     match tls {
-        None => connection(handler, stream, client, stopped).await,
+        None => answer_all(stream, ALLOWANCE, answer, stopped).await,
         Some(tls) => {
-            if let Ok(Ok(stream)) = timeout(HEAD, tls.accept(stream)).await {
-                connection(handler, stream, client, stopped).await;
+            if let Ok(Ok(stream)) = timeout(ALLOWANCE.head, tls.accept(stream)).await {
+                answer_all(stream, ALLOWANCE, answer, stopped).await;
             }
         }
     }
-}
-
-/// Answers the requests of a connection, until it or the server ends.
-async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
-    handler: Handler,
-    stream: S,
-    client: SocketAddr,
-    mut stopped: watch::Receiver<()>,
-) {
-    let service = service_fn(|request: Request<hyper::body::Incoming>| {
-        let handler = handler.clone();
-        async move { Ok::<_, Infallible>(handler.answer(client, request.map(Body::new)).await) }
-    });
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
 }

@@ -47,12 +47,21 @@ impl Ledger {
     ///
     /// Those of the file system.
     pub fn listen(&self, claim: &Claim) -> Result<(Socket, UnixListener), LedgerError> {
-        let name = &claim.entry().name;
+        self.listen_for(claim.entry())
+    }
+
+    /// The same for a process that another one has recorded as the launcher of `entry`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn listen_for(&self, entry: &LedgerEntry) -> Result<(Socket, UnixListener), LedgerError> {
+        let name = &entry.name;
         let directory = self.opened()?;
         let (path, reached) =
             (self.directory.join(format!("{name}{SOCKET}")), below(&directory, name));
         let failed = file_error("listen at", &path);
-        // The name belongs to this claim: an existing socket was left by a killed launcher.
+        // The name belongs to the caller: an existing socket was left by a killed launcher.
         match fs::remove_file(&reached) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
