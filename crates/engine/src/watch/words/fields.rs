@@ -27,6 +27,11 @@ const fn field(
 
 /// The fields of containers and execs, by the five questions.
 const FIELDS: &[Field] = &[
+    field(
+        "Runtime",
+        (Boundary, "--runtime", Form::Plain),
+        ("made by the runtime {}", "运行时是 {}"),
+    ),
     field("Hostname", (Boundary, "-h", Form::Plain), ("its host name is {}", "主机名是 {}")),
     field(
         "PidMode",
