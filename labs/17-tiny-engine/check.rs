@@ -237,6 +237,6 @@ fn cut(scene: &mut Scene, bench: &Bench) -> Checked<Started> {
     scene.has_ended(parent, scene.timeout() / 4);
     let text = scene.state_text(&container.id).unwrap_or_default();
     let whole = serde_json::from_str::<Container>(&text).is_ok();
-    ensure(whole, || fail("L17-cut").fact("state", one_line(&text)))?;
+    ensure(whole, || scene::cut(&text))?;
     Ok(container)
 }

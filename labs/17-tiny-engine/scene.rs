@@ -13,7 +13,7 @@ use std::{
 use lab::check::{Bench, Capability, Checked, Finding, Process, Setup, Student, ensure, fail};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, open, openat2, statat};
 use tiny_engine::{
-    Order,
+    NOT_WHOLE, Order,
     client::{Client, Reply},
 };
 
@@ -100,7 +100,14 @@ impl Scene {
     /// An answer, or why there is none.
     pub fn replied(&mut self, reply: io::Result<Reply>, request: &str) -> Checked<Reply> {
         match reply {
-            Ok(reply) => Ok(reply),
+            Ok(reply) => {
+                let message = reply.json()["message"].as_str().map(str::to_owned);
+                let part = message.as_deref().and_then(|it| it.strip_prefix(NOT_WHOLE));
+                match part {
+                    Some(part) => Err(cut(part)),
+                    None => Ok(reply),
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 let finding = self.too_slow(request);
                 Err(self.finding(finding))
@@ -190,6 +197,11 @@ fn zombie_of(daemon: Process) -> Option<Process> {
         parent == Some(daemon.pid) && !process.is_alive()
     };
     names.map(|pid| Process { pid }).find(zombie)
+}
+
+/// A state of which only a part is there.
+pub fn cut(state: &str) -> Finding {
+    fail("L17-cut").fact("state", one_line(state))
 }
 
 fn no_answer(request: &str, error: &io::Error) -> Finding {

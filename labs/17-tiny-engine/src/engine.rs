@@ -26,6 +26,9 @@ pub struct Engine {
     changes: Arc<Mutex<()>>,
 }
 
+/// What an error begins with that is about a state of which a part is missing; then comes what is there.
+pub const NOT_WHOLE: &str = "the state on disk is not whole: ";
+
 /// What is said of a container whose end nobody recorded, as containerd does.
 const LOST: i32 = 255;
 
@@ -122,7 +125,10 @@ impl Engine {
     /// When the file cannot be read, or is damaged.
     pub fn load(&self, id: &str) -> io::Result<Option<Container>> {
         match fs::read(self.state_file(id)) {
-            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|_| {
+                let text = String::from_utf8_lossy(&text);
+                io::Error::new(io::ErrorKind::InvalidData, format!("{NOT_WHOLE}{text}"))
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

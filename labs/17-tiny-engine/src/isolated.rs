@@ -35,7 +35,10 @@ pub fn isolated(container: &Container, log: File) -> io::Result<Isolated> {
     let name = container.id.get(..12).unwrap_or(&container.id).to_owned();
     // unshare(2) is for the calling thread and what that starts: the rest of this process stays where
     // it is.
-    let thread = thread::Builder::new().spawn(move || {
+    //
+    // The thread's name is the process's until execve(2) gives it that of its program: the same one.
+    let called = program.rsplit('/').next().unwrap_or_default().replace('\0', "");
+    let thread = thread::Builder::new().name(called).spawn(move || {
         unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)?;
         sethostname(name)?;
         command.spawn()

@@ -30,7 +30,7 @@ use std::{
 use lab::program::{Host, Trouble, run};
 use nix::sys::stat::{Mode, umask};
 
-pub use engine::Engine;
+pub use engine::{Engine, NOT_WHOLE};
 pub use isolated::{Isolated, isolated};
 pub use service::Order;
 pub use state::{Container, Refusal, State};
