@@ -91,6 +91,9 @@ pub struct Budget {
     /// The name of its cgroup, below a cgroup where the launcher may make some. Without a name and
     /// without limits there is no cgroup.
     pub cgroup: Option<String>,
+    /// Whether a cgroup with a name has the controllers of all limits, also of those that it has not:
+    /// they count what is consumed, and a limit can be set later. As far as the caller may have them.
+    pub all_controllers: bool,
 }
 
 impl Default for Budget {
@@ -101,6 +104,7 @@ impl Default for Budget {
             usual_pids: Some(4096),
             devices: devices::default_rules(),
             cgroup: None,
+            all_controllers: false,
         }
     }
 }

@@ -46,20 +46,25 @@ impl CgroupPath {
             true => &budget.devices,
             false => &[],
         };
-        let attempts = [(&usual, devices), (&usual, &[]), (asked, &[])];
-        let mut attempts = attempts.into_iter();
-        let first = attempts.next().map(|(limits, devices)| Self::with(limits, devices, budget));
-        let first = first.expect("there are three attempts");
-        let succeeded = |found: Result<Self, Error>, (limits, devices)| match found {
-            Err(_) => Self::with(limits, devices, budget),
-            found => found,
+        let all: &[Controller] = if budget.all_controllers { &Controller::ALL } else { &[] };
+        let attempts =
+            [(&usual, devices, all), (&usual, devices, &[]), (&usual, &[], &[]), (asked, &[], &[])];
+        let attempt = |(limits, devices, controllers): (_, _, &[Controller])| {
+            Self::with(limits, devices, controllers, budget)
         };
-        attempts.fold(first, succeeded)
+        let [first, others @ ..] = attempts;
+        let succeeded = |found: Result<Self, Error>, next| found.or_else(|_| attempt(next));
+        others.into_iter().fold(attempt(first), succeeded)
     }
 
     /// A container without limits needs a cgroup only if it has a name, to be found again: one
-    /// directory without controllers.
-    fn with(limits: &Limits, devices: &[DeviceRule], budget: &spec::Budget) -> Result<Self, Error> {
+    /// directory without controllers, unless it is to have some anyway.
+    fn with(
+        limits: &Limits,
+        devices: &[DeviceRule],
+        controllers: &[Controller],
+        budget: &spec::Budget,
+    ) -> Result<Self, Error> {
         // Both versions need the same controllers, as far as both have them.
         let mut settings = settings(limits, &budget.resources, Version::V1)?;
         if settings.is_empty() && devices.is_empty() && budget.cgroup.is_none() {
@@ -67,7 +72,7 @@ impl CgroupPath {
         }
         let name = budget.cgroup.clone().unwrap_or_else(number);
         let layout = Layout::of_this_process()?;
-        let mut needed: Vec<Controller> = Vec::new();
+        let mut needed = controllers.to_vec();
         for setting in &settings {
             if !needed.contains(&setting.controller) {
                 needed.push(setting.controller);

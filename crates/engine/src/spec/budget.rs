@@ -15,6 +15,7 @@ const MIN_MEMORY: i64 = 6 << 20;
 
 pub(super) fn apply(spec: &mut Spec, record: &Record) -> Result<()> {
     let (host, budget) = (&record.host, &mut spec.budget);
+    budget.all_controllers = true;
     budget.cgroup = Some(format!("isolab-{}", record::ledger_name(&record.id)));
     let positive = |number: Option<i64>| number.filter(|number| *number > 0);
     if let Some(bytes) = host.memory.filter(|bytes| *bytes != 0) {
