@@ -6,7 +6,7 @@ use std::{fs, io::Write as _, os::unix::net::UnixStream, process::Stdio, time::D
 
 use common::{
     engine::{Daemon, can_serve, has_docker},
-    isolab, output_of, wait_for,
+    isolab, output_of, skip, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -350,4 +350,42 @@ fn a_second_daemon_is_kept_out_and_a_record_that_was_cut_is_left_alone() {
     assert_eq!(fs::read(&record).unwrap(), &text[..text.len() / 2], "it can still be looked at");
     let said = fs::read_to_string(daemon.path("errors")).unwrap();
     assert!(said.contains("is not a record of this version"), "{said}");
+}
+
+#[test]
+fn a_new_volume_begins_with_what_the_image_has_at_its_place() {
+    let Some(daemon) = with_docker() else { return };
+    let context = daemon.path("context");
+    fs::create_dir(&context).unwrap();
+    let steps = "FROM busybox\nRUN mkdir /data && echo given > /data/file && \
+                 ln -s /etc/passwd /data/link && chown -R 7:8 /data && chmod 750 /data\n";
+    fs::write(context.join("Dockerfile"), steps).unwrap();
+    daemon.output(&["build", "-q", "-t", "with-data", context.to_str().unwrap()]);
+    let listed = |volume: &str, image: &str| {
+        let script = "cd /data; stat -c %a-%u-%g .; stat -c %u-%g file; readlink link; cat file";
+        output_of(&mut daemon.docker(&["run", "--rm", "-v", volume, image, "sh", "-c", script])).1
+    };
+    let whole = "750-7-8\n7-8\n/etc/passwd\ngiven\n";
+    assert_eq!(listed("new:/data", "with-data"), whole);
+    // It is a volume from then on, whatever the image is.
+    assert_eq!(listed("new:/data", "busybox"), whole);
+    assert_eq!(listed("other:/data:nocopy", "with-data"), "755-0-0\n");
+    // What was refused has left no volume of its own.
+    let mounts = ["create", "-v", "/anonymous", "-w", "relative", "busybox"];
+    daemon.refused(&mounts);
+    assert_eq!(daemon.output(&["volume", "ls", "-q"]), "new\nother");
+}
+
+#[test]
+fn a_limit_can_be_set_that_there_was_not() {
+    let Some(daemon) = with_docker() else { return };
+    daemon.output(&["run", "-d", "--name", "free", "busybox", "sleep", "1000"]);
+    let update = ["update", "-m", "32m", "--memory-swap", "64m", "--cpus", "0.5", "free"];
+    let (code, _, errors) = output_of(&mut daemon.docker(&update));
+    if code != 0 && errors.contains("made no directory") {
+        return skip::<()>("container", "this host has not all cgroups").unwrap_or(());
+    }
+    assert_eq!(code, 0, "{errors}");
+    let stats = daemon.request("GET", "/containers/free/stats?stream=0&one-shot=1", &Value::Null).1;
+    assert_eq!(stats["memory_stats"]["limit"], 32 << 20);
 }

@@ -33,7 +33,7 @@ use crate::{
     error::{self, Result},
 };
 pub use stat::{PathStat, stat};
-use tree::Rules;
+use tree::{Owner, Rules};
 
 /// One end of a copy.
 #[derive(Debug, Clone)]
@@ -73,6 +73,26 @@ pub fn copy(from: &CopyPath, to: &CopyPath) -> Result<Vec<String>> {
     let mut left_out = Vec::new();
     tree::copy(&source, &name, (&target, &new_name), &rules, &mut left_out).map_err(|failed| {
         Error::File { action: "copy", path: failed.path, source: failed.source }
+    })?;
+    Ok(left_out)
+}
+
+/// Copies the content of the directory `from` into the directory `to`, which is empty, with owners and
+/// modes, also those of `from` itself: how a volume begins. Returns what was skipped, one line each.
+///
+/// # Errors
+///
+/// When one of them is no directory or cannot be read or written.
+pub fn fill(from: &CopyPath, to: &OwnedFd) -> Result<Vec<String>> {
+    let from = Side::open(from)?;
+    let source = from.directory(from.path()).map_err(|errno| from.failed(errno))?;
+    let rules = Rules { owner: Owner::Kept, mode: 0o7777 };
+    let (mut left_out, itself) = (Vec::new(), Path::new("."));
+    let copied = tree::copy(&source, itself, (to, itself), &rules, &mut left_out);
+    copied.and_then(|()| tree::become_like(to, &source)).map_err(|failed| Error::File {
+        action: "copy",
+        path: failed.path,
+        source: failed.source,
     })?;
     Ok(left_out)
 }
@@ -191,10 +211,11 @@ impl<'a> Side<'a> {
     /// How files are made on this side.
     fn rules(&self) -> Result<Rules, Error> {
         match self {
-            Self::Host(_) => Ok(Rules { owner: None, mode: 0o777 }),
-            Self::Detached { .. } => Ok(Rules { owner: Some((0, 0)), mode: 0o7777 }),
+            Self::Host(_) => Ok(Rules { owner: Owner::Caller, mode: 0o777 }),
+            Self::Detached { .. } => Ok(Rules { owner: Owner::Is(0, 0), mode: 0o7777 }),
             Self::Inside { first, .. } => {
-                let owner = Some((root_inside(first, "uid_map")?, root_inside(first, "gid_map")?));
+                let owner =
+                    Owner::Is(root_inside(first, "uid_map")?, root_inside(first, "gid_map")?);
                 Ok(Rules { owner, mode: 0o7777 })
             }
         }

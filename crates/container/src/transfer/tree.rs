@@ -22,10 +22,33 @@ use super::found::{self, DEPTH, Found, Kind};
 
 /// How files are made.
 pub(super) struct Rules {
-    /// Their owner; `None` means the caller.
-    pub(super) owner: Option<(u32, u32)>,
+    /// Whose they are.
+    pub(super) owner: Owner,
     /// Which bits of their mode are kept.
     pub(super) mode: u32,
+}
+
+/// Whose files are that are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The caller's.
+    Caller,
+    /// This user's and this group's.
+    Is(u32, u32),
+    /// Those of the file that is copied.
+    Kept,
+}
+
+impl Owner {
+    /// The user and group to be set, for a copy of `source`.
+    pub(super) fn of(self, source: Option<&FileStat>) -> Option<(Uid, Gid)> {
+        let (user, group) = match (self, source) {
+            (Self::Is(user, group), _) => (user, group),
+            (Self::Kept, Some(source)) => (source.st_uid, source.st_gid),
+            (Self::Caller, _) | (Self::Kept, None) => return None,
+        };
+        Some((Uid::from_raw(user), Gid::from_raw(group)))
+    }
 }
 
 /// What could not be copied.
@@ -66,7 +89,7 @@ impl Copier<'_> {
         match kind {
             Kind::File => self.file(&descriptor, &about, target),
             Kind::Directory => self.directory(&descriptor, &about, target),
-            Kind::Link => self.link(&descriptor, target),
+            Kind::Link => self.link(&descriptor, &about, target),
             Kind::Other(kind) => {
                 self.left_out.push(format!("{}: a {kind}", self.path.display()));
                 Ok(())
@@ -115,14 +138,25 @@ impl Copier<'_> {
         if made { self.finish(&to, about) } else { Ok(()) }
     }
 
-    fn link(&self, found: &OwnedFd, target: (&OwnedFd, &Path)) -> io::Result<()> {
-        new_link(&readlinkat(found, "")?, target, self.rules)
+    fn link(&self, found: &OwnedFd, about: &FileStat, target: (&OwnedFd, &Path)) -> io::Result<()> {
+        new_link(&readlinkat(found, "")?, target, self.rules.owner.of(Some(about)))
     }
 
     fn finish(&self, made: impl AsFd, about: &FileStat) -> io::Result<()> {
         let modified = TimeSpec::new(about.st_mtime, about.st_mtime_nsec);
-        finish(made, about.st_mode, modified, self.rules)
+        let mode = about.st_mode & self.rules.mode;
+        finish(made, mode, modified, self.rules.owner.of(Some(about)))
     }
+}
+
+/// Gives the directory `made` the owner, mode and time of `source`.
+pub(super) fn become_like(made: &OwnedFd, source: &OwnedFd) -> Result<(), Failed> {
+    let finish = || {
+        let about = fstat(source)?;
+        let modified = TimeSpec::new(about.st_mtime, about.st_mtime_nsec);
+        finish(made, about.st_mode & 0o7777, modified, Owner::Kept.of(Some(&about)))
+    };
+    finish().map_err(|source| Failed { path: ".".into(), source })
 }
 
 /// Makes a new file of that name, so that no existing link is followed.
@@ -137,13 +171,12 @@ pub(super) fn new_file(target: (&OwnedFd, &Path)) -> io::Result<File> {
 pub(super) fn new_link(
     leads_to: &OsStr,
     target: (&OwnedFd, &Path),
-    rules: &Rules,
+    owner: Option<(Uid, Gid)>,
 ) -> io::Result<()> {
     make_room(target)?;
     symlinkat(leads_to, target.0, target.1)?;
-    if let Some((user, group)) = rules.owner {
-        let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
-        fchownat(target.0, target.1, user, group, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    if let Some((user, group)) = owner {
+        fchownat(target.0, target.1, Some(user), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)?;
     }
     Ok(())
 }
@@ -153,12 +186,12 @@ pub(super) fn finish(
     made: impl AsFd,
     mode: u32,
     modified: TimeSpec,
-    rules: &Rules,
+    owner: Option<(Uid, Gid)>,
 ) -> io::Result<()> {
-    if let Some((user, group)) = rules.owner {
-        fchown(&made, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+    if let Some((user, group)) = owner {
+        fchown(&made, Some(user), Some(group))?;
     }
-    fchmod(&made, Mode::from_bits_truncate(mode & rules.mode))?;
+    fchmod(&made, Mode::from_bits_truncate(mode))?;
     Ok(futimens(&made, &modified, &modified)?)
 }
 
@@ -187,7 +220,7 @@ mod tests {
     use super::{super::here, *};
 
     fn copied(from: &Path, name: &str, to: &Path) -> (Result<(), Failed>, Vec<String>) {
-        let rules = Rules { owner: None, mode: 0o777 };
+        let rules = Rules { owner: Owner::Caller, mode: 0o777 };
         let mut left_out = Vec::new();
         let (source, target, name) = (here(from), here(to), Path::new(name));
         let done = copy(&source, name, (&target, name), &rules, &mut left_out);
@@ -238,7 +271,7 @@ mod tests {
         let from = tempfile::tempdir().unwrap();
         fs::create_dir_all(from.path().join("tree/below")).unwrap();
         let (source, target) = (here(from.path()), here(&from.path().join("tree/below")));
-        let rules = Rules { owner: None, mode: 0o777 };
+        let rules = Rules { owner: Owner::Caller, mode: 0o777 };
         let name = Path::new("tree");
         copy(&source, name, (&target, name), &rules, &mut Vec::new()).unwrap();
         assert!(from.path().join("tree/below/tree/below").exists());

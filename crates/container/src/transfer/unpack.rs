@@ -112,7 +112,12 @@ impl Unpacker<'_> {
                 let mut file = tree::new_file(target)?;
                 let length = entry.size();
                 match io::copy(&mut entry, &mut file)? == length {
-                    true => tree::finish(&file, mode, modified, self.rules),
+                    true => tree::finish(
+                        &file,
+                        mode & self.rules.mode,
+                        modified,
+                        self.rules.owner.of(None),
+                    ),
                     false => {
                         Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in it"))
                     }
@@ -123,7 +128,7 @@ impl Unpacker<'_> {
                 let leads_to = link.filter(|link| !link.is_empty());
                 let leads_to =
                     leads_to.ok_or_else(|| invalid("a symbolic link without a target"))?;
-                tree::new_link(OsStr::from_bytes(leads_to), target, self.rules)
+                tree::new_link(OsStr::from_bytes(leads_to), target, self.rules.owner.of(None))
             }
             EntryType::Link => self.hard_link(link.unwrap_or_default(), target),
             EntryType::GNUSparse => Err(refused_sparse()),
@@ -176,7 +181,8 @@ impl Unpacker<'_> {
         }
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         let made = beneath(parent, name, flags)?;
-        tree::finish(&made, mode, modified.unwrap_or(TimeSpec::UTIME_NOW), self.rules)?;
+        let (mode, owner) = (mode & self.rules.mode, self.rules.owner.of(None));
+        tree::finish(&made, mode, modified.unwrap_or(TimeSpec::UTIME_NOW), owner)?;
         Ok(true)
     }
 

@@ -12,6 +12,7 @@ use image::{
     store::{Image, Lock, Store, StoreError},
 };
 
+use super::volume_content;
 use crate::{
     container::Container,
     engine::Engine,
@@ -84,19 +85,31 @@ pub fn create(engine: &Engine, name: Option<&str>, body: ContainerCreateBody) ->
         microvm::available()?;
     }
     record.mounts = mounts(engine, &record, &image.config.config)?;
-    let directory = engine.directory(&record.id);
-    // What cannot be started is refused now, while its client looks.
-    spec::of(&record, &directory, &Shared::default())?;
-    let made = fs::DirBuilder::new().mode(0o700).create(&directory);
-    made.map_err(ApiError::failed("create the container's directory"))?;
-    let container = Container::new(directory, record, Some(in_use));
-    let added = container.save().and_then(|()| engine.add(Arc::clone(&container)));
-    if let Err(error) = added {
-        let _ = crate::volumes::remove(&container.directory); // made above
-        return Err(error);
-    }
+    let (mounts, directory) = (record.mounts.clone(), engine.directory(&record.id));
+    let container = make(engine, record, &directory, in_use).inspect_err(|_| {
+        let _ = crate::volumes::remove(&directory); // made for it
+        for name in mounts.into_iter().filter_map(|mount| mount.name) {
+            // Those that only this container would have had.
+            if engine.volumes.find(&name).is_ok_and(|volume| volume.anonymous) {
+                let _ = engine.volumes.remove(&name, &[]);
+            }
+        }
+    })?;
     container.emit(&engine.events, "create", &[]);
     Ok(Created { id: container.id.clone(), warnings })
+}
+
+/// The container of a record whose volumes are there.
+fn make(engine: &Engine, record: Record, directory: &Path, in_use: Lock) -> Result<Arc<Container>> {
+    // What cannot be started is refused now, while its client looks.
+    spec::of(&record, directory, &Shared::default())?;
+    let made = fs::DirBuilder::new().mode(0o700).create(directory);
+    made.map_err(ApiError::failed("create the container's directory"))?;
+    volume_content::fill(engine, &record, &directory.join("files"))?;
+    let container = Container::new(directory.to_owned(), record, Some(in_use));
+    container.save()?;
+    engine.add(Arc::clone(&container))?;
+    Ok(container)
 }
 
 /// The image with its layers unpacked, and what keeps them.

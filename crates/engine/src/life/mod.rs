@@ -3,6 +3,7 @@
 //! | File | |
 //! |---|---|
 //! | `create` | from a client's words to a record |
+//! | `volume_content` | what a new volume begins with |
 //! | `links` | what it asks of networks |
 //! | `start` | the supervisor, the launcher, and the first process |
 //! | `announce` | the events of what it uses |
@@ -25,6 +26,7 @@ mod restart;
 mod start;
 mod stop;
 mod update;
+mod volume_content;
 
 pub use adopt::adopt_all;
 pub(crate) use announce::network as announce_network;

@@ -8,7 +8,7 @@ use tar::{Builder, Header};
 use tempfile::TempDir;
 
 use super::{
-    super::{here, pack::pack},
+    super::{here, pack::pack, tree::Owner},
     *,
 };
 
@@ -63,7 +63,7 @@ impl Scene {
 
     fn unpack(&self, parts: &[Vec<u8>]) -> (Result<(), Failed>, Vec<String>) {
         let archive = [&parts.concat()[..], &[0; 1024]].concat();
-        let (mut left_out, rules) = (Vec::new(), Rules { owner: None, mode: 0o7777 });
+        let (mut left_out, rules) = (Vec::new(), Rules { owner: Owner::Caller, mode: 0o7777 });
         let done = unpack(&*archive, &here(&self.at("inside")), &rules, &mut left_out);
         (done, left_out)
     }
@@ -94,7 +94,7 @@ fn what_is_packed_is_unpacked_the_same() {
     let (mut archive, mut left_out) = (Vec::new(), Vec::new());
     pack(&here(from.path()), Path::new("tree"), &mut archive, &mut left_out).unwrap();
     assert_eq!(left_out, ["tree/fifo: a FIFO"]);
-    let rules = Rules { owner: None, mode: 0o7777 };
+    let rules = Rules { owner: Owner::Caller, mode: 0o7777 };
     unpack(&*archive, &here(to.path()), &rules, &mut left_out).unwrap();
     assert_eq!(fs::read(to.path().join(&file)).unwrap(), vec![7; 100_000]);
     let (old, new) = (fs::metadata(from.path().join(&file)), fs::metadata(to.path().join(&file)));
@@ -228,7 +228,7 @@ fn lengths_that_nothing_follows_are_errors() {
     ];
     for (what, bytes) in cases {
         let scene = Scene::new();
-        let (mut left_out, rules) = (Vec::new(), Rules { owner: None, mode: 0o7777 });
+        let (mut left_out, rules) = (Vec::new(), Rules { owner: Owner::Caller, mode: 0o7777 });
         let done = unpack(&*bytes, &here(&scene.at("inside")), &rules, &mut left_out);
         assert!(done.is_err(), "{what}: {left_out:?}");
         assert!(scene.is_untouched(), "{what}");
@@ -242,7 +242,7 @@ fn a_compressed_archive_is_named() {
         let mut bytes = begin.to_vec();
         bytes.write_all(&[0; 512]).unwrap();
         let scene = Scene::new();
-        let rules = Rules { owner: None, mode: 0o7777 };
+        let rules = Rules { owner: Owner::Caller, mode: 0o7777 };
         let failed = unpack(&*bytes, &here(&scene.at("inside")), &rules, &mut Vec::new());
         assert!(failed.unwrap_err().source.to_string().contains(name), "{name}");
     }
