@@ -5,7 +5,9 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::{Compression as Level, GzBuilder, bufread::MultiGzDecoder, write::GzEncoder};
+use lzma_rust2::XzReader;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder, errors::FrameDecoderError};
 
 /// How a layer's archive is compressed.
@@ -39,10 +41,15 @@ impl Default for Limits {
 
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const BZIP2: [u8; 3] = *b"BZh";
+const XZ: [u8; 6] = *b"\xfd7zXZ\0";
 
 /// How much of a frame's content a decoder must remember: what `zstd -19` takes is 8 MiB, and that is
 /// what every decoder should have by RFC 8878, "Window Descriptor". `zstd --ultra --long` takes more.
 const MAX_WINDOW: u64 = 32 << 20;
+
+/// What `xz -9` takes to decompress is 65 MiB (xz(1), `-9`).
+const MAX_XZ_KIB: u32 = 80 << 10;
 
 /// Read at once from a file.
 const PIECE: usize = 128 << 10;
@@ -64,6 +71,29 @@ pub fn decoder<'r>(input: impl Read + Send + 'r, limits: &Limits) -> io::Result<
         Compression::Zstd => Box::new(Frames::new(input)),
     };
     Ok(Decoder { inner, compression, limits: *limits, read: counter, bytes: 0 })
+}
+
+/// The same of an archive that is no layer: it may be compressed by bzip2 or xz as well, as `docker
+/// load`, `docker import` and `ADD` take it.
+///
+/// # Errors
+///
+/// Those of [`decoder`].
+pub fn archive_decoder<'r>(
+    input: impl Read + Send + 'r,
+    limits: &Limits,
+) -> io::Result<Decoder<'r>> {
+    let mut input =
+        BufReader::with_capacity(PIECE, Counting { inner: input, bytes: Counter::default() });
+    let read = input.get_ref().bytes.clone();
+    let inner: Box<dyn Read + Send + 'r> = match input.fill_buf()? {
+        bytes if bytes.starts_with(&BZIP2) => Box::new(MultiBzDecoder::new(input)),
+        bytes if bytes.starts_with(&XZ) => {
+            Box::new(XzReader::new_mem_limit(input, true, MAX_XZ_KIB))
+        }
+        _ => return decoder(input, limits),
+    };
+    Ok(Decoder { inner, compression: Compression::None, limits: *limits, read, bytes: 0 })
 }
 
 /// How an archive that begins with these bytes is compressed.
@@ -100,7 +130,7 @@ pub struct Decoder<'r> {
 }
 
 impl Decoder<'_> {
-    /// How it was compressed.
+    /// How it was compressed; [`Compression::None`] for what is no layer's.
     pub fn compression(&self) -> Compression {
         self.compression
     }
@@ -216,6 +246,25 @@ mod tests {
     fn unpacked(bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
         decoder(bytes, &Limits::default())?.read_to_end(&mut all).map(|_| all)
+    }
+
+    #[test]
+    fn an_archive_that_is_no_layer_may_be_compressed_by_bzip2_or_xz() {
+        let unpacked = |bytes: &[u8]| {
+            let mut all = Vec::new();
+            archive_decoder(bytes, &Limits::default())?.read_to_end(&mut all).map(|_| all)
+        };
+        // What bzip2 and xz write for the same ten bytes.
+        let by_bzip2 = b"\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\xf3\x01\x21\xff\x00\x00\x00\x91\x80\x40\x00\x2a\x61\x11\x00\x20\x00\x22\x00\xda\x42\x0c\x98\x85\xb6\x34\x10\xfc\x5d\xc9\x14\xe1\x42\x43\xcc\x04\x87\xfc";
+        let by_xz = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x09\x61\x6e\x20\x61\x72\x63\x68\x69\x76\x65\x00\x00\x00\x80\xbb\x59\xba\xe3\x08\x61\x76\x00\x01\x22\x0a\x15\x1a\xe1\x67\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
+        for packed in [&by_bzip2[..], by_xz, &packed(b"an archive"), b"an archive"] {
+            assert_eq!(unpacked(packed).unwrap(), b"an archive");
+            assert!(packed.len() < 20 || unpacked(&packed[..packed.len() - 9]).is_err());
+        }
+        // One that wants 512 MiB to be decompressed.
+        let greedy = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x22\x00\x00\x00\x82\x40\xac\xdc\x01\x00\x00\x78\x00\x00\x00\x00\x45\xae\xef\x83\xf8\xee\x16\x0a\x00\x01\x19\x01\xa5\x2c\x81\xcc\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
+        let error = unpacked(greedy).unwrap_err().to_string();
+        assert!(error.contains("mem"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use image::{
     archive::{self, ArchiveError, Format},
     build::apply_changes,
-    compression::{self, Limits},
+    compression::{self, Decoder, Limits},
     config::{History, ImageConfig},
     manifest::Platform,
     one_layer,
@@ -70,7 +70,7 @@ pub fn save(store: &Store, images: &[SavedImage], out: &mut dyn Write) -> Result
 ///
 /// 400 when it is not an archive of images, is cut off or contradicts itself.
 pub fn load(store: &Store, input: impl Read + Send, lines: &mut Lines<'_>) -> Result<()> {
-    let loaded = archive::load(store, known(input)?).map_err(|error| match error {
+    let loaded = archive::load(store, unpacked(input)?).map_err(|error| match error {
         ArchiveError::Store(error) => error.into(),
         ArchiveError::Write(_) => ImageError::failed(&error),
         other => ImageError::Invalid(chain(&other)),
@@ -135,8 +135,7 @@ pub fn import(
     let broken = |error: &dyn std::fmt::Display| {
         ImageError::Invalid(format!("the archive cannot be read: {error}"))
     };
-    let mut unpacked =
-        compression::decoder(known(input)?, &Limits::default()).map_err(|error| broken(&error))?;
+    let mut unpacked = unpacked(input)?;
     // A failure of the client's archive is not one of the store.
     let mut failed = None;
     let kept = one_layer::keep(store, config, |out| {
@@ -167,6 +166,16 @@ pub(super) fn change(config: &mut ImageConfig, changes: &[String]) -> Result<()>
     changed.map_err(|error| ImageError::Invalid(chain(&error)))
 }
 
+/// An archive without its compression.
+///
+/// # Errors
+///
+/// 400 when the client does not send its beginning.
+pub(super) fn unpacked<'r>(input: impl Read + Send + 'r) -> Result<Decoder<'r>> {
+    let unpacked = compression::archive_decoder(input, &Limits::default());
+    unpacked.map_err(|error| ImageError::Invalid(format!("the archive cannot be read: {error}")))
+}
+
 /// Keeps in mind that the bytes of a client could not be read.
 struct Noting<'a, R> {
     inner: R,
@@ -182,25 +191,5 @@ impl<R: Read> Read for Noting<'_, R> {
             *self.failed = Some(error.to_string());
         }
         read
-    }
-}
-
-/// Compressions that dockerd reads and the store does not, with what their files begin with.
-const OTHERS: [(&str, &[u8]); 2] = [("bzip2", b"BZh"), ("xz", &[0xfd, b'7', b'z', b'X', b'Z', 0])];
-
-/// An archive whose compression is known: none, gzip or zstd.
-///
-/// # Errors
-///
-/// 400 for others, and when the client does not send its beginning.
-pub(super) fn known<R: Read>(mut input: R) -> Result<impl Read + use<R>> {
-    let mut beginning = Vec::new();
-    let read = input.by_ref().take(6).read_to_end(&mut beginning);
-    read.map_err(|error| ImageError::Invalid(format!("the archive cannot be read: {error}")))?;
-    match OTHERS.iter().find(|(_, magic)| beginning.starts_with(magic)) {
-        Some((name, _)) => Err(ImageError::Invalid(format!(
-            "the archive is compressed by {name}, which is not supported: compress it by gzip or zstd"
-        ))),
-        None => Ok(io::Cursor::new(beginning).chain(input)),
     }
 }

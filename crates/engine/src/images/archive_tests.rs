@@ -84,8 +84,8 @@ fn what_is_not_an_archive_of_images_is_refused() {
     for (bytes, words) in [
         (&b""[..], "neither manifest.json nor index.json"),
         (b"garbage", ""),
-        (b"BZh91AY&SY", "compressed by bzip2"),
-        (b"\xfd7zXZ\0..", "compressed by xz"),
+        (b"BZh91AY&SY", ""),
+        (b"\xfd7zXZ\0..", ""),
         (&whole[..whole.len() / 2], ""),
         (&archive(&[("file", "x")]), "neither manifest.json nor index.json"),
         (&archive(&[("manifest.json", "{")]), "manifest.json"),

@@ -1,9 +1,9 @@
 //! Question 4: who it is, and what that user may do.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use container::{
-    Spec,
+    Namespace, Spec,
     privileges::{Capabilities, CapabilitySet, Rlimit},
     seccomp::{Profile, Seccomp},
     users,
@@ -69,12 +69,24 @@ pub(super) fn apply(spec: &mut Spec, record: &Record) -> Result<()> {
     }
     let sysctls = host.sysctls.iter().flatten();
     spec.power.sysctl.extend(sysctls.map(|(name, value)| (name.clone(), value.clone())));
+    usual_sysctl(spec);
     spec.power.oom_score_adj =
         host.oom_score_adj.filter(|score| *score != 0).and_then(|score| i32::try_from(score).ok());
     for option in host.security_opt.iter().flatten() {
         secure(spec, option)?;
     }
     Ok(())
+}
+
+/// Any user of a container with a network of its own may listen at any port of it, as in Docker since
+/// version 20.10.
+fn usual_sysctl(spec: &mut Spec) {
+    const KEY: &str = "net.ipv4.ip_unprivileged_port_start";
+    let is_own = spec.boundary.namespaces.net == Namespace::New;
+    let is_asked = spec.power.sysctl.iter().any(|(key, _)| key == KEY);
+    if is_own && !is_asked && Path::new("/proc/sys/net/ipv4/ip_unprivileged_port_start").exists() {
+        spec.power.sysctl.push((KEY.into(), "0".into()));
+    }
 }
 
 /// The user by the image's own files, and its home unless the environment has one.

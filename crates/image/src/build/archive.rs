@@ -16,15 +16,12 @@ use super::{
     writer::Kind,
 };
 use crate::{
-    compression::{Limits, decoder},
+    compression::{Limits, archive_decoder},
     layer::{ApplyOptions, Attributes, Node, Reader, TarEntry},
     view::{kind, open_regular},
 };
 
 const MOST_ENTRIES: usize = 2_000_000;
-
-/// Compressions that Docker unpacks and this crate does not, with what their files begin with.
-const OTHERS: [(&str, &[u8]); 2] = [("bzip2", b"BZh"), ("xz", &[0xfd, b'7', b'z', b'X', b'Z', 0])];
 
 /// Whether it is a tar archive, compressed or not, by its content.
 pub(super) fn is_archive(found: &OwnedFd, stat: &FileStat, path: &str) -> Result<bool, StepError> {
@@ -32,16 +29,8 @@ pub(super) fn is_archive(found: &OwnedFd, stat: &FileStat, path: &str) -> Result
         return Ok(false);
     }
     let open = || open_regular(found, stat).map_err(file("open", path));
-    let mut beginning = Vec::new();
-    open()?.take(6).read_to_end(&mut beginning).map_err(file("read", path))?;
-    if let Some((name, _)) = OTHERS.iter().find(|(_, magic)| beginning.starts_with(magic)) {
-        return Err(StepError::Refused(format!(
-            "{path:?} is compressed by {name}, which ADD does not unpack: COPY keeps it as it is; to \
-             unpack it, compress it by gzip or zstd, or unpack it by RUN"
-        )));
-    }
     // What cannot be decompressed is a file like any other.
-    let unpacked = decoder(open()?, &Limits::default());
+    let unpacked = archive_decoder(open()?, &Limits::default());
     Ok(unpacked.is_ok_and(|unpacked| Reader::new(unpacked).begins_with_a_header()))
 }
 
@@ -52,7 +41,7 @@ pub(super) fn unpack(
     owner: Option<(u32, u32)>,
     target: &mut Target<'_>,
 ) -> Result<(), StepError> {
-    let unpacked = decoder(archive, &Limits::default()).map_err(file("unpack", path))?;
+    let unpacked = archive_decoder(archive, &Limits::default()).map_err(file("unpack", path))?;
     let mut archive = Reader::new(unpacked);
     let (mut count, mut bytes) = (0, 0_u64);
     while let Some(entry) = archive.next().map_err(file("unpack", path))? {

@@ -641,10 +641,11 @@ fn a_hostile_archive_puts_nothing_beside_its_directory() {
     fs::write(class.context().join("t"), links).unwrap();
     let tree = class.built_tree("FROM scratch\nADD t /d/\n");
     assert_eq!(tree, ["/d/", "/d/abs=b", "/d/l -> /../../../../../../tmp", "/tmp/", "/tmp/g=g"]);
-    for (name, magic) in [("bzip2", &b"BZh91AY"[..]), ("xz", b"\xfd7zXZ\0\0")] {
+    // What only looks like an archive is a file.
+    for magic in [&b"BZh91AY"[..], b"BZh9"] {
         fs::write(class.context().join("t"), magic).unwrap();
-        let error = class.fails("FROM scratch\nADD t /\n");
-        assert!(error.contains(name) && error.contains("COPY keeps it"), "{error}");
+        let tree = class.built_tree("FROM scratch\nADD t /\n");
+        assert!(tree.len() == 1 && tree[0].starts_with("/t="), "{tree:?}");
     }
     let mut cut = archive(&[("f", b'0', &"x".repeat(2000), "")]);
     cut.truncate(1500);

@@ -5,13 +5,12 @@ use std::{error::Error as _, ffi::OsStr, io::Read, path::PathBuf};
 use container::transfer::{self, CopyPath};
 use image::{
     build::Scratch,
-    compression::{self, Limits},
     store::Store,
     view::{Node, View},
 };
 
 use crate::images::{
-    archive::known,
+    archive::unpacked,
     error::{ImageError, Result, chain},
 };
 
@@ -24,13 +23,12 @@ const USUAL: &str = "Dockerfile";
 pub(super) struct Context(Scratch);
 
 impl Context {
-    /// Unpacks an archive, which gzip or zstd may have compressed. No name of it leads out of the
+    /// Unpacks an archive, which may be compressed. No name of it leads out of the
     /// directory, and the files belong to the engine.
     pub(super) fn unpack(store: &Store, input: impl Read + Send) -> Result<Self> {
         let scratch = Scratch::new(store).map_err(|error| ImageError::failed(&error))?;
-        let decoder = compression::decoder(known(input)?, &Limits::default());
+        let decoder = unpacked(input)?;
         let invalid = |why: &str| ImageError::Invalid(format!("invalid build context: {why}"));
-        let decoder = decoder.map_err(|error| invalid(&error.to_string()))?;
         // What is skipped are devices, which no COPY takes.
         transfer::unpack(decoder, &CopyPath::Host(scratch.upper())).map_err(|error| {
             // Without the words that a container has failed: there is none.

@@ -99,7 +99,7 @@ fn what_cannot_be_built_is_refused_before_the_first_line() {
     let refused: &[(&[u8], BuildRequest, u16, &str)] = &[
         (b"", request(), 400, "Cannot locate specified Dockerfile: Dockerfile"),
         (b"garbage that is longer than six bytes", request(), 400, "invalid build context"),
-        (b"\xfd7zXZ\0..", request(), 400, "compressed by xz"),
+        (b"\xfd7zXZ\0..", request(), 400, "invalid build context"),
         (&whole[..2500], request(), 400, "invalid build context"),
         (&archive(&[("../../evil", "x")]), request(), 400, "invalid build context"),
         (&archive(&[("Dockerfile", "NONSENSE\n")]), request(), 400, "dockerfile parse error"),
