@@ -155,10 +155,32 @@ pub(super) async fn search(engine: &Arc<Engine>, call: &Call) -> Result<Response
             "limit {limit} is outside the range of [1, {MAX_FOUND}]"
         )));
     }
+    let filters = call.query.filters(&["is-automated", "is-official", "stars"])?;
+    let invalid =
+        |key: &str, value: &str| ApiError::invalid(format!("invalid filter '{key}={value}'"));
+    let flag = |key: &str| match filters.values(key).first().map(String::as_str) {
+        None => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(other) => Err(invalid(key, other)),
+    };
+    let (official, automated) = (flag("is-official")?, flag("is-automated")?);
+    let stars = filters
+        .values("stars")
+        .iter()
+        .map(|text| text.parse::<i64>().map_err(|_| invalid("stars", text)));
+    let least = stars.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
     let engine = Arc::clone(engine);
     let work =
         move || list::search(&engine.store()?, &term, limit).map_err(|error| refused(&error));
-    json(&blocking(work).await?)
+    let mut found = blocking(work).await?;
+    found.retain(|item| {
+        let is = |known: Option<bool>, asked: Option<bool>| asked.is_none() || known == asked;
+        is(item.is_official, official)
+            && is(item.is_automated, automated)
+            && item.star_count.unwrap_or(0) >= least
+    });
+    json(&found)
 }
 
 /// `docker save`.
