@@ -20,6 +20,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod exec;
+mod filters;
 mod guest_control;
 pub mod health;
 mod id;

@@ -58,7 +58,7 @@ pub(super) async fn prune(engine: &Arc<Engine>, call: &Call) -> Result<Response<
         let removal = Removal { force: false, volumes: false };
         if is_over
             && is_old
-            && filters.labels(&labels)
+            && filters.labels(|key| labels.get(key))
             && life::remove(engine, &container, removal).await.is_ok()
         {
             deleted.push(container.id.clone());

@@ -15,13 +15,13 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     call::Call,
-    query::Filters,
     response::{ChannelBody, line, of_type},
 };
 use crate::{
     engine::Engine,
     error::{ApiError, Result},
     events::time_of,
+    filters::Filters,
     time,
 };
 
@@ -135,5 +135,5 @@ fn matches(filters: &Filters, event: &EventMessage) -> bool {
         && by_kind("network")
         && by_kind("volume")
         && filters.any("scope", |wanted| wanted == "local")
-        && filters.labels(&attributes)
+        && filters.labels(|key| attributes.get(key))
 }

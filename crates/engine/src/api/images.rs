@@ -21,7 +21,7 @@ use crate::{
     events::Kind,
     images::{
         ImageError, archive,
-        filters::{Criteria, Filters},
+        filters::Criteria,
         inspect,
         list::{self, ListOptions},
         prune,
@@ -52,15 +52,9 @@ pub(super) fn emit(engine: &Engine, action: &str, id: &str, name: &str) {
     engine.events.emit(Kind::IMAGE, action, id, [("name".to_owned(), name.to_owned())]);
 }
 
-/// The filters of a request.
-fn filters(call: &Call, known: &[&str]) -> Result<Filters> {
-    let text = call.query.text("filters").unwrap_or_default();
-    Filters::parse(text, known).map_err(|error| refused(&error))
-}
-
 pub(super) async fn list(engine: &Arc<Engine>, call: &Call) -> Result<Response<Body>> {
     let mut options = ListOptions {
-        filters: filters(call, Criteria::OF_LIST)?,
+        filters: call.query.filters(Criteria::OF_LIST)?,
         shared_size: call.query.flag("shared-size"),
     };
     // Clients before API 1.25 had a parameter for one pattern.
@@ -136,7 +130,7 @@ fn emit_removed(engine: &Engine, removed: &[ImageDeleteResponseItem]) {
 }
 
 pub(super) async fn prune(engine: &Arc<Engine>, call: &Call) -> Result<Response<Body>> {
-    let (filters, engine) = (filters(call, Criteria::OF_PRUNE)?, Arc::clone(engine));
+    let (filters, engine) = (call.query.filters(Criteria::OF_PRUNE)?, Arc::clone(engine));
     let work = move || {
         let pruned = prune::prune(engine.store()?, &filters, &users(&engine));
         let pruned = pruned.map_err(|error| refused(&error))?;
@@ -156,19 +150,10 @@ pub(super) async fn search(engine: &Arc<Engine>, call: &Call) -> Result<Response
         )));
     }
     let filters = call.query.filters(&["is-automated", "is-official", "stars"])?;
-    let invalid =
-        |key: &str, value: &str| ApiError::invalid(format!("invalid filter '{key}={value}'"));
-    let flag = |key: &str| match filters.values(key).first().map(String::as_str) {
-        None => Ok(None),
-        Some("true" | "1") => Ok(Some(true)),
-        Some("false" | "0") => Ok(Some(false)),
-        Some(other) => Err(invalid(key, other)),
-    };
-    let (official, automated) = (flag("is-official")?, flag("is-automated")?);
-    let stars = filters
-        .values("stars")
-        .iter()
-        .map(|text| text.parse::<i64>().map_err(|_| invalid("stars", text)));
+    let (official, automated) = (filters.flag("is-official")?, filters.flag("is-automated")?);
+    let stars = filters.values("stars").iter().map(|text| {
+        text.parse::<i64>().map_err(|_| ApiError::invalid(format!("invalid filter 'stars={text}'")))
+    });
     let least = stars.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
     let engine = Arc::clone(engine);
     let work =

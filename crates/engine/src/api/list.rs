@@ -10,11 +10,12 @@ use bollard_stubs::models::{
 
 use serde_json::{Value, json};
 
-use super::{call::Call, inspect, query::Filters, response};
+use super::{call::Call, inspect, response};
 use crate::{
     container::Container,
     engine::Engine,
     error::{ApiError, Result},
+    filters::Filters,
     network::AttachmentRecord,
     state::{record::Record, status::Phase},
     time,
@@ -146,7 +147,7 @@ fn matches(engine: &Engine, filters: &Filters, record: &Record, health: &str) ->
             record.config.exposed_ports.iter().flatten().any(|port| *port == wanted)
         })
         && filters.any("health", |wanted| wanted == health)
-        && filters.labels(&labels)
+        && filters.labels(|key| labels.get(key))
 }
 
 /// A container as the list shows it.

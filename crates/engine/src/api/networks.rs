@@ -50,7 +50,7 @@ pub(super) fn list(engine: &Arc<Engine>, call: &Call) -> Result<Response<Body>> 
                 (network.is_user_defined() && engine.networks.containers(&network.id).is_empty())
                     == is_wanted
             })
-            && filters.labels(&labels)
+            && filters.labels(|key| labels.get(key))
     };
     let found = engine.networks.list().into_iter().filter(matches);
     let all: Vec<Value> = found.map(|network| written(engine, &network, false)).collect();
@@ -108,7 +108,7 @@ pub(super) async fn prune(engine: &Arc<Engine>, call: &Call) -> Result<Response<
         Ok(engine.networks.prune(|network| {
             let labels: HashMap<String, String> = network.labels.clone().into_iter().collect();
             let created = std::time::Duration::from_millis(network.created_ms);
-            filters.labels(&labels) && until.is_none_or(|until| created < until)
+            filters.labels(|key| labels.get(key)) && until.is_none_or(|until| created < until)
         }))
     };
     let pruned = blocking(engine, prune).await?;

@@ -1,10 +1,9 @@
 //! The query of a request: flags, numbers, and the filters that the docker command sends as JSON.
 
-use std::collections::HashMap;
-
-use serde_json::Value;
-
-use crate::error::{ApiError, Result};
+use crate::{
+    error::{ApiError, Result},
+    filters::Filters,
+};
 
 /// The parameters of a request, in their order.
 #[derive(Debug, Default)]
@@ -52,54 +51,7 @@ impl Query {
 
     /// The filters, if they have only these keys.
     pub(super) fn filters(&self, known: &[&str]) -> Result<Filters> {
-        let Some(text) = self.text("filters") else { return Ok(Filters::default()) };
-        let filters = Filters::read(text).ok_or_else(|| ApiError::invalid("invalid filter"))?;
-        match filters.0.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => Err(ApiError::invalid(format!("invalid filter '{key}'"))),
-            None => Ok(filters),
-        }
-    }
-}
-
-/// Filters: for each key the values of which one must match.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Filters(HashMap<String, Vec<String>>);
-
-impl Filters {
-    /// `{"status":["exited"]}`, or as older clients write it `{"status":{"exited":true}}`.
-    fn read(text: &str) -> Option<Self> {
-        let all: HashMap<String, Value> = serde_json::from_str(text).ok()?;
-        let values = |value: Value| match value {
-            Value::Array(list) => {
-                list.into_iter().map(|one| one.as_str().map(str::to_owned)).collect()
-            }
-            Value::Object(set) => {
-                Some(set.into_iter().filter(|(_, on)| *on == true).map(|(key, _)| key).collect())
-            }
-            _ => None,
-        };
-        let read = all.into_iter().map(|(key, value)| Some((key, values(value)?)));
-        read.collect::<Option<_>>().map(Self)
-    }
-
-    /// The values of a key.
-    pub(super) fn values(&self, key: &str) -> &[String] {
-        self.0.get(key).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether there is no value of that key, or one for which `matches` holds.
-    pub(super) fn any(&self, key: &str, matches: impl Fn(&str) -> bool) -> bool {
-        let values = self.values(key);
-        values.is_empty() || values.iter().any(|value| matches(value))
-    }
-
-    /// Whether `labels` have all that the key `label` asks for: `KEY` or `KEY=VALUE`.
-    pub(super) fn labels(&self, labels: &HashMap<String, String>) -> bool {
-        let has = |wanted: &String| match wanted.split_once('=') {
-            Some((key, value)) => labels.get(key).is_some_and(|found| found == value),
-            None => labels.contains_key(wanted),
-        };
-        self.values("label").iter().all(has) && !self.values("label!").iter().any(has)
+        Filters::parse(self.text("filters").unwrap_or_default(), known)
     }
 }
 
@@ -123,20 +75,6 @@ pub(super) fn decode(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn filters_have_two_forms() {
-        for text in [r#"{"a":["x","y"]}"#, r#"{"a":{"x":true,"y":true,"z":false}}"#] {
-            let filters = Filters::read(text).unwrap();
-            let mut values = filters.values("a").to_vec();
-            values.sort();
-            assert_eq!(values, ["x", "y"]);
-            assert!(filters.any("a", |value| value == "x") && filters.any("b", |_| false));
-        }
-        for bad in ["", "[]", r#"{"a":1}"#, r#"{"a":[1]}"#] {
-            assert!(Filters::read(bad).is_none(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_query_is_decoded() {

@@ -32,7 +32,7 @@ pub(super) fn list(engine: &Arc<Engine>, call: &Call) -> Result<Response<Body>> 
                 let is_wanted = matches!(wanted, "1" | "true" | "t" | "True");
                 users_of_volume(engine, &volume.name).is_empty() == is_wanted
             })
-            && filters.labels(&volume.labels)
+            && filters.labels(|key| volume.labels.get(key))
     };
     let found = engine.volumes.all().into_iter().filter(matches);
     let volumes = found.map(|volume| engine.volumes.volume(volume)).collect();
@@ -89,7 +89,7 @@ pub(super) fn prune(engine: &Arc<Engine>, call: &Call) -> Result<Response<Body>>
     for volume in engine.volumes.all() {
         let users = users_of_volume(engine, &volume.name);
         if (volume.anonymous || all)
-            && filters.labels(&volume.labels)
+            && filters.labels(|key| volume.labels.get(key))
             && users.is_empty()
             && engine.volumes.remove(&volume.name, &users).is_ok()
         {

@@ -7,6 +7,8 @@ use image::{
     store::StoreError, unpacked::UnpackError,
 };
 
+use crate::error::ApiError;
+
 /// An operation on images that failed. What it displays is the `message` of Docker's API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
@@ -91,6 +93,13 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
         next = error.source();
     }
     parts.join(": ")
+}
+
+impl From<ApiError> for ImageError {
+    /// Of a request that cannot be understood.
+    fn from(error: ApiError) -> Self {
+        Self::Invalid(error.message)
+    }
 }
 
 impl From<StoreError> for ImageError {

@@ -8,9 +8,11 @@ use image::store::Store;
 use super::{
     catalog::{self, StoredImage},
     error::Result,
-    filters::{Criteria, Filters},
+    filters::Criteria,
     size,
 };
+
+use crate::filters::Filters;
 
 /// What a list has.
 #[derive(Debug, Clone, Default)]

@@ -12,9 +12,11 @@ use image::{
 use super::{
     catalog,
     error::{ImageError, Result},
-    filters::{Criteria, Filters},
+    filters::Criteria,
     remove::{ImageUser, RemoveOptions, remove},
 };
+
+use crate::filters::Filters;
 
 /// Removes images that no container has: those without a name or, with the filter `dangling=false`, all.
 /// The store is this call's own: nobody frees space while another has it open.

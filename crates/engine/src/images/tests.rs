@@ -3,13 +3,14 @@
 use image::store::Store;
 
 use super::{
-    filters::{Criteria, Filters},
+    filters::Criteria,
     inspect, list,
     list::ListOptions,
     names, prune,
     remove::{ImageUser, RemoveOptions, remove, tag},
     test_images::TestStore,
 };
+use crate::filters::Filters;
 
 fn listed(store: &Store, filters: &str) -> Vec<Vec<String>> {
     let filters = Filters::parse(filters, Criteria::OF_LIST).unwrap();
