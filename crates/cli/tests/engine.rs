@@ -2,7 +2,13 @@
 
 mod common;
 
-use std::{fs, io::Write as _, os::unix::net::UnixStream, process::Stdio, time::Duration};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    process::Stdio,
+    time::Duration,
+};
 
 use common::{
     engine::{Daemon, can_serve, has_docker},
@@ -388,4 +394,32 @@ fn a_limit_can_be_set_that_there_was_not() {
     assert_eq!(code, 0, "{errors}");
     let stats = daemon.request("GET", "/containers/free/stats?stream=0&one-shot=1", &Value::Null).1;
     assert_eq!(stats["memory_stats"]["limit"], 32 << 20);
+}
+
+#[test]
+fn a_client_that_has_gone_is_forgotten_and_one_that_only_listens_is_answered() {
+    let Some(daemon) = with_docker() else { return };
+    daemon.output(&["run", "-d", "--name", "long", "busybox", "sleep", "1000"]);
+    let descriptors = || {
+        let info = daemon.request("GET", "/info", &Value::Null).1;
+        info["NFd"].as_u64().unwrap()
+    };
+    let wait = || {
+        let mut client = UnixStream::connect(daemon.path("engine.sock")).unwrap();
+        let request = "POST /containers/long/wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        client.write_all(request.as_bytes()).unwrap();
+        client
+    };
+    let before = descriptors();
+    let clients: Vec<UnixStream> = (0..40).map(|_| wait()).collect();
+    wait_for("the clients", || descriptors() >= before + 40);
+    drop(clients);
+    wait_for("their end", || descriptors() < before + 20);
+    let mut listening = wait();
+    listening.shutdown(std::net::Shutdown::Write).unwrap();
+    std::thread::sleep(Duration::from_millis(2500));
+    daemon.output(&["kill", "long"]);
+    let mut answer = String::new();
+    listening.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\"StatusCode\":137"), "{answer}");
 }

@@ -29,6 +29,7 @@ pub mod launch;
 mod launching;
 pub mod life;
 mod listen;
+mod local_stream;
 pub mod monitor;
 mod names;
 pub mod network;

@@ -1,21 +1,24 @@
 //! The loop of the daemon: its socket, connections, and the end.
 
 use std::{
-    fs, io, os::unix::fs::PermissionsExt as _, path::Path, pin::Pin, sync::Arc, time::Duration,
+    fs, future::pending, io, os::unix::fs::PermissionsExt as _, path::Path, pin::Pin, sync::Arc,
+    time::Duration,
 };
 
 use axum::{body::Body, http::Request, response::Response};
 use registry::server::connections::{Allowance, Connections, answer_all};
 use tokio::{
-    net::UnixListener,
+    net::{UnixListener, UnixStream},
     sync::{mpsc, watch},
 };
 
 use crate::{
     api,
     engine::Engine,
+    error::ApiError,
     life,
     listen::{self, TlsListener},
+    local_stream::LocalStream,
     options::Options,
 };
 
@@ -88,8 +91,12 @@ async fn local_clients(
     listener: Option<UnixListener>,
     stopped: &watch::Receiver<()>,
 ) {
-    let Some(listener) = listener else { return std::future::pending().await };
-    let serve = |(stream, _)| answer_all(stream, ALLOWANCE, answer(engine), stopped.clone());
+    let Some(listener) = listener else { return pending().await };
+    let serve = |(stream, _): (UnixStream, _)| {
+        let stream = LocalStream::new(stream);
+        let gone = stream.clone().hung_up();
+        answer_all(stream, ALLOWANCE, answer(engine), stopped.clone(), gone)
+    };
     connections.accept(|| listener.accept(), serve).await;
 }
 
@@ -100,12 +107,13 @@ async fn clients_with_certificates(
     listener: Option<TlsListener>,
     stopped: &watch::Receiver<()>,
 ) {
-    let Some(listener) = listener else { return std::future::pending().await };
+    let Some(listener) = listener else { return pending().await };
     let serve = |accepted| {
         let (answer, stopped) = (answer(engine), stopped.clone());
         async move {
             if let Some(stream) = listen::identified(accepted).await {
-                answer_all(stream, ALLOWANCE, answer, stopped).await;
+                let allowance = Allowance { half_close: false, ..ALLOWANCE };
+                answer_all(stream, allowance, answer, stopped, pending()).await;
             }
         }
     };
@@ -118,7 +126,9 @@ fn answer(engine: &Arc<Engine>) -> impl Fn(Request<Body>) -> Answered + Send + '
     move |mut request| {
         request.extensions_mut().insert(number);
         let engine = Arc::clone(&engine);
-        Box::pin(async move { api::answer(&engine, request).await })
+        // A task of its own: a client that goes does not stop in the middle what it has begun.
+        let task = tokio::spawn(async move { api::answer(&engine, request).await });
+        Box::pin(async move { task.await.unwrap_or_else(|error| ApiError::of(&error).response()) })
     }
 }
 

@@ -66,17 +66,19 @@ pub struct Allowance {
     pub head: Duration,
     /// How large the head of a request may be, in bytes.
     pub max_head: usize,
-    /// Whether a client that closes its half of the connection still gets its answer.
+    /// Whether a client that closes its half of the connection still gets its answer. Then the end of
+    /// a client is not noticed while it has no answer: `gone` has to say it.
     pub half_close: bool,
 }
 
-/// Answers the requests of a connection by HTTP/1.1 (RFC 9112), until it or the server ends. A
-/// request that runs when `stopped` changes is answered still.
+/// Answers the requests of a connection by HTTP/1.1 (RFC 9112), until it or the server ends, or its
+/// client is `gone`. A request that runs when `stopped` changes is answered still.
 pub async fn answer_all<S, F>(
     stream: S,
     allowance: Allowance,
     answer: impl Fn(Request<Body>) -> F,
     mut stopped: watch::Receiver<()>,
+    gone: impl Future<Output = ()>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = Response>,
@@ -90,9 +92,14 @@ pub async fn answer_all<S, F>(
     builder.max_buf_size(allowance.max_head).half_close(allowance.half_close);
     let mut connection =
         pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let mut gone = pin!(gone);
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = gone.as_mut() => return,
         _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
     }
-    let _ = connection.await;
+    tokio::select! {
+        _ = connection => {}
+        () = gone => {}
+    }
 }

@@ -1,6 +1,7 @@
 //! The loop of the server: connections, and the end.
 
 use std::{
+    future::pending,
     io::{self, Write},
     net::SocketAddr,
     time::Duration,
@@ -79,7 +80,7 @@ pub async fn terminated() {
         match signal {
             Ok(mut signal) => _ = signal.recv().await,
             // Then the kernel's default holds: the process ends.
-            Err(_) => std::future::pending().await,
+            Err(_) => pending().await,
         }
     }
     tokio::select! {
@@ -116,10 +117,10 @@ async fn accept(
         async move { handler.answer(client, request).await }
     };
     match tls {
-        None => answer_all(stream, ALLOWANCE, answer, stopped).await,
+        None => answer_all(stream, ALLOWANCE, answer, stopped, pending()).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(ALLOWANCE.head, tls.accept(stream)).await {
-                answer_all(stream, ALLOWANCE, answer, stopped).await;
+                answer_all(stream, ALLOWANCE, answer, stopped, pending()).await;
             }
         }
     }
