@@ -149,7 +149,7 @@ fn ordinary_programs_do_not_notice_the_filter() {
     if !ready() {
         return;
     }
-    let script = "set -e; ls / > /dev/null; cd /tmp; echo a > b; ln -s b c; mv b d; chmod 600 d; \
+    let script = "set -e; ls / > /dev/null; cd $(mktemp -d); echo a > b; ln -s b c; mv b d; chmod 600 d; \
                   sleep 0 & wait; kill -0 $$; echo x | cat | tr x y";
     assert_eq!(inside(script), "y");
     for (program, script) in [
