@@ -12,7 +12,7 @@ use std::{
 
 use common::{
     engine::{Daemon, can_serve, has_docker},
-    isolab, output_of, skip, wait_for,
+    isolab, output_of, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -389,7 +389,8 @@ fn a_limit_can_be_set_that_there_was_not() {
     let update = ["update", "-m", "32m", "--memory-swap", "64m", "--cpus", "0.5", "free"];
     let (code, _, errors) = output_of(&mut daemon.docker(&update));
     if code != 0 && errors.contains("made no directory") {
-        return skip::<()>("container", "this host has not all cgroups").unwrap_or(());
+        eprintln!("skipped: this host gives a container not all cgroups: {errors}");
+        return;
     }
     assert_eq!(code, 0, "{errors}");
     let stats = daemon.request("GET", "/containers/free/stats?stream=0&one-shot=1", &Value::Null).1;

@@ -288,8 +288,9 @@ fn ten_thousand_silent_connections_and_endless_bodies_leave_it_small_and_awake()
     const CONNECTIONS: u64 = 10_000;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     if limit.maximum.is_some_and(|most| most < CONNECTIONS + 500) {
-        let why = format!("a process may have {} descriptors only", limit.maximum.unwrap_or(0));
-        return skip::<()>("container", &why).unwrap_or(());
+        let most = limit.maximum.unwrap_or(0);
+        eprintln!("skipped: a process may have {most} descriptors only");
+        return;
     }
     let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
