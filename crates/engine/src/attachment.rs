@@ -66,15 +66,15 @@ impl Meters {
 /// The stream of a client.
 pub(crate) type Client = TokioIo<Upgraded>;
 
-/// How long the head of a response is alone on its way. Some clients (docker-py) read it through a
-/// buffer and what follows from the socket: what came together with the head would be lost.
-const HEAD_ALONE: Duration = Duration::from_millis(2);
-
 /// The stream of a client to which the head of the response has been sent; `None` if it has gone.
 pub(crate) async fn accepted(upgrade: OnUpgrade) -> Option<Client> {
-    let client = TokioIo::new(upgrade.await.ok()?);
-    tokio::time::sleep(HEAD_ALONE).await;
-    Some(client)
+    upgrade.await.ok().map(TokioIo::new)
+}
+
+/// Ready when the head of a response has surely been read. Some clients (docker-py) read it through a
+/// buffer and what follows from the socket: what came together with the head would be lost.
+pub(crate) async fn head_is_read() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
 }
 
 /// Serves the client until the process has ended, or one of the two is gone.

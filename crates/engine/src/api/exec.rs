@@ -71,7 +71,8 @@ pub(super) async fn start(
     let response = streams::upgraded(&call.headers, exec.tty(), call.version);
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
-        // As with dockerd the client has its answer before the start, and reads why that failed.
+        // As with dockerd the client has its answer before the start, and reads why that failed. A
+        // start takes longer than a client needs for the head.
         let Some(client) = attachment::accepted(upgrade).await else { return };
         match exec::start(&engine, &exec, Some(streams), size).await {
             Ok(Some(connection)) => attachment::serve(client, connection, attachment).await,

@@ -68,6 +68,7 @@ pub(super) async fn attach(engine: &Arc<Engine>, id: &str, call: Call) -> Result
     let connected = query.flag("stream").then(|| subscribe(&container, streams));
     tokio::spawn(async move {
         let Some(client) = attachment::accepted(upgrade).await else { return };
+        attachment::head_is_read().await;
         match connected {
             None => attachment::serve_first(client, attachment).await,
             // Without a start there is nothing to be attached to.
