@@ -69,8 +69,9 @@ fn judge_alike(rows: &[Row], counted: bool, end: Option<BorrowedFd<'_>>) -> Resu
     let words = ["lab", "verify", "--json", "--built"].map(OsString::from);
     nest.arguments = words.into_iter().chain([file.into_os_string()]).collect();
     nest.add = added.into_iter().collect();
-    // The archive and what is unpacked of it are there at once for a moment.
-    nest.memory_bytes = MEMORY_BYTES + 2 * bytes;
+    // The archive and what is unpacked of it are there at once for a moment, and that may take half
+    // of what the archive leaves (tmpfs(5), `size`).
+    nest.memory_bytes = MEMORY_BYTES + 3 * bytes;
     let seconds: u64 = rows.iter().map(|row| row.seconds * u64::from(row.repeat.max(1))).sum();
     nest.deadline = Some(nest.start_up + Duration::from_secs(seconds));
     let ended = match nest.run(Stdio::Capture, end) {
