@@ -77,8 +77,14 @@ pub(crate) async fn head_is_read() {
     tokio::time::sleep(Duration::from_millis(2)).await;
 }
 
-/// Serves the client until the process has ended, or one of the two is gone.
-pub(crate) async fn serve(client: Client, connection: Connection, attachment: Attachment) {
+/// Serves the client until the process has ended, or one of the two is gone. `exited` has the exit
+/// code before the client has the end of its stream.
+pub(crate) async fn serve(
+    client: Client,
+    connection: Connection,
+    attachment: Attachment,
+    exited: impl FnOnce(u32),
+) {
     let (mut client, mut to_client) = tokio::io::split(client);
     if send_first(&mut to_client, attachment.first).await.is_err() {
         return;
@@ -125,7 +131,11 @@ pub(crate) async fn serve(client: Client, connection: Connection, attachment: At
                     stderr.count(&bytes);
                     send(&mut to_client, 2, &bytes, attachment.tty).await
                 }
-                Message::Exited(_) | Message::Failed(_) => break,
+                Message::Exited(code) => {
+                    exited(code);
+                    break;
+                }
+                Message::Failed(_) => break,
                 Message::Made(_) | Message::Started(_) => Ok(()),
             };
             if sent.is_err() {

@@ -52,8 +52,8 @@ pub(super) async fn start(
     let size = asked.console_size.unwrap_or_default();
     let size = [0, 1]
         .map(|index| size.get(index).and_then(|number| u16::try_from(*number).ok()).unwrap_or(0));
-    exec::claim(&exec)?;
     if asked.detach == Some(true) {
+        exec::claim(&exec)?;
         exec::start(engine, &exec, None, size).await?;
         return Ok(empty(StatusCode::OK));
     }
@@ -68,6 +68,8 @@ pub(super) async fn start(
     let attachment = Attachment { tty: exec.tty(), stdin, keys, first: None, meters };
     let upgrade =
         call.upgrade.ok_or_else(|| ApiError::invalid("this connection cannot be upgraded"))?;
+    // After all that can be refused: it has one start.
+    exec::claim(&exec)?;
     let response = streams::upgraded(&call.headers, exec.tty(), call.version);
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
@@ -75,7 +77,11 @@ pub(super) async fn start(
         // start takes longer than a client needs for the head.
         let Some(client) = attachment::accepted(upgrade).await else { return };
         match exec::start(&engine, &exec, Some(streams), size).await {
-            Ok(Some(connection)) => attachment::serve(client, connection, attachment).await,
+            Ok(Some(connection)) => {
+                // At the end of the stream its client asks for the exit code.
+                let exited = |code: u32| exec::ended(&exec, code.into());
+                attachment::serve(client, connection, attachment, exited).await;
+            }
             Ok(None) => {}
             Err(error) => attachment::serve_first(client, with_error(attachment, &error)).await,
         }

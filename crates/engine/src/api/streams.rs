@@ -74,7 +74,7 @@ pub(super) async fn attach(engine: &Arc<Engine>, id: &str, call: Call) -> Result
             // Without a start there is nothing to be attached to.
             Some(connected) => {
                 let Some(connection) = connected.await else { return };
-                attachment::serve(client, connection, attachment).await;
+                attachment::serve(client, connection, attachment, |_| {}).await;
             }
         }
     });

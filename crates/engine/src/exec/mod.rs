@@ -151,6 +151,12 @@ async fn launch(
     Ok((watcher, attached))
 }
 
+/// Records its end: whoever hears of it first, before anyone is told.
+pub(crate) fn ended(exec: &Exec, code: i64) {
+    let mut status = exec.status();
+    (status.up, status.pid, status.exit_code) = (false, 0, Some(code));
+}
+
 /// Waits for its end.
 async fn watch(engine: Arc<Engine>, exec: Arc<Exec>, mut connection: Connection) {
     let mut code = 137; // its supervisor was killed
@@ -160,10 +166,7 @@ async fn watch(engine: Arc<Engine>, exec: Arc<Exec>, mut connection: Connection)
             break;
         }
     }
-    {
-        let mut status = exec.status();
-        (status.up, status.pid, status.exit_code) = (false, 0, Some(code));
-    }
+    ended(&exec, code);
     let attributes = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
     exec.container.emit(&engine.events, "exec_die", &attributes);
     let exit = WatchEvent::Exit { code, exec: Some(exec.id.clone()) };
