@@ -16,7 +16,7 @@ pub use crate::spec::namespaces::{Namespace, Namespaces};
 
 impl Namespaces {
     /// All shared with the host.
-    pub(crate) fn shared() -> Self {
+    pub fn shared() -> Self {
         use Namespace::Shared;
         Self {
             mount: Shared,

@@ -20,8 +20,8 @@ pub struct Statistics {
     pub throttled_periods: u64,
     /// How long it had to wait because of that.
     pub throttled_time: Duration,
-    /// Memory in use, in bytes, with the pages of files.
-    pub memory_bytes: u64,
+    /// Memory in use, in bytes, with the pages of files, if a controller counts it.
+    pub memory_bytes: Option<u64>,
     /// The most that it was at any time, if the kernel remembers it (not before Linux 5.19 on cgroup
     /// version 2).
     pub most_memory_bytes: Option<u64>,
@@ -84,9 +84,7 @@ pub fn statistics(entry: &LedgerEntry) -> Statistics {
         periods: of_cpu("nr_periods").unwrap_or(0),
         throttled_periods: of_cpu("nr_throttled").unwrap_or(0),
         throttled_time: time("throttled_usec", of_cpu("throttled_time")),
-        memory_bytes: number("memory.current")
-            .or_else(|| number("memory.usage_in_bytes"))
-            .unwrap_or_else(|| observe::consumption(entry).memory_bytes),
+        memory_bytes: number("memory.current").or_else(|| number("memory.usage_in_bytes")),
         most_memory_bytes: number("memory.peak").or_else(|| number("memory.max_usage_in_bytes")),
         memory,
         disks: v2_disks.or_else(v1_disks).unwrap_or_default(),

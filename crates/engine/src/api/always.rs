@@ -21,9 +21,14 @@ pub(super) fn complete(object: &mut Value, kind: &str) {
     }
 }
 
+/// A model as JSON, to be added to.
+pub(super) fn written<T: Serialize>(model: &T) -> Result<Value> {
+    serde_json::to_value(model).map_err(|error| ApiError::of(&error))
+}
+
 /// A model as JSON, with all fields of that kind.
 pub(super) fn completed<T: Serialize>(model: &T, kind: &str) -> Result<Value> {
-    let mut object = serde_json::to_value(model).map_err(|error| ApiError::of(&error))?;
+    let mut object = written(model)?;
     complete(&mut object, kind);
     Ok(object)
 }

@@ -9,7 +9,7 @@ use axum::{
 use bollard_stubs::models::ImageDeleteResponseItem;
 
 use super::{
-    always::{complete, completed},
+    always::{complete, completed, written},
     body::BodyReader,
     call::Call,
     progress::{blocking, lines, refused},
@@ -65,7 +65,7 @@ pub(super) async fn list(engine: &Arc<Engine>, call: &Call) -> Result<Response<B
     let work = move || list::list(&engine.store()?, &options).map_err(|error| refused(&error));
     let listed = blocking(work).await?;
     let listed = listed.iter().map(|image| {
-        let mut image = serde_json::to_value(image).map_err(|error| ApiError::of(&error))?;
+        let mut image = written(image)?;
         image["VirtualSize"] = image["Size"].clone();
         Ok(image)
     });

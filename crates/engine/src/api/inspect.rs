@@ -7,23 +7,19 @@ use bollard_stubs::models::{ContainerInspectResponse, DriverData, EndpointSettin
 use serde_json::{Value, json};
 
 use super::{
-    always::{complete, completed},
+    always::{complete, completed, written},
     call::Call,
     networks, response,
 };
 use crate::{
-    container::Container,
-    engine::Engine,
-    error::{ApiError, Result},
-    network::AttachmentRecord,
+    container::Container, engine::Engine, error::Result, network::AttachmentRecord,
     state::record::Record,
 };
 
 pub(super) async fn inspect(engine: &Arc<Engine>, id: &str, call: &Call) -> Result<Response<Body>> {
     let container = engine.container(id)?;
     let record = container.record().clone();
-    let mut all = serde_json::to_value(described(engine, &container, &record))
-        .map_err(|error| ApiError::of(&error))?;
+    let mut all = written(&described(engine, &container, &record))?;
     // What the models leave out: what older clients read.
     let attached = engine.networks.attachment(&container.id);
     let networks = networks(engine, &record, attached.as_ref());

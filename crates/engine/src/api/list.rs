@@ -10,7 +10,7 @@ use bollard_stubs::models::{
 
 use serde_json::{Value, json};
 
-use super::{call::Call, inspect, response};
+use super::{always::written, call::Call, inspect, response};
 use crate::{
     container::Container,
     engine::Engine,
@@ -193,7 +193,7 @@ pub(super) fn summary(
         mounts: Some(record.mounts.clone()),
         ..ContainerSummary::default()
     };
-    let mut written = serde_json::to_value(summary).map_err(|error| ApiError::of(&error))?;
+    let mut written = written(&summary)?;
     written["NetworkSettings"] = json!({ "Networks": inspect::completed_networks(&networks)? });
     Ok(written)
 }

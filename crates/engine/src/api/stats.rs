@@ -135,11 +135,12 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// `machine` is the memory of a virtual machine. Clients leave out inactive pages of files, which are in `stats`.
+/// `machine` is the memory of a virtual machine. Clients leave out inactive pages of files, which are
+/// in `stats`.
 fn memory((own, counts): &(Consumption, Statistics), machine: Option<u64>) -> Value {
     let limit = own.memory_limit.or(machine).unwrap_or_else(host_memory);
-    let mut written =
-        json!({ "usage": counts.memory_bytes, "stats": counts.memory, "limit": limit });
+    let usage = counts.memory_bytes.unwrap_or(own.memory_bytes);
+    let mut written = json!({ "usage": usage, "stats": counts.memory, "limit": limit });
     if let Some(most) = counts.most_memory_bytes {
         written["max_usage"] = json!(most);
     }

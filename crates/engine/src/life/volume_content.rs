@@ -1,6 +1,6 @@
 //! What a new volume begins with: what the image has at its place, as Docker does.
 
-use std::{fs, os::fd::OwnedFd, path::PathBuf, sync::Arc};
+use std::{fs, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use bollard_stubs::models::MountPoint;
 use container::transfer::{self, CopyPath};
@@ -17,7 +17,7 @@ use crate::{
 /// # Errors
 ///
 /// 500 when they cannot be read or written.
-pub(super) fn fill(engine: &Engine, record: &Record, kept: &std::path::Path) -> Result<()> {
+pub(super) fn fill(engine: &Engine, record: &Record, kept: &Path) -> Result<()> {
     let is_empty = |name: &String| {
         fs::read_dir(engine.volumes.data(name)).is_ok_and(|mut listed| listed.next().is_none())
     };
@@ -32,12 +32,10 @@ pub(super) fn fill(engine: &Engine, record: &Record, kept: &std::path::Path) -> 
     let root = Arc::new(container::detached_root(&record.layers, kept).map_err(of)?);
     for mount in empty {
         let (Some(name), Some(destination)) = (&mount.name, &mount.destination) else { continue };
-        let place = CopyPath::Detached(Arc::clone(&root), PathBuf::from(destination));
-        let is_directory = transfer::stat(&CopyPath::Detached(
-            Arc::clone(&root),
-            PathBuf::from(destination).join("."),
-        ))
-        .is_ok_and(|stat| stat.mode & 0o170_000 == 0o040_000);
+        // A link at the place is followed, within the root.
+        let place = CopyPath::Detached(Arc::clone(&root), Path::new(destination).join("."));
+        let found = transfer::stat(&place);
+        let is_directory = found.is_ok_and(|stat| stat.mode & 0o170_000 == 0o040_000);
         if is_directory {
             let data = fs::File::open(engine.volumes.data(name));
             let data = data.map_err(ApiError::failed("open the volume"))?;

@@ -16,7 +16,7 @@ use ::microvm::{
 use axum::http::StatusCode;
 use bollard_stubs::models::HostConfig;
 use container::{
-    Mount, Namespace, Namespaces, Network, Root, Spec, Upper, hosts,
+    Mount, Namespaces, Network, Root, Spec, Upper, hosts,
     privileges::{Capabilities, CapabilitySet},
     seccomp::Seccomp,
 };
@@ -69,15 +69,7 @@ fn vcpus(host: &HostConfig) -> Option<u32> {
 pub(super) fn monitor(record: &Record, directory: &Path) -> Result<Spec> {
     asked::check(record)?;
     let mut spec = Spec::default();
-    spec.boundary.namespaces = Namespaces {
-        mount: Namespace::Shared,
-        uts: Namespace::Shared,
-        ipc: Namespace::Shared,
-        pid: Namespace::Shared,
-        net: Namespace::Shared,
-        user: Namespace::Shared,
-        cgroup: Namespace::Shared,
-    };
+    spec.boundary.namespaces = Namespaces::shared();
     (spec.boundary.hostname, spec.boundary.domainname) = (None, None);
     budget::apply(&mut spec, record)?;
     // The machine is the limit: it has no more memory than it was given.
@@ -153,6 +145,8 @@ fn shares(record: &Record) -> Vec<Share> {
 
 #[cfg(test)]
 mod tests {
+    use container::Namespace;
+
     use super::{super::test_record::record, *};
 
     fn host(nano_cpus: i64, cpu_quota: i64) -> HostConfig {

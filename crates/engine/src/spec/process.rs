@@ -20,15 +20,7 @@ pub(super) fn of(record: &Record, directory: &Path) -> Result<Spec> {
     open.host.privileged = Some(true);
     let mut spec = super::container(&open, directory, &Shared::default())?;
     // The root of another user's process needs a mount namespace, and so do its volumes.
-    spec.boundary.namespaces = Namespaces {
-        mount: Namespace::New,
-        uts: Namespace::Shared,
-        ipc: Namespace::Shared,
-        pid: Namespace::Shared,
-        net: Namespace::Shared,
-        user: Namespace::Shared,
-        cgroup: Namespace::Shared,
-    };
+    spec.boundary.namespaces = Namespaces { mount: Namespace::New, ..Namespaces::shared() };
     (spec.boundary.hostname, spec.boundary.domainname) = (None, None);
     spec.budget.usual_pids = None;
     spec.way_out.network = Network::Host;
