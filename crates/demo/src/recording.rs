@@ -183,7 +183,7 @@ mod tests {
     use crate::{
         Demo, Language,
         picture::drawn,
-        stage::{Keys, View},
+        stage::View,
     };
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
                 let caption = (number % 3 == 0).then(|| "a caption".to_owned());
                 let view = View { scene: scene.clone(), origin: Origin::Recording, caption };
                 for language in [Language::En, Language::Zh] {
-                    drawn(size, |frame| view.draw(frame, Keys::Drawn, language));
+                    drawn(size, |frame| view.draw(frame, language));
                     assert!(view.summary(language).contains(demo.script().title.of(language)));
                 }
             }
@@ -211,7 +211,7 @@ mod tests {
                 for language in [Language::En, Language::Zh] {
                     let (origin, caption) = (Origin::Recording, None);
                     let view = View { scene: scene.clone(), origin, caption };
-                    let screen = drawn((80, 24), |frame| view.draw(frame, Keys::Drawn, language));
+                    let screen = drawn((80, 24), |frame| view.draw(frame, language));
                     // What is going on is marked with an ellipsis of its own.
                     let screen = screen.to_string().replace("……", "").replace("… ", "");
                     assert!(!screen.contains('…'), "{screen}");

@@ -11,7 +11,7 @@ use crate::{
     Error, Language, Result, Source,
     page::Page,
     recording::Recorder,
-    stage::{Keys, View},
+    stage::View,
 };
 
 /// Ten pictures a second: enough to see it move, and little work.
@@ -97,7 +97,7 @@ impl Show<'_> {
             // A recording that is over stays at its last scene.
             last = self.view(source, began)?.or(last);
             let Some(view) = &last else { break };
-            terminal.draw(|frame| view.draw(frame, Keys::Drawn, self.language)).map_err(
+            terminal.draw(|frame| view.draw(frame, self.language)).map_err(
                 |error| Error::system("draw on the terminal")(io::Error::other(error.to_string())),
             )?;
             loop {

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::{
         picture::drawn,
-        stage::{Keys, View},
+        stage::View,
     };
 
     /// The screen without its blanks, quotes and line ends, so that wrapped text is in one piece.
@@ -129,7 +129,7 @@ mod tests {
                 let caption = tour.caption();
                 let text = caption.clone().unwrap();
                 let view = View { scene, origin: Origin::Recording, caption };
-                let screen = drawn((80, 24), |frame| view.draw(frame, Keys::Drawn, language));
+                let screen = drawn((80, 24), |frame| view.draw(frame, language));
                 let buffer = screen.buffer();
                 let shown: String =
                     buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
