@@ -68,8 +68,7 @@ pub(crate) fn rows_of(
     }
     let mut planned: Vec<Planned> = rows.into_iter().map(|row| found(row, lab, built)).collect();
     if skeleton::is_edited(&context.course, lab) == Some(true) {
-        let expected = fail("not-written");
-        let mut edited = Outcome::without_run(&lab.id, "skeleton", &expected, "edited");
+        let mut edited = Outcome::without_run(&lab.id, "skeleton", "not-written", "edited");
         edited.mark = Mark::NotJudged;
         edited.why = vec!["src/student.rs differs from the committed version".to_owned()];
         planned[0] = Planned::Settled(edited);
@@ -89,7 +88,7 @@ fn found(row: Row, lab: &Lab, built: &Built) -> Planned {
         (found, _) => {
             let missing = if found.is_none() { check } else { program };
             let mut outcome =
-                Outcome::without_run(&row.lab, &row.program, &row.expected, "not built");
+                Outcome::without_run(&row.lab, &row.program, &row.expected.word(), "not built");
             // A program that is not there may be the library's fault.
             let errors = built.errors.get(&missing).or_else(|| built.errors.values().next());
             outcome.why = errors.into_iter().flatten().take(1).map(|it| it.short.clone()).collect();
