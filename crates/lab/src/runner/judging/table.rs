@@ -1,5 +1,7 @@
 //! The rows of the truth table.
 
+use std::path::PathBuf;
+
 use super::{
     check_process::{self, Judge},
     nested,
@@ -22,6 +24,8 @@ pub struct Table {
     pub repeat: Option<u32>,
     /// In the nest, the labs that behave differently there.
     pub nest: bool,
+    /// Each solution with one thing changed by machine, in place of the rest of the table.
+    pub mutate: bool,
 }
 
 /// A row before it is judged.
@@ -40,18 +44,9 @@ pub(crate) fn rows_of(
     built: &Built,
 ) -> Vec<Planned> {
     let fail = |id: &str| Expected::Fail(id.to_owned());
-    let seconds = if table.nest { nested::TIMEOUT } else { check_process::USUAL }.as_secs();
     let row = |program: &str, suffix: &str, expected| Row {
-        lab: lab.id.clone(),
-        program: program.to_owned(),
-        expected,
-        judge: Judge::Isolab,
         binary: lab.bin(suffix).into(),
-        timing: lab.timing,
-        counted: lab.counted,
-        load: false,
-        repeat: 1,
-        seconds,
+        ..Row::of(lab, program, expected, table.nest)
     };
     let mut rows = vec![
         row("skeleton", "", fail("not-written")),
@@ -74,6 +69,24 @@ pub(crate) fn rows_of(
         planned[0] = Planned::Settled(edited);
     }
     planned
+}
+
+impl Row {
+    /// A program of the lab that is judged once; `judge` and `binary` are still to be said.
+    pub(crate) fn of(lab: &Lab, program: &str, expected: Expected, nest: bool) -> Self {
+        Self {
+            lab: lab.id.clone(),
+            program: program.to_owned(),
+            expected,
+            judge: Judge::Isolab,
+            binary: PathBuf::new(),
+            timing: lab.timing,
+            counted: lab.counted,
+            load: false,
+            repeat: 1,
+            seconds: if nest { nested::TIMEOUT } else { check_process::USUAL }.as_secs(),
+        }
+    }
 }
 
 /// The row with its programs in place of their names.
