@@ -146,7 +146,7 @@ struct Verify {
     /// Also check the solutions while every CPU is busy
     #[arg(long)]
     load: bool,
-    /// Number of repetitions where the verdict depends on measured times
+    /// Number of repetitions under load; without --load of the timing labs only
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: Option<u32>,
     /// Run labs that behave differently in the nest there

@@ -20,7 +20,8 @@ pub struct Table {
     pub labs: Vec<String>,
     /// The solutions under a full load too.
     pub load: bool,
-    /// How many times those whose verdict depends on measured times.
+    /// How many times under a full load: all solutions with `load`, without it only those whose
+    /// verdict depends on measured times.
     pub repeat: Option<u32>,
     /// In the nest, the labs that behave differently there.
     pub nest: bool,
@@ -56,7 +57,7 @@ pub(crate) fn rows_of(
         let name = mutant.bin.trim_start_matches(&lab.bin("-"));
         rows.push(row(name, &format!("-{name}"), fail(&mutant.caught_as)));
     }
-    let repeat = table.repeat.filter(|_| lab.timing);
+    let repeat = table.repeat.filter(|_| lab.timing || table.load);
     if !table.nest && (table.load || repeat.is_some()) {
         let loaded = row("solution, loaded", "-solution", Expected::NoFail);
         rows.push(Row { load: true, repeat: repeat.unwrap_or(1), ..loaded });
