@@ -12,6 +12,10 @@
 //! question = "How many exits for 1000 bytes?"
 //! unit = "exits"
 //!
+//! [unjudged.realtime.en]        # what a PASS on this host leaves open
+//! what = "whether the ten take turns under SCHED_RR"
+//! why = "this host refuses it: {because}"
+//!
 //! [L08-no-fork]
 //! man = "pid_namespaces(7)"
 //! [L08-no-fork.en]
@@ -71,6 +75,16 @@ pub struct Prediction {
     pub unit: String,
 }
 
+/// A part of the contract that some hosts cannot show.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOpen {
+    /// What was not judged.
+    pub what: String,
+    /// Why not, and where it would be; the host's reason goes into its `{because}`.
+    pub why: String,
+}
+
 /// A message in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,6 +132,9 @@ pub struct Catalogue {
     /// Its predictions, by the name of what is measured.
     #[serde(default)]
     pub predict: BTreeMap<String, Both<Prediction>>,
+    /// What a check leaves open where the host cannot show it, by name.
+    #[serde(default)]
+    pub unjudged: BTreeMap<String, Both<LeftOpen>>,
     /// Its messages, by id.
     #[serde(flatten)]
     pub messages: BTreeMap<String, Message>,

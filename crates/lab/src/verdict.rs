@@ -40,6 +40,15 @@ pub struct Evidence {
     pub says: String,
 }
 
+/// A part of the lab's contract that this host cannot show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unjudged {
+    /// Its text in the catalogue, `[unjudged.NAME]` of the lab.
+    pub name: String,
+    /// What the host said, for the braces `{because}`.
+    pub because: String,
+}
+
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -58,4 +67,7 @@ pub struct Report {
     pub measured: BTreeMap<String, f64>,
     /// The last lines that the student's program wrote itself.
     pub output: Vec<String>,
+    /// What a pass does not speak of, because this host cannot show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unjudged: Vec<Unjudged>,
 }

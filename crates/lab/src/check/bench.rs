@@ -17,7 +17,7 @@ use super::{
     jail::{self, Orders, Setup},
     student::{Line, Started, Student, Tail},
 };
-use crate::verdict::{Evidence, Report, Verdict};
+use crate::verdict::{Evidence, Report, Unjudged, Verdict};
 
 /// How long a program may take from one meeting to the next, on a quiet machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +33,7 @@ pub struct Bench {
     evidence: Vec<Evidence>,
     measured: std::collections::BTreeMap<String, f64>,
     output: Tail,
+    unjudged: Vec<Unjudged>,
     timeout: Duration,
 }
 
@@ -73,6 +74,7 @@ pub fn judge(
         evidence: Vec::new(),
         measured: std::collections::BTreeMap::new(),
         output: Tail::default(),
+        unjudged: Vec::new(),
         timeout: TIMEOUT,
     };
     let found = check(&mut bench);
@@ -88,8 +90,9 @@ pub fn judge(
     };
     facts.insert("lab".into(), lab.into());
     let output = bench.output.lines();
-    let (evidence, measured) = (bench.evidence, bench.measured);
-    let report = Report { lab: lab.into(), verdict, id, facts, evidence, measured, output };
+    let Bench { evidence, measured, unjudged, .. } = bench;
+    let report =
+        Report { lab: lab.into(), verdict, id, facts, evidence, measured, output, unjudged };
     let line = serde_json::to_string(&report).unwrap_or_default();
     // Whoever asked is gone if this fails.
     let _ = writeln!(io::stdout(), "{line}");
@@ -199,6 +202,12 @@ impl Bench {
     /// Writes down what the kernel said somewhere.
     pub fn saw(&mut self, place: impl std::fmt::Display, says: impl std::fmt::Display) {
         self.evidence.push(Evidence { place: place.to_string(), says: says.to_string() });
+    }
+
+    /// Writes down that this host cannot show a part of the lab's contract: the text
+    /// `[unjudged.NAME]` of its messages, and what the host said. A pass tells it.
+    pub fn unjudged(&mut self, name: &str, because: impl std::fmt::Display) {
+        self.unjudged.push(Unjudged { name: name.to_owned(), because: because.to_string() });
     }
 
     /// Writes down what was counted or measured, under the name of a prediction.

@@ -3,9 +3,11 @@
 //! ```text
 //!   commands     what a user types: list, start, check, hint, watch, export, class, verify, ..
 //!   course       the labs of a checkout, and what this host has for them
+//!   contract     what a lab's text demands, and how each sentence is checked
 //!   build        cargo, run as the checkout's owner
 //!   privilege    what root alone can change, and what root runs as another user
 //!   judging      one check as a process of its own; the truth table
+//!   mutation     wrong answers made by machine, and whether a check tells them from the solution
 //!   progress     what a student has done
 //!   output       a verdict in words
 //! ```
@@ -16,9 +18,11 @@
 mod build;
 pub mod commands;
 mod context;
+mod contract;
 pub mod course;
 mod error;
 mod judging;
+mod mutation;
 mod output;
 mod privilege;
 mod progress;

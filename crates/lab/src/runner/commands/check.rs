@@ -201,6 +201,7 @@ fn refused(lab: &Lab, errors: &[Diagnostic]) -> Report {
             .collect(),
         measured: BTreeMap::new(),
         output: Vec::new(),
+        unjudged: Vec::new(),
     }
 }
 
@@ -219,6 +220,9 @@ pub(crate) fn verdict_answer(
     if report.verdict != Verdict::Pass {
         text.push('\n');
         text += &verdict_text::body(report, sentences.as_ref(), style);
+    }
+    if report.verdict == Verdict::Pass {
+        text += &verdict_text::left_open(report, messages, style);
     }
     let table = predict::table(messages.own(), &record.guesses, &report.measured, style);
     if !table.is_empty() {

@@ -7,11 +7,12 @@ use serde_json::json;
 use crate::runner::{Answer, Error, LabContext, Result};
 
 /// The files of a small lab that is whole: it builds, and its truth table holds.
-const TEMPLATE: [(&str, &str); 9] = [
+const TEMPLATE: [(&str, &str); 10] = [
     ("Cargo.toml", include_str!("../../../template/Cargo.toml.txt")),
     ("README.md", include_str!("../../../template/README.md.txt")),
     ("README.zh.md", include_str!("../../../template/README.zh.md.txt")),
     ("messages.toml", include_str!("../../../template/messages.toml.txt")),
+    ("clauses.toml", include_str!("../../../template/clauses.toml.txt")),
     ("check.rs", include_str!("../../../template/check.rs.txt")),
     ("src/lib.rs", include_str!("../../../template/src/lib.rs.txt")),
     ("src/student.rs", include_str!("../../../template/src/student.rs.txt")),

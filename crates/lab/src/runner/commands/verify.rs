@@ -4,6 +4,7 @@
 //!   skeleton             not-written          solution, all processors busy   no fail
 //!   solution             pass                 ... and after each row the host is as before
 //!   every mutant         fail with its own id
+//!   contract             whole: every sentence of the lab's text has its check and its mutant
 //! ```
 
 use serde_json::json;
@@ -12,6 +13,7 @@ use crate::catalogue::Language;
 use crate::runner::{
     Answer, Front, LabContext, Result,
     build::compile::{self, BuildTargets, Built},
+    contract::Contract,
     course::Lab,
     judging::{
         nested,
@@ -41,13 +43,22 @@ pub fn verify(context: &LabContext, table: &Table, front: &mut dyn Front) -> Res
         true => Built::default(),
         false => compile::build(&context.course, &targets, front)?,
     };
+    if table.mutate {
+        return super::mutate::mutate(context, &labs, &built, table.nest, front);
+    }
     let planned: Vec<Planned> =
         labs.iter().flat_map(|lab| table::rows_of(context, lab, table, &built)).collect();
     front.say(&context.style.bold(&row(["lab", "program", "expected", "got", "s"])));
-    let outcomes = match table.nest {
+    // The text is the same wherever the programs are judged.
+    let contracts = labs.iter().filter(|_| !table.nest).map(|lab| contract_outcome(lab));
+    let mut outcomes: Vec<Outcome> = contracts.collect();
+    for outcome in &outcomes {
+        front.say(&outcome_lines(outcome, context));
+    }
+    outcomes.extend(match table.nest {
         true => in_the_nest(context, &labs, planned, front)?,
         false => out_here(context, &labs, planned, front)?,
-    };
+    });
     Ok(summed(context, &outcomes))
 }
 
@@ -62,6 +73,21 @@ fn chosen<'a>(context: &'a LabContext, table: &Table) -> Result<Vec<&'a Lab>> {
         asked => asked.iter().map(|asked| context.course.lab(asked)).collect::<Result<_>>()?,
     };
     Ok(labs.into_iter().filter(|lab| !table.nest || lab.nest).collect())
+}
+
+/// Whether every sentence of the lab's text has its check and its proof.
+fn contract_outcome(lab: &Lab) -> Outcome {
+    let mut outcome = Outcome::without_run(&lab.id, "contract", "whole", "whole");
+    outcome.why = match Contract::of(lab).and_then(|contract| contract.faults(lab)) {
+        Ok(faults) => faults,
+        Err(error) => vec![error.to_string()],
+    };
+    outcome.mark = Mark::Right;
+    if !outcome.why.is_empty() {
+        outcome.mark = Mark::Wrong;
+        outcome.got = "gaps".to_owned();
+    }
+    outcome
 }
 
 fn out_here(
@@ -217,6 +243,10 @@ fn summed(context: &LabContext, outcomes: &[Outcome]) -> Answer {
             "\n相符 {right}，不符 {wrong}，此处无法判定 {not_judged}；满负荷下误判未通过：{fails}\n"
         ),
     };
+    // The table is long, and only its end may be kept.
+    let faults = outcomes.iter().filter(|outcome| outcome.mark == Mark::Wrong);
+    let faults: String = faults.map(|outcome| outcome_lines(outcome, context) + "\n").collect();
+    let text = if faults.is_empty() { text } else { format!("\n{faults}{text}") };
     let json = json!({
         "rows": outcomes, "right": right, "wrong": wrong, "not_judged": not_judged,
         "false_fails": fails,

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::text::{Style, beside, clean, columns};
 use crate::runner::course::Lab;
 use crate::{
-    catalogue::{Catalogue, Message, Text, fill},
-    verdict::{Report, Verdict},
+    catalogue::{Catalogue, LeftOpen, Message, Text, fill},
+    verdict::{Report, Unjudged, Verdict},
 };
 
 /// How many of a program's own last lines are shown.
@@ -59,8 +59,9 @@ pub(crate) fn sentences(
 /// What goes into braces: the check's own facts, and what every message may name.
 pub(crate) fn facts(report: &Report, file: &Path) -> BTreeMap<String, String> {
     let mut facts = report.facts.clone();
-    facts.insert("file".to_owned(), file.display().to_string());
-    facts.insert("lab".to_owned(), report.lab.clone());
+    // A check's own `file` is the one that it speaks of.
+    facts.entry("file".to_owned()).or_insert_with(|| file.display().to_string());
+    facts.entry("lab".to_owned()).or_insert_with(|| report.lab.clone());
     facts
 }
 
@@ -118,6 +119,26 @@ pub(crate) fn body(report: &Report, text: Option<&Text>, style: &Style) -> Strin
     said
 }
 
+/// What a pass leaves open, because this host cannot show it: empty if it speaks of everything.
+pub(crate) fn left_open(report: &Report, messages: &Messages, style: &Style) -> String {
+    let mut said = String::new();
+    for Unjudged { name, because } in &report.unjudged {
+        let text = match messages.own().unjudged.get(name) {
+            Some(text) => {
+                let LeftOpen { what, why } = text.get(style.language);
+                let because = BTreeMap::from([("because".to_owned(), because.clone())]);
+                let colon = style.either(": ", "：");
+                clean(&fill(&format!("{what}{colon}{why}"), &because))
+            }
+            // Without words it is still told.
+            None => clean(&format!("{name}: {because}")),
+        };
+        let label = format!("  {}", style.either("not judged", "未判断"));
+        said += &beside(&label, &text, 14, style.width);
+    }
+    said
+}
+
 /// The same for programs.
 pub(crate) fn json(lab: &Lab, report: &Report, text: Option<&Text>) -> Value {
     let mut value = serde_json::to_value(report).expect("a report has only plain values");
@@ -150,6 +171,37 @@ mod tests {
             assert!(said.contains("student.rs"), "{said}");
             assert_eq!(said.matches("| ").count(), LAST_LINES, "{said}");
         }
+    }
+
+    #[test]
+    fn what_a_host_cannot_show_is_told_with_its_reason() {
+        let mut own = Catalogue::common();
+        own.unjudged = toml::from_str(
+            "[realtime]\nen = { what = \"the turns\", why = \"refused ({because})\" }\n\
+             zh = { what = \"轮流\", why = \"被拒绝（{because}）\" }",
+        )
+        .unwrap();
+        let mut report = progress::report(Verdict::Pass, None);
+        for name in ["realtime", "new"] {
+            report.unjudged.push(Unjudged { name: name.into(), because: "EPERM\x1b[2J".into() });
+        }
+        let said = |language| {
+            let style = Style { language, width: 80, colours: false };
+            left_open(&report, &Messages::new(own.clone()), &style)
+        };
+        let english = said(Language::En);
+        assert!(english.contains("the turns: refused (EPERM"), "{english}");
+        assert!(english.contains("new: EPERM") && !english.contains('\x1b'), "{english}");
+        assert!(said(Language::Zh).contains("轮流：被拒绝"));
+    }
+
+    #[test]
+    fn a_checks_own_file_is_not_taken_for_the_students() {
+        let mut report = progress::report(Verdict::Fail, None);
+        let named = |report: &Report| facts(report, Path::new("student.rs"))["file"].clone();
+        assert_eq!(named(&report), "student.rs");
+        report.facts.insert("file".into(), "/proc/mounts".into());
+        assert_eq!(named(&report), "/proc/mounts");
     }
 
     #[test]

@@ -153,6 +153,7 @@ pub(crate) fn report(verdict: Verdict, id: Option<&str>) -> Report {
         evidence: Vec::new(),
         measured: BTreeMap::from([("exits".to_owned(), 1012.0)]),
         output: Vec::new(),
+        unjudged: Vec::new(),
     }
 }
 
