@@ -3,10 +3,16 @@
 //! Drawings have no size of their own: what is along an axis is placed in percent, and the style
 //! sheet of the page stretches it to the room that there is.
 
-use ratatui::style::Color;
+use ratatui::{
+    style::{Color, Modifier},
+    text::{Line, Span},
+};
 use report::html::escaped;
 
 use crate::{Language, script::Words};
+
+/// The width of a picture in which no line is broken: the page breaks them itself.
+pub(crate) const WHOLE: usize = 1 << 16;
 
 /// The class of a colour, for letters and for what is drawn; each theme gives it its own value.
 pub(crate) fn class(colour: Color) -> &'static str {
@@ -38,6 +44,24 @@ pub(crate) fn text(name: &str, class: &str, text: &str) -> String {
 /// What happened last: the page reads it out when it changes.
 pub(crate) fn status(class: &str, text: &str) -> String {
     format!("<p class=\"status {class}\" data-status>{}</p>", escaped(text))
+}
+
+/// A line of a terminal's picture, span by span.
+pub(crate) fn line(line: &Line<'_>) -> String {
+    let span = |span: &Span<'_>| {
+        let bold = if span.style.add_modifier.contains(Modifier::BOLD) { " s" } else { "" };
+        text(
+            "span",
+            &format!("{}{bold}", class(span.style.fg.unwrap_or(Color::Reset))),
+            &span.content,
+        )
+    };
+    line.spans.iter().map(span).collect()
+}
+
+/// Such lines, a paragraph each.
+pub(crate) fn paragraphs(class: &str, lines: &[Line<'_>]) -> String {
+    lines.iter().map(|it| element("p", class, &line(it))).collect()
 }
 
 /// A row of a table; each cell is whole markup.
@@ -150,8 +174,12 @@ mod tests {
     fn a_part_of_a_bar_is_where_it_is_on_the_axis_and_never_beyond() {
         let bar = Bar::new("x").part("c", 0.25, 0.5).part("y", 0.9, 7.0).part("m", 0.5, 0.5);
         let svg = bar.svg();
-        assert!(svg.contains("<rect class=\"c\" x=\"25%\" y=\"0%\" width=\"25%\" height=\"100%\"/>"));
-        assert!(svg.contains("<rect class=\"y\" x=\"90%\" y=\"0%\" width=\"10%\" height=\"100%\"/>"));
+        assert!(
+            svg.contains("<rect class=\"c\" x=\"25%\" y=\"0%\" width=\"25%\" height=\"100%\"/>")
+        );
+        assert!(
+            svg.contains("<rect class=\"y\" x=\"90%\" y=\"0%\" width=\"10%\" height=\"100%\"/>")
+        );
         assert!(!svg.contains("class=\"m\""), "{svg}");
     }
 }

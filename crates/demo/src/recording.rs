@@ -180,11 +180,7 @@ impl Source for Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Demo, Language,
-        picture::drawn,
-        stage::View,
-    };
+    use crate::{Demo, Language, picture::drawn, stage::View};
 
     #[test]
     fn every_demonstration_is_drawn_from_its_recording_in_any_size_and_language() {

@@ -64,7 +64,8 @@ impl View {
         ];
         let caption = self.caption.as_ref().map(|text| markup::text("p", "caption", text));
         let scene = markup::element("main", demo.name(), &self.scene.page(language));
-        let parts = [markup::element("header", "", &head.concat()), scene, caption.unwrap_or_default()];
+        let parts =
+            [markup::element("header", "", &head.concat()), scene, caption.unwrap_or_default()];
         parts.concat()
     }
 

@@ -109,10 +109,7 @@ impl Source for Tour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        picture::drawn,
-        stage::View,
-    };
+    use crate::{picture::drawn, stage::View};
 
     /// The screen without its blanks, quotes and line ends, so that wrapped text is in one piece.
     fn solid(text: &str) -> String {

@@ -18,6 +18,7 @@ mod column;
 mod draw;
 mod look;
 mod notes;
+mod page;
 mod shell;
 mod source;
 mod who;
@@ -135,6 +136,10 @@ pub enum LastChange {
 }
 
 impl Namespaces {
+    pub(crate) fn page(&self, language: Language) -> String {
+        page::page(self, language)
+    }
+
     pub(crate) fn is_on(&self, key: char) -> bool {
         key == 'w' && self.who
     }

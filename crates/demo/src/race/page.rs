@@ -36,7 +36,8 @@ pub(super) fn page(scene: &Race, language: Language) -> String {
 fn lanes(starts: &Starts, shown: u32, language: Language) -> String {
     let axis = starts.axis();
     let marks = (0..=4).map(|mark| f64::from(axis) / 4000.0 * f64::from(mark));
-    let mut marks: Vec<String> = marks.map(|mark| format!("{}", (mark * 1e3).round() / 1e3)).collect();
+    let mut marks: Vec<String> =
+        marks.map(|mark| format!("{}", (mark * 1e3).round() / 1e3)).collect();
     if let Some(last) = marks.last_mut() {
         last.push_str(" ms");
     }
@@ -49,7 +50,10 @@ fn lanes(starts: &Starts, shown: u32, language: Language) -> String {
     let row = |lane: &Lane| {
         let name = text("th", "name", lane.kind.words(language));
         if let Some(reason) = &lane.missing {
-            return markup::row(&[name, format!("<td colspan=\"6\" class=\"r\">{}</td>", report::html::escaped(reason))]);
+            return markup::row(&[
+                name,
+                format!("<td colspan=\"6\" class=\"r\">{}</td>", report::html::escaped(reason)),
+            ]);
         }
         let numbers = lane.reached.iter().map(|reached| match reached {
             None => text("td", "n", "–"),
@@ -91,7 +95,9 @@ fn idle(scene: &Race, language: Language) -> String {
     let mebibytes = |bytes: u64| format!("{:.1}", bytes as f64 / f64::from(1 << 20));
     let available = scene.available as f64 / f64::from(1 << 30);
     let title = match language {
-        Language::En => format!("Memory of idle instances, in MiB (MemAvailable: {available:.1} GiB)"),
+        Language::En => {
+            format!("Memory of idle instances, in MiB (MemAvailable: {available:.1} GiB)")
+        }
         Language::Zh => format!("空闲实例占用的内存，单位 MiB（MemAvailable：{available:.1} GiB）"),
     };
     let about = Words(
@@ -122,9 +128,10 @@ fn idle(scene: &Race, language: Language) -> String {
             }
         };
         let parts = [idle.inside, idle.launcher, idle.kernel, idle.bytes()].map(mebibytes);
-        let each = idle.bytes() / u64::from(idle.count.max(1)) >> 10;
+        let each = (idle.bytes() / u64::from(idle.count.max(1))) >> 10;
         let numbers = parts.into_iter().chain([each.to_string()]);
-        let numbers = numbers.map(|number| text("td", "n", if idle.count > 0 { &number } else { "" }));
+        let numbers =
+            numbers.map(|number| text("td", "n", if idle.count > 0 { &number } else { "" }));
         let more = match (idle.requested.saturating_sub(idle.count), language) {
             (0, _) => String::new(),
             (more, Language::En) => format!(", {more} starting"),
@@ -135,12 +142,8 @@ fn idle(scene: &Race, language: Language) -> String {
     };
     let body: String = scene.idle.iter().map(row).collect();
     let table = markup::table("stack five", &markup::row(&head), &body);
-    [
-        text("h2", "", &title),
-        element("div", "fill", &table),
-        text("p", "d", about.of(language)),
-    ]
-    .concat()
+    [text("h2", "", &title), element("div", "fill", &table), text("p", "d", about.of(language))]
+        .concat()
 }
 
 fn blocks(bar: Bar, count: u32, parts: [u64; 3], whole: u64, classes: [&str; 3]) -> Bar {
@@ -178,7 +181,7 @@ mod tests {
     #[test]
     fn every_idle_instance_is_a_block_and_where_there_is_none_the_key_is_named() {
         let idle = |kind, count: u32| {
-            let [inside, launcher, kernel] = [1, 2, 3].map(|part| u64::from(count) * part << 12);
+            let [inside, launcher, kernel] = [1, 2, 3].map(|part| (u64::from(count) * part) << 12);
             IdleInstances { kind, count, requested: count, inside, launcher, kernel }
         };
         let all = vec![idle(Kind::Container, 10), idle(Kind::Microvm, 0)];

@@ -14,7 +14,8 @@ use super::{Row, Slices, words};
 use crate::Language;
 
 /// Colours that can be told apart on a projector, in turn.
-pub(super) const COLOURS: [Color; 5] = [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Blue];
+pub(super) const COLOURS: [Color; 5] =
+    [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Blue];
 /// For a worker's name before its line.
 const NAME: usize = 7;
 /// For each of its numbers behind the line: share, counted, slice, gap. A narrow picture has room
@@ -53,9 +54,7 @@ pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Languag
     frame.render_widget(Line::styled(shown(&heads(scene, language)), dim).right_aligned(), head);
     for (number, row) in all.iter().enumerate() {
         let colour = match number {
-            worker if worker < scene.rows.len() => {
-                Style::new().fg(COLOURS[worker % COLOURS.len()])
-            }
+            worker if worker < scene.rows.len() => Style::new().fg(COLOURS[worker % COLOURS.len()]),
             _ => dim,
         };
         let line = Span::styled(line(row, scene.milliseconds, width), colour);
@@ -74,7 +73,11 @@ pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Languag
     let space = width.saturating_sub(1 + right.len());
     let scale = format!("{}0{}{right}", " ".repeat(NAME), " ".repeat(space));
     frame.render_widget(Line::styled(scale, dim), axis);
-    let key = format!("{}{}", " ".repeat(NAME), shade_key(usize::from(area.width).saturating_sub(NAME), language));
+    let key = format!(
+        "{}{}",
+        " ".repeat(NAME),
+        shade_key(usize::from(area.width).saturating_sub(NAME), language)
+    );
     frame.render_widget(Line::styled(key, dim), shades);
     let mut notes: Vec<Line> = Vec::new();
     notes.extend(words::throttled(scene, language).map(Line::from));
@@ -149,7 +152,8 @@ pub fn summary(scene: &Slices, language: Language) -> String {
         text += &format!("{}{line}{}\n", left(&row.name), right(words::numbers(row)).concat());
     }
     let notes = words::throttled(scene, language).into_iter().chain(scene.about_cut(language));
-    let notes = notes.chain(words::processor(scene, language)).chain([words::sources(scene, language)]);
+    let notes =
+        notes.chain(words::processor(scene, language)).chain([words::sources(scene, language)]);
     for line in notes.flat_map(|note| wrapped(&note, 79)).chain(scene.note.clone()) {
         text += &format!("{line}\n");
     }
@@ -199,7 +203,10 @@ mod tests {
         assert!(seen.contains("nr_throttled 9 of nr_periods 10; throttled for 905 ms"));
         assert!(seen.contains("(perf), CPU 0: switched in 12"), "{seen}");
         // All of the second is somebody's.
-        assert!(seen.contains("others ") && seen.contains("workers 100.0 % + others 0.0 %"), "{seen}");
+        assert!(
+            seen.contains("others ") && seen.contains("workers 100.0 % + others 0.0 %"),
+            "{seen}"
+        );
         assert!(seen.contains("█ >85 %  ▓ >50 %  ▒ >20 %  ░ >2 %  · less"), "{seen}");
         // A phone has room for the share and the slice.
         let seen = screen(44, 14);

@@ -33,7 +33,8 @@ impl Slices {
         runs.sort_unstable();
         let mut between = Vec::new();
         let mut from = 0;
-        for (begin, length) in runs.into_iter().chain([(self.milliseconds.saturating_mul(100), 0)]) {
+        for (begin, length) in runs.into_iter().chain([(self.milliseconds.saturating_mul(100), 0)])
+        {
             if begin > from {
                 between.push((from, begin - from));
             }

@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn page(scene: &Slices, language: Language) -> String {
     let names = words::names(scene, language);
     // A phone has room for the share and the slice.
-    let class = |number: usize| if number % 2 == 0 { "n" } else { "n wide" };
+    let class = |number: usize| if number.is_multiple_of(2) { "n" } else { "n wide" };
     let heads = names.iter().enumerate().map(|(number, name)| text("th", class(number), name));
     let marks = (0..=5).map(|mark| format!("{}", mark * scene.milliseconds / 5));
     let mut marks: Vec<String> = marks.collect();
@@ -34,7 +34,10 @@ pub(super) fn page(scene: &Slices, language: Language) -> String {
     let body = workers + &one((&others, "others"));
     let key = [
         ("c", Words("ran on the processor", "占用处理器运行")),
-        ("others", Words("other programs, the kernel, the host, or idle", "其他程序、内核、宿主机或空闲")),
+        (
+            "others",
+            Words("other programs, the kernel, the host, or idle", "其他程序、内核、宿主机或空闲"),
+        ),
     ];
     let notes = [
         words::throttled(scene, language).map(|note| text("p", "", &note)),

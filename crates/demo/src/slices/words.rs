@@ -19,13 +19,12 @@ pub(super) fn numbers(row: &Row) -> [String; 4] {
     let percent = |share: f32| format!("{:.1} %", share * 100.0);
     let milliseconds =
         |value: Option<f32>| value.map_or("–".into(), |value| format!("{value:.1}"));
-    let texts = [
+    [
         percent(row.share),
         row.counted.map_or("–".into(), percent),
         milliseconds(row.slice),
         milliseconds(row.gap),
-    ];
-    texts
+    ]
 }
 
 /// What became of the processor besides, as the kernel counts it.
@@ -87,4 +86,3 @@ pub(super) fn sources(scene: &Slices, language: Language) -> String {
     };
     format!("{own}{switches}")
 }
-
