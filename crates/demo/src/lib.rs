@@ -139,7 +139,7 @@ impl Demo {
 pub enum Scene {
     /// Who ran when.
     Slices(slices::Slices),
-    /// Whose tables are whose.
+    /// Which namespaces are whose.
     Namespaces(namespaces::Namespaces),
     /// Why a guest stopped, and who answered.
     Exits(exits::Exits),

@@ -8,7 +8,7 @@ use crate::{
 
 /// The scene as HTML.
 pub(super) fn page(scene: &Breakout, language: Language) -> String {
-    let targets = paragraphs("", &draw::targets(scene, markup::WHOLE, language));
+    let targets = paragraphs("parts", &draw::targets(scene, markup::WHOLE, language));
     let heading = text("h2", "", &draw::heading(scene, language));
     let transcript = element("div", "fill", &transcript(scene, language));
     let why = paragraphs("big", &draw::why(scene, markup::WHOLE, language));

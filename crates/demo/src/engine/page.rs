@@ -22,7 +22,7 @@ pub(super) fn page(scene: &EngineScene, language: Language) -> String {
     };
     [
         paragraphs("big code", &draw::command(scene, markup::WHOLE, language)),
-        paragraphs("", &draw::processes(scene, markup::WHOLE, language)),
+        paragraphs("parts", &draw::processes(scene, markup::WHOLE, language)),
         element("div", "fill newest", &body),
         paragraphs("code", &draw::output(scene, markup::WHOLE, language)),
     ]

@@ -15,8 +15,7 @@ use crate::{
 /// The scene as HTML.
 pub(super) fn page(scene: &Exits, language: Language) -> String {
     let roles: String = boxes::roles(scene, language).iter().map(role).collect();
-    let columns =
-        element("div", "roles", &roles) + &element("div", "fill", &exits(scene, language));
+    let columns = element("div", "roles", &roles) + &element("div", "cut", &exits(scene, language));
     let note = scene.note.as_ref().map(|note| markup::status("r", note));
     [
         text("h2", "", mode_words(scene).of(language)),

@@ -67,7 +67,7 @@ pub struct Namespaces {
     pub host: Box<Column>,
     /// The containers, oldest first.
     pub containers: Vec<Column>,
-    /// Whether one process is seen from both sides, in place of the tables.
+    /// Whether one process is seen from both sides, in place of the namespaces.
     pub who: bool,
     /// What happened last.
     #[serde(alias = "told")]
@@ -144,7 +144,7 @@ impl Namespaces {
         key == 'w' && self.who
     }
 
-    /// How many of the column's tables are not the host's.
+    /// How many of the column's namespaces are not the host's.
     pub(crate) fn new_tables(&self, column: &Column) -> usize {
         let pairs = column.tables.iter().zip(&self.host.tables);
         pairs.filter(|(own, host)| own.is_some() && own != host).count()

@@ -29,7 +29,7 @@ keys.addEventListener("click", event => {
 // A screen shows all of it at once, with smaller letters where there is much; a phone scrolls.
 let scale = 1, shown = "";
 const isWide = () => innerWidth >= 700;
-const overflows = () => ["main", ".fill"].some(part =>
+const overflows = () => ["main", ".fill", ".roles"].some(part =>
   [...picture.querySelectorAll(part)].some(it =>
     it.scrollHeight > it.clientHeight + 2 || it.scrollWidth > it.clientWidth + 2));
 function fit() {

@@ -18,6 +18,11 @@ pub(super) const PARTS: [(char, Color, Words); 3] = [
     ('▤', Color::Green, Words("isolab (PSS)", "isolab（PSS）")),
     ('□', Color::Red, Words("kernel: slab, stacks, page tables", "内核：slab、内核栈、页表")),
 ];
+/// A part in a word, for the head of a column: what is behind a colon or in parentheses explains it.
+pub(super) fn short(words: &str) -> &str {
+    words.split([':', '：', '(', '（']).next().unwrap_or(words).trim()
+}
+
 /// The bars of memory are never drawn on a shorter scale.
 const SCALE: u64 = 4 << 20;
 /// Columns for numbers that stand beside a bar.

@@ -101,11 +101,11 @@ fn idle(scene: &Race, language: Language) -> String {
         Language::Zh => format!("空闲实例占用的内存，单位 MiB（MemAvailable：{available:.1} GiB）"),
     };
     let about = Words(
-        "Each block is one instance: as wide as its memory, divided by whose it is.",
-        "每一块是一个实例：宽度代表它占用的内存，内部按归属划分。",
+        "Each block is one instance, as wide as its memory (PSS of processes; of the kernel slab, stacks, page tables).",
+        "每一块是一个实例，宽度代表它占用的内存（进程按 PSS 计；内核部分是 slab、内核栈和页表）。",
     );
     let heads = bars::PARTS.iter().zip(CLASSES).map(|((_, _, words), class)| {
-        let name = report::html::escaped(words.of(language));
+        let name = report::html::escaped(bars::short(words.of(language)));
         element("th", "n", &(markup::swatch(class) + &name))
     });
     let marks = (0..=4).map(|mark| (whole >> 20) * mark / 4);
