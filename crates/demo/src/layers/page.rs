@@ -5,7 +5,7 @@ use ratatui::style::Color;
 
 use super::{
     Layers, Row,
-    row::{Cells, End, cells},
+    row::{Arrow, Cells, cells},
     table,
     words::size,
 };
@@ -50,12 +50,12 @@ fn row(scene: &Layers, row: &Row, language: Language) -> String {
 }
 
 /// A text, and the line from it to the next cell.
-fn led(what: &str, end: End, of: Option<Color>) -> String {
+fn led(what: &str, end: Arrow, of: Option<Color>) -> String {
     let way = match end {
-        End::Through => "through",
-        End::To => "to",
-        End::Stop => "stop",
-        End::Nothing => "",
+        Arrow::Through => "through",
+        Arrow::To => "to",
+        Arrow::Stop => "stop",
+        Arrow::Nothing => "",
     };
     let what = if what.is_empty() { String::new() } else { text("span", colour(of), what) };
     let way = if way.is_empty() {

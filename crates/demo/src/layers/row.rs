@@ -58,7 +58,7 @@ pub(super) fn in_columns(texts: [&str; 4], widths: Widths) -> String {
 
 /// How the line of a file goes on at the end of a cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Arrow {
     /// Through the next cell.
     Through,
     /// To what is in the next cell.
@@ -69,7 +69,7 @@ pub(super) enum End {
     Nothing,
 }
 
-impl End {
+impl Arrow {
     fn letters(self) -> &'static str {
         match self {
             Self::Through => "─",
@@ -82,8 +82,8 @@ impl End {
 
 /// What a row says, from the image to what is seen.
 pub(super) struct Cells {
-    pub(super) lower: (String, End, Color),
-    pub(super) upper: (String, End, Option<Color>),
+    pub(super) lower: (String, Arrow, Color),
+    pub(super) upper: (String, Arrow, Option<Color>),
     pub(super) merged: (String, Option<Color>),
 }
 
@@ -105,20 +105,20 @@ pub(super) fn cells(scene: &Layers, row: &Row, short: bool, language: Language) 
         merged => text(merged, false),
     };
     let (lower_end, upper_end) = match row.upper {
-        _ if through => (End::Through, End::To),
-        Some(Found::CopiedUp(_) | Found::Directory) => (End::To, End::To),
-        Some(Found::File(_) | Found::Opaque) => (End::Stop, End::To),
-        Some(Found::Whiteout) | None => (End::Stop, End::Nothing),
+        _ if through => (Arrow::Through, Arrow::To),
+        Some(Found::CopiedUp(_) | Found::Directory) => (Arrow::To, Arrow::To),
+        Some(Found::File(_) | Found::Opaque) => (Arrow::Stop, Arrow::To),
+        Some(Found::Whiteout) | None => (Arrow::Stop, Arrow::Nothing),
     };
     let lower = match row.lower {
-        None => (String::new(), End::Nothing),
+        None => (String::new(), Arrow::Nothing),
         // Of an image's own whiteout nothing leads on.
         Some(Found::Whiteout) => {
-            (from_layer("whiteout".into(), row, short, language), End::Nothing)
+            (from_layer("whiteout".into(), row, short, language), Arrow::Nothing)
         }
         found => (from_layer(text(found, false), row, short, language), lower_end),
     };
-    let upper_end = if row.merged.is_none() { End::Nothing } else { upper_end };
+    let upper_end = if row.merged.is_none() { Arrow::Nothing } else { upper_end };
     let is_own = row.merged.is_none() || row.upper.is_some();
     Cells {
         lower: (lower.0, lower.1, image),
@@ -134,8 +134,8 @@ pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language
     let name = Span::from(padded(&name, widths.name));
     let name = if row.changed { name.bold() } else { name };
     let Cells { lower, upper, merged } = cells(scene, row, widths.short, language);
-    let cell = |text: &str, end: End, width: usize| match end {
-        End::Nothing => {
+    let cell = |text: &str, end: Arrow, width: usize| match end {
+        Arrow::Nothing => {
             let text = if text.is_empty() { String::new() } else { format!("{text} ") };
             padded(&shortened(&text, width), width)
         }
