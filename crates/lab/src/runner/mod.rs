@@ -31,7 +31,7 @@ pub use context::{Answer, Front, LabContext};
 pub use error::Error;
 pub use judging::nested::inside;
 pub use judging::table::Table;
-pub use output::text::{Style, clean as clean_text};
+pub use output::text::{Style, clean as clean_text, wrapped};
 pub use privilege::as_user::become_user;
 pub use privilege::local_user::LocalUser;
 pub use privilege::trust::{Doubt, Why as DoubtfulBecause};

@@ -15,7 +15,8 @@ use crate::runner::{
         staged::Staged,
     },
     output::{
-        text::{beside, clean},
+        steps,
+        text::{Style, beside, clean},
         verdict_text::{self, Messages},
     },
     progress::Record,
@@ -213,8 +214,9 @@ pub(crate) fn verdict_answer(
     record: &Record,
 ) -> Answer {
     let style = &context.style;
+    let shown = steps::in_language(report, messages.own(), style.language);
     let sentences =
-        verdict_text::sentences(report, messages, &context.as_typed(&lab.student()), style);
+        verdict_text::sentences(&shown, messages, &context.as_typed(&lab.student()), style);
     let mut text = verdict_text::head(lab, report, style);
     if report.verdict != Verdict::Pass {
         text.push('\n');
@@ -224,27 +226,42 @@ pub(crate) fn verdict_answer(
     if !table.is_empty() {
         text = text + "\n" + &clean_lines(&table);
     }
-    let next = context.course.after(&lab.id).filter(|_| report.verdict == Verdict::Pass);
+    let passed = report.verdict == Verdict::Pass;
+    let progress = context.progress().ok().filter(|_| passed).unwrap_or_default();
+    let mut open = if passed { context.course.open(&progress) } else { Vec::new() };
+    // It has passed now, even where that cannot be written down.
+    open.retain(|other| other.id != lab.id);
     text.push('\n');
     text += &match report.verdict {
         Verdict::Fail => {
             pointers(lab, style.either("hint", "提示"), style.either("evidence", "证据"))
         }
         Verdict::CannotTell => beside("", &format!("isolab lab why {}", lab.id), 0, style.width),
-        Verdict::Pass => match next {
-            Some(next) => format!(
-                "{} isolab lab start {}  {}\n",
-                style.either("next:", "下一个："),
-                next.id,
-                next.about(style.language).map_or(next.name.clone(), |about| about.title)
-            ),
-            None => style.either("That was the last one.\n", "这是最后一个实验。\n").to_owned(),
-        },
+        Verdict::Pass => next_labs(&open, style),
     };
     let mut json = verdict_text::json(lab, report, sentences.as_ref());
     json["guesses"] = json!(record.guesses);
-    json["next_lab"] = json!(next.map(|next| &next.id));
+    json["next_lab"] = json!(open.first().map(|next| &next.id));
+    json["open"] = open.iter().map(|lab| lab.id.as_str()).collect();
     Answer { text, json, code: report.verdict.code() }
+}
+
+/// The first lab that has not passed, and the numbers of the others.
+fn next_labs(open: &[&Lab], style: &Style) -> String {
+    let Some((next, others)) = open.split_first() else {
+        return style
+            .either("That was the last one: all labs have passed.\n", "全部实验都已通过。\n")
+            .to_owned();
+    };
+    let title = next.about(style.language).map_or(next.name.clone(), |about| about.title);
+    let label = style.either("next:", "下一个：");
+    let mut text = format!("{label} isolab lab start {}  {}\n", next.id, clean(&title));
+    if !others.is_empty() {
+        let ids: Vec<&str> = others.iter().map(|lab| lab.id.as_str()).collect();
+        let label = style.either("also open:", "还没通过的：");
+        text += &beside("", &format!("{label} {}", ids.join(" ")), 0, style.width);
+    }
+    text
 }
 
 fn pointers(lab: &Lab, hint: &str, evidence: &str) -> String {

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::runner::{Error, LocalUser, Result, build::toolchain::Toolchain};
+use crate::runner::{
+    Error, LocalUser, Progress, Result, build::toolchain::Toolchain, progress::State,
+};
 use crate::{
     catalogue::{About, Catalogue, Language},
     visible::visible as clean,
@@ -115,12 +117,12 @@ impl Course {
         }
     }
 
-    /// The lab that comes behind this one, first those of the semester, then the others.
-    pub fn after(&self, id: &str) -> Option<&Lab> {
+    /// The labs that have not passed, in the order of the semester, then the others.
+    pub fn open(&self, progress: &Progress) -> Vec<&Lab> {
         let others = self.labs.iter().map(|lab| lab.id.as_str()).filter(|id| !ORDER.contains(id));
         let order = ORDER.into_iter().chain(others);
-        let mut rest = order.skip_while(|other| *other != id).skip(1);
-        rest.find_map(|id| self.labs.iter().find(|lab| lab.id == id))
+        let labs = order.filter_map(|id| self.labs.iter().find(|lab| lab.id == id));
+        labs.filter(|lab| progress.of(&lab.id).state() != State::Passed).collect()
     }
 }
 
