@@ -247,6 +247,7 @@ impl OnCourse {
             Self::Reset(one) => runner::reset(context, lab(one)?),
             Self::Solution { one, reveal } => runner::solution(context, lab(one)?, *reveal),
             Self::Verify(verify) => {
+                context.needs_solutions(&verify.numbers)?;
                 let labs = verify.numbers.clone();
                 let Verify { load, repeat, nest, .. } = *verify;
                 runner::verify(context, &Table { labs, load, repeat, nest }, front)

@@ -87,7 +87,7 @@ fn hints_of(
     record: &Record,
     context: &LabContext,
 ) -> Vec<String> {
-    let (language, file) = (context.style.language, context.as_typed(&lab.student()));
+    let (language, file) = (context.style.language, context.as_typed(&lab.judged_file()));
     let report = record.report.as_ref().filter(|report| report.id.as_deref() == Some(id));
     let facts = match report {
         Some(report) => verdict_text::facts(report, &file),

@@ -1,7 +1,9 @@
 //! The labs of a checkout: what cargo knows of their packages, and what their folders say.
 
+pub(crate) mod manifest;
 pub(crate) mod needs;
 pub(crate) mod skeleton;
+pub(crate) mod work;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,7 @@ use crate::{
     catalogue::{About, Catalogue, Language},
     visible::visible as clean,
 };
+use manifest::{Dependency, WorkspaceManifest};
 use needs::Need;
 
 /// One semester in this order; the others are optional.
@@ -29,6 +32,7 @@ pub struct Course {
     pub(crate) toolchain: Toolchain,
     /// Where cargo puts what it builds.
     pub(crate) target: PathBuf,
+    pub(crate) manifest: WorkspaceManifest,
     /// The labs, by number.
     pub labs: Vec<Lab>,
 }
@@ -56,6 +60,10 @@ pub struct Lab {
     /// too uneven to see slices in it.
     pub counted: bool,
     pub(crate) mutants: Vec<Mutant>,
+    /// The folder of the student's own file.
+    pub(crate) work: PathBuf,
+    /// What its package needs.
+    pub(crate) dependencies: Vec<Dependency>,
     /// Whose files these are, with whose rights they are read.
     pub(crate) owner: LocalUser,
 }
@@ -85,6 +93,7 @@ impl Course {
         let root = root.ok_or_else(|| Error::NoCheckout { from: start.clone() })?.to_owned();
         let toolchain = Toolchain::of(&root)?;
         let metadata = Metadata::of(&toolchain)?;
+        let manifest = WorkspaceManifest::read(&root, toolchain.owner())?;
         toolchain.trust(&metadata.target_directory)?;
         let lab = |package: &Package| package.lab(&root, toolchain.owner());
         let mut labs: Vec<Lab> = metadata.packages.iter().filter_map(lab).collect();
@@ -92,7 +101,7 @@ impl Course {
         if labs.is_empty() {
             return Err(Error::NoCheckout { from: start });
         }
-        Ok(Self { root, toolchain, target: metadata.target_directory, labs })
+        Ok(Self { root, toolchain, target: metadata.target_directory, manifest, labs })
     }
 
     /// The lab with that number or name.
@@ -117,6 +126,20 @@ impl Course {
         }
     }
 
+    /// The folder that an editor opens: of the workspace with the students' files.
+    pub(crate) fn editor_folder(&self) -> PathBuf {
+        match self.manifest.has_member(work::MEMBERS) {
+            true => self.root.clone(),
+            false => self.root.join(work::FOLDER),
+        }
+    }
+
+    /// Whether the lab's solution is here; a handout has none.
+    pub(crate) fn has_solution(&self, lab: &Lab) -> bool {
+        let path = lab.solution();
+        lab.owner.acting(|| path.is_file())
+    }
+
     /// The labs that have not passed, in the order of the semester, then the others.
     pub fn open(&self, progress: &Progress) -> Vec<&Lab> {
         let others = self.labs.iter().map(|lab| lab.id.as_str()).filter(|id| !ORDER.contains(id));
@@ -127,9 +150,35 @@ impl Course {
 }
 
 impl Lab {
-    /// The file that the student edits.
+    /// The skeleton, which git has.
     pub fn student(&self) -> PathBuf {
         self.folder.join("src/student.rs")
+    }
+
+    /// The student's own file, if there is one.
+    pub fn work_file(&self) -> PathBuf {
+        self.work.join("student.rs")
+    }
+
+    /// Whether there is one.
+    pub fn has_work(&self) -> bool {
+        let file = self.work_file();
+        self.owner.acting(|| file.is_file())
+    }
+
+    /// The file that is judged: the student's own, or else the skeleton.
+    pub fn judged_file(&self) -> PathBuf {
+        if self.has_work() { self.work_file() } else { self.student() }
+    }
+
+    /// The solution.
+    pub(crate) fn solution(&self) -> PathBuf {
+        self.folder.join("src/solution.rs")
+    }
+
+    /// The package of the student's own file.
+    pub(crate) fn work_package(&self) -> String {
+        format!("my-{}", self.name)
     }
 
     /// All that it has to say.
@@ -176,6 +225,8 @@ struct Metadata {
 struct Package {
     name: String,
     manifest_path: PathBuf,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
     metadata: Option<Value>,
     targets: Vec<Target>,
 }
@@ -244,7 +295,10 @@ impl Package {
                 nest: said_by(&text, "Not in the nest: ").is_none(),
             })
         };
+        let full_name = format!("{id}-{}", self.name);
         Some(Lab {
+            work: root.join(work::FOLDER).join(full_name),
+            dependencies: self.dependencies.clone(),
             name: self.name.clone(),
             folder: folder.to_owned(),
             track: about.track,
