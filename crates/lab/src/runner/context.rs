@@ -120,7 +120,11 @@ impl LabContext {
     /// A path as it is typed here.
     pub(crate) fn as_typed(&self, path: &Path) -> PathBuf {
         let here = self.here.canonicalize().unwrap_or_else(|_| self.here.clone());
-        path.strip_prefix(here).map_or_else(|_| path.to_owned(), Path::to_owned)
+        match path.strip_prefix(here) {
+            Ok(path) if path.as_os_str().is_empty() => PathBuf::from("."),
+            Ok(path) => path.to_owned(),
+            Err(_) => path.to_owned(),
+        }
     }
 }
 

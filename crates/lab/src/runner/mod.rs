@@ -6,6 +6,7 @@
 //!   build        cargo, run as the checkout's owner
 //!   privilege    what root alone can change, and what root runs as another user
 //!   judging      one check as a process of its own; the truth table
+//!   handout      what a student gets
 //!   progress     what a student has done
 //!   output       a verdict in words
 //! ```
@@ -18,6 +19,7 @@ pub mod commands;
 mod context;
 pub mod course;
 mod error;
+mod handout;
 mod judging;
 mod output;
 mod privilege;
@@ -29,6 +31,7 @@ pub use commands::{
 };
 pub use context::{Answer, Front, LabContext};
 pub use error::Error;
+pub use handout::handout;
 pub use judging::nested::inside;
 pub use judging::table::Table;
 pub use output::text::{Style, clean as clean_text, wrapped};

@@ -110,7 +110,8 @@ pub fn check(
 /// it lies among the tracked ones. Makes the student's own where nothing was written yet.
 fn judged_file(context: &LabContext, lab: &Lab) -> Option<String> {
     let edited = skeleton::is_edited(&context.course, lab);
-    if !lab.has_work() && edited == Some(false) {
+    let is_handout = context.course.manifest.has_member(work::MEMBERS);
+    if !lab.has_work() && (edited == Some(false) || is_handout) {
         // Where nothing can be written, the skeleton is what there is to be judged.
         let _ = work::begin(&context.course, &context.book, lab);
     }

@@ -92,8 +92,11 @@ impl Course {
         let root = start.ancestors().find(is_course);
         let root = root.ok_or_else(|| Error::NoCheckout { from: start.clone() })?.to_owned();
         let toolchain = Toolchain::of(&root)?;
-        let metadata = Metadata::of(&toolchain)?;
         let manifest = WorkspaceManifest::read(&root, toolchain.owner())?;
+        if manifest.has_member(work::MEMBERS) {
+            work::make_folder(&root, toolchain.owner())?;
+        }
+        let metadata = Metadata::of(&toolchain)?;
         toolchain.trust(&metadata.target_directory)?;
         let lab = |package: &Package| package.lab(&root, toolchain.owner());
         let mut labs: Vec<Lab> = metadata.packages.iter().filter_map(lab).collect();

@@ -28,6 +28,9 @@ pub(crate) const FOLDER: &str = "work";
 /// How a workspace that has the students' files in itself names them.
 pub(crate) const MEMBERS: &str = "work/*";
 
+const README: &str = "Your files: `isolab lab start NN` makes them here.\n\n\
+                      你的文件：`isolab lab start NN` 会在这里生成。\n";
+
 /// What `start` found, or made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -37,6 +40,19 @@ pub(crate) enum Origin {
     Skeleton,
     /// It is a copy of the tracked file, in which the student had written.
     Tracked,
+}
+
+/// Makes the folder of all students' files, with something in it: cargo reads no workspace with
+/// members `work/*` of which there is nothing.
+pub(crate) fn make_folder(root: &Path, owner: &LocalUser) -> Result<()> {
+    let folder = root.join(FOLDER);
+    let readme = folder.join("README.md");
+    if owner.acting(|| readme.exists()) {
+        return Ok(());
+    }
+    let make = || DirBuilder::new().recursive(true).mode(0o755).create(&folder);
+    owner.acting(make).map_err(Error::file("create", &folder))?;
+    write(owner, &readme, README.as_bytes())
 }
 
 /// Makes the student's file, unless it is there.
