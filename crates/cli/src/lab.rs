@@ -92,6 +92,21 @@ enum ClassCommand {
         #[arg(long, value_name = "PATH")]
         out: PathBuf,
     },
+    /// Mark answers that were handed in: compile each in a jail, judge it, compare it with the others.
+    Collect {
+        /// Directory of the answers: STUDENT/NN.rs, STUDENT/NN-name/student.rs, exports
+        #[arg(value_name = "FOLDER")]
+        answers: PathBuf,
+        /// Output directory for index.html, similar.html and collect.csv
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// Judge again what was judged before
+        #[arg(long)]
+        again: bool,
+        /// Run the checks in the nest, an emulated computer that meets all requirements
+        #[arg(long)]
+        nest: bool,
+    },
 }
 
 /// What needs the labs and the progress.
@@ -243,6 +258,10 @@ impl ClassCommand {
     fn answer(&self, context: &LabContext, front: &mut Terminal) -> runner::Result<Answer> {
         match self {
             Self::Handout { numbers, out } => runner::handout(context, numbers, out, front),
+            Self::Collect { answers, out, again, nest } => {
+                let how = runner::Collecting { again: *again, nest: *nest };
+                runner::collect(context, answers, out, how, front)
+            }
         }
     }
 }

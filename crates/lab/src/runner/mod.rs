@@ -6,6 +6,7 @@
 //!   build        cargo, run as the checkout's owner
 //!   privilege    what root alone can change, and what root runs as another user
 //!   judging      one check as a process of its own; the truth table
+//!   collect      marking what a class has handed in
 //!   handout      what a student gets
 //!   progress     what a student has done
 //!   output       a verdict in words
@@ -15,6 +16,7 @@
 #![cfg(feature = "runner")]
 
 mod build;
+mod collect;
 pub mod commands;
 mod context;
 pub mod course;
@@ -25,6 +27,7 @@ mod output;
 mod privilege;
 mod progress;
 
+pub use collect::{Collecting, collect};
 pub use commands::{
     check, class::class, clean::clean, export::export, hint::hint, hint::why, list::list, new::new,
     predict, solution::reset, solution::solution, start::start, verify::verify, watch::watch,
