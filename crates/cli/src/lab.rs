@@ -146,12 +146,15 @@ struct Verify {
     /// Also check the solutions while every CPU is busy
     #[arg(long)]
     load: bool,
-    /// Number of repetitions where the verdict depends on measured times
+    /// Number of repetitions under load; without --load of the timing labs only
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: Option<u32>,
     /// Run labs that behave differently in the nest there
     #[arg(long)]
     nest: bool,
+    /// Instead check each solution with one thing changed by machine, and list what passes
+    #[arg(long, conflicts_with_all = ["load", "repeat", "built"])]
+    mutate: bool,
     /// Check the rows in this file, which were built elsewhere
     #[arg(long, value_name = "FILE", hide = true)]
     built: Option<PathBuf>,
@@ -248,8 +251,8 @@ impl OnCourse {
             Self::Solution { one, reveal } => runner::solution(context, lab(one)?, *reveal),
             Self::Verify(verify) => {
                 let labs = verify.numbers.clone();
-                let Verify { load, repeat, nest, .. } = *verify;
-                runner::verify(context, &Table { labs, load, repeat, nest }, front)
+                let Verify { load, repeat, nest, mutate, .. } = *verify;
+                runner::verify(context, &Table { labs, load, repeat, nest, mutate }, front)
             }
         }
     }

@@ -7,6 +7,7 @@
 //!   build        cargo, run as the checkout's owner
 //!   privilege    what root alone can change, and what root runs as another user
 //!   judging      one check as a process of its own; the truth table
+//!   mutation     wrong answers made by machine, and whether a check tells them from the solution
 //!   progress     what a student has done
 //!   output       a verdict in words
 //! ```
@@ -21,6 +22,7 @@ mod contract;
 pub mod course;
 mod error;
 mod judging;
+mod mutation;
 mod output;
 mod privilege;
 mod progress;

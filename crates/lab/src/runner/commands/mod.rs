@@ -7,6 +7,7 @@ pub(super) mod clean;
 pub(super) mod export;
 pub(super) mod hint;
 pub(super) mod list;
+mod mutate;
 pub(super) mod new;
 pub mod predict;
 pub(super) mod solution;
