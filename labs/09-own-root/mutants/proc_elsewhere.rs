@@ -1,0 +1,19 @@
+//! An absolute path replaces what it is joined to: this is the host's /proc.
+
+use std::{path::Path, process::ExitCode};
+
+use nix::mount::{MsFlags, mount};
+use own_root::Answer;
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn mount_proc(root: &Path) -> nix::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), &root.join("/proc"), Some("proc"), flags, solution::NONE)
+}
+
+fn main() -> ExitCode {
+    own_root::program(&Answer { mount_proc, ..solution::ANSWER })
+}
