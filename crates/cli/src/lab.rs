@@ -91,6 +91,9 @@ enum ClassCommand {
         /// Output directory, or archive: .tar.gz, .tar.zst
         #[arg(long, value_name = "PATH")]
         out: PathBuf,
+        /// Leave out what is compiled already
+        #[arg(long)]
+        no_prebuilt: bool,
     },
     /// Mark answers that were handed in: compile each in a jail, judge it, compare it with the others.
     Collect {
@@ -257,7 +260,9 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
 impl ClassCommand {
     fn answer(&self, context: &LabContext, front: &mut Terminal) -> runner::Result<Answer> {
         match self {
-            Self::Handout { numbers, out } => runner::handout(context, numbers, out, front),
+            Self::Handout { numbers, out, no_prebuilt } => {
+                runner::handout(context, numbers, out, !no_prebuilt, front)
+            }
             Self::Collect { answers, out, again, nest } => {
                 let how = runner::Collecting { again: *again, nest: *nest };
                 runner::collect(context, answers, out, how, front)

@@ -7,7 +7,10 @@ use serde_json::json;
 use super::predict;
 use crate::runner::{
     Answer, Error, Front, LabContext, Result,
-    build::compile::{self, BuildTargets, Built, Diagnostic},
+    build::{
+        compile::{self, BuildTargets, Built, Diagnostic},
+        prebuilt,
+    },
     course::{Lab, skeleton, work},
     judging::{
         check_process::{self, Check, Judge},
@@ -207,10 +210,16 @@ pub(crate) fn programs(
     let mut built = Built::default();
     let mut bins = Vec::new();
     if lab.has_work() {
-        let package = lab.work_package();
-        let bins = vec![student.clone()];
-        let targets = BuildTargets { packages: vec![&package], bins, colours };
-        built = compile::build_in(course, &work::furnish(course, lab)?, &targets, front)?;
+        let workspace = work::furnish(course, lab)?;
+        built = match prebuilt::build(course, lab, colours, front)? {
+            Some(built) => built,
+            None => {
+                let package = lab.work_package();
+                let bins = vec![student.clone()];
+                let targets = BuildTargets { packages: vec![&package], bins, colours };
+                compile::build_in(course, &workspace, &targets, front)?
+            }
+        };
     } else {
         bins.push(student.clone());
     }
