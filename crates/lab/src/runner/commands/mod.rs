@@ -8,6 +8,7 @@ pub(super) mod export;
 pub(super) mod hint;
 pub(super) mod list;
 pub(super) mod new;
+mod notes;
 pub mod predict;
 pub(super) mod solution;
 pub(super) mod start;
