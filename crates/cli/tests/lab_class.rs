@@ -58,13 +58,15 @@ fn a_handout_has_no_answers_and_can_be_done() {
 #[test]
 fn a_handout_in_an_archive_is_one_folder() {
     let labs = Labs::new();
-    let (code, _, errors) = output_of(&mut labs.lab(&["class", "handout", "--out", "out.tar.gz"]));
+    let words = ["class", "handout", "--no-prebuilt", "--out", "out.tar.gz"];
+    let (code, _, errors) = output_of(&mut labs.lab(&words));
     assert_eq!(code, 0, "{errors}");
     let mut tar = Command::new("tar");
     let (code, listed, _) = output_of(tar.arg("tzf").arg(labs.path("out.tar.gz")));
     assert_eq!(code, 0);
     assert!(listed.lines().all(|line| line.starts_with("isolab-labs/")), "{listed}");
     assert!(listed.contains("isolab-labs/.cargo/config.toml"), "{listed}");
+    assert!(!listed.contains("isolab-labs/kit/"), "{listed}");
 }
 
 /// Whether answers can be compiled apart here.
