@@ -1,20 +1,23 @@
 //! What must be true of lab 07, look after look.
 
+#[path = "check/interrupts.rs"]
+mod interrupts;
 #[path = "check/moment.rs"]
 mod moment;
+#[path = "check/stolen.rs"]
+mod stolen;
+#[path = "check/threads.rs"]
+mod threads;
 
 use std::{
-    fs::File,
     process::ExitCode,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use lab::check::{
-    Bench, Checked, Process, Setup, Student, cannot_tell, ensure, fail, kernel::counts_run_time,
-};
+use lab::check::{Bench, Checked, Setup, cannot_tell, ensure, fail, kernel::counts_run_time};
 
-use moment::{Moment, Span, counted, counters, processors, ratio, threads};
+use moment::{Moment, Span, counters, listed, processors, ratio};
 
 /// Virtual CPUs that never halt; one more does nothing else.
 const BUSY: usize = 3;
@@ -26,8 +29,6 @@ const LONGEST: Duration = Duration::from_secs(8);
 const FAIR: f64 = 1.3;
 /// The kernel adds up the time of a running thread at its ticks, which may be 10 ms apart.
 const TICK: Duration = Duration::from_millis(10);
-/// What a program may lose that tells milliseconds.
-const ROUNDING: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
     lab::check::main("07", check)
@@ -36,27 +37,26 @@ fn main() -> ExitCode {
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
     counts_run_time()?;
-    let processors = processors()?;
-    let cpu = processors[bench.random(processors.len() as u64) as usize] as u64;
-    let setup = Setup::ordinary().with_kvm().argument("vcpus", BUSY).argument("cpu", cpu);
+    let mut processors = processors()?;
+    let cpu = processors.swap_remove(bench.random(processors.len() as u64) as usize) as u64;
+    let other = processors.first().map_or(cpu, |other| *other as u64);
+    if other == cpu {
+        bench.unjudged("processors", format!("CPU {cpu}"));
+    }
+    let setup = Setup::ordinary().with_kvm().argument("vcpus", BUSY);
     let began = Instant::now();
-    let mut student = bench.start(setup)?;
-    student.meet("running")?;
+    let mut student = bench.start(setup.argument("cpu", cpu).argument("elsewhere", other))?;
 
-    // A thread for each virtual CPU, all of them on one CPU of the host.
-    let program = student.main();
-    let (open, all) = (program.descriptors()?, threads(program)?);
-    let vcpus = open.iter().filter(|(_, file)| file.starts_with("anon_inode:kvm-vcpu")).count();
-    bench.saw(program.path("fd").display(), format!("{vcpus} x anon_inode:kvm-vcpu"));
-    bench.saw(program.path("task").display(), format!("{} besides the first", all.len()));
-    // The one that halts may have lost its own already, which is judged later.
-    ensure(all.len() >= BUSY, || {
-        fail("L07-one-thread").fact("threads", all.len()).fact("vcpus", vcpus)
-    })?;
-    pinned(bench, &all, cpu)?;
+    // A small machine on another CPU, then the large one: a thread for each virtual CPU.
+    student.meet("elsewhere").map_err(threads::failed)?;
+    threads::are_right(bench, &student, 2, other)?;
+    student.go()?;
+    threads::end(bench, &mut student, "elsewhere-off")?;
+    student.meet("running").map_err(threads::failed)?;
+    let all = threads::are_right(bench, &student, ALL, cpu)?;
 
     // They share it: in turn and alike, and the one that halts wants nothing of it.
-    let page = counters(program)?;
+    let page = counters(student.main())?;
     let before = Moment::now(&all, &page, ALL)?;
     let span = loop {
         let span = Moment::now(&all, &page, ALL)?.since(&before);
@@ -70,121 +70,35 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     };
     shared(bench, &span)?;
 
-    // It wakes as often as it is interrupted, and sleeps again.
-    let rings = 2 + bench.random(4);
-    student.go_with(&rings.to_string())?;
-    student.meet("rung")?;
-    let deadline = Instant::now() + bench.timeout();
-    let mut woken = counted(&page, ALL)?[BUSY];
-    while woken < rings && threads(program)?.len() > BUSY && Instant::now() < deadline {
-        sleep(Duration::from_millis(1));
-        woken = counted(&page, ALL)?[BUSY];
-    }
-    bench.saw("interrupts, and wake-ups in the guest", format!("{rings}, {woken}"));
-    ensure(woken >= rings, || fail("L07-left-at-halt").fact("rings", rings).fact("woken", woken))?;
-
-    stolen(bench, &mut student, &all, &page, began)?;
+    interrupts::are_survived(bench, &mut student, &all, &page)?;
+    let rings = interrupts::wake(bench, &mut student, &page)?;
+    stolen::is_what_was_waited(bench, &mut student, &all, &page, began)?;
+    interrupts::no_more_than(bench, rings, &page)?;
     student.go()?;
+    threads::end(bench, &mut student, "off")?;
     student.finish()
-}
-
-/// All threads may run on `cpu` and nowhere else, and do. A new one is given the time to say so.
-fn pinned(bench: &mut Bench, threads: &[Process], cpu: u64) -> Checked<()> {
-    let deadline = Instant::now() + Duration::from_secs(1);
-    for thread in threads {
-        while let (Ok(allowed), Ok(at)) = (thread.status("Cpus_allowed_list"), thread.stat(39)) {
-            let right = allowed == cpu.to_string() && at == cpu;
-            let is_new = thread.schedstat()?.0 < TICK && Instant::now() < deadline;
-            if right || !is_new {
-                bench.saw(thread.path("status").display(), format!("Cpus_allowed_list {allowed}"));
-                let finding = fail("L07-not-pinned").fact("thread", thread.pid).fact("cpu", cpu);
-                ensure(right, || finding.fact("allowed", allowed))?;
-                break;
-            }
-            sleep(Duration::from_millis(1));
-        }
-    }
-    Ok(())
 }
 
 /// What they did in a time in which nobody was asked for anything.
 fn shared(bench: &mut Bench, span: &Span) -> Checked<()> {
     let (wall, ran, waited) = (span.wall, &span.ran, &span.waited);
-    bench.saw("schedstat of each thread, ran", format!("{ran:.0?} in {wall:.0?}"));
-    bench.saw("schedstat of each thread, waited", format!("{waited:.0?} in {wall:.0?}"));
-    bench.saw("/memfd:counters", format!("{:?}", span.counted));
+    bench.saw("schedstat of each thread, ran", format!("{} in {wall:.0?}", listed(ran)));
+    bench.saw("schedstat of each thread, waited", format!("{} in {wall:.0?}", listed(waited)));
+    let counts: Vec<String> = span.counted.iter().map(ToString::to_string).collect();
+    bench.saw("/memfd:counters, of each guest", counts.join(", "));
     let woken = span.counted[BUSY];
-    ensure(woken == 0, || fail("L07-spins").fact("woken", woken))?;
+    ensure(woken == 0, || fail("L07-spins").fact("woken", woken).fact("rings", 0))?;
     let running = span.counted[..BUSY].iter().filter(|count| **count > 0).count();
-    ensure(running == BUSY, || fail("L07-one-thread").fact("threads", running).fact("vcpus", ALL))?;
-    let all: Duration = ran.iter().sum();
-    ensure(all <= wall.mul_f64(1.02) + TICK, || {
-        let allowed = format!("{all:.0?} of running in {wall:.0?}");
-        fail("L07-not-pinned").fact("allowed", allowed).fact("thread", "?").fact("cpu", "?")
-    })?;
-    let all = all.as_secs_f64() / wall.as_secs_f64();
+    ensure(running == BUSY, || threads::one_thread(running, BUSY))?;
+    let all = ran.iter().sum::<Duration>().as_secs_f64() / wall.as_secs_f64();
     let stolen = waited.iter().sum::<Duration>().as_secs_f64() / wall.as_secs_f64();
     bench.measured("stolen", (100.0 * stolen / BUSY as f64).round());
 
-    let (unlike, in_time) = (ratio(&span.progress(BUSY)), ratio(&span.busiest(BUSY)));
-    if unlike <= FAIR && span.is_enough(BUSY, ENOUGH) {
-        return Ok(());
-    }
-    // Unlike progress in the same time is somebody else's doing, and so is unlike time where others
-    // take a part of the processor.
-    let others = in_time <= FAIR || (all < 0.9 && in_time < 3.0);
-    ensure(others, || fail("L07-unfair").fact("ratio", format!("{in_time:.1}")))?;
-    let seen = format!("progress {unlike:.2} to 1 on {:.0} % of a processor", 100.0 * all);
-    let wanted = "1.3 to 1 at most, with 100 ms for each of them in 8 s";
-    Err(cannot_tell("busy").fact("seen", seen).fact("wanted", wanted))
-}
-
-/// What the program says of the stolen time lies between what the kernel said before and after.
-fn stolen(
-    bench: &mut Bench,
-    student: &mut Student,
-    threads: &[Process],
-    page: &File,
-    began: Instant,
-) -> Checked<()> {
-    let inside: Result<Vec<u32>, _> = threads.iter().map(|thread| thread.inner_pid()).collect();
-    let inside = inside?;
-    let before = Moment::now(threads, page, ALL)?;
-    student.go()?;
-    student.meet("told")?;
-    let (after, alive) = (Moment::now(threads, page, ALL)?, began.elapsed());
-    ensure(!after.waited.iter().all(Duration::is_zero), || {
-        cannot_tell("lacking").fact("error", "schedstat does not tell how long a thread waited")
-    })?;
-    let said = |vcpu: usize| student.number(&format!("stolen-{vcpu}")).map(Duration::from_nanos);
-    let first = said(0)?;
-    ensure(first <= alive + TICK, || {
-        fail("L07-wrong-unit")
-            .fact("said", format!("{first:.0?}"))
-            .fact("alive", format!("{alive:.0?}"))
-    })?;
-    // The one that halts comes first: who does not want to run does not wait either.
-    for vcpu in (0..ALL).rev() {
-        let said = said(vcpu)?;
-        let thread = student.number(&format!("thread-{vcpu}"))?;
-        let place = inside.iter().position(|number| u64::from(*number) == thread);
-        let place = place.ok_or_else(|| fail("wrong-words").fact("said", thread))?;
-        let within = |before: &[Duration], after: &[Duration]| {
-            before[place].saturating_sub(ROUNDING) <= said && said <= after[place] + ROUNDING
-        };
-        let waited = after.waited[place];
-        let path = threads[place].path("schedstat");
-        bench.saw(path.display(), format!("waited {waited:.2?}; stolen_time {said:.2?}"));
-        let id = match said {
-            _ if within(&before.waited, &after.waited) => continue,
-            said if vcpu == BUSY && said > waited + TICK => "L07-blocked",
-            _ if vcpu == BUSY => continue,
-            _ if within(&before.ran, &after.ran) => "L07-run-time",
-            said if said < before.waited[place] / 2 => "L07-inside",
-            _ => "L07-stolen",
-        };
-        let finding = fail(id).fact("said", format!("{said:.0?}")).fact("vcpu", vcpu);
-        return Err(finding.fact("waited", format!("{waited:.0?}")));
-    }
-    Ok(())
+    // The threads are equals on one CPU: unlike progress is somebody else's doing.
+    let unlike = ratio(&span.progress(BUSY));
+    ensure(unlike <= FAIR && span.is_enough(BUSY, ENOUGH), || {
+        let seen = format!("progress {unlike:.2} to 1 on {:.0} % of a processor", 100.0 * all);
+        let wanted = "1.3 to 1 at most, with 100 ms for each of them in 8 s";
+        cannot_tell("busy").fact("seen", seen).fact("wanted", wanted)
+    })
 }

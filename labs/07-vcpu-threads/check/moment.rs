@@ -91,16 +91,6 @@ pub fn counters(program: Process) -> Checked<File> {
     Ok(program.descriptor(*number)?.into())
 }
 
-/// The program's threads, but for the first, which speaks with the check, and those that KVM itself
-/// starts in every process with a machine.
-pub fn threads(program: Process) -> Checked<Vec<Process>> {
-    let is_kvms =
-        |thread: &Process| thread.read("comm").is_ok_and(|name| name.starts_with("kvm-nx-lpage"));
-    let mut threads = program.threads()?;
-    threads.retain(|thread| thread.pid != program.pid && !is_kvms(thread));
-    Ok(threads)
-}
-
 /// How many times the least of them the greatest is.
 pub fn ratio(values: &[f64]) -> f64 {
     let least = values.iter().copied().fold(f64::MAX, f64::min);
@@ -111,4 +101,10 @@ pub fn ratio(values: &[f64]) -> f64 {
 pub fn processors() -> Checked<Vec<usize>> {
     let allowed = sched_getaffinity(Pid::from_raw(0)).map_err(io::Error::from)?;
     Ok((0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu) == Ok(true)).collect())
+}
+
+/// Times side by side.
+pub fn listed(times: &[Duration]) -> String {
+    let times: Vec<String> = times.iter().map(|time| format!("{time:.0?}")).collect();
+    times.join(", ")
 }

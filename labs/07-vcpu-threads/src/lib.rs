@@ -9,6 +9,7 @@
 //! ```
 
 mod guests;
+mod signal;
 mod vcpu;
 
 use std::{
@@ -39,17 +40,24 @@ pub struct Answer {
     pub stolen_time: fn(Pid) -> io::Result<Duration>,
 }
 
-/// The program: starts the virtual CPUs, rings for the one that has halted, tells the stolen time,
-/// and turns the machine off.
+/// The program: starts the virtual CPUs, sends signals to their threads, rings for the one that has
+/// halted, tells the stolen time, and turns the machine off.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
-        let busy = host.number("vcpus", 3) as usize;
         let cpu = host.number("cpu", 0) as usize;
-        let mut guests = host.step("create a machine", || Guests::new(busy))?;
-        let vcpus = guests.take_vcpus();
-        let threads = host.step("start", || (answer.start)(vcpus, cpu))?;
-        let threads = settle(host, threads, guests.seats())?;
-        let rings = host.meet_for_number("running");
+        if host.is_checked() {
+            // A small machine on another CPU, which no thread of the large one may have.
+            let elsewhere = host.number("elsewhere", 0) as usize;
+            let (guests, threads) = started(host, answer, 1, elsewhere)?;
+            host.meet("elsewhere");
+            turn_off(host, &guests, threads, "elsewhere-off")?;
+        }
+        let busy = host.number("vcpus", 3) as usize;
+        let (guests, threads) = started(host, answer, busy, cpu)?;
+        host.meet("running");
+
+        signal::send(guests.seats().iter().take(busy).filter_map(|seat| seat.thread()));
+        let rings = host.meet_for_number("signalled");
 
         for _ in 0..rings {
             guests.ring();
@@ -60,13 +68,38 @@ pub fn program(answer: &Answer) -> ExitCode {
             let Some(thread) = seat.thread() else { continue };
             let stolen = host.step("stolen_time", || (answer.stolen_time)(thread))?;
             host.say(&format!("thread-{number}"), thread);
-            host.say(&format!("stolen-{number}"), stolen.as_nanos());
+            host.say(&format!("stolen-{number}"), stolen.as_nanos().min(u64::MAX.into()));
         }
         host.meet("told");
-
-        guests.turn_off();
-        threads.into_iter().try_for_each(|thread| ended(host, thread))
+        turn_off(host, &guests, threads, "off")
     })
+}
+
+/// A machine whose virtual CPUs have got their threads, and those that have not ended already.
+fn started(
+    host: &Host,
+    answer: &Answer,
+    busy: usize,
+    cpu: usize,
+) -> Result<(Guests, Vec<VcpuThread>), Trouble> {
+    let mut guests = host.step("create a machine", || Guests::new(busy))?;
+    let vcpus = guests.take_vcpus();
+    let threads = host.step("start", || (answer.start)(vcpus, cpu))?;
+    host.say("handles", threads.len());
+    let threads = settle(host, threads, guests.seats())?;
+    Ok((guests, threads))
+}
+
+/// Has the guests turn their virtual CPUs off, and waits for the threads.
+fn turn_off(
+    host: &Host,
+    guests: &Guests,
+    threads: Vec<VcpuThread>,
+    point: &str,
+) -> Result<(), Trouble> {
+    guests.turn_off();
+    host.meet(point);
+    threads.into_iter().try_for_each(|thread| ended(host, thread))
 }
 
 /// Waits until the threads are in their guests; gives those that have not ended already.

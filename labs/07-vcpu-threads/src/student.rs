@@ -13,8 +13,9 @@ use vcpu_threads::{Answer, Exit, Vcpu, VcpuThread};
 
 /// Gives each virtual CPU a thread of its own, in which it is [`run`], pinned to the host's `cpu`.
 ///
-/// The closure that the thread gets must own its `Vcpu`: `move`. Name the threads (`vcpu0`, ...),
-/// so that `top -H` shows which is which.
+/// The closure that the thread gets must own its `Vcpu`: `move`. Name the threads by the numbers of
+/// their virtual CPUs (`vcpu0`, ...), so that `top -H` shows which is which, and leave their
+/// priorities alike. Returns the handles of all of them.
 fn start(vcpus: Vec<Vcpu>, cpu: usize) -> io::Result<Vec<VcpuThread>> {
     todo!("lab 7, step 1: thread::Builder::new().name(...).spawn(...) for each")
 }
@@ -28,7 +29,8 @@ fn pin(cpu: usize) -> nix::Result<()> {
 /// Runs a virtual CPU until the guest turns it off.
 ///
 /// `enter` also returns when the guest halts; then there is nothing to do until an interrupt
-/// arrives, so its thread must sleep.
+/// arrives, so its thread must sleep. And it returns when the thread receives a signal, of which the
+/// guest must not notice anything.
 fn run(vcpu: &mut Vcpu) -> nix::Result<()> {
     todo!("lab 7, step 3: loop {{ match vcpu.enter()? {{ ... }} }}")
 }

@@ -2,11 +2,12 @@
 
 pub mod check;
 pub(super) mod class;
-mod class_page;
+pub(super) mod class_page;
 pub(super) mod clean;
 pub(super) mod export;
 pub(super) mod hint;
 pub(super) mod list;
+mod mutate;
 pub(super) mod new;
 pub mod predict;
 pub(super) mod solution;

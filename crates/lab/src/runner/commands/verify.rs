@@ -43,6 +43,9 @@ pub fn verify(context: &LabContext, table: &Table, front: &mut dyn Front) -> Res
         true => Built::default(),
         false => compile::build(&context.course, &targets, front)?,
     };
+    if table.mutate {
+        return super::mutate::mutate(context, &labs, &built, table.nest, front);
+    }
     let planned: Vec<Planned> =
         labs.iter().flat_map(|lab| table::rows_of(context, lab, table, &built)).collect();
     front.say(&context.style.bold(&row(["lab", "program", "expected", "got", "s"])));

@@ -11,7 +11,7 @@ use std::{
 use sandbox::{Ledger, Resource};
 
 /// How long the kernel may take to clear up behind a process that has ended.
-const SETTLING: Duration = Duration::from_secs(2);
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// What was seen at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]

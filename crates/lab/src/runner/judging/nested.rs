@@ -11,6 +11,8 @@ use std::{
     fs,
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
     time::Duration,
 };
 
@@ -30,7 +32,8 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 /// Beyond its programs the nest needs this much.
 const MEMORY_BYTES: u64 = 1 << 30;
 
-/// Judges rows inside, in one start of the nest for each kind of its clock.
+/// Judges rows inside: those of a lab in one nest, with the clock that it needs, and as many nests
+/// at once as there are processors, since each emulates one. The outcomes are in the rows' order.
 pub(crate) fn judge(
     rows: &[Row],
     owner: &LocalUser,
@@ -44,14 +47,41 @@ pub(crate) fn judge(
         path.clone_from(&copy.path);
         staged.push(copy);
     }
-    let (counted, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.counted);
-    let mut outcomes = Vec::new();
-    for (rows, counted) in [(counted, true), (others, false)] {
-        if !rows.is_empty() {
-            outcomes.extend(judge_alike(&rows, counted, end)?);
+    let lanes = thread::available_parallelism().map_or(1, usize::from);
+    let open = Mutex::new(batches(&rows, lanes));
+    let next = || open.lock().ok()?.pop();
+    let judge_all = || {
+        let mut judged = Vec::new();
+        while let Some(batch) = next() {
+            let (numbers, rows): (Vec<usize>, Vec<Row>) = batch.into_iter().unzip();
+            let outcomes = judge_alike(&rows, rows[0].counted, end)?;
+            judged.extend(numbers.into_iter().zip(outcomes));
         }
+        Ok(judged)
+    };
+    let judged: Result<Vec<Vec<(usize, Outcome)>>> = thread::scope(|scope| {
+        let running: Vec<_> = (0..lanes).map(|_| scope.spawn(judge_all)).collect();
+        running.into_iter().map(|lane| lane.join().expect("no lane panics")).collect()
+    });
+    let mut judged = judged?.concat();
+    judged.sort_by_key(|(number, _)| *number);
+    Ok(judged.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// The rows with their numbers, in batches for a nest each: by the clock, and the labs of each clock
+/// dealt out to as many as there are lanes.
+fn batches(rows: &[Row], lanes: usize) -> Vec<Vec<(usize, Row)>> {
+    let mut batches = vec![Vec::new(); 2 * lanes];
+    let mut labs: Vec<&str> = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        if labs.last() != Some(&&*row.lab) {
+            labs.push(&row.lab);
+        }
+        let batch = labs.len() % lanes + if row.counted { lanes } else { 0 };
+        batches[batch].push((number, row.clone()));
     }
-    Ok(outcomes)
+    batches.retain(|batch| !batch.is_empty());
+    batches
 }
 
 fn judge_alike(rows: &[Row], counted: bool, end: Option<BorrowedFd<'_>>) -> Result<Vec<Outcome>> {
@@ -102,6 +132,7 @@ pub(crate) fn check(
         load: false,
         repeat: 1,
         seconds: TIMEOUT.as_secs(),
+        unjudged: Vec::new(),
     };
     let outcome = judge(&[row], owner, end)?.pop();
     let outcome = outcome.ok_or(Error::CheckDied { said: "the nest judged nothing".to_owned() })?;
@@ -130,4 +161,40 @@ pub(crate) fn programs<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeSet<
         Judge::Isolab => None,
     };
     rows.into_iter().flat_map(|row| check(row).into_iter().chain([row.binary.clone()])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_a_lab_stay_together_and_clocks_apart() {
+        let row = |lab: &str, counted| Row {
+            lab: lab.to_owned(),
+            program: "solution".to_owned(),
+            expected: Expected::Pass,
+            judge: Judge::Isolab,
+            binary: PathBuf::new(),
+            timing: false,
+            counted,
+            load: false,
+            repeat: 1,
+            seconds: 1,
+            unjudged: Vec::new(),
+        };
+        let rows = [
+            row("01", true),
+            row("01", true),
+            row("02", false),
+            row("02", false),
+            row("03", false),
+            row("04", false),
+        ];
+        let numbers = |lanes| -> Vec<Vec<usize>> {
+            let numbers = |batch: Vec<(usize, Row)>| batch.into_iter().map(|(at, _)| at).collect();
+            batches(&rows, lanes).into_iter().map(numbers).collect()
+        };
+        assert_eq!(numbers(1), [vec![2, 3, 4, 5], vec![0, 1]]);
+        assert_eq!(numbers(2), [vec![2, 3, 5], vec![4], vec![0, 1]]);
+    }
 }

@@ -1,5 +1,7 @@
 //! The rows of the truth table.
 
+use std::path::PathBuf;
+
 use super::{
     check_process::{self, Judge},
     nested,
@@ -8,6 +10,7 @@ use super::{
 use crate::runner::{
     LabContext,
     build::compile::Built,
+    contract::Contract,
     course::{Lab, skeleton},
 };
 
@@ -18,10 +21,13 @@ pub struct Table {
     pub labs: Vec<String>,
     /// The solutions under a full load too.
     pub load: bool,
-    /// How many times those whose verdict depends on measured times.
+    /// How many times under a full load: all solutions with `load`, without it only those whose
+    /// verdict depends on measured times.
     pub repeat: Option<u32>,
     /// In the nest, the labs that behave differently there.
     pub nest: bool,
+    /// Each solution with one thing changed by machine, in place of the rest of the table.
+    pub mutate: bool,
 }
 
 /// A row before it is judged.
@@ -40,28 +46,23 @@ pub(crate) fn rows_of(
     built: &Built,
 ) -> Vec<Planned> {
     let fail = |id: &str| Expected::Fail(id.to_owned());
-    let seconds = if table.nest { nested::TIMEOUT } else { check_process::USUAL }.as_secs();
     let row = |program: &str, suffix: &str, expected| Row {
-        lab: lab.id.clone(),
-        program: program.to_owned(),
-        expected,
-        judge: Judge::Isolab,
         binary: lab.bin(suffix).into(),
-        timing: lab.timing,
-        counted: lab.counted,
-        load: false,
-        repeat: 1,
-        seconds,
+        ..Row::of(lab, program, expected, table.nest)
     };
     let mut rows = vec![
         row("skeleton", "", fail("not-written")),
         row("solution", "-solution", Expected::Pass),
     ];
+    // What is wrong with the contract is told in a row of its own.
+    let contract = Contract::of(lab).ok();
     for mutant in lab.mutants.iter().filter(|mutant| mutant.nest || !table.nest) {
         let name = mutant.bin.trim_start_matches(&lab.bin("-"));
-        rows.push(row(name, &format!("-{name}"), fail(&mutant.caught_as)));
+        let wrong = row(name, &format!("-{name}"), fail(&mutant.caught_as));
+        let unjudged = contract.as_ref().map(|contract| contract.unjudged(name));
+        rows.push(Row { unjudged: unjudged.unwrap_or_default(), ..wrong });
     }
-    let repeat = table.repeat.filter(|_| lab.timing);
+    let repeat = table.repeat.filter(|_| lab.timing || table.load);
     if !table.nest && (table.load || repeat.is_some()) {
         let loaded = row("solution, loaded", "-solution", Expected::NoFail);
         rows.push(Row { load: true, repeat: repeat.unwrap_or(1), ..loaded });
@@ -74,6 +75,25 @@ pub(crate) fn rows_of(
         planned[0] = Planned::Settled(edited);
     }
     planned
+}
+
+impl Row {
+    /// A program of the lab that is judged once; `judge` and `binary` are still to be said.
+    pub(crate) fn of(lab: &Lab, program: &str, expected: Expected, nest: bool) -> Self {
+        Self {
+            lab: lab.id.clone(),
+            program: program.to_owned(),
+            expected,
+            judge: Judge::Isolab,
+            binary: PathBuf::new(),
+            timing: lab.timing,
+            counted: lab.counted,
+            load: false,
+            repeat: 1,
+            unjudged: Vec::new(),
+            seconds: if nest { nested::TIMEOUT } else { check_process::USUAL }.as_secs(),
+        }
+    }
 }
 
 /// The row with its programs in place of their names.

@@ -1,6 +1,4 @@
 //! The group stays.
-//!
-//! Caught as: left-cgroup
 
 use std::{io, process::ExitCode};
 

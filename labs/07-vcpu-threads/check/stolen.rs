@@ -1,0 +1,128 @@
+//! The stolen time that the program tells, beside what the kernel says before and after.
+
+use std::{
+    fs::File,
+    time::{Duration, Instant},
+};
+
+use lab::check::{Bench, Checked, Process, Student, cannot_tell, ensure, fail};
+
+use super::{ALL, BUSY, moment::Moment};
+
+/// What a program may lose that tells milliseconds.
+const ROUNDING: Duration = Duration::from_millis(1);
+
+type Range = (Duration, Duration);
+
+/// What the kernel says of a thread's times, before the program is asked and after.
+struct Counts {
+    ran: Range,
+    waited: Range,
+    /// How often it got the processor.
+    turns: (u64, u64),
+    /// How long the program's first thread waited.
+    of_first: Range,
+    /// No time can be longer.
+    alive: Duration,
+}
+
+/// Of each virtual CPU the stolen time is what its thread waited.
+pub fn is_what_was_waited(
+    bench: &mut Bench,
+    student: &mut Student,
+    threads: &[Process],
+    page: &File,
+    began: Instant,
+) -> Checked<()> {
+    let inside: Result<Vec<u32>, _> = threads.iter().map(|thread| thread.inner_pid()).collect();
+    let inside = inside?;
+    let first = student.main();
+    let now = || -> Checked<(Moment, Vec<u64>, Duration)> {
+        let turns = threads.iter().map(|thread| turns(*thread)).collect();
+        Ok((Moment::now(threads, page, ALL)?, turns, first.schedstat()?.1))
+    };
+    let content = threads[0].read("schedstat")?;
+    let before = now()?;
+    student.go()?;
+    student.meet("told").map_err(|found| {
+        match found.id() == "refused" && found.get("step") == "stolen_time" {
+            true => fail("L07-stolen-failed")
+                .fact("error", found.get("error"))
+                .fact("content", content.trim_end()),
+            false => found,
+        }
+    })?;
+    let (after, alive) = (now()?, began.elapsed());
+    ensure(!after.0.waited.iter().all(Duration::is_zero), || {
+        cannot_tell("lacking").fact("error", "schedstat does not tell how long a thread waited")
+    })?;
+    // The one that halts comes first: who does not want to run does not wait either.
+    for vcpu in (0..ALL).rev() {
+        let said = Duration::from_nanos(student.number(&format!("stolen-{vcpu}"))?);
+        let number = student.number(&format!("thread-{vcpu}"))?;
+        let place = inside.iter().position(|inside| u64::from(*inside) == number);
+        let place = place.ok_or_else(|| fail("wrong-words").fact("said", number))?;
+        let thread = threads[place];
+        let name = thread.read("comm")?.trim_end().to_owned();
+        ensure(name == format!("vcpu{vcpu}"), || {
+            fail("L07-wrong-name").fact("thread", thread.pid).fact("name", name).fact("vcpu", vcpu)
+        })?;
+        let counts = Counts {
+            ran: (before.0.ran[place], after.0.ran[place]),
+            waited: (before.0.waited[place], after.0.waited[place]),
+            turns: (before.1[place], after.1[place]),
+            of_first: (before.2, after.2),
+            alive,
+        };
+        let waited = counts.waited.1;
+        let says = format!("waited {waited:.2?}; stolen_time {said:.2?}");
+        bench.saw(thread.path("schedstat").display(), says);
+        if let Some(id) = counts.mistake(said, vcpu) {
+            let finding = fail(id).fact("said", format!("{said:.2?}")).fact("vcpu", vcpu);
+            return Err(finding.fact("waited", format!("{waited:.2?}")));
+        }
+    }
+    Ok(())
+}
+
+impl Counts {
+    /// What was taken for the time that the thread waited, if `said` is not that time.
+    fn mistake(&self, said: Duration, vcpu: usize) -> Option<&'static str> {
+        if is_about(said, self.waited) {
+            return None;
+        }
+        // Another unit: a number of nanoseconds that is a thousand times too large, or too small.
+        let nanos = said.as_nanos();
+        let is_scaled = [1_000, 1_000_000, 1_000_000_000].iter().any(|scale| {
+            let (low, high) = (self.waited.0.as_nanos(), self.waited.1.as_nanos());
+            (low * scale..=high * scale).contains(&nanos)
+                || (low..=high + scale).contains(&(nanos * scale)) && nanos > 0
+        });
+        if is_scaled || said > self.alive {
+            return Some("L07-wrong-unit");
+        }
+        // The others have hardly slept, and nothing of this one's times is large.
+        if vcpu == BUSY {
+            return (said > self.alive / 2).then_some("L07-blocked");
+        }
+        let turns = [said.as_nanos(), said.as_micros(), said.as_millis(), said.as_secs().into()];
+        let (few, many) = (u128::from(self.turns.0), u128::from(self.turns.1));
+        Some(match said {
+            _ if is_about(said, self.ran) => "L07-run-time",
+            _ if turns.iter().any(|turns| (few..=many).contains(turns)) => "L07-turns",
+            _ if (self.of_first.0..=self.of_first.1).contains(&said) => "L07-first-thread",
+            _ if said < self.waited.0 / 2 => "L07-inside",
+            _ => "L07-stolen",
+        })
+    }
+}
+
+fn is_about(said: Duration, (before, after): Range) -> bool {
+    before.saturating_sub(ROUNDING) <= said && said <= after + ROUNDING
+}
+
+/// The third number of its schedstat.
+fn turns(thread: Process) -> u64 {
+    let text = thread.read("schedstat").unwrap_or_default();
+    text.split_whitespace().nth(2).and_then(|word| word.parse().ok()).unwrap_or(0)
+}
