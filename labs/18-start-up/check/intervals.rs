@@ -14,7 +14,7 @@ const NEAR: f64 = 0.05;
 const VARIES: f64 = 3.0;
 
 /// The ends, on average and how much they vary from seed to seed.
-struct Ends {
+struct AverageInterval {
     low: f64,
     high: f64,
     deviation: f64,
@@ -62,8 +62,8 @@ pub fn intervals(bench: &mut Bench, student: &mut Student) -> Checked<()> {
 }
 
 /// Of processes that are far apart, several times.
-fn ensure_interval(all: &[Interval], right: &Ends) -> Checked<()> {
-    let found = Ends::of(all);
+fn ensure_interval(all: &[Interval], right: &AverageInterval) -> Checked<()> {
+    let found = AverageInterval::of(all);
     let width = right.high - right.low;
     let part = (found.high - found.low) / width;
     let finding = |id: &str| {
@@ -96,7 +96,7 @@ fn ensure_rounds_drawn(found: Option<Interval>, right: &Interval) -> Checked<()>
 
 /// Eight processes that differ, ten rounds in each that hardly do, and a few that took far longer;
 /// and their intervals.
-fn apart(bench: &Bench) -> Result<(Vec<Sample>, Ends), Finding> {
+fn apart(bench: &Bench) -> Result<(Vec<Sample>, AverageInterval), Finding> {
     loop {
         let mut samples = Vec::new();
         for process in 0..8_u32 {
@@ -108,7 +108,7 @@ fn apart(bench: &Bench) -> Result<(Vec<Sample>, Ends), Finding> {
             }
         }
         let all = (1..=SEEDS).map(|seed| interval(&samples, seed));
-        let ends = Ends::of(&all.collect::<Result<Vec<_>, _>>()?);
+        let ends = AverageInterval::of(&all.collect::<Result<Vec<_>, _>>()?);
         // Where there is a gap among the medians just at an end, chance decides on which side of it
         // the end is.
         if (0.005..0.022).contains(&(ends.deviation / (ends.high - ends.low))) {
@@ -127,7 +127,7 @@ fn alike(bench: &Bench) -> Vec<Sample> {
     (0..64).map(sample).collect()
 }
 
-impl Ends {
+impl AverageInterval {
     fn of(all: &[Interval]) -> Self {
         let count = all.len() as f64;
         let low = all.iter().map(|it| it.low).sum::<f64>() / count;
