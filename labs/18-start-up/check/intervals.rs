@@ -16,7 +16,7 @@ const NEAR: f64 = 0.05;
 const VARIES: f64 = 3.0;
 
 /// The ends, on average and how much they vary from seed to seed.
-struct Ends {
+struct AverageInterval {
     low: f64,
     high: f64,
     deviation: f64,
@@ -64,8 +64,8 @@ pub fn intervals(bench: &mut Bench, student: &mut Student) -> Checked<()> {
 }
 
 /// Of processes that are far apart, several times.
-fn ensure_interval(all: &[Interval], right: &Ends) -> Checked<()> {
-    let found = Ends::of(all);
+fn ensure_interval(all: &[Interval], right: &AverageInterval) -> Checked<()> {
+    let found = AverageInterval::of(all);
     let width = right.high - right.low;
     let part = (found.high - found.low) / width;
     let finding = |id: &str| {
@@ -103,7 +103,7 @@ fn ensure_rounds_drawn(found: Option<Interval>, right: &Interval) -> Checked<()>
 /// Only the scale is random, and which process and which round is which: how wide the intervals are
 /// beside each other is the same each time. Of these, the middle 90 % of the medians end a twelfth
 /// of the interval further inside, and the interval of all samples in one pot is half as wide.
-fn apart(bench: &Bench) -> Result<(Vec<Sample>, Ends), Finding> {
+fn apart(bench: &Bench) -> Result<(Vec<Sample>, AverageInterval), Finding> {
     let (scale, offset) = (1.0 + bench.random(500) as f64 / 1e3, bench.random(200_000) as f64);
     let (turn, shift) = (bench.random(8) as u32, bench.random(10) as u32);
     let mut samples = Vec::new();
@@ -115,7 +115,7 @@ fn apart(bench: &Bench) -> Result<(Vec<Sample>, Ends), Finding> {
         samples.push(Sample { value: f64::from(usual * slow) * scale + offset, process, round });
     }
     let all = (1..=SEEDS).map(|seed| interval(&samples, seed));
-    let ends = Ends::of(&all.collect::<Result<Vec<_>, _>>()?);
+    let ends = AverageInterval::of(&all.collect::<Result<Vec<_>, _>>()?);
     Ok((samples, ends))
 }
 
@@ -129,7 +129,7 @@ fn alike(bench: &Bench) -> Vec<Sample> {
     (0..64).map(sample).collect()
 }
 
-impl Ends {
+impl AverageInterval {
     fn of(all: &[Interval]) -> Self {
         let count = all.len() as f64;
         let low = all.iter().map(|it| it.low).sum::<f64>() / count;
