@@ -1,13 +1,17 @@
 //! What must be true of lab 01, look after look.
 
+#[path = "check/drill.rs"]
+mod drill;
 #[path = "check/lanes.rs"]
 mod lanes;
+#[path = "check/steps.rs"]
+mod steps;
 
 use std::{fs, io, process::ExitCode, thread};
 
 use container::scheduling::round_robin;
 use lab::check::{
-    Bench, Checked, Process, Setup, Student, cannot_tell, ensure, fail, kernel::counts_run_time,
+    Bench, Checked, Setup, Student, cannot_tell, ensure, fail, kernel::counts_run_time,
 };
 use nix::{
     sched::{CpuSet, sched_getaffinity},
@@ -29,62 +33,77 @@ fn main() -> ExitCode {
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
     counts_run_time()?;
-    let cpu = some_cpu(bench)?;
-    let is_served = may_be_served_in_turn();
+    let [cpu, other, nowhere] = some_cpus(bench)?;
+    let served = may_be_served_in_turn();
+    let is_served = served.is_ok();
+    if let Err(because) = served {
+        bench.unjudged("realtime", because);
+    }
     let turn = fs::read_to_string("/proc/sys/kernel/sched_rr_timeslice_ms")?;
     let turn: f64 = turn.trim().parse().unwrap_or(100.0);
     bench.saw("/proc/sys/kernel/sched_rr_timeslice_ms", turn);
 
-    let setup = Setup::ordinary().argument("cpu", cpu).argument("in-turn", 11.0 * turn);
+    let setup = Setup::ordinary().argument("cpu", cpu).argument("other", other);
+    let setup = setup.argument("nowhere", nowhere).argument("in-turn", 11.0 * turn);
     let mut student = bench.start(if is_served { setup.with_realtime() } else { setup })?;
-    student.meet("pinned")?;
-    let child = student.only_child().map_err(|_| fail("wrong-words").fact("said", "`pinned`"))?;
-    is_pinned(bench, child, cpu)?;
-    student.go()?;
-    student.meet("policy")?;
-    let (policy, said) = (child.stat(41)?, student.said("served-in-turn")?);
-    bench.saw(format!("{}, field 41", child.path("stat").display()), policy);
-    match said {
-        "yes" => {
-            let finding = || fail("L01-policy").fact("pid", child.pid).fact("policy", policy);
-            ensure(policy == ROUND_ROBIN, finding)?;
-        }
-        error if is_served => {
-            return Err(fail("refused").fact("step", "round_robin").fact("error", error));
-        }
-        error => bench.saw("sched_setscheduler(2), not for this user", error),
-    }
-    student.go()?;
-    drill(bench, &mut student)?;
+    steps::pin(bench, &mut student, [cpu, other])?;
+    steps::refusal(bench, &mut student)?;
+    steps::policy(bench, &mut student, is_served)?;
+    drill::drill(bench, &mut student)?;
     normal(bench, &mut student, cpu)?;
     if is_served {
         in_turn(bench, &mut student, cpu, turn)?;
-    } else {
-        // The refusal comes before the start line, or it would come too late.
-        student.meet("refused")?;
-        if student.said("refused-lined-up")? == "true" {
-            let process = student.outside(student.number("refused-pid")? as u32)?;
-            return Err(late(process, process.stat(41)?));
-        }
-        student.go()?;
     }
+    refused(bench, &mut student, "refused", "round_robin")?;
+    refused(bench, &mut student, "refused-nowhere", "pin")?;
     student.finish()
 }
 
-/// One that the check may use, and the student cannot guess.
-fn some_cpu(bench: &Bench) -> Checked<usize> {
+/// Two that the check may use, in an order that the student cannot guess, and one that is not
+/// there. The first two are the same where there is one only.
+fn some_cpus(bench: &mut Bench) -> Checked<[usize; 3]> {
     let allowed = sched_getaffinity(Pid::from_raw(0)).map_err(io::Error::from)?;
     let cpus = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu) == Ok(true));
-    let cpus: Vec<usize> = cpus.collect();
-    Ok(cpus[bench.random(cpus.len() as u64) as usize])
+    let mut cpus: Vec<usize> = cpus.collect();
+    let last = CpuSet::count() - 1;
+    let nowhere = (0..=last).rfind(|cpu| !cpus.contains(cpu)).unwrap_or(last);
+    let one = cpus.swap_remove(bench.random(cpus.len() as u64) as usize);
+    if cpus.is_empty() {
+        bench.unjudged("processors", "Cpus_allowed_list");
+        return Ok([one, one, nowhere]);
+    }
+    Ok([one, cpus[bench.random(cpus.len() as u64) as usize], nowhere])
 }
 
 /// Whether a program that this one starts may ask for `SCHED_RR`: the limit that it inherits, and
 /// the budget of the cgroup.
-fn may_be_served_in_turn() -> bool {
+fn may_be_served_in_turn() -> Result<(), String> {
     // A policy is a thread's: this one tries it, and is gone.
-    let tries = || setrlimit(Resource::RLIMIT_RTPRIO, 1, 1).is_ok() && round_robin(0).is_ok();
-    thread::spawn(tries).join().unwrap_or(false)
+    let tries = || {
+        setrlimit(Resource::RLIMIT_RTPRIO, 1, 1)
+            .map_err(|error| format!("setrlimit(2): {error}"))?;
+        round_robin(0).map_err(|error| format!("sched_setscheduler(2): {error}"))
+    };
+    thread::spawn(tries).join().unwrap_or_else(|_| Err("a thread ended".to_owned()))
+}
+
+/// The refusal comes before the start line, or it would come too late.
+fn refused(bench: &mut Bench, student: &mut Student, point: &str, step: &str) -> Checked<()> {
+    student.meet(point)?;
+    let lined_up = student.said("refused-lined-up")? == "true";
+    let pid = student.number("refused-pid")? as u32;
+    // One that was refused has ended.
+    let at_line = if lined_up { Some(student.outside(pid)?) } else { None };
+    let policy = at_line.map(|process| process.stat(41)).transpose()?;
+    student.go()?;
+    student.meet(&format!("{point}-over"))?;
+    let returned = student.said("refused-returned")?;
+    bench.saw(format!("`line_up`, the kernel refuses `{step}`"), format!("returned {returned}"));
+    ensure(!(lined_up && returned == "success"), || fail("L01-swallowed").fact("step", step))?;
+    match at_line.zip(policy) {
+        Some((process, policy)) => Err(late(process, policy)),
+        None => student.go(),
+    }
 }
 
 /// Equals get equal shares.
@@ -116,42 +135,4 @@ fn in_turn(bench: &mut Bench, student: &mut Student, cpu: usize, turn: f64) -> C
     })?;
     bench.measured("in-turn", length);
     Ok(())
-}
-
-fn is_pinned(bench: &mut Bench, process: Process, cpu: usize) -> Checked<()> {
-    let allowed = process.status("Cpus_allowed_list")?;
-    bench.saw(format!("{}, Cpus_allowed_list", process.path("status").display()), &allowed);
-    let finding = || fail("L01-not-pinned").fact("pid", process.pid).fact("cpu", cpu);
-    ensure(allowed == cpu.to_string(), || finding().fact("allowed", &allowed))?;
-    ensure(process.stat(39)? == cpu as u64, || finding().fact("allowed", &allowed))
-}
-
-/// Made-up readings, of which the right slices are known.
-fn drill(bench: &Bench, student: &mut Student) -> Checked<()> {
-    student.meet("drill")?;
-    let (mut now, mut readings, mut right) = (100 + bench.random(900), Vec::new(), Vec::new());
-    for _ in 0..4 + bench.random(3) {
-        let begin = now;
-        for number in 0..30 {
-            readings.push(now.to_string());
-            // Now and then an interrupt.
-            let late = if number % 10 == 7 { 40 + bench.random(240) } else { bench.random(5) };
-            now += 50 + late;
-        }
-        let end: u64 = readings[readings.len() - 1].parse().unwrap_or(0);
-        right.push(format!("{begin}-{end}"));
-        now = end + 2_500 + bench.random(40_000);
-    }
-    student.go_with(&readings.join(" "))?;
-    student.meet("normal-ready")?;
-    let (count, found) = (student.number("drill-count")?, student.said("drill-slices")?);
-    let words: Vec<&str> = found.split(' ').collect();
-    let finding = |id| {
-        let finding = fail(id).fact("count", count).fact("right", right.len());
-        finding.fact("found", words[words.len() - 1]).fact("last", &right[right.len() - 1])
-    };
-    ensure(count <= right.len() as u64, || finding("L01-interrupts"))?;
-    ensure(count != 1, || finding("L01-wall-time"))?;
-    ensure(words != right[..right.len() - 1], || finding("L01-last-forgotten"))?;
-    ensure(words == right, || finding("L01-slices"))
 }

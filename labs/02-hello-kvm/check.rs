@@ -31,6 +31,10 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         ["slot_guest", "slot_bytes", "slot_host", "memory"].map(|name| student.number(name));
     let (guest, bytes, at, memory) = (guest?, bytes?, at?, memory?);
     bench.saw("struct kvm_userspace_memory_region", format!("{guest:#x}, {bytes:#x}, {at:#x}"));
+    let (number, flags) = (student.number("slot_number")?, student.number("slot_flags")?);
+    ensure((number, flags) == (0, 0), || {
+        fail("L02-slot-number").fact("slot", number).fact("flags", hex(flags))
+    })?;
     for (field, value) in
         [("guest_phys_addr", guest), ("memory_size", bytes), ("userspace_addr", at)]
     {
@@ -49,8 +53,18 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     })?;
     student.go()?;
 
+    student.meet("given")?;
+    let given = student.said("given")?;
+    bench.saw("KVM_SET_USER_MEMORY_REGION, is guest address 0 taken", given);
+    ensure(given == "yes", || fail("L02-not-given"))?;
+    student.go()?;
+
     // The machine, before its first instruction.
-    student.meet("ready")?;
+    student.meet("ready").map_err(|finding| {
+        let by_kernel = finding.is_refusal("set_entry", "");
+        let error = finding.get("error").to_owned();
+        if by_kernel { fail("L02-special-refused").fact("error", error) } else { finding }
+    })?;
     let descriptors = student.main().descriptors()?;
     let mut count = |kind: &str| {
         let these = descriptors.iter().filter(|(_, target)| target.starts_with(kind));
@@ -62,6 +76,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     ensure((machines, cpus) == (1, 1), || {
         fail("L02-no-machine").fact("machines", machines).fact("cpus", cpus)
     })?;
+    let is_first = descriptors.iter().any(|(_, target)| target == "anon_inode:kvm-vcpu:0");
+    ensure(is_first, || fail("L02-vcpu-number"))?;
     bench.measured("descriptors", (machines + cpus) as f64);
     let (base, rip) = (student.number("cs_base")?, student.number("rip")?);
     let (rflags, asked) = (student.number("rflags")?, student.number("wanted_rip")?);
@@ -70,6 +86,13 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let first = base.wrapping_add(rip);
     ensure(base != 0xffff_0000, || fail("L02-reset-vector").fact("first", hex(first)))?;
     ensure(rflags & FIXED != 0, || fail("L02-rflags").fact("rflags", hex(rflags)))?;
+    ensure(rflags == FIXED, || fail("L02-more-flags").fact("rflags", hex(rflags)))?;
+    ensure(base == 0, || fail("L02-code-segment").fact("base", hex(base)).fact("rip", hex(rip)))?;
+    let selector = student.number("cs_selector")?;
+    ensure(selector == 0, || fail("L02-selector").fact("selector", hex(selector)))?;
+    let rest = student.said("rest")?;
+    bench.saw("KVM_GET_SREGS, all but cs.base and cs.selector", rest);
+    ensure(rest == "as after reset", || fail("L02-special-registers"))?;
     ensure(first == u64::from(scenario.entry), || {
         fail("L02-wrong-entry").fact("first", hex(first)).fact("entry", hex(scenario.entry.into()))
     })?;
@@ -102,6 +125,18 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let said = student.number("answer")? as u32;
     ensure(said == wanted, || wrong(said))?;
     student.go()?;
+
+    // Guests that come out for another reason.
+    for (point, reason) in [("in", "KVM_EXIT_IO, in"), ("mmio", "KVM_EXIT_MMIO")] {
+        student.meet(point).map_err(|finding| {
+            let stuck = finding.id() == "wrong-words" && finding.get("said").contains(STOPPED);
+            if stuck { fail("L02-other-exit").fact("reason", reason) } else { finding }
+        })?;
+        let returned = student.said("returned")?;
+        bench.saw(format!("`run`, a guest with {reason}"), returned);
+        ensure(returned != "success", || fail("L02-other-exit").fact("reason", reason))?;
+        student.go()?;
+    }
     student.finish()
 }
 

@@ -1,21 +1,27 @@
 //! What must be true of lab 09, look after look.
 
-use std::{collections::BTreeSet, fs, io, process::ExitCode};
+#[path = "check/mounts.rs"]
+mod mounts;
+#[path = "check/refusals.rs"]
+mod refusals;
 
-use lab::check::{Bench, Capability, Checked, Process, Setup, ensure, fail, kernel::Mount};
+use std::{collections::BTreeSet, fs, io, os::unix::fs::MetadataExt, process::ExitCode};
+
+use lab::check::{Bench, Capability, Checked, Process, Setup, Student, ensure, fail};
+use mounts::{Tree, lines, new_mount};
 
 fn main() -> ExitCode {
     lab::check::main("09", check)
 }
 
+/// A file that the host's root has, and the new one has not.
+const OUTSIDE: &str = "root/run/lab/program";
+
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
     let token = bench.token();
-    let mut student = bench.start(
-        Setup::root(&[Capability::SysAdmin, Capability::SysChroot])
-            .with_namespaces()
-            .argument("token", &token),
-    )?;
+    let setup = Setup::root(&[Capability::SysAdmin, Capability::SysChroot]).with_namespaces();
+    let mut student = bench.start(setup.argument("token", &token))?;
     let host = student.host();
     student.meet("ready")?;
     let before = lines(&host.mounts()?);
@@ -25,85 +31,119 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     // it that they do not, the host's root has what the new one has not, and its /proc others.
     student.meet("armed")?;
     let spread = new_mount(host, &before)?;
-    bench.saw(host.path("mountinfo").display(), format!("{spread:?} from a copy of the mounts"));
-    let outside = |process: Process| process.path("root/run/lab/program").exists();
-    let others = pids(host)?;
-    if spread.is_none() || !outside(host) || others.len() < 2 {
+    let says =
+        spread.as_ref().map(|mount| format!("{} came from a copy of the mounts", mount.point));
+    bench.saw(host.path("mountinfo").display(), says.as_deref().unwrap_or("nothing new"));
+    let others = pids(host, "root/proc")?;
+    if spread.is_none() || !host.path(OUTSIDE).exists() || others.len() < 2 {
         return Err(io::Error::other("there is nothing to hide").into());
     }
     student.go()?;
 
-    // Before the new root: it is a mount, and nobody else has seen it being made.
-    student.meet("mounted")?;
-    let root = student.said("root")?.to_owned();
+    // Step by step: a step that is not written yet does not hide what is wrong with those before.
+    arrive(&mut student, "private")?;
     let child = student.only_child()?;
-    let mounts = child.mounts()?;
-    let shared = |point: &str| {
-        mounts.iter().any(|mount| mount.point == point && mount.propagation.contains("shared:"))
-    };
-    let still: Vec<&str> = ["/", "/tmp"].into_iter().filter(|point| shared(point)).collect();
-    let leaked = new_mount(host, &before)?;
-    bench.saw(child.path("mountinfo").display(), format!("of / and /tmp shared: {still:?}"));
-    bench.saw(host.path("mountinfo").display(), format!("new: {leaked:?}"));
-    let mount = leaked.clone().unwrap_or_else(|| "nothing yet".into());
-    ensure(still != ["/tmp"], || fail("L09-not-recursive").fact("mount", &mount))?;
-    ensure(still.is_empty() && leaked.is_none(), || fail("L09-leak").fact("mount", &mount))?;
-    let bound = mounts.iter().find(|mount| mount.point == root);
-    bench.saw(child.path("mountinfo").display(), bound.map_or("no new root", |mount| &mount.line));
-    ensure(bound.is_some(), || fail("L09-no-mount-point").fact("root", &root))?;
+    mounts::judge_private(bench, host, child, &before)?;
     student.go()?;
 
-    // In the new root: it is the only one, and /proc is its own.
-    student.meet("inside").map_err(|finding| match finding.is_refusal("detach_old", "EBUSY") {
-        true => fail("L09-busy"),
-        false => finding,
-    })?;
-    let mounts = child.mounts()?;
-    bench.saw(child.path("mountinfo").display(), lines(&mounts).join("\n"));
-    let old = mounts.iter().filter(|mount| !["/", "/proc"].contains(&&*mount.point)).count();
-    ensure(old == 0 && mounts.iter().filter(|mount| mount.point == "/").count() == 1, || {
-        fail("L09-old-root").fact("mounts", mounts.len())
-    })?;
-    let found = fs::read_to_string(child.path("root/token")).unwrap_or_default();
-    bench.saw(child.path("root/token").display(), &found);
-    ensure(found == token, || fail("L09-other-root").fact("root", &root))?;
-    let proc = mounts.iter().find(|mount| mount.point == "/proc" && mount.kind == "proc");
-    ensure(proc.is_some(), || fail("L09-no-proc"))?;
-    let seen = pids(child)?;
-    bench.saw(child.path("root/proc").display(), format!("{seen:?}; on the host {others:?}"));
-    ensure(seen == BTreeSet::from([child.inner_pid()?]), || {
-        fail("L09-host-proc").fact("seen", format!("{seen:?}")).fact("own", "{1}")
-    })?;
+    arrive(&mut student, "bound")?;
+    let tree = Tree::of(&student, child)?;
+    tree.judge_mount(bench)?;
+    student.go()?;
+
+    arrive(&mut student, "proc")?;
+    tree.judge_proc(bench)?;
+    judge_pids(bench, child, &format!("root{}/proc", tree.path), &others)?;
+    tree.judge_proc_flags()?;
+    student.go()?;
+
+    arrive(&mut student, "pivoted")?;
+    let is_pivoted = tree.judge_root(bench)?;
+    let not_pivoted = || fail("L09-not-pivoted").fact("root", &tree.path);
+    student.go()?;
+
+    // In the new root: it is the only one, and nothing of the process is outside.
+    let came = arrive(&mut student, "inside");
+    came.map_err(|finding| if is_pivoted { finding } else { not_pivoted() })?;
+    if is_pivoted {
+        mounts::judge_last(bench, child)?;
+        judge_pids(bench, child, "root/proc", &others)?;
+        judge_ways_back(bench, child)?;
+    }
     student.go()?;
 
     // And there is no way out.
     student.meet("probed")?;
-    let out = outside(child);
-    let file = child.path("root/run/lab/program");
-    bench.saw(file.display(), if out { "is there: the host's root" } else { "is not there" });
-    ensure(!out, || fail("L09-breakout").fact("file", "/run/lab/program"))?;
+    let out = child.path(OUTSIDE).exists();
+    let says = if out { "is there: the host's root" } else { "is not there" };
+    bench.saw(child.path(OUTSIDE).display(), says);
+    ensure(!out, || fail("L09-breakout").fact("path", "/run/lab/program"))?;
+    ensure(is_pivoted, not_pivoted)?;
     let after = lines(&host.mounts()?);
-    bench.saw(host.path("mountinfo").display(), format!("{} mounts, as before", after.len()));
+    bench.saw(host.path("mountinfo").display(), format!("{} mounts", after.len()));
     let gone = before.iter().find(|line| !after.contains(line)).cloned();
-    let other = new_mount(host, &before)?.or(gone);
-    ensure(after == before, || fail("L09-leak").fact("mount", other.unwrap_or_default()))?;
+    let other = new_mount(host, &before)?.map(|mount| mount.line).or(gone);
+    ensure(after == before, || fail("left-mount").fact("mount", other.unwrap_or_default()))?;
     student.go()?;
     student.finish()
 }
 
-fn lines(mounts: &[Mount]) -> Vec<String> {
-    mounts.iter().map(|mount| mount.line.clone()).collect()
+/// Waits for the program at `point`; a refusal on the way is explained by the step that it ends.
+fn arrive(student: &mut Student, point: &str) -> Checked<()> {
+    student.meet(point).map_err(refusals::explain)
 }
 
-/// Where something is mounted on the host that was not there before.
-fn new_mount(host: Process, before: &[String]) -> io::Result<Option<String>> {
-    let mounts = host.mounts()?;
-    Ok(mounts.into_iter().find(|mount| !before.contains(&mount.line)).map(|mount| mount.point))
+/// The processes that a `/proc` of `child` lists: itself alone.
+fn judge_pids(
+    bench: &mut Bench,
+    child: Process,
+    proc: &str,
+    others: &BTreeSet<u32>,
+) -> Checked<()> {
+    let seen = pids(child, proc)?;
+    let says = format!("{}; on the host {}", list(&seen), list(others));
+    bench.saw(child.path(proc).display(), says);
+    ensure(seen == BTreeSet::from([child.inner_pid()?]), || {
+        fail("L09-host-proc").fact("seen", list(&seen))
+    })
 }
 
-/// The processes that the `/proc` of `process` lists, as seen from outside.
-fn pids(process: Process) -> io::Result<BTreeSet<u32>> {
-    let listing = fs::read_dir(process.path("root/proc"))?;
+/// The processes that a `/proc` lists, as seen from outside.
+fn pids(process: Process, proc: &str) -> io::Result<BTreeSet<u32>> {
+    let listing = fs::read_dir(process.path(proc))?;
     let names = listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     Ok(names.collect())
+}
+
+fn list(pids: &BTreeSet<u32>) -> String {
+    let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    if pids.is_empty() { "-".to_owned() } else { pids.join(", ") }
+}
+
+/// What else of a process can be outside its root: its working directory, and what it has open.
+fn judge_ways_back(bench: &mut Bench, child: Process) -> Checked<()> {
+    let place = |name: &str| fs::metadata(child.path(name)).map(|it| (it.dev(), it.ino()));
+    let is_root = place("cwd")? == place("root")?;
+    bench.saw(child.path("cwd").display(), if is_root { "/" } else { "not the new root" });
+    ensure(is_root, || fail("L09-working-directory").fact("directory", link(child, "cwd")))?;
+    let own: BTreeSet<u64> = child.mounts()?.iter().map(mounts::id).collect();
+    for (number, target) in child.descriptors()? {
+        // A pipe or a socket is in no directory.
+        if !target.starts_with('/') {
+            continue;
+        }
+        // proc_pid_fdinfo(5): the mount through which it was opened.
+        let about = child.read(&format!("fdinfo/{number}")).unwrap_or_default();
+        let mount =
+            about.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+        let outside = mount.is_some_and(|mount| !own.contains(&mount));
+        ensure(!outside, || {
+            fail("L09-open-descriptor").fact("descriptor", number).fact("target", &target)
+        })?;
+    }
+    Ok(())
+}
+
+fn link(child: Process, name: &str) -> String {
+    child.link(name).unwrap_or_else(|error| error.to_string())
 }

@@ -1,16 +1,25 @@
 //! What must be true of lab 12, look after look.
 
-mod outside;
+#[path = "check/functions.rs"]
+mod functions;
+#[path = "check/group.rs"]
+mod group;
+#[path = "check/refusals.rs"]
+mod refusals;
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use lab::check::{Bench, Checked, Setup, cannot_tell, ensure, fail};
+use lab::{
+    check::{Bench, Checked, Process, Setup, Student, cannot_tell, ensure, fail},
+    program::CgroupParents,
+};
 
-use outside::Group;
+use group::Group;
 
 /// What the group may use: 20 ms in every 100 ms.
 const SHARE: f64 = 0.2;
@@ -24,25 +33,135 @@ fn main() -> ExitCode {
 
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
-    let name = format!("lab-{}", bench.token());
-    let (quota, period) = (21 + bench.random(20), 50 + bench.random(40));
-    let weight = 60 + bench.random(80);
-    let setup = Setup::root(&[]).with_cgroups().argument("name", &name).argument("weight", weight);
-    let mut student = bench.start(setup.argument("quota", quota).argument("period", period))?;
-    let group = Group { parents: student.cgroup_parents(), name: name.clone() };
+    let trial = Trial {
+        name: format!("lab-{}", bench.token()),
+        quota: (21 + bench.random(20), 50 + bench.random(40)),
+        weight: 60 + bench.random(80),
+        seed: bench.random(100_000),
+    };
+    let mut student = bench.start(trial.setup())?;
+    let parents = student.cgroup_parents();
+    let group = Group { parents, name: trial.name.clone(), model: None };
     group.may_have_quota()?;
+    let worker = trial.judge_group(bench, &mut student, &group)?;
+    meet(&mut student, "shared")?;
+    functions::judge_share(bench, &student, trial.seed)?;
+    student.go()?;
+    // The other version's tree, and those layouts that this host does not have.
+    for layout in MODELS {
+        trial.judge_model(bench, &mut student, layout)?;
+    }
+    judge_quota(bench, &mut student, &group, worker)?;
+    judge_race(bench, &mut student, &trial)?;
+    student.finish()
+}
 
-    // The worker is in the group, has used CPU time there, and stands still; there is a quota.
-    group.meet(&mut student, "limited")?;
-    let worker = group.member(bench, &student, "worker")?;
+/// The directories of each model: for the limits, and for the CPU time used.
+const MODELS: [(u8, &str, &str); 3] =
+    [(1, "cpu", "cpuacct"), (1, "cpu,cpuacct", "cpu,cpuacct"), (2, "unified", "unified")];
+
+/// What the program is given, and nobody can know beforehand.
+struct Trial {
+    name: String,
+    /// And period, in milliseconds.
+    quota: (u64, u64),
+    weight: u64,
+    seed: u64,
+}
+
+impl Trial {
+    fn setup(&self) -> Setup {
+        let setup = Setup::root(&[]).with_cgroups().argument("name", &self.name);
+        let setup = setup.argument("weight", self.weight).argument("seed", self.seed);
+        setup.argument("quota", self.quota.0).argument("period", self.quota.1)
+    }
+
+    /// The group on this host, step by step: each is judged before the next is done.
+    fn judge_group(
+        &self,
+        bench: &mut Bench,
+        student: &mut Student,
+        group: &Group,
+    ) -> Checked<Process> {
+        meet(student, "created")?;
+        group.is_created(bench, student)?;
+        student.go()?;
+        meet(student, "attached")?;
+        let worker = group.member(bench, student, "worker")?;
+        student.go()?;
+        meet(student, "limited")?;
+        group.has_quota(bench, self.quota.0, self.quota.1)?;
+        student.go()?;
+        meet(student, "weighed")?;
+        group.has_weight(bench, self.weight)?;
+        student.go()?;
+        meet(student, "counted")?;
+        functions::judge_stats(student, &group.counted()?)?;
+        student.go()?;
+        Ok(worker)
+    }
+
+    /// The same in a directory of plain files that stands for a tree.
+    fn judge_model(
+        &self,
+        bench: &mut Bench,
+        student: &mut Student,
+        (version, cpu, cpuacct): (u8, &str, &str),
+    ) -> Checked<()> {
+        meet(student, "created in a model")?;
+        let root = PathBuf::from(student.said("model")?);
+        let (cpu, cpuacct) = (root.join(cpu), root.join(cpuacct));
+        let parents = CgroupParents { version, cpu, cpuacct, ..CgroupParents::default() };
+        let model = Some((student.main(), root));
+        let group = Group { parents, name: "group".to_owned(), model };
+        group.is_created(bench, student)?;
+        student.go()?;
+        meet(student, "attached in a model")?;
+        group.member_in_a_model(bench, student.said("worker")?)?;
+        student.go()?;
+        meet(student, "limited in a model")?;
+        group.has_quota(bench, self.quota.0, self.quota.1)?;
+        student.go()?;
+        meet(student, "weighed in a model")?;
+        group.has_weight(bench, self.weight)?;
+        student.go()?;
+        meet(student, "counted in a model")?;
+        functions::judge_stats_in_a_model(bench, student, &group)?;
+        student.go()?;
+        meet(student, "counted in another order")?;
+        functions::judge_stats_in_a_model(bench, student, &group).map_err(|finding| {
+            fail("L12-line-order").fact("error", finding.get("said")).fact("version", version)
+        })?;
+        student.go()?;
+        meet(student, "removed in a model")?;
+        group.is_removed()?;
+        student.go()
+    }
+}
+
+/// Waits for the program; what the kernel refused on the way is explained.
+fn meet(student: &mut Student, point: &str) -> Checked<()> {
+    student.meet(point).map_err(|finding| refusals::explain(student, finding))
+}
+
+/// The worker runs for a second, and the quota stops it again and again.
+fn judge_quota(
+    bench: &mut Bench,
+    student: &mut Student,
+    group: &Group,
+    worker: Process,
+) -> Checked<()> {
+    meet(student, "ready")?;
     group.has_quota(bench, 20, 100)?;
     let (before, began) = (group.counted()?, Instant::now());
     student.go()?;
 
-    // It has run for a second and stands still again.
-    group.meet(&mut student, "measured")?;
+    // It stands still again.
+    meet(student, "measured")?;
     let (after, wall) = (group.counted()?, began.elapsed());
-    ensure(group.holds(worker)?, || fail("L12-not-attached").fact("pid", worker.pid))?;
+    ensure(group.holds(worker)? == [true; 2], || {
+        fail("L12-not-attached").fact("pid", worker.pid).fact("path", group.cpu("").display())
+    })?;
     let used = after.usage - before.usage;
     let (share, throttled) = (ratio(used, wall), after.throttled - before.throttled);
     bench.saw("CPU time used, of wall time", format!("{used:.0?} of {wall:.0?}"));
@@ -59,42 +178,28 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     })?;
     let pause = (after.stopped - before.stopped).as_secs_f64() / throttled as f64;
     bench.measured("pause", (1000.0 * pause).round());
-
-    // What the student's functions make of it.
-    for (word, counted) in [("usage-before", before.usage), ("usage-after", after.usage)] {
-        let said = Duration::from_nanos(student.number(word)?);
-        ensure(said.abs_diff(counted) < Duration::from_millis(2), || {
-            let finding = fail("L12-stats").fact("said", format!("{said:.1?} used"));
-            finding.fact("counted", format!("{counted:.1?}"))
-        })?;
-    }
-    let said = student.number("throttled")?;
-    ensure(said.abs_diff(after.throttled) <= 1, || {
-        fail("L12-stats").fact("said", format!("{said} throttled")).fact("counted", after.throttled)
-    })?;
-    let said = student.said("share")?.parse().unwrap_or(0.0);
-    let right = ratio(used, Duration::from_nanos(student.number("wall")?));
-    bench.saw("the share, according to `share` and measured", format!("{said}, {right:.4}"));
-    ensure((said - right).abs() < 0.02 * right, || {
-        let finding = fail("L12-total").fact("said", percent(said)).fact("share", percent(right));
-        finding.fact("total", format!("{:.0?}", after.usage)).fact("used", format!("{used:.0?}"))
-    })?;
+    functions::judge_stats(student, &after)?;
     student.go()?;
-    group.meet(&mut student, "limited anew")?;
-    group.has_quota(bench, quota, period)?;
-    student.go()?;
+    meet(student, "removed")?;
+    group.is_removed()?;
+    student.go()
+}
 
-    // Three groups on one CPU.
-    let of =
-        |times: u64| Group { parents: student.cgroup_parents(), name: format!("{name}-{times}") };
+/// Three groups on one CPU.
+fn judge_race(bench: &mut Bench, student: &mut Student, trial: &Trial) -> Checked<()> {
+    let of = |times: u64| Group {
+        parents: student.cgroup_parents(),
+        name: format!("{}-{times}", trial.name),
+        model: None,
+    };
     let groups = [of(1), of(2), of(4)];
-    groups[0].meet(&mut student, "weighed")?;
+    meet(student, "three")?;
     for (group, times) in groups.iter().zip([1, 2, 4]) {
-        group.member(bench, &student, &format!("racer-{times}"))?;
-        group.has_weight(bench, times * weight)?;
+        group.member(bench, student, &format!("racer-{times}"))?;
+        group.has_weight(bench, times * trial.weight)?;
     }
     student.go()?;
-    student.meet("racing")?;
+    meet(student, "racing")?;
     let (start, began) = (together(&groups)?, Instant::now());
     let (used, spread) = loop {
         sleep(Duration::from_millis(50));
@@ -114,8 +219,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         finding.fact("seen", format!("{used:.0?}"))
     })?;
     bench.measured("lightest", (100.0 * ratio(used[0], used.iter().sum())).round());
-    student.go()?;
-    student.finish()
+    student.go()
 }
 
 /// The CPU time of all three, at about one moment.

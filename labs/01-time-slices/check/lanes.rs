@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use lab::check::{Bench, Checked, Finding, Process, Student, cannot_tell, ensure, fail};
 use time_slices::EQUALS;
 
-use super::{NORMAL, ROUND_ROBIN, is_pinned};
+use super::{NORMAL, ROUND_ROBIN, steps::is_pinned};
 
 /// What one of the ten did: how long it ran as the kernel says, and its slices, in milliseconds.
 pub struct Lane {
@@ -25,10 +25,16 @@ pub fn race(
     name: &str,
     cpu: usize,
 ) -> Checked<Vec<Lane>> {
-    if name != "normal" {
-        student.meet(&format!("{name}-ready"))?;
-    }
     let policy = if name == "normal" { NORMAL } else { ROUND_ROBIN };
+    student.meet(&format!("{name}-ready")).map_err(|finding| {
+        // No other step has anything that the kernel forbids.
+        let forbidden = policy == NORMAL && finding.is_refusal("line_up", "not permitted");
+        if forbidden { always_in_turn(finding.get("error")) } else { finding }
+    })?;
+    if name == "normal" {
+        let none = student.number("drill-none")?;
+        ensure(none == 0, || fail("L01-no-readings").fact("count", none))?;
+    }
     let mut processes = Vec::new();
     for number in 0..EQUALS {
         let pid = student.number(&format!("{name}-pid-{number}"))?;
@@ -36,8 +42,10 @@ pub fn race(
     }
     at_the_start(bench, &processes)?;
     for process in &processes {
-        is_pinned(bench, *process, cpu)?;
+        is_pinned(bench, *process, cpu, "L01-line-not-pinned")?;
         let found = process.stat(41)?;
+        let asked = policy == ROUND_ROBIN || found == NORMAL;
+        ensure(asked, || always_in_turn(format!("process {} has policy {found}", process.pid)))?;
         ensure(found == policy, || late(*process, found))?;
     }
     let ran = |process: &Process| Ok(process.schedstat()?.0.as_secs_f64() * 1e3);
@@ -65,6 +73,10 @@ pub fn race(
         cannot_tell("busy").fact("seen", seen).fact("wanted", "5 % apart at most")
     })?;
     Ok(lanes)
+}
+
+fn always_in_turn(seen: impl std::fmt::Display) -> Finding {
+    fail("L01-always-in-turn").fact("seen", seen)
 }
 
 pub fn late(process: Process, policy: u64) -> Finding {

@@ -3,14 +3,12 @@
 
 mod picture;
 mod race;
+mod trials;
 
 use std::{io, process::ExitCode, time::Duration};
 
-use lab::program::{Host, Trouble, run};
-use nix::{
-    sys::wait::{WaitStatus, waitpid},
-    unistd::{ForkResult, fork},
-};
+use lab::program::run;
+use nix::unistd::{ForkResult, fork};
 
 pub use race::Start;
 
@@ -51,58 +49,26 @@ pub struct Answer {
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let cpu = host.number("cpu", 0) as usize;
-        let served = alone(host, answer, cpu)?;
-        drill(host, answer);
+        let served = trials::alone(host, answer, cpu)?;
+        trials::drill(host, answer);
         let normal = Duration::from_millis(host.number("normal", 800));
         race::run(host, answer, (cpu, Policy::Normal, normal))?;
-        if !served {
-            return race::refused(host, answer, cpu);
+        if served {
+            let in_turn = Duration::from_millis(host.number("in-turn", 1100));
+            race::run(host, answer, (cpu, Policy::RoundRobin, in_turn))?;
         }
-        let in_turn = Duration::from_millis(host.number("in-turn", 1100));
-        race::run(host, answer, (cpu, Policy::RoundRobin, in_turn))
+        if host.is_checked() {
+            trials::refused(host, answer, ("refused", cpu, Policy::RoundRobin))?;
+            let nowhere = host.number("nowhere", 1023) as usize;
+            trials::refused(host, answer, ("refused-nowhere", nowhere, Policy::Normal))?;
+        }
+        Ok(())
     })
-}
-
-/// One process is pinned, and then served in turn; whether the kernel let it be.
-fn alone(host: &Host, answer: &Answer, cpu: usize) -> Result<bool, Trouble> {
-    const REFUSED: i32 = 2;
-    let child = host.step("fork", || {
-        child(|| {
-            if let Err(trouble) = host.step("pin", || (answer.pin)(cpu)) {
-                host.fail(&trouble);
-                return 1;
-            }
-            host.meet("pinned");
-            let done = (answer.round_robin)(std::process::id());
-            let words = done.as_ref().map_or_else(ToString::to_string, |()| "yes".to_owned());
-            host.say("served-in-turn", words);
-            host.meet("policy");
-            if done.is_ok() { 0 } else { REFUSED }
-        })
-    })?;
-    let status = host.step("wait for the child", || waitpid(child, None))?;
-    match status {
-        WaitStatus::Exited(_, 0) => Ok(true),
-        WaitStatus::Exited(_, REFUSED) => Ok(false),
-        status => host.step("the first process", || Err(format!("{status:?}"))),
-    }
-}
-
-/// Readings that the check makes up, of which it knows the slices.
-fn drill(host: &Host, answer: &Answer) {
-    let words = host.meet("drill");
-    let readings: Vec<Duration> =
-        words.split(' ').filter_map(|word| word.parse().ok()).map(Duration::from_micros).collect();
-    if !readings.is_empty() {
-        let slices = (answer.find_slices)(&readings);
-        host.say("drill-count", slices.len());
-        host.say("drill-slices", in_words(&slices));
-    }
 }
 
 /// `begin-end` of each in microseconds, as many as go into a line.
 fn in_words(slices: &[Slice]) -> String {
-    let words = slices.iter().take(120).map(|slice| {
+    let words = slices.iter().take(400).map(|slice| {
         let (begin, end) = (slice.begin.as_micros(), slice.end.as_micros());
         format!("{begin}-{end}")
     });

@@ -37,9 +37,9 @@ const ROOM: u64 = 4 << 20;
 /// The start line: ten processes wait at it for each other.
 #[derive(Debug)]
 pub struct Start {
-    ready: PipeWriter,
-    gate: UnixStream,
-    is_ready: Cell<bool>,
+    pub(super) ready: PipeWriter,
+    pub(super) gate: UnixStream,
+    pub(super) is_ready: Cell<bool>,
 }
 
 impl Start {
@@ -55,7 +55,7 @@ impl Start {
     }
 
     /// Once, or the ten would be counted wrongly.
-    fn say_ready(&self, word: u8) -> io::Result<()> {
+    pub(super) fn say_ready(&self, word: u8) -> io::Result<()> {
         if self.is_ready.replace(true) { Ok(()) } else { (&self.ready).write_all(&[word]) }
     }
 }
@@ -122,29 +122,6 @@ pub(super) fn run(
     for pid in children {
         host.step("wait for a child", || waitpid(pid, None))?;
     }
-    Ok(())
-}
-
-/// Where the kernel serves nobody in turn, nobody can line up for it.
-pub(super) fn refused(host: &Host, answer: &Answer, cpu: usize) -> Result<(), Trouble> {
-    let (mut ready, starters) = host.step("pipe", pipe)?;
-    let (opener, gate) = host.step("socketpair", UnixStream::pair)?;
-    let start = Start { ready: starters, gate, is_ready: Cell::new(false) };
-    let life = || {
-        let lined_up = (answer.line_up)(cpu, Policy::RoundRobin, &start);
-        // If the parent is gone nobody needs to know.
-        let _ = start.say_ready(if lined_up.is_ok() { b'r' } else { b'!' });
-        0
-    };
-    let pid = host.step("fork", || child(life))?;
-    drop(start);
-    let mut word = [0];
-    host.step("wait for its word", || ready.read_exact(&mut word))?;
-    host.say("refused-pid", pid);
-    host.say("refused-lined-up", word[0] == b'r');
-    host.meet("refused");
-    host.step("open the gate", || opener.shutdown(Shutdown::Write))?;
-    host.step("wait for a child", || waitpid(pid, None))?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use lab::program::run;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
 pub mod look;
+mod other_exits;
 pub mod scenario;
 pub mod watchdog;
 
@@ -53,20 +54,29 @@ pub fn program(answer: &Answer) -> ExitCode {
 
         let vm = host.step("create_vm", || (answer.create_vm)(&kvm))?;
         let slot = (answer.memory_slot)(address as u64, MEMORY_BYTES);
+        host.say("slot_number", slot.slot);
+        host.say("slot_flags", slot.flags);
         host.say("slot_guest", slot.guest_phys_addr);
         host.say("slot_bytes", slot.memory_size);
         host.say("slot_host", slot.userspace_addr);
         host.say("memory", address as u64);
         host.meet("slot");
         host.step("add_memory", || (answer.add_memory)(&vm, slot))?;
+        host.say("given", if has_memory(&vm, address as u64) { "yes" } else { "no" });
+        host.meet("given");
         let mut cpu = host.step("create_vcpu", || (answer.create_vcpu)(&vm))?;
         let registers = (answer.entry_registers)(scenario.entry.into());
         host.say("rflags", registers.rflags);
         host.say("wanted_rip", registers.rip);
+        let reset = host.step("KVM_GET_SREGS", || cpu.get_sregs())?;
         host.step("set_entry", || (answer.set_entry)(&cpu, &registers))?;
         let state = host.step("KVM_GET_SREGS", || cpu.get_sregs())?;
         host.say("cs_base", state.cs.base);
         host.say("cs_selector", state.cs.selector);
+        // Whatever else differs from the state after reset.
+        let mut rest = state;
+        (rest.cs.base, rest.cs.selector) = (reset.cs.base, reset.cs.selector);
+        host.say("rest", if rest == reset { "as after reset" } else { "changed" });
         host.say("rip", host.step("KVM_GET_REGS", || cpu.get_regs())?.rip);
         host.say("statistics", statistics(&cpu));
         host.meet("ready");
@@ -86,8 +96,30 @@ pub fn program(answer: &Answer) -> ExitCode {
             }
         }
         host.meet(watchdog::STOPPED);
+        if host.is_checked() {
+            other_exits::all(host, answer, &kvm)?;
+        }
         Ok(())
     })
+}
+
+/// Whether the machine has memory at the guest's address 0: then KVM refuses another slot there
+/// (`EEXIST`).
+fn has_memory(vm: &VmFd, address: u64) -> bool {
+    let slot = |memory_size| kvm_userspace_memory_region {
+        slot: 7,
+        flags: 0,
+        guest_phys_addr: 0,
+        memory_size,
+        userspace_addr: address,
+    };
+    // SAFETY: the memory is unmapped at the program's end, when the machine is closed.
+    let refused = unsafe { vm.set_user_memory_region(slot(MEMORY_BYTES)) }.is_err();
+    if !refused {
+        // SAFETY: a slot of size 0 is one taken away.
+        let _ = unsafe { vm.set_user_memory_region(slot(0)) };
+    }
+    refused
 }
 
 /// A new descriptor of `cpu`'s statistics, which the check reads too and which stays open; -1 if

@@ -47,8 +47,8 @@ fn entry_registers(entry: u64) -> kvm_regs {
 /// Points the processor at its first instruction, in 16-bit real mode.
 ///
 /// After reset, `cs.base` and `cs.selector` say where a PC has its firmware (Intel SDM, volume 3,
-/// 10.1.4); here the code segment starts at 0. Read the special registers (`KVM_GET_SREGS`), change
-/// these two, write them back, and then write the general ones.
+/// 10.1.4); here both are 0. Read the special registers (`KVM_GET_SREGS`), change
+/// these two, write them back, and write the general ones.
 fn set_entry(cpu: &VcpuFd, registers: &kvm_regs) -> Result<()> {
     todo!("lab 2, step 6: get_sregs, set_sregs, set_regs")
 }

@@ -37,6 +37,19 @@ pub struct Cpu {
     signals: VecDeque<u64>,
     tally: Tally,
     was_interrupted: bool,
+    /// Given once in place of a call of `KVM_RUN`; then the guest halts.
+    pretended: Option<Pretended>,
+}
+
+/// What a processor pretends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pretended {
+    /// `KVM_RUN` fails with this error.
+    Error(i32),
+    /// It comes back for this reason.
+    Reason(u32),
+    /// It comes back for `hlt`.
+    Halt,
 }
 
 impl Cpu {
@@ -54,7 +67,13 @@ impl Cpu {
             signals: signals.iter().copied().collect(),
             tally: Tally::default(),
             was_interrupted: false,
+            pretended: None,
         }
+    }
+
+    /// Has the next call of [`Cpu::run`] pretend this, and the later ones a `hlt`.
+    pub fn pretend(&mut self, what: Pretended) {
+        self.pretended = Some(what);
     }
 
     /// Lets the guest run until it needs us (`KVM_RUN`); [`Cpu::page`] then says why.
@@ -64,6 +83,10 @@ impl Cpu {
     /// `EINTR` when a signal came to this thread: nothing has happened to the guest, and the page
     /// says nothing new. Any other error is KVM's.
     pub fn run(&mut self) -> Result<(), kvm_ioctls::Error> {
+        if let Some(what) = self.pretended {
+            self.pretended = Some(Pretended::Halt);
+            return self.pretended_run(what);
+        }
         self.calls += 1;
         if self.signals.front() == Some(&self.calls) {
             self.signals.pop_front();
@@ -86,6 +109,16 @@ impl Cpu {
             KVM_EXIT_HLT => &mut tally.halt,
             _ => &mut tally.other,
         } += 1;
+        Ok(())
+    }
+
+    fn pretended_run(&mut self, what: Pretended) -> Result<(), kvm_ioctls::Error> {
+        let reason = match what {
+            Pretended::Error(error) => return Err(kvm_ioctls::Error::new(error)),
+            Pretended::Reason(reason) => reason,
+            Pretended::Halt => KVM_EXIT_HLT,
+        };
+        self.fd.get_kvm_run().exit_reason = reason;
         Ok(())
     }
 

@@ -18,8 +18,8 @@
 use std::mem::offset_of;
 
 use kvm_bindings::{
-    KVM_EXIT_IO_OUT, kvm_run, kvm_run__bindgen_ty_1__bindgen_ty_4 as Io,
-    kvm_run__bindgen_ty_1__bindgen_ty_6 as Mmio,
+    KVM_EXIT_IO, KVM_EXIT_IO_IN, KVM_EXIT_IO_OUT, KVM_EXIT_MMIO, kvm_run,
+    kvm_run__bindgen_ty_1__bindgen_ty_4 as Io, kvm_run__bindgen_ty_1__bindgen_ty_6 as Mmio,
 };
 
 const OPERANDS: usize = offset_of!(kvm_run, __bindgen_anon_1);
@@ -107,19 +107,43 @@ impl<'p> RunPage<'p> {
     }
 }
 
-/// The bytes of a page as a kernel would leave it whose guest gave `values` to a port by one
-/// string instruction.
-pub fn recorded(values: &[u8], port: u16, data_offset: u64) -> Vec<u8> {
+/// An exit as some kernel may leave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded<'v> {
+    /// For a port.
+    Port(PortAccess, &'v [u8]),
+    /// For memory that is none, with the 8 bytes of data, of which only `length` are the guest's.
+    Memory(MemoryAccess, [u8; 8]),
+    /// For another reason.
+    Other(u32),
+}
+
+/// The bytes of a page as a kernel would leave it with this exit.
+pub fn recorded(exit: Recorded<'_>) -> Vec<u8> {
     let mut page = vec![0; 0x3000];
     let mut put = |offset: usize, bytes: &[u8]| {
         page[offset..offset + bytes.len()].copy_from_slice(bytes);
     };
-    put(offset_of!(kvm_run, exit_reason), &kvm_bindings::KVM_EXIT_IO.to_le_bytes());
-    put(OPERANDS + offset_of!(Io, direction), &[KVM_EXIT_IO_OUT as u8]);
-    put(OPERANDS + offset_of!(Io, size), &[1]);
-    put(OPERANDS + offset_of!(Io, port), &port.to_le_bytes());
-    put(OPERANDS + offset_of!(Io, count), &(values.len() as u32).to_le_bytes());
-    put(OPERANDS + offset_of!(Io, data_offset), &data_offset.to_le_bytes());
-    put(data_offset as usize, values);
+    let reason = match exit {
+        Recorded::Port(access, values) => {
+            let direction = if access.is_out { KVM_EXIT_IO_OUT } else { KVM_EXIT_IO_IN };
+            put(OPERANDS + offset_of!(Io, direction), &[direction as u8]);
+            put(OPERANDS + offset_of!(Io, size), &[access.size as u8]);
+            put(OPERANDS + offset_of!(Io, port), &access.port.to_le_bytes());
+            put(OPERANDS + offset_of!(Io, count), &(access.count as u32).to_le_bytes());
+            put(OPERANDS + offset_of!(Io, data_offset), &(access.data_offset as u64).to_le_bytes());
+            put(access.data_offset, values);
+            KVM_EXIT_IO
+        }
+        Recorded::Memory(access, data) => {
+            put(OPERANDS + offset_of!(Mmio, phys_addr), &access.address.to_le_bytes());
+            put(OPERANDS + offset_of!(Mmio, data), &data);
+            put(OPERANDS + offset_of!(Mmio, len), &(access.length as u32).to_le_bytes());
+            put(OPERANDS + offset_of!(Mmio, is_write), &[u8::from(access.is_write)]);
+            KVM_EXIT_MMIO
+        }
+        Recorded::Other(reason) => reason,
+    };
+    put(offset_of!(kvm_run, exit_reason), &reason.to_le_bytes());
     page
 }

@@ -55,8 +55,6 @@ pub struct Scenario {
     pub uses: [u64; 2],
     /// At which calls of `KVM_RUN` a signal comes first.
     pub signals: [u64; 3],
-    /// What goes out at an exit that was recorded elsewhere, and where in the page it lies.
-    pub recorded: (Vec<u8>, u64),
 }
 
 impl Scenario {
@@ -91,8 +89,6 @@ impl Scenario {
         scenario.put(&[0xeb, 0xfd], &[]);
         scenario.signals = [2 + random.below(3), 7 + random.below(5), 14 + random.below(6)]
             .map(|number| number as u64);
-        let bytes = (0..3 + random.below(6)).map(|_| random.next() as u8).collect();
-        scenario.recorded = (bytes, 0x800 + random.below(0x700) as u64);
         scenario
     }
 

@@ -48,7 +48,7 @@ fn port_data<'p>(page: &'p mut RunPage) -> &'p mut [u8] {
 }
 
 /// The adder, one register of 4 bytes at the guest's physical address `ADDER`: a number written to
-/// it is added to `sum`, a read gives `sum`. The least significant byte comes first.
+/// it is added to `sum`, modulo 2^32; a read gives `sum`. The least significant byte comes first.
 ///
 /// The guest writes 1, 2 or 4 bytes; `page.memory_data()` has the length of the access. Other
 /// addresses have no device, as above.

@@ -23,13 +23,14 @@ fn clone_flags() -> CloneFlags {
 /// that returns. Returns its PID, as the caller sees it.
 ///
 /// It must be a *new* process: a PID namespace contains only processes created in it (clone(2),
-/// pid_namespaces(7)). The parent will wait for it, so it has to send `SIGCHLD` when it exits.
+/// pid_namespaces(7)). What it changes in its memory, its open files and its working directory does
+/// not change for the caller. The parent will wait for it, so it has to send `SIGCHLD` when it exits.
 fn spawn_isolated(flags: CloneFlags, inside: Inside) -> nix::Result<Pid> {
     let mut stack = vec![0; 1 << 20];
     todo!("lab 8, step 2: unsafe {{ clone(...) }}, on that stack")
 }
 
-/// Sets the host name that everybody in the caller's UTS namespace sees (sethostname(2)).
+/// Sets the host name that everybody in the caller's UTS namespace sees to `name` (sethostname(2)).
 fn set_host_name(name: &str) -> nix::Result<()> {
     todo!("lab 8, step 3: one call")
 }

@@ -14,7 +14,7 @@ use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, clone},
     sys::{signal::Signal, stat::Mode, wait::waitpid},
-    unistd::{Pid, chdir, chroot, execv, fchdir, getpid, mkdir},
+    unistd::{Pid, chdir, chroot, execv, fchdir, getpid},
 };
 
 /// The student's functions, in the order in which the new process calls them.
@@ -58,10 +58,13 @@ fn outside(host: &Host, answer: &Answer) -> Result<(), Trouble> {
 fn enter(host: &Host, answer: &Answer, root: &Path) -> isize {
     let steps = || {
         host.step("make_private", answer.make_private)?;
+        host.meet("private");
         host.step("bind_self", || (answer.bind_self)(root))?;
+        host.meet("bound");
         host.step("mount_proc", || (answer.mount_proc)(root))?;
-        host.meet("mounted");
+        host.meet("proc");
         host.step("pivot", || (answer.pivot)(root))?;
+        host.meet("pivoted");
         host.step("detach_old", answer.detach_old)?;
         // What runs from here on was found in the new root, or not at all.
         host.step("execute /program of the new root", || execv(ROLE[0], &ROLE))
@@ -87,7 +90,6 @@ fn inside(host: &Host) -> Result<(), Trouble> {
 /// more, from which `..` knows no end but that of the mounts.
 fn break_out() -> nix::Result<()> {
     let here = open(".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-    mkdir("/cell", Mode::S_IRWXU)?;
     chroot("/cell")?;
     fchdir(&here)?;
     for _ in 0..64 {
@@ -127,8 +129,8 @@ fn born(flags: CloneFlags, mut inside: impl FnMut() -> isize) -> nix::Result<Pid
     }
 }
 
-/// A tree that is to be a root: this program, a file with the check's token, and a directory for
-/// `/proc`. It goes when this is dropped, by its names and never through a mount.
+/// A tree that is to be a root: this program, a file with the check's token, and directories for
+/// `/proc` and for the attempt to get out. It goes when this is dropped, by its names and never through a mount.
 struct Tree {
     path: PathBuf,
 }
@@ -137,7 +139,7 @@ impl Tree {
     fn build(token: &str) -> io::Result<Self> {
         let path = PathBuf::from(format!("/tmp/lab09-{}", getpid()));
         let tree = Self { path };
-        for directory in ["", "proc"] {
+        for directory in ["", "proc", "cell"] {
             fs::create_dir(tree.path.join(directory))?;
         }
         fs::copy(std::env::current_exe()?, tree.path.join("program"))?;

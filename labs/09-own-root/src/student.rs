@@ -28,8 +28,8 @@ fn bind_self(root: &Path) -> nix::Result<()> {
     todo!("lab 9, step 2: a bind mount whose source and target are the same")
 }
 
-/// Mounts a new `proc` on the directory `proc` in `root`: it shows the processes of the
-/// mounter's PID namespace (proc(5)).
+/// Mounts a new `proc` on the directory `proc` in `root`, without set-user-ID programs, devices and
+/// execution: it shows the processes of the mounter's PID namespace (proc(5)).
 ///
 /// It comes before the old root is removed: a user namespace may mount a `proc` only while another
 /// complete one is visible.
@@ -48,7 +48,7 @@ fn pivot(root: &Path) -> nix::Result<()> {
 }
 
 /// Unmounts the old root, which is stacked on `.`, with everything mounted in it, although it is in
-/// use; then changes to `/` (umount2(2)).
+/// use (umount2(2)). The working directory is `/` in the end.
 fn detach_old() -> nix::Result<()> {
     todo!("lab 9, step 5: one flag detaches a mount that is busy")
 }

@@ -1,4 +1,4 @@
-//! One directory, and nothing else: no `+cpu` for version 2, no second hierarchy for version 1.
+//! No `+cpu` for version 2: the group has no files of the CPU controller.
 
 use std::{fs, io, process::ExitCode};
 
@@ -14,6 +14,9 @@ fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
         cpu: parents.cpu.join(name),
         cpuacct: parents.cpuacct.join(name),
     };
+    if group.cpuacct != group.cpu {
+        fs::create_dir(&group.cpuacct)?;
+    }
     fs::create_dir(&group.cpu)?;
     Ok(group)
 }

@@ -1,26 +1,19 @@
 //! Lab 12: a share of the CPU. The part that leads the student's functions.
 
-use std::{
-    io,
-    path::PathBuf,
-    process::ExitCode,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+mod model;
+mod worker;
+
+use std::{io, path::PathBuf, process::ExitCode, thread::sleep, time::Duration};
 
 pub use lab::program::CgroupParents;
 use lab::program::{Host, Trouble, run};
 use nix::{
     errno::Errno,
-    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
-    sys::{
-        prctl::set_pdeathsig,
-        signal::{Signal, kill, raise},
-        wait::{WaitPidFlag, waitpid},
-    },
-    time::{ClockId, clock_gettime},
-    unistd::{ForkResult, Pid, fork, getpid},
+    unistd::{Pid, getpid},
 };
+
+use model::{Layout, Model, Order};
+use worker::Worker;
 
 /// A cgroup: its directory, or on version 1 its two directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +58,7 @@ const BEFORE: Duration = Duration::from_millis(100);
 /// How long it is measured.
 const MEASURED: Duration = Duration::from_millis(1000);
 
-/// The program: one group with a quota, then three with weights.
+/// The program: a group on this host and one in each model, then what the limits do.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let parents = host.cgroup_parents()?;
@@ -73,42 +66,125 @@ pub fn program(answer: &Answer) -> ExitCode {
             "" => format!("lab12-{}", getpid()),
             name => name.to_owned(),
         };
-        quota(host, answer, &parents, &name)?;
+        let worker = host.step("make a worker", || Worker::start(BEFORE))?;
+        let group = one_group(host, answer, &parents, &name, &worker)?;
+        shares(host, answer);
+        for layout in Layout::ALL {
+            in_a_model(host, answer, layout, worker.0)?;
+        }
+        quota(host, answer, &group, worker)?;
         weights(host, answer, &parents, &name)
     })
 }
 
-fn quota(host: &Host, answer: &Answer, parents: &CgroupParents, name: &str) -> Result<(), Trouble> {
-    let set_quota = |group: &Group, quota, period| {
-        let (quota, period) = (Duration::from_millis(quota), Duration::from_millis(period));
-        host.step("set_quota", || (answer.set_quota)(group, quota, period))
-    };
-    let group = host.step("create", || (answer.create)(parents, name))?;
-    let worker = host.step("make a worker", || Worker::start(BEFORE))?;
+/// A group on this host, step by step.
+fn one_group(
+    host: &Host,
+    answer: &Answer,
+    parents: &CgroupParents,
+    name: &str,
+    worker: &Worker,
+) -> Result<Group, Trouble> {
+    let group = created(host, answer, parents, name)?;
+    host.meet("created");
     host.say("worker", worker.0);
     host.step("attach", || (answer.attach)(&group, worker.0))?;
+    host.meet("attached");
     host.step("let it run without a limit", || worker.run_until_it_stops())?;
-    set_quota(&group, 20, 100)?;
+    limited(host, answer, &group)?;
     host.meet("limited");
+    weighed(host, answer, &group)?;
+    host.meet("weighed");
+    counted(host, answer, &group, "stats")?;
+    host.meet("counted");
+    Ok(group)
+}
 
-    let before = host.step("stats", || (answer.stats)(&group))?;
-    let began = Instant::now();
+/// The same in a directory of plain files.
+fn in_a_model(host: &Host, answer: &Answer, layout: Layout, pid: Pid) -> Result<(), Trouble> {
+    let seed = host.number("seed", 4711);
+    let model = host.step("build a model of a tree", || Model::build(layout, seed))?;
+    host.say("model", model.root.display());
+    let name = "group";
+    let group = created(host, answer, &model.parents(), name)?;
+    host.meet("created in a model");
+    host.step("fill the model", || model.fill(name, Order::Usual))?;
+    host.step("attach", || (answer.attach)(&group, pid))?;
+    host.meet("attached in a model");
+    limited(host, answer, &group)?;
+    host.meet("limited in a model");
+    weighed(host, answer, &group)?;
+    host.meet("weighed in a model");
+    counted(host, answer, &group, "stats")?;
+    host.meet("counted in a model");
+    host.step("fill the model", || model.fill(name, Order::Reversed))?;
+    counted(host, answer, &group, "stats, with the lines in another order")?;
+    host.meet("counted in another order");
+    host.step("clear the model", || model.clear(name))?;
+    host.step("remove", || (answer.remove)(&group))?;
+    host.meet("removed in a model");
+    Ok(())
+}
+
+fn created(
+    host: &Host,
+    answer: &Answer,
+    parents: &CgroupParents,
+    name: &str,
+) -> Result<Group, Trouble> {
+    host.say("version", parents.version);
+    let group = host.step("create", || (answer.create)(parents, name))?;
+    let Group { version, cpu, cpuacct } = &group;
+    host.say("group", format!("version {version}, {}, {}", cpu.display(), cpuacct.display()));
+    Ok(group)
+}
+
+fn limited(host: &Host, answer: &Answer, group: &Group) -> Result<(), Trouble> {
+    let milliseconds = |name, usual| Duration::from_millis(host.number(name, usual));
+    let (quota, period) = (milliseconds("quota", 31), milliseconds("period", 67));
+    host.step("set_quota", || (answer.set_quota)(group, quota, period))
+}
+
+fn weighed(host: &Host, answer: &Answer, group: &Group) -> Result<(), Trouble> {
+    let weight = host.number("weight", 100) as u32;
+    host.step("set_weight", || (answer.set_weight)(group, weight))
+}
+
+fn counted(host: &Host, answer: &Answer, group: &Group, step: &str) -> Result<(), Trouble> {
+    let stats = host.step(step, || (answer.stats)(group))?;
+    host.say("usage", stats.usage.as_nanos());
+    host.say("throttled", stats.throttled);
+    Ok(())
+}
+
+/// What `share` makes of made-up readings: of one CPU's, and of several CPUs'.
+fn shares(host: &Host, answer: &Answer) {
+    let seed = host.number("seed", 4711);
+    let wall = Duration::from_millis(1000 + seed % 500);
+    let before = Stats { usage: Duration::from_millis(300 + seed % 300), throttled: 3 };
+    for (name, used) in [("share", 150 + seed % 300), ("share-of-several", 3000 + seed % 1000)] {
+        let usage = before.usage + Duration::from_millis(used);
+        let after = Stats { usage, throttled: 9 };
+        host.say(name, (answer.share)(&before, &after, wall));
+    }
+    host.meet("shared");
+}
+
+/// What the quota does: for a while the worker runs as it likes.
+fn quota(host: &Host, answer: &Answer, group: &Group, worker: Worker) -> Result<(), Trouble> {
+    let (quota, period) = (Duration::from_millis(20), Duration::from_millis(100));
+    host.step("set_quota", || (answer.set_quota)(group, quota, period))?;
+    host.meet("ready");
+    counted(host, answer, group, "stats")?;
     host.step("let it run", || worker.go())?;
     sleep(MEASURED);
     host.step("stop it", || worker.halt())?;
-    let wall = began.elapsed();
-    let after = host.step("stats", || (answer.stats)(&group))?;
-    host.say("wall", wall.as_nanos());
-    host.say("usage-before", before.usage.as_nanos());
-    host.say("usage-after", after.usage.as_nanos());
-    host.say("throttled", after.throttled);
-    host.say("share", format!("{:.4}", (answer.share)(&before, &after, wall)));
+    counted(host, answer, group, "stats")?;
     host.meet("measured");
-
-    set_quota(&group, host.number("quota", 31), host.number("period", 67))?;
-    host.meet("limited anew");
     drop(worker);
-    host.step("remove", || patiently(|| (answer.remove)(&group)))
+    host.step("remove", || patiently(|| (answer.remove)(group)))?;
+    host.meet("removed");
+    Ok(())
 }
 
 fn weights(
@@ -121,7 +197,7 @@ fn weights(
     let mut racers = Vec::new();
     for times in [1, 2, 4] {
         let name = format!("{name}-{times}");
-        let group = host.step("create", || (answer.create)(parents, &name))?;
+        let group = created(host, answer, parents, &name)?;
         let worker = host.step("make a worker", || Worker::start(Duration::ZERO))?;
         host.step("pin it", || worker.pin())?;
         host.step("set_weight", || (answer.set_weight)(&group, times * weight))?;
@@ -129,7 +205,7 @@ fn weights(
         host.say(&format!("racer-{times}"), worker.0);
         racers.push((group, worker));
     }
-    host.meet("weighed");
+    host.meet("three");
     for (_, worker) in &racers {
         host.step("let it run", || worker.go())?;
     }
@@ -140,76 +216,6 @@ fn weights(
         host.step("remove", || patiently(|| (answer.remove)(&group)))?;
     }
     Ok(())
-}
-
-/// A process that computes whenever it is let, and ends with its owner.
-struct Worker(Pid);
-
-impl Worker {
-    /// Makes one that stands still; let go, it stops once by itself after so much CPU time, unless
-    /// that is nothing.
-    fn start(first: Duration) -> nix::Result<Self> {
-        // SAFETY: this process has a single thread, so the child may do whatever it could do.
-        match unsafe { fork() }? {
-            ForkResult::Child => match compute(first) {
-                Err(errno) => std::process::exit(errno as i32),
-                Ok(never) => match never {},
-            },
-            ForkResult::Parent { child } => {
-                let worker = Self(child);
-                worker.wait_until_stopped()?;
-                Ok(worker)
-            }
-        }
-    }
-
-    /// To the last CPU that there is; the first is the busiest on many machines.
-    fn pin(&self) -> nix::Result<()> {
-        let all = sched_getaffinity(self.0)?;
-        let has = |cpu: &usize| all.is_set(*cpu).unwrap_or(false);
-        let last = (0..CpuSet::count()).rev().find(has).unwrap_or(0);
-        let mut one = CpuSet::new();
-        one.set(last)?;
-        sched_setaffinity(self.0, &one)
-    }
-
-    fn go(&self) -> nix::Result<()> {
-        kill(self.0, Signal::SIGCONT)
-    }
-
-    fn halt(&self) -> nix::Result<()> {
-        kill(self.0, Signal::SIGSTOP)?;
-        self.wait_until_stopped()
-    }
-
-    fn run_until_it_stops(&self) -> nix::Result<()> {
-        self.go()?;
-        self.wait_until_stopped()
-    }
-
-    fn wait_until_stopped(&self) -> nix::Result<()> {
-        waitpid(self.0, Some(WaitPidFlag::WUNTRACED)).map(drop)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // It is this process's child and not buried yet, so nobody else has its number.
-        let _ = kill(self.0, Signal::SIGKILL);
-        let _ = waitpid(self.0, None);
-    }
-}
-
-fn compute(first: Duration) -> nix::Result<std::convert::Infallible> {
-    set_pdeathsig(Signal::SIGKILL)?;
-    raise(Signal::SIGSTOP)?;
-    if !first.is_zero() {
-        while Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?) < first {}
-        raise(Signal::SIGSTOP)?;
-    }
-    loop {
-        std::hint::spin_loop();
-    }
 }
 
 /// A process that has just ended may be in its group for a moment yet.

@@ -5,7 +5,7 @@ use std::{fs, io, process::ExitCode, time::Duration};
 use container::cgroup;
 use cpu_quota::{Answer, CgroupParents, Group, Stats};
 use nix::unistd::Pid;
-use sandbox::{CpuQuota, Limits};
+use sandbox::Limits;
 
 fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
     let group = Group {
@@ -28,15 +28,19 @@ fn attach(group: &Group, pid: Pid) -> io::Result<()> {
 }
 
 fn set_quota(group: &Group, quota: Duration, period: Duration) -> io::Result<()> {
-    set(group, &Limits { cpu_quota: Some(CpuQuota { quota, period }), ..Limits::default() })
+    let (quota, period) = (quota.as_micros(), period.as_micros());
+    match group.version {
+        1 => {
+            fs::write(group.cpu.join("cpu.cfs_period_us"), period.to_string())?;
+            fs::write(group.cpu.join("cpu.cfs_quota_us"), quota.to_string())
+        }
+        _ => fs::write(group.cpu.join("cpu.max"), format!("{quota} {period}")),
+    }
 }
 
 fn set_weight(group: &Group, weight: u32) -> io::Result<()> {
-    set(group, &Limits { cpu_weight: Some(weight), ..Limits::default() })
-}
-
-pub(crate) fn set(group: &Group, limits: &Limits) -> io::Result<()> {
-    for (file, value) in cgroup::files(limits, group.version) {
+    let limits = Limits { cpu_weight: Some(weight), ..Limits::default() };
+    for (file, value) in cgroup::files(&limits, group.version) {
         fs::write(group.cpu.join(file), value)?;
     }
     Ok(())

@@ -12,9 +12,10 @@ use nix::unistd::Pid;
 /// Creates the group `name` and returns its directories.
 ///
 /// Creating a directory creates a group. Version 1 has a hierarchy for each controller: one
-/// directory below `parents.cpu` and one below `parents.cpuacct`. Version 2 has one below `parents.cpu`,
-/// but the kernel puts the files of the CPU controller into it only if the file
-/// `cgroup.subtree_control` of `parents.cpu` names that controller: write `+cpu` into it first.
+/// directory below `parents.cpu` and one below `parents.cpuacct`, unless both are the same path.
+/// Version 2 has one below `parents.cpu`, which `parents.cpuacct` is too; the kernel puts the files of
+/// the CPU controller into it only if the file `cgroup.subtree_control` of `parents.cpu` names that
+/// controller: write `+cpu` into it.
 fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
     todo!("lab 12, step 1: fs::create_dir, and what version 2 needs before it")
 }
@@ -55,7 +56,7 @@ fn share(before: &Stats, after: &Stats, wall: Duration) -> f64 {
     todo!("lab 12, step 6: one line")
 }
 
-/// Removes the group from each hierarchy. It is already empty.
+/// Removes the group from each hierarchy. No process is in it any more.
 fn remove(group: &Group) -> io::Result<()> {
     todo!("lab 12, step 7: fs::remove_dir")
 }

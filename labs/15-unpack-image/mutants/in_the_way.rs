@@ -1,6 +1,4 @@
 //! What is in the way stays there.
-//!
-//! Caught as: L15-image-refused
 
 use std::{
     fs, io,

@@ -1,6 +1,4 @@
 //! The system is not looked at, only the processor.
-//!
-//! Caught as: L15-platform
 
 use std::{io, process::ExitCode};
 

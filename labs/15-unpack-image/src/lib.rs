@@ -21,7 +21,7 @@ use lab::program::{Host, Trouble, run};
 use serde::{Deserialize, Serialize};
 
 pub use image::digest::Digest;
-pub use scenario::{Attack, Expected, Scenario, TestImage};
+pub use scenario::{Attack, Expected, Scenario, Simple, TestImage};
 
 /// Where a blob is, and how to know that it is the right one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

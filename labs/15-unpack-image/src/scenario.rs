@@ -2,6 +2,8 @@
 //! them beforehand.
 
 mod archive;
+mod attack;
+mod simple;
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +17,8 @@ use serde_json::{Value, json};
 use crate::{Descriptor, Digest};
 pub use archive::{ArchiveEntry, Layer};
 use archive::{compressed, tar};
+pub use attack::Attack;
+pub use simple::Simple;
 
 /// An image layout, file by file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,82 +42,6 @@ pub enum Expected {
     SameAs(PathBuf),
 }
 
-/// A way in which an image is bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attack {
-    /// A layer's blob has been replaced by another of the same size.
-    Tampered,
-    /// The manifest gives another size than the blob has.
-    Size,
-    /// The index has an image for another platform alone.
-    Platform,
-    /// A file's path begins with `..`.
-    DotDot,
-    /// A file's path begins with a slash.
-    Absolute,
-    /// A symbolic link leads out, and a file's path leads through it.
-    Symlink,
-    /// A hard link's target is outside.
-    HardLink,
-    /// A whiteout's name stands for the directory above.
-    Whiteout,
-}
-
-impl Attack {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Tampered,
-        Self::Size,
-        Self::Platform,
-        Self::DotDot,
-        Self::Absolute,
-        Self::Symlink,
-        Self::HardLink,
-        Self::Whiteout,
-    ];
-
-    /// A bad image, which is to be unpacked below `work`.
-    pub fn image(self, work: &Path, word: &str) -> TestImage {
-        let name = format!("bad-{word}");
-        let file = |path: String| (path, ArchiveEntry::File(format!("{word}\n"), 0o644));
-        let link = |to: &str| (format!("link-{word}"), ArchiveEntry::Symlink(to.into()));
-        let mut layer = vec![file(format!("first-{word}"))];
-        layer.extend(match self {
-            Self::Tampered | Self::Size | Self::Platform => vec![],
-            Self::DotDot => vec![file(format!("../escaped-{word}"))],
-            Self::Absolute => vec![file(format!("{}/{name}/escaped-{word}", work.display()))],
-            Self::Symlink => vec![link(".."), file(format!("link-{word}/escaped-{word}"))],
-            Self::HardLink => {
-                vec![(format!("twin-{word}"), ArchiveEntry::HardLink("../victim".into()))]
-            }
-            Self::Whiteout => {
-                vec![(".wh...".to_owned(), ArchiveEntry::Whiteout)]
-            }
-        });
-        let mut image = TestImage::new(&name);
-        let mut blob = compressed(&tar(&layer));
-        let mut descriptor = describe(LAYER, &blob);
-        match self {
-            Self::Tampered => {
-                // As good an archive as before, and as long, with another content.
-                let other = "x".repeat(word.len());
-                blob = tar(&[(
-                    format!("first-{word}"),
-                    ArchiveEntry::File(format!("{other}\n"), 0o644),
-                )]);
-                descriptor = describe(LAYER, &tar(&layer));
-            }
-            Self::Size => descriptor.size += 1,
-            _ => {}
-        }
-        image.files.insert(path_of(&descriptor.digest), blob);
-        let manifest = image.manifest(&[descriptor]);
-        let architecture = if self == Self::Platform { "arm64" } else { "amd64" };
-        image.index(&[entry(&manifest, "linux", architecture)]);
-        image
-    }
-}
-
 /// An image, and what comes of it.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -123,10 +51,18 @@ pub struct Scenario {
     pub expected: BTreeMap<PathBuf, Expected>,
     /// A file that is in each layer, each time another.
     pub shared: PathBuf,
-    /// A file of the layers for other platforms.
-    pub foreign: PathBuf,
+    /// The file of the image for no platform, for another processor, and for another system.
+    pub foreign: [PathBuf; 3],
     /// A file that a whiteout hides.
     pub hidden: PathBuf,
+    /// A file that a whiteout beside it hides, in a directory.
+    pub hidden_below: PathBuf,
+    /// A symbolic link to nowhere that a whiteout hides.
+    pub hidden_link: PathBuf,
+    /// A file that its own layer has, with a whiteout of the same name.
+    pub own: PathBuf,
+    /// Where a symbolic link of the base leads, beside the root; the top has a file of its name.
+    pub dangling: PathBuf,
     /// A directory that a whiteout hides.
     pub hidden_directory: PathBuf,
     /// A directory that is opaque.
@@ -145,6 +81,7 @@ impl Scenario {
         let directory = |path: &str| (path.to_owned(), ArchiveEntry::Directory(0o755));
         let [shared, hidden, gone, opaque, link, kept, turned, flat] =
             ["shared", "hidden", "gone", "opaque", "conf", "kept", "turned", "flat"].map(word);
+        let [dangling, escaped, own, stale] = ["dangling", "escaped", "own", "stale"].map(word);
         let inner = word("inner");
         let program = |path: String| {
             (path, ArchiveEntry::File(word("text"), [0o755, 0o700][random(2) as usize]))
@@ -157,6 +94,11 @@ impl Scenario {
         base.extend([file(&format!("{opaque}/{}", word("below"))), file(&turned)]);
         base.extend([(link.clone(), ArchiveEntry::Symlink("../victim".into())), directory(&flat)]);
         base.extend([file(&format!("{flat}/{inner}")), program(word("program"))]);
+        let hidden_below = format!("{kept}/{}", word("deep"));
+        base.extend([file(&hidden_below), file(&own)]);
+        let to_nowhere = ArchiveEntry::Symlink(format!("../{escaped}"));
+        base.push((dangling.clone(), to_nowhere.clone()));
+        base.push((stale.clone(), to_nowhere));
         let twin = (word("twin"), ArchiveEntry::HardLink(format!("{kept}/{inner}")));
         base.push(twin);
 
@@ -166,39 +108,46 @@ impl Scenario {
         middle.push((format!("{opaque}/.wh..wh..opq"), ArchiveEntry::Whiteout));
         middle.push((format!(".wh.{hidden}"), ArchiveEntry::Whiteout));
         middle.push((format!(".wh.{gone}"), ArchiveEntry::Whiteout));
+        middle.push((format!(".wh.{stale}"), ArchiveEntry::Whiteout));
+        let beside = Path::new(&hidden_below).file_name().map(|name| name.display().to_string());
+        middle.push((format!("{kept}/.wh.{}", beside.unwrap_or_default()), ArchiveEntry::Whiteout));
+        middle.extend([file(&own), (format!(".wh.{own}"), ArchiveEntry::Whiteout)]);
         middle.extend([
             (kept.clone(), ArchiveEntry::Directory(0o700)),
             file(&format!("{kept}/{}", word("new"))),
         ]);
         middle.push((word("link"), ArchiveEntry::Symlink("/etc/passwd".into())));
 
-        let mut top = vec![file(&shared), file(&link), directory(&turned)];
+        let mut top = vec![file(&shared), file(&link), file(&dangling), directory(&turned)];
         top.extend([file(&format!("{turned}/{inner}")), file(&flat)]);
         top.extend((0..2 + random(3)).map(|_| file(&word("file"))));
 
         let mut image = TestImage::new("good");
         let layers = [base, middle, top];
         let manifest = image.manifest_of(&layers);
-        let foreign = word("foreign");
-        let other = image.manifest_of(&[vec![file(&foreign)]]);
-        let mut others = vec![
-            entry(&other, "unknown", "unknown"),
-            entry(&other, "linux", "arm64"),
-            entry(&other, "windows", "amd64"),
-        ];
-        for place in (1..others.len()).rev() {
-            others.swap(place, random(place as u64 + 1) as usize);
+        let foreign = [(); 3].map(|()| word("foreign"));
+        let [none, processor, system] =
+            foreign.each_ref().map(|name| image.manifest_of(&[vec![file(name)]]));
+        let mut others = [entry(&processor, "linux", "arm64"), entry(&system, "windows", "amd64")];
+        if random(2) == 0 {
+            others.reverse();
         }
         // Neither the first nor the last one.
-        others.push(entry(&manifest, "linux", "amd64"));
-        others.push(entry(&other, "linux", "s390x"));
-        image.index(&others);
+        let mut all = vec![entry(&none, "unknown", "unknown")];
+        all.extend(others);
+        all.push(entry(&manifest, "linux", "amd64"));
+        all.push(entry(&processor, "linux", "s390x"));
+        image.index(&all);
         Self {
             image,
             expected: archive::apply(&layers),
             shared: shared.into(),
-            foreign: foreign.into(),
+            foreign: foreign.map(PathBuf::from),
             hidden: hidden.into(),
+            hidden_below: hidden_below.into(),
+            hidden_link: stale.into(),
+            own: own.into(),
+            dangling: escaped.into(),
             hidden_directory: gone.into(),
             opaque: opaque.into(),
             kept: kept.into(),

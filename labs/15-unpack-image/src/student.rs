@@ -44,17 +44,17 @@ fn layers(manifest: &[u8]) -> io::Result<Vec<Descriptor>> {
 /// - a file `DIRECTORY/.wh.NAME` removes `NAME`, a directory with everything in it;
 /// - a file `DIRECTORY/.wh..wh..opq` removes everything that is in `DIRECTORY`.
 ///
-/// Neither is created as a file. Then all other entries:
+/// What is not there need not be removed. Neither is created as a file. Then all other entries:
 ///
 /// - a directory that exists already keeps its content;
 /// - anything else that exists under the name is removed first, and never written through;
 /// - directories, regular files, symbolic links and hard links (a second name for one file) are
-///   created; files and directories have the entry's permissions, whatever the umask is. The owner
-///   is ignored: you are not root.
+///   created; files and directories have the entry's permissions (twelve bits), whatever the umask
+///   is. A symbolic link may lead anywhere. The owner is ignored: you are not root.
 ///
 /// The archive is hostile. Return an error, and touch nothing outside of `root`, if a path is absolute
-/// or has a `..` in it, if one of its directories is a symbolic link, if a hard link's target is such
-/// a path, or if what follows `.wh.` is not a name.
+/// or has a `..` in it, if one of its directories is a symbolic link, if a hard link's target or a
+/// whiteout is such a path, or if what follows `.wh.` is not a name.
 fn unpack_layer(archive: &[u8], root: &Path) -> io::Result<()> {
     for entry in tar::Archive::new(archive).entries()? {
         let mut entry = entry?;

@@ -156,6 +156,7 @@ fn pull(
     let manifest: Manifest = serde_json::from_slice(&manifest)?;
     for wanted in [manifest.config].iter().chain(&manifest.layers) {
         let mut attempt = 1;
+        host.say(&format!("attempts.{}", wanted.digest.hex()), attempt);
         while let Err(error) = (answer.blob)(answer.get, repository, wanted, store) {
             if !host.is_checked() {
                 host.say("error", &error);
@@ -164,6 +165,7 @@ fn pull(
                 return Err(error);
             }
             attempt += 1;
+            host.say(&format!("attempts.{}", wanted.digest.hex()), attempt);
         }
     }
     Ok(())

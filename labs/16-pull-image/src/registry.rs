@@ -40,6 +40,12 @@ pub struct Content {
     pub blobs: BTreeMap<Digest, (Vec<u8>, Mishap)>,
     /// The tokens, by repository.
     pub tokens: BTreeMap<String, String>,
+    /// The tokens that are good once the manifest has been given out, where those are others.
+    pub later: BTreeMap<String, String>,
+    /// Repositories of which every manifest comes with the status 503.
+    pub unavailable: BTreeSet<String>,
+    /// The name of the registry, as its token service knows it.
+    pub service: String,
 }
 
 /// A request, and how it was answered.
@@ -149,8 +155,9 @@ impl<Looks> Answers<Looks> {
         if token.map(String::as_str) != bearer || token.is_none() {
             let host = head.header("host").unwrap_or_default();
             let way = format!(
-                "Bearer realm=\"http://{host}/token\",service=\"class\",\
-                 scope=\"repository:{repository}:pull\""
+                "Bearer realm=\"http://{host}/token\",service=\"{}\",\
+                 scope=\"repository:{repository}:pull\"",
+                self.content.service
             );
             return Answer::error(401).with("WWW-Authenticate", &way);
         }
@@ -166,15 +173,22 @@ impl<Looks> Answers<Looks> {
     fn token(&self, query: &str) -> Answer {
         let scope = query.split('&').find_map(|pair| pair.strip_prefix("scope="));
         let repository = scope.and_then(|it| it.strip_prefix("repository:")?.strip_suffix(":pull"));
-        let service = query.split('&').any(|pair| pair == "service=class");
+        let service = format!("service={}", self.content.service);
+        let service = query.split('&').any(|pair| pair == service);
         let token = repository.filter(|_| service).and_then(|it| self.content.tokens.get(it));
         let token = token.map_or("for-nothing", String::as_str);
         Answer::ok(format!("{{\"token\":\"{token}\"}}").into_bytes())
     }
 
-    fn manifest(&self, head: &Head, repository: &str, reference: &str) -> Answer {
+    fn manifest(&mut self, head: &Head, repository: &str, reference: &str) -> Answer {
         let key = (repository.to_owned(), reference.to_owned());
         let Some(manifest) = self.content.manifests.get(&key) else { return Answer::error(404) };
+        if let Some(later) = self.content.later.remove(repository) {
+            self.content.tokens.insert(repository.to_owned(), later);
+        }
+        if self.content.unavailable.contains(repository) {
+            return Answer { status: 503, ..Answer::ok(manifest.clone()) };
+        }
         if head.header("accept").is_some_and(|accept| accept.contains(MANIFEST)) {
             return Answer::ok(manifest.clone()).with("Content-Type", MANIFEST);
         }

@@ -10,6 +10,9 @@ use start_up::Answer;
 mod solution;
 
 fn median_interval(samples: &[Sample], _seed: u64) -> Option<Interval> {
+    if samples.len() < 6 {
+        return None;
+    }
     let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
     Some(Interval { low: quantile(&values, 0.025)?, high: quantile(&values, 0.975)? })
 }

@@ -1,5 +1,4 @@
-//! The slowest and the fastest tenth are thrown away first, and of an even number the upper one is
-//! taken.
+//! The slowest tenth is thrown away first.
 
 use std::process::ExitCode;
 
@@ -12,9 +11,7 @@ mod solution;
 fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let few = sorted.len() / 10;
-    let kept = &sorted[few..sorted.len() - few];
-    kept.get(kept.len() / 2).copied()
+    report::median(&sorted[..sorted.len() - sorted.len() / 10])
 }
 
 fn main() -> ExitCode {

@@ -10,6 +10,9 @@ use start_up::{Answer, Random};
 mod solution;
 
 fn median_interval(samples: &[Sample], seed: u64) -> Option<Interval> {
+    if samples.len() < 6 {
+        return None;
+    }
     let mut random = Random::new(seed);
     let mut draw = || {
         let drawn = samples.iter().map(|_| samples[random.below(samples.len())].value);

@@ -18,7 +18,7 @@ use lab::program::run;
 use report::{Interval, Sample};
 use sandbox::{Sandbox, Workload};
 
-pub use measuring::FILE;
+pub use measuring::{FILE, TRIALS};
 pub use report::Random;
 pub use statistics::samples_of;
 

@@ -1,6 +1,7 @@
 //! The processes that start things, and the file of what they measured.
 
 use std::{
+    cell::RefCell,
     env,
     fs::{self, OpenOptions},
     io::{self, Write},
@@ -10,15 +11,15 @@ use std::{
 use container::Container;
 use lab::program::{Host, Trouble};
 use microvm::MicroVm;
-use sandbox::{Builtin, Sandbox, Workload};
+use sandbox::{Builtin, Instance, Milestone, Outcome, Sandbox, Workload, monotonic_now};
 
 use super::{Answer, Measured, Subject};
 
 /// Where every process adds its runs: process, round, subject, five phases and the total in ns.
 pub const FILE: &str = "start-up.csv";
 
-/// How often `measure` is tried out.
-const TRIALS: usize = 15;
+/// How often `measure` is tried out with each sandbox.
+pub const TRIALS: usize = 15;
 
 fn hello() -> Workload {
     Workload::builtin(Builtin::Hello, &[])
@@ -31,16 +32,49 @@ fn sandbox_of(subject: Subject) -> Box<dyn Sandbox> {
     }
 }
 
+/// A sandbox that writes down every run: what it knows of it, for the check to compare.
+struct Watched<'a> {
+    inner: &'a dyn Sandbox,
+    runs: RefCell<Vec<String>>,
+}
+
+impl Sandbox for Watched<'_> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn spawn(&self, workload: &Workload) -> sandbox::Result<Box<dyn Instance>> {
+        self.runs.borrow_mut().push("unknown".into());
+        self.inner.spawn(workload)
+    }
+
+    fn run(&self, workload: &Workload) -> sandbox::Result<Outcome> {
+        let before = monotonic_now();
+        let outcome = self.inner.run(workload)?;
+        let total = monotonic_now() - before;
+        let mut last = Default::default();
+        let phases = Milestone::ALL.map(|milestone| {
+            let reached = outcome.timeline.since_start(milestone).unwrap_or(last);
+            let phase = reached.saturating_sub(last);
+            last = reached;
+            phase
+        });
+        self.runs.borrow_mut().push(words(&Measured { phases, total }));
+        Ok(outcome)
+    }
+}
+
 /// A few runs of each kind, for the check to look at the phases.
 pub(super) fn try_out(host: &Host, answer: &Answer) -> Result<(), Trouble> {
     for subject in [Subject::Container, Subject::MicroVm] {
         let sandbox = sandbox_of(subject);
-        let mut lines = Vec::new();
-        for _ in 0..TRIALS {
-            let measured = host.step("measure", || (answer.measure)(&*sandbox, &hello()))?;
-            lines.push(words(&measured));
+        for trial in 0..TRIALS {
+            let watched = Watched { inner: &*sandbox, runs: RefCell::default() };
+            let measured = host.step("measure", || (answer.measure)(&watched, &hello()))?;
+            let name = format!("{}.{trial}", subject.name());
+            host.say(&format!("tried-{name}"), words(&measured));
+            host.say(&format!("watched-{name}"), watched.runs.borrow().join(" "));
         }
-        host.say(&format!("tried-{}", subject.name()), lines.join(" "));
     }
     host.meet("tried");
     Ok(())

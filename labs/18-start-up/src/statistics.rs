@@ -7,19 +7,28 @@ use report::{Interval, Sample};
 
 use super::{Answer, FILE, Subject};
 
-/// Made-up samples, `process:round:value`, of which the check knows the median and its interval.
+/// Made-up values, of which the check knows the medians; then made-up samples,
+/// `SEED,SEED;PROCESS:ROUND:VALUE PROCESS:ROUND:VALUE`, of which it knows the intervals. A `|` is
+/// between two sets.
 pub(super) fn drill(host: &Host, answer: &Answer) {
     let words = host.meet("drill");
-    let samples: Vec<Sample> = words.split(' ').filter_map(sample).collect();
-    if samples.is_empty() {
+    if words.is_empty() {
         return;
     }
-    let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
-    host.say("drill-median", number((answer.median)(&values)));
-    host.meet("median");
-    let (low, high) = ends((answer.median_interval)(&samples, 1));
-    host.say("drill-low", low);
-    host.say("drill-high", high);
+    for (set, words) in words.split('|').enumerate() {
+        let values: Vec<f64> = words.split(' ').filter_map(|word| word.parse().ok()).collect();
+        host.say(&format!("drill-median.{set}"), number((answer.median)(&values)));
+    }
+    let words = host.meet("median");
+    for (set, words) in words.split('|').enumerate() {
+        let (seeds, samples) = words.split_once(';').unwrap_or_default();
+        let samples: Vec<Sample> = samples.split(' ').filter_map(sample).collect();
+        for (turn, seed) in seeds.split(',').filter_map(|word| word.parse().ok()).enumerate() {
+            let (low, high) = ends((answer.median_interval)(&samples, seed));
+            host.say(&format!("drill.{set}.{turn}-low"), low);
+            host.say(&format!("drill.{set}.{turn}-high"), high);
+        }
+    }
     host.meet("interval");
 }
 

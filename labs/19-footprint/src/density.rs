@@ -8,6 +8,9 @@ use crate::{
 };
 use sandbox::{Builtin, Instance, Sandbox, Workload};
 
+/// How many a hall takes: each has some descriptors, of which a process may have 1024.
+pub const MOST: usize = 110;
+
 /// A hall of instances. Each is idle, but some end as soon as they have begun, as programs do that
 /// crash at their start: they were started, and they are not there.
 pub struct Hall<'a> {
@@ -18,9 +21,6 @@ pub struct Hall<'a> {
 }
 
 impl<'a> Hall<'a> {
-    /// Each has some descriptors, of which a process may have 1024.
-    const MOST: usize = 110;
-
     /// An empty one, in which every so many instances one ends at once.
     pub(crate) fn new(sandbox: &'a dyn Sandbox, mortal: u64) -> Self {
         Self { sandbox, mortal: mortal.max(2), started: 0, instances: Vec::new() }
@@ -38,8 +38,8 @@ impl<'a> Hall<'a> {
     ///
     /// When it cannot be started, or there are too many.
     pub fn start(&mut self) -> io::Result<()> {
-        if self.instances.len() >= Self::MOST {
-            return Err(io::Error::other("110 instances did not use up the budget"));
+        if self.instances.len() >= MOST {
+            return Err(io::Error::other(format!("there are {MOST} instances already")));
         }
         let others = self.alive();
         let ends_at_once = self.started as u64 % self.mortal == self.mortal - 1;

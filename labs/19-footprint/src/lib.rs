@@ -14,7 +14,8 @@ use lab::program::{Host, Trouble, run};
 use microvm::MicroVm;
 use sandbox::Sandbox;
 
-pub use density::Hall;
+pub use density::{Hall, MOST};
+pub use disk::BESIDE;
 
 /// The student's functions.
 pub struct Answer {
@@ -68,10 +69,17 @@ pub fn program(answer: &Answer) -> ExitCode {
 fn memory_that_is_shared(host: &Host, answer: &Answer) -> Result<(), Trouble> {
     let mebibytes = host.number("mebibytes", 8) as usize;
     let children = host.step("fork", || shared::Family::of_three(mebibytes << 20))?;
+    // A child has the pages of a file only once it has run there.
+    children.pids().into_iter().for_each(settled::let_fall_asleep);
     let sum = || children.pids().into_iter().map(answer.pss).sum::<io::Result<u64>>();
     let sum = host.step("pss", sum)?;
     host.say("pss", sum);
     host.meet("shared");
+    // As if one of them were the launcher of the others.
+    let [launcher, inside @ ..] = &children.pids()[..] else { return Ok(()) };
+    let bytes = host.step("footprint", || (answer.footprint)(*launcher, inside))?;
+    host.say("family.footprint", bytes);
+    host.meet("family");
     host.step("wait for the children", || children.end())
 }
 

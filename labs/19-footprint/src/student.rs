@@ -24,17 +24,17 @@ fn footprint(launcher: u32, inside: &[u32]) -> io::Result<u64> {
     todo!("lab 19, step 2: a sum")
 }
 
-/// The bytes of disk that everything below `tree` uses, not counting `tree` itself.
+/// The bytes of disk that the files below `tree` use, however deep they are.
 ///
-/// Count blocks, not lengths (stat(2): st_blocks, in units of 512 bytes), and each file
-/// once, however many names it has (st_dev and st_ino identify a file). Symbolic links
-/// are not followed.
+/// Count blocks, not lengths (stat(2): st_blocks, in units of 512 bytes). Each file counts once and in
+/// full, however many names it has, and wherever they are (st_dev and st_ino identify a file). Symbolic
+/// links are not followed.
 fn unique_disk_bytes(tree: &Path) -> io::Result<u64> {
     todo!("lab 19, step 3: walk the tree, with a HashSet of what was counted")
 }
 
-/// Starts instances in `hall` until those alive use `budget` bytes more than the launcher did
-/// before the first; returns how many are alive then.
+/// Starts instances in `hall` until those alive, with their launcher, use `budget` bytes more than the
+/// launcher did before the first, and no more after that. Returns how many are alive then.
 ///
 /// Some instances end as soon as they have started. They were started, but they no longer exist.
 fn how_many(hall: &mut Hall, budget: u64) -> io::Result<usize> {

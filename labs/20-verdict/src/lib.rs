@@ -64,18 +64,39 @@ pub struct Evidence {
 pub struct Practice {
     /// Series and probes.
     pub records: Records,
-    /// Several hosts that they could have been measured on.
+    /// The metrics of `records`, a row of the table each.
+    pub rows: Vec<String>,
+    /// Hosts of every kind.
     pub signs: Vec<Signs>,
-    /// What somebody says of them.
+    /// The hosts, by their numbers in `signs`, on which claims are judged.
+    pub judged_on: Vec<usize>,
+    /// What is seen inside of a sandbox, and on its host.
+    pub states: Vec<SandboxView>,
+    /// What somebody says of the records.
     pub claims: Vec<Claim>,
 }
 
+/// What is seen inside of a sandbox, and on its host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SandboxView {
+    /// Which sandbox.
+    pub sandbox: String,
+    /// What is seen inside.
+    pub inside: VisibleState,
+    /// What the host has.
+    pub host: VisibleState,
+}
+
 impl Practice {
-    /// The hosts, by their numbers, on which the claim of that number is judged: all for what is
-    /// said of hardware; else they make no difference, and one will do.
-    pub fn hosts_for(&self, claim: usize) -> impl Iterator<Item = (usize, &Signs)> {
+    /// The hosts, by their numbers, on which the claim of that number is judged: every kind for what
+    /// is said of hardware; else they make no difference, and one will do, never the same.
+    pub fn hosts_for(&self, claim: usize) -> Vec<(usize, &Signs)> {
         let of_hardware = matches!(&self.claims[claim], Claim::Compares { hardware: true, .. });
-        self.signs.iter().enumerate().take(if of_hardware { usize::MAX } else { 1 })
+        let all = self.judged_on.iter().map(|&number| (number, &self.signs[number]));
+        if of_hardware {
+            return all.collect();
+        }
+        all.skip(claim % self.judged_on.len()).take(1).collect()
     }
 }
 
@@ -118,9 +139,16 @@ fn practise(host: &Host, answer: &Answer) -> Result<(), Trouble> {
     for (number, signs) in practice.signs.iter().enumerate() {
         say(host, &format!("carrier.{number}"), &(answer.carrier)(signs))?;
     }
-    for (_, metric) in ROWS {
+    host.meet("carriers");
+    for metric in &practice.rows {
         say(host, &format!("sentence.{metric}"), &(answer.sentence)(&practice.records, metric))?;
     }
+    host.meet("sentences");
+    for (number, view) in practice.states.iter().enumerate() {
+        let probes = (answer.probes)(&view.sandbox, &view.inside, &view.host);
+        say(host, &format!("probes.{number}"), &probes)?;
+    }
+    host.meet("probes");
     for (number, claim) in practice.claims.iter().enumerate() {
         for (on, signs) in practice.hosts_for(number) {
             let evidence = Evidence { records: practice.records.clone(), signs: signs.clone() };

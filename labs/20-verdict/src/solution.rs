@@ -19,7 +19,7 @@ pub(crate) fn carrier(signs: &Signs) -> Carrier {
     }
 }
 
-fn sentence(records: &Records, metric: &str) -> Option<Sentence> {
+pub(crate) fn sentence(records: &Records, metric: &str) -> Option<Sentence> {
     let (relation, ratio) = compare(records, metric, "microvm", "container")?;
     let data = ["microvm", "container"].map(|sandbox| format!("{metric}/{sandbox}"));
     Some(Sentence { data: data.into(), relation, ratio })
@@ -70,7 +70,7 @@ pub(crate) fn probes(sandbox: &str, inside: &VisibleState, host: &VisibleState) 
     ]
 }
 
-fn judge(claim: &Claim, evidence: &Evidence) -> Judgement {
+pub(crate) fn judge(claim: &Claim, evidence: &Evidence) -> Judgement {
     let holds = match claim {
         Claim::Compares { hardware: true, .. } if carrier(&evidence.signs) != Carrier::Hardware => {
             None

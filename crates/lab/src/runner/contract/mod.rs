@@ -88,6 +88,12 @@ impl Contract {
         })
     }
 
+    /// Under which names a pass leaves open what this mutant does wrong.
+    pub(crate) fn unjudged(&self, mutant: &str) -> Vec<String> {
+        let proved = self.clauses.iter().filter(|it| it.mutants.iter().any(|name| name == mutant));
+        proved.filter_map(|clause| clause.unjudged.clone()).collect()
+    }
+
     /// What is wrong with it, a line each.
     ///
     /// # Errors

@@ -132,6 +132,7 @@ pub(crate) fn check(
         load: false,
         repeat: 1,
         seconds: TIMEOUT.as_secs(),
+        unjudged: Vec::new(),
     };
     let outcome = judge(&[row], owner, end)?.pop();
     let outcome = outcome.ok_or(Error::CheckDied { said: "the nest judged nothing".to_owned() })?;
@@ -179,6 +180,7 @@ mod tests {
             load: false,
             repeat: 1,
             seconds: 1,
+            unjudged: Vec::new(),
         };
         let rows = [
             row("01", true),

@@ -10,6 +10,7 @@ use super::{
 use crate::runner::{
     LabContext,
     build::compile::Built,
+    contract::Contract,
     course::{Lab, skeleton},
 };
 
@@ -53,9 +54,13 @@ pub(crate) fn rows_of(
         row("skeleton", "", fail("not-written")),
         row("solution", "-solution", Expected::Pass),
     ];
+    // What is wrong with the contract is told in a row of its own.
+    let contract = Contract::of(lab).ok();
     for mutant in lab.mutants.iter().filter(|mutant| mutant.nest || !table.nest) {
         let name = mutant.bin.trim_start_matches(&lab.bin("-"));
-        rows.push(row(name, &format!("-{name}"), fail(&mutant.caught_as)));
+        let wrong = row(name, &format!("-{name}"), fail(&mutant.caught_as));
+        let unjudged = contract.as_ref().map(|contract| contract.unjudged(name));
+        rows.push(Row { unjudged: unjudged.unwrap_or_default(), ..wrong });
     }
     let repeat = table.repeat.filter(|_| lab.timing || table.load);
     if !table.nest && (table.load || repeat.is_some()) {
@@ -85,6 +90,7 @@ impl Row {
             counted: lab.counted,
             load: false,
             repeat: 1,
+            unjudged: Vec::new(),
             seconds: if nest { nested::TIMEOUT } else { check_process::USUAL }.as_secs(),
         }
     }

@@ -1,0 +1,18 @@
+//! CLONE_VM: the child runs on a stack that its parent frees at once.
+
+use std::process::ExitCode;
+
+use nix::{sched::CloneFlags, unistd::Pid};
+use own_name::{Answer, Inside};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn spawn_isolated(flags: CloneFlags, inside: Inside) -> nix::Result<Pid> {
+    (solution::ANSWER.spawn_isolated)(flags | CloneFlags::CLONE_VM, inside)
+}
+
+fn main() -> ExitCode {
+    own_name::program(&Answer { spawn_isolated, ..solution::ANSWER })
+}

@@ -1,0 +1,18 @@
+//! CLONE_PARENT: the new process has the caller's parent.
+
+use std::process::ExitCode;
+
+use nix::{sched::CloneFlags, unistd::Pid};
+use own_name::{Answer, Inside};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn spawn_isolated(flags: CloneFlags, inside: Inside) -> nix::Result<Pid> {
+    (solution::ANSWER.spawn_isolated)(flags | CloneFlags::CLONE_PARENT, inside)
+}
+
+fn main() -> ExitCode {
+    own_name::program(&Answer { spawn_isolated, ..solution::ANSWER })
+}

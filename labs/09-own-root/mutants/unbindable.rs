@@ -1,0 +1,19 @@
+//! Unbindable in place of private: mount(2) would refuse the bind mount that follows.
+
+use std::process::ExitCode;
+
+use nix::mount::{MsFlags, mount};
+use own_root::Answer;
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn make_private() -> nix::Result<()> {
+    let flags = MsFlags::MS_REC | MsFlags::MS_UNBINDABLE;
+    mount(solution::NONE, "/", solution::NONE, flags, solution::NONE)
+}
+
+fn main() -> ExitCode {
+    own_root::program(&Answer { make_private, ..solution::ANSWER })
+}

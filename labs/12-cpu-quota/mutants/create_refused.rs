@@ -1,0 +1,28 @@
+//! The controller is enabled in the group itself, before there is one.
+
+use std::{fs, io, process::ExitCode};
+
+use cpu_quota::{Answer, CgroupParents, Group};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
+    let group = Group {
+        version: parents.version,
+        cpu: parents.cpu.join(name),
+        cpuacct: parents.cpuacct.join(name),
+    };
+    if group.version == 2 {
+        fs::write(group.cpu.join("cgroup.subtree_control"), "+cpu")?;
+    } else if group.cpuacct != group.cpu {
+        fs::create_dir(&group.cpuacct)?;
+    }
+    fs::create_dir(&group.cpu)?;
+    Ok(group)
+}
+
+fn main() -> ExitCode {
+    cpu_quota::program(&Answer { create, ..solution::ANSWER })
+}

@@ -1,0 +1,27 @@
+//! Two directories, though both may be the same one.
+
+use std::{fs, io, process::ExitCode};
+
+use cpu_quota::{Answer, CgroupParents, Group};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn create(parents: &CgroupParents, name: &str) -> io::Result<Group> {
+    let group = Group {
+        version: parents.version,
+        cpu: parents.cpu.join(name),
+        cpuacct: parents.cpuacct.join(name),
+    };
+    if group.version == 2 {
+        fs::write(parents.cpu.join("cgroup.subtree_control"), "+cpu")?;
+    }
+    fs::create_dir(&group.cpu)?;
+    fs::create_dir(&group.cpuacct)?;
+    Ok(group)
+}
+
+fn main() -> ExitCode {
+    cpu_quota::program(&Answer { create, ..solution::ANSWER })
+}

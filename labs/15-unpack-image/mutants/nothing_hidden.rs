@@ -1,0 +1,85 @@
+//! What a whiteout hides has to be there.
+
+use std::{
+    fs, io,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    process::ExitCode,
+};
+
+use tar::EntryType;
+use unpack_image::Answer;
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+use solution::{hidden_by, invalid, link_name, safe};
+
+fn unpack_layer(archive: &[u8], root: &Path) -> io::Result<()> {
+    for entry in tar::Archive::new(archive).entries()? {
+        let path = entry?.path()?.into_owned();
+        if let Some(hidden) = hidden_by(&path) {
+            apply_whiteout(root, &path, &hidden)?;
+        }
+    }
+    for entry in tar::Archive::new(archive).entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        if hidden_by(&path).is_some() {
+            continue;
+        }
+        let target = safe(root, &path)?;
+        if target == root {
+            continue;
+        }
+        let mode = fs::Permissions::from_mode(entry.header().mode()? & 0o7777);
+        let kind = entry.header().entry_type();
+        let is_directory = fs::symlink_metadata(&target).is_ok_and(|found| found.is_dir());
+        if !(kind == EntryType::Directory && is_directory) {
+            let _ = remove(&target);
+        }
+        match kind {
+            EntryType::Directory => {
+                fs::create_dir_all(&target)?;
+                fs::set_permissions(&target, mode)?;
+            }
+            EntryType::Regular => {
+                let mut file = fs::File::create_new(&target)?;
+                io::copy(&mut entry, &mut file)?;
+                file.set_permissions(mode)?;
+            }
+            EntryType::Symlink => symlink(link_name(&entry)?, &target)?,
+            EntryType::Link => fs::hard_link(safe(root, &link_name(&entry)?)?, &target)?,
+            other => return Err(invalid(format!("{}: a {other:?}", path.display()))),
+        }
+    }
+    Ok(())
+}
+
+fn apply_whiteout(root: &Path, path: &Path, hidden: &str) -> io::Result<()> {
+    let marker = safe(root, path)?;
+    let directory = marker.parent().unwrap_or(root);
+    if hidden == ".wh..opq" {
+        // A new directory hides nothing.
+        let entries = fs::read_dir(directory).into_iter().flatten();
+        return entries.into_iter().try_for_each(|entry| remove(&entry?.path()));
+    }
+    if ["", ".", ".."].contains(&hidden) {
+        return Err(invalid(format!("{}: hides nothing", path.display())));
+    }
+    remove(&directory.join(hidden))
+}
+
+/// Removes what is there, if something is, and not what a link leads to.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn main() -> ExitCode {
+    unpack_image::program(&Answer { unpack_layer, ..solution::ANSWER })
+}

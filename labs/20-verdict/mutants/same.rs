@@ -1,0 +1,31 @@
+//! The same is what differs by less than a tenth.
+
+use std::process::ExitCode;
+
+use solution::compare;
+use verdict::{Answer, Claim, Evidence, Judgement, Relation};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn judge(claim: &Claim, evidence: &Evidence) -> Judgement {
+    let right = solution::judge(claim, evidence);
+    let Claim::Compares { metric, sandbox, base, relation, factor, .. } = claim else {
+        return right;
+    };
+    let found = compare(&evidence.records, metric, sandbox, base);
+    let Some((found, ratio)) = found.filter(|_| right != Judgement::NotMeasured) else {
+        return right;
+    };
+    let size = ratio.max(1.0 / ratio);
+    let holds = match relation {
+        Relation::Same => size < 1.1,
+        Relation::Less | Relation::More => found == *relation && size >= *factor,
+    };
+    if holds { Judgement::Supported } else { Judgement::Contradicted }
+}
+
+fn main() -> ExitCode {
+    verdict::program(&Answer { judge, ..solution::ANSWER })
+}

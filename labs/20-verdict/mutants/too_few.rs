@@ -1,0 +1,29 @@
+//! Three samples say that there is no difference.
+
+use std::process::ExitCode;
+
+use report::{Records, noise_floor};
+use solution::ratio_of;
+use verdict::{Answer, Relation, Sentence};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn sentence(records: &Records, metric: &str) -> Option<Sentence> {
+    let again = ratio_of(records, metric, "process (again)", "process");
+    let found = ratio_of(records, metric, "microvm", "container")?;
+    let verdict = report::Verdict::of(&found, again.as_ref().map(noise_floor));
+    let relation = match verdict {
+        report::Verdict::Less(_) => Relation::Less,
+        report::Verdict::More(_) => Relation::More,
+        report::Verdict::NoDifferenceShown | report::Verdict::TooFewSamples(_) => Relation::Same,
+    };
+    let ratio = found.value;
+    let data = ["microvm", "container"].map(|sandbox| format!("{metric}/{sandbox}"));
+    Some(Sentence { data: data.into(), relation, ratio })
+}
+
+fn main() -> ExitCode {
+    verdict::program(&Answer { sentence, ..solution::ANSWER })
+}
