@@ -1,21 +1,17 @@
 //! What must be true of lab 06, look after look.
 
-use std::{
-    fs::{self, File},
-    path::PathBuf,
-    process::ExitCode,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+#[path = "check/machine.rs"]
+mod machine;
+#[path = "check/told.rs"]
+mod told;
 
-use lab::check::{Bench, Checked, Finding, Process, Setup, Student, cannot_tell, ensure, fail};
-use qemu_and_kvm::{Part, Whose};
+use std::{fs::File, path::PathBuf, process::ExitCode};
+
+use lab::check::{Bench, Checked, Setup, Student, cannot_tell, ensure, fail};
+
+use machine::Machine;
 
 const QEMU: &str = "qemu-system-x86_64";
-/// QEMU opens its files before anything else, and long before its guest prints.
-const OPENED: Duration = Duration::from_secs(3);
-/// What the slowest KVM takes, which interprets the firmware.
-const PRINTED: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     lab::check::main("06", check)
@@ -23,7 +19,11 @@ fn main() -> ExitCode {
 
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
-    let qemu = qemu().ok_or_else(|| cannot_tell("L06-no-qemu").fact("program", QEMU))?;
+    let qemu = qemu().ok_or_else(|| {
+        let error =
+            format!("{QEMU} is not installed (apt install qemu-system-x86); the nest needs it too");
+        cannot_tell("lacking").fact("error", error)
+    })?;
     let kvm = File::options().read(true).write(true).open("/dev/kvm");
     let token = format!("token-{}", bench.token());
     let setup = Setup::ordinary().allowing(&qemu).argument("qemu", qemu.display());
@@ -35,65 +35,53 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     student.meet("started")?;
 
     // The same disk prints the same in every machine, and who has KVM's descriptors is seen.
-    let tcg = Machine::of(&student, "tcg")?;
-    tcg.prints(bench, &student, &token)?;
-    let descriptors = tcg.descriptors(bench)?;
-    ensure(!descriptors.machine, || fail("L06-always-kvm").fact("pid", tcg.process.pid))?;
-    let mut machines = vec![(tcg, false)];
-    let mut without_end = None;
-    if kvm.is_ok() {
-        let with_kvm = Machine::of(&student, "kvm")?;
-        // Whether it prints in time is the host's doing; the rest can be judged all the same.
-        without_end = with_kvm.prints(bench, &student, &token).err();
-        if let Some(finding) = without_end.take_if(|finding| finding.id() != "busy") {
-            return Err(finding);
-        }
-        let descriptors = with_kvm.descriptors(bench)?;
-        ensure(descriptors.machine, || fail("L06-no-accel").fact("pid", with_kvm.process.pid))?;
-        bench.measured("descriptors", descriptors.all as f64);
-        let own = Machine::of(&student, "isolab")?;
-        own.prints(bench, &student, &token)?;
-        own.descriptors(bench)?;
-        let decoy = Machine::of(&student, "decoy")?;
-        // What must not be counted is there to be counted.
-        decoy.opens(bench, "/dev/kvm")?;
-        decoy.descriptors(bench)?;
-        machines.extend([(with_kvm, true), (own, true), (decoy, false)]);
+    let mut machines = vec![(without_kvm(bench, &student, &token)?, false)];
+    match kvm {
+        Ok(_) => machines.extend(with_kvm(bench, &student, &token)?),
+        Err(error) => bench.unjudged("kvm", error),
     }
 
     // What the student says of them.
     student.go()?;
     student.meet("told")?;
-    for (machine, has_one) in machines {
-        let says = student.said(&format!("runs-{}", machine.name))? == "WithKvm";
-        let id = match (has_one, machine.name) {
-            (true, _) => "L06-missed",
-            (false, "decoy") => "L06-open-device",
-            (false, _) => "L06-no-machine",
-        };
-        ensure(says == has_one, || {
-            fail(id).fact("pid", machine.process.pid).fact("name", machine.name)
-        })?;
-    }
-    for part in Part::ALL {
-        let right = match part {
-            Part::Processor | Part::Memory | Part::Interrupts => Whose::Kvm,
-            Part::Board | Part::Serial | Part::Disk => Whose::Qemu,
-        };
-        let id = match (right, part) {
-            (_, Part::Serial) => "L06-serial",
-            (Whose::Qemu, _) => "L06-qemus-part",
-            (Whose::Kvm, _) => "L06-kvms-part",
-        };
-        let said = student.said(&format!("whose-{}", part.name()))?;
-        ensure(said == format!("{right:?}"), || fail(id).fact("part", part.name()))?;
-    }
+    told::who_has_a_machine(&student, &machines)?;
+    told::whose_parts(&student)?;
     student.go()?;
-    student.finish()?;
-    if let Err(error) = kvm {
-        return Err(cannot_tell("L06-no-kvm").fact("error", error));
+    student.finish()
+}
+
+/// QEMU alone.
+fn without_kvm(bench: &mut Bench, student: &Student, token: &str) -> Checked<Machine> {
+    let tcg = Machine::of(student, "tcg")?;
+    tcg.prints(bench, student, token)?;
+    let descriptors = tcg.descriptors(bench)?;
+    ensure(!descriptors.machine, || tcg.takes_kvm())?;
+    tcg.is_told(bench, "tcg", "L06-default-accel")?;
+    Ok(tcg)
+}
+
+/// QEMU with KVM, a monitor of the lab's own, and two that run nothing; with whether each has a
+/// machine.
+fn with_kvm(bench: &mut Bench, student: &Student, token: &str) -> Checked<Vec<(Machine, bool)>> {
+    let kvm = Machine::of(student, "kvm")?;
+    // Whether it prints in time may be the host's doing; the rest can be judged all the same.
+    match kvm.prints(bench, student, token) {
+        Err(finding) if finding.id() == "busy" => bench.unjudged("printed", finding.get("seen")),
+        printed => printed?,
     }
-    without_end.map_or(Ok(()), Err)
+    let descriptors = kvm.descriptors(bench)?;
+    ensure(descriptors.machine, || fail("L06-no-accel").fact("pid", kvm.process.pid))?;
+    bench.measured("descriptors", descriptors.all as f64);
+    let own = Machine::of(student, "isolab")?;
+    own.prints(bench, student, token)?;
+    own.descriptors(bench)?;
+    let (decoy, empty) = (Machine::of(student, "decoy")?, Machine::of(student, "empty")?);
+    // What must not be counted, and what must be, is there to be counted.
+    decoy.opens(bench, "/dev/kvm", "L06-ended")?;
+    decoy.descriptors(bench)?;
+    empty.opens(bench, "anon_inode:kvm-vm", "L06-ended")?;
+    empty.descriptors(bench)?;
+    Ok(vec![(decoy, false), (kvm, true), (own, true), (empty, true)])
 }
 
 /// Where QEMU is: on the path of whoever checks, or where distributions put it.
@@ -101,74 +89,4 @@ fn qemu() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/bin".into()]);
     folders.map(|folder| folder.join(QEMU)).find(|program| program.is_file())
-}
-
-/// A process in which a machine is.
-struct Machine {
-    name: &'static str,
-    process: Process,
-    /// Where its serial port leads.
-    serial: String,
-}
-
-/// What KVM has given it.
-struct Descriptors {
-    machine: bool,
-    all: usize,
-}
-
-impl Machine {
-    fn of(student: &Student, name: &'static str) -> Checked<Self> {
-        let pid = student.number(&format!("pid-{name}"))? as u32;
-        let ended = |_: Finding| fail("L06-ended").fact("name", name);
-        let process = student.outside(pid).map_err(ended)?;
-        let serial = format!("{}/serial-{name}", student.said("folder")?);
-        Ok(Self { name, process, serial })
-    }
-
-    /// Waits until the guest has printed the token; `busy` when it takes too long.
-    fn prints(&self, bench: &mut Bench, student: &Student, token: &str) -> Checked<()> {
-        self.opens(bench, &self.serial)?;
-        // The program's /tmp is its own: it is reached through the program's root.
-        let file = student.main().path(&format!("root{}", self.serial));
-        let deadline = Instant::now() + PRINTED;
-        loop {
-            let text = fs::read_to_string(&file).unwrap_or_default();
-            if text.contains(token) {
-                bench.saw(file.display(), text.trim());
-                return Ok(());
-            }
-            ensure(self.process.is_alive(), || fail("L06-ended").fact("name", self.name))?;
-            ensure(Instant::now() < deadline, || {
-                let seen = format!("the machine {} had printed nothing after 30 s", self.name);
-                cannot_tell("busy").fact("seen", seen).fact("wanted", token)
-            })?;
-            sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Waits until it has opened that file.
-    fn opens(&self, bench: &Bench, file: &str) -> Checked<()> {
-        let deadline = Instant::now() + OPENED.max(bench.timeout() / 4);
-        loop {
-            let open = self.process.descriptors().unwrap_or_default();
-            if open.iter().any(|(_, target)| target == file) {
-                return Ok(());
-            }
-            ensure(self.process.is_alive(), || fail("L06-ended").fact("name", self.name))?;
-            ensure(Instant::now() < deadline, || {
-                fail("L06-silent").fact("name", self.name).fact("file", file)
-            })?;
-            sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn descriptors(&self, bench: &mut Bench) -> Checked<Descriptors> {
-        let mut open = self.process.descriptors()?;
-        open.retain(|(_, file)| file == "/dev/kvm" || file.starts_with("anon_inode:kvm"));
-        let all: Vec<&str> = open.iter().map(|(_, target)| &**target).collect();
-        let says = if all.is_empty() { "nothing of KVM's".into() } else { all.join(", ") };
-        bench.saw(format!("{}, {}", self.process.path("fd").display(), self.name), says);
-        Ok(Descriptors { machine: all.contains(&"anon_inode:kvm-vm"), all: all.len() })
-    }
 }

@@ -16,7 +16,7 @@ use sandbox::Trace;
 pub mod scenario;
 pub mod walk;
 
-use scenario::{MAPPED, MEMORY_BYTES, Scenario};
+use scenario::{MEMORY_BYTES, Scenario};
 
 /// The student's functions.
 pub struct Answer {
@@ -48,19 +48,25 @@ pub fn program(answer: &Answer) -> ExitCode {
             )
         })?;
 
-        host.step("write_pages", || (answer.write_pages)(memory, MAPPED))?;
-        for (page, physical) in [scenario.window, scenario.hole] {
-            host.step("remap", || (answer.remap)(memory, page, physical))?;
-        }
         if let Some((_, _, address)) = memory.pieces().next() {
             host.say("memory", address);
         }
+        host.step("write_pages", || (answer.write_pages)(memory, scenario.mapped))?;
+        host.meet("written");
+        for (page, physical) in [scenario.window, scenario.hole] {
+            host.step("remap", || (answer.remap)(memory, page, physical))?;
+        }
+        host.meet("remapped");
         let mut cpu = host.step("KVM_CREATE_VCPU", || machine.cpu(0))?;
         // Without long mode in CPUID, KVM refuses a state that is in it.
         host.step("KVM_SET_CPUID2", || vcpu::set_cpuid(&cpu, &mut machine.trace()))?;
         let mut state = host.step("KVM_GET_SREGS", || cpu.get_sregs())?;
+        let mut for_programs = state;
         (answer.long_mode)(&mut state, 0);
         say_state(host, &state);
+        // The library's programs run in ring 3; this one does not.
+        (answer.long_mode)(&mut for_programs, 3);
+        host.say("dpl_of_3", for_programs.cs.dpl);
         host.meet("state");
         host.step("KVM_SET_SREGS", || cpu.set_sregs(&state))?;
         say_state(host, &host.step("KVM_GET_SREGS", || cpu.get_sregs())?);
@@ -111,6 +117,7 @@ fn say_state(host: &Host, state: &kvm_sregs) {
         host.say(name, value);
     }
     let cs = &state.cs;
+    host.say("cs_selector", cs.selector);
     for (name, value) in [
         ("present", cs.present),
         ("type", cs.type_),

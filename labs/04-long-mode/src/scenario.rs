@@ -7,7 +7,7 @@
 //!   0x2.....  its report                 =       0x2.....
 //!   8-32 MiB  the remapped page ---------------> 4 or 6 MiB: the token
 //!   32-64 MiB the hole  ----------------.        0x800000  end of the memory
-//!                                        `-----> 1-3 GiB: nothing, so an exit
+//!   64 MiB and more: the end of the map  `-----> 1-3 GiB: nothing, so an exit
 //! ```
 
 use hello_kvm::scenario::Random;
@@ -16,12 +16,12 @@ use hello_kvm::scenario::Random;
 pub const PAGE: u64 = 2 << 20;
 /// Guest memory, from physical address 0 on.
 pub const MEMORY_BYTES: u64 = 4 * PAGE;
-/// The guest's own addresses, from 0 on.
-pub const MAPPED: u64 = 32 * PAGE;
 
 /// A guest program and its data.
 #[derive(Debug, Clone)]
 pub struct Scenario {
+    /// Where the addresses end that are mapped.
+    pub mapped: u64,
     /// Where it begins.
     pub entry: u64,
     /// Where its report lies.
@@ -50,6 +50,7 @@ impl Scenario {
             offset: 8 * random.below(PAGE as usize / 8) as u64,
             token: random.next(),
             device: random.next() as u32,
+            mapped: (32 + random.below(32) as u64) * PAGE,
         }
     }
 

@@ -42,7 +42,7 @@ fn remap(memory: &Memory, page: u64, physical: u64) -> microvm::Result<()> {
 }
 
 /// A 64-bit code segment for `ring` (Intel SDM, volume 3, 3.4.5 and 5.2.1): type 0xb (code,
-/// readable and accessed), `s` 1, `present` 1, `l` 1 and so `db` 0, `dpl` the ring; its
+/// readable and accessed), `s` 1, `present` 1, `l` 1 and so `db` 0, `dpl` the ring; in ring 0 its
 /// selector is 0x10.
 fn code_segment(ring: u8) -> kvm_segment {
     todo!("lab 4, step 4: kvm_segment {{ ..., ..kvm_segment::default() }}")

@@ -16,7 +16,7 @@ pub const WRITABLE: u64 = 1 << 1;
 /// It leads to a page and not to a table.
 pub const LARGE: u64 = 1 << 7;
 /// The bits of an entry, and of CR3, that are an address.
-const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// The last address bit of a large page's entry is an attribute of the page instead.
 const PAGE_ATTRIBUTE: u64 = 1 << 12;
 const LEVELS: [&str; 4] = ["PML4", "PDPT", "PD", "PT"];

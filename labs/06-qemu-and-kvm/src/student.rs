@@ -10,8 +10,9 @@ use qemu_and_kvm::{Accel, Answer, Part, Runs, Whose};
 /// The rest of QEMU's command line; the machine, its two megabytes and "no window" are there.
 ///
 /// It specifies three things (qemu-system-x86_64(1)): what runs the guest, `-accel tcg` or
-/// `-accel kvm`; which file is the first disk, `-drive file=...,format=raw`; and where the first
-/// serial port leads, `-serial file:...`. Each argument is a separate element.
+/// `-accel kvm`; which file is the first disk, and that its bytes are the disk's,
+/// `-drive file=...,format=raw`; and where the first serial port leads, `-serial file:...`. Each
+/// argument is a separate element.
 fn qemu_args(accel: Accel, image: &Path, serial: &Path) -> Vec<String> {
     todo!("lab 6, step 1: six arguments")
 }

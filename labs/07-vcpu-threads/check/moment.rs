@@ -65,14 +65,6 @@ impl Span {
     pub fn progress(&self, guests: usize) -> Vec<f64> {
         self.counted.iter().take(guests).map(|count| *count as f64).collect()
     }
-
-    /// The times of those that ran most.
-    pub fn busiest(&self, threads: usize) -> Vec<f64> {
-        let mut ran: Vec<f64> = self.ran.iter().map(Duration::as_secs_f64).collect();
-        ran.sort_by(|one, two| two.total_cmp(one));
-        ran.truncate(threads);
-        ran
-    }
 }
 
 /// The guests' counters, in a page that they share with their host.

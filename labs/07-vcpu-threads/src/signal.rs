@@ -7,10 +7,11 @@ pub(crate) fn send(threads: impl Iterator<Item = Pid>) {
     let handler = on_signal as extern "C" fn(libc::c_int);
     // SAFETY: the handler does nothing.
     unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+    let process = std::process::id();
     for thread in threads {
         // SAFETY: the call takes three numbers. A thread that has ended gets nothing.
         unsafe {
-            libc::syscall(libc::SYS_tgkill, libc::getpid(), thread.as_raw(), libc::SIGUSR1);
+            libc::syscall(libc::SYS_tgkill, process, thread.as_raw(), libc::SIGUSR1);
         }
     }
 }

@@ -1,0 +1,21 @@
+//! A bit that no processor has.
+
+use std::process::ExitCode;
+
+use kvm_bindings::kvm_sregs;
+use long_mode::Answer;
+use microvm::vcpu;
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn long_mode(state: &mut kvm_sregs, ring: u8) {
+    const RESERVED: u64 = 1 << 63;
+    vcpu::long_mode(state, ring);
+    state.cr4 |= RESERVED;
+}
+
+fn main() -> ExitCode {
+    long_mode::program(&Answer { long_mode, ..solution::ANSWER })
+}

@@ -1,0 +1,25 @@
+//! An option and its value in one argument.
+
+use std::{path::Path, process::ExitCode};
+
+use qemu_and_kvm::{Accel, Answer};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn qemu_args(accel: Accel, image: &Path, serial: &Path) -> Vec<String> {
+    let accel = match accel {
+        Accel::Tcg => "tcg",
+        Accel::Kvm => "kvm",
+    };
+    vec![
+        format!("-accel {accel}"),
+        format!("-drive file={},format=raw", image.display()),
+        format!("-serial file:{}", serial.display()),
+    ]
+}
+
+fn main() -> ExitCode {
+    qemu_and_kvm::program(&Answer { qemu_args, ..solution::ANSWER })
+}
