@@ -16,7 +16,7 @@ use sandbox::Trace;
 pub mod scenario;
 pub mod walk;
 
-use scenario::{MAPPED, MEMORY_BYTES, Scenario};
+use scenario::{MAPPED, MEMORY_BYTES, PAGE, Scenario};
 
 /// The student's functions.
 pub struct Answer {
@@ -55,10 +55,20 @@ pub fn program(answer: &Answer) -> ExitCode {
         if let Some((_, _, address)) = memory.pieces().next() {
             host.say("memory", address);
         }
+        // Another memory, which is to be mapped to another extent.
+        let other =
+            host.step("mmap", || Memory::new(MEMORY_BYTES, Pages::Small, &mut Trace::default()))?;
+        host.step("write_pages", || (answer.write_pages)(&other, scenario.pages * PAGE))?;
+        if let Some((_, _, address)) = other.pieces().next() {
+            host.say("other", address);
+        }
         let mut cpu = host.step("KVM_CREATE_VCPU", || machine.cpu(0))?;
         // Without long mode in CPUID, KVM refuses a state that is in it.
         host.step("KVM_SET_CPUID2", || vcpu::set_cpuid(&cpu, &mut machine.trace()))?;
         let mut state = host.step("KVM_GET_SREGS", || cpu.get_sregs())?;
+        let mut of_ring_3 = state;
+        (answer.long_mode)(&mut of_ring_3, 3);
+        host.say("dpl_of_ring_3", of_ring_3.cs.dpl);
         (answer.long_mode)(&mut state, 0);
         say_state(host, &state);
         host.meet("state");
@@ -121,4 +131,5 @@ fn say_state(host: &Host, state: &kvm_sregs) {
     ] {
         host.say(&format!("cs_{name}"), value);
     }
+    host.say("cs_selector", cs.selector);
 }

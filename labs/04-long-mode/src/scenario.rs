@@ -30,6 +30,8 @@ pub struct Scenario {
     pub window: (u64, u64),
     /// The guest's page that leads nowhere, and the physical page that there is not.
     pub hole: (u64, u64),
+    /// How many pages of another memory are mapped.
+    pub pages: u64,
     /// How far from the beginnings of these pages it reads.
     pub offset: u64,
     /// What lies in the window.
@@ -50,6 +52,7 @@ impl Scenario {
             offset: 8 * random.below(PAGE as usize / 8) as u64,
             token: random.next(),
             device: random.next() as u32,
+            pages: MAPPED / PAGE + 1 + random.below(480) as u64,
         }
     }
 

@@ -1,0 +1,40 @@
+//! The directory is put where the second one would be.
+
+use std::process::ExitCode;
+
+use long_mode::{Answer, scenario::PAGE};
+use microvm::{
+    memory::Memory,
+    tables::{DIRECTORIES, DIRECTORY_POINTERS, PAGE_MAP},
+};
+use solution::{LARGE, PRESENT, WRITABLE};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn entry(address: u64, flags: u64) -> [u8; 8] {
+    (address | flags | PRESENT | WRITABLE).to_le_bytes()
+}
+
+fn write_pages(memory: &Memory, mapped: u64) -> microvm::Result<()> {
+    memory.write("page map", PAGE_MAP, &entry(DIRECTORY_POINTERS, 0))?;
+    memory.write("directory pointers", DIRECTORY_POINTERS, &entry(DIRECTORIES + 4096, 0))?;
+    for index in 0..mapped / PAGE {
+        memory.write(
+            "page directory",
+            DIRECTORIES + 4096 + index * 8,
+            &entry(index * PAGE, LARGE),
+        )?;
+    }
+    Ok(())
+}
+
+fn remap(memory: &Memory, page: u64, physical: u64) -> microvm::Result<()> {
+    let place = DIRECTORIES + 4096 + page / PAGE * 8;
+    memory.write("page directory", place, &entry(physical, LARGE))
+}
+
+fn main() -> ExitCode {
+    long_mode::program(&Answer { write_pages, remap, ..solution::ANSWER })
+}

@@ -1,0 +1,20 @@
+//! The code segment's number is that of the data.
+
+use std::process::ExitCode;
+
+use kvm_bindings::kvm_sregs;
+use long_mode::Answer;
+use microvm::vcpu;
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn long_mode(state: &mut kvm_sregs, ring: u8) {
+    vcpu::long_mode(state, ring);
+    state.cs.selector = 0x18;
+}
+
+fn main() -> ExitCode {
+    long_mode::program(&Answer { long_mode, ..solution::ANSWER })
+}
