@@ -65,14 +65,6 @@ impl Span {
     pub fn progress(&self, guests: usize) -> Vec<f64> {
         self.counted.iter().take(guests).map(|count| *count as f64).collect()
     }
-
-    /// The times of those that ran most.
-    pub fn busiest(&self, threads: usize) -> Vec<f64> {
-        let mut ran: Vec<f64> = self.ran.iter().map(Duration::as_secs_f64).collect();
-        ran.sort_by(|one, two| two.total_cmp(one));
-        ran.truncate(threads);
-        ran
-    }
 }
 
 /// The guests' counters, in a page that they share with their host.
@@ -99,6 +91,25 @@ pub fn threads(program: Process) -> Checked<Vec<Process>> {
     let mut threads = program.threads()?;
     threads.retain(|thread| thread.pid != program.pid && !is_kvms(thread));
     Ok(threads)
+}
+
+/// How often each thread has had a processor: the third number of its schedstat, taken for a time as
+/// the two before it are.
+pub fn slices(threads: &[Process]) -> Vec<Duration> {
+    let slices = |thread: &Process| {
+        let text = thread.read("schedstat").unwrap_or_default();
+        text.split_whitespace().nth(2).and_then(|word| word.parse().ok()).unwrap_or(0)
+    };
+    threads.iter().map(|thread| Duration::from_nanos(slices(thread))).collect()
+}
+
+/// The nice value, field 19 of `/proc/PID/stat` (proc_pid_stat(5)).
+pub fn nice(process: Process) -> Checked<i64> {
+    let stat = process.read("stat")?;
+    // The name may have spaces and brackets in it; field 3 follows its last bracket.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let nice = fields.split_whitespace().nth(19 - 3).and_then(|word| word.parse().ok());
+    Ok(nice.ok_or_else(|| io::Error::other("no nice value"))?)
 }
 
 /// How many times the least of them the greatest is.

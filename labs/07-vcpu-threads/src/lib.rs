@@ -48,18 +48,27 @@ pub fn program(answer: &Answer) -> ExitCode {
         let mut guests = host.step("create a machine", || Guests::new(busy))?;
         let vcpus = guests.take_vcpus();
         let threads = host.step("start", || (answer.start)(vcpus, cpu))?;
+        host.say("handles", threads.len());
         let threads = settle(host, threads, guests.seats())?;
+        for (number, seat) in guests.seats().iter().enumerate() {
+            if let Some(thread) = seat.thread() {
+                host.say(&format!("thread-{number}"), thread);
+            }
+        }
         let rings = host.meet_for_number("running");
 
         for _ in 0..rings {
             guests.ring();
         }
         host.meet("rung");
+        if host.is_checked() {
+            interrupt_all(guests.seats());
+            host.meet("interrupted");
+        }
 
         for (number, seat) in guests.seats().iter().enumerate() {
             let Some(thread) = seat.thread() else { continue };
             let stolen = host.step("stolen_time", || (answer.stolen_time)(thread))?;
-            host.say(&format!("thread-{number}"), thread);
             host.say(&format!("stolen-{number}"), stolen.as_nanos());
         }
         host.meet("told");
@@ -67,6 +76,19 @@ pub fn program(answer: &Answer) -> ExitCode {
         guests.turn_off();
         threads.into_iter().try_for_each(|thread| ended(host, thread))
     })
+}
+
+/// A signal for each thread, as of a timer or of a debugger. It ends `KVM_RUN` and nothing else.
+fn interrupt_all(seats: &[Arc<Seat>]) {
+    extern "C" fn nothing(_signal: libc::c_int) {}
+    let handler = nothing as extern "C" fn(libc::c_int);
+    // SAFETY: the handler does nothing, so it may come at any moment.
+    unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+    for thread in seats.iter().filter_map(|seat| seat.thread()) {
+        let (own, thread) = (std::process::id().cast_signed(), thread.as_raw());
+        // SAFETY: the call reads three numbers; a thread that has ended is refused.
+        unsafe { libc::syscall(libc::SYS_tgkill, own, thread, libc::SIGUSR1) };
+    }
 }
 
 /// Waits until the threads are in their guests; gives those that have not ended already.

@@ -14,7 +14,7 @@ use vcpu_threads::{Answer, Exit, Vcpu, VcpuThread};
 /// Gives each virtual CPU a thread of its own, in which it is [`run`], pinned to the host's `cpu`.
 ///
 /// The closure that the thread gets must own its `Vcpu`: `move`. Name the threads (`vcpu0`, ...),
-/// so that `top -H` shows which is which.
+/// so that `top -H` shows which is which. Returns the handle of each, by which it is waited for.
 fn start(vcpus: Vec<Vcpu>, cpu: usize) -> io::Result<Vec<VcpuThread>> {
     todo!("lab 7, step 1: thread::Builder::new().name(...).spawn(...) for each")
 }

@@ -1,0 +1,28 @@
+//! The threads run, but nobody can wait for them.
+
+use std::{io, process::ExitCode, thread};
+
+use solution::{pin, run};
+use vcpu_threads::{Answer, Vcpu, VcpuThread};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn start(vcpus: Vec<Vcpu>, cpu: usize) -> io::Result<Vec<VcpuThread>> {
+    let start_one = |mut vcpu: Vcpu| {
+        let thread = thread::Builder::new().name(format!("vcpu{}", vcpu.number()));
+        thread.spawn(move || {
+            pin(cpu)?;
+            run(&mut vcpu)
+        })
+    };
+    for vcpu in vcpus {
+        start_one(vcpu)?;
+    }
+    Ok(Vec::new())
+}
+
+fn main() -> ExitCode {
+    vcpu_threads::program(&Answer { start, ..solution::ANSWER })
+}
