@@ -180,11 +180,11 @@ fn stolen(
         bench.saw(path.display(), format!("waited {waited:.2?}; stolen_time {said:.2?}"));
         let id = match said {
             _ if within(&before.waited, &after.waited) => continue,
+            said if others.0 <= said && said <= now.0 => "L07-process",
             said if vcpu == BUSY && said > waited + TICK => "L07-blocked",
             _ if vcpu == BUSY => continue,
             _ if within(&before.ran, &after.ran) => "L07-run-time",
             said if others.1[place] <= said && said <= now.1[place] => "L07-count",
-            said if others.0 <= said && said <= now.0 => "L07-process",
             said if said < before.waited[place] / 10 => "L07-inside",
             _ => "L07-stolen",
         };
