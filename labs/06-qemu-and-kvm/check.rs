@@ -23,7 +23,10 @@ fn main() -> ExitCode {
 
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
-    let qemu = qemu().ok_or_else(|| cannot_tell("L06-no-qemu").fact("program", QEMU))?;
+    let qemu = qemu().ok_or_else(|| {
+        let way_out = "apt install qemu-system-x86, or dnf install qemu-system-x86";
+        cannot_tell("lacking").fact("error", format!("{QEMU} ({way_out})"))
+    })?;
     let kvm = File::options().read(true).write(true).open("/dev/kvm");
     let token = format!("token-{}", bench.token());
     let setup = Setup::ordinary().allowing(&qemu).argument("qemu", qemu.display());
@@ -36,6 +39,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
 
     // The same disk prints the same in every machine, and who has KVM's descriptors is seen.
     let tcg = Machine::of(&student, "tcg")?;
+    tcg.is_told_all(bench, &student)?;
     tcg.prints(bench, &student, &token)?;
     let descriptors = tcg.descriptors(bench)?;
     ensure(!descriptors.machine, || fail("L06-always-kvm").fact("pid", tcg.process.pid))?;
@@ -43,6 +47,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let mut without_end = None;
     if kvm.is_ok() {
         let with_kvm = Machine::of(&student, "kvm")?;
+        with_kvm.is_told_all(bench, &student)?;
         // Whether it prints in time is the host's doing; the rest can be judged all the same.
         without_end = with_kvm.prints(bench, &student, &token).err();
         if let Some(finding) = without_end.take_if(|finding| finding.id() != "busy") {
@@ -58,15 +63,23 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         // What must not be counted is there to be counted.
         decoy.opens(bench, "/dev/kvm")?;
         decoy.descriptors(bench)?;
-        machines.extend([(with_kvm, true), (own, true), (decoy, false)]);
+        let empty = Machine::of(&student, "empty")?;
+        empty.opens(bench, "anon_inode:kvm-vm")?;
+        empty.descriptors(bench)?;
+        machines.extend([(with_kvm, true), (own, true), (decoy, false), (empty, true)]);
     }
 
     // What the student says of them.
     student.go()?;
-    student.meet("told")?;
+    student.meet("told").map_err(|finding| {
+        let refused = finding.is_refusal("classify", "");
+        let error = finding.get("error").to_owned();
+        if refused { fail("L06-classify-refused").fact("error", error) } else { finding }
+    })?;
     for (machine, has_one) in machines {
         let says = student.said(&format!("runs-{}", machine.name))? == "WithKvm";
         let id = match (has_one, machine.name) {
+            (true, "empty") => "L06-no-vcpu",
             (true, _) => "L06-missed",
             (false, "decoy") => "L06-open-device",
             (false, _) => "L06-no-machine",
@@ -91,7 +104,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     student.go()?;
     student.finish()?;
     if let Err(error) = kvm {
-        return Err(cannot_tell("L06-no-kvm").fact("error", error));
+        bench.unjudged("kvm", error);
     }
     without_end.map_or(Ok(()), Err)
 }
@@ -124,6 +137,22 @@ impl Machine {
         let process = student.outside(pid).map_err(ended)?;
         let serial = format!("{}/serial-{name}", student.said("folder")?);
         Ok(Self { name, process, serial })
+    }
+
+    /// Whether QEMU was told by whom, from which disk, and where the serial port leads, each in words
+    /// of its own: the kernel keeps them (proc_pid_cmdline(5)).
+    fn is_told_all(&self, bench: &mut Bench, student: &Student) -> Checked<()> {
+        let line = self.process.read("cmdline").unwrap_or_default();
+        let words: Vec<&str> = line.split('\0').filter(|word| !word.is_empty()).collect();
+        bench.saw(self.process.path("cmdline").display(), words.join(" "));
+        let disk = format!("{}/disk-{}", student.said("folder")?, self.name);
+        // A line of one that has ended is empty; the reason is told later.
+        let Some(drive) = words.iter().find(|word| word.contains(&disk)) else {
+            let finding = || fail("L06-no-disk").fact("name", self.name).fact("file", disk);
+            return ensure(words.is_empty(), finding);
+        };
+        let is_raw = drive.split(',').any(|it| ["format=raw", "driver=raw"].contains(&it));
+        ensure(is_raw, || fail("L06-format").fact("name", self.name).fact("drive", drive))
     }
 
     /// Waits until the guest has printed the token; `busy` when it takes too long.

@@ -6,6 +6,7 @@
 //!     |- tcg      QEMU, which translates the guest's instructions itself
 //!     |- kvm      QEMU, which lets KVM run them
 //!     |- isolab   this program again, as a monitor of its own: see monitor.rs
+//!     |- empty    this program again; it has a machine, and no virtual CPU in it
 //!     `- decoy    this program again; it has /dev/kvm open and no machine
 //! ```
 
@@ -105,6 +106,7 @@ pub fn program(answer: &Answer) -> ExitCode {
             monitor::main(Path::new(image), Path::new(serial))
         }
         [role] if role == "decoy" => decoy(),
+        [role] if role == "empty" => empty(),
         _ => run(|host| compare(host, answer)),
     }
 }
@@ -141,6 +143,7 @@ fn compare(host: &Host, answer: &Answer) -> Result<(), Trouble> {
     if host.argument("kvm") != "no" {
         let own = host.step("find this program", std::env::current_exe)?;
         machines.push(start("decoy", Command::new(&own).arg("decoy"))?);
+        machines.push(start("empty", Command::new(&own).arg("empty"))?);
         machines.push(with_qemu("kvm", Accel::Kvm)?);
         let words = [Path::new("monitor"), &disk("isolab")?, &serial("isolab")];
         machines.push(start("isolab", Command::new(&own).args(words))?);
@@ -203,6 +206,14 @@ fn decoy() -> ExitCode {
     let Ok(_device) = fs::File::options().read(true).write(true).open("/dev/kvm") else {
         return ExitCode::FAILURE;
     };
+    until_alone();
+    ExitCode::SUCCESS
+}
+
+/// Makes a machine, and nothing in it.
+fn empty() -> ExitCode {
+    let made = kvm_ioctls::Kvm::new().and_then(|kvm| kvm.create_vm());
+    let Ok(_machine) = made else { return ExitCode::FAILURE };
     until_alone();
     ExitCode::SUCCESS
 }

@@ -1,0 +1,28 @@
+//! QEMU is to guess what is in the disk's file.
+
+use std::{path::Path, process::ExitCode};
+
+use qemu_and_kvm::{Accel, Answer};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn qemu_args(accel: Accel, image: &Path, serial: &Path) -> Vec<String> {
+    let accel = match accel {
+        Accel::Tcg => "tcg",
+        Accel::Kvm => "kvm",
+    };
+    vec![
+        "-accel".into(),
+        accel.into(),
+        "-drive".into(),
+        format!("file={}", image.display()),
+        "-serial".into(),
+        format!("file:{}", serial.display()),
+    ]
+}
+
+fn main() -> ExitCode {
+    qemu_and_kvm::program(&Answer { qemu_args, ..solution::ANSWER })
+}
