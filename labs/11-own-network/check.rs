@@ -1,6 +1,11 @@
 //! What must be true of lab 11, look after look.
 
-mod outside;
+#[path = "check/ends.rs"]
+mod ends;
+#[path = "check/process.rs"]
+mod process;
+#[path = "check/refusals.rs"]
+mod refusals;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -11,7 +16,8 @@ use std::{
 
 use lab::check::{Bench, Capability, Checked, Setup, ensure, fail};
 
-use outside::{VethEnd, meet, queued};
+use ends::{VethEnd, changed_flags, queued};
+use refusals::meet;
 
 /// So many bits of an address are the network's.
 const PREFIX: u8 = 30;
@@ -43,10 +49,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
 
     // The child has a network of its own.
     meet(&mut student, "spawned")?;
-    let child = student.outside(student.number("child")? as u32)?;
-    let (own, hosts) = (child.namespace("net")?, host.namespace("net")?);
-    bench.saw(child.path("ns/net").display(), format!("{own}; host {hosts}"));
-    ensure(own != hosts, || fail("L11-shared").fact("pid", child.pid).fact("namespace", &own))?;
+    let child = process::judge(bench, &student)?;
     student.go()?;
 
     // One end is here, the other there, and each is the other's.
@@ -55,31 +58,48 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
         bench.saw(format!("/proc/net/dev, {whose}"), student.links(process)?.join(" "));
     }
     let moved = student.link(child, &outer)?;
-    ensure(moved.is_none(), || fail("L11-both-moved").fact("link", &outer))?;
     let stayed = student.link(host, &inner)?;
+    let names = |id: &str| fail(id).fact("outer", &outer).fact("inner", &inner);
+    ensure(moved.is_none() || stayed.is_none(), || names("L11-exchanged"))?;
+    ensure(moved.is_none(), || fail("L11-both-moved").fact("link", &outer))?;
     ensure(stayed.is_none(), || fail("L11-not-moved").fact("link", &inner))?;
     let ends = student.link(host, &outer)?.zip(student.link(child, &inner)?);
-    let numbers = ends.map(|(here, there)| [here.index, here.other, there.index, there.other]);
-    let pair = numbers.is_some_and(|[a, b, c, d]| a == d && b == c);
-    bench.saw("index and other end, host's and child's", format!("{numbers:?}"));
-    ensure(pair, || fail("L11-no-pair").fact("outer", &outer).fact("inner", &inner))?;
+    let pair =
+        ends.is_some_and(|(here, there)| here.index == there.other && there.index == here.other);
+    for (name, end) in [(&outer, ends.map(|ends| ends.0)), (&inner, ends.map(|ends| ends.1))] {
+        let says = end.map_or("-".to_owned(), |end| format!("{}, {}", end.index, end.other));
+        bench.saw(format!("index and other end of {name}"), says);
+    }
+    let Some((here, there)) = ends.filter(|_| pair) else { return Err(names("L11-no-pair")) };
     student.go()?;
 
-    // Both ends are up and have their addresses, and lo is up inside.
-    meet(&mut student, "ready")?;
+    // The host's end has its address; then it is up, and nothing else of it is changed.
     let outer = VethEnd { process: host, link: &outer, address: addresses[0] };
     let inner = VethEnd { process: child, link: &inner, address: addresses[1] };
-    for end in [&outer, &inner] {
-        end.is_up(bench, &student, "L11-down")?;
-        end.has_address(bench, &student, PREFIX)?;
-    }
+    meet(&mut student, "addressed")?;
+    outer.has_address(bench, &student, PREFIX)?;
+    student.go()?;
+    meet(&mut student, "up")?;
+    outer.is_up(bench, &student, "L11-down")?;
+    outer.has_prefix(bench, &student, PREFIX)?;
+    changed_flags(&student, &outer, here.flags)?;
+    student.go()?;
+
+    // The same inside, and lo is up.
+    meet(&mut student, "ready")?;
+    inner.has_address(bench, &student, PREFIX)?;
+    inner.is_up(bench, &student, "L11-inner-down")?;
+    inner.has_prefix(bench, &student, PREFIX)?;
+    changed_flags(&student, &inner, there.flags)?;
     VethEnd { link: "lo", ..inner }.is_up(bench, &student, "L11-lo-down")?;
 
     // The same port is bound on both sides; the check's own word goes from the one to the other.
     let to = SocketAddr::from((inner.address, port as u16));
     let missing = || fail("L11-no-datagram").fact("address", to);
     let bound = (queued(&student, host, port)?, queued(&student, child, port)?);
-    bench.saw(format!("/proc/net/udp, port {port}, host and child"), format!("{bound:?}"));
+    let says = |bytes: Option<u64>| bytes.map_or("-".to_owned(), |bytes| format!("{bytes} bytes"));
+    let says = format!("{}, {}", says(bound.0), says(bound.1));
+    bench.saw(format!("/proc/net/udp, port {port}, host and child"), says);
     let began = Instant::now();
     while queued(&student, child, port)? == Some(0) {
         student.send_datagram(host, to, &token)?;
@@ -96,7 +116,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     meet(&mut student, "removed")?;
     for end in [&outer, &inner] {
         let left = student.link(end.process, end.link)?;
-        bench.saw(format!("{}, afterwards", end.link), format!("{left:?}"));
+        let says = if left.is_some() { "is there" } else { "is gone" };
+        bench.saw(format!("{}, afterwards", end.link), says);
         ensure(left.is_none(), || fail("L11-left").fact("link", end.link))?;
     }
     student.go()?;

@@ -1,6 +1,6 @@
-//! A prefix of 32 bits: a network of one address, in which there is no way to the other.
+//! The child's end gets the address of the host's.
 
-use std::{net::Ipv4Addr, process::ExitCode};
+use std::process::ExitCode;
 
 use container::Error;
 use own_network::{Answer, Netlink, VethConfig};
@@ -10,23 +10,13 @@ use solution::LOOPBACK;
 #[allow(dead_code, reason = "what is wrong stands below")]
 mod solution;
 
-fn add_address(
-    netlink: &mut Netlink,
-    index: i32,
-    address: Ipv4Addr,
-    prefix: u8,
-) -> Result<(), Error> {
-    let _ = prefix;
-    netlink.add_address(index, address, 32)
-}
-
 fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
     let index = netlink.index_of(&config.inner)?;
-    add_address(netlink, index, config.inner_address, config.prefix)?;
+    netlink.add_address(index, config.outer_address, config.prefix)?;
     netlink.set_up(index)?;
     netlink.set_up(LOOPBACK)
 }
 
 fn main() -> ExitCode {
-    own_network::program(&Answer { add_address, prepare_inside, ..solution::ANSWER })
+    own_network::program(&Answer { prepare_inside, ..solution::ANSWER })
 }

@@ -1,6 +1,4 @@
 //! The address is written in the byte order of the processor.
-//!
-//! Caught as: L11-address
 
 use std::{net::Ipv4Addr, process::ExitCode};
 

@@ -56,9 +56,11 @@ pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let config = config(host);
         let (mut gate, open) = host.step("make a gate", Gate::new)?;
-        let inside = || inside(host, answer, &config, &mut gate);
+        let own = getpid();
+        let inside = || inside(host, answer, &config, &mut gate, own);
         let child = host.step("spawn", || (answer.spawn)(Box::new(inside)))?;
         drop(gate);
+        open.wait(host)?;
         host.say("child", child);
         host.meet("spawned");
 
@@ -72,7 +74,9 @@ pub fn program(answer: &Answer) -> ExitCode {
         ask(host, "add_address", || {
             (answer.add_address)(&mut netlink, index, config.outer_address, config.prefix)
         })?;
+        host.meet("addressed");
         ask(host, "set_up", || (answer.set_up)(&mut netlink, index))?;
+        host.meet("up");
         let _socket = host.step("bind a port", || socket(host))?;
         open.once(host)?;
         // The child has a network now, and then a datagram; it meets the check meanwhile.
@@ -87,8 +91,18 @@ pub fn program(answer: &Answer) -> ExitCode {
 
 /// What the new process does once it is connected: it prepares its end, waits for a datagram, and
 /// stays until the link is gone.
-fn inside(host: &Host, answer: &Answer, config: &VethConfig, gate: &mut Gate) -> isize {
+fn inside(
+    host: &Host,
+    answer: &Answer,
+    config: &VethConfig,
+    gate: &mut Gate,
+    parent: Pid,
+) -> isize {
     let mut lead = || -> Result<(), Trouble> {
+        if getpid() == parent {
+            return host.step("run in a new process", || Err("this is its parent"));
+        }
+        gate.tell(host)?;
         gate.pass(host)?;
         let mut netlink = ask(host, "open a netlink socket", Netlink::open)?;
         ask(host, "prepare_inside", || (answer.prepare_inside)(&mut netlink, config))?;
@@ -104,6 +118,11 @@ fn inside(host: &Host, answer: &Answer, config: &VethConfig, gate: &mut Gate) ->
         gate.pass(host)
     };
     match lead() {
+        // Its parent would wait for itself.
+        Err(trouble) if getpid() == parent => {
+            host.fail(&trouble);
+            std::process::exit(1)
+        }
         Ok(()) => 0,
         Err(trouble) => {
             host.fail(&trouble);

@@ -2,20 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use lab::check::{Bench, Checked, Process, Student, cannot_tell, ensure, fail};
+use lab::check::{Bench, Checked, Process, Student, ensure, fail};
 
 /// `IFF_UP` (netdevice(7)).
 const UP: u32 = 1;
-
-/// Waits for the program; a kernel without veth is not its mistake.
-pub fn meet(student: &mut Student, point: &str) -> Checked<()> {
-    match student.meet(point) {
-        Err(finding) if finding.is_refusal("create_pair", "") && !student.has_veth()? => {
-            Err(cannot_tell("lacking").fact("error", finding.get("error")))
-        }
-        met => met,
-    }
-}
 
 /// One end of a pair, as it should be.
 pub struct VethEnd<'a> {
@@ -31,21 +21,32 @@ impl VethEnd<'_> {
         ensure(flags & UP != 0, || fail(id).fact("link", self.link))
     }
 
-    /// Its address, and the route that the kernel makes of the address's network.
+    /// Its address, in the network to which it belongs.
     pub fn has_address(&self, bench: &mut Bench, student: &Student, prefix: u8) -> Checked<()> {
         let addresses = self.addresses(student)?;
-        let routes = self.routes(student)?;
-        let own = addresses.contains(&self.address);
-        let network = Ipv4Addr::from(u32::from(self.address) & (u32::MAX << (32 - prefix)));
-        let right = own && routes.contains(&(network, prefix));
         let words: Vec<String> = addresses.iter().map(Ipv4Addr::to_string).collect();
-        let ways = routes.iter().map(|(network, prefix)| format!("{network}/{prefix}"));
-        let ways = ways.collect::<Vec<_>>().join(" ");
-        let seen = format!("{}; routes [{ways}]", words.join(" "));
-        bench.saw(format!("addresses and routes, {}", self.link), &seen);
-        ensure(right, || {
+        let seen = if words.is_empty() { "-".to_owned() } else { words.join(" ") };
+        bench.saw(format!("addresses where {} is", self.link), &seen);
+        let reversed = Ipv4Addr::from(u32::from(self.address).swap_bytes());
+        ensure(addresses.contains(&self.address), || {
+            let is_reversed = addresses.contains(&reversed);
+            let id = if is_reversed { "L11-byte-order" } else { "L11-address" };
             let wanted = format!("{}/{prefix}", self.address);
-            fail("L11-address").fact("link", self.link).fact("seen", seen).fact("wanted", wanted)
+            fail(id).fact("link", self.link).fact("seen", seen).fact("wanted", wanted)
+        })
+    }
+
+    /// The route that the kernel makes of the address's network when the link is up.
+    pub fn has_prefix(&self, bench: &mut Bench, student: &Student, prefix: u8) -> Checked<()> {
+        let routes = self.routes(student)?;
+        let network = Ipv4Addr::from(u32::from(self.address) & (u32::MAX << (32 - prefix)));
+        let words: Vec<String> =
+            routes.iter().map(|(network, prefix)| format!("{network}/{prefix}")).collect();
+        let seen = if words.is_empty() { "-".to_owned() } else { words.join(" ") };
+        bench.saw(format!("routes over {}", self.link), &seen);
+        ensure(routes.contains(&(network, prefix)), || {
+            let wanted = format!("{network}/{prefix}");
+            fail("L11-prefix").fact("link", self.link).fact("seen", seen).fact("wanted", wanted)
         })
     }
 
@@ -80,6 +81,24 @@ impl VethEnd<'_> {
         };
         Ok(text.lines().skip(1).filter_map(route).collect())
     }
+}
+
+/// Nothing of a link's flags may have changed but whether it is up: those that a change mask can
+/// reach (rtnetlink(7), netdevice(7)).
+pub fn changed_flags(student: &Student, end: &VethEnd, before: u32) -> Checked<()> {
+    const REACHABLE: u32 = 0x80 | 0x100 | 0x200 | 0x1000;
+    let now = student.link(end.process, end.link)?.map_or(0, |link| link.flags);
+    ensure(now & REACHABLE == before & REACHABLE, || {
+        let words = |flags: u32| {
+            let names =
+                [(0x80, "NOARP"), (0x100, "PROMISC"), (0x200, "ALLMULTI"), (0x1000, "MULTICAST")];
+            let set = names.into_iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| name);
+            let set = set.collect::<Vec<_>>().join(" ");
+            if set.is_empty() { "-".to_owned() } else { set }
+        };
+        let finding = fail("L11-other-flags").fact("link", end.link);
+        finding.fact("seen", words(now)).fact("wanted", words(before))
+    })
 }
 
 /// How many bytes wait at the UDP port, if a socket of the process's network is bound to it: the

@@ -1,0 +1,18 @@
+//! Each name is given to the end of the other.
+
+use std::process::ExitCode;
+
+use container::Error;
+use own_network::{Answer, Netlink};
+
+#[path = "../src/solution.rs"]
+#[allow(dead_code, reason = "what is wrong stands below")]
+mod solution;
+
+fn create_pair(netlink: &mut Netlink, name: &str, peer: &str, pid: i32) -> Result<(), Error> {
+    netlink.create_veth(peer, name, pid)
+}
+
+fn main() -> ExitCode {
+    own_network::program(&Answer { create_pair, ..solution::ANSWER })
+}
