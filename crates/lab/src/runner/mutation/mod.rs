@@ -207,7 +207,7 @@ impl<'a> Compiler<'a> {
             [source, program, &self.kit.libraries].map(|path| path.to_string_lossy());
         let words = self.kit.arguments(&self.lab.id, &source, &program, &libraries);
         let words = words.expect("the lab was added");
-        let mut rustc = self.course.toolchain.command(&self.kit.rustc);
+        let mut rustc = self.course.toolchain.rustc();
         rustc.args(words).arg("--cap-lints=allow").stdout(Stdio::null()).stderr(Stdio::null());
         let ended = rustc.status().map_err(|error| self.course.toolchain.no_start(&error))?;
         Ok(ended.success())
