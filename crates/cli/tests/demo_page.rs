@@ -72,9 +72,13 @@ const CONTRAST: &str = "(() => {
     });
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
   };
-  const back = light(getComputedStyle(document.body).backgroundColor);
-  const all = [...document.querySelectorAll('#picture span')].map(span => {
-    const ink = light(getComputedStyle(span).color);
+  const behind = it => {
+    const colour = getComputedStyle(it).backgroundColor;
+    return /, 0\\)$/.test(colour) && it.parentElement ? behind(it.parentElement) : colour;
+  };
+  const letters = '#picture :is(span, p, td, th, h1, h2, strong, li), #keys button';
+  const all = [...document.querySelectorAll(letters)].map(span => {
+    const [ink, back] = [getComputedStyle(span).color, behind(span)].map(light);
     return (Math.max(ink, back) + 0.05) / (Math.min(ink, back) + 0.05);
   });
   return Math.min(...all);

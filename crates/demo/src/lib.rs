@@ -1,8 +1,8 @@
 //! Classroom demonstrations: what the kernel does, live, drawn for the front of a class.
 //!
 //! ```text
-//!   Source (live, or a recording)  --Scene-->  draw  -->  terminal   (screen)
-//!                                                    `-->  web page   (page), the same picture
+//!   Source (live, or a recording)  --Scene-->  draw  -->  cells of the terminal    (screen)
+//!                                        `-->  page  -->  HTML and SVG for the page (page)
 //! ```
 //!
 //! A [`Scene`] is all that is known at one moment. What is drawn is computed from it alone, so a
@@ -15,8 +15,10 @@ pub mod engine;
 mod error;
 pub mod exits;
 pub mod layers;
+mod markup;
 pub mod namespaces;
 pub mod page;
+#[cfg(test)]
 mod picture;
 pub mod race;
 pub mod recording;
@@ -137,7 +139,7 @@ impl Demo {
 pub enum Scene {
     /// Who ran when.
     Slices(slices::Slices),
-    /// Whose tables are whose.
+    /// Which namespaces are whose.
     Namespaces(namespaces::Namespaces),
     /// Why a guest stopped, and who answered.
     Exits(exits::Exits),
@@ -175,6 +177,19 @@ impl Scene {
             Self::Race(scene) => race::draw(scene, frame, area, language),
             Self::Breakout(scene) => breakout::draw(scene, frame, area, language),
             Self::Engine(scene) => engine::draw(scene, frame, area, language),
+        }
+    }
+
+    /// The same as HTML for the page; drawings are SVG.
+    pub(crate) fn page(&self, language: Language) -> String {
+        match self {
+            Self::Slices(scene) => scene.page(language),
+            Self::Namespaces(scene) => scene.page(language),
+            Self::Exits(scene) => scene.page(language),
+            Self::Layers(scene) => scene.page(language),
+            Self::Race(scene) => scene.page(language),
+            Self::Breakout(scene) => scene.page(language),
+            Self::Engine(scene) => scene.page(language),
         }
     }
 

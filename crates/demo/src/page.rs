@@ -1,4 +1,4 @@
-//! The page: the same picture for a browser, on this machine only.
+//! The page: the same scene for a browser, on this machine only.
 //!
 //! It is given out to the loopback interface, and only to who knows the address that the terminal
 //! shows (`access`). Other users of this machine may connect all the same, and neither stay
@@ -10,7 +10,6 @@ mod request;
 mod timed;
 
 use std::{
-    collections::BTreeMap,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex},
@@ -18,9 +17,9 @@ use std::{
 };
 
 use crate::{
-    Error, Language, Result, picture,
+    Error, Language, Result,
     script::{Key, key_label},
-    stage::{Keys, View},
+    stage::View,
 };
 use access::Access;
 use clients::{Clients, Slot};
@@ -45,16 +44,13 @@ pub struct Page {
     shared: Arc<Shared>,
 }
 
-/// Columns and rows.
-type Size = (u16, u16);
-
 struct Shared {
     language: Language,
     access: Access,
     view: Mutex<(u64, Option<Arc<View>>)>,
     news: Condvar,
-    /// The newest picture in each size that somebody looks at: drawn once, however many look.
-    drawn: Mutex<BTreeMap<Size, (u64, Arc<str>)>>,
+    /// The newest picture: drawn once, however many look.
+    drawn: Mutex<(u64, Arc<str>)>,
     keys: Mutex<Vec<char>>,
     clients: Arc<Clients>,
 }
@@ -74,7 +70,7 @@ impl Page {
             access: Access::new(address.port()).map_err(Error::system("read /dev/urandom"))?,
             view: Mutex::default(),
             news: Condvar::new(),
-            drawn: Mutex::default(),
+            drawn: Mutex::new((0, Arc::from(""))),
             keys: Mutex::default(),
             clients: Arc::default(),
         });
@@ -141,7 +137,7 @@ impl Shared {
         }
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/") => answer(client, "200 OK", "text/html; charset=utf-8", &self.html()),
-            ("GET", "/events") => self.stream(client, slot, &request),
+            ("GET", "/events") => self.stream(client, slot),
             ("POST", "/key") => {
                 let key = request.parameter("key").and_then(|key| key.parse().ok());
                 if let (Some(key), Ok(mut keys)) = (key.and_then(char::from_u32), self.keys.lock())
@@ -158,16 +154,18 @@ impl Shared {
     fn html(&self) -> String {
         let title = self.language.either("isolab demo", "isolab 演示");
         let tag = self.language.either("en", "zh-CN");
-        include_str!("page/page.html").replace("{title}", title).replace("{language}", tag)
+        let keys = self.language.either("keys", "按键");
+        include_str!("page/page.html")
+            .replace("{title}", title)
+            .replace("{language}", tag)
+            .replace("{keys}", keys)
+            .replace("{style}", include_str!("page/page.css"))
+            .replace("{script}", include_str!("page/page.js"))
     }
 
-    /// Server-sent events: a picture each, in the size that the client asked for. A browser comes
-    /// back by itself when its time is over.
-    fn stream(&self, client: &TcpStream, slot: &Slot, request: &Request) -> io::Result<()> {
-        let number = |name: &str, usual: u16| {
-            request.parameter(name).and_then(|value| value.parse().ok()).unwrap_or(usual)
-        };
-        let size = (number("columns", 80).clamp(30, 240), number("rows", 20).clamp(8, 60));
+    /// Server-sent events: a picture each, where it is another one. A browser comes back by itself when
+    /// its time is over.
+    fn stream(&self, client: &TcpStream, slot: &Slot) -> io::Result<()> {
         let end = Instant::now() + LONGEST_STREAM;
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{HEADERS}\r\nretry: 1000\n\n"
@@ -175,6 +173,7 @@ impl Shared {
         Timed::new(client, TIMEOUT).write_all(head.as_bytes())?;
         let mut seen = 0;
         let mut buttons = String::new();
+        let mut sent: Arc<str> = Arc::from("");
         while Instant::now() < end {
             let Ok(shown) = self.view.lock() else { return Ok(()) };
             let waited = self.news.wait_timeout_while(shown, TIMEOUT, |shown| shown.0 == seen);
@@ -188,8 +187,13 @@ impl Shared {
                     events += &format!("event: keys\ndata: {now}\n\n");
                     buttons = now;
                 }
-                events += &self.picture(number, &view, size);
-            } else {
+                let picture = self.picture(number, &view);
+                if picture != sent {
+                    events += &picture;
+                    sent = picture;
+                }
+            }
+            if events.is_empty() {
                 // Nothing new: a comment, so that a client that is gone is noticed.
                 events += ":\n\n";
             }
@@ -200,26 +204,17 @@ impl Shared {
         Ok(())
     }
 
-    fn picture(&self, number: u64, view: &View, size: Size) -> Arc<str> {
-        let draw = || Arc::from(self.draw(view, size));
+    fn picture(&self, number: u64, view: &View) -> Arc<str> {
+        let draw = || -> Arc<str> {
+            let html = view.page(self.language);
+            let lines: String = html.lines().map(|line| format!("data: {line}\n")).collect();
+            Arc::from(lines + "\n")
+        };
         let Ok(mut drawn) = self.drawn.lock() else { return draw() };
-        match drawn.get(&size) {
-            Some((of, picture)) if *of == number => Arc::clone(picture),
-            _ => {
-                let picture = draw();
-                // Sizes that nobody looks at any more are forgotten.
-                drawn.retain(|_, (of, _)| *of + 1 >= number);
-                drawn.insert(size, (number, Arc::clone(&picture)));
-                picture
-            }
+        if drawn.0 != number {
+            *drawn = (number, draw());
         }
-    }
-
-    fn draw(&self, view: &View, size: Size) -> String {
-        let drawn = picture::drawn(size, |frame| view.draw(frame, Keys::Elsewhere, self.language));
-        let html = picture::html(drawn.buffer());
-        let lines: String = html.lines().map(|line| format!("data: {line}\n")).collect();
-        lines + "\n"
+        Arc::clone(&drawn.1)
     }
 
     /// The keys as buttons, for a phone.

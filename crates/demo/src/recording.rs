@@ -180,11 +180,7 @@ impl Source for Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Demo, Language,
-        picture::drawn,
-        stage::{Keys, View},
-    };
+    use crate::{Demo, Language, picture::drawn, stage::View};
 
     #[test]
     fn every_demonstration_is_drawn_from_its_recording_in_any_size_and_language() {
@@ -197,7 +193,7 @@ mod tests {
                 let caption = (number % 3 == 0).then(|| "a caption".to_owned());
                 let view = View { scene: scene.clone(), origin: Origin::Recording, caption };
                 for language in [Language::En, Language::Zh] {
-                    drawn(size, |frame| view.draw(frame, Keys::Drawn, language));
+                    drawn(size, |frame| view.draw(frame, language));
                     assert!(view.summary(language).contains(demo.script().title.of(language)));
                 }
             }
@@ -211,7 +207,7 @@ mod tests {
                 for language in [Language::En, Language::Zh] {
                     let (origin, caption) = (Origin::Recording, None);
                     let view = View { scene: scene.clone(), origin, caption };
-                    let screen = drawn((80, 24), |frame| view.draw(frame, Keys::Drawn, language));
+                    let screen = drawn((80, 24), |frame| view.draw(frame, language));
                     // What is going on is marked with an ellipsis of its own.
                     let screen = screen.to_string().replace("……", "").replace("… ", "");
                     assert!(!screen.contains('…'), "{screen}");

@@ -7,12 +7,7 @@ use std::{
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
-use crate::{
-    Error, Language, Result, Source,
-    page::Page,
-    recording::Recorder,
-    stage::{Keys, View},
-};
+use crate::{Error, Language, Result, Source, page::Page, recording::Recorder, stage::View};
 
 /// Ten pictures a second: enough to see it move, and little work.
 const FRAME: Duration = Duration::from_millis(100);
@@ -97,9 +92,9 @@ impl Show<'_> {
             // A recording that is over stays at its last scene.
             last = self.view(source, began)?.or(last);
             let Some(view) = &last else { break };
-            terminal.draw(|frame| view.draw(frame, Keys::Drawn, self.language)).map_err(
-                |error| Error::system("draw on the terminal")(io::Error::other(error.to_string())),
-            )?;
+            terminal.draw(|frame| view.draw(frame, self.language)).map_err(|error| {
+                Error::system("draw on the terminal")(io::Error::other(error.to_string()))
+            })?;
             loop {
                 let left = next.saturating_duration_since(Instant::now());
                 if !event::poll(left).map_err(Error::system("wait for a key"))? {

@@ -17,7 +17,7 @@ use ratatui::{
 use report::columns::wrapped;
 
 use crate::{
-    Language, Origin, Scene,
+    Language, Origin, Scene, markup,
     script::{Key, NEXT, key_label},
 };
 
@@ -30,15 +30,6 @@ pub struct View {
     pub origin: Origin,
     /// What to say about it, on a tour.
     pub caption: Option<String>,
-}
-
-/// Where the keys are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
-    /// In the last line of the picture.
-    Drawn,
-    /// Elsewhere: on a page they are buttons.
-    Elsewhere,
 }
 
 impl View {
@@ -61,14 +52,28 @@ impl View {
         text
     }
 
-    /// Draws it into the whole of `frame`.
-    pub fn draw(&self, frame: &mut Frame<'_>, keys: Keys, language: Language) {
+    /// The same as HTML for the page, where the keys are buttons of their own.
+    pub(crate) fn page(&self, language: Language) -> String {
+        let demo = self.scene.demo();
+        let colour = if self.origin == Origin::ThisHost { "g" } else { "y" };
+        let name = markup::text("span", "d", demo.name());
+        let title = markup::text("span", "", demo.script().title.of(language));
+        let head = [
+            markup::element("h1", "", &format!("{name} {title}")),
+            markup::text("span", &format!("origin {colour}"), self.origin.words().of(language)),
+        ];
+        let caption = self.caption.as_ref().map(|text| markup::text("p", "caption", text));
+        let scene = markup::element("main", demo.name(), &self.scene.page(language));
+        let parts =
+            [markup::element("header", "", &head.concat()), scene, caption.unwrap_or_default()];
+        parts.concat()
+    }
+
+    /// Draws it into the whole of `frame`, with the keys in its last lines.
+    pub fn draw(&self, frame: &mut Frame<'_>, language: Language) {
         const CAPTION: u16 = 4;
         let area = frame.area();
-        let key_lines = match keys {
-            Keys::Drawn => self.key_lines(area.width.into(), language),
-            Keys::Elsewhere => Vec::new(),
-        };
+        let key_lines = self.key_lines(area.width.into(), language);
         let heights = [
             Constraint::Length(1),
             Constraint::Fill(1),

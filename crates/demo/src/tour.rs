@@ -109,10 +109,7 @@ impl Source for Tour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        picture::drawn,
-        stage::{Keys, View},
-    };
+    use crate::{picture::drawn, stage::View};
 
     /// The screen without its blanks, quotes and line ends, so that wrapped text is in one piece.
     fn solid(text: &str) -> String {
@@ -129,7 +126,7 @@ mod tests {
                 let caption = tour.caption();
                 let text = caption.clone().unwrap();
                 let view = View { scene, origin: Origin::Recording, caption };
-                let screen = drawn((80, 24), |frame| view.draw(frame, Keys::Drawn, language));
+                let screen = drawn((80, 24), |frame| view.draw(frame, language));
                 let buffer = screen.buffer();
                 let shown: String =
                     buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();

@@ -31,6 +31,8 @@ pub fn run(host: &mut impl Host) -> u8 {
                 ran += now - last;
             }
             last = now;
+            // An observer sees since when it has not run, before the gap is over and a record.
+            mailbox.set(Word::EndTicks as usize, now);
             looks = looks.wrapping_add(1);
             let is_alone = looks.is_multiple_of(LOOKS) && host.is_abandoned();
             if stop || is_alone || last - begin >= length {

@@ -28,7 +28,7 @@ pub enum Word {
     Count = 1,
     /// Tick at the begin of the measured part.
     BeginTicks = 2,
-    /// Tick at its end.
+    /// Tick at its end; of the program `slices` the latest tick at which it ran, all the time.
     EndTicks = 3,
     /// `CLOCK_MONOTONIC` at the begin, in nanoseconds.
     BeginNanoseconds = 4,

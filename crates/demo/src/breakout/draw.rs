@@ -51,7 +51,8 @@ enum Purposes {
     LeftOut,
 }
 
-fn targets(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>> {
+/// What is to be reached, in as many lines as it takes.
+pub(super) fn targets(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>> {
     let targets = &scene.targets;
     let target = |words: &str, value: String| {
         vec![Span::raw(format!("{words} ")), value.bold(), Span::raw("   ")]
@@ -87,6 +88,19 @@ fn targets(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'stat
     lines
 }
 
+/// Which attempt it is, or where to begin.
+pub(super) fn heading(scene: &Breakout, language: Language) -> String {
+    let Some(wall) = scene.wall else {
+        let begin = language.either(
+            "Which wall stops which escape? Start with [c].",
+            "哪道墙挡得住哪种逃逸？从 [c] 开始。",
+        );
+        return begin.to_owned();
+    };
+    let (name, aim) = (wall.words().of(language), scene.attempt.aim().of(language));
+    format!("{name} {}: {aim}", scene.attempt.key())
+}
+
 /// What the chosen attempt did, line by line.
 fn transcript(
     scene: &Breakout,
@@ -94,16 +108,9 @@ fn transcript(
     purposes: Purposes,
     language: Language,
 ) -> Vec<Line<'static>> {
-    let Some(wall) = scene.wall else {
-        let begin = language.either(
-            "Which wall stops which escape? Start with [c].",
-            "哪道墙挡得住哪种逃逸？从 [c] 开始。",
-        );
-        return vec![begin.bold().into()];
-    };
+    let head = heading(scene, language);
+    let Some(wall) = scene.wall else { return vec![head.bold().into()] };
     let trial = scene.trial(wall, scene.attempt);
-    let (name, aim) = (wall.words().of(language), scene.attempt.aim().of(language));
-    let head = format!("{name} {}: {aim}", scene.attempt.key());
     let mut lines = vec![Line::from(padded(&shortened(&head, width), width).bold().underlined())];
     let widest = |of: fn(&Step) -> &str| {
         let widths = trial.steps.iter().map(|step| columns(of(step)));
@@ -134,7 +141,7 @@ fn transcript(
 }
 
 /// Highlights what was read from a target, and what ended an attempt.
-fn colour(result: &str) -> Style {
+pub(super) fn colour(result: &str) -> Style {
     let ended = result.starts_with(|first: char| first.is_ascii_uppercase());
     match result.starts_with('"') {
         true => Style::new().fg(Color::Red).bold(),
@@ -144,7 +151,7 @@ fn colour(result: &str) -> Style {
 }
 
 /// Why it ended so, and what went wrong.
-fn why(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>> {
+pub(super) fn why(scene: &Breakout, width: usize, language: Language) -> Vec<Line<'static>> {
     let reason = scene.wall.map_or("", |wall| {
         let trial = scene.trial(wall, scene.attempt);
         words::reason(wall, scene.attempt, trial).of(language)

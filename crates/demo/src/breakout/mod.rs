@@ -8,6 +8,7 @@ mod attempts;
 mod draw;
 mod machine;
 mod notes;
+mod page;
 mod source;
 mod table;
 mod targets;
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use draw::{draw, summary};
 pub use notes::SCRIPT;
 pub use source::BreakoutDemo;
+
+use crate::Language;
 
 /// What stands between the attempt and the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +141,10 @@ pub struct Breakout {
 }
 
 impl Breakout {
+    pub(crate) fn page(&self, language: Language) -> String {
+        page::page(self, language)
+    }
+
     fn trial(&self, wall: Wall, attempt: Attempt) -> &Trial {
         &self.trials[wall as usize][attempt as usize]
     }

@@ -67,7 +67,8 @@ fn chosen(name: Span<'static>, is: bool) -> Span<'static> {
     if is { name.bold().reversed() } else { name.bold() }
 }
 
-fn style(verdict: Verdict) -> Style {
+/// How a verdict is shown.
+pub(super) fn style(verdict: Verdict) -> Style {
     match verdict {
         Verdict::Untried | Verdict::Impossible => Style::new().fg(Color::DarkGray),
         Verdict::Running => Style::new().fg(Color::Yellow),
@@ -77,7 +78,7 @@ fn style(verdict: Verdict) -> Style {
 }
 
 /// The evidence for how an attempt ended.
-fn evidence(attempt: Attempt, trial: &Trial, language: Language) -> String {
+pub(super) fn evidence(attempt: Attempt, trial: &Trial, language: Language) -> String {
     match (trial.verdict, attempt) {
         (Verdict::Untried | Verdict::Running, _) => return String::new(),
         (Verdict::Escaped, Attempt::Process) => return language.either("killed", "已杀死").into(),

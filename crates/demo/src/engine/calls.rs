@@ -14,8 +14,8 @@ use crate::Language;
 /// Calls that follow each other and differ in their operands only.
 pub(super) struct Alike<'a> {
     pub(super) first: &'a Call,
-    count: usize,
-    microseconds: u32,
+    pub(super) count: usize,
+    pub(super) microseconds: u32,
 }
 
 /// The calls that answer `question`, those alike together.
@@ -39,7 +39,7 @@ pub(super) fn name(call: &Call) -> &str {
 }
 
 /// A question as a heading.
-fn heading(question: Question, language: Language) -> String {
+pub(super) fn heading(question: Question, language: Language) -> String {
     let chinese = match question {
         Question::Boundary => "靠什么与宿主机隔开？",
         Question::Budget => "可以用多少资源？",
@@ -53,7 +53,17 @@ fn heading(question: Question, language: Language) -> String {
     }
 }
 
-/// The page of a question, in at most `height` lines.
+/// What the client asked for about a question, a line each.
+pub(super) fn asked(scene: &EngineScene, question: Question, language: Language) -> Vec<String> {
+    let requests = scene.records.iter().filter_map(|record| match &record.event {
+        WatchEvent::Request(request) => Some(request),
+        _ => None,
+    });
+    let parts = requests.flat_map(|request| words::request(request, language).parts);
+    parts.filter(|part| part.question == Some(question)).map(|part| part.line()).collect()
+}
+
+/// The picture of a question, in at most `height` lines.
 pub(super) fn page(
     scene: &EngineScene,
     question: Question,
@@ -61,17 +71,12 @@ pub(super) fn page(
     language: Language,
 ) -> Vec<Line<'static>> {
     let mut lines = vec![Line::from(heading(question, language).bold().underlined())];
-    for record in &scene.records {
-        let WatchEvent::Request(request) = &record.event else { continue };
-        let parts = words::request(request, language).parts;
-        for part in parts.iter().filter(|part| part.question == Some(question)) {
-            let label = language.either("asked: ", "要求：");
-            for (at, line) in
-                wrapped(&part.line(), width.saturating_sub(columns(label))).into_iter().enumerate()
-            {
-                let lead = if at == 0 { label.to_owned() } else { " ".repeat(columns(label)) };
-                lines.push(Line::from_iter([lead.fg(Color::DarkGray), line.fg(Color::Green)]));
-            }
+    let label = language.either("asked: ", "要求：");
+    for asked in asked(scene, question, language) {
+        let parts = wrapped(&asked, width.saturating_sub(columns(label)));
+        for (at, line) in parts.into_iter().enumerate() {
+            let lead = if at == 0 { label.to_owned() } else { " ".repeat(columns(label)) };
+            lines.push(Line::from_iter([lead.fg(Color::DarkGray), line.fg(Color::Green)]));
         }
     }
     let all = alike(&scene.calls, question);
@@ -102,13 +107,20 @@ pub(super) fn page(
     lines
 }
 
+impl Alike<'_> {
+    /// The call, and how often it was made.
+    pub(super) fn words(&self, language: Language) -> String {
+        let more = match self.count {
+            1 => String::new(),
+            count => language.either(" ({} times)", "（{} 次）").replace("{}", &count.to_string()),
+        };
+        format!("{}{more}", self.first.call)
+    }
+}
+
 fn call_lines(alike: &Alike<'_>, width: usize, language: Language) -> Vec<Line<'static>> {
     const TIME: usize = 10;
-    let more = match alike.count {
-        1 => String::new(),
-        count => language.either(" ({} times)", "（{} 次）").replace("{}", &count.to_string()),
-    };
-    let text = format!("{}{more}", alike.first.call);
+    let text = alike.words(language);
     let time = format!("{:>7} µs", alike.microseconds);
     let wrapped = wrapped(&text, width.saturating_sub(TIME + 2));
     let line = |(at, line): (usize, String)| {

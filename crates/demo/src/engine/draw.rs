@@ -64,7 +64,11 @@ fn lines(
 }
 
 /// What to say of the daemon's end, and of the next one's beginning, for which nobody asks.
-fn without_records(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {
+pub(super) fn without_records(
+    scene: &EngineScene,
+    width: usize,
+    language: Language,
+) -> Vec<Line<'static>> {
     let is_up = scene.container.is_some_and(|container| container.is_alive);
     let words = match (scene.daemon, is_up) {
         (ProcessState { pid: 0, .. }, _) => return Vec::new(),
@@ -86,7 +90,7 @@ fn without_records(scene: &EngineScene, width: usize, language: Language) -> Vec
     wrapped(words, width).into_iter().map(|line| Line::from(line.fg(Color::Yellow))).collect()
 }
 
-fn command(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {
+pub(super) fn command(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {
     let text = match scene.command.as_str() {
         "" => language
             .either(
@@ -100,7 +104,11 @@ fn command(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'s
 }
 
 /// Who takes part: the client, the daemon, and the container that stays.
-fn processes(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {
+pub(super) fn processes(
+    scene: &EngineScene,
+    width: usize,
+    language: Language,
+) -> Vec<Line<'static>> {
     let client = match scene.client {
         ClientKind::Docker => language.either("the docker command", "docker 命令"),
         ClientKind::Requests => language.either(
@@ -151,7 +159,7 @@ fn process(name: &str, state: ProcessState, language: Language) -> Vec<Span<'sta
 }
 
 /// What the client printed, and what went wrong.
-fn output(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {
+pub(super) fn output(scene: &EngineScene, width: usize, language: Language) -> Vec<Line<'static>> {
     let note = scene.note.as_deref().unwrap_or_default();
     let note = wrapped(note, width).into_iter().filter(|line| !line.is_empty());
     let mut lines: Vec<Line<'static>> = note.map(|line| Line::from(line.fg(Color::Red))).collect();

@@ -11,6 +11,7 @@ mod daemon;
 mod draw;
 mod keeper;
 mod notes;
+mod page;
 mod recorder;
 mod rows;
 mod source;
@@ -24,6 +25,8 @@ pub use draw::{draw, summary};
 pub use keeper::keep;
 pub use notes::SCRIPT;
 pub use source::EngineDemo;
+
+use crate::Language;
 
 /// All that is known at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,6 +79,10 @@ pub struct Call {
 const TIME_LINE: char = '0';
 
 impl EngineScene {
+    pub(crate) fn page(&self, language: Language) -> String {
+        page::page(self, language)
+    }
+
     pub(crate) fn is_on(&self, key: char) -> bool {
         match self.question {
             None => key == TIME_LINE,

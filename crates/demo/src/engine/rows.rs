@@ -16,12 +16,12 @@ const TIME: usize = 7;
 const WHO: usize = 9;
 
 /// A row: when, who to whom, what as it was sent, and what it means.
-struct Row {
-    time: f64,
-    who: &'static str,
-    sent: String,
-    words: String,
-    colour: Color,
+pub(super) struct Row {
+    pub(super) time: f64,
+    pub(super) who: &'static str,
+    pub(super) sent: String,
+    pub(super) words: String,
+    pub(super) colour: Color,
 }
 
 /// How paths are written.
@@ -40,6 +40,18 @@ pub(super) fn lines(
     paths: Paths,
     language: Language,
 ) -> Vec<Line<'static>> {
+    let rows = rows(scene, width, paths, language);
+    let began = rows.first().map_or(0.0, |row| row.time);
+    rows.iter().flat_map(|row| row.lines(began, width)).collect()
+}
+
+/// The rows in the order of time; what is told of calls fits into `width` columns.
+pub(super) fn rows(
+    scene: &EngineScene,
+    width: usize,
+    paths: Paths,
+    language: Language,
+) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for (at, record) in scene.records.iter().enumerate() {
         let later = &scene.records[at + 1..];
@@ -47,8 +59,7 @@ pub(super) fn lines(
     }
     rows.extend(Question::ALL.into_iter().filter_map(|it| of_kernel(scene, it, width, language)));
     rows.sort_by(|one, other| one.time.total_cmp(&other.time));
-    let began = rows.first().map_or(0.0, |row| row.time);
-    rows.iter().flat_map(|row| row.lines(began, width)).collect()
+    rows
 }
 
 fn row(

@@ -20,11 +20,18 @@ pub(super) fn boxes(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: 
     let space = if area.height >= 3 * height + 2 { 1 } else { 0 };
     let heights = [Constraint::Length(height); 3];
     let [guest, kvm, vmm] = Layout::vertical(heights).spacing(space).areas(area);
+    for (role, area) in roles(scene, language).into_iter().zip([guest, kvm, vmm]) {
+        frame.render_widget(role.block(), area);
+    }
+}
+
+/// Guest, KVM and isolab, from the top.
+pub(super) fn roles(scene: &Exits, language: Language) -> [Role; 3] {
     let text = |words: Words| words.of(language).to_owned();
     let lit = lit(scene);
     let [to_kvm, to_vmm] = arrows(scene, language);
     let small = Words("a small program, no kernel", "一个小程序，没有内核");
-    let role = Role {
+    let guest = Role {
         title: text(Words("the guest: a microVM, ring 3", "客户机：微型虚拟机，ring 3")),
         is_lit: false,
         lines: [
@@ -33,25 +40,23 @@ pub(super) fn boxes(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: 
         ],
         to_next: to_kvm,
     };
-    frame.render_widget(role.block(), guest);
     let title = Words("KVM's role: /dev/kvm, the kernel", "KVM 的角色：/dev/kvm，在内核中");
     let about = Words("runs the guest until a VM exit", "运行客户机，直到发生退出");
-    let role = Role {
+    let kvm = Role {
         title: marked(title.of(language), lit.kvm),
         is_lit: lit.kvm,
         lines: [kvm_line(scene, language), text(about)],
         to_next: to_vmm,
     };
-    frame.render_widget(role.block(), kvm);
     let title = Words("QEMU's role: isolab, a process", "QEMU 的角色：isolab，一个进程");
     let about = Words("emulates the device behind each port", "模拟每个端口背后的设备");
-    let role = Role {
+    let vmm = Role {
         title: marked(title.of(language), lit.vmm),
         is_lit: lit.vmm,
         lines: [vmm_line(scene, language), text(about)],
         to_next: String::new(),
     };
-    frame.render_widget(role.block(), vmm);
+    [guest, kvm, vmm]
 }
 
 /// A title that says without colours whether its box is lit.
@@ -60,13 +65,13 @@ fn marked(title: &str, is_lit: bool) -> String {
 }
 
 /// A box.
-struct Role {
-    title: String,
-    is_lit: bool,
+pub(super) struct Role {
+    pub(super) title: String,
+    pub(super) is_lit: bool,
     /// The second is for where there is room.
-    lines: [String; 2],
+    pub(super) lines: [String; 2],
     /// What goes from it to the box below.
-    to_next: String,
+    pub(super) to_next: String,
 }
 
 impl Role {

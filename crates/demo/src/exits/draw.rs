@@ -21,6 +21,12 @@ const WIDE: u16 = 72;
 /// The width of a box then.
 const BOX: u16 = 39;
 
+/// What the numbers are.
+pub(super) const COUNTED: Words = Words(
+    "VM exits to isolab; below: time, exits in KVM",
+    "到 isolab 的退出；下方：用时、KVM 处理的退出",
+);
+
 /// Draws the scene into `area`.
 pub fn draw(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
     let is_wide = area.width >= WIDE;
@@ -48,15 +54,12 @@ pub fn draw(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language
     };
     boxes::boxes(scene, frame, left, language);
     stream(scene, frame, right, language);
-    let title = Words(
-        "VM exits to isolab; below: time, exits in KVM",
-        "到 isolab 的退出；下方：用时、KVM 处理的退出",
-    );
-    frame.render_widget(Line::styled(title.of(language), DIM), head);
+    frame.render_widget(Line::styled(COUNTED.of(language), DIM), head);
     numbers::counts(scene, frame, counts, rows.into(), language);
 }
 
-fn mode_words(scene: &Exits) -> Words {
+/// What the guest does, or the question before it.
+pub(super) fn mode_words(scene: &Exits) -> Words {
     let begin = Words(
         "A guest sends 1000 bytes to the host: how many VM exits does that take?",
         "客户机要把 1000 个字节交给宿主机：需要多少次虚拟机退出？",

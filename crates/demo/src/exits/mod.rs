@@ -14,6 +14,7 @@ mod draw;
 mod guests;
 mod notes;
 mod numbers;
+mod page;
 mod source;
 mod stream;
 
@@ -25,7 +26,7 @@ pub use source::ExitsDemo;
 
 use sandbox::ExitReason;
 
-use crate::script::Words;
+use crate::{Language, script::Words};
 
 /// How many bytes leave the guest, or how often it asks for the processor's name.
 pub const TIMES: u32 = 1000;
@@ -188,6 +189,10 @@ impl Count {
 }
 
 impl Exits {
+    pub(crate) fn page(&self, language: Language) -> String {
+        page::page(self, language)
+    }
+
     pub(crate) fn is_on(&self, key: char) -> bool {
         self.way.is_some_and(|way| way.key() == key)
     }

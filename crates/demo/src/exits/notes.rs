@@ -64,7 +64,7 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('k'),
             say: Words(
-                "Not every exit goes to QEMU: KVM handles many in the kernel, such as cpuid; isolab only sees a count. A KVM without VMX or SVM may not intercept cpuid: no exit then.",
+                "Not every exit goes to QEMU: KVM handles many itself, such as cpuid, which isolab cannot see. Without VMX or SVM the processor may execute it, with no exit. The screen says which.",
                 "不是每次退出都到 QEMU，许多由 KVM 在内核中处理。有 VMX 或 SVM 时 cpuid 就是如此，isolab 只能看到计数。KVM 无法拦截 cpuid 时，处理器直接执行，不退出；画面会说明是哪一种。",
             ),
             ask: Words(

@@ -31,22 +31,31 @@ pub(super) fn counts(
     }
 }
 
-/// The number that is to be remembered.
-fn count_of(scene: &Exits, way: Way, language: Language) -> Paragraph<'static> {
+/// What is counted of a way: the exits to isolab, as far as they are known, and of a whole run its
+/// time and what KVM counted.
+pub(super) fn counted(scene: &Exits, way: Way) -> (Option<u32>, Option<String>) {
     let is_on = scene.way == Some(way);
     let count = scene.count(way).filter(|_| !is_on || scene.slower.is_none());
     let number = match count {
         Some(count) => Some(count.answered),
         None => is_on.then_some(scene.answered),
     };
+    let more = count.map(|count| {
+        let by_kvm = count.by_kvm.map_or("?".into(), |count| count.to_string());
+        format!("{}, KVM {by_kvm}", time(count.took))
+    });
+    (number, more)
+}
+
+/// The number that is to be remembered.
+fn count_of(scene: &Exits, way: Way, language: Language) -> Paragraph<'static> {
+    let is_on = scene.way == Some(way);
+    let (number, more) = counted(scene, way);
     let label = format!(" {} ", way.name().of(language));
     let label: Span<'_> = if is_on { label.bold().reversed() } else { label.bold() };
     let mut lines = vec![Line::from(label)];
     lines.extend(large(number).map(|line| Line::from(format!(" {line}"))));
-    if let Some(count) = count {
-        let by_kvm = count.by_kvm.map_or("?".into(), |count| count.to_string());
-        lines.push(Line::styled(format!(" {}, KVM {by_kvm}", time(count.took)), DIM));
-    }
+    lines.extend(more.map(|more| Line::styled(format!(" {more}"), DIM)));
     Paragraph::new(lines)
 }
 

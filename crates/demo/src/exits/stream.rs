@@ -13,13 +13,22 @@ impl Exit {
         self.reason == ExitReason::Out { port: OFF_SWITCH.into() }
     }
 
-    fn words(&self, language: Language) -> String {
+    /// When, why, by whom and how long.
+    pub(super) fn cells(&self, language: Language) -> [String; 4] {
         let device = match self.is_end() {
             true => language.either("the end", "结束"),
             false => &self.device,
         };
         let [at, took] = [self.at, self.took].map(|time| format!("{time:.1}"));
-        in_columns([&at, &self.reason.to_string(), &format!("isolab/{device}"), &took])
+        [at, self.reason.to_string(), format!("isolab/{device}"), took]
+    }
+}
+
+/// What the columns are.
+pub(super) fn heads(language: Language) -> [&'static str; 4] {
+    match language {
+        Language::En => ["at µs", "reason", "handled by", "in µs"],
+        Language::Zh => ["µs", "原因", "处理者", "用时µs"],
     }
 }
 
@@ -30,7 +39,8 @@ fn in_columns([at, reason, by, took]: [&str; 4]) -> String {
     format!("{at} {reason}{} {by}{}{took}", space(reason, 9), space(by, 15))
 }
 
-fn stream_title(scene: &Exits, language: Language) -> String {
+/// What the exits are, and how fast they are shown.
+pub(super) fn stream_title(scene: &Exits, language: Language) -> String {
     let took = scene.way.and_then(|way| Some(time(scene.count(way)?.took)));
     match (scene.slower, took, language) {
         (Some(slower), _, Language::En) => format!("exits, newest first: {slower} times slower"),
@@ -42,7 +52,9 @@ fn stream_title(scene: &Exits, language: Language) -> String {
 }
 
 /// The explanation for a guest of which isolab has handled no exit.
-fn nothing_else(count: Option<&Count>, language: Language) -> String {
+pub(super) fn nothing_else(scene: &Exits, language: Language) -> Option<String> {
+    let way = scene.way.filter(|_| scene.slower.is_none() && scene.answered == 0)?;
+    let count = scene.count(way);
     let none = language.either("No other exit reached isolab.", "没有其他退出到达 isolab。");
     let about = match count.filter(|count| count.way == Way::Cpuid) {
         Some(count) => about_cpuid(count, language),
@@ -53,7 +65,7 @@ fn nothing_else(count: Option<&Count>, language: Language) -> String {
             )
             .into(),
     };
-    format!("{none}{}{about}", language.either(" ", ""))
+    Some(format!("{none}{}{about}", language.either(" ", "")))
 }
 
 /// Who executed `cpuid`, and how many exits KVM counted.
@@ -83,22 +95,19 @@ pub(super) fn about_cpuid(count: &Count, language: Language) -> String {
 }
 
 pub(super) fn stream(scene: &Exits, frame: &mut Frame<'_>, area: Rect, language: Language) {
-    let head = match language {
-        Language::En => ["at µs", "reason", "handled by", "in µs"],
-        Language::Zh => ["µs", "原因", "处理者", "用时µs"],
-    };
+    let head = heads(language);
     let title = stream_title(scene, language);
     let mut lines = vec![Line::from(title.bold()), Line::styled(in_columns(head), DIM)];
     for (number, exit) in scene.stream.iter().enumerate() {
-        let words = exit.words(language);
+        let cells = exit.cells(language);
+        let words = in_columns(cells.each_ref().map(String::as_str));
         lines.push(match (number, exit.is_end()) {
             (_, true) => Line::styled(words, DIM),
             (0, false) => Line::from(words.bold()),
             _ => Line::from(words),
         });
     }
-    if scene.way.is_some() && scene.slower.is_none() && scene.answered == 0 {
-        let only = nothing_else(scene.way.and_then(|way| scene.count(way)), language);
+    if let Some(only) = nothing_else(scene, language) {
         let width = usize::from(area.width).max(1);
         lines.push(Line::default());
         lines.extend(wrapped(&only, width).into_iter().map(Line::from));

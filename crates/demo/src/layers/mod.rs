@@ -11,6 +11,7 @@ mod inside;
 mod look;
 mod notes;
 mod operations;
+mod page;
 mod row;
 mod source;
 mod table;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub use draw::{draw, summary};
 pub use notes::SCRIPT;
 pub use source::LayersDemo;
+
+use crate::Language;
 
 /// An overlay, name by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,6 +147,10 @@ pub enum LastChange {
 }
 
 impl Layers {
+    pub(crate) fn page(&self, language: Language) -> String {
+        page::page(self, language)
+    }
+
     pub(crate) fn is_on(&self, key: char) -> bool {
         key.to_digit(10).is_some_and(|number| number as usize == self.container)
     }

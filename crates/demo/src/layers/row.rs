@@ -56,21 +56,48 @@ pub(super) fn in_columns(texts: [&str; 4], widths: Widths) -> String {
     cells.map(|(text, width)| padded(&shortened(text, width), width)).collect()
 }
 
-/// The row of a name.
-pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language) -> Line<'static> {
-    let mark = if row.changed { "*" } else { " " };
-    let name = format!("{mark}{}", ending(&row.path, widths.name - 2));
-    let name = Span::from(padded(&name, widths.name));
-    let name = if row.changed { name.bold() } else { name };
+/// How the line of a file goes on at the end of a cell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrow {
+    /// Through the next cell.
+    Through,
+    /// To what is in the next cell.
+    To,
+    /// Not beyond: what is in the next cell is in its way.
+    Stop,
+    /// There is no line.
+    Nothing,
+}
+
+impl Arrow {
+    fn letters(self) -> &'static str {
+        match self {
+            Self::Through => "─",
+            Self::To => "▶ ",
+            Self::Stop => "┤ ",
+            Self::Nothing => "  ",
+        }
+    }
+}
+
+/// What a row says, from the image to what is seen.
+pub(super) struct Cells {
+    pub(super) lower: (String, Arrow, Color),
+    pub(super) upper: (String, Arrow, Option<Color>),
+    pub(super) merged: (String, Option<Color>),
+}
+
+/// The cells of a name.
+pub(super) fn cells(scene: &Layers, row: &Row, short: bool, language: Language) -> Cells {
     let text = |found: Option<Found>, is_upper| {
-        found.map_or(String::new(), |found| words(found, is_upper, widths.short, language))
+        found.map_or(String::new(), |found| words(found, is_upper, short, language))
     };
     let through = row.shines_through();
-    let own = row.upper.map_or(Style::new(), |found| Style::new().fg(colour(found)));
-    let image = Style::new().fg(if through { Color::Cyan } else { Color::DarkGray });
+    let own = row.upper.map(colour);
+    let image = if through { Color::Cyan } else { Color::DarkGray };
     let above = match row.upper {
         None if row.lower == Some(Found::Whiteout) => String::new(),
-        None if row.lower.is_some() && !through => hidden_by(scene, row, widths.short, language),
+        None if row.lower.is_some() && !through => hidden_by(scene, row, short, language),
         upper => text(upper, true),
     };
     let seen = match row.merged {
@@ -78,31 +105,48 @@ pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language
         merged => text(merged, false),
     };
     let (lower_end, upper_end) = match row.upper {
-        _ if through => ("─", "▶ "),
-        Some(Found::CopiedUp(_) | Found::Directory) => ("▶ ", "▶ "),
-        Some(Found::File(_) | Found::Opaque) => ("┤ ", "▶ "),
-        Some(Found::Whiteout) | None => ("┤ ", "  "),
+        _ if through => (Arrow::Through, Arrow::To),
+        Some(Found::CopiedUp(_) | Found::Directory) => (Arrow::To, Arrow::To),
+        Some(Found::File(_) | Found::Opaque) => (Arrow::Stop, Arrow::To),
+        Some(Found::Whiteout) | None => (Arrow::Stop, Arrow::Nothing),
     };
     let lower = match row.lower {
-        None => " ".repeat(widths.lower),
+        None => (String::new(), Arrow::Nothing),
         // Of an image's own whiteout nothing leads on.
         Some(Found::Whiteout) => {
-            let text = format!("{} ", from_layer("whiteout".into(), row, widths.short, language));
-            padded(&shortened(&text, widths.lower), widths.lower)
+            (from_layer("whiteout".into(), row, short, language), Arrow::Nothing)
         }
-        found => {
-            let text = from_layer(text(found, false), row, widths.short, language);
-            led(&text, lower_end, widths.lower)
+        found => (from_layer(text(found, false), row, short, language), lower_end),
+    };
+    let upper_end = if row.merged.is_none() { Arrow::Nothing } else { upper_end };
+    let is_own = row.merged.is_none() || row.upper.is_some();
+    Cells {
+        lower: (lower.0, lower.1, image),
+        upper: (above, upper_end, if through { Some(image) } else { own }),
+        merged: (seen, if is_own { own } else { Some(image) }),
+    }
+}
+
+/// The row of a name.
+pub(super) fn line(scene: &Layers, row: &Row, widths: Widths, language: Language) -> Line<'static> {
+    let mark = if row.changed { "*" } else { " " };
+    let name = format!("{mark}{}", ending(&row.path, widths.name - 2));
+    let name = Span::from(padded(&name, widths.name));
+    let name = if row.changed { name.bold() } else { name };
+    let Cells { lower, upper, merged } = cells(scene, row, widths.short, language);
+    let cell = |text: &str, end: Arrow, width: usize| match end {
+        Arrow::Nothing => {
+            let text = if text.is_empty() { String::new() } else { format!("{text} ") };
+            padded(&shortened(&text, width), width)
         }
+        end => led(text, end.letters(), width),
     };
-    let upper = match row.merged {
-        None => padded(&shortened(&above, widths.upper), widths.upper),
-        Some(_) => led(&above, upper_end, widths.upper),
-    };
-    let merged_style = if row.merged.is_none() || row.upper.is_some() { own } else { image };
-    let upper_style = if through { image } else { own };
-    let merged = Span::styled(shortened(&seen, widths.merged), merged_style);
-    let cells = [Span::styled(lower, image), Span::styled(upper, upper_style), merged];
+    let style = |colour: Option<Color>| colour.map_or(Style::new(), |it| Style::new().fg(it));
+    let cells = [
+        Span::styled(cell(&lower.0, lower.1, widths.lower), style(Some(lower.2))),
+        Span::styled(cell(&upper.0, upper.1, widths.upper), style(upper.2)),
+        Span::styled(shortened(&merged.0, widths.merged), style(merged.1)),
+    ];
     Line::from_iter([name].into_iter().chain(cells))
 }
 

@@ -44,25 +44,27 @@ impl Table {
     }
 }
 
+/// What the columns are, in some more words.
+pub(super) fn about(scene: &Layers, short: bool, language: Language) -> [String; 3] {
+    let number = scene.container;
+    let image = scene.image.as_ref().map(|image| format!("{} ({})", image.name, image.layers));
+    let [lower, upper, merged] = match (language, short) {
+        (Language::En, true) => ["image", &format!("container {number}"), "visible"],
+        (Language::Zh, true) => ["镜像", &format!("容器 {number}"), "可见的"],
+        (Language::En, false) => {
+            ["image, read-only", &format!("written by container {number}"), "what it sees"]
+        }
+        (Language::Zh, false) => ["镜像，只读", &format!("容器 {number} 写入的"), "容器所见"],
+    };
+    [image.unwrap_or(lower.into()), upper.into(), merged.into()]
+}
+
 /// What the columns are, in a word and in some more.
 fn head(scene: &Layers, widths: Widths, language: Language) -> [Line<'static>; 2] {
-    let number = scene.container;
+    let [lower, upper, merged] = about(scene, widths.short, language);
+    let about = Line::from(in_columns(["", &lower, &upper, &merged], widths));
     let names = ["", "lower", "upper", "merged"];
-    let about = match (language, widths.short) {
-        (Language::En, true) => ["", "image", &format!("container {number}"), "visible"],
-        (Language::Zh, true) => ["", "镜像", &format!("容器 {number}"), "可见的"],
-        (Language::En, false) => {
-            ["", "image, read-only", &format!("written by container {number}"), "what it sees"]
-        }
-        (Language::Zh, false) => ["", "镜像，只读", &format!("容器 {number} 写入的"), "容器所见"],
-    };
-    let image = scene.image.as_ref().map(|image| format!("{} ({})", image.name, image.layers));
-    let about = match &image {
-        Some(image) => [about[0], image, about[2], about[3]],
-        None => about,
-    };
-    let about = Line::from(in_columns(about, widths)).fg(Color::DarkGray);
-    [Line::from(in_columns(names, widths)).bold(), about]
+    [Line::from(in_columns(names, widths)).bold(), about.fg(Color::DarkGray)]
 }
 
 /// What each layer takes; what is merged is a view of them.

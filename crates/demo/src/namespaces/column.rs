@@ -19,16 +19,17 @@ pub(super) const WIDEST: usize = 24;
 const COLOURS: [Color; 3] = [Color::Cyan, Color::Yellow, Color::Magenta];
 
 /// The facts about a process besides its tables, the most important first.
-const FACTS: [(Words, Fact); 5] = [
+pub(super) const FACTS: [(Words, Fact); 5] = [
     (Words("pid  out → in", "pid  外 → 里"), Fact::Pid),
     (Words("user out → in", "user 外 → 里"), Fact::User),
     (Words("host name", "主机名"), Fact::HostName),
     (Words("can see", "能看到"), Fact::Sees),
-    (Words("joined it", "后来加入"), Fact::Others),
+    (Words("entered (setns)", "setns 进入的"), Fact::Others),
 ];
 
+/// A fact about a process.
 #[derive(Clone, Copy)]
-enum Fact {
+pub(super) enum Fact {
     Pid,
     User,
     HostName,
@@ -38,7 +39,7 @@ enum Fact {
 
 impl Fact {
     /// Empty where it is not known or does not apply.
-    fn of(self, column: &Column, is_host: bool, language: Language) -> String {
+    pub(super) fn of(self, column: &Column, is_host: bool, language: Language) -> String {
         let answers = column.answers.as_ref();
         match self {
             Self::Pid => match (column.ending, column.pid, answers) {
@@ -125,16 +126,7 @@ pub(super) fn table(
         }));
     }
     let sum = line("/proc/PID/ns".into(), &|number| {
-        let known = column(number).tables.iter().flatten().count();
-        let new = scene.new_tables(column(number));
-        let text = match (number, known, language) {
-            (1.., 0, _) => String::new(),
-            (0, _, Language::En) => format!("{known} tables"),
-            (0, _, Language::Zh) => format!("{known} 张表"),
-            (_, _, Language::En) => format!("{new} NEW, {} same", known - new),
-            (_, _, Language::Zh) => format!("{new} 新, {} 共用", known - new),
-        };
-        vec![Span::styled(text, DIM)]
+        vec![Span::styled(sum(scene, column(number), number == 0, language), DIM)]
     });
     let mut kinds = Vec::new();
     for (index, kind) in Kind::ALL.iter().enumerate() {
@@ -147,7 +139,25 @@ pub(super) fn table(
     Table { facts, sum, kinds }
 }
 
-/// A table's number, and whether it is one that the host does not have.
+/// How many of its namespaces are not the host's.
+pub(super) fn sum(
+    scene: &Namespaces,
+    column: &Column,
+    is_host: bool,
+    language: Language,
+) -> String {
+    let known = column.tables.iter().flatten().count();
+    let new = scene.new_tables(column);
+    match (is_host, known, language) {
+        (false, 0, _) => String::new(),
+        (true, _, Language::En) => format!("{known} namespaces"),
+        (true, _, Language::Zh) => format!("{known} 个命名空间"),
+        (false, _, Language::En) => format!("{new} NEW, {} same", known - new),
+        (false, _, Language::Zh) => format!("{new} 新, {} 共用", known - new),
+    }
+}
+
+/// A namespace's number, and whether it is one that the host does not have.
 fn mark(
     table: Option<u64>,
     host: Option<u64>,

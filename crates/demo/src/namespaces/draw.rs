@@ -1,4 +1,4 @@
-//! The picture: the tables side by side, or one process from both sides; below it what happened.
+//! The picture: the namespaces side by side, or one process from both sides; below it what happened.
 
 use ratatui::{
     Frame,
@@ -78,13 +78,14 @@ fn status(scene: &Namespaces, width: usize, language: Language) -> Vec<Line<'sta
     wrapped(&text, width).into_iter().map(|line| Line::styled(line, style)).take(3).collect()
 }
 
-fn words(scene: &Namespaces, language: Language) -> String {
+/// What happened, in words.
+pub(super) fn words(scene: &Namespaces, language: Language) -> String {
     let english = language == Language::En;
     match &scene.last_change {
         LastChange::Nothing if english => {
-            "Each number is a kernel table. Processes with the same number share it.".into()
+            "Each number is a namespace. Processes with the same number share it.".into()
         }
-        LastChange::Nothing => "每个编号代表内核里的一张表；编号相同，就是共用同一张。".into(),
+        LastChange::Nothing => "每个编号代表一个命名空间；编号相同，就是共用同一个。".into(),
         LastChange::Asked if english => {
             "Both read the same files, each in its own /proc: status, mountinfo, cgroup.".into()
         }
@@ -92,25 +93,25 @@ fn words(scene: &Namespaces, language: Language) -> String {
             "双方读取相同的文件，但各用自己的 /proc：status、mountinfo、cgroup。".into()
         }
         LastChange::Started { name } if english => {
-            format!("clone3(2) made {name}: it has its own NEW tables, and shares the others.")
+            format!("clone3(2) made {name}: the NEW namespaces are its own, the others are shared.")
         }
         LastChange::Started { name } => {
-            format!("clone3(2) 创建了 {name}：标“新”的表是它自己的，其余与宿主机共用。")
+            format!("clone3(2) 创建了 {name}：标“新”的命名空间是它自己的，其余与宿主机共用。")
         }
         LastChange::Entered { name } if english => {
-            format!("setns(2): another process joined the tables of {name}. None of them is new.")
+            format!("setns(2): another process entered the namespaces of {name}. None is new.")
         }
         LastChange::Entered { name } => {
-            format!("setns(2)：又有一个进程加入 {name} 的各张表，没有新建任何表。")
+            format!("setns(2)：又有一个进程进入 {name} 的各个命名空间，没有新建任何一个。")
         }
         LastChange::Killed { name, processes: 1 } if english => {
-            format!("SIGKILL to pid 1 of {name}: it was the only process; its tables are gone.")
+            format!("SIGKILL to pid 1 of {name}: its only process ended; its namespaces are gone.")
         }
         LastChange::Killed { name, processes } if english => format!(
-            "SIGKILL to pid 1 of {name}: all {processes} processes ended; its tables are gone."
+            "SIGKILL to pid 1 of {name}: {processes} processes ended; its namespaces are gone."
         ),
         LastChange::Killed { name, processes } => {
-            format!("向 {name} 的 1 号进程发 SIGKILL：{processes} 个进程全部结束，它的表也已释放。")
+            format!("向 {name} 的 1 号进程发 SIGKILL：{processes} 个进程结束，命名空间随之释放。")
         }
         LastChange::Ended { name } if english => {
             format!("{name} has ended, but not because of a key pressed here.")
@@ -187,9 +188,9 @@ pid  out → in   4711            4801 → 1        4822 → 1
 user out → in   0 root          0 → 0 root      100000 → 0 root
 host name       classroom       demo-1          demo-2
 can see         1 process       1 process       2 processes
-joined it                                       4830 → 2
+entered (setns)                                 4830 → 2
 
-/proc/PID/ns    8 tables        6 NEW, 2 same   7 NEW, 1 same
+/proc/PID/ns    8 namespaces    6 NEW, 2 same   7 NEW, 1 same
 mnt    mounts   4026531001      4026531021 NEW  4026531031 NEW
 user   users    4026531002      same            4026531032 NEW
 pid    pids     4026531003      4026531023 NEW  4026531033 NEW
@@ -199,7 +200,7 @@ net    links    4026531006      4026531026 NEW  4026531036 NEW
 cgroup paths    4026531007      4026531027 NEW  4026531037 NEW
 time   clocks   4026531008      same            same
 
-clone3(2) made demo-2: it has its own NEW tables, and shares the others.";
+clone3(2) made demo-2: the NEW namespaces are its own, the others are shared.";
         assert_eq!(format!("\n{}", screen.join("\n")), expected);
     }
 
@@ -288,10 +289,10 @@ clone3(2) made demo-2: it has its own NEW tables, and shares the others.";
         assert!(row(&with_users, "user out").ends_with("100000 → 0 root"), "{with_users:#?}");
         assert!(row(&with_users, "/proc/PID/ns").ends_with("7 NEW, 1 same"), "{with_users:#?}");
         let joined = recorded('e');
-        assert!(row(&joined, "joined it").ends_with("→ 2"), "{joined:#?}");
+        assert!(row(&joined, "entered (setns)").ends_with("→ 2"), "{joined:#?}");
         assert!(row(&joined, "can see").ends_with("2 processes"), "{joined:#?}");
         let tables = |screen: &[String]| -> Vec<String> { screen[8..17].to_vec() };
-        assert_eq!(tables(&joined), tables(&with_users), "to join makes no table");
+        assert_eq!(tables(&joined), tables(&with_users), "to enter makes no namespace");
         assert!(recorded('w')[1].contains("6 of 6 answers differ"));
         let killed = recorded('k');
         assert!(!killed[0].contains("demo-2") && killed[0].contains("demo-1"), "{killed:#?}");

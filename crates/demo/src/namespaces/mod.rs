@@ -18,6 +18,7 @@ mod column;
 mod draw;
 mod look;
 mod notes;
+mod page;
 mod shell;
 mod source;
 mod who;
@@ -66,7 +67,7 @@ pub struct Namespaces {
     pub host: Box<Column>,
     /// The containers, oldest first.
     pub containers: Vec<Column>,
-    /// Whether one process is seen from both sides, in place of the tables.
+    /// Whether one process is seen from both sides, in place of the namespaces.
     pub who: bool,
     /// What happened last.
     #[serde(alias = "told")]
@@ -135,11 +136,15 @@ pub enum LastChange {
 }
 
 impl Namespaces {
+    pub(crate) fn page(&self, language: Language) -> String {
+        page::page(self, language)
+    }
+
     pub(crate) fn is_on(&self, key: char) -> bool {
         key == 'w' && self.who
     }
 
-    /// How many of the column's tables are not the host's.
+    /// How many of the column's namespaces are not the host's.
     pub(crate) fn new_tables(&self, column: &Column) -> usize {
         let pairs = column.tables.iter().zip(&self.host.tables);
         pairs.filter(|(own, host)| own.is_some() && own != host).count()

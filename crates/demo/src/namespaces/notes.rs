@@ -2,7 +2,7 @@
 
 use crate::script::{Key, Script, Step, Words};
 
-/// What a container is: tables of its own.
+/// What a container is: namespaces of its own.
 pub const SCRIPT: Script = Script {
     title: Words("What is a container?", "容器是什么？"),
     minutes: 12,
@@ -21,30 +21,30 @@ pub const SCRIPT: Script = Script {
         Step {
             key: None,
             say: Words(
-                "The kernel keeps tables: of mounts, of users, of processes. All host processes use the same ones; `ls -l /proc/self/ns` shows these numbers.",
-                "内核维护若干张表：挂载点、用户、进程……宿主机上的进程共用同一套；`ls -l /proc/self/ns` 显示的就是这些编号。",
+                "A namespace holds one kind of resource as its processes see it: mounts, users, pids. All processes of the host share theirs; `ls -l /proc/self/ns` shows these numbers.",
+                "一个命名空间管一类资源，决定其中的进程看到什么：挂载点、用户、进程号……宿主机上的进程共用同一套；`ls -l /proc/self/ns` 显示的就是这些编号。",
             ),
             ask: Words(
-                "A program must not see what is yours: which tables should it have of its own?",
-                "要让一个程序看不到你的东西，应该单独给它哪几张表？",
+                "A program must not see what is yours: which namespaces should it have of its own?",
+                "要让一个程序看不到你的东西，应该单独给它哪几个命名空间？",
             ),
         },
         Step {
             key: Some('s'),
             say: Words(
-                "A container. The kernel has no such object: it is a process, with one pid out here and another one inside, and six of its tables are new.",
-                "一个容器。内核里没有“容器”这种对象：它是一个进程，外面有一个进程号，里面另有一个，有六张表是新的。",
+                "A container. The kernel has no such object: it is a process, with one pid out here and another one inside, and six of its namespaces are new.",
+                "一个容器。内核里没有“容器”这种对象：它是一个进程，外面有一个进程号，里面另有一个，有六个命名空间是新的。",
             ),
             ask: Words(
-                "Its user table is not new. Who is root in there, and who is that out here?",
-                "用户那张表不是新的。里面的 root 是谁？在外面又是谁？",
+                "Its user namespace is not new. Who is root in there, and who is that out here?",
+                "它的用户命名空间不是新的。里面的 root 是谁？在外面又是谁？",
             ),
         },
         Step {
             key: Some('u'),
             say: Words(
-                "A second one, with a new user table as well: root inside, but outside an ordinary user with no privileges on the host.",
-                "再启动一个，用户表也是新的：里面是 root，外面只是普通用户，对宿主机没有任何权限。",
+                "A second one, with a new user namespace as well: root inside, but outside an ordinary user with no privileges on the host.",
+                "再启动一个，用户命名空间也是新的：里面是 root，外面只是普通用户，对宿主机没有任何权限。",
             ),
             ask: Words(
                 "Both have pid 1 inside. Which pid must you give to `kill` out here?",
@@ -54,8 +54,8 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('e'),
             say: Words(
-                "Enter: another of our processes joins the same tables with setns(2). This is the core of `docker exec`.",
-                "进入：我们的另一个进程用 setns(2) 加入同一套表。这就是 `docker exec` 的核心。",
+                "Enter: another of our processes enters the same namespaces with setns(2). This is the core of `docker exec`.",
+                "进入：我们的另一个进程用 setns(2) 进入同一组命名空间。这就是 `docker exec` 的核心。",
             ),
             ask: Words(
                 "Its pid is 2 in there, although its parent is outside. Which parent pid does it see? (0.)",
@@ -73,8 +73,8 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('w'),
             say: Words(
-                "Back to the tables. One row is the same for all: no container asked for its own clocks.",
-                "回到各张表。有一行全都相同：没有哪个容器要求自己的时钟。",
+                "Back to the namespaces. One row is the same for all: no container asked for its own clocks.",
+                "回到各个命名空间。有一行全都相同：没有哪个容器要求自己的时钟。",
             ),
             ask: Words(
                 "The kernel itself is shared too. What does that mean for your secrets?",
@@ -84,8 +84,8 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('k'),
             say: Words(
-                "Pid 1 is killed. The kernel kills all other processes in its pid namespace and frees the tables that are no longer used.",
-                "杀死 1 号进程。内核随即杀死该 PID 命名空间里的所有进程，并释放不再使用的表。",
+                "Pid 1 is killed. The kernel kills all other processes in its pid namespace and frees the namespaces that are no longer used.",
+                "杀死 1 号进程。内核随即杀死该 PID 命名空间里的所有进程，并释放不再使用的命名空间。",
             ),
             ask: Words(
                 "Why must they all end with pid 1?",

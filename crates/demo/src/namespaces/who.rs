@@ -13,11 +13,11 @@ use super::{
 use crate::{Language, script::Words, style::DIM};
 
 /// The kind of namespace, the question, and the answers from the host and from inside.
-struct Question {
-    link: &'static str,
-    words: Words,
-    outside: String,
-    inside: String,
+pub(super) struct Question {
+    pub(super) link: &'static str,
+    pub(super) words: Words,
+    pub(super) outside: String,
+    pub(super) inside: String,
 }
 
 fn questions(scene: &Namespaces, asked: &Column, language: Language) -> Option<[Question; 6]> {
@@ -62,26 +62,31 @@ fn questions(scene: &Namespaces, asked: &Column, language: Language) -> Option<[
     ])
 }
 
-/// The picture, for an area of this size.
-pub(super) fn lines(
-    scene: &Namespaces,
-    (width, height): (usize, usize),
-    language: Language,
-) -> Vec<Line<'static>> {
-    let title = language.either("Who am I?", "我是谁？").to_owned().bold();
+/// The container that is asked, and its questions.
+pub(super) struct Interview {
+    /// The number of its column.
+    pub(super) number: usize,
+    /// Who is asked, and how many answers differ.
+    pub(super) words: String,
+    pub(super) questions: [Question; 6],
+}
+
+/// What the title is.
+pub(super) const TITLE: Words = Words("Who am I?", "我是谁？");
+/// What is said where nobody can be asked.
+pub(super) const NOBODY: Words = Words(
+    "No container is running: press [s] to start one.",
+    "没有正在运行的容器：按 [s] 启动一个。",
+);
+
+/// The newest container's answers; `None` where none runs yet.
+pub(super) fn interview(scene: &Namespaces, language: Language) -> Option<Interview> {
     let newest = scene.containers.iter().enumerate().rfind(|(_, column)| !column.ending);
-    let asked = newest
-        .and_then(|(index, column)| Some((index + 1, column, questions(scene, column, language)?)));
-    let Some((number, column, questions)) = asked else {
-        let first = language.either(
-            "No container is running: press [s] to start one.",
-            "没有正在运行的容器：按 [s] 启动一个。",
-        );
-        return vec![Line::from(title), Line::from(first.to_owned())];
-    };
+    let (index, column) = newest?;
+    let questions = questions(scene, column, language)?;
     let different = questions.iter().filter(|question| question.outside != question.inside).count();
     let name = &column.name;
-    let asked = match language {
+    let words = match language {
         Language::En => {
             format!(
                 "Asked of the shell in {name} and of the host: {different} of 6 answers differ."
@@ -91,17 +96,39 @@ pub(super) fn lines(
             format!("分别询问 {name} 里的 shell 和宿主机：6 个回答中有 {different} 个不同。")
         }
     };
+    Some(Interview { number: index + 1, words, questions })
+}
+
+/// Where the answers are from.
+pub(super) fn sides(language: Language) -> [&'static str; 2] {
+    match language {
+        Language::En => ["from the host", "from inside"],
+        Language::Zh => ["从宿主机看", "从容器内看"],
+    }
+}
+
+/// The picture, for an area of this size.
+pub(super) fn lines(
+    scene: &Namespaces,
+    (width, height): (usize, usize),
+    language: Language,
+) -> Vec<Line<'static>> {
+    let title = TITLE.of(language).bold();
+    let Some(Interview { number, words, questions }) = interview(scene, language) else {
+        return vec![Line::from(title), Line::from(NOBODY.of(language))];
+    };
     let mut lines = vec![Line::from(title)];
-    lines.extend(wrapped(&asked, width).into_iter().map(Line::from));
+    lines.extend(wrapped(&words, width).into_iter().map(Line::from));
     lines.push(Line::default());
     // The question beside its answers, or above them.
     const BESIDE: usize = 72;
     let before = if width >= BESIDE { 34 } else { 2 };
     let cell = (width.saturating_sub(before) / 2).clamp(8, 34);
+    let [outside, inside] = sides(language);
     let head = [
         Span::raw(" ".repeat(before)),
-        Span::styled(padded(language.either("from the host", "从宿主机看"), cell), DIM),
-        Span::styled(language.either("from inside", "从容器内看"), DIM),
+        Span::styled(padded(outside, cell), DIM),
+        Span::styled(inside, DIM),
     ];
     lines.push(Line::from_iter(head));
     let roomy = height >= lines.len() + if before > 2 { 13 } else { 19 };

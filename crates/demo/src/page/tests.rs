@@ -80,10 +80,11 @@ fn a_hundred_clients_see_the_same_picture() {
         counter: None,
         throttled: None,
         switches: None,
+        processor: None,
         note: None,
     };
     page.show(&View { scene: Scene::Slices(scene), origin: Origin::ThisHost, caption: None });
-    let request = rightful(&page, "GET", "/events", "&columns=60&rows=9");
+    let request = rightful(&page, "GET", "/events", "");
     // One after the other: the number of clients without the token is limited.
     let clients: Vec<_> = (0..100)
         .map(|_| {
@@ -107,7 +108,7 @@ fn a_hundred_clients_see_the_same_picture() {
 #[test]
 fn who_reads_nothing_keeps_nobody_waiting() {
     let page = Page::open(0, Language::En).unwrap();
-    let request = rightful(&page, "GET", "/events", "&columns=240&rows=60");
+    let request = rightful(&page, "GET", "/events", "");
     let join = || connect(&page, &request);
     let slow = join();
     let recorded = crate::Demo::Slices.recorded().unwrap();

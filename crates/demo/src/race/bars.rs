@@ -7,17 +7,22 @@ use ratatui::{
 use report::columns::padded;
 
 use super::{
-    IdleInstances, Race,
+    IdleInstances, Kind, Race,
     picture::{Picture, Room},
 };
 use crate::{Language, script::Words};
 
-/// Where memory is.
-const PARTS: [(char, Color, Words); 3] = [
-    ('█', Color::Cyan, Words("processes inside", "里面的进程")),
-    ('▓', Color::Yellow, Words("isolab itself", "isolab 自身")),
-    ('░', Color::Magenta, Words("the host's kernel (approx.)", "宿主机内核（约）")),
+/// Whose memory it is. The signs are not those of the phases of a start.
+pub(super) const PARTS: [(char, Color, Words); 3] = [
+    ('■', Color::Blue, Words("processes (PSS)", "进程（PSS）")),
+    ('▤', Color::Green, Words("isolab (PSS)", "isolab（PSS）")),
+    ('□', Color::Red, Words("kernel: slab, stacks, page tables", "内核：slab、内核栈、页表")),
 ];
+/// A part in a word, for the head of a column: what is behind a colon or in parentheses explains it.
+pub(super) fn short(words: &str) -> &str {
+    words.split([':', '：', '(', '（']).next().unwrap_or(words).trim()
+}
+
 /// The bars of memory are never drawn on a shorter scale.
 const SCALE: u64 = 4 << 20;
 /// Columns for numbers that stand beside a bar.
@@ -28,16 +33,15 @@ const SHORTEST: usize = 20;
 impl Picture {
     /// Those that live on, and their memory on one scale.
     pub(super) fn idle_bars(&self, scene: &Race) -> Vec<Line<'static>> {
-        let most = scene.idle.iter().map(IdleInstances::bytes).max().unwrap_or(0);
-        let whole = most.next_power_of_two().max(SCALE);
+        let whole = scale(scene);
         let available = scene.available as f64 / f64::from(1 << 30);
         let head = match self.language {
             Language::En => format!(
-                "Idle instances and their memory; a full bar is {} MiB ({available:.1} GiB available)",
+                "Memory of idle instances; a full bar is {} MiB (MemAvailable: {available:.1} GiB)",
                 whole >> 20
             ),
             Language::Zh => format!(
-                "空闲实例及其占用的内存；满格为 {} MiB（还有 {available:.1} GiB 可用）",
+                "空闲实例占用的内存；满格为 {} MiB（MemAvailable：{available:.1} GiB）",
                 whole >> 20
             ),
         };
@@ -52,11 +56,10 @@ impl Picture {
     }
 
     fn idle_bar(&self, idle: &IdleInstances, whole: u64) -> Vec<Line<'static>> {
-        let each = idle.bytes() / u64::from(idle.count.max(1));
-        let sum = idle.bytes() as f64 / f64::from(1 << 20);
+        let [each, sum] = [idle.bytes() / u64::from(idle.count.max(1)), idle.bytes()];
+        let sum = sum as f64 / f64::from(1 << 20);
         let numbers = match (idle.count, self.language) {
-            (0, Language::En) => "none".to_owned(),
-            (0, Language::Zh) => "无".to_owned(),
+            (0, language) => how_to_begin(idle.kind, language),
             (count, Language::En) => format!("{count}: {sum:.1} MiB, {} KiB each", each >> 10),
             (count, Language::Zh) => format!("{count}：{sum:.1} MiB，平均 {} KiB", each >> 10),
         };
@@ -78,6 +81,21 @@ impl Picture {
         let mut lines = vec![Line::from_iter([name, numbers.into()])];
         lines.extend(std::iter::repeat_n(bar, self.height()));
         lines
+    }
+}
+
+/// What the bars are drawn to.
+pub(super) fn scale(scene: &Race) -> u64 {
+    let most = scene.idle.iter().map(IdleInstances::bytes).max().unwrap_or(0);
+    most.next_power_of_two().max(SCALE)
+}
+
+/// Where there are none: how to start some.
+pub(super) fn how_to_begin(kind: Kind, language: Language) -> String {
+    let key = if kind == Kind::Container { 'c' } else { 'v' };
+    match language {
+        Language::En => format!("none: [{key}] starts ten"),
+        Language::Zh => format!("还没有：按 [{key}] 启动十个"),
     }
 }
 

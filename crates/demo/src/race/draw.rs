@@ -37,11 +37,11 @@ impl Picture {
         lines.extend(self.wrap(&self.what(scene)).into_iter().map(bold));
         lines.extend(self.status(scene));
         if let Some(starts) = &scene.starts {
+            lines.extend(self.legend());
             for lane in &starts.lanes {
                 lines.extend(self.lane(lane, starts.axis(), scene.shown));
             }
             lines.push(self.axis(starts.axis()));
-            lines.extend(self.legend());
         }
         // Only where there is room for it.
         if self.height() > 1 {
@@ -96,10 +96,11 @@ mod tests {
         let early = screen(&scene(&[PROCESS], 2000), 80, 18);
         let bar = line(&early, "container");
         assert_eq!([count(bar, '█'), count(bar, '▓'), count(bar, '▒')], [13, 18, 2], "{early}");
-        assert!(early.contains("▓entered 1.90") && !early.contains("first byte 2.10"), "{early}");
+        assert!(early.contains("█created     ▓entered     ▒first byte"), "{early}");
+        assert!(early.contains("█0.80        ▓1.90        ") && !early.contains("2.10"), "{early}");
         assert!(!early.contains("First byte:"), "{early}");
         let late = screen(&scene(&[PROCESS], 4000), 80, 18);
-        assert!(late.contains("·cleaned 3.10"), "{late}");
+        assert!(late.contains("·3.10"), "{late}");
         assert!(late.contains("First byte: container 2.10 ms (7.0×), process 0.30 ms"), "{late}");
     }
 
@@ -111,7 +112,7 @@ mod tests {
             assert!(line(&screen, short).contains('▏'), "{screen}");
         }
         assert!(screen.contains("800 ms") && screen.contains("10: 2.0 MiB, 200 KiB each"));
-        assert!(screen.contains("processes inside"), "{screen}");
+        assert!(screen.contains("processes (PSS)"), "{screen}");
     }
 
     #[test]
@@ -121,7 +122,7 @@ mod tests {
         let screen = screen(&scene, 80, 14);
         assert!(screen.contains("▒625    ·637"), "{screen}");
         assert!(screen.contains("▒first byte") && screen.contains("20: 3.9 MiB"), "{screen}");
-        assert!(screen.contains("10: 2.0 MiB") && screen.contains("processes inside"), "{screen}");
+        assert!(screen.contains("10: 2.0 MiB") && screen.contains("processes (PSS)"), "{screen}");
     }
 
     #[test]
@@ -129,7 +130,7 @@ mod tests {
         let screen = screen(&scene(&[], 0), 80, 18);
         let bar_of = |numbers: &str| {
             let below = screen.lines().skip_while(|line| !line.contains(numbers)).nth(1);
-            count(below.unwrap_or_default(), '░')
+            count(below.unwrap_or_default(), '□')
         };
         let (twenty, ten) = (bar_of("20: 3.9 MiB"), bar_of("10: 2.0 MiB"));
         assert!(twenty > 20 && twenty.abs_diff(2 * ten) <= 1, "{screen}");
@@ -167,6 +168,6 @@ mod tests {
         assert!(has(&seen('l'), "MiB touched"));
         assert!(has(&seen('c'), "20: ") && has(&seen('v'), "starting"));
         let last = seen('k').pop().unwrap();
-        assert!(last.contains("container     none") && last.contains("microVM       none"));
+        assert!(last.contains("container     none: [c]") && last.contains("none: [v]"), "{last}");
     }
 }

@@ -52,13 +52,19 @@ impl Picture {
         format!("{median}{slower}{unoptimized}")
     }
 
-    /// What is going on or failed, or else the result.
+    /// What is going on or failed, or else the result, and its colour.
+    pub(super) fn news(&self, scene: &Race) -> (String, Color) {
+        match (&scene.note, scene.busy) {
+            (Some(note), _) => (note.clone(), Color::Red),
+            (None, Some(busy)) => (self.busy(busy), Color::Yellow),
+            (None, None) => (self.result(scene), Color::Reset),
+        }
+    }
+
+    /// The same in lines.
     pub(super) fn status(&self, scene: &Race) -> Vec<Line<'static>> {
-        let (text, style) = match (&scene.note, scene.busy) {
-            (Some(note), _) => (note.clone(), Style::new().fg(Color::Red)),
-            (None, Some(busy)) => (self.busy(busy), Style::new().fg(Color::Yellow)),
-            (None, None) => (self.result(scene), Style::new()),
-        };
+        let (text, colour) = self.news(scene);
+        let style = Style::new().fg(colour);
         let mut lines = self.wrap(&text);
         if lines.len() > STATUS_LINES {
             let rest = lines.split_off(STATUS_LINES - 1).join(" ");

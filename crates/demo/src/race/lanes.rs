@@ -4,7 +4,7 @@ use ratatui::{
     style::{Color, Style, Stylize as _},
     text::{Line, Span},
 };
-use report::columns::{columns, padded, shortened, wrapped};
+use report::columns::{padded, shortened, wrapped};
 use sandbox::Milestone;
 
 use super::{
@@ -13,14 +13,16 @@ use super::{
 };
 use crate::script::Words;
 
-/// What ends with each milestone: its sign, which is its legend too, its colour and its name.
-const PHASES: [(char, Color, Words); Milestone::ALL.len()] = [
+/// What ends with each milestone: its sign, its colour and its name.
+pub(super) const PHASES: [(char, Color, Words); Milestone::ALL.len()] = [
     ('█', Color::Cyan, Words("created", "已创建")),
     ('▓', Color::Green, Words("entered", "已进入")),
     ('▒', Color::Yellow, Words("first byte", "首字节")),
     ('░', Color::Magenta, Words("exited", "已结束")),
     ('·', Color::DarkGray, Words("cleaned", "已清理")),
 ];
+/// Columns that a number below a lane needs to have its name above it.
+const NAMED: usize = 12;
 /// Columns for the numbers behind a lane.
 const LAST_NUMBERS: usize = 16;
 
@@ -79,17 +81,25 @@ impl Picture {
         lines
     }
 
-    /// When each milestone was reached, with its column reserved before it is reached.
+    /// When each milestone was reached, below its name; a number comes when it is reached.
     fn numbers(&self, lane: &Lane, shown: u32) -> Vec<Line<'static>> {
-        let number = |((sign, colour, words), reached): (&(char, Color, Words), &Option<u32>)| {
-            let time = reached.map_or("–".into(), milliseconds);
-            let text = format!("{} {time:4}", words.of(self.language));
-            match reached.is_none_or(|reached| reached <= shown) {
-                true => vec![sign.to_string().fg(*colour), format!("{text}  ").into()],
-                false => vec![" ".repeat(columns(&text) + 3).into()],
-            }
+        let number = |((sign, colour, _), reached): (&(char, Color, Words), &Option<u32>)| {
+            let text = match reached {
+                None => "–".into(),
+                Some(time) if *time <= shown => milliseconds(*time),
+                Some(_) => return vec![" ".repeat(self.column()).into()],
+            };
+            let text = padded(&text, self.column().saturating_sub(1));
+            vec![sign.to_string().fg(*colour), text.into()]
         };
-        self.packed(PHASES.iter().zip(&lane.reached).map(number))
+        let blank = vec![Span::from(" ".repeat(self.name()))];
+        let numbers = PHASES.iter().zip(&lane.reached).map(number);
+        vec![Line::from_iter([blank].into_iter().chain(numbers).flatten())]
+    }
+
+    /// Columns for each number below a lane.
+    fn column(&self) -> usize {
+        self.bar() / PHASES.len()
     }
 
     /// First byte and end, where there is no room for more.
@@ -111,14 +121,24 @@ impl Picture {
         }
     }
 
-    /// The signs of the phases, where they do not stand before their numbers.
+    /// The signs of the phases and their names, above the numbers where there is room for that.
     pub(super) fn legend(&self) -> Vec<Line<'static>> {
+        let is_head = self.room != Room::Least && self.column() >= NAMED;
         let sign = |(sign, colour, words): &(char, Color, Words)| {
-            vec![sign.to_string().fg(*colour), format!("{}  ", words.of(self.language)).into()]
+            let name = words.of(self.language);
+            let name = match is_head {
+                true => padded(name, self.column() - 1),
+                false => format!("{name}  "),
+            };
+            vec![sign.to_string().fg(*colour), name.into()]
         };
-        match self.room {
-            Room::Least => self.packed(PHASES.iter().map(sign)),
-            _ => Vec::new(),
+        let signs = PHASES.iter().map(sign);
+        match is_head {
+            true => {
+                let blank = vec![Span::from(" ".repeat(self.name()))];
+                vec![Line::from_iter([blank].into_iter().chain(signs).flatten())]
+            }
+            false => self.packed(signs),
         }
     }
 

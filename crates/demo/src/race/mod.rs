@@ -10,6 +10,7 @@ mod heading;
 mod idle_pool;
 mod lanes;
 mod notes;
+mod page;
 mod picture;
 mod shared;
 mod source;
@@ -180,6 +181,10 @@ impl IdleInstances {
 }
 
 impl Race {
+    pub(crate) fn page(&self, language: Language) -> String {
+        page::page(self, language)
+    }
+
     pub(crate) fn is_on(&self, key: char) -> bool {
         let runs = |kind| self.idle.iter().any(|idle| idle.kind == kind && idle.count > 0);
         let has_linux = |starts: &Starts| starts.lanes.iter().any(|lane| lane.kind == Kind::Linux);

@@ -71,6 +71,13 @@ impl Picture {
     }
 }
 
+impl Picture {
+    /// For texts alone, which the page wraps itself.
+    pub(super) fn unwrapped(language: Language) -> Self {
+        Self { width: usize::MAX, room: Room::Short, language }
+    }
+}
+
 /// Microseconds as milliseconds, in three digits or so.
 pub(super) fn milliseconds(microseconds: u32) -> String {
     digits(f64::from(microseconds) / 1000.0)

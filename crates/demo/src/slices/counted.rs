@@ -90,13 +90,6 @@ impl Count {
         Some(self.samples.back()?.ran.saturating_sub(self.samples.front()?.ran))
     }
 
-    /// The ticks of the last two looks, and how long it ran between them.
-    pub(super) fn last_step(&self) -> Option<((u64, u64), Duration)> {
-        let mut latest = self.samples.iter().rev();
-        let (last, before) = (latest.next()?, latest.next()?);
-        Some(((before.tick, last.tick), last.ran.saturating_sub(before.ran)))
-    }
-
     pub(super) fn throttled(&self) -> Option<Throttled> {
         let (first, last) = (self.samples.front()?.stat?, self.samples.back()?.stat?);
         let time = last.throttled_time.saturating_sub(first.throttled_time);

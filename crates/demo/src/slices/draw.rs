@@ -10,13 +10,14 @@ use ratatui::{
 
 use report::columns::{columns, wrapped};
 
-use super::{Row, Slices, Switches};
+use super::{Row, Slices, words};
 use crate::Language;
 
 /// Colours that can be told apart on a projector, in turn.
-const COLOURS: [Color; 5] = [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Blue];
+pub(super) const COLOURS: [Color; 5] =
+    [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Blue];
 /// For a worker's name before its line.
-const NAME: usize = 6;
+const NAME: usize = 7;
 /// For each of its numbers behind the line: share, counted, slice, gap. A narrow picture has room
 /// for the first and the third.
 const NUMBERS: [usize; 4] = [9, 11, 10, 9];
@@ -25,18 +26,20 @@ const WIDE: u16 = 64;
 
 /// Draws the scene into `area`.
 pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Language) {
-    let rows = scene.rows.len() as u16;
+    let all: Vec<Row> = scene.rows.iter().cloned().chain([scene.others(language)]).collect();
+    let rows = all.len() as u16;
     // Where there is room, lines are higher, with a blank one between them.
-    const AROUND: u16 = 8;
+    const AROUND: u16 = 9;
     let height = (area.height.saturating_sub(AROUND) / rows.max(1)).clamp(1, 3);
     let heights = [
         Constraint::Length(if area.width < WIDE { 2 } else { 1 }),
         Constraint::Length(1),
         Constraint::Length(rows * height),
         Constraint::Length(1),
+        Constraint::Length(1),
         Constraint::Fill(1),
     ];
-    let [mode, head, lines, axis, below] = Layout::vertical(heights).areas(area);
+    let [mode, head, lines, axis, shades, below] = Layout::vertical(heights).areas(area);
     let bold = Style::new().bold();
     let dim = Style::new().fg(Color::DarkGray);
     let wrap = Wrap { trim: true };
@@ -49,17 +52,20 @@ pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Languag
     let taken = NAME + NUMBERS.iter().step_by(if is_wide { 1 } else { 2 }).sum::<usize>();
     let width = usize::from(area.width).saturating_sub(taken);
     frame.render_widget(Line::styled(shown(&heads(scene, language)), dim).right_aligned(), head);
-    for (number, row) in scene.rows.iter().enumerate() {
-        let colour = Style::new().fg(COLOURS[number % COLOURS.len()]);
+    for (number, row) in all.iter().enumerate() {
+        let colour = match number {
+            worker if worker < scene.rows.len() => Style::new().fg(COLOURS[worker % COLOURS.len()]),
+            _ => dim,
+        };
         let line = Span::styled(line(row, scene.milliseconds, width), colour);
         for part in 0..height.max(2) - 1 {
             let y = lines.y + number as u16 * height + part;
             let cell = Rect { y, height: 1, ..lines }.intersection(lines);
             let (name, numbers) = match part {
-                0 => (row.name.as_str(), shown(&numbers(row))),
+                0 => (row.name.as_str(), shown(&right(words::numbers(row)))),
                 _ => ("", String::new()),
             };
-            let name = Span::styled(format!("{name:>w$} ", w = NAME - 1), bold);
+            let name = Span::styled(left(name), bold);
             frame.render_widget(Line::from(vec![name, line.clone(), numbers.into()]), cell);
         }
     }
@@ -67,70 +73,43 @@ pub fn draw(scene: &Slices, frame: &mut Frame<'_>, area: Rect, language: Languag
     let space = width.saturating_sub(1 + right.len());
     let scale = format!("{}0{}{right}", " ".repeat(NAME), " ".repeat(space));
     frame.render_widget(Line::styled(scale, dim), axis);
+    let key = format!(
+        "{}{}",
+        " ".repeat(NAME),
+        shade_key(usize::from(area.width).saturating_sub(NAME), language)
+    );
+    frame.render_widget(Line::styled(key, dim), shades);
     let mut notes: Vec<Line> = Vec::new();
-    notes.extend(throttled(scene, language).map(Line::from));
-    notes.push(Line::styled(sources(scene, language), dim));
+    notes.extend(words::throttled(scene, language).map(Line::from));
+    notes.extend(scene.about_cut(language).map(Line::from));
+    notes.extend(words::processor(scene, language).map(|text| Line::styled(text, dim)));
+    notes.push(Line::styled(words::sources(scene, language), dim));
     notes.extend(scene.note.clone().map(|note| Line::styled(note, Style::new().fg(Color::Red))));
     frame.render_widget(Paragraph::new(notes).wrap(wrap), below);
 }
 
+/// A name before its line.
+fn left(name: &str) -> String {
+    format!("{}{name} ", " ".repeat((NAME - 1).saturating_sub(columns(name))))
+}
+
+/// Numbers in their columns.
+fn right(texts: [String; 4]) -> [String; 4] {
+    let mut at = NUMBERS.iter();
+    texts.map(|text| format!("{text:>w$}", w = at.next().copied().unwrap_or_default()))
+}
+
 /// What stands over the numbers, at their right ends.
 fn heads(scene: &Slices, language: Language) -> [String; 4] {
-    let counted = scene.counter.map_or("", super::Counter::name);
-    let heads = [
-        language.either("share", "份额"),
-        counted,
-        language.either("slice ms", "时间片 ms"),
-        language.either("gap ms", "等待 ms"),
-    ];
     let mut at = NUMBERS.iter();
-    heads.map(|head| {
+    words::names(scene, language).map(|head| {
         let room = at.next().copied().unwrap_or_default();
         " ".repeat(room.saturating_sub(columns(head))) + head
     })
 }
 
-/// What the quota did, where there is one.
-fn throttled(scene: &Slices, language: Language) -> Option<String> {
-    let seen = scene.throttled?;
-    let (throttled, periods, time) = (seen.throttled, seen.periods, seen.milliseconds);
-    Some(match language {
-        Language::En => format!(
-            "cpu.stat, in this second: nr_throttled {throttled} of nr_periods {periods}; throttled for {time:.0} ms."
-        ),
-        Language::Zh => format!(
-            "cpu.stat，这一秒内：nr_throttled {throttled}，nr_periods {periods}；被限制 {time:.0} 毫秒。"
-        ),
-    })
-}
-
-/// Who saw what is shown.
-fn sources(scene: &Slices, language: Language) -> String {
-    let own = language.either("Measured by the workers' own clocks.", "由各程序按自己的时钟测得。");
-    let switches = match (&scene.switches, language) {
-        (None, _) => String::new(),
-        (Some(Switches::Recorded { given, preempted, processors }), language) => {
-            let cpus = processors.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-            match language {
-                Language::En => format!(
-                    " Scheduler records (perf), CPU {cpus}: switched in {given} times, preempted {preempted} times."
-                ),
-                Language::Zh => {
-                    format!(
-                        "调度器记录（perf），CPU {cpus}：切入 {given} 次，抢占 {preempted} 次。"
-                    )
-                }
-            }
-        }
-        (Some(Switches::NotAllowed(reason)), Language::En) => {
-            format!(" Scheduler records are not permitted here: {reason}.")
-        }
-        (Some(Switches::NotAllowed(reason)), Language::Zh) => {
-            format!("这里不允许读取调度器记录：{reason}。")
-        }
-    };
-    format!("{own}{switches}")
-}
+/// How dark a column is, by the part of its time in which the worker ran.
+const SHADES: [(f64, char); 5] = [(0.85, '█'), (0.5, '▓'), (0.2, '▒'), (0.02, '░'), (0.0, '·')];
 
 /// A column is a stretch of time; how dark it is says for how much of it the worker ran.
 fn line(row: &Row, milliseconds: u32, width: usize) -> String {
@@ -145,42 +124,36 @@ fn line(row: &Row, milliseconds: u32, width: usize) -> String {
     };
     let shade = |number: usize| {
         let from = number as f64 * column;
-        match ran(from, from + column) / column {
-            part if part > 0.85 => '█',
-            part if part > 0.5 => '▓',
-            part if part > 0.2 => '▒',
-            part if part > 0.02 => '░',
-            _ => '·',
-        }
+        let part = ran(from, from + column) / column;
+        let darkest = SHADES.iter().find(|(least, _)| part > *least);
+        darkest.map_or('·', |(_, shade)| *shade)
     };
     (0..width).map(shade).collect()
 }
 
-/// Share, the same as the kernel counts it, length of a slice, longest gap.
-fn numbers(row: &Row) -> [String; 4] {
-    let percent = |share: f32| format!("{:.1} %", share * 100.0);
-    let milliseconds =
-        |value: Option<f32>| value.map_or("–".into(), |value| format!("{value:.1}"));
-    let texts = [
-        percent(row.share),
-        row.counted.map_or("–".into(), percent),
-        milliseconds(row.slice),
-        milliseconds(row.gap),
-    ];
-    let mut at = NUMBERS.iter();
-    texts.map(|text| format!("{text:>w$}", w = at.next().copied().unwrap_or_default()))
+/// What the shades of a line mean.
+fn shade_key(width: usize, language: Language) -> String {
+    let shades = SHADES.map(|(part, shade)| match part {
+        part if part > 0.0 => format!("{shade} >{:.0} %", part * 100.0),
+        _ => format!("{shade} {}", language.either("less", "更少")),
+    });
+    let key = shades.join("  ");
+    let about = language.either("ran in a column: ", "一列中运行的部分：");
+    if columns(about) + columns(&key) <= width { format!("{about}{key}") } else { key }
 }
 
 /// The numbers of the picture, where there is no terminal.
 pub fn summary(scene: &Slices, language: Language) -> String {
-    const LINE: usize = 31;
+    const LINE: usize = 30;
     let mut text = format!("{}\n", scene.mode.words(language));
-    text += &format!("{}{}\n", " ".repeat(NAME + 1 + LINE), heads(scene, language).concat());
-    for row in &scene.rows {
+    text += &format!("{}{}\n", " ".repeat(NAME + LINE), heads(scene, language).concat());
+    for row in scene.rows.iter().chain([&scene.others(language)]) {
         let line = line(row, scene.milliseconds, LINE);
-        text += &format!("{:>NAME$} {line}{}\n", row.name, numbers(row).concat());
+        text += &format!("{}{line}{}\n", left(&row.name), right(words::numbers(row)).concat());
     }
-    let notes = throttled(scene, language).into_iter().chain([sources(scene, language)]);
+    let notes = words::throttled(scene, language).into_iter().chain(scene.about_cut(language));
+    let notes =
+        notes.chain(words::processor(scene, language)).chain([words::sources(scene, language)]);
     for line in notes.flat_map(|note| wrapped(&note, 79)).chain(scene.note.clone()) {
         text += &format!("{line}\n");
     }
@@ -191,7 +164,7 @@ pub fn summary(scene: &Slices, language: Language) -> String {
 mod tests {
     use super::*;
     use crate::picture::drawn;
-    use crate::slices::{Counter, Mode, Throttled};
+    use crate::slices::{Counter, Mode, ProcessorTime, Switches, Throttled};
 
     fn scene() -> Slices {
         let row = |number: u32| Row {
@@ -210,6 +183,7 @@ mod tests {
             counter: Some(Counter::Schedstat),
             throttled: Some(Throttled { periods: 10, throttled: 9, milliseconds: 905.4 }),
             switches: Some(Switches::Recorded { given: 12, preempted: 11, processors: vec![0] }),
+            processor: Some(ProcessorTime { number: 0, idle: 0.0, steal: 0.01 }),
             note: None,
         }
     }
@@ -221,15 +195,21 @@ mod tests {
 
     #[test]
     fn who_ran_when_is_a_line_of_dark_and_light() {
-        let seen = screen(85, 10);
+        let seen = screen(86, 14);
         let numbers = "   50.0 %     49.8 %     500.0        –";
         for line in ["█".repeat(20) + &"·".repeat(20), "·".repeat(20) + &"█".repeat(20)] {
             assert!(seen.contains(&(line + numbers)), "{seen}");
         }
         assert!(seen.contains("nr_throttled 9 of nr_periods 10; throttled for 905 ms"));
         assert!(seen.contains("(perf), CPU 0: switched in 12"), "{seen}");
+        // All of the second is somebody's.
+        assert!(
+            seen.contains("others ") && seen.contains("workers 100.0 % + others 0.0 %"),
+            "{seen}"
+        );
+        assert!(seen.contains("█ >85 %  ▓ >50 %  ▒ >20 %  ░ >2 %  · less"), "{seen}");
         // A phone has room for the share and the slice.
-        let seen = screen(44, 12);
+        let seen = screen(44, 14);
         assert!(seen.contains("·········   50.0 %     500.0"), "{seen}");
     }
 

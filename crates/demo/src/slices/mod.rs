@@ -6,9 +6,13 @@
 mod counted;
 mod draw;
 mod notes;
+mod others;
+mod page;
+mod processor;
 mod row;
 mod source;
 mod switches;
+mod words;
 mod worker;
 
 use std::time::Duration;
@@ -18,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use counted::{Counter, Throttled};
 pub use draw::{draw, summary};
 pub use notes::SCRIPT;
+pub use processor::ProcessorTime;
 pub use source::SlicesDemo;
 pub use switches::Switches;
 
@@ -95,6 +100,9 @@ pub struct Slices {
     /// What the scheduler did.
     #[serde(default)]
     pub switches: Option<Switches>,
+    /// What the kernel counts of the processor itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<ProcessorTime>,
     /// Why the picture is not the one that was asked for.
     pub note: Option<String>,
 }
@@ -120,6 +128,10 @@ pub struct Row {
 impl Slices {
     /// What is seen.
     pub(crate) const WINDOW: Duration = Duration::from_secs(1);
+
+    pub(crate) fn page(&self, language: Language) -> String {
+        page::page(self, language)
+    }
 
     pub(crate) fn is_on(&self, key: char) -> bool {
         self.mode.key() == key

@@ -8,6 +8,26 @@ pub(super) fn cut(runs: &[(u64, u64)], (left, right): (u64, u64)) -> Vec<(u64, u
     inside.filter(|(from, to)| from < to).collect()
 }
 
+/// The stretches at which a worker ran: from the first of these ticks, without its gaps, to the latest
+/// one that it wrote down.
+pub(super) fn stretches(
+    (begin, latest): (u64, u64),
+    gaps: impl Iterator<Item = (u64, u64)>,
+) -> Vec<(u64, u64)> {
+    let mut from = begin;
+    let mut own = Vec::new();
+    for (last, first) in gaps {
+        if last < from || first < last {
+            break; // no program of ours writes this
+        }
+        own.push((from, last));
+        from = first;
+    }
+    // Of a gap that is new the latest tick may be older.
+    own.push((from, latest.max(from)));
+    own
+}
+
 /// What a worker did between two ticks.
 pub(super) fn row(name: String, runs: &[(u64, u64)], (left, right): (u64, u64), rate: f64) -> Row {
     let milliseconds = |ticks: u64| (ticks as f64 / rate / 1e6) as f32;
@@ -42,6 +62,18 @@ pub(super) fn row(name: String, runs: &[(u64, u64)], (left, right): (u64, u64), 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_that_has_stopped_running_is_not_taken_for_one_that_runs() {
+        let gaps = [(200, 300)];
+        assert_eq!(stretches((100, 350), gaps.into_iter()), [(100, 200), (300, 350)]);
+        // Another program has had the processor since 350: nothing of that is the worker's.
+        let row = row("1".into(), &stretches((100, 350), gaps.into_iter()), (0, 1000), 1.0);
+        assert_eq!(row.share, 0.15);
+        // The gap was written down after the latest tick was read, or is none.
+        assert_eq!(stretches((100, 200), gaps.into_iter()), [(100, 200), (300, 300)]);
+        assert_eq!(stretches((100, 200), [(90, 95)].into_iter()), [(100, 200)]);
+    }
 
     #[test]
     fn a_row_is_cut_to_the_window_and_interrupts_do_not_split_a_slice() {

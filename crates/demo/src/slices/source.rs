@@ -10,6 +10,7 @@ use sandbox::{CpuQuota, Limits, Native, Sandbox, monotonic_now};
 
 use super::{
     Mode, Row, Slices,
+    processor::ProcessorCount,
     row::{cut, row},
     switches::{Recorder, Switches},
     worker::{Clock, Worker, set_clocks},
@@ -26,6 +27,7 @@ pub struct SlicesDemo {
     switches: std::result::Result<Recorder, String>,
     clock: Clock,
     shared: CpuSet,
+    processor: ProcessorCount,
     note: Option<String>,
 }
 
@@ -45,6 +47,7 @@ impl SlicesDemo {
             switches: Err(String::new()),
             clock,
             shared,
+            processor: ProcessorCount::of(&shared),
             note: None,
         };
         live.change(Mode::RoundRobin);
@@ -119,32 +122,6 @@ impl SlicesDemo {
         self.workers.clear();
     }
 
-    /// The ticks at which each worker ran, up to `now`. The last stretch of each is open: it ended
-    /// when another one got the processor, or, of one alone, when it had run as long as the kernel
-    /// has counted.
-    fn ran(&mut self, now: u64) -> Vec<Vec<(u64, u64)>> {
-        let mut runs: Vec<_> = self.workers.iter().map(|worker| worker.ran(now)).collect();
-        if let ([alone], [own]) = (&mut *self.workers, &mut *runs) {
-            alone.close(own, self.clock);
-            return runs;
-        }
-        let next_after = |from: u64| {
-            let next = |own: &Vec<(u64, u64)>| {
-                let at = own.partition_point(|(begin, _)| *begin <= from);
-                own.get(at).map(|(begin, _)| *begin)
-            };
-            runs.iter().filter_map(next).min()
-        };
-        let lasts = runs.iter().map(|own| own.last().and_then(|(from, _)| next_after(*from)));
-        let ends: Vec<Option<u64>> = lasts.collect();
-        for (own, end) in runs.iter_mut().zip(ends) {
-            if let (Some((_, to)), Some(end)) = (own.last_mut(), end) {
-                *to = end.min(*to);
-            }
-        }
-        runs
-    }
-
     /// Restarts the workers before the memory that they write to is full.
     fn renew(&mut self) {
         if self.workers.iter().any(Worker::is_full) {
@@ -164,8 +141,10 @@ impl Source for SlicesDemo {
         self.renew();
         let now = self.clock.now();
         let left = now.saturating_sub(self.clock.ticks(Slices::WINDOW));
-        self.workers.iter_mut().for_each(|worker| worker.count.take(self.clock.now(), left));
-        let runs = self.ran(now);
+        // All counts are of the same time, so that the shares add up.
+        self.workers.iter_mut().for_each(|worker| worker.count.take(now, left));
+        self.processor.take(now, left);
+        let runs: Vec<_> = self.workers.iter().map(Worker::ran).collect();
         let since = monotonic_now().saturating_sub(Slices::WINDOW);
         let switches = match &mut self.switches {
             Ok(recorder) => recorder.since(since),
@@ -197,6 +176,7 @@ impl Source for SlicesDemo {
                 .filter(|_| self.mode == Mode::Quota)
                 .and_then(|worker| worker.count.throttled()),
             switches: Some(switches),
+            processor: self.processor.time(),
             note: self.note.clone(),
         })))
     }

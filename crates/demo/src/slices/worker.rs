@@ -13,7 +13,7 @@ use nix::{
 };
 use sandbox::{Builtin, Instance, Mailbox, Native, Sandbox, Workload, monotonic_now};
 
-use super::{counted::Count, row::cut};
+use super::{counted::Count, row::stretches};
 use crate::{Error, Result};
 
 /// A pause in one's own running is a gap from here on: longer than an interrupt, shorter than a
@@ -58,8 +58,6 @@ pub(super) struct Worker {
     pub(super) count: Count,
     /// The tick at which it was started.
     began: u64,
-    /// Its open stretch: where it begins, and how long it was so far.
-    open: (u64, u64),
     /// How far its own counter is ahead of the host's: a guest's may begin at zero.
     ahead: i64,
     instance: Box<dyn Instance>,
@@ -78,7 +76,7 @@ impl Worker {
             None => new_virtual_processor(&before)?,
         };
         let count = Count::of(thread, sandbox.name() == "container");
-        Ok(Self { name, count, began, open: (began, 0), ahead: 0, instance })
+        Ok(Self { name, count, began, ahead: 0, instance })
     }
 
     /// Leaves it these processors only.
@@ -110,38 +108,19 @@ impl Worker {
         self.count.thread()
     }
 
-    /// The ticks at which it ran up to `now`, by its own clock. The last stretch is open: a worker
-    /// writes a gap down when it is over.
-    pub(super) fn ran(&self, now: u64) -> Vec<(u64, u64)> {
-        let report = self.instance.mailbox().map(Mailbox::report).unwrap_or_default();
+    /// The ticks at which it ran, by its own clock. It writes a gap down when that is over, and the
+    /// latest tick all the time, so its last stretch ends where it stopped running.
+    pub(super) fn ran(&self) -> Vec<(u64, u64)> {
+        let Some(mailbox) = self.instance.mailbox() else { return Vec::new() };
+        // Before the gaps: one that is written down in between begins no earlier.
+        let latest = mailbox.word(Word::EndTicks as usize);
+        let report = mailbox.report();
+        if report.begin_ticks == 0 {
+            return Vec::new();
+        }
         let host = |tick: u64| tick.wrapping_sub_signed(self.ahead);
-        let mut from = self.began;
-        let mut own = Vec::new();
-        for (last, first) in report.records.iter().map(|(last, first)| (host(*last), host(*first)))
-        {
-            if last < from || first < last || first > now {
-                break; // no program of ours writes this
-            }
-            own.push((from, last));
-            from = first;
-        }
-        own.push((from, now));
-        own
-    }
-
-    /// Ends the open stretch when the worker had run for as long as the kernel has counted since it
-    /// was last looked at.
-    pub(super) fn close(&mut self, own: &mut Vec<(u64, u64)>, clock: Clock) {
-        let Some((from, to)) = own.pop() else { return };
-        if let Some((step, counted)) = self.count.last_step() {
-            let known: u64 = cut(own, step).iter().map(|(from, to)| to - from).sum();
-            let counted = clock.ticks(counted);
-            self.open = match self.open {
-                (begin, so_far) if begin == from => (from, so_far + counted),
-                _ => (from, counted.saturating_sub(known)),
-            };
-        }
-        own.push((from, to.min(from + self.open.1)));
+        let gaps = report.records.iter().map(|(last, first)| (host(*last), host(*first)));
+        stretches((host(report.begin_ticks), host(latest)), gaps)
     }
 
     /// Whether the memory into which it writes is almost full.

@@ -21,8 +21,8 @@ pub(super) fn replaced(source: &str, range: Range<usize>, with: &str) -> Edit {
     Edit { what, range, with: with.to_owned() }
 }
 
-pub(super) fn removed(source: &str, range: Range<usize>, told: Range<usize>) -> Edit {
-    Edit { what: format!("without `{}`", shortened(&source[told])), range, with: String::new() }
+pub(super) fn removed(source: &str, range: Range<usize>, quoted: Range<usize>) -> Edit {
+    Edit { what: format!("without `{}`", shortened(&source[quoted])), range, with: String::new() }
 }
 
 /// In one line, and a long block by its beginning.

@@ -42,8 +42,8 @@ fn block_length(tokens: &[TokenTree]) -> Option<usize> {
         end = block_after(end)?;
     }
     let next = tokens.get(end)?;
-    let goes_on = matches!(next, TokenTree::Punct(it) if ['.', '?', ';'].contains(&it.as_char()));
-    (!goes_on).then_some(end)
+    let continues = matches!(next, TokenTree::Punct(it) if ['.', '?', ';'].contains(&it.as_char()));
+    (!continues).then_some(end)
 }
 
 /// The condition of an `if` or a `while`, the other way round; that of an arm of a `match`, always
