@@ -48,15 +48,9 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     #[command(flatten)]
     OnCourse(OnCourse),
-    /// Combine the exports of many students into one page and one table.
-    Class {
-        /// The exports
-        #[arg(value_name = "FILE", required = true)]
-        files: Vec<PathBuf>,
-        /// Output directory for index.html and class.csv
-        #[arg(long, value_name = "FOLDER")]
-        out: PathBuf,
-    },
+    /// Combine the exports of many students into one page and one table; hand out labs.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Class(ClassArguments),
     /// Remove what killed checks left behind.
     Clean,
     /// Check a program with isolab's own check of that lab.
@@ -71,6 +65,47 @@ enum Command {
     AsUser {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
+    },
+}
+
+/// The exports of a class, or what else is done for one.
+#[derive(Debug, Args)]
+struct ClassArguments {
+    #[command(subcommand)]
+    command: Option<ClassCommand>,
+    /// The exports
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Output directory for index.html and class.csv
+    #[arg(long, value_name = "FOLDER", required = true)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClassCommand {
+    /// Make what a student gets: labs without solutions, all crates they need, and isolab.
+    Handout {
+        /// Numbers or names of labs [default: all]
+        #[arg(value_name = "NUMBER")]
+        numbers: Vec<String>,
+        /// Output directory, or archive: .tar.gz, .tar.zst
+        #[arg(long, value_name = "PATH")]
+        out: PathBuf,
+    },
+    /// Mark answers that were handed in: compile each in a jail, judge it, compare it with the others.
+    Collect {
+        /// Directory of the answers: STUDENT/NN.rs, STUDENT/NN-name/student.rs, exports
+        #[arg(value_name = "FOLDER")]
+        answers: PathBuf,
+        /// Output directory for index.html, similar.html and collect.csv
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// Judge again what was judged before
+        #[arg(long)]
+        again: bool,
+        /// Run the checks in the nest, an emulated computer that meets all requirements
+        #[arg(long)]
+        nest: bool,
     },
 }
 
@@ -204,26 +239,34 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
         Command::AsUser { words } => {
             return Err(Failure::at("run a program as another user")(runner::become_user(words)));
         }
-        Command::Class { files, out } => runner::class(files, out, &style),
+        Command::Class(ClassArguments { command: None, files, out }) => {
+            let out = out.as_deref().expect("clap requires it with files");
+            runner::class(files, out, &style)
+        }
         Command::OnCourse(OnCourse::Verify(Verify { built: Some(file), .. })) => {
             let signals =
                 TerminationSignals::listen().map_err(Failure::at("set the handlers of signals"))?;
             runner::inside(file, Some(signals.readable()))
         }
-        Command::OnCourse(command) => {
-            let (context, remark) =
-                LabContext::open(arguments.labs.as_deref(), style, judge::CHECKS)
-                    .map_err(failed)?;
-            if let Some(remark) = remark {
-                stderr::remark(&format!("isolab: {remark}\n"));
-            }
-            let mut front = Terminal::new(language, arguments.json)?;
-            let answer = command.answer(&context, &mut front, arguments.json);
-            front.clear();
-            answer
+        Command::Class(ClassArguments { command: Some(command), .. }) => {
+            arguments.on_course(style, |context, front| command.answer(context, front))?
         }
+        Command::OnCourse(command) => arguments
+            .on_course(style, |context, front| command.answer(context, front, arguments.json))?,
     };
     arguments.print(&answer.map_err(failed)?)
+}
+
+impl ClassCommand {
+    fn answer(&self, context: &LabContext, front: &mut Terminal) -> runner::Result<Answer> {
+        match self {
+            Self::Handout { numbers, out } => runner::handout(context, numbers, out, front),
+            Self::Collect { answers, out, again, nest } => {
+                let how = runner::Collecting { again: *again, nest: *nest };
+                runner::collect(context, answers, out, how, front)
+            }
+        }
+    }
 }
 
 impl OnCourse {
@@ -250,6 +293,7 @@ impl OnCourse {
             Self::Reset(one) => runner::reset(context, lab(one)?),
             Self::Solution { one, reveal } => runner::solution(context, lab(one)?, *reveal),
             Self::Verify(verify) => {
+                context.needs_solutions(&verify.numbers)?;
                 let labs = verify.numbers.clone();
                 let Verify { load, repeat, nest, mutate, .. } = *verify;
                 runner::verify(context, &Table { labs, load, repeat, nest, mutate }, front)
@@ -259,6 +303,26 @@ impl OnCourse {
 }
 
 impl Arguments {
+    /// Does what needs the labs and the progress.
+    fn on_course(
+        &self,
+        style: Style,
+        act: impl FnOnce(&LabContext, &mut Terminal) -> runner::Result<Answer>,
+    ) -> Result<runner::Result<Answer>, Failure> {
+        let opened = LabContext::open(self.labs.as_deref(), style, judge::CHECKS);
+        let (context, remark) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(remark) = remark {
+            stderr::remark(&format!("isolab: {remark}\n"));
+        }
+        let mut front = Terminal::new(style.language, self.json)?;
+        let answer = act(&context, &mut front);
+        front.clear();
+        Ok(answer)
+    }
+
     /// Prints the answer and gives its exit code.
     fn print(&self, answer: &Answer) -> Result<u8, Failure> {
         match self.json {

@@ -126,9 +126,7 @@ fn a_lab_is_begun_hinted_at_and_explained() {
     let labs = Labs::new();
     let (code, output, _) = output_of(&mut labs.lab(&["start", "88"]));
     assert_eq!(code, 0);
-    for part in
-        ["A name of its own", "45 minutes", "labs/88-own-name/src/student.rs", "lab check 88"]
-    {
+    for part in ["A name of its own", "45 minutes", "work/88-own-name/student.rs", "lab check 88"] {
         assert!(output.contains(part), "{output}");
     }
     labs.student_says("no-fork");
@@ -174,6 +172,81 @@ fn a_reset_brings_gits_file_back_and_keeps_the_students() {
     assert!(backup.contains("mine"), "{backup}");
     let student = fs::read_to_string(labs.path("labs/88-own-name/src/student.rs")).unwrap();
     assert!(student.contains("todo!(\"step 1\")"), "{student}");
+}
+
+#[test]
+fn a_students_file_lies_beside_the_tracked_ones_and_is_what_is_judged() {
+    let labs = Labs::new();
+    labs.write(".gitignore", "/target\n/work\n/Cargo.lock\n");
+    labs.commit();
+    let git = |words: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        output_of(git.args(words).current_dir(labs.path(""))).1
+    };
+    output_of(&mut labs.lab(&["start", "88"]));
+    labs.student_says("no-fork");
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "88"]));
+    assert_eq!(code, 1, "{output}{errors}");
+    assert!(output.contains("FAIL  L88-no-fork"), "{output}");
+    assert!(output.contains("Fork in work/88-own-name/student.rs"), "{output}");
+    assert_eq!(git(&["diff", "--name-only"]), "");
+    labs.student("fn main() {\n    let x: u8 = \"seven\";\n}\n");
+    let (_, output, _) = output_of(&mut labs.lab(&["check", "88"]));
+    assert!(output.contains("--> work/88-own-name/student.rs:2:"), "{output}");
+    // It is kept by a second start, and goes where a reset says.
+    labs.student_says("solved");
+    output_of(&mut labs.lab(&["start", "88"]));
+    assert_eq!(output_of(&mut labs.lab(&["check", "88"])).0, 0);
+    output_of(&mut labs.lab(&["reset", "88"]));
+    let (_, output, _) = output_of(&mut labs.lab(&["check", "88"]));
+    assert!(output.contains("not-written"), "{output}");
+    // A change of the tracked file is said, and not judged.
+    labs.program("src/student.rs", "solved");
+    let (code, output, _) = output_of(&mut labs.lab(&["check", "88"]));
+    let output = output.replace('\n', " ");
+    assert_eq!(code, 1);
+    assert!(output.contains("has changes too, and is not judged"), "{output}");
+    let (code, output, errors) = output_of(&mut labs.lab(&["verify", "88"]));
+    assert_eq!(code, 0, "{errors}");
+    assert!(output.contains("differs from the committed version"), "{output}");
+}
+
+#[test]
+fn what_was_written_in_the_tracked_file_is_taken_over() {
+    let labs = Labs::new();
+    labs.commit();
+    labs.student_says("solved");
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "88"]));
+    assert_eq!(code, 0, "{errors}");
+    let output = output.replace('\n', " ");
+    assert!(output.contains("`isolab lab start 88` copies it to work/"), "{output}");
+    let (code, output, errors) = output_of(&mut labs.lab(&["start", "88"]));
+    assert_eq!(code, 0, "{errors}");
+    let output = output.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(output.contains("was copied there, and only the copy is judged"), "{output}");
+    let own = fs::read_to_string(labs.path("work/88-own-name/student.rs")).unwrap();
+    assert!(own.contains("solved"), "{own}");
+    assert_eq!(output_of(&mut labs.lab(&["check", "88"])).0, 0);
+}
+
+#[test]
+fn a_first_check_of_what_nobody_has_edited_names_the_students_own_file() {
+    let labs = Labs::new();
+    labs.commit();
+    let (code, output, errors) = output_of(&mut labs.lab(&["check", "88"]));
+    assert_eq!(code, 1, "{errors}");
+    assert!(output.contains("Write that step in work/88-own-name/student.rs"), "{output}");
+}
+
+#[test]
+fn a_handout_without_solutions_says_so() {
+    let labs = Labs::new();
+    fs::remove_file(labs.path("labs/88-own-name/src/solution.rs")).unwrap();
+    for words in [&["verify"][..], &["solution", "88", "--reveal"]] {
+        let (code, output, errors) = output_of(&mut labs.lab(words));
+        assert_eq!(code, 125, "{output}");
+        assert!(errors.contains("has no solutions") && errors.contains("teacher"), "{errors}");
+    }
 }
 
 #[test]

@@ -220,6 +220,28 @@ fn links_in_a_checkout_lead_root_nowhere() {
 }
 
 #[test]
+fn a_work_folder_that_leads_elsewhere_is_written_with_its_owners_rights_only() {
+    let Some(checkout) = Checkout::of_a_student("08", "own-name") else { return };
+    let roots = checkout.folder.path().join("roots");
+    fs::create_dir(&roots).unwrap();
+    set_mode(&roots, 0o755);
+    symlink(&roots, checkout.path("work")).unwrap();
+    let mut start = isolab(&["lab", "start", "08"]);
+    start.current_dir(checkout.path("")).env("CARGO", checkout.path("cargo"));
+    start.env("XDG_STATE_HOME", checkout.folder.path().join("state"));
+    let (code, output, errors) = output_of(&mut start);
+    assert_eq!(code, 125, "{output}");
+    assert!(errors.contains("Permission denied"), "{errors}");
+    assert_eq!(fs::read_dir(&roots).unwrap().count(), 0);
+    fs::remove_file(checkout.path("work")).unwrap();
+    let (code, _, errors) = output_of(&mut start);
+    assert_eq!(code, 0, "{errors}");
+    for path in ["work", "work/Cargo.toml", "work/08-own-name/student.rs"] {
+        assert_eq!(fs::metadata(checkout.path(path)).unwrap().uid(), STUDENT, "{path}");
+    }
+}
+
+#[test]
 fn what_a_build_says_is_shown_and_not_obeyed() {
     let Some(checkout) = Checkout::of_a_student("08", "own-name") else { return };
     let escape = "\u{1b}]0;title\u{7}\u{1b}[2J";

@@ -19,5 +19,5 @@ pub use proc_file::{memory_field, read_proc};
 pub use process_stat::{ProcessStat, process_tree};
 pub use smaps::{Mapping, mappings, pss};
 pub use system::{kernel_bytes, pressure, stolen};
-pub use terminal::{TerminalMode, raw_pair, set_terminal_size, terminal_size};
+pub use terminal::{TerminalMode, raw_pair, set_terminal_size, size_of, terminal_size};
 pub use user_directory::{data_directory, user_directory};

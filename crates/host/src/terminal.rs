@@ -43,10 +43,13 @@ impl Drop for TerminalMode {
 
 /// Rows and columns of the launcher's terminal; those of a VT100 if they are unknown.
 pub fn terminal_size() -> (u16, u16) {
-    match rustix::termios::tcgetwinsize(std::io::stdin()) {
-        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
-        _ => (24, 80),
-    }
+    size_of(std::io::stdin()).unwrap_or((24, 80))
+}
+
+/// Rows and columns of a terminal; `None` for what is none, or does not know them.
+pub fn size_of(terminal: impl AsFd) -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }
 
 /// A new pair of pseudo-terminals in raw mode, which change no byte.

@@ -16,6 +16,10 @@
 //! what = "whether the ten take turns under SCHED_RR"
 //! why = "this host refuses it: {because}"
 //!
+//! [steps.1.en]                  # shown for `todo!("lab 8, step 1: ...")`
+//! what = "three flags, joined by |"
+//! hints = ["the concept", "where to look", "almost the line"]
+//!
 //! [L08-no-fork]
 //! man = "pid_namespaces(7)"
 //! [L08-no-fork.en]
@@ -32,7 +36,7 @@
 use std::{collections::BTreeMap, io};
 
 pub use host::Language;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// A thing said in both languages.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -85,6 +89,17 @@ pub struct LeftOpen {
     pub why: String,
 }
 
+/// A step of the student's file, for whom the program stopped at its `todo!`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepText {
+    /// What is to be written.
+    pub what: String,
+    /// The concept, where to look, almost the line.
+    #[serde(default)]
+    pub hints: Vec<String>,
+}
+
 /// A message in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,12 +144,15 @@ impl Message {
 pub struct Catalogue {
     /// The lab itself; the common catalogue has none.
     pub lab: Option<Both<About>>,
-    /// Its predictions, by the name of what is measured.
-    #[serde(default)]
-    pub predict: BTreeMap<String, Both<Prediction>>,
+    /// Its predictions and the names of what is measured, in the order of the file.
+    #[serde(default, deserialize_with = "pairs")]
+    pub predict: Vec<(String, Both<Prediction>)>,
     /// What a check leaves open where the host cannot show it, by name.
     #[serde(default)]
     pub unjudged: BTreeMap<String, Both<LeftOpen>>,
+    /// The steps of its file, by their numbers.
+    #[serde(default)]
+    pub steps: BTreeMap<String, Both<StepText>>,
     /// Its messages, by id.
     #[serde(flatten)]
     pub messages: BTreeMap<String, Message>,
@@ -156,8 +174,22 @@ impl Catalogue {
     }
 
     fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+        let mut catalogue: Self = toml::from_str(text)?;
+        // A table of TOML has no order; a lab asks its questions in the one in which it has them.
+        catalogue.predict.sort_by_key(|(name, _)| text.find(&format!("[predict.{name}.")));
+        Ok(catalogue)
     }
+
+    /// The step that a `todo!` names: `lab 8, step 1: ...`; its number and its text.
+    pub fn step(&self, todo: &str) -> Option<(&str, &Both<StepText>)> {
+        let (_, rest) = todo.split_once("step ")?;
+        let number = rest.split(|letter: char| !letter.is_ascii_alphanumeric()).next()?;
+        self.steps.get_key_value(number).map(|(number, step)| (number.as_str(), step))
+    }
+}
+
+fn pairs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, Both<Prediction>)>, D::Error> {
+    BTreeMap::deserialize(from).map(|table: BTreeMap<_, _>| table.into_iter().collect())
 }
 
 /// Puts `facts` into the braces of `text`; a brace without a fact stays as it is.
@@ -180,6 +212,27 @@ mod tests {
                 assert!(!text.saw.is_empty() && !text.next.is_empty(), "{id}");
             }
         }
+    }
+
+    #[test]
+    fn predictions_keep_the_order_of_the_file() {
+        let one = |name: &str| {
+            let text = |it| format!("[predict.{name}.{it}]\nquestion = \"?\"\nunit = \"ms\"\n");
+            text("en") + &text("zh")
+        };
+        let text: String = ["normal", "in-turn", "all"].map(one).concat();
+        let names = Catalogue::of_lab(&text).unwrap().predict.into_iter().map(|(name, _)| name);
+        assert_eq!(names.collect::<Vec<_>>(), ["normal", "in-turn", "all"]);
+    }
+
+    #[test]
+    fn a_todo_is_a_step_in_both_languages() {
+        let text = "[steps.12.en]\nwhat = \"one call\"\n[steps.12.zh]\nwhat = \"一个调用\"\n";
+        let catalogue = Catalogue::of_lab(text).unwrap();
+        let (number, step) = catalogue.step("lab 8, step 12: one call").unwrap();
+        assert_eq!((number, &*step.zh.what), ("12", "一个调用"));
+        assert_eq!(catalogue.step("lab 8, step 1: one call"), None);
+        assert!(catalogue.step("something").is_none());
     }
 
     #[test]

@@ -13,14 +13,19 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{failure::Failure, output, stderr, termination::TerminationSignals};
 
-/// How wide it is; 80 columns if there is none.
+/// What is left of a question's last line for the answer.
+const ANSWER_COLUMNS: usize = 12;
+/// A line of text that is longer than this is hard to read.
+const MOST_COLUMNS: usize = 100;
+
+/// How wide the terminal of standard output is; 80 columns if it is none.
 pub fn width() -> usize {
-    let (_, columns) = host::terminal_size();
-    match usize::from(columns) {
-        _ if !io::stdout().is_terminal() => 80,
-        0 => 80,
-        columns => columns.clamp(40, 100),
-    }
+    columns_of(io::stdout())
+}
+
+fn columns_of(terminal: impl std::os::fd::AsFd) -> usize {
+    let size = host::size_of(terminal);
+    size.map_or(80, |(_, columns)| usize::from(columns).clamp(40, MOST_COLUMNS))
 }
 
 /// Questions and progress on standard error.
@@ -98,13 +103,16 @@ impl Front for Terminal {
     }
 
     fn ask(&mut self, question: &str, unit: &str) -> Option<f64> {
-        let leave = match self.language {
-            Language::En => "Enter leaves it out",
-            Language::Zh => "直接回车跳过",
+        let (leave, expected) = match self.language {
+            Language::En => ("Enter skips it", "not a number: write digits, such as 1000 or 2.5"),
+            Language::Zh => ("直接回车跳过", "这不是数字：请写成 1000 或 2.5 这样"),
         };
         self.clear();
+        let question = format!("{} [{unit}; {leave}]", lab::runner::clean_text(question));
+        let question =
+            lab::runner::wrapped(&question, columns_of(io::stderr()) - ANSWER_COLUMNS).join("\n");
         loop {
-            stderr::remark(&format!("{} [{unit}; {leave}] ", lab::runner::clean_text(question)));
+            stderr::remark(&format!("{question} "));
             let mut line = String::new();
             if !self.is_answered() || !io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
                 stderr::remark("\n");
@@ -113,7 +121,7 @@ impl Front for Terminal {
             match predict::number(&line) {
                 Some(number) => return Some(number),
                 None if line.trim().is_empty() => return None,
-                None => {}
+                None => stderr::remark(&format!("{expected}\n")),
             }
         }
     }

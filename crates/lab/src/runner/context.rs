@@ -91,6 +91,22 @@ impl LabContext {
         }
     }
 
+    /// Refuses labs whose solutions are not here, as those of a handout.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSolutions`], and when there is no such lab.
+    pub fn needs_solutions(&self, asked: &[String]) -> Result<()> {
+        let labs: Vec<&Lab> = match asked {
+            [] => self.course.labs.iter().collect(),
+            asked => asked.iter().map(|asked| self.course.lab(asked)).collect::<Result<_>>()?,
+        };
+        match labs.iter().any(|lab| self.course.has_solution(lab)) {
+            true => Ok(()),
+            false => Err(Error::NoSolutions),
+        }
+    }
+
     /// The check that isolab itself has for the lab.
     pub(crate) fn built_in(&self, lab: &Lab) -> Option<&'static BuiltIn> {
         self.built_in.iter().find(|it| it.lab == lab.id && it.name == lab.name)
@@ -104,7 +120,11 @@ impl LabContext {
     /// A path as it is typed here.
     pub(crate) fn as_typed(&self, path: &Path) -> PathBuf {
         let here = self.here.canonicalize().unwrap_or_else(|_| self.here.clone());
-        path.strip_prefix(here).map_or_else(|_| path.to_owned(), Path::to_owned)
+        match path.strip_prefix(here) {
+            Ok(path) if path.as_os_str().is_empty() => PathBuf::from("."),
+            Ok(path) => path.to_owned(),
+            Err(_) => path.to_owned(),
+        }
     }
 }
 

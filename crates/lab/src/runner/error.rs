@@ -77,6 +77,8 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// These labs are a handout.
+    NoSolutions,
     /// There is no place for the progress.
     NoHome,
     /// The user asked to stop.
@@ -171,6 +173,9 @@ impl Error {
             Self::File { action, path, source } => {
                 format!("{action} {}: {source}", path.display())
             }
+            Self::NoSolutions => {
+                "this is a handout: it has no solutions and no wrong answers".to_owned()
+            }
             Self::NoHome => "no home folder to store the progress in".to_owned(),
             Self::Interrupted => "interrupted".to_owned(),
             Self::System { call, source } => format!("{call}: {source}"),
@@ -222,6 +227,7 @@ impl Error {
                 };
                 format!("{action} {} 失败：{source}", path.display())
             }
+            Self::NoSolutions => "这是发给学生的实验包：里面没有答案，也没有错误答案".to_owned(),
             Self::NoHome => "没有主目录，无处保存进度".to_owned(),
             Self::Interrupted => "已按要求结束".to_owned(),
             Self::System { call, source } => format!("{call} 失败：{source}"),
@@ -278,6 +284,10 @@ impl Error {
                 "this is not a verdict on your program: check again; `isolab lab clean` removes \
                  leftovers",
                 "这不是对你程序的判定：请再检查一次；`isolab lab clean` 会清掉残留",
+            ),
+            Self::NoSolutions => (
+                "they are in the isolab repository; ask your teacher",
+                "它们在 isolab 仓库里；请问老师",
             ),
             Self::NoHome => (
                 "set XDG_STATE_HOME to a folder that you own",

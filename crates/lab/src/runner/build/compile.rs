@@ -49,10 +49,20 @@ pub(crate) fn build(
     targets: &BuildTargets<'_>,
     front: &mut dyn Front,
 ) -> Result<Built> {
-    match attempt(course, targets, true, front) {
+    build_in(course, &course.root, targets, front)
+}
+
+/// The same in a workspace in the checkout, with what was built for the checkout.
+pub(crate) fn build_in(
+    course: &Course,
+    workspace: &Path,
+    targets: &BuildTargets<'_>,
+    front: &mut dyn Front,
+) -> Result<Built> {
+    match attempt(course, workspace, targets, true, front) {
         // What was never fetched cannot be built without the network.
         Err(Error::Cargo { said }) if said.contains("offline") => {
-            attempt(course, targets, false, front)
+            attempt(course, workspace, targets, false, front)
         }
         built => built,
     }
@@ -60,11 +70,13 @@ pub(crate) fn build(
 
 fn attempt(
     course: &Course,
+    workspace: &Path,
     targets: &BuildTargets<'_>,
     offline: bool,
     front: &mut dyn Front,
 ) -> Result<Built> {
-    let mut cargo = course.toolchain.cargo("build");
+    let mut cargo = course.toolchain.cargo_in(workspace, "build");
+    cargo.arg("--target-dir").arg(&course.target);
     cargo.args(["--profile", "lab", "--keep-going", "--quiet", "--color", "never"]);
     cargo.args([
         "--message-format",
@@ -96,7 +108,9 @@ fn attempt(
     let mut built = Built::default();
     let status = lines_of(&mut child, front, &mut |line, front| {
         if let Ok(message) = serde_json::from_slice(line) {
-            built.take(message, &course.root, &mut |what| front.step(what));
+            built.take(message, &Folders { root: &course.root, workspace }, &mut |what| {
+                front.step(what);
+            });
         }
     })?;
     if status.success() || !built.errors.is_empty() {
@@ -153,8 +167,14 @@ struct Span {
     is_primary: bool,
 }
 
+/// Where the compiler's paths begin, and where the reader's do.
+struct Folders<'a> {
+    root: &'a Path,
+    workspace: &'a Path,
+}
+
 impl Built {
-    fn take(&mut self, message: Message, root: &Path, step: &mut dyn FnMut(&str)) {
+    fn take(&mut self, message: Message, folders: &Folders<'_>, step: &mut dyn FnMut(&str)) {
         match message {
             Message::Artifact { target, executable, fresh } => {
                 if !fresh {
@@ -168,7 +188,7 @@ impl Built {
                 let errors = self.errors.entry(target.name).or_default();
                 // "aborting due to 2 previous errors" has no place and says nothing more.
                 if !message.spans.is_empty() || errors.is_empty() {
-                    errors.push(message.diagnostic(root));
+                    errors.push(message.diagnostic(folders));
                 }
             }
             _ => {}
@@ -177,16 +197,19 @@ impl Built {
 }
 
 impl Words {
-    fn diagnostic(self, root: &Path) -> Diagnostic {
-        let location = self.spans.iter().find(|span| span.is_primary).map(|span| {
-            let file = span.file_name.strip_prefix(root).unwrap_or(&span.file_name);
-            format!("{}:{}: ", file.display(), span.line_start)
-        });
-        let first = self.message.lines().next().unwrap_or_default();
-        Diagnostic {
-            short: clean(&(location.unwrap_or_default() + first)),
-            rendered: visible_with_colours(&self.rendered.unwrap_or(self.message)),
+    fn diagnostic(self, folders: &Folders<'_>) -> Diagnostic {
+        let mut rendered = self.rendered.unwrap_or_else(|| self.message.clone());
+        let mut location = String::new();
+        if let Some(span) = self.spans.iter().find(|span| span.is_primary) {
+            // Relative to the workspace; absolute ones stay so.
+            let path = folders.workspace.join(&span.file_name);
+            let path = path.strip_prefix(folders.root).unwrap_or(&path).display().to_string();
+            location = format!("{path}:{}: ", span.line_start);
+            let said = format!(" {}:", span.file_name.display());
+            rendered = rendered.replace(&said, &format!(" {path}:"));
         }
+        let first = self.message.lines().next().unwrap_or_default();
+        Diagnostic { short: clean(&(location + first)), rendered: visible_with_colours(&rendered) }
     }
 }
 
@@ -197,7 +220,8 @@ mod tests {
     fn taken(lines: &[&str]) -> Built {
         let mut built = Built::default();
         for line in lines {
-            built.take(serde_json::from_str(line).unwrap(), Path::new("/root"), &mut |_| {});
+            let folders = Folders { root: Path::new("/root"), workspace: Path::new("/root/work") };
+            built.take(serde_json::from_str(line).unwrap(), &folders, &mut |_| {});
         }
         built
     }
@@ -208,14 +232,14 @@ mod tests {
             r#"{"reason":"build-script-executed","package_id":"x"}"#,
             r#"{"reason":"compiler-artifact","target":{"name":"lab08-check"},"executable":"/t/c","fresh":true}"#,
             r#"{"reason":"compiler-message","target":{"name":"lab08"},"message":{"message":"unused","level":"warning","rendered":"w","spans":[]}}"#,
-            r#"{"reason":"compiler-message","target":{"name":"lab08"},"message":{"message":"no `x`\nmore","level":"error","rendered":"long","spans":[{"file_name":"labs/08/src/student.rs","line_start":7,"is_primary":true}]}}"#,
+            r#"{"reason":"compiler-message","target":{"name":"lab08"},"message":{"message":"no `x`\nmore","level":"error","rendered":"long\n --> 08/student.rs:7:1","spans":[{"file_name":"08/student.rs","line_start":7,"is_primary":true}]}}"#,
             r#"{"reason":"compiler-message","target":{"name":"lab08"},"message":{"message":"aborting","level":"error","rendered":"a","spans":[]}}"#,
             r#"{"reason":"build-finished","success":false}"#,
         ]);
         assert_eq!(built.programs["lab08-check"], Path::new("/t/c"));
         let errors = &built.errors["lab08"];
         assert_eq!(errors.len(), 1);
-        assert_eq!(errors[0].short, "labs/08/src/student.rs:7: no `x`");
-        assert_eq!(errors[0].rendered, "long");
+        assert_eq!(errors[0].short, "work/08/student.rs:7: no `x`");
+        assert_eq!(errors[0].rendered, "long\n --> work/08/student.rs:7:1");
     }
 }

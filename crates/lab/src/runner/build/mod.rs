@@ -1,6 +1,6 @@
 //! Building the student's program: cargo, run as the owner of the checkout.
 
 pub(crate) mod compile;
-pub(crate) mod libraries;
+pub(crate) mod kit;
 mod lines;
 pub(crate) mod toolchain;

@@ -50,9 +50,14 @@ impl Toolchain {
 
     /// A call of cargo on the checkout.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
+        self.cargo_in(&self.root, subcommand)
+    }
+
+    /// A call of cargo on a workspace in the checkout.
+    pub(crate) fn cargo_in(&self, workspace: &Path, subcommand: &str) -> Command {
         let program = self.cargo.as_os_str().to_owned();
         if !is_roots(&self.owner) {
-            let mut cargo = self.command(program);
+            let mut cargo = self.command_in(program, workspace);
             cargo.arg(subcommand);
             return cargo;
         }
@@ -64,7 +69,7 @@ impl Toolchain {
                 cargo.arg("--config").arg(config);
             }
         }
-        cargo.args([subcommand, "--manifest-path"]).arg(self.root.join("Cargo.toml"));
+        cargo.args([subcommand, "--manifest-path"]).arg(workspace.join("Cargo.toml"));
         cargo
     }
 

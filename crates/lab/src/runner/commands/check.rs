@@ -7,15 +7,16 @@ use serde_json::json;
 use super::predict;
 use crate::runner::{
     Answer, Error, Front, LabContext, Result,
-    build::compile::{self, BuildTargets, Diagnostic},
-    course::{Lab, skeleton},
+    build::compile::{self, BuildTargets, Built, Diagnostic},
+    course::{Lab, skeleton, work},
     judging::{
         check_process::{self, Check, Judge},
         nested,
         staged::Staged,
     },
     output::{
-        text::{beside, clean},
+        steps,
+        text::{Style, beside, clean},
         verdict_text::{self, Messages},
     },
     progress::Record,
@@ -57,6 +58,7 @@ pub fn check(
 ) -> Result<Answer> {
     let messages = Messages::new(lab.catalogue()?);
     begin(context, lab, &messages, options, front)?;
+    let file_note = judged_file(context, lab);
     let (report, errors) = match programs(context, lab, front)? {
         BuildOutcome::CompileErrors(errors) => (refused(lab, &errors), errors),
         BuildOutcome::Program(program, judge) => {
@@ -88,6 +90,11 @@ pub fn check(
     if !errors.is_empty() {
         answer.json["errors"] = errors.iter().map(|error| error.short.clone()).collect();
     }
+    answer.json["file"] = json!(lab.judged_file());
+    if let Some(note) = file_note {
+        answer.text += &format!("\n{}", beside("", &note, 0, context.style.width));
+        answer.json["file_note"] = json!(note);
+    }
     if let Some(note) = judged_by(context, lab) {
         answer.text += &format!("\n{}", beside("", &note, 0, context.style.width));
         answer.json["judge"] = json!(note);
@@ -97,6 +104,36 @@ pub fn check(
         answer.json["unwritten"] = json!(error.to_string());
     }
     Ok(answer)
+}
+
+/// What is to be said of the file that is judged: that there are two of which only one is, or that
+/// it lies among the tracked ones. Makes the student's own where nothing was written yet.
+fn judged_file(context: &LabContext, lab: &Lab) -> Option<String> {
+    let edited = skeleton::is_edited(&context.course, lab);
+    let is_handout = context.course.manifest.has_member(work::MEMBERS);
+    if !lab.has_work() && (edited == Some(false) || is_handout) {
+        // Where nothing can be written, the skeleton is what there is to be judged.
+        let _ = work::begin(&context.course, &context.book, lab);
+    }
+    let (own, tracked) = (context.as_typed(&lab.work_file()), context.as_typed(&lab.student()));
+    let (id, own, tracked) = (&lab.id, own.display(), tracked.display());
+    match (edited, lab.has_work(), context.style.either("en", "zh")) {
+        (Some(true), true, "en") => Some(format!(
+            "Judged: {own}. {tracked} has changes too, and is not judged; `git restore {tracked}` \
+             takes them back."
+        )),
+        (Some(true), true, _) => Some(format!(
+            "评判的是 {own}。{tracked} 也有改动，但不参与评判；`git restore {tracked}` 可以撤销这些改动。"
+        )),
+        (Some(true), false, "en") => Some(format!(
+            "Judged: {tracked}, which git tracks. `isolab lab start {id}` copies it to {own}, where \
+             an update of the labs does not touch it."
+        )),
+        (Some(true), false, _) => Some(format!(
+            "评判的是 {tracked}，它归 git 管理。`isolab lab start {id}` 会把它复制到 {own}，更新实验时就不会冲突。"
+        )),
+        _ => None,
+    }
 }
 
 /// What is to be said of the judge: that it is not the one that the checkout has, or that it is.
@@ -165,13 +202,27 @@ pub(crate) fn programs(
 ) -> Result<BuildOutcome> {
     let [student, check] = [lab.bin(""), lab.bin("-check")];
     let is_built_in = context.built_in(lab).is_some();
-    let bins = [&student].into_iter().chain((!is_built_in).then_some(&check));
-    let targets = BuildTargets {
-        packages: vec![&lab.name],
-        bins: bins.cloned().collect(),
-        colours: context.style.colours,
-    };
-    let mut built = compile::build(&context.course, &targets, front)?;
+    let colours = context.style.colours;
+    let course = &context.course;
+    let mut built = Built::default();
+    let mut bins = Vec::new();
+    if lab.has_work() {
+        let package = lab.work_package();
+        let bins = vec![student.clone()];
+        let targets = BuildTargets { packages: vec![&package], bins, colours };
+        built = compile::build_in(course, &work::furnish(course, lab)?, &targets, front)?;
+    } else {
+        bins.push(student.clone());
+    }
+    if !is_built_in {
+        bins.push(check.clone());
+    }
+    if !bins.is_empty() && built.errors.is_empty() {
+        let targets = BuildTargets { packages: vec![&lab.name], bins, colours };
+        let others = compile::build(course, &targets, front)?;
+        built.programs.extend(others.programs);
+        built.errors.extend(others.errors);
+    }
     if let Some(errors) = built.errors.remove(&student) {
         return Ok(BuildOutcome::CompileErrors(errors));
     }
@@ -214,8 +265,9 @@ pub(crate) fn verdict_answer(
     record: &Record,
 ) -> Answer {
     let style = &context.style;
+    let shown = steps::in_language(report, messages.own(), style.language);
     let sentences =
-        verdict_text::sentences(report, messages, &context.as_typed(&lab.student()), style);
+        verdict_text::sentences(&shown, messages, &context.as_typed(&lab.judged_file()), style);
     let mut text = verdict_text::head(lab, report, style);
     if report.verdict != Verdict::Pass {
         text.push('\n');
@@ -228,27 +280,42 @@ pub(crate) fn verdict_answer(
     if !table.is_empty() {
         text = text + "\n" + &clean_lines(&table);
     }
-    let next = context.course.after(&lab.id).filter(|_| report.verdict == Verdict::Pass);
+    let passed = report.verdict == Verdict::Pass;
+    let progress = context.progress().ok().filter(|_| passed).unwrap_or_default();
+    let mut open = if passed { context.course.open(&progress) } else { Vec::new() };
+    // It has passed now, even where that cannot be written down.
+    open.retain(|other| other.id != lab.id);
     text.push('\n');
     text += &match report.verdict {
         Verdict::Fail => {
             pointers(lab, style.either("hint", "提示"), style.either("evidence", "证据"))
         }
         Verdict::CannotTell => beside("", &format!("isolab lab why {}", lab.id), 0, style.width),
-        Verdict::Pass => match next {
-            Some(next) => format!(
-                "{} isolab lab start {}  {}\n",
-                style.either("next:", "下一个："),
-                next.id,
-                next.about(style.language).map_or(next.name.clone(), |about| about.title)
-            ),
-            None => style.either("That was the last one.\n", "这是最后一个实验。\n").to_owned(),
-        },
+        Verdict::Pass => next_labs(&open, style),
     };
     let mut json = verdict_text::json(lab, report, sentences.as_ref());
     json["guesses"] = json!(record.guesses);
-    json["next_lab"] = json!(next.map(|next| &next.id));
+    json["next_lab"] = json!(open.first().map(|next| &next.id));
+    json["open"] = open.iter().map(|lab| lab.id.as_str()).collect();
     Answer { text, json, code: report.verdict.code() }
+}
+
+/// The first lab that has not passed, and the numbers of the others.
+fn next_labs(open: &[&Lab], style: &Style) -> String {
+    let Some((next, others)) = open.split_first() else {
+        return style
+            .either("That was the last one: all labs have passed.\n", "全部实验都已通过。\n")
+            .to_owned();
+    };
+    let title = next.about(style.language).map_or(next.name.clone(), |about| about.title);
+    let label = style.either("next:", "下一个：");
+    let mut text = format!("{label} isolab lab start {}  {}\n", next.id, clean(&title));
+    if !others.is_empty() {
+        let ids: Vec<&str> = others.iter().map(|lab| lab.id.as_str()).collect();
+        let label = style.either("also open:", "还没通过的：");
+        text += &beside("", &format!("{label} {}", ids.join(" ")), 0, style.width);
+    }
+    text
 }
 
 fn pointers(lab: &Lab, hint: &str, evidence: &str) -> String {

@@ -30,31 +30,51 @@ td.lab, th.lab { text-align: center; }
 
 /// The whole page.
 pub(crate) fn page(students: &[Export], refused: &[(String, String)], style: &Style) -> String {
-    let title = style.either("The class's labs", "全班的实验");
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
-         name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n",
-        style.either("en", "zh")
-    );
+    let mut page = head(style.either("The class's labs", "全班的实验"), "", style);
     let mut labs: BTreeMap<&str, &str> = BTreeMap::new();
     for (id, lab) in students.iter().flat_map(|student| &student.labs) {
         labs.entry(id).or_insert(&lab.name);
     }
     by_student(&mut page, students, &labs, style);
     by_lab(&mut page, students, &labs, style);
-    if !refused.is_empty() {
-        let _ = write!(page, "<h2>{}</h2>\n<ul>\n", style.either("Refused files", "拒收的文件"));
-        for (file, why) in refused {
-            let _ = writeln!(page, "<li><code>{}</code>: {}</li>", safe(file), safe(why));
-        }
-        page.push_str("</ul>\n");
-    }
-    let _ = write!(page, "<footer>{}</footer>\n</body>\n</html>\n", clock::now());
-    page
+    self::refused(&mut page, refused.iter().map(|(file, why)| (&**file, &**why)), style);
+    page + &foot()
 }
 
-fn safe(text: &str) -> String {
+/// The beginning of a page, with rules of its own behind the usual ones.
+pub(crate) fn head(title: &str, rules: &str, style: &Style) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+         name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
+         <style>{STYLE}{rules}</style>\n</head>\n<body>\n<h1>{title}</h1>\n",
+        style.either("en", "zh")
+    )
+}
+
+/// The end of a page.
+pub(crate) fn foot() -> String {
+    format!("<footer>{}</footer>\n</body>\n</html>\n", clock::now())
+}
+
+/// The files that were refused, and why.
+pub(crate) fn refused<'a>(
+    page: &mut String,
+    files: impl Iterator<Item = (&'a str, &'a str)>,
+    style: &Style,
+) {
+    let mut files = files.peekable();
+    if files.peek().is_none() {
+        return;
+    }
+    let _ = write!(page, "<h2>{}</h2>\n<ul>\n", style.either("Refused files", "拒收的文件"));
+    for (file, why) in files {
+        let _ = writeln!(page, "<li><code>{}</code>: {}</li>", safe(file), safe(why));
+    }
+    page.push_str("</ul>\n");
+}
+
+/// Text of others in a page.
+pub(crate) fn safe(text: &str) -> String {
     escaped(&clean(text))
 }
 

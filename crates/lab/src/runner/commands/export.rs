@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::runner::{
     Answer, Error, LabContext, LocalUser, Result,
+    course::Lab,
     output::text::clean,
     progress::{Guess, Record, State, clock},
 };
@@ -50,12 +51,18 @@ pub(crate) struct Exported {
     pub(crate) revealed: Option<String>,
     pub(crate) failures: BTreeMap<String, u32>,
     pub(crate) guesses: BTreeMap<String, Guess>,
+    /// The student's file, of a lab that was begun.
+    #[serde(default)]
+    pub(crate) answer: Option<String>,
 }
 
 impl Exported {
-    fn of(name: &str, record: Record) -> Self {
+    fn of(lab: &Lab, record: Record) -> Self {
+        let begun = record.begun.is_some();
+        let answer = || lab.owner.read_text(&lab.judged_file()).ok();
         Self {
-            name: name.to_owned(),
+            name: lab.name.clone(),
+            answer: begun.then(answer).flatten(),
             state: record.state(),
             attempts: record.attempts,
             passed: record.passed,
@@ -80,9 +87,7 @@ pub fn export(context: &LabContext, student: Option<&str>, out: Option<&Path>) -
         student: student.map_or_else(|| LocalUser::caller().name, clean),
         made: clock::now(),
         host: host(),
-        labs: labs
-            .map(|lab| (lab.id.clone(), Exported::of(&lab.name, progress.of(&lab.id))))
-            .collect(),
+        labs: labs.map(|lab| (lab.id.clone(), Exported::of(lab, progress.of(&lab.id)))).collect(),
     };
     let json = serde_json::to_value(&export).expect("it has only plain values");
     let Some(out) = out else {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::predict::{short, with_unit};
 use crate::catalogue::fill;
 use crate::runner::{
     Answer, LabContext, Result,
     course::Lab,
     output::{
+        steps,
         text::{beside, clean},
         verdict_text::{self, Messages},
     },
@@ -34,9 +36,14 @@ pub fn hint(context: &LabContext, lab: &Lab) -> Result<Answer> {
         };
         return Ok(Answer { text, json: json!({ "lab": lab.id, "hints": [] }), code: 0 });
     };
-    let all = messages.get(&id).map_or(0, |it| it.get(context.style.language).hints.len());
+    let all = hints_of(&id, lab, &messages, &record, context).len();
+    // Each step has hints of its own.
+    let step = record.report.as_ref().filter(|report| report.id.as_ref() == Some(&id));
+    let step = step
+        .and_then(|report| steps::stopped_at(report, messages.own(), context.style.language))
+        .map_or(id.clone(), |(number, _)| format!("{id} {number}"));
     let shown = context.book.change(|progress| {
-        let shown = progress.begin(&lab.id, &lab.name).hints.entry(id.clone()).or_default();
+        let shown = progress.begin(&lab.id, &lab.name).hints.entry(step).or_default();
         *shown = (*shown + 1).min(all);
         *shown
     })?;
@@ -54,18 +61,7 @@ fn hints_answer<'a>(
     let style = &context.style;
     let (mut text, mut json) = (String::new(), Vec::new());
     for id in ids {
-        let hints = messages.get(id).map(|message| &message.get(style.language).hints);
-        let facts = match &record.report {
-            Some(report) if report.id.as_deref() == Some(id) => {
-                verdict_text::facts(report, &context.as_typed(&lab.student()))
-            }
-            _ => BTreeMap::from([
-                ("file".to_owned(), context.as_typed(&lab.student()).display().to_string()),
-                ("lab".to_owned(), lab.id.clone()),
-            ]),
-        };
-        let hints: Vec<String> =
-            hints.into_iter().flatten().map(|hint| clean(&fill(hint, &facts))).collect();
+        let hints = hints_of(id, lab, messages, record, context);
         text +=
             &format!("{} {}  {}\n", style.either("Lab", "实验"), lab.id, style.bold(&clean(id)));
         if hints.is_empty() {
@@ -81,6 +77,29 @@ fn hints_answer<'a>(
         text = style.either("nothing has failed in this lab\n", "这里从来没有失败过\n").to_owned();
     }
     Answer { text, json: json!({ "lab": lab.id, "hints": json }), code: 0 }
+}
+
+/// The hints for a message, those of the step where the program stopped at one.
+fn hints_of(
+    id: &str,
+    lab: &Lab,
+    messages: &Messages,
+    record: &Record,
+    context: &LabContext,
+) -> Vec<String> {
+    let (language, file) = (context.style.language, context.as_typed(&lab.judged_file()));
+    let report = record.report.as_ref().filter(|report| report.id.as_deref() == Some(id));
+    let facts = match report {
+        Some(report) => verdict_text::facts(report, &file),
+        None => BTreeMap::from([
+            ("file".to_owned(), file.display().to_string()),
+            ("lab".to_owned(), lab.id.clone()),
+        ]),
+    };
+    let step = report.and_then(|report| steps::stopped_at(report, messages.own(), language));
+    let of_step = step.map(|(_, step)| &step.hints).filter(|hints| !hints.is_empty());
+    let hints = of_step.or_else(|| Some(&messages.get(id)?.get(language).hints));
+    hints.into_iter().flatten().map(|hint| clean(&fill(hint, &facts))).collect()
 }
 
 /// What the kernel said in the last check.
@@ -109,7 +128,12 @@ pub fn why(context: &LabContext, lab: &Lab) -> Result<Answer> {
         text += style.either("  no kernel state recorded yet\n", "  还没有看到任何内核状态\n");
     }
     for (name, value) in &report.measured {
-        text += &format!("  {} = {}\n", clean(name), super::predict::short(*value));
+        let asked = messages.own().predict.iter().find(|(asked, _)| asked == name);
+        let value = match asked {
+            Some((_, both)) => with_unit(*value, &both.get(style.language).unit),
+            None => short(*value),
+        };
+        text += &format!("  {} = {}\n", clean(name), clean(&value));
     }
     let man = report.id.as_ref().and_then(|id| messages.get(id)).map(|message| &message.man);
     if let Some(man) = man {

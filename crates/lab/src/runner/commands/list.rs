@@ -10,12 +10,13 @@ use crate::runner::{
         Lab,
         needs::{Lack, Need},
     },
-    output::text::{Style, beside, padded, shortened},
+    output::text::{Style, beside, columns, padded, shortened},
     progress::{State, clock},
 };
 
-/// Columns: number, title, track, minutes, needs, state; no more than 80 in all.
+/// Columns at least: number, title, track, minutes, needs, state; with the last one 80 in all.
 const COLUMNS: [usize; 5] = [4, 25, 11, 5, 13];
+const STATE_COLUMNS: usize = 18;
 
 /// All labs, what they take, and how far the student is.
 ///
@@ -30,10 +31,14 @@ pub fn list(context: &LabContext) -> Result<Answer> {
             lacks.extend(need.lack().map(|lack| (*need, lack)));
         }
     }
-    let mut text = style.bold(&row(&heads(style)));
+    let heads = heads(style);
+    let rows: Vec<[String; 6]> =
+        context.course.labs.iter().map(|lab| cells(lab, &progress, &lacks, style)).collect();
+    let widths = widths(std::iter::once(&heads).chain(&rows), style.width);
+    let mut text = style.bold(&row(&heads, widths));
     text.push('\n');
-    for lab in &context.course.labs {
-        text += &row(&cells(lab, &progress, &lacks, style));
+    for cells in &rows {
+        text += &row(cells, widths);
         text.push('\n');
     }
     text += &lacking(&context.course.labs, &lacks, style);
@@ -50,8 +55,22 @@ fn heads(style: &Style) -> [String; 6] {
     .map(str::to_owned)
 }
 
-fn row(cells: &[String; 6]) -> String {
-    let widths = COLUMNS.into_iter().map(Some).chain([None]);
+/// As wide as the words, while the terminal has room: needs first, then titles.
+fn widths<'a>(rows: impl Iterator<Item = &'a [String; 6]>, terminal: usize) -> [usize; 5] {
+    let rows: Vec<_> = rows.collect();
+    let mut room = terminal.saturating_sub(COLUMNS.iter().sum::<usize>() + STATE_COLUMNS);
+    let mut widths = COLUMNS;
+    for at in [4, 1, 2] {
+        let longest = rows.iter().map(|cells| columns(&cells[at]) + 1).max().unwrap_or(0);
+        let more = longest.saturating_sub(widths[at]).min(room);
+        widths[at] += more;
+        room -= more;
+    }
+    widths
+}
+
+fn row(cells: &[String; 6], widths: [usize; 5]) -> String {
+    let widths = widths.into_iter().map(Some).chain([None]);
     let cells = cells.iter().zip(widths).map(|(cell, width)| match width {
         Some(width) => padded(&shortened(cell, width - 1), width),
         None => cell.clone(),
@@ -169,10 +188,9 @@ fn as_json(lab: &Lab, progress: &Progress, lacks: &BTreeMap<Need, Lack>, style: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runner::output::text::columns;
 
     #[test]
-    fn a_row_fits_into_80_columns() {
+    fn a_row_fits_into_the_terminal_and_uses_it() {
         let cells = [
             "08",
             "A title that is far too long for it",
@@ -182,6 +200,11 @@ mod tests {
             "solution revealed",
         ]
         .map(str::to_owned);
-        assert!(columns(&row(&cells)) <= 80);
+        for terminal in [80, 100] {
+            let widths = widths([&cells].into_iter(), terminal);
+            let row = row(&cells, widths);
+            assert!(columns(&row) <= terminal, "{row}");
+            assert_eq!(row.contains("far too long for it"), terminal == 100, "{row}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod check;
 pub(super) mod class;
-mod class_page;
+pub(super) mod class_page;
 pub(super) mod clean;
 pub(super) mod export;
 pub(super) mod hint;

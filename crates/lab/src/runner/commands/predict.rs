@@ -19,7 +19,7 @@ pub fn number(text: &str) -> Option<f64> {
 /// The guesses that were given on the command line, `NAME=VALUE` each.
 pub(crate) fn given(catalogue: &Catalogue, words: &[String]) -> Result<BTreeMap<String, Guess>> {
     let wrong = |word: &String| {
-        let names: Vec<&str> = catalogue.predict.keys().map(String::as_str).collect();
+        let names: Vec<&str> = catalogue.predict.iter().map(|(name, _)| name.as_str()).collect();
         let names = names.join(" ");
         Error::Usage {
             en: format!("invalid guess {word:?}: use NAME=NUMBER, where NAME is one of: {names}"),
@@ -28,7 +28,8 @@ pub(crate) fn given(catalogue: &Catalogue, words: &[String]) -> Result<BTreeMap<
     };
     let guess = |word: &String| {
         let (name, value) = word.split_once('=').ok_or_else(|| wrong(word))?;
-        let guess = number(value).filter(|_| catalogue.predict.contains_key(name));
+        let guess =
+            number(value).filter(|_| catalogue.predict.iter().any(|(known, _)| known == name));
         let guess = guess.ok_or_else(|| wrong(word))?;
         Ok((name.to_owned(), self::guess(guess)))
     };
@@ -47,7 +48,7 @@ pub(crate) fn open<'a>(
     language: Language,
 ) -> Vec<(&'a str, &'a Prediction)> {
     let predictions = catalogue.predict.iter();
-    let open = predictions.filter(|(name, _)| !guesses.contains_key(*name));
+    let open = predictions.filter(|(name, _)| !guesses.contains_key(name));
     open.map(|(name, both)| (name.as_str(), both.get(language))).collect()
 }
 
@@ -62,10 +63,10 @@ pub(crate) fn table(
     for (name, both) in &catalogue.predict {
         let Some(measured) = measured.get(name) else { continue };
         let prediction = both.get(style.language);
-        let measured = format!("{} {}", short(*measured), prediction.unit);
+        let measured = with_unit(*measured, &prediction.unit);
         let line = match guesses.get(name) {
             Some(guess) => {
-                let guess = format!("{} {}", short(guess.guess), prediction.unit);
+                let guess = with_unit(guess.guess, &prediction.unit);
                 match style.language {
                     Language::En => format!("you guessed {guess}, measured {measured}"),
                     Language::Zh => format!("你猜 {guess}，实测 {measured}"),
@@ -81,6 +82,18 @@ pub(crate) fn table(
         );
     }
     lines
+}
+
+/// A number with its unit: `1 exit`, `2 exits`, `20 ms`.
+pub(crate) fn with_unit(number: f64, unit: &str) -> String {
+    let short = short(number);
+    // The catalogues have the plural; English alone needs another word for one.
+    let is_plural = unit.len() > 3 && unit.is_ascii() && unit.ends_with('s');
+    match unit.strip_suffix("ies").filter(|_| is_plural) {
+        _ if short != "1" || !is_plural => format!("{short} {unit}"),
+        Some(stem) => format!("1 {stem}y"),
+        None => format!("1 {}", &unit[..unit.len() - 1]),
+    }
 }
 
 /// A number in as many digits as it needs.
@@ -104,6 +117,21 @@ mod tests {
         assert_eq!(number("2.5"), Some(2.5));
         for text in ["", "many", "NaN", "inf", "1e999"] {
             assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_is_singular() {
+        for (number, unit, expected) in [
+            (1.0, "exits", "1 exit"),
+            (0.0, "exits", "0 exits"),
+            (1.0, "entries", "1 entry"),
+            (1.0, "file descriptors", "1 file descriptor"),
+            (1.0, "ms", "1 ms"),
+            (1.0, "of 4", "1 of 4"),
+            (1.0, "次退出", "1 次退出"),
+        ] {
+            assert_eq!(with_unit(number, unit), expected);
         }
     }
 

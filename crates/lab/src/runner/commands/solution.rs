@@ -34,7 +34,10 @@ pub fn solution(context: &LabContext, lab: &Lab, reveal: bool) -> Result<Answer>
         let json = json!({ "lab": lab.id, "solution": null, "revealed": false });
         return Ok(Answer { text, json, code: 1 });
     }
-    let path = lab.folder.join("src/solution.rs");
+    let path = lab.solution();
+    if !context.course.has_solution(lab) {
+        return Err(Error::NoSolutions);
+    }
     let text = lab.owner.read_text(&path).map_err(Error::file("read", path))?;
     if !passed {
         context.book.change(|progress| {
@@ -45,14 +48,14 @@ pub fn solution(context: &LabContext, lab: &Lab, reveal: bool) -> Result<Answer>
     Ok(Answer { text, json, code: 0 })
 }
 
-/// Puts the student's file back as it was at first, and keeps what was written.
+/// Puts the file that is judged back as it was at first, and keeps what was written.
 ///
 /// # Errors
 ///
 /// When one of the files cannot be read or written.
 pub fn reset(context: &LabContext, lab: &Lab) -> Result<Answer> {
     let backup = skeleton::put_back(&context.book, &context.course, lab)?;
-    let file = context.as_typed(&lab.student());
+    let file = context.as_typed(&lab.judged_file());
     let text = match context.style.either("en", "zh") {
         "en" => format!(
             "{} was reset; your version is saved as\n{}\n",

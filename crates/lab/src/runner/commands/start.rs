@@ -1,10 +1,16 @@
 //! `isolab lab start`: what a lab is about, and where to begin.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::runner::{
     Answer, Error, LabContext, Result,
-    course::{Lab, needs::Lack, skeleton},
+    course::{
+        Lab,
+        needs::Lack,
+        work::{self, Origin},
+    },
     output::text::beside,
 };
 
@@ -20,10 +26,10 @@ pub fn start(context: &LabContext, lab: &Lab) -> Result<Answer> {
         cause: "it lacks [lab.en] and [lab.zh]".to_owned(),
     })?;
     let about = about.get(style.language);
-    skeleton::keep(&context.book, &context.course, lab)?;
+    let origin = work::begin(&context.course, &context.book, lab)?;
     context.book.change(|progress| drop(progress.begin(&lab.id, &lab.name).begun.clone()))?;
 
-    let file = context.as_typed(&lab.student());
+    let file = context.as_typed(&lab.work_file());
     let readme = lab.folder.join(style.either("README.md", "README.zh.md"));
     let check = format!("isolab lab check {}", lab.id);
     let labels = match style.either("en", "zh") {
@@ -34,7 +40,7 @@ pub fn start(context: &LabContext, lab: &Lab) -> Result<Answer> {
     let texts = [
         about.goal.clone(),
         context.as_typed(&readme).display().to_string(),
-        file.display().to_string(),
+        edited(context, lab, &file, origin),
         about.first.clone(),
         format!("{check}   {watched} isolab lab watch {}", lab.id),
     ];
@@ -57,7 +63,32 @@ pub fn start(context: &LabContext, lab: &Lab) -> Result<Answer> {
     let lacks: Vec<&String> = lacks.iter().map(|lack| lack.reason.get(style.language)).collect();
     let json = json!({
         "lab": lab.id, "name": lab.name, "title": about.title, "goal": about.goal,
-        "first": about.first, "file": file, "minutes": lab.minutes, "lacks": lacks,
+        "first": about.first, "file": file, "taken_over": origin == Origin::Tracked, "minutes": lab.minutes, "lacks": lacks,
     });
     Ok(Answer { text, json, code: 0 })
+}
+
+/// The student's file, the folder to open, and where its text comes from.
+fn edited(context: &LabContext, lab: &Lab, file: &Path, origin: Origin) -> String {
+    let folder = context.as_typed(&context.course.editor_folder());
+    let (file, folder) = (file.display(), folder.display());
+    let tracked = context.as_typed(&lab.student());
+    let tracked = tracked.display();
+    let mut text = match context.style.either("en", "zh") {
+        "en" => format!("{file} (open the folder {folder} in your editor)"),
+        _ => format!("{file}（在编辑器里打开目录 {folder}）"),
+    };
+    if origin == Origin::Tracked {
+        text += &match context.style.either("en", "zh") {
+            "en" => format!(
+                ". What you had written in {tracked} was copied there, and only the copy is judged; \
+                 `git restore {tracked}` makes your checkout clean"
+            ),
+            _ => format!(
+                "。你写在 {tracked} 里的内容已复制过去，以后只评判这一份；\
+                 `git restore {tracked}` 可以让仓库恢复干净"
+            ),
+        };
+    }
+    text
 }

@@ -5,11 +5,7 @@
 //! class often are; reading the times works on all of them.
 
 use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
+    collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration,
 };
 
 use serde_json::json;
@@ -41,7 +37,7 @@ pub fn watch(
     let mut options = options.clone();
     let done = Answer { text: String::new(), json: json!(null), code: 0 };
     loop {
-        let before = stamps(&lab.folder);
+        let before = stamps(&folders(lab));
         match page(context, lab, &options, front) {
             Ok(answer) => front.page(&answer),
             Err(Error::Interrupted) => return Ok(done),
@@ -50,7 +46,7 @@ pub fn watch(
         // A guess is made once; it was asked for, and left out.
         options.ask = false;
         options.predict.clear();
-        if !wait(&lab.folder, before, front) {
+        if !wait(&folders(lab), before, front) {
             return Ok(done);
         }
     }
@@ -74,10 +70,10 @@ fn page(
         }
         answer => answer?,
     };
-    let folder = context.as_typed(&lab.folder);
+    let folder = context.as_typed(&lab.judged_file());
     let line = match style.either("en", "zh") {
         "en" => {
-            format!("watching {}: checks its files every 300 ms; Ctrl-C to stop", folder.display())
+            format!("watching {}: looks at it every 300 ms; Ctrl-C to stop", folder.display())
         }
         _ => format!("正在留意 {}：每 300 毫秒看一次文件；Ctrl-C 结束", folder.display()),
     };
@@ -86,8 +82,8 @@ fn page(
 }
 
 /// Waits for a save; `false` if the user asks to stop.
-fn wait(folder: &Path, before: Stamps, front: &dyn Front) -> bool {
-    let mut known = stamps(folder);
+fn wait(folders: &[PathBuf], before: Stamps, front: &dyn Front) -> bool {
+    let mut known = stamps(folders);
     // What changed during the run was the check's doing, or the program's; a source that changed
     // was the student's, and what is on the screen is about an older one.
     let is_source = |path: &&PathBuf| path.extension().is_some_and(|it| it == "rs");
@@ -102,12 +98,12 @@ fn wait(folder: &Path, before: Stamps, front: &dyn Front) -> bool {
         if is_readable_within(front.end(), INTERVAL) {
             return false;
         }
-        let now = stamps(folder);
+        let now = stamps(folders);
         if now != known {
             // An editor may be in the midst of it: wait until nothing moves.
             known = now;
             while !is_readable_within(front.end(), INTERVAL / 3) {
-                let now = stamps(folder);
+                let now = stamps(folders);
                 if std::mem::replace(&mut known, now.clone()) == now {
                     return true;
                 }
@@ -117,10 +113,15 @@ fn wait(folder: &Path, before: Stamps, front: &dyn Front) -> bool {
     }
 }
 
-/// The files of a folder as they are now, without what editors keep for themselves.
-fn stamps(folder: &Path) -> Stamps {
+/// Where a lab's files are: the lab's own, and the student's.
+fn folders(lab: &Lab) -> [PathBuf; 2] {
+    [lab.folder.clone(), lab.work.clone()]
+}
+
+/// The files of these folders as they are now, without what editors keep for themselves.
+fn stamps(folders: &[PathBuf]) -> Stamps {
     let mut stamps = Stamps::new();
-    let mut waiting = vec![folder.to_owned()];
+    let mut waiting = folders.to_vec();
     while let Some(folder) = waiting.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -151,14 +152,15 @@ mod tests {
         let file = folder.path().join("src/student.rs");
         fs::create_dir(folder.path().join("src")).unwrap();
         fs::write(&file, "one").unwrap();
-        let before = stamps(folder.path());
+        let folders = [folder.path().to_owned()];
+        let before = stamps(&folders);
         fs::write(folder.path().join("src/.student.rs.swp"), "").unwrap();
         fs::write(folder.path().join("src/student.rs~"), "").unwrap();
-        assert_eq!(stamps(folder.path()), before);
+        assert_eq!(stamps(&folders), before);
         // As most editors save: another file takes the name.
         let draft = folder.path().join("draft");
         fs::write(&draft, "two").unwrap();
         fs::rename(draft, &file).unwrap();
-        assert_ne!(stamps(folder.path()), before);
+        assert_ne!(stamps(&folders), before);
     }
 }

@@ -1,18 +1,23 @@
 //! The labs of a checkout: what cargo knows of their packages, and what their folders say.
 
+pub(crate) mod manifest;
 pub(crate) mod needs;
 pub(crate) mod skeleton;
+pub(crate) mod work;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::runner::{Error, LocalUser, Result, build::toolchain::Toolchain};
+use crate::runner::{
+    Error, LocalUser, Progress, Result, build::toolchain::Toolchain, progress::State,
+};
 use crate::{
     catalogue::{About, Catalogue, Language},
     visible::visible as clean,
 };
+use manifest::{Dependency, WorkspaceManifest};
 use needs::Need;
 
 /// One semester in this order; the others are optional.
@@ -27,6 +32,7 @@ pub struct Course {
     pub(crate) toolchain: Toolchain,
     /// Where cargo puts what it builds.
     pub(crate) target: PathBuf,
+    pub(crate) manifest: WorkspaceManifest,
     /// The labs, by number.
     pub labs: Vec<Lab>,
 }
@@ -54,6 +60,10 @@ pub struct Lab {
     /// too uneven to see slices in it.
     pub counted: bool,
     pub(crate) mutants: Vec<Mutant>,
+    /// The folder of the student's own file.
+    pub(crate) work: PathBuf,
+    /// What its package needs.
+    pub(crate) dependencies: Vec<Dependency>,
     /// Whose files these are, with whose rights they are read.
     pub(crate) owner: LocalUser,
 }
@@ -82,6 +92,10 @@ impl Course {
         let root = start.ancestors().find(is_course);
         let root = root.ok_or_else(|| Error::NoCheckout { from: start.clone() })?.to_owned();
         let toolchain = Toolchain::of(&root)?;
+        let manifest = WorkspaceManifest::read(&root, toolchain.owner())?;
+        if manifest.has_member(work::MEMBERS) {
+            work::make_folder(&root, toolchain.owner())?;
+        }
         let metadata = Metadata::of(&toolchain)?;
         toolchain.trust(&metadata.target_directory)?;
         let lab = |package: &Package| package.lab(&root, toolchain.owner());
@@ -90,7 +104,7 @@ impl Course {
         if labs.is_empty() {
             return Err(Error::NoCheckout { from: start });
         }
-        Ok(Self { root, toolchain, target: metadata.target_directory, labs })
+        Ok(Self { root, toolchain, target: metadata.target_directory, manifest, labs })
     }
 
     /// The lab with that number or name.
@@ -115,19 +129,59 @@ impl Course {
         }
     }
 
-    /// The lab that comes behind this one, first those of the semester, then the others.
-    pub fn after(&self, id: &str) -> Option<&Lab> {
+    /// The folder that an editor opens: of the workspace with the students' files.
+    pub(crate) fn editor_folder(&self) -> PathBuf {
+        match self.manifest.has_member(work::MEMBERS) {
+            true => self.root.clone(),
+            false => self.root.join(work::FOLDER),
+        }
+    }
+
+    /// Whether the lab's solution is here; a handout has none.
+    pub(crate) fn has_solution(&self, lab: &Lab) -> bool {
+        let path = lab.solution();
+        lab.owner.acting(|| path.is_file())
+    }
+
+    /// The labs that have not passed, in the order of the semester, then the others.
+    pub fn open(&self, progress: &Progress) -> Vec<&Lab> {
         let others = self.labs.iter().map(|lab| lab.id.as_str()).filter(|id| !ORDER.contains(id));
         let order = ORDER.into_iter().chain(others);
-        let mut rest = order.skip_while(|other| *other != id).skip(1);
-        rest.find_map(|id| self.labs.iter().find(|lab| lab.id == id))
+        let labs = order.filter_map(|id| self.labs.iter().find(|lab| lab.id == id));
+        labs.filter(|lab| progress.of(&lab.id).state() != State::Passed).collect()
     }
 }
 
 impl Lab {
-    /// The file that the student edits.
+    /// The skeleton, which git has.
     pub fn student(&self) -> PathBuf {
         self.folder.join("src/student.rs")
+    }
+
+    /// The student's own file, if there is one.
+    pub fn work_file(&self) -> PathBuf {
+        self.work.join("student.rs")
+    }
+
+    /// Whether there is one.
+    pub fn has_work(&self) -> bool {
+        let file = self.work_file();
+        self.owner.acting(|| file.is_file())
+    }
+
+    /// The file that is judged: the student's own, or else the skeleton.
+    pub fn judged_file(&self) -> PathBuf {
+        if self.has_work() { self.work_file() } else { self.student() }
+    }
+
+    /// The solution.
+    pub(crate) fn solution(&self) -> PathBuf {
+        self.folder.join("src/solution.rs")
+    }
+
+    /// The package of the student's own file.
+    pub(crate) fn work_package(&self) -> String {
+        format!("my-{}", self.name)
     }
 
     /// All that it has to say.
@@ -174,6 +228,8 @@ struct Metadata {
 struct Package {
     name: String,
     manifest_path: PathBuf,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
     metadata: Option<Value>,
     targets: Vec<Target>,
 }
@@ -242,7 +298,10 @@ impl Package {
                 nest: said_by(&text, "Not in the nest: ").is_none(),
             })
         };
+        let full_name = format!("{id}-{}", self.name);
         Some(Lab {
+            work: root.join(work::FOLDER).join(full_name),
+            dependencies: self.dependencies.clone(),
             name: self.name.clone(),
             folder: folder.to_owned(),
             track: about.track,

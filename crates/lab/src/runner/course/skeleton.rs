@@ -1,8 +1,8 @@
 //! The student's file as it was at first, kept for `reset`.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use super::{Course, Lab};
+use super::{Course, Lab, work};
 use crate::runner::{Book, Error, Result, progress::clock};
 
 /// Keeps the pristine file, unless that was done before.
@@ -33,17 +33,19 @@ fn pristine(course: &Course, lab: &Lab) -> Option<Vec<u8>> {
     (shown.status.success() && !shown.stdout.is_empty()).then_some(shown.stdout)
 }
 
-/// Puts the file back as it was; gives where the student's own is now.
+/// Puts the file that is judged back as it was; gives where the student's text is now.
 pub(crate) fn put_back(book: &Book, course: &Course, lab: &Lab) -> Result<PathBuf> {
     keep(book, course, lab)?;
-    let (kept, student) = (kept_at(book, lab)?, lab.student());
-    let text = book.read_file(&kept).map_err(Error::file("read", &kept))?;
+    let (kept, student) = (kept_at(book, lab)?, lab.judged_file());
+    let text = match pristine(course, lab) {
+        Some(text) => text,
+        None => book.read_file(&kept).map_err(Error::file("read", &kept))?,
+    };
     let own = lab.owner.read(&student).unwrap_or_default();
     let backup = book.folder_for("backups")?;
     let backup = backup.join(format!("{}-{}.rs", lab.full_name(), clock::seconds()));
     book.write(&backup, &own)?;
-    let write = || fs::write(&student, text);
-    lab.owner.acting(write).map_err(Error::file("write", &student))?;
+    work::write(&lab.owner, &student, &text)?;
     Ok(backup)
 }
 

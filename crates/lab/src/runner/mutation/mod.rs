@@ -15,17 +15,19 @@ mod tokens;
 use std::{
     collections::{BTreeSet, VecDeque},
     fs,
-    os::fd::BorrowedFd,
-    path::PathBuf,
+    os::{fd::BorrowedFd, unix::fs::PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::Stdio,
     sync::{Mutex, mpsc},
     thread,
 };
 
 use serde::Serialize;
+use tempfile::TempDir;
 
 use super::{
     Error, Front, Result,
-    build::libraries::Libraries,
+    build::kit::Kit,
     contract::Contract,
     course::{Course, Lab},
     judging::{
@@ -34,6 +36,7 @@ use super::{
         staged::Staged,
         truth::{Expected, Outcome, Row},
     },
+    privilege::environment::temporary_folder,
 };
 use crate::verdict::Verdict;
 use changes::Change;
@@ -93,7 +96,7 @@ impl Surveyor<'_> {
             .map_err(|error| Error::Damaged { path, cause: error.to_string() })?;
         // What is wrong with it is a row of the truth table; here it explains nothing then.
         let contract = Contract::of(lab).unwrap_or_default();
-        let libraries = Libraries::of(self.course, lab)?;
+        let compiler = Compiler::of(self.course, lab, front)?;
         let folder = self.course.target.join("changed").join(&lab.id);
         let made = || {
             // What an interrupted survey has left is written anew.
@@ -112,8 +115,8 @@ impl Surveyor<'_> {
         let mut survey =
             Survey { lab: lab.id.clone(), changes: changes.len(), ..Survey::default() };
         let verdicts = match self.nest {
-            true => self.judged_in_the_nest(lab, &libraries, changes.len(), &programs, front)?,
-            false => self.judged_here(lab, &libraries, changes.len(), &programs, front)?,
+            true => self.judged_in_the_nest(lab, &compiler, changes.len(), &programs, front)?,
+            false => self.judged_here(lab, &compiler, changes.len(), &programs, front)?,
         };
         let _ = lab.owner.acting(|| fs::remove_dir_all(&folder));
         survey.count(&changes, &verdicts, &contract);
@@ -124,13 +127,13 @@ impl Surveyor<'_> {
     fn judged_here(
         &self,
         lab: &Lab,
-        libraries: &Libraries,
+        compiler: &Compiler<'_>,
         count: usize,
         program: &(dyn Fn(usize) -> PathBuf + Sync),
         front: &mut dyn Front,
     ) -> Result<Vec<Option<Verdict>>> {
         let mut verdicts = vec![None; count];
-        compiled(libraries, count, program, |number| {
+        compiled(compiler, count, program, |number| {
             front.step(&format!("{} {}/{count}", lab.id, number + 1));
             let path = program(number);
             let staged = Staged::of(&path, &lab.owner)?;
@@ -147,7 +150,7 @@ impl Surveyor<'_> {
     fn judged_in_the_nest(
         &self,
         lab: &Lab,
-        libraries: &Libraries,
+        compiler: &Compiler<'_>,
         count: usize,
         program: &(dyn Fn(usize) -> PathBuf + Sync),
         front: &mut dyn Front,
@@ -155,7 +158,7 @@ impl Surveyor<'_> {
         /// What a nest's memory holds.
         const AT_ONCE: usize = 40;
         let mut rows = Vec::new();
-        compiled(libraries, count, program, |number| {
+        compiled(compiler, count, program, |number| {
             front.step(&format!("{} {}/{count}", lab.id, number + 1));
             rows.push((number, self.row(lab, number, program(number))));
             stopped(front.end())
@@ -178,6 +181,39 @@ impl Surveyor<'_> {
     }
 }
 
+/// Compiles further programs of a lab without cargo: hundreds of them, each in half a second.
+struct Compiler<'a> {
+    kit: Kit,
+    course: &'a Course,
+    lab: &'a Lab,
+    /// It has the kit's libraries.
+    _folder: TempDir,
+}
+
+impl<'a> Compiler<'a> {
+    fn of(course: &'a Course, lab: &'a Lab, front: &mut dyn Front) -> Result<Self> {
+        let folder = temporary_folder()?;
+        // The owner of the checkout compiles.
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(folder.path(), mode).map_err(Error::file("chmod", folder.path()))?;
+        let mut kit = Kit::new(folder.path().join("libraries"));
+        kit.add(course, lab, front)?;
+        Ok(Self { kit, course, lab, _folder: folder })
+    }
+
+    /// Whether the compiler takes the source.
+    fn compile(&self, source: &Path, program: &Path) -> Result<bool> {
+        let [source, program, libraries] =
+            [source, program, &self.kit.libraries].map(|path| path.to_string_lossy());
+        let words = self.kit.arguments(&self.lab.id, &source, &program, &libraries);
+        let words = words.expect("the lab was added");
+        let mut rustc = self.course.toolchain.command(&self.kit.rustc);
+        rustc.args(words).arg("--cap-lints=allow").stdout(Stdio::null()).stderr(Stdio::null());
+        let ended = rustc.status().map_err(|error| self.course.toolchain.no_start(&error))?;
+        Ok(ended.success())
+    }
+}
+
 /// What leaves something behind, or ends its check without a verdict, is told from the solution, too.
 fn verdict(outcome: &Outcome) -> Verdict {
     match &outcome.report {
@@ -197,7 +233,7 @@ fn stopped(end: Option<BorrowedFd<'_>>) -> Result<()> {
 /// Compiles the numbered sources on all processors, and gives the number of each program that there
 /// is then to `take`.
 fn compiled(
-    libraries: &Libraries,
+    compiler: &Compiler<'_>,
     count: usize,
     program: &(dyn Fn(usize) -> PathBuf + Sync),
     mut take: impl FnMut(usize) -> Result<()>,
@@ -211,7 +247,7 @@ fn compiled(
             scope.spawn(move || {
                 while let Some(number) = next() {
                     let path = program(number);
-                    let made = libraries.compile(&path.with_extension("rs"), &path);
+                    let made = compiler.compile(&path.with_extension("rs"), &path);
                     // Nobody takes more once something has failed.
                     if send.send((number, made)).is_err() {
                         return;

@@ -1,6 +1,7 @@
 //! Text on a terminal: columns, breaks and colours, in an alphabet and in Chinese characters.
 
-pub(crate) use report::columns::{columns, padded, shortened, wrapped};
+pub use report::columns::wrapped;
+pub(crate) use report::columns::{columns, padded, shortened};
 
 pub use crate::visible::visible as clean;
 

@@ -85,7 +85,11 @@ impl Book {
             Ok(progress) => Ok(progress.unwrap_or_default()),
             Err(Trouble::File(source)) => Err(Error::file("read", self.file())(source)),
             Err(Trouble::Content(why)) => {
-                Err(Error::Damaged { path: self.file(), cause: format!("{why:?}") })
+                let cause = match why {
+                    Why::Version(version) => format!("it has version {version}"),
+                    Why::Damaged(cause) => cause,
+                };
+                Err(Error::Damaged { path: self.file(), cause })
             }
         })
     }
