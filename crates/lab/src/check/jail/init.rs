@@ -92,6 +92,7 @@ fn serve(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -> io::Resu
             InitRequest::HostName(pid) => proc.host_name(pid),
             InitRequest::NetworkFile(pid, file) => proc.network_file(pid, &file),
             InitRequest::Link(pid, name) => proc.link(pid, name),
+            InitRequest::Addresses(pid) => proc.addresses(pid),
             InitRequest::Veth => Ok(has_veth().to_string()),
             InitRequest::Datagram(pid, to, text) => proc.send(pid, to, text),
             InitRequest::Segments(pid) => proc.segments(pid),
