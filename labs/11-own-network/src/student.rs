@@ -29,7 +29,7 @@ fn spawn(inside: Inside) -> nix::Result<Pid> {
 /// Creates a pair of links: `name` in this network namespace; the other end, `peer`, in that of
 /// process `pid`. Both are down. If the name is taken, it returns the kernel's error.
 ///
-/// The message has type `RTM_NEWLINK` with the flags `CREATE` and the body `link(0, 0, 0)`.
+/// One message does it: of type `RTM_NEWLINK`, with the flags `CREATE` and the body `link(0, 0, 0)`.
 /// Its attributes, the nested ones indented:
 ///
 /// ```text
@@ -48,7 +48,7 @@ fn create_pair(netlink: &mut Netlink, name: &str, peer: &str, pid: i32) -> Resul
 /// Gives the link `index` the address `address`, of which `prefix` bits identify the network. If
 /// the link has it already, it returns the kernel's error.
 ///
-/// The message has type `RTM_NEWADDR` with the flags `CREATE`. Its body is struct ifaddrmsg
+/// One message does it: of type `RTM_NEWADDR`, with the flags `CREATE`. Its body is struct ifaddrmsg
 /// (rtnetlink(7)): four bytes, the family `AF_INET`, the prefix, 0 (no flags) and 0 (valid
 /// everywhere), then the index as four bytes. The attributes `IFA_LOCAL` and `IFA_ADDRESS` are both
 /// `address.octets()`.
@@ -64,7 +64,7 @@ fn add_address(
 /// Brings the link `index` up, and changes nothing else of it. If there is no such link, it returns
 /// the kernel's error.
 ///
-/// The message has type `RTM_NEWLINK` without flags, and its body `link(...)` holds that index,
+/// One message does it: of type `RTM_NEWLINK`, without flags; its body `link(...)` holds that index,
 /// `IFF_UP` as the new flags, and `IFF_UP` as the change mask.
 fn set_up(netlink: &mut Netlink, index: i32) -> Result<(), Error> {
     todo!("lab 11, step 4: no attributes")
