@@ -1,11 +1,12 @@
 //! Lab 10, solved.
 
 use std::{
+    fs,
     io::{self, Read, Write},
     process::ExitCode,
 };
 
-use nix::unistd::Pid;
+use nix::unistd::{Gid, Pid, Uid};
 use own_user::{Answer, Gate};
 
 fn wait_at_gate(mut gate: Gate) -> io::Result<()> {
@@ -15,7 +16,9 @@ fn wait_at_gate(mut gate: Gate) -> io::Result<()> {
 }
 
 fn write_maps(child: Pid) -> io::Result<()> {
-    container::privileges::write_maps(child.as_raw()).map_err(io::Error::other)
+    fs::write(format!("/proc/{child}/uid_map"), format!("0 {} 1", Uid::effective()))?;
+    fs::write(format!("/proc/{child}/setgroups"), "deny")?;
+    fs::write(format!("/proc/{child}/gid_map"), format!("0 {} 1", Gid::effective()))
 }
 
 fn open_gate(mut gate: Gate) -> io::Result<()> {
