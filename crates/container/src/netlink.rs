@@ -32,7 +32,8 @@ pub struct Message {
     bytes: Vec<u8>,
 }
 
-pub(crate) const HEADER: usize = 16;
+/// The bytes of a message before its body: `struct nlmsghdr` (netlink(7)).
+pub const HEADER: usize = 16;
 const NLM_F_REQUEST_ACK: u16 = 0x1 | 0x4;
 /// Answer with every object of the type, one message each.
 const NLM_F_DUMP: u16 = 0x300;
@@ -309,7 +310,11 @@ impl Netlink {
     }
 
     /// All objects that `message` requests, one message each, with its header.
-    pub(crate) fn dump(
+    ///
+    /// # Errors
+    ///
+    /// The kernel's answer.
+    pub fn dump(
         &mut self,
         words: &'static str,
         mut message: Message,
@@ -370,7 +375,7 @@ fn kind_of(message: &[u8]) -> Option<u16> {
 }
 
 /// The value of an attribute in `bytes`, whose attributes begin at `start`.
-pub(crate) fn attribute(bytes: &[u8], start: usize, kind: u16) -> Option<&[u8]> {
+pub fn attribute(bytes: &[u8], start: usize, kind: u16) -> Option<&[u8]> {
     let at = attribute_at(bytes, start, kind)?;
     let length = u16::from_ne_bytes(bytes.get(at - 4..at - 2)?.try_into().ok()?);
     bytes.get(at..at + usize::from(length).checked_sub(4)?)

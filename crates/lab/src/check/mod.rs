@@ -36,4 +36,4 @@ pub use cgroups::CgroupDirectory;
 pub use finding::{Checked, Finding, cannot_tell, ensure, fail};
 pub use jail::{Capability, Setup};
 pub use kernel::Process;
-pub use student::Student;
+pub use student::{LinkAddress, Student};

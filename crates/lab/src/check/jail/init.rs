@@ -24,7 +24,7 @@ use nix::{
 use rustix::process::set_parent_process_death_signal;
 
 use super::{
-    ORDINARY, Orders, PROGRAM, Setup, at, filter,
+    ORDINARY, ORDINARY_GROUP, Orders, PROGRAM, Setup, at, filter,
     look::{Proc, has_veth},
     messages::{InitMessage, InitRequest, Line, say},
     power::bound_to,
@@ -92,6 +92,7 @@ fn serve(orders: &Orders, line: &Line, asked: BufReader<UnixStream>) -> io::Resu
             InitRequest::HostName(pid) => proc.host_name(pid),
             InitRequest::NetworkFile(pid, file) => proc.network_file(pid, &file),
             InitRequest::Link(pid, name) => proc.link(pid, name),
+            InitRequest::Addresses(pid) => proc.addresses(pid),
             InitRequest::Veth => Ok(has_veth().to_string()),
             InitRequest::Datagram(pid, to, text) => proc.send(pid, to, text),
             InitRequest::Segments(pid) => proc.segments(pid),
@@ -121,7 +122,7 @@ fn start(orders: &Orders, line: &Line) -> io::Result<UnixStream> {
     command.env_clear().env("PATH", "").env("RUST_BACKTRACE", "0").current_dir("/tmp");
     command.stdin(Stdio::from(OwnedFd::from(theirs)));
     if !orders.setup.root && orders.root {
-        command.uid(ORDINARY).gid(ORDINARY);
+        command.uid(ORDINARY).gid(ORDINARY_GROUP);
     }
     // The threads are there before the program: one that forks without end leaves room for none.
     let started = Arc::new(OnceLock::new());

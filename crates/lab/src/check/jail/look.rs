@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use container::netlink::{Link, Netlink};
+use container::netlink::{HEADER, Link, Message, Netlink, attribute};
 use nix::{
     sched::{CloneFlags, setns},
     unistd::gethostname,
@@ -53,6 +53,20 @@ impl Proc {
                 }
                 Err(error) => Err(io::Error::other(error)),
             }
+        })
+    }
+
+    /// Index, address, peer, prefix length, scope and flags of its IPv4 addresses, a line each
+    /// (rtnetlink(7), `RTM_GETADDR`).
+    pub(super) fn addresses(&self, pid: u32) -> io::Result<String> {
+        self.within(pid, "net", CloneFlags::CLONE_NEWNET, move |_| {
+            let body = [nix::libc::AF_INET as u8, 0, 0, 0, 0, 0, 0, 0];
+            let listed = Netlink::open().and_then(|mut netlink| {
+                let message = Message::new(nix::libc::RTM_GETADDR, 0, &body);
+                netlink.dump("list the addresses", message)
+            });
+            let listed = listed.map_err(io::Error::other)?;
+            Ok(listed.iter().filter_map(|message| address_line(message)).collect())
         })
     }
 
@@ -100,6 +114,20 @@ impl Proc {
         })?;
         thread.join().map_err(|_| io::Error::other("the thread that looked panicked"))?
     }
+}
+
+/// A line about an address, of the kernel's message about it: `struct ifaddrmsg`, family, prefix
+/// length, flags, scope and index, then the attributes.
+fn address_line(message: &[u8]) -> Option<String> {
+    let body = message.get(HEADER..HEADER + 8)?;
+    let address = |kind| {
+        let octets: [u8; 4] = attribute(message, HEADER + 8, kind)?.try_into().ok()?;
+        Some(Ipv4Addr::from(octets))
+    };
+    let (prefix, flags, scope) = (body[1], body[2], body[3]);
+    let index = i32::from_ne_bytes(body[4..8].try_into().ok()?);
+    let (local, peer) = (address(nix::libc::IFA_LOCAL)?, address(nix::libc::IFA_ADDRESS)?);
+    Some(format!("{index} {local} {peer} {prefix} {scope} {flags}\n"))
 }
 
 /// Whether this kernel has pairs of links.

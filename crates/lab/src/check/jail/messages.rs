@@ -56,6 +56,8 @@ pub(in crate::check) enum InitRequest {
     /// Index, flags and other end of a link of that process's network namespace; nothing when there
     /// is no such link.
     Link(u32, String),
+    /// The IPv4 addresses of that process's network namespace.
+    Addresses(u32),
     /// Whether this kernel has veth.
     Veth,
     /// Send a datagram to an address from the network namespace of that process.

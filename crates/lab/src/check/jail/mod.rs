@@ -58,6 +58,8 @@ pub(super) struct Orders {
 pub(super) const PROGRAM: &str = "/run/lab/program";
 /// An ordinary user's number.
 const ORDINARY: u32 = 1000;
+/// Its group's, another one: who takes the one for the other is found out.
+const ORDINARY_GROUP: u32 = 1001;
 /// What one program may have at most; a lab needs a fraction of it.
 pub(super) const PROCESSES: u64 = 256;
 /// The same of memory, with the program's own virtual machines in it.

@@ -11,7 +11,7 @@ use super::Capability;
 pub struct Setup {
     /// Its arguments: `name=value`.
     pub arguments: Vec<String>,
-    /// Whether it is root of its host, and not an ordinary user, number 1000.
+    /// Whether it is root of its host, and not an ordinary user, number 1000, of group 1001.
     pub root: bool,
     /// What root of that host may do (capabilities(7)).
     pub capabilities: Vec<Capability>,

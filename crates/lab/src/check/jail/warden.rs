@@ -24,7 +24,7 @@ use rustix::process::{
 };
 
 use super::{
-    MEMORY_BYTES, ORDINARY, Orders, PROCESSES, at,
+    MEMORY_BYTES, ORDINARY, ORDINARY_GROUP, Orders, PROCESSES, at,
     furnish::furnish,
     init::init,
     messages::{InitMessage, Line, say},
@@ -62,7 +62,7 @@ fn lock_up(orders: &Orders) -> io::Result<u8> {
         let (user, group) = (Uid::current(), Gid::current());
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
             .map_err(at("unshare user and mount"))?;
-        map_own_ids(user.as_raw(), group.as_raw(), 0)?;
+        map_own_ids((user.as_raw(), group.as_raw()), (0, 0))?;
         let words = &orders.again;
         let orders = serde_json::to_string(&Orders { entered: true, ..orders.clone() })?;
         let mut again = Command::new("/proc/self/exe");
@@ -85,7 +85,8 @@ fn lock_up(orders: &Orders) -> io::Result<u8> {
         setresgid(root.1, root.1, root.1).map_err(at("setresgid 0"))?;
         setresuid(root.0, root.0, root.0).map_err(at("setresuid 0"))?;
     } else {
-        map_own_ids(0, 0, if orders.setup.root { 0 } else { ORDINARY })?;
+        let ordinary = (ORDINARY, ORDINARY_GROUP);
+        map_own_ids((0, 0), if orders.setup.root { (0, 0) } else { ordinary })?;
     }
     let all = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWUTS
@@ -115,12 +116,13 @@ fn lock_up(orders: &Orders) -> io::Result<u8> {
     }
 }
 
-/// Maps the one id that this process has outside to `inside` (user_namespaces(7)).
-fn map_own_ids(user: u32, group: u32, inside: u32) -> io::Result<()> {
+/// Maps the one user and the one group that this process has `outside` to those `inside`
+/// (user_namespaces(7)).
+fn map_own_ids(outside: (u32, u32), inside: (u32, u32)) -> io::Result<()> {
     for (file, text) in [
         ("setgroups", "deny".to_owned()),
-        ("uid_map", format!("{inside} {user} 1")),
-        ("gid_map", format!("{inside} {group} 1")),
+        ("uid_map", format!("{} {} 1", inside.0, outside.0)),
+        ("gid_map", format!("{} {} 1", inside.1, outside.1)),
     ] {
         fs::write(format!("/proc/self/{file}"), text).map_err(at(format!("write {file}")))?;
     }

@@ -26,6 +26,7 @@ use super::{
 use crate::program::CgroupParents;
 use leavings::Before;
 pub(super) use line::Line;
+pub use questions::LinkAddress;
 pub(super) use tail::Tail;
 
 /// A program that runs in a host of its own. Dropping it takes the whole host away.

@@ -1,11 +1,43 @@
 //! What init looks at for the check, in the namespaces of a process inside.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use container::netlink::Link;
 
 use super::Student;
 use crate::check::{finding::Checked, jail::InitRequest, kernel::Process};
+
+/// An IPv4 address of a link, as described by the kernel (rtnetlink(7), `struct ifaddrmsg`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkAddress {
+    /// The link's number in its network namespace.
+    pub index: i32,
+    /// `IFA_LOCAL`.
+    pub address: Ipv4Addr,
+    /// `IFA_ADDRESS`: the same, unless the link leads to one peer only.
+    pub peer: Ipv4Addr,
+    /// So many bits of the address are the network's.
+    pub prefix: u8,
+    /// Where it is valid: 0 everywhere, 253 on this link, 254 on this host.
+    pub scope: u8,
+    /// `IFA_F_PERMANENT` and others.
+    pub flags: u8,
+}
+
+impl LinkAddress {
+    /// Reads init's line about an address.
+    fn of(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        Some(Self {
+            index: words.next()?.parse().ok()?,
+            address: words.next()?.parse().ok()?,
+            peer: words.next()?.parse().ok()?,
+            prefix: words.next()?.parse().ok()?,
+            scope: words.next()?.parse().ok()?,
+            flags: words.next()?.parse().ok()?,
+        })
+    }
+}
 
 impl Student {
     /// The host name in the namespace of `process`.
@@ -51,6 +83,17 @@ impl Student {
         let numbers: Vec<i64> = answer.split(' ').map_while(|number| number.parse().ok()).collect();
         let [index, flags, other] = numbers[..] else { return Ok(None) };
         Ok(Some(Link { index: index as i32, flags: flags as u32, other: other as i32 }))
+    }
+
+    /// The IPv4 addresses of `process`'s network namespace, of all its links.
+    ///
+    /// # Errors
+    ///
+    /// When init cannot tell.
+    pub fn addresses(&self, process: Process) -> Checked<Vec<LinkAddress>> {
+        let pid = self.inside(process)?;
+        let answer = self.question(&InitRequest::Addresses(pid))?;
+        Ok(answer.lines().filter_map(LinkAddress::of).collect())
     }
 
     /// Whether this kernel has pairs of links (veth(4)).
