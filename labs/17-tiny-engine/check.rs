@@ -3,11 +3,13 @@
 
 #[path = "check/busy.rs"]
 mod busy;
+#[path = "check/clients.rs"]
+mod clients;
 mod scene;
 
 use std::{io, process::ExitCode, time::Duration};
 
-use busy::ensure_sleeps;
+use clients::{slow_clients, two_clients};
 use lab::check::{Bench, Checked, Process, cannot_tell, ensure, fail};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use scene::{STARTED, Scene, Started, one_line};
@@ -87,29 +89,8 @@ const LOST: u64 = 255;
 /// How long an answer may take that does not wait for anything.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
-/// How many clients are slow at a time.
-const MANY: usize = 20;
-
 /// What is done to the daemon, for the messages.
 const KILLED: &str = "kill -KILL -- -DAEMON";
-
-/// A client is gone in the middle of a request; another one is slow.
-fn slow_clients(scene: &mut Scene) -> Checked<()> {
-    scene.expect("GET", "/containers/json", "", 200)?;
-    let gone = scene.connect()?;
-    gone.send_part("GET /containers/js");
-    drop(gone);
-    scene.answers("L17-client-ends-daemon", "GET /containers/js")?;
-    let slow = scene.connect()?;
-    slow.send_part("GET /containers/json HT");
-    scene.answers("L17-one-after-the-other", "GET /containers/json HT")?;
-    slow.send_part("TP/1.1\r\n\r\n");
-    let many: Vec<_> = (0..MANY).map(|_| scene.connect()).collect::<Checked<_>>()?;
-    many.iter().for_each(|client| client.send_part("GET /containers/json HT"));
-    scene.answers("L17-few-at-once", &format!("GET /containers/json HT, {MANY} x"))?;
-    let reply = slow.reply(scene.timeout());
-    scene.replied(reply, "GET /containers/json").map(drop)
-}
 
 /// A container from nothing to running: what is on disk, and who its parent is.
 fn started(scene: &mut Scene, bench: &mut Bench) -> Checked<Started> {
@@ -148,40 +129,6 @@ fn started(scene: &mut Scene, bench: &mut Bench) -> Checked<Started> {
         fail("L17-started-twice").fact("status", status).fact("pid", container.pid)
     })?;
     Ok(container)
-}
-
-/// One client waits, one goes away, one asks; and what is asked in vain.
-fn two_clients(scene: &mut Scene, main: &Started) -> Checked<()> {
-    let path = format!("/containers/{}/wait", main.id);
-    let (waits, gone) = (scene.connect()?, scene.connect()?);
-    waits.send("POST", &path, "");
-    gone.send("POST", &path, "");
-    drop(gone);
-    scene.answers("L17-one-after-the-other", &format!("POST {path}"))?;
-    scene.lives(main, "close(2)")?;
-    if waits.is_answered(AT_ONCE) {
-        return Err(scene.finding(fail("L17-wait-early").fact("pid", main.pid)));
-    }
-    ensure_sleeps(scene.daemon()?)?;
-    let status = scene.ask("DELETE", &format!("/containers/{}", main.id), "")?.status;
-    let there = scene.state(&main.id).is_some();
-    ensure(status == 409 && there && scene.is_alive(main), || {
-        fail("L17-removed-running").fact("status", status).fact("pid", main.pid)
-    })?;
-    let unknown = "0".repeat(64);
-    let requests = [
-        ("L17-unknown-start", "POST", "/start"),
-        ("L17-unknown-wait", "POST", "/wait"),
-        ("L17-unknown", "DELETE", ""),
-    ];
-    for (id, method, path) in requests {
-        let path = format!("/containers/{unknown}{path}");
-        let status = scene.ask(method, &path, "")?.status;
-        ensure(status == 404, || {
-            fail(id).fact("request", format!("{method} {path}")).fact("status", status)
-        })?;
-    }
-    Ok(())
 }
 
 /// A container of a program that does not exist.
