@@ -118,7 +118,7 @@ impl Group {
         Ok([own(process.cgroup("cpu")?), own(process.cgroup("cpuacct")?)])
     }
 
-    /// The process that the program has returned under this name must be inside.
+    /// The process that the program has named under this name must be inside.
     pub fn member(&self, bench: &mut Bench, student: &Student, word: &str) -> Checked<Process> {
         let process = student.outside(student.number(word)? as u32)?;
         bench.saw(process.path("cgroup").display(), process.cgroup("cpu")?);
