@@ -130,7 +130,8 @@ fn born(flags: CloneFlags, mut inside: impl FnMut() -> isize) -> nix::Result<Pid
 }
 
 /// A tree that is to be a root: this program, a file with the check's token, and directories for
-/// `/proc` and for the attempt to get out. It goes when this is dropped, by its names and never through a mount.
+/// `/proc` and for the attempt to get out. It goes when this is dropped, by its names and never
+/// through a mount.
 struct Tree {
     path: PathBuf,
 }

@@ -47,8 +47,8 @@ impl Group {
     /// The directories of the group must be there, with the controller's files, and be told.
     pub fn is_created(&self, bench: &mut Bench, student: &Student) -> Checked<()> {
         let (cpu, cpuacct) = (self.cpu(""), self.cpuacct(""));
-        let told = student.said("group")?;
-        bench.saw("create()", told);
+        let returned = student.said("group")?;
+        bench.saw("create()", returned);
         ensure(self.exists(&cpu)?, || fail("L12-not-created").fact("path", cpu.display()))?;
         ensure(self.exists(&cpuacct)?, || {
             fail("L12-one-hierarchy").fact("path", cpuacct.display())
@@ -59,8 +59,8 @@ impl Group {
         let version = self.parents.version;
         let path = |path: &Path| path.display().to_string().trim_end_matches('/').to_owned();
         let wanted = format!("version {version}, {}, {}", path(&cpu), path(&cpuacct));
-        ensure(told == wanted, || {
-            fail("L12-other-group").fact("told", told).fact("wanted", &wanted)
+        ensure(returned == wanted, || {
+            fail("L12-other-group").fact("told", returned).fact("wanted", &wanted)
         })?;
         self.has_no_other_file(student, "create")
     }
@@ -118,7 +118,7 @@ impl Group {
         Ok([own(process.cgroup("cpu")?), own(process.cgroup("cpuacct")?)])
     }
 
-    /// The process that the program has told under this name must be inside.
+    /// The process that the program has named under this name must be inside.
     pub fn member(&self, bench: &mut Bench, student: &Student, word: &str) -> Checked<Process> {
         let process = student.outside(student.number(word)? as u32)?;
         bench.saw(process.path("cgroup").display(), process.cgroup("cpu")?);

@@ -61,8 +61,8 @@ pub(crate) fn pass(spawn_in: fn(&Group, Work) -> io::Result<Pid>) -> io::Result<
     };
     drop((begun, tell));
     let work = || {
-        let told = tell_begun.write_all(&getpid().as_raw().to_ne_bytes());
-        if told.is_ok() { CODE } else { 1 }
+        let sent = tell_begun.write_all(&getpid().as_raw().to_ne_bytes());
+        if sent.is_ok() { CODE } else { 1 }
     };
     let returned = spawn_in(&gate.group(), Box::new(work));
     if getpid() != own {
