@@ -1,23 +1,26 @@
 //! What must be true of lab 11, look after look.
 
-mod outside;
+#[path = "check/addresses.rs"]
+mod addresses;
+#[path = "check/links.rs"]
+mod links;
+#[path = "check/refusals.rs"]
+mod refusals;
+#[path = "check/spawned.rs"]
+mod spawned;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
+use addresses::{Address, no_datagram, send};
 use lab::check::{Bench, Capability, Checked, Setup, ensure, fail};
-
-use outside::{VethEnd, meet, queued};
+use links::{LinkState, Links};
+use refusals::{explain, judge_refusal, meet};
 
 /// So many bits of an address are the network's.
 const PREFIX: u8 = 30;
-/// How long a datagram may take that takes microseconds: a link that has just come up does not send
-/// before the kernel has had time for it.
-const TIMEOUT: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     lab::check::main("11", check)
@@ -41,64 +44,56 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let mut student = bench.start(setup.argument("inner-address", addresses[1]))?;
     let host = student.host();
 
-    // The child has a network of its own.
-    meet(&mut student, "spawned")?;
-    let child = student.outside(student.number("child")? as u32)?;
-    let (own, hosts) = (child.namespace("net")?, host.namespace("net")?);
-    bench.saw(child.path("ns/net").display(), format!("{own}; host {hosts}"));
-    ensure(own != hosts, || fail("L11-shared").fact("pid", child.pid).fact("namespace", &own))?;
+    // The child has a network of its own, and nothing else.
+    let child = spawned::judge(bench, &mut student)?;
+    let links = Links::before_the_pair(&student, child, (&outer, &inner))?;
     student.go()?;
 
     // One end is here, the other there, and each is the other's.
     meet(&mut student, "connected")?;
-    for (whose, process) in [("host", host), ("child", child)] {
-        bench.saw(format!("/proc/net/dev, {whose}"), student.links(process)?.join(" "));
-    }
-    let moved = student.link(child, &outer)?;
-    ensure(moved.is_none(), || fail("L11-both-moved").fact("link", &outer))?;
-    let stayed = student.link(host, &inner)?;
-    ensure(stayed.is_none(), || fail("L11-not-moved").fact("link", &inner))?;
-    let ends = student.link(host, &outer)?.zip(student.link(child, &inner)?);
-    let numbers = ends.map(|(here, there)| [here.index, here.other, there.index, there.other]);
-    let pair = numbers.is_some_and(|[a, b, c, d]| a == d && b == c);
-    bench.saw("index and other end, host's and child's", format!("{numbers:?}"));
-    ensure(pair, || fail("L11-no-pair").fact("outer", &outer).fact("inner", &inner))?;
+    links.judge_pair(bench, &student)?;
     student.go()?;
+    judge_refusal(bench, &mut student, "L11-create-again", "EEXIST")?;
 
-    // Both ends are up and have their addresses, and lo is up inside.
+    // The host's end has its address, and is up.
+    let end = LinkState { process: host, link: &outer };
+    meet(&mut student, "addressed")?;
+    let address = Address { process: host, link: &outer, address: addresses[0], prefix: PREFIX };
+    address.judge(bench, &student)?;
+    let flags = end.flags(&student)?;
+    student.go()?;
+    judge_refusal(bench, &mut student, "L11-address-again", "EEXIST")?;
+    meet(&mut student, "up")?;
+    end.is_up(bench, &student, "L11-down")?;
+    end.is_otherwise(&student, flags)?;
+    student.go()?;
+    judge_refusal(bench, &mut student, "L11-absent-link", "")?;
+
+    // So has the child's, and lo is up inside.
     meet(&mut student, "ready")?;
-    let outer = VethEnd { process: host, link: &outer, address: addresses[0] };
-    let inner = VethEnd { process: child, link: &inner, address: addresses[1] };
-    for end in [&outer, &inner] {
-        end.is_up(bench, &student, "L11-down")?;
-        end.has_address(bench, &student, PREFIX)?;
-    }
-    VethEnd { link: "lo", ..inner }.is_up(bench, &student, "L11-lo-down")?;
+    let address = Address { process: child, link: &inner, address: addresses[1], ..address };
+    address.judge_inside(bench, &student)?;
+    LinkState { process: child, link: &inner }.is_up(bench, &student, "L11-inside-down")?;
+    LinkState { process: child, link: "lo" }.is_up(bench, &student, "L11-lo-down")?;
+    links.judge_number(bench, &student)?;
 
     // The same port is bound on both sides; the check's own word goes from the one to the other.
-    let to = SocketAddr::from((inner.address, port as u16));
-    let missing = || fail("L11-no-datagram").fact("address", to);
-    let bound = (queued(&student, host, port)?, queued(&student, child, port)?);
-    bench.saw(format!("/proc/net/udp, port {port}, host and child"), format!("{bound:?}"));
-    let began = Instant::now();
-    while queued(&student, child, port)? == Some(0) {
-        student.send_datagram(host, to, &token)?;
-        ensure(began.elapsed() < TIMEOUT, missing)?;
-        sleep(Duration::from_millis(1));
-    }
+    let to = SocketAddr::from((addresses[1], port as u16));
+    send(bench, &student, (host, child), (to, &token))?;
     student.go()?;
     meet(&mut student, "received")?;
     bench.saw("the child's datagram", student.said("token")?);
-    ensure(student.said("token")? == token, missing)?;
+    ensure(student.said("token")? == token, || no_datagram(to))?;
     student.go()?;
 
     // The pair is gone while the child is still there to hold its end.
     meet(&mut student, "removed")?;
-    for end in [&outer, &inner] {
-        let left = student.link(end.process, end.link)?;
-        bench.saw(format!("{}, afterwards", end.link), format!("{left:?}"));
-        ensure(left.is_none(), || fail("L11-left").fact("link", end.link))?;
+    for (process, name) in [(host, &outer), (child, &inner)] {
+        let left = student.link(process, name)?;
+        let says = if left.is_some() { "is still there" } else { "is gone" };
+        bench.saw(format!("RTM_GETLINK, {name}, after `remove`"), says);
+        ensure(left.is_none(), || fail("L11-left").fact("link", name))?;
     }
     student.go()?;
-    student.finish()
+    student.finish().map_err(explain)
 }

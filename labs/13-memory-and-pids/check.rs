@@ -1,17 +1,27 @@
 //! What must be true of lab 13, look after look.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+#[path = "check/group.rs"]
+mod group;
+#[path = "check/members.rs"]
+mod members;
+#[path = "check/refusals.rs"]
+mod refusals;
+
+use std::process::ExitCode;
 
 use lab::{
-    check::{
-        Bench, Checked, Finding, Process, Setup, Student, cannot_tell, ensure, fail, kernel::number,
-    },
+    check::{Bench, Checked, Setup, Student, ensure, fail},
     program::CgroupParents,
 };
+
+use group::Group;
 
 fn main() -> ExitCode {
     lab::check::main("13", check)
 }
+
+/// How many models of a group the program makes.
+const MODELS: usize = 4;
 
 /// Judges the program on the bench.
 pub fn check(bench: &mut Bench) -> Checked<()> {
@@ -19,161 +29,139 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     let (memory, most) = ((24 + bench.random(16)) << 20, 6 + bench.random(6));
     let setup = Setup::root(&[]).with_cgroups().argument("name", &name);
     let setup = setup.argument("memory", memory).argument("pids", most);
-    let mut student = bench.start(setup)?;
-    let group = Group { parents: student.cgroup_parents(), name };
+    let mut student = bench.start(setup.argument("seed", bench.random(10_000)))?;
+    let trial = Trial { parents: student.cgroup_parents(), name };
+    let student = &mut student;
 
-    // The limits are there, and nobody is inside.
-    group.meet(&mut student, "limited")?;
-    let limit = group.read(group.limit_file())?;
-    bench.saw(group.memory(group.limit_file()).display(), &limit);
-    let wanted = memory.to_string();
-    ensure(limit == wanted, || fail("L13-memory").fact("seen", &limit).fact("wanted", &wanted))?;
-    // A kernel that does not count swap has no file for it.
-    let (file, wanted) = group.swap_file(memory);
-    let limit = group.read(file);
-    let goes_on_in_swap = limit.is_err() && has_swap();
-    if let Ok(seen) = limit {
-        bench.saw(group.memory(file).display(), &seen);
-        ensure(seen == wanted, || {
-            fail("L13-swap").fact("file", file).fact("seen", &seen).fact("wanted", wanted)
-        })?;
+    // The limits, of the group on this host and of those that it does not have.
+    for _ in 0..=MODELS {
+        meet(student, "memory")?;
+        let written = student.said("written")?;
+        trial.at_hand(student)?.judge_memory(bench, memory, written)?;
+        student.go()?;
     }
-    let pids = fs::read_to_string(group.pids("pids.max"))?.trim().to_owned();
-    bench.saw(group.pids("pids.max").display(), &pids);
-    ensure(pids == most.to_string(), || fail("L13-pids").fact("seen", pids).fact("wanted", most))?;
-    student.go()?;
-
-    // The first victim is inside before it has anything.
-    group.meet(&mut student, "inside")?;
-    let victim = student.outside(student.number("victim")? as u32)?;
-    let itself = victim == student.main();
-    ensure(!itself, || fail("L13-no-fork").fact("pid", victim.pid))?;
-    group.has(bench, victim)?;
-    let before = group.kills()?;
-    student.go()?;
-    group.meet(&mut student, "first victim")?;
-    let kills = group.kills()? - before;
-    bench.saw("oom_kill since then", kills);
-    if victim.is_alive() {
-        ensure(!goes_on_in_swap, || {
-            let lacking = format!("there is swap, and no {file} to keep the group out of it");
-            cannot_tell("lacking").fact("error", lacking)
-        })?;
-        let resident = victim.status("VmRSS")?;
-        bench.saw(victim.path("status").display(), &resident);
-        return Err(fail("L13-untouched").fact("pid", victim.pid).fact("resident", resident));
+    for _ in 0..=MODELS {
+        meet(student, "pids")?;
+        trial.at_hand(student)?.judge_pids(bench, most)?;
+        student.go()?;
     }
-    ensure(kills == 1, || fail("L13-not-killed").fact("pid", victim.pid).fact("kills", kills))?;
-    let (kills, refusals) = (group.kills()?, number(&group.pids("pids.events"), "max")?);
+    meet(student, "passed")?;
+    members::judge_passage(bench, student)?;
     student.go()?;
+    members::judge_filled(bench, student)?;
 
-    // A second one is dead by now; the third has as many children as it may.
-    group.meet(&mut student, "full")?;
-    let inside = |process: &Process| group.holds(*process).unwrap_or(false);
-    let processes = student.processes().iter().filter(|process| inside(process)).count() as u64;
-    let refused = number(&group.pids("pids.events"), "max")? - refusals;
-    bench.saw("processes in the group", processes);
-    bench.saw(group.pids("pids.events").display(), format!("max rose by {refused}"));
-    bench.saw("fork(2) said", student.said("refusal")?);
-    ensure(processes == most && refused > 0, || {
-        fail("L13-pids").fact("seen", processes).fact("wanted", most)
-    })?;
-    bench.measured("fewer", (most - student.number("forks")?) as f64);
-    student.go()?;
-
-    // What the student's functions make of it.
-    group.meet(&mut student, "counted")?;
-    let all = [group.kills()?, number(&group.pids("pids.events"), "max")?];
-    let during = [all[0] - kills, all[1] - refusals];
-    let said = |when: &str| -> Checked<[u64; 2]> {
-        Ok([
-            student.number(&format!("kills-{when}"))?,
-            student.number(&format!("refusals-{when}"))?,
-        ])
-    };
-    let words = |[kills, refusals]: [u64; 2]| format!("{kills} killed, {refusals} refused");
-    let (said_all, said_during) = (said("all")?, said("during")?);
-    bench.saw("counted in all, and meanwhile", format!("{}; {}", words(all), words(during)));
-    ensure(said_all == all, || {
-        fail("L13-events").fact("said", words(said_all)).fact("counted", words(all))
-    })?;
-    ensure(said_during == during, || {
-        let finding = fail("L13-total").fact("said", words(said_during));
-        finding.fact("counted", words(during)).fact("all", words(all))
-    })?;
-    student.go()?;
+    // The limit of memory kills.
+    let group = Group::of_host(&trial.parents, &trial.name);
+    members::judge_victim(bench, student, &group)?;
+    for _ in 0..MODELS {
+        trial.judge_reading(bench, student)?;
+    }
+    trial.judge_meanwhile(bench, student, &group, most)?;
     student.finish()
 }
 
-/// Whether this host has somewhere to put pages that do not fit into memory.
-fn has_swap() -> bool {
-    fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() > 1)
-}
-
-/// The group, seen from outside.
-struct Group {
+/// What the program is given.
+struct Trial {
     parents: CgroupParents,
     name: String,
 }
 
-impl Group {
-    /// Waits for the program; says what a file that is not there means.
-    fn meet(&self, student: &mut Student, point: &str) -> Checked<()> {
-        student.meet(point).map_err(|finding| self.explain(finding))
+impl Trial {
+    fn at_hand(&self, student: &Student) -> Checked<Group> {
+        Group::at_hand(student, &self.parents, &self.name)
     }
 
-    fn explain(&self, finding: Finding) -> Finding {
-        let (step, error) = (finding.get("step").to_owned(), finding.get("error").to_owned());
-        let no_file = ["os error 2)", "os error 13)"].iter().any(|number| error.contains(number));
-        let own = ["set_memory", "set_pids", "read_events", "events_during"].contains(&&*step);
-        if finding.id() != "refused" || !own || !no_file {
-            return finding;
-        }
-        let finding = fail("L13-other-version").fact("step", step).fact("error", error);
-        finding.fact("version", self.parents.version)
+    /// What `read_events` and `events_during` make of a model's files.
+    fn judge_reading(&self, bench: &mut Bench, student: &mut Student) -> Checked<()> {
+        meet(student, "read")?;
+        let model = self.at_hand(student)?;
+        let before = model.events()?;
+        bench.saw("a model's files, and read_events()", words(before, said(student, "read")?));
+        compare(student, "read", before)?;
+        student.go()?;
+        meet(student, "read")?;
+        let read = said(student, "read")?;
+        ensure(read == model.events()?, || {
+            fail("L13-line-order").fact("error", format!("{} / {}", read[0], read[1]))
+        })?;
+        student.go()?;
+        meet(student, "done meanwhile")?;
+        let calls = student.number("calls")?;
+        ensure(calls == 1, || fail("L13-calls").fact("calls", calls))?;
+        let after = model.events()?;
+        judge_difference(bench, student, before, after)?;
+        student.go()
     }
 
-    fn memory(&self, file: &str) -> PathBuf {
-        self.parents.memory.join(&self.name).join(file)
+    /// A second victim, and one that has as many children as it may.
+    fn judge_meanwhile(
+        &self,
+        bench: &mut Bench,
+        student: &mut Student,
+        group: &Group,
+        most: u64,
+    ) -> Checked<()> {
+        let before = group.events()?;
+        meet(student, "full")?;
+        let inside = |process: &lab::check::Process| group.holds(*process).unwrap_or(false);
+        let processes = student.processes().iter().filter(|one| inside(one)).count() as u64;
+        let refused = group.events()?[1] - before[1];
+        bench.saw("processes in the group", processes);
+        bench.saw("pids.events", format!("max rose by {refused}"));
+        bench.saw("fork(2) said", student.said("refusal")?);
+        ensure(processes == most && refused > 0, || {
+            fail("L13-pids").fact("path", "pids.max").fact("seen", processes).fact("wanted", most)
+        })?;
+        bench.measured("fewer", most.saturating_sub(student.number("forks")?) as f64);
+        student.go()?;
+        meet(student, "counted")?;
+        let after = group.events()?;
+        judge_difference(bench, student, before, after)?;
+        compare(student, "all", after)?;
+        student.go()
     }
+}
 
-    fn pids(&self, file: &str) -> PathBuf {
-        self.parents.pids.join(&self.name).join(file)
-    }
+/// What the program has said: killed, refused.
+fn said(student: &Student, when: &str) -> Checked<[u64; 2]> {
+    Ok([student.number(&format!("kills-{when}"))?, student.number(&format!("refusals-{when}"))?])
+}
 
-    fn limit_file(&self) -> &'static str {
-        if self.parents.version == 1 { "memory.limit_in_bytes" } else { "memory.max" }
-    }
+fn words(counted: [u64; 2], said: [u64; 2]) -> String {
+    let one = |[kills, refusals]: [u64; 2]| format!("oom_kill {kills}, max {refusals}");
+    format!("{}; {}", one(counted), one(said))
+}
 
-    /// The file that limits swap, and what is in it when there is to be none.
-    fn swap_file(&self, memory: u64) -> (&'static str, String) {
-        match self.parents.version {
-            // Both together.
-            1 => ("memory.memsw.limit_in_bytes", memory.to_string()),
-            _ => ("memory.swap.max", "0".to_owned()),
-        }
+/// `read_events` must give what the files say.
+fn compare(student: &Student, when: &str, counted: [u64; 2]) -> Checked<()> {
+    let said = said(student, when)?;
+    for (index, id) in [(0, "L13-events"), (1, "L13-refusals")] {
+        ensure(said[index] == counted[index], || {
+            fail(id).fact("said", said[index]).fact("counted", counted[index])
+        })?;
     }
+    Ok(())
+}
 
-    fn read(&self, file: &str) -> std::io::Result<String> {
-        fs::read_to_string(self.memory(file)).map(|text| text.trim().to_owned())
-    }
+/// `events_during` must give the difference.
+fn judge_difference(
+    bench: &mut Bench,
+    student: &Student,
+    before: [u64; 2],
+    after: [u64; 2],
+) -> Checked<()> {
+    let difference = [after[0] - before[0], after[1] - before[1]];
+    let said = said(student, "during")?;
+    bench.saw("counted meanwhile, and events_during()", words(difference, said));
+    ensure(said == difference, || {
+        let id = if said == after { "L13-total" } else { "L13-difference" };
+        let pair = |[kills, refusals]: [u64; 2]| format!("{kills} / {refusals}");
+        let finding = fail(id).fact("said", pair(said)).fact("counted", pair(difference));
+        finding.fact("all", pair(after)).fact("before", pair(before))
+    })
+}
 
-    fn kills(&self) -> Checked<u64> {
-        let v1 = self.parents.version == 1;
-        let file = if v1 { "memory.oom_control" } else { "memory.events" };
-        Ok(number(&self.memory(file), "oom_kill")?)
-    }
-
-    fn holds(&self, process: Process) -> Checked<bool> {
-        let own = |path: String| path.ends_with(&format!("/{}", self.name));
-        Ok(own(process.cgroup("memory")?) && own(process.cgroup("pids")?))
-    }
-
-    fn has(&self, bench: &mut Bench, process: Process) -> Checked<()> {
-        let memory = process.cgroup("memory")?;
-        bench.saw(process.path("cgroup").display(), &memory);
-        ensure(self.holds(process)?, || {
-            fail("L13-too-late").fact("pid", process.pid).fact("cgroup", &memory)
-        })
-    }
+/// Waits for the program; what the kernel refused on the way is explained.
+fn meet(student: &mut Student, point: &str) -> Checked<()> {
+    student.meet(point).map_err(|finding| refusals::explain(student, finding))
 }

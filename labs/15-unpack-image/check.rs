@@ -54,7 +54,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
                 _ => finding.finding,
             });
         }
-        bench.saw(format!("a simple image, {simple:?}"), "unpacked as its layers say");
+        bench.saw(format!("an image: {}", about(simple)), "unpacked as its layers say");
     }
 
     // An image with three layers and all of that.
@@ -141,6 +141,20 @@ fn id_of(attack: Attack) -> &'static str {
         Attack::WhiteoutDotDot => "L15-whiteout-dotdot",
         Attack::WhiteoutThroughLink => "L15-whiteout-through-link",
         Attack::OpaqueThroughLink => "L15-opaque-out",
+    }
+}
+
+/// What is in the image, in the words of no language.
+fn about(simple: Simple) -> &'static str {
+    match simple {
+        Simple::Plain => "d/file, d/program, link -> d/file, twin = d/file",
+        Simple::Permissions => "1777, 4755",
+        Simple::Order => "file, file",
+        Simple::InTheWay => "a, b/file; a/file, b",
+        Simple::DirectoryForLink => "lib64 -> lib; lib64/",
+        Simple::NothingHidden => "file; .wh.missing, new/.wh..wh..opq",
+        Simple::LinksOut => "absolute -> /etc/passwd, above -> ../../usr",
+        Simple::HardLink => "d/file, e/twin = d/file",
     }
 }
 

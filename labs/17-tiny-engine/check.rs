@@ -1,10 +1,13 @@
 //! What must be true of lab 17, look after look: what the daemon answers, what is on disk, and what
 //! the kernel says of the processes.
 
+#[path = "check/busy.rs"]
+mod busy;
 mod scene;
 
 use std::{io, process::ExitCode, time::Duration};
 
+use busy::ensure_sleeps;
 use lab::check::{Bench, Checked, Process, cannot_tell, ensure, fail};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use scene::{STARTED, Scene, Started, one_line};
@@ -84,6 +87,9 @@ const LOST: u64 = 255;
 /// How long an answer may take that does not wait for anything.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
+/// How many clients are slow at a time.
+const MANY: usize = 20;
+
 /// What is done to the daemon, for the messages.
 const KILLED: &str = "kill -KILL -- -DAEMON";
 
@@ -98,6 +104,9 @@ fn slow_clients(scene: &mut Scene) -> Checked<()> {
     slow.send_part("GET /containers/json HT");
     scene.answers("L17-one-after-the-other", "GET /containers/json HT")?;
     slow.send_part("TP/1.1\r\n\r\n");
+    let many: Vec<_> = (0..MANY).map(|_| scene.connect()).collect::<Checked<_>>()?;
+    many.iter().for_each(|client| client.send_part("GET /containers/json HT"));
+    scene.answers("L17-few-at-once", &format!("GET /containers/json HT, {MANY} x"))?;
     let reply = slow.reply(scene.timeout());
     scene.replied(reply, "GET /containers/json").map(drop)
 }
@@ -153,17 +162,23 @@ fn two_clients(scene: &mut Scene, main: &Started) -> Checked<()> {
     if waits.is_answered(AT_ONCE) {
         return Err(scene.finding(fail("L17-wait-early").fact("pid", main.pid)));
     }
+    ensure_sleeps(scene.daemon()?)?;
     let status = scene.ask("DELETE", &format!("/containers/{}", main.id), "")?.status;
     let there = scene.state(&main.id).is_some();
     ensure(status == 409 && there && scene.is_alive(main), || {
         fail("L17-removed-running").fact("status", status).fact("pid", main.pid)
     })?;
     let unknown = "0".repeat(64);
-    for (method, path) in [("POST", "/start"), ("POST", "/wait"), ("DELETE", "")] {
+    let requests = [
+        ("L17-unknown-start", "POST", "/start"),
+        ("L17-unknown-wait", "POST", "/wait"),
+        ("L17-unknown", "DELETE", ""),
+    ];
+    for (id, method, path) in requests {
         let path = format!("/containers/{unknown}{path}");
         let status = scene.ask(method, &path, "")?.status;
         ensure(status == 404, || {
-            fail("L17-unknown").fact("request", format!("{method} {path}")).fact("status", status)
+            fail(id).fact("request", format!("{method} {path}")).fact("status", status)
         })?;
     }
     Ok(())
@@ -173,26 +188,42 @@ fn two_clients(scene: &mut Scene, main: &Started) -> Checked<()> {
 fn not_started(scene: &mut Scene, bench: &Bench) -> Checked<()> {
     let program = format!("/usr/bin/{}", bench.token());
     let id = scene.create_of(std::slice::from_ref(&program))?;
-    let status = scene.ask("POST", &format!("/containers/{id}/start"), "")?.status;
+    let reply = scene.ask("POST", &format!("/containers/{id}/start"), "")?;
+    let (status, text) = (reply.status, reply.text());
     ensure(status == 500, || {
-        fail("L17-not-started").fact("program", program).fact("status", status)
+        fail("L17-not-started").fact("program", &program).fact("status", status)
     })?;
+    // ENOENT, as the shim has printed it.
+    ensure(text.contains("os error 2"), || {
+        fail("L17-why").fact("program", &program).fact("answer", one_line(&text))
+    })?;
+    scene.no_zombie()?;
     scene.remove(&id, false)
 }
 
 /// Containers that end: by themselves, by a signal, by being removed.
 fn ends(scene: &mut Scene, bench: &Bench) -> Checked<()> {
-    let container = scene.run(bench)?;
+    let created = scene.create(bench)?;
     let client = scene.connect()?;
-    let path = format!("/containers/{}/wait", container.id);
+    let path = format!("/containers/{}/wait", created.id);
     client.send("POST", &path, "");
+    if client.is_answered(AT_ONCE) {
+        return Err(scene.finding(fail("L17-wait-created")));
+    }
+    let container = scene.start(created)?;
+    scene.printed(&container, 0, STARTED)?;
     scene.let_end(&container)?;
     let reply = client.reply(scene.timeout());
     let code = scene.code_of(reply, &path)?;
     exit_code(code, &container)?;
     scene.no_zombie()?;
     // Started again, it finds all its marks there, and goes through to its end.
-    scene.expect("POST", &format!("/containers/{}/start", container.id), "", 204)?;
+    let path = format!("/containers/{}/start", container.id);
+    let reply = scene.ask("POST", &path, "")?;
+    ensure(reply.status == 204, || {
+        let answer = format!("{} {}", reply.status, one_line(&reply.text()));
+        scene.finding(fail("L17-not-restarted").fact("answer", answer))
+    })?;
     exit_code(scene.code(&container.id)?, &container)?;
     let (log, whole) = (scene.log(&container)?, container.whole_log().repeat(2));
     ensure(log == whole, || {
@@ -208,7 +239,7 @@ fn ends(scene: &mut Scene, bench: &Bench) -> Checked<()> {
 
     let container = scene.run(bench)?;
     scene.remove(&container.id, true)?;
-    let ended = scene.has_ended(container.process, scene.timeout() / 4);
+    let ended = scene.has_ended(container.process, scene.timeout() / 2);
     ensure(ended, || fail("L17-not-killed").fact("pid", container.process.pid))
 }
 
@@ -234,7 +265,7 @@ fn cut(scene: &mut Scene, bench: &Bench) -> Checked<Started> {
     }
     scene.let_end(&container)?;
     scene.ended(&container)?;
-    scene.has_ended(parent, scene.timeout() / 4);
+    scene.has_ended(parent, scene.timeout());
     let text = scene.state_text(&container.id).unwrap_or_default();
     let whole = serde_json::from_str::<Container>(&text).is_ok();
     ensure(whole, || scene::cut(&text))?;

@@ -1,5 +1,6 @@
 //! `isolab lab`: lessons that the kernel itself grades. The work is done in [`lab::runner`].
 
+mod class;
 mod front;
 
 use std::{
@@ -15,6 +16,7 @@ use crate::{
     ansi::Ansi, failure::Failure, language::LanguageOption, output, stderr,
     termination::TerminationSignals,
 };
+use class::ClassArguments;
 use front::Terminal;
 
 /// Learn by building: labs in which you write the heart of a container runner and of a virtual
@@ -65,47 +67,6 @@ enum Command {
     AsUser {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
-    },
-}
-
-/// The exports of a class, or what else is done for one.
-#[derive(Debug, Args)]
-struct ClassArguments {
-    #[command(subcommand)]
-    command: Option<ClassCommand>,
-    /// The exports
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
-    /// Output directory for index.html and class.csv
-    #[arg(long, value_name = "FOLDER", required = true)]
-    out: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-enum ClassCommand {
-    /// Make what a student gets: labs without solutions, all crates they need, and isolab.
-    Handout {
-        /// Numbers or names of labs [default: all]
-        #[arg(value_name = "NUMBER")]
-        numbers: Vec<String>,
-        /// Output directory, or archive: .tar.gz, .tar.zst
-        #[arg(long, value_name = "PATH")]
-        out: PathBuf,
-    },
-    /// Mark answers that were handed in: compile each in a jail, judge it, compare it with the others.
-    Collect {
-        /// Directory of the answers: STUDENT/NN.rs, STUDENT/NN-name/student.rs, exports
-        #[arg(value_name = "FOLDER")]
-        answers: PathBuf,
-        /// Output directory for index.html, similar.html and collect.csv
-        #[arg(long, value_name = "FOLDER")]
-        out: PathBuf,
-        /// Judge again what was judged before
-        #[arg(long)]
-        again: bool,
-        /// Run the checks in the nest, an emulated computer that meets all requirements
-        #[arg(long)]
-        nest: bool,
     },
 }
 
@@ -255,18 +216,6 @@ pub fn lab(arguments: &Arguments) -> Result<u8, Failure> {
             .on_course(style, |context, front| command.answer(context, front, arguments.json))?,
     };
     arguments.print(&answer.map_err(failed)?)
-}
-
-impl ClassCommand {
-    fn answer(&self, context: &LabContext, front: &mut Terminal) -> runner::Result<Answer> {
-        match self {
-            Self::Handout { numbers, out } => runner::handout(context, numbers, out, front),
-            Self::Collect { answers, out, again, nest } => {
-                let how = runner::Collecting { again: *again, nest: *nest };
-                runner::collect(context, answers, out, how, front)
-            }
-        }
-    }
 }
 
 impl OnCourse {

@@ -2,7 +2,11 @@
 
 mod common;
 
-use std::{fs, os::unix::fs::symlink, process::Command};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    process::{Command, Stdio},
+};
 
 use common::{isolab, labs::Labs, output_of};
 
@@ -54,13 +58,15 @@ fn a_handout_has_no_answers_and_can_be_done() {
 #[test]
 fn a_handout_in_an_archive_is_one_folder() {
     let labs = Labs::new();
-    let (code, _, errors) = output_of(&mut labs.lab(&["class", "handout", "--out", "out.tar.gz"]));
+    let words = ["class", "handout", "--no-prebuilt", "--out", "out.tar.gz"];
+    let (code, _, errors) = output_of(&mut labs.lab(&words));
     assert_eq!(code, 0, "{errors}");
     let mut tar = Command::new("tar");
     let (code, listed, _) = output_of(tar.arg("tzf").arg(labs.path("out.tar.gz")));
     assert_eq!(code, 0);
     assert!(listed.lines().all(|line| line.starts_with("isolab-labs/")), "{listed}");
     assert!(listed.contains("isolab-labs/.cargo/config.toml"), "{listed}");
+    assert!(!listed.contains("isolab-labs/kit/"), "{listed}");
 }
 
 /// Whether answers can be compiled apart here.
@@ -119,6 +125,29 @@ fn answers_are_compiled_apart_judged_and_compared() {
     assert_eq!((&said["passed"], &said["failed"]), (&1.into(), &3.into()), "{output}");
     let lines = fs::read_to_string(labs.path("out/results.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), 5, "{lines}");
+}
+
+#[test]
+fn an_interrupt_leaves_what_was_judged_and_a_second_run_goes_on() {
+    if !can_collect() {
+        return;
+    }
+    let labs = Labs::new();
+    labs.write("../in/ada/88.rs", "fn main() { println!(\"solved\") }");
+    labs.write("../in/lin/88.rs", "fn main() { println!(\"hang\") }");
+    let words = ["class", "collect", "../in", "--out", "out"];
+    let mut running = labs.lab(&words).stderr(Stdio::null()).spawn().unwrap();
+    let judged = || fs::read_to_string(labs.path("out/results.jsonl")).unwrap_or_default();
+    common::wait_for("the first verdict", || judged().lines().count() == 1);
+    common::signal(running.id(), "INT");
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+    let table = fs::read_to_string(labs.path("out/collect.csv")).unwrap();
+    assert!(table.contains("ada,88,own-name,PASS") && !table.contains("lin"), "{table}");
+    labs.write("../in/lin/88.rs", "fn main() { println!(\"no-fork\") }");
+    let (code, output, errors) = output_of(&mut labs.lab(&words));
+    assert_eq!(code, 0, "{errors}");
+    assert!(output.starts_with("2 answers: 1 PASS, 1 FAIL"), "{output}");
+    assert_eq!(judged().lines().count(), 2);
 }
 
 #[test]

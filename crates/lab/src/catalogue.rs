@@ -236,6 +236,29 @@ mod tests {
     }
 
     #[test]
+    fn every_step_of_every_lab_has_a_text_and_three_hints() {
+        let labs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../labs");
+        let mut steps = 0;
+        for folder in std::fs::read_dir(labs).unwrap().map(|entry| entry.unwrap().path()) {
+            let Ok(student) = std::fs::read_to_string(folder.join("src/student.rs")) else {
+                continue;
+            };
+            let text = std::fs::read_to_string(folder.join("messages.toml")).unwrap();
+            let catalogue = Catalogue::of_lab(&text).unwrap();
+            for todo in student.split("todo!(").skip(1) {
+                let todo = todo.split('"').nth(1).unwrap();
+                let (_, step) = catalogue.step(todo).unwrap_or_else(|| panic!("{todo}"));
+                for text in [&step.en, &step.zh] {
+                    assert!(!text.what.is_empty() && text.hints.len() == 3, "{todo}");
+                }
+                assert!(!step.zh.what.is_ascii(), "{todo}");
+                steps += 1;
+            }
+        }
+        assert!(steps > 20, "{steps}");
+    }
+
+    #[test]
     fn facts_go_into_braces() {
         let facts = BTreeMap::from([("pid".to_owned(), "7".to_owned())]);
         assert_eq!(fill("process {pid}, {other}", &facts), "process 7, {other}");

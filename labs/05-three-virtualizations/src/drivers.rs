@@ -47,6 +47,15 @@ pub enum Driver {
 }
 
 impl Driver {
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Polling { .. } => "polling",
+            Self::Repeated { .. } => "repeated",
+            Self::Ring { .. } => "ring",
+        }
+    }
+
     /// The driver in machine code.
     pub(crate) fn code(self) -> Vec<u8> {
         match self {

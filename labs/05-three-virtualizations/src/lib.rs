@@ -5,16 +5,18 @@ pub mod device;
 mod drivers;
 mod ring;
 mod scene;
+pub mod trials;
 
-use std::{fs::File, io, process::ExitCode};
+use std::{fs::File, io, num::NonZeroUsize, process::ExitCode};
 
 use kvm_ioctls::VmFd;
 use lab::program::{Host, Trouble, run};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
 pub use drivers::Driver;
 pub use kvm_bindings::kvm_userspace_memory_region;
 pub use ring::{Broken, SIZE, SharedRing, Wire};
-pub use scene::Board;
+pub use scene::{Board, THREAD};
 
 use device::Device;
 use drivers::{DEVICE, hostile, passthrough};
@@ -54,10 +56,21 @@ pub fn program(answer: &Answer) -> ExitCode {
             host.say(&format!("stats-{name}"), scene.statistics_number());
             Ok::<Scene, Trouble>(scene)
         };
+        if host.is_checked() {
+            let mut ports = make("ports", Vec::new())?;
+            trials::ports(host, answer, ports.board())?;
+        }
         let mut full = make("full", Driver::Polling { port: SEND }.code())?;
         host.step("run the guest with a serial port", || full.run(answer))?;
         full.tell(host, "full");
-        let mut para = make("para", (answer.para_driver)().code())?;
+        host.meet("full");
+        let driver = (answer.para_driver)();
+        host.say("driver", driver.name());
+        if host.is_checked() {
+            let mut ring = make("ring", Vec::new())?;
+            trials::ring(host, answer, ring.board())?;
+        }
+        let mut para = make("para", driver.code())?;
         host.step("run the guest with a ring", || para.run(answer))?;
         para.tell(host, "para");
         let mut hostile = make("hostile", hostile())?;
@@ -70,11 +83,43 @@ pub fn program(answer: &Answer) -> ExitCode {
         let device = host.step("make a device of one page", Device::new)?;
         let map = || (answer.map_shared)(direct.vm(), device.page(), DEVICE);
         host.step("map_shared", map)?;
+        host.step("mmap", guard)?;
+        host.say("slot-1", if has_slot_1(direct.vm()) { "taken" } else { "free" });
         let ran = direct.run_beside(answer, || meet_at_device(host, &device));
         host.step("run the guest with a device of its own", || ran)??;
         direct.tell(host, "passthrough");
         Ok(())
     })
+}
+
+/// Takes the places of mappings that were undone, so that no other memory of this process comes to
+/// lie there: KVM fails at these pages.
+fn guard() -> nix::Result<()> {
+    const PAGE: NonZeroUsize = NonZeroUsize::new(4096).expect("not 0");
+    for _ in 0..8 {
+        // SAFETY: a fresh mapping at an address of the kernel's choice replaces nothing.
+        unsafe { mmap_anonymous(None, PAGE, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE) }?;
+    }
+    Ok(())
+}
+
+/// Whether the machine has a slot 1: KVM refuses to change the size of one that is there.
+fn has_slot_1(vm: &VmFd) -> bool {
+    const BEYOND: u64 = 1 << 36;
+    let slot = |memory_size| kvm_userspace_memory_region {
+        slot: 1,
+        flags: 0,
+        guest_phys_addr: BEYOND,
+        memory_size,
+        userspace_addr: BEYOND,
+    };
+    // SAFETY: no guest runs while a slot may be there that leads to no memory.
+    let taken = unsafe { vm.set_user_memory_region(slot(3 << 12)) }.is_err();
+    if !taken {
+        // SAFETY: a slot of size 0 is one taken away.
+        let _ = unsafe { vm.set_user_memory_region(slot(0)) };
+    }
+    taken
 }
 
 /// Waits while guest and device speak to each other. The device is the check; by hand, this program

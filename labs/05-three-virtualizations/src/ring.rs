@@ -1,6 +1,6 @@
 //! A ring in the guest's memory, and the wire onto which its bytes go.
 
-use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+use std::{cell::Cell, fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use microvm::memory::Memory;
 
@@ -30,6 +30,8 @@ pub struct SharedRing {
     memory: Arc<Memory>,
     /// Kept here: what the guest can change is no memory of ours.
     tail: u32,
+    /// How often the guest's counter was read.
+    reads: Cell<u32>,
 }
 
 /// A guest's counter that cannot be.
@@ -47,11 +49,26 @@ impl SharedRing {
     pub(crate) fn new(memory: Arc<Memory>, start: u32) -> microvm::Result<Self> {
         memory.write("head", HEAD, &start.to_le_bytes())?;
         memory.write("tail", TAIL, &start.to_le_bytes())?;
-        Ok(Self { memory, tail: start })
+        Ok(Self { memory, tail: start, reads: Cell::new(0) })
+    }
+
+    /// The same ring with other counters, and with the bytes of `places` in it.
+    pub(crate) fn restart(&mut self, head: u32, tail: u32, places: &[u8]) -> microvm::Result<()> {
+        self.memory.write("head", HEAD, &head.to_le_bytes())?;
+        self.memory.write("ring", RING, places)?;
+        self.set_tail(tail);
+        self.reads.set(0);
+        Ok(())
+    }
+
+    /// How often [`SharedRing::head`] was called since then.
+    pub(crate) fn reads(&self) -> u32 {
+        self.reads.get()
     }
 
     /// How many bytes the guest says it has put in. Each call reads the guest's memory anew.
     pub fn head(&self) -> u32 {
+        self.reads.set(self.reads.get() + 1);
         let mut head = [0; 4];
         // The machine's memory is larger than that.
         let _ = self.memory.read("head", HEAD, &mut head);

@@ -4,7 +4,7 @@ use std::{
     io,
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
 };
 
@@ -50,6 +50,9 @@ pub(crate) struct Scene {
     statistics: Option<OwnedFd>,
 }
 
+/// The name of the thread in which a guest runs beside the program.
+pub const THREAD: &str = "guest";
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Scene {
@@ -73,6 +76,10 @@ impl Scene {
         let statistics = microvm::statistics::file(&cpu).ok().map(OwnedFd::from);
         let board = Board { wire: Wire::new(name)?, ring: SharedRing::new(memory, start)? };
         Ok(Self { cpu, machine, board, tally: Tally::default(), statistics })
+    }
+
+    pub(crate) fn board(&mut self) -> &mut Board {
+        &mut self.board
     }
 
     pub(crate) fn vm(&self) -> &VmFd {
@@ -121,7 +128,14 @@ impl Scene {
         meanwhile: impl FnOnce() -> T,
     ) -> Result<T, Failure> {
         thread::scope(|scope| {
-            let guest = scope.spawn(|| self.run(answer));
+            let guest = thread::Builder::new().name(THREAD.to_owned());
+            let (says, has_begun) = mpsc::channel();
+            let guest = guest.spawn_scoped(scope, move || {
+                // It has its name by now.
+                let _ = says.send(());
+                self.run(answer)
+            })?;
+            let _ = has_begun.recv();
             let value = meanwhile();
             match guest.join() {
                 Ok(ended) => ended.map(|()| value),

@@ -15,7 +15,8 @@ use three_virtualizations::{
 /// What the guest reads from `port`: an exit that needs an answer.
 ///
 /// Its driver was written for the chip of 1987 and asks at [`LINE_STATUS`] whether there is room
-/// for a byte, before each one. Our wire always has room. A port without a device reads as 0xff.
+/// for a byte, before each one. Our wire always has room; nothing is received, and there are no
+/// errors (bits 0 to 4 and 7). A port without a device reads as 0xff.
 fn read_port(port: u16) -> u8 {
     todo!("lab 5, step 1: the one register that the driver reads")
 }

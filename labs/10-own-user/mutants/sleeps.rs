@@ -14,7 +14,7 @@ use own_user::{Answer, Gate};
 mod solution;
 
 fn wait_at_gate(_gate: Gate) -> io::Result<()> {
-    sleep(Duration::from_millis(500));
+    sleep(Duration::from_secs(2));
     Ok(())
 }
 

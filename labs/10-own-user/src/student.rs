@@ -24,8 +24,8 @@ fn wait_at_gate(gate: Gate) -> io::Result<()> {
 /// Maps the IDs of the process `child`: root, UID 0, inside its user namespace is *you* outside. The
 /// same for its group. The parent calls it.
 ///
-/// Three files of `/proc/PID`, in this order: `uid_map`, `setgroups`, `gid_map`
-/// (user_namespaces(7), "Defining user and group ID mappings"). Each takes one write, once.
+/// Three files of `/proc/PID`: `uid_map`, `setgroups` and then `gid_map` (user_namespaces(7), "Defining
+/// user and group ID mappings"). Each takes one write, once.
 fn write_maps(child: Pid) -> io::Result<()> {
     todo!("lab 10, step 2: \"INSIDE OUTSIDE COUNT\" into uid_map; deny setgroups; then gid_map")
 }

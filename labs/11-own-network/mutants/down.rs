@@ -1,21 +1,20 @@
-//! The inner end has its address and is not switched on.
+//! The flag is in the mask and not among the flags.
 
 use std::process::ExitCode;
 
 use container::Error;
-use own_network::{Answer, Netlink, VethConfig};
-use solution::LOOPBACK;
+use own_network::{Answer, Message, Netlink, link};
 
 #[path = "../src/solution.rs"]
 #[allow(dead_code, reason = "what is wrong stands below")]
 mod solution;
 
-fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
-    let index = netlink.index_of(&config.inner)?;
-    netlink.add_address(index, config.inner_address, config.prefix)?;
-    netlink.set_up(LOOPBACK)
+fn set_up(netlink: &mut Netlink, index: i32) -> Result<(), Error> {
+    let up = libc::IFF_UP as u32;
+    let message = Message::new(libc::RTM_NEWLINK, 0, &link(index, 0, up));
+    netlink.request("bring a link up", message).map(drop)
 }
 
 fn main() -> ExitCode {
-    own_network::program(&Answer { prepare_inside, ..solution::ANSWER })
+    own_network::program(&Answer { set_up, ..solution::ANSWER })
 }

@@ -1,4 +1,4 @@
-//! The loop-back link is forgotten: nobody inside reaches himself.
+//! The loopback link is forgotten: nobody inside reaches himself.
 
 use std::process::ExitCode;
 
@@ -11,8 +11,8 @@ mod solution;
 
 fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
     let index = netlink.index_of(&config.inner)?;
-    netlink.add_address(index, config.inner_address, config.prefix)?;
-    netlink.set_up(index)
+    (solution::ANSWER.add_address)(netlink, index, config.inner_address, config.prefix)?;
+    (solution::ANSWER.set_up)(netlink, index)
 }
 
 fn main() -> ExitCode {

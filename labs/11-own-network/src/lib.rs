@@ -13,9 +13,12 @@ use container::Error;
 pub use container::netlink::{CREATE, Message, Netlink, VETH_INFO_PEER, link, text};
 use lab::program::{Host, Trouble, run};
 use nix::{
-    sys::wait::waitpid,
+    sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
     unistd::{Pid, getpid},
 };
+
+/// The number of a link that does not exist.
+const ABSENT: i32 = 1 << 30;
 
 /// What a new process does, from its first instruction to its exit code.
 pub type Inside<'a> = Box<dyn FnMut() -> isize + 'a>;
@@ -56,23 +59,35 @@ pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let config = config(host);
         let (mut gate, open) = host.step("make a gate", Gate::new)?;
+        let own = getpid();
         let inside = || inside(host, answer, &config, &mut gate);
         let child = host.step("spawn", || (answer.spawn)(Box::new(inside)))?;
+        if getpid() != own {
+            return host.step("exit in the new process", || Err("it came back instead"));
+        }
         drop(gate);
-        host.say("child", child);
+        host.say("returned", child);
+        open.wait(host).or_else(|_| host.step("run in the new process", how_it_ended))?;
         host.meet("spawned");
 
         let mut netlink = ask(host, "open a netlink socket", Netlink::open)?;
-        ask(host, "create_pair", || {
-            (answer.create_pair)(&mut netlink, &config.outer, &config.inner, child.as_raw())
-        })?;
+        let mut create =
+            || (answer.create_pair)(&mut netlink, &config.outer, &config.inner, child.as_raw());
+        ask(host, "create_pair", &mut create)?;
         host.meet("connected");
+        refused(host, create);
 
         let index = ask(host, "find the host's end", || netlink.index_of(&config.outer))?;
-        ask(host, "add_address", || {
-            (answer.add_address)(&mut netlink, index, config.outer_address, config.prefix)
-        })?;
+        let mut add =
+            || (answer.add_address)(&mut netlink, index, config.outer_address, config.prefix);
+        ask(host, "add_address", &mut add)?;
+        host.meet("addressed");
+        refused(host, add);
+
         ask(host, "set_up", || (answer.set_up)(&mut netlink, index))?;
+        host.meet("up");
+        refused(host, || (answer.set_up)(&mut netlink, ABSENT));
+
         let _socket = host.step("bind a port", || socket(host))?;
         open.once(host)?;
         // The child has a network now, and then a datagram; it meets the check meanwhile.
@@ -85,15 +100,17 @@ pub fn program(answer: &Answer) -> ExitCode {
     })
 }
 
-/// What the new process does once it is connected: it prepares its end, waits for a datagram, and
-/// stays until the link is gone.
+/// What the new process does: it waits until it is connected, prepares its end, waits for a
+/// datagram, and stays until the link is gone.
 fn inside(host: &Host, answer: &Answer, config: &VethConfig, gate: &mut Gate) -> isize {
     let mut lead = || -> Result<(), Trouble> {
-        gate.pass(host)?;
+        host.meet("cloned");
         let mut netlink = ask(host, "open a netlink socket", Netlink::open)?;
+        use_up_numbers(&mut netlink);
+        gate.tell(host)?;
+        gate.pass(host)?;
         ask(host, "prepare_inside", || (answer.prepare_inside)(&mut netlink, config))?;
         let socket = host.step("bind the same port", || socket(host))?;
-        host.say("pid", getpid());
         // The check sends its word now.
         host.meet("ready");
         let mut word = [0; 64];
@@ -110,6 +127,34 @@ fn inside(host: &Host, answer: &Answer, config: &VethConfig, gate: &mut Gate) ->
             1
         }
     }
+}
+
+/// Repeats what has been done, or does it where nothing is: the kernel refuses, and the check is told
+/// the error that the student's function returns.
+fn refused(host: &Host, step: impl FnOnce() -> Result<(), Error>) {
+    if host.is_checked() {
+        let answer = step().map_err(ErrorChain);
+        host.say("answer", answer.err().map_or("no error".to_owned(), |error| error.to_string()));
+        host.meet("refused");
+    }
+}
+
+/// Creates a pair of links and deletes it: a link's number cannot be guessed afterwards. Where the
+/// kernel has no such links there will be none with a number either.
+fn use_up_numbers(netlink: &mut Netlink) {
+    let made = netlink.create_veth("spare0", "spare1", getpid().as_raw());
+    let _ = made.and_then(|()| netlink.delete("spare0"));
+}
+
+/// Waits for the end of any child, and tells it as an error.
+fn how_it_ended() -> Result<(), String> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::__WALL;
+    Err(match waitid(Id::All, flags) {
+        Ok(WaitStatus::Signaled(_, signal, _)) => signal.to_string(),
+        Ok(WaitStatus::Exited(_, code)) => format!("exit code {code}"),
+        Ok(status) => format!("{status:?}"),
+        Err(errno) => errno.to_string(),
+    })
 }
 
 fn config(host: &Host) -> VethConfig {

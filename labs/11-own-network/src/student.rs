@@ -18,7 +18,8 @@ use own_network::{
 /// The loopback link has this index in every network namespace.
 const LOOPBACK: i32 = 1;
 
-/// Creates a process in a network namespace of its own, which runs `inside`. Returns its PID; the
+/// Creates a process in a network namespace of its own, which runs `inside`; everything else it
+/// shares with the host, in whose network the caller stays. Returns its PID while it runs; the
 /// parent gets `SIGCHLD` when it exits.
 fn spawn(inside: Inside) -> nix::Result<Pid> {
     let mut stack = vec![0; 1 << 20];
@@ -26,9 +27,9 @@ fn spawn(inside: Inside) -> nix::Result<Pid> {
 }
 
 /// Creates a pair of links: `name` in this network namespace; the other end, `peer`, in that of
-/// process `pid`.
+/// process `pid`. Both are down. If the name is taken, it returns the kernel's error.
 ///
-/// The message has type `RTM_NEWLINK` with the flags `CREATE` and the body `link(0, 0, 0)`.
+/// One message does it: of type `RTM_NEWLINK`, with the flags `CREATE` and the body `link(0, 0, 0)`.
 /// Its attributes, the nested ones indented:
 ///
 /// ```text
@@ -44,11 +45,13 @@ fn create_pair(netlink: &mut Netlink, name: &str, peer: &str, pid: i32) -> Resul
     todo!("lab 11, step 2: Message::new(...).attribute(...).nested(...), then netlink.request")
 }
 
-/// Gives the link `index` the address `address`, of which `prefix` bits identify the network.
+/// Gives the link `index` the address `address`, of which `prefix` bits identify the network. If
+/// the link has it already, it returns the kernel's error.
 ///
-/// The type is `RTM_NEWADDR`, the flags `CREATE`. The body is struct ifaddrmsg (rtnetlink(7)): four
-/// bytes, the family `AF_INET`, the prefix, 0 and 0, then the index as four bytes. The attributes
-/// `IFA_LOCAL` and `IFA_ADDRESS` are both `address.octets()`.
+/// One message does it: of type `RTM_NEWADDR`, with the flags `CREATE`. Its body is struct ifaddrmsg
+/// (rtnetlink(7)): four bytes, the family `AF_INET`, the prefix, 0 (no flags) and 0 (valid
+/// everywhere), then the index as four bytes. The attributes `IFA_LOCAL` and `IFA_ADDRESS` are both
+/// `address.octets()`.
 fn add_address(
     netlink: &mut Netlink,
     index: i32,
@@ -58,20 +61,23 @@ fn add_address(
     todo!("lab 11, step 3: a body of eight bytes, two attributes")
 }
 
-/// Brings the link `index` up: `RTM_NEWLINK` without flags, and in the body `link(...)` that
-/// index, `IFF_UP` as the new flags, and `IFF_UP` as the change mask.
+/// Brings the link `index` up, and changes nothing else of it. If there is no such link, it returns
+/// the kernel's error.
+///
+/// One message does it: of type `RTM_NEWLINK`, without flags; its body `link(...)` holds that index,
+/// `IFF_UP` as the new flags, and `IFF_UP` as the change mask.
 fn set_up(netlink: &mut Netlink, index: i32) -> Result<(), Error> {
     todo!("lab 11, step 4: no attributes")
 }
 
 /// What the new process does in its own network namespace, with a socket that it opened there: its
-/// end of the pair, `config.inner`, gets its address and is brought up. There is also a loopback
-/// link, which is down in every new namespace. `netlink.index_of(name)` returns a link's index.
+/// end of the pair, `config.inner`, gets its address and is brought up. So is the loopback link,
+/// which is down in every new namespace. `netlink.index_of(name)` returns a link's index.
 fn prepare_inside(netlink: &mut Netlink, config: &VethConfig) -> Result<(), Error> {
     todo!("lab 11, step 5: three calls of your own functions, and one for the index")
 }
 
-/// Deletes the link `name`, and with it its other end: `RTM_DELLINK` with the attribute
+/// Deletes the link `name`, and with it its other end: type `RTM_DELLINK`, no flags, the attribute
 /// `IFLA_IFNAME`.
 fn remove(netlink: &mut Netlink, name: &str) -> Result<(), Error> {
     todo!("lab 11, step 6: the body is link(0, 0, 0)")

@@ -1,23 +1,18 @@
 //! Lab 13: limits that kill and limits that refuse. The part that leads the student's functions.
 
-use std::{
-    fs,
-    io::{self, PipeWriter, Read, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+mod gate;
+mod members;
+mod model;
+mod written;
+
+use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use container::cgroup;
 use lab::program::{CgroupParents, Host, Trouble, run};
-use nix::{
-    errno::Errno,
-    sys::{
-        prctl::set_pdeathsig,
-        signal::{Signal, kill},
-        wait::waitpid,
-    },
-    unistd::{ForkResult, Pid, fork, getpid, pause},
-};
+use nix::unistd::{Pid, getpid};
+
+use members::{breeder, victim};
+use model::Model;
 
 /// A cgroup: its directory, or on version 1 its two directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,20 +55,29 @@ pub struct Answer {
 
 /// So much more than its limit a victim wants.
 const TOO_MUCH: u64 = 32 << 20;
+/// What is filled outside of the group, where it does no harm.
+const HARMLESS: usize = 24 << 20;
 
-/// The program: two processes that want too much memory, and one that wants too many children.
+/// The program: each function by itself, on the group and on its models; then two processes that want
+/// too much memory, and one that wants too many children.
 pub fn program(answer: &Answer) -> ExitCode {
     run(|host| {
         let owned = Owned::make(&host.cgroup_parents()?, host)?;
         let group = &owned.0;
+        let models = host.step("build models of a group", || {
+            (0..model::KINDS.len()).map(Model::build).collect::<io::Result<Vec<Model>>>()
+        })?;
         let limit = host.number("memory", 32 << 20);
         let most = host.number("pids", 8);
-        host.step("set_memory", || (answer.set_memory)(group, limit))?;
-        host.step("set_pids", || (answer.set_pids)(group, most))?;
-        host.meet("limited");
+        limits(host, answer, group, &models, (limit, most))?;
+        passage(host, answer)?;
+        filled(host, answer);
 
         let wanted = (limit + TOO_MUCH) as usize;
         victim(host, answer, group, wanted, Some(["inside", "first victim"]))?;
+        for model in &models {
+            counted_in_a_model(host, answer, model)?;
+        }
 
         let mut done = Ok(());
         let mut events = || {
@@ -82,107 +86,102 @@ pub fn program(answer: &Answer) -> ExitCode {
         };
         let during = host.step("events_during", || (answer.events_during)(group, &mut events))?;
         done?;
+        say_events(host, "during", during);
         let all = host.step("read_events", || (answer.read_events)(group))?;
-        for (when, events) in [("during", during), ("all", all)] {
-            host.say(&format!("kills-{when}"), events.kills);
-            host.say(&format!("refusals-{when}"), events.refusals);
-        }
+        say_events(host, "all", all);
         host.meet("counted");
         Ok(())
     })
 }
 
-/// Makes a process that fills `bytes` of memory, and waits until it is dead or has survived. Two
-/// points to be looked at: before, and then.
-fn victim(
+/// Both limits, of the group and of each model.
+fn limits(
     host: &Host,
     answer: &Answer,
     group: &Group,
-    bytes: usize,
-    points: Option<[&str; 2]>,
+    models: &[Model],
+    (limit, most): (u64, u64),
 ) -> Result<(), Trouble> {
-    let work = |tell: &mut PipeWriter| {
-        if let Some([before, _]) = points {
-            host.say("victim", getpid());
-            host.meet(before);
-        }
-        let memory = (answer.fill)(bytes);
-        tell.write_all(b"s")?;
-        // It stands by, to be looked at.
-        pause();
-        drop(std::hint::black_box(memory));
-        Ok(())
-    };
-    let (victim, survived) = in_group(host, answer, group, work)?;
-    let wait = || host.step("wait for the victim", || waitpid(victim, None)).map(drop);
-    if !survived {
-        wait()?;
+    let models = || models.iter().map(|model| (&model.group, Some(&model.root)));
+    for (group, root) in [(group, None)].into_iter().chain(models()) {
+        introduce(host, group, root);
+        let watch = host.step("watch the group's files", || written::watch(&group.memory))?;
+        let done = host.step("set_memory", || (answer.set_memory)(group, limit));
+        host.say("written", written::names(&watch).join(" "));
+        done?;
+        host.meet("memory");
     }
-    if let Some([_, after]) = points {
-        host.meet(after);
-    }
-    if survived {
-        host.step("end the victim", || kill(victim, Signal::SIGKILL))?;
-        wait()?;
+    for (group, root) in [(group, None)].into_iter().chain(models()) {
+        introduce(host, group, root);
+        host.step("set_pids", || (answer.set_pids)(group, most))?;
+        host.meet("pids");
     }
     Ok(())
 }
 
-/// Makes a process that makes others until it may not.
-fn breeder(host: &Host, answer: &Answer, group: &Group, most: u64) -> Result<(), Trouble> {
-    let work = |_: &mut PipeWriter| {
-        let mut children = Vec::new();
-        // A few more than there may be, not without end.
-        let refusal = loop {
-            if children.len() as u64 > most + 8 {
-                break Errno::UnknownErrno;
-            }
-            // SAFETY: the process has a single thread, so the child may do whatever it could do.
-            match unsafe { fork() } {
-                Ok(ForkResult::Child) => {
-                    set_pdeathsig(Signal::SIGKILL)?;
-                    loop {
-                        pause();
-                    }
-                }
-                Ok(ForkResult::Parent { child }) => children.push(child),
-                Err(errno) => break errno,
-            }
-        };
-        host.say("forks", children.len());
-        host.say("refusal", refusal);
-        host.meet("full");
-        for child in children {
-            kill(child, Signal::SIGKILL)?;
-            waitpid(child, None)?;
-        }
-        Ok(())
-    };
-    let (breeder, _) = in_group(host, answer, group, work)?;
-    host.step("wait for the breeder", || waitpid(breeder, None)).map(drop)
+fn introduce(host: &Host, group: &Group, root: Option<&PathBuf>) {
+    host.say("version", group.version);
+    host.say("model", root.map_or("-".to_owned(), |root| root.display().to_string()));
 }
 
-/// Lets the student's function make a process that does `work`, and waits until that has ended or
-/// told something; says which.
-fn in_group(
-    host: &Host,
-    answer: &Answer,
-    group: &Group,
-    work: impl Fn(&mut PipeWriter) -> io::Result<()>,
-) -> Result<(Pid, bool), Trouble> {
-    host.step("spawn_in", || {
-        let (mut hear, mut tell) = io::pipe()?;
-        let work = move || {
-            let begun = tell.write_all(b"i").and_then(|()| Ok(set_pdeathsig(Signal::SIGKILL)?));
-            i32::from(begun.and_then(|()| work(&mut tell)).is_err())
-        };
-        let pid = (answer.spawn_in)(group, Box::new(work))?;
-        let mut word = [0];
-        if hear.read(&mut word)? == 0 {
-            return Err(io::Error::other("the process ended before it started its work"));
-        }
-        Ok((pid, hear.read(&mut word)? > 0))
-    })
+/// A process on its way into a group.
+fn passage(host: &Host, answer: &Answer) -> Result<(), Trouble> {
+    let passed = host.step("spawn_in", || gate::pass(answer.spawn_in))?;
+    host.say("begins", if passed.is_early { "early" } else { "then" });
+    host.say("joined", passed.joined.join(" "));
+    host.say("worker", passed.worker);
+    host.say("returned", passed.returned);
+    host.say("code", passed.code);
+    host.meet("passed");
+    Ok(())
+}
+
+/// Memory that is given outside of the group.
+fn filled(host: &Host, answer: &Answer) {
+    host.meet("before it is filled");
+    let memory = (answer.fill)(HARMLESS);
+    host.say("wanted", HARMLESS);
+    host.say("length", memory.len());
+    host.say("address", memory.as_ptr() as usize);
+    host.meet("filled");
+    drop(std::hint::black_box(memory));
+}
+
+/// What the functions read where others count.
+fn counted_in_a_model(host: &Host, answer: &Answer, model: &Model) -> Result<(), Trouble> {
+    introduce(host, &model.group, Some(&model.root));
+    let seed = host.number("seed", 4711);
+    let events =
+        |factor: u64| Events { kills: factor + seed % 90, refusals: 7 * factor + seed % 70 };
+    let set = |factor, reversed| {
+        host.step("set the model's counters", || model.count(events(factor), reversed))
+    };
+    for (step, reversed) in [("read_events", false), (IN_ANOTHER_ORDER, true)] {
+        set(100, reversed)?;
+        let read = host.step(step, || (answer.read_events)(&model.group))?;
+        say_events(host, "read", read);
+        host.meet("read");
+    }
+    set(100, false)?;
+    let (mut calls, mut changed) = (0, Ok(()));
+    let mut work = || {
+        calls += 1;
+        changed = set(100 + 10 * calls, false);
+    };
+    let during = host.step("events_during", || (answer.events_during)(&model.group, &mut work))?;
+    changed?;
+    host.say("calls", calls);
+    say_events(host, "during", during);
+    host.meet("done meanwhile");
+    Ok(())
+}
+
+/// The step in which the lines are not where today's kernels have them.
+const IN_ANOTHER_ORDER: &str = "read_events, with the lines in another order";
+
+fn say_events(host: &Host, when: &str, events: Events) {
+    host.say(&format!("kills-{when}"), events.kills);
+    host.say(&format!("refusals-{when}"), events.refusals);
 }
 
 /// The group; it goes with its owner, and all that is in it.

@@ -10,8 +10,9 @@ use nix::sys::stat::{Mode, SFlag, mknod};
 mod solution;
 
 fn delete_file(upper: &Path, path: &Path) -> nix::Result<()> {
-    let name = format!(".wh.{}", path.display());
-    mknod(&upper.join(name), SFlag::S_IFREG, Mode::S_IRUSR, 0)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let path = path.with_file_name(format!(".wh.{name}"));
+    mknod(&upper.join(path), SFlag::S_IFREG, Mode::S_IRUSR, 0)
 }
 
 fn main() -> ExitCode {

@@ -2,6 +2,7 @@
 //! student's function, and edits what is seen there.
 
 pub mod look;
+mod sample;
 mod scenario;
 
 use std::{
@@ -11,13 +12,15 @@ use std::{
     process::ExitCode,
 };
 
-use lab::program::run;
+use lab::program::{Host, Trouble, run};
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
 };
+use rustix::mount::{FsOpenFlags, fsopen};
 use serde::{Deserialize, Serialize};
 
+pub use sample::{Abilities, Sample};
 pub use scenario::{Edit, File, Scenario};
 
 /// The student's functions.
@@ -63,24 +66,32 @@ pub fn program(answer: &Answer) -> ExitCode {
         };
         let tree = host.step("make the layers", || Tree::build(&layers))?;
         host.say("tree", tree.path.display());
+        // Whether this kernel lets root of a user namespace have an overlay at all.
+        let opened = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC);
+        host.say("overlayfs", opened.map_or_else(|error| error.to_string(), |_| "works".into()));
         host.meet("built");
 
         // The second container's image takes a file away.
         let (one, two) = (tree.path.join("one"), tree.path.join("two"));
         let hidden = match host.argument("hidden") {
-            "" => "application",
+            "" => "lib/runtime",
             from_check => from_check,
         };
-        let upper = two.join("upper");
-        host.step("delete_file", || (answer.delete_file)(&upper, Path::new(hidden)))?;
+        let (upper, hidden) = (two.join("upper"), Path::new(hidden));
+        host.step("make the directory of that file", || {
+            fs::create_dir_all(upper.join(hidden).parent().unwrap_or(&upper))
+        })?;
+        host.step("delete_file", || (answer.delete_file)(&upper, hidden))?;
+        host.meet("deleted");
         for container in [&one, &two] {
             let [upper, work, merged] =
                 ["upper", "work", "merged"].map(|name| container.join(name));
             host.step("mount_overlay", || {
                 (answer.mount_overlay)(&tree.lowers(layers.len()), &upper, &work, &merged)
             })?;
+            host.meet("mounted");
         }
-        let from_check = host.meet("mounted");
+        let from_check = host.meet("ready");
         let edits: Vec<Edit> = match &*from_check {
             "" => Vec::new(),
             from_check => host.step("read the edits", || serde_json::from_str(from_check))?,
@@ -91,15 +102,23 @@ pub fn program(answer: &Answer) -> ExitCode {
         }
         host.meet("edited");
 
+        let word = host.argument("word");
+        let sample = tree.path.join("sample/upper");
+        let sample = host.step("make a sample", || Sample::build(&sample, word))?;
+        listed(host, answer, "sample", sample.top())?;
         for (name, container) in [("one", &one), ("two", &two)] {
-            let mut changes =
-                host.step("changes", || (answer.changes)(&container.join("upper")))?;
-            changes.sort();
-            host.say(name, host.step("tell them", || serde_json::to_string(&changes))?);
+            listed(host, answer, name, &container.join("upper"))?;
         }
-        host.meet("listed");
         Ok(())
     })
+}
+
+fn listed(host: &Host, answer: &Answer, name: &str, layer: &Path) -> Result<(), Trouble> {
+    let mut changes = host.step("changes", || (answer.changes)(layer))?;
+    changes.sort();
+    host.say(name, host.step("tell them", || serde_json::to_string(&changes))?);
+    host.meet("listed");
+    Ok(())
 }
 
 fn apply(edit: &Edit, root: &Path) -> io::Result<()> {
@@ -137,6 +156,7 @@ fn some_layers() -> Vec<Vec<File>> {
 ///   layers/0  layers/1  layers/2        the lower layers, 0 uppermost
 ///   one/upper  one/work  one/merged     the first container
 ///   two/upper  two/work  two/merged     the second
+///   sample/upper                        a layer for `changes` alone
 /// ```
 struct Tree {
     path: PathBuf,

@@ -24,10 +24,12 @@ pub fn content(root: &Path) -> io::Result<BTreeMap<PathBuf, String>> {
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
-            if path.is_dir() {
+            let entry = entry?;
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            // A link is not followed: it may lead out of what the program sees.
+            if kind.is_dir() {
                 directories.push(path);
-            } else if path.is_file() {
+            } else if kind.is_file() {
                 let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
                 found.insert(name, fs::read_to_string(&path)?);
             }
@@ -39,6 +41,12 @@ pub fn content(root: &Path) -> io::Result<BTreeMap<PathBuf, String>> {
 /// Whether a file has this content.
 pub fn holds(path: &Path, text: &str) -> bool {
     fs::read_to_string(path).is_ok_and(|found| found == text)
+}
+
+/// An option of an overlay: `upperdir`, `workdir`.
+pub fn option<'a>(overlay: &'a Mount, name: &str) -> Option<&'a str> {
+    let mut options = overlay.options.split(',');
+    options.find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// The lower layers of an overlay, by its options.

@@ -44,8 +44,6 @@ impl Edit {
 pub struct Scenario {
     /// The lower layers, the first one uppermost.
     pub layers: Vec<Vec<File>>,
-    /// A file that is in all of them, each time another.
-    pub shared: PathBuf,
     /// A file that the second container's image takes away.
     pub hidden: PathBuf,
     edits: Vec<Edit>,
@@ -57,8 +55,13 @@ impl Scenario {
         let word = |kind: &str| format!("{kind}-{:06x}", random(1 << 24));
         let file = |path: PathBuf| (path, format!("{}\n", word("text")));
         let (directory, replaced) = (PathBuf::from(word("dir")), PathBuf::from(word("old")));
-        let (shared, hidden) = (PathBuf::from(word("shared")), PathBuf::from(word("hidden")));
+        let (shared, hidden) =
+            (PathBuf::from(word("shared")), PathBuf::from(word("lib")).join(word("hidden")));
         let mut layers: Vec<Vec<File>> = (0..3).map(|_| vec![file(shared.clone())]).collect();
+        // What tells the order of the lower two.
+        let below = PathBuf::from(word("below"));
+        layers[1].push(file(below.clone()));
+        layers[2].push(file(below));
         // Files that may be edited, in any layer, and in the base those that make directories.
         let mut pool = Vec::new();
         for number in 0..8 + random(3) {
@@ -86,7 +89,7 @@ impl Scenario {
         for place in (1..edits.len()).rev() {
             edits.swap(place, random(place as u64 + 1) as usize);
         }
-        Self { layers, shared, hidden, edits }
+        Self { layers, hidden, edits }
     }
 
     /// The edits, in a random order. A directory is replaced only if the file system has `marks` for
@@ -105,5 +108,11 @@ impl Scenario {
     /// The paths of the layers' files.
     pub fn paths(&self) -> BTreeSet<&Path> {
         self.layers.iter().flatten().map(|(path, _)| &**path).collect()
+    }
+
+    /// The number of the uppermost layer that has this file.
+    pub fn layer_of(&self, path: &Path) -> usize {
+        let has = |layer: &Vec<File>| layer.iter().any(|(name, _)| name == path);
+        self.layers.iter().position(has).unwrap_or(0)
     }
 }

@@ -26,7 +26,7 @@ fn delete_file(upper: &Path, path: &Path) -> nix::Result<()> {
 }
 
 /// Mounts an overlay on `target`: the layers `lowers`, of which the first is uppermost, below
-/// `upper`, which receives all writes. `work` is for overlayfs's own use.
+/// `upper`, which receives all writes. `work` is overlayfs's own directory.
 ///
 /// The options are one string, `name=value` with commas between; the lower layers are separated by
 /// colons. You are root in a user namespace only, and may not write the attributes with
@@ -43,7 +43,8 @@ fn mount_overlay(lowers: &[PathBuf], upper: &Path, work: &Path, target: &Path) -
 /// - any other directory: not a change itself, only its contents;
 /// - anything else: [`Change::Written`].
 ///
-/// [`attribute`] reads an attribute. Paths are relative to `upper`, in any order.
+/// [`attribute`] reads an attribute. Links are not followed. Paths are relative to `upper`, each once,
+/// in any order.
 fn changes(upper: &Path) -> io::Result<Vec<Change>> {
     todo!("lab 14, step 3: walk through upper")
 }

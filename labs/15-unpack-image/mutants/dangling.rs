@@ -36,10 +36,8 @@ fn unpack_layer(archive: &[u8], root: &Path) -> io::Result<()> {
         let mode = fs::Permissions::from_mode(entry.header().mode()? & 0o7777);
         let kind = entry.header().entry_type();
         let is_directory = fs::symlink_metadata(&target).is_ok_and(|found| found.is_dir());
-        if !(kind == EntryType::Directory && is_directory) {
-            if target.exists() {
-                remove(&target)?;
-            }
+        if target.exists() && !(kind == EntryType::Directory && is_directory) {
+            remove(&target)?;
         }
         match kind {
             EntryType::Directory => {

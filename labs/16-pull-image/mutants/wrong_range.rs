@@ -26,7 +26,7 @@ fn blob(
     }
     let path = format!("/v2/{}/blobs/{}", repository.name, wanted.digest);
     let there = fs::metadata(&partial).map_or(0, |found| found.len());
-    let range = format!("bytes={}-", there.min(0));
+    let range = "bytes=0-".to_owned();
     let headers = [("Range", &*range)];
     let mut response = get(repository, &path, if there == 0 { &[] } else { &headers })?;
     match response.status {

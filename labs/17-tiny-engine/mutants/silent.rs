@@ -1,6 +1,4 @@
 //! The shim never says that the container runs.
-//!
-//! Caught as: too-slow
 
 use std::{fs::File, io, os::unix::process::ExitStatusExt, process::ExitCode};
 

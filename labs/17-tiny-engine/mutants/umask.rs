@@ -1,6 +1,4 @@
 //! The mode is what umask leaves of it.
-//!
-//! Caught as: L17-mode
 
 use std::{fs, io, os::unix::net::UnixListener, path::Path, process::ExitCode};
 

@@ -1,6 +1,4 @@
 //! The shim finds out that there is no such container.
-//!
-//! Caught as: L17-unknown
 
 use std::{
     io::{self, BufRead, BufReader},

@@ -1,6 +1,4 @@
 //! What does not exist has ended.
-//!
-//! Caught as: L17-unknown
 
 use std::{process::ExitCode, thread, time::Duration};
 

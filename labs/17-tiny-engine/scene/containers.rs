@@ -5,7 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use lab::check::{
@@ -13,7 +13,10 @@ use lab::check::{
     kernel::{Node, tree},
 };
 use serde_json::json;
-use tiny_engine::{Container, Order, State, client::Reply};
+use tiny_engine::{
+    Container, Order, State,
+    client::{Deadline, Reply},
+};
 
 use super::{GLANCE, Scene, one_line, wrong_answer};
 
@@ -123,7 +126,24 @@ impl Scene {
 
     /// Starts a container; gives what its state says, if that is true.
     pub fn start(&mut self, created: Created) -> Checked<Started> {
-        self.expect("POST", &format!("/containers/{}/start", created.id), "", 204)?;
+        let path = format!("/containers/{}/start", created.id);
+        let client = self.connect()?;
+        client.send("POST", &path, "");
+        let reply = client.reply(self.timeout);
+        let state = self.state(&created.id).map(|container| container.state);
+        if let (Err(error), Some(State::Running { pid, .. })) = (&reply, &state)
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            let seconds = self.timeout.as_secs();
+            return Err(self.finding(fail("L17-silent").fact("pid", pid).fact("seconds", seconds)));
+        }
+        let reply = self.replied(reply, &format!("POST {path}"))?;
+        self.ensure(reply.status != 500, || {
+            fail("L17-start-failed").fact("answer", one_line(&reply.text()))
+        })?;
+        self.ensure(reply.status == 204, || {
+            wrong_answer(&format!("POST {path}"), &reply.status.to_string(), 204)
+        })?;
         let state = self.state(&created.id).map(|container| container.state);
         let Some(State::Running { pid, start_time }) = state else {
             let state = json!(state).to_string();
@@ -167,13 +187,13 @@ impl Scene {
     /// Waits until a container has printed its line.
     pub fn printed(&mut self, container: &Started, line: usize, after: &str) -> Checked<()> {
         let mark = container.printed[line].file_name().unwrap_or_default().to_owned();
-        let deadline = Instant::now() + self.timeout;
+        let mut deadline = Deadline::after(self.timeout * 2);
         loop {
             if self.tree(&self.marks).contains_key(Path::new(&mark)) {
                 return Ok(());
             }
             self.lives(container, after)?;
-            if Instant::now() >= deadline {
+            if deadline.has_passed() {
                 let finding = self.too_slow("print");
                 return Err(self.finding(finding));
             }
@@ -201,10 +221,10 @@ impl Scene {
 
     /// The same, when that is in it, or has not come.
     pub fn log_with(&mut self, container: &Started, line: &str) -> Checked<String> {
-        let deadline = Instant::now() + self.timeout / 8;
+        let mut deadline = Deadline::after(self.timeout / 2);
         loop {
             let log = self.log(container)?;
-            if log.contains(line) || Instant::now() >= deadline {
+            if log.contains(line) || deadline.has_passed() {
                 return Ok(log);
             }
             sleep(GLANCE);
@@ -219,9 +239,9 @@ impl Scene {
 
     /// Waits until a process has ended; false if that does not happen.
     pub fn has_ended(&self, process: Process, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let mut deadline = Deadline::after(timeout);
         while process.is_alive() {
-            if Instant::now() >= deadline {
+            if deadline.has_passed() {
                 return false;
             }
             sleep(GLANCE);
@@ -231,7 +251,7 @@ impl Scene {
 
     /// The same of a container that was let go on.
     pub fn ended(&mut self, container: &Started) -> Checked<()> {
-        if self.has_ended(container.process, self.timeout) {
+        if self.has_ended(container.process, self.timeout * 2) {
             return Ok(());
         }
         Err(self.too_slow("exit"))

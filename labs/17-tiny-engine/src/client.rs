@@ -15,6 +15,36 @@ use serde_json::Value;
 /// No answer of a daemon is longer.
 const LONGEST: usize = 1 << 20;
 
+/// How often somebody who waits looks, at least.
+const STEP: Duration = Duration::from_millis(20);
+/// How many times its usual length a wait may take on a busy machine.
+const BUSY: u32 = 6;
+
+/// A deadline that a busy machine puts off: what counts is the time in which whoever waits was
+/// running when it was due, which it finds out by looking every 20 ms or more often.
+#[derive(Debug)]
+pub struct Deadline {
+    left: Duration,
+    last: Instant,
+    latest: Instant,
+}
+
+impl Deadline {
+    /// This long from now on a quiet machine, and at most six times as long.
+    pub fn after(timeout: Duration) -> Self {
+        let now = Instant::now();
+        Self { left: timeout, last: now, latest: now + timeout * BUSY }
+    }
+
+    /// Whether it has passed.
+    pub fn has_passed(&mut self) -> bool {
+        let now = Instant::now();
+        let step = now - std::mem::replace(&mut self.last, now);
+        self.left = self.left.saturating_sub(step.min(STEP * 2));
+        self.left.is_zero() || now >= self.latest
+    }
+}
+
 /// A client that is connected.
 #[derive(Debug)]
 pub struct Client(UnixStream);
@@ -70,27 +100,24 @@ impl Client {
         poll(&mut sockets, timeout.as_ref()).is_ok_and(|ready| ready > 0)
     }
 
-    /// Waits for the answer.
+    /// Waits for the answer, this long on a quiet machine.
     ///
     /// # Errors
     ///
     /// `TimedOut`; when the daemon closes the connection before, and when it does not speak HTTP.
     pub fn reply(&self, timeout: Duration) -> io::Result<Reply> {
-        let deadline = Instant::now() + timeout;
+        let mut deadline = Deadline::after(timeout);
         let mut answer = Vec::new();
+        self.0.set_read_timeout(Some(STEP))?;
         let mut buffer = [0; 4096];
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || answer.len() > LONGEST {
+            if deadline.has_passed() || answer.len() > LONGEST {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            self.0.set_read_timeout(Some(left))?;
             match (&self.0).read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => answer.extend_from_slice(&buffer[..read]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
         }

@@ -6,6 +6,8 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use crate::{Answer, Container, Refusal, State};
@@ -29,6 +31,9 @@ pub struct Engine {
 /// What an error begins with that is about a state of which a part is missing; then comes what is there.
 pub const NOT_WHOLE: &str = "the state on disk is not whole: ";
 
+/// How long it takes to record that a container runs.
+const SLOW_DISK: Duration = Duration::from_millis(20);
+
 /// What is said of a container whose end nobody recorded, as containerd does.
 const LOST: i32 = 255;
 
@@ -40,6 +45,10 @@ impl Engine {
     ///
     /// Those of the student's `save`.
     pub fn save(&self, container: &Container) -> io::Result<()> {
+        if matches!(container.state, State::Running { .. }) {
+            // As on a slow disk: whoever says first that it runs is found out.
+            thread::sleep(SLOW_DISK);
+        }
         (self.answer.save)(self, container)
     }
 

@@ -220,6 +220,8 @@ impl Error {
                     "read" => "读取",
                     "write" => "写入",
                     "create" => "创建",
+                    "copy" => "复制",
+                    "remove" => "删除",
                     "lock" => "锁定",
                     "set aside" => "移走",
                     "look at" => "查看",

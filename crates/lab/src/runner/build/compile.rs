@@ -152,8 +152,9 @@ struct Target {
     name: String,
 }
 
+/// A message of the compiler's.
 #[derive(Deserialize)]
-struct Words {
+pub(super) struct Words {
     message: String,
     level: String,
     rendered: Option<String>,
@@ -168,9 +169,9 @@ struct Span {
 }
 
 /// Where the compiler's paths begin, and where the reader's do.
-struct Folders<'a> {
-    root: &'a Path,
-    workspace: &'a Path,
+pub(super) struct Folders<'a> {
+    pub(super) root: &'a Path,
+    pub(super) workspace: &'a Path,
 }
 
 impl Built {
@@ -184,14 +185,22 @@ impl Built {
                     self.programs.insert(target.name, path);
                 }
             }
-            Message::Diagnostic { target, message } if message.level == "error" => {
-                let errors = self.errors.entry(target.name).or_default();
-                // "aborting due to 2 previous errors" has no place and says nothing more.
-                if !message.spans.is_empty() || errors.is_empty() {
-                    errors.push(message.diagnostic(folders));
-                }
+            Message::Diagnostic { target, message } => {
+                self.take_words(&target.name, message, folders);
             }
-            _ => {}
+            Message::Other => {}
+        }
+    }
+
+    /// Takes what the compiler says of a target.
+    pub(super) fn take_words(&mut self, target: &str, words: Words, folders: &Folders<'_>) {
+        if words.level != "error" {
+            return;
+        }
+        let errors = self.errors.entry(target.to_owned()).or_default();
+        // "aborting due to 2 previous errors" has no place and says nothing more.
+        if !words.spans.is_empty() || errors.is_empty() {
+            errors.push(words.diagnostic(folders));
         }
     }
 }

@@ -12,26 +12,44 @@ use std::{
     process::Stdio,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::lines::lines_of;
+use crate::check::{SOURCES, digest};
 use crate::runner::{
     Error, Front, Result,
     course::{Course, Lab},
     output::text::clean,
 };
 
+/// The file of a kit that is kept.
+const FILE: &str = "kit.json";
 /// No verbose output of cargo's is longer.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// What the programs of some labs are compiled with.
 #[derive(Debug)]
 pub(crate) struct Kit {
-    /// The compiler.
-    pub(crate) rustc: PathBuf,
     /// The folder of the libraries.
     pub(crate) libraries: PathBuf,
-    calls: BTreeMap<String, Vec<String>>,
+    /// By the labs' numbers.
+    calls: BTreeMap<String, Call>,
+}
+
+/// How the compiler is called for a lab.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Call {
+    /// The [`digest`] of the lab's own sources, which are in its library.
+    sources: String,
+    words: Vec<String>,
+}
+
+/// A kit in a file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    /// What `rustc -vV` says of the compiler that made the libraries: no other one reads them.
+    rustc: String,
+    calls: BTreeMap<String, Call>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +62,23 @@ struct Artifact {
 impl Kit {
     /// A kit whose libraries go into this folder.
     pub(crate) fn new(libraries: PathBuf) -> Self {
-        Self { rustc: PathBuf::new(), libraries, calls: BTreeMap::new() }
+        Self { libraries, calls: BTreeMap::new() }
+    }
+
+    /// The kit in this folder, if the compiler in use can read it.
+    pub(crate) fn open(folder: &Path, course: &Course) -> Option<Self> {
+        let text = course.toolchain.owner().read(&folder.join(FILE)).ok()?;
+        let stored: Stored = serde_json::from_slice(&text).ok()?;
+        let is_usable = course.toolchain.rustc_version().is_ok_and(|it| it == stored.rustc);
+        is_usable.then(|| Self { libraries: folder.to_owned(), calls: stored.calls })
+    }
+
+    /// Writes down what [`Kit::open`] reads.
+    pub(crate) fn save(self, course: &Course) -> Result<()> {
+        let stored = Stored { rustc: course.toolchain.rustc_version()?, calls: self.calls };
+        let text = serde_json::to_vec(&stored).expect("it has only plain values");
+        let path = self.libraries.join(FILE);
+        fs::write(&path, text).map_err(Error::file("write", path))
     }
 
     /// Builds the lab's skeleton and takes over what the compiler was called with.
@@ -80,8 +114,7 @@ impl Kit {
         if !status.success() {
             return Err(failed());
         }
-        let mut call = call_for(&said, &lab.bin("")).ok_or_else(failed)?;
-        self.rustc = PathBuf::from(call.remove(0));
+        let words = call_for(&said, &lab.bin("")).ok_or_else(failed)?;
         fs::create_dir_all(&self.libraries).map_err(Error::file("create", &self.libraries))?;
         for file in files.iter().filter(|file| is_library(file)) {
             let Some(name) = file.file_name() else { continue };
@@ -90,7 +123,7 @@ impl Kit {
                 fs::copy(file, &to).map_err(Error::file("copy", file))?;
             }
         }
-        self.calls.insert(lab.id.clone(), call);
+        self.calls.insert(lab.id.clone(), Call { sources: sources(lab), words });
         Ok(())
     }
 
@@ -102,8 +135,18 @@ impl Kit {
         program: &str,
         libraries: &str,
     ) -> Option<Vec<String>> {
-        Some(arguments(self.calls.get(lab)?, source, program, libraries))
+        Some(arguments(&self.calls.get(lab)?.words, source, program, libraries))
     }
+
+    /// Whether the libraries have the lab as it is now.
+    pub(crate) fn is_current(&self, lab: &Lab) -> bool {
+        self.calls.get(&lab.id).is_some_and(|call| call.sources == sources(lab))
+    }
+}
+
+fn sources(lab: &Lab) -> String {
+    let texts = SOURCES.map(|path| lab.owner.read(&lab.folder.join(path)).unwrap_or_default());
+    format!("{:016x}", digest(texts.each_ref().map(Vec::as_slice)))
 }
 
 /// What is linked: libraries, and those of procedural macros, by which others are understood.
@@ -111,16 +154,16 @@ fn is_library(file: &Path) -> bool {
     file.extension().is_some_and(|it| it == "rlib" || it == "so")
 }
 
-/// The compiler and its arguments, from the line in which cargo tells them.
+/// The compiler's arguments, from the line in which cargo tells them.
 fn call_for(said: &str, bin: &str) -> Option<Vec<String>> {
     let mut lines = said.lines().filter_map(|line| {
         let line = line.trim_start().strip_prefix("Running `")?.strip_suffix('`')?;
         Some(words_of(line))
     });
     let is_it = |words: &Vec<String>| words.windows(2).any(|two| two == ["--crate-name", bin]);
-    // Variables stand before the program.
+    // Variables and the program stand before them.
     let bare =
-        |words: Vec<String>| words.into_iter().skip_while(|it| !it.starts_with('/')).collect();
+        |words: Vec<String>| words.into_iter().skip_while(|it| it != "--crate-name").collect();
     lines.rfind(is_it).map(bare)
 }
 
@@ -175,7 +218,7 @@ fn arguments(call: &[String], source: &str, program: &str, libraries: &str) -> V
                 arguments.extend(["--extern".to_owned(), linked]);
             }
             word if word.starts_with("--emit=") => arguments.push("--emit=link".to_owned()),
-            word if word.ends_with(".rs") => {}
+            word if word.ends_with(".rs") || word.starts_with("--json=") => {}
             word => arguments.push(word.to_owned()),
         }
     }
@@ -195,8 +238,7 @@ mod tests {
                     extra-filename=-cd --out-dir /t/deps -C incremental=/t/i -L dependency=/t/deps \
                     --extern own_name=/t/deps/libown_name-1.rlib --cfg isolab_kit_7 \
                     -Ctarget-feature=+crt-static`\n    Finished";
-        let mut call = call_for(said, "lab08").unwrap();
-        assert_eq!(call.remove(0), "/r/rustc");
+        let call = call_for(said, "lab08").unwrap();
         let expected = "/in/s.rs -o /out/p --crate-name lab08 --edition=2024 --error-format=json \
                         --emit=link --warn=clippy::x -C metadata=ab --extern \
                         own_name=/kit/libown_name-1.rlib -Ctarget-feature=+crt-static -L \

@@ -3,4 +3,5 @@
 pub(crate) mod compile;
 pub(crate) mod kit;
 mod lines;
+pub(crate) mod prebuilt;
 pub(crate) mod toolchain;

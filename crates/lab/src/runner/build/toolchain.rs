@@ -89,6 +89,34 @@ impl Toolchain {
         command
     }
 
+    /// A call of the compiler, in the checkout's root.
+    pub(crate) fn rustc(&self) -> Command {
+        // Beside cargo, where rustup and distributions have it.
+        let beside = self.cargo.with_file_name("rustc");
+        let is_there = self.owner.acting(|| beside.is_file());
+        let is_usable = is_there && (!is_roots(&self.owner) || environment::may_run(&beside));
+        self.command(if is_usable { beside.into_os_string() } else { "rustc".into() })
+    }
+
+    /// What the compiler says of itself.
+    pub(crate) fn rustc_version(&self) -> Result<String> {
+        self.rustc_says(&["-vV"])
+    }
+
+    /// The folder of the compiler and its own libraries.
+    pub(crate) fn sysroot(&self) -> Result<PathBuf> {
+        Ok(PathBuf::from(self.rustc_says(&["--print", "sysroot"])?.trim_end()))
+    }
+
+    fn rustc_says(&self, words: &[&str]) -> Result<String> {
+        let ended = self.rustc().args(words).output().map_err(|error| self.no_start(&error))?;
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match ended.status.success() {
+            true => Ok(said(&ended.stdout)),
+            false => Err(Error::Cargo { said: said(&ended.stderr) }),
+        }
+    }
+
     /// Makes sure that nobody else has put something where root's cargo puts what it builds, and
     /// takes it from there.
     pub(crate) fn trust(&self, target: &Path) -> Result<()> {

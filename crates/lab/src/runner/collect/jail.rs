@@ -54,7 +54,12 @@ pub(super) enum Compiled {
 }
 
 /// Compiles this text as the answer of a lab.
-pub(super) fn compile(kit: &Kit, lab: &str, text: &str, front: &mut dyn Front) -> Result<Compiled> {
+pub(super) fn compile(
+    (kit, sysroot): (&Kit, &Path),
+    lab: &str,
+    text: &str,
+    front: &mut dyn Front,
+) -> Result<Compiled> {
     let folder = temporary_folder()?;
     let at = |name: &str| folder.path().join(name);
     let made = fs::create_dir(at("in"))
@@ -74,7 +79,7 @@ pub(super) fn compile(kit: &Kit, lab: &str, text: &str, front: &mut dyn Front) -
     };
     let mut words = Vec::new();
     let end = |front: &mut dyn Front| is_readable_within(front.end(), Duration::ZERO);
-    let jail = jail(kit, &at("in"), &at("out"))?;
+    let jail = jail(kit, sysroot, &at("in"), &at("out"));
     let ended = jail.run_passing_on(&workload, &mut |bytes| {
         let room = MOST_WORDS - words.len();
         words.extend(&bytes[..bytes.len().min(room)]);
@@ -113,8 +118,7 @@ pub(super) fn compile(kit: &Kit, lab: &str, text: &str, front: &mut dyn Front) -
     }
 }
 
-fn jail(kit: &Kit, source: &Path, out: &Path) -> Result<Container> {
-    let toolchain = kit.rustc.parent().and_then(Path::parent).unwrap_or(&kit.rustc);
+fn jail(kit: &Kit, sysroot: &Path, source: &Path, out: &Path) -> Container {
     let bind = |from: &Path, to: &str, options: &[&str]| Mount {
         destination: to.into(),
         kind: "bind".into(),
@@ -146,7 +150,7 @@ fn jail(kit: &Kit, source: &Path, out: &Path) -> Result<Container> {
     let hosts = HOSTS.map(Path::new);
     let hosts = hosts.into_iter().filter(|path| path.is_dir());
     spec.inside.mounts.extend(hosts.map(|path| bind(path, &path.display().to_string(), &["ro"])));
-    spec.inside.mounts.push(bind(toolchain, "/rust", &["ro"]));
+    spec.inside.mounts.push(bind(sysroot, "/rust", &["ro"]));
     spec.inside.mounts.push(bind(&kit.libraries, "/kit", &["ro"]));
     spec.inside.mounts.push(bind(source, "/in", &["ro"]));
     spec.inside.mounts.push(bind(out, "/out", &["rw"]));
@@ -159,7 +163,7 @@ fn jail(kit: &Kit, source: &Path, out: &Path) -> Result<Container> {
         limit("CORE", 0),
     ];
     spec.budget.usual_pids = None;
-    Ok(container)
+    container
 }
 
 #[derive(Deserialize)]

@@ -17,7 +17,11 @@ mod submissions;
 mod tokens;
 
 use std::{
-    collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path, time::Instant,
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Instant,
 };
 
 use serde_json::json;
@@ -127,8 +131,9 @@ struct Marker<'a> {
     context: &'a LabContext,
     how: Collecting,
     kit: Kit,
+    sysroot: PathBuf,
     /// The checks of labs that isolab has none for.
-    checks: BTreeMap<String, std::path::PathBuf>,
+    checks: BTreeMap<String, PathBuf>,
     _folder: tempfile::TempDir,
 }
 
@@ -139,7 +144,8 @@ impl<'a> Marker<'a> {
         let mode = fs::Permissions::from_mode(0o711);
         fs::set_permissions(folder.path(), mode).map_err(Error::file("write", folder.path()))?;
         let kit = Kit::new(folder.path().join("kit"));
-        Ok(Self { context, how, kit, checks: BTreeMap::new(), _folder: folder })
+        let sysroot = context.course.toolchain.sysroot()?;
+        Ok(Self { context, how, kit, sysroot, checks: BTreeMap::new(), _folder: folder })
     }
 
     /// What tells a verdict of this judge from those of others.
@@ -157,24 +163,25 @@ impl<'a> Marker<'a> {
     ) -> Result<Mark> {
         let began = Instant::now();
         self.kit.add(&self.context.course, lab, front)?;
-        let (report, fault) = match jail::compile(&self.kit, &lab.id, &submission.text, front)? {
-            Compiled::Refused(error) => (Some(refused(lab, &error)), None),
-            Compiled::Program(program, _folder) => {
-                let (lab_id, deadline) = (lab.id.clone(), check_process::USUAL);
-                let judge = self.judge(lab, front)?;
-                let check = Check { lab: lab_id, judge, program, deadline };
-                let report = match self.how.nest {
-                    true => nested::check(&check, &lab.owner, lab.counted, front.end()),
-                    false => check.run(front.end()),
-                };
-                match report {
-                    Ok(report) => (Some(report), None),
-                    Err(Error::Interrupted) => return Err(Error::Interrupted),
-                    // One answer that brings the check down holds up nobody else's.
-                    Err(error) => (None, Some(error.message(self.context.style.language))),
+        let (report, fault) =
+            match jail::compile((&self.kit, &self.sysroot), &lab.id, &submission.text, front)? {
+                Compiled::Refused(error) => (Some(refused(lab, &error)), None),
+                Compiled::Program(program, _folder) => {
+                    let (lab_id, deadline) = (lab.id.clone(), check_process::USUAL);
+                    let judge = self.judge(lab, front)?;
+                    let check = Check { lab: lab_id, judge, program, deadline };
+                    let report = match self.how.nest {
+                        true => nested::check(&check, &lab.owner, lab.counted, front.end()),
+                        false => check.run(front.end()),
+                    };
+                    match report {
+                        Ok(report) => (Some(report), None),
+                        Err(Error::Interrupted) => return Err(Error::Interrupted),
+                        // One answer that brings the check down holds up nobody else's.
+                        Err(error) => (None, Some(error.message(self.context.style.language))),
+                    }
                 }
-            }
-        };
+            };
         let saw = report.as_ref().and_then(|report| self.saw(lab, report)).or(fault);
         Ok(Mark {
             student: submission.student.clone(),

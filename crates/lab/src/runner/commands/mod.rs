@@ -9,6 +9,7 @@ pub(super) mod hint;
 pub(super) mod list;
 mod mutate;
 pub(super) mod new;
+mod notes;
 pub mod predict;
 pub(super) mod solution;
 pub(super) mod start;

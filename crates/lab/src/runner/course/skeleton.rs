@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Course, Lab, work};
+use super::{Course, Lab};
 use crate::runner::{Book, Error, Result, progress::clock};
 
 /// Keeps the pristine file, unless that was done before.
@@ -45,7 +45,7 @@ pub(crate) fn put_back(book: &Book, course: &Course, lab: &Lab) -> Result<PathBu
     let backup = book.folder_for("backups")?;
     let backup = backup.join(format!("{}-{}.rs", lab.full_name(), clock::seconds()));
     book.write(&backup, &own)?;
-    work::write(&lab.owner, &student, &text)?;
+    lab.owner.write(&student, &text).map_err(Error::file("write", &student))?;
     Ok(backup)
 }
 

@@ -15,8 +15,7 @@
 use std::{
     fmt::Write as _,
     fs::{self, DirBuilder},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -52,7 +51,7 @@ pub(crate) fn make_folder(root: &Path, owner: &LocalUser) -> Result<()> {
     }
     let make = || DirBuilder::new().recursive(true).mode(0o755).create(&folder);
     owner.acting(make).map_err(Error::file("create", &folder))?;
-    write(owner, &readme, README.as_bytes())
+    put(owner, &readme, README.as_bytes())
 }
 
 /// Makes the student's file, unless it is there.
@@ -69,7 +68,7 @@ pub(crate) fn begin(course: &Course, book: &Book, lab: &Lab) -> Result<Origin> {
         let folder = &lab.work;
         let make = || DirBuilder::new().recursive(true).mode(0o755).create(folder);
         lab.owner.acting(make).map_err(Error::file("create", folder))?;
-        write(&lab.owner, &lab.work_file(), &text)?;
+        put(&lab.owner, &lab.work_file(), &text)?;
     }
     furnish(course, lab)?;
     Ok(origin)
@@ -107,7 +106,7 @@ fn keep_lock(course: &Course, owner: &LocalUser, folder: &Path) -> Result<()> {
         (Some(theirs), Some(own)) if theirs <= own => Ok(()),
         _ => {
             let text = owner.read(&theirs).map_err(Error::file("read", theirs))?;
-            write(owner, &own, &text)
+            put(owner, &own, &text)
         }
     }
 }
@@ -115,19 +114,10 @@ fn keep_lock(course: &Course, owner: &LocalUser, folder: &Path) -> Result<()> {
 fn write_if_new(owner: &LocalUser, path: &Path, text: &str) -> Result<()> {
     match owner.read(path) {
         Ok(found) if found == text.as_bytes() => Ok(()),
-        _ => write(owner, path, text.as_bytes()),
+        _ => put(owner, path, text.as_bytes()),
     }
 }
 
-/// Writes a file of the checkout with its owner's rights: whole, or not at all.
-pub(crate) fn write(owner: &LocalUser, path: &Path, text: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut draft = tempfile::NamedTempFile::new_in(folder)?;
-        draft.write_all(text)?;
-        draft.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-        draft.persist(path)?;
-        Ok(())
-    };
-    owner.acting(write).map_err(Error::file("write", path))
+fn put(owner: &LocalUser, path: &Path, text: &[u8]) -> Result<()> {
+    owner.write(path, text).map_err(Error::file("write", path))
 }

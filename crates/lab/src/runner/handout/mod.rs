@@ -5,13 +5,13 @@
 //!   labs/NN-name/             the chosen labs, without solutions and wrong answers
 //!   crates/                   the crates that they need
 //!   vendor/                   the packages of others that those need
+//!   kit/                      all that programs link, compiled: for whoever has the same rustc
 //!   work/                     empty: `isolab lab start` puts the student's files there
 //! ```
 //!
 //! `check.rs` stays: it says in code what must be true, and a check builds nothing of it, for the
 //! judge is in isolab. What a library of this course does for an answer stays readable too, since
-//! programs link it. Nothing is compiled beforehand: cargo takes what was built from `vendor` in one
-//! folder for another's in the next (the path is part of a unit's fingerprint).
+//! programs link it.
 
 mod packages;
 mod readme;
@@ -24,6 +24,7 @@ use serde_json::json;
 
 use crate::runner::{
     Answer, Error, Front, LabContext, Result,
+    build::{kit::Kit, prebuilt},
     course::{Course, Lab, work},
 };
 use packages::Metadata;
@@ -41,6 +42,7 @@ pub fn handout(
     context: &LabContext,
     asked: &[String],
     out: &Path,
+    with_kit: bool,
     front: &mut dyn Front,
 ) -> Result<Answer> {
     let course = &context.course;
@@ -81,6 +83,13 @@ pub fn handout(
     let own = Course::find(&folder)?;
     front.step("vendor");
     let vendored = vendor::vendor(&own)?;
+    if with_kit {
+        let mut kit = Kit::new(own.root.join(prebuilt::FOLDER));
+        own.labs.iter().try_for_each(|lab| kit.add(&own, lab, front))?;
+        kit.save(&own)?;
+        // What cargo has built is of use in this very folder only.
+        fs::remove_dir_all(&own.target).map_err(Error::file("remove", &own.target))?;
+    }
     ensure_whole(&own)?;
     let program = folder.join("isolab");
     fs::copy("/proc/self/exe", &program).map_err(Error::file("copy", &program))?;

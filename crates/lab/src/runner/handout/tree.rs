@@ -1,6 +1,11 @@
 //! The files of a handout that are the checkout's: crates and labs, and the workspace around them.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, io, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::{furnish, packages::Package};
 use crate::runner::{
@@ -9,8 +14,16 @@ use crate::runner::{
 };
 
 /// What students neither need nor should have.
-const LEFT_OUT: [&str; 8] =
-    ["tests", "examples", "benches", "template", "mutants", "target", "Cargo.toml", "solution.rs"];
+const LEFT_OUT: [&str; 8] = [
+    "tests",
+    "examples",
+    "benches",
+    "template",
+    "mutants",
+    "target",
+    "Cargo.toml",
+    "src/solution.rs",
+];
 /// Files of the root that are taken along.
 const KEPT: [&str; 4] = ["LICENSE-APACHE", "LICENSE-MIT", "labs/README.md", "labs/README.zh.md"];
 
@@ -62,22 +75,27 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(Error::file("write", path))
 }
 
-/// Copies regular files and folders, but those with these names, and hidden ones.
+/// Copies regular files and folders, but those at these paths, and hidden ones.
 pub(super) fn copy_tree(from: &Path, to: &Path, left_out: &[&str]) -> io::Result<()> {
+    copy_below(from, to, &mut PathBuf::new(), left_out)
+}
+
+fn copy_below(from: &Path, to: &Path, at: &mut PathBuf, left_out: &[&str]) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();
-        let word = name.to_string_lossy();
-        if left_out.contains(&&*word) || word.starts_with('.') {
-            continue;
+        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        at.push(&name);
+        if !is_hidden && !left_out.iter().any(|path| *at == Path::new(path)) {
+            let (kind, to) = (entry.file_type()?, to.join(&name));
+            if kind.is_dir() {
+                copy_below(&entry.path(), &to, at, left_out)?;
+            } else if kind.is_file() {
+                fs::copy(entry.path(), to)?;
+            }
         }
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            copy_tree(&entry.path(), &to.join(&name), left_out)?;
-        } else if kind.is_file() {
-            fs::copy(entry.path(), to.join(&name))?;
-        }
+        at.pop();
     }
     Ok(())
 }

@@ -7,8 +7,8 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -99,6 +99,18 @@ impl LocalUser {
             true => Ok(file),
             false => Err(io::Error::other("not a regular file")),
         }
+    }
+
+    /// Writes a file that others may read, with this user's rights: whole, or not at all.
+    pub(crate) fn write(&self, path: &Path, text: &[u8]) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        self.acting(|| {
+            let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+            draft.write_all(text)?;
+            draft.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+            draft.persist(path)?;
+            Ok(())
+        })
     }
 
     /// Does something on files with this user's rights: what is made is theirs, and what they

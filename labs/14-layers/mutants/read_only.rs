@@ -1,4 +1,4 @@
-//! `work` on another file system than `upper`: files could not be moved from one to the other.
+//! Mounted to be read only: no container could write.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,19 +6,13 @@ use std::{
 };
 
 use layers::Answer;
-use nix::{
-    mount::{MsFlags, mount},
-    sys::stat::Mode,
-    unistd::mkdir,
-};
+use nix::mount::{MsFlags, mount};
 
 #[path = "../src/solution.rs"]
 #[allow(dead_code, reason = "what is wrong stands below")]
 mod solution;
 
-fn mount_overlay(lowers: &[PathBuf], upper: &Path, _work: &Path, target: &Path) -> nix::Result<()> {
-    let work = Path::new("/dev/shm/work");
-    mkdir(work, Mode::S_IRWXU)?;
+fn mount_overlay(lowers: &[PathBuf], upper: &Path, work: &Path, target: &Path) -> nix::Result<()> {
     let lowers: Vec<String> = lowers.iter().map(|lower| lower.display().to_string()).collect();
     let options = format!(
         "lowerdir={},upperdir={},workdir={},userxattr",
@@ -26,7 +20,7 @@ fn mount_overlay(lowers: &[PathBuf], upper: &Path, _work: &Path, target: &Path) 
         upper.display(),
         work.display()
     );
-    mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(&*options))
+    mount(Some("overlay"), target, Some("overlay"), MsFlags::MS_RDONLY, Some(&*options))
 }
 
 fn main() -> ExitCode {
