@@ -1,9 +1,9 @@
 //! What must be true of lab 06, look after look.
 
+#[path = "check/answers.rs"]
+mod answers;
 #[path = "check/machine.rs"]
 mod machine;
-#[path = "check/told.rs"]
-mod told;
 
 use std::{fs::File, path::PathBuf, process::ExitCode};
 
@@ -44,8 +44,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     // What the student says of them.
     student.go()?;
     student.meet("told")?;
-    told::who_has_a_machine(&student, &machines)?;
-    told::whose_parts(&student)?;
+    answers::who_has_a_machine(&student, &machines)?;
+    answers::whose_parts(&student)?;
     student.go()?;
     student.finish()
 }
@@ -56,7 +56,7 @@ fn without_kvm(bench: &mut Bench, student: &Student, token: &str) -> Checked<Mac
     tcg.prints(bench, student, token)?;
     let descriptors = tcg.descriptors(bench)?;
     ensure(!descriptors.machine, || tcg.takes_kvm())?;
-    tcg.is_told(bench, "tcg", "L06-default-accel")?;
+    tcg.gives_argument(bench, "tcg", "L06-default-accel")?;
     Ok(tcg)
 }
 

@@ -54,6 +54,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     threads::end(bench, &mut student, "elsewhere-off")?;
     student.meet("running").map_err(threads::failed)?;
     let all = threads::are_right(bench, &student, ALL, cpu)?;
+    let since = Instant::now();
 
     // They share it: in turn and alike, and the one that halts wants nothing of it.
     let page = counters(student.main())?;
@@ -72,7 +73,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
 
     interrupts::are_survived(bench, &mut student, &all, &page)?;
     let rings = interrupts::wake(bench, &mut student, &page)?;
-    stolen::is_what_was_waited(bench, &mut student, &all, &page, began)?;
+    stolen::is_what_was_waited(bench, &mut student, &all, &page, (began, since))?;
     interrupts::no_more_than(bench, rings, &page)?;
     student.go()?;
     threads::end(bench, &mut student, "off")?;

@@ -43,12 +43,12 @@ impl Machine {
     }
 
     /// That one of its arguments is this word, or gives something this value; else the finding `id`.
-    pub fn is_told(&self, bench: &mut Bench, word: &str, id: &str) -> Checked<()> {
+    pub fn gives_argument(&self, bench: &mut Bench, word: &str, id: &str) -> Checked<()> {
         let arguments = self.arguments();
         bench.saw(self.process.path("cmdline").display(), &arguments);
         // One that has ended has no arguments, which is said elsewhere.
-        let is_told = arguments.is_empty() || has_word(&arguments, word);
-        ensure(is_told, || fail(id).fact("name", self.name).fact("arguments", arguments))
+        let is_given = arguments.is_empty() || has_word(&arguments, word);
+        ensure(is_given, || fail(id).fact("name", self.name).fact("arguments", arguments))
     }
 
     fn arguments(&self) -> String {
@@ -61,7 +61,7 @@ impl Machine {
         self.opens(bench, &self.serial, "L06-silent")?;
         if self.name != "isolab" {
             self.opens(bench, &self.disk, "L06-no-disk")?;
-            self.is_told(bench, "raw", "L06-guessed-format")?;
+            self.gives_argument(bench, "raw", "L06-guessed-format")?;
         }
         // The program's /tmp is its own: it is reached through the program's root.
         let file = student.main().path(&format!("root{}", self.serial));

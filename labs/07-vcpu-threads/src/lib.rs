@@ -64,15 +64,23 @@ pub fn program(answer: &Answer) -> ExitCode {
         }
         host.meet("rung");
 
-        for (number, seat) in guests.seats().iter().enumerate() {
-            let Some(thread) = seat.thread() else { continue };
-            let stolen = host.step("stolen_time", || (answer.stolen_time)(thread))?;
-            host.say(&format!("thread-{number}"), thread);
-            host.say(&format!("stolen-{number}"), stolen.as_nanos().min(u64::MAX.into()));
-        }
-        host.meet("told");
+        // A check that could not look closely enough asks once more.
+        while {
+            tell_stolen_times(host, answer, &guests)?;
+            host.meet("told") == "again"
+        } {}
         turn_off(host, &guests, threads, "off")
     })
+}
+
+fn tell_stolen_times(host: &Host, answer: &Answer, guests: &Guests) -> Result<(), Trouble> {
+    for (number, seat) in guests.seats().iter().enumerate() {
+        let Some(thread) = seat.thread() else { continue };
+        let stolen = host.step("stolen_time", || (answer.stolen_time)(thread))?;
+        host.say(&format!("thread-{number}"), thread);
+        host.say(&format!("stolen-{number}"), stolen.as_nanos().min(u64::MAX.into()));
+    }
+    Ok(())
 }
 
 /// A machine whose virtual CPUs have got their threads, and those that have not ended already.
