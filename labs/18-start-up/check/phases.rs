@@ -32,14 +32,13 @@ pub fn phases(bench: &mut Bench, student: &Student, subject: Subject) -> Checked
         ensure_phases(name, found, &right)?;
     }
     let sum = |times: &Times| times[..PHASES].iter().sum::<f64>();
-    // Of the run that was interrupted least: on a busy host others are, between two looks at the
-    // clock; what is timed besides is in every one.
-    let besides = pairs.iter().map(|(found, right)| {
-        let run = right.map_or(sum(found), |right| right[PHASES]);
-        (found[PHASES] - run) / run
-    });
-    let least = besides.clone().fold(f64::INFINITY, f64::min);
-    let most = besides.fold(f64::NEG_INFINITY, f64::max);
+    // On a busy host many runs are interrupted, and some between two looks at the clock; what is timed
+    // besides is in every one. It is compared with the run that was interrupted least.
+    let runs = pairs.iter().map(|(found, right)| right.map_or(sum(found), |right| right[PHASES]));
+    let shortest = runs.clone().fold(f64::INFINITY, f64::min);
+    let besides = pairs.iter().zip(runs).map(|((found, _), run)| found[PHASES] - run);
+    let least = besides.clone().fold(f64::INFINITY, f64::min) / shortest;
+    let most = besides.fold(f64::NEG_INFINITY, f64::max) / shortest;
     bench.saw(
         format!("stopwatch of {name}"),
         format!("{:.2} % longer than the run, at least", least * 100.0),
