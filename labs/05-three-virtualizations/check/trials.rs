@@ -56,8 +56,8 @@ pub fn ring(
         student.meet(&format!("ring-{}", trial.name)).map_err(|finding| {
             let overflow = finding.id() == "panicked" && finding.get("panic").contains("overflow");
             let panic = finding.get("panic").to_owned();
-            let told = || fail("L05-overflow").fact("panic", panic);
-            if overflow { of(&trial, told()) } else { finding }
+            let reported = || fail("L05-overflow").fact("panic", panic);
+            if overflow { of(&trial, reported()) } else { finding }
         })?;
         let all = wire(student, "ring")?;
         let sent = &all[before..];
