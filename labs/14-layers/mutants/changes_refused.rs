@@ -1,4 +1,4 @@
-//! All that is no file is taken for a directory.
+//! All that is not a file is taken for a directory.
 
 use std::{fs, io, path::Path, process::ExitCode};
 

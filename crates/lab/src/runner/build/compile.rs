@@ -2,15 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{Read as _, Seek as _},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use serde::Deserialize;
 
-use super::lines::lines_of;
+use super::lines::{file_for_words, lines_of, words_in};
 use crate::runner::{Error, Front, Result, course::Course, output::text::clean};
 use crate::visible::visible_with_colours;
 
@@ -101,9 +99,8 @@ fn attempt(
             }
         }
     }
-    let mut words = tempfile::tempfile().map_err(Error::system("make a temporary file"))?;
-    let clone = words.try_clone().map_err(Error::system("dup"))?;
-    cargo.stdout(Stdio::piped()).stderr(clone);
+    let (words, errors) = file_for_words()?;
+    cargo.stdout(Stdio::piped()).stderr(errors);
     let mut child = cargo.spawn().map_err(|error| course.toolchain.no_start(&error))?;
     let mut built = Built::default();
     let status = lines_of(&mut child, front, &mut |line, front| {
@@ -116,23 +113,15 @@ fn attempt(
     if status.success() || !built.errors.is_empty() {
         return Ok(built);
     }
-    let said = last_words(&mut words);
+    /// More of them helps nobody.
+    const SHOWN: usize = 64 << 10;
+    let said = words_in(words)?;
+    let said = String::from_utf8_lossy(&said[..said.len().min(SHOWN)]);
+    let said = said.trim().lines().map(clean).collect::<Vec<_>>().join("\n");
     let cannot_write = ["Permission denied", "Read-only file system", "os error 13", "os error 30"];
     match cannot_write.iter().any(|sign| said.contains(sign)) {
         true => Err(Error::ReadOnly { path: course.target.clone() }),
         false => Err(Error::Cargo { said }),
-    }
-}
-
-fn last_words(file: &mut File) -> String {
-    let mut text = Vec::new();
-    let read = file.rewind().and_then(|()| file.take(64 << 10).read_to_end(&mut text));
-    match read {
-        Ok(_) => {
-            let text = String::from_utf8_lossy(&text).trim().to_owned();
-            text.lines().map(clean).collect::<Vec<_>>().join("\n")
-        }
-        Err(error) => error.to_string(),
     }
 }
 

@@ -7,14 +7,13 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{Read as _, Seek as _},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::lines::lines_of;
+use super::lines::{file_for_words, lines_of, words_in};
 use crate::check::{SOURCES, digest};
 use crate::runner::{
     Error, Front, Result,
@@ -24,8 +23,6 @@ use crate::runner::{
 
 /// The file of a kit that is kept.
 const FILE: &str = "kit.json";
-/// No verbose output of cargo's is longer.
-const MOST_BYTES: u64 = 16 << 20;
 
 /// What the programs of some labs are compiled with.
 #[derive(Debug)]
@@ -92,9 +89,8 @@ impl Kit {
         cargo.arg("--target-dir").arg(&course.target);
         // A word that is new each time: what is as it was is not compiled, nor told.
         cargo.arg("--").arg("--cfg").arg(format!("isolab_kit_{}", std::process::id()));
-        let mut words = tempfile::tempfile().map_err(Error::system("make a temporary file"))?;
-        let clone = words.try_clone().map_err(Error::system("dup"))?;
-        cargo.stdout(Stdio::piped()).stderr(clone);
+        let (words, errors) = file_for_words()?;
+        cargo.stdout(Stdio::piped()).stderr(errors);
         let mut child = cargo.spawn().map_err(|error| course.toolchain.no_start(&error))?;
         let mut files = Vec::new();
         let status = lines_of(&mut child, front, &mut |line, _| {
@@ -104,9 +100,7 @@ impl Kit {
                 files.extend(filenames);
             }
         })?;
-        let mut said = Vec::new();
-        words.rewind().map_err(Error::system("lseek"))?;
-        words.take(MOST_BYTES).read_to_end(&mut said).map_err(Error::system("read"))?;
+        let said = words_in(words)?;
         let said = String::from_utf8_lossy(&said);
         let failed = || Error::Cargo {
             said: said.lines().rev().take(5).map(clean).collect::<Vec<_>>().join("\n"),

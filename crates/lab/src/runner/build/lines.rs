@@ -1,9 +1,10 @@
 //! What a build says, line by line, until it ends or the user asks to stop.
 
 use std::{
-    io::Read as _,
+    fs::File,
+    io::{Read as _, Seek as _},
     os::fd::{AsFd as _, BorrowedFd},
-    process::{Child, ExitStatus},
+    process::{Child, ExitStatus, Stdio},
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -13,6 +14,24 @@ use crate::runner::{Error, Front, Result};
 
 /// No line of cargo's is longer; what is, is passed over.
 const MOST_BYTES: usize = 16 << 20;
+
+/// No child of a build says more on its standard error.
+const MOST_WORDS: u64 = 16 << 20;
+
+/// A file for what a child writes to its standard error, and the end that the child is given.
+pub(super) fn file_for_words() -> Result<(File, Stdio)> {
+    let file = tempfile::tempfile().map_err(Error::system("make a temporary file"))?;
+    let clone = file.try_clone().map_err(Error::system("dup"))?;
+    Ok((file, clone.into()))
+}
+
+/// What a child has written into such a file.
+pub(super) fn words_in(mut file: File) -> Result<Vec<u8>> {
+    let mut words = Vec::new();
+    file.rewind().map_err(Error::system("lseek"))?;
+    file.take(MOST_WORDS).read_to_end(&mut words).map_err(Error::system("read"))?;
+    Ok(words)
+}
 
 /// Gives each line that the child writes to its standard output, which was piped, and waits for its
 /// end. The child leads a process group: who is left of that is killed, in the end and on request.

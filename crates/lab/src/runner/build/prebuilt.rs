@@ -3,17 +3,12 @@
 //! Cargo would compile them once more: the folder in which packages of others lie is a part of what
 //! it tells one build from another by. The compiler itself reads them wherever they are.
 
-use std::{
-    fs,
-    io::{Read as _, Seek as _},
-    path::PathBuf,
-    process::Stdio,
-};
+use std::{fs, path::PathBuf, process::Stdio};
 
 use super::{
     compile::{Built, Folders, Words},
     kit::Kit,
-    lines::lines_of,
+    lines::{file_for_words, lines_of, words_in},
 };
 use crate::runner::{
     Error, Front, Result,
@@ -22,8 +17,6 @@ use crate::runner::{
 
 /// The folder of a handout's kit.
 pub(crate) const FOLDER: &str = "kit";
-/// No compiler says more.
-const MOST_BYTES: u64 = 16 << 20;
 
 /// Compiles the student's own file; `None` where there are no libraries for it, or other ones.
 pub(crate) fn build(
@@ -54,14 +47,11 @@ pub(crate) fn build(
     if colours {
         rustc.arg("--json=diagnostic-rendered-ansi");
     }
-    let mut words = tempfile::tempfile().map_err(Error::system("make a temporary file"))?;
-    let clone = words.try_clone().map_err(Error::system("dup"))?;
-    rustc.stdout(Stdio::piped()).stderr(clone);
+    let (words, errors) = file_for_words()?;
+    rustc.stdout(Stdio::piped()).stderr(errors);
     let mut child = rustc.spawn().map_err(|error| course.toolchain.no_start(&error))?;
     let status = lines_of(&mut child, front, &mut |_, _| {})?;
-    let mut said = Vec::new();
-    words.rewind().map_err(Error::system("lseek"))?;
-    words.take(MOST_BYTES).read_to_end(&mut said).map_err(Error::system("read"))?;
+    let said = words_in(words)?;
     let mut built = Built::default();
     let folders = Folders { root: &course.root, workspace: &course.root };
     for line in said.split(|byte| *byte == b'\n') {

@@ -128,6 +128,19 @@ impl Toolchain {
         trust::tree(target).map_err(Error::Shared)
     }
 
+    /// Refuses what only the checkout's owner may do: what is built from it goes to others. The words
+    /// say how that user does it, in both languages.
+    pub(crate) fn ensure_own(&self, en: &str, zh: &str) -> Result<()> {
+        let name = &self.owner.name;
+        match self.owner.is_not_root_here() {
+            true => Err(Error::Usage {
+                en: format!("the checkout is {name}'s: {en} as that user"),
+                zh: format!("这份仓库属于 {name}：请以该用户的身份{zh}"),
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// Whose checkout it is.
     pub(crate) fn owner(&self) -> &LocalUser {
         &self.owner

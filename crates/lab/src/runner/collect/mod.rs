@@ -32,7 +32,7 @@ use crate::runner::{
         compile::{self, BuildTargets},
         kit::Kit,
     },
-    commands::export::write,
+    commands::{check::not_compiled, export::write},
     course::Lab,
     judging::{
         check_process::{self, Check, Judge},
@@ -75,13 +75,7 @@ pub fn collect(
     front: &mut dyn Front,
 ) -> Result<Answer> {
     let course = &context.course;
-    if course.toolchain.owner().is_not_root_here() {
-        let name = &course.toolchain.owner().name;
-        return Err(Error::Usage {
-            en: format!("the checkout is {name}'s: collect as that user"),
-            zh: format!("这份仓库属于 {name}：请以该用户的身份收集"),
-        });
-    }
+    course.toolchain.ensure_own("collect", "收集")?;
     let (submissions, refused) = submissions::found(folder, course)?;
     let made = LocalUser::caller().acting(|| fs::create_dir_all(out));
     made.map_err(Error::file("create", out))?;
@@ -165,7 +159,7 @@ impl<'a> Marker<'a> {
         self.kit.add(&self.context.course, lab, front)?;
         let (report, fault) =
             match jail::compile((&self.kit, &self.sysroot), &lab.id, &submission.text, front)? {
-                Compiled::Refused(error) => (Some(refused(lab, &error)), None),
+                Compiled::Refused(error) => (Some(not_compiled(lab, &[clean(&error)])), None),
                 Compiled::Program(program, _folder) => {
                     let (lab_id, deadline) = (lab.id.clone(), check_process::USUAL);
                     let judge = self.judge(lab, front)?;
@@ -216,20 +210,6 @@ impl<'a> Marker<'a> {
         let messages = Messages::new(lab.catalogue().ok()?);
         let file = Path::new("student.rs");
         Some(verdict_text::sentences(report, &messages, file, &self.context.style)?.saw)
-    }
-}
-
-/// The verdict on a program that does not compile.
-fn refused(lab: &Lab, error: &str) -> Report {
-    Report {
-        lab: lab.id.clone(),
-        verdict: Verdict::Fail,
-        id: Some("not-compiled".to_owned()),
-        facts: BTreeMap::from([("error".to_owned(), clean(error))]),
-        evidence: Vec::new(),
-        measured: BTreeMap::new(),
-        output: Vec::new(),
-        unjudged: Vec::new(),
     }
 }
 

@@ -60,7 +60,10 @@ pub fn check(
     begin(context, lab, &messages, options, front)?;
     let file_note = notes::judged_file(context, lab);
     let (report, errors) = match programs(context, lab, front)? {
-        BuildOutcome::CompileErrors(errors) => (refused(lab, &errors), errors),
+        BuildOutcome::CompileErrors(errors) => {
+            let lines: Vec<String> = errors.iter().map(|error| error.short.clone()).collect();
+            (not_compiled(lab, &lines), errors)
+        }
         BuildOutcome::Program(program, judge) => {
             let deadline = check_process::USUAL;
             let check = Check { lab: lab.id.clone(), judge, program, deadline };
@@ -184,18 +187,15 @@ pub(crate) fn programs(
     }
 }
 
-/// The verdict on a program that does not compile.
-fn refused(lab: &Lab, errors: &[Diagnostic]) -> Report {
-    let first = errors.first().map(|error| error.short.clone()).unwrap_or_default();
+/// The verdict on a program that does not compile, from the compiler's errors in a line each.
+pub(crate) fn not_compiled(lab: &Lab, errors: &[String]) -> Report {
+    let evidence = |says: &String| Evidence { place: "rustc".to_owned(), says: says.clone() };
     Report {
         lab: lab.id.clone(),
         verdict: Verdict::Fail,
         id: Some("not-compiled".to_owned()),
-        facts: BTreeMap::from([("error".to_owned(), first)]),
-        evidence: errors
-            .iter()
-            .map(|error| Evidence { place: "rustc".to_owned(), says: error.short.clone() })
-            .collect(),
+        facts: BTreeMap::from([("error".to_owned(), errors.first().cloned().unwrap_or_default())]),
+        evidence: errors.iter().map(evidence).collect(),
         measured: BTreeMap::new(),
         output: Vec::new(),
         unjudged: Vec::new(),

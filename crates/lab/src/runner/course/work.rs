@@ -42,7 +42,7 @@ pub(crate) enum Origin {
 }
 
 /// Makes the folder of all students' files, with something in it: cargo reads no workspace with
-/// members `work/*` of which there is nothing.
+/// members `work/*` if none is there.
 pub(crate) fn make_folder(root: &Path, owner: &LocalUser) -> Result<()> {
     let folder = root.join(FOLDER);
     let readme = folder.join("README.md");

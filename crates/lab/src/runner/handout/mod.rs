@@ -46,13 +46,7 @@ pub fn handout(
     front: &mut dyn Front,
 ) -> Result<Answer> {
     let course = &context.course;
-    if course.toolchain.owner().is_not_root_here() {
-        let name = &course.toolchain.owner().name;
-        return Err(Error::Usage {
-            en: format!("the checkout is {name}'s: make the handout as that user"),
-            zh: format!("这份仓库属于 {name}：请以该用户的身份制作"),
-        });
-    }
+    course.toolchain.ensure_own("make the handout", "制作")?;
     let labs: Vec<&Lab> = match asked {
         [] => course.labs.iter().collect(),
         asked => asked.iter().map(|asked| course.lab(asked)).collect::<Result<_>>()?,
@@ -165,7 +159,9 @@ impl Pack {
     fn write(&self, folder: &Path, out: &Path) -> Result<()> {
         let parent = folder.parent().unwrap_or(Path::new("/"));
         let mut tar = std::process::Command::new("tar");
-        tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner"]).args(self.0);
+        // A colon in a name is no host's (tar(1)).
+        tar.args(["--force-local", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"])
+            .args(self.0);
         tar.arg("-cf").arg(out).arg("-C").arg(parent).arg(NAME).stdin(Stdio::null());
         let ended = tar.output().map_err(Error::system("start tar"))?;
         match ended.status.success() {

@@ -9,37 +9,28 @@
 //! What does not compile is nobody's answer, and what the host cannot judge is counted as such.
 
 mod changes;
+mod compiler;
 mod rules;
 mod tokens;
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    fs,
-    os::{fd::BorrowedFd, unix::fs::PermissionsExt as _},
-    path::{Path, PathBuf},
-    process::Stdio,
-    sync::{Mutex, mpsc},
-    thread,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
 use serde::Serialize;
-use tempfile::TempDir;
 
 use super::{
     Error, Front, Result,
-    build::kit::Kit,
     contract::Contract,
     course::{Course, Lab},
     judging::{
-        check_process::Judge,
+        check_process::{Judge, is_readable_within},
         nested,
         staged::Staged,
         truth::{Expected, Outcome, Row},
     },
-    privilege::environment::temporary_folder,
 };
 use crate::verdict::Verdict;
 use changes::Change;
+use compiler::Compiler;
 
 /// What came of a lab's changes.
 #[derive(Debug, Default, Serialize)]
@@ -96,29 +87,14 @@ impl Surveyor<'_> {
             .map_err(|error| Error::Damaged { path, cause: error.to_string() })?;
         // What is wrong with it is a row of the truth table; here it explains nothing then.
         let contract = Contract::of(lab).unwrap_or_default();
-        let compiler = Compiler::of(self.course, lab, front)?;
-        let folder = self.course.target.join("changed").join(&lab.id);
-        let made = || {
-            // What an interrupted survey has left is written anew.
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder)
+        let sources: Vec<String> = changes.iter().map(|change| change.applied(&source)).collect();
+        let compiler = Compiler::of(self.course, lab, &sources, front)?;
+        let verdicts = match self.nest {
+            true => self.judged_in_the_nest(&compiler, front)?,
+            false => self.judged_here(&compiler, front)?,
         };
-        lab.owner.acting(made).map_err(Error::file("create", &folder))?;
-        let programs = |number: usize| folder.join(format!("lab{}-changed-{number:03}", lab.id));
-        let write = || {
-            changes.iter().enumerate().try_for_each(|(number, change)| {
-                fs::write(programs(number).with_extension("rs"), change.applied(&source))
-            })
-        };
-        lab.owner.acting(write).map_err(Error::file("write to", &folder))?;
-
         let mut survey =
             Survey { lab: lab.id.clone(), changes: changes.len(), ..Survey::default() };
-        let verdicts = match self.nest {
-            true => self.judged_in_the_nest(lab, &compiler, changes.len(), &programs, front)?,
-            false => self.judged_here(lab, &compiler, changes.len(), &programs, front)?,
-        };
-        let _ = lab.owner.acting(|| fs::remove_dir_all(&folder));
         survey.count(&changes, &verdicts, &contract);
         Ok(survey)
     }
@@ -126,22 +102,19 @@ impl Surveyor<'_> {
     /// Compiles on all processors, and judges each as soon as it is there.
     fn judged_here(
         &self,
-        lab: &Lab,
         compiler: &Compiler<'_>,
-        count: usize,
-        program: &(dyn Fn(usize) -> PathBuf + Sync),
         front: &mut dyn Front,
     ) -> Result<Vec<Option<Verdict>>> {
-        let mut verdicts = vec![None; count];
-        compiled(compiler, count, program, |number| {
-            front.step(&format!("{} {}/{count}", lab.id, number + 1));
-            let path = program(number);
-            let staged = Staged::of(&path, &lab.owner)?;
-            let row = self.row(lab, number, staged.path.clone());
+        let mut verdicts = vec![None; compiler.count()];
+        let owner = &compiler.lab.owner;
+        compiler.compile_all(|number, path| {
+            front.step(&compiler.progress(number));
+            let staged = Staged::of(path, owner)?;
+            let row = self.row(compiler.lab, number, staged.path.clone());
             let programs = BTreeSet::from([staged.path.clone()]);
             verdicts[number] = Some(verdict(&row.judge(&programs, front.end())?));
             // Hundreds of programs are gigabytes.
-            let _ = lab.owner.acting(|| fs::remove_file(&path));
+            let _ = owner.acting(|| fs::remove_file(path));
             Ok(())
         })?;
         Ok(verdicts)
@@ -149,24 +122,24 @@ impl Surveyor<'_> {
 
     fn judged_in_the_nest(
         &self,
-        lab: &Lab,
         compiler: &Compiler<'_>,
-        count: usize,
-        program: &(dyn Fn(usize) -> PathBuf + Sync),
         front: &mut dyn Front,
     ) -> Result<Vec<Option<Verdict>>> {
         /// What a nest's memory holds.
         const AT_ONCE: usize = 40;
         let mut rows = Vec::new();
-        compiled(compiler, count, program, |number| {
-            front.step(&format!("{} {}/{count}", lab.id, number + 1));
-            rows.push((number, self.row(lab, number, program(number))));
-            stopped(front.end())
+        compiler.compile_all(|number, path| {
+            front.step(&compiler.progress(number));
+            rows.push((number, self.row(compiler.lab, number, path.to_owned())));
+            match is_readable_within(front.end(), Duration::ZERO) {
+                true => Err(Error::Interrupted),
+                false => Ok(()),
+            }
         })?;
-        let mut verdicts = vec![None; count];
+        let mut verdicts = vec![None; compiler.count()];
         for some in rows.chunks(AT_ONCE) {
             let (numbers, rows): (Vec<usize>, Vec<Row>) = some.iter().cloned().unzip();
-            let outcomes = nested::judge(&rows, &lab.owner, front.end())?;
+            let outcomes = nested::judge(&rows, &compiler.lab.owner, front.end())?;
             for (number, outcome) in numbers.into_iter().zip(outcomes) {
                 verdicts[number] = Some(verdict(&outcome));
             }
@@ -181,88 +154,12 @@ impl Surveyor<'_> {
     }
 }
 
-/// Compiles further programs of a lab without cargo: hundreds of them, each in half a second.
-struct Compiler<'a> {
-    kit: Kit,
-    course: &'a Course,
-    lab: &'a Lab,
-    /// It has the kit's libraries.
-    _folder: TempDir,
-}
-
-impl<'a> Compiler<'a> {
-    fn of(course: &'a Course, lab: &'a Lab, front: &mut dyn Front) -> Result<Self> {
-        let folder = temporary_folder()?;
-        // The owner of the checkout compiles.
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(folder.path(), mode).map_err(Error::file("chmod", folder.path()))?;
-        let mut kit = Kit::new(folder.path().join("libraries"));
-        kit.add(course, lab, front)?;
-        Ok(Self { kit, course, lab, _folder: folder })
-    }
-
-    /// Whether the compiler takes the source.
-    fn compile(&self, source: &Path, program: &Path) -> Result<bool> {
-        let [source, program, libraries] =
-            [source, program, &self.kit.libraries].map(|path| path.to_string_lossy());
-        let words = self.kit.arguments(&self.lab.id, &source, &program, &libraries);
-        let words = words.expect("the lab was added");
-        let mut rustc = self.course.toolchain.rustc();
-        rustc.args(words).arg("--cap-lints=allow").stdout(Stdio::null()).stderr(Stdio::null());
-        let ended = rustc.status().map_err(|error| self.course.toolchain.no_start(&error))?;
-        Ok(ended.success())
-    }
-}
-
 /// What leaves something behind, or ends its check without a verdict, is told from the solution, too.
 fn verdict(outcome: &Outcome) -> Verdict {
     match &outcome.report {
         Some(report) if outcome.why.is_empty() => report.verdict,
         _ => Verdict::Fail,
     }
-}
-
-fn stopped(end: Option<BorrowedFd<'_>>) -> Result<()> {
-    use super::judging::check_process::is_readable_within;
-    match is_readable_within(end, std::time::Duration::ZERO) {
-        true => Err(Error::Interrupted),
-        false => Ok(()),
-    }
-}
-
-/// Compiles the numbered sources on all processors, and gives the number of each program that there
-/// is then to `take`.
-fn compiled(
-    compiler: &Compiler<'_>,
-    count: usize,
-    program: &(dyn Fn(usize) -> PathBuf + Sync),
-    mut take: impl FnMut(usize) -> Result<()>,
-) -> Result<()> {
-    let open: Mutex<VecDeque<usize>> = Mutex::new((0..count).collect());
-    let next = || open.lock().ok()?.pop_front();
-    let (send, receive) = mpsc::sync_channel(1);
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            let send = send.clone();
-            scope.spawn(move || {
-                while let Some(number) = next() {
-                    let path = program(number);
-                    let made = compiler.compile(&path.with_extension("rs"), &path);
-                    // Nobody takes more once something has failed.
-                    if send.send((number, made)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(send);
-        for (number, made) in receive {
-            if made? {
-                take(number)?;
-            }
-        }
-        Ok(())
-    })
 }
 
 impl Survey {
