@@ -1,4 +1,4 @@
-//! The user alone: the group is left out.
+//! The group is forgotten.
 
 use std::{fs, io, process::ExitCode};
 

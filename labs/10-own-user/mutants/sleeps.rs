@@ -1,7 +1,7 @@
 //! The child sleeps for a moment, which is long enough on most days.
 
 use std::{
-    io::{self},
+    io::{self, Read},
     process::ExitCode,
     thread::sleep,
     time::Duration,
@@ -13,9 +13,10 @@ use own_user::{Answer, Gate};
 #[allow(dead_code, reason = "what is wrong stands below")]
 mod solution;
 
-fn wait_at_gate(_gate: Gate) -> io::Result<()> {
-    sleep(Duration::from_secs(2));
-    Ok(())
+fn wait_at_gate(mut gate: Gate) -> io::Result<()> {
+    drop(gate.open);
+    sleep(Duration::from_millis(500));
+    gate.wait.read_exact(&mut [0])
 }
 
 fn main() -> ExitCode {

@@ -1,26 +1,26 @@
 //! Lab 10: root that is not root. The part that makes a process with a user namespace, and leads the
 //! student's three functions on both sides of it.
 
+mod trial;
+
 use std::{
     ffi::CString,
     fs::{self, File},
     io::{self, PipeReader, PipeWriter, Read},
-    os::{fd::AsRawFd, unix::fs::MetadataExt},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::MetadataExt,
+    },
     process::ExitCode,
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
-use host::ProcessStat;
 use lab::program::{Host, Trouble, run};
 use nix::{
     sched::{CloneFlags, clone},
-    sys::{
-        signal::{Signal, kill},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
-    },
-    unistd::{ForkResult, Pid, execv, fork, getuid, pipe},
+    sys::{signal::Signal, wait::waitpid},
+    unistd::{Pid, execv, getuid, pipe},
 };
+use trial::{try_to_open, try_to_wait, until_it_waits};
 
 /// A pipe at which the new process waits. Both processes have both ends of it: the new one is born
 /// with a copy of all descriptors.
@@ -73,14 +73,14 @@ fn outside(host: &Host, answer: &Answer) -> Result<(), Trouble> {
         }
     })?;
     until_it_waits(child);
+    host.say("gate", host.step("look at the pipe", || inode(of_child.as_ref()))?);
     host.meet("born");
-    let orphan = host.step("make a process without a parent at the gate", || orphan(answer))?;
-    host.say("orphan", orphan);
-    host.meet("orphaned");
+    try_to_wait(host, answer)?;
     let written = (answer.write_maps)(child);
     host.say("write_maps", written.as_ref().map_or_else(ToString::to_string, |()| "ok".into()));
     host.meet("written");
     host.step("write_maps", || written)?;
+    try_to_open(host, answer)?;
     if let Some((gate, doing)) = of_child {
         host.step("open_gate", || (answer.open_gate)(gate))?;
         drop(doing);
@@ -125,54 +125,8 @@ fn inside(host: &Host) -> Result<(), Trouble> {
     host.step("remove the file", || fs::remove_file(&path))
 }
 
-/// What a process does at a gate that nobody will open: the writing end is closed everywhere but in
-/// itself. `error`, `came back`, or `waits`.
-fn orphan(answer: &Answer) -> io::Result<&'static str> {
-    let (wait, open) = io::pipe()?;
-    // SAFETY: this process has a single thread, so the child may do whatever it could do.
-    #[expect(unsafe_code, reason = "nix marks fork as unsafe for programs with threads")]
-    let child = match unsafe { fork() }? {
-        ForkResult::Child => {
-            let is_error = (answer.wait_at_gate)(Gate { wait, open }).is_err();
-            std::process::exit(i32::from(is_error));
-        }
-        ForkResult::Parent { child } => child,
-    };
-    drop((wait, open));
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline && ticks(child) < BUSY {
-        match waitpid(child, Some(WaitPidFlag::WNOHANG))? {
-            WaitStatus::StillAlive => sleep(Duration::from_millis(1)),
-            WaitStatus::Exited(_, 0) => return Ok("came back"),
-            _ => return Ok("error"),
-        }
-    }
-    kill(child, Signal::SIGKILL)?;
-    waitpid(child, None)?;
-    Ok("waits")
-}
-
-/// How long a process may take to see that its pipe is at its end.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// So much CPU time, in ticks of which there are 100 in a second (proc_pid_stat(5)), no wait takes.
-const BUSY: u64 = 20;
-
-/// Waits until the process sleeps: then it is at the gate, or has gone as far as it can without. One
-/// that computes all the time does not wait at all.
-fn until_it_waits(child: Pid) {
-    loop {
-        let stat = ProcessStat::of(child.as_raw().cast_unsigned());
-        let state = stat.ok().and_then(|stat| stat.state());
-        if matches!(state, None | Some('S' | 'Z')) || ticks(child) >= BUSY {
-            break;
-        }
-        sleep(Duration::from_millis(1));
-    }
-}
-
-/// The CPU time that a process has had.
-fn ticks(process: Pid) -> u64 {
-    let stat = ProcessStat::of(process.as_raw().cast_unsigned()).ok();
-    let field = |number| stat.as_ref().and_then(|stat| stat.field(number)).unwrap_or(0);
-    field(14) + field(15)
+/// The number of the gate's pipe, by which the check finds it.
+fn inode(of_child: Option<&(Gate, impl Sized)>) -> io::Result<u64> {
+    let (gate, _) = of_child.ok_or(io::ErrorKind::NotFound)?;
+    Ok(File::from(gate.wait.as_fd().try_clone_to_owned()?).metadata()?.ino())
 }

@@ -12,7 +12,8 @@ use std::{
 use nix::unistd::{Gid, Pid, Uid};
 use own_user::{Answer, Gate};
 
-/// Waits until the parent has written a byte into the pipe. The new process calls it.
+/// Waits until the parent has written a byte into the pipe. The new process calls it. It is blocked
+/// in a read from the pipe meanwhile; after a byte it returns.
 ///
 /// It must not wait forever if the parent dies. A pipe is at end of file when *no process* has its
 /// write end open any more, and this process has a copy of it. End of file without a byte is an
@@ -24,8 +25,8 @@ fn wait_at_gate(gate: Gate) -> io::Result<()> {
 /// Maps the IDs of the process `child`: root, UID 0, inside its user namespace is *you* outside. The
 /// same for its group. The parent calls it.
 ///
-/// Three files of `/proc/PID`: `uid_map`, `setgroups` and then `gid_map` (user_namespaces(7), "Defining
-/// user and group ID mappings"). Each takes one write, once.
+/// Three files of `/proc/PID`: `uid_map`, `gid_map`, and before `gid_map` `deny` in `setgroups`
+/// (user_namespaces(7), "Defining user and group ID mappings"). Each map takes one write, once.
 fn write_maps(child: Pid) -> io::Result<()> {
     todo!("lab 10, step 2: \"INSIDE OUTSIDE COUNT\" into uid_map; deny setgroups; then gid_map")
 }

@@ -1,4 +1,4 @@
-//! A file that does not exist.
+//! The user's number is taken for the group's.
 
 use std::{fs, io, process::ExitCode};
 
@@ -10,7 +10,9 @@ use own_user::Answer;
 mod solution;
 
 fn write_maps(child: Pid) -> io::Result<()> {
-    fs::write(format!("/proc/{child}/uidmap"), format!("0 {} 1", Uid::effective()))
+    fs::write(format!("/proc/{child}/uid_map"), format!("0 {} 1", Uid::effective()))?;
+    fs::write(format!("/proc/{child}/setgroups"), "deny")?;
+    fs::write(format!("/proc/{child}/gid_map"), format!("0 {} 1", Uid::effective()))
 }
 
 fn main() -> ExitCode {

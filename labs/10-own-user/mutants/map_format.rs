@@ -1,4 +1,4 @@
-//! The line in several writes: each is taken for a map.
+//! write! makes a write(2) of each piece of the text.
 
 use std::{
     fs,
@@ -14,10 +14,10 @@ use own_user::Answer;
 mod solution;
 
 fn write_maps(child: Pid) -> io::Result<()> {
-    let open = |name: &str| fs::File::create(format!("/proc/{child}/{name}"));
-    write!(open("uid_map")?, "0 {} 1", Uid::effective())?;
-    write!(open("setgroups")?, "deny")?;
-    write!(open("gid_map")?, "0 {} 1", Gid::effective())
+    let mut file = fs::File::create(format!("/proc/{child}/uid_map"))?;
+    write!(file, "0 {} 1", Uid::effective())?;
+    fs::write(format!("/proc/{child}/setgroups"), "deny")?;
+    fs::write(format!("/proc/{child}/gid_map"), format!("0 {} 1", Gid::effective()))
 }
 
 fn main() -> ExitCode {
