@@ -86,6 +86,23 @@ next = "在 {file} 里 fork。"
 hints = ["提示一", "提示二", "提示三"]
 "#;
 
+const README: &str = "# Lab 88
+
+## Steps
+
+All in your own file. A new process, in a namespace of its own.
+
+## How to check
+";
+
+const CLAUSES: &str = r#"background = ["All in your own file."]
+
+[[clause]]
+says = "A new process, in a namespace of its own."
+by = ["L88-no-fork"]
+mutants = ["no-fork"]
+"#;
+
 /// `solved` passes, `no-fork` and silence fail, a panic is a step that is not written, and `die`,
 /// `hang` and `busy` are the check's own troubles.
 const CHECK: &str = r#"
@@ -125,6 +142,8 @@ impl Labs {
         labs.write("Cargo.toml", WORKSPACE);
         labs.write("labs/88-own-name/Cargo.toml", MANIFEST);
         labs.write("labs/88-own-name/messages.toml", MESSAGES);
+        labs.write("labs/88-own-name/README.md", README);
+        labs.write("labs/88-own-name/clauses.toml", CLAUSES);
         labs.write("labs/88-own-name/src/lib.rs", "");
         labs.write("labs/88-own-name/check.rs", CHECK);
         labs.student("fn main() { todo!(\"step 1\") }\n");
