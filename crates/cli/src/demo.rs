@@ -1,6 +1,6 @@
 //! `isolab demo`: what the kernel does, live, for the front of a class.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
 
 use clap::Args;
 use demo::{
@@ -181,6 +181,10 @@ pub fn keep_engine() -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Columns of a sheet of paper, and the fewest of a line of notes.
+const PAPER: usize = 80;
+const MIN_NOTES: usize = 40;
+
 /// One of them, or all in order.
 #[derive(Clone, Copy)]
 enum Chosen {
@@ -202,11 +206,17 @@ impl Chosen {
         })
     }
 
+    /// As wide as the terminal; on paper and in files, 79 columns.
     fn notes(self, language: Language) -> String {
+        let columns = match std::io::stdout().is_terminal() {
+            true => usize::from(host::terminal_size().1),
+            false => PAPER,
+        };
+        let width = columns.saturating_sub(1).max(MIN_NOTES);
         match self {
-            Self::One(demo) => demo.script().notes(language),
+            Self::One(demo) => demo.script().notes(language, width),
             Self::Tour => {
-                let all = Demo::ALL.map(|demo| demo.script().notes(language));
+                let all = Demo::ALL.map(|demo| demo.script().notes(language, width));
                 all.join("\n")
             }
         }

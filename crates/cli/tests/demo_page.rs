@@ -18,6 +18,7 @@ use demo::{Demo, Language};
 
 const PHONE: Window = Window { width: 390, height: 844, dark: true };
 const PROJECTOR: Window = Window { width: 1920, height: 1080, dark: false };
+const SCREEN: Window = Window { width: 1280, height: 720, dark: true };
 
 /// A demonstration that gives its page out until it is dropped.
 struct Shown {
@@ -118,6 +119,40 @@ fn every_page_can_be_read_on_a_phone_and_on_a_projector() {
             keep(&mut browser, &format!("{name}-{tag}"));
         }
     }
+}
+
+#[test]
+fn lanes_are_drawings_with_words_for_who_cannot_see_them_and_need_nothing_else() {
+    let Some(mut browser) = Browser::start() else { return };
+    let shown = Shown::of(&["slices", "--replay"]);
+    browser.open(&shown.url, PHONE);
+    browser.wait_for("recording");
+    // Ten workers and all others; a lane on a phone is as high as a finger.
+    let lanes = "[...document.querySelectorAll('td.lane svg[role=img]')]";
+    browser.wait_until(&format!("{lanes}.length === 11"), "eleven lanes");
+    let words = format!("{lanes}.every(it => /[0-9] %/.test(it.getAttribute('aria-label')))");
+    assert_eq!(browser.value(&words), true);
+    let sizes = format!(
+        "{lanes}.every(it => it.getBoundingClientRect().height > 20 && it.clientWidth > 150)"
+    );
+    assert_eq!(browser.value(&sizes), true);
+    let foreign = "[...performance.getEntriesByType('resource')].map(it => new URL(it.name).origin)
+      .filter(origin => origin !== location.origin)";
+    assert_eq!(browser.value(foreign), serde_json::json!([]));
+}
+
+#[test]
+fn the_keys_can_be_reached_and_pressed_without_a_mouse() {
+    let Some(mut browser) = Browser::start() else { return };
+    let shown = Shown::of(&["slices", "--replay"]);
+    browser.open(&shown.url, SCREEN);
+    browser.wait_for("recording");
+    browser.wait_until("document.querySelectorAll('#keys button').length === 5", "five keys");
+    browser.value("document.querySelector('[data-key=\"113\"]').focus()");
+    browser.value("document.activeElement.click()");
+    browser.wait_for("nr_throttled");
+    // It is drawn anew, and is still the one that the next press is for.
+    assert_eq!(browser.value("document.activeElement.dataset.key"), "113");
 }
 
 #[test]

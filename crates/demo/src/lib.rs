@@ -238,6 +238,11 @@ pub trait Source {
         Origin::ThisHost
     }
 
+    /// On which host a recording was made, and when, as far as it says so.
+    fn made(&self) -> Option<String> {
+        None
+    }
+
     /// What to say now, on a tour.
     fn caption(&self) -> Option<String> {
         None

@@ -2,10 +2,10 @@
 //! everything from one.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -26,6 +26,9 @@ struct Moment {
     /// The keys that were pressed just before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     keys: String,
+    /// With the first one: on which host, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made: Option<String>,
     scene: Scene,
 }
 
@@ -35,6 +38,7 @@ pub struct Recorder {
     path: PathBuf,
     began: Instant,
     keys: String,
+    made: Option<String>,
 }
 
 impl Recorder {
@@ -48,7 +52,13 @@ impl Recorder {
         let file = File::create(path).map_err(failed)?;
         let mut file = GzEncoder::new(file, Compression::best());
         writeln!(file, "{MAGIC}").map_err(failed)?;
-        Ok(Self { file, path: path.into(), began: Instant::now(), keys: String::new() })
+        Ok(Self {
+            file,
+            path: path.into(),
+            began: Instant::now(),
+            keys: String::new(),
+            made: Some(here()),
+        })
     }
 
     /// Notes that a key was pressed.
@@ -64,7 +74,8 @@ impl Recorder {
     pub fn add(&mut self, scene: &Scene) -> Result<()> {
         let milliseconds = self.began.elapsed().as_millis() as u64;
         let keys = std::mem::take(&mut self.keys);
-        let moment = Moment { milliseconds, keys, scene: scene.clone() };
+        let made = self.made.take();
+        let moment = Moment { milliseconds, keys, made, scene: scene.clone() };
         let failed = |source| Error::Recording { action: "write", path: self.path.clone(), source };
         let text = serde_json::to_string(&moment).map_err(|error| failed(error.into()))?;
         writeln!(self.file, "{text}").map_err(failed)
@@ -80,6 +91,20 @@ impl Recorder {
         let failed = |source| Error::Recording { action: "write", path, source };
         self.file.finish().map(drop).map_err(failed)
     }
+}
+
+/// This host and this day: the kernel, the processor, and how many of them.
+fn here() -> String {
+    let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let kernel = file("/proc/sys/kernel/osrelease");
+    let processor = file("/proc/cpuinfo");
+    let mut lines = processor.lines();
+    let name = lines.find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let name = name.map_or("unknown processor", |(_, name)| name.trim());
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let day = report::format::date(since.as_secs());
+    format!("Linux {}, {count} x {name}, {day}", kernel.trim())
 }
 
 /// A recording, played at the speed at which it was made. A key leads to where it was pressed.
@@ -175,6 +200,10 @@ impl Source for Replay {
     fn origin(&self) -> Origin {
         Origin::Recording
     }
+
+    fn made(&self) -> Option<String> {
+        self.moments[0].made.clone()
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +220,8 @@ mod tests {
                 assert_eq!(scene.demo(), demo);
                 let size = [(80, 20), (1, 1), (47, 9), (200, 60)][number % 4];
                 let caption = (number % 3 == 0).then(|| "a caption".to_owned());
-                let view = View { scene: scene.clone(), origin: Origin::Recording, caption };
+                let view =
+                    View { scene: scene.clone(), origin: Origin::Recording, caption, made: None };
                 for language in [Language::En, Language::Zh] {
                     drawn(size, |frame| view.draw(frame, language));
                     assert!(view.summary(language).contains(demo.script().title.of(language)));
@@ -206,7 +236,7 @@ mod tests {
             for scene in demo.recorded().unwrap().scenes().step_by(5) {
                 for language in [Language::En, Language::Zh] {
                     let (origin, caption) = (Origin::Recording, None);
-                    let view = View { scene: scene.clone(), origin, caption };
+                    let view = View { scene: scene.clone(), origin, caption, made: None };
                     let screen = drawn((80, 24), |frame| view.draw(frame, language));
                     // What is going on is marked with an ellipsis of its own.
                     let screen = screen.to_string().replace("……", "").replace("… ", "");
@@ -244,8 +274,10 @@ mod tests {
         recorder.finish().unwrap();
         let again = Replay::open(&path).unwrap();
         assert_eq!(again.scenes_after('r').collect::<Vec<_>>(), [first]);
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
+        let made = again.made().unwrap();
+        assert!(made.starts_with("Linux ") && made.contains(", 20"), "{made}");
+        let whole = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         for damaged in [&b"no gzip"[..], &whole[..whole.len() / 2], b""] {
             let error = Replay::read(damaged, &path).unwrap_err().to_string();
             assert!(error.contains("isolab-demo-"), "{error}");

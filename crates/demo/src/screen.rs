@@ -142,7 +142,8 @@ impl Show<'_> {
         if let Some(recorder) = &mut self.recorder {
             recorder.add(&scene)?;
         }
-        let view = View { scene, origin: source.origin(), caption: source.caption() };
+        let (origin, caption, made) = (source.origin(), source.caption(), source.made());
+        let view = View { scene, origin, caption, made };
         if let Some(page) = self.page {
             page.show(&view);
         }

@@ -2,7 +2,7 @@
 
 use report::columns::{columns, wrapped};
 
-use crate::Language;
+use crate::{Language, Scene};
 
 /// A text in both languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +51,21 @@ pub struct Step {
     pub ask: Words,
 }
 
+/// What to say besides at a step if it was measured so on this host.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// The key of the step.
+    pub key: char,
+    /// What was measured, as the condition of a sentence.
+    pub when: Words,
+    /// What to say then.
+    pub say: Words,
+    /// Whether a scene shows it.
+    pub applies: fn(&Scene) -> bool,
+}
+
 /// A demonstration from its first step to its last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Script {
     /// What it shows, in a few words.
     pub title: Words,
@@ -64,14 +77,15 @@ pub struct Script {
     pub keys: &'static [Key],
     /// What happens.
     pub steps: &'static [Step],
+    /// What depends on the host; the notes say it in either case, a tour as it was measured.
+    pub cases: &'static [Case],
 }
 
-/// Notes are read on paper, or beside the picture.
-const WIDTH: usize = 79;
-
 impl Script {
-    /// The teacher's notes: minutes, and for each step what to press, to say and to ask.
-    pub fn notes(&self, language: Language) -> String {
+    /// The teacher's notes in lines of at most `width` columns: minutes, and for each step what to press,
+    /// to say and to ask.
+    pub fn notes(&self, language: Language, width: usize) -> String {
+        let beside = |text: &str, first: &str, rest: &str| beside(text, first, rest, width);
         let minutes = match language {
             Language::En => format!("{} minutes. {}", self.minutes, self.needs.of(language)),
             Language::Zh => format!("{} 分钟。{}", self.minutes, self.needs.of(language)),
@@ -81,10 +95,20 @@ impl Script {
             let key = step.key.map_or(String::new(), |key| format!("[{key}]  "));
             let first = format!("{:>2}. {key}", number + 1);
             notes += &format!("\n{}\n", beside(step.say.of(language), &first, "    "));
+            for case in self.cases.iter().filter(|case| Some(case.key) == step.key) {
+                let say = format!("{}{}", case.when.of(language), case.say.of(language));
+                notes += &format!("{}\n", beside(&say, "    ", "    "));
+            }
             let ask = language.either("    Ask: ", "    问：");
             notes += &format!("{}\n", beside(step.ask.of(language), ask, "    "));
         }
         notes
+    }
+
+    /// What to say of `scene` besides, at the step of `key`.
+    pub fn measured(&self, key: Option<char>, scene: &Scene) -> Option<Words> {
+        let mut cases = self.cases.iter().filter(|case| Some(case.key) == key);
+        cases.find(|case| (case.applies)(scene)).map(|case| case.say)
     }
 
     /// The keys that are pressed from the first step to the last.
@@ -94,8 +118,8 @@ impl Script {
 }
 
 /// `text` behind the label `first`, its other lines behind `rest`.
-fn beside(text: &str, first: &str, rest: &str) -> String {
-    let room = WIDTH - columns(first).max(columns(rest));
+fn beside(text: &str, first: &str, rest: &str, width: usize) -> String {
+    let room = width.saturating_sub(columns(first).max(columns(rest)));
     let lines = wrapped(text, room).join(&format!("\n{rest}"));
     format!("{first}{lines}")
 }
@@ -110,10 +134,12 @@ mod tests {
         for demo in Demo::ALL {
             let script = demo.script();
             for language in [Language::En, Language::Zh] {
-                let notes = script.notes(language);
-                for line in notes.lines() {
-                    assert!(columns(line) < 80, "{line}");
+                for width in [40, 79, 132] {
+                    for line in script.notes(language, width).lines().skip(1) {
+                        assert!(columns(line) <= width, "{line}");
+                    }
                 }
+                let notes = script.notes(language, 79);
                 assert!(notes.contains(language.either("minutes", "分钟")));
             }
             for key in script.steps.iter().filter_map(|step| step.key) {

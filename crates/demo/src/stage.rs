@@ -9,16 +9,17 @@
 
 use ratatui::{
     Frame,
-    layout::{Constraint, Layout},
+    layout::{Constraint, Layout, Rect},
     style::{Color, Style, Stylize as _},
     text::{Line, Span},
     widgets::Paragraph,
 };
-use report::columns::wrapped;
+use report::columns::{columns, wrapped};
 
 use crate::{
     Language, Origin, Scene, markup,
     script::{Key, NEXT, key_label},
+    style::DIM,
 };
 
 /// A scene with what is around it.
@@ -30,6 +31,8 @@ pub struct View {
     pub origin: Origin,
     /// What to say about it, on a tour.
     pub caption: Option<String>,
+    /// Of a recording, on which host it was made and when.
+    pub made: Option<String>,
 }
 
 impl View {
@@ -58,9 +61,12 @@ impl View {
         let colour = if self.origin == Origin::ThisHost { "g" } else { "y" };
         let name = markup::text("span", "d", demo.name());
         let title = markup::text("span", "", demo.script().title.of(language));
+        let origin = self.origin.words().of(language);
+        let made = self.made.as_ref().map_or(String::new(), |made| format!(" {made}"));
+        let made = markup::text("span", "d made", &made);
         let head = [
             markup::element("h1", "", &format!("{name} {title}")),
-            markup::text("span", &format!("origin {colour}"), self.origin.words().of(language)),
+            markup::element("span", "origin", &(markup::text("b", colour, origin) + &made)),
         ];
         let caption = self.caption.as_ref().map(|text| markup::text("p", "caption", text));
         let scene = markup::element("main", demo.name(), &self.scene.page(language));
@@ -82,13 +88,19 @@ impl View {
         ];
         let [title, picture, caption, last] = Layout::vertical(heights).areas(area);
         let demo = self.scene.demo();
-        let [left, right] =
-            Layout::horizontal([Constraint::Fill(1), Constraint::Length(12)]).areas(title);
-        let words = [demo.name().bold(), "  ".into(), demo.script().title.of(language).into()];
-        frame.render_widget(Line::from_iter(words), left);
+        let name = demo.script().title.of(language);
+        let words = [demo.name().bold(), "  ".into(), name.into()];
+        let title_line = Line::from_iter(words);
         let colour = if self.origin == Origin::ThisHost { Color::Green } else { Color::Yellow };
         let origin = self.origin.words().of(language).bold().fg(colour);
-        frame.render_widget(Line::from(origin).right_aligned(), right);
+        // Where it was made stands before that, where there is room.
+        let room = usize::from(area.width).saturating_sub(title_line.width() + origin.width() + 4);
+        let made = self.made.as_deref().filter(|made| columns(made) <= room).unwrap_or_default();
+        frame.render_widget(title_line, title);
+        let origin = Line::from_iter([Span::styled(format!("{made}  "), DIM), origin]);
+        let width = (origin.width() as u16).min(title.width);
+        let right = Rect { x: title.right() - width, width, ..title };
+        frame.render_widget(origin, right);
         self.scene.draw(frame, picture, language);
         if let Some(text) = &self.caption {
             let lines: Vec<Line<'_>> =

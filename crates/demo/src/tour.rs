@@ -2,7 +2,7 @@
 
 use crate::{
     Demo, Language, Origin, Result, Scene, Source,
-    script::{NEXT, Step, key_label},
+    script::{NEXT, Step, Words, key_label},
 };
 
 /// A tour, at one of its steps.
@@ -12,6 +12,8 @@ pub struct Tour {
     at: usize,
     source: Box<dyn Source>,
     begin: Begin,
+    /// What to say of what was measured.
+    measured: Option<Words>,
     /// Why what is seen is a recording.
     instead: Option<String>,
 }
@@ -42,7 +44,7 @@ impl Tour {
         let steps = |demo: Demo| demo.script().steps.iter().map(move |step| (demo, *step));
         let stops: Vec<(Demo, Step)> = Demo::ALL.into_iter().flat_map(steps).collect();
         let (source, instead) = begin(Demo::ALL[0])?;
-        let mut tour = Self { language, stops, at: 0, source, begin, instead };
+        let mut tour = Self { language, stops, at: 0, source, begin, measured: None, instead };
         tour.press();
         Ok(tour)
     }
@@ -78,7 +80,10 @@ fn live_or_recorded(demo: Demo) -> Result<(Box<dyn Source>, Option<String>)> {
 
 impl Source for Tour {
     fn scene(&mut self) -> Result<Option<Scene>> {
-        self.source.scene()
+        let scene = self.source.scene()?;
+        let (demo, step) = self.stops[self.at];
+        self.measured = scene.as_ref().and_then(|it| demo.script().measured(step.key, it));
+        Ok(scene)
     }
 
     fn key(&mut self, key: char) {
@@ -94,11 +99,18 @@ impl Source for Tour {
         self.source.origin()
     }
 
+    fn made(&self) -> Option<String> {
+        self.source.made()
+    }
+
     fn caption(&self) -> Option<String> {
         let (_, step) = self.stops.get(self.at)?;
         let key = step.key.map_or(String::new(), |key| format!("{} ", key_label(key)));
         let (say, ask) = (step.say.of(self.language), step.ask.of(self.language));
-        let mut caption = format!("{}/{}  {key}{say} {ask}", self.at + 1, self.stops.len());
+        let measured = self.measured.map_or("", |words| words.of(self.language));
+        let space = if measured.is_empty() { "" } else { self.language.either(" ", "") };
+        let number = format!("{}/{}", self.at + 1, self.stops.len());
+        let mut caption = format!("{number}  {key}{say}{space}{measured} {ask}");
         if let Some(reason) = &self.instead {
             caption += &format!("  ({reason})");
         }
@@ -125,7 +137,7 @@ mod tests {
                 let scene = tour.scene().unwrap().expect("it has just begun");
                 let caption = tour.caption();
                 let text = caption.clone().unwrap();
-                let view = View { scene, origin: Origin::Recording, caption };
+                let view = View { scene, origin: Origin::Recording, caption, made: None };
                 let screen = drawn((80, 24), |frame| view.draw(frame, language));
                 let buffer = screen.buffer();
                 let shown: String =

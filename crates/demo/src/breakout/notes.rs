@@ -166,4 +166,5 @@ pub const SCRIPT: Script = Script {
             ),
         },
     ],
+    cases: &[],
 };

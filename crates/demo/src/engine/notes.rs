@@ -114,4 +114,5 @@ pub const SCRIPT: Script = Script {
             ),
         },
     ],
+    cases: &[],
 };

@@ -175,12 +175,16 @@ enum Answerer<'count> {
 }
 
 impl Count {
+    /// Whether KVM counted an exit for each time.
+    fn is_counted(&self) -> bool {
+        self.by_kvm.is_some_and(|count| count >= TIMES.into())
+    }
+
     /// Who answered `cpuid`; `None` where there was none, or nothing shows it.
     fn answerer(&self) -> Option<Answerer<'_>> {
-        let is_counted = self.by_kvm.is_some_and(|count| count >= TIMES.into());
         match &self.vendor {
             _ if self.way != Way::Cpuid => None,
-            _ if is_counted => Some(Answerer::Kvm),
+            _ if self.is_counted() => Some(Answerer::Kvm),
             Some(vendor) if vendor.is_empty() => Some(Answerer::Kvm),
             Some(vendor) => Some(Answerer::Processor(vendor)),
             None => None,

@@ -1,6 +1,10 @@
 //! What to do, to say and to ask.
 
-use crate::script::{Key, Script, Step, Words};
+use super::{Answerer, Way};
+use crate::{
+    Scene,
+    script::{Case, Key, Script, Step, Words},
+};
 
 /// Three kinds of I/O out of a guest, and who handles the exits.
 pub const SCRIPT: Script = Script {
@@ -64,8 +68,8 @@ pub const SCRIPT: Script = Script {
         Step {
             key: Some('k'),
             say: Words(
-                "Not every exit goes to QEMU: KVM handles many itself, such as cpuid, which isolab cannot see. Without VMX or SVM the processor may execute it, with no exit. The screen says which.",
-                "不是每次退出都到 QEMU，许多由 KVM 在内核中处理。有 VMX 或 SVM 时 cpuid 就是如此，isolab 只能看到计数。KVM 无法拦截 cpuid 时，处理器直接执行，不退出；画面会说明是哪一种。",
+                "Not every exit goes to QEMU: KVM handles many in the kernel, and isolab only sees a count.",
+                "不是每次退出都到 QEMU：许多由 KVM 在内核中处理，isolab 只能看到计数。",
             ),
             ask: Words(
                 "KVM also emulates the interrupt controller and the timer, but no disk. Why? (Small and often used; large and risky.)",
@@ -84,4 +88,94 @@ pub const SCRIPT: Script = Script {
             ),
         },
     ],
+    cases: &[
+        Case {
+            key: 'k',
+            when: Words("If KVM counted 1000 or more: ", "如果 KVM 统计到 1000 次以上："),
+            say: Words(
+                "Here every cpuid was such an exit, as with VMX and SVM.",
+                "这里每次 cpuid 都是这样的退出，有 VMX 或 SVM 时就是如此。",
+            ),
+            applies: |scene| is_measured(scene, Cpuid::Counted),
+        },
+        Case {
+            key: 'k',
+            when: Words(
+                "If it counted only a few, and cpuid returned no vendor: ",
+                "如果只统计到几次，而 cpuid 没有返回厂商名：",
+            ),
+            say: Words(
+                "Here KVM emulated every cpuid too, but does not count that as an exit: the empty answer is KVM's.",
+                "这里每次 cpuid 也由 KVM 处理，但不计作退出：空的回答正是 KVM 给出的。",
+            ),
+            applies: |scene| is_measured(scene, Cpuid::Uncounted),
+        },
+        Case {
+            key: 'k',
+            when: Words(
+                "If cpuid returned the processor's vendor: ",
+                "如果 cpuid 返回了处理器的厂商名：",
+            ),
+            say: Words(
+                "Here cpuid was no exit: this KVM cannot intercept it, so the processor executed it.",
+                "这里 cpuid 没有引起退出：这个 KVM 无法拦截它，由处理器直接执行。",
+            ),
+            applies: |scene| is_measured(scene, Cpuid::ByProcessor),
+        },
+    ],
 };
+
+/// What became of `cpuid`.
+#[derive(Clone, Copy, PartialEq)]
+enum Cpuid {
+    Counted,
+    Uncounted,
+    ByProcessor,
+}
+
+fn is_measured(scene: &Scene, expected: Cpuid) -> bool {
+    let Scene::Exits(exits) = scene else { return false };
+    let Some(count) = exits.count(Way::Cpuid).filter(|_| exits.slower.is_none()) else {
+        return false;
+    };
+    let measured = match count.answerer() {
+        None => return false,
+        Some(Answerer::Processor(_)) => Cpuid::ByProcessor,
+        Some(Answerer::Kvm) if count.is_counted() => Cpuid::Counted,
+        Some(Answerer::Kvm) => Cpuid::Uncounted,
+    };
+    measured == expected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Language,
+        exits::{Count, Exits},
+    };
+
+    #[test]
+    fn what_is_said_of_cpuid_is_what_was_measured() {
+        let scene = |by_kvm, vendor: &str| {
+            let vendor = Some(vendor.to_owned());
+            let count = Count { way: Way::Cpuid, answered: 0, by_kvm, took: 1.0, vendor };
+            let (way, counts) = (Some(Way::Cpuid), vec![count]);
+            Scene::Exits(Exits { way, counts, ..Exits::default() })
+        };
+        let cases = [
+            (Some(1004), "", "every cpuid was such an exit"),
+            (Some(2), "", "does not count that as an exit"),
+            (Some(2), "AuthenticAMD", "cpuid was no exit"),
+            (None, "GenuineIntel", "cpuid was no exit"),
+        ];
+        let notes = SCRIPT.notes(Language::En, 79).split_whitespace().collect::<Vec<_>>().join(" ");
+        for (by_kvm, vendor, expected) in cases {
+            let say = SCRIPT.measured(Some('k'), &scene(by_kvm, vendor)).unwrap().0;
+            assert!(say.contains(expected), "{say}");
+            assert!(notes.contains(expected), "the notes say it in every case: {notes}");
+        }
+        let before = Scene::Exits(Exits::default());
+        assert!(SCRIPT.measured(Some('k'), &before).is_none());
+    }
+}

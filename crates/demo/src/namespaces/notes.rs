@@ -104,4 +104,5 @@ pub const SCRIPT: Script = Script {
             ),
         },
     ],
+    cases: &[],
 };

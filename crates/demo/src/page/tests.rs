@@ -83,7 +83,12 @@ fn a_hundred_clients_see_the_same_picture() {
         processor: None,
         note: None,
     };
-    page.show(&View { scene: Scene::Slices(scene), origin: Origin::ThisHost, caption: None });
+    page.show(&View {
+        scene: Scene::Slices(scene),
+        origin: Origin::ThisHost,
+        caption: None,
+        made: None,
+    });
     let request = rightful(&page, "GET", "/events", "");
     // One after the other: the number of clients without the token is limited.
     let clients: Vec<_> = (0..100)
@@ -115,12 +120,18 @@ fn who_reads_nothing_keeps_nobody_waiting() {
     let scenes: Vec<Scene> = recorded.scenes().cloned().collect();
     // Far more than the kernel keeps for a reader that does not come.
     for scene in scenes.iter().cycle().take(2000) {
-        let view = View { scene: scene.clone(), origin: Origin::ThisHost, caption: None };
+        let view =
+            View { scene: scene.clone(), origin: Origin::ThisHost, caption: None, made: None };
         page.show(&view);
     }
     let last = Some("the last one".to_owned());
     let quick = join();
-    page.show(&View { scene: scenes[0].clone(), origin: Origin::Recording, caption: last });
+    page.show(&View {
+        scene: scenes[0].clone(),
+        origin: Origin::Recording,
+        caption: last,
+        made: None,
+    });
     let lines = BufReader::new(&quick).lines().map_while(std::result::Result::ok);
     assert!(lines.take(10_000).any(|line| line.contains("the last one")));
     drop(slow);

@@ -118,4 +118,5 @@ pub const SCRIPT: Script = Script {
             ),
         },
     ],
+    cases: &[],
 };

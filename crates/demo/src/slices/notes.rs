@@ -68,4 +68,5 @@ pub const SCRIPT: Script = Script {
             ),
         },
     ],
+    cases: &[],
 };
