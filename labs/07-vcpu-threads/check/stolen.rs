@@ -51,6 +51,7 @@ pub fn is_what_was_waited(
     ensure(!after.moment.waited.iter().all(Duration::is_zero), || {
         cannot_tell("lacking").fact("error", "schedstat does not tell how long a thread waited")
     })?;
+    let mut wrong = Vec::new();
     // The one that halts comes first: who does not want to run does not wait either.
     for vcpu in (0..ALL).rev() {
         let said = Duration::from_nanos(student.number(&format!("stolen-{vcpu}"))?);
@@ -73,12 +74,27 @@ pub fn is_what_was_waited(
         let waited = counts.waited.1;
         let says = format!("waited {waited:.2?}; stolen_time {said:.2?}");
         bench.saw(thread.path("schedstat").display(), says);
-        if let Some(id) = counts.mistake(said, vcpu) {
-            let finding = fail(id).fact("said", format!("{said:.2?}")).fact("vcpu", vcpu);
-            return Err(finding.fact("waited", format!("{waited:.2?}")));
+        let mistakes = counts.mistakes(said, vcpu);
+        if !mistakes.is_empty() {
+            wrong.push(Wrong { vcpu, said, waited, mistakes });
         }
     }
-    Ok(())
+    // Small numbers fit several mistakes: the one that was made fits all threads, or the one that is
+    // sure.
+    let Some(first) = wrong.first() else { return Ok(()) };
+    let fits_all = |id: &&&str| wrong.iter().all(|other| other.mistakes.contains(*id));
+    let sure = wrong.iter().find(|thread| thread.mistakes.len() == 1).unwrap_or(first);
+    let id = first.mistakes.iter().find(fits_all).unwrap_or(&sure.mistakes[0]);
+    let finding = fail(id).fact("said", format!("{:.2?}", first.said)).fact("vcpu", first.vcpu);
+    Err(finding.fact("waited", format!("{:.2?}", first.waited)))
+}
+
+/// A thread whose stolen time is not what it waited, and which mistakes explain it.
+struct Wrong {
+    vcpu: usize,
+    said: Duration,
+    waited: Duration,
+    mistakes: Vec<&'static str>,
 }
 
 /// What the kernel said just before and just after the program was asked. The two must lie closer
@@ -126,35 +142,46 @@ fn looks(student: &mut Student, threads: &[Process], page: &File) -> Checked<(Lo
 }
 
 impl Counts {
-    /// What was taken for the time that the thread waited, if `said` is not that time.
-    fn mistake(&self, said: Duration, vcpu: usize) -> Option<&'static str> {
+    /// What may have been taken for the time that the thread waited, the likeliest first; nothing if
+    /// `said` is that time.
+    fn mistakes(&self, said: Duration, vcpu: usize) -> Vec<&'static str> {
         if is_about(said, self.waited) {
-            return None;
-        }
-        // Another unit: a number of nanoseconds that is a thousand times too large, or too small.
-        let nanos = said.as_nanos();
-        let is_scaled = [1_000, 1_000_000, 1_000_000_000].iter().any(|scale| {
-            let (low, high) = (self.waited.0.as_nanos(), self.waited.1.as_nanos());
-            (low * scale..=high * scale).contains(&nanos)
-                || (low..=high + scale).contains(&(nanos * scale)) && nanos > 0
-        });
-        if is_scaled || said > self.alive {
-            return Some("L07-wrong-unit");
+            return Vec::new();
         }
         let is_of_first = (self.of_first.0..=self.of_first.1).contains(&said);
-        // The others have hardly slept, and nothing of this one's times is large.
-        if vcpu == BUSY {
-            let is_blocked = !is_of_first && said > self.waited.1 + TICK && said > self.age / 2;
-            return is_blocked.then_some("L07-blocked");
+        let mut mistakes = Vec::new();
+        if self.is_another_unit(said) || said > self.alive {
+            mistakes.push("L07-wrong-unit");
         }
         let turns = [said.as_nanos(), said.as_micros(), said.as_millis(), said.as_secs().into()];
         let (few, many) = (u128::from(self.turns.0), u128::from(self.turns.1));
-        Some(match said {
-            _ if is_about(said, self.ran) => "L07-run-time",
-            _ if turns.iter().any(|turns| (few..=many).contains(turns)) => "L07-turns",
-            _ if is_of_first => "L07-first-thread",
-            _ if said < self.waited.0 / 2 => "L07-inside",
-            _ => "L07-stolen",
+        let is_turns = turns.iter().any(|turns| (few..=many).contains(turns));
+        // The others have hardly slept, and nothing of this one's times is large.
+        if vcpu == BUSY {
+            let is_blocked = !is_of_first && said > self.waited.1 + TICK && said > self.age / 2;
+            mistakes.extend((is_turns && !mistakes.is_empty()).then_some("L07-turns"));
+            mistakes.extend(is_blocked.then_some("L07-blocked"));
+            return mistakes;
+        }
+        let others = [
+            (is_about(said, self.ran), "L07-run-time"),
+            (is_turns, "L07-turns"),
+            (is_of_first, "L07-first-thread"),
+            (said < self.waited.0 / 2, "L07-inside"),
+            (true, "L07-stolen"),
+        ];
+        let likeliest = others.into_iter().find(|(is_so, _)| *is_so);
+        mistakes.extend(likeliest.map(|(_, id)| id));
+        mistakes
+    }
+
+    /// Whether it is a number of nanoseconds that is a thousand times too large, or too small.
+    fn is_another_unit(&self, said: Duration) -> bool {
+        let nanos = said.as_nanos();
+        let (low, high) = (self.waited.0.as_nanos(), self.waited.1.as_nanos());
+        [1_000, 1_000_000, 1_000_000_000].iter().any(|scale| {
+            (low * scale..=high * scale).contains(&nanos)
+                || (low..=high + scale).contains(&(nanos * scale)) && nanos > 0
         })
     }
 }
