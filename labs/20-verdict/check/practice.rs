@@ -139,6 +139,8 @@ fn claims(bench: &Bench, rows: &[(Kind, String)], shown: bool) -> Vec<Claim> {
         soft(Kind::Less, More, 1.0),
         soft(Kind::Less, Less, 1.7),
         soft(Kind::Less, Less, 6.0),
+        soft(Kind::Less, Less, 4.0),
+        soft(Kind::Half, Less, 2.0),
         soft(Kind::WithinFloor, More, 1.1),
         soft(Kind::WideInterval, More, 1.1),
         soft(Kind::WithinFloor, Same, 1.0),

@@ -10,6 +10,8 @@ pub enum Kind {
     FarMore,
     /// Less by two to three times.
     Less,
+    /// Half as much, to the last digit.
+    Half,
     /// More, where outliers make the mean less.
     More,
     /// A difference that the medians of two series of the same thing have as well.
@@ -29,9 +31,10 @@ pub enum Kind {
 }
 
 /// In the order in which the rows are judged: a later one is only about its own mistake.
-pub const KINDS: [Kind; 10] = [
+pub const KINDS: [Kind; 11] = [
     Kind::FarMore,
     Kind::Less,
+    Kind::Half,
     Kind::More,
     Kind::WithinFloor,
     Kind::WideFloor,
@@ -125,12 +128,12 @@ fn apart(bench: &Bench, centre: f64) -> Vec<Sample> {
     samples
 }
 
-/// The same with a round of two processes far out, as when another process had the processor.
+/// The same with one sample far out, as when another process had the processor. More of them could
+/// move a resampled median too.
 fn disturbed(bench: &Bench, centre: f64) -> Vec<Sample> {
-    let far = bench.random(ROUNDS.into()) as u32;
     let mut samples = around(bench, centre);
-    let far = samples.iter_mut().filter(|sample| sample.round == far && sample.process % 2 == 0);
-    far.for_each(|sample| sample.value *= 15.0 + 10.0 * any(bench));
+    let far = bench.random(samples.len() as u64) as usize;
+    samples[far].value *= 15.0 + 10.0 * any(bench);
     samples
 }
 
@@ -147,6 +150,14 @@ fn of_kind(bench: &Bench, kind: Kind, seed: u64) -> [Vec<Sample>; 4] {
             four(again, steady, disturbed(bench, container * (2.4 + 0.4 * any(bench))))
         }
         Kind::Less => four(again, steady, around(bench, container * (0.3 + 0.15 * any(bench)))),
+        Kind::Half => {
+            // Whole numbers lose nothing where they are written down and read again.
+            let scaled = |factor: f64| -> Vec<Sample> {
+                let one = |it: &Sample| Sample { value: it.value.round() * factor, ..*it };
+                steady.iter().map(one).collect()
+            };
+            four(again, scaled(2.0), scaled(1.0))
+        }
         Kind::More => {
             let more = around(bench, container * (1.4 + 0.2 * any(bench)));
             four(again, disturbed(bench, container), more)
