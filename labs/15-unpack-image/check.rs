@@ -51,6 +51,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
                 Simple::Permissions => finding.named("L15-special-mode"),
                 Simple::Order => finding.named("L15-order"),
                 Simple::HardLink => finding.named("L15-link-target"),
+                Simple::DotSlash => finding.named("L15-dot-slash"),
                 _ => finding.finding,
             });
         }
@@ -155,6 +156,7 @@ fn about(simple: Simple) -> &'static str {
         Simple::NothingHidden => "file; .wh.missing, new/.wh..wh..opq",
         Simple::LinksOut => "absolute -> /etc/passwd, above -> ../../usr",
         Simple::HardLink => "d/file, e/twin = d/file",
+        Simple::DotSlash => "./, ./d/, ./d/file",
     }
 }
 
@@ -193,6 +195,7 @@ fn refused(refusal: &str, simple: Option<Simple>) -> Finding {
         (_, Some(Simple::NothingHidden)) => "L15-nothing-hidden",
         (_, Some(Simple::LinksOut)) => "L15-links-out",
         (_, Some(Simple::HardLink)) => "L15-link-target",
+        (_, Some(Simple::DotSlash)) => "L15-dot-slash",
         _ => "L15-image-refused",
     };
     let finding = fail(id).fact("step", step.trim_end_matches(',')).fact("error", error);

@@ -5,12 +5,15 @@
 mod busy;
 #[path = "check/clients.rs"]
 mod clients;
+#[path = "check/ends.rs"]
+mod ends;
 mod scene;
 
 use std::{io, process::ExitCode, time::Duration};
 
 use clients::{slow_clients, two_clients};
-use lab::check::{Bench, Checked, Process, cannot_tell, ensure, fail};
+use ends::{ends, exit_code, not_started};
+use lab::check::{Bench, Checked, cannot_tell, ensure, fail};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use scene::{STARTED, Scene, Started, one_line};
 use tiny_engine::{Container, Order, State};
@@ -37,6 +40,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     // its number is another process's, which was started at another time.
     scene.order(&Order::Kill)?;
     scene.lives(&main, KILLED)?;
+    let earlier = scene.state_file(&meanwhile.id);
     scene.let_end(&meanwhile)?;
     scene.ended(&meanwhile)?;
     scene.order(&Order::Mark(main.second.clone()))?;
@@ -62,6 +66,7 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
     })?;
     let code = scene.code(&meanwhile.id)?;
     exit_code(code, &meanwhile)?;
+    scene.is_replaced(&meanwhile.id, earlier)?;
     let json = scene.ask("GET", &format!("/containers/{}/json", reused.id), "")?.json();
     ensure(json["State"]["Status"] != "running", || {
         fail("L17-pid-reuse").fact("pid", main.pid).fact("start", main.start_time)
@@ -82,6 +87,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
 
 /// The exit code of a process that SIGKILL has ended.
 const SIGKILLED: u64 = 128 + 9;
+/// And of one that has executed an undefined instruction.
+const SIGILLED: u64 = 128 + 4;
 
 /// The exit code of a container whose end nobody has recorded; none of the payloads has it.
 const LOST: u64 = 255;
@@ -131,78 +138,12 @@ fn started(scene: &mut Scene, bench: &mut Bench) -> Checked<Started> {
     Ok(container)
 }
 
-/// A container of a program that does not exist.
-fn not_started(scene: &mut Scene, bench: &Bench) -> Checked<()> {
-    let program = format!("/usr/bin/{}", bench.token());
-    let id = scene.create_of(std::slice::from_ref(&program))?;
-    let reply = scene.ask("POST", &format!("/containers/{id}/start"), "")?;
-    let (status, text) = (reply.status, reply.text());
-    ensure(status == 500, || {
-        fail("L17-not-started").fact("program", &program).fact("status", status)
-    })?;
-    // ENOENT, as the shim has printed it.
-    ensure(text.contains("os error 2"), || {
-        fail("L17-why").fact("program", &program).fact("answer", one_line(&text))
-    })?;
-    scene.no_zombie()?;
-    scene.remove(&id, false)
-}
-
-/// Containers that end: by themselves, by a signal, by being removed.
-fn ends(scene: &mut Scene, bench: &Bench) -> Checked<()> {
-    let created = scene.create(bench)?;
-    let client = scene.connect()?;
-    let path = format!("/containers/{}/wait", created.id);
-    client.send("POST", &path, "");
-    if client.is_answered(AT_ONCE) {
-        return Err(scene.finding(fail("L17-wait-created")));
-    }
-    let container = scene.start(created)?;
-    scene.printed(&container, 0, STARTED)?;
-    scene.let_end(&container)?;
-    let reply = client.reply(scene.timeout());
-    let code = scene.code_of(reply, &path)?;
-    exit_code(code, &container)?;
-    scene.no_zombie()?;
-    // Started again, it finds all its marks there, and goes through to its end.
-    let path = format!("/containers/{}/start", container.id);
-    let reply = scene.ask("POST", &path, "")?;
-    ensure(reply.status == 204, || {
-        let answer = format!("{} {}", reply.status, one_line(&reply.text()));
-        scene.finding(fail("L17-not-restarted").fact("answer", answer))
-    })?;
-    exit_code(scene.code(&container.id)?, &container)?;
-    let (log, whole) = (scene.log(&container)?, container.whole_log().repeat(2));
-    ensure(log == whole, || {
-        fail("L17-log-emptied").fact("log", one_line(&log)).fact("whole", one_line(&whole))
-    })?;
-    scene.remove(&container.id, false)?;
-
-    let container = scene.run(bench)?;
-    scene.kill(&container)?;
-    let code = scene.code(&container.id)?;
-    ensure(code == SIGKILLED, || fail("L17-signal").fact("code", code))?;
-    scene.remove(&container.id, false)?;
-
-    let container = scene.run(bench)?;
-    scene.remove(&container.id, true)?;
-    let ended = scene.has_ended(container.process, scene.timeout() / 2);
-    ensure(ended, || fail("L17-not-killed").fact("pid", container.process.pid))
-}
-
-fn exit_code(code: u64, container: &Started) -> Checked<()> {
-    ensure(code == container.code, || {
-        let id = if code == LOST { "L17-exit-code-lost" } else { "L17-exit-code" };
-        fail(id).fact("code", code).fact("expected", container.code)
-    })
-}
-
 /// A shim dies in the middle of a write: the kernel kills it at its 17th byte (getrlimit(2),
 /// `RLIMIT_FSIZE`).
 fn cut(scene: &mut Scene, bench: &Bench) -> Checked<Started> {
     let limit = Rlimit { current: Some(16), maximum: Some(16) };
     let container = scene.run(bench)?;
-    let parent = Process { pid: scene.look(&container, |process| process.stat(4))? as u32 };
+    let parent = scene.shim(&container)?;
     // Never another process than one of the program's.
     let pid = Pid::from_raw(parent.pid.cast_signed()).filter(|_| scene.has(parent));
     if pid.is_some() {

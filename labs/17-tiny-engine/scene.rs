@@ -5,7 +5,7 @@ mod containers;
 use std::{
     fs, io,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread::sleep,
     time::Duration,
 };
@@ -67,14 +67,18 @@ impl Scene {
         self.student.processes().contains(&process)
     }
 
-    /// The socket, in whatever the program calls its root.
+    /// The socket.
     fn socket(&self) -> io::Result<OwnedFd> {
+        self.open(&self.directory.join("engine.sock"))
+    }
+
+    /// A file, in whatever the program calls its root.
+    fn open(&self, path: &Path) -> io::Result<OwnedFd> {
         let root = self.student.main().path("root");
         let root = open(root, OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let resolve =
             ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
-        let path = self.directory.join("engine.sock");
-        Ok(openat2(root, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?)
+        Ok(openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?)
     }
 
     /// The socket is there, for its owner and group alone.
@@ -122,13 +126,15 @@ impl Scene {
     /// An answer with this status.
     pub fn expect(&mut self, method: &str, path: &str, body: &str, status: u16) -> Checked<Reply> {
         let reply = self.ask(method, path, body)?;
-        self.ensure(reply.status == status, || {
-            fail("L17-answer")
-                .fact("request", format!("{method} {path}"))
-                .fact("answer", format!("{} {}", reply.status, one_line(&reply.text())))
-                .fact("expected", status)
-        })?;
+        self.ensure_status(&format!("{method} {path}"), &reply, status)?;
         Ok(reply)
+    }
+
+    fn ensure_status(&mut self, request: &str, reply: &Reply, status: u16) -> Checked<()> {
+        self.ensure(reply.status == status, || {
+            let answer = format!("{} {}", reply.status, one_line(&reply.text()));
+            wrong_answer(request, &answer, status)
+        })
     }
 
     /// The daemon answers another client; otherwise it is `id`, and what the first client did.

@@ -52,6 +52,8 @@ fn layers(manifest: &[u8]) -> io::Result<Vec<Descriptor>> {
 ///   created; files and directories have the entry's permissions (twelve bits), whatever the umask
 ///   is. A symbolic link may lead anywhere. The owner is ignored: you are not root.
 ///
+/// A path may begin with `./`, which changes nothing; `./` itself is `root`, a directory that exists.
+///
 /// The archive is hostile. Return an error, and touch nothing outside of `root`, if a path is absolute
 /// or has a `..` in it, if one of its directories is a symbolic link, if a hard link's target or a
 /// whiteout is such a path, or if what follows `.wh.` is not a name.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     thread::sleep,
     time::Duration,
@@ -12,6 +13,7 @@ use lab::check::{
     Bench, Checked, Finding, Process, ensure, fail,
     kernel::{Node, tree},
 };
+use rustix::fs::fstat;
 use serde_json::json;
 use tiny_engine::{
     Container, Order, State,
@@ -101,9 +103,8 @@ impl Scene {
             code: 1 + bench.random(99),
         };
         let [first, second] = &created.lines;
-        let payload = self.student.said("payload")?;
         let cmd = [
-            payload.to_owned(),
+            self.payload()?,
             "payload".into(),
             format!("print={first}"),
             format!("mark={}", created.printed[0].display()),
@@ -115,6 +116,11 @@ impl Scene {
         ];
         created.id = self.create_of(&cmd)?;
         Ok(created)
+    }
+
+    /// The program for containers.
+    pub fn payload(&self) -> Checked<String> {
+        self.student.said("payload").map(str::to_owned)
     }
 
     /// Creates a container of a command; gives its id.
@@ -172,6 +178,24 @@ impl Scene {
             true => error.into(),
             false => died(container.pid, STARTED),
         })
+    }
+
+    /// Its parent.
+    pub fn shim(&self, container: &Started) -> Checked<Process> {
+        Ok(Process { pid: self.look(container, |process| process.stat(4))? as u32 })
+    }
+
+    /// The file with its state. As long as it is held, no other file has its number.
+    pub fn state_file(&self, id: &str) -> Option<OwnedFd> {
+        self.open(&self.directory_of(id).join("state.json")).ok()
+    }
+
+    /// Whether its state is now another file than that.
+    pub fn is_replaced(&self, id: &str, earlier: Option<OwnedFd>) -> Checked<()> {
+        let number = |file: Option<OwnedFd>| Some(fstat(file?).ok()?.st_ino);
+        let now = number(self.state_file(id));
+        let is_same = now.is_some() && number(earlier) == now;
+        ensure(!is_same, || fail("L17-copied").fact("inode", now.unwrap_or_default()))
     }
 
     /// Whether it is alive, and the same process.
@@ -279,7 +303,14 @@ impl Scene {
     /// Removes a container: nothing of it is left on disk.
     pub fn remove(&mut self, id: &str, force: bool) -> Checked<()> {
         let query = if force { "?force=1" } else { "" };
-        self.expect("DELETE", &format!("/containers/{id}{query}"), "", 204)?;
+        let path = format!("/containers/{id}{query}");
+        let reply = self.ask("DELETE", &path, "")?;
+        self.is_removed(id, &format!("DELETE {path}"), &reply)
+    }
+
+    /// The answer says that it is removed, and so it is.
+    pub fn is_removed(&mut self, id: &str, request: &str, reply: &Reply) -> Checked<()> {
+        self.ensure_status(request, reply, 204)?;
         let left = self.files().into_keys().find(|path| path.starts_with(id));
         ensure(left.is_none(), || {
             fail("L17-left-behind").fact("file", left.unwrap_or_default().display())

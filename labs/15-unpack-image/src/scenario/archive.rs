@@ -80,7 +80,10 @@ pub(super) fn apply(layers: &[Layer]) -> BTreeMap<PathBuf, Expected> {
             }
         }
         for (path, entry) in layer {
-            let path = PathBuf::from(path);
+            let path = PathBuf::from(path.strip_prefix("./").unwrap_or(path));
+            if path.as_os_str().is_empty() {
+                continue;
+            }
             let node = match entry {
                 ArchiveEntry::Whiteout => continue,
                 ArchiveEntry::Directory(mode) => Expected::Directory(*mode),

@@ -23,11 +23,13 @@ pub enum Simple {
     LinksOut,
     /// A hard link in another directory than its target.
     HardLink,
+    /// Paths that begin with `./`, and the root itself.
+    DotSlash,
 }
 
 impl Simple {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Plain,
         Self::Permissions,
         Self::Order,
@@ -36,6 +38,7 @@ impl Simple {
         Self::NothingHidden,
         Self::LinksOut,
         Self::HardLink,
+        Self::DotSlash,
     ];
 
     /// The image, and what is in the root afterwards.
@@ -86,6 +89,9 @@ impl Simple {
                 file("d-WORD/file"),
                 at("e-WORD/twin", HardLink(format!("d-{word}/file"))),
             ]],
+            Self::DotSlash => {
+                vec![vec![directory("./"), directory("./d-WORD/"), file("./d-WORD/file")]]
+            }
         };
         let mut image = TestImage::new(&format!("simple-{word}"));
         let manifest = image.manifest_of(&layers);
