@@ -112,6 +112,9 @@ pub(super) fn compile(
             format!("the compiler ended with code {} and said nothing", outcome.status.code())
         })));
     }
+    // Nobody else is to exchange the program before it is judged.
+    let closed = fs::set_permissions(at("out"), fs::Permissions::from_mode(0o711));
+    closed.map_err(Error::file("write", folder.path()))?;
     match is_program(&at("out/program")) {
         true => Ok(Compiled::Program(at("out/program"), folder)),
         false => Ok(Compiled::Refused("the compiler made no program".to_owned())),

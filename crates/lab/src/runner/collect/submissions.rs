@@ -7,18 +7,23 @@
 //!   Ada L_123_assignsubmission_file_/08.rs       the same with a folder for each student
 //! ```
 //!
-//! Students shape all of it, names included. Links are not followed, pipes not waited at, and what
-//! is refused is named; the rest is taken.
+//! Students shape all of it, names included, and may do so meanwhile: each name is opened below the
+//! descriptor of its folder. Links are not followed, pipes not waited at, and what is refused is
+//! named; the rest is taken.
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::Read as _,
-    os::unix::fs::OpenOptionsExt as _,
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{self, Read as _},
+    os::{fd::AsFd, unix::ffi::OsStringExt as _},
     path::{Component, Path},
 };
 
-use nix::fcntl::OFlag;
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, statat},
+    io::Errno,
+};
 
 use crate::runner::{
     Error, Result,
@@ -56,7 +61,9 @@ pub(super) struct Refused {
 /// All answers below a folder, by student and lab.
 pub(super) fn found(folder: &Path, course: &Course) -> Result<(Vec<Submission>, Vec<Refused>)> {
     let mut search = Search { course, found: BTreeMap::new(), refused: Vec::new(), files: 0 };
-    search.folder(folder, folder, 0)?;
+    let all = open(folder, FOLDER, Mode::empty()).map_err(io::Error::from);
+    let all = all.map_err(Error::file("read", folder))?;
+    search.folder(&all, Path::new(""), 0).map_err(Error::file("read", folder))?;
     Ok((search.found.into_values().collect(), search.refused))
 }
 
@@ -68,15 +75,11 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn folder(&mut self, root: &Path, folder: &Path, depth: usize) -> Result<()> {
-        let entries = fs::read_dir(folder).map_err(Error::file("read", folder))?;
-        let mut entries: Vec<_> =
-            entries.filter_map(std::result::Result::ok).take(MOST_FILES + 1).collect();
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let path = entry.path();
-            let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            if entry.file_name().to_string_lossy().starts_with('.') {
+    /// Looks through an open folder, whose name from the top is `name`.
+    fn folder(&mut self, folder: impl AsFd, name: &Path, depth: usize) -> io::Result<()> {
+        for entry in names_in(&folder)? {
+            let name = name.join(&entry);
+            if entry.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
             self.files += 1;
@@ -86,40 +89,39 @@ impl Search<'_> {
                 }
                 return Ok(());
             }
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() && depth < MOST_DEPTH => {
-                    if let Err(error) = self.folder(root, &path, depth + 1) {
-                        self.refuse(&name, &error.to_string());
-                    }
+            let taken = match openat(&folder, &entry, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+                Ok(_) if depth == MOST_DEPTH => Err("too many folders in each other".to_owned()),
+                Ok(below) => {
+                    self.folder(below, &name, depth + 1).map_err(|error| error.to_string())
                 }
-                Ok(kind) if kind.is_dir() => self.refuse(&name, "too many folders in each other"),
-                Ok(kind) if kind.is_symlink() => self.refuse(&name, "a symbolic link"),
-                _ => self.file(&path, &name),
+                Err(Errno::NOTDIR | Errno::LOOP) if is_link(&folder, &entry) => {
+                    Err("a symbolic link".to_owned())
+                }
+                Err(Errno::NOTDIR) => self.file(&folder, &name),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(why) = taken {
+                self.refuse(&name, &why);
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, name: &Path) {
-        let taken = match path.extension().and_then(|it| it.to_str()) {
-            Some("json") => self.export(path, name),
-            Some("rs") => self.source(path, name),
+    /// Takes a file that is in this folder.
+    fn file(&mut self, folder: impl AsFd, name: &Path) -> Result<(), String> {
+        match name.extension().and_then(|it| it.to_str()) {
+            Some("json") => self.export(&text_of(folder, name, MOST_EXPORT_BYTES)?, name),
+            Some("rs") => {
+                let (student, lab) = named(name, self.course)?;
+                let (lab, text) = (lab.id.clone(), text_of(folder, name, MOST_BYTES)?);
+                self.take(Submission { student, lab, text })
+            }
             _ => Err("neither a .rs file nor an export".to_owned()),
-        };
-        if let Err(why) = taken {
-            self.refuse(name, &why);
         }
     }
 
-    fn source(&mut self, path: &Path, name: &Path) -> Result<(), String> {
-        let (student, lab) = named(name, self.course)?;
-        let text = text_of(path, MOST_BYTES)?;
-        self.take(Submission { student, lab: lab.id.clone(), text })
-    }
-
-    fn export(&mut self, path: &Path, name: &Path) -> Result<(), String> {
-        let text = text_of(path, MOST_EXPORT_BYTES)?;
-        let export: Export = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    fn export(&mut self, text: &str, name: &Path) -> Result<(), String> {
+        let export: Export = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if is_too_long(&export.student) || export.student.trim().is_empty() {
             return Err("no usable student name in it".to_owned());
         }
@@ -225,16 +227,38 @@ fn is_too_long(name: &str) -> bool {
     name.chars().count() > MOST_LETTERS
 }
 
-/// The text of a regular file of at most this size.
-fn text_of(path: &Path, most: u64) -> Result<String, String> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let mut options = fs::File::options();
-    let file = options.read(true).custom_flags(flags.bits()).open(path);
-    let file = file.map_err(|error| error.to_string())?;
-    let about = file.metadata().map_err(|error| error.to_string())?;
-    if !about.is_file() {
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// What is in a folder, in order; not more than a class can have.
+fn names_in(folder: impl AsFd) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)?.take(MOST_FILES + 3) {
+        names.push(OsString::from_vec(entry?.file_name().to_bytes().to_vec()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn is_link(folder: impl AsFd, name: &OsStr) -> bool {
+    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Symlink)
+}
+
+/// The text of a regular file of at most this size, which is in this folder by the last part of its
+/// `name`.
+fn text_of(folder: impl AsFd, name: &Path, most: u64) -> Result<String, String> {
+    let said = |error: Errno| match error {
+        Errno::LOOP => "a symbolic link".to_owned(),
+        error => error.to_string(),
+    };
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let last = name.file_name().unwrap_or_default();
+    let file = openat(folder, last, flags | OFlags::CLOEXEC, Mode::empty()).map_err(said)?;
+    let about = fstat(&file).map_err(said)?;
+    if FileType::from_raw_mode(about.st_mode) != FileType::RegularFile {
         return Err("not a regular file".to_owned());
     }
+    let file = File::from(file);
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > most {
@@ -268,15 +292,32 @@ mod tests {
     fn what_is_no_small_text_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        fs::write(path("text"), "fn main() {}").unwrap();
-        fs::write(path("large"), vec![b' '; 2000]).unwrap();
-        fs::write(path("binary"), [0x7f, 0xff]).unwrap();
-        fs::write(path("zero"), [b'a', 0]).unwrap();
+        std::fs::write(path("text"), "fn main() {}").unwrap();
+        std::fs::write(path("large"), vec![b' '; 2000]).unwrap();
+        std::fs::write(path("binary"), [0x7f, 0xff]).unwrap();
+        std::fs::write(path("zero"), [b'a', 0]).unwrap();
         std::os::unix::fs::symlink("text", path("link")).unwrap();
         nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(text_of(&path("text"), 1024).unwrap(), "fn main() {}");
+        let open = File::open(folder.path()).unwrap();
+        let text = |name: &str| text_of(&open, Path::new("ada").join(name).as_path(), 1024);
+        assert_eq!(text("text").unwrap(), "fn main() {}");
+        assert_eq!(text("link").unwrap_err(), "a symbolic link");
         for name in ["large", "binary", "zero", "link", "pipe", "."] {
-            assert!(text_of(&path(name), 1024).is_err(), "{name}");
+            assert!(text(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_is_replaced_meanwhile_leads_nowhere_else() {
+        let [class, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        std::fs::write(elsewhere.path().join("08.rs"), "secret").unwrap();
+        let ada = class.path().join("ada");
+        std::fs::create_dir(&ada).unwrap();
+        std::fs::write(ada.join("08.rs"), "fn main() {}").unwrap();
+        let open = openat(File::open(class.path()).unwrap(), "ada", FOLDER, Mode::empty()).unwrap();
+        std::fs::rename(&ada, class.path().join("moved")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &ada).unwrap();
+        assert_eq!(text_of(&open, Path::new("ada/08.rs"), 1024).unwrap(), "fn main() {}");
+        assert!(is_link(File::open(class.path()).unwrap(), OsStr::new("ada")));
     }
 }
