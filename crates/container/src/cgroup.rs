@@ -15,6 +15,7 @@
 //! way of joining is the slow one. A test reads the limits back with it.
 
 mod disks;
+mod given;
 mod memory;
 mod path;
 mod resources;
@@ -46,6 +47,7 @@ use crate::{
 };
 
 pub use disks::{DiskLimit, DiskLimitKind};
+pub use given::CgroupFile;
 pub(crate) use memory::MemoryWatch;
 pub(crate) use path::CgroupPath;
 pub use resources::Resources;
@@ -106,6 +108,8 @@ struct Directory {
     path: PathBuf,
     version: Version,
     controllers: Vec<Controller>,
+    /// Whether it is at a given place: its parents are made too, and it may exist.
+    parents_are_made: bool,
 }
 
 /// A directory that exists, open; its files are opened relative to it.

@@ -221,6 +221,29 @@ impl Layout {
         Ok(parents)
     }
 
+    /// The directory at `path` in every hierarchy that can be written to, with the controllers that it
+    /// has there.
+    pub(crate) fn all_at(&self, path: &Path) -> Vec<(PathBuf, Version, Vec<Controller>)> {
+        let below = path.strip_prefix("/").unwrap_or(path);
+        let all = [
+            Controller::Cpu,
+            Controller::Memory,
+            Controller::Pids,
+            Controller::Cpuset,
+            Controller::Io,
+            Controller::Devices,
+        ];
+        let at = |hierarchy: &Hierarchy| {
+            let named = |controller: &Controller| {
+                let name = controller.name_in(hierarchy.version);
+                hierarchy.controllers.iter().any(|one| one == name)
+            };
+            let controllers = all.into_iter().filter(named).collect();
+            (hierarchy.point.join(below), hierarchy.version, controllers)
+        };
+        self.hierarchies.iter().filter(|hierarchy| hierarchy.writable).map(at).collect()
+    }
+
     fn v1_parent(&self, controller: Controller) -> Result<PathBuf, Error> {
         let lacking =
             |why: String| Error::NoController { controller: controller.name_in(Version::V1), why };

@@ -86,6 +86,17 @@ pub fn free_resources(entry: &LedgerEntry) -> Result<Vec<String>> {
     Ok(removed)
 }
 
+/// Removes what a launcher was about to make, as [`Prepared::resources`](crate::Prepared::resources) has
+/// named it, with all processes in it.
+///
+/// # Errors
+///
+/// The first failed removal; the others are done all the same.
+pub fn free_those(resources: &[Resource]) -> Result<(), Error> {
+    let removed = resources.iter().rev().map(|one| remove(one).map(drop));
+    removed.fold(Ok(()), Result::and)
+}
+
 fn free(entry: &LedgerEntry, removed: &mut Vec<String>) -> Result<(), Error> {
     if let Some(first) = entry.first.filter(Process::is_alive) {
         pidfd::kill(&first);
@@ -96,7 +107,9 @@ fn free(entry: &LedgerEntry, removed: &mut Vec<String>) -> Result<(), Error> {
             continue;
         }
         removed.push(match resource {
-            Resource::Cgroup(path) => format!("cgroup {}", path.display()),
+            Resource::Cgroup(path) | Resource::GivenCgroup(path) => {
+                format!("cgroup {}", path.display())
+            }
             Resource::Directory(path) => format!("directory {}", path.display()),
             Resource::Link(name) => format!("link {name}"),
             Resource::Table(name) => format!("nf_tables rules {name}"),
@@ -109,6 +122,7 @@ fn free(entry: &LedgerEntry, removed: &mut Vec<String>) -> Result<(), Error> {
 pub(crate) fn remove(resource: &Resource) -> Result<bool, Error> {
     let gone = match resource {
         Resource::Cgroup(path) => ours(path)?.map(remove_cgroup),
+        Resource::GivenCgroup(path) => OwnDirectory::open(path)?.map(remove_cgroup),
         Resource::Directory(path) => ours(path)?.map(tree::remove),
         Resource::Link(name) => is_there(name).then(|| network::remove_link(name)),
         Resource::Table(name) => nat::is_there(name).then(|| nat::disconnect(name)),

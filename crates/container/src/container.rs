@@ -125,7 +125,14 @@ impl Container {
         let name = match (&self.name, resources.first()) {
             (Some(name), _) => name.clone(),
             (None, None) => return Ok(None),
-            (None, Some(Resource::Cgroup(path) | Resource::Directory(path))) => last_name(path),
+            (
+                None,
+                Some(
+                    Resource::Cgroup(path)
+                    | Resource::GivenCgroup(path)
+                    | Resource::Directory(path),
+                ),
+            ) => last_name(path),
             (None, Some(Resource::Link(link) | Resource::Table(link))) => link.clone(),
         };
         let entry = LedgerEntry {

@@ -191,6 +191,20 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A file of a cgroup that no hierarchy has.
+    #[error("the cgroup controller {controller:?} is not available: {why}")]
+    NoControllerFile {
+        /// Its name.
+        controller: String,
+        /// What is missing.
+        why: String,
+    },
+    /// A given cgroup in which something runs.
+    #[error("the cgroup {path:?} is not empty: another container's processes are in it")]
+    CgroupInUse {
+        /// Its directory.
+        path: PathBuf,
+    },
     /// A hook that did not end with 0.
     #[error("the hook {path:?} did not succeed: {ended}")]
     HookFailed {

@@ -14,12 +14,17 @@
 //! than any other process inside: whoever takes it over gains nothing.
 
 use std::{
-    ffi::OsString, fs::File, io::Write as _, os::fd::OwnedFd, path::PathBuf, time::Duration,
+    ffi::OsString,
+    fs::File,
+    io::Write as _,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use sandbox::{
-    Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Question, Resource, Stdio,
-    Timeline, Trace, environment,
+    Instance, Ledger, LedgerEntry, Milestone, Outcome, Process, Program, Question, Stdio, Timeline,
+    Trace, environment,
 };
 
 use crate::{
@@ -121,6 +126,11 @@ pub struct Command {
     pub directory: Option<PathBuf>,
     /// Its user and groups; `None` means the container's.
     pub user: Option<User>,
+    /// What it may do, its user included; `None` means as the container's first program, or what that
+    /// is for `user`.
+    pub power: Option<spec::Power>,
+    /// Whether `environment` is all of it.
+    pub has_own_environment: bool,
     /// Where its standard streams lead.
     pub stdio: Stdio,
     /// Whether to record the calls with which it joins.
@@ -140,11 +150,19 @@ impl Command {
     ///
     /// Those of [`Sandbox::spawn`](sandbox::Sandbox::spawn), and when the container has ended.
     pub fn start(self, entry: &LedgerEntry) -> Result<Box<dyn Instance>> {
-        let state = state_of(entry)?;
+        self.start_in(&state_of(entry)?)
+    }
+
+    /// The same in the container of that state.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn start_in(self, state: &State) -> Result<Box<dyn Instance>> {
         let has_devpts = inside::is_among(&mounts::of(state.first.pid)?);
         let streams = StdioEnds::within(self.stdio, has_devpts)?;
-        let joining = self.joining(&state);
-        let started = join(&joining, &state, streams, Begin::AtOnce)?;
+        let joining = self.joining(state);
+        let started = join(&joining, state, streams, Begin::AtOnce)?;
         Ok(Box::new(RunningContainer::new(started, None, None)?))
     }
 
@@ -171,7 +189,15 @@ impl Command {
     ///
     /// The same.
     pub fn leave(self, entry: &LedgerEntry) -> Result<LeftRunning> {
-        let state = &state_of(entry)?;
+        self.leave_in(&state_of(entry)?)
+    }
+
+    /// The same in the container of that state.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn leave_in(self, state: &State) -> Result<LeftRunning> {
         let has_devpts = inside::is_among(&mounts::of(state.first.pid)?);
         let streams = StdioEnds::within(self.stdio, has_devpts)?;
         let joining = self.joining(state);
@@ -185,13 +211,17 @@ impl Command {
     }
 
     fn joining(self, state: &State) -> Joining {
-        let Self { words, environment: added, directory, user, is_traced, .. } = self;
-        let mut environment = state.environment.clone();
+        let Self { words, environment: added, directory, user, power, is_traced, .. } = self;
+        let mut environment = match self.has_own_environment {
+            true => Vec::new(),
+            false => state.environment.clone(),
+        };
         environment::add(&mut environment, &added);
         let directory = directory.unwrap_or_else(|| state.directory.clone());
-        let power = match user {
-            Some(user) => power_of(&state.power, user),
-            None => state.power.clone(),
+        let power = match (power, user) {
+            (Some(power), _) => power,
+            (None, Some(user)) => power_of(&state.power, user),
+            (None, None) => state.power.clone(),
         };
         Joining { words, environment, directory, power, is_traced }
     }
@@ -267,7 +297,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     inherited::lift_file_size().map_err(error::call("setrlimit of file sizes"))?;
     let target = pidfd::open(&state.first).ok_or(Error::NotWaiting)?;
     let namespaces = Foreign::of(state.first.pid);
-    let paths: Vec<PathBuf> = state.resources.iter().filter_map(cgroup_of).collect();
+    let paths: Vec<PathBuf> = state.cgroups().map(Path::to_owned).collect();
     let cgroup = Cgroup::open(&paths)?;
     let memory = paths.iter().find_map(|path| MemoryWatch::of(path));
     let gate = Gate::new()?;
@@ -321,11 +351,4 @@ fn state_of(entry: &LedgerEntry) -> Result<State, Error> {
 
 fn not_running(entry: &LedgerEntry) -> impl Fn() -> Error {
     || Error::NotRunning { name: entry.name.clone() }
-}
-
-fn cgroup_of(resource: &Resource) -> Option<PathBuf> {
-    match resource {
-        Resource::Cgroup(path) => Some(path.clone()),
-        _ => None,
-    }
 }

@@ -19,6 +19,7 @@ use crate::{
     Error,
     cgroup_layout::{Layout, Version},
     error::{self, Result},
+    life::State,
     observe,
 };
 
@@ -106,6 +107,55 @@ pub fn freeze(ledger: &Ledger, entry: &LedgerEntry) -> Result<()> {
             }
             Ok(frozen?)
         }
+    }
+}
+
+impl State {
+    /// Freezes a container whose cgroup is in every hierarchy.
+    ///
+    /// # Errors
+    ///
+    /// When none of its cgroups can freeze, or the caller may not change it.
+    pub fn freeze(&self) -> Result<()> {
+        match self.freezer() {
+            Some(path) if path.join("cgroup.freeze").exists() => {
+                write(&path.join("cgroup.freeze"), "1")?;
+                Ok(until_frozen(&path.join("cgroup.events"))?)
+            }
+            Some(path) => Ok(hold(&path.join("freezer.state"))?),
+            None => {
+                let why = "the container has no cgroup that can".into();
+                Err(Error::NoController { controller: "freezer", why }.into())
+            }
+        }
+    }
+
+    /// Thaws it.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn thaw(&self) -> Result<()> {
+        match self.freezer() {
+            Some(path) if path.join("cgroup.freeze").exists() => {
+                Ok(write(&path.join("cgroup.freeze"), "0")?)
+            }
+            Some(path) => Ok(write(&path.join("freezer.state"), "THAWED")?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it is frozen.
+    pub fn is_frozen(&self) -> bool {
+        self.freezer().is_some_and(|path| {
+            says(&path.join("cgroup.freeze"), "1") || says(&path.join("freezer.state"), "FROZEN")
+        })
+    }
+
+    /// Version 1 has a hierarchy for it, version 2 a file in each cgroup but the root.
+    fn freezer(&self) -> Option<&Path> {
+        let has = |name: &str| self.cgroups().find(|path| path.join(name).exists());
+        has("freezer.state").or_else(|| has("cgroup.freeze"))
     }
 }
 

@@ -92,7 +92,7 @@ use nix::unistd::Uid;
 use sandbox::{Event, Mailbox, Milestone, Program, Question, Resource, Timeline, Trace};
 
 pub use cgroup_stat::{CpuStat, CpuStatFile};
-pub use clean::{clean, clean_those, free_resources, remove_tree};
+pub use clean::{clean, clean_those, free_resources, free_those, remove_tree};
 pub use container::Container;
 pub use detached_root::detached_root;
 pub use error::Error;

@@ -69,8 +69,7 @@ impl State {
         if let Some(path) = &self.start {
             let _ = fs::remove_file(path); // a started container has none
         }
-        let removed = self.resources.iter().rev().map(|one| clean::remove(one).map(drop));
-        let removed = removed.fold(Ok(()), Result::and);
+        let removed = clean::free_those(&self.resources);
         self.hooks.after_stop();
         removed
     }

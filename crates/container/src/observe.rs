@@ -32,10 +32,7 @@ pub struct Consumption {
 
 /// Its cgroup's directories.
 pub fn cgroups(entry: &LedgerEntry) -> impl Iterator<Item = &Path> {
-    entry.resources.iter().filter_map(|resource| match resource {
-        Resource::Cgroup(path) => Some(path.as_path()),
-        _ => None,
-    })
+    entry.resources.iter().filter_map(Resource::cgroup)
 }
 
 /// How many processes of a container the kernel has killed because its cgroup was at its memory limit.

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     capabilities::Capabilities,
-    cgroup::Resources,
+    cgroup::{CgroupFile, Resources},
     devices::{self, DeviceRule},
     error::{Error, NAME},
     mount::{self, Mount},
@@ -91,6 +91,11 @@ pub struct Budget {
     /// The name of its cgroup, below a cgroup where the launcher may make some. Without a name and
     /// without limits there is no cgroup.
     pub cgroup: Option<String>,
+    /// The path of its cgroup from the root of every hierarchy, as in config.json (`cgroupsPath`): it
+    /// gets a directory in all of them, whatever the limits are. It stands above a name.
+    pub cgroup_path: Option<PathBuf>,
+    /// Files of that cgroup, to be written in this order.
+    pub cgroup_files: Vec<CgroupFile>,
     /// Whether a cgroup with a name has the controllers of all limits, also of those that it has not:
     /// they count what is consumed, and a limit can be set later. As far as the caller may have them.
     pub all_controllers: bool,
@@ -104,6 +109,8 @@ impl Default for Budget {
             usual_pids: Some(4096),
             devices: devices::default_rules(),
             cgroup: None,
+            cgroup_path: None,
+            cgroup_files: Vec::new(),
             all_controllers: false,
         }
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{self, Error, call},
-    pidfd,
+    observe, pidfd,
     spec::{self, Spec, hooks::Hooks},
 };
 
@@ -78,6 +78,19 @@ impl State {
         let written = options.open(&draft).and_then(|mut file| file.write_all(&text));
         written.map_err(error::file("write", &draft))?;
         fs::rename(&draft, path).map_err(error::file("rename", &draft))
+    }
+
+    /// The directories of its cgroup.
+    pub fn cgroups(&self) -> impl Iterator<Item = &Path> {
+        self.resources.iter().filter_map(Resource::cgroup)
+    }
+
+    /// All processes in its cgroup, or the first one if it has none.
+    pub fn processes(&self) -> Vec<u32> {
+        match self.cgroups().next() {
+            Some(path) => observe::members(path),
+            None => self.is_alive().then_some(self.first.pid).into_iter().collect(),
+        }
     }
 
     /// Sends `signal` to the first process, unless it has ended.

@@ -59,8 +59,14 @@ pub struct LinkCount {
 
 /// What has been counted of a run until now.
 pub fn statistics(entry: &LedgerEntry) -> Statistics {
+    let first = entry.first.as_ref().filter(|first| first.is_alive());
+    statistics_in(&observe::cgroups(entry).collect::<Vec<_>>(), first.map(|first| first.pid))
+}
+
+/// The same of these directories of a cgroup, and of the network links of its process `first`.
+pub fn statistics_in(cgroups: &[&Path], first: Option<u32>) -> Statistics {
     let read = |name: &str| {
-        let mut paths = observe::cgroups(entry).map(|path| path.join(name));
+        let mut paths = cgroups.iter().map(|path| path.join(name));
         paths.find_map(|path| fs::read_to_string(path).ok())
     };
     let number = |name: &str| read(name).and_then(|text| text.trim().parse::<u64>().ok());
@@ -77,7 +83,6 @@ pub fn statistics(entry: &LedgerEntry) -> Statistics {
         let bytes = read("blkio.throttle.io_service_bytes")?;
         Some(disks_of_v1(&bytes, &read("blkio.throttle.io_serviced").unwrap_or_default()))
     };
-    let first = entry.first.as_ref().filter(|first| first.is_alive());
     Statistics {
         user_time: time("user_usec", number("cpuacct.usage_user")),
         kernel_time: time("system_usec", number("cpuacct.usage_sys")),
@@ -88,7 +93,7 @@ pub fn statistics(entry: &LedgerEntry) -> Statistics {
         most_memory_bytes: number("memory.peak").or_else(|| number("memory.max_usage_in_bytes")),
         memory,
         disks: v2_disks.or_else(v1_disks).unwrap_or_default(),
-        links: first.map_or_else(BTreeMap::new, |first| links_of(first.pid)),
+        links: first.map_or_else(BTreeMap::new, links_of),
     }
 }
 

@@ -64,12 +64,24 @@ impl Process {
 pub enum Resource {
     /// A cgroup, by its directory.
     Cgroup(PathBuf),
+    /// A cgroup at a place that the caller has chosen, whatever its name is.
+    GivenCgroup(PathBuf),
     /// A directory with its content, such as the upper layer of an overlay.
     Directory(PathBuf),
     /// A network link, by its name.
     Link(String),
     /// A table of rules of nf_tables, by its name.
     Table(String),
+}
+
+impl Resource {
+    /// The directory, if it is a cgroup.
+    pub fn cgroup(&self) -> Option<&Path> {
+        match self {
+            Self::Cgroup(path) | Self::GivenCgroup(path) => Some(path),
+            Self::Directory(_) | Self::Link(_) | Self::Table(_) => None,
+        }
+    }
 }
 
 /// One sandbox that is running or has run.

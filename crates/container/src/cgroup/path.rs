@@ -1,8 +1,9 @@
 //! Where a container's cgroup will be, and with which settings: decided before anything is made.
 
 use std::{
-    fs,
+    fs, io,
     os::fd::{AsFd as _, BorrowedFd},
+    path::Path,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
@@ -10,7 +11,7 @@ use nix::{errno::Errno, fcntl::OFlag, unistd::Uid};
 use sandbox::{Limits, Resource};
 
 use super::{
-    Cgroup, Directory, Made,
+    Cgroup, CgroupFile, Directory, Made,
     setting::Setting,
     settings::{device_settings, settings},
     skipped::SkippedLimit,
@@ -20,7 +21,7 @@ use crate::{
     cgroup_layout::{Controller, Layout, Parent, Version},
     devices::{self, DeviceRule},
     error::file,
-    spec,
+    observe, spec,
 };
 
 /// Where the cgroup of a container will be, so that it can be in the ledger before it exists.
@@ -30,6 +31,8 @@ pub(crate) struct CgroupPath {
     settings: Vec<Setting>,
     /// Version 2: the BPF program that decides about devices.
     devices: Vec<DeviceRule>,
+    /// Files that the caller names.
+    files: Vec<CgroupFile>,
 }
 
 impl CgroupPath {
@@ -65,10 +68,18 @@ impl CgroupPath {
         controllers: &[Controller],
         budget: &spec::Budget,
     ) -> Result<Self, Error> {
+        if let Some(path) = &budget.cgroup_path {
+            return Self::at(path, limits, devices, budget);
+        }
         // Both versions need the same controllers, as far as both have them.
         let mut settings = settings(limits, &budget.resources, Version::V1)?;
         if settings.is_empty() && devices.is_empty() && budget.cgroup.is_none() {
-            return Ok(Self { directories: Vec::new(), settings, devices: Vec::new() });
+            return Ok(Self {
+                directories: Vec::new(),
+                settings,
+                devices: Vec::new(),
+                files: Vec::new(),
+            });
         }
         let name = budget.cgroup.clone().unwrap_or_else(number);
         let layout = Layout::of_this_process()?;
@@ -107,14 +118,49 @@ impl CgroupPath {
             path: parent.path.join(&name),
             version,
             controllers: parent.controllers,
+            parents_are_made: false,
         };
         let directories = parents.into_iter().map(directory).collect();
-        Ok(Self { directories, settings, devices: asked })
+        Ok(Self { directories, settings, devices: asked, files: budget.cgroup_files.clone() })
+    }
+
+    /// A directory at `path` in every hierarchy.
+    fn at(
+        path: &Path,
+        limits: &Limits,
+        devices: &[DeviceRule],
+        budget: &spec::Budget,
+    ) -> Result<Self, Error> {
+        let layout = Layout::of_this_process()?;
+        let directories = layout.all_at(path);
+        let has_v1 = |controller| layout.v1(controller).is_some();
+        let version = match [Controller::Memory, Controller::Pids].into_iter().any(has_v1) {
+            true => Version::V1,
+            false => Version::V2,
+        };
+        let mut settings = settings(limits, &budget.resources, version)?;
+        let mut asked = Vec::new();
+        if has_v1(Controller::Devices) {
+            settings.extend(device_settings(devices)?);
+        } else {
+            asked = devices.to_vec();
+        }
+        let directory = |(path, version, controllers)| Directory {
+            path,
+            version,
+            controllers,
+            parents_are_made: true,
+        };
+        let directories = directories.into_iter().map(directory).collect();
+        Ok(Self { directories, settings, devices: asked, files: budget.cgroup_files.clone() })
     }
 
     /// What has to be recorded in the ledger.
     pub(crate) fn resources(&self) -> impl Iterator<Item = Resource> {
-        self.directories.iter().map(|directory| Resource::Cgroup(directory.path.clone()))
+        self.directories.iter().map(|directory| match directory.parents_are_made {
+            true => Resource::GivenCgroup(directory.path.clone()),
+            false => Resource::Cgroup(directory.path.clone()),
+        })
     }
 
     /// What will be written, for the trace.
@@ -139,8 +185,7 @@ impl CgroupPath {
     pub(crate) fn create(self) -> Result<Cgroup, Error> {
         let mut cgroup = Cgroup { directories: Vec::new(), into: None, tasks: Vec::new() };
         for directory in self.directories {
-            let path = &directory.path;
-            fs::create_dir(path).map_err(file("create the cgroup", path))?;
+            make(&directory)?;
             let version = directory.version;
             // From here on it is removed together with the others.
             cgroup.directories.push(Made::open(directory)?);
@@ -154,11 +199,54 @@ impl CgroupPath {
         for settings in self.settings.chunk_by(|one, next| one.file == next.file) {
             cgroup.set(settings)?;
         }
+        cgroup.write_given(&self.files)?;
         if let Some(into) = cgroup.into.as_ref().filter(|_| !self.devices.is_empty()) {
             rule_devices(&self.devices, into.as_fd())?;
         }
         Ok(cgroup)
     }
+}
+
+/// Makes the directory of a cgroup. One that is at a given place may be there, if nothing runs in it,
+/// and its parents may not.
+fn make(directory: &Directory) -> Result<(), Error> {
+    let path = &directory.path;
+    if let Some(parent) = directory.parents_are_made.then(|| path.parent()).flatten() {
+        make_parents(parent, directory.version)?;
+    }
+    match fs::create_dir(path) {
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists && directory.parents_are_made =>
+        {
+            let has_processes = || !observe::members(path).is_empty();
+            match has_processes() {
+                false => Ok(()),
+                true => Err(Error::CgroupInUse { path: path.clone() }),
+            }
+        }
+        made => made.map_err(file("create the cgroup", path)),
+    }
+}
+
+/// The cgroups above one, each with all controllers for those below it on version 2.
+fn make_parents(path: &Path, version: Version) -> Result<(), Error> {
+    if !path.is_dir() {
+        if let Some(parent) = path.parent() {
+            make_parents(parent, version)?;
+        }
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(file("create the cgroup", path))?,
+        }
+    }
+    if version == Version::V2 {
+        let available = fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
+        for controller in available.split_whitespace() {
+            // Where processes are in it, it gives none away: a limit that needs one then says so.
+            let _ = fs::write(path.join("cgroup.subtree_control"), format!("+{controller}"));
+        }
+    }
+    Ok(())
 }
 
 /// The same on version 2. A caller who may not load a BPF program is root of a container, and

@@ -1,0 +1,156 @@
+//! Where the state of containers is: a directory for each, below `--root`.
+//!
+//! ```text
+//!   ROOT/ID/state.json   what the next call has to know (record.rs)
+//!   ROOT/ID/start        the FIFO at which the first process waits
+//! ```
+//!
+//! The directory is the lock too: whoever makes it has the id, and each command that changes a container
+//! holds flock(2) on it, so that two do not start or remove the same one.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::ErrorKind,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    fcntl::{Flock, FlockArg},
+    unistd::Uid,
+};
+
+use crate::error::{Error, Result, file};
+
+/// The directory of all states.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    root: PathBuf,
+}
+
+/// The directory of one container, which nobody else changes meanwhile.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Store {
+    /// The one of `--root`, or the usual one of this user.
+    pub(crate) fn at(root: Option<&Path>) -> Self {
+        let usual = || match std::env::var_os("XDG_RUNTIME_DIR") {
+            Some(directory) if !Uid::effective().is_root() => {
+                Path::new(&directory).join("isolab-oci")
+            }
+            _ => "/run/isolab-oci".into(),
+        };
+        Self { root: root.map_or_else(usual, Path::to_owned) }
+    }
+
+    /// Takes a new id.
+    pub(crate) fn create(&self, id: &str) -> Result<Place> {
+        check(id)?;
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(&self.root).map_err(file("create", &self.root))?;
+        let directory = self.root.join(id);
+        match builder.recursive(false).create(&directory) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Err(Error::Exists { id: id.to_owned() })
+            }
+            Err(error) => Err(file("create", &directory)(error)),
+            Ok(()) => self.open(id),
+        }
+    }
+
+    /// The place of an existing container.
+    pub(crate) fn open(&self, id: &str) -> Result<Place> {
+        check(id)?;
+        let directory = self.root.join(id);
+        let unknown = || Error::Unknown { id: id.to_owned() };
+        let opened = match File::open(&directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown()),
+            opened => opened.map_err(file("open", &directory))?,
+        };
+        let lock = Flock::lock(opened, FlockArg::LockExclusive);
+        let lock = lock.map_err(|(_, errno)| file("lock", &directory)(errno.into()))?;
+        // Whoever held the lock may have removed it.
+        if !directory.is_dir() {
+            return Err(unknown());
+        }
+        Ok(Place { directory, _lock: lock })
+    }
+
+    /// The directory of a container, for a command that changes nothing.
+    pub(crate) fn look(&self, id: &str) -> Result<PathBuf> {
+        check(id)?;
+        let directory = self.root.join(id);
+        match directory.is_dir() {
+            true => Ok(directory),
+            false => Err(Error::Unknown { id: id.to_owned() }),
+        }
+    }
+
+    /// The ids of all containers, in order.
+    pub(crate) fn ids(&self) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(file("read", &self.root))?,
+        };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut ids: Vec<String> = names.filter(|name| check(name).is_ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+impl Place {
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory.join("state.json")
+    }
+
+    pub(crate) fn start(&self) -> PathBuf {
+        self.directory.join("start")
+    }
+
+    /// Gives the id back.
+    pub(crate) fn remove(self) -> Result<()> {
+        fs::remove_dir_all(&self.directory).map_err(file("remove", &self.directory))
+    }
+}
+
+/// What runc takes as an id, which is a directory's name and may be a cgroup's.
+fn check(id: &str) -> Result<()> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+    let fits = (1..=1024).contains(&id.len()) && id.bytes().all(is_good);
+    match fits && id != "." && id != ".." {
+        true => Ok(()),
+        false => Err(Error::Id { id: id.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_id_leads_anywhere_else() {
+        for id in ["", ".", "..", "a/b", "/a", "a\0", "ä", "a b", &"a".repeat(1025)] {
+            assert!(check(id).is_err(), "{id:?}");
+        }
+        for id in ["a", "A_b+c-d.e", "..a", &"a".repeat(64)] {
+            check(id).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_id_is_taken_once() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(Some(root.path()));
+        let place = store.create("one").unwrap();
+        assert!(matches!(store.create("one"), Err(Error::Exists { .. })));
+        assert_eq!(store.ids().unwrap(), ["one"]);
+        place.remove().unwrap();
+        assert!(matches!(store.open("one"), Err(Error::Unknown { .. })));
+    }
+}

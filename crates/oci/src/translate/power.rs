@@ -1,0 +1,69 @@
+//! Question 4: who the program is, and what it may do.
+
+use container::{
+    privileges::{Capabilities, CapabilitySet, IdMaps, User},
+    seccomp::Seccomp,
+    spec::Power,
+};
+
+use crate::{
+    config::{Config, Process},
+    error::{Result, property},
+};
+
+/// What `process` may do in the container of `config`.
+pub(crate) fn power(process: &Process, config: &Config) -> Result<Power> {
+    refuse_labels(process)?;
+    let linux = &config.linux;
+    let has_maps = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
+    let maps = IdMaps { uid: linux.uid_mappings.clone(), gid: linux.gid_mappings.clone() };
+    Ok(Power {
+        user: User {
+            uid: process.user.uid,
+            gid: process.user.gid,
+            additional_gids: process.user.additional_gids.clone(),
+            umask: process.user.umask,
+        },
+        id_maps: has_maps.then_some(maps),
+        capabilities: capabilities(process),
+        seccomp: linux.seccomp.as_ref().map_or(Ok(Seccomp::Unconfined), |given| {
+            match given.listener_path {
+                Some(_) => Err(property("linux.seccomp.listenerPath", "isolab has no listener")),
+                None => Ok(Seccomp::Profile(given.profile.clone())),
+            }
+        })?,
+        oom_score_adj: process.oom_score_adj,
+        rlimits: process.rlimits.clone(),
+        no_new_privileges: process.no_new_privileges,
+        sysctl: linux.sysctl.clone().into_iter().collect(),
+    })
+}
+
+/// Names that this kernel does not know are left out (config.md, "Linux Process": a value that cannot
+/// be granted is no reason to fail). Without the property there are none.
+fn capabilities(process: &Process) -> Capabilities {
+    let given = process.capabilities.clone().unwrap_or_default();
+    let set = |names: &[String]| {
+        let known = names.iter().filter_map(|name| CapabilitySet::of([&**name]).ok());
+        CapabilitySet(known.fold(0, |all, CapabilitySet(one)| all | one))
+    };
+    Capabilities {
+        bounding: set(&given.bounding),
+        effective: set(&given.effective),
+        inheritable: set(&given.inheritable),
+        permitted: set(&given.permitted),
+        ambient: set(&given.ambient),
+    }
+}
+
+fn refuse_labels(process: &Process) -> Result<()> {
+    let is_given = |label: &Option<String>| label.as_ref().is_some_and(|it| !it.is_empty());
+    if is_given(&process.selinux_label) {
+        return Err(property("process.selinuxLabel", "isolab does not support SELinux"));
+    }
+    let profile = process.apparmor_profile.as_ref();
+    match profile.filter(|it| !it.is_empty() && *it != "unconfined") {
+        Some(_) => Err(property("process.apparmorProfile", "isolab does not support AppArmor")),
+        None => Ok(()),
+    }
+}
