@@ -239,11 +239,25 @@ fn make_parents(path: &Path, version: Version) -> Result<(), Error> {
             made => made.map_err(file("create the cgroup", path))?,
         }
     }
-    if version == Version::V2 {
-        let available = fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
-        for controller in available.split_whitespace() {
-            // Where processes are in it, it gives none away: a limit that needs one then says so.
-            let _ = fs::write(path.join("cgroup.subtree_control"), format!("+{controller}"));
+    if version == Version::V1 {
+        return inherit_cpuset(path);
+    }
+    let available = fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
+    for controller in available.split_whitespace() {
+        // Where processes are in it, it gives none away: a limit that needs one then says so.
+        let _ = fs::write(path.join("cgroup.subtree_control"), format!("+{controller}"));
+    }
+    Ok(())
+}
+
+/// A new cpuset of version 1 is empty, and no process can be in it (cgroup-v1/cpusets.rst).
+fn inherit_cpuset(path: &Path) -> Result<(), Error> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let own = path.join(name);
+        if fs::read_to_string(&own).is_ok_and(|list| list.trim().is_empty()) {
+            let list = fs::read(parent.join(name)).map_err(file("read", parent.join(name)))?;
+            fs::write(&own, list).map_err(file("write", own))?;
         }
     }
     Ok(())
