@@ -9,6 +9,7 @@ use std::{fs, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use engine::{Options, Tcp, launch::LaunchFailure};
+use microvm::guest_session::GuestCommand;
 use nix::unistd::Uid;
 use sandbox::Ledger;
 
@@ -108,7 +109,7 @@ fn join() -> Result<u8, Failure> {
     }
     let guest = Ledger::open()?.find(&record.ledger_name)?;
     let guest = guest.ok_or_else(|| Failure::refused("the container has ended"))?;
-    let command = guest_session::Command {
+    let command = GuestCommand {
         words: record.words.into_iter().map(Into::into).collect(),
         environment: record.environment,
         directory: record.directory,

@@ -4,6 +4,7 @@ use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf};
 
 use clap::Args;
 use container::{Command, users::Found};
+use microvm::guest_session::GuestCommand;
 use sandbox::{Ledger, LedgerEntry, Stdio};
 
 use crate::{environment, failure::Failure, guest_session, kinds::Kind, memory, relay::Relay};
@@ -112,7 +113,7 @@ fn exec_in_guest(
     if arguments.user.is_some() {
         return refused("--user", "change the user inside: `su -s /bin/sh USER -c COMMAND`");
     }
-    let command = guest_session::Command {
+    let command = GuestCommand {
         words: arguments.command.clone(),
         environment,
         directory: arguments.workdir.clone(),

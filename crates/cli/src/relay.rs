@@ -46,7 +46,7 @@ use crate::{cell, failure, kinds::Kind, stderr};
 
 mod target;
 
-pub use target::Ignored;
+pub use target::ignored;
 use target::{Received, Target};
 
 /// After this long a workload is one that stays, and its launcher's start is past.
@@ -92,7 +92,7 @@ impl Relay {
     pub fn listen(kind: Kind) -> io::Result<Self> {
         let own_terminal = false;
         if kind == Kind::Process {
-            let ignored = Ignored::by_the_caller();
+            let ignored = ignored();
             let noted = NOTED.into_iter().filter(|number| !ignored.has(*number));
             let source = Source::Noted(Signals::new(noted)?);
             // What the caller has blocked would be blocked in the program, too.

@@ -15,7 +15,7 @@ use signal_hook::{
     low_level::pipe,
 };
 
-use crate::relay::Ignored;
+use crate::relay::ignored;
 
 /// `SIGINT`, `SIGTERM` and `SIGHUP`, caught.
 pub struct TerminationSignals {
@@ -28,7 +28,7 @@ impl TerminationSignals {
     pub fn listen() -> io::Result<Self> {
         let (readable, writable) = UnixStream::pair()?;
         let signal = Arc::new(AtomicUsize::new(0));
-        let ignored = Ignored::by_the_caller();
+        let ignored = ignored();
         for number in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|it| !ignored.has(*it)) {
             flag::register_usize(number, Arc::clone(&signal), number as usize)?;
             pipe::register(number, writable.try_clone()?)?;

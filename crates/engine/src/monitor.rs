@@ -10,18 +10,14 @@
 //! It closes itself before the machine starts, as `isolab run --in linux` does. A signal that it gets
 //! is passed on to the program inside; SIGKILL ends the machine. Its exit code is the program's.
 
-use std::{env, io, path::Path, process, sync::Arc, thread, time::Duration};
+use std::{env, path::Path, sync::Arc, time::Duration};
 
 use microvm::{
-    LinuxVm,
+    HeldSignals, LinuxVm,
     cell::{self, Role, Walls},
 };
-use nix::sys::{
-    prctl,
-    signal::{SigSet, Signal},
-    signalfd::{SfdFlags, SignalFd},
-};
-use sandbox::{Control, Instance, Ledger, Sandbox as _, Socket, Stdio, Trace, Workload};
+use nix::sys::prctl;
+use sandbox::{Instance, Ledger, Sandbox as _, Socket, Stdio, Trace, Workload};
 
 use crate::{
     launch::{self, LaunchFailure, LaunchRequest, ReadinessReport},
@@ -65,7 +61,7 @@ struct Begun {
 fn begin(ledger: &Path) -> Result<Begun, LaunchFailure> {
     let other = |message: String| LaunchFailure { message, code: 128 };
     let of = |error: &(dyn std::error::Error + 'static)| other(sandbox::chain(error));
-    let signals = hold_signals().map_err(|error| of(&error))?;
+    let signals = HeldSignals::hold().map_err(|error| of(&error))?;
     let request = state::load(launch::REQUEST.as_ref()).map_err(|error| of(&error))?;
     let LaunchRequest::Container(launch) = request else {
         return Err(other("the request is not that of a container".into()));
@@ -82,7 +78,7 @@ fn begin(ledger: &Path) -> Result<Begun, LaunchFailure> {
     closed.map_err(|error| of(&error))?;
     let instance = machine.spawn(&workload)?;
     let has_terminal = workload.stdio == Stdio::Terminal;
-    pass_on(signals, instance.control(), has_terminal).map_err(|error| of(&error))?;
+    signals.pass_on(instance.control(), has_terminal).map_err(|error| of(&error))?;
     Ok(Begun { instance, _socket: socket })
 }
 
@@ -98,36 +94,4 @@ impl Begun {
         cell::enter(Role::Monitor, &mut Trace::default())?;
         self.instance.wait().map(|outcome| outcome.status.code())
     }
-}
-
-/// Blocks all signals that are meant for the program, before there are threads that inherit this.
-fn hold_signals() -> io::Result<SignalFd> {
-    let mut signals = SigSet::all();
-    for own in [Signal::SIGCHLD, Signal::SIGTTIN, Signal::SIGTTOU] {
-        signals.remove(own);
-    }
-    signals.thread_block()?;
-    Ok(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?)
-}
-
-/// Passes signals on to the program inside, from a thread of its own.
-fn pass_on(signals: SignalFd, control: Arc<dyn Control>, has_terminal: bool) -> io::Result<()> {
-    const STACK: usize = 64 << 10;
-    let thread = thread::Builder::new().name("signals".into()).stack_size(STACK);
-    let pass = move || {
-        if cell::enter(Role::Monitor, &mut Trace::default()).is_err() {
-            return control.kill();
-        }
-        while let Ok(Some(signal)) = signals.read_signal() {
-            let number = signal.ssi_signo.cast_signed();
-            // A write of this process to a pipe that nobody reads has failed already.
-            let is_own = number == Signal::SIGPIPE as i32 && signal.ssi_pid == process::id();
-            // The guest's terminal tells of its new size.
-            let is_size = number == Signal::SIGWINCH as i32 && has_terminal;
-            if !is_own && !is_size {
-                control.signal(number);
-            }
-        }
-    };
-    thread.spawn(pass).map(drop)
 }

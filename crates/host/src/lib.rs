@@ -18,7 +18,7 @@ pub use language::Language;
 pub use memfd::sealed_memfd;
 pub use proc_file::{memory_field, read_proc};
 pub use process_stat::{ProcessStat, process_tree};
-pub use signals::signal_number;
+pub use signals::{IgnoredSignals, signal_number};
 pub use smaps::{Mapping, mappings, pss};
 pub use system::{kernel_bytes, pressure, stolen};
 pub use terminal::{TerminalMode, raw_pair, set_terminal_size, size_of, terminal_size};

@@ -25,6 +25,32 @@ pub fn signal_number(text: &str) -> Option<i32> {
         .or_else(|| real_time("RTMAX", -1, *REAL_TIME.end()))
 }
 
+/// Signals that the caller of this process ignores, as `nohup` does with SIGHUP.
+#[derive(Debug, Clone, Copy)]
+pub struct IgnoredSignals(u64);
+
+impl IgnoredSignals {
+    /// By the kernel's word (proc_pid_status(5), `SigIgn`).
+    pub fn by_the_caller() -> Self {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let set = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        Self(set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0))
+    }
+
+    /// The same without one, which this process ignores itself.
+    #[must_use]
+    pub fn without(self, signal: i32) -> Self {
+        let bit = u32::try_from(signal - 1).ok().and_then(|bit| 1_u64.checked_shl(bit));
+        Self(self.0 & !bit.unwrap_or(0))
+    }
+
+    /// Whether it is one of them.
+    pub fn has(self, signal: i32) -> bool {
+        let bit = u32::try_from(signal - 1).ok().and_then(|bit| self.0.checked_shr(bit));
+        bit.is_some_and(|rest| rest & 1 == 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +64,13 @@ mod tests {
         for bad in ["", "0", "65", "-1", "NOSUCH", "RTMIN+99"] {
             assert_eq!(signal_number(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_set_of_signals_is_read_as_the_kernel_writes_it() {
+        let nohup = IgnoredSignals(1);
+        assert!(nohup.has(1) && !nohup.has(2) && !nohup.without(1).has(1));
+        let last = IgnoredSignals(1 << 63);
+        assert!(last.has(64) && !last.has(63) && !last.has(0) && !last.has(65));
     }
 }

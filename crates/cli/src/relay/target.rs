@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use host::IgnoredSignals;
 use nix::{
     sys::{
         signal::{Signal, raise},
@@ -59,7 +60,7 @@ pub(super) struct Target {
     /// Whether it was asked to end before.
     asked: bool,
     /// What the caller ignores, once it was looked up.
-    ignored: Option<Ignored>,
+    ignored: Option<IgnoredSignals>,
 }
 
 impl Target {
@@ -78,8 +79,8 @@ impl Target {
     }
 
     /// Reads what the caller ignores, while files can be opened.
-    pub(super) fn look_up_ignored(&mut self) -> Ignored {
-        *self.ignored.get_or_insert_with(Ignored::by_the_caller)
+    pub(super) fn look_up_ignored(&mut self) -> IgnoredSignals {
+        *self.ignored.get_or_insert_with(ignored)
     }
 
     /// A microVM knows only an end, so a second request for it is an order; so is a second SIGTERM to
@@ -148,38 +149,11 @@ impl Target {
     }
 }
 
-/// Signals that the caller of this process ignores.
-#[derive(Debug, Clone, Copy)]
-pub struct Ignored(u64);
-
-impl Ignored {
-    /// By the kernel's word: isolab itself ignores SIGPIPE alone.
-    pub fn by_the_caller() -> Self {
-        let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let set = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-        let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
-        match container::process::broken_pipes_are_kept() {
-            true => Self(set),
-            false => Self(set & !(1 << (consts::SIGPIPE - 1))),
-        }
-    }
-
-    /// Whether it is one of them.
-    pub fn has(self, signal: i32) -> bool {
-        let bit = u32::try_from(signal - 1).ok().and_then(|bit| self.0.checked_shr(bit));
-        bit.is_some_and(|rest| rest & 1 == 1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_set_of_signals_is_read_as_the_kernel_writes_it() {
-        let nohup = Ignored(1);
-        assert!(nohup.has(consts::SIGHUP) && !nohup.has(consts::SIGINT));
-        let last = Ignored(1 << 63);
-        assert!(last.has(64) && !last.has(63) && !last.has(0) && !last.has(65));
+/// Signals that the caller ignores: isolab itself ignores SIGPIPE alone.
+pub fn ignored() -> IgnoredSignals {
+    let ignored = IgnoredSignals::by_the_caller();
+    match container::process::broken_pipes_are_kept() {
+        true => ignored,
+        false => ignored.without(consts::SIGPIPE),
     }
 }
