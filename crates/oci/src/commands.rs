@@ -14,6 +14,7 @@ mod update;
 
 use crate::{
     error::{Error, Result},
+    machine,
     options::{Command, Options},
     record::{Record, Status},
     store::Store,
@@ -44,6 +45,8 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
         Command::Update(update) => update::update(&store, update),
         Command::Features => features::features(),
         Command::Spec(spec) => spec::spec(spec),
+        Command::Monitor(one) => return machine::monitor(&one.directory),
+        Command::Join(join) => return exec::join(join),
         Command::Checkpoint(_) | Command::Restore(_) => Err(Error::Unsupported {
             what: "checkpoint and restore",
             why: "isolab does not use CRIU; a microVM has snapshots (`isolab snapshot`)",

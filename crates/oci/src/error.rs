@@ -78,6 +78,12 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// No microVM can run on this host.
+    #[error("this host cannot run the bundle as a microVM: {why}")]
+    NoMachine {
+        /// What is missing, and the way out.
+        why: String,
+    },
     /// Something that this runtime does not do.
     #[error("{what} is not supported: {why}")]
     Unsupported {

@@ -22,6 +22,7 @@ mod config;
 mod console;
 mod error;
 mod log;
+mod machine;
 mod options;
 mod record;
 mod store;

@@ -80,6 +80,12 @@ pub(crate) enum Command {
     Checkpoint(Refused),
     /// Refused: there is nothing to restore from
     Restore(Refused),
+    /// The first process of a microVM; called by `create`, never by hand
+    #[command(hide = true)]
+    Monitor(Directory),
+    /// A further program in a microVM; called by `exec`, never by hand
+    #[command(hide = true)]
+    Join(Join),
 }
 
 impl Command {
@@ -287,4 +293,18 @@ pub(crate) struct Spec {
 pub(crate) struct Refused {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) rest: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Directory {
+    /// That of the container's state
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Join {
+    /// That of the container's state
+    pub(crate) directory: PathBuf,
+    /// The process, as JSON
+    pub(crate) process: String,
 }

@@ -33,6 +33,9 @@ pub(crate) struct Record {
     pub(crate) process: Option<Process>,
     /// `linux.resources`, as last changed.
     pub(crate) resources: Resources,
+    /// Whether its first process is the monitor of a microVM.
+    #[serde(default)]
+    pub(crate) is_machine: bool,
     /// What it holds; written before it is made.
     pub(crate) held: Vec<Resource>,
     /// What is known of it once it is made.

@@ -9,6 +9,7 @@ use crate::{
     bundle::Bundle,
     console,
     error::{Error, Result, file},
+    machine,
     options::Create,
     record::Record,
     store::{Place, Store},
@@ -25,10 +26,20 @@ pub(super) fn create(store: &Store, options: &Create) -> Result<()> {
 /// of one that fails.
 pub(super) fn made(store: &Store, options: &Create) -> Result<(Place, Created)> {
     let bundle = Bundle::open(&options.bundle)?;
-    let spec = translate::spec(&bundle, &options.id)?;
-    check_console(&spec, options.console_socket.as_deref())?;
+    let is_machine = machine::is_asked_for(&bundle.config.annotations)?;
+    if is_machine {
+        machine::available()?;
+    }
     let place = store.create(&options.id)?;
-    match make(&place, options, &bundle, &spec) {
+    let spec = match is_machine {
+        true => machine::monitor_spec(&bundle, &options.id, &place.directory),
+        false => translate::spec(&bundle, &options.id),
+    };
+    let made = spec.and_then(|spec| {
+        check_console(&spec, options.console_socket.as_deref())?;
+        make(&place, options, &bundle, &spec, is_machine)
+    });
+    match made {
         Ok(created) => Ok((place, created)),
         Err(error) => {
             let _ = place.remove(); // the first failure is the one to report
@@ -37,7 +48,13 @@ pub(super) fn made(store: &Store, options: &Create) -> Result<(Place, Created)> 
     }
 }
 
-fn make(place: &Place, options: &Create, bundle: &Bundle, spec: &Spec) -> Result<Created> {
+fn make(
+    place: &Place,
+    options: &Create,
+    bundle: &Bundle,
+    spec: &Spec,
+    is_machine: bool,
+) -> Result<Created> {
     let prepared = Prepared::new(spec)?;
     // Written before anything is made: whoever finds it can remove what a killed runtime has left.
     let mut record = Record {
@@ -48,6 +65,7 @@ fn make(place: &Place, options: &Create, bundle: &Bundle, spec: &Spec) -> Result
         created: Timestamp::now().to_string(),
         process: bundle.config.process.clone(),
         resources: bundle.config.linux.resources.clone().unwrap_or_default(),
+        is_machine,
         held: prepared.resources(),
         container: None,
     };

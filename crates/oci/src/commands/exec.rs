@@ -1,8 +1,10 @@
 //! `exec`: another program in a running container.
 
-use std::fs;
+use std::{fs, os::fd::OwnedFd, path::Path, process::Stdio as Stream};
 
 use container::{Command, privileges::CapabilitySet, spec::Power};
+use microvm::guest_session::{GuestCommand, SessionOutcome};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use sandbox::Stdio;
 
 use super::create::write_pid;
@@ -10,7 +12,8 @@ use crate::{
     config::{Config, Process},
     console,
     error::{Error, Result, file, property},
-    options::Exec,
+    machine,
+    options::{Exec, Join},
     record::{Record, Status},
     store::Store,
     translate,
@@ -33,6 +36,9 @@ pub(super) fn exec(store: &Store, options: &Exec) -> Result<u8> {
     }
     let state = record.living()?;
     let process = process(&record, options)?;
+    if record.is_machine {
+        return in_machine(&store.look(&options.id)?, &process, options);
+    }
     let mut command = Command::new(translate::words(&process)?);
     command.environment = translate::environment(&process);
     command.has_own_environment = true;
@@ -102,4 +108,68 @@ fn power(process: &Process, of_container: &Power) -> Result<Power> {
         sysctl: Vec::new(),
         ..own
     })
+}
+
+/// A further program in a microVM: a process of this host that passes its streams on.
+fn in_machine(directory: &Path, process: &Process, options: &Exec) -> Result<u8> {
+    if !options.detach && options.console_socket.is_none() {
+        return session(directory, process);
+    }
+    let text = serde_json::to_string(process).unwrap_or_default();
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.arg("join").arg(directory).arg(text);
+    let terminal = process.terminal.then(terminal).transpose();
+    let terminal = terminal.map_err(file("make a terminal from", "/dev/ptmx"))?;
+    if let Some((_, slave)) = &terminal {
+        let end = || slave.try_clone().map(Stream::from).map_err(file("duplicate", "a terminal"));
+        command.stdin(end()?).stdout(end()?).stderr(end()?);
+    }
+    let child = command.spawn().map_err(file("start", "/proc/self/exe"))?;
+    if let Some(path) = &options.pid_file {
+        write_pid(path, child.id())?;
+    }
+    if let (Some((master, _)), Some(socket)) = (&terminal, &options.console_socket) {
+        console::send(master, socket)?;
+    }
+    Ok(0)
+}
+
+/// The process that passes the streams on.
+pub(super) fn join(options: &Join) -> Result<u8> {
+    let process: Process = serde_json::from_str(&options.process)
+        .map_err(|error| property("process", error.to_string()))?;
+    if process.terminal {
+        let own = rustix::process::setsid()
+            .and_then(|_| rustix::process::ioctl_tiocsctty(std::io::stdin()));
+        own.map_err(|errno| file("take the terminal of", "/proc/self")(errno.into()))?;
+    }
+    session(&options.directory, &process)
+}
+
+fn session(directory: &Path, process: &Process) -> Result<u8> {
+    let monitor = machine::ask(directory, "exec")?;
+    let command = GuestCommand {
+        words: translate::words(process)?,
+        environment: translate::environment(process),
+        directory: Some(process.cwd.clone()),
+        terminal: process.terminal,
+    };
+    match command.run(monitor).map_err(file("run a program in the guest of", directory))? {
+        SessionOutcome::Code(code) => Ok(code),
+        SessionOutcome::Failed(errno) => {
+            let program = process.args.first().cloned().unwrap_or_default();
+            Err(file("execute", program)(std::io::Error::from_raw_os_error(errno)))
+        }
+        SessionOutcome::Mute | SessionOutcome::Closed => Err(Error::NotRunning),
+    }
+}
+
+/// The two ends of a new terminal (pty(7)).
+fn terminal() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let slave = ioctl_tiocgptpeer(&master, flags)?;
+    Ok((master, slave))
 }

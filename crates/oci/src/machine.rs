@@ -1,0 +1,261 @@
+//! A bundle as a microVM: its program runs on a Linux kernel of its own.
+//!
+//! ```text
+//!   containerd ── create ──> monitor: the pod's cgroup and network namespace
+//!                               └─ /dev/kvm: kernel, memory, a root made of the bundle's root
+//!                                    └─ the program, as the configuration's user
+//! ```
+//!
+//! The process that the engine sees is the monitor. A signal for it is passed on to the program, its
+//! exit code is the program's, its streams are the program's. What of the configuration is about a
+//! shared kernel (namespaces inside, capabilities, seccomp, masked paths) the guest's own kernel takes
+//! the place of; what a guest cannot have is refused.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use container::{
+    Namespace, Network, Spec,
+    privileges::{Capabilities, CapabilitySet},
+    seccomp::Seccomp,
+};
+use microvm::{
+    HeldSignals, LinuxVm,
+    cell::{self, Role, Walls},
+    kernels,
+    linux::{self, GuestRoot, GuestUser, Share},
+};
+use sandbox::{Limits, Program, Sandbox as _, Stdio, Trace, Workload};
+
+use crate::{
+    bundle::Bundle,
+    config::{Config, Process},
+    error::{Error, Result, file, property},
+    record::Record,
+    translate,
+};
+
+/// The annotation that asks for one.
+const ANNOTATION: &str = "org.isolab.sandbox";
+/// The name of the program that makes nothing else.
+const NAME: &str = "isolab-vm";
+/// Where the monitor listens, in the directory of the state.
+pub(crate) const SOCKET: &str = "control.socket";
+/// A guest that is not up by then never will be.
+const START_UP: Duration = Duration::from_secs(120);
+
+/// Whether the bundle is to be a microVM: by the name that this program was called by, or by its
+/// annotation.
+pub(crate) fn is_asked_for(annotations: &BTreeMap<String, String>) -> Result<bool> {
+    match annotations.get(ANNOTATION).map(String::as_str) {
+        Some("microvm") => return Ok(true),
+        Some("container") => return Ok(false),
+        Some(other) => {
+            let why = format!("{other:?} is neither container nor microvm");
+            return Err(property(format!("annotations.{ANNOTATION}"), why));
+        }
+        None => {}
+    }
+    let called = env::args_os().next().unwrap_or_default();
+    Ok(Path::new(&called).file_name().is_some_and(|name| name == NAME))
+}
+
+/// Checks that this host can run Linux guests.
+pub(crate) fn available() -> Result<()> {
+    linux::available().map_err(|error| {
+        let mut why = sandbox::chain_with_help(&error, error.fix());
+        why += "; without the annotation, or as isolab-oci, the bundle runs as a container";
+        Error::NoMachine { why }
+    })
+}
+
+/// The monitor as a container without walls of its own: it makes itself a cell before the guest runs.
+pub(crate) fn monitor_spec(bundle: &Bundle, id: &str, directory: &Path) -> Result<Spec> {
+    let config = &bundle.config;
+    check(config)?;
+    let mut spec = translate::spec(bundle, id)?;
+    let own = Spec::default();
+    let net = match &spec.boundary.namespaces.net {
+        // The guest has a network of its own; the monitor needs none.
+        Namespace::New | Namespace::Shared => Namespace::Shared,
+        joined => joined.clone(),
+    };
+    spec.boundary.namespaces = container::Namespaces { net, ..container::Namespaces::shared() };
+    (spec.boundary.hostname, spec.boundary.domainname) = (None, None);
+    spec.inside = own.inside;
+    // The machine is the limit: it has no more memory than it was given.
+    spec.budget.cgroup_files.retain(|file| !file.name.starts_with("memory."));
+    spec.budget.devices.clear();
+    let all = CapabilitySet(u64::MAX);
+    spec.power = container::spec::Power {
+        capabilities: Capabilities {
+            bounding: all,
+            effective: all,
+            permitted: all,
+            ..Capabilities::default()
+        },
+        seccomp: Seccomp::Unconfined,
+        no_new_privileges: false,
+        oom_score_adj: spec.power.oom_score_adj,
+        ..own.power
+    };
+    let program = env::current_exe().map_err(file("find", "/proc/self/exe"))?;
+    let words = [program.into_os_string(), "monitor".into(), directory.into()];
+    spec.way_out.program = Program::Command(words.into());
+    spec.way_out.environment = env::vars_os().collect();
+    spec.way_out.directory = "/".into();
+    spec.way_out.network = Network::Host;
+    Ok(spec)
+}
+
+/// What a guest cannot have.
+fn check(config: &Config) -> Result<()> {
+    let process = config.process.as_ref().ok_or_else(|| property("process", "it is missing"))?;
+    translate::words(process)?;
+    let joins = |kind: &str| {
+        config.linux.namespaces.iter().any(|entry| {
+            entry.kind == kind
+                && entry.path.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
+        })
+    };
+    for kind in ["pid", "ipc", "uts", "mount", "user"] {
+        if joins(kind) {
+            let why = format!("a microVM has a kernel of its own and joins no {kind} namespace");
+            return Err(property("linux.namespaces", why));
+        }
+    }
+    if !config.hooks.create_container.is_empty() || !config.hooks.start_container.is_empty() {
+        return Err(property("hooks", "a microVM runs no hooks inside"));
+    }
+    Ok(())
+}
+
+/// The first process: boots the guest, and waits for the end of its program.
+pub(crate) fn monitor(directory: &Path) -> Result<u8> {
+    let _ = nix::sys::prctl::set_name(c"isolab-microvm");
+    let held = HeldSignals::hold().map_err(file("hold the signals of", "/proc/self"))?;
+    let record = Record::load(directory)?;
+    let bundle = Bundle::open(&record.bundle)?;
+    let path = directory.join(SOCKET);
+    let _ = std::fs::remove_file(&path); // of a monitor that was killed
+    let listener = UnixListener::bind(&path).map_err(file("listen at", &path))?;
+    let closed = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600));
+    closed.map_err(file("close to others", &path))?;
+    let (machine, workload) = machine(&bundle)?;
+    let machine = LinuxVm { control: Some(Arc::new(listener)), ..machine };
+    // While this process has one thread.
+    cell::enter_process(&machine.limits, Walls::All, &mut Trace::default())
+        .map_err(sandbox::Error::from)?;
+    let instance = machine.spawn(&workload)?;
+    let has_terminal = workload.stdio == Stdio::Terminal;
+    held.pass_on(instance.control(), has_terminal)
+        .map_err(file("start a thread of", "/proc/self"))?;
+    cell::enter(Role::Monitor, &mut Trace::default()).map_err(sandbox::Error::from)?;
+    Ok(instance.wait()?.status.code())
+}
+
+/// The machine, and what runs in it.
+fn machine(bundle: &Bundle) -> Result<(LinuxVm, Workload)> {
+    let config = &bundle.config;
+    let process = config.process.as_ref().ok_or_else(|| property("process", "it is missing"))?;
+    let kernel =
+        kernels::chosen().map_err(|error| Error::NoMachine { why: sandbox::chain(&error) })?;
+    let machine = LinuxVm {
+        limits: limits(config),
+        root: GuestRoot::Directory(bundle.rootfs()?),
+        user: user(process),
+        shares: shares(bundle)?,
+        hostname: config.hostname.clone().unwrap_or_default(),
+        start_up: Some(START_UP),
+        ..LinuxVm::of(&kernel)
+    };
+    let mut workload = Workload::command(translate::words(process)?);
+    workload.environment = translate::environment(process);
+    workload.directory = Some(process.cwd.clone()).filter(|path| path != Path::new("/"));
+    let stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit };
+    Ok((machine, workload.stdio(stdio)))
+}
+
+fn user(process: &Process) -> GuestUser {
+    let user = &process.user;
+    GuestUser { uid: user.uid, gid: user.gid, groups: user.additional_gids.clone() }
+}
+
+/// Memory, and as many processors as the quota can keep busy.
+fn limits(config: &Config) -> Limits {
+    let resources = config.linux.resources.clone().unwrap_or_default();
+    let limit = resources.memory.and_then(|memory| memory.limit).filter(|limit| *limit > 0);
+    let cpu = resources.cpu.unwrap_or_default();
+    let quota = cpu.quota.filter(|quota| *quota > 0);
+    let vcpus = quota.map(|quota| {
+        let period = cpu.period.filter(|period| *period > 0).unwrap_or(100_000);
+        (quota as u64).div_ceil(period).clamp(1, 255) as u32
+    });
+    Limits { memory_bytes: limit.map(i64::unsigned_abs), vcpus, ..Limits::default() }
+}
+
+/// Bind mounts are directories of the host's that the guest reads; its own file systems it mounts
+/// itself.
+fn shares(bundle: &Bundle) -> Result<Vec<Share>> {
+    let mut shares = Vec::new();
+    for (number, mount) in bundle.config.mounts.iter().enumerate() {
+        let is_bind = mount.options.iter().any(|it| it == "bind" || it == "rbind");
+        let Some(source) = mount.source.as_ref().filter(|_| is_bind) else { continue };
+        let source: PathBuf = bundle.path(source);
+        // Files such as /etc/hosts are copied by engines beside the bundle: the guest has its own.
+        if !source.is_dir() {
+            continue;
+        }
+        let is_read_only = mount.options.iter().any(|it| it == "ro");
+        let is_devices =
+            mount.destination.starts_with("/dev") || mount.destination.starts_with("/sys");
+        if is_devices {
+            continue;
+        }
+        if !is_read_only {
+            return Err(property(
+                format!("mounts[{number}]"),
+                "a microVM reads the host's directories and does not write to them; add `ro`",
+            ));
+        }
+        shares.push(Share {
+            source,
+            target: mount.destination.clone(),
+            with_mounts: true,
+            options: vec!["nosuid", "nodev"],
+        });
+    }
+    Ok(shares)
+}
+
+/// Asks the monitor of a running guest; gives the connection, on which a session follows.
+pub(crate) fn ask(directory: &Path, request: &str) -> Result<UnixStream> {
+    const TIMEOUT: Duration = Duration::from_secs(10);
+    const LONGEST: u64 = 1 << 20;
+    let path = directory.join(SOCKET);
+    let mut stream =
+        UnixStream::connect(&path).map_err(file("connect to the monitor at", &path))?;
+    let mut answer = String::new();
+    let asked = stream.set_read_timeout(Some(TIMEOUT)).and_then(|()| {
+        stream.write_all(format!("{}\n", serde_json::json!({ "request": request })).as_bytes())?;
+        // Without more than the line: what follows it belongs to the session.
+        BufReader::with_capacity(1, (&stream).take(LONGEST)).read_line(&mut answer)?;
+        stream.set_read_timeout(None)
+    });
+    asked.map_err(file("ask the monitor at", &path))?;
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+    match answer["error"].as_str() {
+        None => Ok(stream),
+        Some(why) => Err(file("ask the monitor at", &path)(io::Error::other(why.to_owned()))),
+    }
+}
