@@ -55,6 +55,13 @@ pub(crate) struct Mount {
     pub(crate) gid_mappings: Vec<container::privileges::IdMap>,
 }
 
+impl Mount {
+    /// Whether it shows a path of the host, whatever its type is.
+    pub(crate) fn is_bind(&self) -> bool {
+        self.options.iter().any(|option| option == "bind" || option == "rbind")
+    }
+}
+
 /// `process`; also the file of `exec --process`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

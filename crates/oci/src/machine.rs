@@ -11,9 +11,12 @@
 //! shared kernel (namespaces inside, capabilities, seccomp, masked paths) the guest's own kernel takes
 //! the place of; what a guest cannot have is refused.
 
+mod cable;
+
 use std::{
     collections::BTreeMap,
     env,
+    ffi::OsString,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::{
         fs::PermissionsExt as _,
@@ -66,6 +69,12 @@ pub(crate) fn is_asked_for(annotations: &BTreeMap<String, String>) -> Result<boo
         }
         None => {}
     }
+    // What holds the namespaces of a pod is no program of the user's: its machine would take the
+    // network from those that are.
+    let kinds = ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
+    if kinds.iter().any(|kind| annotations.get(*kind).is_some_and(|it| it == "sandbox")) {
+        return Ok(false);
+    }
     let called = env::args_os().next().unwrap_or_default();
     Ok(Path::new(&called).file_name().is_some_and(|name| name == NAME))
 }
@@ -109,27 +118,31 @@ pub(crate) fn monitor_spec(bundle: &Bundle, id: &str, directory: &Path) -> Resul
         oom_score_adj: spec.power.oom_score_adj,
         ..own.power
     };
-    let program = env::current_exe().map_err(file("find", "/proc/self/exe"))?;
-    let words = [program.into_os_string(), "monitor".into(), directory.into()];
-    spec.way_out.program = Program::Command(words.into());
+    let mut words = own_words()?;
+    words.extend(["monitor".into(), directory.into()]);
+    spec.way_out.program = Program::Command(words);
     spec.way_out.environment = env::vars_os().collect();
     spec.way_out.directory = "/".into();
     spec.way_out.network = Network::Host;
     Ok(spec)
 }
 
+/// How this program is called from another process: alone, or as a part of `isolab`.
+pub(crate) fn own_words() -> Result<Vec<OsString>> {
+    let program = env::current_exe().map_err(file("find", "/proc/self/exe"))?;
+    let is_part = program.file_name().is_some_and(|name| name == "isolab");
+    let mut words = vec![program.into_os_string()];
+    words.extend(is_part.then(|| "oci".into()));
+    Ok(words)
+}
+
 /// What a guest cannot have.
 fn check(config: &Config) -> Result<()> {
     let process = config.process.as_ref().ok_or_else(|| property("process", "it is missing"))?;
     translate::words(process)?;
-    let joins = |kind: &str| {
-        config.linux.namespaces.iter().any(|entry| {
-            entry.kind == kind
-                && entry.path.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
-        })
-    };
-    for kind in ["pid", "ipc", "uts", "mount", "user"] {
-        if joins(kind) {
+    // Those of a pod for System V IPC and the host name have the guest's own in their place.
+    for kind in ["pid", "mount", "user"] {
+        if joins(config, kind) {
             let why = format!("a microVM has a kernel of its own and joins no {kind} namespace");
             return Err(property("linux.namespaces", why));
         }
@@ -138,6 +151,13 @@ fn check(config: &Config) -> Result<()> {
         return Err(property("hooks", "a microVM runs no hooks inside"));
     }
     Ok(())
+}
+
+/// Whether the configuration names an existing namespace of that kind.
+fn joins(config: &Config, kind: &str) -> bool {
+    config.linux.namespaces.iter().any(|entry| {
+        entry.kind == kind && entry.path.as_ref().is_some_and(|path| !path.as_os_str().is_empty())
+    })
 }
 
 /// The first process: boots the guest, and waits for the end of its program.
@@ -176,6 +196,8 @@ fn machine(bundle: &Bundle) -> Result<(LinuxVm, Workload)> {
         user: user(process),
         shares: shares(bundle)?,
         hostname: config.hostname.clone().unwrap_or_default(),
+        etc: files_of_etc(bundle)?,
+        network: if joins(config, "network") { cable::card()? } else { None },
         start_up: Some(START_UP),
         ..LinuxVm::of(&kernel)
     };
@@ -204,29 +226,40 @@ fn limits(config: &Config) -> Limits {
     Limits { memory_bytes: limit.map(i64::unsigned_abs), vcpus, ..Limits::default() }
 }
 
-/// Bind mounts are directories of the host's that the guest reads; its own file systems it mounts
-/// itself.
+/// Engines write names and name servers into files beside the bundle, and bind them into `/etc`: the
+/// guest gets a copy.
+fn files_of_etc(bundle: &Bundle) -> Result<Vec<(&'static str, String)>> {
+    const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
+    let mut files = Vec::new();
+    for mount in bundle.config.mounts.iter().filter(|mount| mount.is_bind()) {
+        let name = mount.destination.strip_prefix("/etc").ok().and_then(Path::to_str);
+        let Some(name) = FILES.into_iter().find(|file| Some(*file) == name) else { continue };
+        let source = bundle.path(mount.source.as_deref().unwrap_or(Path::new("")));
+        let text = std::fs::read_to_string(&source).map_err(file("read", &source))?;
+        files.push((name, text));
+    }
+    Ok(files)
+}
+
+/// Bind mounts are directories of the host's that the guest reads; the kernel's own file systems it
+/// mounts itself.
 fn shares(bundle: &Bundle) -> Result<Vec<Share>> {
     let mut shares = Vec::new();
     for (number, mount) in bundle.config.mounts.iter().enumerate() {
-        let is_bind = mount.options.iter().any(|it| it == "bind" || it == "rbind");
-        let Some(source) = mount.source.as_ref().filter(|_| is_bind) else { continue };
+        let own = ["/dev", "/sys", "/proc", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+        let is_own = own.iter().any(|place| mount.destination.starts_with(place));
+        let Some(source) = mount.source.as_ref().filter(|_| mount.is_bind() && !is_own) else {
+            continue;
+        };
         let source: PathBuf = bundle.path(source);
-        // Files such as /etc/hosts are copied by engines beside the bundle: the guest has its own.
+        let refused = |why: &str| Err(property(format!("mounts[{number}]"), why));
         if !source.is_dir() {
-            continue;
+            return refused("a microVM is given directories of the host, and no files");
         }
-        let is_read_only = mount.options.iter().any(|it| it == "ro");
-        let is_devices =
-            mount.destination.starts_with("/dev") || mount.destination.starts_with("/sys");
-        if is_devices {
-            continue;
-        }
-        if !is_read_only {
-            return Err(property(
-                format!("mounts[{number}]"),
+        if !mount.options.iter().any(|it| it == "ro" || it == "rro") {
+            return refused(
                 "a microVM reads the host's directories and does not write to them; add `ro`",
-            ));
+            );
         }
         shares.push(Share {
             source,

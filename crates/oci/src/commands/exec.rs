@@ -116,8 +116,9 @@ fn in_machine(directory: &Path, process: &Process, options: &Exec) -> Result<u8>
         return session(directory, process);
     }
     let text = serde_json::to_string(process).unwrap_or_default();
-    let mut command = std::process::Command::new("/proc/self/exe");
-    command.arg("join").arg(directory).arg(text);
+    let words = machine::own_words()?;
+    let mut command = std::process::Command::new(&words[0]);
+    command.args(&words[1..]).arg("join").arg(directory).arg(text);
     let terminal = process.terminal.then(terminal).transpose();
     let terminal = terminal.map_err(file("make a terminal from", "/dev/ptmx"))?;
     if let Some((_, slave)) = &terminal {

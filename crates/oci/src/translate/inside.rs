@@ -32,9 +32,8 @@ fn mount(bundle: &Bundle, given: &config::Mount, number: usize) -> Result<Mount>
     if !given.uid_mappings.is_empty() || !given.gid_mappings.is_empty() {
         return Err(property(place("uidMappings"), "isolab maps no ids of single mounts"));
     }
-    let is_bind = given.options.iter().any(|it| it == "bind" || it == "rbind");
     let kind = match given.kind.as_deref() {
-        _ if is_bind => "bind",
+        _ if given.is_bind() => "bind",
         Some(kind) if !kind.is_empty() && kind != "none" => kind,
         _ => {
             return Err(property(
