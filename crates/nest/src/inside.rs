@@ -24,7 +24,7 @@ use crate::{
 
 /// What isolab needs of the kernel: KVM for a processor with SVM, a container's root and links, the
 /// disks. Much of it is built in, or not.
-const MODULES: [&str; 6] = ["kvm_amd", "overlay", "veth", "tun", "nvme", "ext4"];
+const MODULES: [&str; 7] = ["kvm_amd", "overlay", "veth", "bridge", "tun", "nvme", "ext4"];
 /// Where programs are inside.
 const PROGRAMS: &str = "/usr/bin";
 /// A shell of the host's busybox.
