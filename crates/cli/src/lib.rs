@@ -61,7 +61,7 @@ mod wait;
 
 use std::{ffi::OsString, process};
 
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use failure::Failure;
 use supervisor::base64;
@@ -133,6 +133,9 @@ enum Command {
     Image(Box<image::Arguments>),
     /// Serve Docker's API, for the docker command.
     Engine(engine::Arguments),
+    /// Create and run containers from OCI bundles, as engines call it.
+    #[command(disable_help_flag = true)]
+    Oci(OciArguments),
     /// Serve a registry.
     Registry(registry::Arguments),
     /// List, get and choose kernels for Linux guests.
@@ -157,6 +160,14 @@ enum Command {
     Completions(completions::Arguments),
     /// Print the version.
     Version,
+}
+
+/// The words of `isolab-oci`, which has a parser of its own.
+#[derive(Debug, Args)]
+struct OciArguments {
+    /// A command and its options: `isolab oci --help`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
 }
 
 /// `isolab run` alone: what is started most does not build the arguments of the top level and the
@@ -242,6 +253,7 @@ fn run_words(words: &[OsString]) -> u8 {
         [_, engine, launch] if engine == "engine" && launch == "launch" => {
             (Ok(::engine::launch::launch()), false)
         }
+        [_, word, ..] if word == "oci" => (Ok(oci::run(words[1..].iter().cloned())), false),
         [_, word] if word == "--version" => (output::print(VERSION).map(|()| 0), false),
         words => match parse(words) {
             Ok(request) => (execute(request.command), request.json),
@@ -314,6 +326,9 @@ fn execute(command: Command) -> Result<u8, Failure> {
             .map_err(Failure::at("ask the daemon for a container")),
         Command::Image(arguments) => image::image(&arguments),
         Command::Engine(arguments) => engine::engine(&arguments),
+        Command::Oci(OciArguments { words }) => {
+            Ok(oci::run(std::iter::once("oci".into()).chain(words)))
+        }
         Command::Registry(arguments) => registry::registry(&arguments),
         Command::Kernel(arguments) => kernel::kernel(&arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&arguments),

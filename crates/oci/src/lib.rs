@@ -28,7 +28,7 @@ mod record;
 mod store;
 mod translate;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::ffi::OsString;
 
 use clap::Parser as _;
 
@@ -39,21 +39,21 @@ pub const SPEC_VERSION: &str = "1.2.1";
 
 /// Does what the command line says, and gives the exit code: 0, 1 for an error, and of a program that
 /// was run or executed in the foreground that program's.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let options = match options::Options::try_parse_from(arguments) {
         Ok(options) => options,
         Err(error) => {
             // Help and the version go to standard output, with exit code 0.
             let code = u8::from(error.use_stderr());
             let _ = error.print();
-            return code.into();
+            return code;
         }
     };
     match commands::run(&options) {
-        Ok(code) => code.into(),
+        Ok(code) => code,
         Err(error) => {
             log::fatal(&options.global, &error);
-            options.command.code_of_failure().into()
+            options.command.code_of_failure()
         }
     }
 }

@@ -1,0 +1,189 @@
+//! A bundle as a microVM: `isolab oci`, as containerd would call it. These run where this host can
+//! run Linux guests, else all of them in a nest.
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use common::{
+    inside::{all_hold_in_a_nest_with, here},
+    isolab, output_of,
+};
+use serde_json::{Value, json};
+
+/// How long a guest may take to its first word, in a nest on a busy host.
+const BOOT: Duration = Duration::from_secs(60);
+
+#[test]
+fn all_of_these_hold_in_a_nest() {
+    all_hold_in_a_nest_with(|nest| {
+        nest.add.extend(busybox());
+        nest.memory_bytes = 3 << 30;
+    });
+}
+
+/// A busybox of one file.
+fn busybox() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::env::split_paths(&path).map(|folder| folder.join("busybox"));
+    all.into_iter().find(|path| path.is_file())
+}
+
+/// A bundle whose root has a busybox, and a directory for the states of containers.
+struct Bundle {
+    folder: tempfile::TempDir,
+}
+
+impl Bundle {
+    /// Of a shell script, with these changes of config.json.
+    fn new(script: &str, change: impl FnOnce(&mut Value)) -> Option<Self> {
+        let busybox = busybox().or_else(|| common::skip("container", "no busybox"))?;
+        let bundle = Self { folder: tempfile::tempdir().unwrap() };
+        let programs = bundle.path("rootfs/bin");
+        fs::create_dir_all(&programs).unwrap();
+        fs::copy(busybox, programs.join("busybox")).unwrap();
+        for name in ["sh", "sleep", "cat", "id", "uname"] {
+            std::os::unix::fs::symlink("busybox", programs.join(name)).unwrap();
+        }
+        let (code, _, errors) =
+            bundle.oci(&["spec", "--bundle", bundle.path("").to_str().unwrap()]);
+        assert_eq!(code, 0, "{errors}");
+        let text = fs::read(bundle.path("config.json")).unwrap();
+        let mut config: Value = serde_json::from_slice(&text).unwrap();
+        config["process"]["terminal"] = json!(false);
+        config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+        config["annotations"] = json!({ "org.isolab.sandbox": "microvm" });
+        change(&mut config);
+        fs::write(bundle.path("config.json"), config.to_string()).unwrap();
+        Some(bundle)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The command `what` for this bundle, under this id.
+    fn made(&self, what: &str, id: &str) -> (i32, String, String) {
+        self.oci(&[what, "--bundle", self.path("").to_str().unwrap(), id])
+    }
+
+    fn oci(&self, words: &[&str]) -> (i32, String, String) {
+        let root = self.path("states");
+        let mut command = isolab(&["oci", "--root", root.to_str().unwrap()]);
+        output_of(command.args(words).stdin(Stdio::null()))
+    }
+
+    /// Creates it with streams that are left to it, so that nobody waits for their end.
+    fn create(&self, id: &str) {
+        let root = self.path("states");
+        let log = fs::File::create(self.path("log")).unwrap();
+        let mut command = isolab(&["oci", "--root", root.to_str().unwrap(), "create"]);
+        command.args(["--bundle", self.path("").to_str().unwrap(), id]).stdin(Stdio::null());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        assert!(command.status().unwrap().success(), "{}", self.log());
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    fn status(&self, id: &str) -> Value {
+        let (code, output, errors) = self.oci(&["state", id]);
+        assert_eq!(code, 0, "{errors}");
+        serde_json::from_str(&output).unwrap()
+    }
+
+    fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < BOOT, "{what}: {}", self.log());
+            sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+#[test]
+fn a_host_that_cannot_says_so_and_leaves_nothing() {
+    if microvm::linux::available().is_ok() {
+        println!("skipped: this host can run Linux guests");
+        return;
+    }
+    let Some(bundle) = Bundle::new("true", |_| {}) else { return };
+    let (code, _, errors) = bundle.made("run", "a");
+    assert_eq!(code, 1);
+    assert!(errors.contains("isolab nest") && errors.contains("microVM"), "{errors}");
+    assert_eq!(bundle.oci(&["list", "--quiet"]).1, "");
+}
+
+#[test]
+fn a_program_has_a_kernel_of_its_own_and_its_exit_code() {
+    if !here() {
+        return;
+    }
+    let script = "read -r name < /proc/sys/kernel/hostname; echo name $name; id -u; exit 7";
+    let Some(bundle) = Bundle::new(script, |config| {
+        config["hostname"] = json!("guest-of-a-bundle");
+        config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+    }) else {
+        return;
+    };
+    let (code, output, errors) = bundle.made("run", "one");
+    assert_eq!((code, &*output), (7, "name guest-of-a-bundle\n1000\n"), "{errors}");
+    assert_eq!(bundle.oci(&["list", "--quiet"]).1, "");
+}
+
+#[test]
+fn a_machine_is_created_started_executed_in_signalled_and_deleted() {
+    if !here() {
+        return;
+    }
+    let script = "trap 'exit 33' TERM; echo up; while :; do sleep 0.1; done";
+    let Some(bundle) = Bundle::new(script, |_| {}) else { return };
+    bundle.create("two");
+    let state = bundle.status("two");
+    assert_eq!(state["status"], "created");
+    let monitor = state["pid"].as_u64().unwrap();
+    assert!(Path::new(&format!("/proc/{monitor}")).exists());
+    assert_eq!(bundle.oci(&["start", "two"]).0, 0);
+    bundle.wait_until("it begins", || bundle.log().contains("up"));
+    assert_eq!(bundle.status("two")["status"], "running");
+    let (code, output, errors) = bundle.oci(&["exec", "two", "/bin/sh", "-c", "echo in; exit 9"]);
+    assert_eq!((code, &*output), (9, "in\n"), "{errors}");
+    let (code, _, errors) = bundle.oci(&["exec", "two", "/bin/none"]);
+    assert_eq!(code, 255);
+    assert!(errors.contains("/bin/none"), "{errors}");
+    assert_eq!(bundle.oci(&["delete", "two"]).0, 1, "it runs");
+    assert_eq!(bundle.oci(&["kill", "two", "TERM"]).0, 0);
+    bundle.wait_until("it ends", || bundle.status("two")["status"] == "stopped");
+    assert_eq!(bundle.oci(&["delete", "two"]).0, 0);
+    assert!(!Path::new(&format!("/proc/{monitor}")).exists());
+}
+
+#[test]
+fn what_a_guest_cannot_have_is_refused() {
+    if !here() {
+        return;
+    }
+    let refused = |change: fn(&mut Value)| {
+        let bundle = Bundle::new("true", change)?;
+        let (code, _, errors) = bundle.made("create", "three");
+        assert_eq!(code, 1, "{errors}");
+        assert_eq!(bundle.oci(&["list", "--quiet"]).1, "");
+        Some(errors)
+    };
+    let joined = |config: &mut Value| {
+        config["linux"]["namespaces"] = json!([{ "type": "pid", "path": "/proc/1/ns/pid" }]);
+    };
+    let Some(errors) = refused(joined) else { return };
+    assert!(errors.contains("linux.namespaces") && errors.contains("pid"), "{errors}");
+    let errors = refused(|config| {
+        config["annotations"]["org.isolab.sandbox"] = json!("cage");
+    });
+    assert!(errors.is_some_and(|errors| errors.contains("cage")));
+}
