@@ -67,6 +67,19 @@ pub(crate) fn open(
     openat2(plan, Inside, words, (root.operand(), path), (libc::O_PATH, 0, links.resolve()))
 }
 
+/// Adds the step that opens a file below `root` for reading.
+pub(crate) fn open_to_read(
+    plan: &mut SyscallPlan,
+    root: Slot,
+    path: &Path,
+    links: Links,
+) -> Result<(), Error> {
+    let words = format!("openat2 {} to read", path.display());
+    // One that has become a FIFO meanwhile does not block.
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
+    openat2(plan, Inside, words, (root.operand(), path), (flags, 0, links.resolve()))
+}
+
 /// Adds the step that opens a path of the host, in which the launcher has resolved all symbolic
 /// links.
 pub(crate) fn open_of_host(plan: &mut SyscallPlan, path: &Path) -> Result<(), Error> {
@@ -269,6 +282,26 @@ pub(crate) fn same_device(
     expected[NUMBER].copy_from_slice(&[major, minor].map(u32::to_ne_bytes).concat());
     let expected = plan.keep(expected);
     plan.compare(Inside, words, (found, expected), &[NUMBER], true);
+}
+
+/// Adds a check: the open file is a device or FIFO of this kind (`S_IFCHR`) and number. A FIFO has the
+/// number 0:0.
+pub(crate) fn same_node(
+    plan: &mut SyscallPlan,
+    words: String,
+    node: Slot,
+    (kind, major, minor): (u32, u32, u32),
+) {
+    const NUMBER: Range<usize> = field(offset_of!(libc::statx, stx_rdev_major));
+    // The upper byte of the mode: the kind, three bits that no device needs, and reading by its owner.
+    const KIND: Range<usize> =
+        offset_of!(libc::statx, stx_mode) + 1..offset_of!(libc::statx, stx_mode) + 2;
+    let found = statx(plan, node, c"");
+    let mut expected = vec![0; size_of::<libc::statx>()];
+    expected[NUMBER].copy_from_slice(&[major, minor].map(u32::to_ne_bytes).concat());
+    expected[KIND].copy_from_slice(&[((kind | libc::S_IRUSR) >> 8) as u8]);
+    let expected = plan.keep(expected);
+    plan.compare(Inside, words, (found, expected), &[NUMBER, KIND], true);
 }
 
 /// Adds a check: the open file is in a file system of this type (statfs(2)).

@@ -28,8 +28,11 @@ use crate::{
     device, error, host_root,
     hosts::NO_FILES,
     lookup::{self, Links},
-    mount_calls, overlay,
+    mount::{Attributes, Options, Peers, Propagation},
+    mount_calls::{self, Change},
+    overlay,
     plan::{Slot, SyscallPlan},
+    propagations::Propagations,
     spec,
 };
 
@@ -48,18 +51,22 @@ pub(crate) struct Launcher<'a> {
     pub(crate) directory: &'a Path,
 }
 
-/// The child's steps that enter its own root.
+/// The child's steps that enter its own root. How the mounts propagate is left to be set when
+/// everything is mounted.
 pub(crate) fn enter(
     plan: &mut SyscallPlan,
     inside: &spec::Inside,
     around: Around<'_>,
     launcher: Launcher<'_>,
-) -> Result<(), Error> {
+) -> Result<Propagations, Error> {
     let Launcher { terminal, own_cgroup, directory } = launcher;
-    make_all_private(plan)?;
+    let exchanges = exchanges_mounts(inside);
+    if !exchanges {
+        make_all_private(plan)?;
+    }
     // Before the root is built, on a directory of the host that may contain one of the sources.
-    let mounts = inside.mounts.iter().filter(|mount| !mount.is_own_cgroup());
-    let mounts = mounts.map(|mount| Detached::new(plan, mount, around));
+    let mounts = inside.mounts.iter().enumerate().filter(|(_, mount)| !mount.is_own_cgroup());
+    let mounts = mounts.map(|mount| Detached::new(plan, mount, inside, around));
     let mounts = mounts.collect::<Result<Vec<_>, Error>>()?;
     // In an overlay that the user asked for, the files would end up in the user's directory.
     let (root, points) = match are_in_the_layer(inside, around) {
@@ -91,12 +98,20 @@ pub(crate) fn enter(
     let words =
         format!("make read-only the paths that change the host: {}", list(&inside.read_only_paths));
     plan.together(words, |plan| {
-        inside.read_only_paths.iter().try_for_each(|path| make_read_only(plan, root, path))
+        inside.read_only_paths.iter().try_for_each(|path| make_read_only(plan, root, path, around))
     })?;
     make_directory(plan, root, directory)?;
+    let mut propagations = Propagations::default();
+    if let Some(propagation) = inside.propagation {
+        propagations.add("/".into(), root, propagation);
+    }
+    for mount in &mounts {
+        mount.complete(plan, &mut propagations);
+    }
     if inside.read_only {
         let words = "mount_setattr / read-only".to_owned();
-        mount_calls::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
+        let attributes = Attributes { set: libc::MOUNT_ATTR_RDONLY, clear: 0 };
+        mount_calls::change(plan, words, root, Change { attributes, ..Change::default() });
         for part in parts {
             let words = "mount_setattr / read-only: a part of it".to_owned();
             mount_calls::set_attributes_of_one(plan, words, part, libc::MOUNT_ATTR_RDONLY);
@@ -104,7 +119,7 @@ pub(crate) fn enter(
             plan.forgive(&[Errno::EINVAL, Errno::EBADF]);
         }
     }
-    Ok(())
+    Ok(propagations)
 }
 
 /// Missing parts of the working directory are made, owned by root, as other runtimes do; symbolic
@@ -153,7 +168,7 @@ fn build(
         Root::Empty => overlay::stage(plan, "64k").map(alone),
         Root::Host if is_by_folders(around) => host_root::by_folders(plan, size, around),
         Root::Host => host_root::overlays(plan, size, around),
-        Root::Directory(path) => directory(plan, path, around).map(alone),
+        Root::Directory(path) => directory(plan, path, inside, around).map(alone),
         Root::Overlay { lowers, upper } => {
             overlay::layers(plan, lowers, upper, size, around).map(alone)
         }
@@ -171,22 +186,48 @@ fn is_by_folders(around: Around<'_>) -> bool {
 }
 
 /// A copy of the mount at `path`, on top of it: `pivot_root(2)` needs a mount.
-fn directory(plan: &mut SyscallPlan, path: &Path, around: Around<'_>) -> Result<Slot, Error> {
+fn directory(
+    plan: &mut SyscallPlan,
+    path: &Path,
+    inside: &spec::Inside,
+    around: Around<'_>,
+) -> Result<Slot, Error> {
     let path = path.canonicalize().map_err(error::file("find", path))?;
-    let words = format!("mount --bind -o nodev {0} {0}", path.display());
+    let option = if around.exact { "" } else { " -o nodev" };
+    let words = format!("mount --bind{option} {0} {0}", path.display());
     plan.together(words, |plan| {
         lookup::open_of_host(plan, &path)?;
         let found = plan.result();
         let root = around.id_mapped(plan, &path).unwrap_or_else(|| {
             let root = mount_calls::copy(plan, &path, found, true);
-            let words = format!("mount_setattr of {}: no devices", path.display());
-            let attributes = libc::MOUNT_ATTR_NODEV | around.no_set_user_id();
-            mount_calls::set_attributes(plan, words, root, attributes);
+            let words = format!("mount_setattr of {}", path.display());
+            let attributes = Attributes { set: around.attributes_of_root(), clear: 0 };
+            // A root that others share begins as a private one: what is mounted in it for the container
+            // belongs to no other.
+            let propagation = match inside.propagation {
+                Some(Propagation { with: Peers::Slave, .. }) => libc::MS_SLAVE,
+                _ => libc::MS_PRIVATE,
+            };
+            let change = Change { attributes, propagation, recursive: true };
+            mount_calls::change(plan, words, root, change);
             root
         });
+        if exchanges_mounts(inside) {
+            make_all_private(plan)?;
+        }
         mount_calls::attach(plan, &path, root, found);
         Ok(root)
     })
+}
+
+/// Whether something that the host mounts later can show up inside: such mounts are copied before the
+/// container's own are made private.
+fn exchanges_mounts(inside: &spec::Inside) -> bool {
+    let is_directory = matches!(inside.root, Root::Directory(_));
+    let reaches = |propagation: Propagation| propagation.reaches_the_host();
+    is_directory
+        && (inside.propagation.is_some_and(reaches)
+            || inside.mounts.iter().any(|mount| Options::of(mount).reaches_the_host()))
 }
 
 /// Makes the mount `root` this process's root, and unmounts all of the old one, including
@@ -243,16 +284,19 @@ fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(
 }
 
 /// Mounts a read-only copy of `path` over itself.
-fn make_read_only(plan: &mut SyscallPlan, root: Slot, path: &Path) -> Result<(), Error> {
+fn make_read_only(
+    plan: &mut SyscallPlan,
+    root: Slot,
+    path: &Path,
+    around: Around<'_>,
+) -> Result<(), Error> {
     lookup::open(plan, root, path, links_at(path))?;
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
         let copy = mount_calls::copy(plan, path, target, true);
-        let attributes = libc::MOUNT_ATTR_RDONLY
-            | libc::MOUNT_ATTR_NOSUID
-            | libc::MOUNT_ATTR_NODEV
-            | libc::MOUNT_ATTR_NOEXEC;
+        let others = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+        let attributes = libc::MOUNT_ATTR_RDONLY | if around.exact { 0 } else { others };
         let words = format!("mount_setattr {} read-only", path.display());
         mount_calls::set_attributes(plan, words, copy, attributes);
         mount_calls::attach(plan, path, copy, target);
