@@ -14,7 +14,7 @@ use crate::{
     spec::device_nodes::Device,
 };
 
-/// What runc and crun make besides: the kernel's memory, which `maskedPaths` covers.
+/// What runc makes besides, where the kernel shows its memory; `maskedPaths` covers that.
 const CORE: (&str, &str) = ("/proc/kcore", "core");
 
 const LINKS: [(&str, &str); 5] = [
@@ -89,7 +89,7 @@ impl<'a> Nodes<'a> {
         plan.step(Inside, "umask 022", libc::SYS_umask, [0o022]);
         let names = LINKS.map(|(_, name)| name).join(" ");
         plan.together(format!("symlinkat in /dev: {names}"), |plan| {
-            for (to, name) in LINKS.into_iter().chain(self.exact.then_some(CORE)) {
+            for (to, name) in LINKS.into_iter().chain(self.core()) {
                 let arguments = [plan.text(to)?, dev.operand(), plan.text(name)?];
                 let words = format!("symlinkat /dev/{name} -> {to}");
                 plan.step(Inside, words, libc::SYS_symlinkat, arguments);
@@ -103,6 +103,10 @@ impl<'a> Nodes<'a> {
             show(plan, Path::new("/dev/console"), console, dev, Path::new("console"))?;
         }
         Ok(())
+    }
+
+    fn core(&self) -> Option<(&'static str, &'static str)> {
+        (self.exact && Path::new(CORE.0).exists()).then_some(CORE)
     }
 
     /// `mknodat(2)`, which does not follow a symbolic link at the last name.
