@@ -104,7 +104,7 @@ impl<'a> Around<'a> {
     /// host stays in the group of what it is a copy of.
     fn set_attributes(self, plan: &mut SyscallPlan, mount: &Mount, options: &Options, copy: Slot) {
         let words = |more| format!("mount_setattr of {}{more}", mount.destination.display());
-        let propagation = if options.reaches_the_host() { 0 } else { libc::MS_PRIVATE };
+        let propagation = if mount.reaches_the_host() { 0 } else { libc::MS_PRIVATE };
         let attributes = match self.exact {
             true => options.below,
             false => self.attributes_of_volume(mount, options),
@@ -181,6 +181,7 @@ impl<'a> Detached<'a> {
         // stays empty. The message queues belong to the ipc namespace, which may be the host's, and
         // some kernels lack them.
         let may_lack = (around.user_namespace && mount.kind == "sysfs") || mount.kind == "mqueue";
+        let may_lack = may_lack && !around.exact;
         let (mut attributes, late) = (options.of_new(), options.is_read_only_late(mount));
         if late {
             attributes &= !libc::MOUNT_ATTR_RDONLY;

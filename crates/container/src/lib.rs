@@ -221,7 +221,8 @@ impl<'a> Prepared<'a> {
             let (paths, numbers) = (id_mapped.paths(), id_mapped.numbers());
             let of_mounts = &*numbers;
             let around = Around { id_mapped: &paths, of_mounts, files: &files, ..around };
-            let (terminal, own_cgroup) = (stdio.terminal()?, &*cgroup.shown());
+            let (terminal, own_cgroup) =
+                (stdio.terminal()?, &*cgroup.shown(spec.inside.exact_attributes));
             let directory = &*spec.way_out.directory;
             let launcher = Launcher { terminal, own_cgroup, directory };
             propagations = rootfs::enter(&mut plan, &spec.inside, around, launcher)?; // 3

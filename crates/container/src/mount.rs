@@ -61,6 +61,12 @@ impl Mount {
             && !self.is_remount()
     }
 
+    /// Whether something that the host mounts later can show up in it.
+    pub(crate) fn reaches_the_host(&self) -> bool {
+        let words = self.options.iter().filter_map(|option| Propagation::parse(option));
+        words.into_iter().any(Propagation::reaches_the_host)
+    }
+
     /// Whether it changes the attributes of what is mounted at its destination already.
     pub(crate) fn is_remount(&self) -> bool {
         self.options.iter().any(|option| option == "remount")

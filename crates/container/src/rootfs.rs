@@ -28,7 +28,7 @@ use crate::{
     device, error, host_root,
     hosts::NO_FILES,
     lookup::{self, Links},
-    mount::{Attributes, Options, Peers, Propagation},
+    mount::{Attributes, Mount, Peers, Propagation},
     mount_calls::{self, Change},
     overlay,
     plan::{Slot, SyscallPlan},
@@ -68,10 +68,17 @@ pub(crate) fn enter(
     let mounts = inside.mounts.iter().enumerate().filter(|(_, mount)| !mount.is_own_cgroup());
     let mounts = mounts.map(|mount| Detached::new(plan, mount, inside, around));
     let mounts = mounts.collect::<Result<Vec<_>, Error>>()?;
+    let copied = match &inside.root {
+        Root::Directory(path) if exchanges => Some(copy_root(plan, path, inside, around)?),
+        _ => None,
+    };
+    if exchanges {
+        make_all_private(plan)?;
+    }
     // In an overlay that the user asked for, the files would end up in the user's directory.
     let (root, points) = match are_in_the_layer(inside, around) {
-        true => build(plan, inside, around)?,
-        false => build(plan, inside, Around { files: &NO_FILES, ..around })?,
+        true => build(plan, inside, around, copied)?,
+        false => build(plan, inside, Around { files: &NO_FILES, ..around }, copied)?,
     };
     let parts = if inside.read_only { open_all(plan, root, &points)? } else { Vec::new() };
     let cgroup = CgroupView::new(plan, inside, own_cgroup)?;
@@ -90,9 +97,16 @@ pub(crate) fn enter(
     let words = format!("mask the paths that reveal the host: {}", list(&inside.masked_paths));
     plan.together(words, |plan| {
         lookup::open(plan, root, Path::new(NULL), Links::Refused)?;
+        let null = plan.result();
         // Without /dev/null no file can be masked; perhaps none has to be.
         plan.forgive(&[Errno::ENOENT]);
-        let null = plan.result();
+        if around.exact {
+            // It may be a file of the root's own.
+            plan.unless_failed(&[Errno::ENOENT], |plan| {
+                let words = "/dev/null is the null device".to_owned();
+                lookup::same_node(plan, words, null, (libc::S_IFCHR, 1, 3));
+            });
+        }
         inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path, null))
     })?;
     let words =
@@ -161,6 +175,7 @@ fn build(
     plan: &mut SyscallPlan,
     inside: &spec::Inside,
     around: Around<'_>,
+    copied: Option<CopiedRoot>,
 ) -> Result<(Slot, Vec<PathBuf>), Error> {
     let size = inside.upper_bytes;
     let alone = |root: Slot| (root, Vec::new());
@@ -168,7 +183,11 @@ fn build(
         Root::Empty => overlay::stage(plan, "64k").map(alone),
         Root::Host if is_by_folders(around) => host_root::by_folders(plan, size, around),
         Root::Host => host_root::overlays(plan, size, around),
-        Root::Directory(path) => directory(plan, path, inside, around).map(alone),
+        Root::Directory(path) => {
+            let copied = copied.map_or_else(|| copy_root(plan, path, inside, around), Ok)?;
+            mount_calls::attach(plan, path, copied.root, copied.found);
+            Ok(alone(copied.root))
+        }
         Root::Overlay { lowers, upper } => {
             overlay::layers(plan, lowers, upper, size, around).map(alone)
         }
@@ -185,13 +204,19 @@ fn is_by_folders(around: Around<'_>) -> bool {
     around.user_namespace && around.id_mapped.is_empty()
 }
 
-/// A copy of the mount at `path`, on top of it: `pivot_root(2)` needs a mount.
-fn directory(
+/// A root that is a directory of the host, and the copy of it that becomes the container's.
+struct CopiedRoot {
+    found: Slot,
+    root: Slot,
+}
+
+/// A copy of the mount at `path`, to be attached on top of it: `pivot_root(2)` needs a mount.
+fn copy_root(
     plan: &mut SyscallPlan,
     path: &Path,
     inside: &spec::Inside,
     around: Around<'_>,
-) -> Result<Slot, Error> {
+) -> Result<CopiedRoot, Error> {
     let path = path.canonicalize().map_err(error::file("find", path))?;
     let option = if around.exact { "" } else { " -o nodev" };
     let words = format!("mount --bind{option} {0} {0}", path.display());
@@ -212,22 +237,15 @@ fn directory(
             mount_calls::change(plan, words, root, change);
             root
         });
-        if exchanges_mounts(inside) {
-            make_all_private(plan)?;
-        }
-        mount_calls::attach(plan, &path, root, found);
-        Ok(root)
+        Ok(CopiedRoot { found, root })
     })
 }
 
 /// Whether something that the host mounts later can show up inside: such mounts are copied before the
 /// container's own are made private.
 fn exchanges_mounts(inside: &spec::Inside) -> bool {
-    let is_directory = matches!(inside.root, Root::Directory(_));
-    let reaches = |propagation: Propagation| propagation.reaches_the_host();
-    is_directory
-        && (inside.propagation.is_some_and(reaches)
-            || inside.mounts.iter().any(|mount| Options::of(mount).reaches_the_host()))
+    inside.propagation.is_some_and(Propagation::reaches_the_host)
+        || inside.mounts.iter().any(Mount::reaches_the_host)
 }
 
 /// Makes the mount `root` this process's root, and unmounts all of the old one, including

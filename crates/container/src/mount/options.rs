@@ -190,11 +190,6 @@ impl Options {
         flags.chain(self.data.iter().cloned()).collect()
     }
 
-    /// Whether something that the host mounts later can show up in it.
-    pub(crate) fn reaches_the_host(&self) -> bool {
-        self.propagation.iter().any(|it| it.reaches_the_host())
-    }
-
     /// Whether something is still to be made in `mount` before it is read-only: mount points, device
     /// nodes, a copy of the root's files.
     pub(crate) fn is_read_only_late(&self, mount: &Mount) -> bool {

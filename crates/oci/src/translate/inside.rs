@@ -1,11 +1,12 @@
 //! Question 3: the root and what is mounted in it.
 
+mod destination;
 mod devices;
 mod mounts;
 
 use std::collections::BTreeMap;
 
-use container::{Root, mount::Propagation, spec::Inside};
+use container::{Mount, Root, mount::Propagation, spec::Inside};
 
 use crate::{
     bundle::Bundle,
@@ -16,7 +17,12 @@ pub(super) fn inside(bundle: &Bundle) -> Result<Inside> {
     let config = &bundle.config;
     let (mut mounts, mut mount_id_maps) = (Vec::new(), BTreeMap::new());
     for (number, given) in config.mounts.iter().enumerate() {
-        mounts.push(mounts::mount(bundle, given, number)?);
+        let mount = mounts::mount(bundle, given, number)?;
+        if mount.is_own_cgroup() && mounts.iter().any(Mount::is_own_cgroup) {
+            let why = "the container's cgroup is mounted at another destination already";
+            return Err(property(format!("mounts[{number}].type"), why));
+        }
+        mounts.push(mount);
         if let Some(maps) = mounts::id_maps(given, number)? {
             mount_id_maps.insert(number, maps);
         }

@@ -62,9 +62,9 @@ mod tests {
 
     #[test]
     fn a_device_stands_above_the_default_one_of_its_path() {
-        let null = json!({ "path": "/dev/x/../null", "type": "c", "major": 1, "minor": 3,
+        let other = json!({ "path": "/dev/x/../null", "type": "c", "major": 1, "minor": 3,
             "fileMode": 0o600, "uid": 5, "gid": 6 });
-        let devices = of(json!([null])).unwrap();
+        let devices = of(json!([other])).unwrap();
         let found: Vec<_> = devices.iter().filter(|it| it.path == Path::new("/dev/null")).collect();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].mode, found[0].uid, found[0].gid), (0o600, 5, 6));

@@ -5,13 +5,13 @@ use std::path::Path;
 use container::{
     Mount,
     privileges::{IdMap, IdMaps},
-    without_steps_up,
 };
 use nix::{
     fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2},
     sys::stat::{Mode, fstat},
 };
 
+use super::destination;
 use crate::{
     bundle::Bundle,
     config::{self, Config},
@@ -32,7 +32,7 @@ pub(super) fn mount(bundle: &Bundle, given: &config::Mount, number: usize) -> Re
     let source = given.source.clone().unwrap_or_else(|| kind.into());
     let source = if kind == "bind" { bundle.path(&source) } else { source };
     // Older configurations name a place below the root without the first slash.
-    let destination = without_steps_up(&given.destination);
+    let destination = destination::within(&bundle.rootfs()?, &given.destination);
     if destination == Path::new("/") {
         let why =
             format!("{:?} is the root itself, on which nothing is mounted", given.destination);
