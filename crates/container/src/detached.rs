@@ -243,9 +243,8 @@ impl<'a> Detached<'a> {
 
     fn attach_and_look(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
         let path = &self.mount.destination;
-        // `/proc`, `/sys` and `/dev` must be exactly there; a volume may be behind a symbolic link,
-        // such as /var/run, but never at the root itself.
-        let links = links_to(path);
+        // No link may lead to the root itself.
+        let links = lookup::links_to(path);
         let target = match self.is_directory {
             true => lookup::directory(plan, root, path, links)?,
             false => lookup::file(plan, root, path, links)?,
@@ -283,10 +282,4 @@ const SYSFS_MAGIC: i64 = 0x6265_6572;
 fn is_of_type(plan: &mut SyscallPlan, path: &Path, mount: Slot, magic: i64) {
     let words = format!("the file system at {} is the kernel's own", path.display());
     lookup::same_type(plan, words, mount, magic);
-}
-
-/// How links to a mount point are handled.
-pub(crate) fn links_to(path: &Path) -> Links {
-    let is_systems_own = ["/proc", "/sys", "/dev"].iter().any(|own| path.starts_with(own));
-    if is_systems_own { Links::Refused } else { Links::WithinRoot }
 }

@@ -40,6 +40,13 @@ impl Links {
     }
 }
 
+/// How links to a mount point are handled: `/proc`, `/sys` and `/dev` must be exactly there; a volume
+/// may be behind a symbolic link, such as /var/run.
+pub(crate) fn links_to(path: &Path) -> Links {
+    let is_systems_own = ["/proc", "/sys", "/dev"].iter().any(|own| path.starts_with(own));
+    if is_systems_own { Links::Refused } else { Links::WithinRoot }
+}
+
 /// `openat2(2)` with these flags.
 fn openat2(
     plan: &mut SyscallPlan,

@@ -2,9 +2,7 @@
 //! entry, or for a directory of the root that is a mount.
 
 use crate::{
-    Error,
-    detached::links_to,
-    lookup,
+    Error, lookup,
     mount::{Attributes, Mount, Options},
     mount_calls::{self, Change},
     plan::{Slot, SyscallPlan},
@@ -21,7 +19,7 @@ pub(crate) fn remount(
     let path = &mount.destination;
     let words = format!("remount {} ({})", path.display(), mount.options.join(","));
     plan.together(words, |plan| {
-        lookup::open(plan, root, path, links_to(path))?;
+        lookup::open(plan, root, path, lookup::links_to(path))?;
         let found = plan.result();
         for (attributes, recursive) in [(options.below, true), (options.attributes, false)] {
             if attributes != Attributes::NONE {
