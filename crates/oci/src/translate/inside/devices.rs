@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    fn of(devices: serde_json::Value) -> Result<Vec<Device>> {
+    fn of(devices: &serde_json::Value) -> Result<Vec<Device>> {
         let config = json!({ "ociVersion": "1.0.2", "linux": { "devices": devices } });
         super::devices(&serde_json::from_value(config).unwrap(), &[])
     }
@@ -64,7 +64,7 @@ mod tests {
     fn a_device_stands_above_the_default_one_of_its_path() {
         let other = json!({ "path": "/dev/x/../null", "type": "c", "major": 1, "minor": 3,
             "fileMode": 0o600, "uid": 5, "gid": 6 });
-        let devices = of(json!([other])).unwrap();
+        let devices = of(&json!([other])).unwrap();
         let found: Vec<_> = devices.iter().filter(|it| it.path == Path::new("/dev/null")).collect();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].mode, found[0].uid, found[0].gid), (0o600, 5, 6));
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_fifo_needs_no_number_and_a_device_does() {
-        let fifo = of(json!([{ "path": "/dev/fifo", "type": "p" }])).unwrap();
+        let fifo = of(&json!([{ "path": "/dev/fifo", "type": "p" }])).unwrap();
         assert_eq!(fifo.last().unwrap().kind, 'p');
         for wrong in [
             json!({ "path": "/dev/x", "type": "c", "major": 1 }),
@@ -81,7 +81,7 @@ mod tests {
             json!({ "path": "dev/x", "type": "c", "major": 1, "minor": 1 }),
             json!({ "path": "/dev/x", "type": "x", "major": 1, "minor": 1 }),
         ] {
-            assert!(of(json!([wrong])).is_err());
+            assert!(of(&json!([wrong])).is_err());
         }
     }
 }

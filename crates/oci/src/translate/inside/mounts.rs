@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     /// The mount in a bundle with these namespaces.
-    fn of(mount: Value, linux: Value) -> Result<Mount> {
+    fn of(mount: &Value, linux: &Value) -> Result<Mount> {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("rootfs/var")).unwrap();
         let config = json!({
@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn a_destination_stays_below_the_root() {
         let at = |path: &str| {
-            of(json!({ "destination": path, "type": "tmpfs" }), json!({})).map(|it| it.destination)
+            of(&json!({ "destination": path, "type": "tmpfs" }), &json!({}))
+                .map(|it| it.destination)
         };
         assert_eq!(at("/a/../../b/./c").unwrap(), Path::new("/b/c"));
         assert_eq!(at("a").unwrap(), Path::new("/a"));
@@ -152,7 +153,7 @@ mod tests {
     #[test]
     fn a_tmpfs_has_the_permissions_of_what_is_below_it() {
         let tmpfs = |options: Value| {
-            of(json!({ "destination": "/var", "type": "tmpfs", "options": options }), json!({}))
+            of(&json!({ "destination": "/var", "type": "tmpfs", "options": options }), &json!({}))
         };
         assert_eq!(tmpfs(json!([])).unwrap().options, ["mode=0755"]);
         assert_eq!(tmpfs(json!(["mode=700"])).unwrap().options, ["mode=700"]);
@@ -166,9 +167,9 @@ mod tests {
             json!({ "namespaces": [{ "type": "user" }],
                 "gidMappings": [{ "containerID": 0, "hostID": 1000, "size": size }] })
         };
-        assert_eq!(of(pts.clone(), json!({})).unwrap().options, ["gid=5"]);
-        assert_eq!(of(pts.clone(), linux(6)).unwrap().options, ["gid=5"]);
-        assert_eq!(of(pts, linux(5)).unwrap().options, [""; 0]);
+        assert_eq!(of(&pts, &json!({})).unwrap().options, ["gid=5"]);
+        assert_eq!(of(&pts, &linux(6)).unwrap().options, ["gid=5"]);
+        assert_eq!(of(&pts, &linux(5)).unwrap().options, [""; 0]);
     }
 
     #[test]
@@ -176,18 +177,18 @@ mod tests {
         let sysfs = json!({ "destination": "/sys", "type": "sysfs", "options": ["ro"] });
         let (user, both) =
             (json!([{ "type": "user" }]), json!([{ "type": "user" }, { "type": "network" }]));
-        assert!(of(sysfs.clone(), json!({ "namespaces": user })).unwrap().is_bind());
-        assert!(!of(sysfs, json!({ "namespaces": both })).unwrap().is_bind());
+        assert!(of(&sysfs, &json!({ "namespaces": user })).unwrap().is_bind());
+        assert!(!of(&sysfs, &json!({ "namespaces": both })).unwrap().is_bind());
     }
 
     #[test]
     fn a_mount_without_a_type_is_a_bind_mount_or_an_error() {
         let bind = json!({ "destination": "/x", "source": "here", "options": ["rbind"] });
-        let found = of(bind, json!({})).unwrap();
+        let found = of(&bind, &json!({})).unwrap();
         assert!(found.is_bind() && found.source.is_absolute());
         for kind in [json!("none"), json!(""), Value::Null] {
             let mount = json!({ "destination": "/x", "source": "x", "type": kind });
-            assert!(of(mount, json!({})).is_err());
+            assert!(of(&mount, &json!({})).is_err());
         }
     }
 }
