@@ -72,9 +72,17 @@ impl<'a> CgroupView<'a> {
         })
     }
 
-    /// The steps that attach them.
-    pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
-        let Some((mount, kind)) = &self.shown else { return Ok(()) };
+    /// The steps that attach them, if this is the mount that shows them.
+    pub(crate) fn attach(
+        &self,
+        plan: &mut SyscallPlan,
+        root: Slot,
+        mount: &Mount,
+    ) -> Result<(), Error> {
+        let Some((shown, kind)) = &self.shown else { return Ok(()) };
+        if *shown != mount {
+            return Ok(());
+        }
         let path = &mount.destination;
         let words = format!("move_mount its own cgroup onto {}", path.display());
         plan.together(words, |plan| {

@@ -25,6 +25,7 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl, open},
     sys::stat::Mode,
+    unistd::Uid,
 };
 use sandbox::Question::Boundary;
 
@@ -35,7 +36,7 @@ use crate::{
     gate::Gate,
     host_root,
     joined::Joined,
-    mount::{Attributes, Options},
+    mount::{Attributes, Mount, Options},
     plan::SyscallPlan,
     privileges,
     spec::{
@@ -100,35 +101,30 @@ impl IdMappedMounts {
         Ok(())
     }
 
-    /// Copies for the mounts that have maps of their own or the option `idmap`. Their other attributes
-    /// are set by the child.
+    /// Copies for single mounts: those that have maps of their own or the option `idmap`; and, with
+    /// exact attributes, all that a user namespace could not make, because their sources are in a
+    /// directory that its root may not enter. Their other attributes are set by the child.
     fn add_single(&mut self, spec: &Spec, namespaces: &Namespaces) -> Result<(), Error> {
+        let is_out_of_reach = spec.inside.exact_attributes
+            && namespaces.user != Namespace::Shared
+            && Uid::effective().is_root();
         for (number, mount) in spec.inside.mounts.iter().enumerate() {
             let own = spec.inside.mount_id_maps.get(&number);
             let words = ["idmap", "ridmap"];
             let is_mapped = mount.options.iter().any(|it| words.contains(&it.as_str()));
-            if own.is_none() && !is_mapped {
+            let is_mapped = is_mapped || own.is_some();
+            if !is_mapped && !(is_out_of_reach && mount.is_bind()) {
                 continue;
             }
             let options = Options::of(mount);
-            let below = options.id_mapped == Some(true);
-            let users = match own.or(spec.power.id_maps.as_ref()) {
-                Some(maps) => user_namespace(Some(maps))?,
-                None => match &namespaces.user {
-                    Namespace::Joined(path) => {
-                        File::open(path).map_err(error::file("open the namespace", path))?
-                    }
-                    _ => {
-                        let (option, path) = ("idmap".into(), mount.destination.clone());
-                        let why = "without maps of its own it needs those of a user namespace";
-                        return Err(Error::MountOption { path, option, why });
-                    }
-                },
-            };
             let path = mount.source.canonicalize().map_err(error::file("find", &mount.source))?;
             let failed = |errno| Error::IdMappedMount { path: path.clone(), errno };
             let copy = copy(&path, options.recursive).map_err(failed)?;
-            map_ids(&copy, below, (Attributes::NONE, 0), &users).map_err(failed)?;
+            if is_mapped {
+                let below = options.id_mapped == Some(true);
+                let users = users_of(mount, own.or(spec.power.id_maps.as_ref()), namespaces)?;
+                map_ids(&copy, below, (Attributes::NONE, 0), &users).map_err(failed)?;
+            }
             self.of_mounts.push((number, copy));
         }
         Ok(())
@@ -193,6 +189,21 @@ fn above(descriptor: &OwnedFd, first: usize) -> Result<OwnedFd, Error> {
         .map_err(error::call("fcntl F_DUPFD_CLOEXEC"))?;
     // SAFETY: fcntl has just made this descriptor, so nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The user namespace whose ids a single mount has: of these maps, or the one that the container joins.
+fn users_of(mount: &Mount, maps: Option<&IdMaps>, namespaces: &Namespaces) -> Result<File, Error> {
+    match (maps, &namespaces.user) {
+        (Some(maps), _) => user_namespace(Some(maps)),
+        (None, Namespace::Joined(path)) => {
+            File::open(path).map_err(error::file("open the namespace", path))
+        }
+        (None, _) => {
+            let (option, path) = ("idmap".into(), mount.destination.clone());
+            let why = "without maps of its own it needs those of a user namespace";
+            Err(Error::MountOption { path, option, why })
+        }
+    }
 }
 
 /// A user namespace with these maps, which exists while it is open.

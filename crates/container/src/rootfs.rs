@@ -84,10 +84,13 @@ pub(crate) fn enter(
     let cgroup = CgroupView::new(plan, inside, own_cgroup)?;
     let devices = device::Nodes::new(plan, &inside.devices, terminal, around)?;
     leave_the_old_root(plan, root)?;
-    for mount in &mounts {
-        mount.attach(plan, root)?;
+    let mut detached = mounts.iter();
+    for mount in &inside.mounts {
+        match mount.is_own_cgroup() {
+            true => cgroup.attach(plan, root, mount)?,
+            false => detached.next().map_or(Ok(()), |next| next.attach(plan, root))?,
+        }
     }
-    cgroup.attach(plan, root)?;
     devices.attach(plan, root)?;
     if !are_in_the_layer(inside, around) {
         plan.together("mount its own hosts, hostname and resolv.conf in /etc".into(), |plan| {

@@ -416,3 +416,34 @@ fn a_destination_that_is_swapped_meanwhile_leads_nowhere() {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains(bundle.folder().to_str().unwrap()), "{mounts}");
 }
+
+#[test]
+fn a_source_that_only_the_host_may_enter_is_shown_in_a_user_namespace() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(mut bundle) = Bundle::new() else { return };
+    let closed = bundle.folder().join("closed");
+    fs::create_dir_all(closed.join("open")).unwrap();
+    fs::write(closed.join("open/file"), "content\n").unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    if !in_a_user_namespace(&mut bundle) {
+        return;
+    }
+    bundle.mount("bind", "closed/open", "/x", &["rbind", "ro"]);
+    let script = "cat /x/file; echo > /x/file 2> /dev/null || echo ro";
+    assert_eq!(bundle.output(script), "content\nro");
+}
+
+#[test]
+fn a_mount_in_the_cgroup_view_is_above_it() {
+    let Some(mut bundle) = Bundle::new() else { return };
+    bundle.source();
+    bundle.mount("sysfs", "sysfs", "/sys", &["ro"]);
+    bundle.mount("cgroup", "cgroup", "/sys/fs/cgroup", &["ro"]);
+    let names = bundle.output("ls /sys/fs/cgroup");
+    let Some(directory) = names.lines().find(|name| !name.contains('.')) else {
+        return println!("skipped: no cgroup can be made here");
+    };
+    let destination = format!("/sys/fs/cgroup/{directory}");
+    bundle.mount("bind", "source", &destination, &["bind"]);
+    assert_eq!(bundle.output(&format!("cat {destination}/file")), "content");
+}
