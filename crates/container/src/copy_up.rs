@@ -4,6 +4,8 @@
 //! The launcher lists the directory; the child, in its own root and user namespace, makes each file
 //! again. Whatever has become of the directory meanwhile, no link in it is followed.
 
+mod original;
+
 use std::{
     ffi::OsStr,
     os::{
@@ -17,19 +19,16 @@ use nix::{
     dir::Dir,
     errno::Errno,
     fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat},
-    sys::stat::{FileStat, Mode, SFlag, fstat, fstatat},
+    sys::stat::{Mode, SFlag, fstat, fstatat},
 };
-use sandbox::Question::Inside;
+
+use original::Original;
 
 use crate::{
     Error, Root, error,
-    lookup::{self, Links},
     mount::Mount,
     plan::{Slot, SyscallPlan},
-    spec::{
-        self,
-        power::{IdMap, IdMaps},
-    },
+    spec::{self, power::IdMaps},
 };
 
 /// How many files are copied at most: each takes some steps of the plan, in memory.
@@ -51,20 +50,6 @@ pub(crate) enum Owners<'a> {
 pub(crate) struct CopyUp {
     /// From the root to the leaves; the first one is the directory itself.
     files: Vec<Original>,
-}
-
-/// A file, a directory, a symbolic link or a FIFO. Nothing could use a copy of a socket, and a device
-/// node gets its place by `linux.devices`.
-#[derive(Debug)]
-struct Original {
-    /// Relative to the directory.
-    path: PathBuf,
-    kind: SFlag,
-    mode: u32,
-    bytes: usize,
-    owner: Option<(u32, u32)>,
-    /// Of a symbolic link.
-    target: PathBuf,
 }
 
 impl CopyUp {
@@ -158,89 +143,6 @@ fn failed(path: &Path) -> impl Fn(Errno) -> Error {
     move |errno| error::file("list", path)(errno.into())
 }
 
-impl Original {
-    fn new(path: PathBuf, about: &FileStat, owners: Owners<'_>) -> Self {
-        let kind = SFlag::from_bits_truncate(about.st_mode & SFlag::S_IFMT.bits());
-        let (mode, bytes) = (about.st_mode & 0o7777, usize::try_from(about.st_size).unwrap_or(0));
-        let owner = match owners {
-            Owners::Same => Some((about.st_uid, about.st_gid)),
-            Owners::Mapped(maps) => {
-                let (user, group) =
-                    (inside(&maps.uid, about.st_uid), inside(&maps.gid, about.st_gid));
-                Some((user.unwrap_or(0), group.unwrap_or(0)))
-            }
-            Owners::Root => None,
-        };
-        Self { path, kind, mode, bytes, owner, target: PathBuf::new() }
-    }
-
-    fn copy(&self, plan: &mut SyscallPlan, from: Slot, to: Slot) -> Result<(), Error> {
-        let (path, shown) = (&self.path, self.path.display());
-        if path.as_os_str().is_empty() {
-            return self.own(plan, to);
-        }
-        let name = plan.text(path)?;
-        match self.kind {
-            SFlag::S_IFDIR => {
-                let arguments = [to.operand(), name, 0o700];
-                plan.step(Inside, format!("mkdirat {shown}"), libc::SYS_mkdirat, arguments);
-            }
-            SFlag::S_IFLNK => {
-                let arguments = [plan.text(&self.target)?, to.operand(), name];
-                plan.step(Inside, format!("symlinkat {shown}"), libc::SYS_symlinkat, arguments);
-            }
-            SFlag::S_IFIFO => {
-                let arguments = [to.operand(), name, (libc::S_IFIFO | 0o600) as usize, 0];
-                plan.step(Inside, format!("mknodat {shown}"), libc::SYS_mknodat, arguments);
-            }
-            _ => {
-                lookup::open_to_read(plan, from, path, Links::Refused)?;
-                let original = plan.result();
-                lookup::make_file_to_write(plan, to, path)?;
-                let copy = plan.result();
-                // One call copies less than 2 GiB (sendfile(2)).
-                const AT_ONCE: usize = 1 << 30;
-                for start in (0..self.bytes).step_by(AT_ONCE) {
-                    let count = AT_ONCE.min(self.bytes - start);
-                    let arguments = [copy.operand(), original.operand(), 0, count];
-                    plan.step(Inside, format!("sendfile {shown}"), libc::SYS_sendfile, arguments);
-                }
-                for done in [original, copy] {
-                    plan.step(Inside, "close", libc::SYS_close, [done.operand()]);
-                }
-            }
-        }
-        self.own(plan, to)
-    }
-
-    /// Owner and permissions, in this order: a new owner clears set-user-ID bits.
-    fn own(&self, plan: &mut SyscallPlan, to: Slot) -> Result<(), Error> {
-        let path = if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path };
-        let name = plan.text(path)?;
-        if let Some((user, group)) = self.owner {
-            let flags = libc::AT_SYMLINK_NOFOLLOW as usize;
-            let arguments = [to.operand(), name, user as usize, group as usize, flags];
-            let words = format!("fchownat {}", path.display());
-            plan.step(Inside, words, libc::SYS_fchownat, arguments);
-        }
-        // A link has no permissions of its own, and those of the directory are an option.
-        if self.kind != SFlag::S_IFLNK && !self.path.as_os_str().is_empty() {
-            let arguments = [to.operand(), name, self.mode as usize];
-            let words = format!("fchmodat {}", path.display());
-            plan.step(Inside, words, libc::SYS_fchmodat, arguments);
-        }
-        Ok(())
-    }
-}
-
-/// The id inside of an id outside.
-fn inside(maps: &[IdMap], id: u32) -> Option<u32> {
-    maps.iter().find_map(|map| {
-        let offset = id.checked_sub(map.host_id).filter(|offset| *offset < map.size)?;
-        map.container_id.checked_add(offset)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};
@@ -278,16 +180,5 @@ mod tests {
         assert_eq!(listed(&root, "/link").unwrap(), expected);
         assert_eq!(listed(&root, "/outside").unwrap(), [""; 0]);
         assert_eq!(listed(&root, "/missing").unwrap(), [""; 0]);
-    }
-
-    #[test]
-    fn an_owner_outside_becomes_the_one_inside() {
-        let map = |container_id, host_id, size| IdMap { container_id, host_id, size };
-        let maps = [map(0, 100_000, 10), map(10, 5, 1)];
-        for (outside, expected) in
-            [(100_000, Some(0)), (100_009, Some(9)), (5, Some(10)), (100_010, None), (0, None)]
-        {
-            assert_eq!(inside(&maps, outside), expected, "{outside}");
-        }
     }
 }

@@ -7,7 +7,7 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    detached::Around,
+    around::Around,
     lookup::{self, Links},
     mount_calls,
     plan::{Slot, SyscallPlan},

@@ -30,9 +30,9 @@ use nix::{
 use sandbox::Question::Boundary;
 
 use crate::{
-    Error, Root, Spec, Upper, child, child_descriptors,
-    detached::Around,
-    error,
+    Error, Root, Spec, Upper,
+    around::Around,
+    child, child_descriptors, error,
     gate::Gate,
     host_root,
     joined::Joined,
@@ -113,7 +113,7 @@ impl IdMappedMounts {
             let words = ["idmap", "ridmap"];
             let is_mapped = mount.options.iter().any(|it| words.contains(&it.as_str()));
             let is_mapped = is_mapped || own.is_some();
-            if !is_mapped && !(is_out_of_reach && mount.is_bind()) {
+            if !(is_mapped || is_out_of_reach && mount.is_bind()) {
                 continue;
             }
             let options = Options::of(mount);

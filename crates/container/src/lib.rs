@@ -13,6 +13,7 @@
 //! and `execve` is prepared as a list of system calls, in [`plan`].
 #![warn(missing_docs)]
 
+mod around;
 pub mod bridge;
 mod capabilities;
 pub mod cgroup;
@@ -115,9 +116,9 @@ pub use rootfs::{Device, Root, Upper};
 pub use scratch::Scratch;
 pub use spec::Spec;
 
+use around::Around;
 use cgroup::CgroupPath;
 use child_descriptors::ChildDescriptors;
-use detached::Around;
 use error::Result;
 use gate::Gate;
 use hosts::Files;
