@@ -119,7 +119,8 @@ impl IdMappedMounts {
             let options = Options::of(mount);
             let path = mount.source.canonicalize().map_err(error::file("find", &mount.source))?;
             let failed = |errno| Error::IdMappedMount { path: path.clone(), errno };
-            let copy = copy(&path, options.recursive).map_err(failed)?;
+            let opened = error::call(format!("open_tree a copy of {}", path.display()));
+            let copy = copy(&path, options.recursive).map_err(opened)?;
             if is_mapped {
                 let below = options.id_mapped == Some(true);
                 let users = users_of(mount, own.or(spec.power.id_maps.as_ref()), namespaces)?;
