@@ -161,14 +161,15 @@ impl Cgroup {
         all.find(|made| made.directory.controllers.contains(&controller))
     }
 
-    /// Its directories that the container finds at `/sys/fs/cgroup`.
-    pub(crate) fn shown(&self) -> Vec<OwnDirectory> {
+    /// Its directories that the container finds at `/sys/fs/cgroup`: those by which programs size
+    /// themselves, or `all`.
+    pub(crate) fn shown(&self, all: bool) -> Vec<OwnDirectory> {
         let sizes = |made: &Made| {
             let Directory { version, controllers, .. } = &made.directory;
             *version == Version::V2
                 || controllers.iter().any(|it| matches!(it, Controller::Cpu | Controller::Memory))
         };
-        if !self.directories.iter().any(sizes) {
+        if !all && !self.directories.iter().any(sizes) {
             return Vec::new();
         }
         let Ok(layout) = Layout::of_this_process() else { return Vec::new() };
@@ -178,7 +179,11 @@ impl Cgroup {
             let hierarchy = hierarchies.max_by_key(|it| it.point.components().count())?;
             let name = hierarchy.point.file_name()?.to_owned();
             let links = match version {
-                Version::V1 => hierarchy.controllers.clone(),
+                // A named hierarchy has no controller by which it is found.
+                Version::V1 => {
+                    let all = hierarchy.controllers.iter();
+                    all.filter(|name| !name.starts_with("name=")).cloned().collect()
+                }
                 Version::V2 => Vec::new(),
             };
             Some(OwnDirectory { version: *version, path: path.clone(), name, links })
@@ -186,7 +191,8 @@ impl Cgroup {
         // No program sizes itself by the devices controller.
         let tells = |made: &&Made| {
             let Directory { version, controllers, .. } = &made.directory;
-            *version == Version::V2 || controllers.iter().any(|it| *it != Controller::Devices)
+            all || *version == Version::V2
+                || controllers.iter().any(|it| *it != Controller::Devices)
         };
         self.directories.iter().filter(tells).filter_map(own).collect()
     }

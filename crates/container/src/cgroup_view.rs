@@ -51,7 +51,7 @@ impl<'a> CgroupView<'a> {
         let none = Self { shown: None, directories: Vec::new() };
         let mount = inside.mounts.iter().find(|mount| mount.is_own_cgroup());
         let (Some(mount), Some(first)) = (mount, own.first()) else { return Ok(none) };
-        let attributes = Options::of(mount).attributes;
+        let attributes = Options::of(mount).of_new();
         plan.together("open_tree copies of its own cgroup".into(), |plan| {
             let copy = |plan: &mut SyscallPlan, directory: &'a OwnDirectory| {
                 let slot = mount_calls::copy_of_hosts(plan, &directory.path, false)?;
@@ -72,9 +72,17 @@ impl<'a> CgroupView<'a> {
         })
     }
 
-    /// The steps that attach them.
-    pub(crate) fn attach(&self, plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
-        let Some((mount, kind)) = &self.shown else { return Ok(()) };
+    /// The steps that attach them, if this is the mount that shows them.
+    pub(crate) fn attach(
+        &self,
+        plan: &mut SyscallPlan,
+        root: Slot,
+        mount: &Mount,
+    ) -> Result<(), Error> {
+        let Some((shown, kind)) = &self.shown else { return Ok(()) };
+        if *shown != mount {
+            return Ok(());
+        }
         let path = &mount.destination;
         let words = format!("move_mount its own cgroup onto {}", path.display());
         plan.together(words, |plan| {
@@ -90,7 +98,7 @@ impl<'a> CgroupView<'a> {
                     mount_calls::attach(plan, path, *folder, target);
                     self.fill(plan, *folder)?;
                     let words = format!("mount_setattr {}", path.display());
-                    let attributes = Options::of(mount).attributes;
+                    let attributes = Options::of(mount).of_new();
                     mount_calls::set_attributes_of_one(plan, words, *folder, attributes);
                     Ok(())
                 }

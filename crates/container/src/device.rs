@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
 use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    detached::Around,
+    around::Around,
     lookup::{self, Links},
     mount_calls,
     plan::{Slot, SyscallPlan},
     spec::device_nodes::Device,
 };
+
+/// What runc makes besides, where the kernel shows its memory; `maskedPaths` covers that.
+const CORE: (&str, &str) = ("/proc/kcore", "core");
 
 const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd", "fd"),
@@ -26,6 +30,9 @@ const LINKS: [(&str, &str); 5] = [
 pub(crate) struct Nodes<'a> {
     devices: Vec<(&'a Device, Option<Slot>)>,
     console: Option<Slot>,
+    /// Whether `/dev` is as an OCI runtime makes it: nodes that are there already are fine if they are
+    /// the right ones (config-linux.md).
+    exact: bool,
 }
 
 impl<'a> Nodes<'a> {
@@ -38,7 +45,8 @@ impl<'a> Nodes<'a> {
         around: Around<'_>,
     ) -> Result<Self, Error> {
         let prepare = |device: &'a Device| {
-            let hosts = around.user_namespace.then(|| hosts(plan, device)).transpose()?;
+            let is_hosts = around.user_namespace && device.kind != 'p';
+            let hosts = is_hosts.then(|| hosts(plan, device)).transpose()?;
             Ok((device, hosts))
         };
         let devices = devices.iter().map(prepare).collect::<Result<Vec<_>, Error>>()?;
@@ -49,7 +57,7 @@ impl<'a> Nodes<'a> {
             lookup::same_device(plan, words, console, number);
             Ok::<_, Error>(console)
         });
-        Ok(Self { devices, console: console.transpose()? })
+        Ok(Self { devices, console: console.transpose()?, exact: around.exact })
     }
 
     /// The steps that put them into `/dev`.
@@ -70,22 +78,70 @@ impl<'a> Nodes<'a> {
                 }
             };
             match hosts {
+                Some(hosts) if self.exact => {
+                    let file = lookup::file(plan, root, &device.path, Links::Refused)?;
+                    mount_calls::attach(plan, &device.path, *hosts, file);
+                }
                 Some(hosts) => show(plan, &device.path, *hosts, parent, name)?,
-                None => make(plan, device, parent, name)?,
+                None => self.make(plan, device, parent, name)?,
             }
         }
         plan.step(Inside, "umask 022", libc::SYS_umask, [0o022]);
         let names = LINKS.map(|(_, name)| name).join(" ");
         plan.together(format!("symlinkat in /dev: {names}"), |plan| {
-            for (to, name) in LINKS {
+            for (to, name) in LINKS.into_iter().chain(self.core()) {
                 let arguments = [plan.text(to)?, dev.operand(), plan.text(name)?];
                 let words = format!("symlinkat /dev/{name} -> {to}");
                 plan.step(Inside, words, libc::SYS_symlinkat, arguments);
+                if self.exact {
+                    plan.forgive(&[Errno::EEXIST]);
+                }
             }
             Ok::<_, Error>(())
         })?;
         if let Some(console) = self.console {
             show(plan, Path::new("/dev/console"), console, dev, Path::new("console"))?;
+        }
+        Ok(())
+    }
+
+    fn core(&self) -> Option<(&'static str, &'static str)> {
+        (self.exact && Path::new(CORE.0).exists()).then_some(CORE)
+    }
+
+    /// `mknodat(2)`, which does not follow a symbolic link at the last name.
+    fn make(
+        &self,
+        plan: &mut SyscallPlan,
+        device: &Device,
+        parent: Slot,
+        name: &Path,
+    ) -> Result<(), Error> {
+        let Device { path, kind, major, minor, mode, uid, gid } = device;
+        let kind_bits = match kind {
+            'b' => libc::S_IFBLK,
+            'p' => libc::S_IFIFO,
+            _ => libc::S_IFCHR,
+        };
+        let operand = plan.text(name)?;
+        let number = libc::makedev(*major, *minor);
+        let arguments = [parent.operand(), operand, (kind_bits | mode) as usize, number as usize];
+        let words = format!("mknodat {} {kind} {major} {minor}", path.display());
+        plan.step(Inside, words, libc::SYS_mknodat, arguments);
+        if self.exact {
+            plan.if_failed(&[Errno::EEXIST], |plan| {
+                lookup::open_itself(plan, parent, name)?;
+                let found = plan.result();
+                let words = format!("{} is {kind} {major}:{minor} already", path.display());
+                lookup::same_node(plan, words, found, (kind_bits, *major, *minor));
+                Ok::<_, Error>(())
+            })?;
+        }
+        if (*uid, *gid) != (0, 0) {
+            let flags = libc::AT_SYMLINK_NOFOLLOW as usize;
+            let arguments = [parent.operand(), operand, *uid as usize, *gid as usize, flags];
+            let words = format!("fchownat {} {uid}:{gid}", path.display());
+            plan.step(Inside, words, libc::SYS_fchownat, arguments);
         }
         Ok(())
     }
@@ -111,21 +167,5 @@ fn show(
     lookup::make_file(plan, parent, name)?;
     let file = plan.result();
     mount_calls::attach(plan, path, hosts, file);
-    Ok(())
-}
-
-/// `mknodat(2)`, which does not follow a symbolic link at the last name.
-fn make(plan: &mut SyscallPlan, device: &Device, parent: Slot, name: &Path) -> Result<(), Error> {
-    let Device { path, kind, major, minor, mode } = device;
-    let kind_bits = match kind {
-        'b' => libc::S_IFBLK,
-        'p' => libc::S_IFIFO,
-        _ => libc::S_IFCHR,
-    };
-    let operand = plan.text(name)?;
-    let number = libc::makedev(*major, *minor);
-    let arguments = [parent.operand(), operand, (kind_bits | mode) as usize, number as usize];
-    let words = format!("mknodat {} {kind} {major} {minor}", path.display());
-    plan.step(Inside, words, libc::SYS_mknodat, arguments);
     Ok(())
 }

@@ -228,6 +228,24 @@ pub enum Error {
         #[source]
         errno: Errno,
     },
+    /// An option that a mount cannot have.
+    #[error("the mount at {path:?} cannot have the option {option:?}: {why}")]
+    MountOption {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// The option.
+        option: String,
+        /// Why, and what to do instead.
+        why: &'static str,
+    },
+    /// A directory that cannot be copied into a new tmpfs.
+    #[error("copy what the root has at {path:?} into a new tmpfs: {why}")]
+    CopyUp {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
     /// An overlay of more layers than the kernel takes.
     #[error("an overlay has at most 500 lower directories, not {count}: merge some of them first")]
     TooManyLowers {

@@ -119,7 +119,7 @@ fn add_below(
     }
     let kind = if kind == DeviceKind::Block { 'b' } else { 'c' };
     let mode = about.mode() & 0o777;
-    let device = Device { path: destination.into(), kind, major, minor, mode };
+    let device = Device { path: destination.into(), kind, major, minor, mode, uid: 0, gid: 0 };
     spec.inside.devices.retain(|usual| usual.path != device.path);
     spec.inside.devices.push(device);
     Ok(())

@@ -19,7 +19,7 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    detached::Around,
+    around::Around,
     error,
     lookup::{self, Links},
     mount_calls,

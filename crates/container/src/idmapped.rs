@@ -25,17 +25,18 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl, open},
     sys::stat::Mode,
+    unistd::Uid,
 };
 use sandbox::Question::Boundary;
 
 use crate::{
-    Error, Root, Spec, Upper, child, child_descriptors,
-    detached::Around,
-    error,
+    Error, Root, Spec, Upper,
+    around::Around,
+    child, child_descriptors, error,
     gate::Gate,
     host_root,
     joined::Joined,
-    mount::Options,
+    mount::{Attributes, Mount, Options},
     plan::SyscallPlan,
     privileges,
     spec::{
@@ -49,6 +50,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct IdMappedMounts {
     made: Vec<(PathBuf, OwnedFd)>,
+    /// Of single mounts with maps of their own, by their numbers.
+    of_mounts: Vec<(usize, OwnedFd)>,
 }
 
 impl IdMappedMounts {
@@ -59,21 +62,32 @@ impl IdMappedMounts {
         around: Around<'_>,
     ) -> Result<Self, Error> {
         let mut all = Self::default();
-        if !spec.inside.keep_owners || !namespaces.user.is_new() {
-            return Ok(all);
+        if spec.inside.keep_owners && namespaces.user.is_new() {
+            all.add_all(spec, around)?;
         }
+        all.add_single(spec, namespaces)?;
+        let first = child_descriptors::MOUNTS + all.made.len() + all.of_mounts.len();
+        let made = all.made.iter_mut().map(|(_, made)| made);
+        for made in made.chain(all.of_mounts.iter_mut().map(|(_, made)| made)) {
+            *made = above(made, first)?;
+        }
+        Ok(all)
+    }
+
+    fn add_all(&mut self, spec: &Spec, around: Around<'_>) -> Result<(), Error> {
+        let all = self;
         let users = user_namespace(spec.power.id_maps.as_ref())?;
-        let nodev = libc::MOUNT_ATTR_NODEV | around.no_set_user_id();
+        let nodev = Attributes { set: around.attributes_of_root(), clear: 0 };
         match &spec.inside.root {
             Root::Empty => {}
             Root::Host => all.add_host(&users)?,
             Root::Directory(path) => all.add(path, true, nodev, &users)?,
             Root::Overlay { lowers, upper } => {
                 for lower in lowers {
-                    all.add(lower, false, 0, &users)?;
+                    all.add(lower, false, Attributes::NONE, &users)?;
                 }
                 if let Upper::Kept(kept) = upper {
-                    all.add(kept, false, 0, &users)?;
+                    all.add(kept, false, Attributes::NONE, &users)?;
                 }
             }
         }
@@ -84,21 +98,47 @@ impl IdMappedMounts {
             let attributes = around.attributes_of_volume(mount, &options);
             all.add(&mount.source, options.recursive, attributes, &users)?;
         }
-        let first = child_descriptors::MOUNTS + all.made.len();
-        for (_, made) in &mut all.made {
-            *made = above(made, first)?;
+        Ok(())
+    }
+
+    /// Copies for single mounts: those that have maps of their own or the option `idmap`; and, with
+    /// exact attributes, all that a user namespace could not make, because their sources are in a
+    /// directory that its root may not enter. Their other attributes are set by the child.
+    fn add_single(&mut self, spec: &Spec, namespaces: &Namespaces) -> Result<(), Error> {
+        let is_out_of_reach = spec.inside.exact_attributes
+            && namespaces.user != Namespace::Shared
+            && Uid::effective().is_root();
+        for (number, mount) in spec.inside.mounts.iter().enumerate() {
+            let own = spec.inside.mount_id_maps.get(&number);
+            let words = ["idmap", "ridmap"];
+            let is_mapped = mount.options.iter().any(|it| words.contains(&it.as_str()));
+            let is_mapped = is_mapped || own.is_some();
+            if !(is_mapped || is_out_of_reach && mount.is_bind()) {
+                continue;
+            }
+            let options = Options::of(mount);
+            let path = mount.source.canonicalize().map_err(error::file("find", &mount.source))?;
+            let failed = |errno| Error::IdMappedMount { path: path.clone(), errno };
+            let opened = error::call(format!("open_tree a copy of {}", path.display()));
+            let copy = copy(&path, options.recursive).map_err(opened)?;
+            if is_mapped {
+                let below = options.id_mapped == Some(true);
+                let users = users_of(mount, own.or(spec.power.id_maps.as_ref()), namespaces)?;
+                map_ids(&copy, below, (Attributes::NONE, 0), &users).map_err(failed)?;
+            }
+            self.of_mounts.push((number, copy));
         }
-        Ok(all)
+        Ok(())
     }
 
     /// The host's own `/` and the mounts on it. Mounts whose file system cannot map ids are shown
     /// unmapped.
     fn add_host(&mut self, users: &File) -> Result<(), Error> {
-        self.add(Path::new("/"), false, 0, users)?;
+        self.add(Path::new("/"), false, Attributes::NONE, users)?;
         for point in host_root::carried_over()? {
             // A mount that has gone meanwhile is skipped; the child checks as well.
             let Ok(copy) = copy(&point, false) else { continue };
-            let _ = map_ids(&copy, false, 0, users);
+            let _ = map_ids(&copy, false, (Attributes::NONE, libc::MS_PRIVATE), users);
             self.made.push((point, copy));
         }
         Ok(())
@@ -108,7 +148,7 @@ impl IdMappedMounts {
         &mut self,
         path: &Path,
         recursive: bool,
-        attributes: u64,
+        attributes: Attributes,
         users: &File,
     ) -> Result<(), Error> {
         let path = path.canonicalize().map_err(error::file("find", path))?;
@@ -117,14 +157,20 @@ impl IdMappedMounts {
         }
         let failed = |errno| Error::IdMappedMount { path: path.clone(), errno };
         let copy = copy(&path, recursive).map_err(failed)?;
-        map_ids(&copy, recursive, attributes, users).map_err(failed)?;
+        map_ids(&copy, recursive, (attributes, libc::MS_PRIVATE), users).map_err(failed)?;
         self.made.push((path, copy));
         Ok(())
     }
 
     /// The copies, for the child to inherit.
     pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.made.iter().map(|(_, made)| made.as_fd()).collect()
+        let of_mounts = self.of_mounts.iter().map(|(_, made)| made.as_fd());
+        self.made.iter().map(|(_, made)| made.as_fd()).chain(of_mounts).collect()
+    }
+
+    /// The numbers of the single mounts, whose copies come last.
+    pub(crate) fn numbers(&self) -> Vec<usize> {
+        self.of_mounts.iter().map(|(number, _)| *number).collect()
     }
 
     /// The paths of which they are copies, in the same order.
@@ -144,6 +190,21 @@ fn above(descriptor: &OwnedFd, first: usize) -> Result<OwnedFd, Error> {
         .map_err(error::call("fcntl F_DUPFD_CLOEXEC"))?;
     // SAFETY: fcntl has just made this descriptor, so nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The user namespace whose ids a single mount has: of these maps, or the one that the container joins.
+fn users_of(mount: &Mount, maps: Option<&IdMaps>, namespaces: &Namespaces) -> Result<File, Error> {
+    match (maps, &namespaces.user) {
+        (Some(maps), _) => user_namespace(Some(maps)),
+        (None, Namespace::Joined(path)) => {
+            File::open(path).map_err(error::file("open the namespace", path))
+        }
+        (None, _) => {
+            let (option, path) = ("idmap".into(), mount.destination.clone());
+            let why = "without maps of its own it needs those of a user namespace";
+            Err(Error::MountOption { path, option, why })
+        }
+    }
 }
 
 /// A user namespace with these maps, which exists while it is open.
@@ -174,10 +235,15 @@ fn copy(path: &Path, recursive: bool) -> Result<OwnedFd, Errno> {
 }
 
 /// `mount_setattr(2)`: maps the ids of `users` and sets these attributes.
-fn map_ids(copy: &OwnedFd, recursive: bool, set: u64, users: &File) -> Result<(), Errno> {
+fn map_ids(
+    copy: &OwnedFd,
+    recursive: bool,
+    (Attributes { set, clear }, propagation): (Attributes, u64),
+    users: &File,
+) -> Result<(), Errno> {
     // struct mount_attr: what to set, what to clear, propagation, user namespace.
     let set = set | libc::MOUNT_ATTR_IDMAP;
-    let attributes = [set, 0, libc::MS_PRIVATE, users.as_raw_fd() as u64];
+    let attributes = [set, clear, propagation, users.as_raw_fd() as u64];
     let below = if recursive { libc::AT_RECURSIVE as usize } else { 0 };
     let flags = libc::AT_EMPTY_PATH as usize | below;
     let (path, size) = (c"".as_ptr() as usize, size_of_val(&attributes));

@@ -13,6 +13,7 @@
 //! and `execve` is prepared as a list of system calls, in [`plan`].
 #![warn(missing_docs)]
 
+mod around;
 pub mod bridge;
 mod capabilities;
 pub mod cgroup;
@@ -23,6 +24,7 @@ mod child;
 mod child_descriptors;
 mod clean;
 mod container;
+mod copy_up;
 pub mod descriptors;
 mod detached;
 mod detached_root;
@@ -67,7 +69,9 @@ pub mod plan;
 pub mod privileges;
 pub mod process;
 mod program;
+mod propagations;
 mod reclaim;
+mod remount;
 pub mod rootfs;
 mod running;
 pub mod scheduling;
@@ -112,9 +116,9 @@ pub use rootfs::{Device, Root, Upper};
 pub use scratch::Scratch;
 pub use spec::Spec;
 
+use around::Around;
 use cgroup::CgroupPath;
 use child_descriptors::ChildDescriptors;
-use detached::Around;
 use error::Result;
 use gate::Gate;
 use hosts::Files;
@@ -124,6 +128,7 @@ use links::Links;
 use plan::SyscallPlan;
 use process::StdioEnds;
 use program::First;
+use propagations::Propagations;
 use rootfs::Launcher;
 use running::{Started, Walls};
 
@@ -191,7 +196,7 @@ impl<'a> Prepared<'a> {
         let mailbox = mailbox(&spec.way_out.program)?;
         let first = First::of(&spec.way_out);
         let inherited = mailbox.as_ref().map(process::mailbox_end).transpose()?;
-        let around = Around::of(&namespaces, &spec.power);
+        let around = Around::of(&namespaces, spec);
         let id_mapped = IdMappedMounts::make(spec, &namespaces, around)?;
         let mut kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
         kept.mounts = id_mapped.descriptors();
@@ -211,15 +216,20 @@ impl<'a> Prepared<'a> {
         network::set_up_inside(&mut plan, spec, &namespaces)?; // 5
         privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4
         oom_score::set_own(&mut plan, spec.power.oom_score_adj, needs_gate)?; // 4
+        let mut propagations = Propagations::default();
         if namespaces.mount.is_new() {
             let files = Files::of(spec, &namespaces, links.addresses())?;
-            let around = Around { id_mapped: &id_mapped.paths(), files: &files, ..around };
-            let (terminal, own_cgroup) = (stdio.terminal()?, &*cgroup.shown());
+            let (paths, numbers) = (id_mapped.paths(), id_mapped.numbers());
+            let of_mounts = &*numbers;
+            let around = Around { id_mapped: &paths, of_mounts, files: &files, ..around };
+            let (terminal, own_cgroup) =
+                (stdio.terminal()?, &*cgroup.shown(spec.inside.exact_attributes));
             let directory = &*spec.way_out.directory;
             let launcher = Launcher { terminal, own_cgroup, directory };
-            rootfs::enter(&mut plan, &spec.inside, around, launcher)?; // 3
+            propagations = rootfs::enter(&mut plan, &spec.inside, around, launcher)?; // 3
         }
         stdio.connect_inside(&mut plan, &spec.power.user, true)?; // 5
+        propagations.set(&mut plan); // 3
         (kept.mounts, kept.terminal) = (Vec::new(), None);
         kept.close_others(&mut plan, "close what the child has opened"); // 5
         process::change_directory(&mut plan, &spec.way_out.directory)?; // 5

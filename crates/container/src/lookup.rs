@@ -6,19 +6,20 @@
 //! is used. Magic links of procfs (`/proc/self/fd/8`), which lead to open files of a process, are
 //! never followed.
 
-use std::{
-    ffi::CStr,
-    mem::offset_of,
-    ops::Range,
-    path::{Component, Path, PathBuf},
-};
+mod verify;
+
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use sandbox::Question::{self, Inside, Power, WayOut};
 
 use crate::{
     Error,
-    plan::{NO_CALL, Slot, SyscallPlan},
+    plan::{Slot, SyscallPlan},
+};
+
+pub(crate) use verify::{
+    different_place, nothing_above, same_device, same_node, same_type, stands_at,
 };
 
 /// How symbolic links in a path are handled.
@@ -38,6 +39,13 @@ impl Links {
         };
         libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS | links
     }
+}
+
+/// How links to a mount point are handled: `/proc`, `/sys` and `/dev` must be exactly there; a volume
+/// may be behind a symbolic link, such as /var/run.
+pub(crate) fn links_to(path: &Path) -> Links {
+    let is_systems_own = ["/proc", "/sys", "/dev"].iter().any(|own| path.starts_with(own));
+    if is_systems_own { Links::Refused } else { Links::WithinRoot }
 }
 
 /// `openat2(2)` with these flags.
@@ -65,6 +73,19 @@ pub(crate) fn open(
 ) -> Result<(), Error> {
     let words = format!("openat2 {} within the root", path.display());
     openat2(plan, Inside, words, (root.operand(), path), (libc::O_PATH, 0, links.resolve()))
+}
+
+/// Adds the step that opens a file below `root` for reading.
+pub(crate) fn open_to_read(
+    plan: &mut SyscallPlan,
+    root: Slot,
+    path: &Path,
+    links: Links,
+) -> Result<(), Error> {
+    let words = format!("openat2 {} to read", path.display());
+    // One that has become a FIFO meanwhile does not block.
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
+    openat2(plan, Inside, words, (root.operand(), path), (flags, 0, links.resolve()))
 }
 
 /// Adds the step that opens a path of the host, in which the launcher has resolved all symbolic
@@ -217,79 +238,4 @@ pub(crate) fn open_itself(plan: &mut SyscallPlan, parent: Slot, name: &Path) -> 
     let words = format!("openat2 {} itself", name.display());
     let how = (libc::O_PATH | libc::O_NOFOLLOW, 0, Links::WithinRoot.resolve());
     openat2(plan, Inside, words, (parent.operand(), name), how)
-}
-
-/// Where statx(2) writes the mount id.
-const MOUNT: Range<usize> = field(offset_of!(libc::statx, stx_mnt_id));
-const INODE: Range<usize> = field(offset_of!(libc::statx, stx_ino));
-
-const fn field(start: usize) -> Range<usize> {
-    start..start + 8
-}
-
-/// Adds a check, described by `words`: `path` leads to that mount. No link can lead out, because
-/// the old root is gone.
-pub(crate) fn stands_at(
-    plan: &mut SyscallPlan,
-    words: String,
-    path: &Path,
-    mount: Slot,
-) -> Result<(), Error> {
-    let path = plan.text(path)?;
-    let at = statx_at(plan, libc::AT_FDCWD as usize, path, libc::AT_NO_AUTOMOUNT);
-    let found = (at, statx(plan, mount, c""));
-    plan.compare(Inside, words, found, &[MOUNT], true);
-    Ok(())
-}
-
-/// Adds a check, described by `words`: the descriptors are of different files.
-pub(crate) fn different_place(plan: &mut SyscallPlan, words: String, one: Slot, other: Slot) {
-    let found = (statx(plan, one, c""), statx(plan, other, c""));
-    plan.compare(Inside, words, found, &[MOUNT, INODE], false);
-}
-
-/// Adds a check: nothing is mounted on top of `root`, the root of this process. Such a mount would
-/// be visible only by `..`, which leads onto it.
-pub(crate) fn nothing_above(plan: &mut SyscallPlan, root: Slot) {
-    let found = (statx(plan, root, c".."), statx(plan, root, c""));
-    let words = "nothing of the host is mounted above the new root";
-    plan.compare(Inside, words, found, &[MOUNT], true);
-}
-
-/// Adds a check: the open device has this number.
-pub(crate) fn same_device(
-    plan: &mut SyscallPlan,
-    words: String,
-    device: Slot,
-    (major, minor): (u32, u32),
-) {
-    const NUMBER: Range<usize> = field(offset_of!(libc::statx, stx_rdev_major));
-    let found = statx(plan, device, c"");
-    let mut expected = vec![0; size_of::<libc::statx>()];
-    expected[NUMBER].copy_from_slice(&[major, minor].map(u32::to_ne_bytes).concat());
-    let expected = plan.keep(expected);
-    plan.compare(Inside, words, (found, expected), &[NUMBER], true);
-}
-
-/// Adds a check: the open file is in a file system of this type (statfs(2)).
-pub(crate) fn same_type(plan: &mut SyscallPlan, words: String, mount: Slot, magic: i64) {
-    const TYPE: Range<usize> = field(offset_of!(libc::statfs, f_type));
-    let found = plan.keep(vec![0; size_of::<libc::statfs>()]);
-    plan.step(Inside, NO_CALL, libc::SYS_fstatfs, [mount.operand(), found]);
-    let expected = plan.keep(magic.to_ne_bytes());
-    plan.compare(Inside, words, (found, expected), &[TYPE], true);
-}
-
-/// Adds statx(2) of `path` relative to a descriptor; returns the address of its result.
-fn statx(plan: &mut SyscallPlan, of: Slot, path: &CStr) -> usize {
-    let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { libc::AT_NO_AUTOMOUNT };
-    let path = plan.keep(path.to_bytes_with_nul());
-    statx_at(plan, of.operand(), path, flags)
-}
-
-fn statx_at(plan: &mut SyscallPlan, directory: usize, path: usize, flags: i32) -> usize {
-    let found = plan.keep([0; size_of::<libc::statx>()]);
-    let wanted = (libc::STATX_MNT_ID | libc::STATX_INO) as usize;
-    plan.step(Inside, NO_CALL, libc::SYS_statx, [directory, path, flags as usize, wanted, found]);
-    found
 }

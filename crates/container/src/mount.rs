@@ -1,10 +1,17 @@
 //! The mounts of a container, as data: the defaults, and the meaning of mount(8)'s options.
 
+mod options;
+mod propagation;
+
 use std::path::{Component, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+
+pub use options::known as known_options;
+pub(crate) use options::{Attributes, Options};
+pub use propagation::{Peers, Propagation};
 
 /// A mount, as in the OCI runtime specification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +24,8 @@ pub struct Mount {
     /// The source: for a bind mount a path of the host, otherwise a name for lists of mounts.
     pub source: PathBuf,
     /// Options of mount(8): `ro`, `nosuid`, `nodev`, `noexec`, `rbind`, and those of the file
-    /// system: `mode=755`. A bind mount shows no devices unless it has the option `dev`.
+    /// system: `mode=755`. A bind mount shows no devices unless it has the option `dev`, or the
+    /// container has [exact attributes](crate::spec::Inside::exact_attributes).
     pub options: Vec<String>,
 }
 
@@ -27,8 +35,11 @@ impl Mount {
         Self { destination: destination.into(), kind: kind.into(), source: source.into(), options }
     }
 
-    /// Checks its destination: an absolute path below the root, without `..`.
+    /// Checks its options, and its destination: an absolute path below the root, without `..`.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        if let Some((option, why)) = Options::of(self).problem(self) {
+            return Err(Error::MountOption { path: self.destination.clone(), option, why });
+        }
         let path = &self.destination;
         let mut names = path.components().skip(1).peekable();
         let is_below = path.is_absolute()
@@ -45,8 +56,20 @@ impl Mount {
 
     /// Whether it is a bind mount.
     pub fn is_bind(&self) -> bool {
-        self.kind == "bind"
-            || self.options.iter().any(|option| option == "bind" || option == "rbind")
+        (self.kind == "bind"
+            || self.options.iter().any(|option| option == "bind" || option == "rbind"))
+            && !self.is_remount()
+    }
+
+    /// Whether something that the host mounts later can show up in it.
+    pub(crate) fn reaches_the_host(&self) -> bool {
+        let words = self.options.iter().filter_map(|option| Propagation::parse(option));
+        words.into_iter().any(Propagation::reaches_the_host)
+    }
+
+    /// Whether it changes the attributes of what is mounted at its destination already.
+    pub(crate) fn is_remount(&self) -> bool {
+        self.options.iter().any(|option| option == "remount")
     }
 }
 
@@ -72,56 +95,4 @@ pub(crate) fn bare() -> Vec<Mount> {
         Mount::new("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         Mount::new("/dev", "tmpfs", "tmpfs", &dev),
     ]
-}
-
-/// The options of a mount, parsed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Options {
-    /// `MOUNT_ATTR_*` to set (mount_setattr(2)).
-    pub(crate) attributes: u64,
-    /// Whether a bind mount includes the mounts below it.
-    pub(crate) recursive: bool,
-    /// Those of the file system.
-    pub(crate) data: Vec<(String, Option<String>)>,
-}
-
-impl Options {
-    pub(crate) fn of(mount: &Mount) -> Self {
-        let mut options = Self::default();
-        for option in &mount.options {
-            match option.as_str() {
-                "ro" => options.attributes |= libc::MOUNT_ATTR_RDONLY,
-                "nosuid" => options.attributes |= libc::MOUNT_ATTR_NOSUID,
-                "nodev" => options.attributes |= libc::MOUNT_ATTR_NODEV,
-                "noexec" => options.attributes |= libc::MOUNT_ATTR_NOEXEC,
-                "noatime" => options.attributes |= libc::MOUNT_ATTR_NOATIME,
-                "strictatime" => options.attributes |= libc::MOUNT_ATTR_STRICTATIME,
-                "nodiratime" => options.attributes |= libc::MOUNT_ATTR_NODIRATIME,
-                "nosymfollow" => options.attributes |= libc::MOUNT_ATTR_NOSYMFOLLOW,
-                "rbind" => options.recursive = true,
-                // Defaults of a new mount; and all mounts are private.
-                "bind" | "rw" | "suid" | "dev" | "exec" | "relatime" | "atime" | "diratime"
-                | "private" | "rprivate" | "defaults" => {}
-                other => options.data.push(match other.split_once('=') {
-                    Some((key, value)) => (key.into(), Some(value.into())),
-                    None => (other.into(), None),
-                }),
-            }
-        }
-        options
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_of_the_mount_or_of_the_file_system() {
-        let mount = Mount::new("/x", "tmpfs", "x", &["ro", "nodev", "mode=755", "huge"]);
-        let options = Options::of(&mount);
-        assert_eq!(options.attributes, libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NODEV);
-        let expected = [("mode".into(), Some("755".into())), ("huge".into(), None)];
-        assert_eq!(options.data, expected);
-    }
 }

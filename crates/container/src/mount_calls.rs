@@ -8,24 +8,42 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error, lookup,
+    mount::Attributes,
     plan::{Slot, SyscallPlan},
 };
 
+/// What `mount_setattr(2)` changes.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Change {
+    pub(crate) attributes: Attributes,
+    /// `MS_PRIVATE` and the like; 0 changes nothing.
+    pub(crate) propagation: u64,
+    /// Whether the mounts below change too.
+    pub(crate) recursive: bool,
+}
+
 /// `mount_setattr(2)` on a mount and all mounts below it.
 pub(crate) fn set_attributes(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64) {
-    mount_setattr(plan, words, mount, set, libc::AT_RECURSIVE);
+    let attributes = Attributes { set, clear: 0 };
+    let change = Change { attributes, propagation: libc::MS_PRIVATE, recursive: true };
+    self::change(plan, words, mount, change);
 }
 
 /// The same on this mount only.
 pub(crate) fn set_attributes_of_one(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64) {
-    mount_setattr(plan, words, mount, set, 0);
+    let attributes = Attributes { set, clear: 0 };
+    let change = Change { attributes, propagation: libc::MS_PRIVATE, recursive: false };
+    self::change(plan, words, mount, change);
 }
 
-fn mount_setattr(plan: &mut SyscallPlan, words: String, mount: Slot, set: u64, below: i32) {
+/// `mount_setattr(2)`.
+pub(crate) fn change(plan: &mut SyscallPlan, words: String, mount: Slot, change: Change) {
+    let Change { attributes: Attributes { set, clear }, propagation, recursive } = change;
     // struct mount_attr: what to set, what to clear, propagation, user namespace.
-    let attributes = [set, 0, libc::MS_PRIVATE, 0].map(u64::to_ne_bytes).concat();
+    let attributes = [set, clear, propagation, 0].map(u64::to_ne_bytes).concat();
     let size = attributes.len();
     let (nothing, attributes) = (plan.keep([0]), plan.keep(attributes));
+    let below = if recursive { libc::AT_RECURSIVE } else { 0 };
     let flags = (libc::AT_EMPTY_PATH | below) as usize;
     let arguments = [mount.operand(), nothing, flags, attributes, size];
     plan.step(Inside, words, libc::SYS_mount_setattr, arguments);

@@ -17,7 +17,7 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
-    detached::Around,
+    around::Around,
     error,
     lookup::{self, Links},
     mount_calls,

@@ -15,6 +15,8 @@
 //! walk out; after step 5 there is nothing left outside. A root file system is hostile: step 6
 //! comes after step 5, so that a symbolic link in the new root cannot lead out of it.
 
+mod hidden;
+
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -22,14 +24,18 @@ use sandbox::Question::Inside;
 
 use crate::{
     Error,
+    around::Around,
     cgroup_layout::OwnDirectory,
     cgroup_view::CgroupView,
-    detached::{Around, Detached},
+    detached::Detached,
     device, error, host_root,
     hosts::NO_FILES,
     lookup::{self, Links},
-    mount_calls, overlay,
+    mount::{Attributes, Mount, Peers, Propagation},
+    mount_calls::{self, Change},
+    overlay,
     plan::{Slot, SyscallPlan},
+    propagations::Propagations,
     spec,
 };
 
@@ -48,55 +54,65 @@ pub(crate) struct Launcher<'a> {
     pub(crate) directory: &'a Path,
 }
 
-/// The child's steps that enter its own root.
+/// The child's steps that enter its own root. How the mounts propagate is left to be set when
+/// everything is mounted.
 pub(crate) fn enter(
     plan: &mut SyscallPlan,
     inside: &spec::Inside,
     around: Around<'_>,
     launcher: Launcher<'_>,
-) -> Result<(), Error> {
+) -> Result<Propagations, Error> {
     let Launcher { terminal, own_cgroup, directory } = launcher;
-    make_all_private(plan)?;
+    let exchanges = exchanges_mounts(inside);
+    if !exchanges {
+        make_all_private(plan)?;
+    }
     // Before the root is built, on a directory of the host that may contain one of the sources.
-    let mounts = inside.mounts.iter().filter(|mount| !mount.is_own_cgroup());
-    let mounts = mounts.map(|mount| Detached::new(plan, mount, around));
+    let mounts = inside.mounts.iter().enumerate().filter(|(_, mount)| !mount.is_own_cgroup());
+    let mounts = mounts.map(|mount| Detached::new(plan, mount, inside, around));
     let mounts = mounts.collect::<Result<Vec<_>, Error>>()?;
+    let copied = match &inside.root {
+        Root::Directory(path) if exchanges => Some(copy_root(plan, path, inside, around)?),
+        _ => None,
+    };
+    if exchanges {
+        make_all_private(plan)?;
+    }
     // In an overlay that the user asked for, the files would end up in the user's directory.
     let (root, points) = match are_in_the_layer(inside, around) {
-        true => build(plan, inside, around)?,
-        false => build(plan, inside, Around { files: &NO_FILES, ..around })?,
+        true => build(plan, inside, around, copied)?,
+        false => build(plan, inside, Around { files: &NO_FILES, ..around }, copied)?,
     };
     let parts = if inside.read_only { open_all(plan, root, &points)? } else { Vec::new() };
     let cgroup = CgroupView::new(plan, inside, own_cgroup)?;
     let devices = device::Nodes::new(plan, &inside.devices, terminal, around)?;
     leave_the_old_root(plan, root)?;
-    for mount in &mounts {
-        mount.attach(plan, root)?;
+    let mut detached = mounts.iter();
+    for mount in &inside.mounts {
+        match mount.is_own_cgroup() {
+            true => cgroup.attach(plan, root, mount)?,
+            false => detached.next().map_or(Ok(()), |next| next.attach(plan, root))?,
+        }
     }
-    cgroup.attach(plan, root)?;
     devices.attach(plan, root)?;
     if !are_in_the_layer(inside, around) {
         plan.together("mount its own hosts, hostname and resolv.conf in /etc".into(), |plan| {
             around.files.mount(plan, root, inside)
         })?;
     }
-    let words = format!("mask the paths that reveal the host: {}", list(&inside.masked_paths));
-    plan.together(words, |plan| {
-        lookup::open(plan, root, Path::new(NULL), Links::Refused)?;
-        // Without /dev/null no file can be masked; perhaps none has to be.
-        plan.forgive(&[Errno::ENOENT]);
-        let null = plan.result();
-        inside.masked_paths.iter().try_for_each(|path| mask(plan, root, path, null))
-    })?;
-    let words =
-        format!("make read-only the paths that change the host: {}", list(&inside.read_only_paths));
-    plan.together(words, |plan| {
-        inside.read_only_paths.iter().try_for_each(|path| make_read_only(plan, root, path))
-    })?;
+    hidden::hide(plan, root, inside, around)?;
     make_directory(plan, root, directory)?;
+    let mut propagations = Propagations::default();
+    if let Some(propagation) = inside.propagation {
+        propagations.add("/".into(), root, propagation);
+    }
+    for mount in &mounts {
+        mount.complete(plan, &mut propagations);
+    }
     if inside.read_only {
         let words = "mount_setattr / read-only".to_owned();
-        mount_calls::set_attributes_of_one(plan, words, root, libc::MOUNT_ATTR_RDONLY);
+        let attributes = Attributes { set: libc::MOUNT_ATTR_RDONLY, clear: 0 };
+        mount_calls::change(plan, words, root, Change { attributes, ..Change::default() });
         for part in parts {
             let words = "mount_setattr / read-only: a part of it".to_owned();
             mount_calls::set_attributes_of_one(plan, words, part, libc::MOUNT_ATTR_RDONLY);
@@ -104,7 +120,7 @@ pub(crate) fn enter(
             plan.forgive(&[Errno::EINVAL, Errno::EBADF]);
         }
     }
-    Ok(())
+    Ok(propagations)
 }
 
 /// Missing parts of the working directory are made, owned by root, as other runtimes do; symbolic
@@ -130,10 +146,6 @@ fn open_all(plan: &mut SyscallPlan, root: Slot, points: &[PathBuf]) -> Result<Ve
     points.iter().map(open).collect()
 }
 
-fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
-}
-
 fn make_all_private(plan: &mut SyscallPlan) -> Result<(), Error> {
     let (root, flags) = (plan.text("/")?, libc::MS_REC | libc::MS_PRIVATE);
     plan.step(Inside, "make all mounts private", libc::SYS_mount, [0, root, 0, flags as usize, 0]);
@@ -146,6 +158,7 @@ fn build(
     plan: &mut SyscallPlan,
     inside: &spec::Inside,
     around: Around<'_>,
+    copied: Option<CopiedRoot>,
 ) -> Result<(Slot, Vec<PathBuf>), Error> {
     let size = inside.upper_bytes;
     let alone = |root: Slot| (root, Vec::new());
@@ -153,7 +166,11 @@ fn build(
         Root::Empty => overlay::stage(plan, "64k").map(alone),
         Root::Host if is_by_folders(around) => host_root::by_folders(plan, size, around),
         Root::Host => host_root::overlays(plan, size, around),
-        Root::Directory(path) => directory(plan, path, around).map(alone),
+        Root::Directory(path) => {
+            let copied = copied.map_or_else(|| copy_root(plan, path, inside, around), Ok)?;
+            mount_calls::attach(plan, path, copied.root, copied.found);
+            Ok(alone(copied.root))
+        }
         Root::Overlay { lowers, upper } => {
             overlay::layers(plan, lowers, upper, size, around).map(alone)
         }
@@ -170,23 +187,48 @@ fn is_by_folders(around: Around<'_>) -> bool {
     around.user_namespace && around.id_mapped.is_empty()
 }
 
-/// A copy of the mount at `path`, on top of it: `pivot_root(2)` needs a mount.
-fn directory(plan: &mut SyscallPlan, path: &Path, around: Around<'_>) -> Result<Slot, Error> {
+/// A root that is a directory of the host, and the copy of it that becomes the container's.
+struct CopiedRoot {
+    found: Slot,
+    root: Slot,
+}
+
+/// A copy of the mount at `path`, to be attached on top of it: `pivot_root(2)` needs a mount.
+fn copy_root(
+    plan: &mut SyscallPlan,
+    path: &Path,
+    inside: &spec::Inside,
+    around: Around<'_>,
+) -> Result<CopiedRoot, Error> {
     let path = path.canonicalize().map_err(error::file("find", path))?;
-    let words = format!("mount --bind -o nodev {0} {0}", path.display());
+    let option = if around.exact { "" } else { " -o nodev" };
+    let words = format!("mount --bind{option} {0} {0}", path.display());
     plan.together(words, |plan| {
         lookup::open_of_host(plan, &path)?;
         let found = plan.result();
         let root = around.id_mapped(plan, &path).unwrap_or_else(|| {
             let root = mount_calls::copy(plan, &path, found, true);
-            let words = format!("mount_setattr of {}: no devices", path.display());
-            let attributes = libc::MOUNT_ATTR_NODEV | around.no_set_user_id();
-            mount_calls::set_attributes(plan, words, root, attributes);
+            let words = format!("mount_setattr of {}", path.display());
+            let attributes = Attributes { set: around.attributes_of_root(), clear: 0 };
+            // A root that others share begins as a private one: what is mounted in it for the container
+            // belongs to no other.
+            let propagation = match inside.propagation {
+                Some(Propagation { with: Peers::Slave, .. }) => libc::MS_SLAVE,
+                _ => libc::MS_PRIVATE,
+            };
+            let change = Change { attributes, propagation, recursive: true };
+            mount_calls::change(plan, words, root, change);
             root
         });
-        mount_calls::attach(plan, &path, root, found);
-        Ok(root)
+        Ok(CopiedRoot { found, root })
     })
+}
+
+/// Whether something that the host mounts later can show up inside: such mounts are copied before the
+/// container's own are made private.
+fn exchanges_mounts(inside: &spec::Inside) -> bool {
+    inside.propagation.is_some_and(Propagation::reaches_the_host)
+        || inside.mounts.iter().any(Mount::reaches_the_host)
 }
 
 /// Makes the mount `root` this process's root, and unmounts all of the old one, including
@@ -215,64 +257,4 @@ fn leave_the_old_root(plan: &mut SyscallPlan, root: Slot) -> Result<(), Error> {
 
 fn enter_directory(plan: &mut SyscallPlan, directory: Slot) {
     plan.step(Inside, "fchdir", libc::SYS_fchdir, [directory.operand()]);
-}
-
-/// Missing paths need no mask.
-const MISSING: &[Errno] = &[Errno::ENOENT, Errno::ENOTDIR];
-
-/// Mounted over a file, which then reads as empty.
-const NULL: &str = "/dev/null";
-
-/// Masks a file with `/dev/null`, and a directory with an empty file system.
-fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(), Error> {
-    lookup::open(plan, root, path, links_at(path))?;
-    let target = plan.result();
-    plan.unless_failed(MISSING, |plan| {
-        below_the_root(plan, root, path, target);
-        let cover = mount_calls::copy(plan, Path::new(NULL), null, false);
-        mount_calls::attach(plan, path, cover, target);
-        // Only a directory can be mounted over a directory.
-        plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {
-            let attributes =
-                libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-            let empty = mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
-            mount_calls::attach(plan, path, empty, target);
-            Ok(())
-        })
-    })
-}
-
-/// Mounts a read-only copy of `path` over itself.
-fn make_read_only(plan: &mut SyscallPlan, root: Slot, path: &Path) -> Result<(), Error> {
-    lookup::open(plan, root, path, links_at(path))?;
-    let target = plan.result();
-    plan.unless_failed(MISSING, |plan| {
-        below_the_root(plan, root, path, target);
-        let copy = mount_calls::copy(plan, path, target, true);
-        let attributes = libc::MOUNT_ATTR_RDONLY
-            | libc::MOUNT_ATTR_NOSUID
-            | libc::MOUNT_ATTR_NODEV
-            | libc::MOUNT_ATTR_NOEXEC;
-        let words = format!("mount_setattr {} read-only", path.display());
-        mount_calls::set_attributes(plan, words, copy, attributes);
-        mount_calls::attach(plan, path, copy, target);
-        Ok(())
-    })
-}
-
-/// Adds a check: no symbolic link has led to the root itself, on which nothing may be mounted.
-fn below_the_root(plan: &mut SyscallPlan, root: Slot, path: &Path, target: Slot) {
-    if links_at(path) == Links::Refused {
-        return;
-    }
-    let words = format!("{} is not the root itself", path.display());
-    lookup::different_place(plan, words, target, root);
-}
-
-/// In `/proc` and `/sys` no symbolic link leads to a masked path; in a root one may.
-fn links_at(path: &Path) -> Links {
-    match path.starts_with("/proc") || path.starts_with("/sys") {
-        true => Links::Refused,
-        false => Links::WithinRoot,
-    }
 }

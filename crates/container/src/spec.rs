@@ -17,7 +17,10 @@ pub(crate) mod network;
 pub(crate) mod power;
 pub(crate) mod root;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use sandbox::{
     Limits, Program, Stdio, Workload,
@@ -30,7 +33,7 @@ use crate::{
     cgroup::{CgroupFile, Resources},
     devices::{self, DeviceRule},
     error::{Error, NAME},
-    mount::{self, Mount},
+    mount::{self, Mount, Propagation},
     oom_score,
     seccomp::Seccomp,
 };
@@ -138,8 +141,17 @@ pub struct Inside {
     /// The size of an overlay's temporary upper layer, in bytes; `None` means a quarter of the
     /// host's memory.
     pub upper_bytes: Option<u64>,
+    /// Whether the root and the mounts have exactly the attributes that are given, as an OCI runtime
+    /// does it (config.md): a bind mount keeps those of what it shows, and an option concerns one
+    /// mount unless its recursive form is given. Otherwise device nodes in the root and in volumes do
+    /// not work, and what is said of a volume holds for the mounts below it.
+    pub exact_attributes: bool,
+    /// How the root propagates mounts; `None` means it is private.
+    pub propagation: Option<Propagation>,
     /// What is mounted, in this order.
     pub mounts: Vec<Mount>,
+    /// The id maps of single bind mounts, by their numbers in `mounts`.
+    pub mount_id_maps: BTreeMap<usize, IdMaps>,
     /// Device nodes.
     pub devices: Vec<Device>,
     /// Paths that are hidden: a file reads as empty, a directory is empty. Missing paths are
@@ -156,6 +168,9 @@ impl Default for Inside {
             read_only: false,
             keep_owners: false,
             upper_bytes: None,
+            exact_attributes: false,
+            propagation: None,
+            mount_id_maps: BTreeMap::new(),
             mounts: mount::usual(),
             devices: device_nodes::usual(),
             masked_paths: root::masked(),
@@ -178,6 +193,9 @@ impl Inside {
             read_only: false,
             keep_owners: false,
             upper_bytes: None,
+            exact_attributes: false,
+            propagation: None,
+            mount_id_maps: BTreeMap::new(),
             mounts: mount::bare(),
             devices: Vec::new(),
             masked_paths: Vec::new(),

@@ -19,6 +19,12 @@ pub struct Device {
     pub minor: u32,
     /// Permissions, such as 0o666.
     pub mode: u32,
+    /// Its owner inside. The host's device keeps the owner that it has there.
+    #[serde(default)]
+    pub uid: u32,
+    /// Its group inside.
+    #[serde(default)]
+    pub gid: u32,
 }
 
 /// The devices that every program may count on.
@@ -33,7 +39,7 @@ pub(crate) fn usual() -> Vec<Device> {
     ];
     let device = |(name, major, minor)| {
         let path = Path::new("/dev").join(name);
-        Device { path, kind: 'c', major, minor, mode: 0o666 }
+        Device { path, kind: 'c', major, minor, mode: 0o666, uid: 0, gid: 0 }
     };
     numbers.map(device).into()
 }

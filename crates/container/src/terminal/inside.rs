@@ -103,8 +103,14 @@ fn show_as_console(plan: &mut SyscallPlan, slave: crate::plan::Slot) -> Result<(
     lookup::open_of_host(plan, Path::new("/"))?;
     let root = plan.result();
     let dev = lookup::directory(plan, root, Path::new("/dev"), Links::Refused)?;
+    let file = plan.slot();
     lookup::make_file(plan, dev, Path::new("console"))?;
-    let file = plan.result();
+    plan.result_into(file);
+    plan.if_failed(&[Errno::EEXIST], |plan| {
+        lookup::open(plan, dev, Path::new("console"), Links::Refused)?;
+        plan.result_into(file);
+        Ok::<_, Error>(())
+    })?;
     let copy = mount_calls::copy(plan, console, slave, false);
     mount_calls::attach(plan, console, copy, file);
     Ok(())

@@ -12,11 +12,7 @@ pub(super) fn features() -> Result<()> {
         "hooks": [
             "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
         ],
-        "mountOptions": [
-            "atime", "bind", "defaults", "dev", "diratime", "exec", "noatime", "nodev",
-            "nodiratime", "noexec", "nosuid", "nosymfollow", "private", "rbind", "relatime", "ro",
-            "rprivate", "rw", "strictatime", "suid",
-        ],
+        "mountOptions": container::mount::known_options(),
         "linux": {
             "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"],
             "cgroup": {
@@ -37,7 +33,7 @@ pub(super) fn features() -> Result<()> {
             "apparmor": unsupported,
             "selinux": unsupported,
             "intelRdt": unsupported,
-            "mountExtensions": { "idmap": unsupported },
+            "mountExtensions": { "idmap": { "enabled": true } },
         },
         "annotations": {},
     });

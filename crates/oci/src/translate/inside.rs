@@ -1,76 +1,71 @@
 //! Question 3: the root and what is mounted in it.
 
-use std::path::{Path, PathBuf};
+mod destination;
+mod devices;
+mod mounts;
 
-use container::{Device, Mount, Root, spec::Inside};
+use std::collections::BTreeMap;
+
+use container::{Mount, Root, mount::Propagation, spec::Inside};
 
 use crate::{
     bundle::Bundle,
-    config,
     error::{Result, property},
 };
 
 pub(super) fn inside(bundle: &Bundle) -> Result<Inside> {
     let config = &bundle.config;
-    let rootfs = bundle.rootfs()?;
-    let mounts: Result<Vec<Mount>> =
-        config.mounts.iter().enumerate().map(|(number, it)| mount(bundle, it, number)).collect();
+    let (mut mounts, mut mount_id_maps) = (Vec::new(), BTreeMap::new());
+    for (number, given) in config.mounts.iter().enumerate() {
+        let mount = mounts::mount(bundle, given, number)?;
+        if mount.is_own_cgroup() && mounts.iter().any(Mount::is_own_cgroup) {
+            let why = "the container's cgroup is mounted at another destination already";
+            return Err(property(format!("mounts[{number}].type"), why));
+        }
+        mounts.push(mount);
+        if let Some(maps) = mounts::id_maps(given, number)? {
+            mount_id_maps.insert(number, maps);
+        }
+    }
+    let devices = devices::devices(config, &mounts)?;
     Ok(Inside {
-        root: Root::Directory(rootfs),
+        root: Root::Directory(bundle.rootfs()?),
         read_only: config.root.as_ref().is_some_and(|root| root.readonly),
         keep_owners: false,
         upper_bytes: None,
-        mounts: mounts?,
-        devices: devices(config)?,
+        exact_attributes: true,
+        propagation: propagation(config.linux.rootfs_propagation.as_deref())?,
+        mounts,
+        mount_id_maps,
+        devices,
         masked_paths: config.linux.masked_paths.clone(),
         read_only_paths: config.linux.readonly_paths.clone(),
     })
 }
 
-fn mount(bundle: &Bundle, given: &config::Mount, number: usize) -> Result<Mount> {
-    let place = |name: &str| format!("mounts[{number}].{name}");
-    if !given.uid_mappings.is_empty() || !given.gid_mappings.is_empty() {
-        return Err(property(place("uidMappings"), "isolab maps no ids of single mounts"));
-    }
-    let kind = match given.kind.as_deref() {
-        _ if given.is_bind() => "bind",
-        Some(kind) if !kind.is_empty() && kind != "none" => kind,
-        _ => {
-            return Err(property(
-                place("type"),
-                "it is missing, and the mount is not a bind mount",
-            ));
-        }
+/// `linux.rootfsPropagation`; Go writes an empty word for none.
+fn propagation(word: Option<&str>) -> Result<Option<Propagation>> {
+    let Some(word) = word.filter(|word| !word.is_empty()) else { return Ok(None) };
+    let refused = || {
+        let why =
+            format!("{word:?} is not shared, slave, private or unbindable, with or without r");
+        property("linux.rootfsPropagation", why)
     };
-    let source = given.source.clone().unwrap_or_else(|| kind.into());
-    let source = if kind == "bind" { bundle.path(&source) } else { source };
-    // Older configurations name a place below the root without the first slash.
-    let destination = Path::new("/").join(&given.destination);
-    let (kind, options) = (kind.to_owned(), given.options.clone());
-    Ok(Mount { destination, kind, source, options })
+    Propagation::parse(word).map(Some).ok_or_else(refused)
 }
 
-/// What config-linux.md lists under "Default Devices", and those of the configuration.
-fn devices(config: &config::Config) -> Result<Vec<Device>> {
-    let mut devices = Inside::default().devices;
-    for (number, given) in config.linux.devices.iter().enumerate() {
-        let place = |name: &str| format!("linux.devices[{number}].{name}");
-        let kind = match &*given.kind {
-            "c" | "u" => 'c',
-            "b" => 'b',
-            "p" => 'p',
-            other => return Err(property(place("type"), format!("{other:?} is not c, b, u or p"))),
-        };
-        let of = |value: Option<i64>, name: &str| {
-            let value = value.unwrap_or_default();
-            u32::try_from(value)
-                .map_err(|_| property(place(name), format!("{value} is no number of a device")))
-        };
-        let (major, minor) = (of(given.major, "major")?, of(given.minor, "minor")?);
-        let mode = given.file_mode.unwrap_or(0o666) & 0o7777;
-        let path: PathBuf = given.path.clone();
-        devices.retain(|device| device.path != path);
-        devices.push(Device { path, kind, major, minor, mode });
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_propagation_has_a_word() {
+        assert_eq!(propagation(None).unwrap(), None);
+        assert_eq!(propagation(Some("")).unwrap(), None);
+        for word in ["shared", "rslave", "private", "runbindable"] {
+            assert!(propagation(Some(word)).unwrap().is_some());
+        }
+        let message = propagation(Some("public")).unwrap_err().to_string();
+        assert!(message.contains("rootfsPropagation") && message.contains("public"), "{message}");
     }
-    Ok(devices)
 }
