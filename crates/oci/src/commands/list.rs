@@ -1,16 +1,23 @@
 //! `list`: all containers of this `--root`.
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
+    log::Log,
     options::{Format, List},
     record::Record,
     store::Store,
 };
 
-pub(super) fn list(store: &Store, options: &List) -> Result<()> {
-    // One that is removed meanwhile is not there.
-    let ids = store.ids()?.into_iter();
-    let records: Vec<Record> = ids.filter_map(|id| Record::of(store, &id).ok()).collect();
+pub(super) fn list(store: &Store, log: &Log, options: &List) -> Result<()> {
+    let mut records = Vec::new();
+    for id in store.ids()? {
+        match Record::of(store, &id) {
+            Ok(record) => records.push(record),
+            // One that is removed meanwhile is not there.
+            Err(Error::Unknown { .. }) => {}
+            Err(damaged) => log.warning(&damaged.to_string()),
+        }
+    }
     if options.quiet {
         records.iter().for_each(|record| println!("{}", record.id));
         return Ok(());
