@@ -53,8 +53,9 @@ pub fn code(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(options) => options,
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
-            let first = text.lines().next().unwrap_or_default();
-            Log::of_words(&words).error(first.trim_start_matches("error: "));
+            let first = text.split("\n\n").next().unwrap_or_default();
+            let words_of_it: Vec<&str> = first.split_whitespace().collect();
+            Log::of_words(&words).error(words_of_it.join(" ").trim_start_matches("error: "));
             return 1;
         }
         Err(help) => {
