@@ -120,7 +120,7 @@ impl StateDirectory {
 }
 
 /// What runc takes as an id, which is a directory's name and may be a cgroup's.
-fn check(id: &str) -> Result<()> {
+pub(crate) fn check(id: &str) -> Result<()> {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
     let fits = (1..=1024).contains(&id.len()) && id.bytes().all(is_good);
     match fits && id != "." && id != ".." {

@@ -13,7 +13,7 @@ use crate::{
     options::Create,
     preserved::Preserved,
     record::Record,
-    store::{StateDirectory, Store},
+    store::{self, StateDirectory, Store},
     translate,
 };
 
@@ -41,6 +41,7 @@ pub(super) fn made(
     console: Console,
 ) -> Result<(StateDirectory, Created)> {
     let preserved = Preserved::find(options.preserve_fds, true)?;
+    store::check(&options.id)?;
     let mut bundle = Bundle::open(&options.bundle)?;
     if let Some(process) = &mut bundle.config.process {
         process.env.extend(preserved.variables());
