@@ -38,6 +38,7 @@ mod memory;
 mod names;
 mod nearest;
 mod nest;
+mod oci_runtime;
 mod output;
 mod pause;
 mod program;
@@ -133,6 +134,8 @@ enum Command {
     Image(Box<image::Arguments>),
     /// Serve Docker's API, for the docker command.
     Engine(engine::Arguments),
+    /// Create and run containers from OCI bundles.
+    Oci(oci_runtime::Arguments),
     /// Serve a registry.
     Registry(registry::Arguments),
     /// List, get and choose kernels for Linux guests.
@@ -242,6 +245,8 @@ fn run_words(words: &[OsString]) -> u8 {
         [_, engine, launch] if engine == "engine" && launch == "launch" => {
             (Ok(::engine::launch::launch()), false)
         }
+        // Started several times for each container of an engine.
+        [_, oci, rest @ ..] if oci == "oci" => (Ok(oci_runtime::run_words(rest)), false),
         [_, word] if word == "--version" => (output::print(VERSION).map(|()| 0), false),
         words => match parse(words) {
             Ok(request) => (execute(request.command), request.json),
@@ -314,6 +319,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
             .map_err(Failure::at("ask the daemon for a container")),
         Command::Image(arguments) => image::image(&arguments),
         Command::Engine(arguments) => engine::engine(&arguments),
+        Command::Oci(arguments) => Ok(oci_runtime::run(&arguments)),
         Command::Registry(arguments) => registry::registry(&arguments),
         Command::Kernel(arguments) => kernel::kernel(&arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&arguments),
