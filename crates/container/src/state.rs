@@ -16,6 +16,7 @@ use sandbox::{Process, Resource};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cgroup::{self, CgroupFile},
     error::{self, Error, call},
     observe, pidfd,
     spec::{self, Spec, hooks::Hooks},
@@ -98,6 +99,16 @@ impl State {
         if let Some(pidfd) = pidfd::open(&self.first) {
             pidfd::signal(pidfd.as_fd(), signal);
         }
+    }
+
+    /// Writes files of its cgroup, as in an update of its limits.
+    ///
+    /// # Errors
+    ///
+    /// When none of its directories has a file, or the kernel refuses a value.
+    pub fn write_cgroup(&self, files: &[CgroupFile]) -> error::Result<()> {
+        let paths: Vec<&Path> = self.cgroups().collect();
+        Ok(cgroup::write_all(&paths, files)?)
     }
 
     /// Whether its first process is in the pid namespace of the caller.

@@ -73,35 +73,41 @@ impl Client {
 
     /// What podman and docker have in common.
     fn runs_containers(&self, options: &[&str]) {
-        let run = |words: &[&str]| [&["run"], options, words].concat();
+        fn joined<'a>(options: &[&'a str], words: &[&'a str]) -> Vec<&'a str> {
+            [&["run"], options, words].concat()
+        }
         let image = "isolab-test";
-        let text = self.says(&run(&["--rm", image, "echo", "hello"]), 0);
+        let text = self.says(&joined(options, &["--rm", image, "echo", "hello"]), 0);
         assert_eq!(text, "hello\n");
-        self.says(&run(&["--rm", image, "sh", "-c", "exit 7"]), 7);
-        self.says(&run(&["--rm", image, "/bin/nope"]), 127);
-        let text = self.says(&run(&["--rm", "-t", image, "sh", "-c", "test -t 0 && echo tty"]), 0);
+        self.says(&joined(options, &["--rm", image, "sh", "-c", "exit 7"]), 7);
+        self.says(&joined(options, &["--rm", image, "/bin/nope"]), 127);
+        let text = self
+            .says(&joined(options, &["--rm", "-t", image, "sh", "-c", "test -t 0 && echo tty"]), 0);
         assert_eq!(text, "tty\r\n");
         let text = self.says(
-            &run(&[
-                "--rm",
-                "--read-only",
-                "--memory",
-                "64m",
-                "-w",
-                "/tmp",
-                "-e",
-                "A=b",
-                "-u",
-                "5:6",
-                image,
-                "sh",
-                "-c",
-                "echo $A $PWD $(id -u) $(id -g)",
-            ]),
+            &joined(
+                options,
+                &[
+                    "--rm",
+                    "--read-only",
+                    "--memory",
+                    "64m",
+                    "-w",
+                    "/tmp",
+                    "-e",
+                    "A=b",
+                    "-u",
+                    "5:6",
+                    image,
+                    "sh",
+                    "-c",
+                    "echo $A $PWD $(id -u) $(id -g)",
+                ],
+            ),
             0,
         );
         assert_eq!(text, "b /tmp 5 6\n");
-        self.says(&run(&["-d", "--name", "stays", image, "sleep", "1000"]), 0);
+        self.says(&joined(options, &["-d", "--name", "stays", image, "sleep", "1000"]), 0);
         let text = self.says(&["exec", "stays", "sh", "-c", "echo inside; exit 3"], 3);
         assert_eq!(text, "inside\n");
         let text = self.says(&["exec", "-t", "stays", "sh", "-c", "test -t 1 && echo tty"], 0);
@@ -115,7 +121,7 @@ impl Client {
         self.says(&["start", "stays"], 0);
         self.says(&["stop", "-t", "1", "stays"], 0);
         self.says(&["rm", "-f", "stays"], 0);
-        self.says(&run(&["-d", "--name", "removed", image, "sleep", "1000"]), 0);
+        self.says(&joined(options, &["-d", "--name", "removed", image, "sleep", "1000"]), 0);
         self.says(&["rm", "-f", "removed"], 0);
     }
 }
@@ -130,14 +136,14 @@ fn nothing_left(place: &Path) {
     });
 }
 
-fn text(path: PathBuf) -> String {
+fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
 #[test]
 fn podman_makes_its_containers_with_it() {
     let Some(place) = place(&["podman", "conmon"]) else { return };
-    let at = |name: &str| text(place.path().join(name));
+    let at = |name: &str| text(&place.path().join(name));
     let words = [
         ["--root", &at("storage")],
         ["--runroot", &at("run")],
@@ -166,7 +172,7 @@ fn podman_makes_its_containers_with_it() {
 
 /// A containerd of this test's own, and its socket.
 fn containerd(place: &Path) -> (Daemon, String) {
-    let at = |name: &str| text(place.join(name));
+    let at = |name: &str| text(&place.join(name));
     let config = format!(
         "version = 2\nroot = {:?}\nstate = {:?}\n\
          disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = {:?}\n",
@@ -193,7 +199,7 @@ fn containerd_makes_its_containers_with_it() {
     let Some(place) = place(&["containerd", "ctr"]) else { return };
     let (daemon, socket) = containerd(place.path());
     let ctr = Client { program: "ctr", words: vec!["-a".into(), socket] };
-    let rootfs = text(place.path().join("rootfs"));
+    let rootfs = text(&place.path().join("rootfs"));
     let run = |id: &str, options: &[&str], words: &[&str]| -> Vec<String> {
         let first = ["run", "--runc-binary", RUNTIME, "--rootfs"];
         let all = [&first[..], options, &[&rootfs, id], words].concat();
@@ -222,7 +228,7 @@ fn containerd_makes_its_containers_with_it() {
     ctr.says(&["tasks", "resume", &stays], 0);
     ctr.says(&["tasks", "kill", "-s", "SIGKILL", &stays], 0);
     bundle::wait_until("it has stopped", || ctr.says(&["tasks", "ls"], 0).contains("STOPPED"));
-    ctr.says(&["tasks", "delete", &stays], 137);
+    ctr.says(&["tasks", "delete", &stays], 0);
     ctr.says(&["containers", "delete", &stays], 0);
     assert_eq!(bundle::cgroups_named(&stays), Vec::<PathBuf>::new());
     drop(daemon);
@@ -232,7 +238,7 @@ fn containerd_makes_its_containers_with_it() {
 #[test]
 fn docker_makes_its_containers_with_it() {
     let Some(place) = place(&["dockerd", "docker", "containerd", "unshare"]) else { return };
-    let at = |name: &str| text(place.path().join(name));
+    let at = |name: &str| text(&place.path().join(name));
     let (containerd, socket) = containerd(place.path());
     let host = format!("unix://{}", at("docker.sock"));
     let log = File::create(at("docker.log")).unwrap();

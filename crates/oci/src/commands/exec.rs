@@ -68,13 +68,13 @@ fn wait_for(command: Command, state: &State, options: &Exec, has_terminal: bool)
 
 fn leave(command: Command, state: &State, options: &Exec) -> Result<u8> {
     let left = command.leave_in(state)?;
-    let told = || {
+    let reported = || {
         if let (Some(master), Some(socket)) = (&left.terminal, &options.console_socket) {
             console::send(master, socket)?;
         }
         options.pid_file.as_ref().map_or(Ok(()), |path| write_pid(path, left.pid))
     };
-    if let Err(error) = told() {
+    if let Err(error) = reported() {
         // Nobody knows of it.
         let _ = nix::sys::signal::kill(Pid::from_raw(left.pid.cast_signed()), Signal::SIGKILL);
         return Err(error);
