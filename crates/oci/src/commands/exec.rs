@@ -58,7 +58,7 @@ pub(super) fn exec(store: &Store, options: &Exec) -> Result<u8> {
 
 fn wait_for(command: Command, state: &State, options: &Exec, has_terminal: bool) -> Result<u8> {
     let signals = Signals::block()?;
-    let instance = command.start_in(state)?;
+    let instance = command.start_in(state).map_err(ended(state))?;
     signals.pass_to(instance.control(), has_terminal);
     if let (Some(path), Some(pid)) = (&options.pid_file, instance.processes().first()) {
         write_pid(path, *pid)?;
@@ -67,7 +67,7 @@ fn wait_for(command: Command, state: &State, options: &Exec, has_terminal: bool)
 }
 
 fn leave(command: Command, state: &State, options: &Exec) -> Result<u8> {
-    let left = command.leave_in(state)?;
+    let left = command.leave_in(state).map_err(ended(state))?;
     let reported = || {
         if let (Some(master), Some(socket)) = (&left.terminal, &options.console_socket) {
             console::send(master, socket)?;
@@ -80,6 +80,11 @@ fn leave(command: Command, state: &State, options: &Exec) -> Result<u8> {
         return Err(error);
     }
     Ok(0)
+}
+
+/// The error of a program that could not join: the container may have ended meanwhile.
+fn ended(state: &State) -> impl FnOnce(sandbox::Error) -> Error {
+    |error| if state.is_alive() { error.into() } else { Error::NotRunning }
 }
 
 /// The process of the file, or of the options: then what they leave open is as the container's own.
