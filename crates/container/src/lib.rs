@@ -248,6 +248,9 @@ impl<'a> Prepared<'a> {
         }
         walls.links.connect(walls.child.pid(), &mut trace)?;
         let shared = oom_score::give(walls.child.pid(), spec.power.oom_score_adj, needs_gate)?; // 4
+        if spec.way_out.hooks.need_gate() {
+            walls.child.wait_until_at_gate()?;
+        }
         spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;
         walls.child.open_gate()?;
         let streams = stdio.of_the_launcher();

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     log::Log,
     options::{Command, Options},
+    output,
     record::{Record, Status},
     store::Store,
 };
@@ -84,7 +85,7 @@ fn start(store: &Store, log: &Log, id: &str) -> Result<()> {
 
 fn state(store: &Store, id: &str) -> Result<()> {
     let record = Record::of(store, id)?;
-    println!("{:#}", record.as_json());
+    output::line(format_args!("{:#}", record.as_json()))?;
     Ok(())
 }
 

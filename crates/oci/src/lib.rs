@@ -23,6 +23,7 @@ mod console;
 mod error;
 mod log;
 mod options;
+mod output;
 mod preserved;
 mod record;
 mod signals;

@@ -272,6 +272,14 @@ fn what_is_not_done_is_refused() {
 }
 
 #[test]
+fn a_reader_that_stops_is_an_error_and_no_panic() {
+    let mut command = Command::new("sh");
+    let said = command.args(["-c", "\"$0\" features | true"]).arg(RUNTIME).output().unwrap();
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert!(text.lines().count() <= 1 && !text.contains("panicked"), "{text}");
+}
+
+#[test]
 fn features_are_what_the_specification_defines() {
     let said = Command::new(RUNTIME).arg("features").output().unwrap();
     let features: Value = serde_json::from_slice(&said.stdout).unwrap();
