@@ -32,8 +32,28 @@ impl Drop for Daemon {
     }
 }
 
+/// The directory of an engine. What is mounted in it is unmounted first: podman leaves its storage so.
+struct Directory(TempDir);
+
+impl Directory {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+        let below: Vec<&str> = points.filter(|it| Path::new(it).starts_with(self.path())).collect();
+        for point in below.into_iter().rev() {
+            let _ = Command::new("umount").arg("--lazy").arg(point).status();
+        }
+    }
+}
+
 /// A place for an engine, with a root of busybox and a tar archive of it.
-fn place(programs: &[&str]) -> Option<TempDir> {
+fn place(programs: &[&str]) -> Option<Directory> {
     if !nix::unistd::Uid::effective().is_root() {
         return skip("engines", "engines need root");
     }
@@ -42,7 +62,7 @@ fn place(programs: &[&str]) -> Option<TempDir> {
             return skip("engines", &format!("there is no program {program}"));
         }
     }
-    let place = tempfile::tempdir().unwrap();
+    let place = Directory(tempfile::tempdir().unwrap());
     make_root(&place.path().join("rootfs"))?;
     let mut tar = Command::new("tar");
     tar.arg("-C").arg(place.path().join("rootfs")).arg("-cf").arg(place.path().join("root.tar"));
