@@ -38,6 +38,7 @@ mod memory;
 mod names;
 mod nearest;
 mod nest;
+mod oci_runtime;
 mod output;
 mod pause;
 mod program;
@@ -61,7 +62,7 @@ mod wait;
 
 use std::{ffi::OsString, process};
 
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use failure::Failure;
 use supervisor::base64;
@@ -133,9 +134,8 @@ enum Command {
     Image(Box<image::Arguments>),
     /// Serve Docker's API, for the docker command.
     Engine(engine::Arguments),
-    /// Create and run containers from OCI bundles, as engines call it.
-    #[command(disable_help_flag = true)]
-    Oci(OciArguments),
+    /// Create and run containers from OCI bundles.
+    Oci(oci_runtime::Arguments),
     /// Serve a registry.
     Registry(registry::Arguments),
     /// List, get and choose kernels for Linux guests.
@@ -160,14 +160,6 @@ enum Command {
     Completions(completions::Arguments),
     /// Print the version.
     Version,
-}
-
-/// The words of `isolab-oci`, which has a parser of its own.
-#[derive(Debug, Args)]
-struct OciArguments {
-    /// A command and its options: `isolab oci --help`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<OsString>,
 }
 
 /// `isolab run` alone: what is started most does not build the arguments of the top level and the
@@ -253,7 +245,8 @@ fn run_words(words: &[OsString]) -> u8 {
         [_, engine, launch] if engine == "engine" && launch == "launch" => {
             (Ok(::engine::launch::launch()), false)
         }
-        [_, word, ..] if word == "oci" => (Ok(oci::run(words[1..].iter().cloned())), false),
+        // Started several times for each container of an engine.
+        [_, oci, rest @ ..] if oci == "oci" => (Ok(oci_runtime::run_words(rest)), false),
         [_, word] if word == "--version" => (output::print(VERSION).map(|()| 0), false),
         words => match parse(words) {
             Ok(request) => (execute(request.command), request.json),
@@ -326,9 +319,7 @@ fn execute(command: Command) -> Result<u8, Failure> {
             .map_err(Failure::at("ask the daemon for a container")),
         Command::Image(arguments) => image::image(&arguments),
         Command::Engine(arguments) => engine::engine(&arguments),
-        Command::Oci(OciArguments { words }) => {
-            Ok(oci::run(std::iter::once("oci".into()).chain(words)))
-        }
+        Command::Oci(arguments) => Ok(oci_runtime::run(&arguments)),
         Command::Registry(arguments) => registry::registry(&arguments),
         Command::Kernel(arguments) => kernel::kernel(&arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(&arguments),

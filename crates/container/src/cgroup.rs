@@ -48,6 +48,7 @@ use crate::{
 
 pub use disks::{DiskLimit, DiskLimitKind};
 pub use given::CgroupFile;
+pub(crate) use given::write_all;
 pub(crate) use memory::MemoryWatch;
 pub(crate) use path::CgroupPath;
 pub use resources::Resources;

@@ -18,6 +18,7 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signal::{SigSet, SigmaskHow, pthread_sigmask},
     unistd::write,
 };
@@ -126,6 +127,20 @@ impl Child {
 
     pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    /// Waits until the child is at the gate, or has ended: for those who look at its namespaces then.
+    pub(crate) fn wait_until_at_gate(&self) -> Result<(), Error> {
+        let Some((plan, _)) = &self.borrowed else { return Ok(()) };
+        while !plan.is_at_gate() {
+            let mut watched = [PollFd::new(self.pidfd(), PollFlags::POLLIN)];
+            match poll(&mut watched, PollTimeout::from(1u8)) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(call("poll the child")(errno)),
+            }
+        }
+        Ok(())
     }
 
     /// Lets the child continue past the gate, by writing a byte. Closing our end would not do: a

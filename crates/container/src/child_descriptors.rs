@@ -19,6 +19,8 @@ pub(crate) const START: usize = 6;
 pub(crate) const TERMINAL: usize = 7;
 /// The first of the child's mounts that its launcher has made.
 pub(crate) const MOUNTS: usize = 8;
+/// The first of the caller's descriptors for the program, until its numbers are free.
+pub(crate) const FIRST_PRESERVED: usize = 256;
 
 /// What the child keeps of the launcher's descriptors besides standard input, output and error.
 #[derive(Debug, Default)]
@@ -36,6 +38,8 @@ pub(crate) struct ChildDescriptors<'a> {
     /// Mounts, until the root is entered. Their numbers in the launcher are above those in the
     /// child.
     pub(crate) mounts: Vec<BorrowedFd<'a>>,
+    /// The caller's descriptors for the program.
+    pub(crate) preserved: Vec<BorrowedFd<'a>>,
 }
 
 impl<'a> ChildDescriptors<'a> {
@@ -51,7 +55,9 @@ impl<'a> ChildDescriptors<'a> {
         let single =
             single.into_iter().filter_map(|(kept, number, flags)| Some((kept?, number, flags)));
         let mounts = self.mounts.iter().zip(MOUNTS..);
-        single.chain(mounts.map(|(kept, number)| (*kept, number, libc::O_CLOEXEC)))
+        let mounts = mounts.map(|(kept, number)| (*kept, number, libc::O_CLOEXEC));
+        let preserved = self.preserved.iter().zip(FIRST_PRESERVED..);
+        single.chain(mounts).chain(preserved.map(|(kept, number)| (*kept, number, 0)))
     }
 
     /// The child's steps that close all others (close_range(2)): the launcher's before the child

@@ -41,6 +41,7 @@ use crate::{
     links::Links,
     mounts, pidfd,
     plan::SyscallPlan,
+    preserved::{self, Preserved},
     privileges::{self, Capabilities, CapabilitySet},
     process::{self, StdioEnds},
     program::{self, First},
@@ -133,6 +134,8 @@ pub struct Command {
     pub has_own_environment: bool,
     /// Where its standard streams lead.
     pub stdio: Stdio,
+    /// How many of the caller's descriptors it has, from number 3 on.
+    pub preserved: u32,
     /// Whether to record the calls with which it joins.
     pub is_traced: bool,
 }
@@ -211,7 +214,9 @@ impl Command {
     }
 
     fn joining(self, state: &State) -> Joining {
-        let Self { words, environment: added, directory, user, power, is_traced, .. } = self;
+        let Self {
+            words, environment: added, directory, user, power, preserved, is_traced, ..
+        } = self;
         let mut environment = match self.has_own_environment {
             true => Vec::new(),
             false => state.environment.clone(),
@@ -223,7 +228,7 @@ impl Command {
             (None, Some(user)) => power_of(&state.power, user),
             (None, None) => state.power.clone(),
         };
-        Joining { words, environment, directory, power, is_traced }
+        Joining { words, environment, directory, power, preserved, is_traced }
     }
 }
 
@@ -271,12 +276,17 @@ pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> 
         environment: hook.variables().map(|(name, value)| (name.into(), value.into())).collect(),
         directory: state.directory.clone(),
         power: state.power.clone(),
+        preserved: 0,
         is_traced: false,
     };
     let streams = StdioEnds::new(Stdio::Capture)?;
     let mut started = join(&joining, state, streams, Begin::AtOnce)?;
-    // A hook that does not read it may have closed it.
-    let _ = started.streams.1.take().map(|stdin| File::from(stdin).write_all(input));
+    // By a thread: a hook that reads nothing does not hold up its own timeout.
+    let (stdin, input) = (started.streams.1.take(), input.to_vec());
+    std::thread::spawn(move || {
+        // A hook that does not read it may have closed it.
+        let _ = stdin.map(|stdin| File::from(stdin).write_all(&input));
+    });
     let deadline = hook.timeout.map(Duration::from_secs);
     Box::new(RunningContainer::new(started, deadline, None)?).wait()
 }
@@ -287,6 +297,7 @@ struct Joining {
     environment: Vec<(OsString, OsString)>,
     directory: PathBuf,
     power: spec::Power,
+    preserved: u32,
     is_traced: bool,
 }
 
@@ -305,10 +316,18 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let inherited = Some(gate.report());
     let image = Some(first.image(&program)?);
     let terminal = stdio.socket();
-    let mut kept =
-        ChildDescriptors { inherited, program: image, terminal, ..ChildDescriptors::default() };
+    let copies = Preserved::copy(joining.preserved as usize)?;
+    let preserved = copies.descriptors();
+    let mut kept = ChildDescriptors {
+        inherited,
+        program: image,
+        terminal,
+        preserved,
+        ..ChildDescriptors::default()
+    };
     let environment = joining.environment.clone();
-    let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
+    let preserved = joining.preserved;
+    let way_out = spec::WayOut { program, environment, preserved, ..spec::WayOut::default() };
     let mut plan = Box::new(SyscallPlan::default());
     cgroup.join(&mut plan);
     inherited::leave_out(&mut plan, false);
@@ -318,6 +337,7 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
         stdio.connect_inside(&mut plan, &joining.power.user, false)?;
     }
     process::change_directory(&mut plan, &joining.directory)?;
+    preserved::hand_over(&mut plan, joining.preserved as usize, begin);
     privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;
     process::reset_signals(&mut plan, begin);
     program::end_with(&mut plan, &way_out, first, begin)?;

@@ -36,6 +36,7 @@ impl Gate {
         let words = "close the other end of the gate";
         plan.step(Boundary, words, libc::SYS_close, [self.open.as_raw_fd() as usize]);
         let room = plan.keep([0]);
+        plan.gate_follows();
         let arguments = [self.wait.as_raw_fd() as usize, room, 1];
         plan.step(Boundary, "wait for the launcher at the gate", libc::SYS_read, arguments);
     }

@@ -14,18 +14,24 @@
 //! ```
 //!
 //! Each gets the container's state on its standard input and has to exit with 0; the first failure
-//! is the error of that step. Failures of `poststart` and `poststop` are ignored: the container
-//! runs already, or is gone.
+//! is the error of that step. Failures of `poststart` and `poststop` end nothing: the container
+//! runs already, or is gone, so they are returned for the caller to report. A hook that is executed
+//! inside the container's namespaces gets the pid as it is seen there.
 
 use std::{
-    io::Write as _,
+    fs,
     os::{fd::BorrowedFd, unix::process::CommandExt as _},
     process::{Child, Command, ExitStatus, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use nix::sched::{CloneFlags, setns};
+use host::sealed_memfd;
+use nix::{
+    sched::{CloneFlags, setns},
+    sys::signal::{SigSet, Signal, killpg},
+    unistd::Pid,
+};
 use serde_json::Value;
 
 use crate::{Error, error::file, foreign::Foreign};
@@ -52,7 +58,11 @@ impl Hooks {
         for hook in &self.create_runtime {
             run(hook, &state, hook.command())?;
         }
+        if self.create_container.is_empty() {
+            return Ok(());
+        }
         let foreign = Foreign::of(u32::try_from(pid).unwrap_or_default());
+        let state = self.state_as_json(pid_inside(pid), "creating");
         for hook in &self.create_container {
             let target = pidfd.try_clone_to_owned().map_err(file("duplicate", "pidfd"))?;
             let flags = CloneFlags::from_bits_truncate(foreign.flags());
@@ -64,19 +74,15 @@ impl Hooks {
         Ok(())
     }
 
-    /// Runs `poststart`.
-    pub(crate) fn after_start(&self, pid: u32) {
-        let pid = i32::try_from(pid).ok();
-        for hook in &self.poststart {
-            let _ = run(hook, &self.state_as_json(pid, "running"), hook.command());
-        }
+    /// Runs `poststart`, all of them, and returns the failures.
+    pub(crate) fn after_start(&self, pid: u32) -> Vec<Error> {
+        run_all(&self.poststart, &self.state_as_json(i32::try_from(pid).ok(), "running"))
     }
 
-    /// Runs `poststop`.
-    pub(crate) fn after_stop(&self) {
-        for hook in &self.poststop {
-            let _ = run(hook, &self.state_as_json(None, "stopped"), hook.command());
-        }
+    /// Runs `poststop`, all of them, and returns the failures. [`State::delete`](crate::State::delete)
+    /// does; for a caller whose container could not be created.
+    pub fn after_stop(&self) -> Vec<Error> {
+        run_all(&self.poststop, &self.state_as_json(None, "stopped"))
     }
 
     /// The state for a hook's standard input.
@@ -97,6 +103,9 @@ impl Hook {
             command.arg0(name).args(arguments);
         }
         command.env_clear().envs(self.variables());
+        // SAFETY: after the fork the closure makes one system call: a launcher that takes its own
+        // signals in turn has blocked them.
+        unsafe { command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?)) };
         command
     }
 
@@ -120,14 +129,25 @@ impl Hook {
     }
 }
 
+/// The pid of a process in its own pid namespace: the last one of its line (proc_pid_status(5)).
+pub(crate) fn pid_inside(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    pids.split_whitespace().next_back()?.parse().ok()
+}
+
+/// Runs hooks that no longer stop anything.
+fn run_all(hooks: &[Hook], state: &[u8]) -> Vec<Error> {
+    hooks.iter().filter_map(|hook| run(hook, state, hook.command()).err()).collect()
+}
+
 /// Runs a hook to its end.
 fn run(hook: &Hook, state: &[u8], mut command: Command) -> Result<(), Error> {
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
-    let mut child = spawned.map_err(file("run the hook", &hook.path))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A hook that does not read it may have closed it.
-        let _ = stdin.write_all(state);
-    }
+    // Memory, not a pipe: a hook that reads nothing does not block a large state.
+    let input = sealed_memfd(state).map_err(file("write the state for the hook", &hook.path))?;
+    // A process group of its own, so that what it has started ends with it at the timeout.
+    let command = command.stdin(input).stdout(Stdio::null()).process_group(0);
+    let mut child = command.spawn().map_err(file("run the hook", &hook.path))?;
     let status = wait(&mut child, hook.timeout).map_err(file("wait for the hook", &hook.path))?;
     match status {
         Some(status) => hook.check(status.code(), status.to_string()),
@@ -144,7 +164,8 @@ fn wait(child: &mut Child, timeout: Option<u64>) -> std::io::Result<Option<ExitS
             return Ok(Some(status));
         }
         if Instant::now() >= end {
-            child.kill()?;
+            let group = i32::try_from(child.id()).map_err(std::io::Error::other)?;
+            killpg(Pid::from_raw(group), Signal::SIGKILL)?;
             child.wait()?;
             return Ok(None);
         }

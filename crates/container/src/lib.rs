@@ -66,6 +66,7 @@ mod oom_score;
 pub mod overlay;
 mod pidfd;
 pub mod plan;
+mod preserved;
 pub mod privileges;
 pub mod process;
 mod program;
@@ -126,6 +127,7 @@ use idmapped::IdMappedMounts;
 use joined::Joined;
 use links::Links;
 use plan::SyscallPlan;
+use preserved::Preserved;
 use process::StdioEnds;
 use program::First;
 use propagations::Propagations;
@@ -199,7 +201,9 @@ impl<'a> Prepared<'a> {
         let around = Around::of(&namespaces, spec);
         let id_mapped = IdMappedMounts::make(spec, &namespaces, around)?;
         let mut kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
+        let preserved = Preserved::copy(spec.way_out.preserved as usize)?;
         kept.mounts = id_mapped.descriptors();
+        kept.preserved = preserved.descriptors();
         kept.terminal = stdio.socket();
 
         // 2. First, before any process could use resources.
@@ -233,6 +237,7 @@ impl<'a> Prepared<'a> {
         (kept.mounts, kept.terminal) = (Vec::new(), None);
         kept.close_others(&mut plan, "close what the child has opened"); // 5
         process::change_directory(&mut plan, &spec.way_out.directory)?; // 5
+        preserved::hand_over(&mut plan, spec.way_out.preserved as usize, begin); // 5
         privileges::drop_all(&mut plan, &spec.power, namespaces.user.is_new())?; // 4
         process::reset_signals(&mut plan, begin); // 5
         program::end_with(&mut plan, &spec.way_out, first, begin)?; // 5
@@ -253,6 +258,9 @@ impl<'a> Prepared<'a> {
         }
         walls.links.connect(walls.child.pid(), &mut trace)?;
         let shared = oom_score::give(walls.child.pid(), spec.power.oom_score_adj, needs_gate)?; // 4
+        if spec.way_out.hooks.need_gate() {
+            walls.child.wait_until_at_gate()?;
+        }
         spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;
         walls.child.open_gate()?;
         let streams = stdio.of_the_launcher();
@@ -311,8 +319,7 @@ fn kept<'a>(
         Begin::OnByte(start) => Some(start),
     };
     let program = Some(first.image(&spec.way_out.program)?);
-    let (terminal, mounts) = (None, Vec::new());
-    Ok(ChildDescriptors { inherited, program, report, start, terminal, mounts })
+    Ok(ChildDescriptors { inherited, program, report, start, ..ChildDescriptors::default() })
 }
 
 /// The memory that a built-in program shares with its launcher.

@@ -22,14 +22,14 @@ use std::{
 };
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
-use sandbox::{Instance as _, Outcome, Process, Program, Resource, Trace};
+use sandbox::{Instance, Outcome, Process, Program, Resource, Trace};
 
 use crate::{
     Begin, Prepared, clean,
     descriptors::high,
     error::{self, Error, NAME, Result, call},
-    exec,
-    running::{self, RunningContainer, Started},
+    exec, hooks,
+    running::{self, RunningContainer, Started, Streams},
 };
 
 pub use crate::state::State;
@@ -42,15 +42,30 @@ impl State {
     /// [`Error::NotWaiting`] when it was started before or has ended, and those of its hooks.
     pub fn start(&self) -> Result<()> {
         self.begin()?;
-        self.hooks.after_start(self.first.pid);
+        let _ = self.after_start(); // it runs already
         Ok(())
     }
 
-    /// The same without the hooks that run afterwards.
-    fn begin(&self) -> Result<()> {
+    /// The hooks that follow a [start](Self::begin); returns the failures, which end nothing.
+    pub fn after_start(&self) -> Vec<Error> {
+        self.hooks.after_start(self.first.pid)
+    }
+
+    /// The hooks that follow a [removal](Self::remove); returns the failures, which end nothing.
+    pub fn after_stop(&self) -> Vec<Error> {
+        self.hooks.after_stop()
+    }
+
+    /// Lets the first process begin its program, without the hooks that run afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start).
+    pub fn begin(&self) -> Result<()> {
         let path = self.start.as_deref().filter(|path| path.exists()).ok_or(Error::NotWaiting)?;
         for hook in &self.hooks.start_container {
-            let message = self.hooks.state_as_json(i32::try_from(self.first.pid).ok(), "created");
+            let pid = i32::try_from(self.first.pid).ok().and_then(hooks::pid_inside);
+            let message = self.hooks.state_as_json(pid, "created");
             let ended = exec::hook(self, hook, &message)?;
             let code = i32::from(ended.status.code());
             hook.check(Some(code), format!("exit code {code}"))?;
@@ -64,14 +79,23 @@ impl State {
     ///
     /// The first failed removal; the others are done all the same.
     pub fn delete(&self) -> Result<(), Error> {
+        let removed = self.remove();
+        let _ = self.after_stop(); // it is gone already
+        removed
+    }
+
+    /// The same without the hooks that run afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn remove(&self) -> Result<(), Error> {
         self.kill(libc::SIGKILL);
         self.wait()?;
         if let Some(path) = &self.start {
             let _ = fs::remove_file(path); // a started container has none
         }
-        let removed = clean::free_those(&self.resources);
-        self.hooks.after_stop();
-        removed
+        clean::free_those(&self.resources)
     }
 }
 
@@ -155,6 +179,11 @@ impl Created {
         &self.started.trace
     }
 
+    /// Whether it has a terminal that is still to be taken or connected.
+    pub fn has_terminal(&self) -> bool {
+        matches!(self.started.streams.0, Streams::Terminal(_) | Streams::TerminalInside(_))
+    }
+
     /// The master of its terminal, if it has one; from then on it belongs to the caller.
     ///
     /// # Errors
@@ -177,10 +206,19 @@ impl Created {
     ///
     /// When it was started before, has ended, or its program cannot be executed.
     pub fn start(&mut self) -> Result<()> {
-        self.state.begin()?;
-        running::check_progress(self.started.walls.child.wait_for_program()?, &self.program)?;
-        self.state.hooks.after_start(self.state.first.pid);
+        self.begin()?;
+        let _ = self.state.after_start(); // it runs already
         Ok(())
+    }
+
+    /// The same without the hooks that run afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn begin(&mut self) -> Result<()> {
+        self.state.begin()?;
+        running::check_progress(self.started.walls.child.wait_for_program()?, &self.program)
     }
 
     /// Waits for its end, and removes everything left of it.
@@ -189,6 +227,15 @@ impl Created {
     ///
     /// The first failed removal.
     pub fn wait(self) -> Result<Outcome> {
-        Box::new(RunningContainer::new(self.started, None, None)?).wait()
+        self.into_instance()?.wait()
+    }
+
+    /// The started container as an instance, which can be sent signals while it is waited for.
+    ///
+    /// # Errors
+    ///
+    /// When its descriptor cannot be duplicated.
+    pub fn into_instance(self) -> Result<Box<dyn Instance>> {
+        Ok(Box::new(RunningContainer::new(self.started, None, None)?))
     }
 }

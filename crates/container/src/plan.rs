@@ -128,6 +128,8 @@ pub(crate) struct SyscallPlan {
     headings: Vec<String>,
     /// Whether the steps that are added now belong to the last heading.
     under_heading: bool,
+    /// The step at which the child waits for its launcher.
+    gate: Option<usize>,
     exec: Exec,
     record: Record,
     /// The strings and structures that the operands point to.
@@ -143,6 +145,7 @@ impl Default for SyscallPlan {
             slots: Vec::with_capacity(96),
             headings: Vec::with_capacity(32),
             under_heading: false,
+            gate: None,
             exec: Exec::default(),
             record: Record::default(),
             kept: Kept::default(),
@@ -379,6 +382,17 @@ impl SyscallPlan {
             self.record.ended.resize_with(self.steps.len() + 1, AtomicU64::default);
             self.record.forgiven.resize_with(self.steps.len(), AtomicI32::default);
         }
+    }
+
+    /// The next step is the one at which the child waits for its launcher.
+    pub(crate) fn gate_follows(&mut self) {
+        self.gate = Some(self.steps.len());
+    }
+
+    /// Whether the child has made all steps before its gate, or has failed at one.
+    pub(crate) fn is_at_gate(&self) -> bool {
+        let has_failed = self.record.errno.load(Relaxed) != 0;
+        has_failed || self.gate.is_none_or(|gate| self.record.step.load(Relaxed) >= gate)
     }
 
     /// When the child made its first step.

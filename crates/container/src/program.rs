@@ -74,25 +74,26 @@ impl First {
     }
 }
 
-/// Ends `plan` with the program of a container.
+/// Ends `plan` with the program of a container, after
+/// [`hand_over`](crate::preserved::hand_over).
 pub(crate) fn end_with(
     plan: &mut SyscallPlan,
     way_out: &spec::WayOut,
     first: First,
     begin: Begin<'_>,
 ) -> Result<(), Error> {
-    let gate = match begin {
-        Begin::AtOnce | Begin::Detached => 0,
-        Begin::OnByte(_) => START,
-    };
+    let preserved = way_out.preserved as usize;
+    let waits = matches!(begin, Begin::OnByte(_));
+    let (report, image) = (INHERITED + preserved, PROGRAM + preserved);
+    let gate = if waits { START + preserved } else { 0 };
     match &way_out.program {
         Program::Builtin(builtin, arguments) => {
-            plan.execute_descriptor(PROGRAM);
+            plan.execute_descriptor(image);
             let arguments = arguments.iter().map(u64::to_string);
             let words: Vec<String> =
                 std::iter::once(builtin.name().to_owned()).chain(arguments).collect();
             plan.arguments(&words)?;
-            plan.environment(format!("{}={INHERITED}", guest::abi::MAILBOX_VARIABLE))?;
+            plan.environment(format!("{}={report}", guest::abi::MAILBOX_VARIABLE))?;
         }
         Program::Command(words) => {
             let candidates = candidates(words, &way_out.environment);
@@ -101,8 +102,8 @@ pub(crate) fn end_with(
                 First::Init => 0,
                 First::Join => 1,
             };
-            plan.execute_descriptor(PROGRAM);
-            let numbers = [mode, INHERITED, gate, candidates.len()];
+            plan.execute_descriptor(image);
+            let numbers = [mode, report, gate, candidates.len()];
             plan.arguments(&["init"])?;
             plan.arguments(&numbers.map(|number| number.to_string()))?;
             plan.arguments(&candidates)?;

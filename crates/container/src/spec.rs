@@ -255,6 +255,9 @@ pub struct WayOut {
     pub directory: PathBuf,
     /// Where standard input, output and error are connected.
     pub stdio: Stdio,
+    /// How many of the launcher's own descriptors, from number 3 on, the program of a command is to
+    /// have under the same numbers.
+    pub preserved: u32,
     /// What it sees of the network.
     pub network: Network,
     /// Its links into bridges, with [`Network::Bridge`]; without any, it has only the loopback link.
@@ -278,6 +281,7 @@ impl Default for WayOut {
             environment: environment::usual(),
             directory: "/".into(),
             stdio: Stdio::default(),
+            preserved: 0,
             network: Network::default(),
             links: Vec::new(),
             published: Vec::new(),
@@ -306,6 +310,7 @@ impl Spec {
             environment,
             directory: given.unwrap_or(Path::new("/")).to_owned(),
             stdio: workload.stdio,
+            preserved: self.way_out.preserved,
             network: self.way_out.network,
             links: self.way_out.links.clone(),
             published: self.way_out.published.clone(),

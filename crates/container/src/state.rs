@@ -16,6 +16,7 @@ use sandbox::{Process, Resource};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cgroup::{self, CgroupFile},
     error::{self, Error, call},
     observe, pidfd,
     spec::{self, Spec, hooks::Hooks},
@@ -97,6 +98,43 @@ impl State {
     pub fn kill(&self, signal: i32) {
         if let Some(pidfd) = pidfd::open(&self.first) {
             pidfd::signal(pidfd.as_fd(), signal);
+        }
+    }
+
+    /// Writes files of its cgroup, as in an update of its limits.
+    ///
+    /// # Errors
+    ///
+    /// When none of its directories has a file, or the kernel refuses a value.
+    pub fn write_cgroup(&self, files: &[CgroupFile]) -> error::Result<()> {
+        let paths: Vec<&Path> = self.cgroups().collect();
+        Ok(cgroup::write_all(&paths, files)?)
+    }
+
+    /// Whether its first process is in the pid namespace of the caller.
+    pub fn shares_pids(&self) -> bool {
+        let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        of("self").is_some_and(|own| of(&self.first.pid.to_string()) == Some(own))
+    }
+
+    /// Sends `signal` to all processes in its cgroup. Those that begin meanwhile get it too, if it is
+    /// SIGKILL.
+    pub fn kill_all(&self, signal: i32) {
+        // A fork bomb that is faster than this ends with its first process or at `delete`.
+        const ROUNDS: usize = 100;
+        let rounds = if signal == libc::SIGKILL { ROUNDS } else { 1 };
+        for _ in 0..rounds {
+            let all = self.processes();
+            if all.is_empty() {
+                return;
+            }
+            for process in all.into_iter().filter_map(Process::of) {
+                let Some(opened) = pidfd::open(&process) else { continue };
+                // Looked up again by the descriptor's process: the number may be another's by now.
+                if self.processes().contains(&process.pid) {
+                    pidfd::signal(opened.as_fd(), signal);
+                }
+            }
         }
     }
 

@@ -12,16 +12,20 @@ mod run;
 mod spec;
 mod update;
 
+use nix::sys::signal::Signal;
+
 use crate::{
     error::{Error, Result},
+    log::Log,
     machine,
     options::{Command, Options},
+    output,
     record::{Record, Status},
     store::Store,
 };
 
 /// Does what the command line says; gives the exit code.
-pub(crate) fn run(options: &Options) -> Result<u8> {
+pub(crate) fn run(options: &Options, log: &Log) -> Result<u8> {
     let store = Store::at(options.global.root.as_deref());
     if options.global.systemd_cgroup {
         return Err(Error::Unsupported {
@@ -30,15 +34,15 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
         });
     }
     match &options.command {
-        Command::Create(create) => create::create(&store, create),
-        Command::Start(one) => start(&store, &one.id),
-        Command::Run(run) => return run::run(&store, run),
+        Command::Create(create) => create::create(&store, log, create),
+        Command::Start(one) => start(&store, log, &one.id),
+        Command::Run(run) => return run::run(&store, log, run),
         Command::State(one) => state(&store, &one.id),
         Command::Kill(kill) => kill::kill(&store, kill),
-        Command::Delete(delete) => delete::delete(&store, delete),
+        Command::Delete(delete) => delete::delete(&store, log, delete),
         Command::Exec(exec) => return exec::exec(&store, exec),
         Command::Ps(ps) => ps::ps(&store, ps),
-        Command::List(list) => list::list(&store, list),
+        Command::List(list) => list::list(&store, log, list),
         Command::Pause(one) => pause(&store, &one.id),
         Command::Resume(one) => resume(&store, &one.id),
         Command::Events(events) => events::events(&store, events),
@@ -55,11 +59,21 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     Ok(0)
 }
 
-fn start(store: &Store, id: &str) -> Result<()> {
-    let place = store.open(id)?;
-    let record = Record::load(&place.directory)?;
+fn start(store: &Store, log: &Log, id: &str) -> Result<()> {
+    let directory = store.open(id)?;
+    let record = Record::load(&directory.path)?;
     match record.status() {
-        Status::Created => Ok(record.made()?.start()?),
+        Status::Created => {
+            let state = record.made()?;
+            if let Err(error) = state.begin() {
+                // A hook inside has failed: the program must not run (runtime.md, "Lifecycle").
+                state.kill_all(Signal::SIGKILL as i32);
+                state.kill(Signal::SIGKILL as i32);
+                return Err(error.into());
+            }
+            log.warnings(&state.after_start());
+            Ok(())
+        }
         Status::Stopped => Err(Error::Status {
             what: "start",
             id: id.to_owned(),
@@ -74,13 +88,13 @@ fn start(store: &Store, id: &str) -> Result<()> {
 
 fn state(store: &Store, id: &str) -> Result<()> {
     let record = Record::of(store, id)?;
-    println!("{:#}", record.as_json());
+    output::line(format_args!("{:#}", record.as_json()))?;
     Ok(())
 }
 
 fn pause(store: &Store, id: &str) -> Result<()> {
-    let place = store.open(id)?;
-    let record = Record::load(&place.directory)?;
+    let directory = store.open(id)?;
+    let record = Record::load(&directory.path)?;
     match record.status() {
         Status::Running | Status::Created => Ok(record.living()?.freeze()?),
         other => {
@@ -90,8 +104,8 @@ fn pause(store: &Store, id: &str) -> Result<()> {
 }
 
 fn resume(store: &Store, id: &str) -> Result<()> {
-    let place = store.open(id)?;
-    let record = Record::load(&place.directory)?;
+    let directory = store.open(id)?;
+    let record = Record::load(&directory.path)?;
     match record.status() {
         Status::Paused => Ok(record.living()?.thaw()?),
         other => {

@@ -60,8 +60,8 @@ pub enum Error {
         /// What is wrong, with line and column where they are known.
         why: String,
     },
-    /// A property of config.json that cannot be had.
-    #[error("config.json: {property}: {why}")]
+    /// A property of config.json, or an option, that cannot be had.
+    #[error("{}{property}: {why}", file_of(.property))]
     Property {
         /// Its path: `linux.namespaces[2].path`.
         property: String,
@@ -101,6 +101,11 @@ impl From<container::Error> for Error {
     fn from(error: container::Error) -> Self {
         Self::Container(error.into())
     }
+}
+
+/// An option is in no file.
+fn file_of(property: &str) -> &'static str {
+    if property.starts_with("--") { "" } else { "config.json: " }
 }
 
 fn way_out(fix: &str) -> String {

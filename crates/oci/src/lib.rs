@@ -24,13 +24,18 @@ mod error;
 mod log;
 mod machine;
 mod options;
+mod output;
+mod preserved;
 mod record;
+mod signals;
 mod store;
 mod translate;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser as _;
+
+use log::Log;
 
 pub use error::{Error, Result};
 
@@ -38,21 +43,33 @@ pub use error::{Error, Result};
 pub const SPEC_VERSION: &str = "1.2.1";
 
 /// Does what the command line says, and gives the exit code: 0, 1 for an error, and of a program that
-/// was run or executed in the foreground that program's.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let options = match options::Options::try_parse_from(arguments) {
+/// was run or executed in the foreground that program's. The first word is the program's own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    code(arguments).into()
+}
+
+/// The same as a number.
+pub fn code(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let words: Vec<OsString> = arguments.into_iter().collect();
+    let options = match options::Options::try_parse_from(&words) {
         Ok(options) => options,
-        Err(error) => {
-            // Help and the version go to standard output, with exit code 0.
-            let code = u8::from(error.use_stderr());
-            let _ = error.print();
-            return code;
+        Err(error) if error.use_stderr() => {
+            let text = error.to_string();
+            let first = text.split("\n\n").next().unwrap_or_default();
+            let words_of_it: Vec<&str> = first.split_whitespace().collect();
+            Log::of_words(&words).error(words_of_it.join(" ").trim_start_matches("error: "));
+            return 1;
+        }
+        Err(help) => {
+            let _ = help.print(); // nobody reads it
+            return 0;
         }
     };
-    match commands::run(&options) {
+    let log = Log::of(&options.global);
+    match commands::run(&options, &log) {
         Ok(code) => code,
         Err(error) => {
-            log::fatal(&options.global, &error);
+            log.error(&error.to_string());
             options.command.code_of_failure()
         }
     }

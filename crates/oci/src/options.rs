@@ -2,19 +2,23 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Creates and runs containers from OCI bundles.
 #[derive(Debug, Parser)]
-#[command(name = "isolab-oci", version = VERSION, about)]
+#[command(name = "isolab-oci", version = VERSION, about, disable_version_flag = true)]
 pub(crate) struct Options {
+    /// Print the version, and that of the specification
+    #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.2.1");
+/// In runc's words, which engines take apart.
+const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.2.1");
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -30,12 +34,25 @@ pub(crate) struct Global {
     /// Accepted; there is no more to log
     #[arg(long)]
     pub(crate) debug: bool,
+    /// Accepted: only errors and warnings are logged
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// Accepted: CRIU is not used
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) criu: Option<PathBuf>,
     /// Let systemd make the cgroup
     #[arg(long)]
     pub(crate) systemd_cgroup: bool,
     /// Whether the caller's lack of power is taken as given: auto, true or false
-    #[arg(long, value_name = "WHETHER", default_value = "auto")]
-    pub(crate) rootless: String,
+    #[arg(long, value_enum, value_name = "WHETHER", default_value_t = Rootless::Auto)]
+    pub(crate) rootless: Rootless,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rootless {
+    Auto,
+    True,
+    False,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,7 +67,7 @@ pub(crate) enum Command {
     Create(Create),
     /// Let the program of a created container begin
     Start(One),
-    /// Create and start a container, and wait for its end
+    /// Create and start a container, and wait until it ends
     Run(Run),
     /// Print the state of a container as JSON
     State(One),
@@ -198,6 +215,18 @@ pub(crate) struct Exec {
     /// Run it in a paused container too
     #[arg(long)]
     pub(crate) ignore_paused: bool,
+    /// AppArmor profile; only `unconfined` is supported
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) apparmor: Option<String>,
+    /// SELinux label; not supported
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) process_label: Option<String>,
+    /// Cgroup below the container's; only `/`, the container's own, is supported
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Vec<String>,
+    /// Accepted: orphans go to the nearest subreaper
+    #[arg(long)]
+    pub(crate) no_subreaper: bool,
     pub(crate) id: String,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
@@ -246,21 +275,39 @@ pub(crate) struct Update {
     /// File with `linux.resources` as JSON; `-` for standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) resources: Option<PathBuf>,
-    /// Limit of memory in bytes
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    /// Limit of memory, in bytes or with a unit: 64m
+    #[arg(short, long, value_name = "BYTES", value_parser = bytes, allow_hyphen_values = true)]
     pub(crate) memory: Option<i64>,
-    /// Limit of memory and swap together, in bytes
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    /// Limit of memory and swap together
+    #[arg(long, value_name = "BYTES", value_parser = bytes, allow_hyphen_values = true)]
     pub(crate) memory_swap: Option<i64>,
-    /// Memory that is not reclaimed, in bytes
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    /// Memory that is not reclaimed
+    #[arg(long, value_name = "BYTES", value_parser = bytes, allow_hyphen_values = true)]
     pub(crate) memory_reservation: Option<i64>,
+    /// Limit of kernel memory; only what the kernel no longer limits, so it is refused
+    #[arg(long, value_name = "BYTES", value_parser = bytes, allow_hyphen_values = true)]
+    pub(crate) kernel_memory: Option<i64>,
+    /// Limit of memory for TCP buffers
+    #[arg(long, value_name = "BYTES", value_parser = bytes, allow_hyphen_values = true)]
+    pub(crate) kernel_memory_tcp: Option<i64>,
     /// CPU time per period, in microseconds
     #[arg(long, value_name = "US", allow_hyphen_values = true)]
     pub(crate) cpu_quota: Option<i64>,
     /// Period of the CPU quota, in microseconds
     #[arg(long, value_name = "US")]
     pub(crate) cpu_period: Option<u64>,
+    /// CPU time that may be saved up, in microseconds
+    #[arg(long, value_name = "US")]
+    pub(crate) cpu_burst: Option<u64>,
+    /// Real-time CPU time per period, in microseconds
+    #[arg(long, value_name = "US", allow_hyphen_values = true)]
+    pub(crate) cpu_rt_runtime: Option<i64>,
+    /// Period of real-time CPU time, in microseconds
+    #[arg(long, value_name = "US")]
+    pub(crate) cpu_rt_period: Option<u64>,
+    /// Whether it only gets time that nobody else wants: 0 or 1
+    #[arg(long, value_name = "0|1", allow_hyphen_values = true)]
+    pub(crate) cpu_idle: Option<i64>,
     /// Weight of CPU time
     #[arg(long, value_name = "SHARES", alias = "cpu-shares")]
     pub(crate) cpu_share: Option<u64>,
@@ -307,4 +354,53 @@ pub(crate) struct Join {
     pub(crate) directory: PathBuf,
     /// The process, as JSON
     pub(crate) process: String,
+}
+
+/// Bytes as runc reads them: a number, with a unit of powers of 1024.
+fn bytes(text: &str) -> Result<i64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let number: i64 = digits.parse().map_err(|_| format!("{text:?} is not a number of bytes"))?;
+    let power = match &*text[digits.len()..].to_ascii_lowercase() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 1,
+        "m" | "mb" | "mib" => 2,
+        "g" | "gb" | "gib" => 3,
+        "t" | "tb" | "tib" => 4,
+        unit => return Err(format!("{unit:?} is not a unit: use k, m, g or t")),
+    };
+    number.checked_mul(1024i64.pow(power)).ok_or_else(|| format!("{text:?} is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_may_follow_the_id() {
+        for line in ["kill --all x 9", "kill x 9 --all", "kill x --all 9"] {
+            let words = ["isolab-oci"].into_iter().chain(line.split(' '));
+            let Command::Kill(kill) = Options::try_parse_from(words).unwrap().command else {
+                panic!("{line}");
+            };
+            assert!(kill.all && kill.id == "x" && kill.signal == "9", "{line}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_command_of_an_exec_is_the_commands() {
+        let words = ["isolab-oci", "exec", "-t", "--env", "A=1", "x", "sh", "-c", "true", "--tty"];
+        let Command::Exec(exec) = Options::try_parse_from(words).unwrap().command else { panic!() };
+        assert_eq!((&*exec.id, exec.tty), ("x", true));
+        assert_eq!(exec.args, ["sh", "-c", "true", "--tty"]);
+    }
+
+    #[test]
+    fn bytes_have_units_of_1024() {
+        for (text, expected) in [("7", 7), ("64k", 65_536), ("1M", 1 << 20), ("-1", -1)] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "m", "1x", "9223372036854775807k"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
 }

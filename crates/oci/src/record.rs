@@ -17,7 +17,7 @@ use crate::{
     SPEC_VERSION,
     config::{Process, Resources},
     error::{Error, Result, file},
-    store::{Place, Store},
+    store::{StateDirectory, Store},
 };
 
 /// A container, as its directory describes it.
@@ -87,8 +87,8 @@ impl Record {
     }
 
     /// Writes it: whoever reads at the same time finds the old one or the new one.
-    pub(crate) fn save(&self, place: &Place) -> Result<()> {
-        let path = place.state();
+    pub(crate) fn save(&self, directory: &StateDirectory) -> Result<()> {
+        let path = directory.state();
         let draft = path.with_extension("draft");
         let text = serde_json::to_vec(self)
             .map_err(|error| Error::Invalid { path: path.clone(), why: error.to_string() })?;
@@ -97,6 +97,13 @@ impl Record {
         let written = options.open(&draft).and_then(|mut to| to.write_all(&text));
         written.map_err(file("write", &draft))?;
         fs::rename(&draft, &path).map_err(file("rename", &draft))
+    }
+
+    /// What a container with a damaged record holds, as far as it can still be read.
+    pub(crate) fn held_by_damaged(directory: &Path) -> Vec<Resource> {
+        let text = fs::read(directory.join("state.json")).unwrap_or_default();
+        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+        Vec::deserialize(&value["held"]).unwrap_or_default()
     }
 
     pub(crate) fn status(&self) -> Status {

@@ -28,10 +28,10 @@ pub(crate) struct Store {
     root: PathBuf,
 }
 
-/// The directory of one container, which nobody else changes meanwhile.
+/// The directory of one container, locked against other commands that change it.
 #[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) directory: PathBuf,
+pub(crate) struct StateDirectory {
+    pub(crate) path: PathBuf,
     _lock: Flock<File>,
 }
 
@@ -48,7 +48,7 @@ impl Store {
     }
 
     /// Takes a new id.
-    pub(crate) fn create(&self, id: &str) -> Result<Place> {
+    pub(crate) fn create(&self, id: &str) -> Result<StateDirectory> {
         check(id)?;
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
@@ -64,7 +64,7 @@ impl Store {
     }
 
     /// The place of an existing container.
-    pub(crate) fn open(&self, id: &str) -> Result<Place> {
+    pub(crate) fn open(&self, id: &str) -> Result<StateDirectory> {
         check(id)?;
         let directory = self.root.join(id);
         let unknown = || Error::Unknown { id: id.to_owned() };
@@ -78,7 +78,12 @@ impl Store {
         if !directory.is_dir() {
             return Err(unknown());
         }
-        Ok(Place { directory, _lock: lock })
+        Ok(StateDirectory { path: directory, _lock: lock })
+    }
+
+    /// Where the directory of a container with that id is, or will be.
+    pub(crate) fn directory(&self, id: &str) -> PathBuf {
+        self.root.join(id)
     }
 
     /// The directory of a container, for a command that changes nothing.
@@ -104,23 +109,23 @@ impl Store {
     }
 }
 
-impl Place {
+impl StateDirectory {
     pub(crate) fn state(&self) -> PathBuf {
-        self.directory.join("state.json")
+        self.path.join("state.json")
     }
 
     pub(crate) fn start(&self) -> PathBuf {
-        self.directory.join("start")
+        self.path.join("start")
     }
 
     /// Gives the id back.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.directory).map_err(file("remove", &self.directory))
+        fs::remove_dir_all(&self.path).map_err(file("remove", &self.path))
     }
 }
 
 /// What runc takes as an id, which is a directory's name and may be a cgroup's.
-fn check(id: &str) -> Result<()> {
+pub(crate) fn check(id: &str) -> Result<()> {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
     let fits = (1..=1024).contains(&id.len()) && id.bytes().all(is_good);
     match fits && id != "." && id != ".." {

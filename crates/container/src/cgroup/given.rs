@@ -5,11 +5,7 @@ use std::{fs, io::ErrorKind, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::Cgroup;
-use crate::{
-    Error,
-    error::{Result, file},
-    state::State,
-};
+use crate::{Error, error::file};
 
 /// A file of a cgroup, and what is written into it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,20 +26,8 @@ impl Cgroup {
     }
 }
 
-impl State {
-    /// Writes files of its cgroup, as in an update of its limits.
-    ///
-    /// # Errors
-    ///
-    /// When none of its directories has a file, or the kernel refuses a value.
-    pub fn write_cgroup(&self, files: &[CgroupFile]) -> Result<()> {
-        let paths: Vec<&Path> = self.cgroups().collect();
-        Ok(write_all(&paths, files)?)
-    }
-}
-
 /// Each file is in the directory of the hierarchy that has its controller.
-fn write_all(directories: &[&Path], files: &[CgroupFile]) -> Result<(), Error> {
+pub(crate) fn write_all(directories: &[&Path], files: &[CgroupFile]) -> Result<(), Error> {
     for CgroupFile { name, value, is_optional } in files {
         if name.contains('/') || name.is_empty() {
             let refused = std::io::Error::from(ErrorKind::InvalidInput);

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    oci::run(std::env::args_os()).into()
+    oci::run(std::env::args_os())
 }

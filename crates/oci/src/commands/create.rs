@@ -8,48 +8,69 @@ use jiff::Timestamp;
 use crate::{
     bundle::Bundle,
     console,
-    error::{Error, Result, file},
+    error::{Result, file, property},
+    log::Log,
     machine,
     options::Create,
+    preserved::Preserved,
     record::Record,
-    store::{Place, Store},
+    store::{self, StateDirectory, Store},
     translate,
 };
 
-pub(super) fn create(store: &Store, options: &Create) -> Result<()> {
-    let (_place, created) = made(store, options)?;
+pub(super) fn create(store: &Store, log: &Log, options: &Create) -> Result<()> {
+    let (_directory, created) = made(store, log, options, Console::Socket)?;
     created.detach();
     Ok(())
 }
 
-/// A created container, whose record is written and whose terminal is with the engine. Nothing is left
+/// What becomes of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Console {
+    /// It goes to the engine through `--console-socket`.
+    Socket,
+    /// It is connected to the caller's own.
+    Own,
+}
+
+/// A created container, whose record is written and whose terminal is where it belongs. Nothing is left
 /// of one that fails.
-pub(super) fn made(store: &Store, options: &Create) -> Result<(Place, Created)> {
-    let bundle = Bundle::open(&options.bundle)?;
+pub(super) fn made(
+    store: &Store,
+    log: &Log,
+    options: &Create,
+    console: Console,
+) -> Result<(StateDirectory, Created)> {
+    let preserved = Preserved::find(options.preserve_fds, true)?;
+    store::check(&options.id)?;
+    let mut bundle = Bundle::open(&options.bundle)?;
+    if let Some(process) = &mut bundle.config.process {
+        process.env.extend(preserved.variables());
+    }
     let is_machine = machine::is_asked_for(&bundle.config.annotations)?;
     if is_machine {
         machine::available()?;
     }
-    let place = store.create(&options.id)?;
-    let spec = match is_machine {
-        true => machine::monitor_spec(&bundle, &options.id, &place.directory),
-        false => translate::spec(&bundle, &options.id),
+    let mut spec = match is_machine {
+        true => machine::monitor_spec(&bundle, &options.id, &store.directory(&options.id))?,
+        false => translate::spec(&bundle, &options.id)?,
     };
-    let made = spec.and_then(|spec| {
-        check_console(&spec, options.console_socket.as_deref())?;
-        make(&place, options, &bundle, &spec, is_machine)
-    });
-    match made {
-        Ok(created) => Ok((place, created)),
+    spec.way_out.preserved = preserved.count;
+    let has_terminal = spec.way_out.stdio == sandbox::Stdio::Terminal;
+    check_console(has_terminal, console, options.console_socket.as_deref())?;
+    let directory = store.create(&options.id)?;
+    match make(&directory, log, options, &bundle, &spec, is_machine) {
+        Ok(created) => Ok((directory, created)),
         Err(error) => {
-            let _ = place.remove(); // the first failure is the one to report
+            let _ = directory.remove(); // the first failure is the one to report
             Err(error)
         }
     }
 }
 
 fn make(
-    place: &Place,
+    directory: &StateDirectory,
+    log: &Log,
     options: &Create,
     bundle: &Bundle,
     spec: &Spec,
@@ -57,7 +78,7 @@ fn make(
 ) -> Result<Created> {
     let prepared = Prepared::new(spec)?;
     // Written before anything is made: whoever finds it can remove what a killed runtime has left.
-    let mut record = Record {
+    let record = Record {
         id: options.id.clone(),
         bundle: bundle.directory.clone(),
         rootfs: bundle.rootfs()?,
@@ -69,11 +90,27 @@ fn make(
         held: prepared.resources(),
         container: None,
     };
-    record.save(place)?;
-    let mut created = prepared.create(&place.start())?;
+    record.save(directory)?;
+    let created = finish(prepared, record, directory, options);
+    if created.is_err() {
+        // It has been stopped by its failure (runtime.md, "Lifecycle").
+        log.warnings(&spec.way_out.hooks.after_stop());
+    }
+    created
+}
+
+fn finish(
+    prepared: Prepared<'_>,
+    mut record: Record,
+    directory: &StateDirectory,
+    options: &Create,
+) -> Result<Created> {
+    let mut created = prepared.create(&directory.start())?;
     record.container = Some(created.state().clone());
-    record.save(place)?;
-    if let (Some(master), Some(socket)) = (created.terminal()?, &options.console_socket) {
+    record.save(directory)?;
+    if let Some(socket) = &options.console_socket
+        && let Some(master) = created.terminal()?
+    {
         console::send(&master, socket)?;
     }
     if let Some(path) = &options.pid_file {
@@ -91,17 +128,20 @@ pub(super) fn write_pid(path: &Path, pid: u32) -> Result<()> {
 }
 
 /// A terminal needs somebody who takes it, and the other way round.
-fn check_console(spec: &Spec, socket: Option<&Path>) -> Result<()> {
-    let has_terminal = spec.way_out.stdio == sandbox::Stdio::Terminal;
-    match (has_terminal, socket) {
-        (true, None) => Err(Error::Property {
-            property: "process.terminal".into(),
-            why: "it is true, and there is no --console-socket to send the terminal to".into(),
-        }),
-        (false, Some(_)) => Err(Error::Property {
-            property: "process.terminal".into(),
-            why: "it is false, and there is a --console-socket for a terminal".into(),
-        }),
-        _ => Ok(()),
-    }
+pub(super) fn check_console(
+    has_terminal: bool,
+    console: Console,
+    socket: Option<&Path>,
+) -> Result<()> {
+    let why = match (has_terminal, console, socket) {
+        (true, Console::Socket, None) => {
+            "it is true, and there is no --console-socket to send the terminal to"
+        }
+        (false, _, Some(_)) => "it is false, and there is a --console-socket for a terminal",
+        (true, Console::Own, Some(_)) => {
+            "the terminal is connected to the caller's own: leave out --console-socket, or use --detach"
+        }
+        _ => return Ok(()),
+    };
+    Err(property("process.terminal", why))
 }

@@ -4,28 +4,29 @@ use container::free_those;
 
 use crate::{
     error::{Error, Result},
+    log::Log,
     options::Delete,
     record::{Record, Status},
-    store::Store,
+    store::{StateDirectory, Store},
 };
 
-pub(super) fn delete(store: &Store, options: &Delete) -> Result<()> {
-    let place = match store.open(&options.id) {
+pub(super) fn delete(store: &Store, log: &Log, options: &Delete) -> Result<()> {
+    let directory = match store.open(&options.id) {
         Err(Error::Unknown { .. }) if options.force => return Ok(()),
-        place => place?,
+        directory => directory?,
     };
-    let record = match Record::load(&place.directory) {
+    let record = match Record::load(&directory.path) {
         // A runtime that was killed before it had written anything, or a damaged file.
         Err(Error::Unknown { .. } | Error::Invalid { .. }) if options.force => {
-            return place.remove();
+            free_those(&Record::held_by_damaged(&directory.path))?;
+            return directory.remove();
         }
         record => record?,
     };
-    let status = record.status();
-    match status {
+    match record.status() {
         Status::Stopped => {}
-        // Its program was never started: it has nothing to lose (runtime.md, "Delete", as runc).
-        Status::Created | Status::Creating if options.force => {}
+        // Its program was never started, so it has nothing to lose: runc kills it too.
+        Status::Created => {}
         _ if options.force => {}
         other => {
             return Err(Error::Status {
@@ -36,12 +37,18 @@ pub(super) fn delete(store: &Store, options: &Delete) -> Result<()> {
             });
         }
     }
-    match &record.container {
-        Some(state) => {
-            let _ = state.thaw(); // a frozen process does not end
-            state.delete()?;
-        }
-        None => free_those(&record.held)?,
-    }
-    place.remove()
+    remove(directory, &record, log)
+}
+
+/// Removes everything, then runs the hooks that follow.
+pub(super) fn remove(directory: StateDirectory, record: &Record, log: &Log) -> Result<()> {
+    let Some(state) = &record.container else {
+        free_those(&record.held)?;
+        return directory.remove();
+    };
+    let _ = state.thaw(); // a frozen process does not end
+    state.remove()?;
+    directory.remove()?;
+    log.warnings(&state.after_stop());
+    Ok(())
 }

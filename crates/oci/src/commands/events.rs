@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     error::{Result, property},
     options::Events,
+    output,
     record::Record,
     store::Store,
 };
@@ -43,7 +44,7 @@ pub(super) fn events(store: &Store, options: &Events) -> Result<()> {
                 "pids": { "current": state.processes().len() },
             },
         });
-        println!("{line}");
+        output::line(format_args!("{line}"))?;
         if options.stats {
             return Ok(());
         }

@@ -2,24 +2,32 @@
 
 use std::{fs, os::fd::OwnedFd, path::Path, process::Stdio as Stream};
 
-use container::{Command, privileges::CapabilitySet, spec::Power};
+use container::{Command, State, privileges::CapabilitySet, spec::Power};
 use microvm::guest_session::{GuestCommand, SessionOutcome};
+use nix::{sys::signal::Signal, unistd::Pid};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use sandbox::Stdio;
 
-use super::create::write_pid;
+use super::create::{Console, check_console, write_pid};
 use crate::{
     config::{Config, Process},
     console,
     error::{Error, Result, file, property},
     machine,
     options::{Exec, Join},
+    preserved::Preserved,
     record::{Record, Status},
+    signals::Signals,
     store::Store,
     translate,
 };
 
 pub(super) fn exec(store: &Store, options: &Exec) -> Result<u8> {
+    let preserved = Preserved::find(options.preserve_fds, false)?;
+    if let Some(path) = options.cgroup.iter().find(|path| !["", "/"].contains(&&***path)) {
+        let why = format!("{path:?} is below the container's own, where isolab makes none");
+        return Err(property("--cgroup", why));
+    }
     let record = Record::of(store, &options.id)?;
     match record.status() {
         Status::Running | Status::Created => {}
@@ -45,18 +53,44 @@ pub(super) fn exec(store: &Store, options: &Exec) -> Result<u8> {
     command.directory = Some(process.cwd.clone());
     command.power = Some(power(&process, &state.power)?);
     command.stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit };
-    if !options.detach && options.console_socket.is_none() {
-        let instance = command.start_in(state)?;
-        return Ok(instance.wait()?.status.code());
+    command.preserved = preserved.count;
+    let console = if options.detach { Console::Socket } else { Console::Own };
+    check_console(process.terminal, console, options.console_socket.as_deref())?;
+    match options.detach {
+        true => leave(command, state, options),
+        false => wait_for(command, state, options, process.terminal),
     }
-    let left = command.leave_in(state)?;
-    if let Some(path) = &options.pid_file {
-        write_pid(path, left.pid)?;
+}
+
+fn wait_for(command: Command, state: &State, options: &Exec, has_terminal: bool) -> Result<u8> {
+    let signals = Signals::block()?;
+    let instance = command.start_in(state).map_err(ended(state))?;
+    signals.pass_to(instance.control(), has_terminal);
+    if let (Some(path), Some(pid)) = (&options.pid_file, instance.processes().first()) {
+        write_pid(path, *pid)?;
     }
-    if let (Some(master), Some(socket)) = (&left.terminal, &options.console_socket) {
-        console::send(master, socket)?;
+    Ok(instance.wait()?.status.code())
+}
+
+fn leave(command: Command, state: &State, options: &Exec) -> Result<u8> {
+    let left = command.leave_in(state).map_err(ended(state))?;
+    let reported = || {
+        if let (Some(master), Some(socket)) = (&left.terminal, &options.console_socket) {
+            console::send(master, socket)?;
+        }
+        options.pid_file.as_ref().map_or(Ok(()), |path| write_pid(path, left.pid))
+    };
+    if let Err(error) = reported() {
+        // Nobody knows of it.
+        let _ = nix::sys::signal::kill(Pid::from_raw(left.pid.cast_signed()), Signal::SIGKILL);
+        return Err(error);
     }
     Ok(0)
+}
+
+/// The error of a program that could not join: the container may have ended meanwhile.
+fn ended(state: &State) -> impl FnOnce(sandbox::Error) -> Error {
+    |error| if state.is_alive() { error.into() } else { Error::NotRunning }
 }
 
 /// The process of the file, or of the options: then what they leave open is as the container's own.
@@ -86,21 +120,27 @@ fn process(record: &Record, options: &Exec) -> Result<Process> {
     }
     process.user.additional_gids.extend(&options.additional_gids);
     process.no_new_privileges |= options.no_new_privs;
-    if let Some(own) = &mut process.capabilities {
-        for set in [&mut own.bounding, &mut own.effective, &mut own.permitted] {
+    if let Some(name) = options.cap.iter().find(|name| CapabilitySet::of([&***name]).is_err()) {
+        return Err(property("--cap", format!("{name:?} is unknown")));
+    }
+    if !options.cap.is_empty() {
+        let own = process.capabilities.get_or_insert_default();
+        let sets = [&mut own.bounding, &mut own.effective, &mut own.permitted];
+        for set in sets.into_iter().chain([&mut own.inheritable, &mut own.ambient]) {
             set.extend(options.cap.iter().cloned());
         }
+    }
+    if let Some(profile) = &options.apparmor {
+        process.apparmor_profile = Some(profile.clone());
+    }
+    if let Some(label) = &options.process_label {
+        process.selinux_label = Some(label.clone());
     }
     Ok(process)
 }
 
 /// What it may do: its own, and the container's where a process has no say.
 fn power(process: &Process, of_container: &Power) -> Result<Power> {
-    for name in process.capabilities.iter().flat_map(|own| &own.bounding) {
-        if let Err(name) = CapabilitySet::of([&**name]) {
-            return Err(property("process.capabilities", format!("{name:?} is unknown")));
-        }
-    }
     let own = translate::power(process, &Config::default())?;
     Ok(Power {
         id_maps: of_container.id_maps.clone(),

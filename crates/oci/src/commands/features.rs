@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{SPEC_VERSION, error::Result};
+use crate::{SPEC_VERSION, error::Result, output};
 
 pub(super) fn features() -> Result<()> {
     let unsupported = json!({ "enabled": false });
@@ -37,6 +37,6 @@ pub(super) fn features() -> Result<()> {
         },
         "annotations": {},
     });
-    println!("{features:#}");
+    output::line(format_args!("{features:#}"))?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `kill`: a signal for the first process, or for all.
 
-use nix::{errno::Errno, sys::signal, unistd::Pid};
+use nix::sys::signal::Signal;
 
 use crate::{
     error::{Error, Result},
@@ -13,22 +13,17 @@ pub(super) fn kill(store: &Store, options: &Kill) -> Result<()> {
     let number = number(&options.signal)?;
     let record = Record::of(store, &options.id)?;
     if options.all {
-        let state = record.made()?;
-        for pid in state.processes() {
-            send(pid, number);
-        }
+        // What the first process has left behind in the container's cgroup.
+        record.made()?.kill_all(number);
         return Ok(());
     }
-    record.living()?.kill(number);
-    Ok(())
-}
-
-/// A process that has ended needs none.
-fn send(pid: u32, number: i32) {
-    if let (Ok(pid), Ok(signal)) = (i32::try_from(pid), signal::Signal::try_from(number)) {
-        let sent = signal::kill(Pid::from_raw(pid), signal);
-        debug_assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH | Errno::EPERM)));
+    let state = record.living()?;
+    match number == Signal::SIGKILL as i32 && state.shares_pids() {
+        // The kernel kills the others only with the first process of a pid namespace.
+        true => state.kill_all(number),
+        false => state.kill(number),
     }
+    Ok(())
 }
 
 /// `9`, `KILL`, `SIGKILL`, `RTMIN+3`, in any case.

@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::{
     error::{Result, file},
     options::{Format, Ps},
+    output,
     record::Record,
     store::Store,
 };
@@ -14,7 +15,7 @@ pub(super) fn ps(store: &Store, options: &Ps) -> Result<()> {
     let mut pids = record.made()?.processes();
     pids.sort_unstable();
     if options.format == Format::Json {
-        println!("{}", serde_json::json!(pids));
+        output::line(format_args!("{}", serde_json::json!(pids)))?;
         return Ok(());
     }
     let usual = ["-ef".to_owned()];
@@ -23,12 +24,11 @@ pub(super) fn ps(store: &Store, options: &Ps) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut lines = text.lines();
     let Some(heading) = lines.next() else { return Ok(()) };
-    println!("{heading}");
+    output::line(format_args!("{heading}"))?;
     let column = heading.split_whitespace().position(|word| word == "PID").unwrap_or(1);
     let is_ours = |line: &&str| {
         let pid = line.split_whitespace().nth(column).and_then(|word| word.parse().ok());
         pid.is_some_and(|pid: u32| pids.binary_search(&pid).is_ok())
     };
-    lines.filter(is_ours).for_each(|line| println!("{line}"));
-    Ok(())
+    lines.filter(is_ours).try_for_each(|line| output::line(format_args!("{line}")))
 }

@@ -1,30 +1,50 @@
 //! `run`: create and start, and unless it is detached wait and delete.
 
-use crate::{error::Result, options::Run, record::Record, store::Store};
+use super::{
+    create::{self, Console},
+    delete,
+};
+use crate::{
+    error::{Error, Result},
+    log::Log,
+    options::Run,
+    record::Record,
+    signals::Signals,
+    store::Store,
+};
 
-use super::create;
-
-pub(super) fn run(store: &Store, options: &Run) -> Result<u8> {
-    let (place, mut created) = create::made(store, &options.create)?;
-    if let Err(error) = created.start() {
+pub(super) fn run(store: &Store, log: &Log, options: &Run) -> Result<u8> {
+    let console = if options.detach { Console::Socket } else { Console::Own };
+    let signals = if options.detach { None } else { Some(Signals::block()?) };
+    let (directory, mut created) = create::made(store, log, &options.create, console)?;
+    let state = created.state().clone();
+    if let Err(error) = created.begin() {
         drop(created);
-        let _ = place.remove(); // the first failure is the one to report
+        let _ = directory.remove(); // the first failure is the one to report
+        log.warnings(&state.after_stop());
         return Err(error.into());
     }
-    if options.detach {
+    log.warnings(&state.after_start());
+    let Some(signals) = signals else {
         created.detach();
         return Ok(0);
-    }
+    };
     // Others may signal it and look at it meanwhile.
-    let id = options.create.id.clone();
-    drop(place);
-    let outcome = created.wait()?;
-    if !options.keep
-        && let Ok(place) = store.open(&id)
-        && let Ok(record) = Record::load(&place.directory)
-    {
-        record.made()?.delete()?;
-        place.remove()?;
+    drop(directory);
+    let has_terminal = options.create.console_socket.is_none() && created.has_terminal();
+    let instance = created.into_instance()?;
+    signals.pass_to(instance.control(), has_terminal);
+    let outcome = instance.wait();
+    if !options.keep {
+        match store.open(&options.create.id) {
+            // Somebody else has deleted it.
+            Err(Error::Unknown { .. }) => {}
+            directory => {
+                let directory = directory?;
+                let record = Record::load(&directory.path)?;
+                delete::remove(directory, &record, log)?;
+            }
+        }
     }
-    Ok(outcome.status.code())
+    Ok(outcome?.status.code())
 }
