@@ -322,11 +322,11 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     process::reset_signals(&mut plan, begin);
     program::end_with(&mut plan, &way_out, first, begin)?;
     plan.finish(joining.is_traced);
-    let (shared, none) = (Namespaces::shared(), Joined::default());
+    let (shared, time) = (Namespaces::shared(), Joined::time_of(&state.first)?);
     let mut trace = Trace::new(joining.is_traced);
     let child =
         trace.record(Question::Boundary, "clone3: a process without new namespaces", || {
-            child::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)
+            child::clone_into(&shared, &time, cgroup.clone_target(), plan, gate, false)
         })?;
     let mut walls = Walls { child, cgroup, links: Links::None };
     let streams = stdio.of_the_launcher();

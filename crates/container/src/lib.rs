@@ -79,6 +79,7 @@ pub mod statistics;
 mod subnet;
 mod sys;
 mod terminal;
+mod time_namespace;
 pub mod transfer;
 mod undumpable;
 pub mod users;
@@ -102,6 +103,7 @@ pub use exec::{
 pub use freeze::{freeze, is_frozen, thaw};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use host_root::not_shown;
+pub use joined::namespace_kind;
 pub use life::{Created, State};
 pub use lookup::without_steps_up;
 pub use mount::Mount;
@@ -206,7 +208,7 @@ impl<'a> Prepared<'a> {
         cgroup.join(&mut plan); // 2
         inherited::leave_out(&mut plan, namespaces.user.is_new()); // 4
         joined.enter(&mut plan); // 1
-        namespaces::complete(&mut plan, spec, &namespaces, gate_of_plan); // 1
+        namespaces::complete(&mut plan, spec, &namespaces, gate_of_plan)?; // 1
         stdio.connect(&mut plan, &kept); // 5
         network::set_up_inside(&mut plan, spec, &namespaces)?; // 5
         privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4

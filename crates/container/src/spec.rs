@@ -37,7 +37,7 @@ use crate::{
 use device_nodes::Device;
 use hooks::Hooks;
 use names::NameService;
-use namespaces::{Namespace, Namespaces};
+use namespaces::{Namespace, Namespaces, TimeOffset};
 use network::{BridgeLink, Network, Published};
 use power::{IdMaps, Rlimit, User};
 use root::Root;
@@ -66,12 +66,14 @@ pub struct Boundary {
     pub hostname: Option<String>,
     /// The NIS domain name inside; only with a uts namespace of its own.
     pub domainname: Option<String>,
+    /// How far its clocks are ahead of the host's; only with a new time namespace.
+    pub time_offsets: Vec<TimeOffset>,
 }
 
 impl Default for Boundary {
     fn default() -> Self {
         let (namespaces, hostname) = (Namespaces::default(), Some("isolab".into()));
-        Self { namespaces, hostname, domainname: None }
+        Self { namespaces, hostname, domainname: None, time_offsets: Vec::new() }
     }
 }
 

@@ -53,7 +53,6 @@ fn refuse_what_is_not_done(bundle: &Bundle) -> Result<()> {
             "isolab does not support SELinux; leave it out",
         ),
         (!linux.net_devices.is_empty(), "linux.netDevices", "isolab moves no network devices"),
-        (!linux.time_offsets.is_empty(), "linux.timeOffsets", "isolab makes no time namespace"),
         (linux.personality.is_some(), "linux.personality", "isolab sets no execution domain"),
     ];
     match given.into_iter().find(|(is_given, ..)| *is_given) {
