@@ -393,6 +393,12 @@ impl Error {
                     "lowering it needs CAP_SYS_RESOURCE on the host: run as root, or use at least the value \
                      in /proc/self/oom_score_adj"
                 }
+                (Self::Child { step, .. }, Some(Errno::EPERM))
+                    if step.starts_with("sched_setattr") =>
+                {
+                    "real-time policies and negative nice values need CAP_SYS_NICE on the host, and where \
+                     cgroup version 1 has cpu.rt_runtime_us, real-time policies a runtime there too"
+                }
                 (Self::BeyondParent { .. }, _) => {
                     "ask for less, or start isolab in a cgroup that has more"
                 }

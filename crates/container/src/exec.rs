@@ -45,6 +45,7 @@ use crate::{
     process::{self, StdioEnds},
     program::{self, First},
     running::{self, RunningContainer, Started, Walls},
+    scheduling::{self, CpuAffinity},
     spec::{self, namespaces::Namespaces, power::User, root::Root},
     state::State,
     terminal::inside,
@@ -129,6 +130,8 @@ pub struct Command {
     /// What it may do, its user included; `None` means as the container's first program, or what that
     /// is for `user`.
     pub power: Option<spec::Power>,
+    /// Where it runs; by default where the container's cgroup lets it.
+    pub affinity: CpuAffinity,
     /// Whether `environment` is all of it.
     pub has_own_environment: bool,
     /// Where its standard streams lead.
@@ -211,7 +214,8 @@ impl Command {
     }
 
     fn joining(self, state: &State) -> Joining {
-        let Self { words, environment: added, directory, user, power, is_traced, .. } = self;
+        let Self { words, environment: added, directory, user, power, .. } = self;
+        let (affinity, is_traced) = (self.affinity, self.is_traced);
         let mut environment = match self.has_own_environment {
             true => Vec::new(),
             false => state.environment.clone(),
@@ -223,7 +227,7 @@ impl Command {
             (None, Some(user)) => power_of(&state.power, user),
             (None, None) => state.power.clone(),
         };
-        Joining { words, environment, directory, power, is_traced }
+        Joining { words, environment, directory, power, affinity, is_traced }
     }
 }
 
@@ -271,6 +275,7 @@ pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> 
         environment: hook.variables().map(|(name, value)| (name.into(), value.into())).collect(),
         directory: state.directory.clone(),
         power: state.power.clone(),
+        affinity: CpuAffinity::default(),
         is_traced: false,
     };
     let streams = StdioEnds::new(Stdio::Capture)?;
@@ -287,6 +292,7 @@ struct Joining {
     environment: Vec<(OsString, OsString)>,
     directory: PathBuf,
     power: spec::Power,
+    affinity: CpuAffinity,
     is_traced: bool,
 }
 
@@ -310,7 +316,9 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let environment = joining.environment.clone();
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
     let mut plan = Box::new(SyscallPlan::default());
+    scheduling::stay_on(&mut plan, joining.affinity.initial.as_ref());
     cgroup.join(&mut plan);
+    scheduling::stay_on(&mut plan, joining.affinity.last.as_ref());
     inherited::leave_out(&mut plan, false);
     namespaces.enter(&mut plan, &target, &state.power);
     stdio.connect(&mut plan, &kept);

@@ -41,6 +41,7 @@ pub mod hosts;
 mod idmapped;
 mod inherited;
 mod joined;
+mod keyring;
 pub mod layer;
 mod layers;
 mod life;

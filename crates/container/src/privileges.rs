@@ -16,9 +16,9 @@ use nix::{
 use sandbox::Question::Power;
 
 use crate::{
-    Error, error, inherited, lookup,
+    Error, error, inherited, keyring, lookup,
     plan::SyscallPlan,
-    seccomp,
+    scheduling, seccomp,
     spec::{
         self,
         namespaces::{Namespace, Namespaces},
@@ -31,6 +31,11 @@ pub use crate::{
 };
 
 impl Rlimit {
+    /// Whether the kernel has a limit of that name.
+    pub fn is_known(&self) -> bool {
+        inherited::number_of(&self.kind).is_some()
+    }
+
     fn number(&self) -> Result<usize, Error> {
         let number = inherited::number_of(&self.kind);
         number.ok_or_else(|| Error::UnknownRlimit { name: self.kind.clone() })
@@ -45,6 +50,12 @@ pub(crate) fn drop_all(
 ) -> Result<(), Error> {
     let nothing_new = power.no_new_privileges;
     let capabilities = power.capabilities.available(new_user_namespace);
+    keyring::join(plan, power.keyring.as_deref())?;
+    scheduling::set(plan, power);
+    if let Some(persona) = power.personality {
+        let words = format!("personality {persona:#x}");
+        plan.step(Power, words, libc::SYS_personality, [persona as usize]);
+    }
     for limit in &power.rlimits {
         let values = plan.keep([limit.soft, limit.hard].map(u64::to_ne_bytes).concat());
         let words = format!("prlimit {} {} {}", limit.kind, limit.soft, limit.hard);

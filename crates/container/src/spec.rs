@@ -16,6 +16,7 @@ pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod power;
 pub(crate) mod root;
+pub(crate) mod scheduling;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,7 @@ use namespaces::{Namespace, Namespaces, TimeOffset};
 use network::{BridgeLink, Network, Published};
 use power::{IdMaps, Rlimit, User};
 use root::Root;
+use scheduling::{IoPriority, Scheduler};
 
 /// The description of a container, one section for each of the five modules.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -206,6 +208,18 @@ pub struct Power {
     pub oom_score_adj: Option<i32>,
     /// Limits of a process (getrlimit(2)).
     pub rlimits: Vec<Rlimit>,
+    /// How it shares the processors with others; `None` means as the launcher, but never in real time.
+    #[serde(default)]
+    pub scheduler: Option<Scheduler>,
+    /// How it shares the disks with others; `None` means as the launcher.
+    #[serde(default)]
+    pub io_priority: Option<IoPriority>,
+    /// Its execution domain (personality(2)).
+    #[serde(default)]
+    pub personality: Option<u32>,
+    /// The name of its session keyring; `None` means the launcher's.
+    #[serde(default)]
+    pub keyring: Option<String>,
     /// Whether executing a program can never give it more power (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: bool,
     /// Settings below `/proc/sys`: `("net.ipv4.ip_forward", "1")`. Only settings that belong to a
@@ -222,6 +236,10 @@ impl Default for Power {
             seccomp: Seccomp::default(),
             oom_score_adj: None,
             rlimits: Vec::new(),
+            scheduler: None,
+            io_priority: None,
+            personality: None,
+            keyring: None,
             no_new_privileges: true,
             sysctl: Vec::new(),
         }

@@ -48,10 +48,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return code.into();
         }
     };
+    log::open(&options.global);
     match commands::run(&options) {
         Ok(code) => code.into(),
         Err(error) => {
-            log::fatal(&options.global, &error);
+            log::fatal(&error);
             options.command.code_of_failure().into()
         }
     }

@@ -4,6 +4,7 @@ mod boundary;
 pub(crate) mod budget;
 mod inside;
 mod power;
+mod scheduling;
 mod way_out;
 
 use container::Spec;
@@ -15,7 +16,8 @@ use crate::{
     error::{Result, property},
 };
 
-pub(crate) use power::power;
+pub(crate) use power::{power, unknown_capabilities};
+pub(crate) use scheduling::affinity;
 pub(crate) use way_out::{environment, words};
 
 /// The container that a bundle describes, under this id.
@@ -53,7 +55,6 @@ fn refuse_what_is_not_done(bundle: &Bundle) -> Result<()> {
             "isolab does not support SELinux; leave it out",
         ),
         (!linux.net_devices.is_empty(), "linux.netDevices", "isolab moves no network devices"),
-        (linux.personality.is_some(), "linux.personality", "isolab sets no execution domain"),
     ];
     match given.into_iter().find(|(is_given, ..)| *is_given) {
         Some((_, name, why)) => Err(property(name, why)),

@@ -9,6 +9,7 @@ use crate::{
     bundle::Bundle,
     console,
     error::{Error, Result, file},
+    log,
     options::Create,
     record::Record,
     store::{Place, Store},
@@ -25,7 +26,9 @@ pub(super) fn create(store: &Store, options: &Create) -> Result<()> {
 /// of one that fails.
 pub(super) fn made(store: &Store, options: &Create) -> Result<(Place, Created)> {
     let bundle = Bundle::open(&options.bundle)?;
-    let spec = translate::spec(&bundle, &options.id)?;
+    let mut spec = translate::spec(&bundle, &options.id)?;
+    spec.power.keyring = (!options.no_new_keyring).then(|| format!("_ses.{}", options.id));
+    bundle.config.process.iter().for_each(log::left_out);
     check_console(&spec, options.console_socket.as_deref())?;
     let place = store.create(&options.id)?;
     match make(&place, options, &bundle, &spec) {

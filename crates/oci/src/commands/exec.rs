@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Process},
     console,
     error::{Error, Result, file, property},
+    log,
     options::Exec,
     record::{Record, Status},
     store::Store,
@@ -38,6 +39,8 @@ pub(super) fn exec(store: &Store, options: &Exec) -> Result<u8> {
     command.has_own_environment = true;
     command.directory = Some(process.cwd.clone());
     command.power = Some(power(&process, &state.power)?);
+    command.affinity = translate::affinity(&process)?;
+    log::left_out(&process);
     command.stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit };
     if !options.detach && options.console_socket.is_none() {
         let instance = command.start_in(state)?;
@@ -80,6 +83,9 @@ fn process(record: &Record, options: &Exec) -> Result<Process> {
     }
     process.user.additional_gids.extend(&options.additional_gids);
     process.no_new_privileges |= options.no_new_privs;
+    if let Some(name) = options.cap.iter().find(|name| CapabilitySet::of([&***name]).is_err()) {
+        return Err(property("--cap", format!("{name:?} is not a capability")));
+    }
     if let Some(own) = &mut process.capabilities {
         for set in [&mut own.bounding, &mut own.effective, &mut own.permitted] {
             set.extend(options.cap.iter().cloned());
@@ -90,15 +96,12 @@ fn process(record: &Record, options: &Exec) -> Result<Process> {
 
 /// What it may do: its own, and the container's where a process has no say.
 fn power(process: &Process, of_container: &Power) -> Result<Power> {
-    for name in process.capabilities.iter().flat_map(|own| &own.bounding) {
-        if let Err(name) = CapabilitySet::of([&**name]) {
-            return Err(property("process.capabilities", format!("{name:?} is unknown")));
-        }
-    }
     let own = translate::power(process, &Config::default())?;
     Ok(Power {
         id_maps: of_container.id_maps.clone(),
         seccomp: of_container.seccomp.clone(),
+        personality: of_container.personality,
+        keyring: of_container.keyring.clone(),
         sysctl: Vec::new(),
         ..own
     })

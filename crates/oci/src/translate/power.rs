@@ -1,13 +1,14 @@
 //! Question 4: who the program is, and what it may do.
 
 use container::{
-    privileges::{Capabilities, CapabilitySet, IdMaps, User},
+    privileges::{Capabilities, CapabilitySet, IdMaps, Rlimit, User},
     seccomp::Seccomp,
     spec::Power,
 };
 
+use super::scheduling;
 use crate::{
-    config::{Config, Process},
+    config::{Config, Personality, Process},
     error::{Result, property},
 };
 
@@ -33,10 +34,61 @@ pub(crate) fn power(process: &Process, config: &Config) -> Result<Power> {
             }
         })?,
         oom_score_adj: process.oom_score_adj,
-        rlimits: process.rlimits.clone(),
+        rlimits: rlimits(process)?,
+        scheduler: scheduling::scheduler(process)?,
+        io_priority: scheduling::io_priority(process)?,
+        personality: linux.personality.as_ref().map(persona).transpose()?,
+        keyring: None,
         no_new_privileges: process.no_new_privileges,
         sysctl: linux.sysctl.clone().into_iter().collect(),
     })
+}
+
+/// `linux.personality` (sys/personality.h).
+fn persona(given: &Personality) -> Result<u32> {
+    if !given.flags.is_empty() {
+        return Err(property("linux.personality.flags", "the specification has none so far"));
+    }
+    match &*given.domain {
+        "LINUX" => Ok(0),
+        "LINUX32" => Ok(8),
+        other => {
+            Err(property("linux.personality.domain", format!("{other:?} is not LINUX or LINUX32")))
+        }
+    }
+}
+
+/// `process.rlimits`, each of which may be there once (config.md, "POSIX process").
+fn rlimits(process: &Process) -> Result<Vec<Rlimit>> {
+    let mut seen = Vec::new();
+    for (number, limit) in process.rlimits.iter().enumerate() {
+        let place = |name| format!("process.rlimits[{number}].{name}");
+        if !limit.is_known() {
+            let why = format!("{:?} is not a limit that getrlimit(2) has", limit.kind);
+            return Err(property(place("type"), why));
+        }
+        if seen.contains(&&*limit.kind) {
+            return Err(property(place("type"), format!("{:?} is there twice", limit.kind)));
+        }
+        if limit.soft > limit.hard {
+            let why = format!("{} is more than the hard limit, {}", limit.soft, limit.hard);
+            return Err(property(place("soft"), why));
+        }
+        seen.push(&*limit.kind);
+    }
+    Ok(process.rlimits.clone())
+}
+
+/// The names that [`power`] leaves out.
+pub(crate) fn unknown_capabilities(process: &Process) -> Vec<&str> {
+    let Some(given) = &process.capabilities else { return Vec::new() };
+    let sets =
+        [&given.bounding, &given.effective, &given.inheritable, &given.permitted, &given.ambient];
+    let all = sets.into_iter().flatten().map(String::as_str);
+    let mut unknown: Vec<&str> = all.filter(|name| CapabilitySet::of([*name]).is_err()).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    unknown
 }
 
 /// Names that this kernel does not know are left out (config.md, "Linux Process": a value that cannot
