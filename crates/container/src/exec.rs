@@ -39,6 +39,7 @@ use crate::{
     inherited,
     joined::Joined,
     links::Links,
+    listener::Listening,
     mounts, pidfd,
     plan::SyscallPlan,
     privileges::{self, Capabilities, CapabilitySet},
@@ -311,8 +312,10 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let inherited = Some(gate.report());
     let image = Some(first.image(&program)?);
     let terminal = stdio.socket();
-    let mut kept =
-        ChildDescriptors { inherited, program: image, terminal, ..ChildDescriptors::default() };
+    let listening = Listening::of(&joining.power)?;
+    let listener = listening.as_ref().map(Listening::wait);
+    let others = ChildDescriptors::default();
+    let mut kept = ChildDescriptors { inherited, program: image, terminal, listener, ..others };
     let environment = joining.environment.clone();
     let way_out = spec::WayOut { program, environment, ..spec::WayOut::default() };
     let mut plan = Box::new(SyscallPlan::default());
@@ -320,13 +323,16 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     cgroup.join(&mut plan);
     scheduling::stay_on(&mut plan, joining.affinity.last.as_ref());
     inherited::leave_out(&mut plan, false);
+    if listening.is_some() {
+        gate.pass(&mut plan);
+    }
     namespaces.enter(&mut plan, &target, &state.power);
     stdio.connect(&mut plan, &kept);
     if kept.terminal.take().is_some() {
         stdio.connect_inside(&mut plan, &joining.power.user, false)?;
     }
     process::change_directory(&mut plan, &joining.directory)?;
-    privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;
+    let listener = privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;
     process::reset_signals(&mut plan, begin);
     program::end_with(&mut plan, &way_out, first, begin)?;
     plan.finish(joining.is_traced);
@@ -334,9 +340,20 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let mut trace = Trace::new(joining.is_traced);
     let child =
         trace.record(Question::Boundary, "clone3: a process without new namespaces", || {
-            child::clone_into(&shared, &time, cgroup.clone_target(), plan, gate, false)
+            child::clone_into(
+                &shared,
+                &time,
+                cgroup.clone_target(),
+                plan,
+                gate,
+                listening.is_some(),
+            )
         })?;
     let mut walls = Walls { child, cgroup, links: Links::None };
+    if let (Some(listening), Some(slot)) = (listening, listener) {
+        walls.child.open_gate()?;
+        listening.pass_on(&walls.child, slot, (&state.hooks.state, "running"))?;
+    }
     let streams = stdio.of_the_launcher();
     let (progress, plan) = walls.child.wait_for_exec(true)?;
     timeline.reach_at(Milestone::Created, plan.began());

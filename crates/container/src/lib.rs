@@ -47,6 +47,7 @@ mod layers;
 mod life;
 pub mod link;
 mod links;
+mod listener;
 pub mod local_redirect;
 mod lookup;
 pub mod mount;
@@ -124,6 +125,7 @@ use hosts::Files;
 use idmapped::IdMappedMounts;
 use joined::Joined;
 use links::Links;
+use listener::Listening;
 use plan::SyscallPlan;
 use process::StdioEnds;
 use program::First;
@@ -199,6 +201,8 @@ impl<'a> Prepared<'a> {
         let mut kept = kept(first, begin, inherited.as_ref().map(AsFd::as_fd), &gate, spec)?;
         kept.mounts = id_mapped.descriptors();
         kept.terminal = stdio.socket();
+        let listening = Listening::of(&spec.power)?;
+        kept.listener = listening.as_ref().map(Listening::wait);
 
         // 2. First, before any process could use resources.
         let words = path.words();
@@ -226,7 +230,8 @@ impl<'a> Prepared<'a> {
         (kept.mounts, kept.terminal) = (Vec::new(), None);
         kept.close_others(&mut plan, "close what the child has opened"); // 5
         process::change_directory(&mut plan, &spec.way_out.directory)?; // 5
-        privileges::drop_all(&mut plan, &spec.power, namespaces.user.is_new())?; // 4
+        let new_user = namespaces.user.is_new();
+        let listener = privileges::drop_all(&mut plan, &spec.power, new_user)?; // 4
         process::reset_signals(&mut plan, begin); // 5
         program::end_with(&mut plan, &spec.way_out, first, begin)?; // 5
         plan.finish(trace.enabled());
@@ -248,6 +253,10 @@ impl<'a> Prepared<'a> {
         let shared = oom_score::give(walls.child.pid(), spec.power.oom_score_adj, needs_gate)?; // 4
         spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;
         walls.child.open_gate()?;
+        if let (Some(listening), Some(slot)) = (listening, listener) {
+            let state = (&spec.way_out.hooks.state, "creating");
+            listening.pass_on(&walls.child, slot, state)?;
+        }
         let streams = stdio.of_the_launcher();
         let (progress, plan) = walls.child.wait_for_exec(first.always_reports(begin))?;
         drop(shared);
@@ -276,7 +285,10 @@ fn record_hidden_mounts(trace: &mut Trace) -> Result<(), Error> {
 
 /// Whether the launcher has something to do while the child waits.
 fn needs_gate(spec: &Spec, namespaces: &Namespaces, links: &Links) -> bool {
-    namespaces.user.is_new() || links.are_any() || spec.way_out.hooks.need_gate()
+    namespaces.user.is_new()
+        || links.are_any()
+        || spec.way_out.hooks.need_gate()
+        || spec.power.filter.listener.is_some()
 }
 
 /// If the launcher cannot sleep while the child starts (CLONE_VFORK), the memory limit must be large
@@ -304,8 +316,8 @@ fn kept<'a>(
         Begin::OnByte(start) => Some(start),
     };
     let program = Some(first.image(&spec.way_out.program)?);
-    let (terminal, mounts) = (None, Vec::new());
-    Ok(ChildDescriptors { inherited, program, report, start, terminal, mounts })
+    let (terminal, listener, mounts) = (None, None, Vec::new());
+    Ok(ChildDescriptors { inherited, program, report, start, terminal, listener, mounts })
 }
 
 /// The memory that a built-in program shares with its launcher.

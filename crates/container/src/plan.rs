@@ -381,6 +381,12 @@ impl SyscallPlan {
         }
     }
 
+    /// What a step of the child has put into `slot`, once it has.
+    pub(crate) fn content(&self, slot: Slot) -> Option<usize> {
+        let content = self.slots.get(slot.0)?.load(Relaxed);
+        (content != usize::MAX).then_some(content)
+    }
+
     /// When the child made its first step.
     pub(crate) fn began(&self) -> Duration {
         Duration::from_nanos(self.record.began.load(Relaxed))

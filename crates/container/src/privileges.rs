@@ -16,8 +16,10 @@ use nix::{
 use sandbox::Question::Power;
 
 use crate::{
-    Error, error, inherited, keyring, lookup,
-    plan::SyscallPlan,
+    Error,
+    child_descriptors::LISTENER,
+    error, inherited, keyring, lookup,
+    plan::{Slot, SyscallPlan},
     scheduling, seccomp,
     spec::{
         self,
@@ -42,12 +44,13 @@ impl Rlimit {
     }
 }
 
-/// The child's steps that drop privileges, in an order in which each is still allowed.
+/// The child's steps that drop privileges, in an order in which each is still allowed. Returns where the
+/// listener of its filter will be, if it has one.
 pub(crate) fn drop_all(
     plan: &mut SyscallPlan,
     power: &spec::Power,
     new_user_namespace: bool,
-) -> Result<(), Error> {
+) -> Result<Option<Slot>, Error> {
     let nothing_new = power.no_new_privileges;
     let capabilities = power.capabilities.available(new_user_namespace);
     keyring::join(plan, power.keyring.as_deref())?;
@@ -62,29 +65,41 @@ pub(crate) fn drop_all(
         plan.step(Power, words, libc::SYS_prlimit64, [0, limit.number()?, values, 0]);
     }
     capabilities.bound(plan, nothing_new);
+    let mut listener = None;
     if !nothing_new {
         // Without no_new_privs it takes CAP_SYS_ADMIN, which goes below (seccomp(2)).
-        filter(plan, power)?;
+        listener = filter(plan, power)?;
     }
     become_user(plan, &power.user, capabilities.permitted != CapabilitySet::NONE);
     capabilities.set(plan)?;
     if nothing_new {
         let arguments = [libc::PR_SET_NO_NEW_PRIVS as usize, 1];
         plan.step(Power, "prctl no_new_privs", libc::SYS_prctl, arguments);
-        filter(plan, power)?;
+        listener = filter(plan, power)?;
     }
-    Ok(())
+    Ok(listener)
 }
 
-fn filter(plan: &mut SyscallPlan, power: &spec::Power) -> Result<(), Error> {
+fn filter(plan: &mut SyscallPlan, power: &spec::Power) -> Result<Option<Slot>, Error> {
     const SET_MODE_FILTER: usize = libc::SECCOMP_SET_MODE_FILTER as usize;
     let bounding = power.capabilities.bounding;
-    if let Some(program) = seccomp::program(&power.seccomp, bounding.0)? {
-        let program = program.keep(plan);
-        let words = "seccomp: a list of allowed calls";
-        plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, 0, program]);
+    let Some(program) = seccomp::program(&power.seccomp, bounding.0)? else { return Ok(None) };
+    let program = program.keep(plan);
+    let words = "seccomp: a list of allowed calls";
+    let flags = power.filter.flags as usize;
+    if power.filter.listener.is_none() {
+        plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, flags, program]);
+        return Ok(None);
     }
-    Ok(())
+    // A child has one thread: there is none to synchronize with, which excludes a listener.
+    let flags = flags & !(libc::SECCOMP_FILTER_FLAG_TSYNC as usize)
+        | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as usize;
+    plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, flags, program]);
+    let listener = plan.result();
+    let room = plan.keep([0]);
+    let words = "wait until the listener of the filter is passed on";
+    plan.step(Power, words, libc::SYS_read, [LISTENER, room, 1]);
+    Ok(Some(listener))
 }
 
 /// The child's steps that change to the user of its program.

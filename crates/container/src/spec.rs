@@ -10,6 +10,7 @@
 //! | 5 | [`WayOut`] | `process.args`, `.env`, `.cwd`, `.terminal`, `hooks` |
 
 pub(crate) mod device_nodes;
+pub(crate) mod filter;
 pub(crate) mod hooks;
 pub(crate) mod names;
 pub(crate) mod namespaces;
@@ -36,6 +37,7 @@ use crate::{
     seccomp::Seccomp,
 };
 use device_nodes::Device;
+use filter::FilterOptions;
 use hooks::Hooks;
 use names::NameService;
 use namespaces::{Namespace, Namespaces, TimeOffset};
@@ -202,6 +204,9 @@ pub struct Power {
     pub capabilities: Capabilities,
     /// Which system calls are allowed.
     pub seccomp: Seccomp,
+    /// How the filter of system calls is installed.
+    #[serde(default)]
+    pub filter: FilterOptions,
     /// Its `oom_score_adj`: how likely the kernel kills it when the host runs out of memory, from
     /// -1000 (never) to 1000 (first); `None` means the launcher's own.
     #[serde(default)]
@@ -234,6 +239,7 @@ impl Default for Power {
             id_maps: None,
             capabilities: Capabilities::default(),
             seccomp: Seccomp::default(),
+            filter: FilterOptions::default(),
             oom_score_adj: None,
             rlimits: Vec::new(),
             scheduler: None,

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use container::{hooks::Hook, privileges::Rlimit};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use linux::{Linux, NamespaceEntry, Personality};
+pub(crate) use linux::{Linux, NamespaceEntry, Personality, Seccomp};
 pub(crate) use resources::{Memory, Resources};
 
 /// The whole of it.

@@ -5,6 +5,7 @@ pub(crate) mod budget;
 mod inside;
 mod power;
 mod scheduling;
+mod seccomp;
 mod way_out;
 
 use container::Spec;
@@ -18,6 +19,7 @@ use crate::{
 
 pub(crate) use power::{power, unknown_capabilities};
 pub(crate) use scheduling::affinity;
+pub(crate) use seccomp::FLAGS as SECCOMP_FLAGS;
 pub(crate) use way_out::{environment, words};
 
 /// The container that a bundle describes, under this id.

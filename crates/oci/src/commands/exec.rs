@@ -100,6 +100,7 @@ fn power(process: &Process, of_container: &Power) -> Result<Power> {
     Ok(Power {
         id_maps: of_container.id_maps.clone(),
         seccomp: of_container.seccomp.clone(),
+        filter: of_container.filter.clone(),
         personality: of_container.personality,
         keyring: of_container.keyring.clone(),
         sysctl: Vec::new(),

@@ -2,11 +2,10 @@
 
 use container::{
     privileges::{Capabilities, CapabilitySet, IdMaps, Rlimit, User},
-    seccomp::Seccomp,
     spec::Power,
 };
 
-use super::scheduling;
+use super::{scheduling, seccomp};
 use crate::{
     config::{Config, Personality, Process},
     error::{Result, property},
@@ -18,6 +17,7 @@ pub(crate) fn power(process: &Process, config: &Config) -> Result<Power> {
     let linux = &config.linux;
     let has_maps = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
     let maps = IdMaps { uid: linux.uid_mappings.clone(), gid: linux.gid_mappings.clone() };
+    let (seccomp, filter) = seccomp::seccomp(linux.seccomp.as_ref())?;
     Ok(Power {
         user: User {
             uid: process.user.uid,
@@ -27,12 +27,8 @@ pub(crate) fn power(process: &Process, config: &Config) -> Result<Power> {
         },
         id_maps: has_maps.then_some(maps),
         capabilities: capabilities(process),
-        seccomp: linux.seccomp.as_ref().map_or(Ok(Seccomp::Unconfined), |given| {
-            match given.listener_path {
-                Some(_) => Err(property("linux.seccomp.listenerPath", "isolab has no listener")),
-                None => Ok(Seccomp::Profile(given.profile.clone())),
-            }
-        })?,
+        seccomp,
+        filter,
         oom_score_adj: process.oom_score_adj,
         rlimits: rlimits(process)?,
         scheduler: scheduling::scheduler(process)?,
