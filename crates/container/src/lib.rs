@@ -80,6 +80,7 @@ mod state;
 pub mod statistics;
 mod subnet;
 mod sys;
+mod sysctl;
 mod terminal;
 mod time_namespace;
 pub mod transfer;
@@ -115,6 +116,7 @@ pub use reclaim::{SMAPS, drop_clean_pages, drop_clean_pages_with};
 pub use rootfs::{Device, Root, Upper};
 pub use scratch::Scratch;
 pub use spec::Spec;
+pub use sysctl::namespace_of_sysctl;
 
 use cgroup::CgroupPath;
 use child_descriptors::ChildDescriptors;
@@ -216,7 +218,7 @@ impl<'a> Prepared<'a> {
         namespaces::complete(&mut plan, spec, &namespaces, gate_of_plan)?; // 1
         stdio.connect(&mut plan, &kept); // 5
         network::set_up_inside(&mut plan, spec, &namespaces)?; // 5
-        privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4
+        sysctl::set(&mut plan, &spec.power, &namespaces)?; // 4
         oom_score::set_own(&mut plan, spec.power.oom_score_adj, needs_gate)?; // 4
         if namespaces.mount.is_new() {
             let files = Files::of(spec, &namespaces, links.addresses())?;

@@ -18,13 +18,9 @@ use sandbox::Question::Power;
 use crate::{
     Error,
     child_descriptors::LISTENER,
-    error, inherited, keyring, lookup,
+    error, inherited, keyring,
     plan::{Slot, SyscallPlan},
-    scheduling, seccomp,
-    spec::{
-        self,
-        namespaces::{Namespace, Namespaces},
-    },
+    scheduling, seccomp, spec,
 };
 
 pub use crate::{
@@ -132,46 +128,6 @@ pub(crate) fn become_first(plan: &mut SyscallPlan, power: &spec::Power) {
     });
     become_user(plan, &user, true);
 }
-
-/// The child's steps that write sysctls, through the host's own `/proc/sys`, where a process sees
-/// those of its own namespaces.
-pub(crate) fn set_sysctls(
-    plan: &mut SyscallPlan,
-    power: &spec::Power,
-    namespaces: &Namespaces,
-) -> Result<(), Error> {
-    for (key, value) in &power.sysctl {
-        let own = if key.starts_with("net.") {
-            namespaces.net != Namespace::Shared
-        } else if key.starts_with("fs.mqueue.") || IPC_SYSCTLS.contains(&key.as_str()) {
-            namespaces.ipc != Namespace::Shared
-        } else {
-            key == "kernel.domainname" && namespaces.uts != Namespace::Shared
-        };
-        if !own || key.contains('/') || key.contains("..") {
-            return Err(Error::SharedSysctl { key: key.clone() });
-        }
-        let path = format!("/proc/sys/{}", key.replace('.', "/"));
-        lookup::open_of_host_to_write(plan, Path::new(&path))?;
-        let file = plan.result();
-        let operand = plan.keep(value.as_bytes());
-        let arguments = [file.operand(), operand, value.len()];
-        plan.step(Power, format!("sysctl {key}={value}"), libc::SYS_write, arguments);
-    }
-    Ok(())
-}
-
-/// Sysctls that each ipc namespace has of its own (ipc_namespaces(7)).
-const IPC_SYSCTLS: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
 
 /// The first id outside and the number of ids, for a container that root makes: no user has any of
 /// them.

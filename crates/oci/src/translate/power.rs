@@ -1,5 +1,7 @@
 //! Question 4: who the program is, and what it may do.
 
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+
 use container::{
     privileges::{Capabilities, CapabilitySet, IdMaps, Rlimit, User},
     spec::Power,
@@ -36,8 +38,41 @@ pub(crate) fn power(process: &Process, config: &Config) -> Result<Power> {
         personality: linux.personality.as_ref().map(persona).transpose()?,
         keyring: None,
         no_new_privileges: process.no_new_privileges,
-        sysctl: linux.sysctl.clone().into_iter().collect(),
+        sysctl: sysctl(config)?,
     })
+}
+
+/// `linux.sysctl`: settings of namespaces that are the container's own.
+fn sysctl(config: &Config) -> Result<Vec<(String, String)>> {
+    for key in config.linux.sysctl.keys() {
+        let refused = |why: String| Err(property(format!("linux.sysctl[{key:?}]"), why));
+        let (name, kind) = match container::namespace_of_sysctl(key) {
+            Some("net") => ("net", "network"),
+            Some(kind) => (kind, kind),
+            None if key == "kernel.hostname" => {
+                return refused("it is the property hostname".into());
+            }
+            None => {
+                return refused("it is a setting of the whole host: no namespace has it".into());
+            }
+        };
+        let entry = config.linux.namespaces.iter().find(|entry| entry.kind == kind);
+        let path = entry.map(|entry| entry.path.as_deref().filter(|it| !it.as_os_str().is_empty()));
+        match path {
+            None => return refused(format!("it needs a namespace of type {kind} of its own")),
+            Some(Some(path)) if is_own(path, name) => {
+                return refused(format!("the {kind} namespace of the container is the host's"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(config.linux.sysctl.clone().into_iter().collect())
+}
+
+/// Whether the namespace at `path` is the caller's own.
+fn is_own(path: &Path, name: &str) -> bool {
+    let about = |path: &Path| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
+    about(path).is_some_and(|one| Some(one) == about(&Path::new("/proc/self/ns").join(name)))
 }
 
 /// `linux.personality` (sys/personality.h).
