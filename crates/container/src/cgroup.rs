@@ -14,6 +14,7 @@
 //! The crate cgroups-rs does the same in general; here the files themselves are the lesson, and its
 //! way of joining is the slow one. A test reads the limits back with it.
 
+mod devices;
 mod disks;
 mod given;
 mod memory;

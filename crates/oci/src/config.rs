@@ -10,7 +10,7 @@ use container::{hooks::Hook, privileges::Rlimit};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use linux::{Linux, NamespaceEntry, Personality, Seccomp};
-pub(crate) use resources::{Memory, Resources};
+pub(crate) use resources::{BlockIo, Cpu, Memory, Resources, ThrottleDevice};
 
 /// The whole of it.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -255,6 +255,18 @@ pub(crate) struct Update {
     /// Period of the CPU quota, in microseconds
     #[arg(long, value_name = "US")]
     pub(crate) cpu_period: Option<u64>,
+    /// CPU time that may be saved for later, in microseconds
+    #[arg(long, value_name = "US")]
+    pub(crate) cpu_burst: Option<u64>,
+    /// Whether it runs only when nothing else does: 1 or 0
+    #[arg(long, value_name = "0|1")]
+    pub(crate) cpu_idle: Option<i64>,
+    /// Period of the real-time budget, in microseconds
+    #[arg(long, value_name = "US")]
+    pub(crate) cpu_rt_period: Option<u64>,
+    /// CPU time of real-time programs per period, in microseconds
+    #[arg(long, value_name = "US", allow_hyphen_values = true)]
+    pub(crate) cpu_rt_runtime: Option<i64>,
     /// Weight of CPU time
     #[arg(long, value_name = "SHARES", alias = "cpu-shares")]
     pub(crate) cpu_share: Option<u64>,
