@@ -111,6 +111,8 @@ struct Directory {
     controllers: Vec<Controller>,
     /// Whether it is at a given place: its parents are made too, and it may exist.
     parents_are_made: bool,
+    /// Whether there may be processes of others in it.
+    has_others: bool,
 }
 
 /// A directory that exists, open; its files are opened relative to it.

@@ -100,6 +100,8 @@ pub struct Budget {
     /// The path of its cgroup from the root of every hierarchy, as in config.json (`cgroupsPath`): it
     /// gets a directory in all of them, whatever the limits are. It stands above a name.
     pub cgroup_path: Option<PathBuf>,
+    /// Whether there may be processes at that path already: those with which a scope of systemd's begins.
+    pub cgroup_has_others: bool,
     /// Files of that cgroup, to be written in this order.
     pub cgroup_files: Vec<CgroupFile>,
     /// Whether a cgroup with a name has the controllers of all limits, also of those that it has not:
@@ -116,6 +118,7 @@ impl Default for Budget {
             devices: devices::default_rules(),
             cgroup: None,
             cgroup_path: None,
+            cgroup_has_others: false,
             cgroup_files: Vec::new(),
             all_controllers: false,
         }

@@ -12,6 +12,8 @@ mod run;
 mod spec;
 mod update;
 
+use std::io;
+
 use crate::{
     error::{Error, Result},
     options::{Command, Options},
@@ -22,16 +24,11 @@ use crate::{
 /// Does what the command line says; gives the exit code.
 pub(crate) fn run(options: &Options) -> Result<u8> {
     let store = Store::at(options.global.root.as_deref());
-    if options.global.systemd_cgroup {
-        return Err(Error::Unsupported {
-            what: "--systemd-cgroup",
-            why: "cgroups are made by their files; configure the engine with the cgroupfs driver",
-        });
-    }
+    let by_systemd = options.global.systemd_cgroup;
     match &options.command {
-        Command::Create(create) => create::create(&store, create),
+        Command::Create(create) => create::create(&store, create, by_systemd),
         Command::Start(one) => start(&store, &one.id),
-        Command::Run(run) => return run::run(&store, run),
+        Command::Run(run) => return run::run(&store, run, by_systemd),
         Command::State(one) => state(&store, &one.id),
         Command::Kill(kill) => kill::kill(&store, kill),
         Command::Delete(delete) => delete::delete(&store, delete),
@@ -42,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
         Command::Resume(one) => resume(&store, &one.id),
         Command::Events(events) => events::events(&store, events),
         Command::Update(update) => update::update(&store, update),
+        Command::Hold => Ok(drop(io::copy(&mut io::stdin(), &mut io::sink()))),
         Command::Features => features::features(),
         Command::Spec(spec) => spec::spec(spec),
         Command::Checkpoint(_) | Command::Restore(_) => Err(Error::Unsupported {

@@ -78,6 +78,16 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// systemd does not do what it is asked for.
+    #[error("systemd: {method}: {name}: {why}")]
+    Systemd {
+        /// What was asked for (org.freedesktop.systemd1(5)).
+        method: String,
+        /// The name of the error.
+        name: String,
+        /// Its text.
+        why: String,
+    },
     /// Something that this runtime does not do.
     #[error("{what} is not supported: {why}")]
     Unsupported {

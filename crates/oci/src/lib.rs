@@ -25,6 +25,7 @@ mod log;
 mod options;
 mod record;
 mod store;
+mod systemd;
 mod translate;
 
 use std::{ffi::OsString, process::ExitCode};

@@ -76,6 +76,9 @@ pub(crate) enum Command {
     Features,
     /// Write a config.json to begin with
     Spec(Spec),
+    /// Wait for the end of standard input: the first process of a scope of systemd's
+    #[command(hide = true)]
+    Hold,
     /// Refused: processes cannot be saved to disk
     Checkpoint(Refused),
     /// Refused: there is nothing to restore from

@@ -18,6 +18,7 @@ use crate::{
     config::{Process, Resources},
     error::{Error, Result, file},
     store::{Place, Store},
+    systemd::Unit,
 };
 
 /// A container, as its directory describes it.
@@ -33,6 +34,9 @@ pub(crate) struct Record {
     pub(crate) process: Option<Process>,
     /// `linux.resources`, as last changed.
     pub(crate) resources: Resources,
+    /// The unit of systemd's in which it is.
+    #[serde(default)]
+    pub(crate) unit: Option<Unit>,
     /// What it holds; written before it is made.
     pub(crate) held: Vec<Resource>,
     /// What is known of it once it is made.

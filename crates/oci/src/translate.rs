@@ -15,6 +15,7 @@ use crate::{
     SPEC_VERSION,
     bundle::Bundle,
     error::{Result, property},
+    systemd::Unit,
 };
 
 pub(crate) use power::{power, unknown_capabilities};
@@ -22,15 +23,15 @@ pub(crate) use scheduling::affinity;
 pub(crate) use seccomp::FLAGS as SECCOMP_FLAGS;
 pub(crate) use way_out::{environment, words};
 
-/// The container that a bundle describes, under this id.
-pub(crate) fn spec(bundle: &Bundle, id: &str) -> Result<Spec> {
+/// The container that a bundle describes, under this id; with a unit, in the cgroup that systemd makes.
+pub(crate) fn spec(bundle: &Bundle, id: &str, unit: Option<&Unit>) -> Result<Spec> {
     let config = &bundle.config;
     refuse_what_is_not_done(bundle)?;
     let process = config.process.as_ref();
     let process = process.ok_or_else(|| property("process", "it is missing"))?;
     let boundary = boundary::boundary(config)?;
     let mut spec = Spec {
-        budget: budget::budget(config, id)?,
+        budget: budget::budget(config, id, unit)?,
         inside: inside::inside(bundle)?,
         power: power(process, config)?,
         way_out: way_out::way_out(process, config, &boundary)?,

@@ -119,6 +119,7 @@ impl CgroupPath {
             version,
             controllers: parent.controllers,
             parents_are_made: false,
+            has_others: false,
         };
         let directories = parents.into_iter().map(directory).collect();
         Ok(Self { directories, settings, devices: asked, files: budget.cgroup_files.clone() })
@@ -150,6 +151,7 @@ impl CgroupPath {
             version,
             controllers,
             parents_are_made: true,
+            has_others: budget.cgroup_has_others,
         };
         let directories = directories.into_iter().map(directory).collect();
         Ok(Self { directories, settings, devices: asked, files: budget.cgroup_files.clone() })
@@ -211,6 +213,9 @@ impl CgroupPath {
 /// and its parents may not.
 fn make(directory: &Directory) -> Result<(), Error> {
     let path = &directory.path;
+    if directory.has_others && path.is_dir() {
+        return Ok(()); // who has made it has given it its controllers
+    }
     if let Some(parent) = directory.parents_are_made.then(|| path.parent()).flatten() {
         make_parents(parent, directory.version)?;
     }

@@ -43,5 +43,9 @@ pub(super) fn delete(store: &Store, options: &Delete) -> Result<()> {
         }
         None => free_those(&record.held)?,
     }
+    if let Some(unit) = &record.unit {
+        // Without processes it ends by itself: a systemd that does not answer now does it later.
+        let _ = unit.stop();
+    }
     place.remove()
 }

@@ -1,11 +1,11 @@
 //! `run`: create and start, and unless it is detached wait and delete.
 
-use crate::{error::Result, options::Run, record::Record, store::Store};
+use crate::{error::Result, options::Run, record::Record, store::Store, systemd::Unit};
 
 use super::create;
 
-pub(super) fn run(store: &Store, options: &Run) -> Result<u8> {
-    let (place, mut created) = create::made(store, &options.create)?;
+pub(super) fn run(store: &Store, options: &Run, by_systemd: bool) -> Result<u8> {
+    let (place, mut created) = create::made(store, &options.create, by_systemd)?;
     if let Err(error) = created.start() {
         drop(created);
         let _ = place.remove(); // the first failure is the one to report
@@ -24,6 +24,7 @@ pub(super) fn run(store: &Store, options: &Run) -> Result<u8> {
         && let Ok(record) = Record::load(&place.directory)
     {
         record.made()?.delete()?;
+        record.unit.iter().try_for_each(Unit::stop)?;
         place.remove()?;
     }
     Ok(outcome.status.code())

@@ -26,6 +26,14 @@ pub(super) fn update(store: &Store, options: &Update) -> Result<()> {
     let state = record.living()?;
     let files = budget::files(&changes, &all)?;
     check_usage(state, &changes, all.memory.as_ref().and_then(|it| it.check_before_update))?;
+    if let Some(unit) = &record.unit {
+        let is_v2 = budget::host_is_v2();
+        let mut properties = budget::systemd::properties(&changes, &all, is_v2)?;
+        if !changes.devices.is_empty() && !is_v2 {
+            properties.extend(budget::systemd::of_devices(&budget::devices(&all)));
+        }
+        unit.set(properties)?;
+    }
     state.write_cgroup(&files)?;
     if !changes.devices.is_empty() {
         let (old, new) = (budget::devices(&record.resources), budget::devices(&all));

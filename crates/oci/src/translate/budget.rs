@@ -15,18 +15,24 @@ use sandbox::Limits;
 use crate::{
     config::{BlockIo, Config, Cpu, Resources},
     error::{Result, property},
+    systemd::Unit,
 };
 
+pub(crate) mod systemd;
 mod v1;
 mod v2;
 
-pub(super) fn budget(config: &Config, id: &str) -> Result<Budget> {
+pub(super) fn budget(config: &Config, id: &str, unit: Option<&Unit>) -> Result<Budget> {
     let resources = config.linux.resources.clone().unwrap_or_default();
     Ok(Budget {
         limits: Limits::default(),
         usual_pids: None,
         devices: devices(&resources),
-        cgroup_path: Some(path(config.linux.cgroups_path.as_deref(), id)?),
+        cgroup_path: Some(match unit {
+            Some(unit) => unit.whole_path()?,
+            None => path(config.linux.cgroups_path.as_deref(), id)?,
+        }),
+        cgroup_has_others: unit.is_some(),
         cgroup_files: files(&resources, &resources)?,
         ..Budget::default()
     })

@@ -68,7 +68,7 @@ fn of_memory(changed: &Memory, all: &Memory) -> Result<Vec<CgroupFile>> {
 }
 
 /// Version 1 counts both together, version 2 swap alone.
-fn swap_alone(swap: Option<i64>, limit: Option<i64>) -> Result<Option<i64>> {
+pub(super) fn swap_alone(swap: Option<i64>, limit: Option<i64>) -> Result<Option<i64>> {
     let refused = |why: &str| Err(property("linux.resources.memory.swap", why));
     match (swap, limit) {
         (None, Some(-1)) => Ok(Some(-1)),
@@ -136,7 +136,7 @@ fn of_disks(io: &BlockIo) -> Result<Vec<CgroupFile>> {
 }
 
 /// From 2..262144 to 1..10000, as in Kubernetes, crun and runc.
-fn weight(shares: u64) -> u64 {
+pub(super) fn weight(shares: u64) -> u64 {
     1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
 }
 
