@@ -413,7 +413,7 @@ impl Error {
                     "the container in which isolab runs denies this call: `isolab doctor` shows how to start it"
                 }
                 (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
-                (Self::NoController { .. }, _) => {
+                (Self::NoController { .. } | Self::NoControllerFile { .. }, _) => {
                     "omit the limit, run as root, or run below a delegated cgroup: \
                  systemd-run --user --scope -p Delegate=yes isolab ..."
                 }

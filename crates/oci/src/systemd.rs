@@ -196,11 +196,12 @@ fn call(
 fn connect() -> Result<Connection> {
     let runs = Path::new("/run/systemd/system").is_dir(); // sd_booted(3)
     let sockets: Vec<(PathBuf, bool)> = if Uid::effective().is_root() {
-        let sockets = [("/run/dbus/system_bus_socket", true), ("/run/systemd/private", false)];
+        // systemd's own socket first, as in systemctl: nobody is between.
+        let sockets = [("/run/systemd/private", false), ("/run/dbus/system_bus_socket", true)];
         sockets.map(|(path, is_bus)| (path.into(), is_bus)).into()
     } else {
         let directory = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).unwrap_or_default();
-        vec![(directory.join("bus"), true), (directory.join("systemd/private"), false)]
+        vec![(directory.join("systemd/private"), false), (directory.join("bus"), true)]
     };
     let found = sockets.iter().find(|(path, _)| runs && path.is_absolute() && path.exists());
     match found {

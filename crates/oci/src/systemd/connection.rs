@@ -46,7 +46,9 @@ impl Connection {
     fn say_who(&mut self) -> io::Result<()> {
         let digits = Uid::effective().to_string();
         let user: String = digits.bytes().map(|digit| format!("{digit:02x}")).collect();
-        self.stream.write_all(format!("\0AUTH EXTERNAL {user}\r\n").as_bytes())?;
+        // All at once, as in sd-bus: systemd's own socket would leave a call unread that comes together
+        // with the last line.
+        self.stream.write_all(format!("\0AUTH EXTERNAL {user}\r\nBEGIN\r\n").as_bytes())?;
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let mut byte = [0];
@@ -57,7 +59,7 @@ impl Connection {
             }
         }
         match line.starts_with(b"OK ") {
-            true => self.stream.write_all(b"BEGIN\r\n"),
+            true => Ok(()),
             false => Err(io::ErrorKind::PermissionDenied.into()),
         }
     }
