@@ -12,13 +12,12 @@ mod run;
 mod spec;
 mod update;
 
-use std::io;
-
 use crate::{
     error::{Error, Result},
     options::{Command, Options},
     record::{Record, Status},
     store::Store,
+    systemd,
 };
 
 /// Does what the command line says; gives the exit code.
@@ -39,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
         Command::Resume(one) => resume(&store, &one.id),
         Command::Events(events) => events::events(&store, events),
         Command::Update(update) => update::update(&store, update),
-        Command::Hold => Ok(drop(io::copy(&mut io::stdin(), &mut io::sink()))),
+        Command::Hold => systemd::hold(),
         Command::Features => features::features(),
         Command::Spec(spec) => spec::spec(spec),
         Command::Checkpoint(_) | Command::Restore(_) => Err(Error::Unsupported {

@@ -97,7 +97,7 @@ pub enum Error {
         why: &'static str,
     },
     /// The container could not be made, changed or removed.
-    #[error("{}", sandbox::chain(.0))]
+    #[error("{}{}", sandbox::chain(.0), way_out(.0.fix().unwrap_or_default()))]
     Container(#[from] sandbox::Error),
 }
 

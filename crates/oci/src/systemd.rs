@@ -9,7 +9,7 @@ mod connection;
 mod message;
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -146,9 +146,16 @@ pub(crate) struct FirstProcess(Child);
 impl FirstProcess {
     /// A process that waits for the end of its standard input: it does not outlive this one.
     fn start() -> Result<Self> {
-        let own = "/proc/self/exe";
-        let mut command = Command::new(own);
-        command.arg("hold").stdin(Stdio::piped()).stdout(Stdio::null()).env_clear();
+        let own = env::current_exe().map_err(file("find", "/proc/self/exe"))?;
+        let mut command = Command::new(&own);
+        // It may be a part of another program.
+        let is_part = own.file_name().is_some_and(|name| name == "isolab");
+        command
+            .args(is_part.then_some("oci"))
+            .arg("hold")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .env_clear();
         command.spawn().map(Self).map_err(file("start a process of", own))
     }
 
@@ -171,6 +178,11 @@ impl FirstProcess {
         }
         Ok(())
     }
+}
+
+/// What it does.
+pub(crate) fn hold() -> Result<()> {
+    io::copy(&mut io::stdin(), &mut io::sink()).map(drop).map_err(file("read", "standard input"))
 }
 
 impl Drop for FirstProcess {
