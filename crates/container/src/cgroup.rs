@@ -14,7 +14,6 @@
 //! The crate cgroups-rs does the same in general; here the files themselves are the lesson, and its
 //! way of joining is the slow one. A test reads the limits back with it.
 
-mod devices;
 mod disks;
 mod given;
 mod memory;
@@ -23,6 +22,7 @@ mod resources;
 mod setting;
 mod settings;
 mod skipped;
+mod update;
 mod write;
 
 use std::{

@@ -9,11 +9,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::Cgroup;
-use crate::{
-    Error,
-    error::{Result, file},
-    state::State,
-};
+use crate::{Error, error::file};
 
 /// A file of a cgroup, and what is written into it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,26 +45,8 @@ impl Cgroup {
     }
 }
 
-impl State {
-    /// Writes files of its cgroup, as in an update of its limits.
-    ///
-    /// # Errors
-    ///
-    /// When none of its directories has a file, or the kernel refuses a value.
-    pub fn write_cgroup(&self, files: &[CgroupFile]) -> Result<()> {
-        let paths: Vec<&Path> = self.cgroups().collect();
-        Ok(write_all(&paths, files)?)
-    }
-
-    /// The content of a file of its cgroup; `None` if none of its directories has it.
-    pub fn read_cgroup(&self, name: &str) -> Option<String> {
-        let mut paths = self.cgroups().map(|path| path.join(name));
-        paths.find_map(|path| fs::read_to_string(path).ok())
-    }
-}
-
 /// Each file is in the directory of the hierarchy that has its controller.
-fn write_all(directories: &[&Path], files: &[CgroupFile]) -> Result<(), Error> {
+pub(super) fn write_all(directories: &[&Path], files: &[CgroupFile]) -> Result<(), Error> {
     for given in files {
         match write(directories, given) {
             Err(error) if is_refused(&error) => {

@@ -1,10 +1,12 @@
-//! Other devices for a container that exists.
+//! Other limits and devices for a container that exists.
 
 use std::{
     fs::{self, File},
     os::fd::AsFd as _,
+    path::Path,
 };
 
+use super::given::{CgroupFile, write_all};
 use crate::{
     Error,
     devices::{self, DeviceRule},
@@ -13,6 +15,22 @@ use crate::{
 };
 
 impl State {
+    /// Writes files of its cgroup, as in an update of its limits.
+    ///
+    /// # Errors
+    ///
+    /// When none of its directories has a file, or the kernel refuses a value.
+    pub fn write_cgroup(&self, files: &[CgroupFile]) -> Result<()> {
+        let paths: Vec<&Path> = self.cgroups().collect();
+        Ok(write_all(&paths, files)?)
+    }
+
+    /// The content of a file of its cgroup; `None` if none of its directories has it.
+    pub fn read_cgroup(&self, name: &str) -> Option<String> {
+        let mut paths = self.cgroups().map(|path| path.join(name));
+        paths.find_map(|path| fs::read_to_string(path).ok())
+    }
+
     /// Lets it use the devices of the rules `new` and no others, where those of `old` were in force.
     ///
     /// # Errors
