@@ -170,6 +170,23 @@ fn settings_of_the_host_are_refused_by_their_key() {
     assert!(bundle.run(&[]).failed(1).contains("the host's"));
 }
 
+#[test]
+fn a_filter_that_knows_no_execveat_lets_a_program_begin() {
+    let Some(mut bundle) = Bundle::new("echo began") else { return };
+    // What a shell needs, and no more.
+    let names = "read write writev open openat close stat fstat lstat newfstatat mmap mprotect munmap brk \
+                 rt_sigaction rt_sigprocmask rt_sigreturn ioctl access exit exit_group execve arch_prctl \
+                 set_tid_address set_robust_list rseq prlimit64 getrandom getuid getgid geteuid getegid \
+                 getpid getppid fcntl readlink wait4 sigaltstack getcwd prctl uname";
+    let names: Vec<&str> = names.split_whitespace().collect();
+    bundle.config["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "syscalls": [{ "names": names, "action": "SCMP_ACT_ALLOW" }],
+    });
+    bundle.write();
+    assert_eq!(bundle.run(&[]).ok(), "began\n");
+}
+
 /// What an agent at that socket is sent first: the state, and the descriptor.
 fn receive(listener: &UnixListener) -> (Value, OwnedFd) {
     let (agent, _) = listener.accept().unwrap();
