@@ -22,6 +22,7 @@ mod resources;
 mod setting;
 mod settings;
 mod skipped;
+mod update;
 mod write;
 
 use std::{
@@ -53,6 +54,7 @@ pub(crate) use memory::MemoryWatch;
 pub(crate) use path::CgroupPath;
 pub use resources::Resources;
 pub use settings::files;
+pub(crate) use update::change_devices;
 
 /// A directory below which the calling process may make cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +113,8 @@ struct Directory {
     controllers: Vec<Controller>,
     /// Whether it is at a given place: its parents are made too, and it may exist.
     parents_are_made: bool,
+    /// Whether there may be processes of others in it.
+    has_others: bool,
 }
 
 /// A directory that exists, open; its files are opened relative to it.

@@ -30,7 +30,7 @@ use crate::{
     joined::Joined,
     namespaces::Namespaces,
     pidfd,
-    plan::{Progress, SyscallPlan},
+    plan::{Progress, Slot, SyscallPlan},
     sys,
     undumpable::Undumpable,
 };
@@ -155,6 +155,29 @@ impl Child {
             Some((_wait, open)) => write(open, &[1]).map(drop).map_err(call("write to the gate")),
             None => Ok(()),
         }
+    }
+
+    /// Waits until the child has put a descriptor into `slot`, and returns a copy; `None` if the child has
+    /// ended before.
+    pub(crate) fn copy_of(&self, slot: Slot) -> Result<Option<OwnedFd>, Error> {
+        let number = loop {
+            let plan = self.borrowed.as_ref().map(|(plan, _)| plan);
+            if let Some(number) = plan.and_then(|plan| plan.content(slot)) {
+                break number;
+            }
+            let mut ended = [PollFd::new(self.pidfd(), PollFlags::POLLIN)];
+            match poll(&mut ended, 1u8) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(None),
+                Err(errno) => return Err(call("poll the child")(errno)),
+            }
+        };
+        let arguments = [self.pidfd.as_raw_fd() as usize, number, 0, 0, 0, 0];
+        // SAFETY: pidfd_getfd(2) takes numbers.
+        let copied = unsafe { sys::call(libc::SYS_pidfd_getfd, arguments) };
+        let copied = copied.map_err(call("pidfd_getfd of the seccomp listener"))?;
+        // SAFETY: the call has just made this descriptor for us.
+        Ok(Some(unsafe { OwnedFd::from_raw_fd(copied as i32) }))
     }
 
     /// Waits until the program runs or has failed to start. Returns how far the plan got, and the

@@ -17,8 +17,10 @@ const REPORT: usize = 5;
 pub(crate) const START: usize = 6;
 /// The child's end of the socket by which the launcher gets the master of a terminal.
 pub(crate) const TERMINAL: usize = 7;
+/// Where the child waits until the listener of its filter has been passed on.
+pub(crate) const LISTENER: usize = 8;
 /// The first of the child's mounts that its launcher has made.
-pub(crate) const MOUNTS: usize = 8;
+pub(crate) const MOUNTS: usize = 9;
 /// The first of the caller's descriptors for the program, until its numbers are free.
 pub(crate) const FIRST_PRESERVED: usize = 256;
 
@@ -35,6 +37,8 @@ pub(crate) struct ChildDescriptors<'a> {
     pub(crate) start: Option<BorrowedFd<'a>>,
     /// The socket by which it sends the master of its terminal.
     pub(crate) terminal: Option<BorrowedFd<'a>>,
+    /// Where it waits until the listener of its filter has been passed on.
+    pub(crate) listener: Option<BorrowedFd<'a>>,
     /// Mounts, until the root is entered. Their numbers in the launcher are above those in the
     /// child.
     pub(crate) mounts: Vec<BorrowedFd<'a>>,
@@ -51,6 +55,7 @@ impl<'a> ChildDescriptors<'a> {
             (self.report, REPORT, libc::O_CLOEXEC),
             (self.start, START, 0),
             (self.terminal, TERMINAL, libc::O_CLOEXEC),
+            (self.listener, LISTENER, libc::O_CLOEXEC),
         ];
         let single =
             single.into_iter().filter_map(|(kept, number, flags)| Some((kept?, number, flags)));

@@ -13,6 +13,7 @@
 mod kernel;
 mod lines;
 mod program;
+mod replace;
 mod serial;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::Error;
 
 pub use kernel::{attach, load};
 pub use lines::lines;
+pub use replace::replace;
 pub use words::InvalidRule;
 
 /// `linux.resources.devices` of config.json: a rule that allows or denies some devices.

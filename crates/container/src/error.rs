@@ -411,6 +411,12 @@ impl Error {
                     "lowering it needs CAP_SYS_RESOURCE on the host: run as root, or use at least the value \
                      in /proc/self/oom_score_adj"
                 }
+                (Self::Child { step, .. }, Some(Errno::EPERM))
+                    if step.starts_with("sched_setattr") =>
+                {
+                    "real-time policies and negative nice values need CAP_SYS_NICE on the host, and where \
+                     cgroup version 1 has cpu.rt_runtime_us, real-time policies a runtime there too"
+                }
                 (Self::BeyondParent { .. }, _) => {
                     "ask for less, or start isolab in a cgroup that has more"
                 }
@@ -425,7 +431,7 @@ impl Error {
                     "the container in which isolab runs denies this call: `isolab doctor` shows how to start it"
                 }
                 (Self::OpenDirectory { .. }, _) => "redirect a file, a pipe or /dev/null instead",
-                (Self::NoController { .. }, _) => {
+                (Self::NoController { .. } | Self::NoControllerFile { .. }, _) => {
                     "omit the limit, run as root, or run below a delegated cgroup: \
                  systemd-run --user --scope -p Delegate=yes isolab ..."
                 }

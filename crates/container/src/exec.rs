@@ -39,6 +39,7 @@ use crate::{
     inherited,
     joined::Joined,
     links::Links,
+    listener::Listening,
     mounts, pidfd,
     plan::SyscallPlan,
     preserved::{self, Preserved},
@@ -46,6 +47,7 @@ use crate::{
     process::{self, StdioEnds},
     program::{self, First},
     running::{self, RunningContainer, Started, Walls},
+    scheduling::{self, CpuAffinity},
     spec::{self, namespaces::Namespaces, power::User, root::Root},
     state::State,
     terminal::inside,
@@ -130,6 +132,8 @@ pub struct Command {
     /// What it may do, its user included; `None` means as the container's first program, or what that
     /// is for `user`.
     pub power: Option<spec::Power>,
+    /// Where it runs; by default where the container's cgroup lets it.
+    pub affinity: CpuAffinity,
     /// Whether `environment` is all of it.
     pub has_own_environment: bool,
     /// Where its standard streams lead.
@@ -214,9 +218,8 @@ impl Command {
     }
 
     fn joining(self, state: &State) -> Joining {
-        let Self {
-            words, environment: added, directory, user, power, preserved, is_traced, ..
-        } = self;
+        let Self { words, environment: added, directory, user, power, preserved, .. } = self;
+        let (affinity, is_traced) = (self.affinity, self.is_traced);
         let mut environment = match self.has_own_environment {
             true => Vec::new(),
             false => state.environment.clone(),
@@ -228,7 +231,7 @@ impl Command {
             (None, Some(user)) => power_of(&state.power, user),
             (None, None) => state.power.clone(),
         };
-        Joining { words, environment, directory, power, preserved, is_traced }
+        Joining { words, environment, directory, power, affinity, preserved, is_traced }
     }
 }
 
@@ -277,6 +280,7 @@ pub(crate) fn hook(state: &State, hook: &Hook, input: &[u8]) -> Result<Outcome> 
         directory: state.directory.clone(),
         power: state.power.clone(),
         preserved: 0,
+        affinity: CpuAffinity::default(),
         is_traced: false,
     };
     let streams = StdioEnds::new(Stdio::Capture)?;
@@ -298,6 +302,7 @@ struct Joining {
     directory: PathBuf,
     power: spec::Power,
     preserved: u32,
+    affinity: CpuAffinity,
     is_traced: bool,
 }
 
@@ -318,10 +323,13 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let terminal = stdio.socket();
     let copies = Preserved::copy(joining.preserved as usize)?;
     let preserved = copies.descriptors();
+    let listening = Listening::of(&joining.power)?;
+    let listener = listening.as_ref().map(Listening::wait);
     let mut kept = ChildDescriptors {
         inherited,
         program: image,
         terminal,
+        listener,
         preserved,
         ..ChildDescriptors::default()
     };
@@ -329,8 +337,13 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     let preserved = joining.preserved;
     let way_out = spec::WayOut { program, environment, preserved, ..spec::WayOut::default() };
     let mut plan = Box::new(SyscallPlan::default());
+    scheduling::stay_on(&mut plan, joining.affinity.initial.as_ref());
     cgroup.join(&mut plan);
+    scheduling::stay_on(&mut plan, joining.affinity.last.as_ref());
     inherited::leave_out(&mut plan, false);
+    if listening.is_some() {
+        gate.pass(&mut plan);
+    }
     namespaces.enter(&mut plan, &target, &state.power);
     stdio.connect(&mut plan, &kept);
     if kept.terminal.take().is_some() {
@@ -338,17 +351,28 @@ fn join(joining: &Joining, state: &State, stdio: StdioEnds, begin: Begin<'_>) ->
     }
     process::change_directory(&mut plan, &joining.directory)?;
     preserved::hand_over(&mut plan, joining.preserved as usize, begin);
-    privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;
+    let listener = privileges::drop_all(&mut plan, &joining.power, namespaces.has_user())?;
     process::reset_signals(&mut plan, begin);
     program::end_with(&mut plan, &way_out, first, begin)?;
     plan.finish(joining.is_traced);
-    let (shared, none) = (Namespaces::shared(), Joined::default());
+    let (shared, time) = (Namespaces::shared(), Joined::time_of(&state.first)?);
     let mut trace = Trace::new(joining.is_traced);
     let child =
         trace.record(Question::Boundary, "clone3: a process without new namespaces", || {
-            child::clone_into(&shared, &none, cgroup.clone_target(), plan, gate, false)
+            child::clone_into(
+                &shared,
+                &time,
+                cgroup.clone_target(),
+                plan,
+                gate,
+                listening.is_some(),
+            )
         })?;
     let mut walls = Walls { child, cgroup, links: Links::None };
+    if let (Some(listening), Some(slot)) = (listening, listener) {
+        walls.child.open_gate()?;
+        listening.pass_on(&walls.child, slot, (&state.hooks.state, "running"))?;
+    }
     let streams = stdio.of_the_launcher();
     let (progress, plan) = walls.child.wait_for_exec(true)?;
     timeline.reach_at(Milestone::Created, plan.began());

@@ -19,23 +19,27 @@ use crate::{
     pidfd,
     plan::SyscallPlan,
     spec::namespaces::{Namespace, Namespaces},
+    time_namespace::NEW_TIME,
 };
 
 /// Existing namespaces, open.
 #[derive(Debug, Default)]
 pub(crate) struct Joined {
     by_child: Vec<(OwnedFd, i32, &'static str)>,
-    /// A process cannot move into a pid namespace, only be created in it: the launcher's thread
-    /// sets it for its next child.
-    pid: Option<OwnedFd>,
+    /// A process cannot move into a pid namespace, only be created in it, and not into one of time
+    /// while it shares its launcher's memory: the launcher's thread sets them for its next child.
+    by_launcher: Vec<(OwnedFd, i32, &'static str)>,
 }
 
 impl Joined {
     /// Opens those of `namespaces` that exist already.
     pub(crate) fn open(namespaces: &Namespaces) -> Result<Self, Error> {
-        let cgroup = [(&namespaces.cgroup, libc::CLONE_NEWCGROUP, "cgroup")];
+        let others = [
+            (&namespaces.cgroup, libc::CLONE_NEWCGROUP, "cgroup"),
+            (&namespaces.time, NEW_TIME, "time"),
+        ];
         // The user namespace first: it gives the power to join the others (setns(2)).
-        let all = namespaces.all().into_iter().rev().chain(cgroup);
+        let all = namespaces.all().into_iter().rev().chain(others);
         let mut joined = Self::default();
         for (namespace, flag, name) in all {
             let opened = match namespace {
@@ -44,16 +48,31 @@ impl Joined {
                 Namespace::Shared | Namespace::New => continue,
             };
             match flag {
-                libc::CLONE_NEWPID => joined.pid = Some(opened),
+                libc::CLONE_NEWPID | NEW_TIME => joined.by_launcher.push((opened, flag, name)),
                 _ => joined.by_child.push((opened, flag, name)),
             }
         }
         Ok(joined)
     }
 
-    /// While the result lives, children of this thread are created in the joined pid namespace.
-    pub(crate) fn children_elsewhere(&self) -> Result<Option<ChildrenElsewhere>, Error> {
-        self.pid.as_ref().map(ChildrenElsewhere::enter).transpose()
+    /// The time namespace of a running process, if it is not the caller's.
+    pub(crate) fn time_of(process: &Process) -> Result<Self, Error> {
+        let link = |whose: &str| std::fs::read_link(format!("/proc/{whose}/ns/time")).ok();
+        let mut joined = Self::default();
+        if link("self") != link(&process.pid.to_string()) {
+            joined.by_launcher.push((namespace_of(process, "time")?, NEW_TIME, "time"));
+        }
+        Ok(joined)
+    }
+
+    /// While the result lives, children of this thread are created in the namespaces that they cannot
+    /// join by themselves.
+    pub(crate) fn children_elsewhere(&self) -> Result<ChildrenElsewhere, Error> {
+        let mut elsewhere = ChildrenElsewhere { own: Vec::new() };
+        for (file, flag, name) in &self.by_launcher {
+            elsewhere.enter(file, *flag, name)?;
+        }
+        Ok(elsewhere)
     }
 
     /// The child's steps that enter the others.
@@ -65,15 +84,42 @@ impl Joined {
     }
 }
 
-/// The namespace file at `path`; a file of another kind is an error.
-fn open_namespace(path: &Path, flag: i32, name: &'static str) -> Result<OwnedFd, Error> {
+/// The kind of namespace of which `path` is a file, by its name in `/proc/PID/ns`.
+///
+/// # Errors
+///
+/// When it cannot be opened or is no such file.
+pub fn namespace_kind(path: &Path) -> Result<&'static str, Error> {
+    let file = File::open(path).map_err(file("open the namespace", path))?;
+    let kinds = [
+        (libc::CLONE_NEWNS, "mnt"),
+        (libc::CLONE_NEWUTS, "uts"),
+        (libc::CLONE_NEWIPC, "ipc"),
+        (libc::CLONE_NEWPID, "pid"),
+        (libc::CLONE_NEWNET, "net"),
+        (libc::CLONE_NEWUSER, "user"),
+        (libc::CLONE_NEWCGROUP, "cgroup"),
+        (NEW_TIME, "time"),
+    ];
+    let found = flag_of(&file).and_then(|found| kinds.into_iter().find(|(flag, _)| *flag == found));
+    let lacking = || Error::NotNamespace { path: path.to_owned(), kind: "known" };
+    found.map(|(_, name)| name).ok_or_else(lacking)
+}
+
+/// The flag of clone(2) for the kind of namespace that this file is, if it is one.
+fn flag_of(file: &File) -> Option<i32> {
     // Of linux/nsfs.h; fails with ENOTTY if it is not a namespace (ioctl_ns(2)).
     const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
-    let file = File::open(path).map_err(file("open the namespace", path))?;
     // SAFETY: the request takes no argument.
     let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
-    match Errno::result(kind) {
-        Ok(kind) if kind == flag => Ok(file.into()),
+    Errno::result(kind).ok()
+}
+
+/// The namespace file at `path`; a file of another kind is an error.
+fn open_namespace(path: &Path, flag: i32, name: &'static str) -> Result<OwnedFd, Error> {
+    let file = File::open(path).map_err(file("open the namespace", path))?;
+    match flag_of(&file) {
+        Some(kind) if kind == flag => Ok(file.into()),
         _ => Err(Error::NotNamespace { path: path.to_owned(), kind: name }),
     }
 }
@@ -90,23 +136,28 @@ fn namespace_of(process: &Process, name: &'static str) -> Result<OwnedFd, Error>
     }
 }
 
-/// While it lives, children of this thread are created in another pid namespace.
+/// While it lives, children of this thread are created in other namespaces.
 pub(crate) struct ChildrenElsewhere {
-    own: File,
+    own: Vec<(File, CloneFlags)>,
 }
 
 impl ChildrenElsewhere {
-    fn enter(namespace: &OwnedFd) -> Result<Self, Error> {
-        let path = "/proc/thread-self/ns/pid";
-        let own = File::open(path).map_err(file("open", path))?;
-        setns(namespace, CloneFlags::CLONE_NEWPID).map_err(call("setns pid"))?;
-        Ok(Self { own })
+    fn enter(&mut self, namespace: &OwnedFd, flag: i32, name: &str) -> Result<(), Error> {
+        let path = format!("/proc/thread-self/ns/{name}");
+        let own = File::open(&path).map_err(file("open", path))?;
+        let flag = CloneFlags::from_bits_retain(flag);
+        setns(namespace, flag).map_err(call(format!("setns {name}")))?;
+        self.own.push((own, flag));
+        Ok(())
     }
 }
 
 impl Drop for ChildrenElsewhere {
     fn drop(&mut self) {
-        // Returning to one's own pid namespace is always allowed (setns(2)).
-        let _ = setns(&self.own, CloneFlags::CLONE_NEWPID);
+        for (own, flag) in self.own.drain(..).rev() {
+            // Returning to one's own pid namespace is always allowed (setns(2)), and whoever could
+            // leave the one of time can return.
+            let _ = setns(&own, flag);
+        }
     }
 }

@@ -43,11 +43,13 @@ pub mod hosts;
 mod idmapped;
 mod inherited;
 mod joined;
+mod keyring;
 pub mod layer;
 mod layers;
 mod life;
 pub mod link;
 mod links;
+mod listener;
 pub mod local_redirect;
 mod lookup;
 pub mod mount;
@@ -83,7 +85,9 @@ mod state;
 pub mod statistics;
 mod subnet;
 mod sys;
+mod sysctl;
 mod terminal;
+mod time_namespace;
 pub mod transfer;
 mod undumpable;
 pub mod users;
@@ -107,6 +111,7 @@ pub use exec::{
 pub use freeze::{freeze, is_frozen, thaw};
 pub use host::{CgroupLayout, ControllerFacts, HostFacts, available, host};
 pub use host_root::not_shown;
+pub use joined::namespace_kind;
 pub use life::{Created, State};
 pub use lookup::without_steps_up;
 pub use mount::Mount;
@@ -116,6 +121,7 @@ pub use reclaim::{SMAPS, drop_clean_pages, drop_clean_pages_with};
 pub use rootfs::{Device, Root, Upper};
 pub use scratch::Scratch;
 pub use spec::Spec;
+pub use sysctl::namespace_of_sysctl;
 
 use around::Around;
 use cgroup::CgroupPath;
@@ -126,6 +132,7 @@ use hosts::Files;
 use idmapped::IdMappedMounts;
 use joined::Joined;
 use links::Links;
+use listener::Listening;
 use plan::SyscallPlan;
 use preserved::Preserved;
 use process::StdioEnds;
@@ -205,6 +212,8 @@ impl<'a> Prepared<'a> {
         kept.mounts = id_mapped.descriptors();
         kept.preserved = preserved.descriptors();
         kept.terminal = stdio.socket();
+        let listening = Listening::of(&spec.power)?;
+        kept.listener = listening.as_ref().map(Listening::wait);
 
         // 2. First, before any process could use resources.
         let words = path.words();
@@ -215,10 +224,10 @@ impl<'a> Prepared<'a> {
         cgroup.join(&mut plan); // 2
         inherited::leave_out(&mut plan, namespaces.user.is_new()); // 4
         joined.enter(&mut plan); // 1
-        namespaces::complete(&mut plan, spec, &namespaces, gate_of_plan); // 1
+        namespaces::complete(&mut plan, spec, &namespaces, gate_of_plan)?; // 1
         stdio.connect(&mut plan, &kept); // 5
         network::set_up_inside(&mut plan, spec, &namespaces)?; // 5
-        privileges::set_sysctls(&mut plan, &spec.power, &namespaces)?; // 4
+        sysctl::set(&mut plan, &spec.power, &namespaces)?; // 4
         oom_score::set_own(&mut plan, spec.power.oom_score_adj, needs_gate)?; // 4
         let mut propagations = Propagations::default();
         if namespaces.mount.is_new() {
@@ -238,7 +247,8 @@ impl<'a> Prepared<'a> {
         kept.close_others(&mut plan, "close what the child has opened"); // 5
         process::change_directory(&mut plan, &spec.way_out.directory)?; // 5
         preserved::hand_over(&mut plan, spec.way_out.preserved as usize, begin); // 5
-        privileges::drop_all(&mut plan, &spec.power, namespaces.user.is_new())?; // 4
+        let new_user = namespaces.user.is_new();
+        let listener = privileges::drop_all(&mut plan, &spec.power, new_user)?; // 4
         process::reset_signals(&mut plan, begin); // 5
         program::end_with(&mut plan, &spec.way_out, first, begin)?; // 5
         plan.finish(trace.enabled());
@@ -263,6 +273,10 @@ impl<'a> Prepared<'a> {
         }
         spec.way_out.hooks.at_create(walls.child.pid(), walls.child.pidfd())?;
         walls.child.open_gate()?;
+        if let (Some(listening), Some(slot)) = (listening, listener) {
+            let state = (&spec.way_out.hooks.state, "creating");
+            listening.pass_on(&walls.child, slot, state)?;
+        }
         let streams = stdio.of_the_launcher();
         let (progress, plan) = walls.child.wait_for_exec(first.always_reports(begin))?;
         drop(shared);
@@ -291,7 +305,10 @@ fn record_hidden_mounts(trace: &mut Trace) -> Result<(), Error> {
 
 /// Whether the launcher has something to do while the child waits.
 fn needs_gate(spec: &Spec, namespaces: &Namespaces, links: &Links) -> bool {
-    namespaces.user.is_new() || links.are_any() || spec.way_out.hooks.need_gate()
+    namespaces.user.is_new()
+        || links.are_any()
+        || spec.way_out.hooks.need_gate()
+        || spec.power.filter.listener.is_some()
 }
 
 /// If the launcher cannot sleep while the child starts (CLONE_VFORK), the memory limit must be large

@@ -10,9 +10,9 @@
 
 use sandbox::Question::Boundary;
 
-use crate::{Spec, gate::Gate, plan::SyscallPlan, privileges};
+use crate::{Error, Spec, gate::Gate, plan::SyscallPlan, privileges, time_namespace};
 
-pub use crate::spec::namespaces::{Namespace, Namespaces};
+pub use crate::spec::namespaces::{Clock, Namespace, Namespaces, TimeOffset};
 
 impl Namespaces {
     /// All shared with the host.
@@ -26,10 +26,12 @@ impl Namespaces {
             net: Shared,
             user: Shared,
             cgroup: Shared,
+            time: Shared,
         }
     }
 
-    /// All except the cgroup namespace, with their flags and names.
+    /// All that clone3(2) makes, with their flags and names: those of cgroups and of time are made by the
+    /// child.
     pub(crate) fn all(&self) -> [(&Namespace, i32, &'static str); 6] {
         [
             (&self.mount, libc::CLONE_NEWNS, "mount"),
@@ -62,7 +64,7 @@ pub(crate) fn complete(
     spec: &Spec,
     namespaces: &Namespaces,
     gate: Option<&Gate>,
-) {
+) -> Result<(), Error> {
     let boundary = &spec.boundary;
     if namespaces.cgroup.is_new() {
         let flag = libc::CLONE_NEWCGROUP as usize;
@@ -78,10 +80,14 @@ pub(crate) fn complete(
             plan.step(Boundary, format!("{call} {name}"), number, [operand, name.len()]);
         }
     }
+    if namespaces.time.is_new() {
+        time_namespace::make(plan, &boundary.time_offsets)?;
+    }
     if let Some(gate) = gate {
         gate.pass(plan);
     }
     if namespaces.user != Namespace::Shared {
         privileges::become_first(plan, &spec.power);
     }
+    Ok(())
 }

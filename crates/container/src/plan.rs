@@ -395,6 +395,12 @@ impl SyscallPlan {
         has_failed || self.gate.is_none_or(|gate| self.record.step.load(Relaxed) >= gate)
     }
 
+    /// What a step of the child has put into `slot`, once it has.
+    pub(crate) fn content(&self, slot: Slot) -> Option<usize> {
+        let content = self.slots.get(slot.0)?.load(Relaxed);
+        (content != usize::MAX).then_some(content)
+    }
+
     /// When the child made its first step.
     pub(crate) fn began(&self) -> Duration {
         Duration::from_nanos(self.record.began.load(Relaxed))

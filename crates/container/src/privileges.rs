@@ -16,13 +16,11 @@ use nix::{
 use sandbox::Question::Power;
 
 use crate::{
-    Error, error, inherited, lookup,
-    plan::SyscallPlan,
-    seccomp,
-    spec::{
-        self,
-        namespaces::{Namespace, Namespaces},
-    },
+    Error,
+    child_descriptors::LISTENER,
+    error, inherited, keyring,
+    plan::{Slot, SyscallPlan},
+    scheduling, seccomp, spec,
 };
 
 pub use crate::{
@@ -31,49 +29,73 @@ pub use crate::{
 };
 
 impl Rlimit {
+    /// Whether the kernel has a limit of that name.
+    pub fn is_known(&self) -> bool {
+        inherited::number_of(&self.kind).is_some()
+    }
+
     fn number(&self) -> Result<usize, Error> {
         let number = inherited::number_of(&self.kind);
         number.ok_or_else(|| Error::UnknownRlimit { name: self.kind.clone() })
     }
 }
 
-/// The child's steps that drop privileges, in an order in which each is still allowed.
+/// The child's steps that drop privileges, in an order in which each is still allowed. Returns where the
+/// listener of its filter will be, if it has one.
 pub(crate) fn drop_all(
     plan: &mut SyscallPlan,
     power: &spec::Power,
     new_user_namespace: bool,
-) -> Result<(), Error> {
+) -> Result<Option<Slot>, Error> {
     let nothing_new = power.no_new_privileges;
     let capabilities = power.capabilities.available(new_user_namespace);
+    keyring::join(plan, power.keyring.as_deref())?;
+    scheduling::set(plan, power);
+    if let Some(persona) = power.personality {
+        let words = format!("personality {persona:#x}");
+        plan.step(Power, words, libc::SYS_personality, [persona as usize]);
+    }
     for limit in &power.rlimits {
         let values = plan.keep([limit.soft, limit.hard].map(u64::to_ne_bytes).concat());
         let words = format!("prlimit {} {} {}", limit.kind, limit.soft, limit.hard);
         plan.step(Power, words, libc::SYS_prlimit64, [0, limit.number()?, values, 0]);
     }
     capabilities.bound(plan, nothing_new);
+    let mut listener = None;
     if !nothing_new {
         // Without no_new_privs it takes CAP_SYS_ADMIN, which goes below (seccomp(2)).
-        filter(plan, power)?;
+        listener = filter(plan, power)?;
     }
     become_user(plan, &power.user, capabilities.permitted != CapabilitySet::NONE);
     capabilities.set(plan)?;
     if nothing_new {
         let arguments = [libc::PR_SET_NO_NEW_PRIVS as usize, 1];
         plan.step(Power, "prctl no_new_privs", libc::SYS_prctl, arguments);
-        filter(plan, power)?;
+        listener = filter(plan, power)?;
     }
-    Ok(())
+    Ok(listener)
 }
 
-fn filter(plan: &mut SyscallPlan, power: &spec::Power) -> Result<(), Error> {
+fn filter(plan: &mut SyscallPlan, power: &spec::Power) -> Result<Option<Slot>, Error> {
     const SET_MODE_FILTER: usize = libc::SECCOMP_SET_MODE_FILTER as usize;
     let bounding = power.capabilities.bounding;
-    if let Some(program) = seccomp::program(&power.seccomp, bounding.0)? {
-        let program = program.keep(plan);
-        let words = "seccomp: a list of allowed calls";
-        plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, 0, program]);
+    let Some(program) = seccomp::program(&power.seccomp, bounding.0)? else { return Ok(None) };
+    let program = program.keep(plan);
+    let words = "seccomp: a list of allowed calls";
+    let flags = power.filter.flags as usize;
+    if power.filter.listener.is_none() {
+        plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, flags, program]);
+        return Ok(None);
     }
-    Ok(())
+    // A child has one thread: there is none to synchronize with, which excludes a listener.
+    let flags = flags & !(libc::SECCOMP_FILTER_FLAG_TSYNC as usize)
+        | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as usize;
+    plan.step(Power, words, libc::SYS_seccomp, [SET_MODE_FILTER, flags, program]);
+    let listener = plan.result();
+    let room = plan.keep([0]);
+    let words = "wait until the listener of the filter is passed on";
+    plan.step(Power, words, libc::SYS_read, [LISTENER, room, 1]);
+    Ok(Some(listener))
 }
 
 /// The child's steps that change to the user of its program.
@@ -106,46 +128,6 @@ pub(crate) fn become_first(plan: &mut SyscallPlan, power: &spec::Power) {
     });
     become_user(plan, &user, true);
 }
-
-/// The child's steps that write sysctls, through the host's own `/proc/sys`, where a process sees
-/// those of its own namespaces.
-pub(crate) fn set_sysctls(
-    plan: &mut SyscallPlan,
-    power: &spec::Power,
-    namespaces: &Namespaces,
-) -> Result<(), Error> {
-    for (key, value) in &power.sysctl {
-        let own = if key.starts_with("net.") {
-            namespaces.net != Namespace::Shared
-        } else if key.starts_with("fs.mqueue.") || IPC_SYSCTLS.contains(&key.as_str()) {
-            namespaces.ipc != Namespace::Shared
-        } else {
-            key == "kernel.domainname" && namespaces.uts != Namespace::Shared
-        };
-        if !own || key.contains('/') || key.contains("..") {
-            return Err(Error::SharedSysctl { key: key.clone() });
-        }
-        let path = format!("/proc/sys/{}", key.replace('.', "/"));
-        lookup::open_of_host_to_write(plan, Path::new(&path))?;
-        let file = plan.result();
-        let operand = plan.keep(value.as_bytes());
-        let arguments = [file.operand(), operand, value.len()];
-        plan.step(Power, format!("sysctl {key}={value}"), libc::SYS_write, arguments);
-    }
-    Ok(())
-}
-
-/// Sysctls that each ipc namespace has of its own (ipc_namespaces(7)).
-const IPC_SYSCTLS: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
 
 /// The first id outside and the number of ids, for a container that root makes: no user has any of
 /// them.

@@ -40,6 +40,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, plan::SyscallPlan};
 
+pub use crate::spec::filter::{FilterOptions, Listener};
+
 /// Which system calls a container may make.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,6 +80,12 @@ pub struct Profile {
 const SCMP_ARCH_X86: &str = "SCMP_ARCH_X86";
 
 impl Profile {
+    /// Whether it leaves a call to a listener.
+    pub fn notifies(&self) -> bool {
+        let mut actions = self.rules.iter().map(|rule| rule.action);
+        self.default_action == Action::Notify || actions.any(|it| it == Action::Notify)
+    }
+
     fn has_i386(&self) -> bool {
         self.architectures.iter().any(|name| name == SCMP_ARCH_X86)
     }
@@ -162,6 +170,9 @@ pub enum Action {
     /// The call is made, and the kernel logs it.
     #[serde(rename = "SCMP_ACT_LOG")]
     Log,
+    /// The listener of the filter decides.
+    #[serde(rename = "SCMP_ACT_NOTIFY")]
+    Notify,
     /// The call is made.
     #[serde(rename = "SCMP_ACT_ALLOW")]
     Allow,
@@ -178,6 +189,7 @@ impl Action {
             Self::Errno => libc::SECCOMP_RET_ERRNO | data,
             Self::Trace => libc::SECCOMP_RET_TRACE | data,
             Self::Log => libc::SECCOMP_RET_LOG,
+            Self::Notify => libc::SECCOMP_RET_USER_NOTIF,
             Self::Allow => libc::SECCOMP_RET_ALLOW,
         }
     }

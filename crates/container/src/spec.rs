@@ -10,12 +10,14 @@
 //! | 5 | [`WayOut`] | `process.args`, `.env`, `.cwd`, `.terminal`, `hooks` |
 
 pub(crate) mod device_nodes;
+pub(crate) mod filter;
 pub(crate) mod hooks;
 pub(crate) mod names;
 pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod power;
 pub(crate) mod root;
+pub(crate) mod scheduling;
 
 use std::{
     collections::BTreeMap,
@@ -38,12 +40,14 @@ use crate::{
     seccomp::Seccomp,
 };
 use device_nodes::Device;
+use filter::FilterOptions;
 use hooks::Hooks;
 use names::NameService;
-use namespaces::{Namespace, Namespaces};
+use namespaces::{Namespace, Namespaces, TimeOffset};
 use network::{BridgeLink, Network, Published};
 use power::{IdMaps, Rlimit, User};
 use root::Root;
+use scheduling::{IoPriority, Scheduler};
 
 /// The description of a container, one section for each of the five modules.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,12 +73,14 @@ pub struct Boundary {
     pub hostname: Option<String>,
     /// The NIS domain name inside; only with a uts namespace of its own.
     pub domainname: Option<String>,
+    /// How far its clocks are ahead of the host's; only with a new time namespace.
+    pub time_offsets: Vec<TimeOffset>,
 }
 
 impl Default for Boundary {
     fn default() -> Self {
         let (namespaces, hostname) = (Namespaces::default(), Some("isolab".into()));
-        Self { namespaces, hostname, domainname: None }
+        Self { namespaces, hostname, domainname: None, time_offsets: Vec::new() }
     }
 }
 
@@ -97,6 +103,8 @@ pub struct Budget {
     /// The path of its cgroup from the root of every hierarchy, as in config.json (`cgroupsPath`): it
     /// gets a directory in all of them, whatever the limits are. It stands above a name.
     pub cgroup_path: Option<PathBuf>,
+    /// Whether there may be processes at that path already: those with which a scope of systemd's begins.
+    pub cgroup_has_others: bool,
     /// Files of that cgroup, to be written in this order.
     pub cgroup_files: Vec<CgroupFile>,
     /// Whether a cgroup with a name has the controllers of all limits, also of those that it has not:
@@ -113,6 +121,7 @@ impl Default for Budget {
             devices: devices::default_rules(),
             cgroup: None,
             cgroup_path: None,
+            cgroup_has_others: false,
             cgroup_files: Vec::new(),
             all_controllers: false,
         }
@@ -216,12 +225,27 @@ pub struct Power {
     pub capabilities: Capabilities,
     /// Which system calls are allowed.
     pub seccomp: Seccomp,
+    /// How the filter of system calls is installed.
+    #[serde(default)]
+    pub filter: FilterOptions,
     /// Its `oom_score_adj`: how likely the kernel kills it when the host runs out of memory, from
     /// -1000 (never) to 1000 (first); `None` means the launcher's own.
     #[serde(default)]
     pub oom_score_adj: Option<i32>,
     /// Limits of a process (getrlimit(2)).
     pub rlimits: Vec<Rlimit>,
+    /// How it shares the processors with others; `None` means as the launcher, but never in real time.
+    #[serde(default)]
+    pub scheduler: Option<Scheduler>,
+    /// How it shares the disks with others; `None` means as the launcher.
+    #[serde(default)]
+    pub io_priority: Option<IoPriority>,
+    /// Its execution domain (personality(2)).
+    #[serde(default)]
+    pub personality: Option<u32>,
+    /// The name of its session keyring; `None` means the launcher's.
+    #[serde(default)]
+    pub keyring: Option<String>,
     /// Whether executing a program can never give it more power (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: bool,
     /// Settings below `/proc/sys`: `("net.ipv4.ip_forward", "1")`. Only settings that belong to a
@@ -236,8 +260,13 @@ impl Default for Power {
             id_maps: None,
             capabilities: Capabilities::default(),
             seccomp: Seccomp::default(),
+            filter: FilterOptions::default(),
             oom_score_adj: None,
             rlimits: Vec::new(),
+            scheduler: None,
+            io_priority: None,
+            personality: None,
+            keyring: None,
             no_new_privileges: true,
             sysctl: Vec::new(),
         }

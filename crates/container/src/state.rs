@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cgroup::{self, CgroupFile},
+    devices::DeviceRule,
     error::{self, Error, call},
     observe, pidfd,
     spec::{self, Spec, hooks::Hooks},
@@ -109,6 +110,22 @@ impl State {
     pub fn write_cgroup(&self, files: &[CgroupFile]) -> error::Result<()> {
         let paths: Vec<&Path> = self.cgroups().collect();
         Ok(cgroup::write_all(&paths, files)?)
+    }
+
+    /// The content of a file of its cgroup; `None` if none of its directories has it.
+    pub fn read_cgroup(&self, name: &str) -> Option<String> {
+        let mut paths = self.cgroups().map(|path| path.join(name));
+        paths.find_map(|path| fs::read_to_string(path).ok())
+    }
+
+    /// Lets it use the devices of the rules `new` and no others, where those of `old` were in force.
+    ///
+    /// # Errors
+    ///
+    /// When it has no cgroup for devices, or the kernel refuses the rules.
+    pub fn set_devices(&self, old: &[DeviceRule], new: &[DeviceRule]) -> error::Result<()> {
+        let paths: Vec<&Path> = self.cgroups().collect();
+        Ok(cgroup::change_devices(&paths, old, new)?)
     }
 
     /// Whether its first process is in the pid namespace of the caller.

@@ -106,6 +106,25 @@ fn the_program_of_version_2_keeps_processes_from_devices() {
 }
 
 #[test]
+fn other_rules_take_the_place_of_the_program_of_version_2() {
+    if !is_free() {
+        return;
+    }
+    let Some(cgroup) = cgroup(2, "devices-other") else { return };
+    if let Err(error) = devices::load(&[]) {
+        return skip(&format!("{error}: {:?}", std::error::Error::source(&error)));
+    }
+    let directory = File::open(&cgroup.0).unwrap();
+    let nothing: DeviceRule = serde_json::from_str(r#"{"allow": false}"#).unwrap();
+    for opened in [true, false, true, false] {
+        let rules = if opened { devices::default_rules() } else { vec![nothing] };
+        devices::replace(&rules, directory.as_fd()).unwrap();
+        let said = tried(Some(cgroup.0.join("cgroup.procs")));
+        assert_eq!(said.contains("null can be opened"), opened, "{said}");
+    }
+}
+
+#[test]
 fn the_lines_of_version_1_keep_processes_from_devices() {
     if !is_free() {
         return;

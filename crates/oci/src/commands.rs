@@ -22,31 +22,28 @@ use crate::{
     output,
     record::{Record, Status},
     store::Store,
+    systemd,
 };
 
 /// Does what the command line says; gives the exit code.
 pub(crate) fn run(options: &Options, log: &Log) -> Result<u8> {
     let store = Store::at(options.global.root.as_deref());
-    if options.global.systemd_cgroup {
-        return Err(Error::Unsupported {
-            what: "--systemd-cgroup",
-            why: "cgroups are made by their files; configure the engine with the cgroupfs driver",
-        });
-    }
+    let by_systemd = options.global.systemd_cgroup;
     match &options.command {
-        Command::Create(create) => create::create(&store, log, create),
+        Command::Create(create) => create::create(&store, log, create, by_systemd),
         Command::Start(one) => start(&store, log, &one.id),
-        Command::Run(run) => return run::run(&store, log, run),
+        Command::Run(run) => return run::run(&store, log, run, by_systemd),
         Command::State(one) => state(&store, &one.id),
         Command::Kill(kill) => kill::kill(&store, kill),
         Command::Delete(delete) => delete::delete(&store, log, delete),
-        Command::Exec(exec) => return exec::exec(&store, exec),
+        Command::Exec(exec) => return exec::exec(&store, log, exec),
         Command::Ps(ps) => ps::ps(&store, ps),
         Command::List(list) => list::list(&store, log, list),
         Command::Pause(one) => pause(&store, &one.id),
         Command::Resume(one) => resume(&store, &one.id),
         Command::Events(events) => events::events(&store, events),
         Command::Update(update) => update::update(&store, update),
+        Command::Hold => systemd::hold(),
         Command::Features => features::features(),
         Command::Spec(spec) => spec::spec(spec),
         Command::Monitor(one) => return machine::monitor(&one.directory),

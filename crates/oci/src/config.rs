@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use container::{hooks::Hook, privileges::Rlimit};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use linux::{DeviceEntry, Linux, NamespaceEntry};
-pub(crate) use resources::{Memory, Resources};
+pub(crate) use linux::{DeviceEntry, Linux, NamespaceEntry, Personality, Seccomp};
+pub(crate) use resources::{BlockIo, Cpu, Memory, Resources, ThrottleDevice};
 
 /// The whole of it.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -84,6 +84,16 @@ pub enum Error {
         /// What is missing, and the way out.
         why: String,
     },
+    /// systemd does not do what it is asked for.
+    #[error("systemd: {method}: {name}: {why}")]
+    Systemd {
+        /// What was asked for (org.freedesktop.systemd1(5)).
+        method: String,
+        /// The name of the error.
+        name: String,
+        /// Its text.
+        why: String,
+    },
     /// Something that this runtime does not do.
     #[error("{what} is not supported: {why}")]
     Unsupported {
@@ -93,7 +103,7 @@ pub enum Error {
         why: &'static str,
     },
     /// The container could not be made, changed or removed.
-    #[error("{}", sandbox::chain(.0))]
+    #[error("{}{}", sandbox::chain(.0), way_out(.0.fix().unwrap_or_default()))]
     Container(#[from] sandbox::Error),
 }
 

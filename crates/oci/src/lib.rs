@@ -29,6 +29,7 @@ mod preserved;
 mod record;
 mod signals;
 mod store;
+mod systemd;
 mod translate;
 
 use std::{ffi::OsString, process::ExitCode};

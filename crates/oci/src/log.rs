@@ -11,7 +11,11 @@ use std::{
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::options::{Global, LogFormat};
+use crate::{
+    config::Process,
+    options::{Global, LogFormat},
+    translate,
+};
 
 /// Where the lines go.
 #[derive(Debug, Default)]
@@ -50,6 +54,13 @@ impl Log {
     /// Reports what has failed and stops nothing.
     pub(crate) fn warning(&self, message: &str) {
         self.write("warning", message);
+    }
+
+    /// Warns of what the program of `process` does not get.
+    pub(crate) fn left_out(&self, process: &Process) {
+        for name in translate::unknown_capabilities(process) {
+            self.warning(&format!("process.capabilities: {name:?} is unknown and left out"));
+        }
     }
 
     /// The same for failures of hooks.

@@ -45,6 +45,7 @@ use crate::{
     config::{Config, Process},
     error::{Error, Result, file, property},
     record::Record,
+    systemd::Unit,
     translate,
 };
 
@@ -89,10 +90,15 @@ pub(crate) fn available() -> Result<()> {
 }
 
 /// The monitor as a container without walls of its own: it makes itself a cell before the guest runs.
-pub(crate) fn monitor_spec(bundle: &Bundle, id: &str, directory: &Path) -> Result<Spec> {
+pub(crate) fn monitor_spec(
+    bundle: &Bundle,
+    id: &str,
+    directory: &Path,
+    unit: Option<&Unit>,
+) -> Result<Spec> {
     let config = &bundle.config;
     check(config)?;
-    let mut spec = translate::spec(bundle, id)?;
+    let mut spec = translate::spec(bundle, id, unit)?;
     let own = Spec::default();
     let net = match &spec.boundary.namespaces.net {
         // The guest has a network of its own; the monitor needs none.

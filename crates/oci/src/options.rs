@@ -93,6 +93,9 @@ pub(crate) enum Command {
     Features,
     /// Write a config.json to begin with
     Spec(Spec),
+    /// Wait for the end of standard input: the first process of a scope of systemd's
+    #[command(hide = true)]
+    Hold,
     /// Refused: processes cannot be saved to disk
     Checkpoint(Refused),
     /// Refused: there is nothing to restore from
@@ -296,18 +299,18 @@ pub(crate) struct Update {
     /// Period of the CPU quota, in microseconds
     #[arg(long, value_name = "US")]
     pub(crate) cpu_period: Option<u64>,
-    /// CPU time that may be saved up, in microseconds
+    /// CPU time that may be saved for later, in microseconds
     #[arg(long, value_name = "US")]
     pub(crate) cpu_burst: Option<u64>,
-    /// Real-time CPU time per period, in microseconds
-    #[arg(long, value_name = "US", allow_hyphen_values = true)]
-    pub(crate) cpu_rt_runtime: Option<i64>,
-    /// Period of real-time CPU time, in microseconds
+    /// Whether it runs only when nothing else does: 1 or 0
+    #[arg(long, value_name = "0|1")]
+    pub(crate) cpu_idle: Option<i64>,
+    /// Period of the real-time budget, in microseconds
     #[arg(long, value_name = "US")]
     pub(crate) cpu_rt_period: Option<u64>,
-    /// Whether it only gets time that nobody else wants: 0 or 1
-    #[arg(long, value_name = "0|1", allow_hyphen_values = true)]
-    pub(crate) cpu_idle: Option<i64>,
+    /// CPU time of real-time programs per period, in microseconds
+    #[arg(long, value_name = "US", allow_hyphen_values = true)]
+    pub(crate) cpu_rt_runtime: Option<i64>,
     /// Weight of CPU time
     #[arg(long, value_name = "SHARES", alias = "cpu-shares")]
     pub(crate) cpu_share: Option<u64>,

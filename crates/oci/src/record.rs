@@ -18,6 +18,7 @@ use crate::{
     config::{Process, Resources},
     error::{Error, Result, file},
     store::{StateDirectory, Store},
+    systemd::Unit,
 };
 
 /// A container, as its directory describes it.
@@ -36,6 +37,9 @@ pub(crate) struct Record {
     /// Whether its first process is the monitor of a microVM.
     #[serde(default)]
     pub(crate) is_machine: bool,
+    /// The unit of systemd's in which it is.
+    #[serde(default)]
+    pub(crate) unit: Option<Unit>,
     /// What it holds; written before it is made.
     pub(crate) held: Vec<Resource>,
     /// What is known of it once it is made.

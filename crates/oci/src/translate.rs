@@ -4,6 +4,8 @@ mod boundary;
 pub(crate) mod budget;
 mod inside;
 mod power;
+mod scheduling;
+mod seccomp;
 mod way_out;
 
 use container::Spec;
@@ -13,20 +15,23 @@ use crate::{
     SPEC_VERSION,
     bundle::Bundle,
     error::{Result, property},
+    systemd::Unit,
 };
 
-pub(crate) use power::power;
+pub(crate) use power::{power, unknown_capabilities};
+pub(crate) use scheduling::affinity;
+pub(crate) use seccomp::FLAGS as SECCOMP_FLAGS;
 pub(crate) use way_out::{environment, words};
 
-/// The container that a bundle describes, under this id.
-pub(crate) fn spec(bundle: &Bundle, id: &str) -> Result<Spec> {
+/// The container that a bundle describes, under this id; with a unit, in the cgroup that systemd makes.
+pub(crate) fn spec(bundle: &Bundle, id: &str, unit: Option<&Unit>) -> Result<Spec> {
     let config = &bundle.config;
     refuse_what_is_not_done(bundle)?;
     let process = config.process.as_ref();
     let process = process.ok_or_else(|| property("process", "it is missing"))?;
     let boundary = boundary::boundary(config)?;
     let mut spec = Spec {
-        budget: budget::budget(config, id)?,
+        budget: budget::budget(config, id, unit)?,
         inside: inside::inside(bundle)?,
         power: power(process, config)?,
         way_out: way_out::way_out(process, config, &boundary)?,
@@ -53,8 +58,6 @@ fn refuse_what_is_not_done(bundle: &Bundle) -> Result<()> {
             "isolab does not support SELinux; leave it out",
         ),
         (!linux.net_devices.is_empty(), "linux.netDevices", "isolab moves no network devices"),
-        (!linux.time_offsets.is_empty(), "linux.timeOffsets", "isolab makes no time namespace"),
-        (linux.personality.is_some(), "linux.personality", "isolab sets no execution domain"),
     ];
     match given.into_iter().find(|(is_given, ..)| *is_given) {
         Some((_, name, why)) => Err(property(name, why)),

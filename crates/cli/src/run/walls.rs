@@ -176,6 +176,7 @@ impl ContainerArguments {
             net: is_on(Namespace::Net, usual.net),
             user: is_on(Namespace::User, usual.user),
             cgroup: is_on(Namespace::Cgroup, usual.cgroup),
+            time: usual.time,
         }
     }
 }

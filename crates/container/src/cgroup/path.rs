@@ -7,7 +7,11 @@ use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-use nix::{errno::Errno, fcntl::OFlag, unistd::Uid};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    unistd::{AccessFlags, Uid, access},
+};
 use sandbox::{Limits, Resource};
 
 use super::{
@@ -119,6 +123,7 @@ impl CgroupPath {
             version,
             controllers: parent.controllers,
             parents_are_made: false,
+            has_others: false,
         };
         let directories = parents.into_iter().map(directory).collect();
         Ok(Self { directories, settings, devices: asked, files: budget.cgroup_files.clone() })
@@ -132,7 +137,11 @@ impl CgroupPath {
         budget: &spec::Budget,
     ) -> Result<Self, Error> {
         let layout = Layout::of_this_process()?;
-        let directories = layout.all_at(path);
+        let mut directories = layout.all_at(path);
+        if !Uid::effective().is_root() {
+            // Where nothing is delegated to the caller there is no cgroup: a limit that needs one says so.
+            directories.retain(|(path, ..)| may_be_made(path));
+        }
         let has_v1 = |controller| layout.v1(controller).is_some();
         let version = match [Controller::Memory, Controller::Pids].into_iter().any(has_v1) {
             true => Version::V1,
@@ -150,6 +159,7 @@ impl CgroupPath {
             version,
             controllers,
             parents_are_made: true,
+            has_others: budget.cgroup_has_others,
         };
         let directories = directories.into_iter().map(directory).collect();
         Ok(Self { directories, settings, devices: asked, files: budget.cgroup_files.clone() })
@@ -207,10 +217,20 @@ impl CgroupPath {
     }
 }
 
+/// Whether the caller may make a directory at `path`, and those above it that are missing.
+fn may_be_made(path: &Path) -> bool {
+    let flags = AccessFlags::W_OK | AccessFlags::X_OK;
+    let nearest = path.ancestors().skip(1).find(|above| above.is_dir());
+    nearest.is_some_and(|above| access(above, flags).is_ok())
+}
+
 /// Makes the directory of a cgroup. One that is at a given place may be there, if nothing runs in it,
 /// and its parents may not.
 fn make(directory: &Directory) -> Result<(), Error> {
     let path = &directory.path;
+    if directory.has_others && path.is_dir() {
+        return Ok(()); // who has made it has given it its controllers
+    }
     if let Some(parent) = directory.parents_are_made.then(|| path.parent()).flatten() {
         make_parents(parent, directory.version)?;
     }

@@ -14,9 +14,12 @@ use crate::{Error, error::call};
 const PROG_LOAD: usize = 5;
 const PROG_ATTACH: usize = 8;
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-const ATTACH_TYPE_CGROUP_DEVICE: u32 = 6;
+pub(super) const ATTACH_TYPE_CGROUP_DEVICE: u32 = 6;
 /// Programs of ancestor cgroups, and other programs of this cgroup, run too.
 const ALLOW_MULTI: u32 = 2;
+
+/// The name of all programs with device rules of isolab.
+pub(super) const NAME: [u8; 16] = *b"isolab_devices\0\0";
 
 /// `union bpf_attr` of BPF_PROG_LOAD, as far as needed.
 #[repr(C)]
@@ -38,11 +41,11 @@ struct LoadAttributes {
 
 /// `union bpf_attr` of BPF_PROG_ATTACH.
 #[repr(C)]
-struct AttachAttributes {
-    target: u32,
-    program: u32,
-    kind: u32,
-    flags: u32,
+pub(super) struct AttachAttributes {
+    pub(super) target: u32,
+    pub(super) program: u32,
+    pub(super) kind: u32,
+    pub(super) flags: u32,
 }
 
 /// Loads the program for `rules` into the kernel, which verifies and compiles it.
@@ -57,13 +60,13 @@ pub fn load(rules: &[DeviceRule]) -> Result<OwnedFd, Error> {
         instruction_count: instructions.len() as u32,
         instructions: instructions.as_ptr() as u64,
         license: c"MIT".as_ptr() as u64,
-        name: *b"isolab_devices\0\0",
+        name: NAME,
         expected_attach_type: ATTACH_TYPE_CGROUP_DEVICE,
         ..LoadAttributes::default()
     };
     // SAFETY: the attributes are laid out as bpf(2) has them and their addresses are those of live
     // objects that the kernel only reads.
-    let loaded = unsafe { bpf(PROG_LOAD, &attributes) };
+    let loaded = unsafe { bpf(PROG_LOAD, &raw const attributes) };
     let descriptor = match loaded {
         Ok(descriptor) => descriptor,
         // The caller may not load programs: the verifier has no log.
@@ -77,7 +80,7 @@ pub fn load(rules: &[DeviceRule]) -> Result<OwnedFd, Error> {
             attributes.log_size = log.len() as u32;
             attributes.log_buffer = log.as_mut_ptr() as u64;
             // SAFETY: as above; the log is written to the buffer, which is of that size.
-            match unsafe { bpf(PROG_LOAD, &attributes) } {
+            match unsafe { bpf(PROG_LOAD, &raw const attributes) } {
                 Ok(descriptor) => descriptor,
                 Err(_) => {
                     let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
@@ -104,7 +107,7 @@ pub fn attach(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>) -> Result<(), Err
         flags: ALLOW_MULTI,
     };
     // SAFETY: the attributes are laid out as bpf(2) has them, and hold no addresses.
-    let attached = unsafe { bpf(PROG_ATTACH, &attributes) };
+    let attached = unsafe { bpf(PROG_ATTACH, &raw const attributes) };
     attached.map(drop).map_err(call("attach the device rules to the cgroup"))
 }
 
@@ -113,11 +116,9 @@ pub fn attach(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>) -> Result<(), Err
 /// # Safety
 ///
 /// The attributes are those of the command, and what they point to lives as long as the call.
-unsafe fn bpf<T>(command: usize, attributes: &T) -> Result<i32, Errno> {
+pub(super) unsafe fn bpf<T>(command: usize, attributes: *const T) -> Result<i32, Errno> {
     // SAFETY: the caller vouches for the attributes; the kernel reads their size and no more.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>())
-    };
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
     match result {
         -1 => Err(Errno::from_raw(io::Error::last_os_error().raw_os_error().unwrap_or(0))),
         descriptor => Ok(descriptor as i32),

@@ -17,8 +17,10 @@
 //! When the kernel installs a filter it runs it for each number, up to the first load of an
 //! argument: so short paths to the result matter, and arguments come last.
 
+use std::borrow::Cow;
+
 use super::{
-    Argument, Operator, Profile, Rule,
+    Action, Argument, Operator, Profile, Rule,
     assembler::{
         AND, ARCHITECTURE, ARGUMENTS, Assembler, I386, Instruction, JUMP_EQUAL, JUMP_GREATER,
         JUMP_GREATER_EQUAL, Label, NUMBER, UNKNOWN, X32, X86_64,
@@ -26,7 +28,7 @@ use super::{
     syscalls::{self, COMMON, Table},
     syscalls_i386,
 };
-use crate::Error;
+use crate::{Error, child_descriptors::PROGRAM};
 
 /// The outcome for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,15 +57,17 @@ struct Interval {
 /// When a rule looks at an argument that no call has, or the program is too long for the kernel.
 pub(super) fn compile(profile: &Profile) -> Result<Vec<Instruction>, Error> {
     check_arguments(profile)?;
+    let named = profile.rules.len();
+    let profile = &with_own_call(profile);
     let assembler = Assembler::default();
     let mut compiler = Compiler { profile, assembler, tests: Vec::new(), common: None };
     // From the end of the program to its beginning.
     let mut architecture = compiler.assembler.answer(UNKNOWN);
     if profile.has_i386() {
-        let calls = compiler.calls(intervals(profile, &syscalls_i386::I386, None));
+        let calls = compiler.calls(intervals(profile, named, &syscalls_i386::I386, None));
         architecture = compiler.assembler.branch(JUMP_EQUAL, I386, calls, architecture);
     }
-    let calls = compiler.calls(intervals(profile, &syscalls::X86_64, Some(X32)));
+    let calls = compiler.calls(intervals(profile, named, &syscalls::X86_64, Some(X32)));
     let architecture = compiler.assembler.branch(JUMP_EQUAL, X86_64, calls, architecture);
     compiler.assembler.load(ARCHITECTURE, architecture);
     compiler.assembler.finish()
@@ -79,10 +83,42 @@ fn check_arguments(profile: &Profile) -> Result<(), Error> {
     Ok(())
 }
 
-/// The outcomes of all numbers of one architecture; those from `foreign` on belong to another one.
-fn intervals(profile: &Profile, table: &Table, foreign: Option<u32>) -> Vec<Interval> {
+/// The profile, and a rule for the last call of a child before its program runs: execveat of a program
+/// in memory, by its descriptor. Profiles that allow execve, which other runtimes call, may not know it;
+/// and nobody can do more by it than by execve of `/proc/self/fd/4`.
+fn with_own_call(profile: &Profile) -> Cow<'_, Profile> {
+    let rule_of =
+        |name: &str| profile.rules.iter().find(|rule| rule.names.iter().any(|it| it == name));
+    let allows = |rule: &Rule| rule.action.lets_pass() && rule.arguments.is_empty();
+    let is_needed = !profile.default_action.lets_pass()
+        && rule_of("execveat").is_none()
+        && rule_of("execve").is_some_and(allows);
+    if !is_needed {
+        return Cow::Borrowed(profile);
+    }
+    let equal = |index, value| Argument { index, value, value_two: 0, operator: Operator::Equal };
+    let flags = libc::AT_EMPTY_PATH.cast_unsigned();
+    let own = Rule {
+        names: vec!["execveat".into()],
+        action: Action::Allow,
+        errno: None,
+        arguments: vec![equal(0, PROGRAM as u64), equal(4, flags.into())],
+    };
+    let mut profile = profile.clone();
+    profile.rules.push(own);
+    Cow::Owned(profile)
+}
+
+/// The outcomes of all numbers of one architecture; those from `foreign` on belong to another one. The
+/// first rules, `named` of them, tell how new the profile is.
+fn intervals(
+    profile: &Profile,
+    named: usize,
+    table: &Table,
+    foreign: Option<u32>,
+) -> Vec<Interval> {
     let pairs = rules_by_number(profile, table);
-    let newest = pairs.last().map_or(0, |(number, _)| *number);
+    let newest = pairs.iter().rfind(|pair| pair.1 < named).map_or(0, |(number, _)| *number);
     let mut by_number = pairs.chunk_by(|one, other| one.0 == other.0).peekable();
     let default = profile.default_action.answer(profile.default_errno);
     let unknown = if profile.default_action.lets_pass() { default } else { UNKNOWN };
@@ -101,7 +137,8 @@ fn intervals(profile: &Profile, table: &Table, foreign: Option<u32>) -> Vec<Inte
             add(
                 number,
                 match rules {
-                    Some(pairs) => outcome(profile, pairs, default),
+                    Some(pairs) if number <= newest => outcome(profile, pairs, default),
+                    Some(pairs) => outcome(profile, pairs, unknown),
                     None if number < newest => Outcome::Answer(default),
                     None => Outcome::Answer(unknown),
                 },

@@ -93,6 +93,39 @@ impl Profile {
     }
 }
 
+impl Profile {
+    /// The same profile of a config.json, with its rules as libseccomp, which runc uses, understands them.
+    #[must_use]
+    pub fn as_in_runc(mut self) -> Self {
+        self.rules = self.rules.into_iter().flat_map(Rule::split).collect();
+        self.sorted()
+    }
+
+    /// In the order in which libseccomp lets rules take precedence.
+    fn sorted(mut self) -> Self {
+        let default = self.default_action.answer(self.default_errno);
+        self.rules.sort_by_key(|rule| match rule.action.answer(rule.errno) == default {
+            true => 2,
+            false => usize::from(!rule.arguments.is_empty()),
+        });
+        self
+    }
+}
+
+impl Rule {
+    /// A rule for each condition, if two of them are about the same argument.
+    fn split(self) -> Vec<Self> {
+        let mut seen = [false; 256];
+        let mut again = |it: &Argument| std::mem::replace(&mut seen[usize::from(it.index)], true);
+        let Self { names, action, errno, arguments } = self;
+        let rule = |arguments| Self { names: names.clone(), action, errno, arguments };
+        match arguments.iter().any(&mut again) {
+            true => arguments.into_iter().map(|argument| rule(vec![argument])).collect(),
+            false => vec![rule(arguments)],
+        }
+    }
+}
+
 fn read(json: &[u8], here: &Here) -> Result<Profile, Error> {
     if json.len() > MOST_BYTES {
         return Err(refused("it has more than 1 MiB"));
@@ -110,12 +143,11 @@ fn read(json: &[u8], here: &Here) -> Result<Profile, Error> {
             rules.extend(rules_of(calls)?);
         }
     }
-    let default = default_action.answer(default_errno);
-    rules.sort_by_key(|rule| match rule.action.answer(rule.errno) == default {
-        true => 2,
-        false => usize::from(!rule.arguments.is_empty()),
-    });
-    Ok(Profile { default_action, default_errno, architectures, rules })
+    let profile = Profile { default_action, default_errno, architectures, rules };
+    match profile.notifies() {
+        true => Err(refused("SCMP_ACT_NOTIFY needs a listener, which such a file cannot name")),
+        false => Ok(profile.sorted()),
+    }
 }
 
 fn refused(why: impl Into<String>) -> Error {
@@ -228,13 +260,7 @@ fn rules_of(calls: Calls) -> Result<Vec<Rule>, Error> {
             index,
         });
     }
-    let rule = |arguments| Rule { names: names.clone(), action, errno, arguments };
-    let mut seen = [false; 6];
-    let mut again = |it: &Argument| std::mem::replace(&mut seen[usize::from(it.index)], true);
-    Ok(match arguments.iter().any(&mut again) {
-        true => arguments.into_iter().map(|argument| rule(vec![argument])).collect(),
-        false => vec![rule(arguments)],
-    })
+    Ok(Rule { names, action, errno, arguments }.split())
 }
 
 fn argument(it: &Comparison) -> Result<Argument, Error> {

@@ -49,11 +49,34 @@ pub struct Namespaces {
     pub user: Namespace,
     /// The view of cgroups: its own cgroup appears as the root.
     pub cgroup: Namespace,
+    /// The clocks that count from the start of the host (time_namespaces(7)).
+    pub time: Namespace,
 }
 
 impl Default for Namespaces {
     fn default() -> Self {
         use Namespace::{New, Shared};
-        Self { mount: New, uts: New, ipc: New, pid: New, net: New, user: Shared, cgroup: New }
+        let (time, cgroup) = (Shared, New);
+        Self { mount: New, uts: New, ipc: New, pid: New, net: New, user: Shared, cgroup, time }
     }
+}
+
+/// A clock that a time namespace has of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// `CLOCK_MONOTONIC`.
+    Monotonic,
+    /// `CLOCK_BOOTTIME`, which also counts while the host is suspended.
+    Boottime,
+}
+
+/// How far a clock of a new time namespace is ahead of the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeOffset {
+    /// Which clock.
+    pub clock: Clock,
+    /// Whole seconds; below zero it is behind.
+    pub seconds: i64,
+    /// Nanoseconds in addition, below 1,000,000,000.
+    pub nanoseconds: u32,
 }

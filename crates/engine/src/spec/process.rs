@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn a_process_has_a_root_of_its_own_and_shares_the_rest() {
         let spec = of(&plain(), Path::new("/there")).unwrap();
-        let Namespaces { mount, uts, ipc, pid, net, user, cgroup } = spec.boundary.namespaces;
+        let Namespaces { mount, uts, ipc, pid, net, user, cgroup, time } = spec.boundary.namespaces;
         assert_eq!(mount, Namespace::New);
-        assert!([uts, ipc, pid, net, user, cgroup].iter().all(|it| *it == Namespace::Shared));
+        assert!([uts, ipc, pid, net, user, cgroup, time].iter().all(|it| *it == Namespace::Shared));
         assert!(spec.inside.masked_paths.is_empty() && spec.budget.devices.is_empty());
         assert_eq!(spec.budget.usual_pids, None);
         assert_eq!(spec.power.seccomp, container::seccomp::Seccomp::Unconfined);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     bundle::Bundle,
+    config::Resources,
     console,
     error::{Result, file, property},
     log::Log,
@@ -15,11 +16,12 @@ use crate::{
     preserved::Preserved,
     record::Record,
     store::{self, StateDirectory, Store},
-    translate,
+    systemd::{self, Unit, Value},
+    translate::{self, budget},
 };
 
-pub(super) fn create(store: &Store, log: &Log, options: &Create) -> Result<()> {
-    let (_directory, created) = made(store, log, options, Console::Socket)?;
+pub(super) fn create(store: &Store, log: &Log, options: &Create, by_systemd: bool) -> Result<()> {
+    let (_directory, created) = made(store, log, options, (Console::Socket, by_systemd))?;
     created.detach();
     Ok(())
 }
@@ -39,7 +41,7 @@ pub(super) fn made(
     store: &Store,
     log: &Log,
     options: &Create,
-    console: Console,
+    (console, by_systemd): (Console, bool),
 ) -> Result<(StateDirectory, Created)> {
     let preserved = Preserved::find(options.preserve_fds, true)?;
     store::check(&options.id)?;
@@ -47,19 +49,27 @@ pub(super) fn made(
     if let Some(process) = &mut bundle.config.process {
         process.env.extend(preserved.variables());
     }
-    let is_machine = machine::is_asked_for(&bundle.config.annotations)?;
-    if is_machine {
-        machine::available()?;
+    let path = bundle.config.linux.cgroups_path.as_deref();
+    let unit = by_systemd.then(|| Unit::of(path, &options.id)).transpose()?;
+    if unit.is_some() {
+        systemd::check()?;
     }
+    let is_machine = machine::is_asked_for(&bundle.config.annotations)?;
     let mut spec = match is_machine {
-        true => machine::monitor_spec(&bundle, &options.id, &store.directory(&options.id))?,
-        false => translate::spec(&bundle, &options.id)?,
+        true => {
+            machine::available()?;
+            let directory = store.directory(&options.id);
+            machine::monitor_spec(&bundle, &options.id, &directory, unit.as_ref())?
+        }
+        false => translate::spec(&bundle, &options.id, unit.as_ref())?,
     };
     spec.way_out.preserved = preserved.count;
+    spec.power.keyring = (!options.no_new_keyring).then(|| format!("_ses.{}", options.id));
+    bundle.config.process.iter().for_each(|process| log.left_out(process));
     let has_terminal = spec.way_out.stdio == sandbox::Stdio::Terminal;
     check_console(has_terminal, console, options.console_socket.as_deref())?;
     let directory = store.create(&options.id)?;
-    match make(&directory, log, options, &bundle, &spec, is_machine) {
+    match make(&directory, log, options, &bundle, (&spec, unit, is_machine)) {
         Ok(created) => Ok((directory, created)),
         Err(error) => {
             let _ = directory.remove(); // the first failure is the one to report
@@ -73,8 +83,7 @@ fn make(
     log: &Log,
     options: &Create,
     bundle: &Bundle,
-    spec: &Spec,
-    is_machine: bool,
+    (spec, unit, is_machine): (&Spec, Option<Unit>, bool),
 ) -> Result<Created> {
     let prepared = Prepared::new(spec)?;
     // Written before anything is made: whoever finds it can remove what a killed runtime has left.
@@ -87,12 +96,22 @@ fn make(
         process: bundle.config.process.clone(),
         resources: bundle.config.linux.resources.clone().unwrap_or_default(),
         is_machine,
+        unit,
         held: prepared.resources(),
         container: None,
     };
     record.save(directory)?;
+    let first = match &record.unit {
+        Some(unit) => Some(unit.start(properties(&record.resources, spec)?)?),
+        None => None,
+    };
+    let unit = record.unit.clone();
     let created = finish(prepared, record, directory, options);
+    drop(first);
     if created.is_err() {
+        if let Some(unit) = unit {
+            let _ = unit.stop(); // the first failure is the one to report
+        }
         // It has been stopped by its failure (runtime.md, "Lifecycle").
         log.warnings(&spec.way_out.hooks.after_stop());
     }
@@ -117,6 +136,14 @@ fn finish(
         write_pid(path, created.state().first.pid)?;
     }
     Ok(created)
+}
+
+/// What systemd is told of its limits.
+fn properties(resources: &Resources, spec: &Spec) -> Result<Vec<(String, Value)>> {
+    let is_v2 = budget::host_is_v2();
+    let mut properties = budget::systemd::of_new(&spec.budget.devices, is_v2);
+    properties.extend(budget::systemd::properties(resources, resources, is_v2)?);
+    Ok(properties)
 }
 
 /// Written beside it and renamed: an engine never reads half a number.

@@ -44,11 +44,20 @@ pub(super) fn delete(store: &Store, log: &Log, options: &Delete) -> Result<()> {
 pub(super) fn remove(directory: StateDirectory, record: &Record, log: &Log) -> Result<()> {
     let Some(state) = &record.container else {
         free_those(&record.held)?;
+        stop_unit(record);
         return directory.remove();
     };
     let _ = state.thaw(); // a frozen process does not end
     state.remove()?;
+    stop_unit(record);
     directory.remove()?;
     log.warnings(&state.after_stop());
     Ok(())
+}
+
+/// Without processes it ends by itself: a systemd that does not answer now does it later.
+fn stop_unit(record: &Record) {
+    if let Some(unit) = &record.unit {
+        let _ = unit.stop();
+    }
 }

@@ -13,6 +13,7 @@ use crate::{
     config::{Config, Process},
     console,
     error::{Error, Result, file, property},
+    log::Log,
     machine,
     options::{Exec, Join},
     preserved::Preserved,
@@ -22,7 +23,7 @@ use crate::{
     translate,
 };
 
-pub(super) fn exec(store: &Store, options: &Exec) -> Result<u8> {
+pub(super) fn exec(store: &Store, log: &Log, options: &Exec) -> Result<u8> {
     let preserved = Preserved::find(options.preserve_fds, false)?;
     if let Some(path) = options.cgroup.iter().find(|path| !["", "/"].contains(&&***path)) {
         let why = format!("{path:?} is below the container's own, where isolab makes none");
@@ -52,6 +53,8 @@ pub(super) fn exec(store: &Store, options: &Exec) -> Result<u8> {
     command.has_own_environment = true;
     command.directory = Some(process.cwd.clone());
     command.power = Some(power(&process, &state.power)?);
+    command.affinity = translate::affinity(&process)?;
+    log.left_out(&process);
     command.stdio = if process.terminal { Stdio::Terminal } else { Stdio::Inherit };
     command.preserved = preserved.count;
     let console = if options.detach { Console::Socket } else { Console::Own };
@@ -121,7 +124,7 @@ fn process(record: &Record, options: &Exec) -> Result<Process> {
     process.user.additional_gids.extend(&options.additional_gids);
     process.no_new_privileges |= options.no_new_privs;
     if let Some(name) = options.cap.iter().find(|name| CapabilitySet::of([&***name]).is_err()) {
-        return Err(property("--cap", format!("{name:?} is unknown")));
+        return Err(property("--cap", format!("{name:?} is not a capability")));
     }
     if !options.cap.is_empty() {
         let own = process.capabilities.get_or_insert_default();
@@ -145,6 +148,9 @@ fn power(process: &Process, of_container: &Power) -> Result<Power> {
     Ok(Power {
         id_maps: of_container.id_maps.clone(),
         seccomp: of_container.seccomp.clone(),
+        filter: of_container.filter.clone(),
+        personality: of_container.personality,
+        keyring: of_container.keyring.clone(),
         sysctl: Vec::new(),
         ..own
     })

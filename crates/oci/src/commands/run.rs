@@ -13,10 +13,11 @@ use crate::{
     store::Store,
 };
 
-pub(super) fn run(store: &Store, log: &Log, options: &Run) -> Result<u8> {
+pub(super) fn run(store: &Store, log: &Log, options: &Run, by_systemd: bool) -> Result<u8> {
     let console = if options.detach { Console::Socket } else { Console::Own };
     let signals = if options.detach { None } else { Some(Signals::block()?) };
-    let (directory, mut created) = create::made(store, log, &options.create, console)?;
+    let (directory, mut created) =
+        create::made(store, log, &options.create, (console, by_systemd))?;
     let state = created.state().clone();
     if let Err(error) = created.begin() {
         drop(created);

@@ -1,6 +1,9 @@
 //! Question 2: the cgroup, and what is written into its files.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    fmt::Display,
+    path::{Component, Path, PathBuf},
+};
 
 use container::{
     cgroup::CgroupFile,
@@ -10,21 +13,27 @@ use container::{
 use sandbox::Limits;
 
 use crate::{
-    config::{Config, Resources},
+    config::{BlockIo, Config, Cpu, Resources},
     error::{Result, property},
+    systemd::Unit,
 };
 
+pub(crate) mod systemd;
 mod v1;
 mod v2;
 
-pub(super) fn budget(config: &Config, id: &str) -> Result<Budget> {
+pub(super) fn budget(config: &Config, id: &str, unit: Option<&Unit>) -> Result<Budget> {
     let resources = config.linux.resources.clone().unwrap_or_default();
     Ok(Budget {
         limits: Limits::default(),
         usual_pids: None,
         devices: devices(&resources),
-        cgroup_path: Some(path(config.linux.cgroups_path.as_deref(), id)?),
-        cgroup_files: files(&resources)?,
+        cgroup_path: Some(match unit {
+            Some(unit) => unit.whole_path()?,
+            None => path(config.linux.cgroups_path.as_deref(), id)?,
+        }),
+        cgroup_has_others: unit.is_some(),
+        cgroup_files: files(&resources, &resources)?,
         ..Budget::default()
     })
 }
@@ -46,16 +55,56 @@ fn path(given: Option<&str>, id: &str) -> Result<PathBuf> {
     }
 }
 
-/// The files of this host's version, in the order in which they are written.
-pub(crate) fn files(resources: &Resources) -> Result<Vec<CgroupFile>> {
+/// The files of this host's version for `changes`, in the order in which they are written. `all` is what
+/// holds with the changes.
+pub(crate) fn files(changes: &Resources, all: &Resources) -> Result<Vec<CgroupFile>> {
+    check(changes)?;
+    check_swap(all)?;
     match host_is_v2() {
-        true => v2::files(resources),
-        false => v1::files(resources),
+        true => v2::files(changes, all),
+        false => v1::files(changes),
     }
 }
 
+/// Swap is counted together with memory.
+fn check_swap(all: &Resources) -> Result<()> {
+    let memory = all.memory.clone().unwrap_or_default();
+    let positive = |value: Option<i64>| value.filter(|it| *it > 0);
+    match (positive(memory.limit), positive(memory.swap)) {
+        (Some(limit), Some(swap)) if swap < limit => {
+            let why = format!("memory and swap together, {swap}, are less than memory, {limit}");
+            Err(property("linux.resources.memory.swap", why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What no version does.
+fn check(resources: &Resources) -> Result<()> {
+    let memory = resources.memory.as_ref();
+    if memory.and_then(|it| given(it.kernel)).is_some_and(|it| it > 0) {
+        let why = "Linux limits it no more (since 5.16): leave it out";
+        return Err(property("linux.resources.memory.kernel", why));
+    }
+    if memory.is_some_and(|it| it.use_hierarchy == Some(false)) {
+        let why = "Linux counts a cgroup with those below it (since 5.11): leave it out";
+        return Err(property("linux.resources.memory.useHierarchy", why));
+    }
+    for (number, limit) in resources.hugepage_limits.iter().enumerate() {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric();
+        if limit.page_size.is_empty() || !limit.page_size.bytes().all(is_plain) {
+            let place = format!("linux.resources.hugepageLimits[{number}].pageSize");
+            return Err(property(
+                place,
+                format!("{:?} is not a size such as 2MB", limit.page_size),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Whether memory is limited by version 2.
-fn host_is_v2() -> bool {
+pub(crate) fn host_is_v2() -> bool {
     let all = container::mounts::all().unwrap_or_default();
     !all.iter().any(|mount| {
         mount.kind == "cgroup" && mount.super_options.split(',').any(|it| it == "memory")
@@ -64,7 +113,7 @@ fn host_is_v2() -> bool {
 
 /// The rules of the configuration, then what every container may use (config-linux.md, "Default
 /// Devices"), as runc does.
-fn devices(resources: &Resources) -> Vec<DeviceRule> {
+pub(crate) fn devices(resources: &Resources) -> Vec<DeviceRule> {
     let mut rules = resources.devices.clone();
     let any = None;
     let usual = [
@@ -91,11 +140,80 @@ fn devices(resources: &Resources) -> Vec<DeviceRule> {
 }
 
 /// A file that every kernel with the controller has.
-fn required(name: impl Into<String>, value: impl std::fmt::Display) -> CgroupFile {
-    CgroupFile { name: name.into(), value: value.to_string(), is_optional: false }
+fn required(name: impl Into<String>, value: impl Display) -> CgroupFile {
+    let (name, value) = (name.into(), value.to_string());
+    CgroupFile { name, value, is_optional: false, instead: None }
+}
+
+/// A file without which a kernel does the same.
+fn optional(name: impl Into<String>, value: impl Display) -> CgroupFile {
+    CgroupFile { is_optional: true, ..required(name, value) }
+}
+
+/// Go writes 0 for what is not given.
+fn given(value: Option<i64>) -> Option<i64> {
+    value.filter(|it| *it != 0)
 }
 
 /// -1 as the word of version 2 and of the pids controller.
 fn or_max(value: i64) -> String {
     if value < 0 { "max".into() } else { value.to_string() }
+}
+
+/// A line about one disk.
+fn at_device(major: i64, minor: i64, value: impl Display) -> String {
+    format!("{major}:{minor} {value}")
+}
+
+/// Weights of disks are from 10 to 1000, and the kernel has none for leaves any more.
+fn check_weights(io: &BlockIo) -> Result<()> {
+    let place = |name: &str| format!("linux.resources.blockIO.{name}");
+    let devices = &io.weight_device;
+    let mut leaves = devices.iter().map(|one| one.leaf_weight).chain([io.leaf_weight]);
+    if leaves.any(|it| it.unwrap_or_default() != 0) {
+        let why = "Linux has no weights for leaves (since 5.0): leave it out";
+        return Err(property(place("leafWeight"), why));
+    }
+    let is_wrong = |weight: &u16| !(10..=1000).contains(weight);
+    if let Some(weight) = io.weight.filter(|it| *it != 0).filter(is_wrong) {
+        return Err(property(place("weight"), format!("{weight} is not from 10 to 1000")));
+    }
+    match devices.iter().any(|one| one.weight.as_ref().is_none_or(is_wrong)) {
+        true => Err(property(place("weightDevice"), "a weight is from 10 to 1000")),
+        false => Ok(()),
+    }
+}
+
+/// The same files in both versions.
+fn cpusets(cpu: &Cpu) -> impl Iterator<Item = CgroupFile> {
+    let lists = [("cpuset.cpus", &cpu.cpus), ("cpuset.mems", &cpu.mems)];
+    let given = |(name, list): (&'static str, &Option<String>)| {
+        let list = list.as_ref().filter(|list| !list.is_empty())?;
+        Some(required(name, list))
+    };
+    lists.into_iter().filter_map(given)
+}
+
+/// Pages in use, and those that are reserved for a mapping, which older kernels do not limit.
+fn hugepages<'a>(
+    resources: &'a Resources,
+    limit: &'a str,
+) -> impl Iterator<Item = CgroupFile> + 'a {
+    resources.hugepage_limits.iter().flat_map(move |one| {
+        let prefix = format!("hugetlb.{}", one.page_size);
+        [
+            required(format!("{prefix}.{limit}"), one.limit),
+            optional(format!("{prefix}.rsvd.{limit}"), one.limit),
+        ]
+    })
+}
+
+/// The same file in both versions.
+fn rdma(resources: &Resources) -> impl Iterator<Item = CgroupFile> + '_ {
+    resources.rdma.iter().filter_map(|(device, limits)| {
+        let named = [("hca_handle", limits.hca_handles), ("hca_object", limits.hca_objects)];
+        let part = |(name, number): (&str, Option<u32>)| Some(format!(" {name}={}", number?));
+        let limits: String = named.into_iter().filter_map(part).collect();
+        (!limits.is_empty()).then(|| required("rdma.max", format!("{device}{limits}")))
+    })
 }
