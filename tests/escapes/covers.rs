@@ -84,7 +84,15 @@ fn a_device_is_not_made_through_a_link() {
             symlink(target, root.join("place")).unwrap();
             let mut launch = Launch::of(&host, Files::Directory(root), &["climb", "/none"]);
             let path = "/place/null".into();
-            launch.devices.push(Device { path, kind: 'c', major: 1, minor: 3, mode: 0o666 });
+            launch.devices.push(Device {
+                path,
+                kind: 'c',
+                major: 1,
+                minor: 3,
+                mode: 0o666,
+                uid: 0,
+                gid: 0,
+            });
             let answer = launch.run_as(who, &host);
             let error = answer.error.unwrap_or_else(|| panic!("{target}: {}", answer.output));
             // A user shows the host's device of that path, and there is none.

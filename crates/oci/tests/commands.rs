@@ -265,7 +265,6 @@ fn what_is_not_done_is_refused() {
     }
     let said = bundle.call(&["update", "--kernel-memory", "1g", "@"]).failed(1);
     assert!(said.contains("--kernel-memory"), "{said}");
-    bundle.call(&["--systemd-cgroup", "state", "@"]).failed(1);
     for option in ["--debug", "--log-level=debug", "--rootless=auto", "--criu=criu"] {
         bundle.call(&[option, "state", "@"]).ok();
     }
