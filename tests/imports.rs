@@ -32,7 +32,7 @@ fn imports_go_one_way() {
         ("image", &["host"]),
         ("registry", &["host", "image"]),
         ("engine", &["container", "host", "image", "microvm", "registry", "sandbox"]),
-        ("oci", &["container", "host", "sandbox"]),
+        ("oci", &["container", "host", "microvm", "sandbox"]),
         ("nest", &["guest", "host", "microvm", "sandbox"]),
         ("lab", &["container", "guest", "host", "microvm", "nest", "report", "sandbox"]),
         // And the labs, which stand on top of all: the checks are theirs.
