@@ -90,7 +90,7 @@ fn hints_of(
     let (language, file) = (context.style.language, context.as_typed(&lab.judged_file()));
     let report = record.report.as_ref().filter(|report| report.id.as_deref() == Some(id));
     let facts = match report {
-        Some(report) => verdict_text::facts(report, &file),
+        Some(report) => verdict_text::facts(report, messages, &file, language),
         None => BTreeMap::from([
             ("file".to_owned(), file.display().to_string()),
             ("lab".to_owned(), lab.id.clone()),
@@ -119,8 +119,9 @@ pub fn why(context: &LabContext, lab: &Lab) -> Result<Answer> {
     };
     let mut text = verdict_text::head(lab, &report, style) + "\n";
     for evidence in &report.evidence {
-        text += &format!("  {}\n", style.bold(&clean(&evidence.place)));
-        for line in evidence.says.lines() {
+        let place = messages.translate(&evidence.place, style.language);
+        text += &format!("  {}\n", style.bold(&clean(&place)));
+        for line in messages.translate(&evidence.says, style.language).lines() {
             text += &format!("    {}\n", clean(line));
         }
     }
