@@ -72,7 +72,7 @@ impl Phrases {
             Part::Match(index) if depth > 1 => self.within(found[*index], depth - 1),
             Part::Match(index) => found[*index].to_owned(),
         };
-        phrase.chinese.iter().map(in_chinese).collect()
+        without_gaps(&phrase.chinese.iter().map(in_chinese).collect::<String>())
     }
 }
 
@@ -137,6 +137,22 @@ fn parts(chinese: &str, count: usize) -> Vec<Part> {
     parts
 }
 
+/// `text` without the spaces between two Chinese characters: a space beside braces was meant for a
+/// name or a number in them.
+pub(crate) fn without_gaps(text: &str) -> String {
+    let is_chinese = |letter: Option<char>| matches!(letter, Some('\u{4e00}'..='\u{9fff}'));
+    let mut joined = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_between =
+            is_chinese(joined.chars().next_back()) && is_chinese(letters.peek().copied());
+        if letter != ' ' || !is_between {
+            joined.push(letter);
+        }
+    }
+    joined
+}
+
 /// The first braces in `text`, `{}` or `{2}`: what is before them, their number, what is after.
 fn first_braces(text: &str) -> Option<(&str, Option<usize>, &str)> {
     let (before, rest) = text.split_once('{')?;
@@ -178,6 +194,13 @@ mod tests {
     fn what_braces_match_may_be_a_phrase() {
         let phrases = phrases(&[("{}: {}", "{}：{}"), ("process {}", "进程 {}"), ("yes", "是")]);
         assert_eq!(phrases.translate("process 7: yes"), "进程 7：是");
+    }
+
+    #[test]
+    fn chinese_words_have_no_space_between_them() {
+        let phrases = phrases(&[("{} there", "那里是 {} 的东西"), ("nothing", "空")]);
+        assert_eq!(phrases.translate("nothing there"), "那里是空的东西");
+        assert_eq!(phrases.translate("x there"), "那里是 x 的东西");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    phrases::Phrases,
+    phrases::{Phrases, without_gaps},
     text::{Style, beside, clean, columns},
 };
 use crate::runner::course::Lab;
@@ -61,7 +61,10 @@ pub(crate) fn sentences(
 ) -> Option<Text> {
     let text = messages.get(report.id.as_ref()?)?.get(style.language);
     let facts = facts(report, messages, file, style.language);
-    let filled = |text: &String| clean(&fill(text, &facts));
+    let filled = |text: &String| {
+        let text = clean(&fill(text, &facts));
+        if style.language == Language::Zh { without_gaps(&text) } else { text }
+    };
     Some(Text {
         saw: filled(&text.saw),
         expected: filled(&text.expected),
