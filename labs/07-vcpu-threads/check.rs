@@ -83,8 +83,8 @@ pub fn check(bench: &mut Bench) -> Checked<()> {
 /// What they did in a time in which nobody was asked for anything.
 fn shared(bench: &mut Bench, span: &Span) -> Checked<()> {
     let (wall, ran, waited) = (span.wall, &span.ran, &span.waited);
-    bench.saw("schedstat of each thread, ran", format!("{} in {wall:.0?}", listed(ran)));
-    bench.saw("schedstat of each thread, waited", format!("{} in {wall:.0?}", listed(waited)));
+    bench.saw("schedstat of each thread, ran", format!("{} during {wall:.0?}", listed(ran)));
+    bench.saw("schedstat of each thread, waited", format!("{} during {wall:.0?}", listed(waited)));
     let counts: Vec<String> = span.counted.iter().map(ToString::to_string).collect();
     bench.saw("/memfd:counters, of each guest", counts.join(", "));
     let woken = span.counted[BUSY];

@@ -356,6 +356,8 @@ mod tests {
         }
         let tested = thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            // A new namespace has the first one's setting, which Docker for one changes.
+            fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
             test();
         });
         tested.join().unwrap();

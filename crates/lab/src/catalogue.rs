@@ -20,6 +20,9 @@
 //! what = "three flags, joined by |"
 //! hints = ["the concept", "where to look", "almost the line"]
 //!
+//! [evidence]                    # what the check writes in English, in Chinese
+//! "{} mounts" = "{} 个挂载"     # `{2}` is the second of the English braces
+//!
 //! [L08-no-fork]
 //! man = "pid_namespaces(7)"
 //! [L08-no-fork.en]
@@ -153,6 +156,9 @@ pub struct Catalogue {
     /// The steps of its file, by their numbers.
     #[serde(default)]
     pub steps: BTreeMap<String, Both<StepText>>,
+    /// Phrases that its check writes as evidence and as facts, in English, each with its Chinese.
+    #[serde(default)]
+    pub evidence: BTreeMap<String, String>,
     /// Its messages, by id.
     #[serde(flatten)]
     pub messages: BTreeMap<String, Message>,

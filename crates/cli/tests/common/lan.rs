@@ -49,6 +49,8 @@ pub fn on_a_host(test: impl FnOnce() + Send + 'static) {
         if let Err(errno) = unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS) {
             return skip("container", &format!("unshare: {errno}")).unwrap_or(());
         }
+        // A new namespace has the first one's setting, which Docker for one changes.
+        fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
         let (none, private) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
         mount(none, "/", none, private, none).unwrap();
         // A ledger of its own too.

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::predict::{short, with_unit};
-use crate::catalogue::fill;
 use crate::runner::{
-    Answer, LabContext, Result,
+    Answer, LabContext, Result, Style,
     course::Lab,
     output::{
         steps,
@@ -15,6 +14,10 @@ use crate::runner::{
         verdict_text::{self, Messages},
     },
     progress::{Record, State},
+};
+use crate::{
+    catalogue::fill,
+    verdict::{Evidence, Report},
 };
 
 /// One more hint on the last failure at each call; all of them once the lab has passed.
@@ -90,7 +93,7 @@ fn hints_of(
     let (language, file) = (context.style.language, context.as_typed(&lab.judged_file()));
     let report = record.report.as_ref().filter(|report| report.id.as_deref() == Some(id));
     let facts = match report {
-        Some(report) => verdict_text::facts(report, &file),
+        Some(report) => verdict_text::facts(report, messages, &file, language),
         None => BTreeMap::from([
             ("file".to_owned(), file.display().to_string()),
             ("lab".to_owned(), lab.id.clone()),
@@ -118,12 +121,7 @@ pub fn why(context: &LabContext, lab: &Lab) -> Result<Answer> {
         return Ok(Answer { text, json: json!({ "lab": lab.id, "evidence": [] }), code: 0 });
     };
     let mut text = verdict_text::head(lab, &report, style) + "\n";
-    for evidence in &report.evidence {
-        text += &format!("  {}\n", style.bold(&clean(&evidence.place)));
-        for line in evidence.says.lines() {
-            text += &format!("    {}\n", clean(line));
-        }
-    }
+    text += &evidence(&report, &messages, style);
     if report.evidence.is_empty() {
         text += style.either("  no kernel state recorded yet\n", "  还没有看到任何内核状态\n");
     }
@@ -144,6 +142,19 @@ pub fn why(context: &LabContext, lab: &Lab) -> Result<Answer> {
     Ok(Answer { text, json, code: 0 })
 }
 
+/// Where the check looked, and what was there.
+fn evidence(report: &Report, messages: &Messages, style: &Style) -> String {
+    let mut text = String::new();
+    for Evidence { place, says } in &report.evidence {
+        let place = messages.translate(place, style.language);
+        text += &format!("  {}\n", style.bold(&clean(&place)));
+        for line in messages.translate(says, style.language).lines() {
+            text += &format!("    {}\n", clean(line));
+        }
+    }
+    text
+}
+
 /// `pid_namespaces(7)` as what is typed to read it.
 fn pointer(man: &str) -> String {
     let page = man.strip_suffix(')').and_then(|man| man.split_once('('));
@@ -158,6 +169,25 @@ fn pointer(man: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        catalogue::{Catalogue, Language},
+        runner::progress,
+        verdict::Verdict,
+    };
+
+    #[test]
+    fn evidence_is_in_the_readers_language_and_a_terminal_finds_nothing_to_obey() {
+        let mut own = Catalogue::common();
+        own.evidence = [("{} says: {}".into(), "{} 说：{}".into())].into();
+        let messages = Messages::new(own);
+        let mut report = progress::report(Verdict::Fail, None);
+        let (place, says) = ("it says: \x1b[2J".into(), "yes".into());
+        report.evidence.push(Evidence { place, says });
+        let text =
+            |language| evidence(&report, &messages, &Style { language, width: 80, colours: false });
+        assert_eq!(text(Language::En), "  it says: \\u{1b}[2J\n    yes\n");
+        assert_eq!(text(Language::Zh), "  it 说：\\u{1b}[2J\n    是\n");
+    }
 
     #[test]
     fn a_man_page_is_told_as_it_is_typed() {

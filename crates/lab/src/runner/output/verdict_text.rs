@@ -4,10 +4,13 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
 
-use super::text::{Style, beside, clean, columns};
+use super::{
+    phrases::{Phrases, without_gaps},
+    text::{Style, beside, clean, columns},
+};
 use crate::runner::course::Lab;
 use crate::{
-    catalogue::{Catalogue, LeftOpen, Message, Text, fill},
+    catalogue::{Catalogue, Language, LeftOpen, Message, Text, fill},
     verdict::{Report, Unjudged, Verdict},
 };
 
@@ -19,11 +22,14 @@ const LAST_LINES: usize = 10;
 pub(crate) struct Messages {
     own: Catalogue,
     common: Catalogue,
+    phrases: Phrases,
 }
 
 impl Messages {
     pub(crate) fn new(own: Catalogue) -> Self {
-        Self { own, common: Catalogue::common() }
+        let common = Catalogue::common();
+        let phrases = Phrases::new(&[&own.evidence, &common.evidence]);
+        Self { own, common, phrases }
     }
 
     /// What the lab itself says.
@@ -35,6 +41,15 @@ impl Messages {
     pub(crate) fn get(&self, id: &str) -> Option<&Message> {
         self.own.messages.get(id).or_else(|| self.common.messages.get(id))
     }
+
+    /// What the check wrote, a place or a fact, in the reader's language as far as there are phrases
+    /// for it.
+    pub(crate) fn translate(&self, text: &str, language: Language) -> String {
+        match language {
+            Language::En => text.to_owned(),
+            Language::Zh => self.phrases.translate(text),
+        }
+    }
 }
 
 /// The four sentences of a report's message, with its facts in them.
@@ -45,8 +60,11 @@ pub(crate) fn sentences(
     style: &Style,
 ) -> Option<Text> {
     let text = messages.get(report.id.as_ref()?)?.get(style.language);
-    let facts = facts(report, file);
-    let filled = |text: &String| clean(&fill(text, &facts));
+    let facts = facts(report, messages, file, style.language);
+    let filled = |text: &String| {
+        let text = clean(&fill(text, &facts));
+        if style.language == Language::Zh { without_gaps(&text) } else { text }
+    };
     Some(Text {
         saw: filled(&text.saw),
         expected: filled(&text.expected),
@@ -57,8 +75,15 @@ pub(crate) fn sentences(
 }
 
 /// What goes into braces: the check's own facts, and what every message may name.
-pub(crate) fn facts(report: &Report, file: &Path) -> BTreeMap<String, String> {
-    let mut facts = report.facts.clone();
+pub(crate) fn facts(
+    report: &Report,
+    messages: &Messages,
+    file: &Path,
+    language: Language,
+) -> BTreeMap<String, String> {
+    let fact =
+        |(name, value): (&String, &String)| (name.clone(), messages.translate(value, language));
+    let mut facts: BTreeMap<String, String> = report.facts.iter().map(fact).collect();
     // A check's own `file` is the one that it speaks of.
     facts.entry("file".to_owned()).or_insert_with(|| file.display().to_string());
     facts.entry("lab".to_owned()).or_insert_with(|| report.lab.clone());
@@ -126,7 +151,8 @@ pub(crate) fn left_open(report: &Report, messages: &Messages, style: &Style) -> 
         let text = match messages.own().unjudged.get(name) {
             Some(text) => {
                 let LeftOpen { what, why } = text.get(style.language);
-                let because = BTreeMap::from([("because".to_owned(), because.clone())]);
+                let because = messages.translate(because, style.language);
+                let because = BTreeMap::from([("because".to_owned(), because)]);
                 let colon = style.either(": ", "：");
                 clean(&fill(&format!("{what}{colon}{why}"), &because))
             }
@@ -155,7 +181,7 @@ pub(crate) fn json(lab: &Lab, report: &Report, text: Option<&Text>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{catalogue::Language, runner::progress};
+    use crate::runner::progress;
 
     #[test]
     fn a_hostile_program_cannot_write_on_the_terminal() {
@@ -198,7 +224,10 @@ mod tests {
     #[test]
     fn a_checks_own_file_is_not_taken_for_the_students() {
         let mut report = progress::report(Verdict::Fail, None);
-        let named = |report: &Report| facts(report, Path::new("student.rs"))["file"].clone();
+        let messages = Messages::new(Catalogue::common());
+        let named = |report: &Report| {
+            facts(report, &messages, Path::new("student.rs"), Language::En)["file"].clone()
+        };
         assert_eq!(named(&report), "student.rs");
         report.facts.insert("file".into(), "/proc/mounts".into());
         assert_eq!(named(&report), "/proc/mounts");
