@@ -12,6 +12,9 @@ const KILLED: u8 = 137;
 
 /// Runs `command` in the guest `entry`, and gives its exit code.
 pub fn run(entry: &LedgerEntry, command: &GuestCommand) -> Result<u8, Failure> {
+    if let Some(why) = command.refusal() {
+        return Err(Failure::usage(why));
+    }
     let stream = guest_control::ask(entry, "exec")?.0;
     let failed = format!("run a command in {} through its launcher", entry.name);
     match command.run(stream).map_err(Failure::at(failed))? {

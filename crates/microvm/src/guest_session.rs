@@ -68,6 +68,13 @@ impl GuestCommand {
         order.run(program, &self.words).text().to_owned()
     }
 
+    /// Why no guest takes it: it is too long.
+    pub fn refusal(&self) -> Option<String> {
+        let (length, most) = (self.order().len(), frames::WORDS);
+        let why = || format!("a command of {length} bytes: a Linux guest takes {most} at most");
+        (length > most).then(why)
+    }
+
     /// Runs it in the guest whose monitor has answered `exec` on this connection. Its streams are this
     /// process's, and so is its terminal.
     ///
@@ -75,13 +82,10 @@ impl GuestCommand {
     ///
     /// When it is too long, no handler of signals can be set, or the connection fails.
     pub fn run(&self, monitor: UnixStream) -> io::Result<SessionOutcome> {
-        let order = self.order();
-        if order.len() > frames::WORDS {
-            let most = frames::WORDS;
-            let why =
-                format!("a command of {} bytes: a Linux guest takes {most} at most", order.len());
+        if let Some(why) = self.refusal() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
+        let order = self.order();
         let signals = Signals::listen()?;
         let _raw = if self.terminal { TerminalMode::raw() } else { None };
         let mut session = Session::new(monitor, self.terminal);
