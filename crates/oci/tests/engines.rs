@@ -33,12 +33,30 @@ impl Drop for Daemon {
 }
 
 /// The directory of an engine. What is mounted in it is unmounted first: podman leaves its storage so.
-struct Directory(TempDir);
+/// Engines leave the cgroups in which those of their containers were; the ones that were not there
+/// before go too.
+struct Directory {
+    folder: TempDir,
+    parents_before: Vec<PathBuf>,
+}
 
 impl Directory {
-    fn path(&self) -> &Path {
-        self.0.path()
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), parents_before: parents() }
     }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The cgroups in which podman, containerd's namespace and Docker put those of containers, and podman its
+/// monitors below its own.
+fn parents() -> Vec<PathBuf> {
+    ["libpod_parent", "conmon", "default", "docker"]
+        .into_iter()
+        .flat_map(bundle::cgroups_named)
+        .collect()
 }
 
 impl Drop for Directory {
@@ -48,6 +66,10 @@ impl Drop for Directory {
         let below: Vec<&str> = points.filter(|it| Path::new(it).starts_with(self.path())).collect();
         for point in below.into_iter().rev() {
             let _ = Command::new("umount").arg("--lazy").arg(point).status();
+        }
+        // Only empty ones can be removed: another test may be using them.
+        for parent in parents().into_iter().rev().filter(|it| !self.parents_before.contains(it)) {
+            let _ = fs::remove_dir(parent);
         }
     }
 }
@@ -62,7 +84,7 @@ fn place(programs: &[&str]) -> Option<Directory> {
             return skip("engines", &format!("there is no program {program}"));
         }
     }
-    let place = Directory(tempfile::tempdir().unwrap());
+    let place = Directory::new();
     make_root(&place.path().join("rootfs"))?;
     let mut tar = Command::new("tar");
     tar.arg("-C").arg(place.path().join("rootfs")).arg("-cf").arg(place.path().join("root.tar"));
