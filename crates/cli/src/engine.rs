@@ -105,7 +105,7 @@ fn join() -> Result<u8, Failure> {
     let refused = |failure: LaunchFailure| Failure::refused(failure.message);
     let record = engine::launch::exec_request().map_err(refused)?;
     if record.tty {
-        engine::launch::own_terminal().map_err(Failure::at("take the terminal"))?;
+        host::own_terminal().map_err(Failure::at("take the terminal"))?;
     }
     let guest = Ledger::open()?.find(&record.ledger_name)?;
     let guest = guest.ok_or_else(|| Failure::refused("the container has ended"))?;

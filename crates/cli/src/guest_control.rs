@@ -1,30 +1,19 @@
 //! A running Linux guest, asked through the socket of its launcher: for `isolab pause`, `unpause`,
 //! `inspect`, `dump` and `snapshot save --from`.
-//!
-//! A request is a line of JSON, and so is its answer; `microvm::linux` has the other end.
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, IoSlice, Read as _},
-    os::{
-        fd::AsRawFd as _,
-        unix::{fs::OpenOptionsExt as _, net::UnixStream},
-    },
+    io,
+    os::unix::{fs::OpenOptionsExt as _, net::UnixStream},
     path::PathBuf,
-    time::Duration,
 };
 
 use clap::Args;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use microvm::monitor_request::{self, TIMEOUT};
 use sandbox::{Ledger, LedgerEntry};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{background, failure::Failure};
-
-/// The launcher answers without asking the guest, so it answers soon.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// No answer is longer.
-const LONGEST: u64 = 1 << 20;
 
 /// Lets the processors of the guest `entry` stand still, all of them when this returns.
 pub fn pause(entry: &LedgerEntry) -> Result<(), Failure> {
@@ -92,17 +81,8 @@ pub fn ask_with(
              nobody: `isolab stop {name}` ends it"
         ))
     })?;
-    let mut answer = String::new();
-    // To write a large memory takes as long as its disk does.
-    let timeout = if files.is_empty() { Some(TIMEOUT) } else { None };
-    let asked = stream.set_read_timeout(timeout).and_then(|()| {
-        send(&stream, &format!("{}\n", json!({ "request": request })), files)?;
-        // Without more than the line: what follows it belongs to others.
-        let mut line = BufReader::with_capacity(1, (&stream).take(LONGEST));
-        line.read_line(&mut answer)
-    });
-    asked.map_err(|error| match error.kind() {
-        // socket(7), SO_RCVTIMEO: a read that times out fails with EAGAIN.
+    let answer = monitor_request::ask(&stream, request, files);
+    let answer = answer.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
             Failure::refused(format!("{}: no answer within {TIMEOUT:?}", action())).help(format!(
                 "does it still run? `isolab ps` lists it; `isolab stop {name}` ends it"
@@ -110,8 +90,6 @@ pub fn ask_with(
         }
         _ => Failure::at(action())(error),
     })?;
-    stream.set_read_timeout(None).map_err(Failure::at(action()))?;
-    let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
     match (&answer["error"], answer["done"].as_bool()) {
         (Value::String(why), _) => {
             let failure = Failure::refused(format!("{}: {why}", action()));
@@ -124,15 +102,4 @@ pub fn ask_with(
         _ => Err(Failure::refused(format!("{}: it did not answer", action()))
             .help(format!("does it still run? `isolab ps` says so; `isolab stop {name}` ends it"))),
     }
-}
-
-/// Sends a line, and descriptors with it (unix(7), `SCM_RIGHTS`).
-fn send(stream: &UnixStream, line: &str, files: &[&File]) -> io::Result<()> {
-    let descriptors: Vec<i32> = files.iter().map(|file| file.as_raw_fd()).collect();
-    let rights = [ControlMessage::ScmRights(&descriptors)];
-    let messages = if files.is_empty() { &[] } else { &rights[..] };
-    let text = [IoSlice::new(line.as_bytes())];
-    // A line fits into the socket whole.
-    sendmsg::<()>(stream.as_raw_fd(), &text, messages, MsgFlags::MSG_NOSIGNAL, None)?;
-    Ok(())
 }

@@ -20,6 +20,12 @@ use serde_json::{Value, json};
 /// How long a guest may take to its first word, in a nest on a busy host.
 const BOOT: Duration = Duration::from_secs(60);
 
+/// Longer than the path of a socket may be (unix(7)), as containerd's with its ids are.
+const STATES: &str = concat!(
+    "states/0123456789012345678901234567890123456789012345678901234567890123456789",
+    "/0123456789012345678901234567890123456789"
+);
+
 #[test]
 fn all_of_these_hold_in_a_nest() {
     all_hold_in_a_nest_with(|nest| {
@@ -74,19 +80,24 @@ impl Bundle {
     }
 
     fn oci(&self, words: &[&str]) -> (i32, String, String) {
-        let root = self.path("states");
+        let root = self.path(STATES);
         let mut command = isolab(&["oci", "--root", root.to_str().unwrap()]);
         output_of(command.args(words).stdin(Stdio::null()))
     }
 
-    /// Creates it with streams that are left to it, so that nobody waits for their end.
     fn create(&self, id: &str) {
-        let root = self.path("states");
-        let log = fs::File::create(self.path("log")).unwrap();
-        let mut command = isolab(&["oci", "--root", root.to_str().unwrap(), "create"]);
-        command.args(["--bundle", self.path("").to_str().unwrap(), id]).stdin(Stdio::null());
+        let code = self.left(&["create", "--bundle", self.path("").to_str().unwrap(), id]);
+        assert_eq!(code, 0, "{}", self.log());
+    }
+
+    /// A call whose streams are left to what it starts, so that nobody waits for their end.
+    fn left(&self, words: &[&str]) -> i32 {
+        let root = self.path(STATES);
+        let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let mut command = isolab(&["oci", "--root", root.to_str().unwrap()]);
+        command.args(words).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        assert!(command.status().unwrap().success(), "{}", self.log());
+        command.status().unwrap().code().unwrap_or(-1)
     }
 
     fn log(&self) -> String {
@@ -150,11 +161,23 @@ fn a_machine_is_created_started_executed_in_signalled_and_deleted() {
     assert_eq!(state["status"], "created");
     let monitor = state["pid"].as_u64().unwrap();
     assert!(Path::new(&format!("/proc/{monitor}")).exists());
+    // What becomes of the configuration now is none of the container's business.
+    fs::write(bundle.path("config.json"), "gone").unwrap();
     assert_eq!(bundle.oci(&["start", "two"]).0, 0);
     bundle.wait_until("it begins", || bundle.log().contains("up"));
     assert_eq!(bundle.status("two")["status"], "running");
     let (code, output, errors) = bundle.oci(&["exec", "two", "/bin/sh", "-c", "echo in; exit 9"]);
     assert_eq!((code, &*output), (9, "in\n"), "{errors}");
+    let pid = bundle.path("pid");
+    let script = "echo $SECRET > /told; sleep 100";
+    let words = ["exec", "--detach", "--pid-file", pid.to_str().unwrap(), "--env", "SECRET=word"];
+    let words = [&words[..], &["two", "/bin/sh", "-c", script]].concat();
+    assert_eq!(bundle.left(&words), 0, "{}", bundle.log());
+    let has_word = || bundle.oci(&["exec", "two", "/bin/cat", "/told"]).1 == "word\n";
+    bundle.wait_until("it writes the word", has_word);
+    let pid = fs::read_to_string(pid).unwrap();
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    assert!(!String::from_utf8_lossy(&line).contains("word"), "others can read it: {line:?}");
     let (code, _, errors) = bundle.oci(&["exec", "two", "/bin/none"]);
     assert_eq!(code, 255);
     assert!(errors.contains("/bin/none"), "{errors}");

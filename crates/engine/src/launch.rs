@@ -29,7 +29,6 @@ use sandbox::{Ledger, LedgerEntry, Process, Stdio, Trace};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use microvm::ReadinessReport;
-pub use microvm::own_terminal;
 
 use crate::{
     exec::record::ExecRecord,

@@ -21,5 +21,7 @@ pub use process_stat::{ProcessStat, process_tree};
 pub use signals::{IgnoredSignals, signal_number};
 pub use smaps::{Mapping, mappings, pss};
 pub use system::{kernel_bytes, pressure, stolen};
-pub use terminal::{TerminalMode, raw_pair, set_terminal_size, size_of, terminal_size};
+pub use terminal::{
+    TerminalMode, own_terminal, raw_pair, set_terminal_size, size_of, terminal_pair, terminal_size,
+};
 pub use user_directory::{data_directory, user_directory};

@@ -1,11 +1,12 @@
 //! The terminal: raw mode, its size, and pairs of pseudo-terminals.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::{
     pty::{OpenptyResult, openpty},
     sys::termios::{LocalFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr},
 };
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 
 /// Another mode of the launcher's terminal. Dropping this restores the previous one.
 #[derive(Debug)]
@@ -63,6 +64,31 @@ pub fn raw_pair() -> std::io::Result<OpenptyResult> {
     cfmakeraw(&mut raw);
     tcsetattr(&pair.slave, SetArg::TCSANOW, &raw)?;
     Ok(pair)
+}
+
+/// The two ends of a new terminal (pty(7)), the one for its owner first.
+///
+/// # Errors
+///
+/// Those of posix_openpt(3), and when this process may have no more terminals.
+pub fn terminal_pair() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let slave = ioctl_tiocgptpeer(&master, flags)?;
+    Ok((master, slave))
+}
+
+/// Makes standard input the terminal of a new session, so that the kernel tells this process of new
+/// sizes (ioctl_tty(2), `TIOCSCTTY`).
+///
+/// # Errors
+///
+/// When it is no terminal, or another session has it.
+pub fn own_terminal() -> std::io::Result<()> {
+    rustix::process::setsid()?;
+    Ok(rustix::process::ioctl_tiocsctty(std::io::stdin())?)
 }
 
 /// Sets the size of a terminal; the kernel sends SIGWINCH to its foreground processes.

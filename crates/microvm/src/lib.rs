@@ -46,6 +46,7 @@ pub mod linux;
 pub mod loader;
 pub mod machine;
 pub mod memory;
+pub mod monitor_request;
 pub mod ram;
 pub mod registers;
 pub mod run;

@@ -16,17 +16,38 @@ pub(crate) struct Bundle {
     /// Its directory, absolute.
     pub(crate) directory: PathBuf,
     pub(crate) config: Config,
+    /// The configuration as it is in its file.
+    text: Vec<u8>,
 }
 
+/// Where the configuration is in a bundle.
+const CONFIG: &str = "config.json";
+
 impl Bundle {
+    /// Reads the bundle in a directory.
     pub(crate) fn open(directory: &Path) -> Result<Self> {
         let directory = directory.canonicalize().map_err(file("open the bundle", directory))?;
-        let path = directory.join("config.json");
-        let text = fs::read(&path).map_err(file("read", &path))?;
+        Self::with_config(&directory.join(CONFIG), directory.clone())
+    }
+
+    /// The bundle in `directory` as it was when it was [copied](Self::copy) to the directory of a state.
+    pub(crate) fn of_copy(copy: &Path, directory: PathBuf) -> Result<Self> {
+        Self::with_config(&copy.join(CONFIG), directory)
+    }
+
+    /// Copies its configuration to another directory: what an engine changes after `create` has no
+    /// effect on the container (runtime.md, "Create").
+    pub(crate) fn copy(&self, to: &Path) -> Result<()> {
+        let path = to.join(CONFIG);
+        fs::write(&path, &self.text).map_err(file("write", path))
+    }
+
+    fn with_config(path: &Path, directory: PathBuf) -> Result<Self> {
+        let text = fs::read(path).map_err(file("read", path))?;
         let config: Config = serde_json::from_slice(&text)
-            .map_err(|error| Error::Invalid { path, why: error.to_string() })?;
+            .map_err(|error| Error::Invalid { path: path.to_owned(), why: error.to_string() })?;
         check_version(&config.oci_version)?;
-        Ok(Self { directory, config })
+        Ok(Self { directory, config, text })
     }
 
     /// Where a path of the configuration is: absolute, or below the bundle.

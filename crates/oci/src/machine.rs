@@ -17,10 +17,11 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::OsString,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::{
-        fs::PermissionsExt as _,
-        net::{UnixListener, UnixStream},
+    fs::File,
+    io::{self, Read as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -37,6 +38,7 @@ use microvm::{
     cell::{self, Role, Walls},
     kernels,
     linux::{self, GuestRoot, GuestUser, Share},
+    monitor_request,
 };
 use sandbox::{Limits, Program, Sandbox as _, Stdio, Trace, Workload};
 
@@ -53,8 +55,8 @@ use crate::{
 const ANNOTATION: &str = "org.isolab.sandbox";
 /// The name of the program that makes nothing else.
 const NAME: &str = "isolab-vm";
-/// Where the monitor listens, in the directory of the state.
-pub(crate) const SOCKET: &str = "control.socket";
+/// No file of names is longer.
+const LONGEST: u64 = 1 << 20;
 /// A guest that is not up by then never will be.
 const START_UP: Duration = Duration::from_secs(120);
 
@@ -171,12 +173,11 @@ pub(crate) fn monitor(directory: &Path) -> Result<u8> {
     let _ = nix::sys::prctl::set_name(c"isolab-microvm");
     let held = HeldSignals::hold().map_err(file("hold the signals of", "/proc/self"))?;
     let record = Record::load(directory)?;
-    let bundle = Bundle::open(&record.bundle)?;
-    let path = directory.join(SOCKET);
-    let _ = std::fs::remove_file(&path); // of a monitor that was killed
-    let listener = UnixListener::bind(&path).map_err(file("listen at", &path))?;
-    let closed = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600));
-    closed.map_err(file("close to others", &path))?;
+    let bundle = Bundle::of_copy(directory, record.bundle)?;
+    let opened = File::open(directory).map_err(file("open", directory))?;
+    // Nobody else may enter the directory.
+    let listener = UnixListener::bind(socket_in(&opened));
+    let listener = listener.map_err(file("listen in", directory))?;
     let (machine, workload) = machine(&bundle)?;
     let machine = LinuxVm { control: Some(Arc::new(listener)), ..machine };
     // While this process has one thread.
@@ -241,7 +242,9 @@ fn files_of_etc(bundle: &Bundle) -> Result<Vec<(&'static str, String)>> {
         let name = mount.destination.strip_prefix("/etc").ok().and_then(Path::to_str);
         let Some(name) = FILES.into_iter().find(|file| Some(*file) == name) else { continue };
         let source = bundle.path(mount.source.as_deref().unwrap_or(Path::new("")));
-        let text = std::fs::read_to_string(&source).map_err(file("read", &source))?;
+        let mut text = String::new();
+        let opened = File::open(&source).and_then(|it| it.take(LONGEST).read_to_string(&mut text));
+        opened.map_err(file("read", &source))?;
         files.push((name, text));
     }
     Ok(files)
@@ -277,24 +280,21 @@ fn shares(bundle: &Bundle) -> Result<Vec<Share>> {
     Ok(shares)
 }
 
-/// Asks the monitor of a running guest; gives the connection, on which a session follows.
-pub(crate) fn ask(directory: &Path, request: &str) -> Result<UnixStream> {
-    const TIMEOUT: Duration = Duration::from_secs(10);
-    const LONGEST: u64 = 1 << 20;
-    let path = directory.join(SOCKET);
-    let mut stream =
-        UnixStream::connect(&path).map_err(file("connect to the monitor at", &path))?;
-    let mut answer = String::new();
-    let asked = stream.set_read_timeout(Some(TIMEOUT)).and_then(|()| {
-        stream.write_all(format!("{}\n", serde_json::json!({ "request": request })).as_bytes())?;
-        // Without more than the line: what follows it belongs to the session.
-        BufReader::with_capacity(1, (&stream).take(LONGEST)).read_line(&mut answer)?;
-        stream.set_read_timeout(None)
-    });
-    asked.map_err(file("ask the monitor at", &path))?;
-    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+/// Asks the monitor of a running guest for `exec`; gives the connection, on which a session follows.
+pub(crate) fn ask_to_execute(directory: &Path) -> Result<UnixStream> {
+    let opened = File::open(directory).map_err(file("open", directory))?;
+    let connected = UnixStream::connect(socket_in(&opened));
+    let stream = connected.map_err(file("connect to the monitor in", directory))?;
+    let answer = monitor_request::ask(&stream, "exec", &[]);
+    let answer = answer.map_err(file("ask the monitor in", directory))?;
     match answer["error"].as_str() {
         None => Ok(stream),
-        Some(why) => Err(file("ask the monitor at", &path)(io::Error::other(why.to_owned()))),
+        Some(why) => Err(file("ask the monitor in", directory)(io::Error::other(why.to_owned()))),
     }
+}
+
+/// Where the monitor listens, below the open directory of the state: the path of a socket has at most
+/// 107 bytes (unix(7)), and that of the directory may be longer.
+fn socket_in(directory: &File) -> PathBuf {
+    format!("/proc/self/fd/{}/control.socket", directory.as_raw_fd()).into()
 }

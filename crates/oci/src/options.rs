@@ -105,7 +105,7 @@ pub(crate) enum Command {
     Monitor(Directory),
     /// A further program in a microVM; called by `exec`, never by hand
     #[command(hide = true)]
-    Join(Join),
+    Join(Directory),
 }
 
 impl Command {
@@ -349,14 +349,6 @@ pub(crate) struct Refused {
 pub(crate) struct Directory {
     /// That of the container's state
     pub(crate) directory: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Join {
-    /// That of the container's state
-    pub(crate) directory: PathBuf,
-    /// The process, as JSON
-    pub(crate) process: String,
 }
 
 /// Bytes as runc reads them: a number, with a unit of powers of 1024.

@@ -4,10 +4,7 @@
 use std::{
     fs::{self, File},
     io::{ErrorKind, Read as _, Write as _},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::OpenOptionsExt as _,
-    },
+    os::{fd::AsFd, unix::fs::OpenOptionsExt as _},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -20,10 +17,7 @@ use nix::{
     sys::stat::Mode,
     unistd::{Uid, mkfifo},
 };
-use rustix::{
-    process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid},
-    pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
-};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use sandbox::{Ledger, LedgerEntry, Process, Program};
 
 use super::{LaunchFailure, failed, tell};
@@ -141,33 +135,12 @@ pub(super) fn exec(entry: &LedgerEntry, record: &ExecRecord) -> Result<(), Launc
     debug_assert_eq!(entry.name, record.ledger_name);
     let mut command = Command::new("/proc/self/exe");
     command.args(["engine", "join"]);
-    let terminal = record.tty.then(terminal).transpose();
-    let terminal = terminal.map_err(|errno| failed("make a terminal")(errno.into()))?;
+    let terminal = record.tty.then(host::terminal_pair).transpose();
+    let terminal = terminal.map_err(failed("make a terminal"))?;
     if let Some((_, slave)) = &terminal {
         let end = || slave.try_clone().map(Stdio::from).map_err(failed("duplicate the terminal"));
         command.stdin(end()?).stdout(end()?).stderr(end()?);
     }
     let child = command.spawn().map_err(failed("start a process for the command"))?;
     tell(child.id(), terminal.as_ref().map(|(master, _)| master))
-}
-
-/// Makes standard input the terminal of a new session, so that the kernel tells this process of new
-/// sizes (ioctl_tty(2), `TIOCSCTTY`).
-///
-/// # Errors
-///
-/// When it is no terminal, or another session has it.
-pub fn own_terminal() -> std::io::Result<()> {
-    rustix::process::setsid()?;
-    Ok(rustix::process::ioctl_tiocsctty(std::io::stdin())?)
-}
-
-/// The two ends of a new terminal (pty(7)).
-fn terminal() -> Result<(OwnedFd, OwnedFd), rustix::io::Errno> {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = openpt(flags)?;
-    grantpt(&master)?;
-    unlockpt(&master)?;
-    let slave = ioctl_tiocgptpeer(&master, flags)?;
-    Ok((master, slave))
 }

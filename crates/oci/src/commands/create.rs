@@ -101,6 +101,9 @@ fn make(
         container: None,
     };
     record.save(directory)?;
+    if is_machine {
+        bundle.copy(&directory.path)?;
+    }
     let first = match &record.unit {
         Some(unit) => Some(unit.start(properties(&record.resources, spec)?)?),
         None => None,

@@ -1,11 +1,11 @@
 //! `exec`: another program in a running container.
 
-use std::{fs, os::fd::OwnedFd, path::Path, process::Stdio as Stream};
+use std::{fs, path::Path, process::Stdio as Stream};
 
 use container::{Command, State, privileges::CapabilitySet, spec::Power};
+use host::{own_terminal, terminal_pair};
 use microvm::guest_session::{GuestCommand, SessionOutcome};
 use nix::{sys::signal::Signal, unistd::Pid};
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use sandbox::Stdio;
 
 use super::create::{Console, check_console, write_pid};
@@ -15,13 +15,16 @@ use crate::{
     error::{Error, Result, file, property},
     log::Log,
     machine,
-    options::{Exec, Join},
+    options::{Directory, Exec},
     preserved::Preserved,
     record::{Record, Status},
     signals::Signals,
     store::Store,
     translate,
 };
+
+/// The variable by which a process that passes streams on learns what it is to execute.
+const PROCESS: &str = "ISOLAB_OCI_PROCESS";
 
 pub(super) fn exec(store: &Store, log: &Log, options: &Exec) -> Result<u8> {
     let preserved = Preserved::find(options.preserve_fds, false)?;
@@ -164,8 +167,9 @@ fn in_machine(directory: &Path, process: &Process, options: &Exec) -> Result<u8>
     let text = serde_json::to_string(process).unwrap_or_default();
     let words = machine::own_words()?;
     let mut command = std::process::Command::new(&words[0]);
-    command.args(&words[1..]).arg("join").arg(directory).arg(text);
-    let terminal = process.terminal.then(terminal).transpose();
+    // Not on the command line, which every user of the host can read.
+    command.args(&words[1..]).arg("join").arg(directory).env(PROCESS, text);
+    let terminal = process.terminal.then(terminal_pair).transpose();
     let terminal = terminal.map_err(file("make a terminal from", "/dev/ptmx"))?;
     if let Some((_, slave)) = &terminal {
         let end = || slave.try_clone().map(Stream::from).map_err(file("duplicate", "a terminal"));
@@ -182,19 +186,18 @@ fn in_machine(directory: &Path, process: &Process, options: &Exec) -> Result<u8>
 }
 
 /// The process that passes the streams on.
-pub(super) fn join(options: &Join) -> Result<u8> {
-    let process: Process = serde_json::from_str(&options.process)
-        .map_err(|error| property("process", error.to_string()))?;
+pub(super) fn join(options: &Directory) -> Result<u8> {
+    let text = std::env::var(PROCESS).unwrap_or_default();
+    let process: Process =
+        serde_json::from_str(&text).map_err(|error| property("process", error.to_string()))?;
     if process.terminal {
-        let own = rustix::process::setsid()
-            .and_then(|_| rustix::process::ioctl_tiocsctty(std::io::stdin()));
-        own.map_err(|errno| file("take the terminal of", "/proc/self")(errno.into()))?;
+        own_terminal().map_err(file("take the terminal of", "/proc/self"))?;
     }
     session(&options.directory, &process)
 }
 
 fn session(directory: &Path, process: &Process) -> Result<u8> {
-    let monitor = machine::ask(directory, "exec")?;
+    let monitor = machine::ask_to_execute(directory)?;
     let command = GuestCommand {
         words: translate::words(process)?,
         environment: translate::environment(process),
@@ -209,14 +212,4 @@ fn session(directory: &Path, process: &Process) -> Result<u8> {
         }
         SessionOutcome::Mute | SessionOutcome::Closed => Err(Error::NotRunning),
     }
-}
-
-/// The two ends of a new terminal (pty(7)).
-fn terminal() -> std::io::Result<(OwnedFd, OwnedFd)> {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = openpt(flags)?;
-    grantpt(&master)?;
-    unlockpt(&master)?;
-    let slave = ioctl_tiocgptpeer(&master, flags)?;
-    Ok((master, slave))
 }

@@ -15,17 +15,7 @@ use crate::{
 };
 
 pub(super) fn boundary(config: &Config) -> Result<Boundary> {
-    use Namespace::Shared;
-    let mut namespaces = Namespaces {
-        mount: Shared,
-        uts: Shared,
-        ipc: Shared,
-        pid: Shared,
-        net: Shared,
-        user: Shared,
-        cgroup: Shared,
-        time: Shared,
-    };
+    let mut namespaces = Namespaces::shared();
     let mut seen = Vec::new();
     for (number, entry) in config.linux.namespaces.iter().enumerate() {
         let place = |name| format!("linux.namespaces[{number}].{name}");
@@ -52,7 +42,7 @@ pub(super) fn boundary(config: &Config) -> Result<Boundary> {
         };
     }
     check_user(config, &namespaces)?;
-    let own_names = namespaces.uts != Shared;
+    let own_names = namespaces.uts != Namespace::Shared;
     for (name, value) in [("hostname", &config.hostname), ("domainname", &config.domainname)] {
         if value.as_ref().is_some_and(|value| !value.is_empty()) && !own_names {
             return Err(property(name, "it needs a uts namespace in linux.namespaces"));

@@ -36,7 +36,7 @@ fn device(given: &DeviceEntry, number: usize) -> Result<Device> {
         // A FIFO has no number.
         _ if kind == 'p' => Ok(0),
         Some(value) => u32::try_from(value)
-            .map_err(|_| property(place(name), format!("{value} is no number of a device"))),
+            .map_err(|_| property(place(name), format!("{value} is not a device's number"))),
         None => Err(property(place(name), "it is missing")),
     };
     let (major, minor) = (of(given.major, "major")?, of(given.minor, "minor")?);
