@@ -15,6 +15,25 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use serde_json::json;
 
 #[test]
+fn a_cgroup_in_use_is_refused_and_stays_whoever_is_deleted() {
+    let (Some(mut first), Some(mut second)) = (Bundle::new("sleep 100"), Bundle::new("true"))
+    else {
+        return;
+    };
+    for bundle in [&mut first, &mut second] {
+        bundle.config["linux"]["cgroupsPath"] = json!("/isolab-oci-shared");
+        bundle.write();
+    }
+    first.run(&["--detach"]).ok();
+    let said = second.create(&[]).failed(1);
+    assert!(said.contains("isolab-oci-shared") && said.contains("not empty"), "{said}");
+    second.call(&["delete", "--force", "@"]).ok();
+    assert_eq!(first.state()["status"], "running");
+    first.call(&["delete", "--force", "@"]).ok();
+    assert_eq!(bundle::cgroups_named("isolab-oci-shared"), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
 fn a_bundle_that_cannot_be_read_is_refused_with_the_place() {
     let Some(bundle) = Bundle::new("true") else { return };
     let config = bundle.path("config.json");

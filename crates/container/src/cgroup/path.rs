@@ -142,6 +142,10 @@ impl CgroupPath {
             // Where nothing is delegated to the caller there is no cgroup: a limit that needs one says so.
             directories.retain(|(path, ..)| may_be_made(path));
         }
+        if !budget.cgroup_has_others {
+            // Before anybody records it as what is to be removed.
+            directories.iter().try_for_each(|(path, ..)| check_empty(path))?;
+        }
         let has_v1 = |controller| layout.v1(controller).is_some();
         let version = match [Controller::Memory, Controller::Pids].into_iter().any(has_v1) {
             true => Version::V1,
@@ -238,13 +242,17 @@ fn make(directory: &Directory) -> Result<(), Error> {
         Err(error)
             if error.kind() == io::ErrorKind::AlreadyExists && directory.parents_are_made =>
         {
-            let has_processes = || !observe::members(path).is_empty();
-            match has_processes() {
-                false => Ok(()),
-                true => Err(Error::CgroupInUse { path: path.clone() }),
-            }
+            check_empty(path)
         }
         made => made.map_err(file("create the cgroup", path)),
+    }
+}
+
+/// A given cgroup may be there, if nothing runs in it.
+fn check_empty(path: &Path) -> Result<(), Error> {
+    match observe::members(path).is_empty() {
+        true => Ok(()),
+        false => Err(Error::CgroupInUse { path: path.to_owned() }),
     }
 }
 
