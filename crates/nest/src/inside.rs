@@ -22,9 +22,23 @@ use crate::{
     program,
 };
 
-/// What isolab needs of the kernel: KVM for a processor with SVM, a container's root and links, the
-/// disks. Much of it is built in, or not.
-const MODULES: [&str; 7] = ["kvm_amd", "overlay", "veth", "bridge", "tun", "nvme", "ext4"];
+/// What isolab needs of the kernel: KVM for a processor with SVM, a container's root, its links and
+/// the rules of its network, the disks. Much of it is built in, or not.
+const MODULES: [&str; 13] = [
+    "kvm_amd",
+    "overlay",
+    "veth",
+    "bridge",
+    "tun",
+    "nf_tables",
+    "nft_chain_nat",
+    "nft_ct",
+    "nft_fib_ipv4",
+    "nft_masq",
+    "nft_nat",
+    "nvme",
+    "ext4",
+];
 /// Where programs are inside.
 const PROGRAMS: &str = "/usr/bin";
 /// A shell of the host's busybox.
