@@ -170,5 +170,6 @@ fn of_raw(metric: &str, scale: &Scale, sandbox: &str, raw: &Raw) -> Series {
         },
         caveat: None,
         samples: (0..).zip(values).map(sample).collect(),
+        seconds: Vec::new(),
     }
 }

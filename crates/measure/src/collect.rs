@@ -47,7 +47,14 @@ impl Collection {
             Some(series) => series.samples.push(sample),
             None => {
                 let samples = vec![sample];
-                self.series.push(Series { metric, sandbox, unit, caveat, samples });
+                self.series.push(Series {
+                    metric,
+                    sandbox,
+                    unit,
+                    caveat,
+                    samples,
+                    seconds: Vec::new(),
+                });
             }
         }
     }

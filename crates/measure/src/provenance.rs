@@ -57,6 +57,7 @@ impl ProvenanceRecorder {
             commit: commit(),
             seed,
             host: self.host,
+            ..Provenance::default()
         }
     }
 }

@@ -38,6 +38,7 @@ pub fn records() -> Records {
             commit: "0123abc-dirty".into(),
             seed: 1,
             host: host.map(|(name, fact)| (name.into(), fact.into())).into(),
+            ..Provenance::default()
         },
         series,
         gaps: vec![Gap {
@@ -92,6 +93,7 @@ fn cloud(metric: &str, sandbox: &str, unit: Unit, centre: f64) -> Series {
         unit,
         caveat: None,
         samples: samples.collect(),
+        seconds: Vec::new(),
     }
 }
 

@@ -43,7 +43,8 @@ pub use comparison::Comparison;
 pub use file::RecordsError;
 pub use random::Random;
 pub use records::{
-    Gap, Lane, Probe, Provenance, Records, Sample, ScheduleTrace, Series, Unit, VERSION,
+    Condition, Gap, Lane, Method, Order, Probe, Provenance, Records, Sample, ScheduleTrace, Series,
+    Subject, Unit, VERSION,
 };
 pub use statistics::{Interval, median, quantile};
 pub use table::table;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the file format; a file of a higher one is refused.
-pub const VERSION: u32 = 1;
+/// The version of the file format; a file of a higher one is refused. Version 1 knew neither the
+/// [`Method`] nor the [`Subject`]s, [`Condition`]s and moments of samples.
+pub const VERSION: u32 = 2;
 
 /// One run of the comparison or of the benches, as `records.json` holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,69 @@ pub struct Provenance {
     pub seed: u64,
     /// Facts about the host by name, such as `kernel`, `cpu`, `hz`, `mitigations`, `cgroup`, `kvm`.
     pub host: BTreeMap<String, String>,
+    /// The version of the isolab that measured, built into it; empty in records of version 1.
+    #[serde(default)]
+    pub isolab: String,
+    /// How it was measured; `None` in records of version 1.
+    #[serde(default)]
+    pub method: Option<Method>,
+    /// What took part besides isolab's own sandboxes, by the name of its series.
+    #[serde(default)]
+    pub subjects: BTreeMap<String, Subject>,
+    /// What else the host did meanwhile, in the order of time.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+/// How the samples were taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    /// The fresh processes that measured, one after the other.
+    pub processes: u32,
+    /// Rounds in each of them for the part with the most.
+    pub rounds: u32,
+    /// Rounds before these whose numbers were not kept.
+    pub warm_up: u32,
+    /// In which order sandboxes had their turns.
+    pub order: Order,
+    /// Whether one sandbox was measured under two names, for the noise floor.
+    pub measured_twice: bool,
+}
+
+/// In which order sandboxes have their turns in the rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The same order in each round of a process, begun at another one each time.
+    Cyclic,
+    /// Williams squares: each follows each other one equally often.
+    Balanced,
+    /// All samples of one, then all of the next.
+    Consecutive,
+}
+
+/// A program of others that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Its version, in its own words.
+    pub version: String,
+    /// The command line that was measured.
+    pub command: Vec<String>,
+}
+
+/// What the host did while one of the processes measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// When, in seconds since the run began.
+    pub seconds: f64,
+    /// What was being measured, such as `startup`.
+    pub part: String,
+    /// The part of CPU time that the hypervisor below gave to others since the condition before;
+    /// `None` if the kernel does not say (proc_stat(5), `steal`).
+    pub steal: Option<f64>,
+    /// The part of time in which a runnable process waited for a CPU; `None` without pressure stall
+    /// information (`/proc/pressure/cpu`, `some`).
+    pub cpu_pressure: Option<f64>,
 }
 
 /// Samples of one metric in one sandbox.
@@ -55,6 +119,9 @@ pub struct Series {
     pub caveat: Option<String>,
     /// The samples in the order in which they were taken.
     pub samples: Vec<Sample>,
+    /// When each of them was taken, in seconds since the run began; empty in records of version 1.
+    #[serde(default)]
+    pub seconds: Vec<f64>,
 }
 
 /// One raw number.

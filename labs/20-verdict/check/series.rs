@@ -103,6 +103,7 @@ pub fn make(bench: &Bench) -> Table {
             unit: Unit::Count,
             caveat: None,
             samples,
+            seconds: Vec::new(),
         }));
         table.rows.push((kind, metric));
     }
