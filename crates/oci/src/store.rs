@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use container::privileges::in_user_namespace;
 use nix::{
     fcntl::{Flock, FlockArg},
     unistd::Uid,
@@ -28,6 +29,14 @@ pub(crate) struct Store {
     root: PathBuf,
 }
 
+/// Whether the caller is not root of this host: an ordinary user, or one who is root of a user namespace as
+/// podman makes them. Root of a container in which isolab itself runs has `/run`, and says so by USER; runc
+/// tells them apart like this too.
+fn is_of_a_user() -> bool {
+    let is_called_root = || std::env::var_os("USER").is_some_and(|name| name == "root");
+    !Uid::effective().is_root() || in_user_namespace() && !is_called_root()
+}
+
 /// The directory of one container, locked against other commands that change it.
 #[derive(Debug)]
 pub(crate) struct StateDirectory {
@@ -39,9 +48,7 @@ impl Store {
     /// The one of `--root`, or the usual one of this user.
     pub(crate) fn at(root: Option<&Path>) -> Self {
         let usual = || match std::env::var_os("XDG_RUNTIME_DIR") {
-            Some(directory) if !Uid::effective().is_root() => {
-                Path::new(&directory).join("isolab-oci")
-            }
+            Some(directory) if is_of_a_user() => Path::new(&directory).join("isolab-oci"),
             _ => "/run/isolab-oci".into(),
         };
         Self { root: root.map_or_else(usual, Path::to_owned) }

@@ -25,7 +25,9 @@ use crate::{
     cgroup_layout::{Controller, Layout, Parent, Version},
     devices::{self, DeviceRule},
     error::file,
-    observe, spec,
+    observe,
+    privileges::in_user_namespace,
+    spec,
 };
 
 /// Where the cgroup of a container will be, so that it can be in the ledger before it exists.
@@ -138,7 +140,7 @@ impl CgroupPath {
     ) -> Result<Self, Error> {
         let layout = Layout::of_this_process()?;
         let mut directories = layout.all_at(path);
-        if !Uid::effective().is_root() {
+        if !Uid::effective().is_root() || in_user_namespace() {
             // Where nothing is delegated to the caller there is no cgroup: a limit that needs one says so.
             directories.retain(|(path, ..)| may_be_made(path));
         }
@@ -154,7 +156,10 @@ impl CgroupPath {
         let mut settings = settings(limits, &budget.resources, version)?;
         let mut asked = Vec::new();
         if has_v1(Controller::Devices) {
-            settings.extend(device_settings(devices)?);
+            // Root of a user namespace cannot make devices, whatever the cgroup would allow.
+            if directories.iter().any(|(.., found)| found.contains(&Controller::Devices)) {
+                settings.extend(device_settings(devices)?);
+            }
         } else {
             asked = devices.to_vec();
         }
