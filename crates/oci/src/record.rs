@@ -37,6 +37,9 @@ pub(crate) struct Record {
     /// Whether its first process is the monitor of a microVM.
     #[serde(default)]
     pub(crate) is_machine: bool,
+    /// Whether its monitor was told to let the guest stand still.
+    #[serde(default)]
+    pub(crate) is_paused: bool,
     /// The unit of systemd's in which it is.
     #[serde(default)]
     pub(crate) unit: Option<Unit>,
@@ -115,7 +118,7 @@ impl Record {
         let waits = || state.start.as_ref().is_some_and(|path| path.exists());
         match state.is_alive() {
             false => Status::Stopped,
-            true if state.is_frozen() => Status::Paused,
+            true if self.is_paused || state.is_frozen() => Status::Paused,
             true if waits() => Status::Created,
             true => Status::Running,
         }
