@@ -14,7 +14,9 @@ use std::{
 
 use common::{
     inside::{all_hold_in_a_nest_with, here},
-    isolab, output_of,
+    isolab,
+    lan::{HOST, NEAR, on_a_host},
+    output_of,
 };
 use microvm::initramfs::files_of_program;
 use serde_json::{Value, json};
@@ -63,7 +65,7 @@ impl Bundle {
         let programs = bundle.path("rootfs/bin");
         fs::create_dir_all(&programs).unwrap();
         fs::copy(busybox, programs.join("busybox")).unwrap();
-        for name in ["sh", "sleep", "cat", "id", "uname"] {
+        for name in ["sh", "sleep", "cat", "id", "uname", "nc", "ip"] {
             std::os::unix::fs::symlink("busybox", programs.join(name)).unwrap();
         }
         let (code, _, errors) =
@@ -195,6 +197,34 @@ fn a_machine_is_created_started_executed_in_signalled_and_deleted() {
     bundle.wait_until("it ends", || bundle.status("two")["status"] == "stopped");
     assert_eq!(bundle.oci(&["delete", "two"]).0, 0);
     assert!(!Path::new(&format!("/proc/{monitor}")).exists());
+}
+
+/// The pod's network namespace is the one that `on_a_host` makes.
+#[test]
+fn the_link_and_the_address_of_a_pod_move_into_the_guest() {
+    if !here() {
+        return;
+    }
+    on_a_host(|| {
+        let (process, thread) = (std::process::id(), nix::unistd::gettid());
+        let script = format!("ip -o -4 addr show eth0; nc {NEAR} 7000 < /dev/null");
+        let Some(bundle) = Bundle::new(&script, |config| {
+            let path = format!("/proc/{process}/task/{thread}/ns/net");
+            let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+            namespaces.retain(|namespace| namespace["type"] != "network");
+            namespaces.push(json!({ "type": "network", "path": path }));
+        }) else {
+            return;
+        };
+        // A second machine of the pod finds what the first one has been given.
+        for id in ["first", "second"] {
+            let (code, output, errors) = bundle.made("run", id);
+            assert_eq!(code, 0, "{errors}");
+            assert!(output.contains(&format!("inet {HOST}/24")), "{id}: {output} {errors}");
+            let last = output.lines().last().unwrap_or_default();
+            assert!(last.contains(HOST), "who the neighbour has seen: {output}");
+        }
+    });
 }
 
 /// A containerd of this test's own, which ends with it.
