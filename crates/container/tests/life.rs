@@ -75,7 +75,7 @@ fn a_program_that_is_not_there_is_an_error_of_the_creation() {
         for (program, code) in [("/no/such", 127), ("no-such", 127), ("/etc/passwd", 126)] {
             spec.way_out.program = Program::Command(vec![program.into()]);
             let created = Prepared::new(&spec).unwrap().create(&place.path().join("start"));
-            let error = created.map(|it| it.detach()).unwrap_err();
+            let error = created.map(container::Created::detach).unwrap_err();
             assert_eq!(error.exit_code(), code, "{error}");
         }
     }
