@@ -96,6 +96,11 @@ pub fn cgroup_parents() -> Result<Vec<CgroupParent>, Error> {
     Ok(parents)
 }
 
+/// Whether version 2 limits memory on this host. `true` also where the hierarchies cannot be read.
+pub fn memory_is_in_v2() -> bool {
+    Layout::of_this_process().map_or(true, |layout| layout.v1(Controller::Memory).is_none())
+}
+
 /// The cgroup of one container: a directory in every hierarchy that a limit needs.
 #[derive(Debug)]
 pub(crate) struct Cgroup {

@@ -144,7 +144,8 @@ impl CgroupPath {
         }
         if !budget.cgroup_has_others {
             // Before anybody records it as what is to be removed.
-            directories.iter().try_for_each(|(path, ..)| check_empty(path))?;
+            let mut existing = directories.iter().filter(|(path, ..)| path.is_dir());
+            existing.try_for_each(|(path, ..)| check_empty(path))?;
         }
         let has_v1 = |controller| layout.v1(controller).is_some();
         let version = match [Controller::Memory, Controller::Pids].into_iter().any(has_v1) {
@@ -236,7 +237,7 @@ fn make(directory: &Directory) -> Result<(), Error> {
         return Ok(()); // who has made it has given it its controllers
     }
     if let Some(parent) = directory.parents_are_made.then(|| path.parent()).flatten() {
-        make_parents(parent, directory.version)?;
+        make_parents(parent, directory)?;
     }
     match fs::create_dir(path) {
         Err(error)
@@ -256,19 +257,20 @@ fn check_empty(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The cgroups above one, each with all controllers for those below it on version 2.
-fn make_parents(path: &Path, version: Version) -> Result<(), Error> {
+/// The cgroups above `below`, each with all controllers for those below it on version 2.
+fn make_parents(path: &Path, below: &Directory) -> Result<(), Error> {
     if !path.is_dir() {
         if let Some(parent) = path.parent() {
-            make_parents(parent, version)?;
+            make_parents(parent, below)?;
         }
         match fs::create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(file("create the cgroup", path))?,
         }
     }
-    if version == Version::V1 {
-        return inherit_cpuset(path);
+    if below.version == Version::V1 {
+        let has_cpuset = below.controllers.contains(&Controller::Cpuset);
+        return if has_cpuset { inherit_cpuset(path) } else { Ok(()) };
     }
     let available = fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
     for controller in available.split_whitespace() {

@@ -59,17 +59,26 @@ fn mask(plan: &mut SyscallPlan, root: Slot, path: &Path, null: Slot) -> Result<(
     let target = plan.result();
     plan.unless_failed(MISSING, |plan| {
         below_the_root(plan, root, path, target);
-        let cover = mount_calls::copy(plan, Path::new(NULL), null, false);
-        mount_calls::attach(plan, path, cover, target);
-        // Only a directory can be mounted over a directory.
-        plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| {
-            let attributes =
-                libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-            let empty = mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
-            mount_calls::attach(plan, path, empty, target);
-            Ok(())
+        // Only a directory can be mounted over a directory. What it is is asked first: a copy of
+        // /dev/null that cannot be attached costs an RCU grace period when it is closed.
+        lookup::is_directory(plan, path, target)?;
+        plan.unless_failed(&[Errno::ENOTDIR, Errno::EACCES], |plan| empty(plan, path, target))?;
+        // Unless that has been done.
+        plan.if_failed(&[], |plan| {
+            let cover = mount_calls::copy(plan, Path::new(NULL), null, false);
+            mount_calls::attach(plan, path, cover, target);
+            // One that may not be entered.
+            plan.if_failed(&[Errno::EINVAL, Errno::ENOTDIR], |plan| empty(plan, path, target))
         })
     })
+}
+
+/// Mounts an empty file system over a directory.
+fn empty(plan: &mut SyscallPlan, path: &Path, target: Slot) -> Result<(), Error> {
+    let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    let empty = mount_calls::fresh(plan, "tmpfs", "tmpfs", (attributes, &[]), false)?;
+    mount_calls::attach(plan, path, empty, target);
+    Ok(())
 }
 
 /// Mounts a read-only copy of `path` over itself.
