@@ -236,13 +236,23 @@ fn make(directory: &Directory) -> Result<(), Error> {
     if directory.has_others && path.is_dir() {
         return Ok(()); // who has made it has given it its controllers
     }
-    if let Some(parent) = directory.parents_are_made.then(|| path.parent()).flatten() {
+    let parent = directory.parents_are_made.then(|| path.parent()).flatten();
+    let mut made = match (parent, directory.version) {
+        // Controllers have to be given to it first.
+        (Some(parent), Version::V2) => {
+            make_parents(parent, directory)?;
+            fs::create_dir(path)
+        }
+        _ => fs::create_dir(path),
+    };
+    if let (Some(parent), Err(io::ErrorKind::NotFound)) =
+        (parent, made.as_ref().map_err(io::Error::kind))
+    {
         make_parents(parent, directory)?;
+        made = fs::create_dir(path);
     }
-    match fs::create_dir(path) {
-        Err(error)
-            if error.kind() == io::ErrorKind::AlreadyExists && directory.parents_are_made =>
-        {
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && parent.is_some() => {
             check_empty(path)
         }
         made => made.map_err(file("create the cgroup", path)),
@@ -281,7 +291,7 @@ fn make_parents(path: &Path, below: &Directory) -> Result<(), Error> {
 }
 
 /// A new cpuset of version 1 is empty, and no process can be in it (cgroup-v1/cpusets.rst).
-fn inherit_cpuset(path: &Path) -> Result<(), Error> {
+pub(super) fn inherit_cpuset(path: &Path) -> Result<(), Error> {
     let Some(parent) = path.parent() else { return Ok(()) };
     for name in ["cpuset.cpus", "cpuset.mems"] {
         let own = path.join(name);
