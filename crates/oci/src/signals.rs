@@ -45,19 +45,18 @@ impl Signals {
 
     /// Passes them on until `end` can be read. A thread of its own would cost a short program a tenth
     /// of its time.
-    pub(crate) fn pass_until(&self, end: BorrowedFd<'_>, control: &dyn Control) -> Result<()> {
+    pub(crate) fn pass_until(&self, end: BorrowedFd<'_>, control: &dyn Control) {
         loop {
             let mut watched = [end, self.0.as_fd()].map(|it| PollFd::new(it, PollFlags::POLLIN));
             match poll(&mut watched, PollTimeout::NONE) {
                 Err(Errno::EINTR) => continue,
-                ready => ready.map_err(|errno| file("wait for", "signals")(errno.into()))?,
-            };
-            let [ended, signalled] = watched.map(|it| it.any() == Some(true));
-            if ended {
-                return Ok(());
+                // Whoever waits for the end says what is wrong.
+                Err(_) => return,
+                Ok(_) => {}
             }
-            if signalled {
-                self.pass_one(control, false);
+            let [ended, signalled] = watched.map(|it| it.any() == Some(true));
+            if ended || (signalled && !self.pass_one(control, false)) {
+                return;
             }
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn run(store: &Store, log: &Log, options: &Run, by_systemd: bool) -> 
     let has_terminal = options.create.console_socket.is_none() && created.has_terminal();
     let instance = created.into_instance()?;
     match instance.end() {
-        Some(end) => signals.pass_until(end, &*instance.control())?,
+        Some(end) => signals.pass_until(end, &*instance.control()),
         None => signals.pass_to(instance.control(), has_terminal),
     }
     let outcome = instance.wait();
