@@ -143,9 +143,9 @@ impl Default for SyscallPlan {
         // A plan of the usual size is not reallocated: each page that it touches costs a page
         // fault.
         Self {
-            steps: Vec::with_capacity(224),
-            slots: Vec::with_capacity(96),
-            headings: Vec::with_capacity(32),
+            steps: Vec::with_capacity(448),
+            slots: Vec::with_capacity(160),
+            headings: Vec::with_capacity(64),
             under_heading: false,
             gate: None,
             about_the_program: 0..0,

@@ -11,7 +11,7 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::ErrorKind,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -41,7 +41,14 @@ fn is_of_a_user() -> bool {
 #[derive(Debug)]
 pub(crate) struct StateDirectory {
     pub(crate) path: PathBuf,
-    _lock: Flock<File>,
+    lock: Flock<File>,
+}
+
+/// The same, open and not locked: it can be told from a later one of the same name.
+#[derive(Debug)]
+pub(crate) struct UnlockedDirectory {
+    path: PathBuf,
+    opened: File,
 }
 
 impl Store {
@@ -74,18 +81,13 @@ impl Store {
     pub(crate) fn open(&self, id: &str) -> Result<StateDirectory> {
         check(id)?;
         let directory = self.root.join(id);
-        let unknown = || Error::Unknown { id: id.to_owned() };
         let opened = match File::open(&directory) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Error::Unknown { id: id.to_owned() });
+            }
             opened => opened.map_err(file("open", &directory))?,
         };
-        let lock = Flock::lock(opened, FlockArg::LockExclusive);
-        let lock = lock.map_err(|(_, errno)| file("lock", &directory)(errno.into()))?;
-        // Whoever held the lock may have removed it.
-        if !directory.is_dir() {
-            return Err(unknown());
-        }
-        Ok(StateDirectory { path: directory, _lock: lock })
+        UnlockedDirectory { path: directory, opened }.lock()
     }
 
     /// Where the directory of a container with that id is, or will be.
@@ -116,7 +118,37 @@ impl Store {
     }
 }
 
+impl UnlockedDirectory {
+    /// Locks it. [`Error::Unknown`] if it has been removed, even if another has its name by now.
+    pub(crate) fn lock(self) -> Result<StateDirectory> {
+        let Self { path, opened } = self;
+        let lock = Flock::lock(opened, FlockArg::LockExclusive);
+        let lock = lock.map_err(|(_, errno)| file("lock", &path)(errno.into()))?;
+        // Whoever held the lock may have removed it.
+        let own = lock.metadata().map_err(file("look at", &path))?;
+        let is_there = path
+            .symlink_metadata()
+            .is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()));
+        match is_there {
+            true => Ok(StateDirectory { path, lock }),
+            false => {
+                let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Err(Error::Unknown { id })
+            }
+        }
+    }
+}
+
 impl StateDirectory {
+    /// Lets other commands change it.
+    pub(crate) fn unlock(self) -> Result<UnlockedDirectory> {
+        let Self { path, lock } = self;
+        match lock.unlock() {
+            Ok(opened) => Ok(UnlockedDirectory { path, opened }),
+            Err((_, errno)) => Err(file("unlock", path)(errno.into())),
+        }
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
         self.path.join("state.json")
     }
@@ -127,7 +159,14 @@ impl StateDirectory {
 
     /// Gives the id back.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.path).map_err(file("remove", &self.path))
+        // Usually there is nothing else in it.
+        let _ = fs::remove_file(self.state());
+        match fs::remove_dir(&self.path) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+                fs::remove_dir_all(&self.path).map_err(file("remove", &self.path))
+            }
+            removed => removed.map_err(file("remove", &self.path)),
+        }
     }
 }
 
@@ -153,6 +192,16 @@ mod tests {
         for id in ["a", "A_b+c-d.e", "..a", &"a".repeat(64)] {
             check(id).unwrap();
         }
+    }
+
+    #[test]
+    fn a_directory_is_not_mistaken_for_a_later_one_of_the_same_name() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::at(Some(root.path()));
+        let first = store.create("one").unwrap().unlock().unwrap();
+        store.open("one").unwrap().remove().unwrap();
+        let _second = store.create("one").unwrap().unlock().unwrap();
+        assert!(matches!(first.lock(), Err(Error::Unknown { .. })));
     }
 
     #[test]
