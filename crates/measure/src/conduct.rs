@@ -9,10 +9,19 @@ use std::{
 };
 
 use microvm::kernels;
+use report::{Method, Order};
 use sandbox::chain;
 use tempfile::TempDir;
 
-use crate::{Cancellation, Collection, CompareOptions, MeasureOptions, Part, message::Message};
+use crate::{
+    Amount, Cancellation, Collection, CompareOptions, MeasureOptions, Part,
+    host_load::HostLoad,
+    message::Message,
+    peers::{PeerSet, remove_leftovers},
+};
+
+/// How long a start by a peer takes, roughly: slow ones sit out most rounds.
+const PEER_MILLISECONDS: u64 = 150;
 
 /// What the caller of [`conduct`] supplies.
 pub trait Caller {
@@ -49,7 +58,8 @@ pub fn conduct(
     cancellation: &Cancellation,
     caller: &mut dyn Caller,
 ) -> Result<Collection, Cancelled> {
-    let mut collection = Collection::default();
+    let mut collection = Collection::by(method(options));
+    let mut load = HostLoad::start();
     // Where measuring processes put what is temporary: one that is killed removes nothing itself.
     let scratch = tempfile::tempdir().ok();
     let scratch = scratch.as_ref().map(TempDir::path);
@@ -66,7 +76,7 @@ pub fn conduct(
                 caller,
                 |message, caller| {
                     if message == Message::Round {
-                        caller.advances(amount.milliseconds);
+                        caller.advances(milliseconds(part, options));
                     }
                     collection.take(message, process);
                 },
@@ -75,19 +85,42 @@ pub fn conduct(
                 Ok(failed) => reason = failed.unwrap_or(reason),
                 Err(error) => reason = format!("measuring failed: {}", chain(&error)),
             }
+            // A process that was killed removes nothing itself.
+            let left = scratch.map_or(0, remove_leftovers);
+            if left > 0 {
+                let text =
+                    format!("{left} containers of peers were left by a killed process, removed");
+                collection.take(Message::Fact("leftovers".into(), text), process);
+            }
             if cancellation.is_cancelled() {
                 return Err(Cancelled);
             }
+            collection.condition(load.since(&part.to_string()));
         }
         collection.complete(part, &reason);
     }
     Ok(collection)
 }
 
+/// How long a round of `part` takes, roughly.
+fn milliseconds(part: Part, options: &CompareOptions) -> u64 {
+    let peers = if part == Part::Cold { options.peers.count() } else { 0 };
+    part.amount(options.quick).milliseconds + u64::from(peers) * PEER_MILLISECONDS
+}
+
+/// How the parts with the most rounds are measured.
+fn method(options: &CompareOptions) -> Method {
+    let amounts = Part::ALL.map(|part| part.amount(options.quick));
+    let most = amounts.into_iter().max_by_key(|it| it.processes * it.rounds);
+    let Amount { processes, warm_up, rounds, .. } = most.expect("there are parts");
+    let rounds = options.rounds.unwrap_or(rounds);
+    Method { processes, rounds, warm_up, order: Order::Balanced, measured_twice: true }
+}
+
 fn duration(part: Part, options: &CompareOptions) -> u64 {
     let amount = part.amount(options.quick);
     let rounds = amount.warm_up + options.rounds.unwrap_or(amount.rounds);
-    u64::from(amount.processes) * u64::from(rounds) * amount.milliseconds
+    u64::from(amount.processes) * u64::from(rounds) * milliseconds(part, options)
 }
 
 fn process_options(part: Part, process: u32, options: &CompareOptions) -> MeasureOptions {
@@ -95,8 +128,9 @@ fn process_options(part: Part, process: u32, options: &CompareOptions) -> Measur
         && microvm::linux::available().is_err()
         && nest::available().is_ok()
         && kernels::chosen().is_ok();
-    let &CompareOptions { seed, quick, rounds } = options;
-    MeasureOptions { part, process, seed, quick, rounds, in_nest }
+    let &CompareOptions { seed, quick, rounds, peers } = options;
+    let peers = if part == Part::Cold { peers } else { PeerSet::default() };
+    MeasureOptions { part, process, seed, quick, rounds, in_nest, peers }
 }
 
 /// Runs one measuring process to its end; returns why it failed, if it did.

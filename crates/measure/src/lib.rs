@@ -15,19 +15,24 @@
 
 mod cancellation;
 mod clock;
+mod cold;
 mod collect;
+mod command_time;
 mod conduct;
 mod density;
 pub mod engine;
 mod error;
 mod footprint;
+mod host_load;
 mod images;
 mod lanes;
 mod linux;
 mod message;
 mod options;
+mod order;
 mod outcome;
 mod parts;
+pub mod peers;
 mod probes;
 mod process;
 mod programs;
@@ -46,10 +51,11 @@ pub use error::Error;
 pub use footprint::disk_bytes;
 pub use message::{Measurement, Message};
 pub use options::{CompareOptions, MeasureOptions};
+pub use order::order;
 pub use outcome::{ensure_success, hello};
 pub use parts::{Amount, Part};
 pub use process::measure;
 pub use provenance::ProvenanceRecorder;
-pub use subjects::{LABELS, LINUX, Missing, Subject, again, order, subjects};
+pub use subjects::{LABELS, LINUX, Missing, Subject, again, subjects};
 
 pub(crate) use session::{Session, Value};

@@ -120,6 +120,7 @@ impl Part {
             ],
             Self::Cold => &[
                 metric::STARTUP_COLD_FIRST_BYTE,
+                metric::STARTUP_COLD_EXITED,
                 metric::STARTUP_IMAGE_FIRST_BYTE,
                 metric::STARTUP_ENGINE_FIRST_BYTE,
                 metric::STARTUP_DOCKERD_FIRST_BYTE,

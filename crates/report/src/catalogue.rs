@@ -139,7 +139,12 @@ const STARTUP_METRICS: &[Metric] = &[
     less(
         metric::STARTUP_COLD_FIRST_BYTE,
         "first byte, cold",
-        "a whole isolab run, to the first byte",
+        "a whole isolab run, or another program's command, to the first byte",
+    ),
+    less(
+        metric::STARTUP_COLD_EXITED,
+        "exited, cold",
+        "the same command, until it has ended: a guest's first process restarts its machine",
     ),
     less(
         metric::STARTUP_IMAGE_FIRST_BYTE,

@@ -10,8 +10,10 @@ pub const STARTUP_FIRST_BYTE: &str = "startup.first_byte";
 pub const STARTUP_EXITED: &str = "startup.exited";
 /// End of the program until everything it used is free.
 pub const TEARDOWN: &str = "teardown";
-/// Start of a whole `isolab run` until its first byte of output.
+/// Start of a whole `isolab run`, or of another program's command, until its first byte of output.
 pub const STARTUP_COLD_FIRST_BYTE: &str = "startup.cold.first_byte";
+/// Start of a whole `isolab run`, or of another program's command, until it has ended.
+pub const STARTUP_COLD_EXITED: &str = "startup.cold.exited";
 /// Start of a whole `isolab run --image` until its first byte of output.
 pub const STARTUP_IMAGE_FIRST_BYTE: &str = "startup.image.first_byte";
 /// Start of a client of isolab's daemon until its first byte of output.

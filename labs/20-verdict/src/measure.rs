@@ -24,7 +24,7 @@ pub(crate) fn records(probes: Vec<Probe>) -> io::Result<Records> {
     subjects.push(measure::again());
     let mut collection = Collection::default();
     for round in 0..ROUNDS {
-        for index in measure::order(SEED, 0, round, subjects.len()) {
+        for index in measure::order(SEED, round, subjects.len()) {
             let subject = &subjects[index];
             for (metric, unit, value) in sample(subject)? {
                 let (metric, sandbox) = (metric.to_owned(), subject.label.to_owned());

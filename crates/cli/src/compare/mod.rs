@@ -16,7 +16,10 @@ use std::{
 
 pub use self::measure::{ClientArgs, MeasureArgs, measure_client, run as measure};
 
-use ::measure::{Cancellation, CompareOptions, ProvenanceRecorder, conduct};
+use ::measure::{
+    Cancellation, CompareOptions, ProvenanceRecorder, conduct,
+    peers::{PeerChoice, PeerSet},
+};
 use report::Records;
 use sandbox::Ledger;
 use signal_hook::{
@@ -43,6 +46,10 @@ pub struct CompareArgs {
     /// Rounds in each fresh process [default: depends on the part]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rounds: Option<u32>,
+    /// Programs of others that take part: auto for those that are installed, none, or a list such
+    /// as runc,podman,qemu-kvm [default: auto, and none with --quick]
+    #[arg(long, value_name = "PEERS")]
+    pub peers: Option<PeerChoice>,
     /// Print the records as JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -50,8 +57,10 @@ pub struct CompareArgs {
 
 impl CompareArgs {
     fn options(&self) -> CompareOptions {
-        let &Self { quick, seed, rounds, .. } = self;
-        CompareOptions { quick, seed: seed.unwrap_or(1), rounds }
+        let &Self { quick, seed, rounds, peers, .. } = self;
+        let usual = if quick { PeerChoice::Listed(PeerSet::default()) } else { PeerChoice::Auto };
+        let peers = peers.unwrap_or(usual).resolve();
+        CompareOptions { quick, seed: seed.unwrap_or(1), rounds, peers }
     }
 }
 
