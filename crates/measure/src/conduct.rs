@@ -63,14 +63,29 @@ pub fn conduct(
     // Where measuring processes put what is temporary: one that is killed removes nothing itself.
     let scratch = tempfile::tempdir().ok();
     let scratch = scratch.as_ref().map(TempDir::path);
-    caller.expects(Part::ALL.iter().map(|part| duration(*part, options)).sum());
-    for part in Part::ALL {
-        let amount = part.amount(options.quick);
+    let parts = Part::ALL.map(|part| {
+        let in_nest = is_in_nest(part);
+        (part, in_nest, amount(part, options, in_nest))
+    });
+    let duration = |(part, _, amount): &(Part, bool, Amount)| {
+        let Amount { processes, warm_up, rounds, .. } = *amount;
+        u64::from(processes * (warm_up + rounds)) * milliseconds(*part, options)
+    };
+    caller.expects(parts.iter().map(duration).sum());
+    for (part, in_nest, amount) in parts {
         let mut reason = String::from("the measuring process did not report it");
         for process in 0..amount.processes {
             caller.begins(part, process, amount.processes);
             let ended = one(
-                &process_options(part, process, options),
+                &MeasureOptions {
+                    part,
+                    process,
+                    seed: options.seed,
+                    quick: options.quick,
+                    rounds: Some(amount.rounds),
+                    in_nest,
+                    peers: if part == Part::Cold { options.peers } else { PeerSet::default() },
+                },
                 scratch,
                 cancellation,
                 caller,
@@ -117,20 +132,23 @@ fn method(options: &CompareOptions) -> Method {
     Method { processes, rounds, warm_up, order: Order::Balanced, measured_twice: true }
 }
 
-fn duration(part: Part, options: &CompareOptions) -> u64 {
-    let amount = part.amount(options.quick);
-    let rounds = amount.warm_up + options.rounds.unwrap_or(amount.rounds);
-    u64::from(amount.processes) * u64::from(rounds) * milliseconds(part, options)
-}
-
-fn process_options(part: Part, process: u32, options: &CompareOptions) -> MeasureOptions {
-    let in_nest = part == Part::Linux
+/// Whether a part is measured in a nest: where this host can boot no Linux guest itself.
+fn is_in_nest(part: Part) -> bool {
+    part == Part::Linux
         && microvm::linux::available().is_err()
         && nest::available().is_ok()
-        && kernels::chosen().is_ok();
-    let &CompareOptions { seed, quick, rounds, peers } = options;
-    let peers = if part == Part::Cold { peers } else { PeerSet::default() };
-    MeasureOptions { part, process, seed, quick, rounds, in_nest, peers }
+        && kernels::chosen().is_ok()
+}
+
+/// How often a part is repeated, fixed before anything is measured. A nest takes longer to boot than
+/// a round, and its clock counts instructions: what differs between two of them is little.
+fn amount(part: Part, options: &CompareOptions, in_nest: bool) -> Amount {
+    let usual = part.amount(options.quick);
+    let usual = match in_nest && !options.quick {
+        true => Amount { processes: 2, rounds: 5, ..usual },
+        false => usual,
+    };
+    Amount { rounds: options.rounds.unwrap_or(usual.rounds), ..usual }
 }
 
 /// Runs one measuring process to its end; returns why it failed, if it did.

@@ -11,9 +11,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use report::{Unit, metric};
 use sandbox::{Builtin, Instance, Milestone, Workload};
 
-use crate::{
-    Error, Session, Subject, Value, message::Message, outcome::ensure_success, subjects::AGAIN,
-};
+use crate::{Error, Session, Subject, Value, message::Message, outcome::ensure_success};
 
 /// What ends the starts: a number of instances, a time, or a rest of memory.
 struct Budget {
@@ -38,7 +36,6 @@ pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()
         budget.time.as_secs()
     );
     session.writer.write(&Message::Fact("density.budget".into(), text))?;
-    session.subjects.retain(|subject| subject.label != AGAIN);
     session.rounds(|subject| start_many(subject, &budget))
 }
 

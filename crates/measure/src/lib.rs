@@ -38,6 +38,7 @@ mod process;
 mod programs;
 mod provenance;
 mod session;
+mod settling;
 mod slices;
 mod startup;
 mod subjects;

@@ -70,18 +70,18 @@ impl Part {
             (Self::Cold, false) => amount(6, 3, 20, 60),
             // As few as a verdict takes.
             (Self::Programs, true) => amount(2, 1, 3, 800),
-            (Self::Programs, false) => amount(5, 1, 5, 1500),
-            (Self::Footprint, true) => amount(1, 0, 2, 300),
-            (Self::Footprint, false) => amount(3, 0, 5, 300),
+            (Self::Programs, false) => amount(5, 1, 4, 1500),
+            (Self::Footprint, true) => amount(1, 0, 2, 3200),
+            (Self::Footprint, false) => amount(5, 0, 2, 3200),
             (Self::Images, true) => amount(1, 0, 1, 1000),
             // Made anew in each process: what differs is chance.
-            (Self::Images, false) => amount(3, 0, 2, 500),
+            (Self::Images, false) => amount(5, 0, 1, 700),
             (Self::Density, true) => amount(1, 0, 1, 500),
-            (Self::Density, false) => amount(3, 0, 1, 4000),
+            (Self::Density, false) => amount(5, 0, 1, 3500),
             (Self::Slices, true) => amount(1, 0, 1, 6500),
-            (Self::Slices, false) => amount(3, 0, 1, 16_000),
+            (Self::Slices, false) => amount(5, 0, 1, 10_500),
             (Self::Linux, true) => amount(1, 0, 2, 4000),
-            (Self::Linux, false) => amount(2, 0, 5, 3000),
+            (Self::Linux, false) => amount(5, 0, 2, 4000),
         }
     }
 

@@ -99,8 +99,8 @@ const fn probe(metric: &'static str) -> &'static str {
 /// Whether the process is measured a second time for the noise floor: wherever a round does not take
 /// seconds.
 pub fn measured_twice(name: &str) -> bool {
-    let once = |group: &Group| [IMAGES, DENSITY, SLICES, LINUX].contains(group);
-    find(name).is_some_and(|(group, _)| !once(group) && name != metric::FOOTPRINT_KERNEL)
+    let once = |group: &Group| [IMAGES, SLICES, LINUX].contains(group);
+    find(name).is_some_and(|(group, _)| !once(group))
 }
 
 const STARTUP: Group = Group {

@@ -55,7 +55,7 @@ fn sample(subject: &Subject) -> io::Result<[(&'static str, Unit, f64); 4]> {
         (metric::STARTUP_FIRST_BYTE, Unit::Nanoseconds, first_byte.as_nanos() as f64),
         (metric::COMPUTE_SPIN, Unit::Count, ticks as f64 / ITERATIONS as f64),
         (metric::FOOTPRINT_MEMORY, Unit::Bytes, memory(sandbox)?),
-        (metric::FOOTPRINT_DISK, Unit::Bytes, disk_bytes(subject.label)),
+        (metric::FOOTPRINT_DISK, Unit::Bytes, disk_bytes(subject.label)?),
     ])
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The measuring is in `crates/measure`; here are the arguments, the progress, and what is printed.
 
+mod folder;
 mod measure;
 mod progress;
 
@@ -27,7 +28,10 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use self::progress::Progress;
+use self::{
+    folder::{Reservation, rescue},
+    progress::Progress,
+};
 use crate::{failure::Failure, output};
 
 /// Measure every sandbox on this host and write a report.
@@ -75,6 +79,7 @@ const INTERRUPTED: u8 = 130;
 pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
     let recorder = ProvenanceRecorder::start(command_line());
     let out = args.out.clone().unwrap_or_else(|| default_folder(recorder.unix_seconds()));
+    let _reserved = Reservation::of(&out)?;
     let cancellation = cancelled_by_signals().map_err(Failure::at("listen for signals"))?;
     let options = args.options();
     let Ok(collection) = conduct(&options, &cancellation, &mut Progress::default()) else {
@@ -83,7 +88,9 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
         return Ok(INTERRUPTED);
     };
     let records = collection.into_records(recorder.finish(options.seed));
-    show(&records, &out, args.json)?;
+    let written = report::write_report(&records, &out);
+    let written = written.map_err(|error| rescue(&records, error))?;
+    print(&records, &written.page, args.json)?;
     Ok(0)
 }
 
@@ -125,13 +132,23 @@ fn clean_up() -> Result<(), Box<dyn Error>> {
 /// When it cannot be written or printed.
 pub fn show(records: &Records, folder: &Path, json: bool) -> Result<(), Failure> {
     let written = report::write_report(records, folder)?;
+    print(records, &written.page, json)
+}
+
+fn print(records: &Records, page: &Path, json: bool) -> Result<(), Failure> {
     if json {
         let text = serde_json::to_string_pretty(records);
         return output::print(&(text.expect("records hold strings and numbers") + "\n"));
     }
-    let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80);
-    let table = report::table(records, columns, io::stdout().is_terminal());
-    output::print(&format!("{table}\n{}\n", written.page.display()))
+    let table = report::table(records, columns(), io::stdout().is_terminal());
+    output::print(&format!("{table}\n{}\n", page.display()))
+}
+
+/// The width of the terminal; `COLUMNS`, if it is set; 80 where there is neither.
+fn columns() -> usize {
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let of_terminal = || host::size_of(io::stdout()).map(|(_, columns)| usize::from(columns));
+    said.or_else(of_terminal).unwrap_or(80)
 }
 
 /// `reports/compare-YYYYMMDD-HHMMSS` in UTC, or `isolab-report` where there is no `reports`.

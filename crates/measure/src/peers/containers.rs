@@ -13,6 +13,7 @@ pub(super) const RUNC: Definition = Definition {
     programs: &["runc"],
     version: &["--version"],
     get: "sudo apt install runc",
+    obstacle: || None,
     prepare: runtime,
 };
 
@@ -21,6 +22,7 @@ pub(super) const CRUN: Definition = Definition {
     programs: &["crun"],
     version: &["--version"],
     get: "sudo apt install crun",
+    obstacle: || None,
     prepare: runtime,
 };
 
@@ -29,6 +31,7 @@ pub(super) const BUBBLEWRAP: Definition = Definition {
     programs: &["bwrap"],
     version: &["--version"],
     get: "sudo apt install bubblewrap",
+    obstacle: || None,
     prepare: bubblewrap,
 };
 
@@ -37,6 +40,7 @@ pub(super) const NSPAWN: Definition = Definition {
     programs: &["systemd-nspawn"],
     version: &["--version"],
     get: "sudo apt install systemd-container",
+    obstacle: || None,
     prepare: nspawn,
 };
 

@@ -21,6 +21,8 @@ pub struct Definition {
     pub(super) version: &'static [&'static str],
     /// How to get it.
     pub get: &'static str,
+    /// Why it cannot run here, where the host says so itself.
+    pub(super) obstacle: fn() -> Option<Error>,
     /// Makes what it needs, and says how it is started.
     pub(super) prepare: fn(&Path, &Workshop) -> Result<Recipe, Error>,
 }
@@ -73,6 +75,12 @@ impl Definition {
         })?;
         let version = self.version_of(&program)?;
         Ok(Found { program, version })
+    }
+
+    /// Why it cannot take part here although it is installed, as far as that is known without
+    /// starting anything by it.
+    pub fn obstacle(&self) -> Option<Error> {
+        (self.obstacle)()
     }
 
     /// The version of `program`, in its own words, on one line.
@@ -172,6 +180,7 @@ mod tests {
             programs: &["isolab-no-such-program"],
             version: &["--version"],
             get: "write it",
+            obstacle: || None,
             prepare: |_, _| Err(Error::new("never asked")),
         };
         let error = absent.find().unwrap_err();

@@ -14,6 +14,7 @@ pub(super) const PODMAN: Definition = Definition {
     programs: &["podman"],
     version: &["--version"],
     get: "sudo apt install podman",
+    obstacle: || None,
     prepare: podman,
 };
 
@@ -22,6 +23,7 @@ pub(super) const DOCKER: Definition = Definition {
     programs: &["docker"],
     version: &["--version"],
     get: "install Docker (https://docs.docker.com/engine/install) and start dockerd",
+    obstacle: || None,
     prepare: docker,
 };
 

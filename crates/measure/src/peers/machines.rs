@@ -13,27 +13,24 @@ use super::{
 };
 use crate::{Error, clock::tick_rate, command_time::Expected};
 
-pub(super) const QEMU_KVM: Definition = qemu("qemu-kvm", |program, workshop| {
-    can_boot()?;
-    emulator(program, workshop, "microvm", "kvm")
-});
+pub(super) const QEMU_KVM: Definition =
+    qemu("qemu-kvm", no_kvm, |program, workshop| emulator(program, workshop, "microvm", "kvm"));
 
 pub(super) const QEMU_TCG: Definition =
-    qemu("qemu-tcg", |program, workshop| emulator(program, workshop, "microvm", "tcg"));
+    qemu("qemu-tcg", no_kernel, |program, workshop| emulator(program, workshop, "microvm", "tcg"));
 
-pub(super) const QEMU_KVM_Q35: Definition = qemu("qemu-kvm-q35", |program, workshop| {
-    can_boot()?;
-    emulator(program, workshop, "q35", "kvm")
-});
+pub(super) const QEMU_KVM_Q35: Definition =
+    qemu("qemu-kvm-q35", no_kvm, |program, workshop| emulator(program, workshop, "q35", "kvm"));
 
 pub(super) const QEMU_TCG_Q35: Definition =
-    qemu("qemu-tcg-q35", |program, workshop| emulator(program, workshop, "q35", "tcg"));
+    qemu("qemu-tcg-q35", no_kernel, |program, workshop| emulator(program, workshop, "q35", "tcg"));
 
 pub(super) const FIRECRACKER: Definition = Definition {
     name: "firecracker",
     programs: &["firecracker"],
     version: &["--version"],
     get: "put a release on the PATH: https://github.com/firecracker-microvm/firecracker/releases",
+    obstacle: no_kvm,
     prepare: firecracker,
 };
 
@@ -43,6 +40,7 @@ pub(super) const CLOUD_HYPERVISOR: Definition = Definition {
     version: &["--version"],
     get: "put a release on the PATH: \
           https://github.com/cloud-hypervisor/cloud-hypervisor/releases",
+    obstacle: no_kvm,
     prepare: cloud_hypervisor,
 };
 
@@ -51,6 +49,7 @@ pub(super) const KVMTOOL: Definition = Definition {
     programs: &["lkvm", "kvmtool"],
     version: &["version"],
     get: "sudo apt install kvmtool",
+    obstacle: no_kvm,
     prepare: kvmtool,
 };
 
@@ -65,6 +64,7 @@ const TEXT: &[u8] = b"hello";
 
 const fn qemu(
     name: &'static str,
+    obstacle: fn() -> Option<Error>,
     prepare: fn(&Path, &Workshop) -> Result<Recipe, Error>,
 ) -> Definition {
     Definition {
@@ -72,13 +72,19 @@ const fn qemu(
         programs: &["qemu-system-x86_64"],
         version: &["--version"],
         get: "sudo apt install qemu-system-x86",
+        obstacle,
         prepare,
     }
 }
 
-/// Whether this host's KVM can boot a guest's kernel.
-fn can_boot() -> Result<(), Error> {
-    Ok(microvm::linux::available()?)
+/// Why this host's KVM cannot boot a guest's kernel.
+fn no_kvm() -> Option<Error> {
+    microvm::linux::available().err().map(Error::from)
+}
+
+/// Why there is no kernel for a guest.
+fn no_kernel() -> Option<Error> {
+    kernel().err()
 }
 
 /// The kernel of isolab's guests, unpacked.
@@ -123,7 +129,6 @@ fn counter() -> Result<String, Error> {
 }
 
 fn firecracker(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
-    can_boot()?;
     let (kernel, initramfs) = (text(&kernel()?.vmlinux)?, text(&workshop.initramfs()?)?);
     let config = json!({
         "boot-source": {
@@ -138,7 +143,6 @@ fn firecracker(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
 }
 
 fn cloud_hypervisor(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
-    can_boot()?;
     let (kernel, initramfs) = (text(&kernel()?.vmlinux)?, text(&workshop.initramfs()?)?);
     let memory = format!("size={MEMORY}M");
     Ok(machine(line(&[
@@ -161,7 +165,6 @@ fn cloud_hypervisor(program: &Path, workshop: &Workshop) -> Result<Recipe, Error
 }
 
 fn kvmtool(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
-    can_boot()?;
     let (kernel, initramfs) = (text(&kernel()?.image)?, text(&workshop.initramfs()?)?);
     let memory = MEMORY.to_string();
     Ok(machine(line(&[

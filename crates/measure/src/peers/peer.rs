@@ -41,6 +41,7 @@ impl Peer {
     /// When it is not installed, cannot run here, or fails: in its own words.
     pub fn prepare(definition: &'static Definition) -> Result<Self, Error> {
         let Found { program, version } = definition.find()?;
+        definition.obstacle().map_or(Ok(()), Err)?;
         let folder = tempfile::tempdir()?;
         let recipe = (definition.prepare)(&program, &Workshop::of(folder.path()))?;
         let leftovers = Leftovers::of(&recipe);
