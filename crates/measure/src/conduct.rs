@@ -23,6 +23,9 @@ use crate::{
 /// How long a start by a peer takes, roughly: slow ones sit out most rounds.
 const PEER_MILLISECONDS: u64 = 150;
 
+/// How long one of many instances takes to start and to end, in all sandboxes together, roughly.
+const INSTANCE_MILLISECONDS: u64 = 40;
+
 /// What the caller of [`conduct`] supplies.
 pub trait Caller {
     /// A command that calls [`measure`](crate::measure) with these options, its output standard
@@ -85,6 +88,7 @@ pub fn conduct(
                     rounds: Some(amount.rounds),
                     in_nest,
                     peers: if part == Part::Cold { options.peers } else { PeerSet::default() },
+                    density: options.density.filter(|_| part == Part::Density),
                 },
                 scratch,
                 cancellation,
@@ -120,7 +124,10 @@ pub fn conduct(
 /// How long a round of `part` takes, roughly.
 fn milliseconds(part: Part, options: &CompareOptions) -> u64 {
     let peers = if part == Part::Cold { options.peers.count() } else { 0 };
-    part.amount(options.quick).milliseconds + u64::from(peers) * PEER_MILLISECONDS
+    let instances = options.density.filter(|_| part == Part::Density).unwrap_or(0);
+    part.amount(options.quick).milliseconds
+        + u64::from(peers) * PEER_MILLISECONDS
+        + u64::from(instances) * INSTANCE_MILLISECONDS
 }
 
 /// How the parts with the most rounds are measured.
@@ -148,6 +155,10 @@ fn amount(part: Part, options: &CompareOptions, in_nest: bool) -> Amount {
         true => Amount { processes: 2, rounds: 5, ..usual },
         false => usual,
     };
+    // Many instances take long to start, and each of them is a sample.
+    if part == Part::Density && options.density.is_some() {
+        return Amount { processes: 1, rounds: 1, ..usual };
+    }
     Amount { rounds: options.rounds.unwrap_or(usual.rounds), ..usual }
 }
 

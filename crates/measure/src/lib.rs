@@ -47,6 +47,7 @@ mod watch;
 pub use cancellation::Cancellation;
 pub use clock::tick_rate;
 pub use collect::Collection;
+pub use command_time::{CommandTime, Expected, command_time};
 pub use conduct::{Caller, Cancelled, conduct};
 pub use error::Error;
 pub use footprint::disk_bytes;

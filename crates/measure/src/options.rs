@@ -13,6 +13,8 @@ pub struct CompareOptions {
     pub rounds: Option<u32>,
     /// The programs of others that take part.
     pub peers: PeerSet,
+    /// So many instances at once, with a curve of memory and start-up; the default is the part's.
+    pub density: Option<u32>,
 }
 
 /// One measuring process: one part of the comparison.
@@ -32,4 +34,6 @@ pub struct MeasureOptions {
     pub in_nest: bool,
     /// The programs of others that take part, if it is a part in which they do.
     pub peers: PeerSet,
+    /// So many instances at once, if it is the part of that.
+    pub density: Option<u32>,
 }

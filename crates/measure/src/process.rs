@@ -25,7 +25,7 @@ pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> i
         Part::Programs => programs::measure(&mut session, options.quick),
         Part::Footprint => footprint::measure(&mut session, isolab),
         Part::Images => images::measure(&mut session, isolab),
-        Part::Density => density::measure(&mut session, options.quick),
+        Part::Density => density::measure(&mut session, options),
         Part::Slices => slices::measure(&mut session, options.quick),
         Part::Linux => linux::measure(&mut session, options.in_nest),
     }

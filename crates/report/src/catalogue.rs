@@ -100,7 +100,9 @@ const fn probe(metric: &'static str) -> &'static str {
 /// seconds.
 pub fn measured_twice(name: &str) -> bool {
     let once = |group: &Group| [IMAGES, SLICES, LINUX].contains(group);
-    find(name).is_some_and(|(group, _)| !once(group))
+    // Each sample of a curve is of another number of instances.
+    let is_curve = [metric::DENSITY_START, metric::DENSITY_MEMORY].contains(&name);
+    find(name).is_some_and(|(group, _)| !once(group) && !is_curve)
 }
 
 const STARTUP: Group = Group {
@@ -256,6 +258,16 @@ const DENSITY_METRICS: &[Metric] = &[
         metric::DENSITY_LAST,
         "start of last",
         "start-up time of the last ones, beside all others",
+    ),
+    less(
+        metric::DENSITY_START,
+        "start of each",
+        "start-up time of each one, beside all before (with --density)",
+    ),
+    less(
+        metric::DENSITY_MEMORY,
+        "memory of all",
+        "what the host's available memory lost to those alive (with --density)",
     ),
 ];
 

@@ -48,6 +48,11 @@ pub const DENSITY_COUNT: &str = "density.count";
 pub const DENSITY_FIRST: &str = "density.first";
 /// Start of the last of many instances.
 pub const DENSITY_LAST: &str = "density.last";
+/// Start of each of many instances; the round of a sample is how many were alive then.
+pub const DENSITY_START: &str = "density.start";
+/// What the host's available memory has lost to many instances; the round of a sample is how many
+/// are alive.
+pub const DENSITY_MEMORY: &str = "density.memory";
 /// Share of a CPU under a quota of 10 %; also the picture of it.
 pub const SLICES_QUOTA10: &str = "slices.quota10";
 /// Share of a CPU under a quota of 50 %; also the picture of it.

@@ -28,6 +28,9 @@ pub struct MeasureArgs {
     /// Programs of others that take part
     #[arg(long, default_value = "none")]
     pub peers: PeerChoice,
+    /// So many instances at once
+    #[arg(long)]
+    pub density: Option<u32>,
     /// The process that reads the output; this one ends with it
     #[arg(long)]
     pub parent: Option<i32>,
@@ -46,9 +49,10 @@ pub fn run(arguments: &MeasureArgs) -> io::Result<()> {
             process::exit(1);
         }
     }
-    let &MeasureArgs { part, process, seed, quick, rounds, in_nest, peers, .. } = arguments;
+    let &MeasureArgs { part, process, seed, quick, rounds, in_nest, peers, density, .. } =
+        arguments;
     let peers = peers.resolve();
-    let options = MeasureOptions { part, process, seed, quick, rounds, in_nest, peers };
+    let options = MeasureOptions { part, process, seed, quick, rounds, in_nest, peers, density };
     measure::measure(&options, &env::current_exe()?, io::stdout())
 }
 
@@ -77,7 +81,7 @@ pub fn measure_client(arguments: &ClientArgs) -> io::Result<u8> {
 
 /// The arguments after `isolab` that make a process of these options: the inverse of [`run`].
 pub fn words(options: &MeasureOptions) -> Vec<String> {
-    let &MeasureOptions { part, process, seed, quick, rounds, in_nest, peers } = options;
+    let &MeasureOptions { part, process, seed, quick, rounds, in_nest, peers, density } = options;
     let mut words = Vec::new();
     if in_nest {
         words.extend("nest --icount --memory 2G --deadline 3m --".split(' ').map(str::to_owned));
@@ -90,6 +94,7 @@ pub fn words(options: &MeasureOptions) -> Vec<String> {
     }
     words.extend(quick.then(|| "--quick".to_owned()));
     words.push(format!("--peers={}", peers.names()));
+    words.extend(density.map(|number| format!("--density={number}")));
     words.extend(rounds.map(|rounds| format!("--rounds={rounds}")));
     words
 }
@@ -118,12 +123,14 @@ mod tests {
                 rounds,
                 in_nest,
                 peers,
+                density: rounds,
             };
             let words = words(&options);
             assert!(words.contains(&"--peers=runc,docker".to_owned()));
             let own = words.iter().skip_while(|word| *word != "measure");
             let read = Measure::try_parse_from(own).unwrap().arguments;
             assert_eq!((read.part, read.process, read.seed), (Part::Linux, 1, 7));
+            assert_eq!(read.density, rounds);
             assert_eq!((read.quick, read.rounds, read.in_nest), (true, rounds, in_nest));
             // A process in a nest has another parent there.
             assert_eq!(read.parent.is_none(), in_nest);

@@ -4,6 +4,7 @@
 
 mod folder;
 mod measure;
+mod nest;
 mod progress;
 
 use std::{
@@ -54,6 +55,14 @@ pub struct CompareArgs {
     /// as runc,podman,qemu-kvm [default: auto, and none with --quick]
     #[arg(long, value_name = "PEERS")]
     pub peers: Option<PeerChoice>,
+    /// Start so many instances at once, or as many as fit, and draw memory and start-up over their
+    /// number
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub density: Option<u32>,
+    /// Measure in a nest, an emulated computer with hardware virtualization whose clock counts
+    /// instructions: numbers compare with each other, and with nothing outside
+    #[arg(long, conflicts_with_all = ["peers", "density"])]
+    pub nest: bool,
     /// Print the records as JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -61,10 +70,10 @@ pub struct CompareArgs {
 
 impl CompareArgs {
     fn options(&self) -> CompareOptions {
-        let &Self { quick, seed, rounds, peers, .. } = self;
+        let &Self { quick, seed, rounds, peers, density, .. } = self;
         let usual = if quick { PeerChoice::Listed(PeerSet::default()) } else { PeerChoice::Auto };
         let peers = peers.unwrap_or(usual).resolve();
-        CompareOptions { quick, seed: seed.unwrap_or(1), rounds, peers }
+        CompareOptions { quick, seed: seed.unwrap_or(1), rounds, peers, density }
     }
 }
 
@@ -80,6 +89,10 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
     let recorder = ProvenanceRecorder::start(command_line());
     let out = args.out.clone().unwrap_or_else(|| default_folder(recorder.unix_seconds()));
     let _reserved = Reservation::of(&out)?;
+    if args.nest {
+        let records = nest::records(args, command_line())?;
+        return finish(&records, &out, args.json);
+    }
     let cancellation = cancelled_by_signals().map_err(Failure::at("listen for signals"))?;
     let options = args.options();
     let Ok(collection) = conduct(&options, &cancellation, &mut Progress::default()) else {
@@ -88,9 +101,13 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
         return Ok(INTERRUPTED);
     };
     let records = collection.into_records(recorder.finish(options.seed));
-    let written = report::write_report(&records, &out);
-    let written = written.map_err(|error| rescue(&records, error))?;
-    print(&records, &written.page, args.json)?;
+    finish(&records, &out, args.json)
+}
+
+fn finish(records: &Records, out: &Path, json: bool) -> Result<u8, Failure> {
+    let written = report::write_report(records, out);
+    let written = written.map_err(|error| rescue(records, error))?;
+    print(records, &written.page, json)?;
     Ok(0)
 }
 
