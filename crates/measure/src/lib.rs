@@ -25,6 +25,7 @@ mod error;
 mod footprint;
 mod host_load;
 mod images;
+mod io_rates;
 mod lanes;
 mod linux;
 mod message;
@@ -42,6 +43,7 @@ mod settling;
 mod slices;
 mod startup;
 mod subjects;
+mod together;
 mod watch;
 
 pub use cancellation::Cancellation;

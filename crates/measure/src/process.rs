@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    MeasureOptions, Part, Session, cold, density, footprint, images, linux, probes, programs,
-    slices, startup,
+    MeasureOptions, Part, Session, cold, density, footprint, images, io_rates, linux, probes,
+    programs, slices, startup,
 };
 
 /// Measures one part and writes what it finds to `output`, a [`Message`](crate::Message) a line.
@@ -27,6 +27,7 @@ pub fn measure(options: &MeasureOptions, isolab: &Path, output: impl Write) -> i
         Part::Images => images::measure(&mut session, isolab),
         Part::Density => density::measure(&mut session, options),
         Part::Slices => slices::measure(&mut session, options.quick),
+        Part::Io => io_rates::measure(&mut session, isolab, options.quick),
         Part::Linux => linux::measure(&mut session, options.in_nest),
     }
 }

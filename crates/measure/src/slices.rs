@@ -16,6 +16,7 @@ use crate::{
     lanes::{known_until, periods, running, share, trace, turns},
     message::Message,
     subjects::{AGAIN, limited},
+    together,
     watch::{Lanes, Watch, pinned},
 };
 
@@ -28,14 +29,16 @@ enum Question {
     Quota(u32),
     Weights,
     Equals(Policy),
+    Together,
 }
 
-const QUESTIONS: [Question; 5] = [
+const QUESTIONS: [Question; 6] = [
     Question::Quota(10),
     Question::Quota(50),
     Question::Weights,
     Question::Equals(Policy::RoundRobin),
     Question::Equals(Policy::Normal),
+    Question::Together,
 ];
 
 /// Measures quotas, weights and policies, in an order that differs from process to process.
@@ -48,6 +51,7 @@ pub fn measure<W: Write>(session: &mut Session<W>, quick: bool) -> io::Result<()
             Question::Quota(percent) => quota(session, &labels, &watch, percent)?,
             Question::Weights => weights(session, &labels, &watch)?,
             Question::Equals(policy) => policies(session, &labels, &watch, policy)?,
+            Question::Together => together::measure(session, &labels, &watch, quick)?,
         }
     }
     session.writer.write(&Message::Round)

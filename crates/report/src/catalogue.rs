@@ -101,8 +101,7 @@ const fn probe(metric: &'static str) -> &'static str {
 pub fn measured_twice(name: &str) -> bool {
     let once = |group: &Group| [IMAGES, SLICES, LINUX].contains(group);
     // Each sample of a curve is of another number of instances.
-    let is_curve = [metric::DENSITY_START, metric::DENSITY_MEMORY].contains(&name);
-    find(name).is_some_and(|(group, _)| !once(group) && !is_curve)
+    find(name).is_some_and(|(group, _)| !once(group) && name != metric::DENSITY_START)
 }
 
 const STARTUP: Group = Group {
@@ -264,11 +263,6 @@ const DENSITY_METRICS: &[Metric] = &[
         "start of each",
         "start-up time of each one, beside all before (with --density)",
     ),
-    less(
-        metric::DENSITY_MEMORY,
-        "memory of all",
-        "what the host's available memory lost to those alive (with --density)",
-    ),
 ];
 
 const SLICES: Group = Group {
@@ -299,6 +293,12 @@ const SLICES_METRICS: &[Metric] = &[
         ..less(metric::SLICES_NORMAL_SLICE, "normal slice", "one turn of ten normal programs")
     },
     share(metric::SLICES_NORMAL_SHARE, "normal share", "share of each of ten normal programs", 0.1),
+    share(
+        metric::SLICES_TOGETHER,
+        "ten for one",
+        "CPU time of one program alone, divided by that of ten with a tenth of its work each",
+        1.0,
+    ),
 ];
 
 const LINUX: Group = Group {

@@ -73,6 +73,9 @@ pub const SLICES_RR_SHARE: &str = "slices.rr.share";
 pub const SLICES_NORMAL_SLICE: &str = "slices.normal.slice";
 /// Share of each of ten programs under `SCHED_OTHER`.
 pub const SLICES_NORMAL_SHARE: &str = "slices.normal.share";
+/// The CPU time of one program alone, divided by that of ten together that share a CPU and do a tenth
+/// of its work each: the part of the work that slicing leaves.
+pub const SLICES_TOGETHER: &str = "slices.together";
 /// Start of a Linux guest until the first instruction inside.
 pub const LINUX_ENTERED: &str = "linux.entered";
 /// Start of a Linux guest until the first byte of output.
@@ -87,6 +90,9 @@ pub const LINUX_DENSITY: &str = "linux.density";
 pub const LINUX_RESTORE: &str = "linux.restore";
 /// Blocks of the program and of the guest's kernel.
 pub const LINUX_DISK: &str = "linux.disk";
+
+/// Bytes a second to and from a disk.
+pub const IO_DISK: &str = "io.disk";
 
 /// What the name of a metric begins with that is a look from inside.
 pub const PROBE: &str = "probe.";
