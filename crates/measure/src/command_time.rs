@@ -77,6 +77,54 @@ pub fn command_time(
     Ok(CommandTime { first_byte, exited })
 }
 
+/// A command that has written what was expected and runs on. It is killed with this, with all that
+/// descends from it.
+#[derive(Debug)]
+pub struct RunningCommand {
+    watched: Watched,
+}
+
+impl RunningCommand {
+    /// Starts `command`, called `name` in errors, and waits for the expected output.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started, ends before, or has not written that by the deadline.
+    pub fn start(
+        name: &str,
+        command: &mut Command,
+        expected: Expected,
+        deadline: Duration,
+    ) -> Result<Self, Error> {
+        // Its standard input stays open: some programs idle until its end.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let began = Instant::now();
+        let mut watched = Watched::of(command.spawn()?, began);
+        loop {
+            if watched.output.first_byte(expected).is_some() {
+                return Ok(Self { watched });
+            }
+            let left = deadline.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                let said = words(&watched.errors.bytes);
+                let text = format!("{name} had written nothing after {deadline:?}: {said}");
+                return Err(Error::new(text));
+            }
+            if let Some(status) = watched.child.try_wait()? {
+                watched.drain()?;
+                return Err(Error::of_command(name, status, &watched.errors.bytes));
+            }
+            let [output, errors, _] = watched.poll(None, left.min(Duration::from_millis(50)))?;
+            watched.take(output, errors)?;
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.watched.child.id()
+    }
+}
+
 /// What has been read of one stream, and when.
 #[derive(Debug, Default)]
 struct Stream {
@@ -115,6 +163,7 @@ impl Stream {
 }
 
 /// A command that runs.
+#[derive(Debug)]
 struct Watched {
     child: Child,
     began: Instant,

@@ -87,7 +87,7 @@ pub fn conduct(
                     quick: options.quick,
                     rounds: Some(amount.rounds),
                     in_nest,
-                    peers: if part == Part::Cold { options.peers } else { PeerSet::default() },
+                    peers: peers_of(part, options),
                     density: options.density.filter(|_| part == Part::Density),
                 },
                 scratch,
@@ -121,9 +121,17 @@ pub fn conduct(
     Ok(collection)
 }
 
+/// The programs of others that take part in `part`.
+fn peers_of(part: Part, options: &CompareOptions) -> PeerSet {
+    match part {
+        Part::Cold | Part::Footprint => options.peers,
+        _ => PeerSet::default(),
+    }
+}
+
 /// How long a round of `part` takes, roughly.
 fn milliseconds(part: Part, options: &CompareOptions) -> u64 {
-    let peers = if part == Part::Cold { options.peers.count() } else { 0 };
+    let peers = peers_of(part, options).count();
     let instances = options.density.filter(|_| part == Part::Density).unwrap_or(0);
     part.amount(options.quick).milliseconds
         + u64::from(peers) * PEER_MILLISECONDS

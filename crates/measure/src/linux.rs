@@ -15,7 +15,7 @@ use sandbox::{Milestone, Sandbox as _};
 
 use crate::{
     Error, Part, Session, Subject, Value,
-    footprint::{disk_bytes, stored_bytes},
+    disk::{disk_bytes, stored_bytes},
     message::Message,
     outcome::{ensure_success, hello},
     subjects::{AGAIN, LINUX},

@@ -125,6 +125,11 @@ impl<W: Write> Session<W> {
         0..self.amount.rounds
     }
 
+    /// Writes one number of something that is none of the sandboxes.
+    pub fn write_of(&mut self, of: &impl Labelled, value: Value, round: u32) -> io::Result<()> {
+        self.writer.write(&message(of.label(), of.caveat(), value, round))
+    }
+
     /// Writes one number outside of the rounds.
     pub fn write(&mut self, label: &str, value: Value, round: u32) -> io::Result<()> {
         let caveat = self.subjects.iter().find(|subject| subject.label == label);

@@ -95,6 +95,7 @@ pub(super) fn plain() -> Recipe {
         list: Vec::new(),
         remove: Vec::new(),
         dismantle: Vec::new(),
+        is_of_daemon: false,
         expected: Expected::Exactly(TEXT),
         deadline: DEADLINE,
         caveat: None,

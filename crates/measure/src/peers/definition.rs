@@ -39,6 +39,8 @@ pub(super) struct Recipe {
     pub(super) remove: Vec<String>,
     /// Removes what was made for it, at the end; empty if that is all in the workshop.
     pub(super) dismantle: Vec<String>,
+    /// Whether a daemon starts the program, and not the command.
+    pub(super) is_of_daemon: bool,
     /// What it writes.
     pub(super) expected: Expected,
     /// It is killed after so long.

@@ -43,7 +43,8 @@ fn podman(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
         let pids = PIDS.to_string();
         // Inside of another container podman may not raise its usual limits.
         let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
-        let run = ["run", "--rm", "--name", "{id}", "--network", "none", "--pids-limit", &pids];
+        let run = ["run", "--rm", "--interactive", "--name", "{id}", "--network", "none"];
+        let run = [&run[..], &["--pids-limit", &pids]].concat();
         Recipe {
             command: words(&[&run[..], &limits, &[IMAGE, PROGRAM]].concat()),
             list: words(&["ps", "--all", "--quiet", "--no-trunc"]),
@@ -102,6 +103,7 @@ fn docker(program: &Path, workshop: &Workshop) -> Result<Recipe, Error> {
         remove: words(&["rm", "--force", "{id}"]),
         dismantle: words(&["rmi", "--force", IMAGE]),
         deadline: DEADLINE,
+        is_of_daemon: true,
         caveat: Some(format!("asked of {}", server.trim())),
         ..plain()
     })

@@ -59,7 +59,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const MEMORY: u32 = 256;
 /// A triple fault, which ends the monitor, is the restart that every machine has.
 const COMMAND_LINE: &str = "console=ttyS0 quiet reboot=t panic=-1";
-/// What the guest's console shows of the program, whatever else its kernel writes.
+/// What the guest's console shows of `hello`, whatever else its kernel writes.
 const TEXT: &[u8] = b"hello";
 
 const fn qemu(

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 use super::{
     definition::{Definition, Found, Recipe, with_id},
     leftovers::Leftovers,
-    workshop::Workshop,
+    workshop::{IDLE, PROGRAM, Workshop},
 };
 use crate::{
     Error,
-    command_time::{CommandTime, command_time},
+    command_time::{CommandTime, Expected, RunningCommand, command_time},
 };
 
 /// A peer with all that it needs. What it leaves is removed with it.
@@ -40,18 +40,36 @@ impl Peer {
     ///
     /// When it is not installed, cannot run here, or fails: in its own words.
     pub fn prepare(definition: &'static Definition) -> Result<Self, Error> {
+        let mut peer = Self::of(definition, PROGRAM)?;
+        peer.pace = peer.run()?.exited;
+        Ok(peer)
+    }
+
+    /// The same with a program that idles, for [`Self::idle`]; nothing is started.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed, or cannot run here.
+    pub fn prepare_idle(definition: &'static Definition) -> Result<Self, Error> {
+        let mut peer = Self::of(definition, IDLE)?;
+        for word in peer.recipe.command.iter_mut().filter(|word| *word == PROGRAM) {
+            IDLE.clone_into(word);
+        }
+        peer.recipe.expected = Expected::Among(b"idle");
+        Ok(peer)
+    }
+
+    fn of(definition: &'static Definition, starts: &'static str) -> Result<Self, Error> {
         let Found { program, version } = definition.find()?;
         definition.obstacle().map_or(Ok(()), Err)?;
         let folder = tempfile::tempdir()?;
-        let recipe = (definition.prepare)(&program, &Workshop::of(folder.path()))?;
+        let workshop = Workshop::of(folder.path(), starts);
+        let recipe = (definition.prepare)(&program, &workshop)?;
         let leftovers = Leftovers::of(&recipe);
         leftovers.write(folder.path())?;
         let starts = AtomicU32::new(0);
         let pace = Duration::ZERO;
-        let mut peer =
-            Self { definition, program, version, recipe, leftovers, pace, folder, starts };
-        peer.pace = peer.run()?.exited;
-        Ok(peer)
+        Ok(Self { definition, program, version, recipe, leftovers, pace, folder, starts })
     }
 
     /// Its name in the records.
@@ -93,23 +111,47 @@ impl Peer {
     /// When the peer hangs, fails, or writes something else than the program; what that start left
     /// behind is removed.
     pub fn run(&self) -> Result<CommandTime, Error> {
+        let Recipe { expected, deadline, .. } = self.recipe;
+        let run = command_time(self.name(), &mut self.command()?, expected, deadline);
+        run.map_err(|error| self.after(error))
+    }
+
+    /// Starts the program that idles, and waits until it says so. It ends with what this returns, and
+    /// [`Self::left_behind`] removes its container.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::run`]; when it runs below a daemon, whose memory is shared by all.
+    pub fn idle(&self) -> Result<RunningCommand, Error> {
+        if self.recipe.is_of_daemon {
+            return Err(Error::new("its processes belong to its daemon, and not to its command"));
+        }
+        let Recipe { expected, deadline, .. } = self.recipe;
+        let started = RunningCommand::start(self.name(), &mut self.command()?, expected, deadline);
+        started.map_err(|error| self.after(error))
+    }
+
+    /// The command line of the next start.
+    fn command(&self) -> Result<Command, Error> {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
         let id = format!("isolab-compare-{}-{number}", process::id());
         let words = with_id(&self.recipe.command, &id);
         let (program, arguments) = words.split_first().ok_or_else(|| Error::new("no command"))?;
-        let Recipe { expected, deadline, .. } = self.recipe;
         let mut command = Command::new(program);
-        let run = command_time(self.name(), command.args(arguments), expected, deadline);
-        run.map_err(|error| {
-            match self.leftovers.remove() {
-                0 => error,
-                count => Error {
-                    reason: format!("{}; it left {count} behind, removed", error.reason),
-                    ..error
-                },
-            }
-            .shown(self.folder.path())
-        })
+        command.args(arguments);
+        Ok(command)
+    }
+
+    /// The error of a start, after which what it left behind is removed.
+    fn after(&self, error: Error) -> Error {
+        match self.leftovers.remove() {
+            0 => error,
+            count => Error {
+                reason: format!("{}; it left {count} behind, removed", error.reason),
+                ..error
+            },
+        }
+        .shown(self.folder.path())
     }
 
     /// What the peer left behind although its commands succeeded; it is removed.

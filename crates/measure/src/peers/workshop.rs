@@ -13,10 +13,12 @@ use serde_json::json;
 
 use crate::Error;
 
-/// The program inside of every root.
+/// The program inside of every root that writes one line and ends.
 pub(super) const PROGRAM: &str = "/hello";
 /// What it writes.
 pub(super) const TEXT: &[u8] = b"hello\n";
+/// The one beside it that writes a line and waits.
+pub(super) const IDLE: &str = "/idle";
 /// As many processes as isolab's container may have.
 pub(super) const PIDS: u32 = 4096;
 
@@ -24,12 +26,14 @@ pub(super) const PIDS: u32 = 4096;
 #[derive(Debug)]
 pub(super) struct Workshop {
     folder: PathBuf,
+    /// What a bundle and the first process of a guest start.
+    program: &'static str,
 }
 
 impl Workshop {
-    /// Works in `folder`.
-    pub(super) fn of(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+    /// Works in `folder`; bundles and guests start `program`.
+    pub(super) fn of(folder: &Path, program: &'static str) -> Self {
+        Self { folder: folder.to_owned(), program }
     }
 
     /// A path in it.
@@ -44,9 +48,11 @@ impl Workshop {
         for name in ["proc", "sys", "dev", "etc", "tmp", "run", "usr"] {
             fs::create_dir_all(root.join(name))?;
         }
-        let program = root.join(PROGRAM.trim_start_matches('/'));
-        fs::write(&program, Builtin::Hello.linux_elf())?;
-        fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+        for (path, builtin) in [(PROGRAM, Builtin::Hello), (IDLE, Builtin::Idle)] {
+            let program = root.join(path.trim_start_matches('/'));
+            fs::write(&program, builtin.linux_elf())?;
+            fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+        }
         Ok(root)
     }
 
@@ -60,7 +66,7 @@ impl Workshop {
             "process": {
                 "terminal": false,
                 "user": { "uid": 0, "gid": 0 },
-                "args": [PROGRAM],
+                "args": [self.program],
                 "env": ["PATH=/"],
                 "cwd": "/",
                 "capabilities": {
@@ -102,8 +108,9 @@ impl Workshop {
         let path = self.path("initramfs");
         let made = || -> io::Result<()> {
             let mut archive = Archive::new(fs::File::create(&path)?);
-            archive.file("init", 0o755, &init())?;
+            archive.file("init", 0o755, &init(self.program))?;
             archive.file(PROGRAM, 0o755, Builtin::Hello.linux_elf())?;
+            archive.file(IDLE, 0o755, Builtin::Idle.linux_elf())?;
             archive.finish().map(drop)
         };
         made()?;
@@ -113,10 +120,10 @@ impl Workshop {
 
 /// The first process, as an ELF file of one segment (elf(5)): an interpreter of its own would have
 /// to be installed on the host.
-fn init() -> Vec<u8> {
+fn init(program: &str) -> Vec<u8> {
     const BASE: u64 = 0x40_0000;
     const HEADERS: u64 = 64 + 56;
-    let size = HEADERS + (CODE.len() + PROGRAM.len() + 1) as u64;
+    let size = HEADERS + (CODE.len() + program.len() + 1) as u64;
     let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
     elf.resize(16, 0);
     // An executable for x86-64: its entry, its program headers behind this one, no sections.
@@ -129,12 +136,12 @@ fn init() -> Vec<u8> {
     elf.extend([1u32, 5].map(u32::to_le_bytes).concat());
     elf.extend([0, BASE, BASE, size, size, 0x1000].map(u64::to_le_bytes).concat());
     elf.extend(CODE);
-    elf.extend(PROGRAM.as_bytes());
+    elf.extend(program.as_bytes());
     elf.push(0);
     elf
 }
 
-/// `fork`; the child: `execve("/hello")`, or `exit(1)`. The parent: `wait4(-1)`, then `reboot(2)`
+/// `fork`; the child: `execve` of the program, or `exit(1)`. The parent: `wait4(-1)`, then `reboot(2)`
 /// with `LINUX_REBOOT_CMD_RESTART`. The path stands behind the code.
 #[rustfmt::skip]
 const CODE: &[u8] = &[
@@ -164,7 +171,7 @@ mod tests {
     #[test]
     fn the_program_of_the_root_writes_the_text() {
         let folder = tempfile::tempdir().unwrap();
-        let root = Workshop::of(folder.path()).root().unwrap();
+        let root = Workshop::of(folder.path(), PROGRAM).root().unwrap();
         let output = Command::new(root.join("hello")).output().unwrap();
         assert_eq!(output.stdout, TEXT);
     }
@@ -176,7 +183,7 @@ mod tests {
         assert_eq!(after + usize::from(CODE[child + 3]), CODE.len());
         let jump = CODE.windows(2).position(|code| code == [0x74, 0x2b]).unwrap();
         assert_eq!(jump + 2 + 0x2b, child);
-        assert_eq!(&init()[..4], b"\x7fELF");
-        assert!(init().ends_with(b"/hello\0"));
+        assert_eq!(&init(PROGRAM)[..4], b"\x7fELF");
+        assert!(init(PROGRAM).ends_with(b"/hello\0"));
     }
 }
