@@ -2,15 +2,18 @@
 
 mod data;
 mod evidence;
+mod peers;
 
 use std::borrow::Cow;
 
 pub use evidence::{Evidence, Lack, Missing};
+pub(crate) use peers::{MACHINES, PeerRow};
 
 use crate::{
     Gap, Interval, Probe, Provenance, Ratio, Records, Sample, ScheduleTrace, Series, Unit, Verdict,
-    bootstrap::median_interval,
     catalogue::{self, BENCHES, Better, GROUPS, Group, OTHER},
+    conditions::disturbance,
+    interval::{is_constant, median_interval},
     metric::PROBE,
 };
 use data::Found;
@@ -25,6 +28,8 @@ const AGAIN: &str = " (again)";
 pub struct Comparison<'a> {
     /// Where, when and how it was measured.
     pub provenance: &'a Provenance,
+    /// The version of the format that the records were written in.
+    pub version: u32,
     /// The columns: the base first, then the sandboxes that are compared with it.
     pub sandboxes: Vec<&'a str>,
     /// The rows by question.
@@ -62,6 +67,10 @@ pub struct Row<'a> {
     pub cells: Vec<Cell<'a>>,
     /// How far apart two measurements of the same thing were, as a ratio of at least 1.
     pub noise_floor: Option<f64>,
+    /// The formula, if it was not measured but computed.
+    pub derived: Option<&'static str>,
+    /// Why a verdict on it would be doubtful: what else the host did.
+    pub disturbed: Option<String>,
 }
 
 /// One metric in one sandbox.
@@ -82,8 +91,11 @@ pub enum Cell<'a> {
 pub struct Measured<'a> {
     /// The median of the samples.
     pub median: f64,
-    /// Where it lies with 95 % confidence; `None` of too few samples.
+    /// Where it lies with 95 % confidence; `None` of fewer than five processes, of a constant, and
+    /// of what was derived.
     pub interval: Option<Interval>,
+    /// Whether all samples are the same size or count.
+    pub constant: bool,
     /// The ratio to the base, and what it shows; `None` for the base itself, and where either of
     /// the two is missing or incomplete.
     pub against_base: Option<(Ratio, Verdict)>,
@@ -159,6 +171,7 @@ impl<'a> Comparison<'a> {
     pub fn of(records: &'a Records) -> Self {
         let mut comparison = Self {
             provenance: &records.provenance,
+            version: records.version,
             sandboxes: sandboxes(records),
             questions: Vec::new(),
             traces: &records.traces,
@@ -259,35 +272,64 @@ impl<'a> Comparison<'a> {
             unit: measured.map(|found| found.series.unit),
             cells,
             noise_floor,
+            derived: known.and_then(|known| known.derived),
+            disturbed: disturbance(self.provenance, metric),
         })
     }
 
     fn cell(&self, metric: &str, sandbox: &str, noise_floor: Option<f64>) -> Cell<'a> {
-        let Ok(Found { series, samples, median, incomplete }) = self.found(metric, sandbox) else {
-            let samples = |it: &Series| {
-                it.metric == metric && it.sandbox == sandbox && !it.samples.is_empty()
-            };
-            return match self.gap(metric, sandbox) {
-                Some(gap) => Cell::Gap(gap),
-                None if self.records.series.iter().any(samples) => Cell::Unusable,
-                None => Cell::Absent,
-            };
-        };
-        let base = (sandbox != BASE).then(|| self.ratio(metric, sandbox, BASE)).flatten();
-        let verdict = |ratio: Ratio| match noise_floor {
-            None if catalogue::measured_twice(metric) => Verdict::TooFewSamples(ratio.value),
-            floor => Verdict::of(&ratio, floor),
-        };
-        Cell::Measured(Measured {
+        if let Some(measured) = self.measure(metric, sandbox, noise_floor) {
+            return Cell::Measured(measured);
+        }
+        let samples =
+            |it: &Series| it.metric == metric && it.sandbox == sandbox && !it.samples.is_empty();
+        match self.gap(metric, sandbox) {
+            Some(gap) => Cell::Gap(gap),
+            None if self.records.series.iter().any(samples) => Cell::Unusable,
+            None => Cell::Absent,
+        }
+    }
+
+    fn measure(
+        &self,
+        metric: &str,
+        sandbox: &str,
+        noise_floor: Option<f64>,
+    ) -> Option<Measured<'a>> {
+        let Found { series, samples, median, incomplete } = self.found(metric, sandbox).ok()?;
+        // What was asked for differs from sandbox to sandbox, as a quota that a process cannot keep.
+        let known = catalogue::find(metric).map(|(_, known)| known);
+        let compared = sandbox != BASE && known.is_none_or(|it| it.better != Better::Neither);
+        let base = compared.then(|| self.ratio(metric, sandbox, BASE)).flatten();
+        let constant = countable(series.unit) && is_constant(&samples);
+        let derived = known.is_some_and(|known| known.derived.is_some());
+        let interval = median_interval(&samples).filter(|_| !constant && !derived);
+        Some(Measured {
             median,
-            interval: median_interval(&samples, self.provenance.seed),
-            against_base: base.map(|ratio| (ratio, verdict(ratio))),
+            interval,
+            constant,
+            against_base: base.map(|ratio| (ratio, self.judge(metric, &ratio, noise_floor))),
             caveat: series.caveat.as_deref(),
             incomplete,
             unusable: series.samples.len() - samples.len(),
             samples,
         })
     }
+
+    /// What a ratio shows, where the host and the noise of two runs of the same thing allow it.
+    fn judge(&self, metric: &str, ratio: &Ratio, noise_floor: Option<f64>) -> Verdict {
+        match noise_floor {
+            _ if ratio.interval.is_none() => Verdict::TooFewSamples(ratio.value),
+            _ if disturbance(self.provenance, metric).is_some() => Verdict::Disturbed(ratio.value),
+            None if catalogue::measured_twice(metric) => Verdict::TooFewSamples(ratio.value),
+            floor => Verdict::of(ratio, floor),
+        }
+    }
+}
+
+/// Whether a value of this unit can be exactly the same each time.
+fn countable(unit: Unit) -> bool {
+    matches!(unit, Unit::Bytes | Unit::Count)
 }
 
 /// All names of metrics, in the order of their first appearance.
@@ -304,12 +346,13 @@ fn names(records: &Records) -> Vec<&str> {
     names
 }
 
-/// All sandboxes, the usual ones first, without second runs.
+/// All sandboxes, the usual ones first, without second runs and peers.
 fn sandboxes(records: &Records) -> Vec<&str> {
     let mut sandboxes = vec![BASE, "container", "microvm"];
     let series = records.series.iter().map(|series| series.sandbox.as_str());
     for name in series.chain(records.probes.iter().map(|probe| probe.sandbox.as_str())) {
-        if !name.ends_with(AGAIN) && !sandboxes.contains(&name) {
+        let own = !name.ends_with(AGAIN) && !peers::is_peer(records, name);
+        if own && !sandboxes.contains(&name) {
             sandboxes.push(name);
         }
     }
@@ -325,7 +368,7 @@ mod tests {
     fn second_runs_are_no_columns_but_give_the_noise_floor() {
         let records = example::records();
         let comparison = Comparison::of(&records);
-        assert_eq!(comparison.sandboxes, ["process", "container", "microvm"]);
+        assert_eq!(comparison.sandboxes, ["process", "container", "microvm", "linux"]);
         let floor = comparison.find(metric::COMPUTE_SPIN).unwrap().noise_floor.unwrap();
         assert!((1.0..1.1).contains(&floor), "{floor}");
     }

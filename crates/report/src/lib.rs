@@ -9,13 +9,16 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod bootstrap;
 pub mod catalogue;
 mod chart;
 mod claim;
 pub mod claims;
 pub mod columns;
 pub mod comparison;
+mod conditions;
+#[cfg(test)]
+mod coverage;
+mod doubts;
 #[cfg(test)]
 mod example;
 mod file;
@@ -23,13 +26,17 @@ pub mod format;
 #[cfg(test)]
 mod holes;
 pub mod html;
+mod interval;
 mod lesson;
 mod markdown;
+mod method;
 pub mod metric;
+mod notes;
 mod page;
 pub mod published;
 mod random;
 mod records;
+mod relevance;
 mod statistics;
 mod table;
 mod text;
@@ -38,9 +45,9 @@ mod verdict;
 mod words;
 mod write;
 
-pub use bootstrap::{Ratio, median_interval, ratio};
 pub use comparison::Comparison;
 pub use file::RecordsError;
+pub use interval::{Ratio, median_interval, ratio};
 pub use random::Random;
 pub use records::{
     Condition, Gap, Lane, Method, Order, Probe, Provenance, Records, Sample, ScheduleTrace, Series,

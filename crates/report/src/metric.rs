@@ -81,6 +81,11 @@ pub const LINUX_RESTORE: &str = "linux.restore";
 /// Blocks of the program and of the guest's kernel.
 pub const LINUX_DISK: &str = "linux.disk";
 
+/// Bytes a second to and from a disk.
+pub const IO_DISK: &str = "io.disk";
+/// Bytes a second through a network.
+pub const IO_NETWORK: &str = "io.network";
+
 /// What the name of a metric begins with that is a look from inside.
 pub const PROBE: &str = "probe.";
 

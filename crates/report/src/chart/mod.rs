@@ -8,6 +8,7 @@ mod canvas;
 mod colours;
 mod dots;
 mod lanes;
+mod lesson;
 mod phases;
 
 use crate::{Comparison, Unit, file::RecordsError};
@@ -56,6 +57,13 @@ pub(crate) fn charts(comparison: &Comparison, group: &str) -> Result<Vec<Chart>,
     let title = format!("{}: every sample", question.group.title);
     charts.extend(chart(group, &title, |width| dots::draw(comparison, &rows, group, width))?);
     Ok(charts)
+}
+
+/// The first picture of a report: medians beside what the lesson says.
+pub(crate) fn lesson_chart(comparison: &Comparison) -> Result<Option<Chart>, RecordsError> {
+    chart("lesson", "Measured (filled), and what the lesson says (hollow)", |width| {
+        lesson::draw(comparison, width)
+    })
 }
 
 /// What a drawing function gives: the picture and the same in words; nothing if there is nothing.
